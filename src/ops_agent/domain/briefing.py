@@ -1,0 +1,43 @@
+"""What the agent is told: one clean, bounded page, no history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ops_agent.domain.layout import Layout
+from ops_agent.domain.work_item import WorkItem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standard:
+    """One written standard, e.g. `infrastructure-terraform`. `source` says where it came from: bundled, a path in the repository, or an input."""
+
+    id: str
+    description: str
+    text: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a run may use. Money in US dollars, time in seconds, sizes in bytes."""
+
+    max_turns: int = 80
+    max_cost_usd: float = 5.0
+    timeout_seconds: int = 45 * 60
+    max_repair_rounds: int = 3
+    max_files: int = 50
+    max_file_bytes: int = 1_000_000
+    max_total_bytes: int = 5_000_000
+    max_tool_calls_per_turn: int = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Briefing:
+    """Work item, standards, repository map, environments and limits; `system` and `task` are the rendered prompts."""
+
+    work_item: WorkItem
+    standards: tuple[Standard, ...]
+    layout: Layout
+    system: str
+    task: str

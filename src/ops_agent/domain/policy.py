@@ -1,0 +1,35 @@
+"""What may leave: region, accounts, allow-lists and quotas. From the action's inputs; a policy file on the base branch only narrows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+DEV, PROD, ROOT = "dev", "prod", "root"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The limits that the guard and the verification hold.
+
+    `accounts` maps an environment's name (and `root`) to a 12-digit account id. `allowed_providers` are source addresses with a host
+    (`registry.terraform.io/hashicorp/aws`), `allowed_modules` source prefixes, `allowed_uses` owner/name of actions (`actions/checkout`).
+    `account_files` are path globs in which account literals may stand (mission.md T9).
+    """
+
+    region: str = "sa-east-1"
+    accounts: dict[str, str] = field(default_factory=lambda: {DEV: "125611408459", PROD: "283165662494", ROOT: "813395879296"})
+    allowed_providers: tuple[str, ...] = ("registry.terraform.io/hashicorp/aws", "registry.opentofu.org/hashicorp/aws")
+    allowed_modules: tuple[str, ...] = ()
+    allowed_uses: tuple[str, ...] = (
+        "actions/checkout",
+        "actions/setup-python",
+        "actions/setup-node",
+        "aws-actions/configure-aws-credentials",
+        "aws-actions/amazon-ecr-login",
+        "hashicorp/setup-terraform",
+        "opentofu/setup-opentofu",
+    )
+    allowed_secrets: tuple[str, ...] = ()
+    allow_workflow_files: bool = True
+    allow_destroy: bool = False
+    account_files: tuple[str, ...] = ("**/backend/**", "**/environments/**", "backend/**", "environments/**", "**/*.md")

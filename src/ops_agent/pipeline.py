@@ -1,0 +1,102 @@
+"""The story of one run, from an event to a pull request. Nothing else is here.
+
+Four facts to keep in sight: source rules run before `terraform init`; the only backward arrow is the repair round; a stage's "no" is a
+`Stopped`, what is broken is raised; every value between two stages is frozen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ops_agent.domain.conversation import Transcript, Usage
+from ops_agent.domain.event import Event, IssueRef, RunIdentity
+from ops_agent.domain.outcome import Stopped
+from ops_agent.domain.proposal import Claim
+from ops_agent.domain.verification import Verification
+from ops_agent.domain.work_item import WorkItem
+from ops_agent.errors import OpsAgentError
+from ops_agent.ports import World
+from ops_agent.settings import Settings
+from ops_agent.stages.admit import admit
+from ops_agent.stages.brief import brief
+from ops_agent.stages.claim import claim, release
+from ops_agent.stages.converse import Conversation
+from ops_agent.stages.judge import judge_plans, judge_sources
+from ops_agent.stages.progress import Phase, tell
+from ops_agent.stages.propose import propose
+from ops_agent.stages.publish import Published, publish
+from ops_agent.stages.verify import verify
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """How one item ended, and what the run used: the input of the report."""
+
+    ref: IssueRef
+    ending: Published | Stopped
+    item: WorkItem | None = None
+    claim: Claim | None = None
+    transcript: Transcript | None = None
+    verification: Verification | None = None
+
+    @property
+    def usage(self) -> Usage:
+        return self.transcript.usage if self.transcript else Usage()
+
+
+def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> RunResult:
+    """One work item, from its event to its pull request or to a `Stopped`. Raises OpsAgentError for what is broken, after releasing the claim."""
+    with world.reporter.stage("admit"):
+        item = admit(world, settings, event, ref, run)
+    if isinstance(item, Stopped):
+        return RunResult(ref=ref, ending=item)
+    with world.reporter.stage("claim"):
+        claimed = claim(world, settings, item, run)
+    if isinstance(claimed, Stopped):
+        return RunResult(ref=ref, ending=claimed, item=item)
+    try:
+        result = _work(world, settings, item, claimed, run)
+    except (OpsAgentError, KeyboardInterrupt) as broken:
+        release(world, settings, item, claimed, run, broken)
+        raise
+    if isinstance(result.ending, Stopped):
+        release(world, settings, item, claimed, run, result.ending)
+    return result
+
+
+def _work(world: World, settings: Settings, item: WorkItem, claimed: Claim, run: RunIdentity) -> RunResult:
+    base = world.code_host.base_tree(item.target.full_name, claimed.base_commit)
+    with world.reporter.stage("brief"):
+        briefing = brief(world, settings, item, base)
+    if isinstance(briefing, Stopped):
+        return RunResult(ref=item.issue.ref, ending=briefing, item=item, claim=claimed)
+    verification: Verification | None = None
+    with world.scratch(base) as scratch:
+        conversation = Conversation(world, settings, briefing, scratch)
+        while True:
+            with world.reporter.stage("converse"):
+                stopped = conversation.go_on(tell=lambda text: tell(world, item, claimed, run, Phase.WORKING, text))
+            if stopped is not None:
+                break
+            changes = scratch.change_set()
+            with world.reporter.stage("judge"):
+                verdict = judge_sources(world, settings, item, base, changes)
+            verification = None
+            if not verdict.blocked:
+                tell(world, item, claimed, run, Phase.VERIFYING, "")
+                with world.reporter.stage("verify"):
+                    verification = verify(world, settings, item, base, changes, scratch.root)
+                verdict = judge_plans(settings, item, verdict, verification)
+            if not verdict.blocked and verification is not None and verification.passed:
+                break
+            stopped = conversation.repair(verdict, verification)
+            if stopped is not None:
+                break
+        transcript = conversation.transcript
+        if stopped is not None and not conversation.worth_a_draft(stopped, verification):
+            return RunResult(ref=item.issue.ref, ending=stopped, item=item, claim=claimed, transcript=transcript)
+        assert verification is not None, "a change set is published only after it was verified"
+        with world.reporter.stage("publish"):
+            proposal = propose(world, settings, item, claimed, changes, verdict, verification, transcript)
+            ending = publish(world, settings, item, claimed, run, changes, proposal)
+    return RunResult(ref=item.issue.ref, ending=ending, item=item, claim=claimed, transcript=transcript, verification=verification)
