@@ -14,7 +14,7 @@ from ops_agent.domain.outcome import Stopped
 from ops_agent.domain.proposal import Claim
 from ops_agent.domain.verification import Verification
 from ops_agent.domain.work_item import WorkItem
-from ops_agent.errors import OpsAgentError
+from ops_agent.errors import OpsAgentError, PolicyViolation
 from ops_agent.ports import World
 from ops_agent.settings import Settings
 from ops_agent.stages.admit import admit
@@ -45,7 +45,10 @@ class RunResult:
 
 
 def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> RunResult:
-    """One work item, from its event to its pull request or to a `Stopped`. Raises OpsAgentError for what is broken, after releasing the claim."""
+    """One work item, from its event to its pull request or to a `Stopped`.
+
+    Raises OpsAgentError for what is broken, after the claim was released.
+    """
     with world.reporter.stage("admit"):
         item = admit(world, settings, event, ref, run)
     if isinstance(item, Stopped):
@@ -95,7 +98,8 @@ def _work(world: World, settings: Settings, item: WorkItem, claimed: Claim, run:
         transcript = conversation.transcript
         if stopped is not None and not conversation.worth_a_draft(stopped, verification):
             return RunResult(ref=item.issue.ref, ending=stopped, item=item, claim=claimed, transcript=transcript)
-        assert verification is not None, "a change set is published only after it was verified"
+        if verification is None:
+            raise PolicyViolation("a change set that was not verified came to publication")
         with world.reporter.stage("publish"):
             proposal = propose(world, settings, item, claimed, changes, verdict, verification, transcript)
             ending = publish(world, settings, item, claimed, run, changes, proposal)

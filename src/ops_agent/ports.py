@@ -159,7 +159,10 @@ class Llm(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialLease:
-    """AWS access for children of one target. `variables` go into the child's environment: a loopback URL and a one-run token, no credential."""
+    """AWS access for children of one target. 
+
+    `variables` go into the child's environment: a loopback URL and a one-run token, no credential.
+    """
 
     environment: str
     account: str
@@ -179,7 +182,10 @@ class CloudIdentity(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanFiles:
-    """What a finished plan left behind, 0600, deleted when the workspace closes. `json_path` is `show -json`, `text` is `show -no-color`, capped."""
+    """What a finished plan left behind, 0600, deleted when the workspace closes.
+
+    `json_path` is `show -json`, `text` is `show -no-color`, capped.
+    """
 
     json_path: Path
     text: str
@@ -268,7 +274,10 @@ class Scratch(Protocol):
         """Regular files, sorted."""
 
     def change_set(self) -> ChangeSet:
-        """The journal against the base, byte by byte; raises PolicyViolation when the tree holds anything that the journal does not (C19)."""
+        """The journal against the base, byte by byte.
+
+        Raises PolicyViolation when the tree holds anything that the journal does not (C19).
+        """
 
     def restore(self, changes: ChangeSet) -> None:
         """Bring the tree to base plus `changes` (a run that is continued, or a hand-over between jobs)."""

@@ -10,7 +10,10 @@ from ops_agent.domain.work_item import WorkItem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standard:
-    """One written standard, e.g. `infrastructure-terraform`. `source` says where it came from: bundled, a path in the repository, or an input."""
+    """One written standard, e.g. `infrastructure-terraform`.
+
+    `source` says where it came from: bundled, a path in the repository, or an input.
+    """
 
     id: str
     description: str

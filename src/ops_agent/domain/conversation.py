@@ -67,7 +67,10 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LlmReply:
-    """One complete answer. `wire_blocks` are the content blocks as received, to be sent back verbatim on the next turn (thinking signatures)."""
+    """One complete answer.
+
+    `wire_blocks` are the content blocks as received, to be sent back verbatim on the next turn (thinking signatures).
+    """
 
     text: str
     tool_calls: tuple[ToolCall, ...]

@@ -44,7 +44,8 @@ class PullRequest:
 class Claim:
     """The right to work on one item: our branch at `base_commit`, and the comment that tells the progress.
 
-    `head_commit` is where the branch stands now (equal to `base_commit` for a new branch); `existing` is the open pull request that is updated.
+    `head_commit` is where the branch stands now (equal to `base_commit` for a new branch); `existing` is the open pull request
+    that is updated.
     """
 
     branch: str

@@ -100,7 +100,10 @@ class Danger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TerraformPlan:
-    """A plan that was read whole. `text` is `terraform show -no-color` after redaction; `canonical_hash` is SHA-256 of the JSON without `timestamp`."""
+    """A plan that was read whole.
+
+    `text` is `terraform show -no-color` after redaction; `canonical_hash` is SHA-256 of the JSON without `timestamp`.
+    """
 
     format_version: str
     terraform_version: str

@@ -60,9 +60,12 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkItem:
-    """One admitted issue. `issue` is the approved snapshot (raw text; never shown to the llm), `title` and `request` are cleaned.
+    """One admitted issue.
 
-    `target` is the repository that is changed, `base_branch` the branch the pull request goes to; `warnings` are shown in comment and pull request.
+    `issue` is the approved snapshot (raw text; never shown to the llm), `title` and `request` are cleaned.
+
+    `target` is the repository that is changed, `base_branch` the branch the pull request goes to; `warnings` are shown in comment and
+    pull request.
     `labels_by_writers` are labels on the issue that a person with write permission put (`allow-destroy` counts only there).
     """
 

@@ -1,0 +1,157 @@
+"""Git's object store by plumbing commands only: no checkout, no filter, no hook, no pager, no configuration of the person's.
+
+Plumbing reads and writes objects as they are; porcelain (`status`, `add`, `checkout`) runs programs that a repository's
+configuration names (fsmonitor, filters, hooks), so it is never used here (security-bar.md X13).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from ops_agent.domain.change_set import ChangeSet, TreeEntry
+from ops_agent.errors import ConfigError, ToolchainError
+
+_SAFE = (
+    "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.pager=cat", "-c", "safe.directory=*",
+    "-c", "protocol.allow=never", "-c", "diff.external=", "-c", "core.attributesFile=/dev/null", "-c", "gc.auto=0",
+)  # fmt: skip
+_DEADLINE_SECONDS = 120
+
+
+class GitObjects:
+    """The objects and refs of one local repository.
+
+    `quarantine` is a directory for new objects; while it is set nothing is written into the repository itself.
+    """
+
+    def __init__(self, repository: Path, quarantine: Path | None = None) -> None:
+        binary = shutil.which("git", path="/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin")
+        if binary is None:
+            raise ToolchainError("git was not found in the system's directories", hint="Install git.")
+        self._binary = binary
+        self._variables = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
+        self._variables |= {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "HOME": "/nonexistent"}
+        self._repository = repository
+        try:
+            self.directory = Path(self.run("rev-parse", "--absolute-git-dir").decode().strip())
+        except ToolchainError as error:
+            raise ConfigError(f"{repository} is not a git repository: {error}", hint="Give --repo a git checkout.") from error
+        if quarantine is not None:
+            self._variables |= {
+                "GIT_OBJECT_DIRECTORY": str(quarantine),
+                "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self.common_directory / "objects"),
+            }
+
+    @property
+    def common_directory(self) -> Path:
+        """The directory that holds `objects` and `refs`, shared by all work trees."""
+        found = Path(self.run("rev-parse", "--git-common-dir").decode().strip())
+        return found if found.is_absolute() else (self._repository / found).resolve()
+
+    def run(self, *arguments: str, stdin: bytes = b"", variables: Mapping[str, str] | None = None) -> bytes:
+        """Output of one plumbing command. Raises ToolchainError with git's own words when it fails."""
+        argv = [self._binary, *_SAFE, "-C", str(self._repository), *arguments]
+        try:
+            done = subprocess.run(  # noqa: S603 - argv of ours, absolute binary, clean environment
+                argv, input=stdin, capture_output=True, env={**self._variables, **(variables or {})}, timeout=_DEADLINE_SECONDS, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise ToolchainError(f"git {arguments[0]} did not end within {_DEADLINE_SECONDS} s") from error
+        if done.returncode != 0:
+            raise ToolchainError(f"git {arguments[0]}: {done.stderr.decode(errors='replace').strip()[:500]}")
+        return done.stdout
+
+    def commit_of(self, revision: str) -> str | None:
+        """The commit (40 hex digits) of a branch or revision, None when there is none."""
+        try:
+            return self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").decode().strip()
+        except ToolchainError:
+            return None
+
+    def branch_name(self) -> str | None:
+        """The checked-out branch, None for a detached HEAD."""
+        try:
+            return self.run("symbolic-ref", "--quiet", "--short", "HEAD").decode().strip()
+        except ToolchainError:
+            return None
+
+    def commit_tree(self, base: str, headline: str, body: str, changes: ChangeSet) -> str:
+        """Write a commit on `base` with the change set's files; modes of changed files stay, new files are 100644."""
+        modes = {entry.path: entry.mode for entry in GitTree(self, base).entries().values()}
+        with tempfile.TemporaryDirectory(prefix="ops-agent-index-") as folder:
+            index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+            self.run("read-tree", base, variables=index)
+            lines = []
+            for change in changes.changes:
+                if change.after is None:
+                    lines.append(f"0 {'0' * 40}\t{change.path}")
+                else:
+                    blob = self.run("hash-object", "-w", "--stdin", stdin=change.after).decode().strip()
+                    lines.append(f"{modes.get(change.path, '100644')} {blob}\t{change.path}")
+            self.run("update-index", "-z", "--index-info", stdin=b"".join(line.encode() + b"\0" for line in lines), variables=index)
+            tree = self.run("write-tree", variables=index).decode().strip()
+        person = {f"GIT_{who}_{what}": text for who in ("AUTHOR", "COMMITTER") for what, text in _IDENTITY.items()}
+        message = f"{headline}\n\n{body}\n".encode()
+        return self.run("commit-tree", tree, "-p", base, "-F", "-", stdin=message, variables=person).decode().strip()
+
+    def patch(self, base: str, commit: str) -> bytes:
+        """The change as `git apply` takes it, binary files included."""
+        return self.run("diff-tree", "-p", "--binary", "--no-ext-diff", "--no-textconv", "--full-index", base, commit)
+
+    def create_branch(self, branch: str, commit: str) -> bool:
+        """Create `refs/heads/{branch}`; False when it exists. Never moves a ref."""
+        try:
+            self.run("update-ref", f"refs/heads/{branch}", commit, "0" * 40)
+        except ToolchainError:
+            if self.commit_of(f"refs/heads/{branch}") is None:
+                raise
+            return False
+        return True
+
+
+_IDENTITY = {"NAME": "ops-agent", "EMAIL": "ops-agent@users.noreply.github.com"}
+
+
+class GitTree:
+    """ports.BaseTree over a local repository: `ls-tree` and one `cat-file --batch` per read."""
+
+    def __init__(self, objects: GitObjects, commit: str) -> None:
+        self.commit = commit
+        self._objects = objects
+        self._entries: dict[str, TreeEntry] | None = None
+
+    def entries(self) -> Mapping[str, TreeEntry]:
+        if self._entries is None:
+            listing = self._objects.run("ls-tree", "-r", "-z", "-l", "--full-tree", self.commit)
+            self._entries = {entry.path: entry for entry in _parse_listing(listing)}
+        return self._entries
+
+    def read(self, path: str) -> bytes:
+        entry = self.entries()[path]
+        if not entry.is_regular:
+            raise KeyError(f"{path} is not a regular file (mode {entry.mode})")
+        return self._objects.run("cat-file", "blob", entry.blob)
+
+
+def _parse_listing(listing: bytes) -> Iterator[TreeEntry]:
+    """Lines of `git ls-tree -r -l -z`: `mode type object size<TAB>path` (git-ls-tree's documentation, "Output format")."""
+    for record in listing.split(b"\0"):
+        if record:
+            head, _, path = record.partition(b"\t")
+            mode, _kind, blob, size = head.split()
+            yield TreeEntry(
+                path=path.decode("utf-8", "surrogateescape"), mode=mode.decode(), blob=blob.decode(), size=0 if size == b"-" else int(size)
+            )
+
+
+@contextmanager
+def quarantined(repository: Path) -> Iterator[GitObjects]:
+    """Objects of `repository` with a throw-away place for new ones: nothing is left in the repository."""
+    with tempfile.TemporaryDirectory(prefix="ops-agent-objects-") as folder:
+        yield GitObjects(repository, quarantine=Path(folder))
