@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,8 @@ class GitObjects:
         self._variables = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
         self._variables |= {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "HOME": "/nonexistent"}
         self._repository = repository
+        self._batch: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
         try:
             self.directory = Path(self.run("rev-parse", "--absolute-git-dir").decode().strip())
         except ToolchainError as error:
@@ -66,6 +69,31 @@ class GitObjects:
         if done.returncode != 0:
             raise ToolchainError(f"git {arguments[0]}: {done.stderr.decode(errors='replace').strip()[:500]}")
         return done.stdout
+
+    def blob(self, identity: str) -> bytes:
+        """Bytes of a blob, through one `cat-file --batch` child that serves all reads (git-cat-file's documentation, "Batch output")."""
+        with self._lock:
+            if self._batch is None:
+                argv = [self._binary, *_SAFE, "-C", str(self._repository), "cat-file", "--batch"]
+                self._batch = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._variables)  # noqa: S603 - as above
+            asks, answers = self._batch.stdin, self._batch.stdout
+            if asks is None or answers is None:
+                raise ToolchainError("git cat-file has no pipes")
+            asks.write(identity.encode() + b"\n")
+            asks.flush()
+            header = answers.readline().split()
+            if len(header) != 3 or header[1] != b"blob":
+                raise ToolchainError(f"git has no blob {identity}: the repository is incomplete", hint="Fetch the base commit whole.")
+            content = answers.read(int(header[2]))
+            answers.read(1)
+            return content
+
+    def close(self) -> None:
+        """End the reading child."""
+        with self._lock:
+            if self._batch is not None:
+                self._batch.communicate()
+                self._batch = None
 
     def commit_of(self, revision: str) -> str | None:
         """The commit (40 hex digits) of a branch or revision, None when there is none."""
@@ -136,7 +164,7 @@ class GitTree:
         entry = self.entries()[path]
         if not entry.is_regular:
             raise KeyError(f"{path} is not a regular file (mode {entry.mode})")
-        return self._objects.run("cat-file", "blob", entry.blob)
+        return self._objects.blob(entry.blob)
 
 
 def _parse_listing(listing: bytes) -> Iterator[TreeEntry]:
@@ -154,4 +182,8 @@ def _parse_listing(listing: bytes) -> Iterator[TreeEntry]:
 def quarantined(repository: Path) -> Iterator[GitObjects]:
     """Objects of `repository` with a throw-away place for new ones: nothing is left in the repository."""
     with tempfile.TemporaryDirectory(prefix="ops-agent-objects-") as folder:
-        yield GitObjects(repository, quarantine=Path(folder))
+        objects = GitObjects(repository, quarantine=Path(folder))
+        try:
+            yield objects
+        finally:
+            objects.close()

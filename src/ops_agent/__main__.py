@@ -1,0 +1,103 @@
+"""Environment in, exit code out. The only place that builds the world, and the only error boundary."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from types import FrameType
+
+from ops_agent.adapters.sandbox import harden_this_process
+from ops_agent.cli import Command, parse
+from ops_agent.domain.outcome import Stopped
+from ops_agent.errors import Cancelled, ConfigError, NoSpace, OpsAgentError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code (architecture.md, exit codes). Never raises, never prints a stack trace."""
+    harden_this_process()
+    command = parse(sys.argv[1:] if arguments is None else arguments)
+    environment = dict(os.environ)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        return _COMMANDS[command.name](command, environment)
+    except OpsAgentError as error:
+        return _say(error)
+    except KeyboardInterrupt:
+        return _say(Cancelled("the run was cancelled"))
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _say(NoSpace("there is no space left on the disk"))
+        return _say(_unexpected(error))
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        return _say(_unexpected(error))
+
+
+def _run(command: Command, environment: Mapping[str, str]) -> int:
+    from ops_agent.running import run_event, run_local
+
+    return run_local(command, environment) if command.issue_file else run_event(command, environment)
+
+
+def _select(command: Command, environment: Mapping[str, str]) -> int:
+    from ops_agent.running import run_select
+
+    return run_select(command, environment)
+
+
+def _doctor(command: Command, environment: Mapping[str, str]) -> int:
+    from ops_agent.running import run_doctor
+
+    return run_doctor(command, environment)
+
+
+def _demo(command: Command, environment: Mapping[str, str]) -> int:
+    try:
+        from ops_agent.demo import main as demo
+    except ImportError as missing:
+        raise ConfigError(f"the demo needs the package {missing.name}", hint="pip install 'ops-agent[demo]', or `make demo`.") from missing
+    return demo(command.rest)
+
+
+def _rules(command: Command, environment: Mapping[str, str]) -> int:
+    from ops_agent.core.guard.documentation import render_rules
+
+    print(render_rules())
+    return 0
+
+
+_COMMANDS = {"run": _run, "select": _select, "doctor": _doctor, "demo": _demo, "rules": _rules}
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """SIGTERM ends a run like SIGINT does: children die, the claim is released, the exit code is 130."""
+    raise KeyboardInterrupt
+
+
+def _say(error: OpsAgentError) -> int:
+    """One error for people: what was wrong and where, every problem, and what to do now."""
+    lines = [f"error: {error.conclusion}: {error}"]
+    lines += [f"  - {problem}" for problem in getattr(error, "problems", ())]
+    lines += [f"  - {finding.place}: {finding.what}" for finding in error.findings]
+    lines.append(f"hint: {error.hint}")
+    try:
+        print("\n".join(lines), file=sys.stderr, flush=True)
+    except (OSError, ValueError):
+        pass
+    return error.exit_code
+
+
+def _unexpected(error: Exception) -> OpsAgentError:
+    """A bug of ours: the class and the innermost place, no values (an exception's text may quote a secret)."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "unknown place"
+    return OpsAgentError(f"{type(error).__name__} at {where}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
