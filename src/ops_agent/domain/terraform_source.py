@@ -1,0 +1,129 @@
+"""Terraform as it is written: files, blocks, attributes and expressions, in our own types; no parser's dictionary gets past the readers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+Scalar = str | int | float | bool | None
+Step = str | int | None
+
+
+class Unknown(Enum):
+    """A value that the source alone does not tell."""
+
+    UNKNOWN = "unknown"
+
+
+UNKNOWN = Unknown.UNKNOWN
+
+
+class ExpressionKind(StrEnum):
+    LITERAL = "literal"
+    REFERENCE = "reference"
+    TEMPLATE = "template"
+    CALL = "call"
+    TUPLE = "tuple"
+    OBJECT = "object"
+    CONDITIONAL = "conditional"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expression:
+    """One expression of HCL.
+
+    `value` is a literal's value after escapes. `name` is a call's function in lower-level form (`core::file` is `file`, blanks removed).
+    `steps` is a reference's path (`var.a["b"][0]` is `("var", "a", "b", 0)`; None is a splat or an index that is computed).
+    `children` are parts of a template or tuple, arguments of a call, key and value in turn of an object, condition and both results of a
+    conditional, computed indices of a reference, and every sub-expression of anything else. `text` is the source without comments and
+    layout. `line` counts from 1.
+    """
+
+    kind: ExpressionKind
+    text: str
+    line: int
+    value: Scalar = None
+    name: str = ""
+    steps: tuple[Step, ...] = ()
+    children: tuple[Expression, ...] = ()
+
+    def walk(self) -> Iterator[Expression]:
+        """This expression and every one inside it."""
+        pending = [self]
+        while pending:
+            expression = pending.pop()
+            yield expression
+            pending.extend(reversed(expression.children))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """`name = expression`. `line` counts from 1."""
+
+    name: str
+    expression: Expression
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A block. `text` is its source without comments and layout: two blocks with the same text mean the same."""
+
+    type: str
+    labels: tuple[str, ...]
+    attributes: tuple[Attribute, ...]
+    blocks: tuple[Block, ...]
+    line: int
+    text: str
+
+    @property
+    def name(self) -> str:
+        """How people call it: `resource "aws_sqs_queue" "orders"`."""
+        return " ".join([self.type, *(f'"{label}"' for label in self.labels)])
+
+    @property
+    def members(self) -> frozenset[str]:
+        """Names of its attributes and of its nested blocks (`dynamic "x"` counts as `x`): JSON syntax does not tell them apart."""
+        return frozenset(a.name for a in self.attributes) | {b.kind for b in self.blocks}
+
+    @property
+    def kind(self) -> str:
+        """The block's type; for `dynamic "x"` it is `x`."""
+        return self.labels[0] if self.type == "dynamic" and self.labels else self.type
+
+    def attribute(self, name: str) -> Attribute | None:
+        return next((a for a in self.attributes if a.name == name), None)
+
+    def walk(self) -> Iterator[Block]:
+        """This block and every one inside it."""
+        yield self
+        for block in self.blocks:
+            yield from block.walk()
+
+    def expressions(self) -> Iterator[tuple[Attribute, Expression]]:
+        """Every expression at any depth, with the attribute that it stands in."""
+        for block in self.walk():
+            for attribute in block.attributes:
+                for expression in attribute.expression.walk():
+                    yield attribute, expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TerraformSource:
+    """One file that was read whole. Variable and backend files have attributes at the top and no blocks."""
+
+    blocks: tuple[Block, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+
+    def of_type(self, *types: str) -> Iterator[Block]:
+        return (b for b in self.blocks if b.type in types)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A file that a reader refused: `what` is one sentence, `line` counts from 1 (0: the whole file)."""
+
+    what: str
+    line: int = 0
