@@ -1,0 +1,136 @@
+"""Hostile prose is shown, and does nothing (G07, G14, O09)."""
+
+from __future__ import annotations
+
+import re
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from ops_agent.core.inert import inert, one_line, visible
+from ops_agent.core.neutral import cell, code, fenced, neutralise, neutralise_commit
+
+GITHUB = MarkdownIt("gfm-like", {"linkify": True, "html": True})
+GITHUB.linkify.set({"fuzzy_link": False, "fuzzy_email": True})  # type: ignore[union-attr]
+MENTION = re.compile(r"@\w")
+REFERENCE = re.compile(r"#[0-9]|\bGH-[0-9]", re.IGNORECASE)
+ACTIVE = {"html_inline", "html_block", "image", "link_open", "heading_open", "hr", "table_open", "s_hr"}
+PIECES = st.sampled_from(
+    [
+        "@maria", "@org/team", "Closes #1", "fixes o/r#2", "Resolves GH-3", "GH\\-3", "https://github.com/o/r/issues/4", "www.evil.example",
+        "<!-- x", "-->", "<img src=x>", "</details>", "![a](b)", "[a](b)", "[a]: https://x", "[^1]", "`", "``", "```", "~~~", "\\", "\\\\", "\\`",
+        "\n", "\n\n", "\n# ", "\n## Guard verdict", "\n---", "\n===", "\n- ", "\n> ", "\n1. ", "    ", " ", "|", "\n|---|---|\n", "&#64;x", "&lt;b>",
+        "<https://x>", "*", "_", "**", "text", "/deploy", "\n/lgtm", "\natlantis apply", "[skip ci]", "\x1b[31m", "\u202e", "\u200b", "a", "1", "#", "-", "=", "$",
+    ]
+)  # fmt: skip
+HOSTILE = st.lists(PIECES | st.characters(), max_size=30).map("".join)
+
+
+def walk(tokens: list[Token]) -> list[Token]:
+    return [t for token in tokens for t in (token, *walk(token.children or []))]
+
+
+def shown(markdown: str) -> tuple[set[str], str]:
+    """Types of the active tokens, and the text outside code, as a GitHub-like renderer sees `markdown`."""
+    tokens = walk(GITHUB.parse(markdown))
+    return {t.type for t in tokens} & ACTIVE, "\n".join(t.content for t in tokens if t.type == "text")
+
+
+@given(HOSTILE)
+@settings(max_examples=600)
+def test_neutralised_prose_renders_to_nothing_active(text: str) -> None:
+    active, plain = shown(neutralise(text))
+    assert not active
+    assert not MENTION.search(plain)
+    assert not REFERENCE.search(plain)
+
+
+@given(HOSTILE, HOSTILE)
+@settings(max_examples=300)
+def test_neutralised_prose_cannot_reach_the_text_around_it(first: str, second: str) -> None:
+    page = f"## Ours\n\n{neutralise(first)}\n\n## Verdict\n\n{neutralise(second)}\n\n## End\n"
+    headings = [t.content for a, t in zip(GITHUB.parse(page), GITHUB.parse(page)[1:], strict=False) if a.type == "heading_open"]
+    assert headings == ["Ours", "Verdict", "End"]
+
+
+@given(HOSTILE)
+@settings(max_examples=400)
+def test_neutralising_twice_changes_nothing(text: str) -> None:
+    for make in (inert, visible, one_line, neutralise, cell, neutralise_commit):
+        once = make(text)
+        assert make(once) == once, make.__name__
+
+
+@given(HOSTILE)
+@settings(max_examples=300)
+def test_a_code_block_cannot_be_closed_from_inside(text: str) -> None:
+    tokens = GITHUB.parse(f"{fenced(text, 'diff')}\n\nafter\n")
+    assert [t.type for t in tokens] == ["fence", "paragraph_open", "inline", "paragraph_close"]
+
+
+@given(HOSTILE)
+@settings(max_examples=300)
+def test_cells_and_code_spans_stay_in_their_cell(text: str) -> None:
+    tokens = walk(GITHUB.parse(f"| a | b | c |\n|---|---|---|\n| {cell(text)} | {code(text)} | end |\n"))
+    assert sum(t.type == "td_open" for t in tokens) == 3
+    assert sum(t.type == "tr_open" for t in tokens) == 2
+    assert not {t.type for t in tokens} & (ACTIVE - {"table_open"})
+
+
+@pytest.mark.parametrize(
+    "trailer",
+    [
+        "Co-authored-by: a <a@b>",
+        "Signed-off-by: x",
+        "[skip ci]",
+        "[ci skip] now",
+        "skip-checks: true",
+        "  Reviewed-by: me",
+        "on-behalf-of: @org",
+    ],
+)
+def test_a_commit_message_loses_forged_trailers_and_skip_marks(trailer: str) -> None:
+    """G14."""
+    assert neutralise_commit(f"Add a queue\n\n{trailer}\nCloses #12") == "Add a queue\n\nCloses ＃12"
+
+
+def test_ordinary_prose_is_left_as_it_is() -> None:
+    text = "The queue `aws_sqs_queue.orders` keeps **failed** messages:\n\n- one, 14 days\n- two_words\n\n1. `terraform plan` & wait\n\n```\naws sqs list\n```"
+    assert neutralise(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Closes #12", "Closes ＃12"),
+        ("see https://x.example/a.", "see `https://x.example/a`."),
+        ("# Heading", "\\# Heading"),
+        ("<!-- hidden -->", "\\<!-- hidden -->"),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("/deploy prod", " \\/deploy prod"),
+        ("[a](javascript:x)", "\\[a\\](javascript:x)"),
+        ("mail @org/team", "mail ＠org/team"),
+    ],
+)
+def test_each_trick_is_shown_as_text(text: str, expected: str) -> None:
+    """G07."""
+    assert neutralise(text) == expected
+
+
+@pytest.mark.parametrize(
+    "seed", ["`", "\\`", "[", "@a", "#1 ", "a://", "```\n", "> ", "<!--", "\x1b[", "https://x`", "- ", "www.", "&#", "-by:", "(skip ci"]
+)
+def test_neutralising_is_linear(seed: str) -> None:
+    def seconds(size: int) -> float:
+        text = seed * (size // len(seed))
+        started = time.process_time()
+        neutralise(text)
+        neutralise_commit(text)
+        return time.process_time() - started
+
+    small = min(seconds(20_000) for _ in range(3))
+    assert min(seconds(80_000) for _ in range(2)) < 4 * small * 2 + 0.02
