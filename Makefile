@@ -1,0 +1,72 @@
+# Needs make and Python 3.11, 3.12 or 3.13; everything else comes into .venv, every file checked against its hash.
+#   make demo [ARGS="--serve"]   the whole path on your machine: an issue becomes a pull request, see demo-output/
+#   make test | lint | proof     the fast tests | style, types, floors, documents, workflows | the slow tests
+#   make bench                   figures against other tools, in the same run, into bench/results.md
+#   make docs | lock             write the generated documents | the locked requirements
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint proof bench docs lock clean
+
+VENV := .venv
+PY := $(VENV)/bin/python
+ARGS ?=
+WORKERS ?= 2
+PIP := $(PY) -I -m pip --disable-pip-version-check install --quiet --no-input --require-hashes --no-deps --only-binary :all:
+
+help:
+	@sed -n '2,5s/^#   //p' Makefile
+
+demo: $(VENV)/.installed-demo
+	@$(PY) -m ops_agent demo $(ARGS)
+
+test: $(VENV)/.installed-test
+	$(PY) -m pytest -n $(WORKERS) --dist loadscope -m "not proof" $(ARGS)
+
+proof: $(VENV)/.installed-test
+	$(PY) -m pytest -n $(WORKERS) --dist loadscope -m proof --timeout 1800 $(ARGS)
+
+bench: $(VENV)/.installed-bench
+	$(PY) -m bench $(ARGS)
+
+lint: $(VENV)/.installed-test
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(PY) docs/generate.py --check
+	$(VENV)/bin/actionlint .github/workflows/*.yml
+	$(VENV)/bin/zizmor --offline --persona=auditor --no-progress --quiet action.yml docker/action.yml .github
+
+docs: $(VENV)/.installed-test
+	$(PY) docs/generate.py
+
+# A lock is for all supported Pythons and platforms at once; the wider ones keep the versions of the narrower one.
+# Versions younger than a week wait, but for those in URGENT (`make lock URGENT="anthropic cryptography"`). Needs uv.
+URGENT ?=
+lock:
+	for name in runtime demo test bench; do \
+	  PATH="$(CURDIR)/$(VENV)/bin:$$PATH" uv pip compile --quiet pyproject.toml \
+	    $$([[ $$name == runtime ]] || echo "--extra $$name --constraint requirements/runtime.txt") \
+	    --exclude-newer "$$(date -u -d '7 days ago' +%F)" $(foreach package,$(URGENT),--exclude-newer-package "$(package)=$$(date -u -d tomorrow +%F)") \
+	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade \
+	    --custom-compile-command "make lock" --output-file requirements/$$name.txt; \
+	done
+
+clean:
+	rm -rf $(VENV) demo-output .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(PY):
+	@for name in python3.13 python3.12 python3.11 python3; do \
+	  if command -v $$name >/dev/null && $$name -I -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then \
+	    echo "Making $(VENV) with $$($$name --version)"; exec $$name -I -m venv $(VENV); \
+	  fi; \
+	done; echo "Python 3.11, 3.12 or 3.13 with venv is needed; found none (Debian and Ubuntu: apt-get install python3-venv)." >&2; exit 1
+
+# The project itself is on the path, not installed: no build runs, and an edit counts at once.
+$(VENV)/.installed-%: requirements/%.txt | $(PY)
+	@echo "Installing requirements/$*.txt into $(VENV) (once; one to two minutes on a cold cache)"
+	@$(PIP) -r $<
+	@echo "$(CURDIR)/src" > "$$($(PY) -I -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ops_agent.pth"
+	@touch $@
