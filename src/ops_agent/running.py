@@ -1,0 +1,102 @@
+"""The commands, each from its inputs to an exit code: read the event, open the world, run the pipeline for every chosen item, report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+from ops_agent.adapters.event_file import read_event
+from ops_agent.cli import Command
+from ops_agent.doctor import diagnose, show
+from ops_agent.domain.event import Dispatched, Event, IssueRef, Labelled, RunIdentity
+from ops_agent.domain.outcome import Stopped
+from ops_agent.errors import Cancelled, OpsAgentError
+from ops_agent.pipeline import RunResult, run_item
+from ops_agent.ports import World
+from ops_agent.settings import Settings
+from ops_agent.stages.report import report, report_error
+from ops_agent.stages.select import Selection, select
+from ops_agent.wiring import actions_world, local_world
+
+
+def run_event(command: Command, environment: Mapping[str, str]) -> int:
+    """The action's `run`: every item that the event selects, one after the other. The worst exit code is the exit code."""
+    settings = Settings.from_inputs(_inputs(command, environment), needs=("github", "llm"))
+    with actions_world(settings, environment) as world:
+        event, run = read_event(environment, settings.issue_number)
+        if isinstance(event, Stopped):
+            return report(world, settings, ref=None, ending=event, started=world.clock.now())
+        chosen = _chosen(world, settings, event, run)
+        return max((_run_one(world, settings, event, ref, run) for ref in chosen), default=0)
+
+
+def run_local(command: Command, environment: Mapping[str, str]) -> int:
+    """`run --issue-file`: the same pipeline on this machine; the result is a patch, a text, and a local branch when asked for."""
+    inputs = _inputs(command, environment)
+    inputs.setdefault("INPUT_ANTHROPIC_API_KEY", environment.get("ANTHROPIC_API_KEY", ""))
+    if command.environments:
+        inputs["INPUT_ENVIRONMENTS"] = ",".join(command.environments)
+    settings = Settings.from_inputs(inputs, needs=("llm",))
+    with local_world(settings, environment, command) as (world, host):
+        event = Labelled(repository=host.local_repository, issue=host.local_issue, label="ready", sender=host.local_issue.author)
+        you = event.sender.login
+        run = RunIdentity(repository=event.repository.full_name, run_id=0, attempt=1, actor=you, triggering_actor=you)
+        return _run_one(world, settings, event, event.issue.ref, run)
+
+
+def run_select(command: Command, environment: Mapping[str, str]) -> int:
+    """`select`: which items of the event can be worked on now, as a job matrix and a readable summary."""
+    settings = Settings.from_inputs(_inputs(command, environment), needs=("github",))
+    with actions_world(settings, environment) as world:
+        event, run = read_event(environment, settings.issue_number)
+        if isinstance(event, Stopped):
+            return report(world, settings, ref=None, ending=event, started=world.clock.now())
+        with world.reporter.stage("select"):
+            selection = select(world, settings, event, run)
+        world.reporter.output("matrix", selection.matrix)
+        world.reporter.output("selected_count", str(len(selection.runnable)))
+        world.reporter.summary(world.redact(selection.summary))
+        return 0
+
+
+def run_doctor(command: Command, environment: Mapping[str, str]) -> int:
+    """`doctor`: every check that costs no token, each with what to do."""
+    return show(diagnose(command, _inputs(command, environment)), sys.stdout)
+
+
+def _chosen(world: World, settings: Settings, event: Event, run: RunIdentity) -> tuple[IssueRef, ...]:
+    """A label names one issue; a dispatch may name several, or a parent. What is not chosen is reported, and nothing is written for it."""
+    if isinstance(event, Dispatched):
+        with world.reporter.stage("select"):
+            selection: Selection = select(world, settings, event, run)
+        world.reporter.summary(world.redact(selection.summary))
+        return selection.runnable
+    return (event.issue.ref,)
+
+
+def _run_one(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> int:
+    started = world.clock.now()
+    try:
+        result: RunResult = run_item(world, settings, event, ref, run)
+    except OpsAgentError as error:
+        return report_error(world, settings, ref=ref, error=error, started=started)
+    except KeyboardInterrupt:
+        return report_error(world, settings, ref=ref, error=Cancelled("the run was cancelled"), started=started)
+    return report(
+        world,
+        settings,
+        ref=ref,
+        ending=result.ending,
+        item=result.item,
+        claim=result.claim,
+        transcript=result.transcript,
+        verification=result.verification,
+        started=started,
+    )
+
+
+def _inputs(command: Command, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment's `INPUT_*`, with `--input` laid over it."""
+    return dict(environment) | {f"INPUT_{name.upper()}": text for name, text in (command.inputs or {}).items()}
+
+
