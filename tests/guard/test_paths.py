@@ -38,8 +38,12 @@ STRANGE = [
     unicodedata.normalize("NFD", "infra/é.tf"),
     "．git/config",
 ]
-OUTSIDE = r"/etc/passwd ../x.tf infra/../x.tf infra/./x.tf a//b.tf infra/x.tf/ ..\x.tf infra\x.tf %2e%2e/x.tf ~/x.tf file://x.tf C:/x.tf infra/x.tf."
-GIT = ".git/config .git/hooks/x.md .gitmodules .gitattributes infra/.gitignore .GIT/config .git::$INDEX/x.tf infra/.GitHub/x.md infra/.hidden/x.tf"
+OUTSIDE = r"""
+    /etc/passwd ../x.tf infra/../x.tf infra/./x.tf a//b.tf infra/x.tf/ ..\x.tf infra\x.tf %2e%2e/x.tf ~/x.tf file://x.tf 
+    C:/x.tf infra/x.tf."""
+GIT = """
+    .git/config .git/hooks/x.md .gitmodules .gitattributes infra/.gitignore .GIT/config .git::$INDEX/x.tf 
+    infra/.GitHub/x.md infra/.hidden/x.tf"""
 TERRAFORM_INTERNALS = """
     infra/.terraform/x.tf infra/.terraform.lock.hcl infra/terraform.d/plugins/x.tf .terraformrc terraform.tfrc infra/.TERRAFORM/x.tf
     infra/terraform.tfstate infra/x.tfplan infra/terraform.tfstate.backup"""
@@ -49,7 +53,8 @@ GITHUB = """
 CODE = "Makefile infra/deploy.sh package.json .env .env.prod src/app.py infra/handler.py"
 AGENTS = "CLAUDE.md AGENTS.md infra/claude.md .claude/settings.md .mcp.json .cursor/rules/x.md .gemini/x.md"
 SHADOWS = """
-    infra/override.tf infra/main_override.tf infra/main.tf.json infra/x.tfvars.json infra/x.auto.tfvars infra/x.auto.tfvars.json infra/main.tofu
+    infra/override.tf infra/main_override.tf infra/main.tf.json infra/x.tfvars.json infra/x.auto.tfvars infra/x.auto.tfvars.json
+    infra/main.tofu
     infra/x.tofu.json infra/x.tftest.hcl infra/x.tfquery.hcl infra/terragrunt.hcl infra/x.hcl infra/x.json infra/Main_Override.tf
     infra/override.tf.json infra/main.TF"""
 BAD = STRANGE + " ".join([OUTSIDE, GIT, TERRAFORM_INTERNALS, GITHUB, CODE, AGENTS, SHADOWS]).split()

@@ -75,7 +75,8 @@ def _blocks(type_: str, labels: tuple[str, ...], value: _Value, missing: int) ->
                 if label != "//":
                     yield from _blocks(type_, (*labels, label), inner, missing - 1)
             continue
-        attributes, blocks = [], []
+        attributes: list[Attribute] = []
+        blocks: list[Block] = []
         for key, inner in body.members:
             if key != "//":
                 attributes.append(_attribute(key, inner))

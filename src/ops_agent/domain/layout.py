@@ -52,3 +52,20 @@ class TerraformTarget:
 
     def __str__(self) -> str:
         return f"{self.root.path} ({self.environment.name})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedEnvironment:
+    """One environment as the policy file names it. Paths are relative to the repository's root."""
+
+    name: str
+    backend_file: str | None = None
+    var_files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedRoot:
+    """One root module as the policy file names it: it replaces what discovery would guess for this directory."""
+
+    path: str
+    environments: tuple[MappedEnvironment, ...]
