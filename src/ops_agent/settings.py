@@ -11,6 +11,7 @@ from ops_agent.domain.policy import DEV, Policy
 from ops_agent.errors import ConfigError
 from ops_agent.inputs import ENVIRONMENT_NAME, InputReader
 
+COMMANDS = ("run", "select", "draft", "verify", "publish", "doctor")
 EFFORTS = ("low", "medium", "high", "xhigh", "max")
 _ACCOUNT = re.compile(r"[0-9]{12}")
 _LABEL = re.compile(r"[^,]{1,50}")
@@ -135,6 +136,7 @@ class Settings:
             dry_run=reader.boolean("dry_run", default.dry_run),
             upload_transcript=reader.boolean("upload_transcript", default.upload_transcript),
         )
+        reader.choice("command", "run", COMMANDS)  # the container form gets it as a variable too; the command line decides
         reader.refuse_unknown()
         settings._compare_inputs(reader, needs)
         if reader.problems:
