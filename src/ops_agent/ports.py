@@ -195,6 +195,11 @@ class PlanFiles:
 class TerraformWorkspace(Protocol):
     """One target in its own data directory. Commands run in order: init, validate, plan."""
 
+    placeholders: tuple[str, ...]
+    """Names of required variables without a value, which got a declared placeholder."""
+    lock_file_update: bytes | None
+    """After init: the root's `.terraform.lock.hcl` with the entries that it lacked for allow-listed providers, None when it needed none."""
+
     def init(self) -> CheckResult: ...
 
     def validate(self) -> CheckResult: ...
@@ -210,6 +215,9 @@ class Terraform(Protocol):
 
     def self_test(self) -> None:
         """Prove with a canary that a hostile configuration cannot read this process. Raises ToolchainError when it can."""
+
+    def cancel(self) -> None:
+        """Kill every running child and its descendants at once; for a run that is cancelled. Safe from any thread."""
 
     def fmt(self, tree: Path, root: TerraformRoot) -> CheckResult: ...
 

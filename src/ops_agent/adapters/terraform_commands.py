@@ -1,0 +1,80 @@
+"""Every Terraform command line that can exist here (security-bar.md rule 20). What is not on the list cannot be built."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops_agent.errors import PolicyViolation
+
+_PATH = r"/[^\x00-\x1f]+"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._/-]*"
+# A command's words, then the arguments that it may carry; each argument must match one pattern whole.
+_ALLOWED: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("version",): ("-json",),
+    ("fmt",): ("-check", "-recursive", "-diff", "-no-color"),
+    ("init",): ("-input=false", "-no-color", "-backend=false", "-lockfile=readonly", f"-backend-config={_PATH}"),
+    ("validate",): ("-json", "-no-color"),
+    ("plan",): ("-input=false", "-lock=false", "-no-color", "-json", "-detailed-exitcode", f"-out={_PATH}", f"-var-file={_PATH}"),
+    ("show",): ("-json", "-no-color", _PATH),
+    ("providers", "schema"): ("-json",),
+    ("providers", "lock"): (r"-platform=(linux|darwin)_(amd64|arm64)", _NAME),
+    ("test",): ("-json", "-no-color", f"-filter={_NAME}", f"-var-file={_PATH}"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TerraformCommand:
+    """One command line without the program's name. Raises PolicyViolation for anything that is not on the list."""
+
+    argv: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for words, patterns in _ALLOWED.items():
+            if self.argv[: len(words)] == words:
+                for argument in self.argv[len(words) :]:
+                    if not any(re.fullmatch(pattern, argument) for pattern in patterns):
+                        raise PolicyViolation(f"Terraform argument {argument!r} is not on the list for `{' '.join(words)}`")
+                return
+        raise PolicyViolation(f"Terraform command {' '.join(self.argv[:2])!r} is not on the list")
+
+
+VERSION = TerraformCommand(("version", "-json"))
+FMT = TerraformCommand(("fmt", "-check", "-recursive", "-diff", "-no-color"))
+VALIDATE = TerraformCommand(("validate", "-json", "-no-color"))
+SCHEMA = TerraformCommand(("providers", "schema", "-json"))
+
+
+def init(*, backend_files: tuple[Path, ...] = (), backend: bool = True, lock_read_only: bool) -> TerraformCommand:
+    """`backend_files` are absolute; the later wins."""
+    return TerraformCommand(
+        (
+            "init",
+            "-input=false",
+            "-no-color",
+            *(() if backend else ("-backend=false",)),
+            *(("-lockfile=readonly",) if lock_read_only else ()),
+            *(f"-backend-config={path}" for path in backend_files),
+        )
+    )
+
+
+def plan(*, out: Path, var_files: tuple[Path, ...] = ()) -> TerraformCommand:
+    """The stream of `-json` holds no attribute values: it is the safe thing to read while the plan runs (facts.md)."""
+    flags = ("-input=false", "-lock=false", "-no-color", "-json", "-detailed-exitcode", f"-out={out}")
+    return TerraformCommand(("plan", *flags, *(f"-var-file={path}" for path in var_files)))
+
+
+def show(plan_file: Path, *, json: bool) -> TerraformCommand:
+    return TerraformCommand(("show", "-json" if json else "-no-color", str(plan_file)))
+
+
+def providers_lock(sources: tuple[str, ...], platforms: tuple[str, ...] = ("linux_amd64", "linux_arm64")) -> TerraformCommand:
+    """`sources` are addresses of allow-listed providers."""
+    return TerraformCommand(("providers", "lock", *(f"-platform={p}" for p in platforms), *sources))
+
+
+def mocked_test(test_file: str, var_files: tuple[Path, ...] = ()) -> TerraformCommand:
+    """Only for files that our own code generates: mocked providers, `command = plan`."""
+    return TerraformCommand(("test", "-json", "-no-color", f"-filter={test_file}", *(f"-var-file={path}" for path in var_files)))
