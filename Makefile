@@ -46,9 +46,9 @@ docs: $(VENV)/.installed-test
 # Versions younger than a week wait, but for those in URGENT (`make lock URGENT="anthropic cryptography"`). Needs uv.
 URGENT ?=
 lock:
-	for name in runtime demo test bench; do \
+	for name in runtime container demo test bench; do \
 	  PATH="$(CURDIR)/$(VENV)/bin:$$PATH" uv pip compile --quiet pyproject.toml \
-	    $$([[ $$name == runtime ]] || echo "--extra $$name --constraint requirements/runtime.txt") \
+	    $$([[ $$name == runtime ]] || echo "--extra $$(sed s/container/embedded/ <<< $$name) --constraint requirements/runtime.txt") \
 	    --exclude-newer "$$(date -u -d '7 days ago' +%F)" $(foreach package,$(URGENT),--exclude-newer-package "$(package)=$$(date -u -d tomorrow +%F)") \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade \
 	    --custom-compile-command "make lock" --output-file requirements/$$name.txt; \

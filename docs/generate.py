@@ -1,0 +1,200 @@
+"""Everything that is derived from a source in the repository, written or (`--check`) compared: `make docs`, `make lint`.
+
+action.yml -> docker/action.yml, the input blocks of the reusable workflow, docs/inputs.md, the README's tables;
+Conclusion and the errors -> docs/outcomes.md; the guard rules -> docs/rules.md.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "src"))
+
+SECRETS = ("github_token", "anthropic_api_key")
+NOT_IN_CONTAINER = ("command", "matrix")
+SELECT_INPUTS = (
+    "issue_number target_repository base_branch label_trigger title_prefix role_label project_owner project_number status_ready allowed_bots".split()
+)
+
+
+def action() -> dict[str, Any]:
+    """action.yml as data; every default is text."""
+    return yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
+
+
+def groups() -> dict[str, list[str]]:
+    """Input names by the group comments of action.yml."""
+    found: dict[str, list[str]] = {}
+    for line in _section("inputs", "outputs").splitlines():
+        if group := re.fullmatch(r"  # (.+)", line):
+            found[group[1]] = []
+        elif name := re.fullmatch(r"  (\w+):", line):
+            found[list(found)[-1]].append(name[1])
+    return found
+
+
+def _section(start: str, end: str) -> str:
+    text = (ROOT / "action.yml").read_text(encoding="utf-8")
+    return text.split(f"\n{start}:\n")[1].split(f"\n{end}:\n")[0]
+
+
+def container_action() -> str:
+    """docker/action.yml: the same inputs and outputs; the runner itself sets INPUT_*."""
+    inputs = re.sub(r"  command:\n(    .*\n?)+", "", _section("inputs", "outputs") + "\n")
+    outputs = re.sub(r"  matrix:\n(    .*\n)+", "", _section("outputs", "runs") + "\n")
+    outputs = re.sub(r"    value: .*\n", "", outputs)
+    return (
+        "# Generated from action.yml by `make docs`: do not edit.\n"
+        "name: ops-agent (container)\n"
+        f"description: {action()['description']}\n"
+        f"author: {action()['author']}\n\n"
+        f"inputs:\n{inputs.rstrip()}\n\noutputs:\n{outputs.rstrip()}\n\n"
+        "runs:\n  using: docker\n  image: ../Dockerfile\n"
+    )
+
+
+def reusable_workflow() -> str:
+    """The reusable workflow with its generated blocks renewed."""
+    path = ROOT / ".github/workflows/ops-agent.yml"
+    text = path.read_text(encoding="utf-8")
+    inputs = action()["inputs"]
+    call = [name for name in inputs if name not in SECRETS and name != "command"]
+    declared = "".join(
+        f"      {name}: {{ type: string, default: {_quoted(inputs[name].get('default', ''))} }}\n" for name in call
+    )
+    handed = {
+        "select": "".join(f"          {name}: ${{{{ inputs.{name} }}}}\n" for name in SELECT_INPUTS),
+        "run": "".join(f"          {name}: ${{{{ inputs.{name} }}}}\n" for name in call if name != "issue_number"),
+    }
+    text = _between(text, "inputs of action.yml", declared)
+    for job, block in handed.items():
+        text = _between(text, f"inputs of {job}", block)
+    return text
+
+
+def _quoted(default: str) -> str:
+    return "'" + str(default).replace("'", "''") + "'"
+
+
+def _between(text: str, name: str, block: str) -> str:
+    """`text` with what stands between the marks of `name` replaced; the marks stay."""
+    pattern = re.compile(rf"(^ *(?:#|<!--) begin {re.escape(name)}.*\n)(.*?)(^ *(?:#|<!--) end {re.escape(name)})", re.S | re.M)
+    renewed, count = pattern.subn(lambda found: found[1] + block + found[3], text)
+    if count != 1:
+        raise SystemExit(f"the marks `begin {name}` ... `end {name}` are missing or doubled")
+    return renewed
+
+
+def inputs_page() -> str:
+    """docs/inputs.md."""
+    known = action()
+    lines = [
+        "# Inputs and outputs",
+        "",
+        "Generated from [action.yml](../action.yml) by `make docs`. Every input is text; an empty text means the default. All problems are",
+        "reported at once, each with what to do. The container form (`docker/action.yml`) has all but `command` and `matrix`.",
+    ]
+    for group, names in groups().items():
+        lines += ["", f"## Inputs: {group}", "", "| input | default | meaning |", "|---|---|---|"]
+        lines += [f"| `{n}` | {_default(known['inputs'][n])} | {_cell(known['inputs'][n]['description'])} |" for n in names]
+    lines += ["", "## Outputs", "", "| output | meaning |", "|---|---|"]
+    lines += [f"| `{name}` | {_cell(output['description'])} |" for name, output in known["outputs"].items()]
+    return "\n".join(lines) + "\n"
+
+
+def _default(declared: dict[str, Any]) -> str:
+    return f"`{declared['default']}`" if declared.get("default") else ""
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def readme() -> str:
+    """README.md with its table of inputs renewed: the ones that most callers set, by group."""
+    known = action()
+    rows = ["| group | inputs (defaults) |", "|---|---|"]
+    for group, names in groups().items():
+        cells = [f"`{n}`" + (f" ({_default(known['inputs'][n])})" if _default(known["inputs"][n]) else "") for n in names]
+        rows.append(f"| {group} | {', '.join(cells)} |")
+    rows.append(f"| outputs | {', '.join(f'`{name}`' for name in known['outputs'])} |")
+    return _between((ROOT / "README.md").read_text(encoding="utf-8"), "inputs", "\n".join(rows) + "\n")
+
+
+def outcomes_page() -> str:
+    """docs/outcomes.md."""
+    from ops_agent import errors
+    from ops_agent.domain.outcome import Conclusion
+
+    hints = {
+        broken.conclusion: broken.default_hint
+        for broken in vars(errors).values()
+        if isinstance(broken, type) and issubclass(broken, errors.OpsAgentError) and "conclusion" in vars(broken)
+    }
+    from ops_agent.domain.meanings import MEANINGS
+
+    lines = [
+        "# How a run can end",
+        "",
+        "Generated from the code by `make docs`. The word is the output `conclusion`; it comes from code, never from the language model. Exit code 0",
+        "is a clean end, also when the answer is no. *Again* says whether the same run, started again, can end differently without a change by a person.",
+        "",
+        "| exit | conclusion | again | what happened | what to do |",
+        "|---|---|---|---|---|",
+    ]
+    for conclusion in Conclusion:
+        what, remedy = MEANINGS[conclusion]
+        again = "yes" if conclusion.retryable else "no"
+        lines.append(f"| {conclusion.exit_code} | `{conclusion}` | {again} | {_cell(what)} | {_cell(remedy or hints.get(conclusion, ''))} |")
+    return "\n".join(lines) + "\n"
+
+
+def rules_page() -> str:
+    """docs/rules.md, from the guard's own table."""
+    from ops_agent.core.guard.documentation import render_rules
+
+    return render_rules()
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "docker/action.yml": container_action,
+    ".github/workflows/ops-agent.yml": reusable_workflow,
+    "docs/inputs.md": inputs_page,
+    "README.md": readme,
+    "docs/outcomes.md": outcomes_page,
+    "docs/rules.md": rules_page,
+}
+
+
+def stale() -> dict[str, str]:
+    """Path -> difference, for every page that is not what its source says."""
+    found = {}
+    for name, render in PAGES.items():
+        path, wanted = ROOT / name, render().rstrip("\n") + "\n"
+        present = path.read_text(encoding="utf-8") if path.exists() else ""
+        if present != wanted:
+            found[name] = "".join(difflib.unified_diff(present.splitlines(True), wanted.splitlines(True), name, "as generated", n=1))
+    return found
+
+
+def main() -> int:
+    if "--check" in sys.argv:
+        differences = stale()
+        for name, difference in differences.items():
+            print(f"{name} is not current; `make docs` writes it:\n{difference}")
+        return 1 if differences else 0
+    for name, render in PAGES.items():
+        (ROOT / name).write_text(render().rstrip("\n") + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
