@@ -100,7 +100,8 @@ class Stopped:
     """A stage's "no": a value, not an exception.
 
     `reason` is one sentence for the issue; `remedy` says what to do now; `findings` name file and line where there is one.
-    `questions` (needs_info) and `proposed_issues` (needs_split, infeasible) are put to people as lists.
+    `questions` (needs_info) and `proposed_issues` (needs_split, infeasible) are put to people as lists. `quiet` means that nothing is
+    written to GitHub about it: the event was none of ours, or the person had no right to make us write.
     """
 
     conclusion: Conclusion
@@ -109,3 +110,4 @@ class Stopped:
     findings: tuple[Finding, ...] = ()
     questions: tuple[str, ...] = ()
     proposed_issues: tuple[str, ...] = ()
+    quiet: bool = False
