@@ -27,7 +27,7 @@ _COMMAND = re.compile(r"(?im)^(?=/[a-z]|(?:atlantis|digger|terrateam|terramate|e
 
 
 def inert(text: str) -> str:
-    """`text` without control, invisible or direction-changing characters, mentions, issue references, skip marks, trailers and bot commands.
+    """`text` without control, invisible or direction-changing characters, mentions, references, skip marks, trailers, bot commands.
 
     Line breaks become `\\n`; nothing else is lost. Idempotent and linear. Markdown is left as it is: see `neutral.neutralise` for prose.
     """

@@ -19,12 +19,13 @@ _SPECIAL = re.compile(r"[\\`<\[\]|]|&(?=[#A-Za-z])|[A-Za-z][A-Za-z0-9+.-]{0,20}:
 _URL_REST = re.compile(r"[^\s`<>\"'()\[\]{}|\\,;*]*+")
 _ESCAPABLE: Final = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_{|}~")
 _COMMIT_LINE = re.compile(
-    r"(?i)[ >*+-]*+(?:[a-z-]{1,30}-by|skip-checks|on-behalf-of|change-id)[ ]*+[-:]|.*\((?:skip ci|ci skip|no ci|skip actions|actions skip)\)"
+    r"(?i)[ >*+-]*+(?:[a-z-]{1,30}-by|skip-checks|on-behalf-of|change-id)[ ]*+[-:]"
+    r"|.*\((?:skip ci|ci skip|no ci|skip actions|actions skip)\)"
 )
 
 
 def neutralise(text: str) -> str:
-    """`text` as Markdown that can do nothing: no mention, reference, closing keyword, link, image, HTML, heading, rule, table or bot command.
+    """`text` as Markdown that can do nothing: no mention, reference, keyword, link, image, HTML, heading, rule, table, command.
 
     Fenced code stays a code block, with a fence of ours that nothing inside can close. Idempotent; linear in the text's length.
     """
@@ -93,7 +94,7 @@ def _prose_line(line: str) -> str:
 
 
 def _inline(line: str) -> str:
-    """One line after its block marks: code spans that open and close on it stay, a lone backtick is escaped, so none can pair across lines."""
+    """One line after its block marks: code spans that open and close on it stay; a lone backtick is escaped: none pairs across lines."""
     line = _BACKSLASHED_TICK.sub(lambda m: "\\" * (len(m.group()) // 2 * 2), line)
     closings = _closings(line)
     out: list[str] = []

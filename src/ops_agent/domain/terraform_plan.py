@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
+
+
+class Hidden(str):
+    """Stands where a value is not shown. Compare with `is`: a value that merely reads the same is a value."""
+
+    __slots__ = ()
+
+
+UNKNOWN: Final = Hidden("(known after apply)")
+SENSITIVE: Final = Hidden("(sensitive value)")
 
 
 class ResourceAction(StrEnum):
@@ -102,7 +112,9 @@ class Danger:
 class TerraformPlan:
     """A plan that was read whole.
 
-    `text` is `terraform show -no-color` after redaction; `canonical_hash` is SHA-256 of the JSON without `timestamp`.
+    `text` is `terraform show -no-color` after redaction; `canonical_hash` is SHA-256 of the JSON without `timestamp`. `changes` leaves out
+    what stays as it is. `edges` are pairs (user, used) of changed resources, by the configuration's references; `invocations` are the
+    provider actions that an apply would run.
     """
 
     format_version: str
@@ -118,3 +130,5 @@ class TerraformPlan:
     complete: bool = True
     regions: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
+    edges: tuple[tuple[str, str], ...] = ()
+    invocations: tuple[str, ...] = ()

@@ -1,0 +1,115 @@
+"""Values of a terraform plan: hidden where they are sensitive or unknown, and walked for what they hold.
+
+What is sensitive stands in a tree of its own beside the values (`before_sensitive`, `after_sensitive`): `true` hides everything below it.
+`show -json` holds the clear text (facts.md, "What is sensitive where"), so nothing leaves this floor unmasked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from ops_agent.domain.terraform_plan import SENSITIVE, UNKNOWN, Hidden
+
+Leaf = tuple[str, str]
+"""(nearest attribute or map key, string)."""
+
+
+def masked(value: Any, sensitive: Any, unknown: Any, hidden: list[str]) -> Any:
+    """`value` with UNKNOWN and SENSITIVE where the two trees say so; the same object where they say nothing.
+
+    The strings that were hidden as sensitive are added to `hidden`. A tree of another shape than the value hides the value whole.
+    """
+    if sensitive is True:
+        hidden.extend(text for _, text in leaves(value))
+        return SENSITIVE
+    if unknown is True:
+        return UNKNOWN
+    if not sensitive and not unknown:
+        return value
+    if isinstance(sensitive or {}, dict) and isinstance(unknown or {}, dict) and isinstance(value, dict | None):
+        return _masked_map(value or {}, sensitive or {}, unknown or {}, hidden) if value is not None or _says(unknown) else value
+    if isinstance(sensitive or [], list) and isinstance(unknown or [], list) and isinstance(value, list | None):
+        return _masked_list(value or [], sensitive or [], unknown or [], hidden) if value is not None or _says(unknown) else value
+    if _says(sensitive):
+        hidden.extend(text for _, text in leaves(value))
+        return SENSITIVE
+    return UNKNOWN if _says(unknown) else value
+
+
+def leaves(value: Any, key: str = "") -> Iterator[Leaf]:
+    """Every string below `value` that is shown, with the key it stands under; in no particular order."""
+    stack: list[tuple[str, Any]] = [(key, value)]
+    while stack:
+        name, item = stack.pop()
+        if isinstance(item, str):
+            if not isinstance(item, Hidden):
+                yield name, item
+        elif isinstance(item, dict):
+            stack.extend(item.items())
+        elif isinstance(item, list):
+            stack.extend((name, element) for element in item)
+
+
+def blocks(value: Any) -> Iterator[dict[str, Any]]:
+    """The maps of a nested block, which Terraform writes as a list of maps (or as one map)."""
+    if isinstance(value, dict):
+        yield value
+    elif isinstance(value, list):
+        for element in value:
+            if isinstance(element, dict):
+                yield element
+
+
+def has_unknown(value: Any) -> bool:
+    """True when something below `value` is known only after apply."""
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if item is UNKNOWN:
+            return True
+        if isinstance(item, dict):
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+    return False
+
+
+def changed_keys(before: Any, after: Any) -> tuple[str, ...]:
+    """Top-level attributes that differ, sorted; an unknown one differs. For a creation: those that get a value."""
+    old = before if isinstance(before, dict) else {}
+    new = after if isinstance(after, dict) else {}
+    return tuple(sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key) or new.get(key) is UNKNOWN))
+
+
+def _masked_map(value: dict[str, Any], sensitive: dict[str, Any], unknown: dict[str, Any], hidden: list[str]) -> dict[str, Any]:
+    replaced = {}
+    for key in sensitive.keys() | unknown.keys():
+        old = value.get(key)
+        new = masked(old, sensitive.get(key), unknown.get(key), hidden)
+        if new is not old:
+            replaced[key] = new
+    return {**value, **replaced} if replaced else value
+
+
+def _masked_list(value: list[Any], sensitive: list[Any], unknown: list[Any], hidden: list[str]) -> list[Any]:
+    length = max(len(value), len(sensitive), len(unknown))
+    return [masked(_at(value, i), _at(sensitive, i), _at(unknown, i), hidden) for i in range(length)]
+
+
+def _at(items: list[Any], index: int) -> Any:
+    return items[index] if index < len(items) else None
+
+
+def _says(tree: Any) -> bool:
+    """True when there is a `true` anywhere in a sensitive or unknown tree."""
+    stack = [tree]
+    while stack:
+        item = stack.pop()
+        if item is True:
+            return True
+        if isinstance(item, dict):
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+    return False
