@@ -1,0 +1,135 @@
+"""The SDK's client: one explicit credential, our own HTTP client, nothing ambient (security-bar.md K11).
+
+The SDK reads credentials, base URL, headers and proxies from the environment when they are not given; here all are given, and the
+variables that cannot be given (`ANTHROPIC_CUSTOM_HEADERS`) are hidden while the client is built.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ops_agent.errors import ConfigError, LlmError, ToolchainError
+from ops_agent.ports import Clock
+from ops_agent.settings import Settings
+
+DEFAULT_URL = "https://api.anthropic.com"
+FEDERATION_AUDIENCE = "https://api.anthropic.com"
+STALL_SECONDS = 60.0
+_AMBIENT = ("ANTHROPIC_", "AWS_BEARER_TOKEN_BEDROCK", "OTEL_")
+
+IdentityToken = Callable[[str], str]
+"""Audience in, a freshly minted single-use OIDC token (JWT) out."""
+
+BedrockKeys = Callable[[], tuple[str, str, str]]
+"""Access key id, secret access key and session token of the invoke-only role."""
+
+
+def build_client(
+    settings: Settings, *, clock: Clock, deadline: Callable[[], float], identity: IdentityToken | None, bedrock: BedrockKeys | None
+) -> Any:
+    """An `anthropic.Anthropic` (or `AnthropicBedrock`) client without retries of its own.
+
+    `deadline` gives the monotonic time at which the request under way is cut off. Raises ConfigError without a credential,
+    ToolchainError when Bedrock's extra is missing, LlmError when it has no keys.
+    """
+    import anthropic
+
+    common: dict[str, Any] = {
+        "max_retries": 0,
+        "http_client": _http_client(clock, deadline),
+        "timeout": _timeout(),
+        "open_telemetry": False,
+    }
+    with _without_ambient():
+        if settings.use_bedrock:
+            return _bedrock_client(settings, bedrock, common)
+        base_url = settings.base_url or DEFAULT_URL
+        if settings.anthropic_api_key:
+            return anthropic.Anthropic(api_key=settings.anthropic_api_key, base_url=base_url, **common)
+        if settings.anthropic_federation_rule_id and identity is not None:
+            return anthropic.Anthropic(credentials=_federation(settings, identity, clock, deadline), base_url=base_url, **common)
+    raise ConfigError(
+        "there is no credential for the llm",
+        hint="Set `anthropic_api_key`, or `anthropic_federation_rule_id` with the job's `id-token: write`, or `use_bedrock`.",
+    )
+
+
+def _federation(settings: Settings, identity: IdentityToken, clock: Clock, deadline: Callable[[], float]) -> Any:
+    """Workload identity federation: GitHub's OIDC token for a short-lived API token; every exchange mints a new one."""
+    from anthropic.lib.credentials import WorkloadIdentityCredentials
+
+    return WorkloadIdentityCredentials(
+        identity_token_provider=lambda: identity(FEDERATION_AUDIENCE),
+        federation_rule_id=settings.anthropic_federation_rule_id,
+        organization_id=settings.anthropic_organization_id,
+        service_account_id=settings.anthropic_service_account_id or None,
+        workspace_id=settings.anthropic_workspace_id or None,
+        http_client=_http_client(clock, deadline),
+    )
+
+
+def _bedrock_client(settings: Settings, bedrock: BedrockKeys | None, common: dict[str, Any]) -> Any:
+    try:
+        import boto3  # type: ignore[import-untyped]  # noqa: F401 - the SDK signs with it, and says so only at the first request
+        from anthropic import AnthropicBedrock
+    except ImportError as missing:
+        raise ToolchainError(
+            f"`use_bedrock` needs the package {missing.name}", hint="Install the extra: pip install 'ops-agent[bedrock]'."
+        ) from missing
+    if bedrock is None:
+        raise LlmError("`use_bedrock` is set, but there are no AWS keys for it", hint="Set `bedrock_role_arn` to an invoke-only role.")
+    access_key, secret_key, session_token = bedrock()
+    return AnthropicBedrock(
+        aws_access_key=access_key,
+        aws_secret_key=secret_key,
+        aws_session_token=session_token,
+        aws_region=settings.policy.region,
+        base_url=settings.base_url or f"https://bedrock-runtime.{settings.policy.region}.amazonaws.com",
+        **common,
+    )
+
+
+@contextmanager
+def _without_ambient() -> Iterator[None]:
+    hidden = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(_AMBIENT)}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
+
+
+def _timeout() -> Any:
+    import httpx2
+
+    return httpx2.Timeout(STALL_SECONDS, connect=15.0)
+
+
+def _http_client(clock: Clock, deadline: Callable[[], float]) -> Any:
+    """No proxy, CA bundle or netrc from the environment; no redirect; every body is cut off at the deadline."""
+    import httpx2
+
+    class Bounded(httpx2.SyncByteStream):
+        """A server that sends pings for ever never stalls: the read timeout alone would not end it."""
+
+        def __init__(self, inner: Any) -> None:
+            self._inner = inner
+
+        def __iter__(self) -> Iterator[bytes]:
+            for chunk in self._inner:
+                if clock.monotonic() > deadline():
+                    raise httpx2.ReadTimeout("the answer took longer than a request may take")
+                yield chunk
+
+        def close(self) -> None:
+            self._inner.close()
+
+    class Transport(httpx2.HTTPTransport):
+        def handle_request(self, request: Any) -> Any:
+            response = super().handle_request(request)
+            response.stream = Bounded(response.stream)
+            return response
+
+    return httpx2.Client(transport=Transport(trust_env=False), trust_env=False, follow_redirects=False, timeout=_timeout())
