@@ -45,7 +45,7 @@ class Claim:
     """The right to work on one item: our branch at `base_commit`, and the comment that tells the progress.
 
     `head_commit` is where the branch stands now (equal to `base_commit` for a new branch); `existing` is the open pull request
-    that is updated.
+    that is updated; `notes` are sentences that the comment repeats through the run, e.g. the intended column of the board.
     """
 
     branch: str
@@ -53,3 +53,4 @@ class Claim:
     head_commit: str
     comment_id: int | None
     existing: PullRequest | None = None
+    notes: tuple[str, ...] = ()
