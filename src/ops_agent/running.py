@@ -9,7 +9,6 @@ from ops_agent.adapters.event_file import read_event
 from ops_agent.cli import Command
 from ops_agent.doctor import diagnose, show
 from ops_agent.domain.event import Dispatched, Event, IssueRef, Labelled, RunIdentity
-from ops_agent.domain.outcome import Stopped
 from ops_agent.errors import Cancelled, OpsAgentError
 from ops_agent.pipeline import RunResult, run_item
 from ops_agent.ports import World
@@ -24,8 +23,6 @@ def run_event(command: Command, environment: Mapping[str, str]) -> int:
     settings = Settings.from_inputs(_inputs(command, environment), needs=("github", "llm"))
     with actions_world(settings, environment) as world:
         event, run = read_event(environment, settings.issue_number)
-        if isinstance(event, Stopped):
-            return report(world, settings, ref=None, ending=event, started=world.clock.now())
         chosen = _chosen(world, settings, event, run)
         return max((_run_one(world, settings, event, ref, run) for ref in chosen), default=0)
 
@@ -49,8 +46,6 @@ def run_select(command: Command, environment: Mapping[str, str]) -> int:
     settings = Settings.from_inputs(_inputs(command, environment), needs=("github",))
     with actions_world(settings, environment) as world:
         event, run = read_event(environment, settings.issue_number)
-        if isinstance(event, Stopped):
-            return report(world, settings, ref=None, ending=event, started=world.clock.now())
         with world.reporter.stage("select"):
             selection = select(world, settings, event, run)
         world.reporter.output("matrix", selection.matrix)
@@ -98,5 +93,3 @@ def _run_one(world: World, settings: Settings, event: Event, ref: IssueRef, run:
 def _inputs(command: Command, environment: Mapping[str, str]) -> dict[str, str]:
     """The environment's `INPUT_*`, with `--input` laid over it."""
     return dict(environment) | {f"INPUT_{name.upper()}": text for name, text in (command.inputs or {}).items()}
-
-

@@ -1,0 +1,142 @@
+"""Builds the world: one adapter per port, for a runner or for a laptop. The only module that knows every adapter's constructor."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from ops_agent.adapters.actions_reporter import ActionsReporter
+from ops_agent.adapters.anthropic_llm import AnthropicLlm
+from ops_agent.adapters.aws_bedrock import bedrock_keys
+from ops_agent.adapters.aws_identity import AwsIdentity
+from ops_agent.adapters.aws_sts import Runner, Sts
+from ops_agent.adapters.git_objects import GitObjects, quarantined
+from ops_agent.adapters.github_board import GitHubBoard
+from ops_agent.adapters.github_code_host import GitHubCodeHost
+from ops_agent.adapters.github_http import GitHubHttp
+from ops_agent.adapters.linters import WheelLinters
+from ops_agent.adapters.local_code_host import LocalCodeHost, NoBoard
+from ops_agent.adapters.scratch_tree import scratch_tree
+from ops_agent.adapters.terminal_reporter import TerminalReporter
+from ops_agent.adapters.terraform_cli import TerraformCli
+from ops_agent.cli import Command
+from ops_agent.core.redaction import Redactor
+from ops_agent.harness import Harness, read_harness
+from ops_agent.ports import Board, CodeHost, Reporter, World
+from ops_agent.settings import Settings
+
+_AMBIENT_SECRETS = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_RUNTIME_TOKEN", "GITHUB_TOKEN", "GH_TOKEN", "ANTHROPIC_API_KEY")
+
+
+class SystemClock:
+    """ports.Clock of the machine."""
+
+    def now(self) -> float:
+        return time.time()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+
+
+@contextmanager
+def actions_world(settings: Settings, environment: Mapping[str, str]) -> Iterator[World]:
+    """The world of a GitHub Actions job. Everything that was opened is closed when the context ends, children included."""
+    redactor = _redactor(settings, environment)
+    reporter = ActionsReporter(redactor.redact)
+    for secret in settings.secrets:
+        reporter.mask(secret)
+    clock = SystemClock()
+    http = GitHubHttp(
+        settings.github_token, clock, secrets.SystemRandom().random, api_url=environment.get("GITHUB_API_URL") or "https://api.github.com"
+    )
+    board = GitHubBoard(http, settings.project_owner, settings.project_number)
+    with _world(settings, environment, redactor, reporter, GitHubCodeHost(http), board, environment.get("GITHUB_RUN_ID", "")) as world:
+        yield world
+
+
+@contextmanager
+def local_world(settings: Settings, environment: Mapping[str, str], command: Command) -> Iterator[tuple[World, LocalCodeHost]]:
+    """The world of a laptop: no GitHub, no board; new git objects stay in quarantine unless a branch was asked for."""
+    if command.issue_file is None:
+        raise ValueError("a local run needs an issue file")
+    redactor = _redactor(settings, environment)
+    reporter = TerminalReporter(redactor.redact)
+    with ExitStack() as stack:
+        objects = GitObjects(command.repository) if command.branch else stack.enter_context(quarantined(command.repository))
+        stack.callback(objects.close)
+        host = LocalCodeHost(objects, command.issue_file, command.output, command.branch)
+        yield stack.enter_context(_world(settings, environment, redactor, reporter, host, NoBoard(), "local")), host
+
+
+@contextmanager
+def _world(
+    settings: Settings,
+    environment: Mapping[str, str],
+    redactor: Redactor,
+    reporter: Reporter,
+    host: CodeHost,
+    board: Board,
+    run_id: str,
+) -> Iterator[World]:
+    harness = read_harness(environment)
+    clock = SystemClock()
+    runner = Runner(url=environment.get("ACTIONS_ID_TOKEN_REQUEST_URL", ""), token=environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", ""))
+    sts = Sts(settings.policy.region, endpoint=harness.aws_endpoint)
+
+    def mask(secret: str) -> None:
+        redactor.add(secret)
+        reporter.mask(secret)
+
+    cloud = AwsIdentity(policy=settings.policy, roles=settings.aws_role_arns, runner=runner, run_id=run_id, mask=mask, sts=sts)
+    terraform = TerraformCli(
+        policy=settings.policy,
+        binary=harness.engine or settings.terraform_binary,
+        mirror=harness.provider_mirror,
+        path_variable=environment.get("PATH", ""),
+        closed=tuple(Path(environment[name]) for name in ("GITHUB_WORKSPACE",) if environment.get(name)),
+        overlay=harness.terraform_overlay,
+        backend_settings=harness.backend_settings,
+        extra_variables=harness.terraform_variables,
+    )
+    try:
+        yield World(
+            code_host=host,
+            board=board,
+            llm=AnthropicLlm(
+                settings,
+                clock,
+                identity=_identity_token(sts, runner, mask),
+                bedrock=bedrock_keys(sts, runner, settings.bedrock_role_arn, run_id, mask),
+            ),
+            cloud=cloud,
+            terraform=terraform,
+            linters=WheelLinters(),
+            reporter=reporter,
+            clock=clock,
+            scratch=scratch_tree,
+            redact=redactor.redact,
+        )
+    finally:
+        terraform.close()
+
+
+def _redactor(settings: Settings, environment: Mapping[str, str]) -> Redactor:
+    """Every secret of the job that this process was given, known before anything is said."""
+    return Redactor([*settings.secrets, *(environment[name] for name in _AMBIENT_SECRETS if environment.get(name))])
+
+
+def _identity_token(sts: Sts, runner: Runner, mask: Callable[[str], None]) -> Callable[[str], str]:
+    """Audience in, a fresh OIDC token of the job out (for the llm's workload identity federation)."""
+
+    def mint(audience: str) -> str:
+        token = sts.id_token(runner, audience)
+        mask(token)
+        return token
+
+    return mint
