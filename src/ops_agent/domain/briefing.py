@@ -33,14 +33,19 @@ class Limits:
     max_file_bytes: int = 1_000_000
     max_total_bytes: int = 5_000_000
     max_tool_calls_per_turn: int = 20
+    max_total_tokens: int = 20_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Briefing:
-    """Work item, standards, repository map, environments and limits; `system` and `task` are the rendered prompts."""
+    """Work item, standards, repository map, environments and limits; `system` and `task` are the rendered prompts.
+
+    `boundary` is this run's random mark (128 bits) around everything that is material and not an instruction.
+    """
 
     work_item: WorkItem
     standards: tuple[Standard, ...]
     layout: Layout
     system: str
     task: str
+    boundary: str = ""

@@ -1,0 +1,44 @@
+"""Which strings are paths inside a tree: relative, plain, and the same under every file system's eyes.
+
+security-bar.md C01, C02, C06, C11, C15.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+MAX_PATH_BYTES = 4096
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_NEVER = re.compile(r"\.git|git~\d+|\.terraform|terraform\.d|.*\.tfstate(\..*)?|.*\.tfplan")
+
+
+def path_trouble(path: object) -> str | None:
+    """Why `path` is refused, as one sentence without the path itself; None when it is sound."""
+    if not isinstance(path, str) or not path:
+        return "a path is a non-empty string"
+    if any(unicodedata.category(c) in _INVISIBLE for c in path):
+        return "a path holds no control, line break or invisible character"
+    if len(path.encode()) > MAX_PATH_BYTES:
+        return f"a path has at most {MAX_PATH_BYTES} bytes"
+    if path.startswith(("/", "~")) or "\\" in path or ":" in path or "%" in path:
+        return "a path is relative to the repository's root, separated by `/`, without `\\`, `:`, `%` or `~` at its start"
+    if unicodedata.normalize("NFKC", path) != path:
+        return "a path is written in its simplest Unicode form (NFKC)"
+    for segment in path.split("/"):
+        if segment in ("", ".", ".."):
+            return "a path has no empty, `.` or `..` segment"
+        if segment != segment.rstrip(". "):
+            return "no segment of a path ends with a dot or a blank"
+    return None
+
+
+def is_left_out(path: str) -> bool:
+    """True for what is never in the scratch tree, on any file system: git's and Terraform's internals, state and plans (D19)."""
+    return any(_NEVER.fullmatch(segment) for segment in folded(path).split("/"))
+
+
+def folded(path: str) -> str:
+    """The path as a file system that ignores case and Unicode form sees it."""
+    plain = unicodedata.normalize("NFKC", path).casefold()
+    return "/".join("".join(c for c in s if unicodedata.category(c) != "Cf").rstrip(". ") for s in plain.split("/"))
