@@ -1,6 +1,7 @@
 """The harness file of the demo and the tests: where the emulated AWS is. It can only ever point at this machine.
 
-`OPS_AGENT_HARNESS` names a JSON file; every URL in it must be loopback, else the run stops. Without it (every real run) all fields are empty.
+`OPS_AGENT_HARNESS` names a JSON file; every URL in it must be loopback, else the run stops. Without it (every real run) all fields are
+empty.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ class Harness:
 
 
 def read_harness(environment: Mapping[str, str]) -> Harness:
-    """The harness of `environment`, empty without `OPS_AGENT_HARNESS`. Raises ConfigError for an unreadable file or a URL off this machine."""
+    """The harness of `environment`, empty without `OPS_AGENT_HARNESS`.
+
+    Raises ConfigError for an unreadable file or a URL off this machine.
+    """
     name = environment.get("OPS_AGENT_HARNESS", "")
     if not name:
         return Harness()

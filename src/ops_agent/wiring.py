@@ -24,7 +24,7 @@ from ops_agent.adapters.terminal_reporter import TerminalReporter
 from ops_agent.adapters.terraform_cli import TerraformCli
 from ops_agent.cli import Command
 from ops_agent.core.redaction import Redactor
-from ops_agent.harness import Harness, read_harness
+from ops_agent.harness import read_harness
 from ops_agent.ports import Board, CodeHost, Reporter, World
 from ops_agent.settings import Settings
 

@@ -1,0 +1,52 @@
+"""The command line turns arguments into a Command, or says what is wrong and exits 2."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ops_agent.cli import parse
+
+
+def test_run_without_arguments_works_on_the_event() -> None:
+    command = parse(["run"])
+    assert command.name == "run"
+    assert command.issue_file is None
+
+
+def test_a_local_run_takes_file_repository_environments_and_branch() -> None:
+    command = parse(
+        [
+            "run",
+            "--issue-file",
+            "item.md",
+            "--repo",
+            "there",
+            "--environment",
+            "dev",
+            "--environment",
+            "prod",
+            "--output",
+            "out",
+            "--branch",
+            "ops",
+            "--input",
+            "dry_run=true",
+        ]
+    )
+    assert (command.issue_file, command.repository, command.output) == (Path("item.md"), Path("there"), Path("out"))
+    assert (command.environments, command.branch, command.inputs) == (("dev", "prod"), "ops", {"dry_run": "true"})
+
+
+def test_the_demo_gets_its_own_arguments() -> None:
+    assert parse(["demo", "--serve", "--llm", "anthropic"]).rest == ("--serve", "--llm", "anthropic")
+
+
+@pytest.mark.parametrize(
+    "arguments", [[], ["apply"], ["run", "--apply"], ["run", "--input", "dry_run"], ["run", "--input", "=x"], ["rules", "x"]]
+)
+def test_arguments_that_make_no_sense_exit_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        parse(arguments)
+    assert exit_.value.code == 2
