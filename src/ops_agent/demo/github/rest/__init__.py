@@ -1,0 +1,1 @@
+"""The REST API, a module per topic; `routes.ROUTES` is the table."""
