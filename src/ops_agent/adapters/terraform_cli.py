@@ -27,7 +27,7 @@ from ops_agent.domain.verification import CheckResult, CheckStatus
 from ops_agent.ports import CredentialLease
 
 
-class SandboxedTerraform:
+class TerraformCli:
     """All Terraform of one run. Cheap to build; the sandbox is made at the first command. Close it, or use it as a context manager.
 
     `mirror`: a provider mirror's directory, `wheel` (hashicorp/aws of the package index) or empty (the registry, allow-listed ones only).
@@ -108,7 +108,7 @@ class SandboxedTerraform:
         if sandbox is not None:
             sandbox.close()
 
-    def __enter__(self) -> SandboxedTerraform:
+    def __enter__(self) -> TerraformCli:
         return self
 
     def __exit__(self, *_: object) -> None:
