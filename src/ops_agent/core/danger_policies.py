@@ -97,7 +97,7 @@ def _allowed(statement: dict[str, Any], *, trust: bool, identity: bool) -> Itera
         escalating = sorted(action for action in actions if action.lower() in _ESCALATIONS)
         if escalating:
             yield f"allows {', '.join(f'`{action}`' for action in escalating[:5])} on every resource: a way to more rights", "iam-wildcard"
-        elif any("*" in action for action in actions):
+        elif "*" not in actions and any("*" in action for action in actions):
             yield "allows whole groups of actions on every resource (`*`)", "iam-wildcard"
     if "NotPrincipal" in statement:
         yield "allows everyone but a list (`NotPrincipal`)", "foreign-principal"

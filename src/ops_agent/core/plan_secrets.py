@@ -20,6 +20,9 @@ _SECRET_NAME = re.compile(
 _NAME_LIKE = re.compile(r"(?:[A-Za-z]+[0-9]{0,2}|[0-9]{1,4})(?:[-_/.:@](?:[A-Za-z]+[0-9]{0,2}|[0-9]{1,4}))*$")
 _REFERENCE_LIKE = ("arn:", "/", "http:", "https:", "${", "{{", "secretsmanager:", "ssm:")
 _STRONG_LENGTH = 16
+_PARTS = 200
+"""So many sensitive values are also looked for inside longer strings; all of them as whole strings."""
+_SENSITIVE_ELSEWHERE = "shows a value that is sensitive elsewhere"
 
 
 def configured_secrets(plan: dict[str, Any]) -> list[str]:
@@ -45,16 +48,16 @@ def secret_dangers(
     A secret is: what `redact` knows, a token of a known format, a value that is sensitive elsewhere (`hidden`), or what looks random
     under a name such as `password`. The danger names the attribute, never the value.
     """
-    strong = [text for text in hidden if len(text) >= _STRONG_LENGTH and looks_random(text)]
-    known = Redactor(strong)
+    sensitive = frozenset(text for text in hidden if _worth_hiding(text))
+    parts = tuple(sorted(sensitive, key=len, reverse=True)[:_PARTS])
     places = list(_planned(changes, plan))
     texts = "\n".join({text for *_, text, _ in places})
-    all_clean = redact(texts) == texts and known.redact(texts) == texts
+    clean = redact(texts) == texts and Redactor().redact(texts) == texts and not any(part in texts for part in parts)
     dangers: dict[tuple[str, str], Danger] = {}
-    leaked = list(strong)
+    leaked: list[str] = []
     names: dict[str, bool] = {}
     for address, key, text, planned in places:
-        why = None if all_clean else _known_secret(text, redact, known)
+        why = _SENSITIVE_ELSEWHERE if text in sensitive else None if clean else _known_secret(text, redact, parts)
         if why is None:
             secret_name = names.get(key)
             if secret_name is None:
@@ -99,14 +102,17 @@ def _planned(changes: tuple[ResourceChange, ...], plan: dict[str, Any]) -> Itera
                 yield f"output.{name}", key, text, True
 
 
-def _known_secret(text: str, redact: Callable[[str], str], known: Redactor) -> str | None:
+def _known_secret(text: str, redact: Callable[[str], str], parts: tuple[str, ...]) -> str | None:
     for name, _, _ in token_finds(text):
         return f"holds a secret ({name})"
     if redact(text) != text:
         return "holds a secret of this run"
-    if known.redact(text) != text:
-        return "shows a value that is sensitive elsewhere"
-    return None
+    return _SENSITIVE_ELSEWHERE if any(part in text for part in parts) else None
+
+
+def _worth_hiding(text: str) -> bool:
+    """False for what may well be both sensitive here and public there: short words, names without a digit, ARNs, paths, URLs."""
+    return len(text) >= 12 and not text.startswith(_REFERENCE_LIKE) and any(char.isdigit() for char in text)
 
 
 def _danger(address: str, key: str, why: str) -> Danger:

@@ -18,6 +18,7 @@ from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_plan import TerraformPlan
 from ops_agent.errors import PolicyViolation, ToolchainError
 
+CUT_MARK = "\n... (cut)\n"
 _REFUSED = "Nothing was published. Change the configuration so that one plan holds the whole change, then start the run again."
 
 
@@ -28,25 +29,23 @@ def read_plan(
     *,
     redact: Callable[[str], str] = str,
     account: str | None = None,
-    text_is_whole: bool = True,
 ) -> TerraformPlan:
     """Read a plan whole; linear in its size.
 
-    `document` is `show -json`, `text` is `show -no-color` of the same plan file (`text_is_whole` False: its end was cut off, so its
-    counts cannot be compared), `redact` the run's redactor, `account` the 12-digit account the plan was made against.
+    `document` is `show -json`, `text` is `show -no-color` of the same plan file: empty when none was made, and with CUT_MARK as its end
+    when it was too long (its counts can then not be compared). `redact` is the run's redactor, `account` the 12-digit account that the
+    plan was made against.
 
     Raises ToolchainError when the document is not one that we understand completely (another major format, an unknown kind of change,
     counts that differ from Terraform's own summary), PolicyViolation when the plan is errored, incomplete or defers changes.
     """
     try:
-        return _read(document, text, policy, redact, account, text_is_whole)
+        return _read(document, text, policy, redact, account)
     except RecursionError:
         raise ToolchainError("the plan's JSON is nested too deeply to be read") from None
 
 
-def _read(
-    document: bytes, text: str, policy: Policy, redact: Callable[[str], str], account: str | None, text_is_whole: bool
-) -> TerraformPlan:
+def _read(document: bytes, text: str, policy: Policy, redact: Callable[[str], str], account: str | None) -> TerraformPlan:
     plan = _parsed(document)
     version = _known_format(plan)
     _refuse_partial(plan)
@@ -55,7 +54,7 @@ def _read(
     drift = read_drift(plan, hidden)
     outputs = read_outputs(plan, hidden)
     counts = count(changes, outputs)
-    if text_is_whole:
+    if text and not text.endswith(CUT_MARK):
         check_summary(text, counts, changes)
     found, leaked = secret_dangers(changes, plan, hidden, redact)
     places = places_of_plan(plan, changes, policy, account)
