@@ -96,4 +96,4 @@ class Token:
                 return "project" in self.scopes or (level == READ and "read:project" in self.scopes)
             return "repo" in self.scopes and (area != "workflows" or "workflow" in self.scopes)
         granted = self.permissions.get(area, "none")
-        return granted == WRITE or granted == level
+        return granted in (WRITE, level)

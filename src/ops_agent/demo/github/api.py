@@ -27,7 +27,8 @@ def serve(github: EmbeddedGitHub, request: Request) -> Response:
     raw = request.get_data()
     body, readable = _parse(raw)
     call = github.recorder.open(request.method, request.path, request.args.to_dict(), body)
-    route, params = None, {}
+    route: Route | None = None
+    params: dict[str, str] = {}
     if request.path == "/graphql":
         call.template, call.operation = "/graphql", operation_name(body)
     else:

@@ -1,4 +1,7 @@
-"""What may go wrong on the wire, planned per call: `github.faults.at(3).drop_after()`, `github.faults.on("createCommitOnBranch").answer(502)`."""
+"""What may go wrong on the wire, planned per call.
+
+`github.faults.at(3).drop_after()`, `github.faults.on("createCommitOnBranch").answer(502)`.
+"""
 
 from __future__ import annotations
 

@@ -189,6 +189,6 @@ class EmbeddedGitHub:
 
     def export_pages(self, folder: Path) -> list[Path]:
         """Write every page as self-contained HTML with relative links below `folder`; `index.html` first in the list."""
-        from ops_agent.demo.github.pages.export import export_pages  # noqa: PLC0415 - pages need Jinja2 and the Markdown renderer
+        from ops_agent.demo.github.pages.export import export_pages
 
         return export_pages(self, folder)

@@ -80,13 +80,13 @@ class LoopbackServer:
 
     def _answer(self, request: Request) -> Response:
         if request.path.startswith(_API):
-            from ops_agent.demo.github.api import serve  # noqa: PLC0415 - the routes are needed by the first request only
+            from ops_agent.demo.github.api import serve
 
             return serve(self._github, request)
         if request.path.startswith("/_codeload/"):
-            from ops_agent.demo.github.rest.archive import download  # noqa: PLC0415
+            from ops_agent.demo.github.rest.archive import download
 
             return download(self._github, request)
-        from ops_agent.demo.github.pages.site import serve_page  # noqa: PLC0415
+        from ops_agent.demo.github.pages.site import serve_page
 
         return serve_page(self._github, request)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ops_agent.demo.github.graphql import views
-from ops_agent.demo.github.graphql.views import View
+from ops_agent.demo.github.graphql import shared_views as views
+from ops_agent.demo.github.graphql.shared_views import View
 from ops_agent.demo.github.refusals import Refusal, stale_head, unresolved
 from ops_agent.demo.github.repositories import Repository
 from ops_agent.demo.github.rest.routing import readable_repository

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -17,7 +18,7 @@ from graphql import (
     GraphQLSchema,
     OperationDefinitionNode,
     build_schema,
-    execute,
+    execute_sync,
     get_operation_ast,
     parse,
     validate,
@@ -61,13 +62,15 @@ def _oid(given: Any) -> str:
     return given
 
 
+_READERS: dict[str, Callable[[Any], Any]] = {"Base64String": _base64, "GitObjectID": _oid}
+
+
 @cache
 def schema() -> GraphQLSchema:
     built = build_schema(resources.files("ops_agent.demo.github.schema").joinpath("github.graphql").read_text("utf-8"))
-    for name, reader in (("Base64String", _base64), ("GitObjectID", _oid)):
-        scalar = built.type_map[name]
-        assert isinstance(scalar, GraphQLScalarType)  # noqa: S101 - the slice is ours
-        scalar.parse_value = reader  # type: ignore[method-assign]
+    for scalar in built.type_map.values():
+        if isinstance(scalar, GraphQLScalarType) and scalar.name in _READERS:
+            scalar.parse_value = _READERS[scalar.name]  # type: ignore[method-assign, assignment]
     return built
 
 
@@ -89,7 +92,7 @@ def operation_name(body: Any) -> str:
 
 def run_graphql(github: EmbeddedGitHub, token: Token | None, body: Any, *, within_limit: bool) -> Answer:
     """200 with `data` and `errors` for everything that GraphQL itself answers; raises Refusal 401 without a token, 400 without a query."""
-    from ops_agent.demo.github.graphql.resolvers import ROOT  # noqa: PLC0415 - resolvers need Session
+    from ops_agent.demo.github.graphql.resolvers import ROOT
 
     if token is None:
         raise Refusal(401, "This endpoint requires you to be authenticated.")
@@ -103,7 +106,7 @@ def run_graphql(github: EmbeddedGitHub, token: Token | None, body: Any, *, withi
         return Answer(200, {"errors": [_shape(error)]})
     if problems := validate(schema(), document):
         return Answer(200, {"errors": [_shape(problem) for problem in problems]})
-    result = execute(
+    result = execute_sync(
         schema(),
         document,
         root_value=ROOT,

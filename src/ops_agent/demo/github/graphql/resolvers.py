@@ -9,7 +9,7 @@ from ops_agent.demo.github.boards import Board, Card
 from ops_agent.demo.github.graphql import views
 from ops_agent.demo.github.graphql.commits import create_commit_on_branch
 from ops_agent.demo.github.graphql.execution import Session
-from ops_agent.demo.github.graphql.views import View
+from ops_agent.demo.github.graphql.shared_views import View, actor
 from ops_agent.demo.github.issues import Issue
 from ops_agent.demo.github.pulls import PullRequest
 from ops_agent.demo.github.refusals import Refusal, not_accessible, unresolved, unresolved_node
@@ -25,7 +25,7 @@ def _session(info: Any) -> Session:
 def viewer(info: Any) -> View:
     """For an installation token the login keeps its `[bot]`, as on GitHub."""
     session = _session(info)
-    shown = views.actor(session.github.base_url, session.actor)
+    shown = actor(session.github.base_url, session.actor)
     return {**shown, "__typename": "User", "login": session.actor.login}
 
 

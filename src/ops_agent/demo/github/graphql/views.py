@@ -1,53 +1,22 @@
-"""Accounts, repositories, commits, issues, pull requests and boards as GraphQL sees them: dictionaries, with functions for what costs.
+"""Repositories, issues, pull requests and boards as GraphQL sees them: dictionaries, with functions for what costs.
 
 graphql-core calls a function in a dictionary with `(info, **arguments)`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from ops_agent.demo.github.accounts import Account, AccountKind
+from ops_agent.demo.github.accounts import Account
 from ops_agent.demo.github.boards import Board, Card
-from ops_agent.demo.github.git_objects import Commit
+from ops_agent.demo.github.graphql.shared_views import View, actor, commit, connection, ref
 from ops_agent.demo.github.issues import Issue, Label
 from ops_agent.demo.github.pulls import PullRequest
 from ops_agent.demo.github.refusals import not_accessible, unresolved
 from ops_agent.demo.github.repositories import Repository
-from ops_agent.demo.github.times import iso
 
-View = dict[str, Any]
 _ROLE_NAMES = {"none": None, "read": "READ", "triage": "TRIAGE", "write": "WRITE", "maintain": "MAINTAIN", "admin": "ADMIN"}
-# GitHub refuses a connection without a page size, and pages above this.
-PAGE_LIMIT = 100
-
-
-def connection(everything: Sequence[Any], view: Callable[[Any], View]) -> Callable[..., View]:
-    """A connection over a list: `first` and `after` are honoured, the cursor is the position."""
-
-    def resolve(_info: Any, first: int | None = None, after: str | None = None, last: int | None = None, **_other: Any) -> View:
-        start = int(after) if after else 0
-        size = min(first or last or PAGE_LIMIT, PAGE_LIMIT)
-        if last and not first:
-            start = max(len(everything) - size, 0)
-        shown = everything[start : start + size]
-        end = start + len(shown)
-        pages = {"hasNextPage": end < len(everything), "hasPreviousPage": start > 0, "startCursor": str(start), "endCursor": str(end)}
-        return {"nodes": [view(one) for one in shown], "totalCount": len(everything), "pageInfo": pages}
-
-    return resolve
-
-
-def actor(base_url: str, who: Account) -> View:
-    return {
-        "__typename": str(who.kind),
-        "id": who.node_id,
-        "login": who.graphql_login,
-        "databaseId": who.id,
-        "url": f"{base_url}/{who.graphql_login}",
-        "name": None,
-    }
 
 
 def organization(base_url: str, who: Account, project: Callable[..., View]) -> View:
@@ -96,42 +65,6 @@ def repository(r: Repository) -> View:
         "viewerPermission": lambda info: _ROLE_NAMES[r.role(info.context.actor)],
         "object": lambda _info, oid=None, **_other: commit(r, r.store.commits[oid]) if oid in r.store.commits else None,
     }
-
-
-def ref(r: Repository, name: str) -> View:
-    target = commit(r, r.store.commits[r.branches[name]])
-    return {"__typename": "Ref", "id": f"REF_kwDO{r.id}:heads/{name}", "name": name, "prefix": "refs/heads/", "target": target}
-
-
-def commit(r: Repository, c: Commit) -> View:
-    headline, _, rest = c.message.partition("\n")
-    signature = {
-        "__typename": "GpgSignature",
-        "isValid": True,
-        "state": "VALID",
-        "wasSignedByGitHub": True,
-        "email": c.committer.email,
-    }
-    return {
-        "__typename": "Commit",
-        "id": f"C_kwDO{c.sha}",
-        "oid": c.sha,
-        "url": f"{r.url}/commit/{c.sha}",
-        "message": c.message,
-        "messageHeadline": headline,
-        "messageBody": rest.strip("\n"),
-        "committedDate": iso(c.committer.at),
-        "author": {"name": c.author.name, "email": c.author.email, "date": iso(c.author.at)},
-        "signature": signature if c.verified else None,
-        "tree": {"id": f"T_kwDO{c.tree}", "oid": c.tree, "entries": lambda _info: _entries(r, c.tree)},
-    }
-
-
-def _entries(r: Repository, tree: str) -> list[View]:
-    return [
-        {"name": name, "mode": int(entry.mode, 8), "oid": entry.sha, "path": name, "type": entry.kind}
-        for name, entry in r.store.children(tree)
-    ]
 
 
 def label(one: Label) -> View:

@@ -23,6 +23,11 @@ def association(r: Repository, who: Account) -> str:
     return "MEMBER" if r.roles.get(who.id, "none") != "none" else "NONE"
 
 
+def _reactions(base: str) -> Json:
+    kinds = ("+1", "-1", "laugh", "hooray", "confused", "heart", "rocket", "eyes")
+    return {"url": f"{base}/reactions", "total_count": 0, **dict.fromkeys(kinds, 0)}
+
+
 def issue(i: Issue, *, with_repository: bool = False) -> Json:
     r = i.repository
     base = f"{api(r)}/issues/{i.number}"
@@ -57,6 +62,7 @@ def issue(i: Issue, *, with_repository: bool = False) -> Json:
         "updated_at": i.updated_at,
         "author_association": association(r, i.author),
         "performed_via_github_app": None,
+        "reactions": _reactions(base),
         "sub_issues_summary": {
             "total": len(i.sub_issues),
             "completed": done,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from ops_agent.demo.github.accounts import READ, WRITE, Account, AccountKind, role_includes
 from ops_agent.demo.github.git_objects import Commit, Signature
@@ -57,7 +58,7 @@ def api(repository: Repository) -> str:
 
 
 def account(github: EmbeddedGitHub, who: Account) -> Json:
-    base = f"{github.base_url}/users/{who.login}"
+    base = f"{github.base_url}/users/{quote(who.login)}"
     return {
         "login": who.login,
         "id": who.id,

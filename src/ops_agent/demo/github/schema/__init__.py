@@ -1,0 +1,1 @@
+"""GitHub's GraphQL schema, cut to what the platform answers. See NOTICE."""
