@@ -13,12 +13,10 @@ from ops_agent.ports import BoardCard
 STATUS_FIELD = "Status"
 _CARD = """
 query($owner: String!, $number: Int!, $issue: ID!, $field: String!) {
-  repositoryOwner(login: $owner) {
-    ... on ProjectV2Owner {
-      projectV2(number: $number) {
-        id
-        field(name: $field) { ... on ProjectV2SingleSelectField { id options { id name } } }
-      }
+  organization(login: $owner) {
+    projectV2(number: $number) {
+      id
+      field(name: $field) { ... on ProjectV2SingleSelectField { id options { id name } } }
     }
   }
   node(id: $issue) {
@@ -87,7 +85,7 @@ class GitHubBoard:
         return None
 
     def _card(self, found: dict[str, Any], name: str, issue: Issue) -> BoardCard | str:
-        project = (found.get("repositoryOwner") or {}).get("projectV2")
+        project = (found.get("organization") or {}).get("projectV2")
         if not project:
             return f"There is no {name}, or the token may not see it."
         field = project.get("field") or {}

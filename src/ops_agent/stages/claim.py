@@ -1,0 +1,197 @@
+"""Claim an item, and give it back: one branch, one comment, one run at work (docs/decisions/0002-claim-and-lock.md)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ops_agent.core.claim_records import SeenClaim, claims_among, epoch, holder, pull_request_record
+from ops_agent.core.claiming import (
+    DONE_STATES,
+    LEASE_MARGIN_SECONDS,
+    Seen,
+    Step,
+    branch_name,
+    decide,
+    is_our_branch,
+    is_own_earlier_attempt,
+)
+from ops_agent.domain.event import RunIdentity
+from ops_agent.domain.outcome import Conclusion, Stopped
+from ops_agent.domain.proposal import Claim
+from ops_agent.domain.work_item import WorkItem
+from ops_agent.errors import GitHubError, OpsAgentError
+from ops_agent.ports import World
+from ops_agent.settings import Settings
+from ops_agent.stages.board import put_back, start
+from ops_agent.stages.branching import Ground, find_ground, fresh_branch
+from ops_agent.stages.concluding import conclude
+from ops_agent.stages.progress import Phase, begin, comment_text, write
+from ops_agent.stages.stopping import as_stopped, stopped_says
+
+_LOOK_AGAIN_SECONDS = 2.0
+_MOST_LOOKS = 12
+
+
+def claim(world: World, settings: Settings, item: WorkItem, run: RunIdentity) -> Claim | Stopped:
+    """The right to work on `item`, or why not (`duplicate`, `declined`, `stale`, `config_error`).
+
+    Creating the branch is the lock; the comment on the issue is the lease. Nothing is written in a dry run.
+    """
+    branch = branch_name(settings.branch_prefix, item)
+    if not is_our_branch(branch, settings.branch_prefix, item):
+        return Stopped(
+            conclusion=Conclusion.CONFIG_ERROR,
+            reason=f"{branch} cannot be a branch of ours: it must be `branch_prefix` and a number, and not the base branch.",
+            remedy="Correct the inputs `branch_prefix` and `base_branch`.",
+        )
+    base = world.code_host.branch_head(item.target.full_name, item.base_branch)
+    if base is None:
+        return Stopped(
+            conclusion=Conclusion.CONFIG_ERROR,
+            reason=f"There is no branch {item.base_branch} in {item.target.full_name} (renamed, or the repository is empty).",
+            remedy="Correct the input `base_branch`, or make a first commit, and put the label again.",
+        )
+    if settings.dry_run:
+        return Claim(branch=branch, base_commit=base, head_commit=base, comment_id=None)
+    return _claim(world, settings, item, run, Claim(branch=branch, base_commit=base, head_commit=base, comment_id=None))
+
+
+def _claim(world: World, settings: Settings, item: WorkItem, run: RunIdentity, wanted: Claim) -> Claim | Stopped:
+    repository, branch = item.target.full_name, wanted.branch
+    created, began = False, world.clock.monotonic()
+    for _ in range(_MOST_LOOKS):
+        seen = _look(world, item, run, branch, waited=world.clock.monotonic() - began)
+        step = decide(item, run, seen, settings.limits.timeout_seconds + LEASE_MARGIN_SECONDS)
+        if isinstance(step, Stopped):
+            return step
+        if step is Step.FINISH:
+            return _finish(world, settings, item, run, wanted, seen)
+        created = created or (seen.open is None and world.code_host.create_branch(repository, branch, wanted.base_commit))
+        if not created:
+            step = decide(item, run, replace(seen, branch_exists=True), settings.limits.timeout_seconds + LEASE_MARGIN_SECONDS)
+        if step is not Step.WAIT:
+            return _take(world, settings, item, run, wanted, seen, created)
+        world.clock.sleep(_LOOK_AGAIN_SECONDS)
+    raise GitHubError(f"The branch {branch} of {repository} is taken and released again and again; this run gave up.")
+
+
+def _take(world: World, settings: Settings, item: WorkItem, run: RunIdentity, wanted: Claim, seen: Seen, created: bool) -> Claim | Stopped:
+    try:
+        ground: Ground | Stopped = Ground(base=wanted.base_commit, head=wanted.base_commit)
+        if not created:
+            ground = find_ground(world, item, wanted, seen)
+        if isinstance(ground, Stopped):
+            return ground
+        claimed = replace(wanted, base_commit=ground.base, head_commit=ground.head, existing=seen.open)
+        comment_id = _comment(world, item, run, claimed, seen.holder)
+        if isinstance(comment_id, Stopped):
+            return comment_id
+        begin(item, comment_id, run)
+        claimed = replace(claimed, comment_id=comment_id)
+        if ground.outdated:
+            claimed = fresh_branch(world, item, claimed, wanted.base_commit)
+        note = start(world, settings, item)
+    except OpsAgentError:
+        if created:
+            _delete_untouched(world, item, wanted)
+        raise
+    if note or claimed.base_commit != ground.base:
+        claimed = replace(claimed, notes=(note,) if note else ())
+        write(world, item, claimed, run, Phase.CLAIMED, "")
+    return claimed
+
+
+def _comment(world: World, item: WorkItem, run: RunIdentity, claimed: Claim, before: SeenClaim | None) -> int | Stopped:
+    """Write our claim and see whether it is the one in force: an own dead attempt's comment is edited, anybody else's is replaced."""
+    host, ref = world.code_host, item.issue.ref
+    if before is not None and is_own_earlier_attempt(before.record, run):
+        comment_id = before.comment_id
+        text = comment_text(item, claimed, run, Phase.CLAIMED, "", after=before.record.after)
+        host.update_comment(ref.repository, comment_id, text)
+    else:
+        text = comment_text(item, claimed, run, Phase.CLAIMED, "", after=before.comment_id if before else 0)
+        comment_id = host.create_comment(ref, text).id
+    found = claims_among(host.comments(ref), host.viewer().id)
+    winner = holder(found)
+    if winner is None or winner.comment_id != comment_id:
+        host.delete_comment(ref.repository, comment_id)
+        return Stopped(
+            conclusion=Conclusion.DUPLICATE,
+            reason="Another run took this issue at the same instant." if winner else "The claim was withdrawn at the same instant.",
+            remedy="Wait until it has ended.",
+        )
+    for other in found:
+        if other.comment_id != comment_id:
+            host.delete_comment(ref.repository, other.comment_id)
+    return comment_id
+
+
+def _look(world: World, item: WorkItem, run: RunIdentity, branch: str, waited: float) -> Seen:
+    host, repository = world.code_host, item.target.full_name
+    pull_requests = host.pull_requests_of_branch(repository, branch)
+    held = holder(claims_among(host.comments(item.issue.ref), host.viewer().id))
+    current = next((p for p in pull_requests if p.is_open), pull_requests[0] if pull_requests else None)
+    published = pull_request_record(current.body) if current else None
+    finished = None
+    if held is not None and held.record.state not in DONE_STATES and not is_own_earlier_attempt(held.record, run):
+        finished = host.run_is_finished(held.record.repository, held.record.run_id)
+    reviewed = False
+    if current is not None and current.is_open and published is not None and published.content == item.approval.content_hash:
+        reviewed = _reviewed_since(world, item, current.number, published.at)
+    return Seen(
+        pull_requests=pull_requests,
+        published=published,
+        reviewed=reviewed,
+        holder=held,
+        holder_finished=finished,
+        waited=waited,
+        now=world.clock.now(),
+    )
+
+
+def _reviewed_since(world: World, item: WorkItem, number: int, published_at: int) -> bool:
+    """Whether a person with write permission asked for something after the publication; an approval asks for nothing."""
+    host, repository = world.code_host, item.target.full_name
+    for review in host.reviews(repository, number):
+        asks = review.verdict in ("CHANGES_REQUESTED", "COMMENTED") and epoch(review.at) > published_at
+        if asks and review.author.id != host.viewer().id and host.permission(repository, review.author.login).may_write:
+            return True
+    return False
+
+
+def _finish(world: World, settings: Settings, item: WorkItem, run: RunIdentity, wanted: Claim, seen: Seen) -> Stopped:
+    """The pull request is out, but its run died before the last steps: do them, without asking the llm again."""
+    pull_request, held = seen.open, seen.holder
+    assert pull_request is not None and held is not None and seen.published is not None  # noqa: S101 - what FINISH means
+    finished = replace(wanted, base_commit=seen.published.base, head_commit=pull_request.head_commit, comment_id=held.comment_id)
+    paths = world.code_host.pull_request_files(item.target.full_name, pull_request.number)
+    conclude(world, settings, item, finished, run, pull_request, seen.published.labels, paths, ())
+    return Stopped(
+        conclusion=Conclusion.DUPLICATE,
+        reason=f"Pull request #{pull_request.number} was published by an earlier attempt; its last steps are done ({pull_request.url}).",
+        remedy="Review the pull request.",
+    )
+
+
+def release(world: World, settings: Settings, item: WorkItem, claim: Claim, run: RunIdentity, why: Stopped | BaseException) -> None:
+    """Give the item back: why and what to do in the comment, the card back to Ready, an untouched branch deleted.
+
+    Never raises an OpsAgentError: the run ends for another reason already. A pull request and a branch with commits stay.
+    """
+    if settings.dry_run:
+        return
+    write(world, item, claim, run, Phase.STOPPED, stopped_says(world, as_stopped(why)))
+    if claim.existing is None:
+        put_back(world, settings, item)
+        _delete_untouched(world, item, claim)
+
+
+def _delete_untouched(world: World, item: WorkItem, claim: Claim) -> None:
+    """Delete the branch when it stands where we made it and no pull request was ever made of it."""
+    host, repository = world.code_host, item.target.full_name
+    try:
+        untouched = host.branch_head(repository, claim.branch) == claim.base_commit
+        if untouched and not host.pull_requests_of_branch(repository, claim.branch):
+            host.delete_branch(repository, claim.branch)
+    except GitHubError as error:
+        world.reporter.annotate("warning", f"The branch {claim.branch} could not be deleted: {error}")

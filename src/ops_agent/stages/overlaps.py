@@ -1,0 +1,56 @@
+"""Open pull requests of ours that touch the same files: said in both (R68)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ops_agent.core.neutral import code
+from ops_agent.domain.event import IssueRef
+from ops_agent.domain.proposal import PullRequest
+from ops_agent.domain.work_item import WorkItem
+from ops_agent.errors import GitHubError
+from ops_agent.ports import World
+from ops_agent.settings import Settings
+
+_MOST_PULL_REQUESTS = 30
+_MOST_PATHS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlap:
+    """Another open pull request of ours and the files that both change."""
+
+    number: int
+    url: str
+    paths: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        shown = ", ".join(code(path) for path in self.paths[:_MOST_PATHS])
+        more = f" and {len(self.paths) - _MOST_PATHS} more" if len(self.paths) > _MOST_PATHS else ""
+        return f"changes files in common: {shown}{more}. Merge one, then look at the other again."
+
+
+def find_overlaps(world: World, settings: Settings, item: WorkItem, branch: str, paths: tuple[str, ...]) -> tuple[Overlap, ...]:
+    """One call, and one more for each open pull request of ours (at most 30). Not being able to look is a warning, not a failure."""
+    host, repository = world.code_host, item.target.full_name
+    found = []
+    try:
+        others = [p for p in host.open_pull_requests(repository, settings.branch_prefix) if p.head_branch != branch]
+        for other in others[:_MOST_PULL_REQUESTS]:
+            common = sorted(set(host.pull_request_files(repository, other.number)) & set(paths))
+            if common:
+                found.append(Overlap(number=other.number, url=other.url, paths=tuple(common)))
+    except GitHubError as error:
+        world.reporter.annotate("warning", f"Open pull requests could not be compared: {error}")
+    return tuple(found)
+
+
+def tell_the_other(world: World, other: IssueRef, pull_request: PullRequest, overlap: Overlap) -> None:
+    """One comment on the other pull request, once: found again by marker and author id."""
+    host = world.code_host
+    marker = f"<!-- ops-agent:overlap {pull_request.number} -->"
+    mine = host.viewer().id
+    if any(c.author.id == mine and c.body.startswith(marker) for c in host.comments(other)):
+        return
+    host.create_comment(other, world.redact(f"{marker}\n#{pull_request.number} {overlap.sentence}\n"))

@@ -1,0 +1,176 @@
+"""Publish: one commit by API on our branch, one pull request, and the comment. Every step looks first, then does, then verifies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ops_agent.core.claim_records import PullRequestRecord
+from ops_agent.core.claiming import is_our_branch
+from ops_agent.core.publication import MOST_BODY_CHARACTERS, as_patch, is_workflow, link_problem, split_by_abilities
+from ops_agent.domain.change_set import ChangeSet
+from ops_agent.domain.event import RunIdentity
+from ops_agent.domain.outcome import Conclusion, Stopped
+from ops_agent.domain.proposal import Claim, Proposal, PullRequest
+from ops_agent.domain.work_item import WorkItem
+from ops_agent.errors import Conflict, GitHubError, NeedsWorkflowsPermission, NotPermitted, PolicyViolation
+from ops_agent.ports import World
+from ops_agent.settings import Settings
+from ops_agent.stages.committing import base_moved, commit, still_wanted
+from ops_agent.stages.concluding import conclude
+from ops_agent.stages.overlaps import find_overlaps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """The pull request that now is the item's. `left_out` are workflow files that the token may not write (offered as a patch).
+
+    In a dry run nothing was written: `pull_request` has number 0 and carries the text.
+    """
+
+    pull_request: PullRequest
+    updated: bool
+    commit: str
+    warnings: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+def publish(
+    world: World, settings: Settings, item: WorkItem, claim: Claim, run: RunIdentity, changes: ChangeSet, proposal: Proposal
+) -> Published | Stopped:
+    """The item's pull request, or `stale`, `not_permitted`, `needs_workflows_permission`.
+
+    Raises PolicyViolation when what would be written, or what GitHub made of it, is not base plus `changes`.
+    """
+    if not is_our_branch(claim.branch, settings.branch_prefix, item):
+        raise PolicyViolation(f"{claim.branch} is not a branch that ops-agent may write to.")
+    kept, left = changes, ChangeSet(base_commit=changes.base_commit, changes=())
+    if any(is_workflow(path) for path in changes.paths):
+        kept, left = split_by_abilities(changes, world.code_host.token_abilities(item.target.full_name))
+    if not kept.changes:
+        return _needs_workflows("The token may not write workflow files, and the change holds nothing else.", left)
+    if settings.dry_run:
+        return _dry(world, item, claim, proposal, left)
+    notes = still_wanted(world, settings, item)
+    if isinstance(notes, Stopped):
+        return notes
+    moved = base_moved(world, item, claim, kept)
+    if isinstance(moved, Stopped):
+        return moved
+    overlaps = find_overlaps(world, settings, item, claim.branch, kept.paths)
+    notes = tuple(world.redact(note) for note in (*notes, *moved, *(f"#{o.number} {o.sentence}" for o in overlaps)))
+    text = _text(world, settings, item, claim, kept, proposal, notes)
+    try:
+        made = commit(world, item, claim, kept, text)
+    except NeedsWorkflowsPermission as refused:
+        return _needs_workflows(
+            str(refused), ChangeSet(base_commit=kept.base_commit, changes=tuple(c for c in kept.changes if is_workflow(c.path)))
+        )
+    except Conflict as conflict:
+        return _stale(str(conflict), "Look at the branch; put the label again when the other change is settled.")
+    opened = _open(world, item, claim, run, text)
+    if isinstance(opened, Stopped):
+        return opened
+    pull_request, warnings = opened
+    if proposal.overflow:
+        world.reporter.summary(world.redact(proposal.overflow))
+    warnings = conclude(world, settings, item, claim, run, pull_request, text.labels, kept.paths, warnings, overlaps)
+    return Published(pull_request=pull_request, updated=claim.existing is not None, commit=made, warnings=warnings, left_out=left.paths)
+
+
+def _text(
+    world: World,
+    settings: Settings,
+    item: WorkItem,
+    claim: Claim,
+    changes: ChangeSet,
+    proposal: Proposal,
+    notes: tuple[str, ...],
+) -> Proposal:
+    """The proposal with notes, record and final labels and draft state; checked for exactly one closing keyword before anything is sent."""
+    labels = tuple(dict.fromkeys((*settings.pr_labels, *proposal.labels)))
+    record = PullRequestRecord(
+        issue=str(item.issue.ref),
+        key=item.key,
+        content=item.approval.content_hash,
+        base=claim.base_commit,
+        changes=changes.digest,
+        at=int(world.clock.now()),
+        labels=labels,
+    )
+    alert = "> [!NOTE]\n" + "\n".join(f"> {note}" for note in notes) if notes else ""
+    body = "\n\n".join(part for part in (proposal.body.rstrip(), alert, record.line) if part)
+    if len(body) > MOST_BODY_CHARACTERS:
+        raise PolicyViolation(f"The pull request's text has {len(body):,} characters; GitHub takes {MOST_BODY_CHARACTERS:,}.")
+    said = (proposal.title, body, f"{proposal.commit_headline}\n\n{proposal.commit_body}")
+    problem = link_problem(said, item.target.full_name, item.issue.ref)
+    if problem:
+        raise PolicyViolation(f"The pull request cannot be published: {problem}.")
+    draft = {"true": True, "false": False}.get(settings.draft, proposal.draft)
+    return replace(proposal, body=body, labels=labels, draft=draft)
+
+
+def _open(world: World, item: WorkItem, claim: Claim, run: RunIdentity, text: Proposal) -> tuple[PullRequest, tuple[str, ...]] | Stopped:
+    """Create the pull request or update it in place, and read back what GitHub keeps (an oversize update is answered 200 and dropped)."""
+    host, repository, warnings = world.code_host, item.target.full_name, []
+    if claim.existing is None:
+        try:
+            sent = host.create_pull_request(repository, claim.branch, item.base_branch, text.title, text.body, text.draft)
+        except NotPermitted as refused:
+            link = f"{run.server_url}/{repository}/compare/{item.base_branch}...{claim.branch}?expand=1"
+            return Stopped(
+                conclusion=Conclusion.NOT_PERMITTED,
+                reason=f"The commit is on the branch {claim.branch}, but the pull request could not be opened: {refused}",
+                remedy=f"Open it by hand at {link} or: {refused.hint}",
+            )
+    else:
+        sent = host.update_pull_request(repository, claim.existing.number, text.title, text.body)
+    kept = next((p for p in host.pull_requests_of_branch(repository, claim.branch) if p.number == sent.number), sent)
+    if (kept.title.strip(), _plain(kept.body)) != (text.title.strip(), _plain(text.body)):
+        kept = host.update_pull_request(repository, kept.number, text.title, text.body)
+    if _plain(kept.body) != _plain(text.body):
+        warnings.append("GitHub keeps another text of the pull request than the one that was sent; the run's summary has it.")
+        world.reporter.summary(world.redact(text.body))
+    if kept.draft != text.draft:
+        try:
+            host.set_draft(kept, text.draft)
+            kept = replace(kept, draft=text.draft)
+        except GitHubError as error:
+            warnings.append(f"The pull request could not be set to {'draft' if text.draft else 'ready'}: {error}")
+    return kept, tuple(warnings)
+
+
+def _dry(world: World, item: WorkItem, claim: Claim, proposal: Proposal, left: ChangeSet) -> Published:
+    imagined = PullRequest(
+        number=0,
+        node_id="",
+        url="",
+        title=proposal.title,
+        body=proposal.body,
+        head_branch=claim.branch,
+        head_commit=claim.head_commit,
+        base_branch=item.base_branch,
+        is_open=False,
+        merged=False,
+        draft=proposal.draft,
+        labels=proposal.labels,
+    )
+    world.reporter.line("Dry run: nothing was written.")
+    return Published(pull_request=imagined, updated=False, commit=claim.head_commit, left_out=left.paths, dry_run=True)
+
+
+def _needs_workflows(reason: str, left: ChangeSet) -> Stopped:
+    return Stopped(
+        conclusion=Conclusion.NEEDS_WORKFLOWS_PERMISSION,
+        reason=reason,
+        remedy=NeedsWorkflowsPermission.default_hint,
+        patch=as_patch(left),
+    )
+
+
+def _stale(reason: str, remedy: str) -> Stopped:
+    return Stopped(conclusion=Conclusion.STALE, reason=reason, remedy=remedy)
+
+
+def _plain(text: str) -> str:
+    return text.replace("\r\n", "\n").strip()
