@@ -1,0 +1,177 @@
+"""Admission: from an event and an issue to a WorkItem, or to the reason why not. It reads GitHub and writes nothing (T2, T10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ops_agent.core.admission import Admission, Facts, before_asking, decide, refuse_people, target_name, who_must_write
+from ops_agent.core.admission_approval import approving_event, labellers, usable_comments
+from ops_agent.core.admission_readiness import is_ready, was_started
+from ops_agent.core.cleaning import clean, clean_line
+from ops_agent.core.work_items import missing, parse_request
+from ops_agent.domain.event import Actor, ActorKind, Event, Issue, IssueEvent, IssueRef, Labelled, Permission, Repository, RunIdentity
+from ops_agent.domain.outcome import Conclusion, Stopped
+from ops_agent.domain.work_item import WorkItem
+from ops_agent.errors import NotFound
+from ops_agent.ports import BoardCard, CodeHost, World
+from ops_agent.settings import Settings
+
+# GitHub's timeline is written after the webhook is sent; a run on a fast runner can be there first.
+TIMELINE_WAITS = (1.0, 2.0, 4.0)
+
+
+@dataclass(slots=True)
+class _People:
+    """Permissions, asked for once per repository and login. Who is not known there has none; other failures are raised (A17)."""
+
+    host: CodeHost
+    known: dict[tuple[str, str], Permission] = field(default_factory=dict)
+
+    def permission(self, repository: str, login: str) -> Permission:
+        key = (repository, login.casefold())
+        if key not in self.known:
+            try:
+                self.known[key] = self.host.permission(repository, login)
+            except NotFound:
+                self.known[key] = Permission.NONE
+        return self.known[key]
+
+    def may_write(self, repository: str, actor: Actor, settings: Settings) -> bool:
+        if actor.kind is not ActorKind.USER:
+            return actor.kind is ActorKind.BOT and actor.id in settings.allowed_bots
+        return self.permission(repository, actor.login).may_write
+
+
+def admit(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> WorkItem | Stopped:
+    """The work item for `ref`, with the snapshot that was approved, cleaned and parsed; or why it may not be worked on.
+
+    Raises GitHubError when GitHub cannot be asked; nothing was written then.
+    """
+    refused = before_asking(settings, event, ref, run)
+    if refused is not None:
+        return refused
+    people = _People(world.code_host)
+    target = _repository(world.code_host, target_name(settings, run))
+    touched = dict.fromkeys((run.repository, ref.repository, *((target.full_name,) if target else ())))
+    asked = {(name, login): people.permission(name, login) for login in who_must_write(settings, event, run) for name in touched}
+    refused = refuse_people(asked)
+    if refused is not None:
+        return refused
+    try:
+        live = world.code_host.issue(ref)
+    except NotFound:
+        return _gone(event, ref)
+    now = datetime.fromtimestamp(world.clock.now(), tz=UTC).isoformat(timespec="seconds")
+    events = _timeline(world, event, ref)
+    facts, warnings = _gather(world, settings, people, live, events, target, now)
+    admission = decide(settings, event, ref, run, facts)
+    if isinstance(admission, Stopped):
+        return admission
+    return _work_item(world, settings, people, admission, warnings)
+
+
+def _repository(host: CodeHost, name: str) -> Repository | None:
+    try:
+        return host.repository(name)
+    except NotFound:
+        return None
+
+
+def _timeline(world: World, event: Event, ref: IssueRef) -> tuple[IssueEvent, ...]:
+    events = world.code_host.issue_events(ref)
+    for seconds in TIMELINE_WAITS:
+        if not isinstance(event, Labelled) or approving_event(event, events) is not None:
+            break
+        world.clock.sleep(seconds)
+        events = world.code_host.issue_events(ref)
+    return events
+
+
+def _gather(
+    world: World, settings: Settings, people: _People, live: Issue, events: tuple[IssueEvent, ...], target: Repository | None, now: str
+) -> tuple[Facts, tuple[str, ...]]:
+    host, warnings = world.code_host, []
+    try:
+        blockers = host.blockers(live.ref)
+    except NotFound:  # a GitHub Enterprise Server without issue dependencies
+        blockers = ()
+        warnings.append("This GitHub does not tell which issues block this one; their order was not checked.")
+    card = world.board.card(live)
+    base_branch = settings.base_branch or (target.default_branch if target else "")
+    started = isinstance(card, BoardCard) and not is_ready(settings, card) and was_started(settings, card)
+    own_branch = f"{settings.branch_prefix}{live.ref.number}"
+    put_by = {actor.id: actor for actor in labellers(settings, live, events).values()}
+    facts = Facts(
+        live=live,
+        events=events,
+        card=card,
+        blockers=blockers,
+        target=target,
+        base_branch=base_branch,
+        base_exists=target is not None and host.branch_head(target.full_name, base_branch) is not None,
+        claimed_before=started and target is not None and host.branch_head(target.full_name, own_branch) is not None,
+        writers=frozenset(id_ for id_, actor in put_by.items() if people.may_write(live.ref.repository, actor, settings)),
+        now=now,
+    )
+    return facts, tuple(warnings)
+
+
+def _work_item(world: World, settings: Settings, people: _People, admission: Admission, warnings: tuple[str, ...]) -> WorkItem | Stopped:
+    snapshot = admission.snapshot
+    title, body = clean_line(snapshot.title), clean(snapshot.body)
+    removed = dict(title.removed)
+    comments: list[str] = []
+    sources = [body]
+    if settings.include_comments:
+        every = world.code_host.comments(snapshot.ref)
+        authors = {c.author.id: c.author for c in every if c.author.kind is ActorKind.USER}
+        writers = frozenset(id_ for id_, author in authors.items() if people.may_write(snapshot.ref.repository, author, settings))
+        for comment in usable_comments(every, writers, admission.approval.at):
+            cleaned = clean(comment.body)
+            sources.append(cleaned)
+            comments.append(f"{comment.author.login}, {comment.created_at}:\n{cleaned.text}")
+    for cleaned in sources:
+        for sort, count in cleaned.removed.items():
+            removed[sort] = removed.get(sort, 0) + count
+    request = parse_request(body.text)
+    questions = missing(request, body.removed)
+    if questions:
+        return Stopped(
+            conclusion=Conclusion.NEEDS_INFO,
+            reason=f"{snapshot.ref} does not say what should be done.",
+            remedy="Answer the questions in the issue's text and put the label again.",
+            questions=questions,
+        )
+    try:
+        parent = world.code_host.parent(snapshot.ref)
+    except NotFound:
+        parent = None
+    return WorkItem(
+        issue=snapshot,
+        title=title.text,
+        request=request,
+        removed=removed,
+        approval=admission.approval,
+        target=admission.target,
+        base_branch=settings.base_branch or admission.target.default_branch,
+        parent=parent,
+        labels_by_writers=admission.labels_by_writers,
+        comments=tuple(comments),
+        warnings=admission.warnings + warnings,
+    )
+
+
+def _gone(event: Event, ref: IssueRef) -> Stopped:
+    if isinstance(event, Labelled):
+        return Stopped(
+            conclusion=Conclusion.STALE,
+            reason=f"{ref} was deleted or transferred after the label was put.",
+            remedy="Put the label on the issue where it stands now.",
+        )
+    return Stopped(
+        conclusion=Conclusion.NEEDS_INFO,
+        reason=f"{ref} does not exist, was transferred, or the token cannot see it.",
+        remedy="Dispatch the workflow with the number of an existing issue.",
+        questions=(f"Which issue should be worked on? There is no {ref}.",),
+    )
