@@ -204,7 +204,14 @@ class TerraformWorkspace(Protocol):
 
     def validate(self) -> CheckResult: ...
 
-    def plan(self) -> tuple[CheckResult, PlanFiles | None]: ...
+    def plan(self, *, with_text: bool = True) -> tuple[CheckResult, PlanFiles | None]:
+        """Without text (one provider start less) `PlanFiles.text` is empty."""
+
+    def mocked_plan(self) -> tuple[CheckResult, bytes | None]:
+        """Plan from nothing with mocked providers, for a target without a lease: a document shaped like `show -json`, or None.
+
+        The check is never failed: what mocks cannot do is not the change's fault; it is then not run, and its output says why.
+        """
 
 
 class Terraform(Protocol):
@@ -215,6 +222,9 @@ class Terraform(Protocol):
 
     def self_test(self) -> None:
         """Prove with a canary that a hostile configuration cannot read this process. Raises ToolchainError when it can."""
+
+    def parallel(self) -> int:
+        """How many targets may run at once on this machine, by cores and memory; at least 1."""
 
     def cancel(self) -> None:
         """Kill every running child and its descendants at once; for a run that is cancelled. Safe from any thread."""

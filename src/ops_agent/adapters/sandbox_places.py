@@ -91,3 +91,15 @@ def copy_program(program: Path, root: Path) -> Path:
     shutil.copyfile(program, copy)
     copy.chmod(0o755)
     return copy
+
+
+def memory_left() -> int:
+    """Bytes of memory that can still be had, by the machine and by the control group that this process is in."""
+    left = []
+    with suppress(OSError, ValueError, IndexError):
+        line = next(line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable:"))
+        left.append(int(line.split()[1]) * 1_024)
+    with suppress(OSError, ValueError):
+        limit, used = (Path("/sys/fs/cgroup", name).read_text().strip() for name in ("memory.max", "memory.current"))
+        left.append(int(limit) - int(used))
+    return min(left, default=1 << 30)

@@ -54,11 +54,11 @@ class Patience:
 
 
 class Capped:
-    """A sink that keeps the first `most_bytes` and `most_lines`, and counts the rest away."""
+    """A sink that keeps the first `most_bytes` and `most_lines` (in `into`, if given), and lets the rest go by."""
 
-    def __init__(self, most_bytes: int, most_lines: int = 1_000_000) -> None:
+    def __init__(self, most_bytes: int, most_lines: int = 1_000_000, into: bytearray | None = None) -> None:
         self._left, self._lines_left = most_bytes, most_lines
-        self.kept = bytearray()
+        self.kept = bytearray() if into is None else into
         self.truncated = False
 
     def __call__(self, chunk: bytes) -> None:

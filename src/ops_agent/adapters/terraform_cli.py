@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from ops_agent.adapters import terraform_commands as commands
 from ops_agent.adapters.sandbox import Cell, Sandbox
+from ops_agent.adapters.sandbox_places import memory_left
 from ops_agent.adapters.sandbox_probe import prove
 from ops_agent.adapters.subprocesses import Patience
 from ops_agent.adapters.terraform_copy import copy_tree, needed
@@ -25,6 +25,9 @@ from ops_agent.domain.layout import TerraformRoot, TerraformTarget
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.verification import CheckResult, CheckStatus
 from ops_agent.ports import CredentialLease
+
+# Terraform and one AWS provider while they plan: 164 MB with 3.39, about 700 MB with 5.100.
+PLAN_BYTES = 768 << 20
 
 
 class TerraformCli:
@@ -96,6 +99,9 @@ class TerraformCli:
                 prove(self._sandbox, self._variables(None))
                 self._proven = True
 
+    def parallel(self) -> int:
+        return max(1, min(len(os.sched_getaffinity(0)), memory_left() // PLAN_BYTES))
+
     def cancel(self) -> None:
         """Kill every running child at once. Safe from any thread and from a signal handler's exception."""
         sandbox = self.__dict__.get("_sandbox")
@@ -160,6 +166,7 @@ class TerraformCli:
                 var_files=var_files,
                 with_backend=lease is not None,
                 patience=self._patience,
+                region=self._policy.region,
                 placeholders=tuple(sorted(missing)),
                 lock=lambda: self._lock_entries(tree, target),
             )
@@ -187,9 +194,3 @@ class TerraformCli:
         region = self._policy.region
         common = {"TF_CLI_CONFIG_FILE": str(self._cli_file), "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
         return {**common, **self._extra, **(lease.variables if lease else {})}
-
-
-def temporary_directory(environment: Mapping[str, str]) -> Path:
-    """Where runs keep their files: the runner's own temporary directory, else the system's."""
-    wanted = environment.get("RUNNER_TEMP", "")
-    return Path(wanted) if wanted and os.access(wanted, os.W_OK) else Path(tempfile.gettempdir())

@@ -20,7 +20,7 @@ _ALLOWED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("show",): ("-json", "-no-color", _PATH),
     ("providers", "schema"): ("-json",),
     ("providers", "lock"): (r"-platform=(linux|darwin)_(amd64|arm64)", _NAME),
-    ("test",): ("-json", "-no-color", f"-filter={_NAME}", f"-var-file={_PATH}"),
+    ("test",): ("-json", "-verbose", "-no-color", f"-filter={_NAME}", f"-var-file={_PATH}"),
 }
 
 
@@ -77,4 +77,6 @@ def providers_lock(sources: tuple[str, ...], platforms: tuple[str, ...] = ("linu
 
 def mocked_test(test_file: str, var_files: tuple[Path, ...] = ()) -> TerraformCommand:
     """Only for files that our own code generates: mocked providers, `command = plan`."""
-    return TerraformCommand(("test", "-json", "-no-color", f"-filter={test_file}", *(f"-var-file={path}" for path in var_files)))
+    return TerraformCommand(
+        ("test", "-json", "-verbose", "-no-color", f"-filter={test_file}", *(f"-var-file={path}" for path in var_files))
+    )

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ops_agent.adapters import terraform_commands as commands
 from ops_agent.adapters.sandbox import Cell, Sandbox
-from ops_agent.adapters.subprocesses import ChildResult, Ending, Patience
+from ops_agent.adapters.subprocesses import Capped, ChildResult, Ending, Patience
 from ops_agent.adapters.terraform_copy import snapshot
 from ops_agent.adapters.terraform_diagnostics import finding, from_json, from_text, json_lines
+from ops_agent.adapters.terraform_mocks import TEST_FILE, plan_document, test_file
 from ops_agent.domain.layout import TerraformTarget
 from ops_agent.domain.verdict import Finding
 from ops_agent.domain.verification import CheckResult, CheckStatus
@@ -22,6 +23,8 @@ from ops_agent.ports import PlanFiles
 
 LOCK_FILE = ".terraform.lock.hcl"
 MOST_JSON = 1 << 30
+# A mocked look prints the provider's schemas beside the plan: 14 MB with 5.100.
+MOST_MOCKED = 64 << 20
 _NO_SPACE = "no space left on device"
 _LOCK_MUST_CHANGE = "Provider dependency changes detected"
 
@@ -41,6 +44,7 @@ class Workspace:
     var_files: tuple[Path, ...]
     with_backend: bool
     patience: Patience
+    region: str
     placeholders: tuple[str, ...] = ()
     lock: Callable[[], bytes | None] = lambda: None
     lock_file_update: bytes | None = None
@@ -79,7 +83,7 @@ class Workspace:
             found = (*found, self._unexplained("validate", result))
         return self._check("validate", result, found)
 
-    def plan(self) -> tuple[CheckResult, PlanFiles | None]:
+    def plan(self, *, with_text: bool = True) -> tuple[CheckResult, PlanFiles | None]:
         """The plan and what it shows. A plan file that was written despite errors is deleted: it would look like "no changes"."""
         plan_file = self.cell.out / "plan.tfplan"
         stream = _Diagnostics()
@@ -93,27 +97,34 @@ class Workspace:
             return self._check("plan", result, (*found, *written)), None
         try:
             plan_file.chmod(0o600)
-            json_path = self.cell.kept / "plan.json"
-            shown = self._show(plan_file, json_path)
-            text = self._run(commands.show(plan_file, json=False))
-            if shown.returncode != 0 or text.returncode != 0:
-                raise ToolchainError(
-                    f"`terraform show` of the plan of {self.target} failed with exit code {shown.returncode or text.returncode}"
-                )
+            json_path = self._show_json(plan_file)
+            text = self._show_text(plan_file) if with_text else ""
         finally:
             plan_file.unlink(missing_ok=True)
-        cut = "\n... (cut)\n" if text.truncated else ""
-        files = PlanFiles(
-            json_path=json_path,
-            text=text.stdout.decode(errors="replace") + cut,
-            changes_present=result.returncode == 2,
-        )
-        return self._check("plan", result, found), files
+        return self._check("plan", result, found), PlanFiles(json_path=json_path, text=text, changes_present=result.returncode == 2)
 
-    def _show(self, plan_file: Path, json_path: Path) -> ChildResult:
+    def mocked_plan(self) -> tuple[CheckResult, bytes | None]:
+        """See terraform_mocks. Our file joins the copy, never the change set."""
+        root = self.target.root
+        directories = (self.directory, *(self.cell.work / path for path in root.local_modules))
+        text = test_file(directories, self.directory, account=self.target.environment.account or "000000000000", region=self.region)
+        (self.directory / TEST_FILE).write_text(text)
+        self.sandbox.hand_over(self.cell)
+        made = bytearray()
+        result = self._run(commands.mocked_test(TEST_FILE, self.var_files), sink=Capped(MOST_MOCKED, into=made))
+        lines = json_lines(bytes(made))
+        document = plan_document(lines) if result.returncode == 0 else None
+        check = self._check("mocked plan", result, ())
+        if document is None:
+            found = from_json("plan", root.path, (line.get("diagnostic") for line in lines))
+            why = "; ".join(f.what for f in found[:3]) or f"terraform test ended with exit code {result.returncode}"
+            check = replace(check, status=CheckStatus.NOT_RUN, output=f"With mocked providers this could not be evaluated: {why}")
+        return replace(check, seconds=result.seconds), document
+
+    def _show_json(self, plan_file: Path) -> Path:
         """Stream `show -json` into a file of ours: 0600, never in memory."""
-        left = MOST_JSON
-        with os.fdopen(os.open(json_path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR), "wb") as out:
+        path, left = self.cell.kept / "plan.json", MOST_JSON
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR), "wb") as out:
 
             def sink(chunk: bytes) -> None:
                 nonlocal left
@@ -122,7 +133,18 @@ class Workspace:
                     raise ToolchainError(f"The plan of {self.target} has more than {MOST_JSON >> 30} GB of JSON")
                 out.write(chunk)
 
-            return self._run(commands.show(plan_file, json=True), sink=sink)
+            self._shown(self._run(commands.show(plan_file, json=True), sink=sink))
+        return path
+
+    def _show_text(self, plan_file: Path) -> str:
+        """From `show`, not from `plan`: it leaves out warnings, which the llm's `check` blocks can write (facts.md)."""
+        result = self._shown(self._run(commands.show(plan_file, json=False)))
+        return result.stdout.decode(errors="replace") + ("\n... (cut)\n" if result.truncated else "")
+
+    def _shown(self, result: ChildResult) -> ChildResult:
+        if result.returncode != 0:
+            raise ToolchainError(f"`terraform show` of the plan of {self.target} failed with exit code {result.returncode}")
+        return result
 
     def _run(self, command: commands.TerraformCommand, sink: Callable[[bytes], None] | None = None) -> ChildResult:
         result = self.sandbox.run(self.cell, command, self.variables, cwd=self.directory, patience=self.patience, sink=sink)

@@ -51,6 +51,7 @@ class TargetVerification:
 
     `plan` is the head's plan; `own` the addresses whose change this change set causes (after subtraction of the base's plan), None when
     the base could not be planned; `unplanned` says why there is no plan; `mocked` marks a plan against mocked providers.
+    `placeholders` are required variables that got an invented value; `lock_file` is the root's lock file with entries that our code had to add.
     """
 
     target: TerraformTarget
@@ -61,6 +62,7 @@ class TargetVerification:
     mocked: bool = False
     evidence: Evidence | None = None
     placeholders: tuple[str, ...] = ()
+    lock_file: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,179 @@
+"""verify: fmt, init, validate and plan for every affected root and environment, linters for changed workflows.
+
+The run's proof. Source rules have passed before (`judge_sources`): init and plan execute what the llm wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from ops_agent.core.layout import affected_roots, discover_layout, targets
+from ops_agent.domain.change_set import ChangeSet
+from ops_agent.domain.layout import Environment, Layout, MappedRoot, TerraformRoot, TerraformTarget
+from ops_agent.domain.terraform_plan import TerraformPlan
+from ops_agent.domain.verification import CheckResult, CheckStatus, TargetVerification, Verification
+from ops_agent.domain.work_item import WorkItem
+from ops_agent.ports import BaseTree, CredentialLease, World
+from ops_agent.settings import Settings
+from ops_agent.stages.verify_differences import mocked_difference, own_changes
+from ops_agent.stages.verify_targets import Sources, plan_base, redacted, verify_target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """One target: why it is not planned, or the lease to plan with; its counterpart on the base commit, if it has one."""
+
+    target: TerraformTarget
+    unplanned: str | None
+    lease: CredentialLease | None
+    base: TerraformTarget | None
+
+
+def verify(
+    world: World,
+    settings: Settings,
+    item: WorkItem,  # noqa: ARG001  every stage is handed the item
+    base: BaseTree,
+    changes: ChangeSet,
+    tree: Path,
+) -> Verification:
+    """All checks over `tree`, which holds base plus `changes`. A failed check is a value; raised is what is broken:
+
+    ToolchainError (no engine, the sandbox leaks, an engine that died), PolicyViolation (another account), AwsError, NoSpace, Cancelled.
+
+    Provider starts: with p planned targets, b of them on the base commit too, and m mocked ones: `V*(p + m) + P*(p + b) + S*(2*p + b)` and
+    what the mocked looks take, where one validate, plan and show start a provider V, P and S times (tests/terraform holds the numbers).
+    """
+    engine = world.terraform.engine()
+    world.terraform.self_test()
+    sources = _sources(settings, base, changes, tree, engine, world)
+    before, after = _layouts(settings, base, changes)
+    roots = affected_roots(after, changes.paths)
+    workflows = tuple(c.path for c in changes.changes if c.after is not None and c.path in after.workflows)
+    with ExitStack() as stack:
+        work = _plan_work(world, settings, before, roots, stack)
+        needs_base = any(w.base is not None for w in work)
+        untouched = stack.enter_context(world.scratch(base)).root if needs_base else None
+        jobs: dict[str, Callable[[], object]] = {}
+        for root in roots:
+            jobs[f"fmt {root.path}"] = partial(_fmt, world, changes, tree, root)
+        for w in work:
+            jobs[f"head {w.target}"] = partial(verify_target, world, sources, w.target, w.lease, w.unplanned)
+            if w.base is not None and untouched is not None:
+                jobs[f"base {w.target}"] = partial(plan_base, world, sources, untouched, w.base, w.lease)
+        done = _run_all(world, jobs)
+    linted = world.linters.check(tree, workflows) if workflows else ()
+    checks = tuple(result for root in roots if isinstance(result := done[f"fmt {root.path}"], CheckResult))
+    return Verification(
+        engine=engine,
+        checks=(*checks, *(redacted(check, world.redact) for check in linted)),
+        targets=tuple(_target(w, done) for w in work),
+    )
+
+
+def _sources(settings: Settings, base: BaseTree, changes: ChangeSet, tree: Path, engine: str, world: World) -> Sources:
+    changed = {c.path: c.after for c in changes.changes}
+
+    def read(path: str) -> bytes | None:
+        if path in changed:
+            return changed[path]
+        try:
+            return base.read(path)
+        except KeyError:
+            return None
+
+    return Sources(
+        policy=settings.policy, base_commit=base.commit, change_set=changes.digest, tree=tree, read=read, engine=engine, redact=world.redact
+    )
+
+
+def _layouts(settings: Settings, base: BaseTree, changes: ChangeSet) -> tuple[Layout, Layout]:
+    """The base commit's layout and the head's."""
+    regular = frozenset(path for path, entry in base.entries().items() if entry.is_regular)
+    changed = {c.path: c.after for c in changes.changes}
+    present = {path: content for path, content in changed.items() if content is not None}
+    mapping: tuple[MappedRoot, ...] = ()
+    before = discover_layout(regular, base.read, settings.policy, mapping)
+    after = discover_layout(
+        (regular - changed.keys()) | present.keys(),
+        lambda path: present[path] if path in present else base.read(path),
+        settings.policy,
+        mapping,
+    )
+    return before, after
+
+
+def _plan_work(world: World, settings: Settings, before: Layout, roots: Iterable[TerraformRoot], stack: ExitStack) -> tuple[_Work, ...]:
+    """What to do for each target. Leases are opened here, one per environment, before any Terraform runs: a wrong account stops all."""
+    leases: dict[tuple[str, str | None], CredentialLease] = {}
+    on_base = {str(target): target for target in targets(before.roots)}
+    found = []
+    for root in roots:
+        for environment in root.environments or (Environment(name="default", account=None, backend_file=None),):
+            if settings.environments and environment.name not in settings.environments:
+                continue
+            unplanned = _unplanned(world, root, environment)
+            key = (environment.name, environment.account)
+            if unplanned is None and key not in leases:
+                leases[key] = stack.enter_context(world.cloud.lease(environment))
+            target = TerraformTarget(root=root, environment=environment)
+            lease = leases[key] if unplanned is None else None
+            found.append(_Work(target=target, unplanned=unplanned, lease=lease, base=_plannable(on_base.get(str(target)))))
+    return tuple(found)
+
+
+def _unplanned(world: World, root: TerraformRoot, environment: Environment) -> str | None:
+    if root.has_backend and environment.backend_file is None:
+        return f"no backend file was found for the environment `{environment.name}` of `{root.path}`"
+    return world.cloud.unplanned_reason(environment)
+
+
+def _plannable(target: TerraformTarget | None) -> TerraformTarget | None:
+    """The base's target, unless its files are not complete there."""
+    if target is None or (target.root.has_backend and target.environment.backend_file is None):
+        return None
+    return target
+
+
+def _run_all(world: World, jobs: Mapping[str, Callable[[], object]]) -> dict[str, object]:
+    """Every job's result. The first exception ends all: what runs is finished or, when the run is cancelled, killed."""
+    with ThreadPoolExecutor(max_workers=world.terraform.parallel(), thread_name_prefix="verify") as pool:
+        futures: dict[str, Future[object]] = {name: pool.submit(job) for name, job in jobs.items()}
+        try:
+            wait(futures.values(), return_when=FIRST_EXCEPTION)
+            return {name: future.result() for name, future in futures.items() if not future.cancelled()}
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                world.terraform.cancel()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _fmt(world: World, changes: ChangeSet, tree: Path, root: TerraformRoot) -> CheckResult:
+    """fmt of one root. Files that the change did not touch are named, and do not fail it."""
+    result = world.terraform.fmt(tree, root)
+    findings = tuple(f if f.place.path in changes.paths else replace(f, pre_existing=True, blocks=False) for f in result.findings)
+    blocked = any(f.blocks for f in findings)
+    status = CheckStatus.FAILED if blocked or (result.status is CheckStatus.FAILED and not findings) else CheckStatus.PASSED
+    return redacted(replace(result, findings=findings, status=status), world.redact)
+
+
+def _target(work: _Work, done: Mapping[str, object]) -> TargetVerification:
+    """The head's verification with what the base's plan, or the mocked look, says about it."""
+    head = done[f"head {work.target}"]
+    if not isinstance(head, TargetVerification):
+        raise TypeError(f"the job of {work.target} gave {type(head).__name__}")
+    base = done.get(f"base {work.target}")
+    before = base if isinstance(base, TerraformPlan) else None
+    if head.plan is None or (before is None and work.base is not None):
+        # Nothing to compare; a mocked plan alone would show every resource as new.
+        return replace(head, plan=None, mocked=False) if head.mocked else head
+    if head.mocked:
+        difference = mocked_difference(head.plan, before)
+        return replace(head, plan=difference, own=frozenset(c.address for c in difference.changes))
+    return replace(head, own=own_changes(head.plan, before))
