@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from typing import Any
 
 from ops_agent.demo.github.graphql import shared_views as views
@@ -19,7 +21,7 @@ def create_commit_on_branch(info: Any, input: dict[str, Any]) -> View:  # noqa: 
     if branch not in repository.branches:
         raise Refusal(404, f"A ref named 'refs/heads/{branch}' could not be found", kind="NOT_FOUND")
     files = input.get("fileChanges") or {}
-    added = {addition["path"]: addition["contents"] for addition in files.get("additions") or []}
+    added = {addition["path"]: _decoded(addition) for addition in files.get("additions") or []}
     deleted = [deletion["path"] for deletion in files.get("deletions") or []]
     if repository.branches[branch] != input["expectedHeadOid"]:
         raise stale_head(input["expectedHeadOid"])
@@ -30,6 +32,13 @@ def create_commit_on_branch(info: Any, input: dict[str, Any]) -> View:  # noqa: 
     commit = repository.commit(branch, {**added, **dict.fromkeys(deleted)}, text, by=session.actor, verified=True)
     shown = views.commit(repository, repository.store.commits[commit])
     return {"commit": shown, "ref": views.ref(repository, branch), "clientMutationId": input.get("clientMutationId")}
+
+
+def _decoded(addition: dict[str, Any]) -> bytes:
+    try:
+        return base64.b64decode(addition["contents"], validate=True)
+    except binascii.Error:
+        raise Refusal(422, f"The contents of `{addition['path']}` are not valid base64") from None
 
 
 def _target(session: Any, branch: dict[str, Any]) -> tuple[Repository, str]:

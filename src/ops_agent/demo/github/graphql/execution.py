@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -14,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from graphql import (
     DocumentNode,
     GraphQLError,
-    GraphQLScalarType,
     GraphQLSchema,
     OperationDefinitionNode,
     build_schema,
@@ -49,29 +44,9 @@ class Session:
         check_permission(repository, self.token, needs)
 
 
-def _base64(given: Any) -> bytes:
-    try:
-        return base64.b64decode(given, validate=True)
-    except (binascii.Error, TypeError, ValueError):
-        raise GraphQLError(f"{given!r} is not a valid Base64String") from None
-
-
-def _oid(given: Any) -> str:
-    if not isinstance(given, str) or not re.fullmatch(r"[0-9a-f]{40}", given):
-        raise GraphQLError(f"{given!r} is not a valid GitObjectID")
-    return given
-
-
-_READERS: dict[str, Callable[[Any], Any]] = {"Base64String": _base64, "GitObjectID": _oid}
-
-
 @cache
 def schema() -> GraphQLSchema:
-    built = build_schema(resources.files("ops_agent.demo.github.schema").joinpath("github.graphql").read_text("utf-8"))
-    for scalar in built.type_map.values():
-        if isinstance(scalar, GraphQLScalarType) and scalar.name in _READERS:
-            scalar.parse_value = _READERS[scalar.name]  # type: ignore[method-assign, assignment]
-    return built
+    return build_schema(resources.files("ops_agent.demo.github.schema").joinpath("github.graphql").read_text("utf-8"))
 
 
 def _operation(body: Any) -> OperationDefinitionNode | None:

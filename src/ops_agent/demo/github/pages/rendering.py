@@ -50,8 +50,8 @@ def _fence(_renderer: RendererHTML, tokens: list[Token], index: int, _options: A
 
 
 def _diff_line(line: str) -> str:
-    kind = _DIFF_CLASSES.get(line[:1])
-    return f'<span class="{kind}">{escape(line)}</span>' if kind else escape(line)
+    kind, text = _DIFF_CLASSES.get(line[:1]), line.rstrip("\n")
+    return f'<span class="{kind}">{escape(text)}</span>\n' if kind else escape(line)
 
 
 def _link_references(state: StateCore) -> None:
