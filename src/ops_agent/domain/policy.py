@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ops_agent.domain.layout import MappedRoot
+
 DEV, PROD, ROOT = "dev", "prod", "root"
 
 
@@ -13,7 +15,7 @@ class Policy:
 
     `accounts` maps an environment's name (and `root`) to a 12-digit account id. `allowed_providers` are source addresses with a host
     (`registry.terraform.io/hashicorp/aws`), `allowed_modules` source prefixes, `allowed_uses` owner/name of actions (`actions/checkout`).
-    `account_files` are path globs in which account literals may stand (mission.md T9).
+    `account_files` are path globs in which account literals may stand (mission.md T9), `closed_paths` globs that may not be written.
     """
 
     region: str = "sa-east-1"
@@ -33,3 +35,24 @@ class Policy:
     allow_workflow_files: bool = True
     allow_destroy: bool = False
     account_files: tuple[str, ...] = ("**/backend/**", "**/environments/**", "backend/**", "environments/**", "**/*.md")
+    closed_paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyFile:
+    """What `.github/ops-agent.yml` on the base branch says. None means that it is silent; a list keeps part of the inputs'.
+
+    `closed_paths` are globs that may not be written on top of the fixed denies; `layout` maps roots that discovery cannot find.
+    """
+
+    allowed_providers: tuple[str, ...] | None = None
+    allowed_modules: tuple[str, ...] | None = None
+    allowed_uses: tuple[str, ...] | None = None
+    allowed_secrets: tuple[str, ...] | None = None
+    workflows: bool | None = None
+    environments: tuple[str, ...] | None = None
+    max_files: int | None = None
+    max_turns: int | None = None
+    max_cost_usd: float | None = None
+    closed_paths: tuple[str, ...] = ()
+    layout: tuple[MappedRoot, ...] = ()

@@ -6,6 +6,7 @@ The same function answers the agent's tools before a write (quick feedback) and 
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatchcase
 
 from ops_agent.domain.layout import Layout
 from ops_agent.domain.policy import Policy
@@ -33,7 +34,7 @@ _DENIED_SEGMENT: tuple[tuple[re.Pattern[str], str], ...] = (
         ),
         "instructions and settings of agents are never written",
     ),
-    (re.compile(r"ops-agent\.ya?ml"), "ops-agent's policy file is never written by ops-agent"),
+    (re.compile(r"ops-agent\.ya?ml"), "ops-agent does not write its own policy or workflow"),
     (
         re.compile(r"makefile|package(-lock)?\.json|\.env(\..*)?|.*\.(sh|bash|ps1|py|js|ts)"),
         "scripts and build files are outside the agent's domain",
@@ -100,6 +101,9 @@ def _denied(path: str) -> str | None:
 
 
 def _kind_refusal(path: str, policy: Policy, layout: Layout | None) -> str | None:
+    closed = next((glob for glob in policy.closed_paths if fnmatchcase(path, glob)), None)
+    if closed is not None:
+        return f"the repository's policy closes `{closed}`"
     if path.casefold().startswith(".github"):
         if not is_workflow(path):
             return "under `.github` only `workflows/*.yml` and `workflows/*.yaml` may be written"

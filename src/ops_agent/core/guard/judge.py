@@ -1,0 +1,165 @@
+"""The deterministic judge over what the llm wrote: every rule over everything that the change touches, on both sides."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from ops_agent.core.guard.paths import is_backend_file, is_workflow
+from ops_agent.core.guard.rule import Rule
+from ops_agent.core.guard.subjects import (
+    ChangedPath,
+    Hit,
+    RootInEnvironment,
+    Subject,
+    TerraformFile,
+    TextFile,
+    UnreadableFile,
+    WholeChange,
+    WorkflowFile,
+)
+from ops_agent.core.guard.table import TABLE
+from ops_agent.core.guard.trees import Files, SourceTree, head_of
+from ops_agent.core.guard.values import instances_of
+from ops_agent.core.layout import affected_roots, targets
+from ops_agent.core.module_calls import is_configuration
+from ops_agent.core.reading_workflows import read_workflow
+from ops_agent.domain.briefing import Limits
+from ops_agent.domain.change_set import ChangeSet
+from ops_agent.domain.layout import MappedRoot
+from ops_agent.domain.policy import Policy
+from ops_agent.domain.terraform_source import Unreadable
+from ops_agent.domain.verdict import Finding, Place, Verdict
+
+_MAX_FINDINGS = 50
+
+
+def judge(
+    changes: ChangeSet,
+    base: Files,
+    policy: Policy,
+    *,
+    mapping: tuple[MappedRoot, ...] = (),
+    limits: Limits | None = None,
+    known_pins: frozenset[str] | None = None,
+    table: tuple[Rule, ...] = TABLE,
+) -> Verdict:
+    """All findings over `changes` against the files of `base`. Pure; a rule that crashes, and a file that cannot be read, block.
+
+    A finding whose code stands on the base already, touched by nobody, is marked `pre_existing`, wherever it moved to. `known_pins` are the
+    commits of actions that our code vouches for (`owner/name@commit`); None leaves that question out.
+    """
+    before = SourceTree(base, policy, mapping)
+    after = head_of(before, changes)
+    whole = WholeChange(changes=changes, base=before, head=after, policy=policy, limits=limits or Limits())
+    once: list[Subject] = [whole, *(ChangedPath(change=c, layout=before.layout, policy=policy) for c in changes.changes)]
+    standing = list(_of_side(changes, before, policy, known_pins))
+    arriving = [*once, *_of_side(changes, after, policy, known_pins), *_newly_reached(changes, before, after, policy)]
+    findings: list[Finding] = []
+    for rule in table:
+        known = Counter(_identity(hit, before) for hit in _standing_hits(rule, standing))
+        new: list[Finding] = []
+        old: list[Finding] = []
+        for hit in _hits(rule, arriving, new):
+            identity = next((i for i in _acceptable(hit, after) if known[i] > 0), None)
+            if identity is not None:
+                known[identity] -= 1
+            (new if identity is None else old).append(_finding(rule, hit, pre_existing=identity is not None))
+        findings += [*dict.fromkeys(new)][:_MAX_FINDINGS] + [*dict.fromkeys(old)][:_MAX_FINDINGS]
+    return Verdict(findings=tuple(sorted(findings, key=lambda f: (f.place, f.rule, f.what))), rules_run=tuple(r.id for r in table))
+
+
+def _identity(hit: Hit, tree: SourceTree) -> tuple[str, bool]:
+    """What makes two hits the same: the code they stand in, and whether a plan loads it."""
+    return hit.anchor, (hit.path.rpartition("/")[0] or ".") in tree.reached_directories
+
+
+def _acceptable(hit: Hit, tree: SourceTree) -> tuple[tuple[str, bool], ...]:
+    """Standing hits that excuse this one. Code that no plan loaded does not excuse code that a plan loads."""
+    anchor, reached = _identity(hit, tree)
+    return ((anchor, True),) if reached else ((anchor, False), (anchor, True))
+
+
+def _of_side(changes: ChangeSet, tree: SourceTree, policy: Policy, known_pins: frozenset[str] | None) -> Iterator[Subject]:
+    for path in changes.paths:
+        if path in tree.paths:
+            yield from _of_file(path, tree, policy, known_pins)
+    for target in targets(affected_roots(tree.layout, changes.paths)):
+        yield RootInEnvironment(target=target, tree=tree, policy=policy, instances=instances_of(target, tree))
+
+
+def _newly_reached(changes: ChangeSet, before: SourceTree, after: SourceTree, policy: Policy) -> Iterator[Subject]:
+    """Modules that stood unused on the base: calling one makes its code run, so the caller answers for it."""
+    for directory in sorted(after.reached_directories - before.reached_directories):
+        for path in after.configurations(directory):
+            if path not in changes.paths:
+                yield from _of_file(path, after, policy, None)
+
+
+def _of_file(path: str, tree: SourceTree, policy: Policy, known_pins: frozenset[str] | None) -> Iterator[Subject]:
+    content = tree.read(path)
+    text = content.decode(errors="replace")
+    yield TextFile(path=path, text=text, policy=policy)
+    kind = _kind(path, tree)
+    if kind is not None:
+        source = tree.terraform(path, checked=True)
+        if isinstance(source, Unreadable):
+            yield UnreadableFile(path=path, reason=source, text=text)
+        else:
+            yield TerraformFile(path=path, kind=kind, source=source, tree=tree, policy=policy)
+    elif is_workflow(path):
+        workflow = read_workflow(content)
+        if isinstance(workflow, Unreadable):
+            yield UnreadableFile(path=path, reason=workflow, text=text)
+        else:
+            yield WorkflowFile(path=path, workflow=workflow, policy=policy, known_pins=known_pins)
+
+
+def _kind(path: str, tree: SourceTree) -> str | None:
+    if is_configuration(path):
+        return "configuration"
+    if path.endswith((".tfvars", ".tfvars.json")):
+        return "variables"
+    named = any(e.backend_file == path for r in tree.layout.roots for e in r.environments)
+    return "backend" if named or is_backend_file(path) else None
+
+
+def _standing_hits(rule: Rule, subjects: list[Subject]) -> list[Hit]:
+    try:
+        return [hit for s in subjects if isinstance(s, rule.subject) for hit in rule.function(s)]
+    except Exception:  # nothing is known of the base then, so everything counts as new
+        return []
+
+
+def _hits(rule: Rule, subjects: list[Subject], findings: list[Finding]) -> list[Hit]:
+    hits: list[Hit] = []
+    for subject in subjects:
+        if not isinstance(subject, rule.subject):
+            continue
+        try:
+            hits.extend(rule.function(subject))
+        except Exception as crash:  # a rule that cannot judge must not let anything pass
+            findings.append(_crashed(rule, getattr(subject, "path", "."), crash))
+    return hits
+
+
+def _finding(rule: Rule, hit: Hit, *, pre_existing: bool) -> Finding:
+    return Finding(
+        rule=rule.id,
+        title=rule.title,
+        place=Place(path=hit.path, line=hit.line),
+        what=hit.what,
+        remedy=rule.remedy,
+        blocks=rule.blocks,
+        pre_existing=pre_existing,
+    )
+
+
+def _crashed(rule: Rule, path: str, crash: Exception) -> Finding:
+    return Finding(
+        rule="guard/rule-crashed",
+        title="A rule could not judge the change",
+        place=Place(path=path),
+        what=f"the rule `{rule.id}` crashed: {type(crash).__name__}",
+        remedy="Write the file in a plainer form; if it stays, this is a bug in ops-agent: please report it with the file.",
+    )

@@ -1,0 +1,1 @@
+"""Rules over the paths and the size of a change."""

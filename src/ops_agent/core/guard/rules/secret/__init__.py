@@ -1,0 +1,1 @@
+"""Rules over secrets in files of any type."""

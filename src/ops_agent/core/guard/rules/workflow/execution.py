@@ -1,0 +1,161 @@
+"""What a workflow runs, and where (security-bar.md F05, F06, F08)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ops_agent.core.guard.pinning import is_commit, split_uses
+from ops_agent.core.guard.subjects import Hit, WorkflowFile
+from ops_agent.domain.workflow_source import Job, Step
+
+_SCRIPT_INPUTS = frozenset({"script", "run", "command", "commands", "args", "entrypoint", "inlinescript", "cmd"})
+_HOSTED = re.compile(r"(ubuntu|windows|macos)-(latest|[0-9]{2}(\.[0-9]{2})?)(-arm|-xlarge|-large)?")
+_SHELLS = frozenset({"", "bash", "sh", "python", "pwsh"})
+_IMAGE = re.compile(r"[A-Za-z0-9._:/-]+@sha256:[0-9a-f]{64}")
+_HEALTH_ONLY = re.compile(r"(\s*--health-(cmd|interval|timeout|retries|start-period)[= ]\s*(\"[^\"$`]*\"|'[^'$`]*'|[A-Za-z0-9._-]+))*\s*")
+_SENDS = r"(\s-d\b|\s-F\b|\s-T\b|--data|--form|--upload|--post|\s-X|--request|\$\(|`|@)"
+_AWS_CALLS = r"get-secret-value|get-parameters?|decrypt|get-authorization-token|assume-role\S*|get-session-token|delete-\S+"
+_DANGEROUS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\b(curl|wget)\b[^\n|]*\|\s*(sudo\s+)?(ba|z|da)?sh\b"), "a download is run"),
+    (re.compile(r"\b(ba)?sh\s+(-c\s+)?[\"']?(<\(|\$\()\s*(curl|wget)"), "a download is run"),
+    (re.compile(r"ACTIONS_(ID_TOKEN|RUNTIME|CACHE)|AWS_(SECRET_ACCESS_KEY|SESSION_TOKEN|WEB_IDENTITY)"), "credentials are touched"),
+    (re.compile(r"\b(GITHUB_TOKEN|GH_TOKEN)\b"), "the job's token is touched"),
+    (
+        re.compile(r"(^|[;&|(`]|\$\()\s*(printenv|env|set|export -p|declare -[px]+)\s*($|[|>;&)])", re.MULTILINE),
+        "the environment is printed",
+    ),
+    (re.compile(rf"\b(curl|wget|http|xh)\b[^\n]*{_SENDS}"), "data is sent away"),
+    (re.compile(r"\b(nc|ncat|socat|telnet|ssh|scp|sftp|rsync|ftp|dig|nslookup|host)\b\s+[^\s=]"), "a connection leads elsewhere"),
+    (re.compile(r"/proc/|/dev/tcp/|\.git/config|~/\.aws|\.aws/credentials|docker\.sock"), "the machine's secrets are read"),
+    (re.compile(r"\b(eval|sudo|base64|xxd|openssl)\b"), "a command hides what it does"),
+    (re.compile(r"\bgit\s+(push|remote|config)\b|\bgh\s+(pr|api|workflow|secret|release|repo|auth|run)\b"), "the repository is written"),
+    (re.compile(r"\b(pip3?|pipx|npm|pnpm|yarn)\b[^\n]*(index-url|--registry|git\+|https?://)"), "packages come from elsewhere"),
+    (re.compile(r"\bGITHUB_PATH\b"), "the path of later steps is changed"),
+    (
+        re.compile(r"\b(terraform|tofu)\s+(-\S+\s+)*(destroy|import|state|taint|force-unlock|console|login)\b"),
+        "Terraform's state is operated on",
+    ),
+    (re.compile(rf"\baws\s+(\S+\s+)*?({_AWS_CALLS})"), "secrets or roles are read, or things are deleted, by a script"),
+)
+
+
+def expression_in_script(file: WorkflowFile) -> Iterator[Hit]:
+    """An expression stands inside a script.
+
+    `${{ }}` is pasted into the text before the shell sees it: a title or branch name becomes a command.
+
+    Remedy: Pass the value by `env:` and use `"$NAME"` in the script.
+    """
+    for _, step in _steps(file):
+        if "${{" in step.run or "${{" in step.shell:
+            yield file.hit(step, "an expression stands in `run` or `shell`", step.run_line)
+        for name, text in step.with_.items():
+            if name.casefold() in _SCRIPT_INPUTS and "${{" in text:
+                yield file.hit(step, f"an expression stands in `{name}`")
+
+
+def unlisted_action(file: WorkflowFile) -> Iterator[Hit]:
+    """An action or reusable workflow is not on the allow-list.
+
+    An action is a program that runs with the job's rights. Local actions, docker images and strangers' actions are closed.
+
+    Remedy: Use an action of the allow-list (`allowed_uses`), or a `run:` step.
+    """
+    allowed = {u.casefold() for u in file.policy.allowed_uses}
+    for part, uses, line in _uses(file):
+        name, ref = split_uses(uses)
+        if uses.startswith((".", "/", "docker:")) or not ref:
+            yield file.hit(part, f"`{uses}` is not an action with a version of the allow-list", line)
+        elif name is None or name.casefold() not in allowed:
+            yield file.hit(part, f"`{uses}` is not on the allow-list", line)
+
+
+def unpinned_action(file: WorkflowFile) -> Iterator[Hit]:
+    """An action is not pinned to a commit that our code knows.
+
+    A tag can be moved to other code. ops-agent replaces the tag of an allow-listed action by its commit; a commit that neither stands on
+    the base branch nor belongs to the tag named beside it may be anybody's.
+
+    Remedy: Write the tag (`actions/checkout@v4`); ops-agent pins it.
+    """
+    for part, uses, line in _uses(file):
+        name, ref = split_uses(uses)
+        if name is None or not ref:
+            continue
+        if not is_commit(ref):
+            yield file.hit(part, f"`{uses}` names a tag or branch, not a commit", line)
+        elif file.known_pins is not None and uses.casefold() not in file.known_pins:
+            yield file.hit(part, f"`{uses}` is a commit that nobody vouches for", line)
+
+
+def self_hosted_runner(file: WorkflowFile) -> Iterator[Hit]:
+    """A job does not run on GitHub's own machines.
+
+    Self-hosted runners keep what a job leaves behind; a computed label can name one.
+
+    Remedy: Write `runs-on: ubuntu-24.04`.
+    """
+    for job in file.workflow.jobs:
+        if not job.uses and (not job.runs_on or not all(_HOSTED.fullmatch(label) for label in job.runs_on)):
+            yield file.hit(job, f"the job `{job.id}` runs on `{', '.join(job.runs_on) or 'nothing'}`")
+
+
+def container_image(file: WorkflowFile) -> Iterator[Hit]:
+    """A container image is not pinned, or is started with special rights.
+
+    A tag can be moved to another image; options such as `--privileged` or a volume open the machine.
+
+    Remedy: Name the image by digest (`image@sha256:...`) and leave `options` out, apart from health checks.
+    """
+    for job in file.workflow.jobs:
+        for image in job.images:
+            if not _IMAGE.fullmatch(image.image):
+                yield file.hit(job, f"the image `{image.image}` has no digest", image.line)
+            if not _HEALTH_ONLY.fullmatch(image.options):
+                yield file.hit(job, f"the image `{image.image}` has the options `{image.options}`", image.line)
+
+
+def dangerous_command(file: WorkflowFile) -> Iterator[Hit]:
+    """A script does what no infrastructure workflow needs.
+
+    Downloads that are run, printed environments, connections elsewhere, tokens: shapes that took secrets out of pipelines before. This
+    list is a net with holes; permissions, allow-lists and environments are the wall.
+
+    Remedy: Say what the step must achieve with Terraform, the AWS CLI or plain `curl --fail "$URL"`.
+    """
+    for _, step in _steps(file):
+        if step.shell not in _SHELLS:
+            yield file.hit(step, f"the shell `{step.shell}` is not open")
+        scripts = [step.run, *(text for name, text in step.with_.items() if name.casefold() in _SCRIPT_INPUTS)]
+        for script in scripts:
+            joined = re.sub(r"\\\n\s*", " ", script)
+            plain = re.sub(r"\\(?=[A-Za-z])|(?<=\w)(\"\"|'')(?=\w)", "", joined)
+            for pattern, what in _DANGEROUS:
+                if pattern.search(plain):
+                    yield file.hit(step, what, step.run_line)
+
+
+def persisted_credentials(file: WorkflowFile) -> Iterator[Hit]:
+    """The checkout leaves the job's token on disk.
+
+    Every later step can read it from git's configuration.
+
+    Remedy: Give `actions/checkout` the input `persist-credentials: false`.
+    """
+    for _, step in _steps(file):
+        if step.uses.casefold().startswith("actions/checkout@") and step.with_.get("persist-credentials") != "false":
+            yield file.hit(step, "`persist-credentials` is not false", step.uses_line)
+
+
+def _steps(file: WorkflowFile) -> Iterator[tuple[Job, Step]]:
+    return ((job, step) for job in file.workflow.jobs for step in job.steps)
+
+
+def _uses(file: WorkflowFile) -> Iterator[tuple[Job | Step, str, int]]:
+    for job in file.workflow.jobs:
+        if job.uses:
+            yield job, job.uses, job.uses_line
+        for step in job.steps:
+            if step.uses:
+                yield step, step.uses, step.uses_line

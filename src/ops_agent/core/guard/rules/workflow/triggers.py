@@ -1,0 +1,61 @@
+"""When a workflow runs (security-bar.md F02, F03; mission.md T12)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ops_agent.core.guard.subjects import Hit, WorkflowFile
+
+_OPEN = frozenset({"push", "pull_request", "workflow_dispatch", "workflow_call", "schedule"})
+_LITERAL_BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+
+
+def dangerous_trigger(file: WorkflowFile) -> Iterator[Hit]:
+    """A workflow starts on an event that strangers can cause, or that runs with rights of the default branch.
+
+    `pull_request_target`, `workflow_run`, `issue_comment` and the like run with secrets on what others wrote.
+
+    Remedy: Use `pull_request` (read-only), `push` to named branches, `workflow_dispatch`, `workflow_call` or `schedule`.
+    """
+    for trigger in file.workflow.triggers:
+        if trigger.event not in _OPEN:
+            yield Hit(path=file.path, line=trigger.line, what=f"it starts on `{trigger.event}`", anchor=f"on {trigger.event}")
+
+
+def push_from_any_branch(file: WorkflowFile) -> Iterator[Hit]:
+    """A workflow starts on a push to a branch that is not named.
+
+    The agent's own branch is pushed before anybody has reviewed it; only named, protected branches may start a workflow.
+
+    Remedy: Write `push:` with `branches: [main]`, without patterns and without tags.
+    """
+    for trigger in file.workflow.triggers:
+        if trigger.event != "push":
+            continue
+        branches = trigger.filters.get("branches", ())
+        anchor = f"on push {sorted(trigger.filters.items())}"
+        if not branches or "tags" in trigger.filters:
+            what = "tags start it" if branches else "a push to any branch starts it"
+            yield Hit(path=file.path, line=trigger.line, what=what, anchor=anchor)
+        for branch in branches:
+            if not _LITERAL_BRANCH.fullmatch(branch) or branch.startswith("ops-agent/"):
+                yield Hit(path=file.path, line=trigger.line, what=f"`{branch}` is not the name of a protected branch", anchor=anchor)
+
+
+def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Hit]:
+    """A workflow that runs on pull requests may do more than read.
+
+    It runs as the pull request's branch wrote it, before anybody has reviewed it: `contents: read`, and `id-token: write` only in a job
+    that a GitHub environment gates.
+
+    Remedy: Give its jobs `contents: read` only; put what writes into a workflow on `push` to a protected branch.
+    """
+    trigger = file.workflow.trigger("pull_request")
+    if trigger is None:
+        return
+    for job in file.workflow.jobs:
+        permissions = job.permissions or file.workflow.permissions
+        for scope, access in (permissions.scopes if permissions else {}).items():
+            if access == "write" and not (scope == "id-token" and job.environment):
+                yield file.hit(job, f"the job `{job.id}` has `{scope}: write` on pull requests")

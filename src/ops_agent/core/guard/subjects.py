@@ -1,0 +1,163 @@
+"""What rules look at. A rule's annotation names one of these, and the judge hands it every one that the change touches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ops_agent.core.guard.trees import SourceTree
+from ops_agent.core.layout_environments import canonical, environment_of_path
+from ops_agent.domain.briefing import Limits
+from ops_agent.domain.change_set import ChangeSet, FileChange
+from ops_agent.domain.layout import Layout, TerraformTarget
+from ops_agent.domain.policy import Policy
+from ops_agent.domain.terraform_source import Block, Expression, TerraformSource, Unreadable
+from ops_agent.domain.workflow_source import Job, Step, Workflow
+
+if TYPE_CHECKING:
+    from ops_agent.core.guard.values import Instance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A place that a rule objects to. Two hits with the same `anchor` (the code they stand in) are the same, wherever it stands."""
+
+    path: str
+    line: int
+    what: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeChange:
+    """The change set with both sides."""
+
+    changes: ChangeSet
+    base: SourceTree
+    head: SourceTree
+    policy: Policy
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedPath:
+    """One path that is written or deleted; `layout` is the base's."""
+
+    change: FileChange
+    layout: Layout
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextFile:
+    """A changed file of any type, as text (undecodable bytes replaced)."""
+
+    path: str
+    text: str
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableFile:
+    """A changed file that a reader refused."""
+
+    path: str
+    reason: Unreadable
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A top-level block, one attribute of `locals`, or one assignment of a variable file: the unit that is touched or not."""
+
+    name: str
+    line: int
+    anchor: str
+    block: Block | None
+    values: tuple[tuple[str, Expression], ...]
+
+    def expressions(self) -> Iterator[tuple[str, Expression]]:
+        """Every expression at any depth, with the name of the attribute that it stands in."""
+        for name, expression in self.values:
+            for inner in expression.walk():
+                yield name, inner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TerraformFile:
+    """A changed configuration, variable or backend file that was read whole. `kind` is configuration, variables or backend."""
+
+    path: str
+    kind: str
+    source: TerraformSource
+    tree: SourceTree
+    policy: Policy
+
+    @property
+    def directory(self) -> str:
+        return self.path.rpartition("/")[0] or "."
+
+    @property
+    def environment(self) -> str | None:
+        """The environment that this file belongs to by layout or by name (`dev`, not `development`), None when it serves several."""
+        for root in self.tree.layout.roots:
+            for environment in root.environments:
+                if self.path == environment.backend_file or self.path in environment.var_files:
+                    return canonical(environment.name)
+        return environment_of_path(self.path, self.policy)
+
+    def pieces(self) -> Iterator[Piece]:
+        for block in self.source.blocks:
+            if block.type == "locals":
+                for a in block.attributes:
+                    yield Piece(
+                        name=f"local.{a.name}",
+                        line=a.line,
+                        anchor=f"{a.name} = {a.expression.text}",
+                        block=None,
+                        values=((a.name, a.expression),),
+                    )
+                continue
+            values = tuple((a.name, a.expression) for b in block.walk() for a in b.attributes)
+            yield Piece(name=block.name, line=block.line, anchor=block.text, block=block, values=values)
+        for a in self.source.attributes:
+            anchor = f"{a.name} = {a.expression.text}"
+            yield Piece(name=a.name, line=a.line, anchor=anchor, block=None, values=((a.name, a.expression),))
+
+    def hit(self, block: Block, what: str, line: int = 0) -> Hit:
+        """An objection to a top-level block, or to a `line` inside it."""
+        return Hit(path=self.path, line=line or block.line, what=what, anchor=block.text)
+
+    def hit_piece(self, piece: Piece, what: str, line: int = 0) -> Hit:
+        return Hit(path=self.path, line=line or piece.line, what=what, anchor=piece.anchor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootInEnvironment:
+    """A root that the change can affect, in one of its environments, with every module instance and the values known there."""
+
+    target: TerraformTarget
+    tree: SourceTree
+    policy: Policy
+    instances: tuple[Instance, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowFile:
+    """A changed workflow that was read whole.
+
+    `known_pins` are `owner/name@commit` (lower case) that stand on the base or were resolved by our code; None: nobody looked.
+    """
+
+    path: str
+    workflow: Workflow
+    policy: Policy
+    known_pins: frozenset[str] | None = None
+
+    def hit(self, part: Workflow | Job | Step, what: str, line: int = 0) -> Hit:
+        """An objection to the whole workflow, a job or a step, or to a `line` inside it."""
+        return Hit(path=self.path, line=line or part.line, what=what, anchor=part.text)
+
+
+Subject = WholeChange | ChangedPath | TextFile | UnreadableFile | TerraformFile | RootInEnvironment | WorkflowFile

@@ -1,0 +1,98 @@
+"""One side of a change, base or head, as the rules see it: files, read once, and where Terraform stands among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol
+
+from ops_agent.core.layout import directory_of, discover_layout
+from ops_agent.core.module_calls import is_configuration, read_source
+from ops_agent.domain.change_set import ChangeSet
+from ops_agent.domain.layout import Layout, MappedRoot
+from ops_agent.domain.policy import Policy
+from ops_agent.domain.terraform_source import TerraformSource, Unreadable
+
+
+class Files(Protocol):
+    """Regular files of one commit: their paths, and `read(path)` for the bytes."""
+
+    @property
+    def paths(self) -> Collection[str]: ...
+
+    def read(self, path: str) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FilesInMemory:
+    """Files from a dictionary or from any reader."""
+
+    paths: Collection[str]
+    read: Callable[[str], bytes]
+
+    @classmethod
+    def of(cls, files: dict[str, bytes]) -> FilesInMemory:
+        return cls(tuple(files), files.__getitem__)
+
+
+@dataclass(frozen=True)
+class SourceTree:
+    """A side of the change. Reading is cached; nothing here raises on odd content."""
+
+    files: Files
+    policy: Policy
+    mapping: tuple[MappedRoot, ...] = ()
+    _read: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @cached_property
+    def paths(self) -> frozenset[str]:
+        return frozenset(self.files.paths)
+
+    @cached_property
+    def layout(self) -> Layout:
+        return discover_layout(self.paths, self.read, self.policy, self.mapping)
+
+    @cached_property
+    def reached_directories(self) -> frozenset[str]:
+        """Root modules and everything that they call: what a plan loads."""
+        return frozenset(d for r in self.layout.roots for d in (r.path, *r.local_modules))
+
+    @cached_property
+    def _by_directory(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for path in sorted(self.paths):
+            if is_configuration(path):
+                found.setdefault(directory_of(path), []).append(path)
+        return found
+
+    def read(self, path: str) -> bytes:
+        if path not in self._read:
+            self._read[path] = self.files.read(path)
+        return self._read[path]
+
+    def terraform(self, path: str, *, checked: bool = False) -> TerraformSource | Unreadable:
+        """One file; `checked` asks both readers, for files that are judged."""
+        return read_source(path, self.read(path), checked=checked)
+
+    def module(self, directory: str) -> Iterator[tuple[str, TerraformSource]]:
+        """The readable configuration files of one directory."""
+        for path in self._by_directory.get(directory, []):
+            source = self.terraform(path)
+            if isinstance(source, TerraformSource):
+                yield path, source
+
+    def configurations(self, directory: str) -> tuple[str, ...]:
+        return tuple(self._by_directory.get(directory, ()))
+
+
+def head_of(base: SourceTree, changes: ChangeSet) -> SourceTree:
+    """The tree that the change set makes of `base`."""
+    after = {c.path: c.after for c in changes.changes}
+    kept = {p for p in base.paths if p not in after} | {p for p, content in after.items() if content is not None}
+
+    def read(path: str) -> bytes:
+        content = after.get(path)
+        return base.read(path) if content is None else content
+
+    return SourceTree(FilesInMemory(kept, read), base.policy, base.mapping)
