@@ -36,12 +36,17 @@ def specs() -> tuple[ToolSpec, ...]:
 
 
 class Toolbox:
-    """The tools over one workbench. Results are fenced with `boundary`; at most `max_calls` calls of one turn are run."""
+    """The tools over one workbench.
 
-    def __init__(self, bench: Workbench, boundary: str, max_calls: int) -> None:
+    Results are fenced with `boundary` and go through `redact`: no secret of the job reaches the llm. At most `max_calls` calls of one
+    turn are run.
+    """
+
+    def __init__(self, bench: Workbench, boundary: str, max_calls: int, redact: Callable[[str], str]) -> None:
         self._bench = bench
         self._boundary = boundary
         self._max_calls = max_calls
+        self._redact = redact
         self._tools = {tool.__name__: tool for tool in TOOLS}
 
     def run(self, calls: tuple[ToolCall, ...]) -> tuple[tuple[ToolResult, ...], Ending | None]:
@@ -84,4 +89,4 @@ class Toolbox:
     def _result(self, call: ToolCall, outcome: Any) -> ToolResult:
         failed = isinstance(outcome, ValueError)
         told = {"tool": call.name[:60], "error": str(outcome)} if failed else {"tool": call.name, "result": outcome}
-        return ToolResult(call_id=call.id, text=fenced(self._boundary, told), is_error=failed)
+        return ToolResult(call_id=call.id, text=self._redact(fenced(self._boundary, told)), is_error=failed)
