@@ -11,6 +11,7 @@ from ops_agent.demo.github.diffs import FileDiff, diff_files
 from ops_agent.demo.github.git_objects import Signature
 from ops_agent.demo.github.issues import Issue
 from ops_agent.demo.github.markdown import plain_text
+from ops_agent.demo.github.refusals import check_issue_text, custom, invalid
 
 if TYPE_CHECKING:
     from ops_agent.demo.github.repositories import Repository
@@ -132,3 +133,25 @@ class PullRequest(Issue):
             for issue in issues:
                 issue.close(by=actor)
             return commit
+
+
+def open_pull_request(
+    repository: Repository, *, head: str, base: str, title: str, body: str, by: Account | str, draft: bool
+) -> PullRequest:
+    """Open one as GitHub does, with its refusals: unknown branch, one is open already, no commits between them."""
+    github = repository.github
+    with github.lock:
+        check_issue_text(title, body)
+        for field, branch in (("head", head), ("base", base)):
+            if branch not in repository.branches:
+                raise invalid("PullRequest", field)
+        if any(p.head == head and p.base == base and p.state == "open" for p in repository.pull_requests):
+            raise custom("PullRequest", f"A pull request already exists for {repository.owner.login}:{head}.")
+        if not repository.store.ahead(repository.branches[base], repository.branches[head]):
+            raise custom("PullRequest", f"No commits between {base} and {head}")
+        author = github.account(by)
+        pull = PullRequest(repository, repository.next_number(), title, body, author, head=head, base=base, draft=draft)
+        repository.issues[pull.number] = pull
+        for issue in pull.closes:
+            issue.record("cross-referenced", author, source=pull)
+        return pull

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ops_agent.demo.github.accounts import ROLES, Account, Token
 from ops_agent.demo.github.git_objects import EXECUTABLE, FILE, SYMLINK, Entry, GitStore, Signature
 from ops_agent.demo.github.issues import Issue, Label
-from ops_agent.demo.github.pulls import PullRequest
+from ops_agent.demo.github.pulls import PullRequest, open_pull_request
 from ops_agent.demo.github.refusals import rule_violated, unprocessable, workflow_permission_missing
 
 if TYPE_CHECKING:
@@ -115,6 +115,11 @@ class Repository:
             issue = Issue(self, number or self.next_number(), title, body, self.github.account(author))
             self.issues[issue.number] = issue
             return issue
+
+    def open_pull_request(
+        self, title: str, body: str = "", *, head: str, base: str | None = None, by: Account | str, draft: bool = False
+    ) -> PullRequest:
+        return open_pull_request(self, head=head, base=base or self.default_branch, title=title, body=body, by=by, draft=draft)
 
     def pull_request(self, number: int) -> PullRequest:
         issue = self.issues[number]

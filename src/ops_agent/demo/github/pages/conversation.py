@@ -43,6 +43,7 @@ def _sentence(event: TimelineEvent) -> str:
     if "rename" in details:
         return f"changed the title from “{details['rename']['from']}” to “{details['rename']['to']}”"
     for relation, words in (
+        ("source", "mentioned this in"),
         ("sub_issue", "added the sub-issue"),
         ("parent_issue", "added the parent issue"),
         ("blocking_issue", "marked this as blocked by"),

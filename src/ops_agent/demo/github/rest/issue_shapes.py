@@ -14,7 +14,7 @@ from ops_agent.demo.github.rest import shapes
 from ops_agent.demo.github.rest.shapes import Json, api
 
 # In the timeline only, not in the list of events.
-TIMELINE_ONLY = frozenset({"commented", "reviewed"})
+TIMELINE_ONLY = frozenset({"commented", "reviewed", "cross-referenced"})
 
 
 def association(r: Repository, who: Account) -> str:
@@ -117,6 +117,10 @@ def event(i: Issue, e: TimelineEvent) -> Json:
     if e.kind == "reviewed":
         given = review(_pull(i), e.details["review"])
         return {**given, "event": "reviewed", "state": given["state"].lower()}
+    if e.kind == "cross-referenced":
+        source = {"type": "issue", "issue": issue(e.details["source"], with_repository=True)}
+        actor = shapes.account(i.github, e.actor)
+        return {"event": e.kind, "actor": actor, "created_at": e.at, "updated_at": e.at, "source": source}
     built: Json = {
         "id": e.id,
         "node_id": e.node_id,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ops_agent.demo.github.accounts import TokenKind
-from ops_agent.demo.github.pulls import PullRequest
-from ops_agent.demo.github.refusals import check_issue_text, custom, invalid, pull_requests_by_actions_forbidden
+from ops_agent.demo.github.pulls import open_pull_request
+from ops_agent.demo.github.refusals import custom, invalid, pull_requests_by_actions_forbidden
 from ops_agent.demo.github.rest import issue_shapes, shapes
 from ops_agent.demo.github.rest.routing import Answer, Asked, Route
 
@@ -31,18 +31,8 @@ def create_pull(asked: Asked) -> Answer:
     title, text = asked.text("title"), body.get("body") or ""
     if asked.token and asked.token.kind is TokenKind.ACTIONS and not r.actions_may_open_pull_requests:
         raise pull_requests_by_actions_forbidden()
-    check_issue_text(title, text)
-    if head not in r.branches:
-        raise invalid("PullRequest", "head")
-    if base not in r.branches:
-        raise invalid("PullRequest", "base")
-    if any(p.head == head and p.base == base and p.state == "open" for p in r.pull_requests):
-        raise custom("PullRequest", f"A pull request already exists for {r.owner.login}:{head}.")
-    if not r.store.ahead(r.branches[base], r.branches[head]):
-        raise custom("PullRequest", f"No commits between {base} and {head}")
     draft = bool(body.get("draft"))
-    pull = PullRequest(r, r.next_number(), title, text, asked.actor, head=head, base=base, draft=draft)
-    r.issues[pull.number] = pull
+    pull = open_pull_request(r, head=head, base=base, title=title, body=text, by=asked.actor, draft=draft)
     return Answer(201, issue_shapes.pull_request(pull))
 
 
