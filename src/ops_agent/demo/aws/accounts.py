@@ -7,14 +7,15 @@ from urllib.parse import quote, urlsplit
 
 
 class Account:
-    """`number` is the account; moto takes a 12-digit access key as "this account"."""
+    """`number` is the account; the front takes an access key of 12 digits for that account's owner."""
 
     def __init__(self, endpoint: str, number: str, region: str) -> None:
         self._address, self._number, self._region = urlsplit(endpoint).netloc, number, region
 
     def make_bucket(self, name: str) -> None:
+        """No error when it is there already."""
         place = f"<CreateBucketConfiguration><LocationConstraint>{self._region}</LocationConstraint></CreateBucketConfiguration>"
-        self._s3("PUT", f"/{name}", place.encode())
+        self._s3("PUT", f"/{name}", place.encode(), fine=(409,))
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
         self._s3("PUT", f"/{bucket}/{quote(key)}", content)
@@ -23,7 +24,7 @@ class Account:
         """The object's bytes, None when there is none."""
         return self._s3("GET", f"/{bucket}/{quote(key)}", b"")
 
-    def _s3(self, method: str, path: str, body: bytes) -> bytes | None:
+    def _s3(self, method: str, path: str, body: bytes, fine: tuple[int, ...] = ()) -> bytes | None:
         scope = f"{self._number}/20260101/{self._region}/s3/aws4_request"
         connection = http.client.HTTPConnection(self._address, timeout=20)
         try:
@@ -39,6 +40,6 @@ class Account:
             connection.close()
         if answer.status == 404:
             return None
-        if answer.status >= 300:
+        if answer.status >= 300 and answer.status not in fine:
             raise RuntimeError(f"{method} {path}: {answer.status} {content[:200]!r}")
         return content

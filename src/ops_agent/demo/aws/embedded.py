@@ -19,8 +19,10 @@ from ops_agent.demo.aws.trust import Refusal
 
 class EmbeddedAws:
     """A context manager. `accounts` maps an environment's name to a 12-digit account, `trust` a role's ARN to the `sub` values that it
-    accepts. Every account gets a state bucket `tfstate-ACCOUNT` in sa-east-1. moto's own state is global to the process: `close` resets it.
+    accepts. Every account gets a state bucket `tfstate-ACCOUNT` in sa-east-1. moto's own state is global to the process: the last `close` resets it.
     """
+
+    _open = 0
 
     def __init__(self, *, accounts: Mapping[str, str], trust: Mapping[str, Iterable[str]], region: str = "sa-east-1") -> None:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -34,6 +36,7 @@ class EmbeddedAws:
         self._server = make_server("127.0.0.1", 0, self._front, threaded=True, request_handler=_Quiet)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
+        EmbeddedAws._open += 1
         for account in self.accounts.values():
             self.account(account).make_bucket(self.state_bucket(account))
 
@@ -97,7 +100,9 @@ class EmbeddedAws:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
-        moto_api_backend.reset()
+        EmbeddedAws._open -= 1
+        if not EmbeddedAws._open:
+            moto_api_backend.reset()
 
     def __enter__(self) -> EmbeddedAws:
         return self

@@ -16,6 +16,7 @@ from ops_agent.demo.aws.issuer import Issuer
 from ops_agent.demo.aws.trust import Refusal, judge
 
 _SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
+_ACCOUNT = re.compile(r"\d{12}")
 Start = Callable[..., Any]
 
 
@@ -51,6 +52,8 @@ class Front:
             return self._oidc(path, environ, start)
         body = _body(environ)
         call = _read(environ, body)
+        if _ACCOUNT.fullmatch(call.access_key):
+            environ["HTTP_X_MOTO_ACCOUNT_ID"] = call.access_key
         refusal = self._refusal(call)
         with self._lock:
             self.calls.append(call if refusal is None else replace(call, refused=refusal.code))

@@ -1,0 +1,72 @@
+"""Our signer against botocore's, and the shape of the session policy."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials as BotoCredentials
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops_agent.adapters.aws_session_policy import MOST_CHARACTERS, session_policy
+from ops_agent.adapters.aws_signing import Credentials, signed_headers
+from ops_agent.domain.policy import Policy
+
+KEY = st.text(alphabet="ABCDEFabcdef0123456789+/=", min_size=1, max_size=60)
+
+
+@given(access=KEY, secret=KEY, token=KEY, body=st.binary(max_size=200), when=st.integers(946684800, 4102444800))
+def test_the_signature_is_the_one_that_botocore_computes(access, secret, token, body, when):
+    url = "https://sts.sa-east-1.amazonaws.com/"
+    ours = signed_headers(
+        url,
+        body,
+        credentials=Credentials(access_key=access, secret_key=secret, session_token=token, expires_at=0),
+        region="sa-east-1",
+        now=when,
+    )
+    request = AWSRequest("POST", url, data=body, headers={"content-type": ours["content-type"]})
+    signer = SigV4Auth(BotoCredentials(access, secret, token), "sts", "sa-east-1")
+    request.context["timestamp"] = datetime.fromtimestamp(when, UTC).strftime("%Y%m%dT%H%M%SZ")
+    request.headers["X-Amz-Date"] = request.context["timestamp"]
+    request.headers["X-Amz-Security-Token"] = token
+    text = signer.string_to_sign(request, signer.canonical_request(request))
+    assert ours["authorization"].endswith(f"Signature={signer.signature(text, request)}")
+
+
+def test_secrets_are_not_in_the_repr_of_credentials():
+    shown = repr(Credentials(access_key="AKIA", secret_key="wJalr", session_token="FwoG", expires_at=0))
+    assert "wJalr" not in shown
+    assert "FwoG" not in shown
+
+
+def test_the_session_policy_fits_into_what_sts_takes_even_with_ten_accounts():
+    assert len(session_policy("sa-east-1", [f"{n:012d}" for n in range(10)])) <= MOST_CHARACTERS
+
+
+@pytest.mark.parametrize(
+    "statement", json.loads(session_policy("sa-east-1", Policy().accounts.values()))["Statement"], ids=lambda s: s["Sid"]
+)
+def test_the_session_policy_allows_nothing_but_the_decryption_of_state(statement):
+    """A linter: one allow, bound to S3 in our region; every other statement denies, whatever the resource."""
+    if statement["Effect"] == "Allow":
+        assert statement["Action"] == "kms:Decrypt"
+        assert statement["Condition"] == {"StringEquals": {"kms:ViaService": "s3.sa-east-1.amazonaws.com"}}
+    else:
+        assert statement["Effect"] == "Deny"
+        assert statement["Resource"] == "*"
+    assert not any(operator.startswith(("ForAllValues", "StringLike")) for operator in statement.get("Condition", {}))
+    actions = statement.get("Action", statement.get("NotAction"))
+    assert all(a.partition(":")[0] not in ("*", "") and ":" in a for a in ([actions] if isinstance(actions, str) else actions))
+
+
+@pytest.mark.parametrize(
+    "needed", ["secretsmanager:GetSecretValue", "ssm:GetParameter*", "lambda:InvokeFunction", "sts:AssumeRole*", "sqs:ReceiveMessage"]
+)
+def test_what_gives_out_secrets_or_runs_code_is_denied(needed):
+    statements = json.loads(session_policy("sa-east-1", Policy().accounts.values()))["Statement"]
+    assert any(s["Effect"] == "Deny" and needed in s.get("Action", ()) for s in statements)
