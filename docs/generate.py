@@ -21,7 +21,8 @@ sys.path.insert(0, str(ROOT / "src"))
 SECRETS = ("github_token", "anthropic_api_key")
 NOT_IN_CONTAINER = ("command", "matrix")
 SELECT_INPUTS = (
-    "issue_number target_repository base_branch label_trigger title_prefix role_label project_owner project_number status_ready allowed_bots".split()
+    *("issue_number", "target_repository", "base_branch", "label_trigger", "title_prefix", "role_label"),
+    *("project_owner", "project_number", "status_ready", "allowed_bots"),
 )
 
 
@@ -67,9 +68,7 @@ def reusable_workflow() -> str:
     text = path.read_text(encoding="utf-8")
     inputs = action()["inputs"]
     call = [name for name in inputs if name not in SECRETS and name != "command"]
-    declared = "".join(
-        f"      {name}: {{ type: string, default: {_quoted(inputs[name].get('default', ''))} }}\n" for name in call
-    )
+    declared = "".join(f"      {name}: {{ type: string, default: {_quoted(inputs[name].get('default', ''))} }}\n" for name in call)
     handed = {
         "select": "".join(f"          {name}: ${{{{ inputs.{name} }}}}\n" for name in SELECT_INPUTS),
         "run": "".join(f"          {name}: ${{{{ inputs.{name} }}}}\n" for name in call if name != "issue_number"),
@@ -144,8 +143,9 @@ def outcomes_page() -> str:
     lines = [
         "# How a run can end",
         "",
-        "Generated from the code by `make docs`. The word is the output `conclusion`; it comes from code, never from the language model. Exit code 0",
-        "is a clean end, also when the answer is no. *Again* says whether the same run, started again, can end differently without a change by a person.",
+        "Generated from the code by `make docs`. The word is the output `conclusion`; it comes from code, never from the language model.",
+        "Exit code 0 is a clean end, also when the answer is no. *Again* says whether the same run, started again, can end differently",
+        "without a change by a person.",
         "",
         "| exit | conclusion | again | what happened | what to do |",
         "|---|---|---|---|---|",
@@ -153,7 +153,9 @@ def outcomes_page() -> str:
     for conclusion in Conclusion:
         what, remedy = MEANINGS[conclusion]
         again = "yes" if conclusion.retryable else "no"
-        lines.append(f"| {conclusion.exit_code} | `{conclusion}` | {again} | {_cell(what)} | {_cell(remedy or hints.get(conclusion, ''))} |")
+        lines.append(
+            f"| {conclusion.exit_code} | `{conclusion}` | {again} | {_cell(what)} | {_cell(remedy or hints.get(conclusion, ''))} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -189,7 +191,7 @@ def main() -> int:
     if "--check" in sys.argv:
         differences = stale()
         for name, difference in differences.items():
-            print(f"{name} is not current; `make docs` writes it:\n{difference}")
+            sys.stderr.write(f"{name} is not current; `make docs` writes it:\n{difference}\n")
         return 1 if differences else 0
     for name, render in PAGES.items():
         (ROOT / name).write_text(render().rstrip("\n") + "\n", encoding="utf-8")
