@@ -1,0 +1,103 @@
+"""Nouns of this area's tests: captured plans, targets, and the material of a pull request."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import builders
+
+from ops_agent.core.proposal import Material
+from ops_agent.core.reading_plans import read_plan
+from ops_agent.domain.change_set import ChangeSet, FileChange
+from ops_agent.domain.conversation import CriterionAnswer, Ending, Transcript, Usage
+from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
+from ops_agent.domain.policy import Policy
+from ops_agent.domain.proposal import Claim
+from ops_agent.domain.terraform_plan import TerraformPlan
+from ops_agent.domain.verdict import Verdict
+from ops_agent.domain.verification import CheckResult, CheckStatus, Evidence, TargetVerification, Verification
+from ops_agent.messages import message
+
+PLANS = Path(__file__).parent / "plans"
+CAPTURED = tuple(sorted(path.stem for path in PLANS.glob("*.json")))
+
+
+def document(name: str) -> dict[str, Any]:
+    """A captured `show -json`, parsed."""
+    parsed: dict[str, Any] = json.loads((PLANS / f"{name}.json").read_bytes())
+    return parsed
+
+
+def text_of(name: str) -> str:
+    return (PLANS / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def captured(name: str, **options: Any) -> TerraformPlan:
+    return read_plan((PLANS / f"{name}.json").read_bytes(), text_of(name), Policy(), **options)
+
+
+def plan_document(*changes: dict[str, Any], **top: Any) -> dict[str, Any]:
+    """A hand-made plan with these `resource_changes`."""
+    return {"format_version": "1.2", "terraform_version": "1.15.5", "applyable": True, "complete": True, "resource_changes": list(changes)} | top
+
+
+def change(address: str, *actions: str, before: Any = None, after: Any = None, **more: Any) -> dict[str, Any]:
+    """One entry of `resource_changes`."""
+    told = {"actions": list(actions), "before": before, "after": after, **more.pop("change", {})}
+    type_ = address.split(".")[-2] if "." in address else address
+    return {"address": address, "mode": "managed", "type": type_, "name": "x", "provider_name": "p", "change": told} | more
+
+
+def read(plan: dict[str, Any], text: str = "", **options: Any) -> TerraformPlan:
+    return read_plan(json.dumps(plan).encode(), text, options.pop("policy", Policy()), **options)
+
+
+def target(name: str = "dev", plan: TerraformPlan | None = None, **fields: Any) -> TargetVerification:
+    environment = Environment(
+        name=name, account=None, backend_file=f"infra/backend/{name}/backend.hcl", var_files=(f"infra/environments/{name}/terraform.tfvars",)
+    )
+    root = TerraformRoot(path="infra", environments=(environment,), has_backend=True)
+    where = TerraformTarget(root=root, environment=environment)
+    checks = tuple(CheckResult(name=check, subject=str(where), status=CheckStatus.PASSED) for check in ("init", "validate", "plan"))
+    found = Evidence(base_commit=builders.BASE, change_set="c" * 64, engine="Terraform 1.15.5 (embedded)", account="125611408459", plan_json="d" * 64)
+    built = TargetVerification(target=where, checks=checks, plan=plan, evidence=found if plan else None)
+    return replace(built, **fields)
+
+
+def ending(**fields: Any) -> Ending:
+    built = Ending(
+        kind="finished",
+        title="Queue with a dead-letter queue",
+        description="Orders wait in a queue, failed ones in a second queue.",
+        infrastructure="The retention is 14 days.",
+        ci_cd="No change was needed.",
+        observability="An alarm watches the dead-letter queue.",
+        validation="Send a message:\n\n```\naws sqs send-message --queue-url $URL --message-body x\n```",
+        criteria=(CriterionAnswer(criterion_id="AC1", met="yes", how="`aws_sqs_queue.orders` in dev and prod"),),
+    )
+    return replace(built, **fields)
+
+
+def changes(*files: FileChange) -> ChangeSet:
+    main = FileChange(path="infra/main.tf", before=b"", after=b"resource {}\n")
+    return ChangeSet(base_commit=builders.BASE, changes=files or (main,))
+
+
+def material(**fields: Any) -> Material:
+    built = Material(
+        item=builders.work_item(),
+        claim=Claim(branch="ops-agent/issue-12", base_commit=builders.BASE, head_commit=builders.BASE, comment_id=1),
+        changes=changes(),
+        verdict=Verdict(findings=(), rules_run=("path/a", "terraform/b")),
+        verification=Verification(
+            engine="Terraform 1.15.5 (embedded)", targets=(target(plan=captured("create")), target("prod", unplanned="no role is given for prod"))
+        ),
+        transcript=Transcript(turns=(), usage=Usage(input_tokens=1200, output_tokens=300, cost_usd=0.12), turn_count=7, ending=ending(), llm_id="claude-opus-5-5"),
+        redact=str,
+        template=message("pull_request"),
+        run=builders.run(),
+    )
+    return replace(built, **fields)
