@@ -75,7 +75,8 @@ def _markup(page: Page, stretch: Stretch, position: int, tag: re.Pattern[str]) -
         page.cut(start, stretch.after(close + 3), COMMENT)
         return close + 3
     opener = text[position : position + 3]
-    if opener.startswith("<?") or (opener.startswith("<!") and (loose or opener[2:].isalpha() or opener[2:] == "[")):
+    bogus = loose and (opener.startswith("<!") or (opener.startswith("</") and not opener[2:].isalpha()))
+    if bogus or opener.startswith("<?") or (opener.startswith("<!") and (opener[2:].isalpha() or opener[2:] == "[")):
         end = "?>" if opener[1] == "?" else "]]>" if text.startswith("<![CDATA[", position) else ">"
         close = text.find(end, position + 2)
         if close < 0 or re.search("[<>\"'`]", text[position + 2 : close]):
@@ -87,7 +88,7 @@ def _markup(page: Page, stretch: Stretch, position: int, tag: re.Pattern[str]) -
     if found is not None:
         _tag(page, found, start, stretch.after(found.end()))
         return found.end()
-    if loose and re.match(r"</?[A-Za-z]", text[position : position + 3]):
+    if loose and re.match(r"</?[A-Za-z]", opener):
         page.cut_rest(start, "unterminated tag")
         return len(text)
     return position + 1
@@ -95,16 +96,21 @@ def _markup(page: Page, stretch: Stretch, position: int, tag: re.Pattern[str]) -
 
 def _tag(page: Page, tag: re.Match[str], start: int, end: int) -> None:
     name, closes = tag["name"].lower(), tag["close"] is not None
-    if page.hidden_name:
-        if name == page.hidden_name:
-            page.hidden_depth += -1 if closes else 1
-            if page.hidden_depth == 0:
-                page.cut(page.hidden_from, end, "hidden element")
-                page.hidden_name = ""
-        return
     hides = _HIDING.fullmatch(name) is not None or _STEALTHY_ATTRIBUTE.search(tag["attributes"] or "") is not None
+    if page.hidden_name:
+        if closes and name == page.hidden_name and not page.hidden_open:
+            page.cut(page.hidden_from, end, "hidden element")
+            page.hidden_name = ""
+        elif (closes and page.hidden_open[-1:] != [name]) or (hides and not closes) or name == page.hidden_name:
+            # Parsers differ in how such nesting ends.
+            page.cut_rest(page.hidden_from, "hidden element")
+        elif closes:
+            page.hidden_open.pop()
+        elif not _VOID.fullmatch(name):
+            page.hidden_open.append(name)
+        return
     if hides and not closes and not _VOID.fullmatch(name):
-        page.hidden_name, page.hidden_depth, page.hidden_from = name, 1, start
+        page.hidden_name, page.hidden_open, page.hidden_from = name, [], start
         return
     instead = " " if _SPACE_INSTEAD.fullmatch(name) else "\n" if _LINE_INSTEAD.fullmatch(name) else ""
     page.cut(start, end, "image" if name == "img" else "html tag", instead if closes else instead + _MARK_INSTEAD.get(name, ""))

@@ -63,6 +63,8 @@ class InlineScan:
                 position = found.end()
         if not self._page.ended:
             self._mathematics()
+        elif unfinished := [bracket for bracket in self._brackets if bracket.image]:
+            self._page.cut_rest(self._stretch.at(unfinished[0].start), "image")
 
     def _cut(self, start: int, end: int, sort: str) -> None:
         if start < end:

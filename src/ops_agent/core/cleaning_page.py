@@ -29,12 +29,12 @@ class Stretch:
 
 @dataclass(slots=True)
 class Page:
-    """The source, the cuts so far, and what is open across blocks: an element that hides its content, or nothing (`hidden_name` empty)."""
+    """The source, the cuts so far, and what is open across blocks: the element that hides its content (`hidden_name`), and tags in it."""
 
     source: str
     cuts: list[tuple[int, int, str, str]] = field(default_factory=list)
     hidden_name: str = ""
-    hidden_depth: int = 0
+    hidden_open: list[str] = field(default_factory=list)
     hidden_from: int = 0
     ended: bool = False
 
@@ -49,7 +49,7 @@ class Page:
 
     def result(self) -> tuple[str, dict[str, int]]:
         """The text without its cuts, and the number of cuts by sort; a cut inside another one does not count."""
-        if self.hidden_name and not self.ended:
+        if self.hidden_name:
             self.cut_rest(self.hidden_from, "hidden element")
         pieces: list[str] = []
         removed: dict[str, int] = {}
