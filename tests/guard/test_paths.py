@@ -39,10 +39,10 @@ STRANGE = [
     "．git/config",
 ]
 OUTSIDE = r"""
-    /etc/passwd ../x.tf infra/../x.tf infra/./x.tf a//b.tf infra/x.tf/ ..\x.tf infra\x.tf %2e%2e/x.tf ~/x.tf file://x.tf 
+    /etc/passwd ../x.tf infra/../x.tf infra/./x.tf a//b.tf infra/x.tf/ ..\x.tf infra\x.tf %2e%2e/x.tf ~/x.tf file://x.tf
     C:/x.tf infra/x.tf."""
 GIT = """
-    .git/config .git/hooks/x.md .gitmodules .gitattributes infra/.gitignore .GIT/config .git::$INDEX/x.tf 
+    .git/config .git/hooks/x.md .gitmodules .gitattributes infra/.gitignore .GIT/config .git::$INDEX/x.tf
     infra/.GitHub/x.md infra/.hidden/x.tf"""
 TERRAFORM_INTERNALS = """
     infra/.terraform/x.tf infra/.terraform.lock.hcl infra/terraform.d/plugins/x.tf .terraformrc terraform.tfrc infra/.TERRAFORM/x.tf

@@ -1,0 +1,154 @@
+"""judge: the guard before anything is executed, and again over the plans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from ops_agent.core.dangers import LIFTED_BY_ALLOW_DESTROY
+from ops_agent.core.guard.judge import judge
+from ops_agent.core.guard.pinning import UsedAction, find_uses, is_commit, pin, uses_in
+from ops_agent.core.reading_policy import POLICY_FILE, read_policy
+from ops_agent.domain.change_set import ChangeSet
+from ops_agent.domain.layout import MappedRoot
+from ops_agent.domain.policy import Policy
+from ops_agent.domain.terraform_plan import Danger
+from ops_agent.domain.verdict import Finding, Place, Verdict
+from ops_agent.domain.verification import TargetVerification, Verification
+from ops_agent.domain.work_item import WorkItem
+from ops_agent.errors import ConfigError
+from ops_agent.ports import BaseTree, Scratch, World
+from ops_agent.settings import Settings
+
+ALLOW_DESTROY = "allow-destroy"
+PLAN_RULES = ("plan/incomplete", *sorted(LIFTED_BY_ALLOW_DESTROY), "plan/danger")
+
+
+@dataclass(frozen=True)
+class _BaseFiles:
+    """The base commit's regular files; symbolic links and submodules are not there."""
+
+    base: BaseTree
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(path for path, entry in self.base.entries().items() if entry.is_regular)
+
+    def read(self, path: str) -> bytes:
+        return self.base.read(path)
+
+
+def pin_actions(world: World, settings: Settings, scratch: Scratch) -> tuple[UsedAction, ...]:
+    """Replace tags of allow-listed actions in the changed workflows by the commits that they mean; returns what was pinned.
+
+    GitHub is asked about allow-listed names only: what the llm wrote reaches no other address. Call it before `change_set` is judged.
+    """
+    changes = scratch.change_set()
+    wanted = [u for u in find_uses(changes) if not is_commit(u.ref) and _is_allowed(u, settings.policy)]
+    commits: dict[tuple[str, str], str] = {}
+    for used in wanted:
+        if (used.uses, used.ref) not in commits:
+            commit = world.code_host.resolve_action(used.uses, used.ref)
+            if commit is not None:
+                commits[used.uses, used.ref] = commit
+    for before, after in zip(changes.changes, pin(changes, commits).changes, strict=True):
+        if after.after is not None and after.after != before.after:
+            scratch.write(after.path, after.after)
+    return tuple(u for u in wanted if (u.uses, u.ref) in commits)
+
+
+def judge_sources(world: World, settings: Settings, item: WorkItem, base: BaseTree, changes: ChangeSet) -> Verdict:
+    """Every source rule over the change set. Raises ConfigError when the policy file on the base branch cannot be read."""
+    files = _BaseFiles(base)
+    return judge(
+        changes,
+        files,
+        settings.policy,
+        mapping=policy_mapping(files),
+        limits=settings.limits,
+        known_pins=_known_pins(world, settings.policy, files, changes),
+    )
+
+
+def judge_plans(settings: Settings, item: WorkItem, verdict: Verdict, verification: Verification) -> Verdict:
+    """The source verdict with the plans' findings: what blocks in the danger list, and plans that are not the whole change.
+
+    A label `allow-destroy` by a writer lifts the rules of T14, never another one.
+    """
+    may_destroy = settings.policy.allow_destroy or ALLOW_DESTROY in item.labels_by_writers
+    found = [f for target in verification.targets for f in _of_plan(target, may_destroy)]
+    return replace(verdict, findings=(*verdict.findings, *found), rules_run=(*verdict.rules_run, *PLAN_RULES))
+
+
+def policy_mapping(files: _BaseFiles) -> tuple[MappedRoot, ...]:
+    """The layout that the policy file on the base branch maps. Raises ConfigError with every problem of the file."""
+    if POLICY_FILE not in files.paths:
+        return ()
+    policy, problems = read_policy(files.read(POLICY_FILE))
+    if problems:
+        hint = f"Correct `{POLICY_FILE}` on the base branch."
+        raise ConfigError(f"{POLICY_FILE} cannot be used: {'; '.join(problems)}", problems=problems, hint=hint)
+    return policy.layout
+
+
+def _is_allowed(used: UsedAction, policy: Policy) -> bool:
+    return used.name.casefold() in {u.casefold() for u in policy.allowed_uses}
+
+
+def _known_pins(world: World, policy: Policy, files: _BaseFiles, changes: ChangeSet) -> frozenset[str]:
+    """Commits that stand on the base branch already, and those that are what the tag beside them means."""
+    known = {_pin(u) for path in files.paths for u in _uses_on_base(files, path) if is_commit(u.ref)}
+    answers: dict[tuple[str, str], str | None] = {}
+    for used in find_uses(changes):
+        if not is_commit(used.ref) or _pin(used) in known or not used.tag or is_commit(used.tag) or not _is_allowed(used, policy):
+            continue
+        question = (used.uses, used.tag)
+        if question not in answers:
+            answers[question] = world.code_host.resolve_action(*question)
+        if answers[question] == used.ref:
+            known.add(_pin(used))
+    return frozenset(known)
+
+
+def _uses_on_base(files: _BaseFiles, path: str) -> tuple[UsedAction, ...]:
+    return tuple(uses_in(path, files.read(path))) if path.startswith(".github/workflows/") else ()
+
+
+def _pin(used: UsedAction) -> str:
+    return f"{used.uses}@{used.ref}".casefold()
+
+
+def _of_plan(target: TargetVerification, may_destroy: bool) -> list[Finding]:
+    if target.plan is None:
+        return []
+    place = Place(path=target.target.root.path)
+    found = []
+    if not target.plan.complete:
+        found.append(
+            Finding(
+                rule="plan/incomplete",
+                title="The plan is not the whole change",
+                place=place,
+                what=f"Terraform could not plan everything in {target.target}: some changes are deferred",
+                remedy="Make `count` and `for_each` known before apply, so that one plan holds the whole change.",
+            )
+        )
+    for danger in target.plan.dangers:
+        if danger.blocks and not (may_destroy and danger.rule in LIFTED_BY_ALLOW_DESTROY):
+            found.append(_of_danger(target, danger, place))
+    return found
+
+
+def _of_danger(target: TargetVerification, danger: Danger, place: Place) -> Finding:
+    if danger.rule in LIFTED_BY_ALLOW_DESTROY:
+        remedy = f"Keep the resource; if it must go, a person with write permission puts the label `{ALLOW_DESTROY}` on the issue."
+    else:
+        remedy = "Change the configuration so that the plan no longer holds this."
+    return Finding(
+        rule=danger.rule,
+        title="The plan holds a danger that may not leave",
+        place=place,
+        what=f"`{danger.address}` in {target.target}: {danger.why}",
+        remedy=remedy,
+        pre_existing=target.own is not None and danger.address not in target.own,
+    )
