@@ -8,7 +8,7 @@ from typing import Any
 from ops_agent.agent.schema import problems_of, spec_of
 from ops_agent.agent.tools.checking import check
 from ops_agent.agent.tools.ending import ask_for_info, declare_infeasible, finish, propose_split
-from ops_agent.agent.tools.reading import list_files, read_file, search
+from ops_agent.agent.tools.reading import list_files, read_file, read_standard, search
 from ops_agent.agent.tools.writing import delete_file, replace_in_file, write_file
 from ops_agent.agent.workbench import ToolRefusal, Workbench
 from ops_agent.core.briefing_fences import fenced
@@ -19,6 +19,7 @@ TOOLS: tuple[Callable[..., Any], ...] = (
     list_files,
     read_file,
     search,
+    read_standard,
     write_file,
     replace_in_file,
     delete_file,

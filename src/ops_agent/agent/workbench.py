@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ops_agent.ports import Clock, Scratch
@@ -18,12 +18,15 @@ class ToolRefusal(ValueError):
 
 @dataclass(slots=True)
 class Workbench:
-    """One conversation's scratch tree and judges. `writes` counts the writes that changed something."""
+    """One conversation's scratch tree and judges. `standards` are texts by id; `writes` counts the writes
+    that changed something.
+    """
 
     scratch: Scratch
     refuse: WriteRefusal
     check: Callable[[], dict[str, Any]]
     clock: Clock
+    standards: Mapping[str, str] = field(default_factory=dict)
     checks_left: int = 25
     writes: int = 0
 

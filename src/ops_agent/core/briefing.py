@@ -37,7 +37,7 @@ def system_prompt(template: str, policy: Policy, limits: Limits, standards: tupl
 
 
 def task_prompt(
-    template: str, item: WorkItem, boundary: str, repository_map: dict[str, Any], infra_context: str, other_standards: tuple[str, ...]
+    template: str, item: WorkItem, boundary: str, repository_map: dict[str, Any], infra_context: str, others: tuple[Standard, ...]
 ) -> str:
     """The issue, what the caller adds and the repository map, each in its fence."""
     return render(
@@ -48,7 +48,7 @@ def task_prompt(
         repository=item.target.full_name,
         base_branch=plain_name(item.base_branch),
         map=fenced(boundary, repository_map),
-        other_standards=", ".join(plain_name(s) for s in other_standards),
+        others=tuple((plain_name(s.id), plain_name(s.description)) for s in others),
     )
 
 

@@ -62,11 +62,11 @@ def read_standard(standard_id: str, raw: str, source: str) -> StandardFile:
 
 def choose_standards(
     candidates: Iterable[StandardFile], paths: Collection[str], request_words: str
-) -> tuple[tuple[Standard, ...], tuple[str, ...]]:
-    """The standards that the work touches, and the ids of the others.
+) -> tuple[tuple[Standard, ...], tuple[Standard, ...]]:
+    """The standards that the work touches, and the others, which the agent may ask for.
 
     One applies always (`alwaysApply`, or given by the caller), by its globs over the repository's `paths`, or by words of its id and
-    description in the request. Together they have at most MAX_ALL characters; what does not fit is listed with the others.
+    description in the request. Together they have at most MAX_ALL characters; what does not fit is among the others.
     """
     lowered = request_words.casefold()
     ranked = []
@@ -74,16 +74,16 @@ def choose_standards(
         rank = _rank(standard, paths, lowered)
         ranked.append((rank, standard.id, standard))
     chosen: list[Standard] = []
-    others: list[str] = []
+    others: list[Standard] = []
     room = MAX_ALL
     for rank, standard_id, standard in sorted(ranked, key=lambda entry: entry[:2]):
-        text = shortened(standard.text)
-        if rank > 2 or len(text) > room:
-            others.append(standard_id)
+        found = Standard(id=standard_id, description=standard.description, text=shortened(standard.text), source=standard.source)
+        if rank > 2 or len(found.text) > room:
+            others.append(found)
             continue
-        room -= len(text)
-        chosen.append(Standard(id=standard_id, description=standard.description, text=text, source=standard.source))
-    return tuple(chosen), tuple(sorted(others))
+        room -= len(found.text)
+        chosen.append(found)
+    return tuple(chosen), tuple(sorted(others, key=lambda s: s.id))
 
 
 def shortened(text: str) -> str:

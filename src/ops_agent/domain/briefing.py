@@ -41,6 +41,7 @@ class Briefing:
     """Work item, standards, repository map, environments and limits; `system` and `task` are the rendered prompts.
 
     `boundary` is this run's random mark (128 bits) around everything that is material and not an instruction.
+    `more_standards` were not loaded and can be read by the agent.
     """
 
     work_item: WorkItem
@@ -49,3 +50,4 @@ class Briefing:
     system: str
     task: str
     boundary: str = ""
+    more_standards: tuple[Standard, ...] = ()

@@ -40,6 +40,7 @@ def brief(world: World, settings: Settings, item: WorkItem, base: BaseTree) -> B
             task_prompt(prompt("task"), item, boundary, repository_map(layout, paths, base.read), settings.infra_context, others)
         ),
         boundary=boundary,
+        more_standards=others,
     )
 
 

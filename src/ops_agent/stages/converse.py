@@ -46,6 +46,7 @@ class Conversation:
             refuse=lambda path, content: path_refusal(path, content, settings.policy, briefing.layout),
             check=self._check,
             clock=world.clock,
+            standards={s.id: s.text for s in (*briefing.standards, *briefing.more_standards)},
         )
         toolbox = Toolbox(bench, briefing.boundary, limits.max_tool_calls_per_turn, world.redact)
         self._loop = AgentLoop(world.llm, briefing.system, bench, toolbox, Budget(limits, world.clock), self._note)

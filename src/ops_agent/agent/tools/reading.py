@@ -68,6 +68,14 @@ def search(
     return {"matches": matches[:MAX_MATCHES], "notes": []}
 
 
+def read_standard(bench: Workbench, id: Annotated[str, "The standard's id, as listed in the task."]) -> Any:  # noqa: A002 - the llm reads it
+    """Read one of the team's written standards that was not loaded into the task."""
+    text = bench.standards.get(id)
+    if text is None:
+        raise ToolRefusal(f"there is no such standard; there are {', '.join(sorted(bench.standards)) or 'none'}")
+    return text
+
+
 def _matches(bench: Workbench, path: str, pieces: list[str]) -> list[dict[str, Any]]:
     try:
         content = bench.scratch.read(path)
