@@ -27,6 +27,7 @@ from ops_agent.ports import Clock
 
 T = TypeVar("T")
 _MOST_PAGES = 300
+_LONG = 200_000
 _SAFE_TO_REPEAT = ("GET", "HEAD", "PATCH", "PUT", "DELETE")
 
 
@@ -187,6 +188,8 @@ class GitHubHttp(Requester):
                 lost = f"connection lost ({type(error).__name__})"
             except ValueError:
                 lost = "an answer that cannot be read"
+            if status is not None and status < 300 and not _whole(text):
+                status, lost = None, "an answer that is cut off"
             failure = self._failure(status, headers, text, query is not None)
             if failure is None and status is not None:
                 return status, headers, text
@@ -246,6 +249,14 @@ class GitHubHttp(Requester):
         if self._token and self._token in str(error):
             return type(error)(str(error).replace(self._token, "***"), hint=error.hint)
         return error
+
+
+def _whole(text: str) -> bool:
+    """Whether `text` is empty or one JSON document. A long one is only looked at from behind: a listing can have 7 MB."""
+    stripped = text.rstrip()
+    if len(stripped) > _LONG:
+        return stripped[-1] in "}]"
+    return not stripped or stripped == "null" or _json(stripped) is not None
 
 
 def _json(text: str) -> Any:

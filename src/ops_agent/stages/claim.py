@@ -164,6 +164,7 @@ def _finish(world: World, settings: Settings, item: WorkItem, run: RunIdentity, 
     pull_request, held = seen.open, seen.holder
     assert pull_request is not None and held is not None and seen.published is not None  # noqa: S101 - what FINISH means
     finished = replace(wanted, base_commit=seen.published.base, head_commit=pull_request.head_commit, comment_id=held.comment_id)
+    begin(item, held.comment_id, run)
     paths = world.code_host.pull_request_files(item.target.full_name, pull_request.number)
     conclude(world, settings, item, finished, run, pull_request, seen.published.labels, paths, ())
     return Stopped(

@@ -51,7 +51,8 @@ def write(world: World, item: WorkItem, claim: Claim, run: RunIdentity, phase: P
         return
     key = _key(item, claim.comment_id, run)
     now, last = world.clock.monotonic(), _last_edits.get(key)
-    if last is not None and (last.lost or (last.phase is phase and now - last.at < SECONDS_BETWEEN_EDITS)):
+    soon = last is not None and last.phase is phase and now - last.at < SECONDS_BETWEEN_EDITS
+    if last is not None and (last.lost or (soon and phase not in (Phase.PUBLISHED, Phase.STOPPED))):
         return
     edit = _LastEdit(phase, now)
     _last_edits[key] = edit

@@ -1,0 +1,212 @@
+"""A World whose GitHub is the embedded one, over the wire; time is ours, everything that GITHUB does not own is absent or tiny."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from builders import MARIA, run, work_item
+from ops_agent.adapters.github_board import GitHubBoard
+from ops_agent.adapters.github_code_host import GitHubCodeHost, connect
+from ops_agent.adapters.github_retry import RetryPolicy
+from ops_agent.demo.github.graphql.execution import schema
+from ops_agent.demo.github.issues import Issue
+from ops_agent.demo.github.platform import EmbeddedGitHub
+from ops_agent.demo.github.repositories import Repository
+from ops_agent.domain.change_set import ChangeSet, FileChange
+from ops_agent.domain.event import IssueRef, RunIdentity
+from ops_agent.domain.event import Repository as Target
+from ops_agent.domain.proposal import Proposal
+from ops_agent.domain.verdict import Place
+from ops_agent.domain.work_item import Approval, WorkItem, content_hash
+from ops_agent.ports import World
+from ops_agent.settings import Settings
+
+# graphql-core 3.3 reads scalars by another name than 3.2.
+for _scalar in ("Base64String", "GitObjectID"):
+    _type: Any = schema().type_map[_scalar]
+    _type.coerce_input_value = _type.parse_value
+
+OWNER, NAME = "DrivvenConsulting", "orders"
+BOT_ID = 900
+FILES = {
+    "README.md": "# orders\n",
+    "infra/main.tf": 'resource "aws_sqs_queue" "orders" {}\n',
+    "infra/variables.tf": 'variable "name" {}\n',
+    ".github/workflows/ci.yml": "on: push\n",
+}
+BODY = "## Description\nThe orders service needs a queue.\n"
+
+
+class FakeClock:
+    """Time that passes only when somebody sleeps. Safe for several threads."""
+
+    def __init__(self, start: float = 1_800_000_000.0) -> None:
+        self._now, self._lock = start, threading.Lock()
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self._now
+
+    def monotonic(self) -> float:
+        return self._now
+
+    def sleep(self, seconds: float) -> None:
+        with self._lock:
+            self._now += seconds
+            self.slept.append(seconds)
+
+
+@dataclass
+class QuietReporter:
+    """Keeps what it was told."""
+
+    lines: list[str] = field(default_factory=list)
+    annotations: list[tuple[str, str]] = field(default_factory=list)
+    summaries: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        yield
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+    def turn(self, number: int, cost_usd: float, note: str) -> None: ...
+
+    def annotate(self, level: str, text: str, place: Place | None = None) -> None:
+        self.annotations.append((level, text))
+
+    def mask(self, secret: str) -> None: ...
+
+    def output(self, name: str, text: str) -> None: ...
+
+    def summary(self, markdown: str) -> None:
+        self.summaries.append(markdown)
+
+
+class Stage:
+    """One embedded GitHub with a repository, a board, a person who may write and an issue labelled ready."""
+
+    def __init__(self, github: EmbeddedGitHub, clock: FakeClock, name: str = NAME) -> None:
+        self.github, self.clock, self.name = github, clock, name
+        github.add_organization(OWNER)
+        self.repository: Repository = github.add_repository(f"{OWNER}/{name}", dict(FILES))
+        self.repository.add_person("maria", id=MARIA.id, role="write")
+        self.repository.add_person("joao", role="read")
+        self.board = next(iter(github.boards), None) or github.add_board(OWNER, number=6)
+        self.token = github.app_token("ops-agent", bot_id=BOT_ID)
+        self.issue: Issue = self.add_issue(12)
+
+    def add_issue(self, number: int, title: str = "[ops] Queue for orders", body: str = BODY) -> Issue:
+        issue = self.repository.add_issue(title, body, author="maria", number=number)
+        issue.add_label("ready", by="maria")
+        self.board.add(issue)
+        self.board.put(issue, "Ready")
+        return issue
+
+    def world(self, token: str | None = None, policy: RetryPolicy | None = None, **parts: Any) -> World:
+        """Fresh adapters, as every run has; nothing is shared but GitHub and the clock."""
+        http = connect(token or self.token, {"GITHUB_API_URL": self.github.base_url}, self.clock, policy)
+        absent: Any = None
+        built = World(
+            code_host=GitHubCodeHost(http),
+            board=GitHubBoard(http, OWNER, 6),
+            llm=absent,
+            cloud=absent,
+            terraform=absent,
+            linters=absent,
+            reporter=QuietReporter(),
+            clock=self.clock,
+            scratch=absent,
+            redact=lambda text: text,
+        )
+        return replace(built, **parts)
+
+    def item(self, issue: Issue | None = None, event_id: int = 9001, **fields: Any) -> WorkItem:
+        """What INTAKE would have admitted: the issue as it is now, approved by maria's label."""
+        issue = issue or self.issue
+        noun = GitHubCodeHost(connect(self.token, {"GITHUB_API_URL": self.github.base_url}, self.clock)).issue(
+            IssueRef(repository=issue.repository.full_name, number=issue.number)
+        )
+        approval = Approval(by=MARIA, event_id=event_id, at="2026-11-20T10:00:00Z", content_hash=content_hash(noun.title, noun.body))
+        target = Target(owner=OWNER, name=self.name, id=self.repository.id, default_branch="main")
+        return replace(work_item(issue=noun, title=noun.title, approval=approval, target=target), **fields)
+
+    def run(self, **fields: Any) -> RunIdentity:
+        return run(repository=self.repository.full_name, **fields)
+
+    @property
+    def branches(self) -> dict[str, str]:
+        return {name: sha for name, sha in self.repository.branches.items() if name.startswith("ops-agent/")}
+
+    def claim_comments(self, issue: Issue | None = None) -> list[str]:
+        return [c.body for c in (issue or self.issue).comments if c.author.id == BOT_ID]
+
+    def column(self, issue: Issue | None = None) -> str | None:
+        card = self.board.card(issue or self.issue)
+        return card.column if card else None
+
+
+@contextmanager
+def stage() -> Iterator[Stage]:
+    clock = FakeClock()
+    with EmbeddedGitHub(clock=clock.now) as github:
+        yield Stage(github, clock)
+
+
+class Theatre:
+    """One embedded GitHub for many tests: each `stage()` is a repository of its own and starts with no calls and no faults."""
+
+    def __init__(self) -> None:
+        self._clock = FakeClock()
+        self.github = EmbeddedGitHub(clock=self._clock.now).start()
+        self._count = 0
+
+    def stage(self) -> Stage:
+        self._count += 1
+        self.github.faults.clear()
+        built = Stage(self.github, self._clock, f"{NAME}-{self._count}")
+        self._clock.slept.clear()
+        self.github.recorder.restart()
+        return built
+
+
+def changes(base: str, **files: str | None) -> ChangeSet:
+    """A change set: by default one new file and one changed. Names use `__` for `/` and `_dot_` for `.`."""
+    wanted: dict[str, str | None] = files or {
+        "infra__queue_dot_tf": 'resource "aws_sqs_queue" "dead" {}\n',
+        "infra__variables_dot_tf": 'variable "q" {}\n',
+    }
+    built = []
+    for name, after in sorted(wanted.items()):
+        path = name.replace("__", "/").replace("_dot_", ".")
+        before = FILES.get(path)
+        built.append(
+            FileChange(
+                path=path, before=before.encode() if before is not None else None, after=after.encode() if after is not None else None
+            )
+        )
+    return ChangeSet(base_commit=base, changes=tuple(sorted(built, key=lambda c: c.path)))
+
+
+def proposal(number: int = 12, **fields: Any) -> Proposal:
+    built = Proposal(
+        title="Queue for orders",
+        body=f"## Description\nA queue.\n\n## Linked issue\nCloses #{number}",
+        commit_headline="Add a queue for orders",
+        commit_body="Failed messages are kept.",
+        draft=False,
+        labels=("ops-agent",),
+    )
+    return replace(built, **fields)
+
+
+def settings(**fields: Any) -> Settings:
+    return Settings(**fields)
+
+
+Act = Callable[[World], Any]
