@@ -1,0 +1,83 @@
+"""`ops-agent doctor`: is everything in place? Inputs, token, board, AWS, toolchain, layout, before anyone spends a token of an llm.
+
+Each check gives diagnoses; a broken one never hides the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TextIO
+
+from ops_agent.adapters.git_objects import GitObjects, GitTree
+from ops_agent.cli import Command
+from ops_agent.core.layout import discover_layout
+from ops_agent.doctor.checks import CHECKS
+from ops_agent.doctor.diagnosis import Diagnosis, Health, Patient, from_error
+from ops_agent.domain.layout import Layout
+from ops_agent.errors import ConfigError, OpsAgentError
+from ops_agent.ports import BaseTree
+from ops_agent.settings import Settings
+from ops_agent.wiring import actions_world
+
+__all__ = ["CHECKS", "Diagnosis", "Health", "Patient", "diagnose", "examine", "show"]
+
+
+def diagnose(command: Command, environment: Mapping[str, str]) -> list[Diagnosis]:
+    """Every diagnosis, in the order of the checks. `environment` holds the runner's variables and `INPUT_*`. Never raises OpsAgentError."""
+    settings, found = _read_inputs(environment)
+    try:
+        with actions_world(settings, environment) as world:
+            tree, layout = _look_at_repository(command.repository, settings, found)
+            patient = Patient(settings=settings, world=world, environment=environment, tree=tree, layout=layout)
+            return found + examine(patient)
+    except OpsAgentError as error:
+        return [*found, from_error("set-up", error)]
+
+
+def examine(patient: Patient) -> list[Diagnosis]:
+    """All checks over one patient."""
+    found: list[Diagnosis] = []
+    for subject, check in CHECKS.items():
+        try:
+            found += check(patient)
+        except OpsAgentError as error:
+            found.append(from_error(subject, error))
+    return found
+
+
+def show(diagnoses: Iterable[Diagnosis], stream: TextIO) -> int:
+    """Write the diagnoses as lines; returns the exit code: 2 when one of them is FAIL, else 0."""
+    failed = 0
+    for one in diagnoses:
+        failed += one.health is Health.FAIL
+        stream.write(f"{one.health:<4}  {one.subject}: {one.what}\n")
+        if one.hint and one.health is not Health.OK:
+            stream.write(f"      -> {one.hint}\n")
+    stream.write(f"{failed} to fix before a run can succeed.\n" if failed else "Nothing stands in the way of a run.\n")
+    return 2 if failed else 0
+
+
+def _read_inputs(environment: Mapping[str, str]) -> tuple[Settings, list[Diagnosis]]:
+    try:
+        settings = Settings.from_inputs(environment)
+    except ConfigError as error:
+        return Settings(), [Diagnosis(subject="inputs", health=Health.FAIL, what=problem, hint=error.hint) for problem in error.problems]
+    return settings, [Diagnosis(subject="inputs", health=Health.OK, what="all inputs can be used")]
+
+
+def _look_at_repository(folder: Path, settings: Settings, found: list[Diagnosis]) -> tuple[BaseTree | None, Layout | None]:
+    try:
+        objects = GitObjects(folder)
+        head = objects.commit_of("HEAD")
+    except OpsAgentError as error:
+        found.append(
+            Diagnosis(subject="layout", health=Health.SKIP, what=f"no checkout to look at: {error}", hint="Name one with --repo PATH.")
+        )
+        return None, None
+    if head is None:
+        found.append(Diagnosis(subject="layout", health=Health.SKIP, what="the checkout has no commit"))
+        return None, None
+    tree = GitTree(objects, head)
+    paths = [path for path, entry in tree.entries().items() if entry.is_regular]
+    return tree, discover_layout(paths, tree.read, settings.policy)

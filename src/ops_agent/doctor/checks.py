@@ -1,0 +1,161 @@
+"""The doctor's checks, one function each; `CHECKS` is their order. Nothing is created, changed or published by any of them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from ops_agent.core.selection_references import parse_references
+from ops_agent.doctor.diagnosis import Diagnosis, Health, Patient, from_error
+from ops_agent.domain.verification import CheckStatus
+from ops_agent.errors import OpsAgentError
+
+_SAMPLE_WORKFLOW = "name: sample\non:\n  workflow_dispatch:\npermissions: {}\njobs: {}\n"
+_FREE_BYTES = 3_000_000_000
+
+
+def _check_layout(patient: Patient) -> Iterator[Diagnosis]:
+    if patient.layout is None:
+        return
+    for root in patient.layout.roots:
+        names = ", ".join(environment.name for environment in root.environments) or "no environment"
+        yield Diagnosis(subject="layout", health=Health.OK, what=f"root module `{root.path}` with {names}")
+    for finding in patient.layout.findings:
+        yield Diagnosis(subject="layout", health=Health.WARN, what=f"{finding.place}: {finding.what}", hint=finding.remedy)
+
+
+def _check_llm(patient: Patient) -> Iterator[Diagnosis]:
+    settings = patient.settings
+    ways = {
+        "an Anthropic key": bool(settings.anthropic_api_key),
+        "workload identity federation": bool(settings.anthropic_federation_rule_id),
+        "Bedrock": settings.use_bedrock,
+    }
+    given = [name for name, is_given in ways.items() if is_given]
+    if given:
+        yield Diagnosis(subject="llm", health=Health.OK, what=f"`{settings.model}` through {given[0]} (given, not tried: that would cost)")
+    else:
+        health = Health.FAIL if patient.on_runner else Health.SKIP
+        hint = "Set `anthropic_api_key`, the `anthropic_federation_*` inputs, or `use_bedrock`."
+        yield Diagnosis(subject="llm", health=health, what="no way to reach the language model is given", hint=hint)
+
+
+def _check_token(patient: Patient) -> Iterator[Diagnosis]:
+    if not patient.settings.github_token or not patient.repository:
+        missing = "`github_token`" if not patient.settings.github_token else "a repository (`target_repository`)"
+        yield Diagnosis(subject="GitHub", health=Health.FAIL if patient.on_runner else Health.SKIP, what=f"{missing} is not given")
+        return
+    host = patient.world.code_host
+    described = host.repository(patient.repository)
+    yield Diagnosis(subject="GitHub", health=Health.OK, what=f"the token acts as {host.viewer().login} on {described.full_name}")
+    if described.archived or described.disabled:
+        yield Diagnosis(subject="GitHub", health=Health.FAIL, what="the repository is archived or disabled", hint="Choose another one.")
+    abilities = host.token_abilities(patient.repository)
+    hint = "docs/setup/token.md lists the permissions and who gives them."
+    for name in ("contents", "pull_requests", "issues"):
+        able = getattr(abilities, name)
+        words = {True: "may write", False: "may not write", None: "does not tell whether it may write"}[able]
+        health = {True: Health.OK, False: Health.FAIL, None: Health.WARN}[able]
+        yield Diagnosis(subject="GitHub", health=health, what=f"the token {words} {name.replace('_', ' ')}", hint=hint)
+    if abilities.workflows is not True:
+        words = "may not write workflow files" if abilities.workflows is False else "does not tell whether it may write workflow files"
+        remedy = f"Changes of workflows are offered as a patch then; for commits use a GitHub App token. {hint}"
+        yield Diagnosis(subject="GitHub", health=Health.WARN, what=f"the token {words}", hint=remedy)
+
+
+def _check_board(patient: Patient) -> Iterator[Diagnosis]:
+    settings = patient.settings
+    if not settings.github_token or not patient.repository or not settings.issue_number:
+        what = "a board is found from an issue's side, and no issue is named"
+        yield Diagnosis(subject="board", health=Health.SKIP, what=what, hint="Name one: `doctor --input issue_number=12`.")
+        return
+    server = (patient.environment.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/")
+    ref = parse_references(settings.issue_number, patient.repository, server)[0]
+    card = patient.world.board.card(patient.world.code_host.issue(ref))
+    if isinstance(card, str):
+        hint = "docs/setup/board.md; without the board the label `ready` stands for Ready, and the intended column is written down."
+        yield Diagnosis(subject="board", health=Health.WARN, what=card, hint=hint)
+        return
+    yield Diagnosis(subject="board", health=Health.OK, what=f"{ref} stands in {card.status or 'no column'}")
+    known = {name.casefold() for _, name in card.options}
+    wanted = {"status_ready": settings.status_ready, "status_in_progress": settings.status_in_progress}
+    if settings.status_review:
+        wanted["status_review"] = settings.status_review
+    for name, status in wanted.items():
+        if status.casefold() not in known:
+            hint = f"The board has {', '.join(option for _, option in card.options)}: set `{name}` to one of them."
+            yield Diagnosis(subject="board", health=Health.FAIL, what=f"there is no column `{status}` (`{name}`)", hint=hint)
+
+
+def _check_aws(patient: Patient) -> Iterator[Diagnosis]:
+    settings, environment = patient.settings, patient.environment
+    can_mint = bool(environment.get("ACTIONS_ID_TOKEN_REQUEST_URL"))
+    if can_mint and not (settings.aws_role_arns or settings.anthropic_federation_rule_id or settings.use_bedrock):
+        hint = "Remove `id-token: write` from the job, or set `aws_role_arn`."
+        yield Diagnosis(subject="AWS", health=Health.WARN, what="the job may ask for OIDC tokens, and nothing here needs them", hint=hint)
+    if not settings.aws_role_arns:
+        hint = "Set `aws_role_arn` (docs/setup/aws-role.md); without it a pull request says that nothing was planned."
+        yield Diagnosis(subject="AWS", health=Health.WARN, what="no role for plans is given", hint=hint)
+        return
+    if not can_mint:
+        hint = "Add `id-token: write` to the job's permissions."
+        health = Health.FAIL if patient.on_runner else Health.SKIP
+        yield Diagnosis(
+            subject="AWS", health=health, what="this process cannot ask for OIDC tokens", hint=hint if patient.on_runner else ""
+        )
+        return
+    environments = {e.name: e for root in (patient.layout.roots if patient.layout else ()) for e in root.environments}
+    for name in settings.aws_role_arns:
+        if name not in environments:
+            yield Diagnosis(subject="AWS", health=Health.WARN, what=f"a role is given for `{name}`, but no root has that environment")
+            continue
+        try:
+            with patient.world.cloud.lease(environments[name]) as lease:
+                yield Diagnosis(subject="AWS", health=Health.OK, what=f"the role for `{name}` gives access to account {lease.account}")
+        except OpsAgentError as error:
+            yield from_error("AWS", error)
+
+
+def _check_toolchain(patient: Patient) -> Iterator[Diagnosis]:
+    terraform = patient.world.terraform
+    yield Diagnosis(subject="toolchain", health=Health.OK, what=terraform.engine())
+    terraform.self_test()
+    yield Diagnosis(subject="toolchain", health=Health.OK, what="a hostile configuration cannot read this process (tried with a canary)")
+    with tempfile.TemporaryDirectory() as folder:
+        path = ".github/workflows/sample.yml"
+        place = Path(folder, path)
+        place.parent.mkdir(parents=True)
+        place.write_text(_SAMPLE_WORKFLOW, encoding="utf-8")
+        for result in patient.world.linters.check(Path(folder), (path,)):
+            started = result.status is not CheckStatus.NOT_RUN
+            yield Diagnosis(
+                subject="toolchain",
+                health=Health.OK if started else Health.FAIL,
+                what=f"{result.name} {'runs' if started else 'does not run: ' + result.output}",
+            )
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    health = Health.OK if free >= _FREE_BYTES else Health.WARN
+    hint = "The AWS provider alone takes several hundred MB." if health is Health.WARN else ""
+    yield Diagnosis(subject="toolchain", health=health, what=f"{free / 1e9:.0f} GB are free for temporary files", hint=hint)
+
+
+def _check_job(patient: Patient) -> Iterator[Diagnosis]:
+    workspace = patient.environment.get("GITHUB_WORKSPACE", "")
+    configuration = Path(workspace, ".git", "config")
+    if workspace and os.access(configuration, os.R_OK) and "extraheader" in configuration.read_text(encoding="utf-8", errors="replace"):
+        hint = "Give actions/checkout `persist-credentials: false`, or leave it out: ops-agent needs no checkout."
+        yield Diagnosis(subject="job", health=Health.WARN, what="a token lies in the checkout's .git/config", hint=hint)
+
+
+CHECKS: dict[str, Callable[[Patient], Iterable[Diagnosis]]] = {
+    "layout": _check_layout,
+    "llm": _check_llm,
+    "GitHub": _check_token,
+    "board": _check_board,
+    "AWS": _check_aws,
+    "toolchain": _check_toolchain,
+    "job": _check_job,
+}
