@@ -2,45 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from ops_agent.core.admission import Admission, Facts, before_asking, decide, refuse_people, target_name, who_must_write
-from ops_agent.core.admission_approval import approving_event, labellers, usable_comments
+from ops_agent.core.admission import Admission, Facts, before_asking, decide, target_name
+from ops_agent.core.admission_approval import approving_event, usable_comments
 from ops_agent.core.admission_readiness import is_ready, was_started
 from ops_agent.core.cleaning import clean, clean_line
 from ops_agent.core.work_items import missing, parse_request
-from ops_agent.domain.event import Actor, ActorKind, Event, Issue, IssueEvent, IssueRef, Labelled, Permission, Repository, RunIdentity
+from ops_agent.domain.event import ActorKind, Event, Issue, IssueEvent, IssueRef, Labelled, Repository, RunIdentity
 from ops_agent.domain.outcome import Conclusion, Stopped
 from ops_agent.domain.work_item import WorkItem
 from ops_agent.errors import NotFound
-from ops_agent.ports import BoardCard, CodeHost, World
+from ops_agent.ports import BoardCard, World
 from ops_agent.settings import Settings
+from ops_agent.stages.people import People, repository_or_none
 
 # GitHub's timeline is written after the webhook is sent; a run on a fast runner can be there first.
 TIMELINE_WAITS = (1.0, 2.0, 4.0)
-
-
-@dataclass(slots=True)
-class _People:
-    """Permissions, asked for once per repository and login. Who is not known there has none; other failures are raised (A17)."""
-
-    host: CodeHost
-    known: dict[tuple[str, str], Permission] = field(default_factory=dict)
-
-    def permission(self, repository: str, login: str) -> Permission:
-        key = (repository, login.casefold())
-        if key not in self.known:
-            try:
-                self.known[key] = self.host.permission(repository, login)
-            except NotFound:
-                self.known[key] = Permission.NONE
-        return self.known[key]
-
-    def may_write(self, repository: str, actor: Actor, settings: Settings) -> bool:
-        if actor.kind is not ActorKind.USER:
-            return actor.kind is ActorKind.BOT and actor.id in settings.allowed_bots
-        return self.permission(repository, actor.login).may_write
 
 
 def admit(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> WorkItem | Stopped:
@@ -51,11 +29,9 @@ def admit(world: World, settings: Settings, event: Event, ref: IssueRef, run: Ru
     refused = before_asking(settings, event, ref, run)
     if refused is not None:
         return refused
-    people = _People(world.code_host)
-    target = _repository(world.code_host, target_name(settings, run))
-    touched = dict.fromkeys((run.repository, ref.repository, *((target.full_name,) if target else ())))
-    asked = {(name, login): people.permission(name, login) for login in who_must_write(settings, event, run) for name in touched}
-    refused = refuse_people(asked)
+    people = People(world.code_host, settings)
+    target = repository_or_none(world.code_host, target_name(settings, run))
+    refused = people.refuse(event, run, (run.repository, ref.repository, *((target.full_name,) if target else ())))
     if refused is not None:
         return refused
     try:
@@ -71,13 +47,6 @@ def admit(world: World, settings: Settings, event: Event, ref: IssueRef, run: Ru
     return _work_item(world, settings, people, admission, warnings)
 
 
-def _repository(host: CodeHost, name: str) -> Repository | None:
-    try:
-        return host.repository(name)
-    except NotFound:
-        return None
-
-
 def _timeline(world: World, event: Event, ref: IssueRef) -> tuple[IssueEvent, ...]:
     events = world.code_host.issue_events(ref)
     for seconds in TIMELINE_WAITS:
@@ -89,7 +58,7 @@ def _timeline(world: World, event: Event, ref: IssueRef) -> tuple[IssueEvent, ..
 
 
 def _gather(
-    world: World, settings: Settings, people: _People, live: Issue, events: tuple[IssueEvent, ...], target: Repository | None, now: str
+    world: World, settings: Settings, people: People, live: Issue, events: tuple[IssueEvent, ...], target: Repository | None, now: str
 ) -> tuple[Facts, tuple[str, ...]]:
     host, warnings = world.code_host, []
     try:
@@ -101,7 +70,6 @@ def _gather(
     base_branch = settings.base_branch or (target.default_branch if target else "")
     started = isinstance(card, BoardCard) and not is_ready(settings, card) and was_started(settings, card)
     own_branch = f"{settings.branch_prefix}{live.ref.number}"
-    put_by = {actor.id: actor for actor in labellers(settings, live, events).values()}
     facts = Facts(
         live=live,
         events=events,
@@ -111,13 +79,13 @@ def _gather(
         base_branch=base_branch,
         base_exists=target is not None and host.branch_head(target.full_name, base_branch) is not None,
         claimed_before=started and target is not None and host.branch_head(target.full_name, own_branch) is not None,
-        writers=frozenset(id_ for id_, actor in put_by.items() if people.may_write(live.ref.repository, actor, settings)),
+        writers=people.writers_of_labels(live, events),
         now=now,
     )
     return facts, tuple(warnings)
 
 
-def _work_item(world: World, settings: Settings, people: _People, admission: Admission, warnings: tuple[str, ...]) -> WorkItem | Stopped:
+def _work_item(world: World, settings: Settings, people: People, admission: Admission, warnings: tuple[str, ...]) -> WorkItem | Stopped:
     snapshot = admission.snapshot
     title, body = clean_line(snapshot.title), clean(snapshot.body)
     removed = dict(title.removed)
@@ -126,7 +94,7 @@ def _work_item(world: World, settings: Settings, people: _People, admission: Adm
     if settings.include_comments:
         every = world.code_host.comments(snapshot.ref)
         authors = {c.author.id: c.author for c in every if c.author.kind is ActorKind.USER}
-        writers = frozenset(id_ for id_, author in authors.items() if people.may_write(snapshot.ref.repository, author, settings))
+        writers = frozenset(id_ for id_, author in authors.items() if people.may_write(snapshot.ref.repository, author))
         for comment in usable_comments(every, writers, admission.approval.at):
             cleaned = clean(comment.body)
             sources.append(cleaned)
