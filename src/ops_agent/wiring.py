@@ -46,14 +46,21 @@ class SystemClock:
 
 @contextmanager
 def actions_world(settings: Settings, environment: Mapping[str, str]) -> Iterator[World]:
-    """The world of a GitHub Actions job. Everything that was opened is closed when the context ends, children included."""
+    """The world of a GitHub Actions job. Everything that was opened is closed when the context ends, children included.
+
+    The doctor uses it on a laptop too: there it speaks to a terminal, and perhaps nobody gave it a token.
+    """
     redactor = _redactor(settings, environment)
-    reporter = ActionsReporter(redactor.redact)
+    on_runner = environment.get("GITHUB_ACTIONS") == "true"
+    reporter = ActionsReporter(redactor.redact) if on_runner else TerminalReporter(redactor.redact)
     for secret in settings.secrets:
         reporter.mask(secret)
     clock = SystemClock()
     http = GitHubHttp(
-        settings.github_token, clock, secrets.SystemRandom().random, api_url=environment.get("GITHUB_API_URL") or "https://api.github.com"
+        settings.github_token or "none",
+        clock,
+        secrets.SystemRandom().random,
+        api_url=environment.get("GITHUB_API_URL") or "https://api.github.com",
     )
     board = GitHubBoard(http, settings.project_owner, settings.project_number)
     with _world(settings, environment, redactor, reporter, GitHubCodeHost(http), board, environment.get("GITHUB_RUN_ID", "")) as world:
