@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import time
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -127,6 +129,19 @@ def test_a_trust_policy_that_refuses_the_subject_is_explained_with_both_forms_an
     assert "OWNER@OWNER-ID/REPO@REPO-ID" in caught.value.hint
     assert not any(secret in str(caught.value) + caught.value.hint for secret in masked)
     assert operations(aws) == ["IdToken", "AssumeRoleWithWebIdentity"]
+
+
+def test_a_renewal_that_aws_refuses_ends_the_lease_with_awss_reason(identity, aws):
+    """H08: the plan failed because of it, so the run must not blame the configuration."""
+    aws.shorten_sessions(1)
+    with pytest.raises(AwsError, match="Not authorized"), identity().lease(ENV) as lease:
+        refused = Refusal(status=403, code="AccessDenied", message="Not authorized to perform sts:AssumeRoleWithWebIdentity")
+        aws.refuse_roles(refused)
+        address = urlsplit(lease.variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"])
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=5)
+        connection.request("GET", address.path, headers={"Authorization": lease.variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"]})
+        assert connection.getresponse().status == 500
+        aws.refuse_roles(None)
 
 
 @pytest.mark.parametrize("minutes", [-10, 10])

@@ -18,8 +18,10 @@ from ops_agent.demo.aws.trust import Refusal
 
 
 class EmbeddedAws:
-    """A context manager. `accounts` maps an environment's name to a 12-digit account, `trust` a role's ARN to the `sub` values that it
-    accepts. Every account gets a state bucket `tfstate-ACCOUNT` in sa-east-1. moto's own state is global to the process: the last `close` resets it.
+    """A context manager.
+
+    `accounts` maps an environment's name to a 12-digit account, `trust` a role's ARN to the `sub` values that it accepts. Every account
+    gets a state bucket `tfstate-ACCOUNT` in `region`. moto's own state is global to the process: the last `close` resets it.
     """
 
     _open = 0
@@ -91,6 +93,10 @@ class EmbeddedAws:
     def answer_as(self, account: str) -> None:
         """GetCallerIdentity names this account, whoever asks (empty: the truth)."""
         self._front.acting_account = account
+
+    def refuse_roles(self, refusal: Refusal | None) -> None:
+        """AssumeRoleWithWebIdentity answers this from now on, as after a change of the trust policy; None ends it."""
+        self._front.role_refusal = refusal
 
     def fail_next(self, *refusals: Refusal) -> None:
         """The next requests to the token endpoint or to STS are answered with these."""

@@ -43,6 +43,7 @@ class Front:
         self.sessions: dict[str, float] = {}
         self.session_seconds: float | None = None
         self.acting_account: str = ""
+        self.role_refusal: Refusal | None = None
         self.faults: list[Refusal] = []
         self._lock = threading.Lock()
 
@@ -73,7 +74,7 @@ class Front:
             if self.faults and call.service in ("", "sts"):
                 return self.faults.pop(0)
         if call.operation == "AssumeRoleWithWebIdentity":
-            return judge(call.form, self.issuer, self.trust)
+            return self.role_refusal or judge(call.form, self.issuer, self.trust)
         if call.operation == "GetUser" and "UserName" not in call.form:
             return Refusal(status=400, code="ValidationError", message="Must specify userName when calling with non-User credentials")
         if self.sessions.get(call.access_key, float("inf")) < time.time():
