@@ -1,0 +1,158 @@
+"""Stand-ins of this area: a base tree in memory, a clock that a test moves, an llm that says what a test wants."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ops_agent.adapters.scratch_tree import ScratchTree, scratch_tree
+from ops_agent.agent.budget import Budget
+from ops_agent.agent.loop import AgentLoop
+from ops_agent.agent.toolbox import Toolbox
+from ops_agent.agent.workbench import Workbench
+from ops_agent.core.briefing_fences import unfenced
+from ops_agent.core.guard.paths import path_refusal
+from ops_agent.domain.briefing import Limits
+from ops_agent.domain.change_set import TreeEntry
+from ops_agent.domain.conversation import LlmReply, StopReason, ToolCall, ToolResult, ToolSpec, Turn, Usage
+from ops_agent.domain.policy import Policy
+
+BOUNDARY = "B" + "0123456789abcdef" * 2
+SMALL = {
+    "README.md": b"# orders\n",
+    "infra/main.tf": b'resource "aws_sqs_queue" "orders" {\n  name = var.name\n}\n',
+    "infra/variables.tf": b'variable "name" {\n  type = string\n}\n',
+    "infra/backend/dev/backend.hcl": b'bucket = "state-dev"\nkey = "orders"\n',
+    "infra/environments/dev/terraform.tfvars": b'name = "orders-dev"\n',
+    "infra/backend/prod/backend.hcl": b'bucket = "state-prod"\nkey = "orders"\n',
+    "infra/environments/prod/terraform.tfvars": b'name = "orders-prod"\n',
+    ".github/workflows/ci.yml": b"on: push\n",
+    "app/main.py": b"print('orders')\n",
+}
+
+
+class MemoryTree:
+    """ports.BaseTree over a dictionary; `modes` overrides 100644 for some paths."""
+
+    def __init__(self, files: Mapping[str, bytes], modes: Mapping[str, str] | None = None, commit: str = "a" * 40) -> None:
+        self.commit = commit
+        self.files = dict(files)
+        modes = modes or {}
+        self._entries = {p: TreeEntry(path=p, mode=modes.get(p, "100644"), blob="b" * 40, size=len(c)) for p, c in files.items()}
+
+    def entries(self) -> Mapping[str, TreeEntry]:
+        return self._entries
+
+    def read(self, path: str) -> bytes:
+        if not self._entries[path].is_regular:
+            raise KeyError(path)
+        return self.files[path]
+
+
+class FakeClock:
+    """Time stands still but for `sleep` and for what a test adds to `time`."""
+
+    def __init__(self) -> None:
+        self.time = 1_000.0
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time += seconds
+
+
+def call(name: str, call_id: str = "c1", **arguments: Any) -> ToolCall:
+    return ToolCall(id=call_id, name=name, arguments=arguments)
+
+
+FINISH: dict[str, Any] = {
+    "title": "Queue",
+    "description": "d",
+    "infrastructure": "i",
+    "ci_cd": "c",
+    "observability": "o",
+    "validation": "v",
+    "criteria": [{"id": "AC1", "met": "yes", "how": "queue"}],
+}
+
+
+def reply(*calls: ToolCall, text: str = "", stop: StopReason | None = None, usage: Usage | None = None) -> LlmReply:
+    wire: list[dict[str, Any]] = [{"type": "text", "text": text}] if text else []
+    wire += [{"type": "tool_use", "id": c.id, "name": c.name, "input": c.arguments or {}} for c in calls]
+    return LlmReply(
+        text=text,
+        tool_calls=calls,
+        stop_reason=stop or (StopReason.TOOL_USE if calls else StopReason.END_TURN),
+        usage=usage or Usage(input_tokens=10, output_tokens=5, cost_usd=0.01),
+        llm_id="claude-opus-5-5",
+        wire_blocks=tuple(wire),
+    )
+
+
+class SayingLlm:
+    """Says the given replies in order (the last one for ever), or what a function makes of the number of the request."""
+
+    def __init__(self, *replies: LlmReply, by_number: Callable[[int], LlmReply] | None = None) -> None:
+        self._replies = replies
+        self._by_number = by_number
+        self.heard: list[tuple[Turn, ...]] = []
+
+    def reply(self, *, system: str, tools: tuple[ToolSpec, ...], turns: tuple[Turn, ...], max_tokens: int) -> LlmReply:
+        self.heard.append(turns)
+        if self._by_number is not None:
+            return self._by_number(len(self.heard))
+        return self._replies[min(len(self.heard), len(self._replies)) - 1]
+
+
+@contextmanager
+def bench(
+    files: Mapping[str, bytes] | None = None, parent: Path | None = None, limits: Limits | None = None, clock: FakeClock | None = None
+) -> Iterator[tuple[Workbench, ScratchTree]]:
+    """A workbench over a real scratch tree, with the guard's path rules."""
+    with scratch_tree(MemoryTree(SMALL if files is None else files), limits, parent) as scratch:
+        yield (
+            Workbench(
+                scratch=scratch,
+                refuse=lambda path, content: path_refusal(path, content, Policy()),
+                check=lambda: {"passed": True},
+                clock=clock or FakeClock(),
+                standards={"aws-s3": "No public buckets."},
+            ),
+            scratch,
+        )
+
+
+def toolbox(workbench: Workbench, max_calls: int = 20) -> Toolbox:
+    return Toolbox(workbench, BOUNDARY, max_calls, lambda text: text)
+
+
+def loop(llm: Any, workbench: Workbench, limits: Limits | None = None, clock: FakeClock | None = None) -> AgentLoop:
+    budget = Budget(limits or Limits(), clock or FakeClock())
+    built = AgentLoop(llm, "system", workbench, toolbox(workbench), budget, lambda *_: None)
+    built.say("task")
+    return built
+
+
+def told(result: ToolResult) -> Any:
+    """What a tool result says, out of its fence."""
+    return unfenced(BOUNDARY, result.text)
+
+
+def golden(path: Path, text: str, update: bool) -> None:
+    """Compare with the reviewed file; UPDATE_GOLDEN=1 writes it instead."""
+    if update:
+        path.write_text(text, encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == text, f"{path.name} differs: read the change, then run with UPDATE_GOLDEN=1"
+
+
+def pretty(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
