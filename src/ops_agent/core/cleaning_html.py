@@ -11,16 +11,19 @@ import re
 from ops_agent.core.cleaning_page import Page, Stretch
 
 COMMENT = "html comment"
+# re.ASCII: a no-break space separates nothing, neither in CommonMark nor in HTML5.
 _VALUE = r"""(?:[^\s"'=<>`]++|'[^']*+'|"[^"]*+")"""
 _STRICT_TAG = re.compile(
-    rf"<(?P<close>/)?(?P<name>[A-Za-z][A-Za-z0-9-]*+)(?(close)\s*+|(?P<attributes>(?:\s++[A-Za-z_:][A-Za-z0-9_.:-]*+(?:\s*+=\s*+{_VALUE})?+)*+)\s*+/?)>"
+    rf"<(?P<close>/)?(?P<name>[A-Za-z][A-Za-z0-9-]*+)(?(close)\s*+|(?P<attributes>(?:\s++[A-Za-z_:][A-Za-z0-9_.:-]*+(?:\s*+=\s*+{_VALUE})?+)*+)\s*+/?)>",
+    re.ASCII,
 )
 _LOOSE_TAG = re.compile(
     r"<(?P<close>/)?(?P<name>[A-Za-z][^\s/>]*+)"
-    r"""(?P<attributes>(?:[\s/]++|[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|(?!["'])[^\s>]*+)|(?!\s*+=)))*+)>"""
+    r"""(?P<attributes>(?:[\s/]++|[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|(?!["'])[^\s>]*+)|(?!\s*+=)))*+)>""",
+    re.ASCII,
 )
 _AUTOLINK = re.compile(r"<(?:[A-Za-z][A-Za-z0-9+.-]{1,31}:[^<>\x00-\x20]*+|[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]++@[A-Za-z0-9.-]++)>")
-_STEALTHY_ATTRIBUTE = re.compile(r"(?:^|[\s/\"'])(?:hidden|style|aria-hidden)(?=[\s=/]|$)", re.IGNORECASE)
+_STEALTHY_ATTRIBUTE = re.compile(r"(?:^|[\s/\"'])(?:hidden|style|aria-hidden)(?=[\s=/]|$)", re.IGNORECASE | re.ASCII)
 _VOID = re.compile("area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr")
 # Elements whose content a page does not show as text, or shows only when something is missing.
 _HIDING = re.compile(

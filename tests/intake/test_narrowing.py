@@ -1,0 +1,110 @@
+"""The repository's policy file takes away and never adds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops_agent.core.narrowing import narrow
+from ops_agent.domain.briefing import Limits
+from ops_agent.domain.change_set import TreeEntry
+from ops_agent.domain.policy import Policy, PolicyFile
+from ops_agent.errors import ConfigError
+from ops_agent.settings import Settings
+from ops_agent.stages.narrow import narrow_by_policy_file
+
+AWS = "registry.terraform.io/hashicorp/aws"
+WIDE = Settings(policy=Policy(allowed_modules=("git::https://github.com/DrivvenConsulting/",)), environments=("dev", "prod"))
+
+
+@dataclass
+class Tree:
+    files: dict[str, bytes] = field(default_factory=dict)
+    mode: str = "100644"
+    commit: str = "a" * 40
+
+    def entries(self) -> dict[str, TreeEntry]:
+        return {path: TreeEntry(path=path, mode=self.mode, blob="b" * 40, size=len(text)) for path, text in self.files.items()}
+
+    def read(self, path: str) -> bytes:
+        return self.files[path]
+
+
+def test_a_silent_file_changes_nothing() -> None:
+    assert narrow(WIDE, PolicyFile()) == WIDE
+    assert narrow_by_policy_file(WIDE, Tree()) == WIDE
+
+
+def test_every_limit_can_be_narrowed() -> None:
+    narrowed = narrow(
+        WIDE,
+        PolicyFile(
+            allowed_providers=(AWS,),
+            allowed_modules=("git::https://github.com/DrivvenConsulting/modules",),
+            allowed_uses=("Actions/Checkout",),
+            allowed_secrets=(),
+            workflows=False,
+            environments=("dev",),
+            max_files=5,
+            max_turns=7,
+            max_cost_usd=0.5,
+            closed_paths=("infra/legacy/**",),
+        ),
+    )
+    assert narrowed.policy.allowed_providers == (AWS,)
+    assert narrowed.policy.allowed_modules == ("git::https://github.com/DrivvenConsulting/modules",)
+    assert narrowed.policy.allowed_uses == ("Actions/Checkout",)
+    assert not narrowed.policy.allow_workflow_files and narrowed.policy.closed_paths == ("infra/legacy/**",)
+    assert narrowed.environments == ("dev",)
+    assert narrowed.limits == replace(Limits(), max_files=5, max_turns=7, max_cost_usd=0.5)
+
+
+def test_a_provider_without_its_registry_means_it_in_every_allowed_one() -> None:
+    assert narrow(WIDE, PolicyFile(allowed_providers=("hashicorp/aws",))).policy.allowed_providers == Policy().allowed_providers
+
+
+def test_everything_that_would_widen_is_refused_at_once() -> None:
+    """Design rule 6, T13."""
+    file = PolicyFile(
+        allowed_providers=("evil/aws", "evil.example/hashicorp/aws"),
+        allowed_modules=("git::https://github.com/",),
+        allowed_uses=("evil/action",),
+        allowed_secrets=("PROD_KEY",),
+        workflows=True,
+        environments=("qa",),
+        max_files=51,
+        max_turns=81,
+        max_cost_usd=5.01,
+    )
+    with pytest.raises(ConfigError) as caught:
+        narrow(replace(WIDE, policy=replace(WIDE.policy, allow_workflow_files=False)), file)
+    assert len(caught.value.problems) == 10
+
+
+WORDS = st.lists(st.sampled_from([*Policy().allowed_providers, "hashicorp/aws", "aws", "", "x/y/z"]), max_size=4).map(tuple)
+
+
+@given(WORDS, st.integers(0, 200), st.floats(0, 20))
+def test_whatever_the_file_says_nothing_gets_wider(providers: tuple[str, ...], number: int, money: float) -> None:
+    try:
+        narrowed = narrow(WIDE, PolicyFile(allowed_providers=providers, max_turns=number, max_cost_usd=money))
+    except ConfigError:
+        return
+    assert set(narrowed.policy.allowed_providers) <= set(WIDE.policy.allowed_providers)
+    assert narrowed.limits.max_turns <= WIDE.limits.max_turns and narrowed.limits.max_cost_usd <= WIDE.limits.max_cost_usd
+
+
+def test_the_file_is_read_from_the_base_commit_and_an_unreadable_one_stops_the_run() -> None:
+    path = ".github/ops-agent.yml"
+    assert narrow_by_policy_file(WIDE, Tree({path: b"max_turns: 3\n"})).limits.max_turns == 3
+    for broken in (
+        Tree({path: b"max_turn: 3\n"}),
+        Tree({path: b"max_turns: [\n"}),
+        Tree({path: b"x"}, mode="120000"),
+        Tree({path: b"max_turns: 900\n"}),
+    ):
+        with pytest.raises(ConfigError):
+            narrow_by_policy_file(WIDE, broken)
