@@ -1,0 +1,2 @@
+environment = "dev"
+aws_region  = "sa-east-1"

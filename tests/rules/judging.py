@@ -1,0 +1,72 @@
+"""Samples as changes: a sample becomes a change set against `tests/rules/base`, and is judged under every rule.
+
+A sample is a file (`bad-x.tf`; a first line `# at: path` says where it stands) or a directory: files that are added, or `base/` and `head/`
+with both sides (`path.deleted` takes a file away).
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+from ops_agent.core.guard.judge import judge
+from ops_agent.core.guard.trees import FilesInMemory
+from ops_agent.domain.change_set import ChangeSet, FileChange
+from ops_agent.domain.policy import Policy
+from ops_agent.domain.verdict import Verdict
+
+HERE = Path(__file__).parent
+_AT = re.compile(r"^(?:#|<!--) at: (\S+)")
+_PLACES = {
+    ".tf": "infra/sample.tf",
+    ".tfvars": "infra/environments/dev/terraform.tfvars",
+    ".hcl": "infra/backend/dev/backend.hcl",
+    ".yml": ".github/workflows/sample.yml",
+    ".md": "infra/README.md",
+}
+
+
+@cache
+def base_files() -> dict[str, bytes]:
+    return _files(HERE / "base")
+
+
+def samples() -> dict[str, list[Path]]:
+    """Rule id -> its samples."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(HERE.glob("*/*/*")):
+        if path.name.startswith(("good-", "bad-")):
+            found.setdefault("/".join(path.parts[-3:-1]), []).append(path)
+    return found
+
+
+def sides(sample: Path) -> tuple[dict[str, bytes], dict[str, bytes | None]]:
+    """The base's files, and what the sample writes (None: deletes)."""
+    base = dict(base_files())
+    if sample.is_file():
+        content = sample.read_bytes()
+        at = _AT.match(content.decode())
+        return base, {at[1] if at else _PLACES[sample.suffix]: content}
+    two_sided = (sample / "head").is_dir()
+    if (sample / "base").is_dir():
+        base.update(_files(sample / "base"))
+    written: dict[str, bytes | None] = {}
+    for path, content in _files(sample / "head" if two_sided else sample).items():
+        written[path.removesuffix(".deleted")] = None if path.endswith(".deleted") else content
+    return base, written
+
+
+def change_set(base: dict[str, bytes], written: dict[str, bytes | None]) -> ChangeSet:
+    changes = tuple(FileChange(path=p, before=base.get(p), after=c) for p, c in sorted(written.items()) if base.get(p) != c)
+    return ChangeSet(base_commit="a" * 40, changes=changes)
+
+
+def verdict_of(written: dict[str, bytes | None], base: dict[str, bytes] | None = None, policy: Policy | None = None) -> Verdict:
+    """Judge files written onto `base` (the samples' base when not given)."""
+    base = dict(base_files()) if base is None else base
+    return judge(change_set(base, written), FilesInMemory.of(base), policy or Policy())
+
+
+def _files(directory: Path) -> dict[str, bytes]:
+    return {p.relative_to(directory).as_posix(): p.read_bytes() for p in sorted(directory.rglob("*")) if p.is_file()}

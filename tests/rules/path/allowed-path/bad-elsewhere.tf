@@ -1,0 +1,4 @@
+# at: src/main.tf
+resource "aws_sqs_queue" "orders" {
+  name = "orders"
+}

@@ -1,0 +1,2 @@
+# at: infra/main.tf.json
+{}

@@ -1,0 +1,1 @@
+# at: infra/.terraform.lock.hcl

@@ -1,0 +1,4 @@
+# at: infra/queue_override.tf
+resource "aws_sqs_queue" "orders" {
+  name = "orders"
+}

@@ -1,0 +1,1 @@
+# at: infra/deploy.sh

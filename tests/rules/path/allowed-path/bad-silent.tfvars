@@ -1,0 +1,1 @@
+# at: infra/x.auto.tfvars

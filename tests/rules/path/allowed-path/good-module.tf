@@ -1,0 +1,4 @@
+# at: infra/modules/queue/main.tf
+resource "aws_sqs_queue" "orders" {
+  name = "orders"
+}

@@ -1,0 +1,3 @@
+locals {
+  text = "a-long-text-of-plain-words-is-no-secret"
+}

@@ -1,0 +1,3 @@
+variable "db_password" {
+  default = "hunter2-Zx9"
+}

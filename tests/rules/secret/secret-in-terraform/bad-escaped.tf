@@ -1,0 +1,3 @@
+locals {
+  x = "AKIAQ3\u0045GRZ7KWJ5TPN2M"
+}

@@ -1,0 +1,3 @@
+locals {
+  x = join("", ["AKIAQ3EG", "RZ7KWJ5TPN2M"])
+}

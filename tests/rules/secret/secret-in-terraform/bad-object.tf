@@ -1,0 +1,5 @@
+locals {
+  x = {
+    client_secret = "hunter2-Zx9"
+  }
+}

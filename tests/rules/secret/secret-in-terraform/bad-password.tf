@@ -1,0 +1,3 @@
+resource "aws_db_instance" "x" {
+  password = "hunter2-Zx9"
+}

@@ -1,0 +1,3 @@
+locals {
+  token = "arn:aws:secretsmanager:sa-east-1::secret:x"
+}

@@ -1,0 +1,3 @@
+locals {
+  password = var.service_name
+}

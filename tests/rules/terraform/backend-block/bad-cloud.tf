@@ -1,0 +1,6 @@
+# at: infra/network/main.tf
+terraform {
+  cloud {
+    organization = "x"
+  }
+}

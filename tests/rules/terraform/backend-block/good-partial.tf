@@ -1,0 +1,4 @@
+# at: infra/network/main.tf
+terraform {
+  backend "s3" {}
+}

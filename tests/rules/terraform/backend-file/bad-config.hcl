@@ -1,0 +1,7 @@
+# at: infra/network/backend/dev/backend.hcl
+bucket       = "b"
+key          = "k"
+region       = "sa-east-1"
+encrypt      = true
+use_lockfile = true
+shared_config_files = ["x"]

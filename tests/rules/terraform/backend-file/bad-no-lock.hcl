@@ -1,0 +1,5 @@
+# at: infra/network/backend/dev/backend.hcl
+bucket       = "b"
+key          = "k"
+region       = "sa-east-1"
+encrypt      = true

@@ -1,0 +1,3 @@
+data "ex\u0074ernal" "x" {
+  program = ["sh"]
+}

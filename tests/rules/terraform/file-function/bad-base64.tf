@@ -1,0 +1,3 @@
+locals {
+  text = filebase64("/proc/self/environ")
+}

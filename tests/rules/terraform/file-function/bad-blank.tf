@@ -1,0 +1,3 @@
+locals {
+  text = file ("/proc/self/environ")
+}

@@ -1,0 +1,3 @@
+locals {
+  text = true ? file("/proc/self/environ") : ""
+}

@@ -1,0 +1,3 @@
+locals {
+  text = [for x in ["a"] : file("/proc/self/${x}")]
+}

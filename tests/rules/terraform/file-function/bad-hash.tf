@@ -1,0 +1,3 @@
+locals {
+  text = filesha256("/etc/passwd")
+}

@@ -1,0 +1,5 @@
+locals {
+  text = <<EOT
+x ${file("/proc/self/environ")}
+EOT
+}

@@ -1,0 +1,3 @@
+locals {
+  arn = "arn:aws:iam::123456789012:root"
+}

@@ -1,0 +1,3 @@
+locals {
+  image = "123456789012.dkr.ecr.sa-east-1.amazonaws.com/x"
+}

@@ -1,0 +1,5 @@
+variable "x" {
+  type        = string
+  description = "x"
+  default     = "ap-southeast-2"
+}

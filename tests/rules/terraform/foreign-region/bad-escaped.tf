@@ -1,0 +1,3 @@
+locals {
+  x = "us-\u0065ast-1"
+}

@@ -1,0 +1,5 @@
+locals {
+  x = <<EOT
+  region: us-gov-west-1
+EOT
+}

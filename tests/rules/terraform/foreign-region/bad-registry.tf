@@ -1,0 +1,3 @@
+locals {
+  image = "x.dkr.ecr.us-west-2.amazonaws.com/x"
+}

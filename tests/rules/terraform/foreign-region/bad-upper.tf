@@ -1,0 +1,3 @@
+locals {
+  x = "US-EAST-1"
+}

@@ -1,0 +1,3 @@
+locals {
+  zone = "use1-az1"
+}

@@ -1,0 +1,3 @@
+locals {
+  zone = "sa-east-1a"
+}

@@ -1,0 +1,6 @@
+locals {
+  size = {
+    dev  = "development"
+    prod = "production"
+  }
+}

@@ -1,0 +1,3 @@
+resource "aws_secretsmanager_secret" "x" {
+  name = var.service_name
+}

@@ -1,0 +1,5 @@
+variable "account" {
+  type        = string
+  description = "a"
+  default     = "283165662494"
+}

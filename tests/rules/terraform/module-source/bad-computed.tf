@@ -1,0 +1,3 @@
+module "x" {
+  source = var.service_name
+}

@@ -1,0 +1,3 @@
+module "x" {
+  source = "github.com/x/y?ref=main"
+}

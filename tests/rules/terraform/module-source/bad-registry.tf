@@ -1,0 +1,3 @@
+module "x" {
+  source = "terraform-aws-modules/vpc/aws"
+}

@@ -1,0 +1,7 @@
+provider "aws" {
+  alias  = "x"
+  region = var.aws_region
+  endpoints {
+    x = "y"
+  }
+}

@@ -1,0 +1,5 @@
+provider "aws" {
+  alias  = "x"
+  region = var.aws_region
+  insecure = "x"
+}

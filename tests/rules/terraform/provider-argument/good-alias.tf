@@ -1,0 +1,4 @@
+provider "aws" {
+  alias  = "again"
+  region = var.aws_region
+}

@@ -1,0 +1,4 @@
+provider "aws" {
+  alias  = "b"
+  region = strrev("1-tsae-su")
+}

@@ -1,0 +1,4 @@
+provider "aws" {
+  alias  = "b"
+  region = "us-east-1"
+}

@@ -1,0 +1,7 @@
+variable "place" {
+  type        = string
+  description = "p"
+}
+provider "aws" {
+  region = var.place
+}

@@ -1,0 +1,4 @@
+module "q" {
+  source = "./modules/q"
+  place  = "elsewhere"
+}

@@ -1,0 +1,2 @@
+environment = "prod"
+aws_region  = "xx-central"

@@ -1,0 +1,7 @@
+locals {
+  region = var.aws_region
+}
+provider "aws" {
+  alias  = "b"
+  region = local.region
+}

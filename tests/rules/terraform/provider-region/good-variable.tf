@@ -1,0 +1,4 @@
+provider "aws" {
+  alias  = "b"
+  region = var.aws_region
+}

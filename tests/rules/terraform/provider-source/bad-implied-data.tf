@@ -1,0 +1,1 @@
+data "archive_file" "x" {}

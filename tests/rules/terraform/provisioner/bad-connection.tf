@@ -1,0 +1,5 @@
+resource "aws_instance" "x" {
+  connection {
+    host = "x"
+  }
+}

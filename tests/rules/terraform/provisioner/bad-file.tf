@@ -1,0 +1,5 @@
+resource "aws_instance" "x" {
+  provisioner "file" {
+    command = "env"
+  }
+}

@@ -1,0 +1,5 @@
+resource "aws_instance" "x" {
+  provisioner "remote-exec" {
+    command = "env"
+  }
+}

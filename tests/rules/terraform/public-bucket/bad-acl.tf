@@ -1,0 +1,4 @@
+resource "aws_s3_bucket_acl" "x" {
+  bucket = "x"
+  acl    = "public-read"
+}

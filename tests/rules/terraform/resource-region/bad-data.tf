@@ -1,0 +1,3 @@
+data "aws_region" "x" {
+  region = "us-east-1"
+}

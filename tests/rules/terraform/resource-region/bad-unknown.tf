@@ -1,0 +1,4 @@
+resource "aws_sqs_queue" "x" {
+  for_each = toset(["a"])
+  region   = each.value
+}

@@ -1,0 +1,5 @@
+output "x" {
+  value = <<-EOT
+    ${nonsensitive(var.service_name)}
+  EOT
+}

@@ -1,0 +1,3 @@
+output "x" {
+  value = "a${upper(nonsensitive(var.service_name))}"
+}

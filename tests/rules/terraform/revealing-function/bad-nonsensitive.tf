@@ -1,0 +1,3 @@
+output "x" {
+  value = nonsensitive(var.service_name)
+}

@@ -1,0 +1,3 @@
+output "x" {
+  value = templatestring(var.service_name, {})
+}

@@ -1,0 +1,1 @@
+data "aws_ecr_authorization_token" "x" {}

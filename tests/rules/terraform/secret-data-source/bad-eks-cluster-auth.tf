@@ -1,0 +1,1 @@
+data "aws_eks_cluster_auth" "x" {}

@@ -1,0 +1,3 @@
+ephemeral "aws_secretsmanager_secret_version" "x" {
+  secret_id = "x"
+}

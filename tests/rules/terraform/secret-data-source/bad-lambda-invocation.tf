@@ -1,0 +1,1 @@
+data "aws_lambda_invocation" "x" {}

@@ -1,0 +1,1 @@
+data "aws_s3_object" "x" {}

@@ -1,0 +1,1 @@
+data "aws_secretsmanager_secret_version" "x" {}

@@ -1,0 +1,3 @@
+data "aws_secretsmanager_secret" "db" {
+  name = var.service_name
+}

@@ -1,0 +1,3 @@
+resource "aws_ecs_service" "x" {
+  launch_type = "EC2"
+}

@@ -1,0 +1,4 @@
+resource "aws_ecs_service" "x" {
+  name        = "x"
+  launch_type = "FARGATE"
+}

@@ -1,0 +1,5 @@
+bucket       = "b"
+key          = "k"
+region       = "sa-east-1"
+encrypt      = true
+use_lockfile = true

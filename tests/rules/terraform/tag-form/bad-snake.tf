@@ -1,0 +1,5 @@
+resource "aws_sqs_queue" "x" {
+  tags = {
+    Cost_Center = "x"
+  }
+}

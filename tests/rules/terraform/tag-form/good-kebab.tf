@@ -1,0 +1,6 @@
+resource "aws_sqs_queue" "x" {
+  name = "x"
+  tags = {
+    cost-center = "x"
+  }
+}

@@ -1,0 +1,4 @@
+resource "aws_ecs_task_definition" "x" {
+  family                = "x"
+  container_definitions = jsonencode([{ name = "x" }])
+}

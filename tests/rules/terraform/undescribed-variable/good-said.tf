@@ -1,0 +1,5 @@
+variable "size" {
+  type        = number
+  description = "How many."
+  default     = 1
+}

@@ -1,0 +1,1 @@
+action "aws_lambda_invoke" "x" {}

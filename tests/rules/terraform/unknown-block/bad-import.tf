@@ -1,0 +1,4 @@
+import {
+  to = aws_sqs_queue.orders
+  id = "x"
+}

@@ -1,0 +1,1 @@
+list "aws_instance" "x" {}

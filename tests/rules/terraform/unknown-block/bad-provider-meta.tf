@@ -1,0 +1,5 @@
+terraform {
+  provider_meta "aws" {
+    x = 1
+  }
+}

@@ -1,0 +1,3 @@
+locals {
+  text = core::file("x")
+}

@@ -1,0 +1,48 @@
+"""Every rule has good and bad samples; bad ones are found by their rule, good ones pass under all rules (D01-D20, F02-F12, J10)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ops_agent.core.guard.table import TABLE
+from rules.judging import samples, sides, verdict_of
+
+RULES = {r.id: r for r in TABLE}
+ALL = [(rule, path) for rule, paths in samples().items() for path in paths]
+GOOD = [pytest.param(r, p, id=f"{r}/{p.name}") for r, p in ALL if p.name.startswith("good-")]
+BAD = [pytest.param(r, p, id=f"{r}/{p.name}") for r, p in ALL if p.name.startswith("bad-")]
+
+
+@pytest.mark.parametrize("rule", [r.id for r in TABLE])
+def test_every_rule_has_good_and_bad_samples(rule: str) -> None:
+    names = [p.name for p in samples().get(rule, [])]
+    assert any(n.startswith("good-") for n in names) and any(n.startswith("bad-") for n in names)
+
+
+def test_no_sample_belongs_to_a_rule_that_is_gone() -> None:
+    assert set(samples()) <= set(RULES)
+
+
+def test_ids_are_unique_and_words_are_there() -> None:
+    assert len(RULES) == len(TABLE)
+    assert all(r.title and r.reason and r.remedy for r in TABLE)
+
+
+@pytest.mark.parametrize(("rule", "sample"), BAD)
+def test_a_bad_sample_is_found_by_its_rule(rule: str, sample: Path) -> None:
+    base, written = sides(sample)
+    verdict = verdict_of(written, base)
+    found = [f for f in verdict.findings if f.rule == rule and not f.pre_existing]
+    assert found, verdict.findings
+    assert all(f.blocks is RULES[rule].blocks for f in found)
+    assert not [f for f in verdict.findings if f.rule.startswith("guard/")]
+
+
+@pytest.mark.parametrize(("rule", "sample"), GOOD)
+def test_a_good_sample_passes_under_all_rules(rule: str, sample: Path) -> None:
+    base, written = sides(sample)
+    verdict = verdict_of(written, base)
+    assert not verdict.blocking
+    assert not [f for f in verdict.findings if f.rule == rule]
