@@ -34,6 +34,7 @@ UNLISTED = {
     ("POST /repos/{owner}/{repo}/issues/{issue_number}/comments", "301"): "a transferred issue",
     ("GET /repos/{owner}/{repo}/issues/{issue_number}/sub_issues", "301"): "a transferred issue",
 }
+_ADD_LABELS = "POST /repos/{owner}/{repo}/issues/{issue_number}/labels"
 _BASIC_ERROR = {"$ref": "#/components/schemas/basic-error"}
 
 
@@ -113,10 +114,12 @@ def _check_request(call: Call, operation: dict[str, Any]) -> list[str]:
     if call.body is None:
         return problems + (["the body is missing"] if described.get("required") else [])
     schema = described["content"]["application/json"]["schema"]
-    problems += _problems(schema, call.body, "request body")
+    # PyGithub sends the labels as a bare list: a form that GitHub takes, and that its earlier descriptions list.
+    body = {"labels": call.body} if call.operation == _ADD_LABELS and isinstance(call.body, list) else call.body
+    problems += _problems(schema, body, "request body")
     properties = _resolve(schema).get("properties")
-    if properties and isinstance(call.body, dict):
-        problems += [f"unknown property {name!r} in the body" for name in call.body if name not in properties]
+    if properties and isinstance(body, dict):
+        problems += [f"unknown property {name!r} in the body" for name in body if name not in properties]
     return problems
 
 

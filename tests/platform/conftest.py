@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import requests
+
 from github import Auth, Github
 from github_descriptions import Checker
-
 from ops_agent.demo.github import Board, EmbeddedGitHub, Issue, Repository
 
 BODY = "## Acceptance Criteria\n- [ ] a queue exists\n"
@@ -24,7 +24,9 @@ class Wire:
     github: EmbeddedGitHub
     token: str | None
 
-    def __call__(self, method: str, path: str, body: Any = None, *, accept: str = "application/vnd.github+json", **query: Any) -> requests.Response:
+    def __call__(
+        self, method: str, path: str, body: Any = None, *, accept: str = "application/vnd.github+json", **query: Any
+    ) -> requests.Response:
         headers = {"Accept": accept, **({"Authorization": f"Bearer {self.token}"} if self.token else {})}
         return requests.request(
             method, self.github.base_url + path, json=body, headers=headers, params=query, timeout=10, allow_redirects=False

@@ -16,7 +16,9 @@ CARD = """query($url: URI!) { resource(url: $url) { ... on Issue { projectItems(
 MOVE = """mutation($input: UpdateProjectV2ItemFieldValueInput!) { updateProjectV2ItemFieldValue(input: $input) { projectV2Item { id } } }"""
 
 
-def commit_input(org: Any, *, head: str = "", branch: str = "main", add: dict[str, bytes] | None = None, delete: tuple[str, ...] = ()) -> Any:
+def commit_input(
+    org: Any, *, head: str = "", branch: str = "main", add: dict[str, bytes] | None = None, delete: tuple[str, ...] = ()
+) -> Any:
     return {
         "branch": {"repositoryNameWithOwner": "DrivvenConsulting/orders", "branchName": branch},
         "expectedHeadOid": head or org.orders.branches.get(branch, "0" * 40),
@@ -162,4 +164,7 @@ def test_sub_issues_and_their_parent_are_seen_in_graphql(org: Any) -> None:
     parent = org.orders.add_issue("Parent", author="maria")
     parent.add_sub_issue(org.issue)
     text = """query($url: URI!) { resource(url: $url) { ... on Issue { parent { number subIssues(first: 5) { nodes { number } } } } } }"""
-    assert org.app.query(text, url=org.issue.url)["data"]["resource"]["parent"] == {"number": parent.number, "subIssues": {"nodes": [{"number": 12}]}}
+    assert org.app.query(text, url=org.issue.url)["data"]["resource"]["parent"] == {
+        "number": parent.number,
+        "subIssues": {"nodes": [{"number": 12}]},
+    }

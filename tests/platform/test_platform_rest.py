@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import requests
-from github_descriptions import Checker
 
+from github_descriptions import Checker
 from ops_agent.demo.github.rest.routes import ROUTES
 
 R = "/repos/DrivvenConsulting/orders"
@@ -105,7 +105,9 @@ def test_a_hundred_sub_issues_come_in_pages_linked_as_github_links_them(org: Any
 
 
 def test_the_tarball_holds_the_files_of_the_commit(org: Any) -> None:
-    org.orders.commit("main", {"run.sh": "#!/bin/sh\n", "link": "README.md"}, "Modes", by="maria", modes={"run.sh": "100755", "link": "120000"})
+    org.orders.commit(
+        "main", {"run.sh": "#!/bin/sh\n", "link": "README.md"}, "Modes", by="maria", modes={"run.sh": "100755", "link": "120000"}
+    )
     found = org.app("GET", f"{R}/tarball/main")
     content = requests.get(found.headers["Location"], timeout=10).content
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:

@@ -87,9 +87,7 @@ def _carry_out(github: EmbeddedGitHub, request: Request, call: Call, route: Rout
             raise not_found()
         if accepted := route.accepted:
             headers["X-Accepted-GitHub-Permissions"] = accepted
-        asked = Asked(
-            github, token, params, call.query, call.body if isinstance(call.body, dict) else {}, request.headers.get("Accept", "")
-        )
+        asked = Asked(github, token, params, call.query, call.body, request.headers.get("Accept", ""))
         return _response(route.handle(asked), headers)
     except Refusal as refusal:
         return _response(Answer(refusal.status, refusal.body(), refusal.headers), headers)

@@ -10,7 +10,6 @@ from ops_agent.demo.github.accounts import Account
 from ops_agent.demo.github.diffs import FileDiff, diff_files
 from ops_agent.demo.github.git_objects import Signature
 from ops_agent.demo.github.issues import Issue
-from ops_agent.demo.github.markdown import plain_text
 from ops_agent.demo.github.refusals import check_issue_text, custom, invalid
 
 if TYPE_CHECKING:
@@ -91,6 +90,8 @@ class PullRequest(Issue):
         """Issues that a merge will close: none unless the base is the default branch."""
         if self.base != self.repository.default_branch:
             return []
+        from ops_agent.demo.github.markdown import plain_text  # the parser's import is half of the server's start
+
         found = []
         for full_name, number in closing_references(plain_text(self.body), self.repository.full_name):
             repository = self.github.repositories.get(full_name.lower())

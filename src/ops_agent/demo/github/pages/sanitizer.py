@@ -16,7 +16,7 @@ _TAGS = re.compile(
     "span|time|picture"
 )
 # The content of these is never shown.
-_SILENT = re.compile("script|style|title|textarea|xmp|iframe|noembed|noframes|noscript|plaintext|template|svg|math")
+_SILENT = re.compile("script|style|title|textarea|xmp|iframe|noembed|noframes|noscript|plaintext|template")
 _ATTRIBUTES = re.compile(
     "align|alt|border|cellpadding|cellspacing|cite|colspan|rowspan|dir|height|width|lang|open|start|title|type|value|checked|"
     "disabled|datetime|scope"

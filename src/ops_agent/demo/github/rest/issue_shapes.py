@@ -171,7 +171,9 @@ def pull_request_simple(p: PullRequest) -> Json:
         "statuses": f"{api(p.repository)}/statuses/{p.head_commit}",
     }
     return {
-        **{name: shared[name] for name in (*kept, "labels", "assignee", "assignees", "milestone", "active_lock_reason")},
+        # Here, and only here, the description wants a text even for a label without description.
+        "labels": [{**label, "description": label["description"] or ""} for label in shared["labels"]],
+        **{name: shared[name] for name in (*kept, "assignee", "assignees", "milestone", "active_lock_reason")},
         "id": p.pull_id,
         "url": base,
         "diff_url": f"{p.url}.diff",

@@ -67,7 +67,7 @@ def list_labels(asked: Asked) -> Answer:
 
 
 def add_labels(asked: Asked) -> Answer:
-    names = asked.body.get("labels")
+    names = asked.json if isinstance(asked.json, list) else asked.body.get("labels")
     if not isinstance(names, list):
         raise missing("labels")
     for name in names:

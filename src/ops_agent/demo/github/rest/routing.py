@@ -40,8 +40,13 @@ class Asked:
     token: Token | None
     params: Mapping[str, str]
     query: Mapping[str, str]
-    body: Mapping[str, Any]
+    json: Any
     accept: str
+
+    @property
+    def body(self) -> Mapping[str, Any]:
+        """The request's JSON object, empty when it is something else."""
+        return self.json if isinstance(self.json, dict) else {}
 
     @cached_property
     def actor(self) -> Account:

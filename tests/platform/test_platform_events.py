@@ -1,0 +1,92 @@
+"""The builder reads like prose, its webhook payloads are valid by the published schemas, and the platform starts fast."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from github_descriptions import Checker, validate_webhook
+from ops_agent.demo.github import EmbeddedGitHub
+
+
+def test_labelling_gives_the_payload_issues_labeled(org: Any) -> None:
+    payload = org.github.label(org.issue, "ready", by="tom")
+    assert validate_webhook(payload, "issues$labeled") == []
+    assert (payload["action"], payload["label"]["name"], payload["sender"]["login"]) == ("labeled", "ready", "tom")
+    assert payload["issue"]["labels"][0]["name"] == "ready" and payload["repository"]["default_branch"] == "main"
+    assert payload["organization"]["login"] == "DrivvenConsulting"
+    assert [e.actor.login for e in org.issue.events("labeled")] == ["tom"]
+
+
+def test_a_broken_payload_is_noticed(org: Any) -> None:
+    payload = org.github.label(org.issue, "ready", by="tom")
+    del payload["sender"]
+    assert any("sender" in problem for problem in validate_webhook(payload, "issues$labeled"))
+
+
+def test_a_dispatch_gives_the_payload_workflow_dispatch(org: Any) -> None:
+    payload = org.github.dispatch(org.orders, by="maria", inputs={"issue_number": "12"})
+    assert validate_webhook(payload, "workflow_dispatch$event") == []
+    assert payload["inputs"] == {"issue_number": "12"} and payload["sender"]["id"] == 101
+
+
+def test_putting_a_label_twice_is_one_event_and_removing_it_another(org: Any) -> None:
+    org.github.label(org.issue, "ready", by="maria")
+    org.github.label(org.issue, "Ready", by="maria")
+    org.issue.remove_label("ready", by="maria")
+    org.github.label(org.issue, "ready", by="maria")
+    assert [e.kind for e in org.issue.timeline] == ["labeled", "unlabeled", "labeled"]
+
+
+def test_a_wrong_word_in_the_builder_is_an_error(org: Any) -> None:
+    with pytest.raises(ValueError, match="role"):
+        org.orders.add_person("eve", role="owner")
+    with pytest.raises(KeyError, match="nobody"):
+        org.github.label(org.issue, "ready", by="nobody")
+    with pytest.raises(KeyError, match="Redy"):
+        org.board.put(org.issue, "Redy")
+    with pytest.raises(ValueError, match="taken"):
+        org.orders.add_issue("again", author="maria", number=12)
+
+
+def test_the_clock_is_the_callers() -> None:
+    github = EmbeddedGitHub(clock=lambda: 1_763_632_800.9)
+    orders = github.add_repository("o/r", {"a": "b"})
+    assert orders.created_at == "2025-11-20T10:00:00Z"
+    assert orders.store.commits[orders.head()].author.at == 1_763_632_800
+
+
+def test_the_server_starts_in_less_than_half_a_second() -> None:
+    """Processor time of imports and start, so that a busy machine does not count."""
+    program = """if True:
+        from time import process_time
+        began = process_time()
+        from ops_agent.demo.github import EmbeddedGitHub
+        with EmbeddedGitHub() as github:
+            github.add_repository("o/r", {"a": "b"})
+            import socket
+            socket.create_connection(("127.0.0.1", int(github.base_url.rpartition(":")[2]))).close()
+            print(process_time() - began)
+    """
+    times = [float(subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, text=True).stdout) for _ in range(3)]
+    assert min(times) < 0.5
+
+
+def test_the_checker_notices_a_departure_in_request_and_answer(unchecked: Any) -> None:
+    unchecked.app("GET", "/repos/DrivvenConsulting/orders/issues/12", surprise="1")
+    unchecked.app("POST", "/repos/DrivvenConsulting/orders/git/refs", {"ref": 5, "sha": "x", "more": True})
+    unchecked.app("GET", "/repos/DrivvenConsulting/orders/nothing")
+    unchecked.app("POST", "/graphql", {"query": "{ viewer { shoeSize } }"})
+    calls = unchecked.github.recorder.calls
+    unchecked.app("GET", "/repos/DrivvenConsulting/orders")
+    del calls[-1].answer["full_name"]
+    unchecked.app("GET", "/repos/DrivvenConsulting/orders")
+    calls[-1].status = 418
+    problems = "\n".join(Checker().problems(unchecked.github.recorder))
+    for expected in ("'surprise'", "5 is not of type", "'more'", "no such operation", "shoeSize", "full_name", "418"):
+        assert expected in problems, expected
+    with pytest.raises(AssertionError, match="departures"):
+        Checker().assert_all_valid(unchecked.github.recorder)
