@@ -44,7 +44,7 @@ def visible(text: str) -> str:
     """`text` with only code points that can be seen, blanks and `\\n`; terminal escapes go whole. A tab becomes two blanks."""
     if "\x1b" in text:
         text = _ANSI.sub("", text)
-    if text.isascii() and text.isprintable():
+    if text.isascii() and text.replace("\n", "").isprintable():
         return text
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return text.translate({ord(c): seen for c in set(text) if (seen := _seen(c)) != c})

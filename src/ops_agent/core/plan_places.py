@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ops_agent.core.plan_values import leaves
+from ops_agent.core.plan_values import Leaf
 from ops_agent.domain.policy import ROOT, Policy
 from ops_agent.domain.terraform_plan import UNKNOWN, Danger, ResourceChange, Severity
 
@@ -34,57 +34,70 @@ class Places:
     dangers: tuple[Danger, ...]
 
 
-def places_of_plan(plan: dict[str, Any], changes: tuple[ResourceChange, ...], policy: Policy, account: str | None) -> Places:
-    """Every region and account that what changes names. `account` is the one that the plan was made against."""
-    regions: set[str] = set()
-    accounts: set[str] = {account} if account else set()
-    dangers: list[Danger] = []
-    for provider, region in _provider_regions(plan):
-        if region is None:
-            why = "takes its region from something that the plan cannot resolve: cannot tell where its resources would be"
-            dangers.append(Danger(address=provider, why=why, rule="plan/unresolved-region"))
-        else:
-            regions.add(region)
-            dangers.extend(_foreign_region(provider, region, policy))
-    cache: dict[str, Found] = {}
-    for change in changes:
-        here, owners = _of_change(change, cache)
-        regions |= here
-        accounts |= owners
-        for region in sorted(here):
-            dangers.extend(_foreign_region(change.address, region, policy))
-        for owner in sorted(owners):
-            dangers.extend(_foreign_account(change.address, owner, policy, account))
-        if isinstance(change.after, dict) and change.after.get("region") is UNKNOWN and "region" in _configured(change):
-            why = "cannot tell until apply in which region it would be"
-            dangers.append(Danger(address=change.address, why=why, rule="plan/unresolved-region", severity=Severity.NOTICE))
-    return Places(regions=tuple(sorted(regions)), accounts=tuple(sorted(accounts)), dangers=tuple(dangers))
+class PlaceFinder:
+    """Every region and account that what changes names. Fed with one change after the other."""
 
+    def __init__(self, policy: Policy, account: str | None) -> None:
+        self._policy = policy
+        self._account = account
+        self._ours = {number: name for name, number in policy.accounts.items()}
+        self._regions: set[str] = set()
+        self._accounts: set[str] = {account} if account else set()
+        self._dangers: list[Danger] = []
+        self._cache: dict[str, Found] = {}
 
-def _configured(change: ResourceChange) -> tuple[str, ...]:
-    """Attributes that were there before: a `region` that is computed for a new resource follows its provider."""
-    return tuple(change.before) if isinstance(change.before, dict) else ()
+    def providers(self, plan: dict[str, Any]) -> None:
+        """The AWS provider blocks of the plan's configuration."""
+        for provider, region in _provider_regions(plan):
+            if region is None:
+                why = "takes its region from something that the plan cannot resolve: cannot tell where its resources would be"
+                self._dangers.append(Danger(address=provider, why=why, rule="plan/unresolved-region"))
+            else:
+                self._note(provider, {region}, set())
 
-
-def _of_change(change: ResourceChange, cache: dict[str, Found]) -> tuple[set[str], set[str]]:
-    regions: set[str] = set()
-    accounts: set[str] = set()
-    after = change.after if isinstance(change.after, dict) else {}
-    for name in change.changed_attributes:
-        for key, text in leaves(after.get(name), name):
-            found = cache.get(text)
+    def add(self, change: ResourceChange, strings: Iterable[Leaf]) -> None:
+        """What `change` sets: `strings` are its planned leaves."""
+        regions: set[str] = set()
+        accounts: set[str] = set()
+        for key, text in strings:
+            if len(text) < 9:
+                continue
+            found = self._cache.get(text)
             if found is None:
-                found = cache[text] = _places_in(text)
-            regions.update(found[0])
-            accounts.update(found[1])
-            if len(text) == 12 and _ACCOUNT_KEY.search(key) and _ACCOUNT.match(text):
+                found = self._cache[text] = _places_in(text)
+            if found is not _NOTHING:
+                regions.update(found[0])
+                accounts.update(found[1])
+            if len(text) == 12 and _ACCOUNT.match(text) and _ACCOUNT_KEY.search(key):
                 accounts.add(text)
-    return regions, accounts
+        if regions or accounts:
+            self._note(change.address, regions, accounts)
+        before = change.before
+        if isinstance(before, dict) and "region" in before and isinstance(change.after, dict) and change.after.get("region") is UNKNOWN:
+            why = "cannot tell until apply in which region it would be"
+            self._dangers.append(Danger(address=change.address, why=why, rule="plan/unresolved-region", severity=Severity.NOTICE))
+
+    def places(self) -> Places:
+        return Places(regions=tuple(sorted(self._regions)), accounts=tuple(sorted(self._accounts)), dangers=tuple(self._dangers))
+
+    def _note(self, address: str, regions: set[str], accounts: set[str]) -> None:
+        self._regions |= regions
+        self._accounts |= accounts
+        for region in sorted(regions - {self._policy.region}):
+            why = f"names region {region}; only {self._policy.region} is allowed"
+            self._dangers.append(Danger(address=address, why=why, rule="plan/foreign-region", blocks=True))
+        for owner in sorted(accounts):
+            name = self._ours.get(owner)
+            if name is None:
+                why = f"names account {owner}, which is none of ours"
+                self._dangers.append(Danger(address=address, why=why, rule="plan/foreign-account"))
+            elif self._account is not None and owner != self._account:
+                whose = "the organisation's root account" if name == ROOT else f"the account of {name}"
+                why = f"names account {owner} ({whose}) from a plan of another account"
+                self._dangers.append(Danger(address=address, why=why, rule="plan/other-account"))
 
 
 def _places_in(text: str) -> Found:
-    if len(text) < 9:
-        return _NOTHING
     if whole := _WHOLE.match(text):
         return (whole.group(1),), ()
     regions: list[str] = []
@@ -98,22 +111,6 @@ def _places_in(text: str) -> Found:
             regions.append(region)
             accounts += [owner] if owner else []
     return (tuple(regions), tuple(accounts)) if regions or accounts else _NOTHING
-
-
-def _foreign_region(address: str, region: str, policy: Policy) -> Iterator[Danger]:
-    if region != policy.region:
-        yield Danger(
-            address=address, why=f"names region {region}; only {policy.region} is allowed", rule="plan/foreign-region", blocks=True
-        )
-
-
-def _foreign_account(address: str, owner: str, policy: Policy, account: str | None) -> Iterator[Danger]:
-    ours = {number: name for name, number in policy.accounts.items()}
-    if owner not in ours:
-        yield Danger(address=address, why=f"names account {owner}, which is none of ours", rule="plan/foreign-account")
-    elif account is not None and owner != account:
-        name = "the organisation's root account" if ours[owner] == ROOT else f"the account of {ours[owner]}"
-        yield Danger(address=address, why=f"names account {owner} ({name}) from a plan of another account", rule="plan/other-account")
 
 
 def _provider_regions(plan: dict[str, Any]) -> Iterator[tuple[str, str | None]]:

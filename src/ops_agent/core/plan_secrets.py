@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
-from ops_agent.core.plan_values import leaves
+from ops_agent.core.plan_values import Leaf, leaves, planned_leaves
 from ops_agent.core.redaction import Redactor
 from ops_agent.core.redaction_formats import token_finds
 from ops_agent.domain.terraform_plan import Danger, ResourceChange
@@ -22,7 +22,7 @@ _REFERENCE_LIKE = ("arn:", "/", "http:", "https:", "${", "{{", "secretsmanager:"
 _STRONG_LENGTH = 16
 _PARTS = 200
 """So many sensitive values are also looked for inside longer strings; all of them as whole strings."""
-_SENSITIVE_ELSEWHERE = "shows a value that is sensitive elsewhere"
+_ELSEWHERE = "shows a value that is sensitive elsewhere"
 
 
 def configured_secrets(plan: dict[str, Any]) -> list[str]:
@@ -40,35 +40,63 @@ def configured_secrets(plan: dict[str, Any]) -> list[str]:
     return found
 
 
-def secret_dangers(
-    changes: tuple[ResourceChange, ...], plan: dict[str, Any], hidden: list[str], redact: Callable[[str], str]
-) -> tuple[tuple[Danger, ...], tuple[str, ...]]:
-    """Blocking dangers for secrets that the plan would set in clear, and the strings that its text must not show.
+class SecretFinder:
+    """Secrets that a plan would set in clear. Fed with one change after the other.
 
     A secret is: what `redact` knows, a token of a known format, a value that is sensitive elsewhere (`hidden`), or what looks random
-    under a name such as `password`. The danger names the attribute, never the value.
+    under a name such as `password`.
     """
-    sensitive = frozenset(text for text in hidden if _worth_hiding(text))
-    parts = tuple(sorted(sensitive, key=len, reverse=True)[:_PARTS])
-    places = list(_planned(changes, plan))
-    texts = "\n".join({text for *_, text, _ in places})
-    clean = redact(texts) == texts and Redactor().redact(texts) == texts and not any(part in texts for part in parts)
-    dangers: dict[tuple[str, str], Danger] = {}
-    leaked: list[str] = []
-    names: dict[str, bool] = {}
-    for address, key, text, planned in places:
-        why = _SENSITIVE_ELSEWHERE if text in sensitive else None if clean else _known_secret(text, redact, parts)
-        if why is None:
+
+    def __init__(self, hidden: Iterable[str], redact: Callable[[str], str]) -> None:
+        self._redact = redact
+        self._sensitive = frozenset(text for text in hidden if _worth_hiding(text))
+        self._parts = tuple(sorted(self._sensitive, key=len, reverse=True)[:_PARTS])
+        self._texts: set[str] = set()
+        self._named: set[str] = set()
+        self._names: dict[str, bool] = {}
+
+    def add(self, strings: Iterable[Leaf]) -> None:
+        """Strings that are shown, planned or not."""
+        names = self._names
+        for key, text in strings:
+            self._texts.add(text)
             secret_name = names.get(key)
             if secret_name is None:
                 secret_name = names[key] = bool(_SECRET_NAME.search(key))
             if secret_name and looks_random(text):
-                why = "looks like a secret"
-        if why is not None:
-            leaked.append(text)
-            if planned:
-                dangers.setdefault((address, key), _danger(address, key, why))
-    return tuple(dangers.values()), tuple(leaked)
+                self._named.add(text)
+
+    def secrets(self) -> dict[str, str]:
+        """Every secret that was fed, and why it is one (words for a reviewer, without the value)."""
+        found = dict.fromkeys(self._named, "looks like a secret")
+        found |= dict.fromkeys(self._texts & self._sensitive, _ELSEWHERE)
+        joined = "\n".join(self._texts)
+        if self._redact(joined) == joined and Redactor().redact(joined) == joined and not any(part in joined for part in self._parts):
+            return found
+        known = {text: why for text in self._texts if (why := _known_secret(text, self._redact, self._parts))}
+        return found | known
+
+
+def secret_dangers(changes: Iterable[ResourceChange], plan: dict[str, Any], secrets: dict[str, str]) -> tuple[Danger, ...]:
+    """Blocking dangers for those of `secrets` that this plan would set; each names the attribute, never the value."""
+    if not secrets:
+        return ()
+    dangers: dict[tuple[str, str], Danger] = {}
+    places = [(change.address, planned_leaves(change)) for change in changes]
+    for address, strings in (*places, *((f"output.{name}", found) for name, found in output_leaves(plan))):
+        for key, text in strings:
+            if text in secrets:
+                why = f"`{key}` {secrets[text]}: it would be published and stored in clear"
+                dangers.setdefault((address, key), Danger(address=address, why=why, rule=RULE, blocks=True))
+    return tuple(dangers.values())
+
+
+def output_leaves(plan: dict[str, Any]) -> Iterator[tuple[str, list[Leaf]]]:
+    """(name, strings) of every output that changes and is shown."""
+    outputs = plan.get("output_changes")
+    for name, change in outputs.items() if isinstance(outputs, dict) else ():
+        if isinstance(change, dict) and change.get("actions") != ["no-op"] and not change.get("after_sensitive"):
+            yield name, leaves(change.get("after"), name)
 
 
 def looks_random(text: str) -> bool:
@@ -86,34 +114,14 @@ def _entropy(text: str) -> float:
     return -sum(n / len(text) * math.log2(n / len(text)) for n in Counter(text).values())
 
 
-def _planned(changes: tuple[ResourceChange, ...], plan: dict[str, Any]) -> Iterator[tuple[str, str, str, bool]]:
-    """(address, key, string, whether this plan sets it) for every shown string of what changes."""
-    for change in changes:
-        after = change.after if isinstance(change.after, dict) else {}
-        for name in change.changed_attributes:
-            for key, text in leaves(after.get(name), name):
-                yield change.address, key, text, True
-        for key, text in leaves(change.before):
-            yield change.address, key, text, False
-    outputs = plan.get("output_changes")
-    for name, change in outputs.items() if isinstance(outputs, dict) else ():
-        if isinstance(change, dict) and change.get("actions") != ["no-op"] and not change.get("after_sensitive"):
-            for key, text in leaves(change.get("after"), name):
-                yield f"output.{name}", key, text, True
-
-
 def _known_secret(text: str, redact: Callable[[str], str], parts: tuple[str, ...]) -> str | None:
     for name, _, _ in token_finds(text):
         return f"holds a secret ({name})"
     if redact(text) != text:
         return "holds a secret of this run"
-    return _SENSITIVE_ELSEWHERE if any(part in text for part in parts) else None
+    return _ELSEWHERE if any(part in text for part in parts) else None
 
 
 def _worth_hiding(text: str) -> bool:
     """False for what may well be both sensitive here and public there: short words, names without a digit, ARNs, paths, URLs."""
     return len(text) >= 12 and not text.startswith(_REFERENCE_LIKE) and any(char.isdigit() for char in text)
-
-
-def _danger(address: str, key: str, why: str) -> Danger:
-    return Danger(address=address, why=f"`{key}` {why}: it would be published and stored in clear", rule=RULE, blocks=True)

@@ -92,7 +92,7 @@ def _diff_lines(lines: list[str]) -> Iterator[str]:
             continue
         sign = _SIGN.match(line)
         colour = _COLOURS[sign.group(2)] if sign else " "
-        if heredoc := _HEREDOC.search(line):
+        if "<<" in line and (heredoc := _HEREDOC.search(line)):
             start = len(line) - len(line.lstrip(" ")) + (2 if sign else 0)
             terminator, column = " " * start + heredoc.group(1), start + 2
             around = colour if colour in "+-" else " "

@@ -7,9 +7,10 @@ What is sensitive stands in a tree of its own beside the values (`before_sensiti
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import repeat
 from typing import Any
 
-from ops_agent.domain.terraform_plan import SENSITIVE, UNKNOWN, Hidden
+from ops_agent.domain.terraform_plan import SENSITIVE, UNKNOWN, ResourceChange
 
 Leaf = tuple[str, str]
 """(nearest attribute or map key, string)."""
@@ -30,6 +31,8 @@ def masked(value: Any, sensitive: Any, unknown: Any, hidden: list[str]) -> Any:
     if isinstance(sensitive or {}, dict) and isinstance(unknown or {}, dict) and isinstance(value, dict | None):
         return _masked_map(value or {}, sensitive or {}, unknown or {}, hidden) if value is not None or _says(unknown) else value
     if isinstance(sensitive or [], list) and isinstance(unknown or [], list) and isinstance(value, list | None):
+        if not any(sensitive or ()) and not any(unknown or ()):
+            return value
         return _masked_list(value or [], sensitive or [], unknown or [], hidden) if value is not None or _says(unknown) else value
     if _says(sensitive):
         hidden.extend(text for _, text in leaves(value))
@@ -37,18 +40,27 @@ def masked(value: Any, sensitive: Any, unknown: Any, hidden: list[str]) -> Any:
     return UNKNOWN if _says(unknown) else value
 
 
-def leaves(value: Any, key: str = "") -> Iterator[Leaf]:
+def leaves(value: Any, key: str = "") -> list[Leaf]:
     """Every string below `value` that is shown, with the key it stands under; in no particular order."""
-    stack: list[tuple[str, Any]] = [(key, value)]
+    found: list[Leaf] = []
+    stack: list[tuple[str, Any]] = [(key, [value])]
     while stack:
         name, item = stack.pop()
-        if isinstance(item, str):
-            if not isinstance(item, Hidden):
-                yield name, item
-        elif isinstance(item, dict):
-            stack.extend(item.items())
-        elif isinstance(item, list):
-            stack.extend((name, element) for element in item)
+        for inner, element in item.items() if type(item) is dict else zip(repeat(name), item, strict=False):
+            kind = type(element)  # neither a subclass of str (Hidden) nor one of the scalars is wanted: this is the plan's hottest line
+            if kind is str:
+                found.append((inner, element))
+            elif kind is dict or kind is list:
+                stack.append((inner, element))
+    return found
+
+
+def planned_leaves(change: ResourceChange) -> list[Leaf]:
+    """`leaves` of the attributes that `change` sets or changes."""
+    after = change.after
+    if not isinstance(after, dict):
+        return []
+    return leaves({name: after.get(name) for name in change.changed_attributes})
 
 
 def blocks(value: Any) -> Iterator[dict[str, Any]]:
@@ -84,7 +96,7 @@ def changed_keys(before: Any, after: Any) -> tuple[str, ...]:
 
 def _masked_map(value: dict[str, Any], sensitive: dict[str, Any], unknown: dict[str, Any], hidden: list[str]) -> dict[str, Any]:
     replaced = {}
-    for key in sensitive.keys() | unknown.keys():
+    for key in {key for tree in (sensitive, unknown) for key, said in tree.items() if said}:
         old = value.get(key)
         new = masked(old, sensitive.get(key), unknown.get(key), hidden)
         if new is not old:

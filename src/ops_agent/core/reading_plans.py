@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from ops_agent.core.dangers import dangers_of
-from ops_agent.core.plan_places import places_of_plan
+from ops_agent.core.plan_places import PlaceFinder
 from ops_agent.core.plan_references import edges_of
-from ops_agent.core.plan_secrets import configured_secrets, secret_dangers
+from ops_agent.core.plan_secrets import SecretFinder, configured_secrets, output_leaves, secret_dangers
 from ops_agent.core.plan_summary import check_summary
+from ops_agent.core.plan_values import leaves, planned_leaves
 from ops_agent.core.reading_plan_changes import count, read_drift, read_outputs, read_resources
 from ops_agent.core.redaction import Redactor
 from ops_agent.domain.policy import Policy
@@ -40,7 +43,8 @@ def read_plan(
     counts that differ from Terraform's own summary), PolicyViolation when the plan is errored, incomplete or defers changes.
     """
     try:
-        return _read(document, text, policy, redact, account)
+        with _without_collector():
+            return _read(document, text, policy, redact, account)
     except RecursionError:
         raise ToolchainError("the plan's JSON is nested too deeply to be read") from None
 
@@ -56,8 +60,16 @@ def _read(document: bytes, text: str, policy: Policy, redact: Callable[[str], st
     counts = count(changes, outputs)
     if text and not text.endswith(CUT_MARK):
         check_summary(text, counts, changes)
-    found, leaked = secret_dangers(changes, plan, hidden, redact)
-    places = places_of_plan(plan, changes, policy, account)
+    finder, secret_finder = PlaceFinder(policy, account), SecretFinder(hidden, redact)
+    finder.providers(plan)
+    for change in changes:
+        strings = planned_leaves(change)
+        finder.add(change, strings)
+        secret_finder.add(strings)
+        secret_finder.add(leaves(change.before))
+    for _, strings in output_leaves(plan):
+        secret_finder.add(strings)
+    places, secrets = finder.places(), secret_finder.secrets()
     invocations = _invocations(plan)
     return TerraformPlan(
         format_version=version,
@@ -66,9 +78,9 @@ def _read(document: bytes, text: str, policy: Policy, redact: Callable[[str], st
         outputs=outputs,
         drift=drift,
         counts=counts,
-        text=Redactor(leaked).redact(redact(text)),
+        text=Redactor(secrets).redact(redact(text)),
         canonical_hash=_canonical_hash(plan),
-        dangers=(*found, *places.dangers, *dangers_of(changes, invocations)),
+        dangers=(*secret_dangers(changes, plan, secrets), *places.dangers, *dangers_of(changes, invocations)),
         applyable=plan.get("applyable") is not False,
         complete=True,
         regions=places.regions,
@@ -76,6 +88,19 @@ def _read(document: bytes, text: str, policy: Policy, redact: Callable[[str], st
         edges=edges_of(plan, changes),
         invocations=invocations,
     )
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Python's cyclic collector walks a growing document again and again, in vain: JSON has no cycles (measured: a third of the time)."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _parsed(document: bytes) -> dict[str, Any]:
@@ -115,19 +140,22 @@ def _invocations(plan: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _canonical_hash(plan: dict[str, Any]) -> str:
-    """SHA-256 over the JSON without `timestamp`, keys sorted, no blanks; fed in parts so that no second copy of the text is held."""
-    encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
+    """SHA-256 over the JSON without `timestamp`, keys sorted, no blanks: what `jq -cS 'del(.timestamp)' plan.json | sha256sum` prints.
+
+    Fed in parts, so that no second copy of the text is held.
+    """
+    encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
     digest = hashlib.sha256()
     separator = "{"
     for key in sorted(plan.keys() - {"timestamp"}):
-        digest.update(f"{separator}{encode(key)}:".encode())
+        digest.update(f"{separator}{encode(key)}:".encode(errors="surrogatepass"))
         separator = ","
         entries = plan[key]
         if isinstance(entries, list) and entries:
             for index, entry in enumerate(entries):
-                digest.update((("," if index else "[") + encode(entry)).encode())
+                digest.update((("," if index else "[") + encode(entry)).encode(errors="surrogatepass"))
             digest.update(b"]")
         else:
-            digest.update(encode(entries).encode())
-    digest.update(b"}" if separator == "," else b"{}")
+            digest.update(encode(entries).encode(errors="surrogatepass"))
+    digest.update(b"}\n" if separator == "," else b"{}\n")
     return digest.hexdigest()

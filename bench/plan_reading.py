@@ -1,0 +1,188 @@
+"""Reading and rendering of plan JSON against `json.loads` of the same file in the same run (issue PROOF, benchmarks b and c).
+
+    python -m bench.plan_reading [--json] [50 500 5000 50000]
+
+Each size runs in a child process of its own, so that peak memory (RUSAGE_SELF) is that size's alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from typing import Any
+
+SIZES = (50, 500, 5_000, 50_000)
+MOST_BODY = 60_000
+
+
+KINDS = (*[["create"]] * 7, ["update"], ["delete"], ["delete", "create"])
+SIGNS = {"create": "  +", "update": "  ~", "delete": "  -", "delete create": "-/+"}
+WORDS = {
+    "create": "will be created",
+    "update": "will be updated in-place",
+    "delete": "will be destroyed",
+    "delete create": "must be replaced",
+}
+
+
+def plan_of(size: int) -> tuple[bytes, str]:
+    """A plan with `size` changes as Terraform writes it: JSON of about 2 KB a change, and the text of `show`; 7 of 10 create."""
+    lines = ["Terraform will perform the following actions:", ""]
+    for number in range(size):
+        kind = " ".join(KINDS[number % len(KINDS)])
+        lines += [f"  # {_address(number)} {WORDS[kind]}", f'{SIGNS[kind]} resource "aws_security_group" "group" {{']
+        lines += [f'      {SIGNS[kind].strip()[0]} {name} = "{text}"' for name, text in _tags(number).items()]
+        lines += ["    }", ""]
+    told = [KINDS[number % len(KINDS)] for number in range(size)]
+    add, change, destroy = sum("create" in k for k in told), sum(k == ["update"] for k in told), sum("delete" in k for k in told)
+    lines.append(f"Plan: {add} to add, {change} to change, {destroy} to destroy.")
+    provider = {"name": "aws", "expressions": {"region": {"constant_value": "sa-east-1"}}}
+    plan = {
+        "format_version": "1.2",
+        "terraform_version": "1.15.5",
+        "planned_values": {"root_module": {"resources": [_planned(n) for n in range(size) if told[n] != ["delete"]]}},
+        "resource_changes": [_change(number, told[number]) for number in range(size)],
+        "configuration": {"provider_config": {"aws": provider}, "root_module": {}},
+        "timestamp": "2026-11-23T10:00:00Z",
+        "applyable": True,
+        "complete": True,
+        "errored": False,
+    }
+    return json.dumps(plan, separators=(",", ":")).encode(), "\n".join(lines) + "\n"
+
+
+def _address(number: int) -> str:
+    return f"aws_security_group.group[{number}]"
+
+
+def _tags(number: int) -> dict[str, str]:
+    fixed = {"environment": "development", "category": "backend", "feature": "queue", "channel": "web"}
+    return {**fixed, "service-name": f"orders-{number}"}
+
+
+def _values(number: int) -> dict[str, Any]:
+    rule = {"cidr_blocks": ["10.0.0.0/8"], "protocol": "tcp", "description": "inside"}
+    rules = [{**rule, "from_port": port, "to_port": port} for port in (80, 443)]
+    return {
+        "name": f"service-{number}",
+        "description": "Managed by Terraform",
+        "ingress": rules,
+        "egress": rules,
+        "tags": _tags(number),
+        "tags_all": _tags(number),
+        "vpc_id": f"vpc-{number:08x}",
+        "revoke_rules_on_delete": False,
+        "timeouts": None,
+    }
+
+
+def _resource(number: int) -> dict[str, Any]:
+    return {"address": _address(number), "mode": "managed", "type": "aws_security_group", "name": "group", "index": number}
+
+
+def _planned(number: int) -> dict[str, Any]:
+    return {**_resource(number), "values": _values(number)}
+
+
+def _change(number: int, actions: list[str]) -> dict[str, Any]:
+    new = "create" in actions
+    marks: dict[str, Any] = {"egress": [{}, {}], "ingress": [{}, {}], "tags": {}, "tags_all": {}}
+    change = {
+        "actions": actions,
+        "before": None if actions == ["create"] else {**_values(number), "description": "before"},
+        "after": None if actions == ["delete"] else _values(number),
+        "after_unknown": {"arn": True, "id": True, "owner_id": True, **marks} if new else {},
+        "before_sensitive": False if actions == ["create"] else marks,
+        "after_sensitive": marks,
+    }
+    return {**_resource(number), "provider_name": "registry.terraform.io/hashicorp/aws", "change": change}
+
+
+def measure(size: int) -> dict[str, Any]:
+    """CPU seconds of this process (the machine may be busy), memory in MB; the best of three for small plans."""
+    from ops_agent.core.proposal_plans import plans
+    from ops_agent.core.proposal_prose import Overflow
+    from ops_agent.core.reading_plans import read_plan
+    from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
+    from ops_agent.domain.policy import Policy
+    from ops_agent.domain.verification import TargetVerification
+
+    document, text = plan_of(size)
+    start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    environment = Environment(name="dev", account=None, backend_file=None)
+    where = TerraformTarget(root=TerraformRoot(path="infra", environments=(environment,)), environment=environment)
+    loads, reads, renders, body = [], [], [], ""
+    for _ in range(1 if size > 10_000 else 3):
+        begun = time.process_time()
+        json.loads(document)
+        loads.append(time.process_time() - begun)
+        begun = time.process_time()
+        plan = read_plan(document, text, Policy())
+        reads.append(time.process_time() - begun)
+        begun = time.process_time()
+        body = plans((TargetVerification(target=where, checks=(), plan=plan),), MOST_BODY, Overflow())
+        renders.append(time.process_time() - begun)
+    return {
+        "changes": size,
+        "json_mb": round(len(document) / 1e6, 2),
+        "text_mb": round(len(text) / 1e6, 2),
+        "json_loads_s": round(min(loads), 4),
+        "read_s": round(min(reads), 4),
+        "render_s": round(min(renders), 4),
+        "total_s": round(min(reads) + min(renders), 4),
+        "ratio_to_json_loads": round((min(reads) + min(renders)) / min(loads), 2),
+        "body_code_points": len(body),
+        "memory_before_mb": round(start),
+        "memory_peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
+def rows(sizes: tuple[int, ...] = SIZES) -> list[dict[str, Any]]:
+    """One row per size, each from a child process of its own."""
+    command = [sys.executable, "-m", "bench.plan_reading", "--child"]
+    return [json.loads(subprocess.run([*command, str(size)], check=True, capture_output=True).stdout) for size in sizes]  # noqa: S603
+
+
+def verdicts(found: list[dict[str, Any]]) -> list[tuple[str, bool]]:
+    """The targets of the issue, each with whether these rows meet it."""
+    told = []
+    for small, large in pairwise(found):
+        growth = large["total_s"] / small["total_s"]
+        factor = large["changes"] / small["changes"]
+        sentence = f"{small['changes']} -> {large['changes']} changes: {growth:.1f} times the time (at most {1.2 * factor:.0f})"
+        told.append((sentence, growth <= 1.2 * factor))
+    for row in found:
+        limit = 1.5 * row["json_loads_s"] + 0.5
+        if row["changes"] <= 5_000:
+            told.append((f"{row['changes']} changes in {row['total_s']:.2f} s (at most {limit:.2f} s)", row["total_s"] < limit))
+        sentence = f"{row['changes']} changes: {row['body_code_points']} code points (at most {MOST_BODY})"
+        told.append((sentence, row["body_code_points"] <= MOST_BODY))
+    return told
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("sizes", nargs="*", type=int, default=list(SIZES))
+    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--json", action="store_true", help="rows as JSON lines only")
+    chosen = parser.parse_args()
+    if chosen.child:
+        print(json.dumps(measure(chosen.sizes[0])))  # noqa: T201  its output
+        return 0
+    found = rows(tuple(chosen.sizes))
+    for row in found:
+        print(json.dumps(row))  # noqa: T201  its output
+    told = verdicts(found)
+    if not chosen.json:
+        for sentence, met in told:
+            print("met    " if met else "MISSED ", sentence)  # noqa: T201  its output
+    return 0 if all(met for _, met in told) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
