@@ -21,7 +21,7 @@ from ops_agent.stages.admit import admit
 from ops_agent.stages.brief import brief
 from ops_agent.stages.claim import claim, release
 from ops_agent.stages.converse import Conversation
-from ops_agent.stages.judge import judge_plans, judge_sources
+from ops_agent.stages.judge import judge_plans, judge_sources, pin_actions
 from ops_agent.stages.progress import Phase, tell
 from ops_agent.stages.propose import propose
 from ops_agent.stages.publish import Published, publish
@@ -81,8 +81,9 @@ def _work(world: World, settings: Settings, item: WorkItem, claimed: Claim, run:
                 stopped = conversation.go_on(tell=lambda text: tell(world, item, claimed, run, Phase.WORKING, text))
             if stopped is not None:
                 break
-            changes = scratch.change_set()
             with world.reporter.stage("judge"):
+                pin_actions(world, settings, scratch)
+                changes = scratch.change_set()
                 verdict = judge_sources(world, settings, item, base, changes)
             verification = None
             if not verdict.blocked:

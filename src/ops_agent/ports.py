@@ -131,7 +131,7 @@ class CodeHost(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardCard:
-    """An issue's item on the project board. `options` are the status names that the board knows."""
+    """An issue's item on the project board. `options` are the board's statuses as (option id, name)."""
 
     item_id: str
     project_id: str

@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 
 from ops_agent.adapters.event_file import read_event
+from ops_agent.adapters.transcript_file import write_transcript
 from ops_agent.cli import Command
 from ops_agent.doctor import diagnose, show
-from ops_agent.domain.event import Dispatched, Event, IssueRef, Labelled, RunIdentity
+from ops_agent.domain.event import Event, IssueRef, Labelled, RunIdentity
 from ops_agent.errors import Cancelled, OpsAgentError
 from ops_agent.pipeline import RunResult, run_item
 from ops_agent.ports import World
 from ops_agent.settings import Settings
 from ops_agent.stages.report import report, report_error
-from ops_agent.stages.select import Selection, select
+from ops_agent.stages.select import select
 from ops_agent.wiring import actions_world, local_world
 
 
 def run_event(command: Command, environment: Mapping[str, str]) -> int:
-    """The action's `run`: every item that the event selects, one after the other. The worst exit code is the exit code."""
+    """The action's `run`: a label names one issue, a dispatch one, several, or a parent.
+
+    Items run one after the other; the worst exit code is the exit code. What a dispatch did not select is in the job summary.
+    """
     settings = Settings.from_inputs(_inputs(command, environment), needs=("github", "llm"))
     with actions_world(settings, environment) as world:
         event, run = read_event(environment, settings.issue_number)
-        chosen = _chosen(world, settings, event, run)
-        return max((_run_one(world, settings, event, ref, run) for ref in chosen), default=0)
+        if isinstance(event, Labelled):
+            return _run_one(world, settings, event, event.issue.ref, run)
+        with world.reporter.stage("select"):
+            selection = select(world, settings, event, run)
+        world.reporter.summary(world.redact(selection.summary))
+        if selection.refused is not None:
+            return report(world, settings, ref=None, ending=selection.refused, started=world.clock.now())
+        return max((_run_one(world, settings, event, issue.ref, run) for issue in selection.items), default=0)
 
 
 def run_local(command: Command, environment: Mapping[str, str]) -> int:
@@ -48,25 +61,15 @@ def run_select(command: Command, environment: Mapping[str, str]) -> int:
         event, run = read_event(environment, settings.issue_number)
         with world.reporter.stage("select"):
             selection = select(world, settings, event, run)
-        world.reporter.output("matrix", selection.matrix)
-        world.reporter.output("selected_count", str(len(selection.runnable)))
+        for name, text in selection.outputs.items():
+            world.reporter.output(name, text)
         world.reporter.summary(world.redact(selection.summary))
-        return 0
+        return selection.refused.conclusion.exit_code if selection.refused else 0
 
 
 def run_doctor(command: Command, environment: Mapping[str, str]) -> int:
     """`doctor`: every check that costs no token, each with what to do."""
     return show(diagnose(command, _inputs(command, environment)), sys.stdout)
-
-
-def _chosen(world: World, settings: Settings, event: Event, run: RunIdentity) -> tuple[IssueRef, ...]:
-    """A label names one issue; a dispatch may name several, or a parent. What is not chosen is reported, and nothing is written for it."""
-    if isinstance(event, Dispatched):
-        with world.reporter.stage("select"):
-            selection: Selection = select(world, settings, event, run)
-        world.reporter.summary(world.redact(selection.summary))
-        return selection.runnable
-    return (event.issue.ref,)
 
 
 def _run_one(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> int:
@@ -77,6 +80,10 @@ def _run_one(world: World, settings: Settings, event: Event, ref: IssueRef, run:
         return report_error(world, settings, ref=ref, error=error, started=started)
     except KeyboardInterrupt:
         return report_error(world, settings, ref=ref, error=Cancelled("the run was cancelled"), started=started)
+    transcript = result.transcript
+    if settings.upload_transcript and transcript is not None:
+        kept = write_transcript(transcript, Path(tempfile.gettempdir()), ref.number, world.redact)
+        transcript = replace(transcript, extra={**transcript.extra, "execution_file": str(kept)})
     return report(
         world,
         settings,
@@ -84,7 +91,7 @@ def _run_one(world: World, settings: Settings, event: Event, ref: IssueRef, run:
         ending=result.ending,
         item=result.item,
         claim=result.claim,
-        transcript=result.transcript,
+        transcript=transcript,
         verification=result.verification,
         started=started,
     )

@@ -15,7 +15,7 @@ HERE = REPOSITORY.full_name
 JOAO = Actor(login="joao", id=102, kind=ActorKind.USER)
 NOW = 1_795_000_000.0  # 2026-11-18T09:46:40Z
 LABELLED_AT = "2026-11-18T09:40:00Z"
-OPTIONS = (("Backlog", "o1"), ("Ready", "o2"), ("In Progress", "o3"))
+OPTIONS = (("o1", "Backlog"), ("o2", "Ready"), ("o3", "In Progress"))
 
 
 def ref(number: int, repository: str = HERE) -> IssueRef:

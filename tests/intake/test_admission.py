@@ -291,9 +291,9 @@ def test_an_item_that_is_not_in_ready_is_declined(status: str | None) -> None:
 
 
 def test_the_boards_words_are_compared_without_case() -> None:
-    board = FakeBoard(otherwise=card("READY", (("READY", "o1"),)))
+    board = FakeBoard(otherwise=card("READY", (("o1", "READY"),)))
     assert admitted(board=board)
-    assert admitted(board=FakeBoard(otherwise=card("ready to go", (("Ready To Go", "o1"),))), status_ready="ready to go")
+    assert admitted(board=FakeBoard(otherwise=card("ready to go", (("o1", "Ready To Go"),))), status_ready="ready to go")
 
 
 def test_an_item_of_ours_goes_on_from_in_progress() -> None:
@@ -305,7 +305,7 @@ def test_an_item_of_ours_goes_on_from_in_progress() -> None:
     stopped(Conclusion.DECLINED, host, board=FakeBoard(otherwise=card("Done")))
 
 
-@pytest.mark.parametrize("board", [FakeBoard(otherwise=UNREADABLE), FakeBoard(otherwise=card("Todo", (("Todo", "o1"),)))])
+@pytest.mark.parametrize("board", [FakeBoard(otherwise=UNREADABLE), FakeBoard(otherwise=card("Todo", (("o1", "Todo"),)))])
 def test_the_label_ready_stands_for_a_board_that_cannot_be_used(board: FakeBoard) -> None:
     """T2, R21, M13: a warning, and the label `[ops]` alone is not enough."""
     assert "board" in admitted(board=board).warnings[0]

@@ -17,7 +17,7 @@ def board_complaint(settings: Settings, card: BoardCard | str) -> str | None:
     """Why the board cannot be a gate (M13: no access, not on it, no such column), None when it can."""
     if isinstance(card, str):
         return card.rstrip(".")
-    if not any(name.casefold() == settings.status_ready.casefold() for name, _ in card.options):
+    if not any(name.casefold() == settings.status_ready.casefold() for _, name in card.options):
         return f"the board has no status `{settings.status_ready}`"
     return None
 

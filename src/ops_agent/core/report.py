@@ -28,7 +28,7 @@ MOST_ANNOTATIONS = 10
 class RunReport:
     """Everything that is said at the end. `reason` and `remedy` are empty when a pull request stands and nothing failed."""
 
-    ref: IssueRef
+    ref: IssueRef | None
     conclusion: Conclusion
     reason: str = ""
     remedy: str = ""
@@ -60,7 +60,7 @@ def outputs(report: RunReport) -> dict[str, str]:
     targets = report.verification.targets if report.verification else ()
     return {
         "conclusion": report.conclusion.value,
-        "issue_number": str(report.ref.number),
+        "issue_number": str(report.ref.number) if report.ref else "",
         "pr_number": str(request.number) if request else "",
         "pr_url": request.url if request else "",
         "branch_name": report.branch,
@@ -84,7 +84,7 @@ def summary(report: RunReport, template: str, redact: Callable[[str], str]) -> s
     return redact(
         render(
             template,
-            issue=cell(str(report.ref)),
+            issue=subject(report),
             conclusion=report.conclusion.value,
             sentence="Nothing was written: this was a dry run." if report.dry_run else SENTENCES[report.conclusion],
             pull_request=_link(report.pull_request),
@@ -117,8 +117,13 @@ def beside_the_code(report: RunReport) -> tuple[Annotation, ...]:
 def last_word(report: RunReport) -> str:
     """One line for the log's end."""
     link = report.pull_request.url if report.pull_request is not None else ""
-    words = f"{report.ref}: {report.conclusion.value}. {link or report.reason or SENTENCES[report.conclusion]}"
+    words = f"{subject(report)}: {report.conclusion.value}. {link or report.reason or SENTENCES[report.conclusion]}"
     return f"{words} {report.remedy}".strip() if report.conclusion.exit_code else words
+
+
+def subject(report: RunReport) -> str:
+    """What the report is about: the issue, or the event as a whole."""
+    return str(report.ref) if report.ref else "The event"
 
 
 def _counts(target: TargetVerification) -> dict[str, object]:

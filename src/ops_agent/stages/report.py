@@ -21,12 +21,12 @@ def report(
     world: World,
     settings: Settings,  # noqa: ARG001  every stage is called alike
     *,
-    ref: IssueRef,
+    ref: IssueRef | None,
     ending: Published | Stopped,
-    item: WorkItem | None,
-    claim: Claim | None,
-    transcript: Transcript | None,
-    verification: Verification | None,
+    item: WorkItem | None = None,
+    claim: Claim | None = None,
+    transcript: Transcript | None = None,
+    verification: Verification | None = None,
     started: float,
 ) -> int:
     """Tell how the item ended; returns the exit code. `started` is seconds since the epoch."""
@@ -65,7 +65,7 @@ def report(
     return _tell(world, told)
 
 
-def report_error(world: World, settings: Settings, *, ref: IssueRef, error: OpsAgentError, started: float) -> int:  # noqa: ARG001  as above
+def report_error(world: World, settings: Settings, *, ref: IssueRef | None, error: OpsAgentError, started: float) -> int:  # noqa: ARG001  as above
     """Tell what broke; returns the exit code."""
     told = RunReport(
         ref=ref,
