@@ -14,7 +14,7 @@ from ops_agent.demo.github.pulls import PullRequest
 from ops_agent.demo.job import JobEnd
 from ops_agent.demo.platform_setup import Stage
 
-_FENCE = re.compile(r"^(`{3,})[^\n`]*\n(.*?)^\1$", re.DOTALL | re.MULTILINE)
+_PLAN = re.compile(r"^<details><summary>Plan of ([^<]+)</summary>\n+(`{3,})\w*\n(.*?)^\2$", re.DOTALL | re.MULTILINE)
 _MARKER = "made-by-ops-agent-demo"
 
 
@@ -55,8 +55,8 @@ def unified_diff(pull: PullRequest) -> str:
 
 
 def plans_of(body: str) -> list[str]:
-    """Terraform's plans as the pull request shows them: fenced blocks that end with a plan's counts."""
-    return [found[2] for found in _FENCE.finditer(body) if re.search(r"^Plan: \d+ to |^No changes\.", found[2], re.MULTILINE)]
+    """Terraform's plans as the pull request shows them, each under its root and environment."""
+    return [f"{found[1]}\n\n{found[3]}" for found in _PLAN.finditer(body)]
 
 
 def _write_pull_request(folder: Path, pull: PullRequest) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@ from ops_agent.demo.github.pulls import PullRequest
 from ops_agent.demo.job import LogLine
 
 _TAG = re.compile(r"</?(?:details|summary|br|sub|sup|b|i|code|a)\b[^>]*>|<!--.*?-->", re.DOTALL)
+_DIAGRAM = re.compile(r"^```mermaid\n.*?^```\n", re.DOTALL | re.MULTILINE)
 _MARKS = {"notice": ("·", "cyan"), "warning": ("!", "yellow"), "error": ("✗", "red"), "trouble": ("✗", "red")}
 
 
@@ -27,7 +28,7 @@ class Show:
     def __init__(self, console: Console, *, verbose: bool = False) -> None:
         self.console = console
         self._verbose = verbose
-        self._group = ""
+        self._group, self._since = "", time.monotonic()
 
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
@@ -40,8 +41,11 @@ class Show:
     def log(self, line: LogLine) -> None:
         """One line of the job's log: headings and annotations always, the rest dimmed, shortened unless verbose."""
         if line.kind == "group":
-            self._group = line.text
+            self._group, self._since = line.text, time.monotonic()
             self.console.print(Text.assemble(("  ▸ ", "blue"), line.text))
+        elif line.kind == "endgroup" and self._group:
+            self.console.print(Text(f"    {self._group}: {time.monotonic() - self._since:.1f} s", style="dim"))
+            self._group = ""
         elif line.kind in _MARKS:
             mark, colour = _MARKS[line.kind]
             self.console.print(Text(f"    {mark} {line.text}", style=colour))
@@ -78,5 +82,6 @@ class Show:
 
 def readable(body: str) -> str:
     """Markdown of a pull request without the HTML that only a browser shows; a fold becomes a bold line."""
+    body = _DIAGRAM.sub("", body)
     body = re.sub(r"<summary>(.*?)</summary>", lambda found: f"\n**{_TAG.sub('', found[1]).strip()}**\n", body, flags=re.DOTALL)
     return _TAG.sub("", body)
