@@ -67,7 +67,7 @@ def plan(*, out: Path, var_files: tuple[Path, ...] = ()) -> TerraformCommand:
 
 
 def show(plan_file: Path, *, json: bool) -> TerraformCommand:
-    return TerraformCommand(("show", "-json" if json else "-no-color", str(plan_file)))
+    return TerraformCommand(("show", "-no-color", *(("-json",) if json else ()), str(plan_file)))
 
 
 def providers_lock(sources: tuple[str, ...], platforms: tuple[str, ...] = ("linux_amd64", "linux_arm64")) -> TerraformCommand:

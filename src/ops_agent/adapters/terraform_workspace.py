@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from ops_agent.ports import PlanFiles
 
 LOCK_FILE = ".terraform.lock.hcl"
 MOST_JSON = 1 << 30
+ROOM = 1 << 20
 # A mocked look prints the provider's schemas beside the plan: 14 MB with 5.100.
 MOST_MOCKED = 64 << 20
 _NO_SPACE = "no space left on device"
@@ -142,9 +144,13 @@ class Workspace:
         return result.stdout.decode(errors="replace") + ("\n... (cut)\n" if result.truncated else "")
 
     def _shown(self, result: ChildResult) -> ChildResult:
-        if result.returncode != 0:
-            raise ToolchainError(f"`terraform show` of the plan of {self.target} failed with exit code {result.returncode}")
-        return result
+        if result.returncode == 0:
+            return result
+        # Terraform does not notice that its plan file was cut short by a full disk.
+        if shutil.disk_usage(self.cell.out).free < ROOM:
+            raise NoSpace(f"No space left on the runner's disk for the plan of {self.target}")
+        last = " ".join(_text(result).split())[-300:]
+        raise ToolchainError(f"`terraform show` of the plan of {self.target} failed with exit code {result.returncode}: {last}")
 
     def _run(self, command: commands.TerraformCommand, sink: Callable[[bytes], None] | None = None) -> ChildResult:
         result = self.sandbox.run(self.cell, command, self.variables, cwd=self.directory, patience=self.patience, sink=sink)
