@@ -12,7 +12,7 @@ from ops_agent.core.reading_hcl_expressions import ExpressionBuilder, label_text
 from ops_agent.core.reading_hcl_twice import disagreement
 from ops_agent.domain.terraform_source import Attribute, Block, Expression, TerraformSource, Unreadable
 
-MAX_BYTES = 250_000
+MAX_BYTES = 200_000
 MAX_NESTING = 60
 MAX_TREE_DEPTH = 250
 MAX_NODES = 250_000

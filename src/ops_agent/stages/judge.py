@@ -19,6 +19,7 @@ from ops_agent.domain.work_item import WorkItem
 from ops_agent.errors import ConfigError
 from ops_agent.ports import BaseTree, Scratch, World
 from ops_agent.settings import Settings
+from ops_agent.stages.narrow import narrow_by_policy_file
 
 ALLOW_DESTROY = "allow-destroy"
 PLAN_RULES = ("plan/incomplete", *sorted(LIFTED_BY_ALLOW_DESTROY), "plan/danger")
@@ -57,14 +58,15 @@ def pin_actions(world: World, settings: Settings, scratch: Scratch) -> tuple[Use
     return tuple(u for u in wanted if (u.uses, u.ref) in commits)
 
 
-def judge_sources(world: World, settings: Settings, item: WorkItem, base: BaseTree, changes: ChangeSet) -> Verdict:
-    """Every source rule over the change set. Raises ConfigError when the policy file on the base branch cannot be read."""
+def judge_sources(world: World, settings: Settings, item: WorkItem, base: BaseTree, changes: ChangeSet) -> Verdict:  # noqa: ARG001  the stages' common shape
+    """Every source rule over the change set, as the base's policy file narrows it. Raises ConfigError when that cannot be used."""
     files = _BaseFiles(base)
+    settings = narrow_by_policy_file(settings, base)
     return judge(
         changes,
         files,
         settings.policy,
-        mapping=policy_mapping(files),
+        mapping=policy_mapping(base),
         limits=settings.limits,
         known_pins=_known_pins(world, settings.policy, files, changes),
     )
@@ -80,11 +82,12 @@ def judge_plans(settings: Settings, item: WorkItem, verdict: Verdict, verificati
     return replace(verdict, findings=(*verdict.findings, *found), rules_run=(*verdict.rules_run, *PLAN_RULES))
 
 
-def policy_mapping(files: _BaseFiles) -> tuple[MappedRoot, ...]:
+def policy_mapping(base: BaseTree) -> tuple[MappedRoot, ...]:
     """The layout that the policy file on the base branch maps. Raises ConfigError with every problem of the file."""
-    if POLICY_FILE not in files.paths:
+    entry = base.entries().get(POLICY_FILE)
+    if entry is None or not entry.is_regular:
         return ()
-    policy, problems = read_policy(files.read(POLICY_FILE))
+    policy, problems = read_policy(base.read(POLICY_FILE))
     if problems:
         hint = f"Correct `{POLICY_FILE}` on the base branch."
         raise ConfigError(f"{POLICY_FILE} cannot be used: {'; '.join(problems)}", problems=problems, hint=hint)
@@ -144,11 +147,12 @@ def _of_danger(target: TargetVerification, danger: Danger, place: Place) -> Find
         remedy = f"Keep the resource; if it must go, a person with write permission puts the label `{ALLOW_DESTROY}` on the issue."
     else:
         remedy = "Change the configuration so that the plan no longer holds this."
+    known_change = any(change.address == danger.address for change in target.plan.changes) if target.plan else False
     return Finding(
         rule=danger.rule,
         title="The plan holds a danger that may not leave",
         place=place,
         what=f"`{danger.address}` in {target.target}: {danger.why}",
         remedy=remedy,
-        pre_existing=target.own is not None and danger.address not in target.own,
+        pre_existing=target.own is not None and known_change and danger.address not in target.own,
     )

@@ -1,0 +1,50 @@
+"""docs/rules.md from the rules' own words and samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ops_agent.core.guard.rule import Rule
+
+_HEAD = """# Rules
+
+What deterministic code says about every change before anything is executed, and again before anything is published. This page is
+generated from the rules and their samples (`ops-agent rules`); a test holds it current.
+
+A rule **blocks**, or it is **mentioned** to the agent and the reviewer. A finding whose code stands on the base branch already,
+untouched, is reported as pre-existing and does not block. A rule that crashes blocks, and so does a file that cannot be read. No rule
+can be switched off by the repository; its policy file on the base branch can only narrow.
+
+"""
+_GROUPS = {"path": "Paths and size", "terraform": "Terraform", "workflow": "Workflows", "secret": "Secrets"}
+_MOST_LINES = 14
+
+
+def render(rules: Iterable[Rule], samples: Mapping[str, tuple[tuple[str, str], ...]]) -> str:
+    """The page as Markdown. `samples` maps a rule's id to (file name, content) pairs; names start with `good-` or `bad-`."""
+    table = list(rules)
+    parts = [_HEAD, f"{len(table)} rules, of which {sum(r.blocks for r in table)} block.\n\n", "| rule | title | |\n|---|---|---|\n"]
+    parts += [f"| [`{r.id}`](#{_anchor(r.id)}) | {r.title} | {_effect(r)} |\n" for r in table]
+    for group, title in _GROUPS.items():
+        parts.append(f"\n## {title}\n")
+        parts += [_section(r, samples.get(r.id, ())) for r in table if r.id.split("/")[0] == group]
+    return "".join(parts)
+
+
+def _section(rule: Rule, samples: tuple[tuple[str, str], ...]) -> str:
+    lines = [f"\n### `{rule.id}`\n\n**{rule.title}** ({_effect(rule)}). {rule.reason}\n\n*Remedy:* {rule.remedy}\n"]
+    for start, word in (("bad-", "Found"), ("good-", "Passes")):
+        shown = next(((name, text) for name, text in samples if name.startswith(start) and 0 < text.count("\n") <= _MOST_LINES), None)
+        if shown is not None:
+            name, text = shown
+            language = {"tf": "hcl", "tfvars": "hcl", "hcl": "hcl", "yml": "yaml", "md": "markdown"}.get(name.rpartition(".")[2], "")
+            lines.append(f"\n{word}:\n\n```{language}\n{text.rstrip()}\n```\n")
+    return "".join(lines)
+
+
+def _effect(rule: Rule) -> str:
+    return "blocks" if rule.blocks else "mentioned"
+
+
+def _anchor(rule_id: str) -> str:
+    return rule_id.replace("/", "")

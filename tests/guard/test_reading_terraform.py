@@ -1,0 +1,193 @@
+"""The two readers of HCL agree or refuse; JSON syntax means the same (D07, D16, D17, X7)."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops_agent.core.reading_terraform import read_template, read_terraform
+from ops_agent.core.reading_terraform_json import read_terraform_json
+from ops_agent.domain.terraform_source import Expression, ExpressionKind, TerraformSource, Unreadable
+
+EXAMPLE = b"""resource aws_s3_bucket "x" { # a comment
+  name = "pre-${var.env}-${upper("x")}"
+  e    = "a\\u0066"
+  text = <<-EOT
+    hi ${lower("Y")}
+    %{ if var.y }z${lower("q")}%{ endif }
+  EOT
+  list = [1, "two", true, null, -3, var.x[0].y["k"], a ? b : c]
+  map  = { a = 1, "b" : 2, (var.k) = 3 }
+  dynamic "rule" {
+    for_each = [for v in var.a : v.id if v != null]
+    content {
+      a = 1
+    }
+  }
+}
+"""
+
+
+def read(text: bytes) -> TerraformSource:
+    source = read_terraform(text)
+    assert isinstance(source, TerraformSource), source
+    return source
+
+
+def expression(text: str) -> Expression:
+    return read(f"x = {text}\n".encode()).attributes[0].expression
+
+
+def test_blocks_labels_attributes_and_lines_are_read() -> None:
+    (block,) = read(EXAMPLE).blocks
+    assert block.name == 'resource "aws_s3_bucket" "x"' and block.line == 1
+    assert [(a.name, a.line) for a in block.attributes] == [("name", 2), ("e", 3), ("text", 4), ("list", 8), ("map", 9)]
+    assert [(b.type, b.kind, b.line) for b in block.walk()] == [
+        ("resource", "resource", 1),
+        ("dynamic", "rule", 10),
+        ("content", "content", 12),
+    ]
+
+
+def test_every_call_is_seen_wherever_it_hides() -> None:
+    calls = [e.name for _, e in read(EXAMPLE).blocks[0].expressions() if e.kind is ExpressionKind.CALL]
+    assert calls == ["upper", "lower", "lower"]
+
+
+def test_escapes_and_references_are_resolved() -> None:
+    assert expression('"a\\u0066\\n$${x}"').value == "af\n${x}"
+    assert expression('var.a["b"][0].c').steps == ("var", "a", "b", 0, "c")
+    assert expression("provider::aws::x(1)").name == "provider::aws::x"
+    assert expression("{ (var.k) = 1, plain = 2 }").children[0].steps == ("var", "k")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'a = file/* c */("x")',
+        b'a = core::file("x")',
+        b'a = "${~ file("x") ~}"',
+        b"a = 1\na = 2",
+        b"a = ",
+        b"resource {",
+        b"\xff",
+        b"\xef\xbb\xbfa = 1",
+        b"a = 1\x00",
+        b"a = 1\rb = 2\n",
+        b'a = "$$${x}"',
+        b'a = "%%%{x}"',
+        b"a = <<E\nx\n",
+        b'"quoted" = 1',
+        b"a=1;b=2",
+        b"x {\n a = 1\n a = 2\n}",
+    ],
+)
+def test_what_is_not_read_without_doubt_is_refused(text: bytes) -> None:
+    assert isinstance(read_terraform(text), Unreadable)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"# c\n",
+        b"a = <<EOT\nx\nEOT",
+        b"a = 1\r\nb = <<E\r\nx\r\nE\r\n",
+        b"a = (var.x\n ? 1\n : 2)",
+        b'a = "x" # c',
+        b"/* c */ a = 1 // d",
+        b"a = -1 - 2",
+        b"for = 1",
+        b'x = "%{ if true }a%{ else }b%{ endif }"',
+        b"x = f(a...)",
+        b"x = a.*.b",
+        b"x = a[*].b.c",
+        b'x = "${"a"}"',
+        b"x = { a = 1, b = 2 }",
+    ],
+)
+def test_legal_forms_are_read(text: bytes) -> None:
+    assert isinstance(read_terraform(text), TerraformSource)
+
+
+BOMBS = {
+    "10 MB": b"a = [" + b"1," * 5_000_000 + b"]",
+    "million elements": b"a = [" + b"1," * 120_000 + b"]",
+    "10k brackets": b"a = " + b"(" * 10_000 + b"1" + b")" * 10_000,
+    "10k blocks": b"a {\n" * 10_000 + b"}\n" * 10_000,
+    "sum": b"a = " + b"1+" * 100_000 + b"1",
+    "attributes": b"a = x" + b".y" * 100_000,
+    "not": b"a = " + b"!" * 200_000 + b"x",
+    "heredocs": b"\n".join(b"a%d = <<E%d" % (i, i) for i in range(10_000)),
+    "templates": b'a = "' + b"${x}" * 60_000 + b'"\n',
+    "quotes": b'"' * 190_000,
+    "conditions": b"a = " + b"x ? " * 50_000,
+    "comments": b"/* " * 80_000,
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused_in_two_seconds(name: str) -> None:
+    """D17."""
+    begun = time.process_time()
+    assert isinstance(read_terraform(BOMBS[name]), Unreadable)
+    assert time.process_time() - begun < 2
+
+
+@given(st.text(max_size=200))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    assert isinstance(read_terraform(text.encode("utf-8", "replace"), checked=False), TerraformSource | Unreadable)
+    read_template(text)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_read_or_refused_as_json(content: bytes) -> None:
+    assert isinstance(read_terraform_json(content), TerraformSource | Unreadable)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(alphabet='ab${}%"\\\n', max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(alphabet="abc/", max_size=3), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(st.text(alphabet="abc", min_size=1, max_size=3), JSON, max_size=3))
+def test_json_that_python_reads_is_read_or_its_templates_are_refused(document: dict[str, object]) -> None:
+    source = read_terraform_json(json.dumps(document, indent=1).encode(), variables=True)
+    if isinstance(source, TerraformSource):
+        assert [a.name for a in source.attributes] == list(document)
+    else:
+        assert "template" in source.what
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b'{"a": 1, "a": 2}', b'{"a": 1} x', b'{"a": }', b"{'a': 1}", b'{"a": NaN}', b"[" * 100_000, b'{"a": "' + b"x" * 300_000],
+)
+def test_json_that_is_not_plain_is_refused(content: bytes) -> None:
+    assert isinstance(read_terraform_json(content), Unreadable)
+
+
+def test_json_syntax_means_the_same_as_hcl() -> None:
+    arguments = b'"input": "${\\u0066ile(\\"/proc/self/environ\\")}",\n "provisioner": [{"local-exec": {"command": "env"}}]'
+    text = b'{"resource": {"terraform_data": {"x": {' + arguments + b"}}}}"
+    source = read_terraform_json(text)
+    assert isinstance(source, TerraformSource)
+    (block,) = source.blocks
+    assert block.name == 'resource "terraform_data" "x"'
+    assert [e.name for _, e in block.expressions() if e.kind is ExpressionKind.CALL] == ["file"]
+    assert [b.name for b in block.blocks] == ['provisioner "local-exec"'] and "provisioner" in block.members
+
+
+def test_the_same_code_in_another_layout_has_the_same_text() -> None:
+    other = EXAMPLE.replace(b"# a comment", b"").replace(b"  e    =", b"  e=").replace(b"  list", b"\n\n  # why\n  list")
+    assert read(EXAMPLE).blocks[0].text == read(other).blocks[0].text

@@ -1,0 +1,29 @@
+"""docs/rules.md is generated and current."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ops_agent.core.guard.documentation import render
+from ops_agent.core.guard.table import TABLE
+from rules.judging import samples
+
+PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
+
+
+def rendered() -> str:
+    files = {rule: tuple((p.name, p.read_text()) for p in paths if p.is_file()) for rule, paths in samples().items()}
+    return render(TABLE, files)
+
+
+def test_the_page_says_what_the_rules_say() -> None:
+    assert PAGE.read_text() == rendered(), "write it again: `python -m rules.test_rules_page` in tests/"
+
+
+def test_every_rule_is_on_the_page_with_its_remedy() -> None:
+    page = rendered()
+    assert all(f"### `{r.id}`" in page and r.remedy in page for r in TABLE)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(rendered())
