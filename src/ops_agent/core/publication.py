@@ -16,6 +16,7 @@ Tree = Mapping[str, TreeEntry]
 MOST_BODY_CHARACTERS = 65_000
 _KEYWORD = r"(?:close[sd]?|fix(?:es|ed)?|resolve[sd]?)"
 _TARGET = r"(?:(?P<repo>[\w.-]+/[\w.-]+)?#(?P<n>\d+)|gh-(?P<gh>\d+)|https?://[^\s/]+/(?P<url>[\w.-]+/[\w.-]+)/(?:issues|pull)/(?P<un>\d+))"
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")  # git knows no other line end
 _CLOSING = re.compile(rf"(?<![\w-]){_KEYWORD}:?\s*{_TARGET}", re.IGNORECASE)
 
 
@@ -43,7 +44,7 @@ def _file_patch(change: FileChange) -> str:
     if change.after is None:
         head += "deleted file mode 100644\n"
     try:
-        before, after = ((side or b"").decode().splitlines(keepends=True) for side in (change.before, change.after))
+        before, after = (_LINE.findall((side or b"").decode()) for side in (change.before, change.after))
     except UnicodeDecodeError:
         return head + "Binary files differ\n"
     old = "/dev/null" if change.before is None else f"a/{change.path}"

@@ -1,0 +1,250 @@
+"""The job's log, annotations, outputs and summary, read back as the runner reads them."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from ops_agent.adapters.actions_reporter import SUMMARY_LIMIT, WITHHELD, ActionsReporter, printable
+from ops_agent.domain.verdict import Place
+
+
+def commands_in(log: str) -> list[tuple[str, str]]:
+    """The workflow commands that a runner would carry out: both spellings, and the stop token respected."""
+    found, stopped = [], None
+    for line in re.split(r"\r\n|\n|\r", log):
+        if stopped is not None:
+            if line.strip() == f"::{stopped}::":
+                stopped = None
+            continue
+        if match := re.match(r"\s*::([\w-]+)(?:\s[^:]*)?::(.*)", line):
+            if match[1] == "stop-commands":
+                stopped = match[2]
+            else:
+                found.append((match[1], match[2]))
+        elif match := re.search(r"##\[([\w-]+)[^\]]*\](.*)", line):
+            found.append((match[1], match[2]))
+    return found
+
+
+def outputs_in(text: str) -> dict[str, str]:
+    """A file command as the runner parses it."""
+    found, lines, at = {}, text.split("\n"), 0
+    while at < len(lines):
+        line = lines[at]
+        at += 1
+        if not line:
+            continue
+        name, mark, delimiter = line.partition("<<")
+        assert mark, f"a line that is no heredoc: {line!r}"
+        value = []
+        while lines[at] != delimiter:
+            value.append(lines[at])
+            at += 1
+        at += 1
+        found[name] = "\n".join(value)
+    return found
+
+
+@pytest.fixture
+def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    made = {}
+    for name in ("OUTPUT", "ENV", "PATH", "STATE", "STEP_SUMMARY"):
+        made[name] = tmp_path / name
+        made[name].write_text("")
+        monkeypatch.setenv(f"GITHUB_{name}", str(made[name]))
+    return made
+
+
+def reporter(redact: object = None) -> ActionsReporter:
+    return ActionsReporter(redact if callable(redact) else lambda text: text)
+
+
+NASTY = [
+    "::add-mask::x", "::set-output name=a::b", "  ::error::x", "::stop-commands::x\n::warning::y", "text\r::warning::z", "##[error]x",
+    "a ##[set-output name=x]y", "::endgroup::", "\x1b[31mred", "::save-state name=x::y", "\u2028::error::x", "::debug::\n::x::",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NASTY)
+def test_no_command_in_an_echoed_text_is_carried_out(text: str, files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """E14."""
+    report = reporter()
+    report.line(text)
+    report.turn(1, 0.5, text)
+    assert commands_in(capsys.readouterr().out) == []
+
+
+@given(text=st.text(st.sampled_from(":#[]\n\r abc-stopmand\u2028\x00\x1b"), max_size=60))
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_text_whatever_becomes_a_command(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", out)
+    report = reporter()
+    report.line(text)
+    assert commands_in(out.getvalue()) == []
+    report.annotate("warning", text, Place(path=text, line=3))
+    with report.stage(text):
+        pass
+    assert [name for name, _ in commands_in(out.getvalue())] == ["warning", "group", "endgroup"]
+
+
+def test_stages_are_groups_and_inner_stages_are_lines(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    report = reporter()
+    with report.stage("verify"), report.stage("plan"):
+        report.line("x")
+    assert capsys.readouterr().out.splitlines() == ["::group::verify", "plan", "x", "::endgroup::"]
+
+
+def test_a_group_is_closed_when_its_stage_fails(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(KeyboardInterrupt), reporter().stage("x"):
+        raise KeyboardInterrupt
+    assert capsys.readouterr().out.splitlines()[-1] == "::endgroup::"
+
+
+def test_annotations_carry_file_and_line(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    report = reporter()
+    report.annotate("error", "100% wrong\nhere", Place(path="infra/a,b:c.tf", line=7))
+    report.annotate("notice", "fine")
+    first, second = capsys.readouterr().out.splitlines()
+    assert "file=infra/a%2Cb%3Ac.tf" in first and "line=7" in first and first.endswith("::100%25 wrong%0Ahere")
+    assert second == "::notice::fine"
+
+
+def test_each_line_of_a_secret_is_masked(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """G06: the runner masks line by line."""
+    reporter().mask("-----BEGIN KEY-----\nabc%def\r\n\n-----END KEY-----\n")
+    assert capsys.readouterr().out.splitlines() == [
+        "::add-mask::-----BEGIN KEY-----",
+        "::add-mask::abc%25def",
+        "::add-mask::-----END KEY-----",
+    ]
+
+
+@given(values=st.dictionaries(st.sampled_from(["pr_url", "plan-summary", "x"]), st.text(max_size=80).filter(lambda t: "\r" not in t)))
+@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_outputs_round_trip_and_add_no_key(values: dict[str, str], files: dict[str, Path]) -> None:
+    """G09."""
+    files["OUTPUT"].write_text("")
+    report = reporter()
+    for name, text in values.items():
+        report.output(name, text)
+    expected = {n: t.encode("utf-8", "replace").decode() for n, t in values.items()}
+    assert outputs_in(files["OUTPUT"].read_bytes().decode()) == expected
+
+
+@pytest.mark.parametrize("text", ["a\nEOF\nb=c", "ghadelimiter_x\nPATH<<x\n/evil\nx", "a=b"])
+def test_an_output_that_imitates_a_delimiter_is_only_text(text: str, files: dict[str, Path]) -> None:
+    """G09, trap 8."""
+    reporter().output("x", text)
+    assert outputs_in(files["OUTPUT"].read_text()) == {"x": text}
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a\nb", "1x", "x<<y", "ä"])
+def test_an_output_needs_a_name(name: str, files: dict[str, Path]) -> None:
+    with pytest.raises(ValueError, match="output"):
+        reporter().output(name, "x")
+
+
+def test_nothing_is_ever_written_for_later_steps(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """G10: GITHUB_ENV, GITHUB_PATH and GITHUB_STATE stay as they are."""
+    report = reporter()
+    with report.stage("a"):
+        report.line("x")
+        report.turn(1, 2.0, "y")
+        report.annotate("error", "z")
+        report.mask("secret")
+        report.output("a", "b")
+        report.summary("# c")
+    assert [files[name].read_text() for name in ("ENV", "PATH", "STATE")] == ["", "", ""]
+    assert files["OUTPUT"].read_text() and files["STEP_SUMMARY"].read_text() == "# c\n"
+
+
+def test_without_output_and_summary_files_nothing_is_written(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The old `::set-output` command is not used."""
+    reporter().output("a", "b")
+    reporter().summary("c")
+    assert capsys.readouterr().out == ""
+
+
+def test_a_file_that_is_gone_is_a_warning(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    files["OUTPUT"].unlink()
+    reporter().output("a", "b")
+    assert "::warning::The output a could not be written" in capsys.readouterr().out
+
+
+def test_a_summary_is_cut_at_a_line_with_a_mark(files: dict[str, Path]) -> None:
+    report = reporter()
+    report.summary("first")
+    report.summary("ä" * 99 + "\n" + ("line of text\n" * 200_000))
+    written = files["STEP_SUMMARY"].read_bytes()
+    assert len(written) <= SUMMARY_LIMIT and written.decode().rstrip().endswith("1 MiB)*")
+    report.summary("more")
+    assert len(files["STEP_SUMMARY"].read_bytes()) <= SUMMARY_LIMIT
+
+
+def test_everything_is_redacted_before_it_is_written(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    report = reporter(lambda text: text.replace("hunter2", "***"))
+    with report.stage("hunter2"):
+        report.line("hunter2")
+        report.turn(1, 0.0, "hunter2")
+        report.annotate("error", "hunter2", Place(path="hunter2", line=1))
+        report.output("a", "hunter2")
+        report.summary("hunter2")
+    everything = capsys.readouterr().out + files["OUTPUT"].read_text() + files["STEP_SUMMARY"].read_text()
+    assert "hunter2" not in everything and "***" in everything
+
+
+def test_a_text_whose_redaction_fails_is_withheld(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+    """G05."""
+
+    def fails(text: str) -> str:
+        raise RuntimeError("no")
+
+    report = reporter(fails)
+    report.line("secret")
+    report.summary("secret")
+    report.output("a", "secret")
+    assert capsys.readouterr().out == WITHHELD + "\n"
+    assert "secret" not in files["STEP_SUMMARY"].read_text() + files["OUTPUT"].read_text()
+
+
+@pytest.mark.parametrize("stdout", ["closed", "broken", "none"])
+def test_a_standard_output_that_cannot_be_written_ends_nothing(stdout: str, tmp_path: Path) -> None:
+    """N09: with LC_ALL=C, no HOME, and stdout closed or broken, outputs are still written."""
+    output = tmp_path / "out"
+    output.write_text("")
+    code = f"""
+import os, sys
+if {stdout!r} == "closed": sys.stdout.close()
+if {stdout!r} == "none": sys.stdout = None
+from ops_agent.adapters.actions_reporter import ActionsReporter
+r = ActionsReporter(lambda t: t)
+with r.stage("ä"):
+    for _ in range(3): r.line("ü" * 100_000)
+    r.annotate("error", "x"); r.mask("s"); r.output("done", "ja")
+"""
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "GITHUB_OUTPUT": str(output), "PYTHONPATH": os.pathsep.join(sys.path)}
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=write, stderr=subprocess.PIPE, check=False)
+    os.close(write)
+    assert outputs_in(output.read_text()) == {"done": "ja"}, done.stderr
+    assert b"Traceback" not in done.stderr
+
+
+@given(st.text(max_size=100))
+def test_printable_text_has_no_control_characters(text: str) -> None:
+    """O09."""
+    shown = printable(text)
+    assert all(c in "\n\t" or (ord(c) >= 32 and ord(c) not in range(0x7F, 0xA0)) for c in shown)
+    assert printable(shown) == shown

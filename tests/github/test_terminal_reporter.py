@@ -1,0 +1,54 @@
+"""Progress at a terminal, and in a pipe."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from ops_agent.adapters.terminal_reporter import TerminalReporter
+from ops_agent.domain.verdict import Place
+
+
+def told(terminal: bool) -> str:
+    out = io.StringIO()
+    colours = "standard" if terminal else None
+    console = Console(file=out, force_terminal=terminal, width=100, soft_wrap=True, highlight=False, color_system=colours)  # type: ignore[arg-type]
+    report = TerminalReporter(lambda text: text.replace("hunter2", "***"), console)
+    with report.stage("converse"):
+        report.turn(3, 0.41, "wrote [bold]infra/main.tf[/bold]")
+        report.line("hunter2 \x1b[31m[red]")
+        report.annotate("error", "bad", Place(path="infra/main.tf", line=7))
+    report.output("pr_url", "https://github.com/o/r/pull/1")
+    report.output("plan_summary", "x" * 500)
+    report.summary("# Done\n\nhunter2")
+    with pytest.raises(ValueError, match="x"), report.stage("verify"):
+        raise ValueError("x")
+    return out.getvalue()
+
+
+def test_a_pipe_gets_plain_lines() -> None:
+    lines = told(terminal=False).splitlines()
+    assert lines[0] == "== converse"
+    assert "turn 3, $0.41: wrote [bold]infra/main.tf[/bold]" in lines[1]
+    assert "\\x1b[31m[red]" in lines[2] and "***" in lines[2]
+    assert lines[3] == "error: infra/main.tf:7: bad"
+    assert lines[4].startswith("  done  converse")
+    assert "pr_url: https://github.com/o/r/pull/1" in lines
+    assert not any("plan_summary" in line or "hunter2" in line or "\x1b" in line for line in lines)
+    assert lines[-1].startswith("failed  verify")
+
+
+def test_a_terminal_shows_the_running_stage_with_turns_and_cost() -> None:
+    shown = told(terminal=True)
+    assert "\x1b[" in shown and "converse" in shown and "turn 3, $0.41" in shown and "hunter2" not in shown
+
+
+def test_a_closed_terminal_ends_nothing() -> None:
+    """N09."""
+    out = io.StringIO()
+    report = TerminalReporter(lambda text: text, Console(file=out))
+    out.close()
+    with report.stage("x"):
+        report.line("y")
