@@ -1,7 +1,7 @@
 """Everything that is derived from a source in the repository, written or (`--check`) compared: `make docs`, `make lint`.
 
 action.yml -> docker/action.yml, the input blocks of the reusable workflow, docs/inputs.md, the README's tables;
-Conclusion and the errors -> docs/outcomes.md; the guard rules -> docs/rules.md.
+Conclusion and the errors -> docs/outcomes.md. (docs/rules.md comes from the rules and their samples, see tests/rules.)
 """
 
 from __future__ import annotations
@@ -19,7 +19,23 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 SECRETS = ("github_token", "anthropic_api_key")
-NOT_IN_CONTAINER = ("command", "matrix")
+# What to do where the sentence of errors.py does not say it: ends that are a "no" of a stage.
+REMEDIES = {
+    "published": "Review it as you would a stranger's work; the dangers stand first.",
+    "updated": "Review what is new since the last time.",
+    "no_changes": "Close the issue, or say in it what is missing, and approve again.",
+    "duplicate": "Nothing. To have the work done anew, take the label off and put it on again.",
+    "declined": "The comment says what the issue needs; approve again when it has it.",
+    "needs_info": "Answer the questions in the issue's text and approve again.",
+    "needs_split": "Make sub-issues of the proposed parts and approve each.",
+    "infeasible": "Read the reason; the comment proposes a follow-up issue.",
+    "checks_failed": "Read the findings; say in the issue what the agent could not know, and approve again.",
+    "plan_failed": "Read Terraform's error; correct the repository, the role or the issue, and approve again.",
+    "budget_exhausted": "Split the issue, or raise `max_turns`, `max_cost_usd` or `timeout_minutes`.",
+    "no_progress": "Make the issue more precise, or split it, and approve again.",
+    "content_changed": "Read the text as it stands now and approve again.",
+    "stale": "Approve again: the run starts from the branch as it is now.",
+}
 SELECT_INPUTS = (
     *("issue_number", "target_repository", "base_branch", "label_trigger", "title_prefix", "role_label"),
     *("project_owner", "project_number", "status_ready", "allowed_bots"),
@@ -49,16 +65,17 @@ def _section(start: str, end: str) -> str:
 
 def container_action() -> str:
     """docker/action.yml: the same inputs and outputs; the runner itself sets INPUT_*."""
-    inputs = re.sub(r"  command:\n(    .*\n?)+", "", _section("inputs", "outputs") + "\n")
-    outputs = re.sub(r"  matrix:\n(    .*\n)+", "", _section("outputs", "runs") + "\n")
-    outputs = re.sub(r"    value: .*\n", "", outputs)
+    inputs = _section("inputs", "outputs")
+    outputs = re.sub(r"    value: .*\n", "", _section("outputs", "runs") + "\n")
     return (
         "# Generated from action.yml by `make docs`: do not edit.\n"
         "name: ops-agent (container)\n"
         f"description: {action()['description']}\n"
         f"author: {action()['author']}\n\n"
         f"inputs:\n{inputs.rstrip()}\n\noutputs:\n{outputs.rstrip()}\n\n"
-        "runs:\n  using: docker\n  image: ../Dockerfile\n"
+        "runs:\n  using: docker\n"
+        "  image: ../Dockerfile # zizmor: ignore[unpinned-images] a file; its base image is pinned by digest\n"
+        "  args:\n    - ${{ inputs.command }}\n"
     )
 
 
@@ -85,7 +102,7 @@ def _quoted(default: str) -> str:
 
 def _between(text: str, name: str, block: str) -> str:
     """`text` with what stands between the marks of `name` replaced; the marks stay."""
-    pattern = re.compile(rf"(^ *(?:#|<!--) begin {re.escape(name)}.*\n)(.*?)(^ *(?:#|<!--) end {re.escape(name)})", re.S | re.M)
+    pattern = re.compile(rf"(^ *(?:#|<!--) begin {re.escape(name)}[^\n]*\n)(.*?)(^ *(?:#|<!--) end {re.escape(name)})", re.S | re.M)
     renewed, count = pattern.subn(lambda found: found[1] + block + found[3], text)
     if count != 1:
         raise SystemExit(f"the marks `begin {name}` ... `end {name}` are missing or doubled")
@@ -99,7 +116,7 @@ def inputs_page() -> str:
         "# Inputs and outputs",
         "",
         "Generated from [action.yml](../action.yml) by `make docs`. Every input is text; an empty text means the default. All problems are",
-        "reported at once, each with what to do. The container form (`docker/action.yml`) has all but `command` and `matrix`.",
+        "reported at once, each with what to do. The container form (`docker/action.yml`) has the same ones.",
     ]
     for group, names in groups().items():
         lines += ["", f"## Inputs: {group}", "", "| input | default | meaning |", "|---|---|---|"]
@@ -131,6 +148,7 @@ def readme() -> str:
 def outcomes_page() -> str:
     """docs/outcomes.md."""
     from ops_agent import errors
+    from ops_agent.core.report_words import SENTENCES
     from ops_agent.domain.outcome import Conclusion
 
     hints = {
@@ -138,8 +156,6 @@ def outcomes_page() -> str:
         for broken in vars(errors).values()
         if isinstance(broken, type) and issubclass(broken, errors.OpsAgentError) and "conclusion" in vars(broken)
     }
-    from ops_agent.domain.meanings import MEANINGS
-
     lines = [
         "# How a run can end",
         "",
@@ -151,19 +167,10 @@ def outcomes_page() -> str:
         "|---|---|---|---|---|",
     ]
     for conclusion in Conclusion:
-        what, remedy = MEANINGS[conclusion]
         again = "yes" if conclusion.retryable else "no"
-        lines.append(
-            f"| {conclusion.exit_code} | `{conclusion}` | {again} | {_cell(what)} | {_cell(remedy or hints.get(conclusion, ''))} |"
-        )
+        remedy = hints.get(conclusion) or REMEDIES[conclusion.value]
+        lines.append(f"| {conclusion.exit_code} | `{conclusion}` | {again} | {_cell(SENTENCES[conclusion])} | {_cell(remedy)} |")
     return "\n".join(lines) + "\n"
-
-
-def rules_page() -> str:
-    """docs/rules.md, from the guard's own table."""
-    from ops_agent.core.guard.documentation import render_rules
-
-    return render_rules()
 
 
 PAGES: dict[str, Callable[[], str]] = {
@@ -172,7 +179,6 @@ PAGES: dict[str, Callable[[], str]] = {
     "docs/inputs.md": inputs_page,
     "README.md": readme,
     "docs/outcomes.md": outcomes_page,
-    "docs/rules.md": rules_page,
 }
 
 
