@@ -41,7 +41,7 @@ def shown(markdown: str) -> tuple[set[str], str]:
 
 
 @given(HOSTILE)
-@settings(max_examples=600)
+@settings(max_examples=600, deadline=None)
 def test_neutralised_prose_renders_to_nothing_active(text: str) -> None:
     active, plain = shown(neutralise(text))
     assert not active
@@ -50,7 +50,7 @@ def test_neutralised_prose_renders_to_nothing_active(text: str) -> None:
 
 
 @given(HOSTILE, HOSTILE)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_neutralised_prose_cannot_reach_the_text_around_it(first: str, second: str) -> None:
     page = f"## Ours\n\n{neutralise(first)}\n\n## Verdict\n\n{neutralise(second)}\n\n## End\n"
     headings = [t.content for a, t in zip(GITHUB.parse(page), GITHUB.parse(page)[1:], strict=False) if a.type == "heading_open"]
@@ -58,7 +58,7 @@ def test_neutralised_prose_cannot_reach_the_text_around_it(first: str, second: s
 
 
 @given(HOSTILE)
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 def test_neutralising_twice_changes_nothing(text: str) -> None:
     for make in (inert, visible, one_line, neutralise, cell, neutralise_commit):
         once = make(text)
@@ -66,14 +66,14 @@ def test_neutralising_twice_changes_nothing(text: str) -> None:
 
 
 @given(HOSTILE)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_a_code_block_cannot_be_closed_from_inside(text: str) -> None:
     tokens = GITHUB.parse(f"{fenced(text, 'diff')}\n\nafter\n")
     assert [t.type for t in tokens] == ["fence", "paragraph_open", "inline", "paragraph_close"]
 
 
 @given(HOSTILE)
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 def test_cells_and_code_spans_stay_in_their_cell(text: str) -> None:
     tokens = walk(GITHUB.parse(f"| a | b | c |\n|---|---|---|\n| {cell(text)} | {code(text)} | end |\n"))
     assert sum(t.type == "td_open" for t in tokens) == 3

@@ -14,7 +14,6 @@ _FENCE = re.compile(r"[ ]*+(?:(`{3,}+)[^`]*+|(~{3,}+).*+)$")
 _PREFIX = re.compile(r"(?:[ ]*+(?:>|[-+*](?= )|[0-9]{1,9}[.)](?= )))*+[ ]*+")
 _RULE_LINE = re.compile(r"[-=_*~|:+ ]+$")
 _TICKS = re.compile(r"`+")
-_BACKSLASHED_TICK = re.compile(r"\\+(?=`)")
 _SPECIAL = re.compile(r"[\\`<\[\]|]|&(?=[#A-Za-z])|[A-Za-z][A-Za-z0-9+.-]{0,20}://|\b[wW]{3}\.")
 _URL_REST = re.compile(r"[^\s`<>\"'()\[\]{}|\\,;*]*+")
 _ESCAPABLE: Final = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_{|}~")
@@ -95,7 +94,6 @@ def _prose_line(line: str) -> str:
 
 def _inline(line: str) -> str:
     """One line after its block marks: code spans that open and close on it stay; a lone backtick is escaped: none pairs across lines."""
-    line = _BACKSLASHED_TICK.sub(lambda m: "\\" * (len(m.group()) // 2 * 2), line)
     closings = _closings(line)
     out: list[str] = []
     at = 0
@@ -104,7 +102,11 @@ def _inline(line: str) -> str:
         at = found.end()
         mark = found.group()
         if mark == "\\":
-            if line[at : at + 1] in _ESCAPABLE:
+            if line[at : at + 1] == "`":
+                length = closings[at][0]
+                mark = "\\`" * length
+                at += length
+            elif line[at : at + 1] in _ESCAPABLE:
                 mark += line[at]
                 at += 1
             out.append(mark)
