@@ -30,6 +30,8 @@ _HIDING = re.compile(
     "template|script|style|noscript|title|head|textarea|iframe|noembed|noframes|xmp|plaintext|svg|math|object|video|audio|canvas|select|"
     "datalist|dialog|map|picture|portal|rp|applet|frameset"
 )
+# Of these the end tag counts wherever it stands; an open paragraph keeps those of the others from closing anything.
+_CLOSED_ANYWHERE = re.compile("template|script|style|title|textarea|iframe|noembed|noframes|xmp")
 _SPACE_INSTEAD = re.compile("br|wbr|td|th|img")
 _LINE_INSTEAD = re.compile("p|div|tr|[uod]l|d[td]|li|table|thead|tbody|hr|blockquote|pre|details|summary|section|article|h[1-6]")
 _MARK_INSTEAD = {"li": "- ", "h1": "# ", **dict.fromkeys(("h2", "h3", "h4", "h5", "h6"), "## ")}
@@ -89,7 +91,7 @@ def _markup(page: Page, stretch: Stretch, position: int, tag: re.Pattern[str]) -
         return close + len(end)
     found = tag.match(text, position)
     if found is not None:
-        _tag(page, found, start, stretch.after(found.end()))
+        _tag(page, found, start, stretch.after(found.end()), block=stretch.sources[0])
         return found.end()
     if loose and re.match(r"</?[A-Za-z]", opener):
         page.cut_rest(start, "unterminated tag")
@@ -97,11 +99,12 @@ def _markup(page: Page, stretch: Stretch, position: int, tag: re.Pattern[str]) -
     return position + 1
 
 
-def _tag(page: Page, tag: re.Match[str], start: int, end: int) -> None:
+def _tag(page: Page, tag: re.Match[str], start: int, end: int, block: int) -> None:
     name, closes = tag["name"].lower(), tag["close"] is not None
     hides = _HIDING.fullmatch(name) is not None or _STEALTHY_ATTRIBUTE.search(tag["attributes"] or "") is not None
     if page.hidden_name:
-        if closes and name == page.hidden_name and not page.hidden_open:
+        same_place = block == page.hidden_block or _CLOSED_ANYWHERE.fullmatch(name)
+        if closes and name == page.hidden_name and not page.hidden_open and same_place:
             page.cut(page.hidden_from, end, "hidden element")
             page.hidden_name = ""
         elif (closes and page.hidden_open[-1:] != [name]) or (hides and not closes) or name == page.hidden_name:
@@ -113,7 +116,7 @@ def _tag(page: Page, tag: re.Match[str], start: int, end: int) -> None:
             page.hidden_open.append(name)
         return
     if hides and not closes and not _VOID.fullmatch(name):
-        page.hidden_name, page.hidden_open, page.hidden_from = name, [], start
+        page.hidden_name, page.hidden_open, page.hidden_from, page.hidden_block = name, [], start, block
         return
     instead = " " if _SPACE_INSTEAD.fullmatch(name) else "\n" if _LINE_INSTEAD.fullmatch(name) else ""
     page.cut(start, end, "image" if name == "img" else "html tag", instead if closes else instead + _MARK_INSTEAD.get(name, ""))

@@ -36,6 +36,7 @@ class Page:
     hidden_name: str = ""
     hidden_open: list[str] = field(default_factory=list)
     hidden_from: int = 0
+    hidden_block: int = 0
     ended: bool = False
 
     def cut(self, start: int, end: int, sort: str, instead: str = "") -> None:
