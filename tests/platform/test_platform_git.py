@@ -24,8 +24,10 @@ def test_git_verifies_every_object_and_clones_the_files(org: Any, tmp_path: Path
     org.orders.commit("main", files, "Modes and an order that git is particular about", by="maria", modes=modes)
     org.orders.commit("work", {"infra/queue.tf": "# queue\n", "a/b": None}, "Queue\n\nWith a body.", by="maria")
     org.orders.open_pull_request("Queue", head="work", by="maria").merge(by="maria")
+    org.orders.tag("v1", by="maria")
     bare = export_bare(org.orders, tmp_path / "orders.git")
     git(bare, "fsck", "--strict", "--full")
+    assert git(bare, "rev-parse", "v1^{commit}").strip() == org.orders.head()
     assert git(bare, "rev-parse", "main").strip() == org.orders.head()
     assert git(bare, "rev-list", "--count", "main").strip() == "4"
     listed = git(bare, "-c", "core.quotePath=false", "ls-tree", "-r", "main").splitlines()

@@ -28,8 +28,10 @@ def conversation(org: Any) -> None:
     commit = wire.get(f"{R}/git/commits/{head}")
     tree = wire.get(f"{R}/git/trees/{commit['tree']['sha']}", recursive="1")
     blob = next(e for e in tree["tree"] if e["path"] == "README.md")
+    tag = orders.tag("v1", by="maria")
     for path in (
-        "", "/branches/main", "/commits", f"/commits/{head}", f"/compare/main...{head}", f"/git/blobs/{blob['sha']}", "/labels",
+        "", f"/git/tags/{tag}",
+        "/branches/main", "/commits", f"/commits/{head}", f"/compare/main...{head}", f"/git/blobs/{blob['sha']}", "/labels",
         "/labels/bug", f"/actions/runs/{run.id}", "/collaborators/maria/permission", "/issues", "/issues/12", "/issues/12/events",
         "/issues/12/timeline", "/issues/12/labels", "/issues/12/parent", "/issues/12/comments", f"/issues/{parent.number}/sub_issues",
         "/issues/12/dependencies/blocked_by", "/pulls",
@@ -115,6 +117,24 @@ def test_the_tarball_holds_the_files_of_the_commit(org: Any) -> None:
         assert archive.extractfile(members["README.md"]).read() == b"# Orders\n"  # type: ignore[union-attr]
         assert archive.pax_headers["comment"] == org.orders.head()
     assert members["run.sh"].mode & 0o100 and members["link"].issym() and members["link"].linkname == "README.md"
+
+
+@pytest.mark.parametrize("by", [None, "maria"])
+def test_a_tag_leads_to_its_commit(org: Any, by: str | None) -> None:
+    """An annotated tag is an object of its own, with one step more to the commit."""
+    org.orders.tag("v4", by=by)
+    found = org.app.get(f"{R}/git/ref/tags/v4")["object"]
+    assert found["type"] == ("tag" if by else "commit")
+    if by:
+        found = org.app.get(f"{R}/git/tags/{found['sha']}")["object"]
+    assert found["sha"] == org.orders.head() == org.app.get(f"{R}/commits/v4")["sha"]
+
+
+def test_an_app_tells_what_it_asks_for(org: Any) -> None:
+    org.github.app_token("narrow", contents="write")
+    asked = {slug: org.app.get(f"/apps/{slug}")["permissions"] for slug in ("narrow", "ops-agent")}
+    assert asked["narrow"] == {"metadata": "read", "contents": "write"}
+    assert asked["ops-agent"]["workflows"] == "write"
 
 
 def test_a_tree_beyond_the_limit_says_that_it_is_cut(org: Any) -> None:

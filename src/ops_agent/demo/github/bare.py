@@ -10,19 +10,21 @@ from ops_agent.demo.github.repositories import Repository
 
 
 def export_bare(repository: Repository, folder: Path) -> Path:
-    """Write every object and branch into a new bare repository at `folder`, with git's own format and checks. Returns `folder`.
+    """Write every object, branch and tag into a new bare repository at `folder`, with git's own format and checks. Returns `folder`.
 
     Needs the git program. Raises subprocess.CalledProcessError when git refuses an object or a ref.
     """
     with repository.github.lock:
-        objects, branches, default = dict(repository.store.objects), dict(repository.branches), repository.default_branch
+        objects, default = dict(repository.store.objects), repository.default_branch
+        refs = {f"refs/heads/{name}": commit for name, commit in repository.branches.items()}
+        refs |= {f"refs/tags/{name}": target for name, target in repository.tags.items()}
     _git("init", "--quiet", "--bare", f"--initial-branch={default}", str(folder))
     for sha, (kind, payload) in objects.items():
         target = folder / "objects" / sha[:2] / sha[2:]
         target.parent.mkdir(exist_ok=True)
         target.write_bytes(zlib.compress(f"{kind} {len(payload)}\0".encode() + payload))
-    for branch, commit in branches.items():
-        _git("--git-dir", str(folder), "update-ref", f"refs/heads/{branch}", commit)
+    for ref, named in refs.items():
+        _git("--git-dir", str(folder), "update-ref", ref, named)
     return folder
 
 

@@ -46,12 +46,24 @@ class Commit:
     verified: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """An annotated tag object."""
+
+    sha: str
+    name: str
+    commit: str
+    tagger: Signature
+    message: str
+
+
 class GitStore:
     """Content-addressed objects of one repository. Every `put_*` returns the 40 hex digits of the object."""
 
     def __init__(self) -> None:
         self.objects: dict[str, tuple[str, bytes]] = {}
         self.commits: dict[str, Commit] = {}
+        self.tags: dict[str, Tag] = {}
 
     def _put(self, kind: str, payload: bytes) -> str:
         sha = hashlib.sha1(f"{kind} {len(payload)}\0".encode() + payload, usedforsecurity=False).hexdigest()
@@ -87,6 +99,17 @@ class GitStore:
         sha = self._put("commit", b"\n".join(lines))
         self.commits[sha] = Commit(sha, tree, parents, author, committer, message, verified)
         return sha
+
+    def put_tag(self, name: str, commit: str, message: str, tagger: Signature) -> str:
+        """An annotated tag."""
+        lines = [f"object {commit}".encode(), b"type commit", f"tag {name}".encode(), b"tagger " + tagger.encode(), b"", message.encode()]
+        sha = self._put("tag", b"\n".join(lines) + b"\n")
+        self.tags[sha] = Tag(sha, name, commit, tagger, message)
+        return sha
+
+    def peel(self, sha: str) -> str:
+        """The commit that a tag names; any other id as it is."""
+        return self.tags[sha].commit if sha in self.tags else sha
 
     def blob(self, sha: str) -> bytes | None:
         kind, payload = self.objects.get(sha, ("", b""))

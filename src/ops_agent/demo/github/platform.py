@@ -38,6 +38,8 @@ class EmbeddedGitHub:
         self.boards: list[Board] = []
         self.tokens: dict[str, Token] = {}
         self.apps: dict[str, Account] = {}
+        # What an App asks for: at least what any token of it was given.
+        self.app_permissions: dict[str, dict[str, str]] = {"github-actions": {}}
         self.recorder = Recorder()
         self.faults = FaultPlan()
         self.rate = RateLimit(self)
@@ -155,6 +157,7 @@ class EmbeddedGitHub:
         bot = self.apps[slug] = self.add_account(f"{slug}[bot]", id=bot_id)
         reach = None if repositories is None else frozenset(r.full_name.lower() for r in repositories)
         granted = permissions or APP_PERMISSIONS
+        self.app_permissions.setdefault(slug, {}).update(granted)
         return self._issue_token(
             "ghs_", kind=TokenKind.APP, account=bot, permissions=granted, repositories=reach, installation_id=self.next_id()
         )

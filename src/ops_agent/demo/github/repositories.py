@@ -53,6 +53,7 @@ class Repository:
         self.disabled = False
         self.store = GitStore()
         self.branches: dict[str, str] = {}
+        # A lightweight tag names a commit, an annotated one a tag object.
         self.tags: dict[str, str] = {}
         self.roles: dict[int, str] = {}
         self.labels: dict[str, Label] = {}
@@ -184,13 +185,24 @@ class Repository:
                 blob = self.store.put_blob(content.encode() if isinstance(content, str) else content)
                 kept = files[path].mode if path in files and files[path].mode in (FILE, EXECUTABLE, SYMLINK) else FILE
                 files[path] = Entry((modes or {}).get(path, kept), blob)
-            author = self.github.account(by)
-            signature = Signature(author.login, f"{author.id}+{author.login}@users.noreply.github.com", int(self.github.clock()))
+            signature = self._signature(self.github.account(by))
             committer = Signature("GitHub", "noreply@github.com", signature.at) if verified else signature
             tree = self.store.put_tree(files)
             commit = self.store.put_commit(tree, (head,) if head else (), message, signature, committer, verified=verified)
             self.branches[branch] = commit
             return commit
+
+    def tag(self, name: str, commit: str | None = None, *, by: Account | str | None = None) -> str:
+        """A tag on a commit (the default branch's head when None): annotated when `by` says who made it. Returns what the ref names."""
+        with self.github.lock:
+            target = commit or self.head()
+            if by is not None:
+                target = self.store.put_tag(name, target, name, self._signature(self.github.account(by)))
+            self.tags[name] = target
+            return target
+
+    def _signature(self, account: Account) -> Signature:
+        return Signature(account.login, f"{account.id}+{account.login}@users.noreply.github.com", int(self.github.clock()))
 
     def create_branch(self, name: str, commit: str) -> None:
         with self.github.lock:

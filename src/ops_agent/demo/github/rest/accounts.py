@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ops_agent.demo.github.accounts import legacy_permission, role_includes
 from ops_agent.demo.github.refusals import Refusal, not_accessible, not_found
-from ops_agent.demo.github.rest import shapes
+from ops_agent.demo.github.rest import machine_shapes, shapes
 from ops_agent.demo.github.rest.routing import Answer, Asked, Route
 
 
@@ -22,7 +22,7 @@ def app(asked: Asked) -> Answer:
     slug = asked.params["app_slug"]
     if slug not in asked.github.apps:
         raise not_found()
-    return Answer(200, shapes.app(asked.github, slug, asked.github.apps[slug]))
+    return Answer(200, machine_shapes.app(asked.github, slug, asked.github.apps[slug]))
 
 
 def installation_repositories(asked: Asked) -> Answer:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from ops_agent.demo.github.diffs import diff_files
 from ops_agent.demo.github.refusals import empty_repository, not_found, unprocessable
 from ops_agent.demo.github.repositories import Repository
-from ops_agent.demo.github.rest import issue_shapes, shapes
+from ops_agent.demo.github.rest import pull_shapes, shapes
 from ops_agent.demo.github.rest.routing import Answer, Asked, Route
 from ops_agent.demo.github.rest.shapes import Json
 
@@ -27,21 +27,21 @@ def resolve(r: Repository, ref: str) -> str | None:
     name = ref.removeprefix("refs/")
     for kind, known in (("heads/", r.branches), ("tags/", r.tags)):
         if name.startswith(kind) and name.removeprefix(kind) in known:
-            return known[name.removeprefix(kind)]
+            return r.store.peel(known[name.removeprefix(kind)])
     for known in (r.branches, r.tags):
         if ref in known:
-            return known[ref]
+            return r.store.peel(known[ref])
     matching = [sha for sha in r.store.commits if len(ref) >= 7 and sha.startswith(ref.lower())]
     return matching[0] if len(matching) == 1 else None
 
 
 def _ref(r: Repository, name: str, sha: str) -> Json:
-    url = f"{shapes.api(r)}/git/commits/{sha}"
+    kind = "tag" if sha in r.store.tags else "commit"
     return {
         "ref": f"refs/{name}",
         "node_id": f"REF_kwDO{r.id}:{name}",
         "url": f"{shapes.api(r)}/git/refs/{quote(name)}",
-        "object": {"sha": sha, "type": "commit", "url": url},
+        "object": {"sha": sha, "type": kind, "url": f"{shapes.api(r)}/git/{kind}s/{sha}"},
     }
 
 
@@ -113,7 +113,7 @@ def get_commit(asked: Asked) -> Answer:
     built = {
         **shapes.commit(r, one),
         "stats": {**stats, "total": sum(stats.values())},
-        "files": [issue_shapes.file(r, f, sha) for f in files],
+        "files": [pull_shapes.file(r, f, sha) for f in files],
     }
     return Answer(200, built)
 
@@ -143,7 +143,7 @@ def compare(asked: Asked) -> Answer:
         "behind_by": len(behind),
         "total_commits": len(ahead),
         "commits": page.body,
-        "files": [issue_shapes.file(r, f, head) for f in diff_files(r.store, merge_base, head)] if first else [],
+        "files": [pull_shapes.file(r, f, head) for f in diff_files(r.store, merge_base, head)] if first else [],
     }
     return Answer(200, built, page.headers)
 

@@ -1,4 +1,4 @@
-"""Git's objects: commits, trees, blobs."""
+"""Git's objects: commits, trees, blobs, tags."""
 
 from __future__ import annotations
 
@@ -68,8 +68,18 @@ def get_blob(asked: Asked) -> Answer:
     return Answer(200, built)
 
 
+def get_tag(asked: Asked) -> Answer:
+    """An annotated tag."""
+    r = stocked(asked)
+    tag = r.store.tags.get(asked.params["tag_sha"])
+    if tag is None:
+        raise not_found()
+    return Answer(200, shapes.tag(r, tag))
+
+
 ROUTES = (
     Route("GET", f"{_G}/commits/{{commit_sha}}", get_commit, _READ),
     Route("GET", f"{_G}/trees/{{tree_sha}}", get_tree, _READ),
+    Route("GET", f"{_G}/tags/{{tag_sha}}", get_tag, _READ),
     Route("GET", f"{_G}/blobs/{{file_sha}}", get_blob, _READ),
 )

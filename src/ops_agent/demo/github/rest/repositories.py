@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ops_agent.demo.github.refusals import invalid, not_found
-from ops_agent.demo.github.rest import shapes
+from ops_agent.demo.github.rest import machine_shapes, shapes
 from ops_agent.demo.github.rest.routing import Answer, Asked, Route
 
 _R = "/repos/{owner}/{repo}"
@@ -39,7 +39,7 @@ def get_run(asked: Asked) -> Answer:
     run = asked.repository.runs.get(int(asked.params["run_id"]))
     if run is None:
         raise not_found()
-    return Answer(200, shapes.run(asked.repository, run))
+    return Answer(200, machine_shapes.run(asked.repository, run))
 
 
 _READ = ("issues=read", "pull_requests=read")

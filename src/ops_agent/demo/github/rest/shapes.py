@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from ops_agent.demo.github.accounts import READ, WRITE, Account, AccountKind, role_includes
-from ops_agent.demo.github.git_objects import Commit, Signature
+from ops_agent.demo.github.accounts import Account, AccountKind, role_includes
+from ops_agent.demo.github.git_objects import Commit, Signature, Tag
 from ops_agent.demo.github.issues import Label
 from ops_agent.demo.github.platform import EmbeddedGitHub
-from ops_agent.demo.github.repositories import Repository, WorkflowRun
+from ops_agent.demo.github.repositories import Repository
 from ops_agent.demo.github.times import iso
 
 Json = dict[str, Any]
@@ -190,49 +190,14 @@ def commit(r: Repository, one: Commit) -> Json:
     }
 
 
-def run(r: Repository, one: WorkflowRun) -> Json:
-    base = f"{api(r)}/actions/runs/{one.id}"
-    links = {f"{n}_url": f"{base}/{n}" for n in ("jobs", "logs", "cancel", "rerun", "artifacts")}
+def tag(r: Repository, one: Tag) -> Json:
     return {
-        "id": one.id,
-        "name": "ops-agent",
-        "node_id": f"WFR_kwLO{one.id}",
-        "head_branch": r.default_branch,
-        "head_sha": r.branches.get(r.default_branch, "0" * 40),
-        "path": ".github/workflows/ops-agent.yml",
-        "display_title": "ops-agent",
-        "run_number": 1,
-        "event": one.event,
-        "status": one.status,
-        "conclusion": one.conclusion,
-        "workflow_id": 1,
-        "url": base,
-        "html_url": f"{r.url}/actions/runs/{one.id}",
-        "pull_requests": [],
-        "created_at": r.created_at,
-        "updated_at": r.created_at,
-        "run_attempt": 1,
-        **links,
-        "check_suite_url": f"{api(r)}/check-suites/{one.id}",
-        "workflow_url": f"{api(r)}/actions/workflows/1",
-        "head_commit": None,
-        "repository": repository_core(r),
-        "head_repository": repository_core(r),
-    }
-
-
-def app(github: EmbeddedGitHub, slug: str, bot: Account) -> Json:
-    return {
-        "id": bot.id + 1,
-        "slug": slug,
-        "node_id": f"A_kgDO{bot.id + 1}",
-        "owner": account(github, github.account("ghost")),
-        "name": slug,
-        "description": None,
-        "external_url": f"{github.base_url}/apps/{slug}",
-        "html_url": f"{github.base_url}/apps/{slug}",
-        "created_at": "2026-01-05T09:00:00Z",
-        "updated_at": "2026-01-05T09:00:00Z",
-        "permissions": {"contents": WRITE, "issues": WRITE, "metadata": READ},
-        "events": [],
+        "sha": one.sha,
+        "node_id": f"TA_kwDO{one.sha}",
+        "url": f"{api(r)}/git/tags/{one.sha}",
+        "tag": one.name,
+        "message": one.message,
+        "tagger": _who(one.tagger),
+        "object": {"sha": one.commit, "type": "commit", "url": f"{api(r)}/git/commits/{one.commit}"},
+        "verification": {"verified": False, "reason": "unsigned", "signature": None, "payload": None, "verified_at": None},
     }
