@@ -41,7 +41,7 @@ class Assembly:
     def take_all(self, events: Iterable[Any]) -> LlmReply:
         """The whole answer. Raises BrokenStream; errors of the transport pass through."""
         for event in events:
-            record = event.to_dict() if hasattr(event, "to_dict") else event
+            record = event.to_dict(warnings=False) if hasattr(event, "to_dict") else event
             try:
                 self._take(record)
             except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:

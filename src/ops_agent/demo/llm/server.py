@@ -29,7 +29,7 @@ TokenExchange = Callable[[Mapping[str, Any]], tuple[int, dict[str, Any]]]
 class LlmServer:
     """A context manager; `url` is the base URL. `requests` holds every accepted body, `problems` why others were refused.
 
-    `answer_with` may be replaced to answer a request by hand (status, headers, pieces of the body).
+    `pause` seconds pass between two pieces of a stream; `rechunk` cuts its bytes anew; `exchange` answers token exchanges.
     """
 
     def __init__(
