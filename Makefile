@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint proof bench docs lock clean
+.PHONY: help demo test lint proof bench docs lock dist clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -41,21 +41,31 @@ lint: $(VENV)/.installed-test
 
 docs: $(VENV)/.installed-test
 	$(PY) docs/generate.py
+	cd tests && PYTHONPATH=../src:. ../$(PY) -m rules.test_rules_page
 
 # A lock is for all supported Pythons and platforms at once; the wider ones keep the versions of the narrower one.
 # Versions younger than a week wait, but for those in URGENT (`make lock URGENT="anthropic cryptography"`). Needs uv.
 URGENT ?=
 lock:
-	for name in runtime container demo test bench; do \
-	  PATH="$(CURDIR)/$(VENV)/bin:$$PATH" uv pip compile --quiet pyproject.toml \
-	    $$([[ $$name == runtime ]] || echo "--extra $$(sed s/container/embedded/ <<< $$name) --constraint requirements/runtime.txt") \
+	for name in runtime build container demo test bench; do \
+	  case $$name in \
+	    runtime) from="pyproject.toml" ;; \
+	    build) from="requirements/build.in" ;; \
+	    container) from="pyproject.toml --extra embedded --constraint requirements/runtime.txt" ;; \
+	    *) from="pyproject.toml --extra $$name --constraint requirements/runtime.txt" ;; \
+	  esac; \
+	  PATH="$(CURDIR)/$(VENV)/bin:$$PATH" uv pip compile --quiet $$from \
 	    --exclude-newer "$$(date -u -d '7 days ago' +%F)" $(foreach package,$(URGENT),--exclude-newer-package "$(package)=$$(date -u -d tomorrow +%F)") \
 	    --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --upgrade \
 	    --custom-compile-command "make lock" --output-file requirements/$$name.txt; \
 	done
 
+dist: $(VENV)/.installed-build
+	rm -rf dist
+	$(PY) -I -m hatchling build
+
 clean:
-	rm -rf $(VENV) demo-output .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist demo-output .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(PY):
 	@for name in python3.13 python3.12 python3.11 python3; do \
