@@ -10,7 +10,7 @@ from ops_agent.core.templates import render
 from ops_agent.domain.briefing import Limits, Standard
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.verdict import Finding
-from ops_agent.domain.verification import CheckResult
+from ops_agent.domain.verification import CheckResult, CheckStatus
 from ops_agent.domain.work_item import WorkItem
 
 MAX_FINDINGS = 40
@@ -59,14 +59,14 @@ def findings_material(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
 
 
 def check_material(check: CheckResult) -> dict[str, Any]:
-    """A check as the llm gets it back: diagnostics with file and line; output only where no finding says what is wrong.
+    """A check as the llm gets it back: diagnostics with file and line; output only of `fmt` (its diff) and where no finding says what is wrong.
 
     A plan's output is never among it: it holds values of the real world.
     """
     told: dict[str, Any] = {"check": check.name, "subject": plain_name(check.subject), "status": str(check.status)}
     if check.findings:
         told["findings"] = findings_material(check.findings)
-    elif check.output and check.name != "plan":
+    if check.output and check.status is CheckStatus.FAILED and (check.name == "fmt" or not (check.findings or check.name == "plan")):
         told["output"] = check.output[-MAX_OUTPUT:]
     return told
 

@@ -14,13 +14,14 @@ from ops_agent.domain.verification import CheckResult, CheckStatus
 from ops_agent.errors import ToolchainError
 from ops_agent.ports import Scratch, World
 from ops_agent.settings import Settings
-from ops_agent.stages.judge import judge_sources
+from ops_agent.stages.judge import judge_sources, pin_actions, policy_mapping
 
 MAX_ROOTS = 4
 
 
 def quick_check(world: World, settings: Settings, briefing: Briefing, scratch: Scratch) -> dict[str, Any]:
-    """Findings and checks as material for the llm. Nothing is executed while a rule blocks: validation runs what was written."""
+    """Findings and checks as material for the llm. Nothing is executed while a rule blocks: init and validate run what was written."""
+    pinned = pin_actions(world, settings, scratch)
     changes = scratch.change_set()
     if not changes.changes:
         return {"passed": False, "note": "nothing is changed yet"}
@@ -29,6 +30,8 @@ def quick_check(world: World, settings: Settings, briefing: Briefing, scratch: S
         "changed": list(changes.paths),
         "findings": findings_material(tuple(f for f in verdict.findings if not f.pre_existing)),
     }
+    if pinned:
+        told["pinned"] = f"code replaced the tags of {len(pinned)} actions by commits: read the workflow again before you edit it"
     if verdict.blocked:
         return {"passed": False, **told, "note": "a finding blocks, so nothing was executed; mend it and check again"}
     results = list(_terraform_checks(world, settings, scratch, changes))
@@ -38,7 +41,7 @@ def quick_check(world: World, settings: Settings, briefing: Briefing, scratch: S
 
 
 def _terraform_checks(world: World, settings: Settings, scratch: Scratch, changes: ChangeSet) -> Iterator[CheckResult]:
-    layout = discover_layout(scratch.paths(), scratch.read, settings.policy)
+    layout = discover_layout(scratch.paths(), scratch.read, settings.policy, policy_mapping(scratch.base))
     for root in affected_roots(layout, changes.paths)[:MAX_ROOTS]:
         yield world.terraform.fmt(scratch.root, root)
         yield from _validation(world, scratch, root)
@@ -49,6 +52,7 @@ def _validation(world: World, scratch: Scratch, root: TerraformRoot) -> Iterator
         return
     target = TerraformTarget(root=root, environment=root.environments[0])
     try:
+        world.terraform.self_test()
         with world.terraform.workspace(scratch.root, target, None) as workspace:
             init = workspace.init()
             yield init
