@@ -29,6 +29,7 @@ HIDDEN = {
     "comment in entities": "seen &lt;!-- secret --&gt; seen",
     "comment in numeric entities": "seen &#60;&#x21;-- secret --&#62; seen",
     "comment in nested entities": "seen &amp;lt;!-- secret --&amp;gt; seen",
+    "comment with dashes inside a sentence": "seen <!-- x <!----> <b secret -->",
     "comment that HTML5 ends earlier": 'seen\n\n<!--> <b title="--> secret',
     "comment inside an HTML block around a fence": "<div>\n```\n<!-- secret -->\n```\n</div>\n\nseen",
     "link definition as a comment": "[//]: # (secret)\n\nseen",
@@ -54,6 +55,7 @@ HIDDEN = {
     "film over blocks": "seen <video>\n\nsecret</video> secret",
     "span hidden over blocks": "seen\n\n<span hidden>\n\nsecret</span> secret",
     "template without an end": "seen <template> secret\n\nsecret",
+    "comment drawn as a frame": "seen\n\n<!-- ----- secret -----\nsecret -- secret -->\n\nseen",
     "script and style": "<script>secret</script>\n\nseen <style>secret</style>",
     "element with the attribute hidden": "<p hidden>secret</p>\n\nseen",
     "element with a style": "<p style='font-size:0'>secret</p>\n\nseen",
@@ -128,6 +130,7 @@ LEGITIMATE = [
     "$HOME and $PATH, costs $5 to $10",
     "Backslash \\<b\\> and [brackets] and [x][y] ![no image] (a)[b]",
     "text with a [^1] mark and a ] bracket",
+    "Rulers: -----, --->, <--, => and <=",
 ]
 
 

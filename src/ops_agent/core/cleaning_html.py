@@ -30,8 +30,8 @@ _HIDING = re.compile(
     "template|script|style|noscript|title|head|textarea|iframe|noembed|noframes|xmp|plaintext|svg|math|object|video|audio|canvas|select|"
     "datalist|dialog|map|picture|portal|rp|applet|frameset"
 )
-# Of these the end tag counts wherever it stands; an open paragraph keeps those of the others from closing anything.
-_CLOSED_ANYWHERE = re.compile("template|script|style|title|textarea|iframe|noembed|noframes|xmp")
+# Of these the end tag counts wherever it stands; another paragraph, which is open then, keeps the others' from closing anything.
+_CLOSED_ANYWHERE = re.compile("script|style|title|textarea|iframe|noembed|noframes|xmp")
 _SPACE_INSTEAD = re.compile("br|wbr|td|th|img")
 _LINE_INSTEAD = re.compile("p|div|tr|[uod]l|d[td]|li|table|thead|tbody|hr|blockquote|pre|details|summary|section|article|h[1-6]")
 _MARK_INSTEAD = {"li": "- ", "h1": "# ", **dict.fromkeys(("h2", "h3", "h4", "h5", "h6"), "## ")}
@@ -73,8 +73,8 @@ def _markup(page: Page, stretch: Stretch, position: int, tag: re.Pattern[str]) -
     if text.startswith("<!--", position):
         close = text.find("-->", position + 4)
         inner = text[position + 4 : close]
-        # HTML5 ends a comment earlier here than CommonMark does.
-        if close < 0 or inner.startswith((">", "->")) or "--!>" in inner:
+        # Readers differ about where these end; an HTML block ends at the first mark for all of them.
+        if close < 0 or inner.startswith((">", "->")) or "--!>" in inner or (not loose and "--" in inner + "-"):
             page.cut_rest(start, COMMENT)
             return len(text)
         page.cut(start, stretch.after(close + 3), COMMENT)
@@ -91,7 +91,7 @@ def _markup(page: Page, stretch: Stretch, position: int, tag: re.Pattern[str]) -
         return close + len(end)
     found = tag.match(text, position)
     if found is not None:
-        _tag(page, found, start, stretch.after(found.end()), block=stretch.sources[0])
+        _tag(page, found, start, stretch.after(found.end()), block=0 if loose else stretch.sources[0] + 1)
         return found.end()
     if loose and re.match(r"</?[A-Za-z]", opener):
         page.cut_rest(start, "unterminated tag")
@@ -100,10 +100,11 @@ def _markup(page: Page, stretch: Stretch, position: int, tag: re.Pattern[str]) -
 
 
 def _tag(page: Page, tag: re.Match[str], start: int, end: int, block: int) -> None:
+    """`block` is 0 in an HTML block, else a number of the paragraph."""
     name, closes = tag["name"].lower(), tag["close"] is not None
     hides = _HIDING.fullmatch(name) is not None or _STEALTHY_ATTRIBUTE.search(tag["attributes"] or "") is not None
     if page.hidden_name:
-        same_place = block == page.hidden_block or _CLOSED_ANYWHERE.fullmatch(name)
+        same_place = block in (0, page.hidden_block) or _CLOSED_ANYWHERE.fullmatch(name)
         if closes and name == page.hidden_name and not page.hidden_open and same_place:
             page.cut(page.hidden_from, end, "hidden element")
             page.hidden_name = ""
