@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import builders
-
 from ops_agent.core.proposal import Material
 from ops_agent.core.reading_plans import read_plan
 from ops_agent.domain.change_set import ChangeSet, FileChange
@@ -41,7 +40,13 @@ def captured(name: str, **options: Any) -> TerraformPlan:
 
 def plan_document(*changes: dict[str, Any], **top: Any) -> dict[str, Any]:
     """A hand-made plan with these `resource_changes`."""
-    return {"format_version": "1.2", "terraform_version": "1.15.5", "applyable": True, "complete": True, "resource_changes": list(changes)} | top
+    return {
+        "format_version": "1.2",
+        "terraform_version": "1.15.5",
+        "applyable": True,
+        "complete": True,
+        "resource_changes": list(changes),
+    } | top
 
 
 def change(address: str, *actions: str, before: Any = None, after: Any = None, **more: Any) -> dict[str, Any]:
@@ -57,12 +62,17 @@ def read(plan: dict[str, Any], text: str = "", **options: Any) -> TerraformPlan:
 
 def target(name: str = "dev", plan: TerraformPlan | None = None, **fields: Any) -> TargetVerification:
     environment = Environment(
-        name=name, account=None, backend_file=f"infra/backend/{name}/backend.hcl", var_files=(f"infra/environments/{name}/terraform.tfvars",)
+        name=name,
+        account=None,
+        backend_file=f"infra/backend/{name}/backend.hcl",
+        var_files=(f"infra/environments/{name}/terraform.tfvars",),
     )
     root = TerraformRoot(path="infra", environments=(environment,), has_backend=True)
     where = TerraformTarget(root=root, environment=environment)
     checks = tuple(CheckResult(name=check, subject=str(where), status=CheckStatus.PASSED) for check in ("init", "validate", "plan"))
-    found = Evidence(base_commit=builders.BASE, change_set="c" * 64, engine="Terraform 1.15.5 (embedded)", account="125611408459", plan_json="d" * 64)
+    found = Evidence(
+        base_commit=builders.BASE, change_set="c" * 64, engine="Terraform 1.15.5 (embedded)", account="125611408459", plan_json="d" * 64
+    )
     built = TargetVerification(target=where, checks=checks, plan=plan, evidence=found if plan else None)
     return replace(built, **fields)
 
@@ -93,9 +103,16 @@ def material(**fields: Any) -> Material:
         changes=changes(),
         verdict=Verdict(findings=(), rules_run=("path/a", "terraform/b")),
         verification=Verification(
-            engine="Terraform 1.15.5 (embedded)", targets=(target(plan=captured("create")), target("prod", unplanned="no role is given for prod"))
+            engine="Terraform 1.15.5 (embedded)",
+            targets=(target(plan=captured("create")), target("prod", unplanned="no role is given for prod")),
         ),
-        transcript=Transcript(turns=(), usage=Usage(input_tokens=1200, output_tokens=300, cost_usd=0.12), turn_count=7, ending=ending(), llm_id="claude-opus-5-5"),
+        transcript=Transcript(
+            turns=(),
+            usage=Usage(input_tokens=1200, output_tokens=300, cost_usd=0.12),
+            turn_count=7,
+            ending=ending(),
+            llm_id="claude-opus-5-5",
+        ),
         redact=str,
         template=message("pull_request"),
         run=builders.run(),

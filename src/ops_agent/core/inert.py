@@ -17,7 +17,7 @@ _ANSI = re.compile(r"\x1b\[[0-?]{0,40}[ -/]{0,8}[@-~]")
 _DROPPED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _BLANKS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 _NUMBER = re.compile(r"#(?=[0-9])")
-_GITHUB_NUMBER = re.compile(r"(?i)\bgh\\?-(?=[0-9])")
+_GITHUB_NUMBER = re.compile(r"(?i)(?<![a-z0-9])gh\\?-(?=[0-9])")
 _ISSUE_URL = re.compile(r"(?i)/(issues|pull|pulls|discussions)/(?=[0-9])")
 _SKIP = re.compile(r"(?i)\[(skip ci|ci skip|no ci|skip actions|actions skip)\]")
 _TRAILER = re.compile(

@@ -1,0 +1,9 @@
+resource "terraform_data" "a" {
+  input = "one"
+}
+output "o" {
+  value = "two"
+}
+output "p" {
+  value = 3
+}

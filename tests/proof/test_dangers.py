@@ -1,0 +1,266 @@
+"""The danger list from planned values (D21, H13), with addresses; what cannot be known says so."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ops_agent.core.dangers import LIFTED_BY_ALLOW_DESTROY
+from ops_agent.core.plan_reversibility import Reversibility, reversibility
+from ops_agent.core.plan_secrets import looks_random
+from ops_agent.core.redaction import Redactor
+from ops_agent.domain.policy import Policy
+from ops_agent.domain.terraform_plan import Danger, Severity
+from proof.proof_samples import captured, change, plan_document, read
+
+DEV, PROD = "125611408459", "283165662494"
+
+
+def policy(**statement: Any) -> str:
+    return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
+
+
+def dangers(type_: str, after: Any, *, before: Any = None, actions: tuple[str, ...] = ("create",), **options: Any) -> tuple[Danger, ...]:
+    return read(
+        plan_document(change(f"{type_}.x", *actions, before=before, after=after, change=options.pop("told", {}))), **options
+    ).dangers
+
+
+CREATED: list[tuple[str, str, dict[str, Any]]] = [
+    ("plan/iam-wildcard", "aws_iam_policy", {"policy": policy(Action="*", Resource="*")}),
+    ("plan/iam-wildcard", "aws_iam_role_policy", {"policy": policy(Action=["iam:*"], Resource="arn:aws:iam::x:role/y")}),
+    ("plan/iam-wildcard", "aws_iam_policy", {"policy": policy(Action="s3:Get*", Resource="*")}),
+    ("plan/iam-wildcard", "aws_iam_policy", {"policy": policy(Action="iam:PassRole", Resource="*")}),
+    ("plan/iam-wildcard", "aws_iam_policy", {"policy": policy(NotAction="iam:*", Resource="x")}),
+    ("plan/iam-wildcard", "aws_iam_role", {"inline_policy": [{"name": "p", "policy": policy(Action="*", Resource="x")}]}),
+    ("plan/iam-wildcard", "aws_iam_role_policy_attachment", {"policy_arn": "arn:aws:iam::aws:policy/AdministratorAccess"}),
+    ("plan/policy-unreadable", "aws_iam_policy", {"policy": '{"Statement": [{'}),
+    ("plan/foreign-principal", "aws_sqs_queue_policy", {"policy": policy(Principal="*", Action="sqs:SendMessage", Resource="x")}),
+    ("plan/foreign-principal", "aws_iam_role", {"assume_role_policy": policy(Principal={"AWS": "*"}, Action="sts:AssumeRole")}),
+    ("plan/foreign-principal", "aws_iam_role", {"assume_role_policy": policy(Principal={"Federated": "token.actions"}, Action="sts:X")}),
+    ("plan/foreign-principal", "aws_lambda_permission", {"principal": "*"}),
+    ("plan/foreign-account", "aws_iam_role", {"assume_role_policy": policy(Principal={"AWS": "arn:aws:iam::999988887777:root"})}),
+    ("plan/foreign-account", "aws_lambda_permission", {"principal": "999988887777"}),
+    ("plan/foreign-account", "aws_ecs_service", {"image": "999988887777.dkr.ecr.sa-east-1.amazonaws.com/x"}),
+    (
+        "plan/open-to-everyone",
+        "aws_security_group",
+        {"ingress": [{"cidr_blocks": ["10.0.0.0/8", "0.0.0.0/0"], "from_port": 22, "to_port": 22}]},
+    ),
+    ("plan/open-to-everyone", "aws_security_group_rule", {"type": "ingress", "ipv6_cidr_blocks": ["::/0"]}),
+    ("plan/open-to-everyone", "aws_vpc_security_group_ingress_rule", {"cidr_ipv4": "0.0.0.0/0"}),
+    ("plan/public-bucket", "aws_s3_bucket_acl", {"acl": "public-read"}),
+    ("plan/public-bucket", "aws_s3_bucket_public_access_block", {"block_public_acls": False}),
+    ("plan/public-bucket", "aws_s3_bucket", {"grant": [{"uri": "http://acs.amazonaws.com/groups/global/AllUsers"}]}),
+    ("plan/public-function", "aws_lambda_function_url", {"authorization_type": "NONE"}),
+    ("plan/public-address", "aws_db_instance", {"publicly_accessible": True}),
+    ("plan/unencrypted", "aws_db_instance", {"storage_encrypted": False}),
+    ("plan/unencrypted", "aws_lb_listener", {"protocol": "HTTP", "default_action": [{"type": "forward"}]}),
+    ("plan/runs-code", "aws_instance", {"user_data": "#!/bin/sh"}),
+    ("plan/destroy-made-easy", "aws_s3_bucket", {"force_destroy": True}),
+    ("plan/destroy-made-easy", "aws_secretsmanager_secret", {"recovery_window_in_days": 0}),
+    ("plan/no-backups", "aws_db_instance", {"backup_retention_period": 0}),
+    ("plan/foreign-region", "aws_sqs_queue", {"region": "us-east-1"}),
+    ("plan/foreign-region", "aws_subnet", {"availability_zone": "eu-west-3a"}),
+    ("plan/foreign-region", "aws_lambda_permission", {"source_arn": f"arn:aws:sns:us-west-2:{DEV}:t"}),
+    ("plan/foreign-region", "aws_ecs_service", {"image": f"{DEV}.dkr.ecr.us-east-1.amazonaws.com/x"}),
+]
+
+
+@pytest.mark.parametrize(("rule", "type_", "after"), CREATED)
+def test_each_danger_is_found_with_its_address(rule: str, type_: str, after: dict[str, Any]) -> None:
+    found = [d for d in dangers(type_, after) if d.rule == rule]
+    assert found, f"{rule} is not among the dangers"
+    assert {d.address for d in found} == {f"{type_}.x"}
+    assert all(d.severity is Severity.DANGER for d in found)
+
+
+@pytest.mark.parametrize(
+    ("type_", "after"),
+    [
+        ("aws_iam_policy", {"policy": policy(Action=["sqs:SendMessage"], Resource=f"arn:aws:sqs:sa-east-1:{DEV}:q")}),
+        ("aws_iam_policy", {"policy": json.dumps({"Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}})}),
+        ("aws_iam_role", {"assume_role_policy": policy(Principal={"Service": "lambda.amazonaws.com"}, Action="sts:AssumeRole")}),
+        ("aws_security_group", {"ingress": [{"cidr_blocks": ["10.0.0.0/8"]}], "egress": [{"cidr_blocks": ["0.0.0.0/0"]}]}),
+        ("aws_security_group_rule", {"type": "egress", "cidr_blocks": ["0.0.0.0/0"]}),
+        ("aws_s3_bucket_public_access_block", {"block_public_acls": True}),
+        ("aws_lb_listener", {"protocol": "HTTP", "default_action": [{"type": "redirect"}]}),
+        ("aws_sqs_queue", {"name": "moved away from us-east-1 in 2024", "region": "sa-east-1"}),
+        ("aws_subnet", {"availability_zone": "sa-east-1a"}),
+        ("aws_db_instance", {"deletion_protection": True, "storage_encrypted": True, "backup_retention_period": 7}),
+    ],
+)
+def test_what_is_in_order_is_not_a_danger(type_: str, after: dict[str, Any]) -> None:
+    assert dangers(type_, after) == ()
+
+
+@pytest.mark.parametrize("actions", [("delete",), ("delete", "create"), ("create", "delete")])
+def test_losing_something_stateful_blocks_until_a_writer_allows_it(actions: tuple[str, ...]) -> None:
+    """T14."""
+    found = dangers("aws_dynamodb_table", None if actions == ("delete",) else {}, before={"name": "t"}, actions=actions)
+    assert [(d.rule, d.blocks) for d in found] == [("plan/destroys-stateful", True)]
+    assert found[0].rule in LIFTED_BY_ALLOW_DESTROY
+
+
+def test_losing_something_stateless_is_a_notice() -> None:
+    found = dangers("aws_cloudwatch_metric_alarm", None, before={"x": 1}, actions=("delete",))
+    assert [(d.rule, d.severity, d.blocks) for d in found] == [("plan/destroys", Severity.NOTICE, False)]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "rule"),
+    [
+        ({"deletion_protection": True}, {"deletion_protection": False}, "plan/protection-off"),
+        ({"deletion_protection": True}, {"deletion_protection": None}, "plan/protection-off"),
+        ({"skip_final_snapshot": False}, {"skip_final_snapshot": True}, "plan/destroy-made-easy"),
+    ],
+)
+def test_taking_protection_away_is_a_danger(before: dict[str, Any], after: dict[str, Any], rule: str) -> None:
+    assert rule in {d.rule for d in dangers("aws_db_instance", after, before=before, actions=("update",))}
+
+
+def test_a_replace_without_a_final_snapshot_says_so() -> None:
+    found = dangers("aws_db_instance", {}, before={"skip_final_snapshot": True}, actions=("delete", "create"))
+    assert {"plan/destroys-stateful", "plan/no-final-snapshot"} <= {d.rule for d in found}
+
+
+def test_only_what_the_update_changes_is_blamed() -> None:
+    wide = policy(Action="*", Resource="*")
+    assert not dangers("aws_iam_policy", {"policy": wide, "name": "b"}, before={"policy": wide, "name": "a"}, actions=("update",))
+
+
+def test_an_unknown_policy_cannot_be_told() -> None:
+    found = dangers("aws_sqs_queue_policy", {}, told={"after_unknown": {"policy": True}})
+    assert [(d.rule, d.severity) for d in found] == [("plan/policy-unknown", Severity.NOTICE)]
+    assert "cannot tell until apply" in found[0].why
+
+
+def test_foreign_regions_block_and_are_listed() -> None:
+    plan = captured("aws_dangers")
+    assert plan.regions == ("sa-east-1", "us-east-1")
+    assert plan.accounts == (DEV, "999988887777")
+    assert [d.address for d in plan.dangers if d.rule == "plan/foreign-region" and d.blocks] == ["aws_sqs_queue.foreign"]
+
+
+def test_another_account_of_ours_is_a_danger_in_this_ones_plan() -> None:
+    after = {"role": f"arn:aws:iam::{PROD}:role/x"}
+    assert not dangers("aws_lambda_function", after)
+    found = dangers("aws_lambda_function", after, account=DEV)
+    assert [(d.rule, PROD in d.why) for d in found] == [("plan/other-account", True)]
+
+
+@pytest.mark.parametrize(
+    ("region", "variables", "regions", "rules"),
+    [
+        ({"constant_value": "sa-east-1"}, {}, ("sa-east-1",), []),
+        ({"constant_value": "us-east-1"}, {}, ("us-east-1",), ["plan/foreign-region"]),
+        ({"references": ["var.region"]}, {"region": {"value": "sa-east-1"}}, ("sa-east-1",), []),
+        ({"references": ["var.region"]}, {"region": {"value": "eu-west-1"}}, ("eu-west-1",), ["plan/foreign-region"]),
+        ({"references": ["var.region"]}, {}, (), ["plan/unresolved-region"]),
+        ({"references": ["local.region"]}, {}, (), ["plan/unresolved-region"]),
+        ({}, {}, (), ["plan/unresolved-region"]),
+    ],
+)
+def test_a_providers_region_is_resolved_or_named(region: Any, variables: Any, regions: tuple[str, ...], rules: list[str]) -> None:
+    configuration = {"provider_config": {"aws.other": {"name": "aws", "alias": "other", "expressions": {"region": region}}}}
+    plan = read(plan_document(configuration=configuration, variables=variables))
+    assert plan.regions == regions
+    assert [d.rule for d in plan.dangers] == rules
+    assert all(d.address == "provider aws.other" for d in plan.dangers)
+
+
+SECRETS = [
+    ("environment", {"variables": {"DB_PASSWORD": "Zx81-Qw7!pL0"}}),
+    ("environment", {"variables": {"ANYTHING": "ghp_" + "a1B2" * 9}}),
+    ("user_data", "export KEY=AKIAIOSFODNN7EXAMPLE"),
+    ("api_key", "9f86d081884c7d659a2feaa0c55ad015"),
+    ("url", "postgres://app:s3cr3t-Pa55@db/orders"),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), SECRETS)
+def test_a_secret_among_planned_values_blocks_and_is_not_repeated(name: str, value: Any) -> None:
+    text = f"Terraform will perform:\n\n      + {name} = {json.dumps(value)}\nPlan: 1 to add, 0 to change, 0 to destroy.\n"
+    plan = read(plan_document(change("aws_lambda_function.f", "create", after={name: value})), text)
+    found = [d for d in plan.dangers if d.rule == "plan/secret-value"]
+    assert [(d.address, d.blocks) for d in found] == [("aws_lambda_function.f", True)]
+    secret = value if isinstance(value, str) else next(iter(value["variables"].values()))
+    core = secret.split("=")[-1]
+    assert core not in plan.text
+    assert all(core not in d.why for d in plan.dangers)
+
+
+def test_a_secret_of_the_run_among_planned_values_blocks() -> None:
+    redact = Redactor(["kaleidoscope-zebra-quilt"]).redact
+    plan = read(plan_document(change("a.b", "create", after={"note": "x kaleidoscope-zebra-quilt y"})), redact=redact)
+    assert [d.rule for d in plan.dangers] == ["plan/secret-value"]
+
+
+def test_a_sensitive_value_that_is_laundered_into_the_clear_blocks() -> None:
+    """X8: `nonsensitive()`."""
+    plan = captured("sensitive")
+    assert [(d.rule, d.address) for d in plan.dangers] == [("plan/secret-value", "output.laundered")]
+    assert "hunter2" not in plan.text
+    assert "hunter2" not in repr(plan.changes)
+
+
+def test_a_secret_that_is_only_on_its_way_out_is_hidden_and_does_not_block() -> None:
+    text = '      - password = "Zx81-Qw7!pL0" -> null\nPlan: 0 to add, 0 to change, 1 to destroy.\n'
+    plan = read(plan_document(change("x.y", "delete", before={"password": "Zx81-Qw7!pL0"})), text)
+    assert not plan.dangers or all(d.rule != "plan/secret-value" for d in plan.dangers)
+    assert "Zx81" not in plan.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "arn:aws:secretsmanager:sa-east-1:1:secret:x",
+        "/orders/dev/db-password",
+        "orders-dev-db-password-v2",
+        "alias/aws/sns",
+        "true",
+        "https://x.example/token",
+    ],
+)
+def test_names_of_secrets_are_no_secrets(text: str) -> None:
+    assert not looks_random(text)
+    plan = read(plan_document(change("a.b", "create", after={"db_password": text, "secret": text})))
+    assert not [d for d in plan.dangers if d.rule == "plan/secret-value"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "word"),
+    [
+        (change("aws_sqs_queue.q", "create", after={}), Reversibility.REVERSIBLE),
+        (change("aws_sqs_queue.q", "update", before={"a": 1}, after={"a": 2}), Reversibility.REVERSIBLE),
+        (
+            change("aws_db_instance.d", "update", before={"engine_version": "14"}, after={"engine_version": "15"}),
+            Reversibility.IRREVERSIBLE,
+        ),
+        (
+            change("aws_cloudwatch_log_group.g", "update", before={"retention_in_days": 30}, after={"retention_in_days": 7}),
+            Reversibility.IRREVERSIBLE,
+        ),
+        (
+            change("aws_cloudwatch_log_group.g", "update", before={"retention_in_days": 7}, after={"retention_in_days": 30}),
+            Reversibility.REVERSIBLE,
+        ),
+        (change("aws_dynamodb_table.t", "delete", before={}), Reversibility.IRREVERSIBLE),
+        (change("aws_cloudwatch_metric_alarm.a", "delete", "create", before={}, after={}), Reversibility.RECREATABLE),
+        (change("aws_sqs_queue.q", "forget", before={}), Reversibility.RECREATABLE),
+        (change("other_thing.q", "delete", before={}), Reversibility.UNKNOWN),
+        (change("aws_sqs_queue.q", "no-op", before={}, after={}, previous_address="aws_sqs_queue.p"), Reversibility.REVERSIBLE),
+    ],
+)
+def test_each_change_says_whether_it_can_be_taken_back(entry: dict[str, Any], word: Reversibility) -> None:
+    assessed = reversibility(read(plan_document(entry)).changes[0])
+    assert assessed.word is word
+    assert assessed.why
+
+
+def test_the_policy_decides_region_and_accounts() -> None:
+    """T13: the defaults are the user's, the inputs may replace them."""
+    elsewhere = Policy(region="eu-west-1", accounts={"dev": "999988887777"})
+    assert not dangers("aws_sqs_queue", {"arn": "arn:aws:sqs:eu-west-1:999988887777:q"}, policy=elsewhere)

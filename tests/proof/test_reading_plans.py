@@ -1,0 +1,263 @@
+"""Every kind of change is accounted for, or the plan is refused; values are masked; the counts are Terraform's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ops_agent.core.plan_references import without_key
+from ops_agent.core.plan_summary import summary_of
+from ops_agent.core.plan_values import leaves, masked
+from ops_agent.core.reading_plans import CUT_MARK, read_plan
+from ops_agent.domain.policy import Policy
+from ops_agent.domain.terraform_plan import SENSITIVE, UNKNOWN, PlanCounts, ResourceAction, TerraformPlan
+from ops_agent.errors import OpsAgentError, PolicyViolation, ToolchainError
+from proof.proof_samples import CAPTURED, PLANS, captured, change, document, plan_document, read, text_of
+
+EXPECTED = {
+    "no_change": PlanCounts(),
+    "create": PlanCounts(add=2),
+    "update": PlanCounts(change=1),
+    "delete": PlanCounts(destroy=1),
+    "replace": PlanCounts(add=1, destroy=1, replace=1),
+    "replace_create_first": PlanCounts(add=1, destroy=1, replace=1),
+    "forget": PlanCounts(forget=1),
+    "move": PlanCounts(move=1),
+    "move_and_update": PlanCounts(change=1, move=1),
+    "import": PlanCounts(import_=1),
+    "outputs_only": PlanCounts(outputs=2),
+    "aws_read": PlanCounts(add=2, read=1),
+    "aws_dangers": PlanCounts(add=7),
+    "sensitive": PlanCounts(add=1, outputs=1),
+    "hostile_text": PlanCounts(change=2, outputs=1),
+}
+
+
+@pytest.mark.parametrize("name", CAPTURED)
+def test_counts_of_a_real_plan_are_those_of_terraforms_own_summary(name: str) -> None:
+    plan = captured(name)
+    assert plan.counts == EXPECTED[name]
+    told = summary_of(text_of(name))
+    if told is not None:
+        assert (told["add"], told["change"], told["destroy"]) == (plan.counts.add, plan.counts.change, plan.counts.destroy)
+
+
+@pytest.mark.parametrize("name", sorted(EXPECTED.keys() - {"no_change"}))
+def test_no_plan_that_does_something_looks_empty(name: str) -> None:
+    plan = captured(name)
+    assert plan.changes or plan.outputs
+
+
+@pytest.mark.parametrize(
+    ("actions", "expected"),
+    [
+        (["create"], ResourceAction.CREATE),
+        (["read"], ResourceAction.READ),
+        (["update"], ResourceAction.UPDATE),
+        (["delete"], ResourceAction.DELETE),
+        (["forget"], ResourceAction.FORGET),
+        (["delete", "create"], ResourceAction.REPLACE_DELETE_FIRST),
+        (["create", "delete"], ResourceAction.REPLACE_CREATE_FIRST),
+        (["create", "forget"], ResourceAction.REPLACE_FORGET),
+    ],
+)
+def test_each_kind_is_read_as_what_it_is(actions: list[str], expected: ResourceAction) -> None:
+    plan = read(plan_document(change("aws_sqs_queue.q", *actions, before={}, after={})))
+    assert [c.action for c in plan.changes] == [expected]
+
+
+@pytest.mark.parametrize(
+    "actions", [[], ["destroy"], ["create", "update"], ["create", "delete", "create"], ["CREATE"], "create", None, [1], {"a": 1}]
+)
+def test_an_unknown_kind_refuses_the_plan(actions: Any) -> None:
+    entry = change("aws_sqs_queue.q", "create", after={})
+    entry["change"]["actions"] = actions
+    with pytest.raises(ToolchainError, match=r"aws_sqs_queue\.q"):
+        read(plan_document(entry))
+
+
+@pytest.mark.parametrize("version", ["2.0", "0.1", "", None, 1, "x"])
+def test_an_unknown_major_format_refuses_the_plan(version: Any) -> None:
+    with pytest.raises(ToolchainError, match="format version"):
+        read(plan_document(format_version=version))
+
+
+def test_a_new_minor_format_with_new_properties_is_read() -> None:
+    assert read(plan_document(change("a.b", "create", after={}), format_version="1.99", news={"x": 1})).counts.add == 1
+
+
+@pytest.mark.parametrize(
+    "top",
+    [
+        {"errored": True},
+        {"complete": False},
+        {"deferred_changes": [{"reason": "unknown"}]},
+        {"deferred_action_invocations": [{"reason": "unknown"}]},
+    ],
+)
+def test_a_plan_that_is_not_the_whole_change_is_refused(top: dict[str, Any]) -> None:
+    with pytest.raises(PolicyViolation):
+        read(plan_document(**top))
+
+
+@pytest.mark.parametrize(
+    "document_bytes", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"format_version": "1.2", "resource_changes": 3}']
+)
+def test_what_is_no_plan_is_refused(document_bytes: bytes) -> None:
+    with pytest.raises(ToolchainError):
+        read_plan(document_bytes, "", Policy())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Plan: 0 to add, 0 to change, 0 to destroy.\n",
+        "Plan: 1 to add, 0 to change, 1 to destroy.\n",
+        "Plan: 1 to import, 1 to add, 0 to change, 0 to destroy.\n",
+        "Plan: 1 to add, 0 to change, 0 to destroy, 4 to frobnicate.\n",
+        "No changes.\n",
+        "    Plan: 1 to add, 0 to change, 0 to destroy.\n",
+    ],
+)
+def test_a_summary_that_says_something_else_refuses_the_plan(text: str) -> None:
+    with pytest.raises(ToolchainError, match=r"differ in|no summary line"):
+        read(plan_document(change("a.b", "create", after={})), text)
+
+
+def test_a_text_whose_end_was_cut_off_cannot_contradict() -> None:
+    assert read(plan_document(change("a.b", "create", after={})), "Terraform will perform" + CUT_MARK).counts.add == 1
+
+
+def test_opentofus_and_newer_summaries_are_understood() -> None:
+    forget = plan_document(change("a.b", "forget", before={}))
+    assert read(forget, "Plan: 0 to add, 0 to change, 0 to destroy, 1 to forget.\n").counts.forget == 1
+    acting = plan_document(
+        change("a.b", "create", after={}), action_invocations=[{"address": "action.aws_lambda_invoke.x", "type": "aws_lambda_invoke"}]
+    )
+    plan = read(acting, "Plan: 1 to add, 0 to change, 0 to destroy. Actions: 1 to invoke.\n")
+    assert plan.invocations == ("action.aws_lambda_invoke.x",)
+    assert any(d.rule == "plan/runs-an-action" for d in plan.dangers)
+
+
+def test_moves_and_imports_keep_where_they_come_from() -> None:
+    assert captured("move").changes[0].previous_address == "terraform_data.a"
+    assert captured("import").changes[0].import_id == "from-before"
+    identity = change("a.b", "no-op", before={}, after={}, change={"importing": {"identity": {"arn": "x"}}})
+    assert read(plan_document(identity)).changes[0].import_id == '{"arn": "x"}'
+    assert read(plan_document(change("a.b", "update", before={}, after={}, change={"importing": {}}))).counts.import_ == 1
+
+
+def test_the_hash_forgets_the_time_and_is_what_jq_prints() -> None:
+    plan = document("update")
+    expected = {key: value for key, value in plan.items() if key != "timestamp"}
+    canonical = json.dumps(expected, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n"
+    first = captured("update").canonical_hash
+    assert first == hashlib.sha256(canonical.encode()).hexdigest()
+    assert read(plan | {"timestamp": "2031-01-01T00:00:00Z"}).canonical_hash == first
+    assert read(plan | {"terraform_version": "1.2.3"}).canonical_hash != first
+
+
+def test_values_are_masked_by_both_sensitive_trees() -> None:
+    entry = change(
+        "aws_db_instance.db",
+        "update",
+        before={"password": "old-one", "tags": {"a": "1", "b": "two"}, "list": [{"x": "s1"}, {"x": "open"}]},
+        after={"password": "new-one", "tags": {"a": "1", "b": "three"}, "list": [{"x": "s1"}, {"x": "open"}]},
+        change={
+            "before_sensitive": {"password": True, "tags": {"b": True}},
+            "after_sensitive": {"password": True, "list": [{"x": True}, {}]},
+            "after_unknown": {"endpoint": True, "tags": {"c": True}},
+        },
+    )
+    only = read(plan_document(entry)).changes[0]
+    assert only.before["password"] is SENSITIVE
+    assert only.before["tags"] == {"a": "1", "b": SENSITIVE}
+    assert only.after["list"] == [{"x": SENSITIVE}, {"x": "open"}]
+    assert only.after["endpoint"] is UNKNOWN
+    assert only.after["tags"]["c"] is UNKNOWN
+    assert "new-one" not in repr(only)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(JSON, JSON, JSON)
+def test_masking_is_total_and_never_shows_more(value: Any, sensitive: Any, unknown: Any) -> None:
+    hidden: list[str] = []
+    shown = {text for _, text in leaves(masked(value, sensitive, unknown, hidden))}
+    assert shown <= {text for _, text in leaves(value)}
+    if sensitive is True:
+        assert not shown
+
+
+def test_edges_follow_references_between_changed_resources() -> None:
+    assert captured("create").edges == (("terraform_data.b", "terraform_data.a"),)
+    assert captured("aws_read").edges == (("aws_sqs_queue_policy.p", "aws_sqs_queue.q"),)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("a.b", "a.b"),
+        ("a.b[0]", "a.b"),
+        ('module.m["x]\\"y"].a.b["]"]', "module.m.a.b"),
+        ("a.b[", "a.b"),
+        ("", ""),
+    ],
+)
+def test_keys_are_taken_off_addresses(address: str, expected: str) -> None:
+    assert without_key(address) == expected
+
+
+WORDS = ("create", "delete", "no-op", "arn:aws:iam::1:x", "1.2")
+KEYS = (
+    *(
+        "address",
+        "change",
+        "actions",
+        "before",
+        "after",
+        "after_sensitive",
+        "before_sensitive",
+        "after_unknown",
+        "mode",
+        "type",
+        "importing",
+    ),
+    *("replace_paths", "variables", "configuration", "root_module", "provider_config", "expressions", "references", "resources"),
+    *("module_calls", "region", "policy", "ingress"),
+)
+TOP_KEYS = (
+    *("resource_changes", "resource_drift", "output_changes", "variables", "configuration", "action_invocations", "deferred_changes"),
+    "complete",
+)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12) | st.sampled_from(WORDS)
+SOUP = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
+    max_leaves=25,
+)
+TOPS = st.fixed_dictionaries({"format_version": st.just("1.2")}, optional=dict.fromkeys(TOP_KEYS, SOUP))
+
+
+@given(TOPS)
+@settings(max_examples=500, deadline=None)
+def test_any_json_is_read_or_refused_with_our_words(plan: dict[str, Any]) -> None:
+    try:
+        assert isinstance(read(plan), TerraformPlan)
+    except OpsAgentError as refused:
+        assert str(refused)
+
+
+def test_every_captured_plan_has_its_text() -> None:
+    assert len(CAPTURED) == len(EXPECTED)
+    assert all((PLANS / f"{name}.txt").is_file() for name in CAPTURED)
