@@ -92,6 +92,12 @@ def test_times_and_skip_choose_which_calls_are_hit(org: Any) -> None:
     assert statuses == [201, 500, 500, 201]
 
 
+def test_a_fault_can_name_the_operation_or_one_path(org: Any) -> None:
+    org.github.faults.on("GET /repos/{owner}/{repo}/issues/{issue_number}").answer(500)
+    org.github.faults.on("/issues/99").answer(503)
+    assert [org.app("GET", f"{R}/issues/{n}").status_code for n in (12, 12, 99)] == [500, 200, 503]
+
+
 def test_a_server_that_is_gone_from_call_k_answers_nothing_any_more(org: Any) -> None:
     org.github.faults.at(2, onwards=True).drop_before()
     org.app.get(R)
