@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from ops_agent.adapters.terraform_copy import copy_tree, needed
 from ops_agent.adapters.terraform_diagnostics import finding, from_fmt, from_text
 from ops_agent.adapters.terraform_engine import Engine, find_program, read_engine
 from ops_agent.adapters.terraform_placeholders import placeholders
-from ops_agent.adapters.terraform_providers import configuration, shared_mirror
+from ops_agent.adapters.terraform_providers import SharedProviders, configuration, shared_mirror
 from ops_agent.adapters.terraform_workspace import LOCK_FILE, Workspace, ended_well
 from ops_agent.domain.layout import TerraformRoot, TerraformTarget
 from ops_agent.domain.policy import Policy
@@ -71,13 +71,25 @@ class TerraformCli:
             return sandbox
 
     @cached_property
+    def _shared(self) -> SharedProviders:
+        with self._lock:
+            if "_shared" not in self.__dict__:
+                self.__dict__["_shared"] = SharedProviders(self._sandbox.root / "providers")
+            shared: SharedProviders = self.__dict__["_shared"]
+            return shared
+
+    @cached_property
+    def _mirrors(self) -> tuple[Path, ...]:
+        with self._lock:
+            return shared_mirror(self._mirror, self._sandbox.root)
+
+    @cached_property
     def _cli_file(self) -> Path:
         """The CLI configuration that every child gets, whatever stands in a home directory or in the tree."""
         with self._lock:
-            sandbox = self._sandbox
-            mirrors = shared_mirror(self._mirror, sandbox.root)
-            path = sandbox.root / "cli.tfrc"
-            path.write_text(configuration(mirrors, self._policy.allowed_providers))
+            path = self._sandbox.root / "cli.tfrc"
+            mirrors = (self._shared.mirror, *self._mirrors)
+            path.write_text(configuration(mirrors, self._policy.allowed_providers, registry=not self._mirrors))
             path.chmod(0o644)
             return path
 
@@ -154,6 +166,7 @@ class TerraformCli:
                 emulator.chmod(0o644)
                 backend_files.append(emulator)
             var_files = tuple(cell.work / path for path in environment.var_files)
+            self._fetch_providers(tree, target)
             missing = placeholders(directory, var_files)
             # Without a lock file init writes one, so the root's directory (not its files) must be writable.
             self._sandbox.hand_over(cell, () if (directory / LOCK_FILE).is_file() else (directory,))
@@ -170,6 +183,24 @@ class TerraformCli:
                 placeholders=tuple(sorted(missing)),
                 lock=lambda: self._lock_entries(tree, target),
             )
+
+    def _fetch_providers(self, tree: Path, target: TerraformTarget) -> None:
+        """Before the first of a root's targets: fetch its providers, unless a mirror has them unpacked. The real init tells of failure."""
+        if self._mirrors and not any(next(mirror.rglob("*.zip"), None) for mirror in self._mirrors):
+            return
+
+        def fetch(take: Callable[[Path], None]) -> None:
+            with self._cell() as cell:
+                copy_tree(tree, cell.work, needed(target.root, target))
+                directory = cell.work / target.root.path
+                locked = (directory / LOCK_FILE).is_file()
+                self._sandbox.hand_over(cell, () if locked else (directory,))
+                command = commands.init(backend=False, lock_read_only=locked)
+                made = self._sandbox.run(cell, command, self._variables(None), cwd=directory, patience=self._patience)
+                if made.returncode == 0:
+                    take(cell.data / "providers")
+
+        self._shared.fetch_once(f"{tree}\0{target.root.path}", fetch)
 
     def _lock_entries(self, tree: Path, target: TerraformTarget) -> bytes | None:
         """The lock file with entries for providers that it lacks, made in a scratch copy; None when nobody serves them."""

@@ -12,7 +12,7 @@ from ops_agent.domain.verdict import Finding, Place
 
 _MOST = 50
 _ERROR = re.compile(r"^Error: (?P<summary>.+)$", re.MULTILINE)
-_ON = re.compile(r"^\s+on (?P<file>\S+) line (?P<line>\d+)", re.MULTILINE)
+_ON = re.compile(r"^\s+on (?P<file>\S+) line (?P<line>\d+)(, in [^\n]*)?:?$", re.MULTILINE)
 _FMT_NAME = re.compile(r"^--- old/(?P<path>.+)$", re.MULTILINE)
 _REMEDIES = {
     "fmt": "Write the file as `terraform fmt` does; the difference is shown.",

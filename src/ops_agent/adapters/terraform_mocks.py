@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _DOCUMENT = json.dumps('{"Version":"2012-10-17","Statement":[]}')
 
 
-def test_file(directories: Iterable[Path], root: Path, *, account: str, region: str) -> str:
+def look_file(directories: Iterable[Path], root: Path, *, account: str, region: str) -> str:
     """The text of the test: one mock for each provider configuration of `root`, data sources pinned so that nothing differs by chance.
 
     `directories` are the root and its modules. Only names found by our own reader are written, never text of the repository.

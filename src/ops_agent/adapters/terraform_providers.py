@@ -7,8 +7,9 @@ import json
 import os
 import re
 import shutil
+import threading
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ops_agent.adapters.sandbox_places import is_open_to_others
@@ -62,16 +63,55 @@ def unpack_mirror(zips: Iterable[Path], mirror: Path, *, host: str = "registry.t
     return mirror
 
 
-def configuration(mirrors: Iterable[Path], allowed: Iterable[str]) -> str:
+def configuration(mirrors: Iterable[Path], allowed: Iterable[str], *, registry: bool = False) -> str:
     """The CLI configuration file: an explicit `provider_installation`, so nothing is ever found by Terraform's own search.
 
-    The mirrors serve what they hold; without any mirror the registry is asked, for allow-listed providers alone.
+    The mirrors serve what they hold; with `registry` the providers' own registries are asked too. Allow-listed providers alone.
     """
     sources = json.dumps(sorted(allowed))
     blocks = [f"  filesystem_mirror {{\n    path    = {json.dumps(str(m))}\n    include = {sources}\n  }}\n" for m in mirrors]
-    if not blocks:
-        blocks = [f"  direct {{\n    include = {sources}\n  }}\n"]
+    if registry:
+        blocks.append(f"  direct {{\n    include = {sources}\n  }}\n")
     return "disable_checkpoint = true\nprovider_installation {\n" + "".join(blocks) + "}\n"
+
+
+class SharedProviders:
+    """What was fetched once (from a registry, or from a mirror of zips) serves every target: an AWS provider has up to 700 MB.
+
+    `mirror` is a directory of ours that only we write; Terraform links to what is in it.
+    """
+
+    def __init__(self, mirror: Path) -> None:
+        mirror.mkdir(mode=0o755)
+        mirror.chmod(0o755)
+        self.mirror = mirror
+        self._lock = threading.Lock()
+        self._fetched: set[str] = set()
+
+    def fetch_once(self, key: str, fetch: Callable[[Callable[[Path], None]], None]) -> None:
+        """Call `fetch` once for each `key`; it hands a data directory's `providers` to the function that it is given."""
+        with self._lock:
+            if key not in self._fetched:
+                fetch(self._take)
+                self._fetched.add(key)
+
+    def _take(self, providers: Path) -> None:
+        """Move every package to the mirror and make it ours: whoever fetched it may not change it any more."""
+        for package in providers.glob("*/*/*/*/*"):
+            place = self.mirror / package.relative_to(providers)
+            if package.is_symlink() or not package.is_dir() or place.exists():
+                continue
+            files = (package, *package.rglob("*"))
+            if any(path.is_symlink() or not (path.is_dir() or path.is_file()) for path in files):
+                continue
+            for path in files:
+                os.chown(path, os.geteuid(), os.getegid())
+                path.chmod(0o755)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            package.rename(place)
+        for directory, names, _ in os.walk(self.mirror):
+            for name in names:
+                Path(directory, name).chmod(0o755)
 
 
 def shared_mirror(wanted: str, run_directory: Path) -> tuple[Path, ...]:

@@ -15,7 +15,7 @@ from ops_agent.adapters.sandbox import Cell, Sandbox
 from ops_agent.adapters.subprocesses import Capped, ChildResult, Ending, Patience
 from ops_agent.adapters.terraform_copy import snapshot
 from ops_agent.adapters.terraform_diagnostics import finding, from_json, from_text, json_lines
-from ops_agent.adapters.terraform_mocks import TEST_FILE, plan_document, test_file
+from ops_agent.adapters.terraform_mocks import TEST_FILE, look_file, plan_document
 from ops_agent.domain.layout import TerraformTarget
 from ops_agent.domain.verdict import Finding
 from ops_agent.domain.verification import CheckResult, CheckStatus
@@ -109,7 +109,7 @@ class Workspace:
         """See terraform_mocks. Our file joins the copy, never the change set."""
         root = self.target.root
         directories = (self.directory, *(self.cell.work / path for path in root.local_modules))
-        text = test_file(directories, self.directory, account=self.target.environment.account or "000000000000", region=self.region)
+        text = look_file(directories, self.directory, account=self.target.environment.account or "000000000000", region=self.region)
         (self.directory / TEST_FILE).write_text(text)
         self.sandbox.hand_over(self.cell)
         made = bytearray()
@@ -126,6 +126,7 @@ class Workspace:
     def _show_json(self, plan_file: Path) -> Path:
         """Stream `show -json` into a file of ours: 0600, never in memory."""
         path, left = self.cell.kept / "plan.json", MOST_JSON
+        path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR), "wb") as out:
 
             def sink(chunk: bytes) -> None:

@@ -1,0 +1,299 @@
+"""The stage by itself: what is run for which change, what counts as whose, and how it ends. Terraform is a recorder here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops_agent.domain.terraform_plan import SENSITIVE, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
+from ops_agent.domain.verdict import Finding, Place
+from ops_agent.domain.verification import CheckResult, CheckStatus
+from ops_agent.errors import AwsError, ToolchainError
+from ops_agent.settings import Settings
+from ops_agent.stages.verify import verify
+from ops_agent.stages.verify_differences import mocked_difference, own_changes
+from terraform.worlds import DEV, FilesBase, changes, service, world
+
+PASSED, FAILED = CheckStatus.PASSED, CheckStatus.FAILED
+
+
+def check(name: str, status: CheckStatus = PASSED, **fields) -> CheckResult:
+    return CheckResult(name=name, subject="x", status=status, **fields)
+
+
+def finding(path: str) -> Finding:
+    return Finding(rule="check/fmt", title="t", place=Place(path=path), what="what secret", remedy="r")
+
+
+@dataclass
+class Recorder:
+    """ports.Terraform that runs nothing. `results` replaces the result of a command; `on` is called with every command's name."""
+
+    results: dict[str, CheckResult] = field(default_factory=dict)
+    on: object = None
+    log: list[str] = field(default_factory=list)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+
+    def engine(self) -> str:
+        return "Terraform 9.9.9 (recorded)"
+
+    def self_test(self) -> None:
+        self.log.append("self test")
+
+    def parallel(self) -> int:
+        return 3
+
+    def cancel(self) -> None:
+        self.cancelled.set()
+
+    def run(self, name: str, what: str) -> CheckResult:
+        self.log.append(f"{name} {what}")
+        if self.on:
+            self.on(f"{name} {what}", self)
+        return self.results.get(name, check(name))
+
+    def fmt(self, tree, root):
+        return self.run("fmt", root.path)
+
+    @contextmanager
+    def workspace(self, tree, target, lease):
+        side = "head" if (Path(tree) / "HEAD").exists() else "base"
+        what = f"{side} {target}"
+
+        def plan(*, with_text=True):
+            return self.run("plan", what), None
+
+        yield SimpleNamespace(
+            init=lambda: self.run("init", what),
+            validate=lambda: self.run("validate", what),
+            plan=plan,
+            mocked_plan=lambda: (self.run("mocked plan", what), None),
+            placeholders=("image",),
+            lock_file_update=None,
+        )
+
+
+class Cloud:
+    """ports.CloudIdentity: dev has a role."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.leases: list[str] = []
+        self.error = error
+
+    def unplanned_reason(self, environment):
+        return None if environment.name == "dev" else "no role"
+
+    @contextmanager
+    def lease(self, environment):
+        if self.error:
+            raise self.error
+        self.leases.append(environment.name)
+        yield SimpleNamespace(environment=environment.name, account=DEV, variables={})
+
+
+def proof(before, after, tmp_path, terraform=None, cloud=None, settings=None, **fields):
+    (tmp_path / "HEAD").write_text("")
+    terraform = terraform or Recorder()
+    made = world(terraform, cloud or Cloud())
+    for name, value in fields.items():
+        setattr(made, name, value)
+    return verify(made, settings or Settings(), None, FilesBase(before), changes(before, after), tmp_path), terraform
+
+
+ORDER = ("init", "validate", "plan")
+BEFORE = service("s")
+AFTER = {**BEFORE, "infra/new.tf": "locals {}\n"}
+
+
+def test_a_change_of_documents_runs_no_terraform_but_the_self_test(tmp_path):
+    result, terraform = proof(BEFORE, {**BEFORE, "docs/a.md": "x"}, tmp_path)
+    assert terraform.log == ["self test"]
+    assert result.targets == ()
+    assert result.passed
+
+
+def test_head_and_base_are_planned_with_a_role_and_looked_at_without(tmp_path):
+    result, terraform = proof(BEFORE, AFTER, tmp_path)
+    assert sorted(terraform.log) == sorted(
+        [
+            "self test",
+            "fmt infra",
+            *(f"{name} head infra (dev)" for name in ("init", "validate", "plan")),
+            *(f"{name} head infra (prod)" for name in ("init", "validate", "mocked plan")),
+            *(f"{name} base infra (dev)" for name in ("init", "plan")),
+            *(f"{name} base infra (prod)" for name in ("init", "mocked plan")),
+        ]
+    )
+    assert [t.unplanned for t in result.targets] == [None, "no role"]
+    assert [t.placeholders for t in result.targets] == [("image",), ("image",)]
+
+
+def test_only_roots_that_the_change_touches_through_modules_are_verified(tmp_path):
+    main = 'module "q" {\n  source = "../../modules/q"\n}\n'
+    files = {"modules/q/main.tf": "", "modules/other/main.tf": ""}
+    for root, call in (("one", main), ("two", main), ("three", "")):
+        files[f"roots/{root}/main.tf"] = 'terraform {\n  backend "s3" {}\n}\nprovider "aws" {}\n' + call
+        files[f"roots/{root}/backend/dev/backend.hcl"] = 'bucket = "b"\n'
+        files[f"roots/{root}/environments/dev/terraform.tfvars"] = ""
+    result, _ = proof(files, {**files, "modules/q/main.tf": "locals {}\n"}, tmp_path)
+    assert [str(t.target) for t in result.targets] == ["roots/one (dev)", "roots/two (dev)"]
+
+
+def test_each_environment_gets_one_lease_before_anything_runs(tmp_path):
+    cloud = Cloud()
+    seen = []
+    proof(BEFORE, AFTER, tmp_path, Recorder(on=lambda name, _: seen.append((name, list(cloud.leases)))), cloud)
+    assert cloud.leases == ["dev"]
+    assert all(leases == ["dev"] for _, leases in seen)
+
+
+def test_a_lease_that_cannot_be_had_ends_the_run_before_terraform(tmp_path):
+    """H01, H10."""
+    terraform = Recorder()
+    with pytest.raises(AwsError):
+        proof(BEFORE, AFTER, tmp_path, terraform, Cloud(AwsError("no")))
+    assert terraform.log == ["self test"]
+
+
+def test_an_environment_without_its_backend_file_is_named_and_not_planned(tmp_path):
+    before = {p: c for p, c in BEFORE.items() if p != "infra/backend/dev/backend.hcl"}
+    result, terraform = proof(before, {**before, "infra/new.tf": "locals {}\n"}, tmp_path)
+    dev = next(t for t in result.targets if t.target.environment.name == "dev")
+    assert dev.unplanned == "no backend file was found for the environment `dev` of `infra`"
+    assert not [line for line in terraform.log if line.startswith("plan")]
+
+
+def test_the_environments_input_leaves_out_the_others(tmp_path):
+    result, _ = proof(BEFORE, AFTER, tmp_path, settings=Settings(environments=("prod",)))
+    assert [t.target.environment.name for t in result.targets] == ["prod"]
+
+
+@pytest.mark.parametrize(
+    ("failing", "left"), [("init", ["init"]), ("validate", ["init", "validate"]), ("plan", ["init", "validate", "plan"])]
+)
+def test_a_failed_check_stops_the_ones_after_it_and_the_verification_fails(failing, left, tmp_path):
+    result, _ = proof(BEFORE, AFTER, tmp_path, Recorder(results={failing: check(failing, FAILED)}))
+    dev = next(t for t in result.targets if t.target.environment.name == "dev")
+    assert [c.name for c in dev.checks] == left
+    assert not result.passed
+    assert dev.plan is None
+    assert dev.evidence is None
+
+
+def test_files_that_were_unformatted_before_are_named_and_do_not_fail_the_change(tmp_path):
+    both = check("fmt", FAILED, findings=(finding("infra/main.tf"), finding("infra/new.tf")))
+    result, _ = proof(BEFORE, AFTER, tmp_path, Recorder(results={"fmt": both}))
+    assert [(f.place.path, f.pre_existing, f.blocks) for f in result.checks[0].findings] == [
+        ("infra/main.tf", True, False),
+        ("infra/new.tf", False, True),
+    ]
+    assert not result.passed
+    old = check("fmt", FAILED, findings=(finding("infra/main.tf"),))
+    assert proof(BEFORE, AFTER, tmp_path, Recorder(results={"fmt": old}))[0].passed
+
+
+def test_changed_workflows_are_linted_and_removed_ones_are_not(tmp_path):
+    before = {**BEFORE, ".github/workflows/old.yml": "x", ".github/workflows/same.yml": "x"}
+    after = {**before, ".github/workflows/new.yml": "y"}
+    del after[".github/workflows/old.yml"]
+    asked = []
+    linters = SimpleNamespace(check=lambda tree, paths: asked.append(paths) or (check("zizmor", FAILED),))
+    result, _ = proof(before, after, tmp_path, linters=linters)
+    assert asked == [(".github/workflows/new.yml",)]
+    assert not result.passed
+
+
+def test_secrets_are_taken_out_of_every_text_of_a_check(tmp_path):
+    leaky = check("validate", FAILED, output="a secret", findings=(finding("infra/main.tf"),))
+    result, _ = proof(BEFORE, AFTER, tmp_path, Recorder(results={"validate": leaky}), redact=lambda text: text.replace("secret", "***"))
+    for target in result.targets:
+        assert "secret" not in str(target.checks)
+
+
+def test_a_broken_engine_ends_the_verification_with_its_error(tmp_path):
+    def broken(name, _):
+        if name == "validate head infra (dev)":
+            raise ToolchainError("terraform was ended by signal 9")
+
+    with pytest.raises(ToolchainError, match="signal 9"):
+        proof(BEFORE, AFTER, tmp_path, Recorder(on=broken))
+
+
+def test_an_interrupt_cancels_every_running_child(tmp_path):
+    """N01: the stage tells the engine, and does not wait for its deadline."""
+
+    def wait(name, terraform):
+        if name.startswith("init"):
+            terraform.cancelled.wait(20)
+
+    terraform = Recorder(on=wait)
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        proof(BEFORE, AFTER, tmp_path, terraform)
+    assert terraform.cancelled.is_set()
+    assert time.monotonic() - begun < 3
+
+
+def resource(address: str, action: ResourceAction = ResourceAction.CREATE, after=None, **fields) -> ResourceChange:
+    return ResourceChange(address=address, type="aws_sqs_queue", provider="aws", action=action, after=after or {"name": address}, **fields)
+
+
+def plan(*found: ResourceChange) -> TerraformPlan:
+    return TerraformPlan(
+        format_version="1.2",
+        terraform_version="1.15.5",
+        changes=found,
+        outputs=(),
+        drift=(),
+        counts=PlanCounts(),
+        text="",
+        canonical_hash="",
+    )
+
+
+def test_what_the_base_plans_as_well_is_not_ours():
+    old = resource("a", ResourceAction.UPDATE)
+    assert own_changes(plan(old, resource("b")), plan(old)) == {"b"}
+    assert own_changes(plan(replace(old, after={"name": "other"})), plan(old)) == {"a"}
+    assert own_changes(plan(old), None) == {"a"}
+    assert own_changes(plan(resource("a", ResourceAction.NO_OP)), None) == frozenset()
+
+
+def test_equal_masks_of_a_secret_prove_nothing():
+    hidden = resource("a", ResourceAction.UPDATE, {"password": SENSITIVE})
+    assert own_changes(plan(hidden), plan(hidden)) == {"a"}
+    named = resource("a", ResourceAction.UPDATE, {"password": "(sensitive value)"})
+    assert own_changes(plan(named), plan(named)) == frozenset()
+
+
+CHANGES = st.dictionaries(st.sampled_from("abcde"), st.sampled_from(["x", "y"])).map(
+    lambda found: plan(*(resource(name, after={"name": value}) for name, value in found.items()))
+)
+
+
+@given(CHANGES, CHANGES)
+def test_a_mocked_difference_leads_from_the_base_to_the_head(base, head):
+    """Applying it to the base's resources gives the head's; what is equal is not in it."""
+    difference = mocked_difference(head, base)
+    state = {c.address: c.after for c in base.changes}
+    for change in difference.changes:
+        if change.action is ResourceAction.DELETE:
+            assert state.pop(change.address) == change.before
+        else:
+            assert state.get(change.address) == change.before
+            assert change.before != change.after
+            state[change.address] = change.after
+    assert state == {c.address: c.after for c in head.changes}
+    counts = difference.counts
+    assert counts.add + counts.change + counts.destroy == len(difference.changes)
