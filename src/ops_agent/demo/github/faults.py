@@ -108,8 +108,11 @@ class FaultPlan:
         return self._add(Fault(lambda c: c.number >= call if onwards else c.number == call, None, 0))
 
     def on(self, operation: str, *, times: int | None = 1, skip: int = 0) -> Fault:
-        """For calls whose operation, or whose `METHOD path`, contains `operation`: the first `times` of them (None: always), after letting `skip` pass."""
-        return self._add(Fault(lambda c: operation in c.operation or operation in f"{c.method} {c.path}", times, skip))
+        """For calls whose operation, or whose path, contains `operation`.
+
+        The first `times` of them (None: always), after letting `skip` pass.
+        """
+        return self._add(Fault(lambda c: operation in c.operation or operation in c.path, times, skip))
 
     def clear(self) -> None:
         with self._lock:
