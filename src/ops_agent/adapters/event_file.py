@@ -20,7 +20,7 @@ from ops_agent.errors import ConfigError
 from ops_agent.inputs import LOOPBACK
 
 # An issue's body has at most 262,144 bytes, six times that when every character is escaped; the rest of a payload is some 20 kB.
-LARGEST_EVENT_BYTES = 4_000_000
+LARGEST_EVENT_BYTES = 2_000_000
 _HINT = "The event file comes from GitHub's runner; start the workflow by `issues: types: [labeled]` or `workflow_dispatch`."
 _GHOST = Actor(login="ghost", id=0, kind=ActorKind.USER)
 

@@ -92,7 +92,12 @@ def eligible(settings: Settings, candidate: Candidate) -> Stopped | None:
     """What the issue alone already rules out; None when the board and the blockers are worth asking."""
     ref, issue = candidate.ref, candidate.issue
     if issue is None:
-        return _declined(f"{ref} does not exist, was transferred, or the token cannot see it.", "Name an existing issue.")
+        return Stopped(
+            conclusion=Conclusion.NEEDS_INFO,
+            reason=f"{ref} does not exist, was transferred, or the token cannot see it.",
+            remedy="Name an existing issue.",
+            questions=(f"Which issue should be worked on? There is no {ref}.",),
+        )
     if candidate.parent is not None and ref.repository != candidate.parent.repository:
         return _declined(
             f"{ref} is in another repository than its parent.", f"Label it there, or dispatch the workflow of {ref.repository}."
