@@ -384,6 +384,12 @@ def test_a_pull_request_is_created_once_and_updated_in_place(here: Stage) -> Non
     assert not found.draft and set(found.labels) == {"one", "two"}
 
 
+def test_where_there_are_no_drafts_the_pull_request_is_made_ready(here: Stage) -> None:
+    refusal = {"message": "Validation Failed", "errors": [{"message": "Draft pull requests are not supported in this repository."}]}
+    here.github.faults.on("POST /repos/{owner}/{repo}/pulls").answer(422, body=refusal)
+    assert open_pull(here).draft is False
+
+
 def test_pull_requests_are_found_by_branch_and_by_prefix(here: Stage) -> None:
     one, two = open_pull(here, 12), open_pull(here, 13, "b")
     here.repository.pull_request(one.number).close(by="maria")

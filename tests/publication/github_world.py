@@ -88,6 +88,23 @@ class QuietReporter:
         self.summaries.append(markdown)
 
 
+def make_world(code_host: GitHubCodeHost, board: GitHubBoard, clock: FakeClock) -> World:
+    """Claim and publication use nothing else."""
+    absent: Any = None
+    return World(
+        code_host=code_host,
+        board=board,
+        llm=absent,
+        cloud=absent,
+        terraform=absent,
+        linters=absent,
+        reporter=QuietReporter(),
+        clock=clock,
+        scratch=absent,
+        redact=lambda text: text,
+    )
+
+
 class Stage:
     """One embedded GitHub with a repository, a board, a person who may write and an issue labelled ready."""
 
@@ -111,20 +128,7 @@ class Stage:
     def world(self, token: str | None = None, policy: RetryPolicy | None = None, **parts: Any) -> World:
         """Fresh adapters, as every run has; nothing is shared but GitHub and the clock."""
         http = connect(token or self.token, {"GITHUB_API_URL": self.github.base_url}, self.clock, policy)
-        absent: Any = None
-        built = World(
-            code_host=GitHubCodeHost(http),
-            board=GitHubBoard(http, OWNER, 6),
-            llm=absent,
-            cloud=absent,
-            terraform=absent,
-            linters=absent,
-            reporter=QuietReporter(),
-            clock=self.clock,
-            scratch=absent,
-            redact=lambda text: text,
-        )
-        return replace(built, **parts)
+        return replace(make_world(GitHubCodeHost(http), GitHubBoard(http, OWNER, 6), self.clock), **parts)
 
     def item(self, issue: Issue | None = None, event_id: int = 9001, **fields: Any) -> WorkItem:
         """What INTAKE would have admitted: the issue as it is now, approved by maria's label."""

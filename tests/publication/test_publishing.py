@@ -527,6 +527,16 @@ def test_every_end_is_told_and_no_bug_tells_its_data(here: Stage, why: BaseExcep
     assert says in comment and "ghs_secret" not in comment
 
 
+def test_a_cancelled_run_begins_no_further_step_after_two_seconds(here: Stage) -> None:
+    """N01: the comment comes first; what is left, the next run settles."""
+    at_work = Run(here)
+    at_work.claim()
+    here.github.faults.on("PATCH /repos/{owner}/{repo}/issues/comments").run(lambda: here.clock.sleep(3))
+    at_work.release(KeyboardInterrupt())
+    assert "**cancelled**" in here.claim_comments()[0] and len(here.branches) == 1 and here.column() == "In Progress"
+    assert isinstance(Run(here, attempt=2).claim(), Claim)
+
+
 def test_a_release_never_fails(here: Stage) -> None:
     at_work = Run(here)
     at_work.claim()

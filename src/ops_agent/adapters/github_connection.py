@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import requests
 from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass, RequestsResponse
 
 TIMEOUT_SECONDS = 30
+_LONG = 200_000
 
 
 class _Answer(RequestsResponse):
@@ -70,3 +72,18 @@ def next_page(link: str) -> str | None:
         if 'rel="next"' in rest:
             return target.strip().strip("<>")
     return None
+
+
+def is_whole(text: str) -> bool:
+    """Whether `text` is empty or one JSON document. A long one is only looked at from behind: a listing can have 7 MB."""
+    stripped = text.rstrip()
+    if len(stripped) > _LONG:
+        return stripped[-1] in "}]"
+    return not stripped or stripped == "null" or json_or_none(stripped) is not None
+
+
+def json_or_none(text: str) -> Any:
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return None

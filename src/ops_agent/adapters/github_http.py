@@ -10,16 +10,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
-from github import Auth, Consts, GithubException
 from github.Requester import Requester
 
-from ops_agent.adapters.github_connection import TIMEOUT_SECONDS, connection_classes, next_page
+from github import Auth, Consts, GithubException
+from ops_agent.adapters.github_connection import TIMEOUT_SECONDS, connection_classes, is_whole, json_or_none, next_page
 from ops_agent.adapters.github_errors import LostAnswer, graphql_types, headers_of, message_of, translate
 from ops_agent.adapters.github_retry import Failure, FailureKind, RetryPolicy, classify
 from ops_agent.errors import GitHubError
@@ -27,7 +26,6 @@ from ops_agent.ports import Clock
 
 T = TypeVar("T")
 _MOST_PAGES = 300
-_LONG = 200_000
 _SAFE_TO_REPEAT = ("GET", "HEAD", "PATCH", "PUT", "DELETE")
 
 
@@ -93,10 +91,6 @@ class GitHubHttp(Requester):
         """`data` of one GraphQL query."""
         answer = self._translated(doing, lambda: self.graphql_query(query, variables)[1])
         return answer.get("data") or {}
-
-    def mutate(self, name: str, variables: dict[str, Any], wanted: str, doing: str) -> dict[str, Any]:
-        """One GraphQL mutation; its payload."""
-        return self._translated(doing, lambda: self.graphql_named_mutation(name, variables, wanted)[1]) or {}
 
     def reading(self, doing: str, read: Callable[[], T]) -> T:
         """What `read` makes of an answer; an answer of another shape than GitHub documents is a GitHubError."""
@@ -188,7 +182,7 @@ class GitHubHttp(Requester):
                 lost = f"connection lost ({type(error).__name__})"
             except ValueError:
                 lost = "an answer that cannot be read"
-            if status is not None and status < 300 and not _whole(text):
+            if status is not None and status < 300 and not is_whole(text):
                 status, lost = None, "an answer that is cut off"
             failure = self._failure(status, headers, text, query is not None)
             if failure is None and status is not None:
@@ -209,11 +203,11 @@ class GitHubHttp(Requester):
             return Failure(kind=FailureKind.LOST)
         low = {str(k).lower(): str(v) for k, v in headers.items()}
         if status >= 400:
-            return classify(status, low, message_of(_json(text)), self.now)
+            return classify(status, low, message_of(json_or_none(text)), self.now)
         if status in (301, 303, 307, 308):
             return Failure(kind=FailureKind.PERMANENT)
         if is_graphql:
-            answer = _json(text)
+            answer = json_or_none(text)
             if not isinstance(answer, dict):
                 return Failure(kind=FailureKind.SERVER)
             if {"RATE_LIMITED", "RATE_LIMIT"} & graphql_types(answer):
@@ -249,18 +243,3 @@ class GitHubHttp(Requester):
         if self._token and self._token in str(error):
             return type(error)(str(error).replace(self._token, "***"), hint=error.hint)
         return error
-
-
-def _whole(text: str) -> bool:
-    """Whether `text` is empty or one JSON document. A long one is only looked at from behind: a listing can have 7 MB."""
-    stripped = text.rstrip()
-    if len(stripped) > _LONG:
-        return stripped[-1] in "}]"
-    return not stripped or stripped == "null" or _json(stripped) is not None
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text) if text else None
-    except ValueError:
-        return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from github import GithubException
-
 from ops_agent.adapters import github_nouns as nouns
 from ops_agent.adapters.github_branches import GitHubBranches
 from ops_agent.adapters.github_errors import message_of
@@ -48,7 +47,10 @@ class GitHubPullRequests(GitHubBranches):
         return self._http.reading(doing, lambda: tuple(map(nouns.review, found)))
 
     def create_pull_request(self, repository: str, head: str, base: str, title: str, body: str, draft: bool) -> PullRequest:
-        """GitHub allows one open pull request for a head and a base; one that exists already (a lost answer, a rival) is returned."""
+        """GitHub allows one open pull request for a head and a base; one that exists already (a lost answer, a rival) is returned.
+
+        Where the plan of the account knows no drafts, the pull request is made ready; the caller sees it in `draft`.
+        """
         doing = f"creating the pull request of {head} in {repository}"
         url = f"/repos/{repository_path(repository)}/pulls"
         wanted = {"title": title, "head": head, "base": base, "body": body, "draft": draft, "maintainer_can_modify": True}
@@ -61,7 +63,11 @@ class GitHubPullRequests(GitHubBranches):
             try:
                 found = self._http.requestJsonAndCheck("POST", url, input=wanted)[1]
             except GithubException as error:
-                existing = look() if error.status == 422 and "already exists" in message_of(error.data).lower() else None
+                words = message_of(error.data).lower() if error.status == 422 else ""
+                if "draft pull requests are not supported" in words and wanted["draft"]:  # private repositories of some plans
+                    wanted["draft"] = False
+                    return create()
+                existing = look() if "already exists" in words else None
                 if existing is None:
                     raise
                 return existing

@@ -30,6 +30,7 @@ from ops_agent.stages.stopping import as_stopped, stopped_says
 
 _LOOK_AGAIN_SECONDS = 2.0
 _MOST_LOOKS = 12
+_SECONDS_WHEN_CANCELLED = 2.0
 
 
 def claim(world: World, settings: Settings, item: WorkItem, run: RunIdentity) -> Claim | Stopped:
@@ -177,13 +178,20 @@ def _finish(world: World, settings: Settings, item: WorkItem, run: RunIdentity, 
 def release(world: World, settings: Settings, item: WorkItem, claim: Claim, run: RunIdentity, why: Stopped | BaseException) -> None:
     """Give the item back: why and what to do in the comment, the card back to Ready, an untouched branch deleted.
 
-    Never raises an OpsAgentError: the run ends for another reason already. A pull request and a branch with commits stay.
+    Never raises an OpsAgentError: the run ends for another reason already. A pull request and a branch with commits stay. A cancelled run
+    has no time (N01): what is not begun within two seconds is left to the next run.
     """
     if settings.dry_run:
         return
+    began = world.clock.monotonic()
+
+    def in_time() -> bool:
+        return not isinstance(why, KeyboardInterrupt) or world.clock.monotonic() - began < _SECONDS_WHEN_CANCELLED
+
     write(world, item, claim, run, Phase.STOPPED, stopped_says(world, as_stopped(why)))
-    if claim.existing is None:
+    if claim.existing is None and in_time():
         put_back(world, settings, item)
+    if claim.existing is None and in_time():
         _delete_untouched(world, item, claim)
 
 

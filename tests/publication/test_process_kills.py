@@ -1,0 +1,86 @@
+"""Real processes, really killed: SIGKILL while call k is in flight, then the next attempt (security-bar.md N03; `make proof`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from publication.github_world import Stage, Theatre
+from publication.test_crash_sweep import CALLS, final_state, whole_run
+
+CHILD = """
+import json, sys
+from publication.test_process_kills import child
+child(json.loads(sys.argv[1]))
+"""
+
+
+def child(given: dict[str, Any]) -> None:
+    """The run itself, in a process of its own: same code, adapters against the parent's GitHub."""
+    from builders import MARIA, run, work_item
+    from ops_agent.adapters.github_board import GitHubBoard
+    from ops_agent.adapters.github_code_host import GitHubCodeHost, connect
+    from ops_agent.domain.event import IssueRef, Repository
+    from ops_agent.domain.outcome import Stopped
+    from ops_agent.domain.work_item import Approval, content_hash
+    from ops_agent.stages.claim import claim
+    from ops_agent.stages.publish import publish
+    from publication.github_world import FakeClock, changes, make_world, proposal, settings
+
+    http = connect(given["token"], {"GITHUB_API_URL": given["url"]}, FakeClock())
+    host = GitHubCodeHost(http)
+    owner, name = given["repository"].split("/")
+    issue = host.issue(IssueRef(repository=given["repository"], number=12))
+    approval = Approval(by=MARIA, event_id=9001, at="2026-11-20T10:00:00Z", content_hash=content_hash(issue.title, issue.body))
+    target = Repository(owner=owner, name=name, id=given["id"], default_branch="main")
+    item = work_item(issue=issue, title=issue.title, approval=approval, target=target)
+    world = make_world(host, GitHubBoard(http, owner, 6), FakeClock())
+    identity = run(repository=given["repository"])
+    chosen = settings(status_review="In Review", pr_labels=("infra",))
+    held = claim(world, chosen, item, identity)
+    assert not isinstance(held, Stopped), held
+    publish(world, chosen, item, held, identity, changes(held.base_commit), proposal())
+
+
+@pytest.fixture(scope="module")
+def theatre() -> Iterator[Theatre]:
+    built = Theatre()
+    yield built
+    built.github.stop()
+
+
+@pytest.fixture(scope="module")
+def reference(theatre: Theatre) -> dict[str, Any]:
+    here = theatre.stage()
+    whole_run(here, here.world(), here.run())
+    return final_state(here)
+
+
+def killed_at(here: Stage, k: int, after: bool) -> int:
+    """Start the run as a process; the server kills it while its call `k` is in flight. Its return code."""
+    given = {"token": here.token, "url": here.github.base_url, "repository": here.repository.full_name, "id": here.repository.id}
+    process: subprocess.Popen[bytes] | None = None
+    here.github.faults.at(k + 1).run(lambda: process and os.kill(process.pid, signal.SIGKILL), after=after)
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, "-c", CHILD, json.dumps(given)], env=environment)
+    return process.wait(60)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("k", range(1, CALLS + 1))
+def test_a_process_killed_at_a_call_is_completed_by_its_next_attempt(
+    theatre: Theatre, reference: dict[str, Any], k: int, after: bool
+) -> None:
+    here = theatre.stage()
+    assert killed_at(here, k, after) == -signal.SIGKILL
+    here.github.faults.clear()
+    whole_run(here, here.world(), here.run(attempt=2))
+    assert final_state(here) == reference
