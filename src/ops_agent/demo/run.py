@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import time
@@ -56,7 +57,7 @@ def run_demo(argv: Sequence[str]) -> int:
     with ExitStack() as stack:
         scenery = raise_platform(stack, show, story, scripted=options.llm == "script")
         end = _play(scenery, options, show, key or "scripted")
-        told = _outcomes(scenery.stage, story)
+        told = _outcomes(scenery.stage, story, end.summary)
         pulls = scenery.stage.repository.pull_requests[::-1]
         for pull in pulls:
             show.pull_request(pull)
@@ -138,12 +139,12 @@ def _fresh(folder: Path) -> Path:
     return folder
 
 
-def _outcomes(stage: Stage, story: Story) -> list[tuple[str, str, str]]:
+def _outcomes(stage: Stage, story: Story, summary: str) -> list[tuple[str, str, str]]:
     rows = []
     for item in story.children:
         issue = stage.issues[item.folder]
         pull = _pull_request_of(stage, issue)
-        result = f"pull request #{pull.number}" if pull else _last_word(issue)
+        result = f"pull request #{pull.number}" if pull else _why_not(issue, summary)
         rows.append((f"#{issue.number} {issue.title}", stage.board.column(issue) or "", result))
     return rows
 
@@ -152,7 +153,11 @@ def _pull_request_of(stage: Stage, issue: Issue) -> PullRequest | None:
     return next((pull for pull in stage.repository.pull_requests if issue in pull.closes), None)
 
 
-def _last_word(issue: Issue) -> str:
+def _why_not(issue: Issue, summary: str) -> str:
+    """Why there is no pull request: the row of the selection's table, else the comment on the issue."""
+    row = re.search(rf"^\| - \| [^|\n]*#{issue.number} \|[^|\n]*\| (.+) \|$", summary, re.MULTILINE)
+    if row is not None:
+        return row[1].replace("`", "")
     if not issue.comments:
         return "untouched"
     lines = [line.strip("#* ") for line in issue.comments[-1].body.splitlines() if line.strip() and not line.startswith("<!--")]
