@@ -15,6 +15,7 @@ from ops_agent.agent.toolbox import Toolbox
 from ops_agent.agent.workbench import Workbench
 from ops_agent.core.briefing_fences import unfenced
 from ops_agent.core.guard.paths import path_refusal
+from ops_agent.core.layout import discover_layout
 from ops_agent.domain.briefing import Limits
 from ops_agent.domain.change_set import TreeEntry
 from ops_agent.domain.conversation import LlmReply, StopReason, ToolCall, ToolResult, ToolSpec, Turn, Usage
@@ -118,11 +119,13 @@ def bench(
     files: Mapping[str, bytes] | None = None, parent: Path | None = None, limits: Limits | None = None, clock: FakeClock | None = None
 ) -> Iterator[tuple[Workbench, ScratchTree]]:
     """A workbench over a real scratch tree, with the guard's path rules."""
-    with scratch_tree(MemoryTree(SMALL if files is None else files), limits, parent) as scratch:
+    files = SMALL if files is None else files
+    layout = discover_layout(files, lambda path: files[path], Policy())
+    with scratch_tree(MemoryTree(files), limits, parent) as scratch:
         yield (
             Workbench(
                 scratch=scratch,
-                refuse=lambda path, content: path_refusal(path, content, Policy()),
+                refuse=lambda path, content: path_refusal(path, content, Policy(), layout),
                 check=lambda: {"passed": True},
                 clock=clock or FakeClock(),
                 standards={"aws-s3": "No public buckets."},

@@ -157,23 +157,23 @@ def test_a_search_finds_lines_without_regard_to_case_and_with_stars() -> None:
 def test_a_pattern_made_to_be_slow_is_harmless() -> None:
     """C18: the search has no regular expressions, and globs are atomic."""
     files = {"infra/a.tf": b"a" * 200_000 + b"\n" + b"ab" * 200_000}
-    started = time.monotonic()
+    started = time.process_time()
     assert run("search", files, text="(a+)+$")["result"]["matches"] == []
     run("search", files, text="a*" * 200 + "c")
     long_path = "a" * 150
     for glob in ("*a" * 90 + "b", "**/**/**/x", "a*" * 99, "?" * 199):
         compiled(glob).fullmatch(long_path)
         compiled(glob).fullmatch("/".join(["a"] * 150))
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_a_listing_of_two_hundred_thousand_files_is_capped_and_quick() -> None:
     """C18, N07."""
     files = {**SMALL, **{f"src/d{n // 500}/file{n}.py": b"x" for n in range(200_000)}}
     with bench(files) as (workbench, _):
-        started = time.monotonic()
+        started = time.process_time()
         results, _ = toolbox(workbench).run((call("list_files", glob="**"),))
-        assert time.monotonic() - started < 5
+        assert time.process_time() - started < 2
     shown = told(results[0])["result"]
     assert shown["matching"] == 200_000 + len(SMALL)
     assert len(shown["paths"]) == 500
@@ -291,7 +291,7 @@ _arguments = st.none() | st.dictionaries(_known | st.text(max_size=8), _json | s
 @given(
     st.lists(st.builds(ToolCall, id=st.sampled_from(["a", "b", "c"]) | st.text(max_size=5), name=_names, arguments=_arguments), max_size=25)
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_calls_get_one_result_each_in_order_and_raise_nothing(calls: list[ToolCall]) -> None:
     """C20, L11."""
     with bench() as (workbench, scratch):

@@ -59,14 +59,15 @@ def findings_material(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
 
 
 def check_material(check: CheckResult) -> dict[str, Any]:
-    """A check as the llm gets it back: diagnostics with file and line; output only of `fmt` (its diff) and where no finding says what is wrong.
+    """A check as the llm gets it back: diagnostics with file and line.
 
-    A plan's output is never among it: it holds values of the real world.
+    Output is told of `fmt` (its diff), and where no finding says what is wrong; never a plan's, which holds values of the real world.
     """
     told: dict[str, Any] = {"check": check.name, "subject": plain_name(check.subject), "status": str(check.status)}
     if check.findings:
         told["findings"] = findings_material(check.findings)
-    if check.output and check.status is CheckStatus.FAILED and (check.name == "fmt" or not (check.findings or check.name == "plan")):
+    tells_more = check.name == "fmt" or not (check.findings or check.name == "plan")
+    if check.output and tells_more and check.status is not CheckStatus.PASSED:
         told["output"] = check.output[-MAX_OUTPUT:]
     return told
 

@@ -1,0 +1,287 @@
+"""The conversation as the pipeline drives it: endings, repair rounds, drafts, what is told (R79, R81, T7, pain points 6-9)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from agent.agent_doubles import BOUNDARY, FINISH, SMALL, FakeClock, MemoryTree, SayingLlm, call, reply, told
+from builders import work_item
+from ops_agent.adapters.scratch_tree import scratch_tree
+from ops_agent.core.layout import discover_layout
+from ops_agent.domain.briefing import Briefing, Limits
+from ops_agent.domain.conversation import LlmReply, PeopleTurn
+from ops_agent.domain.outcome import Conclusion, Stopped
+from ops_agent.domain.policy import Policy
+from ops_agent.domain.verdict import Finding, Place, Verdict
+from ops_agent.domain.verification import CheckResult, CheckStatus, Verification
+from ops_agent.errors import ToolchainError
+from ops_agent.settings import Settings
+from ops_agent.stages.converse import Conversation
+
+DONE = reply(call("finish", **FINISH))
+WRITE = reply(call("write_file", path="infra/queue.tf", content='variable "a" {\n  type = string\n}\n'))
+FINDING = Finding(rule="terraform/region", title="t", place=Place(path="infra/queue.tf", line=3), what="us-east-1", remedy="use sa-east-1")
+BLOCKED = Verdict(findings=(FINDING,), rules_run=("terraform/region",))
+CLEAN = Verdict(findings=(), rules_run=())
+
+
+def failed(name: str = "validate") -> Verification:
+    return Verification(
+        engine="T", checks=(CheckResult(name=name, subject="infra", status=CheckStatus.FAILED, output="Error: boom s3cr3t"),)
+    )
+
+
+class Engine:
+    """ports.Terraform, as far as a quick check goes; `broken` stands for a missing engine."""
+
+    def __init__(self, status: CheckStatus = CheckStatus.PASSED, broken: bool = False) -> None:
+        self.status = status
+        self.broken = broken
+        self.ran: list[str] = []
+
+    def self_test(self) -> None:
+        self.ran.append("self_test")
+        if self.broken:
+            raise ToolchainError("terraform was not found")
+
+    def fmt(self, tree: Path, root: Any) -> CheckResult:
+        return self._result("fmt", root.path)
+
+    @contextmanager
+    def workspace(self, tree: Path, target: Any, lease: Any) -> Iterator[Any]:
+        assert lease is None, "a check has no credentials"
+        yield SimpleNamespace(init=lambda: self._result("init", "infra"), validate=lambda: self._result("validate", "infra"))
+
+    def _result(self, name: str, subject: str) -> CheckResult:
+        self.ran.append(name)
+        return CheckResult(name=name, subject=subject, status=self.status if name == "validate" else CheckStatus.PASSED)
+
+
+class Here:
+    """A conversation over a real scratch tree; `said` collects what the issue's comment was told."""
+
+    def __init__(
+        self, tmp_path: Path, *replies: LlmReply, engine: Engine | None = None, files: dict[str, bytes] | None = None, **fields: Any
+    ) -> None:
+        self.llm = SayingLlm(*replies)
+        self.clock = FakeClock()
+        self.engine = engine or Engine()
+        self.turns: list[tuple[int, float, str]] = []
+        self.said: list[str] = []
+        world: Any = SimpleNamespace(
+            llm=self.llm,
+            clock=self.clock,
+            redact=lambda text: text.replace("s3cr3t", "***"),
+            reporter=SimpleNamespace(turn=lambda *a: self.turns.append(a), line=lambda _: None),
+            terraform=self.engine,
+            code_host=SimpleNamespace(resolve_action=lambda *_: "c" * 40),
+        )
+        base = MemoryTree(files or SMALL)
+        layout = discover_layout(base.files, base.read, Policy())
+        briefing = Briefing(work_item=work_item(), standards=(), layout=layout, system="s", task="t", boundary=BOUNDARY)
+        self.context = scratch_tree(base, parent=tmp_path)
+        self.scratch = self.context.__enter__()
+        self.conversation = Conversation(world, Settings(**fields), briefing, self.scratch)
+
+    def go_on(self) -> Stopped | None:
+        return self.conversation.go_on(self.said.append)
+
+
+def last_words(here: Here) -> str:
+    turn = here.llm.heard[-1][-1]
+    assert isinstance(turn, PeopleTurn)
+    return turn.text
+
+
+def test_finished_work_with_changes_goes_on_to_the_judge(tmp_path: Path) -> None:
+    here = Here(tmp_path, WRITE, DONE)
+    assert here.go_on() is None
+    transcript = here.conversation.transcript
+    assert transcript.ending is not None and transcript.ending.title == "Queue"
+    assert transcript.turn_count == 2 and transcript.llm_id == "claude-opus-5-5"
+    assert transcript.usage.cost_usd == pytest.approx(0.02)
+    assert here.turns == [(1, 0.01, "write_file"), (2, 0.02, "finish")]
+    assert here.said == ["turn 1, $0.01 so far"]
+
+
+def test_finishing_without_a_change_is_no_changes(tmp_path: Path) -> None:
+    stopped = Here(tmp_path, DONE).go_on()
+    assert stopped is not None and stopped.conclusion is Conclusion.NO_CHANGES
+
+
+def test_a_change_that_was_taken_back_is_no_changes(tmp_path: Path) -> None:
+    undone = reply(call("delete_file", path="infra/queue.tf"))
+    stopped = Here(tmp_path, WRITE, undone, DONE).go_on()
+    assert stopped is not None and stopped.conclusion is Conclusion.NO_CHANGES
+
+
+@pytest.mark.parametrize(
+    ("ending", "conclusion", "field", "expected"),
+    [
+        (call("ask_for_info", reason="r", questions=["Which name?"]), Conclusion.NEEDS_INFO, "questions", ("Which name?",)),
+        (
+            call("propose_split", reason="r", issues=["[ops] A", "[ops] B"]),
+            Conclusion.NEEDS_SPLIT,
+            "proposed_issues",
+            ("[ops] A", "[ops] B"),
+        ),
+        (call("declare_infeasible", reason="No API", follow_up=["[dev] C"]), Conclusion.INFEASIBLE, "proposed_issues", ("[dev] C",)),
+    ],
+)
+def test_the_agents_no_is_a_conclusion_of_ours(tmp_path: Path, ending: Any, conclusion: Conclusion, field: str, expected: Any) -> None:
+    """R79, R81, T7: status words come from code; the agent's words are only carried."""
+    stopped = Here(tmp_path, reply(ending)).go_on()
+    assert stopped is not None and stopped.conclusion is conclusion
+    assert getattr(stopped, field) == expected
+    assert "No API" not in stopped.reason
+
+
+def test_a_finding_goes_back_with_file_and_line_and_the_agent_mends_it(tmp_path: Path) -> None:
+    here = Here(tmp_path, WRITE, DONE, reply(call("write_file", path="infra/queue.tf", content="# mended\n")), DONE)
+    assert here.go_on() is None
+    assert here.conversation.repair(BLOCKED, None) is None
+    assert here.go_on() is None
+    back = next(t for t in here.llm.heard[2] if isinstance(t, PeopleTurn) and "blocks it" in t.text)
+    assert "infra/queue.tf:3" in back.text and "use sa-east-1" in back.text and "round 1 of 3" in back.text
+    assert back.tool_results[0].call_id == "c1", "the finish call is answered in the same turn"
+    assert here.scratch.read("infra/queue.tf") == b"# mended\n"
+    assert "findings went back" in here.said[-1]
+
+
+def test_failed_checks_go_back_redacted(tmp_path: Path) -> None:
+    here = Here(tmp_path, WRITE, DONE)
+    here.go_on()
+    assert here.conversation.repair(CLEAN, failed()) is None
+    here.go_on()
+    assert "Error: boom ***" in last_words(here)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "verification", "conclusion"),
+    [
+        (BLOCKED, None, Conclusion.BLOCKED_BY_POLICY),
+        (CLEAN, failed(), Conclusion.CHECKS_FAILED),
+        (CLEAN, failed("plan"), Conclusion.PLAN_FAILED),
+    ],
+)
+def test_repair_rounds_are_counted_and_end(tmp_path: Path, verdict: Verdict, verification: Any, conclusion: Conclusion) -> None:
+    here = Here(tmp_path, WRITE, DONE, limits=Limits(max_repair_rounds=2))
+    for _ in range(2):
+        here.go_on()
+        assert here.conversation.repair(verdict, verification) is None
+    stopped = here.conversation.repair(verdict, verification)
+    assert stopped is not None and stopped.conclusion is conclusion
+    assert stopped.findings == verdict.blocking
+    assert here.conversation.transcript.extra["repair_rounds"] == "2"
+
+
+def test_budgets_hold_over_repair_rounds(tmp_path: Path) -> None:
+    """Pain point 8: a repair round gives no new budget."""
+    here = Here(tmp_path, WRITE, DONE, limits=Limits(max_turns=2))
+    assert here.go_on() is None
+    assert here.conversation.repair(CLEAN, failed()) is None
+    stopped = here.go_on()
+    assert stopped is not None and stopped.conclusion is Conclusion.BUDGET_EXHAUSTED
+
+
+def test_time_spent_in_checks_counts(tmp_path: Path) -> None:
+    """N11: the deadline is the run's, less three minutes."""
+    here = Here(tmp_path, WRITE, DONE, limits=Limits(timeout_seconds=600))
+    assert here.go_on() is None
+    here.clock.time += 420
+    here.conversation.repair(CLEAN, failed())
+    stopped = here.go_on()
+    assert stopped is not None and "minutes are over" in stopped.reason
+
+
+def test_work_cut_short_is_checked_when_drafts_are_wanted(tmp_path: Path) -> None:
+    """Pain point 7: hitting the cap does not throw the work away."""
+    here = Here(tmp_path, WRITE, limits=Limits(max_turns=1), draft_on_failure=True)
+    assert here.go_on() is None
+    transcript = here.conversation.transcript
+    assert transcript.ending is None and "max_turns" in transcript.extra["cut_short"]
+    assert transcript.soft_limit_reached is False
+    stopped = here.conversation.repair(CLEAN, failed())
+    assert stopped is not None and stopped.conclusion is Conclusion.BUDGET_EXHAUSTED
+    assert here.conversation.worth_a_draft(stopped, failed())
+    plain = Here(tmp_path, WRITE, limits=Limits(max_turns=1)).go_on()
+    assert plain is not None and plain.conclusion is Conclusion.BUDGET_EXHAUSTED
+
+
+def test_blocked_work_is_never_a_draft(tmp_path: Path) -> None:
+    here = Here(tmp_path, WRITE, DONE, draft_on_failure=True, limits=Limits(max_repair_rounds=0))
+    here.go_on()
+    stopped = here.conversation.repair(BLOCKED, failed())
+    assert stopped is not None
+    assert not here.conversation.worth_a_draft(stopped, failed())
+    assert not here.conversation.worth_a_draft(replace(stopped, conclusion=Conclusion.CHECKS_FAILED), failed())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "conclusion", "verification", "worth"),
+    [
+        (True, Conclusion.CHECKS_FAILED, failed(), True),
+        (False, Conclusion.CHECKS_FAILED, failed(), False),
+        (True, Conclusion.CHECKS_FAILED, None, False),
+        (True, Conclusion.NEEDS_INFO, failed(), False),
+        (True, Conclusion.LLM_FAILED, failed(), False),
+    ],
+)
+def test_a_draft_needs_the_input_a_verification_and_unfinished_work(
+    tmp_path: Path, wanted: bool, conclusion: Conclusion, verification: Any, worth: bool
+) -> None:
+    here = Here(tmp_path, DONE, draft_on_failure=wanted)
+    assert here.conversation.worth_a_draft(Stopped(conclusion=conclusion, reason="r", remedy="m"), verification) is worth
+
+
+def check(here: Here) -> Any:
+    here.go_on()
+    results = next(t for t in here.llm.heard[2] if isinstance(t, PeopleTurn) and t.tool_results and t is here.llm.heard[2][-1]).tool_results
+    return told(results[0])["result"]
+
+
+def test_check_runs_format_and_validation_after_the_rules(tmp_path: Path) -> None:
+    here = Here(tmp_path, WRITE, reply(call("check")), DONE)
+    result = check(here)
+    assert result["passed"] is True, result
+    assert here.engine.ran == ["fmt", "self_test", "init", "validate"]
+    assert [c["check"] for c in result["checks"]] == ["fmt", "init", "validate"]
+
+
+def test_check_executes_nothing_while_a_rule_blocks(tmp_path: Path) -> None:
+    """Source rules run before init: init and validate execute what the llm wrote."""
+    hostile = reply(call("write_file", path="infra/x.tf", content='output "x" {\n  value = file("/proc/self/environ")\n}\n'))
+    here = Here(tmp_path, hostile, reply(call("check")), DONE)
+    result = check(here)
+    assert result["passed"] is False and result["findings"]
+    assert here.engine.ran == []
+
+
+def test_check_says_when_a_check_fails_or_cannot_run(tmp_path: Path) -> None:
+    failing = check(Here(tmp_path, WRITE, reply(call("check")), DONE, engine=Engine(CheckStatus.FAILED)))
+    assert failing["passed"] is False
+    missing = check(Here(tmp_path, WRITE, reply(call("check")), DONE, engine=Engine(broken=True)))
+    assert missing["checks"][-1] == {"check": "validate", "subject": "infra", "status": "not run", "output": "terraform was not found"}
+
+
+def test_check_before_any_edit_says_so(tmp_path: Path) -> None:
+    here = Here(tmp_path, reply(call("list_files")), reply(call("check")), DONE)
+    here.go_on()
+    results = here.llm.heard[-1][-1].tool_results  # type: ignore[union-attr]
+    assert told(results[0])["result"] == {"passed": False, "note": "nothing is changed yet"}
+
+
+def test_the_repositorys_policy_file_narrows_what_may_be_written(tmp_path: Path) -> None:
+    files = {**SMALL, ".github/ops-agent.yml": b"workflows: false\n"}
+    write = reply(call("write_file", path=".github/workflows/x.yml", content="on: push\n"))
+    here = Here(tmp_path, write, DONE, files=files)
+    stopped = here.go_on()
+    assert stopped is not None and stopped.conclusion is Conclusion.NO_CHANGES
+    assert "refused" in here.llm.heard[1][-1].tool_results[0].text  # type: ignore[union-attr]
