@@ -149,10 +149,9 @@ class ExpressionBuilder:
 
     def _access(self, term: Expression, node: Node) -> Expression:
         steps, computed = self._steps(node)
-        text = f"{term.text} {plain_text(node)}"
         if term.kind is ExpressionKind.REFERENCE:
-            return Expression(kind=term.kind, text=text, line=term.line, steps=(*term.steps, *steps), children=(*term.children, *computed))
-        return Expression(kind=ExpressionKind.OTHER, text=text, line=term.line, children=(term, *computed))
+            return Expression(kind=term.kind, line=term.line, steps=(*term.steps, *steps), children=(*term.children, *computed))
+        return Expression(kind=ExpressionKind.OTHER, line=term.line, children=(term, *computed))
 
     def _steps(self, node: Node) -> tuple[tuple[Step, ...], tuple[Expression, ...]]:
         if node.type == "get_attr":
@@ -178,7 +177,7 @@ class ExpressionBuilder:
         steps: tuple[Step, ...] = (),
         children: tuple[Expression, ...] = (),
     ) -> Expression:
-        return Expression(kind=kind, text=plain_text(node), line=line_of(node), value=value, name=name, steps=steps, children=children)
+        return Expression(kind=kind, line=line_of(node), value=value, name=name, steps=steps, children=children)
 
 
 def _scalar(node: Node) -> Scalar:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]
 
@@ -110,7 +110,7 @@ def _text(text: str, line: int) -> Expression:
     template = read_template(text)
     if isinstance(template, Unreadable):
         raise _Refused(f"a template in a string cannot be read: {template.what}", line)
-    return _moved(template, line)
+    return replace(_moved(template, line), text=repr(text))
 
 
 def _moved(expression: Expression, line: int) -> Expression:
@@ -120,7 +120,6 @@ def _moved(expression: Expression, line: int) -> Expression:
         return _moved(parts[0], line)
     return Expression(
         kind=expression.kind,
-        text=expression.text,
         line=line,
         value=expression.value,
         name=expression.name,

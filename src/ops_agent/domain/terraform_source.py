@@ -38,12 +38,12 @@ class Expression:
     `steps` is a reference's path (`var.a["b"][0]` is `("var", "a", "b", 0)`; None is a splat or an index that is computed).
     `children` are parts of a template or tuple, arguments of a call, key and value in turn of an object, condition and both results of a
     conditional, computed indices of a reference, and every sub-expression of anything else. `text` is the source without comments and
-    layout. `line` counts from 1.
+    layout, given for the whole expression of an attribute and empty inside it. `line` counts from 1.
     """
 
     kind: ExpressionKind
-    text: str
     line: int
+    text: str = ""
     value: Scalar = None
     name: str = ""
     steps: tuple[Step, ...] = ()

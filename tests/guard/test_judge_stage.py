@@ -1,0 +1,128 @@
+"""The stage: sources with the base's policy file and vouched commits, plans with the danger list and T14."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from builders import work_item
+from ops_agent.domain.change_set import TreeEntry
+from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
+from ops_agent.domain.terraform_plan import Danger, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
+from ops_agent.domain.verdict import Verdict
+from ops_agent.domain.verification import TargetVerification, Verification
+from ops_agent.errors import ConfigError
+from ops_agent.settings import Settings
+from ops_agent.stages.judge import judge_plans, judge_sources
+from rules.judging import base_files, change_set
+
+COMMIT = "c" * 40
+WORKFLOW = "on:\n  workflow_dispatch:\npermissions: {}\njobs:\n  x:\n    runs-on: ubuntu-24.04\n    steps:\n      - uses: "
+PATH = ".github/workflows/x.yml"
+
+
+class Base:
+    """A commit in memory."""
+
+    commit = "a" * 40
+
+    def __init__(self, files: dict[str, bytes], modes: dict[str, str] | None = None) -> None:
+        self._files, self._modes = files, modes or {}
+
+    def entries(self) -> dict[str, TreeEntry]:
+        return {p: TreeEntry(path=p, mode=self._modes.get(p, "100644"), blob="b", size=len(c)) for p, c in self._files.items()}
+
+    def read(self, path: str) -> bytes:
+        return self._files[path]
+
+
+def sources(written: dict[str, bytes | None], base: dict[str, bytes] | None = None, tags: dict[str, str] | None = None) -> Verdict:
+    files = base_files() if base is None else base
+    world: Any = SimpleNamespace(code_host=SimpleNamespace(resolve_action=lambda uses, ref: (tags or {}).get(f"{uses}@{ref}")))
+    return judge_sources(world, Settings(), work_item(), Base(files), change_set(files, written))
+
+
+def blocking(verdict: Verdict) -> set[str]:
+    return {f.rule for f in verdict.blocking}
+
+
+def test_a_commit_is_known_by_its_tag_or_from_the_base_and_no_other_way() -> None:
+    line = f"{WORKFLOW}actions/checkout@{COMMIT} # v4\n".encode()
+    assert not blocking(sources({PATH: line}, tags={"actions/checkout@v4": COMMIT}))
+    assert blocking(sources({PATH: line}, tags={"actions/checkout@v4": "d" * 40})) == {"workflow/unpinned-action"}
+    assert blocking(sources({PATH: line})) == {"workflow/unpinned-action"}
+    bare = f"{WORKFLOW}actions/checkout@{COMMIT}\n".encode()
+    assert blocking(sources({PATH: bare})) == {"workflow/unpinned-action"}
+    base = {**base_files(), ".github/workflows/old.yml": line}
+    assert not blocking(sources({PATH: bare}, base))
+
+
+def test_an_unreadable_policy_file_stops_with_every_problem() -> None:
+    with pytest.raises(ConfigError) as stopped:
+        sources({}, {**base_files(), ".github/ops-agent.yml": b"a: 1\nb: 2\n"})
+    assert len(stopped.value.problems) == 2
+
+
+def test_the_policy_file_narrows_and_maps() -> None:
+    policy = b"closed_paths: [infra/main.tf]\n"
+    verdict = sources({"infra/main.tf": b"# nothing\n"}, {**base_files(), ".github/ops-agent.yml": policy})
+    assert any("closes" in f.what for f in verdict.blocking)
+
+
+def plan(*dangers: Danger, complete: bool = True) -> TerraformPlan:
+    changes = tuple(
+        ResourceChange(address=d.address, type="aws_dynamodb_table", provider="aws", action=ResourceAction.DELETE) for d in dangers
+    )
+    return TerraformPlan(
+        format_version="1.2",
+        terraform_version="1.11.4",
+        changes=changes,
+        outputs=(),
+        drift=(),
+        counts=PlanCounts(),
+        text="",
+        canonical_hash="",
+        dangers=dangers,
+        complete=complete,
+    )
+
+
+def plans(made: TerraformPlan | None, labels: tuple[str, ...] = (), own: frozenset[str] | None = None) -> Verdict:
+    environment = Environment(name="dev", account=None, backend_file=None)
+    target = TerraformTarget(root=TerraformRoot(path="infra", environments=(environment,)), environment=environment)
+    verification = Verification(engine="x", targets=(TargetVerification(target=target, checks=(), plan=made, own=own),))
+    return judge_plans(Settings(), work_item(labels_by_writers=labels), Verdict(findings=(), rules_run=()), verification)
+
+
+DESTROYS = Danger(address="aws_dynamodb_table.orders", why="destroys it", rule="plan/destroys-stateful", blocks=True)
+FOREIGN = Danger(address="aws_sqs_queue.x", why="names region us-east-1", rule="plan/foreign-region", blocks=True)
+NOTICE = Danger(address="aws_sqs_queue.x", why="destroys a queue", rule="plan/destroys")
+
+
+def test_destroying_something_stateful_blocks_and_says_which_label_opens_it() -> None:
+    """T14."""
+    verdict = plans(plan(DESTROYS, NOTICE))
+    (finding,) = verdict.blocking
+    assert finding.rule == "plan/destroys-stateful" and "allow-destroy" in finding.remedy and "aws_dynamodb_table.orders" in finding.what
+
+
+def test_a_writers_label_lifts_destroying_and_nothing_else() -> None:
+    assert blocking(plans(plan(DESTROYS, FOREIGN), labels=("allow-destroy",))) == {"plan/foreign-region"}
+
+
+def test_what_the_change_does_not_cause_is_not_blamed() -> None:
+    assert not plans(plan(DESTROYS), own=frozenset()).blocked
+    assert plans(plan(DESTROYS), own=frozenset({DESTROYS.address})).blocked
+
+
+def test_a_danger_of_a_provider_is_blamed_whatever_the_change_causes() -> None:
+    made = plan()
+    made = TerraformPlan(**{f: getattr(made, f) for f in made.__dataclass_fields__} | {"dangers": (FOREIGN,)})
+    assert plans(made, own=frozenset()).blocked
+
+
+def test_an_incomplete_plan_is_refused_and_no_plan_is_not() -> None:
+    assert blocking(plans(plan(complete=False))) == {"plan/incomplete"}
+    assert not plans(None).blocked
