@@ -43,7 +43,6 @@ class TerraformCommand:
 VERSION = TerraformCommand(("version", "-json"))
 FMT = TerraformCommand(("fmt", "-check", "-recursive", "-diff", "-no-color"))
 VALIDATE = TerraformCommand(("validate", "-json", "-no-color"))
-SCHEMA = TerraformCommand(("providers", "schema", "-json"))
 
 
 def init(*, backend_files: tuple[Path, ...] = (), backend: bool = True, lock_read_only: bool) -> TerraformCommand:
@@ -68,11 +67,6 @@ def plan(*, out: Path, var_files: tuple[Path, ...] = ()) -> TerraformCommand:
 
 def show(plan_file: Path, *, json: bool) -> TerraformCommand:
     return TerraformCommand(("show", "-no-color", *(("-json",) if json else ()), str(plan_file)))
-
-
-def providers_lock(sources: tuple[str, ...], platforms: tuple[str, ...] = ("linux_amd64", "linux_arm64")) -> TerraformCommand:
-    """`sources` are addresses of allow-listed providers."""
-    return TerraformCommand(("providers", "lock", *(f"-platform={p}" for p in platforms), *sources))
 
 
 def mocked_test(test_file: str, var_files: tuple[Path, ...] = ()) -> TerraformCommand:
