@@ -18,6 +18,7 @@ from ops_agent.errors import OpsAgentError, PolicyViolation
 from ops_agent.ports import World
 from ops_agent.settings import Settings
 from ops_agent.stages.admit import admit
+from ops_agent.stages.answer import answer
 from ops_agent.stages.brief import brief
 from ops_agent.stages.claim import claim, release
 from ops_agent.stages.converse import Conversation
@@ -52,6 +53,7 @@ def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run:
     with world.reporter.stage("admit"):
         item = admit(world, settings, event, ref, run)
     if isinstance(item, Stopped):
+        answer(world, settings, ref, item, run)
         return RunResult(ref=ref, ending=item)
     with world.reporter.stage("claim"):
         claimed = claim(world, settings, item, run)

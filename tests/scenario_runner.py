@@ -1,0 +1,209 @@
+"""A scenario folder, played whole: embedded GitHub, AWS and llm, the action's own step as a child, and what must be true of every run.
+
+`tests/scenarios/<name>/scenario.yml` says what people did and how the run must end; `script.yml` beside it is what the llm says; `repo/`
+holds files laid over the demo's sample repository. A bug becomes a folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from github_descriptions import Checker
+from ops_agent.demo import cloud
+from ops_agent.demo.act_run import WORKFLOW
+from ops_agent.demo.aws import EmbeddedAws
+from ops_agent.demo.github import EmbeddedGitHub, Issue, PullRequest
+from ops_agent.demo.job import Job, JobEnd
+from ops_agent.demo.llm import LlmServer, load_script
+from ops_agent.demo.plain_run import run_plainly
+from ops_agent.demo.story import sample_files
+from ops_agent.domain.outcome import Conclusion
+
+OWNER, PERSON = "DrivvenConsulting", "maria"
+BODY = """## Description
+Orders wait in memory while billing is down.
+
+## Acceptance Criteria
+- [ ] A queue holds the orders
+"""
+
+
+@dataclass(kw_only=True)
+class World:
+    """Shared by all scenarios of a worker: the emulated AWS with the sample deployed, and the provider mirror."""
+
+    aws: EmbeddedAws
+    mirror: Path
+
+
+@dataclass(kw_only=True)
+class Played:
+    """Everything that a run left behind."""
+
+    github: EmbeddedGitHub
+    issue: Issue
+    end: JobEnd
+    llm: LlmServer
+    column: str
+    aws_calls: tuple[Any, ...]
+    secrets: tuple[str, ...]
+    default_head: str
+    ends: list[JobEnd] = field(default_factory=list)
+
+    @property
+    def pulls(self) -> list[PullRequest]:
+        return list(self.issue.repository.pull_requests)
+
+
+def scenario_folders() -> list[Path]:
+    return sorted(path.parent for path in (Path(__file__).parent / "scenarios").glob("*/scenario.yml"))
+
+
+def play(folder: Path, world: World, workplace: Path) -> tuple[dict[str, Any], Played]:
+    """Run the scenario of `folder`; returns what it expects (`end`) and what happened."""
+    told = yaml.safe_load((folder / "scenario.yml").read_text(encoding="utf-8"))
+    files = sample_files() | {
+        str(path.relative_to(folder / "repo")): path.read_bytes() for path in sorted((folder / "repo").rglob("*")) if path.is_file()
+    }
+    for path in told.get("without", ()):
+        files = {name: content for name, content in files.items() if not name.startswith(path)}
+    before = len(world.aws.calls)
+    scripts = [load_script(folder / "script.yml")] if (folder / "script.yml").exists() else []
+    with EmbeddedGitHub() as github, LlmServer(scripts) as llm:
+        repository = github.add_repository(f"{OWNER}/orders", files)
+        for login, role in ({PERSON: "write"} | told.get("people", {})).items():
+            repository.add_person(login, role=role)
+        board = github.add_board(OWNER, number=6)
+        for _ in range(int(told.get("older_issues", 1))):
+            repository.add_issue("An older issue", "", author=PERSON)
+        text = told.get("issue", {})
+        issue = repository.add_issue(text.get("title", "[ops] Queue for billing"), text.get("body", BODY), author=PERSON)
+        board.put(issue, text.get("status", "Ready"))
+        for label, by in told.get("labels", {}).items():
+            issue.add_label(label, by=by)
+        checkout = github.add_repository("actions/checkout", {"action.yml": "name: checkout\n"}, private=False)
+        checkout.tags["v7"] = checkout.head()
+        token = github.actions_token(repository) if told.get("token") == "actions" else github.app_token()
+        trigger = {"label": "ready", "by": PERSON} | told.get("trigger", {})
+        head = repository.head()
+        ends: list[JobEnd] = []
+        for attempt in range(1, int(told.get("runs", 1)) + 1):
+            if "dispatch" in trigger:
+                name = "workflow_dispatch"
+                event = github.dispatch(repository, by=trigger["by"], inputs={"issue_number": str(trigger["dispatch"] or issue.number)})
+            else:
+                name, event = "issues", github.label(issue, trigger["label"], by=trigger["by"])
+            for act in told.get("then", ()):
+                _people(issue, act)
+            place = workplace / f"job-{attempt}"
+            place.mkdir()
+            harness = cloud.harness_file(world.aws, world.mirror, workplace / f"harness-{attempt}.json")
+            repository.add_run(4241 + attempt)
+            job = _job(told, github, llm, world, harness, name, event, trigger["by"], token, repository.files(), attempt)
+            ends.append(run_plainly(job, place, lambda line: None))
+        played = Played(
+            github=github,
+            issue=issue,
+            end=ends[-1],
+            ends=ends,
+            llm=llm,
+            column=board.column(issue) or "",
+            aws_calls=world.aws.calls[before:],
+            secrets=(token, "sk-ant-api03-a-key-of-the-test", *_runner_secrets(job)),
+            default_head=head,
+        )
+        hold_invariants(played)
+        return told["end"], played
+
+
+def hold_invariants(played: Played) -> None:
+    """What is true of every run, whatever the llm or people did (security-bar.md I1, I6, I7, I9)."""
+    Checker().assert_all_valid(played.github.recorder)
+    repository = played.issue.repository
+    assert repository.head() == played.default_head, "the default branch was written"
+    assert len([pull for pull in played.pulls if not pull.closed_at]) <= 1
+    for end in played.ends:
+        log = "\n".join(end.log)
+        assert "Traceback" not in log, log[-3000:]
+        if end.outputs.get("conclusion"):
+            assert Conclusion(end.outputs["conclusion"]).exit_code == end.exit_code
+    sinks = {
+        "log": "\n".join(line for end in played.ends for line in end.log if not line.startswith("::add-mask::")),
+        "summary": "".join(end.summary for end in played.ends),
+        "outputs": str([end.outputs for end in played.ends]),
+        "comments": "".join(comment.body for comment in played.issue.comments),
+        "pull requests": "".join(f"{pull.title}{pull.body}" for pull in played.pulls),
+        "llm": str(played.llm.requests),
+        "commits": "".join(
+            content.decode(errors="replace")
+            for pull in played.pulls
+            for path in paths_of(pull)
+            if (content := repository.file(pull.head, path)) is not None
+        ),
+    }
+    for name, text in sinks.items():
+        for secret in played.secrets:
+            assert secret not in text, f"a secret stands in the {name}"
+
+
+def paths_of(pull: PullRequest) -> list[str]:
+    return sorted(change.path for change in pull.files)
+
+
+def _people(issue: Issue, act: Mapping[str, Any] | str) -> None:
+    """What a person does after the label and before the run."""
+    what, value = (act, "") if isinstance(act, str) else next(iter(act.items()))
+    if what == "edit":
+        issue.edit(body=value, by=PERSON)
+    elif what == "rename":
+        issue.edit(title=value, by=PERSON)
+    elif what == "close":
+        issue.close(by=PERSON)
+    elif what == "unlabel":
+        issue.remove_label(value or "ready", by=PERSON)
+    else:
+        raise ValueError(f"nobody can {what}")
+
+
+def _job(
+    told: Mapping[str, Any],
+    github: EmbeddedGitHub,
+    llm: LlmServer,
+    world: World,
+    harness: Path,
+    event_name: str,
+    event: Mapping[str, Any],
+    actor: str,
+    token: str,
+    files: Mapping[str, bytes],
+    number: int,
+) -> Job:
+    workflow = yaml.safe_load(files[WORKFLOW] if WORKFLOW in files else sample_files()[WORKFLOW])
+    step = next(s for s in workflow["jobs"]["run"]["steps"] if str(s.get("uses", "")).startswith("org/ops-agent@"))
+    step["with"] |= {name: str(value) for name, value in told.get("inputs", {}).items()}
+    return Job(
+        event_name=event_name,
+        event=event,
+        actor=actor,
+        files={**files, WORKFLOW: yaml.safe_dump(workflow).encode()},
+        variables={
+            "GITHUB_API_URL": github.base_url,
+            "GITHUB_SERVER_URL": github.base_url,
+            "GITHUB_RUN_ID": str(4241 + number),
+            "GITHUB_RUN_ATTEMPT": "1",
+            "GITHUB_TRIGGERING_ACTOR": actor,
+            "OPS_AGENT_HARNESS": str(harness),
+            **world.aws.runner_variables(cloud.PLAN_SUBJECT),
+        },
+        secrets={"OPS_AGENT_TOKEN": token, "ANTHROPIC_API_KEY": "sk-ant-api03-a-key-of-the-test"},
+        repository_variables={"LLM_BASE_URL": llm.url},
+    )
+
+
+def _runner_secrets(job: Job) -> tuple[str, ...]:
+    return (job.variables["ACTIONS_ID_TOKEN_REQUEST_TOKEN"],)
