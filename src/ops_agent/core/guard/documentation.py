@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from ops_agent.core.guard.rule import Rule
+from ops_agent.core.guard.table import TABLE
 
 _HEAD = """# Rules
 
@@ -29,6 +30,11 @@ def render(rules: Iterable[Rule], samples: Mapping[str, tuple[tuple[str, str], .
         parts.append(f"\n## {title}\n")
         parts += [_section(r, samples.get(r.id, ())) for r in table if r.id.split("/")[0] == group]
     return "".join(parts)
+
+
+def render_rules() -> str:
+    """The page without samples, which stand in the source repository only."""
+    return render(TABLE, {})
 
 
 def _section(rule: Rule, samples: tuple[tuple[str, str], ...]) -> str:
