@@ -271,6 +271,15 @@ def test_check_says_when_a_check_fails_or_cannot_run(tmp_path: Path) -> None:
     assert missing["checks"][-1] == {"check": "validate", "subject": "infra", "status": "not run", "output": "terraform was not found"}
 
 
+def test_a_secret_of_the_job_that_stands_in_a_file_does_not_reach_the_llm(tmp_path: Path) -> None:
+    """G01, G15, sink "model request"."""
+    files = {**SMALL, "infra/leak.tf": b'token = "s3cr3t"\n'}
+    here = Here(tmp_path, reply(call("read_file", path="infra/leak.tf")), DONE, files=files)
+    here.go_on()
+    text = here.llm.heard[1][-1].tool_results[0].text  # type: ignore[union-attr]
+    assert "s3cr3t" not in text and "***" in text
+
+
 def test_check_before_any_edit_says_so(tmp_path: Path) -> None:
     here = Here(tmp_path, reply(call("list_files")), reply(call("check")), DONE)
     here.go_on()

@@ -15,10 +15,11 @@ from typing import Any
 
 from ops_agent.adapters.anthropic_stream import BrokenStream
 
-_TRANSIENT_TYPES = {"overloaded_error", "api_error", "rate_limit_error", "timeout_error"}
+_TRANSIENT_TYPE = re.compile(r"overloaded|api_error|rate_limit|timeout|throttl|unavailable|internal|streamerror", re.IGNORECASE)
+"""Error types inside a stream: Anthropic's, and Bedrock's exception names."""
 _TRANSIENT_STATUS = {408, 409, 429, 499}
 _MONEY_CODES = re.compile(r"spend_limit_reached|organization_on_hold|billing_unavailable")
-_TOO_LONG = re.compile(r"prompt is too long|context window|maximum context|too many tokens", re.IGNORECASE)
+_TOO_LONG = re.compile(r"(prompt|input) is too long|context window|maximum context|too many tokens", re.IGNORECASE)
 _MAX_SENTENCE = 600
 
 _HINTS = {
@@ -76,18 +77,19 @@ def understand(error: Exception) -> Failure | None:
 
 def _of_status(error: Any) -> Failure:
     status, kind, code = error.status_code, error.type, error.error_code or ""
-    said = str(error.api_message or "no reason given")[:_MAX_SENTENCE]
+    body = error.body if isinstance(error.body, dict) else {}
+    said = str(error.api_message or body.get("message") or "no reason given")[:_MAX_SENTENCE]
     sentence = f"the API answered {status} {kind or 'error'}: {said}"
     if status == 400 and _TOO_LONG.search(said):
         return Failure(Kind.CONTEXT_EXCEEDED, sentence)
     if _MONEY_CODES.search(code) or kind == "billing_error":
         return Failure(Kind.PERMANENT, sentence, hint=_HINTS[429])
     if status < 300:
-        fatal = kind is not None and kind not in _TRANSIENT_TYPES
+        fatal = kind is not None and not _TRANSIENT_TYPE.search(kind)
         return Failure(Kind.PERMANENT if fatal else Kind.TRANSIENT, f"the API's stream broke off with {kind or 'an error'}: {said}")
     if status in _TRANSIENT_STATUS or status >= 500:
         return Failure(Kind.TRANSIENT, sentence, retry_after=_retry_after(error.response.headers))
-    if status == 401:
+    if status == 401 or (status == 403 and "expired" in said.casefold()):
         return Failure(Kind.IDENTITY, sentence, hint=_HINTS[401])
     return Failure(Kind.PERMANENT, sentence, hint=_HINTS.get(status))
 

@@ -74,7 +74,7 @@ class AnthropicLlm:
                     spent = spent + error.usage
             if failure.kind is Kind.CONTEXT_EXCEEDED:
                 return LlmReply(text="", tool_calls=(), stop_reason=StopReason.CONTEXT_EXCEEDED, usage=spent, llm_id=self._settings.model)
-            if failure.kind is Kind.IDENTITY and self._federated and not renewed:
+            if failure.kind is Kind.IDENTITY and self._renewable and not renewed:
                 self._client, renewed = None, True
                 continue
             if failure.kind is not Kind.TRANSIENT:
@@ -105,8 +105,9 @@ class AnthropicLlm:
             raise
 
     @property
-    def _federated(self) -> bool:
-        return self._identity is not None and not self._settings.anthropic_api_key and not self._settings.use_bedrock
+    def _renewable(self) -> bool:
+        """Whether a new client comes with a new credential; a key that was refused stays refused."""
+        return self._settings.use_bedrock or (self._identity is not None and not self._settings.anthropic_api_key)
 
     def _open_client(self) -> Any:
         stale = self._settings.use_bedrock and self._clock.monotonic() - self._client_since > KEYS_LAST_SECONDS

@@ -1,4 +1,7 @@
-"""The HTTP server: `POST /v1/messages` (streaming and not), `/v1/messages/count_tokens`, `/v1/oauth/token`, on 127.0.0.1 only."""
+"""The HTTP server: `POST /v1/messages` (streaming and not), `/v1/messages/count_tokens`, `/v1/oauth/token`, on 127.0.0.1 only.
+
+Bedrock's `POST /model/{id}/invoke-with-response-stream` is answered too; its signature is not checked.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
-from ops_agent.demo.llm import wire
+from ops_agent.demo.llm import bedrock, wire
 from ops_agent.demo.llm.script import AFTER_THE_END, Answer, Exchange, Player, Script
 
 _REFUSALS: dict[str, tuple[int, str, str, str | None]] = {
@@ -139,7 +142,9 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json(status, answer)
         if path == "/v1/messages/count_tokens":
             return self._json(200, {"input_tokens": size // 4})
-        if path != "/v1/messages":
+        signed = bedrock.as_messages_request(path, body)
+        body = body if signed is None else signed
+        if path != "/v1/messages" and signed is None:
             return self._json(404, wire.error_body("not_found_error", f"no such path: {path}"))
         if not (self.headers.get("x-api-key") or self.headers.get("authorization")):
             return self._json(401, wire.error_body("authentication_error", "x-api-key header is required"))
@@ -147,9 +152,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.owner.problems.append(problem)
             return self._json(400, wire.error_body("invalid_request_error", problem))
         number = self.owner.take(body, size, dict(self.headers.items()))
-        return self._answer(body, number, self.owner.answer(Exchange(body=body)))
+        return self._answer(body, number, self.owner.answer(Exchange(body=body)), signed is not None)
 
-    def _answer(self, body: dict[str, Any], number: int, answer: Answer) -> None:
+    def _answer(self, body: dict[str, Any], number: int, answer: Answer, framed: bool) -> None:
         if answer.fault in _REFUSALS:
             status, kind, text, code = _REFUSALS[answer.fault]
             return self._json(status, wire.error_body(kind, text, code), answer.headers)
@@ -159,22 +164,22 @@ class _Handler(BaseHTTPRequestHandler):
         if not body.get("stream"):
             return self._json(200, whole)
         self.send_response(200)
-        self.send_header("content-type", "text/event-stream; charset=utf-8")
+        self.send_header("content-type", "application/vnd.amazon.eventstream" if framed else "text/event-stream; charset=utf-8")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         try:
-            return self._stream(answer, list(wire.events(whole, answer.raw_arguments)))
+            return self._stream(answer, list(wire.events(whole, answer.raw_arguments)), framed)
         except (BrokenPipeError, ConnectionResetError):
             return None
 
-    def _stream(self, answer: Answer, parts: list[bytes]) -> None:
+    def _stream(self, answer: Answer, parts: list[bytes], framed: bool) -> None:
         if answer.fault == "sse_overloaded":
             parts = [*parts[: len(parts) // 2], wire.error_event("overloaded_error", "Overloaded")]
         elif answer.fault in ("cut", "stall"):
             parts = parts[: len(parts) // 2]
         elif answer.fault == "cut_in_tool":
             parts = parts[: next(n for n, p in enumerate(parts) if b"input_json_delta" in p) + 1]
-        for piece in self.owner.pieces(parts):
+        for piece in self.owner.pieces(bedrock.frames(parts) if framed else parts):
             self.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
             self.wfile.flush()
         if answer.fault == "stall":
