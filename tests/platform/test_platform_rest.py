@@ -184,6 +184,8 @@ def test_a_merge_to_another_branch_closes_nothing(org: Any) -> None:
     ("body", "closes"),
     [
         ("Closes #12", True), ("fixes: #12", True), ("RESOLVED DrivvenConsulting/orders#12", True), ("`Closes #12`", False),
+        ("**Closes** #12", True), ("Closes `x` #12", False),
+        ("Closes\n#12", True), ("text <!-- Closes #12 -->", False),
         ("```\nCloses #12\n```", False), ("<!-- Closes #12 -->", False), ("Parent issue: #12", False), ("discloses #12", False),
         ("Closes\u200b #12", False), ("Closes #120", False), ("See #12", False),
     ],

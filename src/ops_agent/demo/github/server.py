@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ class LoopbackServer:
         self._github = github
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
-        self._connections: set[socket.socket] = set()
+        self._connections: weakref.WeakSet[socket.socket] = weakref.WeakSet()
 
     def _bind(self) -> BaseWSGIServer:
         if self._server is None:

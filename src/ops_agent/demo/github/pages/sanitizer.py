@@ -24,20 +24,15 @@ _ATTRIBUTES = re.compile(
 _CLASSES = re.compile(
     r"language-[\w+#.-]{1,40}|mermaid|task-list-item|contains-task-list|task-list-item-checkbox|mention|alert|alert-\w+|d-(add|del|hunk)"
 )
-_SAFE_ADDRESS = re.compile(r"(?:https?:|mailto:|#|/(?!/)|\.{0,2}/(?!/)|[\w.-]+(?:[/?#]|$))", re.IGNORECASE)
+# An allow-list, so that a scheme hidden behind control characters does not match: http, https, mailto, or no scheme at all.
+_SAFE_ADDRESS = re.compile(r"(?:https?:|mailto:|#|/(?!/)|\.{1,2}/|[\w.-]+(?:[/?#]|\Z))", re.IGNORECASE)
 _ALIGN = re.compile(r"text-align:\s*(left|right|center)")
-_INVISIBLE = re.compile(r"[\x00-\x20\x7f-\xa0\u200b-\u200f\u2028-\u202f\ufeff]")
 
 
 def safe_address(address: str) -> str | None:
     """The address, None when following it could do anything but open a page or a mail."""
-    bare = _INVISIBLE.sub("", address)
-    if re.match(r"(?:https?:|mailto:)", bare, re.IGNORECASE):
-        return address.strip()
-    scheme, colon, _ = bare.partition(":")
-    if colon and not re.search(r"[/?#]", scheme):
-        return None
-    return address.strip() if _SAFE_ADDRESS.match(bare) else None
+    bare = address.strip()
+    return bare if _SAFE_ADDRESS.match(bare) else None
 
 
 class _Sanitizer(HTMLParser):
