@@ -145,7 +145,7 @@ def test_a_comment_that_is_not_exactly_a_claim_is_none(body: str) -> None:
     assert claims_among([comment(body)], OUR_BOT.id) == ()
 
 
-texts = st.text(st.characters(codec="utf-8"), max_size=60)
+texts = st.one_of(st.text(st.characters(codec="utf-8"), max_size=60), st.text('-<>!\n"{}', max_size=12))
 
 
 @given(key=texts, branch=texts, run_id=st.integers(0, 2**60), after=st.integers(0, 2**60))
@@ -196,6 +196,17 @@ def test_at_the_moment_of_writing_only_one_rival_for_the_same_predecessor_ever_w
         if found is not None and found.comment_id == mine.comment_id:
             winners.setdefault(mine.record.after, []).append(mine.comment_id)
     assert all(len(ids) == 1 for ids in winners.values())
+
+
+@given(claims=histories())
+def test_whoever_first_replaces_the_one_in_force_is_in_force(claims: list[SeenClaim]) -> None:
+    before = holder(claims)
+    assert before is not None
+    taker = SeenClaim(comment_id=len(claims) + 1, record=record(after=before.comment_id), updated_at=0.0)
+    assert holder([*claims, taker]) == taker
+    late = replace(taker, comment_id=len(claims) + 2)
+    assert holder([*claims, taker, late]) == taker
+    assert holder([taker, late]) == taker  # the winner deleted the others
 
 
 def test_an_issue_of_another_repository_gets_a_branch_of_its_own() -> None:

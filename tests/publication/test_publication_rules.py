@@ -162,6 +162,11 @@ def test_a_change_that_cannot_be_committed_as_a_file_is_named(base: dict[str, Tr
     assert any(says in problem for problem in unwritable(base, changes))
 
 
+def test_a_file_may_make_way_for_a_folder_of_its_name() -> None:
+    base = tree(entry("f", b"x"))
+    assert unwritable(base, change_set(change("f", b"x", None), change("f/g", None, b"y"))) == ()
+
+
 def test_moved_paths_are_those_that_differ() -> None:
     """M08."""
     assert moved_paths(OLD, GOOD) == {"old.tf", "new.tf", "gone.tf"}

@@ -107,7 +107,7 @@ def epoch(iso: str) -> float:
 
 def _packed(record: ClaimRecord | PullRequestRecord) -> str:
     """JSON that cannot end an HTML comment."""
-    return json.dumps(asdict(record), separators=(",", ":")).replace("<", "\\u003c").replace(">", "\\u003e").replace("--", "-\\u002d")
+    return json.dumps(asdict(record), separators=(",", ":")).replace(">", "\\u003e")
 
 
 def _unpacked(kind: type[T], found: re.Match[str] | None) -> T | None:
