@@ -47,7 +47,7 @@ HIDDEN = {
     "attribute of a data kind": "<p data-note='secret'>seen</p>",
     "attribute over blank lines": '<div title="\n\nsecret\n\n<b class="x">secret',
     "attribute in a quotation": '> <div title=\n> "secret">\n\nseen',
-    "attribute after a no-break space": "seen <div x= y\xa0secret>",
+    "attribute after a no-break space": "seen <div x= y\xa0[secret]>",
     "attribute in a table cell": '| seen ` | <b title="secret"> ` |\n|---|---|\n',
     "image element": "seen <img alt='secret' src=x>",
     "template": "seen <template>secret</template> seen",
