@@ -15,7 +15,6 @@ MAX_BYTES = 120_000
 MAX_DEPTH = 30
 MAX_ELEMENTS = 20_000
 _TRUTHY = frozenset({"true", "false", "yes", "no", "y", "n", "on", "off"})
-_PLAIN_TAGS = (None, "!")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,31 +86,44 @@ def _read(content: bytes) -> YamlNode:
     if "\r" in text.replace("\r\n", ""):
         raise _Refused("it holds a carriage return that does not end a line")
     try:
-        events = list(yaml.parse(text, Loader=yaml.SafeLoader))
+        return _document(_events(text))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise _Refused(f"it is not YAML: {getattr(error, 'problem', None) or 'it cannot be read'}", mark.line + 1 if mark else 0) from error
     except (RecursionError, ValueError) as error:
         raise _Refused("it is not YAML that can be read safely") from error
-    if len(events) > MAX_ELEMENTS:
-        raise _Refused(f"it has more than {MAX_ELEMENTS:,} elements")
-    if sum(isinstance(e, yaml.DocumentStartEvent) for e in events) != 1:
+
+
+def _events(text: str) -> Iterator[Any]:
+    """PyYAML's events, one by one: what is too deep or too much is refused before the rest is read (its cost grows with depth)."""
+    depth = 0
+    for number, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH or number > MAX_ELEMENTS:
+            what = f"is nested deeper than {MAX_DEPTH}" if depth > MAX_DEPTH else f"has more than {MAX_ELEMENTS:,} elements"
+            raise _Refused(f"it {what}", event.start_mark.line + 1 if event.start_mark else 0)
+        if not isinstance(event, yaml.StreamStartEvent | yaml.StreamEndEvent | yaml.DocumentEndEvent):
+            yield event
+
+
+def _document(stream: Iterator[Any]) -> YamlNode:
+    start = next(stream, None)
+    if not isinstance(start, yaml.DocumentStartEvent):
         raise _Refused("it does not hold exactly one document")
-    stream = iter(e for e in events if not isinstance(e, yaml.StreamStartEvent | yaml.StreamEndEvent | yaml.DocumentEndEvent))
-    start = next(stream)
-    if isinstance(start, yaml.DocumentStartEvent) and (start.version or start.tags):
+    if start.version or start.tags:
         raise _Refused("it holds a YAML directive", 1)
-    return _node(next(stream), stream, 0)
+    node = _node(next(stream), stream)
+    if next(stream, None) is not None:
+        raise _Refused("it does not hold exactly one document")
+    return node
 
 
-def _node(event: Any, stream: Iterator[Any], depth: int) -> YamlNode:
+def _node(event: Any, stream: Iterator[Any], depth: int = 0) -> YamlNode:
     line = event.start_mark.line + 1
     if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
         raise _Refused("anchors and aliases are not read", line)
-    if event.tag not in _PLAIN_TAGS:
+    if event.tag is not None:
         raise _Refused("tags are not read", line)
-    if depth > MAX_DEPTH:
-        raise _Refused(f"it is nested deeper than {MAX_DEPTH}", line)
     if isinstance(event, yaml.ScalarEvent):
         return YamlNode("text", line, text=event.value, quoted=event.style in ("'", '"'))
     if isinstance(event, yaml.SequenceStartEvent):

@@ -26,7 +26,6 @@ from ops_agent.core.module_calls import is_configuration
 from ops_agent.core.reading_workflows import read_workflow
 from ops_agent.domain.briefing import Limits
 from ops_agent.domain.change_set import ChangeSet
-from ops_agent.domain.layout import MappedRoot
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_source import Unreadable
 from ops_agent.domain.verdict import Finding, Place, Verdict
@@ -39,7 +38,6 @@ def judge(
     base: Files,
     policy: Policy,
     *,
-    mapping: tuple[MappedRoot, ...] = (),
     limits: Limits | None = None,
     known_pins: frozenset[str] | None = None,
     table: tuple[Rule, ...] = TABLE,
@@ -49,7 +47,7 @@ def judge(
     A finding whose code stands on the base already, touched by nobody, is marked `pre_existing`, wherever it moved to. `known_pins` are the
     commits of actions that our code vouches for (`owner/name@commit`); None leaves that question out.
     """
-    before = SourceTree(base, policy, mapping)
+    before = SourceTree(base, policy)
     after = head_of(before, changes)
     whole = WholeChange(changes=changes, base=before, head=after, policy=policy, limits=limits or Limits())
     once: list[Subject] = [whole, *(ChangedPath(change=c, layout=before.layout, policy=policy) for c in changes.changes)]

@@ -10,7 +10,7 @@ from typing import Protocol
 from ops_agent.core.layout import directory_of, discover_layout
 from ops_agent.core.module_calls import is_configuration, read_source
 from ops_agent.domain.change_set import ChangeSet
-from ops_agent.domain.layout import Layout, MappedRoot
+from ops_agent.domain.layout import Layout
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_source import TerraformSource, Unreadable
 
@@ -42,7 +42,6 @@ class SourceTree:
 
     files: Files
     policy: Policy
-    mapping: tuple[MappedRoot, ...] = ()
     _read: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -51,7 +50,7 @@ class SourceTree:
 
     @cached_property
     def layout(self) -> Layout:
-        return discover_layout(self.paths, self.read, self.policy, self.mapping)
+        return discover_layout(self.paths, self.read, self.policy)
 
     @cached_property
     def reached_directories(self) -> frozenset[str]:
@@ -95,4 +94,4 @@ def head_of(base: SourceTree, changes: ChangeSet) -> SourceTree:
         content = after.get(path)
         return base.read(path) if content is None else content
 
-    return SourceTree(FilesInMemory(kept, read), base.policy, base.mapping)
+    return SourceTree(FilesInMemory(kept, read), base.policy)

@@ -35,8 +35,7 @@ def wide_permissions(file: WorkflowFile) -> Iterator[Hit]:
 
     Remedy: Use `contents: read` and, where AWS is needed, `id-token: write` in that job.
     """
-    for part in (file.workflow, *file.workflow.jobs):
-        permissions = part.permissions
+    for permissions in (file.workflow.permissions, *(job.permissions for job in file.workflow.jobs)):
         if permissions is None:
             continue
         anchor = f"permissions {permissions.shorthand} {sorted(permissions.scopes.items())}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ops_agent.core.guard.subjects import Hit, UnreadableFile, WorkflowFile
+from ops_agent.domain.workflow_source import Job, Step, Workflow
 
 
 def unreadable_workflow(file: UnreadableFile) -> Iterator[Hit]:
@@ -25,6 +26,7 @@ def unknown_key(file: WorkflowFile) -> Iterator[Hit]:
 
     Remedy: Correct the key's spelling, or leave it out.
     """
-    for part in (file.workflow, *file.workflow.jobs, *(s for j in file.workflow.jobs for s in j.steps)):
+    parts: list[Workflow | Job | Step] = [file.workflow, *file.workflow.jobs, *(s for j in file.workflow.jobs for s in j.steps)]
+    for part in parts:
         for key in part.unknown_keys:
             yield file.hit(part, f"the key `{key}` is not known here")
