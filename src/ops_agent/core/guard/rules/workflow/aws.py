@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 from ops_agent.core.guard.literals import accounts_in, foreign_regions
+from ops_agent.core.guard.rules.workflow.gates import is_gated
 from ops_agent.core.guard.subjects import Hit, WorkflowFile
 from ops_agent.domain.workflow_source import Job, Step, Workflow
 
@@ -53,8 +54,8 @@ def ungated_apply(file: WorkflowFile) -> Iterator[Hit]:
     """
     events = file.workflow.events
     for job, step, _ in _applies(file.workflow):
-        if not job.environment:
-            yield file.hit(step, f"the job `{job.id}` applies without an `environment`", step.run_line)
+        if not is_gated(job, file.workflow):
+            yield file.hit(step, f"the job `{job.id}` applies without a certain `environment`", step.run_line)
         if "pull_request" in events and not (_excludes_pull_requests(job.condition) or _excludes_pull_requests(step.condition)):
             yield file.hit(step, f"the job `{job.id}` applies on pull requests", step.run_line)
         if not events & {"push", "workflow_dispatch", "workflow_call"}:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ops_agent.core.guard.rules.workflow.gates import is_gated
 from ops_agent.core.guard.subjects import Hit, WorkflowFile
 
 _SCOPES = frozenset(
@@ -52,12 +53,12 @@ def identity_token_without_environment(file: WorkflowFile) -> Iterator[Hit]:
 
     Whoever holds the token can become the AWS role. The environment's protection rules (reviewers, branches) gate it.
 
-    Remedy: Give the job an `environment:`, and `id-token: write` to that job only.
+    Remedy: Give the job an `environment:` with a name that cannot be empty, and `id-token: write` to that job only.
     """
     for job in file.workflow.jobs:
         permissions = job.permissions or file.workflow.permissions
-        if permissions and permissions.scopes.get("id-token") == "write" and not job.environment:
-            yield file.hit(job, f"the job `{job.id}` has `id-token: write` and no `environment`")
+        if permissions and permissions.scopes.get("id-token") == "write" and not is_gated(job, file.workflow):
+            yield file.hit(job, f"the job `{job.id}` has `id-token: write` and no certain `environment`")
 
 
 def unlisted_secret(file: WorkflowFile) -> Iterator[Hit]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ops_agent.core.guard.rules.workflow.gates import is_gated
 from ops_agent.core.guard.subjects import Hit, WorkflowFile
 
 _OPEN = frozenset({"push", "pull_request", "workflow_dispatch", "workflow_call", "schedule"})
@@ -57,5 +58,5 @@ def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Hit]:
     for job in file.workflow.jobs:
         permissions = job.permissions or file.workflow.permissions
         for scope, access in (permissions.scopes if permissions else {}).items():
-            if access == "write" and not (scope == "id-token" and job.environment):
+            if access == "write" and not (scope == "id-token" and is_gated(job, file.workflow)):
                 yield file.hit(job, f"the job `{job.id}` has `{scope}: write` on pull requests")
