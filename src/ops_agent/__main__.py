@@ -8,11 +8,12 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType
 
 from ops_agent.adapters.sandbox import harden_this_process
 from ops_agent.cli import Command, parse
-from ops_agent.domain.outcome import Stopped
 from ops_agent.errors import Cancelled, ConfigError, NoSpace, OpsAgentError
 
 
@@ -28,12 +29,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(error)
     except KeyboardInterrupt:
         return _say(Cancelled("the run was cancelled"))
+    except BrokenPipeError:
+        return 0
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return _say(NoSpace("there is no space left on the disk"))
         return _say(_unexpected(error))
-    except BrokenPipeError:
-        return 0
     except Exception as error:
         return _say(_unexpected(error))
 
@@ -56,7 +57,7 @@ def _doctor(command: Command, environment: Mapping[str, str]) -> int:
     return run_doctor(command, environment)
 
 
-def _demo(command: Command, environment: Mapping[str, str]) -> int:
+def _demo(command: Command, _environment: Mapping[str, str]) -> int:
     try:
         from ops_agent.demo import main as demo
     except ImportError as missing:
@@ -64,10 +65,10 @@ def _demo(command: Command, environment: Mapping[str, str]) -> int:
     return demo(command.rest)
 
 
-def _rules(command: Command, environment: Mapping[str, str]) -> int:
+def _rules(_command: Command, _environment: Mapping[str, str]) -> int:
     from ops_agent.core.guard.documentation import render_rules
 
-    print(render_rules())
+    sys.stdout.write(render_rules() + "\n")
     return 0
 
 
@@ -85,17 +86,16 @@ def _say(error: OpsAgentError) -> int:
     lines += [f"  - {problem}" for problem in getattr(error, "problems", ())]
     lines += [f"  - {finding.place}: {finding.what}" for finding in error.findings]
     lines.append(f"hint: {error.hint}")
-    try:
-        print("\n".join(lines), file=sys.stderr, flush=True)
-    except (OSError, ValueError):
-        pass
+    with suppress(OSError, ValueError):
+        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.flush()
     return error.exit_code
 
 
 def _unexpected(error: Exception) -> OpsAgentError:
     """A bug of ours: the class and the innermost place, no values (an exception's text may quote a secret)."""
     frames = traceback.extract_tb(error.__traceback__)
-    where = f"{os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else "unknown place"
+    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown place"
     return OpsAgentError(f"{type(error).__name__} at {where}")
 
 

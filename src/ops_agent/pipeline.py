@@ -23,6 +23,7 @@ from ops_agent.stages.brief import brief
 from ops_agent.stages.claim import claim, release
 from ops_agent.stages.converse import Conversation
 from ops_agent.stages.judge import judge_plans, judge_sources, pin_actions
+from ops_agent.stages.narrow import narrow_by_policy_file
 from ops_agent.stages.progress import Phase, tell
 from ops_agent.stages.propose import propose
 from ops_agent.stages.publish import Published, publish
@@ -71,6 +72,7 @@ def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run:
 
 def _work(world: World, settings: Settings, item: WorkItem, claimed: Claim, run: RunIdentity) -> RunResult:
     base = world.code_host.base_tree(item.target.full_name, claimed.base_commit)
+    settings = narrow_by_policy_file(settings, base)
     with world.reporter.stage("brief"):
         briefing = brief(world, settings, item, base)
     if isinstance(briefing, Stopped):

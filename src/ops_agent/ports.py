@@ -159,7 +159,7 @@ class Llm(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialLease:
-    """AWS access for children of one target. 
+    """AWS access for children of one target.
 
     `variables` go into the child's environment: a loopback URL and a one-run token, no credential.
     """

@@ -15,7 +15,7 @@ PROVIDER = 'provider "aws" {\n  region = var.region\n}\n'
 
 
 def layout(files: dict[str, str], mapping: tuple[MappedRoot, ...] = ()) -> Layout:
-    return discover_layout(files, lambda p: files[p].encode(), Policy(), mapping)
+    return discover_layout(files, lambda p: files[p].encode(), Policy(layout=mapping))
 
 
 TEAM = {

@@ -108,11 +108,11 @@ class Assembly:
                     wire.append({"type": "text", "text": text})
             else:
                 wire.append({name: value for name, value in block.items() if value is not None})
-        known = self._stop_reason in {reason.value for reason in StopReason}
+        reasons = {reason.value: reason for reason in StopReason}
         return LlmReply(
             text="\n".join(texts),
             tool_calls=tuple(calls),
-            stop_reason=StopReason(self._stop_reason) if known else StopReason.UNKNOWN,
+            stop_reason=reasons.get(self._stop_reason or "", StopReason.UNKNOWN),
             usage=self.usage(),
             llm_id=self._llm_id,
             wire_blocks=tuple(wire),

@@ -173,7 +173,9 @@ class GitHubHttp(Requester):
         attempt = 0
         while True:
             attempt += 1
-            status, headers, text, lost = None, {}, "", ""
+            status: int | None = None
+            headers: dict[str, Any] = {}
+            text = lost = ""
             try:
                 status, headers, text = super().requestJson(verb, url, *arguments, **options)
             except requests.Timeout:

@@ -115,7 +115,7 @@ class GitHubTree:
         kept = 0
         assert self._kept is not None  # noqa: S101 - for the type checker: opened by the only caller
         for member in archive:
-            archive.members = []  # tarfile would remember every member of a 200,000-file archive
+            archive.members = []  # type: ignore[attr-defined]  # tarfile would remember every member of a 200,000-file archive
             entry = wanted.get(member.name.partition("/")[2])
             if entry is None or not member.isreg() or member.size != entry.size or entry.blob in self._places:
                 continue

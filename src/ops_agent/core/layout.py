@@ -13,8 +13,10 @@ from ops_agent.domain.verdict import Finding, Place
 _NOT_DEPLOYED = frozenset({"examples", "example", "tests", "test", "fixtures", "testdata", "node_modules", "vendor"})
 
 
-def discover_layout(paths: Iterable[str], read: Callable[[str], bytes], policy: Policy, mapping: tuple[MappedRoot, ...] = ()) -> Layout:
-    """Find every root module in `paths` (regular files, relative); `read(path)` gives the bytes. `mapping` replaces guessing where given.
+def discover_layout(paths: Iterable[str], read: Callable[[str], bytes], policy: Policy) -> Layout:
+    """Find every root module in `paths` (regular files, relative); `read(path)` gives the bytes.
+
+    `policy.layout` replaces guessing where given.
 
     What is odd is a finding that does not block; nothing here raises on odd content.
     """
@@ -22,7 +24,7 @@ def discover_layout(paths: Iterable[str], read: Callable[[str], bytes], policy: 
     workflows = tuple(p for p in files if p.startswith(".github/workflows/") and p.count("/") == 2 and p.endswith((".yml", ".yaml")))
     modules = read_modules((p for p in files if _is_deployed(p)), read)
     called = {target for module in modules.values() for target in module.calls}
-    mapped = {m.path: m for m in mapping}
+    mapped = {m.path: m for m in policy.layout}
     env_files = EnvironmentFiles(files, tuple(modules))
     findings: list[Finding] = []
     roots: list[TerraformRoot] = []

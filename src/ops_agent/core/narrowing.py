@@ -49,6 +49,7 @@ def narrow(settings: Settings, file: PolicyFile) -> Settings:
             allowed_secrets=part("allowed_secrets", file.allowed_secrets, policy.allowed_secrets, _equal),
             allow_workflow_files=policy.allow_workflow_files and file.workflows is not False,
             closed_paths=tuple(dict.fromkeys((*policy.closed_paths, *file.closed_paths))),
+            layout=file.layout,
         ),
         limits=replace(
             limits,

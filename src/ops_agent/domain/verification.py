@@ -51,7 +51,8 @@ class TargetVerification:
 
     `plan` is the head's plan; `own` the addresses whose change this change set causes (after subtraction of the base's plan), None when
     the base could not be planned; `unplanned` says why there is no plan; `mocked` marks a plan against mocked providers.
-    `placeholders` are required variables that got an invented value; `lock_file` is the root's lock file with entries that our code had to add.
+    `placeholders` are required variables that got an invented value; `lock_file` is the root's lock file with entries
+    that our code had to add.
     """
 
     target: TerraformTarget

@@ -16,8 +16,6 @@ from ops_agent.domain.work_item import WorkItem
 from ops_agent.ports import BaseTree, World
 from ops_agent.prompts import text as prompt
 from ops_agent.settings import Settings
-from ops_agent.stages.judge import policy_mapping
-from ops_agent.stages.narrow import narrow_by_policy_file
 from ops_agent.standards import bundled
 
 MAX_STANDARD_BYTES = 200_000
@@ -27,10 +25,9 @@ _ALWAYS_TOUCHED = "infra/main.tf"
 
 def brief(world: World, settings: Settings, item: WorkItem, base: BaseTree) -> Briefing | Stopped:
     """The briefing for `item` on `base`. Raises ConfigError when the policy file cannot be used, and what reading raises."""
-    settings = narrow_by_policy_file(settings, base)
     entries = base.entries()
     paths = tuple(p for p, e in entries.items() if e.is_regular and "\n" not in p)
-    layout = discover_layout(paths, base.read, settings.policy, policy_mapping(base))
+    layout = discover_layout(paths, base.read, settings.policy)
     standards, others = choose_standards(_candidates(settings, paths, base.read), (*paths, _ALWAYS_TOUCHED), _words(item))
     boundary = BOUNDARY_PREFIX + secrets.token_hex(16)
     world.reporter.line(f"standards: {', '.join(f'{s.id} ({s.source})' for s in standards)}")

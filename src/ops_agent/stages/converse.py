@@ -22,7 +22,6 @@ from ops_agent.ports import Scratch, World
 from ops_agent.prompts import text as prompt
 from ops_agent.settings import Settings
 from ops_agent.stages.converse_checks import quick_check
-from ops_agent.stages.narrow import narrow_by_policy_file
 
 Tell = Callable[[str], None]
 TELL_EVERY_TURNS = 10
@@ -32,7 +31,6 @@ class Conversation:
     """One work item's conversation with the llm; see pipeline.py for the order of its calls."""
 
     def __init__(self, world: World, settings: Settings, briefing: Briefing, scratch: Scratch) -> None:
-        settings = narrow_by_policy_file(settings, scratch.base)
         self._world = world
         self._settings = settings
         self._briefing = briefing

@@ -14,7 +14,7 @@ from ops_agent.domain.verification import CheckResult, CheckStatus
 from ops_agent.errors import ToolchainError
 from ops_agent.ports import Scratch, World
 from ops_agent.settings import Settings
-from ops_agent.stages.judge import judge_sources, pin_actions, policy_mapping
+from ops_agent.stages.judge import judge_sources, pin_actions
 
 MAX_ROOTS = 4
 
@@ -41,7 +41,7 @@ def quick_check(world: World, settings: Settings, briefing: Briefing, scratch: S
 
 
 def _terraform_checks(world: World, settings: Settings, scratch: Scratch, changes: ChangeSet) -> Iterator[CheckResult]:
-    layout = discover_layout(scratch.paths(), scratch.read, settings.policy, policy_mapping(scratch.base))
+    layout = discover_layout(scratch.paths(), scratch.read, settings.policy)
     for root in affected_roots(layout, changes.paths)[:MAX_ROOTS]:
         yield world.terraform.fmt(scratch.root, root)
         yield from _validation(world, scratch, root)

@@ -8,18 +8,14 @@ from functools import cached_property
 from ops_agent.core.dangers import LIFTED_BY_ALLOW_DESTROY
 from ops_agent.core.guard.judge import judge
 from ops_agent.core.guard.pinning import UsedAction, find_uses, is_commit, pin, uses_in
-from ops_agent.core.reading_policy import POLICY_FILE, read_policy
 from ops_agent.domain.change_set import ChangeSet
-from ops_agent.domain.layout import MappedRoot
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_plan import Danger
 from ops_agent.domain.verdict import Finding, Place, Verdict
 from ops_agent.domain.verification import TargetVerification, Verification
 from ops_agent.domain.work_item import WorkItem
-from ops_agent.errors import ConfigError
 from ops_agent.ports import BaseTree, Scratch, World
 from ops_agent.settings import Settings
-from ops_agent.stages.narrow import narrow_by_policy_file
 
 ALLOW_DESTROY = "allow-destroy"
 PLAN_RULES = ("plan/incomplete", *sorted(LIFTED_BY_ALLOW_DESTROY), "plan/danger")
@@ -59,14 +55,12 @@ def pin_actions(world: World, settings: Settings, scratch: Scratch) -> tuple[Use
 
 
 def judge_sources(world: World, settings: Settings, item: WorkItem, base: BaseTree, changes: ChangeSet) -> Verdict:  # noqa: ARG001  the stages' common shape
-    """Every source rule over the change set, as the base's policy file narrows it. Raises ConfigError when that cannot be used."""
+    """Every source rule over the change set."""
     files = _BaseFiles(base)
-    settings = narrow_by_policy_file(settings, base)
     return judge(
         changes,
         files,
         settings.policy,
-        mapping=policy_mapping(base),
         limits=settings.limits,
         known_pins=_known_pins(world, settings.policy, files, changes),
     )
@@ -80,18 +74,6 @@ def judge_plans(settings: Settings, item: WorkItem, verdict: Verdict, verificati
     may_destroy = settings.policy.allow_destroy or ALLOW_DESTROY in item.labels_by_writers
     found = [f for target in verification.targets for f in _of_plan(target, may_destroy)]
     return replace(verdict, findings=(*verdict.findings, *found), rules_run=(*verdict.rules_run, *PLAN_RULES))
-
-
-def policy_mapping(base: BaseTree) -> tuple[MappedRoot, ...]:
-    """The layout that the policy file on the base branch maps. Raises ConfigError with every problem of the file."""
-    entry = base.entries().get(POLICY_FILE)
-    if entry is None or not entry.is_regular:
-        return ()
-    policy, problems = read_policy(base.read(POLICY_FILE))
-    if problems:
-        hint = f"Correct `{POLICY_FILE}` on the base branch."
-        raise ConfigError(f"{POLICY_FILE} cannot be used: {'; '.join(problems)}", problems=problems, hint=hint)
-    return policy.layout
 
 
 def _is_allowed(used: UsedAction, policy: Policy) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ops_agent.core.layout import affected_roots, discover_layout, targets
 from ops_agent.domain.change_set import ChangeSet
-from ops_agent.domain.layout import Environment, Layout, MappedRoot, TerraformRoot, TerraformTarget
+from ops_agent.domain.layout import Environment, Layout, TerraformRoot, TerraformTarget
 from ops_agent.domain.terraform_plan import TerraformPlan
 from ops_agent.domain.verification import CheckResult, CheckStatus, TargetVerification, Verification
 from ops_agent.domain.work_item import WorkItem
@@ -98,13 +98,11 @@ def _layouts(settings: Settings, base: BaseTree, changes: ChangeSet) -> tuple[La
     regular = frozenset(path for path, entry in base.entries().items() if entry.is_regular)
     changed = {c.path: c.after for c in changes.changes}
     present = {path: content for path, content in changed.items() if content is not None}
-    mapping: tuple[MappedRoot, ...] = ()
-    before = discover_layout(regular, base.read, settings.policy, mapping)
+    before = discover_layout(regular, base.read, settings.policy)
     after = discover_layout(
         (regular - changed.keys()) | present.keys(),
         lambda path: present[path] if path in present else base.read(path),
         settings.policy,
-        mapping,
     )
     return before, after
 
