@@ -1,4 +1,4 @@
-"""One table of inputs and outputs: action.yml, Settings, the `env:` map, the container form, the reusable workflow and the documents agree."""
+"""One table of inputs and outputs: action.yml, Settings, `env:`, the container form, the reusable workflow and the documents agree."""
 
 from __future__ import annotations
 
