@@ -72,12 +72,9 @@ def test_our_own_commands_are_on_the_list():
     assert {"-lock=false", "-input=false", "-detailed-exitcode"} <= set(plan.argv)
     assert "-lockfile=readonly" in commands.init(backend_files=(Path("/w/b.hcl"),), lock_read_only=True).argv
     assert commands.init(backend=False, lock_read_only=False).argv[-1] == "-backend=false"
-    for command in (
-        commands.show(Path("/o/p"), json=True),
-        commands.providers_lock(("registry.terraform.io/hashicorp/aws",)),
-        commands.SCHEMA,
-    ):
-        assert command.argv[0] in KNOWN
+    assert commands.show(Path("/o/p"), json=True).argv == ("show", "-no-color", "-json", "/o/p")
+    lock = ("providers", "lock", "-platform=linux_arm64", "registry.terraform.io/hashicorp/aws")
+    assert commands.TerraformCommand(lock).argv == lock
 
 
 def program(directory: Path, name: str = "terraform") -> Path:
