@@ -250,7 +250,7 @@ TOPS = st.fixed_dictionaries({"format_version": st.just("1.2")}, optional=dict.f
 
 
 @given(TOPS)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_any_json_is_read_or_refused_with_our_words(plan: dict[str, Any]) -> None:
     try:
         assert isinstance(read(plan), TerraformPlan)

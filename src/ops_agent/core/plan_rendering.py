@@ -6,13 +6,14 @@ import html
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from ops_agent.core.dangers import LIFTED_BY_ALLOW_DESTROY
 from ops_agent.core.inert import one_line
 from ops_agent.core.neutral import cell, code, fence_verbatim
 from ops_agent.core.plan_graph import graph
 from ops_agent.core.plan_reversibility import Reversibility, reversibility
-from ops_agent.core.plan_text import as_diff, pieces_of
+from ops_agent.core.plan_text import Piece, as_diff, pieces_of
 from ops_agent.core.reading_plan_changes import count
-from ops_agent.domain.terraform_plan import Danger, ResourceChange, Severity, TerraformPlan
+from ops_agent.domain.terraform_plan import Danger, ResourceAction, ResourceChange, Severity, TerraformPlan
 from ops_agent.domain.verification import Evidence, TargetVerification
 
 MOST_ROWS = 25
@@ -72,7 +73,13 @@ def look_first(target: TargetVerification) -> Iterator[str]:
     standing = [danger for danger in plan.dangers if not _is_own(danger, target)]
     ranked = sorted(own, key=lambda d: (not d.blocks, d.severity is not Severity.DANGER, not d.rule.startswith("plan/destroys")))
     for danger in ranked[:MOST_DANGERS]:
-        mark = "**BLOCKS** " if danger.blocks else "**DANGER** " if danger.severity is Severity.DANGER else ""
+        mark = (
+            "**BLOCKS** "
+            if danger.blocks and danger.rule not in LIFTED_BY_ALLOW_DESTROY
+            else "**DANGER** "
+            if danger.severity is Severity.DANGER
+            else ""
+        )
         yield f"- {mark}{code(danger.address)}: {cell(danger.why)} ({code(danger.rule)})"
     if len(ranked) > MOST_DANGERS:
         yield f"- and {len(ranked) - MOST_DANGERS} more, see the plan"
@@ -151,7 +158,7 @@ def diff_pieces(target: TargetVerification) -> tuple[list[str], int]:
     if plan is None:
         return [], 0
     by_address = {change.address: change for change in plan.changes}
-    pieces = pieces_of(plan.text, by_address.keys() | {change.address for change in plan.drift})
+    pieces = pieces_of(plan.text, by_address.keys() | {change.address for change in plan.drift}) or _without_text(plan)
 
     def rank(index: int) -> tuple[bool, bool, bool, int]:
         piece = pieces[index]
@@ -170,6 +177,16 @@ def diff_pieces(target: TargetVerification) -> tuple[list[str], int]:
         note = "# changed outside of Terraform:\n" if piece.drift else "" if own else "# stood before this change:\n"
         rendered.append(note + as_diff(piece.text))
     return rendered, len(pieces) - len(rendered)
+
+
+def _without_text(plan: TerraformPlan) -> tuple[Piece, ...]:
+    """A plan that Terraform wrote no text for (a mocked look): each resource with the names of the attributes that differ."""
+    pieces = []
+    for change in plan.changes:
+        sign = "-" if change.action is ResourceAction.DELETE else "+" if change.action is ResourceAction.CREATE else "~"
+        names = [f"      {sign} {name}" for name in change.changed_attributes] if sign == "~" else []
+        pieces.append(Piece(change.address, "\n".join([f"  {sign} {one_line(change.address)} ({change.action.value})", *names])))
+    return tuple(pieces)
 
 
 def fill_block(pieces: list[str], budget: int, beyond: int = 0) -> PlanBlock:

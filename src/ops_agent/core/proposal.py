@@ -33,7 +33,11 @@ _MOST_HEADLINE = 72
 _MOST_COMMIT_BODY = 2_000
 _MOST_SECTIONS = 42_000
 _SLACK = 500
-_ACTIVE_IN_PATCH = re.compile(r"(?i)(?<=[^\w@])@(?=[A-Za-z0-9])|#(?=[0-9])|\[(?=skip ci\]|ci skip\]|no ci\])")
+_ACTIVE_IN_PATCH = re.compile(
+    r"(?i)(?<=[^\w@])@(?=[a-z0-9])|#(?=[0-9])|(?<=gh)-(?=[0-9])|(?<=/issues)/(?=[0-9])|(?<=/pull)/(?=[0-9])"
+    r"|\[(?=(?:skip|no) (?:ci|actions)\]|(?:ci|actions) skip\])"
+)
+_IN_ITS_PLACE = {"@": "＠", "#": "＃", "[": "［", "-": "\u2011", "/": "／"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +182,7 @@ def _patch(material: Material, overflow: Overflow) -> str:
     if not material.patch:
         return ""
     clean = material.redact(material.patch)
-    inert = _ACTIVE_IN_PATCH.sub(lambda found: {"@": "＠", "#": "＃", "[": "［"}[found.group()], clean)
+    inert = _ACTIVE_IN_PATCH.sub(lambda found: _IN_ITS_PLACE[found.group()], clean)
     note = "The token may not write workflow files, so they are not in the commit. Apply this patch with `git apply`"
     note += " (some of its characters were replaced, it does not apply as it is):" if inert != material.patch else ":"
     block = fence_verbatim(inert.rstrip("\n"), "diff")

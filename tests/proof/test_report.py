@@ -1,0 +1,206 @@
+"""Every ending is told from one place: exit code, outputs, summary, annotations, last line; redacted, or withheld."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+import builders
+from ops_agent.core.redaction import Redactor
+from ops_agent.core.report import MOST_ANNOTATIONS
+from ops_agent.core.report_words import SENTENCES
+from ops_agent.domain.outcome import Conclusion, Stopped
+from ops_agent.domain.proposal import PullRequest
+from ops_agent.domain.verdict import Finding, Place
+from ops_agent.domain.verification import CheckResult, CheckStatus, Verification
+from ops_agent.errors import ConfigError, OpsAgentError, RedactionFailed
+from ops_agent.ports import World
+from ops_agent.settings import Settings
+from ops_agent.stages.publish import Published
+from ops_agent.stages.report import report, report_error
+from proof.proof_samples import captured, material, target
+
+SECRET = "kaleidoscope/zebra+quilt=77"
+
+
+class Sink:
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.outputs: dict[str, str] = {}
+        self.annotations: list[tuple[str, str, Place | None]] = []
+        self.summaries: list[str] = []
+        self.lines: list[str] = []
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        yield
+
+    def line(self, text: str) -> None:
+        self.lines.append(text)
+
+    def annotate(self, level: str, text: str, place: Place | None = None) -> None:
+        self.annotations.append((level, text, place))
+
+    def output(self, name: str, text: str) -> None:
+        self.outputs[name] = text
+
+    def summary(self, markdown: str) -> None:
+        self.summaries.append(markdown)
+
+    @property
+    def everything(self) -> str:
+        return "\n".join([*self.outputs.values(), *(a[1] for a in self.annotations), *self.summaries, *self.lines])
+
+
+def world(sink: Sink, redact: Callable[[str], str] = str) -> World:
+    return cast(World, SimpleNamespace(reporter=sink, redact=redact, clock=SimpleNamespace(now=lambda: 160.0)))
+
+
+def published(**fields: Any) -> Published:
+    request = PullRequest(
+        number=31,
+        node_id="P",
+        url="https://github.com/DrivvenConsulting/orders/pull/31",
+        title="[ops] Queue",
+        body="",
+        head_branch="ops-agent/issue-12",
+        head_commit="b" * 40,
+        base_branch="main",
+        is_open=True,
+        merged=False,
+        draft=False,
+    )
+    return Published(pull_request=request, updated=fields.pop("updated", False), commit="b" * 40, **fields)
+
+
+def finding(number: int = 1, **fields: Any) -> Finding:
+    built = Finding(rule="terraform/x", title="X", place=Place(path="infra/main.tf", line=number), what=f"what {number}", remedy="do y")
+    return replace(built, **fields)
+
+
+def tell(sink: Sink, ending: Published | Stopped, redact: Callable[[str], str] = str, **fields: Any) -> int:
+    made = material()
+    given: dict[str, Any] = {"item": made.item, "claim": made.claim, "transcript": made.transcript, "verification": made.verification}
+    return report(world(sink, redact), Settings(), ref=made.item.issue.ref, ending=ending, started=100.0, **(given | fields))
+
+
+def test_a_pull_request_is_told_with_every_output() -> None:
+    sink = Sink()
+    assert tell(sink, published()) == 0
+    assert sink.outputs["conclusion"] == "published"
+    assert (sink.outputs["pr_number"], sink.outputs["issue_number"], sink.outputs["branch_name"]) == ("31", "12", "ops-agent/issue-12")
+    assert sink.outputs["pr_url"].endswith("/pull/31")
+    assert (sink.outputs["num_turns"], sink.outputs["total_cost_usd"], sink.outputs["duration_seconds"]) == ("7", "0.1200", "60")
+    assert (sink.outputs["input_tokens"], sink.outputs["output_tokens"], sink.outputs["cache_read_tokens"]) == ("1200", "300", "0")
+    plans = json.loads(sink.outputs["plan_summary"])
+    assert plans[0] | {"root": "infra", "environment": "dev", "planned": True, "add": 2, "destroy": 0} == plans[0]
+    assert plans[1] == {"root": "infra", "environment": "prod", "planned": False}
+    assert sink.outputs["plan_has_destroy"] == "false"
+    assert not [a for a in sink.annotations if a[0] == "error"]
+    assert "/pull/31" in sink.lines[-1]
+    assert "## ops-agent: published" in sink.summaries[0]
+
+
+@pytest.mark.parametrize("conclusion", list(Conclusion))
+def test_every_conclusion_has_a_sentence_an_exit_code_and_reaches_every_sink(conclusion: Conclusion) -> None:
+    sink = Sink()
+    stopped = Stopped(conclusion=conclusion, reason="The thing was wrong.", remedy="Do this now.")
+    assert tell(sink, stopped, verification=None, transcript=None, claim=None) == conclusion.exit_code
+    assert sink.outputs["conclusion"] == conclusion.value
+    assert SENTENCES[conclusion] in sink.summaries[0]
+    assert "Do this now." in sink.summaries[0]
+    assert conclusion.value in sink.lines[-1]
+    assert bool([a for a in sink.annotations if a[0] == "error"]) == bool(conclusion.exit_code)
+
+
+def test_destroys_are_told_to_the_next_step() -> None:
+    sink = Sink()
+    tell(sink, published(), verification=Verification(engine="t", targets=(target(plan=captured("replace")),)))
+    assert sink.outputs["plan_has_destroy"] == "true"
+    assert json.loads(sink.outputs["plan_summary"])[0]["replace"] == 1
+
+
+@pytest.mark.parametrize(
+    ("checks", "ending", "soft", "expected"),
+    [
+        (("plan",), "kept", False, Conclusion.PLAN_FAILED),
+        (("fmt", "plan"), "kept", False, Conclusion.CHECKS_FAILED),
+        ((), None, True, Conclusion.BUDGET_EXHAUSTED),
+        ((), None, False, Conclusion.NO_PROGRESS),
+    ],
+)
+def test_a_draft_that_did_not_pass_is_no_success(checks: tuple[str, ...], ending: Any, soft: bool, expected: Conclusion) -> None:
+    sink = Sink()
+    failed = tuple(CheckResult(name=name, subject="infra", status=CheckStatus.FAILED, findings=(finding(),)) for name in checks)
+    transcript = material().transcript if ending else replace(material().transcript, ending=None, soft_limit_reached=soft)
+    assert tell(sink, published(), verification=Verification(engine="t", checks=failed), transcript=transcript) == expected.exit_code
+    assert sink.outputs["conclusion"] == expected.value
+    assert sink.outputs["pr_number"] == "31"
+
+
+def test_annotations_carry_file_and_line_and_are_capped() -> None:
+    sink = Sink()
+    findings = (*(finding(n) for n in range(1, 31)), *(finding(n, blocks=False) for n in range(40, 60)))
+    tell(sink, Stopped(conclusion=Conclusion.BLOCKED_BY_POLICY, reason="r", remedy="m", findings=findings), verification=None)
+    errors = [a for a in sink.annotations if a[0] == "error"]
+    warnings = [a for a in sink.annotations if a[0] == "warning"]
+    assert len(errors) == len(warnings) == MOST_ANNOTATIONS
+    assert errors[0][2] == Place(path="infra/main.tf", line=1)
+    assert "21 more" in errors[-1][1]
+
+
+def test_an_error_of_ours_is_told_like_an_ending() -> None:
+    sink = Sink()
+    error = ConfigError("two inputs are wrong", problems=("`a` is empty", "`b` is no number"))
+    code = report_error(world(sink), Settings(), ref=builders.issue().ref, error=error, started=100.0)
+    assert code == 2
+    assert sink.outputs["conclusion"] == "config_error"
+    assert "is no number" in sink.summaries[0]
+    assert error.hint.split(";")[0] in sink.summaries[0].replace("\\", "")
+
+
+@pytest.mark.parametrize("place", ["reason", "remedy", "questions", "proposed_issues", "finding", "warning", "error"])
+def test_a_secret_reaches_no_sink(place: str) -> None:
+    """G01, G11."""
+    sink = Sink()
+    redact = Redactor([SECRET]).redact
+    text = f"see {SECRET} there"
+    if place == "error":
+        report_error(world(sink, redact), Settings(), ref=builders.issue().ref, error=OpsAgentError(text), started=0.0)
+    elif place == "warning":
+        tell(sink, published(warnings=(text,)), redact)
+    else:
+        fields: dict[str, Any] = {"reason": "r", "remedy": "m"}
+        fields |= {"findings": (finding(what=text),)} if place == "finding" else {place: text if place in fields else (text,)}
+        tell(sink, Stopped(conclusion=Conclusion.CHECKS_FAILED, **fields), redact)
+    assert sink.everything
+    for start in range(len(SECRET) - 11):
+        assert SECRET[start : start + 12] not in sink.everything
+
+
+def test_a_redactor_that_breaks_withholds_everything_but_the_conclusion() -> None:
+    """G05."""
+
+    def broken(text: str) -> str:
+        raise RedactionFailed("broken")
+
+    sink = Sink()
+    assert tell(sink, published(warnings=(SECRET,)), broken) == Conclusion.REDACTION_FAILED.exit_code
+    assert sink.outputs == {"conclusion": "redaction_failed"}
+    assert not sink.summaries
+    assert SECRET not in sink.everything
+
+
+def test_hostile_words_do_nothing_in_the_summary() -> None:
+    """G07."""
+    sink = Sink()
+    tell(sink, Stopped(conclusion=Conclusion.NEEDS_INFO, reason="a", remedy="b", questions=("@org/team Closes #1 <img src=x>\n## Fake",)))
+    assert "＠org/team Closes ＃1 \\<img" in sink.summaries[0]
+    assert "\n## Fake" not in sink.summaries[0]
