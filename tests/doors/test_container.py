@@ -1,4 +1,4 @@
-"""The container form, built from the Dockerfile and run: with docker, or with podman on a base of Debian where no image registry is reached."""
+"""The container form, built from the Dockerfile and run: with docker, or with podman on a Debian base without any image registry."""
 
 from __future__ import annotations
 
