@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops_agent.demo.github.bare import export_bare
+from ops_agent.demo.github.diffs import diff_files
 from ops_agent.demo.github.git_objects import Entry, GitStore, Signature
 
 
@@ -79,3 +80,20 @@ def test_history_knows_what_is_ahead_and_where_two_branches_part() -> None:
     assert store.ahead(left, merged) == [right, merged]
     assert store.history(merged)[0] == merged and store.history(merged)[-1] == root
     assert store.merge_base(merged, commit("stranger")) is None
+
+
+def test_a_patch_tells_a_missing_last_newline_as_git_does(org: Any, tmp_path: Path) -> None:
+    org.orders.commit("main", {"a.txt": "one\ntwo", "b.txt": "one\n"}, "before", by="maria")
+    org.orders.commit("main", {"a.txt": "one\ntwo\n", "b.txt": None, "c.txt": "", "d.bin": b"\0"}, "after", by="maria")
+    head = org.orders.head()
+    before = org.orders.store.commits[head].parents[0]
+    ours = {f.path: f for f in diff_files(org.orders.store, before, head)}
+    bare = export_bare(org.orders, tmp_path / "orders.git")
+    theirs = git(bare, "diff", "--no-renames", before, head, "--", "a.txt")
+    assert ours["a.txt"].patch is not None and theirs.endswith(ours["a.txt"].patch + "\n")
+    assert "\\ No newline at end of file" in ours["a.txt"].patch
+    numbers = git(bare, "diff", "--no-renames", "--numstat", before, head).splitlines()
+    assert [
+        f"{f.additions if f.patch is not None else '-'}\t{f.deletions if f.patch is not None else '-'}\t{p}" for p, f in ours.items()
+    ] == numbers
+    assert [f.status for f in ours.values()] == ["modified", "removed", "added", "added"]

@@ -124,6 +124,28 @@ def test_githubs_other_addresses_lead_to_a_page(org: Any, published: Any, path: 
     page(org, path.format(n=published.number))
 
 
+@pytest.mark.parametrize(
+    ("given_html", "expected"),
+    [
+        ("<div><b>x</div>y", "<div><b>x</b></div>y"),
+        ("</div></main>x", "x"),
+        ("<b><i>x", "<b><i>x</i></b>"),
+        ("<script>a</script>b<style>c</style>", "b"),
+        ("<svg><circle/>x</svg>", "x"),
+        ('<a href="java\nscript:x">y</a>', "<a>y</a>"),
+        ('<a href="\x01javascript:x">y</a>', "<a>y</a>"),
+        ('<a href="//example.org">y</a>', "<a>y</a>"),
+        ('<a href=" docs/a.md">y</a>', '<a href="docs/a.md" rel="nofollow noopener noreferrer">y</a>'),
+        ('<img src="data:image/svg+xml,x" alt="a&quot;b">', '<img alt="a&quot;b">'),
+        ("<p class='top d-add' style='text-align:right'>x</p>", '<p class="d-add" align="right">x</p>'),
+        ("<input type=text value=x>", ""),
+        ("<!-- hidden -->x", "x"),
+    ],
+)
+def test_what_is_left_of_peoples_html(given_html: str, expected: str) -> None:
+    assert sanitize(given_html) == expected
+
+
 def test_an_unknown_page_is_404(org: Any) -> None:
     answer = requests.get(f"{org.github.base_url}/DrivvenConsulting/orders/issues/<b>", timeout=10)
     assert answer.status_code == 404 and "<b>" not in answer.text

@@ -59,6 +59,7 @@ def test_a_token_of_another_repository_does_not_see_this_one(org: Any) -> None:
 def test_github_token_cannot_ask_who_it_is_and_shows_no_push_permission(org: Any) -> None:
     wire = org.wire(org.github.actions_token(org.orders))
     assert wire.refused("GET", "/user") == (403, APP)
+    org.orders.add_person("github-actions[bot]", role="write")
     assert set(wire.get(R)["permissions"].values()) == {False}
 
 
