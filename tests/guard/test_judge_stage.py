@@ -1,4 +1,4 @@
-"""The stage: sources with the base's policy file and vouched commits, plans with the danger list and T14."""
+"""The stage: sources by the narrowed policy and vouched commits, plans with the danger list and T14."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ops_agent.domain.verification import TargetVerification, Verification
 from ops_agent.errors import ConfigError
 from ops_agent.settings import Settings
 from ops_agent.stages.judge import judge_plans, judge_sources
+from ops_agent.stages.narrow import narrow_by_policy_file
 from rules.judging import base_files, change_set
 
 COMMIT = "c" * 40
@@ -41,7 +42,8 @@ class Base:
 def sources(written: dict[str, bytes | None], base: dict[str, bytes] | None = None, tags: dict[str, str] | None = None) -> Verdict:
     files = base_files() if base is None else base
     world: Any = SimpleNamespace(code_host=SimpleNamespace(resolve_action=lambda uses, ref: (tags or {}).get(f"{uses}@{ref}")))
-    return judge_sources(world, Settings(), work_item(), Base(files), change_set(files, written))
+    base_tree = Base(files)
+    return judge_sources(world, narrow_by_policy_file(Settings(), base_tree), work_item(), base_tree, change_set(files, written))
 
 
 def blocking(verdict: Verdict) -> set[str]:
@@ -65,7 +67,7 @@ def test_an_unreadable_policy_file_stops_with_every_problem() -> None:
     assert len(stopped.value.problems) == 2
 
 
-def test_the_policy_file_narrows_and_maps() -> None:
+def test_the_policy_file_closes_a_path() -> None:
     policy = b"closed_paths: [infra/main.tf]\n"
     verdict = sources({"infra/main.tf": b"# nothing\n"}, {**base_files(), ".github/ops-agent.yml": policy})
     assert any("closes" in f.what for f in verdict.blocking)
