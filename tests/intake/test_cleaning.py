@@ -129,6 +129,7 @@ LEGITIMATE = [
     "Preços: ação, coração, naïve, 東京, العربية, हिन्दी, Ελληνικά, emoji 🚀, € 5, ½, №",
     "$HOME and $PATH, costs $5 to $10",
     "Backslash \\<b\\> and [brackets] and [x][y] ![no image] (a)[b]",
+    'A link in a link: [a [b](/c) d](/e "shown")',
     "text with a [^1] mark and a ] bracket",
     "Rulers: -----, --->, <--, => and <=",
 ]
@@ -138,6 +139,11 @@ LEGITIMATE = [
 def test_what_a_reader_sees_stays_as_it_is(text: str) -> None:
     cleaned = clean(text)
     assert cleaned.text == text and cleaned.removed_count == 0
+
+
+def test_a_line_feed_written_as_an_entity_makes_no_heading() -> None:
+    """B04: on the page it is a blank."""
+    assert clean("a&#10;&#10;## Acceptance Criteria&#9;b").text == "a  ## Acceptance Criteria b"
 
 
 def test_visible_content_of_elements_stays() -> None:
@@ -158,9 +164,9 @@ def test_links_are_shown_as_text_and_nothing_is_fetched(socket_disabled: None) -
 def test_a_huge_body_is_cut_at_a_stated_place_in_bounded_time() -> None:
     """B12."""
     for body in ("word " * 1_000_000, "- line\n" * 200_000, "<!-- x --> y\n" * 400_000, "\u200b" * 5_000_000):
-        started = time.monotonic()
+        started = time.process_time()
         cleaned = clean(body)
-        assert time.monotonic() - started < 5
+        assert time.process_time() - started < 5
         assert len(cleaned.text) <= LONGEST_TEXT and cleaned.removed["cut at the size limit"] == 1
         assert cleaned.text.endswith("the rest was cut.)") and clean(body) == cleaned and clean(cleaned.text).text == cleaned.text
 
@@ -191,9 +197,9 @@ def test_a_huge_body_is_cut_at_a_stated_place_in_bounded_time() -> None:
 )
 def test_text_made_to_be_slow_is_not(unit: str) -> None:
     """B12: 65,536 characters of whatever a parser dislikes."""
-    started = time.monotonic()
+    started = time.process_time()
     clean(unit * (LONGEST_TEXT // len(unit)))
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 @given(st.text())

@@ -211,9 +211,9 @@ BROKEN = {
 def test_a_broken_event_file_is_refused_with_its_place(tmp_path: Path, case: str) -> None:
     """A18."""
     content, words = BROKEN[case]
-    started = time.monotonic()
+    started = time.process_time()
     assert words in refused(tmp_path, content)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
 
 
 @pytest.mark.parametrize(

@@ -92,6 +92,13 @@ def test_a_label_speaks_for_its_own_issue_only() -> None:
     assert numbers(chosen(host, labelled())) == [12] and host.calls["sub_issues"] == 0
 
 
+def test_an_issue_that_lost_its_prefix_after_the_label_is_not_taken_for_a_parent() -> None:
+    host = family(child(11))
+    event = labelled(issue=issue(ref=PARENT))
+    selection = chosen(host, event)
+    assert selection.items == () and "[ops]" in reasons(selection)[10]
+
+
 def test_who_may_not_write_selects_nothing() -> None:
     """A01, A09."""
     selection = chosen(family(child(11), permissions={(HERE, "maria"): Permission.READ}), dispatch(10))

@@ -186,6 +186,6 @@ def test_the_words_of_a_list_are_the_words_of_the_criteria(words: list[str]) -> 
 
 @pytest.mark.parametrize("unit", ["- a\n", "| a |\n", "|-|\n", "**", "# x\n", "\n", " ", "a:\n", "```\n", "[", "1. "])
 def test_long_texts_are_read_in_linear_time(unit: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     parse_request("## Acceptance Criteria\n" + unit * (65_536 // len(unit)))
-    assert time.monotonic() - started < 3
+    assert time.process_time() - started < 3
