@@ -1,0 +1,186 @@
+"""The doctor finds what would stop a run, says what to do, and is never stopped itself."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from builders import MARIA, REPOSITORY, issue
+from ops_agent.cli import parse
+from ops_agent.doctor import Diagnosis, Health, Patient, diagnose, examine, show
+from ops_agent.domain.event import Repository
+from ops_agent.domain.layout import Environment, Layout, TerraformRoot
+from ops_agent.domain.verdict import Finding, Place
+from ops_agent.domain.verification import CheckResult, CheckStatus
+from ops_agent.errors import AwsError, NotFound, ToolchainError
+from ops_agent.ports import BoardCard, CredentialLease, TokenAbilities
+from ops_agent.settings import Settings
+
+ROLE = "arn:aws:iam::125611408459:role/ops-agent-plan"
+RUNNER = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": REPOSITORY.full_name}
+OIDC = RUNNER | {"ACTIONS_ID_TOKEN_REQUEST_URL": "http://127.0.0.1/oidc"}
+DEV = Environment(name="dev", account="125611408459", backend_file="infra/backend/dev/backend.hcl")
+CARD = BoardCard(item_id="i", project_id="p", field_id="f", status="Ready", options=(("1", "Ready"), ("2", "In Progress")))
+
+
+class Host:
+    def __init__(self, abilities: TokenAbilities, described: Repository = REPOSITORY, error: Exception | None = None) -> None:
+        self.abilities, self.described, self.error = abilities, described, error
+
+    def repository(self, _name: str) -> Repository:
+        if self.error:
+            raise self.error
+        return self.described
+
+    def viewer(self) -> Any:
+        return MARIA
+
+    def token_abilities(self, _name: str) -> TokenAbilities:
+        return self.abilities
+
+    def issue(self, _ref: Any) -> Any:
+        return issue()
+
+
+ALL = TokenAbilities(contents=True, pull_requests=True, issues=True, workflows=True)
+
+
+def patient(
+    *,
+    settings: Settings | None = None,
+    environment: dict[str, str] | None = None,
+    host: Host | None = None,
+    card: BoardCard | str = CARD,
+    lease_error: Exception | None = None,
+    engine_error: Exception | None = None,
+    linter: CheckStatus = CheckStatus.PASSED,
+    layout: Layout | None = None,
+) -> Patient:
+    @contextmanager
+    def lease(environment: Environment) -> Iterator[CredentialLease]:
+        if lease_error:
+            raise lease_error
+        yield CredentialLease(environment=environment.name, account=environment.account or "", variables={})
+
+    def engine() -> str:
+        if engine_error:
+            raise engine_error
+        return "Terraform 1.15.5 (embedded)"
+
+    world: Any = SimpleNamespace(
+        code_host=host or Host(ALL),
+        board=SimpleNamespace(card=lambda _issue: card),
+        cloud=SimpleNamespace(lease=lease),
+        terraform=SimpleNamespace(engine=engine, self_test=lambda: None),
+        linters=SimpleNamespace(
+            check=lambda _tree, paths: (CheckResult(name="actionlint", subject=paths[0], status=linter, output="it is not there"),)
+        ),
+    )
+    return Patient(
+        settings=settings or healthy(),
+        world=world,
+        environment=OIDC if environment is None else environment,
+        tree=None,
+        layout=layout or Layout(roots=(TerraformRoot(path="infra", environments=(DEV,)),), workflows=()),
+    )
+
+
+def healthy(**fields: Any) -> Settings:
+    given: dict[str, Any] = {"github_token": "t", "anthropic_api_key": "k", "issue_number": "12", "aws_role_arns": {"dev": ROLE}}
+    return Settings(**(given | fields))
+
+
+def ill(found: list[Diagnosis], health: Health = Health.FAIL) -> list[str]:
+    return [one.what for one in found if one.health is health]
+
+
+def test_a_healthy_patient_has_nothing_to_fix() -> None:
+    found = examine(patient())
+    assert {one.health for one in found} == {Health.OK}
+    assert {one.subject for one in found} >= {"layout", "llm", "GitHub", "board", "AWS", "toolchain"}
+    out = io.StringIO()
+    assert show(found, out) == 0 and "Nothing stands in the way" in out.getvalue()
+
+
+def test_what_is_wrong_gives_code_2_and_says_what_to_do() -> None:
+    out = io.StringIO()
+    assert show([Diagnosis(subject="AWS", health=Health.FAIL, what="no", hint="do this")], out) == 2
+    assert out.getvalue().splitlines()[:2] == ["fail  AWS: no", "      -> do this"]
+
+
+def test_a_token_that_may_not_write_is_named_by_permission() -> None:
+    abilities = TokenAbilities(contents=True, pull_requests=False, issues=None, workflows=False)
+    found = examine(patient(host=Host(abilities)))
+    assert ill(found) == ["the token may not write pull requests"]
+    assert "the token does not tell whether it may write issues" in ill(found, Health.WARN)
+    assert "the token may not write workflow files" in ill(found, Health.WARN)
+
+
+def test_a_broken_check_does_not_hide_the_others() -> None:
+    error = NotFound("DrivvenConsulting/orders is not there", hint="look again")
+    found = examine(patient(host=Host(ALL, error=error), engine_error=ToolchainError("no terraform")))
+    assert ill(found) == ["DrivvenConsulting/orders is not there", "no terraform"]
+    assert any(one.subject == "AWS" and one.health is Health.OK for one in found)
+
+
+def test_an_archived_repository_cannot_be_worked_on() -> None:
+    archived = Repository(owner="DrivvenConsulting", name="orders", id=1, default_branch="main", archived=True)
+    assert ill(examine(patient(host=Host(ALL, archived)))) == ["the repository is archived or disabled"]
+
+
+def test_a_board_that_cannot_be_read_is_a_warning_and_a_missing_column_is_not() -> None:
+    """T2, M13."""
+    assert "no such project" in ill(examine(patient(card="no such project")), Health.WARN)
+    (what,) = ill(examine(patient(settings=healthy(status_in_progress="Doing"))))
+    assert what == "there is no column `Doing` (`status_in_progress`)"
+
+
+def test_oidc_tokens_that_nobody_needs_are_pointed_out() -> None:
+    """Design rule 42."""
+    found = examine(patient(settings=healthy(aws_role_arns={})))
+    assert "the job may ask for OIDC tokens, and nothing here needs them" in ill(found, Health.WARN)
+    assert not ill(found)
+
+
+def test_a_role_without_the_right_to_ask_for_tokens_fails_on_a_runner_and_is_skipped_on_a_laptop() -> None:
+    """H09."""
+    assert ill(examine(patient(environment=RUNNER))) == ["this process cannot ask for OIDC tokens"]
+    laptop = examine(patient(environment={"GITHUB_REPOSITORY": REPOSITORY.full_name}))
+    assert not ill(laptop) and "this process cannot ask for OIDC tokens" in ill(laptop, Health.SKIP)
+
+
+def test_a_role_that_is_refused_says_why() -> None:
+    found = examine(patient(lease_error=AwsError("Not authorized to perform sts:AssumeRoleWithWebIdentity")))
+    (one,) = [d for d in found if d.health is Health.FAIL]
+    assert "Not authorized" in one.what and "aws-role.md" in one.hint
+
+
+def test_a_linter_that_does_not_start_fails_and_one_that_complains_does_not() -> None:
+    assert ill(examine(patient(linter=CheckStatus.NOT_RUN))) == ["actionlint does not run: it is not there"]
+    assert not ill(examine(patient(linter=CheckStatus.FAILED)))
+
+
+def test_odd_places_of_the_layout_are_shown_with_their_remedy() -> None:
+    odd = Finding(rule="layout/x", title="x", place=Place(path="infra"), what="no files of prod", remedy="add them", blocks=False)
+    found = examine(patient(layout=Layout(roots=(), workflows=(), findings=(odd,))))
+    assert [(d.what, d.hint) for d in found if d.subject == "layout"] == [("infra: no files of prod", "add them")]
+
+
+def test_credentials_left_in_the_checkout_are_pointed_out(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git/config").write_text('[http "https://github.com/"]\n\textraheader = AUTHORIZATION: basic xxx\n')
+    found = examine(patient(environment=OIDC | {"GITHUB_WORKSPACE": str(tmp_path)}))
+    assert ill(found, Health.WARN) == ["a token lies in the checkout's .git/config"]
+
+
+def test_every_wrong_input_is_named_at_once_and_the_rest_is_still_examined(tmp_path: Path) -> None:
+    command = parse(["doctor", "--repo", str(tmp_path)])
+    found = diagnose(command, {"INPUT_MAX_TURNS": "many", "INPUT_EFFORT": "huge", "INPUT_TYPO": "x", "PATH": "/usr/bin:/bin"})
+    inputs = [one.what for one in found if one.subject == "inputs"]
+    assert len(inputs) == 3 and all(one.health is Health.FAIL for one in found if one.subject == "inputs")
+    assert {"max_turns", "effort", "typo"} == {what.split("`")[1] for what in inputs}
+    assert any(one.subject == "toolchain" for one in found)
