@@ -85,7 +85,7 @@ def test_no_command_in_an_echoed_text_is_carried_out(text: str, files: dict[str,
 
 
 @given(text=st.text(st.sampled_from(":#[]\n\r abc-stopmand\u2028\x00\x1b"), max_size=60))
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_text_whatever_becomes_a_command(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     monkeypatch.setattr(sys, "stdout", out)
@@ -131,7 +131,7 @@ def test_each_line_of_a_secret_is_masked(files: dict[str, Path], capsys: pytest.
 
 
 @given(values=st.dictionaries(st.sampled_from(["pr_url", "plan-summary", "x"]), st.text(max_size=80).filter(lambda t: "\r" not in t)))
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_outputs_round_trip_and_add_no_key(values: dict[str, str], files: dict[str, Path]) -> None:
     """G09."""
     files["OUTPUT"].write_text("")
@@ -242,6 +242,7 @@ with r.stage("ä"):
     assert b"Traceback" not in done.stderr
 
 
+@hypothesis_settings(deadline=None)
 @given(st.text(max_size=100))
 def test_printable_text_has_no_control_characters(text: str) -> None:
     """O09."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ops_agent.adapters.github_retry import Failure, FailureKind, RetryPolicy, classify
@@ -14,6 +15,7 @@ waits = st.one_of(st.none(), st.floats(0, 100_000))
 draws = st.floats(0, 1, exclude_max=True)
 
 
+@hypothesis_settings(deadline=None)
 @given(kind=transient, told=waits, budget=st.floats(0, 10_000), draw=st.lists(draws, min_size=30, max_size=30))
 def test_all_waits_of_a_run_together_never_exceed_its_budget(
     kind: FailureKind, told: float | None, budget: float, draw: list[float]
@@ -31,6 +33,7 @@ def test_all_waits_of_a_run_together_never_exceed_its_budget(
         pytest.fail("never gave up")
 
 
+@hypothesis_settings(deadline=None)
 @given(kind=transient, told=st.floats(0, 200), draw=draws, attempt=st.integers(1, 4))
 def test_a_wait_is_never_shorter_than_github_asks_for(kind: FailureKind, told: float, draw: float, attempt: int) -> None:
     """M01: retry-after is honoured."""
@@ -38,22 +41,26 @@ def test_a_wait_is_never_shorter_than_github_asks_for(kind: FailureKind, told: f
     assert wait is not None and told <= wait <= told + 1
 
 
+@hypothesis_settings(deadline=None)
 @given(attempt=st.integers(1, 4), draw=draws)
 def test_the_jitter_is_full(attempt: int, draw: float) -> None:
     wait = RetryPolicy().wait(Failure(kind=FailureKind.SERVER), attempt, 300, draw)
     assert wait == pytest.approx(draw * min(30, 2 ** (attempt - 1)))
 
 
+@hypothesis_settings(deadline=None)
 @given(attempt=st.integers(1, 100), draw=draws, told=waits)
 def test_a_permanent_failure_is_never_asked_again(attempt: int, draw: float, told: float | None) -> None:
     assert RetryPolicy().wait(Failure(kind=FailureKind.PERMANENT, wait=told), attempt, 1e9, draw) is None
 
 
+@hypothesis_settings(deadline=None)
 @given(status=st.sampled_from([400, 401, 404, 405, 409, 410, 413, 415, 422, 451]), message=st.text(max_size=80))
 def test_a_client_error_is_permanent_whatever_it_says(status: int, message: str) -> None:
     assert classify(status, {"retry-after": "1"}, message, NOW).kind is FailureKind.PERMANENT
 
 
+@hypothesis_settings(deadline=None)
 @given(
     status=st.one_of(st.none(), st.integers(100, 599)),
     headers=st.dictionaries(st.sampled_from(["retry-after", "x-ratelimit-reset", "x-ratelimit-remaining"]), st.text(max_size=40)),

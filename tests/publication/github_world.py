@@ -12,7 +12,6 @@ from builders import MARIA, run, work_item
 from ops_agent.adapters.github_board import GitHubBoard
 from ops_agent.adapters.github_code_host import GitHubCodeHost, connect
 from ops_agent.adapters.github_retry import RetryPolicy
-from ops_agent.demo.github.graphql.execution import schema
 from ops_agent.demo.github.issues import Issue
 from ops_agent.demo.github.platform import EmbeddedGitHub
 from ops_agent.demo.github.repositories import Repository
@@ -24,11 +23,6 @@ from ops_agent.domain.verdict import Place
 from ops_agent.domain.work_item import Approval, WorkItem, content_hash
 from ops_agent.ports import World
 from ops_agent.settings import Settings
-
-# graphql-core 3.3 reads scalars by another name than 3.2.
-for _scalar in ("Base64String", "GitObjectID"):
-    _type: Any = schema().type_map[_scalar]
-    _type.coerce_input_value = _type.parse_value
 
 OWNER, NAME = "DrivvenConsulting", "orders"
 BOT_ID = 900

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from builders import MARIA, OUR_BOT, REPOSITORY, run, work_item
@@ -108,6 +109,7 @@ def test_the_decision_table(case: str, found: Seen, expected: Step | Conclusion)
         assert answer.reason.endswith(".") and answer.remedy.endswith(".")
 
 
+@hypothesis_settings(deadline=None)
 @given(
     age=st.floats(0, 10_000),
     finished=st.sampled_from([True, False, None]),
@@ -148,6 +150,7 @@ def test_a_comment_that_is_not_exactly_a_claim_is_none(body: str) -> None:
 texts = st.one_of(st.text(st.characters(codec="utf-8"), max_size=60), st.text('-<>!\n"{}', max_size=12))
 
 
+@hypothesis_settings(deadline=None)
 @given(key=texts, branch=texts, run_id=st.integers(0, 2**60), after=st.integers(0, 2**60))
 def test_a_record_survives_its_comment(key: str, branch: str, run_id: int, after: int) -> None:
     """Nothing in a record can end the HTML comment that holds it."""
@@ -157,12 +160,14 @@ def test_a_record_survives_its_comment(key: str, branch: str, run_id: int, after
     assert found.record == built
 
 
+@hypothesis_settings(deadline=None)
 @given(labels=st.lists(texts, max_size=4), issue=texts)
 def test_a_pull_requests_record_survives_its_body(labels: list[str], issue: str) -> None:
     built = published(labels=tuple(labels), issue=issue)
     assert pull_request_record(f"Text\n\n{built.line}\n") == built
 
 
+@hypothesis_settings(deadline=None)
 @given(st.text(max_size=300))
 def test_any_body_is_read_without_failing(body: str) -> None:
     claims_among([comment(body), comment("<!-- ops-agent:claim {" + body + "} -->")], OUR_BOT.id)
@@ -180,6 +185,7 @@ def histories(draw: st.DrawFn) -> list[SeenClaim]:
     return claims
 
 
+@hypothesis_settings(deadline=None)
 @given(claims=histories(), shuffled=st.randoms(use_true_random=False))
 def test_everybody_who_sees_the_same_comments_names_the_same_holder(claims: list[SeenClaim], shuffled: Any) -> None:
     expected = holder(claims)
@@ -187,6 +193,7 @@ def test_everybody_who_sees_the_same_comments_names_the_same_holder(claims: list
     assert holder(claims) == expected is not None
 
 
+@hypothesis_settings(deadline=None)
 @given(claims=histories())
 def test_at_the_moment_of_writing_only_one_rival_for_the_same_predecessor_ever_wins(claims: list[SeenClaim]) -> None:
     """Each taker lists right after it wrote, so it sees all comments up to its own."""
@@ -198,6 +205,7 @@ def test_at_the_moment_of_writing_only_one_rival_for_the_same_predecessor_ever_w
     assert all(len(ids) == 1 for ids in winners.values())
 
 
+@hypothesis_settings(deadline=None)
 @given(claims=histories())
 def test_whoever_first_replaces_the_one_in_force_is_in_force(claims: list[SeenClaim]) -> None:
     before = holder(claims)

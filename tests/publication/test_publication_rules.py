@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from ops_agent.core.publication import (
@@ -81,6 +82,7 @@ def test_exactly_one_issue_is_closed_and_it_is_the_right_one(texts: tuple[str, .
     assert found is None if problem is None else found is not None and problem in found
 
 
+@hypothesis_settings(deadline=None)
 @given(st.text(max_size=200), st.integers(1, 99_999))
 def test_a_foreign_keyword_anywhere_is_a_problem(text: str, number: int) -> None:
     found = link_problem((f"{text}\nCloses #12", f"fixes #{number}"), HERE, ISSUE)
@@ -98,6 +100,7 @@ def as_tree(files: dict[str, bytes]) -> dict[str, TreeEntry]:
     return tree(*(entry(p, c) for p, c in files.items()))
 
 
+@hypothesis_settings(deadline=None)
 @given(base=trees, head=trees, wanted=st.dictionaries(names, st.one_of(st.none(), contents), max_size=5))
 def test_a_commits_steps_on_any_head_lead_to_base_plus_changes(
     base: dict[str, bytes], head: dict[str, bytes], wanted: dict[str, bytes | None]
@@ -186,6 +189,7 @@ def test_workflow_files_are_left_out_only_when_the_token_surely_may_not(workflow
 lines = st.lists(st.text("ab \t#-+@\\é\r\x0c\u2028", max_size=5), max_size=8)
 
 
+@hypothesis_settings(deadline=None)
 @given(before=st.one_of(st.none(), lines), after=st.one_of(st.none(), lines), end=st.booleans())
 def test_a_patch_is_one_that_git_applies(
     before: list[str] | None, after: list[str] | None, end: bool, tmp_path_factory: pytest.TempPathFactory
