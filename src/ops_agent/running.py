@@ -17,6 +17,7 @@ from ops_agent.errors import Cancelled, OpsAgentError
 from ops_agent.pipeline import RunResult, run_item
 from ops_agent.ports import World
 from ops_agent.settings import Settings
+from ops_agent.stages.answer import answer
 from ops_agent.stages.report import report, report_error
 from ops_agent.stages.select import select
 from ops_agent.wiring import actions_world, local_world
@@ -35,9 +36,12 @@ def run_event(command: Command, environment: Mapping[str, str]) -> int:
         with world.reporter.stage("select"):
             selection = select(world, settings, event, run)
         world.reporter.summary(world.redact(selection.summary))
-        if selection.refused is not None:
-            return report(world, settings, ref=None, ending=selection.refused, started=world.clock.now())
-        return max((_run_one(world, settings, event, issue.ref, run) for issue in selection.items), default=0)
+        if selection.nothing is not None:
+            only = selection.declined[0].ref if len(selection.declined) == 1 else None
+            if only is not None:
+                answer(world, settings, only, selection.nothing, run)
+            return report(world, settings, ref=only, ending=selection.nothing, started=world.clock.now())
+        return max(_run_one(world, settings, event, issue.ref, run) for issue in selection.items)
 
 
 def run_local(command: Command, environment: Mapping[str, str]) -> int:
@@ -64,6 +68,10 @@ def run_select(command: Command, environment: Mapping[str, str]) -> int:
         for name, text in selection.outputs.items():
             world.reporter.output(name, text)
         world.reporter.summary(world.redact(selection.summary))
+        if selection.nothing is None:
+            return 0
+        world.reporter.output("conclusion", selection.nothing.conclusion)
+        world.reporter.annotate("error" if selection.refused else "notice", world.redact(selection.nothing.reason))
         return selection.refused.conclusion.exit_code if selection.refused else 0
 
 

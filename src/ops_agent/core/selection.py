@@ -63,6 +63,16 @@ class Selection:
         return {"matrix": self.matrix, "selected_count": str(len(self.items))}
 
     @property
+    def nothing(self) -> Stopped | None:
+        """Why nothing runs: the refusal, the one candidate's own reason, or that every candidate has one; None when something runs."""
+        if self.refused is not None or self.items:
+            return self.refused
+        if len(self.declined) == 1:
+            return self.declined[0].why
+        remedy = "Read the reasons in the job summary; make an item ready and start the workflow again."
+        return Stopped(conclusion=Conclusion.DECLINED, reason="No work item was selected.", remedy=remedy)
+
+    @property
     def summary(self) -> str:
         """A Markdown table for the job summary: what was selected, what was not, and why."""
         if self.refused is not None:
