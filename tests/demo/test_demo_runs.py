@@ -31,15 +31,17 @@ def declared_outputs() -> set[str]:
     return set(yaml.safe_load((ROOT / "action.yml").read_text())["outputs"])
 
 
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path]:
+    """The demo as a person starts it, once for all tests of the class below: exit code and output folder."""
+    folder = tmp_path_factory.mktemp("demo") / "out"
+    return main(["--output", str(folder), "--verbose"]), folder
+
+
 @pytest.mark.act
 @pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 class TestByAct:
     pytestmark = needs_platform
-
-    @pytest.fixture(scope="class")
-    def run(self, tmp_path_factory: pytest.TempPathFactory) -> tuple[int, Path]:
-        folder = tmp_path_factory.mktemp("demo") / "out"
-        return main(["--output", str(folder), "--verbose"]), folder
 
     def test_a_labelled_issue_becomes_a_pull_request_with_a_real_plan(self, run: tuple[int, Path]) -> None:
         code, folder = run
