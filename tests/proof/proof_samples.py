@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from markdown_it import MarkdownIt
 
 import builders
 from ops_agent.core.proposal import Material
@@ -16,10 +19,11 @@ from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.proposal import Claim
 from ops_agent.domain.terraform_plan import TerraformPlan
-from ops_agent.domain.verdict import Verdict
+from ops_agent.domain.verdict import Finding, Place, Verdict
 from ops_agent.domain.verification import CheckResult, CheckStatus, Evidence, TargetVerification, Verification
 from ops_agent.messages import message
 
+MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
 PLANS = Path(__file__).parent / "plans"
 CAPTURED = tuple(sorted(path.stem for path in PLANS.glob("*.json")))
 
@@ -118,3 +122,17 @@ def material(**fields: Any) -> Material:
         run=builders.run(),
     )
     return replace(built, **fields)
+
+
+def headings(body: str) -> list[str]:
+    tokens = MARKDOWN.parse(body)
+    return [after.content for before, after in pairwise(tokens) if before.type == "heading_open" and before.tag == "h2"]
+
+
+def section(body: str, title: str) -> str:
+    return body.split(f"\n## {title}\n" if not body.startswith(f"## {title}") else f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+
+
+def failing(name: str, what: str) -> CheckResult:
+    found = Finding(rule=f"check/{name}", title=name, place=Place(path="infra/main.tf", line=3), what=what, remedy="")
+    return CheckResult(name=name, subject="infra (dev)", status=CheckStatus.FAILED, findings=(found,))

@@ -2,36 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 import os
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 
 import builders
-from ops_agent.core.markdown_cuts import cut_markdown, fit
-from ops_agent.core.proposal import MOST_BODY, Material, build_proposal
+from ops_agent.core.proposal import build_proposal
 from ops_agent.core.publication import as_patch, closing_references, link_problem
-from ops_agent.core.redaction import Redactor
 from ops_agent.domain.change_set import ChangeSet, FileChange
-from ops_agent.domain.conversation import CriterionAnswer, Ending
 from ops_agent.domain.event import IssueRef
-from ops_agent.domain.terraform_plan import ResourceAction
-from ops_agent.domain.verdict import Finding, Place, Verdict
-from ops_agent.domain.verification import CheckResult, CheckStatus, Verification
-from ops_agent.domain.work_item import Criterion, Request
-from ops_agent.errors import RedactionFailed
-from proof.proof_samples import captured, changes, ending, material, target
+from ops_agent.domain.verdict import Verdict
+from ops_agent.domain.verification import Verification
+from proof.proof_samples import captured, changes, ending, failing, headings, material, section, target
 
 GOLDEN = Path(__file__).parent / "golden"
 SIX = ["Description", "Infrastructure changes", "CI/CD changes", "Observability & logging", "Validation", "Linked issue"]
-MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
 WORKFLOW = (
     b"name: plan\non:\n  pull_request:\n  workflow_dispatch:\njobs:\n  plan:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: x\n"
 )
@@ -40,20 +28,6 @@ HOSTILE = (
     " ![a](http://evil/x) [b](http://evil) </details>\n/deploy\n```\nopen"
 )
 PROSE = ("title", "description", "infrastructure", "ci_cd", "observability", "validation", "not_done")
-
-
-def headings(body: str) -> list[str]:
-    tokens = MARKDOWN.parse(body)
-    return [after.content for before, after in itertools.pairwise(tokens) if before.type == "heading_open" and before.tag == "h2"]
-
-
-def section(body: str, title: str) -> str:
-    return body.split(f"\n## {title}\n" if not body.startswith(f"## {title}") else f"## {title}\n", 1)[1].split("\n## ", 1)[0]
-
-
-def failing(name: str, what: str) -> CheckResult:
-    found = Finding(rule=f"check/{name}", title=name, place=Place(path="infra/main.tf", line=3), what=what, remedy="")
-    return CheckResult(name=name, subject="infra (dev)", status=CheckStatus.FAILED, findings=(found,))
 
 
 ENGINE = "Terraform 1.15.5 (embedded)"
@@ -210,148 +184,3 @@ def test_observability_is_computed_from_the_plan() -> None:
     """R56 to R58."""
     text = section(build_proposal(material(**GOLDENS["dangers"])).body, "Observability & logging")
     assert "**No log group** in this plan for `aws_lambda_function.fn`" in text
-
-
-LONG = st.sampled_from(
-    ["x" * 9_000, "`" * 500 + "\n", "😀" * 3_000, "- a\n" * 3_000, "```\n" * 900, "line\r\n" * 2_000, HOSTILE * 20, "[" * 6_000, "short"]
-)
-
-
-@given(
-    st.lists(LONG, min_size=8, max_size=8),
-    st.integers(0, 60),
-    st.sampled_from(["aws_dangers", "create", "hostile_text"]),
-    st.integers(1, 12),
-)
-@settings(max_examples=25, deadline=None)
-def test_no_material_makes_the_text_too_long_or_unbalanced(texts: list[str], criteria: int, plan: str, targets: int) -> None:
-    """G08: at most 60,000 code points, sections and fences whole, what is cut is said."""
-    asked = tuple(Criterion(id=f"AC{n + 1}", text=texts[7]) for n in range(criteria))
-    answers = tuple(CriterionAnswer(criterion_id=f"AC{n + 1}", met="yes", how=texts[7]) for n in range(criteria))
-    said = Ending(
-        kind="finished", **dict(zip(PROSE, texts, strict=False)), criteria=answers, proposed_issues=tuple(texts), questions=tuple(texts)
-    )
-    all_targets = tuple(target(f"env{n}", plan=captured(plan)) for n in range(targets))
-    made = material(
-        item=builders.work_item(request=Request(description="d", criteria=asked)),
-        transcript=replace(material().transcript, ending=said),
-        verification=Verification(engine="t", targets=all_targets),
-        patch="+" + texts[0] * 3,
-    )
-    proposal = build_proposal(made)
-    assert len(proposal.body) <= MOST_BODY
-    assert headings(proposal.body)[:6] == SIX
-    assert headings(proposal.body)[-1] == "Provenance"
-    assert len(re.findall(r"(?m)^<details", proposal.body)) == len(re.findall(r"(?m)^</details>$", proposal.body))
-    assert len(proposal.title) <= 120
-    assert "\n" not in proposal.title + proposal.commit_headline
-    assert len(proposal.commit_headline) <= 72
-    if proposal.overflow:
-        assert "in the job summary" in proposal.body
-    assert link_problem((proposal.title, proposal.body, proposal.commit_body), "DrivvenConsulting/orders", made.item.issue.ref) is None
-
-
-SECRET = "kaleidoscope/zebra+quilt=77"
-
-
-def poisoned(place: str) -> Material:
-    """Material with a secret at one place."""
-    made = material()
-    if place in PROSE:
-        return replace(made, transcript=replace(made.transcript, ending=ending(**{place: f"see {SECRET} there"})))
-    first, second = made.verification.targets
-    if place == "criterion":
-        return replace(
-            made,
-            transcript=replace(made.transcript, ending=ending(criteria=(CriterionAnswer(criterion_id="AC1", met=SECRET, how=SECRET),))),
-        )
-    if place == "plan":
-        assert first.plan is not None
-        spoilt = replace(first.plan, text=first.plan.text.replace('"one"', f'"{SECRET}"'))
-        return replace(made, verification=replace(made.verification, targets=(replace(first, plan=spoilt), second)))
-    if place == "address":
-        assert first.plan is not None
-        named = replace(first.plan.changes[0], address=f'aws_x.y["{SECRET}"]', action=ResourceAction.DELETE)
-        return replace(
-            made, verification=replace(made.verification, targets=(replace(first, plan=replace(first.plan, changes=(named,))), second))
-        )
-    if place == "finding":
-        return replace(made, verdict=Verdict(findings=failing("x", f"holds {SECRET}").findings, rules_run=("a",)))
-    if place == "check":
-        return replace(made, verification=Verification(engine="t", checks=(failing("validate", SECRET),)))
-    if place == "title of the issue":
-        return replace(made, item=builders.work_item(title=f"[ops] {SECRET}"), transcript=replace(made.transcript, ending=ending(title="")))
-    return replace(made, patch=f"+ {SECRET}\n")
-
-
-@pytest.mark.parametrize("place", [*PROSE, "criterion", "plan", "address", "finding", "check", "title of the issue", "patch"])
-def test_a_secret_is_absent_from_every_part_of_the_proposal(place: str) -> None:
-    """G01, G03: title, body, commit message, overflow; also where neutralising would have broken it up before the last look."""
-    proposal = build_proposal(replace(poisoned(place), redact=Redactor([SECRET]).redact))
-    for text in (proposal.title, proposal.body, proposal.commit_headline, proposal.commit_body, proposal.overflow):
-        for start in range(len(SECRET) - 11):
-            assert SECRET[start : start + 12] not in text
-    assert "redacted" in proposal.title + proposal.body + proposal.commit_body
-
-
-def test_nothing_is_proposed_when_the_redactor_breaks() -> None:
-    """G05."""
-
-    def broken(text: str) -> str:
-        raise RedactionFailed("broken")
-
-    with pytest.raises(RedactionFailed):
-        build_proposal(material(redact=broken))
-
-
-@pytest.mark.parametrize("place", [p for p in PROSE if p != "title"])
-def test_hostile_words_cannot_imitate_mention_close_link_or_escape(place: str) -> None:
-    """G07."""
-    proposal = build_proposal(material(transcript=replace(material().transcript, ending=ending(**{place: HOSTILE}))))
-    tokens = [t for token in MARKDOWN.parse(proposal.body) for t in (token, *(token.children or []))]
-    assert not [t for t in tokens if t.type in ("image", "html_inline")]
-    assert {str(t.attrGet("href")) for t in tokens if t.type == "link_open"} == {
-        "https://github.com/DrivvenConsulting/orders/actions/runs/77"
-    }
-    assert headings(proposal.body).count("Guard verdict") == 1
-    assert "@org" not in proposal.body
-    assert not re.search(r"(?m)^/deploy", proposal.body)
-    assert len(closing_references(proposal.body, "o/r")) == 1
-
-
-def test_forged_trailers_do_not_reach_the_commit() -> None:
-    """G14."""
-    words = "Adds a queue.\n\nCo-authored-by: x <x@y>\nSigned-off-by: z\n[skip ci]"
-    proposal = build_proposal(
-        material(transcript=replace(material().transcript, ending=ending(title="Queue [skip ci]", description=words)))
-    )
-    assert proposal.commit_body == "Adds a queue.\n\nWork item: DrivvenConsulting/orders#12"
-    assert "[skip ci]" not in proposal.title + proposal.commit_headline + proposal.body
-
-
-@pytest.mark.parametrize(
-    ("wish", "title"),
-    [
-        ("Queue for orders", "[ops] Queue for orders"),
-        ("[ops] [OPS]: Queue", "[ops] Queue"),
-        ("", "[ops] Queue for orders"),
-        ("a\nb `c` @d #1", "[ops] a b `c` ＠d ＃1"),
-        ("x" * 300, "[ops] " + "x" * 114),
-    ],
-)
-def test_the_title_is_one_plain_line(wish: str, title: str) -> None:
-    assert build_proposal(material(transcript=replace(material().transcript, ending=ending(title=wish)))).title == title
-
-
-@given(st.text("ab`\n<d>/", max_size=400), st.integers(0, 200))
-def test_a_cut_keeps_whole_lines_and_loses_nothing(text: str, most: int) -> None:
-    kept, rest = cut_markdown(text, most)
-    assert len(kept) <= max(most, 0) or kept == text
-    assert "".join(kept.split()) + "".join(rest.split()) == "".join(text.split())
-
-
-def test_sections_are_cut_longest_first() -> None:
-    kept, rest = fit({"a": "x\n" * 3_000, "b": "y\n" * 500}, 3_000)
-    assert kept["b"] == "y\n" * 500
-    assert len(kept["a"]) + len(kept["b"]) <= 3_000
-    assert set(rest) == {"a"}
