@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +15,7 @@ from types import FrameType
 
 from ops_agent.adapters.sandbox import harden_this_process
 from ops_agent.cli import Command, parse
+from ops_agent.domain.outcome import Conclusion
 from ops_agent.errors import Cancelled, ConfigError, NoSpace, OpsAgentError
 
 
@@ -22,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     harden_this_process()
     command = parse(sys.argv[1:] if arguments is None else arguments)
     environment = dict(os.environ)
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         return _COMMANDS[command.name](command, environment)
     except OpsAgentError as error:
@@ -72,11 +75,22 @@ def _rules(_command: Command, _environment: Mapping[str, str]) -> int:
     return 0
 
 
+_SECONDS_TO_CLEAN_UP = {int(signal.SIGINT): 4.5, int(signal.SIGTERM): 2.0}
+
 _COMMANDS = {"run": _run, "select": _select, "doctor": _doctor, "demo": _demo, "rules": _rules}
 
 
-def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """SIGTERM ends a run like SIGINT does: children die, the claim is released, the exit code is 130."""
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    """SIGINT and SIGTERM end a run alike: children die, the claim is released, the exit code is 130.
+
+    A runner sends SIGINT, SIGTERM 7.5 s later, and kills 2.5 s after that: whatever a request under way is waiting for, this process is
+    gone before. Further signals change nothing.
+    """
+    for again in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(again, signal.SIG_IGN)
+    last = threading.Timer(_SECONDS_TO_CLEAN_UP[number], os._exit, (Conclusion.CANCELLED.exit_code,))
+    last.daemon = True
+    last.start()
     raise KeyboardInterrupt
 
 

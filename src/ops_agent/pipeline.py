@@ -23,6 +23,7 @@ from ops_agent.stages.brief import brief
 from ops_agent.stages.claim import claim, release
 from ops_agent.stages.converse import Conversation
 from ops_agent.stages.judge import judge_plans, judge_sources, pin_actions
+from ops_agent.stages.locks import with_lock_files
 from ops_agent.stages.narrow import narrow_by_policy_file
 from ops_agent.stages.progress import Phase, tell
 from ops_agent.stages.propose import propose
@@ -105,6 +106,7 @@ def _work(world: World, settings: Settings, item: WorkItem, claimed: Claim, run:
             return RunResult(ref=item.issue.ref, ending=stopped, item=item, claim=claimed, transcript=transcript)
         if verification is None:
             raise PolicyViolation("a change set that was not verified came to publication")
+        changes = with_lock_files(base, changes, verification)
         with world.reporter.stage("publish"):
             proposal = propose(world, settings, item, claimed, changes, verdict, verification, transcript)
             ending = publish(world, settings, item, claimed, run, changes, proposal)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from ops_agent.adapters.actions_reporter import ActionsReporter
@@ -63,7 +63,8 @@ def actions_world(settings: Settings, environment: Mapping[str, str]) -> Iterato
         api_url=environment.get("GITHUB_API_URL") or "https://api.github.com",
     )
     board = GitHubBoard(http, settings.project_owner, settings.project_number)
-    with _world(settings, environment, redactor, reporter, GitHubCodeHost(http), board, environment.get("GITHUB_RUN_ID", "")) as world:
+    run_id = environment.get("GITHUB_RUN_ID", "")
+    with closing(http), _world(settings, environment, redactor, reporter, GitHubCodeHost(http), board, run_id) as world:
         yield world
 
 
