@@ -41,6 +41,14 @@ def generator() -> ModuleType:
     return module
 
 
+def bench_frame() -> ModuleType:
+    """bench/frame.py as a module, wherever the tests are started from."""
+    sys.path.append(str(ROOT))
+    from bench import frame
+
+    return frame
+
+
 def steps_of(document: Any) -> list[dict[str, Any]]:
     """Every step of a workflow or of a composite action."""
     if "runs" in document:
