@@ -23,6 +23,7 @@ from ops_agent.demo.llm import LlmServer, load_script
 from ops_agent.demo.plain_run import run_plainly
 from ops_agent.demo.story import sample_files
 from ops_agent.domain.outcome import Conclusion
+from scenario_interruption import Interruption
 
 OWNER, PERSON = "DrivvenConsulting", "maria"
 BODY = """## Description
@@ -105,7 +106,9 @@ def play(folder: Path, world: World, workplace: Path) -> tuple[dict[str, Any], P
             harness = cloud.harness_file(world.aws, world.mirror, workplace / f"harness-{attempt}.json")
             repository.add_run(4241 + attempt)
             job = _job(told, github, llm, world, harness, name, event, trigger["by"], token, repository.files(), attempt)
-            ends.append(run_plainly(job, place, lambda line: None))
+            interruption = Interruption(told.get("interrupt", {}))
+            ends.append(run_plainly(job, place, interruption.listen, interruption.started))
+            interruption.check()
         played = Played(
             github=github,
             issue=issue,

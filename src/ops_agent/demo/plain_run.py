@@ -21,8 +21,11 @@ from ops_agent.demo.story import REPOSITORY
 _EXPRESSION = re.compile(r"\$\{\{\s*(\w+)\.(\w+)\s*\}\}")
 
 
-def run_plainly(job: Job, folder: Path, listen: Callable[[LogLine], None]) -> JobEnd:
-    """Run `python -I -m ops_agent run` as the action's last line does, with files for outputs and summary as a runner gives them."""
+def run_plainly(job: Job, folder: Path, listen: Callable[[LogLine], None], started: Callable[[int], None] = lambda _: None) -> JobEnd:
+    """Run `python -I -m ops_agent run` as the action's last line does, with files for outputs and summary as a runner gives them.
+
+    `listen` gets every line of the log as it appears, `started` the process id.
+    """
     event, output, summary = folder / "event.json", folder / "output", folder / "summary"
     event.write_text(json.dumps(job.event), encoding="utf-8")
     for empty in (output, summary):
@@ -50,6 +53,7 @@ def run_plainly(job: Job, folder: Path, listen: Callable[[LogLine], None]) -> Jo
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=folder / "temp", start_new_session=True
     ) as process:
         assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+        started(process.pid)
         try:
             for raw in process.stdout:
                 line = read_command(raw.decode(errors="replace").rstrip("\n"))
