@@ -16,14 +16,17 @@ AT, HASH = "＠", "＃"
 _ANSI = re.compile(r"\x1b\[[0-?]{0,40}[ -/]{0,8}[@-~]")
 _DROPPED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _BLANKS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
-_NUMBER = re.compile(r"#(?=[0-9])")
-_GITHUB_NUMBER = re.compile(r"(?i)(?<![a-z0-9])gh\\?-(?=[0-9])")
-_ISSUE_URL = re.compile(r"(?i)/(issues|pull|pulls|discussions)/(?=[0-9])")
-_SKIP = re.compile(r"(?i)\[(skip ci|ci skip|no ci|skip actions|actions skip)\]")
-_TRAILER = re.compile(
-    r"(?im)^([ \t>*+-]{0,20}(?:co-authored-by|signed-off-by|skip-checks|on-behalf-of|acked-by|reviewed-by|change-id))[ \t]{0,8}:"
+_BOTS: Final = ("atlantis", "digger", "terrateam", "terramate", "env0", "spacelift")
+_TRAILERS: Final = ("co-authored-by", "signed-off-by", "skip-checks", "on-behalf-of", "acked-by", "reviewed-by", "change-id")
+_REPLACED: Final[tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...]] = (
+    (("#",), re.compile(r"#(?=[0-9])"), HASH),
+    (("gh-", "gh\\-"), re.compile(r"(?i)(?<![a-z0-9])gh\\?-(?=[0-9])"), "GH\u2011"),
+    (("/issues/", "/pull", "/discussions/"), re.compile(r"(?i)/(issues|pull|pulls|discussions)/(?=[0-9])"), rf"/\1/{HASH}"),
+    (("skip", "[no "), re.compile(r"(?i)\[(skip ci|ci skip|no ci|skip actions|actions skip)\]"), r"(\1)"),
+    (_TRAILERS, re.compile(rf"(?im)^([ \t>*+-]{{0,20}}(?:{'|'.join(_TRAILERS)}))[ \t]{{0,8}}:"), r"\1 -"),
+    (("/", *_BOTS), re.compile(rf"(?im)^(?=/[a-z]|(?:{'|'.join(_BOTS)})[ \t])"), " "),
 )
-_COMMAND = re.compile(r"(?im)^(?=/[a-z]|(?:atlantis|digger|terrateam|terramate|env0|spacelift)[ \t])")
+"""(lower-case text without which nothing matches, what is found, what stands in its place)."""
 
 
 def inert(text: str) -> str:
@@ -32,12 +35,11 @@ def inert(text: str) -> str:
     Line breaks become `\\n`; nothing else is lost. Idempotent and linear. Markdown is left as it is: see `neutral.neutralise` for prose.
     """
     text = visible(text).replace("@", AT)
-    text = _NUMBER.sub(HASH, text)
-    text = _GITHUB_NUMBER.sub("GH\u2011", text)
-    text = _ISSUE_URL.sub(rf"/\1/{HASH}", text)
-    text = _SKIP.sub(r"(\1)", text)
-    text = _TRAILER.sub(r"\1 -", text)
-    return _COMMAND.sub(" ", text)
+    lowered = text.lower()
+    for marks, pattern, instead in _REPLACED:
+        if any(mark in lowered for mark in marks):
+            text = pattern.sub(instead, text)
+    return text
 
 
 def visible(text: str) -> str:

@@ -145,7 +145,7 @@ class PlanBlock:
     left_out: tuple[str, ...] = ()
 
 
-MOST_PLAN_TEXT = 1_500_000
+MOST_PLAN_TEXT = 1_000_000
 """Code points of one plan that are rendered at all: more than a pull request and a job summary hold together."""
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import repeat
-from typing import Any
+from typing import Any, Final
 
 from ops_agent.domain.terraform_plan import SENSITIVE, UNKNOWN, ResourceChange
 
+SHORTEST: Final = 6
+"""A shorter string is no secret, region or account."""
 Leaf = tuple[str, str]
 """(nearest attribute or map key, string)."""
 
@@ -41,7 +43,7 @@ def masked(value: Any, sensitive: Any, unknown: Any, hidden: list[str]) -> Any:
 
 
 def leaves(value: Any, key: str = "") -> list[Leaf]:
-    """Every string below `value` that is shown, with the key it stands under; in no particular order."""
+    """Every string of six characters or more below `value` that is shown, with the key it stands under; in no particular order."""
     found: list[Leaf] = []
     stack: list[tuple[str, Any]] = [(key, [value])]
     while stack:
@@ -49,7 +51,8 @@ def leaves(value: Any, key: str = "") -> list[Leaf]:
         for inner, element in item.items() if type(item) is dict else zip(repeat(name), item, strict=False):
             kind = type(element)  # neither a subclass of str (Hidden) nor one of the scalars is wanted: this is the plan's hottest line
             if kind is str:
-                found.append((inner, element))
+                if len(element) >= SHORTEST:
+                    found.append((inner, element))
             elif kind is dict or kind is list:
                 stack.append((inner, element))
     return found
