@@ -287,10 +287,9 @@ def test_check_before_any_edit_says_so(tmp_path: Path) -> None:
     assert told(results[0])["result"] == {"passed": False, "note": "nothing is changed yet"}
 
 
-def test_the_repositorys_policy_file_narrows_what_may_be_written(tmp_path: Path) -> None:
-    files = {**SMALL, ".github/ops-agent.yml": b"workflows: false\n"}
+def test_the_policy_of_the_run_narrows_what_may_be_written(tmp_path: Path) -> None:
     write = reply(call("write_file", path=".github/workflows/x.yml", content="on: push\n"))
-    here = Here(tmp_path, write, DONE, files=files)
+    here = Here(tmp_path, write, DONE, policy=Policy(allow_workflow_files=False))
     stopped = here.go_on()
     assert stopped is not None and stopped.conclusion is Conclusion.NO_CHANGES
     assert "refused" in here.llm.heard[1][-1].tool_results[0].text  # type: ignore[union-attr]

@@ -24,7 +24,7 @@ _ALWAYS_TOUCHED = "infra/main.tf"
 
 
 def brief(world: World, settings: Settings, item: WorkItem, base: BaseTree) -> Briefing | Stopped:
-    """The briefing for `item` on `base`. Raises ConfigError when the policy file cannot be used, and what reading raises."""
+    """The briefing for `item` on `base`. Raises what reading the base tree raises."""
     entries = base.entries()
     paths = tuple(p for p, e in entries.items() if e.is_regular and "\n" not in p)
     layout = discover_layout(paths, base.read, settings.policy)
