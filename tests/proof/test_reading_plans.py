@@ -152,7 +152,7 @@ def test_moves_and_imports_keep_where_they_come_from() -> None:
 def test_the_hash_forgets_the_time_and_is_what_jq_prints() -> None:
     plan = document("update")
     expected = {key: value for key, value in plan.items() if key != "timestamp"}
-    canonical = json.dumps(expected, sort_keys=True, separators=(",", ":"), ensure_ascii=False) + "\n"
+    canonical = json.dumps(expected, separators=(",", ":"), ensure_ascii=False) + "\n"
     first = captured("update").canonical_hash
     assert first == hashlib.sha256(canonical.encode()).hexdigest()
     assert read(plan | {"timestamp": "2031-01-01T00:00:00Z"}).canonical_hash == first

@@ -140,14 +140,17 @@ def _invocations(plan: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _canonical_hash(plan: dict[str, Any]) -> str:
-    """SHA-256 over the JSON without `timestamp`, keys sorted, no blanks: what `jq -cS 'del(.timestamp)' plan.json | sha256sum` prints.
+    """SHA-256 over the JSON without `timestamp` and blanks: what `jq -c 'del(.timestamp)' plan.json | sha256sum` prints.
 
-    Fed in parts, so that no second copy of the text is held.
+    Terraform writes its keys in a fixed order, so two plans of the same change have the same hash. Fed in parts, so that no second copy of
+    the text is held.
     """
-    encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
+    encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
     digest = hashlib.sha256()
     separator = "{"
-    for key in sorted(plan.keys() - {"timestamp"}):
+    for key in plan:
+        if key == "timestamp":
+            continue
         digest.update(f"{separator}{encode(key)}:".encode(errors="surrogatepass"))
         separator = ","
         entries = plan[key]
