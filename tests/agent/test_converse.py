@@ -1,4 +1,4 @@
-"""The conversation as the pipeline drives it: endings, repair rounds, drafts, what is told (R79, R81, T7, pain points 6-9)."""
+"""The conversation as the pipeline drives it: endings, repair rounds, drafts (R79, R81, T7, pain points 6-9)."""
 
 from __future__ import annotations
 
@@ -245,51 +245,3 @@ def check(here: Here) -> Any:
     here.go_on()
     results = next(t for t in here.llm.heard[2] if isinstance(t, PeopleTurn) and t.tool_results and t is here.llm.heard[2][-1]).tool_results
     return told(results[0])["result"]
-
-
-def test_check_runs_format_and_validation_after_the_rules(tmp_path: Path) -> None:
-    here = Here(tmp_path, WRITE, reply(call("check")), DONE)
-    result = check(here)
-    assert result["passed"] is True, result
-    assert here.engine.ran == ["fmt", "self_test", "init", "validate"]
-    assert [c["check"] for c in result["checks"]] == ["fmt", "init", "validate"]
-
-
-def test_check_executes_nothing_while_a_rule_blocks(tmp_path: Path) -> None:
-    """Source rules run before init: init and validate execute what the llm wrote."""
-    hostile = reply(call("write_file", path="infra/x.tf", content='output "x" {\n  value = file("/proc/self/environ")\n}\n'))
-    here = Here(tmp_path, hostile, reply(call("check")), DONE)
-    result = check(here)
-    assert result["passed"] is False and result["findings"]
-    assert here.engine.ran == []
-
-
-def test_check_says_when_a_check_fails_or_cannot_run(tmp_path: Path) -> None:
-    failing = check(Here(tmp_path, WRITE, reply(call("check")), DONE, engine=Engine(CheckStatus.FAILED)))
-    assert failing["passed"] is False
-    missing = check(Here(tmp_path, WRITE, reply(call("check")), DONE, engine=Engine(broken=True)))
-    assert missing["checks"][-1] == {"check": "validate", "subject": "infra", "status": "not run", "output": "terraform was not found"}
-
-
-def test_a_secret_of_the_job_that_stands_in_a_file_does_not_reach_the_llm(tmp_path: Path) -> None:
-    """G01, G15, sink "model request"."""
-    files = {**SMALL, "infra/leak.tf": b'token = "s3cr3t"\n'}
-    here = Here(tmp_path, reply(call("read_file", path="infra/leak.tf")), DONE, files=files)
-    here.go_on()
-    text = here.llm.heard[1][-1].tool_results[0].text  # type: ignore[union-attr]
-    assert "s3cr3t" not in text and "***" in text
-
-
-def test_check_before_any_edit_says_so(tmp_path: Path) -> None:
-    here = Here(tmp_path, reply(call("list_files")), reply(call("check")), DONE)
-    here.go_on()
-    results = here.llm.heard[-1][-1].tool_results  # type: ignore[union-attr]
-    assert told(results[0])["result"] == {"passed": False, "note": "nothing is changed yet"}
-
-
-def test_the_policy_of_the_run_narrows_what_may_be_written(tmp_path: Path) -> None:
-    write = reply(call("write_file", path=".github/workflows/x.yml", content="on: push\n"))
-    here = Here(tmp_path, write, DONE, policy=Policy(allow_workflow_files=False))
-    stopped = here.go_on()
-    assert stopped is not None and stopped.conclusion is Conclusion.NO_CHANGES
-    assert "refused" in here.llm.heard[1][-1].tool_results[0].text  # type: ignore[union-attr]

@@ -17,9 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from agent.agent_doubles import BOUNDARY, FINISH, SMALL, FakeClock, MemoryTree, SayingLlm, bench, call, reply
-from agent.test_scratch_tree import NASTY
-from agent.test_toolbox import NO_OPT_IN
+from agent.agent_doubles import BOUNDARY, FINISH, NASTY, NO_OPT_IN, SMALL, FakeClock, MemoryTree, SayingLlm, bench, call, reply
 from ops_agent.adapters.scratch_tree import scratch_tree
 from ops_agent.agent.budget import Budget
 from ops_agent.agent.loop import AgentLoop
