@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint proof bench docs lock dist clean
+.PHONY: help demo images test lint proof bench docs lock dist clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -20,6 +20,12 @@ help:
 
 demo: $(VENV)/.installed-demo
 	@$(PY) -m ops_agent demo $(ARGS)
+
+# The README's picture, from the last demo; needs Chromium.
+images:
+	chromium --headless --no-sandbox --disable-gpu --disable-background-networking --disable-sync --hide-scrollbars \
+	  --user-data-dir="$$(mktemp -d)" --window-size=1100,1400 --screenshot=docs/images/pull-request.png \
+	  "file://$$(ls $(CURDIR)/demo-output/github/DrivvenConsulting/orders/pull/*.html | head -1)"
 
 test: $(VENV)/.installed-test
 	$(PY) -m pytest -n $(WORKERS) --dist loadscope -m "not proof" $(ARGS)

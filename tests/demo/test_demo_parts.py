@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ops_agent.demo.conversations import Minutes
 from ops_agent.demo.github import EmbeddedGitHub
 from ops_agent.demo.job import JobEnd, LogLine, read_command, read_log_line
+from ops_agent.demo.llm import Answer, LlmServer
+from ops_agent.demo.llm.script import of_answers
 from ops_agent.demo.options import read_options
 from ops_agent.demo.output_folder import plans_of, unified_diff, write_output
 from ops_agent.demo.plain_run import read_outputs
@@ -138,3 +142,18 @@ def test_the_real_api_is_not_tried_without_a_key(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
     assert main(["--llm", "anthropic"]) == 2
     assert "ANTHROPIC_API_KEY" in capsys.readouterr().out
+
+
+def test_a_conversation_is_kept_whole_with_its_last_answer() -> None:
+    minutes = Minutes()
+    script = minutes.of(of_answers(Answer(text="one"), Answer(calls=(("finish", {"title": "t"}),))))
+    asked = {"max_tokens": 9, "model": "m", "messages": [{"role": "user", "content": "go"}]}
+    with LlmServer([script]) as llm:
+        more = [*asked["messages"], {"role": "assistant", "content": "one"}, {"role": "user", "content": "on"}]  # type: ignore[misc]
+        for messages in (asked["messages"], more):
+            body = json.dumps({**asked, "messages": messages}).encode()
+            request = urllib.request.Request(f"{llm.url}/v1/messages", body, {"x-api-key": "k", "content-type": "application/json"})
+            urllib.request.urlopen(request, timeout=10).close()
+        (told,) = minutes.conversations(llm)
+    assert [m["role"] for m in told] == ["user", "assistant", "user", "assistant"]
+    assert told[-1]["content"][0]["name"] == "finish"

@@ -18,6 +18,7 @@ from rich.console import Console
 from ops_agent.demo import cloud
 from ops_agent.demo.act_run import run_with_act, why_not
 from ops_agent.demo.aws import EmbeddedAws
+from ops_agent.demo.conversations import Minutes
 from ops_agent.demo.github import EmbeddedGitHub
 from ops_agent.demo.github.issues import Issue
 from ops_agent.demo.github.pulls import PullRequest
@@ -41,6 +42,7 @@ class Scenery:
     stage: Stage
     aws: EmbeddedAws
     llm: LlmServer | None
+    minutes: Minutes
     harness: Path
     folder: Path
 
@@ -62,7 +64,7 @@ def run_demo(argv: Sequence[str]) -> int:
         for pull in pulls:
             show.pull_request(pull)
         show.outcomes(told)
-        conversations = _conversations(scenery.llm) if scenery.llm else []
+        conversations = scenery.minutes.conversations(scenery.llm) if scenery.llm else []
         page = write_output(options.output, scenery.stage, end, pulls, conversations)
         show.say(
             f"Exit code of the job: {end.exit_code}. {time.monotonic() - started:.0f} s in all. Pages, plan, diff, conversation: {page}"
@@ -79,17 +81,16 @@ def raise_platform(stack: ExitStack, show: Show, story: Story, *, scripted: bool
     with show.step("Starting GitHub, AWS and the language model on this machine"):
         github = stack.enter_context(EmbeddedGitHub())
         aws = stack.enter_context(cloud.open_cloud())
-        llm = None
+        llm, minutes = None, Minutes()
         if scripted:
-            scripts = [item.script for item in story.children if item.script]
-            llm = stack.enter_context(LlmServer(scripts))
+            llm = stack.enter_context(LlmServer([minutes.of(item.script) for item in story.children if item.script]))
         stage = set_up(github, story)
     with show.step("Unpacking the AWS provider"):
         mirror = cloud.provider_mirror(folder / "mirror")
     with show.step("Deploying the sample service to the emulated dev account, as its team did long ago"):
         cloud.deploy_service(aws, mirror, folder)
     harness = cloud.harness_file(aws, mirror, folder / "harness.json")
-    return Scenery(stage=stage, aws=aws, llm=llm, harness=harness, folder=folder)
+    return Scenery(stage=stage, aws=aws, llm=llm, minutes=minutes, harness=harness, folder=folder)
 
 
 def make_job(scenery: Scenery, event_name: str, event: Mapping[str, Any], api_key: str) -> Job:
@@ -162,16 +163,6 @@ def _why_not(issue: Issue, summary: str) -> str:
         return "untouched"
     lines = [line.strip("#* ") for line in issue.comments[-1].body.splitlines() if line.strip() and not line.startswith("<!--")]
     return lines[0] if lines else "a comment"
-
-
-def _conversations(llm: LlmServer) -> list[list[dict[str, Any]]]:
-    """The messages of each conversation as they were when it ended: the longest request of each."""
-    longest: dict[str, list[dict[str, Any]]] = {}
-    for body in llm.requests:
-        first = str(body["messages"][0])
-        if len(body["messages"]) > len(longest.get(first, ())):
-            longest[first] = body["messages"]
-    return list(longest.values())
 
 
 def _as_told(options: Options, end: JobEnd, pulls: Sequence[PullRequest]) -> bool:
