@@ -108,6 +108,6 @@ def _work(world: World, settings: Settings, item: WorkItem, claimed: Claim, run:
             raise PolicyViolation("a change set that was not verified came to publication")
         changes = with_lock_files(base, changes, verification)
         with world.reporter.stage("publish"):
-            proposal = propose(world, settings, item, claimed, changes, verdict, verification, transcript)
+            proposal = propose(world, settings, item, claimed, changes, verdict, verification, transcript, run)
             ending = publish(world, settings, item, claimed, run, changes, proposal)
     return RunResult(ref=item.issue.ref, ending=ending, item=item, claim=claimed, transcript=transcript, verification=verification)

@@ -153,6 +153,9 @@ class Board(Protocol):
 class Llm(Protocol):
     """The language model. Retries and streaming are the adapter's affair."""
 
+    def warm_up(self) -> None:
+        """Get ready in the background; a run calls it when it starts, because loading an SDK takes about a second."""
+
     def reply(self, *, system: str, tools: tuple[ToolSpec, ...], turns: tuple[Turn, ...], max_tokens: int) -> LlmReply:
         """One complete answer; a broken stream is retried whole, nothing of it escapes. Raises LlmError."""
 

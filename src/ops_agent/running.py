@@ -31,6 +31,7 @@ def run_event(command: Command, environment: Mapping[str, str]) -> int:
     settings = Settings.from_inputs(_inputs(command, environment), needs=("github", "llm"))
     with actions_world(settings, environment) as world:
         event, run = read_event(environment, settings.issue_number)
+        world.llm.warm_up()
         if isinstance(event, Labelled):
             return _run_one(world, settings, event, event.issue.ref, run)
         with world.reporter.stage("select"):
@@ -52,6 +53,7 @@ def run_local(command: Command, environment: Mapping[str, str]) -> int:
         inputs["INPUT_ENVIRONMENTS"] = ",".join(command.environments)
     settings = Settings.from_inputs(inputs, needs=("llm",))
     with local_world(settings, environment, command) as (world, host):
+        world.llm.warm_up()
         event = Labelled(repository=host.local_repository, issue=host.local_issue, label="ready", sender=host.local_issue.author)
         you = event.sender.login
         run = RunIdentity(repository=event.repository.full_name, run_id=0, attempt=1, actor=you, triggering_actor=you)

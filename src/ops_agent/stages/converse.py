@@ -97,7 +97,8 @@ class Conversation:
     @property
     def transcript(self) -> Transcript:
         loop = self._loop
-        extra = {"boundary": self._briefing.boundary, "repair_rounds": str(self._rounds)}
+        standards = ", ".join(f"{standard.id} ({standard.source})" for standard in self._briefing.standards)
+        extra = {"boundary": self._briefing.boundary, "repair_rounds": str(self._rounds), "standards": standards}
         if self._cut_short is not None:
             extra["cut_short"] = self._cut_short.reason
         return Transcript(
