@@ -50,7 +50,7 @@ class LoopbackServer:
     def start(self) -> None:
         server = self._bind()
         if self._thread is None:
-            self._thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="embedded-github", daemon=True)
+            self._thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="embedded-github", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
