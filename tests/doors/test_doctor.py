@@ -184,3 +184,7 @@ def test_every_wrong_input_is_named_at_once_and_the_rest_is_still_examined(tmp_p
     assert len(inputs) == 3 and all(one.health is Health.FAIL for one in found if one.subject == "inputs")
     assert {"max_turns", "effort", "typo"} == {what.split("`")[1] for what in inputs}
     assert any(one.subject == "toolchain" for one in found)
+
+
+def test_an_input_that_this_version_does_not_use_is_said() -> None:
+    assert "`mcp_config` is reserved: this version does not use it" in ill(examine(patient(settings=healthy(mcp_config="{}"))), Health.WARN)

@@ -43,6 +43,12 @@ def _check_llm(patient: Patient) -> Iterator[Diagnosis]:
         yield Diagnosis(subject="llm", health=health, what="no way to reach the language model is given", hint=hint)
 
 
+def _check_reserved(patient: Patient) -> Iterator[Diagnosis]:
+    if patient.settings.mcp_config:
+        hint = "Put the standards into the input `standards` or into the repository."
+        yield Diagnosis(subject="inputs", health=Health.WARN, what="`mcp_config` is reserved: this version does not use it", hint=hint)
+
+
 def _check_token(patient: Patient) -> Iterator[Diagnosis]:
     if not patient.settings.github_token or not patient.repository:
         missing = "`github_token`" if not patient.settings.github_token else "a repository (`target_repository`)"
@@ -151,6 +157,7 @@ def _check_job(patient: Patient) -> Iterator[Diagnosis]:
 
 
 CHECKS: dict[str, Callable[[Patient], Iterable[Diagnosis]]] = {
+    "inputs": _check_reserved,
     "layout": _check_layout,
     "llm": _check_llm,
     "GitHub": _check_token,
