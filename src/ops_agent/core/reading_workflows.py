@@ -17,6 +17,10 @@ _STEP_KEYS = frozenset(
     {"id", "if", "name", "uses", "run", "shell", "with", "env", "working-directory", "continue-on-error", "timeout-minutes"}
 )
 
+# What is a mapping (or, for steps, a list) may also be computed by an expression: then nobody can judge what it holds.
+_COLLECTIONS = {"env": "map", "with": "map", "defaults": "map", "services": "map", "steps": "list", "strategy": "map", "outputs": "map"}
+_JOB_FRAME = ("permissions", "environment", "env", "defaults", "container", "services", "runs-on", "if", "uses")
+
 
 @lru_cache(maxsize=256)
 def read_workflow(content: bytes) -> Workflow | Unreadable:
@@ -32,16 +36,42 @@ def read_workflow(content: bytes) -> Workflow | Unreadable:
     odd = next((name for name, job in jobs.members if job.kind != "map"), None)
     if odd is not None:
         return Unreadable(what=f"the job `{odd}` is not a mapping", line=jobs.line)
+    computed = _computed(root, jobs)
+    if computed is not None:
+        return computed
+    triggers_found = _triggers(triggers)
     return Workflow(
         line=1,
         text=root.canonical,
-        triggers=_triggers(triggers),
+        triggers=triggers_found,
         permissions=_permissions(root.get("permissions")),
         env=_texts(root.get("env")),
         jobs=tuple(_job(name, node) for name, node in jobs.members),
         texts=_all_texts(root, jobs),
         unknown_keys=_unknown(root, _TOP_KEYS),
+        frame=f"{sorted(t.event for t in triggers_found)} {_frame(root, ('permissions', 'env', 'defaults'))}",
     )
+
+
+def _computed(root: YamlNode, jobs: YamlNode) -> Unreadable | None:
+    """A key that is an expression (`${{ insert }}` merges a computed mapping), or text where a mapping or the steps belong."""
+    for node in root.maps():
+        key = next((k for k, _ in node.members if "${{" in k), None)
+        if key is not None:
+            return Unreadable(what=f"the key `{key}` is computed", line=node.line)
+    steps = [s for _, job in jobs.members for s in (job.get("steps") or YamlNode("list", 0)).items]
+    for node in (root, *(job for _, job in jobs.members), *steps):
+        if node.kind != "map":
+            return Unreadable(what="a step is not a mapping", line=node.line)
+        for name, kind in _COLLECTIONS.items():
+            value = node.get(name)
+            if value is not None and value.kind != kind and value.text:
+                return Unreadable(what=f"`{name}` is computed or not a {'list' if kind == 'list' else 'mapping'}", line=value.line)
+    return None
+
+
+def _frame(node: YamlNode, names: tuple[str, ...]) -> str:
+    return " ".join(f"{name}: {value.canonical}" for name in names if (value := node.get(name)) is not None)
 
 
 def _triggers(node: YamlNode) -> tuple[Trigger, ...]:
@@ -55,8 +85,14 @@ def _triggers(node: YamlNode) -> tuple[Trigger, ...]:
         inputs = value.get("inputs")
         if value.kind == "list":
             filters["cron"] = tuple(i.canonical for i in value.items)
-        found.append(Trigger(event=event, line=value.line, filters=filters, inputs=tuple(n for n, _ in inputs.members) if inputs else ()))
+        names = tuple(n for n, _ in inputs.members) if inputs else ()
+        filled = tuple(n for n, i in inputs.members if _is_filled(i)) if inputs else ()
+        found.append(Trigger(event=event, line=value.line, filters=filters, inputs=names, filled_inputs=filled))
     return tuple(found)
+
+
+def _is_filled(declared: YamlNode) -> bool:
+    return _text(declared, "required") == "true" or bool(_text(declared, "default")) or _text(declared, "type") in ("choice", "environment")
 
 
 def _permissions(node: YamlNode | None) -> Permissions | None:
@@ -85,6 +121,7 @@ def _job(name: str, node: YamlNode) -> Job:
         inherits_secrets=secrets is not None and secrets.kind == "text",
         images=_images(node),
         unknown_keys=_unknown(node, _JOB_KEYS),
+        frame=_frame(node, _JOB_FRAME),
     )
 
 

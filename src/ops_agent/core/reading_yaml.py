@@ -43,6 +43,13 @@ class YamlNode:
         """Equal for two spellings of the same thing."""
         return json.dumps(self.plain, sort_keys=True)
 
+    def maps(self) -> Iterator[YamlNode]:
+        """Every mapping inside, itself first."""
+        if self.kind == "map":
+            yield self
+        for inner in (*self.items, *(value for _, value in self.members)):
+            yield from inner.maps()
+
     def texts(self, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], YamlNode]]:
         """Every text inside with its path."""
         if self.kind == "text":

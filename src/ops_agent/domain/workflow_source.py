@@ -17,12 +17,16 @@ class WorkflowText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """One event under `on:`. `filters` are its lists by name (`branches`, `types`, `paths`, ...); `inputs` are names of inputs."""
+    """One event under `on:`. `filters` are its lists by name (`branches`, `types`, `paths`, ...).
+
+    `inputs` are names of inputs, `filled_inputs` of those that are never empty.
+    """
 
     event: str
     line: int
     filters: dict[str, tuple[str, ...]] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
+    filled_inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +65,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job. `uses` names a reusable workflow; `inherits_secrets` is `secrets: inherit`; `environment` is the GitHub environment's name."""
+    """A job. `uses` names a reusable workflow; `inherits_secrets` is `secrets: inherit`; `environment` is the GitHub environment's name.
+
+    `frame` is what every step of it runs in: permissions, environment, variables, shell, machine, containers, condition.
+    """
 
     id: str
     line: int
@@ -78,11 +85,12 @@ class Job:
     inherits_secrets: bool = False
     images: tuple[Image, ...] = ()
     unknown_keys: tuple[str, ...] = ()
+    frame: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
-    """A whole workflow; `texts` are all its scalars in order; `text` its canonical form."""
+    """A whole workflow; `texts` are all its scalars in order; `text` its canonical form; `frame` what every job of it runs under."""
 
     line: int
     text: str
@@ -92,6 +100,7 @@ class Workflow:
     jobs: tuple[Job, ...]
     texts: tuple[WorkflowText, ...]
     unknown_keys: tuple[str, ...] = ()
+    frame: str = ""
 
     @property
     def events(self) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from ops_agent.core.guard.paths import is_backend_file, is_workflow
 from ops_agent.core.guard.rule import Rule
@@ -51,8 +52,9 @@ def judge(
     after = head_of(before, changes)
     whole = WholeChange(changes=changes, base=before, head=after, policy=policy, limits=limits or Limits())
     once: list[Subject] = [whole, *(ChangedPath(change=c, layout=before.layout, policy=policy) for c in changes.changes)]
-    standing = list(_of_side(changes, before, policy, known_pins))
-    arriving = [*once, *_of_side(changes, after, policy, known_pins), *_newly_reached(changes, before, after, policy)]
+    vouched = _Vouched(known_pins, _environments_of(before, changes))
+    standing = list(_of_side(changes, before, policy, vouched))
+    arriving = [*once, *_of_side(changes, after, policy, vouched), *_newly_reached(changes, before, after, policy)]
     findings: list[Finding] = []
     for rule in table:
         known = Counter(_identity(hit, before) for hit in _standing_hits(rule, standing))
@@ -67,6 +69,22 @@ def judge(
     return Verdict(findings=tuple(sorted(findings, key=lambda f: (f.place, f.rule, f.what))), rules_run=tuple(r.id for r in table))
 
 
+@dataclass(frozen=True, slots=True)
+class _Vouched:
+    """What people vouch for: commits of actions (None: nobody looked), GitHub environments."""
+
+    pins: frozenset[str] | None
+    environments: frozenset[str]
+
+
+def _environments_of(base: SourceTree, changes: ChangeSet) -> frozenset[str]:
+    """GitHub environments that workflows of the base name in so many words; read only when a workflow changes."""
+    if not any(is_workflow(p) for p in changes.paths):
+        return frozenset()
+    workflows = [w for p in base.paths if is_workflow(p) and not isinstance(w := read_workflow(base.read(p)), Unreadable)]
+    return frozenset(j.environment for w in workflows for j in w.jobs if j.environment and "${{" not in j.environment)
+
+
 def _identity(hit: Hit, tree: SourceTree) -> tuple[str, bool]:
     """What makes two hits the same: the code they stand in, and whether a plan loads it."""
     return hit.anchor, (hit.path.rpartition("/")[0] or ".") in tree.reached_directories
@@ -78,10 +96,10 @@ def _acceptable(hit: Hit, tree: SourceTree) -> tuple[tuple[str, bool], ...]:
     return ((anchor, True),) if reached else ((anchor, False), (anchor, True))
 
 
-def _of_side(changes: ChangeSet, tree: SourceTree, policy: Policy, known_pins: frozenset[str] | None) -> Iterator[Subject]:
+def _of_side(changes: ChangeSet, tree: SourceTree, policy: Policy, vouched: _Vouched) -> Iterator[Subject]:
     for path in changes.paths:
         if path in tree.paths:
-            yield from _of_file(path, tree, policy, known_pins)
+            yield from _of_file(path, tree, policy, vouched)
     for target in targets(affected_roots(tree.layout, changes.paths)):
         yield RootInEnvironment(target=target, tree=tree, policy=policy, instances=instances_of(target, tree))
 
@@ -91,10 +109,10 @@ def _newly_reached(changes: ChangeSet, before: SourceTree, after: SourceTree, po
     for directory in sorted(after.reached_directories - before.reached_directories):
         for path in after.configurations(directory):
             if path not in changes.paths:
-                yield from _of_file(path, after, policy, None)
+                yield from _of_file(path, after, policy, _Vouched(None, frozenset()))
 
 
-def _of_file(path: str, tree: SourceTree, policy: Policy, known_pins: frozenset[str] | None) -> Iterator[Subject]:
+def _of_file(path: str, tree: SourceTree, policy: Policy, vouched: _Vouched) -> Iterator[Subject]:
     content = tree.read(path)
     text = content.decode(errors="replace")
     yield TextFile(path=path, text=text, policy=policy)
@@ -110,7 +128,9 @@ def _of_file(path: str, tree: SourceTree, policy: Policy, known_pins: frozenset[
         if isinstance(workflow, Unreadable):
             yield UnreadableFile(path=path, reason=workflow, text=text)
         else:
-            yield WorkflowFile(path=path, workflow=workflow, policy=policy, known_pins=known_pins)
+            yield WorkflowFile(
+                path=path, workflow=workflow, policy=policy, known_pins=vouched.pins, known_environments=vouched.environments
+            )
 
 
 def _kind(path: str, tree: SourceTree) -> str | None:

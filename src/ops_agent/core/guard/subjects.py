@@ -13,7 +13,7 @@ from ops_agent.domain.change_set import ChangeSet, FileChange
 from ops_agent.domain.layout import Layout, TerraformTarget
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_source import Block, Expression, TerraformSource, Unreadable
-from ops_agent.domain.workflow_source import Job, Step, Workflow
+from ops_agent.domain.workflow_source import Job, Step, Workflow, WorkflowText
 
 if TYPE_CHECKING:
     from ops_agent.core.guard.values import Instance
@@ -148,16 +148,38 @@ class WorkflowFile:
     """A changed workflow that was read whole.
 
     `known_pins` are `owner/name@commit` (lower case) that stand on the base or were resolved by our code; None: nobody looked.
+    `known_environments` are the GitHub environments that workflows of the base name: people made them. GitHub makes an unknown one on its
+    first use, without any protection.
     """
 
     path: str
     workflow: Workflow
     policy: Policy
     known_pins: frozenset[str] | None = None
+    known_environments: frozenset[str] = frozenset()
 
     def hit(self, part: Workflow | Job | Step, what: str, line: int = 0) -> Hit:
-        """An objection to the whole workflow, a job or a step, or to a `line` inside it."""
-        return Hit(path=self.path, line=line or part.line, what=what, anchor=part.text)
+        """An objection to the whole workflow, a job or a step, or to a `line` inside it.
+
+        What stands already is excused only under the same circumstances: the same events and rights, and for a step the same frame of its
+        job. A harmless deployment step becomes a leak by `on: pull_request`.
+        """
+        job = next((j for j in self.workflow.jobs if any(s is part for s in j.steps)), None)
+        frame = f"{self.workflow.frame} {job.frame if job else ''}"
+        return Hit(path=self.path, line=line or part.line, what=what, anchor=f"{frame} {part.text}")
+
+    def hits_of_all_jobs(self, of: str, what: str, line: int) -> Iterator[Hit]:
+        """An objection to something that every job lives under (a trigger, a right): excused for jobs that stood under it as they are."""
+        for job in self.workflow.jobs:
+            yield Hit(path=self.path, line=line, what=what, anchor=f"{of} {self.workflow.frame} {job.text}")
+
+    def hits_of_text(self, text: WorkflowText, what: str) -> Iterator[Hit]:
+        """An objection to a text that everything in its step, its job or the workflow can use."""
+        if text.path[:1] == ("jobs",) and len(text.path) > 1:
+            job = next(j for j in self.workflow.jobs if j.id == text.path[1])
+            yield Hit(path=self.path, line=text.line, what=what, anchor=f"{text.anchor} {self.workflow.frame} {job.text}")
+        else:
+            yield from self.hits_of_all_jobs(text.anchor, what, text.line)
 
 
 Subject = WholeChange | ChangedPath | TextFile | UnreadableFile | TerraformFile | RootInEnvironment | WorkflowFile

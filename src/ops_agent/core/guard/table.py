@@ -16,7 +16,7 @@ from ops_agent.core.guard.rules.terraform import (
     services,
     sources,
 )
-from ops_agent.core.guard.rules.workflow import aws, credentials, form, standard, triggers
+from ops_agent.core.guard.rules.workflow import aws, credentials, form, standard, triggers, variables
 from ops_agent.core.guard.rules.workflow import execution as steps
 
 TABLE: tuple[Rule, ...] = (
@@ -76,6 +76,7 @@ TABLE: tuple[Rule, ...] = (
     blocking(steps.self_hosted_runner),
     blocking(steps.container_image),
     blocking(steps.dangerous_command),
+    blocking(variables.steering_variable),
     mentioned(steps.persisted_credentials),
     blocking(aws.workflow_region),
     blocking(aws.workflow_account),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ops_agent.core.guard.rules.workflow.gates import is_gated
 from ops_agent.core.guard.subjects import Hit, WorkflowFile
+from ops_agent.domain.workflow_source import Permissions
 
 _SCOPES = frozenset(
     {"actions", "attestations", "checks", "contents", "deployments", "discussions", "id-token", "issues", "models", "packages", "pages"}
@@ -36,16 +37,10 @@ def wide_permissions(file: WorkflowFile) -> Iterator[Hit]:
 
     Remedy: Use `contents: read` and, where AWS is needed, `id-token: write` in that job.
     """
-    for permissions in (file.workflow.permissions, *(job.permissions for job in file.workflow.jobs)):
-        if permissions is None:
-            continue
-        anchor = f"permissions {permissions.shorthand} {sorted(permissions.scopes.items())}"
-        if permissions.shorthand:
-            what = f"`permissions: {permissions.shorthand}` names no scope"
-            yield Hit(path=file.path, line=permissions.line, what=what, anchor=anchor)
-        for scope, access in permissions.scopes.items():
-            if scope not in _SCOPES or access not in ("read", "none", "write") or (access == "write" and scope != "id-token"):
-                yield Hit(path=file.path, line=permissions.line, what=f"`{scope}: {access}` is not open", anchor=anchor)
+    for permissions, job in ((file.workflow.permissions, None), *((job.permissions, job) for job in file.workflow.jobs)):
+        for what in _objections(permissions):
+            line = permissions.line if permissions else 0
+            yield from (file.hits_of_all_jobs("permissions", what, line) if job is None else [file.hit(job, what, line)])
 
 
 def identity_token_without_environment(file: WorkflowFile) -> Iterator[Hit]:
@@ -75,7 +70,17 @@ def unlisted_secret(file: WorkflowFile) -> Iterator[Hit]:
     for text in file.workflow.texts:
         inside = text.text if text.path[-1] == "if" else " ".join(_EXPRESSION.findall(text.text))
         if "${{" in _EXPRESSION.sub("", text.text):
-            yield Hit(path=file.path, line=text.line, what="an expression is not closed", anchor=text.anchor)
+            yield from file.hits_of_text(text, "an expression is not closed")
         for found in _SECRETS.finditer(inside):
             if not found[2] or found[2].casefold() not in allowed:
-                yield Hit(path=file.path, line=text.line, what=f"`{found[0].strip()}` is used", anchor=text.anchor)
+                yield from file.hits_of_text(text, f"`{found[0].strip()}` is used")
+
+
+def _objections(permissions: Permissions | None) -> Iterator[str]:
+    if permissions is None:
+        return
+    if permissions.shorthand:
+        yield f"`permissions: {permissions.shorthand}` names no scope"
+    for scope, access in permissions.scopes.items():
+        if scope not in _SCOPES or access not in ("read", "none", "write") or (access == "write" and scope != "id-token"):
+            yield f"`{scope}: {access}` is not open"

@@ -124,9 +124,14 @@ def dangerous_command(file: WorkflowFile) -> Iterator[Hit]:
 
     Remedy: Say what the step must achieve with Terraform, the AWS CLI or plain `curl --fail "$URL"`.
     """
+    for text in file.workflow.texts:
+        if text.path[-3:] == ("defaults", "run", "shell") and text.text not in _SHELLS:
+            yield from file.hits_of_text(text, f"the shell `{text.text}` is not open")
     for _, step in _steps(file):
         if step.shell not in _SHELLS:
             yield file.hit(step, f"the shell `{step.shell}` is not open")
+        if step.uses.casefold().startswith("actions/checkout@") and "repository" in {name.casefold() for name in step.with_}:
+            yield file.hit(step, "another repository's code is checked out", step.uses_line)
         scripts = [step.run, *(text for name, text in step.with_.items() if name.casefold() in _SCRIPT_INPUTS)]
         for script in scripts:
             joined = re.sub(r"\\\n\s*", " ", script)

@@ -21,7 +21,7 @@ def dangerous_trigger(file: WorkflowFile) -> Iterator[Hit]:
     """
     for trigger in file.workflow.triggers:
         if trigger.event not in _OPEN:
-            yield Hit(path=file.path, line=trigger.line, what=f"it starts on `{trigger.event}`", anchor=f"on {trigger.event}")
+            yield from file.hits_of_all_jobs(f"on {trigger.event}", f"it starts on `{trigger.event}`", trigger.line)
 
 
 def push_from_any_branch(file: WorkflowFile) -> Iterator[Hit]:
@@ -36,19 +36,20 @@ def push_from_any_branch(file: WorkflowFile) -> Iterator[Hit]:
             continue
         branches = trigger.filters.get("branches", ())
         anchor = f"on push {sorted(trigger.filters.items())}"
-        if not branches or "tags" in trigger.filters:
+        if not branches or trigger.filters.keys() & {"tags", "tags-ignore"}:
             what = "tags start it" if branches else "a push to any branch starts it"
-            yield Hit(path=file.path, line=trigger.line, what=what, anchor=anchor)
+            yield from file.hits_of_all_jobs(anchor, what, trigger.line)
         for branch in branches:
             if not _LITERAL_BRANCH.fullmatch(branch) or branch.startswith("ops-agent/"):
-                yield Hit(path=file.path, line=trigger.line, what=f"`{branch}` is not the name of a protected branch", anchor=anchor)
+                yield from file.hits_of_all_jobs(anchor, f"`{branch}` is not the name of a protected branch", trigger.line)
 
 
 def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Hit]:
     """A workflow that runs on pull requests may do more than read.
 
     It runs as the pull request's branch wrote it, before anybody has reviewed it: `contents: read`, and `id-token: write` only in a job
-    that a GitHub environment gates.
+    that a GitHub environment gates. The environment must stand in a workflow of the base branch: GitHub makes an unknown one on its first
+    use, and then it protects nothing.
 
     Remedy: Give its jobs `contents: read` only; put what writes into a workflow on `push` to a protected branch.
     """
@@ -60,3 +61,5 @@ def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Hit]:
         for scope, access in (permissions.scopes if permissions else {}).items():
             if access == "write" and not (scope == "id-token" and is_gated(job, file.workflow)):
                 yield file.hit(job, f"the job `{job.id}` has `{scope}: write` on pull requests")
+            elif access == "write" and job.environment not in file.known_environments:
+                yield file.hit(job, f"no workflow of the base names the environment `{job.environment}` of the job `{job.id}`")
