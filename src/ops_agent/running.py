@@ -11,7 +11,6 @@ from pathlib import Path
 from ops_agent.adapters.event_file import read_event
 from ops_agent.adapters.transcript_file import write_transcript
 from ops_agent.cli import Command
-from ops_agent.doctor import diagnose, show
 from ops_agent.domain.event import Event, IssueRef, Labelled, RunIdentity
 from ops_agent.errors import Cancelled, OpsAgentError
 from ops_agent.pipeline import RunResult, run_item
@@ -33,7 +32,7 @@ def run_event(command: Command, environment: Mapping[str, str]) -> int:
         event, run = read_event(environment, settings.issue_number)
         world.llm.warm_up()
         if isinstance(event, Labelled):
-            return _run_one(world, settings, event, event.issue.ref, run)
+            return run_one(world, settings, event, event.issue.ref, run)
         with world.reporter.stage("select"):
             selection = select(world, settings, event, run)
         world.reporter.summary(world.redact(selection.summary))
@@ -42,7 +41,7 @@ def run_event(command: Command, environment: Mapping[str, str]) -> int:
             if only is not None:
                 answer(world, settings, only, selection.nothing, run)
             return report(world, settings, ref=only, ending=selection.nothing, started=world.clock.now())
-        return max(_run_one(world, settings, event, issue.ref, run) for issue in selection.items)
+        return max(run_one(world, settings, event, issue.ref, run) for issue in selection.items)
 
 
 def run_local(command: Command, environment: Mapping[str, str]) -> int:
@@ -57,7 +56,7 @@ def run_local(command: Command, environment: Mapping[str, str]) -> int:
         event = Labelled(repository=host.local_repository, issue=host.local_issue, label="ready", sender=host.local_issue.author)
         you = event.sender.login
         run = RunIdentity(repository=event.repository.full_name, run_id=0, attempt=1, actor=you, triggering_actor=you)
-        return _run_one(world, settings, event, event.issue.ref, run)
+        return run_one(world, settings, event, event.issue.ref, run)
 
 
 def run_select(command: Command, environment: Mapping[str, str]) -> int:
@@ -79,10 +78,12 @@ def run_select(command: Command, environment: Mapping[str, str]) -> int:
 
 def run_doctor(command: Command, environment: Mapping[str, str]) -> int:
     """`doctor`: every check that costs no token, each with what to do."""
+    from ops_agent.doctor import diagnose, show
+
     return show(diagnose(command, _inputs(command, environment)), sys.stdout)
 
 
-def _run_one(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> int:
+def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> int:
     started = world.clock.now()
     try:
         result: RunResult = run_item(world, settings, event, ref, run)

@@ -14,9 +14,6 @@ from ops_agent.adapters.aws_bedrock import bedrock_keys
 from ops_agent.adapters.aws_identity import AwsIdentity
 from ops_agent.adapters.aws_sts import Runner, Sts
 from ops_agent.adapters.git_objects import GitObjects, quarantined
-from ops_agent.adapters.github_board import GitHubBoard
-from ops_agent.adapters.github_code_host import GitHubCodeHost
-from ops_agent.adapters.github_http import GitHubHttp
 from ops_agent.adapters.linters import WheelLinters
 from ops_agent.adapters.local_code_host import LocalCodeHost, NoBoard
 from ops_agent.adapters.scratch_tree import scratch_tree
@@ -50,6 +47,11 @@ def actions_world(settings: Settings, environment: Mapping[str, str]) -> Iterato
 
     The doctor uses it on a laptop too: there it speaks to a terminal, and perhaps nobody gave it a token.
     """
+    # PyGithub takes half a second to load; a local run never needs it.
+    from ops_agent.adapters.github_board import GitHubBoard
+    from ops_agent.adapters.github_code_host import GitHubCodeHost
+    from ops_agent.adapters.github_http import GitHubHttp
+
     redactor = _redactor(settings, environment)
     on_runner = environment.get("GITHUB_ACTIONS") == "true"
     reporter = ActionsReporter(redactor.redact) if on_runner else TerminalReporter(redactor.redact)

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 import requests
-
 from github import Auth, Github
+
 from github_descriptions import Checker
 from ops_agent.demo.github import Board, EmbeddedGitHub, Issue, Repository
 

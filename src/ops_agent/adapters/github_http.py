@@ -15,9 +15,9 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import requests
+from github import Auth, Consts, GithubException
 from github.Requester import Requester
 
-from github import Auth, Consts, GithubException
 from ops_agent.adapters.github_connection import TIMEOUT_SECONDS, connection_classes, is_whole, json_or_none, next_page
 from ops_agent.adapters.github_errors import LostAnswer, graphql_types, headers_of, message_of, translate
 from ops_agent.adapters.github_retry import Failure, FailureKind, RetryPolicy, classify

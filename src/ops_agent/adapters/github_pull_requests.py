@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from github import GithubException
+
 from ops_agent.adapters import github_nouns as nouns
 from ops_agent.adapters.github_branches import GitHubBranches
 from ops_agent.adapters.github_errors import message_of
