@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from ops_agent.core.dangers import LIFTED_BY_ALLOW_DESTROY
 from ops_agent.core.inert import one_line
 from ops_agent.core.neutral import cell, code, fence_verbatim
 from ops_agent.core.plan_graph import graph
 from ops_agent.core.plan_reversibility import Reversibility, reversibility
-from ops_agent.core.plan_text import Piece, as_diff, pieces_of
+from ops_agent.core.plan_text import Piece, as_diff, outputs_in, pieces_of
 from ops_agent.core.reading_plan_changes import count
-from ops_agent.domain.terraform_plan import Danger, ResourceAction, ResourceChange, Severity, TerraformPlan
+from ops_agent.domain.terraform_plan import Danger, OutputChange, ResourceAction, ResourceChange, Severity, TerraformPlan
 from ops_agent.domain.verification import Evidence, TargetVerification
 
+T = TypeVar("T")
 MOST_ROWS = 25
 MOST_DANGERS = 30
 _EMPTY_BLOCK = "```diff\n\n```"
@@ -23,18 +25,19 @@ _EMPTY_BLOCK = "```diff\n\n```"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """Changes of one plan, told apart: caused by this change set, standing on the base already, and drift."""
+    """Changes of one plan, told apart: caused by this change set, and standing on the base already."""
 
     own: tuple[ResourceChange, ...]
     before: tuple[ResourceChange, ...]
+    own_outputs: tuple[OutputChange, ...]
+    outputs_before: tuple[OutputChange, ...]
 
 
 def share(target: TargetVerification, plan: TerraformPlan) -> Shared:
     """All changes are `own` when the base could not be planned."""
-    if target.own is None:
-        return Shared(own=plan.changes, before=())
-    own = tuple(change for change in plan.changes if change.address in target.own)
-    return Shared(own=own, before=tuple(change for change in plan.changes if change.address not in target.own))
+    own, before = _parted(plan.changes, lambda change: target.own is None or change.address in target.own)
+    own_outputs, outputs_before = _parted(plan.outputs, lambda output: target.own_outputs is None or output.name in target.own_outputs)
+    return Shared(own=own, before=before, own_outputs=own_outputs, outputs_before=outputs_before)
 
 
 def name_of(target: TargetVerification) -> str:
@@ -48,17 +51,18 @@ def headline(target: TargetVerification) -> str:
     if plan is None:
         return f"**not planned**: {cell(target.unplanned or 'no plan was made')}"
     shared = share(target, plan)
-    counted = count(shared.own, plan.outputs)
+    counted = count(shared.own, shared.own_outputs)
     line, *loud = counted.line.split(", ")
     words = [f"`{line}`", *(f"**{word}**" if word.isupper() or word.split()[-1].isupper() else word for word in loud)]
     if counted.read:
         words.append(f"{counted.read} read at apply")
     if counted.outputs:
         words.append(f"{counted.outputs} output{'s' if counted.outputs > 1 else ''}")
-    if not shared.own and not plan.outputs:
+    if not shared.own and not shared.own_outputs:
         words = ["no changes"]
-    if shared.before:
-        words.append(f"{len(shared.before)} that stood before")
+    stood = len(shared.before) + len(shared.outputs_before)
+    if stood:
+        words.append(f"{stood} that stood before")
     if target.mocked:
         words.append("**mocked, not planned against the account**")
     return ", ".join(words)
@@ -158,13 +162,16 @@ def diff_pieces(target: TargetVerification) -> tuple[list[str], int]:
     if plan is None:
         return [], 0
     by_address = {change.address: change for change in plan.changes}
-    pieces = pieces_of(plan.text, by_address.keys() | {change.address for change in plan.drift}) or _without_text(plan)
+    found = pieces_of(plan.text, by_address.keys() | {change.address for change in plan.drift}) or _without_text(plan)
+    pieces, standing = _outputs_apart(found, share(target, plan))
+
+    def is_own(index: int) -> bool:
+        address = pieces[index].address
+        return index not in standing and (target.own is None or address is None or address in target.own)
 
     def rank(index: int) -> tuple[bool, bool, bool, int]:
-        piece = pieces[index]
-        change = by_address.get(piece.address or "")
-        own = target.own is None or piece.address is None or piece.address in target.own
-        return piece.drift, not own, change is None or not change.action.destroys, index
+        change = by_address.get(pieces[index].address or "")
+        return pieces[index].drift, not is_own(index), change is None or not change.action.destroys, index
 
     rendered: list[str] = []
     room = MOST_PLAN_TEXT
@@ -173,10 +180,27 @@ def diff_pieces(target: TargetVerification) -> tuple[list[str], int]:
         room -= len(piece.text)
         if room < 0:
             break
-        own = target.own is None or piece.address is None or piece.address in target.own
-        note = "# changed outside of Terraform:\n" if piece.drift else "" if own else "# stood before this change:\n"
+        note = "# changed outside of Terraform:\n" if piece.drift else "" if is_own(index) else "# stood before this change:\n"
         rendered.append(note + as_diff(piece.text))
     return rendered, len(pieces) - len(rendered)
+
+
+def _outputs_apart(pieces: tuple[Piece, ...], shared: Shared) -> tuple[list[Piece], set[int]]:
+    """`pieces` with the outputs that stood before in a piece of their own; the indices of such pieces."""
+    parted: list[Piece] = []
+    standing: set[int] = set()
+    names = {output.name for output in shared.outputs_before}
+    for piece in pieces:
+        told = outputs_in(piece.text, names) if names and piece.address is None else None
+        if told is None:
+            parted.append(piece)
+            continue
+        theirs, ours = told
+        parted += [replace(piece, text=ours)] if ours else []
+        if theirs:
+            standing.add(len(parted))
+            parted.append(replace(piece, text=theirs))
+    return parted, standing
 
 
 def _without_text(plan: TerraformPlan) -> tuple[Piece, ...]:
@@ -211,6 +235,10 @@ def fill_block(pieces: list[str], budget: int, beyond: int = 0) -> PlanBlock:
 
 def _widest(piece: str) -> int:
     return max((len(run) for run in piece.split() if "`" in run), default=0)
+
+
+def _parted(found: tuple[T, ...], is_own: Callable[[T], bool]) -> tuple[tuple[T, ...], tuple[T, ...]]:
+    return tuple(one for one in found if is_own(one)), tuple(one for one in found if not is_own(one))
 
 
 def _hardness(word: Reversibility, order: list[Reversibility]) -> int:

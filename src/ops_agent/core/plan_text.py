@@ -14,9 +14,11 @@ _WORDS = re.compile(r" (?:will (?:be|no)|must be|has been|has (?:moved|changed)|
 _MOVED: Final = " has moved to "
 _SIGN = re.compile(r"( *)(-/\+|\+/-|[-+~])(?= |$)")
 _HEREDOC = re.compile(r"(?:^| )<<-?([A-Z]+)(?: # forces replacement)?$")
+_OUTPUT = re.compile(r" {2}[-+~] ([^ ]+) +=")
+_OUTPUTS: Final = "Changes to Outputs:"
 _COLOURS: Final = {"+": "+", "-": "-", "~": "!", "-/+": "-", "+/-": "!"}
 _DRIFT: Final = ("Note: Objects have changed", "Terraform detected the following changes made outside")
-_PLANNED: Final = ("Terraform will perform", "Terraform used the selected", "Changes to Outputs:")
+_PLANNED: Final = ("Terraform will perform", "Terraform used the selected", _OUTPUTS)
 _MOST_WORDS = 20
 
 
@@ -35,6 +37,25 @@ def pieces_of(text: str, known: Collection[str]) -> tuple[Piece, ...]:
     Terraform's own lines stand at the margin or, as a resource's header, two columns in; what people wrote is always further in.
     """
     return tuple(piece for piece in _pieces(text, known) if piece.text)
+
+
+def outputs_in(text: str, names: Collection[str]) -> tuple[str, str] | None:
+    """The piece of the outputs as two: those called `names`, and the others (either may be empty). None for any other text.
+
+    An output's own line has its sign two columns in; whatever belongs to its value is further in.
+    """
+    title, *lines = text.split("\n")
+    if title != _OUTPUTS:
+        return None
+    parts: tuple[list[str], list[str]] = ([], [])
+    current = parts[1]
+    for line in lines:
+        output = _OUTPUT.match(line)
+        if output:
+            current = parts[0] if output.group(1) in names else parts[1]
+        current.append(line)
+    named, others = ("\n".join([title, *part]) if part else "" for part in parts)
+    return named, others
 
 
 def as_diff(text: str) -> str:
@@ -58,7 +79,7 @@ def _pieces(text: str, known: Collection[str]) -> Iterator[Piece]:
         elif line and line[0] != " " and not _SIGN.match(line):
             yield Piece(address, "\n".join(lines).strip("\n"), drift)
             drift = line.startswith(_DRIFT) or (drift and not line.startswith(_PLANNED))
-            inside = line.startswith("Changes to Outputs:")
+            inside = line.startswith(_OUTPUTS)
             lines, address = [line] if inside else [], None
         elif inside:
             lines.append(line)

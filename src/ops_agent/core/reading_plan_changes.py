@@ -45,11 +45,15 @@ def read_outputs(plan: dict[str, Any], hidden: list[str]) -> tuple[OutputChange,
     outputs = []
     for name, change in sorted(found.items()):
         action = _kind(change, f"output {name}")
-        masked(change.get("after"), change.get("after_sensitive"), change.get("after_unknown"), hidden)
-        masked(change.get("before"), change.get("before_sensitive"), None, hidden)
+        after = masked(change.get("after"), change.get("after_sensitive"), change.get("after_unknown"), hidden)
+        before = masked(change.get("before"), change.get("before_sensitive"), None, hidden)
         if action is not ResourceAction.NO_OP:
             sensitive = bool(change.get("after_sensitive") or change.get("before_sensitive"))
-            outputs.append(OutputChange(name=name, action=action, sensitive=sensitive))
+            outputs.append(
+                OutputChange(
+                    name=name, action=action, sensitive=sensitive, before=before, after=after, references=_output_references(plan, name)
+                )
+            )
     return tuple(outputs)
 
 
@@ -70,6 +74,14 @@ def count(changes: tuple[ResourceChange, ...], outputs: tuple[OutputChange, ...]
         read=sum(change.action is ResourceAction.READ for change in changes),
         outputs=len(outputs),
     )
+
+
+def _output_references(plan: dict[str, Any], name: str) -> tuple[str, ...]:
+    """What the output's expression names (`configuration`); nothing where the document does not say it."""
+    found: Any = plan
+    for key in ("configuration", "root_module", "outputs", name, "expression", "references"):
+        found = found.get(key) if isinstance(found, dict) else None
+    return tuple(sorted(str(reference) for reference in found)) if isinstance(found, list) else ()
 
 
 def _entries(plan: dict[str, Any], name: str) -> list[Any]:

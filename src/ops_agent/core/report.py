@@ -130,7 +130,8 @@ def _counts(target: TargetVerification) -> dict[str, object]:
     where: dict[str, object] = {"root": target.target.root.path, "environment": target.target.environment.name}
     if target.plan is None:
         return where | {"planned": False}
-    counted = count(share(target, target.plan).own, target.plan.outputs)
+    shared = share(target, target.plan)
+    counted = count(shared.own, shared.own_outputs)
     names = ("add", "change", "destroy", "replace", "move", "forget", "outputs")
     return where | {"planned": True, "mocked": target.mocked, "import": counted.import_} | {name: getattr(counted, name) for name in names}
 

@@ -57,9 +57,14 @@ class ResourceChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputChange:
+    """One entry of `output_changes`, masked as a resource's change is. `references` are what its expression names, sorted."""
+
     name: str
     action: ResourceAction
     sensitive: bool
+    before: Any = None
+    after: Any = None
+    references: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

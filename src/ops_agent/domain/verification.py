@@ -50,7 +50,8 @@ class TargetVerification:
     """One root in one environment.
 
     `plan` is the head's plan; `own` the addresses whose change this change set causes (after subtraction of the base's plan), None when
-    the base could not be planned; `unplanned` says why there is no plan; `mocked` marks a plan against mocked providers.
+    the base could not be planned; `own_outputs` the same for names of outputs; `unplanned` says why there is no plan; `mocked` marks a
+    plan against mocked providers.
     `placeholders` are required variables that got an invented value; `lock_file` is the root's lock file with entries
     that our code had to add.
     """
@@ -59,6 +60,7 @@ class TargetVerification:
     checks: tuple[CheckResult, ...]
     plan: TerraformPlan | None = None
     own: frozenset[str] | None = None
+    own_outputs: frozenset[str] | None = None
     unplanned: str | None = None
     mocked: bool = False
     evidence: Evidence | None = None

@@ -20,7 +20,7 @@ from ops_agent.domain.verification import CheckResult, CheckStatus, TargetVerifi
 from ops_agent.domain.work_item import WorkItem
 from ops_agent.ports import BaseTree, CredentialLease, World
 from ops_agent.settings import Settings
-from ops_agent.stages.verify_differences import mocked_difference, own_changes
+from ops_agent.stages.verify_differences import mocked_difference, own_changes, own_outputs
 from ops_agent.stages.verify_targets import Sources, plan_base, redacted, verify_target
 
 
@@ -179,5 +179,6 @@ def _target(work: _Work, done: Mapping[str, object]) -> TargetVerification:
         return replace(head, plan=None, mocked=False) if head.mocked else head
     if head.mocked:
         difference = mocked_difference(head.plan, before)
-        return replace(head, plan=difference, own=frozenset(c.address for c in difference.changes))
-    return replace(head, own=own_changes(head.plan, before))
+        own, names = frozenset(c.address for c in difference.changes), frozenset(o.name for o in difference.outputs)
+        return replace(head, plan=difference, own=own, own_outputs=names)
+    return replace(head, own=own_changes(head.plan, before), own_outputs=own_outputs(head.plan, before))

@@ -23,6 +23,12 @@ def own_changes(head: TerraformPlan, base: TerraformPlan | None) -> frozenset[st
     )
 
 
+def own_outputs(head: TerraformPlan, base: TerraformPlan | None) -> frozenset[str]:
+    """Names of outputs whose change differs from the base's, by the same rules. A value that is not known yet is told by its references."""
+    before = {output.name: output for output in base.outputs} if base else {}
+    return frozenset(output.name for output in head.outputs if output != before.get(output.name) or _hides(output.after))
+
+
 def mocked_difference(head: TerraformPlan, base: TerraformPlan | None) -> TerraformPlan:
     """Two plans from nothing, with mocked providers, as one plan: created, updated and deleted are what the source says.
 
