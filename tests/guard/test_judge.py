@@ -141,3 +141,13 @@ def test_commits_that_nobody_vouches_for_block() -> None:
     for pins, blocked in ((frozenset(), True), (frozenset({f"actions/checkout@{sha}"}), False)):
         verdict = judge(changes, FilesInMemory.of({}), Policy(), known_pins=pins)
         assert ("workflow/unpinned-action" in rules_blocking(verdict)) is blocked
+
+
+def test_standing_code_with_a_computed_path_stays_excused_until_what_flows_into_the_path_changes() -> None:
+    reads = 'variable "path" {\n  default = "a"\n}\n\noutput "o" {\n  value = templatefile(var.path, { name = var.service_name })\n}\n'
+    base = {**base_files(), "infra/old.tf": reads.encode()}
+    values = base["infra/environments/dev/terraform.tfvars"]
+    beside = verdict_of({"infra/environments/dev/terraform.tfvars": values + b'service_name = "bills"\n'}, base)
+    steered = verdict_of({"infra/environments/dev/terraform.tfvars": values + b'path = "/proc/self/environ"\n'}, base)
+    assert not beside.blocked
+    assert rules_blocking(steered) == {"terraform/steered-code"}

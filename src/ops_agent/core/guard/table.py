@@ -10,11 +10,13 @@ from ops_agent.core.guard.rules.terraform import (
     backends,
     conventions,
     execution,
+    lists,
     providers,
     reading,
     regions,
     services,
     sources,
+    steering,
 )
 from ops_agent.core.guard.rules.workflow import aws, credentials, form, standard, triggers, variables
 from ops_agent.core.guard.rules.workflow import execution as steps
@@ -25,6 +27,8 @@ TABLE: tuple[Rule, ...] = (
     blocking(execution.unreadable_file),
     blocking(execution.external_data_source),
     blocking(execution.secret_data_source),
+    blocking(lists.unlisted_data_source),
+    blocking(lists.unlisted_function),
     blocking(execution.provisioner),
     blocking(execution.unknown_block),
     blocking(execution.revealing_function),
@@ -32,6 +36,7 @@ TABLE: tuple[Rule, ...] = (
     blocking(sources.provider_source),
     blocking(sources.module_source),
     blocking(providers.provider_argument),
+    blocking(steering.steered_code),
     blocking(regions.foreign_region),
     blocking(regions.assembled_region),
     blocking(regions.provider_region),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ops_agent.core.guard.subjects import Hit, TerraformFile
 
-_OPEN = frozenset(
+OPEN_ARGUMENTS = frozenset(
     {
         "alias",
         "region",
@@ -30,7 +30,7 @@ def provider_argument(file: TerraformFile) -> Iterator[Hit]:
     Remedy: Keep `region`, `alias`, `default_tags`, `ignore_tags`, `allowed_account_ids`; take every other argument out.
     """
     for block in file.source.of_type("provider"):
-        for member in sorted(block.members - _OPEN):
+        for member in sorted(block.members - OPEN_ARGUMENTS):
             yield file.hit(block, f"`{block.name}` sets `{member}`", _line_of_member(file, block.name, member))
 
 

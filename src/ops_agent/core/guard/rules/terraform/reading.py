@@ -10,7 +10,7 @@ from ops_agent.core.guard.subjects import Hit, TerraformFile
 from ops_agent.core.reading_terraform import read_template
 from ops_agent.domain.terraform_source import UNKNOWN, Expression, ExpressionKind, Unreadable
 
-_READS = re.compile(r"file|fileset|fileexists|templatefile|filebase64|filemd5|file(base64)?sha\d+")
+READS = re.compile(r"file|fileset|fileexists|templatefile|filebase64|filemd5|file(base64)?sha\d+")
 _MAX_TEMPLATE_DEPTH = 5
 
 
@@ -31,7 +31,7 @@ def file_function(file: TerraformFile) -> Iterator[Hit]:
 
 def _objections(expression: Expression, file: TerraformFile, directory: str, depth: int) -> Iterator[tuple[str, str]]:
     """What is wrong with one call, and what of another file it depends on."""
-    if expression.kind is not ExpressionKind.CALL or not _READS.fullmatch(expression.name):
+    if expression.kind is not ExpressionKind.CALL or not READS.fullmatch(expression.name):
         return
     path = _literal_path(expression.children[0], directory) if expression.children else None
     if path is None:

@@ -1,0 +1,4 @@
+module "other" {
+  source = "./reader"
+  path   = "/proc/self/environ"
+}

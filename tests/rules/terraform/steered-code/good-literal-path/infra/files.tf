@@ -1,0 +1,4 @@
+output "content" {
+  description = "What the file holds."
+  value       = file("${path.module}/backend/dev/backend.hcl")
+}

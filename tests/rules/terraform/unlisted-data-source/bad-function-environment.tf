@@ -1,0 +1,3 @@
+data "aws_lambda_function" "other" {
+  function_name = "other"
+}

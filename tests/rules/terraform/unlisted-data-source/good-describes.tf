@@ -1,0 +1,5 @@
+data "aws_caller_identity" "current" {}
+
+data "aws_vpc" "main" {
+  default = true
+}

@@ -1,0 +1,4 @@
+output "content" {
+  description = "What it holds."
+  value       = readfile("/etc/passwd")
+}
