@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from ops_agent.core.denied_reads import remedy_of_denial
 from ops_agent.domain.verdict import Finding, Place
 
 _MOST = 50
@@ -30,7 +31,7 @@ def finding(check: str, root: str, what: str, *, file: str = "", line: int = 0, 
         title=title or f"terraform {check} failed",
         place=Place(path=path, line=line),
         what=what,
-        remedy=_REMEDIES.get(check, "Correct the configuration at this place."),
+        remedy=remedy_of_denial(what) or _REMEDIES.get(check, "Correct the configuration at this place."),
         blocks=blocks,
     )
 
