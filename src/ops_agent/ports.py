@@ -235,8 +235,9 @@ class Terraform(Protocol):
     def fmt(self, tree: Path, root: TerraformRoot) -> CheckResult: ...
 
     def workspace(
-        self, tree: Path, target: TerraformTarget, lease: CredentialLease | None
-    ) -> AbstractContextManager[TerraformWorkspace]: ...
+        self, tree: Path, target: TerraformTarget, lease: CredentialLease | None, *, providers: tuple[str, ...] | None = None
+    ) -> AbstractContextManager[TerraformWorkspace]:
+        """`providers` narrows the allow-list that Terraform installs from (source addresses with a host), None leaves it alone."""
 
 
 class Linters(Protocol):

@@ -42,7 +42,7 @@ class Engine:
         return self._result("fmt", root.path)
 
     @contextmanager
-    def workspace(self, tree: Path, target: Any, lease: Any) -> Iterator[Any]:
+    def workspace(self, tree: Path, target: Any, lease: Any, **_: Any) -> Iterator[Any]:
         assert lease is None, "a check has no credentials"
         yield SimpleNamespace(init=lambda: self._result("init", "infra"), validate=lambda: self._result("validate", "infra"))
 

@@ -217,6 +217,21 @@ def test_every_source_of_providers_names_the_allow_list():
     assert text.count(INCLUDED) == 3
     assert len(re.findall(r"include = ", text)) == len(re.findall(r"(filesystem_mirror|direct|network_mirror) \{", text)) == 3
     assert "direct" not in configuration((Path("/a"),), Policy().allowed_providers)
+    assert "include" not in configuration((Path("/a"),), (), registry=True)
+    assert "mirror" not in configuration((Path("/a"),), (), registry=True)
+
+
+def test_a_narrowed_list_is_what_init_installs_from_and_it_never_widens(tmp_path, mirror):
+    """D03: per workspace, because the policy file of the base branch is read after the engine was built."""
+    tree = write(tmp_path, FILES)
+    statuses = []
+    with terraform_with(mirror) as terraform:
+        for providers in ((), None, (INCLUDED, "registry.terraform.io/evil/aws"), ()):
+            with terraform.workspace(tree, bare_target(), None, providers=providers) as workspace:
+                statuses.append(workspace.init().status)
+                served = Path(workspace.variables["TF_CLI_CONFIG_FILE"]).read_text()
+                assert "evil" not in served
+    assert statuses == [CheckStatus.FAILED, CheckStatus.PASSED, CheckStatus.PASSED, CheckStatus.FAILED]
 
 
 @pytest.mark.parametrize("mirror", ["relative", "/no/such/directory"])

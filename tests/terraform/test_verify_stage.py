@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_plan import SENSITIVE, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.domain.verdict import Finding, Place
 from ops_agent.domain.verification import CheckResult, CheckStatus
@@ -42,6 +43,7 @@ class Recorder:
     results: dict[str, CheckResult] = field(default_factory=dict)
     on: object = None
     log: list[str] = field(default_factory=list)
+    allowed: set[tuple[str, ...] | None] = field(default_factory=set)
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     def engine(self) -> str:
@@ -66,7 +68,8 @@ class Recorder:
         return self.run("fmt", root.path)
 
     @contextmanager
-    def workspace(self, tree, target, lease):
+    def workspace(self, tree, target, lease, *, providers=None):
+        self.allowed.add(providers)
         side = "head" if (Path(tree) / "HEAD").exists() else "base"
         what = f"{side} {target}"
 
@@ -176,6 +179,13 @@ def test_an_environment_without_its_backend_file_is_named_and_not_planned(tmp_pa
 def test_the_environments_input_leaves_out_the_others(tmp_path):
     result, _ = proof(BEFORE, AFTER, tmp_path, settings=Settings(environments=("prod",)))
     assert [t.target.environment.name for t in result.targets] == ["prod"]
+
+
+def test_head_and_base_are_initialised_with_the_providers_of_the_narrowed_policy(tmp_path):
+    """D03: what the policy file of the base branch took away is not served, although the engine was built before it was read."""
+    narrowed = Settings(policy=Policy(allowed_providers=("registry.terraform.io/hashicorp/aws",)))
+    _, terraform = proof(BEFORE, AFTER, tmp_path, settings=narrowed)
+    assert terraform.allowed == {("registry.terraform.io/hashicorp/aws",)}
 
 
 @pytest.mark.parametrize(

@@ -59,6 +59,7 @@ class TerraformCli:
         self._extra = dict(extra_variables or {})
         self._lock = threading.RLock()
         self._proven = False
+        self._cli_files: dict[tuple[str, ...], Path] = {}
 
     @cached_property
     def _sandbox(self) -> Sandbox:
@@ -83,15 +84,21 @@ class TerraformCli:
         with self._lock:
             return shared_mirror(self._mirror, self._sandbox.root)
 
-    @cached_property
-    def _cli_file(self) -> Path:
-        """The CLI configuration that every child gets, whatever stands in a home directory or in the tree."""
+    def _cli_file(self, providers: tuple[str, ...] | None) -> Path:
+        """The CLI configuration that every child gets, whatever stands in a home directory or in the tree; one for each allow-list.
+
+        A list that is handed in only narrows: what this run's policy does not have is not added.
+        """
+        given = self._policy.allowed_providers
+        allowed = given if providers is None else tuple(source for source in given if source in providers)
         with self._lock:
-            path = self._sandbox.root / "cli.tfrc"
-            mirrors = (self._shared.mirror, *self._mirrors)
-            path.write_text(configuration(mirrors, self._policy.allowed_providers, registry=not self._mirrors))
-            path.chmod(0o644)
-            return path
+            if allowed not in self._cli_files:
+                path = self._sandbox.root / f"cli-{len(self._cli_files)}.tfrc"
+                mirrors = (self._shared.mirror, *self._mirrors)
+                path.write_text(configuration(mirrors, allowed, registry=not self._mirrors))
+                path.chmod(0o644)
+                self._cli_files[allowed] = path
+            return self._cli_files[allowed]
 
     @cached_property
     def _engine(self) -> Engine:
@@ -150,7 +157,9 @@ class TerraformCli:
         return CheckResult(name="fmt", subject=root.path, status=status, findings=found, output=output[:20_000], seconds=result.seconds)
 
     @contextmanager
-    def workspace(self, tree: Path, target: TerraformTarget, lease: CredentialLease | None) -> Iterator[Workspace]:
+    def workspace(
+        self, tree: Path, target: TerraformTarget, lease: CredentialLease | None, *, providers: tuple[str, ...] | None = None
+    ) -> Iterator[Workspace]:
         """A copy of the tree with its own data directory; gone, with every plan file, when the context closes."""
         with self._cell() as cell:
             copy_tree(tree, cell.work, needed(target.root, target))
@@ -166,7 +175,7 @@ class TerraformCli:
                 emulator.chmod(0o644)
                 backend_files.append(emulator)
             var_files = tuple(cell.work / path for path in environment.var_files)
-            self._fetch_providers(tree, target)
+            self._fetch_providers(tree, target, providers)
             missing = placeholders(directory, var_files)
             # Without a lock file init writes one, so the root's directory (not its files) must be writable.
             self._sandbox.hand_over(cell, () if (directory / LOCK_FILE).is_file() else (directory,))
@@ -174,17 +183,17 @@ class TerraformCli:
                 sandbox=self._sandbox,
                 cell=cell,
                 target=target,
-                variables={**self._variables(lease), **{f"TF_VAR_{name}": value for name, value in missing.items()}},
+                variables={**self._variables(lease, providers), **{f"TF_VAR_{name}": value for name, value in missing.items()}},
                 backend_files=tuple(backend_files) if target.root.has_backend else (),
                 var_files=var_files,
                 with_backend=lease is not None,
                 patience=self._patience,
                 region=self._policy.region,
                 placeholders=tuple(sorted(missing)),
-                lock=lambda: self._lock_entries(tree, target),
+                lock=lambda: self._lock_entries(tree, target, providers),
             )
 
-    def _fetch_providers(self, tree: Path, target: TerraformTarget) -> None:
+    def _fetch_providers(self, tree: Path, target: TerraformTarget, providers: tuple[str, ...] | None) -> None:
         """Before the first of a root's targets: fetch its providers, unless a mirror has them unpacked. The real init tells of failure."""
         if self._mirrors and not any(next(mirror.rglob("*.zip"), None) for mirror in self._mirrors):
             return
@@ -196,21 +205,21 @@ class TerraformCli:
                 locked = (directory / LOCK_FILE).is_file()
                 self._sandbox.hand_over(cell, () if locked else (directory,))
                 command = commands.init(backend=False, lock_read_only=locked)
-                made = self._sandbox.run(cell, command, self._variables(None), cwd=directory, patience=self._patience)
+                variables = self._variables(None, providers)
+                made = self._sandbox.run(cell, command, variables, cwd=directory, patience=self._patience)
                 if made.returncode == 0:
                     take(cell.data / "providers")
 
-        self._shared.fetch_once(f"{tree}\0{target.root.path}", fetch)
+        self._shared.fetch_once(f"{tree}\0{target.root.path}\0{providers}", fetch)
 
-    def _lock_entries(self, tree: Path, target: TerraformTarget) -> bytes | None:
+    def _lock_entries(self, tree: Path, target: TerraformTarget, providers: tuple[str, ...] | None) -> bytes | None:
         """The lock file with entries for providers that it lacks, made in a scratch copy; None when nobody serves them."""
         with self._cell() as cell:
             copy_tree(tree, cell.work, needed(target.root, target))
             directory = cell.work / target.root.path
             self._sandbox.hand_over(cell, (directory, directory / LOCK_FILE))
-            made = self._sandbox.run(
-                cell, commands.init(backend=False, lock_read_only=False), self._variables(None), cwd=directory, patience=self._patience
-            )
+            command, variables = commands.init(backend=False, lock_read_only=False), self._variables(None, providers)
+            made = self._sandbox.run(cell, command, variables, cwd=directory, patience=self._patience)
             return (directory / LOCK_FILE).read_bytes() if made.returncode == 0 else None
 
     @contextmanager
@@ -221,7 +230,7 @@ class TerraformCli:
         finally:
             self._sandbox.close_cell(cell)
 
-    def _variables(self, lease: CredentialLease | None) -> dict[str, str]:
+    def _variables(self, lease: CredentialLease | None, providers: tuple[str, ...] | None = None) -> dict[str, str]:
         region = self._policy.region
-        common = {"TF_CLI_CONFIG_FILE": str(self._cli_file), "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+        common = {"TF_CLI_CONFIG_FILE": str(self._cli_file(providers)), "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
         return {**common, **self._extra, **(lease.variables if lease else {})}

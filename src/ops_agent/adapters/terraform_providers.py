@@ -66,11 +66,14 @@ def unpack_mirror(zips: Iterable[Path], mirror: Path, *, host: str = "registry.t
 def configuration(mirrors: Iterable[Path], allowed: Iterable[str], *, registry: bool = False) -> str:
     """The CLI configuration file: an explicit `provider_installation`, so nothing is ever found by Terraform's own search.
 
-    The mirrors serve what they hold; with `registry` the providers' own registries are asked too. Allow-listed providers alone.
+    The mirrors serve what they hold; with `registry` the providers' own registries are asked too. Allow-listed providers alone: none
+    is no source at all, because Terraform takes an empty `include` for "everything".
     """
     sources = json.dumps(sorted(allowed))
     blocks = [f"  filesystem_mirror {{\n    path    = {json.dumps(str(m))}\n    include = {sources}\n  }}\n" for m in mirrors]
-    if registry:
+    if sources == "[]":
+        blocks = []
+    elif registry:
         blocks.append(f"  direct {{\n    include = {sources}\n  }}\n")
     return "disable_checkpoint = true\nprovider_installation {\n" + "".join(blocks) + "}\n"
 

@@ -36,7 +36,7 @@ def verify_target(
     """init, validate, plan, each only after the one before passed. Without a lease: init without backend, validate, a mocked look."""
     checks: list[CheckResult] = []
     plan: TerraformPlan | None = None
-    with world.terraform.workspace(sources.tree, target, lease) as workspace:
+    with world.terraform.workspace(sources.tree, target, lease, providers=sources.policy.allowed_providers) as workspace:
         for run in (workspace.init, workspace.validate):
             checks.append(redacted(run(), sources.redact))
             if checks[-1].status is CheckStatus.FAILED:
@@ -61,7 +61,7 @@ def plan_base(
     world: World, sources: Sources, untouched: Path, target: TerraformTarget, lease: CredentialLease | None
 ) -> TerraformPlan | None:
     """The plan of the base commit's files, to be subtracted; None when they cannot be planned."""
-    with world.terraform.workspace(untouched, target, lease) as workspace:
+    with world.terraform.workspace(untouched, target, lease, providers=sources.policy.allowed_providers) as workspace:
         if workspace.init().status is CheckStatus.FAILED:
             return None
         return _planned(sources, workspace, lease, target, text=False)[1]
