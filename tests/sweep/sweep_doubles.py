@@ -1,0 +1,169 @@
+"""What whole runs are made of that is not ours to test here: what the agent says, and small doubles of Terraform and AWS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agent.agent_doubles import FINISH, SayingLlm, call, reply
+from ops_agent.domain.conversation import LlmReply
+from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
+from ops_agent.domain.verification import CheckResult, CheckStatus
+from ops_agent.ports import CredentialLease, PlanFiles
+from publication.github_world import QuietReporter
+
+FILES = {
+    "README.md": "# orders\n",
+    "infra/main.tf": 'resource "aws_sqs_queue" "orders" {\n  name = var.name\n}\n',
+    "infra/variables.tf": 'variable "name" {\n  type = string\n}\n',
+    "infra/backend/dev/backend.hcl": 'bucket = "state-dev"\nkey    = "orders"\n',
+    "infra/environments/dev/terraform.tfvars": 'name = "orders-dev"\n',
+    ".github/workflows/ci.yml": "on: push\n",
+}
+BODY = """## Description
+The orders service needs a queue for messages that failed.
+
+## Acceptance Criteria
+- [ ] A queue holds them
+"""
+QUEUE = 'resource "aws_sqs_queue" "dead" {\n  name = "${var.name}-dead"\n}\n'
+WORKFLOW = """name: queue
+on:
+  push:
+    branches: [main]
+permissions: {}
+jobs:
+  queue:
+    runs-on: ubuntu-24.04
+    permissions:
+      contents: read
+    steps:
+      - uses: actions/checkout@v7
+        with:
+          persist-credentials: false
+      - run: echo queue
+"""
+QUEUE_FILE, WORKFLOW_FILE = "infra/dead.tf", ".github/workflows/queue.yml"
+_PLANS = Path(__file__).parent.parent / "proof" / "plans"
+
+Act = Callable[[], object]
+"""What happens in the world between two turns of the llm."""
+
+
+def write(path: str, content: str) -> LlmReply:
+    return reply(call("write_file", path=path, content=content))
+
+
+def finished() -> LlmReply:
+    return reply(call("finish", **FINISH))
+
+
+def working() -> tuple[LlmReply, ...]:
+    """A change of Terraform and of a workflow, then the end: a run that publishes."""
+    return (write(QUEUE_FILE, QUEUE), write(WORKFLOW_FILE, WORKFLOW), finished())
+
+
+def asking() -> tuple[LlmReply, ...]:
+    """The agent's question: a run that ends with `needs_info`."""
+    return (reply(call("ask_for_info", reason="The region is not said.", questions=["Which region?"])),)
+
+
+def forbidden() -> tuple[LlmReply, ...]:
+    """A program outside of Terraform, again and again: a run that ends `blocked`."""
+    return (write(QUEUE_FILE, 'data "external" "x" {\n  program = ["id"]\n}\n'), finished())
+
+
+@dataclass(slots=True)
+class Llm:
+    """Says `replies` in order, the last one for ever; before the second, `between` happens."""
+
+    replies: tuple[LlmReply, ...]
+    between: Act = lambda: None
+    heard: int = 0
+
+    def warm_up(self) -> None: ...
+
+    def reply(self, **asked: Any) -> LlmReply:
+        self.heard += 1
+        if self.heard == 2:
+            self.between()
+        return SayingLlm(*self.replies[min(self.heard, len(self.replies)) - 1 :]).reply(**asked)
+
+
+class Reporter(QuietReporter):
+    """Also keeps outputs; `said` is everything that reached the log, the summary or an output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.outputs: dict[str, str] = {}
+
+    def output(self, name: str, text: str) -> None:
+        self.outputs[name] = text
+
+    @property
+    def said(self) -> str:
+        return "\n".join([*self.lines, *self.summaries, *self.outputs.values(), *(text for _, text in self.annotations)])
+
+
+def _passed(name: str, subject: object) -> CheckResult:
+    return CheckResult(name=name, subject=str(subject), status=CheckStatus.PASSED)
+
+
+class Workspace:
+    """Plans of real Terraform, as it wrote them: nothing changes on the base, one creation where the change set is."""
+
+    placeholders: tuple[str, ...] = ()
+    lock_file_update: bytes | None = None
+
+    def __init__(self, tree: Path, target: TerraformTarget) -> None:
+        self._target, self._plan = target, "create" if (tree / QUEUE_FILE).exists() else "no_change"
+
+    def init(self) -> CheckResult:
+        return _passed("init", self._target)
+
+    def validate(self) -> CheckResult:
+        return _passed("validate", self._target)
+
+    def plan(self, *, with_text: bool = True) -> tuple[CheckResult, PlanFiles]:
+        text = (_PLANS / f"{self._plan}.txt").read_text() if with_text else ""
+        files = PlanFiles(json_path=_PLANS / f"{self._plan}.json", text=text, changes_present=self._plan == "create")
+        return _passed("plan", self._target), files
+
+    def mocked_plan(self) -> tuple[CheckResult, bytes | None]:
+        raise AssertionError("every target of these runs has a role")
+
+
+class Terraform:
+    def engine(self) -> str:
+        return "Terraform 1.15.5 (double)"
+
+    def self_test(self) -> None: ...
+
+    def parallel(self) -> int:
+        return 1
+
+    def cancel(self) -> None: ...
+
+    def fmt(self, tree: Path, root: TerraformRoot) -> CheckResult:
+        return _passed("fmt", root.path)
+
+    @contextmanager
+    def workspace(self, tree: Path, target: TerraformTarget, lease: CredentialLease | None, **_: object) -> Iterator[Workspace]:
+        yield Workspace(tree, target)
+
+
+class Cloud:
+    def unplanned_reason(self, environment: Environment) -> str | None:
+        return None
+
+    @contextmanager
+    def lease(self, environment: Environment) -> Iterator[CredentialLease]:
+        yield CredentialLease(environment=environment.name, account="125611408459", variables={})
+
+
+class Linters:
+    def check(self, tree: Path, workflow_paths: tuple[str, ...]) -> tuple[CheckResult, ...]:
+        return tuple(_passed("actionlint", path) for path in workflow_paths)

@@ -1,0 +1,207 @@
+"""Whole runs in process: the event as a runner writes it, the real pipeline and report, the real GitHub adapters over the wire, the real
+scratch tree, guard and judge; the language model, Terraform, the linters and AWS are small doubles."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ops_agent.adapters.event_file import read_event
+from ops_agent.adapters.github_board import GitHubBoard
+from ops_agent.adapters.github_code_host import GitHubCodeHost, connect
+from ops_agent.adapters.github_http import GitHubHttp
+from ops_agent.adapters.github_retry import RetryPolicy
+from ops_agent.adapters.scratch_tree import scratch_tree
+from ops_agent.core.redaction import Redactor
+from ops_agent.demo.github.issues import Issue
+from ops_agent.demo.github.platform import EmbeddedGitHub
+from ops_agent.domain.conversation import LlmReply
+from ops_agent.domain.event import Event, Labelled, RunIdentity
+from ops_agent.ports import World
+from ops_agent.running import run_one
+from ops_agent.settings import Settings
+from publication.github_world import BOT_ID, OWNER, FakeClock
+from sweep.sweep_doubles import BODY, FILES, Act, Cloud, Linters, Llm, Reporter, Terraform, working
+
+PERSON = "maria"
+GIVEN = Settings(status_review="In Review", pr_labels=("infra",))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How a run ended, and what it said."""
+
+    exit_code: int
+    reporter: Reporter
+    llm: Llm
+
+    @property
+    def conclusion(self) -> str:
+        return self.reporter.outputs["conclusion"]
+
+
+@dataclass(kw_only=True)
+class Play:
+    """One repository with one issue that stands in Ready; people act on it, and runs work on it."""
+
+    github: EmbeddedGitHub
+    clock: FakeClock
+    name: str
+    runner: Path
+    issue: Issue = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.repository = self.github.add_repository(f"{OWNER}/{self.name}", dict(FILES))
+        self.repository.add_person(PERSON, id=101, role="write")
+        self.token = self.github.app_token("ops-agent", bot_id=BOT_ID)
+        self.board = next(iter(self.github.boards), None) or self.github.add_board(OWNER, number=6)
+        self.issue = self.add_issue(12)
+
+    def add_issue(self, number: int, body: str = BODY) -> Issue:
+        issue = self.repository.add_issue("[ops] Queue for orders", body, author=PERSON, number=number)
+        self.board.put(issue, "Ready")
+        return issue
+
+    def labelled(self, issue: Issue | None = None) -> dict[str, Any]:
+        """The payload of a person putting the label, again if it is there."""
+        issue = issue or self.issue
+        if "ready" in issue.label_names:
+            issue.remove_label("ready", by=PERSON)
+        return self.github.label(issue, "ready", by=PERSON)
+
+    def connection(self) -> GitHubHttp:
+        return connect(self.token, {"GITHUB_API_URL": self.github.base_url}, self.clock, RetryPolicy())
+
+    def run(
+        self,
+        payload: Mapping[str, Any],
+        replies: tuple[LlmReply, ...] | None = None,
+        *,
+        run_id: int = 77,
+        attempt: int = 1,
+        http: GitHubHttp | None = None,
+        between: Act = lambda: None,
+        settings: Settings = GIVEN,
+    ) -> End:
+        """One run with adapters of its own, from the event's file to the exit code."""
+        event, identity = self.read(payload, run_id=run_id, attempt=attempt)
+        assert isinstance(event, Labelled)
+        llm, reporter = Llm(replies or working(), between), Reporter()
+        world = replace(self.world(http), llm=llm, reporter=reporter)
+        code = run_one(world, replace(settings, github_token=self.token), event, event.issue.ref, identity)
+        return End(exit_code=code, reporter=reporter, llm=llm)
+
+    def world(self, http: GitHubHttp | None = None) -> World:
+        """Fresh adapters, as every run has; nothing is shared but GitHub and the clock."""
+        http = http or self.connection()
+        return World(
+            code_host=GitHubCodeHost(http),
+            board=GitHubBoard(http, OWNER, 6),
+            llm=Llm(working()),
+            cloud=Cloud(),
+            terraform=Terraform(),
+            linters=Linters(),
+            reporter=Reporter(),
+            clock=self.clock,
+            scratch=lambda base: scratch_tree(base),
+            redact=Redactor([self.token]).redact,
+        )
+
+    def read(self, payload: Mapping[str, Any], *, name: str = "issues", run_id: int = 77, attempt: int = 1) -> tuple[Event, RunIdentity]:
+        """Event and run, as a runner hands them over."""
+        event_file = self.runner / f"{self.name}-{run_id}.json"
+        event_file.write_text(json.dumps(payload))
+        return read_event(
+            {
+                "GITHUB_EVENT_PATH": str(event_file),
+                "GITHUB_EVENT_NAME": name,
+                "GITHUB_REPOSITORY": self.repository.full_name,
+                "GITHUB_RUN_ID": str(run_id),
+                "GITHUB_RUN_ATTEMPT": str(attempt),
+                "GITHUB_ACTOR": PERSON,
+                "GITHUB_TRIGGERING_ACTOR": PERSON,
+                "GITHUB_SERVER_URL": self.github.base_url,
+            }
+        )
+
+    @property
+    def branches(self) -> tuple[str, ...]:
+        return tuple(name for name in self.repository.branches if name != "main")
+
+    def seen(self, issue: Issue | None = None) -> dict[str, Any]:
+        """Everything that people can see on GitHub, without ids of runs, times and names of commits."""
+        repository = self.repository
+        return {
+            "branches": {name: repository.files(name) for name in self.branches},
+            "commits": {name: len(repository.store.ahead(repository.head(), repository.branches[name])) for name in self.branches},
+            "pulls": [(p.title, _plain(p.body), p.draft, p.state, sorted(p.label_names), p.head, p.base) for p in repository.pull_requests],
+            "comments": [_plain(c.body) for c in (issue or self.issue).comments],
+            "labels": sorted((issue or self.issue).label_names),
+            "column": self.board.column(issue or self.issue),
+            "state": (issue or self.issue).state,
+            "main": repository.files(),
+        }
+
+
+_VARYING = (
+    r"\[run \d+, attempt \d+\]\([^)]*\)|127\.0\.0\.1:\d+|orders-\d+|/(pull|issues)/\d+|#1\d+|(actions/)?runs?/?\s?\d+"
+    r"|\b[0-9a-f]{7,64}\b|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
+)
+
+
+def _plain(text: str) -> str:
+    return re.sub(_VARYING, "", re.sub(r'"(key|at|run_id|attempt|after|base|changes)":("[^"]*"|\d+)', r'"\1":0', text))
+
+
+class Theatre:
+    """One embedded GitHub for many plays: each has a repository of its own and starts with no calls and no faults."""
+
+    def __init__(self) -> None:
+        self._clock = FakeClock()
+        self.github = EmbeddedGitHub(clock=self._clock.now).start()
+        self._folder = tempfile.TemporaryDirectory(prefix="ops-agent-sweep-")
+        self._numbers = itertools.count(1)
+        checkout = self.github.add_repository("actions/checkout", {"action.yml": "name: checkout\n"}, private=False)
+        checkout.tags["v7"] = checkout.head()
+
+    def play(self) -> Play:
+        self.github.faults.clear()
+        built = Play(github=self.github, clock=self._clock, name=f"orders-{next(self._numbers)}", runner=Path(self._folder.name))
+        self._clock.slept.clear()
+        self.github.recorder.restart()
+        return built
+
+    def close(self) -> None:
+        self.github.stop()
+        self._folder.cleanup()
+
+
+class Died(BaseException):
+    """The process is gone: nothing of ours runs after it."""
+
+
+def mortal(play: Play, die_at: int, *, after: bool) -> GitHubHttp:
+    """A connection whose process dies at its `die_at`-th request: before it is sent, or after GitHub did what it asked."""
+    http, count = play.connection(), itertools.count(1)
+
+    def deadly(ask: Callable[..., Any]) -> Callable[..., Any]:
+        def asked(*arguments: Any, **options: Any) -> Any:
+            number = next(count)
+            if number == die_at and not after:
+                raise Died
+            answer = ask(*arguments, **options)
+            if number >= die_at:
+                raise Died
+            return answer
+
+        return asked
+
+    http.requestJson = deadly(http.requestJson)  # type: ignore[method-assign]
+    http.download = deadly(http.download)  # type: ignore[method-assign]
+    return http

@@ -1,0 +1,144 @@
+"""How many requests a run makes: each is part of what we promise, so each is named, here and in docs/architecture.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ops_agent.stages.select import select
+from sweep.sweep_doubles import BODY
+from sweep.sweep_world import GIVEN, PERSON, Theatre
+
+_REPO, _ISSUE = "/repos/{owner}/{repo}", "/repos/{owner}/{repo}/issues/{issue_number}"
+ADMIT = (
+    f"GET {_REPO}",
+    f"GET {_REPO}/collaborators/{{username}}/permission",
+    f"GET {_ISSUE}",
+    f"GET {_ISSUE}/timeline",
+    f"GET {_ISSUE}/dependencies/blocked_by",
+    "query organization,node",
+    f"GET {_REPO}/git/ref/{{ref}}",
+    f"GET {_ISSUE}/parent",
+)
+CLAIM = (
+    f"GET {_REPO}/git/ref/{{ref}}",
+    f"GET {_REPO}/pulls",
+    f"GET {_ISSUE}/comments",
+    "query viewer",
+    f"POST {_REPO}/git/refs",
+    f"POST {_ISSUE}/comments",
+    f"GET {_ISSUE}/comments",
+    "query organization,node",
+    "mutation updateProjectV2ItemFieldValue",
+)
+READ_BASE = (f"GET {_REPO}/git/trees/{{tree_sha}}", f"GET {_REPO}/tarball/{{ref}}")
+TELL = f"PATCH {_REPO}/issues/comments/{{comment_id}}"
+PIN = (f"GET {_REPO}/git/ref/{{ref}}", f"GET {_REPO}/git/ref/{{ref}}")
+ASK_ABILITIES = (f"POST {_REPO}/git/refs", f"POST {_REPO}/pulls", f"POST {_REPO}/issues", "GET /apps/{app_slug}")
+PUBLISH = (
+    f"GET {_ISSUE}",
+    f"GET {_REPO}/git/ref/{{ref}}",
+    f"GET {_REPO}/pulls",
+    "mutation createCommitOnBranch",
+    f"GET {_REPO}/git/trees/{{tree_sha}}",
+    f"POST {_REPO}/pulls",
+    f"GET {_REPO}/pulls",
+    f"POST {_ISSUE}/labels",
+    "query organization,node",
+    "mutation updateProjectV2ItemFieldValue",
+    TELL,
+)
+RELEASE = (
+    TELL,
+    "query organization,node",
+    "mutation updateProjectV2ItemFieldValue",
+    f"GET {_REPO}/git/ref/{{ref}}",
+    f"GET {_REPO}/pulls",
+    f"DELETE {_REPO}/git/refs/{{ref}}",
+)
+ANSWER = ("query viewer", f"GET {_ISSUE}/comments", f"POST {_ISSUE}/comments")
+CALLS = (*ADMIT, *CLAIM, *READ_BASE, TELL, *PIN, TELL, *ASK_ABILITIES, *PUBLISH)
+"""A clean run whose change set holds a workflow with an action by tag (PIN, ASK_ABILITIES), with a label and a review status."""
+WRITES = tuple(n for n, call in enumerate(CALLS, start=1) if not call.startswith(("GET", "query")) and call not in ASK_ABILITIES)
+# The probes of the token's permissions look like writes and are refused by design; a claim and a pull request look like the probes.
+WRITES += tuple(n for n, call in enumerate(CALLS, start=1) if call in (f"POST {_REPO}/git/refs", f"POST {_REPO}/pulls"))
+
+
+@pytest.fixture(scope="module")
+def theatre() -> Iterator[Theatre]:
+    built = Theatre()
+    yield built
+    built.close()
+
+
+STAGES = (
+    ("admit", "always", ADMIT),
+    ("answer", "only when an item is not admitted; its earlier answer is edited (`PATCH`)", ANSWER),
+    ("claim", "a first claim", CLAIM),
+    ("brief", "the tree and its archive; the archive's own address is one more download", READ_BASE),
+    ("tell", "each new phase, and at most every 20 seconds within one", (TELL,)),
+    ("judge", "for each action named by a tag: to pin it, and to compare it", PIN),
+    ("publish", "once, when a workflow file changed: what the token may do; refused by design (422)", ASK_ABILITIES),
+    ("publish", "with a label and a review status; each open pull request of ours adds one", PUBLISH),
+    ("release", "only when nothing is published", RELEASE),
+)
+PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
+
+
+def select_calls(children: int) -> int:
+    """Requests of one selection of a parent whose sub-issues are all open, ours and Ready."""
+    permission_and_parent, pages = 2, max(1, -(-children // 100))
+    return permission_and_parent + pages + 2 * children
+
+
+def table() -> str:
+    """The section of the page, as Markdown."""
+    rows = [f"| {stage} | {when} | {len(calls)} | {', '.join(f'`{_short(call)}`' for call in calls)} |" for stage, when, calls in STAGES]
+    return f"""A clean run that changes a workflow makes {len(CALLS)} requests to GitHub's API, with one page of each list.
+Addresses without `/apps` begin with `/repos/{{owner}}/{{repo}}`.
+
+| stage | when | requests | which |
+|---|---|---|---|
+{chr(10).join(rows)}
+
+`select` makes 2 requests (permission, parent), one for each page of 100 sub-issues, and two (card, blockers) for each sub-issue that is
+open and ours: {select_calls(20)} for a parent with 20, {select_calls(100)} with 100, which is GitHub's limit."""
+
+
+def _short(call: str) -> str:
+    short = call.replace(f"{_REPO}/", "/").replace(_REPO, "/")
+    return short.replace("issue_number", "number").replace("query organization,node", "query card")
+
+
+def test_the_page_lists_every_request() -> None:
+    assert table() in PAGE.read_text(encoding="utf-8"), f"put this into {PAGE.name}:\n\n{table()}"
+
+
+def test_a_clean_run_makes_exactly_the_listed_requests(theatre: Theatre) -> None:
+    play = theatre.play()
+    assert play.run(play.labelled()).conclusion == "published"
+    assert tuple(call.operation for call in theatre.github.recorder.calls) == CALLS
+    assert [call.number for call in theatre.github.recorder.calls if call.status >= 400] == [8, 24, 25, 26], "no parent; the probes"
+
+
+def test_an_answer_makes_exactly_the_listed_requests(theatre: Theatre) -> None:
+    play = theatre.play()
+    play.issue.edit(body="", by=PERSON)
+    assert play.run(play.labelled()).conclusion == "needs_info"
+    assert tuple(call.operation for call in theatre.github.recorder.calls) == (*ADMIT[:-1], *ANSWER)
+
+
+@pytest.mark.parametrize("children", [0, 1, 20, 100])
+def test_a_selection_makes_two_requests_for_each_ready_child_and_one_for_each_page(theatre: Theatre, children: int) -> None:
+    """GitHub allows 100 sub-issues, which is one page; a second page can only come when GitHub raises its limit."""
+    play = theatre.play()
+    parent = play.repository.add_issue("Orders in order", BODY, author=PERSON)
+    for number in range(children):
+        parent.add_sub_issue(play.add_issue(1000 + number))
+    payload = play.github.dispatch(play.repository, by=PERSON, inputs={"issue_number": str(parent.number)})
+    event, identity = play.read(payload, name="workflow_dispatch")
+    selection = select(play.world(), GIVEN, event, identity)
+    assert [issue.ref.number for issue in selection.items] == [1000 + number for number in range(children)]
+    assert len(theatre.github.recorder.calls) == select_calls(children), str(theatre.github.recorder)

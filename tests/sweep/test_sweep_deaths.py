@@ -1,0 +1,83 @@
+"""A whole run dies at any of its requests, from admission to the last word: whoever comes next brings the item to the same end.
+
+security-bar.md M16, N03. A request that only reads leaves GitHub as it was, so a death after request k and a death before request k+1 leave
+the same GitHub behind: each such state is met once by the next attempt of the run and once by another run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sweep.sweep_world import Died, Play, Theatre, mortal
+
+REQUESTS = 39
+"""tests/sweep/test_calls.py lists them; one more than there, because the archive is fetched from where GitHub redirects to."""
+ENDS = ("published", "duplicate")
+"""`duplicate`: all was done but the last steps, which need no agent; they are done, and the run says that the work was there."""
+
+
+@pytest.fixture(scope="module")
+def theatre() -> Iterator[Theatre]:
+    built = Theatre()
+    yield built
+    built.close()
+
+
+@pytest.fixture(scope="module")
+def reference(theatre: Theatre) -> dict[str, Any]:
+    play = theatre.play()
+    end = play.run(play.labelled())
+    assert (end.exit_code, end.conclusion, end.reporter.annotations) == (0, "published", [])
+    seen = play.seen()
+    assert (len(seen["branches"]), len(seen["pulls"]), len(seen["comments"]), seen["column"]) == (1, 1, 1, "In Review")
+    assert seen["commits"] == {"ops-agent/issue-12": 1}
+    return seen
+
+
+def _die(play: Play, payload: dict[str, Any], k: int, *, after: bool) -> None:
+    with pytest.raises(Died):
+        play.run(payload, http=mortal(play, k, after=after))
+
+
+def test_a_run_has_exactly_the_requests_that_the_sweep_kills_it_at(theatre: Theatre) -> None:
+    """So that no request is left out when somebody adds one."""
+    play = theatre.play()
+    _die(play, play.labelled(), REQUESTS, after=True)
+    play = theatre.play()
+    assert play.run(play.labelled(), http=mortal(play, REQUESTS + 1, after=False)).conclusion == "published"
+
+
+@pytest.mark.parametrize("k", range(1, REQUESTS + 1))
+def test_a_run_that_dies_before_a_request_is_completed_by_its_next_attempt(theatre: Theatre, reference: dict[str, Any], k: int) -> None:
+    play = theatre.play()
+    payload = play.labelled()
+    _die(play, payload, k, after=False)
+    end = play.run(payload, attempt=2)
+    assert (end.exit_code, end.conclusion in ENDS) == (0, True), end.reporter.said
+    assert play.seen() == reference
+
+
+@pytest.mark.parametrize("k", range(1, REQUESTS + 1))
+def test_a_run_that_died_after_a_request_is_completed_by_a_new_label_once_it_has_ended(
+    theatre: Theatre, reference: dict[str, Any], k: int
+) -> None:
+    play = theatre.play()
+    _die(play, play.labelled(), k, after=True)
+    play.repository.add_run(77, status="completed", conclusion="failure")
+    end = play.run(play.labelled(), run_id=78)
+    assert (end.exit_code, end.conclusion in ENDS) == (0, True), end.reporter.said
+    assert play.seen() == reference
+
+
+def test_a_run_that_dies_in_every_second_attempt_still_ends_the_same_way(theatre: Theatre, reference: dict[str, Any]) -> None:
+    """Several deaths in a row, each a little later: nothing piles up."""
+    play = theatre.play()
+    payload = play.labelled()
+    for attempt, k in enumerate((13, 14, 17, 24, 29, 32, 34), start=1):
+        with pytest.raises(Died):
+            play.run(payload, attempt=attempt, http=mortal(play, k, after=True))
+    play.run(payload, attempt=8)
+    assert play.seen() == reference
