@@ -6,6 +6,7 @@ import json
 import posixpath
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from ops_agent.core.denied_reads import remedy_of_denial
@@ -15,6 +16,15 @@ _MOST = 50
 _ERROR = re.compile(r"^Error: (?P<summary>.+)$", re.MULTILINE)
 _ON = re.compile(r"^\s+on (?P<file>\S+) line (?P<line>\d+)(, in [^\n]*)?:?$", re.MULTILINE)
 _FMT_NAME = re.compile(r"^--- old/(?P<path>.+)$", re.MULTILINE)
+_MODULE_SUMMARIES = frozenset({"Failed to download module", "Error accessing remote module registry", "Module not found"})
+_MODULE = re.compile(
+    r'[mM]odule "(?P<name>[^"]+)"(?: \([^)]*\))?'
+    r'(?: source code from "(?P<package>[^"]+)"|,? (?:from|cannot be found in the module registry at) (?P<registry>[^ ]+?)(?=:? |:?$|\.$))'
+)
+_MODULE_REMEDY = (
+    "Terraform runs here without this job's keys, so it fetches public modules only. Copy the module into the repository and call it by "
+    "its path (`./modules/NAME`), or make its source readable for everyone who may run the workflow."
+)
 _REMEDIES = {
     "fmt": "Write the file as `terraform fmt` does; the difference is shown.",
     "init": "Correct the provider, module or backend settings named here.",
@@ -77,8 +87,21 @@ def from_text(check: str, root: str, text: str) -> tuple[Finding, ...]:
         on = _ON.search(block)
         detail = " ".join(line.strip() for line in _ON.sub("", block).splitlines() if line.strip() and not re.match(r"\s+\d+:", line))
         place = {"file": on["file"], "line": int(on["line"])} if on else {}
+        if here["summary"] in _MODULE_SUMMARIES:
+            found.append(_unfetched(root, detail, finding(check, root, _short(f"{here['summary']}: {detail}"), **place)))  # type: ignore[arg-type]
+            continue
         found.append(finding(check, root, _short(f"{here['summary']}: {detail}".rstrip(": ")), **place))  # type: ignore[arg-type]
     return tuple(found[:_MOST])
+
+
+def _unfetched(root: str, detail: str, raw: Finding) -> Finding:
+    """`raw` as: which module of which root, from where, why not, and what to do; as it is when Terraform's words are not the known ones."""
+    said = _MODULE.search(detail)
+    if said is None:
+        return raw
+    source, why = said["package"] or said["registry"], detail[said.end() :].lstrip(": ")
+    what = f"Module `{said['name']}` of the root `{root}` cannot be fetched from `{source}`: {why}"
+    return replace(raw, title="A module cannot be fetched", what=_short(what, 700), remedy=_MODULE_REMEDY)
 
 
 def from_fmt(output: str) -> tuple[Finding, ...]:
