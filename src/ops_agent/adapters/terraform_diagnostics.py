@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from ops_agent.core.denied_reads import remedy_of_denial
+from ops_agent.core.run_obstacles import MODULE_REMEDY, remedy_of_denial
 from ops_agent.domain.verdict import Finding, Place
 
 _MOST = 50
@@ -20,10 +20,6 @@ _MODULE_SUMMARIES = frozenset({"Failed to download module", "Error accessing rem
 _MODULE = re.compile(
     r'[mM]odule "(?P<name>[^"]+)"(?: \([^)]*\))?'
     r'(?: source code from "(?P<package>[^"]+)"|,? (?:from|cannot be found in the module registry at) (?P<registry>[^ ]+?)(?=:? |:?$|\.$))'
-)
-_MODULE_REMEDY = (
-    "Terraform runs here without this job's keys, so it fetches public modules only. Copy the module into the repository and call it by "
-    "its path (`./modules/NAME`), or make its source readable for everyone who may run the workflow."
 )
 _REMEDIES = {
     "fmt": "Write the file as `terraform fmt` does; the difference is shown.",
@@ -101,7 +97,7 @@ def _unfetched(root: str, detail: str, raw: Finding) -> Finding:
         return raw
     source, why = said["package"] or said["registry"], detail[said.end() :].lstrip(": ")
     what = f"Module `{said['name']}` of the root `{root}` cannot be fetched from `{source}`: {why}"
-    return replace(raw, title="A module cannot be fetched", what=_short(what, 700), remedy=_MODULE_REMEDY)
+    return replace(raw, title="A module cannot be fetched", what=_short(what, 700), remedy=MODULE_REMEDY)
 
 
 def from_fmt(output: str) -> tuple[Finding, ...]:

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ops_agent.core.denied_reads import denied_reads
+from ops_agent.core.run_obstacles import denied_reads, remote_modules
 from ops_agent.core.selection_references import parse_references
 from ops_agent.doctor.diagnosis import Diagnosis, Health, Patient, from_error
 from ops_agent.domain.verification import CheckStatus
@@ -28,7 +28,8 @@ def _check_layout(patient: Patient) -> Iterator[Diagnosis]:
         yield Diagnosis(subject="layout", health=Health.WARN, what=f"{finding.place}: {finding.what}", hint=finding.remedy)
     if patient.tree is not None:
         paths = [path for path, entry in patient.tree.entries().items() if entry.is_regular]
-        for finding in denied_reads(patient.layout, paths, patient.tree.read):
+        read = patient.tree.read
+        for finding in (*denied_reads(patient.layout, paths, read), *remote_modules(patient.layout, paths, read)):
             yield Diagnosis(subject="plans", health=Health.WARN, what=f"{finding.place}: {finding.what}", hint=finding.remedy)
 
 

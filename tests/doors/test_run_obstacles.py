@@ -1,4 +1,4 @@
-"""What a role that only describes cannot refresh is named before a run, and when a plan fails for that reason."""
+"""What stands in the repository and would fail a run is named before it, and when a plan fails for that reason."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from ops_agent.adapters.aws_session_policy import session_policy
 from ops_agent.adapters.terraform_diagnostics import from_json
-from ops_agent.core.denied_reads import DENIED, DENIED_REMEDY, denied_reads
 from ops_agent.core.layout import discover_layout
+from ops_agent.core.run_obstacles import DENIED, DENIED_REMEDY, denied_reads
 from ops_agent.doctor import Health, Patient
 from ops_agent.doctor.checks import CHECKS
 from ops_agent.domain.change_set import TreeEntry
@@ -100,3 +100,10 @@ def test_a_plan_that_fails_for_it_says_the_same() -> None:
 
 def test_a_layout_without_roots_has_nothing_to_name() -> None:
     assert denied_reads(discover_layout((), lambda _: b"", Policy()), (), lambda _: b"") == ()
+
+
+def test_modules_from_outside_the_repository_are_named_and_local_ones_are_not() -> None:
+    calls = 'module "near" {\n  source = "../modules/m"\n}\nmodule "far" {\n  source = "git::https://example.invalid/m.git?ref=v1"\n}\n'
+    found = named({"infra/main.tf": BACKEND + calls, "modules/m/main.tf": ""})
+    assert len(found) == 1
+    assert found[0].startswith('infra/main.tf:7: `module "far"` of `infra` comes from `git::https://example.invalid/m.git?ref=v1`, which')

@@ -1,4 +1,4 @@
-"""What a role that only describes cannot refresh: blocks whose reading at plan time fetches a secret or the contents of a store."""
+"""What stands in the repository already and would fail a run there: blocks that a describing role cannot refresh, modules from outside."""
 
 from __future__ import annotations
 
@@ -43,6 +43,10 @@ DENIED_REMEDY: Final = (
     "A role that only describes cannot read this, and the role of ops-agent stays that way. Keep the value out of Terraform (manage the "
     "secret or parameter, let people or a rotation set its value), or move it to a root of its own that ops-agent does not change."
 )
+MODULE_REMEDY: Final = (
+    "Terraform runs here without this job's keys, so it fetches public modules only. Copy the module into the repository and call it by "
+    "its path (`./modules/NAME`), or make its source readable for everyone who may run the workflow."
+)
 _ACTION_REMEDY: Final = (
     "The role for plans lacks `{action}`: add it to the role's permissions (docs/setup/aws-role.md) if it only describes."
 )
@@ -53,15 +57,22 @@ def denied_reads(layout: Layout, paths: Iterable[str], read: Callable[[str], byt
 
     A module's block is found once and names all roots that reach the module. Files that cannot be read are passed over.
     """
-    users: dict[str, list[str]] = {}
-    for root in layout.roots:
-        for directory in (root.path, *root.local_modules):
-            users.setdefault(directory, []).append(root.path)
+    return tuple(
+        _finding(path, block, action, roots)
+        for path, block, roots in _blocks(layout, paths, read)
+        if (action := DENIED.get(block.type, {}).get(block.labels[0] if block.labels else ""))
+    )
+
+
+def remote_modules(layout: Layout, paths: Iterable[str], read: Callable[[str], bytes]) -> tuple[Finding, ...]:
+    """A finding for each call of a module from outside the repository: init fetches it without keys, so a private one ends every run."""
     found = []
-    for path in sorted(paths):
-        roots = users.get(path.rpartition("/")[0] or ".")
-        if roots and is_configuration(path):
-            found += [_finding(path, block, action, roots) for block, action in _denied(path, read(path))]
+    for path, block, roots in _blocks(layout, paths, read):
+        attribute = block.attribute("source") if block.type == "module" else None
+        source = attribute.expression.value if attribute else None
+        if isinstance(source, str) and not source.startswith(("./", "../")):
+            what = f"`{block.name}` of {_named(roots)} comes from `{source}`, which init fetches without this job's keys"
+            found.append(_finding_at(path, block, "remote-module", "A module from outside the repository", what, MODULE_REMEDY))
     return tuple(found)
 
 
@@ -73,24 +84,28 @@ def remedy_of_denial(text: str) -> str | None:
     return DENIED_REMEDY if said[1].casefold() in _ACTIONS else _ACTION_REMEDY.format(action=said[1])
 
 
-def _denied(path: str, content: bytes) -> Iterator[tuple[Block, str]]:
-    source = read_source(path, content)
-    if isinstance(source, TerraformSource):
-        for block in source.blocks:
-            action = DENIED.get(block.type, {}).get(block.labels[0] if block.labels else "")
-            if action is not None:
-                yield block, action
+def _blocks(layout: Layout, paths: Iterable[str], read: Callable[[str], bytes]) -> Iterator[tuple[str, Block, list[str]]]:
+    """Every block of the roots and their modules, with its file and the roots that reach it."""
+    users: dict[str, list[str]] = {}
+    for root in layout.roots:
+        for directory in (root.path, *root.local_modules):
+            users.setdefault(directory, []).append(root.path)
+    for path in sorted(paths):
+        roots = users.get(path.rpartition("/")[0] or ".")
+        source = read_source(path, read(path)) if roots and is_configuration(path) else None
+        if roots and isinstance(source, TerraformSource):
+            yield from ((path, block, roots) for block in source.blocks)
 
 
 def _finding(path: str, block: Block, action: str, roots: list[str]) -> Finding:
-    named = ", ".join(f"`{root}`" for root in roots)
-    return Finding(
-        rule="layout/denied-read",
-        title="A role that only describes cannot refresh this",
-        place=Place(path=path, line=block.line),
-        what=f"`{block.name}` is read with `{action}`, so plans of {named} fail with AccessDenied once it is deployed"
-        if block.type == "resource"
-        else f"`{block.name}` is read with `{action}`, so plans of {named} fail with AccessDenied",
-        remedy=DENIED_REMEDY,
-        blocks=False,
-    )
+    when = " once it is deployed" if block.type == "resource" else ""
+    what = f"`{block.name}` is read with `{action}`, so plans of {_named(roots)} fail with AccessDenied{when}"
+    return _finding_at(path, block, "denied-read", "A role that only describes cannot refresh this", what, DENIED_REMEDY)
+
+
+def _finding_at(path: str, block: Block, rule: str, title: str, what: str, remedy: str) -> Finding:
+    return Finding(rule=f"layout/{rule}", title=title, place=Place(path=path, line=block.line), what=what, remedy=remedy, blocks=False)
+
+
+def _named(roots: list[str]) -> str:
+    return ", ".join(f"`{root}`" for root in roots)
