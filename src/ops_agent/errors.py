@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from ops_agent.domain.conversation import Transcript
 from ops_agent.domain.outcome import Conclusion
 from ops_agent.domain.verdict import Finding
 
 
 class OpsAgentError(Exception):
-    """Base of all. `str(error)` says what was wrong and where; `hint` says what to do now."""
+    """Base of all. `str(error)` says what was wrong and where; `hint` says what to do now.
+
+    `transcript` is what was said until it broke, so that the report tells what it cost; None when the llm was not asked.
+    """
 
     conclusion: ClassVar[Conclusion] = Conclusion.INTERNAL_ERROR
     default_hint: ClassVar[str] = "This is a bug in ops-agent: please report it with the log of this run."
@@ -18,6 +22,7 @@ class OpsAgentError(Exception):
         super().__init__(what)
         self.hint = hint or self.default_hint
         self.findings = findings
+        self.transcript: Transcript | None = None
 
     @property
     def exit_code(self) -> int:
@@ -113,3 +118,11 @@ class PolicyViolation(OpsAgentError):
 class Cancelled(OpsAgentError):
     conclusion = Conclusion.CANCELLED
     default_hint = "Put the label again, or start the workflow again, when you want the work done."
+
+
+class Interrupted(KeyboardInterrupt):
+    """A cancellation in the middle of a conversation, with what was said until then. No OpsAgentError: only the command may catch it."""
+
+    def __init__(self, transcript: Transcript) -> None:
+        super().__init__()
+        self.transcript = transcript

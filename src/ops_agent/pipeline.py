@@ -6,6 +6,8 @@ Four facts to keep in sight: source rules run before `terraform init`; the only 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from ops_agent.domain.conversation import Transcript, Usage
@@ -14,7 +16,7 @@ from ops_agent.domain.outcome import Stopped
 from ops_agent.domain.proposal import Claim
 from ops_agent.domain.verification import Verification
 from ops_agent.domain.work_item import WorkItem
-from ops_agent.errors import OpsAgentError, PolicyViolation
+from ops_agent.errors import Interrupted, OpsAgentError, PolicyViolation
 from ops_agent.ports import World
 from ops_agent.settings import Settings
 from ops_agent.stages.admit import admit
@@ -50,7 +52,7 @@ class RunResult:
 def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> RunResult:
     """One work item, from its event to its pull request or to a `Stopped`.
 
-    Raises OpsAgentError for what is broken, after the claim was released.
+    Raises OpsAgentError for what is broken, after the claim was released; so it is for a bug of ours.
     """
     with world.reporter.stage("admit"):
         item = admit(world, settings, event, ref, run)
@@ -63,7 +65,7 @@ def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run:
         return RunResult(ref=ref, ending=claimed, item=item)
     try:
         result = _work(world, settings, item, claimed, run)
-    except (OpsAgentError, KeyboardInterrupt) as broken:
+    except (Exception, KeyboardInterrupt) as broken:
         release(world, settings, item, claimed, run, broken)
         raise
     if isinstance(result.ending, Stopped):
@@ -79,8 +81,7 @@ def _work(world: World, settings: Settings, item: WorkItem, claimed: Claim, run:
     if isinstance(briefing, Stopped):
         return RunResult(ref=item.issue.ref, ending=briefing, item=item, claim=claimed)
     verification: Verification | None = None
-    with world.scratch(base) as scratch:
-        conversation = Conversation(world, settings, briefing, scratch)
+    with world.scratch(base) as scratch, _accounted(Conversation(world, settings, briefing, scratch)) as conversation:
         while True:
             with world.reporter.stage("converse"):
                 stopped = conversation.go_on(tell=lambda text: tell(world, item, claimed, run, Phase.WORKING, text))
@@ -111,3 +112,15 @@ def _work(world: World, settings: Settings, item: WorkItem, claimed: Claim, run:
             proposal = propose(world, settings, item, claimed, changes, verdict, verification, transcript, run)
             ending = publish(world, settings, item, claimed, run, changes, proposal)
     return RunResult(ref=item.issue.ref, ending=ending, item=item, claim=claimed, transcript=transcript, verification=verification)
+
+
+@contextmanager
+def _accounted(conversation: Conversation) -> Iterator[Conversation]:
+    """Whatever breaks, or interrupts, takes along what was said until then: its cost is told all the same."""
+    try:
+        yield conversation
+    except OpsAgentError as broken:
+        broken.transcript = conversation.transcript
+        raise
+    except KeyboardInterrupt as interrupt:
+        raise Interrupted(conversation.transcript) from interrupt

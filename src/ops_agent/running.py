@@ -12,7 +12,7 @@ from ops_agent.adapters.event_file import read_event
 from ops_agent.adapters.transcript_file import write_transcript
 from ops_agent.cli import Command
 from ops_agent.domain.event import Event, IssueRef, Labelled, RunIdentity
-from ops_agent.errors import Cancelled, OpsAgentError
+from ops_agent.errors import Cancelled, Interrupted, OpsAgentError
 from ops_agent.pipeline import RunResult, run_item
 from ops_agent.ports import World
 from ops_agent.settings import Settings
@@ -89,8 +89,10 @@ def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, run: 
         result: RunResult = run_item(world, settings, event, ref, run)
     except OpsAgentError as error:
         return report_error(world, settings, ref=ref, error=error, started=started)
-    except KeyboardInterrupt:
-        return report_error(world, settings, ref=ref, error=Cancelled("the run was cancelled"), started=started)
+    except KeyboardInterrupt as interrupt:
+        cancelled = Cancelled("the run was cancelled")
+        cancelled.transcript = interrupt.transcript if isinstance(interrupt, Interrupted) else None
+        return report_error(world, settings, ref=ref, error=cancelled, started=started)
     transcript = result.transcript
     if settings.upload_transcript and transcript is not None:
         kept = write_transcript(transcript, Path(tempfile.gettempdir()), ref.number, world.redact)

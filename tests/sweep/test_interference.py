@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from ops_agent.domain.outcome import Conclusion
 from publication.github_world import BOT_ID, OWNER
 from sweep.sweep_doubles import BODY, FILES, QUEUE, QUEUE_FILE, WORKFLOW_FILE, finished, working, write
 from sweep.sweep_world import PERSON, End, Play, Theatre
@@ -57,12 +59,52 @@ def test_a_token_that_expires_in_the_middle_leaves_work_that_the_next_attempt_co
     else:
         assert (end.exit_code, end.conclusion) == (4, "github_failed"), end.reporter.said
         assert "Start the run again; nothing was lost." in end.reporter.said
+        assert float(end.reporter.outputs["total_cost_usd"]) > 0, "what the agent cost until then is told"
+        assert "was not asked" not in end.reporter.said
     play.token = theatre.github.app_token("ops-agent", bot_id=BOT_ID)
     again = play.run(payload, attempt=2)
     assert again.exit_code == 0, again.reporter.said
     seen = play.seen()
     assert (list(seen["branches"]), len(seen["pulls"]), len(seen["comments"]), seen["column"]) == ([BRANCH], 1, 1, "In Review")
     assert seen["pulls"][0][4] == ["infra"]
+
+
+def test_a_cancelled_run_gives_the_item_back_and_tells_what_it_cost(play: Play) -> None:
+    """N01: the signal comes between two turns."""
+
+    def cancel() -> None:
+        raise KeyboardInterrupt
+
+    end = play.run(play.labelled(), between=cancel)
+    assert (end.exit_code, end.conclusion, end.reporter.outputs["total_cost_usd"]) == (
+        Conclusion.CANCELLED.exit_code,
+        "cancelled",
+        "0.0100",
+    )
+    _nothing_published(play)
+    assert play.board.column(play.issue) == "Ready"
+
+
+@pytest.mark.parametrize(
+    ("bug", "conclusion"),
+    [(ZeroDivisionError("a detail"), "internal_error"), (OSError(errno.ENOSPC, "a detail"), "no_space")],
+    ids=["bug", "full disk"],
+)
+def test_what_nobody_foresaw_gives_the_item_back_before_it_is_reported(play: Play, bug: Exception, conclusion: str) -> None:
+    """Nobody waits at a card that says In Progress for a run that is gone; the bug's own words stay out of the comment."""
+
+    def happen() -> None:
+        raise bug
+
+    payload = play.labelled()
+    with pytest.raises(type(bug)):
+        play.run(payload, between=happen)
+    _nothing_published(play)
+    (comment,) = play.issue.comments
+    assert f"**{conclusion}**" in comment.body
+    assert "a detail" not in comment.body
+    assert play.board.column(play.issue) == "Ready"
+    _published(play, play.run(payload, attempt=2))
 
 
 GONE: dict[str, Callable[[Theatre, Play], object]] = {

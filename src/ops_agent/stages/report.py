@@ -74,6 +74,7 @@ def report_error(world: World, settings: Settings, *, ref: IssueRef | None, erro
         remedy=error.hint,
         findings=error.findings,
         warnings=tuple(getattr(error, "problems", ())),
+        transcript=error.transcript,
         seconds=world.clock.now() - started,
     )
     return _tell(world, told)

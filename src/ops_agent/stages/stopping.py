@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+
 from ops_agent.core.progress_text import stopped_text
 from ops_agent.domain.outcome import Conclusion, Stopped
-from ops_agent.errors import OpsAgentError
+from ops_agent.errors import NoSpace, OpsAgentError
 from ops_agent.ports import World
 
 
@@ -13,6 +15,8 @@ def as_stopped(why: Stopped | BaseException) -> Stopped:
         return why
     if isinstance(why, OpsAgentError):
         return Stopped(conclusion=why.conclusion, reason=str(why), remedy=why.hint, findings=why.findings)
+    if isinstance(why, OSError) and why.errno in (errno.ENOSPC, errno.EDQUOT):
+        return as_stopped(NoSpace("There is no space left on the disk."))
     if isinstance(why, KeyboardInterrupt):
         return Stopped(
             conclusion=Conclusion.CANCELLED,
