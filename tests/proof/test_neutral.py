@@ -141,3 +141,7 @@ def test_neutralising_is_linear(seed: str) -> None:
 
     small = min(seconds(10_000) for _ in range(3))
     assert min(seconds(80_000) for _ in range(2)) < 8 * small * 3 + 0.05, "8 times the text; 64 times the time would be quadratic"
+
+
+def test_formulas_are_plain_text_so_that_no_link_or_colour_hides_in_them() -> None:
+    assert neutralise(r"$`\href{x}{y}`$ and $$a$$") == r"\$`\href{x}{y}`\$ and \$\$a\$\$"

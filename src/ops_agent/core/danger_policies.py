@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from ops_agent.core.plan_values import blocks
@@ -22,10 +23,18 @@ _POLICY_ATTRIBUTES: Final = (
     "policy_document",
     "key_policy",
 )
-_ADMINISTRATOR: Final = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
+# Managed by AWS; `[^/]*` may hold a path. Administration of everything, or of who may do what, of secrets and keys.
+_WIDE_MANAGED = re.compile(
+    r"arn:[^:]*:iam::aws:policy/([^/]*/)?((AdministratorAccess|PowerUser|IAMFullAccess|SystemAdministrator|SecretsManagerReadWrite).*"
+    r"|(AWSOrganizations|AWSLambda_|AmazonSSM|AmazonS3|AmazonEC2|AmazonDynamoDB|AWSKeyManagementService|AWSSSM|AWSSSOMember).*(FullAccess|PowerUser))"
+)
 _SERVICE_ADMIN = re.compile(r"(?:iam|sts|organizations|kms|secretsmanager|lambda|s3|ec2|ssm):\*$", re.IGNORECASE)
+# Every resource, or every role, user, group, policy, however it is spelled: `*`, `**`, `arn:aws:iam::*:role/*`.
+_EVERY_RESOURCE = re.compile(r"[*?]+|arn:[^:]*:[^:]*:[^:]*:[^:]*:([a-z*-]+[/:])?[*?/]+|arn:[*?:]*")
 _ESCALATIONS: Final = frozenset(
     {"iam:passrole", "iam:createaccesskey", "iam:attachrolepolicy", "iam:attachuserpolicy", "iam:putrolepolicy", "iam:putuserpolicy"}
+    | {"iam:attachgrouppolicy", "iam:putgrouppolicy", "iam:addusertogroup", "iam:createloginprofile", "iam:updateloginprofile"}
+    | {"iam:deleterolepermissionsboundary", "iam:putrolepermissionsboundary", "iam:deleteuserpermissionsboundary"}
     | {"iam:createpolicyversion", "iam:setdefaultpolicyversion", "iam:updateassumerolepolicy", "sts:assumerole"}
 )
 
@@ -63,7 +72,7 @@ def _reasons(change: ResourceChange, after: dict[str, Any]) -> Iterator[tuple[st
     for name in ("policy_arn", "managed_policy_arns"):
         value = after.get(name) if name in change.changed_attributes else None
         for arn in value if isinstance(value, list) else [value]:
-            if isinstance(arn, str) and arn.endswith(_ADMINISTRATOR):
+            if isinstance(arn, str) and _WIDE_MANAGED.fullmatch(arn):
                 yield f"attaches {arn.rsplit('/', 1)[-1]}", "iam-wildcard"
     if change.type == "aws_lambda_permission" and after.get("principal") == "*":
         yield "`principal` is `*`: anyone may call the function", "foreign-principal"
@@ -86,18 +95,21 @@ def _allowed(statement: dict[str, Any], *, trust: bool, identity: bool) -> Itera
     actions, resources = _texts(statement.get("Action")), _texts(statement.get("Resource"))
     if "*" in actions:
         yield "allows every action (`*`)", "iam-wildcard"
-    wide = sorted({action for action in actions if _SERVICE_ADMIN.match(action)})
+    elif any(set(action) <= {"*", "?", ":"} for action in actions):
+        yield "allows every action (by wildcards)", "iam-wildcard"
+    wide = sorted({action for action in actions if _SERVICE_ADMIN.match(re.sub(r"\*+", "*", action))})
     if wide:
         yield f"allows {', '.join(f'`{action}`' for action in wide[:5])}", "iam-wildcard"
     if "NotAction" in statement:
         yield "allows everything but a list (`NotAction`)", "iam-wildcard"
     if "NotResource" in statement:
         yield "allows all resources but a list (`NotResource`)", "iam-wildcard"
-    if identity and not trust and "*" in resources:
-        escalating = sorted(action for action in actions if action.lower() in _ESCALATIONS)
+    if identity and not trust and any(_EVERY_RESOURCE.fullmatch(resource) for resource in resources):
+        escalating = sorted(action for action in actions if any(fnmatchcase(name, action.lower()) for name in _ESCALATIONS))
+        escalating = [] if "*" in actions else escalating
         if escalating:
             yield f"allows {', '.join(f'`{action}`' for action in escalating[:5])} on every resource: a way to more rights", "iam-wildcard"
-        elif "*" not in actions and any("*" in action for action in actions):
+        elif "*" not in actions and any("*" in action or "?" in action for action in actions):
             yield "allows whole groups of actions on every resource (`*`)", "iam-wildcard"
     if "NotPrincipal" in statement:
         yield "allows everyone but a list (`NotPrincipal`)", "foreign-principal"

@@ -14,7 +14,7 @@ _FENCE = re.compile(r"[ ]*+(?:(`{3,}+)[^`]*+|(~{3,}+).*+)$")
 _PREFIX = re.compile(r"(?:[ ]*+(?:>|[-+*](?= )|[0-9]{1,9}[.)](?= )))*+[ ]*+")
 _RULE_LINE = re.compile(r"[-=_*~|:+ ]+$")
 _TICKS = re.compile(r"`+")
-_SPECIAL = re.compile(r"[\\`<\[\]|]|&(?=[#A-Za-z])|[A-Za-z][A-Za-z0-9+.-]{0,20}://|(?<![A-Za-z0-9])[wW]{3}\.")
+_SPECIAL = re.compile(r"[\\`<\[\]|$]|&(?=[#A-Za-z])|[A-Za-z][A-Za-z0-9+.-]{0,20}://|(?<![A-Za-z0-9])[wW]{3}\.")
 _URL_REST = re.compile(r"[^\s`<>\"'()\[\]{}|\\,;*]*+")
 _ESCAPABLE: Final = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_{|}~")
 _COMMIT_LINE = re.compile(
