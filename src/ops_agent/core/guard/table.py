@@ -34,6 +34,7 @@ TABLE: tuple[Rule, ...] = (
     blocking(execution.unknown_block),
     blocking(execution.revealing_function),
     blocking(reading.file_function),
+    blocking(reading.uploaded_file),
     blocking(sources.provider_source),
     blocking(sources.module_source),
     blocking(providers.provider_argument),

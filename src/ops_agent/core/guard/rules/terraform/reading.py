@@ -12,6 +12,7 @@ from ops_agent.domain.terraform_source import UNKNOWN, Expression, ExpressionKin
 
 READS = re.compile(r"file|fileset|fileexists|templatefile|filebase64|filemd5|file(base64)?sha\d+")
 _MAX_TEMPLATE_DEPTH = 5
+_UPLOADS = re.compile(r"aws_(lambda_(function|layer_version)|s3_(bucket_)?object|synthetics_canary|elastic_beanstalk_\w+|gamelift_\w+)")
 
 
 def file_function(file: TerraformFile) -> Iterator[Hit]:
@@ -27,6 +28,29 @@ def file_function(file: TerraformFile) -> Iterator[Hit]:
             for what, mark in _objections(expression, file, file.directory, 0):
                 hit = file.hit_piece(piece, what, expression.line)
                 yield Hit(path=hit.path, line=hit.line, what=hit.what, anchor=f"{hit.anchor}{mark}")
+
+
+def uploaded_file(file: TerraformFile) -> Iterator[Hit]:
+    """A resource takes a file from outside of the repository.
+
+    The provider reads `filename` or `source` on the machine that applies: `/proc/self/environ` as an object or as a function's code carries
+    that machine's secrets away.
+
+    Remedy: Name a file of the repository below `${path.module}`.
+    """
+    for block in file.source.of_type("resource"):
+        if not block.labels or not _UPLOADS.fullmatch(block.labels[0]):
+            continue
+        for attribute in block.attributes:
+            if attribute.name not in ("filename", "source"):
+                continue
+            literals = [e.value for e in attribute.expression.walk() if e.kind is ExpressionKind.LITERAL and isinstance(e.value, str)]
+            below_module = attribute.expression.kind is ExpressionKind.TEMPLATE and attribute.expression.children[0].steps[:1] == ("path",)
+            for number, text in enumerate(literals):
+                climbs = ".." in text.split("/") or text.startswith("~") or text.startswith(("/proc", "/dev", "/root", "/home"))
+                if climbs or (number == 0 and text.startswith("/") and not below_module):
+                    yield file.hit(block, f"`{attribute.name}` of `{block.name}` is `{text[:80]}`", attribute.line)
+                    break
 
 
 def _objections(expression: Expression, file: TerraformFile, directory: str, depth: int) -> Iterator[tuple[str, str]]:
