@@ -130,9 +130,12 @@ def test_an_answer_makes_exactly_the_listed_requests(theatre: Theatre) -> None:
     assert tuple(call.operation for call in theatre.github.recorder.calls) == (*ADMIT[:-1], *ANSWER)
 
 
-@pytest.mark.parametrize("children", [0, 1, 20, 100])
-def test_a_selection_makes_two_requests_for_each_ready_child_and_one_for_each_page(theatre: Theatre, children: int) -> None:
-    """GitHub allows 100 sub-issues, which is one page; a second page can only come when GitHub raises its limit."""
+@pytest.mark.parametrize("children", [0, 1, 20, 100, 101])
+def test_a_selection_makes_two_requests_for_each_ready_child_and_one_for_each_page(
+    theatre: Theatre, monkeypatch: pytest.MonkeyPatch, children: int
+) -> None:
+    """GitHub allows 100 sub-issues, which is one page; the second page comes when GitHub raises its limit."""
+    monkeypatch.setattr("ops_agent.demo.github.issues.SUB_ISSUE_LIMIT", 101)
     play = theatre.play()
     parent = play.repository.add_issue("Orders in order", BODY, author=PERSON)
     for number in range(children):
