@@ -102,7 +102,7 @@ def measure(runs: int) -> Figure:
         ),
         columns=(
             *(Column(name=_column(pairs), unit="s", digits=1) for pairs in SIZES),
-            Column(name=_starts(SIZES[-1]), unit="", digits=0),
+            Column(name=_starts(SIZES[-1]), unit="count", digits=0),
         ),
     )
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as folder, _Bench.open(Path(folder)) as bench:
