@@ -181,6 +181,7 @@ def test_a_ruleset_that_forbids_our_branch_ends_the_run_without_a_trace(play: Pl
     play.repository.protect("ops-agent/*", "creation")
     end = play.run(play.labelled())
     assert (end.exit_code, end.conclusion, end.llm.heard) == (4, "not_permitted", 0), end.reporter.said
+    assert ".." not in end.reporter.summaries[-1], "GitHub's words end with a full stop of their own"
     _nothing_published(play)
     assert (play.board.column(play.issue), play.issue.comments) == ("Ready", [])
 

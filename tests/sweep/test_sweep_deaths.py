@@ -1,7 +1,7 @@
 """A whole run dies at any of its requests, from admission to the last word: whoever comes next brings the item to the same end.
 
-security-bar.md M16, N03. A request that only reads leaves GitHub as it was, so a death after request k and a death before request k+1 leave
-the same GitHub behind: each such state is met once by the next attempt of the run and once by another run.
+security-bar.md M16, N03. A death after request k and one before request k+1 leave the same GitHub behind, and a request that only reads
+leaves it as it was: the next attempt meets a death before every request, another run one after every write. So both meet every state.
 """
 
 from __future__ import annotations
@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from sweep.sweep_world import Died, Play, Theatre, mortal
+from sweep.test_calls import ADMIT, CLAIM, READ_BASE, WRITES
 
 REQUESTS = 39
 """tests/sweep/test_calls.py lists them; one more than there, because the archive is fetched from where GitHub redirects to."""
+ARCHIVE = len((*ADMIT, *CLAIM, *READ_BASE))
+AFTER = tuple(k if k <= ARCHIVE else k + 1 for k in WRITES)
 ENDS = ("published", "duplicate")
 """`duplicate`: all was done but the last steps, which need no agent; they are done, and the run says that the work was there."""
 
@@ -60,8 +63,8 @@ def test_a_run_that_dies_before_a_request_is_completed_by_its_next_attempt(theat
     assert play.seen() == reference
 
 
-@pytest.mark.parametrize("k", range(1, REQUESTS + 1))
-def test_a_run_that_died_after_a_request_is_completed_by_a_new_label_once_it_has_ended(
+@pytest.mark.parametrize("k", AFTER)
+def test_a_run_that_died_after_a_write_is_completed_by_a_new_label_once_it_has_ended(
     theatre: Theatre, reference: dict[str, Any], k: int
 ) -> None:
     play = theatre.play()

@@ -94,7 +94,7 @@ def _refusal(words: str, doing: str, headers: Mapping[str, str]) -> GitHubError 
     """Refusals that GitHub tells by their text only."""
     low = words.lower()
     if re.search(r"without `?workflows?`? (permission|scope)", low):
-        return NeedsWorkflowsPermission(f"GitHub refused {doing}: {words}.")
+        return NeedsWorkflowsPermission(f"GitHub refused {doing}: {words.rstrip('.')}.")
     if "not permitted to create" in low and "pull request" in low:
         return NotPermitted(
             f"GitHub refused {doing}: {words}.",
