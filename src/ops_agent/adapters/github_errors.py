@@ -102,7 +102,7 @@ def _refusal(words: str, doing: str, headers: Mapping[str, str]) -> GitHubError 
         )
     if "rule violations" in low or "push declined" in low or "protected branch" in low or "cannot create ref due to" in low:
         return NotPermitted(
-            f"A ruleset or branch protection refused {doing}: {words}.",
+            f"A ruleset or branch protection refused {doing}: {words.rstrip('.')}.",
             hint="Let the token's App or user bypass the rule named above for ops-agent's branches, or choose another `branch_prefix`.",
         )
     if "saml" in low or "sso" in headers.get("x-github-sso", "").lower():
