@@ -105,9 +105,9 @@ def _change(number: int, actions: list[str]) -> dict[str, Any]:
 
 def measure(size: int) -> dict[str, Any]:
     """CPU seconds of this process (the machine may be busy), memory in MB; the best of three for small plans."""
-    from ops_agent.core.proposal_plans import plans
-    from ops_agent.core.proposal_prose import Overflow
-    from ops_agent.core.reading_plans import read_plan
+    from ops_agent.core.plans.reading_plans import read_plan
+    from ops_agent.core.proposal.proposal_plans import plans
+    from ops_agent.core.proposal.proposal_prose import Overflow
     from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
     from ops_agent.domain.policy import Policy
     from ops_agent.domain.verification import TargetVerification

@@ -21,14 +21,14 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from bench.frame import Column, Figure, say, take_turns
-from ops_agent.adapters import sandbox_child
-from ops_agent.adapters import terraform_commands as commands
-from ops_agent.adapters.aws_identity import AwsIdentity
-from ops_agent.adapters.aws_sts import Runner, Sts
-from ops_agent.adapters.embedded_terraform import find_library
-from ops_agent.adapters.scratch_tree import scratch_tree
-from ops_agent.adapters.terraform_cli import TerraformCli
-from ops_agent.adapters.terraform_providers import configuration, unpack_mirror, wheel_zips
+from ops_agent.adapters.aws.aws_identity import AwsIdentity
+from ops_agent.adapters.aws.aws_sts import Runner, Sts
+from ops_agent.adapters.scratch.scratch_tree import scratch_tree
+from ops_agent.adapters.terraform import sandbox_child
+from ops_agent.adapters.terraform import terraform_commands as commands
+from ops_agent.adapters.terraform.embedded_terraform import find_library
+from ops_agent.adapters.terraform.terraform_cli import TerraformCli
+from ops_agent.adapters.terraform.terraform_providers import configuration, unpack_mirror, wheel_zips
 from ops_agent.demo.aws import EmbeddedAws
 from ops_agent.domain.change_set import TreeEntry
 from ops_agent.domain.policy import Policy

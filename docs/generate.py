@@ -148,7 +148,7 @@ def readme() -> str:
 def outcomes_page() -> str:
     """docs/outcomes.md."""
     from ops_agent import errors
-    from ops_agent.core.report_words import SENTENCES
+    from ops_agent.core.proposal.report_words import SENTENCES
     from ops_agent.domain.outcome import Conclusion
 
     hints = {

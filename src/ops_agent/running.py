@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ops_agent.adapters.event_file import read_event
-from ops_agent.adapters.transcript_file import write_transcript
+from ops_agent.adapters.github.event_file import read_event
+from ops_agent.adapters.reporters.transcript_file import write_transcript
 from ops_agent.cli import Command
 from ops_agent.domain.event import Event, IssueRef, Labelled, RunIdentity
 from ops_agent.errors import Cancelled, Interrupted, OpsAgentError

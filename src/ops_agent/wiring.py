@@ -8,19 +8,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from ops_agent.adapters.actions_reporter import ActionsReporter
-from ops_agent.adapters.anthropic_llm import AnthropicLlm
-from ops_agent.adapters.aws_bedrock import bedrock_keys
-from ops_agent.adapters.aws_identity import AwsIdentity
-from ops_agent.adapters.aws_sts import Runner, Sts
-from ops_agent.adapters.git_objects import GitObjects, quarantined
+from ops_agent.adapters.aws.aws_bedrock import bedrock_keys
+from ops_agent.adapters.aws.aws_identity import AwsIdentity
+from ops_agent.adapters.aws.aws_sts import Runner, Sts
 from ops_agent.adapters.linters import WheelLinters
-from ops_agent.adapters.local_code_host import LocalCodeHost, NoBoard
-from ops_agent.adapters.scratch_tree import scratch_tree
-from ops_agent.adapters.terminal_reporter import TerminalReporter
-from ops_agent.adapters.terraform_cli import TerraformCli
+from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
+from ops_agent.adapters.local.git_objects import GitObjects, quarantined
+from ops_agent.adapters.local.local_code_host import LocalCodeHost, NoBoard
+from ops_agent.adapters.reporters.actions_reporter import ActionsReporter
+from ops_agent.adapters.reporters.terminal_reporter import TerminalReporter
+from ops_agent.adapters.scratch.scratch_tree import scratch_tree
+from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.cli import Command
-from ops_agent.core.redaction import Redactor
+from ops_agent.core.texts.redaction import Redactor
 from ops_agent.harness import read_harness
 from ops_agent.ports import Board, CodeHost, Reporter, World
 from ops_agent.settings import Settings
@@ -48,9 +48,9 @@ def actions_world(settings: Settings, environment: Mapping[str, str]) -> Iterato
     The doctor uses it on a laptop too: there it speaks to a terminal, and perhaps nobody gave it a token.
     """
     # PyGithub takes half a second to load; a local run never needs it.
-    from ops_agent.adapters.github_board import GitHubBoard
-    from ops_agent.adapters.github_code_host import GitHubCodeHost
-    from ops_agent.adapters.github_http import GitHubHttp
+    from ops_agent.adapters.github.github_board import GitHubBoard
+    from ops_agent.adapters.github.github_code_host import GitHubCodeHost
+    from ops_agent.adapters.github.github_http import GitHubHttp
 
     redactor = _redactor(settings, environment)
     on_runner = environment.get("GITHUB_ACTIONS") == "true"

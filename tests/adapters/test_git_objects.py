@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.git_objects import GitObjects, GitTree, quarantined
+from ops_agent.adapters.local.git_objects import GitObjects, GitTree, quarantined
 from ops_agent.domain.change_set import ChangeSet, FileChange
 from ops_agent.errors import ConfigError
 

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from ops_agent.adapters.scratch_tree import ScratchTree, scratch_tree
+from ops_agent.adapters.scratch.scratch_tree import ScratchTree, scratch_tree
 from ops_agent.agent.budget import Budget
 from ops_agent.agent.loop import AgentLoop
 from ops_agent.agent.toolbox import Toolbox
 from ops_agent.agent.workbench import Workbench
-from ops_agent.core.briefing_fences import unfenced
+from ops_agent.core.briefing.briefing_fences import unfenced
 from ops_agent.core.guard.paths import path_refusal
-from ops_agent.core.layout import discover_layout
+from ops_agent.core.sources.layout import discover_layout
 from ops_agent.domain.briefing import Limits
 from ops_agent.domain.change_set import TreeEntry
 from ops_agent.domain.conversation import LlmReply, StopReason, ToolCall, ToolResult, ToolSpec, Turn, Usage

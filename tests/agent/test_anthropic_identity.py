@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from agent.agent_doubles import FakeClock
-from ops_agent.adapters.anthropic_llm import AnthropicLlm
-from ops_agent.adapters.anthropic_prices import UNKNOWN, price_of, priced
+from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
+from ops_agent.adapters.llm.anthropic_prices import UNKNOWN, price_of, priced
 from ops_agent.agent.toolbox import specs
 from ops_agent.demo.llm import Answer, LlmServer
 from ops_agent.demo.llm.script import of_answers
@@ -190,7 +190,7 @@ def test_bedrocks_keys_are_renewed_before_they_end() -> None:
 
 def test_the_sdk_is_not_imported_before_it_is_needed() -> None:
     """Start-up: the import takes a second, `--help` and `doctor` do not pay for it."""
-    code = "import sys, ops_agent.adapters.anthropic_llm; sys.exit('anthropic' in sys.modules)"
+    code = "import sys, ops_agent.adapters.llm.anthropic_llm; sys.exit('anthropic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -11,8 +11,8 @@ import httpx2
 import pytest
 
 from agent.agent_doubles import FakeClock
-from ops_agent.adapters.anthropic_failures import Kind, understand
-from ops_agent.adapters.anthropic_llm import AnthropicLlm
+from ops_agent.adapters.llm.anthropic_failures import Kind, understand
+from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
 from ops_agent.agent.toolbox import specs
 from ops_agent.demo.llm import Answer, LlmServer
 from ops_agent.demo.llm.script import of_answers

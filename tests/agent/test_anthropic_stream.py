@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.agent_doubles import FakeClock
-from ops_agent.adapters.anthropic_llm import AnthropicLlm
-from ops_agent.adapters.anthropic_stream import Assembly, BrokenStream
+from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
+from ops_agent.adapters.llm.anthropic_stream import Assembly, BrokenStream
 from ops_agent.agent.toolbox import specs
 from ops_agent.demo.llm import Answer, LlmServer
 from ops_agent.demo.llm.script import of_answers

@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.agent_doubles import FakeClock
-from ops_agent.adapters import anthropic_client
-from ops_agent.adapters.anthropic_llm import MAX_WAIT_SECONDS, AnthropicLlm, wait_before_retry
-from ops_agent.adapters.anthropic_stream import BrokenStream
+from ops_agent.adapters.llm import anthropic_client
+from ops_agent.adapters.llm.anthropic_llm import MAX_WAIT_SECONDS, AnthropicLlm, wait_before_retry
+from ops_agent.adapters.llm.anthropic_stream import BrokenStream
 from ops_agent.agent.toolbox import specs
 from ops_agent.demo.llm import Answer, LlmServer
 from ops_agent.demo.llm.script import of_answers

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from agent.agent_doubles import BOUNDARY, SMALL, MemoryTree, golden
 from builders import work_item
-from ops_agent.core.briefing import check_material, findings_material
-from ops_agent.core.briefing_fences import unfenced
-from ops_agent.core.briefing_map import plain_name, repository_map
-from ops_agent.core.briefing_standards import MAX_ALL, choose_standards, read_standard, shortened, standard_paths
-from ops_agent.core.layout import discover_layout
+from ops_agent.core.briefing.briefing import check_material, findings_material
+from ops_agent.core.briefing.briefing_fences import unfenced
+from ops_agent.core.briefing.briefing_map import plain_name, repository_map
+from ops_agent.core.briefing.briefing_standards import MAX_ALL, choose_standards, read_standard, shortened, standard_paths
+from ops_agent.core.sources.layout import discover_layout
 from ops_agent.domain.briefing import Briefing
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.verdict import Finding, Place

@@ -13,8 +13,8 @@ import pytest
 
 from agent.agent_doubles import BOUNDARY, FINISH, SMALL, FakeClock, MemoryTree, SayingLlm, call, reply, told
 from builders import work_item
-from ops_agent.adapters.scratch_tree import scratch_tree
-from ops_agent.core.layout import discover_layout
+from ops_agent.adapters.scratch.scratch_tree import scratch_tree
+from ops_agent.core.sources.layout import discover_layout
 from ops_agent.domain.briefing import Briefing, Limits
 from ops_agent.domain.conversation import LlmReply, PeopleTurn
 from ops_agent.domain.outcome import Conclusion, Stopped

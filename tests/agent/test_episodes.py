@@ -18,13 +18,13 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from agent.agent_doubles import BOUNDARY, FINISH, NASTY, NO_OPT_IN, SMALL, FakeClock, MemoryTree, SayingLlm, bench, call, reply
-from ops_agent.adapters.scratch_tree import scratch_tree
+from ops_agent.adapters.scratch.scratch_tree import scratch_tree
 from ops_agent.agent.budget import Budget
 from ops_agent.agent.loop import AgentLoop
 from ops_agent.agent.toolbox import Toolbox
 from ops_agent.agent.workbench import Workbench
 from ops_agent.core.guard.paths import path_refusal
-from ops_agent.core.layout import discover_layout
+from ops_agent.core.sources.layout import discover_layout
 from ops_agent.domain.briefing import Limits
 from ops_agent.domain.conversation import Ending, LlmReply, PeopleTurn, StopReason, ToolCall, Usage
 from ops_agent.domain.outcome import Stopped

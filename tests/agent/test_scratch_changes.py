@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agent.agent_doubles import SMALL, MemoryTree
-from ops_agent.adapters import scratch_tree_disk
-from ops_agent.adapters.scratch_tree import ScratchTree, scratch_tree
+from ops_agent.adapters.scratch import scratch_tree_disk
+from ops_agent.adapters.scratch.scratch_tree import ScratchTree, scratch_tree
 from ops_agent.domain.briefing import Limits
 from ops_agent.domain.change_set import ChangeKind
 from ops_agent.errors import NoSpace, PolicyViolation

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.core.templates import render
+from ops_agent.core.texts.templates import render
 from ops_agent.errors import OpsAgentError
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from agent.agent_doubles import BOUNDARY, FINISH, bench, call, golden, pretty, told, toolbox
 from ops_agent.agent.schema import problems_of
 from ops_agent.agent.toolbox import TOOLS, specs
-from ops_agent.core.briefing_fences import fenced, unfenced
+from ops_agent.core.briefing.briefing_fences import fenced, unfenced
 from ops_agent.domain.conversation import ToolCall
 
 HERE = Path(__file__).parent

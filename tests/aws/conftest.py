@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ops_agent.adapters.aws_identity import AwsIdentity
-from ops_agent.adapters.aws_sts import Runner, Sts
+from ops_agent.adapters.aws.aws_identity import AwsIdentity
+from ops_agent.adapters.aws.aws_sts import Runner, Sts
 from ops_agent.demo.aws import EmbeddedAws
 from ops_agent.domain.policy import Policy
 

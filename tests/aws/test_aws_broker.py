@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ops_agent.adapters.aws_broker import Broker
-from ops_agent.adapters.aws_signing import Credentials
+from ops_agent.adapters.aws.aws_broker import Broker
+from ops_agent.adapters.aws.aws_signing import Credentials
 from ops_agent.errors import AwsError
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ops_agent.adapters.aws_sts import Runner, Sts
+from ops_agent.adapters.aws.aws_sts import Runner, Sts
 from ops_agent.demo.aws.trust import Refusal
 from ops_agent.domain.layout import Environment
 from ops_agent.domain.policy import Policy

@@ -12,8 +12,8 @@ from botocore.credentials import Credentials as BotoCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.adapters.aws_session_policy import MOST_CHARACTERS, session_policy
-from ops_agent.adapters.aws_signing import Credentials, signed_headers
+from ops_agent.adapters.aws.aws_session_policy import MOST_CHARACTERS, session_policy
+from ops_agent.adapters.aws.aws_signing import Credentials, signed_headers
 from ops_agent.domain.policy import Policy
 
 KEY = st.text(alphabet="ABCDEFabcdef0123456789+/=", min_size=1, max_size=60)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from doors.door_files import ROOT
-from ops_agent.adapters.aws_session_policy import session_policy
+from ops_agent.adapters.aws.aws_session_policy import session_policy
 from ops_agent.domain.policy import Policy
 
 SETUP = ROOT / "docs/setup"

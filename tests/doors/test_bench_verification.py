@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from doors.door_files import ROOT
-from ops_agent.core.layout import discover_layout, targets
+from ops_agent.core.sources.layout import discover_layout, targets
 from ops_agent.domain.policy import Policy
 
 sys.path.append(str(ROOT))

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from ops_agent.adapters.aws_session_policy import session_policy
-from ops_agent.adapters.terraform_diagnostics import from_json
-from ops_agent.core.layout import discover_layout
-from ops_agent.core.run_obstacles import DENIED, DENIED_REMEDY, denied_reads
+from ops_agent.adapters.aws.aws_session_policy import session_policy
+from ops_agent.adapters.terraform.terraform_diagnostics import from_json
+from ops_agent.core.sources.layout import discover_layout
+from ops_agent.core.sources.run_obstacles import DENIED, DENIED_REMEDY, denied_reads
 from ops_agent.doctor import Health, Patient
 from ops_agent.doctor.checks import CHECKS
 from ops_agent.domain.change_set import TreeEntry

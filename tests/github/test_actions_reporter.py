@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ops_agent.adapters.actions_reporter import SUMMARY_LIMIT, WITHHELD, ActionsReporter, printable
+from ops_agent.adapters.reporters.actions_reporter import SUMMARY_LIMIT, WITHHELD, ActionsReporter, printable
 from ops_agent.domain.verdict import Place
 
 
@@ -227,7 +227,7 @@ def test_a_standard_output_that_cannot_be_written_ends_nothing(stdout: str, tmp_
 import os, sys
 if {stdout!r} == "closed": sys.stdout.close()
 if {stdout!r} == "none": sys.stdout = None
-from ops_agent.adapters.actions_reporter import ActionsReporter
+from ops_agent.adapters.reporters.actions_reporter import ActionsReporter
 r = ActionsReporter(lambda t: t)
 with r.stage("ä"):
     for _ in range(3): r.line("ü" * 100_000)

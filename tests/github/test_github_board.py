@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ops_agent.adapters.github_board import GitHubBoard
-from ops_agent.adapters.github_code_host import connect
+from ops_agent.adapters.github.github_board import GitHubBoard
+from ops_agent.adapters.github.github_code_host import connect
 from ops_agent.domain.event import Issue
 from ops_agent.ports import BoardCard
 from publication.github_world import OWNER, Stage, Theatre

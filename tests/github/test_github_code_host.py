@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ops_agent.adapters.github_code_host import GitHubCodeHost, connect
-from ops_agent.adapters.github_retry import RetryPolicy
+from ops_agent.adapters.github.github_code_host import GitHubCodeHost, connect
+from ops_agent.adapters.github.github_retry import RetryPolicy
 from ops_agent.domain.change_set import ChangeSet, FileChange
 from ops_agent.domain.event import Actor, ActorKind, IssueRef, Permission
 from ops_agent.errors import (
@@ -517,7 +517,7 @@ def test_a_server_that_does_not_answer_is_given_up_after_its_time() -> None:
     clock = FakeClock()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        from ops_agent.adapters.github_http import GitHubHttp
+        from ops_agent.adapters.github.github_http import GitHubHttp
 
         http = GitHubHttp("ghs_x", clock, lambda: 0.0, api_url=url, timeout_seconds=1, policy=RetryPolicy(attempts=2))
         with pytest.raises(GitHubError, match="could not be reached"):

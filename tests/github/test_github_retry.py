@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ops_agent.adapters.github_retry import Failure, FailureKind, RetryPolicy, classify
+from ops_agent.adapters.github.github_retry import Failure, FailureKind, RetryPolicy, classify
 
 NOW = 1_800_000_000.0
 transient = st.sampled_from([k for k in FailureKind if k is not FailureKind.PERMANENT])

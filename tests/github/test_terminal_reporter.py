@@ -7,7 +7,7 @@ import io
 import pytest
 from rich.console import Console
 
-from ops_agent.adapters.terminal_reporter import TerminalReporter
+from ops_agent.adapters.reporters.terminal_reporter import TerminalReporter
 from ops_agent.domain.verdict import Place
 
 

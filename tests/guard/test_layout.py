@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.core.layout import affected_roots, discover_layout, targets
+from ops_agent.core.sources.layout import affected_roots, discover_layout, targets
 from ops_agent.domain.layout import Layout, MappedEnvironment, MappedRoot
 from ops_agent.domain.policy import Policy
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.core.reading_policy import read_policy
+from ops_agent.core.sources.reading_policy import read_policy
 from ops_agent.domain.layout import MappedEnvironment, MappedRoot
 from ops_agent.domain.policy import PolicyFile
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.core.reading_terraform import read_template, read_terraform
-from ops_agent.core.reading_terraform_json import read_terraform_json
+from ops_agent.core.sources.reading_terraform import read_template, read_terraform
+from ops_agent.core.sources.reading_terraform_json import read_terraform_json
 from ops_agent.domain.terraform_source import Expression, ExpressionKind, TerraformSource, Unreadable
 
 EXAMPLE = b"""resource aws_s3_bucket "x" { # a comment

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.core.reading_workflows import read_workflow
+from ops_agent.core.sources.reading_workflows import read_workflow
 from ops_agent.domain.terraform_source import Unreadable
 from ops_agent.domain.workflow_source import Workflow
 

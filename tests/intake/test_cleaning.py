@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from builders import BODY
-from ops_agent.core.cleaning import LONGEST_TEXT, clean, clean_line
-from ops_agent.core.cleaning_characters import is_allowed, plain_form
+from ops_agent.core.intake.cleaning import LONGEST_TEXT, clean, clean_line
+from ops_agent.core.intake.cleaning_characters import is_allowed, plain_form
 
 TAGS = "".join(chr(0xE0000 + ord(c)) for c in "secret")
 

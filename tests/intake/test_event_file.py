@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.adapters.event_file import LARGEST_EVENT_BYTES, read_event
-from ops_agent.core.selection_references import parse_references
+from ops_agent.adapters.github.event_file import LARGEST_EVENT_BYTES, read_event
+from ops_agent.core.intake.selection_references import parse_references
 from ops_agent.domain.event import ActorKind, Dispatched, Event, IssueRef, Labelled, RunIdentity
 from ops_agent.errors import ConfigError
 
@@ -254,7 +254,7 @@ def test_a_file_of_50_mb_or_full_of_tiny_values_stays_under_256_mb_and_2_seconds
     file = tmp_path / "event.json"
     script = (
         "import re, sys, time\n"
-        "from ops_agent.adapters.event_file import read_event\n"
+        "from ops_agent.adapters.github.event_file import read_event\n"
         "from ops_agent.errors import ConfigError\n"
         "env = {'GITHUB_EVENT_PATH': sys.argv[1], 'GITHUB_EVENT_NAME': 'issues', 'GITHUB_REPOSITORY': 'o/r', 'GITHUB_RUN_ID': '1',"
         " 'GITHUB_RUN_ATTEMPT': '1', 'GITHUB_ACTOR': 'a', 'GITHUB_TRIGGERING_ACTOR': 'a'}\n"

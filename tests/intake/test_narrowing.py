@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.core.narrowing import narrow
+from ops_agent.core.intake.narrowing import narrow
 from ops_agent.domain.briefing import Limits
 from ops_agent.domain.change_set import TreeEntry
 from ops_agent.domain.policy import Policy, PolicyFile

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from builders import issue, labelled, run
 from intake.intake_doubles import HERE, JOAO, FakeBoard, FakeHost, card, put, ref, world
-from ops_agent.core.selection import Selection, refuse_blocked
+from ops_agent.core.intake.selection import Selection, refuse_blocked
 from ops_agent.domain.event import Dispatched, Event, Issue, IssueRef, Permission
 from ops_agent.domain.outcome import Conclusion
 from ops_agent.errors import NotFound

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import BODY
-from ops_agent.core.work_items import missing, parse_request
+from ops_agent.core.intake.work_items import missing, parse_request
 from ops_agent.domain.work_item import Request
 
 

@@ -31,7 +31,7 @@ def terraform(directory: Path, *arguments: str) -> subprocess.CompletedProcess[b
         "AWS_SECRET_ACCESS_KEY": "fixture",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    command = [sys.executable, "-m", "ops_agent.adapters.embedded_terraform", *arguments]
+    command = [sys.executable, "-m", "ops_agent.adapters.terraform.embedded_terraform", *arguments]
     return subprocess.run(command, cwd=directory, env=environment, capture_output=True, check=False)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from markdown_it import MarkdownIt
 
 import builders
-from ops_agent.core.proposal import Material
-from ops_agent.core.reading_plans import read_plan
+from ops_agent.core.plans.reading_plans import read_plan
+from ops_agent.core.proposal.proposal import Material
 from ops_agent.domain.change_set import ChangeSet, FileChange
 from ops_agent.domain.conversation import CriterionAnswer, Ending, Transcript, Usage
 from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget

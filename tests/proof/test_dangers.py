@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ops_agent.core.dangers import LIFTED_BY_ALLOW_DESTROY
-from ops_agent.core.plan_reversibility import Reversibility, reversibility
+from ops_agent.core.plans.dangers import LIFTED_BY_ALLOW_DESTROY
+from ops_agent.core.plans.plan_reversibility import Reversibility, reversibility
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_plan import Danger, Severity
 from proof.proof_samples import captured, change, plan_document, read

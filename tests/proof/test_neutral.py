@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from ops_agent.core.inert import inert, one_line, visible
-from ops_agent.core.neutral import cell, code, fenced, neutralise, neutralise_commit
+from ops_agent.core.texts.inert import inert, one_line, visible
+from ops_agent.core.texts.neutral import cell, code, fenced, neutralise, neutralise_commit
 
 GITHUB = MarkdownIt("gfm-like", {"linkify": True, "html": True})
 GITHUB.linkify.set({"fuzzy_link": True, "fuzzy_email": True})  # type: ignore[union-attr]

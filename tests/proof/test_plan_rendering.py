@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops_agent.core.plan_graph import MOST_NODES, graph
-from ops_agent.core.plan_rendering import diff_pieces, fill_block, headline, look_first, share
-from ops_agent.core.plan_text import as_diff, pieces_of
-from ops_agent.core.proposal_plans import plans
-from ops_agent.core.proposal_prose import Overflow
-from ops_agent.core.publication import closing_references
+from ops_agent.core.claims.publication import closing_references
+from ops_agent.core.plans.plan_graph import MOST_NODES, graph
+from ops_agent.core.plans.plan_rendering import diff_pieces, fill_block, headline, look_first, share
+from ops_agent.core.plans.plan_text import as_diff, pieces_of
+from ops_agent.core.proposal.proposal_plans import plans
+from ops_agent.core.proposal.proposal_prose import Overflow
 from ops_agent.domain.terraform_plan import TerraformPlan
 from proof.proof_samples import CAPTURED, captured, change, document, plan_document, read, target, text_of
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ops_agent.core.plan_secrets import looks_random
-from ops_agent.core.redaction import Redactor
+from ops_agent.core.plans.plan_secrets import looks_random
+from ops_agent.core.texts.redaction import Redactor
 from proof.proof_samples import captured, change, plan_document, read
 
 SECRETS = [

@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops_agent.core.plan_values import leaves, masked
+from ops_agent.core.plans.plan_values import leaves, masked
 from ops_agent.domain.terraform_plan import SENSITIVE, UNKNOWN, TerraformPlan
 from ops_agent.errors import OpsAgentError
 from proof.proof_samples import change, plan_document, read

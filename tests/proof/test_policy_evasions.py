@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ops_agent.core.danger_policies import policy_dangers
+from ops_agent.core.plans.danger_policies import policy_dangers
 from ops_agent.domain.terraform_plan import ResourceAction, ResourceChange
 
 

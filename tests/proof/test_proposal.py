@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import builders
-from ops_agent.core.proposal import build_proposal
-from ops_agent.core.publication import as_patch, closing_references, link_problem
+from ops_agent.core.claims.publication import as_patch, closing_references, link_problem
+from ops_agent.core.proposal.proposal import build_proposal
 from ops_agent.domain.change_set import ChangeSet, FileChange
 from ops_agent.domain.event import IssueRef
 from ops_agent.domain.verdict import Verdict

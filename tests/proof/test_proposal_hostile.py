@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import builders
-from ops_agent.core.markdown_cuts import cut_markdown, fit
-from ops_agent.core.proposal import MOST_BODY, Material, build_proposal
-from ops_agent.core.publication import closing_references, link_problem
-from ops_agent.core.redaction import Redactor
+from ops_agent.core.claims.publication import closing_references, link_problem
+from ops_agent.core.proposal.proposal import MOST_BODY, Material, build_proposal
+from ops_agent.core.texts.markdown_cuts import cut_markdown, fit
+from ops_agent.core.texts.redaction import Redactor
 from ops_agent.domain.conversation import CriterionAnswer, Ending
 from ops_agent.domain.terraform_plan import ResourceAction
 from ops_agent.domain.verdict import Verdict

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ops_agent.core.plan_references import without_key
-from ops_agent.core.plan_summary import summary_of
-from ops_agent.core.reading_plans import CUT_MARK, read_plan
+from ops_agent.core.plans.plan_references import without_key
+from ops_agent.core.plans.plan_summary import summary_of
+from ops_agent.core.plans.reading_plans import CUT_MARK, read_plan
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_plan import PlanCounts, ResourceAction
 from ops_agent.errors import PolicyViolation, ToolchainError

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from ops_agent.core.redaction import MARK, WINDOW, Redactor
-from ops_agent.core.redaction_formats import token_finds
+from ops_agent.core.texts.redaction import MARK, WINDOW, Redactor
+from ops_agent.core.texts.redaction_formats import token_finds
 from ops_agent.errors import RedactionFailed
 
 SECRET = 'wJalrXUtnF/K7MDENG+bPx"RfiCY<EX>&ü\\z='

@@ -12,9 +12,9 @@ from typing import Any, cast
 import pytest
 
 import builders
-from ops_agent.core.redaction import Redactor
-from ops_agent.core.report import MOST_ANNOTATIONS
-from ops_agent.core.report_words import SENTENCES
+from ops_agent.core.proposal.report import MOST_ANNOTATIONS
+from ops_agent.core.proposal.report_words import SENTENCES
+from ops_agent.core.texts.redaction import Redactor
 from ops_agent.domain.outcome import Conclusion, Stopped
 from ops_agent.domain.proposal import PullRequest
 from ops_agent.domain.verdict import Finding, Place

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ops_agent.core.plan_rendering import diff_pieces, headline, share
-from ops_agent.core.plan_text import outputs_in
+from ops_agent.core.plans.plan_rendering import diff_pieces, headline, share
+from ops_agent.core.plans.plan_text import outputs_in
 from ops_agent.domain.terraform_plan import TerraformPlan
 from ops_agent.stages.verify_differences import mocked_difference, own_outputs
 from proof.proof_samples import captured, document, plan_document, read, target

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from builders import MARIA, run, work_item
-from ops_agent.adapters.github_board import GitHubBoard
-from ops_agent.adapters.github_code_host import GitHubCodeHost, connect
-from ops_agent.adapters.github_retry import RetryPolicy
+from ops_agent.adapters.github.github_board import GitHubBoard
+from ops_agent.adapters.github.github_code_host import GitHubCodeHost, connect
+from ops_agent.adapters.github.github_retry import RetryPolicy
 from ops_agent.demo.github.issues import Issue
 from ops_agent.demo.github.platform import EmbeddedGitHub
 from ops_agent.demo.github.repositories import Repository

@@ -11,8 +11,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from builders import MARIA, OUR_BOT, REPOSITORY, run, work_item
-from ops_agent.core.claim_records import ClaimRecord, PullRequestRecord, SeenClaim, claims_among, epoch, holder, pull_request_record
-from ops_agent.core.claiming import GRACE_SECONDS, Seen, Step, branch_name, decide, is_alive, is_our_branch
+from ops_agent.core.claims.claim_records import ClaimRecord, PullRequestRecord, SeenClaim, claims_among, epoch, holder, pull_request_record
+from ops_agent.core.claims.claiming import GRACE_SECONDS, Seen, Step, branch_name, decide, is_alive, is_our_branch
 from ops_agent.domain.event import Comment, IssueRef
 from ops_agent.domain.outcome import Conclusion, Stopped
 from ops_agent.domain.proposal import PullRequest

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from ops_agent.adapters.github_board import GitHubBoard
-from ops_agent.adapters.github_code_host import GitHubCodeHost, connect
+from ops_agent.adapters.github.github_board import GitHubBoard
+from ops_agent.adapters.github.github_code_host import GitHubCodeHost, connect
 from ops_agent.domain.event import RunIdentity
 from ops_agent.domain.outcome import Conclusion, Stopped
 from ops_agent.ports import World

@@ -25,8 +25,8 @@ child(json.loads(sys.argv[1]))
 def child(given: dict[str, Any]) -> None:
     """The run itself, in a process of its own: same code, adapters against the parent's GitHub."""
     from builders import MARIA, run, work_item
-    from ops_agent.adapters.github_board import GitHubBoard
-    from ops_agent.adapters.github_code_host import GitHubCodeHost, connect
+    from ops_agent.adapters.github.github_board import GitHubBoard
+    from ops_agent.adapters.github.github_code_host import GitHubCodeHost, connect
     from ops_agent.domain.event import IssueRef, Repository
     from ops_agent.domain.outcome import Stopped
     from ops_agent.domain.work_item import Approval, content_hash

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ops_agent.core.publication import (
+from ops_agent.core.claims.publication import (
     as_patch,
     blob_id,
     closing_references,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ops_agent.core.claim_records import SeenClaim, holder
+from ops_agent.core.claims.claim_records import SeenClaim, holder
 from ops_agent.domain.outcome import Conclusion, Stopped
 from ops_agent.domain.proposal import Claim
 from ops_agent.stages.claim import claim

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.terraform_providers import unpack_mirror, wheel_zips
+from ops_agent.adapters.terraform.terraform_providers import unpack_mirror, wheel_zips
 from ops_agent.demo.llm import LlmServer, load_script
 from ops_agent.demo.story import sample_files
 

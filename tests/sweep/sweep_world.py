@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from ops_agent.adapters.event_file import read_event
-from ops_agent.adapters.github_board import GitHubBoard
-from ops_agent.adapters.github_code_host import GitHubCodeHost, connect
-from ops_agent.adapters.github_http import GitHubHttp
-from ops_agent.adapters.github_retry import RetryPolicy
-from ops_agent.adapters.scratch_tree import scratch_tree
-from ops_agent.core.redaction import Redactor
+from ops_agent.adapters.github.event_file import read_event
+from ops_agent.adapters.github.github_board import GitHubBoard
+from ops_agent.adapters.github.github_code_host import GitHubCodeHost, connect
+from ops_agent.adapters.github.github_http import GitHubHttp
+from ops_agent.adapters.github.github_retry import RetryPolicy
+from ops_agent.adapters.scratch.scratch_tree import scratch_tree
+from ops_agent.core.texts.redaction import Redactor
 from ops_agent.demo.github.issues import Issue
 from ops_agent.demo.github.platform import EmbeddedGitHub
 from ops_agent.domain.conversation import LlmReply

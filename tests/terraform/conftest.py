@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.aws_identity import AwsIdentity
-from ops_agent.adapters.aws_sts import Runner, Sts
-from ops_agent.adapters.embedded_terraform import find_library
-from ops_agent.adapters.subprocesses import Patience
-from ops_agent.adapters.terraform_cli import TerraformCli
-from ops_agent.adapters.terraform_providers import unpack_mirror, wheel_zips
+from ops_agent.adapters.aws.aws_identity import AwsIdentity
+from ops_agent.adapters.aws.aws_sts import Runner, Sts
+from ops_agent.adapters.terraform.embedded_terraform import find_library
+from ops_agent.adapters.terraform.subprocesses import Patience
+from ops_agent.adapters.terraform.terraform_cli import TerraformCli
+from ops_agent.adapters.terraform.terraform_providers import unpack_mirror, wheel_zips
 from ops_agent.demo.aws import EmbeddedAws
 from ops_agent.domain.policy import Policy
 from terraform.worlds import DEV, PROD, PROD_ROLE, ROLE, SUB

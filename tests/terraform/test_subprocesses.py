@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.adapters.subprocesses import Capped, Children, Ending, Patience
+from ops_agent.adapters.terraform.subprocesses import Capped, Children, Ending, Patience
 from ops_agent.errors import ToolchainError
 from terraform.worlds import alive
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.adapters import terraform_commands as commands
-from ops_agent.adapters.sandbox import Program
-from ops_agent.adapters.subprocesses import ChildResult, Ending
-from ops_agent.adapters.terraform_engine import find_program, read_engine
+from ops_agent.adapters.terraform import terraform_commands as commands
+from ops_agent.adapters.terraform.sandbox import Program
+from ops_agent.adapters.terraform.subprocesses import ChildResult, Ending
+from ops_agent.adapters.terraform.terraform_engine import find_program, read_engine
 from ops_agent.errors import PolicyViolation, ToolchainError
 
 KNOWN = {"version", "fmt", "init", "validate", "plan", "show", "providers", "test"}

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.subprocesses import Patience
-from ops_agent.adapters.terraform_cli import TerraformCli
+from ops_agent.adapters.terraform.subprocesses import Patience
+from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.verification import CheckStatus
 from ops_agent.errors import NoSpace, ToolchainError

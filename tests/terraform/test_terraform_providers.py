@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 import ops_agent
-from ops_agent.adapters.subprocesses import Patience
-from ops_agent.adapters.terraform_cli import TerraformCli
-from ops_agent.adapters.terraform_providers import SharedProviders, configuration, wheel_zips
+from ops_agent.adapters.terraform.subprocesses import Patience
+from ops_agent.adapters.terraform.terraform_cli import TerraformCli
+from ops_agent.adapters.terraform.terraform_providers import SharedProviders, configuration, wheel_zips
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.verification import CheckStatus
 from ops_agent.errors import ToolchainError
@@ -72,7 +72,7 @@ sys.path[:0] = {paths!r}
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from ops_agent.adapters.terraform_cli import TerraformCli
+from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
 from ops_agent.domain.policy import Policy
 from ops_agent.stages.verify import _run_all

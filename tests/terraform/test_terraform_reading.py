@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.adapters.terraform_diagnostics import from_fmt, from_json, from_text, json_lines
-from ops_agent.adapters.terraform_mocks import look_file, plan_document
-from ops_agent.adapters.terraform_placeholders import placeholder, placeholders
-from ops_agent.adapters.terraform_workspace import _Diagnostics
+from ops_agent.adapters.terraform.terraform_diagnostics import from_fmt, from_json, from_text, json_lines
+from ops_agent.adapters.terraform.terraform_mocks import look_file, plan_document
+from ops_agent.adapters.terraform.terraform_placeholders import placeholder, placeholders
+from ops_agent.adapters.terraform.terraform_workspace import _Diagnostics
 from terraform.worlds import write
 
 KEYS = ["range", "start", "line", "severity", "summary"]

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 import ops_agent
-from ops_agent.adapters import sandbox as sandbox_module
-from ops_agent.adapters.sandbox import Sandbox, harden_this_process
-from ops_agent.adapters.sandbox_places import new_run_directory, pick_uid, sweep
-from ops_agent.adapters.subprocesses import Patience
-from ops_agent.adapters.terraform_cli import TerraformCli
-from ops_agent.adapters.terraform_commands import plan, show
-from ops_agent.adapters.terraform_engine import find_program
-from ops_agent.adapters.terraform_providers import configuration, wheel_zips
-from ops_agent.core.reading_plans import read_plan
+from ops_agent.adapters.terraform import sandbox as sandbox_module
+from ops_agent.adapters.terraform.sandbox import Sandbox, harden_this_process
+from ops_agent.adapters.terraform.sandbox_places import new_run_directory, pick_uid, sweep
+from ops_agent.adapters.terraform.subprocesses import Patience
+from ops_agent.adapters.terraform.terraform_cli import TerraformCli
+from ops_agent.adapters.terraform.terraform_commands import plan, show
+from ops_agent.adapters.terraform.terraform_engine import find_program
+from ops_agent.adapters.terraform.terraform_providers import configuration, wheel_zips
+from ops_agent.core.plans.reading_plans import read_plan
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.verification import CheckStatus
 from ops_agent.errors import NoSpace, ToolchainError
@@ -201,9 +201,8 @@ def test_what_a_plan_leaves_is_private_and_gone_afterwards(bare_terraform, tmp_p
 
 def test_the_leftovers_of_a_killed_run_are_swept_and_those_of_a_living_one_stay(tmp_path):
     """E15, N03."""
-    code = (
-        "import sys, time; sys.path[:0] = %r\nfrom pathlib import Path\nfrom ops_agent.adapters.sandbox_places import new_run_directory\n"
-    )
+    code = "import sys, time; sys.path[:0] = %r\nfrom pathlib import Path\n"
+    code += "from ops_agent.adapters.terraform.sandbox_places import new_run_directory\n"
     code = (
         code % [str(Path(ops_agent.__file__).parents[1])] + f"print(new_run_directory(Path({str(tmp_path)!r})), flush=True); time.sleep(60)"
     )
@@ -260,8 +259,8 @@ def test_the_self_test_finds_out_when_children_run_as_root_and_nothing_is_planne
 NOBODY = """
 import ctypes, sys
 sys.path[:0] = {paths!r}
-from ops_agent.adapters.sandbox import harden_this_process
-from ops_agent.adapters.terraform_cli import TerraformCli
+from ops_agent.adapters.terraform.sandbox import harden_this_process
+from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.domain.policy import Policy
 from ops_agent.errors import ToolchainError
 harden_this_process()

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from ops_agent.core.reading_plans import read_plan
+from ops_agent.core.plans.reading_plans import read_plan
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_plan import ResourceAction
 from ops_agent.domain.verification import CheckStatus

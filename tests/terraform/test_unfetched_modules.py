@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ops_agent.adapters.terraform_diagnostics import from_text
+from ops_agent.adapters.terraform.terraform_diagnostics import from_text
 from ops_agent.domain.verification import CheckStatus
 from terraform.worlds import target, write
 

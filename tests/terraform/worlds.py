@@ -128,7 +128,7 @@ def apply(files: Files, aws, mirror: Path, *, environment: str = "dev") -> None:
     with tempfile.TemporaryDirectory() as directory:
         root = write(Path(directory), files) / "infra"
         write(root, {**aws.overlay, "emulator.hcl": aws.backend_overrides})
-        from ops_agent.adapters.terraform_providers import configuration
+        from ops_agent.adapters.terraform.terraform_providers import configuration
 
         (root / "cli.tfrc").write_text(configuration([mirror], Policy().allowed_providers))
         variables = {
@@ -139,7 +139,7 @@ def apply(files: Files, aws, mirror: Path, *, environment: str = "dev") -> None:
             "AWS_SECRET_ACCESS_KEY": "owner",
             "CHECKPOINT_DISABLE": "1",
         }
-        engine = [sys.executable, "-I", "-m", "ops_agent.adapters.embedded_terraform"]
+        engine = [sys.executable, "-I", "-m", "ops_agent.adapters.terraform.embedded_terraform"]
         backend = [f"-backend-config=backend/{environment}/backend.hcl", "-backend-config=emulator.hcl"]
         for arguments in (
             ["init", "-input=false", "-no-color", *backend],

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ops_agent.adapters.subprocesses import Children, ChildResult, Ending, Patience
+from ops_agent.adapters.terraform.subprocesses import Children, ChildResult, Ending, Patience
 from ops_agent.domain.verdict import Finding, Place
 from ops_agent.domain.verification import CheckResult, CheckStatus
 from ops_agent.errors import ToolchainError

@@ -13,7 +13,7 @@ from ops_agent.agent.compaction import compacted
 from ops_agent.agent.progress import CircleWatch
 from ops_agent.agent.toolbox import Toolbox, specs
 from ops_agent.agent.workbench import Workbench
-from ops_agent.core.templates import render
+from ops_agent.core.texts.templates import render
 from ops_agent.domain.conversation import Ending, LlmReply, PeopleTurn, StopReason, ToolResult, Turn
 from ops_agent.domain.outcome import Conclusion, Stopped
 from ops_agent.ports import Llm

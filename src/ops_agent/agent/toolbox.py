@@ -11,7 +11,7 @@ from ops_agent.agent.tools.ending import ask_for_info, declare_infeasible, finis
 from ops_agent.agent.tools.reading import list_files, read_file, read_standard, search
 from ops_agent.agent.tools.writing import delete_file, replace_in_file, write_file
 from ops_agent.agent.workbench import ToolRefusal, Workbench
-from ops_agent.core.briefing_fences import fenced
+from ops_agent.core.briefing.briefing_fences import fenced
 from ops_agent.domain.conversation import Ending, ToolCall, ToolResult, ToolSpec
 from ops_agent.ports import ScratchRefusal
 

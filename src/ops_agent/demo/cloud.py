@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from xml.etree import ElementTree
 
-from ops_agent.adapters.terraform_providers import configuration, unpack_mirror, wheel_zips
+from ops_agent.adapters.terraform.terraform_providers import configuration, unpack_mirror, wheel_zips
 from ops_agent.demo.aws import EmbeddedAws
 from ops_agent.demo.story import REPOSITORY, SAMPLE
 from ops_agent.domain.policy import Policy
@@ -68,7 +68,7 @@ def deploy_service(aws: EmbeddedAws, mirror: Path, folder: Path) -> None:
         ["init", "-input=false", "-no-color", *backend],
         ["apply", "-input=false", "-no-color", "-auto-approve", "-var-file=environments/dev/terraform.tfvars"],
     ):
-        engine = [sys.executable, "-I", "-m", "ops_agent.adapters.embedded_terraform"]
+        engine = [sys.executable, "-I", "-m", "ops_agent.adapters.terraform.embedded_terraform"]
         command = [*engine, *arguments]
         done = subprocess.run(command, check=False, cwd=root, env=environment, capture_output=True, text=True, timeout=120)  # noqa: S603
         if done.returncode != 0:

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TextIO
 
-from ops_agent.adapters.git_objects import GitObjects, GitTree
+from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.cli import Command
-from ops_agent.core.layout import discover_layout
+from ops_agent.core.sources.layout import discover_layout
 from ops_agent.doctor.checks import CHECKS
 from ops_agent.doctor.diagnosis import Diagnosis, Health, Patient, from_error
 from ops_agent.domain.layout import Layout

@@ -8,8 +8,8 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from ops_agent.core.run_obstacles import denied_reads, remote_modules
-from ops_agent.core.selection_references import parse_references
+from ops_agent.core.intake.selection_references import parse_references
+from ops_agent.core.sources.run_obstacles import denied_reads, remote_modules
 from ops_agent.doctor.diagnosis import Diagnosis, Health, Patient, from_error
 from ops_agent.domain.verification import CheckStatus
 from ops_agent.errors import OpsAgentError

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from ops_agent.core.admission import Admission, Facts, before_asking, decide, target_name
-from ops_agent.core.admission_approval import approving_event, usable_comments
-from ops_agent.core.admission_readiness import is_ready, was_started
-from ops_agent.core.cleaning import clean, clean_line
-from ops_agent.core.work_items import missing, parse_request
+from ops_agent.core.intake.admission import Admission, Facts, before_asking, decide, target_name
+from ops_agent.core.intake.admission_approval import approving_event, usable_comments
+from ops_agent.core.intake.admission_readiness import is_ready, was_started
+from ops_agent.core.intake.cleaning import clean, clean_line
+from ops_agent.core.intake.work_items import missing, parse_request
 from ops_agent.domain.event import ActorKind, Event, Issue, IssueEvent, IssueRef, Labelled, Repository, RunIdentity
 from ops_agent.domain.outcome import Conclusion, Stopped
 from ops_agent.domain.work_item import WorkItem

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops_agent.core.progress_text import stopped_text
+from ops_agent.core.claims.progress_text import stopped_text
 from ops_agent.domain.event import IssueRef, RunIdentity
 from ops_agent.domain.outcome import Conclusion, Stopped
 from ops_agent.errors import GitHubError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ops_agent.core.claiming import Seen
+from ops_agent.core.claims.claiming import Seen
 from ops_agent.domain.outcome import Conclusion, Stopped
 from ops_agent.domain.proposal import Claim
 from ops_agent.domain.work_item import WorkItem

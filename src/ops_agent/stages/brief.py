@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection
 
-from ops_agent.core.briefing import system_prompt, task_prompt
-from ops_agent.core.briefing_fences import BOUNDARY_PREFIX
-from ops_agent.core.briefing_map import repository_map
-from ops_agent.core.briefing_standards import StandardFile, choose_standards, read_standard, standard_paths
-from ops_agent.core.layout import discover_layout
+from ops_agent.core.briefing.briefing import system_prompt, task_prompt
+from ops_agent.core.briefing.briefing_fences import BOUNDARY_PREFIX
+from ops_agent.core.briefing.briefing_map import repository_map
+from ops_agent.core.briefing.briefing_standards import StandardFile, choose_standards, read_standard, standard_paths
+from ops_agent.core.sources.layout import discover_layout
 from ops_agent.domain.briefing import Briefing
 from ops_agent.domain.outcome import Stopped
 from ops_agent.domain.work_item import WorkItem

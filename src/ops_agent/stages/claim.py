@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ops_agent.core.claim_records import SeenClaim, claims_among, epoch, holder, pull_request_record
-from ops_agent.core.claiming import (
+from ops_agent.core.claims.claim_records import SeenClaim, claims_among, epoch, holder, pull_request_record
+from ops_agent.core.claims.claiming import (
     DONE_STATES,
     LEASE_MARGIN_SECONDS,
     Seen,

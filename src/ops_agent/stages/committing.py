@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ops_agent.core.neutral import code
-from ops_agent.core.publication import CommitStep, commit_steps, moved_paths, tree_problems, unwritable
+from ops_agent.core.claims.publication import CommitStep, commit_steps, moved_paths, tree_problems, unwritable
+from ops_agent.core.texts.neutral import code
 from ops_agent.domain.change_set import ChangeSet, FileChange
 from ops_agent.domain.outcome import Conclusion, Stopped
 from ops_agent.domain.proposal import Claim, Proposal

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from ops_agent.core.progress_text import published_text
+from ops_agent.core.claims.progress_text import published_text
 from ops_agent.domain.event import IssueRef, RunIdentity
 from ops_agent.domain.proposal import Claim, PullRequest
 from ops_agent.domain.work_item import WorkItem

@@ -9,10 +9,10 @@ from ops_agent.agent.budget import Budget
 from ops_agent.agent.loop import AgentLoop
 from ops_agent.agent.toolbox import Toolbox
 from ops_agent.agent.workbench import Workbench
-from ops_agent.core.briefing import check_material, findings_material
-from ops_agent.core.briefing_fences import fenced
+from ops_agent.core.briefing.briefing import check_material, findings_material
+from ops_agent.core.briefing.briefing_fences import fenced
 from ops_agent.core.guard.paths import path_refusal
-from ops_agent.core.templates import render
+from ops_agent.core.texts.templates import render
 from ops_agent.domain.briefing import Briefing
 from ops_agent.domain.conversation import Ending, Transcript
 from ops_agent.domain.outcome import Conclusion, Stopped

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from ops_agent.core.briefing import check_material, findings_material
-from ops_agent.core.layout import affected_roots, discover_layout
+from ops_agent.core.briefing.briefing import check_material, findings_material
+from ops_agent.core.sources.layout import affected_roots, discover_layout
 from ops_agent.domain.briefing import Briefing
 from ops_agent.domain.change_set import ChangeSet
 from ops_agent.domain.layout import TerraformRoot, TerraformTarget

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ops_agent.core.dangers import LIFTED_BY_ALLOW_DESTROY
 from ops_agent.core.guard.judge import judge
 from ops_agent.core.guard.pinning import UsedAction, find_uses, is_commit, pin, uses_in
+from ops_agent.core.plans.dangers import LIFTED_BY_ALLOW_DESTROY
 from ops_agent.domain.change_set import ChangeSet
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_plan import Danger

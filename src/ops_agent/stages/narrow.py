@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ops_agent.core.narrowing import narrow
-from ops_agent.core.reading_policy import POLICY_FILE, read_policy
+from ops_agent.core.intake.narrowing import narrow
+from ops_agent.core.sources.reading_policy import POLICY_FILE, read_policy
 from ops_agent.errors import ConfigError
 from ops_agent.ports import BaseTree
 from ops_agent.settings import Settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ops_agent.core.neutral import code
+from ops_agent.core.texts.neutral import code
 from ops_agent.domain.event import IssueRef
 from ops_agent.domain.proposal import PullRequest
 from ops_agent.domain.work_item import WorkItem

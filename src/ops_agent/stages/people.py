@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ops_agent.core.admission import refuse_people, who_must_write
-from ops_agent.core.admission_approval import labellers
+from ops_agent.core.intake.admission import refuse_people, who_must_write
+from ops_agent.core.intake.admission_approval import labellers
 from ops_agent.domain.event import Actor, ActorKind, Event, Issue, IssueEvent, Permission, Repository, RunIdentity
 from ops_agent.domain.outcome import Stopped
 from ops_agent.errors import NotFound

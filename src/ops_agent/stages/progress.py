@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ops_agent.core.claim_records import ClaimRecord
-from ops_agent.core.progress_text import now_line, progress_comment
+from ops_agent.core.claims.claim_records import ClaimRecord
+from ops_agent.core.claims.progress_text import now_line, progress_comment
 from ops_agent.domain.event import RunIdentity
 from ops_agent.domain.proposal import Claim
 from ops_agent.domain.work_item import WorkItem

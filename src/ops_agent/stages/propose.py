@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ops_agent.core.proposal import Material, build_proposal
-from ops_agent.core.publication import as_patch, is_workflow, split_by_abilities
+from ops_agent.core.claims.publication import as_patch, is_workflow, split_by_abilities
+from ops_agent.core.proposal.proposal import Material, build_proposal
 from ops_agent.domain.change_set import ChangeSet
 from ops_agent.domain.conversation import Transcript
 from ops_agent.domain.event import RunIdentity

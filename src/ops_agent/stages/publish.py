@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ops_agent.core.claim_records import PullRequestRecord
-from ops_agent.core.claiming import is_our_branch
-from ops_agent.core.publication import MOST_BODY_CHARACTERS, as_patch, is_workflow, link_problem, split_by_abilities
+from ops_agent.core.claims.claim_records import PullRequestRecord
+from ops_agent.core.claims.claiming import is_our_branch
+from ops_agent.core.claims.publication import MOST_BODY_CHARACTERS, as_patch, is_workflow, link_problem, split_by_abilities
 from ops_agent.domain.change_set import ChangeSet
 from ops_agent.domain.event import RunIdentity
 from ops_agent.domain.outcome import Conclusion, Stopped

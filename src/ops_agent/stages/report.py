@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ops_agent.core.report import RunReport, beside_the_code, last_word, outputs, summary
-from ops_agent.core.report_words import SENTENCES
+from ops_agent.core.proposal.report import RunReport, beside_the_code, last_word, outputs, summary
+from ops_agent.core.proposal.report_words import SENTENCES
 from ops_agent.domain.conversation import Transcript
 from ops_agent.domain.event import IssueRef
 from ops_agent.domain.outcome import Conclusion, Stopped

@@ -6,10 +6,10 @@ sub-issue that is open and ours; none for the others. Two more (timeline, permis
 
 from __future__ import annotations
 
-from ops_agent.core.admission import before_asking, target_name
-from ops_agent.core.admission_approval import labellers
-from ops_agent.core.admission_readiness import board_complaint, is_ready, readiness, stands_for_ready, was_started
-from ops_agent.core.selection import Candidate, Selection, choose, eligible, is_parent, refuse_blocked
+from ops_agent.core.intake.admission import before_asking, target_name
+from ops_agent.core.intake.admission_approval import labellers
+from ops_agent.core.intake.admission_readiness import board_complaint, is_ready, readiness, stands_for_ready, was_started
+from ops_agent.core.intake.selection import Candidate, Selection, choose, eligible, is_parent, refuse_blocked
 from ops_agent.domain.event import Dispatched, Event, Issue, IssueRef, Labelled, RunIdentity
 from ops_agent.domain.outcome import Stopped
 from ops_agent.errors import NotFound

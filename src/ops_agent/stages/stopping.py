@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from ops_agent.core.progress_text import stopped_text
+from ops_agent.core.claims.progress_text import stopped_text
 from ops_agent.domain.outcome import Conclusion, Stopped
 from ops_agent.errors import NoSpace, OpsAgentError
 from ops_agent.ports import World

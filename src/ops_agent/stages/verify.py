@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from ops_agent.core.layout import affected_roots, discover_layout, targets
+from ops_agent.core.sources.layout import affected_roots, discover_layout, targets
 from ops_agent.domain.change_set import ChangeSet
 from ops_agent.domain.layout import Environment, Layout, TerraformRoot, TerraformTarget
 from ops_agent.domain.terraform_plan import TerraformPlan

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ops_agent.core.dangers import dangers_of
+from ops_agent.core.plans.dangers import dangers_of
 from ops_agent.domain.terraform_plan import SENSITIVE, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ops_agent.core.reading_plans import read_plan
+from ops_agent.core.plans.reading_plans import read_plan
 from ops_agent.domain.layout import TerraformTarget
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_plan import TerraformPlan

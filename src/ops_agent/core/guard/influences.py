@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from ops_agent.core.guard.trees import SourceTree
 from ops_agent.core.guard.values import Instance, Scope
-from ops_agent.core.module_calls import local_source
+from ops_agent.core.sources.module_calls import local_source
 from ops_agent.domain.terraform_source import Block, Expression, ExpressionKind
 
 _OWN = frozenset({"each", "count", "path", "self", "terraform"})

@@ -22,9 +22,9 @@ from ops_agent.core.guard.subjects import (
 from ops_agent.core.guard.table import TABLE
 from ops_agent.core.guard.trees import Files, SourceTree, head_of
 from ops_agent.core.guard.values import instances_of
-from ops_agent.core.layout import affected_roots, targets
-from ops_agent.core.module_calls import is_configuration
-from ops_agent.core.reading_workflows import read_workflow
+from ops_agent.core.sources.layout import affected_roots, targets
+from ops_agent.core.sources.module_calls import is_configuration
+from ops_agent.core.sources.reading_workflows import read_workflow
 from ops_agent.domain.briefing import Limits
 from ops_agent.domain.change_set import ChangeSet
 from ops_agent.domain.policy import Policy

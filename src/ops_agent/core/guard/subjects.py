@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ops_agent.core.guard.trees import SourceTree
-from ops_agent.core.layout_environments import canonical, environment_of_path
+from ops_agent.core.sources.layout_environments import canonical, environment_of_path
 from ops_agent.domain.briefing import Limits
 from ops_agent.domain.change_set import ChangeSet, FileChange
 from ops_agent.domain.layout import Layout, TerraformTarget

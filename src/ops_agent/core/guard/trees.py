@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
-from ops_agent.core.layout import directory_of, discover_layout
-from ops_agent.core.module_calls import is_configuration, read_source
+from ops_agent.core.sources.layout import directory_of, discover_layout
+from ops_agent.core.sources.module_calls import is_configuration, read_source
 from ops_agent.domain.change_set import ChangeSet
 from ops_agent.domain.layout import Layout
 from ops_agent.domain.policy import Policy

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ops_agent.core.guard.trees import SourceTree
-from ops_agent.core.module_calls import local_source
+from ops_agent.core.sources.module_calls import local_source
 from ops_agent.domain.layout import TerraformTarget
 from ops_agent.domain.terraform_source import UNKNOWN, Expression, ExpressionKind, Step, TerraformSource
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from ops_agent.core.guard.subjects import Hit, TerraformFile, TextFile, WorkflowFile
-from ops_agent.core.redaction_formats import token_finds
+from ops_agent.core.texts.redaction_formats import token_finds
 from ops_agent.domain.terraform_source import Expression, ExpressionKind
 
 _SECRET_NAME = re.compile(

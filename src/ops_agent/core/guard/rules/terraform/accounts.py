@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 
 from ops_agent.core.guard.literals import accounts_in
 from ops_agent.core.guard.subjects import Hit, Piece, TerraformFile, TextFile
-from ops_agent.core.layout_environments import canonical
+from ops_agent.core.sources.layout_environments import canonical
 from ops_agent.domain.policy import ROOT, Policy
 from ops_agent.domain.terraform_source import ExpressionKind
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from ops_agent.core.guard.subjects import Hit, TerraformFile
-from ops_agent.core.reading_terraform import read_template
+from ops_agent.core.sources.reading_terraform import read_template
 from ops_agent.domain.terraform_source import UNKNOWN, Expression, ExpressionKind, Unreadable
 
 READS = re.compile(r"file|fileset|fileexists|templatefile|filebase64|filemd5|file(base64)?sha\d+")

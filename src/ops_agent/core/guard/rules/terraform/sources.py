@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ops_agent.core.guard.subjects import Hit, TerraformFile
 from ops_agent.core.guard.trees import SourceTree
-from ops_agent.core.module_calls import local_source
+from ops_agent.core.sources.module_calls import local_source
 from ops_agent.domain.terraform_source import Block, Expression, ExpressionKind
 
 _DEFAULT_HOST = "registry.terraform.io"

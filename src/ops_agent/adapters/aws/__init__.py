@@ -1,0 +1,1 @@
+"""OIDC, STS and the loopback broker."""

@@ -1,0 +1,1 @@
+"""GitHub's REST and GraphQL API and its event file."""

@@ -1,0 +1,199 @@
+"""ports.Llm on Anthropic's official SDK: streaming, explicit prompt caching, our own retries."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from random import SystemRandom
+from typing import Any
+
+from ops_agent.adapters.llm.anthropic_client import BedrockKeys, IdentityToken, build_client
+from ops_agent.adapters.llm.anthropic_failures import Failure, Kind, understand
+from ops_agent.adapters.llm.anthropic_stream import Assembly, BrokenStream
+from ops_agent.domain.conversation import LlmReply, PeopleTurn, StopReason, ToolSpec, Turn, Usage
+from ops_agent.errors import LlmError
+from ops_agent.ports import Clock
+from ops_agent.settings import Settings
+
+MAX_ATTEMPTS = 8
+MAX_WAIT_SECONDS = 600.0
+REQUEST_SECONDS = 900.0
+CLEAN_UP_SECONDS = 180
+KEYS_LAST_SECONDS = 45 * 60
+_LONGEST_BACKOFF = 60.0
+_WITHOUT_ADAPTIVE_THINKING = ("claude-haiku-4", "claude-sonnet-4-5", "claude-opus-4-5", "claude-opus-4-1")
+_CACHED = {"type": "ephemeral"}
+
+
+class AnthropicLlm:
+    """Answers of one llm. `identity` mints OIDC tokens for federation, `bedrock` gives AWS keys; `uniform` is a source of jitter.
+
+    Build it when the run starts: no wait and no request outlives the run's time less three minutes for the clean-up.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        *,
+        identity: IdentityToken | None = None,
+        bedrock: BedrockKeys | None = None,
+        uniform: Callable[[float, float], float] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._identity = identity
+        self._bedrock = bedrock
+        self._uniform = uniform or SystemRandom().uniform
+        self._end = clock.monotonic() + max(60, settings.limits.timeout_seconds - CLEAN_UP_SECONDS)
+        self._deadline = self._end
+        self._client: Any = None
+        self._client_since = 0.0
+
+    def warm_up(self) -> None:
+        """Import the SDK (about a second) in a thread while other work goes on."""
+        threading.Thread(target=_import_sdk, daemon=True).start()
+
+    def reply(self, *, system: str, tools: tuple[ToolSpec, ...], turns: tuple[Turn, ...], max_tokens: int) -> LlmReply:
+        """One complete answer. A full window is an answer with the stop reason CONTEXT_EXCEEDED; what cannot be cured raises LlmError.
+
+        Usage counts every request that was billed, broken ones included.
+        """
+        request = request_body(self._settings, system=system, tools=tools, turns=turns, max_tokens=max_tokens)
+        waited, spent, renewed = 0.0, Usage(), False
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                answer = self._ask(request)
+                return replace(answer, usage=answer.usage + spent)
+            except Exception as error:
+                failure = understand(error)
+                if failure is None:
+                    raise
+                if isinstance(error, BrokenStream):
+                    spent = spent + error.usage
+            if failure.kind is Kind.CONTEXT_EXCEEDED:
+                return LlmReply(text="", tool_calls=(), stop_reason=StopReason.CONTEXT_EXCEEDED, usage=spent, llm_id=self._settings.model)
+            if failure.kind is Kind.IDENTITY and self._renewable and not renewed:
+                self._client, renewed = None, True
+                continue
+            if failure.kind is not Kind.TRANSIENT:
+                raise self._error(failure, "")
+            left = min(MAX_WAIT_SECONDS - waited, self._end - self._clock.monotonic())
+            wait = wait_before_retry(attempt, failure.retry_after, self._uniform)
+            if attempt + 1 == MAX_ATTEMPTS or wait > left:
+                asked = (
+                    "" if failure.retry_after is None else f"; it asks to wait {failure.retry_after:.0f} s, {max(0.0, left):.0f} s are left"
+                )
+                raise self._error(failure, f" after {attempt + 1} attempts{asked}")
+            self._clock.sleep(wait)
+            waited += wait
+        raise AssertionError("the loop returns or raises")
+
+    def _ask(self, request: dict[str, Any]) -> LlmReply:
+        self._deadline = min(self._end, self._clock.monotonic() + REQUEST_SECONDS)
+        assembly = Assembly(self._settings.model)
+        try:
+            with self._open_client().messages.create(**request, stream=True) as stream:
+                return assembly.take_all(stream)
+        except BrokenStream:
+            raise
+        except Exception as error:
+            failure = understand(error)
+            if failure is not None and failure.kind is Kind.TRANSIENT and assembly.usage() != Usage():
+                raise BrokenStream(failure.sentence, assembly.usage()) from None
+            raise
+
+    @property
+    def _renewable(self) -> bool:
+        """Whether a new client comes with a new credential; a key that was refused stays refused."""
+        return self._settings.use_bedrock or (self._identity is not None and not self._settings.anthropic_api_key)
+
+    def _open_client(self) -> Any:
+        stale = self._settings.use_bedrock and self._clock.monotonic() - self._client_since > KEYS_LAST_SECONDS
+        if self._client is None or stale:
+            self._client = build_client(
+                self._settings, clock=self._clock, deadline=lambda: self._deadline, identity=self._identity, bedrock=self._bedrock
+            )
+            self._client_since = self._clock.monotonic()
+        return self._client
+
+    def _error(self, failure: Failure, suffix: str) -> LlmError:
+        sentence = failure.sentence
+        if self._settings.anthropic_api_key:
+            sentence = sentence.replace(self._settings.anthropic_api_key, "***")
+        return LlmError(sentence + suffix, hint=failure.hint)
+
+
+def wait_before_retry(attempt: int, retry_after: float | None, uniform: Callable[[float, float], float]) -> float:
+    """Seconds to wait before the next attempt: what the server asked for plus up to a second, else full jitter up to a minute."""
+    if retry_after is not None:
+        return retry_after + uniform(0.0, 1.0)
+    return uniform(0.0, min(_LONGEST_BACKOFF, 2.0 * 2**attempt))
+
+
+def request_body(
+    settings: Settings, *, system: str, tools: tuple[ToolSpec, ...], turns: tuple[Turn, ...], max_tokens: int
+) -> dict[str, Any]:
+    """Keyword arguments for `messages.create`. History is only appended to: the newest llms refuse thinking that stands elsewhere.
+
+    Cache points stand on the last tool, the system prompt and the last thing that we said; nothing is inferred from the llm's name.
+    """
+    body: dict[str, Any] = {
+        "model": settings.model,
+        "max_tokens": max_tokens,
+        "system": [{"type": "text", "text": system, "cache_control": _CACHED}],
+        "tools": [
+            {
+                "name": t.name,
+                "description": t.description,
+                "input_schema": t.input_schema,
+                **({} if settings.use_bedrock else {"strict": True}),
+            }
+            for t in tools
+        ],
+        "messages": _messages(turns),
+    }
+    if body["tools"]:
+        body["tools"][-1]["cache_control"] = _CACHED
+    if settings.effort and not any(name in settings.model for name in _WITHOUT_ADAPTIVE_THINKING):
+        body["thinking"] = {"type": "adaptive"}
+        body["output_config"] = {"effort": settings.effort}
+    return body
+
+
+def _messages(turns: tuple[Turn, ...]) -> list[dict[str, Any]]:
+    messages: list[dict[str, Any]] = []
+    for turn in turns:
+        blocks = _people_blocks(turn) if isinstance(turn, PeopleTurn) else list(turn.wire_blocks)
+        if blocks:
+            messages.append({"role": "user" if isinstance(turn, PeopleTurn) else "assistant", "content": _once(blocks)})
+    for message in reversed(messages):
+        if message["role"] == "user":
+            message["content"][-1] = {**message["content"][-1], "cache_control": _CACHED}
+            break
+    return messages
+
+
+def _people_blocks(turn: PeopleTurn) -> list[dict[str, Any]]:
+    blocks: list[dict[str, Any]] = [
+        {"type": "tool_result", "tool_use_id": r.call_id, "content": r.text, **({"is_error": True} if r.is_error else {})}
+        for r in turn.tool_results
+    ]
+    return [*blocks, {"type": "text", "text": turn.text}] if turn.text else blocks
+
+
+def _once(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The API refuses a message in which a tool call's id stands twice; the first one is kept."""
+    seen: set[str] = set()
+    kept = []
+    for block in blocks:
+        call = block.get("id") if block.get("type") == "tool_use" else block.get("tool_use_id")
+        if call is None or call not in seen:
+            kept.append(block)
+            seen.add(str(call))
+    return kept
+
+
+def _import_sdk() -> None:
+    import anthropic.types  # noqa: F401

@@ -1,0 +1,1 @@
+"""A laptop instead of GitHub."""

@@ -1,0 +1,1 @@
+"""Where progress and results are told."""

@@ -1,0 +1,1 @@
+"""The scratch tree on disk."""

@@ -1,0 +1,1 @@
+"""The engine, its sandbox and its commands."""

@@ -1,0 +1,236 @@
+"""ports.Terraform: terraform, tofu or the embedded engine, in the sandbox."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from ops_agent.adapters.terraform import terraform_commands as commands
+from ops_agent.adapters.terraform.sandbox import Cell, Sandbox
+from ops_agent.adapters.terraform.sandbox_places import memory_left
+from ops_agent.adapters.terraform.sandbox_probe import prove
+from ops_agent.adapters.terraform.subprocesses import Patience
+from ops_agent.adapters.terraform.terraform_copy import copy_tree, needed
+from ops_agent.adapters.terraform.terraform_diagnostics import finding, from_fmt, from_text
+from ops_agent.adapters.terraform.terraform_engine import Engine, find_program, read_engine
+from ops_agent.adapters.terraform.terraform_placeholders import placeholders
+from ops_agent.adapters.terraform.terraform_providers import SharedProviders, configuration, shared_mirror
+from ops_agent.adapters.terraform.terraform_workspace import LOCK_FILE, Workspace, ended_well
+from ops_agent.domain.layout import TerraformRoot, TerraformTarget
+from ops_agent.domain.policy import Policy
+from ops_agent.domain.verification import CheckResult, CheckStatus
+from ops_agent.ports import CredentialLease
+
+# Terraform and one AWS provider while they plan: 164 MB with 3.39, about 700 MB with 5.100.
+PLAN_BYTES = 768 << 20
+
+
+class TerraformCli:
+    """All Terraform of one run. Cheap to build; the sandbox is made at the first command. Close it, or use it as a context manager.
+
+    `mirror`: a provider mirror's directory, `wheel` (hashicorp/aws of the package index) or empty (the registry, allow-listed ones only).
+    `closed`: directories that no program may come from (the workspace). `overlay`: files that an emulator's harness adds to every root
+    module; `backend_settings`: one more backend file of the harness; `extra_variables`: further variables for its children.
+    """
+
+    def __init__(
+        self,
+        *,
+        policy: Policy,
+        binary: str = "auto",
+        mirror: str = "",
+        path_variable: str = "/usr/local/bin:/usr/bin:/bin",
+        closed: Iterable[Path] = (),
+        patience: Patience | None = None,
+        overlay: Mapping[str, bytes] | None = None,
+        backend_settings: bytes = b"",
+        extra_variables: Mapping[str, str] | None = None,
+        temporary: Path | None = None,
+    ) -> None:
+        self._policy, self._binary, self._mirror = policy, binary, mirror
+        self._path_variable, self._closed, self._temporary = path_variable, tuple(closed), temporary
+        self._patience = patience or Patience()
+        self._overlay, self._backend_settings = dict(overlay or {}), backend_settings
+        self._extra = dict(extra_variables or {})
+        self._lock = threading.RLock()
+        self._proven = False
+        self._cli_files: dict[tuple[str, ...], Path] = {}
+
+    @cached_property
+    def _sandbox(self) -> Sandbox:
+        with self._lock:
+            if "_sandbox" not in self.__dict__:
+                program = find_program(self._binary, self._path_variable, self._closed)
+                self.__dict__["_sandbox"] = Sandbox(program, temporary=self._temporary)
+                atexit.register(self.close)
+            sandbox: Sandbox = self.__dict__["_sandbox"]
+            return sandbox
+
+    @cached_property
+    def _shared(self) -> SharedProviders:
+        with self._lock:
+            if "_shared" not in self.__dict__:
+                self.__dict__["_shared"] = SharedProviders(self._sandbox.root / "providers")
+            shared: SharedProviders = self.__dict__["_shared"]
+            return shared
+
+    @cached_property
+    def _mirrors(self) -> tuple[Path, ...]:
+        with self._lock:
+            return shared_mirror(self._mirror, self._sandbox.root)
+
+    def _cli_file(self, providers: tuple[str, ...] | None) -> Path:
+        """The CLI configuration that every child gets, whatever stands in a home directory or in the tree; one for each allow-list.
+
+        A list that is handed in only narrows: what this run's policy does not have is not added.
+        """
+        given = self._policy.allowed_providers
+        allowed = given if providers is None else tuple(source for source in given if source in providers)
+        with self._lock:
+            if allowed not in self._cli_files:
+                path = self._sandbox.root / f"cli-{len(self._cli_files)}.tfrc"
+                mirrors = (self._shared.mirror, *self._mirrors)
+                path.write_text(configuration(mirrors, allowed, registry=not self._mirrors))
+                path.chmod(0o644)
+                self._cli_files[allowed] = path
+            return self._cli_files[allowed]
+
+    @cached_property
+    def _engine(self) -> Engine:
+        with self._cell() as cell:
+            answer = self._sandbox.run(cell, commands.VERSION, self._variables(None), patience=Patience(deadline=60))
+        return read_engine(self._sandbox.program, answer)
+
+    def engine(self) -> str:
+        with self._lock:
+            return str(self._engine)
+
+    def self_test(self) -> None:
+        """Once per process: see sandbox_probe. Raises ToolchainError."""
+        with self._lock:
+            if not self._proven:
+                self.engine()
+                prove(self._sandbox, self._variables(None))
+                self._proven = True
+
+    def parallel(self) -> int:
+        return max(1, min(len(os.sched_getaffinity(0)), memory_left() // PLAN_BYTES))
+
+    def cancel(self) -> None:
+        """Kill every running child at once. Safe from any thread and from a signal handler's exception."""
+        sandbox = self.__dict__.get("_sandbox")
+        if sandbox is not None:
+            sandbox.children.cancel()
+
+    def close(self) -> None:
+        atexit.unregister(self.close)
+        sandbox = self.__dict__.get("_sandbox")
+        if sandbox is not None:
+            sandbox.close()
+
+    def __enter__(self) -> TerraformCli:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def fmt(self, tree: Path, root: TerraformRoot) -> CheckResult:
+        """`fmt -check` over the root, its modules and its environments' files; a finding per file (exit code 3) or syntax error (2)."""
+        with self._cell() as cell:
+            files = tuple(path for e in root.environments for path in (e.backend_file, *e.var_files) if path)
+            copy_tree(tree, cell.work, (*needed(root), *files), whole=False)
+            self._sandbox.hand_over(cell)
+            result = ended_well(
+                self._sandbox.run(cell, commands.FMT, self._variables(None), patience=self._patience), f"terraform fmt for {root.path}"
+            )
+        output = result.stdout.decode(errors="replace")
+        found = from_fmt(output)
+        if result.returncode not in (0, 3):
+            words = result.stderr.decode(errors="replace")
+            found = (*found, *from_text("fmt", "", words)) or (finding("fmt", root.path, words.strip()[:2_000] or "terraform fmt failed"),)
+        status = CheckStatus.PASSED if result.returncode == 0 else CheckStatus.FAILED
+        return CheckResult(name="fmt", subject=root.path, status=status, findings=found, output=output[:20_000], seconds=result.seconds)
+
+    @contextmanager
+    def workspace(
+        self, tree: Path, target: TerraformTarget, lease: CredentialLease | None, *, providers: tuple[str, ...] | None = None
+    ) -> Iterator[Workspace]:
+        """A copy of the tree with its own data directory; gone, with every plan file, when the context closes."""
+        with self._cell() as cell:
+            copy_tree(tree, cell.work, needed(target.root, target))
+            directory = cell.work / target.root.path
+            directory.mkdir(parents=True, exist_ok=True)
+            for name, content in self._overlay.items():
+                (directory / name).write_bytes(content)
+            environment = target.environment
+            backend_files = [cell.work / environment.backend_file] if environment.backend_file else []
+            if self._backend_settings:
+                emulator = cell.root / "emulator.tfbackend"
+                emulator.write_bytes(self._backend_settings)
+                emulator.chmod(0o644)
+                backend_files.append(emulator)
+            var_files = tuple(cell.work / path for path in environment.var_files)
+            self._fetch_providers(tree, target, providers)
+            missing = placeholders(directory, var_files)
+            # Without a lock file init writes one, so the root's directory (not its files) must be writable.
+            self._sandbox.hand_over(cell, () if (directory / LOCK_FILE).is_file() else (directory,))
+            yield Workspace(
+                sandbox=self._sandbox,
+                cell=cell,
+                target=target,
+                variables={**self._variables(lease, providers), **{f"TF_VAR_{name}": value for name, value in missing.items()}},
+                backend_files=tuple(backend_files) if target.root.has_backend else (),
+                var_files=var_files,
+                with_backend=lease is not None,
+                patience=self._patience,
+                region=self._policy.region,
+                placeholders=tuple(sorted(missing)),
+                lock=lambda: self._lock_entries(tree, target, providers),
+            )
+
+    def _fetch_providers(self, tree: Path, target: TerraformTarget, providers: tuple[str, ...] | None) -> None:
+        """Before the first of a root's targets: fetch its providers, unless a mirror has them unpacked. The real init tells of failure."""
+        if self._mirrors and not any(next(mirror.rglob("*.zip"), None) for mirror in self._mirrors):
+            return
+
+        def fetch(take: Callable[[Path], None]) -> None:
+            with self._cell() as cell:
+                copy_tree(tree, cell.work, needed(target.root, target))
+                directory = cell.work / target.root.path
+                locked = (directory / LOCK_FILE).is_file()
+                self._sandbox.hand_over(cell, () if locked else (directory,))
+                command = commands.init(backend=False, lock_read_only=locked)
+                variables = self._variables(None, providers)
+                made = self._sandbox.run(cell, command, variables, cwd=directory, patience=self._patience)
+                if made.returncode == 0:
+                    take(cell.data / "providers")
+
+        self._shared.fetch_once(f"{tree}\0{target.root.path}\0{providers}", fetch)
+
+    def _lock_entries(self, tree: Path, target: TerraformTarget, providers: tuple[str, ...] | None) -> bytes | None:
+        """The lock file with entries for providers that it lacks, made in a scratch copy; None when nobody serves them."""
+        with self._cell() as cell:
+            copy_tree(tree, cell.work, needed(target.root, target))
+            directory = cell.work / target.root.path
+            self._sandbox.hand_over(cell, (directory, directory / LOCK_FILE))
+            command, variables = commands.init(backend=False, lock_read_only=False), self._variables(None, providers)
+            made = self._sandbox.run(cell, command, variables, cwd=directory, patience=self._patience)
+            return (directory / LOCK_FILE).read_bytes() if made.returncode == 0 else None
+
+    @contextmanager
+    def _cell(self) -> Iterator[Cell]:
+        cell = self._sandbox.open_cell()
+        try:
+            yield cell
+        finally:
+            self._sandbox.close_cell(cell)
+
+    def _variables(self, lease: CredentialLease | None, providers: tuple[str, ...] | None = None) -> dict[str, str]:
+        region = self._policy.region
+        common = {"TF_CLI_CONFIG_FILE": str(self._cli_file(providers)), "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+        return {**common, **self._extra, **(lease.variables if lease else {})}

@@ -1,0 +1,221 @@
+"""One target in a cell of its own: init, validate, plan, in this order."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ops_agent.adapters.terraform import terraform_commands as commands
+from ops_agent.adapters.terraform.sandbox import Cell, Sandbox
+from ops_agent.adapters.terraform.subprocesses import Capped, ChildResult, Ending, Patience
+from ops_agent.adapters.terraform.terraform_copy import snapshot
+from ops_agent.adapters.terraform.terraform_diagnostics import finding, from_json, from_text, json_lines
+from ops_agent.adapters.terraform.terraform_mocks import TEST_FILE, look_file, plan_document
+from ops_agent.domain.layout import TerraformTarget
+from ops_agent.domain.verdict import Finding
+from ops_agent.domain.verification import CheckResult, CheckStatus
+from ops_agent.errors import Cancelled, NoSpace, ToolchainError
+from ops_agent.ports import PlanFiles
+
+LOCK_FILE = ".terraform.lock.hcl"
+MOST_JSON = 1 << 30
+ROOM = 1 << 20
+# A mocked look prints the provider's schemas beside the plan: 14 MB with 5.100.
+MOST_MOCKED = 64 << 20
+_NO_SPACE = "no space left on device"
+_LOCK_MUST_CHANGE = "Provider dependency changes detected"
+
+
+@dataclass(slots=True, kw_only=True)
+class Workspace:
+    """ports.TerraformWorkspace. `variables` join the bare environment of every child; `with_backend` is False for a target without a role.
+
+    `lock` makes the lock file's bytes when the one in the tree lacks an allow-listed provider (our code writes it, never the llm).
+    """
+
+    sandbox: Sandbox
+    cell: Cell
+    target: TerraformTarget
+    variables: Mapping[str, str]
+    backend_files: tuple[Path, ...]
+    var_files: tuple[Path, ...]
+    with_backend: bool
+    patience: Patience
+    region: str
+    placeholders: tuple[str, ...] = ()
+    lock: Callable[[], bytes | None] = lambda: None
+    lock_file_update: bytes | None = None
+    _before: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def directory(self) -> Path:
+        return self.cell.work / self.target.root.path
+
+    def init(self) -> CheckResult:
+        """Backend, modules and providers. A lock file is read only; entries for a new allow-listed provider are made by our code."""
+        locked = (self.directory / LOCK_FILE).is_file()
+        result = self._init(locked)
+        if locked and result.returncode == 1 and _LOCK_MUST_CHANGE in _text(result):
+            self.lock_file_update = self.lock()
+            if self.lock_file_update is not None:
+                (self.directory / LOCK_FILE).write_bytes(self.lock_file_update)
+                self.sandbox.hand_over(self.cell)
+                result = self._init(True)
+        self._before = snapshot(self.cell.work)
+        if result.returncode == 0:
+            return self._check("init", result, ())
+        found = from_text("init", self.target.root.path, _text(result))
+        return self._check("init", result, found or (self._unexplained("init", result),))
+
+    def _init(self, locked: bool) -> ChildResult:
+        files = self.backend_files if self.with_backend else ()
+        return self._run(commands.init(backend_files=files, backend=self.with_backend, lock_read_only=locked))
+
+    def validate(self) -> CheckResult:
+        result = self._run(commands.VALIDATE)
+        answer = next(iter(json_lines(result.stdout.replace(b"\n", b" "))), {})
+        diagnostics = answer.get("diagnostics")
+        found = from_json("validate", self.target.root.path, diagnostics if isinstance(diagnostics, list) else ())
+        if result.returncode != 0 and not any(f.blocks for f in found):
+            found = (*found, self._unexplained("validate", result))
+        return self._check("validate", result, found)
+
+    def plan(self, *, with_text: bool = True) -> tuple[CheckResult, PlanFiles | None]:
+        """The plan and what it shows. A plan file that was written despite errors is deleted: it would look like "no changes"."""
+        plan_file = self.cell.out / "plan.tfplan"
+        stream = _Diagnostics()
+        result = self._run(commands.plan(out=plan_file, var_files=self.var_files), sink=stream)
+        found = from_json("plan", self.target.root.path, stream.found)
+        written = self._written()
+        if result.returncode not in (0, 2) or written:
+            plan_file.unlink(missing_ok=True)
+            if not any(f.blocks for f in (*found, *written)):
+                found = (*found, self._unexplained("plan", result))
+            return self._check("plan", result, (*found, *written)), None
+        try:
+            plan_file.chmod(0o600)
+            json_path = self._show_json(plan_file)
+            text = self._show_text(plan_file) if with_text else ""
+        finally:
+            plan_file.unlink(missing_ok=True)
+        return self._check("plan", result, found), PlanFiles(json_path=json_path, text=text, changes_present=result.returncode == 2)
+
+    def mocked_plan(self) -> tuple[CheckResult, bytes | None]:
+        """See terraform_mocks. Our file joins the copy, never the change set."""
+        root = self.target.root
+        directories = (self.directory, *(self.cell.work / path for path in root.local_modules))
+        text = look_file(directories, self.directory, account=self.target.environment.account or "000000000000", region=self.region)
+        (self.directory / TEST_FILE).write_text(text)
+        self.sandbox.hand_over(self.cell)
+        made = bytearray()
+        result = self._run(commands.mocked_test(TEST_FILE, self.var_files), sink=Capped(MOST_MOCKED, into=made))
+        lines = json_lines(bytes(made))
+        document = plan_document(lines) if result.returncode == 0 else None
+        check = self._check("mocked plan", result, ())
+        if document is None:
+            found = from_json("plan", root.path, (line.get("diagnostic") for line in lines))
+            why = "; ".join(f.what for f in found[:3]) or f"terraform test ended with exit code {result.returncode}"
+            check = replace(check, status=CheckStatus.NOT_RUN, output=f"With mocked providers this could not be evaluated: {why}")
+        return replace(check, seconds=result.seconds), document
+
+    def _show_json(self, plan_file: Path) -> Path:
+        """Stream `show -json` into a file of ours: 0600, never in memory."""
+        path, left = self.cell.kept / "plan.json", MOST_JSON
+        path.unlink(missing_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR), "wb") as out:
+
+            def sink(chunk: bytes) -> None:
+                nonlocal left
+                left -= len(chunk)
+                if left < 0:
+                    raise ToolchainError(f"The plan of {self.target} has more than {MOST_JSON >> 30} GB of JSON")
+                out.write(chunk)
+
+            self._shown(self._run(commands.show(plan_file, json=True), sink=sink))
+        return path
+
+    def _show_text(self, plan_file: Path) -> str:
+        """From `show`, not from `plan`: it leaves out warnings, which the llm's `check` blocks can write (facts.md)."""
+        result = self._shown(self._run(commands.show(plan_file, json=False)))
+        return result.stdout.decode(errors="replace") + ("\n... (cut)\n" if result.truncated else "")
+
+    def _shown(self, result: ChildResult) -> ChildResult:
+        if result.returncode == 0:
+            return result
+        # Terraform does not notice that its plan file was cut short by a full disk.
+        if shutil.disk_usage(self.cell.out).free < ROOM:
+            raise NoSpace(f"No space left on the runner's disk for the plan of {self.target}")
+        last = " ".join(_text(result).split())[-300:]
+        raise ToolchainError(f"`terraform show` of the plan of {self.target} failed with exit code {result.returncode}: {last}")
+
+    def _run(self, command: commands.TerraformCommand, sink: Callable[[bytes], None] | None = None) -> ChildResult:
+        result = self.sandbox.run(self.cell, command, self.variables, cwd=self.directory, patience=self.patience, sink=sink)
+        return ended_well(result, f"terraform {command.argv[0]} for {self.target}")
+
+    def _written(self) -> tuple[Finding, ...]:
+        """Files that a provider made or changed in the copy: never part of the change set, but no provider of ours does that."""
+        after = snapshot(self.cell.work)
+        changed = sorted(path for path in after.keys() | self._before.keys() if after.get(path) != self._before.get(path))
+        return tuple(
+            finding("plan", "", "The plan wrote to the working directory. The file is not taken over.", file=path) for path in changed[:10]
+        )
+
+    def _unexplained(self, check: str, result: ChildResult) -> Finding:
+        """The exit code says no, and nothing that Terraform printed says why."""
+        last = [line.strip() for line in _text(result).splitlines() if line.strip()][-5:]
+        what = f"It ended with exit code {result.returncode}" + (f": {' '.join(last)}" if last else " and said nothing.")
+        if result.ending is Ending.DEADLINE:
+            what = f"It did not end within {self.patience.deadline:.0f} s and was stopped."
+        return finding(check, self.target.root.path, what[:2_000])
+
+    def _check(self, name: str, result: ChildResult, found: tuple[Finding, ...]) -> CheckResult:
+        status = CheckStatus.FAILED if any(f.blocks for f in found) else CheckStatus.PASSED
+        output = "" if name == "validate" else _text(result)[:20_000]
+        return CheckResult(name=name, subject=str(self.target), status=status, findings=found, output=output, seconds=result.seconds)
+
+
+class _Diagnostics:
+    """A sink for `plan -json`: keeps the diagnostics, lets the rest go by, whatever its size."""
+
+    def __init__(self) -> None:
+        self.found: list[Any] = []
+        self._rest = bytearray()
+        self._skip = False
+
+    def __call__(self, chunk: bytes) -> None:
+        *lines, rest = chunk.split(b"\n")
+        for line in lines:
+            self._rest += line
+            if not self._skip and len(self.found) < 100 and b'"diagnostic"' in self._rest:
+                self.found += [entry["diagnostic"] for entry in json_lines(bytes(self._rest)) if isinstance(entry.get("diagnostic"), dict)]
+            self._rest.clear()
+            self._skip = False
+        if len(self._rest) + len(rest) > 1 << 20:
+            self._skip = True
+            self._rest.clear()
+        elif not self._skip:
+            self._rest += rest
+
+
+def ended_well(result: ChildResult, what: str) -> ChildResult:
+    """`result`, when the child ended by itself or at its deadline. Raises Cancelled, NoSpace, or ToolchainError when a signal ended it."""
+    if result.ending is Ending.CANCELLED:
+        raise Cancelled(f"{what} was cancelled")
+    if result.returncode != 0 and _NO_SPACE in _text(result).lower():
+        raise NoSpace(f"No space left on the runner's disk during {what}")
+    if result.ending is Ending.EXITED and result.returncode < 0:
+        raise ToolchainError(
+            f"{what} was ended by signal {-result.returncode}",
+            hint="Signal 9 without a deadline mostly means that the runner has too little memory.",
+        )
+    return result
+
+
+def _text(result: ChildResult) -> str:
+    parts = (part.decode(errors="replace").strip() for part in (result.stdout, result.stderr))
+    return "\n".join(part for part in parts if part)

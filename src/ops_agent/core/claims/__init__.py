@@ -1,0 +1,1 @@
+"""Who holds an issue, and what a publication must look like."""

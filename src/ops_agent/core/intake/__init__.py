@@ -1,0 +1,1 @@
+"""From an event and people's text to an admitted work item."""

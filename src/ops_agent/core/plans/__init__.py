@@ -1,0 +1,1 @@
+"""Terraform plans: read whole, judged for dangers, shown."""

@@ -1,0 +1,249 @@
+"""One plan for a reviewer: a line, what to look at first, a graph, the plan as a `diff` block cut by whole resources, the evidence."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from ops_agent.core.plans.dangers import LIFTED_BY_ALLOW_DESTROY
+from ops_agent.core.plans.plan_graph import graph
+from ops_agent.core.plans.plan_reversibility import Reversibility, reversibility
+from ops_agent.core.plans.plan_text import Piece, as_diff, outputs_in, pieces_of
+from ops_agent.core.plans.reading_plan_changes import count
+from ops_agent.core.texts.inert import one_line
+from ops_agent.core.texts.neutral import cell, code, fence_verbatim
+from ops_agent.domain.terraform_plan import Danger, OutputChange, ResourceAction, ResourceChange, Severity, TerraformPlan
+from ops_agent.domain.verification import Evidence, TargetVerification
+
+T = TypeVar("T")
+MOST_ROWS = 25
+MOST_DANGERS = 30
+_EMPTY_BLOCK = "```diff\n\n```"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """Changes of one plan, told apart: caused by this change set, and standing on the base already."""
+
+    own: tuple[ResourceChange, ...]
+    before: tuple[ResourceChange, ...]
+    own_outputs: tuple[OutputChange, ...]
+    outputs_before: tuple[OutputChange, ...]
+
+
+def share(target: TargetVerification, plan: TerraformPlan) -> Shared:
+    """All changes are `own` when the base could not be planned."""
+    own, before = _parted(plan.changes, lambda change: target.own is None or change.address in target.own)
+    own_outputs, outputs_before = _parted(plan.outputs, lambda output: target.own_outputs is None or output.name in target.own_outputs)
+    return Shared(own=own, before=before, own_outputs=own_outputs, outputs_before=outputs_before)
+
+
+def name_of(target: TargetVerification) -> str:
+    """`infra` (dev), as Markdown."""
+    return f"{code(target.target.root.path)} ({cell(target.target.environment.name)})"
+
+
+def headline(target: TargetVerification) -> str:
+    """One line: the counts, loud for what hurts; or why there is no plan. Markdown."""
+    plan = target.plan
+    if plan is None:
+        return f"**not planned**: {cell(target.unplanned or 'no plan was made')}"
+    shared = share(target, plan)
+    counted = count(shared.own, shared.own_outputs)
+    line, *loud = counted.line.split(", ")
+    words = [f"`{line}`", *(f"**{word}**" if word.isupper() or word.split()[-1].isupper() else word for word in loud)]
+    if counted.read:
+        words.append(f"{counted.read} read at apply")
+    if counted.outputs:
+        words.append(f"{counted.outputs} output{'s' if counted.outputs > 1 else ''}")
+    if not shared.own and not shared.own_outputs:
+        words = ["no changes"]
+    stood = len(shared.before) + len(shared.outputs_before)
+    if stood:
+        words.append(f"{stood} that stood before")
+    if target.mocked:
+        words.append("**mocked, not planned against the account**")
+    return ", ".join(words)
+
+
+def look_first(target: TargetVerification) -> Iterator[str]:
+    """The danger list as Markdown items, the change's own dangers first."""
+    plan = target.plan
+    if plan is None:
+        return
+    own = [danger for danger in plan.dangers if _is_own(danger, target)]
+    standing = [danger for danger in plan.dangers if not _is_own(danger, target)]
+    ranked = sorted(own, key=lambda d: (not d.blocks, d.severity is not Severity.DANGER, not d.rule.startswith("plan/destroys")))
+    for danger in ranked[:MOST_DANGERS]:
+        mark = (
+            "**BLOCKS** "
+            if danger.blocks and danger.rule not in LIFTED_BY_ALLOW_DESTROY
+            else "**DANGER** "
+            if danger.severity is Severity.DANGER
+            else ""
+        )
+        yield f"- {mark}{code(danger.address)}: {cell(danger.why)} ({code(danger.rule)})"
+    if len(ranked) > MOST_DANGERS:
+        yield f"- and {len(ranked) - MOST_DANGERS} more, see the plan"
+    if standing:
+        yield f"- {len(standing)} more stood before this change"
+
+
+def changes_table(target: TargetVerification) -> str:
+    """What this change set does to each resource, and whether it can be taken back; the hardest to take back first. Empty: nothing."""
+    if target.plan is None:
+        return ""
+    order = list(Reversibility)
+    rows = [(reversibility(change), change) for change in share(target, target.plan).own if change.mode == "managed"]
+    rows.sort(key=lambda row: (-_hardness(row[0].word, order), row[1].address))
+    if not rows:
+        return ""
+    lines = ["| Change | Resource | Taking it back |", "|---|---|---|"]
+    for back, change in rows[:MOST_ROWS]:
+        kind = f"**{change.action.value.upper()}**" if change.action.destroys else change.action.value
+        moved = f" (was {code(change.previous_address)})" if change.previous_address else ""
+        lines.append(f"| {kind} | {code(change.address)}{moved} | {back.word.value}: {cell(back.why)} |")
+    if len(rows) > MOST_ROWS:
+        lines.append(f"| | {len(rows) - MOST_ROWS} more, see the plan | |")
+    return "\n".join(lines)
+
+
+def picture(target: TargetVerification) -> str:
+    """The graph of what this change set does, as a `mermaid` block; empty for fewer than two resources."""
+    if target.plan is None:
+        return ""
+    own = share(target, target.plan).own
+    drawn = graph(target.plan, own) if len(own) > 1 else ""
+    return fence_verbatim(drawn, "mermaid") if drawn else ""
+
+
+def evidence(found: Evidence | None) -> str:
+    """What the plan was made from, as Markdown items."""
+    if found is None:
+        return ""
+    facts = {
+        "base commit": found.base_commit,
+        "change set (SHA-256)": found.change_set,
+        "engine": found.engine,
+        "account (from STS)": found.account,
+        "lock file (SHA-256)": found.lock_file,
+        "variable files (SHA-256)": found.var_files,
+        "policy (SHA-256)": found.policy,
+        "plan JSON without its time (SHA-256)": found.plan_json,
+    }
+    return "\n".join(f"- {name}: {code(fact)}" for name, fact in facts.items() if fact)
+
+
+def folded(summary: str, content: str, *, is_open: bool = False) -> str:
+    """A collapsible part. `summary` is plain text from anywhere."""
+    return f"<details{' open' if is_open else ''}><summary>{html.escape(one_line(summary))}</summary>\n\n{content}\n\n</details>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanBlock:
+    """A `diff` block that holds whole resources; `left_out` are the resources that did not fit, as lines of a diff."""
+
+    markdown: str
+    left_out: tuple[str, ...] = ()
+
+
+MOST_PLAN_TEXT = 1_000_000
+"""Code points of one plan that are rendered at all: more than a pull request and a job summary hold together."""
+
+
+def diff_pieces(target: TargetVerification) -> tuple[list[str], int]:
+    """The plan as lines of a diff, one text per resource, and how many resources are beyond MOST_PLAN_TEXT.
+
+    What destroys comes first, then this change's own, then what stood before, then drift.
+    """
+    plan = target.plan
+    if plan is None:
+        return [], 0
+    by_address = {change.address: change for change in plan.changes}
+    found = pieces_of(plan.text, by_address.keys() | {change.address for change in plan.drift}) or _without_text(plan)
+    pieces, standing = _outputs_apart(found, share(target, plan))
+
+    def is_own(index: int) -> bool:
+        address = pieces[index].address
+        return index not in standing and (target.own is None or address is None or address in target.own)
+
+    def rank(index: int) -> tuple[bool, bool, bool, int]:
+        change = by_address.get(pieces[index].address or "")
+        return pieces[index].drift, not is_own(index), change is None or not change.action.destroys, index
+
+    rendered: list[str] = []
+    room = MOST_PLAN_TEXT
+    for index in sorted(range(len(pieces)), key=rank):
+        piece = pieces[index]
+        room -= len(piece.text)
+        if room < 0:
+            break
+        note = "# changed outside of Terraform:\n" if piece.drift else "" if is_own(index) else "# stood before this change:\n"
+        rendered.append(note + as_diff(piece.text))
+    return rendered, len(pieces) - len(rendered)
+
+
+def _outputs_apart(pieces: tuple[Piece, ...], shared: Shared) -> tuple[list[Piece], set[int]]:
+    """`pieces` with the outputs that stood before in a piece of their own; the indices of such pieces."""
+    parted: list[Piece] = []
+    standing: set[int] = set()
+    names = {output.name for output in shared.outputs_before}
+    for piece in pieces:
+        told = outputs_in(piece.text, names) if names and piece.address is None else None
+        if told is None:
+            parted.append(piece)
+            continue
+        theirs, ours = told
+        parted += [replace(piece, text=ours)] if ours else []
+        if theirs:
+            standing.add(len(parted))
+            parted.append(replace(piece, text=theirs))
+    return parted, standing
+
+
+def _without_text(plan: TerraformPlan) -> tuple[Piece, ...]:
+    """A plan that Terraform wrote no text for (a mocked look): each resource with the names of the attributes that differ."""
+    pieces = []
+    for change in plan.changes:
+        sign = "-" if change.action is ResourceAction.DELETE else "+" if change.action is ResourceAction.CREATE else "~"
+        names = [f"      {sign} {name}" for name in change.changed_attributes] if sign == "~" else []
+        pieces.append(Piece(change.address, "\n".join([f"  {sign} {one_line(change.address)} ({change.action.value})", *names])))
+    return tuple(pieces)
+
+
+def fill_block(pieces: list[str], budget: int, beyond: int = 0) -> PlanBlock:
+    """As many whole pieces as fit in `budget` code points, fence and mark included; a piece that does not fit lets smaller ones pass."""
+    room = budget - len(_EMPTY_BLOCK) - 80
+    kept: list[str] = []
+    left: list[str] = []
+    ticks = 0
+    for piece in pieces:
+        widest = max(ticks, _widest(piece))
+        if len(piece) + 2 + 2 * (widest - ticks) <= room:
+            room -= len(piece) + 2 + 2 * (widest - ticks)
+            ticks = widest
+            kept.append(piece)
+        else:
+            left.append(piece)
+    block = fence_verbatim("\n\n".join(kept), "diff") if kept else ""
+    more = "more " if kept else ""
+    mark = f"**{len(left) + beyond:,} {more}resource{'s' if len(left) + beyond > 1 else ''} in the job summary.**" if left or beyond else ""
+    return PlanBlock(markdown="\n\n".join(part for part in (block, mark) if part), left_out=tuple(left))
+
+
+def _widest(piece: str) -> int:
+    return max((len(run) for run in piece.split() if "`" in run), default=0)
+
+
+def _parted(found: tuple[T, ...], is_own: Callable[[T], bool]) -> tuple[tuple[T, ...], tuple[T, ...]]:
+    return tuple(one for one in found if is_own(one)), tuple(one for one in found if not is_own(one))
+
+
+def _hardness(word: Reversibility, order: list[Reversibility]) -> int:
+    return order.index(word)
+
+
+def _is_own(danger: Danger, target: TargetVerification) -> bool:
+    return target.own is None or danger.address in target.own or danger.address.startswith(("provider ", "output."))

@@ -1,0 +1,170 @@
+"""How a run ended, for people and for the next step: outputs, job summary, annotations. Values in, values out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ops_agent.core.plans.plan_rendering import headline, look_first, name_of, share
+from ops_agent.core.plans.reading_plan_changes import count
+from ops_agent.core.proposal.proposal_facts import checks_table
+from ops_agent.core.proposal.proposal_verdict import findings_list
+from ops_agent.core.proposal.report_words import SENTENCES
+from ops_agent.core.texts.neutral import cell, code
+from ops_agent.core.texts.templates import render
+from ops_agent.domain.conversation import Transcript, Usage
+from ops_agent.domain.event import IssueRef
+from ops_agent.domain.outcome import Conclusion
+from ops_agent.domain.proposal import PullRequest
+from ops_agent.domain.verdict import Finding, Place
+from ops_agent.domain.verification import TargetVerification, Verification
+
+MOST_ANNOTATIONS = 10
+"""Per level: GitHub shows ten errors and ten warnings of a step and drops the rest in silence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """Everything that is said at the end. `reason` and `remedy` are empty when a pull request stands and nothing failed."""
+
+    ref: IssueRef | None
+    conclusion: Conclusion
+    reason: str = ""
+    remedy: str = ""
+    findings: tuple[Finding, ...] = ()
+    questions: tuple[str, ...] = ()
+    proposed_issues: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    pull_request: PullRequest | None = None
+    branch: str = ""
+    transcript: Transcript | None = None
+    verification: Verification | None = None
+    seconds: float = 0.0
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """A line beside the code: `error`, `warning` or `notice`."""
+
+    level: str
+    text: str
+    place: Place | None = None
+
+
+def outputs(report: RunReport) -> dict[str, str]:
+    """The action's outputs by name; empty text for what there is not. Never a token."""
+    usage = report.transcript.usage if report.transcript else Usage()
+    request = report.pull_request if report.pull_request is not None and report.pull_request.number else None
+    targets = report.verification.targets if report.verification else ()
+    return {
+        "conclusion": report.conclusion.value,
+        "issue_number": str(report.ref.number) if report.ref else "",
+        "pr_number": str(request.number) if request else "",
+        "pr_url": request.url if request else "",
+        "branch_name": report.branch,
+        "plan_summary": json.dumps([_counts(target) for target in targets], separators=(",", ":")),
+        "plan_has_destroy": str(any(_destroys(target) for target in targets)).lower(),
+        "total_cost_usd": f"{usage.cost_usd:.4f}",
+        "input_tokens": str(usage.input_tokens),
+        "output_tokens": str(usage.output_tokens),
+        "cache_read_tokens": str(usage.cache_read_tokens),
+        "num_turns": str(report.transcript.turn_count if report.transcript else 0),
+        "duration_seconds": str(round(report.seconds)),
+        "execution_file": report.transcript.extra.get("execution_file", "") if report.transcript else "",
+    }
+
+
+def summary(report: RunReport, template: str, redact: Callable[[str], str]) -> str:
+    """The job summary as Markdown."""
+    verification = report.verification
+    plans = [f"| {name_of(target)} | {headline(target)} |" for target in verification.targets] if verification else []
+    dangers = [line for target in verification.targets for line in look_first(target)] if verification else []
+    return redact(
+        render(
+            template,
+            issue=subject(report),
+            conclusion=report.conclusion.value,
+            sentence="Nothing was written: this was a dry run." if report.dry_run else SENTENCES[report.conclusion],
+            pull_request=_link(report.pull_request),
+            reason=cell(redact(report.reason)),
+            remedy=cell(redact(report.remedy)),
+            questions=_list(report.questions, redact),
+            proposed_issues=_list(report.proposed_issues, redact),
+            findings=findings_list(report.findings, redact),
+            warnings=_list(report.warnings, redact),
+            plans="\n".join(["| Root and environment | Plan |", "|---|---|", *plans]) if plans else "",
+            dangers="\n".join(dangers[:50]),
+            checks=checks_table(verification) if verification else "",
+            cost=_cost(report),
+        )
+    )
+
+
+def beside_the_code(report: RunReport) -> tuple[Annotation, ...]:
+    """What stands beside the code: findings that stopped the run and those of failed checks, at most ten of a level, and the last word."""
+    failed = [f for check in report.verification.failed for f in check.findings] if report.verification else []
+    found = list(dict.fromkeys((*report.findings, *failed)))
+    errors = [Annotation(level="error", text=_sentence(f), place=f.place) for f in found if f.blocks and not f.pre_existing]
+    warned = [Annotation(level="warning", text=_sentence(f), place=f.place) for f in found if not f.blocks or f.pre_existing]
+    warned += [Annotation(level="warning", text=warning) for warning in report.warnings]
+    if report.conclusion.exit_code and not errors:
+        errors.append(Annotation(level="error", text=f"{report.conclusion.value}: {report.reason or SENTENCES[report.conclusion]}"))
+    return (*_capped(errors), *_capped(warned))
+
+
+def last_word(report: RunReport) -> str:
+    """One line for the log's end."""
+    link = report.pull_request.url if report.pull_request is not None else ""
+    words = f"{subject(report)}: {report.conclusion.value}. {link or report.reason or SENTENCES[report.conclusion]}"
+    return f"{words} {report.remedy}".strip() if report.conclusion.exit_code else words
+
+
+def subject(report: RunReport) -> str:
+    """What the report is about: the issue, or the event as a whole."""
+    return str(report.ref) if report.ref else "The event"
+
+
+def _counts(target: TargetVerification) -> dict[str, object]:
+    where: dict[str, object] = {"root": target.target.root.path, "environment": target.target.environment.name}
+    if target.plan is None:
+        return where | {"planned": False}
+    shared = share(target, target.plan)
+    counted = count(shared.own, shared.own_outputs)
+    names = ("add", "change", "destroy", "replace", "move", "forget", "outputs")
+    return where | {"planned": True, "mocked": target.mocked, "import": counted.import_} | {name: getattr(counted, name) for name in names}
+
+
+def _destroys(target: TargetVerification) -> bool:
+    return target.plan is not None and any(change.action.destroys for change in share(target, target.plan).own)
+
+
+def _link(request: PullRequest | None) -> str:
+    if request is None or not request.number:
+        return ""
+    return f"[#{request.number}]({request.url}) {cell(request.title)}{' (draft)' if request.draft else ''}"
+
+
+def _list(entries: Iterable[str], redact: Callable[[str], str]) -> str:
+    return "\n".join(f"- {cell(redact(entry))}" for entry in entries)
+
+
+def _cost(report: RunReport) -> str:
+    if report.transcript is None:
+        return f"The language model was not asked. {report.seconds:.0f} s."
+    usage = report.transcript.usage
+    tokens = f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out, {usage.cache_read_tokens:,} read from the cache"
+    spent = f"{report.transcript.turn_count} turns, ${usage.cost_usd:.2f}, {tokens}; {report.seconds:.0f} s."
+    return f"{code(report.transcript.llm_id or 'unknown')}: {spent}"
+
+
+def _sentence(finding: Finding) -> str:
+    return f"{finding.what} ({finding.rule}) {finding.remedy}".strip()
+
+
+def _capped(found: list[Annotation]) -> list[Annotation]:
+    if len(found) <= MOST_ANNOTATIONS:
+        return found
+    more = Annotation(level=found[0].level, text=f"and {len(found) - MOST_ANNOTATIONS + 1} more, see the job summary")
+    return [*found[: MOST_ANNOTATIONS - 1], more]

@@ -1,0 +1,1 @@
+"""Terraform, workflows and the policy file as our own types, and where they stand."""

@@ -1,0 +1,111 @@
+"""What stands in the repository already and would fail a run there: blocks that a describing role cannot refresh, modules from outside."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from ops_agent.core.sources.module_calls import is_configuration, read_source
+from ops_agent.domain.layout import Layout
+from ops_agent.domain.terraform_source import Block, TerraformSource
+from ops_agent.domain.verdict import Finding, Place
+
+_VALUE, _PARAMETER, _OBJECT, _ITEM = "secretsmanager:GetSecretValue", "ssm:GetParameter", "s3:GetObject", "dynamodb:GetItem"
+_DECRYPT, _INVOKE = "kms:Decrypt", "lambda:InvokeFunction"
+_OF_BOTH: Final = {
+    "aws_secretsmanager_secret_version": _VALUE,
+    "aws_ssm_parameter": _PARAMETER,
+    "aws_s3_object": _OBJECT,
+    "aws_s3_bucket_object": _OBJECT,
+    "aws_dynamodb_table_item": _ITEM,
+}
+_OF_DATA: Final = {
+    **_OF_BOTH,
+    "aws_ssm_parameters_by_path": "ssm:GetParametersByPath",
+    "aws_kms_secret": _DECRYPT,
+    "aws_kms_secrets": _DECRYPT,
+    "aws_kms_ciphertext": "kms:Encrypt",
+    "aws_lambda_invocation": _INVOKE,
+    "aws_ecr_authorization_token": "ecr:GetAuthorizationToken",
+}
+DENIED: Final = {"resource": _OF_BOTH, "data": _OF_DATA, "ephemeral": _OF_DATA}
+"""Block -> type -> the call with which the AWS provider reads it (resources and data sources of 3.39 to 6.x).
+
+Each call is denied by docs/setup/permissions-policy.json or not allowed by it. Types with a secret argument that AWS never gives back (the
+`password` of `aws_db_instance`, `master_password` of `aws_rds_cluster`) are not here: they are refreshed by describing alone.
+"""
+
+_ACTIONS: Final = frozenset(action.casefold() for types in DENIED.values() for action in types.values())
+_SAID = re.compile(r"(?i)not authorized to perform: ([a-z0-9-]+:[a-z]+)")
+
+DENIED_REMEDY: Final = (
+    "A role that only describes cannot read this, and the role of ops-agent stays that way. Keep the value out of Terraform (manage the "
+    "secret or parameter, let people or a rotation set its value), or move it to a root of its own that ops-agent does not change."
+)
+MODULE_REMEDY: Final = (
+    "Terraform runs here without this job's keys, so it fetches public modules only. Copy the module into the repository and call it by "
+    "its path (`./modules/NAME`), or make its source readable for everyone who may run the workflow."
+)
+_ACTION_REMEDY: Final = (
+    "The role for plans lacks `{action}`: add it to the role's permissions (docs/setup/aws-role.md) if it only describes."
+)
+
+
+def denied_reads(layout: Layout, paths: Iterable[str], read: Callable[[str], bytes]) -> tuple[Finding, ...]:
+    """A finding for each block that makes every plan of a root fail; nothing of it blocks. `read(path)` gives the bytes of one of `paths`.
+
+    A module's block is found once and names all roots that reach the module. Files that cannot be read are passed over.
+    """
+    return tuple(
+        _finding(path, block, action, roots)
+        for path, block, roots in _blocks(layout, paths, read)
+        if (action := DENIED.get(block.type, {}).get(block.labels[0] if block.labels else ""))
+    )
+
+
+def remote_modules(layout: Layout, paths: Iterable[str], read: Callable[[str], bytes]) -> tuple[Finding, ...]:
+    """A finding for each call of a module from outside the repository: init fetches it without keys, so a private one ends every run."""
+    found = []
+    for path, block, roots in _blocks(layout, paths, read):
+        attribute = block.attribute("source") if block.type == "module" else None
+        source = attribute.expression.value if attribute else None
+        if isinstance(source, str) and not source.startswith(("./", "../")):
+            what = f"`{block.name}` of {_named(roots)} comes from `{source}`, which init fetches without this job's keys"
+            found.append(_finding_at(path, block, "remote-module", "A module from outside the repository", what, MODULE_REMEDY))
+    return tuple(found)
+
+
+def remedy_of_denial(text: str) -> str | None:
+    """What to do about AWS's answer in `text`; None when nothing in it was denied."""
+    said = _SAID.search(text)
+    if said is None:
+        return None
+    return DENIED_REMEDY if said[1].casefold() in _ACTIONS else _ACTION_REMEDY.format(action=said[1])
+
+
+def _blocks(layout: Layout, paths: Iterable[str], read: Callable[[str], bytes]) -> Iterator[tuple[str, Block, list[str]]]:
+    """Every block of the roots and their modules, with its file and the roots that reach it."""
+    users: dict[str, list[str]] = {}
+    for root in layout.roots:
+        for directory in (root.path, *root.local_modules):
+            users.setdefault(directory, []).append(root.path)
+    for path in sorted(paths):
+        roots = users.get(path.rpartition("/")[0] or ".")
+        source = read_source(path, read(path)) if roots and is_configuration(path) else None
+        if roots and isinstance(source, TerraformSource):
+            yield from ((path, block, roots) for block in source.blocks)
+
+
+def _finding(path: str, block: Block, action: str, roots: list[str]) -> Finding:
+    when = " once it is deployed" if block.type == "resource" else ""
+    what = f"`{block.name}` is read with `{action}`, so plans of {_named(roots)} fail with AccessDenied{when}"
+    return _finding_at(path, block, "denied-read", "A role that only describes cannot refresh this", what, DENIED_REMEDY)
+
+
+def _finding_at(path: str, block: Block, rule: str, title: str, what: str, remedy: str) -> Finding:
+    return Finding(rule=f"layout/{rule}", title=title, place=Place(path=path, line=block.line), what=what, remedy=remedy, blocks=False)
+
+
+def _named(roots: list[str]) -> str:
+    return ", ".join(f"`{root}`" for root in roots)

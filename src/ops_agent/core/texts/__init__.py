@@ -1,0 +1,1 @@
+"""Text that leaves: inert, redacted, filled into templates."""
