@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from ops_agent.core.plans.dangers import dangers_of
-from ops_agent.domain.terraform_plan import SENSITIVE, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
+from ops_agent.core.plans.plan_values import has_sensitive
+from ops_agent.domain.terraform_plan import PlanCounts, ResourceAction, ResourceChange, TerraformPlan
 
 
 def own_changes(head: TerraformPlan, base: TerraformPlan | None) -> frozenset[str]:
@@ -26,7 +27,7 @@ def own_changes(head: TerraformPlan, base: TerraformPlan | None) -> frozenset[st
 def own_outputs(head: TerraformPlan, base: TerraformPlan | None) -> frozenset[str]:
     """Names of outputs whose change differs from the base's, by the same rules. A value that is not known yet is told by its references."""
     before = {output.name: output for output in base.outputs} if base else {}
-    return frozenset(output.name for output in head.outputs if output != before.get(output.name) or _hides(output.after))
+    return frozenset(output.name for output in head.outputs if output != before.get(output.name) or has_sensitive(output.after))
 
 
 def mocked_difference(head: TerraformPlan, base: TerraformPlan | None) -> TerraformPlan:
@@ -66,21 +67,7 @@ def _exists(change: ResourceChange) -> bool:
 def _same(change: ResourceChange, old: ResourceChange | None) -> bool:
     if old is None or (change.action, change.previous_address, change.import_id) != (old.action, old.previous_address, old.import_id):
         return False
-    return change.before == old.before and change.after == old.after and not _hides(change.after)
-
-
-def _hides(value: Any) -> bool:
-    """Whether a sensitive value is masked anywhere below `value`."""
-    stack = [value]
-    while stack:
-        item = stack.pop()
-        if item is SENSITIVE:
-            return True
-        if isinstance(item, dict):
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
-    return False
+    return change.before == old.before and change.after == old.after and not has_sensitive(change.after)
 
 
 def _differing(old: Any, new: Any) -> tuple[str, ...]:

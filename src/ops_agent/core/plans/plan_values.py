@@ -78,10 +78,19 @@ def blocks(value: Any) -> Iterator[dict[str, Any]]:
 
 def has_unknown(value: Any) -> bool:
     """True when something below `value` is known only after apply."""
+    return _holds(value, UNKNOWN)
+
+
+def has_sensitive(value: Any) -> bool:
+    """True when something below `value` is masked as sensitive."""
+    return _holds(value, SENSITIVE)
+
+
+def _holds(value: Any, mark: object) -> bool:
     stack = [value]
     while stack:
         item = stack.pop()
-        if item is UNKNOWN:
+        if item is mark:
             return True
         if isinstance(item, dict):
             stack.extend(item.values())
