@@ -112,6 +112,13 @@ def test_what_is_wrong_gives_code_2_and_says_what_to_do() -> None:
     assert out.getvalue().splitlines()[:2] == ["fail  AWS: no", "      -> do this"]
 
 
+def test_what_could_not_be_looked_at_is_never_called_healthy() -> None:
+    out = io.StringIO()
+    skipped = Diagnosis(subject="llm", health=Health.SKIP, what="no key")
+    assert show([skipped, Diagnosis(subject="AWS", health=Health.OK, what="yes")], out) == 0
+    assert out.getvalue().splitlines()[-1] == "Nothing to fix in what could be looked at; not looked at: llm."
+
+
 def test_a_token_that_may_not_write_is_named_by_permission() -> None:
     abilities = TokenAbilities(contents=True, pull_requests=False, issues=None, workflows=False)
     found = examine(patient(host=Host(abilities)))

@@ -49,12 +49,20 @@ def examine(patient: Patient) -> list[Diagnosis]:
 def show(diagnoses: Iterable[Diagnosis], stream: TextIO) -> int:
     """Write the diagnoses as lines; returns the exit code: 2 when one of them is FAIL, else 0."""
     failed = 0
+    skipped: dict[str, None] = {}
     for one in diagnoses:
         failed += one.health is Health.FAIL
+        if one.health is Health.SKIP:
+            skipped[one.subject] = None
         stream.write(f"{one.health:<4}  {one.subject}: {one.what}\n")
         if one.hint and one.health is not Health.OK:
             stream.write(f"      -> {one.hint}\n")
-    stream.write(f"{failed} to fix before a run can succeed.\n" if failed else "Nothing stands in the way of a run.\n")
+    if failed:
+        stream.write(f"{failed} to fix before a run can succeed.\n")
+    elif skipped:
+        stream.write(f"Nothing to fix in what could be looked at; not looked at: {', '.join(skipped)}.\n")
+    else:
+        stream.write("Nothing stands in the way of a run.\n")
     return 2 if failed else 0
 
 
@@ -62,7 +70,7 @@ def _read_inputs(environment: Mapping[str, str]) -> tuple[Settings, list[Diagnos
     try:
         settings = Settings.from_inputs(environment)
     except ConfigError as error:
-        return Settings(), [Diagnosis(subject="inputs", health=Health.FAIL, what=problem, hint=error.hint) for problem in error.problems]
+        return Settings(), [Diagnosis(subject="inputs", health=Health.FAIL, what=problem) for problem in error.problems]
     return settings, [Diagnosis(subject="inputs", health=Health.OK, what="all inputs can be used")]
 
 
