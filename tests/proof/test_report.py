@@ -120,6 +120,13 @@ def test_every_conclusion_has_a_sentence_an_exit_code_and_reaches_every_sink(con
     assert bool([a for a in sink.annotations if a[0] == "error"]) == bool(conclusion.exit_code)
 
 
+def test_the_summary_says_in_which_environment_a_danger_is() -> None:
+    sink = Sink()
+    tell(sink, published(), verification=Verification(engine="t", targets=(target(plan=captured("replace")),)))
+    before, _, after = sink.summaries[0].partition("**Look at these first** in `infra` (dev):")
+    assert after.lstrip().startswith("- `terraform_data.a`") and "terraform_data.a" not in before
+
+
 def test_destroys_are_told_to_the_next_step() -> None:
     sink = Sink()
     tell(sink, published(), verification=Verification(engine="t", targets=(target(plan=captured("replace")),)))

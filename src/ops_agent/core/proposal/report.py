@@ -80,7 +80,7 @@ def summary(report: RunReport, template: str, redact: Callable[[str], str]) -> s
     """The job summary as Markdown."""
     verification = report.verification
     plans = [f"| {name_of(target)} | {headline(target)} |" for target in verification.targets] if verification else []
-    dangers = [line for target in verification.targets for line in look_first(target)] if verification else []
+    dangers = _dangers(verification) if verification else []
     return redact(
         render(
             template,
@@ -95,7 +95,7 @@ def summary(report: RunReport, template: str, redact: Callable[[str], str]) -> s
             findings=findings_list(report.findings, redact),
             warnings=_list(report.warnings, redact),
             plans="\n".join(["| Root and environment | Plan |", "|---|---|", *plans]) if plans else "",
-            dangers="\n".join(dangers[:50]),
+            dangers="\n".join(dangers[:60]).rstrip(),
             checks=checks_table(verification) if verification else "",
             cost=_cost(report),
         )
@@ -144,6 +144,16 @@ def _link(request: PullRequest | None) -> str:
     if request is None or not request.number:
         return ""
     return f"[#{request.number}]({request.url}) {cell(request.title)}{' (draft)' if request.draft else ''}"
+
+
+def _dangers(verification: Verification) -> list[str]:
+    """The danger list of each target under its name: the same resource may stand in several environments."""
+    lines: list[str] = []
+    for target in verification.targets:
+        found = list(look_first(target))
+        if found:
+            lines += [f"**Look at these first** in {name_of(target)}:", "", *found, ""]
+    return lines
 
 
 def _list(entries: Iterable[str], redact: Callable[[str], str]) -> str:
