@@ -44,7 +44,9 @@ class GitObjects:
         try:
             self.directory = Path(self.run("rev-parse", "--absolute-git-dir").decode().strip())
         except ToolchainError as error:
-            raise ConfigError(f"{repository} is not a git repository: {error}", hint="Give --repo a git checkout.") from error
+            known = "not a git repository" in str(error) or "No such file" in str(error)
+            why = "" if known else f": {error}"  # such as a dubious owner
+            raise ConfigError(f"{repository.absolute()} is not a git repository{why}", hint="Give --repo a git checkout.") from error
         if quarantine is not None:
             self._variables |= {
                 "GIT_OBJECT_DIRECTORY": str(quarantine),

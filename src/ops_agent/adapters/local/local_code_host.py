@@ -33,7 +33,9 @@ def read_issue_file(path: Path, repository: str) -> Issue:
             raise ConfigError(f"{path} is larger than {_BIGGEST_ISSUE_BYTES} bytes", hint="Give --issue-file the text of one issue.")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read as UTF-8 text: {error}", hint="Give --issue-file a Markdown file.") from error
+        raise ConfigError(
+            f"{path} cannot be read as UTF-8 text: {getattr(error, 'strerror', None) or error}", hint="Give --issue-file a Markdown file."
+        ) from error
     found = _HEADING.match(text if text.endswith("\n") else text + "\n")
     if found is None:
         raise ConfigError(f"{path}:1 has no title", hint="Write the issue's title in the first line: `# [ops] What is wanted`.")
@@ -55,10 +57,10 @@ class NoBoard:
     """ports.Board of a laptop: there is none."""
 
     def card(self, issue: Issue) -> BoardCard | str:
-        return "this is a local run, there is no board"
+        return "This is a local run, there is no board."
 
     def move(self, card: BoardCard, status: str) -> str | None:
-        return "this is a local run, there is no board"
+        return "This is a local run, there is no board."
 
 
 class LocalCodeHost:
@@ -69,6 +71,8 @@ class LocalCodeHost:
         head = objects.commit_of("HEAD")
         if head is None:
             raise ConfigError("the repository has no commit", hint="Commit the files that the agent should start from.")
+        if keep_branch is not None and objects.commit_of(f"refs/heads/{keep_branch}") is not None:
+            raise ConfigError(f"branch {keep_branch} exists already", hint="Give --branch a name that is free; nothing was moved.")
         self._objects = objects
         self._head = head
         self._keep_branch = keep_branch
