@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _say(Cancelled("the run was cancelled"))
     except BrokenPipeError:
-        return 0
+        return 128 + signal.SIGPIPE  # as of any program whose reader left; never 0: what was not said may have been a failure
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return _say(NoSpace("there is no space left on the disk"))
