@@ -27,6 +27,7 @@ from ops_agent.domain.policy import Policy
 from ops_agent.domain.verdict import Finding, Place
 from ops_agent.domain.verification import CheckResult, CheckStatus
 from ops_agent.domain.work_item import Request
+from ops_agent.errors import ConfigError
 from ops_agent.prompts import text as prompt
 from ops_agent.settings import Settings
 from ops_agent.stages import brief as brief_module
@@ -243,3 +244,9 @@ def test_a_plans_output_never_goes_to_the_llm() -> None:
 def test_every_prompt_is_there_and_none_says_model(name: str) -> None:
     assert prompt(name).strip()
     assert " model" not in prompt(name).replace("`model`", "")
+
+
+def test_environments_that_the_repository_does_not_have_stop_the_run_before_the_llm_is_asked() -> None:
+    with pytest.raises(ConfigError, match="names nope, which the repository does not have") as refused:
+        told(environments=("nope",))
+    assert "dev" in refused.value.hint

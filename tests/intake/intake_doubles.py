@@ -100,6 +100,10 @@ class FakeBoard:
         self.calls["card"] += 1
         return self.cards.get(issue.ref, self.otherwise)
 
+    def cards_of(self, issues: tuple[Issue, ...]) -> dict[IssueRef, BoardCard | str]:
+        self.calls["cards_of"] += 1
+        return {issue.ref: self.cards.get(issue.ref, self.otherwise) for issue in issues}
+
 
 @dataclass
 class FakeClock:

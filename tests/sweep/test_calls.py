@@ -90,7 +90,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "architecture.md"
 def select_calls(children: int) -> int:
     """Requests of one selection of a parent whose sub-issues are all open, ours and Ready."""
     permission_and_parent, pages = 2, max(1, -(-children // 100))
-    return permission_and_parent + pages + 2 * children
+    return permission_and_parent + pages + -(-children // 50)
 
 
 def table() -> str:
@@ -103,8 +103,9 @@ Addresses without `/apps` begin with `/repos/{{owner}}/{{repo}}`.
 |---|---|---|---|
 {chr(10).join(rows)}
 
-`select` makes 2 requests (permission, parent), one for each page of 100 sub-issues, and two (card, blockers) for each sub-issue that is
-open and ours: {select_calls(20)} for a parent with 20, {select_calls(100)} with 100, which is GitHub's limit."""
+`select` makes 2 requests (permission, parent), one for each page of 100 sub-issues, one for each 50 cards of those that are open and
+ours, and one for each that is ready and blocked: {select_calls(20)} for a parent with 20 unblocked, {select_calls(100)} with 100, which is
+GitHub's limit."""
 
 
 def _short(call: str) -> str:

@@ -68,7 +68,10 @@ class IssueRef:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Issue:
-    """An issue as it was read at one moment, from the payload or from the API. `body` is raw text from people."""
+    """An issue as it was read at one moment, from the payload or from the API. `body` is raw text from people.
+
+    `open_blockers` counts the open issues that block it (REST `issue_dependencies_summary`), None when GitHub did not tell.
+    """
 
     ref: IssueRef
     id: int
@@ -81,6 +84,7 @@ class Issue:
     author: Actor
     url: str
     locked: bool = False
+    open_blockers: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

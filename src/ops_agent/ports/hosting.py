@@ -137,5 +137,8 @@ class Board(Protocol):
     def card(self, issue: Issue) -> BoardCard | str:
         """The issue's card, or one sentence that says why the board cannot be used (no access, no such project, not on it)."""
 
+    def cards_of(self, issues: tuple[Issue, ...]) -> Mapping[IssueRef, BoardCard | str]:
+        """The same for many issues at once."""
+
     def move(self, card: BoardCard, status: str) -> str | None:
         """Set the status (name matched without case). None when done, else one sentence that says why not."""

@@ -1,7 +1,7 @@
 """Selection: from an event to the items that may run now, in order. Reads GitHub, writes nothing.
 
-Requests for a parent with n sub-issues: one for the parent, one per page of 100 sub-issues, and at most two (board, blockers) for each
-sub-issue that is open and ours; none for the others. Two more (timeline, permission) where a label has to stand for the board.
+Requests for a parent with n sub-issues: one for the parent, one per page of 100 sub-issues, one for 50 cards of those that are open and
+ours, and one for each that is ready and blocked. Two more (timeline, permission) where a label has to stand for the board.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ def select(world: World, settings: Settings, event: Event, run: RunIdentity) -> 
     stopped: dict[IssueRef, Stopped] = {}
     warnings: list[str] = []
     ready: list[Issue] = []
+    cards = world.board.cards_of(tuple(c.issue for c in candidates if c.issue is not None and eligible(settings, c) is None))
     for candidate in candidates:
         why = eligible(settings, candidate)
         if why is None and candidate.issue is not None:
-            answer = _readiness(world, settings, people, event, run, candidate, candidate.issue)
+            answer = _readiness(world, settings, people, event, run, candidate, candidate.issue, cards[candidate.ref])
             if isinstance(answer, Stopped):
                 why = answer
             else:
@@ -47,7 +48,7 @@ def select(world: World, settings: Settings, event: Event, run: RunIdentity) -> 
                 ready.append(candidate.issue)
         if why is not None:
             stopped[candidate.ref] = why
-    blockers = {issue.ref: _blockers(world, issue.ref, warnings) for issue in ready}
+    blockers = {issue.ref: _blockers(world, issue, warnings) for issue in ready}
     return choose(candidates, {**stopped, **refuse_blocked(ready, blockers)}, warnings)
 
 
@@ -72,9 +73,15 @@ def _issue(world: World, ref: IssueRef) -> Issue | None:
 
 
 def _readiness(
-    world: World, settings: Settings, people: People, event: Event, run: RunIdentity, candidate: Candidate, issue: Issue
+    world: World,
+    settings: Settings,
+    people: People,
+    event: Event,
+    run: RunIdentity,
+    candidate: Candidate,
+    issue: Issue,
+    card: BoardCard | str,
 ) -> tuple[str, ...] | Stopped:
-    card = world.board.card(issue)
     claimed = ready_label = False
     if isinstance(card, BoardCard) and not is_ready(settings, card) and was_started(settings, card):
         branch = f"{settings.branch_prefix}{issue.ref.number}"
@@ -90,9 +97,9 @@ def _readiness(
     return readiness(settings, issue, card, dispatched=by_hand, ready_label=ready_label, claimed_before=claimed)
 
 
-def _blockers(world: World, ref: IssueRef, warnings: list[str]) -> tuple[Issue, ...]:
+def _blockers(world: World, issue: Issue, warnings: list[str]) -> tuple[Issue, ...]:
     try:
-        return world.code_host.blockers(ref)
+        return () if issue.open_blockers == 0 else world.code_host.blockers(issue.ref)
     except NotFound:  # a GitHub Enterprise Server without issue dependencies
         warnings.append("This GitHub does not tell which issues block others; their order was not checked.")
         return ()

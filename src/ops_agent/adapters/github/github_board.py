@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from ops_agent.adapters.github.github_http import GitHubHttp
-from ops_agent.domain.event import Issue
+from ops_agent.domain.event import Issue, IssueRef
 from ops_agent.errors import GitHubError, NotFound, NotPermitted
 from ops_agent.ports import BoardCard
 
 STATUS_FIELD = "Status"
-_CARD = """
-query($owner: String!, $number: Int!, $issue: ID!, $field: String!) {
+CARDS_A_REQUEST = 50
+_PROJECT = """
   organization(login: $owner) {
     projectV2(number: $number) {
       id
       field(name: $field) { ... on ProjectV2SingleSelectField { id options { id name } } }
     }
-  }
-  node(id: $issue) {
-    ... on Issue {
-      projectItems(first: 100) {
-        nodes {
-          id
-          isArchived
-          project { id number }
-          fieldValueByName(name: $field) { ... on ProjectV2ItemFieldSingleSelectValue { name } }
-        }
-      }
+  }"""
+_ITEMS = """
+fragment Items on Issue {
+  projectItems(first: 100) {
+    nodes {
+      id
+      isArchived
+      project { id number }
+      fieldValueByName(name: $field) { ... on ProjectV2ItemFieldSingleSelectValue { name } }
     }
   }
 }
@@ -42,21 +40,34 @@ class GitHubBoard:
         self._http, self._owner, self._number = http, owner, number
 
     def card(self, issue: Issue) -> BoardCard | str:
+        return self.cards_of((issue,))[issue.ref]
+
+    def cards_of(self, issues: tuple[Issue, ...]) -> dict[IssueRef, BoardCard | str]:
+        """50 issues a request: the project once, and each issue's items by an alias of `node`."""
+        found: dict[IssueRef, BoardCard | str] = {}
+        for start in range(0, len(issues), CARDS_A_REQUEST):
+            found |= self._some(issues[start : start + CARDS_A_REQUEST])
+        return found
+
+    def _some(self, issues: tuple[Issue, ...]) -> dict[IssueRef, BoardCard | str]:
         name = f"project {self._number} of {self._owner}"
         if not self._owner or self._number <= 0:
-            return "No project board is configured (`project_owner`, `project_number`)."
+            return dict.fromkeys((issue.ref for issue in issues), "No project board is configured (`project_owner`, `project_number`).")
+        ids = {f"i{place}": issue.node_id for place, issue in enumerate(issues)}
+        variables = {"owner": self._owner, "number": self._number, "field": STATUS_FIELD, **ids}
         try:
-            found = self._http.graphql(
-                _CARD, f"reading the board ({name})", owner=self._owner, number=self._number, issue=issue.node_id, field=STATUS_FIELD
+            found = self._http.graphql(_query(ids), f"reading the board ({name})", **variables)
+            return self._http.reading(
+                "reading the board", lambda: {issue.ref: self._card(found, f"i{place}", name, issue) for place, issue in enumerate(issues)}
             )
-            return self._http.reading("reading the board", lambda: self._card(found, name, issue))
         except (NotFound, NotPermitted):
-            return (
+            why = (
                 f"The token cannot read {name}: GITHUB_TOKEN never can; use a GitHub App with organisation projects read and write, "
                 "or check the number."
             )
         except GitHubError as error:
-            return f"The board could not be read: {error}"
+            why = f"The board could not be read: {error}"
+        return dict.fromkeys((issue.ref for issue in issues), why)
 
     def move(self, card: BoardCard, status: str) -> str | None:
         options = {name.casefold(): option for option, name in card.options}
@@ -84,14 +95,14 @@ class GitHubBoard:
             return f"The card could not be moved: {error}"
         return None
 
-    def _card(self, found: dict[str, Any], name: str, issue: Issue) -> BoardCard | str:
+    def _card(self, found: dict[str, Any], alias: str, name: str, issue: Issue) -> BoardCard | str:
         project = (found.get("organization") or {}).get("projectV2")
         if not project:
             return f"There is no {name}, or the token may not see it."
         field = project.get("field") or {}
         if not field.get("id"):
             return f'{name[0].upper()}{name[1:]} has no single-select field named "{STATUS_FIELD}".'
-        for item in _items(found):
+        for item in _items(found.get(alias)):
             if (item.get("project") or {}).get("id") == project["id"]:
                 if item.get("isArchived"):
                     return f"The issue's card on {name} is archived."
@@ -105,7 +116,13 @@ class GitHubBoard:
         return f"{issue.ref} is not on {name}."
 
 
-def _items(found: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _query(ids: Iterable[str]) -> str:
+    variables = "".join(f", ${alias}: ID!" for alias in ids)
+    nodes = "".join(f"\n  {alias}: node(id: ${alias}) {{ ...Items }}" for alias in ids)
+    return f"query($owner: String!, $number: Int!, $field: String!{variables}) {{{_PROJECT}{nodes}\n}}{_ITEMS}"
+
+
+def _items(node: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
     """The issue's items; those that the token cannot see come as null."""
-    nodes = ((found.get("node") or {}).get("projectItems") or {}).get("nodes") or []
-    return (node for node in nodes if isinstance(node, dict))
+    nodes = ((node or {}).get("projectItems") or {}).get("nodes") or []
+    return (item for item in nodes if isinstance(item, dict))

@@ -44,6 +44,11 @@ def repository_of(found: Json) -> str:
     return "/".join(str(found["repository_url"]).rstrip("/").split("/")[-2:])
 
 
+def _open_blockers(summary: object) -> int | None:
+    count = summary.get("blocked_by") if isinstance(summary, Mapping) else None
+    return count if isinstance(count, int) else None
+
+
 def issue(found: Json) -> Issue:
     return Issue(
         ref=IssueRef(repository=repository_of(found), number=int(found["number"])),
@@ -57,6 +62,7 @@ def issue(found: Json) -> Issue:
         author=actor(found.get("user")) or GHOST,
         url=str(found["html_url"]),
         locked=bool(found.get("locked")),
+        open_blockers=_open_blockers(found.get("issue_dependencies_summary")),
     )
 
 

@@ -59,6 +59,9 @@ class NoBoard:
     def card(self, issue: Issue) -> BoardCard | str:
         return "This is a local run, there is no board."
 
+    def cards_of(self, issues: tuple[Issue, ...]) -> dict[IssueRef, BoardCard | str]:
+        return {issue.ref: self.card(issue) for issue in issues}
+
     def move(self, card: BoardCard, status: str) -> str | None:
         return "This is a local run, there is no board."
 

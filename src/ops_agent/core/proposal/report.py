@@ -118,6 +118,7 @@ def last_word(report: RunReport) -> str:
     """One line for the log's end."""
     link = report.pull_request.url if report.pull_request is not None else ""
     words = f"{subject(report)}: {report.conclusion.value}. {link or report.reason or SENTENCES[report.conclusion]}"
+    words += "" if link or words.endswith((".", "?", "!")) else "."
     return f"{words} {report.remedy}".strip() if report.conclusion.exit_code else words
 
 
