@@ -31,7 +31,7 @@ test: $(VENV)/.installed-test
 	$(PY) -m pytest -n $(WORKERS) --dist loadscope -m "not proof" $(ARGS)
 
 proof: $(VENV)/.installed-test
-	$(PY) -m pytest -n $(WORKERS) --dist loadscope -m proof --timeout 1800 $(ARGS)
+	OPS_AGENT_EXPLORE=1 $(PY) -m pytest -n $(WORKERS) --dist loadscope -m proof --timeout 1800 $(ARGS)
 
 bench: $(VENV)/.installed-bench
 	$(PY) -m bench $(ARGS)
