@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ops_agent.domain.conversation import Transcript, Usage
+from ops_agent.domain.conversation import Transcript
 from ops_agent.domain.event import Event, IssueRef, RunIdentity
 from ops_agent.domain.outcome import Stopped
 from ops_agent.domain.proposal import Claim
@@ -43,10 +43,6 @@ class RunResult:
     claim: Claim | None = None
     transcript: Transcript | None = None
     verification: Verification | None = None
-
-    @property
-    def usage(self) -> Usage:
-        return self.transcript.usage if self.transcript else Usage()
 
 
 def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> RunResult:

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from agent.agent_doubles import BOUNDARY, FINISH, SMALL, FakeClock, MemoryTree, SayingLlm, call, reply, told
-from builders import work_item
-from ops_agent.adapters.scratch.scratch_tree import scratch_tree
-from ops_agent.core.sources.layout import discover_layout
-from ops_agent.domain.briefing import Briefing, Limits
-from ops_agent.domain.conversation import LlmReply, PeopleTurn
+from agent.agent_doubles import call, reply
+from agent.converse_doubles import DONE, WRITE, Here
+from ops_agent.domain.briefing import Limits
+from ops_agent.domain.conversation import PeopleTurn
 from ops_agent.domain.outcome import Conclusion, Stopped
-from ops_agent.domain.policy import Policy
 from ops_agent.domain.verdict import Finding, Place, Verdict
 from ops_agent.domain.verification import CheckResult, CheckStatus, Verification
-from ops_agent.errors import ToolchainError
-from ops_agent.settings import Settings
-from ops_agent.stages.converse import Conversation
 
-DONE = reply(call("finish", **FINISH))
-WRITE = reply(call("write_file", path="infra/queue.tf", content='variable "a" {\n  type = string\n}\n'))
 FINDING = Finding(rule="terraform/region", title="t", place=Place(path="infra/queue.tf", line=3), what="us-east-1", remedy="use sa-east-1")
 BLOCKED = Verdict(findings=(FINDING,), rules_run=("terraform/region",))
 CLEAN = Verdict(findings=(), rules_run=())
@@ -36,62 +25,6 @@ def failed(name: str = "validate") -> Verification:
     return Verification(
         engine="T", checks=(CheckResult(name=name, subject="infra", status=CheckStatus.FAILED, output="Error: boom s3cr3t"),)
     )
-
-
-class Engine:
-    """ports.Terraform, as far as a quick check goes; `broken` stands for a missing engine."""
-
-    def __init__(self, status: CheckStatus = CheckStatus.PASSED, broken: bool = False) -> None:
-        self.status = status
-        self.broken = broken
-        self.ran: list[str] = []
-
-    def self_test(self) -> None:
-        self.ran.append("self_test")
-        if self.broken:
-            raise ToolchainError("terraform was not found")
-
-    def fmt(self, tree: Path, root: Any) -> CheckResult:
-        return self._result("fmt", root.path)
-
-    @contextmanager
-    def workspace(self, tree: Path, target: Any, lease: Any, **_: Any) -> Iterator[Any]:
-        assert lease is None, "a check has no credentials"
-        yield SimpleNamespace(init=lambda: self._result("init", "infra"), validate=lambda: self._result("validate", "infra"))
-
-    def _result(self, name: str, subject: str) -> CheckResult:
-        self.ran.append(name)
-        return CheckResult(name=name, subject=subject, status=self.status if name == "validate" else CheckStatus.PASSED)
-
-
-class Here:
-    """A conversation over a real scratch tree; `said` collects what the issue's comment was told."""
-
-    def __init__(
-        self, tmp_path: Path, *replies: LlmReply, engine: Engine | None = None, files: dict[str, bytes] | None = None, **fields: Any
-    ) -> None:
-        self.llm = SayingLlm(*replies)
-        self.clock = FakeClock()
-        self.engine = engine or Engine()
-        self.turns: list[tuple[int, float, str]] = []
-        self.said: list[str] = []
-        world: Any = SimpleNamespace(
-            llm=self.llm,
-            clock=self.clock,
-            redact=lambda text: text.replace("s3cr3t", "***"),
-            reporter=SimpleNamespace(turn=lambda *a: self.turns.append(a), line=lambda _: None),
-            terraform=self.engine,
-            code_host=SimpleNamespace(resolve_action=lambda *_: "c" * 40),
-        )
-        base = MemoryTree(files or SMALL)
-        layout = discover_layout(base.files, base.read, Policy())
-        briefing = Briefing(work_item=work_item(), standards=(), layout=layout, system="s", task="t", boundary=BOUNDARY)
-        self.context = scratch_tree(base, parent=tmp_path)
-        self.scratch = self.context.__enter__()
-        self.conversation = Conversation(world, Settings(**fields), briefing, self.scratch)
-
-    def go_on(self) -> Stopped | None:
-        return self.conversation.go_on(self.said.append)
 
 
 def last_words(here: Here) -> str:
@@ -239,9 +172,3 @@ def test_a_draft_needs_the_input_a_verification_and_unfinished_work(
 ) -> None:
     here = Here(tmp_path, DONE, draft_on_failure=wanted)
     assert here.conversation.worth_a_draft(Stopped(conclusion=conclusion, reason="r", remedy="m"), verification) is worth
-
-
-def check(here: Here) -> Any:
-    here.go_on()
-    results = next(t for t in here.llm.heard[2] if isinstance(t, PeopleTurn) and t.tool_results and t is here.llm.heard[2][-1]).tool_results
-    return told(results[0])["result"]
