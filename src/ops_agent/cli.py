@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops_agent import __version__
+from ops_agent.inputs import is_branch_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,9 @@ def parse(arguments: Sequence[str]) -> Command:
     known, rest = parser.parse_known_args(list(arguments))
     if rest and known.command != "demo":
         parser.error(f"unknown arguments: {' '.join(rest)}")
+    branch = getattr(known, "branch", None)
+    if branch is not None and not is_branch_name(branch):
+        parser.error(f"--branch {branch!a} is not a branch name that git accepts")
     inputs = {}
     for pair in getattr(known, "input", None) or ():
         name, equals, text = pair.partition("=")
@@ -41,7 +45,7 @@ def parse(arguments: Sequence[str]) -> Command:
         issue_file=getattr(known, "issue_file", None),
         repository=getattr(known, "repo", Path()),
         output=getattr(known, "output", Path("ops-agent-output")),
-        branch=getattr(known, "branch", None),
+        branch=branch,
         environments=tuple(getattr(known, "environment", None) or ()),
         inputs=inputs,
         rest=tuple(rest),

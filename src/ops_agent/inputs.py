@@ -13,14 +13,21 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from urllib.parse import urlsplit
 
+from ops_agent.domain.regions import REGIONS
+
 _LONGEST_TEXT = 200_000
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _ROLE_ARN = re.compile(r"arn:aws:iam::([0-9]{12}):role/[A-Za-z0-9_+=,.@/-]{1,512}")
-_REGION = re.compile(r"(?!us-gov-|cn-|us-iso)[a-z]{2}(?:-[a-z]+)+-[0-9]{1,2}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 _BAD_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)")
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,38}")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def is_branch_name(name: str) -> bool:
+    """Whether git accepts `name` as a branch (git-check-ref-format) and people can say it: at most 200 characters, not `refs/...`."""
+    wrong = len(name) > 200 or _BAD_IN_REF.search(name) or name.startswith(("/", "-", ".", "refs/")) or name.endswith(("/", "."))
+    return bool(name) and not wrong and name not in ("@", "HEAD")
 
 
 def shown(value: str) -> str:
@@ -140,9 +147,12 @@ class InputReader:
         return found
 
     def region(self, name: str, default: str) -> str:
+        """A region of the partition `aws`, from a closed list (domain/regions.py); nothing is guessed from its form."""
         value = self._raw(name)
-        if value and not _REGION.fullmatch(value):
-            self.problem(name, f"{shown(value)} is not a region of the AWS partition `aws`", f"write it like {default}")
+        if value and value not in REGIONS:
+            near = difflib.get_close_matches(value, REGIONS, n=1, cutoff=0.8)
+            remedy = f"did you mean {near[0]}?" if near else f"the default is {default}"
+            self.problem(name, f"{shown(value)} is not a region of the AWS partition `aws`", remedy)
             return default
         return value or default
 
@@ -156,9 +166,7 @@ class InputReader:
     def ref(self, name: str, default: str = "", is_prefix: bool = False) -> str:
         """A branch name, or the beginning of one, by git's rules (git-check-ref-format)."""
         value = self._raw(name)
-        whole = value + "1" if is_prefix else value
-        wrong = len(value) > 200 or _BAD_IN_REF.search(whole) or whole.startswith(("/", "-", ".", "refs/")) or whole.endswith(("/", "."))
-        if value and (wrong or whole == "@"):
+        if value and not is_branch_name(value + "1" if is_prefix else value):
             self.problem(name, f"{shown(value)} is not a branch name that git accepts", "correct it")
             return default
         return value or default

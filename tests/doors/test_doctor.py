@@ -14,6 +14,7 @@ from ops_agent.cli import parse
 from ops_agent.doctor import Diagnosis, Health, Patient, diagnose, examine, show
 from ops_agent.domain.event import Repository
 from ops_agent.domain.layout import Environment, Layout, TerraformRoot
+from ops_agent.domain.policy import Policy
 from ops_agent.domain.verdict import Finding, Place
 from ops_agent.domain.verification import CheckResult, CheckStatus
 from ops_agent.errors import AwsError, NotFound, ToolchainError
@@ -195,3 +196,9 @@ def test_every_wrong_input_is_named_at_once_and_the_rest_is_still_examined(tmp_p
 
 def test_an_input_that_this_version_does_not_use_is_said() -> None:
     assert "`mcp_config` is reserved: this version does not use it" in ill(examine(patient(settings=healthy(mcp_config="{}"))), Health.WARN)
+
+
+def test_another_region_than_the_default_is_said_aloud() -> None:
+    """T13, docs/decisions/0006."""
+    elsewhere = healthy(policy=Policy(region="eu-central-1"))
+    assert "`aws_region` makes eu-central-1 the only region" in ill(examine(patient(settings=elsewhere)), Health.WARN)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import string
+import subprocess
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ops_agent.domain.regions import REGIONS
 from ops_agent.errors import ConfigError
+from ops_agent.inputs import is_branch_name
 from ops_agent.settings import Settings
 
 DEV_ROLE = "arn:aws:iam::125611408459:role/plan"
@@ -95,6 +98,8 @@ def test_every_shape_of_input_is_read() -> None:
         ("aws_region", "us-gov-west-1"),
         ("aws_region", "cn-north-1"),
         ("aws_region", "everywhere"),
+        ("aws_region", "sa-east-9"),
+        ("aws_region", "SA-EAST-1"),
         ("aws_accounts", "dev=12561140845"),
         ("aws_accounts", "125611408459"),
         ("aws_accounts", "dev=125611408459,dev=283165662494"),
@@ -147,6 +152,31 @@ def test_a_role_outside_its_account_stops_before_any_request(inputs: dict[str, s
     """H02."""
     found = problems(**inputs)
     assert len(found) == 1 and words in found[0]
+
+
+def test_a_region_that_aws_does_not_have_is_refused_with_the_nearest_one() -> None:
+    """H04, T13 (docs/decisions/0006): the input may name another region, but none that does not exist."""
+    (said,) = problems(aws_region="sa-east-9")
+    assert said == "input `aws_region`: 'sa-east-9' is not a region of the AWS partition `aws`; did you mean sa-east-1?"
+    assert read().policy.region == "sa-east-1" and read(aws_region="eu-central-1").policy.region == "eu-central-1"
+
+
+def test_the_list_of_regions_is_that_of_awss_own_description() -> None:
+    botocore = pytest.importorskip("botocore.session")
+    assert set(REGIONS) == set(botocore.Session().get_available_regions("ec2"))
+
+
+@pytest.mark.parametrize(
+    "name", ["bad..name", "a b", "a~1", "-x", "/x", "x/", "x.lock", "x.lock/y", "@", "HEAD", "refs/heads/x", "a@{1}", "", "x."]
+)
+def test_a_name_that_git_refuses_is_no_branch_name(name: str) -> None:
+    assert not is_branch_name(name)
+
+
+@given(st.text(alphabet="ab/.@{~^: \\-[]*?l", max_size=12))
+def test_what_we_call_a_branch_name_git_does_too(name: str) -> None:
+    if is_branch_name(name):
+        assert subprocess.run(["git", "check-ref-format", f"refs/heads/{name}"]).returncode == 0
 
 
 def test_all_problems_come_at_once() -> None:

@@ -39,6 +39,13 @@ def test_a_local_run_takes_file_repository_environments_and_branch() -> None:
     assert (command.environments, command.branch, command.inputs) == (("dev", "prod"), "ops", {"dry_run": "true"})
 
 
+def test_a_branch_that_git_would_refuse_is_refused_before_anything_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        parse(["run", "--issue-file", "item.md", "--branch", "bad..name"])
+    assert exit_.value.code == 2
+    assert "--branch 'bad..name' is not a branch name that git accepts" in capsys.readouterr().err
+
+
 def test_the_demo_gets_its_own_arguments() -> None:
     assert parse(["demo", "--serve", "--llm", "anthropic"]).rest == ("--serve", "--llm", "anthropic")
 

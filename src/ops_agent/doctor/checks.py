@@ -11,6 +11,7 @@ from pathlib import Path
 from ops_agent.core.intake.selection_references import parse_references
 from ops_agent.core.sources.run_obstacles import denied_reads, remote_modules
 from ops_agent.doctor.diagnosis import Diagnosis, Health, Patient, from_error
+from ops_agent.domain.policy import Policy
 from ops_agent.domain.verification import CheckStatus
 from ops_agent.errors import OpsAgentError
 
@@ -53,6 +54,14 @@ def _check_reserved(patient: Patient) -> Iterator[Diagnosis]:
     if patient.settings.mcp_config:
         hint = "Put the standards into the input `standards` or into the repository."
         yield Diagnosis(subject="inputs", health=Health.WARN, what="`mcp_config` is reserved: this version does not use it", hint=hint)
+
+
+def _check_region(patient: Patient) -> Iterator[Diagnosis]:
+    """The default is silent; another region is the workflow's right (docs/decisions/0006), and never a secret."""
+    region, usual = patient.settings.policy.region, Policy().region
+    if region != usual:
+        hint = f"If this is not meant, remove the input: the default is {usual}."
+        yield Diagnosis(subject="inputs", health=Health.WARN, what=f"`aws_region` makes {region} the only region", hint=hint)
 
 
 def _check_token(patient: Patient) -> Iterator[Diagnosis]:
@@ -164,6 +173,7 @@ def _check_job(patient: Patient) -> Iterator[Diagnosis]:
 
 CHECKS: dict[str, Callable[[Patient], Iterable[Diagnosis]]] = {
     "inputs": _check_reserved,
+    "region": _check_region,
     "layout": _check_layout,
     "llm": _check_llm,
     "GitHub": _check_token,
