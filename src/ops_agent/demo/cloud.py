@@ -27,11 +27,9 @@ _DEPLOY_SUBJECT = f"repo:{REPOSITORY}:environment:{ENVIRONMENT}-deploy"
 
 def open_cloud() -> EmbeddedAws:
     """The emulated AWS with the team's accounts; its STS trusts exactly the job of the story, and the deployment before it."""
-    account = Policy().accounts[ENVIRONMENT]
-    aws = EmbeddedAws(
-        accounts={name: number for name, number in Policy().accounts.items() if name != "root"},
-        trust={_role(account, PLAN_ROLE): (PLAN_SUBJECT,), _role(account, DEPLOY_ROLE): (_DEPLOY_SUBJECT,)},
-    )
+    accounts = {name: number for name, number in Policy().accounts.items() if name != "root"}
+    plans = {_role(account, PLAN_ROLE): (PLAN_SUBJECT,) for account in accounts.values()}
+    aws = EmbeddedAws(accounts=accounts, trust={**plans, _role(accounts[ENVIRONMENT], DEPLOY_ROLE): (_DEPLOY_SUBJECT,)})
     for name, number in aws.accounts.items():
         aws.account(number).make_bucket(f"drivven-terraform-state-{name}")
         aws.account(number).make_bucket(f"drivven-artifacts-{name}")
