@@ -63,6 +63,7 @@ def actions_world(settings: Settings, environment: Mapping[str, str]) -> Iterato
         clock,
         secrets.SystemRandom().random,
         api_url=environment.get("GITHUB_API_URL") or "https://api.github.com",
+        say=reporter.line,
     )
     board = GitHubBoard(http, settings.project_owner, settings.project_number)
     run_id = environment.get("GITHUB_RUN_ID", "")
@@ -97,7 +98,7 @@ def _world(
     harness = read_harness(environment)
     clock = SystemClock()
     runner = Runner(url=environment.get("ACTIONS_ID_TOKEN_REQUEST_URL", ""), token=environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", ""))
-    sts = Sts(settings.policy.region, endpoint=harness.aws_endpoint)
+    sts = Sts(settings.policy.region, endpoint=harness.aws_endpoint, say=reporter.line)
 
     def mask(secret: str) -> None:
         redactor.add(secret)
@@ -123,6 +124,7 @@ def _world(
                 clock,
                 identity=_identity_token(sts, runner, mask),
                 bedrock=bedrock_keys(sts, runner, settings.bedrock_role_arn, run_id, mask),
+                say=reporter.line,
             ),
             cloud=cloud,
             terraform=terraform,

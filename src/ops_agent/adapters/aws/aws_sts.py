@@ -35,12 +35,19 @@ class Runner:
 
 
 class Sts:
-    """One region's STS. `endpoint` replaces the regional one (an emulator's). `now` and `sleep` are the clock's, in seconds."""
+    """One region's STS. `endpoint` replaces the regional one (an emulator's). `now` and `sleep` are the clock's, in seconds; `say` gets a
+    line for each retry."""
 
     def __init__(
-        self, region: str, *, endpoint: str = "", now: Callable[[], float] = time.time, sleep: Callable[[float], None] = time.sleep
+        self,
+        region: str,
+        *,
+        endpoint: str = "",
+        now: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self._region, self._now, self._sleep = region, now, sleep
+        self._region, self._now, self._sleep, self._say = region, now, sleep, say
         self.endpoint = endpoint or f"https://sts.{region}.amazonaws.com"
 
     def id_token(self, runner: Runner, audience: str = AUDIENCE) -> str:
@@ -118,7 +125,9 @@ class Sts:
         problem = ""
         for attempt in range(_ATTEMPTS):
             if attempt:
-                self._sleep(0.5 * 2 ** (attempt - 1))
+                wait = 0.5 * 2 ** (attempt - 1)
+                self._say(f"{who}: {problem}; that was try {attempt} of at most {_ATTEMPTS}, the next one in {wait:g} s")
+                self._sleep(wait)
             try:
                 answer = ask()
             except Unreachable as unreachable:

@@ -20,7 +20,7 @@ from github.Requester import Requester
 
 from ops_agent.adapters.github.github_connection import TIMEOUT_SECONDS, connection_classes, is_whole, json_or_none, next_page
 from ops_agent.adapters.github.github_errors import LostAnswer, graphql_types, headers_of, message_of, translate
-from ops_agent.adapters.github.github_retry import Failure, FailureKind, RetryPolicy, classify
+from ops_agent.adapters.github.github_retry import Failure, FailureKind, RetryPolicy, classify, retry_line
 from ops_agent.errors import GitHubError
 from ops_agent.ports import Clock
 
@@ -30,7 +30,7 @@ _SAFE_TO_REPEAT = ("GET", "HEAD", "PATCH", "PUT", "DELETE")
 
 
 class GitHubHttp(Requester):
-    """One per run: PyGithub's requester plus the run's retry budget. `draw` is a uniform random number in [0, 1)."""
+    """One per run: PyGithub's requester plus the run's retry budget. `draw` is uniform in [0, 1), `say` gets a line for each retry."""
 
     def __init__(
         self,
@@ -43,6 +43,7 @@ class GitHubHttp(Requester):
         proxy: str | None = None,
         ca_bundle: str | None = None,
         timeout_seconds: int = TIMEOUT_SECONDS,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__(
             auth=Auth.Token(token),
@@ -59,7 +60,7 @@ class GitHubHttp(Requester):
         self._Requester__httpConnectionClass = http
         self._Requester__httpsConnectionClass = https
         self._Requester__connectionClass = https if self.scheme == "https" else http
-        self._token, self._clock, self._draw = token, clock, draw
+        self._token, self._clock, self._draw, self._say = token, clock, draw, say
         self._policy = policy or RetryPolicy()
         self._budget_left = self._policy.budget
         self._proxy, self._ca_bundle = proxy, ca_bundle
@@ -115,7 +116,7 @@ class GitHubHttp(Requester):
             wait = self._policy.wait(failure, attempt, self._budget_left, self._draw())
             if wait is None or failure.kind.rejected_unprocessed:
                 break
-            self._sleep(wait)
+            self._sleep(wait, doing, failure.kind.value, attempt)
         raise self._scrubbed(translate(lost, doing, self.now, attempt))
 
     def probe(self, path: str, impossible: dict[str, str]) -> int | None:
@@ -192,7 +193,7 @@ class GitHubHttp(Requester):
             assert failure is not None  # noqa: S101 - for the type checker: a missing answer is always a failure
             wait = self._policy.wait(failure, attempt, self._budget_left, self._draw())
             if wait is not None and (repeatable or failure.kind.rejected_unprocessed):
-                self._sleep(wait)
+                self._sleep(wait, f"{verb} {urlsplit(url).path}", lost or f"answer {status}, {failure.kind.value}", attempt)
                 continue
             if status is None:
                 raise LostAnswer(f"{lost}{f', {attempt} attempts' if attempt > 1 else ''}")
@@ -225,7 +226,8 @@ class GitHubHttp(Requester):
             return Failure(kind=FailureKind.SERVER)
         return classify(error.status, headers_of(error), message_of(error.data), self.now)
 
-    def _sleep(self, seconds: float) -> None:
+    def _sleep(self, seconds: float, doing: str, failed: str, attempt: int) -> None:
+        self._say(retry_line(doing, failed, attempt, self._policy.attempts, seconds))
         self._budget_left -= seconds
         self._clock.sleep(seconds)
 

@@ -65,6 +65,11 @@ class RetryPolicy:
         return seconds if seconds <= budget_left else None
 
 
+def retry_line(doing: str, failed: str, attempt: int, attempts: int, seconds: float) -> str:
+    """One line for the log, before a wait of `seconds`: nobody should look at silence and guess."""
+    return f"GitHub, {doing}: {failed}; that was try {attempt} of at most {attempts}, the next one in {seconds:.0f} s"
+
+
 def classify(status: int | None, headers: Mapping[str, str], message: str, now: float) -> Failure:
     """What a failed answer means. `status` None: no answer came. `headers` have lower-case names; `now` in epoch seconds."""
     if status is None:

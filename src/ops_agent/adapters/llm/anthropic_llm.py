@@ -27,7 +27,8 @@ _CACHED = {"type": "ephemeral"}
 
 
 class AnthropicLlm:
-    """Answers of one llm. `identity` mints OIDC tokens for federation, `bedrock` gives AWS keys; `uniform` is a source of jitter.
+    """Answers of one llm. `identity` mints OIDC tokens for federation, `bedrock` gives AWS keys; `uniform` is a source of jitter, `say`
+    gets a line for each try that failed.
 
     Build it when the run starts: no wait and no request outlives the run's time less three minutes for the clean-up.
     """
@@ -40,12 +41,14 @@ class AnthropicLlm:
         identity: IdentityToken | None = None,
         bedrock: BedrockKeys | None = None,
         uniform: Callable[[float, float], float] | None = None,
+        say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._settings = settings
         self._clock = clock
         self._identity = identity
         self._bedrock = bedrock
         self._uniform = uniform or SystemRandom().uniform
+        self._say = say
         self._end = clock.monotonic() + max(60, settings.limits.timeout_seconds - CLEAN_UP_SECONDS)
         self._deadline = self._end
         self._client: Any = None
@@ -76,6 +79,7 @@ class AnthropicLlm:
                 return LlmReply(text="", tool_calls=(), stop_reason=StopReason.CONTEXT_EXCEEDED, usage=spent, llm_id=self._settings.model)
             if failure.kind is Kind.IDENTITY and self._renewable and not renewed:
                 self._client, renewed = None, True
+                self._say(f"Language model: {self._without_key(failure.sentence)}; asking again with a new credential")
                 continue
             if failure.kind is not Kind.TRANSIENT:
                 raise self._error(failure, "")
@@ -86,6 +90,8 @@ class AnthropicLlm:
                     "" if failure.retry_after is None else f"; it asks to wait {failure.retry_after:.0f} s, {max(0.0, left):.0f} s are left"
                 )
                 raise self._error(failure, f" after {attempt + 1} attempts{asked}")
+            said = self._without_key(failure.sentence)
+            self._say(f"Language model: {said}; that was try {attempt + 1} of at most {MAX_ATTEMPTS}, the next one in {wait:.0f} s")
             self._clock.sleep(wait)
             waited += wait
         raise AssertionError("the loop returns or raises")
@@ -119,10 +125,11 @@ class AnthropicLlm:
         return self._client
 
     def _error(self, failure: Failure, suffix: str) -> LlmError:
-        sentence = failure.sentence
-        if self._settings.anthropic_api_key:
-            sentence = sentence.replace(self._settings.anthropic_api_key, "***")
-        return LlmError(sentence + suffix, hint=failure.hint)
+        return LlmError(self._without_key(failure.sentence) + suffix, hint=failure.hint)
+
+    def _without_key(self, sentence: str) -> str:
+        key = self._settings.anthropic_api_key
+        return sentence.replace(key, "***") if key else sentence
 
 
 def wait_before_retry(attempt: int, retry_after: float | None, uniform: Callable[[float, float], float]) -> float:
