@@ -40,11 +40,6 @@ class ConfigError(OpsAgentError):
         self.problems = problems
 
 
-class NotAuthorised(OpsAgentError):
-    conclusion = Conclusion.NOT_AUTHORISED
-    default_hint = "Ask a person with write permission on the repository to put the label or to start the workflow."
-
-
 class GitHubError(OpsAgentError):
     """GitHub answered with an error that retrying did not cure."""
 

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 from ops_agent.domain.regions import REGIONS
 
 _LONGEST_TEXT = 200_000
+SHORTEST_SECRET = 6
+"""What is shorter cannot be kept secret: a mask of so few characters blots out half of the log, and without one it would show."""
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _ROLE_ARN = re.compile(r"arn:aws:iam::([0-9]{12}):role/[A-Za-z0-9_+=,.@/-]{1,512}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
@@ -84,6 +86,10 @@ class InputReader:
         value = self._raw(name)
         if value and not re.fullmatch(r"[\x21-\x7e]+", value):
             self.problem(name, "the value holds blanks, line breaks or characters outside ASCII", "check how the secret was stored")
+            return ""
+        if value and len(value) < SHORTEST_SECRET:
+            what = f"a secret of {len(value)} character{'s' if len(value) > 1 else ''} would be masked wherever these stand in the log"
+            self.problem(name, what, f"check how the secret was stored; no real one has fewer than {SHORTEST_SECRET}")
             return ""
         return value
 

@@ -11,8 +11,9 @@ from pathlib import Path
 from ops_agent.adapters.github.event_file import read_event
 from ops_agent.adapters.reporters.transcript_file import write_transcript
 from ops_agent.cli import Command
+from ops_agent.domain.conversation import Transcript
 from ops_agent.domain.event import Event, IssueRef, Labelled, RunIdentity
-from ops_agent.errors import Cancelled, Interrupted, OpsAgentError
+from ops_agent.errors import Cancelled, Interrupted, OpsAgentError, RedactionFailed
 from ops_agent.pipeline import RunResult, run_item
 from ops_agent.ports import World
 from ops_agent.settings import Settings
@@ -46,8 +47,7 @@ def run_event(command: Command, environment: Mapping[str, str]) -> int:
 
 def run_local(command: Command, environment: Mapping[str, str]) -> int:
     """`run --issue-file`: the same pipeline on this machine; the result is a patch, a text, and a local branch when asked for."""
-    inputs = _inputs(command, environment)
-    inputs.setdefault("INPUT_ANTHROPIC_API_KEY", environment.get("ANTHROPIC_API_KEY", ""))
+    inputs = with_own_key(_inputs(command, environment), environment)
     if command.environments:
         inputs["INPUT_ENVIRONMENTS"] = ",".join(command.environments)
     settings = Settings.from_inputs(inputs, needs=("llm",))
@@ -80,23 +80,25 @@ def run_doctor(command: Command, environment: Mapping[str, str]) -> int:
     """`doctor`: every check that costs no token, each with what to do."""
     from ops_agent.doctor import diagnose, show
 
-    return show(diagnose(command, _inputs(command, environment)), sys.stdout)
+    inputs = _inputs(command, environment)
+    if environment.get("GITHUB_ACTIONS") != "true":
+        inputs = with_own_key(inputs, environment)
+    return show(diagnose(command, inputs), sys.stdout)
 
 
 def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> int:
+    """One item from its event to its exit code; whatever it ends with, its report and (when asked for) its transcript are written."""
     started = world.clock.now()
     try:
         result: RunResult = run_item(world, settings, event, ref, run)
     except OpsAgentError as error:
+        error.transcript = _kept(world, settings, ref, error.transcript)
         return report_error(world, settings, ref=ref, error=error, started=started)
     except KeyboardInterrupt as interrupt:
         cancelled = Cancelled("the run was cancelled")
-        cancelled.transcript = interrupt.transcript if isinstance(interrupt, Interrupted) else None
+        cancelled.transcript = _kept(world, settings, ref, interrupt.transcript if isinstance(interrupt, Interrupted) else None)
         return report_error(world, settings, ref=ref, error=cancelled, started=started)
-    transcript = result.transcript
-    if settings.upload_transcript and transcript is not None:
-        kept = write_transcript(transcript, Path(tempfile.gettempdir()), ref.number, world.redact)
-        transcript = replace(transcript, extra={**transcript.extra, "execution_file": str(kept)})
+    transcript = _kept(world, settings, ref, result.transcript)
     return report(
         world,
         settings,
@@ -108,6 +110,27 @@ def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, run: 
         verification=result.verification,
         started=started,
     )
+
+
+def _kept(world: World, settings: Settings, ref: IssueRef, transcript: Transcript | None) -> Transcript | None:
+    """The transcript, with its file named in `extra` when `upload_transcript` asks for one. A file that cannot be written is a warning:
+    it must not hide how the run ended."""
+    if not settings.upload_transcript or transcript is None:
+        return transcript
+    try:
+        kept = write_transcript(transcript, Path(tempfile.gettempdir()), ref.number, world.redact)
+    except (OSError, RedactionFailed) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        world.reporter.annotate("warning", f"The transcript could not be written: {why}")
+        return transcript
+    return replace(transcript, extra={**transcript.extra, "execution_file": str(kept)})
+
+
+def with_own_key(inputs: dict[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+    """On a laptop `ANTHROPIC_API_KEY` is the key, unless an input names a way to the llm. A job's environment never counts (K11)."""
+    ways = ("INPUT_ANTHROPIC_API_KEY", "INPUT_ANTHROPIC_FEDERATION_RULE_ID", "INPUT_USE_BEDROCK")
+    key = environment.get("ANTHROPIC_API_KEY", "")
+    return inputs if not key or any(inputs.get(way) for way in ways) else inputs | {"INPUT_ANTHROPIC_API_KEY": key}
 
 
 def _inputs(command: Command, environment: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from builders import MARIA, REPOSITORY, issue
+from ops_agent import doctor
 from ops_agent.cli import parse
 from ops_agent.doctor import Diagnosis, Health, Patient, diagnose, examine, show
 from ops_agent.domain.event import Repository
@@ -19,6 +22,7 @@ from ops_agent.domain.verdict import Finding, Place
 from ops_agent.domain.verification import CheckResult, CheckStatus
 from ops_agent.errors import AwsError, NotFound, ToolchainError
 from ops_agent.ports import BoardCard, CredentialLease, TokenAbilities
+from ops_agent.running import run_doctor
 from ops_agent.settings import Settings
 
 ROLE = "arn:aws:iam::125611408459:role/ops-agent-plan"
@@ -192,6 +196,22 @@ def test_every_wrong_input_is_named_at_once_and_the_rest_is_still_examined(tmp_p
     assert len(inputs) == 3 and all(one.health is Health.FAIL for one in found if one.subject == "inputs")
     assert {"max_turns", "effort", "typo"} == {what.split("`")[1] for what in inputs}
     assert any(one.subject == "toolchain" for one in found)
+
+
+def doctored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **more: str) -> str:
+    monkeypatch.setattr(doctor, "CHECKS", {"llm": doctor.CHECKS["llm"]})
+    run_doctor(parse(["doctor", "--repo", str(tmp_path)]), {"PATH": "/usr/bin:/bin", "ANTHROPIC_API_KEY": "sk-ant-own", **more})
+    return capsys.readouterr().out
+
+
+def test_on_a_laptop_the_doctor_takes_the_key_that_a_local_run_would_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """K11: on a runner only inputs count."""
+    assert "through an Anthropic key (given, not tried" in doctored(tmp_path, monkeypatch, capsys)
+    assert "no way to reach the language model" in doctored(tmp_path, monkeypatch, capsys, GITHUB_ACTIONS="true")
+    other = {"INPUT_USE_BEDROCK": "true", "INPUT_BEDROCK_ROLE_ARN": ROLE}
+    assert "through Bedrock" in doctored(tmp_path, monkeypatch, capsys, **other), "a way that an input names is not doubled"
 
 
 def test_an_input_that_this_version_does_not_use_is_said() -> None:

@@ -260,7 +260,7 @@ def event_variables(runner: Runner, url: str) -> dict[str, str]:
         "GITHUB_ACTOR": "maria",
         "GITHUB_TRIGGERING_ACTOR": "maria",
         "GITHUB_STEP_SUMMARY": str(runner.folder / "summary"),
-        "INPUT_GITHUB_TOKEN": "token",
-        "INPUT_ANTHROPIC_API_KEY": "key",
+        "INPUT_GITHUB_TOKEN": "ghs_token",
+        "INPUT_ANTHROPIC_API_KEY": "sk-ant-key",
         "PYTHONHOME": "",
     }

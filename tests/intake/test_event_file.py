@@ -286,3 +286,21 @@ def test_a_file_that_is_missing_or_not_a_file_is_refused(tmp_path: Path) -> None
 )
 def test_run_variables_that_cannot_be_are_refused(tmp_path: Path, name: str, value: str) -> None:
     assert name in refused(tmp_path, payload(), **{name: value})
+
+
+def test_an_event_file_that_is_something_else_says_so_whole(tmp_path: Path) -> None:
+    said = refused(tmp_path, {})
+    assert said == "the event file (GITHUB_EVENT_PATH) is not what GitHub sends for `issues`: an empty object"
+    said = refused(tmp_path, {"action": "labeled", "repository": {}})
+    assert said.endswith("for `issues`: it lacks event.issue, event.label, event.sender")
+    assert "'opened'" in refused(tmp_path, {"action": "opened"}), "another action is the better news"
+
+
+def test_every_variable_of_a_job_that_is_missing_is_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_event({"GITHUB_EVENT_NAME": "issues", "GITHUB_REPOSITORY": HERE, "GITHUB_ACTOR": ""})
+    assert str(caught.value) == (
+        "this is no GitHub Actions job: GITHUB_EVENT_PATH, GITHUB_RUN_ID, GITHUB_RUN_ATTEMPT, GITHUB_ACTOR, "
+        "GITHUB_TRIGGERING_ACTOR are not set"
+    )
+    assert "--issue-file" in caught.value.hint

@@ -179,6 +179,14 @@ def test_what_we_call_a_branch_name_git_does_too(name: str) -> None:
         assert subprocess.run(["git", "check-ref-format", f"refs/heads/{name}"]).returncode == 0
 
 
+@pytest.mark.parametrize("name", ["github_token", "anthropic_api_key"])
+@pytest.mark.parametrize("value", ["x", "abc", "*****"])
+def test_a_secret_too_short_to_be_kept_is_refused_before_it_garbles_the_log(name: str, value: str) -> None:
+    (said,) = problems(**{name: value})
+    assert said.startswith(f"input `{name}`: a secret of {len(value)} character") and "check how the secret was stored" in said
+    assert value not in said.removeprefix(f"input `{name}`: a")
+
+
 def test_all_problems_come_at_once() -> None:
     found = problems(max_turns="x", draft="x", aws_region="x", modle="x", title_prefix="\x07", needs=("github", "llm"))
     assert len(found) == 7
@@ -189,8 +197,8 @@ def test_an_unknown_input_gets_the_nearest_name() -> None:
 
 
 def test_one_way_to_reach_the_llm_is_enough_and_two_are_a_problem() -> None:
-    assert problems(needs=("llm",)) and read(anthropic_api_key="sk-1")
-    assert problems(anthropic_api_key="sk-1", use_bedrock="true", bedrock_role_arn=DEV_ROLE)[0].startswith("input `anthropic_api_key`")
+    assert problems(needs=("llm",)) and read(anthropic_api_key="sk-ant-1")
+    assert problems(anthropic_api_key="sk-ant-1", use_bedrock="true", bedrock_role_arn=DEV_ROLE)[0].startswith("input `anthropic_api_key`")
 
 
 @given(st.text(alphabet=string.ascii_letters + " \t\né\x1b", min_size=1, max_size=40))

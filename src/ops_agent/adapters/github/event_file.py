@@ -22,6 +22,11 @@ from ops_agent.inputs import LOOPBACK
 # An issue's body has at most 262,144 bytes, six times that when every character is escaped; the rest of a payload is some 20 kB.
 LARGEST_EVENT_BYTES = 2_000_000
 _HINT = "The event file comes from GitHub's runner; start the workflow by `issues: types: [labeled]` or `workflow_dispatch`."
+_VARIABLES = (
+    *("GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH", "GITHUB_REPOSITORY"),
+    *("GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_ACTOR", "GITHUB_TRIGGERING_ACTOR"),
+)
+_PARTS = {"issues": ("action", "issue", "label", "repository", "sender"), "workflow_dispatch": ("repository", "sender")}
 _GHOST = Actor(login="ghost", id=0, kind=ActorKind.USER)
 
 
@@ -32,11 +37,16 @@ def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[
     missing, too large, not JSON or not of GitHub's shape, a repository that is not the run's, or an `issue_number` that names no issue (or,
     for a label, another issue).
     """
+    _require(environment)
     run = _run_identity(environment)
-    name = _variable(environment, "GITHUB_EVENT_NAME")
+    name = environment["GITHUB_EVENT_NAME"]
     if name not in ("issues", "workflow_dispatch"):
         raise ConfigError(f"ops-agent does not work on the event {name[:60]!a}", hint=_HINT)
-    payload = _Node(_load(Path(_variable(environment, "GITHUB_EVENT_PATH"))), "event")
+    payload = _Node(_load(Path(environment["GITHUB_EVENT_PATH"])), "event")
+    action = payload["action"]
+    if name == "issues" and not action.absent and action.text() != "labeled":
+        raise ConfigError(f"ops-agent does not work on `issues` with the action {action.text()[:60]!a}", hint=_HINT)
+    payload.require(_PARTS[name], name)
     repository = _repository(payload["repository"])
     if repository.full_name != run.repository:
         said = ascii(repository.full_name[:150])
@@ -45,9 +55,6 @@ def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[
     if name == "workflow_dispatch":
         text = issue_number or _dispatch_input(payload)
         return Dispatched(repository=repository, sender=sender, issues=parse_references(text, run.repository, run.server_url)), run
-    action = payload["action"].text()
-    if action != "labeled":
-        raise ConfigError(f"ops-agent does not work on `issues` with the action {action[:60]!a}", hint=_HINT)
     issue = _issue(payload["issue"], run.repository)
     if issue_number and parse_references(issue_number, run.repository, run.server_url) != (issue.ref,):
         raise ConfigError(
@@ -57,17 +64,21 @@ def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[
     return Labelled(repository=repository, issue=issue, label=payload["label"]["name"].text(), sender=sender), run
 
 
-def _variable(environment: Mapping[str, str], name: str) -> str:
-    value = environment.get(name, "")
-    if not value:
-        raise ConfigError(f"{name} is not set", hint="Run this inside a GitHub Actions job, or use `ops-agent run --issue-file`.")
-    return value
+def _require(environment: Mapping[str, str]) -> None:
+    """Every variable of a job that is missing, at once."""
+    missing = [name for name in _VARIABLES if not environment.get(name)]
+    if missing:
+        known = ", ".join(missing)
+        raise ConfigError(
+            f"this is no GitHub Actions job: {known} {'is' if len(missing) == 1 else 'are'} not set",
+            hint="Run this inside a GitHub Actions job, or use `ops-agent run --issue-file` on your own machine.",
+        )
 
 
 def _run_identity(environment: Mapping[str, str]) -> RunIdentity:
     numbers = {}
     for name in ("GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT"):
-        value = _variable(environment, name)
+        value = environment[name]
         if not (value.isascii() and value.isdigit() and len(value) <= 18 and int(value) > 0):
             raise ConfigError(f"{name} is {value[:40]!a}, not a number above 0", hint=_HINT)
         numbers[name] = int(value)
@@ -76,11 +87,11 @@ def _run_identity(environment: Mapping[str, str]) -> RunIdentity:
     if not (url.scheme == "https" or (url.scheme == "http" and url.hostname in LOOPBACK)) or not url.hostname:
         raise ConfigError(f"GITHUB_SERVER_URL is {server[:80]!a}, not an https address", hint=_HINT)
     return RunIdentity(
-        repository=_variable(environment, "GITHUB_REPOSITORY"),
+        repository=environment["GITHUB_REPOSITORY"],
         run_id=numbers["GITHUB_RUN_ID"],
         attempt=numbers["GITHUB_RUN_ATTEMPT"],
-        actor=_variable(environment, "GITHUB_ACTOR"),
-        triggering_actor=_variable(environment, "GITHUB_TRIGGERING_ACTOR"),
+        actor=environment["GITHUB_ACTOR"],
+        triggering_actor=environment["GITHUB_TRIGGERING_ACTOR"],
         server_url=server,
     )
 
@@ -130,6 +141,13 @@ class _Node:
     def _wrong(self, expected: str) -> ConfigError:
         found = "nothing" if self._value is None else f"a JSON {type(self._value).__name__}"
         return ConfigError(f"{self._path} should be {expected}, found {found}", hint=_HINT)
+
+    def require(self, names: tuple[str, ...], event: str) -> None:
+        """Raises ConfigError that names every part of `event`'s payload that is not there."""
+        missing = [f"{self._path}.{name}" for name in names if self[name].absent]
+        if missing:
+            empty = "an empty object" if not self._value else "it lacks " + ", ".join(missing)
+            raise ConfigError(f"the event file (GITHUB_EVENT_PATH) is not what GitHub sends for `{event}`: {empty}", hint=_HINT)
 
     @property
     def absent(self) -> bool:

@@ -13,12 +13,11 @@ from collections.abc import Iterable, Iterator
 
 from ops_agent.core.texts.redaction_formats import Span, token_spans
 from ops_agent.errors import RedactionFailed
+from ops_agent.inputs import SHORTEST_SECRET
 
 MARK = "[redacted]"
 WINDOW = 12
 """A part of a secret this long is a leak."""
-SHORTEST_SECRET = 6
-"""Below this a "secret" would take ordinary words with it; such a value is not looked for."""
 
 _STRIDE = 4
 _GRAM = WINDOW - _STRIDE + 1

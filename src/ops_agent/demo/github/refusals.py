@@ -1,6 +1,8 @@
-"""GitHub's refusals, in GitHub's words. Adapters decide by these texts, so the texts are part of the contract.
+"""GitHub's refusals, in GitHub's words. Adapters decide by some of these texts, so those are part of the contract.
 
-Each was checked against published logs of the real service (November 2026).
+The ones that adapters decide by (permissions, rate limits, workflow files, rulesets, pull requests by Actions, a moved head) follow
+published logs and documentation of the real service, read in November 2026. The others have its status codes and shapes; their words
+are from memory. None was compared with github.com itself.
 """
 
 from __future__ import annotations
