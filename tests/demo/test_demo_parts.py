@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import urllib.request
 from pathlib import Path
@@ -10,9 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ops_agent.adapters.reporters.actions_reporter import ActionsReporter
 from ops_agent.demo.conversations import Minutes
 from ops_agent.demo.github import EmbeddedGitHub
-from ops_agent.demo.job import JobEnd, LogLine, read_command, read_log_line
+from ops_agent.demo.job import JobEnd, LogLine, StepOutput, read_log_line
 from ops_agent.demo.llm import Answer, LlmServer
 from ops_agent.demo.llm.script import of_answers
 from ops_agent.demo.options import read_options
@@ -79,9 +82,25 @@ def test_a_record_of_the_engines_log_becomes_a_line(record: dict[str, object], l
 
 
 def test_workflow_commands_in_a_steps_output_are_told_from_text() -> None:
-    assert read_command("::group::verify") == LogLine(kind="group", text="verify")
-    assert read_command("::error file=a%2Cb.tf,line=2::50%25 wrong%0Aindeed") == LogLine(kind="error", text="a,b.tf:2: 50% wrong\nindeed")
-    assert read_command("::add-mask::secret") == LogLine(kind="text", text="::add-mask::secret")
+    step = StepOutput()
+    assert step.read("::group::verify") == LogLine(kind="group", text="verify")
+    assert step.read("::error file=a%2Cb.tf,line=2::50%25 wrong%0Aindeed") == LogLine(kind="error", text="a,b.tf:2: 50% wrong\nindeed")
+    assert step.read("a ::group::b") == LogLine(kind="text", text="a ::group::b")
+
+
+def test_a_run_without_the_engine_shows_no_command_that_a_runner_would_have_obeyed() -> None:
+    """The demo reads what the reporter writes as a runner does: no mask, no stop, and what was stopped is text."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        report = ActionsReporter(lambda text: text)
+        report.mask("ghs_canary0123456789")
+        report.line("plain")
+        report.line("::error::from the plan")
+        report.line("plain again")
+    step = StepOutput()
+    read = [step.read(line) for line in out.getvalue().splitlines()]
+    shown = [line for line in read if line is not None]
+    assert shown == [LogLine(kind="text", text=text) for text in ("plain", "::error::from the plan", "plain again")]
 
 
 @given(

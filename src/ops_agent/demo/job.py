@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _ESCAPES = {"%25": "%", "%0D": "\r", "%0A": "\n", "%3A": ":", "%2C": ","}
+_SHOWN = ("group", "endgroup", "notice", "warning", "error")
 _COMMAND = re.compile(r"::([\w-]+)(?: ([^:]*))?::(.*)", re.DOTALL)
 
 
@@ -66,20 +67,35 @@ def read_log_line(record: Mapping[str, Any]) -> LogLine | None:
         return LogLine(kind="output", name=str(record.get("name", "")), text=str(record.get("arg", "")))
     if command == "summary":
         return LogLine(kind="summary", text=str(record.get("content", "")))
-    if command in ("group", "endgroup", "notice", "warning", "error"):
+    if command in _SHOWN:
         return LogLine(kind=command, text=_place(record.get("kvPairs")) + str(record.get("arg", "")))
     if record.get("level") == "error" and "job" not in record:
         return LogLine(kind="trouble", text=str(record.get("msg", "")).strip())
     return None
 
 
-def read_command(raw: str) -> LogLine:
-    """A line of a step's own output as a line of the log: workflow commands are told from text."""
-    found = _COMMAND.fullmatch(raw)
-    if found is None or found[1] not in ("group", "endgroup", "notice", "warning", "error"):
-        return LogLine(kind="text", text=raw)
-    pairs = dict(pair.partition("=")[::2] for pair in (found[2] or "").split(",") if pair)
-    return LogLine(kind=found[1], text=_place({k: _unescaped(v) for k, v in pairs.items()}) + _unescaped(found[3]))
+class StepOutput:
+    """A step's own output, read as a runner reads it: commands are told from text, and `::stop-commands::` makes them text for a while."""
+
+    def __init__(self) -> None:
+        self._resumes_at = ""
+
+    def read(self, raw: str) -> LogLine | None:
+        """The line of the log, None for a command that a runner obeys in silence: a mask (a secret stands in it), a stop, its end."""
+        if self._resumes_at:
+            if raw == f"::{self._resumes_at}::":
+                self._resumes_at = ""
+                return None
+            return LogLine(kind="text", text=raw)
+        found = _COMMAND.fullmatch(raw)
+        if found is None or found[1] not in (*_SHOWN, "add-mask", "stop-commands"):
+            return LogLine(kind="text", text=raw)
+        if found[1] == "stop-commands":
+            self._resumes_at = found[3]
+        if found[1] not in _SHOWN:
+            return None
+        pairs = dict(pair.partition("=")[::2] for pair in (found[2] or "").split(",") if pair)
+        return LogLine(kind=found[1], text=_place({k: _unescaped(v) for k, v in pairs.items()}) + _unescaped(found[3]))
 
 
 def _place(pairs: Mapping[str, str] | None) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from ops_agent.demo.act_run import WORKFLOW, checkout
-from ops_agent.demo.job import Job, JobEnd, LogLine, read_command
+from ops_agent.demo.job import Job, JobEnd, LogLine, StepOutput
 from ops_agent.demo.story import REPOSITORY
 
 _EXPRESSION = re.compile(r"\$\{\{\s*(\w+)\.(\w+)\s*\}\}")
@@ -47,7 +47,7 @@ def run_plainly(job: Job, folder: Path, listen: Callable[[LogLine], None], start
         **job.variables,
         **_inputs(job),
     }
-    end = JobEnd()
+    end, step = JobEnd(), StepOutput()
     command = [sys.executable, "-I", "-m", "ops_agent", "run"]
     with subprocess.Popen(  # noqa: S603
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment, cwd=folder / "temp", start_new_session=True
@@ -56,9 +56,10 @@ def run_plainly(job: Job, folder: Path, listen: Callable[[LogLine], None], start
         started(process.pid)
         try:
             for raw in process.stdout:
-                line = read_command(raw.decode(errors="replace").rstrip("\n"))
-                end.take(line)
-                listen(line)
+                line = step.read(raw.decode(errors="replace").rstrip("\n"))
+                if line is not None:
+                    end.take(line)
+                    listen(line)
         except BaseException:
             os.killpg(process.pid, signal.SIGTERM)
             raise
