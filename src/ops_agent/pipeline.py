@@ -31,6 +31,7 @@ from ops_agent.stages.progress import Phase, tell
 from ops_agent.stages.propose import propose
 from ops_agent.stages.publish import Published, publish
 from ops_agent.stages.verify import verify
+from ops_agent.stages.verify_base import BasePlans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,7 @@ def _work(world: World, settings: Settings, item: WorkItem, claimed: Claim, run:
     if isinstance(briefing, Stopped):
         return RunResult(ref=item.issue.ref, ending=briefing, item=item, claim=claimed)
     verification: Verification | None = None
+    base_plans = BasePlans()
     with world.scratch(base) as scratch, _accounted(Conversation(world, settings, briefing, scratch)) as conversation:
         while True:
             with world.reporter.stage("converse"):
@@ -91,7 +93,7 @@ def _work(world: World, settings: Settings, item: WorkItem, claimed: Claim, run:
             if not verdict.blocked:
                 tell(world, item, claimed, run, Phase.VERIFYING, "")
                 with world.reporter.stage("verify"):
-                    verification = verify(world, settings, item, base, changes, scratch.root)
+                    verification = verify(world, settings, item, base, changes, scratch.root, base_plans)
                 verdict = judge_plans(settings, item, verdict, verification)
             if not verdict.blocked and verification is not None and verification.passed:
                 break

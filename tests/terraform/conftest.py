@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.adapters.terraform.terraform_providers import unpack_mirror, wheel_zips
 from ops_agent.demo.aws import EmbeddedAws
 from ops_agent.domain.policy import Policy
-from terraform.worlds import DEV, PROD, PROD_ROLE, ROLE, SUB
+from terraform.worlds import BINARY, DEV, PROD, PROD_ROLE, ROLE, SUB, scripted
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +30,30 @@ def mirror() -> Iterator[Path]:
     directory.chmod(0o755)
     yield unpack_mirror(wheel_zips()[:1], directory)
     shutil.rmtree(directory)
+
+
+@pytest.fixture
+def open_directory() -> Iterator[Path]:
+    """A directory that every user can enter and write to."""
+    directory = Path(tempfile.mkdtemp(dir="/tmp"))
+    directory.chmod(0o777)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture
+def counted(open_directory: Path, mirror: Path) -> tuple[Path, Callable[[], int]]:
+    """A mirror with the genuine provider, and how often it was started since the last call."""
+    starts = open_directory / "starts"
+
+    def count() -> int:
+        number = len(starts.read_text().splitlines()) if starts.exists() else 0
+        starts.write_text("")
+        starts.chmod(0o666)
+        return number
+
+    count()
+    return scripted(open_directory, f"echo start >> {starts}; exec {mirror / BINARY}"), count
 
 
 @pytest.fixture(scope="session")

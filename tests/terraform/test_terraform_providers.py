@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -21,30 +20,11 @@ from ops_agent.adapters.terraform.terraform_providers import SharedProviders, co
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.verification import CheckStatus
 from ops_agent.errors import ToolchainError
-from terraform.worlds import IS_ROOT, VERSIONS, alive, bare_target, write
+from terraform.worlds import BINARY, IS_ROOT, VERSIONS, alive, bare_target, scripted, write
 
 pytestmark = pytest.mark.terraform
 INCLUDED = "registry.terraform.io/hashicorp/aws"
-BINARY = "registry.terraform.io/hashicorp/aws/3.39.0/linux_amd64/terraform-provider-aws_v3.39.0_x5"
 FILES = {"main.tf": VERSIONS.replace('  backend "s3" {}\n', ""), "terraform.tfvars": 'region = "sa-east-1"\n'}
-
-
-@pytest.fixture
-def open_directory():
-    """A directory that every user can enter and write to."""
-    directory = Path(tempfile.mkdtemp(dir="/tmp"))
-    directory.chmod(0o777)
-    yield directory
-    shutil.rmtree(directory, ignore_errors=True)
-
-
-def scripted(directory: Path, script: str) -> Path:
-    """A mirror whose provider is a shell script."""
-    write(directory / "mirror", {BINARY: f"#!/bin/sh\n{script}\n"})
-    (directory / "mirror" / BINARY).chmod(0o755)
-    for path in (directory / "mirror").rglob("*"):
-        path.chmod(0o755)
-    return directory / "mirror"
 
 
 def terraform_with(mirror: Path, deadline: float = 60) -> TerraformCli:
@@ -140,19 +120,12 @@ def test_with_a_lock_file_the_working_directory_cannot_be_written_at_all(tmp_pat
     assert check.status is CheckStatus.PASSED, check.findings
 
 
-def test_the_number_of_provider_starts_is_the_one_that_verify_states(tmp_path, open_directory, mirror, any_terraform):
+def test_the_number_of_provider_starts_is_the_one_that_verify_states(tmp_path, counted, any_terraform):
     """V, P and S of the formula in stages/verify.py, without resources to refresh."""
-    counted = scripted(open_directory, f"echo start >> {open_directory}/starts; exec {mirror / BINARY}")
-    starts = open_directory / "starts"
-
-    def count() -> int:
-        number = len(starts.read_text().splitlines()) if starts.exists() else 0
-        starts.unlink(missing_ok=True)
-        return number
-
+    mirror, count = counted
     source = any_terraform._sandbox.program
     with TerraformCli(
-        policy=Policy(), binary="embedded" if source.embedded else str(source.path), mirror=str(counted), overlay=any_terraform._overlay
+        policy=Policy(), binary="embedded" if source.embedded else str(source.path), mirror=str(mirror), overlay=any_terraform._overlay
     ) as terraform:
         tree = write(tmp_path, {**FILES, "topic.tf": 'resource "aws_sns_topic" "t" {\n  name = "t"\n}\n'})
         with terraform.workspace(tree, bare_target(), None) as workspace:

@@ -6,102 +6,16 @@ import os
 import signal
 import threading
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ops_agent.domain.policy import Policy
-from ops_agent.domain.terraform_plan import SENSITIVE, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
-from ops_agent.domain.verdict import Finding, Place
-from ops_agent.domain.verification import CheckResult, CheckStatus
 from ops_agent.errors import AwsError, ToolchainError
 from ops_agent.settings import Settings
 from ops_agent.stages.verify import verify
-from ops_agent.stages.verify_differences import mocked_difference, own_changes
-from terraform.worlds import DEV, FilesBase, changes, service, world
-
-PASSED, FAILED = CheckStatus.PASSED, CheckStatus.FAILED
-
-
-def check(name: str, status: CheckStatus = PASSED, **fields) -> CheckResult:
-    return CheckResult(name=name, subject="x", status=status, **fields)
-
-
-def finding(path: str) -> Finding:
-    return Finding(rule="check/fmt", title="t", place=Place(path=path), what="what secret", remedy="r")
-
-
-@dataclass
-class Recorder:
-    """ports.Terraform that runs nothing. `results` replaces the result of a command; `on` is called with every command's name."""
-
-    results: dict[str, CheckResult] = field(default_factory=dict)
-    on: object = None
-    log: list[str] = field(default_factory=list)
-    allowed: set[tuple[str, ...] | None] = field(default_factory=set)
-    cancelled: threading.Event = field(default_factory=threading.Event)
-
-    def engine(self) -> str:
-        return "Terraform 9.9.9 (recorded)"
-
-    def self_test(self) -> None:
-        self.log.append("self test")
-
-    def parallel(self) -> int:
-        return 3
-
-    def cancel(self) -> None:
-        self.cancelled.set()
-
-    def run(self, name: str, what: str) -> CheckResult:
-        self.log.append(f"{name} {what}")
-        if self.on:
-            self.on(f"{name} {what}", self)
-        return self.results.get(name, check(name))
-
-    def fmt(self, tree, root):
-        return self.run("fmt", root.path)
-
-    @contextmanager
-    def workspace(self, tree, target, lease, *, providers=None):
-        self.allowed.add(providers)
-        side = "head" if (Path(tree) / "HEAD").exists() else "base"
-        what = f"{side} {target}"
-
-        def plan(*, with_text=True):
-            return self.run("plan", what), None
-
-        yield SimpleNamespace(
-            init=lambda: self.run("init", what),
-            validate=lambda: self.run("validate", what),
-            plan=plan,
-            mocked_plan=lambda: (self.run("mocked plan", what), None),
-            placeholders=("image",),
-            lock_file_update=None,
-        )
-
-
-class Cloud:
-    """ports.CloudIdentity: dev has a role."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.leases: list[str] = []
-        self.error = error
-
-    def unplanned_reason(self, environment):
-        return None if environment.name == "dev" else "no role"
-
-    @contextmanager
-    def lease(self, environment):
-        if self.error:
-            raise self.error
-        self.leases.append(environment.name)
-        yield SimpleNamespace(environment=environment.name, account=DEV, variables={})
+from terraform.recorders import FAILED, Cloud, Recorder, check, finding
+from terraform.worlds import FilesBase, changes, service, world
 
 
 def proof(before, after, tmp_path, terraform=None, cloud=None, settings=None, **fields):
@@ -253,57 +167,3 @@ def test_an_interrupt_cancels_every_running_child(tmp_path):
         proof(BEFORE, AFTER, tmp_path, terraform)
     assert terraform.cancelled.is_set()
     assert time.monotonic() - begun < 3
-
-
-def resource(address: str, action: ResourceAction = ResourceAction.CREATE, after=None, **fields) -> ResourceChange:
-    return ResourceChange(address=address, type="aws_sqs_queue", provider="aws", action=action, after=after or {"name": address}, **fields)
-
-
-def plan(*found: ResourceChange) -> TerraformPlan:
-    return TerraformPlan(
-        format_version="1.2",
-        terraform_version="1.15.5",
-        changes=found,
-        outputs=(),
-        drift=(),
-        counts=PlanCounts(),
-        text="",
-        canonical_hash="",
-    )
-
-
-def test_what_the_base_plans_as_well_is_not_ours():
-    old = resource("a", ResourceAction.UPDATE)
-    assert own_changes(plan(old, resource("b")), plan(old)) == {"b"}
-    assert own_changes(plan(replace(old, after={"name": "other"})), plan(old)) == {"a"}
-    assert own_changes(plan(old), None) == {"a"}
-    assert own_changes(plan(resource("a", ResourceAction.NO_OP)), None) == frozenset()
-
-
-def test_equal_masks_of_a_secret_prove_nothing():
-    hidden = resource("a", ResourceAction.UPDATE, {"password": SENSITIVE})
-    assert own_changes(plan(hidden), plan(hidden)) == {"a"}
-    named = resource("a", ResourceAction.UPDATE, {"password": "(sensitive value)"})
-    assert own_changes(plan(named), plan(named)) == frozenset()
-
-
-CHANGES = st.dictionaries(st.sampled_from("abcde"), st.sampled_from(["x", "y"])).map(
-    lambda found: plan(*(resource(name, after={"name": value}) for name, value in found.items()))
-)
-
-
-@given(CHANGES, CHANGES)
-def test_a_mocked_difference_leads_from_the_base_to_the_head(base, head):
-    """Applying it to the base's resources gives the head's; what is equal is not in it."""
-    difference = mocked_difference(head, base)
-    state = {c.address: c.after for c in base.changes}
-    for change in difference.changes:
-        if change.action is ResourceAction.DELETE:
-            assert state.pop(change.address) == change.before
-        else:
-            assert state.get(change.address) == change.before
-            assert change.before != change.after
-            state[change.address] = change.after
-    assert state == {c.address: c.after for c in head.changes}
-    counts = difference.counts
-    assert counts.add + counts.change + counts.destroy == len(difference.changes)

@@ -19,6 +19,7 @@ DEV, PROD = "125611408459", "283165662494"
 ROLE = f"arn:aws:iam::{DEV}:role/ops-agent-plan"
 PROD_ROLE = f"arn:aws:iam::{PROD}:role/ops-agent-plan"
 SUB = "repo:DrivvenConsulting/orders:environment:dev"
+BINARY = "registry.terraform.io/hashicorp/aws/3.39.0/linux_amd64/terraform-provider-aws_v3.39.0_x5"
 Files = Mapping[str, bytes | str]
 
 VERSIONS = """\
@@ -88,6 +89,15 @@ def write(directory: Path, files: Files) -> Path:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content.encode() if isinstance(content, str) else content)
     return directory
+
+
+def scripted(directory: Path, script: str) -> Path:
+    """A mirror whose provider is a shell script."""
+    write(directory / "mirror", {BINARY: f"#!/bin/sh\n{script}\n"})
+    (directory / "mirror" / BINARY).chmod(0o755)
+    for path in (directory / "mirror").rglob("*"):
+        path.chmod(0o755)
+    return directory / "mirror"
 
 
 class FilesBase:

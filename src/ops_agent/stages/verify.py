@@ -20,6 +20,7 @@ from ops_agent.domain.verification import CheckResult, CheckStatus, TargetVerifi
 from ops_agent.domain.work_item import WorkItem
 from ops_agent.ports import BaseTree, CredentialLease, World
 from ops_agent.settings import Settings
+from ops_agent.stages.verify_base import BasePlans
 from ops_agent.stages.verify_differences import mocked_difference, own_changes, own_outputs
 from ops_agent.stages.verify_targets import Sources, plan_base, redacted, verify_target
 
@@ -41,15 +42,19 @@ def verify(
     base: BaseTree,
     changes: ChangeSet,
     tree: Path,
+    base_plans: BasePlans | None = None,
 ) -> Verification:
     """All checks over `tree`, which holds base plus `changes`. A failed check is a value; raised is what is broken:
 
     ToolchainError (no engine, the sandbox leaks, an engine that died), PolicyViolation (another account), AwsError, NoSpace, Cancelled.
+    `base_plans` is what earlier rounds of the run planned already, and takes up what this one plans.
 
-    Provider starts: with p planned targets and m mocked ones, of which bp and bm stand on the base commit too, it is
-    `V*(p + m) + P*(p + bp) + S*(2*p + bp) + M*(m + bm)`, where validate, plan, show and a mocked look start a provider V = 2, P = 3, S = 1
-    and M = 1 (Terraform 1.11: 3) times; measured with AWS 3.39, held by tests/terraform/test_terraform_providers.py.
+    Provider starts: with p planned targets and m mocked ones, of which bp and bm stand on the base commit too and were not planned in an
+    earlier round (in a first round: all that stand there), it is `V*(p + m) + P*(p + bp) + S*(2*p + bp) + M*(m + bm)`, where validate,
+    plan, show and a mocked look start a provider V = 2, P = 3, S = 1 and M = 1 (Terraform 1.11: 3) times; measured with AWS 3.39, held by
+    tests/terraform/test_terraform_providers.py.
     """
+    base_plans = base_plans or BasePlans()
     engine = world.terraform.engine()
     world.terraform.self_test()
     sources = _sources(settings, base, changes, tree, engine, world)
@@ -58,22 +63,26 @@ def verify(
     workflows = tuple(c.path for c in changes.changes if c.after is not None and c.path in after.workflows)
     with ExitStack() as stack:
         work = _plan_work(world, settings, before, roots, stack)
-        needs_base = any(w.base is not None for w in work)
-        untouched = stack.enter_context(world.scratch(base)).root if needs_base else None
+        asked = {w.target: w.base for w in work if w.base is not None and base_plans.known(base.commit, w.base, w.lease) is None}
+        untouched = stack.enter_context(world.scratch(base)).root if asked else tree
         jobs: dict[str, Callable[[], object]] = {}
         for root in roots:
             jobs[f"fmt {root.path}"] = partial(_fmt, world, changes, tree, root)
         for w in work:
             jobs[f"head {w.target}"] = partial(verify_target, world, sources, w.target, w.lease, w.unplanned)
-            if w.base is not None and untouched is not None:
-                jobs[f"base {w.target}"] = partial(plan_base, world, sources, untouched, w.base, w.lease)
+            if w.target in asked:
+                jobs[f"base {w.target}"] = partial(plan_base, world, sources, untouched, asked[w.target], w.lease)
         done = _run_all(world, jobs)
+    for w in work:
+        plan = done.get(f"base {w.target}")
+        if isinstance(plan, TerraformPlan):
+            base_plans.keep(base.commit, asked[w.target], w.lease, plan)
     linted = world.linters.check(tree, workflows) if workflows else ()
     checks = tuple(result for root in roots if isinstance(result := done[f"fmt {root.path}"], CheckResult))
     return Verification(
         engine=engine,
         checks=(*checks, *(redacted(check, world.redact) for check in linted)),
-        targets=tuple(_target(w, done) for w in work),
+        targets=tuple(_target(w, done[f"head {w.target}"], base_plans.known(base.commit, w.base, w.lease)) for w in work),
     )
 
 
@@ -167,13 +176,10 @@ def _fmt(world: World, changes: ChangeSet, tree: Path, root: TerraformRoot) -> C
     return redacted(replace(result, findings=findings, status=status), world.redact)
 
 
-def _target(work: _Work, done: Mapping[str, object]) -> TargetVerification:
+def _target(work: _Work, head: object, before: TerraformPlan | None) -> TargetVerification:
     """The head's verification with what the base's plan, or the mocked look, says about it."""
-    head = done[f"head {work.target}"]
     if not isinstance(head, TargetVerification):
         raise TypeError(f"the job of {work.target} gave {type(head).__name__}")
-    base = done.get(f"base {work.target}")
-    before = base if isinstance(base, TerraformPlan) else None
     if head.plan is None or (before is None and work.base is not None):
         # Nothing to compare; a mocked plan alone would show every resource as new.
         return replace(head, plan=None, mocked=False) if head.mocked else head

@@ -1,0 +1,65 @@
+"""What a change set causes: the head's plan minus the base's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops_agent.domain.terraform_plan import SENSITIVE, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
+from ops_agent.stages.verify_differences import mocked_difference, own_changes
+
+
+def resource(address: str, action: ResourceAction = ResourceAction.CREATE, after=None, **fields) -> ResourceChange:
+    return ResourceChange(address=address, type="aws_sqs_queue", provider="aws", action=action, after=after or {"name": address}, **fields)
+
+
+def plan(*found: ResourceChange) -> TerraformPlan:
+    return TerraformPlan(
+        format_version="1.2",
+        terraform_version="1.15.5",
+        changes=found,
+        outputs=(),
+        drift=(),
+        counts=PlanCounts(),
+        text="",
+        canonical_hash="",
+    )
+
+
+def test_what_the_base_plans_as_well_is_not_ours():
+    old = resource("a", ResourceAction.UPDATE)
+    assert own_changes(plan(old, resource("b")), plan(old)) == {"b"}
+    assert own_changes(plan(replace(old, after={"name": "other"})), plan(old)) == {"a"}
+    assert own_changes(plan(old), None) == {"a"}
+    assert own_changes(plan(resource("a", ResourceAction.NO_OP)), None) == frozenset()
+
+
+def test_equal_masks_of_a_secret_prove_nothing():
+    hidden = resource("a", ResourceAction.UPDATE, {"password": SENSITIVE})
+    assert own_changes(plan(hidden), plan(hidden)) == {"a"}
+    named = resource("a", ResourceAction.UPDATE, {"password": "(sensitive value)"})
+    assert own_changes(plan(named), plan(named)) == frozenset()
+
+
+CHANGES = st.dictionaries(st.sampled_from("abcde"), st.sampled_from(["x", "y"])).map(
+    lambda found: plan(*(resource(name, after={"name": value}) for name, value in found.items()))
+)
+
+
+@given(CHANGES, CHANGES)
+def test_a_mocked_difference_leads_from_the_base_to_the_head(base, head):
+    """Applying it to the base's resources gives the head's; what is equal is not in it."""
+    difference = mocked_difference(head, base)
+    state = {c.address: c.after for c in base.changes}
+    for change in difference.changes:
+        if change.action is ResourceAction.DELETE:
+            assert state.pop(change.address) == change.before
+        else:
+            assert state.get(change.address) == change.before
+            assert change.before != change.after
+            state[change.address] = change.after
+    assert state == {c.address: c.after for c in head.changes}
+    counts = difference.counts
+    assert counts.add + counts.change + counts.destroy == len(difference.changes)

@@ -1,0 +1,71 @@
+"""A run's later rounds of verification: the head is planned again, the base commit only where nothing is known of it."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from ops_agent.adapters.terraform.terraform_cli import TerraformCli
+from ops_agent.domain.policy import Policy
+from ops_agent.domain.terraform_plan import PlanCounts, TerraformPlan
+from ops_agent.settings import Settings
+from ops_agent.stages.verify import verify
+from ops_agent.stages.verify_base import BasePlans
+from terraform.recorders import Cloud, Recorder
+from terraform.worlds import DEV, PROD, FilesBase, changes, environment, service, target, world, write
+
+BEFORE = service("rounds")
+AFTER = {**BEFORE, "infra/topic.tf": 'resource "aws_sns_topic" "t" {\n  name = "rounds"\n}\n'}
+
+
+@pytest.mark.terraform
+def test_a_second_round_starts_fewer_providers_and_tells_the_same_changes_as_ours(tmp_path, counted, cloud, aws):
+    """The formula in stages/verify.py: V + 2*P + 3*S in the first round, V + P + 2*S in the second."""
+    mirror, count = counted
+    tree, plans, found = write(tmp_path, AFTER), BasePlans(), []
+    with TerraformCli(
+        policy=Policy(), binary="embedded", mirror=str(mirror), overlay=aws.overlay, backend_settings=aws.backend_overrides
+    ) as terraform:
+        for _ in range(2):
+            made = world(terraform, cloud)
+            proof = verify(made, Settings(environments=("dev",)), None, FilesBase(BEFORE), changes(BEFORE, AFTER), tree, plans)
+            assert proof.passed, proof.failed
+            assert [target.own for target in proof.targets] == [{"aws_sns_topic.t"}]
+            found.append(count())
+    assert found == [2 + 2 * 3 + 3 * 1, 2 + 3 + 2 * 1]
+
+
+def test_a_plan_of_the_base_is_known_for_its_commit_target_and_account_only():
+    dev, prod = (SimpleNamespace(account=number) for number in (DEV, PROD))
+    kept = TerraformPlan(
+        format_version="1.2",
+        terraform_version="1.15.5",
+        changes=(),
+        outputs=(),
+        drift=(),
+        counts=PlanCounts(),
+        text="",
+        canonical_hash="",
+    )
+    plans = BasePlans()
+    plans.keep("a" * 40, target(), dev, kept)
+    assert plans.known("a" * 40, target(), dev) is kept
+    moved = target(environment("dev", backend_file="infra/backend/other.hcl"))
+    others = [
+        ("b" * 40, target(), dev),
+        ("a" * 40, moved, dev),
+        ("a" * 40, target(), prod),
+        ("a" * 40, target(), None),
+        ("a" * 40, None, dev),
+    ]
+    assert [plans.known(*other) for other in others] == [None] * 5
+
+
+def test_a_base_that_could_not_be_planned_is_asked_again_in_the_next_round(tmp_path):
+    """What failed in passing must not cost every later round its comparison."""
+    terraform, plans = Recorder(), BasePlans()
+    (tmp_path / "HEAD").write_text("")
+    for _ in range(2):
+        verify(world(terraform, Cloud()), Settings(), None, FilesBase(BEFORE), changes(BEFORE, AFTER), tmp_path, plans)
+    assert terraform.log.count("plan base infra (dev)") == terraform.log.count("plan head infra (dev)") == 2
