@@ -27,6 +27,7 @@ class ExpressionKind(StrEnum):
     TUPLE = "tuple"
     OBJECT = "object"
     CONDITIONAL = "conditional"
+    FOR = "for"
     OTHER = "other"
 
 
@@ -35,9 +36,11 @@ class Expression:
     """One expression of HCL.
 
     `value` is a literal's value after escapes. `name` is a call's function in lower-level form (`core::file` is `file`, blanks removed).
-    `steps` is a reference's path (`var.a["b"][0]` is `("var", "a", "b", 0)`; None is a splat or an index that is computed).
+    `steps` is a reference's path (`var.a["b"][0]` is `("var", "a", "b", 0)`; None is a splat or an index that is computed), and of anything
+    else the path into its value (`values(x)[0].arn` is an `other` with `(0, "arn")` and the call as its first child).
     `children` are parts of a template or tuple, arguments of a call, key and value in turn of an object, condition and both results of a
-    conditional, computed indices of a reference, and every sub-expression of anything else. `text` is the source without comments and
+    conditional, computed indices of a reference, and every sub-expression of anything else. A `for` has its iterators as `name` (`k,v`) and
+    as `children` the collection and what `value` spells: `k`ey, `v`alue, `c`ondition. `text` is the source without comments and
     layout, given for the whole expression of an attribute and empty inside it. `line` counts from 1.
     """
 

@@ -40,6 +40,7 @@ TABLE: tuple[Rule, ...] = (
     blocking(providers.provider_argument),
     blocking(steering.steered_code),
     blocking(secrecy.secret_computed),
+    blocking(secrecy.secret_in_open_argument),
     blocking(regions.foreign_region),
     blocking(regions.assembled_region),
     blocking(regions.provider_region),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ops_agent.core.guard.trees import SourceTree
 from ops_agent.core.sources.module_calls import local_source
 from ops_agent.domain.layout import TerraformTarget
-from ops_agent.domain.terraform_source import UNKNOWN, Expression, ExpressionKind, Step, TerraformSource
+from ops_agent.domain.terraform_source import UNKNOWN, Block, Expression, ExpressionKind, Step, TerraformSource
 
 MAX_STEPS = 40
 MAX_INSTANCES = 300
@@ -17,10 +17,11 @@ _META = frozenset({"source", "version", "providers", "count", "for_each", "depen
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """An expression with the scope that gives it meaning."""
+    """An expression with the scope that gives it meaning, and the `module` block where it is an argument of a call (`each`)."""
 
     expression: Expression
     scope: Scope
+    block: Block | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def _collect(directory: str, scope: Scope, given: dict[str, Bound], tree: Source
         for block in source.of_type("module"):
             called = local_source(directory, block)
             if called is not None and called != directory:
-                arguments = {a.name: Bound(a.expression, scope) for a in block.attributes if a.name not in _META}
+                arguments = {a.name: Bound(a.expression, scope, block) for a in block.attributes if a.name not in _META}
                 _collect(called, Scope(scope.region), arguments, tree, found, depth + 1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from tree_sitter import Node
 
@@ -85,9 +86,7 @@ class ExpressionBuilder:
 
     def _term(self, node: Node) -> list[Expression]:
         match node.type:
-            case (
-                "expression" | "operation" | "collection_value" | "literal_value" | "template_expr" | "for_expr" | "for_intro" | "for_cond"
-            ):
+            case "expression" | "operation" | "collection_value" | "literal_value" | "template_expr" | "for_expr":
                 return [self.build(node)] if node.type in ("expression", "operation") else self._terms(node.children)
             case "numeric_lit" | "bool_lit" | "null_lit" | "string_lit":
                 return [self._make(ExpressionKind.LITERAL, node, value=_scalar(node))]
@@ -103,7 +102,9 @@ class ExpressionBuilder:
                 return [self._object(node)]
             case "conditional":
                 return [self._make(ExpressionKind.CONDITIONAL, node, children=tuple(self._terms(node.children)))]
-            case "binary_operation" | "unary_operation" | "for_tuple_expr" | "for_object_expr":
+            case "for_tuple_expr" | "for_object_expr":
+                return [self._for(node)]
+            case "binary_operation" | "unary_operation":
                 return [self._make(ExpressionKind.OTHER, node, children=tuple(self._terms(node.children)))]
             case _:
                 return self._terms(node.children)
@@ -124,6 +125,16 @@ class ExpressionBuilder:
         key = self.build(node)
         is_bare_word = key.kind is ExpressionKind.REFERENCE and len(key.steps) == 1 and not raw_text(node).startswith("(")
         return self._make(ExpressionKind.LITERAL, node, value=key.steps[0]) if is_bare_word else key
+
+    def _for(self, node: Node) -> Expression:
+        intro = next(c for c in node.children if c.type == "for_intro")
+        condition = next((c for c in node.children if c.type == "for_cond"), None)
+        bodies = [c for c in node.children if c.type == "expression"]
+        names = [raw_text(c) for c in intro.children if c.type == "identifier"]
+        parts = [*self._terms(intro.children)[-1:], *(self.build(b) for b in bodies)]
+        parts += self._terms(condition.children)[-1:] if condition is not None else []
+        shape = ("kv" if len(bodies) == 2 else "v") + ("c" if condition is not None else "")
+        return self._make(ExpressionKind.FOR, node, value=shape, name=",".join(names), children=tuple(parts))
 
     def _template(self, node: Node) -> Expression:
         quoted = node.type == "quoted_template"
@@ -151,7 +162,9 @@ class ExpressionBuilder:
         steps, computed = self._steps(node)
         if term.kind is ExpressionKind.REFERENCE:
             return Expression(kind=term.kind, line=term.line, steps=(*term.steps, *steps), children=(*term.children, *computed))
-        return Expression(kind=ExpressionKind.OTHER, line=term.line, children=(term, *computed))
+        if term.kind is ExpressionKind.OTHER and term.steps:
+            return replace(term, steps=(*term.steps, *steps), children=(*term.children, *computed))
+        return Expression(kind=ExpressionKind.OTHER, line=term.line, steps=steps, children=(term, *computed))
 
     def _steps(self, node: Node) -> tuple[tuple[Step, ...], tuple[Expression, ...]]:
         if node.type == "get_attr":

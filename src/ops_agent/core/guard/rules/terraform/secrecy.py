@@ -1,13 +1,14 @@
-"""Secrets of the state are passed on whole: what is computed from one tells it, whatever mark Terraform puts on it."""
+"""Secrets of the state are passed on whole, to what keeps them: what is computed from one tells it, whatever mark Terraform puts on it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ops_agent.core.guard.influences import Influences
-from ops_agent.core.guard.subjects import Hit, RootInEnvironment, TerraformFile
+from ops_agent.core.guard.secret_places import keeps_secret
+from ops_agent.core.guard.secret_trace import SecretTrace, Surroundings, taken_from
+from ops_agent.core.guard.subjects import Hit, Piece, RootInEnvironment, TerraformFile
 from ops_agent.core.guard.values import Instance
-from ops_agent.domain.terraform_source import Expression, ExpressionKind
+from ops_agent.domain.terraform_source import Block, Expression, ExpressionKind
 
 _DECIDES = frozenset({"count", "for_each", "condition", "enabled"})
 # Never fail for a value, and keep its mark.
@@ -20,41 +21,99 @@ def secret_computed(root: RootInEnvironment) -> Iterator[Hit]:
     """Something is computed from a secret of the state.
 
     Terraform marks a secret, and loses the mark: `can(regex("^a", aws_db_instance.main.password))` is an open yes or no, `count` shows a
-    number, and what fails names itself. A list of these is the password.
+    number, and what fails names itself. A list of these is the password. What is a secret is what the provider marks, and a short list of
+    what it does not mark (a function's environment, user data).
 
     Remedy: Pass the value on whole (as an argument, in a quoted template or by `jsonencode`), or leave it out.
     """
-    influences = Influences(root.instances, root.tree)
+    trace = SecretTrace(root.instances)
     seen: set[tuple[str, str, str]] = set()
+    for instance, file, piece in _pieces(root):
+        around = Surroundings(instance.scope, piece.block)
+        for name, expression in piece.values:
+            secret = _computed(name, expression, around, trace)
+            if secret is not None and (file.path, piece.anchor, secret) not in seen:
+                seen.add((file.path, piece.anchor, secret))
+                what = f"`{piece.name}` computes with `{secret}` in `{name}`"
+                yield Hit(path=file.path, line=expression.line, what=what, anchor=f"{piece.anchor} {secret}")
+
+
+def secret_in_open_argument(root: RootInEnvironment) -> Iterator[Hit]:
+    """A secret of the state goes into an argument that does not keep it.
+
+    The provider quotes arguments in its error messages (`expected acl to be one of [...], got ...`) and builds ids, ARNs and addresses
+    from them, all without Terraform's mark. Only arguments that the provider marks as secret, environments, user data and the like
+    may take one.
+
+    Remedy: Put the secret into Secrets Manager and hand over its ARN; otherwise pass it to an argument that is made for a secret.
+    """
+    trace = SecretTrace(root.instances)
+    seen: set[tuple[str, str, str]] = set()
+    for instance, file, piece in _pieces(root):
+        if piece.block is None or piece.block.type not in ("resource", "data", "provider"):
+            continue
+        around = Surroundings(instance.scope, piece.block)
+        type_ = piece.block.labels[0] if piece.block.labels else ""
+        for path, expression in _arguments(piece.block):
+            if piece.block.type == "resource" and keeps_secret(type_, path):
+                continue
+            secret = trace.secret(expression, around, of_state=True)
+            if secret is not None and (file.path, piece.anchor, secret) not in seen and not _is_shape(path, expression, around, trace):
+                seen.add((file.path, piece.anchor, secret))
+                what = f"`{piece.name}` takes `{secret}` in `{'.'.join(path)}`"
+                yield Hit(path=file.path, line=expression.line, what=what, anchor=f"{piece.anchor} {secret}")
+
+
+def _pieces(root: RootInEnvironment) -> Iterator[tuple[Instance, TerraformFile, Piece]]:
     for instance in root.instances:
         for path, source in instance.files:
             file = TerraformFile(path=path, kind="configuration", source=source, tree=root.tree, policy=root.policy)
-            for piece in file.pieces():
-                for name, expression in piece.values:
-                    secret = _computed(name, expression, instance, influences)
-                    if secret is not None and (path, piece.anchor, secret) not in seen:
-                        seen.add((path, piece.anchor, secret))
-                        what = f"`{piece.name}` computes with `{secret}` in `{name}`"
-                        yield Hit(path=path, line=expression.line, what=what, anchor=f"{piece.anchor} {secret}")
+            yield from ((instance, file, piece) for piece in file.pieces())
 
 
-def _computed(name: str, expression: Expression, instance: Instance, influences: Influences) -> str | None:
+def _arguments(block: Block, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Expression]]:
+    """Every argument with its path; `dynamic` and `content` are no part of a path."""
+    for attribute in block.attributes:
+        yield (*before, attribute.name), attribute.expression
+    for inner in block.blocks:
+        is_content = inner.type == "content" and block.type == "dynamic"
+        yield from _arguments(inner, before if is_content else (*before, inner.kind))
+
+
+def _is_shape(path: tuple[str, ...], expression: Expression, around: Surroundings, trace: SecretTrace) -> bool:
+    return path[-1] in ("depends_on", "replace_triggered_by") or (path[-1] in _DECIDES and trace.tells_shape_only(expression, around))
+
+
+def _computed(name: str, expression: Expression, around: Surroundings, trace: SecretTrace) -> str | None:
     """The secret that decides something in `expression`, None when there is none."""
     if name in _DECIDES:
-        return influences.secret(expression, instance.scope)
-    pending = [expression]
+        return None if trace.tells_shape_only(expression, around) else trace.secret(expression, around)
+    pending = [(expression, around)]
     while pending:
-        inner = pending.pop()
+        inner, where = pending.pop()
         asked: tuple[Expression, ...] = ()
+        deeper = [(c, where) for c in inner.children]
         match inner.kind:
-            case ExpressionKind.REFERENCE | ExpressionKind.OTHER:
+            case ExpressionKind.REFERENCE:
                 asked = inner.children
-            case ExpressionKind.CALL if inner.name not in _WHOLE:
+            case ExpressionKind.OTHER:
+                taken = taken_from(inner)
+                asked = (inner,) if taken is None else taken.children
+                deeper = deeper if taken is None else []
+            case ExpressionKind.CALL if inner.name not in _WHOLE and not trace.tells_shape_only(inner, where):
                 asked = inner.children
             case ExpressionKind.CONDITIONAL:
                 asked = inner.children[:1]
-        secret = next((s for e in asked if (s := influences.secret(e, instance.scope)) is not None), None)
+            case ExpressionKind.FOR:
+                first, loop = inner.children[0], where.inside(inner)
+                deciding = [(c, loop) for c, role in zip(inner.children[1:], str(inner.value), strict=True) if role != "v"]
+                deciding += [] if trace.tells_shape_only(first, where) else [(first, where)]
+                secret = next((s for e, w in deciding if (s := trace.secret(e, w)) is not None), None)
+                if secret is not None:
+                    return secret
+                deeper = [(first, where), *((c, loop) for c in inner.children[1:])]
+        secret = next((s for e in asked if (s := trace.secret(e, where)) is not None), None)
         if secret is not None:
             return secret
-        pending.extend(inner.children)
+        pending.extend(deeper)
     return None

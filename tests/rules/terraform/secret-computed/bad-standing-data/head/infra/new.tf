@@ -1,0 +1,4 @@
+output "seen" {
+  description = "Seen."
+  value       = can(regex("^a", data.aws_secretsmanager_secret_version.login.secret_string))
+}
