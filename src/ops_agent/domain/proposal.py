@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ops_agent.domain.event import Actor
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
@@ -23,7 +25,10 @@ class Proposal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequest:
-    """A pull request as the API describes it. `is_open` False with `merged` False means that a person closed it."""
+    """A pull request as the API describes it. `is_open` False with `merged` False means that a person closed it.
+
+    `author` None: the account was deleted. Anybody who can read the repository may be the author, whosever the branch is.
+    """
 
     number: int
     node_id: str
@@ -37,7 +42,7 @@ class PullRequest:
     merged: bool
     draft: bool
     labels: tuple[str, ...] = ()
-    author_id: int = 0
+    author: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from ops_agent.core.claims.claiming import Seen
 from ops_agent.domain.outcome import Conclusion, Stopped
 from ops_agent.domain.proposal import Claim
 from ops_agent.domain.work_item import WorkItem
-from ops_agent.errors import Conflict
+from ops_agent.errors import Conflict, NotFound
 from ops_agent.ports import World
 
 _NAMED_AUTHORS = 3
@@ -34,6 +34,11 @@ def find_ground(world: World, item: WorkItem, wanted: Claim, seen: Seen) -> Grou
     if head == wanted.base_commit:
         return Ground(base=head, head=head)
     known = seen.published.base if seen.published else seen.holder.record.base if seen.holder else None
+    if known is not None and known != wanted.base_commit and not _is_on_base(world, repository, known, wanted.base_commit):
+        return _stale(
+            f"The branch {wanted.branch} is said to be made from {known[:12]}, which is no commit of {item.base_branch}.",
+            "Close its pull request, if there is one, and delete the branch",
+        )
     own = host.branch_commits(repository, known or wanted.base_commit, head)
     if not own and seen.open is None:
         return Ground(base=head, head=head, outdated=True)
@@ -58,6 +63,15 @@ def fresh_branch(world: World, item: WorkItem, claimed: Claim, base: str) -> Cla
             raise Conflict(f"The branch {claimed.branch} of {repository} was deleted while it was claimed.")
         base = found
     return replace(claimed, base_commit=base, head_commit=base)
+
+
+def _is_on_base(world: World, repository: str, commit: str, base: str) -> bool:
+    """Records can be edited by everybody who may write, and GitHub serves the commits of every fork: only what passed the base branch is
+    a place to start from, since what stands there is not judged again."""
+    try:
+        return not world.code_host.branch_commits(repository, base, commit)
+    except NotFound:
+        return False
 
 
 def _me(world: World) -> int:

@@ -25,7 +25,9 @@ from ops_agent.settings import Settings
 from ops_agent.stages.board import put_back, start
 from ops_agent.stages.branching import Ground, find_ground, fresh_branch
 from ops_agent.stages.concluding import conclude
+from ops_agent.stages.people import People
 from ops_agent.stages.progress import Phase, begin, comment_text, write
+from ops_agent.stages.pull_requests import of_our_branch
 from ops_agent.stages.stopping import as_stopped, stopped_says
 
 _LOOK_AGAIN_SECONDS = 2.0
@@ -61,7 +63,7 @@ def _claim(world: World, settings: Settings, item: WorkItem, run: RunIdentity, w
     repository, branch = item.target.full_name, wanted.branch
     created, began = False, world.clock.monotonic()
     for _ in range(_MOST_LOOKS):
-        seen = _look(world, item, run, branch, waited=world.clock.monotonic() - began)
+        seen = _look(world, settings, item, run, branch, waited=world.clock.monotonic() - began)
         step = decide(item, run, seen, settings.limits.timeout_seconds + LEASE_MARGIN_SECONDS)
         if isinstance(step, Stopped):
             return step
@@ -127,20 +129,21 @@ def _comment(world: World, item: WorkItem, run: RunIdentity, claimed: Claim, bef
     return comment_id
 
 
-def _look(world: World, item: WorkItem, run: RunIdentity, branch: str, waited: float) -> Seen:
-    host, repository = world.code_host, item.target.full_name
-    pull_requests = host.pull_requests_of_branch(repository, branch)
+def _look(world: World, settings: Settings, item: WorkItem, run: RunIdentity, branch: str, waited: float) -> Seen:
+    host = world.code_host
+    found = of_our_branch(world, settings, item, branch)
     held = holder(claims_among(host.comments(item.issue.ref), host.viewer().id))
-    current = next((p for p in pull_requests if p.is_open), pull_requests[0] if pull_requests else None)
+    current = next((p for p in found.counting if p.is_open), found.counting[0] if found.counting else None)
     published = pull_request_record(current.body) if current else None
     finished = None
     if held is not None and held.record.state not in DONE_STATES and not is_own_earlier_attempt(held.record, run):
         finished = host.run_is_finished(held.record.repository, held.record.run_id)
     reviewed = False
     if current is not None and current.is_open and published is not None and published.content == item.approval.content_hash:
-        reviewed = _reviewed_since(world, item, current.number, published.at)
+        reviewed = _reviewed_since(world, settings, item, current.number, published.at)
     return Seen(
-        pull_requests=pull_requests,
+        pull_requests=found.counting,
+        strangers=found.strangers,
         published=published,
         reviewed=reviewed,
         holder=held,
@@ -150,12 +153,13 @@ def _look(world: World, item: WorkItem, run: RunIdentity, branch: str, waited: f
     )
 
 
-def _reviewed_since(world: World, item: WorkItem, number: int, published_at: int) -> bool:
-    """Whether a person with write permission asked for something after the publication; an approval asks for nothing."""
+def _reviewed_since(world: World, settings: Settings, item: WorkItem, number: int, published_at: int) -> bool:
+    """Whether somebody who may write asked for something after the publication; an approval asks for nothing."""
     host, repository = world.code_host, item.target.full_name
+    people = People(host, settings)
     for review in host.reviews(repository, number):
         asks = review.verdict in ("CHANGES_REQUESTED", "COMMENTED") and epoch(review.at) > published_at
-        if asks and review.author.id != host.viewer().id and host.permission(repository, review.author.login).may_write:
+        if asks and review.author.id != host.viewer().id and people.may_write(repository, review.author):
             return True
     return False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from ops_agent.core.claims.claim_records import PullRequestRecord
-from ops_agent.core.claims.claiming import is_our_branch
+from ops_agent.core.claims.claiming import is_our_branch, stranger_in_the_way
 from ops_agent.core.claims.publication import MOST_BODY_CHARACTERS, as_patch, is_workflow, link_problem, split_by_abilities
 from ops_agent.domain.change_set import ChangeSet
 from ops_agent.domain.event import RunIdentity
@@ -18,6 +18,7 @@ from ops_agent.settings import Settings
 from ops_agent.stages.committing import base_moved, commit, still_wanted
 from ops_agent.stages.concluding import conclude
 from ops_agent.stages.overlaps import find_overlaps
+from ops_agent.stages.pull_requests import is_strangers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +69,7 @@ def publish(
         )
     except Conflict as conflict:
         return _stale(str(conflict), "Look at the branch; put the label again when the other change is settled.")
-    opened = _open(world, item, claim, run, text)
+    opened = _open(world, settings, item, claim, run, text)
     if isinstance(opened, Stopped):
         return opened
     pull_request, warnings = opened
@@ -110,7 +111,9 @@ def _text(
     return replace(proposal, body=body, labels=labels, draft=draft)
 
 
-def _open(world: World, item: WorkItem, claim: Claim, run: RunIdentity, text: Proposal) -> tuple[PullRequest, tuple[str, ...]] | Stopped:
+def _open(
+    world: World, settings: Settings, item: WorkItem, claim: Claim, run: RunIdentity, text: Proposal
+) -> tuple[PullRequest, tuple[str, ...]] | Stopped:
     """Create the pull request or update it in place, and read back what GitHub keeps (an oversize update is answered 200 and dropped)."""
     host, repository, warnings = world.code_host, item.target.full_name, []
     if claim.existing is None:
@@ -123,6 +126,8 @@ def _open(world: World, item: WorkItem, claim: Claim, run: RunIdentity, text: Pr
                 reason=f"The commit is on the branch {claim.branch}, but the pull request could not be opened: {refused}",
                 remedy=f"Open it by hand at {link} or: {refused.hint}",
             )
+        if is_strangers(world, settings, item, sent):
+            return stranger_in_the_way(sent)
     else:
         sent = host.update_pull_request(repository, claim.existing.number, text.title, text.body)
     kept = next((p for p in host.pull_requests_of_branch(repository, claim.branch) if p.number == sent.number), sent)

@@ -91,7 +91,6 @@ def issue_event(found: Json) -> IssueEvent | None:
 
 
 def pull_request(found: Json) -> PullRequest:
-    author = actor(found.get("user"))
     return PullRequest(
         number=int(found["number"]),
         node_id=str(found["node_id"]),
@@ -105,7 +104,7 @@ def pull_request(found: Json) -> PullRequest:
         merged=found.get("merged_at") is not None,
         draft=bool(found.get("draft")),
         labels=tuple(str(label.get("name") or "") for label in found.get("labels") or []),
-        author_id=author.id if author else 0,
+        author=actor(found.get("user")),
     )
 
 

@@ -192,7 +192,7 @@ class LocalCodeHost:
         where = self._write("pull_request.md", f"# {title}\n\n{body}\n")
         made = PullRequest(
             number=1, node_id="local", url=where.resolve().as_uri(), title=title, body=body, head_branch=head,
-            head_commit=self._branches[head], base_branch=base, is_open=True, merged=False, draft=draft, author_id=self.viewer().id,
+            head_commit=self._branches[head], base_branch=base, is_open=True, merged=False, draft=draft, author=self.viewer(),
         )  # fmt: skip
         self._pull_requests.append(made)
         return made

@@ -13,6 +13,7 @@ from ops_agent.domain.event import Comment
 
 T = TypeVar("T")
 _CLAIM = re.compile(r"\A<!-- ops-agent:claim (\{[^\n]{1,4000}\}) -->")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _PULL_REQUEST = re.compile(r"<!-- ops-agent:pull-request (\{[^\n]{1,4000}\}) -->\s*\Z")
 
 
@@ -111,13 +112,15 @@ def _packed(record: ClaimRecord | PullRequestRecord) -> str:
 
 
 def _unpacked(kind: type[T], found: re.Match[str] | None) -> T | None:
-    """The record, only when every field has its type."""
+    """The record, only when every field has its type and `base` is the name of a commit."""
     try:
         raw: Any = json.loads(found[1]) if found else None
     except (ValueError, RecursionError):
         return None
     known = {f.name: f.type for f in fields(kind)}  # type: ignore[arg-type]  # both kinds are dataclasses
     if not isinstance(raw, dict) or not set(raw) <= set(known):
+        return None
+    if not _COMMIT.fullmatch(str(raw.get("base"))):
         return None
     for name, value in raw.items():
         if known[name] == "int" and (not isinstance(value, int) or isinstance(value, bool)):

@@ -32,12 +32,14 @@ class Step(StrEnum):
 class Seen:
     """What GitHub showed.
 
-    `pull_requests`: newest first, all of our branch. `holder`: our comment in force; `holder_finished`: what is known of its run.
+    `pull_requests`: newest first, all of our branch that count; `strangers`: an open one that does not, because its author may not write,
+    and that stands in the way of ours. `holder`: our comment in force; `holder_finished`: what is known of its run.
     `reviewed`: a writer reviewed the open pull request after its publication. `branch_exists` None: not looked yet.
     `waited`: seconds since the branch was first seen without a comment. `now`: epoch seconds.
     """
 
     pull_requests: tuple[PullRequest, ...] = ()
+    strangers: PullRequest | None = None
     published: PullRequestRecord | None = None
     reviewed: bool = False
     holder: SeenClaim | None = None
@@ -90,6 +92,8 @@ def decide(item: WorkItem, run: RunIdentity, seen: Seen, lease_seconds: float) -
         return _duplicate(
             f"Run {claim.record.run_id} (attempt {claim.record.attempt}) is working on this issue.", "Wait until it has ended."
         )
+    if seen.open is None and seen.strangers is not None:
+        return stranger_in_the_way(seen.strangers)
     mine = claim is not None and is_own_earlier_attempt(claim.record, run)
     if seen.open is not None:
         if seen.published is None or seen.published.content != content or seen.reviewed:
@@ -110,6 +114,15 @@ def decide(item: WorkItem, run: RunIdentity, seen: Seen, lease_seconds: float) -
     if seen.branch_exists and claim is None and seen.waited < GRACE_SECONDS:
         return Step.WAIT
     return Step.TAKE
+
+
+def stranger_in_the_way(found: PullRequest) -> Stopped:
+    """GitHub allows one open pull request for a branch and a base, and lets everybody open it who can read the repository."""
+    return Stopped(
+        conclusion=Conclusion.STALE,
+        reason=f"Pull request #{found.number} of our branch was opened by somebody who may not write to the repository ({found.url}).",
+        remedy="Close it, then put the label again.",
+    )
 
 
 def _closed(newest: PullRequest, published: PullRequestRecord | None, content: str) -> Stopped:

@@ -1,0 +1,130 @@
+"""What goes wrong on the way to GitHub and back, and what our error says of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from github_calls import host, name, ref
+from ops_agent.adapters.github.github_code_host import GitHubCodeHost
+from ops_agent.adapters.github.github_retry import RetryPolicy
+from ops_agent.errors import (
+    GitHubError,
+    NotPermitted,
+    OpsAgentError,
+    RateLimited,
+)
+from publication.github_world import BOT_ID, FILES, FakeClock, Stage, Theatre
+
+
+def test_a_secondary_limit_is_waited_for(here: Stage) -> None:
+    """M01."""
+    here.github.faults.on("GET /repos/{owner}/{repo}", times=1).secondary_rate_limit(retry_after=7)
+    here.clock.slept.clear()
+    host(here).repository(name(here))
+    assert here.clock.slept[0] >= 7
+
+
+def test_a_primary_limit_with_a_far_reset_ends_the_run_with_the_time(theatre: Theatre) -> None:
+    """M02, for REST and for GraphQL."""
+    here = theatre.stage()
+    here.github.rate.exhaust(here.token, reset_in=2400)
+    here.clock.slept.clear()
+    for call in (lambda: host(here).repository(name(here)), lambda: host(here).viewer()):
+        with pytest.raises(RateLimited, match=r"4[01] minutes"):
+            call()
+    assert here.clock.slept == []
+
+
+def test_the_budget_of_waiting_is_one_for_the_whole_run(here: Stage) -> None:
+    """Rule 36."""
+    found = host(here, budget=20)
+    here.github.faults.on("GET /repos/{owner}/{repo}", times=None).secondary_rate_limit(retry_after=8)
+    here.clock.slept.clear()
+    for _ in range(3):
+        with pytest.raises(RateLimited):
+            found.repository(name(here))
+    assert sum(here.clock.slept) <= 20
+
+
+def test_an_expired_token_stops_the_run_with_what_to_do(here: Stage) -> None:
+    """M17."""
+    token = here.github.app_token("ops-agent", bot_id=BOT_ID)
+    found = host(here, token)
+    here.github.revoke(token)
+    with pytest.raises(GitHubError, match="Bad credentials") as refused:
+        found.repository(name(here))
+    assert "expired" in refused.value.hint and refused.value.conclusion.retryable
+
+
+def test_a_missing_permission_is_named(here: Stage) -> None:
+    token = here.github.actions_token(here.repository, contents="read")
+    with pytest.raises(NotPermitted) as refused:
+        host(here, token).create_comment(ref(here), "x")
+    assert "issues: write" in refused.value.hint
+
+
+def test_graphql_errors_in_a_200_are_failures(here: Stage) -> None:
+    """M18."""
+    here.github.faults.on("query viewer").answer(200, body={"data": None, "errors": [{"message": "Field 'x' doesn't exist"}]})
+    with pytest.raises(GitHubError, match="doesn't exist"):
+        host(here).viewer()
+
+
+@pytest.mark.parametrize("body", [[], {"login": 3}, "text", None, {"id": "x", "owner": None}])
+def test_an_answer_of_another_shape_is_an_error_of_ours(here: Stage, body: Any) -> None:
+    here.github.faults.on("GET /repos/{owner}/{repo}").answer(200, body=body if body is not None else {})
+    with pytest.raises(GitHubError):
+        host(here).repository(name(here))
+
+
+@pytest.mark.parametrize("break_it", ["drop", "unauthorised", "html", "echo"])
+def test_no_error_holds_the_token(here: Stage, break_it: str) -> None:
+    """G11: neither the text nor any exception behind it."""
+    fault = here.github.faults.on("GET /repos/{owner}/{repo}", times=None)
+    if break_it == "drop":
+        fault.drop_before()
+    elif break_it == "unauthorised":
+        fault.answer(401, body={"message": "Bad credentials"})
+    elif break_it == "html":
+        fault.answer(502)
+    else:
+        fault.answer(422, body={"message": f"the token {here.token} is odd"})
+    with pytest.raises(OpsAgentError) as refused:
+        host(here).repository(name(here))
+    seen: list[BaseException | None] = [refused.value]
+    while seen[-1] is not None:
+        seen.append(seen[-1].__cause__ or seen[-1].__context__)
+    assert len(seen) == 2, "another exception hangs behind ours"
+    assert here.token not in repr(refused.value) and here.token not in str(refused.value)
+
+
+def test_proxies_and_certificates_of_the_environment_are_ignored(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """K11."""
+    for variable in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:9")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    assert host(here).base_tree(name(here), here.repository.head()).read("README.md") == FILES["README.md"].encode()
+
+
+def test_a_redirect_to_a_foreign_host_is_not_followed(here: Stage) -> None:
+    """The archive's address must be GitHub's; without it the files come one by one."""
+    here.github.faults.on("tarball", times=None).answer(302, body={}, headers={"Location": "http://192.0.2.1/x.tar.gz"})
+    with pytest.raises(GitHubError, match="not its own"):
+        host(here).base_tree(name(here), here.repository.head()).read("README.md")
+
+
+def test_a_server_that_does_not_answer_is_given_up_after_its_time() -> None:
+    """Every request has a timeout."""
+    import socket
+
+    clock = FakeClock()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        from ops_agent.adapters.github.github_http import GitHubHttp
+
+        http = GitHubHttp("ghs_x", clock, lambda: 0.0, api_url=url, timeout_seconds=1, policy=RetryPolicy(attempts=2))
+        with pytest.raises(GitHubError, match="could not be reached"):
+            GitHubCodeHost(http).repository("a/b")

@@ -1,0 +1,132 @@
+"""The same issue once more, after a publication, and after a person's hand: over the wire against the embedded GitHub."""
+
+from __future__ import annotations
+
+import pytest
+
+from ops_agent.domain.outcome import Conclusion
+from ops_agent.domain.proposal import Claim
+from ops_agent.stages.publish import Published
+from publication.github_world import Stage, changes, proposal
+from publication.publication_runs import NO, Run, published, stopped
+
+
+def test_the_same_text_approved_again_is_a_duplicate_and_writes_nothing(here: Stage) -> None:
+    """M15: label removed and put again."""
+    published(here)
+    before = len(here.github.recorder.writes)
+    answer = stopped(Run(here, event_id=9002, run_id=78).claim(), Conclusion.DUPLICATE)
+    assert "already holds this very text" in answer.reason and len(here.github.recorder.writes) == before
+
+
+def test_changed_text_updates_the_same_branch_and_pull_request(here: Stage) -> None:
+    """M05."""
+    first = published(here)
+    here.issue.edit(body="## Description\nTwo queues.\n", by="maria")
+    again = Run(here, event_id=9002, run_id=78)
+    held = again.claim()
+    assert isinstance(held, Claim) and held.existing is not None and held.head_commit == first.commit != held.base_commit
+    out = again.publish(changes(held.base_commit, infra__other_dot_tf="y"), proposal(body="Two.\n\nCloses #12"))
+    assert isinstance(out, Published) and out.updated and out.pull_request.number == first.pull_request.number
+    (pull,) = here.repository.pull_requests
+    assert "Two." in pull.body and [f.path for f in pull.files] == ["infra/other.tf"] and len(here.claim_comments()) == 1
+    assert "was updated" in here.claim_comments()[0]
+
+
+@pytest.mark.parametrize(
+    ("who", "verdict", "asks"),
+    [
+        ("maria", "CHANGES_REQUESTED", True),
+        ("maria", "COMMENTED", True),
+        ("maria", "APPROVED", False),
+        ("joao", "CHANGES_REQUESTED", False),
+        ("ops-agent[bot]", "COMMENTED", False),
+    ],
+)
+def test_only_a_writers_review_that_asks_for_more_reopens_the_work(here: Stage, who: str, verdict: str, asks: bool) -> None:
+    published(here)
+    here.clock.sleep(60)
+    here.repository.pull_requests[0].review(verdict, "hm", by=who)
+    answer = Run(here, event_id=9002, run_id=78).claim()
+    assert isinstance(answer, Claim) is asks
+
+
+def test_a_pull_request_that_a_person_closed_is_not_reopened(here: Stage) -> None:
+    """M06: and nothing is written for it, even when its branch is gone."""
+    published(here)
+    here.repository.pull_requests[0].close(by="maria")
+    here.repository.delete_branch("ops-agent/issue-12")
+    here.issue.edit(body="other", by="maria")
+    before = len(here.github.recorder.writes)
+    answer = stopped(Run(here, event_id=9002, run_id=78).claim(), Conclusion.DECLINED)
+    assert "closed by a person" in answer.reason and len(here.github.recorder.writes) == before and here.branches == {}
+
+
+def test_after_a_merge_there_is_nothing_left_to_do(here: Stage) -> None:
+    published(here)
+    here.repository.pull_requests[0].merge(by="maria")
+    assert "merged" in stopped(Run(here, event_id=9002, run_id=78).claim(), Conclusion.DUPLICATE).reason
+
+
+def test_commits_of_others_on_our_branch_stop_the_run(here: Stage) -> None:
+    """M07."""
+    published(here)
+    here.repository.commit("ops-agent/issue-12", {"hand.tf": "x"}, "by hand", by="maria")
+    here.issue.edit(body="other", by="maria")
+    answer = stopped(Run(here, event_id=9002, run_id=78).claim(), Conclusion.STALE)
+    assert "maria" in answer.reason and '"state":"published"' in here.claim_comments()[0]
+
+
+def test_a_branch_that_moves_during_the_run_stops_it(here: Stage) -> None:
+    """M07: optimistic locking."""
+    at_work = Run(here)
+    at_work.claim()
+    here.repository.commit("ops-agent/issue-12", {"hand.tf": "x"}, "by hand", by="maria")
+    stopped(at_work.publish(), Conclusion.STALE)
+    assert here.repository.pull_requests == []
+
+
+def test_a_dead_run_that_left_an_untouched_old_branch_gets_a_fresh_one(here: Stage) -> None:
+    Run(here).claim()
+    here.repository.add_run(77, status="completed")
+    moved = here.repository.commit("main", {"infra/main.tf": "new"}, "meanwhile", by="maria")
+    held = Run(here, event_id=9002, run_id=78).claim()
+    assert isinstance(held, Claim) and held.base_commit == held.head_commit == moved == here.branches["ops-agent/issue-12"]
+
+
+def test_a_pull_request_opened_by_hand_from_our_branch_is_taken_over(here: Stage) -> None:
+    """After M10 a person follows the compare link."""
+    here.repository.actions_may_open_pull_requests = False
+    first = Run(here, token=here.github.actions_token(here.repository))
+    stopped(first.publish(), Conclusion.NOT_PERMITTED)
+    person = here.world(here.github.classic_token("maria", "repo")).code_host
+    person.create_pull_request(here.repository.full_name, "ops-agent/issue-12", "main", "By hand", "mine", False)
+    first.release(NO)
+    out = Run(here, event_id=9002, run_id=78, token=here.github.actions_token(here.repository)).publish()
+    assert isinstance(out, Published) and out.updated and len(here.repository.pull_requests) == 1
+    assert "Closes #12" in here.repository.pull_requests[0].body
+
+
+def test_a_draft_becomes_ready_when_the_next_run_passes(here: Stage) -> None:
+    Run(here).publish(text=proposal(draft=True))
+    here.issue.edit(body="other", by="maria")
+    assert isinstance(Run(here, event_id=9002, run_id=78).publish(), Published)
+    assert here.repository.pull_requests[0].draft is False
+
+
+def test_after_a_stop_a_new_approval_tries_again_and_the_same_one_does_not(here: Stage) -> None:
+    at_work = Run(here)
+    at_work.claim()
+    at_work.release(NO)
+    stopped(Run(here, run_id=78).claim(), Conclusion.DUPLICATE)
+    assert isinstance(Run(here, attempt=2).claim(), Claim)
+    assert len(here.claim_comments()) == 1
+
+
+def test_a_failed_update_leaves_branch_pull_request_and_card(here: Stage) -> None:
+    published(here)
+    here.issue.edit(body="other", by="maria")
+    again = Run(here, event_id=9002, run_id=78)
+    again.claim()
+    again.release(NO)
+    assert len(here.branches) == 1 and here.repository.pull_requests[0].state == "open" and here.column() == "In Progress"
