@@ -11,7 +11,7 @@ from typing import Any, Final
 from ops_agent.core.plans.plan_values import blocks
 from ops_agent.domain.terraform_plan import UNKNOWN, Danger, ResourceAction, ResourceChange, Severity
 
-_POLICY_ATTRIBUTES: Final = (
+POLICY_ATTRIBUTES: Final = (
     "policy",
     "assume_role_policy",
     "access_policy",
@@ -56,7 +56,7 @@ def policy_dangers(change: ResourceChange) -> Iterator[Danger]:
 
 
 def _reasons(change: ResourceChange, after: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    for name in _POLICY_ATTRIBUTES:
+    for name in POLICY_ATTRIBUTES:
         if name not in change.changed_attributes:
             continue
         value = after.get(name)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+from ops_agent.core.plans.danger_lockouts import hidden_dangers, lockout_dangers
 from ops_agent.core.plans.danger_policies import policy_dangers
+from ops_agent.core.plans.data_losses import losses, made_here
+from ops_agent.core.plans.losses import LOSES_DATA
 from ops_agent.core.plans.plan_types import STATEFUL
 from ops_agent.core.plans.plan_values import blocks
-from ops_agent.domain.terraform_plan import UNKNOWN, Danger, ResourceAction, ResourceChange, Severity
+from ops_agent.domain.terraform_plan import UNKNOWN, Danger, Hidden, ResourceAction, ResourceChange, Severity
 
 _PROTECTIONS: Final = (
     "deletion_protection",
@@ -16,7 +19,10 @@ _PROTECTIONS: Final = (
     "enable_deletion_protection",
     "termination_protection",
     "disable_api_termination",
+    "delete_protection",
 )
+_ON: Final = (True, "ACTIVE")
+"""A user pool says its protection in words."""
 _PUBLIC_BLOCKS: Final = ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets")
 _ENCRYPTION: Final = (
     "storage_encrypted",
@@ -37,21 +43,37 @@ LIFTED_BY_ALLOW_DESTROY: Final = frozenset({"plan/destroys-stateful"})
 
 def dangers_of(changes: tuple[ResourceChange, ...], invocations: tuple[str, ...] = ()) -> tuple[Danger, ...]:
     """Every danger, worst first (destroys, then the rest), in the plan's order within."""
-    found: list[Danger] = [danger for change in changes for danger in _of_change(change)]
+    made = made_here(changes)
+    found: list[Danger] = [danger for change in changes for danger in _of_change(change, made)]
     found += [_danger(address, "runs-an-action", "an apply would run this provider action") for address in invocations]
-    return tuple(sorted(found, key=lambda d: (d.severity is not Severity.DANGER, not d.rule.startswith("plan/destroys"))))
+    return tuple(sorted(found, key=danger_rank))
 
 
-def _of_change(change: ResourceChange) -> Iterator[Danger]:
+def danger_rank(danger: Danger) -> tuple[bool, bool, bool]:
+    """Sorts dangers: dangers before notices, destroys first, then what loses data."""
+    return danger.severity is not Severity.DANGER, not danger.rule.startswith("plan/destroys"), danger.rule != LOSES_DATA
+
+
+def _of_change(change: ResourceChange, made: frozenset[str]) -> Iterator[Danger]:
     if change.mode != "managed":
         return
     yield from _destruction(change)
     yield from _forgotten(change)
+    yield from _losses(change, made)
+    if isinstance(change.after, Hidden):
+        yield _danger(change.address, "hidden-value", "all of it is hidden: nobody can see what it does")
     if change.action is ResourceAction.DELETE or not isinstance(change.after, dict):
         return
     for check in _CHECKS:
         yield from check(change, change.after)
     yield from policy_dangers(change)
+
+
+def _losses(change: ResourceChange, made: frozenset[str]) -> Iterator[Danger]:
+    for loss in losses(change, made):
+        if loss.grave is not None:
+            severity = Severity.DANGER if loss.known and loss.grave else Severity.NOTICE
+            yield Danger(address=change.address, why=loss.why, rule=loss.rule, severity=severity)
 
 
 def _destruction(change: ResourceChange) -> Iterator[Danger]:
@@ -81,10 +103,14 @@ def _forgotten(change: ResourceChange) -> Iterator[Danger]:
 def _protection(change: ResourceChange, after: dict[str, Any]) -> Iterator[Danger]:
     before = change.before if isinstance(change.before, dict) else {}
     for name in _PROTECTIONS:
-        if before.get(name) is True and after.get(name) is not True:
-            yield _danger(change.address, "protection-off", f"`{name}` was on and is not any more")
-    for name in ("skip_final_snapshot", "force_destroy", "force_delete"):
-        if after.get(name) is True and before.get(name) is not True and name in change.changed_attributes:
+        if before.get(name) in _ON and after.get(name) not in _ON:
+            if isinstance(after.get(name), Hidden):
+                yield _notice(change.address, "protection-off", f"{_CANNOT_TELL} whether `{name}` stays on")
+            else:
+                yield _danger(change.address, "protection-off", f"`{name}` was on and is not any more")
+    for name in ("skip_final_snapshot", "force_destroy", "force_delete", "delete_automated_backups"):
+        made = change.action is ResourceAction.CREATE and name == "delete_automated_backups"
+        if after.get(name) is True and before.get(name) is not True and name in change.changed_attributes and not made:
             yield _danger(change.address, "destroy-made-easy", f"`{name}` becomes true")
     if (
         _number(after.get("backup_retention_period")) == 0
@@ -173,4 +199,6 @@ _CHECKS: Final[tuple[Callable[[ResourceChange, dict[str, Any]], Iterator[Danger]
     _public_bucket,
     _unencrypted,
     _code,
+    lockout_dangers,
+    hidden_dangers,
 )

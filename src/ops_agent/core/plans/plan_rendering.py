@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from ops_agent.core.plans.dangers import LIFTED_BY_ALLOW_DESTROY
+from ops_agent.core.plans.dangers import LIFTED_BY_ALLOW_DESTROY, danger_rank
+from ops_agent.core.plans.data_losses import made_here
 from ops_agent.core.plans.plan_graph import graph
 from ops_agent.core.plans.plan_reversibility import Reversibility, reversibility
 from ops_agent.core.plans.plan_text import Piece, as_diff, outputs_in, pieces_of
@@ -75,7 +76,7 @@ def look_first(target: TargetVerification) -> Iterator[str]:
         return
     own = [danger for danger in plan.dangers if _is_own(danger, target)]
     standing = [danger for danger in plan.dangers if not _is_own(danger, target)]
-    ranked = sorted(own, key=lambda d: (not d.blocks, d.severity is not Severity.DANGER, not d.rule.startswith("plan/destroys")))
+    ranked = sorted(own, key=lambda d: (not d.blocks, *danger_rank(d)))
     for danger in ranked[:MOST_DANGERS]:
         mark = (
             "**BLOCKS** "
@@ -96,7 +97,8 @@ def changes_table(target: TargetVerification) -> str:
     if target.plan is None:
         return ""
     order = list(Reversibility)
-    rows = [(reversibility(change), change) for change in share(target, target.plan).own if change.mode == "managed"]
+    made = made_here(target.plan.changes)
+    rows = [(reversibility(change, made), change) for change in share(target, target.plan).own if change.mode == "managed"]
     rows.sort(key=lambda row: (-_hardness(row[0].word, order), row[1].address))
     if not rows:
         return ""
@@ -133,7 +135,8 @@ def evidence(found: Evidence | None) -> str:
         "policy (SHA-256)": found.policy,
         "plan JSON without its time (SHA-256)": found.plan_json,
     }
-    return "\n".join(f"- {name}: {code(fact)}" for name, fact in facts.items() if fact)
+    lines = [f"- {name}: {code(fact)}" for name, fact in facts.items() if fact]
+    return "\n".join([*lines, *(f"- module from outside: {code(module)}" for module in found.modules)])
 
 
 def folded(summary: str, content: str, *, is_open: bool = False) -> str:

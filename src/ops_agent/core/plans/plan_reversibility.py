@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from ops_agent.core.plans.data_losses import losses
+from ops_agent.core.plans.losses import RECOVERY_OFF, Loss
 from ops_agent.core.plans.plan_types import STATEFUL
 from ops_agent.domain.terraform_plan import ResourceAction, ResourceChange
 
@@ -27,34 +29,24 @@ class Assessment:
     why: str
 
 
-_ONE_WAY: Final[dict[str, str]] = {
-    "engine_version": "an upgraded engine cannot be downgraded",
-    "allocated_storage": "storage can grow and not shrink",
-    "storage_encrypted": "encryption cannot be changed in place",
-    "enable_key_rotation": "rotated key material stays",
-    "retention_in_days": "log lines that a shorter retention drops do not come back",
-    "backup_retention_period": "backups that a shorter retention drops do not come back",
-    "message_retention_seconds": "messages that a shorter retention drops do not come back",
-    "ttl": "items that expire do not come back",
-    "lifecycle_rule": "objects that expire do not come back",
-    "rule": "what a rule expires does not come back",
-}
-_SHRINKS: Final = frozenset({"retention_in_days", "backup_retention_period", "message_retention_seconds"})
 _TIMED: Final[dict[str, str]] = {
     "aws_kms_key": "deletion_window_in_days",
     "aws_secretsmanager_secret": "recovery_window_in_days",
 }
 
 
-def reversibility(change: ResourceChange) -> Assessment:
-    """How `change` can be taken back after it was applied."""
+def reversibility(change: ResourceChange, made: frozenset[str] = frozenset()) -> Assessment:
+    """How `change` can be taken back after it was applied. `made`: what the plan creates (`data_losses.made_here`)."""
     if change.action.destroys:
         return _after_destruction(change)
+    lost = [loss for loss in losses(change, made) if loss.rule != RECOVERY_OFF]
+    if lost:
+        return _after_loss(lost)
     match change.action:
         case ResourceAction.CREATE:
             return _is(Reversibility.REVERSIBLE, "destroy it again")
         case ResourceAction.UPDATE:
-            return _after_update(change)
+            return _is(Reversibility.REVERSIBLE, "set the old values again")
         case ResourceAction.MOVE:
             return _is(Reversibility.REVERSIBLE, "move it back; nothing real changes")
         case ResourceAction.IMPORT:
@@ -79,16 +71,11 @@ def _after_destruction(change: ResourceChange) -> Assessment:
     return _is(Reversibility.UNKNOWN, f"{change.type} is not a type that this tool knows")
 
 
-def _after_update(change: ResourceChange) -> Assessment:
-    before = change.before if isinstance(change.before, dict) else {}
-    after = change.after if isinstance(change.after, dict) else {}
-    for name in change.changed_attributes:
-        old, new = before.get(name), after.get(name)
-        if name in _SHRINKS and isinstance(old, int | float) and isinstance(new, int | float) and new >= old:
-            continue
-        if name in _ONE_WAY and old not in (None, [], {}):
-            return _is(Reversibility.IRREVERSIBLE, _ONE_WAY[name])
-    return _is(Reversibility.REVERSIBLE, "set the old values again")
+def _after_loss(lost: list[Loss]) -> Assessment:
+    known = [loss.why for loss in lost if loss.known]
+    if known:
+        return _is(Reversibility.IRREVERSIBLE, known[0])
+    return _is(Reversibility.UNKNOWN, lost[0].why)
 
 
 def _is(word: Reversibility, why: str) -> Assessment:

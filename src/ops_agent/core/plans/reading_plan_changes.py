@@ -133,8 +133,19 @@ def _read_entry(entry: Any, hidden: list[str]) -> ResourceChange | None:
         import_id=_import_id(importing),
         before=before,
         after=after,
-        changed_attributes=changed_keys(before, after),
+        changed_attributes=_changed(change, before, after),
     )
+
+
+def _changed(change: dict[str, Any], before: Any, after: Any) -> tuple[str, ...]:
+    """Also what differs below two equal masks: a value must not change unseen because it is sensitive."""
+    marks = (change.get("before_sensitive"), change.get("after_sensitive"))
+    marked = {key for tree in marks if isinstance(tree, dict) for key, said in tree.items() if said}
+    if not marked:
+        return changed_keys(before, after)
+    unmasked = [value if isinstance(value, dict) else {} for value in (change.get("before"), change.get("after"))]
+    hidden = {key for key in marked if unmasked[0].get(key) != unmasked[1].get(key)}
+    return tuple(sorted({*changed_keys(before, after), *hidden}))
 
 
 def _text_or_none(value: Any) -> str | None:

@@ -1,0 +1,93 @@
+"""Changes that shut people out, and values that are hidden from the reviewer, are dangers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from ops_agent.domain.terraform_plan import Danger, Severity
+from proof.proof_samples import change, plan_document, read
+
+ROLE = "aws_iam_role"
+EVERYTHING = json.dumps({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
+
+
+def dangers(type_: str, after: Any, *, before: Any = None, sensitive: Any = None, unknown: Any = None) -> tuple[Danger, ...]:
+    told = {"after_sensitive": sensitive or {}, "after_unknown": unknown or {}}
+    actions = ("update",) if before is not None else ("create",)
+    return read(plan_document(change(f"{type_}.x", *actions, before=before, after=after, change=told))).dangers
+
+
+def denying(principal: Any, action: Any = "s3:*", **more: Any) -> dict[str, Any]:
+    return {"policy": json.dumps({"Statement": {"Effect": "Deny", "Principal": principal, "Action": action, "Resource": "*"} | more})}
+
+
+@pytest.mark.parametrize(
+    ("rule", "type_", "before", "after"),
+    [
+        ("plan/locks-out", "aws_kms_key", {"is_enabled": True}, {"is_enabled": False}),
+        ("plan/locks-out", "aws_kms_replica_key", {"enabled": True}, {"enabled": False}),
+        ("plan/locks-out", "aws_kms_key", {}, {"bypass_policy_lockout_safety_check": True}),
+        ("plan/locks-out", "aws_s3_bucket_policy", {}, denying("*")),
+        ("plan/locks-out", "aws_kms_key", {}, denying({"AWS": ["*"]}, ["kms:*"])),
+        ("plan/takes-rights", ROLE, {"managed_policy_arns": ["arn:aws:iam::aws:policy/A"]}, {"managed_policy_arns": []}),
+        ("plan/takes-rights", "aws_iam_policy_attachment", None, {"policy_arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}),
+        ("plan/protection-off", "aws_cognito_user_pool", {"deletion_protection": "ACTIVE"}, {"deletion_protection": "INACTIVE"}),
+        ("plan/destroy-made-easy", "aws_db_instance", {"delete_automated_backups": False}, {"delete_automated_backups": True}),
+    ],
+)
+def test_each_way_to_shut_someone_out_is_a_danger(rule: str, type_: str, before: Any, after: Any) -> None:
+    assert [(d.rule, d.severity, d.address) for d in dangers(type_, after, before=before)] == [(rule, Severity.DANGER, f"{type_}.x")]
+
+
+@pytest.mark.parametrize(
+    ("type_", "before", "after"),
+    [
+        ("aws_s3_bucket_policy", {}, denying("*", Condition={"Bool": {"aws:SecureTransport": "false"}})),
+        ("aws_s3_bucket_policy", {}, denying({"AWS": "arn:aws:iam::125611408459:role/x"})),
+        ("aws_s3_bucket_policy", {}, denying("*", "s3:DeleteBucket")),
+        ("aws_kms_key", {"is_enabled": False}, {"is_enabled": True}),
+        (ROLE, {"managed_policy_arns": ["a"]}, {"managed_policy_arns": ["a", "b"]}),
+        ("aws_cognito_user_pool", {"deletion_protection": "INACTIVE"}, {"deletion_protection": "ACTIVE"}),
+        ("aws_db_instance", None, {"delete_automated_backups": True}),
+    ],
+)
+def test_what_shuts_nobody_out_is_no_danger(type_: str, before: Any, after: Any) -> None:
+    assert dangers(type_, after, before=before) == ()
+
+
+def test_a_shorter_window_to_notice_a_deletion_is_a_notice() -> None:
+    found = dangers("aws_kms_key", {"deletion_window_in_days": 7}, before={"deletion_window_in_days": 30})
+    assert [(d.rule, d.severity) for d in found] == [("plan/destroy-made-easy", Severity.NOTICE)]
+    assert dangers("aws_kms_key", {"deletion_window_in_days": 30}, before={"deletion_window_in_days": 7}) == ()
+
+
+def test_a_protection_that_is_known_only_after_apply_cannot_be_told() -> None:
+    found = dangers("aws_db_instance", {}, before={"deletion_protection": True}, unknown={"deletion_protection": True})
+    assert [(d.rule, d.severity) for d in found] == [("plan/protection-off", Severity.NOTICE)]
+
+
+@pytest.mark.parametrize(
+    ("type_", "after", "sensitive"),
+    [
+        ("aws_iam_policy", {"policy": EVERYTHING}, {"policy": True}),
+        (ROLE, {"inline_policy": [{"policy": EVERYTHING}]}, {"inline_policy": [{"policy": True}]}),
+        ("aws_security_group", {"ingress": [{"cidr_blocks": ["0.0.0.0/0"]}]}, {"ingress": [{"cidr_blocks": [True]}]}),
+        ("aws_s3_bucket_acl", {"acl": "public-read"}, {"acl": True}),
+        ("aws_db_instance", {"publicly_accessible": True}, {"publicly_accessible": True}),
+        ("aws_lambda_permission", {"principal": "*"}, {"principal": True}),
+        ("aws_iam_policy", {"policy": EVERYTHING}, True),
+    ],
+)
+def test_what_is_judged_by_its_value_cannot_be_hidden_by_marking_it_sensitive(type_: str, after: Any, sensitive: Any) -> None:
+    found = dangers(type_, after, sensitive=sensitive)
+    assert [(d.rule, d.severity) for d in found] == [("plan/hidden-value", Severity.DANGER)]
+    assert "*" not in found[0].why
+
+
+def test_a_hidden_policy_that_changes_to_another_hidden_one_is_still_a_danger() -> None:
+    told = {"before_sensitive": {"policy": True}, "after_sensitive": {"policy": True}}
+    entry = change("aws_iam_policy.x", "update", before={"policy": "{}"}, after={"policy": EVERYTHING}, change=told)
+    assert [d.rule for d in read(plan_document(entry)).dangers] == ["plan/hidden-value"]
