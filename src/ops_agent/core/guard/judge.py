@@ -27,6 +27,7 @@ from ops_agent.core.sources.module_calls import is_configuration
 from ops_agent.core.sources.reading_workflows import read_workflow
 from ops_agent.domain.briefing import Limits
 from ops_agent.domain.change_set import ChangeSet
+from ops_agent.domain.layout import Environment, TerraformTarget
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_source import Unreadable
 from ops_agent.domain.verdict import Finding, Place, Verdict
@@ -100,8 +101,16 @@ def _of_side(changes: ChangeSet, tree: SourceTree, policy: Policy, vouched: _Vou
     for path in changes.paths:
         if path in tree.paths:
             yield from _of_file(path, tree, policy, vouched)
-    for target in targets(affected_roots(tree.layout, changes.paths)):
+    for target in _targets(tree, changes):
         yield RootInEnvironment(target=target, tree=tree, policy=policy, instances=instances_of(target, tree))
+
+
+def _targets(tree: SourceTree, changes: ChangeSet) -> Iterator[TerraformTarget]:
+    """Every root that the change can affect, in each of its environments; in one without files and name when it has none yet."""
+    for root in affected_roots(tree.layout, changes.paths):
+        yield from targets((root,))
+        if not root.environments:
+            yield TerraformTarget(root=root, environment=Environment(name="any environment", account=None, backend_file=None))
 
 
 def _newly_reached(changes: ChangeSet, before: SourceTree, after: SourceTree, policy: Policy) -> Iterator[Subject]:

@@ -7,6 +7,7 @@ from ops_agent.core.guard.rules.path import writing
 from ops_agent.core.guard.rules.secret import literals
 from ops_agent.core.guard.rules.terraform import (
     accounts,
+    assembled,
     backends,
     conventions,
     execution,
@@ -18,6 +19,8 @@ from ops_agent.core.guard.rules.terraform import (
     services,
     sources,
     steering,
+    templates,
+    uploads,
 )
 from ops_agent.core.guard.rules.workflow import aws, credentials, form, standard, triggers, variables
 from ops_agent.core.guard.rules.workflow import execution as steps
@@ -34,7 +37,9 @@ TABLE: tuple[Rule, ...] = (
     blocking(execution.unknown_block),
     blocking(execution.revealing_function),
     blocking(reading.file_function),
-    blocking(reading.uploaded_file),
+    blocking(templates.unsafe_template),
+    blocking(templates.written_file_read),
+    blocking(uploads.uploaded_file),
     blocking(sources.provider_source),
     blocking(sources.module_source),
     blocking(providers.provider_argument),
@@ -42,10 +47,11 @@ TABLE: tuple[Rule, ...] = (
     blocking(secrecy.secret_computed),
     blocking(secrecy.secret_in_open_argument),
     blocking(regions.foreign_region),
-    blocking(regions.assembled_region),
+    blocking(assembled.assembled_region),
     blocking(regions.provider_region),
     blocking(regions.resource_region),
     blocking(accounts.foreign_account),
+    blocking(assembled.assembled_account),
     blocking(accounts.misplaced_account),
     blocking(accounts.account_of_another_environment),
     mentioned(accounts.root_account),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import posixpath
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
+from ops_agent.core.guard.functions import bounded, call
 from ops_agent.core.guard.trees import SourceTree
 from ops_agent.core.sources.module_calls import local_source
 from ops_agent.domain.layout import TerraformTarget
@@ -12,6 +14,8 @@ from ops_agent.domain.terraform_source import UNKNOWN, Block, Expression, Expres
 
 MAX_STEPS = 40
 MAX_INSTANCES = 300
+MAX_LOOP = 200
+MAX_VALUES = 50
 _META = frozenset({"source", "version", "providers", "count", "for_each", "depends_on"})
 
 
@@ -26,11 +30,18 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Names of one module instance. `region` is what `data "aws_region"` answers in it."""
+    """Names of one module instance.
+
+    `region` is what `data "aws_region"` answers in it, `directory` what `path.module` is, `iterators` what a `for` (or `each`) binds, and
+    `known` what its names were found to be: a name is evaluated once.
+    """
 
     region: str
+    directory: str = "."
     variables: dict[str, Bound] = field(default_factory=dict)
     locals: dict[str, Bound] = field(default_factory=dict)
+    iterators: dict[str, object] = field(default_factory=dict)
+    known: dict[int, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +92,8 @@ def _collect(directory: str, scope: Scope, given: dict[str, Bound], tree: Source
             called = local_source(directory, block)
             if called is not None and called != directory:
                 arguments = {a.name: Bound(a.expression, scope, block) for a in block.attributes if a.name not in _META}
-                _collect(called, Scope(scope.region), arguments, tree, found, depth + 1)
+                below = posixpath.relpath(called, found[0].directory)
+                _collect(called, Scope(scope.region, below), arguments, tree, found, depth + 1)
 
 
 def possible_values(expression: Expression, scope: Scope, steps: int = MAX_STEPS) -> tuple[object, ...]:
@@ -89,7 +101,8 @@ def possible_values(expression: Expression, scope: Scope, steps: int = MAX_STEPS
     if expression.kind is ExpressionKind.CONDITIONAL and len(expression.children) == 3 and steps > 0:
         chosen = evaluate(expression.children[0], scope, steps - 1)
         results = expression.children[1:] if not isinstance(chosen, bool) else (expression.children[1 if chosen else 2],)
-        return tuple(v for r in results for v in possible_values(r, scope, steps - 1))
+        found = tuple(v for r in results for v in possible_values(r, scope, steps - 1))
+        return found if len(found) <= MAX_VALUES else (UNKNOWN,)
     bound = _bound(expression, scope)
     if bound is not None and len(expression.steps) == 2 and steps > 0:
         return possible_values(bound.expression, bound.scope, steps - 1)
@@ -104,8 +117,7 @@ def evaluate(expression: Expression, scope: Scope, steps: int = MAX_STEPS) -> ob
         case ExpressionKind.LITERAL:
             return expression.value
         case ExpressionKind.TEMPLATE:
-            parts = [evaluate(c, scope, steps - 1) for c in expression.children]
-            return "".join(str(p) for p in parts) if all(isinstance(p, str | int) for p in parts) else UNKNOWN
+            return call("join", ["", *(evaluate(c, scope, steps - 1) for c in expression.children)])
         case ExpressionKind.TUPLE:
             return [evaluate(c, scope, steps - 1) for c in expression.children]
         case ExpressionKind.OBJECT:
@@ -118,7 +130,12 @@ def evaluate(expression: Expression, scope: Scope, steps: int = MAX_STEPS) -> ob
         case ExpressionKind.REFERENCE:
             return _look_up(expression, scope, steps)
         case ExpressionKind.CALL:
-            return _call(expression, scope, steps)
+            return call(expression.name, [evaluate(c, scope, steps - 1) for c in expression.children])
+        case ExpressionKind.FOR:
+            return _loop(expression, scope, steps)
+        case ExpressionKind.OTHER if expression.steps:
+            first, *computed = expression.children
+            return _stepped(evaluate(first, scope, steps - 1), expression.steps, computed, scope, steps)
         case _:
             return UNKNOWN
 
@@ -134,18 +151,44 @@ def _look_up(expression: Expression, scope: Scope, steps: int) -> object:
     path = expression.steps
     if path[:2] == ("data", "aws_region") and path[-1] in ("name", "id", "region"):
         return scope.region
+    if path[0] in scope.iterators:
+        return _stepped(scope.iterators[str(path[0])], path[1:], expression.children, scope, steps)
+    if path in (("path", "module"), ("path", "root")):
+        return scope.directory if path[1] == "module" else "."
     bound = _bound(expression, scope)
     if bound is None:
         return UNKNOWN
-    value = evaluate(bound.expression, bound.scope, steps - 1)
-    computed = iter(expression.children)
-    for step in path[2:]:
+    key, known = id(bound.expression), bound.scope.known
+    if key not in known:
+        known[key] = UNKNOWN  # while it is being found: a name that leads back to itself has no value
+        known[key] = evaluate(bound.expression, bound.scope, steps - 1)
+    return _stepped(known[key], path[2:], expression.children, scope, steps)
+
+
+def _stepped(value: object, path: tuple[Step, ...], indices: Sequence[Expression], scope: Scope, steps: int) -> object:
+    computed = iter(indices)
+    for step in path:
         key: object = step
         if step is None:
             index = next(computed, None)
             key = evaluate(index, scope, steps - 1) if index is not None else UNKNOWN
         value = _item(value, key)
     return value
+
+
+def _loop(expression: Expression, scope: Scope, steps: int) -> object:
+    collection = evaluate(expression.children[0], scope, steps - 1)
+    pairs = (
+        list(collection.items()) if isinstance(collection, dict) else list(enumerate(collection)) if isinstance(collection, list) else None
+    )
+    if pairs is None or len(pairs) > MAX_LOOP or "c" in str(expression.value):
+        return UNKNOWN
+    *keys, element = expression.name.split(",")
+    inner = [replace(scope, iterators={**scope.iterators, **dict.fromkeys(keys, k), element: v}) for k, v in pairs]
+    results = [[evaluate(c, s, steps - 1) for c in expression.children[1:]] for s in inner]
+    if str(expression.value).startswith("k"):
+        return {str(k): v for k, v in results} if all(k is not UNKNOWN for k, _ in results) else UNKNOWN
+    return bounded([v for (v,) in results])
 
 
 def _item(value: object, key: object | Step) -> object:
@@ -156,35 +199,26 @@ def _item(value: object, key: object | Step) -> object:
     return UNKNOWN
 
 
-def _call(expression: Expression, scope: Scope, steps: int) -> object:
-    values = [evaluate(c, scope, steps - 1) for c in expression.children]
-    match expression.name, values:
-        case "tostring" | "lower" | "trimspace", [str(text)]:
-            return text.lower() if expression.name == "lower" else text
-        case "upper", [str(text)]:
-            return text.upper()
-        case "lookup", [dict(table), key, *default]:
-            return table.get(str(key), default[0] if default else UNKNOWN) if key is not UNKNOWN else UNKNOWN
-        case "coalesce" | "try", [first, *_] if first not in (UNKNOWN, None, ""):
-            return first
-        case "join", [str(separator), *lists]:
-            items = [i for part in lists for i in (part if isinstance(part, list) else [part])]
-            return separator.join(str(i) for i in items) if all(isinstance(i, str | int) for i in items) else UNKNOWN
-        case "concat", _ if all(isinstance(v, list) for v in values):
-            return [i for v in values if isinstance(v, list) for i in v]
-        case "format", [str(pattern), *arguments] if all(isinstance(a, str | int) for a in arguments):
-            return _format(pattern, arguments)
-        case "replace", [str(text), str(old), str(new)] if not old.startswith("/"):
-            return text.replace(old, new)
-        case _:
-            return UNKNOWN
-
-
-def _format(pattern: str, arguments: list[object]) -> object:
-    parts = pattern.replace("%d", "%s").replace("%v", "%s").split("%s")
-    if len(parts) != len(arguments) + 1 or "%" in "".join(parts):
-        return UNKNOWN
-    return parts[0] + "".join(f"{a}{p}" for a, p in zip(arguments, parts[1:], strict=True))
+def depends_on_source_alone(expression: Expression, scope: Scope) -> bool:
+    """True when everything that `expression` needs stands in the source: no resource, data source or variable without a value."""
+    seen: set[int] = set()
+    pending = [(expression, scope, frozenset[str]())]
+    while pending:
+        value, where, inside = pending.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        if value.kind is ExpressionKind.FOR:
+            names = inside | frozenset(value.name.split(","))
+            pending += [(value.children[0], where, inside), *((c, where, names) for c in value.children[1:])]
+            continue
+        pending += [(c, where, inside) for c in value.children]
+        if value.kind is ExpressionKind.REFERENCE and value.steps[0] not in inside and value.steps[0] != "path":
+            bound = _bound(value, where)
+            if bound is None:
+                return False
+            pending.append((bound.expression, bound.scope, frozenset()))
+    return True
 
 
 def texts(value: object) -> Iterator[str]:

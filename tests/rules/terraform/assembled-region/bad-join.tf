@@ -1,3 +1,3 @@
-resource "aws_sns_topic_policy" "x" {
-  arn = join("-", ["us", "east", "1"])
+locals {
+  region = join("-", ["us", "east", "1"])
 }

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ops_agent.core.guard.literals import foreign_regions
 from ops_agent.core.guard.subjects import Hit, RootInEnvironment, TerraformFile
-from ops_agent.core.guard.values import Instance, evaluate, possible_values, texts
+from ops_agent.core.guard.values import Instance, possible_values
 from ops_agent.domain.terraform_source import UNKNOWN, Attribute, Block, ExpressionKind
 
 _REGION_ARGUMENT = re.compile(r"((.+_)?region(_name)?|(.+_)?regions|region_names)")
@@ -27,23 +27,6 @@ def foreign_region(file: TerraformFile) -> Iterator[Hit]:
         for line, text in [*names, *values]:
             for region in foreign_regions(text, file.policy.region):
                 yield file.hit_piece(piece, f"`{region}` is named; only `{file.policy.region}` may be", line)
-
-
-def assembled_region(root: RootInEnvironment) -> Iterator[Hit]:
-    """Another region is put together from parts.
-
-    A name such as `"us-${var.side}-1"` means another region once the environment's values are filled in.
-
-    Remedy: Use the policy's region as it is; do not compute region names.
-    """
-    for instance, path, block in _blocks(root):
-        for attribute, expression in block.expressions():
-            if expression.kind not in (ExpressionKind.TEMPLATE, ExpressionKind.CALL):
-                continue
-            for text in texts(evaluate(expression, instance.scope)):
-                for region in foreign_regions(text, root.policy.region):
-                    what = f"`{attribute.name}` becomes `{region}` in {root.target}"
-                    yield Hit(path=path, line=expression.line, what=what, anchor=f"{block.text} {region}")
 
 
 def provider_region(root: RootInEnvironment) -> Iterator[Hit]:

@@ -1,0 +1,3 @@
+locals {
+  other = "arn:aws:iam::${replace("1234-5678-9012", "-", "")}:root"
+}

@@ -1,0 +1,3 @@
+locals {
+  address = "https://sqs.${regex("[a-z]+", "us")}-east.amazonaws.com"
+}

@@ -1,0 +1,4 @@
+module "m" {
+  source = "./m"
+  parts  = { side = "east", number = 1 }
+}

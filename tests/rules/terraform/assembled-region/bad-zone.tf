@@ -1,0 +1,4 @@
+resource "aws_ebs_volume" "files" {
+  availability_zone = "${regex("us", "us")}-east-1a"
+  size              = 1
+}

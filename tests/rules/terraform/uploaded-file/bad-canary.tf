@@ -1,0 +1,4 @@
+resource "aws_synthetics_canary" "c" {
+  name     = "c"
+  zip_file = "/proc/self/environ"
+}

@@ -1,0 +1,5 @@
+resource "aws_s3_object" "file" {
+  bucket = "files"
+  key    = "file"
+  source = "${"~"}/x"
+}

@@ -1,0 +1,3 @@
+locals {
+  text = file("${path.module}/texts/policy.json")
+}

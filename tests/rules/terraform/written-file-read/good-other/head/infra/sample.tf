@@ -1,0 +1,3 @@
+locals {
+  again = file("${path.module}/texts/policy.json")
+}
