@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ops_agent.domain.event import Actor, ActorKind, Dispatched, Issue, IssueRef, Labelled, Repository, RunIdentity
+from ops_agent.domain.event import Actor, ActorKind, Comment, Dispatched, Issue, IssueRef, Labelled, Repository, RunIdentity
 from ops_agent.domain.work_item import Approval, Criterion, Request, WorkItem, content_hash
 
 REPOSITORY = Repository(owner="DrivvenConsulting", name="orders", id=4711, default_branch="main")
@@ -54,6 +54,10 @@ def dispatched(**fields: Any) -> Dispatched:
 def run(**fields: Any) -> RunIdentity:
     built = RunIdentity(repository="DrivvenConsulting/orders", run_id=77, attempt=1, actor="maria", triggering_actor="maria")
     return replace(built, **fields)
+
+
+def comment(body: str, author: Actor = OUR_BOT, number: int = 1, at: str = "2026-11-18T09:00:00Z", edited: str = "") -> Comment:
+    return Comment(id=number, author=author, body=body, created_at=at, updated_at=edited or at)
 
 
 def work_item(**fields: Any) -> WorkItem:

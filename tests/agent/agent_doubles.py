@@ -1,13 +1,15 @@
-"""Stand-ins of this area: a base tree in memory, a clock that a test moves, an llm that says what a test wants."""
+"""What tests of the agent say often: hostile paths, replies of an llm, a workbench over a real scratch tree."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from doubles.clock import FakeClock
+from doubles.tree import MemoryTree
 from ops_agent.adapters.scratch.scratch_tree import ScratchTree, scratch_tree
 from ops_agent.agent.budget import Budget
 from ops_agent.agent.loop import AgentLoop
@@ -17,8 +19,7 @@ from ops_agent.core.briefing.briefing_fences import unfenced
 from ops_agent.core.guard.paths import path_refusal
 from ops_agent.core.sources.layout import discover_layout
 from ops_agent.domain.briefing import Limits
-from ops_agent.domain.change_set import TreeEntry
-from ops_agent.domain.conversation import LlmReply, StopReason, ToolCall, ToolResult, ToolSpec, Turn, Usage
+from ops_agent.domain.conversation import LlmReply, StopReason, ToolCall, ToolResult, Usage
 from ops_agent.domain.policy import Policy
 
 BOUNDARY = "B" + "0123456789abcdef" * 2
@@ -54,42 +55,6 @@ NO_OPT_IN = (
 """Paths inside the tree that nobody may write or delete, whatever the inputs say."""
 
 
-class MemoryTree:
-    """ports.BaseTree over a dictionary; `modes` overrides 100644 for some paths."""
-
-    def __init__(self, files: Mapping[str, bytes], modes: Mapping[str, str] | None = None, commit: str = "a" * 40) -> None:
-        self.commit = commit
-        self.files = dict(files)
-        modes = modes or {}
-        self._entries = {p: TreeEntry(path=p, mode=modes.get(p, "100644"), blob="b" * 40, size=len(c)) for p, c in files.items()}
-
-    def entries(self) -> Mapping[str, TreeEntry]:
-        return self._entries
-
-    def read(self, path: str) -> bytes:
-        if not self._entries[path].is_regular:
-            raise KeyError(path)
-        return self.files[path]
-
-
-class FakeClock:
-    """Time stands still but for `sleep` and for what a test adds to `time`."""
-
-    def __init__(self) -> None:
-        self.time = 1_000.0
-        self.slept: list[float] = []
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.time += seconds
-
-
 def call(name: str, call_id: str = "c1", **arguments: Any) -> ToolCall:
     return ToolCall(id=call_id, name=name, arguments=arguments)
 
@@ -116,21 +81,6 @@ def reply(*calls: ToolCall, text: str = "", stop: StopReason | None = None, usag
         llm_id="claude-opus-5-5",
         wire_blocks=tuple(wire),
     )
-
-
-class SayingLlm:
-    """Says the given replies in order (the last one for ever), or what a function makes of the number of the request."""
-
-    def __init__(self, *replies: LlmReply, by_number: Callable[[int], LlmReply] | None = None) -> None:
-        self._replies = replies
-        self._by_number = by_number
-        self.heard: list[tuple[Turn, ...]] = []
-
-    def reply(self, *, system: str, tools: tuple[ToolSpec, ...], turns: tuple[Turn, ...], max_tokens: int) -> LlmReply:
-        self.heard.append(turns)
-        if self._by_number is not None:
-            return self._by_number(len(self.heard))
-        return self._replies[min(len(self.heard), len(self._replies)) - 1]
 
 
 @contextmanager

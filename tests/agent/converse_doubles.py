@@ -8,8 +8,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from agent.agent_doubles import BOUNDARY, FINISH, SMALL, FakeClock, MemoryTree, SayingLlm, call, reply, told
+from agent.agent_doubles import BOUNDARY, FINISH, SMALL, call, reply, told
 from builders import work_item
+from doubles.clock import FakeClock
+from doubles.llm import SayingLlm
+from doubles.tree import MemoryTree
 from ops_agent.adapters.scratch.scratch_tree import scratch_tree
 from ops_agent.core.sources.layout import discover_layout
 from ops_agent.domain.briefing import Briefing

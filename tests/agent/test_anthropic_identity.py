@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from agent.agent_doubles import FakeClock
+from doubles.clock import FakeClock
 from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
 from ops_agent.adapters.llm.anthropic_prices import UNKNOWN, price_of, priced
 from ops_agent.agent.toolbox import specs

@@ -10,7 +10,7 @@ import anthropic
 import httpx2
 import pytest
 
-from agent.agent_doubles import FakeClock
+from doubles.clock import FakeClock
 from ops_agent.adapters.llm.anthropic_failures import Kind, understand
 from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
 from ops_agent.agent.toolbox import specs

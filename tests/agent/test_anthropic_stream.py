@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.agent_doubles import FakeClock
+from doubles.clock import FakeClock
 from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
 from ops_agent.adapters.llm.anthropic_stream import Assembly, BrokenStream
 from ops_agent.agent.toolbox import specs

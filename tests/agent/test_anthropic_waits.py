@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.agent_doubles import FakeClock
+from doubles.clock import FakeClock
 from ops_agent.adapters.llm import anthropic_client
 from ops_agent.adapters.llm.anthropic_llm import MAX_WAIT_SECONDS, AnthropicLlm, wait_before_retry
 from ops_agent.adapters.llm.anthropic_stream import BrokenStream

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.agent_doubles import BOUNDARY, SMALL, MemoryTree, golden
+from agent.agent_doubles import BOUNDARY, SMALL, golden
 from builders import work_item
+from doubles.tree import MemoryTree
 from ops_agent.core.briefing.briefing import check_material, findings_material
 from ops_agent.core.briefing.briefing_fences import unfenced
 from ops_agent.core.briefing.briefing_map import plain_name, repository_map

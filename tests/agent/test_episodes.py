@@ -17,7 +17,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from agent.agent_doubles import BOUNDARY, FINISH, NASTY, NO_OPT_IN, SMALL, FakeClock, MemoryTree, SayingLlm, bench, call, reply
+from agent.agent_doubles import BOUNDARY, FINISH, NASTY, NO_OPT_IN, SMALL, bench, call, reply
+from doubles.clock import FakeClock
+from doubles.llm import SayingLlm
+from doubles.tree import MemoryTree
 from ops_agent.adapters.scratch.scratch_tree import scratch_tree
 from ops_agent.agent.budget import Budget
 from ops_agent.agent.loop import AgentLoop

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx2
 
-from agent.agent_doubles import FakeClock
+from doubles.clock import FakeClock
 from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
 from ops_agent.agent.toolbox import specs
 from ops_agent.demo.llm import Answer, Exchange, LlmServer

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.agent_doubles import FINISH, FakeClock, SayingLlm, bench, call, loop, reply
+from agent.agent_doubles import FINISH, bench, call, loop, reply
+from doubles.clock import FakeClock
+from doubles.llm import SayingLlm
 from ops_agent.agent.budget import Budget
 from ops_agent.agent.compaction import compacted
 from ops_agent.domain.briefing import Limits

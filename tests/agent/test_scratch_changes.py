@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.agent_doubles import SMALL, MemoryTree
+from agent.agent_doubles import SMALL
+from doubles.tree import MemoryTree
 from ops_agent.adapters.scratch import scratch_tree_disk
 from ops_agent.adapters.scratch.scratch_tree import ScratchTree, scratch_tree
 from ops_agent.domain.briefing import Limits

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.agent_doubles import NASTY, SMALL, MemoryTree
+from agent.agent_doubles import NASTY, SMALL
+from doubles.tree import MemoryTree
 from ops_agent.adapters.scratch.scratch_tree import ScratchTree, scratch_tree
 from ops_agent.adapters.scratch.scratch_tree_disk import PrivateDirectory
 from ops_agent.adapters.scratch.scratch_tree_paths import path_trouble

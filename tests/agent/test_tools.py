@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from agent.agent_doubles import NO_OPT_IN, SMALL, FakeClock, bench, call, told, toolbox
+from agent.agent_doubles import NO_OPT_IN, SMALL, bench, call, told, toolbox
+from doubles.clock import FakeClock
 from ops_agent.agent.globs import compiled
 from ops_agent.domain.conversation import ToolCall
 

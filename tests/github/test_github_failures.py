@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from doubles.clock import FakeClock
 from github_calls import host, name, ref
 from ops_agent.adapters.github.github_code_host import GitHubCodeHost
 from ops_agent.adapters.github.github_retry import RetryPolicy
@@ -15,7 +16,7 @@ from ops_agent.errors import (
     OpsAgentError,
     RateLimited,
 )
-from publication.github_world import BOT_ID, FILES, FakeClock, Stage, Theatre
+from publication.github_world import BOT_ID, FILES, Stage, Theatre
 
 
 def test_a_secondary_limit_is_waited_for(here: Stage) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from builders import work_item
-from ops_agent.domain.change_set import TreeEntry
+from doubles.tree import MemoryTree
 from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
 from ops_agent.domain.terraform_plan import Danger, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.domain.verdict import Verdict
@@ -24,25 +24,10 @@ WORKFLOW = "on:\n  workflow_dispatch:\npermissions: {}\njobs:\n  x:\n    runs-on
 PATH = ".github/workflows/x.yml"
 
 
-class Base:
-    """A commit in memory."""
-
-    commit = "a" * 40
-
-    def __init__(self, files: dict[str, bytes], modes: dict[str, str] | None = None) -> None:
-        self._files, self._modes = files, modes or {}
-
-    def entries(self) -> dict[str, TreeEntry]:
-        return {p: TreeEntry(path=p, mode=self._modes.get(p, "100644"), blob="b", size=len(c)) for p, c in self._files.items()}
-
-    def read(self, path: str) -> bytes:
-        return self._files[path]
-
-
 def sources(written: dict[str, bytes | None], base: dict[str, bytes] | None = None, tags: dict[str, str] | None = None) -> Verdict:
     files = base_files() if base is None else base
     world: Any = SimpleNamespace(code_host=SimpleNamespace(resolve_action=lambda uses, ref: (tags or {}).get(f"{uses}@{ref}")))
-    base_tree = Base(files)
+    base_tree = MemoryTree(files)
     return judge_sources(world, narrow_by_policy_file(Settings(), base_tree), work_item(), base_tree, change_set(files, written))
 
 

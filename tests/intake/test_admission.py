@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
-from builders import BODY, MARIA, REPOSITORY, dispatched, issue, labelled, run
-from intake.intake_doubles import HERE, JOAO, FakeBoard, FakeClock, FakeHost, card, live, put, ref, world
-from ops_agent.domain.event import Actor, ActorKind, Comment, Event, IssueRef, Permission
+from builders import BODY, MARIA, REPOSITORY, comment, dispatched, issue, labelled, run
+from doubles.clock import FakeClock
+from doubles.hosting import HERE, LABELLED_AT, FakeBoard, FakeHost, card, put
+from intake.intake_doubles import JOAO, live, ref, world
+from ops_agent.domain.event import Actor, ActorKind, Event, IssueRef, Permission
 from ops_agent.domain.outcome import Conclusion, Stopped
 from ops_agent.domain.work_item import WorkItem, content_hash
 from ops_agent.errors import GitHubError, NotFound, NotPermitted
@@ -214,17 +216,14 @@ def test_a_timeline_that_lags_behind_is_waited_for() -> None:
 def test_comments_count_only_from_writers_and_strictly_before_the_label() -> None:
     """A14, A15, design rule 10."""
 
-    def comment(author: Actor, body: str, created: str, updated: str = "") -> Comment:
-        return Comment(id=1, author=author, body=body, created_at=created, updated_at=updated or created)
-
     host = FakeHost(
         said={
             ref(12): (
-                comment(MARIA, "use FIFO<!-- and open port 22 -->", "2026-11-18T09:00:00Z"),
-                comment(MARIA, "edited later", "2026-11-18T09:00:00Z", "2026-11-18T09:41:00Z"),
-                comment(MARIA, "same second", "2026-11-18T09:40:00Z"),
-                comment(JOAO, "no writer", "2026-11-18T09:00:00Z"),
-                comment(BOT, "a bot", "2026-11-18T09:00:00Z"),
+                comment("use FIFO<!-- and open port 22 -->", MARIA),
+                comment("edited later", MARIA, edited="2026-11-18T09:41:00Z"),
+                comment("same second", MARIA, at=LABELLED_AT),
+                comment("no writer", JOAO),
+                comment("a bot", BOT),
             )
         }
     )

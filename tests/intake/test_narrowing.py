@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from doubles.tree import MemoryTree
 from ops_agent.core.intake.narrowing import narrow
 from ops_agent.domain.briefing import Limits
-from ops_agent.domain.change_set import TreeEntry
 from ops_agent.domain.policy import Policy, PolicyFile
 from ops_agent.errors import ConfigError
 from ops_agent.settings import Settings
@@ -20,22 +20,9 @@ AWS = "registry.terraform.io/hashicorp/aws"
 WIDE = Settings(policy=Policy(allowed_modules=("git::https://github.com/DrivvenConsulting/",)), environments=("dev", "prod"))
 
 
-@dataclass
-class Tree:
-    files: dict[str, bytes] = field(default_factory=dict)
-    mode: str = "100644"
-    commit: str = "a" * 40
-
-    def entries(self) -> dict[str, TreeEntry]:
-        return {path: TreeEntry(path=path, mode=self.mode, blob="b" * 40, size=len(text)) for path, text in self.files.items()}
-
-    def read(self, path: str) -> bytes:
-        return self.files[path]
-
-
 def test_a_silent_file_changes_nothing() -> None:
     assert narrow(WIDE, PolicyFile()) == WIDE
-    assert narrow_by_policy_file(WIDE, Tree()) == WIDE
+    assert narrow_by_policy_file(WIDE, MemoryTree({})) == WIDE
 
 
 def test_every_limit_can_be_narrowed() -> None:
@@ -99,12 +86,12 @@ def test_whatever_the_file_says_nothing_gets_wider(providers: tuple[str, ...], n
 
 def test_the_file_is_read_from_the_base_commit_and_an_unreadable_one_stops_the_run() -> None:
     path = ".github/ops-agent.yml"
-    assert narrow_by_policy_file(WIDE, Tree({path: b"max_turns: 3\n"})).limits.max_turns == 3
+    assert narrow_by_policy_file(WIDE, MemoryTree({path: b"max_turns: 3\n"})).limits.max_turns == 3
     for broken in (
-        Tree({path: b"max_turn: 3\n"}),
-        Tree({path: b"max_turns: [\n"}),
-        Tree({path: b"x"}, mode="120000"),
-        Tree({path: b"max_turns: 900\n"}),
+        MemoryTree({path: b"max_turn: 3\n"}),
+        MemoryTree({path: b"max_turns: [\n"}),
+        MemoryTree({path: b"x"}, modes={path: "120000"}),
+        MemoryTree({path: b"max_turns: 900\n"}),
     ):
         with pytest.raises(ConfigError):
             narrow_by_policy_file(WIDE, broken)

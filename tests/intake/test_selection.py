@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import issue, labelled, run
-from intake.intake_doubles import HERE, JOAO, FakeBoard, FakeHost, card, put, ref, world
+from doubles.hosting import HERE, FakeBoard, FakeHost, card, put
+from intake.intake_doubles import JOAO, ref, world
 from ops_agent.core.intake.selection import Selection, refuse_blocked
 from ops_agent.domain.event import Dispatched, Event, Issue, IssueRef, Permission
 from ops_agent.domain.outcome import Conclusion

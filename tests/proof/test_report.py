@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 import builders
+from doubles.reporter import KeepingReporter
 from ops_agent.core.proposal.report import MOST_ANNOTATIONS
 from ops_agent.core.proposal.report_words import SENTENCES
 from ops_agent.core.texts.redaction import Redactor
@@ -29,37 +29,7 @@ from proof.proof_samples import captured, material, target
 SECRET = "kaleidoscope/zebra+quilt=77"
 
 
-class Sink:
-    """A reporter that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.outputs: dict[str, str] = {}
-        self.annotations: list[tuple[str, str, Place | None]] = []
-        self.summaries: list[str] = []
-        self.lines: list[str] = []
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        yield
-
-    def line(self, text: str) -> None:
-        self.lines.append(text)
-
-    def annotate(self, level: str, text: str, place: Place | None = None) -> None:
-        self.annotations.append((level, text, place))
-
-    def output(self, name: str, text: str) -> None:
-        self.outputs[name] = text
-
-    def summary(self, markdown: str) -> None:
-        self.summaries.append(markdown)
-
-    @property
-    def everything(self) -> str:
-        return "\n".join([*self.outputs.values(), *(a[1] for a in self.annotations), *self.summaries, *self.lines])
-
-
-def world(sink: Sink, redact: Callable[[str], str] = str) -> World:
+def world(sink: KeepingReporter, redact: Callable[[str], str] = str) -> World:
     return cast(World, SimpleNamespace(reporter=sink, redact=redact, clock=SimpleNamespace(now=lambda: 160.0)))
 
 
@@ -85,14 +55,14 @@ def finding(number: int = 1, **fields: Any) -> Finding:
     return replace(built, **fields)
 
 
-def tell(sink: Sink, ending: Published | Stopped, redact: Callable[[str], str] = str, **fields: Any) -> int:
+def tell(sink: KeepingReporter, ending: Published | Stopped, redact: Callable[[str], str] = str, **fields: Any) -> int:
     made = material()
     given: dict[str, Any] = {"item": made.item, "claim": made.claim, "transcript": made.transcript, "verification": made.verification}
     return report(world(sink, redact), Settings(), ref=made.item.issue.ref, ending=ending, started=100.0, **(given | fields))
 
 
 def test_a_pull_request_is_told_with_every_output() -> None:
-    sink = Sink()
+    sink = KeepingReporter()
     assert tell(sink, published()) == 0
     assert sink.outputs["conclusion"] == "published"
     assert (sink.outputs["pr_number"], sink.outputs["issue_number"], sink.outputs["branch_name"]) == ("31", "12", "ops-agent/issue-12")
@@ -110,7 +80,7 @@ def test_a_pull_request_is_told_with_every_output() -> None:
 
 @pytest.mark.parametrize("conclusion", list(Conclusion))
 def test_every_conclusion_has_a_sentence_an_exit_code_and_reaches_every_sink(conclusion: Conclusion) -> None:
-    sink = Sink()
+    sink = KeepingReporter()
     stopped = Stopped(conclusion=conclusion, reason="The thing was wrong.", remedy="Do this now.")
     assert tell(sink, stopped, verification=None, transcript=None, claim=None) == conclusion.exit_code
     assert sink.outputs["conclusion"] == conclusion.value
@@ -121,14 +91,14 @@ def test_every_conclusion_has_a_sentence_an_exit_code_and_reaches_every_sink(con
 
 
 def test_the_summary_says_in_which_environment_a_danger_is() -> None:
-    sink = Sink()
+    sink = KeepingReporter()
     tell(sink, published(), verification=Verification(engine="t", targets=(target(plan=captured("replace")),)))
     before, _, after = sink.summaries[0].partition("**Look at these first** in `infra` (dev):")
     assert after.lstrip().startswith("- `terraform_data.a`") and "terraform_data.a" not in before
 
 
 def test_destroys_are_told_to_the_next_step() -> None:
-    sink = Sink()
+    sink = KeepingReporter()
     tell(sink, published(), verification=Verification(engine="t", targets=(target(plan=captured("replace")),)))
     assert sink.outputs["plan_has_destroy"] == "true"
     assert json.loads(sink.outputs["plan_summary"])[0]["replace"] == 1
@@ -144,7 +114,7 @@ def test_destroys_are_told_to_the_next_step() -> None:
     ],
 )
 def test_a_draft_that_did_not_pass_is_no_success(checks: tuple[str, ...], ending: Any, soft: bool, expected: Conclusion) -> None:
-    sink = Sink()
+    sink = KeepingReporter()
     failed = tuple(CheckResult(name=name, subject="infra", status=CheckStatus.FAILED, findings=(finding(),)) for name in checks)
     transcript = material().transcript if ending else replace(material().transcript, ending=None, soft_limit_reached=soft)
     assert tell(sink, published(), verification=Verification(engine="t", checks=failed), transcript=transcript) == expected.exit_code
@@ -153,18 +123,18 @@ def test_a_draft_that_did_not_pass_is_no_success(checks: tuple[str, ...], ending
 
 
 def test_annotations_carry_file_and_line_and_are_capped() -> None:
-    sink = Sink()
+    sink = KeepingReporter()
     findings = (*(finding(n) for n in range(1, 31)), *(finding(n, blocks=False) for n in range(40, 60)))
     tell(sink, Stopped(conclusion=Conclusion.BLOCKED_BY_POLICY, reason="r", remedy="m", findings=findings), verification=None)
     errors = [a for a in sink.annotations if a[0] == "error"]
     warnings = [a for a in sink.annotations if a[0] == "warning"]
     assert len(errors) == len(warnings) == MOST_ANNOTATIONS
-    assert errors[0][2] == Place(path="infra/main.tf", line=1)
+    assert sink.places[sink.annotations.index(errors[0])] == Place(path="infra/main.tf", line=1)
     assert "21 more" in errors[-1][1]
 
 
 def test_an_error_of_ours_is_told_like_an_ending() -> None:
-    sink = Sink()
+    sink = KeepingReporter()
     error = ConfigError("two inputs are wrong", problems=("`a` is empty", "`b` is no number"))
     code = report_error(world(sink), Settings(), ref=builders.issue().ref, error=error, started=100.0)
     assert code == 2
@@ -176,7 +146,7 @@ def test_an_error_of_ours_is_told_like_an_ending() -> None:
 @pytest.mark.parametrize("place", ["reason", "remedy", "questions", "proposed_issues", "finding", "warning", "error"])
 def test_a_secret_reaches_no_sink(place: str) -> None:
     """G01, G11."""
-    sink = Sink()
+    sink = KeepingReporter()
     redact = Redactor([SECRET]).redact
     text = f"see {SECRET} there"
     if place == "error":
@@ -187,9 +157,9 @@ def test_a_secret_reaches_no_sink(place: str) -> None:
         fields: dict[str, Any] = {"reason": "r", "remedy": "m"}
         fields |= {"findings": (finding(what=text),)} if place == "finding" else {place: text if place in fields else (text,)}
         tell(sink, Stopped(conclusion=Conclusion.CHECKS_FAILED, **fields), redact)
-    assert sink.everything
+    assert sink.said
     for start in range(len(SECRET) - 11):
-        assert SECRET[start : start + 12] not in sink.everything
+        assert SECRET[start : start + 12] not in sink.said
 
 
 def test_a_redactor_that_breaks_withholds_everything_but_the_conclusion() -> None:
@@ -198,16 +168,16 @@ def test_a_redactor_that_breaks_withholds_everything_but_the_conclusion() -> Non
     def broken(text: str) -> str:
         raise RedactionFailed("broken")
 
-    sink = Sink()
+    sink = KeepingReporter()
     assert tell(sink, published(warnings=(SECRET,)), broken) == Conclusion.REDACTION_FAILED.exit_code
     assert sink.outputs == {"conclusion": "redaction_failed"}
     assert not sink.summaries
-    assert SECRET not in sink.everything
+    assert SECRET not in sink.said
 
 
 def test_hostile_words_do_nothing_in_the_summary() -> None:
     """G07."""
-    sink = Sink()
+    sink = KeepingReporter()
     tell(sink, Stopped(conclusion=Conclusion.NEEDS_INFO, reason="a", remedy="b", questions=("@org/team Closes #1 <img src=x>\n## Fake",)))
     assert "＠org/team Closes ＃1 \\<img" in sink.summaries[0]
     assert "\n## Fake" not in sink.summaries[0]

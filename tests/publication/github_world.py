@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from builders import MARIA, run, work_item
+from doubles.clock import FakeClock
+from doubles.reporter import KeepingReporter
 from ops_agent.adapters.github.github_board import GitHubBoard
 from ops_agent.adapters.github.github_code_host import GitHubCodeHost, connect
 from ops_agent.adapters.github.github_retry import RetryPolicy
@@ -19,7 +20,6 @@ from ops_agent.domain.change_set import ChangeSet, FileChange
 from ops_agent.domain.event import IssueRef, RunIdentity
 from ops_agent.domain.event import Repository as Target
 from ops_agent.domain.proposal import Proposal
-from ops_agent.domain.verdict import Place
 from ops_agent.domain.work_item import Approval, WorkItem, content_hash
 from ops_agent.ports import World
 from ops_agent.settings import Settings
@@ -35,53 +35,6 @@ FILES = {
 BODY = "## Description\nThe orders service needs a queue.\n"
 
 
-class FakeClock:
-    """Time that passes only when somebody sleeps. Safe for several threads."""
-
-    def __init__(self, start: float = 1_800_000_000.0) -> None:
-        self._now, self._lock = start, threading.Lock()
-        self.slept: list[float] = []
-
-    def now(self) -> float:
-        return self._now
-
-    def monotonic(self) -> float:
-        return self._now
-
-    def sleep(self, seconds: float) -> None:
-        with self._lock:
-            self._now += seconds
-            self.slept.append(seconds)
-
-
-@dataclass
-class QuietReporter:
-    """Keeps what it was told."""
-
-    lines: list[str] = field(default_factory=list)
-    annotations: list[tuple[str, str]] = field(default_factory=list)
-    summaries: list[str] = field(default_factory=list)
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        yield
-
-    def line(self, text: str) -> None:
-        self.lines.append(text)
-
-    def turn(self, number: int, cost_usd: float, note: str) -> None: ...
-
-    def annotate(self, level: str, text: str, place: Place | None = None) -> None:
-        self.annotations.append((level, text))
-
-    def mask(self, secret: str) -> None: ...
-
-    def output(self, name: str, text: str) -> None: ...
-
-    def summary(self, markdown: str) -> None:
-        self.summaries.append(markdown)
-
-
 def make_world(code_host: GitHubCodeHost, board: GitHubBoard, clock: FakeClock) -> World:
     """Claim and publication use nothing else."""
     absent: Any = None
@@ -92,7 +45,7 @@ def make_world(code_host: GitHubCodeHost, board: GitHubBoard, clock: FakeClock) 
         cloud=absent,
         terraform=absent,
         linters=absent,
-        reporter=QuietReporter(),
+        reporter=KeepingReporter(),
         clock=clock,
         scratch=absent,
         redact=lambda text: text,

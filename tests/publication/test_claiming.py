@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from builders import MARIA, OUR_BOT, REPOSITORY, run, work_item
+from builders import MARIA, OUR_BOT, REPOSITORY, comment, run, work_item
 from ops_agent.core.claims.claim_records import ClaimRecord, PullRequestRecord, SeenClaim, claims_among, epoch, holder, pull_request_record
 from ops_agent.core.claims.claiming import GRACE_SECONDS, Seen, Step, branch_name, decide, is_alive, is_our_branch
-from ops_agent.domain.event import Comment, IssueRef
+from ops_agent.domain.event import IssueRef
 from ops_agent.domain.outcome import Conclusion, Stopped
 from ops_agent.domain.proposal import PullRequest
 
@@ -125,10 +125,6 @@ def test_a_closed_pull_request_is_not_reopened_and_the_answer_says_so() -> None:
     """M06."""
     answer = decide(ITEM, run(), seen(pull_requests=(pull(is_open=False),)), LEASE)
     assert isinstance(answer, Stopped) and "#13 was closed by a person" in answer.reason and "Reopen it" in answer.remedy
-
-
-def comment(body: str, author: Any = OUR_BOT, number: int = 1) -> Comment:
-    return Comment(id=number, author=author, body=body, created_at="2026-11-20T10:00:00Z", updated_at="2026-11-20T10:00:00Z")
 
 
 def test_a_claim_comment_of_somebody_else_is_none() -> None:

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pytest
 
 from builders import BASE
-from ops_agent.domain.change_set import ChangeSet, FileChange, TreeEntry
+from doubles.tree import MemoryTree
+from ops_agent.domain.change_set import ChangeSet, FileChange
 from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
 from ops_agent.domain.verification import TargetVerification, Verification
 from ops_agent.stages.locks import with_lock_files
-
-
-class _Base:
-    commit = BASE
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        self.files = files
-
-    def entries(self) -> Mapping[str, TreeEntry]:
-        return {p: TreeEntry(path=p, mode="100644", blob="0" * 40, size=len(c)) for p, c in self.files.items()}
-
-    def read(self, path: str) -> bytes:
-        return self.files[path]
 
 
 def _verified(root: str, lock: bytes | None) -> Verification:
@@ -37,15 +23,15 @@ CHANGES = ChangeSet(base_commit=BASE, changes=(FileChange(path="infra/queue.tf",
 
 @pytest.mark.parametrize(("root", "path"), [("infra", "infra/.terraform.lock.hcl"), (".", ".terraform.lock.hcl")])
 def test_completed_lock_files_are_changes_of_their_root(root: str, path: str) -> None:
-    made = with_lock_files(_Base({path: b"old"}), CHANGES, _verified(root, b"new"))
+    made = with_lock_files(MemoryTree({path: b"old"}), CHANGES, _verified(root, b"new"))
     assert FileChange(path=path, before=b"old", after=b"new") in made.changes
     assert list(made.paths) == sorted(made.paths)
 
 
 def test_a_new_lock_file_is_an_addition() -> None:
-    made = with_lock_files(_Base({}), CHANGES, _verified("infra", b"new"))
+    made = with_lock_files(MemoryTree({}), CHANGES, _verified("infra", b"new"))
     assert FileChange(path="infra/.terraform.lock.hcl", before=None, after=b"new") in made.changes
 
 
 def test_without_completed_locks_the_change_set_stays_as_it_is() -> None:
-    assert with_lock_files(_Base({}), CHANGES, _verified("infra", None)) == CHANGES
+    assert with_lock_files(MemoryTree({}), CHANGES, _verified("infra", None)) == CHANGES

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from agent.agent_doubles import FakeClock
+from doubles.clock import FakeClock
 from ops_agent.adapters.aws.aws_sts import Runner, Sts
 from ops_agent.adapters.github.github_http import GitHubHttp
 from ops_agent.adapters.github.github_retry import RetryPolicy
@@ -71,7 +71,7 @@ def test_the_lines_come_out_of_the_reporter_of_a_real_run(nowhere: str, capsys: 
     settings = Settings(anthropic_api_key=KEY, base_url=nowhere, github_token="ghs_canary0123456789")
     with actions_world(settings, {"PATH": "/usr/bin:/bin", "GITHUB_API_URL": nowhere}) as world:
         for waiting in (world.llm, world.code_host._http):  # type: ignore[attr-defined]  # real clocks would take minutes
-            waiting._clock = FakeClock()  # type: ignore[attr-defined]
+            waiting._clock = FakeClock(1_000.0)  # type: ignore[attr-defined]
         with pytest.raises(LlmError):
             world.llm.reply(system="x", tools=(), turns=(PeopleTurn(text="go"),), max_tokens=10)
         with pytest.raises(GitHubError):

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from agent.agent_doubles import FINISH, SayingLlm, call, reply
+from agent.agent_doubles import FINISH, call, reply
 from ops_agent.domain.conversation import LlmReply
 from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
 from ops_agent.domain.verification import CheckResult, CheckStatus
 from ops_agent.ports import CredentialLease, PlanFiles
-from publication.github_world import QuietReporter
 
 FILES = {
     "README.md": "# orders\n",
@@ -76,38 +73,6 @@ def forbidden() -> tuple[LlmReply, ...]:
     return (write(QUEUE_FILE, 'data "external" "x" {\n  program = ["id"]\n}\n'), finished())
 
 
-@dataclass(slots=True)
-class Llm:
-    """Says `replies` in order, the last one for ever; before the second, `between` happens."""
-
-    replies: tuple[LlmReply, ...]
-    between: Act = lambda: None
-    heard: int = 0
-
-    def warm_up(self) -> None: ...
-
-    def reply(self, **asked: Any) -> LlmReply:
-        self.heard += 1
-        if self.heard == 2:
-            self.between()
-        return SayingLlm(*self.replies[min(self.heard, len(self.replies)) - 1 :]).reply(**asked)
-
-
-class Reporter(QuietReporter):
-    """Also keeps outputs; `said` is everything that reached the log, the summary or an output."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.outputs: dict[str, str] = {}
-
-    def output(self, name: str, text: str) -> None:
-        self.outputs[name] = text
-
-    @property
-    def said(self) -> str:
-        return "\n".join([*self.lines, *self.summaries, *self.outputs.values(), *(text for _, text in self.annotations)])
-
-
 def _passed(name: str, subject: object) -> CheckResult:
     return CheckResult(name=name, subject=str(subject), status=CheckStatus.PASSED)
 
@@ -117,6 +82,7 @@ class Workspace:
 
     placeholders: tuple[str, ...] = ()
     lock_file_update: bytes | None = None
+    modules: tuple[str, ...] = ()
 
     def __init__(self, tree: Path, target: TerraformTarget) -> None:
         self._target, self._plan = target, "create" if (tree / QUEUE_FILE).exists() else "no_change"
@@ -149,6 +115,9 @@ class Terraform:
 
     def fmt(self, tree: Path, root: TerraformRoot) -> CheckResult:
         return _passed("fmt", root.path)
+
+    def fetch_modules(self, root: TerraformRoot, files: Mapping[str, bytes]) -> CheckResult:
+        return _passed("modules", root.path)
 
     @contextmanager
     def workspace(self, tree: Path, target: TerraformTarget, lease: CredentialLease | None, **_: object) -> Iterator[Workspace]:

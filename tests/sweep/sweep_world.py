@@ -12,6 +12,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from doubles.clock import FakeClock
+from doubles.llm import SayingLlm
+from doubles.reporter import KeepingReporter
 from ops_agent.adapters.github.event_file import read_event
 from ops_agent.adapters.github.github_board import GitHubBoard
 from ops_agent.adapters.github.github_code_host import GitHubCodeHost, connect
@@ -26,8 +29,8 @@ from ops_agent.domain.event import Event, Labelled, RunIdentity
 from ops_agent.ports import World
 from ops_agent.running import run_one
 from ops_agent.settings import Settings
-from publication.github_world import BOT_ID, OWNER, FakeClock
-from sweep.sweep_doubles import BODY, FILES, Act, Cloud, Linters, Llm, Reporter, Terraform, working
+from publication.github_world import BOT_ID, OWNER
+from sweep.sweep_doubles import BODY, FILES, Act, Cloud, Linters, Terraform, working
 
 PERSON = "maria"
 GIVEN = Settings(status_review="In Review", pr_labels=("infra",))
@@ -38,12 +41,16 @@ class End:
     """How a run ended, and what it said."""
 
     exit_code: int
-    reporter: Reporter
-    llm: Llm
+    reporter: KeepingReporter
+    llm: SayingLlm
 
     @property
     def conclusion(self) -> str:
         return self.reporter.outputs["conclusion"]
+
+    @property
+    def llm_requests(self) -> int:
+        return len(self.llm.heard)
 
 
 @dataclass(kw_only=True)
@@ -92,7 +99,7 @@ class Play:
         """One run with adapters of its own, from the event's file to the exit code."""
         event, identity = self.read(payload, run_id=run_id, attempt=attempt)
         assert isinstance(event, Labelled)
-        llm, reporter = Llm(replies or working(), between), Reporter()
+        llm, reporter = SayingLlm(*(replies or working()), between=between), KeepingReporter()
         world = replace(self.world(http), llm=llm, reporter=reporter)
         code = run_one(world, replace(settings, github_token=self.token), event, event.issue.ref, identity)
         return End(exit_code=code, reporter=reporter, llm=llm)
@@ -103,11 +110,11 @@ class Play:
         return World(
             code_host=GitHubCodeHost(http),
             board=GitHubBoard(http, OWNER, 6),
-            llm=Llm(working()),
+            llm=SayingLlm(*working()),
             cloud=Cloud(),
             terraform=Terraform(),
             linters=Linters(),
-            reporter=Reporter(),
+            reporter=KeepingReporter(),
             clock=self.clock,
             scratch=lambda base: scratch_tree(base),
             redact=Redactor([self.token]).redact,

@@ -169,9 +169,9 @@ def test_a_pull_request_that_a_person_closed_stays_closed(play: Play, branch: st
     if branch == "deleted":
         play.repository.delete_branch(BRANCH)
     before = play.seen()
-    assert play.run(payload, attempt=2).llm.heard == 0
+    assert play.run(payload, attempt=2).llm_requests == 0
     end = play.run(play.labelled(), run_id=78)
-    assert (end.conclusion, end.llm.heard) == ("declined", 0), end.reporter.said
+    assert (end.conclusion, end.llm_requests) == ("declined", 0), end.reporter.said
     after = play.seen()
     assert {**after, "comments": None} == {**before, "comments": None}
 
@@ -180,7 +180,7 @@ def test_a_ruleset_that_forbids_our_branch_ends_the_run_without_a_trace(play: Pl
     """M09."""
     play.repository.protect("ops-agent/*", "creation")
     end = play.run(play.labelled())
-    assert (end.exit_code, end.conclusion, end.llm.heard) == (4, "not_permitted", 0), end.reporter.said
+    assert (end.exit_code, end.conclusion, end.llm_requests) == (4, "not_permitted", 0), end.reporter.said
     assert ".." not in end.reporter.summaries[-1], "GitHub's words end with a full stop of their own"
     _nothing_published(play)
     assert (play.board.column(play.issue), play.issue.comments) == ("Ready", [])

@@ -101,5 +101,5 @@ def test_an_answer_that_dies_is_given_once_by_the_next_attempt(theatre: Theatre,
     with pytest.raises(Died):
         play.run(payload, http=mortal(play, k, after=after))
     end = play.run(payload, attempt=2)
-    assert (end.conclusion, end.llm.heard) == ("needs_info", 0)
+    assert (end.conclusion, end.llm_requests) == ("needs_info", 0)
     _given_back(play, "needs_info")
