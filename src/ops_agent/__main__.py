@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -22,6 +23,8 @@ from ops_agent.errors import Cancelled, ConfigError, NoSpace, OpsAgentError
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code (architecture.md, exit codes). Never raises, never prints a stack trace."""
     harden_this_process()
+    # Loading the SDKs makes a hundred thousand objects that stay; at Python's own threshold (700) the collector walks them again and again.
+    gc.set_threshold(50_000, 20, 20)
     command = parse(sys.argv[1:] if arguments is None else arguments)
     environment = dict(os.environ)
     for number in (signal.SIGINT, signal.SIGTERM):

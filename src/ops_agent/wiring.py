@@ -15,8 +15,6 @@ from ops_agent.adapters.linters import WheelLinters
 from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
 from ops_agent.adapters.local.git_objects import GitObjects, quarantined
 from ops_agent.adapters.local.local_code_host import LocalCodeHost, NoBoard
-from ops_agent.adapters.reporters.actions_reporter import ActionsReporter
-from ops_agent.adapters.reporters.terminal_reporter import TerminalReporter
 from ops_agent.adapters.scratch.scratch_tree import scratch_tree
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.cli import Command
@@ -54,7 +52,7 @@ def actions_world(settings: Settings, environment: Mapping[str, str]) -> Iterato
 
     redactor = _redactor(settings, environment)
     on_runner = environment.get("GITHUB_ACTIONS") == "true"
-    reporter = ActionsReporter(redactor.redact) if on_runner else TerminalReporter(redactor.redact)
+    reporter = _reporter(redactor, on_runner=on_runner)
     for secret in settings.secrets:
         reporter.mask(secret)
     clock = SystemClock()
@@ -77,7 +75,7 @@ def local_world(settings: Settings, environment: Mapping[str, str], command: Com
     if command.issue_file is None:
         raise ValueError("a local run needs an issue file")
     redactor = _redactor(settings, environment)
-    reporter = TerminalReporter(redactor.redact)
+    reporter = _reporter(redactor, on_runner=False)
     with ExitStack() as stack:
         objects = GitObjects(command.repository) if command.branch else stack.enter_context(quarantined(command.repository))
         stack.callback(objects.close)
@@ -136,6 +134,17 @@ def _world(
         )
     finally:
         terraform.close()
+
+
+def _reporter(redactor: Redactor, *, on_runner: bool) -> Reporter:
+    """A job never loads rich, a laptop never what only a job needs."""
+    if on_runner:
+        from ops_agent.adapters.reporters.actions_reporter import ActionsReporter
+
+        return ActionsReporter(redactor.redact)
+    from ops_agent.adapters.reporters.terminal_reporter import TerminalReporter
+
+    return TerminalReporter(redactor.redact)
 
 
 def _redactor(settings: Settings, environment: Mapping[str, str]) -> Redactor:

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ops_agent.adapters.reporters.actions_reporter import SUMMARY_LIMIT, WITHHELD, ActionsReporter, printable
+from ops_agent.adapters.reporters.actions_reporter import SUMMARY_LIMIT, ActionsReporter
+from ops_agent.adapters.reporters.printable_text import WITHHELD, printable
 from ops_agent.domain.verdict import Place
 
 

@@ -19,31 +19,13 @@ from typing import Any
 
 from actions_toolkit import core  # type: ignore[import-untyped]  # it ships no types
 
+from ops_agent.adapters.reporters.printable_text import closed_redaction, printable
 from ops_agent.domain.verdict import Place
 
 SUMMARY_LIMIT = 1024 * 1024
 _CUT = "\n\n*(cut here: a job summary holds at most 1 MiB)*\n"
 _ANNOTATION_LIMIT = 4_000
 _OUTPUT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*\Z")
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-WITHHELD = "(withheld: the redaction of this text failed)"
-
-
-def printable(text: str) -> str:
-    """`text` without terminal escapes and other control characters (line feeds and tabs stay), each shown as its code."""
-    return _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))
-
-
-def closed_redaction(redact: Callable[[str], str]) -> Callable[[str], str]:
-    """`redact`, but text that it fails on is withheld: a reporter must neither leak nor end the run."""
-
-    def apply(text: str) -> str:
-        try:
-            return redact(text)
-        except Exception:
-            return WITHHELD
-
-    return apply
 
 
 class ActionsReporter:

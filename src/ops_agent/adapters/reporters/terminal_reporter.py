@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from rich.console import Console
-from rich.markdown import Markdown
+from rich.console import Console, RenderableType
 from rich.status import Status
 from rich.text import Text
 
-from ops_agent.adapters.reporters.actions_reporter import closed_redaction, printable
+from ops_agent.adapters.reporters.printable_text import closed_redaction, printable
 from ops_agent.domain.verdict import Place
 
 _COLOURS = {"notice": "cyan", "warning": "yellow", "error": "red"}
@@ -68,7 +67,12 @@ class TerminalReporter:
 
     def summary(self, markdown: str) -> None:
         clean = printable(self._redact(markdown))
-        self._print(Markdown(clean) if self._console.is_terminal else Text(clean))
+        if not self._console.is_terminal:
+            self._print(Text(clean))
+            return
+        from rich.markdown import Markdown  # a parser and a highlighter, for the last line of a run
+
+        self._print(Markdown(clean))
 
     def _show(self) -> None:
         """The live line: the innermost stage, with turns and cost when there are any."""
@@ -86,7 +90,7 @@ class TerminalReporter:
         else:
             self._status.update(words)
 
-    def _print(self, what: Text | Markdown) -> None:
+    def _print(self, what: RenderableType) -> None:
         """A closed standard output silences the log, not the run (N09)."""
         with suppress(OSError, ValueError):
             self._console.print(what)

@@ -7,13 +7,13 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import cattrs
-
 from ops_agent.domain.conversation import Transcript
 
 
 def write_transcript(transcript: Transcript, folder: Path, number: int, redact: Callable[[str], str]) -> Path:
     """Write `ops-agent-transcript-{number}.json` (mode 0600) into `folder`; returns its path. Raises OSError, RedactionFailed."""
+    import cattrs  # loaded by the runs that keep a transcript
+
     text = json.dumps(cattrs.unstructure(transcript), indent=1, ensure_ascii=False, default=str)
     path = folder / f"ops-agent-transcript-{number}.json"
     path.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import hcl2
 from lark import Token, Tree
 from lark.exceptions import LarkError
 from tree_sitter import Node
@@ -26,8 +27,6 @@ class _Seen:
 
 def disagreement(text: str, root: Node) -> Unreadable | None:
     """Unreadable when python-hcl2 cannot read `text` or sees other blocks, attributes or calls than tree-sitter did; else None."""
-    import hcl2  # a third of a second, and only files that are judged need it
-
     try:
         tree = hcl2.parses_to_tree(text)
     except LarkError as error:

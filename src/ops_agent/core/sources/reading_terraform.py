@@ -10,7 +10,6 @@ import tree_sitter_hcl
 from tree_sitter import Language, Node, Parser
 
 from ops_agent.core.sources.reading_hcl_expressions import ExpressionBuilder, label_text, line_of, plain_text
-from ops_agent.core.sources.reading_hcl_twice import disagreement
 from ops_agent.domain.terraform_source import Attribute, Block, Expression, TerraformSource, Unreadable
 
 MAX_BYTES = 200_000
@@ -33,6 +32,8 @@ def read_terraform(content: bytes, *, checked: bool = False) -> TerraformSource 
         source = read_terraform(content)
         if isinstance(source, Unreadable):
             return source
+        from ops_agent.core.sources.reading_hcl_twice import disagreement  # half a second to load, and only files that are judged need it
+
         text = _ended(content)
         return disagreement(text.decode(), Parser(_LANGUAGE).parse(text).root_node) or source
     refused = _too_much(content)
