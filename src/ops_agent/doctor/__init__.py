@@ -18,6 +18,7 @@ from ops_agent.domain.layout import Layout
 from ops_agent.errors import ConfigError, OpsAgentError
 from ops_agent.ports import BaseTree
 from ops_agent.settings import Settings
+from ops_agent.stages.narrow import narrow_by_policy_file
 from ops_agent.wiring import actions_world
 
 __all__ = ["CHECKS", "Diagnosis", "Health", "Patient", "diagnose", "examine", "show"]
@@ -28,7 +29,7 @@ def diagnose(command: Command, environment: Mapping[str, str]) -> list[Diagnosis
     settings, found = _read_inputs(environment)
     try:
         with actions_world(settings, environment) as world:
-            tree, layout = _look_at_repository(command.repository, settings, found)
+            settings, tree, layout = look_at_repository(command.repository, settings, found)
             patient = Patient(settings=settings, world=world, environment=environment, tree=tree, layout=layout)
             return found + examine(patient)
     except OpsAgentError as error:
@@ -56,7 +57,8 @@ def show(diagnoses: Iterable[Diagnosis], stream: TextIO) -> int:
             skipped[one.subject] = None
         stream.write(f"{one.health:<4}  {one.subject}: {one.what}\n")
         if one.hint and one.health is not Health.OK:
-            stream.write(f"      -> {one.hint}\n")
+            first, *more = one.hint.split("\n")
+            stream.write(f"      -> {first}\n" if not more else "".join(f"      {line}\n" for line in (first, *more)))
     if failed:
         stream.write(f"{failed} to fix before a run can succeed.\n")
     elif skipped:
@@ -74,7 +76,8 @@ def _read_inputs(environment: Mapping[str, str]) -> tuple[Settings, list[Diagnos
     return settings, [Diagnosis(subject="inputs", health=Health.OK, what="all inputs can be used")]
 
 
-def _look_at_repository(folder: Path, settings: Settings, found: list[Diagnosis]) -> tuple[BaseTree | None, Layout | None]:
+def look_at_repository(folder: Path, settings: Settings, found: list[Diagnosis]) -> tuple[Settings, BaseTree | None, Layout | None]:
+    """The files of the checkout's HEAD, the settings as its policy file narrows them, and its layout; what is wrong goes to `found`."""
     try:
         objects = GitObjects(folder)
         head = objects.commit_of("HEAD")
@@ -82,10 +85,16 @@ def _look_at_repository(folder: Path, settings: Settings, found: list[Diagnosis]
         found.append(
             Diagnosis(subject="layout", health=Health.SKIP, what=f"no checkout to look at: {error}", hint="Name one with --repo PATH.")
         )
-        return None, None
+        return settings, None, None
     if head is None:
         found.append(Diagnosis(subject="layout", health=Health.SKIP, what="the checkout has no commit"))
-        return None, None
+        return settings, None, None
     tree = GitTree(objects, head)
     paths = [path for path, entry in tree.entries().items() if entry.is_regular]
-    return tree, discover_layout(paths, tree.read, settings.policy)
+    try:
+        settings = narrow_by_policy_file(settings, tree)
+    except ConfigError as error:
+        found += [
+            Diagnosis(subject="policy file", health=Health.FAIL, what=what, hint=error.hint) for what in error.problems or (str(error),)
+        ]
+    return settings, tree, discover_layout(paths, tree.read, settings.policy)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from ops_agent.core.intake.selection_references import parse_references
+from ops_agent.core.sources.reading_policy import POLICY_FILE
 from ops_agent.core.sources.run_obstacles import denied_reads, remote_modules
 from ops_agent.doctor.diagnosis import Diagnosis, Health, Patient, from_error
 from ops_agent.domain.policy import Policy
@@ -25,8 +26,15 @@ def _check_layout(patient: Patient) -> Iterator[Diagnosis]:
     for root in patient.layout.roots:
         names = ", ".join(environment.name for environment in root.environments) or "no environment"
         yield Diagnosis(subject="layout", health=Health.OK, what=f"root module `{root.path}` with {names}")
+        for environment in root.environments:
+            if environment.unsettled:
+                what = f"`{environment.name}` of `{root.path}` is not planned: {environment.unsettled}"
+                yield Diagnosis(subject="layout", health=Health.WARN, what=what)
     for finding in patient.layout.findings:
         yield Diagnosis(subject="layout", health=Health.WARN, what=f"{finding.place}: {finding.what}", hint=finding.remedy)
+    if patient.layout.suggestion:
+        what = f"these lines in `{POLICY_FILE}` on the base branch answer it; correct what stands in capitals or behind `or`"
+        yield Diagnosis(subject="layout", health=Health.WARN, what=what, hint=patient.layout.suggestion)
     if patient.tree is not None:
         paths = [path for path, entry in patient.tree.entries().items() if entry.is_regular]
         read = patient.tree.read

@@ -11,13 +11,15 @@ from ops_agent.domain.verdict import Finding
 class Environment:
     """One environment of a root. Paths are relative to the repository's root; None / empty means that the file is missing.
 
-    `account` is the 12-digit AWS account that the action's inputs give this environment, None if they give none.
+    `account` is the 12-digit AWS account that the action's inputs give this environment, None if they give none. `unsettled` says in one
+    sentence why it must not be planned: which of its files are meant, or which state, cannot be told. A guess would be worse than no plan.
     """
 
     name: str
     account: str | None
     backend_file: str | None
     var_files: tuple[str, ...] = ()
+    unsettled: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +34,15 @@ class TerraformRoot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """All roots of a repository, its workflow files, and what was odd about them."""
+    """All roots of a repository, its workflow files, and what was odd about them.
+
+    `suggestion` holds lines for the policy file that settle what could not be told; empty when nothing is open that a mapping can settle.
+    """
 
     roots: tuple[TerraformRoot, ...]
     workflows: tuple[str, ...]
     findings: tuple[Finding, ...] = ()
+    suggestion: str = ""
 
     @property
     def environment_names(self) -> tuple[str, ...]:

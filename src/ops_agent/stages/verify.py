@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from ops_agent.core.sources.layout import affected_roots, discover_layout, targets
+from ops_agent.core.sources.layout_changes import unsettled_by
 from ops_agent.domain.change_set import ChangeSet
 from ops_agent.domain.layout import Environment, Layout, TerraformRoot, TerraformTarget
 from ops_agent.domain.terraform_plan import TerraformPlan
@@ -79,6 +80,8 @@ def verify(
             base_plans.keep(base.commit, asked[w.target], w.lease, plan)
     linted = world.linters.check(tree, workflows) if workflows else ()
     checks = tuple(result for root in roots if isinstance(result := done[f"fmt {root.path}"], CheckResult))
+    if lost := unsettled_by(before, after):
+        checks = (CheckResult(name="layout", subject=lost[0].place.path, status=CheckStatus.FAILED, findings=lost), *checks)
     return Verification(
         engine=engine,
         checks=(*checks, *(redacted(check, world.redact) for check in linted)),
@@ -136,16 +139,16 @@ def _plan_work(world: World, settings: Settings, before: Layout, roots: Iterable
 
 
 def _unplanned(world: World, root: TerraformRoot, environment: Environment) -> str | None:
-    if root.has_backend and environment.backend_file is None:
-        return f"no backend file was found for the environment `{environment.name}` of `{root.path}`"
+    if environment.unsettled:
+        return environment.unsettled
+    if not root.environments and root.has_backend:
+        return f"no environment of `{root.path}` was found"
     return world.cloud.unplanned_reason(environment)
 
 
 def _plannable(target: TerraformTarget | None) -> TerraformTarget | None:
-    """The base's target, unless its files are not complete there."""
-    if target is None or (target.root.has_backend and target.environment.backend_file is None):
-        return None
-    return target
+    """The base's target, unless it cannot be told there which files are its own."""
+    return None if target is None or target.environment.unsettled else target
 
 
 def _run_all(world: World, jobs: Mapping[str, Callable[[], object]]) -> dict[str, object]:

@@ -1,16 +1,21 @@
-"""Where Terraform stands: root modules told from modules, their environments, and the files of each (mission.md R42, R45, K1-K4)."""
+"""Where Terraform stands: root modules told from modules, their environments, and the files of each (mission.md R42, R45, K1-K4).
+
+A wrong guess (a module taken for a root, two environments in one, prod's files used for dev) is worse than none: what two answers fit is
+left unsettled, never planned, and asked of people with the lines that answer it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ops_agent.core.sources.layout_environments import EnvironmentFiles, environment_account, environment_of_directory, environments_of
+from ops_agent.core.sources.layout_environments import BACKEND_FOLDERS, environments_of_directory
+from ops_agent.core.sources.layout_files import EnvironmentFiles, RootFiles, is_deployed
+from ops_agent.core.sources.layout_questions import foreign_tools, layout_finding, mapping_lines, open_question
+from ops_agent.core.sources.layout_roots import Open, environments_of_root, mapped_environments
 from ops_agent.core.sources.module_calls import Module, is_configuration, read_modules
-from ops_agent.domain.layout import Environment, Layout, MappedRoot, TerraformRoot, TerraformTarget
-from ops_agent.domain.policy import ROOT, Policy
-from ops_agent.domain.verdict import Finding, Place
-
-_NOT_DEPLOYED = frozenset({"examples", "example", "tests", "test", "fixtures", "testdata", "node_modules", "vendor"})
+from ops_agent.domain.layout import Layout, TerraformRoot, TerraformTarget
+from ops_agent.domain.policy import Policy
+from ops_agent.domain.verdict import Finding
 
 
 def discover_layout(paths: Iterable[str], read: Callable[[str], bytes], policy: Policy) -> Layout:
@@ -22,33 +27,39 @@ def discover_layout(paths: Iterable[str], read: Callable[[str], bytes], policy: 
     """
     files = tuple(sorted(paths))
     workflows = tuple(p for p in files if p.startswith(".github/workflows/") and p.count("/") == 2 and p.endswith((".yml", ".yaml")))
-    modules = read_modules((p for p in files if _is_deployed(p)), read)
+    modules = read_modules((p for p in files if is_deployed(p)), read)
     called = {target for module in modules.values() for target in module.calls}
     mapped = {m.path: m for m in policy.layout}
-    env_files = EnvironmentFiles(files, tuple(modules))
-    findings: list[Finding] = []
+    env_files = EnvironmentFiles(files, tuple(modules), policy)
+    wrapped = {p.rpartition("/")[0] or "." for p in files if p.rpartition("/")[2].startswith("terragrunt.")}
+    findings = foreign_tools(p for p in files if is_deployed(p))
     roots: list[TerraformRoot] = []
+    unsettled: list[tuple[TerraformRoot, RootFiles]] = []
     for directory, module in modules.items():
+        reached = _reached(directory, modules)
+        open_ones = Open()
         if directory in mapped:
-            environments = _mapped_environments(mapped[directory], set(files), policy, findings)
+            environments = mapped_environments(mapped[directory], module, set(files), policy, findings)
         else:
-            found = environments_of(directory, env_files)
-            own_environment = environment_of_directory(directory, policy)
-            if not _is_root(module, directory in called, bool(found), own_environment is not None):
+            found = env_files.of(directory)
+            own = environments_of_directory(directory, policy)
+            if not _is_root(module, directory in called, bool(found.by_environment), bool(own), findings, bool(wrapped)):
                 continue
-            environments = _environments(module, found, own_environment, policy, findings)
-        roots.append(
-            TerraformRoot(
-                path=directory, environments=environments, local_modules=_reached(directory, modules), has_backend=module.has_backend
-            )
-        )
+            whole = (module, *(modules[m] for m in reached))
+            environments = environments_of_root(whole, found, own, policy, open_ones, is_wrapped=directory in wrapped)
+            findings += open_ones.findings
+        root = TerraformRoot(path=directory, environments=environments, local_modules=reached, has_backend=module.has_backend)
+        roots.append(root)
+        if open_ones.mappable:
+            unsettled.append((root, found if found.by_environment or found.unnamed else env_files.for_directory(directory)))
     for missing in sorted(set(mapped) - set(modules)):
-        findings.append(_finding("mapped-root-missing", missing, "the policy file names this root, but it holds no Terraform file"))
+        findings.append(layout_finding("mapped-root-missing", missing, "the policy file names this root, but it holds no Terraform file"))
     if not roots and not modules:
-        findings.append(_finding("no-terraform", ".", "the repository holds no Terraform file"))
+        findings.append(layout_finding("no-terraform", ".", "the repository holds no Terraform file"))
     elif not roots:
-        findings.append(_finding("no-root", ".", "there are modules, but none has a backend, a provider or files of an environment"))
-    return Layout(roots=tuple(roots), workflows=workflows, findings=tuple(findings))
+        what = "there are modules, but none has a backend, a provider or files of an environment"
+        findings.append(layout_finding("no-root", ".", what))
+    return Layout(roots=tuple(roots), workflows=workflows, findings=tuple(findings), suggestion=mapping_lines(unsettled))
 
 
 def affected_roots(layout: Layout, changed_paths: Iterable[str]) -> tuple[TerraformRoot, ...]:
@@ -80,56 +91,17 @@ def _belongs(path: str, root: TerraformRoot, layout: Layout) -> bool:
     return nearest in (root.path, *root.local_modules)
 
 
-def _is_deployed(path: str) -> bool:
-    segments = path.split("/")
-    return not any(s.startswith(".") or s in _NOT_DEPLOYED for s in segments[:-1])
-
-
-def _is_root(module: Module, is_called: bool, has_files: bool, is_environment: bool) -> bool:
-    if module.has_backend or has_files:
-        return True
-    return not is_called and (module.has_provider or is_environment)
-
-
-def _environments(
-    module: Module, found: dict[str, tuple[str | None, tuple[str, ...]]], own: str | None, policy: Policy, findings: list[Finding]
-) -> tuple[Environment, ...]:
-    if not found and own is not None:
-        return (Environment(name=own, account=environment_account(own, policy), backend_file=None),)
-    if not found:
-        findings.append(
-            _finding("no-environment", module.directory, "no backend or variable file names an environment: nothing can be planned here")
-        )
-        return ()
-    environments = []
-    for name, (backend, var_files) in sorted(found.items()):
-        if backend is None and module.needs_backend_file:
-            findings.append(_missing("backend-file", module.directory, name, f"backend/{name}/backend.hcl"))
-        if not var_files and module.required_variables:
-            findings.append(_missing("variable-file", module.directory, name, f"environments/{name}/terraform.tfvars"))
-        environments.append(Environment(name=name, account=environment_account(name, policy), backend_file=backend, var_files=var_files))
-    if own is None:
-        present = {e.account for e in environments}
-        for name, account in sorted(policy.accounts.items()):
-            if name != ROOT and account not in present:
-                findings.append(_finding("environment-missing", module.directory, f"the environment `{name}` has no files here (K2)"))
-    return tuple(environments)
-
-
-def _mapped_environments(mapped: MappedRoot, files: set[str], policy: Policy, findings: list[Finding]) -> tuple[Environment, ...]:
-    environments = []
-    for entry in mapped.environments:
-        for path in (entry.backend_file, *entry.var_files):
-            if path is not None and path not in files:
-                findings.append(
-                    _finding("mapped-file-missing", path, f"the policy file names it for `{entry.name}`, but it does not exist")
-                )
-        backend = entry.backend_file if entry.backend_file in files else None
-        var_files = tuple(p for p in entry.var_files if p in files)
-        environments.append(
-            Environment(name=entry.name, account=environment_account(entry.name, policy), backend_file=backend, var_files=var_files)
-        )
-    return tuple(environments)
+def _is_root(module: Module, is_called: bool, has_files: bool, is_environment: bool, findings: list[Finding], has_terragrunt: bool) -> bool:
+    """A directory that Terraform is run in. What others call, and what stands below `modules/`, is a module unless it has a backend
+    (Terragrunt wants an empty one in its modules)."""
+    segments = module.directory.split("/")
+    if module.is_backend_only and not has_files and BACKEND_FOLDERS & {s.casefold() for s in segments}:
+        what = "it holds a backend block alone, as if a pipeline copied it into a root: ops-agent reads a backend file instead"
+        findings.append(open_question("backend-block-alone", module.directory, what))
+        return False
+    if is_called or {"modules", "module"} & set(segments):
+        return module.has_backend and not (has_terragrunt and module.needs_backend_file and not has_files)
+    return module.has_backend or has_files or module.has_provider or is_environment
 
 
 def _reached(directory: str, modules: dict[str, Module]) -> tuple[str, ...]:
@@ -141,19 +113,3 @@ def _reached(directory: str, modules: dict[str, Module]) -> tuple[str, ...]:
             reached.add(target)
             pending.extend(modules[target].calls)
     return tuple(sorted(reached))
-
-
-def _missing(kind: str, directory: str, environment: str, wanted: str) -> Finding:
-    where = wanted if directory == "." else f"{directory}/{wanted}"
-    return _finding(f"{kind}-missing", where, f"the environment `{environment}` of `{directory}` has no {kind.replace('-', ' ')} (K2)")
-
-
-def _finding(rule: str, path: str, what: str) -> Finding:
-    return Finding(
-        rule=f"layout/{rule}",
-        title="The repository's layout leaves a question open",
-        place=Place(path=path),
-        what=what,
-        remedy="Add the file, or map roots and environments under `layout:` in `.github/ops-agent.yml` (docs/setup/policy-file.md).",
-        blocks=False,
-    )

@@ -1,11 +1,13 @@
-"""Which files belong to which environment of a root, by the names that teams use."""
+"""Which environment a path names, by the names that teams use. A name that could be read in two ways is no name."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 
 from ops_agent.domain.policy import DEV, PROD, ROOT, Policy
+from ops_agent.domain.regions import REGIONS
 
 _ALIASES = {
     "dev": DEV, "development": DEV, "develop": DEV,
@@ -13,11 +15,13 @@ _ALIASES = {
     "staging": "staging", "stage": "staging", "stg": "staging", "homolog": "staging", "hml": "staging", "qa": "qa", "uat": "uat",
     "sandbox": "sandbox", "test": "test",
 }  # fmt: skip
-_CONTAINERS = frozenset(
-    {"environments", "environment", "envs", "env", "backend", "backends", "backend-config", "backend-configs", "vars", "tfvars", "config"}
-)
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
-_NO_ENVIRONMENT = frozenset({"backend", "terraform", "common", "global", "shared", "default", "example", "modules"})
+ENVIRONMENT_FOLDERS = frozenset({"environments", "environment", "envs", "env"})
+"""What stands in them is an environment, whatever it is called. `vars/network.tfvars` is none."""
+BACKEND_FOLDERS = frozenset({"backend", "backends", "backend-config", "backend-configs"})
+_NEGATING = frozenset({"non", "not", "no", "pre", "post"})
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}", re.IGNORECASE)
+_ACCOUNT = re.compile(r"[0-9]{12}")
+_NO_ENVIRONMENT = frozenset({"backend", "terraform", "common", "global", "shared", "default", "example", "modules", "config", "vars"})
 
 
 def canonical(name: str) -> str:
@@ -32,86 +36,67 @@ def environment_account(name: str, policy: Policy) -> str | None:
 
 def environment_of_path(path: str, policy: Policy) -> str | None:
     """The environment that a path names by a segment, a file stem or a word of the stem; None when none, or more than one."""
-    names = {canonical(n) for n in policy.accounts if n != ROOT} | set(_ALIASES.values())
-    words = {canonical(word) for segment in path.split("/") for word in _words(segment)}
-    found = words & names
+    found = {canonical(name) for segment in path.split("/") for name in _known_in(segment, policy)} - {ROOT}
     return found.pop() if len(found) == 1 else None
 
 
-def environment_of_directory(directory: str, policy: Policy) -> str | None:
-    """The environment that a root's own directory stands for (`environments/dev`, `live/prod/network`), as it is spelled; None for none."""
-    names = {canonical(n) for n in policy.accounts if n != ROOT} | set(_ALIASES.values())
+def environments_of_directory(directory: str, policy: Policy) -> frozenset[str]:
+    """The environments that a root's own directory stands for (`environments/dev`, `live/prod/network`, `accounts/125611408459`), as they
+    are spelled; an account's number stands for its environment. Two of them mean that nobody can tell."""
+    found: dict[str, str] = {}
     segments = directory.split("/")
     for before, segment in zip(["", *segments], segments, strict=False):
-        if canonical(segment) in names or (before in ("environments", "envs") and _NAME.fullmatch(segment)):
-            return segment
-    return None
+        whole = _whole(segment, policy)
+        if whole is None and before.casefold() in ENVIRONMENT_FOLDERS:
+            whole = _unknown(segment)
+        if whole is None and _ACCOUNT.fullmatch(segment):
+            whole = segment
+        if whole is not None:
+            found.setdefault(canonical(whole), whole)
+    return frozenset(found.values())
 
 
-class EnvironmentFiles:
-    """Backend and variable files of a repository, each with the nearest directory above it that holds Terraform."""
+def environments_of_file(relative: str, policy: Policy) -> frozenset[str]:
+    """The environments that a backend or variable file names by its path below the root, as they are spelled.
 
-    def __init__(self, files: tuple[str, ...], modules: tuple[str, ...]) -> None:
-        known = set(modules)
-        self._by_owner: dict[str, list[str]] = {}
-        for path in files:
-            if _is_backend(path) or _is_variables(path):
-                owner = _directory(path)
-                while owner not in known and owner != ".":
-                    owner = _directory(owner)
-                if owner in known:
-                    self._by_owner.setdefault(owner, []).append(path)
-
-    def of(self, directory: str) -> list[str]:
-        """Files whose nearest Terraform directory is `directory`."""
-        return self._by_owner.get(directory, [])
-
-
-def environments_of(directory: str, files: EnvironmentFiles) -> dict[str, tuple[str | None, tuple[str, ...]]]:
-    """Environment -> (backend file, variable files) for the root in `directory`."""
-    backends: dict[str, str] = {}
-    variables: dict[str, list[str]] = {}
-    spelling: dict[str, str] = {}
-    for path in files.of(directory):
-        spelled = _environment_name(path if directory == "." else path.removeprefix(f"{directory}/"))
-        if spelled is None:
-            continue
-        name = spelling.setdefault(canonical(spelled), spelled)
-        if _is_backend(path):
-            backends.setdefault(name, path)
-        else:
-            variables.setdefault(name, []).append(path)
-    return {n: (backends.get(n), tuple(variables.get(n, ()))) for n in sorted({*backends, *variables})}
-
-
-def _environment_name(relative: str) -> str | None:
+    One is the answer; none means a file of no environment or of all; two (`environments/dev/prod.tfvars`) that nobody can tell.
+    """
     segments = relative.split("/")
-    stem = re.sub(r"\.(backend\.hcl|backend\.tfvars|hcl|tfvars|tfbackend)$", "", segments[-1])
-    for container, name in pairwise(segments):
-        if container in _CONTAINERS:
-            candidate = stem if name == segments[-1] else name
-            for word in (candidate, *_words(candidate)):
-                if word in _ALIASES:
-                    return word
-            if _NAME.fullmatch(candidate) and candidate not in _NO_ENVIRONMENT and candidate not in _CONTAINERS:
-                return candidate
-    return next((w for w in _words(stem) if w in _ALIASES), None)
+    segments[-1] = re.sub(r"\.(backend\.hcl|backend\.tfvars|hcl|tfvars|tfvars\.json|tfbackend)$", "", segments[-1])
+    known: dict[str, str] = {}
+    for segment in segments:
+        for name in _known_in(segment, policy):
+            known.setdefault(canonical(name), name)
+    if known:
+        return frozenset(known.values())
+    for folder, segment in pairwise(segments):
+        if folder.casefold() in ENVIRONMENT_FOLDERS and (unknown := _unknown(segment)) is not None:
+            return frozenset({unknown})
+    return frozenset()
 
 
-def _words(segment: str) -> list[str]:
-    return [w for w in re.split(r"[._-]", segment) if w]
+def _whole(segment: str, policy: Policy) -> str | None:
+    """A segment that is a name we know, or the number of an account that we know."""
+    if segment.casefold() in _ALIASES or canonical(segment) in {canonical(n) for n in policy.accounts if n != ROOT}:
+        return segment
+    return next((name for name, account in policy.accounts.items() if account == segment), None)
 
 
-def _is_backend(path: str) -> bool:
-    name = path.rpartition("/")[2]
-    if name.endswith(".tfbackend"):
-        return True
-    return name.endswith(".hcl") and ("backend" in name or "/backend" in f"/{path}") and not name.startswith(".")
+def _known_in(segment: str, policy: Policy) -> Iterator[str]:
+    """Names in the words of a segment. `pre-prod` and `non-prod` are names of their own, never `prod`."""
+    whole = _whole(segment, policy)
+    if whole is not None:
+        yield whole
+        return
+    words = [w for w in re.split(r"[._-]", segment) if w]
+    for before, word in zip(["", *words], words, strict=False):
+        name = _whole(word, policy)
+        if name is None:
+            continue
+        yield f"{before}-{word}" if before.casefold() in _NEGATING else name
 
 
-def _is_variables(path: str) -> bool:
-    return path.endswith(".tfvars") and not path.endswith(".auto.tfvars")
-
-
-def _directory(path: str) -> str:
-    return path.rpartition("/")[0] or "."
+def _unknown(segment: str) -> str | None:
+    plain = segment.casefold()
+    fits = _NAME.fullmatch(segment) and plain not in _NO_ENVIRONMENT | ENVIRONMENT_FOLDERS | BACKEND_FOLDERS | REGIONS
+    return segment if fits else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -10,17 +11,30 @@ from ops_agent.core.sources.reading_terraform import read_terraform
 from ops_agent.core.sources.reading_terraform_json import read_terraform_json
 from ops_agent.domain.terraform_source import Block, TerraformSource, Unreadable
 
+_WORKSPACE = re.compile(r"\bterraform ?\. ?workspace\b")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Module:
-    """A directory with Terraform files. `calls` are directories of local modules; a partial backend needs a file of an environment."""
+    """A directory with Terraform files. `calls` are directories of local modules; a partial backend needs a file of an environment.
+
+    `backend` is the type of its backend (`s3`, `cloud`), empty without one. `reads_workspace`: something depends on `terraform.workspace`.
+    `is_backend_only`: it holds a backend and nothing that could be deployed.
+    """
 
     directory: str
     calls: tuple[str, ...]
-    has_backend: bool
+    backend: str
     needs_backend_file: bool
+    reads_workspace: bool
+    is_backend_only: bool
     has_provider: bool
     required_variables: tuple[str, ...]
+
+
+    @property
+    def has_backend(self) -> bool:
+        return bool(self.backend)
 
 
 def is_configuration(path: str) -> bool:
@@ -62,8 +76,10 @@ def _module(directory: str, blocks: list[Block]) -> Module:
     return Module(
         directory=directory,
         calls=tuple(sorted({c for c in calls if c is not None})),
-        has_backend=bool(backends),
+        backend=next(((b.labels[0] if b.type == "backend" and b.labels else b.type) for b in backends), ""),
         needs_backend_file=any(b.type == "backend" and not {"key", "path"} & b.members for b in backends),
+        reads_workspace=any(_WORKSPACE.search(b.text) for b in blocks),
+        is_backend_only=bool(backends) and all(b.type == "terraform" for b in blocks),
         has_provider=any(b.type == "provider" for b in blocks),
         required_variables=tuple(sorted(b.labels[0] for b in blocks if b.type == "variable" and b.labels and "default" not in b.members)),
     )
