@@ -162,4 +162,6 @@ def test_actions_resolve_to_commits_through_annotated_tags(here: Stage) -> None:
     tag, sha = "1" * 40, "2" * 40
     here.github.faults.on("git/ref").answer(200, body={"ref": "refs/tags/v5", "object": {"type": "tag", "sha": tag}})
     here.github.faults.on(f"git/tags/{tag}").answer(200, body={"object": {"type": "commit", "sha": sha}})
-    assert host(here).resolve_action("actions/checkout", "v5") == sha
+    one = host(here)
+    assert one.resolve_action("actions/checkout", "v5") == sha
+    assert one.resolve_action("actions/checkout/sub", "v5") == sha, "asked again it would find no v5: a run sees one commit of a tag"

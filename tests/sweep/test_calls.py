@@ -35,7 +35,7 @@ CLAIM = (
 )
 READ_BASE = (f"GET {_REPO}/git/trees/{{tree_sha}}", f"GET {_REPO}/tarball/{{ref}}")
 TELL = f"PATCH {_REPO}/issues/comments/{{comment_id}}"
-PIN = (f"GET {_REPO}/git/ref/{{ref}}", f"GET {_REPO}/git/ref/{{ref}}")
+PIN = (f"GET {_REPO}/git/ref/{{ref}}",)
 ASK_ABILITIES = (f"POST {_REPO}/git/refs", f"POST {_REPO}/pulls", f"POST {_REPO}/issues", "GET /apps/{app_slug}")
 PUBLISH = (
     f"GET {_ISSUE}",
@@ -79,7 +79,7 @@ STAGES = (
     ("claim", "a first claim", CLAIM),
     ("brief", "the tree and its archive; the archive's own address is one more download", READ_BASE),
     ("tell", "each new phase, and at most every 20 seconds within one", (TELL,)),
-    ("judge", "for each action named by a tag: to pin it, and to compare it", PIN),
+    ("judge", "for each action named by a tag, to pin it; asked once in a run", PIN),
     ("publish", "once, when a workflow file changed: what the token may do; refused by design (422)", ASK_ABILITIES),
     ("publish", "with a label and a review status; each open pull request of ours adds one", PUBLISH),
     ("release", "only when nothing is published", RELEASE),
@@ -121,7 +121,7 @@ def test_a_clean_run_makes_exactly_the_listed_requests(theatre: Theatre) -> None
     play = theatre.play()
     assert play.run(play.labelled()).conclusion == "published"
     assert tuple(call.operation for call in theatre.github.recorder.calls) == CALLS
-    assert [call.number for call in theatre.github.recorder.calls if call.status >= 400] == [8, 24, 25, 26], "no parent; the probes"
+    assert [call.number for call in theatre.github.recorder.calls if call.status >= 400] == [8, 23, 24, 25], "no parent; the probes"
 
 
 def test_an_answer_makes_exactly_the_listed_requests(theatre: Theatre) -> None:

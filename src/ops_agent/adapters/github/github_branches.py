@@ -28,6 +28,7 @@ class GitHubBranches(GitHubIssues):
     def __init__(self, http: GitHubHttp) -> None:
         super().__init__(http)
         self._trees: OrderedDict[tuple[str, str], GitHubTree] = OrderedDict()
+        self._commits: dict[tuple[str, str], str] = {}
 
     def branch_head(self, repository: str, branch: str) -> str | None:
         doing = f"reading the branch {branch} of {repository}"
@@ -131,9 +132,20 @@ class GitHubBranches(GitHubIssues):
         return str(found.get("status")) == "completed"
 
     def resolve_action(self, uses: str, ref: str) -> str | None:
-        """`uses` may name a folder inside the repository. Tags win over branches, as in Actions; annotated tags are followed."""
+        """`uses` may name a folder inside the repository. Tags win over branches, as in Actions; annotated tags are followed.
+
+        A commit that was found stays the answer for the run, so what is pinned and what the pin is held against are the same; a tag that
+        moves meanwhile is the next run's affair.
+        """
         repository = "/".join(uses.split("/")[:2])
-        doing = f"resolving {uses}@{ref}"
+        if (repository, ref) not in self._commits:
+            commit = self._commit_of(repository, ref, f"resolving {uses}@{ref}")
+            if commit is None:
+                return None
+            self._commits[repository, ref] = commit
+        return self._commits[repository, ref]
+
+    def _commit_of(self, repository: str, ref: str, doing: str) -> str | None:
         for kind in ("tags", "heads"):
             try:
                 sort, sha = self._ref(repository, f"{kind}/{ref}", doing)
