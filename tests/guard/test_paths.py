@@ -109,3 +109,39 @@ def test_any_path_is_refused_or_stays_inside_in_its_plain_form(middle: str, star
     if path_refusal(path, b"", POLICY, None) is None:
         assert path.isascii() and not path.startswith("/")
         assert not {"..", ".", "", ".git", ".terraform"} & set(path.casefold().split("/"))
+
+
+STEERING = """
+    AGENTS.md AGENTS.override.md agents.local.md CLAUDE.md claude.local.md SKILL.md RULE.md memory.md GEMINI.md WARP.md
+    copilot-instructions.md terraform.instructions.md review.prompt.md plan.chatmode.md PULL_REQUEST_TEMPLATE.md issue_template.md
+    .cursorrules .windsurfrules .clinerules .mcp.json mcp.json .tflint.hcl tflint.hcl .terraformrc .tofurc .pre-commit-config.yaml .envrc
+    Makefile GNUmakefile makefile.md justfile docker-bake.hcl docker-bake.override.hcl root.hcl terragrunt.hcl terragrunt.stack.hcl
+    x.tfpolicy.hcl sentinel.hcl lefthook.yml atlantis.yaml dependabot.yml tfplan CODEOWNERS.md Dockerfile.md"""
+DIRECTORIES = ("", "infra/", "infra/modules/queue/", "infra/backend/dev/", "infra/docs/deep/er/")
+
+
+@pytest.mark.parametrize("name", STEERING.split())
+def test_what_steers_other_agents_and_tools_is_closed_at_any_depth_and_in_any_case(name: str) -> None:
+    """C08, C09, C11, B14."""
+    for directory in DIRECTORIES:
+        for form in (name, name.lower(), name.upper(), name.title(), name.swapcase()):
+            assert path_refusal(directory + form, b"# text\n", POLICY, None), directory + form
+
+
+@given(
+    st.sampled_from(STEERING.split()[:20]),
+    st.integers(0, 30),
+    st.sampled_from(["\u200b", "\u0131", "\u212a", "\uff21", "\u0430", "\u00ad"]),
+)
+def test_a_closed_name_with_a_look_alike_letter_is_refused_too(name: str, place: int, letter: str) -> None:
+    """C11: paths are plain ASCII."""
+    cut = place % len(name)
+    assert path_refusal(f"infra/{name[:cut]}{letter}{name[cut + 1 :]}", b"# text\n", POLICY, INFRA)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["infra/agents/main.tf", "infra/modules/rules/main.tf", "infra/prompts/README.md", "infra/skills.tf", ".github/workflows/trivy.yml"],
+)
+def test_modules_may_be_called_like_what_they_make(name: str) -> None:
+    assert path_refusal(name, b"# text\n", POLICY, INFRA) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from ops_agent.core.guard.closed_names import CLOSED_NAMES
 from ops_agent.core.guard.rule import Rule
 from ops_agent.core.guard.table import TABLE
 
@@ -29,6 +30,7 @@ def render(rules: Iterable[Rule], samples: Mapping[str, tuple[tuple[str, str], .
     for group, title in _GROUPS.items():
         parts.append(f"\n## {title}\n")
         parts += [_section(r, samples.get(r.id, ())) for r in table if r.id.split("/")[0] == group]
+        parts += [_closed_names()] if group == "path" else []
     return "".join(parts)
 
 
@@ -46,6 +48,12 @@ def _section(rule: Rule, samples: tuple[tuple[str, str], ...]) -> str:
             language = {"tf": "hcl", "tfvars": "hcl", "hcl": "hcl", "yml": "yaml", "md": "markdown"}.get(name.rpartition(".")[2], "")
             lines.append(f"\n{word}:\n\n```{language}\n{text.rstrip()}\n```\n")
     return "".join(lines)
+
+
+def _closed_names() -> str:
+    rows = (f"| {c.what} | {' '.join(f'`{glob}`' for glob in c.globs)} | {c.why} |\n" for c in CLOSED_NAMES)
+    head = "\n### Closed names\n\nAt any depth, in any case; paths are ASCII, so no other alphabet looks like one of them.\n\n"
+    return f"{head}| | names | reason |\n|---|---|---|\n{''.join(rows)}"
 
 
 def _effect(rule: Rule) -> str:

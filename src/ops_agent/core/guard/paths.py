@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from fnmatch import fnmatchcase
 
+from ops_agent.core.guard.closed_names import closed_name
 from ops_agent.domain.layout import Layout
 from ops_agent.domain.policy import Policy
 
@@ -19,38 +20,6 @@ POLICY_FILE = ".github/ops-agent.yml"
 
 _PLAIN = re.compile(r"[A-Za-z0-9._@+=-]+(/[A-Za-z0-9._@+=-]+)*")
 _BACKEND_DIRECTORY = re.compile(r"(^|/)backends?(/[^/]+)?/[^/]+\.hcl$")
-
-_DENIED_SEGMENT: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\.git(?!hub$).*"), "git's own files are never written"),
-    (
-        re.compile(r"\.terraform.*|terraform\.d|\.?terraformrc|.*\.tfrc|.*\.lock\.hcl"),
-        "Terraform's internals and lock file are never written",
-    ),
-    (re.compile(r".*\.(tfstate|tfplan)(\..*)?"), "state and plan files hold secrets and are never written"),
-    (re.compile(r"codeowners"), "CODEOWNERS decides who reviews"),
-    (
-        re.compile(
-            r"\.(claude|cursor|gemini|codex|aider.*|mcp.*|vscode|devcontainer)|(claude|agents|gemini|copilot-instructions)(\.local)?\.md"
-        ),
-        "instructions and settings of agents are never written",
-    ),
-    (re.compile(r"ops-agent\.ya?ml"), "ops-agent does not write its own policy or workflow"),
-    (
-        re.compile(r"makefile|package(-lock)?\.json|\.env(\..*)?|.*\.(sh|bash|ps1|py|js|ts)"),
-        "scripts and build files are outside the agent's domain",
-    ),
-)
-
-_DENIED_NAME: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"(.*_)?override\.(tf|tofu)(\.json)?"), "override files change other files silently: edit the file itself"),
-    (re.compile(r".*\.(tf|tfvars|tofu)\.json"), "write HCL (`.tf`, `.tfvars`), not Terraform's JSON syntax"),
-    (re.compile(r".*\.auto\.tfvars"), "`*.auto.tfvars` is loaded silently in every environment: use the environment's variable file"),
-    (re.compile(r".*\.tofu"), "`.tofu` files shadow `.tf` files of the same name: write `.tf`"),
-    (
-        re.compile(r".*\.(tftest|tfmock|tfquery|tfcomponent|tfdeploy|tfstack|pkr|nomad)\.hcl|terragrunt\.hcl"),
-        "this file type is executed by other commands",
-    ),
-)
 
 
 def path_refusal(path: str, content: bytes | None, policy: Policy, layout: Layout | None = None) -> str | None:
@@ -90,14 +59,12 @@ def _form_refusal(path: str) -> str | None:
 
 
 def _denied(path: str) -> str | None:
-    segments = path.casefold().split("/")
-    for segment in segments:
-        for pattern, why in _DENIED_SEGMENT:
-            if pattern.fullmatch(segment):
-                return why
-    if any(s.startswith(".") for s in segments[1:]):
+    named = closed_name(path)
+    if named is not None:
+        return named
+    if any(s.startswith(".") for s in path.split("/")[1:]):
         return "hidden files and directories are never written"
-    return next((why for pattern, why in _DENIED_NAME if pattern.fullmatch(segments[-1])), None)
+    return None
 
 
 def _kind_refusal(path: str, policy: Policy, layout: Layout | None) -> str | None:

@@ -22,7 +22,7 @@ from ops_agent.core.guard.rules.terraform import (
     templates,
     uploads,
 )
-from ops_agent.core.guard.rules.workflow import aws, credentials, form, standard, triggers, variables
+from ops_agent.core.guard.rules.workflow import aws, concurrency, credentials, executed, form, standard, triggers, variables
 from ops_agent.core.guard.rules.workflow import execution as steps
 
 TABLE: tuple[Rule, ...] = (
@@ -92,6 +92,8 @@ TABLE: tuple[Rule, ...] = (
     blocking(steps.container_image),
     blocking(steps.dangerous_command),
     blocking(variables.steering_variable),
+    blocking(executed.executed_file),
+    blocking(concurrency.shared_concurrency),
     mentioned(steps.persisted_credentials),
     blocking(aws.workflow_region),
     blocking(aws.workflow_account),

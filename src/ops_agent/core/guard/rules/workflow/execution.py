@@ -19,6 +19,13 @@ _AWS_CALLS = r"get-secret-value|get-parameters?|decrypt|get-authorization-token|
 _DANGEROUS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(curl|wget)\b[^\n|]*\|\s*(sudo\s+)?(ba|z|da)?sh\b"), "a download is run"),
     (re.compile(r"\b(ba)?sh\s+(-c\s+)?[\"']?(<\(|\$\()\s*(curl|wget)"), "a download is run"),
+    (
+        re.compile(
+            r"(^|[;&|(]|\b(then|do|else|exec|env|command)\b)\s*((ba|z|da|k)?sh|source|\.|python[0-9.]*|node|ruby|perl|php)\s+(-\S+\s+)*[\"']?\$",
+            re.MULTILINE,
+        ),
+        "a script is run whose name is computed",
+    ),
     (re.compile(r"ACTIONS_(ID_TOKEN|RUNTIME|CACHE)|AWS_(SECRET_ACCESS_KEY|SESSION_TOKEN|WEB_IDENTITY)"), "credentials are touched"),
     (re.compile(r"\b(GITHUB_TOKEN|GH_TOKEN)\b"), "the job's token is touched"),
     (
