@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,19 +10,7 @@ from ops_agent.adapters.github.github_board import GitHubBoard
 from ops_agent.adapters.github.github_code_host import connect
 from ops_agent.domain.event import Issue
 from ops_agent.ports import BoardCard
-from publication.github_world import OWNER, Stage, Theatre
-
-
-@pytest.fixture(scope="module")
-def theatre() -> Iterator[Theatre]:
-    built = Theatre()
-    yield built
-    built.github.stop()
-
-
-@pytest.fixture
-def here(theatre: Theatre) -> Stage:
-    return theatre.stage()
+from publication.github_world import OWNER, Stage
 
 
 def board(here: Stage, token: str | None = None, owner: str = OWNER, number: int = 6) -> GitHubBoard:

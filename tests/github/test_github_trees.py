@@ -6,7 +6,6 @@ import hashlib
 import io
 import tarfile
 import tracemalloc
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,19 +14,7 @@ from ops_agent.adapters.github import github_trees
 from ops_agent.adapters.github.github_code_host import GitHubCodeHost, connect
 from ops_agent.adapters.github.github_trees import GitHubTree, blob_id
 from ops_agent.errors import ConfigError, GitHubError, NoSpace, PolicyViolation
-from publication.github_world import Stage, Theatre
-
-
-@pytest.fixture(scope="module")
-def theatre() -> Iterator[Theatre]:
-    built = Theatre()
-    yield built
-    built.github.stop()
-
-
-@pytest.fixture
-def here(theatre: Theatre) -> Stage:
-    return theatre.stage()
+from publication.github_world import Stage
 
 
 def tree(here: Stage, commit: str = "") -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -12,6 +12,7 @@ from doubles.clock import FakeClock
 from doubles.reporter import KeepingReporter
 from ops_agent.adapters.github.github_board import GitHubBoard
 from ops_agent.adapters.github.github_code_host import GitHubCodeHost, connect
+from ops_agent.adapters.github.github_http import GitHubHttp
 from ops_agent.adapters.github.github_retry import RetryPolicy
 from ops_agent.demo.github.issues import Issue
 from ops_agent.demo.github.platform import EmbeddedGitHub
@@ -23,6 +24,7 @@ from ops_agent.domain.proposal import Proposal
 from ops_agent.domain.work_item import Approval, WorkItem, content_hash
 from ops_agent.ports import World
 from ops_agent.settings import Settings
+from publication.visible import seen_by_people
 
 OWNER, NAME = "DrivvenConsulting", "orders"
 BOT_ID = 900
@@ -72,17 +74,20 @@ class Stage:
         self.board.put(issue, "Ready")
         return issue
 
+    def connection(self, token: str | None = None, policy: RetryPolicy | None = None) -> GitHubHttp:
+        return connect(token or self.token, {"GITHUB_API_URL": self.github.base_url}, self.clock, policy)
+
     def world(self, token: str | None = None, policy: RetryPolicy | None = None, **parts: Any) -> World:
         """Fresh adapters, as every run has; nothing is shared but GitHub and the clock."""
-        http = connect(token or self.token, {"GITHUB_API_URL": self.github.base_url}, self.clock, policy)
+        return self.world_over(self.connection(token, policy), **parts)
+
+    def world_over(self, http: GitHubHttp, **parts: Any) -> World:
         return replace(make_world(GitHubCodeHost(http), GitHubBoard(http, OWNER, 6), self.clock), **parts)
 
     def item(self, issue: Issue | None = None, event_id: int = 9001, **fields: Any) -> WorkItem:
         """What INTAKE would have admitted: the issue as it is now, approved by maria's label."""
         issue = issue or self.issue
-        noun = GitHubCodeHost(connect(self.token, {"GITHUB_API_URL": self.github.base_url}, self.clock)).issue(
-            IssueRef(repository=issue.repository.full_name, number=issue.number)
-        )
+        noun = GitHubCodeHost(self.connection()).issue(IssueRef(repository=issue.repository.full_name, number=issue.number))
         approval = Approval(by=MARIA, event_id=event_id, at="2026-11-20T10:00:00Z", content_hash=content_hash(noun.title, noun.body))
         target = Target(owner=OWNER, name=self.name, id=self.repository.id, default_branch="main")
         return replace(work_item(issue=noun, title=noun.title, approval=approval, target=target), **fields)
@@ -96,6 +101,9 @@ class Stage:
 
     def claim_comments(self, issue: Issue | None = None) -> list[str]:
         return [c.body for c in (issue or self.issue).comments if c.author.id == BOT_ID]
+
+    def seen(self) -> dict[str, Any]:
+        return seen_by_people(self.issue, self.column())
 
     def column(self, issue: Issue | None = None) -> str | None:
         card = self.board.card(issue or self.issue)
@@ -158,6 +166,3 @@ def proposal(number: int = 12, **fields: Any) -> Proposal:
 
 def settings(**fields: Any) -> Settings:
     return Settings(**fields)
-
-
-Act = Callable[[World], Any]

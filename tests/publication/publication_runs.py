@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ops_agent.domain.change_set import ChangeSet
+from ops_agent.domain.event import RunIdentity
 from ops_agent.domain.outcome import Conclusion, Stopped
 from ops_agent.domain.proposal import Claim, Proposal
 from ops_agent.ports import World
@@ -57,3 +58,12 @@ def stopped(answer: object, conclusion: Conclusion) -> Stopped:
 
 
 NO = Stopped(conclusion=Conclusion.NEEDS_INFO, reason="It is not said which queue.", remedy="Say it.", questions=("Which queue?",))
+
+
+def whole_run(here: Stage, world: World, identity: RunIdentity, event_id: int = 9001) -> Published | Stopped:
+    """One claim and one publication that uses every last step: a label and a review status."""
+    item, given = here.item(event_id=event_id), settings(status_review="In Review", pr_labels=("infra",))
+    held = claim(world, given, item, identity)
+    if isinstance(held, Stopped):
+        return held
+    return publish(world, given, item, held, identity, changes(held.base_commit), proposal())

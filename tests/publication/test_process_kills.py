@@ -7,14 +7,16 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from ops_agent.stages.publish import Published
 from publication.github_world import Stage, Theatre
-from publication.test_crash_sweep import CALLS, final_state, whole_run
+from publication.publication_runs import whole_run
 
+CALLS = 21
+"""One claim and one publication, clean."""
 CHILD = """
 import json, sys
 from publication.test_process_kills import child
@@ -25,6 +27,7 @@ child(json.loads(sys.argv[1]))
 def child(given: dict[str, Any]) -> None:
     """The run itself, in a process of its own: same code, adapters against the parent's GitHub."""
     from builders import MARIA, run, work_item
+    from doubles.clock import FakeClock
     from ops_agent.adapters.github.github_board import GitHubBoard
     from ops_agent.adapters.github.github_code_host import GitHubCodeHost, connect
     from ops_agent.domain.event import IssueRef, Repository
@@ -32,7 +35,7 @@ def child(given: dict[str, Any]) -> None:
     from ops_agent.domain.work_item import Approval, content_hash
     from ops_agent.stages.claim import claim
     from ops_agent.stages.publish import publish
-    from publication.github_world import FakeClock, changes, make_world, proposal, settings
+    from publication.github_world import changes, make_world, proposal, settings
 
     http = connect(given["token"], {"GITHUB_API_URL": given["url"]}, FakeClock())
     host = GitHubCodeHost(http)
@@ -50,17 +53,11 @@ def child(given: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def theatre() -> Iterator[Theatre]:
-    built = Theatre()
-    yield built
-    built.github.stop()
-
-
-@pytest.fixture(scope="module")
 def reference(theatre: Theatre) -> dict[str, Any]:
     here = theatre.stage()
-    whole_run(here, here.world(), here.run())
-    return final_state(here)
+    assert isinstance(whole_run(here, here.world(), here.run()), Published)
+    assert len(here.github.recorder.calls) - 1 == CALLS, str(here.github.recorder)  # one is the test's own look at the issue
+    return here.seen()
 
 
 def killed_at(here: Stage, k: int, after: bool) -> int:
@@ -83,4 +80,4 @@ def test_a_process_killed_at_a_call_is_completed_by_its_next_attempt(
     assert killed_at(here, k, after) == -signal.SIGKILL
     here.github.faults.clear()
     whole_run(here, here.world(), here.run(attempt=2))
-    assert final_state(here) == reference
+    assert here.seen() == reference

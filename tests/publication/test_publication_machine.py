@@ -18,8 +18,8 @@ from ops_agent.domain.proposal import Claim
 from ops_agent.errors import OpsAgentError
 from ops_agent.stages.claim import claim, release
 from ops_agent.stages.publish import Published, publish
+from publication.deaths import Died, mortal
 from publication.github_world import Stage, Theatre, changes, proposal, settings
-from publication.test_crash_sweep import Died, mortal_world
 
 THEATRE: list[Theatre] = []
 
@@ -39,7 +39,7 @@ class Publication(RuleBasedStateMachine):
 
     def _work(self, die_at: int, after: bool, release_it: bool) -> None:
         here = self.here
-        world = mortal_world(here, die_at, after) if die_at else here.world()
+        world = here.world_over(mortal(here.connection(), die_at, after=after)) if die_at else here.world()
         item, identity = here.item(event_id=self.event), here.run(run_id=self.run_id, attempt=self.attempt)
         self.last = None
         try:

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import itertools
 import json
-import re
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from ops_agent.ports import World
 from ops_agent.running import run_one
 from ops_agent.settings import Settings
 from publication.github_world import BOT_ID, OWNER
+from publication.visible import seen_by_people
 from sweep.sweep_doubles import BODY, FILES, Act, Cloud, Linters, Terraform, working
 
 PERSON = "maria"
@@ -142,28 +142,8 @@ class Play:
         return tuple(name for name in self.repository.branches if name != "main")
 
     def seen(self, issue: Issue | None = None) -> dict[str, Any]:
-        """Everything that people can see on GitHub, without ids of runs, times and names of commits."""
-        repository = self.repository
-        return {
-            "branches": {name: repository.files(name) for name in self.branches},
-            "commits": {name: len(repository.store.ahead(repository.head(), repository.branches[name])) for name in self.branches},
-            "pulls": [(p.title, _plain(p.body), p.draft, p.state, sorted(p.label_names), p.head, p.base) for p in repository.pull_requests],
-            "comments": [_plain(c.body) for c in (issue or self.issue).comments],
-            "labels": sorted((issue or self.issue).label_names),
-            "column": self.board.column(issue or self.issue),
-            "state": (issue or self.issue).state,
-            "main": repository.files(),
-        }
-
-
-_VARYING = (
-    r"\[run \d+, attempt \d+\]\([^)]*\)|127\.0\.0\.1:\d+|orders-\d+|/(pull|issues)/\d+|#1\d+|(actions/)?runs?/?\s?\d+"
-    r"|\b[0-9a-f]{7,64}\b|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ"
-)
-
-
-def _plain(text: str) -> str:
-    return re.sub(_VARYING, "", re.sub(r'"(key|at|run_id|attempt|after|base|changes)":("[^"]*"|\d+)', r'"\1":0', text))
+        issue = issue or self.issue
+        return seen_by_people(issue, self.board.column(issue))
 
 
 class Theatre:
@@ -187,28 +167,3 @@ class Theatre:
     def close(self) -> None:
         self.github.stop()
         self._folder.cleanup()
-
-
-class Died(BaseException):
-    """The process is gone: nothing of ours runs after it."""
-
-
-def mortal(play: Play, die_at: int, *, after: bool) -> GitHubHttp:
-    """A connection whose process dies at its `die_at`-th request: before it is sent, or after GitHub did what it asked."""
-    http, count = play.connection(), itertools.count(1)
-
-    def deadly(ask: Callable[..., Any]) -> Callable[..., Any]:
-        def asked(*arguments: Any, **options: Any) -> Any:
-            number = next(count)
-            if number == die_at and not after:
-                raise Died
-            answer = ask(*arguments, **options)
-            if number >= die_at:
-                raise Died
-            return answer
-
-        return asked
-
-    http.requestJson = deadly(http.requestJson)  # type: ignore[method-assign]
-    http.download = deadly(http.download)  # type: ignore[method-assign]
-    return http

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,13 +63,6 @@ CALLS = (*ADMIT, *CLAIM, *READ_BASE, TELL, *PIN, TELL, *ASK_ABILITIES, *PUBLISH)
 WRITES = tuple(n for n, call in enumerate(CALLS, start=1) if not call.startswith(("GET", "query")) and call not in ASK_ABILITIES)
 # The probes of the token's permissions look like writes and are refused by design; a claim and a pull request look like the probes.
 WRITES += tuple(n for n, call in enumerate(CALLS, start=1) if call in (f"POST {_REPO}/git/refs", f"POST {_REPO}/pulls"))
-
-
-@pytest.fixture(scope="module")
-def theatre() -> Iterator[Theatre]:
-    built = Theatre()
-    yield built
-    built.close()
 
 
 STAGES = (

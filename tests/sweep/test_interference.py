@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -14,18 +14,6 @@ from sweep.sweep_doubles import BODY, FILES, QUEUE, QUEUE_FILE, WORKFLOW_FILE, f
 from sweep.sweep_world import PERSON, End, Play, Theatre
 
 BRANCH = "ops-agent/issue-12"
-
-
-@pytest.fixture(scope="module")
-def theatre() -> Iterator[Theatre]:
-    built = Theatre()
-    yield built
-    built.close()
-
-
-@pytest.fixture
-def play(theatre: Theatre) -> Play:
-    return theatre.play()
 
 
 def _published(play: Play, end: End) -> None:

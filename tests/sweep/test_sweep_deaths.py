@@ -6,12 +6,12 @@ leaves it as it was: the next attempt meets a death before every request, anothe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from sweep.sweep_world import Died, Play, Theatre, mortal
+from publication.deaths import Died, mortal
+from sweep.sweep_world import Play, Theatre
 from sweep.test_calls import ADMIT, CLAIM, READ_BASE, WRITES
 
 REQUESTS = 38
@@ -20,13 +20,6 @@ ARCHIVE = len((*ADMIT, *CLAIM, *READ_BASE))
 AFTER = tuple(k if k <= ARCHIVE else k + 1 for k in WRITES)
 ENDS = ("published", "duplicate")
 """`duplicate`: all was done but the last steps, which need no agent; they are done, and the run says that the work was there."""
-
-
-@pytest.fixture(scope="module")
-def theatre() -> Iterator[Theatre]:
-    built = Theatre()
-    yield built
-    built.close()
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +35,7 @@ def reference(theatre: Theatre) -> dict[str, Any]:
 
 def _die(play: Play, payload: dict[str, Any], k: int, *, after: bool) -> None:
     with pytest.raises(Died):
-        play.run(payload, http=mortal(play, k, after=after))
+        play.run(payload, http=mortal(play.connection(), k, after=after))
 
 
 def test_a_run_has_exactly_the_requests_that_the_sweep_kills_it_at(theatre: Theatre) -> None:
@@ -50,7 +43,7 @@ def test_a_run_has_exactly_the_requests_that_the_sweep_kills_it_at(theatre: Thea
     play = theatre.play()
     _die(play, play.labelled(), REQUESTS, after=True)
     play = theatre.play()
-    assert play.run(play.labelled(), http=mortal(play, REQUESTS + 1, after=False)).conclusion == "published"
+    assert play.run(play.labelled(), http=mortal(play.connection(), REQUESTS + 1, after=False)).conclusion == "published"
 
 
 @pytest.mark.parametrize("k", range(1, REQUESTS + 1))
@@ -81,6 +74,6 @@ def test_a_run_that_dies_in_every_second_attempt_still_ends_the_same_way(theatre
     payload = play.labelled()
     for attempt, k in enumerate((13, 14, 17, 24, 29, 32, 34), start=1):
         with pytest.raises(Died):
-            play.run(payload, attempt=attempt, http=mortal(play, k, after=True))
+            play.run(payload, attempt=attempt, http=mortal(play.connection(), k, after=True))
     play.run(payload, attempt=8)
     assert play.seen() == reference

@@ -5,7 +5,7 @@ security-bar.md M01, M03, M04. Whether the answer is lost before or after the de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,18 +14,16 @@ from ops_agent.demo.github.faults import Fault
 from sweep.sweep_world import Theatre
 from sweep.test_calls import CALLS, WRITES
 
-BEFORE: dict[str, Callable[[Fault], Fault]] = {"lost": lambda fault: fault.drop_before(), "502": lambda fault: fault.answer(502)}
+BEFORE: dict[str, Callable[[Fault], Fault]] = {
+    "lost": lambda fault: fault.drop_before(),
+    "502": lambda fault: fault.answer(502),
+    "secondary limit": lambda fault: fault.secondary_rate_limit(retry_after=2),
+}
 AFTER: dict[str, Callable[[Fault], Fault]] = {
     "lost": lambda fault: fault.drop_after(),
     "502": lambda fault: fault.answer(502, after=True),
+    "half an answer": lambda fault: fault.malformed(),
 }
-
-
-@pytest.fixture(scope="module")
-def theatre() -> Iterator[Theatre]:
-    built = Theatre()
-    yield built
-    built.close()
 
 
 @pytest.fixture(scope="module")

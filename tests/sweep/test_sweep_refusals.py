@@ -5,26 +5,19 @@ security-bar.md M16, N03; mission.md R24. In the end: the card in Ready, no bran
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from ops_agent.domain.conversation import LlmReply
+from publication.deaths import Died, mortal
 from sweep.sweep_doubles import asking, forbidden
-from sweep.sweep_world import Died, Play, Theatre, mortal
+from sweep.sweep_world import Play, Theatre
 from sweep.test_calls import ADMIT, ANSWER, CLAIM, READ_BASE, RELEASE
 
 _BEFORE_RELEASE = len(ADMIT) + len(CLAIM) + len(READ_BASE) + 2  # the archive's second address, and one edit of the comment
 RELEASING = range(_BEFORE_RELEASE + 1, _BEFORE_RELEASE + len(RELEASE) + 1)
 ENDINGS: dict[str, tuple[LlmReply, ...]] = {"needs_info": asking(), "blocked_by_policy": forbidden()}
-
-
-@pytest.fixture(scope="module")
-def theatre() -> Iterator[Theatre]:
-    built = Theatre()
-    yield built
-    built.close()
 
 
 def _given_back(play: Play, conclusion: str) -> None:
@@ -50,7 +43,7 @@ def test_a_release_that_dies_is_finished_by_the_next_attempt(theatre: Theatre, c
     play = theatre.play()
     payload = play.labelled()
     with pytest.raises(Died):
-        play.run(payload, ENDINGS[conclusion], http=mortal(play, k, after=after))
+        play.run(payload, ENDINGS[conclusion], http=mortal(play.connection(), k, after=after))
     end = play.run(payload, ENDINGS[conclusion], attempt=2)
     assert end.conclusion == conclusion, end.reporter.said
     _given_back(play, conclusion)
@@ -61,7 +54,7 @@ def test_a_release_that_died_does_not_keep_a_new_label_from_publishing(theatre: 
     """Nothing of the dead "no" is left in the pull request, and its comment is replaced."""
     play = theatre.play()
     with pytest.raises(Died):
-        play.run(play.labelled(), asking(), http=mortal(play, k, after=True))
+        play.run(play.labelled(), asking(), http=mortal(play.connection(), k, after=True))
     play.repository.add_run(77, status="completed", conclusion="failure")
     end = play.run(play.labelled(), run_id=78)
     assert end.conclusion == "published", end.reporter.said
@@ -99,7 +92,7 @@ def test_an_answer_that_dies_is_given_once_by_the_next_attempt(theatre: Theatre,
     """The issue was not admitted: a comment asks, and nothing else is written."""
     play, payload = _without_words(theatre)
     with pytest.raises(Died):
-        play.run(payload, http=mortal(play, k, after=after))
+        play.run(payload, http=mortal(play.connection(), k, after=after))
     end = play.run(payload, attempt=2)
     assert (end.conclusion, end.llm_requests) == ("needs_info", 0)
     _given_back(play, "needs_info")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +15,6 @@ from sweep.sweep_doubles import asking, working
 from sweep.sweep_world import GIVEN, End, Play, Theatre
 
 KEEPING = replace(GIVEN, upload_transcript=True)
-
-
-@pytest.fixture(scope="module")
-def theatre() -> Iterator[Theatre]:
-    built = Theatre()
-    yield built
-    built.close()
 
 
 @pytest.fixture
