@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,7 +15,7 @@ import pytest
 from builders import MARIA, REPOSITORY, issue
 from ops_agent import doctor
 from ops_agent.cli import parse
-from ops_agent.doctor import Diagnosis, Health, Patient, diagnose, examine, show
+from ops_agent.doctor import CHECKS, Diagnosis, Health, Patient, diagnose, examine, show
 from ops_agent.domain.event import Repository
 from ops_agent.domain.layout import Environment, Layout, TerraformRoot
 from ops_agent.domain.policy import Policy
@@ -222,3 +223,16 @@ def test_another_region_than_the_default_is_said_aloud() -> None:
     """T13, docs/decisions/0006."""
     elsewhere = healthy(policy=Policy(region="eu-central-1"))
     assert "`aws_region` makes eu-central-1 the only region" in ill(examine(patient(settings=elsewhere)), Health.WARN)
+
+
+@pytest.mark.parametrize(("engine", "fails"), [("Terraform 1.15.5 (embedded)", True), ("OpenTofu 1.10.6 (tofu on PATH)", False)])
+def test_files_that_only_opentofu_loads_need_opentofu(engine: str, fails: bool) -> None:
+    ill_one = patient()
+    tree: Any = SimpleNamespace(entries=lambda: {"infra/main.tofu": None, "docs/x.tofu": None}, read=lambda _: b"")
+    told = [d for d in CHECKS["toolchain"](with_engine(replace(ill_one, tree=tree), engine)) if d.health is Health.FAIL]
+    assert [d.what for d in told] == (["infra/main.tofu is for OpenTofu: Terraform does not load it"] if fails else [])
+
+
+def with_engine(given: Patient, engine: str) -> Patient:
+    given.world.terraform.engine = lambda: engine  # type: ignore[method-assign]
+    return given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -66,6 +67,10 @@ def test_json_syntax_is_read_as_well() -> None:
         'data "aws_secretsmanager_secret" "s" {}\n',
         'resource "aws_db_instance" "d" {\n  password = var.password\n}\n',
         'resource "aws_kms_ciphertext" "c" {}\n',
+        'resource "aws_iam_access_key" "k" {\n  user = "u"\n}\n',
+        'resource "aws_lambda_invocation" "i" {}\n',
+        'data "aws_eks_cluster_auth" "a" {\n  name = "c"\n}\n',
+        'provider "aws" {\n  region = var.region\n}\n',
         'resource "aws_secretsmanager_secret_version" {\n',
     ],
 )
@@ -84,6 +89,41 @@ def test_every_call_of_the_table_is_one_that_the_documented_role_does_not_give()
     assert not calls & set(allowed)
     assert "*" not in "".join(a for a in allowed if a.split(":")[0] in {call.split(":")[0] for call in calls})
     assert "secretsmanager:GetSecretValue" in session_policy("sa-east-1", ["125611408459"])
+
+
+@pytest.mark.parametrize(
+    ("block", "call"),
+    [
+        ('data "aws_ssm_parameter" "secure" {\n  name = "/x"\n}\n', "ssm:GetParameter"),
+        ('data "aws_kms_secrets" "s" {}\n', "kms:Decrypt"),
+        ('data "terraform_remote_state" "network" {\n  backend = "s3"\n}\n', "s3:GetObject"),
+        ('data "aws_ecr_authorization_token" "t" {}\n', "ecr:GetAuthorizationToken"),
+        ('resource "aws_s3_object_copy" "o" {}\n', "s3:GetObject"),
+        ('ephemeral "aws_secretsmanager_random_password" "p" {}\n', "secretsmanager:GetRandomPassword"),
+    ],
+)
+def test_what_hands_out_values_is_named_with_its_call(block: str, call: str) -> None:
+    (said,) = named({"infra/main.tf": BACKEND, "infra/more.tf": block})
+    assert f"is read with `{call}`, so plans of `infra` fail with AccessDenied" in said
+
+
+def test_a_provider_that_becomes_another_role_is_named() -> None:
+    assumes = 'provider "aws" {\n  assume_role {\n    role_arn = var.role\n  }\n}\n'
+    (said,) = named({"infra/main.tf": BACKEND, "infra/more.tf": assumes})
+    assert said.startswith('infra/more.tf:1: `provider "aws"` assumes a role, which the role for plans may not')
+    assert "sts:AssumeRole*" in session_policy("sa-east-1", ["125611408459"])
+
+
+def test_each_value_that_the_session_policy_denies_and_terraform_can_read_is_in_the_table() -> None:
+    """The session policy is what counts in the end: a call it denies by name, and that some block makes, is named beforehand."""
+    (denied_calls,) = [s["Action"] for s in json.loads(session_policy("sa-east-1", ["125611408459"]))["Statement"] if s["Sid"] == "Secrets"]
+    no_block_calls = {
+        *("dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:PartiQL*", "sqs:ReceiveMessage", "kinesis:GetRecords"),
+        *("logs:GetLogEvents", "logs:FilterLogEvents", "logs:StartQuery", "sts:AssumeRole*", "sts:GetFederationToken"),
+    }
+    calls = {action for types in DENIED.values() for action in types.values()}
+    for pattern in set(denied_calls) - no_block_calls:
+        assert fnmatch.filter(calls, pattern), pattern
 
 
 def denied(action: str) -> dict[str, Any]:

@@ -150,7 +150,11 @@ def _check_aws(patient: Patient) -> Iterator[Diagnosis]:
 
 def _check_toolchain(patient: Patient) -> Iterator[Diagnosis]:
     terraform = patient.world.terraform
-    yield Diagnosis(subject="toolchain", health=Health.OK, what=terraform.engine())
+    engine = terraform.engine()
+    yield Diagnosis(subject="toolchain", health=Health.OK, what=engine)
+    if not engine.startswith("OpenTofu") and (unread := next(_tofu_files(patient), None)):
+        hint = "Put `tofu` on PATH (opentofu/setup-opentofu) and set `terraform_binary: tofu`."
+        yield Diagnosis(subject="toolchain", health=Health.FAIL, what=f"{unread} is for OpenTofu: Terraform does not load it", hint=hint)
     terraform.self_test()
     yield Diagnosis(subject="toolchain", health=Health.OK, what="a hostile configuration cannot read this process (tried with a canary)")
     with tempfile.TemporaryDirectory() as folder:
@@ -169,6 +173,14 @@ def _check_toolchain(patient: Patient) -> Iterator[Diagnosis]:
     health = Health.OK if free >= _FREE_BYTES else Health.WARN
     hint = "The AWS provider alone takes several hundred MB." if health is Health.WARN else ""
     yield Diagnosis(subject="toolchain", health=health, what=f"{free / 1e9:.0f} GB are free for temporary files", hint=hint)
+
+
+def _tofu_files(patient: Patient) -> Iterator[str]:
+    """Files of roots and their modules that only OpenTofu loads."""
+    directories = {d for root in (patient.layout.roots if patient.layout else ()) for d in (root.path, *root.local_modules)}
+    for path in sorted(patient.tree.entries() if patient.tree else ()):
+        if path.endswith((".tofu", ".tofu.json")) and (path.rpartition("/")[0] or ".") in directories:
+            yield path
 
 
 def _check_job(patient: Patient) -> Iterator[Diagnosis]:

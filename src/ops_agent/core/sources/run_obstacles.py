@@ -18,6 +18,7 @@ _OF_BOTH: Final = {
     "aws_ssm_parameter": _PARAMETER,
     "aws_s3_object": _OBJECT,
     "aws_s3_bucket_object": _OBJECT,
+    "aws_s3_object_copy": _OBJECT,
     "aws_dynamodb_table_item": _ITEM,
 }
 _OF_DATA: Final = {
@@ -28,13 +29,23 @@ _OF_DATA: Final = {
     "aws_kms_ciphertext": "kms:Encrypt",
     "aws_lambda_invocation": _INVOKE,
     "aws_ecr_authorization_token": "ecr:GetAuthorizationToken",
+    "aws_ecrpublic_authorization_token": "ecr-public:GetAuthorizationToken",
+    "aws_codeartifact_authorization_token": "codeartifact:GetAuthorizationToken",
+    "aws_secretsmanager_random_password": "secretsmanager:GetRandomPassword",
+    "aws_redshift_cluster_credentials": "redshift:GetClusterCredentials",
+    "aws_redshiftserverless_credentials": "redshift-serverless:GetCredentials",
+    "aws_cognito_identity_openid_token_for_developer_identity": "cognito-identity:GetOpenIdTokenForDeveloperIdentity",
+    "terraform_remote_state": _OBJECT,
 }
 DENIED: Final = {"resource": _OF_BOTH, "data": _OF_DATA, "ephemeral": _OF_DATA}
 """Block -> type -> the call with which the AWS provider reads it (resources and data sources of 3.39 to 6.x).
 
 Each call is denied by docs/setup/permissions-policy.json or not allowed by it. Types with a secret argument that AWS never gives back (the
-`password` of `aws_db_instance`, `master_password` of `aws_rds_cluster`) are not here: they are refreshed by describing alone.
+`password` of `aws_db_instance`, `master_password` of `aws_rds_cluster`, the `secret` of `aws_iam_access_key`) are not here: they are
+refreshed by describing alone. So are resources that call something when they are created and never again (`aws_lambda_invocation`).
 """
+
+_ASSUMES: Final = frozenset({"assume_role", "assume_role_with_web_identity", "assume_role_with_saml"})
 
 _ACTIONS: Final = frozenset(action.casefold() for types in DENIED.values() for action in types.values())
 _SAID = re.compile(r"(?i)not authorized to perform: ([a-z0-9-]+:[a-z]+)")
@@ -42,6 +53,10 @@ _SAID = re.compile(r"(?i)not authorized to perform: ([a-z0-9-]+:[a-z]+)")
 DENIED_REMEDY: Final = (
     "A role that only describes cannot read this, and the role of ops-agent stays that way. Keep the value out of Terraform (manage the "
     "secret or parameter, let people or a rotation set its value), or move it to a root of its own that ops-agent does not change."
+)
+ASSUME_REMEDY: Final = (
+    "ops-agent hands Terraform the credentials of the environment's own role (`aws_role_arn`, `aws_role_arns`). Let a pipeline assume its "
+    "role before Terraform starts, and take `assume_role` out of the provider."
 )
 MODULE_REMEDY: Final = (
     "Terraform runs here without this job's keys, so it fetches public modules only. Copy the module into the repository and call it by "
@@ -57,11 +72,14 @@ def denied_reads(layout: Layout, paths: Iterable[str], read: Callable[[str], byt
 
     A module's block is found once and names all roots that reach the module. Files that cannot be read are passed over.
     """
-    return tuple(
-        _finding(path, block, action, roots)
-        for path, block, roots in _blocks(layout, paths, read)
-        if (action := DENIED.get(block.type, {}).get(block.labels[0] if block.labels else ""))
-    )
+    found = []
+    for path, block, roots in _blocks(layout, paths, read):
+        if action := DENIED.get(block.type, {}).get(block.labels[0] if block.labels else ""):
+            found.append(_finding(path, block, action, roots))
+        elif block.type == "provider" and _ASSUMES & block.members:
+            what = f"`{block.name}` assumes a role, which the role for plans may not, so plans of {_named(roots)} fail with AccessDenied"
+            found.append(_finding_at(path, block, "assumed-role", "The role for plans may not become another role", what, ASSUME_REMEDY))
+    return tuple(found)
 
 
 def remote_modules(layout: Layout, paths: Iterable[str], read: Callable[[str], bytes]) -> tuple[Finding, ...]:
