@@ -13,35 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.llm_answers import KEY, READ, answers, ask, llm_at
 from doubles.clock import FakeClock
 from ops_agent.adapters.llm import anthropic_client
 from ops_agent.adapters.llm.anthropic_llm import MAX_WAIT_SECONDS, AnthropicLlm, wait_before_retry
 from ops_agent.adapters.llm.anthropic_stream import BrokenStream
-from ops_agent.agent.toolbox import specs
-from ops_agent.demo.llm import Answer, LlmServer
-from ops_agent.demo.llm.script import of_answers
+from ops_agent.demo.llm import Answer
 from ops_agent.domain.briefing import Limits
-from ops_agent.domain.conversation import LlmReply, PeopleTurn, StopReason, Turn, Usage
+from ops_agent.domain.conversation import LlmReply, StopReason, Usage
 from ops_agent.errors import LlmError
 from ops_agent.settings import Settings
-
-KEY = "sk-ant-api03-canary-0123456789"
-READ = Answer(text="reading", calls=(("read_file", {"path": "infra/main.tf"}),))
-GO: tuple[Turn, ...] = (PeopleTurn(text="go"),)
-
-
-def llm_at(server: LlmServer | str, clock: FakeClock | None = None, **fields: Any) -> AnthropicLlm:
-    url = server if isinstance(server, str) else server.url
-    given = {"anthropic_api_key": KEY, "base_url": url, **fields}
-    return AnthropicLlm(Settings(**given), clock or FakeClock(), uniform=lambda low, high: high)
-
-
-def ask(llm: AnthropicLlm, turns: tuple[Turn, ...] = GO) -> LlmReply:
-    return llm.reply(system="You are a test. " * 200, tools=specs(), turns=turns, max_tokens=1000)
-
-
-def answers(*given: Answer, **fields: Any) -> LlmServer:
-    return LlmServer([of_answers(*given)], **fields)
 
 
 def test_a_wait_that_the_server_asks_for_is_kept() -> None:

@@ -1,0 +1,28 @@
+"""What the agent is told in a test: a briefing with a fixed boundary."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from agent.agent_doubles import BOUNDARY, SMALL
+from builders import work_item
+from doubles.tree import MemoryTree
+from ops_agent.domain.briefing import Briefing
+from ops_agent.settings import Settings
+from ops_agent.stages import brief as brief_module
+from ops_agent.stages.brief import brief
+
+
+@pytest.fixture(autouse=True)
+def fixed_boundary(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(brief_module.secrets, "token_hex", lambda _: BOUNDARY[1:])
+
+
+def told(files: dict[str, bytes] | None = None, item: Any = None, **settings: Any) -> Briefing:
+    world: Any = SimpleNamespace(redact=lambda text: text.replace("s3cr3t", "***"), reporter=SimpleNamespace(line=lambda _: None))
+    made = brief(world, Settings(**settings), item or work_item(), MemoryTree(SMALL if files is None else files))
+    assert isinstance(made, Briefing)
+    return made
