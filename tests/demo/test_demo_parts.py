@@ -6,7 +6,9 @@ import contextlib
 import io
 import json
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -22,6 +24,7 @@ from ops_agent.demo.options import read_options
 from ops_agent.demo.output_folder import plans_of, unified_diff, write_output
 from ops_agent.demo.plain_run import read_outputs
 from ops_agent.demo.platform_setup import set_up
+from ops_agent.demo.run import _as_told
 from ops_agent.demo.showing import readable
 from ops_agent.demo.story import SAMPLE, load_story, sample_files
 
@@ -176,3 +179,13 @@ def test_a_conversation_is_kept_whole_with_its_last_answer() -> None:
         (told,) = minutes.conversations(llm)
     assert [m["role"] for m in told] == ["user", "assistant", "user", "assistant"]
     assert told[-1]["content"][0]["name"] == "finish"
+
+
+def test_an_item_more_in_the_story_is_a_pull_request_more() -> None:
+    """CONTRIBUTING: a scenario is a folder and a line; no number stands anywhere else."""
+    story, options = load_story(), read_options(["--scenario", "parent"])
+    ready = next(item for item in story.children if item.script)
+    longer = replace(story, children=(*story.children, ready, replace(ready, status="Backlog")))
+    pulls: Any = [None] * 4
+    assert _as_told(options, longer, JobEnd(), pulls) and not _as_told(options, story, JobEnd(), pulls)
+    assert not _as_told(options, longer, JobEnd(exit_code=1), pulls)
