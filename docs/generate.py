@@ -18,7 +18,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
-SECRETS = ("github_token", "anthropic_api_key")
+SECRETS = ("github_token", "anthropic_api_key", "module_credentials")
 # What to do where the sentence of errors.py does not say it: ends that are a "no" of a stage.
 REMEDIES = {
     "published": "Review it as you would a stranger's work; the dangers stand first.",

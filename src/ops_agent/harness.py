@@ -16,12 +16,14 @@ from urllib.parse import urlsplit
 from ops_agent.errors import ConfigError
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'\\]+", re.IGNORECASE)
+_TRUST = ("GIT_SSL_CAINFO", "SSL_CERT_FILE")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Harness:
-    """Overrides for emulated services. `terraform_overlay` are files laid into each root, `backend_settings` an HCL backend file."""
+    """Overrides for emulated services. `terraform_overlay` are files laid into each root, `backend_settings` an HCL backend file,
+    `module_variables` name the certificate of an emulated module host."""
 
     aws_endpoint: str = ""
     engine: str = ""
@@ -29,6 +31,7 @@ class Harness:
     terraform_overlay: dict[str, bytes] = field(default_factory=dict)
     terraform_variables: dict[str, str] = field(default_factory=dict)
     backend_settings: bytes = b""
+    module_variables: dict[str, str] = field(default_factory=dict)
 
 
 def read_harness(environment: Mapping[str, str]) -> Harness:
@@ -49,6 +52,7 @@ def read_harness(environment: Mapping[str, str]) -> Harness:
             terraform_overlay={str(k): str(v).encode() for k, v in document.get("terraform_overlay", {}).items()},
             terraform_variables={str(k): str(v) for k, v in document.get("terraform_variables", {}).items()},
             backend_settings=str(document.get("backend_settings", "")).encode(),
+            module_variables={str(k): str(v) for k, v in document.get("module_variables", {}).items() if k in _TRUST},
         )
     except (OSError, ValueError, AttributeError) as error:
         raise ConfigError(

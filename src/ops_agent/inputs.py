@@ -22,6 +22,7 @@ _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": 
 _ROLE_ARN = re.compile(r"arn:aws:iam::([0-9]{12}):role/[A-Za-z0-9_+=,.@/-]{1,512}")
 _REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 _BAD_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)")
+_HOST = re.compile(r"(?=.{1,253}(?::|$))[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)+(?::[0-9]{1,5})?")
 ENVIRONMENT_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,38}")
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -92,6 +93,21 @@ class InputReader:
             self.problem(name, what, f"check how the secret was stored; no real one has fewer than {SHORTEST_SECRET}")
             return ""
         return value
+
+    def host_tokens(self, name: str) -> dict[str, str]:
+        """A map `host=token` (or `host=user:token`) by line, hosts in lower case, with a port unless it is 443. Shows no token."""
+        found: dict[str, str] = {}
+        for number, line in enumerate(self._raw(name).splitlines(), 1):
+            host, equals, token = (part.strip() for part in line.partition("="))
+            if not line.strip():
+                continue
+            if not equals or not _HOST.fullmatch(host.lower()):
+                self.problem(name, f"line {number} is not `host=token`", "write one `host=token` a line, the host without https://")
+            elif not re.fullmatch(r"[\x21-\x7e]+", token) or len(token.rpartition(":")[2]) < SHORTEST_SECRET:
+                self.problem(name, f"the token of `{host}` is empty, too short or not one word", "check how the secret was stored")
+            elif found.setdefault(host.lower(), token) != token:
+                self.problem(name, f"`{host}` has two tokens", "keep one of them")
+        return found
 
     def boolean(self, name: str, default: bool) -> bool:
         value = self._raw(name)

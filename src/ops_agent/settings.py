@@ -24,7 +24,7 @@ _REGISTRIES = ("registry.terraform.io", "registry.opentofu.org")
 class Settings:
     """One field per input of action.yml (the source of names and defaults; a contract test compares them).
 
-    Secrets (`github_token`, `anthropic_api_key`) are kept out of `repr`.
+    Secrets (`github_token`, `anthropic_api_key`, `module_credentials`) are kept out of `repr`.
     """
 
     # what
@@ -68,6 +68,7 @@ class Settings:
     # Terraform
     terraform_binary: str = "auto"
     environments: tuple[str, ...] = ()
+    module_credentials: dict[str, str] = field(default_factory=dict, repr=False)
     policy: Policy = Policy()
     # run
     dry_run: bool = False
@@ -76,7 +77,8 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """The values that must never be shown."""
-        return tuple(secret for secret in (self.github_token, self.anthropic_api_key) if secret)
+        of_modules = (secret for token in self.module_credentials.values() for secret in (token, token.partition(":")[2]))
+        return tuple(secret for secret in (self.github_token, self.anthropic_api_key, *of_modules) if secret)
 
     @classmethod
     def from_inputs(cls, environment: Mapping[str, str], *, needs: Collection[str] = ()) -> Settings:
@@ -132,6 +134,7 @@ class Settings:
                 also=lambda path: path.startswith("/"),
             ),
             environments=_environments(reader),
+            module_credentials=reader.host_tokens("module_credentials"),
             policy=policy,
             dry_run=reader.boolean("dry_run", default.dry_run),
             upload_transcript=reader.boolean("upload_transcript", default.upload_transcript),

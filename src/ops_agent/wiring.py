@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ops_agent.adapters.aws.aws_bedrock import bedrock_keys
 from ops_agent.adapters.aws.aws_identity import AwsIdentity
@@ -16,6 +17,8 @@ from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
 from ops_agent.adapters.local.git_objects import GitObjects, quarantined
 from ops_agent.adapters.local.local_code_host import LocalCodeHost, NoBoard
 from ops_agent.adapters.scratch.scratch_tree import scratch_tree
+from ops_agent.adapters.terraform.module_credentials import ModuleCredentials
+from ops_agent.adapters.terraform.module_fetch import ModuleAccess
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.cli import Command
 from ops_agent.core.texts.redaction import Redactor
@@ -112,6 +115,9 @@ def _world(
         overlay=harness.terraform_overlay,
         backend_settings=harness.backend_settings,
         extra_variables=harness.terraform_variables,
+        modules=ModuleAccess(
+            credentials=module_credentials(settings, environment), variables=harness.module_variables, sleep=clock.sleep, say=reporter.line
+        ),
     )
     try:
         yield World(
@@ -134,6 +140,19 @@ def _world(
         )
     finally:
         terraform.close()
+
+
+def module_credentials(settings: Settings, environment: Mapping[str, str]) -> ModuleCredentials:
+    """The given ones; and the run's own token for git repositories of the same owner on the host that issued it (docs/setup/modules.md)."""
+    repository = settings.target_repository or environment.get("GITHUB_REPOSITORY", "")
+    server = urlsplit(environment.get("GITHUB_SERVER_URL") or "https://github.com")
+    has_own = bool(settings.github_token and repository) and server.scheme == "https"
+    return ModuleCredentials(
+        tokens=settings.module_credentials,
+        own_host=server.netloc if has_own else "",
+        own_owner=repository.partition("/")[0] if has_own else "",
+        own_token=settings.github_token if has_own else "",
+    )
 
 
 def _reporter(redactor: Redactor, *, on_runner: bool) -> Reporter:

@@ -71,7 +71,7 @@ def test_the_container_form_has_the_same_inputs_and_outputs() -> None:
 def test_the_reusable_workflow_takes_every_input_and_hands_it_on() -> None:
     workflow = load(ROOT / ".github/workflows/ops-agent.yml")
     taken = workflow[True]["workflow_call"]["inputs"]
-    secret = {"github_token", "anthropic_api_key", "command"}
+    secret = {"github_token", "anthropic_api_key", "module_credentials", "command"}
     for name, entry in INPUTS.items():
         if name not in secret:
             assert taken[name] == {"type": "string", "default": entry["default"]}, name

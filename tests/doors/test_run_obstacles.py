@@ -140,10 +140,3 @@ def test_a_plan_that_fails_for_it_says_the_same() -> None:
 
 def test_a_layout_without_roots_has_nothing_to_name() -> None:
     assert denied_reads(discover_layout((), lambda _: b"", Policy()), (), lambda _: b"") == ()
-
-
-def test_modules_from_outside_the_repository_are_named_and_local_ones_are_not() -> None:
-    calls = 'module "near" {\n  source = "../modules/m"\n}\nmodule "far" {\n  source = "git::https://example.invalid/m.git?ref=v1"\n}\n'
-    found = named({"infra/main.tf": BACKEND + calls, "modules/m/main.tf": ""})
-    assert len(found) == 1
-    assert found[0].startswith('infra/main.tf:7: `module "far"` of `infra` comes from `git::https://example.invalid/m.git?ref=v1`, which')

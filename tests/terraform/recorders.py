@@ -70,6 +70,7 @@ class Recorder:
             mocked_plan=lambda: (self.run("mocked plan", what), None),
             placeholders=("image",),
             lock_file_update=None,
+            modules=(),
         )
 
 

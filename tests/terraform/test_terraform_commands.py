@@ -28,7 +28,7 @@ KNOWN = {"version", "fmt", "init", "validate", "plan", "show", "providers", "tes
         ("state", "pull"),
         ("force-unlock", "1"),
         ("workspace", "new", "x"),
-        ("get",),
+        ("get", "-update"),
         ("taint", "a.b"),
         ("providers", "mirror", "/tmp"),
         ("-chdir=/", "plan"),

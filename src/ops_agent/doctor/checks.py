@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ops_agent.core.intake.selection_references import parse_references
 from ops_agent.core.sources.reading_policy import POLICY_FILE
-from ops_agent.core.sources.run_obstacles import denied_reads, remote_modules
+from ops_agent.core.sources.run_obstacles import denied_reads
 from ops_agent.doctor.diagnosis import Diagnosis, Health, Patient, from_error
+from ops_agent.doctor.modules import check_modules
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.verification import CheckStatus
 from ops_agent.errors import OpsAgentError
@@ -37,8 +38,7 @@ def _check_layout(patient: Patient) -> Iterator[Diagnosis]:
         yield Diagnosis(subject="layout", health=Health.WARN, what=what, hint=patient.layout.suggestion)
     if patient.tree is not None:
         paths = [path for path, entry in patient.tree.entries().items() if entry.is_regular]
-        read = patient.tree.read
-        for finding in (*denied_reads(patient.layout, paths, read), *remote_modules(patient.layout, paths, read)):
+        for finding in denied_reads(patient.layout, paths, patient.tree.read):
             yield Diagnosis(subject="plans", health=Health.WARN, what=f"{finding.place}: {finding.what}", hint=finding.remedy)
 
 
@@ -200,5 +200,6 @@ CHECKS: dict[str, Callable[[Patient], Iterable[Diagnosis]]] = {
     "board": _check_board,
     "AWS": _check_aws,
     "toolchain": _check_toolchain,
+    "modules": check_modules,
     "job": _check_job,
 }

@@ -33,7 +33,9 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a plan was made from. Hashes are SHA-256 hex; `account` is what STS said."""
+    """What a plan was made from. Hashes are SHA-256 hex; `account` is what STS said; `modules` are those from outside the repository,
+    one line each: a tag or a branch can move, so the commit that came stands there.
+    """
 
     base_commit: str
     change_set: str
@@ -43,6 +45,7 @@ class Evidence:
     var_files: str | None = None
     policy: str | None = None
     plan_json: str | None = None
+    modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,6 +55,9 @@ class TerraformWorkspace(Protocol):
     lock_file_update: bytes | None
     """After init: the root's `.terraform.lock.hcl` with the entries that it lacked for allow-listed providers, None when it needed none."""
 
+    modules: tuple[str, ...]
+    """One line for each module from outside the repository that the root's base calls: what was asked for and what came."""
+
     def init(self) -> CheckResult: ...
 
     def validate(self) -> CheckResult: ...
@@ -85,6 +88,12 @@ class Terraform(Protocol):
         """Kill every running child and its descendants at once; for a run that is cancelled. Safe from any thread."""
 
     def fmt(self, tree: Path, root: TerraformRoot) -> CheckResult: ...
+
+    def fetch_modules(self, root: TerraformRoot, files: Mapping[str, bytes]) -> CheckResult:
+        """Fetch the modules from outside that `files`, the base commit's configuration of `root`, call; once a run for each root.
+
+        They serve every later workspace of the root. What is not fetched is a finding, and `init` of its workspaces says so.
+        """
 
     def workspace(
         self, tree: Path, target: TerraformTarget, lease: CredentialLease | None, *, providers: tuple[str, ...] | None = None

@@ -15,6 +15,7 @@ from ops_agent.errors import ToolchainError
 from ops_agent.ports import Scratch, World
 from ops_agent.settings import Settings
 from ops_agent.stages.judge import judge_sources, pin_actions
+from ops_agent.stages.modules import fetch_modules
 
 MAX_ROOTS = 4
 
@@ -53,6 +54,7 @@ def _validation(world: World, scratch: Scratch, root: TerraformRoot) -> Iterator
     target = TerraformTarget(root=root, environment=root.environments[0])
     try:
         world.terraform.self_test()
+        fetch_modules(world, scratch.base, (root,))
         with world.terraform.workspace(scratch.root, target, None) as workspace:
             init = workspace.init()
             yield init

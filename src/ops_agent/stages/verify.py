@@ -21,6 +21,7 @@ from ops_agent.domain.verification import CheckResult, CheckStatus, TargetVerifi
 from ops_agent.domain.work_item import WorkItem
 from ops_agent.ports import BaseTree, CredentialLease, World
 from ops_agent.settings import Settings
+from ops_agent.stages.modules import fetch_modules
 from ops_agent.stages.verify_base import BasePlans
 from ops_agent.stages.verify_differences import mocked_difference, own_changes, own_outputs
 from ops_agent.stages.verify_targets import Sources, plan_base, redacted, verify_target
@@ -64,6 +65,8 @@ def verify(
     workflows = tuple(c.path for c in changes.changes if c.after is not None and c.path in after.workflows)
     with ExitStack() as stack:
         work = _plan_work(world, settings, before, roots, stack)
+        # Before any job, so that nothing of the llm's runs beside the tokens of module hosts; what failed is told by init.
+        modules = [check for check in fetch_modules(world, base, roots) if check.status is CheckStatus.PASSED]
         asked = {w.target: w.base for w in work if w.base is not None and base_plans.known(base.commit, w.base, w.lease) is None}
         untouched = stack.enter_context(world.scratch(base)).root if asked else tree
         jobs: dict[str, Callable[[], object]] = {}
@@ -84,7 +87,7 @@ def verify(
         checks = (CheckResult(name="layout", subject=lost[0].place.path, status=CheckStatus.FAILED, findings=lost), *checks)
     return Verification(
         engine=engine,
-        checks=(*checks, *(redacted(check, world.redact) for check in linted)),
+        checks=(*modules, *checks, *(redacted(check, world.redact) for check in linted)),
         targets=tuple(_target(w, done[f"head {w.target}"], base_plans.known(base.commit, w.base, w.lease)) for w in work),
     )
 

@@ -44,7 +44,7 @@ def verify_target(
         else:
             result, plan = _planned(sources, workspace, lease, target)
             checks.append(redacted(result, sources.redact))
-        placeholders, lock_file = workspace.placeholders, workspace.lock_file_update
+        placeholders, lock_file, modules = workspace.placeholders, workspace.lock_file_update, workspace.modules
     verification = TargetVerification(
         target=target,
         checks=tuple(checks),
@@ -53,7 +53,7 @@ def verify_target(
         mocked=lease is None and plan is not None,
         placeholders=placeholders,
     )
-    evidence = _evidence(sources, target, lease, plan, lock_file)
+    evidence = replace(_evidence(sources, target, lease, plan, lock_file), modules=tuple(sources.redact(name) for name in modules))
     return replace(verification, evidence=evidence if plan is not None else None, lock_file=lock_file)
 
 

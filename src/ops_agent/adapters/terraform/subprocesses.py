@@ -12,8 +12,8 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -79,7 +79,7 @@ class Children:
     """The living children of this process, so that a cancelled run can end them all."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock, self._starting = threading.Lock(), threading.RLock()
         self._live: dict[int, tuple[str, int | None]] = {}
         self._cancelled = threading.Event()
 
@@ -90,6 +90,14 @@ class Children:
             live = dict(self._live)
         for pid, (marker, uid) in live.items():
             kill_family(pid, marker, uid)
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """While the context is open no child lives and none starts: for work whose environment a child of the same uid could read."""
+        with self._starting:
+            while self._live:
+                time.sleep(0.02)
+            yield
 
     def run(
         self,
@@ -110,25 +118,26 @@ class Children:
         marker = os.urandom(12).hex()
         out, err = Capped(most_stdout), Capped(most_stderr)
         begun = time.monotonic()
-        if self._cancelled.is_set():
-            return ChildResult(returncode=-2, ending=Ending.CANCELLED, stdout=b"", stderr=b"", truncated=False, seconds=0.0)
         try:
-            child = subprocess.Popen(  # noqa: S603  argv lists of a closed allow-list, see terraform_commands
-                list(argv),
-                env={**variables, MARKER: marker},
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                start_new_session=True,
-                bufsize=0,
-            )
+            with self._starting:
+                if self._cancelled.is_set():
+                    return ChildResult(returncode=-2, ending=Ending.CANCELLED, stdout=b"", stderr=b"", truncated=False, seconds=0.0)
+                child = subprocess.Popen(  # noqa: S603  argv lists of a closed allow-list, see terraform_commands
+                    list(argv),
+                    env={**variables, MARKER: marker},
+                    cwd=cwd,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    start_new_session=True,
+                    bufsize=0,
+                )
+                with self._lock:
+                    self._live[child.pid] = (marker, uid)
         except OSError as error:
             if error.errno in _SPACE_ERRNOS:
                 raise NoSpace(f"No space left to start {argv[0]}") from error
             raise ToolchainError(f"{argv[0]} could not be started: {error.strerror}") from error
-        with self._lock:
-            self._live[child.pid] = (marker, uid)
         try:
             ending = self._follow(child, sink or out, err, begun, patience)
         except OSError as error:

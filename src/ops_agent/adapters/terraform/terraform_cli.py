@@ -7,10 +7,13 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 from ops_agent.adapters.terraform import terraform_commands as commands
+from ops_agent.adapters.terraform.module_fetch import ModuleAccess, ModuleFetch, open_path
+from ops_agent.adapters.terraform.module_supply import ModuleSupply
 from ops_agent.adapters.terraform.sandbox import Cell, Sandbox
 from ops_agent.adapters.terraform.sandbox_places import memory_left
 from ops_agent.adapters.terraform.sandbox_probe import prove
@@ -19,15 +22,17 @@ from ops_agent.adapters.terraform.terraform_copy import copy_tree, needed
 from ops_agent.adapters.terraform.terraform_diagnostics import finding, from_fmt, from_text
 from ops_agent.adapters.terraform.terraform_engine import Engine, find_program, read_engine
 from ops_agent.adapters.terraform.terraform_placeholders import placeholders
-from ops_agent.adapters.terraform.terraform_providers import SharedProviders, configuration, shared_mirror
+from ops_agent.adapters.terraform.terraform_providers import CliFiles, SharedProviders, shared_mirror
 from ops_agent.adapters.terraform.terraform_workspace import LOCK_FILE, Workspace, ended_well
 from ops_agent.domain.layout import TerraformRoot, TerraformTarget
 from ops_agent.domain.policy import Policy
+from ops_agent.domain.verdict import Finding
 from ops_agent.domain.verification import CheckResult, CheckStatus
 from ops_agent.ports import CredentialLease
 
 # Terraform and one AWS provider while they plan: 164 MB with 3.39, about 700 MB with 5.100.
 PLAN_BYTES = 768 << 20
+_T = TypeVar("_T")
 
 
 class TerraformCli:
@@ -51,64 +56,59 @@ class TerraformCli:
         backend_settings: bytes = b"",
         extra_variables: Mapping[str, str] | None = None,
         temporary: Path | None = None,
+        modules: ModuleAccess | None = None,
     ) -> None:
         self._policy, self._binary, self._mirror = policy, binary, mirror
         self._path_variable, self._closed, self._temporary = path_variable, tuple(closed), temporary
         self._patience = patience or Patience()
         self._overlay, self._backend_settings = dict(overlay or {}), backend_settings
-        self._extra = dict(extra_variables or {})
-        self._lock = threading.RLock()
+        self._extra, self._access = dict(extra_variables or {}), modules or ModuleAccess()
+        self._lock, self._made = threading.RLock(), dict[str, Any]()
         self._proven = False
-        self._cli_files: dict[tuple[str, ...], Path] = {}
 
-    @cached_property
+    def _once(self, name: str, make: Callable[[], _T]) -> _T:
+        """What `make` gives, made once whichever thread asks first."""
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = make()
+            made: _T = self._made[name]
+            return made
+
+    @property
     def _sandbox(self) -> Sandbox:
-        with self._lock:
-            if "_sandbox" not in self.__dict__:
-                program = find_program(self._binary, self._path_variable, self._closed)
-                self.__dict__["_sandbox"] = Sandbox(program, temporary=self._temporary)
-                atexit.register(self.close)
-            sandbox: Sandbox = self.__dict__["_sandbox"]
-            return sandbox
+        def make() -> Sandbox:
+            atexit.register(self.close)
+            return Sandbox(find_program(self._binary, self._path_variable, self._closed), temporary=self._temporary)
 
-    @cached_property
+        return self._once("sandbox", make)
+
+    @property
     def _shared(self) -> SharedProviders:
-        with self._lock:
-            if "_shared" not in self.__dict__:
-                self.__dict__["_shared"] = SharedProviders(self._sandbox.root / "providers")
-            shared: SharedProviders = self.__dict__["_shared"]
-            return shared
+        return self._once("shared", lambda: SharedProviders(self._sandbox.root / "providers"))
 
-    @cached_property
+    @property
     def _mirrors(self) -> tuple[Path, ...]:
-        with self._lock:
-            return shared_mirror(self._mirror, self._sandbox.root)
+        return self._once("mirrors", lambda: shared_mirror(self._mirror, self._sandbox.root))
 
-    def _cli_file(self, providers: tuple[str, ...] | None) -> Path:
-        """The CLI configuration that every child gets, whatever stands in a home directory or in the tree; one for each allow-list.
+    @property
+    def _cli_files(self) -> CliFiles:
+        return self._once("cli files", lambda: CliFiles(self._sandbox.root, self._policy.allowed_providers))
 
-        A list that is handed in only narrows: what this run's policy does not have is not added.
-        """
-        given = self._policy.allowed_providers
-        allowed = given if providers is None else tuple(source for source in given if source in providers)
-        with self._lock:
-            if allowed not in self._cli_files:
-                path = self._sandbox.root / f"cli-{len(self._cli_files)}.tfrc"
-                mirrors = (self._shared.mirror, *self._mirrors)
-                path.write_text(configuration(mirrors, allowed, registry=not self._mirrors))
-                path.chmod(0o644)
-                self._cli_files[allowed] = path
-            return self._cli_files[allowed]
+    @property
+    def _modules(self) -> ModuleSupply:
+        def make() -> ModuleSupply:
+            access = replace(self._access, path_variable=open_path(self._path_variable, self._closed))
+            return ModuleSupply(ModuleFetch(self._sandbox, access))
 
-    @cached_property
-    def _engine(self) -> Engine:
-        with self._cell() as cell:
-            answer = self._sandbox.run(cell, commands.VERSION, self._variables(None), patience=Patience(deadline=60))
-        return read_engine(self._sandbox.program, answer)
+        return self._once("modules", make)
 
     def engine(self) -> str:
-        with self._lock:
-            return str(self._engine)
+        def ask() -> Engine:
+            with self._cell() as cell:
+                answer = self._sandbox.run(cell, commands.VERSION, self._variables(None), patience=Patience(deadline=60))
+            return read_engine(self._sandbox.program, answer)
+
+        return str(self._once("engine", ask))
 
     def self_test(self) -> None:
         """Once per process: see sandbox_probe. Raises ToolchainError."""
@@ -123,14 +123,13 @@ class TerraformCli:
 
     def cancel(self) -> None:
         """Kill every running child at once. Safe from any thread and from a signal handler's exception."""
-        sandbox = self.__dict__.get("_sandbox")
-        if sandbox is not None:
-            sandbox.children.cancel()
+        for name in ("modules", "sandbox"):
+            if (made := self._made.get(name)) is not None:
+                (made.children if name == "sandbox" else made).cancel()
 
     def close(self) -> None:
         atexit.unregister(self.close)
-        sandbox = self.__dict__.get("_sandbox")
-        if sandbox is not None:
+        if (sandbox := self._made.get("sandbox")) is not None:
             sandbox.close()
 
     def __enter__(self) -> TerraformCli:
@@ -156,13 +155,17 @@ class TerraformCli:
         status = CheckStatus.PASSED if result.returncode == 0 else CheckStatus.FAILED
         return CheckResult(name="fmt", subject=root.path, status=status, findings=found, output=output[:20_000], seconds=result.seconds)
 
+    def fetch_modules(self, root: TerraformRoot, files: Mapping[str, bytes]) -> CheckResult:
+        """See module_fetch. What came serves every later cell of the root."""
+        return self._modules.fetch(root, files)
+
     @contextmanager
     def workspace(
         self, tree: Path, target: TerraformTarget, lease: CredentialLease | None, *, providers: tuple[str, ...] | None = None
     ) -> Iterator[Workspace]:
         """A copy of the tree with its own data directory; gone, with every plan file, when the context closes."""
         with self._cell() as cell:
-            copy_tree(tree, cell.work, needed(target.root, target))
+            missing_modules = self._fill(cell, tree, target)
             directory = cell.work / target.root.path
             directory.mkdir(parents=True, exist_ok=True)
             for name, content in self._overlay.items():
@@ -175,7 +178,8 @@ class TerraformCli:
                 emulator.chmod(0o644)
                 backend_files.append(emulator)
             var_files = tuple(cell.work / path for path in environment.var_files)
-            self._fetch_providers(tree, target, providers)
+            if not missing_modules:
+                self._fetch_providers(tree, target, providers)
             missing = placeholders(directory, var_files)
             # Without a lock file init writes one, so the root's directory (not its files) must be writable.
             self._sandbox.hand_over(cell, () if (directory / LOCK_FILE).is_file() else (directory,))
@@ -191,7 +195,14 @@ class TerraformCli:
                 region=self._policy.region,
                 placeholders=tuple(sorted(missing)),
                 lock=lambda: self._lock_entries(tree, target, providers),
+                modules=self._modules.names(target.root),
+                missing_modules=missing_modules,
             )
+
+    def _fill(self, cell: Cell, tree: Path, target: TerraformTarget) -> tuple[Finding, ...]:
+        """The tree, and the modules that it shares with the base; or why those are not there."""
+        copy_tree(tree, cell.work, needed(target.root, target))
+        return self._modules.give(cell, target.root)
 
     def _fetch_providers(self, tree: Path, target: TerraformTarget, providers: tuple[str, ...] | None) -> None:
         """Before the first of a root's targets: fetch its providers, unless a mirror has them unpacked. The real init tells of failure."""
@@ -200,7 +211,7 @@ class TerraformCli:
 
         def fetch(take: Callable[[Path], None]) -> None:
             with self._cell() as cell:
-                copy_tree(tree, cell.work, needed(target.root, target))
+                self._fill(cell, tree, target)
                 directory = cell.work / target.root.path
                 locked = (directory / LOCK_FILE).is_file()
                 self._sandbox.hand_over(cell, () if locked else (directory,))
@@ -215,7 +226,7 @@ class TerraformCli:
     def _lock_entries(self, tree: Path, target: TerraformTarget, providers: tuple[str, ...] | None) -> bytes | None:
         """The lock file with entries for providers that it lacks, made in a scratch copy; None when nobody serves them."""
         with self._cell() as cell:
-            copy_tree(tree, cell.work, needed(target.root, target))
+            self._fill(cell, tree, target)
             directory = cell.work / target.root.path
             self._sandbox.hand_over(cell, (directory, directory / LOCK_FILE))
             command, variables = commands.init(backend=False, lock_read_only=False), self._variables(None, providers)
@@ -232,5 +243,9 @@ class TerraformCli:
 
     def _variables(self, lease: CredentialLease | None, providers: tuple[str, ...] | None = None) -> dict[str, str]:
         region = self._policy.region
-        common = {"TF_CLI_CONFIG_FILE": str(self._cli_file(providers)), "AWS_REGION": region, "AWS_DEFAULT_REGION": region}
+        common = {
+            "TF_CLI_CONFIG_FILE": str(self._cli_files.file(providers, self._shared.mirror, self._mirrors)),
+            "AWS_REGION": region,
+            "AWS_DEFAULT_REGION": region,
+        }
         return {**common, **self._extra, **(lease.variables if lease else {})}

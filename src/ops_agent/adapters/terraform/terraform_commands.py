@@ -15,6 +15,7 @@ _ALLOWED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("version",): ("-json",),
     ("fmt",): ("-check", "-recursive", "-diff", "-no-color"),
     ("init",): ("-input=false", "-no-color", "-backend=false", "-lockfile=readonly", f"-backend-config={_PATH}"),
+    ("get",): ("-no-color",),
     ("validate",): ("-json", "-no-color"),
     ("plan",): ("-input=false", "-lock=false", "-no-color", "-json", "-detailed-exitcode", f"-out={_PATH}", f"-var-file={_PATH}"),
     ("show",): ("-json", "-no-color", _PATH),
@@ -42,6 +43,7 @@ class TerraformCommand:
 
 VERSION = TerraformCommand(("version", "-json"))
 FMT = TerraformCommand(("fmt", "-check", "-recursive", "-diff", "-no-color"))
+GET = TerraformCommand(("get", "-no-color"))
 VALIDATE = TerraformCommand(("validate", "-json", "-no-color"))
 
 

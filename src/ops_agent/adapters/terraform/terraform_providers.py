@@ -78,6 +78,29 @@ def configuration(mirrors: Iterable[Path], allowed: Iterable[str], *, registry: 
     return "disable_checkpoint = true\nprovider_installation {\n" + "".join(blocks) + "}\n"
 
 
+class CliFiles:
+    """The CLI configuration that every child gets, whatever stands in a home directory or in the tree; one for each allow-list.
+
+    `allowed` are the run's source addresses with a host.
+    """
+
+    def __init__(self, folder: Path, allowed: tuple[str, ...]) -> None:
+        self._folder, self._allowed = folder, allowed
+        self._lock = threading.Lock()
+        self._files: dict[tuple[str, ...], Path] = {}
+
+    def file(self, providers: tuple[str, ...] | None, shared: Path, mirrors: tuple[Path, ...]) -> Path:
+        """The file for `providers`: such a list only narrows, what the run does not allow is not added. None is the run's own."""
+        allowed = self._allowed if providers is None else tuple(source for source in self._allowed if source in providers)
+        with self._lock:
+            if allowed not in self._files:
+                path = self._folder / f"cli-{len(self._files)}.tfrc"
+                path.write_text(configuration((shared, *mirrors), allowed, registry=not mirrors))
+                path.chmod(0o644)
+                self._files[allowed] = path
+            return self._files[allowed]
+
+
 class SharedProviders:
     """What was fetched once (from a registry, or from a mirror of zips) serves every target: an AWS provider has up to 700 MB.
 

@@ -35,6 +35,7 @@ _LOCK_MUST_CHANGE = "Provider dependency changes detected"
 class Workspace:
     """ports.TerraformWorkspace. `variables` join the bare environment of every child; `with_backend` is False for a target without a role.
 
+    `modules` names what came from outside; `missing_modules` says what did not, and then init is not even tried.
     `lock` makes the lock file's bytes when the one in the tree lacks an allow-listed provider (our code writes it, never the llm).
     """
 
@@ -50,6 +51,8 @@ class Workspace:
     placeholders: tuple[str, ...] = ()
     lock: Callable[[], bytes | None] = lambda: None
     lock_file_update: bytes | None = None
+    modules: tuple[str, ...] = ()
+    missing_modules: tuple[Finding, ...] = ()
     _before: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     @property
@@ -58,6 +61,8 @@ class Workspace:
 
     def init(self) -> CheckResult:
         """Backend, modules and providers. A lock file is read only; entries for a new allow-listed provider are made by our code."""
+        if self.missing_modules:
+            return CheckResult(name="init", subject=str(self.target), status=CheckStatus.FAILED, findings=self.missing_modules)
         locked = (self.directory / LOCK_FILE).is_file()
         result = self._init(locked)
         if locked and result.returncode == 1 and _LOCK_MUST_CHANGE in _text(result):

@@ -134,9 +134,9 @@ def evidence(found: Evidence | None) -> str:
         "variable files (SHA-256)": found.var_files,
         "policy (SHA-256)": found.policy,
         "plan JSON without its time (SHA-256)": found.plan_json,
+        **{f"module from outside ({number})": module for number, module in enumerate(found.modules, 1)},
     }
-    lines = [f"- {name}: {code(fact)}" for name, fact in facts.items() if fact]
-    return "\n".join([*lines, *(f"- module from outside: {code(module)}" for module in found.modules)])
+    return "\n".join(f"- {name}: {code(fact)}" for name, fact in facts.items() if fact)
 
 
 def folded(summary: str, content: str, *, is_open: bool = False) -> str:

@@ -94,6 +94,16 @@ def module_calls(root: TerraformRoot, paths: Iterable[str], read: Callable[[str]
     return tuple(found)
 
 
+def module_files(root: TerraformRoot, paths: Iterable[str], read: Callable[[str], bytes]) -> dict[str, bytes]:
+    """The configuration files of `root` and of every module of the repository that it reaches, when it calls a remote one; else none."""
+    known = tuple(paths)
+    calls = module_calls(root, known, read)
+    if not any(call.is_remote for call in calls):
+        return {}
+    directories = {call.directory for call in calls} | {posixpath.normpath(posixpath.join(c.directory, c.source or "")) for c in calls}
+    return {path: read(path) for path in known if is_configuration(path) and (posixpath.dirname(path) or ".") in directories}
+
+
 def read_module_source(source: str) -> ModuleSource:
     """What a non-local source means, as Terraform's installer reads it; REFUSED for what this house does not fetch."""
     forced = _FORCED.fullmatch(source)

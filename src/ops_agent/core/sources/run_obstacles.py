@@ -1,4 +1,4 @@
-"""What stands in the repository already and would fail a run there: blocks that a describing role cannot refresh, modules from outside."""
+"""What stands in the repository already and would fail a run there: blocks that a describing role cannot refresh."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ ASSUME_REMEDY: Final = (
     "role before Terraform starts, and take `assume_role` out of the provider."
 )
 MODULE_REMEDY: Final = (
-    "Terraform runs here without this job's keys, so it fetches public modules only. Copy the module into the repository and call it by "
-    "its path (`./modules/NAME`), or make its source readable for everyone who may run the workflow."
+    "Only modules that stand on the base branch are fetched for a plan (docs/setup/modules.md). Use one of them with its source and "
+    "version as they are, copy the module into the repository and call it by its path (`./modules/NAME`), or let a person add the call first."
 )
 _ACTION_REMEDY: Final = (
     "The role for plans lacks `{action}`: add it to the role's permissions (docs/setup/aws-role.md) if it only describes."
@@ -79,18 +79,6 @@ def denied_reads(layout: Layout, paths: Iterable[str], read: Callable[[str], byt
         elif block.type == "provider" and _ASSUMES & block.members:
             what = f"`{block.name}` assumes a role, which the role for plans may not, so plans of {_named(roots)} fail with AccessDenied"
             found.append(_finding_at(path, block, "assumed-role", "The role for plans may not become another role", what, ASSUME_REMEDY))
-    return tuple(found)
-
-
-def remote_modules(layout: Layout, paths: Iterable[str], read: Callable[[str], bytes]) -> tuple[Finding, ...]:
-    """A finding for each call of a module from outside the repository: init fetches it without keys, so a private one ends every run."""
-    found = []
-    for path, block, roots in _blocks(layout, paths, read):
-        attribute = block.attribute("source") if block.type == "module" else None
-        source = attribute.expression.value if attribute else None
-        if isinstance(source, str) and not source.startswith(("./", "../")):
-            what = f"`{block.name}` of {_named(roots)} comes from `{source}`, which init fetches without this job's keys"
-            found.append(_finding_at(path, block, "remote-module", "A module from outside the repository", what, MODULE_REMEDY))
     return tuple(found)
 
 

@@ -1,0 +1,170 @@
+"""What a module fetch left on disk -> what is kept of it: plain files, links that stay inside, bounded, and the manifest's records."""
+
+from __future__ import annotations
+
+import json
+import os
+import posixpath
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+MOST_FILES, MOST_BYTES = 20_000, 200 << 20
+_SHUT = frozenset({".git", ".terraform", ".hg", ".svn", ".terragrunt-cache"})
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+class Refused(ValueError):
+    """A fetched module that is not kept; `key` is the module's, the text says why."""
+
+    def __init__(self, key: str, why: str) -> None:
+        super().__init__(why)
+        self.key = key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One entry of the manifest. `package` is the number of a kept package (None: a module of the repository), `inside` a path in it."""
+
+    key: str
+    source: str
+    version: str
+    package: int | None = None
+    inside: str = "."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What was fetched for a root. `packages` lie in `folder` by their numbers; `commits` are those of packages that came by git."""
+
+    folder: Path
+    records: tuple[Record, ...]
+    commits: Mapping[int, str]
+    dropped: tuple[str, ...] = ()
+
+
+def keep(modules: Path, folder: Path) -> Kept:
+    """Copy what the manifest of `modules` (a data directory's) names into `folder`, one numbered directory for each package.
+
+    A package is copied once however often it is called. Links that leave their package are dropped and named. Raises Refused.
+    """
+    entries = _manifest(modules)
+    packages: dict[tuple[str, str], int] = {}
+    number_of: dict[str, int] = {}
+    commits: dict[int, str] = {}
+    records: list[Record] = []
+    dropped: list[str] = []
+    left = [MOST_FILES, MOST_BYTES]
+    for entry in sorted(entries, key=lambda e: e["Key"]):
+        key, source, version, place = entry["Key"], entry["Source"], entry.get("Version", ""), Path(entry["Dir"])
+        if not place.is_relative_to(modules):
+            if place.is_absolute():
+                raise Refused(key, f"it was put to {place.name}, outside of what was fetched")
+            records.append(Record(key=key, source=source, version=version))
+            continue
+        top, *inside = place.relative_to(modules).parts
+        if top not in number_of:
+            package = (_package(source), version)
+            # A module called by a path inside a package that a shallower call brought has that package's directory.
+            here, is_new = modules / top, package not in packages
+            number = packages.setdefault(package, len(packages))
+            # Terraform copies a package that it has already, without `.git`.
+            commits[number] = commits.get(number) or _commit(here)
+            if is_new:
+                if here.is_symlink() or not here.is_dir():
+                    raise Refused(key, "it is a link to a path of this machine")
+                dropped += [f"{top}/{name}" for name in _copy(here, folder / str(number), key, left)]
+            number_of[top] = number
+        records.append(
+            Record(key=key, source=source, version=version, package=number_of[top], inside=posixpath.join(*inside) if inside else ".")
+        )
+    return Kept(folder=folder, records=tuple(records), commits=commits, dropped=tuple(dropped))
+
+
+def size_of(folder: Path, most: int) -> int:
+    """Bytes of the files below `folder`, counted until they are more than `most`."""
+    size = 0
+    for directory, _, names in os.walk(folder):
+        for name in names:
+            try:
+                size += Path(directory, name).lstat().st_size
+            except OSError:
+                continue
+        if size > most:
+            break
+    return size
+
+
+def _manifest(modules: Path) -> list[dict[str, str]]:
+    try:
+        document = json.loads((modules / "modules.json").read_text(encoding="utf-8"))
+        entries = document["Modules"]
+        return [{str(k): str(v) for k, v in entry.items()} for entry in entries]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []
+
+
+def _package(source: str) -> str:
+    """A source without the path inside its package."""
+    head, _, query = source.partition("?")
+    scheme, separator, rest = head.partition("://")
+    address = f"{scheme}{separator}{rest.partition('//')[0]}" if separator else head.partition("//")[0]
+    return f"{address}?{query}" if query else address
+
+
+def _commit(package: Path) -> str:
+    """The commit that git checked out, empty when the package did not come by git."""
+    try:
+        head = (package / ".git" / "HEAD").read_text(encoding="ascii").strip()
+        if head.startswith("ref: "):
+            name = head.removeprefix("ref: ")
+            loose = package / ".git" / name
+            packed = (package / ".git" / "packed-refs").read_text(encoding="utf-8") if not loose.is_file() else ""
+            head = (
+                loose.read_text(encoding="ascii").strip() if not packed else next(x[:40] for x in packed.splitlines() if x.endswith(name))
+            )
+    except (OSError, ValueError, StopIteration):
+        return ""
+    return head if _COMMIT.fullmatch(head) else ""
+
+
+def _copy(package: Path, target: Path, key: str, left: list[int]) -> Iterator[str]:
+    """Copy regular files and inner links; yields what is left out. `left` are the files and bytes that may still come."""
+    real = package.resolve()
+    for directory, directories, names in os.walk(package):
+        here = Path(directory)
+        place = target / here.relative_to(package)
+        place.mkdir(parents=True, exist_ok=True)
+        links = [name for name in directories if (here / name).is_symlink()]
+        directories[:] = sorted(name for name in directories if name not in _SHUT and name not in links)
+        for name in sorted((*names, *links)):
+            path = here / name
+            if name in _SHUT:
+                continue
+            left[0] -= 1
+            if path.is_symlink():
+                if not _stays(path, real):
+                    yield str(path.relative_to(package))
+                    continue
+                (place / name).symlink_to(path.readlink())
+            elif path.is_file():
+                left[1] -= path.stat().st_size
+                if left[1] >= 0:
+                    shutil.copyfile(path, place / name, follow_symlinks=False)
+            else:
+                yield str(path.relative_to(package))
+            if min(left) < 0:
+                raise Refused(key, f"the modules of this root hold more than {MOST_FILES:,} files or {MOST_BYTES >> 20} MB")
+
+
+def _stays(link: Path, real: Path) -> bool:
+    """Whether a link leads, by its text and in fact, to something in the same package that is copied too."""
+    text = link.readlink()
+    try:
+        by_text = Path(os.path.normpath(link.parent.resolve() / text))
+        inside = link.resolve(strict=True).relative_to(real)
+    except (OSError, ValueError, RuntimeError):
+        return False
+    return not text.is_absolute() and by_text.is_relative_to(real) and not _SHUT & set(inside.parts)
