@@ -38,6 +38,8 @@ _SIZES: Final = {
     **{f"aws_fsx_{kind}_file_system": "storage_capacity" for kind in ("lustre", "ontap", "openzfs", "windows")},
 }
 _TWO_PART_MAJOR: Final = ("mysql", "mariadb", "aurora-mysql")
+_SWITCHED: Final = frozenset(switch.type for switch in (*SWITCHED_OFF, *SWITCHED_ON))
+_SPANS: Final = {type_: tuple(span for span in SHORTENED if span.type == type_) for type_ in {span.type for span in SHORTENED}}
 _KAFKA_RETENTION = re.compile(r"(?m)^[ \t]*(log\.retention\.(?:ms|minutes|hours|bytes))[ \t]*[=:][ \t]*(-?[0-9]{1,18})[ \t]*$")
 
 
@@ -76,8 +78,8 @@ def _of_something_unknown(loss: Loss) -> Loss:
 
 
 def _shortened(change: ResourceChange, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Loss]:
-    for span in SHORTENED:
-        if span.type == change.type and span.path.split(".")[0] in change.changed_attributes:
+    for span in _SPANS.get(change.type, ()):
+        if span.path.split(".")[0] in change.changed_attributes:
             yield from _less(span, at(before, span.path), at(after, span.path))
 
 
@@ -101,7 +103,7 @@ def _words(length: float) -> str:
 
 
 def _switched(change: ResourceChange, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Loss]:
-    for table, leaving in ((SWITCHED_OFF, True), (SWITCHED_ON, False)):
+    for table, leaving in ((SWITCHED_OFF, True), (SWITCHED_ON, False)) if change.type in _SWITCHED else ():
         for switch in table:
             if switch.type == change.type and switch.path.split(".")[0] in change.changed_attributes:
                 yield from _turned(switch, at(before, switch.path), at(after, switch.path), leaving=leaving)

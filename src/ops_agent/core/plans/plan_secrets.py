@@ -51,29 +51,22 @@ class SecretFinder:
         self._redact = redact
         self._sensitive = frozenset(text for text in hidden if _worth_hiding(text))
         self._parts = tuple(sorted(self._sensitive, key=len, reverse=True)[:_PARTS])
-        self._texts: set[str] = set()
-        self._named: set[str] = set()
-        self._names: dict[str, bool] = {}
+        self._leaves: set[Leaf] = set()
 
     def add(self, strings: Iterable[Leaf]) -> None:
         """Strings that are shown, planned or not."""
-        names = self._names
-        for key, text in strings:
-            self._texts.add(text)
-            secret_name = names.get(key)
-            if secret_name is None:
-                secret_name = names[key] = bool(_SECRET_NAME.search(key))
-            if secret_name and looks_random(text):
-                self._named.add(text)
+        self._leaves.update(strings)
 
     def secrets(self) -> dict[str, str]:
         """Every secret that was fed, and why it is one (words for a reviewer, without the value)."""
-        found = dict.fromkeys(self._named, "looks like a secret")
-        found |= dict.fromkeys(self._texts & self._sensitive, _ELSEWHERE)
-        joined = "\n".join(self._texts)
+        texts = {text for _, text in self._leaves}
+        names = {key for key, _ in self._leaves if _SECRET_NAME.search(key)}
+        found = {text: "looks like a secret" for key, text in self._leaves if key in names and looks_random(text)}
+        found |= dict.fromkeys(texts & self._sensitive, _ELSEWHERE)
+        joined = "\n".join(texts)
         if self._redact(joined) == joined and Redactor().redact(joined) == joined and not any(part in joined for part in self._parts):
             return found
-        known = {text: why for text in self._texts if (why := _known_secret(text, self._redact, self._parts))}
+        known = {text: why for text in texts if (why := _known_secret(text, self._redact, self._parts))}
         return found | known
 
 

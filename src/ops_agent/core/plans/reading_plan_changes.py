@@ -25,16 +25,41 @@ _KINDS: Final[dict[tuple[str, ...], ResourceAction]] = {
 REPLACES: Final = frozenset({ResourceAction.REPLACE_DELETE_FIRST, ResourceAction.REPLACE_CREATE_FIRST, ResourceAction.REPLACE_FORGET})
 
 
-def read_resources(plan: dict[str, Any], hidden: list[str]) -> tuple[ResourceChange, ...]:
-    """What changes, in the document's order; what stays as it is is left out. Strings masked as sensitive are added to `hidden`."""
-    read = (_read_entry(entry, hidden) for entry in _entries(plan, "resource_changes"))
-    return tuple(change for change in read if change is not None)
-
-
-def read_drift(plan: dict[str, Any], hidden: list[str]) -> tuple[ResourceChange, ...]:
-    """What changed outside of Terraform since the last apply."""
-    read = (_read_entry(entry, hidden) for entry in _entries(plan, "resource_drift"))
-    return tuple(change for change in read if change is not None)
+def read_entry(entry: Any, hidden: list[str]) -> ResourceChange | None:
+    """One entry of `resource_changes` or `resource_drift`; None for what stays as it is. Masked strings are added to `hidden`."""
+    if not isinstance(entry, dict) or not isinstance(entry.get("address"), str):
+        raise ToolchainError("the plan holds a resource change without an address")
+    address, change = entry["address"], entry.get("change")
+    if entry.get("mode") == "ephemeral":
+        return None
+    if not isinstance(change, dict):
+        raise ToolchainError(f"the plan does not say what happens to {address[:200]}")
+    action = _kind(change, address)
+    previous = entry.get("previous_address") if entry.get("previous_address") != address else None
+    importing = change.get("importing")
+    before = masked(change.get("before"), change.get("before_sensitive"), None, hidden)
+    after = masked(change.get("after"), change.get("after_sensitive"), change.get("after_unknown"), hidden)
+    if action is ResourceAction.NO_OP:
+        if previous is not None:
+            action = ResourceAction.MOVE
+        elif importing is not None:
+            action = ResourceAction.IMPORT
+        else:
+            return None
+    return ResourceChange(
+        address=address,
+        type=str(entry.get("type", "")),
+        provider=str(entry.get("provider_name", "")),
+        action=action,
+        mode=str(entry.get("mode", "managed")),
+        reason=_text_or_none(entry.get("action_reason")),
+        replace_paths=_paths(change.get("replace_paths")),
+        previous_address=_text_or_none(previous),
+        import_id=_import_id(importing),
+        before=before,
+        after=after,
+        changed_attributes=_changed(change, before, after),
+    )
 
 
 def read_outputs(plan: dict[str, Any], hidden: list[str]) -> tuple[OutputChange, ...]:
@@ -84,13 +109,6 @@ def _output_references(plan: dict[str, Any], name: str) -> tuple[str, ...]:
     return tuple(sorted(str(reference) for reference in found)) if isinstance(found, list) else ()
 
 
-def _entries(plan: dict[str, Any], name: str) -> list[Any]:
-    found = plan.get(name) or []
-    if not isinstance(found, list):
-        raise ToolchainError(f"the plan's `{name}` are not a list")
-    return found
-
-
 def _kind(change: Any, whose: str) -> ResourceAction:
     kinds = change.get("actions") if isinstance(change, dict) else None
     if not isinstance(kinds, list) or not all(isinstance(kind, str) for kind in kinds):
@@ -99,42 +117,6 @@ def _kind(change: Any, whose: str) -> ResourceAction:
     if known is None:
         raise ToolchainError(f"the plan holds a kind of change that is not known: {str(kinds)[:80]} for {whose[:200]}")
     return known
-
-
-def _read_entry(entry: Any, hidden: list[str]) -> ResourceChange | None:
-    if not isinstance(entry, dict) or not isinstance(entry.get("address"), str):
-        raise ToolchainError("the plan holds a resource change without an address")
-    address, change = entry["address"], entry.get("change")
-    if entry.get("mode") == "ephemeral":
-        return None
-    if not isinstance(change, dict):
-        raise ToolchainError(f"the plan does not say what happens to {address[:200]}")
-    action = _kind(change, address)
-    previous = entry.get("previous_address") if entry.get("previous_address") != address else None
-    importing = change.get("importing")
-    before = masked(change.get("before"), change.get("before_sensitive"), None, hidden)
-    after = masked(change.get("after"), change.get("after_sensitive"), change.get("after_unknown"), hidden)
-    if action is ResourceAction.NO_OP:
-        if previous is not None:
-            action = ResourceAction.MOVE
-        elif importing is not None:
-            action = ResourceAction.IMPORT
-        else:
-            return None
-    return ResourceChange(
-        address=address,
-        type=str(entry.get("type", "")),
-        provider=str(entry.get("provider_name", "")),
-        action=action,
-        mode=str(entry.get("mode", "managed")),
-        reason=_text_or_none(entry.get("action_reason")),
-        replace_paths=_paths(change.get("replace_paths")),
-        previous_address=_text_or_none(previous),
-        import_id=_import_id(importing),
-        before=before,
-        after=after,
-        changed_attributes=_changed(change, before, after),
-    )
 
 
 def _changed(change: dict[str, Any], before: Any, after: Any) -> tuple[str, ...]:

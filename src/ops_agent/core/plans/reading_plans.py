@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import gc
-import hashlib
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ops_agent.core.plans.dangers import dangers_of
+from ops_agent.core.plans.plan_document import PlanDocument
 from ops_agent.core.plans.plan_places import PlaceFinder
 from ops_agent.core.plans.plan_references import edges_of
 from ops_agent.core.plans.plan_secrets import SecretFinder, configured_secrets, output_leaves, secret_dangers
 from ops_agent.core.plans.plan_summary import check_summary
 from ops_agent.core.plans.plan_values import leaves, planned_leaves
-from ops_agent.core.plans.reading_plan_changes import count, read_drift, read_outputs, read_resources
+from ops_agent.core.plans.reading_plan_changes import count, read_entry, read_outputs
 from ops_agent.core.texts.redaction import Redactor
 from ops_agent.domain.policy import Policy
-from ops_agent.domain.terraform_plan import TerraformPlan
+from ops_agent.domain.terraform_plan import ResourceChange, TerraformPlan
 from ops_agent.errors import PolicyViolation, ToolchainError
 
 CUT_MARK = "\n... (cut)\n"
+_STREAMED = ("resource_changes", "resource_drift")
+_WHOLE = frozenset(
+    {"format_version", "terraform_version", "variables", "configuration", "output_changes", "action_invocations"}
+    | {"deferred_changes", "deferred_action_invocations", "applyable", "complete", "errored"}
+)
+"""Members that are used; the others (`planned_values`, `prior_state`, ...) say the same again or nothing about the change."""
 _REFUSED = "Nothing was published. Change the configuration so that one plan holds the whole change, then start the run again."
 
 
@@ -50,12 +55,9 @@ def read_plan(
 
 
 def _read(document: bytes, text: str, policy: Policy, redact: Callable[[str], str], account: str | None) -> TerraformPlan:
-    plan = _parsed(document)
-    version = _known_format(plan)
-    _refuse_partial(plan)
-    hidden = configured_secrets(plan)
-    changes = read_resources(plan, hidden)
-    drift = read_drift(plan, hidden)
+    hidden: list[str] = []
+    plan, changes, drift, canonical_hash = _parsed(document, hidden)
+    hidden += configured_secrets(plan)
     outputs = read_outputs(plan, hidden)
     counts = count(changes, outputs)
     if text and not text.endswith(CUT_MARK):
@@ -72,14 +74,14 @@ def _read(document: bytes, text: str, policy: Policy, redact: Callable[[str], st
     places, secrets = finder.places(), secret_finder.secrets()
     invocations = _invocations(plan)
     return TerraformPlan(
-        format_version=version,
+        format_version=str(plan["format_version"]),
         terraform_version=str(plan.get("terraform_version", "")),
         changes=changes,
         outputs=outputs,
         drift=drift,
         counts=counts,
         text=Redactor(secrets).redact(redact(text)),
-        canonical_hash=_canonical_hash(plan),
+        canonical_hash=canonical_hash,
         dangers=(*secret_dangers(changes, plan, secrets), *places.dangers, *dangers_of(changes, invocations)),
         applyable=plan.get("applyable") is not False,
         complete=True,
@@ -103,24 +105,41 @@ def _without_collector() -> Iterator[None]:
         gc.enable()
 
 
-def _parsed(document: bytes) -> dict[str, Any]:
-    try:
-        plan = json.loads(document)
-    except ValueError as broken:
-        raise ToolchainError(f"the plan's JSON cannot be read: {broken.__class__.__name__} in {len(document)} bytes") from None
-    if not isinstance(plan, dict):
-        raise ToolchainError("the plan's JSON is not an object")
-    return plan
+Parsed = tuple[dict[str, Any], tuple[ResourceChange, ...], tuple[ResourceChange, ...], str]
 
 
-def _known_format(plan: dict[str, Any]) -> str:
+def _parsed(document: bytes, hidden: list[str]) -> Parsed:
+    """(members that are read whole, changes, drift, canonical hash). What makes the plan unreadable as a whole is said first."""
+    plan: dict[str, Any] = {}
+    changes: dict[str, list[ResourceChange]] = {name: [] for name in _STREAMED}
+    refused: ToolchainError | None = None
+    source = PlanDocument(document, unhashed=frozenset({"timestamp"}))
+    for name in source.members():
+        if name in _STREAMED:
+            for entry in source.elements(name):
+                try:
+                    change = read_entry(entry, hidden) if refused is None else None
+                except ToolchainError as error:
+                    refused, change = error, None
+                changes[name] += [change] if change is not None else []
+        elif name in _WHOLE:
+            plan[name] = source.value()
+        else:
+            source.skip()
+    _known_format(plan)
+    _refuse_partial(plan)
+    if refused is not None:
+        raise refused
+    return plan, tuple(changes["resource_changes"]), tuple(changes["resource_drift"]), source.canonical_hash
+
+
+def _known_format(plan: dict[str, Any]) -> None:
     version = plan.get("format_version")
     if not isinstance(version, str) or version.split(".")[0] != "1":
         raise ToolchainError(
             f"the plan's JSON has format version {str(version)[:20]!r}; this version of ops-agent reads 1.x",
             hint="Use a Terraform version that writes plan format 1.x, or update ops-agent.",
         )
-    return version
 
 
 def _refuse_partial(plan: dict[str, Any]) -> None:
@@ -137,28 +156,3 @@ def _invocations(plan: dict[str, Any]) -> tuple[str, ...]:
     if not isinstance(found, list) or not all(isinstance(entry, dict) and isinstance(entry.get("address"), str) for entry in found):
         raise ToolchainError("the plan's `action_invocations` have an unknown shape")
     return tuple(entry["address"] for entry in found)
-
-
-def _canonical_hash(plan: dict[str, Any]) -> str:
-    """SHA-256 over the JSON without `timestamp` and blanks: what `jq -c 'del(.timestamp)' plan.json | sha256sum` prints.
-
-    Terraform writes its keys in a fixed order, so two plans of the same change have the same hash. Fed in parts, so that no second copy of
-    the text is held.
-    """
-    encode = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
-    digest = hashlib.sha256()
-    separator = "{"
-    for key in plan:
-        if key == "timestamp":
-            continue
-        digest.update(f"{separator}{encode(key)}:".encode(errors="surrogatepass"))
-        separator = ","
-        entries = plan[key]
-        if isinstance(entries, list) and entries:
-            for index, entry in enumerate(entries):
-                digest.update((("," if index else "[") + encode(entry)).encode(errors="surrogatepass"))
-            digest.update(b"]")
-        else:
-            digest.update(encode(entries).encode(errors="surrogatepass"))
-    digest.update(b"}\n" if separator == "," else b"{}\n")
-    return digest.hexdigest()
