@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import threading
 import time
 from urllib.parse import urlencode, urlsplit
 
@@ -92,3 +93,16 @@ def test_it_is_up_and_gone_again_in_two_seconds():
     with EmbeddedAws(accounts={"dev": "000000000001"}, trust={}):
         pass
     assert time.monotonic() - begun < 2
+
+
+def test_a_held_role_is_given_when_the_work_in_its_account_is_over_and_never_before(aws, monkeypatch):
+    """So that no plan of the demo sees a half deployed service; who waited long is told to try again, as AWS's SDKs do."""
+    monkeypatch.setattr("ops_agent.demo.aws.front._LONGEST_HOLD", 0.3)
+    over = threading.Event()
+    aws.hold_role(ROLE, over)
+    status, text = assume(aws, good(aws))
+    assert (status, "ServiceUnavailable" in text) == (503, True)
+    threading.Timer(0.1, over.set).start()
+    assert assume(aws, good(aws))[0] == 200
+    aws.hold_role("arn:aws:iam::283165662494:role/other", threading.Event())
+    assert assume(aws, good(aws))[0] == 200

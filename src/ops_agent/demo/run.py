@@ -8,16 +8,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from ops_agent.demo import cloud
 from ops_agent.demo.act_run import run_with_act, why_not
-from ops_agent.demo.aws import EmbeddedAws
 from ops_agent.demo.conversations import Minutes
 from ops_agent.demo.github import EmbeddedGitHub
 from ops_agent.demo.github.issues import Issue
@@ -31,13 +31,16 @@ from ops_agent.demo.platform_setup import PERSON, Stage, set_up
 from ops_agent.demo.showing import Show
 from ops_agent.demo.story import Story, load_story
 
+if TYPE_CHECKING:
+    from ops_agent.demo.aws import EmbeddedAws
+
 _SINGLE = "billing-queue"
 _RUN_ID = "4242"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenery:
-    """The running platform. `llm` is None with the real API."""
+    """The running platform. `llm` is None with the real API; `deployed` is done when the sample service stands in the dev account."""
 
     stage: Stage
     aws: EmbeddedAws
@@ -45,6 +48,7 @@ class Scenery:
     minutes: Minutes
     harness: Path
     folder: Path
+    deployed: Future[float]
 
 
 def run_demo(argv: Sequence[str]) -> int:
@@ -59,6 +63,7 @@ def run_demo(argv: Sequence[str]) -> int:
     with ExitStack() as stack:
         scenery = raise_platform(stack, show, story, scripted=options.llm == "script")
         end = _play(scenery, options, show, key or "scripted")
+        show.say(f"The deployment of the sample service took {scenery.deployed.result():.1f} s beside the run.", "dim")
         told = _outcomes(scenery.stage, story, end.summary)
         pulls = scenery.stage.repository.pull_requests[::-1]
         for pull in pulls:
@@ -78,19 +83,22 @@ def raise_platform(stack: ExitStack, show: Show, story: Story, *, scripted: bool
     """Start GitHub, AWS and (when `scripted`) the language model on loopback; `stack` stops them and removes every trace."""
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ops-agent-demo-", ignore_cleanup_errors=True)))
     folder.chmod(0o755)
-    with show.step("Starting GitHub, AWS and the language model on this machine"):
+    with show.step("Starting GitHub, AWS and the language model on this machine, unpacking the AWS provider"):
+        unpacker = stack.enter_context(ThreadPoolExecutor(1))
+        unpacked = unpacker.submit(cloud.provider_mirror, folder / "mirror")
         github = stack.enter_context(EmbeddedGitHub())
         aws = stack.enter_context(cloud.open_cloud())
         llm, minutes = None, Minutes()
         if scripted:
             llm = stack.enter_context(LlmServer([minutes.of(item.script) for item in story.children if item.script]))
         stage = set_up(github, story)
-    with show.step("Unpacking the AWS provider"):
-        mirror = cloud.provider_mirror(folder / "mirror")
-    with show.step("Deploying the sample service to the emulated dev account, as its team did long ago"):
-        cloud.deploy_service(aws, mirror, folder)
+        mirror = unpacked.result()
+    show.say(
+        "  The sample service is deployed to the emulated dev account, as its team would; no plan begins before that is through.", "dim"
+    )
+    deployed = cloud.deploy_beside(aws, mirror, folder)
     harness = cloud.harness_file(aws, mirror, folder / "harness.json")
-    return Scenery(stage=stage, aws=aws, llm=llm, minutes=minutes, harness=harness, folder=folder)
+    return Scenery(stage=stage, aws=aws, llm=llm, minutes=minutes, harness=harness, folder=folder, deployed=deployed)
 
 
 def make_job(scenery: Scenery, event_name: str, event: Mapping[str, Any], api_key: str) -> Job:

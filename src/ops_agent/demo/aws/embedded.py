@@ -98,6 +98,10 @@ class EmbeddedAws:
         """AssumeRoleWithWebIdentity answers this from now on, as after a change of the trust policy; None ends it."""
         self._front.role_refusal = refusal
 
+    def hold_role(self, role: str, until: threading.Event) -> None:
+        """AssumeRoleWithWebIdentity for this role's ARN is answered when `until` is set: somebody is at work in the account."""
+        self._front.held[role] = until
+
     def fail_next(self, *refusals: Refusal) -> None:
         """The next requests to the token endpoint or to STS are answered with these."""
         self._front.faults.extend(refusals)

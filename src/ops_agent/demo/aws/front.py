@@ -18,6 +18,7 @@ from ops_agent.demo.aws.trust import Refusal, judge
 _SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 _ACCOUNT = re.compile(r"\d{12}")
 Start = Callable[..., Any]
+_LONGEST_HOLD = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +36,10 @@ class Call:
 
 
 class Front:
-    """`trust` maps role ARN -> accepted `sub` values. `sessions` maps access key -> end of its life (seconds since the epoch)."""
+    """`trust` maps role ARN -> accepted `sub` values. `sessions` maps access key -> end of its life (seconds since the epoch).
+
+    `held` maps role ARN -> event: a session of the role is given once it is set; who has waited 15 s is told to try again.
+    """
 
     def __init__(self, moto: Callable[..., Iterable[bytes]], issuer: Issuer, trust: dict[str, tuple[str, ...]]) -> None:
         self._moto, self.issuer, self.trust = moto, issuer, trust
@@ -45,6 +49,7 @@ class Front:
         self.acting_account: str = ""
         self.role_refusal: Refusal | None = None
         self.faults: list[Refusal] = []
+        self.held: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
@@ -74,12 +79,18 @@ class Front:
             if self.faults and call.service in ("", "sts"):
                 return self.faults.pop(0)
         if call.operation == "AssumeRoleWithWebIdentity":
-            return self.role_refusal or judge(call.form, self.issuer, self.trust)
+            return self.role_refusal or judge(call.form, self.issuer, self.trust) or self._hold(call.form["RoleArn"])
         if call.operation == "GetUser" and "UserName" not in call.form:
             return Refusal(status=400, code="ValidationError", message="Must specify userName when calling with non-User credentials")
         if self.sessions.get(call.access_key, float("inf")) < time.time():
             return Refusal(status=403, code="ExpiredToken", message="The security token included in the request is expired")
         return None
+
+    def _hold(self, role: str) -> Refusal | None:
+        over = self.held.get(role)
+        if over is None or over.wait(_LONGEST_HOLD):
+            return None
+        return Refusal(status=503, code="ServiceUnavailable", message="Somebody is at work in this account; try again")
 
     def _assume(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         """moto makes the session in the role's own account; its life is remembered, and shortened when `session_seconds` says so."""
