@@ -129,3 +129,34 @@ def test_a_server_that_does_not_answer_is_given_up_after_its_time() -> None:
         http = GitHubHttp("ghs_x", clock, lambda: 0.0, api_url=url, timeout_seconds=1, policy=RetryPolicy(attempts=2))
         with pytest.raises(GitHubError, match="could not be reached"):
             GitHubCodeHost(http).repository("a/b")
+
+
+def test_a_list_without_an_end_is_an_error_and_no_shorter_list(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stands behind the last page that we read may be the label that was taken off."""
+    monkeypatch.setattr("ops_agent.adapters.github.github_http._MOST_PAGES", 2)
+    for count in range(201):
+        here.issue.comment(f"comment {count}", by="joao")
+    with pytest.raises(GitHubError, match="more than 2 pages"):
+        host(here).comments(ref(here))
+
+
+BOMBS = {
+    "long and deep": "[" * 200_000 + "]" * 200_000,
+    "short and deep": "[" * 99_000 + "]" * 99_000,
+    "deep objects": '{"a":' * 30_000 + "1" + "}" * 30_000,
+    "never closed": "{" * 250_000,
+    "a number of 10,000 digits": "9" * 10_000,
+    "half a surrogate": "\ud800",
+}
+
+
+@pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
+def test_an_answer_that_no_parser_takes_is_an_error_of_ours(here: Stage, bomb: str) -> None:
+    """Whoever answers in GitHub's name ends the run with a defined word, for REST and for GraphQL."""
+    for operation in ("GET /repos/{owner}/{repo}", "query viewer"):
+        fault = here.github.faults.on(operation, times=None).answer(200, body={})
+        fault.content = bomb.encode("utf-8", "surrogatepass")
+    with pytest.raises(GitHubError):
+        host(here).repository(name(here))
+    with pytest.raises(GitHubError):
+        host(here).viewer()

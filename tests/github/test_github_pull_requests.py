@@ -66,3 +66,15 @@ def test_reviews_of_a_deleted_account_are_read(here: Stage) -> None:
     body = [{"id": 1, "user": None, "state": "COMMENTED", "body": None, "submitted_at": "2026-11-20T10:00:00Z"}]
     here.github.faults.on("reviews").answer(200, body=body)
     assert host(here).reviews(name(here), made.number)[0].author.login == "ghost"
+
+
+def test_a_pull_request_of_a_fork_is_never_one_of_our_branch_even_when_the_fork_is_gone(here: Stage) -> None:
+    """GitHub shows no repository then; a branch of our own repository always has one."""
+    made = open_pull(here)
+    seen = host(here)._http.rest("GET", f"/repos/{name(here)}/pulls/{made.number}", "reading")
+    for gone in (None, {"full_name": "stranger/orders"}):
+        here.github.faults.on("GET /repos/{owner}/{repo}/pulls", times=2).answer(
+            200, body=[{**seen, "head": {**seen["head"], "repo": gone}}]
+        )
+        assert host(here).pull_requests_of_branch(name(here), f"{PREFIX}12") == ()
+        assert host(here).open_pull_requests(name(here), PREFIX) == ()

@@ -14,6 +14,8 @@ from ops_agent.settings import Settings
 
 _MOST_PULL_REQUESTS = 30
 _MOST_PATHS = 5
+_MOST_SENTENCES = 5
+_MOST_OF_A_PATH = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +28,16 @@ class Overlap:
 
     @property
     def sentence(self) -> str:
-        shown = ", ".join(code(path) for path in self.paths[:_MOST_PATHS])
+        shown = ", ".join(code(path[-_MOST_OF_A_PATH:]) for path in self.paths[:_MOST_PATHS])
         more = f" and {len(self.paths) - _MOST_PATHS} more" if len(self.paths) > _MOST_PATHS else ""
         return f"changes files in common: {shown}{more}. Merge one, then look at the other again."
+
+
+def in_sentences(overlaps: tuple[Overlap, ...]) -> tuple[str, ...]:
+    """For the pull request's text, whose room is limited: the first few, and how many more there are."""
+    more = len(overlaps) - _MOST_SENTENCES
+    rest = (f"{more} more open pull requests of ops-agent change files in common.",) if more > 0 else ()
+    return (*(f"#{overlap.number} {overlap.sentence}" for overlap in overlaps[:_MOST_SENTENCES]), *rest)
 
 
 def find_overlaps(world: World, settings: Settings, item: WorkItem, branch: str, paths: tuple[str, ...]) -> tuple[Overlap, ...]:

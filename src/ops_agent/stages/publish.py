@@ -17,7 +17,7 @@ from ops_agent.ports import World
 from ops_agent.settings import Settings
 from ops_agent.stages.committing import base_moved, commit, still_wanted
 from ops_agent.stages.concluding import conclude
-from ops_agent.stages.overlaps import find_overlaps
+from ops_agent.stages.overlaps import find_overlaps, in_sentences
 from ops_agent.stages.pull_requests import is_strangers
 
 
@@ -59,7 +59,7 @@ def publish(
     if isinstance(moved, Stopped):
         return moved
     overlaps = find_overlaps(world, settings, item, claim.branch, kept.paths)
-    notes = tuple(world.redact(note) for note in (*notes, *moved, *(f"#{o.number} {o.sentence}" for o in overlaps)))
+    notes = tuple(world.redact(note) for note in (*notes, *moved, *in_sentences(overlaps)))
     text = _text(world, settings, item, claim, kept, proposal, notes)
     try:
         made = commit(world, item, claim, kept, text)

@@ -85,5 +85,5 @@ def is_whole(text: str) -> bool:
 def json_or_none(text: str) -> Any:
     try:
         return json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None

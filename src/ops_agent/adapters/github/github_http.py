@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -77,16 +78,16 @@ class GitHubHttp(Requester):
 
     def pages(self, path: str, doing: str, key: str | None = None, **parameters: Any) -> Iterator[dict[str, Any]]:
         """Every item of a list, 100 a page; `key` names the list inside an object. Items that are not objects are left out."""
-        url: str | None = path
+        url = path
         given: dict[str, Any] | None = {"per_page": 100, **parameters}
         for _ in range(_MOST_PAGES):
-            if url is None:
-                return
-            asked, sent = url, given
-            headers, page = self._translated(doing, lambda: self.requestJsonAndCheck("GET", asked, parameters=sent))  # noqa: B023 - called at once
+            headers, page = self._translated(doing, partial(self.requestJsonAndCheck, "GET", url, parameters=given))
             items = page.get(key) if key and isinstance(page, dict) else page
             yield from (item for item in items or [] if isinstance(item, dict))
-            url, given = next_page(headers.get("link", "")), None
+            if (following := next_page(headers.get("link", ""))) is None:
+                return
+            url, given = following, None
+        raise GitHubError(f"GitHub has more than {_MOST_PAGES} pages while {doing}; part of a list is not taken for the whole.")
 
     def graphql(self, query: str, doing: str, **variables: Any) -> dict[str, Any]:
         """`data` of one GraphQL query."""
@@ -124,13 +125,11 @@ class GitHubHttp(Requester):
         try:
             self.requestJsonAndCheck("POST", path, input=impossible)
         except GithubException as error:
-            kind = self._failure_of(error).kind
-            refused = error.status if kind is FailureKind.PERMANENT else None
+            if self._failure_of(error).kind is FailureKind.PERMANENT:
+                return error.status
         except LostAnswer:
-            refused = None
-        else:
-            refused = None
-        return refused
+            pass
+        return None
 
     def redirect(self, path: str, doing: str) -> str:
         """Where GitHub sends us for a download. The URL may hold a token: never show it."""
@@ -183,7 +182,7 @@ class GitHubHttp(Requester):
                 lost = f"no answer within {TIMEOUT_SECONDS} s"
             except (requests.RequestException, OSError) as error:
                 lost = f"connection lost ({type(error).__name__})"
-            except ValueError:
+            except (ValueError, RecursionError):
                 lost = "an answer that cannot be read"
             if status is not None and status < 300 and not is_whole(text):
                 status, lost = None, "an answer that is cut off"
@@ -238,7 +237,7 @@ class GitHubHttp(Requester):
             failed = translate(error, doing, self.now)
         except AssertionError:
             failed = GitHubError(f"GitHub pointed to a host that is not its own while {doing}.")
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
             failed = GitHubError(f"GitHub's answer while {doing} has an unknown shape ({type(error).__name__}).")
         raise self._scrubbed(failed)
 

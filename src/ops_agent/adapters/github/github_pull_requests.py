@@ -23,13 +23,13 @@ class GitHubPullRequests(GitHubBranches):
         return self._pull_requests(repository, branch_prefix, exact=False, state="open")
 
     def _pull_requests(self, repository: str, branch: str, *, exact: bool, **asked: str) -> tuple[PullRequest, ...]:
-        """A fork can have a branch of the same name, and GitHub ignores a `head` that it cannot read: both are filtered here."""
+        """A fork, deleted or not, can have a branch of the same name, and GitHub ignores a `head` that it cannot read: filtered here."""
         doing = f"listing the pull requests of {branch} in {repository}"
         url = f"/repos/{repository_path(repository)}/pulls"
         found = list(self._http.pages(url, doing, sort="created", direction="desc", **asked))
 
         def read() -> tuple[PullRequest, ...]:
-            ours = [p for p in found if nouns.head_repository(p) in ("", repository.lower())]
+            ours = [p for p in found if nouns.head_repository(p) == repository.lower()]
             read = [nouns.pull_request(p) for p in ours]
             return tuple(p for p in read if (p.head_branch == branch if exact else p.head_branch.startswith(branch)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ops_agent.core.claims.claim_records import ClaimRecord
+from ops_agent.core.texts.markdown_cuts import cut_markdown
 from ops_agent.core.texts.neutral import cell, code, fence_verbatim
 from ops_agent.domain.event import RunIdentity
 from ops_agent.domain.outcome import Stopped
@@ -12,6 +13,9 @@ from ops_agent.domain.work_item import WorkItem
 _MOST_FINDINGS = 20
 _MOST_ITEMS = 20
 _MOST_PATCH_CHARACTERS = 40_000
+_MOST_CHARACTERS = 60_000  # GitHub takes 65,536
+_MOST_OF_A_LINE = 4_000
+_CUT = "\n\n*(cut here: GitHub takes no longer comment)*"
 
 HEADINGS = {
     "claimed": "ops-agent has taken this issue",
@@ -26,7 +30,9 @@ def progress_comment(record: ClaimRecord, item: WorkItem, run: RunIdentity, note
     """The whole comment. `says` is finished Markdown of ours; `notes` are sentences that stay through the run."""
     where = f"`{record.branch}` in {item.target.full_name}, from `{item.base_branch}` at `{record.base[:12]}`"
     by = f"[run {run.run_id}, attempt {run.attempt}]({run.url})" if run.run_id else "a run on a laptop"
-    parts = [record.line, f"### {HEADINGS.get(record.state, HEADINGS['working'])}", says.strip(), *(f"- {note}" for note in notes)]
+    kept, rest = cut_markdown(says.strip(), _MOST_CHARACTERS)
+    says = f"{kept}{_CUT}" if rest else kept
+    parts = [record.line, f"### {HEADINGS.get(record.state, HEADINGS['working'])}", says, *(f"- {note}" for note in notes)]
     return "\n\n".join(part for part in parts if part) + f"\n\n<sub>{by} · branch {where}</sub>\n"
 
 
@@ -50,7 +56,7 @@ def published_text(pull_request: PullRequest, item: WorkItem, updated: bool, war
 
 def stopped_text(stopped: Stopped) -> str:
     """Why, and what to do now."""
-    lines = [f"**{stopped.conclusion.value}**: {cell(stopped.reason)}", f"**What to do:** {cell(stopped.remedy)}"]
+    lines = [f"**{stopped.conclusion.value}**: {cell(_cut(stopped.reason))}", f"**What to do:** {cell(_cut(stopped.remedy))}"]
     lines.extend(_list("Questions", stopped.questions))
     lines.extend(_list("Proposed issues", stopped.proposed_issues))
     if stopped.findings:
@@ -68,4 +74,9 @@ def stopped_text(stopped: Stopped) -> str:
 def _list(title: str, entries: tuple[str, ...]) -> list[str]:
     if not entries:
         return []
-    return [f"**{title}:**\n" + "\n".join(f"- {cell(entry)}" for entry in entries[:_MOST_ITEMS])]
+    return [f"**{title}:**\n" + "\n".join(f"- {cell(_cut(entry))}" for entry in entries[:_MOST_ITEMS])]
+
+
+def _cut(sentence: str) -> str:
+    """A line that fits beside the others; the job summary has it whole."""
+    return sentence if len(sentence) <= _MOST_OF_A_LINE else f"{sentence[:_MOST_OF_A_LINE]}... (cut; see the run's summary)"
