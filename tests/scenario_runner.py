@@ -24,6 +24,7 @@ from ops_agent.demo.plain_run import run_plainly
 from ops_agent.demo.story import sample_files
 from ops_agent.domain.outcome import Conclusion
 from scenario_interruption import Interruption
+from scenario_modules import module_host, trusting
 
 OWNER, PERSON = "DrivvenConsulting", "maria"
 BODY = """## Description
@@ -67,6 +68,11 @@ def scenario_folders() -> list[Path]:
 
 def play(folder: Path, world: World, workplace: Path) -> tuple[dict[str, Any], Played]:
     """Run the scenario of `folder`; returns what it expects (`end`) and what happened."""
+    with module_host(folder, workplace) as (filled, trust):
+        return _play(filled, world, workplace, trust)
+
+
+def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str]) -> tuple[dict[str, Any], Played]:
     told = yaml.safe_load((folder / "scenario.yml").read_text(encoding="utf-8"))
     files = sample_files() | {
         str(path.relative_to(folder / "repo")): path.read_bytes() for path in sorted((folder / "repo").rglob("*")) if path.is_file()
@@ -103,7 +109,7 @@ def play(folder: Path, world: World, workplace: Path) -> tuple[dict[str, Any], P
                 _people(issue, act)
             place = workplace / f"job-{attempt}"
             place.mkdir()
-            harness = cloud.harness_file(world.aws, world.mirror, workplace / f"harness-{attempt}.json")
+            harness = trusting(cloud.harness_file(world.aws, world.mirror, workplace / f"harness-{attempt}.json"), trust)
             repository.add_run(4241 + attempt)
             job = _job(told, github, llm, world, harness, name, event, trigger["by"], token, repository.files(), attempt)
             interruption = Interruption(told.get("interrupt", {}))
@@ -117,7 +123,7 @@ def play(folder: Path, world: World, workplace: Path) -> tuple[dict[str, Any], P
             llm=llm,
             column=board.column(issue) or "",
             aws_calls=world.aws.calls[before:],
-            secrets=(token, "sk-ant-api03-a-key-of-the-test", *_runner_secrets(job)),
+            secrets=(token, "sk-ant-api03-a-key-of-the-test", *_runner_secrets(job), *told.get("secrets", ())),
             default_head=head,
         )
         hold_invariants(played)
