@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from fnmatch import fnmatchcase
+from typing import Any
 
-from ops_agent.core.plans.plan_values import Leaf
+from ops_agent.core.plans.places_in_text import NOTHING, SHORTEST, Found, places_in
+from ops_agent.core.plans.plan_references import without_key
+from ops_agent.core.plans.plan_values import Leaf, blocks, leaves
 from ops_agent.domain.policy import ROOT, Policy
-from ops_agent.domain.terraform_plan import UNKNOWN, Danger, ResourceChange, Severity
-
-_REGION: Final = (
-    r"(?:af|ap|ca|cn|eu|eusc|il|me|mx|sa|us)(?:-gov|-iso[a-z]?|-de)?"
-    r"-(?:central|east|north|northeast|northwest|south|southeast|southwest|west)-[0-9]{1,2}"
-)
-_WHOLE = re.compile(rf"({_REGION})(?:[a-z]|-[a-z]{{3}}-[0-9][a-z])?$")
-_ARN = re.compile(r"\barn:aws[a-z-]{0,10}:[a-z0-9-]{0,40}:([a-z0-9-]{0,30}):([0-9]{12})?")
-_HOST = re.compile(rf"(?:\b([0-9]{{12}})\.dkr\.ecr\.)?(?<![a-z0-9])({_REGION})\.(?:amazonaws\.com|on\.aws|api\.aws)")
-_ACCOUNT = re.compile(r"[0-9]{12}$")
-_ACCOUNT_KEY = re.compile(r"(?i)(?:account|account_?id|owner_?id|owner|source_?account|principal)s?$")
-
-Found = tuple[tuple[str, ...], tuple[str, ...]]
-_NOTHING: Final[Found] = ((), ())
+from ops_agent.domain.terraform_plan import SENSITIVE, Danger, Hidden, ResourceChange, Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,10 +33,12 @@ class PlaceFinder:
         self._regions: set[str] = set()
         self._accounts: set[str] = {account} if account else set()
         self._dangers: list[Danger] = []
-        self._cache: dict[str, Found] = {}
+        self._cache: dict[Leaf, Found] = {}
+        self._set_by_source: frozenset[str] = frozenset()
 
     def providers(self, plan: dict[str, Any]) -> None:
-        """The AWS provider blocks of the plan's configuration."""
+        """The AWS provider blocks of the plan's configuration, and which resources say their own region there. Ask for this first."""
+        self._set_by_source = frozenset(_with_own_region(plan))
         for provider, region in _provider_regions(plan):
             if region is None:
                 why = "takes its region from something that the plan cannot resolve: cannot tell where its resources would be"
@@ -56,35 +47,52 @@ class PlaceFinder:
                 self._note(provider, {region}, set())
 
     def add(self, change: ResourceChange, strings: Iterable[Leaf]) -> None:
-        """What `change` sets: `strings` are its planned leaves."""
+        """What `change` sets: `strings` are its planned leaves. An import brings all of what is there."""
+        if change.import_id is not None:
+            strings = [*leaves(change.after), ("import", change.import_id)]
+        self.named(change.address, strings)
+        region = change.after.get("region") if isinstance(change.after, dict) else None
+        if isinstance(region, Hidden):
+            explicit = without_key(change.address) in self._set_by_source
+            stood = isinstance(change.before, dict) and "region" in change.before
+            if explicit or stood or region is SENSITIVE:
+                hidden = "hides its region as sensitive" if region is SENSITIVE else "cannot tell until apply in which region it would be"
+                severity = Severity.DANGER if explicit or region is SENSITIVE else Severity.NOTICE
+                blocks = severity is Severity.DANGER
+                self._dangers.append(
+                    Danger(address=change.address, why=hidden, rule="plan/unresolved-region", severity=severity, blocks=blocks)
+                )
+
+    def named(self, address: str, strings: Iterable[Leaf]) -> None:
+        """What `address` (a resource or a provider action) sets."""
         regions: set[str] = set()
         accounts: set[str] = set()
-        for key, text in strings:
-            if len(text) < 9:
+        everyone = False
+        for leaf in strings:
+            if len(leaf[1]) < SHORTEST:
                 continue
-            found = self._cache.get(text)
+            found = self._cache.get(leaf)
             if found is None:
-                found = self._cache[text] = _places_in(text)
-            if found is not _NOTHING:
-                regions.update(found[0])
-                accounts.update(found[1])
-            if len(text) == 12 and _ACCOUNT.match(text) and _ACCOUNT_KEY.search(key):
-                accounts.add(text)
+                found = self._cache[leaf] = places_in(*leaf)
+            if found is not NOTHING:
+                regions |= found.regions
+                accounts |= found.accounts
+                everyone = everyone or found.everyone
         if regions or accounts:
-            self._note(change.address, regions, accounts)
-        before = change.before
-        if isinstance(before, dict) and "region" in before and isinstance(change.after, dict) and change.after.get("region") is UNKNOWN:
-            why = "cannot tell until apply in which region it would be"
-            self._dangers.append(Danger(address=change.address, why=why, rule="plan/unresolved-region", severity=Severity.NOTICE))
+            self._note(address, regions, accounts)
+        if everyone:
+            self._dangers.append(Danger(address=address, why="names principals of every account (`*`)", rule="plan/foreign-principal"))
 
     def places(self) -> Places:
         return Places(regions=tuple(sorted(self._regions)), accounts=tuple(sorted(self._accounts)), dangers=tuple(self._dangers))
 
     def _note(self, address: str, regions: set[str], accounts: set[str]) -> None:
-        self._regions |= regions
+        ours = self._policy.region
+        foreign = {region for region in regions if region != ours and not fnmatchcase(ours, region)}
+        self._regions |= foreign | (regions & {ours})
         self._accounts |= accounts
-        for region in sorted(regions - {self._policy.region}):
-            why = f"names region {region}; only {self._policy.region} is allowed"
+        for region in sorted(foreign):
+            why = f"names region {region}; only {ours} is allowed"
             self._dangers.append(Danger(address=address, why=why, rule="plan/foreign-region", blocks=True))
         for owner in sorted(accounts):
             name = self._ours.get(owner)
@@ -97,20 +105,18 @@ class PlaceFinder:
                 self._dangers.append(Danger(address=address, why=why, rule="plan/other-account"))
 
 
-def _places_in(text: str) -> Found:
-    if whole := _WHOLE.match(text):
-        return (whole.group(1),), ()
-    regions: list[str] = []
-    accounts: list[str] = []
-    if "arn:aws" in text:
-        for region, owner in _ARN.findall(text):
-            regions += [region] if region else []
-            accounts += [owner] if owner else []
-    if "aws" in text and "." in text:
-        for owner, region in _HOST.findall(text):
-            regions.append(region)
-            accounts += [owner] if owner else []
-    return (tuple(regions), tuple(accounts)) if regions or accounts else _NOTHING
+def _with_own_region(plan: dict[str, Any]) -> Iterator[str]:
+    """Addresses, without keys, of resources whose source sets `region` (AWS provider 6)."""
+    configuration = plan.get("configuration")
+    stack: list[tuple[str, Any]] = [("", configuration.get("root_module") if isinstance(configuration, dict) else None)]
+    while stack:
+        prefix, module = stack.pop()
+        for resource in blocks(module.get("resources")) if isinstance(module, dict) else ():
+            if isinstance(resource.get("expressions"), dict) and resource["expressions"].get("region"):
+                yield f"{prefix}{resource.get('address', '')}"
+        calls = module.get("module_calls") if isinstance(module, dict) else None
+        for name, call in calls.items() if isinstance(calls, dict) else ():
+            stack.append((f"{prefix}module.{name}.", call.get("module") if isinstance(call, dict) else None))
 
 
 def _provider_regions(plan: dict[str, Any]) -> Iterator[tuple[str, str | None]]:

@@ -62,6 +62,7 @@ def _read(document: bytes, text: str, policy: Policy, redact: Callable[[str], st
     counts = count(changes, outputs)
     if text and not text.endswith(CUT_MARK):
         check_summary(text, counts, changes)
+    invocations = _invocations(plan)
     finder, secret_finder = PlaceFinder(policy, account), SecretFinder(hidden, redact)
     finder.providers(plan)
     for change in changes:
@@ -69,10 +70,13 @@ def _read(document: bytes, text: str, policy: Policy, redact: Callable[[str], st
         finder.add(change, strings)
         secret_finder.add(strings)
         secret_finder.add(leaves(change.before))
+    for entry in plan.get("action_invocations") or ():
+        strings = leaves(entry)
+        finder.named(str(entry.get("address")), strings)
+        secret_finder.add(strings)
     for _, strings in output_leaves(plan):
         secret_finder.add(strings)
     places, secrets = finder.places(), secret_finder.secrets()
-    invocations = _invocations(plan)
     return TerraformPlan(
         format_version=str(plan["format_version"]),
         terraform_version=str(plan.get("terraform_version", "")),
