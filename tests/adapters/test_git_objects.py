@@ -10,7 +10,7 @@ import pytest
 
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree, quarantined
 from ops_agent.domain.change_set import ChangeSet, FileChange
-from ops_agent.errors import ConfigError
+from ops_agent.errors import ConfigError, ToolchainError
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -141,3 +141,19 @@ def test_an_existing_branch_is_never_moved(repository: Path) -> None:
 def test_a_folder_that_is_no_repository_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is not a git repository"):
         GitObjects(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "in_the_way"), [("ops", "ops/queue"), ("ops/queue", "ops/queue"), ("ops/queue/2", "ops/queue"), ("main/x", "main"), ("op", "")]
+)
+def test_a_branch_that_git_cannot_hold_beside_the_others_is_known_before_any_work(repository: Path, name: str, in_the_way: str) -> None:
+    _git(repository, "branch", "ops/queue")
+    objects = GitObjects(repository)
+    assert objects.in_the_way_of(name) == in_the_way
+    head = objects.commit_of("HEAD") or ""
+    if in_the_way and name != in_the_way:
+        with pytest.raises(ToolchainError):
+            objects.create_branch(name, head)
+    else:
+        assert objects.create_branch(name, head) is (not in_the_way)
+    objects.close()

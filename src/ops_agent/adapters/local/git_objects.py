@@ -134,6 +134,12 @@ class GitObjects:
         """The change as `git apply` takes it, binary files included."""
         return self.run("diff-tree", "-p", "--binary", "--no-ext-diff", "--no-textconv", "--full-index", base, commit)
 
+    def in_the_way_of(self, branch: str) -> str:
+        """The branch of this name, or one with which git cannot hold it (`a` and `a/b`: a file and a folder); empty when it is free."""
+        standing = self.run("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads/").decode().split("\n")
+        clash = (b for b in standing if b and (b == branch or b.startswith(f"{branch}/") or branch.startswith(f"{b}/")))
+        return next(clash, "")
+
     def create_branch(self, branch: str, commit: str) -> bool:
         """Create `refs/heads/{branch}`; False when it exists. Never moves a ref."""
         try:

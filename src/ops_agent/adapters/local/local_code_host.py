@@ -74,8 +74,9 @@ class LocalCodeHost:
         head = objects.commit_of("HEAD")
         if head is None:
             raise ConfigError("the repository has no commit", hint="Commit the files that the agent should start from.")
-        if keep_branch is not None and objects.commit_of(f"refs/heads/{keep_branch}") is not None:
-            raise ConfigError(f"branch {keep_branch} exists already", hint="Give --branch a name that is free; nothing was moved.")
+        if keep_branch is not None and (taken := objects.in_the_way_of(keep_branch)):
+            what = "exists already" if taken == keep_branch else f"cannot stand beside the branch {taken}"
+            raise ConfigError(f"branch {keep_branch} {what}", hint="Give --branch a name that is free; nothing was moved.")
         self._objects = objects
         self._head = head
         self._keep_branch = keep_branch
