@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import MARIA, REPOSITORY, comment, dispatched, labelled, run
+from builders import BODY, MARIA, REPOSITORY, comment, dispatched, issue, labelled, run
 from doubles.hosting import HERE, LABELLED_AT, FakeBoard, FakeHost, put
 from intake.admission_runs import BOT, admitted, go, stopped
 from intake.intake_doubles import JOAO, live, ref, world
@@ -142,3 +142,11 @@ def test_an_admission_makes_eight_requests() -> None:
     host, board = FakeHost(), FakeBoard()
     admitted(host, board=board)
     assert sum(host.calls.values()) + sum(board.calls.values()) == 8
+
+
+def test_what_was_removed_is_counted_over_title_body_and_comments() -> None:
+    """B11: the reviewer is told how much was hidden, wherever it stood."""
+    title, body = "[ops] Queue\u200b for orders", BODY + "\nx\u200by\u200bz <!-- a -->\n"
+    host = live(FakeHost(said={ref(12): (comment("use\u200b FIFO<!-- b -->", MARIA),)}), title=title, body=body)
+    item = admitted(host, labelled(issue=issue(title=title, body=body)), include_comments=True)
+    assert item.removed == {"invisible character": 4, "html comment": 2}

@@ -10,7 +10,7 @@ from builders import REPOSITORY, dispatched, issue, labelled
 from doubles.hosting import HERE, FakeBoard, FakeHost, card, put
 from intake.admission_runs import UNREADABLE, admitted, stopped
 from intake.intake_doubles import JOAO, live, ref
-from ops_agent.domain.event import Permission
+from ops_agent.domain.event import IssueRef, Permission
 from ops_agent.domain.outcome import Conclusion
 from ops_agent.errors import NotFound
 
@@ -93,3 +93,16 @@ def test_an_open_blocker_is_named_and_a_closed_one_does_not_count() -> None:
 
 def test_a_github_without_dependencies_is_warned_about() -> None:
     assert "order" in admitted(FakeHost(blocking={ref(12): NotFound("404")})).warnings[0]
+
+
+def test_the_base_branch_of_the_input_is_the_items() -> None:
+    host = FakeHost(branches={(HERE, "main"), (HERE, "develop")})
+    assert admitted(host, base_branch="develop").base_branch == "develop"
+
+
+def test_a_github_without_sub_issues_gives_an_item_without_a_parent() -> None:
+    class Older(FakeHost):
+        def parent(self, ref: IssueRef) -> IssueRef | None:
+            raise NotFound("404")
+
+    assert admitted(Older()).parent is None

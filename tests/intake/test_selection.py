@@ -198,3 +198,29 @@ def test_issue_references_sort_nothing() -> None:
     """The parent's order is the order; numbers do not matter."""
     host = family(child(30), child(20), child(25))
     assert numbers(chosen(host, dispatch(10))) == [30, 20, 25] and isinstance(PARENT, IssueRef)
+
+
+def test_issues_of_another_repository_are_selected_only_for_somebody_who_may_write_there() -> None:
+    far = issue(ref=ref(3, "DrivvenConsulting/network"), title="[ops] Far")
+    host = FakeHost(issues={far.ref: far}, events={})
+    event = replace(dispatch(3), issues=(far.ref,))
+    assert (refused := chosen(host, event).refused) is not None and refused.conclusion is Conclusion.NOT_AUTHORISED
+    host.permissions[("DrivvenConsulting/network", "maria")] = Permission.WRITE
+    assert [item.ref for item in chosen(host, event).items] == [far.ref]
+
+
+@pytest.mark.parametrize("order", [(10, 11), (11, 10)])
+def test_a_child_that_is_named_by_hand_as_well_counts_as_named(order: tuple[int, ...]) -> None:
+    """T2: on a board that cannot be read the dispatch stands for Ready, for what it names."""
+    host = family(child(11, labels=()), child(12, labels=()))
+    selection = chosen(host, dispatch(*order), FakeBoard(otherwise="no access"))
+    assert numbers(selection) == [11] and set(reasons(selection)) == {12}
+
+
+def test_an_item_in_progress_without_a_branch_of_ours_is_somebody_elses() -> None:
+    assert numbers(chosen(family(child(11)), dispatch(10), FakeBoard(otherwise=card("In Progress")))) == []
+
+
+def test_the_label_of_the_event_stands_for_a_board_that_cannot_be_read_before_the_timeline_shows_it() -> None:
+    """T2; the timeline may lag behind the webhook."""
+    assert numbers(chosen(FakeHost(events={}), labelled(), FakeBoard(otherwise="no access"))) == [12]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ops_agent.domain.proposal import Claim
@@ -63,3 +65,51 @@ def test_files_in_common_are_said_in_both_pull_requests_once(here: Stage) -> Non
 def test_the_card_goes_to_review_where_one_is_configured(here: Stage) -> None:
     published(here, given={"status_review": "in review"})
     assert here.column() == "In Review"
+
+
+def test_every_note_and_what_did_not_fit_is_redacted(here: Stage) -> None:
+    """G01: names of files and of other people's pull requests come from outside."""
+    path = "infra__s3cr3t_dot_tf"
+    other = Run(here, run_id=90)
+    other.item = here.item(here.add_issue(20))
+    held = other.claim()
+    assert isinstance(held, Claim)
+    assert isinstance(other.publish(changes(held.base_commit, **{path: "x"}), proposal(20)), Published)
+    at_work = Run(here)
+    at_work.world = replace(at_work.world, redact=lambda text: text.replace("s3cr3t", "***"))
+    mine = at_work.claim()
+    assert isinstance(mine, Claim)
+    out = at_work.publish(changes(mine.base_commit, **{path: "y"}), proposal(overflow="the plan's s3cr3t"))
+    assert isinstance(out, Published) and "changes files in common: `infra/***.tf`" in out.pull_request.body
+    assert at_work.world.reporter.summaries == ["the plan's ***"]  # type: ignore[attr-defined]
+
+
+def test_the_configured_labels_and_those_of_the_proposal_are_put_once(here: Stage) -> None:
+    published(here, given={"pr_labels": ("infra", "ops-agent")})
+    assert sorted(here.repository.pull_requests[0].label_names) == ["infra", "ops-agent"]
+
+
+def test_a_title_that_a_rival_gave_the_pull_request_is_made_ours_again(here: Stage) -> None:
+    """A lost answer, and somebody who may write edits in between."""
+    here.github.faults.on("POST /repos/{owner}/{repo}/pulls").run(
+        lambda: here.repository.pull_requests[0].edit(title="theirs", by="maria"), after=True
+    )
+    out = Run(here).publish()
+    assert isinstance(out, Published) and out.warnings == () and here.repository.pull_requests[0].title == "Queue for orders"
+
+
+def test_a_draft_state_that_cannot_be_set_is_a_warning(here: Stage) -> None:
+    """M20."""
+    Run(here).publish(text=proposal(draft=True))
+    here.issue.edit(body="other", by="maria")
+    here.github.faults.on("markPullRequestReadyForReview", times=None).answer(500)
+    out = Run(here, event_id=9002, run_id=78).publish()
+    assert isinstance(out, Published) and "could not be set to ready" in out.warnings[0]
+
+
+def test_line_ends_that_github_changes_make_no_second_edit_and_no_warning(here: Stage) -> None:
+    at_work = Run(here)
+    here.github.recorder.restart()
+    out = at_work.publish(text=proposal(body="One line.\r\nTwo lines.\r\n\r\nCloses #12\r\n"))
+    assert isinstance(out, Published) and out.warnings == ()
+    assert here.github.recorder.of("PATCH /repos/{owner}/{repo}/pulls") == []

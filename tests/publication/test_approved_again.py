@@ -130,3 +130,58 @@ def test_a_failed_update_leaves_branch_pull_request_and_card(here: Stage) -> Non
     again.claim()
     again.release(NO)
     assert len(here.branches) == 1 and here.repository.pull_requests[0].state == "open" and here.column() == "In Progress"
+
+
+def test_a_run_that_nobody_knows_the_end_of_holds_the_item_for_its_time_limit_and_a_margin(here: Stage) -> None:
+    """A token without `actions: read` cannot ask for runs."""
+    blind = here.github.actions_token(here.repository)
+    assert isinstance(Run(here, token=blind).claim(), Claim)
+    lease = Run(here).settings.limits.timeout_seconds + 600
+    here.clock.sleep(lease - 60)
+    stopped(Run(here, event_id=9002, run_id=78, token=blind).claim(), Conclusion.DUPLICATE)
+    here.clock.sleep(120)
+    assert isinstance(Run(here, event_id=9003, run_id=79, token=blind).claim(), Claim)
+
+
+def test_a_review_from_before_the_last_publication_asks_for_nothing_more(here: Stage) -> None:
+    published(here)
+    here.clock.sleep(60)
+    here.repository.pull_requests[0].review("CHANGES_REQUESTED", "more", by="maria")
+    here.clock.sleep(60)
+    again = Run(here, event_id=9002, run_id=78)
+    assert isinstance(again.publish(text=proposal(body="More.\n\nCloses #12")), Published)
+    stopped(Run(here, event_id=9003, run_id=79).claim(), Conclusion.DUPLICATE)
+
+
+def test_our_own_review_asks_for_nothing_even_when_our_account_may_write(here: Stage) -> None:
+    """A person's token: the account that publishes is one that may write."""
+    person = here.github.classic_token("maria", "repo", "workflow")
+    published(here, token=person)
+    here.clock.sleep(60)
+    here.repository.pull_requests[0].review("COMMENTED", "as said", by="maria")
+    stopped(Run(here, event_id=9002, run_id=78, token=person).claim(), Conclusion.DUPLICATE)
+
+
+def test_a_commit_of_somebody_without_a_github_account_is_somebody_elses(here: Stage) -> None:
+    """M07: GitHub names no author then."""
+    published(here)
+    head = here.repository.commit("ops-agent/issue-12", {"hand.tf": "x"}, "by hand", by="maria")
+    here.issue.edit(body="other", by="maria")
+    body = {"commits": [{"sha": head, "author": None}]}
+    here.github.faults.on("GET /repos/{owner}/{repo}/compare").answer(200, body=body)
+    answer = stopped(Run(here, event_id=9002, run_id=78).claim(), Conclusion.STALE)
+    assert "somebody without a GitHub account" in answer.reason
+
+
+def test_a_branch_that_another_made_again_meanwhile_is_taken_where_it_stands(here: Stage) -> None:
+    """An untouched old branch is replaced; whoever was faster names the commit that it is made from."""
+    Run(here).claim()
+    here.repository.add_run(77, status="completed")
+    moved = here.repository.commit("main", {"infra/main.tf": "new"}, "meanwhile", by="maria")
+
+    def faster() -> None:
+        here.repository.create_branch("ops-agent/issue-12", here.repository.commit("main", {"infra/b.tf": "b"}, "later", by="maria"))
+
+    here.github.faults.on("POST /repos/{owner}/{repo}/git/refs", skip=1).run(faster)
+    held = Run(here, event_id=9002, run_id=78).claim()
+    assert isinstance(held, Claim) and held.base_commit == held.head_commit == here.branches["ops-agent/issue-12"] != moved

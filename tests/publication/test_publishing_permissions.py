@@ -113,3 +113,12 @@ def test_a_claim_that_cannot_be_written_down_gives_the_branch_back(here: Stage) 
     with pytest.raises(GitHubError):
         Run(here).claim()
     assert here.branches == {}
+
+
+def test_a_dry_run_gives_nothing_back_that_another_run_holds(here: Stage) -> None:
+    other, dry = Run(here), Run(here, given={"dry_run": True}, run_id=78)
+    other.claim()
+    dry.claim()
+    before = here.seen()
+    dry.release(NO)
+    assert here.seen() == before and here.column() == "In Progress"

@@ -90,3 +90,13 @@ def test_no_run_ever_forces_merges_approves_or_touches_another_branch(here: Stag
     assert calls and all(any(a in c.operation for a in allowed) for c in calls)
     assert not any("force" in str(c.body) or "merge" in c.operation or "approve" in str(c.body).lower() for c in calls)
     assert all(name == "main" or name.startswith("ops-agent/issue-") for name in here.repository.branches)
+
+
+@pytest.mark.parametrize("where", ["title", "commit_headline", "commit_body"])
+def test_a_closing_keyword_anywhere_else_is_never_sent(here: Stage, where: str) -> None:
+    """R28: a commit message closes issues as well."""
+    at_work = Run(here)
+    at_work.claim()
+    with pytest.raises(PolicyViolation, match="would close"):
+        at_work.publish(text=proposal(**{where: "Fixes #3"}))
+    assert here.repository.pull_requests == [] and here.branches == {"ops-agent/issue-12": here.repository.head()}
