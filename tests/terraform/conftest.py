@@ -18,6 +18,7 @@ from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.adapters.terraform.terraform_providers import unpack_mirror, wheel_zips
 from ops_agent.demo.aws import EmbeddedAws
 from ops_agent.domain.policy import Policy
+from terraform.module_fixtures import folder, host, standing, stranger  # noqa: F401  fixtures
 from terraform.worlds import BINARY, DEV, PROD, PROD_ROLE, ROLE, SUB, scripted
 
 

@@ -16,7 +16,7 @@ from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.core.sources.module_sources import module_files
 from ops_agent.domain.layout import TerraformRoot, TerraformTarget
 from ops_agent.domain.policy import Policy
-from ops_agent.domain.verification import CheckResult
+from ops_agent.domain.verification import CheckResult, CheckStatus
 from terraform.worlds import bare_target
 
 TOKEN = "a-token-of-the-module-host"
@@ -63,3 +63,12 @@ def fetch(terraform: TerraformCli, files: Mapping[str, str], *, root: str = ".")
 
 def target(root: str = ".") -> TerraformTarget:
     return bare_target(root)
+
+
+def told(check: CheckResult) -> tuple[str, str, str]:
+    """Place, words and remedy of the one finding."""
+    assert check.status is CheckStatus.FAILED
+    (found,) = check.findings
+    assert found.title == "A module cannot be fetched" and found.blocks
+    assert TOKEN not in str(check)
+    return str(found.place), found.what, found.remedy

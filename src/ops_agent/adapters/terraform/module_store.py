@@ -160,11 +160,15 @@ def _copy(package: Path, target: Path, key: str, left: list[int]) -> Iterator[st
 
 
 def _stays(link: Path, real: Path) -> bool:
-    """Whether a link leads, by its text and in fact, to something in the same package that is copied too."""
+    """Whether a link leads, step by step and in fact, to something in the same package that is copied too."""
     text = link.readlink()
     try:
-        by_text = Path(os.path.normpath(link.parent.resolve() / text))
+        depth = len(link.parent.resolve().relative_to(real).parts)
         inside = link.resolve(strict=True).relative_to(real)
     except (OSError, ValueError, RuntimeError):
         return False
-    return not text.is_absolute() and by_text.is_relative_to(real) and not _SHUT & set(inside.parts)
+    for part in text.parts:
+        depth += -1 if part == ".." else 1
+        if depth < 0:
+            return False
+    return not text.is_absolute() and not _SHUT & set(inside.parts)
