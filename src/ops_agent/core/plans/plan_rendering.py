@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ops_agent.core.plans.dangers import LIFTED_BY_ALLOW_DESTROY, danger_rank
-from ops_agent.core.plans.data_losses import made_here
 from ops_agent.core.plans.plan_graph import graph
-from ops_agent.core.plans.plan_reversibility import Reversibility, reversibility
 from ops_agent.core.plans.plan_text import Piece, as_diff, outputs_in, pieces_of
 from ops_agent.core.plans.reading_plan_changes import count
 from ops_agent.core.texts.inert import one_line
@@ -19,7 +17,6 @@ from ops_agent.domain.terraform_plan import Danger, OutputChange, ResourceAction
 from ops_agent.domain.verification import Evidence, TargetVerification
 
 T = TypeVar("T")
-MOST_ROWS = 25
 MOST_DANGERS = 30
 _EMPTY_BLOCK = "```diff\n\n```"
 
@@ -66,6 +63,8 @@ def headline(target: TargetVerification) -> str:
         words.append(f"{stood} that stood before")
     if target.mocked:
         words.append("**mocked, not planned against the account**")
+    if target.placeholders:
+        words.append(f"**planned with invented values** for {', '.join(code(name) for name in target.placeholders[:5])}")
     return ", ".join(words)
 
 
@@ -90,26 +89,6 @@ def look_first(target: TargetVerification) -> Iterator[str]:
         yield f"- and {len(ranked) - MOST_DANGERS} more, see the plan"
     if standing:
         yield f"- {len(standing)} more stood before this change"
-
-
-def changes_table(target: TargetVerification) -> str:
-    """What this change set does to each resource, and whether it can be taken back; the hardest to take back first. Empty: nothing."""
-    if target.plan is None:
-        return ""
-    order = list(Reversibility)
-    made = made_here(target.plan.changes)
-    rows = [(reversibility(change, made), change) for change in share(target, target.plan).own if change.mode == "managed"]
-    rows.sort(key=lambda row: (-_hardness(row[0].word, order), row[1].address))
-    if not rows:
-        return ""
-    lines = ["| Change | Resource | Taking it back |", "|---|---|---|"]
-    for back, change in rows[:MOST_ROWS]:
-        kind = f"**{change.action.value.upper()}**" if change.action.destroys else change.action.value
-        moved = f" (was {code(change.previous_address)})" if change.previous_address else ""
-        lines.append(f"| {kind} | {code(change.address)}{moved} | {back.word.value}: {cell(back.why)} |")
-    if len(rows) > MOST_ROWS:
-        lines.append(f"| | {len(rows) - MOST_ROWS} more, see the plan | |")
-    return "\n".join(lines)
 
 
 def picture(target: TargetVerification) -> str:
@@ -242,10 +221,6 @@ def _widest(piece: str) -> int:
 
 def _parted(found: tuple[T, ...], is_own: Callable[[T], bool]) -> tuple[tuple[T, ...], tuple[T, ...]]:
     return tuple(one for one in found if is_own(one)), tuple(one for one in found if not is_own(one))
-
-
-def _hardness(word: Reversibility, order: list[Reversibility]) -> int:
-    return order.index(word)
 
 
 def _is_own(danger: Danger, target: TargetVerification) -> bool:

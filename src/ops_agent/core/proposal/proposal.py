@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ops_agent.core.plans.plan_rendering import folded, name_of
+from ops_agent.core.plans.plan_rendering import folded
 from ops_agent.core.proposal.proposal_facts import checks_table, ci_cd, infrastructure, observability
 from ops_agent.core.proposal.proposal_plans import plans
 from ops_agent.core.proposal.proposal_prose import Overflow, criteria_table, listed, prose, said
@@ -157,9 +157,6 @@ def _about(material: Material) -> str:
     lines = [f"For the work item *{cell(material.redact(material.item.title))}*."]
     if material.unfinished:
         lines.insert(0, f"> [!WARNING]\n> **Not ready to merge**: {'; '.join(material.unfinished)}.")
-    unplanned = [name_of(target) for target in material.verification.targets if target.plan is None or target.mocked]
-    if unplanned:
-        lines.append(f"Not planned against the account: {', '.join(unplanned)}; see the reason in the table below.")
     lines += [f"- {cell(material.redact(warning))}" for warning in material.item.warnings[:20]]
     return "\n\n".join(lines)
 

@@ -6,8 +6,9 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from ops_agent.core.plans.plan_rendering import changes_table, headline, look_first, name_of, share
+from ops_agent.core.plans.plan_rendering import share
 from ops_agent.core.plans.plan_values import blocks
+from ops_agent.core.proposal.proposal_targets import dangers, headlines, not_planned, tables
 from ops_agent.core.sources.reading_workflows import read_workflow
 from ops_agent.core.texts.neutral import cell, code
 from ops_agent.domain.change_set import ChangeSet, FileChange
@@ -27,20 +28,8 @@ def is_workflow(path: str) -> bool:
 
 def infrastructure(changes: ChangeSet, verification: Verification) -> str:
     """Scope and counts per target, the danger list, each resource's change, and the files (R71)."""
-    parts: list[str] = []
-    if verification.targets:
-        rows = [f"| {name_of(target)} | {headline(target)} |" for target in verification.targets]
-        parts.append("\n".join(["| Root and environment | Plan |", "|---|---|", *rows]))
-    for target in verification.targets:
-        found = "\n".join(look_first(target))
-        if found:
-            parts.append(f"**Look at these first** in {name_of(target)}:\n\n{found}")
-    shown: set[str] = set()
-    for target in verification.targets:
-        table = changes_table(target)
-        if table and table not in shown:
-            shown.add(table)
-            parts.append(f"Resources in {name_of(target)}:\n\n{table}")
+    targets = verification.targets
+    parts = [part for part in (not_planned(targets), headlines(targets), *dangers(targets), *tables(targets)) if part]
     files = [change for change in changes.changes if not is_workflow(change.path)]
     parts.append(f"Files:\n\n{_files(files)}" if files else "No infrastructure file is changed.")
     return "\n\n".join(parts)
@@ -75,14 +64,15 @@ def observability(verification: Verification) -> str:
 
 def checks_table(verification: Verification) -> str:
     """Every check with the word that code gives it."""
-    lines = [f"Engine: {code(verification.engine)}", "", "| Check | Subject | Result |", "|---|---|---|"]
+    lines = ["| Check | Subject | Result |", "|---|---|---|"]
     for check in verification.all_checks[:60]:
         word = check.status.value if check.status.value == "passed" else f"**{check.status.value}**"
         lines.append(f"| {cell(check.name)} | {code(check.subject)} | {word} |")
     lines += [f"| plan | {code(str(t.target))} | **not run**: {cell(t.unplanned)} |" for t in verification.targets if t.unplanned]
     named = sorted({name for target in verification.targets for name in target.placeholders})
     if named:
-        lines += ["", f"Planned with placeholders, for they have no value in the repository: {', '.join(code(name) for name in named)}."]
+        names = ", ".join(code(name) for name in named)
+        lines += ["", f"**Invented values** stand for what has none in the repository: {names}. The plan is not what an apply would do."]
     return "\n".join(lines)
 
 

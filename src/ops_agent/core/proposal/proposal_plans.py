@@ -55,6 +55,6 @@ def _plan_block(target: TargetVerification, room: int) -> PlanBlock:
     pieces, beyond = diff_pieces(target)
     if not pieces:
         return PlanBlock(markdown="")
-    summary = f"Plan of {target.target}: {target.plan.counts.line}"
+    summary = f"{'MOCKED look at' if target.mocked else 'Plan of'} {target.target}: {target.plan.counts.line}"
     block = fill_block(pieces, room - len(folded(summary, "")), beyond)
     return PlanBlock(markdown=folded(summary, block.markdown), left_out=block.left_out)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -10,6 +11,8 @@ from ops_agent.domain.conversation import Ending
 from ops_agent.domain.work_item import Criterion
 
 MOST_PROSE = 4_000
+_SAYS_NOTHING = re.compile(r"(?i)[\s*_`-]*(?:none|nothing|n/?a|not applicable|no changes?|no)?[\s*_`.-]*")
+"""What llms write where a section wants no words."""
 _MOST_CELL = 300
 MOST_CRITERIA = 50
 
@@ -29,9 +32,9 @@ class Overflow:
 
 
 def prose(title: str, text: str, redact: Callable[[str], str], overflow: Overflow, most: int = MOST_PROSE) -> str:
-    """`text` as Markdown of at most `most` code points; the rest goes to `overflow` under `title`. Empty for empty text."""
+    """`text` as Markdown of at most `most` code points; the rest goes to `overflow` under `title`. Empty for `None.`"""
     clean = redact(text).strip()
-    if not clean:
+    if not clean or _SAYS_NOTHING.fullmatch(clean):
         return ""
     kept = clean
     while len(shown := neutralise(kept)) > most:

@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from ops_agent.core.plans.plan_rendering import headline, look_first, name_of, share
+from ops_agent.core.plans.plan_rendering import share
 from ops_agent.core.plans.reading_plan_changes import count
 from ops_agent.core.proposal.proposal_facts import checks_table
+from ops_agent.core.proposal.proposal_targets import dangers, headlines, not_planned
 from ops_agent.core.proposal.proposal_verdict import findings_list
 from ops_agent.core.proposal.report_words import SENTENCES
 from ops_agent.core.texts.neutral import cell, code
@@ -79,8 +80,7 @@ def outputs(report: RunReport) -> dict[str, str]:
 def summary(report: RunReport, template: str, redact: Callable[[str], str]) -> str:
     """The job summary as Markdown."""
     verification = report.verification
-    plans = [f"| {name_of(target)} | {headline(target)} |" for target in verification.targets] if verification else []
-    dangers = _dangers(verification) if verification else []
+    targets = verification.targets if verification else ()
     return redact(
         render(
             template,
@@ -94,9 +94,9 @@ def summary(report: RunReport, template: str, redact: Callable[[str], str]) -> s
             proposed_issues=_list(report.proposed_issues, redact),
             findings=findings_list(report.findings, redact),
             warnings=_list(report.warnings, redact),
-            plans="\n".join(["| Root and environment | Plan |", "|---|---|", *plans]) if plans else "",
-            dangers="\n".join(dangers[:60]).rstrip(),
-            checks=checks_table(verification) if verification else "",
+            plans="\n\n".join(part for part in (not_planned(targets), headlines(targets)) if part),
+            dangers="\n".join("\n\n".join(dangers(targets)).split("\n")[:60]),
+            checks=f"Engine: {code(verification.engine)}\n\n{checks_table(verification)}" if verification else "",
             cost=_cost(report),
         )
     )
@@ -145,16 +145,6 @@ def _link(request: PullRequest | None) -> str:
     if request is None or not request.number:
         return ""
     return f"[#{request.number}]({request.url}) {cell(request.title)}{' (draft)' if request.draft else ''}"
-
-
-def _dangers(verification: Verification) -> list[str]:
-    """The danger list of each target under its name: the same resource may stand in several environments."""
-    lines: list[str] = []
-    for target in verification.targets:
-        found = list(look_first(target))
-        if found:
-            lines += [f"**Look at these first** in {name_of(target)}:", "", *found, ""]
-    return lines
 
 
 def _list(entries: Iterable[str], redact: Callable[[str], str]) -> str:
