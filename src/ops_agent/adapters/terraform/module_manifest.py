@@ -61,7 +61,8 @@ def place(cell: Cell, root: str, calls: Sequence[ModuleCall], records: Sequence[
         version = {"Version": record.version} if record.version else {}
         entries.append({"Key": record.key, "Source": record.source, **version, "Dir": where})
     for number in sorted({record.package for record in records if record.package is not None}):
-        shutil.copytree(kept.folder / str(number), packages / str(number), symlinks=True, dirs_exist_ok=True)
+        if not (packages / str(number)).exists():
+            shutil.copytree(kept.folder / str(number), packages / str(number), symlinks=True)
     for directory, _, names in os.walk(packages):
         Path(directory).chmod(0o755)
         for name in names:
