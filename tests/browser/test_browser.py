@@ -13,6 +13,7 @@ import pytest
 from ops_agent.demo.github import EmbeddedGitHub
 from ops_agent.demo.github.pulls import PullRequest
 from ops_agent.demo.platform_setup import Stage, set_up
+from ops_agent.demo.run import served_pages
 from ops_agent.demo.story import load_story
 
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
@@ -120,3 +121,27 @@ def look_at(png: bytes) -> tuple[int, int, int]:
         at += 12 + length
     pixels = zlib.decompress(data)
     return width, height, len({pixels[n : n + 4] for n in range(0, len(pixels) - 4, 4)})
+
+
+def test_a_person_who_is_served_the_demo_gets_from_the_repository_to_board_and_pull_request(tmp_path: Path) -> None:
+    """`demo --serve`: every page that the demo names opens in a browser over HTTP, and so do the links of the repository's page."""
+    with EmbeddedGitHub() as github:
+        stage = set_up(github, load_story())
+        stage.repository.commit("ops-agent/issue-2", {"infra/queue.tf": "# queue\n"}, "Queue", by="maria")
+        number = stage.repository.next_number()
+        stage.repository.issues[number] = PullRequest(
+            stage.repository, number, "[ops] Queue", BODY, github.account("maria"), head="ops-agent/issue-2", base="main", draft=False
+        )
+        named = served_pages(stage)
+        assert [what for _, what in named] == [f"pull request #{number}", "the board"]
+        dom = dumped(stage.repository.url, tmp_path / "profile")
+        for page, _ in named:
+            assert f'href="{page}"' in dom
+            assert "404" not in seen(dumped(github.base_url + page, tmp_path / "profile"))
+        assert "Queue" in seen(dumped(github.base_url + named[0][0], tmp_path / "profile"))
+
+
+def dumped(url: str, profile: Path) -> str:
+    assert CHROMIUM is not None
+    command = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "--dump-dom", url]
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=True).stdout

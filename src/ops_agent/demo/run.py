@@ -166,7 +166,7 @@ def _why_not(issue: Issue, summary: str) -> str:
     """Why there is no pull request: the row of the selection's table, else the comment on the issue."""
     row = re.search(rf"^\| - \| [^|\n]*#{issue.number} \|[^|\n]*\| (.+) \|$", summary, re.MULTILINE)
     if row is not None:
-        return row[1].replace("`", "")
+        return row[1].replace("`", "").replace("\uff03", "#")  # the summary must not make a link of it; a terminal makes none
     if not issue.comments:
         return "untouched"
     lines = [line.strip("#* ") for line in issue.comments[-1].body.splitlines() if line.strip() and not line.startswith("<!--")]
@@ -179,11 +179,17 @@ def _as_told(options: Options, story: Story, end: JobEnd, pulls: Sequence[PullRe
     return end.exit_code == 0 and len(pulls) == (1 if options.scenario == "single" else ours)
 
 
+def served_pages(stage: Stage) -> list[tuple[str, str]]:
+    """What a person looks at first: path of the page and what it is."""
+    pulls = [(pull.path, f"pull request #{pull.number}") for pull in stage.repository.pull_requests[::-1]]
+    return [*pulls, (stage.board.path, "the board")]
+
+
 def _serve(stage: Stage, show: Show) -> None:
-    show.say(
-        f"\nThe embedded GitHub stays up at {stage.repository.url}",
-        "bold",
-    )
+    home = stage.github.base_url
+    show.say(f"\nThe embedded GitHub stays up at {stage.repository.url}", "bold")
+    for page, what in served_pages(stage):
+        show.say(f"  {home}{page}  {what}")
     show.say("Ctrl-C ends it.", "dim")
     try:
         while True:
