@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from builders import BASE
-from ops_agent.core.claims.publication import blob_id
-from ops_agent.domain.change_set import TreeEntry
+from ops_agent.domain.change_set import TreeEntry, blob_id
 
 
 class MemoryTree:

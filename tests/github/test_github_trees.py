@@ -12,7 +12,8 @@ import pytest
 
 from ops_agent.adapters.github import github_trees
 from ops_agent.adapters.github.github_code_host import GitHubCodeHost, connect
-from ops_agent.adapters.github.github_trees import GitHubTree, blob_id
+from ops_agent.adapters.github.github_trees import GitHubTree
+from ops_agent.domain.change_set import blob_id
 from ops_agent.errors import ConfigError, GitHubError, NoSpace, PolicyViolation
 from publication.github_world import Stage
 

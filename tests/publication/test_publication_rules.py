@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from ops_agent.core.claims.publication import (
     as_patch,
-    blob_id,
     closing_references,
     commit_steps,
     link_problem,
@@ -21,7 +20,7 @@ from ops_agent.core.claims.publication import (
     tree_problems,
     unwritable,
 )
-from ops_agent.domain.change_set import ChangeSet, FileChange, TreeEntry
+from ops_agent.domain.change_set import ChangeSet, FileChange, TreeEntry, blob_id
 from ops_agent.domain.event import IssueRef
 from ops_agent.ports import TokenAbilities
 

@@ -13,6 +13,11 @@ class ChangeKind(StrEnum):
     DELETED = "deleted"
 
 
+def blob_id(content: bytes) -> str:
+    """The name that git gives to a file's bytes."""
+    return hashlib.sha1(b"blob %d\x00" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
     """One file: its bytes on the base commit and now; None means that it does not exist on that side."""

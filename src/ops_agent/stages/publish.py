@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from ops_agent.core.claims.claim_records import PullRequestRecord
 from ops_agent.core.claims.claiming import is_our_branch, stranger_in_the_way
 from ops_agent.core.claims.publication import MOST_BODY_CHARACTERS, as_patch, is_workflow, link_problem, split_by_abilities
+from ops_agent.core.texts.line_ends import as_kept
 from ops_agent.domain.change_set import ChangeSet
 from ops_agent.domain.event import RunIdentity
 from ops_agent.domain.outcome import Conclusion, Stopped
@@ -131,9 +132,9 @@ def _open(
     else:
         sent = host.update_pull_request(repository, claim.existing.number, text.title, text.body)
     kept = next((p for p in host.pull_requests_of_branch(repository, claim.branch) if p.number == sent.number), sent)
-    if (kept.title.strip(), _plain(kept.body)) != (text.title.strip(), _plain(text.body)):
+    if (kept.title.strip(), as_kept(kept.body)) != (text.title.strip(), as_kept(text.body)):
         kept = host.update_pull_request(repository, kept.number, text.title, text.body)
-    if _plain(kept.body) != _plain(text.body):
+    if as_kept(kept.body) != as_kept(text.body):
         warnings.append("GitHub keeps another text of the pull request than the one that was sent; the run's summary has it.")
         world.reporter.summary(world.redact(text.body))
     if kept.draft != text.draft:
@@ -175,7 +176,3 @@ def _needs_workflows(reason: str, left: ChangeSet) -> Stopped:
 
 def _stale(reason: str, remedy: str) -> Stopped:
     return Stopped(conclusion=Conclusion.STALE, reason=reason, remedy=remedy)
-
-
-def _plain(text: str) -> str:
-    return text.replace("\r\n", "\n").strip()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from ops_agent.adapters.github.github_nouns import GHOST
 from ops_agent.core.intake.selection_references import parse_references
 from ops_agent.domain.event import Actor, ActorKind, Dispatched, Event, Issue, IssueRef, Labelled, Repository, RunIdentity
 from ops_agent.errors import ConfigError
@@ -27,7 +28,6 @@ _VARIABLES = (
     *("GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_ACTOR", "GITHUB_TRIGGERING_ACTOR"),
 )
 _PARTS = {"issues": ("action", "issue", "label", "repository", "sender"), "workflow_dispatch": ("repository", "sender")}
-_GHOST = Actor(login="ghost", id=0, kind=ActorKind.USER)
 
 
 def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[Event, RunIdentity]:
@@ -191,7 +191,7 @@ def _sender(node: _Node) -> Actor:
 
 def _author(node: _Node) -> Actor:
     if node.absent:  # a deleted account
-        return _GHOST
+        return GHOST
     kind = node["type"].text()
     # An author decides nothing, so a kind that we do not know (Mannequin, ...) is only taken for the least trusted one.
     return Actor(login=node["login"].text(), id=node["id"].number(), kind=ActorKind(kind) if kind in set(ActorKind) else ActorKind.BOT)

@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from ops_agent.adapters.github import github_nouns as nouns
 from ops_agent.adapters.github.github_http import GitHubHttp
+from ops_agent.core.texts.line_ends import as_kept
 from ops_agent.domain.event import Actor, ActorKind, Comment, Issue, IssueEvent, IssueRef, Permission, Repository
 from ops_agent.errors import GitHubError, NotFound
 
@@ -85,7 +86,7 @@ class GitHubIssues:
 
         def look() -> Comment | None:
             mine = self.viewer().id
-            same = [c for c in self.comments(ref) if c.author.id == mine and _plain(c.body) == _plain(body)]
+            same = [c for c in self.comments(ref) if c.author.id == mine and as_kept(c.body) == as_kept(body)]
             return same[-1] if same else None
 
         return self._http.ensure(doing, create, look)
@@ -132,8 +133,3 @@ def repository_path(repository: str) -> str:
 
 def _issue(ref: IssueRef) -> str:
     return f"/repos/{repository_path(ref.repository)}/issues/{ref.number}"
-
-
-def _plain(text: str) -> str:
-    """GitHub may trim a body and change its line ends."""
-    return text.replace("\r\n", "\n").strip()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import errno
-import hashlib
 import tarfile
 import tempfile
 import zlib
@@ -22,7 +21,7 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from ops_agent.adapters.github.github_http import GitHubHttp
-from ops_agent.domain.change_set import TreeEntry
+from ops_agent.domain.change_set import TreeEntry, blob_id
 from ops_agent.errors import ConfigError, GitHubError, NoSpace, PolicyViolation
 
 MOST_ENTRIES = 250_000
@@ -30,11 +29,6 @@ MOST_BYTES_OF_A_FILE = 1_000_000
 MOST_BYTES_KEPT = 1_000_000_000
 _MODES = ("100644", "100755", "120000", "160000")
 _STREAM_FAILURES = (tarfile.TarError, requests.RequestException, HTTPError, EOFError, zlib.error)
-
-
-def blob_id(content: bytes) -> str:
-    """The name that git gives to a file's bytes."""
-    return hashlib.sha1(b"blob %d\x00" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 class GitHubTree:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import unified_diff
 
-from ops_agent.domain.change_set import ChangeSet, FileChange, TreeEntry
+from ops_agent.domain.change_set import ChangeSet, FileChange, TreeEntry, blob_id
 from ops_agent.domain.event import IssueRef
 from ops_agent.ports import TokenAbilities
 
@@ -51,11 +50,6 @@ def _file_patch(change: FileChange) -> str:
     new = "/dev/null" if change.after is None else f"b/{change.path}"
     lines = unified_diff(before, after, old, new)
     return head + "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
-
-
-def blob_id(content: bytes) -> str:
-    """The name that git gives to a file's bytes."""
-    return hashlib.sha1(b"blob %d\x00" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
