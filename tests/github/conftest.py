@@ -1,7 +1,8 @@
-"""Tests of this folder talk to the embedded GitHub over the wire."""
+"""Tests of this folder talk to the embedded GitHub over the wire, or write the files of a job."""
 
 from __future__ import annotations
 
 from publication.stage_fixtures import here, theatre
+from runner_files import files
 
-__all__ = ["here", "theatre"]
+__all__ = ["files", "here", "theatre"]

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,61 +11,9 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ops_agent.adapters.reporters.actions_reporter import SUMMARY_LIMIT, ActionsReporter
-from ops_agent.adapters.reporters.printable_text import WITHHELD, printable
+from ops_agent.adapters.reporters.actions_reporter import SUMMARY_LIMIT
 from ops_agent.domain.verdict import Place
-
-
-def commands_in(log: str) -> list[tuple[str, str]]:
-    """The workflow commands that a runner would carry out: both spellings, and the stop token respected."""
-    found, stopped = [], None
-    for line in re.split(r"\r\n|\n|\r", log):
-        if stopped is not None:
-            if line.strip() == f"::{stopped}::":
-                stopped = None
-            continue
-        if match := re.match(r"\s*::([\w-]+)(?:\s[^:]*)?::(.*)", line):
-            if match[1] == "stop-commands":
-                stopped = match[2]
-            else:
-                found.append((match[1], match[2]))
-        elif match := re.search(r"##\[([\w-]+)[^\]]*\](.*)", line):
-            found.append((match[1], match[2]))
-    return found
-
-
-def outputs_in(text: str) -> dict[str, str]:
-    """A file command as the runner parses it."""
-    found, lines, at = {}, text.split("\n"), 0
-    while at < len(lines):
-        line = lines[at]
-        at += 1
-        if not line:
-            continue
-        name, mark, delimiter = line.partition("<<")
-        assert mark, f"a line that is no heredoc: {line!r}"
-        value = []
-        while lines[at] != delimiter:
-            value.append(lines[at])
-            at += 1
-        at += 1
-        found[name] = "\n".join(value)
-    return found
-
-
-@pytest.fixture
-def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
-    made = {}
-    for name in ("OUTPUT", "ENV", "PATH", "STATE", "STEP_SUMMARY"):
-        made[name] = tmp_path / name
-        made[name].write_text("")
-        monkeypatch.setenv(f"GITHUB_{name}", str(made[name]))
-    return made
-
-
-def reporter(redact: object = None) -> ActionsReporter:
-    return ActionsReporter(redact if callable(redact) else lambda text: text)
-
+from runner_files import commands_in, outputs_in, reporter
 
 NASTY = [
     "::add-mask::x", "::set-output name=a::b", "  ::error::x", "::stop-commands::x\n::warning::y", "text\r::warning::z", "##[error]x",
@@ -170,19 +115,6 @@ def test_nothing_is_ever_written_for_later_steps(files: dict[str, Path], capsys:
     assert files["OUTPUT"].read_text() and files["STEP_SUMMARY"].read_text() == "# c\n"
 
 
-def test_without_output_and_summary_files_nothing_is_written(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """The old `::set-output` command is not used."""
-    reporter().output("a", "b")
-    reporter().summary("c")
-    assert capsys.readouterr().out == ""
-
-
-def test_a_file_that_is_gone_is_a_warning(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    files["OUTPUT"].unlink()
-    reporter().output("a", "b")
-    assert "::warning::The output a could not be written" in capsys.readouterr().out
-
-
 def test_a_summary_is_cut_at_a_line_with_a_mark(files: dict[str, Path]) -> None:
     report = reporter()
     report.summary("first")
@@ -203,50 +135,3 @@ def test_everything_is_redacted_before_it_is_written(files: dict[str, Path], cap
         report.summary("hunter2")
     everything = capsys.readouterr().out + files["OUTPUT"].read_text() + files["STEP_SUMMARY"].read_text()
     assert "hunter2" not in everything and "***" in everything
-
-
-def test_a_text_whose_redaction_fails_is_withheld(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    """G05."""
-
-    def fails(text: str) -> str:
-        raise RuntimeError("no")
-
-    report = reporter(fails)
-    report.line("secret")
-    report.summary("secret")
-    report.output("a", "secret")
-    assert capsys.readouterr().out == WITHHELD + "\n"
-    assert "secret" not in files["STEP_SUMMARY"].read_text() + files["OUTPUT"].read_text()
-
-
-@pytest.mark.parametrize("stdout", ["closed", "broken", "none"])
-def test_a_standard_output_that_cannot_be_written_ends_nothing(stdout: str, tmp_path: Path) -> None:
-    """N09: with LC_ALL=C, no HOME, and stdout closed or broken, outputs are still written."""
-    output = tmp_path / "out"
-    output.write_text("")
-    code = f"""
-import os, sys
-if {stdout!r} == "closed": sys.stdout.close()
-if {stdout!r} == "none": sys.stdout = None
-from ops_agent.adapters.reporters.actions_reporter import ActionsReporter
-r = ActionsReporter(lambda t: t)
-with r.stage("ä"):
-    for _ in range(3): r.line("ü" * 100_000)
-    r.annotate("error", "x"); r.mask("s"); r.output("done", "ja")
-"""
-    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "GITHUB_OUTPUT": str(output), "PYTHONPATH": os.pathsep.join(sys.path)}
-    read, write = os.pipe()
-    os.close(read)
-    done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=write, stderr=subprocess.PIPE, check=False)
-    os.close(write)
-    assert outputs_in(output.read_text()) == {"done": "ja"}, done.stderr
-    assert b"Traceback" not in done.stderr
-
-
-@hypothesis_settings(deadline=None)
-@given(st.text(max_size=100))
-def test_printable_text_has_no_control_characters(text: str) -> None:
-    """O09."""
-    shown = printable(text)
-    assert all(c in "\n\t" or (ord(c) >= 32 and ord(c) not in range(0x7F, 0xA0)) for c in shown)
-    assert printable(shown) == shown
