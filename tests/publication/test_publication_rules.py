@@ -20,6 +20,7 @@ from ops_agent.core.claims.publication import (
     tree_problems,
     unwritable,
 )
+from ops_agent.core.texts.line_ends import as_kept
 from ops_agent.domain.change_set import ChangeSet, FileChange, TreeEntry, blob_id
 from ops_agent.domain.event import IssueRef
 from ops_agent.ports import TokenAbilities
@@ -212,3 +213,8 @@ def test_a_patch_is_one_that_git_applies(
 
 def test_a_file_that_is_no_text_is_named_in_the_patch() -> None:
     assert "Binary files differ" in as_patch(change_set(change("x", None, b"\xff\x00")))
+
+
+@pytest.mark.parametrize("kept", ["a\n\nb", "a\r\n\r\nb", "a\n\nb\n", " a\r\n\r\nb \r\n"])
+def test_a_text_is_known_again_whatever_github_did_to_its_line_ends_and_edges(kept: str) -> None:
+    assert as_kept(kept) == as_kept("a\n\nb\n") != as_kept("a\nb")
