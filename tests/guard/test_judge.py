@@ -151,3 +151,12 @@ def test_standing_code_with_a_computed_path_stays_excused_until_what_flows_into_
     steered = verdict_of({"infra/environments/dev/terraform.tfvars": values + b'path = "/proc/self/environ"\n'}, base)
     assert not beside.blocked
     assert rules_blocking(steered) == {"terraform/steered-code"}
+
+
+def test_what_a_reviewer_must_not_miss_stands_before_a_wall_of_small_things() -> None:
+    table = 'resource "aws_dynamodb_table" "z" {\n  name = "z"\n  deletion_protection_enabled = %s\n}\n'
+    base = {**base_files(), "infra/z.tf": (table % "true").encode()}
+    wall = "".join(f'variable "v{i}" {{}}\n' for i in range(60))
+    verdict = verdict_of({"infra/z.tf": (table % "false").encode(), "infra/a.tf": wall.encode()}, base)
+    assert verdict.findings[0].rule == "terraform/weakened-protection" and not verdict.findings[0].blocks
+    assert len(verdict.findings) > 40

@@ -105,6 +105,14 @@ class Block:
         for block in self.blocks:
             yield from block.walk()
 
+    def arguments(self, *before: str) -> Iterator[tuple[tuple[str, ...], Attribute]]:
+        """Every argument with its path (`("origin", "custom_header", "value")`); `dynamic` and `content` are no part of it."""
+        for attribute in self.attributes:
+            yield (*before, attribute.name), attribute
+        for inner in self.blocks:
+            path = before if self.type == "dynamic" and inner.type == "content" else (*before, inner.kind)
+            yield from inner.arguments(*path)
+
     def expressions(self) -> Iterator[tuple[Attribute, Expression]]:
         """Every expression at any depth, with the attribute that it stands in."""
         for block in self.walk():

@@ -57,7 +57,7 @@ def _closed_names() -> str:
 
 
 def _effect(rule: Rule) -> str:
-    return "blocks" if rule.blocks else "mentioned"
+    return "blocks" if rule.blocks else "mentioned first" if rule.leads else "mentioned"
 
 
 def _anchor(rule_id: str) -> str:

@@ -67,7 +67,9 @@ def judge(
                 known[identity] -= 1
             (new if identity is None else old).append(_finding(rule, hit, pre_existing=identity is not None))
         findings += [*dict.fromkeys(new)][:_MAX_FINDINGS] + [*dict.fromkeys(old)][:_MAX_FINDINGS]
-    return Verdict(findings=tuple(sorted(findings, key=lambda f: (f.place, f.rule, f.what))), rules_run=tuple(r.id for r in table))
+    leading = frozenset(r.id for r in table if r.leads)
+    findings.sort(key=lambda f: (f.rule not in leading, f.place, f.rule, f.what))
+    return Verdict(findings=tuple(findings), rules_run=tuple(r.id for r in table))
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,10 @@ _PACKAGE = "ops_agent.core.guard.rules."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule as the judge runs it and as the documents show it. `blocks` False means that it is only mentioned."""
+    """A rule as the judge runs it and as the documents show it. `blocks` False: it is only mentioned; `leads`: it stands first.
+
+    A list of findings is cut at some length: what a reviewer must not miss does not drown in what is merely nice to know.
+    """
 
     id: str
     title: str
@@ -24,6 +27,7 @@ class Rule:
     blocks: bool
     subject: type
     function: RuleFunction
+    leads: bool = False
 
 
 def blocking(function: RuleFunction) -> Rule:
@@ -36,12 +40,19 @@ def mentioned(function: RuleFunction) -> Rule:
     return _rule(function, blocks=False)
 
 
-def _rule(function: RuleFunction, *, blocks: bool) -> Rule:
+def marked(function: RuleFunction) -> Rule:
+    """A rule whose findings stop nothing and stand before all others."""
+    return _rule(function, blocks=False, leads=True)
+
+
+def _rule(function: RuleFunction, *, blocks: bool, leads: bool = False) -> Rule:
     name = function.__name__.replace("_", "-")
     group = function.__module__.removeprefix(_PACKAGE).split(".")[0]
     title, reason, remedy = _words(inspect.getdoc(function) or "", name)
     (subject,) = (t for n, t in get_type_hints(function).items() if n != "return")
-    return Rule(id=f"{group}/{name}", title=title, reason=reason, remedy=remedy, blocks=blocks, subject=subject, function=function)
+    return Rule(
+        id=f"{group}/{name}", title=title, reason=reason, remedy=remedy, blocks=blocks, subject=subject, function=function, leads=leads
+    )
 
 
 def _words(docstring: str, name: str) -> tuple[str, str, str]:

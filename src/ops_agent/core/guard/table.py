@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops_agent.core.guard.rule import Rule, blocking, mentioned
+from ops_agent.core.guard.rule import Rule, blocking, marked, mentioned
 from ops_agent.core.guard.rules.path import writing
 from ops_agent.core.guard.rules.secret import literals
 from ops_agent.core.guard.rules.terraform import (
@@ -12,6 +12,7 @@ from ops_agent.core.guard.rules.terraform import (
     conventions,
     execution,
     lists,
+    protections,
     providers,
     reading,
     regions,
@@ -54,7 +55,7 @@ TABLE: tuple[Rule, ...] = (
     blocking(assembled.assembled_account),
     blocking(accounts.misplaced_account),
     blocking(accounts.account_of_another_environment),
-    mentioned(accounts.root_account),
+    marked(accounts.root_account),
     mentioned(accounts.documented_foreign_account),
     blocking(backends.backend_changed),
     blocking(backends.backend_block),
@@ -62,6 +63,7 @@ TABLE: tuple[Rule, ...] = (
     blocking(backends.backend_file),
     blocking(backends.shared_state),
     mentioned(backends.shared_bucket),
+    marked(protections.weakened_protection),
     mentioned(conventions.hard_coded_environment),
     mentioned(conventions.required_tags),
     mentioned(conventions.tag_form),

@@ -8,7 +8,7 @@ from ops_agent.core.guard.secret_places import keeps_secret
 from ops_agent.core.guard.secret_trace import SecretTrace, Surroundings, taken_from
 from ops_agent.core.guard.subjects import Hit, Piece, RootInEnvironment, TerraformFile
 from ops_agent.core.guard.values import Instance
-from ops_agent.domain.terraform_source import Block, Expression, ExpressionKind
+from ops_agent.domain.terraform_source import Expression, ExpressionKind
 
 _DECIDES = frozenset({"count", "for_each", "condition", "enabled"})
 # Never fail for a value, and keep its mark.
@@ -54,7 +54,8 @@ def secret_in_open_argument(root: RootInEnvironment) -> Iterator[Hit]:
             continue
         around = Surroundings(instance.scope, piece.block)
         type_ = piece.block.labels[0] if piece.block.labels else ""
-        for path, expression in _arguments(piece.block):
+        for path, attribute in piece.block.arguments():
+            expression = attribute.expression
             if piece.block.type == "resource" and keeps_secret(type_, path):
                 continue
             secret = trace.secret(expression, around, of_state=True)
@@ -69,15 +70,6 @@ def _pieces(root: RootInEnvironment) -> Iterator[tuple[Instance, TerraformFile, 
         for path, source in instance.files:
             file = TerraformFile(path=path, kind="configuration", source=source, tree=root.tree, policy=root.policy)
             yield from ((instance, file, piece) for piece in file.pieces())
-
-
-def _arguments(block: Block, before: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Expression]]:
-    """Every argument with its path; `dynamic` and `content` are no part of a path."""
-    for attribute in block.attributes:
-        yield (*before, attribute.name), attribute.expression
-    for inner in block.blocks:
-        is_content = inner.type == "content" and block.type == "dynamic"
-        yield from _arguments(inner, before if is_content else (*before, inner.kind))
 
 
 def _is_shape(path: tuple[str, ...], expression: Expression, around: Surroundings, trace: SecretTrace) -> bool:

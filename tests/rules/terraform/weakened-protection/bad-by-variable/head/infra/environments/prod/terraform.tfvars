@@ -1,0 +1,3 @@
+environment = "prod"
+aws_region  = "sa-east-1"
+protected = false

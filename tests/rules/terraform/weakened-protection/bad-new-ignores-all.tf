@@ -1,0 +1,7 @@
+resource "aws_sqs_queue" "orders" {
+  name = "orders"
+
+  lifecycle {
+    ignore_changes = all
+  }
+}
