@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from ops_agent.adapters.terraform.sandbox import harden_this_process
+from ops_agent.adapters.terraform.sandbox_hardening import harden_this_process
 from ops_agent.cli import Command, parse
 from ops_agent.domain.outcome import Conclusion
 from ops_agent.errors import Cancelled, ConfigError, NoSpace, OpsAgentError

@@ -13,13 +13,14 @@ import pytest
 from ops_agent.adapters.aws.aws_identity import AwsIdentity
 from ops_agent.adapters.aws.aws_sts import Runner, Sts
 from ops_agent.adapters.terraform.embedded_terraform import find_library
+from ops_agent.adapters.terraform.sandbox import Sandbox
 from ops_agent.adapters.terraform.subprocesses import Patience
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.adapters.terraform.terraform_providers import unpack_mirror, wheel_zips
 from ops_agent.demo.aws import EmbeddedAws
 from ops_agent.domain.policy import Policy
 from terraform.module_fixtures import folder, host, standing, stranger  # noqa: F401  fixtures
-from terraform.worlds import BINARY, DEV, PROD, PROD_ROLE, ROLE, SUB, scripted
+from terraform.worlds import BINARY, DEV, PROD, PROD_ROLE, ROLE, SUB, wrapped
 
 
 @pytest.fixture(scope="session")
@@ -43,18 +44,36 @@ def open_directory() -> Iterator[Path]:
 
 
 @pytest.fixture
-def counted(open_directory: Path, mirror: Path) -> tuple[Path, Callable[[], int]]:
-    """A mirror with the genuine provider, and how often it was started since the last call."""
-    starts = open_directory / "starts"
+def counted(open_directory: Path, mirror: Path, monkeypatch) -> tuple[Path, Callable[[], int]]:
+    """A mirror with the genuine provider, and how often it was started since the last call.
 
-    def count() -> int:
+    A provider can write only into its cell, so what it wrote there is read before the cell goes.
+    """
+    cells, gone = {}, []
+    opened, closed = Sandbox.open_cell, Sandbox.close_cell
+
+    def open_cell(self, *arguments):
+        cell = opened(self, *arguments)
+        cells[cell.root] = cell.temporary / "starts"
+        return cell
+
+    def close_cell(self, cell):
+        gone.append(take(cells.pop(cell.root)))
+        closed(self, cell)
+
+    def take(starts: Path) -> int:
         number = len(starts.read_text().splitlines()) if starts.exists() else 0
-        starts.write_text("")
-        starts.chmod(0o666)
+        starts.unlink(missing_ok=True)
         return number
 
-    count()
-    return scripted(open_directory, f"echo start >> {starts}; exec {mirror / BINARY}"), count
+    def count() -> int:
+        number = sum(gone) + sum(take(starts) for starts in list(cells.values()))
+        gone.clear()
+        return number
+
+    monkeypatch.setattr(Sandbox, "open_cell", open_cell)
+    monkeypatch.setattr(Sandbox, "close_cell", close_cell)
+    return wrapped(open_directory, "echo start >> $TMPDIR/starts; exec $real", mirror / BINARY), count
 
 
 @pytest.fixture(scope="session")

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 
 import ops_agent
+from ops_agent.adapters.terraform.sandbox_confinement import landlock_abi
 from ops_agent.adapters.terraform.subprocesses import Patience
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.adapters.terraform.terraform_providers import SharedProviders, configuration, wheel_zips
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.verification import CheckStatus
 from ops_agent.errors import ToolchainError
-from terraform.worlds import BINARY, IS_ROOT, VERSIONS, alive, bare_target, scripted, write
+from terraform.worlds import BINARY, IS_ROOT, VERSIONS, alive, bare_target, scripted, wrapped, write
 
 pytestmark = pytest.mark.terraform
 INCLUDED = "registry.terraform.io/hashicorp/aws"
@@ -33,17 +34,17 @@ def terraform_with(mirror: Path, deadline: float = 60) -> TerraformCli:
 
 def test_a_provider_that_hangs_and_forks_is_killed_at_the_deadline_with_all_its_children(tmp_path, open_directory):
     """E12."""
-    script = f"setsid sleep 300 &\necho $! > {open_directory}/pid\nsleep 300"
+    script = "setsid sleep 300 &\necho $! > $TMPDIR/pid\nsleep 300"
     tree = write(tmp_path, FILES)
     with terraform_with(scripted(open_directory, script), 3) as terraform, terraform.workspace(tree, bare_target(), None) as workspace:
         assert workspace.init().status is CheckStatus.PASSED
         begun = time.monotonic()
         check, left = workspace.plan()
         assert time.monotonic() - begun < 10
+        assert not alive(int((workspace.cell.temporary / "pid").read_text()))
     assert left is None
     assert check.status is CheckStatus.FAILED
     assert "did not end within 3 s" in check.findings[0].what
-    assert not alive(int((open_directory / "pid").read_text()))
 
 
 INTERRUPTED = """
@@ -70,29 +71,32 @@ with TerraformCli(policy=Policy(), binary="embedded", mirror={mirror!r}) as terr
 
 def test_an_interrupt_while_plans_run_ends_everything_in_five_seconds_and_leaves_nothing(tmp_path, open_directory):
     """N01: three plans with hanging, forking providers; no process, no directory, no plan is left."""
-    hanging = scripted(open_directory, f"setsid sleep 300 &\necho $! >> {open_directory}/pids\nsleep 300")
+    hanging = scripted(open_directory, "setsid sleep 300 &\necho $! >> $TMPDIR/pids\nsleep 300")
     paths = [str(Path(ops_agent.__file__).parents[1]), *sys.path]
     code = INTERRUPTED.format(paths=paths, tree=str(write(tmp_path, FILES)), mirror=str(hanging))
     run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     root = Path(run.stdout.readline().strip())
     deadline = time.monotonic() + 60
-    while not (open_directory / "pids").exists() and time.monotonic() < deadline:
+    while not (pids := [pid for file in root.glob("cell-*/tmp/pids") for pid in file.read_text().split()]) and time.monotonic() < deadline:
         time.sleep(0.1)
+    assert pids
     begun = time.monotonic()
     run.send_signal(signal.SIGINT)
     run.wait(20)
     assert time.monotonic() - begun < 5
     assert run.returncode != 0
     assert not root.exists()
-    assert not [pid for pid in map(int, (open_directory / "pids").read_text().split()) if alive(pid)]
+    assert not [pid for pid in map(int, pids) if alive(pid)]
 
 
 def test_a_provider_that_writes_into_the_working_directory_is_noticed_and_its_plan_thrown_away(tmp_path, open_directory, mirror):
     """E20: only possible where the copy is writable at all; the change set never sees it."""
-    real = mirror / BINARY
-    script = f"echo 'output \"x\" {{}}' > ./evil.tf; exec {real}"
+    script = "echo 'output \"x\" {}' > ./evil.tf; exec $real"
     tree = write(tmp_path, FILES)
-    with terraform_with(scripted(open_directory, script)) as terraform, terraform.workspace(tree, bare_target(), None) as workspace:
+    with (
+        terraform_with(wrapped(open_directory, script, mirror / BINARY)) as terraform,
+        terraform.workspace(tree, bare_target(), None) as workspace,
+    ):
         assert workspace.init().status is CheckStatus.PASSED
         check, left = workspace.plan()
     assert check.status is CheckStatus.FAILED
@@ -103,12 +107,10 @@ def test_a_provider_that_writes_into_the_working_directory_is_noticed_and_its_pl
     assert not (tree / "evil.tf").exists()
 
 
-@pytest.mark.skipif(not IS_ROOT, reason="without a user of its own the child owns its copy")
+@pytest.mark.skipif(not IS_ROOT and not landlock_abi(), reason="without Landlock or a user of its own the child owns its copy")
 def test_with_a_lock_file_the_working_directory_cannot_be_written_at_all(tmp_path, open_directory, mirror):
-    real = mirror / BINARY
-    script = f"(echo x > ./evil.tf) 2>/dev/null; exec {real}"
-    wrapped = scripted(open_directory, script)
-    with terraform_with(wrapped) as terraform:
+    hostile = wrapped(open_directory, "(echo x > ./evil.tf) 2>/dev/null; exec $real", mirror / BINARY)
+    with terraform_with(hostile) as terraform:
         with terraform.workspace(write(tmp_path, FILES), bare_target(), None) as workspace:
             workspace.init()
             lock = (workspace.directory / ".terraform.lock.hcl").read_bytes()

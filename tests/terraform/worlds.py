@@ -100,6 +100,13 @@ def scripted(directory: Path, script: str) -> Path:
     return directory / "mirror"
 
 
+def wrapped(directory: Path, script: str, real: Path) -> Path:
+    """A mirror whose provider is a shell script that may end in `exec $real`: the genuine one lies beside it, within reach."""
+    mirror = scripted(directory, f"real={directory / 'mirror' / BINARY}.real\n{script}")
+    os.link(real, f"{mirror / BINARY}.real")
+    return mirror
+
+
 class FilesBase:
     """ports.BaseTree over a dictionary."""
 

@@ -1,92 +1,33 @@
 """Where Terraform runs: out of reach of this process, of the checkout, and of other targets (security-bar.md rules 14, 16, 22).
 
 As root every workspace gets a uid of its own; otherwise this process is made undumpable, so that a child of the same uid cannot read its
-environment or memory. Either way: an environment built from nothing, private directories, no new privileges, no core dumps.
+environment or memory. Either way: an environment built from nothing, private directories, no new privileges, no core dumps, a bound on
+memory, and what the kernel can hold besides (sandbox_confinement): files of the cell alone, and no way out but the egress proxy.
 """
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 import json
 import os
-import resource
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-from ops_agent.adapters.terraform import sandbox_child
-from ops_agent.adapters.terraform.sandbox_places import copy_program, is_open_to_others, new_run_directory, pick_uid, sweep
+from ops_agent.adapters.terraform import sandbox_child, sandbox_confinement
+from ops_agent.adapters.terraform.egress_hosts import NOWHERE, Reach
+from ops_agent.adapters.terraform.egress_proxy import EgressProxy
+from ops_agent.adapters.terraform.sandbox_cell import Cell, Program, bare_environment, remove
+from ops_agent.adapters.terraform.sandbox_confinement import Confinement
+from ops_agent.adapters.terraform.sandbox_hardening import harden_this_process
+from ops_agent.adapters.terraform.sandbox_places import copy_program, is_open_to_others, memory_bound, new_run_directory, pick_uid, sweep
 from ops_agent.adapters.terraform.subprocesses import Children, ChildResult, Patience
 from ops_agent.adapters.terraform.terraform_commands import TerraformCommand
 from ops_agent.errors import ToolchainError
 
-PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 4, 38
-
-
-def harden_this_process() -> None:
-    """Make this process unreadable for others of its uid. `__main__` calls it before anything else; it is cheap and may be called again.
-
-    No core dumps, not dumpable (so /proc/PID/environ, mem and fd are closed to the same uid), no new privileges. Linux only; elsewhere
-    nothing happens, and the self-test decides.
-    """
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        prctl = ctypes.CDLL(None, use_errno=True).prctl
-        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
-    """What to run: the absolute path of an executable, or the embedded library."""
-
-    path: Path
-    embedded: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cell:
-    """The private directories of one workspace, and the uid (None: ours) that its children run under."""
-
-    root: Path
-    uid: int | None
-
-    @property
-    def work(self) -> Path:
-        """The copy of the tree: readable for the children, not writable when they have their own uid."""
-        return self.root / "work"
-
-    @property
-    def home(self) -> Path:
-        return self.root / "home"
-
-    @property
-    def temporary(self) -> Path:
-        return self.root / "tmp"
-
-    @property
-    def data(self) -> Path:
-        """TF_DATA_DIR."""
-        return self.root / "data"
-
-    @property
-    def out(self) -> Path:
-        """Where the plan file goes."""
-        return self.root / "out"
-
-    @property
-    def kept(self) -> Path:
-        """Ours alone: what was captured from the children."""
-        return self.root / "kept"
-
-    @property
-    def private(self) -> tuple[Path, ...]:
-        return (self.home, self.temporary, self.data, self.out)
+__all__ = ["Cell", "Program", "Sandbox", "bare_environment", "harden_this_process"]
 
 
 class Sandbox:
@@ -105,15 +46,25 @@ class Sandbox:
         if self._own_uid and not program.embedded and not is_open_to_others(program.path):
             self.program = Program(path=copy_program(program.path, self.root))
         self._uids = itertools.count(pick_uid()) if self._own_uid else itertools.repeat(None)
+        self.confinement = Confinement(
+            own_uid=self._own_uid, landlock=sandbox_confinement.landlock_abi(), sockets=sandbox_confinement.filters_sockets()
+        )
+        self._shared: dict[Path, None] = {}
+        self._writable: dict[Path, tuple[Path, ...]] = {}
+        self._proxy = EgressProxy()
 
     @property
     def isolation(self) -> str:
         """How children are kept apart, for doctor and the log."""
-        return "a user id of their own" if self._own_uid else "an undumpable parent"
+        return str(self.confinement)
 
-    def open_cell(self) -> Cell:
+    def share(self, *places: Path) -> None:
+        """Every cell's children may read and execute what is below `places`: provider mirrors."""
+        self._shared |= dict.fromkeys(places)
+
+    def open_cell(self, reach: Reach | None = None) -> Cell:
         """Fresh directories: 0700 and owned by the cell's uid, except `work` (read by it) and `kept` (ours)."""
-        cell = Cell(root=Path(tempfile.mkdtemp(prefix="cell-", dir=self.root)), uid=next(self._uids))
+        cell = Cell(root=Path(tempfile.mkdtemp(prefix="cell-", dir=self.root)), uid=next(self._uids), reach=reach or Reach())
         for directory in (*cell.private, cell.work, cell.kept):
             directory.mkdir(mode=0o700)
         if cell.uid is not None:
@@ -126,6 +77,7 @@ class Sandbox:
 
     def hand_over(self, cell: Cell, writable: tuple[Path, ...] = ()) -> None:
         """Let the cell's children read `cell.work` (by group), and write only to the directories and files named in `writable`."""
+        self._writable[cell.root] = writable
         if cell.uid is None:
             return
         for directory, _, names in os.walk(cell.work):
@@ -138,6 +90,7 @@ class Sandbox:
             os.chown(path, cell.uid, cell.uid)
 
     def close_cell(self, cell: Cell) -> None:
+        self._writable.pop(cell.root, None)
         remove(cell.root)
 
     def run(
@@ -150,23 +103,66 @@ class Sandbox:
         patience: Patience | None = None,
         sink: Callable[[bytes], None] | None = None,
     ) -> ChildResult:
-        """Run one command of the closed list in the cell; `variables` join the bare environment. Raises ToolchainError, NoSpace."""
-        library = str(self.program.path) if self.program.embedded else None
-        spec = json.dumps({"uid": cell.uid, "gid": cell.uid, "library": library})
-        interpreter = sys.executable
-        if not interpreter:
+        """Run one command of the closed list in the cell; `variables` join the bare environment. Raises ToolchainError, NoSpace.
+
+        `refused` of the result names the places that it tried to reach and may not.
+        """
+        name = command.argv[0]
+        with self._proxy.grant(cell.reach.hosts(name)) as grant:
+            given = {**bare_environment(cell), **variables, **grant.variables}
+            result = self.children.run(
+                [*self._child(cell, given, cell.reach.ports_for(name)), str(self.program.path), *command.argv],
+                variables=given,
+                cwd=cwd or cell.work,
+                patience=patience or Patience(),
+                uid=cell.uid,
+                sink=sink,
+            )
+        if result.returncode == sandbox_child.NOT_CONFINED:
+            raise ToolchainError(result.stderr.decode(errors="replace").strip() or "The sandbox could not be closed")
+        return replace(result, refused=tuple(grant.refused))
+
+    def attempt(self, cell: Cell, files: Mapping[str, Path], port: int) -> dict[str, bool]:
+        """For the self-test: which of `files` can be read under a child's confinement, and whether `port`, `udp` and a `signal` to this
+        process are open to it. Empty when it did not answer."""
+        attempts = {"files": {name: str(path) for name, path in files.items()}, "port": port, "pid": os.getpid()}
+        with self._proxy.grant(NOWHERE) as grant:
+            given = {**bare_environment(cell), **grant.variables}
+            argv = self._child(cell, given, frozenset(), attempts)
+            result = self.children.run(argv, variables=given, cwd=cell.work, patience=Patience(deadline=30), uid=cell.uid)
+        try:
+            return {str(name): bool(done) for name, done in json.loads(result.stdout).items()}
+        except (ValueError, AttributeError):
+            return {}
+
+    def _child(
+        self, cell: Cell, variables: Mapping[str, str], ports: frozenset[int], attempts: Mapping[str, object] | None = None
+    ) -> list[str]:
+        """The words before the program: an interpreter, `sandbox_child` and its SPEC."""
+        if not sys.executable:
             raise ToolchainError("This Python does not know its own interpreter, so no child can be started")
-        return self.children.run(
-            [interpreter, "-I", "-S", sandbox_child.__file__, spec, str(self.program.path), *command.argv],
-            variables={**bare_environment(cell), **variables},
-            cwd=cwd or cell.work,
-            patience=patience or Patience(),
-            uid=cell.uid,
-            sink=sink,
+        landlock = self.confinement.rules(
+            cell,
+            self.program,
+            shared=self._shared,
+            writable=self._writable.get(cell.root, ()),
+            variables=variables.items(),
+            ports={self._proxy.port, *ports},
         )
+        spec = {
+            "uid": cell.uid,
+            "gid": cell.uid,
+            "library": str(self.program.path) if self.program.embedded else None,
+            "memory": memory_bound(),
+            "landlock": landlock,
+            "sockets": self.confinement.sockets,
+            "attempts": attempts,
+        }
+        return [sys.executable, "-I", "-S", sandbox_child.__file__, json.dumps(spec)]
 
     def close(self) -> None:
         self.children.cancel()
+        self._proxy.close()
         remove(self.root)
 
     def __enter__(self) -> Sandbox:
@@ -174,32 +170,3 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def bare_environment(cell: Cell) -> dict[str, str]:
-    """Every variable that a child gets before credentials and region are added. PATH serves `git` (modules) and `diff` (fmt)."""
-    return {
-        "PATH": "/usr/bin:/bin",
-        "HOME": str(cell.home),
-        "TMPDIR": str(cell.temporary),
-        "LANG": "C.UTF-8",
-        "TF_DATA_DIR": str(cell.data),
-        "TF_IN_AUTOMATION": "1",
-        "TF_INPUT": "0",
-        "CHECKPOINT_DISABLE": "1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_STS_REGIONAL_ENDPOINTS": "regional",
-        "AWS_MAX_ATTEMPTS": "5",
-    }
-
-
-def remove(path: Path) -> None:
-    """Remove a tree even where a child made directories that it cannot enter itself."""
-
-    def retry(function: Callable[[str], object], name: str, _: object) -> None:
-        with suppress(OSError):
-            Path(name).parent.chmod(0o700)
-            Path(name).chmod(0o700)
-            function(name)
-
-    shutil.rmtree(path, onerror=retry)

@@ -13,6 +13,7 @@ from pathlib import Path
 from ops_agent.errors import NoSpace, ToolchainError
 
 _PREFIX = "ops-agent-run-"
+LEAST_MEMORY = 1 << 30
 
 
 def is_open_to_others(path: Path) -> bool:
@@ -103,3 +104,11 @@ def memory_left() -> int:
         limit, used = (Path("/sys/fs/cgroup", name).read_text().strip() for name in ("memory.max", "memory.current"))
         left.append(int(limit) - int(used))
     return min(left, default=1 << 30)
+
+
+def memory_bound() -> int:
+    """Bytes that one child may have for data (RLIMIT_DATA): what can still be had now, so that it ends before the kernel picks a victim.
+
+    At least 1 GB: a plan with a large provider takes 0.7 GB, and what is left may be had again soon.
+    """
+    return max(memory_left(), LEAST_MEMORY)

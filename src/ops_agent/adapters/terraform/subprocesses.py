@@ -34,7 +34,10 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildResult:
-    """How a child ended. `returncode` is negative for a signal; `stdout` is empty when it went to a sink; `seconds` is wall time."""
+    """How a child ended. `returncode` is negative for a signal; `stdout` is empty when it went to a sink; `seconds` is wall time.
+
+    `refused`: where it wanted to go and could not (egress_proxy), as `HOST:PORT, which is ...`.
+    """
 
     returncode: int
     ending: Ending
@@ -42,6 +45,7 @@ class ChildResult:
     stderr: bytes
     truncated: bool
     seconds: float
+    refused: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ops_agent.adapters.terraform import terraform_commands as commands
+from ops_agent.adapters.terraform.egress_hosts import reach
 from ops_agent.adapters.terraform.module_fetch import ModuleAccess, ModuleFetch, open_path
 from ops_agent.adapters.terraform.module_supply import ModuleSupply
 from ops_agent.adapters.terraform.sandbox import Cell, Sandbox
@@ -164,7 +165,7 @@ class TerraformCli:
         self, tree: Path, target: TerraformTarget, lease: CredentialLease | None, *, providers: tuple[str, ...] | None = None
     ) -> Iterator[Workspace]:
         """A copy of the tree with its own data directory; gone, with every plan file, when the context closes."""
-        with self._cell() as cell:
+        with self._cell(lease) as cell:
             missing_modules = self._fill(cell, tree, target)
             directory = cell.work / target.root.path
             directory.mkdir(parents=True, exist_ok=True)
@@ -173,10 +174,8 @@ class TerraformCli:
             environment = target.environment
             backend_files = [cell.work / environment.backend_file] if environment.backend_file else []
             if self._backend_settings:
-                emulator = cell.root / "emulator.tfbackend"
-                emulator.write_bytes(self._backend_settings)
-                emulator.chmod(0o644)
-                backend_files.append(emulator)
+                backend_files.append(cell.work / "ops-agent-emulator.tfbackend")
+                backend_files[-1].write_bytes(self._backend_settings)
             var_files = tuple(cell.work / path for path in environment.var_files)
             if not missing_modules:
                 self._fetch_providers(tree, target, providers)
@@ -234,18 +233,18 @@ class TerraformCli:
             return (directory / LOCK_FILE).read_bytes() if made.returncode == 0 else None
 
     @contextmanager
-    def _cell(self) -> Iterator[Cell]:
-        cell = self._sandbox.open_cell()
+    def _cell(self, lease: CredentialLease | None = None) -> Iterator[Cell]:
+        emulator = b" ".join((*self._overlay.values(), self._backend_settings)).decode(errors="replace")
+        given = lease.variables.values() if lease else None
+        harness = (emulator, *self._extra.values())
+        cell = self._sandbox.open_cell(reach(self._policy, lease=given, harness=harness, registries=not self._mirrors))
         try:
             yield cell
         finally:
             self._sandbox.close_cell(cell)
 
     def _variables(self, lease: CredentialLease | None, providers: tuple[str, ...] | None = None) -> dict[str, str]:
-        region = self._policy.region
-        common = {
-            "TF_CLI_CONFIG_FILE": str(self._cli_files.file(providers, self._shared.mirror, self._mirrors)),
-            "AWS_REGION": region,
-            "AWS_DEFAULT_REGION": region,
-        }
+        self._sandbox.share(self._shared.mirror, *self._mirrors)
+        settings = str(self._cli_files.file(providers, self._shared.mirror, self._mirrors))
+        common = {"TF_CLI_CONFIG_FILE": settings, **dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), self._policy.region)}
         return {**common, **self._extra, **(lease.variables if lease else {})}

@@ -42,6 +42,12 @@ def finding(check: str, root: str, what: str, *, file: str = "", line: int = 0, 
     )
 
 
+def unreachable(check: str, root: str, what: str) -> Finding:
+    """A finding for a place that a check tried to reach, whether it passed otherwise or not (E17). `what` names the place."""
+    remedy = "Remove what asks for that place; providers from elsewhere need a provider mirror."
+    return replace(finding(check, root, what, title="Terraform tried to reach a place that is not allowed"), remedy=remedy)
+
+
 def from_json(check: str, root: str, diagnostics: Iterable[Any]) -> tuple[Finding, ...]:
     """Findings of the `diagnostics` of `validate -json`, or of the `diagnostic` of lines of `plan -json`. Warnings do not block.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ops_agent.adapters.terraform.embedded_terraform import find_library
-from ops_agent.adapters.terraform.sandbox import Program
+from ops_agent.adapters.terraform.sandbox_cell import Program
 from ops_agent.adapters.terraform.subprocesses import ChildResult
 from ops_agent.errors import ToolchainError
 

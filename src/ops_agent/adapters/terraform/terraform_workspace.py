@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from ops_agent.adapters.terraform import terraform_commands as commands
-from ops_agent.adapters.terraform.sandbox import Cell, Sandbox
+from ops_agent.adapters.terraform.sandbox import Sandbox
+from ops_agent.adapters.terraform.sandbox_cell import Cell
 from ops_agent.adapters.terraform.subprocesses import Capped, ChildResult, Ending, Patience
 from ops_agent.adapters.terraform.terraform_copy import snapshot
-from ops_agent.adapters.terraform.terraform_diagnostics import finding, from_json, from_text, json_lines
+from ops_agent.adapters.terraform.terraform_diagnostics import finding, from_json, from_text, json_lines, unreachable
 from ops_agent.adapters.terraform.terraform_mocks import TEST_FILE, look_file, plan_document
 from ops_agent.domain.layout import TerraformTarget
 from ops_agent.domain.verdict import Finding
@@ -54,6 +55,7 @@ class Workspace:
     modules: tuple[str, ...] = ()
     missing_modules: tuple[Finding, ...] = ()
     _before: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _refused: list[str] = field(default_factory=list)
 
     @property
     def directory(self) -> Path:
@@ -108,7 +110,9 @@ class Workspace:
             text = self._show_text(plan_file) if with_text else ""
         finally:
             plan_file.unlink(missing_ok=True)
-        return self._check("plan", result, found), PlanFiles(json_path=json_path, text=text, changes_present=result.returncode == 2)
+        check = self._check("plan", result, found)
+        left = PlanFiles(json_path=json_path, text=text, changes_present=result.returncode == 2)
+        return check, left if check.status is CheckStatus.PASSED else None
 
     def mocked_plan(self) -> tuple[CheckResult, bytes | None]:
         """See terraform_mocks. Our file joins the copy, never the change set."""
@@ -122,7 +126,7 @@ class Workspace:
         lines = json_lines(bytes(made))
         document = plan_document(lines) if result.returncode == 0 else None
         check = self._check("mocked plan", result, ())
-        if document is None:
+        if document is None and check.status is CheckStatus.PASSED:
             found = from_json("plan", root.path, (line.get("diagnostic") for line in lines))
             why = "; ".join(f.what for f in found[:3]) or f"terraform test ended with exit code {result.returncode}"
             check = replace(check, status=CheckStatus.NOT_RUN, output=f"With mocked providers this could not be evaluated: {why}")
@@ -160,6 +164,7 @@ class Workspace:
 
     def _run(self, command: commands.TerraformCommand, sink: Callable[[bytes], None] | None = None) -> ChildResult:
         result = self.sandbox.run(self.cell, command, self.variables, cwd=self.directory, patience=self.patience, sink=sink)
+        self._refused += [f"`terraform {command.argv[0]}` tried to reach {place}: refused." for place in result.refused]
         return ended_well(result, f"terraform {command.argv[0]} for {self.target}")
 
     def _written(self) -> tuple[Finding, ...]:
@@ -179,6 +184,8 @@ class Workspace:
         return finding(check, self.target.root.path, what[:2_000])
 
     def _check(self, name: str, result: ChildResult, found: tuple[Finding, ...]) -> CheckResult:
+        found = (*found, *(unreachable(name, self.target.root.path, what) for what in dict.fromkeys(self._refused)))
+        self._refused.clear()
         status = CheckStatus.FAILED if any(f.blocks for f in found) else CheckStatus.PASSED
         output = "" if name == "validate" else _text(result)[:20_000]
         return CheckResult(name=name, subject=str(self.target), status=status, findings=found, output=output, seconds=result.seconds)

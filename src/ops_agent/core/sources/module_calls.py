@@ -31,7 +31,6 @@ class Module:
     has_provider: bool
     required_variables: tuple[str, ...]
 
-
     @property
     def has_backend(self) -> bool:
         return bool(self.backend)

@@ -1,0 +1,183 @@
+"""The proxy alone: who may pass, where to, and what it remembers (E17)."""
+
+from __future__ import annotations
+
+import base64
+import socket
+import threading
+from contextlib import contextmanager, suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops_agent.adapters.terraform import egress_proxy
+from ops_agent.adapters.terraform.egress_hosts import NOWHERE, Hosts, aws_hosts
+from ops_agent.adapters.terraform.egress_proxy import EgressProxy, Grant, Refused, dial
+
+AWS = Hosts(aws=aws_hosts("sa-east-1", ()), others=frozenset({"registry.example"}), words="not AWS in sa-east-1")
+SQS = "sqs.sa-east-1.amazonaws.com"
+
+
+@pytest.fixture
+def proxy():
+    made = EgressProxy()
+    yield made
+    made.close()
+
+
+@contextmanager
+def upstream(monkeypatch, answer=lambda data: data.upper()):
+    """A server that every allowed name leads to; gives the list of the names."""
+    names = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        while data := connection.recv(1 << 16):
+                            connection.sendall(answer(data))
+
+        threading.Thread(target=serve, daemon=True).start()
+
+        def lead(host, hosts):
+            names.append(host)
+            return socket.create_connection(server.getsockname())
+
+        monkeypatch.setattr(egress_proxy, "dial", lead)
+        yield names
+
+
+def ask(proxy: EgressProxy, token: str, line: str, then: bytes = b"") -> bytes:
+    """The proxy's whole answer to a request line, and to `then` after it."""
+    with socket.create_connection(("127.0.0.1", proxy.port), 5) as connection:
+        login = base64.b64encode(f"child:{token}".encode()).decode()
+        connection.sendall(f"{line} HTTP/1.1\r\nHost: x\r\nProxy-Authorization: Basic {login}\r\n\r\n".encode() + then)
+        connection.shutdown(socket.SHUT_WR)
+        received = b""
+        while chunk := connection.recv(1 << 16):
+            received += chunk
+        return received
+
+
+def test_a_name_on_the_list_is_tunnelled_both_ways(proxy, monkeypatch):
+    with upstream(monkeypatch) as names, proxy.grant(AWS) as grant:
+        assert ask(proxy, grant.token, f"CONNECT {SQS}:443", b"hello") == b"HTTP/1.1 200 Connected\r\n\r\nHELLO"
+        assert ask(proxy, grant.token, f"CONNECT {SQS.upper()}.:443", b"x").endswith(b"X")
+        assert names == [SQS, SQS]
+        assert grant.refused == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("CONNECT evil.example:443", f"CONNECT {SQS}:22", f"CONNECT {SQS}", "CONNECT 169.254.169.254:443", "CONNECT [::1]:443"),
+        *(
+            "CONNECT 127.0.0.1:443",
+            "CONNECT evil.example\x00.amazonaws.com:443",
+            "GET http://evil.example/x",
+            f"GET http://{SQS}/",
+            "nonsense",
+        ),
+    ],
+)
+def test_everything_else_is_refused_by_name_and_remembered_once(line, proxy, monkeypatch):
+    with upstream(monkeypatch) as names, proxy.grant(AWS) as grant:
+        answers = [ask(proxy, grant.token, line) for _ in range(2)]
+    assert all(answer.startswith(b"HTTP/1.1 403 refused by ops-agent: ") for answer in answers)
+    assert names == []
+    assert len(grant.refused) == 1
+
+
+def test_a_refusal_names_place_and_reason(proxy):
+    with proxy.grant(AWS) as grant:
+        ask(proxy, grant.token, "CONNECT evil.example:443")
+        ask(proxy, grant.token, "GET http://evil.example/secret")
+    assert grant.refused == ["evil.example:443, which is not AWS in sa-east-1", "evil.example:80, which is plain HTTP"]
+
+
+def test_without_a_living_token_nothing_is_done_and_nobody_is_blamed(proxy, monkeypatch):
+    with upstream(monkeypatch) as names:
+        with proxy.grant(AWS) as grant, proxy.grant(NOWHERE) as other:
+            assert ask(proxy, "wrong", f"CONNECT {SQS}:443").startswith(b"HTTP/1.1 407")
+            assert ask(proxy, "", f"CONNECT {SQS}:443").startswith(b"HTTP/1.1 407")
+            assert ask(proxy, other.token, f"CONNECT {SQS}:443").startswith(b"HTTP/1.1 403")
+        assert ask(proxy, grant.token, f"CONNECT {SQS}:443").startswith(b"HTTP/1.1 407")
+        assert names == []
+        assert grant.refused == []
+
+
+def test_a_closed_proxy_answers_nobody(proxy):
+    proxy.close()
+    with pytest.raises(OSError):
+        socket.create_connection(("127.0.0.1", proxy.port), 1)
+
+
+def test_more_than_the_cap_is_not_sent(proxy, monkeypatch):
+    """A tunnel is for requests, not for a copy of the disk."""
+    monkeypatch.setattr(egress_proxy, "MOST_SENT", 100_000)
+    with upstream(monkeypatch), proxy.grant(AWS) as grant, suppress(ConnectionError):
+        answer = ask(proxy, grant.token, f"CONNECT {SQS}:443", b"x" * 5_000_000)
+        assert len(answer) < 300_000
+
+
+def addresses(monkeypatch, *ips: str) -> None:
+    found = [(0, 0, 0, "", (ip, 443)) for ip in ips]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+
+@pytest.mark.parametrize(
+    "ip", ["127.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "fe80::1%eth0", "0.0.0.0", "224.0.0.1", "192.0.2.1"]
+)
+def test_a_name_that_leads_to_this_machine_or_to_its_neighbours_is_refused(ip, monkeypatch):
+    """DNS that lies: the name is AWS's, the address is not."""
+    addresses(monkeypatch, ip)
+    with pytest.raises(Refused, match="not on the Internet"):
+        dial(SQS, AWS)
+
+
+def test_private_addresses_are_for_aws_names_alone(monkeypatch):
+    """AWS's interface endpoints (PrivateLink) answer there; a registry does not."""
+    addresses(monkeypatch, "10.1.2.3")
+    asked = []
+    monkeypatch.setattr(socket, "create_connection", lambda address, timeout: asked.append(address))
+    dial(SQS, AWS)
+    assert asked == [("10.1.2.3", 443)]
+    with pytest.raises(Refused):
+        dial("registry.example", AWS)
+
+
+def test_the_address_that_was_looked_at_is_the_one_that_is_used(monkeypatch):
+    """No second look-up in between."""
+    addresses(monkeypatch, "127.0.0.1", "52.1.2.3")
+    asked = []
+    monkeypatch.setattr(socket, "create_connection", lambda address, timeout: asked.append(address))
+    dial(SQS, AWS)
+    assert asked == [("52.1.2.3", 443)]
+
+
+@given(st.text(max_size=300) | st.from_regex(r"[a-z.:\[\]0-9]{1,40}", fullmatch=True))
+def test_any_authority_is_a_host_of_the_list_or_a_printable_refusal(text):
+    grant = Grant(AWS, 1)
+    try:
+        assert grant.check(text) in AWS
+    except Refused as refused:
+        assert str(refused).isascii()
+        assert str(refused).isprintable()
+        assert len(str(refused)) < 330
+
+
+@given(st.lists(st.text(min_size=1, max_size=20), max_size=60))
+def test_a_flood_of_refusals_is_kept_short(places):
+    grant = Grant(AWS, 1)
+    for place in places:
+        with pytest.raises(Refused):
+            grant.check(place)
+    assert len(grant.refused) <= egress_proxy.MOST_REFUSALS
+
+
+def test_a_token_is_not_in_the_repr():
+    grant = Grant(AWS, 1)
+    assert grant.token not in repr(grant)
