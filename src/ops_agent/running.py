@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ops_agent.adapters.github.event_file import read_event
+from ops_agent.adapters.github.event_file import read_event, require_job
 from ops_agent.adapters.reporters.transcript_file import write_transcript
 from ops_agent.cli import Command
 from ops_agent.domain.conversation import Transcript
 from ops_agent.domain.event import Event, IssueRef, Labelled, RunIdentity
-from ops_agent.errors import Cancelled, Interrupted, OpsAgentError, RedactionFailed
+from ops_agent.errors import Cancelled, ConfigError, Interrupted, OpsAgentError, RedactionFailed
 from ops_agent.pipeline import RunResult, run_item
 from ops_agent.ports import World
 from ops_agent.settings import Settings
@@ -28,6 +28,7 @@ def run_event(command: Command, environment: Mapping[str, str]) -> int:
 
     Items run one after the other; the worst exit code is the exit code. What a dispatch did not select is in the job summary.
     """
+    require_job(environment)
     settings = Settings.from_inputs(_inputs(command, environment), needs=("github", "llm"))
     with actions_world(settings, environment) as world:
         event, run = read_event(environment, settings.issue_number)
@@ -50,7 +51,11 @@ def run_local(command: Command, environment: Mapping[str, str]) -> int:
     inputs = with_own_key(_inputs(command, environment), environment)
     if command.environments:
         inputs["INPUT_ENVIRONMENTS"] = ",".join(command.environments)
-    settings = Settings.from_inputs(inputs, needs=("llm",))
+    try:
+        settings = Settings.from_inputs(inputs, needs=("llm",))
+    except ConfigError as error:
+        error.hint = "Set ANTHROPIC_API_KEY in the environment, and give other inputs with `--input name=value`."
+        raise
     with local_world(settings, environment, command) as (world, host):
         world.llm.warm_up()
         event = Labelled(repository=host.local_repository, issue=host.local_issue, label="ready", sender=host.local_issue.author)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from ops_agent.__main__ import _COMMANDS, _say
 from ops_agent.cli import parse
+from ops_agent.errors import ConfigError
 
 
 def test_run_without_arguments_works_on_the_event() -> None:
@@ -57,3 +60,25 @@ def test_arguments_that_make_no_sense_exit_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
         parse(arguments)
     assert exit_.value.code == 2
+
+
+def said_by(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    for name in list(os.environ):
+        if name.startswith(("GITHUB_", "INPUT_", "ANTHROPIC_")):
+            monkeypatch.delenv(name)
+    with pytest.raises(ConfigError) as caught:
+        _COMMANDS["run"](parse(arguments), dict(os.environ))
+    _say(caught.value)
+    return capsys.readouterr().err
+
+
+def test_a_run_that_is_in_no_job_says_so_before_it_asks_for_inputs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = said_by(["run"], monkeypatch, capsys)
+    assert "this is no GitHub Actions job: GITHUB_EVENT_NAME, " in said and "use `ops-agent run --issue-file`" in said
+
+
+def test_a_local_run_without_a_key_names_the_variable(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    said = said_by(["run", "--issue-file", "x.md"], monkeypatch, capsys)
+    assert "hint: Set ANTHROPIC_API_KEY in the environment" in said and "workflow file" not in said

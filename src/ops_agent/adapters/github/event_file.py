@@ -37,7 +37,7 @@ def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[
     missing, too large, not JSON or not of GitHub's shape, a repository that is not the run's, or an `issue_number` that names no issue (or,
     for a label, another issue).
     """
-    _require(environment)
+    require_job(environment)
     run = _run_identity(environment)
     name = environment["GITHUB_EVENT_NAME"]
     if name not in ("issues", "workflow_dispatch"):
@@ -64,8 +64,8 @@ def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[
     return Labelled(repository=repository, issue=issue, label=payload["label"]["name"].text(), sender=sender), run
 
 
-def _require(environment: Mapping[str, str]) -> None:
-    """Every variable of a job that is missing, at once."""
+def require_job(environment: Mapping[str, str]) -> None:
+    """Raises ConfigError that names every variable of a job that is missing, at once."""
     missing = [name for name in _VARIABLES if not environment.get(name)]
     if missing:
         known = ", ".join(missing)
