@@ -18,6 +18,8 @@ from pathlib import Path
 HERE = Path(__file__).parent
 PLANS = HERE / "plans"
 SOURCES = HERE / "plan_sources"
+REFUSED = frozenset({"errored"})
+"""Terraform fails, and leaves a plan file all the same."""
 
 
 def terraform(directory: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -55,14 +57,15 @@ def make(name: str) -> None:
             if done.returncode == 0:
                 options = ("-auto-approve",) if last == "apply" else ("-out=p",)
                 done = terraform(directory, last, "-no-color", "-input=false", *options)
-            if done.returncode != 0:
+            if done.returncode != 0 and not (last == "plan" and name in REFUSED and (directory / "p").is_file()):
                 raise SystemExit(f"{name}: {done.stdout.decode()}{done.stderr.decode()}")
-        (PLANS / f"{name}.json").write_bytes(terraform(directory, "show", "-json", "p").stdout)
-        (PLANS / f"{name}.txt").write_bytes(terraform(directory, "show", "-no-color", "p").stdout)
+        folder = PLANS / "refused" if name in REFUSED else PLANS
+        (folder / f"{name}.json").write_bytes(terraform(directory, "show", "-json", "p").stdout)
+        (folder / f"{name}.txt").write_bytes(terraform(directory, "show", "-no-color", "p").stdout)
 
 
 if __name__ == "__main__":
-    PLANS.mkdir(exist_ok=True)
+    (PLANS / "refused").mkdir(parents=True, exist_ok=True)
     for chosen in sys.argv[1:] or sorted(path.name for path in SOURCES.iterdir()):
         make(chosen)
         sys.stdout.write(f"made {chosen}\n")

@@ -12,7 +12,7 @@ from ops_agent.core.plans.plan_references import without_key
 from ops_agent.core.plans.plan_summary import summary_of
 from ops_agent.core.plans.reading_plans import CUT_MARK, read_plan
 from ops_agent.domain.policy import Policy
-from ops_agent.domain.terraform_plan import PlanCounts, ResourceAction
+from ops_agent.domain.terraform_plan import PlanCounts, ResourceAction, Severity
 from ops_agent.errors import PolicyViolation, ToolchainError
 from proof.proof_samples import CAPTURED, PLANS, captured, change, document, plan_document, read, text_of
 
@@ -32,6 +32,7 @@ EXPECTED = {
     "aws_dangers": PlanCounts(add=7),
     "sensitive": PlanCounts(add=1, outputs=1),
     "hostile_text": PlanCounts(change=2, outputs=1),
+    "check_fails": PlanCounts(add=1),
 }
 
 
@@ -100,6 +101,20 @@ def test_a_new_minor_format_with_new_properties_is_read() -> None:
 def test_a_plan_that_is_not_the_whole_change_is_refused(top: dict[str, Any]) -> None:
     with pytest.raises(PolicyViolation):
         read(plan_document(**top))
+
+
+def test_a_plan_file_that_terraform_left_after_an_error_is_refused() -> None:
+    """facts.md: it is written all the same, and looks like a plan with fewer changes."""
+    left = PLANS / "refused" / "errored.json"
+    assert json.loads(left.read_bytes())["resource_changes"]
+    with pytest.raises(PolicyViolation, match="errored"):
+        read_plan(left.read_bytes(), left.with_suffix(".txt").read_text(encoding="utf-8"), Policy())
+
+
+def test_a_check_that_does_not_hold_is_a_notice_with_its_message() -> None:
+    assert [(d.address, d.rule, d.severity, d.why) for d in captured("check_fails").dangers] == [
+        ("check.health", "plan/check-failed", Severity.NOTICE, "the check fails: the input is not two")
+    ]
 
 
 @pytest.mark.parametrize(

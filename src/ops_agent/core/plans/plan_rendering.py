@@ -18,6 +18,7 @@ from ops_agent.domain.verification import Evidence, TargetVerification
 
 T = TypeVar("T")
 MOST_DANGERS = 30
+_NO_RESOURCE = ("provider ", "output.", "check.", "action.")
 _EMPTY_BLOCK = "```diff\n\n```"
 
 
@@ -224,4 +225,6 @@ def _parted(found: tuple[T, ...], is_own: Callable[[T], bool]) -> tuple[tuple[T,
 
 
 def _is_own(danger: Danger, target: TargetVerification) -> bool:
-    return target.own is None or danger.address in target.own or danger.address.startswith(("provider ", "output."))
+    """What is no resource has no base to be compared with: it is shown."""
+    address = danger.address
+    return target.own is None or address in target.own or address.startswith(_NO_RESOURCE) or ".action." in address

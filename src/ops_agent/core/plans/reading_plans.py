@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ops_agent.core.plans.dangers import dangers_of
+from ops_agent.core.plans.plan_checks import failed_checks
 from ops_agent.core.plans.plan_document import PlanDocument
 from ops_agent.core.plans.plan_places import PlaceFinder
 from ops_agent.core.plans.plan_references import edges_of
@@ -24,7 +25,7 @@ CUT_MARK = "\n... (cut)\n"
 _STREAMED = ("resource_changes", "resource_drift")
 _WHOLE = frozenset(
     {"format_version", "terraform_version", "variables", "configuration", "output_changes", "action_invocations"}
-    | {"deferred_changes", "deferred_action_invocations", "applyable", "complete", "errored"}
+    | {"deferred_changes", "deferred_action_invocations", "applyable", "complete", "errored", "checks"}
 )
 """Members that are used; the others (`planned_values`, `prior_state`, ...) say the same again or nothing about the change."""
 _REFUSED = "Nothing was published. Change the configuration so that one plan holds the whole change, then start the run again."
@@ -86,7 +87,7 @@ def _read(document: bytes, text: str, policy: Policy, redact: Callable[[str], st
         counts=counts,
         text=Redactor(secrets).redact(redact(text)),
         canonical_hash=canonical_hash,
-        dangers=(*secret_dangers(changes, plan, secrets), *places.dangers, *dangers_of(changes, invocations)),
+        dangers=(*secret_dangers(changes, plan, secrets), *places.dangers, *dangers_of(changes, invocations), *failed_checks(plan)),
         applyable=plan.get("applyable") is not False,
         complete=True,
         regions=places.regions,
