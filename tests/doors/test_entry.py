@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import os
-import signal
 import subprocess
 import sys
 import threading
-import time
 import zipfile
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -17,70 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from doors.door_files import run_script
-from ops_agent.demo.github import EmbeddedGitHub
-
-BASH = ["/bin/bash", "--noprofile", "--norc", "-eo", "pipefail"]
-
-
-class Runner:
-    """A runner's folders, and an environment in which everything that could be evil is."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.temp, self.workspace, self.home, self.action = (folder / name for name in ("temp", "workspace", "home", "action"))
-        for place in (self.temp, self.workspace, self.home, self.action / "requirements", self.action / "src/ops_agent"):
-            place.mkdir(parents=True)
-        (self.action / "src/ops_agent/__init__.py").write_text("print('ours')\n")
-        self.output, self.evil = folder / "output", folder / "evil-was-here"
-        trap = f"open({str(self.evil)!r}, 'a').write(__file__)\n"
-        for name in (
-            "json.py",
-            "sitecustomize.py",
-            "usercustomize.py",
-            "pip.py",
-            "venv.py",
-            "anthropic/__init__.py",
-            "ops_agent/__init__.py",
-        ):
-            place = self.workspace / name
-            place.parent.mkdir(exist_ok=True)
-            place.write_text(trap)
-        (self.workspace / "startup.py").write_text(trap)
-        (self.workspace / "pyproject.toml").write_text("[build-system]\nrequires=['evil']\n")
-
-    def environment(self, **more: str) -> dict[str, str]:
-        known = {
-            "PATH": f"{Path(sys.executable).resolve().parent}:/usr/bin:/bin",
-            "HOME": str(self.home),
-            "RUNNER_TEMP": str(self.temp),
-            "GITHUB_WORKSPACE": str(self.workspace),
-            "GITHUB_OUTPUT": str(self.output),
-            "PYTHONPATH": str(self.workspace),
-            "PYTHONSTARTUP": str(self.workspace / "startup.py"),
-            "PYTHONHOME": "/nonexistent",
-            "PYTHONUSERBASE": str(self.workspace),
-            "ACTION_PATH": str(self.action),
-            "PIP_CONFIG_FILE": "/dev/null",
-        }
-        return known | more
-
-    def start(self, step: str, **more: str) -> subprocess.Popen[str]:
-        script = self.folder / f"{step}.sh"
-        script.write_text(run_script(step))
-        return subprocess.Popen(
-            [*BASH, str(script)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            cwd=self.workspace,
-            env=self.environment(**more),
-        )
-
-    def run(self, step: str, **more: str) -> tuple[int, str]:
-        process = self.start(step, **more)
-        said, _ = process.communicate(timeout=100)
-        return process.returncode, said
+from doors.door_runner import Runner
 
 
 @pytest.fixture
@@ -181,86 +114,3 @@ def test_python_takes_the_place_of_the_steps_shell(runner: Runner) -> None:
     process = runner.start("run", OPS_AGENT_PYTHON=str(stub), OPS_AGENT_COMMAND="run", PYTHONHOME="", PYTHONPATH="")
     said, _ = process.communicate(timeout=20)
     assert said.split() == [str(process.pid), str(runner.temp), "-I", "-m", "ops_agent", "run"]
-
-
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130)])
-def test_the_runners_signal_ends_a_run_in_seconds(runner: Runner, hanging_github: str, number: int, code: int) -> None:
-    """N01, N02 at the door: the run hangs on GitHub, the signal goes to the step's entry process."""
-    process = runner.start("run", OPS_AGENT_PYTHON=sys.executable, OPS_AGENT_COMMAND="run", **event_variables(runner, hanging_github))
-    wait_for_the_run(hanging_github)
-    began = time.monotonic()
-    process.send_signal(number)
-    said, _ = process.communicate(timeout=20)
-    assert process.returncode == code, said
-    assert time.monotonic() - began < 5 and "Traceback" not in said
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="a PID namespace needs root")
-def test_as_process_1_a_run_still_hears_sigterm(runner: Runner, hanging_github: str) -> None:
-    """N05: in a container Python is process 1, for which the kernel has no default actions."""
-    inner = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-I", "-m", "ops_agent", "run"]
-    variables = runner.environment(**event_variables(runner, hanging_github))
-    process = subprocess.Popen(inner, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=runner.temp, env=variables)
-    wait_for_the_run(hanging_github)
-    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    began = time.monotonic()
-    os.kill(int(child), signal.SIGTERM)
-    said, _ = process.communicate(timeout=20)
-    assert process.returncode == 130, said
-    assert time.monotonic() - began < 5
-
-
-_ASKED: dict[str, threading.Event] = {}
-
-
-@pytest.fixture
-def hanging_github() -> Iterator[str]:
-    """A GitHub that takes requests and never answers."""
-    asked, release = threading.Event(), threading.Event()
-
-    class Silence(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.set()
-            release.wait(60)
-
-        def do_POST(self) -> None:
-            self.do_GET()
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = HTTPServer(("127.0.0.1", 0), Silence)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    url = f"http://127.0.0.1:{server.server_port}"
-    _ASKED[url] = asked
-    yield url
-    release.set()
-    server.shutdown()
-    server.server_close()
-
-
-def wait_for_the_run(url: str) -> None:
-    assert _ASKED[url].wait(60), "the run never asked GitHub"
-
-
-def event_variables(runner: Runner, url: str) -> dict[str, str]:
-    github = EmbeddedGitHub()
-    repository = github.add_repository("DrivvenConsulting/orders", {"README.md": "orders\n"})
-    repository.add_person("maria", role="write")
-    issue = repository.add_issue("[ops] Queue", "## Acceptance Criteria\n- [ ] a queue\n", author="maria")
-    event = runner.folder / "event.json"
-    event.write_text(json.dumps(github.label(issue, "ready", by="maria")))
-    return {
-        "GITHUB_ACTIONS": "true",
-        "GITHUB_API_URL": url,
-        "GITHUB_EVENT_NAME": "issues",
-        "GITHUB_EVENT_PATH": str(event),
-        "GITHUB_REPOSITORY": "DrivvenConsulting/orders",
-        "GITHUB_RUN_ID": "1",
-        "GITHUB_RUN_ATTEMPT": "1",
-        "GITHUB_ACTOR": "maria",
-        "GITHUB_TRIGGERING_ACTOR": "maria",
-        "GITHUB_STEP_SUMMARY": str(runner.folder / "summary"),
-        "INPUT_GITHUB_TOKEN": "ghs_token",
-        "INPUT_ANTHROPIC_API_KEY": "sk-ant-key",
-        "PYTHONHOME": "",
-    }

@@ -60,7 +60,7 @@ ASSUME_REMEDY: Final = (
 )
 MODULE_REMEDY: Final = (
     "Only modules that stand on the base branch are fetched for a plan (docs/setup/modules.md). Use one of them with its source and "
-    "version as they are, copy the module into the repository and call it by its path (`./modules/NAME`), or let a person add the call first."
+    "version as they are, copy the module into the repository and call it by its path (`./modules/NAME`), or let a person add it first."
 )
 _ACTION_REMEDY: Final = (
     "The role for plans lacks `{action}`: add it to the role's permissions (docs/setup/aws-role.md) if it only describes."

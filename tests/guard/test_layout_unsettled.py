@@ -1,170 +1,19 @@
-"""Layouts seen in the field, each a small repository: what discovery finds, what the doctor says, and what neither dares to guess."""
+"""Layouts in which nobody can tell: what discovery refuses to guess, what the doctor says, and the lines that settle it."""
 
 from __future__ import annotations
 
-import io
-import os
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from layout_repository import PARTIAL, QUEUE, WHOLE, Look, Repository, environments, nothing_is_planned, rules, settled_by_its_own_lines
 from ops_agent.core.sources.layout_changes import unsettled_by
 from ops_agent.core.sources.reading_policy import POLICY_FILE
-from ops_agent.doctor import CHECKS, Health, Patient, look_at_repository, show
-from ops_agent.domain.layout import Environment, Layout
-from ops_agent.settings import Settings
-
-PARTIAL = 'terraform {\n  backend "s3" {}\n}\n'
-WHOLE = 'terraform {\n  backend "s3" {\n    bucket = "state"\n    key    = "orders"\n    region = "sa-east-1"\n  }\n}\n'
-QUEUE = 'resource "aws_sqs_queue" "orders" {\n  name = var.name\n}\n'
-DEV, PROD = "125611408459", "283165662494"
-
-
-class Repository:
-    """A git repository in a folder, looked at as the doctor does."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.git("init", "-q", "-b", "main")
-
-    def git(self, *arguments: str) -> None:
-        identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
-        variables = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "GIT_CONFIG_NOSYSTEM": "1"}
-        subprocess.run(["git", *identity, *arguments], cwd=self.folder, check=True, capture_output=True, env=variables)
-
-    def look(self, files: dict[str, str]) -> tuple[Layout, str]:
-        """The layout of `files`, and the doctor's words about it."""
-        for path, text in files.items():
-            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (self.folder / path).write_text(text)
-        self.git("add", "--all", "--force")
-        self.git("commit", "-q", "-m", "files")
-        found: list = []  # type: ignore[type-arg]
-        settings, tree, layout = look_at_repository(self.folder, Settings(), found)
-        assert layout is not None and not [one for one in found if one.health is Health.FAIL], found
-        patient = Patient(settings=settings, world=None, environment={}, tree=tree, layout=layout)  # type: ignore[arg-type]
-        out = io.StringIO()
-        show([*found, *CHECKS["layout"](patient)], out)
-        return layout, out.getvalue()
 
 
 @pytest.fixture
-def look(tmp_path: Path) -> Callable[[dict[str, str]], tuple[Layout, str]]:
+def look(tmp_path: Path) -> Look:
     return Repository(tmp_path).look
-
-
-Look = Callable[[dict[str, str]], tuple[Layout, str]]
-
-
-def environments(layout: Layout, root: str) -> dict[str, Environment]:
-    return {e.name: e for r in layout.roots if r.path == root for e in r.environments}
-
-
-def rules(layout: Layout) -> set[str]:
-    return {finding.rule.removeprefix("layout/") for finding in layout.findings}
-
-
-def nothing_is_planned(layout: Layout) -> bool:
-    return all(e.unsettled and not e.var_files and e.backend_file is None for r in layout.roots for e in r.environments)
-
-
-def settled_by_its_own_lines(look: Look, files: dict[str, str], layout: Layout) -> Layout:
-    """The suggested lines, pasted into the policy file as they are: nothing may stay open."""
-    again, said = look({**files, POLICY_FILE: layout.suggestion + "\n"})
-    assert not again.suggestion, again.suggestion
-    assert all(not e.unsettled for r in again.roots for e in r.environments), said
-    return again
-
-
-# --- what is plain -------------------------------------------------------------------------------------------------------------------
-
-PLAIN: dict[str, dict[str, str]] = {
-    "the team's": {"infra/backend/{e}/backend.hcl": "", "infra/environments/{e}/terraform.tfvars": ""},
-    "tfbackend and tfvars beside the code": {"infra/{e}.tfbackend": "", "infra/{e}.tfvars": ""},
-    "s3.tfbackend by prefix": {"infra/{e}.s3.tfbackend": "", "infra/{e}.tfvars": ""},
-    "envs": {"infra/envs/{e}/backend.hcl": "", "infra/envs/{e}/terraform.tfvars": ""},
-    "variables in JSON": {"infra/backend/{e}.hcl": "", "infra/vars/{e}.tfvars.json": "{}"},
-    "several variable files in the environment's own folder": {
-        "infra/backend/{e}/backend.hcl": "",
-        "infra/environments/{e}/network.tfvars": "",
-        "infra/environments/{e}/queues.tfvars": "",
-    },
-    "accounts by number": {"infra/backend/{n}/backend.hcl": "", "infra/environments/{n}/terraform.tfvars": ""},
-    "capital letters": {"infra/Backend-{E}.hcl".replace("Backend", "backend"): "", "infra/{E}.tfvars": ""},
-}
-
-
-@pytest.mark.parametrize("name", PLAIN)
-def test_a_plain_layout_is_one_root_with_dev_and_prod(name: str, look: Look) -> None:
-    files = {"infra/main.tf": PARTIAL + QUEUE, "infra/variables.tf": 'variable "name" {}\n'}
-    for e, n in (("dev", DEV), ("prod", PROD)):
-        files |= {path.format(e=e, n=n, E=e.upper()): text for path, text in PLAIN[name].items()}
-    layout, said = look(files)
-    found = {k.lower(): v for k, v in environments(layout, "infra").items()}
-    assert set(found) == {"dev", "prod"} and not layout.findings and not layout.suggestion, said
-    assert {e.account for e in found.values()} == {DEV, PROD}
-    for e, n in (("dev", DEV), ("prod", PROD)):
-        files_of_it = [found[e].backend_file or "", *found[e].var_files]
-        assert all(e in path.lower() or n in path for path in files_of_it) and len(files_of_it) > 1
-    assert "ok    layout: root module `infra` with" in said and "warn" not in said
-
-
-@pytest.mark.parametrize("folder", ["environments/{e}", "live/{e}/network", "stacks/network/{e}", "accounts/{n}/network"])
-@pytest.mark.parametrize(
-    "backend", [{"main.tf": WHOLE}, {"main.tf": PARTIAL, "backend.hcl": ""}, {"main.tf": PARTIAL, "state.tfbackend": ""}]
-)
-def test_a_folder_for_each_environment_is_a_root_of_that_environment_alone(folder: str, backend: dict[str, str], look: Look) -> None:
-    call = 'module "app" {\n  source = "{up}modules/app"\n}\n'
-    files = {"modules/app/main.tf": QUEUE + 'provider "aws" {}\n', "modules/app/variables.tf": 'variable "name" {}\n'}
-    for e, n in (("dev", DEV), ("prod", PROD)):
-        place = folder.format(e=e, n=n)
-        up = "../" * len(place.split("/"))
-        files |= {f"{place}/{name}": text + (call.replace("{up}", up) if name == "main.tf" else "") for name, text in backend.items()}
-        files[f"{place}/terraform.tfvars"] = 'name = "x"\n'
-    layout, said = look(files)
-    assert {r.path for r in layout.roots} == {folder.format(e=e, n=n) for e, n in (("dev", DEV), ("prod", PROD))}, said
-    for root in layout.roots:
-        (environment,) = root.environments
-        other = {DEV: ("prod", PROD), PROD: ("dev", DEV)}[environment.account or ""]
-        assert not environment.unsettled and root.local_modules == ("modules/app",)
-        assert not any(word in path for word in other for path in (environment.backend_file or "", *environment.var_files))
-    assert "not planned" not in said
-
-
-def test_several_roots_keep_their_files_apart(look: Look) -> None:
-    files = {
-        f"{r}/{p}": t
-        for r in ("stacks/app", "stacks/network")
-        for p, t in {"main.tofu": PARTIAL, "dev.tfbackend": "", "dev.tfvars": ""}.items()
-    }
-    layout, _ = look(files)
-    for root in ("stacks/app", "stacks/network"):
-        dev = environments(layout, root)["dev"]
-        assert (dev.backend_file, dev.var_files) == (f"{root}/dev.tfbackend", (f"{root}/dev.tfvars",))
-
-
-def test_files_of_examples_and_tests_are_nobodys(look: Look) -> None:
-    files = {"main.tf": PARTIAL, "dev.tfbackend": "", "dev.tfvars": "", "examples/complete/dev.tfvars": "", "tests/dev.tfvars": ""}
-    layout, _ = look(files)
-    assert environments(layout, ".")["dev"].var_files == ("dev.tfvars",)
-
-
-def test_files_of_another_component_are_not_this_roots(look: Look) -> None:
-    files = {"infra/main.tf": PARTIAL, "infra/backend/dev/backend.hcl": "", "infra/dev.tfvars": ""}
-    layout, _ = look({**files, "infra/network/backend/dev/backend.hcl": "", "infra/network/dev.tfvars": ""})
-    dev = environments(layout, "infra")["dev"]
-    assert (dev.backend_file, dev.var_files, dev.unsettled) == ("infra/backend/dev/backend.hcl", ("infra/dev.tfvars",), "")
-
-
-def test_an_environment_called_test_is_one(look: Look) -> None:
-    layout, said = look({"infra/main.tf": PARTIAL, "infra/backend/test/backend.hcl": "", "infra/environments/test/terraform.tfvars": ""})
-    assert list(environments(layout, "infra")) == ["test"]
-    assert "`test` has no account" in said and "add `test=<account>` to the input `aws_accounts`" in said
-
-
-# --- what nobody can tell ------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -326,9 +175,6 @@ def test_a_mapping_with_a_file_that_is_gone_is_not_planned(look: Look) -> None:
     mapping = "layout:\n  - root: infra\n    environments:\n      dev: { backend: a.hcl, variables: [gone.tfvars] }\n"
     layout, said = look({"infra/main.tf": PARTIAL, "a.hcl": "", POLICY_FILE: mapping})
     assert environments(layout, "infra")["dev"].unsettled and "gone.tfvars" in said
-
-
-# --- what a change set may not do to it ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("added", ["infra/environments/us/dev.tfvars", "infra/backend/dev/second.hcl"])

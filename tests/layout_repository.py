@@ -1,0 +1,70 @@
+"""A small real repository, looked at as the doctor looks: for the tests of discovery."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from ops_agent.core.sources.reading_policy import POLICY_FILE
+from ops_agent.doctor import CHECKS, Health, Patient, look_at_repository, show
+from ops_agent.domain.layout import Environment, Layout
+from ops_agent.settings import Settings
+
+PARTIAL = 'terraform {\n  backend "s3" {}\n}\n'
+WHOLE = 'terraform {\n  backend "s3" {\n    bucket = "state"\n    key    = "orders"\n    region = "sa-east-1"\n  }\n}\n'
+QUEUE = 'resource "aws_sqs_queue" "orders" {\n  name = var.name\n}\n'
+DEV, PROD = "125611408459", "283165662494"
+
+
+class Repository:
+    """A git repository in a folder, looked at as the doctor does."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.git("init", "-q", "-b", "main")
+
+    def git(self, *arguments: str) -> None:
+        identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
+        variables = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "GIT_CONFIG_NOSYSTEM": "1"}
+        subprocess.run(["git", *identity, *arguments], cwd=self.folder, check=True, capture_output=True, env=variables)
+
+    def look(self, files: dict[str, str]) -> tuple[Layout, str]:
+        """The layout of `files`, and the doctor's words about it."""
+        for path, text in files.items():
+            (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.folder / path).write_text(text)
+        self.git("add", "--all", "--force")
+        self.git("commit", "-q", "-m", "files")
+        found: list = []  # type: ignore[type-arg]
+        settings, tree, layout = look_at_repository(self.folder, Settings(), found)
+        assert layout is not None and not [one for one in found if one.health is Health.FAIL], found
+        patient = Patient(settings=settings, world=None, environment={}, tree=tree, layout=layout)  # type: ignore[arg-type]
+        out = io.StringIO()
+        show([*found, *CHECKS["layout"](patient)], out)
+        return layout, out.getvalue()
+
+
+Look = Callable[[dict[str, str]], tuple[Layout, str]]
+
+
+def environments(layout: Layout, root: str) -> dict[str, Environment]:
+    return {e.name: e for r in layout.roots if r.path == root for e in r.environments}
+
+
+def rules(layout: Layout) -> set[str]:
+    return {finding.rule.removeprefix("layout/") for finding in layout.findings}
+
+
+def nothing_is_planned(layout: Layout) -> bool:
+    return all(e.unsettled and not e.var_files and e.backend_file is None for r in layout.roots for e in r.environments)
+
+
+def settled_by_its_own_lines(look: Look, files: dict[str, str], layout: Layout) -> Layout:
+    """The suggested lines, pasted into the policy file as they are: nothing may stay open."""
+    again, said = look({**files, POLICY_FILE: layout.suggestion + "\n"})
+    assert not again.suggestion, again.suggestion
+    assert all(not e.unsettled for r in again.roots for e in r.environments), said
+    return again
