@@ -122,3 +122,5 @@ def _accounted(conversation: Conversation) -> Iterator[Conversation]:
         raise
     except KeyboardInterrupt as interrupt:
         raise Interrupted(conversation.transcript) from interrupt
+    finally:
+        conversation.close()

@@ -31,10 +31,14 @@ WRITE = reply(call("write_file", path="infra/queue.tf", content='variable "a" {\
 class Engine:
     """ports.Terraform, as far as a quick check goes; `broken` stands for a missing engine."""
 
-    def __init__(self, status: CheckStatus = CheckStatus.PASSED, broken: bool = False) -> None:
-        self.status = status
+    def __init__(self, status: CheckStatus = CheckStatus.PASSED, broken: bool = False, failing: str = "validate") -> None:
+        self.status, self.failing = status, failing
         self.broken = broken
+        self.providers: set[Any] = set()
         self.ran: list[str] = []
+
+    def parallel(self) -> int:
+        return 1
 
     def self_test(self) -> None:
         self.ran.append("self_test")
@@ -45,13 +49,20 @@ class Engine:
         return self._result("fmt", root.path)
 
     @contextmanager
-    def workspace(self, tree: Path, target: Any, lease: Any, **_: Any) -> Iterator[Any]:
+    def workspace(self, tree: Path, target: Any, lease: Any, *, providers: Any) -> Iterator[Any]:
         assert lease is None, "a check has no credentials"
-        yield SimpleNamespace(init=lambda: self._result("init", "infra"), validate=lambda: self._result("validate", "infra"))
+        self.providers.add(providers)
+        self.ran.append("open")
+        yield SimpleNamespace(
+            init=lambda: self._result("init", "infra"),
+            validate=lambda: self._result("validate", "infra"),
+            refresh=lambda tree: self.ran.append("refresh"),
+        )
+        self.ran.append("close")
 
     def _result(self, name: str, subject: str) -> CheckResult:
         self.ran.append(name)
-        return CheckResult(name=name, subject=subject, status=self.status if name == "validate" else CheckStatus.PASSED)
+        return CheckResult(name=name, subject=subject, status=self.status if name == self.failing else CheckStatus.PASSED)
 
 
 class Here:

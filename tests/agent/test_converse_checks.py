@@ -15,8 +15,37 @@ def test_check_runs_format_and_validation_after_the_rules(tmp_path: Path) -> Non
     here = Here(tmp_path, WRITE, reply(call("check")), DONE)
     result = check(here)
     assert result["passed"] is True, result
-    assert here.engine.ran == ["fmt", "self_test", "init", "validate"]
+    assert here.engine.ran == ["self_test", "open", "init", "validate", "fmt"]
     assert [c["check"] for c in result["checks"]] == ["fmt", "init", "validate"]
+
+
+MODULE = 'module "queue" {\n  source = "./queue"\n}\n'
+
+
+def test_a_second_check_initialises_again_only_when_something_that_init_reads_has_changed(tmp_path: Path) -> None:
+    argument = reply(call("write_file", path="infra/queue.tf", content='variable "b" {\n  type = string\n}\n'))
+    module = reply(call("write_file", path="infra/queue/main.tf", content="locals {\n  a = 1\n}\n"))
+    called = reply(call("write_file", path="infra/called.tf", content=MODULE))
+    asks = [reply(call("check")) for _ in range(3)]
+    here = Here(tmp_path, WRITE, asks[0], argument, asks[1], module, called, asks[2], DONE)
+    here.go_on()
+    first, second, third = ["open", "init", "validate"], ["refresh", "validate"], ["close", "open", "init", "validate"]
+    assert [ran for ran in here.engine.ran if ran not in ("self_test", "fmt")] == [*first, *second, *third]
+    here.conversation.close()
+    assert here.engine.ran[-1] == "close"
+
+
+def test_a_cell_whose_init_failed_is_not_kept(tmp_path: Path) -> None:
+    here = Here(tmp_path, WRITE, reply(call("check")), reply(call("check")), DONE, engine=Engine(CheckStatus.FAILED, failing="init"))
+    here.go_on()
+    assert [ran for ran in here.engine.ran if ran not in ("self_test", "fmt")] == ["open", "init", "close"] * 2
+
+
+def test_check_installs_from_the_providers_of_the_narrowed_policy(tmp_path: Path) -> None:
+    """D03: the same list as in verification."""
+    here = Here(tmp_path, WRITE, reply(call("check")), DONE, policy=Policy(allowed_providers=()))
+    here.go_on()
+    assert here.engine.providers == {()}
 
 
 def test_check_executes_nothing_while_a_rule_blocks(tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ from types import SimpleNamespace
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
 from ops_agent.domain.policy import Policy
-from ops_agent.stages.verify import _run_all
+from ops_agent.stages.verify_jobs import run_all
 env = Environment(name="dev", account=None, backend_file=None)
 target = TerraformTarget(root=TerraformRoot(path=".", environments=(env,)), environment=env)
 def plan(terraform):
@@ -65,7 +65,7 @@ def plan(terraform):
         workspace.plan()
 with TerraformCli(policy=Policy(), binary="embedded", mirror={mirror!r}) as terraform:
     print(terraform._sandbox.root, flush=True)
-    _run_all(SimpleNamespace(terraform=terraform), {{str(n): partial(plan, terraform) for n in range(3)}})
+    run_all(SimpleNamespace(terraform=terraform), {{str(n): partial(plan, terraform) for n in range(3)}})
 """
 
 

@@ -60,6 +60,12 @@ class TerraformWorkspace(Protocol):
 
     def init(self) -> CheckResult: ...
 
+    def refresh(self, tree: Path) -> None:
+        """Take the files of `tree` instead of the ones that stand there; what init installed stays.
+
+        Only right while what init reads is the same (core.sources.init_inputs); for a target without a lease, and for validate alone.
+        """
+
     def validate(self) -> CheckResult: ...
 
     def plan(self, *, with_text: bool = True) -> tuple[CheckResult, PlanFiles | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from ops_agent.agent.budget import Budget
 from ops_agent.agent.loop import AgentLoop
@@ -21,7 +20,7 @@ from ops_agent.domain.verification import Verification
 from ops_agent.ports import Scratch, World
 from ops_agent.prompts import text as prompt
 from ops_agent.settings import Settings
-from ops_agent.stages.converse_checks import quick_check
+from ops_agent.stages.converse_checks import QuickChecks
 
 Tell = Callable[[str], None]
 TELL_EVERY_TURNS = 10
@@ -40,11 +39,12 @@ class Conversation:
         self._cut_short: Stopped | None = None
         self._ending: Ending | None = None
         self._tell: Tell = lambda _: None
+        self._checks = QuickChecks(world, settings, briefing, scratch)
         limits = settings.limits
         bench = Workbench(
             scratch=scratch,
             refuse=lambda path, content: path_refusal(path, content, settings.policy, briefing.layout),
-            check=self._check,
+            check=self._checks.run,
             clock=world.clock,
             standards={s.id: s.text for s in (*briefing.standards, *briefing.more_standards)},
         )
@@ -94,6 +94,10 @@ class Conversation:
         about_the_work = stopped.conclusion in _UNFINISHED
         return self._settings.draft_on_failure and about_the_work and verification is not None and not self._blocked
 
+    def close(self) -> None:
+        """Give back what its checks held."""
+        self._checks.close()
+
     @property
     def transcript(self) -> Transcript:
         loop = self._loop
@@ -113,9 +117,6 @@ class Conversation:
 
     def _fenced(self, material: object) -> str:
         return self._world.redact(fenced(self._briefing.boundary, material))
-
-    def _check(self) -> dict[str, Any]:
-        return quick_check(self._world, self._settings, self._briefing, self._scratch)
 
     def _note(self, turn: int, cost_usd: float, what: str) -> None:
         self._world.reporter.turn(turn, cost_usd, what)

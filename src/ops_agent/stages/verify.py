@@ -5,8 +5,7 @@ The run's proof. Source rules have passed before (`judge_sources`): init and pla
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,6 +23,7 @@ from ops_agent.settings import Settings
 from ops_agent.stages.modules import fetch_modules
 from ops_agent.stages.verify_base import BasePlans
 from ops_agent.stages.verify_differences import mocked_difference, own_changes, own_outputs
+from ops_agent.stages.verify_jobs import run_all
 from ops_agent.stages.verify_targets import Sources, plan_base, redacted, verify_target
 
 
@@ -76,7 +76,7 @@ def verify(
             jobs[f"head {w.target}"] = partial(verify_target, world, sources, w.target, w.lease, w.unplanned)
             if w.target in asked:
                 jobs[f"base {w.target}"] = partial(plan_base, world, sources, untouched, asked[w.target], w.lease)
-        done = _run_all(world, jobs)
+        done = run_all(world, jobs)
     for w in work:
         plan = done.get(f"base {w.target}")
         if isinstance(plan, TerraformPlan):
@@ -152,25 +152,6 @@ def _unplanned(world: World, root: TerraformRoot, environment: Environment) -> s
 def _plannable(target: TerraformTarget | None) -> TerraformTarget | None:
     """The base's target, unless it cannot be told there which files are its own."""
     return None if target is None or target.environment.unsettled else target
-
-
-def _run_all(world: World, jobs: Mapping[str, Callable[[], object]]) -> dict[str, object]:
-    """Every job's result. The first exception ends all: what runs is finished or, when the run is cancelled, killed."""
-    with ThreadPoolExecutor(max_workers=world.terraform.parallel(), thread_name_prefix="verify") as pool:
-        futures: dict[str, Future[object]] = {name: pool.submit(job) for name, job in jobs.items()}
-        try:
-            running = set(futures.values())
-            while running:
-                # With a time limit, so that an interrupt is seen at once, whichever thread the system hands it to.
-                done, running = wait(running, timeout=0.5, return_when=FIRST_EXCEPTION)
-                for future in done:
-                    future.result()
-            return {name: future.result() for name, future in futures.items()}
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt | SystemExit):
-                world.terraform.cancel()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
 
 
 def _fmt(world: World, changes: ChangeSet, tree: Path, root: TerraformRoot) -> CheckResult:

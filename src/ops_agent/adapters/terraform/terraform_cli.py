@@ -171,12 +171,11 @@ class TerraformCli:
             directory.mkdir(parents=True, exist_ok=True)
             for name, content in self._overlay.items():
                 (directory / name).write_bytes(content)
-            environment = target.environment
-            backend_files = [cell.work / environment.backend_file] if environment.backend_file else []
+            backend_files = [cell.work / target.environment.backend_file] if target.environment.backend_file else []
             if self._backend_settings:
                 backend_files.append(cell.work / "ops-agent-emulator.tfbackend")
                 backend_files[-1].write_bytes(self._backend_settings)
-            var_files = tuple(cell.work / path for path in environment.var_files)
+            var_files = tuple(cell.work / path for path in target.environment.var_files)
             if not missing_modules:
                 self._fetch_providers(tree, target, providers)
             missing = placeholders(directory, var_files)
@@ -196,6 +195,7 @@ class TerraformCli:
                 lock=lambda: self._lock_entries(tree, target, providers),
                 modules=self._modules.names(target.root),
                 missing_modules=missing_modules,
+                overlay=self._overlay,
             )
 
     def _fill(self, cell: Cell, tree: Path, target: TerraformTarget) -> tuple[Finding, ...]:
@@ -214,8 +214,7 @@ class TerraformCli:
                 directory = cell.work / target.root.path
                 locked = (directory / LOCK_FILE).is_file()
                 self._sandbox.hand_over(cell, () if locked else (directory,))
-                command = commands.init(backend=False, lock_read_only=locked)
-                variables = self._variables(None, providers)
+                command, variables = commands.init(backend=False, lock_read_only=locked), self._variables(None, providers)
                 made = self._sandbox.run(cell, command, variables, cwd=directory, patience=self._patience)
                 if made.returncode == 0:
                     take(cell.data / "providers")

@@ -32,6 +32,15 @@ def copy_tree(tree: Path, work: Path, only: tuple[str, ...], *, whole: bool = Tr
         shutil.copyfile(tree / relative, place, follow_symlinks=False)
 
 
+def empty(directory: Path) -> None:
+    """Remove all that is in `directory`; no link is followed."""
+    for entry in directory.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
 def needed(root: TerraformRoot, target: TerraformTarget | None = None) -> tuple[str, ...]:
     """Paths without which a target cannot be planned."""
     files = ()

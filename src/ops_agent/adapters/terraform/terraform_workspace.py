@@ -14,7 +14,7 @@ from ops_agent.adapters.terraform import terraform_commands as commands
 from ops_agent.adapters.terraform.sandbox import Sandbox
 from ops_agent.adapters.terraform.sandbox_cell import Cell
 from ops_agent.adapters.terraform.subprocesses import Capped, ChildResult, Ending, Patience
-from ops_agent.adapters.terraform.terraform_copy import snapshot
+from ops_agent.adapters.terraform.terraform_copy import copy_tree, empty, needed, snapshot
 from ops_agent.adapters.terraform.terraform_diagnostics import finding, from_json, from_text, json_lines, unreachable
 from ops_agent.adapters.terraform.terraform_mocks import TEST_FILE, look_file, plan_document
 from ops_agent.domain.layout import TerraformTarget
@@ -36,7 +36,8 @@ _LOCK_MUST_CHANGE = "Provider dependency changes detected"
 class Workspace:
     """ports.TerraformWorkspace. `variables` join the bare environment of every child; `with_backend` is False for a target without a role.
 
-    `modules` names what came from outside; `missing_modules` says what did not, and then init is not even tried.
+    `modules` names what came from outside; `missing_modules` says what did not, and then init is not even tried. `overlay` are the
+    harness's files of the root.
     `lock` makes the lock file's bytes when the one in the tree lacks an allow-listed provider (our code writes it, never the llm).
     """
 
@@ -54,6 +55,7 @@ class Workspace:
     lock_file_update: bytes | None = None
     modules: tuple[str, ...] = ()
     missing_modules: tuple[Finding, ...] = ()
+    overlay: Mapping[str, bytes] = field(default_factory=dict)
     _before: dict[str, tuple[int, int]] = field(default_factory=dict)
     _refused: list[str] = field(default_factory=list)
 
@@ -82,6 +84,18 @@ class Workspace:
     def _init(self, locked: bool) -> ChildResult:
         files = self.backend_files if self.with_backend else ()
         return self._run(commands.init(backend_files=files, backend=self.with_backend, lock_read_only=locked))
+
+    def refresh(self, tree: Path) -> None:
+        """Whatever a child left in the working directory goes, but for the lock file that init wrote; now nothing there is writable."""
+        lock = self.directory / LOCK_FILE
+        locked = lock.read_bytes() if lock.is_file() and not lock.is_symlink() else None
+        empty(self.cell.work)
+        copy_tree(tree, self.cell.work, needed(self.target.root, self.target))
+        self.directory.mkdir(parents=True, exist_ok=True)
+        for name, content in {**self.overlay, **({LOCK_FILE: locked} if locked is not None else {})}.items():
+            (self.directory / name).write_bytes(content)
+        self.sandbox.hand_over(self.cell)
+        self._before = snapshot(self.cell.work)
 
     def validate(self) -> CheckResult:
         result = self._run(commands.VALIDATE)
