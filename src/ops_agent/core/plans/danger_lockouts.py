@@ -41,8 +41,8 @@ def lockout_dangers(change: ResourceChange, after: dict[str, Any]) -> Iterator[D
     if after.get("bypass_policy_lockout_safety_check") is True and "bypass_policy_lockout_safety_check" in change.changed_attributes:
         yield _danger(change, "locks-out", "`bypass_policy_lockout_safety_check` is true: its policy may lock everyone out for good")
     if not change.type.startswith("aws_iam_"):
-        for name in POLICY_ATTRIBUTES:
-            if name in change.changed_attributes and _denies_everyone(after.get(name)):
+        for name in change.changed_attributes:
+            if name in POLICY_ATTRIBUTES and _denies_everyone(after.get(name)):
                 yield _danger(change, "locks-out", f"`{name}` denies everyone, the team too, and has no condition")
     window = _WINDOWS.get(change.type, "")
     old, new = before.get(window), after.get(window)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
-from ops_agent.core.plans.loss_lifecycles import expiring
+from ops_agent.core.plans.loss_lifecycles import EXPIRING, expiring
 from ops_agent.core.plans.loss_tables import KEEPERS, ONE_WAY, SHORTENED, SWITCHED_OFF, SWITCHED_ON, Span, Switch
 from ops_agent.core.plans.losses import CANNOT_TELL, LOSES_DATA, ONE_WAY_RULE, RECOVERY_OFF, Loss
 from ops_agent.core.plans.plan_values import blocks
@@ -52,7 +52,7 @@ def losses(change: ResourceChange, made: frozenset[str] = frozenset()) -> tuple[
     match change.action:
         case ResourceAction.UPDATE:
             return tuple(loss for check in _ON_UPDATE for loss in check(change, before, after))
-        case ResourceAction.CREATE:
+        case ResourceAction.CREATE if change.type in _COMPANIONS or change.type in EXPIRING:
             found = (*_set_on_something(change, after, made), *expiring(change, before, after, made))
             subject = after.get("repository" if change.type == "aws_ecr_lifecycle_policy" else "bucket")
             return tuple(map(_of_something_unknown, found)) if isinstance(subject, Hidden) else found

@@ -11,6 +11,8 @@ from ops_agent.core.plans.losses import CANNOT_TELL, LOSES_DATA, RECOVERY_OFF, L
 from ops_agent.core.plans.plan_values import blocks, has_unknown
 from ops_agent.domain.terraform_plan import Hidden, ResourceAction, ResourceChange
 
+EXPIRING: Final = frozenset({"aws_s3_bucket_lifecycle_configuration", "aws_ecr_lifecycle_policy"})
+"""Types whose creation lets something expire that may stand already."""
 _EVERYTHING: Final = "{}"
 _WHAT: Final = {"expiration": "objects", "noncurrent_version_expiration": "old versions of objects"}
 

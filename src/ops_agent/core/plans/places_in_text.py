@@ -20,9 +20,14 @@ SHORTEST: Final = 8
 _WHOLE = re.compile(rf"({REGION})(?:[a-z]|-[a-z]{{3}}-[0-9]{{1,2}}[a-z])?")
 _WHOLE_LIST = re.compile(rf"{REGION}(?:[\s,;|/]+{REGION})+")
 _INSIDE = re.compile(rf"(?<![a-z0-9])({REGION})(?![0-9])")
+_INSIDE_ZONE = re.compile(REGION)
 _SHORT = re.compile(r"(?<![a-z0-9])(af|ap|ca|cn|eu|il|me|mx|sa|us|usg)(n|s|e|w|c|ne|nw|se|sw)([0-9]{1,2})(?=-az[0-9]|\.cache\.)")
-_DIRECTIONS: Final = {"n": "north", "s": "south", "e": "east", "w": "west", "c": "central"}
-_DIRECTIONS_TWO: Final = {"ne": "northeast", "nw": "northwest", "se": "southeast", "sw": "southwest"}
+_DIRECTIONS: Final = {"n": "north", "s": "south", "e": "east", "w": "west", "c": "central"} | {
+    "ne": "northeast",
+    "nw": "northwest",
+    "se": "southeast",
+    "sw": "southwest",
+}
 _ARN = re.compile(r"(?<![a-z0-9])arn:[a-z*?][a-z0-9*?-]{0,20}:[a-z0-9*?-]{0,60}:([a-z0-9*?-]{0,40}):([0-9*?]{0,20})(?=[:\s\"',\]})]|$)")
 _SEPARATORS = re.compile(r"[\s\"'`,;<>(){}\[\]]+")
 _OF_AWS: Final = ("amazonaws", "amazoncognito", "awsapprunner", ".aws", "aws.")
@@ -48,11 +53,14 @@ class Found:
 
 
 NOTHING: Final = Found()
+_LEAST_ENCODED: Final = 24
+_HINT = re.compile(r"[-.:{\[\"]|[0-9]{12}")
+"""What a short text must hold to name a place at all."""
 
 
 def places_in(key: str, text: str) -> Found:
     """What `text` names when it stands under `key` (the nearest attribute or map key). Total, and linear in the text's length."""
-    if len(text) < SHORTEST:
+    if len(text) < SHORTEST or (len(text) < _LEAST_ENCODED and not _HINT.search(text)):
         return NOTHING
     regions: set[str] = set()
     accounts: set[str] = set()
@@ -77,15 +85,15 @@ def places_in(key: str, text: str) -> Found:
 
 
 def _regions(text: str) -> Iterator[str]:
+    if "-az" in text or ".cache." in text:
+        for area, direction, number in _SHORT.findall(text):
+            yield f"{'us-gov' if area == 'usg' else area}-{_DIRECTIONS[direction]}-{number}"
+    if "-" not in text or not _INSIDE_ZONE.search(text):
+        return
     if whole := _WHOLE.fullmatch(text):
         yield whole.group(1)
-    if "-" not in text and ".cache." not in text:
-        return
-    if _WHOLE_LIST.fullmatch(text):
+    elif _WHOLE_LIST.fullmatch(text):
         yield from _INSIDE.findall(text)
-    for area, direction, number in _SHORT.findall(text):
-        long = {**_DIRECTIONS, **_DIRECTIONS_TWO}[direction]
-        yield f"{'us-gov' if area == 'usg' else area}-{long}-{number}"
     yield from _POOL.findall(text)
     if "aws" in text or "amazon" in text:
         for token in _SEPARATORS.split(text):
@@ -106,7 +114,7 @@ def _layers(key: str, text: str, depth: int) -> Iterator[tuple[str, str]]:
             parsed = None
         for inner_key, inner in _strings(parsed, key):
             yield from _layers(inner_key, inner, depth - 1)
-    elif len(text) >= 24 and _BASE64.fullmatch(text):
+    elif len(text) >= _LEAST_ENCODED and _BASE64.fullmatch(text):
         decoded = _decoded(text)
         if decoded:
             yield from _layers(key, decoded, depth - 1)

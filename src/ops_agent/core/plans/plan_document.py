@@ -22,7 +22,6 @@ _NUMBER_TAIL: Final = 2
 """`1` may be the beginning of `1e+5`: so many characters more must be seen before a number is known to end."""
 _BLANKS = re.compile(r"[ \t\n\r]*")
 _FIRST_NAME = re.compile(r'\{"[^"\\]{1,60}"')
-_TOO_LARGE: Final = object()
 _ODD_ESCAPES: Final = ("\\u", "\\/")
 _ODD_BETWEEN: Final = (" ", "\t", "\n", "\r", ".", "e", "E", "-0")
 """What another writer may write in another way: within strings, and (after `true` and `false`) between them."""
@@ -83,24 +82,24 @@ class PlanDocument:
 
     def value(self) -> Any:
         """The member's value, whole."""
-        return self._decoded(whole=True)
+        return self._decoded()
 
     def elements(self, name: str) -> Iterator[Any]:
         """The elements of the member's list, a few of them in memory at a time; none for null. `name` is for the error."""
         if self._next() == "[":
             yield from self._list(wanted=True)
-        elif self._decoded(whole=True):
+        elif self._decoded():
             raise ToolchainError(f"the plan's `{name}` are not a list")
 
     def skip(self) -> None:
         """The member's value is read, checked and hashed, and not kept."""
         opening = self._next()
-        if self._decoded(whole=False) is not _TOO_LARGE:
-            return
-        if opening == "[":
+        if opening not in ("{", "[") or self._is_small():
+            self._decoded()
+        elif opening == "[":
             for _ in self._list(wanted=False):
                 pass
-        elif opening == "{":
+        else:
             self._at += 1
             mark, first = self._next(), True
             while mark != "}":
@@ -110,8 +109,14 @@ class PlanDocument:
                 self.skip()
                 mark, first = self._next(), False
             self._at += 1
-        else:
-            self._decoded(whole=True)
+
+    def _is_small(self) -> bool:
+        """Whether the next value ends within a few thousand characters: then it is not worth to be taken apart."""
+        try:
+            self._scan(self._text[self._at : self._at + _LEAST_BATCH], 0)
+        except ValueError:
+            return False
+        return True
 
     def _list(self, *, wanted: bool) -> Iterator[Any]:
         self._at += 1
@@ -121,7 +126,7 @@ class PlanDocument:
             found = self._batch(size)
             size = min(WINDOW, size * 2) if found else max(_LEAST_BATCH, size // 2)
             if found or wanted:
-                yield from found or [self._decoded(whole=True)]
+                yield from found or [self._decoded()]
             else:
                 self.skip()
             mark = self._next()
@@ -151,16 +156,14 @@ class PlanDocument:
         self._at += end - 2
         return list(found)
 
-    def _decoded(self, *, whole: bool) -> Any:
-        """The next value; `_TOO_LARGE`, with nothing taken, when it does not end within the window and is not wanted `whole`."""
+    def _decoded(self) -> Any:
+        """The next value, however long it is."""
         self._next()
         while True:
             held = len(self._text) - self._at
             try:
                 value, end = self._scan(self._text, self._at)
             except ValueError:
-                if held >= WINDOW and not whole:
-                    return _TOO_LARGE
                 if not self._more(max(WINDOW, held)):
                     raise self._broken() from None
                 continue
@@ -169,7 +172,7 @@ class PlanDocument:
                 return value
 
     def _name(self) -> str:
-        name = self._decoded(whole=True) if self._next() == '"' else None
+        name = self._decoded() if self._next() == '"' else None
         if not isinstance(name, str):
             raise self._broken()
         self._expect(self._next(), ":")

@@ -34,34 +34,15 @@ class PlaceFinder:
         self._accounts: set[str] = {account} if account else set()
         self._dangers: list[Danger] = []
         self._cache: dict[Leaf, Found] = {}
-        self._set_by_source: frozenset[str] = frozenset()
-
-    def providers(self, plan: dict[str, Any]) -> None:
-        """The AWS provider blocks of the plan's configuration, and which resources say their own region there. Ask for this first."""
-        self._set_by_source = frozenset(_with_own_region(plan))
-        for provider, region in _provider_regions(plan):
-            if region is None:
-                why = "takes its region from something that the plan cannot resolve: cannot tell where its resources would be"
-                self._dangers.append(Danger(address=provider, why=why, rule="plan/unresolved-region"))
-            else:
-                self._note(provider, {region}, set())
+        self._unseen: list[ResourceChange] = []
 
     def add(self, change: ResourceChange, strings: Iterable[Leaf]) -> None:
         """What `change` sets: `strings` are its planned leaves. An import brings all of what is there."""
         if change.import_id is not None:
             strings = [*leaves(change.after), ("import", change.import_id)]
         self.named(change.address, strings)
-        region = change.after.get("region") if isinstance(change.after, dict) else None
-        if isinstance(region, Hidden):
-            explicit = without_key(change.address) in self._set_by_source
-            stood = isinstance(change.before, dict) and "region" in change.before
-            if explicit or stood or region is SENSITIVE:
-                hidden = "hides its region as sensitive" if region is SENSITIVE else "cannot tell until apply in which region it would be"
-                severity = Severity.DANGER if explicit or region is SENSITIVE else Severity.NOTICE
-                blocks = severity is Severity.DANGER
-                self._dangers.append(
-                    Danger(address=change.address, why=hidden, rule="plan/unresolved-region", severity=severity, blocks=blocks)
-                )
+        if isinstance(change.after, dict) and isinstance(change.after.get("region"), Hidden):
+            self._unseen.append(change)
 
     def named(self, address: str, strings: Iterable[Leaf]) -> None:
         """What `address` (a resource or a provider action) sets."""
@@ -83,8 +64,18 @@ class PlaceFinder:
         if everyone:
             self._dangers.append(Danger(address=address, why="names principals of every account (`*`)", rule="plan/foreign-principal"))
 
-    def places(self) -> Places:
-        return Places(regions=tuple(sorted(self._regions)), accounts=tuple(sorted(self._accounts)), dangers=tuple(self._dangers))
+    def places(self, plan: dict[str, Any]) -> Places:
+        """All that was found, and what the plan's configuration says of providers and of regions that cannot be seen."""
+        found, self._dangers = self._dangers, []
+        for provider, region in _provider_regions(plan):
+            if region is None:
+                why = "takes its region from something that the plan cannot resolve: cannot tell where its resources would be"
+                self._dangers.append(Danger(address=provider, why=why, rule="plan/unresolved-region"))
+            else:
+                self._note(provider, {region}, set())
+        explicit = frozenset(_with_own_region(plan)) if self._unseen else frozenset()
+        dangers = (*self._dangers, *found, *(danger for change in self._unseen for danger in _unseen(change, explicit)))
+        return Places(regions=tuple(sorted(self._regions)), accounts=tuple(sorted(self._accounts)), dangers=dangers)
 
     def _note(self, address: str, regions: set[str], accounts: set[str]) -> None:
         ours = self._policy.region
@@ -103,6 +94,16 @@ class PlaceFinder:
                 whose = "the organisation's root account" if name == ROOT else f"the account of {name}"
                 why = f"names account {owner} ({whose}) from a plan of another account"
                 self._dangers.append(Danger(address=address, why=why, rule="plan/other-account"))
+
+
+def _unseen(change: ResourceChange, explicit: frozenset[str]) -> Iterator[Danger]:
+    """A region that is hidden: it blocks when the source sets it; the provider's own computed one is a notice, or nothing at a creation."""
+    is_secret = change.after["region"] is SENSITIVE
+    is_grave = is_secret or without_key(change.address) in explicit
+    if is_grave or (isinstance(change.before, dict) and "region" in change.before):
+        why = "hides its region as sensitive" if is_secret else "cannot tell until apply in which region it would be"
+        severity = Severity.DANGER if is_grave else Severity.NOTICE
+        yield Danger(address=change.address, why=why, rule="plan/unresolved-region", severity=severity, blocks=is_grave)
 
 
 def _with_own_region(plan: dict[str, Any]) -> Iterator[str]:

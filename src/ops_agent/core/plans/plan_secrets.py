@@ -47,26 +47,26 @@ class SecretFinder:
     under a name such as `password`.
     """
 
-    def __init__(self, hidden: Iterable[str], redact: Callable[[str], str]) -> None:
+    def __init__(self, redact: Callable[[str], str]) -> None:
         self._redact = redact
-        self._sensitive = frozenset(text for text in hidden if _worth_hiding(text))
-        self._parts = tuple(sorted(self._sensitive, key=len, reverse=True)[:_PARTS])
         self._leaves: set[Leaf] = set()
 
     def add(self, strings: Iterable[Leaf]) -> None:
         """Strings that are shown, planned or not."""
         self._leaves.update(strings)
 
-    def secrets(self) -> dict[str, str]:
-        """Every secret that was fed, and why it is one (words for a reviewer, without the value)."""
+    def secrets(self, hidden: Iterable[str]) -> dict[str, str]:
+        """Every secret that was fed, and why it is one (words for a reviewer, without the value). `hidden`: what is sensitive elsewhere."""
+        sensitive = frozenset(text for text in hidden if _worth_hiding(text))
+        parts = tuple(sorted(sensitive, key=len, reverse=True)[:_PARTS])
         texts = {text for _, text in self._leaves}
         names = {key for key, _ in self._leaves if _SECRET_NAME.search(key)}
         found = {text: "looks like a secret" for key, text in self._leaves if key in names and looks_random(text)}
-        found |= dict.fromkeys(texts & self._sensitive, _ELSEWHERE)
+        found |= dict.fromkeys(texts & sensitive, _ELSEWHERE)
         joined = "\n".join(texts)
-        if self._redact(joined) == joined and Redactor().redact(joined) == joined and not any(part in joined for part in self._parts):
+        if self._redact(joined) == joined and Redactor().redact(joined) == joined and not any(part in joined for part in parts):
             return found
-        known = {text: why for text in texts if (why := _known_secret(text, self._redact, self._parts))}
+        known = {text: why for text in texts if (why := _known_secret(text, self._redact, parts))}
         return found | known
 
 

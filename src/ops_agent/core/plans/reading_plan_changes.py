@@ -125,9 +125,17 @@ def _changed(change: dict[str, Any], before: Any, after: Any) -> tuple[str, ...]
     marked = {key for tree in marks if isinstance(tree, dict) for key, said in tree.items() if said}
     if not marked:
         return changed_keys(before, after)
-    unmasked = [value if isinstance(value, dict) else {} for value in (change.get("before"), change.get("after"))]
-    hidden = {key for key in marked if unmasked[0].get(key) != unmasked[1].get(key)}
-    return tuple(sorted({*changed_keys(before, after), *hidden}))
+    hidden = {
+        key
+        for key in marked
+        for raw in [(_of(change.get("before"), key), _of(change.get("after"), key))]
+        if (raw[0] is not _of(before, key) or raw[1] is not _of(after, key)) and raw[0] != raw[1]
+    }
+    return tuple(sorted({*changed_keys(before, after), *hidden})) if hidden else changed_keys(before, after)
+
+
+def _of(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, dict) else None
 
 
 def _text_or_none(value: Any) -> str | None:

@@ -57,27 +57,28 @@ def read_plan(
 
 def _read(document: bytes, text: str, policy: Policy, redact: Callable[[str], str], account: str | None) -> TerraformPlan:
     hidden: list[str] = []
-    plan, changes, drift, canonical_hash = _parsed(document, hidden)
+    finder, secret_finder = PlaceFinder(policy, account), SecretFinder(redact)
+
+    def look(change: ResourceChange) -> None:
+        strings = planned_leaves(change)
+        finder.add(change, strings)
+        secret_finder.add(strings)
+        secret_finder.add(leaves(change.before))
+
+    plan, changes, drift, canonical_hash = _parsed(document, hidden, look)
     hidden += configured_secrets(plan)
     outputs = read_outputs(plan, hidden)
     counts = count(changes, outputs)
     if text and not text.endswith(CUT_MARK):
         check_summary(text, counts, changes)
     invocations = _invocations(plan)
-    finder, secret_finder = PlaceFinder(policy, account), SecretFinder(hidden, redact)
-    finder.providers(plan)
-    for change in changes:
-        strings = planned_leaves(change)
-        finder.add(change, strings)
-        secret_finder.add(strings)
-        secret_finder.add(leaves(change.before))
     for entry in plan.get("action_invocations") or ():
         strings = leaves(entry)
         finder.named(str(entry.get("address")), strings)
         secret_finder.add(strings)
     for _, strings in output_leaves(plan):
         secret_finder.add(strings)
-    places, secrets = finder.places(), secret_finder.secrets()
+    places, secrets = finder.places(plan), secret_finder.secrets(hidden)
     return TerraformPlan(
         format_version=str(plan["format_version"]),
         terraform_version=str(plan.get("terraform_version", "")),
@@ -113,8 +114,11 @@ def _without_collector() -> Iterator[None]:
 Parsed = tuple[dict[str, Any], tuple[ResourceChange, ...], tuple[ResourceChange, ...], str]
 
 
-def _parsed(document: bytes, hidden: list[str]) -> Parsed:
-    """(members that are read whole, changes, drift, canonical hash). What makes the plan unreadable as a whole is said first."""
+def _parsed(document: bytes, hidden: list[str], look: Callable[[ResourceChange], None]) -> Parsed:
+    """(members that are read whole, changes, drift, canonical hash). What makes the plan unreadable as a whole is said first.
+
+    `look` sees each change while its values are still in the processor's cache.
+    """
     plan: dict[str, Any] = {}
     changes: dict[str, list[ResourceChange]] = {name: [] for name in _STREAMED}
     refused: ToolchainError | None = None
@@ -126,7 +130,10 @@ def _parsed(document: bytes, hidden: list[str]) -> Parsed:
                     change = read_entry(entry, hidden) if refused is None else None
                 except ToolchainError as error:
                     refused, change = error, None
-                changes[name] += [change] if change is not None else []
+                if change is not None:
+                    changes[name].append(change)
+                    if name == "resource_changes":
+                        look(change)
         elif name in _WHOLE:
             plan[name] = source.value()
         else:
