@@ -6,35 +6,13 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ops_agent.core.plans.data_losses import losses
-from ops_agent.core.plans.loss_tables import KEEPERS, SHORTENED, SWITCHED_OFF, SWITCHED_ON, Span
+from ops_agent.core.plans.loss_tables import KEEPERS
 from ops_agent.core.plans.plan_reversibility import Reversibility, reversibility
 from ops_agent.core.plans.plan_types import STATEFUL
-from ops_agent.domain.terraform_plan import Danger, Severity
+from ops_agent.domain.terraform_plan import Severity
+from proof.loss_samples import entry, found
 from proof.proof_samples import change, plan_document, read
-
-LOST = ("plan/loses-data", "plan/recovery-off", "plan/one-way")
-
-
-def entry(type_: str, before: Any, after: Any, *actions: str, unknown: Any = None, sensitive: Any = None) -> dict[str, Any]:
-    told = {"after_unknown": unknown or {}, "after_sensitive": sensitive or {}}
-    return change(f"{type_}.x", *(actions or ("update",)), before=before, after=after, change=told)
-
-
-def found(*entries: dict[str, Any]) -> tuple[Danger, ...]:
-    return tuple(danger for danger in read(plan_document(*entries)).dangers if danger.rule in LOST)
-
-
-def nested(path: str, value: Any) -> dict[str, Any]:
-    """`a.b` and 1 as Terraform writes it: {"a": [{"b": 1}]}."""
-    *outer, last = path.split(".")
-    built: Any = {last: value}
-    for name in reversed(outer):
-        built = {name: [built]}
-    return dict(built)
 
 
 def rule(days: int | None = None, *, status: str = "Enabled", prefix: str = "", **more: Any) -> dict[str, Any]:
@@ -192,48 +170,6 @@ def test_what_is_known_only_after_apply_is_a_notice_and_cannot_be_told(type_: st
     assert word is (Reversibility.REVERSIBLE if dangers[0].rule == "plan/recovery-off" else Reversibility.UNKNOWN)
 
 
-@pytest.mark.parametrize("span", SHORTENED, ids=lambda span: f"{span.type}.{span.path}")
-def test_a_value_that_is_marked_sensitive_does_not_hide_a_shorter_retention(span: Span) -> None:
-    top = span.path.split(".")[0]
-    for before_mark in (False, {top: True}):
-        built = entry(span.type, nested(span.path, 30), nested(span.path, 1), sensitive={top: True})
-        built["change"]["before_sensitive"] = before_mark
-        assert {danger.severity for danger in found(built)} == {Severity.NOTICE}
-
-
-@given(
-    span=st.sampled_from(SHORTENED),
-    old=st.one_of(st.none(), st.integers(1, 10**6)),
-    new=st.one_of(st.none(), st.integers(1, 10**6)),
-)
-def test_a_length_is_lost_exactly_when_less_is_kept(span: Span, old: int | None, new: int | None) -> None:
-    def kept(value: int | None) -> float | None:
-        length = span.default if value is None else value
-        return float("inf") if length is not None and length == span.forever else length
-
-    dangers = found(entry(span.type, nested(span.path, old), nested(span.path, new)))
-    shortened = [danger for danger in dangers if danger.rule == "plan/loses-data"]
-    was, becomes = kept(old), kept(new)
-    if old == new:
-        assert not shortened
-    elif was is None or becomes is None:
-        assert [danger.severity for danger in shortened] == [Severity.NOTICE]
-    else:
-        assert bool(shortened) == (becomes < was)
-        assert all(danger.severity is Severity.DANGER for danger in shortened)
-
-
-@pytest.mark.parametrize("switch", [*SWITCHED_OFF, *SWITCHED_ON], ids=lambda switch: f"{switch.type}.{switch.path}")
-def test_every_switch_is_seen_in_its_bad_direction_only(switch: Any) -> None:
-    on, off = nested(switch.path, switch.on[0]), nested(switch.path, "other")
-    bad, good = (on, off), (off, on)
-    if switch in SWITCHED_ON:
-        bad, good = good, bad
-    rules = {"plan/loses-data" if switch.deletes else "plan/recovery-off"}
-    assert {danger.rule for danger in found(entry(switch.type, *bad))} == rules
-    assert found(entry(switch.type, *good)) == ()
-
-
 @pytest.mark.parametrize("type_", sorted(KEEPERS.keys() - STATEFUL.keys()))
 def test_destroying_what_keeps_data_safe_is_a_danger_that_does_not_block(type_: str) -> None:
     dangers = found(entry(type_, {"bucket": "b"}, None, "delete"))
@@ -268,32 +204,3 @@ def test_suspending_the_versions_of_a_bucket_by_a_new_resource_cannot_be_told() 
 )
 def test_what_aws_refuses_or_what_only_grows_is_no_danger(type_: str, before: Any, after: Any, severity: Severity | None) -> None:
     assert [danger.severity for danger in found(entry(type_, before, after))] == ([severity] if severity else [])
-
-
-JUNK = st.recursive(
-    st.one_of(
-        st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=5), st.sampled_from(["Enabled", "{}", "1"])
-    ),
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["days", "enabled", "rule", "x"]), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
-NAMES = {(span.type, span.path.split(".")[0]) for span in SHORTENED} | {
-    (s.type, s.path.split(".")[0]) for s in (*SWITCHED_OFF, *SWITCHED_ON)
-}
-NAMES |= {(LIFECYCLE, "rule"), ("aws_s3_bucket", "lifecycle_rule"), ("aws_ecr_lifecycle_policy", "policy"), ("aws_backup_plan", "rule")}
-NAMES |= {
-    ("aws_dlm_lifecycle_policy", "policy_details"),
-    ("aws_msk_configuration", "server_properties"),
-    ("aws_db_instance", "engine_version"),
-}
-
-
-@given(name=st.sampled_from(sorted(NAMES)), before=JUNK, after=JUNK, action=st.sampled_from(["update", "create"]))
-def test_values_of_any_shape_are_judged_without_an_error(name: tuple[str, str], before: Any, after: Any, action: str) -> None:
-    type_, attribute = name
-    plan = read(plan_document(entry(type_, None if action == "create" else {attribute: before}, {attribute: after}, action)))
-    for read_change in plan.changes:
-        assert all(loss.why for loss in losses(read_change))
-        assert reversibility(read_change).why
