@@ -69,13 +69,15 @@ def verify(
         modules = [check for check in fetch_modules(world, base, roots) if check.status is CheckStatus.PASSED]
         asked = {w.target: w.base for w in work if w.base is not None and base_plans.known(base.commit, w.base, w.lease) is None}
         untouched = stack.enter_context(world.scratch(base)).root if asked else tree
-        jobs: dict[str, Callable[[], object]] = {}
-        for root in roots:
-            jobs[f"fmt {root.path}"] = partial(_fmt, world, changes, tree, root)
+        # The longest first, so that at the end no job runs alone.
+        jobs: dict[str, Callable[[], object]] = {
+            f"head {w.target}": partial(verify_target, world, sources, w.target, w.lease, w.unplanned) for w in work
+        }
         for w in work:
-            jobs[f"head {w.target}"] = partial(verify_target, world, sources, w.target, w.lease, w.unplanned)
             if w.target in asked:
                 jobs[f"base {w.target}"] = partial(plan_base, world, sources, untouched, asked[w.target], w.lease)
+        for root in roots:
+            jobs[f"fmt {root.path}"] = partial(_fmt, world, changes, tree, root)
         done = run_all(world, jobs)
     for w in work:
         plan = done.get(f"base {w.target}")
