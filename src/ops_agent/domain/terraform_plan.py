@@ -119,7 +119,8 @@ class TerraformPlan:
 
     `text` is `terraform show -no-color` after redaction; `canonical_hash` is SHA-256 of the JSON without `timestamp`. `changes` leaves out
     what stays as it is. `edges` are pairs (user, used) of changed resources, by the configuration's references; `invocations` are the
-    provider actions that an apply would run.
+    provider actions that an apply would run. `log_groups` are the names of all CloudWatch log groups after an apply, also of those that
+    stay as they are; an empty one is known only then.
     """
 
     format_version: str
@@ -137,3 +138,4 @@ class TerraformPlan:
     accounts: tuple[str, ...] = ()
     edges: tuple[tuple[str, str], ...] = ()
     invocations: tuple[str, ...] = ()
+    log_groups: frozenset[str] = frozenset()

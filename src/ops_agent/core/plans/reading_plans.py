@@ -65,7 +65,7 @@ def _read(document: bytes, text: str, policy: Policy, redact: Callable[[str], st
         secret_finder.add(strings)
         secret_finder.add(leaves(change.before))
 
-    plan, changes, drift, canonical_hash = _parsed(document, hidden, look)
+    plan, changes, drift, log_groups, canonical_hash = _parsed(document, hidden, look)
     hidden += configured_secrets(plan)
     outputs = read_outputs(plan, hidden)
     counts = count(changes, outputs)
@@ -95,6 +95,7 @@ def _read(document: bytes, text: str, policy: Policy, redact: Callable[[str], st
         accounts=places.accounts,
         edges=edges_of(plan, changes),
         invocations=invocations,
+        log_groups=log_groups,
     )
 
 
@@ -111,17 +112,18 @@ def _without_collector() -> Iterator[None]:
         gc.enable()
 
 
-Parsed = tuple[dict[str, Any], tuple[ResourceChange, ...], tuple[ResourceChange, ...], str]
+Parsed = tuple[dict[str, Any], tuple[ResourceChange, ...], tuple[ResourceChange, ...], frozenset[str], str]
 
 
 def _parsed(document: bytes, hidden: list[str], look: Callable[[ResourceChange], None]) -> Parsed:
-    """(members that are read whole, changes, drift, canonical hash). What makes the plan unreadable as a whole is said first.
+    """(members that are read whole, changes, drift, log groups, canonical hash). What makes the plan unreadable as a whole is said first.
 
     `look` sees each change while its values are still in the processor's cache.
     """
     plan: dict[str, Any] = {}
     changes: dict[str, list[ResourceChange]] = {name: [] for name in _STREAMED}
     refused: ToolchainError | None = None
+    log_groups: set[str] = set()
     source = PlanDocument(document, unhashed=frozenset({"timestamp"}))
     for name in source.members():
         if name in _STREAMED:
@@ -130,6 +132,8 @@ def _parsed(document: bytes, hidden: list[str], look: Callable[[ResourceChange],
                     change = read_entry(entry, hidden) if refused is None else None
                 except ToolchainError as error:
                     refused, change = error, None
+                if refused is None and entry.get("type") == "aws_cloudwatch_log_group":
+                    log_groups |= _kept_name(entry["change"])
                 if change is not None:
                     changes[name].append(change)
                     if name == "resource_changes":
@@ -142,7 +146,16 @@ def _parsed(document: bytes, hidden: list[str], look: Callable[[ResourceChange],
     _refuse_partial(plan)
     if refused is not None:
         raise refused
-    return plan, tuple(changes["resource_changes"]), tuple(changes["resource_drift"]), source.canonical_hash
+    return plan, tuple(changes["resource_changes"]), tuple(changes["resource_drift"]), frozenset(log_groups), source.canonical_hash
+
+
+def _kept_name(change: dict[str, Any]) -> set[str]:
+    """The name that a resource has after an apply, empty when it is known only then; nothing for one that goes."""
+    after = change.get("after")
+    if not isinstance(after, dict):
+        return set()
+    name = after.get("name")
+    return {name if isinstance(name, str) else ""}
 
 
 def _known_format(plan: dict[str, Any]) -> None:

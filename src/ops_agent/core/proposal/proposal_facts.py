@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from ops_agent.core.plans.plan_rendering import share
@@ -54,8 +54,14 @@ def ci_cd(changes: ChangeSet, verification: Verification, left_out: tuple[str, .
 
 def observability(verification: Verification) -> str:
     """Log groups, alarms and health checks among the planned changes; what runs code and has none is named (R56 to R58)."""
-    own = [c for t in verification.targets if t.plan for c in share(t, t.plan).own if c.mode == "managed" and isinstance(c.after, dict)]
-    lines = list(dict.fromkeys(line for change in own if not _gone(change) for line in _observed(change, own)))
+    own = [
+        (change, target.plan.log_groups)
+        for target in verification.targets
+        if target.plan
+        for change in share(target, target.plan).own
+        if change.mode == "managed" and isinstance(change.after, dict)
+    ]
+    lines = list(dict.fromkeys(line for change, groups in own if not _gone(change) for line in _observed(change, groups)))
     if not lines:
         return "The plan changes no log group, alarm or health check." if own else "No planned resource to say something about."
     more = [f"- and {len(lines) - _MOST_FACTS} more"] if len(lines) > _MOST_FACTS else []
@@ -113,7 +119,7 @@ def _gone(change: ResourceChange) -> bool:
     return change.action in (ResourceAction.DELETE, ResourceAction.FORGET)
 
 
-def _observed(change: ResourceChange, own: Iterable[ResourceChange]) -> Iterator[str]:
+def _observed(change: ResourceChange, log_groups: frozenset[str]) -> Iterator[str]:
     after: dict[str, Any] = change.after
     where = code(change.address)
     match change.type:
@@ -124,7 +130,7 @@ def _observed(change: ResourceChange, own: Iterable[ResourceChange]) -> Iterator
         case "aws_cloudwatch_metric_alarm":
             yield f"- Alarm: {where} on {_named(after.get('metric_name'))}"
         case "aws_lambda_function":
-            yield from _function(change, own)
+            yield from _function(change, log_groups)
         case "aws_ecs_task_definition":
             yield from _task(change)
         case "aws_lb_target_group" | "aws_alb_target_group":
@@ -134,14 +140,11 @@ def _observed(change: ResourceChange, own: Iterable[ResourceChange]) -> Iterator
             yield f"- Health check: {where} of {_named(after.get('fqdn') or after.get('ip_address'))}"
 
 
-def _function(change: ResourceChange, own: Iterable[ResourceChange]) -> Iterator[str]:
-    name = change.after.get("function_name")
-    groups = [c.after.get("name") for c in own if c.type == "aws_cloudwatch_log_group" and not _gone(c)]
+def _function(change: ResourceChange, log_groups: frozenset[str]) -> Iterator[str]:
     own_group = next((block.get("log_group") for block in blocks(change.after.get("logging_config"))), None)
-    if own_group or f"/aws/lambda/{name}" in groups or UNKNOWN in groups:
-        return
-    if change.action is ResourceAction.CREATE:
-        yield f"- **No log group** in this plan for {code(change.address)}: Lambda makes one that is kept for ever"
+    named = f"/aws/lambda/{change.after.get('function_name')}"
+    if change.action is ResourceAction.CREATE and not own_group and not log_groups & {named, ""}:
+        yield f"- **No log group** in this configuration for {code(change.address)}: Lambda makes one that is kept for ever"
 
 
 def _task(change: ResourceChange) -> Iterator[str]:
