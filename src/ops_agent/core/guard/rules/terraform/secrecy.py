@@ -21,8 +21,8 @@ def secret_computed(root: RootInEnvironment) -> Iterator[Hit]:
     """Something is computed from a secret of the state.
 
     Terraform marks a secret, and loses the mark: `can(regex("^a", aws_db_instance.main.password))` is an open yes or no, `count` shows a
-    number, and what fails names itself. A list of these is the password. What is a secret is what the provider marks, and a short list of
-    what it does not mark (a function's environment, user data).
+    number, what fails names itself, and `terraform_data` gives it back without the mark. A list of these is the password. A secret is
+    what the provider marks, and a short list of what it does not mark (a function's environment, user data).
 
     Remedy: Pass the value on whole (as an argument, in a quoted template or by `jsonencode`), or leave it out.
     """
@@ -87,7 +87,7 @@ def _computed(name: str, expression: Expression, around: Surroundings, trace: Se
         deeper = [(c, where) for c in inner.children]
         match inner.kind:
             case ExpressionKind.REFERENCE:
-                asked = inner.children
+                asked = (inner,) if inner.steps[0] == "terraform_data" and "input" not in inner.steps else inner.children
             case ExpressionKind.OTHER:
                 taken = taken_from(inner)
                 asked = (inner,) if taken is None else taken.children
