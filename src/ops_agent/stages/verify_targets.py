@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ops_agent.core.plans.reading_plans import read_plan
@@ -31,13 +32,22 @@ class Sources:
 
 
 def verify_target(
-    world: World, sources: Sources, target: TerraformTarget, lease: CredentialLease | None, unplanned: str | None
+    world: World,
+    sources: Sources,
+    target: TerraformTarget,
+    lease: CredentialLease | None,
+    unplanned: str | None,
+    *,
+    validates: bool = True,
 ) -> TargetVerification:
-    """init, validate, plan, each only after the one before passed. Without a lease: init without backend, validate, a mocked look."""
+    """init, validate, plan, each only after the one before passed. Without a lease: init without backend, validate, a mocked look.
+
+    `validate` reads no variable file and no state, so one target of a root `validates` for all of them.
+    """
     checks: list[CheckResult] = []
     plan: TerraformPlan | None = None
     with world.terraform.workspace(sources.tree, target, lease, providers=sources.policy.allowed_providers) as workspace:
-        for run in (workspace.init, workspace.validate):
+        for run in (workspace.init, *((partial(_validate, workspace, target),) if validates else ())):
             checks.append(redacted(run(), sources.redact))
             if checks[-1].status is CheckStatus.FAILED:
                 break
@@ -55,6 +65,10 @@ def verify_target(
     )
     evidence = replace(_evidence(sources, target, lease, plan, lock_file), modules=tuple(sources.redact(name) for name in modules))
     return replace(verification, evidence=evidence if plan is not None else None, lock_file=lock_file)
+
+
+def _validate(workspace: TerraformWorkspace, target: TerraformTarget) -> CheckResult:
+    return replace(workspace.validate(), subject=target.root.path)
 
 
 def plan_base(
