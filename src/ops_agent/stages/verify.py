@@ -51,10 +51,10 @@ def verify(
     ToolchainError (no engine, the sandbox leaks, an engine that died), PolicyViolation (another account), AwsError, NoSpace, Cancelled.
     `base_plans` is what earlier rounds of the run planned already, and takes up what this one plans.
 
-    Provider starts: with r roots, p planned targets and m mocked ones, of which bp and bm stand on the base commit too and were not planned
-    in an earlier round (in a first round: all that stand there), it is `V*r + P*(p + bp) + S*(2*p + bp) + M*(m + bm)`, where validate, plan,
-    show and a mocked look start a provider V = 2, P = 3, S = 1 and M = 1 (Terraform 1.11: 3) times; measured with AWS 3.39, held by
-    tests/terraform/test_terraform_providers.py.
+    Provider starts: with r roots, p planned targets and m mocked ones, of which bp and bm stand on the base commit too and were not
+    planned in an earlier round (in a first round: all that stand there), it is `V*r + P*(p + bp) + S*(2*p + bp) + M*(m + bm)`, where
+    validate, plan, show and a mocked look start a provider V = 2, P = 3, S = 1 and M = 1 (Terraform 1.11: 3) times; measured with AWS
+    3.39, held by tests/terraform/test_terraform_providers.py.
     """
     base_plans = base_plans or BasePlans()
     engine = world.terraform.engine()
