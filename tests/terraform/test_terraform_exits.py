@@ -73,6 +73,25 @@ def test_any_other_exit_code_of_plan_fails_the_check_and_deletes_its_file(code, 
     assert check.findings[0].what == "Broken"
 
 
+@pytest.mark.parametrize("left", ["true", "mkdir $out", "ln -s $0 $out"], ids=["nothing", "a directory", "a link"])
+@pytest.mark.parametrize("code", [0, 2])
+def test_an_exit_code_that_speaks_of_a_plan_without_its_file_fails_the_check(code, left, scripted, tmp_path):
+    """E19: neither "no changes" nor "changes"; and what a link leads to is not touched."""
+    terraform = scripted(plan=f"{left}; exit {code}", show="echo '{}'")
+    check, plan = run(terraform, tmp_path, "plan")
+    assert (check.status, plan) == (FAILED, None)
+    assert check.findings[0].what == f"It ended with exit code {code} but left no plan and said nothing."
+    assert Path(terraform.engine().partition("(")[2].rstrip(")")).stat().st_mode & 0o777 == 0o755
+
+
+@pytest.mark.parametrize("command", ["plan", "validate", "init"])
+def test_an_engine_whose_runtime_gives_up_is_a_broken_toolchain_and_not_changes_present(command, scripted, tmp_path):
+    """N08: Go ends with 2, as a plan with changes does."""
+    died = "echo 'runtime: out of memory: cannot allocate 4194304-byte block' >&2; echo 'fatal error: out of memory' >&2; exit 2"
+    with pytest.raises(ToolchainError, match=r"terraform \w+ for \. \(dev\) broke down: runtime: out of memory"):
+        run(scripted(**{command: died}), tmp_path, command)
+
+
 def test_a_failure_without_a_word_is_still_a_finding(scripted, tmp_path):
     check, _ = run(scripted(plan="exit 1"), tmp_path, "plan")
     assert check.findings[0].what == "It ended with exit code 1 and said nothing."

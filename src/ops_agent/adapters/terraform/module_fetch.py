@@ -23,7 +23,7 @@ from ops_agent.adapters.terraform.module_store import Kept, Refused, keep, size_
 from ops_agent.adapters.terraform.sandbox import Cell, Sandbox, bare_environment
 from ops_agent.adapters.terraform.subprocesses import Children, ChildResult, Ending, Patience
 from ops_agent.adapters.terraform.terraform_commands import GET
-from ops_agent.adapters.terraform.terraform_workspace import ended_well
+from ops_agent.adapters.terraform.terraform_endings import ended_well
 from ops_agent.core.sources.module_sources import ModuleCall, SourceKind, module_calls, read_module_source, shown_source
 from ops_agent.domain.layout import TerraformRoot
 from ops_agent.domain.verdict import Finding

@@ -21,10 +21,11 @@ from ops_agent.adapters.terraform.sandbox_probe import prove
 from ops_agent.adapters.terraform.subprocesses import Patience
 from ops_agent.adapters.terraform.terraform_copy import copy_tree, needed
 from ops_agent.adapters.terraform.terraform_diagnostics import finding, from_fmt, from_text
+from ops_agent.adapters.terraform.terraform_endings import ended_well
 from ops_agent.adapters.terraform.terraform_engine import Engine, find_program, read_engine
 from ops_agent.adapters.terraform.terraform_placeholders import placeholders
 from ops_agent.adapters.terraform.terraform_providers import CliFiles, SharedProviders, shared_mirror
-from ops_agent.adapters.terraform.terraform_workspace import LOCK_FILE, Workspace, ended_well
+from ops_agent.adapters.terraform.terraform_workspace import LOCK_FILE, Workspace
 from ops_agent.domain.layout import TerraformRoot, TerraformTarget
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.verdict import Finding

@@ -16,11 +16,12 @@ from ops_agent.adapters.terraform.sandbox_cell import Cell
 from ops_agent.adapters.terraform.subprocesses import Capped, ChildResult, Ending, Patience
 from ops_agent.adapters.terraform.terraform_copy import copy_tree, empty, needed, snapshot
 from ops_agent.adapters.terraform.terraform_diagnostics import finding, from_json, from_text, json_lines, unreachable
+from ops_agent.adapters.terraform.terraform_endings import drop, ended_well, text_of, took_plan
 from ops_agent.adapters.terraform.terraform_mocks import TEST_FILE, look_file, plan_document
 from ops_agent.domain.layout import TerraformTarget
 from ops_agent.domain.verdict import Finding
 from ops_agent.domain.verification import CheckResult, CheckStatus
-from ops_agent.errors import Cancelled, NoSpace, ToolchainError
+from ops_agent.errors import NoSpace, ToolchainError
 from ops_agent.ports import PlanFiles
 
 LOCK_FILE = ".terraform.lock.hcl"
@@ -28,7 +29,6 @@ MOST_JSON = 1 << 30
 ROOM = 1 << 20
 # A mocked look prints the provider's schemas beside the plan: 14 MB with 5.100.
 MOST_MOCKED = 64 << 20
-_NO_SPACE = "no space left on device"
 _LOCK_MUST_CHANGE = "Provider dependency changes detected"
 
 
@@ -69,7 +69,7 @@ class Workspace:
             return CheckResult(name="init", subject=str(self.target), status=CheckStatus.FAILED, findings=self.missing_modules)
         locked = (self.directory / LOCK_FILE).is_file()
         result = self._init(locked)
-        if locked and result.returncode == 1 and _LOCK_MUST_CHANGE in _text(result):
+        if locked and result.returncode == 1 and _LOCK_MUST_CHANGE in text_of(result):
             self.lock_file_update = self.lock()
             if self.lock_file_update is not None:
                 (self.directory / LOCK_FILE).write_bytes(self.lock_file_update)
@@ -78,7 +78,7 @@ class Workspace:
         self._before = snapshot(self.cell.work)
         if result.returncode == 0:
             return self._check("init", result, ())
-        found = from_text("init", self.target.root.path, _text(result))
+        found = from_text("init", self.target.root.path, text_of(result))
         return self._check("init", result, found or (self._unexplained("init", result),))
 
     def _init(self, locked: bool) -> ChildResult:
@@ -113,17 +113,16 @@ class Workspace:
         result = self._run(commands.plan(out=plan_file, var_files=self.var_files), sink=stream)
         found = from_json("plan", self.target.root.path, stream.found)
         written = self._written()
-        if result.returncode not in (0, 2) or written:
-            plan_file.unlink(missing_ok=True)
+        if result.returncode not in (0, 2) or written or not took_plan(plan_file):
+            drop(plan_file)
             if not any(f.blocks for f in (*found, *written)):
                 found = (*found, self._unexplained("plan", result))
             return self._check("plan", result, (*found, *written)), None
         try:
-            plan_file.chmod(0o600)
             json_path = self._show_json(plan_file)
             text = self._show_text(plan_file) if with_text else ""
         finally:
-            plan_file.unlink(missing_ok=True)
+            drop(plan_file)
         check = self._check("plan", result, found)
         left = PlanFiles(json_path=json_path, text=text, changes_present=result.returncode == 2)
         return check, left if check.status is CheckStatus.PASSED else None
@@ -173,7 +172,7 @@ class Workspace:
         # Terraform does not notice that its plan file was cut short by a full disk.
         if shutil.disk_usage(self.cell.out).free < ROOM:
             raise NoSpace(f"No space left on the runner's disk for the plan of {self.target}")
-        last = " ".join(_text(result).split())[-300:]
+        last = " ".join(text_of(result).split())[-300:]
         raise ToolchainError(f"`terraform show` of the plan of {self.target} failed with exit code {result.returncode}: {last}")
 
     def _run(self, command: commands.TerraformCommand, sink: Callable[[bytes], None] | None = None) -> ChildResult:
@@ -191,8 +190,9 @@ class Workspace:
 
     def _unexplained(self, check: str, result: ChildResult) -> Finding:
         """The exit code says no, and nothing that Terraform printed says why."""
-        last = [line.strip() for line in _text(result).splitlines() if line.strip()][-5:]
-        what = f"It ended with exit code {result.returncode}" + (f": {' '.join(last)}" if last else " and said nothing.")
+        last = [line.strip() for line in text_of(result).splitlines() if line.strip()][-5:]
+        code = f"exit code {result.returncode}" + (" but left no plan" if check == "plan" and result.returncode in (0, 2) else "")
+        what = f"It ended with {code}" + (f": {' '.join(last)}" if last else " and said nothing.")
         if result.ending is Ending.DEADLINE:
             what = f"It did not end within {self.patience.deadline:.0f} s and was stopped."
         return finding(check, self.target.root.path, what[:2_000])
@@ -201,7 +201,7 @@ class Workspace:
         found = (*found, *(unreachable(name, self.target.root.path, what) for what in dict.fromkeys(self._refused)))
         self._refused.clear()
         status = CheckStatus.FAILED if any(f.blocks for f in found) else CheckStatus.PASSED
-        output = "" if name == "validate" else _text(result)[:20_000]
+        output = "" if name == "validate" else text_of(result)[:20_000]
         return CheckResult(name=name, subject=str(self.target), status=status, findings=found, output=output, seconds=result.seconds)
 
 
@@ -226,22 +226,3 @@ class _Diagnostics:
             self._rest.clear()
         elif not self._skip:
             self._rest += rest
-
-
-def ended_well(result: ChildResult, what: str) -> ChildResult:
-    """`result`, when the child ended by itself or at its deadline. Raises Cancelled, NoSpace, or ToolchainError when a signal ended it."""
-    if result.ending is Ending.CANCELLED:
-        raise Cancelled(f"{what} was cancelled")
-    if result.returncode != 0 and _NO_SPACE in _text(result).lower():
-        raise NoSpace(f"No space left on the runner's disk during {what}")
-    if result.ending is Ending.EXITED and result.returncode < 0:
-        raise ToolchainError(
-            f"{what} was ended by signal {-result.returncode}",
-            hint="Signal 9 without a deadline mostly means that the runner has too little memory.",
-        )
-    return result
-
-
-def _text(result: ChildResult) -> str:
-    parts = (part.decode(errors="replace").strip() for part in (result.stdout, result.stderr))
-    return "\n".join(part for part in parts if part)
