@@ -203,3 +203,18 @@ def test_the_policy_decides_region_and_accounts() -> None:
     """T13: the defaults are the user's, the inputs may replace them."""
     elsewhere = Policy(region="eu-west-1", accounts={"dev": "999988887777"})
     assert not dangers("aws_sqs_queue", {"arn": "arn:aws:sqs:eu-west-1:999988887777:q"}, policy=elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("actions", "says"),
+    [(["create"], "runs"), (["delete", "create"], "runs"), (["create", "delete"], "runs"), (["delete"], "may run"), (["update"], None)],
+)
+def test_a_provisioner_is_a_danger_when_an_apply_would_start_it(actions: list[str], says: str | None) -> None:
+    """Of a resource with keys, in a module with keys, under one danger for all its kinds."""
+    resource = {"address": "a.b", "provisioners": [{"type": "remote-exec"}, {"type": "local-exec"}, {"type": "local-exec"}]}
+    configuration = {"root_module": {"module_calls": {"m": {"module": {"resources": [resource, {"address": "a.quiet"}]}}}}}
+    changes = [change(f'module.m["]x"].{name}', *actions, before={}, after={}) for name in ("a.b[0]", "a.quiet")]
+    plan = read(plan_document(*changes, configuration=configuration))
+    why = f"an apply {says} what its provisioners say (local-exec, remote-exec), which no plan shows"
+    found = [(d.address, d.why) for d in plan.dangers if d.rule == "plan/runs-a-program"]
+    assert found == ([('module.m["]x"].a.b[0]', why)] if says else [])

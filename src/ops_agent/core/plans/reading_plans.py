@@ -11,6 +11,7 @@ from ops_agent.core.plans.dangers import dangers_of
 from ops_agent.core.plans.plan_checks import failed_checks
 from ops_agent.core.plans.plan_document import PlanDocument
 from ops_agent.core.plans.plan_places import PlaceFinder
+from ops_agent.core.plans.plan_programs import program_dangers
 from ops_agent.core.plans.plan_references import edges_of
 from ops_agent.core.plans.plan_secrets import SecretFinder, configured_secrets, output_leaves, secret_dangers
 from ops_agent.core.plans.plan_summary import check_summary
@@ -88,7 +89,13 @@ def _read(document: bytes, text: str, policy: Policy, redact: Callable[[str], st
         counts=counts,
         text=Redactor(secrets).redact(redact(text)),
         canonical_hash=canonical_hash,
-        dangers=(*secret_dangers(changes, plan, secrets), *places.dangers, *dangers_of(changes, invocations), *failed_checks(plan)),
+        dangers=(
+            *secret_dangers(changes, plan, secrets),
+            *places.dangers,
+            *program_dangers(plan, changes),
+            *dangers_of(changes, invocations),
+            *failed_checks(plan),
+        ),
         applyable=plan.get("applyable") is not False,
         complete=True,
         regions=places.regions,
