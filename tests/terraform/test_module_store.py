@@ -163,6 +163,7 @@ def test_git_s_helper_answers_for_its_host_and_owner_only():
     for host, path in (
         ("github.com", "orga/x.git"),
         ("github.com", "x/Org/y.git"),
+        ("github.com", "Org/../other/y.git"),
         ("evil.example.com", "Org/x.git"),
         ("xgit.example.com", "a"),
     ):

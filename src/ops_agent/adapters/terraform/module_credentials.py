@@ -13,10 +13,10 @@ from ops_agent.core.sources.module_sources import ModuleSource, SourceKind
 
 # GitHub, GitLab, Bitbucket and Azure take any name beside a token; GitHub documents this one.
 _ANY_USER = "x-access-token"
-# Read with `sh -c`; `$1` is git's verb. `path` matters only where the answer is for one owner.
+# Read with `sh -c`; `$1` is git's verb. `path` (decoded) matters only where the answer is for one owner, who is not left by `..`.
 _HELPER = (
     '!f() {{ test "$1" = get || return 0; path=; while IFS="=" read -r key value; do case "$key" in path) path=$value;; "") break;; esac; '
-    'done; case "$path" in {paths}) printf "username=%s\\npassword=%s\\n" "${user}" "${token}";; esac; }}; f'
+    'done; case "$path" in */../*) ;; {paths}) printf "username=%s\\npassword=%s\\n" "${user}" "${token}";; esac; }}; f'
 )
 
 

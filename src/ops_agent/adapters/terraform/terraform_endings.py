@@ -27,7 +27,8 @@ def ended_well(result: ChildResult, what: str) -> ChildResult:
     if result.ending is not Ending.EXITED:
         return result
     if result.returncode < 0:
-        raise ToolchainError(f"{what} was ended by signal {-result.returncode}", hint=f"Signal 6 or 9 without a deadline {_TOO_LITTLE_MEMORY}")
+        hint = f"Signal 6 or 9 without a deadline {_TOO_LITTLE_MEMORY}"
+        raise ToolchainError(f"{what} was ended by signal {-result.returncode}", hint=hint)
     words = _LAST_WORDS.search(result.stderr) if result.returncode == _RUNTIME_GAVE_UP else None
     if words is not None:
         raise ToolchainError(f"{what} broke down: {words[0].decode(errors='replace')}", hint=f"This {_TOO_LITTLE_MEMORY}")
