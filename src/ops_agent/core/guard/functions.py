@@ -16,7 +16,7 @@ MOST_ITEMS = 1_000
 # One name stands for all that `fileset` finds: below its directory, never climbing.
 ANY_FILE = "any-file"
 
-_CONVERSIONS = frozenset({"tolist", "toset", "tomap", "sensitive", "nonsensitive", "ephemeralasnull", "distinct", "compact", "convert"})
+_UNCHANGED = frozenset({"tolist", "tomap", "sensitive", "nonsensitive", "ephemeralasnull"})
 
 
 def call(name: str, arguments: list[Any]) -> object:
@@ -81,6 +81,12 @@ def _lookup(table: dict[str, Any], key: Any, *default: Any) -> object:
     return UNKNOWN if key is UNKNOWN else table.get(_text(key), default[0] if default else UNKNOWN)
 
 
+def _range(*numbers: int) -> object:
+    first, last = numbers[:2] if len(numbers) > 1 else (0, numbers[0])
+    found = range(first, last, numbers[2] if len(numbers) > 2 else 1 if last >= first else -1)
+    return list(found) if len(found) <= MOST_ITEMS else UNKNOWN
+
+
 def _merged(*maps: Any) -> dict[str, Any]:
     return {k: v for m in maps for k, v in m.items()}
 
@@ -101,7 +107,7 @@ def _as_text(make: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _KNOWN: Final[dict[str, Callable[..., Any]]] = {
-    **dict.fromkeys(_CONVERSIONS, lambda value, *_: value),
+    **dict.fromkeys(_UNCHANGED, lambda value: value),
     "tostring": lambda value: None if value is None else _text(value),
     "tonumber": int,
     "parseint": int,
@@ -124,6 +130,9 @@ _KNOWN: Final[dict[str, Callable[..., Any]]] = {
     "flatten": lambda items: list(_flat(items)),
     "reverse": lambda items: items[::-1],
     "sort": _of_lists(sorted),
+    "toset": _of_lists(lambda items: sorted({_text(i) for i in items})),
+    "distinct": _of_lists(lambda items: list(dict.fromkeys(items))),
+    "compact": _of_lists(lambda items: [i for i in items if i not in ("", None)]),
     "slice": lambda items, start, end: items[start:end],
     "element": lambda items, index: items[index % len(items)],
     "one": lambda items: items[0] if items else None,
@@ -133,12 +142,12 @@ _KNOWN: Final[dict[str, Callable[..., Any]]] = {
     "merge": _merged,
     "zipmap": lambda keys, items: dict(zip(map(_text, keys), items, strict=True)),
     "lookup": _lookup,
-    "range": lambda *numbers: list(range(*numbers))[:MOST_ITEMS],
+    "range": _range,
     "base64decode": lambda text: base64.b64decode(text, validate=True).decode(),
     "base64encode": lambda text: base64.b64encode(text.encode()).decode(),
     "urldecode": unquote_plus,
     "jsondecode": json.loads,
-    "basename": posixpath.basename,
+    "basename": lambda path: posixpath.basename(path.rstrip("/")),
     "dirname": lambda path: posixpath.dirname(path) or ".",
     "fileset": lambda directory, pattern: [ANY_FILE] if directory and not climbs(pattern) else UNKNOWN,
 }

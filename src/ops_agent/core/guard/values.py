@@ -179,7 +179,11 @@ def _stepped(value: object, path: tuple[Step, ...], indices: Sequence[Expression
 def _loop(expression: Expression, scope: Scope, steps: int) -> object:
     collection = evaluate(expression.children[0], scope, steps - 1)
     pairs = (
-        list(collection.items()) if isinstance(collection, dict) else list(enumerate(collection)) if isinstance(collection, list) else None
+        sorted(collection.items())
+        if isinstance(collection, dict)
+        else list(enumerate(collection))
+        if isinstance(collection, list)
+        else None
     )
     if pairs is None or len(pairs) > MAX_LOOP or "c" in str(expression.value):
         return UNKNOWN

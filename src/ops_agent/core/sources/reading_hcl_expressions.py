@@ -140,7 +140,7 @@ class ExpressionBuilder:
         quoted = node.type == "quoted_template"
         parts = self._parts(node, quoted)
         if all(p.kind is ExpressionKind.LITERAL for p in parts):
-            return self._make(ExpressionKind.LITERAL, node, value="".join(str(p.value) for p in parts))
+            return self._make(ExpressionKind.LITERAL, node, value="".join(_shown(p.value) for p in parts))
         return self._make(ExpressionKind.TEMPLATE, node, children=tuple(parts))
 
     def _parts(self, node: Node, quoted: bool) -> list[Expression]:
@@ -191,6 +191,11 @@ class ExpressionBuilder:
         children: tuple[Expression, ...] = (),
     ) -> Expression:
         return Expression(kind=kind, line=line_of(node), value=value, name=name, steps=steps, children=children)
+
+
+def _shown(value: Scalar) -> str:
+    """A literal as a template shows it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _scalar(node: Node) -> Scalar:
