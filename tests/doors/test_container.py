@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from doors.door_files import ROOT
-from doors.test_entry import Runner, event_variables, hanging_github, wait_for_the_run
+from doors.door_hanging_github import event_variables, hanging_github, wait_for_the_run
+from doors.door_runner import Runner
 
 __all__ = ["hanging_github"]
 pytestmark = [pytest.mark.container, pytest.mark.timeout(900), pytest.mark.xdist_group("container")]
