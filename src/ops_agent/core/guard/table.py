@@ -28,6 +28,7 @@ from ops_agent.core.guard.rules.workflow import execution as steps
 
 TABLE: tuple[Rule, ...] = (
     blocking(writing.allowed_path),
+    blocking(writing.own_workflow),
     blocking(writing.too_large),
     blocking(execution.unreadable_file),
     blocking(execution.external_data_source),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
-from ops_agent.core.guard.paths import path_refusal
+from ops_agent.core.guard.paths import is_workflow, path_refusal
 from ops_agent.core.guard.subjects import ChangedPath, Hit, WholeChange
+
+_STARTS_US = re.compile(rb"uses[\"']?\s*:\s*[\"']?\S*ops-agent\S*", re.IGNORECASE)
 
 
 def allowed_path(changed: ChangedPath) -> Iterator[Hit]:
@@ -19,6 +22,18 @@ def allowed_path(changed: ChangedPath) -> Iterator[Hit]:
     refusal = path_refusal(changed.change.path, changed.change.after, changed.policy, changed.layout)
     if refusal:
         yield Hit(path=changed.change.path, line=0, what=refusal, anchor=changed.change.path)
+
+
+def own_workflow(changed: ChangedPath) -> Iterator[Hit]:
+    """A workflow that starts ops-agent is changed or deleted, whatever its name.
+
+    Its inputs name the accounts, the roles, the limits and the people whose label counts: whoever writes it writes this agent's own bounds.
+
+    Remedy: Leave this workflow to a person.
+    """
+    before = changed.change.before
+    if before is not None and is_workflow(changed.change.path) and _STARTS_US.search(before):
+        yield Hit(path=changed.change.path, line=0, what="it starts ops-agent on the base branch", anchor=changed.change.path)
 
 
 def too_large(change: WholeChange) -> Iterator[Hit]:
