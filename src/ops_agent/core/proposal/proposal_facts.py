@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -105,10 +106,13 @@ def _workflow(change: FileChange, is_left_out: bool) -> str:
 def _commands(target: TargetVerification) -> Iterator[str]:
     root, environment = target.target.root, target.target.environment
     inside = "" if root.path == "." else root.path + "/"
-    backend = f" -backend-config={_relative(environment.backend_file, inside)}" if environment.backend_file else ""
-    variables = "".join(f" -var-file={_relative(path, inside)}" for path in environment.var_files)
-    steps = f"terraform init{backend} && terraform plan{variables} -out=tfplan"
-    yield f"- {cell(environment.name)}, in {code(root.path)}: {code(steps)}, then {code('terraform apply tfplan')} after the merge"
+    backend = shlex.quote(_relative(environment.backend_file, inside)) if environment.backend_file else ""
+    # Without -reconfigure, init refuses the second environment, and what it offers instead copies the first one's state there.
+    chosen = f" -reconfigure -backend-config={backend}" if backend else ""
+    variables = "".join(f" -var-file={shlex.quote(_relative(path, inside))}" for path in environment.var_files)
+    saved = shlex.quote(f"{environment.name}.tfplan")
+    steps = f"terraform init{chosen} && terraform plan{variables} -out={saved}"
+    yield f"- {cell(environment.name)}, in {code(root.path)}: {code(steps)}, then {code(f'terraform apply {saved}')} after the merge"
 
 
 def _relative(path: str, inside: str) -> str:

