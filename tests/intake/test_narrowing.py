@@ -95,3 +95,27 @@ def test_the_file_is_read_from_the_base_commit_and_an_unreadable_one_stops_the_r
     ):
         with pytest.raises(ConfigError):
             narrow_by_policy_file(WIDE, broken)
+
+
+def test_what_cannot_be_read_hides_nothing_that_would_widen() -> None:
+    """docs/setup/policy-file.md: all problems at once."""
+    text = (
+        b"workflows: maybe\nmax_turn: 3\nmax_files: 9999\nmax_turns: 900\nallowed_modules: ['git::https://']\nallowed_uses: [evil/action]\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        narrow_by_policy_file(WIDE, MemoryTree({".github/ops-agent.yml": text}))
+    first, second, *wider = caught.value.problems
+    assert first == "line 1: `workflows` is true or false" and second.startswith("line 2: `max_turn` is not known")
+    assert sorted(wider) == [
+        "`allowed_modules`: 'git::https://' is not allowed by the input `allowed_modules`, and the file can only take away",
+        "`allowed_uses`: 'evil/action' is not allowed by the built-in list, and the file can only take away",
+        "`max_files`: 9999 is more than the built-in limit of 50",
+        "`max_turns`: 900 is more than the 80 of the input `max_turns`",
+    ]
+    assert "Correct `.github/ops-agent.yml` on the base branch" in caught.value.hint
+
+
+def test_an_input_that_is_named_in_a_problem_exists() -> None:
+    from ops_agent.core.intake import narrowing
+
+    Settings.from_inputs({f"INPUT_{name.upper()}": "" for name in narrowing._INPUTS})

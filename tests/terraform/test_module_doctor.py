@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ops_agent.adapters.terraform.module_failures import cut_at_word
 from ops_agent.core.sources.layout import discover_layout
 from ops_agent.core.sources.module_sources import read_module_source
 from ops_agent.doctor import Health, Patient
@@ -46,11 +47,20 @@ def test_roots_tokens_and_answers_are_named(host):
         f"root module `one` calls modules from outside: `queue` from `git::{host.url}/org/net.git//sqs?ref=v1` (token given)",
     )
     assert said[1][0] is Health.OK and said[1][1].startswith("those of `one` were fetched in ")
+    assert said[2][0] is Health.WARN, "nothing is called fine that did not come"
     assert said[2][1] == "root module `two` calls modules from outside: `far` from `git@github.com:org/net.git` (no token)"
     assert said[3][0] is Health.WARN and said[3][1].startswith("two/main.tf:4: Module `far` of the root `two` cannot be fetched")
     assert "`github.com=<token that may read it>`" in found[3].hint
     assert len(found) == 4 and on_runner[3].health is Health.FAIL
     assert TOKEN not in str(found)
+
+
+def test_a_source_that_is_refused_everywhere_fails_on_a_laptop_too(host):
+    files = {"one/main.tf": BACKEND + call("s3::https://s3-sa-east-1.amazonaws.com/modules/net.zip", "far")}
+    with engine(host) as terraform:
+        found = list(check_modules(patient(files, Settings(), terraform, {})))
+    assert len(found) == 2 and {one.health for one in found} == {Health.FAIL}
+    assert "(refused)" in found[0].what
 
 
 @pytest.mark.parametrize(
@@ -72,3 +82,16 @@ def test_the_run_s_own_token_serves_the_owner_on_the_host_that_issued_it(environ
     given = module_credentials(settings, {"GITHUB_REPOSITORY": "org/orders", **environment})
     assert given.serve(read_module_source(source)) is serves
     assert not module_credentials(Settings(), {"GITHUB_REPOSITORY": "org/orders"}).serve(read_module_source(source))
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "shown"),
+    [
+        ("short", 5, "short"),
+        ("git ended with code 128: fatal: not there", 30, "git ended with code 128…"),
+        ("git ended with 128, and more", 19, "git ended with 128…"),
+        ("x" * 50, 10, "x" * 9 + "…"),
+    ],
+)
+def test_a_long_reason_is_cut_where_a_word_ends(text: str, most: int, shown: str) -> None:
+    assert cut_at_word(text, most) == shown and len(shown) <= most

@@ -13,7 +13,10 @@ _MOST = 20
 
 
 def check_modules(patient: Patient) -> Iterator[Diagnosis]:
-    """One line for each root with remote modules, then what a fetch of them gives. Raises ToolchainError, NoSpace."""
+    """One line for each root with remote modules, then what a fetch of them gives. Raises ToolchainError, NoSpace.
+
+    A source that is refused is so everywhere. What this laptop cannot fetch, a job with other tokens perhaps can.
+    """
     if patient.layout is None or patient.tree is None:
         return
     paths = [path for path, entry in patient.tree.entries().items() if entry.is_regular]
@@ -24,11 +27,13 @@ def check_modules(patient: Patient) -> Iterator[Diagnosis]:
         remote = [call for call in module_calls(root, files, files.__getitem__) if call.is_remote]
         named = "; ".join(_named(call, patient) for call in remote[:_MOST])
         more = f"; and {len(remote) - _MOST} more" if len(remote) > _MOST else ""
-        yield Diagnosis(subject="modules", health=Health.OK, what=f"root module `{root.path}` calls modules from outside: {named}{more}")
         check = patient.world.terraform.fetch_modules(root, files)
-        if check.status is CheckStatus.PASSED:
-            yield Diagnosis(subject="modules", health=Health.OK, what=f"those of `{root.path}` were fetched in {check.seconds:.1f} s")
-        health = Health.FAIL if patient.on_runner else Health.WARN
+        came = check.status is CheckStatus.PASSED
+        refused = any(read_module_source(call.source or "").kind is SourceKind.REFUSED for call in remote)
+        health = Health.OK if came else Health.FAIL if patient.on_runner or refused else Health.WARN
+        yield Diagnosis(subject="modules", health=health, what=f"root module `{root.path}` calls modules from outside: {named}{more}")
+        if came:
+            yield Diagnosis(subject="modules", health=health, what=f"those of `{root.path}` were fetched in {check.seconds:.1f} s")
         for finding in check.findings:
             yield Diagnosis(subject="modules", health=health, what=f"{finding.place}: {finding.what}", hint=finding.remedy)
 

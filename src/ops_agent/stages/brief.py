@@ -13,10 +13,10 @@ from ops_agent.core.sources.layout import discover_layout
 from ops_agent.domain.briefing import Briefing
 from ops_agent.domain.outcome import Stopped
 from ops_agent.domain.work_item import WorkItem
-from ops_agent.errors import ConfigError
 from ops_agent.ports import BaseTree, World
 from ops_agent.prompts import text as prompt
 from ops_agent.settings import Settings
+from ops_agent.stages.narrow import require_environments
 from ops_agent.standards import bundled
 
 MAX_STANDARD_BYTES = 200_000
@@ -29,12 +29,7 @@ def brief(world: World, settings: Settings, item: WorkItem, base: BaseTree) -> B
     entries = base.entries()
     paths = tuple(p for p, e in entries.items() if e.is_regular and "\n" not in p)
     layout = discover_layout(paths, base.read, settings.policy)
-    unknown = [name for name in settings.environments if name not in layout.environment_names]
-    if unknown:
-        known = ", ".join(layout.environment_names) or "none was found"
-        raise ConfigError(
-            f"`environments` names {', '.join(unknown)}, which the repository does not have", hint=f"Its environments are: {known}."
-        )
+    require_environments(settings, layout)
     standards, others = choose_standards(_candidates(settings, paths, base.read), (*paths, _ALWAYS_TOUCHED), _words(item))
     boundary = BOUNDARY_PREFIX + secrets.token_hex(16)
     world.reporter.line(f"standards: {', '.join(f'{s.id} ({s.source})' for s in standards)}")

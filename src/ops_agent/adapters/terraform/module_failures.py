@@ -54,7 +54,19 @@ def found(root: str, call: ModuleCall, why: str, remedy: str) -> Finding:
     """A finding at the call."""
     source = shown_source(call.source or "a computed source")
     what = f"Module `{call.key}` of the root `{root}` cannot be fetched from `{source}`: {why}"
-    return Finding(rule=f"check/{CHECK}", title=TITLE, place=Place(path=call.path, line=call.line), what=what[:1_000], remedy=remedy)
+    return Finding(
+        rule=f"check/{CHECK}", title=TITLE, place=Place(path=call.path, line=call.line), what=cut_at_word(what, 1_000), remedy=remedy
+    )
+
+
+def cut_at_word(text: str, most: int) -> str:
+    """`text` in at most `most` characters, cut where a word ends."""
+    if len(text) <= most:
+        return text
+    kept = text[: most - 1]
+    if text[most - 1].isalnum() and (end := kept.rfind(" ")) > most // 2:  # one long word is cut inside: better than nothing
+        kept = kept[:end]
+    return kept.rstrip(" ,;:.") + "…"
 
 
 def failures(root: str, text: str, calls: Sequence[ModuleCall], credentials: ModuleCredentials) -> tuple[Finding, ...]:

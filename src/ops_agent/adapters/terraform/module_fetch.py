@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ops_agent.adapters.terraform import sandbox_child
 from ops_agent.adapters.terraform.module_credentials import ModuleCredentials
-from ops_agent.adapters.terraform.module_failures import CHECK, PLAIN_HTTP, failures, found, is_passing, refusal
+from ops_agent.adapters.terraform.module_failures import CHECK, PLAIN_HTTP, cut_at_word, failures, found, is_passing, refusal
 from ops_agent.adapters.terraform.module_registries import Registries, host_blocks
 from ops_agent.adapters.terraform.module_store import Kept, Refused, keep, size_of
 from ops_agent.adapters.terraform.sandbox import Cell, Sandbox, bare_environment
@@ -133,9 +133,8 @@ class ModuleFetch:
             if attempt == TRIES or not is_passing(problems):
                 break
             wait = 2.0**attempt
-            self._access.say(
-                f"modules of {root.path}: {problems[0].what[:200]}; try {attempt} of at most {TRIES}, the next one in {wait:g} s"
-            )
+            why = cut_at_word(problems[0].what, 240)
+            self._access.say(f"modules of {root.path}: {why}; try {attempt} of at most {TRIES}, the next one in {wait:g} s")
             self._access.sleep(wait)
         return problems
 

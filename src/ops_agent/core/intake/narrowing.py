@@ -9,6 +9,10 @@ from ops_agent.domain.policy import PolicyFile
 from ops_agent.errors import ConfigError
 from ops_agent.settings import Settings
 
+WIDENING_REMEDY = "Take these entries out of the policy file; where an input is named, it can allow more in the workflow file."
+_INPUTS = frozenset({"allowed_providers", "allowed_modules", "environments", "max_turns", "max_cost_usd"})
+"""The limits that an input of the same name sets; the others are built in."""
+
 
 def narrow(settings: Settings, file: PolicyFile) -> Settings:
     """`settings` with the limits of `file`, which is silent where it says None.
@@ -24,17 +28,19 @@ def narrow(settings: Settings, file: PolicyFile) -> Settings:
         for entry in asked:
             matching = [one for one in given if covers(one, entry)]
             if not matching:
-                problems.append(f"`{name}`: {entry!a} is not allowed by the action's inputs, and the file can only take away")
+                where = f"by the input `{name}`" if name in _INPUTS else "by the built-in list"
+                problems.append(f"`{name}`: {entry!a} is not allowed {where}, and the file can only take away")
             kept += [max(entry, one, key=len) for one in matching]  # the longer of the two is the narrower
         return tuple(dict.fromkeys(kept))
 
     def at_most(name: str, asked: float | None, given: float) -> float:
         if asked is not None and asked > given:
-            problems.append(f"`{name}`: {asked:g} is more than the {given:g} of the action's inputs")
+            limit = f"{given:g} of the input `{name}`" if name in _INPUTS else f"built-in limit of {given:g}"
+            problems.append(f"`{name}`: {asked:g} is more than the {limit}")
         return given if asked is None else min(asked, given)
 
     if file.workflows and not policy.allow_workflow_files:
-        problems.append("`workflows`: the action's inputs do not allow workflow files")
+        problems.append("`workflows`: workflow files are not allowed, and the file can only take away")
     environments = settings.environments
     if file.environments is not None:
         environments = part("environments", file.environments, environments or file.environments, _equal)
@@ -62,7 +68,7 @@ def narrow(settings: Settings, file: PolicyFile) -> Settings:
         raise ConfigError(
             f"the policy file on the base branch would widen what the workflow allows: {'; '.join(problems)}",
             problems=tuple(problems),
-            hint="Take these entries out of the policy file, or allow them by the action's inputs in the workflow file.",
+            hint=WIDENING_REMEDY,
         )
     return narrowed
 

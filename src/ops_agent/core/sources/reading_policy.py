@@ -16,7 +16,10 @@ _PATH = re.compile(r"(?!/)(?!.*(^|/)\.\.(/|$))[A-Za-z0-9._@+=/*?-]+")
 
 
 def read_policy(content: bytes) -> tuple[PolicyFile, tuple[str, ...]]:
-    """The file's policy and its problems (`line 4: ...`). With problems the policy must not be used: an unread limit is no limit."""
+    """The file's policy and its problems (`line 4: ...`). With problems the policy must not be used: an unread limit is no limit.
+
+    It holds what could be read all the same, so that whoever says the problems can say what else is wrong.
+    """
     root = read_yaml(content) if content.strip() else YamlNode("map", 1)
     if isinstance(root, Unreadable):
         return PolicyFile(), (f"line {root.line}: {root.what}",)
@@ -26,9 +29,12 @@ def read_policy(content: bytes) -> tuple[PolicyFile, tuple[str, ...]]:
         reader = _READERS.get(key)
         if reader is None:
             problems.append(f"line {node.line}: `{key}` is not known; known are {', '.join(sorted(_READERS))}")
-        else:
-            values[key] = reader(key, node, problems)
-    return (PolicyFile(), tuple(problems)) if problems else (PolicyFile(**values), ())
+            continue
+        before = len(problems)
+        value = reader(key, node, problems)
+        if len(problems) == before:
+            values[key] = value
+    return PolicyFile(**values), tuple(problems)
 
 
 def _members(node: YamlNode, problems: list[str]) -> Iterator[tuple[str, YamlNode]]:
