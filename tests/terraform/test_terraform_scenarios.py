@@ -14,8 +14,7 @@ from ops_agent.domain.verification import CheckStatus
 from ops_agent.errors import PolicyViolation
 from ops_agent.settings import Settings
 from ops_agent.stages.verify import verify
-from ops_agent.stages.verify_differences import mocked_difference
-from terraform.worlds import DEV, PROD, QUEUE, FilesBase, apply, bare_target, changes, environment, service, target, world, write
+from terraform.worlds import DEV, QUEUE, FilesBase, apply, bare_target, changes, environment, service, target, world, write
 
 pytestmark = pytest.mark.terraform
 
@@ -124,7 +123,7 @@ def test_an_import_block_that_stands_is_planned_as_an_import(deployed, terraform
 
 
 def test_an_error_while_planning_is_a_failed_check_with_file_and_line_and_no_plan(terraform, cloud, tmp_path):
-    """facts.md: the plan file of an errored plan is written; it must not look like "no changes"."""
+    """The plan file of an errored plan is written; it must not look like "no changes"."""
     main = QUEUE + 'data "aws_sns_topic" "gone" {\n  name = "nobody-made-it"\n}\n'
     check, plan = planned(terraform, cloud, tmp_path, service("broken", main))
     assert plan is None
@@ -200,81 +199,6 @@ def test_a_wrong_account_stops_verification_before_any_terraform(terraform, clou
     assert started == []
     assert "GetObject" not in [call.operation for call in aws.calls]
     assert [call.operation for call in aws.calls] == ["IdToken", "AssumeRoleWithWebIdentity", "GetCallerIdentity"]
-
-
-MANY = """\
-provider "aws" {
-  alias  = "logs"
-  region = var.region
-}
-
-data "aws_availability_zones" "zones" {}
-
-data "aws_region" "here" {}
-
-data "aws_caller_identity" "me" {}
-
-data "aws_sns_topic" "shared" {
-  name = "shared"
-}
-
-data "aws_iam_policy_document" "send" {
-  statement {
-    actions   = ["sqs:SendMessage"]
-    resources = ["arn:aws:sqs:${data.aws_region.here.name}:${data.aws_caller_identity.me.account_id}:x"]
-  }
-}
-
-module "queue" {
-  source = "./modules/queue"
-  name   = "${data.aws_caller_identity.me.account_id}-${data.aws_region.here.name}-${length(data.aws_availability_zones.zones.names)}"
-  policy = data.aws_iam_policy_document.send.json
-  topic  = data.aws_sns_topic.shared.arn
-}
-"""
-QUEUE_MODULE = """\
-variable "name" {}
-variable "policy" {}
-variable "topic" {}
-
-data "aws_kms_alias" "key" {
-  name = "alias/aws/sqs"
-}
-
-resource "aws_sqs_queue" "q" {
-  name              = var.name
-  policy            = var.policy
-  kms_master_key_id = data.aws_kms_alias.key.arn
-  tags              = { topic = var.topic }
-}
-"""
-
-
-def test_a_mocked_look_evaluates_modules_aliases_and_data_sources_the_same_way_twice(terraform, tmp_path):
-    """Nothing differs by chance: two looks at one configuration are equal, and no request leaves."""
-    tree = write(tmp_path, service("mocked", MANY, **{"infra/modules/queue/main.tf": QUEUE_MODULE}))
-    prod = target(environment("prod"), local_modules=("infra/modules/queue",))
-    plans = []
-    for _ in range(2):
-        with terraform.workspace(tree, prod, None) as workspace:
-            assert workspace.init().status is CheckStatus.PASSED
-            check, document = workspace.mocked_plan()
-            assert document is not None, check.output
-            plans.append(read_plan(document, "", Policy(), account=PROD))
-    assert mocked_difference(plans[0], plans[1]).changes == ()
-    queue = next(c for c in plans[0].changes if c.address == "module.queue.aws_sqs_queue.q")
-    assert queue.after["name"] == f"{PROD}-sa-east-1-0"
-
-
-def test_what_mocks_cannot_evaluate_is_said_and_does_not_fail_the_check(terraform, tmp_path):
-    main = QUEUE + 'resource "terraform_data" "x" {\n  lifecycle {\n    precondition {\n      condition     = var.region == "x"\n'
-    main += '      error_message = "never true"\n    }\n  }\n}\n'
-    with terraform.workspace(write(tmp_path, service("never", main)), target(environment("prod")), None) as workspace:
-        assert workspace.init().status is CheckStatus.PASSED
-        check, document = workspace.mocked_plan()
-    assert document is None
-    assert check.status is CheckStatus.NOT_RUN
-    assert "never true" in check.output
 
 
 def test_a_plan_of_ten_megabytes_is_streamed_and_its_text_capped(terraform, tmp_path):
