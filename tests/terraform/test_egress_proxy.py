@@ -178,6 +178,14 @@ def test_a_flood_of_refusals_is_kept_short(places):
     assert len(grant.refused) <= egress_proxy.MOST_REFUSALS
 
 
+def test_a_place_that_is_hidden_behind_a_flood_is_still_told_of():
+    grant = Grant(AWS, 1)
+    for number in range(egress_proxy.MOST_REFUSALS + 5):
+        grant.refuse(f"x{number}.example.com:443", "on no list")
+    assert len(grant.refused) == egress_proxy.MOST_REFUSALS
+    assert grant.refused[-2:] == ["x18.example.com:443, which is on no list", "further places, which are not named here"]
+
+
 def test_a_token_is_not_in_the_repr():
     grant = Grant(AWS, 1)
     assert grant.token not in repr(grant)

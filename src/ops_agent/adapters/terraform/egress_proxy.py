@@ -40,7 +40,8 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Grant:
-    """One child's pass. `refused` fills while the child runs: each place once, in order, as `HOST:PORT, which is ...`."""
+    """One child's pass. `refused` fills while the child runs: each place once, in order, as `HOST:PORT, which is ...`; the last of
+    MOST_REFUSALS says that there were more."""
 
     hosts: Hosts
     port: int
@@ -65,7 +66,7 @@ class Grant:
         shown = re.sub(r"[^\w.:\[\]/-]", "?", place, flags=re.ASCII)[:260]
         text = f"{shown}, which is {why}"
         if text not in self.refused and len(self.refused) < MOST_REFUSALS:
-            self.refused.append(text)
+            self.refused.append(text if len(self.refused) < MOST_REFUSALS - 1 else "further places, which are not named here")
         return Refused(text)
 
 

@@ -68,10 +68,12 @@ class Confinement:
         elif not self.own_uid:
             parts.append("files that their user may read are open to them (no Landlock)")
         parts.append(
-            "TCP to the egress proxy and the credential broker alone"
+            "TCP to the port numbers of the egress proxy and the credential broker alone"
             if self.ports
             else "a proxy that a hostile provider can go round (no Landlock 4)"
         )
+        if not self.own_uid:
+            parts.append("sockets on disk that their user may open, such as Docker's, are open to them")
         parts.append("no UDP" if self.sockets else "UDP is open to them (no seccomp)")
         if self.signals:
             parts.append("no signal to others")

@@ -229,8 +229,8 @@ class TerraformCli:
             directory = cell.work / target.root.path
             self._sandbox.hand_over(cell, (directory, directory / LOCK_FILE))
             command, variables = commands.init(backend=False, lock_read_only=False), self._variables(None, providers)
-            made = self._sandbox.run(cell, command, variables, cwd=directory, patience=self._patience)
-            return (directory / LOCK_FILE).read_bytes() if made.returncode == 0 else None
+            made, lock = self._sandbox.run(cell, command, variables, cwd=directory, patience=self._patience), directory / LOCK_FILE
+            return lock.read_bytes() if made.returncode == 0 and lock.is_file() and not lock.is_symlink() else None
 
     @contextmanager
     def _cell(self, lease: CredentialLease | None = None) -> Iterator[Cell]:

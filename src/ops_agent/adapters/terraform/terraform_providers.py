@@ -125,7 +125,7 @@ class SharedProviders:
         """Move every package to the mirror and make it ours: whoever fetched it may not change it any more."""
         for package in providers.glob("*/*/*/*/*"):
             place = self.mirror / package.relative_to(providers)
-            if package.is_symlink() or not package.is_dir() or place.exists():
+            if package.resolve() != providers.resolve() / package.relative_to(providers) or not package.is_dir() or place.exists():
                 continue
             files = (package, *package.rglob("*"))
             if any(path.is_symlink() or not (path.is_dir() or path.is_file()) for path in files):
