@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from ops_agent.cli import parse
 from ops_agent.core.sources.reading_policy import POLICY_FILE
 from ops_agent.doctor import CHECKS, Health, Patient, look_at_repository, show
 from ops_agent.domain.layout import Environment, Layout
@@ -39,7 +40,7 @@ class Repository:
         self.git("add", "--all", "--force")
         self.git("commit", "-q", "-m", "files")
         found: list = []  # type: ignore[type-arg]
-        settings, tree, layout = look_at_repository(self.folder, Settings(), found)
+        settings, tree, layout = look_at_repository(parse(["doctor", "--repo", str(self.folder)]), Settings(), found)
         assert layout is not None and not [one for one in found if one.health is Health.FAIL], found
         patient = Patient(settings=settings, world=None, environment={}, tree=tree, layout=layout)  # type: ignore[arg-type]
         out = io.StringIO()

@@ -13,11 +13,15 @@ from ops_agent.inputs import is_branch_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What was asked for. `inputs` are `--input name=value` pairs, laid over the environment's `INPUT_*`; `rest` goes to the demo."""
+    """What was asked for. `inputs` are `--input name=value` pairs, laid over the environment's `INPUT_*`; `rest` goes to the demo.
+
+    `repository` is where the process stands unless `--repo` names another place.
+    """
 
     name: str
     issue_file: Path | None = None
     repository: Path = Path()
+    names_repository: bool = False
     output: Path = Path("ops-agent-output")
     branch: str | None = None
     environments: tuple[str, ...] = ()
@@ -34,6 +38,7 @@ def parse(arguments: Sequence[str]) -> Command:
     branch = getattr(known, "branch", None)
     if branch is not None and not is_branch_name(branch):
         parser.error(f"--branch {branch!a} is not a branch name that git accepts")
+    repository: Path | None = getattr(known, "repo", None)
     inputs = {}
     for pair in getattr(known, "input", None) or ():
         name, equals, text = pair.partition("=")
@@ -43,7 +48,8 @@ def parse(arguments: Sequence[str]) -> Command:
     return Command(
         name=known.command,
         issue_file=getattr(known, "issue_file", None),
-        repository=getattr(known, "repo", Path()),
+        repository=repository or Path(),
+        names_repository=repository is not None,
         output=getattr(known, "output", Path("ops-agent-output")),
         branch=branch,
         environments=tuple(getattr(known, "environment", None) or ()),
@@ -67,14 +73,14 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", parents=[inputs], help="work on the event's issue, or on a local file")
     local = run.add_argument_group("a run on this machine, without GitHub")
     local.add_argument("--issue-file", type=Path, metavar="ITEM.md", help="the issue: first line `# [ops] title`, then its text")
-    local.add_argument("--repo", type=Path, default=Path(), metavar="PATH", help="a git checkout; its HEAD is the base (default: here)")
+    local.add_argument("--repo", type=Path, metavar="PATH", help="a git checkout; its HEAD is the base (default: here)")
     local.add_argument("--environment", action="append", metavar="NAME", help="plan only this environment; may be repeated")
     local.add_argument("--output", type=Path, default=Path("ops-agent-output"), metavar="DIR", help="patch and pull request text")
     local.add_argument("--branch", metavar="NAME", help="also create this local branch with the commit (never moves an existing one)")
 
     commands.add_parser("select", parents=[inputs], help="choose the work items of an event and write the job matrix")
     doctor = commands.add_parser("doctor", parents=[inputs], help="check inputs, permissions, board, AWS and toolchain; spends no token")
-    doctor.add_argument("--repo", type=Path, default=Path(), metavar="PATH", help="a checkout whose layout is shown (default: here)")
+    doctor.add_argument("--repo", type=Path, metavar="PATH", help="a checkout whose layout is shown (default: here)")
     commands.add_parser("demo", add_help=False, help="the whole path on an embedded platform (`demo --help` for its options)")
     commands.add_parser("rules", help="print every guard rule as Markdown")
     return parser

@@ -39,14 +39,16 @@ def shown(value: str) -> str:
 
 
 class InputReader:
-    """Reads inputs by name from `environment`; `problems` grows by one sentence for each thing that is wrong."""
+    """Reads inputs by name from `environment`; each thing that is wrong is a sentence in `problems` and the input's name in `wrong`."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._given = {name[6:].lower(): value for name, value in environment.items() if name.startswith("INPUT_")}
         self._known: set[str] = set()
         self.problems: list[str] = []
+        self.wrong: set[str] = set()
 
     def problem(self, name: str, what: str, remedy: str) -> None:
+        self.wrong.add(name)
         self.problems.append(f"input `{name}`: {what}; {remedy}")
 
     def refuse_unknown(self) -> None:

@@ -87,6 +87,15 @@ class Settings:
         `needs` names what the command cannot do without: `github`, `llm`.
         Raises ConfigError whose `problems` hold every problem, each with what to do; no secret stands in them.
         """
+        settings, reader = cls.read_inputs(environment, needs=needs)
+        if reader.problems:
+            count = len(reader.problems)
+            raise ConfigError(f"{count} input{'s' if count > 1 else ''} cannot be used", problems=tuple(reader.problems))
+        return settings
+
+    @classmethod
+    def read_inputs(cls, environment: Mapping[str, str], *, needs: Collection[str] = ()) -> tuple[Settings, InputReader]:
+        """As `from_inputs`, for whoever looks on: what could be read, defaults for the rest, and the reader with `problems` and `wrong`."""
         reader, default = InputReader(environment), cls()
         policy = _policy(reader)
         settings = cls(
@@ -142,10 +151,7 @@ class Settings:
         reader.choice("command", "run", COMMANDS)  # the container form gets it as a variable too; the command line decides
         reader.refuse_unknown()
         settings._compare_inputs(reader, needs)
-        if reader.problems:
-            count = len(reader.problems)
-            raise ConfigError(f"{count} input{'s' if count > 1 else ''} cannot be used", problems=tuple(reader.problems))
-        return settings
+        return settings, reader
 
     def _compare_inputs(self, reader: InputReader, needs: Collection[str]) -> None:
         """What one input alone does not show."""

@@ -16,6 +16,7 @@ from ops_agent.doctor.modules import check_modules
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.verification import CheckStatus
 from ops_agent.errors import OpsAgentError
+from ops_agent.stages.narrow import require_environments
 
 _SAMPLE_WORKFLOW = "name: sample\non:\n  workflow_dispatch:\npermissions: {}\njobs: {}\n"
 _FREE_BYTES = 3_000_000_000
@@ -56,6 +57,13 @@ def _check_llm(patient: Patient) -> Iterator[Diagnosis]:
         health = Health.FAIL if patient.on_runner else Health.SKIP
         hint = "Set `anthropic_api_key`, the `anthropic_federation_*` inputs, or `use_bedrock`."
         yield Diagnosis(subject="llm", health=health, what="no way to reach the language model is given", hint=hint)
+
+
+def _check_environments(patient: Patient) -> Iterable[Diagnosis]:
+    """Raises ConfigError in the words in which a run would."""
+    if patient.layout is not None:
+        require_environments(patient.settings, patient.layout)
+    return ()
 
 
 def _check_reserved(patient: Patient) -> Iterator[Diagnosis]:
@@ -193,6 +201,7 @@ def _check_job(patient: Patient) -> Iterator[Diagnosis]:
 
 CHECKS: dict[str, Callable[[Patient], Iterable[Diagnosis]]] = {
     "inputs": _check_reserved,
+    "environments": _check_environments,
     "region": _check_region,
     "layout": _check_layout,
     "llm": _check_llm,
@@ -203,3 +212,15 @@ CHECKS: dict[str, Callable[[Patient], Iterable[Diagnosis]]] = {
     "modules": check_modules,
     "job": _check_job,
 }
+RESTS_ON: dict[str, frozenset[str]] = {
+    "environments": frozenset({"environments", "aws_accounts"}),
+    "region": frozenset({"aws_region"}),
+    "layout": frozenset({"aws_accounts", "aws_region"}),
+    "llm": frozenset({"anthropic_api_key", "anthropic_federation_rule_id", "use_bedrock", "bedrock_role_arn", "model"}),
+    "GitHub": frozenset({"github_token", "target_repository"}),
+    "board": frozenset({"github_token", "target_repository", "issue_number"}),
+    "AWS": frozenset({"aws_role_arn", "aws_role_arns", "aws_accounts", "aws_region"}),
+    "toolchain": frozenset({"terraform_binary"}),
+    "modules": frozenset({"terraform_binary", "module_credentials", "allowed_modules"}),
+}
+"""Check -> inputs without which it would judge what nobody chose."""

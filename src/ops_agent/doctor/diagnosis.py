@@ -33,13 +33,17 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patient:
-    """What is examined. `tree` is None when there is no repository to look at, `layout` when there is no tree."""
+    """What is examined. `tree` is None when there is no repository to look at, `layout` when there is no tree.
+
+    `wrong` names the inputs that cannot be used: `settings` has their defaults, which nobody chose.
+    """
 
     settings: Settings
     world: World
     environment: Mapping[str, str]
     tree: BaseTree | None
     layout: Layout | None
+    wrong: frozenset[str] = frozenset()
 
     @property
     def repository(self) -> str:
