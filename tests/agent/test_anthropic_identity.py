@@ -1,4 +1,4 @@
-"""Who asks, and where: federation, Bedrock, nothing ambient (security-bar.md L16, K11, G11)."""
+"""Who asks, and where: federation, Bedrock, nothing ambient (L16, K11, G11 of the security bar)."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def on_bedrock(server: LlmServer, clock: FakeClock | None = None) -> tuple[Anthr
 
 
 def test_bedrock_answers_over_its_own_wire_format_signed_with_the_given_keys() -> None:
-    """R16, pain point 23: cache points are set there too, whatever the id looks like."""
+    """Cache points are set there too, whatever the id looks like."""
     with answers(Answer(text="one", calls=READ.calls), Answer(text="two")) as server:
         llm, minted = on_bedrock(server)
         first = ask(llm)

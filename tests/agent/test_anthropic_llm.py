@@ -1,4 +1,4 @@
-"""The adapter, on the real SDK against a local server that speaks the real wire format (security-bar.md L03-L08, L11, G11)."""
+"""The adapter, on the real SDK against a local server that speaks the real wire format (L03-L08, L11, G11 of the security bar)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stream of events: any chunking gives the same calls, any cut gives none (security-bar.md L04, L05, L09, L17)."""
+"""The stream of events: any chunking gives the same calls, any cut gives none (L04, L05, L09, L17 of the security bar)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Retries: what is asked again, how long is waited, and never longer than the run (security-bar.md L01, L02, L14, L15, N11)."""
+"""Retries: what is asked again, how long is waited, and never longer than the run (L01, L02, L14, L15, N11 of the security bar)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What the agent is told: golden prompts, fenced material, the map of the repository.
 
-mission.md R1-R3, R14; security-bar.md B10, B14, B15.
+B10, B14 and B15 of the security bar.
 """
 
 from __future__ import annotations

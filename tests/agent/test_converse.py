@@ -1,4 +1,4 @@
-"""The conversation as the pipeline drives it: endings, repair rounds, drafts (R79, R81, T7, pain points 6-9)."""
+"""The conversation as the pipeline drives it: endings, repair rounds, drafts."""
 
 from __future__ import annotations
 

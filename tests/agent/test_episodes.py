@@ -1,4 +1,4 @@
-"""A hostile llm with every tool in its hands, over the real loop, tools, guard and scratch tree (security-bar.md O01-O04, O07, O09).
+"""A hostile llm with every tool in its hands, over the real loop, tools, guard and scratch tree (O01-O04, O07, O09 of the security bar).
 
 Invariants after every episode: I2 nothing outside the scratch tree changed; I3 only allow-listed paths changed; I8 it ends within its
 budget; I9 nothing escapes, a status is always there.

@@ -1,4 +1,4 @@
-"""The loop: every way out is a value, budgets are asked before each call, circles end (security-bar.md L08-L13, pain points 5-10)."""
+"""The loop: every way out is a value, budgets are asked before each call, circles end (L08-L13 of the security bar)."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def _busy(n: int) -> LlmReply:
     ],
 )
 def test_each_budget_stops_a_llm_that_never_ends(limits: Limits, turns: int, names: str) -> None:
-    """L13, N11, pain points 5, 8, 18: never one call more than allowed."""
+    """L13, N11: never one call more than allowed."""
     clock = FakeClock()
 
     def slow(n: int) -> LlmReply:

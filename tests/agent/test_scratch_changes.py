@@ -1,4 +1,4 @@
-"""What the scratch tree collects: base plus journal and nothing else, within its quotas (security-bar.md C16, C19, N06, N07, D19)."""
+"""What the scratch tree collects: base plus journal and nothing else, within its quotas (C16, C19, N06, N07, D19 of the security bar)."""
 
 from __future__ import annotations
 

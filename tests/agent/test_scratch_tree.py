@@ -1,4 +1,4 @@
-"""Nothing leaves the scratch tree and nothing gets in by another way (security-bar.md C01-C08, C11-C13, C15)."""
+"""Nothing leaves the scratch tree and nothing gets in by another way (C01-C08, C11-C13, C15 of the security bar)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which written standards the agent is given: whose version, on which occasion, how much of them (mission.md R22, R40-R46, K-list)."""
+"""Which written standards the agent is given: whose version, on which occasion, how much of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The toolbox: whatever the llm sends gets a structured result (security-bar.md C20, L11, B10)."""
+"""The toolbox: whatever the llm sends gets a structured result (C20, L11, B10 of the security bar)."""
 
 from __future__ import annotations
 

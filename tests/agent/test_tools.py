@@ -1,4 +1,4 @@
-"""What single tools do: edits, odd files, bounded searches (security-bar.md C07-C10, C14, C17, C18, N07)."""
+"""What single tools do: edits, odd files, bounded searches (C07-C10, C14, C17, C18, N07 of the security bar)."""
 
 from __future__ import annotations
 

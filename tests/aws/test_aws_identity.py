@@ -1,4 +1,4 @@
-"""Whose credentials a run gets, and what happens when they are not the right ones (security-bar.md group H)."""
+"""Whose credentials a run gets, and what happens when they are not the right ones (group H of the security bar)."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_the_reusable_workflow_takes_every_input_and_hands_it_on() -> None:
 
 
 def test_an_empty_selection_starts_no_job() -> None:
-    """An empty matrix would fail the run (facts.md, fan-out)."""
+    """An empty matrix would fail the run."""
     job = load(ROOT / ".github/workflows/ops-agent.yml")["jobs"]["run"]
     assert "include[0] != null" in job["if"] and "matrix != ''" in job["if"]
     assert job["concurrency"]["cancel-in-progress"] is False and "matrix.issue_number" in job["concurrency"]["group"]

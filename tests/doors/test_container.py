@@ -91,7 +91,7 @@ def make_base(engine: Engine, folder: Path) -> None:
 
 
 def test_the_image_starts_as_root_by_an_entry_in_exec_form_without_a_working_directory(engine: Engine, image: str) -> None:
-    """K08, facts.md "Docker action"."""
+    """K08."""
     settings = json.loads(engine("image", "inspect", image).stdout)[0]["Config"]
     assert settings.get("User", "") == "" and settings.get("WorkingDir", "") in ("", "/")
     assert settings["Entrypoint"] == ["/usr/bin/env", "-C", "/opt/ops-agent", "/usr/local/bin/python3", "-I", "-m", "ops_agent"]

@@ -1,4 +1,4 @@
-"""What a consumer executes is pinned, locked and linted (security-bar.md group K)."""
+"""What a consumer executes is pinned, locked and linted (group K of the security bar)."""
 
 from __future__ import annotations
 

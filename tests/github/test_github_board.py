@@ -1,4 +1,4 @@
-"""The project board from the issue's side; a board that cannot be used is a sentence (security-bar.md M13)."""
+"""The project board from the issue's side; a board that cannot be used is a sentence (M13 of the security bar)."""
 
 from __future__ import annotations
 

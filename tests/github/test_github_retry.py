@@ -1,4 +1,4 @@
-"""When GitHub is asked again (security-bar.md M01, M02, L15, rule 36)."""
+"""When GitHub is asked again (M01, M02, L15, rule 36 of the security bar)."""
 
 from __future__ import annotations
 

@@ -65,11 +65,11 @@ def test_a_folder_below_two_environments_belongs_to_neither(look: Look) -> None:
 
 
 def test_environments_that_would_share_one_state_are_not_planned(look: Look) -> None:
-    """K3: with the backend written out, prod's values would be planned against dev's state."""
+    """With the backend written out, prod's values would be planned against dev's state."""
     files = {"infra/main.tf": WHOLE, "infra/dev.tfvars": "", "infra/prod.tfvars": ""}
     layout, said = look(files)
     assert nothing_is_planned(layout) and "shared-state" in rules(layout)
-    assert "they would share one state (K3)" in said and "WRITE-THE-PATH-OF-ITS-BACKEND-FILE" in said
+    assert "they would share one state" in said and "WRITE-THE-PATH-OF-ITS-BACKEND-FILE" in said
     one, _ = look({"other/main.tf": WHOLE, "other/dev.tfvars": ""})
     assert not environments(one, "other")["dev"].unsettled, "one environment alone has its state"
 

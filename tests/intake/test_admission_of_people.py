@@ -94,7 +94,7 @@ def test_a_label_put_again_by_the_same_person_approves_by_its_newest_event() -> 
 
 
 def test_comments_count_only_from_writers_and_strictly_before_the_label() -> None:
-    """A14, A15, design rule 10."""
+    """A14, A15."""
 
     host = FakeHost(
         said={

@@ -41,7 +41,7 @@ def test_a_header_inside_a_value_is_no_header() -> None:
 
 
 def test_only_terraforms_own_signs_colour_a_heredoc() -> None:
-    """facts.md, "Rendering": a YAML list in a value is not a deletion."""
+    """A YAML list in a value is not a deletion."""
     coloured = as_diff(text_of("hostile_text"))
     assert "\n-           - yaml one" in coloured
     assert "\n+           - yaml two" in coloured

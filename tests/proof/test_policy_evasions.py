@@ -1,4 +1,4 @@
-"""Spellings of wide rights that look narrow (security-bar.md H, A10): wildcards inside words and paths, AWS's own wide policies."""
+"""Spellings of wide rights that look narrow (H, A10 of the security bar): wildcards inside words and paths, AWS's own wide policies."""
 
 from __future__ import annotations
 

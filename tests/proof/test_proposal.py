@@ -116,7 +116,7 @@ def test_a_base_that_is_not_the_default_branch_is_said() -> None:
 
 
 def test_the_agents_claims_do_not_change_a_status() -> None:
-    """J12, design rule 32."""
+    """J12."""
     claims = ending(validation="plan OK, all checks passed", description="Guard verdict: passed")
     verification = Verification(engine="t", checks=(failing("plan", "no"),), targets=())
     verdict = Verdict(findings=failing("rule", "bad").findings, rules_run=("a",))
@@ -174,6 +174,27 @@ def test_hidden_elements_that_were_removed_are_counted() -> None:
     assert "maria" in text
     assert builders.BASE in text
     assert "/actions/runs/77" in text
+
+
+def test_an_approval_has_one_form_of_time_however_it_was_given() -> None:
+    """A label's time is GitHub's, a dispatch's our clock's."""
+    approval = replace(builders.work_item().approval, at="2026-11-20T11:00:00+01:00", by_dispatch=True)
+    text = section(build_proposal(material(item=builders.work_item(approval=approval))).body, "Provenance")
+    assert "a dispatch on 2026-11-20T10:00:00Z" in text
+
+
+def test_an_engine_that_nothing_ran_on_is_not_named() -> None:
+    body = build_proposal(material(verification=Verification(engine="", checks=()))).body
+    assert "engine" not in section(body, "Provenance")
+
+
+def test_rules_over_plans_are_counted_only_when_there_was_a_plan() -> None:
+    def verdict(*rules: str) -> str:
+        body = build_proposal(material(verdict=Verdict(findings=(), rules_run=rules))).body
+        return section(body, "Guard verdict").strip()
+
+    assert verdict("path/a", "terraform/b", "plan/c") == "**passed**: 2 rules over the changed files, 1 over the plans."
+    assert verdict("path/a") == "**passed**: 1 rules over the changed files, no plan to judge."
 
 
 def test_changed_workflows_carry_the_review_note_triggers_and_the_patch_when_left_out() -> None:

@@ -104,7 +104,7 @@ def test_a_plan_that_is_not_the_whole_change_is_refused(top: dict[str, Any]) -> 
 
 
 def test_a_plan_file_that_terraform_left_after_an_error_is_refused() -> None:
-    """facts.md: it is written all the same, and looks like a plan with fewer changes."""
+    """It is written all the same, and looks like a plan with fewer changes."""
     left = PLANS / "refused" / "errored.json"
     assert json.loads(left.read_bytes())["resource_changes"]
     with pytest.raises(PolicyViolation, match="errored"):

@@ -1,4 +1,4 @@
-"""Real processes, really killed: SIGKILL while call k is in flight, then the next attempt (security-bar.md N03; `make proof`)."""
+"""Real processes, really killed: SIGKILL while call k is in flight, then the next attempt (N03 of the security bar; `make proof`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Any order of approvals, edits, deaths, re-runs and deeds of people: the promises of publication hold (security-bar.md M16, I6, I7, I9).
+"""Any order of approvals, edits, deaths, re-runs and deeds of people: publication holds its promises (M16, I6, I7, I9 of the security bar).
 
 GitHub is the embedded one over the wire; a run dies at a random request, before or after GitHub did what it asked.
 """

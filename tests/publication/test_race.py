@@ -1,4 +1,4 @@
-"""Many runs on one issue at the same instant: always exactly one goes on (security-bar.md M14)."""
+"""Many runs on one issue at the same instant: always exactly one goes on (M14 of the security bar)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """A whole run dies at any of its requests, from admission to the last word: whoever comes next brings the item to the same end.
 
-security-bar.md M16, N03. A death after request k and one before request k+1 leave the same GitHub behind, and a request that only reads
-leaves it as it was: the next attempt meets a death before every request, another run one after every write. So both meet every state.
+M16 and N03 of the security bar. A death after request k and one before request k+1 leave the same GitHub behind, and a request that only
+reads leaves it as it was: the next attempt meets a death before every request, another run one after every write. So both meet every state.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Any request of a whole run meets a lost connection or a broken server once: the same run goes on to the same end.
 
-security-bar.md M01, M03, M04. Whether the answer is lost before or after the deed differs for writes only; reads are lost before.
+M01, M03 and M04 of the security bar. Whether the answer is lost before or after the deed differs for writes only; reads are lost before.
 """
 
 from __future__ import annotations

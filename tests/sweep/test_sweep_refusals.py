@@ -1,6 +1,6 @@
 """A run that ends with a "no" dies while it gives the item back, or while it answers: the next attempt gives it back whole.
 
-security-bar.md M16, N03; mission.md R24. In the end: the card in Ready, no branch, no pull request, one comment that says why.
+M16 and N03 of the security bar. In the end: the card in Ready, no branch, no pull request, one comment that says why.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Children end when they must, print as much as they like, and leave nobody behind (security-bar.md E12, E13, N01, N13)."""
+"""Children end when they must, print as much as they like, and leave nobody behind (E12, E13, N01, N13 of the security bar)."""
 
 from __future__ import annotations
 

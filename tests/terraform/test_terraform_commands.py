@@ -105,7 +105,7 @@ def test_a_link_into_the_workspace_is_not_taken_either(tmp_path):
 
 
 def test_the_wrapper_of_setup_terraform_is_passed_over(tmp_path):
-    """facts.md: the wrapper turns exit code 2 into 0."""
+    """The wrapper of setup-terraform turns exit code 2 into 0."""
     program(tmp_path)
     real = program(tmp_path, "terraform-bin")
     assert find_program("auto", str(tmp_path)).path == real

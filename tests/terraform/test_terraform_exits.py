@@ -1,4 +1,4 @@
-"""What each way to end means: exit codes, signals, nonsense on stdout. The engine is a script here (security-bar.md E19, N12)."""
+"""What each way to end means: exit codes, signals, nonsense on stdout. The engine is a script here (E19, N12 of the security bar)."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_a_plan_that_ended_well_says_whether_it_changes_something(code, printed,
 
 @pytest.mark.parametrize("code", [1, 3, 127])
 def test_any_other_exit_code_of_plan_fails_the_check_and_deletes_its_file(code, scripted, tmp_path):
-    """facts.md: an errored plan leaves a file."""
+    """An errored plan leaves a file."""
     terraform = scripted(plan=f"echo x > $out; echo '{ERROR}'; exit {code}", show="exit 99")
     check, left = run(terraform, tmp_path, "plan")
     assert (check.status, left) == (FAILED, None)

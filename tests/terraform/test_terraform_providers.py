@@ -1,4 +1,4 @@
-"""Providers: fetched once, shared by all targets, counted; hostile ones end with their deadline (security-bar.md E12, E18, E20)."""
+"""Providers: fetched once, shared by all targets, counted; hostile ones end with their deadline (E12, E18, E20 of the security bar)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hostile repositories and configurations, on real engines, with every rule of the guard switched off (security-bar.md group E, X1-X9)."""
+"""Hostile repositories and configurations, on real engines, with every rule of the guard switched off (group E of the security bar)."""
 
 from __future__ import annotations
 

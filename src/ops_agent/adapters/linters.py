@@ -1,4 +1,4 @@
-"""actionlint and zizmor from their wheels, offline, over copies of the changed workflows (security-bar.md F10, K10)."""
+"""actionlint and zizmor from their wheels, offline, over copies of the changed workflows (F10, K10 of the security bar)."""
 
 from __future__ import annotations
 

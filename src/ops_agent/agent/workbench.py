@@ -31,7 +31,7 @@ class Workbench:
     writes: int = 0
 
     def allow(self, path: str, content: bytes | None) -> None:
-        """Raises ToolRefusal when this write is not allowed. Asked before every write (design rule 1: the guard is not in the prompt)."""
+        """Raises ToolRefusal when this write is not allowed. Asked before every write (the guard is not in the prompt)."""
         why = self.refuse(path, content)
         if why is not None:
             raise ToolRefusal(f"refused: {why}. Nothing was written; choose another path or content, or say in `not_done` what is missing.")

@@ -79,7 +79,7 @@ class TerraformWorkspace(Protocol):
 
 
 class Terraform(Protocol):
-    """The terraform, tofu or embedded engine, in a sandbox (security-bar.md rules 14-25)."""
+    """The terraform, tofu or embedded engine, in a sandbox (rules 14-25 of the security bar)."""
 
     def engine(self) -> str:
         """Name, version and where it came from, e.g. `Terraform 1.15.5 (embedded)`. Raises ToolchainError."""

@@ -93,7 +93,7 @@ class CodeHost(Protocol):
     def base_tree(self, repository: str, commit: str) -> BaseTree: ...
 
     def commit_changes(self, repository: str, branch: str, expected_head: str, headline: str, body: str, changes: ChangeSet) -> str:
-        """GraphQL `createCommitOnBranch`; returns the new commit. Raises Conflict when the head moved, NeedsWorkflowsPermission for T11."""
+        """GraphQL `createCommitOnBranch`; returns the new commit. Raises Conflict when the head moved, NeedsWorkflowsPermission."""
 
     def pull_requests_of_branch(self, repository: str, branch: str) -> tuple[PullRequest, ...]:
         """All pull requests (open and closed) whose head is this branch of this repository, newest first."""

@@ -1,4 +1,4 @@
-"""Admission: from an event and an issue to a WorkItem, or to the reason why not. It reads GitHub and writes nothing (T2, T10)."""
+"""Admission: from an event and an issue to a WorkItem, or to the reason why not. It reads GitHub and writes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answer on the issue when an item was not admitted: one comment, edited in place; nothing else is written (mission.md R24)."""
+"""The answer on the issue when an item was not admitted: one comment, edited in place; nothing else is written."""
 
 from __future__ import annotations
 

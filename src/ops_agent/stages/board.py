@@ -9,7 +9,7 @@ from ops_agent.settings import Settings
 
 
 def start(world: World, settings: Settings, item: WorkItem) -> str:
-    """Move the card to In Progress. Empty when done, else one sentence with the intended column, warned about once (R21)."""
+    """Move the card to In Progress. Empty when done, else one sentence with the intended column, warned about once."""
     return _move(world, item, settings.status_in_progress)
 
 

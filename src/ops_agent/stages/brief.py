@@ -1,4 +1,4 @@
-"""brief: one clean, bounded page for the agent: work item, standards, repository map. No history, no ambient instructions (R14, B14)."""
+"""brief: one clean, bounded page for the agent: work item, standards, repository map. No history, no ambient instructions."""
 
 from __future__ import annotations
 

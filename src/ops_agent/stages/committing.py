@@ -16,7 +16,7 @@ _NAMED_PATHS = 5
 
 
 def still_wanted(world: World, settings: Settings, item: WorkItem) -> tuple[str, ...] | Stopped:
-    """Look at the issue again before anything is written (M12). An edit of its text lets the approved text finish and is noted (T10)."""
+    """Look at the issue again before anything is written. An edit of its text lets the approved text finish and is noted."""
     again = "Put the label again when the work is still wanted."
     try:
         live = world.code_host.issue(item.issue.ref)

@@ -1,4 +1,4 @@
-"""Lock files of roots that got a new allow-listed provider: their entries come from our code, never from the llm (rule 20, D18)."""
+"""Lock files of roots that got a new allow-listed provider: their entries come from our code, never from the llm."""
 
 from __future__ import annotations
 

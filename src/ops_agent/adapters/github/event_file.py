@@ -1,7 +1,7 @@
 """The event that started the run: GITHUB_EVENT_PATH, GITHUB_EVENT_NAME and the run's variables, read as frozen nouns.
 
 Only `issues` with action `labeled` and `workflow_dispatch` are events of ours. Everything else, and whatever does not have GitHub's
-shape, raises ConfigError which names the place (security-bar.md A06, A10, A11, A16, A18). Nothing here asks the network.
+shape, raises ConfigError which names the place (A06, A10, A11, A16, A18 of the security bar). Nothing here asks the network.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Projects v2 by GraphQL, from the issue's side: the board is never scanned (facts.md "GitHub", fact 4)."""
+"""Projects v2 by GraphQL, from the issue's side: the board is never scanned."""
 
 from __future__ import annotations
 

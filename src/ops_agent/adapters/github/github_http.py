@@ -3,7 +3,7 @@
 * Reads (GET, GraphQL queries) and writes that set a value (PATCH, PUT, DELETE) are repeated by `RetryPolicy`. A POST or a mutation is
   repeated only when GitHub surely rejected it unprocessed (rate limits); when its answer was lost, `ensure` looks whether it was done
   (PyGithub's own `Retry` would send a POST again after a 5xx and create a pull request twice).
-* No redirect is followed: a 301 is a transferred issue or a moved repository (security-bar.md M12).
+* No redirect is followed: a 301 is a transferred issue or a moved repository (M12 of the security bar).
 * The environment's proxy, CA and netrc settings are ignored unless given as arguments (K11). Every request has a timeout.
 * Errors are raised outside `except`, so no traceback carries the request and its Authorization header (G11).
 """

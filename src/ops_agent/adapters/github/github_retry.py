@@ -1,7 +1,7 @@
 """When to ask GitHub again, and after how long: pure decisions, no clock and no dice of their own.
 
 Sources: docs.github.com "Best practices for using the REST API" (honour `retry-after`; without it and with `x-ratelimit-remaining: 0` wait
-until `x-ratelimit-reset`; else at least one minute for a secondary limit, then exponentially longer) and security-bar.md rule 36.
+until `x-ratelimit-reset`; else at least one minute for a secondary limit, then exponentially longer) and rule 36 of the security bar.
 """
 
 from __future__ import annotations

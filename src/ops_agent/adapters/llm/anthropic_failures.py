@@ -1,7 +1,7 @@
 """What an error of the SDK means: again later, never, the window is full, or a new identity is needed.
 
 The SDK retries before a stream only and waits as long as a server asks, so its own retries are off and this table decides
-(security-bar.md L01-L07, L14, L16). Messages name status, error type and the API's sentence; headers never get into them.
+(L01-L07, L14, L16 of the security bar). Messages name status, error type and the API's sentence; headers never get into them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Git's object store by plumbing commands only: no checkout, no filter, no hook, no pager, no configuration of the person's.
 
 Plumbing reads and writes objects as they are; porcelain (`status`, `add`, `checkout`) runs programs that a repository's
-configuration names (fsmonitor, filters, hooks), so it is never used here (security-bar.md X13).
+configuration names (fsmonitor, filters, hooks), so it is never used here (X13 of the security bar).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 What that library lacks is done here: the job summary, masks of several lines, `::stop-commands::` around echoed text, a closed stdout.
 What it offers and we must not use is not called: `set_failed` ends the process, `export_variable`, `add_path` and `save_state` write
-GITHUB_ENV, GITHUB_PATH and GITHUB_STATE, which later steps trust (security-bar.md G10).
+GITHUB_ENV, GITHUB_PATH and GITHUB_STATE, which later steps trust (G10 of the security bar).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A private directory that no path leaves: every access walks down from the root's descriptor with O_NOFOLLOW.
 
-security-bar.md C03-C05, C12, C13.
+C03-C05, C12, C13 of the security bar.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Which strings are paths inside a tree: relative, plain, and the same under every file system's eyes.
 
-security-bar.md C01, C02, C06, C11, C15.
+C01, C02, C06, C11, C15 of the security bar.
 """
 
 from __future__ import annotations

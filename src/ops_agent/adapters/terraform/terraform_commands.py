@@ -1,4 +1,4 @@
-"""Every Terraform command line that can exist here (security-bar.md rule 20). What is not on the list cannot be built."""
+"""Every Terraform command line that can exist here (rule 20 of the security bar). What is not on the list cannot be built."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def init(*, backend_files: tuple[Path, ...] = (), backend: bool = True, lock_rea
 
 
 def plan(*, out: Path, var_files: tuple[Path, ...] = ()) -> TerraformCommand:
-    """The stream of `-json` holds no attribute values: it is the safe thing to read while the plan runs (facts.md)."""
+    """The stream of `-json` holds no attribute values: it is the safe thing to read while the plan runs."""
     flags = ("-input=false", "-lock=false", "-no-color", "-json", "-detailed-exitcode", f"-out={out}")
     return TerraformCommand(("plan", *flags, *(f"-var-file={path}" for path in var_files)))
 

@@ -162,7 +162,7 @@ class Workspace:
         return path
 
     def _show_text(self, plan_file: Path) -> str:
-        """From `show`, not from `plan`: it leaves out warnings, which the llm's `check` blocks can write (facts.md)."""
+        """From `show`, not from `plan`: it leaves out warnings, which the llm's `check` blocks can write."""
         result = self._shown(self._run(commands.show(plan_file, json=False)))
         return result.stdout.decode(errors="replace") + ("\n... (cut)\n" if result.truncated else "")
 

@@ -1,4 +1,4 @@
-"""Material stands between two lines with this run's random mark, as JSON: it cannot end its own fence (design rule 13, B10).
+"""Material stands between two lines with this run's random mark, as JSON: it cannot end its own fence (B10 of the security bar).
 
 This helps the llm to tell material from instructions. It proves nothing; the guards judge what comes out.
 """

@@ -1,4 +1,4 @@
-"""The repository map: what stands where, in a page, so that the agent need not search for it (mission.md R42, R43)."""
+"""The repository map: what stands where, in a page, so that the agent need not search for it."""
 
 from __future__ import annotations
 

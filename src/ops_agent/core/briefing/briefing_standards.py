@@ -1,4 +1,4 @@
-"""Which written standards apply, and what of them the llm is shown (mission.md R2, R22, K-list).
+"""Which written standards apply, and what of them the llm is shown.
 
 A standard is a Markdown file with front matter `description`, `globs`, `alwaysApply`. The front matter is read leniently, line by
 line: people write `globs: **/*.tf`, which is not valid YAML.

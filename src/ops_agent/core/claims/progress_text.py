@@ -42,7 +42,7 @@ def now_line(text: str) -> str:
 
 
 def published_text(pull_request: PullRequest, item: WorkItem, updated: bool, warnings: tuple[str, ...]) -> str:
-    """Links the pull request; says so when GitHub will not (T5: the keyword is ignored unless the base is the default branch)."""
+    """Links the pull request; says so when GitHub will not (the keyword is ignored unless the base is the default branch)."""
     verb = "updated" if updated else "opened"
     lines = [f"Pull request [#{pull_request.number}]({pull_request.url}) was {verb}{' as a draft' if pull_request.draft else ''}."]
     if item.base_branch != item.target.default_branch:

@@ -25,7 +25,7 @@ def is_workflow(path: str) -> bool:
 
 
 def split_by_abilities(changes: ChangeSet, abilities: TokenAbilities) -> tuple[ChangeSet, ChangeSet]:
-    """(what is committed, what is offered as a patch). Workflow files are left out when the token surely may not write them (T11)."""
+    """(what is committed, what is offered as a patch). Workflow files are left out when the token surely may not write them."""
     left = tuple(c for c in changes.changes if is_workflow(c.path)) if abilities.workflows is False else ()
     kept = tuple(c for c in changes.changes if c not in left)
     return ChangeSet(base_commit=changes.base_commit, changes=kept), ChangeSet(base_commit=changes.base_commit, changes=left)
@@ -130,7 +130,7 @@ def closing_references(text: str, repository: str) -> tuple[IssueRef, ...]:
 
 
 def link_problem(texts: tuple[str, ...], repository: str, issue: IssueRef) -> str | None:
-    """Why title, body and commit message do not hold exactly one closing keyword, for `issue` only (R26-R28, J07); None: they do."""
+    """Why title, body and commit message do not hold exactly one closing keyword, for `issue` only; None: they do."""
     found = [ref for text in texts for ref in closing_references(text, repository)]
     own = IssueRef(repository=issue.repository.casefold(), number=issue.number)
     others = sorted({str(ref) for ref in found if ref != own})

@@ -1,4 +1,4 @@
-"""Which paths may be written: the allow-list of security-bar.md rule 26 and the denies that nothing opens.
+"""Which paths may be written: the allow-list (rule 26 of the security bar) and the denies that nothing opens.
 
 The same function answers the agent's tools before a write (quick feedback) and the judge afterwards (authority).
 """

@@ -172,7 +172,7 @@ def blocked_by(ref: IssueRef, blockers: tuple[IssueRef, ...]) -> Stopped:
 
 
 def _usable_target(settings: Settings, run: RunIdentity, facts: Facts) -> Repository | Stopped:
-    """R23, R24, A20: a repository and a branch to work in, or a precise question."""
+    """A20 of the security bar: a repository and a branch to work in, or a precise question."""
     name = target_name(settings, run)
     if facts.target is None:
         return _ask(

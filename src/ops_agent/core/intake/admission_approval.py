@@ -1,4 +1,4 @@
-"""Whether an approval still stands, and covers the words that the issue holds now (mission.md T10; security-bar.md A07, A08, A13)."""
+"""Whether an approval still stands, and covers the words that the issue holds now (A07, A08, A13 of the security bar)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an issue is one of ours: its title starts with exactly the prefix, or it carries the role label (mission.md T2)."""
+"""Whether an issue is one of ours: its title starts with exactly the prefix, or it carries the role label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether an item is ready (mission.md T2): the board's status where it can be read, else the label that bears the status's name."""
+"""Whether an item is ready: the board's status where it can be read, else the label that bears the status's name."""
 
 from __future__ import annotations
 

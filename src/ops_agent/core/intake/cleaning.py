@@ -1,4 +1,4 @@
-"""People's text made plain: what a reader of the issue's page sees, and nothing that only a machine reads (security-bar.md group B).
+"""People's text made plain: what a reader of the issue's page sees, and nothing that only a machine reads (group B of the security bar).
 
 Structure first, on the text as GitHub gets it, then the alphabet; again and again until nothing changes, so that nothing can be
 re-assembled from what was taken apart. docs/decisions/0003-cleaning-people-s-text.md says why, and what is lost.

@@ -1,4 +1,4 @@
-"""The alphabet of cleaned text: an allow-list of code points. What a reader cannot see is not in it (security-bar.md B07, B08)."""
+"""The alphabet of cleaned text: an allow-list of code points. What a reader cannot see is not in it (B07, B08 of the security bar)."""
 
 from __future__ import annotations
 

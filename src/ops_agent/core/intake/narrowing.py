@@ -1,4 +1,4 @@
-"""A repository's policy file over the action's inputs: it may take away, never add (design rule 6, mission.md T13)."""
+"""A repository's policy file over the action's inputs: it may take away, never add."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which of the named issues are worked on now, in which order, and why the others are not (mission.md R17-R20, R66).
+"""Which of the named issues are worked on now, in which order, and why the others are not.
 
-A labelled issue stands for itself only: the label approves the words of that one issue, and nobody approved those of its sub-issues
-(T10). A dispatched issue that is not ours by prefix or role label and has sub-issues is a parent: its sub-issues are taken in the
+A labelled issue stands for itself only: the label approves the words of that one issue, and nobody approved those of its
+sub-issues. A dispatched issue that is not ours by prefix or role label and has sub-issues is a parent: its sub-issues are taken in the
 parent's order, one level deep. An issue that is ours is an item even when it has sub-issues.
 """
 

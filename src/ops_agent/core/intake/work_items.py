@@ -1,4 +1,4 @@
-"""The cleaned text of an issue as a Request: sections by heading (English and Portuguese), criteria with stable ids (mission.md R39)."""
+"""The cleaned text of an issue as a Request: sections by heading (English and Portuguese), criteria with stable ids."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def parse_request(text: str) -> Request:
 
 
 def missing(request: Request, removed: dict[str, int] | None = None) -> tuple[str, ...]:
-    """Questions to the author when there is nothing to work on (R24); empty when there is. `removed` is what cleaning took out."""
+    """Questions to the author when there is nothing to work on; empty when there is. `removed` is what cleaning took out."""
     said = [request.description, *request.user_stories, *(criterion.text for criterion in request.criteria), *request.notes]
     if sum(len(_WORD.findall(part)) for part in said) >= _FEWEST_WORDS:
         return ()

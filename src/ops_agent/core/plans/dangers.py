@@ -38,7 +38,7 @@ _CANNOT_TELL: Final = "cannot tell until apply"
 
 
 LIFTED_BY_ALLOW_DESTROY: Final = frozenset({"plan/destroys-stateful"})
-"""Rules that block unless a writer put the label `allow-destroy` (mission.md T14): the judge lifts them, for it knows the label."""
+"""Rules that block unless a writer put the label `allow-destroy`: the judge lifts them, for it knows the label."""
 
 
 def dangers_of(changes: tuple[ResourceChange, ...], invocations: tuple[str, ...] = ()) -> tuple[Danger, ...]:

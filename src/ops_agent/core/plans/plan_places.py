@@ -1,4 +1,4 @@
-"""Regions and accounts that a plan reaches (H13, design rule 24): `region` arguments of AWS 6, provider blocks, ARNs, hosts, zones."""
+"""Regions and accounts that a plan reaches (H13 of the security bar): `region` arguments of AWS 6, provider blocks, ARNs, hosts, zones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AWS resource types that hold something which a new resource of the same name does not bring back (design rule 25, mission.md T14)."""
+"""AWS resource types that hold something which a new resource of the same name does not bring back."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Values of a terraform plan: hidden where they are sensitive or unknown, and walked for what they hold.
 
 What is sensitive stands in a tree of its own beside the values (`before_sensitive`, `after_sensitive`): `true` hides everything below it.
-`show -json` holds the clear text (facts.md, "What is sensitive where"), so nothing leaves this floor unmasked.
+`show -json` holds the clear text of sensitive values too, so nothing leaves this floor unmasked.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def is_workflow(path: str) -> bool:
 
 
 def infrastructure(changes: ChangeSet, verification: Verification) -> str:
-    """Scope and counts per target, the danger list, each resource's change, and the files (R71)."""
+    """Scope and counts per target, the danger list, each resource's change, and the files."""
     targets = verification.targets
     parts = [part for part in (not_planned(targets), headlines(targets), *dangers(targets), *tables(targets)) if part]
     files = [change for change in changes.changes if not is_workflow(change.path)]
@@ -37,7 +37,7 @@ def infrastructure(changes: ChangeSet, verification: Verification) -> str:
 
 
 def ci_cd(changes: ChangeSet, verification: Verification, left_out: tuple[str, ...]) -> str:
-    """Changed workflows with their triggers and jobs, and how a plan and an apply are run for each environment (R72)."""
+    """Changed workflows with their triggers and jobs, and how a plan and an apply are run for each environment."""
     files = [change for change in changes.changes if is_workflow(change.path)]
     parts: list[str] = []
     if files:
@@ -54,7 +54,7 @@ def ci_cd(changes: ChangeSet, verification: Verification, left_out: tuple[str, .
 
 
 def observability(verification: Verification) -> str:
-    """Log groups, alarms and health checks among the planned changes; what runs code and has none is named (R56 to R58)."""
+    """Log groups, alarms and health checks among the planned changes; what runs code and has none is named."""
     own = [
         (change, target.plan.log_groups)
         for target in verification.targets

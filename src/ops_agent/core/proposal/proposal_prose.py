@@ -53,7 +53,7 @@ def said(facts: str, words: str) -> str:
 
 
 def criteria_table(criteria: tuple[Criterion, ...], ending: Ending | None, redact: Callable[[str], str]) -> str:
-    """Every acceptance criterion of the item with the agent's answer (R65). A criterion without one says `not answered`."""
+    """Every acceptance criterion of the item with the agent's answer. A criterion without one says `not answered`."""
     if not criteria:
         return "The issue names no acceptance criteria."
     answers = {answer.criterion_id: answer for answer in (ending.criteria if ending else ())}

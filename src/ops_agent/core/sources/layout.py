@@ -1,4 +1,4 @@
-"""Where Terraform stands: root modules told from modules, their environments, and the files of each (mission.md R42, R45, K1-K4).
+"""Where Terraform stands: root modules told from modules, their environments, and the files of each.
 
 A wrong guess (a module taken for a root, two environments in one, prod's files used for dev) is worse than none: what two answers fit is
 left unsettled, never planned, and asked of people with the lines that answer it.

@@ -75,7 +75,7 @@ def environments_of_root(
         present = {e.account for e in environments}
         for name, account in sorted(policy.accounts.items()):
             if name != ROOT and account not in present:
-                questions.findings.append(layout_finding("environment-missing", where, f"the environment `{name}` has no files here (K2)"))
+                questions.findings.append(layout_finding("environment-missing", where, f"the environment `{name}` has no files here"))
     return tuple(environments)
 
 
@@ -155,15 +155,15 @@ def _why_unsettled(
         questions.findings.append(layout_finding("workspaces", where, what, _NO_MAPPING_HELPS))
         return what
     if not candidates.backends and root.needs_backend_file:
-        questions.ask("backend-file-missing", f"{where}/backend/{name}/backend.hcl".removeprefix("./"), f"{_no_backend(root, name)} (K2)")
+        questions.ask("backend-file-missing", f"{where}/backend/{name}/backend.hcl".removeprefix("./"), f"{_no_backend(root, name)}")
         return _no_backend(root, name)
     if not candidates.backends and shares_state:
-        what = "its backend is written out in the code and has no file for each environment, so they would share one state (K3)"
+        what = "its backend is written out in the code and has no file for each environment, so they would share one state"
         questions.ask("shared-state", where, what)
         return f"the environments of `{where}` would share one state"
     if not candidates.variables and root.required_variables and not files.loaded_anyway:
         path = f"{where}/environments/{name}/terraform.tfvars".removeprefix("./")
-        what = f"the environment `{name}` of `{where}` has no variable file (K2)"
+        what = f"the environment `{name}` of `{where}` has no variable file"
         questions.findings.append(layout_finding("variable-file-missing", path, what))
     return ""
 

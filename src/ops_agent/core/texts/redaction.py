@@ -1,6 +1,6 @@
 """The last net in front of every sink: known secrets, their encodings, any part of them, and the formats of well-known tokens.
 
-It is a net, not the control (security-bar.md X14): reversed, split or doubly encoded secrets are not promised. The controls are that
+It is a net, not the control (X14 of the security bar): reversed, split or doubly encoded secrets are not promised. The controls are that
 no secret is within reach of the llm or of Terraform.
 """
 

@@ -1,4 +1,4 @@
-"""Secrets do not stand in files (security-bar.md J10, G15; mission.md K13, R77)."""
+"""Secrets do not stand in files (J10, G15 of the security bar)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Three accounts, each in its place (mission.md R35-R38, R49, T9; security-bar.md D20)."""
+"""Three accounts, each in its place (D20 of the security bar)."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def documented_foreign_account(file: TextFile) -> Iterator[Hit]:
 
 
 def may_name_accounts(path: str, policy: Policy) -> bool:
-    """True where the policy lets account literals stand (T9)."""
+    """True where the policy lets account literals stand."""
     return any(fnmatchcase(path, pattern) or fnmatchcase(f"/{path}", f"*/{pattern}") for pattern in policy.account_files)
 
 

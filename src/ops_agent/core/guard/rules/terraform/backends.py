@@ -1,4 +1,4 @@
-"""Where the state lives (mission.md K3; security-bar.md D12)."""
+"""Where the state lives (D12 of the security bar)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The team's conventions (mission.md R46, R47, K5, K6, K15, T4)."""
+"""The team's conventions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TAG_VALUE_LENGTH = 256
 def hard_coded_environment(file: TerraformFile) -> Iterator[Hit]:
     """An environment's name is hard-coded in shared code.
 
-    The same code serves dev and prod; names of environments come from variables (R46, T4). A list of the allowed values in a
+    The same code serves dev and prod; names of environments come from variables. A list of the allowed values in a
     variable's validation is fine.
 
     Remedy: Use `var.environment`, or a map over it.
@@ -49,8 +49,8 @@ def hard_coded_environment(file: TerraformFile) -> Iterator[Hit]:
 def required_tags(file: TerraformFile) -> Iterator[Hit]:
     """A resource lacks tags that the standard demands.
 
-    Every taggable resource carries environment, service-name, category, feature and channel (K5), on itself or by the provider's
-    `default_tags`.
+    By the tagging standard every taggable resource carries environment, service-name, category, feature and channel, on itself or by
+    the provider's `default_tags`.
 
     Remedy: Put the tags into `default_tags` of the provider, or `tags = local.tags`.
     """
@@ -70,7 +70,7 @@ def required_tags(file: TerraformFile) -> Iterator[Hit]:
 def tag_form(file: TerraformFile) -> Iterator[Hit]:
     """A tag is not written as the standard says.
 
-    Keys are kebab-case, values have at most 256 characters (K5).
+    By the tagging standard keys are kebab-case; AWS takes values of at most 256 characters.
 
     Remedy: Rename the key to kebab-case, shorten the value.
     """
@@ -88,7 +88,7 @@ def tag_form(file: TerraformFile) -> Iterator[Hit]:
 def undescribed_variable(file: TerraformFile) -> Iterator[Hit]:
     """A variable or output has no type or description.
 
-    Explicit code is read without its author (K17).
+    Explicit code is read without its author.
 
     Remedy: Add `type` and `description`.
     """
@@ -100,7 +100,7 @@ def undescribed_variable(file: TerraformFile) -> Iterator[Hit]:
 
 
 def _map_over_environments(expression: Expression) -> Iterator[Expression]:
-    """Keys of any object, and the values of an object whose keys are names of environments (T4: a map over the variable)."""
+    """Keys of any object, and the values of an object whose keys are names of environments (a map over the variable)."""
     keys = expression.children[::2]
     yield from keys
     if all(isinstance(k.value, str) and _ENVIRONMENT_NAMES.fullmatch(k.value) for k in keys):

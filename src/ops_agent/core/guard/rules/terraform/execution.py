@@ -1,4 +1,4 @@
-"""What would run, or read secrets, while Terraform plans (security-bar.md D01, D02, D05, D08, D13, D14)."""
+"""What would run, or read secrets, while Terraform plans (D01, D02, D05, D08, D13, D14 of the security bar)."""
 
 from __future__ import annotations
 

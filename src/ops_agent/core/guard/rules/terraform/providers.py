@@ -1,4 +1,4 @@
-"""What a provider block may say (security-bar.md D09)."""
+"""What a provider block may say (D09 of the security bar)."""
 
 from __future__ import annotations
 

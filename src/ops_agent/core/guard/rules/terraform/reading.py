@@ -1,4 +1,4 @@
-"""Functions that read files of the machine that plans (security-bar.md D06, D07, experiments X1 and X7)."""
+"""Functions that read files of the machine that plans (D06, D07, experiments X1 and X7 of the security bar)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One region only (mission.md R31, R33, R34; security-bar.md D10, D11)."""
+"""One region only (D10, D11 of the security bar)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the standards ask of services (mission.md R48, R56, R57, K6, K9-K13): shown to the reviewer and to the agent, never blocking."""
+"""What the standards ask of services: shown to the reviewer and to the agent, never blocking."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BLOCK_PUBLIC = ("block_public_acls", "block_public_policy", "ignore_public_acls
 def lambda_without_log_group(file: TerraformFile) -> Iterator[Hit]:
     """A Lambda function has no log group of its own.
 
-    Without one AWS makes it at the first call, kept for ever and outside of Terraform (R56).
+    Without one AWS makes it at the first call, kept for ever and outside of Terraform.
 
     Remedy: Add `aws_cloudwatch_log_group` named `/aws/lambda/<function>` with `retention_in_days`.
     """
@@ -31,7 +31,7 @@ def lambda_without_log_group(file: TerraformFile) -> Iterator[Hit]:
 def lambda_limits(file: TerraformFile) -> Iterator[Hit]:
     """A Lambda function does not say its timeout and memory.
 
-    The defaults (3 seconds, 128 MB) are seldom what is meant (K10).
+    The defaults (3 seconds, 128 MB) are seldom what is meant.
 
     Remedy: Set `timeout` and `memory_size`.
     """
@@ -44,7 +44,7 @@ def lambda_limits(file: TerraformFile) -> Iterator[Hit]:
 def secret_in_environment(file: TerraformFile) -> Iterator[Hit]:
     """An environment variable of a function or task seems to carry a secret.
 
-    Everyone who may describe the function reads it, and so does the state (K9, K10, K13).
+    Everyone who may describe the function reads it, and so does the state.
 
     Remedy: Pass the secret's ARN, or use `secrets` of the container definition.
     """
@@ -63,7 +63,7 @@ def secret_in_environment(file: TerraformFile) -> Iterator[Hit]:
 def table_capacity(file: TerraformFile) -> Iterator[Hit]:
     """A DynamoDB table is not on demand.
 
-    The standard is on-demand capacity, always (K11).
+    The standard for DynamoDB is on-demand capacity, always.
 
     Remedy: Set `billing_mode = "PAY_PER_REQUEST"` and leave capacities out.
     """
@@ -76,7 +76,7 @@ def table_capacity(file: TerraformFile) -> Iterator[Hit]:
 def bucket_protection(file: TerraformFile) -> Iterator[Hit]:
     """A bucket's public access is not blocked, or its encryption is not written down.
 
-    Buckets are private and encrypted (K12).
+    By the standard for S3, buckets are private and encrypted.
 
     Remedy: Add `aws_s3_bucket_public_access_block` with all four switches on, and `aws_s3_bucket_server_side_encryption_configuration`.
     """
@@ -91,7 +91,7 @@ def bucket_protection(file: TerraformFile) -> Iterator[Hit]:
 def public_bucket(file: TerraformFile) -> Iterator[Hit]:
     """A bucket is opened to the public.
 
-    No bucket of the team is public (K12).
+    By the standard for S3, no bucket is public.
 
     Remedy: Serve public files by CloudFront with origin access control; keep the bucket private.
     """
@@ -109,7 +109,7 @@ def public_bucket(file: TerraformFile) -> Iterator[Hit]:
 def hard_coded_bucket_name(file: TerraformFile) -> Iterator[Hit]:
     """A bucket's name is a literal.
 
-    Names of buckets are unique in the world and differ by environment (K12).
+    Names of buckets are unique in the world and differ by environment.
 
     Remedy: Build the name from variables, e.g. `"${var.service_name}-${var.environment}-files"`.
     """
@@ -123,7 +123,7 @@ def hard_coded_bucket_name(file: TerraformFile) -> Iterator[Hit]:
 def server(file: TerraformFile) -> Iterator[Hit]:
     """A server that runs all the time.
 
-    Managed and serverless services come first (R48, K6, K9: Fargate, no EC2).
+    Managed and serverless services come first; containers run on Fargate, not on EC2.
 
     Remedy: Use Lambda, Fargate or a managed service, or say in the pull request why a server is needed.
     """
@@ -138,7 +138,7 @@ def server(file: TerraformFile) -> Iterator[Hit]:
 def task_logging(file: TerraformFile) -> Iterator[Hit]:
     """A container has no log configuration or no health check.
 
-    Containers write to CloudWatch and say whether they are well (R56, R57, K9).
+    Containers write to CloudWatch and say whether they are well.
 
     Remedy: Add `logConfiguration` with the `awslogs` driver and `healthCheck` to the container definition.
     """
@@ -153,7 +153,7 @@ def task_logging(file: TerraformFile) -> Iterator[Hit]:
 def managed_secret_value(file: TerraformFile) -> Iterator[Hit]:
     """A secret's value is managed by Terraform.
 
-    The value stands in the state and in the plan (K13).
+    The value stands in the state and in the plan.
 
     Remedy: Create the secret only, and let people or rotation fill it.
     """

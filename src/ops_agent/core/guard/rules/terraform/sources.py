@@ -1,4 +1,4 @@
-"""Where providers and modules come from (security-bar.md D03, D04)."""
+"""Where providers and modules come from (D03, D04 of the security bar)."""
 
 from __future__ import annotations
 

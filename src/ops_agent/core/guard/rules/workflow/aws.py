@@ -1,4 +1,4 @@
-"""Where a workflow acts, and when it applies (mission.md R32, R51-R55, K7, T9)."""
+"""Where a workflow acts, and when it applies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NOT_ON_PULL_REQUESTS = re.compile(
 def workflow_region(file: WorkflowFile) -> Iterator[Hit]:
     """A workflow names another region.
 
-    Everything stands in the region of the policy (R32).
+    Everything stands in the region of the policy.
 
     Remedy: Use the policy's region, or `vars.AWS_REGION`.
     """
@@ -34,7 +34,7 @@ def workflow_region(file: WorkflowFile) -> Iterator[Hit]:
 def workflow_account(file: WorkflowFile) -> Iterator[Hit]:
     """A workflow has an account id written into it.
 
-    Account ids belong to environments (T9): the GitHub environment's variables say which role a job takes.
+    Account ids belong to environments: the GitHub environment's variables say which role a job takes.
 
     Remedy: Use `${{ vars.AWS_ROLE_ARN }}` of the job's GitHub environment.
     """
@@ -46,8 +46,7 @@ def workflow_account(file: WorkflowFile) -> Iterator[Hit]:
 def ungated_apply(file: WorkflowFile) -> Iterator[Hit]:
     """A job applies without a gate.
 
-    Apply runs after a merge to a protected branch or by hand, in a job that a GitHub environment gates, never on a pull request (R55,
-    K7, K8).
+    Apply runs after a merge to a protected branch or by hand, in a job that a GitHub environment gates, never on a pull request.
 
     Remedy: Give the job an `environment:`, and start it on `push` to a protected branch or `workflow_dispatch`, with an `if:` that
     excludes pull requests where the workflow also runs on them.
@@ -65,7 +64,7 @@ def ungated_apply(file: WorkflowFile) -> Iterator[Hit]:
 def apply_without_plan(file: WorkflowFile) -> Iterator[Hit]:
     """A job applies something else than a saved plan.
 
-    What is applied must be what was planned and seen: `plan -out=tfplan` first, then `apply tfplan` (R54, K7).
+    What is applied must be what was planned and seen: `plan -out=tfplan` first, then `apply tfplan`.
 
     Remedy: Run `terraform plan -out=tfplan` before, and `terraform apply tfplan`, without `-auto-approve`.
     """

@@ -1,4 +1,4 @@
-"""What a workflow may hold (security-bar.md F04, F07; mission.md T12)."""
+"""What a workflow may hold (F04, F07 of the security bar)."""
 
 from __future__ import annotations
 

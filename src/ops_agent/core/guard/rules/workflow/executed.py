@@ -1,4 +1,4 @@
-"""Files of the repository that a workflow runs: whoever writes one writes a workflow (security-bar.md F03, F11; mission.md T12)."""
+"""Files of the repository that a workflow runs: whoever writes one writes a workflow (F03, F11 of the security bar)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a workflow runs, and where (security-bar.md F05, F06, F08)."""
+"""What a workflow runs, and where (F05, F06, F08 of the security bar)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Workflows are read strictly (security-bar.md F09)."""
+"""Workflows are read strictly (F09 of the security bar)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the standards ask of workflows (mission.md R52, R53, K4, K7, K8): shown, never blocking."""
+"""What the standards ask of workflows: shown, never blocking."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ADDRESS = re.compile(r"https?://[^\s\"']*\b(dev|development|prod|production|sta
 def environment_variable(file: WorkflowFile) -> Iterator[Hit]:
     """A workflow runs Terraform without setting `ENVIRONMENT`.
 
-    The environment comes from the dispatch input first, else from the branch (K7).
+    The environment comes from the dispatch input first, else from the branch.
 
     Remedy: Set `env: ENVIRONMENT: ${{ inputs.environment || (github.ref_name == 'main' && 'prod' || 'dev') }}`.
     """
@@ -32,7 +32,7 @@ def environment_variable(file: WorkflowFile) -> Iterator[Hit]:
 def checks_on_pull_requests(file: WorkflowFile) -> Iterator[Hit]:
     """A workflow runs Terraform on pull requests without `fmt` and `validate`.
 
-    Both run on every pull request (R53, K7).
+    Both run on every pull request.
 
     Remedy: Add `terraform fmt -check -recursive` and `terraform validate`.
     """
@@ -46,7 +46,7 @@ def checks_on_pull_requests(file: WorkflowFile) -> Iterator[Hit]:
 def environment_files(file: WorkflowFile) -> Iterator[Hit]:
     """Terraform runs without the environment's backend or variable file.
 
-    `init` takes `-backend-config=backend/{env}/backend.hcl`, `plan` takes `-var-file=environments/{env}/terraform.tfvars` (K4).
+    `init` takes `-backend-config=backend/{env}/backend.hcl`, `plan` takes `-var-file=environments/{env}/terraform.tfvars`.
 
     Remedy: Add the options with `"$ENVIRONMENT"` in the path.
     """
@@ -62,7 +62,7 @@ def environment_files(file: WorkflowFile) -> Iterator[Hit]:
 def hard_coded_address(file: WorkflowFile) -> Iterator[Hit]:
     """A workflow has an environment's address written into it.
 
-    Addresses differ between environments and come from variables (R52).
+    Addresses differ between environments and come from variables.
 
     Remedy: Use a variable of the GitHub environment (`vars.NAME`).
     """

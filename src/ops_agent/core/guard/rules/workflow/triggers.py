@@ -1,4 +1,4 @@
-"""When a workflow runs (security-bar.md F02, F03; mission.md T12)."""
+"""When a workflow runs (F02, F03 of the security bar)."""
 
 from __future__ import annotations
 
