@@ -40,10 +40,11 @@ class Engine:
     def parallel(self) -> int:
         return 1
 
-    def self_test(self) -> None:
+    def self_test(self) -> str:
         self.ran.append("self_test")
         if self.broken:
             raise ToolchainError("terraform was not found")
+        return "nothing real"
 
     def fmt(self, tree: Path, root: Any) -> CheckResult:
         return self._result("fmt", root.path)

@@ -36,8 +36,9 @@ class Recorder:
     def engine(self) -> str:
         return "Terraform 9.9.9 (recorded)"
 
-    def self_test(self) -> None:
+    def self_test(self) -> str:
         self.log.append("self test")
+        return "nothing real"
 
     def parallel(self) -> int:
         return 3

@@ -47,6 +47,17 @@ def test_a_child_that_ignores_every_polite_signal_is_killed_after_the_deadline()
     assert result.seconds < 3
 
 
+def test_a_child_whose_work_is_in_vain_gets_a_moment_for_its_last_words_and_is_stopped():
+    begun = time.monotonic()
+    patience = Patience(deadline=60, grace=0.5)
+    result = python(
+        "import time; print('x', flush=True); time.sleep(60)", patience=patience, in_vain=lambda: time.monotonic() - begun > 0.3
+    )
+    assert (result.ending, result.stdout) == (Ending.STOPPED, b"x\n")
+    assert 0.5 < result.seconds < 4
+    assert python("print('done')", patience=patience, in_vain=lambda: True).ending is Ending.EXITED
+
+
 @pytest.mark.parametrize("escape", ["", "os.setsid()"], ids=["same session", "session of its own"])
 def test_grandchildren_die_with_the_child(escape, tmp_path):
     """E12: also one that left the group, and holds the output open."""

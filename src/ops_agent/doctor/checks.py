@@ -163,8 +163,9 @@ def _check_toolchain(patient: Patient) -> Iterator[Diagnosis]:
     if not engine.startswith("OpenTofu") and (unread := next(_tofu_files(patient), None)):
         hint = "Put `tofu` on PATH (opentofu/setup-opentofu) and set `terraform_binary: tofu`."
         yield Diagnosis(subject="toolchain", health=Health.FAIL, what=f"{unread} is for OpenTofu: Terraform does not load it", hint=hint)
-    terraform.self_test()
-    yield Diagnosis(subject="toolchain", health=Health.OK, what="a hostile configuration cannot read this process (tried with a canary)")
+    held = terraform.self_test()
+    what = f"a hostile configuration cannot read this process (tried with a canary); Terraform's children: {held}"
+    yield Diagnosis(subject="toolchain", health=Health.OK, what=what)
     with tempfile.TemporaryDirectory() as folder:
         path = ".github/workflows/sample.yml"
         place = Path(folder, path)

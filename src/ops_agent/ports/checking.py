@@ -84,8 +84,9 @@ class Terraform(Protocol):
     def engine(self) -> str:
         """Name, version and where it came from, e.g. `Terraform 1.15.5 (embedded)`. Raises ToolchainError."""
 
-    def self_test(self) -> None:
-        """Prove with a canary that a hostile configuration cannot read this process. Raises ToolchainError when it can."""
+    def self_test(self) -> str:
+        """Prove with a canary that a hostile configuration cannot read this process or leave its sandbox: what holds on this machine, in
+        words. Raises ToolchainError when something that they state does not hold."""
 
     def parallel(self) -> int:
         """How many targets may run at once on this machine, by cores and memory; at least 1."""

@@ -105,7 +105,7 @@ class Sandbox:
     ) -> ChildResult:
         """Run one command of the closed list in the cell; `variables` join the bare environment. Raises ToolchainError, NoSpace.
 
-        `refused` of the result names the places that it tried to reach and may not.
+        `refused` of the result names the places that it tried to reach and may not; it is stopped then, because providers try for minutes.
         """
         name = command.argv[0]
         with self._proxy.grant(cell.reach.hosts(name)) as grant:
@@ -117,6 +117,7 @@ class Sandbox:
                 patience=patience or Patience(),
                 uid=cell.uid,
                 sink=sink,
+                in_vain=lambda: bool(grant.refused),
             )
         if result.returncode == sandbox_child.NOT_CONFINED:
             raise ToolchainError(result.stderr.decode(errors="replace").strip() or "The sandbox could not be closed")

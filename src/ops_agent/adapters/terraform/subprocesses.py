@@ -19,9 +19,9 @@ from enum import Enum
 from pathlib import Path
 from typing import IO
 
+from ops_agent.adapters.terraform.process_family import MARKER, kill_family, signal_group
 from ops_agent.errors import NoSpace, ToolchainError
 
-MARKER = "OPS_AGENT_CHILD"
 _CHUNK = 1 << 16
 _SPACE_ERRNOS = (28, 122)
 
@@ -29,6 +29,7 @@ _SPACE_ERRNOS = (28, 122)
 class Ending(Enum):
     EXITED = "exited"
     DEADLINE = "deadline"
+    STOPPED = "stopped"
     CANCELLED = "cancelled"
 
 
@@ -50,9 +51,11 @@ class ChildResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """Seconds: the deadline, then how long a child may take after SIGINT and after SIGTERM."""
+    """Seconds: the deadline, then how long a child may take after SIGINT and after SIGTERM. `grace` is what is left once nothing that
+    comes of it can be used: time for its own last words."""
 
     deadline: float = 600.0
+    grace: float = 3.0
     after_interrupt: float = 5.0
     after_terminate: float = 2.0
 
@@ -112,10 +115,12 @@ class Children:
         patience: Patience,
         uid: int | None = None,
         sink: Callable[[bytes], None] | None = None,
+        in_vain: Callable[[], bool] = lambda: False,
         most_stdout: int = 10 << 20,
         most_stderr: int = 1 << 20,
     ) -> ChildResult:
-        """Run `argv` (its first word an absolute path) with exactly `variables`. `uid` only helps to find descendants.
+        """Run `argv` (its first word an absolute path) with exactly `variables`. `uid` only helps to find descendants; once `in_vain`
+        says true the child is stopped.
 
         Raises ToolchainError when it cannot be started, NoSpace when the disk is full; KeyboardInterrupt passes, after the child is dead.
         """
@@ -143,7 +148,7 @@ class Children:
                 raise NoSpace(f"No space left to start {argv[0]}") from error
             raise ToolchainError(f"{argv[0]} could not be started: {error.strerror}") from error
         try:
-            ending = self._follow(child, sink or out, err, begun, patience)
+            ending = self._follow(child, sink or out, err, begun, patience, in_vain)
         except OSError as error:
             if error.errno in _SPACE_ERRNOS:
                 raise NoSpace("No space left on the runner's disk for Terraform's output") from error
@@ -166,14 +171,16 @@ class Children:
         )
 
     def _follow(
-        self, child: subprocess.Popen[bytes], out: Callable[[bytes], None], err: Callable[[bytes], None], begun: float, patience: Patience
+        self,
+        child: subprocess.Popen[bytes],
+        out: Callable[[bytes], None],
+        err: Callable[[bytes], None],
+        begun: float,
+        patience: Patience,
+        in_vain: Callable[[], bool],
     ) -> Ending:
         """Copy both streams to their sinks until the child has ended; escalate when the deadline has passed."""
-        steps = [
-            (begun + patience.deadline, signal.SIGINT),
-            (begun + patience.deadline + patience.after_interrupt, signal.SIGTERM),
-            (begun + patience.deadline + patience.after_interrupt + patience.after_terminate, signal.SIGKILL),
-        ]
+        steps, too_late = _steps(begun + patience.deadline, patience), Ending.DEADLINE
         ending = Ending.EXITED
         with selectors.DefaultSelector() as selector:
             streams: tuple[tuple[IO[bytes] | None, Callable[[bytes], None]], ...] = ((child.stdout, out), (child.stderr, err))
@@ -181,9 +188,11 @@ class Children:
                 if stream is not None:
                     selector.register(stream, selectors.EVENT_READ, sink)
             while True:
+                if too_late is Ending.DEADLINE and len(steps) == 3 and in_vain():
+                    steps, too_late = _steps(min(steps[0][0], time.monotonic() + patience.grace), patience), Ending.STOPPED
                 while steps and time.monotonic() >= steps[0][0]:
-                    ending = Ending.DEADLINE
-                    _signal_group(child.pid, steps.pop(0)[1])
+                    ending = too_late
+                    signal_group(child.pid, steps.pop(0)[1])
                 wait = min(0.5, max(0.0, steps[0][0] - time.monotonic())) if steps else 0.5
                 if not selector.get_map():
                     with suppress(subprocess.TimeoutExpired):
@@ -201,53 +210,7 @@ class Children:
                     return ending
 
 
-def _signal_group(pid: int, number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
-
-
-def kill_family(pid: int, marker: str, uid: int | None) -> None:
-    """SIGKILL the group led by `pid` and every process that came from it, as often as new ones appear."""
-    _signal_group(pid, signal.SIGKILL)
-    for _ in range(20):
-        left = family(pid, marker, uid)
-        if not left:
-            return
-        for member in left:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(member, signal.SIGKILL)
-            if member != pid:
-                with suppress(ChildProcessError):
-                    os.waitpid(member, os.WNOHANG)
-        time.sleep(0.01)
-
-
-def family(pid: int, marker: str, uid: int | None) -> tuple[int, ...]:
-    """Living processes of the child's session, of its uid, or with its marker in their environment; zombies do not count."""
-    found = []
-    token = f"{MARKER}={marker}".encode()
-    for entry in os.scandir("/proc"):
-        if not entry.name.isdigit():
-            continue
-        with suppress(OSError):
-            status = Path(entry.path, "stat").read_bytes().rpartition(b")")[2].split()
-            if status[0] in (b"Z", b"X"):
-                continue
-            ours = int(status[3]) == pid or (uid is not None and _owner(entry.path) == uid)
-            if ours or _holds(entry.path, token):
-                found.append(int(entry.name))
-    return tuple(found)
-
-
-def _owner(path: str) -> int:
-    """Real uid by /proc/PID/status; the directory's owner is root's for an undumpable process."""
-    for line in Path(path, "status").read_text().splitlines():
-        if line.startswith("Uid:"):
-            return int(line.split()[1])
-    return -1
-
-
-def _holds(path: str, token: bytes) -> bool:
-    with suppress(OSError):
-        return token in Path(path, "environ").read_bytes()
-    return False
+def _steps(first: float, patience: Patience) -> list[tuple[float, signal.Signals]]:
+    """When to send what, from the moment `first` (monotonic seconds) on."""
+    second = first + patience.after_interrupt
+    return [(first, signal.SIGINT), (second, signal.SIGTERM), (second + patience.after_terminate, signal.SIGKILL)]

@@ -65,8 +65,7 @@ class TerraformCli:
         self._patience = patience or Patience()
         self._overlay, self._backend_settings = dict(overlay or {}), backend_settings
         self._extra, self._access = dict(extra_variables or {}), modules or ModuleAccess()
-        self._lock, self._made = threading.RLock(), dict[str, Any]()
-        self._proven = False
+        self._lock, self._made, self._proven = threading.RLock(), dict[str, Any](), False
 
     def _once(self, name: str, make: Callable[[], _T]) -> _T:
         """What `make` gives, made once whichever thread asks first."""
@@ -112,13 +111,14 @@ class TerraformCli:
 
         return str(self._once("engine", ask))
 
-    def self_test(self) -> None:
+    def self_test(self) -> str:
         """Once per process: see sandbox_probe. Raises ToolchainError."""
         with self._lock:
             if not self._proven:
                 self.engine()
                 prove(self._sandbox, self._variables(None))
                 self._proven = True
+        return self._sandbox.isolation
 
     def parallel(self) -> int:
         return max(1, min(len(os.sched_getaffinity(0)), memory_left() // PLAN_BYTES))
@@ -234,10 +234,9 @@ class TerraformCli:
 
     @contextmanager
     def _cell(self, lease: CredentialLease | None = None) -> Iterator[Cell]:
-        emulator = b" ".join((*self._overlay.values(), self._backend_settings)).decode(errors="replace")
+        texts = [b" ".join((*self._overlay.values(), self._backend_settings)).decode(errors="replace"), *self._extra.values()]
         given = lease.variables.values() if lease else None
-        harness = (emulator, *self._extra.values())
-        cell = self._sandbox.open_cell(reach(self._policy, lease=given, harness=harness, registries=not self._mirrors))
+        cell = self._sandbox.open_cell(reach(self._policy, lease=given, harness=texts, registries=not self._mirrors))
         try:
             yield cell
         finally:

@@ -10,11 +10,11 @@ from pathlib import Path
 from ops_agent.adapters.terraform.subprocesses import ChildResult, Ending
 from ops_agent.errors import Cancelled, NoSpace, ToolchainError
 
-# Go's runtime ends with 2 when it gives up, which is also "changes present" of `plan -detailed-exitcode`.
-_RUNTIME_GAVE_UP = 2
+# Go's runtime ends with 2 when it gives up, which is also "changes present" of `plan -detailed-exitcode`; as a library by SIGABRT.
+_RUNTIME_GAVE_UP = (2, -6)
 _LAST_WORDS = re.compile(rb"^(?:fatal error|runtime): [^\n]{0,200}", re.MULTILINE)
 _NO_SPACE = "no space left on device"
-_TOO_LITTLE_MEMORY = "mostly means that the runner has too little memory."
+_TOO_LITTLE_MEMORY = "mostly means that the configuration needs more memory than the runner has left."
 
 
 def ended_well(result: ChildResult, what: str) -> ChildResult:
@@ -26,12 +26,12 @@ def ended_well(result: ChildResult, what: str) -> ChildResult:
         raise NoSpace(f"No space left on the runner's disk during {what}")
     if result.ending is not Ending.EXITED:
         return result
+    words = _LAST_WORDS.search(result.stderr) if result.returncode in _RUNTIME_GAVE_UP else None
+    if words is not None:
+        raise ToolchainError(f"{what} broke down: {words[0].decode(errors='replace')}", hint=f"This {_TOO_LITTLE_MEMORY}")
     if result.returncode < 0:
         hint = f"Signal 6 or 9 without a deadline {_TOO_LITTLE_MEMORY}"
         raise ToolchainError(f"{what} was ended by signal {-result.returncode}", hint=hint)
-    words = _LAST_WORDS.search(result.stderr) if result.returncode == _RUNTIME_GAVE_UP else None
-    if words is not None:
-        raise ToolchainError(f"{what} broke down: {words[0].decode(errors='replace')}", hint=f"This {_TOO_LITTLE_MEMORY}")
     return result
 
 

@@ -193,6 +193,8 @@ class Workspace:
         last = [line.strip() for line in text_of(result).splitlines() if line.strip()][-5:]
         code = f"exit code {result.returncode}" + (" but left no plan" if check == "plan" and result.returncode in (0, 2) else "")
         what = f"It ended with {code}" + (f": {' '.join(last)}" if last else " and said nothing.")
+        if result.ending is Ending.STOPPED:
+            what = "It was stopped, because nothing that comes of it could be used."
         if result.ending is Ending.DEADLINE:
             what = f"It did not end within {self.patience.deadline:.0f} s and was stopped."
         return finding(check, self.target.root.path, what[:2_000])
