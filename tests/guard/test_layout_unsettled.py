@@ -69,7 +69,7 @@ def test_environments_that_would_share_one_state_are_not_planned(look: Look) -> 
     files = {"infra/main.tf": WHOLE, "infra/dev.tfvars": "", "infra/prod.tfvars": ""}
     layout, said = look(files)
     assert nothing_is_planned(layout) and "shared-state" in rules(layout)
-    assert "they would share one state" in said and "WRITE-THE-PATH-OF-ITS-BACKEND-FILE" in said
+    assert "would share one state" in said and "WRITE-THE-PATH-OF-ITS-BACKEND-FILE" in said
     one, _ = look({"other/main.tf": WHOLE, "other/dev.tfvars": ""})
     assert not environments(one, "other")["dev"].unsettled, "one environment alone has its state"
 
@@ -107,7 +107,7 @@ def test_terragrunt_is_said_to_be_unsupported_and_its_modules_are_no_roots(look:
 def test_stacks_and_foreign_backends_are_said_to_be_unsupported(look: Look) -> None:
     cloud = 'terraform {\n  cloud {\n    organization = "x"\n  }\n}\n'
     layout, said = look({"s/app.tfstack.hcl": "", "s/app.tfdeploy.hcl": "", "dev/main.tf": cloud})
-    assert "Terraform Stacks are not supported" in said and "its state is kept by `cloud`" in said
+    assert "Terraform Stacks are not supported" in said and "the state of `dev` is kept by `cloud`" in said
     assert environments(layout, "dev")["dev"].unsettled
 
 

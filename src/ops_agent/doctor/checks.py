@@ -13,7 +13,9 @@ from ops_agent.core.sources.reading_policy import POLICY_FILE
 from ops_agent.core.sources.run_obstacles import denied_reads
 from ops_agent.doctor.diagnosis import Diagnosis, Health, Patient, from_error
 from ops_agent.doctor.modules import check_modules
+from ops_agent.doctor.standing import check_standing
 from ops_agent.domain.policy import Policy
+from ops_agent.domain.verdict import Finding
 from ops_agent.domain.verification import CheckStatus
 from ops_agent.errors import OpsAgentError
 from ops_agent.stages.narrow import require_environments
@@ -25,22 +27,34 @@ _FREE_BYTES = 3_000_000_000
 def _check_layout(patient: Patient) -> Iterator[Diagnosis]:
     if patient.layout is None:
         return
+    said: set[Finding] = set()
     for root in patient.layout.roots:
         names = ", ".join(environment.name for environment in root.environments) or "no environment"
         yield Diagnosis(subject="layout", health=Health.OK, what=f"root module `{root.path}` with {names}")
-        for environment in root.environments:
-            if environment.unsettled:
-                what = f"`{environment.name}` of `{root.path}` is not planned: {environment.unsettled}"
-                yield Diagnosis(subject="layout", health=Health.WARN, what=what)
+        for why in dict.fromkeys(environment.unsettled for environment in root.environments if environment.unsettled):
+            unsettled = [environment.name for environment in root.environments if environment.unsettled == why]
+            repeating = [f for f in patient.layout.findings if why in f.what and _concerns(f, root.path)]
+            said.update(repeating)
+            words = (
+                f"{' and '.join(f'`{name}`' for name in unsettled)} of `{root.path}` {'are' if len(unsettled) > 1 else 'is'} not planned"
+            )
+            hint = repeating[0].remedy if repeating else ""
+            yield Diagnosis(subject="layout", health=Health.WARN, what=f"{words}: {why}", hint=hint)
     for finding in patient.layout.findings:
-        yield Diagnosis(subject="layout", health=Health.WARN, what=f"{finding.place}: {finding.what}", hint=finding.remedy)
+        if finding not in said:
+            yield Diagnosis(subject="layout", health=Health.WARN, what=f"{finding.place}: {finding.what}", hint=finding.remedy)
     if patient.layout.suggestion:
         what = f"these lines in `{POLICY_FILE}` on the base branch answer it; correct what stands in capitals or behind `or`"
         yield Diagnosis(subject="layout", health=Health.WARN, what=what, hint=patient.layout.suggestion)
     if patient.tree is not None:
         paths = [path for path, entry in patient.tree.entries().items() if entry.is_regular]
+        yield from check_standing(patient.layout, patient.tree, patient.settings)
         for finding in denied_reads(patient.layout, paths, patient.tree.read):
             yield Diagnosis(subject="plans", health=Health.WARN, what=f"{finding.place}: {finding.what}", hint=finding.remedy)
+
+
+def _concerns(finding: Finding, root: str) -> bool:
+    return root == "." or finding.place.path == root or finding.place.path.startswith(f"{root}/")
 
 
 def _check_llm(patient: Patient) -> Iterator[Diagnosis]:

@@ -10,7 +10,14 @@ from collections.abc import Callable, Iterable
 
 from ops_agent.core.sources.layout_environments import BACKEND_FOLDERS, environments_of_directory
 from ops_agent.core.sources.layout_files import EnvironmentFiles, RootFiles, is_deployed
-from ops_agent.core.sources.layout_questions import foreign_tools, layout_finding, mapping_lines, open_question
+from ops_agent.core.sources.layout_questions import (
+    NO_ROOT_REMEDY,
+    UNREAD_REMEDY,
+    foreign_tools,
+    layout_finding,
+    mapping_lines,
+    open_question,
+)
 from ops_agent.core.sources.layout_roots import Open, environments_of_root, mapped_environments
 from ops_agent.core.sources.module_calls import Module, is_configuration, read_modules
 from ops_agent.domain.layout import Layout, TerraformRoot, TerraformTarget
@@ -55,10 +62,13 @@ def discover_layout(paths: Iterable[str], read: Callable[[str], bytes], policy: 
     for missing in sorted(set(mapped) - set(modules)):
         findings.append(layout_finding("mapped-root-missing", missing, "the policy file names this root, but it holds no Terraform file"))
     if not roots and not modules:
-        findings.append(layout_finding("no-terraform", ".", "the repository holds no Terraform file"))
+        remedy = "If Terraform is to be written here for the first time, nothing is wrong; if not, name the repository that holds it."
+        findings.append(layout_finding("no-terraform", ".", "the repository holds no Terraform file", remedy))
+    elif not roots and any(module.is_unreadable for module in modules.values()):
+        findings.append(layout_finding("no-root", ".", "no root was found, and files that may tell cannot be read", UNREAD_REMEDY))
     elif not roots:
         what = "there are modules, but none has a backend, a provider or files of an environment"
-        findings.append(layout_finding("no-root", ".", what))
+        findings.append(layout_finding("no-root", ".", what, NO_ROOT_REMEDY))
     return Layout(roots=tuple(roots), workflows=workflows, findings=tuple(findings), suggestion=mapping_lines(unsettled))
 
 

@@ -12,6 +12,11 @@ from ops_agent.domain.verdict import Finding, Place
 
 _ADD = "Add the file, or map roots and environments under `layout:` in `.github/ops-agent.yml` (docs/setup/policy-file.md)."
 _MAP = "Write the mapping that `ops-agent doctor` prints into `.github/ops-agent.yml` (docs/setup/policy-file.md)."
+UNREAD_REMEDY = "Correct the file on the base branch, or let the issue ask for exactly that."
+NO_ROOT_REMEDY = (
+    "Give the directory that Terraform runs in a backend (`backend/ENVIRONMENT/backend.hcl` beside it for each environment), or map it "
+    "under `layout:` in `.github/ops-agent.yml` (docs/setup/policy-file.md)."
+)
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 _MISSING = "WRITE-THE-PATH-OF-ITS-BACKEND-FILE"
 _STACKS = (".tfstack.hcl", ".tfcomponent.hcl", ".tfdeploy.hcl")

@@ -13,6 +13,7 @@ from ops_agent.domain.layout import Environment, MappedRoot
 from ops_agent.domain.policy import ROOT, Policy
 from ops_agent.domain.verdict import Finding
 
+_WHICH_FILES = "it cannot be told which files are meant:"
 _NO_MAPPING_HELPS = "ops-agent cannot do that: keep the state of each environment in S3, with a backend file of its own."
 
 
@@ -119,7 +120,7 @@ def _of_own_directory(name: str, found: dict[str, Candidates], files: RootFiles,
         own.doubted = f"files of {_words(others)} lie in its directory"
     elif len(own.variables) > 1:
         own.doubted = f"{len(own.variables)} variable files lie in its directory"
-        questions.ask("several-files", where, f"for `{name}` it cannot be told which file is meant: {own.doubted}")
+        questions.ask("several-files", where, f"for `{name}` {_WHICH_FILES} {own.doubted}")
     return {canonical(name): own}
 
 
@@ -133,34 +134,35 @@ def _why_unsettled(
     is_wrapped: bool,
     shares_state: bool,
 ) -> str:
-    """One sentence, empty when everything is plain; findings say what to do."""
+    """One sentence, empty when everything is plain; findings repeat it and say what to do."""
     root, name = reached[0], candidates.name
     where = root.directory
     if is_wrapped:
         return f"`{where}` is run by Terragrunt, which is not supported"
     if root.backend not in ("", "s3"):
-        what = f"its state is kept by `{root.backend}`"
+        what = f"the state of `{where}` is kept by `{root.backend}`, which is not supported"
         questions.findings.append(layout_finding("backend-type", where, what, _NO_MAPPING_HELPS))
-        return f"the state of `{where}` is kept by `{root.backend}`, which is not supported"
+        return what
     if environment_account(name, policy) is None:
         remedy = f"If it is an environment, add `{name}=<account>` to the input `aws_accounts`; it is never planned without one."
-        questions.findings.append(layout_finding("unknown-environment", where, f"`{name}` has no account", remedy))
-        return f"the environment `{name}` has no account in `aws_accounts`"
+        what = f"the environment `{name}` has no account in `aws_accounts`"
+        questions.findings.append(layout_finding("unknown-environment", where, what, remedy))
+        return what
     if doubt := candidates.doubt:
         if not candidates.doubted:
-            questions.ask("several-files", where, f"for `{name}` it cannot be told which file is meant: {doubt}")
-        return f"it cannot be told which files are meant: {doubt}"
+            questions.ask("several-files", where, f"for `{name}` {_WHICH_FILES} {doubt}")
+        return f"{_WHICH_FILES} {doubt}"
     if not candidates.backends and _reads_workspace(reached):
         what = f"`{where}` reads `terraform.workspace`, and workspaces are not selected here"
         questions.findings.append(layout_finding("workspaces", where, what, _NO_MAPPING_HELPS))
         return what
     if not candidates.backends and root.needs_backend_file:
-        questions.ask("backend-file-missing", f"{where}/backend/{name}/backend.hcl".removeprefix("./"), f"{_no_backend(root, name)}")
+        questions.ask("backend-file-missing", f"{where}/backend/{name}/backend.hcl".removeprefix("./"), _no_backend(root, name))
         return _no_backend(root, name)
     if not candidates.backends and shares_state:
-        what = "its backend is written out in the code and has no file for each environment, so they would share one state"
-        questions.ask("shared-state", where, what)
-        return f"the environments of `{where}` would share one state"
+        why = f"the environments of `{where}` would share one state"
+        questions.ask("shared-state", where, f"{why}: the backend is written out in the code, and has no file for each of them")
+        return why
     if not candidates.variables and root.required_variables and not files.loaded_anyway:
         path = f"{where}/environments/{name}/terraform.tfvars".removeprefix("./")
         what = f"the environment `{name}` of `{where}` has no variable file"

@@ -19,7 +19,7 @@ class Module:
     """A directory with Terraform files. `calls` are directories of local modules; a partial backend needs a file of an environment.
 
     `backend` is the type of its backend (`s3`, `cloud`), empty without one. `reads_workspace`: something depends on `terraform.workspace`.
-    `is_backend_only`: it holds a backend and nothing that could be deployed.
+    `is_backend_only`: it holds a backend and nothing that could be deployed. `is_unreadable`: a file of it could not be read.
     """
 
     directory: str
@@ -30,6 +30,7 @@ class Module:
     is_backend_only: bool
     has_provider: bool
     required_variables: tuple[str, ...]
+    is_unreadable: bool = False
 
     @property
     def has_backend(self) -> bool:
@@ -51,12 +52,15 @@ def read_source(path: str, content: bytes, *, checked: bool = False) -> Terrafor
 def read_modules(paths: Iterable[str], read: Callable[[str], bytes]) -> dict[str, Module]:
     """Every directory that holds Terraform files, by its path (`.` is the repository's root); an unreadable file counts as empty."""
     blocks: dict[str, list[Block]] = {}
+    unreadable: set[str] = set()
     for path in paths:
         if is_configuration(path):
             source = read_source(path, read(path))
             directory = path.rpartition("/")[0] or "."
             blocks.setdefault(directory, []).extend(source.blocks if isinstance(source, TerraformSource) else ())
-    return {d: _module(d, found) for d, found in sorted(blocks.items())}
+            if isinstance(source, Unreadable):
+                unreadable.add(directory)
+    return {d: _module(d, found, is_unreadable=d in unreadable) for d, found in sorted(blocks.items())}
 
 
 def local_source(directory: str, block: Block) -> str | None:
@@ -69,7 +73,7 @@ def local_source(directory: str, block: Block) -> str | None:
     return None if target.startswith("..") else target
 
 
-def _module(directory: str, blocks: list[Block]) -> Module:
+def _module(directory: str, blocks: list[Block], *, is_unreadable: bool) -> Module:
     calls = [local_source(directory, b) for b in blocks if b.type == "module"]
     backends = [b for t in blocks if t.type == "terraform" for b in t.blocks if b.type in ("backend", "cloud")]
     return Module(
@@ -81,4 +85,5 @@ def _module(directory: str, blocks: list[Block]) -> Module:
         is_backend_only=bool(backends) and all(b.type == "terraform" for b in blocks),
         has_provider=any(b.type == "provider" for b in blocks),
         required_variables=tuple(sorted(b.labels[0] for b in blocks if b.type == "variable" and b.labels and "default" not in b.members)),
+        is_unreadable=is_unreadable,
     )

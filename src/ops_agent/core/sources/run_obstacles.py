@@ -1,4 +1,4 @@
-"""What stands in the repository already and would fail a run there: blocks that a describing role cannot refresh."""
+"""What stands in the repository already and would fail a run there: what Terraform cannot load, what a describing role cannot refresh."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from ops_agent.core.sources.layout_files import is_deployed
+from ops_agent.core.sources.layout_questions import UNREAD_REMEDY
 from ops_agent.core.sources.module_calls import is_configuration, read_source
 from ops_agent.domain.layout import Layout
-from ops_agent.domain.terraform_source import Block, TerraformSource
+from ops_agent.domain.terraform_source import Block, TerraformSource, Unreadable
 from ops_agent.domain.verdict import Finding, Place
 
 _VALUE, _PARAMETER, _OBJECT, _ITEM = "secretsmanager:GetSecretValue", "ssm:GetParameter", "s3:GetObject", "dynamodb:GetItem"
@@ -45,6 +47,7 @@ Each call is denied by docs/setup/permissions-policy.json or not allowed by it. 
 refreshed by describing alone. So are resources that call something when they are created and never again (`aws_lambda_invocation`).
 """
 
+_OVERRIDES = re.compile(r"(?:^|/|_)override\.(?:tf|tofu)(?:\.json)?$")
 _ASSUMES: Final = frozenset({"assume_role", "assume_role_with_web_identity", "assume_role_with_saml"})
 
 _ACTIONS: Final = frozenset(action.casefold() for types in DENIED.values() for action in types.values())
@@ -80,6 +83,52 @@ def denied_reads(layout: Layout, paths: Iterable[str], read: Callable[[str], byt
             what = f"`{block.name}` assumes a role, which the role for plans may not, so plans of {_named(roots)} fail with AccessDenied"
             found.append(_finding_at(path, block, "assumed-role", "The role for plans may not become another role", what, ASSUME_REMEDY))
     return tuple(found)
+
+
+def broken_files(layout: Layout, paths: Iterable[str], read: Callable[[str], bytes]) -> tuple[Finding, ...]:
+    """What keeps Terraform from loading a root: files that cannot be read, each with its line, and a second backend of a root.
+
+    Every file that could be deployed is read, and every backend and variable file of an environment: one that is unreadable may be what
+    would have made its directory a root. `read(path)` gives the bytes of one of `paths`.
+    """
+    of_environments = {p for r in layout.roots for e in r.environments for p in (e.backend_file, *e.var_files) if p}
+    roots = {root.path for root in layout.roots}
+    backends: dict[str, tuple[str, Block]] = {}
+    every = set(paths)
+    found = []
+    for path in sorted(every):
+        directory = path.rpartition("/")[0] or "."
+        if not (is_configuration(path) and is_deployed(path)) and path not in of_environments:
+            continue
+        source = read_source(path, read(path))
+        if isinstance(source, Unreadable):
+            what = f"it cannot be read, and counts as empty: {source.what}"
+            found.append(_broken(Place(path=path, line=source.line), "unreadable-file", "A file cannot be read", what, UNREAD_REMEDY))
+            continue
+        if (
+            directory not in roots
+            or not is_configuration(path)
+            or _OVERRIDES.search(path)
+            or path.replace(".tf", ".tofu") in every - {path}
+        ):
+            continue
+        for block in (b for t in source.of_type("terraform") for b in t.blocks if b.type in ("backend", "cloud")):
+            first_path, first = backends.setdefault(directory, (path, block))
+            if first is not block:
+                what = f"`{directory}` has its backend in {first_path}:{first.line} already, and Terraform takes one only"
+                place = Place(path=path, line=block.line)
+                found.append(_broken(place, "two-backends", "A root has two backends", what, "Keep the one that holds the state."))
+    return tuple(found)
+
+
+def _has_twin(path: str, paths: set[str]) -> bool:
+    """OpenTofu loads `main.tofu` in the place of `main.tf`, Terraform does not load it at all: only one of them counts."""
+    twin = re.sub(r"\.tf(\.json)?$", r".tofu\1", path)
+    return twin != path and twin in paths
+
+
+def _broken(place: Place, rule: str, title: str, what: str, remedy: str) -> Finding:
+    return Finding(rule=f"layout/{rule}", title=title, place=place, what=what, remedy=remedy, blocks=False)
 
 
 def remedy_of_denial(text: str) -> str | None:
