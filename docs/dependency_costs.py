@@ -8,7 +8,12 @@ from __future__ import annotations
 import importlib.metadata
 import re
 import sys
-from collections.abc import Iterator
+import tomllib
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+US = "ops-agent"
 
 
 def sizes() -> dict[str, int]:
@@ -22,33 +27,48 @@ def sizes() -> dict[str, int]:
     return found
 
 
-def wanted_by(names: set[str]) -> dict[str, list[str]]:
-    """For each distribution those that require it, extras left aside."""
-    found: dict[str, list[str]] = {name: [] for name in names}
-    for name in names:
-        for requirement in importlib.metadata.requires(name) or ():
-            needed = normal(re.split(r"[\s;<>=!~\[(]", requirement, maxsplit=1)[0])
-            if needed in found and "extra ==" not in requirement:
-                found[needed].append(name)
+def wanted_by(names: Iterable[str], ours: Iterable[str]) -> dict[str, set[str]]:
+    """For each of `names` those that require it, from `ours` (the requirements in pyproject.toml) down, with the extras asked for."""
+    known = set(names)
+    found: dict[str, set[str]] = defaultdict(set)
+    seen: set[tuple[str, str]] = set()
+    open_questions = [(US, requirement, "") for requirement in ours]
+    while open_questions:
+        parent, requirement, extra = open_questions.pop()
+        name, extras, only_for = parts(requirement)
+        if name not in known or (only_for and extra not in only_for):
+            continue
+        found[name].add(parent)
+        for asked in {"", *extras} - {extra for of, extra in seen if of == name}:
+            seen.add((name, asked))
+            open_questions += [(name, needed, asked) for needed in importlib.metadata.requires(name) or ()]
     return found
 
 
+def parts(requirement: str) -> tuple[str, set[str], set[str]]:
+    """(name, extras that are asked for, extras of the parent that alone ask for it) of `name[extras]>=1; extra == "x"`."""
+    wanted, _, marker = requirement.partition(";")
+    extras = re.search(r"\[([^\]]*)\]", wanted)
+    name = re.split(r"[\s<>=!~\[(@]", wanted.strip(), maxsplit=1)[0]
+    only_for = {normal(extra) for extra in re.findall(r"extra\s*==\s*[\"']([^\"']+)[\"']", marker)}
+    return normal(name), {normal(extra) for extra in (extras[1].split(",") if extras else ())}, only_for
+
+
 def normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return re.sub(r"[-_.]+", "-", name.strip()).lower()
 
 
 def table() -> Iterator[str]:
     known = sizes()
-    wanted = wanted_by(set(known))
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = wanted_by(known, project["dependencies"])
     yield "| distribution | MB | wanted by |\n|---|---|---|\n"
     for name, size in sorted(known.items(), key=lambda pair: -pair[1]):
-        yield f"| {name} | {size / 1e6:.1f} | {', '.join(sorted(wanted[name])) or 'ops-agent'} |\n"
+        yield f"| {name} | {size / 1e6:.1f} | {', '.join(sorted(wanted[name])) or 'nobody'} |\n"
     yield f"| **all** | **{sum(known.values()) / 1e6:.1f}** | |\n"
 
 
 def _size(path: str) -> int | None:
-    from pathlib import Path
-
     try:
         return Path(path).stat().st_size
     except OSError:

@@ -84,7 +84,8 @@ class ToolchainError(OpsAgentError):
 
     conclusion = Conclusion.TOOLCHAIN_FAILED
     default_hint = (
-        "Install the tool named above (setup actions), or `pip install 'ops-agent[embedded]'`; `ops-agent doctor` shows what was found."
+        "Install the tool named above (setup actions), or the embedded engine from a checkout of ops-agent (`pip install --require-hashes "
+        "-r requirements/container.txt`); `ops-agent doctor` shows what was found."
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 
 import pytest
 
 from doors.door_files import ROOT
+from ops_agent import domain
 from ops_agent.domain.outcome import Conclusion
 
 PAGES = [
@@ -29,6 +32,29 @@ def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = set(re.findall(r"(?:`|^|&& )make ([a-z]+)\b", page.read_text(), re.MULTILINE))
     assert named <= targets, named - targets
+
+
+def test_every_word_of_the_architecture_page_is_a_noun_of_the_domain() -> None:
+    page = (ROOT / "docs/architecture.md").read_text()
+    table = page.partition("## Words")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| ([a-z, ]+) \| (`[^|]+`) \| [^|]{10,} \|$", table, re.MULTILINE)
+    assert len(rows) == table.count("\n| ") - 1, "a row that is not read here"
+    nouns = {
+        name
+        for module in pkgutil.iter_modules(domain.__path__)
+        for name, found in vars(importlib.import_module(f"{domain.__name__}.{module.name}")).items()
+        if isinstance(found, type) and found.__module__.startswith(domain.__name__)
+    }
+    for _, code in rows:
+        assert set(re.findall(r"`(\w+)`", code)) <= nouns, code
+
+
+def test_every_document_that_the_code_points_to_is_in_the_repository() -> None:
+    sources = [*(ROOT / "src/ops_agent").rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("*.md")]
+    for source in sources:
+        for named in re.findall(r"\b(?:mission|security-bar|facts|peers)\.md\b|\bdocs/[\w/-]+\.(?:md|json)\b", source.read_text()):
+            if source != Path(__file__):
+                assert (ROOT / named).is_file(), f"{source.relative_to(ROOT)} points to {named}"
 
 
 def test_every_outcome_is_explained_with_its_exit_code() -> None:

@@ -80,6 +80,13 @@ def test_the_runtime_lock_holds_every_dependency_and_each_has_its_reason() -> No
         assert re.search(rf"^\|[^|]*\b{re.escape(name)}\b", reasons, re.MULTILINE), f"{name} has no line of reason"
 
 
+def test_the_table_of_costs_says_of_every_dependency_of_ours_that_we_want_it() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    rows = re.findall(r"^\| ([\w.-]+) \| [\d.]+ \| ([^|]+) \|$", (ROOT / "docs/decisions/0001-dependencies.md").read_text(), re.MULTILINE)
+    ours = {re.split(r"[<>=]", requirement)[0].lower() for requirement in declared}
+    assert {name for name, wanted in rows if "ops-agent" in wanted.split(", ")} == ours, "make it again: docs/dependency_costs.py"
+
+
 def test_the_runtime_installs_less_than_200_mb() -> None:
     names = re.findall(r"^([\w.-]+)==\S+(?!.*emscripten)", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE)
     total = 0

@@ -1,1 +1,1 @@
-"""Floor 0: the frozen nouns of architecture.md's glossary. Standard library typing and dataclasses only."""
+"""Floor 0: the frozen nouns, explained in docs/architecture.md under "Words". Standard library typing and dataclasses only."""

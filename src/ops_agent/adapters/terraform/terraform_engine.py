@@ -17,7 +17,8 @@ from ops_agent.errors import ToolchainError
 # Mocked providers need 1.7, `complete` and `applyable` in plan JSON 1.8; the next major may change everything.
 OLDEST, NEXT_MAJOR = (1, 8), (2, 0)
 _HINT = (
-    "Add hashicorp/setup-terraform or opentofu/setup-opentofu before ops-agent, or install ops-agent[embedded]; "
+    "Add hashicorp/setup-terraform or opentofu/setup-opentofu before ops-agent, or install the embedded engine from a checkout of "
+    "ops-agent (`pip install --require-hashes -r requirements/container.txt`); "
     "`terraform_binary` names one of terraform, tofu, embedded or an absolute path."
 )
 
