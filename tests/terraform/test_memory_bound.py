@@ -1,4 +1,4 @@
-"""A child that wants more memory than is left ends precisely, and this process lives on (security-bar.md N08)."""
+"""A child that wants more memory than is left ends precisely, and this process lives on (N08 of the security bar)."""
 
 from __future__ import annotations
 
