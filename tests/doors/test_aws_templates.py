@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 
@@ -72,6 +74,15 @@ def test_the_template_allows_nothing_that_the_session_policy_denies_by_name() ->
     names = {a for s in session["Statement"] if s["Effect"] == "Deny" and "Condition" not in s for a in actions(s)}
     allowed = {a for s in statements(SETUP / "permissions-policy.json") if s["Effect"] == "Allow" for a in actions(s)}
     assert not names & allowed
+
+
+def test_the_link_that_fills_the_form_asks_for_what_the_manifest_asks_for() -> None:
+    manifest = json.loads((SETUP / "github-app-manifest.json").read_text())
+    (link,) = re.findall(r"https://github\.com/organizations/\S+/apps/new\?(\S+)", (SETUP / "github-app.md").read_text())
+    given = dict(parse_qsl(link))
+    assert (given.pop("public"), given.pop("webhook_active")) == ("false", "false")
+    assert given.pop("name") == manifest["name"] and given.pop("url").startswith("https://github.com/")
+    assert {**given, "metadata": "read"} == manifest["default_permissions"]
 
 
 def test_the_apps_manifest_asks_for_what_the_documents_name() -> None:
