@@ -9,6 +9,7 @@ import pytest
 
 from builders import work_item
 from doubles.tree import MemoryTree
+from ops_agent.core.plans.plan_rules import PLAN_TABLE
 from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
 from ops_agent.domain.terraform_plan import Danger, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.domain.verdict import Verdict
@@ -113,3 +114,8 @@ def test_a_danger_of_a_provider_is_blamed_whatever_the_change_causes() -> None:
 def test_an_incomplete_plan_is_refused_and_no_plan_is_not() -> None:
     assert blocking(plans(plan(complete=False))) == {"plan/incomplete"}
     assert not plans(None).blocked
+
+
+def test_every_rule_over_plans_ran_when_a_plan_was_read_and_none_without_one() -> None:
+    assert plans(plan()).rules_run == tuple(rule.id for rule in PLAN_TABLE)
+    assert plans(None).rules_run == ()

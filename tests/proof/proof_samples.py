@@ -105,7 +105,7 @@ def material(**fields: Any) -> Material:
         item=builders.work_item(),
         claim=Claim(branch="ops-agent/issue-12", base_commit=builders.BASE, head_commit=builders.BASE, comment_id=1),
         changes=changes(),
-        verdict=Verdict(findings=(), rules_run=("path/a", "terraform/b")),
+        verdict=Verdict(findings=(), rules_run=("path/a", "terraform/b", "plan/c")),
         verification=Verification(
             engine="Terraform 1.15.5 (embedded)",
             targets=(target(plan=captured("create")), target("prod", unplanned="no role is given for prod")),

@@ -57,7 +57,8 @@ def test_words_that_begin_like_nothing_are_kept(words: str) -> None:
     assert words in section(build_proposal(material(transcript=telling)).body, "Infrastructure changes")
 
 
-def test_the_engine_is_named_with_the_evidence_and_the_provenance_only() -> None:
-    body = build_proposal(material()).body
-    assert body.count(ENGINE) == 2
+def test_what_all_plans_were_made_from_is_said_once_with_the_provenance() -> None:
+    made = material()
+    body = build_proposal(made).body
+    assert [body.count(fact) for fact in (ENGINE, made.claim.base_commit, made.changes.digest)] == [1, 1, 1]
     assert ENGINE in section(body, "Provenance")

@@ -15,6 +15,7 @@ from doubles.reporter import KeepingReporter
 from ops_agent.core.proposal.report import MOST_ANNOTATIONS
 from ops_agent.core.proposal.report_words import SENTENCES
 from ops_agent.core.texts.redaction import Redactor
+from ops_agent.domain.conversation import Usage
 from ops_agent.domain.outcome import Conclusion, Stopped
 from ops_agent.domain.proposal import PullRequest
 from ops_agent.domain.verdict import Finding, Place
@@ -181,3 +182,12 @@ def test_hostile_words_do_nothing_in_the_summary() -> None:
     tell(sink, Stopped(conclusion=Conclusion.NEEDS_INFO, reason="a", remedy="b", questions=("@org/team Closes #1 <img src=x>\n## Fake",)))
     assert "＠org/team Closes ＃1 \\<img" in sink.summaries[0]
     assert "\n## Fake" not in sink.summaries[0]
+
+
+def test_tokens_that_were_put_into_the_cache_were_sent_and_are_counted() -> None:
+    """They are billed, and the API counts them in neither of the other two numbers."""
+    sink = KeepingReporter()
+    used = Usage(input_tokens=7, cache_write_tokens=1_993, output_tokens=5, cache_read_tokens=40)
+    tell(sink, published(), transcript=replace(material().transcript, usage=used))
+    assert (sink.outputs["input_tokens"], sink.outputs["cache_read_tokens"]) == ("2000", "40")
+    assert "2,000 tokens in, 5 out, 40 read from the cache" in sink.summaries[0]

@@ -43,6 +43,16 @@ class Usage:
     cache_write_tokens: int = 0
     cost_usd: float = 0.0
 
+    @property
+    def sent_tokens(self) -> int:
+        """What was sent beyond what the cache held: the API counts what it puts into the cache apart from `input_tokens`."""
+        return self.input_tokens + self.cache_write_tokens
+
+    @property
+    def tokens_in_words(self) -> str:
+        """For people: every token that was billed, once."""
+        return f"{self.sent_tokens:,} tokens in, {self.output_tokens:,} out, {self.cache_read_tokens:,} read from the cache"
+
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             input_tokens=self.input_tokens + other.input_tokens,

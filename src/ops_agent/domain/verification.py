@@ -34,7 +34,7 @@ class CheckResult:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What a plan was made from. Hashes are SHA-256 hex; `account` is what STS said; `modules` are those from outside the repository,
-    one line each: a tag or a branch can move, so the commit that came stands there.
+    one line each: a tag or a branch can move, so the commit that came stands there. `providers` are the lock file's, with their versions.
     """
 
     base_commit: str
@@ -46,6 +46,7 @@ class Evidence:
     policy: str | None = None
     plan_json: str | None = None
     modules: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +74,10 @@ class TargetVerification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """The proof. Passed when no check failed; what was not run is named, never counted as passed."""
+    """The proof. Passed when no check failed; what was not run is named, never counted as passed.
+
+    `engine` is empty when nothing ran on it.
+    """
 
     engine: str
     checks: tuple[CheckResult, ...] = ()

@@ -8,6 +8,7 @@ from functools import cached_property
 from ops_agent.core.guard.judge import judge
 from ops_agent.core.guard.pinning import UsedAction, find_uses, is_commit, pin, uses_in
 from ops_agent.core.plans.dangers import LIFTED_BY_ALLOW_DESTROY
+from ops_agent.core.plans.plan_rules import PLAN_TABLE
 from ops_agent.domain.change_set import ChangeSet
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_plan import Danger
@@ -18,7 +19,7 @@ from ops_agent.ports import BaseTree, Scratch, World
 from ops_agent.settings import Settings
 
 ALLOW_DESTROY = "allow-destroy"
-PLAN_RULES = ("plan/incomplete", *sorted(LIFTED_BY_ALLOW_DESTROY), "plan/danger")
+_PLAN_RULES = tuple(rule.id for rule in PLAN_TABLE)
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,12 @@ def judge_sources(world: World, settings: Settings, item: WorkItem, base: BaseTr
 def judge_plans(settings: Settings, item: WorkItem, verdict: Verdict, verification: Verification) -> Verdict:
     """The source verdict with the plans' findings: what blocks in the danger list, and plans that are not the whole change.
 
-    A label `allow-destroy` by a writer lifts the rules of T14, never another one.
+    A label `allow-destroy` by a writer lifts the rules about destroying what holds data, never another one.
     """
     may_destroy = settings.policy.allow_destroy or ALLOW_DESTROY in item.labels_by_writers
     found = [f for target in verification.targets for f in _of_plan(target, may_destroy)]
-    return replace(verdict, findings=(*verdict.findings, *found), rules_run=(*verdict.rules_run, *PLAN_RULES))
+    ran = _PLAN_RULES if any(target.plan for target in verification.targets) else ()
+    return replace(verdict, findings=(*verdict.findings, *found), rules_run=(*verdict.rules_run, *ran))
 
 
 def _is_allowed(used: UsedAction, policy: Policy) -> bool:

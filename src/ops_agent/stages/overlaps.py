@@ -1,4 +1,4 @@
-"""Open pull requests of ours that touch the same files: said in both (R68)."""
+"""Open pull requests of ours that touch the same files: said in both."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ _MOST_PULL_REQUESTS = 30
 _MOST_PATHS = 5
 _MOST_SENTENCES = 5
 _MOST_OF_A_PATH = 100
+_WHAT_TO_DO = (
+    "Merge one first. Then merge the base branch into the other's branch, settle what conflicts, and plan it again: neither plan knows of "
+    "the other change. Or close the other and open a new issue for it."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +34,16 @@ class Overlap:
     def sentence(self) -> str:
         shown = ", ".join(code(path[-_MOST_OF_A_PATH:]) for path in self.paths[:_MOST_PATHS])
         more = f" and {len(self.paths) - _MOST_PATHS} more" if len(self.paths) > _MOST_PATHS else ""
-        return f"changes files in common: {shown}{more}. Merge one, then look at the other again."
+        return f"changes files in common: {shown}{more}."
 
 
 def in_sentences(overlaps: tuple[Overlap, ...]) -> tuple[str, ...]:
-    """For the pull request's text, whose room is limited: the first few, and how many more there are."""
+    """For the pull request's text, whose room is limited: the first few, how many more there are, and what to do; empty without any."""
+    if not overlaps:
+        return ()
     more = len(overlaps) - _MOST_SENTENCES
     rest = (f"{more} more open pull requests of ops-agent change files in common.",) if more > 0 else ()
-    return (*(f"#{overlap.number} {overlap.sentence}" for overlap in overlaps[:_MOST_SENTENCES]), *rest)
+    return (*(f"#{overlap.number} {overlap.sentence}" for overlap in overlaps[:_MOST_SENTENCES]), *rest, _WHAT_TO_DO)
 
 
 def find_overlaps(world: World, settings: Settings, item: WorkItem, branch: str, paths: tuple[str, ...]) -> tuple[Overlap, ...]:
@@ -62,4 +68,4 @@ def tell_the_other(world: World, other: IssueRef, pull_request: PullRequest, ove
     mine = host.viewer().id
     if any(c.author.id == mine and c.body.startswith(marker) for c in host.comments(other)):
         return
-    host.create_comment(other, world.redact(f"{marker}\n#{pull_request.number} {overlap.sentence}\n"))
+    host.create_comment(other, world.redact(f"{marker}\n#{pull_request.number} {overlap.sentence} {_WHAT_TO_DO}\n"))

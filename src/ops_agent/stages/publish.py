@@ -89,7 +89,10 @@ def _text(
     proposal: Proposal,
     notes: tuple[str, ...],
 ) -> Proposal:
-    """The proposal with notes, record and final labels and draft state; checked for exactly one closing keyword before anything is sent."""
+    """The proposal with notes (above everything: they are about merging), record and final labels and draft state.
+
+    Checked for exactly one closing keyword before anything is sent.
+    """
     labels = tuple(dict.fromkeys((*settings.pr_labels, *proposal.labels)))
     record = PullRequestRecord(
         issue=str(item.issue.ref),
@@ -100,8 +103,8 @@ def _text(
         at=int(world.clock.now()),
         labels=labels,
     )
-    alert = "> [!NOTE]\n" + "\n".join(f"> {note}" for note in notes) if notes else ""
-    body = "\n\n".join(part for part in (proposal.body.rstrip(), alert, record.line) if part)
+    alert = "> [!WARNING]\n" + "\n>\n".join(f"> {note}" for note in notes) if notes else ""
+    body = "\n\n".join(part for part in (alert, proposal.body.rstrip(), record.line) if part)
     if len(body) > MOST_BODY_CHARACTERS:
         raise PolicyViolation(f"The pull request's text has {len(body):,} characters; GitHub takes {MOST_BODY_CHARACTERS:,}.")
     said = (proposal.title, body, f"{proposal.commit_headline}\n\n{proposal.commit_body}")

@@ -92,7 +92,7 @@ def verify(
     if lost := unsettled_by(before, after):
         checks = (CheckResult(name="layout", subject=lost[0].place.path, status=CheckStatus.FAILED, findings=lost), *checks)
     return Verification(
-        engine=engine,
+        engine=engine if roots else "",
         checks=(*modules, *checks, *(redacted(check, world.redact) for check in linted)),
         targets=tuple(_target(w, done[f"head {w.target}"], base_plans.known(base.commit, w.base, w.lease)) for w in work),
     )

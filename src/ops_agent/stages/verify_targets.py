@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from ops_agent.core.plans.reading_plans import read_plan
+from ops_agent.core.sources.locked_providers import locked_providers
 from ops_agent.domain.layout import TerraformTarget
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_plan import TerraformPlan
@@ -115,6 +116,7 @@ def _evidence(
         var_files=_digest(b"\x00".join(variables)) if variables else None,
         policy=_digest(repr(sorted(asdict(sources.policy).items())).encode()),
         plan_json=plan.canonical_hash if plan else None,
+        providers=locked_providers(locked) if locked is not None else (),
     )
 
 

@@ -102,18 +102,15 @@ def picture(target: TargetVerification) -> str:
 
 
 def evidence(found: Evidence | None) -> str:
-    """What the plan was made from, as Markdown items."""
+    """What this plan alone was made from, as Markdown items; what all plans share stands in the text's provenance."""
     if found is None:
         return ""
     facts = {
-        "base commit": found.base_commit,
-        "change set (SHA-256)": found.change_set,
-        "engine": found.engine,
         "account (from STS)": found.account,
         "lock file (SHA-256)": found.lock_file,
         "variable files (SHA-256)": found.var_files,
-        "policy (SHA-256)": found.policy,
         "plan JSON without its time (SHA-256)": found.plan_json,
+        **{f"provider ({number})": provider for number, provider in enumerate(found.providers, 1)},
         **{f"module from outside ({number})": module for number, module in enumerate(found.modules, 1)},
     }
     return "\n".join(f"- {name}: {code(fact)}" for name, fact in facts.items() if fact)

@@ -25,7 +25,7 @@ from ops_agent.domain.work_item import WorkItem
 from ops_agent.errors import RedactionFailed
 
 MOST_BODY = 60_000
-"""Code points. GitHub refuses a body above 65,536 (facts.md, "Rendering"); publication adds notes and its record."""
+"""Code points. GitHub refuses a body above 65,536; publication adds notes and its record."""
 _MOST_OVERFLOW = 900_000
 _MOST_PATCH = 12_000
 _MOST_TITLE = 120
@@ -42,7 +42,7 @@ _IN_ITS_PLACE = {"@": "＠", "#": "＃", "[": "［", "-": "\u2011", "/": "／"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """Everything that the text is made of. `patch` is a unified diff of the workflow files `left_out` (T11)."""
+    """Everything that the text is made of. `patch` is a unified diff of the workflow files `left_out`."""
 
     item: WorkItem
     claim: Claim
@@ -123,7 +123,7 @@ def _sections(material: Material, overflow: Overflow) -> dict[str, str]:
         "verdict": verdict_text(material.verdict, redact),
         "criteria": criteria_table(item.request.criteria, ending, redact),
         "not_done": _not_done(material, overflow),
-        "provenance": provenance(item, material.claim, material.transcript, verification.engine, material.run),
+        "provenance": provenance(item, material.claim, material.transcript, changes, verification, material.run),
     }
 
 
@@ -138,7 +138,7 @@ def _fitted(holes: dict[str, str], overflow: Overflow) -> dict[str, str]:
 
 
 def linked_issue(item: WorkItem) -> str:
-    """The one closing keyword, for the sub-issue; the parent without a keyword; T5 when GitHub will not act on it."""
+    """The one closing keyword, for the sub-issue; the parent without a keyword; and a sentence when GitHub will not act on it."""
     ref = item.issue.ref
     same = ref.repository.casefold() == item.target.full_name.casefold()
     lines = [f"Closes #{ref.number}" if same else f"Closes {ref.repository}#{ref.number}"]
@@ -175,7 +175,7 @@ def _not_done(material: Material, overflow: Overflow) -> str:
 
 
 def _patch(material: Material, overflow: Overflow) -> str:
-    """T11: workflow files that the token may not write, to be applied by a person."""
+    """Workflow files that the token may not write, to be applied by a person."""
     if not material.patch:
         return ""
     clean = material.redact(material.patch)

@@ -1,16 +1,18 @@
-"""The guard's verdict and the run's provenance, as Markdown. Every word of status is code's (J12, design rule 32)."""
+"""The guard's verdict and the run's provenance, as Markdown. Every word of status is code's (J12 of the security bar)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
 
 from ops_agent.core.texts.inert import one_line
 from ops_agent.core.texts.neutral import cell, code
+from ops_agent.domain.change_set import ChangeSet
 from ops_agent.domain.conversation import Transcript
 from ops_agent.domain.event import RunIdentity
 from ops_agent.domain.proposal import Claim
 from ops_agent.domain.verdict import Finding, Verdict
-from ops_agent.domain.verification import CheckResult
+from ops_agent.domain.verification import CheckResult, Verification
 from ops_agent.domain.work_item import WorkItem
 
 MOST_FINDINGS = 30
@@ -22,11 +24,17 @@ def verdict_text(verdict: Verdict, redact: Callable[[str], str]) -> str:
     mentioned = [f for f in verdict.findings if not f.blocks and not f.pre_existing]
     standing = [f for f in verdict.findings if f.pre_existing]
     word = f"**blocked** by {len(blocking)} finding{'s' if len(blocking) > 1 else ''}" if blocking else "**passed**"
-    parts = [f"{word}: {len(verdict.rules_run)} rules ran over the change."]
+    parts = [f"{word}: {_rules(verdict)}."]
     for title, group in (("Blocks", blocking), ("Mentioned", mentioned), ("Stood on the base commit already", standing)):
         if group:
             parts.append(f"{title}:\n\n{findings_list(group, redact)}")
     return "\n\n".join(parts)
+
+
+def _rules(verdict: Verdict) -> str:
+    of_plans = sum(rule.startswith("plan/") for rule in verdict.rules_run)
+    of_files = len(verdict.rules_run) - of_plans
+    return f"{of_files} rules over the changed files, " + (f"{of_plans} over the plans" if of_plans else "no plan to judge")
 
 
 def failed_text(failed: Iterable[CheckResult], redact: Callable[[str], str]) -> str:
@@ -50,17 +58,26 @@ def findings_list(findings: Iterable[Finding], redact: Callable[[str], str]) -> 
     return "\n".join(lines)
 
 
-def provenance(item: WorkItem, claim: Claim, transcript: Transcript, engine: str, run: RunIdentity | None) -> str:
-    """Who approved what, what made it, what it cost, and what was taken out of the issue's text before the llm saw it (B11)."""
+def provenance(
+    item: WorkItem, claim: Claim, transcript: Transcript, changes: ChangeSet, verification: Verification, run: RunIdentity | None
+) -> str:
+    """Who approved what, what made it from what, what it cost, and what was taken out of the issue's text before the llm saw it (B11).
+
+    What all plans were made from stands here, once; what one plan alone was made from stands beside it.
+    """
     act = "a dispatch" if item.approval.by_dispatch else "a label"
     usage = transcript.usage
     approval = item.approval
-    tokens = f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out, {usage.cache_read_tokens:,} from the cache"
+    spent = f"{transcript.turn_count} turns, ${usage.cost_usd:.2f}, {usage.tokens_in_words}"
+    policies = dict.fromkeys(target.evidence.policy for target in verification.targets if target.evidence and target.evidence.policy)
     lines = [
-        f"- approved by {cell(approval.by.login)} with {act} on {cell(approval.at)}, text {code(approval.content_hash[:16])}",
+        f"- approved by {cell(approval.by.login)} with {act} on {cell(_in_utc(approval.at))}",
+        f"- SHA-256 of the approved title and text: {code(approval.content_hash)}",
         f"- base: {code(item.base_branch)} at {code(claim.base_commit)}",
-        f"- language model: {code(transcript.llm_id or 'unknown')}, {transcript.turn_count} turns, ${usage.cost_usd:.2f}, {tokens}",
-        f"- engine: {code(engine)}",
+        f"- change set (SHA-256): {code(changes.digest)}",
+        *(f"- policy (SHA-256): {code(policy)}" for policy in policies),
+        *([f"- engine: {code(verification.engine)}"] if verification.engine else []),
+        f"- language model: {code(transcript.llm_id or 'unknown')}, {spent}",
     ]
     removed = sum(item.removed.values())
     if removed:
@@ -72,3 +89,12 @@ def provenance(item: WorkItem, claim: Claim, transcript: Transcript, engine: str
     if run is not None and run.run_id:
         lines.append(f"- [run {run.run_id}, attempt {run.attempt}]({run.url})")
     return "\n".join(lines)
+
+
+def _in_utc(at: str) -> str:
+    """A time as GitHub writes it (`2026-11-20T10:00:00Z`), whichever way it came; what is no time stays as it is."""
+    try:
+        found = datetime.fromisoformat(at)
+    except ValueError:
+        return at
+    return f"{found.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}" if found.tzinfo else at

@@ -68,7 +68,7 @@ def outputs(report: RunReport) -> dict[str, str]:
         "plan_summary": json.dumps([_counts(target) for target in targets], separators=(",", ":")),
         "plan_has_destroy": str(any(_destroys(target) for target in targets)).lower(),
         "total_cost_usd": f"{usage.cost_usd:.4f}",
-        "input_tokens": str(usage.input_tokens),
+        "input_tokens": str(usage.sent_tokens),
         "output_tokens": str(usage.output_tokens),
         "cache_read_tokens": str(usage.cache_read_tokens),
         "num_turns": str(report.transcript.turn_count if report.transcript else 0),
@@ -96,7 +96,7 @@ def summary(report: RunReport, template: str, redact: Callable[[str], str]) -> s
             warnings=_list(report.warnings, redact),
             plans="\n\n".join(part for part in (not_planned(targets), headlines(targets)) if part),
             dangers="\n".join("\n\n".join(dangers(targets)).split("\n")[:60]),
-            checks=f"Engine: {code(verification.engine)}\n\n{checks_table(verification)}" if verification else "",
+            checks=_checks(verification) if verification else "",
             cost=_cost(report),
         )
     )
@@ -151,12 +151,16 @@ def _list(entries: Iterable[str], redact: Callable[[str], str]) -> str:
     return "\n".join(f"- {cell(redact(entry))}" for entry in entries)
 
 
+def _checks(verification: Verification) -> str:
+    engine = f"Engine: {code(verification.engine)}\n\n" if verification.engine else ""
+    return engine + checks_table(verification)
+
+
 def _cost(report: RunReport) -> str:
     if report.transcript is None:
         return f"The language model was not asked. {report.seconds:.0f} s."
     usage = report.transcript.usage
-    tokens = f"{usage.input_tokens:,} tokens in, {usage.output_tokens:,} out, {usage.cache_read_tokens:,} read from the cache"
-    spent = f"{report.transcript.turn_count} turns, ${usage.cost_usd:.2f}, {tokens}; {report.seconds:.0f} s."
+    spent = f"{report.transcript.turn_count} turns, ${usage.cost_usd:.2f}, {usage.tokens_in_words}; {report.seconds:.0f} s."
     return f"{code(report.transcript.llm_id or 'unknown')}: {spent}"
 
 
