@@ -13,7 +13,7 @@ from ops_agent.adapters.reporters.transcript_file import write_transcript
 from ops_agent.cli import Command
 from ops_agent.domain.conversation import Transcript
 from ops_agent.domain.event import Event, IssueRef, Labelled, RunIdentity
-from ops_agent.errors import Cancelled, ConfigError, Interrupted, OpsAgentError, RedactionFailed
+from ops_agent.errors import Cancelled, Interrupted, OpsAgentError, RedactionFailed
 from ops_agent.pipeline import RunResult, run_item
 from ops_agent.ports import World
 from ops_agent.settings import Settings
@@ -47,17 +47,21 @@ def run_event(command: Command, environment: Mapping[str, str]) -> int:
 
 
 def run_local(command: Command, environment: Mapping[str, str]) -> int:
-    """`run --issue-file`: the same pipeline on this machine; the result is a patch, a text, and a local branch when asked for."""
+    """`run --issue-file`: the same pipeline on this machine; the result is a patch, a text, and a local branch when asked for.
+
+    What can be checked without the llm is checked before it, and everything that is wrong is said at once.
+    """
+    from ops_agent.doctor.laptop import look_before_local_run
+
     inputs = with_own_key(_inputs(command, environment), environment)
     if command.environments:
         inputs["INPUT_ENVIRONMENTS"] = ",".join(command.environments)
-    try:
-        settings = Settings.from_inputs(inputs, needs=("llm",))
-    except ConfigError as error:
-        error.hint = "Set ANTHROPIC_API_KEY in the environment, and give other inputs with `--input name=value`."
-        raise
+    settings, doubts = look_before_local_run(command, inputs)
     with local_world(settings, environment, command) as (world, host):
         world.llm.warm_up()
+        world.terraform.engine()
+        for doubt in doubts:
+            world.reporter.annotate("warning", world.redact(doubt))
         event = Labelled(repository=host.local_repository, issue=host.local_issue, label="ready", sender=host.local_issue.author)
         you = event.sender.login
         run = RunIdentity(repository=event.repository.full_name, run_id=0, attempt=1, actor=you, triggering_actor=you)

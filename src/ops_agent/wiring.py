@@ -106,19 +106,7 @@ def _world(
         reporter.mask(secret)
 
     cloud = AwsIdentity(policy=settings.policy, roles=settings.aws_role_arns, runner=runner, run_id=run_id, mask=mask, sts=sts)
-    terraform = TerraformCli(
-        policy=settings.policy,
-        binary=harness.engine or settings.terraform_binary,
-        mirror=harness.provider_mirror,
-        path_variable=environment.get("PATH", ""),
-        closed=tuple(Path(environment[name]) for name in ("GITHUB_WORKSPACE",) if environment.get(name)),
-        overlay=harness.terraform_overlay,
-        backend_settings=harness.backend_settings,
-        extra_variables=harness.terraform_variables,
-        modules=ModuleAccess(
-            credentials=module_credentials(settings, environment), variables=harness.module_variables, sleep=clock.sleep, say=reporter.line
-        ),
-    )
+    terraform = terraform_of(settings, environment, reporter.line)
     try:
         yield World(
             code_host=host,
@@ -140,6 +128,24 @@ def _world(
         )
     finally:
         terraform.close()
+
+
+def terraform_of(settings: Settings, environment: Mapping[str, str], say: Callable[[str], None]) -> TerraformCli:
+    """The Terraform of these settings, not started yet; `say` gets a line before each wait. Close it."""
+    harness = read_harness(environment)
+    return TerraformCli(
+        policy=settings.policy,
+        binary=harness.engine or settings.terraform_binary,
+        mirror=harness.provider_mirror,
+        path_variable=environment.get("PATH", ""),
+        closed=tuple(Path(environment[name]) for name in ("GITHUB_WORKSPACE",) if environment.get(name)),
+        overlay=harness.terraform_overlay,
+        backend_settings=harness.backend_settings,
+        extra_variables=harness.terraform_variables,
+        modules=ModuleAccess(
+            credentials=module_credentials(settings, environment), variables=harness.module_variables, sleep=time.sleep, say=say
+        ),
+    )
 
 
 def module_credentials(settings: Settings, environment: Mapping[str, str]) -> ModuleCredentials:

@@ -120,3 +120,11 @@ def test_a_folder_without_git_is_named(tmp_path: Path, mirror: Path) -> None:
     code, log, _ = _run(tmp_path / "orders", mirror)
     assert code == 2, log
     assert "is not a git repository" in log
+
+
+def test_a_repository_without_terraform_gets_a_word_before_the_llm_is_asked(repository: Path, mirror: Path) -> None:
+    _git(repository, "rm", "-q", "-r", "infra")
+    _git(repository, "commit", "-q", "-m", "no infrastructure")
+    code, log, _ = _run(repository, mirror, issue="# [dev] Somebody else's\n\ntext\n")
+    assert code == 0, log
+    assert "warning: the repository holds no Terraform file" in log.replace("\n", " ")

@@ -53,6 +53,21 @@ def read_issue_file(path: Path, repository: str) -> Issue:
     )
 
 
+def base_commit(objects: GitObjects) -> str:
+    """The commit that a run starts from. Raises ConfigError when there is none."""
+    head = objects.commit_of("HEAD")
+    if head is None:
+        raise ConfigError("the repository has no commit", hint="Commit the files that the agent should start from.")
+    return head
+
+
+def require_free(objects: GitObjects, branch: str | None) -> None:
+    """Raises ConfigError when a branch of this name cannot be made."""
+    if branch is not None and (taken := objects.in_the_way_of(branch)):
+        what = "exists already" if taken == branch else f"cannot stand beside the branch {taken}"
+        raise ConfigError(f"branch {branch} {what}", hint="Give --branch a name that is free; nothing was moved.")
+
+
 class NoBoard:
     """ports.Board of a laptop: there is none."""
 
@@ -71,12 +86,8 @@ class LocalCodeHost:
 
     def __init__(self, objects: GitObjects, issue_file: Path, output: Path, keep_branch: str | None = None) -> None:
         branch = objects.branch_name()
-        head = objects.commit_of("HEAD")
-        if head is None:
-            raise ConfigError("the repository has no commit", hint="Commit the files that the agent should start from.")
-        if keep_branch is not None and (taken := objects.in_the_way_of(keep_branch)):
-            what = "exists already" if taken == keep_branch else f"cannot stand beside the branch {taken}"
-            raise ConfigError(f"branch {keep_branch} {what}", hint="Give --branch a name that is free; nothing was moved.")
+        head = base_commit(objects)
+        require_free(objects, keep_branch)
         self._objects = objects
         self._head = head
         self._keep_branch = keep_branch

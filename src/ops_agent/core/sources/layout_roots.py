@@ -76,7 +76,14 @@ def environments_of_root(
         present = {e.account for e in environments}
         for name, account in sorted(policy.accounts.items()):
             if name != ROOT and account not in present:
-                questions.findings.append(layout_finding("environment-missing", where, f"the environment `{name}` has no files here"))
+                expected = [
+                    f"{where}/{file}".removeprefix("./")
+                    for file in (f"backend/{name}/backend.hcl", f"environments/{name}/terraform.tfvars")
+                ]
+                remedy = f"Add `{expected[0]}` and `{expected[1]}` if this root serves `{name}`; if not, nothing is wrong."
+                questions.findings.append(
+                    layout_finding("environment-missing", where, f"the environment `{name}` has no files here", remedy)
+                )
     return tuple(environments)
 
 
