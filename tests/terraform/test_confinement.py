@@ -1,4 +1,4 @@
-"""What the kernel holds against a child, tried by one that does its worst (E17; docs/architecture.md)."""
+"""What the kernel holds against a child, tried by one that does its worst (E17; docs/decisions/0008-confinement.md)."""
 
 from __future__ import annotations
 

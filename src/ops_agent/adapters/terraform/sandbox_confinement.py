@@ -1,4 +1,4 @@
-"""What this machine's kernel can hold against Terraform's children, and the rules for one child (docs/architecture.md)."""
+"""What this machine's kernel can hold against Terraform's children, and the rules for one child (docs/decisions/0008-confinement.md)."""
 
 from __future__ import annotations
 
