@@ -8,4 +8,4 @@ alarm_topic_arn    = "arn:aws:sns:sa-east-1:283165662494:platform-on-call"
 billing_retention_seconds     = 345600 # 4 days
 billing_visibility_seconds    = 60     # the longest that billing takes
 billing_max_receives          = 5
-dead_letter_retention_seconds = 1209600 # 14 days
+dead_letter_retention_seconds = 1209600 # 14 days, the most that SQS keeps

@@ -55,6 +55,6 @@ variable "billing_max_receives" {
 }
 
 variable "dead_letter_retention_seconds" {
-  description = "How long dead letters are kept."
+  description = "How long dead letters are kept, counted from when the message was first sent."
   type        = number
 }
