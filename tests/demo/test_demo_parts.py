@@ -190,3 +190,11 @@ def test_an_item_more_in_the_story_is_a_pull_request_more() -> None:
     pulls: Any = [None] * 4
     assert _as_told(options, longer, JobEnd(), pulls) and not _as_told(options, story, JobEnd(), pulls)
     assert not _as_told(options, longer, JobEnd(exit_code=1), pulls)
+
+
+def test_a_summary_that_act_tells_of_the_step_and_of_the_action_around_it_is_kept_once() -> None:
+    """GitHub keeps one file for each step inside a composite action and shows it once."""
+    end = JobEnd()
+    for text in ("# one\n", "# two\n", "# one\n", "# two\n"):
+        end.take(LogLine(kind="summary", text=text))
+    assert end.summary == "# one\n# two\n"

@@ -51,7 +51,8 @@ class JobEnd:
             if line.text:
                 self.outputs[line.name] = line.text
         elif line.kind == "summary":
-            self.summary += line.text
+            if line.text not in self.summary:  # act tells it for the step inside the composite action and once more for the action
+                self.summary += line.text
         else:
             self.log.append(line.text if line.kind in ("text", "trouble") else f"[{line.kind}] {line.text}")
             if line.kind in ("notice", "warning", "error"):
