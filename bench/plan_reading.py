@@ -21,7 +21,7 @@ from typing import Any
 SIZES = (50, 500, 5_000, 50_000)
 MOST_BODY = 60_000
 MOST_MEMORY = 512
-"""MB: the limit at 10 MB of JSON (security-bar.md, release gates). The same limit is told for more."""
+"""MB: the limit at 10 MB of JSON. The same limit is told for more."""
 
 
 KINDS = (*[["create"]] * 7, ["update"], ["delete"], ["delete", "create"])

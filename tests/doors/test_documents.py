@@ -52,7 +52,11 @@ def test_every_word_of_the_architecture_page_is_a_noun_of_the_domain() -> None:
 def test_every_document_that_code_or_pages_point_to_is_in_the_repository() -> None:
     """Repositories in tests have a docs/ of their own; of tests only decisions are looked at."""
     private = r"\b(?:mission|security-bar|facts|peers)\.md\b"
-    for folder, ours in (("src/ops_agent", r"docs/[\w/-]+\.(?:md|json)"), ("tests", r"docs/decisions/[\w-]+\.md")):
+    for folder, ours in (
+        ("src/ops_agent", r"docs/[\w/-]+\.(?:md|json)"),
+        ("bench", r"docs/[\w/-]+\.md"),
+        ("tests", r"docs/decisions/[\w-]+\.md"),
+    ):
         for source in set((ROOT / folder).rglob("*.py")) - {Path(__file__)}:
             for named in re.findall(rf"{private}|\b{ours}\b", source.read_text()):
                 assert (ROOT / named).is_file(), f"{source.relative_to(ROOT)} points to {named}"
