@@ -195,14 +195,7 @@ def test_the_sandbox_says_what_holds_and_what_does_not():
     assert "Docker" not in str(Confinement(own_uid=True, landlock=7, sockets=True))
 
 
-LIES = {
-    "other ports": {"ports": False},
-    "udp": {"sockets": False},
-    "other file": {"rules": False},
-}
-
-
-@pytest.mark.parametrize("promise", LIES)
+@pytest.mark.parametrize("promise", ["other ports", "udp", "other file"])
 def test_a_promise_that_does_not_hold_on_this_machine_stops_every_plan(promise, box, monkeypatch):
     """Fail closed: the sandbox states more than its children are held to."""
     given = box._child
