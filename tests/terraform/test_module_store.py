@@ -179,7 +179,7 @@ def test_git_runs_no_hook_reads_no_configuration_and_fetches_no_submodule(tmp_pa
     home = write(tmp_path / "home", {".gitconfig": "[user]\n\tname = somebody\n"})
     identity = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a", "HOME": str(home)}
     variables = {**ModuleCredentials().variables(), **identity}
-    assert git_says(variables, "config", "user.name") == ""
+    assert git_says(variables, "config", "user.name", cwd=tmp_path) == ""
     inner, outer = tmp_path / "inner", tmp_path / "outer"
     open_to_files = {**identity, "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "protocol.file.allow", "GIT_CONFIG_VALUE_0": "always"}
     for place in (inner, outer):
