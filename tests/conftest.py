@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 from hypothesis import settings
@@ -12,6 +13,10 @@ from pytest_socket import socket_allow_hosts
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("exploring", deadline=None)
 settings.load_profile("exploring" if os.environ.get("OPS_AGENT_EXPLORE") else "steady")
+
+# Whoever starts the tests in the background may have had SIGINT ignored; it would be ignored in every child too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _AMBIENT = ("AWS_", "TF_", "GITHUB_", "ACTIONS_", "ANTHROPIC_", "INPUT_", "RUNNER_")
 

@@ -121,7 +121,9 @@ class ModuleFetch:
                 return (found(root.path, calls[0], why, "Use smaller module repositories, or pin `?depth=1` in the sources."),)
             if ended.returncode == 0:
                 return ()
-            text = "\n".join(stream.decode(errors="replace") for stream in (ended.stdout, ended.stderr))
+            # What an engine says when our deadline interrupts it is not why the modules did not come.
+            streams = () if ended.ending is Ending.DEADLINE else (ended.stdout, ended.stderr)
+            text = "\n".join(stream.decode(errors="replace") for stream in streams)
             problems = failures(root.path, text, calls, self._access.credentials) or (
                 found(
                     root.path,
