@@ -127,13 +127,4 @@ def _at(items: list[Any], index: int) -> Any:
 
 def _says(tree: Any) -> bool:
     """True when there is a `true` anywhere in a sensitive or unknown tree."""
-    stack = [tree]
-    while stack:
-        item = stack.pop()
-        if item is True:
-            return True
-        if isinstance(item, dict):
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
-    return False
+    return _holds(tree, True)
