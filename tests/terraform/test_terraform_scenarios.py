@@ -7,6 +7,7 @@ import stat
 
 import pytest
 
+from doubles.tree import MemoryTree
 from ops_agent.core.plans.reading_plans import read_plan
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_plan import ResourceAction
@@ -14,7 +15,7 @@ from ops_agent.domain.verification import CheckStatus
 from ops_agent.errors import PolicyViolation
 from ops_agent.settings import Settings
 from ops_agent.stages.verify import verify
-from terraform.worlds import DEV, QUEUE, FilesBase, apply, bare_target, changes, environment, service, target, world, write
+from terraform.worlds import DEV, QUEUE, apply, bare_target, changes, environment, service, target, world, write
 
 pytestmark = pytest.mark.terraform
 
@@ -168,7 +169,7 @@ def test_verification_plans_dev_looks_at_prod_with_mocks_and_blames_only_the_cha
     before = service(deployed, DEPLOYED.replace("= 30", "= 45"))
     after = {**before, "infra/topic.tf": f'resource "aws_sns_topic" "news" {{\n  name = "{deployed}-news"\n}}\n'}
     tree = write(tmp_path / "head", after)
-    proof = verify(world(terraform, cloud), Settings(), None, FilesBase(before), changes(before, after), tree)
+    proof = verify(world(terraform, cloud), Settings(), None, MemoryTree(before), changes(before, after), tree)
     assert proof.passed
     assert [c.name for c in proof.checks] == ["fmt"]
     dev, prod = proof.targets
@@ -193,7 +194,7 @@ def test_a_wrong_account_stops_verification_before_any_terraform(terraform, clou
     terraform.workspace = lambda *given: started.append("workspace") or real(*given)
     try:
         with pytest.raises(PolicyViolation, match="999999999999"):
-            verify(world(terraform, cloud), Settings(), None, FilesBase(before), changes(before, after), write(tmp_path, after))
+            verify(world(terraform, cloud), Settings(), None, MemoryTree(before), changes(before, after), write(tmp_path, after))
     finally:
         del terraform.workspace
     assert started == []

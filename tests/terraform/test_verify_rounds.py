@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from doubles.tree import MemoryTree
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_plan import PlanCounts, TerraformPlan
@@ -13,7 +14,7 @@ from ops_agent.settings import Settings
 from ops_agent.stages.verify import verify
 from ops_agent.stages.verify_base import BasePlans
 from terraform.recorders import Cloud, Recorder
-from terraform.worlds import DEV, PROD, FilesBase, changes, environment, service, target, world, write
+from terraform.worlds import DEV, PROD, changes, environment, service, target, world, write
 
 BEFORE = service("rounds")
 AFTER = {**BEFORE, "infra/topic.tf": 'resource "aws_sns_topic" "t" {\n  name = "rounds"\n}\n'}
@@ -29,7 +30,7 @@ def test_a_second_round_starts_fewer_providers_and_tells_the_same_changes_as_our
     ) as terraform:
         for _ in range(2):
             made = world(terraform, cloud)
-            proof = verify(made, Settings(environments=("dev",)), None, FilesBase(BEFORE), changes(BEFORE, AFTER), tree, plans)
+            proof = verify(made, Settings(environments=("dev",)), None, MemoryTree(BEFORE), changes(BEFORE, AFTER), tree, plans)
             assert proof.passed, proof.failed
             assert [target.own for target in proof.targets] == [{"aws_sns_topic.t"}]
             found.append(count())
@@ -67,5 +68,5 @@ def test_a_base_that_could_not_be_planned_is_asked_again_in_the_next_round(tmp_p
     terraform, plans = Recorder(), BasePlans()
     (tmp_path / "HEAD").write_text("")
     for _ in range(2):
-        verify(world(terraform, Cloud()), Settings(), None, FilesBase(BEFORE), changes(BEFORE, AFTER), tmp_path, plans)
+        verify(world(terraform, Cloud()), Settings(), None, MemoryTree(BEFORE), changes(BEFORE, AFTER), tmp_path, plans)
     assert terraform.log.count("plan base infra (dev)") == terraform.log.count("plan head infra (dev)") == 2

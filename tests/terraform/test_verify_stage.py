@@ -10,12 +10,13 @@ from types import SimpleNamespace
 
 import pytest
 
+from doubles.tree import MemoryTree
 from ops_agent.domain.policy import Policy
 from ops_agent.errors import AwsError, ToolchainError
 from ops_agent.settings import Settings
 from ops_agent.stages.verify import verify
 from terraform.recorders import FAILED, Cloud, Recorder, check, finding
-from terraform.worlds import FilesBase, changes, service, world
+from terraform.worlds import changes, service, world
 
 
 def proof(before, after, tmp_path, terraform=None, cloud=None, settings=None, **fields):
@@ -24,7 +25,7 @@ def proof(before, after, tmp_path, terraform=None, cloud=None, settings=None, **
     made = world(terraform, cloud or Cloud())
     for name, value in fields.items():
         setattr(made, name, value)
-    return verify(made, settings or Settings(), None, FilesBase(before), changes(before, after), tmp_path), terraform
+    return verify(made, settings or Settings(), None, MemoryTree(before), changes(before, after), tmp_path), terraform
 
 
 ORDER = ("init", "validate", "plan")

@@ -11,7 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
-from ops_agent.domain.change_set import ChangeSet, FileChange, TreeEntry
+from builders import BASE
+from doubles.tree import MemoryTree
+from ops_agent.domain.change_set import ChangeSet, FileChange
 from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
 from ops_agent.domain.policy import Policy
 
@@ -107,29 +109,14 @@ def wrapped(directory: Path, script: str, real: Path) -> Path:
     return mirror
 
 
-class FilesBase:
-    """ports.BaseTree over a dictionary."""
-
-    commit = "a" * 40
-
-    def __init__(self, files: Files) -> None:
-        self.files = {p: c.encode() if isinstance(c, str) else c for p, c in files.items()}
-
-    def entries(self) -> dict[str, TreeEntry]:
-        return {p: TreeEntry(path=p, mode="100644", blob="b" * 40, size=len(c)) for p, c in self.files.items()}
-
-    def read(self, path: str) -> bytes:
-        return self.files[path]
-
-
 def changes(before: Files, after: Files) -> ChangeSet:
-    old, new = FilesBase(before).files, FilesBase(after).files
+    old, new = MemoryTree(before).files, MemoryTree(after).files
     found = [FileChange(path=p, before=old.get(p), after=new.get(p)) for p in sorted(old.keys() | new.keys()) if old.get(p) != new.get(p)]
-    return ChangeSet(base_commit=FilesBase.commit, changes=tuple(found))
+    return ChangeSet(base_commit=BASE, changes=tuple(found))
 
 
 @contextmanager
-def scratch(base: FilesBase) -> Iterator[SimpleNamespace]:
+def scratch(base: MemoryTree) -> Iterator[SimpleNamespace]:
     with tempfile.TemporaryDirectory() as directory:
         yield SimpleNamespace(root=write(Path(directory), base.files), base=base)
 
