@@ -11,9 +11,14 @@ from typing import Any
 
 from ops_agent.demo.job import LogLine
 
+_PATIENCE = 60.0
+
 
 class Interruption:
-    """A signal when a stage begins (`interrupt: {stage: verify, signal: SIGINT, after: 1.5, within: 5}`); nothing without a stage."""
+    """A signal in a stage (`interrupt: {stage: verify, child: terraform-provider-aws, signal: SIGINT, within: 5}`), if one is told.
+
+    It is sent as soon as a process of that name runs below the job (`child`), or some seconds after the stage began (`after`).
+    """
 
     def __init__(self, told: Mapping[str, Any]) -> None:
         self._told = told
@@ -26,10 +31,22 @@ class Interruption:
 
     def listen(self, line: LogLine) -> None:
         if self._told and not self._sent_at and line.kind == "group" and line.text == self._told["stage"]:
-            time.sleep(self._told.get("after", 0.5))
-            self._children = _descendants(self._pid)
+            self._children = self._wait_for(self._told["child"]) if "child" in self._told else self._wait(self._told["after"])
             self._sent_at = time.monotonic()
             os.kill(self._pid, signal.Signals[self._told.get("signal", "SIGINT")])
+
+    def _wait(self, seconds: float) -> list[int]:
+        time.sleep(seconds)
+        return _descendants(self._pid)
+
+    def _wait_for(self, name: str) -> list[int]:
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline and _state(self._pid) != "Z":
+            children = _descendants(self._pid)
+            if any(name in _command(child) for child in children):
+                return children
+            time.sleep(0.02)
+        return []
 
     def check(self) -> None:
         if self._told:
@@ -38,7 +55,7 @@ class Interruption:
             assert seconds < self._told.get("within", 5.0), f"the run took {seconds:.1f} s to end"
             alive = [pid for pid in self._children if Path(f"/proc/{pid}").exists() and _state(pid) != "Z"]
             assert not alive, f"children outlived the run: {alive}"
-            assert len(self._children) >= self._told.get("children", 0), "the interruption came before the children that it should end"
+            assert self._children or "child" not in self._told, f"no {self._told['child']} ran: there was nothing to end"
 
 
 def _state(pid: int) -> str:
@@ -46,6 +63,13 @@ def _state(pid: int) -> str:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
         return "Z"
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+    except OSError:
+        return ""
 
 
 def _descendants(pid: int) -> list[int]:

@@ -151,7 +151,7 @@ def test_pipes_sockets_and_huge_files_are_refused_at_once(tree: ScratchTree) -> 
             for access in (lambda n=name: tree._disk.read(f"infra/{n}"), lambda n=name: tree.write(f"infra/{n}", b"x")):
                 with pytest.raises(ScratchRefusal):
                     access()
-        assert time.monotonic() - started < 1
+        assert time.monotonic() - started < 5
 
 
 @given(
