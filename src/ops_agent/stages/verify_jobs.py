@@ -17,8 +17,8 @@ def run_all(world: World, jobs: Mapping[str, Callable[[], T]]) -> dict[str, T]:
     The first exception ends all: what runs is finished or, when the run is cancelled, killed.
     """
     with ThreadPoolExecutor(max_workers=world.terraform.parallel(), thread_name_prefix="verify") as pool:
-        futures: dict[str, Future[T]] = {name: pool.submit(job) for name, job in jobs.items()}
-        try:
+        try:  # around the submissions too: the first job runs while the others are handed in
+            futures: dict[str, Future[T]] = {name: pool.submit(job) for name, job in jobs.items()}
             running = set(futures.values())
             while running:
                 # With a time limit, so that an interrupt is seen at once, whichever thread the system hands it to.
