@@ -22,10 +22,6 @@ _NUMBER_TAIL: Final = 2
 """`1` may be the beginning of `1e+5`: so many characters more must be seen before a number is known to end."""
 _BLANKS = re.compile(r"[ \t\n\r]*")
 _FIRST_NAME = re.compile(r'\{"[^"\\]{1,60}"')
-_ODD_ESCAPES: Final = ("\\u", "\\/")
-_ODD_BETWEEN: Final = (" ", "\t", "\n", "\r", ".", "e", "E", "-0")
-"""What another writer may write in another way: within strings, and (after `true` and `false`) between them."""
-_TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+"|[ \t\n\r]++|-?[0-9][0-9.eE+-]*+')
 
 
 class PlanDocument:
@@ -48,9 +44,10 @@ class PlanDocument:
 
     @property
     def canonical_hash(self) -> str:
-        """SHA-256 over the JSON without blanks and the `unhashed` members: what `jq -c 'del(.timestamp)' plan.json | sha256sum` prints.
+        """SHA-256 over the JSON as it was written, without the `unhashed` members: two plans of the same change have the same hash.
 
-        Terraform writes its keys in a fixed order and no key twice, so two plans of the same change have the same hash.
+        The engines write one line, their keys in a fixed order and no key twice. By hand, for `timestamp`, which no list holds after them:
+        `terraform show -json FILE | sed -E 's/^(.*),"timestamp":"[^"]*"/\\1/' | sha256sum`.
         """
         return self._digest.hexdigest()
 
@@ -210,7 +207,7 @@ class PlanDocument:
 
     def _flush(self) -> None:
         if self._is_hashing and self._hashed_to < self._at:
-            self._feed(canonical(self._text[self._hashed_to : self._at]))
+            self._feed(self._text[self._hashed_to : self._at])
         self._hashed_to = self._at
 
     def _feed(self, text: str) -> None:
@@ -218,20 +215,6 @@ class PlanDocument:
 
     def _broken(self) -> ToolchainError:
         return ToolchainError(f"the plan's JSON cannot be read: broken at about byte {self._read} of {len(self._bytes)}")
-
-
-def canonical(text: str) -> str:
-    """Whole tokens of valid JSON without blanks, every string and number as Python and jq write it; mostly that is `text` itself."""
-    plain = text.replace("\\\\", "__").replace('\\"', "__") if "\\" in text else text
-    between = "_".join(plain.split('"')[::2]).replace("true", "").replace("false", "")
-    if not any(mark in between for mark in _ODD_BETWEEN) and not any(mark in plain for mark in _ODD_ESCAPES):
-        return text
-    return _TOKEN.sub(_rewritten, text)
-
-
-def _rewritten(token: re.Match[str]) -> str:
-    found = token.group()
-    return "" if found.isspace() else json.dumps(json.loads(found), ensure_ascii=False)
 
 
 def _refuse_constant(name: str) -> Any:
