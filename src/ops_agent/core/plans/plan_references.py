@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from ops_agent.domain.terraform_plan import ResourceChange
+
+_KEY: Final = re.compile(r'\[(?:"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[^"\]])*+\]?', re.DOTALL)
+"""`[0]`, `["x]"]`; one that does not end takes all that follows."""
 
 
 def edges_of(plan: dict[str, Any], changes: tuple[ResourceChange, ...]) -> tuple[tuple[str, str], ...]:
@@ -32,24 +36,7 @@ def edges_of(plan: dict[str, Any], changes: tuple[ResourceChange, ...]) -> tuple
 
 def without_key(address: str) -> str:
     """`module.a["x"].aws_s3_bucket.b[0]` -> `module.a.aws_s3_bucket.b`; brackets and quotes inside a key do not end it."""
-    out: list[str] = []
-    quoted = skip = False
-    depth = 0
-    for char in address:
-        if depth:
-            if skip:
-                skip = False
-            elif quoted and char == "\\":
-                skip = True
-            elif char == '"':
-                quoted = not quoted
-            elif char == "]" and not quoted:
-                depth = 0
-        elif char == "[":
-            depth = 1
-        else:
-            out.append(char)
-    return "".join(out)
+    return _KEY.sub("", address) if "[" in address else address
 
 
 def _references(resource: dict[str, Any], prefix: str) -> Iterator[str]:

@@ -7,7 +7,6 @@ What is sensitive stands in a tree of its own beside the values (`before_sensiti
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import repeat
 from typing import Any, Final
 
 from ops_agent.domain.terraform_plan import SENSITIVE, UNKNOWN, ResourceChange
@@ -45,16 +44,22 @@ def masked(value: Any, sensitive: Any, unknown: Any, hidden: list[str]) -> Any:
 def leaves(value: Any, key: str = "") -> list[Leaf]:
     """Every string of six characters or more below `value` that is shown, with the key it stands under; in no particular order."""
     found: list[Leaf] = []
-    stack: list[tuple[str, Any]] = [(key, [value])]
-    while stack:
-        name, item = stack.pop()
-        for inner, element in item.items() if type(item) is dict else zip(repeat(name), item, strict=False):
-            kind = type(element)  # neither a subclass of str (Hidden) nor one of the scalars is wanted: this is the plan's hottest line
+    maps: list[dict[str, Any]] = [{key: value}]
+    for item in maps:  # which grows meanwhile
+        for leaf in item.items():
+            name, element = leaf
+            kind = type(element)  # neither a subclass of str (Hidden) nor one of the scalars is wanted: these are the plan's hottest lines
             if kind is str:
                 if len(element) >= SHORTEST:
-                    found.append((inner, element))
-            elif kind is dict or kind is list:
-                stack.append((inner, element))
+                    found.append(leaf)
+            elif kind is dict:
+                maps.append(element)
+            elif kind is list:
+                for inner in element:
+                    if type(inner) is dict:
+                        maps.append(inner)
+                    elif type(inner) is str or type(inner) is list:
+                        maps.append({name: inner})
     return found
 
 
