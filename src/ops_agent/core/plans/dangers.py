@@ -32,6 +32,7 @@ _ENCRYPTION: Final = (
     "encryption_at_rest_enabled",
 )
 _PUBLIC_FLAGS: Final = ("publicly_accessible", "associate_public_ip_address", "assign_public_ip", "map_public_ip_on_launch")
+_RANGES: Final = ("cidr_blocks", "ipv6_cidr_blocks", "cidr_ipv4", "cidr_ipv6", "cidr_block", "ipv6_cidr_block")
 _EVERYWHERE: Final = frozenset({"0.0.0.0/0", "::/0"})
 _PUBLIC_ACLS: Final = frozenset({"public-read", "public-read-write", "authenticated-read", "website"})
 _CANNOT_TELL: Final = "cannot tell until apply"
@@ -130,11 +131,11 @@ def _open_network(change: ResourceChange, after: dict[str, Any]) -> Iterator[Dan
     ) or change.type == "aws_vpc_security_group_ingress_rule":
         rules.append(after)
     for rule in rules:
-        ranges = [rule.get(name) for name in ("cidr_blocks", "ipv6_cidr_blocks", "cidr_ipv4", "cidr_ipv6", "cidr_block", "ipv6_cidr_block")]
+        ranges = [rule[name] for name in _RANGES if name in rule]
         flat = [entry for value in ranges for entry in (value if isinstance(value, list) else [value])]
-        open_to = sorted(_EVERYWHERE & {entry for entry in flat if isinstance(entry, str)})
-        ports = f"ports {rule.get('from_port')} to {rule.get('to_port')}"
+        open_to = sorted({entry for entry in flat if isinstance(entry, str) and entry in _EVERYWHERE})
         if open_to:
+            ports = f"ports {rule.get('from_port')} to {rule.get('to_port')}"
             yield _danger(change.address, "open-to-everyone", f"lets in {' and '.join(open_to)} on {ports}")
         elif any(entry is UNKNOWN for entry in flat if change.type != "aws_security_group") or after.get("ingress") is UNKNOWN:
             yield _notice(change.address, "open-to-everyone", f"{_CANNOT_TELL} from where it lets in")

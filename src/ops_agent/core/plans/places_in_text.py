@@ -68,16 +68,16 @@ def places_in(key: str, text: str) -> Found:
     for inner_key, inner in _layers(key, text, _DEEPEST):
         lowered, name = inner.casefold(), inner_key.rsplit(":", 1)[-1]
         regions.update(_regions(lowered))
-        if _REGION_KEY.fullmatch(name) and "-" in inner and len(inner) <= 30 and not any(char.isspace() for char in inner):
+        if "-" in inner and len(inner) <= 30 and _REGION_KEY.fullmatch(name) and not any(char.isspace() for char in inner):
             regions.add(_WHOLE.sub(r"\1", lowered))
-        for region, owner in _ARN.findall(lowered):
+        for region, owner in _ARN.findall(lowered) if "arn:" in lowered else ():
             regions.update({region} if region else ())
             accounts.update({owner} if _ACCOUNT.fullmatch(owner) else ())
             everyone = everyone or ("*" in owner and _PRINCIPAL_KEY.fullmatch(name) is not None)
         if "." in lowered:
             accounts.update(_REGISTRY.findall(lowered))
             accounts.update(_QUEUE_HOST.findall(lowered))
-        if _ACCOUNT.fullmatch(inner) and _ACCOUNT_KEY.search(name):
+        if len(inner) == 12 and _ACCOUNT.fullmatch(inner) and _ACCOUNT_KEY.search(name):
             accounts.add(inner)
     if not (regions or accounts or everyone):
         return NOTHING

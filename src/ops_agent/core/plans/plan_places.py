@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from ops_agent.core.plans.places_in_text import NOTHING, SHORTEST, Found, places_in
+from ops_agent.core.plans.places_in_text import NOTHING, Found, places_in
 from ops_agent.core.plans.plan_references import without_key
 from ops_agent.core.plans.plan_values import Leaf, blocks, leaves
 from ops_agent.domain.policy import ROOT, Policy
@@ -33,32 +33,32 @@ class PlaceFinder:
         self._regions: set[str] = set()
         self._accounts: set[str] = {account} if account else set()
         self._dangers: list[Danger] = []
-        self._cache: dict[Leaf, Found] = {}
+        self._found: dict[Leaf, Found] = {}
+        self._nothing: set[Leaf] = set()
         self._unseen: list[ResourceChange] = []
 
-    def add(self, change: ResourceChange, strings: Iterable[Leaf]) -> None:
+    def add(self, change: ResourceChange, strings: Set[Leaf]) -> None:
         """What `change` sets: `strings` are its planned leaves. An import brings all of what is there."""
         if change.import_id is not None:
-            strings = [*leaves(change.after), ("import", change.import_id)]
+            strings = {*leaves(change.after), ("import", change.import_id)}
         self.named(change.address, strings)
         if isinstance(change.after, dict) and isinstance(change.after.get("region"), Hidden):
             self._unseen.append(change)
 
-    def named(self, address: str, strings: Iterable[Leaf]) -> None:
+    def named(self, address: str, strings: Set[Leaf]) -> None:
         """What `address` (a resource or a provider action) sets."""
         regions: set[str] = set()
         accounts: set[str] = set()
         everyone = False
-        for leaf in strings:
-            if len(leaf[1]) < SHORTEST:
+        for leaf in strings - self._nothing:
+            found = self._found.get(leaf) or places_in(*leaf)
+            if found is NOTHING:
+                self._nothing.add(leaf)
                 continue
-            found = self._cache.get(leaf)
-            if found is None:
-                found = self._cache[leaf] = places_in(*leaf)
-            if found is not NOTHING:
-                regions |= found.regions
-                accounts |= found.accounts
-                everyone = everyone or found.everyone
+            self._found[leaf] = found
+            regions |= found.regions
+            accounts |= found.accounts
+            everyone = everyone or found.everyone
         if regions or accounts:
             self._note(address, regions, accounts)
         if everyone:

@@ -214,7 +214,7 @@ def fill_block(pieces: list[str], budget: int, beyond: int = 0) -> PlanBlock:
 
 
 def _widest(piece: str) -> int:
-    return max((len(run) for run in piece.split() if "`" in run), default=0)
+    return max((len(run) for run in piece.split() if "`" in run), default=0) if "`" in piece else 0
 
 
 def _parted(found: tuple[T, ...], is_own: Callable[[T], bool]) -> tuple[tuple[T, ...], tuple[T, ...]]:

@@ -92,15 +92,14 @@ def has_sensitive(value: Any) -> bool:
 
 
 def _holds(value: Any, mark: object) -> bool:
-    stack = [value]
-    while stack:
-        item = stack.pop()
+    items = [value]
+    for item in items:  # which grows meanwhile
         if item is mark:
             return True
-        if isinstance(item, dict):
-            stack.extend(item.values())
-        elif isinstance(item, list):
-            stack.extend(item)
+        if type(item) is dict:
+            items.extend(item.values())
+        elif type(item) is list:
+            items.extend(item)
     return False
 
 
@@ -108,7 +107,9 @@ def changed_keys(before: Any, after: Any) -> tuple[str, ...]:
     """Top-level attributes that differ, sorted; an unknown one differs. For a creation: those that get a value."""
     old = before if isinstance(before, dict) else {}
     new = after if isinstance(after, dict) else {}
-    return tuple(sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key) or new.get(key) is UNKNOWN))
+    if not old:
+        return tuple(sorted([key for key, value in new.items() if value is not None]))
+    return tuple(sorted([key for key in old.keys() | new.keys() if old.get(key) != new.get(key) or new.get(key) is UNKNOWN]))
 
 
 def _masked_map(value: dict[str, Any], sensitive: dict[str, Any], unknown: dict[str, Any], hidden: list[str]) -> dict[str, Any]:

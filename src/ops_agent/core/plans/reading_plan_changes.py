@@ -121,6 +121,8 @@ def _kind(change: Any, whose: str) -> ResourceAction:
 
 def _changed(change: dict[str, Any], before: Any, after: Any) -> tuple[str, ...]:
     """Also what differs below two equal masks: a value must not change unseen because it is sensitive."""
+    if before is None or after is None:
+        return changed_keys(before, after)
     marks = (change.get("before_sensitive"), change.get("after_sensitive"))
     marked = {key for tree in marks if isinstance(tree, dict) for key, said in tree.items() if said}
     if not marked:

@@ -61,7 +61,7 @@ def _read(document: bytes, text: str, policy: Policy, redact: Callable[[str], st
     finder, secret_finder = PlaceFinder(policy, account), SecretFinder(redact)
 
     def look(change: ResourceChange) -> None:
-        strings = planned_leaves(change)
+        strings = set(planned_leaves(change))
         finder.add(change, strings)
         secret_finder.add(strings)
         secret_finder.add(leaves(change.before))
@@ -74,11 +74,11 @@ def _read(document: bytes, text: str, policy: Policy, redact: Callable[[str], st
         check_summary(text, counts, changes)
     invocations = _invocations(plan)
     for entry in plan.get("action_invocations") or ():
-        strings = leaves(entry)
+        strings = set(leaves(entry))
         finder.named(str(entry.get("address")), strings)
         secret_finder.add(strings)
-    for _, strings in output_leaves(plan):
-        secret_finder.add(strings)
+    for _, shown in output_leaves(plan):
+        secret_finder.add(shown)
     places, secrets = finder.places(plan), secret_finder.secrets(hidden)
     return TerraformPlan(
         format_version=str(plan["format_version"]),
