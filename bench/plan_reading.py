@@ -107,25 +107,31 @@ def _change(number: int, actions: list[str]) -> dict[str, Any]:
     return {**_resource(number), "provider_name": "registry.terraform.io/hashicorp/aws", "change": change}
 
 
-def measure(path: Path, what: str, runs: int) -> dict[str, Any]:
-    """Processor seconds (the machine may be busy; the least of `runs`) and the peak memory of this process, which does nothing else, in MB.
+def measure(path: Path, what: str, number: int) -> dict[str, Any]:
+    """Processor seconds (the machine may be busy; the least of what fits in a second, at least one) and this process's peak memory in MB.
 
     `what` is `loads` (plain `json.loads` of the file), `read` (read_plan, and rendering for a pull request), or `make`: write the files for
-    `runs` changes.
+    `number` changes.
     """
     if what == "make":
-        made, text = plan_of(runs)
+        made, text = plan_of(number)
         path.write_bytes(made)
         path.with_suffix(".txt").write_text(text, encoding="utf-8")
-        return {}
+        return {"json_mb": len(made) / 1e6, "text_mb": len(text) / 1e6}
     document = path.read_bytes()
-    if what == "loads":
-        loads = []
-        for _ in range(runs):
-            begun = time.process_time()
-            json.loads(document)
-            loads.append(time.process_time() - begun)
-        return {"json_loads_s": min(loads), "loads_peak_mb": _peak()}
+    return _loads(document) if what == "loads" else _read_and_rendered(document, path.with_suffix(".txt").read_text(encoding="utf-8"))
+
+
+def _loads(document: bytes) -> dict[str, Any]:
+    seconds: list[float] = []
+    while sum(seconds) < 1:
+        begun = time.process_time()
+        json.loads(document)
+        seconds.append(time.process_time() - begun)
+    return {"json_loads_s": min(seconds), "loads_peak_mb": _peak()}
+
+
+def _read_and_rendered(document: bytes, text: str) -> dict[str, Any]:
     from ops_agent.core.plans.reading_plans import read_plan
     from ops_agent.core.proposal.proposal_plans import plans
     from ops_agent.core.proposal.proposal_prose import Overflow
@@ -133,11 +139,10 @@ def measure(path: Path, what: str, runs: int) -> dict[str, Any]:
     from ops_agent.domain.policy import Policy
     from ops_agent.domain.verification import TargetVerification
 
-    text = path.with_suffix(".txt").read_text(encoding="utf-8")
     environment = Environment(name="dev", account=None, backend_file=None)
     where = TerraformTarget(root=TerraformRoot(path="infra", environments=(environment,)), environment=environment)
     reads, renders, body = [], [], ""
-    for _ in range(runs):
+    while sum(reads) < 1:
         begun = time.process_time()
         plan = read_plan(document, text, Policy())
         read = time.process_time()
@@ -145,35 +150,36 @@ def measure(path: Path, what: str, runs: int) -> dict[str, Any]:
         reads.append(read - begun)
         renders.append(time.process_time() - read)
         del plan
-    return {
-        "read_s": min(reads),
-        "render_s": min(renders),
-        "body_code_points": len(body),
-        "peak_mb": _peak(),
-        "json_mb": len(document) / 1e6,
-        "text_mb": len(text) / 1e6,
-    }
+    return {"read_s": min(reads), "render_s": min(renders), "body_code_points": len(body), "peak_mb": _peak()}
 
 
 def _peak() -> int:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def rows(sizes: tuple[int, ...] = SIZES, runs: int = 5) -> list[dict[str, Any]]:
-    """One row per size. This process stays small, for a child's peak memory begins with its parent's."""
-    found = []
+def rows(sizes: tuple[int, ...] = SIZES, rounds: int = 5) -> list[dict[str, Any]]:
+    """One row per size: the least time and the most memory of all rounds. Sizes and both readers take turns, so that a slow minute of the
+    machine touches all of them. This process stays small, for a child's peak memory begins with its parent's.
+    """
+    found: dict[int, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for size in sizes:
-            path = Path(folder) / f"{size}.json"
-            row: dict[str, Any] = {"changes": size}
-            least = 2 if size > 10_000 else max(3, runs)
-            for what, times in (("make", size), ("loads", least), ("read", least)):
-                command = [sys.executable, "-m", "bench.plan_reading", "--child", what, str(path), str(times)]
-                row |= json.loads(subprocess.run(command, check=True, capture_output=True).stdout)  # noqa: S603
-            row["total_s"] = row["read_s"] + row["render_s"]
-            row["ratio_to_json_loads"] = row["total_s"] / row["json_loads_s"]
-            found.append({name: round(value, 4) for name, value in row.items()})
-    return found
+            found[size] = {"changes": size} | _child("make", Path(folder) / f"{size}.json", size)
+        for _ in range(max(3, rounds)):
+            for size in sizes:
+                for what in ("loads", "read"):
+                    row = found[size]
+                    for name, value in _child(what, Path(folder) / f"{size}.json", size).items():
+                        row[name] = (min if name.endswith("_s") else max)(value, row.get(name, value))
+    for row in found.values():
+        row["total_s"] = row["read_s"] + row["render_s"]
+        row["ratio_to_json_loads"] = row["total_s"] / row["json_loads_s"]
+    return [{name: round(value, 4) for name, value in row.items()} for row in found.values()]
+
+
+def _child(what: str, path: Path, number: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "bench.plan_reading", "--child", what, str(path), str(number)]
+    return dict(json.loads(subprocess.run(command, check=True, capture_output=True).stdout))  # noqa: S603
 
 
 def verdicts(found: list[dict[str, Any]]) -> list[tuple[str, bool]]:
@@ -203,8 +209,8 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="rows as JSON lines only")
     chosen = parser.parse_args()
     if chosen.child:
-        what, path, runs = chosen.child
-        print(json.dumps(measure(Path(path), what, int(runs))))  # noqa: T201  its output
+        what, path, number = chosen.child
+        print(json.dumps(measure(Path(path), what, int(number))))  # noqa: T201  its output
         return 0
     found = rows(tuple(chosen.sizes))
     for row in found:
