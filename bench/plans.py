@@ -7,12 +7,13 @@ from bench.plan_reading import rows, verdicts
 
 
 def measure(runs: int) -> Figure:
-    """One row for each size; `json.loads` and ours in processes of their own, the least of `runs` (at least 3; 2 at 50,000 changes)."""
-    found = rows(runs=runs)
+    """One row for each size; `json.loads` and ours in processes of their own, the least of `runs` rounds (at least 3)."""
+    found = rows(rounds=runs)
     figure = Figure(
         title="Plan reading",
-        how="A plan with so many changes, read and rendered for a pull request; processor time, the least of several runs; peak memory of "
-        "a process that holds the file and does nothing else. `json.loads` is called as anyone would, with Python's cyclic collector on.",
+        how="A plan with so many changes, read and rendered for a pull request; processor time, the least of several runs (for growth: the "
+        "median of the rounds' means); peak memory of a process that holds the file and does nothing else. `json.loads` is called as "
+        "anyone would, with Python's cyclic collector on.",
         columns=(
             Column(name="json.loads", unit="s", digits=3),
             Column(name="read", unit="s", digits=3),
