@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import errno
 import gc
 import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
 from types import FrameType
 
 from ops_agent.adapters.terraform.sandbox_hardening import harden_this_process
 from ops_agent.cli import Command, parse
 from ops_agent.domain.outcome import Conclusion
-from ops_agent.errors import Cancelled, ConfigError, NoSpace, OpsAgentError
+from ops_agent.ending import end_with
+from ops_agent.errors import ConfigError, as_error
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,18 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         signal.signal(number, _interrupt)
     try:
         return _COMMANDS[command.name](command, environment)
-    except OpsAgentError as error:
-        return _say(error)
-    except KeyboardInterrupt:
-        return _say(Cancelled("the run was cancelled"))
     except BrokenPipeError:
         return 128 + signal.SIGPIPE  # as of any program whose reader left; never 0: what was not said may have been a failure
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return _say(NoSpace("there is no space left on the disk"))
-        return _say(_unexpected(error))
-    except Exception as error:
-        return _say(_unexpected(error))
+    except (Exception, KeyboardInterrupt) as broken:
+        return end_with(as_error(broken), command.name, environment)
 
 
 def _run(command: Command, environment: Mapping[str, str]) -> int:
@@ -95,25 +84,6 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
     last.daemon = True
     last.start()
     raise KeyboardInterrupt
-
-
-def _say(error: OpsAgentError) -> int:
-    """One error for people: what was wrong and where, every problem, and what to do now."""
-    lines = [f"error: {error.conclusion}: {error}"]
-    lines += [f"  - {problem}" for problem in getattr(error, "problems", ())]
-    lines += [f"  - {finding.place}: {finding.what}" for finding in error.findings]
-    lines.append(f"hint: {error.hint}")
-    with suppress(OSError, ValueError):
-        sys.stderr.write("\n".join(lines) + "\n")
-        sys.stderr.flush()
-    return error.exit_code
-
-
-def _unexpected(error: Exception) -> OpsAgentError:
-    """A bug of ours: the class and the innermost place, no values (an exception's text may quote a secret)."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else "unknown place"
-    return OpsAgentError(f"{type(error).__name__} at {where}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+import errno
+import traceback
+from pathlib import PurePath
+from typing import ClassVar, Final
 
 from ops_agent.domain.conversation import Transcript
 from ops_agent.domain.outcome import Conclusion
@@ -122,3 +125,24 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, transcript: Transcript) -> None:
         super().__init__()
         self.transcript = transcript
+
+
+_MOST_FRAMES: Final = 4
+
+
+def as_error(broken: BaseException) -> OpsAgentError:
+    """`broken` as one of these classes, with its transcript if it has one: a full disk and a cancellation by name, anything else as a bug.
+
+    A bug is told by its class and its places, the innermost first, never by its words: an exception's text may quote a secret.
+    """
+    if isinstance(broken, OpsAgentError):
+        return broken
+    if isinstance(broken, KeyboardInterrupt):
+        error: OpsAgentError = Cancelled("the run was cancelled")
+        error.transcript = broken.transcript if isinstance(broken, Interrupted) else None
+        return error
+    if isinstance(broken, OSError) and broken.errno in (errno.ENOSPC, errno.EDQUOT):
+        return NoSpace("there is no space left on the disk")
+    frames = reversed(traceback.extract_tb(broken.__traceback__)[-_MOST_FRAMES:])
+    places = " < ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames)
+    return OpsAgentError(f"{type(broken).__name__} at {places or 'an unknown place'}")

@@ -16,7 +16,7 @@ from ops_agent.domain.outcome import Stopped
 from ops_agent.domain.proposal import Claim
 from ops_agent.domain.verification import Verification
 from ops_agent.domain.work_item import WorkItem
-from ops_agent.errors import Interrupted, OpsAgentError, PolicyViolation
+from ops_agent.errors import Interrupted, PolicyViolation, as_error
 from ops_agent.ports import World
 from ops_agent.settings import Settings
 from ops_agent.stages.admit import admit
@@ -49,7 +49,7 @@ class RunResult:
 def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> RunResult:
     """One work item, from its event to its pull request or to a `Stopped`.
 
-    Raises OpsAgentError for what is broken, after the claim was released; so it is for a bug of ours.
+    Raises what broke, after the claim was released: an OpsAgentError, with what the conversation cost, or a bug of ours as it is.
     """
     with world.reporter.stage("admit"):
         item = admit(world, settings, event, ref, run)
@@ -117,10 +117,11 @@ def _accounted(conversation: Conversation) -> Iterator[Conversation]:
     """Whatever breaks, or interrupts, takes along what was said until then: its cost is told all the same."""
     try:
         yield conversation
-    except OpsAgentError as broken:
-        broken.transcript = conversation.transcript
-        raise
     except KeyboardInterrupt as interrupt:
         raise Interrupted(conversation.transcript) from interrupt
+    except Exception as broken:
+        error = as_error(broken)
+        error.transcript = conversation.transcript
+        raise error from broken
     finally:
         conversation.close()

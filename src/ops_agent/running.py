@@ -13,12 +13,12 @@ from ops_agent.adapters.reporters.transcript_file import write_transcript
 from ops_agent.cli import Command
 from ops_agent.domain.conversation import Transcript
 from ops_agent.domain.event import Event, IssueRef, Labelled, RunIdentity
-from ops_agent.errors import Cancelled, Interrupted, OpsAgentError, RedactionFailed
+from ops_agent.errors import RedactionFailed, as_error
 from ops_agent.pipeline import RunResult, run_item
 from ops_agent.ports import World
 from ops_agent.settings import Settings
 from ops_agent.stages.answer import answer
-from ops_agent.stages.report import report, report_error
+from ops_agent.stages.report import report, tell_error
 from ops_agent.stages.select import select
 from ops_agent.wiring import actions_world, local_world
 
@@ -100,13 +100,10 @@ def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, run: 
     started = world.clock.now()
     try:
         result: RunResult = run_item(world, settings, event, ref, run)
-    except OpsAgentError as error:
+    except (Exception, KeyboardInterrupt) as broken:
+        error = as_error(broken)
         error.transcript = _kept(world, settings, ref, error.transcript)
-        return report_error(world, settings, ref=ref, error=error, started=started)
-    except KeyboardInterrupt as interrupt:
-        cancelled = Cancelled("the run was cancelled")
-        cancelled.transcript = _kept(world, settings, ref, interrupt.transcript if isinstance(interrupt, Interrupted) else None)
-        return report_error(world, settings, ref=ref, error=cancelled, started=started)
+        return tell_error(world.reporter, world.redact, ref=ref, error=error, seconds=world.clock.now() - started)
     transcript = _kept(world, settings, ref, result.transcript)
     return report(
         world,

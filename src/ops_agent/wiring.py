@@ -53,9 +53,9 @@ def actions_world(settings: Settings, environment: Mapping[str, str]) -> Iterato
     from ops_agent.adapters.github.github_code_host import GitHubCodeHost
     from ops_agent.adapters.github.github_http import GitHubHttp
 
-    redactor = _redactor(settings, environment)
+    redactor = redactor_of(settings, environment)
     on_runner = environment.get("GITHUB_ACTIONS") == "true"
-    reporter = _reporter(redactor, on_runner=on_runner)
+    reporter = reporter_of(redactor, on_runner=on_runner)
     for secret in settings.secrets:
         reporter.mask(secret)
     clock = SystemClock()
@@ -77,8 +77,8 @@ def local_world(settings: Settings, environment: Mapping[str, str], command: Com
     """The world of a laptop: no GitHub, no board; new git objects stay in quarantine unless a branch was asked for."""
     if command.issue_file is None:
         raise ValueError("a local run needs an issue file")
-    redactor = _redactor(settings, environment)
-    reporter = _reporter(redactor, on_runner=False)
+    redactor = redactor_of(settings, environment)
+    reporter = reporter_of(redactor, on_runner=False)
     with ExitStack() as stack:
         objects = GitObjects(command.repository) if command.branch else stack.enter_context(quarantined(command.repository))
         stack.callback(objects.close)
@@ -161,7 +161,7 @@ def module_credentials(settings: Settings, environment: Mapping[str, str]) -> Mo
     )
 
 
-def _reporter(redactor: Redactor, *, on_runner: bool) -> Reporter:
+def reporter_of(redactor: Redactor, *, on_runner: bool) -> Reporter:
     """A job never loads rich, a laptop never what only a job needs."""
     if on_runner:
         from ops_agent.adapters.reporters.actions_reporter import ActionsReporter
@@ -172,7 +172,7 @@ def _reporter(redactor: Redactor, *, on_runner: bool) -> Reporter:
     return TerminalReporter(redactor.redact)
 
 
-def _redactor(settings: Settings, environment: Mapping[str, str]) -> Redactor:
+def redactor_of(settings: Settings, environment: Mapping[str, str]) -> Redactor:
     """Every secret of the job that this process was given, known before anything is said."""
     return Redactor([*settings.secrets, *(environment[name] for name in _AMBIENT_SECRETS if environment.get(name))])
 

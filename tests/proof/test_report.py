@@ -24,7 +24,7 @@ from ops_agent.errors import ConfigError, OpsAgentError, RedactionFailed
 from ops_agent.ports import World
 from ops_agent.settings import Settings
 from ops_agent.stages.publish import Published
-from ops_agent.stages.report import report, report_error
+from ops_agent.stages.report import report, tell_error
 from proof.proof_samples import captured, material, target
 
 SECRET = "kaleidoscope/zebra+quilt=77"
@@ -137,7 +137,7 @@ def test_annotations_carry_file_and_line_and_are_capped() -> None:
 def test_an_error_of_ours_is_told_like_an_ending() -> None:
     sink = KeepingReporter()
     error = ConfigError("two inputs are wrong", problems=("`a` is empty", "`b` is no number"))
-    code = report_error(world(sink), Settings(), ref=builders.issue().ref, error=error, started=100.0)
+    code = tell_error(sink, str, ref=builders.issue().ref, error=error, seconds=5.0)
     assert code == 2
     assert sink.outputs["conclusion"] == "config_error"
     assert "is no number" in sink.summaries[0]
@@ -151,7 +151,7 @@ def test_a_secret_reaches_no_sink(place: str) -> None:
     redact = Redactor([SECRET]).redact
     text = f"see {SECRET} there"
     if place == "error":
-        report_error(world(sink, redact), Settings(), ref=builders.issue().ref, error=OpsAgentError(text), started=0.0)
+        tell_error(sink, redact, ref=builders.issue().ref, error=OpsAgentError(text), seconds=0.0)
     elif place == "warning":
         tell(sink, published(warnings=(text,)), redact)
     else:

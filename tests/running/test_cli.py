@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.__main__ import _COMMANDS, _say
+from ops_agent.__main__ import _COMMANDS
 from ops_agent.cli import parse
+from ops_agent.ending import end_with
 from ops_agent.errors import ConfigError
 
 
@@ -68,7 +69,7 @@ def said_by(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytes
             monkeypatch.delenv(name)
     with pytest.raises(ConfigError) as caught:
         _COMMANDS["run"](parse(arguments), dict(os.environ))
-    _say(caught.value)
+    end_with(caught.value, "run", {})
     return capsys.readouterr().err
 
 

@@ -79,14 +79,19 @@ def test_a_cancelled_run_gives_the_item_back_and_tells_what_it_cost(play: Play) 
     ids=["bug", "full disk"],
 )
 def test_what_nobody_foresaw_gives_the_item_back_before_it_is_reported(play: Play, bug: Exception, conclusion: str) -> None:
-    """Nobody waits at a card that says In Progress for a run that is gone; the bug's own words stay out of the comment."""
+    """Nobody waits at a card that says In Progress for a run that is gone; the bug's words stay out of everything."""
 
     def happen() -> None:
         raise bug
 
     payload = play.labelled()
-    with pytest.raises(type(bug)):
-        play.run(payload, between=happen)
+    end = play.run(payload, between=happen)
+    assert (end.conclusion, end.exit_code, end.reporter.outputs["total_cost_usd"]) == (
+        conclusion,
+        Conclusion(conclusion).exit_code,
+        "0.0100",
+    )
+    assert "a detail" not in end.reporter.said
     _nothing_published(play)
     (comment,) = play.issue.comments
     assert f"**{conclusion}**" in comment.body

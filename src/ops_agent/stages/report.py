@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ops_agent.core.proposal.report import RunReport, beside_the_code, last_word, outputs, summary
 from ops_agent.core.proposal.report_words import SENTENCES
 from ops_agent.domain.conversation import Transcript
@@ -12,7 +14,7 @@ from ops_agent.domain.verification import Verification
 from ops_agent.domain.work_item import WorkItem
 from ops_agent.errors import OpsAgentError, RedactionFailed
 from ops_agent.messages import message
-from ops_agent.ports import World
+from ops_agent.ports import Reporter, World
 from ops_agent.settings import Settings
 from ops_agent.stages.publish import Published
 
@@ -62,11 +64,11 @@ def report(
             seconds=seconds,
             dry_run=ending.dry_run,
         )
-    return _tell(world, told)
+    return _tell(world.reporter, world.redact, told)
 
 
-def report_error(world: World, settings: Settings, *, ref: IssueRef | None, error: OpsAgentError, started: float) -> int:  # noqa: ARG001  as above
-    """Tell what broke; returns the exit code."""
+def tell_error(reporter: Reporter, redact: Callable[[str], str], *, ref: IssueRef | None, error: OpsAgentError, seconds: float) -> int:
+    """Tell what broke, after so many seconds; returns the exit code. Without a world: it may be what could not be opened."""
     told = RunReport(
         ref=ref,
         conclusion=error.conclusion,
@@ -75,9 +77,9 @@ def report_error(world: World, settings: Settings, *, ref: IssueRef | None, erro
         findings=error.findings,
         warnings=tuple(getattr(error, "problems", ())),
         transcript=error.transcript,
-        seconds=world.clock.now() - started,
+        seconds=seconds,
     )
-    return _tell(world, told)
+    return _tell(reporter, redact, told)
 
 
 def _of_publication(ending: Published, transcript: Transcript | None, verification: Verification | None) -> Conclusion:
@@ -90,21 +92,21 @@ def _of_publication(ending: Published, transcript: Transcript | None, verificati
     return Conclusion.UPDATED if ending.updated else Conclusion.PUBLISHED
 
 
-def _tell(world: World, told: RunReport) -> int:
+def _tell(reporter: Reporter, redact: Callable[[str], str], told: RunReport) -> int:
     try:
-        page = summary(told, message("job_summary"), world.redact)
-        beside = [(a.level, world.redact(a.text), a.place) for a in beside_the_code(told)]
-        word = world.redact(last_word(told))
-        named = {name: world.redact(text) for name, text in outputs(told).items()}
+        page = summary(told, message("job_summary"), redact)
+        beside = [(a.level, redact(a.text), a.place) for a in beside_the_code(told)]
+        word = redact(last_word(told))
+        named = {name: redact(text) for name, text in outputs(told).items()}
     except RedactionFailed as broken:
         conclusion = Conclusion.REDACTION_FAILED
-        world.reporter.output("conclusion", conclusion.value)
-        world.reporter.annotate("error", f"{conclusion.value}: {SENTENCES[conclusion]} {broken.hint}")
+        reporter.output("conclusion", conclusion.value)
+        reporter.annotate("error", f"{conclusion.value}: {SENTENCES[conclusion]} {broken.hint}")
         return conclusion.exit_code
     for level, text, place in beside:
-        world.reporter.annotate(level, text, place)
+        reporter.annotate(level, text, place)
     for name, text in named.items():
-        world.reporter.output(name, text)
-    world.reporter.summary(page)
-    world.reporter.line(word)
+        reporter.output(name, text)
+    reporter.summary(page)
+    reporter.line(word)
     return told.conclusion.exit_code

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import errno
-
 from ops_agent.core.claims.progress_text import stopped_text
-from ops_agent.domain.outcome import Conclusion, Stopped
-from ops_agent.errors import NoSpace, OpsAgentError
+from ops_agent.domain.outcome import Stopped
+from ops_agent.errors import as_error
 from ops_agent.ports import World
 
 
 def as_stopped(why: Stopped | BaseException) -> Stopped:
     if isinstance(why, Stopped):
         return why
-    if isinstance(why, OpsAgentError):
-        return Stopped(conclusion=why.conclusion, reason=str(why), remedy=why.hint, findings=why.findings)
-    if isinstance(why, OSError) and why.errno in (errno.ENOSPC, errno.EDQUOT):
-        return as_stopped(NoSpace("There is no space left on the disk."))
-    if isinstance(why, KeyboardInterrupt):
-        return Stopped(
-            conclusion=Conclusion.CANCELLED,
-            reason="The run was cancelled.",
-            remedy="Put the label again, or start the workflow again, when you want the work done.",
-        )
-    return Stopped(
-        conclusion=Conclusion.INTERNAL_ERROR,
-        reason=f"ops-agent failed with {type(why).__name__}; this is a bug.",
-        remedy="Report it with the log of this run.",
-    )
+    error = as_error(why)
+    return Stopped(conclusion=error.conclusion, reason=str(error), remedy=error.hint, findings=error.findings)
 
 
 def stopped_says(world: World, stopped: Stopped) -> str:
