@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
+from growth import assert_linear
 from intake.markup_samples import HIDDEN, INVISIBLE, LEGITIMATE
 from ops_agent.core.intake.cleaning import LONGEST_TEXT, clean, clean_line
 
@@ -61,12 +60,10 @@ def test_links_are_shown_as_text_and_nothing_is_fetched(socket_disabled: None) -
     assert clean(text).text.split() == ["[docs](https://example.com/a)", "https://example.com/b"]
 
 
-def test_a_huge_body_is_cut_at_a_stated_place_in_bounded_time() -> None:
+def test_a_huge_body_is_cut_at_a_stated_place() -> None:
     """B12."""
     for body in ("word " * 1_000_000, "- line\n" * 200_000, "<!-- x --> y\n" * 400_000, "\u200b" * 5_000_000):
-        started = time.process_time()
         cleaned = clean(body)
-        assert time.process_time() - started < 5
         assert len(cleaned.text) <= LONGEST_TEXT and cleaned.removed["cut at the size limit"] == 1
         assert cleaned.text.endswith("the rest was cut.)") and clean(body) == cleaned and clean(cleaned.text).text == cleaned.text
 
@@ -96,10 +93,8 @@ def test_a_huge_body_is_cut_at_a_stated_place_in_bounded_time() -> None:
     ],
 )
 def test_text_made_to_be_slow_is_not(unit: str) -> None:
-    """B12: 65,536 characters of whatever a parser dislikes."""
-    started = time.process_time()
-    clean(unit * (LONGEST_TEXT // len(unit)))
-    assert time.process_time() - started < 5
+    """B12: as many characters as are read of whatever a parser dislikes."""
+    assert_linear(lambda size: clean(unit * (size // len(unit))), LONGEST_TEXT // 8)
 
 
 def test_a_title_is_one_visible_line() -> None:

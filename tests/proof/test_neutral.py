@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from itertools import pairwise
 
 import pytest
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from growth import assert_linear
 from ops_agent.core.texts.inert import inert, one_line, visible
 from ops_agent.core.texts.neutral import cell, code, fenced, neutralise, neutralise_commit
 
@@ -132,15 +132,8 @@ def test_each_trick_is_shown_as_text(text: str, expected: str) -> None:
     "seed", ["`", "\\`", "[", "@a", "#1 ", "a://", "```\n", "> ", "<!--", "\x1b[", "https://x`", "- ", "www.", "&#", "-by:", "(skip ci"]
 )
 def test_neutralising_is_linear(seed: str) -> None:
-    def seconds(size: int) -> float:
-        text = seed * (size // len(seed))
-        started = time.process_time()
-        neutralise(text)
-        neutralise_commit(text)
-        return time.process_time() - started
-
-    small = min(seconds(10_000) for _ in range(3))
-    assert min(seconds(80_000) for _ in range(2)) < 8 * small * 3 + 0.05, "8 times the text; 64 times the time would be quadratic"
+    """Release gate 8."""
+    assert_linear(lambda size: (neutralise(seed * (size // len(seed))), neutralise_commit(seed * (size // len(seed)))), 10_000)
 
 
 def test_formulas_are_plain_text_so_that_no_link_or_colour_hides_in_them() -> None:

@@ -1,0 +1,27 @@
+"""Judging costs in proportion to the files that changed (release gate 8; the closer ratio is a figure of `make bench`)."""
+
+from __future__ import annotations
+
+from growth import assert_linear
+from ops_agent.core.guard.judge import judge
+from ops_agent.core.guard.trees import FilesInMemory
+from ops_agent.domain.change_set import ChangeSet, FileChange
+from ops_agent.domain.policy import Policy
+
+BLOCK = """resource "aws_sqs_queue" "q%d_%d_%d" {
+  name          = "a-${var.x}"
+  delay_seconds = 1 + 2
+  tags          = { a = upper("b"), c = var.d["e"] }
+}
+"""
+
+
+def test_judging_is_linear_in_the_number_of_files() -> None:
+    def judged(count: int) -> None:
+        files = [
+            FileChange(path=f"infra/f{i}.tf", before=None, after="".join(BLOCK % (i, j) for j in range(10)).encode()) for i in range(count)
+        ]
+        verdict = judge(ChangeSet(base_commit="a" * 40, changes=tuple(files)), FilesInMemory.of({}), Policy())
+        assert not verdict.blocked, verdict.blocking
+
+    assert_linear(judged, 3)
