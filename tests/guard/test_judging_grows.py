@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 from growth import assert_linear
 from ops_agent.core.guard.judge import judge
 from ops_agent.core.guard.trees import FilesInMemory
@@ -17,10 +19,12 @@ BLOCK = """resource "aws_sqs_queue" "q%d_%d_%d" {
 
 
 def test_judging_is_linear_in_the_number_of_files() -> None:
-    def judged(count: int) -> None:
-        files = [
-            FileChange(path=f"infra/f{i}.tf", before=None, after="".join(BLOCK % (i, j) for j in range(10)).encode()) for i in range(count)
-        ]
+    fresh = count()
+
+    def judged(size: int) -> None:
+        run = next(fresh)  # a text that was read before would cost nothing
+        texts = ["".join(BLOCK % (run, i, j) for j in range(10)) for i in range(size)]
+        files = [FileChange(path=f"infra/f{i}.tf", before=None, after=text.encode()) for i, text in enumerate(texts)]
         verdict = judge(ChangeSet(base_commit="a" * 40, changes=tuple(files)), FilesInMemory.of({}), Policy())
         assert not verdict.blocked, verdict.blocking
 
