@@ -40,11 +40,12 @@ class Permissions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A container or service: its image and the options it is started with."""
+    """A container or service: its image, the options it is started with, and whatever else is written about it (`volumes`)."""
 
     image: str
     line: int
     options: str = ""
+    other_keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +68,7 @@ class Step:
 class Job:
     """A job. `uses` names a reusable workflow; `inherits_secrets` is `secrets: inherit`; `environment` is the GitHub environment's name.
 
+    `matrix` holds the axes whose values are written out and never empty (an `include` may add to them).
     `frame` is what every step of it runs in: permissions, environment, variables, shell, machine, containers, condition.
     """
 
@@ -84,6 +86,7 @@ class Job:
     uses_line: int = 0
     inherits_secrets: bool = False
     images: tuple[Image, ...] = ()
+    matrix: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unknown_keys: tuple[str, ...] = ()
     frame: str = ""
 

@@ -22,6 +22,7 @@ from ops_agent.core.guard.subjects import (
 from ops_agent.core.guard.table import TABLE
 from ops_agent.core.guard.trees import Files, SourceTree, head_of
 from ops_agent.core.guard.values import instances_of
+from ops_agent.core.guard.workflow_trees import called_on, workflows_of
 from ops_agent.core.sources.layout import affected_roots, targets
 from ops_agent.core.sources.module_calls import is_configuration
 from ops_agent.core.sources.reading_workflows import read_workflow
@@ -53,7 +54,7 @@ def judge(
     after = head_of(before, changes)
     whole = WholeChange(changes=changes, base=before, head=after, policy=policy, limits=limits or Limits())
     once: list[Subject] = [whole, *(ChangedPath(change=c, layout=before.layout, policy=policy) for c in changes.changes)]
-    vouched = _Vouched(known_pins, _environments_of(before, changes))
+    vouched = _Vouched(known_pins, *_of_workflows(before, changes))
     standing = list(_of_side(changes, before, policy, vouched))
     arriving = [*once, *_of_side(changes, after, policy, vouched), *_newly_reached(changes, before, after, policy)]
     findings: list[Finding] = []
@@ -74,18 +75,20 @@ def judge(
 
 @dataclass(frozen=True, slots=True)
 class _Vouched:
-    """What people vouch for: commits of actions (None: nobody looked), GitHub environments."""
+    """What people vouch for: commits of actions (None: nobody looked), GitHub environments, container images."""
 
     pins: frozenset[str] | None
-    environments: frozenset[str]
+    environments: frozenset[str] = frozenset()
+    images: frozenset[str] = frozenset()
 
 
-def _environments_of(base: SourceTree, changes: ChangeSet) -> frozenset[str]:
-    """GitHub environments that workflows of the base name in so many words; read only when a workflow changes."""
+def _of_workflows(base: SourceTree, changes: ChangeSet) -> tuple[frozenset[str], frozenset[str]]:
+    """Environments and images that workflows of the base name in so many words; read only when a workflow changes."""
     if not any(is_workflow(p) for p in changes.paths):
-        return frozenset()
-    workflows = [w for p in base.paths if is_workflow(p) and not isinstance(w := read_workflow(base.read(p)), Unreadable)]
-    return frozenset(j.environment for w in workflows for j in w.jobs if j.environment and "${{" not in j.environment)
+        return frozenset(), frozenset()
+    jobs = [j for w in workflows_of(base).values() for j in w.jobs]
+    environments = frozenset(j.environment for j in jobs if j.environment and "${{" not in j.environment)
+    return environments, frozenset(i.image for j in jobs for i in j.images)
 
 
 def _identity(hit: Hit, tree: SourceTree) -> tuple[str, bool]:
@@ -120,7 +123,7 @@ def _newly_reached(changes: ChangeSet, before: SourceTree, after: SourceTree, po
     for directory in sorted(after.reached_directories - before.reached_directories):
         for path in after.configurations(directory):
             if path not in changes.paths:
-                yield from _of_file(path, after, policy, _Vouched(None, frozenset()))
+                yield from _of_file(path, after, policy, _Vouched(None))
 
 
 def _of_file(path: str, tree: SourceTree, policy: Policy, vouched: _Vouched) -> Iterator[Subject]:
@@ -140,7 +143,13 @@ def _of_file(path: str, tree: SourceTree, policy: Policy, vouched: _Vouched) -> 
             yield UnreadableFile(path=path, reason=workflow, text=text)
         else:
             yield WorkflowFile(
-                path=path, workflow=workflow, policy=policy, known_pins=vouched.pins, known_environments=vouched.environments
+                path=path,
+                workflow=workflow,
+                policy=policy,
+                known_pins=vouched.pins,
+                known_environments=vouched.environments,
+                known_images=vouched.images,
+                called_on=called_on(path, tree),
             )
 
 

@@ -41,7 +41,7 @@ def split_uses(uses: str) -> tuple[str | None, str]:
     """`owner/name/path@ref` -> (owner/name, ref); None when it is not of that form."""
     name, _, ref = uses.partition("@")
     parts = name.split("/")
-    return ("/".join(parts[:2]) if len(parts) > 1 and all(parts) else None), ref
+    return ("/".join(parts[:2]) if len(parts) > 1 and not {"", ".", ".."} & set(parts) else None), ref
 
 
 def find_uses(changes: ChangeSet) -> tuple[UsedAction, ...]:

@@ -149,7 +149,8 @@ class WorkflowFile:
 
     `known_pins` are `owner/name@commit` (lower case) that stand on the base or were resolved by our code; None: nobody looked.
     `known_environments` are the GitHub environments that workflows of the base name: people made them. GitHub makes an unknown one on its
-    first use, without any protection.
+    first use, without any protection. `known_images` are the container images of the base's workflows. `called_on` are the events of the
+    workflows that call this one, through any number of others.
     """
 
     path: str
@@ -157,6 +158,13 @@ class WorkflowFile:
     policy: Policy
     known_pins: frozenset[str] | None = None
     known_environments: frozenset[str] = frozenset()
+    known_images: frozenset[str] = frozenset()
+    called_on: frozenset[str] = frozenset()
+
+    @property
+    def events(self) -> frozenset[str]:
+        """Everything that this workflow can run on, in itself or called."""
+        return self.workflow.events | self.called_on
 
     def hit(self, part: Workflow | Job | Step, what: str, line: int = 0) -> Hit:
         """An objection to the whole workflow, a job or a step, or to a `line` inside it.

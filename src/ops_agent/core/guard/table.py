@@ -23,7 +23,7 @@ from ops_agent.core.guard.rules.terraform import (
     templates,
     uploads,
 )
-from ops_agent.core.guard.rules.workflow import aws, concurrency, credentials, executed, form, standard, triggers, variables
+from ops_agent.core.guard.rules.workflow import aws, concurrency, containers, credentials, executed, form, standard, triggers, variables
 from ops_agent.core.guard.rules.workflow import execution as steps
 
 TABLE: tuple[Rule, ...] = (
@@ -92,9 +92,10 @@ TABLE: tuple[Rule, ...] = (
     blocking(steps.unlisted_action),
     blocking(steps.unpinned_action),
     blocking(steps.self_hosted_runner),
-    blocking(steps.container_image),
+    blocking(containers.container_image),
     blocking(steps.dangerous_command),
     blocking(variables.steering_variable),
+    blocking(variables.steering_input),
     blocking(executed.executed_file),
     blocking(concurrency.shared_concurrency),
     mentioned(steps.persisted_credentials),

@@ -16,6 +16,14 @@ _JOB_KEYS = frozenset(
 _STEP_KEYS = frozenset(
     {"id", "if", "name", "uses", "run", "shell", "with", "env", "working-directory", "continue-on-error", "timeout-minutes"}
 )
+_NESTED_KEYS = {
+    "defaults": frozenset({"run"}),
+    "concurrency": frozenset({"group", "cancel-in-progress"}),
+    "environment": frozenset({"name", "url", "deployment"}),
+    "strategy": frozenset({"matrix", "fail-fast", "max-parallel"}),
+}
+_SHELL_KEYS = frozenset({"shell", "working-directory"})
+_IMAGE_KEYS = frozenset({"image", "env", "ports", "options", "credentials"})
 
 # What is a mapping (or, for steps, a list) may also be computed by an expression: then nobody can judge what it holds.
 _COLLECTIONS = {"env": "map", "with": "map", "defaults": "map", "services": "map", "steps": "list", "strategy": "map", "outputs": "map"}
@@ -98,7 +106,7 @@ def _is_filled(declared: YamlNode) -> bool:
 def _permissions(node: YamlNode | None) -> Permissions | None:
     if node is None:
         return None
-    return Permissions(scopes=_texts(node), line=node.line, shorthand=node.text)
+    return Permissions(scopes=_texts(node), line=node.line, shorthand=node.text if node.kind == "map" else node.text or "(nothing)")
 
 
 def _job(name: str, node: YamlNode) -> Job:
@@ -120,6 +128,7 @@ def _job(name: str, node: YamlNode) -> Job:
         uses_line=uses.line if uses is not None else 0,
         inherits_secrets=secrets is not None and secrets.kind == "text",
         images=_images(node),
+        matrix=_matrix(node),
         unknown_keys=_unknown(node, _JOB_KEYS),
         frame=_frame(node, _JOB_FRAME),
     )
@@ -152,8 +161,30 @@ def _images(job: YamlNode) -> tuple[Image, ...]:
     for node in nodes:
         if node is not None:
             image = node.get("image") if node.kind == "map" else node
-            found.append(Image(image=image.text if image is not None else "", line=node.line, options=_text(node, "options")))
+            others = tuple(k for k, _ in node.members if k not in _IMAGE_KEYS)
+            name = image.text if image is not None else ""
+            found.append(Image(image=name, line=node.line, options=_text(node, "options"), other_keys=others))
     return tuple(found)
+
+
+def _matrix(job: YamlNode) -> dict[str, tuple[str, ...]]:
+    """The axes of the job's matrix whose values are all texts, none empty or computed; none when an `include` adds a job without one."""
+    strategy = job.get("strategy")
+    matrix = strategy.get("matrix") if strategy is not None else None
+    if matrix is None or matrix.kind != "map":
+        return {}
+    include = matrix.get("include")
+    added = include.items if include is not None else ()
+    if include is not None and include.kind != "list":
+        return {}
+    found = {}
+    for axis in {k for k, _ in matrix.members if k not in ("include", "exclude")} | {k for i in added for k, _ in i.members}:
+        own = matrix.get(axis)
+        nodes = [*(own.items or (own,) if own is not None else ()), *(i.get(axis) for i in added)]
+        texts = tuple(n.text.strip() if n is not None and n.kind == "text" and "${{" not in n.text else "" for n in nodes)
+        if texts and all(texts):
+            found[axis] = texts
+    return found
 
 
 def _runs_on(node: YamlNode | None) -> tuple[str, ...]:
@@ -180,7 +211,15 @@ def _texts(node: YamlNode | None) -> dict[str, str]:
 
 
 def _unknown(node: YamlNode, known: frozenset[str]) -> tuple[str, ...]:
-    return tuple(k for k, _ in node.members if k not in known)
+    """Keys that GitHub does not know in this place, and in the small mappings below it."""
+    found = [k for k, _ in node.members if k not in known]
+    for name, keys in _NESTED_KEYS.items():
+        inner = node.get(name)
+        if inner is not None and name in known:
+            found += [f"{name}.{k}" for k, _ in inner.members if k not in keys]
+            run = inner.get("run") if name == "defaults" else None
+            found += [f"{name}.run.{k}" for k, _ in run.members if k not in _SHELL_KEYS] if run is not None else []
+    return tuple(found)
 
 
 def _all_texts(root: YamlNode, jobs: YamlNode) -> tuple[WorkflowText, ...]:

@@ -132,6 +132,8 @@ def _node(event: Any, stream: Iterator[Any], depth: int = 0) -> YamlNode:
     if event.tag is not None:
         raise _Refused("tags are not read", line)
     if isinstance(event, yaml.ScalarEvent):
+        if any("\ud800" <= c <= "\udfff" for c in event.value):
+            raise _Refused("half a character is escaped", line)
         return YamlNode("text", line, text=event.value, quoted=event.style in ("'", '"'))
     if isinstance(event, yaml.SequenceStartEvent):
         items = []

@@ -6,16 +6,13 @@ import re
 from collections.abc import Iterator
 
 from ops_agent.core.guard.literals import accounts_in, foreign_regions
-from ops_agent.core.guard.rules.workflow.gates import is_gated
+from ops_agent.core.guard.rules.workflow.gates import is_gated, keeps_out
 from ops_agent.core.guard.subjects import Hit, WorkflowFile
 from ops_agent.domain.workflow_source import Job, Step, Workflow
 
 _APPLY = re.compile(r"\b(?:terraform|tofu)\s+(?:-chdir=\S+\s+)?apply\b([^\n;&|]*)")
 _PLAN = re.compile(r"\b(?:terraform|tofu)\s+(?:-chdir=\S+\s+)?plan\b[^\n;&|]*-out[= ]")
-_NOT_ON_PULL_REQUESTS = re.compile(
-    r"github\.event_name\s*==\s*'(push|workflow_dispatch)'|github\.event_name\s*!=\s*'pull_request'|"
-    r"github\.ref\s*==\s*'refs/heads/[A-Za-z0-9._/-]+'|github\.ref_name\s*==\s*'[A-Za-z0-9._/-]+'"
-)
+_BEFORE_A_MERGE = frozenset({"pull_request", "merge_group"})
 
 
 def workflow_region(file: WorkflowFile) -> Iterator[Hit]:
@@ -51,11 +48,12 @@ def ungated_apply(file: WorkflowFile) -> Iterator[Hit]:
     Remedy: Give the job an `environment:`, and start it on `push` to a protected branch or `workflow_dispatch`, with an `if:` that
     excludes pull requests where the workflow also runs on them.
     """
-    events = file.workflow.events
+    events = file.events
+    early = events & _BEFORE_A_MERGE
     for job, step, _ in _applies(file.workflow):
         if not is_gated(job, file.workflow):
             yield file.hit(step, f"the job `{job.id}` applies without a certain `environment`", step.run_line)
-        if "pull_request" in events and not (_excludes_pull_requests(job.condition) or _excludes_pull_requests(step.condition)):
+        if early and not (keeps_out(job.condition, early) or keeps_out(step.condition, early)):
             yield file.hit(step, f"the job `{job.id}` applies on pull requests", step.run_line)
         if not events & {"push", "workflow_dispatch", "workflow_call"}:
             yield file.hit(step, f"the job `{job.id}` applies without a merge and without a person", step.run_line)
@@ -87,8 +85,3 @@ def _planned_before(workflow: Workflow, job: Job, step: Step) -> bool:
     same = [s for s in job.steps if s.line < step.line] + [step]
     needed = [s for j in workflow.jobs if j.id in job.needs for s in j.steps]
     return any(_PLAN.search(re.sub(r"\\\n\s*", " ", s.run)) for s in [*same, *needed])
-
-
-def _excludes_pull_requests(condition: str) -> bool:
-    plain = condition.strip().removeprefix("${{").removesuffix("}}")
-    return bool(plain.strip()) and all(_NOT_ON_PULL_REQUESTS.search(part) and "!(" not in part for part in plain.split("||"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ops_agent.core.guard.expressions import parts_of
 from ops_agent.core.guard.paths import is_workflow
 from ops_agent.core.guard.subjects import Hit, WholeChange
 from ops_agent.core.guard.trees import SourceTree
@@ -12,7 +13,6 @@ from ops_agent.core.sources.reading_workflows import read_workflow
 from ops_agent.domain.terraform_source import Unreadable
 from ops_agent.domain.workflow_source import Workflow
 
-_EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 _ANY = "\x00"
 _MOST = 250_000
 _Group = tuple[str, str, int]
@@ -57,15 +57,13 @@ def _resolved(group: str, path: str, workflow: Workflow) -> str:
     name = next((t.text for t in workflow.texts if t.path == ("name",)), path)
     called = workflow.trigger("workflow_call") is not None or "${{" in name
 
-    def one(found: re.Match[str]) -> str:
-        inside = found[1].strip().casefold()
+    def computed(inside: str) -> str:
         if inside == "github.workflow" and not called:
             return name
-        if inside == "github.ref":
-            return f"refs/{_ANY}"
-        return _ANY
+        return f"refs/{_ANY}" if inside == "github.ref" else _ANY
 
-    return re.sub(f"{_ANY}+", _ANY, _EXPRESSION.sub(one, group))
+    pieces = (computed(p.text.strip().casefold()) if p.is_expression else p.text for p in parts_of(group))
+    return re.sub(f"{_ANY}+", _ANY, "".join(pieces))
 
 
 def _can_meet(one: str, other: str) -> bool:

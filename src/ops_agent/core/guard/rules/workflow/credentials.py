@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ops_agent.core.guard.expressions import parts_of
 from ops_agent.core.guard.rules.workflow.gates import is_gated
 from ops_agent.core.guard.subjects import Hit, WorkflowFile
 from ops_agent.domain.workflow_source import Permissions
@@ -14,7 +15,6 @@ _SCOPES = frozenset(
     | {"pull-requests", "repository-projects", "security-events", "statuses"}
 )
 _SECRETS = re.compile(r"(?<![A-Za-z0-9_.-])secrets\b(\s*\.\s*([A-Za-z_][A-Za-z0-9_-]*))?", re.IGNORECASE)
-_EXPRESSION = re.compile(r"\$\{\{(.*?)\}\}", re.DOTALL)
 
 
 def missing_permissions(file: WorkflowFile) -> Iterator[Hit]:
@@ -68,8 +68,9 @@ def unlisted_secret(file: WorkflowFile) -> Iterator[Hit]:
         if job.inherits_secrets:
             yield file.hit(job, f"the job `{job.id}` hands over all secrets (`secrets: inherit`)")
     for text in file.workflow.texts:
-        inside = text.text if text.path[-1] == "if" else " ".join(_EXPRESSION.findall(text.text))
-        if "${{" in _EXPRESSION.sub("", text.text):
+        parts = list(parts_of(text.text))
+        inside = text.text if text.path[-1] == "if" else " ".join(p.text for p in parts if p.is_expression)
+        if not all(p.closed for p in parts):
             yield from file.hits_of_text(text, "an expression is not closed")
         for found in _SECRETS.finditer(inside):
             if not found[2] or found[2].casefold() not in allowed:

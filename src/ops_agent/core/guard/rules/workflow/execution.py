@@ -12,8 +12,6 @@ from ops_agent.domain.workflow_source import Job, Step
 _SCRIPT_INPUTS = frozenset({"script", "run", "command", "commands", "args", "entrypoint", "inlinescript", "cmd"})
 _HOSTED = re.compile(r"(ubuntu|windows|macos)-(latest|[0-9]{2}(\.[0-9]{2})?)(-arm|-xlarge|-large)?")
 _SHELLS = frozenset({"", "bash", "sh", "python", "pwsh"})
-_IMAGE = re.compile(r"[A-Za-z0-9._:/-]+@sha256:[0-9a-f]{64}")
-_HEALTH_ONLY = re.compile(r"(\s*--health-(cmd|interval|timeout|retries|start-period)[= ]\s*(\"[^\"$`]*\"|'[^'$`]*'|[A-Za-z0-9._-]+))*\s*")
 _SENDS = r"(\s-d\b|\s-F\b|\s-T\b|--data|--form|--upload|--post|\s-X|--request|\$\(|`|@)"
 _AWS_CALLS = r"get-secret-value|get-parameters?|decrypt|get-authorization-token|assume-role\S*|get-session-token|delete-\S+"
 _DANGEROUS: tuple[tuple[re.Pattern[str], str], ...] = (
@@ -106,21 +104,6 @@ def self_hosted_runner(file: WorkflowFile) -> Iterator[Hit]:
     for job in file.workflow.jobs:
         if not job.uses and (not job.runs_on or not all(_HOSTED.fullmatch(label) for label in job.runs_on)):
             yield file.hit(job, f"the job `{job.id}` runs on `{', '.join(job.runs_on) or 'nothing'}`")
-
-
-def container_image(file: WorkflowFile) -> Iterator[Hit]:
-    """A container image is not pinned, or is started with special rights.
-
-    A tag can be moved to another image; options such as `--privileged` or a volume open the machine.
-
-    Remedy: Name the image by digest (`image@sha256:...`) and leave `options` out, apart from health checks.
-    """
-    for job in file.workflow.jobs:
-        for image in job.images:
-            if not _IMAGE.fullmatch(image.image):
-                yield file.hit(job, f"the image `{image.image}` has no digest", image.line)
-            if not _HEALTH_ONLY.fullmatch(image.options):
-                yield file.hit(job, f"the image `{image.image}` has the options `{image.options}`", image.line)
 
 
 def dangerous_command(file: WorkflowFile) -> Iterator[Hit]:

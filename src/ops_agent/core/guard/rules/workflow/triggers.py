@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ops_agent.core.guard.rules.workflow.gates import is_gated
+from ops_agent.core.guard.rules.workflow.gates import environments_of, is_gated
 from ops_agent.core.guard.subjects import Hit, WorkflowFile
 
-_OPEN = frozenset({"push", "pull_request", "workflow_dispatch", "workflow_call", "schedule"})
+_OPEN = frozenset({"push", "pull_request", "workflow_dispatch", "workflow_call", "schedule", "merge_group"})
 _LITERAL_BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 
 
@@ -17,11 +17,13 @@ def dangerous_trigger(file: WorkflowFile) -> Iterator[Hit]:
 
     `pull_request_target`, `workflow_run`, `issue_comment` and the like run with secrets on what others wrote.
 
-    Remedy: Use `pull_request` (read-only), `push` to named branches, `workflow_dispatch`, `workflow_call` or `schedule`.
+    Remedy: Use `pull_request` or `merge_group` (read-only), `push` to named branches, `workflow_dispatch`, `workflow_call` or `schedule`.
     """
     for trigger in file.workflow.triggers:
         if trigger.event not in _OPEN:
             yield from file.hits_of_all_jobs(f"on {trigger.event}", f"it starts on `{trigger.event}`", trigger.line)
+    for event in sorted(file.called_on - _OPEN):
+        yield from file.hits_of_all_jobs(f"on {event}", f"a workflow that starts on `{event}` calls it", 1)
 
 
 def push_from_any_branch(file: WorkflowFile) -> Iterator[Hit]:
@@ -48,18 +50,17 @@ def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Hit]:
     """A workflow that runs on pull requests may do more than read.
 
     It runs as the pull request's branch wrote it, before anybody has reviewed it: `contents: read`, and `id-token: write` only in a job
-    that a GitHub environment gates. The environment must stand in a workflow of the base branch: GitHub makes an unknown one on its first
-    use, and then it protects nothing.
+    that a GitHub environment gates. So does a workflow that another one calls on pull requests. The environment must stand in a workflow
+    of the base branch: GitHub makes an unknown one on its first use, and then it protects nothing.
 
     Remedy: Give its jobs `contents: read` only; put what writes into a workflow on `push` to a protected branch.
     """
-    trigger = file.workflow.trigger("pull_request")
-    if trigger is None:
+    if not file.events & {"pull_request", "merge_group"}:
         return
     for job in file.workflow.jobs:
         permissions = job.permissions or file.workflow.permissions
         for scope, access in (permissions.scopes if permissions else {}).items():
             if access == "write" and not (scope == "id-token" and is_gated(job, file.workflow)):
                 yield file.hit(job, f"the job `{job.id}` has `{scope}: write` on pull requests")
-            elif access == "write" and job.environment not in file.known_environments:
+            elif access == "write" and not file.known_environments.issuperset(environments_of(job)):
                 yield file.hit(job, f"no workflow of the base names the environment `{job.environment}` of the job `{job.id}`")
