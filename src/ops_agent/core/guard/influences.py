@@ -1,17 +1,25 @@
-"""What flows into an expression: the text of every variable's value, local, data source, resource and module behind it."""
+"""What flows into an expression: through variables, locals, loops, modules, resources and data sources, as far as the source tells.
+
+A value is followed by the path that is asked for: who reads `var.jobs["a"].command` does not depend on `var.jobs["b"]`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from ops_agent.core.guard.narrowing import Path, narrowed, written
+from ops_agent.core.guard.positions import Position
 from ops_agent.core.guard.trees import SourceTree
-from ops_agent.core.guard.values import Instance, Scope
-from ops_agent.core.sources.module_calls import local_source
+from ops_agent.core.guard.values import Bound, Instance, Scope
 from ops_agent.domain.terraform_source import Block, Expression, ExpressionKind
 
-_OWN = frozenset({"each", "count", "path", "self", "terraform"})
-_MOST = 5_000
+_OWN = frozenset({"path", "terraform"})
+_MOST, _MOST_PARTS, _LONGEST = 5_000, 300_000, 20
+# What AWS makes up whatever the arguments say; the addresses that EKS modules and everyone's EKS code look at.
+_MADE_BY_AWS = {"aws_eks_cluster": frozenset({"identity", "endpoint", "certificate_authority", "cluster_id", "created_at"})}
+
+_Placed = tuple[Expression, Position]
 
 
 @dataclass
@@ -21,60 +29,119 @@ class Influences:
     instances: tuple[Instance, ...]
     tree: SourceTree
     _by_scope: dict[int, Instance] = field(default_factory=dict)
+    _by_directory: dict[str, list[Instance]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._by_scope = {id(i.scope): i for i in self.instances}
+        for instance in self.instances:
+            self._by_directory.setdefault(instance.directory, []).append(instance)
 
-    def of(self, values: Iterable[tuple[str, Expression]], instance: Instance) -> frozenset[str]:
-        """One text for each thing that `values`, as they stand in `instance`, depend on. What is beyond the limit counts as one more."""
+    def of(self, values: Iterable[_Placed]) -> frozenset[str]:
+        """One text for each thing that `values` depend on. What is beyond the limit counts as one more."""
         found: set[str] = set()
-        seen: set[tuple[int, str]] = set()
-        pending = [(expression, instance.scope) for _, expression in values]
+        seen: set[tuple[int, int, int, Path]] = set()
+        parts = 0
+        pending = list(values)
         while pending:
-            expression, scope = pending.pop()
-            for inner in expression.walk():
+            value, position = pending.pop()
+            for inner, where in position.walk(value):
+                parts += 1
+                if parts > _MOST_PARTS:
+                    return frozenset({*found, "more"})
                 if inner.kind is not ExpressionKind.REFERENCE or inner.steps[0] in _OWN:
                     continue
-                name = name_of(inner)
-                if (id(scope), name) in seen:
+                over = where.iterators.get(str(inner.steps[0]))
+                key = (id(where.scope), id(where.block), id(over[0]) if over is not None else 0, inner.steps)
+                if key in seen:
                     continue
-                seen.add((id(scope), name))
+                seen.add(key)
                 if len(seen) > _MOST:
                     return frozenset({*found, "more"})
-                for text, value, where in self._behind(name, scope):
+                for text, deeper in self._behind(inner, where):
                     found.add(text)
-                    if value is not None:
-                        pending.append((value, where))
+                    pending += deeper
         return frozenset(found)
 
-    def _behind(self, name: str, scope: Scope) -> Iterator[tuple[str, Expression | None, Scope]]:
-        kind, _, rest = name.partition(".")
-        if kind in ("var", "local"):
-            bound = (scope.variables if kind == "var" else scope.locals).get(rest)
-            if bound is not None:
-                yield f"{name} = {bound.expression.text}", bound.expression, bound.scope
+    def _behind(self, reference: Expression, where: Position) -> Iterator[tuple[str, list[_Placed]]]:
+        loop = where.loop(reference.steps)
+        if loop is not None:
+            collection, around, path = loop
+            yield from _followed(str(reference.steps[0]), collection, around, path)
             return
-        instance = self._by_scope.get(id(scope))
-        for block in blocks_called(instance, name) if instance is not None else ():
-            yield block.text, None, scope
-            for inner in block.walk():
-                for attribute in inner.attributes:
-                    yield block.text, attribute.expression, scope
-            called = local_source(instance.directory, block) if block.type == "module" and instance is not None else None
-            if called is not None:
-                yield from ((text, None, scope) for text in self._of_module(called))
+        name = name_of(reference)
+        kind, _, rest = name.partition(".")
+        path = reference.steps[3 if kind in ("data", "ephemeral") else 2 :]
+        if kind in ("var", "local"):
+            bound = (where.scope.variables if kind == "var" else where.scope.locals).get(rest)
+            if bound is not None:
+                yield from _bound(name, bound, path)
+            if kind == "var":
+                yield from self._declared(rest, where.scope)
+            return
+        instance = self._by_scope.get(id(where.scope))
+        blocks = list(blocks_called(instance, name)) if instance is not None else []
+        if kind == "self" and where.block is not None:
+            yield from _of_block("self", where.block, reference.steps[1:], Position(where.scope, where.block))
+        for block in blocks:
+            position = Position(where.scope, block)
+            if block.type == "module" and instance is not None:
+                yield from self._of_module(instance, block, path, position)
+            else:
+                many = "for_each" in block.members or ("count" in block.members and not isinstance(path[0] if path else None, str))
+                yield from _of_block(name, block, path[1:] if many else path, position)
 
-    def _of_module(self, directory: str) -> Iterator[str]:
-        pending, seen = [directory], {directory}
-        while pending:
-            here = pending.pop()
-            for path, source in self.tree.module(here):
-                for block in source.blocks:
-                    yield f"{path}: {block.text}"
-                    called = local_source(here, block) if block.type == "module" else None
-                    if called is not None and called not in seen:
-                        seen.add(called)
-                        pending.append(called)
+    def _declared(self, name: str, scope: Scope) -> Iterator[tuple[str, list[_Placed]]]:
+        """What a variable's declaration puts in where a caller gives nothing: `optional(string, "...")`, the default in place of null."""
+        instance = self._by_scope.get(id(scope))
+        for block in blocks_called(instance, f"variable.{name}") if instance is not None else ():
+            type_, default = block.attribute("type"), block.attribute("default")
+            if type_ is not None and any(e.name == "optional" and len(e.children) > 1 for e in type_.expression.walk()):
+                yield f"type of {name}: {type_.expression.text}", []
+            if default is not None and block.attribute("nullable") is not None:
+                yield f"default of {name}: {default.expression.text}", [(default.expression, Position(scope))]
+
+    def _of_module(self, caller: Instance, block: Block, path: Path, position: Position) -> Iterator[tuple[str, list[_Placed]]]:
+        """The outputs that are asked for; everything that is handed to a module whose files are not here."""
+        called = self.tree.called(caller.directory, block)
+        instances = self._by_directory.get(called, []) if called is not None else []
+        if not instances:
+            yield block.text, _all_of(block, position)
+            return
+        wanted = {step for step in path if isinstance(step, str)}
+        for instance in instances:
+            for output in (b for _, source in instance.files for b in source.of_type("output")):
+                value = output.attribute("value")
+                if value is not None and (not wanted or output.labels[:1] == () or output.labels[0] in wanted):
+                    yield f"{output.name}: {value.expression.text}", [(value.expression, Position(instance.scope))]
+
+
+def _bound(name: str, bound: Bound, path: Path) -> Iterator[tuple[str, list[_Placed]]]:
+    yield from _followed(name, bound.expression, Position(bound.scope, bound.block), path)
+
+
+def _followed(name: str, value: Expression, position: Position, path: Path) -> Iterator[tuple[str, list[_Placed]]]:
+    for leaf in narrowed(value, path[:_LONGEST]):
+        text = value.text if leaf is value and value.text else written(leaf)
+        shown = ".".join("*" if step is None else str(step) for step in path)
+        yield f"{name} {shown}: {value.text if text is None else text}", [(leaf, position)]
+
+
+def _of_block(name: str, block: Block, path: Path, position: Position) -> Iterator[tuple[str, list[_Placed]]]:
+    """The argument that is asked for; everything in the block when the provider computes what is asked for."""
+    wanted = path[0] if path and isinstance(path[0], str) else None
+    if wanted in _MADE_BY_AWS.get(block.labels[0] if block.type == "resource" else "", ()):
+        return
+    attribute = block.attribute(wanted) if wanted is not None else None
+    if attribute is not None:
+        yield from _followed(f"{name}.{wanted}", attribute.expression, position, path[1:])
+        return
+    inner = [b for b in block.blocks if b.kind == wanted]
+    for part in inner or [block]:
+        yield f"{name}: {part.text}", _all_of(part, position)
+
+
+def _all_of(block: Block, position: Position) -> list[_Placed]:
+    return [(a.expression, position) for b in block.walk() for a in b.attributes]
 
 
 def name_of(reference: Expression) -> str:
@@ -83,10 +150,6 @@ def name_of(reference: Expression) -> str:
     return ".".join(str(step) for step in reference.steps[:length])
 
 
-def blocks_called(instance: Instance, name: str) -> Iterator[Block]:
-    """The resource, data, ephemeral or module blocks of `instance` that references call `name`."""
-    for _, source in instance.files:
-        for block in source.blocks:
-            prefix = "" if block.type == "resource" else f"{block.type}."
-            if block.type in ("resource", "data", "ephemeral", "module") and f"{prefix}{'.'.join(block.labels)}" == name:
-                yield block
+def blocks_called(instance: Instance, name: str) -> tuple[Block, ...]:
+    """The blocks of `instance` that references call `name` (see SourceTree.named)."""
+    return instance.named.get(name, ())

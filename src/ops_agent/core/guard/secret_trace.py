@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from ops_agent.core.guard.influences import blocks_called, name_of
 from ops_agent.core.guard.secret_places import holds_secret, named_like_a_secret
+from ops_agent.core.guard.trees import SourceTree
 from ops_agent.core.guard.values import Instance, Scope
-from ops_agent.core.sources.module_calls import local_source
 from ops_agent.domain.terraform_source import Block, Expression, ExpressionKind, Step
 
 _MOST = 5_000
@@ -37,8 +37,8 @@ _Found = tuple[Expression, Surroundings]
 class SecretTrace:
     """Of one root in one environment."""
 
-    def __init__(self, instances: tuple[Instance, ...]) -> None:
-        self._instances = instances
+    def __init__(self, instances: tuple[Instance, ...], tree: SourceTree) -> None:
+        self._instances, self._tree = instances, tree
         self._by_scope = {id(i.scope): i for i in instances}
         self._sensitive = {
             (id(i.scope), block.labels[0])
@@ -79,11 +79,17 @@ class SecretTrace:
     def _references(self, value: Expression, around: Surroundings) -> Iterator[tuple[Expression, Scope]]:
         """Every reference inside `value`, with iterators, `each` and `self` replaced by what they stand for."""
         pending = [(value, around)]
+        seen: set[tuple[int, tuple[Step, ...]]] = set()  # loops in loops lead to one collection by many ways
         while pending:
             expression, where = pending.pop()
             match expression.kind:
                 case ExpressionKind.REFERENCE:
                     pending += [(c, where) for c in expression.children]
+                    over = where.iterators.get(str(expression.steps[0]))
+                    if over is not None:
+                        if (id(over[0]), expression.steps) in seen:
+                            continue
+                        seen.add((id(over[0]), expression.steps))
                     meant = _meant(expression, where)
                     if meant is None:
                         continue
@@ -122,7 +128,7 @@ class SecretTrace:
     def _is_secret_output(self, instance: Instance, calls: list[Block], steps: list[Step]) -> bool:
         wanted = {s for s in steps if isinstance(s, str)}
         for call in calls:
-            called = local_source(instance.directory, call)
+            called = self._tree.called(instance.directory, call)
             if called is None:
                 return any(named_like_a_secret(s) for s in wanted)
             outputs = [b for i in self._instances if i.directory == called for _, s in i.files for b in s.of_type("output")]
@@ -147,7 +153,7 @@ class SecretTrace:
         for block in blocks_called(instance, name) if instance is not None else ():
             wanted = {step for step in reference.steps[2:] if isinstance(step, str)}
             wanted |= {"input"} if "output" in wanted else set()  # `terraform_data` gives back what it was given
-            called = local_source(instance.directory, block) if block.type == "module" and instance is not None else None
+            called = self._tree.called(instance.directory, block) if block.type == "module" and instance is not None else None
             if called is not None:
                 for other in (i for i in self._instances if i.directory == called):
                     outputs = [b for _, s in other.files for b in s.of_type("output") if not wanted or b.labels[0] in wanted]

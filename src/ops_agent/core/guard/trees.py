@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
 
 from ops_agent.core.sources.layout import directory_of, discover_layout
-from ops_agent.core.sources.module_calls import is_configuration, read_source
+from ops_agent.core.sources.module_calls import is_configuration, local_source, read_source
 from ops_agent.domain.change_set import ChangeSet
 from ops_agent.domain.layout import Layout
 from ops_agent.domain.policy import Policy
-from ops_agent.domain.terraform_source import TerraformSource, Unreadable
+from ops_agent.domain.terraform_source import Block, TerraformSource, Unreadable
 
 
 class Files(Protocol):
@@ -43,6 +43,7 @@ class SourceTree:
     files: Files
     policy: Policy
     _read: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _named: dict[str, Mapping[str, tuple[Block, ...]]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def paths(self) -> frozenset[str]:
@@ -80,6 +81,21 @@ class SourceTree:
             source = self.terraform(path)
             if isinstance(source, TerraformSource):
                 yield path, source
+
+    def named(self, directory: str) -> Mapping[str, tuple[Block, ...]]:
+        """The blocks of one directory by what references call them: `type.x`, `data.type.x`, `module.x`; `variable.x` is a declaration."""
+        if directory not in self._named:
+            found: dict[str, tuple[Block, ...]] = {}
+            for _, source in self.module(directory):
+                for block in source.of_type("resource", "data", "ephemeral", "module", "variable"):
+                    name = ".".join(block.labels if block.type == "resource" else (block.type, *block.labels))
+                    found[name] = (*found.get(name, ()), block)
+            self._named[directory] = found
+        return self._named[directory]
+
+    def called(self, directory: str, block: Block) -> str | None:
+        """The directory of the files that a `module` block of `directory` calls, None when they are not here."""
+        return local_source(directory, block)
 
     def configurations(self, directory: str) -> tuple[str, ...]:
         return tuple(self._by_directory.get(directory, ()))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ops_agent.core.guard.functions import bounded, call
 from ops_agent.core.guard.trees import SourceTree
-from ops_agent.core.sources.module_calls import local_source
 from ops_agent.domain.layout import TerraformTarget
 from ops_agent.domain.terraform_source import UNKNOWN, Block, Expression, ExpressionKind, Step, TerraformSource
 
@@ -46,11 +45,12 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One module as a root calls it: its directory, its readable files, its scope."""
+    """One module as a root calls it: its directory, its readable files, its scope, its blocks by the names of SourceTree.named."""
 
     directory: str
     files: tuple[tuple[str, TerraformSource], ...]
     scope: Scope
+    named: Mapping[str, tuple[Block, ...]]
 
 
 def instances_of(target: TerraformTarget, tree: SourceTree) -> tuple[Instance, ...]:
@@ -86,10 +86,10 @@ def _collect(directory: str, scope: Scope, given: dict[str, Bound], tree: Source
             elif block.type == "locals":
                 scope.locals.update({a.name: Bound(a.expression, scope) for a in block.attributes})
     scope.variables.update(given)
-    found.append(Instance(directory, files, scope))
+    found.append(Instance(directory, files, scope, tree.named(directory)))
     for _, source in files:
         for block in source.of_type("module"):
-            called = local_source(directory, block)
+            called = tree.called(directory, block)
             if called is not None and called != directory:
                 arguments = {a.name: Bound(a.expression, scope, block) for a in block.attributes if a.name not in _META}
                 below = posixpath.relpath(called, found[0].directory)
@@ -226,13 +226,12 @@ def depends_on_source_alone(expression: Expression, scope: Scope) -> bool:
 
 
 def texts(value: object) -> Iterator[str]:
-    """Every string inside a value."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from texts(item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            yield str(key)
-            yield from texts(item)
+    """Every string inside a value. A list or map that is in it many times is looked at once: names for names for names grow fast."""
+    pending, seen = [value], set[int]()
+    while pending:
+        inner = pending.pop()
+        if isinstance(inner, str):
+            yield inner
+        elif isinstance(inner, list | dict) and id(inner) not in seen:
+            seen.add(id(inner))
+            pending += reversed(inner) if isinstance(inner, list) else [p for k, v in reversed(inner.items()) for p in (v, str(k))]

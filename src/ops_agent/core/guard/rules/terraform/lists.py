@@ -75,6 +75,8 @@ _FUNCTIONS = _words(
     values yamldecode yamlencode zipmap
     """
 )
+# What a variable's `type` is written with, beside `list` and `map`.
+_TYPES = _words("object optional set tuple")
 # Judged by rules of their own.
 _JUDGED = frozenset({"nonsensitive", "templatestring"})
 
@@ -110,4 +112,4 @@ def is_unlisted(expression: Expression) -> bool:
     """True for a call of a function that no rule knows."""
     if expression.kind is not ExpressionKind.CALL or "::" in expression.name or expression.name in _JUDGED:
         return False
-    return expression.name not in _FUNCTIONS and not READS.fullmatch(expression.name)
+    return expression.name not in _FUNCTIONS | _TYPES and not READS.fullmatch(expression.name)

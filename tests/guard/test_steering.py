@@ -1,0 +1,121 @@
+"""Values steered into standing code: what flows by loops, paths, modules and templates is seen, nothing else is blamed (D05)."""
+
+from __future__ import annotations
+
+import pytest
+
+from rules.judging import base_files, verdict_of
+
+TFVARS = "infra/environments/dev/terraform.tfvars"
+DECLARED = 'variable "v" {\n  type    = any\n  default = {}\n}\n'
+RUNS = 'variable "p" {\n  type = any\n}\n\nresource "terraform_data" "x" {\n  provisioner "local-exec" {\n    command = var.p\n  }\n}\n'
+RUNS_ONE = RUNS.replace("= var.p\n", "= var.p.c\n")
+READS_OUTPUT = 'output "x" {\n  value = %s\n}\n'
+CALL = 'module "m" {\n  source   = "./modules/m"\n  %s\n}\n'
+
+
+def steered(code: str, before: str, after: str, **more: str) -> set[str]:
+    """The rules that block when the variable `v` of standing `code` changes in dev's variable file; `more` are files, `__` for `/`."""
+    values = base_files()[TFVARS].decode()
+    base = {**base_files(), "infra/x.tf": (DECLARED + code).encode(), TFVARS: f"{values}v = {before}\n".encode()}
+    base |= {path.replace("__", "/").replace("_DOT_", "."): content.encode() for path, content in more.items()}
+    return {f.rule for f in verdict_of({TFVARS: f"{values}v = {after}\n".encode()}, base).blocking}
+
+
+FLOWS = {
+    "each.value in a path": 'resource "aws_sqs_queue" "x" {\n  for_each = var.v\n  name     = file(each.value)\n}\n',
+    "a for's element in a path": READS_OUTPUT % "[for f in var.v : file(f)]",
+    "a for's key in a path": READS_OUTPUT % "{ for f, g in var.v : f => file(f) }",
+    "a for in a for": READS_OUTPUT % "[for f in [for g in var.v : g] : file(f)]",
+    "a dynamic block": (
+        'resource "aws_security_group" "x" {\n  dynamic "ingress" {\n    for_each = var.v\n'
+        "    content {\n      description = file(ingress.value)\n    }\n  }\n}\n"
+    ),
+    "a dynamic block with an iterator": (
+        'resource "aws_security_group" "x" {\n  dynamic "ingress" {\n    for_each = var.v\n    iterator = it\n'
+        "    content {\n      description = file(it.value)\n    }\n  }\n}\n"
+    ),
+    "count.index": 'resource "aws_sqs_queue" "x" {\n  count = length(var.v)\n  name  = file("x-${count.index}")\n}\n',
+    "nonsensitive in a loop": 'resource "aws_sqs_queue" "x" {\n  for_each = var.v\n  name     = nonsensitive(each.value)\n}\n',
+    "self": 'resource "aws_instance" "x" {\n  tags = var.v\n  provisioner "remote-exec" {\n    inline = [self.tags.a]\n  }\n}\n',
+    "what AWS makes of an argument": (
+        'resource "aws_instance" "x" {\n  tags = var.v\n  provisioner "remote-exec" {\n    inline = [self.tags_all.a]\n  }\n}\n'
+    ),
+    "a data source in a check": (
+        'check "x" {\n  data "http" "y" {\n    url = var.v.a\n  }\n  assert {\n    condition     = true\n    error_message = "x"\n  }\n}\n'
+    ),
+    "an import": "import {\n  to = aws_sqs_queue.x\n  id = var.v.a\n}\n",
+    "a provisioner's loop": (
+        'resource "terraform_data" "x" {\n  for_each = var.v\n  provisioner "local-exec" {\n    command = each.value\n  }\n}\n'
+    ),
+}
+
+
+@pytest.mark.parametrize("code", FLOWS.values(), ids=FLOWS)
+def test_a_value_that_reaches_standing_dangerous_code_is_blamed(code: str) -> None:
+    assert steered(code, '{ a = "true" }', '{ evil = "/proc/self/environ", a = "evil" }') == {"terraform/steered-code"}
+
+
+@pytest.mark.parametrize(
+    "argument", ["for_each = var.v\n  p = each.value", "for_each = var.v\n  p = each.key", 'p = join(" ", keys(var.v))']
+)
+def test_a_value_that_reaches_a_local_modules_provisioner_through_its_call_is_blamed(argument: str) -> None:
+    assert steered(CALL % argument, '{ a = "true" }', '{ evil = "evil" }', infra__modules__m__main_DOT_tf=RUNS) == {
+        "terraform/steered-code"
+    }
+
+
+def test_a_template_that_reads_what_it_is_told_is_standing_dangerous_code_too() -> None:
+    code = READS_OUTPUT % 'templatefile("${path.module}/t.tpl", { a = var.v.a })'
+    reads, shows = {"infra__t_DOT_tpl": "${file(a)}"}, {"infra__t_DOT_tpl": "${a}"}
+    assert steered(code, '{ a = "x" }', '{ a = "/proc/self/environ" }', **reads) == {"terraform/steered-code"}
+    assert not steered(code, '{ a = "x" }', '{ a = "y" }', **shows)
+
+
+@pytest.mark.parametrize("changed", ['optional(string, "evil")', 'optional(string, "true")'])
+def test_a_default_inside_a_variables_type_is_a_value_like_any_other(changed: str) -> None:
+    module = RUNS_ONE.replace("type = any", 'type = object({ c = optional(string, "true") })')
+    path = "infra/modules/m/main.tf"
+    base = {**base_files(), "infra/x.tf": (CALL % "p = {}").encode(), path: module.encode()}
+    head = module.replace('optional(string, "true")', changed) + "# more\n"
+    assert {f.rule for f in verdict_of({path: head.encode()}, base).blocking} == (
+        {"terraform/steered-code"} if "evil" in changed else set()
+    )
+
+
+@pytest.mark.parametrize(
+    ("argument", "before", "after"),
+    [
+        ('p = { c = "true", n = var.v.n }', "{ n = 1 }", "{ n = 2 }"),
+        ("p = var.v.a", '{ a = { c = "x" } }', '{ a = { c = "x" }, b = { c = "evil" } }'),
+        ("for_each = var.v\n  p = each.value", '{ a = { c = "x", n = 1 } }', '{ a = { c = "x", n = 2 }, b = { c = "x", n = 1 } }'),
+    ],
+)
+def test_a_value_that_stays_away_from_the_command_is_not_blamed(argument: str, before: str, after: str) -> None:
+    """K-everyday: a changed size, another key, a new entry of `for_each` with the same command."""
+    assert not steered(CALL % argument, before, after, infra__modules__m__main_DOT_tf=RUNS_ONE)
+
+
+EVERYDAY = {
+    "the size of a server with a provisioner": (
+        'resource "aws_instance" "x" {\n  ami           = "ami-1"\n  instance_type = var.v.a\n'
+        '  provisioner "remote-exec" {\n    inline = ["true"]\n  }\n}\n'
+    ),
+    "the version of a cluster whose issuer is looked at": (
+        'resource "aws_eks_cluster" "x" {\n  version = var.v.a\n}\n\n'
+        'data "tls_certificate" "x" {\n  url = aws_eks_cluster.x.identity[0].oidc[0].issuer\n}\n'
+    ),
+    "what a check compares": 'check "x" {\n  assert {\n    condition     = var.v.a != "x"\n    error_message = "x"\n  }\n}\n',
+}
+
+
+@pytest.mark.parametrize("code", EVERYDAY.values(), ids=EVERYDAY)
+def test_an_everyday_value_beside_standing_dangerous_code_passes(code: str) -> None:
+    assert not steered(code, '{ a = "1.32" }', '{ a = "1.33", b = "new" }')
+
+
+def test_a_loop_of_loops_ends_in_bounded_time() -> None:
+    inner = "var.v"
+    for depth in range(8):
+        inner = f"[for a{depth} in {inner} : [a{depth}, a{depth}, a{depth}, a{depth}, a{depth}]]"
+    assert steered(READS_OUTPUT % f"[for f in {inner} : file(f)]", '["a"]', '["b"]') == {"terraform/steered-code"}
