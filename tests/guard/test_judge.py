@@ -8,7 +8,7 @@ import pytest
 
 from ops_agent.core.guard.judge import judge
 from ops_agent.core.guard.rule import blocking
-from ops_agent.core.guard.subjects import Hit, TerraformFile
+from ops_agent.core.guard.subjects import Hit, Subject, TerraformFile, WholeChange, WorkflowFile
 from ops_agent.core.guard.table import TABLE
 from ops_agent.core.guard.trees import FilesInMemory
 from ops_agent.domain.policy import Policy
@@ -27,9 +27,19 @@ def rules_blocking(verdict: Verdict) -> set[str]:
     return {f.rule for f in verdict.blocking}
 
 
-def test_an_empty_change_has_no_findings_and_names_the_rules_that_ran() -> None:
-    verdict = verdict_of({})
-    assert not verdict.findings and verdict.rules_run == tuple(r.id for r in TABLE)
+def test_only_rules_that_had_something_to_look_at_count_as_run() -> None:
+    """A reviewer reads their number: rules over workflows judged nothing where no workflow changes."""
+
+    def judged(kind: type[Subject], files: dict[str, bytes | None]) -> set[bool]:
+        ran = set(verdict_of(files).rules_run)
+        return {rule.id in ran for rule in TABLE if rule.subject is kind}
+
+    terraform: dict[str, bytes | None] = {"infra/queue.tf": QUEUE.encode()}
+    workflow: dict[str, bytes | None] = {
+        ".github/workflows/x.yml": b"on: push\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: x\n"
+    }
+    assert judged(TerraformFile, terraform) == judged(WorkflowFile, workflow) == judged(WholeChange, {}) == {True}
+    assert judged(TerraformFile, workflow) == judged(WorkflowFile, terraform) == judged(TerraformFile, {}) == {False}
 
 
 def test_what_stands_on_the_base_untouched_is_reported_and_does_not_block() -> None:

@@ -21,9 +21,9 @@ MAIN = 'terraform {\n  backend "local" {}\n}\nvariable "name" {}\nresource "terr
 
 
 def commands(*targets: TargetVerification) -> tuple[list[str], list[str]]:
-    """(what is run before the merge, what is run after it), as they stand in the text."""
+    """(the plans, the applies), as they stand in the text."""
     text = ci_cd(changes(), Verification(engine="t", targets=targets), ())
-    found = re.findall(r"^- .+?, in `infra`: `(.+)`, then `(.+)` after the merge$", text, re.MULTILINE)
+    found = re.findall(r"^- .+?, in `infra`: `(.+)`, then `(.+)`$", text, re.MULTILINE)
     return [before for before, _ in found], [after for _, after in found]
 
 

@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from ops_agent.core.claims.publication import closing_references
 from ops_agent.core.plans.plan_graph import MOST_NODES, graph
-from ops_agent.core.plans.plan_rendering import diff_pieces, fill_block, headline, look_first, share
+from ops_agent.core.plans.plan_rendering import diff_pieces, fill_block, headline, share
 from ops_agent.core.plans.plan_text import as_diff, pieces_of
 from ops_agent.core.proposal.proposal_plans import plans
 from ops_agent.core.proposal.proposal_prose import Overflow
+from ops_agent.core.proposal.proposal_targets import dangers
 from ops_agent.domain.terraform_plan import TerraformPlan
 from proof.proof_samples import CAPTURED, captured, change, document, plan_document, read, target, text_of
 
@@ -75,13 +76,13 @@ def test_headlines_are_loud_for_what_hurts() -> None:
     assert headline(target(plan=captured("move"))) == "`+0 ~0 -0`, 1 move"
     assert headline(target(plan=captured("outputs_only"))) == "`+0 ~0 -0`, 2 outputs"
     assert headline(target(plan=captured("no_change"))) == "no changes"
-    assert headline(target(unplanned="no role")) == "**not planned**: no role"
-    assert "not planned against the account" in headline(target(plan=captured("create"), mocked=True))
+    assert headline(target(unplanned="no role")) == "**not planned**"
+    assert headline(target(plan=captured("create"), mocked=True)) == "`+2 ~0 -0`, **mocked**"
 
 
 def test_what_stood_before_is_not_counted_as_this_change() -> None:
     one = target(plan=captured("create"), own=frozenset({"terraform_data.b"}))
-    assert headline(one) == "`+1 ~0 -0`, 1 that stood before"
+    assert headline(one) == "`+1 ~0 -0`, 1 that stood before this change"
     assert one.plan is not None
     assert [c.address for c in share(one, one.plan).own] == ["terraform_data.b"]
     pieces, _ = diff_pieces(one)
@@ -91,7 +92,7 @@ def test_what_stood_before_is_not_counted_as_this_change() -> None:
 
 def test_dangers_of_this_change_come_first_and_the_rest_is_counted() -> None:
     own = target(plan=captured("aws_dangers"), own=frozenset({"aws_iam_policy.all", "aws_sqs_queue.foreign"}))
-    lines = list(look_first(own))
+    lines = dangers([own])
     assert lines[0].startswith("- **BLOCKS** `aws_sqs_queue.foreign`")
     assert all("aws_db_instance" not in line for line in lines)
     assert lines[-1].endswith("stood before this change")

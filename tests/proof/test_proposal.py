@@ -85,11 +85,11 @@ def test_the_text_is_the_reviewed_one(name: str) -> None:
 
 @pytest.mark.parametrize("name", GOLDENS)
 def test_the_six_sections_stand_first_and_in_the_users_order(name: str) -> None:
-    """R70 to R75."""
+    """R70 to R75; what a reviewer decides by stands before the plan, which is long."""
     found = headings(build_proposal(material(**GOLDENS[name])).body)
     assert found[:6] == SIX
-    assert found[6:9] == ["Terraform plan", "Guard verdict", "Acceptance criteria"]
-    assert found[-1] == "Provenance"
+    assert found[6:8] == ["Guard verdict", "Acceptance criteria"]
+    assert found[-2:] == ["Terraform plan", "Provenance"]
 
 
 def test_there_is_one_closing_keyword_and_it_is_the_sub_issues() -> None:
@@ -193,8 +193,9 @@ def test_rules_over_plans_are_counted_only_when_there_was_a_plan() -> None:
         body = build_proposal(material(verdict=Verdict(findings=(), rules_run=rules))).body
         return section(body, "Guard verdict").strip()
 
-    assert verdict("path/a", "terraform/b", "plan/c") == "**passed**: 2 rules over the changed files, 1 over the plans."
-    assert verdict("path/a") == "**passed**: 1 rules over the changed files, no plan to judge."
+    both, one = verdict("path/a", "terraform/b", "plan/c"), verdict("path/a")
+    assert both == "**passed**: 2 rules had something to judge in the changed files; all rules over plans judged the plans."
+    assert one == "**passed**: 1 rule had something to judge in the changed files; there was no plan to judge."
 
 
 def test_changed_workflows_carry_the_review_note_triggers_and_the_patch_when_left_out() -> None:

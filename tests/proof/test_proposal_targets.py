@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from ops_agent.core.proposal.proposal import build_proposal
+from ops_agent.core.proposal.proposal_targets import MOST_DANGERS
 from ops_agent.domain.verification import Verification
-from proof.proof_samples import captured, ending, material, section, target
+from proof.proof_samples import captured, change, ending, material, plan_document, read, section, target
 
 ENGINE = "Terraform 1.15.5 (embedded)"
 PROD = target("prod", plan=captured("replace"), mocked=True, placeholders=("image",), unplanned="no role was given")
@@ -18,31 +19,81 @@ TWO = Verification(engine=ENGINE, targets=(target(plan=captured("replace")), PRO
 def test_equal_entries_of_two_environments_are_said_once_with_both_names() -> None:
     body = build_proposal(material(verification=TWO)).body
     infrastructure = section(body, "Infrastructure changes")
-    assert infrastructure.count("Look at these first") == 1
-    assert "**Look at these first** in `infra` (dev) and `infra` (prod):" in infrastructure
-    assert "Resources in `infra` (dev) and `infra` (prod):" in infrastructure
+    assert infrastructure.count("Look at these first") == infrastructure.count("(`plan/destroys`)") == 1
+    assert "- `terraform_data.a` in `infra` (dev, prod): replaces" in infrastructure
+    assert "What changes in `infra` (dev, prod), alike:" in infrastructure and infrastructure.count("| **REPLACE") == 1
 
 
 def test_what_only_one_environment_has_stands_under_its_name_alone() -> None:
     dev, prod = target(plan=captured("replace")), target("prod", plan=captured("delete"))
     body = build_proposal(material(verification=Verification(engine=ENGINE, targets=(dev, prod)))).body
     infrastructure = section(body, "Infrastructure changes")
-    for name in ("dev", "prod"):
-        assert f"**Look at these first** in `infra` ({name}):" in infrastructure
-        assert f"Resources in `infra` ({name}):" in infrastructure
+    assert "| Change | Resource | Where | Taking it back |" in infrastructure
+    for name, kind in (("dev", "REPLACE (DELETE FIRST)"), ("prod", "DELETE")):
+        assert f"- `terraform_data.a` in `infra` ({name}): " in infrastructure
+        assert f"| **{kind}** | `terraform_data.a` | `infra` ({name}) |" in infrastructure
+
+
+def test_the_worst_stands_first_whichever_environment_it_is_in() -> None:
+    """A danger of one environment alone comes before a notice that all share, and a row that cannot be taken back before the others."""
+    table = change("aws_dynamodb_table.orders", "delete", before={"name": "orders"})
+    shared = [change(f"terraform_data.a{n}", "delete", before={}) for n in range(3)]
+    dev, prod = target(plan=read(plan_document(*shared))), target("prod", plan=read(plan_document(*shared, table)))
+    infrastructure = section(
+        build_proposal(material(verification=Verification(engine=ENGINE, targets=(dev, prod)))).body, "Infrastructure changes"
+    )
+    items = [line for line in infrastructure.split("\n") if line.startswith(("- ", "| **D"))]
+    assert items[0].startswith("- **DANGER** `aws_dynamodb_table.orders` in `infra` (prod): ")
+    assert items[1].startswith("- `terraform_data.a0` in `infra` (dev, prod): ")
+    assert next(line for line in items if line.startswith("|")).startswith("| **DELETE** | `aws_dynamodb_table.orders` | `infra` (prod) |")
+
+
+def test_eight_pairs_with_sixty_dangers_stay_readable_and_none_is_lost() -> None:
+    """What does not fit is counted where it is cut, and stands in the job summary."""
+    names = [f"env{n}" for n in range(8)]
+    doomed = read(plan_document(*(change(f"aws_dynamodb_table.t{n}", "delete", before={}) for n in range(60))))
+    without = "no role was given"
+    targets = tuple(target(name, plan=doomed, mocked=name != "env0", unplanned=without if name != "env0" else None) for name in names)
+    proposal = build_proposal(material(verification=Verification(engine=ENGINE, targets=targets)))
+    infrastructure = section(proposal.body, "Infrastructure changes")
+    listed = [line for line in infrastructure.split("\n") if line.startswith("- **DANGER**")]
+    assert len(listed) == MOST_DANGERS and "- **and 20 more in the job summary**" in infrastructure
+    assert proposal.overflow.count("- **DANGER**") == 20
+    assert proposal.body.count(without) == 1, "seven environments, one reason"
+    assert len(section(proposal.body, "Validation").strip().split("\n")) < 15
+
+
+def test_counts_and_reasons_are_not_said_again_with_the_plans() -> None:
+    body = build_proposal(material(verification=TWO)).body
+    assert body.count("`+1 ~0 -1`") == len(TWO.targets)
+    assert "+1 ~0 -1" not in section(body, "Terraform plan")
+    assert body.count("no role was given") == 1
+
+
+def test_a_graph_that_two_environments_share_is_drawn_once_and_one_without_lines_not_at_all() -> None:
+    def drawn(*plans: str) -> int:
+        targets = tuple(target(f"env{number}", plan=captured(name)) for number, name in enumerate(plans))
+        return section(build_proposal(material(verification=Verification(engine=ENGINE, targets=targets))).body, "Terraform plan").count(
+            "```mermaid"
+        )
+
+    assert (drawn("create"), drawn("create", "create"), drawn("aws_dangers")) == (1, 1, 0)
 
 
 def test_a_look_with_mocks_and_invented_values_is_unmistakable() -> None:
-    """T1: in a warning before everything else of the section, in the line of counts, at the plan, and at the checks."""
+    """T1: in a warning before everything else of the section, in the line of counts, at the plan, and at the checks; the reason once."""
     body = build_proposal(material(verification=TWO)).body
     assert (
         section(body, "Infrastructure changes")
         .lstrip()
-        .startswith("> [!WARNING]\n> **Not planned against the account**\n> - `infra` (prod)")
+        .startswith("> [!WARNING]\n> **Not planned against the account**\n> - `infra` (prod), mocked: no role was given\n")
     )
-    assert "**mocked, not planned against the account**, **planned with invented values** for `image` |" in body
+    assert "| `infra` (prod) | `+1 ~0 -1`, **1 REPLACE**, **mocked** |" in body
     assert "<summary>MOCKED look at infra (prod)" in body and "<summary>Plan of infra (dev)" in body
-    assert "**Invented values** stand for what has none in the repository: `image`." in section(body, "Validation")
+    assert "> **Planned with invented values** in `infra` (prod): the repository has none for `image`." in section(
+        body, "Infrastructure changes"
+    )
+    assert "| plan | **not run** | `infra (prod)` |" in section(body, "Validation")
 
 
 @pytest.mark.parametrize("words", ["None.", "none", "N/A", "*No changes*", " - ", "nothing.", "No change.", "Not applicable."])

@@ -93,9 +93,9 @@ def test_every_conclusion_has_a_sentence_an_exit_code_and_reaches_every_sink(con
 
 def test_the_summary_says_in_which_environment_a_danger_is() -> None:
     sink = KeepingReporter()
-    tell(sink, published(), verification=Verification(engine="t", targets=(target(plan=captured("replace")),)))
-    before, _, after = sink.summaries[0].partition("**Look at these first** in `infra` (dev):")
-    assert after.lstrip().startswith("- `terraform_data.a`") and "terraform_data.a" not in before
+    tell(sink, published(), verification=Verification(engine="t", targets=(target(plan=captured("replace")), target("prod"))))
+    before, _, after = sink.summaries[0].partition("**Look at these first:**")
+    assert after.lstrip().startswith("- `terraform_data.a` in `infra` (dev): ") and "terraform_data.a" not in before
 
 
 def test_destroys_are_told_to_the_next_step() -> None:

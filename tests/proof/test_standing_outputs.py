@@ -51,12 +51,12 @@ def test_an_output_that_is_not_known_yet_is_told_by_what_it_refers_to() -> None:
 
 def test_standing_outputs_are_shown_apart_and_not_counted() -> None:
     one = target(plan=HEAD, own=frozenset(), own_outputs=frozenset({"p"}))
-    assert headline(one) == "`+0 ~0 -0`, 1 output, 1 that stood before"
+    assert headline(one) == "`+0 ~0 -0`, 1 output, 1 that stood before this change"
     pieces, beyond = diff_pieces(one)
     assert beyond == 0
     assert pieces == [" Changes to Outputs:\n+   p = 3", '# stood before this change:\n Changes to Outputs:\n!   o = "one" -> "two"']
     none = target(plan=HEAD, own=frozenset(), own_outputs=frozenset())
-    assert headline(none) == "no changes, 2 that stood before"
+    assert headline(none) == "no changes, 2 that stood before this change"
     assert [piece.splitlines()[0] for piece in diff_pieces(none)[0]] == ["# stood before this change:"]
 
 

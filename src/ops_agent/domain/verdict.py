@@ -31,7 +31,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """All findings over one change set, in the order of their places, and the ids of the rules that ran."""
+    """All findings over one change set, in the order of their places, and the ids of the rules that had something to look at."""
 
     findings: tuple[Finding, ...]
     rules_run: tuple[str, ...]

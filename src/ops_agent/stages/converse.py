@@ -164,7 +164,7 @@ def _given_up(verdict: Verdict, verification: Verification | None, rounds: int) 
     if verdict.blocked:
         return Stopped(
             conclusion=Conclusion.BLOCKED_BY_POLICY,
-            reason=f"The change breaks rules that nothing lifts, still after {rounds} repair rounds.",
+            reason=f"The change breaks rules of the guard, still after {rounds} repair rounds.",
             remedy="Read the findings; change what the issue asks for, or do this part by hand.",
             findings=verdict.blocking,
         )
@@ -173,7 +173,7 @@ def _given_up(verdict: Verdict, verification: Verification | None, rounds: int) 
     in_plan = bool(failed) and all(c.name == "plan" for c in failed)
     return Stopped(
         conclusion=Conclusion.PLAN_FAILED if in_plan else Conclusion.CHECKS_FAILED,
-        reason=f"{len(failed)} checks failed, still after {rounds} repair rounds: {names}.",
+        reason=f"{len(failed)} check{'s' if len(failed) > 1 else ''} failed, still after {rounds} repair rounds: {names}.",
         remedy="Read the checks' output in the job summary; make the issue's text more exact, and put the label again.",
         findings=tuple(f for c in failed for f in c.findings)[:50],
     )

@@ -70,7 +70,8 @@ def judge(
         findings += [*dict.fromkeys(new)][:_MAX_FINDINGS] + [*dict.fromkeys(old)][:_MAX_FINDINGS]
     leading = frozenset(r.id for r in table if r.leads)
     findings.sort(key=lambda f: (f.rule not in leading, f.place, f.rule, f.what))
-    return Verdict(findings=tuple(findings), rules_run=tuple(r.id for r in table))
+    kinds = {type(subject) for subject in arriving}
+    return Verdict(findings=tuple(findings), rules_run=tuple(r.id for r in table if any(issubclass(kind, r.subject) for kind in kinds)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,15 +46,18 @@ def graph(plan: TerraformPlan, changes: Iterable[ResourceChange]) -> str:
     if not shown:
         return ""
     lines = ["graph LR"]
+    drawn = set()
     for address, node in shown.items():
         number = f" x {len(kinds[address])}" if len(kinds[address]) > 1 else ""
         kind = min(kinds[address], key=order.index)
+        drawn.add(kind)
         lines.append(f'  {node}["{_label(address)}{number}"]:::{kind}')
     edges = [(shown[user], shown[used]) for user, used in plan.edges if user in shown and used in shown]
     lines += [f"  {user} --> {used}" for user, used in edges[:_MOST_EDGES]]
     if len(worst) > MOST_NODES:
         lines.append(f'  more["{len(worst) - MOST_NODES} more"]:::other')
-    lines += [f"  classDef {name} {style}" for name, style in _CLASSES.items()]
+        drawn.add("other")
+    lines += [f"  classDef {name} {style}" for name, style in _CLASSES.items() if name in drawn]
     return "\n".join(lines)
 
 

@@ -1,23 +1,21 @@
-"""One plan for a reviewer: a line, what to look at first, a graph, the plan as a `diff` block cut by whole resources, the evidence."""
+"""One plan for a reviewer: a line, a graph, the plan as a `diff` block cut by whole resources, the evidence."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from ops_agent.core.plans.dangers import LIFTED_BY_ALLOW_DESTROY, danger_rank
 from ops_agent.core.plans.plan_graph import graph
 from ops_agent.core.plans.plan_text import Piece, as_diff, outputs_in, pieces_of
 from ops_agent.core.plans.reading_plan_changes import count
 from ops_agent.core.texts.inert import one_line
 from ops_agent.core.texts.neutral import cell, code, fence_verbatim
-from ops_agent.domain.terraform_plan import Danger, OutputChange, ResourceAction, ResourceChange, Severity, TerraformPlan
+from ops_agent.domain.terraform_plan import Danger, OutputChange, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.domain.verification import Evidence, TargetVerification
 
 T = TypeVar("T")
-MOST_DANGERS = 30
 _NO_RESOURCE = ("provider ", "output.", "check.", "action.")
 _EMPTY_BLOCK = "```diff\n\n```"
 
@@ -44,11 +42,19 @@ def name_of(target: TargetVerification) -> str:
     return f"{code(target.target.root.path)} ({cell(target.target.environment.name)})"
 
 
+def names_of(targets: Iterable[TargetVerification]) -> str:
+    """`infra` (dev, prod), `network` (dev): each root once, as Markdown."""
+    environments: dict[str, list[str]] = {}
+    for target in targets:
+        environments.setdefault(target.target.root.path, []).append(cell(target.target.environment.name))
+    return ", ".join(f"{code(root)} ({', '.join(names)})" for root, names in environments.items())
+
+
 def headline(target: TargetVerification) -> str:
-    """One line: the counts, loud for what hurts; or why there is no plan. Markdown."""
+    """One line of Markdown: the counts of this change set, loud for what hurts. Why there is no plan stands elsewhere, once."""
     plan = target.plan
     if plan is None:
-        return f"**not planned**: {cell(target.unplanned or 'no plan was made')}"
+        return "**not planned**"
     shared = share(target, plan)
     counted = count(shared.own, shared.own_outputs)
     line, *loud = counted.line.split(", ")
@@ -61,59 +67,40 @@ def headline(target: TargetVerification) -> str:
         words = ["no changes"]
     stood = len(shared.before) + len(shared.outputs_before)
     if stood:
-        words.append(f"{stood} that stood before")
+        words.append(f"{stood} that stood before this change")
     if target.mocked:
-        words.append("**mocked, not planned against the account**")
-    if target.placeholders:
-        words.append(f"**planned with invented values** for {', '.join(code(name) for name in target.placeholders[:5])}")
+        words.append("**mocked**")
     return ", ".join(words)
 
 
-def look_first(target: TargetVerification) -> Iterator[str]:
-    """The danger list as Markdown items, the change's own dangers first."""
-    plan = target.plan
-    if plan is None:
-        return
-    own = [danger for danger in plan.dangers if _is_own(danger, target)]
-    standing = [danger for danger in plan.dangers if not _is_own(danger, target)]
-    ranked = sorted(own, key=lambda d: (not d.blocks, *danger_rank(d)))
-    for danger in ranked[:MOST_DANGERS]:
-        mark = (
-            "**BLOCKS** "
-            if danger.blocks and danger.rule not in LIFTED_BY_ALLOW_DESTROY
-            else "**DANGER** "
-            if danger.severity is Severity.DANGER
-            else ""
-        )
-        yield f"- {mark}{code(danger.address)}: {cell(danger.why)} ({code(danger.rule)})"
-    if len(ranked) > MOST_DANGERS:
-        yield f"- and {len(ranked) - MOST_DANGERS} more, see the plan"
-    if standing:
-        yield f"- {len(standing)} more stood before this change"
+def is_own(danger: Danger, target: TargetVerification) -> bool:
+    """Whether the change set causes it. What is no resource has no base to be compared with: it is shown."""
+    address = danger.address
+    return target.own is None or address in target.own or address.startswith(_NO_RESOURCE) or ".action." in address
 
 
 def picture(target: TargetVerification) -> str:
-    """The graph of what this change set does, as a `mermaid` block; empty for fewer than two resources."""
+    """The graph of what this change set does, as a `mermaid` block; empty where nothing depends on anything: the table says the rest."""
     if target.plan is None:
         return ""
     own = share(target, target.plan).own
-    drawn = graph(target.plan, own) if len(own) > 1 else ""
-    return fence_verbatim(drawn, "mermaid") if drawn else ""
+    drawn = graph(target.plan, own)
+    return fence_verbatim(drawn, "mermaid") if " --> " in drawn else ""
 
 
-def evidence(found: Evidence | None) -> str:
-    """What this plan alone was made from, as Markdown items; what all plans share stands in the text's provenance."""
+def evidence(found: Evidence | None) -> list[str]:
+    """What this plan was made from, as Markdown items; what every plan of a run shares stands in the text's provenance."""
     if found is None:
-        return ""
-    facts = {
-        "account (from STS)": found.account,
-        "lock file (SHA-256)": found.lock_file,
-        "variable files (SHA-256)": found.var_files,
-        "plan JSON without its time (SHA-256)": found.plan_json,
-        **{f"provider ({number})": provider for number, provider in enumerate(found.providers, 1)},
-        **{f"module from outside ({number})": module for number, module in enumerate(found.modules, 1)},
-    }
-    return "\n".join(f"- {name}: {code(fact)}" for name, fact in facts.items() if fact)
+        return []
+    facts = [
+        ("account (from STS)", found.account),
+        ("lock file (SHA-256)", found.lock_file),
+        ("variable files (SHA-256)", found.var_files),
+        ("plan JSON without its time (SHA-256)", found.plan_json),
+        *(("provider", provider) for provider in found.providers),
+        *(("module from outside", module) for module in found.modules),
+    ]
+    return [f"- {name}: {code(fact)}" for name, fact in facts if fact]
 
 
 def folded(summary: str, content: str, *, is_open: bool = False) -> str:
@@ -219,9 +206,3 @@ def _widest(piece: str) -> int:
 
 def _parted(found: tuple[T, ...], is_own: Callable[[T], bool]) -> tuple[tuple[T, ...], tuple[T, ...]]:
     return tuple(one for one in found if is_own(one)), tuple(one for one in found if not is_own(one))
-
-
-def _is_own(danger: Danger, target: TargetVerification) -> bool:
-    """What is no resource has no base to be compared with: it is shown."""
-    address = danger.address
-    return target.own is None or address in target.own or address.startswith(_NO_RESOURCE) or ".action." in address

@@ -1,4 +1,4 @@
-"""The pull request's text: six sections in the user's order, then plans, verdict, criteria, what is not done, provenance."""
+"""The pull request's text: six sections in the user's order, then verdict, criteria, what is not done, plans, provenance."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ops_agent.core.plans.plan_rendering import folded
 from ops_agent.core.proposal.proposal_facts import checks_table, ci_cd, infrastructure, observability
 from ops_agent.core.proposal.proposal_plans import plans
-from ops_agent.core.proposal.proposal_prose import Overflow, criteria_table, listed, prose, said
+from ops_agent.core.proposal.proposal_prose import Overflow, counted, criteria_table, listed, prose, said
 from ops_agent.core.proposal.proposal_verdict import failed_text, provenance, verdict_text
 from ops_agent.core.texts.inert import one_line
 from ops_agent.core.texts.markdown_cuts import fit
@@ -67,9 +67,9 @@ class Material:
         failed = self.verification.failed
         reasons = []
         if self.verdict.blocked:
-            reasons.append(f"the guard blocks it with {len(self.verdict.blocking)} findings")
+            reasons.append(f"the guard blocks it with {counted(len(self.verdict.blocking), 'finding')}")
         if failed:
-            reasons.append(f"{len(failed)} checks failed ({', '.join(sorted({cell(check.name) for check in failed}))})")
+            reasons.append(f"{counted(len(failed), 'check')} failed ({', '.join(sorted({cell(check.name) for check in failed}))})")
         if self.ending is None:
             reasons.append("the agent did not finish")
         return tuple(reasons)
@@ -114,13 +114,13 @@ def _sections(material: Material, overflow: Overflow) -> dict[str, str]:
     return {
         "description": said(_about(material), words("Description", ending.description if ending else "")),
         "infrastructure": said(
-            infrastructure(changes, verification), words("Infrastructure changes", ending.infrastructure if ending else "")
+            infrastructure(changes, verification, overflow), words("Infrastructure changes", ending.infrastructure if ending else "")
         ),
         "ci_cd": said(ci_cd(changes, verification, material.left_out), words("CI/CD changes", ending.ci_cd if ending else "")),
         "observability": said(observability(verification), words("Observability & logging", ending.observability if ending else "")),
         "validation": said(f"{checks}\n\n{failed}".strip(), words("Validation", ending.validation if ending else "")),
         "linked_issue": linked_issue(item),
-        "verdict": verdict_text(material.verdict, redact),
+        "verdict": verdict_text(material.verdict, redact, overflow),
         "criteria": criteria_table(item.request.criteria, ending, redact),
         "not_done": _not_done(material, overflow),
         "provenance": provenance(item, material.claim, material.transcript, changes, verification, material.run),

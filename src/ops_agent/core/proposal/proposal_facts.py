@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any
 
-from ops_agent.core.plans.plan_rendering import share
+from ops_agent.core.plans.plan_rendering import folded, share
+from ops_agent.core.plans.plan_table import changes_table
 from ops_agent.core.plans.plan_values import blocks
-from ops_agent.core.proposal.proposal_targets import dangers, headlines, not_planned, tables
+from ops_agent.core.proposal.proposal_prose import Overflow
+from ops_agent.core.proposal.proposal_targets import MOST_DANGERS, cautions, danger_list, dangers, headlines
 from ops_agent.core.sources.reading_workflows import read_workflow
 from ops_agent.core.texts.neutral import cell, code
-from ops_agent.domain.change_set import ChangeSet, FileChange
+from ops_agent.domain.change_set import ChangeKind, ChangeSet, FileChange
 from ops_agent.domain.terraform_plan import UNKNOWN, ResourceAction, ResourceChange
 from ops_agent.domain.terraform_source import Unreadable
-from ops_agent.domain.verification import TargetVerification, Verification
+from ops_agent.domain.verification import CheckStatus, TargetVerification, Verification
 
 MOST_FILES = 40
 _MOST_FACTS = 30
@@ -27,13 +30,16 @@ def is_workflow(path: str) -> bool:
     return path.casefold().startswith(".github/")
 
 
-def infrastructure(changes: ChangeSet, verification: Verification) -> str:
-    """Scope and counts per target, the danger list, each resource's change, and the files."""
+def infrastructure(changes: ChangeSet, verification: Verification, overflow: Overflow) -> str:
+    """What is not certain, counts per target, the danger list, what changes, and the files; dangers that are too many go to `overflow`."""
     targets = verification.targets
-    parts = [part for part in (not_planned(targets), headlines(targets), *dangers(targets), *tables(targets)) if part]
+    found = dangers(targets)
+    if found[MOST_DANGERS:]:
+        overflow.add("Look at these first, continued", "\n".join(found[MOST_DANGERS:]))
     files = [change for change in changes.changes if not is_workflow(change.path)]
-    parts.append(f"Files:\n\n{_files(files)}" if files else "No infrastructure file is changed.")
-    return "\n\n".join(parts)
+    named = f"Files: {_files(files)}." if files else "No infrastructure file is changed."
+    parts = (cautions(targets), headlines(targets), danger_list(found), changes_table(targets), named)
+    return "\n\n".join(part for part in parts if part)
 
 
 def ci_cd(changes: ChangeSet, verification: Verification, left_out: tuple[str, ...]) -> str:
@@ -49,7 +55,15 @@ def ci_cd(changes: ChangeSet, verification: Verification, left_out: tuple[str, .
         parts.append("No workflow is changed.")
     commands = list(dict.fromkeys(line for target in verification.targets for line in _commands(target)))
     if commands:
-        parts.append("A plan and an apply by hand:\n\n" + "\n".join(commands[:_MOST_FACTS]))
+        more = [f"- and {len(commands) - _MOST_FACTS} more"] if len(commands) > _MOST_FACTS else []
+        steps = "\n".join(
+            [
+                "After the merge, on the base branch; compare each plan with the one shown here before its apply:\n",
+                *commands[:_MOST_FACTS],
+                *more,
+            ]
+        )
+        parts.append(folded("How to plan and apply by hand", steps))
     return "\n\n".join(parts)
 
 
@@ -70,24 +84,36 @@ def observability(verification: Verification) -> str:
 
 
 def checks_table(verification: Verification) -> str:
-    """Every check with the word that code gives it."""
-    lines = ["| Check | Subject | Result |", "|---|---|---|"]
-    for check in verification.all_checks[:60]:
-        word = check.status.value if check.status.value == "passed" else f"**{check.status.value}**"
-        lines.append(f"| {cell(check.name)} | {code(check.subject)} | {word} |")
-    lines += [f"| plan | {code(str(t.target))} | **not run**: {cell(t.unplanned)} |" for t in verification.targets if t.unplanned]
-    named = sorted({name for target in verification.targets for name in target.placeholders})
-    if named:
-        names = ", ".join(code(name) for name in named)
-        lines += ["", f"**Invented values** stand for what has none in the repository: {names}. The plan is not what an apply would do."]
+    """Every check with the word that code gives it: what failed first, then what was not run; one row for each check and word."""
+    rows: dict[tuple[int, str, CheckStatus], list[str]] = {}
+    order = (CheckStatus.FAILED, CheckStatus.NOT_RUN, CheckStatus.PASSED)
+    results = [(check.name, check.subject, check.status) for check in verification.all_checks]
+    results += [("plan", str(target.target), CheckStatus.NOT_RUN) for target in verification.targets if target.unplanned]
+    for name, subject, status in results:
+        rows.setdefault((order.index(status), name, status), []).append(subject)
+    if not rows:
+        return "No check was run."
+    lines = ["| Check | Result | Of |", "|---|---|---|"]
+    for (_, name, status), subjects in sorted(rows.items(), key=lambda row: row[0][0]):
+        word = status.value if status is CheckStatus.PASSED else f"**{status.value}**"
+        distinct = list(dict.fromkeys(subjects))
+        more = f" and {len(distinct) - _MOST_FACTS} more" if len(distinct) > _MOST_FACTS else ""
+        lines.append(f"| {cell(name)} | {word} | {', '.join(code(subject) for subject in distinct[:_MOST_FACTS])}{more} |")
+    silent = [check for check in verification.all_checks if check.status is CheckStatus.NOT_RUN and check.output]
+    lines += (
+        ["", *(f"- {cell(check.name)} of {code(check.subject)}: {cell(check.output[:300])}" for check in silent[:_MOST_FACTS])]
+        if silent
+        else []
+    )
     return "\n".join(lines)
 
 
 def _files(files: list[FileChange]) -> str:
-    lines = [f"- {code(change.path)} ({change.kind.value})" for change in files[:MOST_FILES]]
-    if len(files) > MOST_FILES:
-        lines.append(f"- and {len(files) - MOST_FILES} more")
-    return "\n".join(lines)
+    """The worst first: deleted, modified, added."""
+    order = (ChangeKind.DELETED, ChangeKind.MODIFIED, ChangeKind.ADDED)
+    shown = sorted(files, key=lambda change: order.index(change.kind))[:MOST_FILES]
+    words = [f"{kind.value} {', '.join(code(one.path) for one in same)}" for kind, same in groupby(shown, key=lambda change: change.kind)]
+    return "; ".join(words) + (f"; and {len(files) - MOST_FILES} more" if len(files) > MOST_FILES else "")
 
 
 def _workflow(change: FileChange, is_left_out: bool) -> str:
@@ -112,7 +138,7 @@ def _commands(target: TargetVerification) -> Iterator[str]:
     variables = "".join(f" -var-file={shlex.quote(_relative(path, inside))}" for path in environment.var_files)
     saved = shlex.quote(f"{environment.name}.tfplan")
     steps = f"terraform init{chosen} && terraform plan{variables} -out={saved}"
-    yield f"- {cell(environment.name)}, in {code(root.path)}: {code(steps)}, then {code(f'terraform apply {saved}')} after the merge"
+    yield f"- {cell(environment.name)}, in {code(root.path)}: {code(steps)}, then {code(f'terraform apply {saved}')}"
 
 
 def _relative(path: str, inside: str) -> str:

@@ -31,6 +31,11 @@ class Overflow:
         return "\n\n".join(self.parts)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 finding`, `1,200 findings`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def prose(title: str, text: str, redact: Callable[[str], str], overflow: Overflow, most: int = MOST_PROSE) -> str:
     """`text` as Markdown of at most `most` code points; the rest goes to `overflow` under `title`. Empty for `None.`"""
     clean = redact(text).strip()

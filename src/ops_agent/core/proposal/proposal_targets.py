@@ -1,13 +1,22 @@
-"""What code knows about every root and environment at once: equal entries of several environments are said once, with all their names."""
+"""What code knows about every root and environment at once: the worst first, and what several of them share said once, with their names."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Final
 
-from ops_agent.core.plans.plan_rendering import headline, look_first, name_of
-from ops_agent.core.plans.plan_table import changes_table
-from ops_agent.core.texts.neutral import cell
+from ops_agent.core.plans.dangers import LIFTED_BY_ALLOW_DESTROY, danger_rank
+from ops_agent.core.plans.plan_rendering import headline, is_own, name_of, names_of
+from ops_agent.core.texts.neutral import cell, code
+from ops_agent.domain.terraform_plan import Danger, Severity
 from ops_agent.domain.verification import TargetVerification
+
+MOST_DANGERS: Final = 40
+_MOCKED = (
+    "A **mocked** look compares the sources of base and change, each planned from nothing with invented answers in place of AWS. "
+    "It cannot show replaces, moves, drift, or what depends on what exists in the account."
+)
 
 
 def headlines(targets: Sequence[TargetVerification]) -> str:
@@ -19,39 +28,52 @@ def headlines(targets: Sequence[TargetVerification]) -> str:
 
 
 def dangers(targets: Sequence[TargetVerification]) -> list[str]:
-    """The danger list of all targets: one part for each group of targets that share entries, those of most targets first."""
-    parts = []
-    for names, lines in _grouped(targets, look_first):
-        parts.append(f"**Look at these first** in {names}:\n\n" + "\n".join(lines))
-    return parts
-
-
-def tables(targets: Sequence[TargetVerification]) -> list[str]:
-    """The table of resources of each target, an equal one once. A target without one says why in its line of `headlines`."""
-    return [f"Resources in {names}:\n\n{table[0]}" for names, table in _grouped(targets, lambda target: [changes_table(target)])]
-
-
-def not_planned(targets: Sequence[TargetVerification]) -> str:
-    """A warning that cannot be overlooked: targets that no plan against their account was made for; empty when there are none."""
-    lines = []
+    """Everything that a reviewer should look at, as Markdown items over all targets, the worst first whichever target it is in."""
+    owners: dict[Danger, list[TargetVerification]] = {}
+    standing = 0
     for target in targets:
-        if target.plan is None:
-            lines.append(f"> - {name_of(target)}: no plan, {cell(target.unplanned or 'none was made')}")
-        elif target.mocked:
-            why = f" ({cell(target.unplanned)})" if target.unplanned else ""
-            lines.append(f"> - {name_of(target)}: what is shown is a look at the sources with **mocked** providers{why}")
-    return "\n".join(["> [!WARNING]", "> **Not planned against the account**", *lines]) if lines else ""
+        for danger in dict.fromkeys(target.plan.dangers if target.plan else ()):
+            if is_own(danger, target):
+                owners.setdefault(danger, []).append(target)
+            else:
+                standing += 1
+    ranked = sorted(owners, key=lambda danger: (not danger.blocks, *danger_rank(danger)))
+    lines = [f"- {_mark(one)}{code(one.address)}{_where(owners[one], targets)}: {cell(one.why)} ({code(one.rule)})" for one in ranked]
+    return lines + ([f"- {standing} more stood before this change"] if standing else [])
 
 
-def _grouped(targets: Sequence[TargetVerification], entries: Callable[[TargetVerification], Iterable[str]]) -> list[tuple[str, list[str]]]:
-    """(names of targets, the entries that exactly these share), the widest group first; entries keep their order."""
-    owners: dict[str, list[int]] = {}
-    for index, target in enumerate(targets):
-        for entry in dict.fromkeys(entries(target)):
-            if entry:
-                owners.setdefault(entry, []).append(index)
-    groups: dict[tuple[int, ...], list[str]] = {}
-    for entry, indices in owners.items():
-        groups.setdefault(tuple(indices), []).append(entry)
-    ordered = sorted(groups.items(), key=lambda group: (-len(group[0]), group[0]))
-    return [(" and ".join(name_of(targets[index]) for index in indices), lines) for indices, lines in ordered]
+def danger_list(lines: Sequence[str], most: int = MOST_DANGERS, rest: str = "in the job summary") -> str:
+    """The first `most` of `lines` under their title; what is left out is counted, and `rest` says where it stands. Empty without lines."""
+    if not lines:
+        return ""
+    more = [f"- **and {len(lines) - most:,} more {rest}**"] if len(lines) > most else []
+    return "\n".join(["**Look at these first:**\n", *lines[:most], *more])
+
+
+def cautions(targets: Sequence[TargetVerification]) -> str:
+    """A warning that cannot be overlooked: what was not planned as an apply would do it, and why; empty when all of it was."""
+    without = [target for target in targets if target.plan is None or target.mocked]
+    parts = []
+    if without:
+        lines = ["> **Not planned against the account**"]
+        by_reason: dict[tuple[str, bool], list[TargetVerification]] = {}
+        for target in without:
+            by_reason.setdefault((cell(target.unplanned or "no plan was made"), target.plan is not None), []).append(target)
+        lines += [f"> - {names_of(same)}{', mocked' if mocked else ', no plan'}: {reason}" for (reason, mocked), same in by_reason.items()]
+        lines += [">", f"> {_MOCKED}"] if any(target.plan for target in without) else []
+        parts.append("\n".join(lines))
+    invented = sorted((target for target in targets if target.placeholders), key=lambda target: target.placeholders)
+    for names, same in groupby(invented, key=lambda target: target.placeholders):
+        values = ", ".join(code(name) for name in names)
+        parts.append(f"> **Planned with invented values** in {names_of(same)}: the repository has none for {values}. An apply uses others.")
+    return "\n>\n".join(["> [!WARNING]\n" + parts[0], *parts[1:]]) if parts else ""
+
+
+def _mark(danger: Danger) -> str:
+    if danger.blocks and danger.rule not in LIFTED_BY_ALLOW_DESTROY:
+        return "**BLOCKS** "
+    return "**DANGER** " if danger.severity is Severity.DANGER else ""
+
+
+def _where(found: Sequence[TargetVerification], targets: Sequence[TargetVerification]) -> str:
+    return f" in {names_of(found)}" if len(targets) > 1 else ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
+from ops_agent.core.plans.plan_rendering import folded
+from ops_agent.core.proposal.proposal_prose import Overflow, counted
 from ops_agent.core.texts.inert import one_line
 from ops_agent.core.texts.neutral import cell, code
 from ops_agent.domain.change_set import ChangeSet
@@ -16,25 +18,33 @@ from ops_agent.domain.verification import CheckResult, Verification
 from ops_agent.domain.work_item import WorkItem
 
 MOST_FINDINGS = 30
+_MOST_FAILED = 20
 
 
-def verdict_text(verdict: Verdict, redact: Callable[[str], str]) -> str:
-    """Passed or blocked, by how many rules; then findings: what blocks, what is mentioned, what stood on the base already."""
+def verdict_text(verdict: Verdict, redact: Callable[[str], str], overflow: Overflow) -> str:
+    """Passed or blocked, and by what it was judged; then findings: what blocks, what is mentioned, what stood on the base already."""
     blocking = verdict.blocking
     mentioned = [f for f in verdict.findings if not f.blocks and not f.pre_existing]
     standing = [f for f in verdict.findings if f.pre_existing]
-    word = f"**blocked** by {len(blocking)} finding{'s' if len(blocking) > 1 else ''}" if blocking else "**passed**"
-    parts = [f"{word}: {_rules(verdict)}."]
-    for title, group in (("Blocks", blocking), ("Mentioned", mentioned), ("Stood on the base commit already", standing)):
+    word = f"**blocked** by {counted(len(blocking), 'finding')}" if blocking else "**passed**"
+    parts = [f"{word}: {_judged(verdict)}."]
+    for title, group in (("Blocks", blocking), ("Mentioned", mentioned)):
         if group:
             parts.append(f"{title}:\n\n{findings_list(group, redact)}")
+    if standing:
+        listed = findings_list(standing, redact)
+        parts.append(folded(f"{counted(len(standing), 'finding')} that stood on the base commit already, untouched by this change", listed))
+    for title, group in (("Findings", [*blocking, *mentioned]), ("Findings on the base commit", standing)):
+        if len(group) > MOST_FINDINGS:
+            overflow.add(f"{title}, all of them", findings_list(group, redact, len(group)))
     return "\n\n".join(parts)
 
 
-def _rules(verdict: Verdict) -> str:
-    of_plans = sum(rule.startswith("plan/") for rule in verdict.rules_run)
-    of_files = len(verdict.rules_run) - of_plans
-    return f"{of_files} rules over the changed files, " + (f"{of_plans} over the plans" if of_plans else "no plan to judge")
+def _judged(verdict: Verdict) -> str:
+    """A rule counts when the change has something that it is about; rules over plans look at every plan, so their number says nothing."""
+    of_files = sum(not rule.startswith("plan/") for rule in verdict.rules_run)
+    plans = "all rules over plans judged the plans" if of_files < len(verdict.rules_run) else "there was no plan to judge"
+    return f"{counted(of_files, 'rule')} had something to judge in the changed files; {plans}"
 
 
 def failed_text(failed: Iterable[CheckResult], redact: Callable[[str], str]) -> str:
@@ -43,52 +53,56 @@ def failed_text(failed: Iterable[CheckResult], redact: Callable[[str], str]) -> 
     for check in failed:
         why = findings_list(check.findings, redact) if check.findings else "- it says no more"
         parts.append(f"**{cell(check.name)}** of {code(check.subject)} failed:\n\n{why}")
-    return "\n\n".join(parts[:20])
+    more = [f"**and {len(parts) - _MOST_FAILED} more failed checks**"] if len(parts) > _MOST_FAILED else []
+    return "\n\n".join([*parts[:_MOST_FAILED], *more])
 
 
-def findings_list(findings: Iterable[Finding], redact: Callable[[str], str]) -> str:
-    """One item per finding, at most 30."""
+def findings_list(findings: Iterable[Finding], redact: Callable[[str], str], most: int = MOST_FINDINGS) -> str:
+    """One item per finding, at most `most`; several of one rule stand together below what is to be done."""
     everything = tuple(findings)
-    lines = [
-        f"- {code(redact(str(f.place)))}: {cell(redact(f.what))} ({code(f.rule)})" + (f" {cell(redact(f.remedy))}" if f.remedy else "")
-        for f in everything[:MOST_FINDINGS]
-    ]
-    if len(everything) > MOST_FINDINGS:
-        lines.append(f"- and {len(everything) - MOST_FINDINGS} more")
+    groups: dict[tuple[str, str], list[Finding]] = {}
+    for finding in everything[:most]:
+        groups.setdefault((finding.rule, finding.remedy), []).append(finding)
+    lines: list[str] = []
+    for (rule, remedy), same in groups.items():
+        what = [f"{code(redact(str(f.place)))}: {cell(redact(f.what))}" for f in same]
+        todo = f" {cell(redact(remedy))}" if remedy else ""
+        lines += [f"- {what[0]} ({code(rule)}){todo}"] if len(same) == 1 else [f"- {code(rule)}:{todo}", *(f"  - {one}" for one in what)]
+    if len(everything) > most:
+        lines.append(f"- **and {len(everything) - most:,} more**")
     return "\n".join(lines)
 
 
 def provenance(
     item: WorkItem, claim: Claim, transcript: Transcript, changes: ChangeSet, verification: Verification, run: RunIdentity | None
 ) -> str:
-    """Who approved what, what made it from what, what it cost, and what was taken out of the issue's text before the llm saw it (B11).
+    """Who approved what, and what was taken out of the issue's text before the llm saw it (B11); folded: hashes, versions, cost.
 
-    What all plans were made from stands here, once; what one plan alone was made from stands beside it.
+    What all plans were made from stands here, once; what one plan alone was made from stands below the plans.
     """
     act = "a dispatch" if item.approval.by_dispatch else "a label"
     usage = transcript.usage
     approval = item.approval
-    spent = f"{transcript.turn_count} turns, ${usage.cost_usd:.2f}, {usage.tokens_in_words}"
+    spent = f"{counted(transcript.turn_count, 'turn')}, ${usage.cost_usd:.2f}, {usage.tokens_in_words}"
     policies = dict.fromkeys(target.evidence.policy for target in verification.targets if target.evidence and target.evidence.policy)
+    shown = [f"- approved by {cell(approval.by.login)} with {act} on {cell(_in_utc(approval.at))}"]
+    removed = sum(item.removed.values())
+    if removed:
+        kinds = ", ".join(f"{count} {one_line(kind)}" for kind, count in sorted(item.removed.items()))
+        shown.append(f"- **{counted(removed, 'hidden element')} removed** from the issue's text: {cell(kinds)}")
+    if run is not None and run.run_id:
+        shown.append(f"- [run {run.run_id}, attempt {run.attempt}]({run.url})")
+    standards = transcript.extra.get("standards")
     lines = [
-        f"- approved by {cell(approval.by.login)} with {act} on {cell(_in_utc(approval.at))}",
-        f"- SHA-256 of the approved title and text: {code(approval.content_hash)}",
         f"- base: {code(item.base_branch)} at {code(claim.base_commit)}",
+        f"- SHA-256 of the approved title and text: {code(approval.content_hash)}",
         f"- change set (SHA-256): {code(changes.digest)}",
         *(f"- policy (SHA-256): {code(policy)}" for policy in policies),
         *([f"- engine: {code(verification.engine)}"] if verification.engine else []),
         f"- language model: {code(transcript.llm_id or 'unknown')}, {spent}",
+        *([f"- standards: {cell(standards)}"] if standards else []),
     ]
-    removed = sum(item.removed.values())
-    if removed:
-        kinds = ", ".join(f"{count} {one_line(kind)}" for kind, count in sorted(item.removed.items()))
-        lines.append(f"- **{removed} hidden element{'s' if removed > 1 else ''} removed** from the issue's text: {cell(kinds)}")
-    standards = transcript.extra.get("standards")
-    if standards:
-        lines.append(f"- standards: {cell(standards)}")
-    if run is not None and run.run_id:
-        lines.append(f"- [run {run.run_id}, attempt {run.attempt}]({run.url})")
-    return "\n".join(lines)
+    return "\n".join(shown) + "\n\n" + folded("Commits, hashes, versions, cost", "\n".join(lines))
 
 
 def _in_utc(at: str) -> str:

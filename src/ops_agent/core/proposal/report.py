@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from ops_agent.core.plans.plan_rendering import share
 from ops_agent.core.plans.reading_plan_changes import count
 from ops_agent.core.proposal.proposal_facts import checks_table
-from ops_agent.core.proposal.proposal_targets import dangers, headlines, not_planned
+from ops_agent.core.proposal.proposal_prose import counted
+from ops_agent.core.proposal.proposal_targets import cautions, danger_list, dangers, headlines
 from ops_agent.core.proposal.proposal_verdict import findings_list
 from ops_agent.core.proposal.report_words import SENTENCES
 from ops_agent.core.texts.neutral import cell, code
@@ -23,6 +24,8 @@ from ops_agent.domain.verification import TargetVerification, Verification
 
 MOST_ANNOTATIONS = 10
 """Per level: GitHub shows ten errors and ten warnings of a step and drops the rest in silence."""
+MOST_FINDINGS = 300
+"""A summary has room for what the pull request and the comment leave out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,10 +95,10 @@ def summary(report: RunReport, template: str, redact: Callable[[str], str]) -> s
             remedy=cell(redact(report.remedy)),
             questions=_list(report.questions, redact),
             proposed_issues=_list(report.proposed_issues, redact),
-            findings=findings_list(report.findings, redact),
+            findings=findings_list(report.findings, redact, MOST_FINDINGS),
             warnings=_list(report.warnings, redact),
-            plans="\n\n".join(part for part in (not_planned(targets), headlines(targets)) if part),
-            dangers="\n".join("\n\n".join(dangers(targets)).split("\n")[:60]),
+            plans="\n\n".join(part for part in (cautions(targets), headlines(targets)) if part),
+            dangers=danger_list(dangers(targets), MOST_FINDINGS, "that do not fit here"),
             checks=_checks(verification) if verification else "",
             cost=_cost(report),
         )
@@ -160,7 +163,7 @@ def _cost(report: RunReport) -> str:
     if report.transcript is None:
         return f"The language model was not asked. {report.seconds:.0f} s."
     usage = report.transcript.usage
-    spent = f"{report.transcript.turn_count} turns, ${usage.cost_usd:.2f}, {usage.tokens_in_words}; {report.seconds:.0f} s."
+    spent = f"{counted(report.transcript.turn_count, 'turn')}, ${usage.cost_usd:.2f}, {usage.tokens_in_words}; {report.seconds:.0f} s."
     return f"{code(report.transcript.llm_id or 'unknown')}: {spent}"
 
 
