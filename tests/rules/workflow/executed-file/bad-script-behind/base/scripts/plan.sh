@@ -1,0 +1,3 @@
+#!/bin/bash
+set -a
+. "infra/environments/$1/terraform.tfvars"
