@@ -198,6 +198,16 @@ def test_rules_over_plans_are_counted_only_when_there_was_a_plan() -> None:
     assert one == "**passed**: 1 rule had something to judge in the changed files; there was no plan to judge."
 
 
+def test_findings_of_one_rule_stand_below_one_remedy_and_what_is_cut_stands_in_the_job_summary() -> None:
+    one = failing("x", "bad").findings[0]
+    many = tuple(replace(one, what=f"what {n}", remedy="Take it out.", blocks=False) for n in range(60))
+    proposal = build_proposal(material(verdict=Verdict(findings=many, rules_run=("a",))))
+    verdict = section(proposal.body, "Guard verdict")
+    assert verdict.count("Take it out.") == 1 and verdict.count("what ") == 30
+    assert "- **and 30 more in the job summary**" in verdict
+    assert all(f"what {n}\n" in f"{proposal.overflow}\n" for n in range(60))
+
+
 def test_changed_workflows_carry_the_review_note_triggers_and_the_patch_when_left_out() -> None:
     """T11, T12."""
     text = section(build_proposal(material(**GOLDENS["left_out"])).body, "CI/CD changes")

@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from ops_agent.core.plans.plan_rendering import names_of
 from ops_agent.core.proposal.proposal import build_proposal
 from ops_agent.core.proposal.proposal_targets import MOST_DANGERS
-from ops_agent.domain.verification import Verification
+from ops_agent.domain.verification import TargetVerification, Verification
 from proof.proof_samples import captured, change, ending, material, plan_document, read, section, target
 
 ENGINE = "Terraform 1.15.5 (embedded)"
@@ -60,7 +61,16 @@ def test_eight_pairs_with_sixty_dangers_stay_readable_and_none_is_lost() -> None
     assert len(listed) == MOST_DANGERS and "- **and 20 more in the job summary**" in infrastructure
     assert proposal.overflow.count("- **DANGER**") == 20
     assert proposal.body.count(without) == 1, "seven environments, one reason"
-    assert len(section(proposal.body, "Validation").strip().split("\n")) < 15
+    assert "| init | passed | every root and environment (8) |" in section(proposal.body, "Validation")
+
+
+def test_roots_with_the_same_environments_are_named_together() -> None:
+    def of(root: str, name: str) -> TargetVerification:
+        made = target(name)
+        return replace(made, target=replace(made.target, root=replace(made.target.root, path=root)))
+
+    assert names_of([of("a", "dev"), of("a", "prod"), of("b", "dev")]) == "`a` (dev, prod); `b` (dev)"
+    assert names_of([of("a", "dev"), of("b", "dev"), of("c", "prod")]) == "`a`, `b` (each dev); `c` (prod)"
 
 
 def test_counts_and_reasons_are_not_said_again_with_the_plans() -> None:

@@ -175,5 +175,5 @@ def _given_up(verdict: Verdict, verification: Verification | None, rounds: int) 
         conclusion=Conclusion.PLAN_FAILED if in_plan else Conclusion.CHECKS_FAILED,
         reason=f"{len(failed)} check{'s' if len(failed) > 1 else ''} failed, still after {rounds} repair rounds: {names}.",
         remedy="Read the checks' output in the job summary; make the issue's text more exact, and put the label again.",
-        findings=tuple(f for c in failed for f in c.findings)[:50],
+        findings=tuple(f for c in failed for f in c.findings),
     )

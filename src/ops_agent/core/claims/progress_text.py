@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ops_agent.core.claims.claim_records import ClaimRecord
+from ops_agent.core.proposal.proposal_verdict import findings_list
 from ops_agent.core.texts.markdown_cuts import cut_markdown
-from ops_agent.core.texts.neutral import cell, code, fence_verbatim
+from ops_agent.core.texts.neutral import cell, fence_verbatim
 from ops_agent.domain.event import RunIdentity
 from ops_agent.domain.outcome import Stopped
 from ops_agent.domain.proposal import PullRequest
@@ -60,10 +61,7 @@ def stopped_text(stopped: Stopped) -> str:
     lines.extend(_list("Questions", stopped.questions))
     lines.extend(_list("Proposed issues", stopped.proposed_issues))
     if stopped.findings:
-        shown = stopped.findings[:_MOST_FINDINGS]
-        rows = [f"- {code(str(f.place))}: {cell(f.what)} ({code(f.rule)}) {cell(f.remedy)}" for f in shown]
-        more = len(stopped.findings) - len(shown)
-        lines.append("\n".join(rows + ([f"- and {more} more, see the run's summary"] if more else [])))
+        lines.append(findings_list(stopped.findings, str, _MOST_FINDINGS, "in the run's summary"))
     if stopped.patch:
         cut = stopped.patch[:_MOST_PATCH_CHARACTERS]
         note = "" if cut == stopped.patch else " (cut; the whole patch is in the run's summary)"

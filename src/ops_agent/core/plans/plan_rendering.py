@@ -43,11 +43,14 @@ def name_of(target: TargetVerification) -> str:
 
 
 def names_of(targets: Iterable[TargetVerification]) -> str:
-    """`infra` (dev, prod), `network` (dev): each root once, as Markdown."""
+    """`infra` (dev, prod), or `queues`, `topics` (each dev, prod): each root once, those of the same environments together. Markdown."""
     environments: dict[str, list[str]] = {}
     for target in targets:
         environments.setdefault(target.target.root.path, []).append(cell(target.target.environment.name))
-    return ", ".join(f"{code(root)} ({', '.join(names)})" for root, names in environments.items())
+    roots: dict[str, list[str]] = {}
+    for root, names in environments.items():
+        roots.setdefault(", ".join(names), []).append(code(root))
+    return "; ".join(f"{', '.join(same)} ({'each ' if len(same) > 1 else ''}{names})" for names, same in roots.items())
 
 
 def headline(target: TargetVerification) -> str:

@@ -22,6 +22,7 @@ from ops_agent.domain.verification import CheckStatus, TargetVerification, Verif
 
 MOST_FILES = 40
 _MOST_FACTS = 30
+_FEW = 3
 _TERRAFORM = (".tf", ".tfvars", ".hcl", ".tf.json", ".tfvars.json", ".tfbackend", ".tofu")
 
 
@@ -93,10 +94,14 @@ def checks_table(verification: Verification) -> str:
         rows.setdefault((order.index(status), name, status), []).append(subject)
     if not rows:
         return "No check was run."
+    everywhere = {str(target.target) for target in verification.targets}
     lines = ["| Check | Result | Of |", "|---|---|---|"]
     for (_, name, status), subjects in sorted(rows.items(), key=lambda row: row[0][0]):
         word = status.value if status is CheckStatus.PASSED else f"**{status.value}**"
         distinct = list(dict.fromkeys(subjects))
+        if status is CheckStatus.PASSED and len(distinct) > _FEW and set(distinct) == everywhere:
+            lines.append(f"| {cell(name)} | {word} | every root and environment ({len(distinct)}) |")
+            continue
         more = f" and {len(distinct) - _MOST_FACTS} more" if len(distinct) > _MOST_FACTS else ""
         lines.append(f"| {cell(name)} | {word} | {', '.join(code(subject) for subject in distinct[:_MOST_FACTS])}{more} |")
     silent = [check for check in verification.all_checks if check.status is CheckStatus.NOT_RUN and check.output]

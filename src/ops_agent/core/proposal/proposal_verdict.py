@@ -19,6 +19,7 @@ from ops_agent.domain.work_item import WorkItem
 
 MOST_FINDINGS = 30
 _MOST_FAILED = 20
+_ELSEWHERE = "in the job summary"
 
 
 def verdict_text(verdict: Verdict, redact: Callable[[str], str], overflow: Overflow) -> str:
@@ -30,9 +31,9 @@ def verdict_text(verdict: Verdict, redact: Callable[[str], str], overflow: Overf
     parts = [f"{word}: {_judged(verdict)}."]
     for title, group in (("Blocks", blocking), ("Mentioned", mentioned)):
         if group:
-            parts.append(f"{title}:\n\n{findings_list(group, redact)}")
+            parts.append(f"{title}:\n\n{findings_list(group, redact, rest=_ELSEWHERE)}")
     if standing:
-        listed = findings_list(standing, redact)
+        listed = findings_list(standing, redact, rest=_ELSEWHERE)
         parts.append(folded(f"{counted(len(standing), 'finding')} that stood on the base commit already, untouched by this change", listed))
     for title, group in (("Findings", [*blocking, *mentioned]), ("Findings on the base commit", standing)):
         if len(group) > MOST_FINDINGS:
@@ -57,8 +58,8 @@ def failed_text(failed: Iterable[CheckResult], redact: Callable[[str], str]) -> 
     return "\n\n".join([*parts[:_MOST_FAILED], *more])
 
 
-def findings_list(findings: Iterable[Finding], redact: Callable[[str], str], most: int = MOST_FINDINGS) -> str:
-    """One item per finding, at most `most`; several of one rule stand together below what is to be done."""
+def findings_list(findings: Iterable[Finding], redact: Callable[[str], str], most: int = MOST_FINDINGS, rest: str = "") -> str:
+    """One item per finding, at most `most`; several of one rule stand together below the remedy; `rest` says where the others are."""
     everything = tuple(findings)
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in everything[:most]:
@@ -69,7 +70,7 @@ def findings_list(findings: Iterable[Finding], redact: Callable[[str], str], mos
         todo = f" {cell(redact(remedy))}" if remedy else ""
         lines += [f"- {what[0]} ({code(rule)}){todo}"] if len(same) == 1 else [f"- {code(rule)}:{todo}", *(f"  - {one}" for one in what)]
     if len(everything) > most:
-        lines.append(f"- **and {len(everything) - most:,} more**")
+        lines.append(f"- **and {len(everything) - most:,} more{rest and ' '}{rest}**")
     return "\n".join(lines)
 
 
