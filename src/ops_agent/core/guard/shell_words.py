@@ -52,6 +52,11 @@ def words_of(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+def plain_script(script: str) -> str:
+    """Continued lines joined, quotes and needless backslashes gone: `c'u'rl` and `"terraform" apply` as a shell reads them."""
+    return re.sub(r"\\(?=[A-Za-z])|[\"']", "", re.sub(r"\\\n\s*", " ", script))
+
+
 @lru_cache(maxsize=256)
 def logical_lines(script: str) -> list[Line]:
     """Continued lines joined, comments dropped, here-documents beside the command that reads them."""

@@ -23,13 +23,28 @@ from ops_agent.core.guard.rules.terraform import (
     templates,
     uploads,
 )
-from ops_agent.core.guard.rules.workflow import aws, concurrency, containers, credentials, executed, form, standard, triggers, variables
+from ops_agent.core.guard.rules.workflow import (
+    aws,
+    checks,
+    commands,
+    concurrency,
+    containers,
+    credentials,
+    executed,
+    form,
+    names,
+    standard,
+    triggers,
+    variables,
+)
 from ops_agent.core.guard.rules.workflow import execution as steps
 
 TABLE: tuple[Rule, ...] = (
     blocking(writing.allowed_path),
     blocking(writing.own_workflow),
     blocking(writing.too_large),
+    blocking(writing.hidden_text),
+    blocking(writing.look_alike_path),
     blocking(execution.unreadable_file),
     blocking(execution.external_data_source),
     blocking(execution.secret_data_source),
@@ -93,11 +108,13 @@ TABLE: tuple[Rule, ...] = (
     blocking(steps.unpinned_action),
     blocking(steps.self_hosted_runner),
     blocking(containers.container_image),
-    blocking(steps.dangerous_command),
+    blocking(commands.dangerous_command),
     blocking(variables.steering_variable),
     blocking(variables.steering_input),
     blocking(executed.executed_file),
     blocking(concurrency.shared_concurrency),
+    blocking(names.shared_name),
+    marked(checks.weakened_check),
     mentioned(steps.persisted_credentials),
     blocking(aws.workflow_region),
     blocking(aws.workflow_account),

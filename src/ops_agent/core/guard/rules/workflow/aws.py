@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from ops_agent.core.guard.literals import accounts_in, foreign_regions
 from ops_agent.core.guard.rules.workflow.gates import is_gated, keeps_out
+from ops_agent.core.guard.shell_words import plain_script
 from ops_agent.core.guard.subjects import Hit, WorkflowFile
 from ops_agent.domain.workflow_source import Job, Step, Workflow
 
-_APPLY = re.compile(r"\b(?:terraform|tofu)\s+(?:-chdir=\S+\s+)?apply\b([^\n;&|]*)")
+_APPLY = re.compile(r"\b(?:terraform|tofu|terragrunt)\s+(?:(?:run|run-all|-\S+)\s+)*apply\b([^\n;&|]*)")
 _PLAN = re.compile(r"\b(?:terraform|tofu)\s+(?:-chdir=\S+\s+)?plan\b[^\n;&|]*-out[= ]")
 _BEFORE_A_MERGE = frozenset({"pull_request", "merge_group"})
 
@@ -77,7 +78,7 @@ def apply_without_plan(file: WorkflowFile) -> Iterator[Hit]:
 def _applies(workflow: Workflow) -> Iterator[tuple[Job, Step, str]]:
     for job in workflow.jobs:
         for step in job.steps:
-            for found in _APPLY.finditer(re.sub(r"\\\n\s*", " ", step.run)):
+            for found in _APPLY.finditer(plain_script(step.run)):
                 yield job, step, found[1]
 
 

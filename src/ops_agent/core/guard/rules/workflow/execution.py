@@ -9,40 +9,8 @@ from ops_agent.core.guard.pinning import is_commit, split_uses
 from ops_agent.core.guard.subjects import Hit, WorkflowFile
 from ops_agent.domain.workflow_source import Job, Step
 
-_SCRIPT_INPUTS = frozenset({"script", "run", "command", "commands", "args", "entrypoint", "inlinescript", "cmd"})
+SCRIPT_INPUTS = frozenset({"script", "run", "command", "commands", "args", "entrypoint", "inlinescript", "cmd"})
 _HOSTED = re.compile(r"(ubuntu|windows|macos)-(latest|[0-9]{2}(\.[0-9]{2})?)(-arm|-xlarge|-large)?")
-_SHELLS = frozenset({"", "bash", "sh", "python", "pwsh"})
-_SENDS = r"(\s-d\b|\s-F\b|\s-T\b|--data|--form|--upload|--post|\s-X|--request|\$\(|`|@)"
-_AWS_CALLS = r"get-secret-value|get-parameters?|decrypt|get-authorization-token|assume-role\S*|get-session-token|delete-\S+"
-_DANGEROUS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(r"\b(curl|wget)\b[^\n|]*\|\s*(sudo\s+)?(ba|z|da)?sh\b"), "a download is run"),
-    (re.compile(r"\b(ba)?sh\s+(-c\s+)?[\"']?(<\(|\$\()\s*(curl|wget)"), "a download is run"),
-    (
-        re.compile(
-            r"(^|[;&|(]|\b(then|do|else|exec|env|command)\b)\s*((ba|z|da|k)?sh|source|\.|python[0-9.]*|node|ruby|perl|php)\s+(-\S+\s+)*[\"']?\$",
-            re.MULTILINE,
-        ),
-        "a script is run whose name is computed",
-    ),
-    (re.compile(r"ACTIONS_(ID_TOKEN|RUNTIME|CACHE)|AWS_(SECRET_ACCESS_KEY|SESSION_TOKEN|WEB_IDENTITY)"), "credentials are touched"),
-    (re.compile(r"\b(GITHUB_TOKEN|GH_TOKEN)\b"), "the job's token is touched"),
-    (
-        re.compile(r"(^|[;&|(`]|\$\()\s*(printenv|env|set|export -p|declare -[px]+)\s*($|[|>;&)])", re.MULTILINE),
-        "the environment is printed",
-    ),
-    (re.compile(rf"\b(curl|wget|http|xh)\b[^\n]*{_SENDS}"), "data is sent away"),
-    (re.compile(r"\b(nc|ncat|socat|telnet|ssh|scp|sftp|rsync|ftp|dig|nslookup|host)\b\s+[^\s=]"), "a connection leads elsewhere"),
-    (re.compile(r"/proc/|/dev/tcp/|\.git/config|~/\.aws|\.aws/credentials|docker\.sock"), "the machine's secrets are read"),
-    (re.compile(r"\b(eval|sudo|base64|xxd|openssl)\b"), "a command hides what it does"),
-    (re.compile(r"\bgit\s+(push|remote|config)\b|\bgh\s+(pr|api|workflow|secret|release|repo|auth|run)\b"), "the repository is written"),
-    (re.compile(r"\b(pip3?|pipx|npm|pnpm|yarn)\b[^\n]*(index-url|--registry|git\+|https?://)"), "packages come from elsewhere"),
-    (re.compile(r"\bGITHUB_PATH\b"), "the path of later steps is changed"),
-    (
-        re.compile(r"\b(terraform|tofu)\s+(-\S+\s+)*(destroy|import|state|taint|force-unlock|console|login)\b"),
-        "Terraform's state is operated on",
-    ),
-    (re.compile(rf"\baws\s+(\S+\s+)*?({_AWS_CALLS})"), "secrets or roles are read, or things are deleted, by a script"),
-)
 
 
 def expression_in_script(file: WorkflowFile) -> Iterator[Hit]:
@@ -56,7 +24,7 @@ def expression_in_script(file: WorkflowFile) -> Iterator[Hit]:
         if "${{" in step.run or "${{" in step.shell:
             yield file.hit(step, "an expression stands in `run` or `shell`", step.run_line)
         for name, text in step.with_.items():
-            if name.casefold() in _SCRIPT_INPUTS and "${{" in text:
+            if name.casefold() in SCRIPT_INPUTS and "${{" in text:
                 yield file.hit(step, f"an expression stands in `{name}`")
 
 
@@ -104,31 +72,6 @@ def self_hosted_runner(file: WorkflowFile) -> Iterator[Hit]:
     for job in file.workflow.jobs:
         if not job.uses and (not job.runs_on or not all(_HOSTED.fullmatch(label) for label in job.runs_on)):
             yield file.hit(job, f"the job `{job.id}` runs on `{', '.join(job.runs_on) or 'nothing'}`")
-
-
-def dangerous_command(file: WorkflowFile) -> Iterator[Hit]:
-    """A script does what no infrastructure workflow needs.
-
-    Downloads that are run, printed environments, connections elsewhere, tokens: shapes that took secrets out of pipelines before. This
-    list is a net with holes; permissions, allow-lists and environments are the wall.
-
-    Remedy: Say what the step must achieve with Terraform, the AWS CLI or plain `curl --fail "$URL"`.
-    """
-    for text in file.workflow.texts:
-        if text.path[-3:] == ("defaults", "run", "shell") and text.text not in _SHELLS:
-            yield from file.hits_of_text(text, f"the shell `{text.text}` is not open")
-    for _, step in _steps(file):
-        if step.shell not in _SHELLS:
-            yield file.hit(step, f"the shell `{step.shell}` is not open")
-        if step.uses.casefold().startswith("actions/checkout@") and "repository" in {name.casefold() for name in step.with_}:
-            yield file.hit(step, "another repository's code is checked out", step.uses_line)
-        scripts = [step.run, *(text for name, text in step.with_.items() if name.casefold() in _SCRIPT_INPUTS)]
-        for script in scripts:
-            joined = re.sub(r"\\\n\s*", " ", script)
-            plain = re.sub(r"\\(?=[A-Za-z])|(?<=\w)(\"\"|'')(?=\w)", "", joined)
-            for pattern, what in _DANGEROUS:
-                if pattern.search(plain):
-                    yield file.hit(step, what, step.run_line)
 
 
 def persisted_credentials(file: WorkflowFile) -> Iterator[Hit]:
