@@ -139,8 +139,7 @@ def hold_invariants(played: Played) -> None:
     for end in played.ends:
         log = "\n".join(end.log)
         assert "Traceback" not in log, log[-3000:]
-        if end.outputs.get("conclusion"):
-            assert Conclusion(end.outputs["conclusion"]).exit_code == end.exit_code
+        assert Conclusion(end.outputs["conclusion"]).exit_code == end.exit_code, "every end has a conclusion"
     sinks = {
         "log": "\n".join(line for end in played.ends for line in end.log if not line.startswith("::add-mask::")),
         "summary": "".join(end.summary for end in played.ends),

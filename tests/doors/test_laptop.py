@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from layout_repository import PARTIAL, Repository
-from ops_agent.__main__ import _say
 from ops_agent.cli import parse
 from ops_agent.doctor.laptop import look_before_local_run
+from ops_agent.ending import end_with
 from ops_agent.errors import ConfigError, OpsAgentError
 from ops_agent.running import run_local
 
@@ -40,7 +40,7 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path, capsys: pytest
     arguments = ["run", "--issue-file", str(tmp_path / "none.md"), "--repo", str(tmp_path / "nope"), "--input", "aws_region=mars"]
     with pytest.raises(ConfigError) as caught:
         run_local(parse([*arguments, "--input", "terraform_binary=/nope/terraform"]), {"PATH": "/usr/bin:/bin"})
-    _say(caught.value)
+    end_with(caught.value, "run", {})
     said = capsys.readouterr().err
     assert said.startswith("error: config_error: 5 things keep this run from its start\n")
     for words in (
