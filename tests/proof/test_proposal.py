@@ -208,6 +208,13 @@ def test_findings_of_one_rule_stand_below_one_remedy_and_what_is_cut_stands_in_t
     assert all(f"what {n}\n" in f"{proposal.overflow}\n" for n in range(60))
 
 
+def test_a_remedy_with_a_pipe_can_be_copied() -> None:
+    """Only a table needs its pipes replaced, and findings stand in a list."""
+    told = replace(failing("x", "a | b").findings[0], remedy="Set `${{ a || b }}`.")
+    body = build_proposal(material(verdict=Verdict(findings=(told,), rules_run=("a",)))).body
+    assert "a \\| b (`check/x`) Set `${{ a || b }}`." in section(body, "Guard verdict")
+
+
 def test_changed_workflows_carry_the_review_note_triggers_and_the_patch_when_left_out() -> None:
     """T11, T12."""
     text = section(build_proposal(material(**GOLDENS["left_out"])).body, "CI/CD changes")

@@ -13,7 +13,7 @@ from ops_agent.domain.terraform_plan import ResourceChange
 from ops_agent.domain.verification import TargetVerification
 
 MOST_ROWS: Final = 60
-_ORDER: Final = tuple(Reversibility)
+_ORDER: Final = (Reversibility.IRREVERSIBLE, Reversibility.UNKNOWN, Reversibility.RECREATABLE, Reversibility.REVERSIBLE)
 
 
 def changes_table(targets: Sequence[TargetVerification]) -> str:
@@ -48,4 +48,4 @@ def _row(change: ResourceChange, made: frozenset[str]) -> tuple[int, str, str, s
     back = reversibility(change, made)
     kind = f"**{change.action.value.upper()}**" if change.action.destroys else change.action.value
     moved = f" (was {code(change.previous_address)})" if change.previous_address else ""
-    return -_ORDER.index(back.word), change.address, kind, f"{code(change.address)}{moved}", f"{back.word.value}: {cell(back.why)}"
+    return _ORDER.index(back.word), change.address, kind, f"{code(change.address)}{moved}", f"{back.word.value}: {cell(back.why)}"

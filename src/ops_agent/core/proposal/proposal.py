@@ -79,9 +79,6 @@ def build_proposal(material: Material) -> Proposal:
     """Title, body, commit message and overflow; redacted twice: each text before it is neutralised, and the whole at the end."""
     overflow = Overflow()
     holes = _sections(material, overflow)
-    patch = _patch(material, overflow)
-    if patch:
-        holes["ci_cd"] += "\n\n" + patch
     holes = _fitted(holes, overflow)
     bare = render(material.template, plans="", **holes)
     holes["plans"] = plans(material.verification.targets, MOST_BODY - _SLACK - len(bare), overflow)
@@ -116,7 +113,10 @@ def _sections(material: Material, overflow: Overflow) -> dict[str, str]:
         "infrastructure": said(
             infrastructure(changes, verification, overflow), words("Infrastructure changes", ending.infrastructure if ending else "")
         ),
-        "ci_cd": said(ci_cd(changes, verification, material.left_out), words("CI/CD changes", ending.ci_cd if ending else "")),
+        "ci_cd": said(
+            ci_cd(changes, verification, material.left_out, _patch(material, overflow)),
+            words("CI/CD changes", ending.ci_cd if ending else ""),
+        ),
         "observability": said(observability(verification), words("Observability & logging", ending.observability if ending else "")),
         "validation": said(f"{checks}\n\n{failed}".strip(), words("Validation", ending.validation if ending else "")),
         "linked_issue": linked_issue(item),

@@ -43,8 +43,8 @@ def infrastructure(changes: ChangeSet, verification: Verification, overflow: Ove
     return "\n\n".join(part for part in parts if part)
 
 
-def ci_cd(changes: ChangeSet, verification: Verification, left_out: tuple[str, ...]) -> str:
-    """Changed workflows with their triggers and jobs, and how a plan and an apply are run for each environment."""
+def ci_cd(changes: ChangeSet, verification: Verification, left_out: tuple[str, ...], patch: str = "") -> str:
+    """Changed workflows with their triggers and jobs, `patch` (Markdown) of those `left_out`, and commands to plan and apply."""
     files = [change for change in changes.changes if is_workflow(change.path)]
     parts: list[str] = []
     if files:
@@ -54,6 +54,7 @@ def ci_cd(changes: ChangeSet, verification: Verification, left_out: tuple[str, .
         parts.append("\n".join(_workflow(change, change.path in left_out) for change in files[:MOST_FILES]))
     else:
         parts.append("No workflow is changed.")
+    parts += [patch] if patch else []
     commands = list(dict.fromkeys(line for target in verification.targets for line in _commands(target)))
     if commands:
         more = [f"- and {len(commands) - _MOST_FACTS} more"] if len(commands) > _MOST_FACTS else []

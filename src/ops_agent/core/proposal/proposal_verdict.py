@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from ops_agent.core.plans.plan_rendering import folded
 from ops_agent.core.proposal.proposal_prose import Overflow, counted
 from ops_agent.core.texts.inert import one_line
-from ops_agent.core.texts.neutral import cell, code
+from ops_agent.core.texts.neutral import cell, code, list_item
 from ops_agent.domain.change_set import ChangeSet
 from ops_agent.domain.conversation import Transcript
 from ops_agent.domain.event import RunIdentity
@@ -66,8 +66,8 @@ def findings_list(findings: Iterable[Finding], redact: Callable[[str], str], mos
         groups.setdefault((finding.rule, finding.remedy), []).append(finding)
     lines: list[str] = []
     for (rule, remedy), same in groups.items():
-        what = [f"{code(redact(str(f.place)))}: {cell(redact(f.what))}" for f in same]
-        todo = f" {cell(redact(remedy))}" if remedy else ""
+        what = [f"{code(redact(str(f.place)))}: {list_item(redact(f.what))}" for f in same]
+        todo = f" {list_item(redact(remedy))}" if remedy else ""
         lines += [f"- {what[0]} ({code(rule)}){todo}"] if len(same) == 1 else [f"- {code(rule)}:{todo}", *(f"  - {one}" for one in what)]
     if len(everything) > most:
         lines.append(f"- **and {len(everything) - most:,} more{rest and ' '}{rest}**")

@@ -60,8 +60,13 @@ def fence_verbatim(text: str, language: str = "") -> str:
 
 
 def cell(text: str) -> str:
-    """`text` neutralised on one line, for a table's cell or a list's item."""
+    """`text` neutralised on one line, for a table's cell: `|` would end it."""
     return _prose_line(" ".join(inert(text).split()).replace("|", "¦"))
+
+
+def list_item(text: str) -> str:
+    """`text` neutralised on one line, inside a list's item and never in a table: `|` stays, so that code in it can be copied."""
+    return _prose_line(" ".join(inert(text).split()))
 
 
 def code(text: str) -> str:
