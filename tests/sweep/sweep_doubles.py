@@ -8,6 +8,7 @@ from pathlib import Path
 
 from agent.agent_doubles import FINISH, call, reply
 from ops_agent.domain.conversation import LlmReply
+from ops_agent.domain.fetched_modules import FetchedModules
 from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
 from ops_agent.domain.verification import CheckResult, CheckStatus
 from ops_agent.ports import CredentialLease, PlanFiles
@@ -119,6 +120,9 @@ class Terraform:
 
     def fetch_modules(self, root: TerraformRoot, files: Mapping[str, bytes]) -> CheckResult:
         return _passed("modules", root.path)
+
+    def fetched_modules(self, root: TerraformRoot) -> FetchedModules:
+        return FetchedModules()
 
     @contextmanager
     def workspace(self, tree: Path, target: TerraformTarget, lease: CredentialLease | None, **_: object) -> Iterator[Workspace]:

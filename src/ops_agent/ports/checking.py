@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ops_agent.domain.fetched_modules import FetchedModules
 from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
 from ops_agent.domain.verification import CheckResult
 
@@ -101,6 +102,9 @@ class Terraform(Protocol):
 
         They serve every later workspace of the root. What is not fetched is a finding, and `init` of its workspaces says so.
         """
+
+    def fetched_modules(self, root: TerraformRoot) -> FetchedModules:
+        """The Terraform of what `fetch_modules` got for `root`, as data; nothing when it got nothing."""
 
     def workspace(
         self, tree: Path, target: TerraformTarget, lease: CredentialLease | None, *, providers: tuple[str, ...] | None = None

@@ -7,16 +7,21 @@ from functools import cached_property
 
 from ops_agent.core.guard.judge import judge
 from ops_agent.core.guard.pinning import UsedAction, find_uses, is_commit, pin, uses_in
+from ops_agent.core.guard.trees import SourceTree, head_of
 from ops_agent.core.plans.dangers import LIFTED_BY_ALLOW_DESTROY
 from ops_agent.core.plans.plan_rules import PLAN_TABLE
+from ops_agent.core.sources.layout import affected_roots
 from ops_agent.domain.change_set import ChangeSet
+from ops_agent.domain.fetched_modules import FetchedModules
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_plan import Danger
 from ops_agent.domain.verdict import Finding, Place, Verdict
 from ops_agent.domain.verification import TargetVerification, Verification
 from ops_agent.domain.work_item import WorkItem
+from ops_agent.errors import ToolchainError
 from ops_agent.ports import BaseTree, Scratch, World
 from ops_agent.settings import Settings
+from ops_agent.stages.modules import fetched_modules
 
 ALLOW_DESTROY = "allow-destroy"
 _PLAN_RULES = tuple(rule.id for rule in PLAN_TABLE)
@@ -56,7 +61,7 @@ def pin_actions(world: World, settings: Settings, scratch: Scratch) -> tuple[Use
 
 
 def judge_sources(world: World, settings: Settings, item: WorkItem, base: BaseTree, changes: ChangeSet) -> Verdict:  # noqa: ARG001  the stages' common shape
-    """Every source rule over the change set."""
+    """Every source rule over the change set, with the modules from outside that the base calls: they are fetched by its files alone."""
     files = _BaseFiles(base)
     return judge(
         changes,
@@ -64,6 +69,7 @@ def judge_sources(world: World, settings: Settings, item: WorkItem, base: BaseTr
         settings.policy,
         limits=settings.limits,
         known_pins=_known_pins(world, settings.policy, files, changes),
+        fetched=_fetched(world, settings.policy, base, files, changes),
     )
 
 
@@ -76,6 +82,14 @@ def judge_plans(settings: Settings, item: WorkItem, verdict: Verdict, verificati
     found = [f for target in verification.targets for f in _of_plan(target, may_destroy)]
     ran = _PLAN_RULES if any(target.plan for target in verification.targets) else ()
     return replace(verdict, findings=(*verdict.findings, *found), rules_run=(*verdict.rules_run, *ran))
+
+
+def _fetched(world: World, policy: Policy, base: BaseTree, files: _BaseFiles, changes: ChangeSet) -> FetchedModules:
+    layout = head_of(SourceTree(files, policy), changes).layout
+    try:
+        return fetched_modules(world, base, affected_roots(layout, changes.paths))
+    except ToolchainError:  # verify raises it again, before anything of the change is run
+        return FetchedModules()
 
 
 def _is_allowed(used: UsedAction, policy: Policy) -> bool:

@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ops_agent.core.sources.module_sources import module_files
+from ops_agent.domain.fetched_modules import FetchedModules
 from ops_agent.domain.layout import TerraformRoot
 from ops_agent.domain.verification import CheckResult
 from ops_agent.ports import BaseTree, World
 from ops_agent.stages.verify_targets import redacted
+
+
+def fetched_modules(world: World, base: BaseTree, roots: Iterable[TerraformRoot]) -> FetchedModules:
+    """What the base's calls of remote modules brought, for the rules to read. Raises what `fetch_modules` does."""
+    paths = _regular(base)
+    calling = [root for root in roots if module_files(root, paths, base.read)]
+    if calling:
+        world.terraform.self_test()
+        fetch_modules(world, base, calling)
+    return FetchedModules.joined(world.terraform.fetched_modules(root) for root in calling)
 
 
 def fetch_modules(world: World, base: BaseTree, roots: Iterable[TerraformRoot]) -> tuple[CheckResult, ...]:
@@ -16,10 +27,14 @@ def fetch_modules(world: World, base: BaseTree, roots: Iterable[TerraformRoot]) 
 
     Raises ToolchainError, NoSpace, Cancelled; what a module host does is a failed check.
     """
-    paths = tuple(path for path, entry in base.entries().items() if entry.is_regular)
+    paths = _regular(base)
     found = []
     for root in roots:
         files = module_files(root, paths, base.read)
         if files:
             found.append(redacted(world.terraform.fetch_modules(root, files), world.redact))
     return tuple(found)
+
+
+def _regular(base: BaseTree) -> tuple[str, ...]:
+    return tuple(path for path, entry in base.entries().items() if entry.is_regular)

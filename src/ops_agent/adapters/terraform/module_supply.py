@@ -9,9 +9,11 @@ from pathlib import Path
 
 from ops_agent.adapters.terraform.module_fetch import Fetched, ModuleFetch
 from ops_agent.adapters.terraform.module_manifest import place, records_for
+from ops_agent.adapters.terraform.module_reading import read_fetched
 from ops_agent.adapters.terraform.sandbox import Cell
 from ops_agent.core.sources.module_calls import is_configuration
 from ops_agent.core.sources.module_sources import module_calls
+from ops_agent.domain.fetched_modules import FetchedModules
 from ops_agent.domain.layout import TerraformRoot
 from ops_agent.domain.verdict import Finding
 from ops_agent.domain.verification import CheckResult
@@ -34,6 +36,13 @@ class ModuleSupply:
             if root.path not in self._fetched:
                 self._fetched[root.path] = self._fetch.fetch(root, files)
             return self._fetched[root.path].check
+
+    def read(self, root: TerraformRoot) -> FetchedModules:
+        """The Terraform of what came for `root`, to be judged; nothing when nothing came."""
+        fetched = self._fetched.get(root.path)
+        if fetched is None or fetched.kept is None:
+            return FetchedModules()
+        return read_fetched(root.path, fetched.calls, fetched.kept)
 
     def names(self, root: TerraformRoot) -> tuple[str, ...]:
         """A line for each module that came, with its version or commit."""

@@ -26,6 +26,7 @@ from ops_agent.adapters.terraform.terraform_engine import Engine, find_program, 
 from ops_agent.adapters.terraform.terraform_placeholders import placeholders
 from ops_agent.adapters.terraform.terraform_providers import CliFiles, SharedProviders, shared_mirror
 from ops_agent.adapters.terraform.terraform_workspace import LOCK_FILE, Workspace
+from ops_agent.domain.fetched_modules import FetchedModules
 from ops_agent.domain.layout import TerraformRoot, TerraformTarget
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.verdict import Finding
@@ -97,11 +98,8 @@ class TerraformCli:
 
     @property
     def _modules(self) -> ModuleSupply:
-        def make() -> ModuleSupply:
-            access = replace(self._access, path_variable=open_path(self._path_variable, self._closed))
-            return ModuleSupply(ModuleFetch(self._sandbox, access))
-
-        return self._once("modules", make)
+        access = replace(self._access, path_variable=open_path(self._path_variable, self._closed))
+        return self._once("modules", lambda: ModuleSupply(ModuleFetch(self._sandbox, access)))
 
     def engine(self) -> str:
         def ask() -> Engine:
@@ -149,17 +147,18 @@ class TerraformCli:
             result = ended_well(
                 self._sandbox.run(cell, commands.FMT, self._variables(None), patience=self._patience), f"terraform fmt for {root.path}"
             )
-        output = result.stdout.decode(errors="replace")
+        output, words = (stream.decode(errors="replace") for stream in (result.stdout, result.stderr))
         found = from_fmt(output)
         if result.returncode not in (0, 3):
-            words = result.stderr.decode(errors="replace")
             found = (*found, *from_text("fmt", "", words)) or (finding("fmt", root.path, words.strip()[:2_000] or "terraform fmt failed"),)
         status = CheckStatus.PASSED if result.returncode == 0 else CheckStatus.FAILED
         return CheckResult(name="fmt", subject=root.path, status=status, findings=found, output=output[:20_000], seconds=result.seconds)
 
     def fetch_modules(self, root: TerraformRoot, files: Mapping[str, bytes]) -> CheckResult:
-        """See module_fetch. What came serves every later cell of the root."""
         return self._modules.fetch(root, files)
+
+    def fetched_modules(self, root: TerraformRoot) -> FetchedModules:
+        return self._modules.read(root)
 
     @contextmanager
     def workspace(
@@ -235,8 +234,8 @@ class TerraformCli:
     @contextmanager
     def _cell(self, lease: CredentialLease | None = None) -> Iterator[Cell]:
         texts = [b" ".join((*self._overlay.values(), self._backend_settings)).decode(errors="replace"), *self._extra.values()]
-        given = lease.variables.values() if lease else None
-        cell = self._sandbox.open_cell(reach(self._policy, lease=given, harness=texts, registries=not self._mirrors))
+        leased = lease.variables.values() if lease else None
+        cell = self._sandbox.open_cell(reach(self._policy, lease=leased, harness=texts, registries=not self._mirrors))
         try:
             yield cell
         finally:

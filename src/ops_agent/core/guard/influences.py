@@ -36,8 +36,11 @@ class Influences:
         for instance in self.instances:
             self._by_directory.setdefault(instance.directory, []).append(instance)
 
-    def of(self, values: Iterable[_Placed]) -> frozenset[str]:
-        """One text for each thing that `values` depend on. What is beyond the limit counts as one more."""
+    def of(self, values: Iterable[_Placed], *, computed: bool = True) -> frozenset[str]:
+        """One text for each thing that `values` depend on. What is beyond the limit counts as one more.
+
+        Without `computed` what AWS tells of a resource or data source depends on nothing.
+        """
         found: set[str] = set()
         seen: set[tuple[int, int, int, Path]] = set()
         parts = 0
@@ -57,12 +60,12 @@ class Influences:
                 seen.add(key)
                 if len(seen) > _MOST:
                     return frozenset({*found, "more"})
-                for text, deeper in self._behind(inner, where):
+                for text, deeper in self._behind(inner, where, computed):
                     found.add(text)
                     pending += deeper
         return frozenset(found)
 
-    def _behind(self, reference: Expression, where: Position) -> Iterator[tuple[str, list[_Placed]]]:
+    def _behind(self, reference: Expression, where: Position, computed: bool) -> Iterator[tuple[str, list[_Placed]]]:
         loop = where.loop(reference.steps)
         if loop is not None:
             collection, around, path = loop
@@ -81,14 +84,14 @@ class Influences:
         instance = self._by_scope.get(id(where.scope))
         blocks = list(blocks_called(instance, name)) if instance is not None else []
         if kind == "self" and where.block is not None:
-            yield from _of_block("self", where.block, reference.steps[1:], Position(where.scope, where.block))
+            yield from _of_block("self", where.block, reference.steps[1:], Position(where.scope, where.block), computed)
         for block in blocks:
             position = Position(where.scope, block)
             if block.type == "module" and instance is not None:
                 yield from self._of_module(instance, block, path, position)
             else:
                 many = "for_each" in block.members or ("count" in block.members and not isinstance(path[0] if path else None, str))
-                yield from _of_block(name, block, path[1:] if many else path, position)
+                yield from _of_block(name, block, path[1:] if many else path, position, computed)
 
     def _declared(self, name: str, scope: Scope) -> Iterator[tuple[str, list[_Placed]]]:
         """What a variable's declaration puts in where a caller gives nothing: `optional(string, "...")`, the default in place of null."""
@@ -120,13 +123,13 @@ def _bound(name: str, bound: Bound, path: Path) -> Iterator[tuple[str, list[_Pla
 
 
 def _followed(name: str, value: Expression, position: Position, path: Path) -> Iterator[tuple[str, list[_Placed]]]:
-    for leaf in narrowed(value, path[:_LONGEST]):
+    for leaf, where in narrowed(value, path[:_LONGEST], position):
         text = value.text if leaf is value and value.text else written(leaf)
         shown = ".".join("*" if step is None else str(step) for step in path)
-        yield f"{name} {shown}: {value.text if text is None else text}", [(leaf, position)]
+        yield f"{name} {shown}: {value.text if text is None else text}", [(leaf, where)]
 
 
-def _of_block(name: str, block: Block, path: Path, position: Position) -> Iterator[tuple[str, list[_Placed]]]:
+def _of_block(name: str, block: Block, path: Path, position: Position, computed: bool) -> Iterator[tuple[str, list[_Placed]]]:
     """The argument that is asked for; everything in the block when the provider computes what is asked for."""
     wanted = path[0] if path and isinstance(path[0], str) else None
     if wanted in _MADE_BY_AWS.get(block.labels[0] if block.type == "resource" else "", ()):
@@ -136,6 +139,8 @@ def _of_block(name: str, block: Block, path: Path, position: Position) -> Iterat
         yield from _followed(f"{name}.{wanted}", attribute.expression, position, path[1:])
         return
     inner = [b for b in block.blocks if b.kind == wanted]
+    if not inner and wanted is not None and not computed and block.labels[:1] and block.labels[0].startswith("aws_"):
+        return
     for part in inner or [block]:
         yield f"{name}: {part.text}", _all_of(part, position)
 

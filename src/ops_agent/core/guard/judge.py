@@ -12,6 +12,7 @@ from ops_agent.core.guard.subjects import (
     ChangedPath,
     Hit,
     RootInEnvironment,
+    RootWithValues,
     Subject,
     TerraformFile,
     TextFile,
@@ -21,13 +22,14 @@ from ops_agent.core.guard.subjects import (
 )
 from ops_agent.core.guard.table import TABLE
 from ops_agent.core.guard.trees import Files, SourceTree, head_of
-from ops_agent.core.guard.values import instances_of
+from ops_agent.core.guard.values import Instance, instances_of
 from ops_agent.core.guard.workflow_trees import called_on, workflows_of
 from ops_agent.core.sources.layout import affected_roots, targets
 from ops_agent.core.sources.module_calls import is_configuration
 from ops_agent.core.sources.reading_workflows import read_workflow
 from ops_agent.domain.briefing import Limits
 from ops_agent.domain.change_set import ChangeSet
+from ops_agent.domain.fetched_modules import FetchedModules
 from ops_agent.domain.layout import Environment, TerraformTarget
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_source import Unreadable
@@ -43,14 +45,16 @@ def judge(
     *,
     limits: Limits | None = None,
     known_pins: frozenset[str] | None = None,
+    fetched: FetchedModules | None = None,
     table: tuple[Rule, ...] = TABLE,
 ) -> Verdict:
     """All findings over `changes` against the files of `base`. Pure; a rule that crashes, and a file that cannot be read, block.
 
     A finding whose code stands on the base already, touched by nobody, is marked `pre_existing`, wherever it moved to. `known_pins` are the
     commits of actions that our code vouches for (`owner/name@commit`); None leaves that question out.
+    `fetched` are the modules from outside that the base calls: what flows into them is judged as for those of the repository.
     """
-    before = SourceTree(base, policy)
+    before = SourceTree(base, policy, fetched or FetchedModules())
     after = head_of(before, changes)
     whole = WholeChange(changes=changes, base=before, head=after, policy=policy, limits=limits or Limits())
     once: list[Subject] = [whole, *(ChangedPath(change=c, layout=before.layout, policy=policy) for c in changes.changes)]
@@ -108,7 +112,24 @@ def _of_side(changes: ChangeSet, tree: SourceTree, policy: Policy, vouched: _Vou
         if path in tree.paths:
             yield from _of_file(path, tree, policy, vouched)
     for target in _targets(tree, changes):
-        yield RootInEnvironment(target=target, tree=tree, policy=policy, instances=instances_of(target, tree))
+        own, fetched = _instances(target, tree)
+        yield RootInEnvironment(target=target, tree=tree, policy=policy, instances=own, fetched=fetched)
+    for target in _loose_values(tree, changes):
+        own, fetched = _instances(target, tree)
+        yield RootWithValues(target=target, tree=tree, policy=policy, instances=own, fetched=fetched)
+
+
+def _instances(target: TerraformTarget, tree: SourceTree) -> tuple[tuple[Instance, ...], tuple[Instance, ...]]:
+    found = instances_of(target, tree)
+    own, fetched = ([i for i in found if (i.directory in tree.fetched.directories) is outside] for outside in (False, True))
+    return tuple(own), tuple(fetched)
+
+
+def _loose_values(tree: SourceTree, changes: ChangeSet) -> Iterator[TerraformTarget]:
+    for path in (p for p in changes.paths if p.endswith(".tfvars")):
+        for root in affected_roots(tree.layout, (path,)):
+            if not any(path in e.var_files for e in root.environments):
+                yield TerraformTarget(root=root, environment=Environment(name=path, account=None, backend_file=None, var_files=(path,)))
 
 
 def _targets(tree: SourceTree, changes: ChangeSet) -> Iterator[TerraformTarget]:

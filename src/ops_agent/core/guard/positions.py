@@ -26,7 +26,7 @@ class Position:
             yield inner, where
             if inner.kind is ExpressionKind.FOR:
                 pending.append((inner.children[0], where))
-                pending += [(child, where._inside(inner)) for child in inner.children[1:]]
+                pending += [(child, where.inside(inner)) for child in inner.children[1:]]
             else:
                 pending += [(child, where) for child in inner.children]
 
@@ -47,7 +47,8 @@ class Position:
         path = (None, *rest[1:]) if rest[:1] == ("value",) else (KEYS,) if rest[:1] == ("key",) else ()
         return over.expression, self if head != "each" else Position(self.scope), path
 
-    def _inside(self, loop: Expression) -> Position:
+    def inside(self, loop: Expression) -> Position:
+        """Within a `for`."""
         *keys, element = loop.name.split(",")
         over = loop.children[0]
         names = {**dict.fromkeys(keys, (over, self, (KEYS,))), element: (over, self, (None,))}

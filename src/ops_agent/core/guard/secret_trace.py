@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from ops_agent.core.guard.influences import blocks_called, name_of
 from ops_agent.core.guard.secret_places import holds_secret, named_like_a_secret
-from ops_agent.core.guard.trees import SourceTree
 from ops_agent.core.guard.values import Instance, Scope
+from ops_agent.core.sources.module_calls import local_source
 from ops_agent.domain.terraform_source import Block, Expression, ExpressionKind, Step
 
 _MOST = 5_000
@@ -37,8 +37,8 @@ _Found = tuple[Expression, Surroundings]
 class SecretTrace:
     """Of one root in one environment."""
 
-    def __init__(self, instances: tuple[Instance, ...], tree: SourceTree) -> None:
-        self._instances, self._tree = instances, tree
+    def __init__(self, instances: tuple[Instance, ...]) -> None:
+        self._instances = instances
         self._by_scope = {id(i.scope): i for i in instances}
         self._sensitive = {
             (id(i.scope), block.labels[0])
@@ -128,7 +128,7 @@ class SecretTrace:
     def _is_secret_output(self, instance: Instance, calls: list[Block], steps: list[Step]) -> bool:
         wanted = {s for s in steps if isinstance(s, str)}
         for call in calls:
-            called = self._tree.called(instance.directory, call)
+            called = local_source(instance.directory, call)
             if called is None:
                 return any(named_like_a_secret(s) for s in wanted)
             outputs = [b for i in self._instances if i.directory == called for _, s in i.files for b in s.of_type("output")]
@@ -153,7 +153,7 @@ class SecretTrace:
         for block in blocks_called(instance, name) if instance is not None else ():
             wanted = {step for step in reference.steps[2:] if isinstance(step, str)}
             wanted |= {"input"} if "output" in wanted else set()  # `terraform_data` gives back what it was given
-            called = self._tree.called(instance.directory, block) if block.type == "module" and instance is not None else None
+            called = local_source(instance.directory, block) if block.type == "module" and instance is not None else None
             if called is not None:
                 for other in (i for i in self._instances if i.directory == called):
                     outputs = [b for _, s in other.files for b in s.of_type("output") if not wanted or b.labels[0] in wanted]

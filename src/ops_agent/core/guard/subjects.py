@@ -134,13 +134,23 @@ class TerraformFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RootInEnvironment:
-    """A root that the change can affect, in one of its environments, with every module instance and the values known there."""
+class RootWithValues:
+    """A root that the change can affect, with every module instance and the values known for one of its environments, or the values of a
+    changed variable file that is no environment's: somebody's pipeline may name it.
+
+    `instances` are those of the repository, `fetched` those of modules from outside and of what they call.
+    """
 
     target: TerraformTarget
     tree: SourceTree
     policy: Policy
     instances: tuple[Instance, ...]
+    fetched: tuple[Instance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootInEnvironment(RootWithValues):
+    """A root that the change can affect, in one of its environments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,4 +200,4 @@ class WorkflowFile:
             yield from self.hits_of_all_jobs(text.anchor, what, text.line)
 
 
-Subject = WholeChange | ChangedPath | TextFile | UnreadableFile | TerraformFile | RootInEnvironment | WorkflowFile
+Subject = WholeChange | ChangedPath | TextFile | UnreadableFile | TerraformFile | RootWithValues | WorkflowFile

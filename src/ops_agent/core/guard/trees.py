@@ -10,6 +10,7 @@ from typing import Protocol
 from ops_agent.core.sources.layout import directory_of, discover_layout
 from ops_agent.core.sources.module_calls import is_configuration, local_source, read_source
 from ops_agent.domain.change_set import ChangeSet
+from ops_agent.domain.fetched_modules import FetchedModules
 from ops_agent.domain.layout import Layout
 from ops_agent.domain.policy import Policy
 from ops_agent.domain.terraform_source import Block, TerraformSource, Unreadable
@@ -38,10 +39,14 @@ class FilesInMemory:
 
 @dataclass(frozen=True)
 class SourceTree:
-    """A side of the change. Reading is cached; nothing here raises on odd content."""
+    """A side of the change. Reading is cached; nothing here raises on odd content.
+
+    `fetched` are the modules from outside that the base calls, the same on both sides; their files are none of `paths`.
+    """
 
     files: Files
     policy: Policy
+    fetched: FetchedModules = field(default_factory=FetchedModules)
     _read: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
     _named: dict[str, Mapping[str, tuple[Block, ...]]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -66,7 +71,17 @@ class SourceTree:
                 found.setdefault(directory_of(path), []).append(path)
         return found
 
+    @cached_property
+    def _fetched_by_directory(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for path in sorted(self.fetched.files):
+            if is_configuration(path):
+                found[directory_of(path)] = (*found.get(directory_of(path), ()), path)
+        return found
+
     def read(self, path: str) -> bytes:
+        if path in self.fetched.files:
+            return self.fetched.files[path]
         if path not in self._read:
             self._read[path] = self.files.read(path)
         return self._read[path]
@@ -77,9 +92,16 @@ class SourceTree:
 
     def module(self, directory: str) -> Iterator[tuple[str, TerraformSource]]:
         """The readable configuration files of one directory."""
-        for path in self._by_directory.get(directory, []):
+        for path in self.configurations(directory):
             source = self.terraform(path)
             if isinstance(source, TerraformSource):
+                yield path, source
+
+    def unread(self, directory: str) -> Iterator[tuple[str, Unreadable]]:
+        """The configuration files of one directory that a reader refused."""
+        for path in self.configurations(directory):
+            source = self.terraform(path)
+            if isinstance(source, Unreadable):
                 yield path, source
 
     def named(self, directory: str) -> Mapping[str, tuple[Block, ...]]:
@@ -95,10 +117,19 @@ class SourceTree:
 
     def called(self, directory: str, block: Block) -> str | None:
         """The directory of the files that a `module` block of `directory` calls, None when they are not here."""
-        return local_source(directory, block)
+        if directory in self.fetched.directories:
+            return self.fetched.by_call.get((directory, block.labels[0] if block.labels else ""))
+        source, version = (a.expression.value if (a := block.attribute(name)) else None for name in ("source", "version"))
+        return local_source(directory, block) or self.fetched.by_source.get((str(source or ""), str(version or "")))
 
     def configurations(self, directory: str) -> tuple[str, ...]:
+        if directory in self.fetched.directories:
+            return self._fetched_by_directory.get(directory, ())
         return tuple(self._by_directory.get(directory, ()))
+
+    def holds(self, path: str) -> bool:
+        """True for a file of this side, and for one of a fetched module."""
+        return path in self.paths or path in self.fetched.files
 
 
 def head_of(base: SourceTree, changes: ChangeSet) -> SourceTree:
@@ -110,4 +141,4 @@ def head_of(base: SourceTree, changes: ChangeSet) -> SourceTree:
         content = after.get(path)
         return base.read(path) if content is None else content
 
-    return SourceTree(FilesInMemory(kept, read), base.policy)
+    return SourceTree(FilesInMemory(kept, read), base.policy, base.fetched)

@@ -39,7 +39,7 @@ def objections(expression: Expression, file: TerraformFile) -> Iterator[str]:
         if not isinstance(pattern, str) or ".." in pattern.split("/") or pattern.startswith("/"):
             yield "`fileset` has a pattern that is not a literal below its directory"
         return
-    if path not in file.tree.paths:
+    if not file.tree.holds(path):
         if expression.name != "fileexists":
             yield f"`{expression.name}` reads `{path}`, which is not a file of the repository"
         return

@@ -26,7 +26,7 @@ def secret_computed(root: RootInEnvironment) -> Iterator[Hit]:
 
     Remedy: Pass the value on whole (as an argument, in a quoted template or by `jsonencode`), or leave it out.
     """
-    trace = SecretTrace(root.instances, root.tree)
+    trace = SecretTrace(root.instances)
     seen: set[tuple[str, str, str]] = set()
     for instance, file, piece in _pieces(root):
         around = Surroundings(instance.scope, piece.block)
@@ -47,7 +47,7 @@ def secret_in_open_argument(root: RootInEnvironment) -> Iterator[Hit]:
 
     Remedy: Put the secret into Secrets Manager and hand over its ARN; otherwise pass it to an argument that is made for a secret.
     """
-    trace = SecretTrace(root.instances, root.tree)
+    trace = SecretTrace(root.instances)
     seen: set[tuple[str, str, str]] = set()
     for instance, file, piece in _pieces(root):
         if piece.block is None or piece.block.type not in ("resource", "data", "provider"):

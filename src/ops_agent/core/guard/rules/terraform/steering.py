@@ -14,11 +14,13 @@ from ops_agent.core.guard.rules.terraform.execution import (
     secret_data_source,
     unknown_block,
 )
+from ops_agent.core.guard.rules.terraform.harmless import is_harmless
 from ops_agent.core.guard.rules.terraform.lists import unlisted_data_source
 from ops_agent.core.guard.rules.terraform.providers import OPEN_ARGUMENTS, provider_argument
 from ops_agent.core.guard.rules.terraform.reading import READS, file_function
 from ops_agent.core.guard.rules.terraform.templates import unsafe_template
-from ops_agent.core.guard.subjects import Hit, Piece, RootInEnvironment, TerraformFile
+from ops_agent.core.guard.subjects import Hit, Piece, RootWithValues, TerraformFile
+from ops_agent.core.guard.values import Instance
 from ops_agent.domain.terraform_source import Attribute, Expression, ExpressionKind
 
 _Placed = tuple[Expression, Position]
@@ -44,7 +46,13 @@ def _of_calls(piece: Piece, position: Position) -> Iterator[_Placed]:
         for inner, where in position.walk(value):
             if inner.kind is ExpressionKind.CALL and READS.fullmatch(inner.name):
                 yield from ((path, where) for path in inner.children[: 2 if inner.name == "fileset" else 1])
-            elif inner.kind is ExpressionKind.CALL and inner.name in _REVEALING:
+
+
+def _of_revealing(piece: Piece, position: Position) -> Iterator[_Placed]:
+    """What is handed over to be shown. What a data source reads is judged where it stands."""
+    for _, value in piece.values:
+        for inner, where in position.walk(value):
+            if inner.kind is ExpressionKind.CALL and (inner.name in _REVEALING or "::" in inner.name):
                 yield inner, where
 
 
@@ -81,34 +89,63 @@ _DANGEROUS: tuple[tuple[Callable[[TerraformFile], Iterator[Hit]], _Part], ...] =
     (unlisted_data_source, _all),
     (provisioner, _of_programs),
     (unknown_block, _of_others),
-    (revealing_function, _of_calls),
+    (revealing_function, _of_revealing),
     (file_function, _of_calls),
     (unsafe_template, _of_templates),
     (provider_argument, _of_providers),
 )
 
 
-def steered_code(root: RootInEnvironment) -> Iterator[Hit]:
+def steered_code(root: RootWithValues) -> Iterator[Hit]:
     """Code that stands and does what new code may not is given other values.
 
     `file(var.path)` is as dangerous as the path that a variable file, a local, a loop, a module call or a resource hands to it; so are a
-    provider's endpoint, a data source's address and a provisioner's command.
+    provider's endpoint, a data source's address and a provisioner's command. Modules from outside that the base calls are read too.
 
     Remedy: Leave what flows into this code as it is; ask people to change it.
     """
     standing: dict[str, tuple[tuple[Hit, _Part, Piece], ...]] = {}
-    influences = Influences(root.instances, root.tree)
-    for instance in root.instances:
+    instances = (*root.instances, *root.fetched)
+    influences, seen = Influences(instances, root.tree), set[Hit]()
+    yield from _beyond_judging(root, instances)
+    for instance in instances:
+        yield from _unread(root, instance, influences)
         for path, source in instance.files:
             file = TerraformFile(path=path, kind="configuration", source=source, tree=root.tree, policy=root.policy)
             if path not in standing:
                 standing[path] = tuple(_standing(file))
             for hit, part, piece in standing[path]:
-                behind = influences.of(part(piece, Position(instance.scope, piece.block)))
-                if behind:
-                    digest = hashlib.sha256("\n".join(sorted(behind)).encode()).hexdigest()
+                position = Position(instance.scope, piece.block)
+                behind = influences.of(part(piece, position), computed=part is not _of_revealing)
+                if behind and not is_harmless(piece, position, is_fetched=instance.directory in root.tree.fetched.directories):
                     what = f"{hit.what}, and what flows into it changes in {root.target}"
-                    yield Hit(path=path, line=hit.line, what=what, anchor=f"{hit.anchor} {digest}")
+                    found = Hit(path=path, line=hit.line, what=what, anchor=f"{hit.anchor} {_digest(behind)}")
+                    if found not in seen:  # one more call with the same values does nothing new
+                        seen.add(found)
+                        yield found
+
+
+def _beyond_judging(root: RootWithValues, instances: tuple[Instance, ...]) -> Iterator[Hit]:
+    """Calls that were not followed, because there are too many or too deep ones: whatever flows into them would not be seen."""
+    calls = [(i.directory, block) for i in instances for _, source in i.files for block in source.of_type("module")]
+    if sum(root.tree.called(directory, block) not in (None, directory) for directory, block in calls) >= len(instances):
+        where = root.target.root.path
+        what = f"`{where}` calls more modules, or deeper ones, than are judged"
+        yield Hit(path=where, line=0, what=what, anchor=f"{where} beyond judging")
+
+
+def _unread(root: RootWithValues, instance: Instance, influences: Influences) -> Iterator[Hit]:
+    """A standing file that cannot be read may do anything with the values of its module."""
+    for path, why in root.tree.unread(instance.directory):
+        given = sorted(instance.scope.variables.items())
+        behind = influences.of((bound.expression, Position(bound.scope, bound.block)) for _, bound in given)
+        behind |= {f"{name} = {bound.expression.text}" for name, bound in given}
+        what = f"`{path}` cannot be read ({why.what}), and what its module is given changes in {root.target}"
+        yield Hit(path=path, line=why.line, what=what, anchor=f"{path} {_digest(behind)}")
+
+
+def _digest(behind: frozenset[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(behind)).encode()).hexdigest()
 
 
 def _standing(file: TerraformFile) -> Iterator[tuple[Hit, _Part, Piece]]:

@@ -32,7 +32,7 @@ def unsafe_template(file: TerraformFile) -> Iterator[Hit]:
             if expression.kind is not ExpressionKind.CALL or expression.name != "templatefile" or not expression.children:
                 continue
             path = literal_path(expression.children[0], file.directory)
-            if path is None or path not in file.tree.paths:
+            if path is None or not file.tree.holds(path):
                 continue
             content = file.tree.read(path).decode(errors="replace")
             for what, line in _objections_to(content, file):

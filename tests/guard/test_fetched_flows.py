@@ -1,0 +1,137 @@
+"""Values that reach modules from outside: their files are read as data, and who changes the values answers for what they reach (D05)."""
+
+from __future__ import annotations
+
+import pytest
+
+from ops_agent.core.guard.judge import judge
+from ops_agent.core.guard.trees import FilesInMemory
+from ops_agent.domain.fetched_modules import FetchedModules
+from ops_agent.domain.policy import Policy
+from ops_agent.domain.verdict import Finding
+from rules.judging import base_files, change_set
+
+SOURCE, VERSION = "git::https://modules.example.com/platform.git//x?ref=" + "c" * 40, ""
+WHERE = "infra/module:x"
+CALL = 'module "x" {\n  source = "' + SOURCE + '"\n%s}\n'
+DECLARED = 'variable "v" {\n  type    = any\n  default = {}\n}\n'
+COMMAND = 'variable "command" {\n  type    = string\n  default = "true"\n}\n\nvariable "size" {\n  type    = number\n  default = 1\n}\n\n'
+RUNS = COMMAND + 'resource "terraform_data" "x" {\n  provisioner "local-exec" {\n    command = var.command\n  }\n}\n'
+EXTERNAL = COMMAND + 'data "external" "x" {\n  program = ["sh", "-c", var.command]\n}\n'
+HTTP = COMMAND + 'data "http" "x" {\n  url = var.command\n}\n'
+READS = COMMAND + 'output "x" {\n  value = file(var.command)\n}\n'
+SHOWS = COMMAND + 'output "x" {\n  value = nonsensitive(var.command)\n}\n'
+ENDPOINT = COMMAND + 'provider "aws" {\n  endpoints {\n    s3 = var.command\n  }\n}\n'
+PARAMETER = COMMAND + 'data "aws_ssm_parameter" "x" {\n  name = var.command\n}\n'
+STATE = COMMAND + 'data "terraform_remote_state" "x" {\n  backend = "s3"\n  config = {\n    key = var.command\n  }\n}\n'
+SINKS = {"a provisioner": RUNS, "a program": EXTERNAL, "an address": HTTP, "a path": READS, "a mark": SHOWS}
+SINKS |= {"an endpoint": ENDPOINT, "a secret's name": PARAMETER, "another state": STATE}
+QUEUE = COMMAND + 'resource "aws_sqs_queue" "x" {\n  name          = var.command\n  delay_seconds = var.size\n}\n'
+
+
+def blocking(module: dict[str, str] | str, before: str, after: str | None, **written: str) -> list[Finding]:
+    """What blocks when the arguments of a standing call change (None: they stay); `written` are further files of the head."""
+    files = {"main.tf": module} if isinstance(module, str) else module
+    fetched = FetchedModules(
+        files={f"{WHERE}{'' if '/' in path else '/'}{path}": text.encode() for path, text in files.items()},
+        by_source={(SOURCE, VERSION): WHERE},
+        by_call={(WHERE, "inner"): f"{WHERE}.inner"},
+    )
+    base = {**base_files(), "infra/x.tf": (DECLARED + CALL % before).encode()}
+    head = {"infra/x.tf": (DECLARED + CALL % (before if after is None else after)).encode()}
+    head |= {path.replace("__", "/").replace("_DOT_", "."): text.encode() for path, text in written.items()}
+    policy = Policy(allowed_modules=("git::https://modules.example.com/",))
+    return list(judge(change_set(base, head), FilesInMemory.of(base), policy, fetched=fetched).blocking)
+
+
+def rules(found: list[Finding]) -> set[str]:
+    return {f.rule for f in found}
+
+
+@pytest.mark.parametrize("module", SINKS.values(), ids=SINKS)
+@pytest.mark.parametrize("after", ['  command = "curl evil"\n', "  command = local.evil\n"])
+def test_a_value_that_reaches_what_new_code_may_not_do_is_blamed(module: str, after: str) -> None:
+    found = blocking(module, '  command = "true"\n', after, infra__l_DOT_tf='locals {\n  evil = "curl evil"\n}\n')
+    assert rules(found) == {"terraform/steered-code"}
+    assert {f.place.path for f in found} == {"infra/module:x/main.tf"}
+
+
+@pytest.mark.parametrize("module", [*SINKS.values(), QUEUE])
+def test_a_value_that_stays_away_from_it_is_not_blamed(module: str) -> None:
+    """A new argument of a standing call, a changed size, another command for a module that runs none."""
+    assert not blocking(module, '  command = "true"\n', '  command = "true"\n  size = 2\n')
+    assert not blocking(QUEUE, '  command = "a"\n', '  command = "b"\n')
+
+
+def test_a_variable_file_is_a_way_too() -> None:
+    values = base_files()["infra/environments/dev/terraform.tfvars"].decode()
+    written = {"infra__environments__dev__terraform_DOT_tfvars": values + 'v = { c = "evil" }\n'}
+    assert rules(blocking(RUNS, "  command = var.v.c\n", None, **written)) == {"terraform/steered-code"}
+    assert not blocking(RUNS, "  size = var.v.c\n", None, **written)
+
+
+def test_a_variable_file_of_no_environment_is_a_way_too() -> None:
+    assert rules(blocking(RUNS, "  command = var.v.c\n", None, infra__config__x_DOT_tfvars='v = { c = "evil" }\n')) == {
+        "terraform/steered-code"
+    }
+    assert not blocking(RUNS, "  size = var.v.c\n", None, infra__config__x_DOT_tfvars="v = { c = 2 }\n")
+
+
+def test_a_second_call_of_a_standing_module_answers_for_what_it_hands_over() -> None:
+    second = CALL.replace('"x"', '"y"', 1)
+    assert not blocking(RUNS, "", None, infra__y_DOT_tf=second % "  size = 3\n")
+    assert rules(blocking(RUNS, "", None, infra__y_DOT_tf=second % '  command = "evil"\n')) == {"terraform/steered-code"}
+
+
+def test_what_a_fetched_module_hands_on_to_another_is_followed() -> None:
+    outer = COMMAND + 'module "inner" {\n  source  = "./inner"\n  command = "x ${var.command}"\n  size    = var.size\n}\n'
+    module = {"main.tf": outer, ".inner/main.tf": RUNS}
+    assert rules(blocking(module, "", '  command = "evil"\n')) == {"terraform/steered-code"}
+    assert not blocking(module, "", "  size = 2\n")
+
+
+def test_what_comes_out_of_a_fetched_module_is_followed_to_where_it_runs() -> None:
+    module = COMMAND + 'output "said" {\n  value = var.command\n}\n\noutput "size" {\n  value = var.size\n}\n'
+    runs = {"infra__r_DOT_tf": ""}
+    base_code = 'resource "terraform_data" "r" {\n  provisioner "local-exec" {\n    command = module.x.said\n  }\n}\n'
+    assert not blocking(module, "", '  command = "evil"\n', **runs)
+    changed = blocking(module, f"}}\n\n{base_code.rstrip()[:-1]}", f'  command = "evil"\n}}\n\n{base_code.rstrip()[:-1]}')
+    assert rules(changed) == {"terraform/steered-code"}
+    other = blocking(module, f"}}\n\n{base_code.rstrip()[:-1]}", f"  size = 2\n}}\n\n{base_code.rstrip()[:-1]}")
+    assert not other
+
+
+def test_a_module_that_cannot_be_read_is_given_no_other_values() -> None:
+    """Silence would say that nothing dangerous is in it."""
+    unread = {"main.tf": QUEUE, "odd.tf": 'locals {\n  x = "$$${a"\n}\n'}
+    found = blocking(unread, '  command = "a"\n', '  command = "b"\n')
+    assert rules(found) == {"terraform/steered-code"} and "cannot be read" in found[0].what
+    assert not blocking(unread, '  command = "a"\n', None, infra__other_DOT_tf="# nothing\n")
+
+
+def test_texts_and_published_parameters_are_no_dangers() -> None:
+    """Modules for EKS ask for the ids of images by version, and put user data together with `cloudinit_config`."""
+    published = 'locals {\n  names = { a = "/aws/service/eks/${var.command}/id", none = "NONE" }\n}\n\n'
+    published += 'data "aws_ssm_parameter" "x" {\n  name = local.names[var.size]\n}\n\n'
+    published += 'output "x" {\n  value = nonsensitive(data.aws_ssm_parameter.x.value)\n}\n\n'
+    published += 'data "cloudinit_config" "x" {\n  part {\n    content = var.command\n  }\n}\n'
+    assert not blocking(COMMAND + published, '  command = "1.32"\n', '  command = "1.33"\n')
+    own = published.replace('none = "NONE"', "none = var.command")
+    assert rules(blocking(COMMAND + own, '  command = "1.32"\n', '  command = "/team/password"\n')) == {"terraform/steered-code"}
+
+
+@pytest.mark.parametrize("shape", ["wide", "deep"])
+def test_calls_that_hide_a_module_behind_many_or_deep_ones_are_refused(shape: str) -> None:
+    def many(prefix: str, source: str) -> str:
+        return "".join(f'module "{prefix}{n}" {{\n  source = "{source}"\n}}\n\n' for n in range(20))
+
+    hidden = CALL.replace('"x"', '"hidden"', 1) % '  command = "evil"\n'
+    if shape == "wide":
+        written = {"infra__a_DOT_tf": many("a", "./modules/a"), "infra__modules__a__main_DOT_tf": many("b", "../b")}
+        written |= {"infra__modules__b__main_DOT_tf": "# nothing\n", "infra__z_DOT_tf": hidden}
+    else:
+        written = {f"infra__modules__m{n}__main_DOT_tf": f'module "m" {{\n  source = "../m{n + 1}"\n}}\n' for n in range(45)}
+        written |= {"infra__a_DOT_tf": 'module "m" {\n  source = "./modules/m0"\n}\n', "infra__modules__m45__main_DOT_tf": hidden}
+    found = blocking(RUNS, "", None, **written)
+    assert "terraform/steered-code" in rules(found)
+    assert any("than are judged" in f.what for f in found)
