@@ -15,7 +15,8 @@ _READERS = words_of(
     " nl tac rev column fold less more sha256sum sha1sum md5sum mkdir rmdir rm touch cd pushd popd basename dirname realpath readlink"
     " git tflint trivy checkov tfsec conftest markdownlint markdownlint-cli2 mdl vale cspell codespell lychee markdown-link-check"
     " yamllint prettier hcl2json jq yq sort uniq cut tr paste join true false : base64 tar zip unzip gzip pandoc envsubst aws gh curl"
-    " read mapfile readarray cp mv ln install rsync dd tee unset return exit shift for select case in esac done fi"
+    " read mapfile readarray cp mv ln install rsync dd tee unset return exit shift for select case in esac done fi pre-commit hadolint"
+    " shellcheck actionlint zizmor"
 )
 _SHELL = re.compile(r"(ba|z|da|k|fi|c|tc|mk|a)?sh|busybox")
 _LANGUAGE = re.compile(
@@ -37,6 +38,7 @@ _MAY_RUN = re.compile(
     r"(?<![\w-])(\w*sh|busybox|python[0-9.]*|pypy3?|node(js)?|deno|bun|tsx|ts-node|ruby|perl|php|lua|pwsh|powershell|Rscript|osascript|expect"
     r"|tclsh|source|eval|xargs|parallel|g?make|[gm]?awk|sed|just|find|fd|export|declare|typeset|readonly|local|set)(?![\w-])"
     r"|(?<!\S)[\"']?\.\s|GITHUB_(ENV|PATH)|BASH_ENV|PYTHONSTARTUP|PROMPT_COMMAND|LD_PRELOAD|NODE_OPTIONS|\w+OPT=|GIT_|MAKEFILES"
+    r"|(?m:^|[;&|(])\s*[^\s=]*[*?$]"
 )
 
 

@@ -37,7 +37,7 @@ _DANGEROUS: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(
             r"(^|[;&|(`]|\$\()\s*((/usr)?/bin/)?(printenv|env|set|export -p|declare -[px]+|compgen -[ve])\s*($|[|>;&)])|\$\{!\w+[@*]"
-            r"|\bos\.environ(?!\s*(\[|\.(get|setdefault|pop)\b))|\bprocess\.env(?!\s*[.\[])|\bENV\.(to_h|each|inspect)|%ENV\b|\benv:(?!\w)",
+            r"|\bos\.environ(?!\s*(\[|\.(get|setdefault|pop)\b))|\bprocess\.env(?!\s*[.\[])|\bENV\.(to_h|each|inspect)|%ENV\b|\b(Get-ChildItem|Get-Item|gci|dir|ls|cat)\s+env:(?!\w)",
             re.MULTILINE,
         ),
         "the environment is printed",

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ops_agent.core.guard.paths import is_workflow
+from ops_agent.core.guard.rules.workflow.execution import SCRIPT_INPUTS
 from ops_agent.core.guard.shell_runs import names_as_document, runs, starts_by_variable
 from ops_agent.core.guard.subjects import Hit, WholeChange
 from ops_agent.core.guard.trees import SourceTree
@@ -92,7 +93,7 @@ def _of_yaml(path: str, tree: SourceTree) -> Iterator[_Script]:
     for where, node in texts:
         if where[0] in _NO_FILES or where[-1] in ("if", "name", "description"):
             continue
-        is_script = where[-1] == "run"
+        is_script = where[-1] == "run" or (len(where) > 1 and where[-2] == "with" and where[-1].casefold() in SCRIPT_INPUTS)
         yield _Script(node.line, node.text, is_script, known, shells.get(where[:-1], ""), where[-1])
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ops_agent.core.guard.shell_words import plain_script
 from ops_agent.core.guard.subjects import Hit, WorkflowFile
 
 _STEERING = (
     r"(?:BASH_ENV|BASH_FUNC_\w*|SHELLOPTS|BASHOPTS|PROMPT_COMMAND|PS4|ZDOTDIR|HOME|XDG_CONFIG_\w+|PATH|LD_\w+|DYLD_\w+|GCONV_PATH"
-    r"|GIT_(?!(?:SHA|SHORT_SHA|COMMIT|COMMIT_SHA|BRANCH|REF|TAG|HASH|VERSION)(?!\w))\w+|ACTIONS_\w+|RUNNER_\w+|(?:MAN|GH_|AWS_)?PAGER"
-    r"|LESSOPEN|EDITOR|VISUAL|BROWSER|NODE_(?:OPTIONS|PATH|EXTRA_CA_CERTS|REPL_\w+)|PYTHON(?:PATH|HOME|STARTUP|INSPECT|BREAKPOINT|USERBASE)"
+    r"|GIT_(?!(?:SHA|SHORT_SHA|COMMIT|COMMIT_SHA|BRANCH|REF|TAG|HASH|VERSION)(?!\w))\w+|ACTIONS_\w+|RUNNER_(?:TEMP|TOOL_CACHE|WORKSPACE|TRACKING_ID|DEBUG)|(?:MAN|GH_|AWS_)?PAGER"
+    r"|LESSOPEN|EDITOR|VISUAL|NODE_(?:OPTIONS|PATH|EXTRA_CA_CERTS|REPL_\w+)|PYTHON(?:PATH|HOME|STARTUP|INSPECT|BREAKPOINT|USERBASE)"
     r"|RUBY(?:OPT|LIB)|PERL5\w+|_?JAVA_(?:TOOL_)?OPTIONS|JDK_JAVA_OPTIONS|MAVEN_OPTS|GRADLE_OPTS|MAKEFLAGS|GNUMAKEFLAGS"
     r"|GO(?:FLAGS|PROXY|NOSUMDB|NOSUMCHECK|SUMDB|INSECURE|TOOLCHAIN|ENV|AUTH)|RUSTC?_?(?:WRAPPER|FLAGS)|CARGO_\w+|DOTNET_STARTUP_HOOKS"
     r"|DOCKER_(?:HOST|CONFIG|CONTEXT)|KUBECONFIG|ANSIBLE_\w+|SSLKEYLOGFILE"
@@ -50,7 +51,7 @@ def steering_variable(file: WorkflowFile) -> Iterator[Hit]:
             yield from file.hits_of_text(text, f"`{text.path[-1]}` is set")
     for job in file.workflow.jobs:
         for step in job.steps:
-            for found in _SET_IN_SCRIPT.finditer(_HARMLESS_IN_SCRIPT.sub("", step.run)):
+            for found in _SET_IN_SCRIPT.finditer(_HARMLESS_IN_SCRIPT.sub("", plain_script(step.run))):
                 yield file.hit(step, f"`{found[0].rstrip('=<')}` is set", step.run_line)
 
 
