@@ -21,7 +21,7 @@ def test_equal_entries_of_two_environments_are_said_once_with_both_names() -> No
     body = build_proposal(material(verification=TWO)).body
     infrastructure = section(body, "Infrastructure changes")
     assert infrastructure.count("Look at these first") == infrastructure.count("(`plan/destroys`)") == 1
-    assert "- `terraform_data.a` in `infra` (dev, prod): replaces" in infrastructure
+    assert "- `terraform_data.a` in `infra` (dev, prod): is replaced" in infrastructure
     assert "What changes in `infra` (dev, prod), alike:" in infrastructure and infrastructure.count("| **REPLACE") == 1
 
 

@@ -142,7 +142,8 @@ def _of_plan(target: TargetVerification, may_destroy: bool) -> list[Finding]:
 
 def _of_danger(target: TargetVerification, danger: Danger, place: Place) -> Finding:
     if danger.rule in LIFTED_BY_ALLOW_DESTROY:
-        remedy = f"Keep the resource; if it must go, a person with write permission puts the label `{ALLOW_DESTROY}` on the issue."
+        who = f"a person with write permission puts the label `{ALLOW_DESTROY}` on the issue"
+        remedy = f"Keep the resource; if it must go, {who}, and then the label that starts a run."
     else:
         remedy = "Change the configuration so that the plan no longer holds this."
     known_change = any(change.address == danger.address for change in target.plan.changes) if target.plan else False

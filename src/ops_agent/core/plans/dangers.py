@@ -82,13 +82,13 @@ def _destruction(change: ResourceChange) -> Iterator[Danger]:
         return
     replaced = change.action is not ResourceAction.DELETE
     loss = STATEFUL.get(change.type)
-    verb = "replaces" if replaced else "destroys"
+    verb = "replaced" if replaced else "destroyed"
     because = f" ({', '.join(change.replace_paths[:3])} changes)" if replaced and change.replace_paths else ""
     if loss:
-        why = f"{verb} a {change.type}{because}: {loss}"
+        why = f"is {verb}{because}: {loss}"
         yield Danger(address=change.address, why=why, rule="plan/destroys-stateful", blocks=True)
     else:
-        yield _notice(change.address, "destroys", f"{verb} a {change.type}{because}")
+        yield _notice(change.address, "destroys", f"is {verb}{because}")
     before = change.before if isinstance(change.before, dict) else {}
     if before.get("skip_final_snapshot") is True:
         yield _danger(change.address, "no-final-snapshot", "`skip_final_snapshot` is true: nothing is kept when it is destroyed")
