@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
+from functools import lru_cache
 from itertools import pairwise
 
 from ops_agent.core.guard.shell_words import COMPUTED, Command, Line, Pipeline, forms, pipelines, substitutions, unquoted, words_of
@@ -26,12 +27,27 @@ _PASSES = 3
 MOST_DEPTH = 6
 
 
+@lru_cache(maxsize=8192)
+def _pattern(word: str) -> tuple[str, re.Pattern[str] | None]:
+    """A word as a path without what stands before it; with a pattern when it has one. "" says nothing."""
+    name = _bare(re.sub(r"\{[^{}]+\}", "*", word))
+    if not name or name.endswith("/") or (COMPUTED in name and not _WORDS.search(name)):
+        return "", None
+    glob = name.replace(COMPUTED, "*").casefold()
+    return name, re.compile(translate(glob)) if re.search(r"[*?\[]", glob) else None
+
+
 @dataclass(slots=True)
 class Target:
     """The file that is looked for, and the names that copies of it go by."""
 
     file: str
     copies: set[str] = field(default_factory=set)
+    _ends: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        parts = self.file.casefold().split("/")
+        self._ends = frozenset("/".join(parts[start:]) for start in range(len(parts)))
 
     @property
     def name(self) -> str:
@@ -44,12 +60,10 @@ class Target:
 
     def meant_by(self, word: str) -> bool:
         """Can `word` be a path of the file, from any working directory? A computed word with hardly a letter says nothing."""
-        name = _bare(re.sub(r"\{[^{}]*\}", "*", word))
-        if not name or name.endswith("/") or (COMPUTED in name and not _WORDS.search(name)):
-            return False
-        pattern = name.replace(COMPUTED, "*").casefold()
-        parts = self.file.casefold().split("/")
-        return any(fnmatchcase("/".join(parts[start:]), pattern) for start in range(len(parts))) or name in self.copies
+        name, pattern = _pattern(word)
+        if pattern is not None:
+            return any(pattern.match(e) for e in self._ends) or name in self.copies
+        return name.casefold() in self._ends or name in self.copies
 
     def named_by(self, word: str) -> bool:
         """Meant without a pattern: patterns name what everything that checks and deploys works on."""

@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from ops_agent.core.guard.shell_flows import MOST_DEPTH, WRAPPERS, Target, bind, gives, lists, mentions, outer_of
+from ops_agent.core.guard.shell_reach import can_mean
 from ops_agent.core.guard.shell_words import Command, forms, logical_lines, pipelines, substitutions, unquoted, words_of
 
 _READERS = words_of(
@@ -50,8 +51,9 @@ def runs(script: str, file: str, values: Mapping[str, tuple[str, ...]], *, langu
     target = Target(file)
     if _LANGUAGE.fullmatch(language):
         return _code_runs(script, target)
-    named = any(target.name in text.casefold() for text in (script, *(v for found in values.values() for v in found)))
-    if not named and not _may_run(script):
+    given = [v for found in values.values() for v in found]
+    named = any(target.name in text.casefold() for text in (script, *given))
+    if not (named or (_may_run(script) and can_mean(script, given, target))):
         return False
     if len(script) > _MOST_CHARACTERS:
         return named
