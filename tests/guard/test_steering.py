@@ -119,3 +119,10 @@ def test_a_loop_of_loops_ends_in_bounded_time() -> None:
     for depth in range(8):
         inner = f"[for a{depth} in {inner} : [a{depth}, a{depth}, a{depth}, a{depth}, a{depth}]]"
     assert steered(READS_OUTPUT % f"[for f in {inner} : file(f)]", '["a"]', '["b"]') == {"terraform/steered-code"}
+
+
+def test_more_flows_than_can_be_followed_are_refused_in_bounded_time() -> None:
+    chain = "".join(f"  a{n} = local.a{n + 1}\n" for n in range(300))
+    reading = "".join(f'output "o{n}" {{\n  value = file(local.a{n % 3})\n}}\n\n' for n in range(600))
+    verdict = verdict_of({"infra/l.tf": f'locals {{\n{chain}  a300 = "x"\n}}\n'.encode(), "infra/o.tf": reading.encode()})
+    assert any("than can be followed" in f.what for f in verdict.blocking)

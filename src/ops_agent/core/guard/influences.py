@@ -15,7 +15,7 @@ from ops_agent.core.guard.values import Bound, Instance, Scope
 from ops_agent.domain.terraform_source import Block, Expression, ExpressionKind
 
 _OWN = frozenset({"path", "terraform"})
-_MOST, _MOST_PARTS, _LONGEST = 5_000, 300_000, 20
+_MOST, _MOST_PARTS, _LONGEST = 5_000, 150_000, 20
 # What AWS makes up whatever the arguments say; the addresses that EKS modules and everyone's EKS code look at.
 _MADE_BY_AWS = {"aws_eks_cluster": frozenset({"identity", "endpoint", "certificate_authority", "cluster_id", "created_at"})}
 
@@ -30,11 +30,17 @@ class Influences:
     tree: SourceTree
     _by_scope: dict[int, Instance] = field(default_factory=dict)
     _by_directory: dict[str, list[Instance]] = field(default_factory=dict)
+    _left: int = _MOST_PARTS
 
     def __post_init__(self) -> None:
         self._by_scope = {id(i.scope): i for i in self.instances}
         for instance in self.instances:
             self._by_directory.setdefault(instance.directory, []).append(instance)
+
+    @property
+    def is_spent(self) -> bool:
+        """True when so much was followed in all that the next answers are cut short."""
+        return self._left < 0
 
     def of(self, values: Iterable[_Placed], *, computed: bool = True) -> frozenset[str]:
         """One text for each thing that `values` depend on. What is beyond the limit counts as one more.
@@ -43,13 +49,12 @@ class Influences:
         """
         found: set[str] = set()
         seen: set[tuple[int, int, int, Path]] = set()
-        parts = 0
         pending = list(values)
         while pending:
             value, position = pending.pop()
             for inner, where in position.walk(value):
-                parts += 1
-                if parts > _MOST_PARTS:
+                self._left -= 1
+                if self.is_spent:
                     return frozenset({*found, "more"})
                 if inner.kind is not ExpressionKind.REFERENCE or inner.steps[0] in _OWN:
                     continue

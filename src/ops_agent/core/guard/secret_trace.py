@@ -39,6 +39,7 @@ class SecretTrace:
 
     def __init__(self, instances: tuple[Instance, ...]) -> None:
         self._instances = instances
+        self._clean: set[tuple[int, str, bool]] = set()
         self._by_scope = {id(i.scope): i for i in instances}
         self._sensitive = {
             (id(i.scope), block.labels[0])
@@ -55,13 +56,14 @@ class SecretTrace:
         while pending:
             for reference, scope in self._references(*pending.pop()):
                 name = ".".join("*" if step is None else str(step) for step in reference.steps)
-                if (id(scope), name) in seen:
+                if (id(scope), name) in seen or (id(scope), name, of_state) in self._clean:
                     continue
                 seen.add((id(scope), name))
                 is_variable = reference.steps[0] == "var"
                 if len(seen) > _MOST or (self._is_secret(reference, scope) and not (of_state and is_variable)):
                     return name
                 pending += self._sources(reference, scope)
+        self._clean |= {(*key, of_state) for key in seen}
         return None
 
     def tells_shape_only(self, expression: Expression, around: Surroundings) -> bool:

@@ -104,10 +104,16 @@ def steered_code(root: RootWithValues) -> Iterator[Hit]:
 
     Remedy: Leave what flows into this code as it is; ask people to change it.
     """
-    standing: dict[str, tuple[tuple[Hit, _Part, Piece], ...]] = {}
     instances = (*root.instances, *root.fetched)
-    influences, seen = Influences(instances, root.tree), set[Hit]()
-    yield from _beyond_judging(root, instances)
+    influences = Influences(instances, root.tree)
+    hits = tuple(_steered(root, instances, influences))
+    yield from _beyond_judging(root, instances, influences)
+    yield from hits
+
+
+def _steered(root: RootWithValues, instances: tuple[Instance, ...], influences: Influences) -> Iterator[Hit]:
+    standing: dict[str, tuple[tuple[Hit, _Part, Piece], ...]] = {}
+    seen: set[Hit] = set()
     for instance in instances:
         yield from _unread(root, instance, influences)
         for path, source in instance.files:
@@ -115,6 +121,8 @@ def steered_code(root: RootWithValues) -> Iterator[Hit]:
             if path not in standing:
                 standing[path] = tuple(_standing(file))
             for hit, part, piece in standing[path]:
+                if influences.is_spent:
+                    return
                 position = Position(instance.scope, piece.block)
                 behind = influences.of(part(piece, position), computed=part is not _of_revealing)
                 if behind and not is_harmless(piece, position, is_fetched=instance.directory in root.tree.fetched.directories):
@@ -125,11 +133,13 @@ def steered_code(root: RootWithValues) -> Iterator[Hit]:
                         yield found
 
 
-def _beyond_judging(root: RootWithValues, instances: tuple[Instance, ...]) -> Iterator[Hit]:
-    """Calls that were not followed, because there are too many or too deep ones: whatever flows into them would not be seen."""
+def _beyond_judging(root: RootWithValues, instances: tuple[Instance, ...], influences: Influences) -> Iterator[Hit]:
+    """What was not followed, because there is too much of it: what flows into the rest would not be seen."""
+    where = root.target.root.path
+    if influences.is_spent:
+        yield Hit(path=where, line=0, what=f"more flows into the code of `{where}` than can be followed", anchor=f"{where} too much")
     calls = [(i.directory, block) for i in instances for _, source in i.files for block in source.of_type("module")]
     if sum(root.tree.called(directory, block) not in (None, directory) for directory, block in calls) >= len(instances):
-        where = root.target.root.path
         what = f"`{where}` calls more modules, or deeper ones, than are judged"
         yield Hit(path=where, line=0, what=what, anchor=f"{where} beyond judging")
 
