@@ -98,6 +98,18 @@ def test_dangers_of_this_change_come_first_and_the_rest_is_counted() -> None:
     assert lines[-1].endswith("stood before this change")
 
 
+def test_what_stood_before_and_is_lost_by_an_apply_is_told_all_the_same() -> None:
+    """An apply does the whole plan: a destroy that an earlier merge left open happens with this one."""
+    database = change("aws_db_instance.main", "delete", before={"identifier": "main"})
+    queue = change("aws_sqs_queue.q", "create", after={"name": "q"})
+    group = change("aws_security_group.g", "create", after={"ingress": [{"cidr_blocks": ["0.0.0.0/0"]}]})
+    one = target(plan=read(plan_document(database, queue, group)), own=frozenset({"aws_sqs_queue.q"}))
+    stood, counted = dangers([one])
+    assert stood.startswith("- **stood before, and an apply does it too:** `aws_db_instance.main`: ") and "destroys-stateful" in stood
+    assert counted == "- 1 more stood before this change"
+    assert headline(one) == "`+1 ~0 -0`, 2 that stood before this change (**1 DESTROYED by an apply**)"
+
+
 def test_a_piece_that_does_not_fit_lets_smaller_ones_pass_and_is_named() -> None:
     block = fill_block(["+ small", "x" * 5_000, "+ also small"], 1_000)
     assert "+ small" in block.markdown

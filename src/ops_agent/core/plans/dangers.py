@@ -55,6 +55,11 @@ def danger_rank(danger: Danger) -> tuple[bool, bool, bool]:
     return danger.severity is not Severity.DANGER, not danger.rule.startswith("plan/destroys"), danger.rule != LOSES_DATA
 
 
+def is_final(danger: Danger) -> bool:
+    """Whether something goes that an apply of the old code does not bring back as it was: a destroy, or data."""
+    return danger.rule.startswith("plan/destroys") or danger.rule == LOSES_DATA
+
+
 def _of_change(change: ResourceChange, made: frozenset[str]) -> Iterator[Danger]:
     if change.mode != "managed":
         return

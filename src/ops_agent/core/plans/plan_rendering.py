@@ -70,7 +70,8 @@ def headline(target: TargetVerification) -> str:
         words = ["no changes"]
     stood = len(shared.before) + len(shared.outputs_before)
     if stood:
-        words.append(f"{stood} that stood before this change")
+        lost = sum(change.action.destroys for change in shared.before)
+        words.append(f"{stood} that stood before this change{f' (**{lost} DESTROYED by an apply**)' if lost else ''}")
     if target.mocked:
         words.append("**mocked**")
     return ", ".join(words)

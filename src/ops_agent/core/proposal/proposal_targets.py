@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
-from ops_agent.core.plans.dangers import LIFTED_BY_ALLOW_DESTROY, danger_rank
+from ops_agent.core.plans.dangers import LIFTED_BY_ALLOW_DESTROY, danger_rank, is_final
 from ops_agent.core.plans.plan_rendering import headline, is_own, name_of, names_of
 from ops_agent.core.texts.neutral import cell, code
 from ops_agent.domain.terraform_plan import Danger, Severity
@@ -28,18 +28,21 @@ def headlines(targets: Sequence[TargetVerification]) -> str:
 
 
 def dangers(targets: Sequence[TargetVerification]) -> list[str]:
-    """Everything that a reviewer should look at, as Markdown items over all targets, the worst first whichever target it is in."""
+    """Everything that a reviewer should look at, as Markdown items over all targets, the worst first whichever target it is in.
+
+    What stood before is counted, but for what cannot be brought back: an apply does that too.
+    """
     owners: dict[Danger, list[TargetVerification]] = {}
-    standing = 0
+    standing: dict[Danger, list[TargetVerification]] = {}
     for target in targets:
         for danger in dict.fromkeys(target.plan.dangers if target.plan else ()):
-            if is_own(danger, target):
-                owners.setdefault(danger, []).append(target)
-            else:
-                standing += 1
+            (owners if is_own(danger, target) else standing).setdefault(danger, []).append(target)
     ranked = sorted(owners, key=lambda danger: (not danger.blocks, *danger_rank(danger)))
-    lines = [f"- {_mark(one)}{code(one.address)}{_where(owners[one], targets)}: {cell(one.why)} ({code(one.rule)})" for one in ranked]
-    return lines + ([f"- {standing} more stood before this change"] if standing else [])
+    lines = [f"- {_mark(one)}{_told(one, owners[one], targets)}" for one in ranked]
+    final = [one for one in sorted(standing, key=danger_rank) if one.severity is Severity.DANGER and is_final(one)]
+    lines += [f"- **stood before, and an apply does it too:** {_told(one, standing[one], targets)}" for one in final]
+    more = sum(len(where) for one, where in standing.items() if one not in final)
+    return lines + ([f"- {more} more stood before this change"] if more else [])
 
 
 def danger_list(lines: Sequence[str], most: int = MOST_DANGERS, rest: str = "in the job summary") -> str:
@@ -73,6 +76,10 @@ def _mark(danger: Danger) -> str:
     if danger.blocks and danger.rule not in LIFTED_BY_ALLOW_DESTROY:
         return "**BLOCKS** "
     return "**DANGER** " if danger.severity is Severity.DANGER else ""
+
+
+def _told(danger: Danger, found: Sequence[TargetVerification], targets: Sequence[TargetVerification]) -> str:
+    return f"{code(danger.address)}{_where(found, targets)}: {cell(danger.why)} ({code(danger.rule)})"
 
 
 def _where(found: Sequence[TargetVerification], targets: Sequence[TargetVerification]) -> str:
