@@ -16,7 +16,7 @@ from ops_agent.domain.change_set import ChangeSet, FileChange
 from ops_agent.domain.event import IssueRef
 from ops_agent.domain.verdict import Verdict
 from ops_agent.domain.verification import Verification
-from proof.proof_samples import captured, change, changes, ending, failing, headings, material, plan_document, read, section, target
+from proof.proof_samples import captured, changes, ending, failing, headings, material, section, target
 
 GOLDEN = Path(__file__).parent / "golden"
 SIX = ["Description", "Infrastructure changes", "CI/CD changes", "Observability & logging", "Validation", "Linked issue"]
@@ -233,26 +233,3 @@ def test_a_patch_can_neither_mention_nor_close_but_keeps_its_hunks() -> None:
     assert "@org" not in body
     assert "[skip ci]" not in body
     assert [ref.number for ref in closing_references(body, "DrivvenConsulting/orders")] == [12]
-
-
-def test_observability_is_computed_from_the_plan() -> None:
-    """R56 to R58."""
-    text = section(build_proposal(material(**GOLDENS["dangers"])).body, "Observability & logging")
-    assert "**No log group** in this configuration for `aws_lambda_function.fn`" in text
-
-
-@pytest.mark.parametrize(
-    ("group", "said"),
-    [
-        (change("aws_cloudwatch_log_group.own", "no-op", before={"name": "/aws/lambda/api"}, after={"name": "/aws/lambda/api"}), False),
-        (change("aws_cloudwatch_log_group.own", "create", after={}, change={"after_unknown": {"name": True}}), False),
-        (change("aws_cloudwatch_log_group.own", "delete", before={"name": "/aws/lambda/api"}), True),
-        (change("aws_cloudwatch_log_group.other", "no-op", before={"name": "/aws/lambda/x"}, after={"name": "/aws/lambda/x"}), True),
-    ],
-    ids=["it stands and stays", "its name is known after apply", "it goes", "it is another's"],
-)
-def test_a_new_function_lacks_a_log_group_only_when_no_group_of_its_name_is_left(group: dict[str, Any], said: bool) -> None:
-    """R56: a group that stays as it is stands in no table; to say that there is none would be false."""
-    plan = read(plan_document(group, change("aws_lambda_function.api", "create", after={"function_name": "api"})))
-    body = build_proposal(material(verification=Verification(engine=ENGINE, targets=(target(plan=plan),)))).body
-    assert ("No log group" in section(body, "Observability & logging")) is said
