@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from ops_agent.core.guard.shell_flows import MOST_DEPTH, WRAPPERS, Target, bind, gives, lists, mentions, outer_of
 from ops_agent.core.guard.shell_reach import can_mean
-from ops_agent.core.guard.shell_words import Command, forms, logical_lines, pipelines, substitutions, unquoted, words_of
+from ops_agent.core.guard.shell_words import MOST_CHARACTERS, Command, forms, logical_lines, pipelines, substitutions, unquoted, words_of
 
 _READERS = words_of(
     "terraform tofu terragrunt terraform-docs cat head tail wc ls test [ [[ grep egrep fgrep rg echo printf diff cmp comm stat file"
@@ -34,12 +34,11 @@ _CODE_RUNS = re.compile(
     r"exec|eval|system|popen|subprocess|spawn|require|import|runpy|runpath|compile|dofile|loadfile|load\b|source|\bdo\b|`"
 )
 _ENVIRONMENT_FILES = {"GITHUB_ENV": ("/GITHUB_ENV",), "GITHUB_PATH": ("/GITHUB_PATH",)}
-_MOST_CHARACTERS = 20_000
 _MAY_RUN = re.compile(
     r"(?<![\w-])(\w*sh|busybox|python[0-9.]*|pypy3?|node(js)?|deno|bun|tsx|ts-node|ruby|perl|php|lua|pwsh|powershell|Rscript|osascript|expect"
     r"|tclsh|source|eval|xargs|parallel|g?make|[gm]?awk|sed|just|find|fd|export|declare|typeset|readonly|local|set)(?![\w-])"
-    r"|(?<!\S)[\"']?\.\s|GITHUB_(ENV|PATH)|BASH_ENV|PYTHONSTARTUP|PROMPT_COMMAND|LD_PRELOAD|NODE_OPTIONS|\w+OPT=|GIT_|MAKEFILES"
-    r"|(?m:^|[;&|(])\s*[^\s=]*[*?$]"
+    r"|(?<!\S)[\"']?\.\s|GITHUB_(ENV|PATH)|BASH_ENV|PYTHONSTARTUP|PROMPT_COMMAND|LD_PRELOAD|NODE_OPTIONS|(?<=\w)OPT=|GIT_|MAKEFILES"
+    r"|(?m:^|[;&|(])[ \t]*[^\s=;&|(*?$]*[*?$]"
 )
 
 
@@ -55,7 +54,7 @@ def runs(script: str, file: str, values: Mapping[str, tuple[str, ...]], *, langu
     named = any(target.name in text.casefold() for text in (script, *given))
     if not (named or (_may_run(script) and can_mean(script, given, target))):
         return False
-    if len(script) > _MOST_CHARACTERS:
+    if len(script) > MOST_CHARACTERS:
         return named
     lines = logical_lines(script)
     known = {**values, **_ENVIRONMENT_FILES}

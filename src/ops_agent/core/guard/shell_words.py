@@ -10,13 +10,17 @@ from functools import lru_cache
 from itertools import islice, product
 
 COMPUTED = "\x00"
+MOST_CHARACTERS = 20_000
+"""Of a script that is read as a shell reads it."""
 _COMMENT = re.compile(r"""\\.|'[^']*'|"(?:\\.|[^"\\])*"|(?P<quote>['"])|(?<!\S)(?P<comment>#.*)""")
 _HEREDOC = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_]\w*)\1")
 _VARIABLE = re.compile(
-    r"\$\{\{(?P<expression>.*?)\}\}|\$\{(?P<braced>[A-Za-z_]\w*)[^}]*\}|\$(?P<plain>[A-Za-z_]\w*)|\$[0-9*@#?!$-]|\$\{[^}]*\}"
+    r"\$\{\{(?P<expression>(?:[^}]|\}(?!\}))*+)(?:\}\}|\}?\Z)|\$\{(?P<braced>[A-Za-z_]\w*)[^}]*+(?:\}|\Z)|\$(?P<plain>[A-Za-z_]\w*)"
+    r"|\$[0-9*@#?!$-]|\$\{[^}]*+(?:\}|\Z)"
 )
 _WORD = re.compile(r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\|&;<>()]|['"])+|[0-9]*[<>]+[&|]?|\|\|?&?|&&?|;+|[()]""", re.DOTALL)
-_QUOTED = re.compile(r"""\$?(?:'([^']*)'|"((?:\\.|[^"\\])*)")""", re.DOTALL)
+_QUOTED = re.compile(r"""\$?(?:'([^']*)(?:'|\Z)|"((?:\\.|[^"\\])*+)(?:"|\\?\Z))""", re.DOTALL)
+"""A quotation that does not end reaches to the end, so that nobody looks for its end again."""
 _REDIRECT = re.compile(r"[0-9]*[<>]+[&|]?")
 _ENDS_A_GROUP = frozenset({")", "}", "done", "fi", "esac"})
 _MOST_FORMS = 16

@@ -7,15 +7,18 @@ from collections.abc import Iterator
 
 from ops_agent.core.guard.expressions import parts_of
 from ops_agent.core.guard.rules.workflow.execution import SCRIPT_INPUTS
-from ops_agent.core.guard.shell_words import COMPUTED, forms, logical_lines, pipelines, plain_script
+from ops_agent.core.guard.shell_words import COMPUTED, MOST_CHARACTERS, forms, logical_lines, pipelines, plain_script
 from ops_agent.core.guard.subjects import Hit, WorkflowFile
 from ops_agent.domain.workflow_source import Job, Step
 
 _SHELLS = frozenset({"", "bash", "sh", "python", "pwsh"})
-_SH = r"(?:/\S*/)?(?:ba|z|da|k)?sh\b"
+# No expression may look from each place to the end of the script: a hostile one would be judged for hours. Hence the atomic groups, which
+# take the first command of a line, and the parts that stop at the next separator.
+_NAMED_SH = r"(?:ba|z|da|k)?sh\b"
+_SH = rf"(?:/[^\s|;&]*/)?{_NAMED_SH}"
 _LANGUAGES = r"(?:python[0-9.]*|node|ruby|perl|php)"
 _BEFORE = r"(?:\w+=\S*\s+|(?:sudo|env|exec|command|nohup|time)\s+(?:-\S+\s+)*)*"
-_START = r"(?:^|[;&|(`]|\$\(|\b(?:then|do|else|exec|env|command)\b)\s*"
+_START = r"(?:^|[;&|(`]|\$\(|\b(?:then|do|else|exec|env|command)\b)[ \t]*"
 _SENDS = r"(\s-d\b|\s-F\b|\s-T\b|--data|--form|--upload|--post|\s-X|--request|\$\(|`|@)"
 _AWS_CALLS = (
     r"(?:batch-)?get-secret-value|get-parameters?|decrypt|get-authorization-token|assume-role\S*|get-session-token|get-credentials-\S+"
@@ -23,9 +26,9 @@ _AWS_CALLS = (
     r"|iam\s+(?!get-|list-|simulate-|generate-)[a-z]|organizations\s+(?!describe-|list-)[a-z]|s3\s+r[mb]\b|configure\s+(?:get|export-credentials)"
 )
 _DANGEROUS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(rf"\b({_SH})\s+(-c\s+)?[\"']?(<\(|\$\()\s*(curl|wget)"), "a download is run"),
+    (re.compile(rf"\b{_NAMED_SH}\s+(-c\s+)?[\"']?(<\(|\$\()\s*(curl|wget)"), "a download is run"),
     (
-        re.compile(rf"\|&?\s*{_BEFORE}({_SH}|{_LANGUAGES}\s*(-\s*)?($|[;&|)]))|{_SH}\s+(-\S+\s+)*<<<", re.MULTILINE),
+        re.compile(rf"\|&?\s*{_BEFORE}({_SH}|{_LANGUAGES}\s*(-\s*)?($|[;&|)]))|\b{_NAMED_SH}\s+(-\S+\s+)*<<<", re.MULTILINE),
         "what a command prints is run",
     ),
     (
@@ -36,13 +39,13 @@ _DANGEROUS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(GITHUB_TOKEN|GH_TOKEN)\b"), "the job's token is touched"),
     (
         re.compile(
-            r"(^|[;&|(`]|\$\()\s*((/usr)?/bin/)?(printenv|env|set|export -p|declare -[px]+|compgen -[ve])\s*($|[|>;&)])|\$\{!\w+[@*]"
+            r"(^|[;&|(`]|\$\()[ \t]*((/usr)?/bin/)?(printenv|env|set|export -p|declare -[px]+|compgen -[ve])\s*($|[|>;&)])|\$\{!\w+[@*]"
             r"|\bos\.environ(?!\s*(\[|\.(get|setdefault|pop)\b))|\bprocess\.env(?!\s*[.\[])|\bENV\.(to_h|each|inspect)|%ENV\b|\b(Get-ChildItem|Get-Item|gci|dir|ls|cat)\s+env:(?!\w)",
             re.MULTILINE,
         ),
         "the environment is printed",
     ),
-    (re.compile(rf"\b(curl|wget|http|xh)\b[^\n]*{_SENDS}"), "data is sent away"),
+    (re.compile(rf"^(?>[^\n]*?\b(?:curl|wget|http|xh)\b)[^\n]*{_SENDS}", re.MULTILINE), "data is sent away"),
     (
         re.compile(
             r"\b(nc|ncat|socat|telnet|ssh|scp|sftp|rsync|ftp|dig|nslookup|host)\b\s+[^\s=]|\burllib|\burlopen\b|\bhttp\.client\b|\bsocket\."
@@ -56,27 +59,31 @@ _DANGEROUS: tuple[tuple[re.Pattern[str], str], ...] = (
         "the machine's secrets are read",
     ),
     (
-        re.compile(r"\b(nsenter|chroot|unshare)\s|\bdocker\s+(\S+\s+)*?(--privileged|--pid|--cap-add|-v\s*/|--volume[= ]/)"),
+        re.compile(r"\b(nsenter|chroot|unshare)\s|\A(?s:(?>.*?\bdocker\s+))(\S+\s+)*?(--privileged|--pid|--cap-add|-v\s*/|--volume[= ]/)"),
         "the machine is opened",
     ),
     (re.compile(r"\b(eval|sudo|base64|xxd|openssl)\b|\$'[^'\n]*\\[xuU0-7]"), "a command hides what it does"),
     (
         re.compile(
-            r"\bgit\s+(-\S+\s+(\S+=\S+\s+)?)*(push|remote|config(?!\s+--global\s+--add\s+safe\.directory\b))\b|\bhub\s+(api|push|fork|pr)\b"
+            r"\bgit\s+(?>(?:(?:-[Cc]|--git-dir|--work-tree|--namespace)\s+\S+|-\S+)\s+)*(push|remote|config(?!\s+--global\s+--add\s+safe\.directory\b))\b|\bhub\s+(api|push|fork|pr)\b"
             r"|\bgh\s+(pr|api|workflow|secret|variable|cache|release|repo|auth|run|extension|alias|gist|ssh-key|codespace)\b"
         ),
         "the repository is written",
     ),
-    (re.compile(r"\b(pip3?|pipx|npm|pnpm|yarn)\b[^\n]*(index-url|--registry|git\+|https?://)"), "packages come from elsewhere"),
+    (
+        re.compile(r"^(?>[^\n]*?\b(?:pip3?|pipx|npm|pnpm|yarn)\b)[^\n]*(index-url|--registry|git\+|https?://)", re.MULTILINE),
+        "packages come from elsewhere",
+    ),
     (re.compile(r"\bGITHUB_PATH\b|::(set-env|add-path)\b"), "the path or environment of later steps is changed"),
     (
         re.compile(
             r"\b(terraform|tofu|terragrunt)\s+((run|run-all|-\S+)\s+)*(destroy|import|state|taint|force-unlock|console|login|workspace\s+delete)\b"
-            r"|\b(terraform|tofu|terragrunt)\b[^\n;&|]*\s-destroy\b"
+            r"|(?:^|[;&|])(?>[^\n;&|]*?\b(?:terraform|tofu|terragrunt)\b)[^\n;&|]*\s-destroy\b",
+            re.MULTILINE,
         ),
         "Terraform's state is operated on",
     ),
-    (re.compile(rf"\baws\s+(\S+\s+)*?({_AWS_CALLS})"), "secrets or roles are read, or things are deleted, by a script"),
+    (re.compile(rf"\A(?s:(?>.*?\baws\s+))(\S+\s+)*?({_AWS_CALLS})"), "secrets or roles are read, or things are deleted, by a script"),
 )
 _DOWNLOADS = re.compile(r"\b(curl|wget)\b")
 _UNPACKS = re.compile(r"\bchmod\s+(-\S+\s+)*(\S*\+\S*x|[0-7]*[1357][0-7]*)\b|\b(tar|unzip|dpkg|rpm)\s")
@@ -108,6 +115,9 @@ def dangerous_command(file: WorkflowFile) -> Iterator[Hit]:
 
 
 def _objections(script: str, shell: str, tokens: list[str]) -> Iterator[str]:
+    if len(script) > MOST_CHARACTERS:
+        yield f"the script is too long to be judged ({len(script):,} characters; at most {MOST_CHARACTERS:,})"
+        return
     joined = re.sub(r"\\\n\s*", " ", script)
     plain = plain_script(script)
     yield from (what for pattern, what in _DANGEROUS if pattern.search(joined) or pattern.search(plain))
@@ -129,9 +139,15 @@ def _holds_token(value: str) -> bool:
     return any(p.is_expression and _HOLDS_TOKEN.search(p.text) for p in parts_of(value))
 
 
+def _without_lines(quotation: re.Match[str]) -> str:
+    """Nothing in place of a text of several lines; what does not end is none."""
+    ends = quotation[0][1:].endswith(('"', "'"))
+    return '""' if ends and "\n" in quotation[0] else quotation[0]
+
+
 def _computes_a_command(script: str) -> bool:
     """`$X now`, `${A}${B}`, `$(echo cu)rl`: the command's own name is not written. A path below a variable is."""
-    without_long_texts = re.sub(r"\"(?:\\.|[^\"\\])*\"|'[^']*'", lambda text: '""' if "\n" in text[0] else text[0], script)
+    without_long_texts = re.sub(r"\"(?:\\.|[^\"\\])*+(\"|\\?\Z)|'[^']*('|\Z)", _without_lines, script)
     for line in logical_lines(without_long_texts):
         for pipeline in pipelines(forms(re.sub(r"\$\([^()]*\)", COMPUTED, line.text), {})[0]):
             for command in pipeline.commands:

@@ -1,0 +1,82 @@
+"""A script made to be slow is judged in time that grows with its length (C18): no rule looks from each place to the end again."""
+
+from __future__ import annotations
+
+import json
+from itertools import count
+
+import pytest
+
+from growth import assert_linear
+from ops_agent.core.guard.judge import judge
+from ops_agent.core.guard.shell_words import MOST_CHARACTERS
+from ops_agent.core.guard.trees import FilesInMemory
+from ops_agent.domain.change_set import ChangeSet, FileChange
+from ops_agent.domain.policy import Policy
+
+WORKFLOW = ".github/workflows/checks.yml"
+SCRIPT = "scripts/check.sh"
+HEAD = "name: checks\non: push\npermissions: {}\njobs:\n  checks:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: "
+BASE = {WORKFLOW: f"{HEAD}bash {SCRIPT}\n".encode(), SCRIPT: b"echo checked\n"}
+UNITS = (
+    *(
+        "\n",
+        "/a",
+        "a/",
+        "//",
+        "/*",
+        "$A/",
+        "(",
+        ";",
+        "|",
+        "| ",
+        '\\"',
+        '"',
+        "'",
+        "`",
+        "$(",
+        "${{ ",
+        "${a ",
+        "${",
+        "<<E\n",
+        "a=b ",
+        "{",
+        "!",
+    ),
+    *(
+        "aws a ",
+        "curl a ",
+        "docker a ",
+        "git -a=b -a=b ",
+        "npm ",
+        "pip a ",
+        "terraform -a ",
+        "terraform a ",
+        "sudo -E ",
+        "X=1 ",
+        "chmod -R ",
+    ),
+    *("for x in a; do ", "bash -c '", "echo a | ", "find . -exec ", "aaaa", "0", "#"),
+)
+fresh = count()
+
+
+def judged(path: str, text: str) -> list[str]:
+    change = FileChange(path=path, before=BASE[path], after=text.encode())
+    verdict = judge(ChangeSet(base_commit="a" * 40, changes=(change,)), FilesInMemory.of(BASE), Policy())
+    return [finding.what for finding in verdict.findings]
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_a_hostile_script_is_judged_in_linear_time(unit: str) -> None:
+    def judge_both(size: int) -> None:
+        script = f"echo {next(fresh)}\n{unit * (size // len(unit))}"  # what was judged before is remembered
+        judged(WORKFLOW, f"{HEAD}{json.dumps(script)}\n")
+        judged(SCRIPT, script)
+
+    assert_linear(judge_both, 2_000)
+
+
+def test_a_script_that_is_too_long_to_be_judged_is_refused() -> None:
+    script = "echo a\n" * (MOST_CHARACTERS // 7 + 1)
+    assert any("too long to be judged" in what for what in judged(WORKFLOW, f"{HEAD}{json.dumps(script)}\n"))
