@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ops_agent.core.sources.module_sources import module_files
 from ops_agent.domain.fetched_modules import FetchedModules
@@ -14,12 +14,12 @@ from ops_agent.stages.verify_targets import redacted
 
 def fetched_modules(world: World, base: BaseTree, roots: Iterable[TerraformRoot]) -> FetchedModules:
     """What the base's calls of remote modules brought, for the rules to read. Raises what `fetch_modules` does."""
-    paths = _regular(base)
-    calling = [root for root in roots if module_files(root, paths, base.read)]
+    calling = _calling(base, roots)
     if calling:
         world.terraform.self_test()
-        fetch_modules(world, base, calling)
-    return FetchedModules.joined(world.terraform.fetched_modules(root) for root in calling)
+    for root, files in calling:
+        world.terraform.fetch_modules(root, files)
+    return FetchedModules.joined(world.terraform.fetched_modules(root) for root, _ in calling)
 
 
 def fetch_modules(world: World, base: BaseTree, roots: Iterable[TerraformRoot]) -> tuple[CheckResult, ...]:
@@ -27,14 +27,10 @@ def fetch_modules(world: World, base: BaseTree, roots: Iterable[TerraformRoot]) 
 
     Raises ToolchainError, NoSpace, Cancelled; what a module host does is a failed check.
     """
-    paths = _regular(base)
-    found = []
-    for root in roots:
-        files = module_files(root, paths, base.read)
-        if files:
-            found.append(redacted(world.terraform.fetch_modules(root, files), world.redact))
-    return tuple(found)
+    return tuple(redacted(world.terraform.fetch_modules(root, files), world.redact) for root, files in _calling(base, roots))
 
 
-def _regular(base: BaseTree) -> tuple[str, ...]:
-    return tuple(path for path, entry in base.entries().items() if entry.is_regular)
+def _calling(base: BaseTree, roots: Iterable[TerraformRoot]) -> list[tuple[TerraformRoot, Mapping[str, bytes]]]:
+    """Those of `roots` that call a remote module on the base, each with the files that a fetch needs."""
+    paths = tuple(path for path, entry in base.entries().items() if entry.is_regular)
+    return [(root, files) for root in roots if (files := module_files(root, paths, base.read))]
