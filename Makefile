@@ -19,7 +19,7 @@ help:
 	@sed -n '2,5s/^#   //p' Makefile
 
 demo: $(VENV)/.installed-demo
-	@$(PY) -m ops_agent demo $(ARGS)
+	@$(PY) -m ops_agent_demo $(ARGS)
 
 # The README's picture, from the last demo; needs Chromium.
 images:

@@ -17,7 +17,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--only", action="append", choices=FIGURES, help="measure this figure; may be repeated")
     parser.add_argument("--runs", type=int, default=7, help="rounds after one to warm up (default 7)")
-    parser.add_argument("--output", type=Path, default=Path(__file__).parent, help="folder of results.json and results.md")
+    parser.add_argument(
+        "--output", type=Path, default=Path(__file__).parent, help="folder of results.json and results.md"
+    )
     options = parser.parse_args()
     figures = {}
     for name in options.only or FIGURES:

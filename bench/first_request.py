@@ -16,7 +16,7 @@ from pathlib import Path
 
 from bench.frame import Column, Figure, say, take_turns
 from bench.llm_clock import LlmClock
-from ops_agent.demo.story import SAMPLE, WORK_ITEMS
+from ops_agent_demo.story import SAMPLE, WORK_ITEMS
 
 CLAUDE_CODE = "@anthropic-ai/claude-code@2.1.330"
 _ITEM = WORK_ITEMS / "billing-queue" / "issue.md"
@@ -26,8 +26,10 @@ def measure(runs: int) -> Figure:
     figure = Figure(
         title="First request",
         how=(
-            "The same issue, the sample repository of the demo, the same language model server on loopback, one process after the other. "
-            "Time and memory until the first request with tools arrives; ours has read the issue, the base commit, the layout and the "
+            "The same issue, the sample repository of the demo, the same language model server on loopback, one "
+            "process after the other. "
+            "Time and memory until the first request with tools arrives; ours has read the issue, the base commit, "
+            "the layout and the "
             "standards by then."
         ),
         columns=(
@@ -36,7 +38,11 @@ def measure(runs: int) -> Figure:
             Column(name="request", unit="bytes", digits=0),
         ),
         notes=(
-            "A small request is not better by itself: ours holds the standards and the map of the repository, theirs general tools.",
+            (
+                "A small request is not better by itself: ours holds the standards and the map of the repository, "
+                "theirs"
+                " general tools."
+            ),
             "Both see a warm file cache: one round before the counted ones is thrown away.",
         ),
     )
@@ -109,7 +115,11 @@ def _peak_megabytes(process: int) -> float:
 def _repository(folder: Path) -> Path:
     shutil.copytree(SAMPLE, folder)
     git = ["git", "-c", "user.name=bench", "-c", "user.email=bench@example.invalid", "-C", str(folder)]
-    for arguments in (["init", "--quiet", "--initial-branch=main"], ["add", "--all"], ["commit", "--quiet", "--message", "Initial commit"]):
+    for arguments in (
+        ["init", "--quiet", "--initial-branch=main"],
+        ["add", "--all"],
+        ["commit", "--quiet", "--message", "Initial commit"],
+    ):
         subprocess.run([*git, *arguments], check=True, capture_output=True)  # noqa: S603
     return folder
 

@@ -30,10 +30,11 @@ class Column:
 
 @dataclass(slots=True, kw_only=True)
 class Figure:
-    """`samples` maps a competitor's name to one dictionary (column name -> number) for each run; the first competitor is ours.
+    """`samples` maps a competitor's name to one dictionary (column name -> number) for each run; the first competitor
+    is ours.
 
-    `how` says what was done, `notes` what one must know to judge it. `absent` names competitors that could not run, and why.
-    `compare` False leaves ratios out: the rows are then sizes of one thing, not competitors.
+    `how` says what was done, `notes` what one must know to judge it. `absent` names competitors that could not run, and
+    why. `compare` False leaves ratios out: the rows are then sizes of one thing, not competitors.
     """
 
     title: str
@@ -45,8 +46,12 @@ class Figure:
     compare: bool = True
 
 
-def take_turns(competitors: Mapping[str, Callable[[], Mapping[str, float]]], runs: int) -> dict[str, list[Mapping[str, float]]]:
-    """Run every competitor once to warm up, then `runs` rounds in which each has its turn: what disturbs one disturbs all."""
+def take_turns(
+    competitors: Mapping[str, Callable[[], Mapping[str, float]]], runs: int
+) -> dict[str, list[Mapping[str, float]]]:
+    """Run every competitor once to warm up, then `runs` rounds in which each has its turn: what disturbs one disturbs
+    all.
+    """
     for once in competitors.values():
         once()
     samples: dict[str, list[Mapping[str, float]]] = {name: [] for name in competitors}
@@ -63,7 +68,13 @@ def median(samples: Sequence[Mapping[str, float]], column: str) -> float:
 def as_markdown(figure: Figure) -> str:
     """A section: medians with their range, and each competitor's ratio to ours."""
     ours = next(iter(figure.samples))
-    lines = [f"## {figure.title}", "", figure.how, "", "| | " + " | ".join(f"{c.name} ({c.unit})" for c in figure.columns) + " |"]
+    lines = [
+        f"## {figure.title}",
+        "",
+        figure.how,
+        "",
+        "| | " + " | ".join(f"{c.name} ({c.unit})" for c in figure.columns) + " |",
+    ]
     lines.append("|---|" + "---|" * len(figure.columns))
     for name, samples in figure.samples.items():
         cells = []
@@ -71,8 +82,12 @@ def as_markdown(figure: Figure) -> str:
             numbers = [sample[column.name] for sample in samples]
             middle = statistics.median(numbers)
             reference = median(figure.samples[ours], column.name)
-            spread = "" if min(numbers) == max(numbers) else f" ({_n(min(numbers), column)} to {_n(max(numbers), column)})"
-            ratio = "" if name == ours or not reference or not figure.compare else f", {middle / reference:.2f} times ours"
+            spread = (
+                "" if min(numbers) == max(numbers) else f" ({_n(min(numbers), column)} to {_n(max(numbers), column)})"
+            )
+            ratio = (
+                "" if name == ours or not reference or not figure.compare else f", {middle / reference:.2f} times ours"
+            )
             cells.append(f"{_n(middle, column)}{spread}{ratio}")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     lines += [f"| {name} | not run: {why} |" + " |" * (len(figure.columns) - 1) for name, why in figure.absent.items()]
@@ -93,7 +108,9 @@ def write_results(figures: Mapping[str, Figure], command: str, folder: Path) -> 
             "at": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         }
     place.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-    parts = ["# Figures\n\nWritten by `make bench`. Medians of runs that take turns, so ratios count more than numbers.\n"]
+    parts = [
+        "# Figures\n\nWritten by `make bench`. Medians of runs that take turns, so ratios count more than numbers.\n"
+    ]
     for one in known.values():
         told = dict(one["figure"])
         told["columns"] = [Column(**column) for column in told["columns"]]
@@ -104,14 +121,25 @@ def write_results(figures: Mapping[str, Figure], command: str, folder: Path) -> 
 
 def machine() -> str:
     """What it ran on, without names of hosts or paths."""
-    cpu = next((line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
-    memory = next((int(line.split()[1]) // 1_000_000 for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0)
+    cpu = next(
+        (line.split(":")[1].strip() for line in _lines("/proc/cpuinfo") if line.startswith("model name")),
+        platform.machine(),
+    )
+    memory = next(
+        (int(line.split()[1]) // 1_000_000 for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0
+    )
     load = os.getloadavg()[0]
     return f"{os.cpu_count()} cores ({cpu}), {memory} GB, Linux, Python {platform.python_version()}, load {load:.1f} at the end"
 
 
 def commit() -> str:
-    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S607
+    found = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],  # noqa: S607 - the developer's own git
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return found.stdout.strip() or "unknown"
 
 

@@ -1,4 +1,6 @@
-"""What guards the run against long input, at one size and at twice that size: release gate 8 of the bar allows 2.5 times the time."""
+"""What guards the run against long input, at one size and at twice that size: release gate 8 of the bar allows 2.5
+times the time.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,9 @@ from bench.frame import Column, Figure, take_turns
 MOST = 2.5
 _MARKDOWN = "- [ ] a **line** of `text` with <b>HTML</b> and a [link](https://example.com)\n"
 _PROSE = "the queue `orders` of @team, see #12 and https://example.com: "
-_BLOCK = 'resource "aws_sqs_queue" "q%d_%d_%d" {\n  name = "a-${var.x}"\n  tags = { a = upper("b"), c = var.d["e"] }\n}\n'
+_BLOCK = (
+    'resource "aws_sqs_queue" "q%d_%d_%d" {\n  name = "a-${var.x}"\n  tags = { a = upper("b"), c = var.d["e"] }\n}\n'
+)
 
 
 def measure(runs: int) -> Figure:
@@ -28,22 +32,25 @@ def measure(runs: int) -> Figure:
         compare=False,
     )
     figure.samples = take_turns({name: _pair(work, size) for name, (work, size) in _works().items()}, runs)
-    growths = {name: statistics.median(sample["growth"] for sample in samples) for name, samples in figure.samples.items()}
+    growths = {
+        name: statistics.median(sample["growth"] for sample in samples) for name, samples in figure.samples.items()
+    }
     figure.notes = [
-        f"{'met' if growth <= MOST else '**missed**'}: {name} grows {growth:.2f} times (at most {MOST})" for name, growth in growths.items()
+        f"{'met' if growth <= MOST else '**missed**'}: {name} grows {growth:.2f} times (at most {MOST})"
+        for name, growth in growths.items()
     ]
     return figure
 
 
 def _works() -> dict[str, tuple[Callable[[int], object], int]]:
     """What is measured by name, with its first size."""
-    from ops_agent.core.guard.judge import judge
-    from ops_agent.core.guard.trees import FilesInMemory
-    from ops_agent.core.intake.cleaning import clean
-    from ops_agent.core.texts.neutral import neutralise
-    from ops_agent.core.texts.redaction import Redactor
-    from ops_agent.domain.change_set import ChangeSet, FileChange
-    from ops_agent.domain.policy import Policy
+    from ops_agent.guard.judge import judge
+    from ops_agent.guard.tree import FilesInMemory
+    from ops_agent.issue.visible_text import clean
+    from ops_agent.model.change_set import ChangeSet, FileChange
+    from ops_agent.model.policy import Policy
+    from ops_agent.text.markdown import neutralise
+    from ops_agent.text.redaction import Redactor
 
     fresh = count()
     redactor = Redactor(["ghs_a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"])
@@ -51,7 +58,9 @@ def _works() -> dict[str, tuple[Callable[[int], object], int]]:
     def judged(size: int) -> None:
         run = next(fresh)  # a text that was read before would cost nothing
         texts = ["".join(_BLOCK % (run, i, j) for j in range(33)) for i in range(size)]
-        files = tuple(FileChange(path=f"infra/f{i}.tf", before=None, after=text.encode()) for i, text in enumerate(texts))
+        files = tuple(
+            FileChange(path=f"infra/f{i}.tf", before=None, after=text.encode()) for i, text in enumerate(texts)
+        )
         judge(ChangeSet(base_commit="a" * 40, changes=files), FilesInMemory.of({}), Policy())
 
     return {

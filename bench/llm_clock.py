@@ -1,4 +1,6 @@
-"""A language model on loopback that any client may ask: it notes when the first request came and how large it was, and says goodbye."""
+"""A language model on loopback that any client may ask: it notes when the first request came and how large it was, and
+says goodbye.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,16 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
-from ops_agent.demo.llm import Answer
-from ops_agent.demo.llm.wire import events, message
+from ops_agent_demo.llm.script import Answer
+from ops_agent_demo.llm.wire import events, message
 
 _USAGE = {"input_tokens": 1, "output_tokens": 1, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
 
 
 class LlmClock:
-    """A context manager. `first` is (time.monotonic at arrival, bytes of the body) of the first request that brought tools."""
+    """A context manager. `first` is (time.monotonic at arrival, bytes of the body) of the first request that brought
+    tools.
+    """
 
     def __init__(self) -> None:
         self.first: tuple[float, int] | None = None

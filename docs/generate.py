@@ -1,4 +1,5 @@
-"""Everything that is derived from a source in the repository, written or (`--check`) compared: `make docs`, `make lint`.
+"""Everything that is derived from a source in the repository, written or (`--check`) compared: `make docs`, `make
+lint`.
 
 action.yml -> docker/action.yml, the input blocks of the reusable workflow, docs/inputs.md, the README's tables;
 Conclusion and the errors -> docs/outcomes.md. (docs/rules.md comes from the rules and their samples, see tests/rules.)
@@ -86,7 +87,9 @@ def reusable_workflow() -> str:
     text = path.read_text(encoding="utf-8")
     inputs = action()["inputs"]
     call = [name for name in inputs if name not in SECRETS and name != "command"]
-    declared = "".join(f"      {name}: {{ type: string, default: {_quoted(inputs[name].get('default', ''))} }}\n" for name in call)
+    declared = "".join(
+        f"      {name}: {{ type: string, default: {_quoted(inputs[name].get('default', ''))} }}\n" for name in call
+    )
     handed = {
         "select": "".join(f"          {name}: ${{{{ inputs.{name} }}}}\n" for name in SELECT_INPUTS),
         "run": "".join(f"          {name}: ${{{{ inputs.{name} }}}}\n" for name in call if name != "issue_number"),
@@ -103,7 +106,9 @@ def _quoted(default: str) -> str:
 
 def _between(text: str, name: str, block: str) -> str:
     """`text` with what stands between the marks of `name` replaced; the marks stay."""
-    pattern = re.compile(rf"(^ *(?:#|<!--) begin {re.escape(name)}[^\n]*\n)(.*?)(^ *(?:#|<!--) end {re.escape(name)})", re.S | re.M)
+    pattern = re.compile(
+        rf"(^ *(?:#|<!--) begin {re.escape(name)}[^\n]*\n)(.*?)(^ *(?:#|<!--) end {re.escape(name)})", re.S | re.M
+    )
     renewed, count = pattern.subn(lambda found: found[1] + block + found[3], text)
     if count != 1:
         raise SystemExit(f"the marks `begin {name}` ... `end {name}` are missing or doubled")
@@ -116,12 +121,17 @@ def inputs_page() -> str:
     lines = [
         "# Inputs and outputs",
         "",
-        "Generated from [action.yml](../action.yml) by `make docs`. Every input is text; an empty text means the default. All problems are",
+        (
+            "Generated from [action.yml](../action.yml) by `make docs`. Every input is text; an empty text means the "
+            "default. All problems are"
+        ),
         "reported at once, each with what to do. The container form (`docker/action.yml`) has the same ones.",
     ]
     for group, names in groups().items():
         lines += ["", f"## Inputs: {group}", "", "| input | default | meaning |", "|---|---|---|"]
-        lines += [f"| `{n}` | {_default(known['inputs'][n])} | {_cell(known['inputs'][n]['description'])} |" for n in names]
+        lines += [
+            f"| `{n}` | {_default(known['inputs'][n])} | {_cell(known['inputs'][n]['description'])} |" for n in names
+        ]
     lines += ["", "## Outputs", "", "| output | meaning |", "|---|---|"]
     lines += [f"| `{name}` | {_cell(output['description'])} |" for name, output in known["outputs"].items()]
     return "\n".join(lines) + "\n"
@@ -140,7 +150,9 @@ def readme() -> str:
     known = action()
     rows = ["| group | inputs (defaults) |", "|---|---|"]
     for group, names in groups().items():
-        cells = [f"`{n}`" + (f" ({_default(known['inputs'][n])})" if _default(known["inputs"][n]) else "") for n in names]
+        cells = [
+            f"`{n}`" + (f" ({_default(known['inputs'][n])})" if _default(known["inputs"][n]) else "") for n in names
+        ]
         rows.append(f"| {group} | {', '.join(cells)} |")
     rows.append(f"| outputs | {', '.join(f'`{name}`' for name in known['outputs'])} |")
     return _between((ROOT / "README.md").read_text(encoding="utf-8"), "inputs", "\n".join(rows) + "\n")
@@ -148,9 +160,9 @@ def readme() -> str:
 
 def outcomes_page() -> str:
     """docs/outcomes.md."""
-    from ops_agent import errors
-    from ops_agent.core.proposal.report_words import SENTENCES
-    from ops_agent.domain.outcome import Conclusion
+    from ops_agent.model import errors
+    from ops_agent.model.outcome import Conclusion
+    from ops_agent.pages.job_summary import SENTENCES
 
     hints = {
         broken.conclusion: broken.default_hint
@@ -160,8 +172,15 @@ def outcomes_page() -> str:
     lines = [
         "# How a run can end",
         "",
-        "Generated from the code by `make docs`. The word is the output `conclusion`; it comes from code, never from the language model.",
-        "Exit code 0 is a clean end, also when the answer is no. *Again* says whether the same run, started again, can end differently",
+        (
+            "Generated from the code by `make docs`. The word is the output `conclusion`; it comes from code, never "
+            "from"
+            " the language model."
+        ),
+        (
+            "Exit code 0 is a clean end, also when the answer is no. *Again* says whether the same run, started again, "
+            "can end differently"
+        ),
         "without a change by a person.",
         "",
         "| exit | conclusion | again | what happened | what to do |",
@@ -170,7 +189,9 @@ def outcomes_page() -> str:
     for conclusion in Conclusion:
         again = "yes" if conclusion.retryable else "no"
         remedy = hints.get(conclusion) or REMEDIES[conclusion.value]
-        lines.append(f"| {conclusion.exit_code} | `{conclusion}` | {again} | {_cell(SENTENCES[conclusion])} | {_cell(remedy)} |")
+        lines.append(
+            f"| {conclusion.exit_code} | `{conclusion}` | {again} | {_cell(SENTENCES[conclusion])} | {_cell(remedy)} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -190,7 +211,9 @@ def stale() -> dict[str, str]:
         path, wanted = ROOT / name, render().rstrip("\n") + "\n"
         present = path.read_text(encoding="utf-8") if path.exists() else ""
         if present != wanted:
-            found[name] = "".join(difflib.unified_diff(present.splitlines(True), wanted.splitlines(True), name, "as generated", n=1))
+            found[name] = "".join(
+                difflib.unified_diff(present.splitlines(True), wanted.splitlines(True), name, "as generated", n=1)
+            )
     return found
 
 

@@ -1,6 +1,8 @@
-"""The provider's own marks, `sensitive` and `write_only`, as src/ops_agent/core/guard/{sensitive_attributes,known_types}.py.
+"""The provider's own marks, `sensitive` and `write_only`, as
+src/ops_agent/guard/{sensitive_attributes,known_types}.py.
 
-Give it every version's schema; later ones in the list are newer. For each version, in a directory whose configuration requires exactly it:
+Give it every version's schema; later ones in the list are newer. For each version, in a directory whose configuration
+requires exactly it:
 
     terraform init && terraform providers schema -json > 5.json
     python docs/sensitive_attributes.py 3.39.0=3.json 5.100.0=5.json
@@ -17,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parents[1] / "src/ops_agent/core/guard"
+HERE = Path(__file__).resolve().parents[1] / "src/ops_agent/guard"
 _KINDS = {"resource_schemas": "", "data_source_schemas": "data.", "ephemeral_resource_schemas": "ephemeral."}
 Marked = dict[str, frozenset[str]]
 
@@ -65,7 +67,8 @@ def sensitive_module(versions: Mapping[str, Marked]) -> str:
         lines += textwrap.wrap(f"{type_} {' '.join(words)}", 138, subsequent_indent="    ")
     return (
         '"""Attributes that the AWS provider marks `sensitive` or `write_only`. Written by docs/sensitive_attributes.py: do not edit.\n\n'
-        "A line is a type and the paths of its attributes; `{}` says that a collection is marked, `@` in which versions when not in all.\n"
+        "A line is a type and the paths of its attributes; `{}` says that a collection is marked, `@` in which "
+        "versions when not in all.\n"
         '"""\n\n'
         "from __future__ import annotations\n\n"
         f"VERSIONS = {json.dumps(names).replace('[', '(').replace(']', ')')}\n"
@@ -89,7 +92,9 @@ def types_module(types: frozenset[str]) -> str:
 
 
 def main() -> int:
-    schemas = {version: json.loads(Path(path).read_text()) for version, _, path in (a.partition("=") for a in sys.argv[1:])}
+    schemas = {
+        version: json.loads(Path(path).read_text()) for version, _, path in (a.partition("=") for a in sys.argv[1:])
+    }
     if not schemas:
         sys.exit(__doc__)
     (HERE / "sensitive_attributes.py").write_text(sensitive_module({v: marked_in(s) for v, s in schemas.items()}))

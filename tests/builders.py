@@ -5,8 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ops_agent.domain.event import Actor, ActorKind, Comment, Dispatched, Issue, IssueRef, Labelled, Repository, RunIdentity
-from ops_agent.domain.work_item import Approval, Criterion, Request, WorkItem, content_hash
+from ops_agent.model.event import (
+    Actor,
+    ActorKind,
+    Comment,
+    Dispatched,
+    Issue,
+    IssueRef,
+    Labelled,
+    Repository,
+    RunIdentity,
+)
+from ops_agent.model.work_item import Approval, Criterion, Request, WorkItem, content_hash
 
 REPOSITORY = Repository(owner="DrivvenConsulting", name="orders", id=4711, default_branch="main")
 MARIA = Actor(login="maria", id=101, kind=ActorKind.USER)
@@ -52,11 +62,15 @@ def dispatched(**fields: Any) -> Dispatched:
 
 
 def run(**fields: Any) -> RunIdentity:
-    built = RunIdentity(repository="DrivvenConsulting/orders", run_id=77, attempt=1, actor="maria", triggering_actor="maria")
+    built = RunIdentity(
+        repository="DrivvenConsulting/orders", run_id=77, attempt=1, actor="maria", triggering_actor="maria"
+    )
     return replace(built, **fields)
 
 
-def comment(body: str, author: Actor = OUR_BOT, number: int = 1, at: str = "2026-11-18T09:00:00Z", edited: str = "") -> Comment:
+def comment(
+    body: str, author: Actor = OUR_BOT, number: int = 1, at: str = "2026-11-18T09:00:00Z", edited: str = ""
+) -> Comment:
     return Comment(id=number, author=author, body=body, created_at=at, updated_at=edited or at)
 
 
@@ -73,7 +87,9 @@ def work_item(**fields: Any) -> WorkItem:
             ),
         ),
         removed={},
-        approval=Approval(by=MARIA, event_id=9001, at="2026-11-20T10:00:00Z", content_hash=content_hash(snapshot.title, snapshot.body)),
+        approval=Approval(
+            by=MARIA, event_id=9001, at="2026-11-20T10:00:00Z", content_hash=content_hash(snapshot.title, snapshot.body)
+        ),
         target=REPOSITORY,
         base_branch="main",
     )

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import settings
 from pytest_socket import socket_allow_hosts
 
-# `make test` gives the same answer twice; `make proof` explores (OPS_AGENT_EXPLORE). No deadlines: the machine is shared.
+# `make test` gives the same answer twice; `make proof` explores (OPS_AGENT_EXPLORE). No deadlines: the machine is
+# shared.
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.register_profile("exploring", deadline=None)
 settings.load_profile("exploring" if os.environ.get("OPS_AGENT_EXPLORE") else "steady")

@@ -1,20 +1,24 @@
-"""What tests of the code host say often: over the wire against the embedded GitHub, which is checked against its published descriptions."""
+"""What tests of the code host say often: over the wire against the embedded GitHub, which is checked against its
+published descriptions.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ops_agent.adapters.github.github_code_host import GitHubCodeHost, connect
-from ops_agent.adapters.github.github_retry import RetryPolicy
-from ops_agent.domain.change_set import ChangeSet, FileChange
-from ops_agent.domain.event import IssueRef
+from ops_agent.adapters.github.client import RetryPolicy
+from ops_agent.adapters.github.code_host import GitHubCodeHost, connect
+from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.model.event import IssueRef
 from publication.github_world import Stage
 
 PREFIX = "ops-agent/issue-"
 
 
 def host(here: Stage, token: str | None = None, **options: Any) -> GitHubCodeHost:
-    return GitHubCodeHost(connect(token or here.token, {"GITHUB_API_URL": here.github.base_url}, here.clock, RetryPolicy(**options)))
+    return GitHubCodeHost(
+        connect(token or here.token, {"GITHUB_API_URL": here.github.base_url}, here.clock, RetryPolicy(**options))
+    )
 
 
 def name(here: Stage) -> str:

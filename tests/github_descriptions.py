@@ -3,9 +3,9 @@
     from github_descriptions import Checker
     Checker().assert_all_valid(github.recorder)
 
-Every recorded request (path, query, body) and every answer (status, body) is validated against a slice of GitHub's OpenAPI description;
-GraphQL requests against the slice of its schema (the answers are type-checked by the execution itself). `validate_webhook` does the same
-for payloads. The slices are made by tests/platform/slice_descriptions.py.
+Every recorded request (path, query, body) and every answer (status, body) is validated against a slice of GitHub's
+OpenAPI description; GraphQL requests against the slice of its schema (the answers are type-checked by the execution
+itself). `validate_webhook` does the same for payloads. The slices are made by tests/platform/slice_descriptions.py.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import jsonschema_rs
 from graphql import GraphQLError, get_operation_ast, parse, validate
 from graphql.execution.values import get_variable_values
 
-from ops_agent.demo.github.graphql.execution import schema as graphql_schema
-from ops_agent.demo.github.recorder import Call, Recorder
+from fake_github.graphql.execution import schema as graphql_schema
+from fake_github.recorder import Call, Recorder
 
 DESCRIPTIONS = Path(__file__).parent / "platform" / "descriptions"
 # GitHub documents these for the API as a whole, not for each operation.
@@ -46,7 +46,9 @@ def _rest() -> dict[str, Any]:
 
 @cache
 def _validator(schema: str) -> jsonschema_rs.Draft7Validator:
-    return jsonschema_rs.Draft7Validator({**json.loads(schema), "components": _rest()["components"]}, validate_formats=True)
+    return jsonschema_rs.Draft7Validator(
+        {**json.loads(schema), "components": _rest()["components"]}, validate_formats=True
+    )
 
 
 def _problems(schema: Any, instance: Any, where: str) -> list[str]:
@@ -85,7 +87,9 @@ class Checker:
         assert not problems, f"{len(problems)} departures from GitHub's description:\n" + "\n".join(problems[:20])
 
     def problems(self, recorder: Recorder) -> list[str]:
-        return [f"call {call.number} {call.operation}: {problem}" for call in recorder.calls for problem in self.check(call)]
+        return [
+            f"call {call.number} {call.operation}: {problem}" for call in recorder.calls for problem in self.check(call)
+        ]
 
     def check(self, call: Call) -> list[str]:
         """What is wrong with one call, as sentences."""
@@ -107,7 +111,11 @@ def _check_request(call: Call, operation: dict[str, Any]) -> list[str]:
             problems.append(f"unknown query parameter {name!r}")
         else:
             problems += _problems(known[name]["schema"], _typed(text, known[name]["schema"]), f"query parameter {name}")
-    problems += [f"query parameter {name} is missing" for name, p in known.items() if p.get("required") and name not in call.query]
+    problems += [
+        f"query parameter {name} is missing"
+        for name, p in known.items()
+        if p.get("required") and name not in call.query
+    ]
     described = operation.get("requestBody", {})
     # What GitHub refuses as invalid may be invalid: a probe for a permission is meant to be.
     if call.status == 422:
@@ -155,7 +163,9 @@ def _check_graphql(call: Call) -> list[str]:
     operation = get_operation_ast(document, call.body.get("operationName"))
     if problems or operation is None:
         return problems or ["no operation"]
-    values = get_variable_values(graphql_schema(), operation.variable_definitions or (), call.body.get("variables") or {})
+    values = get_variable_values(
+        graphql_schema(), operation.variable_definitions or (), call.body.get("variables") or {}
+    )
     return [error.message for error in values] if isinstance(values, list) else []
 
 
@@ -163,4 +173,7 @@ def validate_webhook(payload: dict[str, Any], definition: str) -> list[str]:
     """Problems of a payload against a definition of the webhook schemas, e.g. `issues$labeled`."""
     whole = json.loads((DESCRIPTIONS / "webhooks.json").read_text())
     validator = jsonschema_rs.Draft7Validator({"$ref": f"#/definitions/{definition}", **whole}, validate_formats=True)
-    return [f"{error.message[:300]} at /{'/'.join(map(str, error.instance_path))}" for error in validator.iter_errors(payload)]
+    return [
+        f"{error.message[:300]} at /{'/'.join(map(str, error.instance_path))}"
+        for error in validator.iter_errors(payload)
+    ]

@@ -1,4 +1,5 @@
-"""Whether work grows with its input and not with its square: a ratio within one process, so that no machine is too slow for it.
+"""Whether work grows with its input and not with its square: a ratio within one process, so that no machine is too slow
+for it.
 
 Absolute times and closer ratios are figures of `make bench`.
 """
@@ -17,7 +18,9 @@ _TICK = 0.002
 
 
 def assert_linear(work: Callable[[int], object], small: int) -> None:
-    """`work(8 * small)` costs at most 24 times the processor time of `work(small)`; a reading that says otherwise is taken again, twice."""
+    """`work(8 * small)` costs at most 24 times the processor time of `work(small)`; a reading that says otherwise is
+    taken again, twice.
+    """
     for _ in range(3):
         low, high = _seconds(work, small, rounds=3), _seconds(work, _TIMES * small, rounds=1)
         if high <= _MOST * max(low, _TICK):

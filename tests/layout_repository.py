@@ -8,11 +8,11 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from ops_agent.cli import parse
-from ops_agent.core.sources.reading_policy import POLICY_FILE
+from ops_agent.config.arguments import parse
+from ops_agent.config.policy_file import POLICY_FILE
+from ops_agent.config.settings import Settings
 from ops_agent.doctor import CHECKS, Health, Patient, look_at_repository, show
-from ops_agent.domain.layout import Environment, Layout
-from ops_agent.settings import Settings
+from ops_agent.model.terraform import Environment, Layout
 
 PARTIAL = 'terraform {\n  backend "s3" {}\n}\n'
 WHOLE = 'terraform {\n  backend "s3" {\n    bucket = "state"\n    key    = "orders"\n    region = "sa-east-1"\n  }\n}\n'

@@ -1,7 +1,9 @@
-"""Module hosts on loopback, over TLS with a CA of their own: git's own http-backend behind Basic auth, and a private module registry.
+"""Module hosts on loopback, over TLS with a CA of their own: git's own http-backend behind Basic auth, and a private
+module registry.
 
-The registry answers as the module registry protocol says (developer.hashicorp.com/terraform/internals/module-registry-protocol): service
-discovery, `versions`, and `download` with 204 and `X-Terraform-Get`; a bearer token opens it.
+The registry answers as the module registry protocol says
+(developer.hashicorp.com/terraform/internals/module-registry-protocol): service discovery, `versions`, and `download`
+with 204 and `X-Terraform-Get`; a bearer token opens it.
 """
 
 from __future__ import annotations
@@ -48,10 +50,12 @@ class Asked:
 
 @dataclass
 class ModuleHost:
-    """A git host and a registry in one. `token` opens both (empty: open to all); `redirects` map beginnings of paths to addresses.
+    """A git host and a registry in one. `token` opens both (empty: open to all); `redirects` map beginnings of paths to
+    addresses.
 
-    `modules` are archives of the registry: (`namespace/name/system`, version) -> files, or another address to get them from.
-    `redirect_authorised` redirects only who showed the token; the first `fail_first` requests get 503. `commit` is for the tests' use.
+    `modules` are archives of the registry: (`namespace/name/system`, version) -> files, or another address to get them
+    from. `redirect_authorised` redirects only who showed the token; the first `fail_first` requests get 503. `commit`
+    is for the tests' use.
     """
 
     folder: Path
@@ -101,7 +105,9 @@ class ModuleHost:
         """Variables that make git and Terraform trust this host."""
         return {"GIT_SSL_CAINFO": str(self.authority), "SSL_CERT_FILE": str(self.authority)}
 
-    def add_repository(self, name: str, files: Mapping[str, str | Path], tag: str = "v1", more: tuple[str, ...] = ()) -> str:
+    def add_repository(
+        self, name: str, files: Mapping[str, str | Path], tag: str = "v1", more: tuple[str, ...] = ()
+    ) -> str:
         """A repository `org/name` with one commit and a tag on it; a Path as content is a symlink. Returns the commit."""
         work = self.folder / "work" / name
         bare = self.folder / "git" / f"{name}.git"
@@ -113,11 +119,19 @@ class ModuleHost:
                 place.symlink_to(content)
             else:
                 place.write_text(content)
-        for command in (["init", "-q"], ["add", "-A"], [*more] or ["status", "-s"], ["commit", "-qm", "one"], ["tag", "-f", tag]):
+        for command in (
+            ["init", "-q"],
+            ["add", "-A"],
+            [*more] or ["status", "-s"],
+            ["commit", "-qm", "one"],
+            ["tag", "-f", tag],
+        ):
             subprocess.run([*_GIT, *command], cwd=work, check=True, capture_output=True)
         shutil.rmtree(bare, ignore_errors=True)
         subprocess.run([*_GIT, "clone", "-q", "--bare", str(work), str(bare)], check=True, capture_output=True)
-        return subprocess.run([*_GIT, "rev-parse", "HEAD"], cwd=work, check=True, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            [*_GIT, "rev-parse", "HEAD"], cwd=work, check=True, capture_output=True, text=True
+        ).stdout.strip()
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -206,7 +220,9 @@ class _Handler(BaseHTTPRequestHandler):
             "HTTP_GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
             "REMOTE_USER": "reader",
         }
-        answer = subprocess.run(["git", "http-backend"], input=body, env=variables, capture_output=True, check=False).stdout
+        answer = subprocess.run(
+            ["git", "http-backend"], input=body, env=variables, capture_output=True, check=False
+        ).stdout
         head, _, content = answer.partition(b"\r\n\r\n")
         headers = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
         self._say(int(headers.pop("Status", "200").split()[0]), headers, content)
@@ -227,11 +243,14 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
         .not_valid_after(now + datetime.timedelta(days=2))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]), critical=False
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1")), x509.DNSName("localhost")]),
+            critical=False,
         )
         .sign(key, hashes.SHA256())
     )
     places = folder / "certificate.pem", folder / "key.pem"
     places[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    places[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    places[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
     return places

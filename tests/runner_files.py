@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.reporters.actions_reporter import ActionsReporter
+from ops_agent.adapters.runner.actions import ActionsReporter
 
 
 def commands_in(log: str) -> list[tuple[str, str]]:

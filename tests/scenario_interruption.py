@@ -1,4 +1,6 @@
-"""A signal in the middle of a run, as a runner sends it when somebody cancels the workflow; and what may be left afterwards: nothing."""
+"""A signal in the middle of a run, as a runner sends it when somebody cancels the workflow; and what may be left
+afterwards: nothing.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ops_agent.demo.job import LogLine
+from ops_agent_demo.job import LogLine
 
 _PATIENCE = 60.0
 
 
 class Interruption:
-    """A signal in a stage (`interrupt: {stage: verify, child: terraform-provider-aws, signal: SIGINT, within: 5}`), if one is told.
+    """A signal in a stage (`interrupt: {stage: verify, child: terraform-provider-aws, signal: SIGINT, within: 5}`), if
+    one is told.
 
-    It is sent as soon as a process of that name runs below the job (`child`), or some seconds after the stage began (`after`).
+    It is sent as soon as a process of that name runs below the job (`child`), or some seconds after the stage began
+    (`after`).
     """
 
     def __init__(self, told: Mapping[str, Any]) -> None:
@@ -31,7 +35,9 @@ class Interruption:
 
     def listen(self, line: LogLine) -> None:
         if self._told and not self._sent_at and line.kind == "group" and line.text == self._told["stage"]:
-            self._children = self._wait_for(self._told["child"]) if "child" in self._told else self._wait(self._told["after"])
+            self._children = (
+                self._wait_for(self._told["child"]) if "child" in self._told else self._wait(self._told["after"])
+            )
             self._sent_at = time.monotonic()
             os.kill(self._pid, signal.Signals[self._told.get("signal", "SIGINT")])
 
@@ -55,7 +61,9 @@ class Interruption:
             assert seconds < self._told.get("within", 5.0), f"the run took {seconds:.1f} s to end"
             alive = [pid for pid in self._children if Path(f"/proc/{pid}").exists() and _state(pid) != "Z"]
             assert not alive, f"children outlived the run: {alive}"
-            assert self._children or "child" not in self._told, f"no {self._told['child']} ran: there was nothing to end"
+            assert self._children or "child" not in self._told, (
+                f"no {self._told['child']} ran: there was nothing to end"
+            )
 
 
 def _state(pid: int) -> str:

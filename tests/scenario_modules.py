@@ -1,4 +1,5 @@
-"""A private module host beside a scenario, when its `scenario.yml` has `modules`: a real git server on loopback that asks for a token.
+"""A private module host beside a scenario, when its `scenario.yml` has `modules`: a real git server on loopback that
+asks for a token.
 
 `MODULE_HOST` and `MODULE_COMMIT` in the scenario's files stand for its name and for the commit that it serves.
 """
@@ -19,7 +20,9 @@ from module_hosts import ModuleHost
 
 @contextmanager
 def module_host(folder: Path, workplace: Path) -> Iterator[tuple[Path, Mapping[str, str]]]:
-    """The scenario's folder, with the names filled in, and what makes a run trust the host. Without `modules` the folder as it is."""
+    """The scenario's folder, with the names filled in, and what makes a run trust the host. Without `modules` the
+    folder as it is.
+    """
     told = yaml.safe_load((folder / "scenario.yml").read_text(encoding="utf-8")).get("modules")
     if told is None:
         yield folder, {}

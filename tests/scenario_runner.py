@@ -1,7 +1,8 @@
-"""A scenario folder, played whole: embedded GitHub, AWS and llm, the action's own step as a child, and what must be true of every run.
+"""A scenario folder, played whole: embedded GitHub, AWS and llm, the action's own step as a child, and what must be
+true of every run.
 
-`tests/scenarios/<name>/scenario.yml` says what people did and how the run must end; `script.yml` beside it is what the llm says; `repo/`
-holds files laid over the demo's sample repository. A bug becomes a folder.
+`tests/scenarios/<name>/scenario.yml` says what people did and how the run must end; `script.yml` beside it is what the
+llm says; `repo/` holds files laid over the demo's sample repository. A bug becomes a folder.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ from typing import Any
 
 import yaml
 
+from fake_github.issues import Issue
+from fake_github.platform import EmbeddedGitHub
+from fake_github.pulls import PullRequest
 from github_descriptions import Checker
-from ops_agent.demo import cloud
-from ops_agent.demo.act_run import WORKFLOW
-from ops_agent.demo.aws import EmbeddedAws
-from ops_agent.demo.github import EmbeddedGitHub, Issue, PullRequest
-from ops_agent.demo.job import Job, JobEnd
-from ops_agent.demo.llm import LlmServer, load_script
-from ops_agent.demo.plain_run import run_plainly
-from ops_agent.demo.story import sample_files
-from ops_agent.domain.outcome import Conclusion
+from ops_agent.model.outcome import Conclusion
+from ops_agent_demo import cloud
+from ops_agent_demo.act_run import WORKFLOW
+from ops_agent_demo.aws.embedded import EmbeddedAws
+from ops_agent_demo.job import Job, JobEnd
+from ops_agent_demo.llm.script import load_script
+from ops_agent_demo.llm.server import LlmServer
+from ops_agent_demo.plain_run import run_plainly
+from ops_agent_demo.story import sample_files
 from scenario_interruption import Interruption
 from scenario_modules import module_host, trusting
 
@@ -75,7 +79,9 @@ def play(folder: Path, world: World, workplace: Path) -> tuple[dict[str, Any], P
 def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str]) -> tuple[dict[str, Any], Played]:
     told = yaml.safe_load((folder / "scenario.yml").read_text(encoding="utf-8"))
     files = sample_files() | {
-        str(path.relative_to(folder / "repo")): path.read_bytes() for path in sorted((folder / "repo").rglob("*")) if path.is_file()
+        str(path.relative_to(folder / "repo")): path.read_bytes()
+        for path in sorted((folder / "repo").rglob("*"))
+        if path.is_file()
     }
     for path in told.get("without", ()):
         files = {name: content for name, content in files.items() if not name.startswith(path)}
@@ -89,7 +95,9 @@ def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str])
         for _ in range(int(told.get("older_issues", 1))):
             repository.add_issue("An older issue", "", author=PERSON)
         text = told.get("issue", {})
-        issue = repository.add_issue(text.get("title", "[ops] Queue for billing"), text.get("body", BODY), author=PERSON)
+        issue = repository.add_issue(
+            text.get("title", "[ops] Queue for billing"), text.get("body", BODY), author=PERSON
+        )
         board.put(issue, text.get("status", "Ready"))
         for label, by in told.get("labels", {}).items():
             issue.add_label(label, by=by)
@@ -102,16 +110,22 @@ def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str])
         for attempt in range(1, int(told.get("runs", 1)) + 1):
             if "dispatch" in trigger:
                 name = "workflow_dispatch"
-                event = github.dispatch(repository, by=trigger["by"], inputs={"issue_number": str(trigger["dispatch"] or issue.number)})
+                event = github.dispatch(
+                    repository, by=trigger["by"], inputs={"issue_number": str(trigger["dispatch"] or issue.number)}
+                )
             else:
                 name, event = "issues", github.label(issue, trigger["label"], by=trigger["by"])
             for act in told.get("then", ()):
                 _people(issue, act)
             place = workplace / f"job-{attempt}"
             place.mkdir()
-            harness = trusting(cloud.harness_file(world.aws, world.mirror, workplace / f"harness-{attempt}.json"), trust)
+            harness = trusting(
+                cloud.harness_file(world.aws, world.mirror, workplace / f"harness-{attempt}.json"), trust
+            )
             repository.add_run(4241 + attempt)
-            job = _job(told, github, llm, world, harness, name, event, trigger["by"], token, repository.files(), attempt)
+            job = _job(
+                told, github, llm, world, harness, name, event, trigger["by"], token, repository.files(), attempt
+            )
             interruption = Interruption(told.get("interrupt", {}))
             ends.append(run_plainly(job, place, interruption.listen, interruption.started))
             interruption.check()

@@ -1,86 +1,154 @@
-"""The command line: `ops-agent run | select | doctor | demo | rules`. Arguments in, a parsed `Command` out; nothing is done here."""
+"""The commands, each from its inputs to an exit code: read the event, open the world, run the pipeline for every chosen
+item, report.
+"""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from ops_agent import __version__
-from ops_agent.inputs import is_branch_name
+from ops_agent.adapters.github.event_file import read_event, require_job
+from ops_agent.adapters.runner.actions import write_transcript
+from ops_agent.config.arguments import Command
+from ops_agent.config.settings import Settings
+from ops_agent.model.conversation import Transcript
+from ops_agent.model.errors import RedactionFailed, as_error
+from ops_agent.model.event import Event, IssueRef, Labelled, RunIdentity
+from ops_agent.model.ports import World
+from ops_agent.pipeline import RunResult, run_item
+from ops_agent.run.admit import answer
+from ops_agent.run.report import report, tell_error
+from ops_agent.run.select import select
+from ops_agent.wiring import actions_world, local_world
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """What was asked for. `inputs` are `--input name=value` pairs, laid over the environment's `INPUT_*`; `rest` goes to the demo.
+def run_event(command: Command, environment: Mapping[str, str]) -> int:
+    """The action's `run`: a label names one issue, a dispatch one, several, or a parent.
 
-    `repository` is where the process stands unless `--repo` names another place.
+    Items run one after the other; the worst exit code is the exit code. What a dispatch did not select is in the job
+    summary.
     """
+    require_job(environment)
+    settings = Settings.from_inputs(_inputs(command, environment), needs=("github", "llm"))
+    with actions_world(settings, environment) as world:
+        event, run = read_event(environment, settings.issue_number)
+        world.llm.warm_up()
+        if isinstance(event, Labelled):
+            return run_one(world, settings, event, event.issue.ref, run)
+        with world.reporter.stage("select"):
+            selection = select(world, settings, event, run)
+        world.reporter.summary(world.redact(selection.summary))
+        if selection.nothing is not None:
+            only = selection.declined[0].ref if len(selection.declined) == 1 else None
+            if only is not None:
+                answer(world, settings, only, selection.nothing, run)
+            return report(world, settings, ref=only, ending=selection.nothing, started=world.clock.now())
+        return max(run_one(world, settings, event, issue.ref, run) for issue in selection.items)
 
-    name: str
-    issue_file: Path | None = None
-    repository: Path = Path()
-    names_repository: bool = False
-    output: Path = Path("ops-agent-output")
-    branch: str | None = None
-    environments: tuple[str, ...] = ()
-    inputs: Mapping[str, str] | None = None
-    rest: tuple[str, ...] = ()
+
+def run_local(command: Command, environment: Mapping[str, str]) -> int:
+    """`run --issue-file`: the same pipeline on this machine; the result is a patch, a text, and a local branch when
+    asked for.
+
+    What can be checked without the llm is checked before it, and everything that is wrong is said at once.
+    """
+    from ops_agent.doctor.laptop import look_before_local_run
+
+    inputs = with_own_key(_inputs(command, environment), environment)
+    if command.environments:
+        inputs["INPUT_ENVIRONMENTS"] = ",".join(command.environments)
+    settings, doubts = look_before_local_run(command, inputs)
+    with local_world(settings, environment, command) as (world, host):
+        world.llm.warm_up()
+        world.terraform.engine()
+        for doubt in doubts:
+            world.reporter.annotate("warning", world.redact(doubt))
+        event = Labelled(
+            repository=host.local_repository, issue=host.local_issue, label="ready", sender=host.local_issue.author
+        )
+        you = event.sender.login
+        run = RunIdentity(repository=event.repository.full_name, run_id=0, attempt=1, actor=you, triggering_actor=you)
+        return run_one(world, settings, event, event.issue.ref, run)
 
 
-def parse(arguments: Sequence[str]) -> Command:
-    """The command in `arguments` (without the program's name). Exits 2 with a usage line when they make no sense."""
-    parser = _parser()
-    known, rest = parser.parse_known_args(list(arguments))
-    if rest and known.command != "demo":
-        parser.error(f"unknown arguments: {' '.join(rest)}")
-    branch = getattr(known, "branch", None)
-    if branch is not None and not is_branch_name(branch):
-        parser.error(f"--branch {branch!a} is not a branch name that git accepts")
-    repository: Path | None = getattr(known, "repo", None)
-    inputs = {}
-    for pair in getattr(known, "input", None) or ():
-        name, equals, text = pair.partition("=")
-        if not equals or not name:
-            parser.error(f"--input wants name=value, not {pair!r}")
-        inputs[name] = text
-    return Command(
-        name=known.command,
-        issue_file=getattr(known, "issue_file", None),
-        repository=repository or Path(),
-        names_repository=repository is not None,
-        output=getattr(known, "output", Path("ops-agent-output")),
-        branch=branch,
-        environments=tuple(getattr(known, "environment", None) or ()),
-        inputs=inputs,
-        rest=tuple(rest),
+def run_select(command: Command, environment: Mapping[str, str]) -> int:
+    """`select`: which items of the event can be worked on now, as a job matrix and a readable summary."""
+    settings = Settings.from_inputs(_inputs(command, environment), needs=("github",))
+    with actions_world(settings, environment) as world:
+        event, run = read_event(environment, settings.issue_number)
+        with world.reporter.stage("select"):
+            selection = select(world, settings, event, run)
+        for name, text in selection.outputs.items():
+            world.reporter.output(name, text)
+        world.reporter.summary(world.redact(selection.summary))
+        if selection.nothing is None:
+            return 0
+        world.reporter.output("conclusion", selection.nothing.conclusion)
+        world.reporter.annotate("error" if selection.refused else "notice", world.redact(selection.nothing.reason))
+        return selection.refused.conclusion.exit_code if selection.refused else 0
+
+
+def run_doctor(command: Command, environment: Mapping[str, str]) -> int:
+    """`doctor`: every check that costs no token, each with what to do."""
+    from ops_agent.doctor import diagnose, show
+
+    inputs = _inputs(command, environment)
+    if environment.get("GITHUB_ACTIONS") != "true":
+        inputs = with_own_key(inputs, environment)
+    return show(diagnose(command, inputs), sys.stdout)
+
+
+def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> int:
+    """One item from its event to its exit code; whatever it ends with, its report and (when asked for) its transcript
+    are written.
+    """
+    started = world.clock.now()
+    try:
+        result: RunResult = run_item(world, settings, event, ref, run)
+    except (Exception, KeyboardInterrupt) as broken:
+        error = as_error(broken)
+        error.transcript = _kept(world, settings, ref, error.transcript)
+        return tell_error(world.reporter, world.redact, ref=ref, error=error, seconds=world.clock.now() - started)
+    transcript = _kept(world, settings, ref, result.transcript)
+    return report(
+        world,
+        settings,
+        ref=ref,
+        ending=result.ending,
+        item=result.item,
+        claim=result.claim,
+        transcript=transcript,
+        verification=result.verification,
+        started=started,
     )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="ops-agent",
-        description="An approved issue becomes a pull request with Terraform, its plan, and the proof that it is safe.",
-        epilog="Inputs come from the action's `with:` (INPUT_* variables) or from --input; docs/inputs.md lists them.",
-    )
-    parser.add_argument("--version", action="version", version=f"ops-agent {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+def _kept(world: World, settings: Settings, ref: IssueRef, transcript: Transcript | None) -> Transcript | None:
+    """The transcript, with its file named in `extra` when `upload_transcript` asks for one. A file that cannot be
+    written is a warning: it must not hide how the run ended."""
+    if not settings.upload_transcript or transcript is None:
+        return transcript
+    try:
+        kept = write_transcript(transcript, Path(tempfile.gettempdir()), ref.number, world.redact)
+    except (OSError, RedactionFailed) as error:
+        why = error.strerror if isinstance(error, OSError) else str(error)
+        world.reporter.annotate("warning", f"The transcript could not be written: {why}")
+        return transcript
+    return replace(transcript, extra={**transcript.extra, "execution_file": str(kept)})
 
-    inputs = argparse.ArgumentParser(add_help=False)
-    inputs.add_argument("--input", action="append", metavar="NAME=VALUE", help="an input of action.yml; may be repeated")
 
-    run = commands.add_parser("run", parents=[inputs], help="work on the event's issue, or on a local file")
-    local = run.add_argument_group("a run on this machine, without GitHub")
-    local.add_argument("--issue-file", type=Path, metavar="ITEM.md", help="the issue: first line `# [ops] title`, then its text")
-    local.add_argument("--repo", type=Path, metavar="PATH", help="a git checkout; its HEAD is the base (default: here)")
-    local.add_argument("--environment", action="append", metavar="NAME", help="plan only this environment; may be repeated")
-    local.add_argument("--output", type=Path, default=Path("ops-agent-output"), metavar="DIR", help="patch and pull request text")
-    local.add_argument("--branch", metavar="NAME", help="also create this local branch with the commit (never moves an existing one)")
+def with_own_key(inputs: dict[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+    """On a laptop `ANTHROPIC_API_KEY` is the key, unless an input names a way to the llm. A job's environment never
+    counts (K11).
+    """
+    ways = ("INPUT_ANTHROPIC_API_KEY", "INPUT_ANTHROPIC_FEDERATION_RULE_ID", "INPUT_USE_BEDROCK")
+    key = environment.get("ANTHROPIC_API_KEY", "")
+    return inputs if not key or any(inputs.get(way) for way in ways) else inputs | {"INPUT_ANTHROPIC_API_KEY": key}
 
-    commands.add_parser("select", parents=[inputs], help="choose the work items of an event and write the job matrix")
-    doctor = commands.add_parser("doctor", parents=[inputs], help="check inputs, permissions, board, AWS and toolchain; spends no token")
-    doctor.add_argument("--repo", type=Path, metavar="PATH", help="a checkout whose layout is shown (default: here)")
-    commands.add_parser("demo", add_help=False, help="the whole path on an embedded platform (`demo --help` for its options)")
-    commands.add_parser("rules", help="print every guard rule as Markdown")
-    return parser
+
+def _inputs(command: Command, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment's `INPUT_*`, with `--input` laid over it."""
+    return dict(environment) | {f"INPUT_{name.upper()}": text for name, text in (command.inputs or {}).items()}

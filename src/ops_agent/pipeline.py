@@ -1,7 +1,7 @@
 """The story of one run, from an event to a pull request. Nothing else is here.
 
-Four facts to keep in sight: source rules run before `terraform init`; the only backward arrow is the repair round; a stage's "no" is a
-`Stopped`, what is broken is raised; every value between two stages is frozen.
+Four facts to keep in sight: source rules run before `terraform init`; the only backward arrow is the repair round; a
+stage's "no" is a `Stopped`, what is broken is raised; every value between two stages is frozen.
 """
 
 from __future__ import annotations
@@ -10,28 +10,24 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from ops_agent.domain.conversation import Transcript
-from ops_agent.domain.event import Event, IssueRef, RunIdentity
-from ops_agent.domain.outcome import Stopped
-from ops_agent.domain.proposal import Claim
-from ops_agent.domain.verification import Verification
-from ops_agent.domain.work_item import WorkItem
-from ops_agent.errors import Interrupted, PolicyViolation, as_error
-from ops_agent.ports import World
-from ops_agent.settings import Settings
-from ops_agent.stages.admit import admit
-from ops_agent.stages.answer import answer
-from ops_agent.stages.brief import brief
-from ops_agent.stages.claim import claim, release
-from ops_agent.stages.converse import Conversation
-from ops_agent.stages.judge import judge_plans, judge_sources, pin_actions
-from ops_agent.stages.locks import with_lock_files
-from ops_agent.stages.narrow import narrow_by_policy_file
-from ops_agent.stages.progress import Phase, tell
-from ops_agent.stages.propose import propose
-from ops_agent.stages.publish import Published, publish
-from ops_agent.stages.verify import verify
-from ops_agent.stages.verify_base import BasePlans
+from ops_agent.config.settings import Settings
+from ops_agent.model.conversation import Transcript
+from ops_agent.model.errors import Interrupted, PolicyViolation, as_error
+from ops_agent.model.event import Event, IssueRef, RunIdentity
+from ops_agent.model.outcome import Stopped
+from ops_agent.model.ports import World
+from ops_agent.model.proposal import Claim
+from ops_agent.model.verification import Verification
+from ops_agent.model.work_item import WorkItem
+from ops_agent.run.admit import admit, answer
+from ops_agent.run.brief import brief, narrow_by_policy_file
+from ops_agent.run.claim import claim, release
+from ops_agent.run.converse import Conversation
+from ops_agent.run.judge import judge_plans, judge_sources, pin_actions
+from ops_agent.run.progress import Phase, tell
+from ops_agent.run.propose import propose
+from ops_agent.run.publish import Published, publish
+from ops_agent.run.verify import BasePlans, verify, with_lock_files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +45,8 @@ class RunResult:
 def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> RunResult:
     """One work item, from its event to its pull request or to a `Stopped`.
 
-    Raises what broke, after the claim was released: an OpsAgentError, with what the conversation cost, or a bug of ours as it is.
+    Raises what broke, after the claim was released: an OpsAgentError, with what the conversation cost, or a bug of ours
+    as it is.
     """
     with world.reporter.stage("admit"):
         item = admit(world, settings, event, ref, run)
@@ -109,7 +106,9 @@ def _work(world: World, settings: Settings, item: WorkItem, claimed: Claim, run:
         with world.reporter.stage("publish"):
             proposal = propose(world, settings, item, claimed, changes, verdict, verification, transcript, run)
             ending = publish(world, settings, item, claimed, run, changes, proposal)
-    return RunResult(ref=item.issue.ref, ending=ending, item=item, claim=claimed, transcript=transcript, verification=verification)
+    return RunResult(
+        ref=item.issue.ref, ending=ending, item=item, claim=claimed, transcript=transcript, verification=verification
+    )
 
 
 @contextmanager

@@ -1,4 +1,6 @@
-"""Builds the world: one adapter per port, for a runner or for a laptop. The only module that knows every adapter's constructor."""
+"""Builds the world: one adapter per port, for a runner or for a laptop. The only module that knows every adapter's
+constructor.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +11,28 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ops_agent.adapters.aws.aws_bedrock import bedrock_keys
-from ops_agent.adapters.aws.aws_identity import AwsIdentity
-from ops_agent.adapters.aws.aws_sts import Runner, Sts
+from ops_agent.adapters.aws.identity import AwsIdentity, bedrock_keys
+from ops_agent.adapters.aws.sts import Runner, Sts
 from ops_agent.adapters.linters import WheelLinters
 from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
+from ops_agent.adapters.local.folder_host import LocalCodeHost, NoBoard
 from ops_agent.adapters.local.git_objects import GitObjects, quarantined
-from ops_agent.adapters.local.local_code_host import LocalCodeHost, NoBoard
-from ops_agent.adapters.scratch.scratch_tree import scratch_tree
-from ops_agent.adapters.terraform.module_credentials import ModuleCredentials
-from ops_agent.adapters.terraform.module_fetch import ModuleAccess
+from ops_agent.adapters.scratch import scratch_tree
+from ops_agent.adapters.terraform.modules import ModuleAccess, ModuleCredentials
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
-from ops_agent.cli import Command
-from ops_agent.core.texts.redaction import Redactor
-from ops_agent.harness import read_harness
-from ops_agent.ports import Board, CodeHost, Reporter, World
-from ops_agent.settings import Settings
+from ops_agent.config.arguments import Command
+from ops_agent.config.harness import read_harness
+from ops_agent.config.settings import Settings
+from ops_agent.model.ports import Board, CodeHost, Reporter, World
+from ops_agent.text.redaction import Redactor
 
-_AMBIENT_SECRETS = ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "ACTIONS_RUNTIME_TOKEN", "GITHUB_TOKEN", "GH_TOKEN", "ANTHROPIC_API_KEY")
+_AMBIENT_SECRETS = (
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "ACTIONS_RUNTIME_TOKEN",
+    "GITHUB_TOKEN",
+    "GH_TOKEN",
+    "ANTHROPIC_API_KEY",
+)
 
 
 class SystemClock:
@@ -49,9 +55,9 @@ def actions_world(settings: Settings, environment: Mapping[str, str]) -> Iterato
     The doctor uses it on a laptop too: there it speaks to a terminal, and perhaps nobody gave it a token.
     """
     # PyGithub takes half a second to load; a local run never needs it.
-    from ops_agent.adapters.github.github_board import GitHubBoard
-    from ops_agent.adapters.github.github_code_host import GitHubCodeHost
-    from ops_agent.adapters.github.github_http import GitHubHttp
+    from ops_agent.adapters.github.board import GitHubBoard
+    from ops_agent.adapters.github.client import GitHubHttp
+    from ops_agent.adapters.github.code_host import GitHubCodeHost
 
     redactor = redactor_of(settings, environment)
     on_runner = environment.get("GITHUB_ACTIONS") == "true"
@@ -73,14 +79,18 @@ def actions_world(settings: Settings, environment: Mapping[str, str]) -> Iterato
 
 
 @contextmanager
-def local_world(settings: Settings, environment: Mapping[str, str], command: Command) -> Iterator[tuple[World, LocalCodeHost]]:
+def local_world(
+    settings: Settings, environment: Mapping[str, str], command: Command
+) -> Iterator[tuple[World, LocalCodeHost]]:
     """The world of a laptop: no GitHub, no board; new git objects stay in quarantine unless a branch was asked for."""
     if command.issue_file is None:
         raise ValueError("a local run needs an issue file")
     redactor = redactor_of(settings, environment)
     reporter = reporter_of(redactor, on_runner=False)
     with ExitStack() as stack:
-        objects = GitObjects(command.repository) if command.branch else stack.enter_context(quarantined(command.repository))
+        objects = (
+            GitObjects(command.repository) if command.branch else stack.enter_context(quarantined(command.repository))
+        )
         stack.callback(objects.close)
         host = LocalCodeHost(objects, command.issue_file, command.output, command.branch)
         yield stack.enter_context(_world(settings, environment, redactor, reporter, host, NoBoard(), "local")), host
@@ -98,14 +108,19 @@ def _world(
 ) -> Iterator[World]:
     harness = read_harness(environment)
     clock = SystemClock()
-    runner = Runner(url=environment.get("ACTIONS_ID_TOKEN_REQUEST_URL", ""), token=environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", ""))
+    runner = Runner(
+        url=environment.get("ACTIONS_ID_TOKEN_REQUEST_URL", ""),
+        token=environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", ""),
+    )
     sts = Sts(settings.policy.region, endpoint=harness.aws_endpoint, say=reporter.line)
 
     def mask(secret: str) -> None:
         redactor.add(secret)
         reporter.mask(secret)
 
-    cloud = AwsIdentity(policy=settings.policy, roles=settings.aws_role_arns, runner=runner, run_id=run_id, mask=mask, sts=sts)
+    cloud = AwsIdentity(
+        policy=settings.policy, roles=settings.aws_role_arns, runner=runner, run_id=run_id, mask=mask, sts=sts
+    )
     terraform = terraform_of(settings, environment, reporter.line)
     try:
         yield World(
@@ -143,13 +158,18 @@ def terraform_of(settings: Settings, environment: Mapping[str, str], say: Callab
         backend_settings=harness.backend_settings,
         extra_variables=harness.terraform_variables,
         modules=ModuleAccess(
-            credentials=module_credentials(settings, environment), variables=harness.module_variables, sleep=time.sleep, say=say
+            credentials=module_credentials(settings, environment),
+            variables=harness.module_variables,
+            sleep=time.sleep,
+            say=say,
         ),
     )
 
 
 def module_credentials(settings: Settings, environment: Mapping[str, str]) -> ModuleCredentials:
-    """The given ones; and the run's own token for git repositories of the same owner on the host that issued it (docs/setup/modules.md)."""
+    """The given ones; and the run's own token for git repositories of the same owner on the host that issued it
+    (docs/setup/modules.md).
+    """
     repository = settings.target_repository or environment.get("GITHUB_REPOSITORY", "")
     server = urlsplit(environment.get("GITHUB_SERVER_URL") or "https://github.com")
     has_own = bool(settings.github_token and repository) and server.scheme == "https"
@@ -164,10 +184,10 @@ def module_credentials(settings: Settings, environment: Mapping[str, str]) -> Mo
 def reporter_of(redactor: Redactor, *, on_runner: bool) -> Reporter:
     """A job never loads rich, a laptop never what only a job needs."""
     if on_runner:
-        from ops_agent.adapters.reporters.actions_reporter import ActionsReporter
+        from ops_agent.adapters.runner.actions import ActionsReporter
 
         return ActionsReporter(redactor.redact)
-    from ops_agent.adapters.reporters.terminal_reporter import TerminalReporter
+    from ops_agent.adapters.runner.terminal import TerminalReporter
 
     return TerminalReporter(redactor.redact)
 

@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree, quarantined
-from ops_agent.domain.change_set import ChangeSet, FileChange
-from ops_agent.errors import ConfigError, ToolchainError
+from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.model.errors import ConfigError, ToolchainError
 
 
 def _git(folder: Path, *arguments: str) -> str:
     variables = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1"}
     person = ["-c", "user.name=t", "-c", "user.email=t@example.com"]
-    return subprocess.run(["git", *person, *arguments], cwd=folder, check=True, capture_output=True, text=True, env=variables).stdout
+    return subprocess.run(
+        ["git", *person, *arguments], cwd=folder, check=True, capture_output=True, text=True, env=variables
+    ).stdout
 
 
 @pytest.fixture
@@ -144,9 +146,12 @@ def test_a_folder_that_is_no_repository_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "in_the_way"), [("ops", "ops/queue"), ("ops/queue", "ops/queue"), ("ops/queue/2", "ops/queue"), ("main/x", "main"), ("op", "")]
+    ("name", "in_the_way"),
+    [("ops", "ops/queue"), ("ops/queue", "ops/queue"), ("ops/queue/2", "ops/queue"), ("main/x", "main"), ("op", "")],
 )
-def test_a_branch_that_git_cannot_hold_beside_the_others_is_known_before_any_work(repository: Path, name: str, in_the_way: str) -> None:
+def test_a_branch_that_git_cannot_hold_beside_the_others_is_known_before_any_work(
+    repository: Path, name: str, in_the_way: str
+) -> None:
     _git(repository, "branch", "ops/queue")
     objects = GitObjects(repository)
     assert objects.in_the_way_of(name) == in_the_way

@@ -10,17 +10,15 @@ from typing import Any
 
 from doubles.clock import FakeClock
 from doubles.tree import MemoryTree
-from ops_agent.adapters.scratch.scratch_tree import ScratchTree, scratch_tree
-from ops_agent.agent.budget import Budget
-from ops_agent.agent.loop import AgentLoop
-from ops_agent.agent.toolbox import Toolbox
-from ops_agent.agent.workbench import Workbench
-from ops_agent.core.briefing.briefing_fences import unfenced
-from ops_agent.core.guard.paths import path_refusal
-from ops_agent.core.sources.layout import discover_layout
-from ops_agent.domain.briefing import Limits
-from ops_agent.domain.conversation import LlmReply, StopReason, ToolCall, ToolResult, Usage
-from ops_agent.domain.policy import Policy
+from ops_agent.adapters.scratch import ScratchTree, scratch_tree
+from ops_agent.agent.briefing import unfenced
+from ops_agent.agent.loop import AgentLoop, Budget
+from ops_agent.agent.tools import Toolbox, Workbench
+from ops_agent.guard.paths import path_refusal
+from ops_agent.model.briefing import Limits
+from ops_agent.model.conversation import LlmReply, StopReason, ToolCall, ToolResult, Usage
+from ops_agent.model.policy import Policy
+from ops_agent.terraform.layout import discover_layout
 
 BOUNDARY = "B" + "0123456789abcdef" * 2
 SMALL = {
@@ -36,12 +34,46 @@ SMALL = {
 }
 
 NASTY = (
-    *("../x", "a/../../x", "..\\x", "%2e%2e/x", "a/%2e%2e/x", "infra/..", "./x", "infra//main.tf", "infra/main.tf/", ""),  # C01
+    *(
+        "../x",
+        "a/../../x",
+        "..\\x",
+        "%2e%2e/x",
+        "a/%2e%2e/x",
+        "infra/..",
+        "./x",
+        "infra//main.tf",
+        "infra/main.tf/",
+        "",
+    ),  # C01
     *("/etc/passwd", "~/x", "~root", "file:///etc/passwd", "C:/x", "//host/x"),  # C02
     *("/proc/self/environ", "/proc/1/environ", "/dev/fd/3", "/sys/x"),  # C06
-    *(".git/config", ".git/hooks/x", "infra/.terraform/x", "terraform.d/plugins/x", "infra/x.tfstate", "x.tfplan"),  # C07, C08
-    *(".GIT/config", ".Git/x", "a/.git/config", "git~1/config", ".git\u200c/config", ".git /x", ".git./x", ".ｇit/config"),  # C11
-    *(".git::$INDEX_ALLOCATION/x", "infra/main.tf.", "infra/main.tf ", "infra/e\u0301.tf", "infra/\ufb01le.tf", "infra/a\u202eb.tf"),  # C11
+    *(
+        ".git/config",
+        ".git/hooks/x",
+        "infra/.terraform/x",
+        "terraform.d/plugins/x",
+        "infra/x.tfstate",
+        "x.tfplan",
+    ),  # C07, C08
+    *(
+        ".GIT/config",
+        ".Git/x",
+        "a/.git/config",
+        "git~1/config",
+        ".git\u200c/config",
+        ".git /x",
+        ".git./x",
+        ".ｇit/config",
+    ),  # C11
+    *(
+        ".git::$INDEX_ALLOCATION/x",
+        "infra/main.tf.",
+        "infra/main.tf ",
+        "infra/e\u0301.tf",
+        "infra/\ufb01le.tf",
+        "infra/a\u202eb.tf",
+    ),  # C11
     *("infra/a\x00b", "infra/a\nb", "infra/a\rb", "infra/\x1b[31m", "infra/" + "a" * 4_097, "infra/\ud800"),  # C15
 )
 """Paths that are not plainly inside a tree; the numbers are the bar's."""
@@ -85,7 +117,10 @@ def reply(*calls: ToolCall, text: str = "", stop: StopReason | None = None, usag
 
 @contextmanager
 def bench(
-    files: Mapping[str, bytes] | None = None, parent: Path | None = None, limits: Limits | None = None, clock: FakeClock | None = None
+    files: Mapping[str, bytes] | None = None,
+    parent: Path | None = None,
+    limits: Limits | None = None,
+    clock: FakeClock | None = None,
 ) -> Iterator[tuple[Workbench, ScratchTree]]:
     """A workbench over a real scratch tree, with the guard's path rules."""
     files = SMALL if files is None else files
@@ -123,7 +158,9 @@ def golden(path: Path, text: str, update: bool) -> None:
     """Compare with the reviewed file; UPDATE_GOLDEN=1 writes it instead."""
     if update:
         path.write_text(text, encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == text, f"{path.name} differs: read the change, then run with UPDATE_GOLDEN=1"
+    assert path.read_text(encoding="utf-8") == text, (
+        f"{path.name} differs: read the change, then run with UPDATE_GOLDEN=1"
+    )
 
 
 def pretty(value: Any) -> str:

@@ -10,10 +10,10 @@ import pytest
 from agent.agent_doubles import BOUNDARY, SMALL
 from builders import work_item
 from doubles.tree import MemoryTree
-from ops_agent.domain.briefing import Briefing
-from ops_agent.settings import Settings
-from ops_agent.stages import brief as brief_module
-from ops_agent.stages.brief import brief
+from ops_agent.config.settings import Settings
+from ops_agent.model.briefing import Briefing
+from ops_agent.run import brief as brief_module
+from ops_agent.run.brief import brief
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,9 @@ def fixed_boundary(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def told(files: dict[str, bytes] | None = None, item: Any = None, **settings: Any) -> Briefing:
-    world: Any = SimpleNamespace(redact=lambda text: text.replace("s3cr3t", "***"), reporter=SimpleNamespace(line=lambda _: None))
+    world: Any = SimpleNamespace(
+        redact=lambda text: text.replace("s3cr3t", "***"), reporter=SimpleNamespace(line=lambda _: None)
+    )
     made = brief(world, Settings(**settings), item or work_item(), MemoryTree(SMALL if files is None else files))
     assert isinstance(made, Briefing)
     return made

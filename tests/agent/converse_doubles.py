@@ -13,16 +13,16 @@ from builders import work_item
 from doubles.clock import FakeClock
 from doubles.llm import SayingLlm
 from doubles.tree import MemoryTree
-from ops_agent.adapters.scratch.scratch_tree import scratch_tree
-from ops_agent.core.sources.layout import discover_layout
-from ops_agent.domain.briefing import Briefing
-from ops_agent.domain.conversation import LlmReply, PeopleTurn
-from ops_agent.domain.outcome import Stopped
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.verification import CheckResult, CheckStatus
-from ops_agent.errors import ToolchainError
-from ops_agent.settings import Settings
-from ops_agent.stages.converse import Conversation
+from ops_agent.adapters.scratch import scratch_tree
+from ops_agent.config.settings import Settings
+from ops_agent.model.briefing import Briefing
+from ops_agent.model.conversation import LlmReply, PeopleTurn
+from ops_agent.model.errors import ToolchainError
+from ops_agent.model.outcome import Stopped
+from ops_agent.model.policy import Policy
+from ops_agent.model.verification import CheckResult, CheckStatus
+from ops_agent.run.converse import Conversation
+from ops_agent.terraform.layout import discover_layout
 
 DONE = reply(call("finish", **FINISH))
 WRITE = reply(call("write_file", path="infra/queue.tf", content='variable "a" {\n  type = string\n}\n'))
@@ -31,7 +31,9 @@ WRITE = reply(call("write_file", path="infra/queue.tf", content='variable "a" {\
 class Engine:
     """ports.Terraform, as far as a quick check goes; `broken` stands for a missing engine."""
 
-    def __init__(self, status: CheckStatus = CheckStatus.PASSED, broken: bool = False, failing: str = "validate") -> None:
+    def __init__(
+        self, status: CheckStatus = CheckStatus.PASSED, broken: bool = False, failing: str = "validate"
+    ) -> None:
         self.status, self.failing = status, failing
         self.broken = broken
         self.providers: set[Any] = set()
@@ -63,14 +65,21 @@ class Engine:
 
     def _result(self, name: str, subject: str) -> CheckResult:
         self.ran.append(name)
-        return CheckResult(name=name, subject=subject, status=self.status if name == self.failing else CheckStatus.PASSED)
+        return CheckResult(
+            name=name, subject=subject, status=self.status if name == self.failing else CheckStatus.PASSED
+        )
 
 
 class Here:
     """A conversation over a real scratch tree; `said` collects what the issue's comment was told."""
 
     def __init__(
-        self, tmp_path: Path, *replies: LlmReply, engine: Engine | None = None, files: dict[str, bytes] | None = None, **fields: Any
+        self,
+        tmp_path: Path,
+        *replies: LlmReply,
+        engine: Engine | None = None,
+        files: dict[str, bytes] | None = None,
+        **fields: Any,
     ) -> None:
         self.llm = SayingLlm(*replies)
         self.clock = FakeClock()
@@ -98,5 +107,7 @@ class Here:
 
 def check(here: Here) -> Any:
     here.go_on()
-    results = next(t for t in here.llm.heard[2] if isinstance(t, PeopleTurn) and t.tool_results and t is here.llm.heard[2][-1]).tool_results
+    results = next(
+        t for t in here.llm.heard[2] if isinstance(t, PeopleTurn) and t.tool_results and t is here.llm.heard[2][-1]
+    ).tool_results
     return told(results[0])["result"]

@@ -6,11 +6,11 @@ from typing import Any
 
 from doubles.clock import FakeClock
 from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
-from ops_agent.agent.toolbox import specs
-from ops_agent.demo.llm import Answer, LlmServer
-from ops_agent.demo.llm.script import of_answers
-from ops_agent.domain.conversation import LlmReply, PeopleTurn, Turn
-from ops_agent.settings import Settings
+from ops_agent.agent.tools import specs
+from ops_agent.config.settings import Settings
+from ops_agent.model.conversation import LlmReply, PeopleTurn, Turn
+from ops_agent_demo.llm.script import Answer, of_answers
+from ops_agent_demo.llm.server import LlmServer
 
 KEY = "sk-ant-api03-canary-0123456789"
 READ = Answer(text="reading", calls=(("read_file", {"path": "infra/main.tf"}),))

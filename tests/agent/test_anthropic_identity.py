@@ -11,12 +11,13 @@ import pytest
 
 from agent.llm_answers import GO, KEY, READ, answers, ask, llm_at
 from doubles.clock import FakeClock
+from ops_agent.adapters.llm.anthropic_client import UNKNOWN, price_of, priced
 from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
-from ops_agent.adapters.llm.anthropic_prices import UNKNOWN, price_of, priced
-from ops_agent.demo.llm import Answer, LlmServer
-from ops_agent.domain.conversation import PeopleTurn, ToolResult
-from ops_agent.errors import ConfigError, LlmError, ToolchainError
-from ops_agent.settings import Settings
+from ops_agent.config.settings import Settings
+from ops_agent.model.conversation import PeopleTurn, ToolResult
+from ops_agent.model.errors import ConfigError, LlmError, ToolchainError
+from ops_agent_demo.llm.script import Answer
+from ops_agent_demo.llm.server import LlmServer
 
 
 class Exchanges:
@@ -45,7 +46,11 @@ def federated(server: LlmServer, tokens: Iterable[str]) -> tuple[AnthropicLlm, l
         audiences.append(audience)
         return next(minted)
 
-    fields = {"anthropic_federation_rule_id": "fdrl_1", "anthropic_organization_id": "org", "anthropic_workspace_id": "wrkspc_1"}
+    fields = {
+        "anthropic_federation_rule_id": "fdrl_1",
+        "anthropic_organization_id": "org",
+        "anthropic_workspace_id": "wrkspc_1",
+    }
     return AnthropicLlm(Settings(base_url=server.url, **fields), FakeClock(), identity=mint), audiences
 
 
@@ -130,7 +135,11 @@ def on_bedrock(server: LlmServer, clock: FakeClock | None = None) -> tuple[Anthr
         minted.append(1)
         return "AKIDEXAMPLE", "secret", f"session-{len(minted)}"
 
-    fields: dict[str, Any] = {"use_bedrock": True, "base_url": server.url, "model": "global.anthropic.claude-opus-5-5-v1:0"}
+    fields: dict[str, Any] = {
+        "use_bedrock": True,
+        "base_url": server.url,
+        "model": "global.anthropic.claude-opus-5-5-v1:0",
+    }
     return AnthropicLlm(Settings(**fields), clock or FakeClock(), bedrock=keys, uniform=lambda _, high: high), minted
 
 
@@ -139,7 +148,9 @@ def test_bedrock_answers_over_its_own_wire_format_signed_with_the_given_keys() -
     with answers(Answer(text="one", calls=READ.calls), Answer(text="two")) as server:
         llm, minted = on_bedrock(server)
         first = ask(llm)
-        second = ask(llm, (*GO, first, PeopleTurn(tool_results=(ToolResult(call_id=first.tool_calls[0].id, text="x"),))))
+        second = ask(
+            llm, (*GO, first, PeopleTurn(tool_results=(ToolResult(call_id=first.tool_calls[0].id, text="x"),)))
+        )
     assert first.tool_calls[0].arguments == {"path": "infra/main.tf"} and second.text == "two"
     assert second.usage.cache_read_tokens > 0 and 0 < first.usage.cost_usd < 1
     assert minted == [1]
@@ -180,8 +191,19 @@ def test_prices_are_found_by_family_and_the_unknown_is_dear() -> None:
     assert price_of("claude-opus-5")[0].input == 5
     assert price_of("claude-opus-4-1-20250805")[0].input == 15
     assert price_of("claude-haiku-4-5-20251001")[0].output == 5
-    assert price_of("arn:aws:bedrock:sa-east-1:1:inference-profile/global.anthropic.claude-sonnet-5-5-v1:0")[0].output == 10
-    for unknown in ("gpt-9", "", "claude-opus-50", "claude-opus-5x", "arn:aws:bedrock:sa-east-1:1:application-inference-profile/abc"):
+    assert (
+        price_of("arn:aws:bedrock:sa-east-1:1:inference-profile/global.anthropic.claude-sonnet-5-5-v1:0")[0].output
+        == 10
+    )
+    for unknown in (
+        "gpt-9",
+        "",
+        "claude-opus-50",
+        "claude-opus-5x",
+        "arn:aws:bedrock:sa-east-1:1:application-inference-profile/abc",
+    ):
         assert price_of(unknown) == (UNKNOWN, False)
-    used = priced("claude-opus-5-5", input_tokens=10**6, output_tokens=10**6, cache_read_tokens=10**6, cache_write_tokens=10**6)
+    used = priced(
+        "claude-opus-5-5", input_tokens=10**6, output_tokens=10**6, cache_read_tokens=10**6, cache_write_tokens=10**6
+    )
     assert used.cost_usd == pytest.approx(4 + 20 + 5 + 0.2)

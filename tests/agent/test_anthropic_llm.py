@@ -1,4 +1,6 @@
-"""The adapter, on the real SDK against a local server that speaks the real wire format (L03-L08, L11, G11 of the security bar)."""
+"""The adapter, on the real SDK against a local server that speaks the real wire format (L03-L08, L11, G11 of the
+security bar).
+"""
 
 from __future__ import annotations
 
@@ -12,10 +14,10 @@ import pytest
 
 from agent.llm_answers import GO, KEY, READ, answers, ask, llm_at
 from doubles.clock import FakeClock
-from ops_agent.adapters.llm.anthropic_failures import Kind, understand
-from ops_agent.demo.llm import Answer
-from ops_agent.domain.conversation import LlmReply, PeopleTurn, StopReason, ToolResult, Usage
-from ops_agent.errors import LlmError
+from ops_agent.adapters.llm.anthropic_llm import Kind, understand
+from ops_agent.model.conversation import LlmReply, PeopleTurn, StopReason, ToolResult, Usage
+from ops_agent.model.errors import LlmError
+from ops_agent_demo.llm.script import Answer
 
 
 def test_a_conversation_keeps_calls_thinking_and_cache_points() -> None:
@@ -26,7 +28,9 @@ def test_a_conversation_keeps_calls_thinking_and_cache_points() -> None:
         assert first.stop_reason is StopReason.TOOL_USE
         assert first.text == "I look"
         assert first.tool_calls[0].arguments == {"path": "infra/main.tf"}
-        results = PeopleTurn(tool_results=(ToolResult(call_id=first.tool_calls[0].id, text="content", is_error=True),), text="and")
+        results = PeopleTurn(
+            tool_results=(ToolResult(call_id=first.tool_calls[0].id, text="content", is_error=True),), text="and"
+        )
         second = ask(llm, (*GO, first, results))
     assert second.text == "done"
     assert second.usage.cache_read_tokens > 0
@@ -35,7 +39,11 @@ def test_a_conversation_keeps_calls_thinking_and_cache_points() -> None:
     sent = server.requests[1]
     assert sent["messages"][1]["content"][0] == {"type": "thinking", "thinking": "hm", "signature": "signature-1"}
     assert sent["messages"][2]["content"][0]["is_error"] is True
-    marks = [b for b in (*sent["tools"], *sent["system"], *(c for m in sent["messages"] for c in m["content"])) if b.get("cache_control")]
+    marks = [
+        b
+        for b in (*sent["tools"], *sent["system"], *(c for m in sent["messages"] for c in m["content"]))
+        if b.get("cache_control")
+    ]
     assert [m.get("type", "tool") for m in marks] == ["tool", "text", "text"]
     assert sent["thinking"] == {"type": "adaptive"} and sent["output_config"] == {"effort": "high"}
     assert all(t["strict"] for t in sent["tools"])
@@ -51,7 +59,9 @@ def test_older_llms_and_gateways_are_sent_no_thinking_that_they_do_not_know() ->
 @pytest.mark.parametrize("fault", ["server_error", "reset", "sse_overloaded", "cut", "cut_in_tool"])
 def test_a_turn_that_broke_is_asked_again_whole(fault: str) -> None:
     """L03, L04, L05: nothing of the broken answer is seen, but what it cost is counted."""
-    broken = Answer(fault=fault, text="half " * 50, calls=(("write_file", {"path": "infra/evil.tf", "content": "x" * 500}),))
+    broken = Answer(
+        fault=fault, text="half " * 50, calls=(("write_file", {"path": "infra/evil.tf", "content": "x" * 500}),)
+    )
     with answers(broken, READ) as server:
         got = ask(llm_at(server))
     assert [c.name for c in got.tool_calls] == ["read_file"]
@@ -135,7 +145,9 @@ def test_a_prompt_that_is_too_long_is_an_answer_not_an_error() -> None:
 def test_two_calls_with_one_id_can_be_answered() -> None:
     """L11: the API refuses a message in which an id stands twice."""
     block = {"type": "tool_use", "id": "same", "name": "check", "input": {}}
-    twice = LlmReply(text="", tool_calls=(), stop_reason=StopReason.TOOL_USE, usage=Usage(), llm_id="x", wire_blocks=(block, block))
+    twice = LlmReply(
+        text="", tool_calls=(), stop_reason=StopReason.TOOL_USE, usage=Usage(), llm_id="x", wire_blocks=(block, block)
+    )
     results = PeopleTurn(tool_results=(ToolResult(call_id="same", text="1"), ToolResult(call_id="same", text="2")))
     with answers(Answer(text="ok")) as server:
         assert ask(llm_at(server), (*GO, twice, results)).text == "ok"

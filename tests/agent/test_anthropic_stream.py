@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.llm_answers import GO, READ, answers, ask, llm_at
-from ops_agent.adapters.llm.anthropic_stream import Assembly, BrokenStream
-from ops_agent.demo.llm import Answer
-from ops_agent.demo.llm.wire import events, message
-from ops_agent.domain.conversation import LlmReply, PeopleTurn, StopReason, ToolResult
+from ops_agent.adapters.llm.anthropic_llm import Assembly, BrokenStream
+from ops_agent.model.conversation import LlmReply, PeopleTurn, StopReason, ToolResult
+from ops_agent_demo.llm.script import Answer
+from ops_agent_demo.llm.wire import events, message
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,9 @@ def test_stop_reasons_are_a_closed_list(stop: str, seen: StopReason) -> None:
         assert ask(llm_at(server)).stop_reason is seen
 
 
-@pytest.mark.parametrize("raw", ['{"path": "infra/ma', '{"path": NaN1}', "[1]", '"x"', "[" * 100_000, '{"n": ' + "9" * 5_000 + "}"])
+@pytest.mark.parametrize(
+    "raw", ['{"path": "infra/ma', '{"path": NaN1}', "[1]", '"x"', "[" * 100_000, '{"n": ' + "9" * 5_000 + "}"]
+)
 def test_arguments_that_are_not_one_object_are_malformed_never_guessed(raw: str) -> None:
     """L09, L11: the SDK's own accumulator would complete a partial JSON text."""
     with answers(Answer(calls=READ.calls, raw_arguments=raw, stop_reason="max_tokens")) as server:
@@ -48,7 +50,12 @@ def test_half_a_character_in_arguments_can_be_sent_back() -> None:
         llm = llm_at(server)
         first = ask(llm)
         assert first.tool_calls[0].arguments == {"path": "?x"}
-        assert ask(llm, (*GO, first, PeopleTurn(tool_results=(ToolResult(call_id=first.tool_calls[0].id, text="x"),)))).text == "ok"
+        assert (
+            ask(
+                llm, (*GO, first, PeopleTurn(tool_results=(ToolResult(call_id=first.tool_calls[0].id, text="x"),)))
+            ).text
+            == "ok"
+        )
 
 
 @pytest.mark.parametrize(
@@ -68,7 +75,14 @@ def test_usage_that_is_missing_or_absurd_never_lowers_the_count(usage: dict[str,
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"type": "message_start"}, {"type": 7}, {"type": "content_block_delta", "index": 9, "delta": {"type": "text_delta"}}, []]
+    "body",
+    [
+        {},
+        {"type": "message_start"},
+        {"type": 7},
+        {"type": "content_block_delta", "index": 9, "delta": {"type": "text_delta"}},
+        [],
+    ],
 )
 def test_an_event_that_makes_no_sense_is_a_broken_stream(body: Any) -> None:
     with pytest.raises(BrokenStream):
@@ -79,7 +93,9 @@ _texts = st.text(st.characters(codec="utf-8"), min_size=1, max_size=120)
 _scripted = st.builds(
     Answer,
     text=_texts.filter(str.strip),
-    calls=st.lists(st.tuples(st.just("write_file"), st.fixed_dictionaries({"path": _texts, "content": _texts})), max_size=3).map(tuple),
+    calls=st.lists(
+        st.tuples(st.just("write_file"), st.fixed_dictionaries({"path": _texts, "content": _texts})), max_size=3
+    ).map(tuple),
 )
 
 
@@ -110,7 +126,13 @@ def test_a_stream_that_ends_early_gives_no_calls_at_all(answer: Answer, data: st
 
 
 def _through_sdk(chunks: Iterable[bytes]) -> LlmReply:
-    transport = httpx2.MockTransport(lambda _: httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=iter(chunks)))
-    client = anthropic.Anthropic(api_key="x", base_url="http://127.0.0.1", http_client=httpx2.Client(transport=transport), max_retries=0)
-    with client.messages.create(model="m", max_tokens=1, messages=[{"role": "user", "content": "x"}], stream=True) as stream:
+    transport = httpx2.MockTransport(
+        lambda _: httpx2.Response(200, headers={"content-type": "text/event-stream"}, content=iter(chunks))
+    )
+    client = anthropic.Anthropic(
+        api_key="x", base_url="http://127.0.0.1", http_client=httpx2.Client(transport=transport), max_retries=0
+    )
+    with client.messages.create(
+        model="m", max_tokens=1, messages=[{"role": "user", "content": "x"}], stream=True
+    ) as stream:
         return Assembly("m").take_all(stream)

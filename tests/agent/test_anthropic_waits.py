@@ -1,4 +1,6 @@
-"""Retries: what is asked again, how long is waited, and never longer than the run (L01, L02, L14, L15, N11 of the security bar)."""
+"""Retries: what is asked again, how long is waited, and never longer than the run (L01, L02, L14, L15, N11 of the
+security bar).
+"""
 
 from __future__ import annotations
 
@@ -16,13 +18,12 @@ from hypothesis import strategies as st
 from agent.llm_answers import KEY, READ, answers, ask, llm_at
 from doubles.clock import FakeClock
 from ops_agent.adapters.llm import anthropic_client
-from ops_agent.adapters.llm.anthropic_llm import MAX_WAIT_SECONDS, AnthropicLlm, wait_before_retry
-from ops_agent.adapters.llm.anthropic_stream import BrokenStream
-from ops_agent.demo.llm import Answer
-from ops_agent.domain.briefing import Limits
-from ops_agent.domain.conversation import LlmReply, StopReason, Usage
-from ops_agent.errors import LlmError
-from ops_agent.settings import Settings
+from ops_agent.adapters.llm.anthropic_llm import MAX_WAIT_SECONDS, AnthropicLlm, BrokenStream, wait_before_retry
+from ops_agent.config.settings import Settings
+from ops_agent.model.briefing import Limits
+from ops_agent.model.conversation import LlmReply, StopReason, Usage
+from ops_agent.model.errors import LlmError
+from ops_agent_demo.llm.script import Answer
 
 
 def test_a_wait_that_the_server_asks_for_is_kept() -> None:
@@ -38,7 +39,10 @@ def test_a_wait_that_the_server_asks_for_is_kept() -> None:
 def test_a_wait_longer_than_the_budget_ends_the_run_at_once(wait: str) -> None:
     """L01, L15: the SDK itself would wait 4 billion seconds."""
     clock = FakeClock()
-    with answers(Answer(fault="rate_limit", headers={"retry-after": wait}), READ) as server, pytest.raises(LlmError, match="asks to wait"):
+    with (
+        answers(Answer(fault="rate_limit", headers={"retry-after": wait}), READ) as server,
+        pytest.raises(LlmError, match="asks to wait"),
+    ):
         ask(llm_at(server, clock))
     assert clock.slept == []
 
@@ -90,7 +94,10 @@ def test_no_wait_outlives_the_run() -> None:
     assert sum(clock.slept) <= 60
 
 
-@given(st.lists(st.sampled_from(["overloaded", "rate_limit", "cut"]) | st.floats(0, 1000), max_size=30), st.integers(0, 2**32))
+@given(
+    st.lists(st.sampled_from(["overloaded", "rate_limit", "cut"]) | st.floats(0, 1000), max_size=30),
+    st.integers(0, 2**32),
+)
 def test_a_storm_of_failures_waits_within_the_budget_with_jitter_in_range(storm: list[Any], seed: int) -> None:
     """L15."""
     clock = FakeClock()

@@ -10,20 +10,27 @@ import pytest
 
 from agent.agent_doubles import call, reply
 from agent.converse_doubles import DONE, WRITE, Here
-from ops_agent.domain.briefing import Limits
-from ops_agent.domain.conversation import PeopleTurn
-from ops_agent.domain.outcome import Conclusion, Stopped
-from ops_agent.domain.verdict import Finding, Place, Verdict
-from ops_agent.domain.verification import CheckResult, CheckStatus, Verification
+from ops_agent.model.briefing import Limits
+from ops_agent.model.conversation import PeopleTurn
+from ops_agent.model.finding import Finding, Place, Verdict
+from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.verification import CheckResult, CheckStatus, Verification
 
-FINDING = Finding(rule="terraform/region", title="t", place=Place(path="infra/queue.tf", line=3), what="us-east-1", remedy="use sa-east-1")
+FINDING = Finding(
+    rule="terraform/region",
+    title="t",
+    place=Place(path="infra/queue.tf", line=3),
+    what="us-east-1",
+    remedy="use sa-east-1",
+)
 BLOCKED = Verdict(findings=(FINDING,), rules_run=("terraform/region",))
 CLEAN = Verdict(findings=(), rules_run=())
 
 
 def failed(name: str = "validate") -> Verification:
     return Verification(
-        engine="T", checks=(CheckResult(name=name, subject="infra", status=CheckStatus.FAILED, output="Error: boom s3cr3t"),)
+        engine="T",
+        checks=(CheckResult(name=name, subject="infra", status=CheckStatus.FAILED, output="Error: boom s3cr3t"),),
     )
 
 
@@ -58,17 +65,29 @@ def test_a_change_that_was_taken_back_is_no_changes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("ending", "conclusion", "field", "expected"),
     [
-        (call("ask_for_info", reason="r", questions=["Which name?"]), Conclusion.NEEDS_INFO, "questions", ("Which name?",)),
+        (
+            call("ask_for_info", reason="r", questions=["Which name?"]),
+            Conclusion.NEEDS_INFO,
+            "questions",
+            ("Which name?",),
+        ),
         (
             call("propose_split", reason="r", issues=["[ops] A", "[ops] B"]),
             Conclusion.NEEDS_SPLIT,
             "proposed_issues",
             ("[ops] A", "[ops] B"),
         ),
-        (call("declare_infeasible", reason="No API", follow_up=["[dev] C"]), Conclusion.INFEASIBLE, "proposed_issues", ("[dev] C",)),
+        (
+            call("declare_infeasible", reason="No API", follow_up=["[dev] C"]),
+            Conclusion.INFEASIBLE,
+            "proposed_issues",
+            ("[dev] C",),
+        ),
     ],
 )
-def test_the_agents_no_is_a_conclusion_of_ours(tmp_path: Path, ending: Any, conclusion: Conclusion, field: str, expected: Any) -> None:
+def test_the_agents_no_is_a_conclusion_of_ours(
+    tmp_path: Path, ending: Any, conclusion: Conclusion, field: str, expected: Any
+) -> None:
     """R79, R81, T7: status words come from code; the agent's words are only carried."""
     stopped = Here(tmp_path, reply(ending)).go_on()
     assert stopped is not None and stopped.conclusion is conclusion
@@ -104,7 +123,9 @@ def test_failed_checks_go_back_redacted(tmp_path: Path) -> None:
         (CLEAN, failed("plan"), Conclusion.PLAN_FAILED),
     ],
 )
-def test_repair_rounds_are_counted_and_end(tmp_path: Path, verdict: Verdict, verification: Any, conclusion: Conclusion) -> None:
+def test_repair_rounds_are_counted_and_end(
+    tmp_path: Path, verdict: Verdict, verification: Any, conclusion: Conclusion
+) -> None:
     here = Here(tmp_path, WRITE, DONE, limits=Limits(max_repair_rounds=2))
     for _ in range(2):
         here.go_on()
@@ -171,4 +192,6 @@ def test_a_draft_needs_the_input_a_verification_and_unfinished_work(
     tmp_path: Path, wanted: bool, conclusion: Conclusion, verification: Any, worth: bool
 ) -> None:
     here = Here(tmp_path, DONE, draft_on_failure=wanted)
-    assert here.conversation.worth_a_draft(Stopped(conclusion=conclusion, reason="r", remedy="m"), verification) is worth
+    assert (
+        here.conversation.worth_a_draft(Stopped(conclusion=conclusion, reason="r", remedy="m"), verification) is worth
+    )

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from agent.agent_doubles import SMALL, call, reply, told
 from agent.converse_doubles import DONE, WRITE, Engine, Here, check
-from ops_agent.domain.outcome import Conclusion
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.verification import CheckStatus
+from ops_agent.model.outcome import Conclusion
+from ops_agent.model.policy import Policy
+from ops_agent.model.verification import CheckStatus
 
 
 def test_check_runs_format_and_validation_after_the_rules(tmp_path: Path) -> None:
@@ -36,7 +36,14 @@ def test_a_second_check_initialises_again_only_when_something_that_init_reads_ha
 
 
 def test_a_cell_whose_init_failed_is_not_kept(tmp_path: Path) -> None:
-    here = Here(tmp_path, WRITE, reply(call("check")), reply(call("check")), DONE, engine=Engine(CheckStatus.FAILED, failing="init"))
+    here = Here(
+        tmp_path,
+        WRITE,
+        reply(call("check")),
+        reply(call("check")),
+        DONE,
+        engine=Engine(CheckStatus.FAILED, failing="init"),
+    )
     here.go_on()
     assert [ran for ran in here.engine.ran if ran not in ("self_test", "fmt")] == ["open", "init", "close"] * 2
 
@@ -50,7 +57,9 @@ def test_check_installs_from_the_providers_of_the_narrowed_policy(tmp_path: Path
 
 def test_check_executes_nothing_while_a_rule_blocks(tmp_path: Path) -> None:
     """Source rules run before init: init and validate execute what the llm wrote."""
-    hostile = reply(call("write_file", path="infra/x.tf", content='output "x" {\n  value = file("/proc/self/environ")\n}\n'))
+    hostile = reply(
+        call("write_file", path="infra/x.tf", content='output "x" {\n  value = file("/proc/self/environ")\n}\n')
+    )
     here = Here(tmp_path, hostile, reply(call("check")), DONE)
     result = check(here)
     assert result["passed"] is False and result["findings"]
@@ -61,7 +70,12 @@ def test_check_says_when_a_check_fails_or_cannot_run(tmp_path: Path) -> None:
     failing = check(Here(tmp_path, WRITE, reply(call("check")), DONE, engine=Engine(CheckStatus.FAILED)))
     assert failing["passed"] is False
     missing = check(Here(tmp_path, WRITE, reply(call("check")), DONE, engine=Engine(broken=True)))
-    assert missing["checks"][-1] == {"check": "validate", "subject": "infra", "status": "not run", "output": "terraform was not found"}
+    assert missing["checks"][-1] == {
+        "check": "validate",
+        "subject": "infra",
+        "status": "not run",
+        "output": "terraform was not found",
+    }
 
 
 def test_a_secret_of_the_job_that_stands_in_a_file_does_not_reach_the_llm(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""A hostile llm with every tool in its hands, over the real loop, tools, guard and scratch tree (O01-O04, O07, O09 of the security bar).
+"""A hostile llm with every tool in its hands, over the real loop, tools, guard and scratch tree (O01-O04, O07, O09 of
+the security bar).
 
-Invariants after every episode: I2 nothing outside the scratch tree changed; I3 only allow-listed paths changed; I8 it ends within its
-budget; I9 nothing escapes, a status is always there.
+Invariants after every episode: I2 nothing outside the scratch tree changed; I3 only allow-listed paths changed; I8 it
+ends within its budget; I9 nothing escapes, a status is always there.
 """
 
 from __future__ import annotations
@@ -21,24 +22,29 @@ from agent.agent_doubles import BOUNDARY, FINISH, NASTY, NO_OPT_IN, SMALL, bench
 from doubles.clock import FakeClock
 from doubles.llm import SayingLlm
 from doubles.tree import MemoryTree
-from ops_agent.adapters.scratch.scratch_tree import scratch_tree
-from ops_agent.agent.budget import Budget
-from ops_agent.agent.loop import AgentLoop
-from ops_agent.agent.toolbox import Toolbox
-from ops_agent.agent.workbench import Workbench
-from ops_agent.core.guard.paths import path_refusal
-from ops_agent.core.sources.layout import discover_layout
-from ops_agent.domain.briefing import Limits
-from ops_agent.domain.conversation import Ending, LlmReply, PeopleTurn, StopReason, ToolCall, Usage
-from ops_agent.domain.outcome import Stopped
-from ops_agent.domain.policy import Policy
+from ops_agent.adapters.scratch import scratch_tree
+from ops_agent.agent.loop import AgentLoop, Budget
+from ops_agent.agent.tools import Toolbox, Workbench
+from ops_agent.guard.paths import path_refusal
+from ops_agent.model.briefing import Limits
+from ops_agent.model.conversation import Ending, LlmReply, PeopleTurn, StopReason, ToolCall, Usage
+from ops_agent.model.outcome import Stopped
+from ops_agent.model.policy import Policy
+from ops_agent.terraform.layout import discover_layout
 
 CANARY = "canary-7f3a9c21d4"
 LAYOUT = discover_layout(SMALL, lambda path: SMALL[path], Policy())
 LIMITS = Limits(max_turns=12, max_files=6, max_total_bytes=2_000)
 
 _good_paths = st.sampled_from(
-    [*SMALL, "infra/new.tf", "infra/sub/x.tf", "infra/environments/dev/more.tfvars", ".github/workflows/new.yml", "infra/README.md"]
+    [
+        *SMALL,
+        "infra/new.tf",
+        "infra/sub/x.tf",
+        "infra/environments/dev/more.tfvars",
+        ".github/workflows/new.yml",
+        "infra/README.md",
+    ]
 )
 _paths = _good_paths | st.sampled_from([*NASTY, *NO_OPT_IN, "../decoy", "decoy", "/tmp/decoy"]) | st.text(max_size=30)
 _soup = st.text(max_size=80)
@@ -61,7 +67,9 @@ _work = st.one_of(
     st.builds(lambda p, o, n: call("read_file", path=p, offset=o, limit=n), _paths, st.integers(), st.integers()),
     st.builds(lambda g: call("list_files", glob=g), st.sampled_from(["**", "*", "**/**/**/**"]) | _soup),
     st.builds(lambda t, g: call("search", text=t, glob=g), _soup, st.sampled_from(["**", "../**", "/**"])),
-    st.builds(lambda n, a: ToolCall(id="x", name=n, arguments=a), _soup, st.none() | st.dictionaries(_soup, _soup, max_size=3)),
+    st.builds(
+        lambda n, a: ToolCall(id="x", name=n, arguments=a), _soup, st.none() | st.dictionaries(_soup, _soup, max_size=3)
+    ),
     st.just(call("check")),
 )
 _edits = st.builds(lambda p, c: call("write_file", path=p, content=c), _good_paths, _hcl)
@@ -69,7 +77,11 @@ _ends = st.sampled_from([call("finish", **FINISH), call("ask_for_info", reason="
 _calls = st.integers(0, 19).flatmap(lambda n: _ends if n > 17 else _edits if n > 11 else _work)
 _answers = st.builds(
     lambda calls, stop, text, cost: replace(
-        reply(*(replace(c, id=f"c{n}") for n, c in enumerate(calls)), text=text, usage=Usage(output_tokens=5, cost_usd=cost)),
+        reply(
+            *(replace(c, id=f"c{n}") for n, c in enumerate(calls)),
+            text=text,
+            usage=Usage(output_tokens=5, cost_usd=cost),
+        ),
         stop_reason=stop,
     ),
     st.lists(_calls, max_size=5),
@@ -92,7 +104,11 @@ def outside() -> Iterator[tuple[Path, dict[str, tuple[int, float, bytes]]]]:
 
 
 def _state(folder: Path) -> dict[str, tuple[int, float, bytes]]:
-    files = [p for p in folder.rglob("*") if p.is_file() and not p.relative_to(folder).parts[0].startswith("ops-agent-scratch-")]
+    files = [
+        p
+        for p in folder.rglob("*")
+        if p.is_file() and not p.relative_to(folder).parts[0].startswith("ops-agent-scratch-")
+    ]
     return {str(p.relative_to(folder)): (p.stat().st_ino, p.stat().st_mtime_ns, p.read_bytes()) for p in files}
 
 
@@ -128,7 +144,9 @@ def play(said: list[LlmReply]) -> None:
 
 
 @given(EPISODES)
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink])
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink]
+)
 def test_two_hundred_hostile_episodes_break_no_invariant(said: list[LlmReply]) -> None:
     """O01, as many as a change to the code should cost."""
     play(said)
@@ -137,7 +155,9 @@ def test_two_hundred_hostile_episodes_break_no_invariant(said: list[LlmReply]) -
 @pytest.mark.proof
 @pytest.mark.timeout(1800)
 @given(EPISODES)
-@settings(max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink])
+@settings(
+    max_examples=10_000, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink]
+)
 def test_ten_thousand_hostile_episodes_break_no_invariant(said: list[LlmReply]) -> None:
     """O01: the release gate."""
     play(said)
@@ -149,12 +169,22 @@ def test_the_episodes_do_write_and_do_get_refused() -> None:
 
     @given(EPISODES)
     @settings(
-        max_examples=60, deadline=None, database=None, derandomize=True, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
+        max_examples=60,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+        phases=[Phase.generate],
     )
     def watch(said: list[LlmReply]) -> None:
         with bench() as (workbench, scratch):
             built = AgentLoop(
-                SayingLlm(*said), "s", workbench, Toolbox(workbench, BOUNDARY, 20, str), Budget(LIMITS, FakeClock()), lambda *_: None
+                SayingLlm(*said),
+                "s",
+                workbench,
+                Toolbox(workbench, BOUNDARY, 20, str),
+                Budget(LIMITS, FakeClock()),
+                lambda *_: None,
             )
             built.say("t")
             seen["finished"] += isinstance(built.run(), Ending)
@@ -173,7 +203,10 @@ def test_the_episodes_do_write_and_do_get_refused() -> None:
             call("write_file", path="infra/main_override.tf", content="x"),
             call("write_file", path="infra/.terraform.lock.hcl", content="x"),
         ),  # O03
-        (call("write_file", path=".github/ops-agent.yml", content="x"), call("write_file", path="Makefile", content="x")),  # O04
+        (
+            call("write_file", path=".github/ops-agent.yml", content="x"),
+            call("write_file", path="Makefile", content="x"),
+        ),  # O04
         (call("write_file", path=".claude/settings.json", content="{}"), call("delete_file", path="app/main.py")),
     ],
 )
@@ -202,7 +235,11 @@ def test_ten_megabytes_of_text_and_escapes_are_just_text() -> None:
     with bench() as (workbench, _):
         notes: list[Any] = []
         toolbox = Toolbox(workbench, BOUNDARY, 20, str)
-        built = AgentLoop(SayingLlm(huge), "s", workbench, toolbox, Budget(LIMITS, FakeClock()), lambda *n: notes.append(n))
+        built = AgentLoop(
+            SayingLlm(huge), "s", workbench, toolbox, Budget(LIMITS, FakeClock()), lambda *n: notes.append(n)
+        )
         built.say("t")
         assert isinstance(built.run(), Stopped)
-    assert all(len(str(n)) < 100 and "\x1b" not in str(n) for n in notes), "what is logged of a turn is made of our own words"
+    assert all(len(str(n)) < 100 and "\x1b" not in str(n) for n in notes), (
+        "what is logged of a turn is made of our own words"
+    )

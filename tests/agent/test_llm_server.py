@@ -8,10 +8,10 @@ from typing import Any
 import httpx2
 
 from agent.llm_answers import GO, READ, answers, ask, llm_at
-from ops_agent.demo.llm import Answer, Exchange, LlmServer
-from ops_agent.demo.llm.script import FAULTS, Script
-from ops_agent.domain.conversation import PeopleTurn, StopReason
-from ops_agent.errors import LlmError
+from ops_agent.model.conversation import PeopleTurn, StopReason
+from ops_agent.model.errors import LlmError
+from ops_agent_demo.llm.script import FAULTS, Answer, Exchange, Script
+from ops_agent_demo.llm.server import LlmServer
 
 
 def test_every_fault_of_the_server_is_one_that_the_adapter_understands() -> None:

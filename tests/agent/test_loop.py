@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from agent.agent_doubles import FINISH, bench, call, loop, reply
 from doubles.clock import FakeClock
 from doubles.llm import SayingLlm
-from ops_agent.agent.budget import Budget
-from ops_agent.agent.compaction import compacted
-from ops_agent.domain.briefing import Limits
-from ops_agent.domain.conversation import Ending, LlmReply, PeopleTurn, StopReason, ToolCall, ToolResult, Usage
-from ops_agent.domain.outcome import Conclusion, Stopped
+from ops_agent.agent.loop import Budget, compacted
+from ops_agent.model.briefing import Limits
+from ops_agent.model.conversation import Ending, LlmReply, PeopleTurn, StopReason, ToolCall, ToolResult, Usage
+from ops_agent.model.outcome import Conclusion, Stopped
 
 DONE = reply(call("finish", **FINISH))
 
@@ -116,13 +115,19 @@ def test_compaction_keeps_the_task_every_call_and_its_answer_but_no_thinking() -
     turns: list[Any] = [PeopleTurn(text="task" * 1000)]
     for n in range(10):
         asked = reply(call("read_file", f"c{n}", path="a"))
-        turns.append(LlmReply(**{**{f: getattr(asked, f) for f in asked.__slots__}, "wire_blocks": (think, *asked.wire_blocks)}))
+        turns.append(
+            LlmReply(**{**{f: getattr(asked, f) for f in asked.__slots__}, "wire_blocks": (think, *asked.wire_blocks)})
+        )
         turns.append(PeopleTurn(tool_results=(ToolResult(call_id=f"c{n}", text="x" * 5_000),)))
     smaller = compacted(tuple(turns))
     assert smaller[0] == turns[0]
-    assert [r.call_id for t in smaller if isinstance(t, PeopleTurn) for r in t.tool_results] == [f"c{n}" for n in range(10)]
+    assert [r.call_id for t in smaller if isinstance(t, PeopleTurn) for r in t.tool_results] == [
+        f"c{n}" for n in range(10)
+    ]
     assert not any(b["type"] == "thinking" for t in smaller if isinstance(t, LlmReply) for b in t.wire_blocks)
-    assert [len(r.text) > 1000 for t in smaller if isinstance(t, PeopleTurn) for r in t.tool_results] == [False] * 7 + [True] * 3
+    assert [len(r.text) > 1000 for t in smaller if isinstance(t, PeopleTurn) for r in t.tool_results] == [False] * 7 + [
+        True
+    ] * 3
     assert compacted(smaller) == smaller
 
 
@@ -150,14 +155,21 @@ def test_reading_again_after_an_edit_is_progress() -> None:
     def turn(n: int) -> LlmReply:
         if n > 30:
             return DONE
-        return reply(call("write_file", path="infra/a.tf", content=str(n))) if n % 2 else reply(call("read_file", path="infra/main.tf"))
+        return (
+            reply(call("write_file", path="infra/a.tf", content=str(n)))
+            if n % 2
+            else reply(call("read_file", path="infra/main.tf"))
+        )
 
     end, _ = run(SayingLlm(by_number=turn))
     assert isinstance(end, Ending)
 
 
 def _busy(n: int) -> LlmReply:
-    return reply(call("write_file", path="infra/a.tf", content=str(n)), usage=Usage(input_tokens=1000, output_tokens=100, cost_usd=0.10))
+    return reply(
+        call("write_file", path="infra/a.tf", content=str(n)),
+        usage=Usage(input_tokens=1000, output_tokens=100, cost_usd=0.10),
+    )
 
 
 @pytest.mark.parametrize(
@@ -191,7 +203,9 @@ def test_each_budget_stops_a_llm_that_never_ends(limits: Limits, turns: int, nam
 def test_the_warning_comes_at_four_fifths() -> None:
     llm = SayingLlm(by_number=_busy)
     run(llm, Limits(max_turns=10))
-    first = next(n for n, heard in enumerate(llm.heard) if any("Wrap up" in t.text for t in heard if isinstance(t, PeopleTurn)))
+    first = next(
+        n for n, heard in enumerate(llm.heard) if any("Wrap up" in t.text for t in heard if isinstance(t, PeopleTurn))
+    )
     assert first == 8
     assert "2 turns are left" in words(llm)[8]
 
@@ -223,7 +237,9 @@ _calls = st.builds(
     id=st.text(max_size=4),
     name=st.sampled_from(["read_file", "write_file", "check", "finish", "nonsense"]),
     arguments=st.none()
-    | st.dictionaries(st.sampled_from(["path", "content"]), st.sampled_from(["infra/a.tf", "../x"]) | st.integers(), max_size=2),
+    | st.dictionaries(
+        st.sampled_from(["path", "content"]), st.sampled_from(["infra/a.tf", "../x"]) | st.integers(), max_size=2
+    ),
 )
 _replies = st.builds(
     LlmReply,

@@ -1,4 +1,6 @@
-"""What the scratch tree collects: base plus journal and nothing else, within its quotas (C16, C19, N06, N07, D19 of the security bar)."""
+"""What the scratch tree collects: base plus journal and nothing else, within its quotas (C16, C19, N06, N07, D19 of the
+security bar).
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,12 @@ from hypothesis import strategies as st
 
 from agent.agent_doubles import SMALL
 from doubles.tree import MemoryTree
-from ops_agent.adapters.scratch import scratch_tree_disk
-from ops_agent.adapters.scratch.scratch_tree import ScratchTree, scratch_tree
-from ops_agent.domain.briefing import Limits
-from ops_agent.domain.change_set import ChangeKind
-from ops_agent.errors import NoSpace, PolicyViolation
-from ops_agent.ports import ScratchRefusal
+from ops_agent.adapters import scratch
+from ops_agent.adapters.scratch import ScratchTree, scratch_tree
+from ops_agent.model.briefing import Limits
+from ops_agent.model.change_set import ChangeKind
+from ops_agent.model.errors import NoSpace, PolicyViolation
+from ops_agent.model.ports import ScratchRefusal
 
 
 @pytest.fixture
@@ -99,7 +101,9 @@ _edits = st.lists(st.tuples(_paths, st.one_of(st.none(), st.binary(max_size=20))
 
 @given(_edits)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_tree_is_the_base_plus_the_journal_after_any_edits(tmp_path: Path, edits: list[tuple[str, bytes | None]]) -> None:
+def test_the_tree_is_the_base_plus_the_journal_after_any_edits(
+    tmp_path: Path, edits: list[tuple[str, bytes | None]]
+) -> None:
     """C19."""
     expected = dict(SMALL)
     with scratch_tree(MemoryTree(SMALL), parent=tmp_path) as tree:
@@ -139,7 +143,9 @@ def test_links_submodules_state_and_terraform_internals_are_left_out(tmp_path: P
     with scratch_tree(base, parent=tmp_path) as tree:
         assert set(tree.paths()) == set(SMALL)
         assert set(tree.left_out) == set(files) - set(SMALL)
-        assert not any(".terraform" in str(p) or p.name in ("link.tf", "terraform.tfstate") for p in tree.root.rglob("*"))
+        assert not any(
+            ".terraform" in str(p) or p.name in ("link.tf", "terraform.tfstate") for p in tree.root.rglob("*")
+        )
         with pytest.raises(ScratchRefusal, match="symbolic link"):
             tree.write("infra/link.tf", b"x")
         with pytest.raises(ScratchRefusal, match="not a directory"):
@@ -168,13 +174,15 @@ def test_a_repository_of_two_hundred_thousand_files_is_not_written_to_the_disk(t
         assert sum(1 for _ in tree.root.rglob("*")) < 100
 
 
-def test_a_full_disk_ends_the_run_as_no_space_and_leaves_the_old_file(tree: ScratchTree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_ends_the_run_as_no_space_and_leaves_the_old_file(
+    tree: ScratchTree, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """N06."""
 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr(scratch_tree_disk.os, "rename", full)
+    monkeypatch.setattr(scratch.os, "rename", full)
     with pytest.raises(NoSpace):
         tree.write("infra/main.tf", b"x")
     monkeypatch.undo()

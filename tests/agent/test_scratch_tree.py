@@ -17,10 +17,8 @@ from hypothesis import strategies as st
 
 from agent.agent_doubles import NASTY, SMALL
 from doubles.tree import MemoryTree
-from ops_agent.adapters.scratch.scratch_tree import ScratchTree, scratch_tree
-from ops_agent.adapters.scratch.scratch_tree_disk import PrivateDirectory
-from ops_agent.adapters.scratch.scratch_tree_paths import path_trouble
-from ops_agent.ports import ScratchRefusal
+from ops_agent.adapters.scratch import PrivateDirectory, ScratchTree, path_trouble, scratch_tree
+from ops_agent.model.ports import ScratchRefusal
 
 
 @pytest.fixture
@@ -30,7 +28,9 @@ def tree(tmp_path: Path) -> Iterator[ScratchTree]:
 
 
 def snapshot(folder: Path) -> dict[str, tuple[int, bytes]]:
-    return {str(p.relative_to(folder)): (p.stat().st_ino, p.read_bytes()) for p in sorted(folder.rglob("*")) if p.is_file()}
+    return {
+        str(p.relative_to(folder)): (p.stat().st_ino, p.read_bytes()) for p in sorted(folder.rglob("*")) if p.is_file()
+    }
 
 
 @pytest.mark.parametrize("path", NASTY)
@@ -156,7 +156,9 @@ def test_pipes_sockets_and_huge_files_are_refused_at_once(tree: ScratchTree) -> 
 
 @given(
     st.text(max_size=60)
-    | st.lists(st.sampled_from(["..", ".", "a", "infra", "", ".git", "/", "\\", "~", "\u200b", " "]), max_size=6).map("/".join)
+    | st.lists(st.sampled_from(["..", ".", "a", "infra", "", ".git", "/", "\\", "~", "\u200b", " "]), max_size=6).map(
+        "/".join
+    )
 )
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_string_stays_inside_or_is_refused(tmp_path: Path, path: str) -> None:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from agent.agent_doubles import SMALL
 from agent.briefings import fixed_boundary, told  # noqa: F401 - the fixture is for every test here
 from builders import work_item
-from ops_agent.core.briefing.briefing_standards import MAX_ALL, choose_standards, read_standard, shortened, standard_paths
-from ops_agent.domain.work_item import Request
-from ops_agent.standards import bundled
+from ops_agent.agent.briefing import MAX_ALL, choose_standards, read_standard, shortened, standard_paths
+from ops_agent.agent.standards import bundled
+from ops_agent.model.work_item import Request
 
 TWELVE = {
     "foundation-global-principles", "foundation-environment-constraints", "infrastructure-terraform", "ci-cd-github-actions",
@@ -96,7 +96,13 @@ def test_any_text_is_some_standard(raw: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "globs", ["globs: [\"**/*.tf\", 'x/**']", "globs: **/*.tf,x/**", "globs:\n  - '**/*.tf'\n  - x/**", "globs: \n- **/*.tf\n- x/**\n"]
+    "globs",
+    [
+        "globs: [\"**/*.tf\", 'x/**']",
+        "globs: **/*.tf,x/**",
+        "globs:\n  - '**/*.tf'\n  - x/**",
+        "globs: \n- **/*.tf\n- x/**\n",
+    ],
 )
 def test_globs_are_read_in_every_spelling(globs: str) -> None:
     assert read_standard("x", f"---\n{globs}\nalwaysApply: true\n---\ntext", "bundled").globs == ("**/*.tf", "x/**")

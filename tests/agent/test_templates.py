@@ -6,12 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.core.texts.templates import render
-from ops_agent.errors import OpsAgentError
+from ops_agent.model.errors import OpsAgentError
+from ops_agent.text.templates import render
 
 
 def test_a_hole_is_filled_and_a_loop_leaves_no_blank_lines() -> None:
-    assert render("<| a |>:\n<% for b in bs %>\n- <| b |>\n<% endfor %>\nend\n", a="x", bs=("1", "2")) == "x:\n- 1\n- 2\nend\n"
+    assert (
+        render("<| a |>:\n<% for b in bs %>\n- <| b |>\n<% endfor %>\nend\n", a="x", bs=("1", "2"))
+        == "x:\n- 1\n- 2\nend\n"
+    )
 
 
 def test_a_missing_hole_is_an_error() -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from agent.agent_doubles import NO_OPT_IN, SMALL, bench, call, told, toolbox
 from doubles.clock import FakeClock
-from ops_agent.agent.globs import compiled
-from ops_agent.domain.conversation import ToolCall
+from ops_agent.agent.tools import compiled
+from ops_agent.model.conversation import ToolCall
 
 
 def run(name: str, files: dict[str, bytes] | None = None, **arguments: Any) -> Any:
@@ -95,7 +95,10 @@ def test_reading_a_part_says_which_part() -> None:
     shown = run("read_file", {"infra/a.tf": content}, path="infra/a.tf", offset=10, limit=2)["result"]
     assert shown["text"] == "line 10\nline 11\n"
     assert shown["notes"] == ["lines 10 to 11 of 100"]
-    assert run("read_file", {"infra/a.tf": content}, path="infra/a.tf", offset=-5, limit=-5)["result"]["text"] == "line 1\n"
+    assert (
+        run("read_file", {"infra/a.tf": content}, path="infra/a.tf", offset=-5, limit=-5)["result"]["text"]
+        == "line 1\n"
+    )
 
 
 def test_a_long_file_is_cut_and_says_so() -> None:
@@ -108,7 +111,9 @@ def test_a_search_finds_lines_without_regard_to_case_and_with_stars() -> None:
     assert run("search", text="AWS_SQS*orders")["result"]["matches"] == [
         {"path": "infra/main.tf", "line": 1, "text": 'resource "aws_sqs_queue" "orders" {'}
     ]
-    assert run("search", text="orders", glob="infra/environments/**")["result"]["matches"][0]["path"].startswith("infra/environments/dev")
+    assert run("search", text="orders", glob="infra/environments/**")["result"]["matches"][0]["path"].startswith(
+        "infra/environments/dev"
+    )
     assert "error" in run("search", text="***")
 
 
@@ -153,7 +158,11 @@ def test_a_search_ends_when_its_time_is_over() -> None:
         ("infra/*", ("infra/main.tf",), ("infra/a/b.tf", "infra")),
         ("infra/**", ("infra/a", "infra/a/b"), ("infra",)),
         ("*.md", ("README.md",), ("docs/a.md",)),
-        ("infra/**/terraform.tfvars", ("infra/terraform.tfvars", "infra/e/dev/terraform.tfvars"), ("terraform.tfvars",)),
+        (
+            "infra/**/terraform.tfvars",
+            ("infra/terraform.tfvars", "infra/e/dev/terraform.tfvars"),
+            ("terraform.tfvars",),
+        ),
         ("a?c*e", ("abcde", "abce"), ("a/cde", "abcd")),
         ("[a]", ("[a]",), ("a",)),
     ],

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from ops_agent.adapters.aws.aws_identity import AwsIdentity
-from ops_agent.adapters.aws.aws_sts import Runner, Sts
-from ops_agent.demo.aws import EmbeddedAws
-from ops_agent.domain.policy import Policy
+from ops_agent.adapters.aws.identity import AwsIdentity
+from ops_agent.adapters.aws.sts import Runner, Sts
+from ops_agent.model.policy import Policy
+from ops_agent_demo.aws.embedded import EmbeddedAws
 
 DEV, PROD = "125611408459", "283165662494"
 ROLE = f"arn:aws:iam::{DEV}:role/ops-agent-plan"
@@ -47,7 +47,9 @@ def identity(aws: EmbeddedAws, masked: list[str]):
         given = {
             "policy": Policy(),
             "roles": {"dev": ROLE} if roles is None else roles,
-            "runner": Runner(url=variables["ACTIONS_ID_TOKEN_REQUEST_URL"], token=variables["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]),
+            "runner": Runner(
+                url=variables["ACTIONS_ID_TOKEN_REQUEST_URL"], token=variables["ACTIONS_ID_TOKEN_REQUEST_TOKEN"]
+            ),
             "run_id": 77,
             "mask": masked.append,
             "sts": Sts("sa-east-1", endpoint=aws.endpoint, sleep=lambda _: None),

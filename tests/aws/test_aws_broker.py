@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ops_agent.adapters.aws.aws_broker import Broker
-from ops_agent.adapters.aws.aws_signing import Credentials
-from ops_agent.errors import AwsError
+from ops_agent.adapters.aws.broker import Broker
+from ops_agent.adapters.aws.sts import Credentials
+from ops_agent.model.errors import AwsError
 
 
 def credentials(name: str = "first", seconds: float = 1800) -> Credentials:
@@ -40,7 +40,9 @@ def test_the_holder_of_the_token_gets_credentials_in_the_sdks_format():
     assert body["Expiration"].endswith("Z")
 
 
-@pytest.mark.parametrize(("token", "path"), [("", ""), ("wrong", ""), ("ünicode", ""), (None, "/"), (None, "/credentials/x")])
+@pytest.mark.parametrize(
+    ("token", "path"), [("", ""), ("wrong", ""), ("ünicode", ""), (None, "/"), (None, "/credentials/x")]
+)
 def test_no_token_a_wrong_token_or_another_path_gives_nothing(token, path):
     """H07."""
     with Broker(never, credentials()) as broker:
@@ -59,7 +61,9 @@ def test_the_broker_listens_on_loopback_only_and_is_closed_with_its_context():
 
 def test_every_broker_has_a_token_of_its_own():
     with Broker(never, credentials()) as one, Broker(never, credentials()) as other:
-        assert one.variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"] != other.variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
+        assert (
+            one.variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"] != other.variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"]
+        )
 
 
 def test_fresh_credentials_are_made_when_less_than_five_minutes_remain():

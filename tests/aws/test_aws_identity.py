@@ -10,11 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from ops_agent.adapters.aws.aws_sts import Runner, Sts
-from ops_agent.demo.aws.trust import Refusal
-from ops_agent.domain.layout import Environment
-from ops_agent.domain.policy import Policy
-from ops_agent.errors import AwsError, ConfigError, PolicyViolation
+from ops_agent.adapters.aws.sts import Runner, Sts
+from ops_agent.model.errors import AwsError, ConfigError, PolicyViolation
+from ops_agent.model.policy import Policy
+from ops_agent.model.terraform import Environment
+from ops_agent_demo.aws.trust import Refusal
 
 DEV, PROD = "125611408459", "283165662494"
 ROLE = f"arn:aws:iam::{DEV}:role/ops-agent-plan"
@@ -51,7 +51,9 @@ def test_a_session_is_short_named_after_the_run_and_narrowed_by_our_policy(ident
     assert form["PolicyArns.member.1.arn"] == "arn:aws:iam::aws:policy/ReadOnlyAccess"
     statements = {s["Sid"]: s for s in json.loads(form["Policy"])["Statement"]}
     assert statements["Region"]["Condition"] == {"StringNotEquals": {"aws:RequestedRegion": "sa-east-1"}}
-    assert statements["Accounts"]["Condition"]["StringNotEquals"]["aws:ResourceAccount"] == sorted(Policy().accounts.values())
+    assert statements["Accounts"]["Condition"]["StringNotEquals"]["aws:ResourceAccount"] == sorted(
+        Policy().accounts.values()
+    )
     assert "secretsmanager:GetSecretValue" in statements["Secrets"]["Action"]
 
 
@@ -65,7 +67,10 @@ def test_a_fourth_account_stops_the_run_before_a_lease_exists(identity, aws):
 def test_another_of_our_accounts_is_still_the_wrong_one(identity, aws):
     """H03: prod's account behind dev's directory."""
     aws.answer_as(PROD)
-    with pytest.raises(PolicyViolation, match=f"acts in AWS account {PROD}, but the environment's account is {DEV}"), identity().lease(ENV):
+    with (
+        pytest.raises(PolicyViolation, match=f"acts in AWS account {PROD}, but the environment's account is {DEV}"),
+        identity().lease(ENV),
+    ):
         pytest.fail("a lease was handed out")
 
 
@@ -96,7 +101,10 @@ def test_an_environment_without_role_or_account_is_named_with_the_reason(identit
 
 def test_a_job_without_the_id_token_permission_is_told_so_without_a_request(identity, aws):
     """H09."""
-    with pytest.raises(AwsError, match="may not ask for an OIDC token") as caught, identity(runner=Runner(url="", token="")).lease(ENV):
+    with (
+        pytest.raises(AwsError, match="may not ask for an OIDC token") as caught,
+        identity(runner=Runner(url="", token="")).lease(ENV),
+    ):
         pytest.fail("a lease was handed out")
     assert "id-token: write" in caught.value.hint
     assert aws.calls == ()
@@ -109,7 +117,10 @@ def test_broken_answers_are_asked_again_and_then_named(identity, aws):
     with identity().lease(ENV) as lease:
         assert lease.account == DEV
     aws.fail_next(*[down] * 4)
-    with pytest.raises(AwsError, match=r"GitHub's token endpoint did not answer in 4 attempts \(status 503\)"), identity().lease(ENV):
+    with (
+        pytest.raises(AwsError, match=r"GitHub's token endpoint did not answer in 4 attempts \(status 503\)"),
+        identity().lease(ENV),
+    ):
         pytest.fail("a lease was handed out")
 
 
@@ -135,11 +146,15 @@ def test_a_renewal_that_aws_refuses_ends_the_lease_with_awss_reason(identity, aw
     """H08: the plan failed because of it, so the run must not blame the configuration."""
     aws.shorten_sessions(1)
     with pytest.raises(AwsError, match="Not authorized"), identity().lease(ENV) as lease:
-        refused = Refusal(status=403, code="AccessDenied", message="Not authorized to perform sts:AssumeRoleWithWebIdentity")
+        refused = Refusal(
+            status=403, code="AccessDenied", message="Not authorized to perform sts:AssumeRoleWithWebIdentity"
+        )
         aws.refuse_roles(refused)
         address = urlsplit(lease.variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"])
         connection = http.client.HTTPConnection(address.hostname, address.port, timeout=5)
-        connection.request("GET", address.path, headers={"Authorization": lease.variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"]})
+        connection.request(
+            "GET", address.path, headers={"Authorization": lease.variables["AWS_CONTAINER_AUTHORIZATION_TOKEN"]}
+        )
         assert connection.getresponse().status == 500
         aws.refuse_roles(None)
 

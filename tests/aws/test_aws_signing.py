@@ -12,9 +12,8 @@ from botocore.credentials import Credentials as BotoCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.adapters.aws.aws_session_policy import MOST_CHARACTERS, session_policy
-from ops_agent.adapters.aws.aws_signing import Credentials, signed_headers
-from ops_agent.domain.policy import Policy
+from ops_agent.adapters.aws.sts import MOST_CHARACTERS, Credentials, session_policy, signed_headers
+from ops_agent.model.policy import Policy
 
 KEY = st.text(alphabet="ABCDEFabcdef0123456789+/=", min_size=1, max_size=60)
 
@@ -49,7 +48,9 @@ def test_the_session_policy_fits_into_what_sts_takes_even_with_ten_accounts():
 
 
 @pytest.mark.parametrize(
-    "statement", json.loads(session_policy("sa-east-1", Policy().accounts.values()))["Statement"], ids=lambda s: s["Sid"]
+    "statement",
+    json.loads(session_policy("sa-east-1", Policy().accounts.values()))["Statement"],
+    ids=lambda s: s["Sid"],
 )
 def test_the_session_policy_allows_nothing_but_the_decryption_of_state(statement):
     """A linter: one allow, bound to S3 in our region; every other statement denies, whatever the resource."""
@@ -61,11 +62,20 @@ def test_the_session_policy_allows_nothing_but_the_decryption_of_state(statement
         assert statement["Resource"] == "*"
     assert not any(operator.startswith(("ForAllValues", "StringLike")) for operator in statement.get("Condition", {}))
     actions = statement.get("Action", statement.get("NotAction"))
-    assert all(a.partition(":")[0] not in ("*", "") and ":" in a for a in ([actions] if isinstance(actions, str) else actions))
+    assert all(
+        a.partition(":")[0] not in ("*", "") and ":" in a for a in ([actions] if isinstance(actions, str) else actions)
+    )
 
 
 @pytest.mark.parametrize(
-    "needed", ["secretsmanager:GetSecretValue", "ssm:GetParameter*", "lambda:InvokeFunction", "sts:AssumeRole*", "sqs:ReceiveMessage"]
+    "needed",
+    [
+        "secretsmanager:GetSecretValue",
+        "ssm:GetParameter*",
+        "lambda:InvokeFunction",
+        "sts:AssumeRole*",
+        "sqs:ReceiveMessage",
+    ],
 )
 def test_what_gives_out_secrets_or_runs_code_is_denied(needed):
     statements = json.loads(session_policy("sa-east-1", Policy().accounts.values()))["Statement"]

@@ -7,9 +7,9 @@ from importlib.resources import files
 
 import pytest
 
-from ops_agent.adapters.aws.aws_session_policy import session_policy
-from ops_agent.adapters.terraform.egress_hosts import GLOBAL_HOSTS, loopback_ports, reach
-from ops_agent.domain.policy import Policy
+from ops_agent.adapters.aws.sts import session_policy
+from ops_agent.adapters.terraform.egress import GLOBAL_HOSTS, loopback_ports, reach
+from ops_agent.model.policy import Policy
 
 ACCOUNTS = Policy().accounts.values()
 ENDPOINTS = json.loads(files("botocore").joinpath("data/endpoints.json").read_text())["partitions"][0]
@@ -23,8 +23,17 @@ def hosts(command: str = "plan", *, registries: tuple[str, ...] = (), aws: bool 
 @pytest.mark.parametrize(
     "host",
     [
-        *("sqs.sa-east-1.amazonaws.com", "sts.sa-east-1.amazonaws.com", "api.ecr.sa-east-1.amazonaws.com", "ec2.sa-east-1.api.aws"),
-        *("s3.sa-east-1.amazonaws.com", "tfstate.s3.sa-east-1.amazonaws.com", "a.b.s3.dualstack.sa-east-1.amazonaws.com"),
+        *(
+            "sqs.sa-east-1.amazonaws.com",
+            "sts.sa-east-1.amazonaws.com",
+            "api.ecr.sa-east-1.amazonaws.com",
+            "ec2.sa-east-1.api.aws",
+        ),
+        *(
+            "s3.sa-east-1.amazonaws.com",
+            "tfstate.s3.sa-east-1.amazonaws.com",
+            "a.b.s3.dualstack.sa-east-1.amazonaws.com",
+        ),
         *("125611408459.s3-control.sa-east-1.amazonaws.com", "283165662494.ddb.sa-east-1.amazonaws.com"),
     ],
 )
@@ -49,9 +58,21 @@ def test_other_regions_and_look_alikes_may_not(host):
 @pytest.mark.parametrize(
     "host",
     [
-        *("abc123.execute-api.sa-east-1.amazonaws.com", "x.elb.sa-east-1.amazonaws.com", "x.sa-east-1.elb.amazonaws.com"),
-        *("ec2-1-2-3-4.sa-east-1.compute.amazonaws.com", "x.lambda-url.sa-east-1.on.aws", "x.appsync-api.sa-east-1.amazonaws.com"),
-        *("999999999999.s3-control.sa-east-1.amazonaws.com", "x.s3-website.sa-east-1.amazonaws.com", "x.cloudfront.net"),
+        *(
+            "abc123.execute-api.sa-east-1.amazonaws.com",
+            "x.elb.sa-east-1.amazonaws.com",
+            "x.sa-east-1.elb.amazonaws.com",
+        ),
+        *(
+            "ec2-1-2-3-4.sa-east-1.compute.amazonaws.com",
+            "x.lambda-url.sa-east-1.on.aws",
+            "x.appsync-api.sa-east-1.amazonaws.com",
+        ),
+        *(
+            "999999999999.s3-control.sa-east-1.amazonaws.com",
+            "x.s3-website.sa-east-1.amazonaws.com",
+            "x.cloudfront.net",
+        ),
     ],
 )
 def test_what_a_customer_of_aws_runs_in_the_region_is_a_way_out_and_shut(host):
@@ -68,7 +89,8 @@ def test_the_global_hosts_are_botocores_and_belong_to_the_services_that_the_sess
         if "hostname" in partition:
             assert host == partition["hostname"]
         else:
-            # One region only (CloudFront's certificates and firewalls, Global Accelerator): botocore's pattern for a region.
+            # One region only (CloudFront's certificates and firewalls, Global Accelerator): botocore's pattern for a
+            # region.
             assert host in {f"{service}.us-east-1.amazonaws.com", f"{service}.us-west-2.amazonaws.com"}
 
 
@@ -84,7 +106,15 @@ def test_every_regional_address_that_botocore_knows_for_the_region_may_be_reache
                 missing.add(service)
     # Calls at run time: device traffic, metering, inference. No plan makes them.
     assert missing <= {
-        *("api.iotwireless", "api.tunneling.iot", "data-ats.iot", "data.iot", "data.jobs.iot", "iotdata", "metering.marketplace"),
+        *(
+            "api.iotwireless",
+            "api.tunneling.iot",
+            "data-ats.iot",
+            "data.iot",
+            "data.jobs.iot",
+            "iotdata",
+            "metering.marketplace",
+        ),
         *("metrics.sagemaker", "runtime.sagemaker", "runtime.lex", "models.lex", "entitlement.marketplace"),
     }
 

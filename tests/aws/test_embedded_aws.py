@@ -12,7 +12,7 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from ops_agent.demo.aws import EmbeddedAws
+from ops_agent_demo.aws.embedded import EmbeddedAws
 
 DEV, PROD = "125611408459", "283165662494"
 ROLE = f"arn:aws:iam::{DEV}:role/ops-agent-plan"
@@ -29,7 +29,10 @@ def assume(aws: EmbeddedAws, token: str, **form: str) -> tuple[int, str]:
     }
     connection = http.client.HTTPConnection(urlsplit(aws.endpoint).netloc, timeout=10)
     connection.request(
-        "POST", "/", urlencode({**fields, "RoleSessionName": "session", **form}), {"Content-Type": "application/x-www-form-urlencoded"}
+        "POST",
+        "/",
+        urlencode({**fields, "RoleSessionName": "session", **form}),
+        {"Content-Type": "application/x-www-form-urlencoded"},
     )
     answer = connection.getresponse()
     return answer.status, answer.read().decode()
@@ -65,12 +68,20 @@ def test_a_wrong_claim_is_refused_with_awss_own_code(aws, claims, code):
 
 def test_a_token_of_another_key_is_refused(aws):
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    claims = {"sub": SUB, "aud": "sts.amazonaws.com", "iss": aws.issuer.name, "iat": time.time(), "exp": time.time() + 60}
+    claims = {
+        "sub": SUB,
+        "aud": "sts.amazonaws.com",
+        "iss": aws.issuer.name,
+        "iat": time.time(),
+        "exp": time.time() + 60,
+    }
     assert "<Code>InvalidIdentityToken</Code>" in assume(aws, jwt.encode(claims, key, algorithm="RS256"))[1]
     assert "<Code>InvalidIdentityToken</Code>" in assume(aws, jwt.encode(claims, None, algorithm="none"))[1]
 
 
-@pytest.mark.parametrize("form", [{"RoleArn": "nonsense"}, {"DurationSeconds": "60"}, {"Policy": "{"}, {"Policy": json.dumps("x" * 3_000)}])
+@pytest.mark.parametrize(
+    "form", [{"RoleArn": "nonsense"}, {"DurationSeconds": "60"}, {"Policy": "{"}, {"Policy": json.dumps("x" * 3_000)}]
+)
 def test_a_malformed_request_is_a_validation_error(aws, form):
     assert "<Code>ValidationError</Code>" in assume(aws, good(aws), **form)[1]
 
@@ -90,7 +101,7 @@ def test_state_buckets_stand_in_their_own_accounts(aws):
 
 def test_a_held_role_is_given_when_the_work_in_its_account_is_over_and_never_before(aws, monkeypatch):
     """So that no plan of the demo sees a half deployed service; who waited long is told to try again, as AWS's SDKs do."""
-    monkeypatch.setattr("ops_agent.demo.aws.front._LONGEST_HOLD", 0.3)
+    monkeypatch.setattr("ops_agent_demo.aws.front._LONGEST_HOLD", 0.3)
     over = threading.Event()
     aws.hold_role(ROLE, over)
     status, text = assume(aws, good(aws))

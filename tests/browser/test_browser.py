@@ -10,13 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.demo.github import EmbeddedGitHub
-from ops_agent.demo.github.pulls import PullRequest
-from ops_agent.demo.platform_setup import Stage, set_up
-from ops_agent.demo.run import served_pages
-from ops_agent.demo.story import load_story
+from fake_github.platform import EmbeddedGitHub
+from fake_github.pulls import PullRequest
+from ops_agent_demo.platform_setup import Stage, set_up
+from ops_agent_demo.run import served_pages
+from ops_agent_demo.story import load_story
 
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine (Debian: apt-get install chromium)"),
@@ -55,10 +57,19 @@ Closes #2
 def pages(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Stage, PullRequest]:
     github = EmbeddedGitHub()
     stage = set_up(github, load_story())
-    stage.repository.commit("ops-agent/issue-2", {"infra/queue.tf": 'resource "aws_sqs_queue" "billing" {}\n'}, "Queue", by="maria")
+    stage.repository.commit(
+        "ops-agent/issue-2", {"infra/queue.tf": 'resource "aws_sqs_queue" "billing" {}\n'}, "Queue", by="maria"
+    )
     number = stage.repository.next_number()
     pull = PullRequest(
-        stage.repository, number, "[ops] Queue", BODY, github.account("maria"), head="ops-agent/issue-2", base="main", draft=False
+        stage.repository,
+        number,
+        "[ops] Queue",
+        BODY,
+        github.account("maria"),
+        head="ops-agent/issue-2",
+        base="main",
+        draft=False,
     )
     stage.repository.issues[number] = pull
     folder = tmp_path_factory.mktemp("pages")
@@ -78,7 +89,9 @@ def seen(dom: str) -> str:
     return " ".join(re.sub(r"<[^>]+>", " ", bare).split())
 
 
-def test_the_pull_request_page_shows_text_table_fold_and_diff(pages: tuple[Path, Stage, PullRequest], tmp_path: Path) -> None:
+def test_the_pull_request_page_shows_text_table_fold_and_diff(
+    pages: tuple[Path, Stage, PullRequest], tmp_path: Path
+) -> None:
     folder, _, pull = pages
     dom = chromium(folder / f"DrivvenConsulting/orders/pull/{pull.number}.html", tmp_path, "--dump-dom").stdout
     words = seen(dom)
@@ -124,13 +137,22 @@ def look_at(png: bytes) -> tuple[int, int, int]:
 
 
 def test_a_person_who_is_served_the_demo_gets_from_the_repository_to_board_and_pull_request(tmp_path: Path) -> None:
-    """`demo --serve`: every page that the demo names opens in a browser over HTTP, and so do the links of the repository's page."""
+    """`demo --serve`: every page that the demo names opens in a browser over HTTP, and so do the links of the
+    repository's page.
+    """
     with EmbeddedGitHub() as github:
         stage = set_up(github, load_story())
         stage.repository.commit("ops-agent/issue-2", {"infra/queue.tf": "# queue\n"}, "Queue", by="maria")
         number = stage.repository.next_number()
         stage.repository.issues[number] = PullRequest(
-            stage.repository, number, "[ops] Queue", BODY, github.account("maria"), head="ops-agent/issue-2", base="main", draft=False
+            stage.repository,
+            number,
+            "[ops] Queue",
+            BODY,
+            github.account("maria"),
+            head="ops-agent/issue-2",
+            base="main",
+            draft=False,
         )
         named = served_pages(stage)
         assert [what for _, what in named] == [f"pull request #{number}", "the board"]

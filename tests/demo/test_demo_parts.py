@@ -14,19 +14,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.adapters.reporters.actions_reporter import ActionsReporter
-from ops_agent.demo.conversations import Minutes
-from ops_agent.demo.github import EmbeddedGitHub
-from ops_agent.demo.job import JobEnd, LogLine, StepOutput, read_log_line
-from ops_agent.demo.llm import Answer, LlmServer
-from ops_agent.demo.llm.script import of_answers
-from ops_agent.demo.options import read_options
-from ops_agent.demo.output_folder import plans_of, unified_diff, write_output
-from ops_agent.demo.plain_run import read_outputs
-from ops_agent.demo.platform_setup import set_up
-from ops_agent.demo.run import _as_told
-from ops_agent.demo.showing import readable
-from ops_agent.demo.story import SAMPLE, load_story, sample_files
+from fake_github.platform import EmbeddedGitHub
+from ops_agent.adapters.runner.actions import ActionsReporter
+from ops_agent_demo.conversations import Minutes
+from ops_agent_demo.job import JobEnd, LogLine, StepOutput, read_log_line
+from ops_agent_demo.llm.script import Answer, of_answers
+from ops_agent_demo.llm.server import LlmServer
+from ops_agent_demo.options import read_options
+from ops_agent_demo.output_folder import plans_of, unified_diff, write_output
+from ops_agent_demo.plain_run import read_outputs
+from ops_agent_demo.platform_setup import set_up
+from ops_agent_demo.run import _as_told
+from ops_agent_demo.showing import readable
+from ops_agent_demo.story import SAMPLE, load_story, sample_files
 
 
 def test_the_story_has_three_items_for_us_one_for_others_and_one_that_is_not_ready() -> None:
@@ -73,10 +73,16 @@ def test_the_stage_is_set_as_people_would_have_left_it() -> None:
     ("record", "line"),
     [
         ({"msg": "hello\n", "raw_output": True, "job": "j"}, LogLine(kind="text", text="hello")),
-        ({"command": "set-output", "name": "pr_number", "arg": "7"}, LogLine(kind="output", name="pr_number", text="7")),
+        (
+            {"command": "set-output", "name": "pr_number", "arg": "7"},
+            LogLine(kind="output", name="pr_number", text="7"),
+        ),
         ({"command": "summary", "content": "# done\n"}, LogLine(kind="summary", text="# done\n")),
         ({"command": "group", "arg": "verify"}, LogLine(kind="group", text="verify")),
-        ({"command": "warning", "arg": "odd", "kvPairs": {"file": "a.tf", "line": "3"}}, LogLine(kind="warning", text="a.tf:3: odd")),
+        (
+            {"command": "warning", "arg": "odd", "kvPairs": {"file": "a.tf", "line": "3"}},
+            LogLine(kind="warning", text="a.tf:3: odd"),
+        ),
         ({"level": "error", "msg": "Job failed"}, LogLine(kind="trouble", text="Job failed")),
         ({"level": "info", "msg": "⭐ Run Main", "job": "j"}, None),
     ],
@@ -88,7 +94,9 @@ def test_a_record_of_the_engines_log_becomes_a_line(record: dict[str, object], l
 def test_workflow_commands_in_a_steps_output_are_told_from_text() -> None:
     step = StepOutput()
     assert step.read("::group::verify") == LogLine(kind="group", text="verify")
-    assert step.read("::error file=a%2Cb.tf,line=2::50%25 wrong%0Aindeed") == LogLine(kind="error", text="a,b.tf:2: 50% wrong\nindeed")
+    assert step.read("::error file=a%2Cb.tf,line=2::50%25 wrong%0Aindeed") == LogLine(
+        kind="error", text="a,b.tf:2: 50% wrong\nindeed"
+    )
     assert step.read("a ::group::b") == LogLine(kind="text", text="a ::group::b")
 
 
@@ -108,7 +116,10 @@ def test_a_run_without_the_engine_shows_no_command_that_a_runner_would_have_obey
 
 
 @given(
-    st.dictionaries(st.from_regex(r"[a-z_]{1,12}", fullmatch=True), st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp"))))
+    st.dictionaries(
+        st.from_regex(r"[a-z_]{1,12}", fullmatch=True),
+        st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp"))),
+    )
 )
 def test_outputs_written_with_a_mark_are_read_as_they_were(outputs: dict[str, str]) -> None:
     text = "".join(f"{name}<<MARK\n{value}\nMARK\n" for name, value in outputs.items())
@@ -124,7 +135,9 @@ def test_a_pull_request_is_readable_without_a_browser() -> None:
 
 
 def test_plans_are_taken_out_of_the_pull_requests_text_whatever_fence_they_have() -> None:
-    body = "<details><summary>Plan of infra (dev): +1 ~0 -0</summary>\n\n````diff\n+ x\n```\nstill\n````\n\n</details>\n"
+    body = (
+        "<details><summary>Plan of infra (dev): +1 ~0 -0</summary>\n\n````diff\n+ x\n```\nstill\n````\n\n</details>\n"
+    )
     assert plans_of(body) == ["infra (dev): +1 ~0 -0\n\n+ x\n```\nstill\n"]
 
 
@@ -132,10 +145,12 @@ def test_the_output_folder_replaces_only_what_an_earlier_demo_left(tmp_path: Pat
     github = EmbeddedGitHub()
     stage = set_up(github, load_story())
     stage.repository.commit("work", {"infra/queue.tf": "# queue\n", "README.md": "new\n"}, "Work", by="maria")
-    from ops_agent.demo.github.pulls import PullRequest
+    from fake_github.pulls import PullRequest
 
     number = stage.repository.next_number()
-    pull = PullRequest(stage.repository, number, "Queue", "Closes #2", github.account("maria"), head="work", base="main", draft=False)
+    pull = PullRequest(
+        stage.repository, number, "Queue", "Closes #2", github.account("maria"), head="work", base="main", draft=False
+    )
     stage.repository.issues[number] = pull
     out = tmp_path / "out"
     end = JobEnd(outputs={"conclusion": "published"}, summary="# s", log=["a"])
@@ -156,11 +171,13 @@ def test_the_output_folder_replaces_only_what_an_earlier_demo_left(tmp_path: Pat
 def test_arguments_that_make_no_sense_are_refused_with_a_usage_line(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         read_options(["--scenario", "quadruple"])
-    assert stop.value.code == 2 and "usage: ops-agent demo" in capsys.readouterr().err
+    assert stop.value.code == 2 and "usage: make demo" in capsys.readouterr().err
 
 
-def test_the_real_api_is_not_tried_without_a_key(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    from ops_agent.demo import main
+def test_the_real_api_is_not_tried_without_a_key(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from ops_agent_demo.run import run_demo as main
 
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
     assert main(["--llm", "anthropic"]) == 2
@@ -175,7 +192,9 @@ def test_a_conversation_is_kept_whole_with_its_last_answer() -> None:
         more = [*asked["messages"], {"role": "assistant", "content": "one"}, {"role": "user", "content": "on"}]  # type: ignore[misc]
         for messages in (asked["messages"], more):
             body = json.dumps({**asked, "messages": messages}).encode()
-            request = urllib.request.Request(f"{llm.url}/v1/messages", body, {"x-api-key": "k", "content-type": "application/json"})
+            request = urllib.request.Request(
+                f"{llm.url}/v1/messages", body, {"x-api-key": "k", "content-type": "application/json"}
+            )
             urllib.request.urlopen(request, timeout=90).close()  # the first one loads the SDK's types
         (told,) = minutes.conversations(llm)
     assert [m["role"] for m in told] == ["user", "assistant", "user", "assistant"]

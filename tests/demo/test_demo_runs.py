@@ -1,4 +1,6 @@
-"""The consumer's workflow, run by nektos/act against the embedded platform: action.yml, real Terraform and a pull request at the end."""
+"""The consumer's workflow, run by nektos/act against the embedded platform: action.yml, real Terraform and a pull
+request at the end.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ops_agent.demo import main
-from ops_agent.demo.act_run import checkout, why_not
-from ops_agent.demo.cloud import wheel_zips
+from ops_agent.adapters.terraform.providers import wheel_zips
+from ops_agent_demo.act_run import checkout, why_not
+from ops_agent_demo.run import run_demo as main
 
 needs_platform = [
     pytest.mark.terraform,

@@ -12,7 +12,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
-SAMPLE_WORKFLOWS = sorted((ROOT / "src/ops_agent/demo").rglob("*.yml"))
+SAMPLE_WORKFLOWS = sorted((ROOT / "src/ops_agent_demo").rglob("*.yml"))
 EXAMPLE = re.compile(r"^```yaml\n(.*?)^```", re.DOTALL | re.MULTILINE)
 
 

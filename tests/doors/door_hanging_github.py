@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from doors.door_runner import Runner
-from ops_agent.demo.github import EmbeddedGitHub
+from fake_github.platform import EmbeddedGitHub
 
 _ASKED: dict[str, threading.Event] = {}
 

@@ -16,8 +16,16 @@ class Runner:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.temp, self.workspace, self.home, self.action = (folder / name for name in ("temp", "workspace", "home", "action"))
-        for place in (self.temp, self.workspace, self.home, self.action / "requirements", self.action / "src/ops_agent"):
+        self.temp, self.workspace, self.home, self.action = (
+            folder / name for name in ("temp", "workspace", "home", "action")
+        )
+        for place in (
+            self.temp,
+            self.workspace,
+            self.home,
+            self.action / "requirements",
+            self.action / "src/ops_agent",
+        ):
             place.mkdir(parents=True)
         (self.action / "src/ops_agent/__init__.py").write_text("print('ours')\n")
         self.output, self.evil = folder / "output", folder / "evil-was-here"

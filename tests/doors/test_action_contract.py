@@ -1,4 +1,6 @@
-"""One table of inputs and outputs: action.yml, Settings, `env:`, the container form, the reusable workflow and the documents agree."""
+"""One table of inputs and outputs: action.yml, Settings, `env:`, the container form, the reusable workflow and the
+documents agree.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,10 @@ from typing import Any
 
 import pytest
 
-import ops_agent.settings
+import ops_agent.config.settings
 from doors.door_files import ACTION, ROOT, generator, load, run_script, steps_of
-from ops_agent.inputs import InputReader
-from ops_agent.settings import Settings
+from ops_agent.config.inputs import InputReader
+from ops_agent.config.settings import Settings
 
 INPUTS: dict[str, Any] = ACTION["inputs"]
 THE_JOBS_TOKEN = "${{ github.token }}"
@@ -23,7 +25,7 @@ def names_that_settings_read(monkeypatch: pytest.MonkeyPatch) -> set[str]:
             super().__init__(environment)
             readers.append(self)
 
-    monkeypatch.setattr(ops_agent.settings, "InputReader", Spy)
+    monkeypatch.setattr(ops_agent.config.settings, "InputReader", Spy)
     Settings.from_inputs({})
     return readers[0]._known
 
@@ -33,7 +35,11 @@ def test_settings_read_exactly_the_inputs_of_the_action(monkeypatch: pytest.Monk
 
 
 def test_the_defaults_of_the_action_are_the_defaults_of_settings() -> None:
-    given = {f"INPUT_{name.upper()}": entry["default"] for name, entry in INPUTS.items() if entry["default"] != THE_JOBS_TOKEN}
+    given = {
+        f"INPUT_{name.upper()}": entry["default"]
+        for name, entry in INPUTS.items()
+        if entry["default"] != THE_JOBS_TOKEN
+    }
     assert Settings.from_inputs(given) == Settings() == Settings.from_inputs({})
 
 
@@ -64,7 +70,9 @@ def test_every_output_comes_from_the_step_that_runs() -> None:
 def test_the_container_form_has_the_same_inputs_and_outputs() -> None:
     container = load(ROOT / "docker/action.yml")
     assert container["inputs"] == INPUTS
-    assert container["outputs"] == {name: {"description": entry["description"]} for name, entry in ACTION["outputs"].items()}
+    assert container["outputs"] == {
+        name: {"description": entry["description"]} for name, entry in ACTION["outputs"].items()
+    }
     assert container["runs"] == {"using": "docker", "image": "../Dockerfile", "args": ["${{ inputs.command }}"]}
 
 
@@ -77,7 +85,9 @@ def test_the_reusable_workflow_takes_every_input_and_hands_it_on() -> None:
             assert taken[name] == {"type": "string", "default": entry["default"]}, name
     work = next(step["with"] for step in steps_of(workflow) if step["name"] == "Work on the item")
     assert set(work) == set(INPUTS) - {"command"}
-    assert all(text == f"${{{{ inputs.{name} }}}}" for name, text in work.items() if name not in secret | {"issue_number"})
+    assert all(
+        text == f"${{{{ inputs.{name} }}}}" for name, text in work.items() if name not in secret | {"issue_number"}
+    )
     chosen = next(step["with"] for step in steps_of(workflow) if step["name"] == "Choose")
     assert set(chosen) <= set(INPUTS) and chosen["command"] == "select"
 

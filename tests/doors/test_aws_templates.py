@@ -11,13 +11,19 @@ from urllib.parse import parse_qsl
 import pytest
 
 from doors.door_files import ROOT
-from ops_agent.adapters.aws.aws_session_policy import session_policy
-from ops_agent.domain.policy import Policy
+from ops_agent.adapters.aws.sts import session_policy
+from ops_agent.model.policy import Policy
 
 SETUP = ROOT / "docs/setup"
 TRUST = [SETUP / "trust-policy.json", SETUP / "trust-policy-classic.json"]
 WORDS_THAT_READ = ("Describe", "Get", "List")
-SECRET = {"secretsmanager:GetSecretValue", "ssm:GetParameter", "ssm:GetParameters", "ssm:GetParametersByPath", "lambda:InvokeFunction"}
+SECRET = {
+    "secretsmanager:GetSecretValue",
+    "ssm:GetParameter",
+    "ssm:GetParameters",
+    "ssm:GetParametersByPath",
+    "lambda:InvokeFunction",
+}
 
 
 def statements(path: Path) -> list[dict[str, Any]]:
@@ -31,13 +37,19 @@ def actions(statement: dict[str, Any]) -> list[str]:
 
 @pytest.mark.parametrize("path", TRUST, ids=lambda p: p.name)
 def test_a_trust_policy_names_one_subject_with_its_environment_and_no_wildcard(path: Path) -> None:
-    assert "*" not in path.read_text() and "StringLike" not in path.read_text() and "ForAllValues" not in path.read_text()
+    assert (
+        "*" not in path.read_text() and "StringLike" not in path.read_text() and "ForAllValues" not in path.read_text()
+    )
     (statement,) = statements(path)
     assert set(statement["Condition"]) == {"StringEquals"}
     claims = statement["Condition"]["StringEquals"]
     assert claims["token.actions.githubusercontent.com:aud"] == "sts.amazonaws.com"
     subject = claims["token.actions.githubusercontent.com:sub"]
-    assert isinstance(subject, str) and subject.startswith("repo:DrivvenConsulting") and subject.endswith(":environment:dev")
+    assert (
+        isinstance(subject, str)
+        and subject.startswith("repo:DrivvenConsulting")
+        and subject.endswith(":environment:dev")
+    )
     assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
 
 
@@ -50,7 +62,12 @@ def test_the_role_is_allowed_to_read_by_name_and_nothing_else() -> None:
 
 
 def test_an_object_and_a_key_are_read_only_by_their_exact_name() -> None:
-    allowed = {a: s["Resource"] for s in statements(SETUP / "permissions-policy.json") if s["Effect"] == "Allow" for a in actions(s)}
+    allowed = {
+        a: s["Resource"]
+        for s in statements(SETUP / "permissions-policy.json")
+        if s["Effect"] == "Allow"
+        for a in actions(s)
+    }
     assert "*" not in allowed["s3:GetObject"] and "*" not in allowed["kms:Decrypt"]
 
 
@@ -78,7 +95,9 @@ def test_the_template_allows_nothing_that_the_session_policy_denies_by_name() ->
 
 def test_the_link_that_fills_the_form_asks_for_what_the_manifest_asks_for() -> None:
     manifest = json.loads((SETUP / "github-app-manifest.json").read_text())
-    (link,) = re.findall(r"https://github\.com/organizations/\S+/apps/new\?(\S+)", (SETUP / "github-app.md").read_text())
+    (link,) = re.findall(
+        r"https://github\.com/organizations/\S+/apps/new\?(\S+)", (SETUP / "github-app.md").read_text()
+    )
     given = dict(parse_qsl(link))
     assert (given.pop("public"), given.pop("webhook_active")) == ("false", "false")
     assert given.pop("name") == manifest["name"] and given.pop("url").startswith("https://github.com/")

@@ -13,8 +13,13 @@ as_markdown, take_turns, write_results = FRAME.as_markdown, FRAME.take_turns, FR
 
 
 def figure(title: str = "Speed", **fields: object) -> Any:
-    samples = {"ours": [{"time": 1.0}, {"time": 3.0}, {"time": 2.0}], "theirs": [{"time": 5.0}, {"time": 5.0}, {"time": 5.0}]}
-    return FRAME.Figure(title=title, how="So.", columns=(FRAME.Column(name="time", unit="s", digits=1),), samples=samples, **fields)
+    samples = {
+        "ours": [{"time": 1.0}, {"time": 3.0}, {"time": 2.0}],
+        "theirs": [{"time": 5.0}, {"time": 5.0}, {"time": 5.0}],
+    }
+    return FRAME.Figure(
+        title=title, how="So.", columns=(FRAME.Column(name="time", unit="s", digits=1),), samples=samples, **fields
+    )
 
 
 def test_competitors_take_turns_after_one_round_to_warm_up() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from doors.door_files import ROOT
-from ops_agent.core.sources.layout import discover_layout, targets
-from ops_agent.domain.policy import Policy
+from ops_agent.model.policy import Policy
+from ops_agent.terraform.layout import discover_layout, targets
 
 sys.path.append(str(ROOT))
 pytest.importorskip("moto")
@@ -19,7 +19,10 @@ Rows = dict[str, list[dict[str, float]]]
 
 
 def samples(ours: list[float], theirs: list[float], starts: int = 80) -> Rows:
-    return {name: [{"8 pairs": s, "provider starts at 8": starts} for s in found] for name, found in (("a", ours), ("b", theirs))}
+    return {
+        name: [{"8 pairs": s, "provider starts at 8": starts} for s in found]
+        for name, found in (("a", ours), ("b", theirs))
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""The container form, built from the Dockerfile and run: with docker, or with podman on a Debian base without any image registry."""
+"""The container form, built from the Dockerfile and run: with docker, or with podman on a Debian base without any image
+registry.
+"""
 
 from __future__ import annotations
 
@@ -74,12 +76,20 @@ def image(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> str:
 def make_base(engine: Engine, folder: Path) -> None:
     packages = "--include=python3,python3-pip,ca-certificates"
     made = subprocess.run(
-        ["debootstrap", "--variant=minbase", packages, "bookworm", str(folder / "root")], capture_output=True, timeout=600
+        ["debootstrap", "--variant=minbase", packages, "bookworm", str(folder / "root")],
+        capture_output=True,
+        timeout=600,
     )
     if made.returncode != 0:
         pytest.skip("debootstrap could not reach Debian's packages")
     archive = subprocess.Popen(["tar", "-C", str(folder / "root"), "-c", "."], stdout=subprocess.PIPE)
-    subprocess.run([engine.program, "import", "-", f"{BASE}:debian"], stdin=archive.stdout, check=True, capture_output=True, timeout=300)
+    subprocess.run(
+        [engine.program, "import", "-", f"{BASE}:debian"],
+        stdin=archive.stdout,
+        check=True,
+        capture_output=True,
+        timeout=300,
+    )
     archive.wait()
     shutil.rmtree(folder / "root")
     shutil.copy(CERTIFICATES, folder / "certificates.crt")
@@ -90,11 +100,21 @@ def make_base(engine: Engine, folder: Path) -> None:
     engine("build", *engine.flags, "--tag", BASE, str(folder), timeout=300)
 
 
-def test_the_image_starts_as_root_by_an_entry_in_exec_form_without_a_working_directory(engine: Engine, image: str) -> None:
+def test_the_image_starts_as_root_by_an_entry_in_exec_form_without_a_working_directory(
+    engine: Engine, image: str
+) -> None:
     """K08."""
     settings = json.loads(engine("image", "inspect", image).stdout)[0]["Config"]
     assert settings.get("User", "") == "" and settings.get("WorkingDir", "") in ("", "/")
-    assert settings["Entrypoint"] == ["/usr/bin/env", "-C", "/opt/ops-agent", "/usr/local/bin/python3", "-I", "-m", "ops_agent"]
+    assert settings["Entrypoint"] == [
+        "/usr/bin/env",
+        "-C",
+        "/opt/ops-agent",
+        "/usr/local/bin/python3",
+        "-I",
+        "-m",
+        "ops_agent",
+    ]
     assert settings["Cmd"] == ["run"]
     assert engine.run(image, "--version").stdout.startswith("ops-agent ")
 
@@ -103,10 +123,17 @@ def test_the_image_holds_no_setuid_file_and_no_installer(engine: Engine, image: 
     """K08."""
     assert engine.run("--entrypoint", "/usr/bin/find", image, "/", "-xdev", "-perm", "/6000", "-type", "f").stdout == ""
     if not engine.flags:  # Debian's own pip in podman's base is no distribution that pip could take away
-        assert engine.run("--entrypoint", "/usr/local/bin/python3", image, "-I", "-m", "pip", "--version", check=False).returncode != 0
+        assert (
+            engine.run(
+                "--entrypoint", "/usr/local/bin/python3", image, "-I", "-m", "pip", "--version", check=False
+            ).returncode
+            != 0
+        )
 
 
-def test_terraform_runs_in_the_container_and_cannot_read_the_process_that_started_it(engine: Engine, image: str) -> None:
+def test_terraform_runs_in_the_container_and_cannot_read_the_process_that_started_it(
+    engine: Engine, image: str
+) -> None:
     """K08: children have a uid of their own; the doctor proves it with a canary."""
     said = engine.run(image, "doctor").stdout
     assert "(embedded)" in said and "cannot read this process (tried with a canary)" in said
@@ -117,7 +144,14 @@ def test_files_of_the_workspace_are_not_imported_in_the_container(engine: Engine
     """K04: GitHub starts the container with the workspace as its working directory."""
     (tmp_path / "json.py").write_text("raise SystemExit('evil')\n")
     done = engine.run(
-        "--volume", f"{tmp_path}:/github/workspace", "--workdir", "/github/workspace", "--env", "PYTHONPATH=.", image, "--version"
+        "--volume",
+        f"{tmp_path}:/github/workspace",
+        "--workdir",
+        "/github/workspace",
+        "--env",
+        "PYTHONPATH=.",
+        image,
+        "--version",
     )
     assert done.stdout.startswith("ops-agent ")
 
@@ -128,7 +162,19 @@ def test_sigterm_ends_the_container_in_seconds(engine: Engine, image: str, tmp_p
     variables = event_variables(runner, hanging_github)
     given = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
     name = f"ops-agent-test-{os.getpid()}"
-    engine("run", "--detach", "--name", name, "--network", "host", *engine.flags, "--volume", f"{tmp_path}:{tmp_path}", *given, image)
+    engine(
+        "run",
+        "--detach",
+        "--name",
+        name,
+        "--network",
+        "host",
+        *engine.flags,
+        "--volume",
+        f"{tmp_path}:{tmp_path}",
+        *given,
+        image,
+    )
     try:
         wait_for_the_run(hanging_github)
         began = time.monotonic()

@@ -14,27 +14,31 @@ import pytest
 
 from builders import MARIA, REPOSITORY, issue
 from ops_agent import doctor
-from ops_agent.cli import parse
+from ops_agent.cli import run_doctor
+from ops_agent.config.arguments import parse
+from ops_agent.config.settings import Settings
 from ops_agent.doctor import CHECKS, Diagnosis, Health, Patient, diagnose, examine, show
-from ops_agent.domain.event import Repository
-from ops_agent.domain.layout import Environment, Layout, TerraformRoot
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.verdict import Finding, Place
-from ops_agent.domain.verification import CheckResult, CheckStatus
-from ops_agent.errors import AwsError, NotFound, ToolchainError
-from ops_agent.ports import BoardCard, CredentialLease, TokenAbilities
-from ops_agent.running import run_doctor
-from ops_agent.settings import Settings
+from ops_agent.model.errors import AwsError, NotFound, ToolchainError
+from ops_agent.model.event import Repository
+from ops_agent.model.finding import Finding, Place
+from ops_agent.model.policy import Policy
+from ops_agent.model.ports import BoardCard, CredentialLease, TokenAbilities
+from ops_agent.model.terraform import Environment, Layout, TerraformRoot
+from ops_agent.model.verification import CheckResult, CheckStatus
 
 ROLE = "arn:aws:iam::125611408459:role/ops-agent-plan"
 RUNNER = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": REPOSITORY.full_name}
 OIDC = RUNNER | {"ACTIONS_ID_TOKEN_REQUEST_URL": "http://127.0.0.1/oidc"}
 DEV = Environment(name="dev", account="125611408459", backend_file="infra/backend/dev/backend.hcl")
-CARD = BoardCard(item_id="i", project_id="p", field_id="f", status="Ready", options=(("1", "Ready"), ("2", "In Progress")))
+CARD = BoardCard(
+    item_id="i", project_id="p", field_id="f", status="Ready", options=(("1", "Ready"), ("2", "In Progress"))
+)
 
 
 class Host:
-    def __init__(self, abilities: TokenAbilities, described: Repository = REPOSITORY, error: Exception | None = None) -> None:
+    def __init__(
+        self, abilities: TokenAbilities, described: Repository = REPOSITORY, error: Exception | None = None
+    ) -> None:
         self.abilities, self.described, self.error = abilities, described, error
 
     def repository(self, _name: str) -> Repository:
@@ -83,7 +87,9 @@ def patient(
         cloud=SimpleNamespace(lease=lease),
         terraform=SimpleNamespace(engine=engine, self_test=lambda: None),
         linters=SimpleNamespace(
-            check=lambda _tree, paths: (CheckResult(name="actionlint", subject=paths[0], status=linter, output="it is not there"),)
+            check=lambda _tree, paths: (
+                CheckResult(name="actionlint", subject=paths[0], status=linter, output="it is not there"),
+            )
         ),
     )
     return Patient(
@@ -96,7 +102,12 @@ def patient(
 
 
 def healthy(**fields: Any) -> Settings:
-    given: dict[str, Any] = {"github_token": "t", "anthropic_api_key": "k", "issue_number": "12", "aws_role_arns": {"dev": ROLE}}
+    given: dict[str, Any] = {
+        "github_token": "t",
+        "anthropic_api_key": "k",
+        "issue_number": "12",
+        "aws_role_arns": {"dev": ROLE},
+    }
     return Settings(**(given | fields))
 
 
@@ -178,7 +189,9 @@ def test_a_linter_that_does_not_start_fails_and_one_that_complains_does_not() ->
 
 
 def test_odd_places_of_the_layout_are_shown_with_their_remedy() -> None:
-    odd = Finding(rule="layout/x", title="x", place=Place(path="infra"), what="no files of prod", remedy="add them", blocks=False)
+    odd = Finding(
+        rule="layout/x", title="x", place=Place(path="infra"), what="no files of prod", remedy="add them", blocks=False
+    )
     found = examine(patient(layout=Layout(roots=(), workflows=(), findings=(odd,))))
     assert [(d.what, d.hint) for d in found if d.subject == "layout"] == [("infra: no files of prod", "add them")]
 
@@ -192,7 +205,9 @@ def test_credentials_left_in_the_checkout_are_pointed_out(tmp_path: Path) -> Non
 
 def test_every_wrong_input_is_named_at_once_and_the_rest_is_still_examined(tmp_path: Path) -> None:
     command = parse(["doctor", "--repo", str(tmp_path)])
-    found = diagnose(command, {"INPUT_MAX_TURNS": "many", "INPUT_EFFORT": "huge", "INPUT_TYPO": "x", "PATH": "/usr/bin:/bin"})
+    found = diagnose(
+        command, {"INPUT_MAX_TURNS": "many", "INPUT_EFFORT": "huge", "INPUT_TYPO": "x", "PATH": "/usr/bin:/bin"}
+    )
     inputs = [one.what for one in found if one.subject == "inputs"]
     assert len(inputs) == 3 and all(one.health is Health.FAIL for one in found if one.subject == "inputs")
     assert {"max_turns", "effort", "typo"} == {what.split("`")[1] for what in inputs}
@@ -201,7 +216,9 @@ def test_every_wrong_input_is_named_at_once_and_the_rest_is_still_examined(tmp_p
 
 def doctored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **more: str) -> str:
     monkeypatch.setattr(doctor, "CHECKS", {"llm": doctor.CHECKS["llm"]})
-    run_doctor(parse(["doctor", "--repo", str(tmp_path)]), {"PATH": "/usr/bin:/bin", "ANTHROPIC_API_KEY": "sk-ant-own", **more})
+    run_doctor(
+        parse(["doctor", "--repo", str(tmp_path)]), {"PATH": "/usr/bin:/bin", "ANTHROPIC_API_KEY": "sk-ant-own", **more}
+    )
     return capsys.readouterr().out
 
 
@@ -212,11 +229,15 @@ def test_on_a_laptop_the_doctor_takes_the_key_that_a_local_run_would_take(
     assert "through an Anthropic key (given, not tried" in doctored(tmp_path, monkeypatch, capsys)
     assert "no way to reach the language model" in doctored(tmp_path, monkeypatch, capsys, GITHUB_ACTIONS="true")
     other = {"INPUT_USE_BEDROCK": "true", "INPUT_BEDROCK_ROLE_ARN": ROLE}
-    assert "through Bedrock" in doctored(tmp_path, monkeypatch, capsys, **other), "a way that an input names is not doubled"
+    assert "through Bedrock" in doctored(tmp_path, monkeypatch, capsys, **other), (
+        "a way that an input names is not doubled"
+    )
 
 
 def test_an_input_that_this_version_does_not_use_is_said() -> None:
-    assert "`mcp_config` is reserved: this version does not use it" in ill(examine(patient(settings=healthy(mcp_config="{}"))), Health.WARN)
+    assert "`mcp_config` is reserved: this version does not use it" in ill(
+        examine(patient(settings=healthy(mcp_config="{}"))), Health.WARN
+    )
 
 
 def test_another_region_than_the_default_is_said_aloud() -> None:
@@ -225,7 +246,9 @@ def test_another_region_than_the_default_is_said_aloud() -> None:
     assert "`aws_region` makes eu-central-1 the only region" in ill(examine(patient(settings=elsewhere)), Health.WARN)
 
 
-@pytest.mark.parametrize(("engine", "fails"), [("Terraform 1.15.5 (embedded)", True), ("OpenTofu 1.10.6 (tofu on PATH)", False)])
+@pytest.mark.parametrize(
+    ("engine", "fails"), [("Terraform 1.15.5 (embedded)", True), ("OpenTofu 1.10.6 (tofu on PATH)", False)]
+)
 def test_files_that_only_opentofu_loads_need_opentofu(engine: str, fails: bool) -> None:
     ill_one = patient()
     tree: Any = SimpleNamespace(entries=lambda: {"infra/main.tofu": None, "docs/x.tofu": None}, read=lambda _: b"")

@@ -1,4 +1,6 @@
-"""What the doctor says of inputs and of the place that was named: all of it at once, and nothing about values that nobody chose."""
+"""What the doctor says of inputs and of the place that was named: all of it at once, and nothing about values that
+nobody chose.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ import pytest
 
 from layout_repository import PARTIAL, Repository
 from ops_agent import doctor
-from ops_agent.cli import parse
+from ops_agent.config.arguments import parse
 from ops_agent.doctor import Diagnosis, Health, diagnose
 
 PATHS = {"PATH": "/usr/bin:/bin"}
@@ -17,7 +19,10 @@ ROLE = "arn:aws:iam::283165662494:role/ops-agent-plan"
 
 def examined(folder: Path, monkeypatch: pytest.MonkeyPatch, *checks: str, **inputs: str) -> list[Diagnosis]:
     monkeypatch.setattr(doctor, "CHECKS", {name: doctor.CHECKS[name] for name in checks})
-    return diagnose(parse(["doctor", "--repo", str(folder)]), PATHS | {f"INPUT_{name.upper()}": text for name, text in inputs.items()})
+    return diagnose(
+        parse(["doctor", "--repo", str(folder)]),
+        PATHS | {f"INPUT_{name.upper()}": text for name, text in inputs.items()},
+    )
 
 
 def test_a_place_that_was_named_and_is_no_repository_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -32,7 +37,9 @@ def test_a_repository_that_was_named_and_has_no_commit_fails(tmp_path: Path, mon
     assert (found.health, found.what) == (Health.FAIL, "the checkout has no commit")
 
 
-def test_where_nobody_named_a_place_a_missing_checkout_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nobody_named_a_place_a_missing_checkout_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A job needs no checkout."""
     monkeypatch.setattr(doctor, "CHECKS", {})
     monkeypatch.chdir(tmp_path)
@@ -46,11 +53,18 @@ def test_an_environment_that_the_repository_does_not_have_is_said_in_the_words_o
     Repository(tmp_path).look({"infra/main.tf": PARTIAL, "infra/backend/dev/backend.hcl": 'bucket = "b"\nkey = "k"\n'})
     found = examined(tmp_path, monkeypatch, "environments", environments="qa,dev")
     (wrong,) = [one for one in found if one.health is Health.FAIL]
-    assert wrong.what == "`environments` names qa, which the repository does not have" and wrong.hint == "Its environments are: dev."
-    assert not [one for one in examined(tmp_path, monkeypatch, "environments", environments="dev") if one.health is Health.FAIL]
+    assert (
+        wrong.what == "`environments` names qa, which the repository does not have"
+        and wrong.hint == "Its environments are: dev."
+    )
+    assert not [
+        one for one in examined(tmp_path, monkeypatch, "environments", environments="dev") if one.health is Health.FAIL
+    ]
 
 
-def test_an_input_that_cannot_be_used_is_never_judged_by_its_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_input_that_cannot_be_used_is_never_judged_by_its_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A role in prod's account is no role of dev; `terraform_binary` is a good one, and is the one that is asked for."""
     found = examined(tmp_path, monkeypatch, "AWS", "toolchain", aws_role_arn=ROLE, terraform_binary="/nope/terraform")
     said = {(one.subject, one.health): one.what for one in found if one.subject != "layout"}
@@ -60,14 +74,18 @@ def test_an_input_that_cannot_be_used_is_never_judged_by_its_default(tmp_path: P
     assert ("AWS", Health.WARN) not in said and ("toolchain", Health.OK) not in said
 
 
-def test_a_wrong_name_of_the_engine_leaves_the_engine_unexamined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_name_of_the_engine_leaves_the_engine_unexamined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = examined(tmp_path, monkeypatch, "toolchain", terraform_binary="terragrunt")
-    assert [one.what for one in found if one.subject == "toolchain"] == ["not looked at, because `terraform_binary` cannot be used"]
+    assert [one.what for one in found if one.subject == "toolchain"] == [
+        "not looked at, because `terraform_binary` cannot be used"
+    ]
 
 
 def test_every_check_that_rests_on_inputs_rests_on_inputs_that_exist() -> None:
     from doors.door_files import ACTION
-    from ops_agent.doctor.checks import CHECKS, RESTS_ON
+    from ops_agent.doctor import CHECKS, RESTS_ON
 
     assert set(RESTS_ON) <= set(CHECKS)
     assert frozenset().union(*RESTS_ON.values()) <= set(ACTION["inputs"])

@@ -1,4 +1,6 @@
-"""The doctor names what stands in a repository already: unreadable files, second backends, foreign regions and accounts, shared states."""
+"""The doctor names what stands in a repository already: unreadable files, second backends, foreign regions and
+accounts, shared states.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from layout_repository import PARTIAL, QUEUE, WHOLE, Repository
-from ops_agent.cli import parse
-from ops_agent.core.guard.table import TABLE
-from ops_agent.doctor import CHECKS, Diagnosis, Health, Patient, look_at_repository, show
-from ops_agent.doctor.standing import STANDING_RULES
-from ops_agent.settings import Settings
+from ops_agent.config.arguments import parse
+from ops_agent.config.settings import Settings
+from ops_agent.doctor import CHECKS, STANDING_RULES, Diagnosis, Health, Patient, look_at_repository, show
+from ops_agent.guard.rules import TABLE
 
 SERVICE = {
     "infra/main.tf": PARTIAL + QUEUE,
@@ -71,7 +72,9 @@ def test_an_unreadable_module_spoils_every_root_that_reaches_it(tmp_path: Path) 
 def test_an_unreadable_file_of_one_environment_is_a_warning(tmp_path: Path) -> None:
     found = looked(tmp_path, {**SERVICE, "infra/environments/prod/terraform.tfvars": "name = \n"})
     (what,) = ill(found, Health.WARN)
-    assert what.startswith("infra/environments/prod/terraform.tfvars:2: it cannot be read") and not ill(found, Health.FAIL)
+    assert what.startswith("infra/environments/prod/terraform.tfvars:2: it cannot be read") and not ill(
+        found, Health.FAIL
+    )
 
 
 def test_where_the_unreadable_file_hides_the_root_nobody_says_that_there_is_no_backend(tmp_path: Path) -> None:
@@ -87,7 +90,9 @@ def test_a_second_backend_of_a_root_is_named_with_the_first(tmp_path: Path, seco
     assert what == "infra/state.tf:2: `infra` has its backend in infra/main.tf:2 already, and Terraform takes one only"
 
 
-@pytest.mark.parametrize("path", ["infra/main_override.tf", "infra/override.tf", "infra/main.tofu", "modules/m/main.tf"])
+@pytest.mark.parametrize(
+    "path", ["infra/main_override.tf", "infra/override.tf", "infra/main.tofu", "modules/m/main.tf"]
+)
 def test_a_backend_that_is_no_second_one_is_not_named(tmp_path: Path, path: str) -> None:
     assert not ill(looked(tmp_path, {**SERVICE, path: PARTIAL}), Health.FAIL)
 
@@ -95,7 +100,11 @@ def test_a_backend_that_is_no_second_one_is_not_named(tmp_path: Path, path: str)
 @pytest.mark.parametrize(
     ("path", "text", "words"),
     [
-        ("infra/providers.tf", 'provider "aws" {\n  region = "us-east-1"\n}\n', "infra/providers.tf:2: `us-east-1` is named"),
+        (
+            "infra/providers.tf",
+            'provider "aws" {\n  region = "us-east-1"\n}\n',
+            "infra/providers.tf:2: `us-east-1` is named",
+        ),
         (
             "infra/backend/dev/backend.hcl",
             'bucket = "dev-state"\nkey = "orders"\nregion = "us-east-1"\n',
@@ -111,19 +120,27 @@ def test_a_backend_that_is_no_second_one_is_not_named(tmp_path: Path, path: str)
             'name = "arn:aws:iam::123123123123:role/x"\n',
             "the account `123123123123` is not one of the policy's",
         ),
-        ("infra/environments/dev/terraform.tfvars", 'name = "283165662494"\n', "`283165662494` is the account of `prod`"),
+        (
+            "infra/environments/dev/terraform.tfvars",
+            'name = "283165662494"\n',
+            "`283165662494` is the account of `prod`",
+        ),
     ],
 )
 def test_what_stands_in_a_foreign_place_is_a_warning(tmp_path: Path, path: str, text: str, words: str) -> None:
     found = looked(tmp_path, {**SERVICE, path: text})
     (what,) = ill(found, Health.WARN)
     assert words in what and not ill(found, Health.FAIL)
-    assert next(one.hint for one in found if one.what == what).endswith("It stands already: no change is stopped for it.")
+    assert next(one.hint for one in found if one.what == what).endswith(
+        "It stands already: no change is stopped for it."
+    )
 
 
 def test_what_no_root_reaches_is_not_judged(tmp_path: Path) -> None:
     foreign = 'provider "aws" {\n  region = "us-east-1"\n}\n'
-    assert {one.health for one in looked(tmp_path, {**SERVICE, "examples/x/main.tf": foreign, "modules/x/main.tf": QUEUE})} == {Health.OK}
+    assert {
+        one.health for one in looked(tmp_path, {**SERVICE, "examples/x/main.tf": foreign, "modules/x/main.tf": QUEUE})
+    } == {Health.OK}
 
 
 def test_the_rules_that_the_doctor_asks_are_rules_of_the_guard() -> None:
@@ -138,7 +155,9 @@ def test_many_places_are_shown_in_part_and_counted(tmp_path: Path) -> None:
 
 def test_a_repository_without_terraform_is_told_what_that_means(tmp_path: Path) -> None:
     (one,) = looked(tmp_path, {"README.md": "x"})
-    assert one.health is Health.WARN and "written here for the first time" in one.hint and "Add the file" not in one.hint
+    assert (
+        one.health is Health.WARN and "written here for the first time" in one.hint and "Add the file" not in one.hint
+    )
 
 
 def test_an_unsettled_environment_is_said_once_with_its_remedy(tmp_path: Path) -> None:

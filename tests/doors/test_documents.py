@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from doors.door_files import ROOT
-from ops_agent import domain
-from ops_agent.domain.outcome import Conclusion
+from ops_agent import model
+from ops_agent.model.outcome import Conclusion
 
 PAGES = [
     *(ROOT / name for name in ("README.md", "SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md")),
@@ -41,9 +41,9 @@ def test_every_word_of_the_architecture_page_is_a_noun_of_the_domain() -> None:
     assert len(rows) == table.count("\n| ") - 1, "a row that is not read here"
     nouns = {
         name
-        for module in pkgutil.iter_modules(domain.__path__)
-        for name, found in vars(importlib.import_module(f"{domain.__name__}.{module.name}")).items()
-        if isinstance(found, type) and found.__module__.startswith(domain.__name__)
+        for module in pkgutil.iter_modules(model.__path__)
+        for name, found in vars(importlib.import_module(f"{model.__name__}.{module.name}")).items()
+        if isinstance(found, type) and found.__module__.startswith(model.__name__)
     }
     for _, code in rows:
         assert set(re.findall(r"`(\w+)`", code)) <= nouns, code
@@ -65,7 +65,9 @@ def test_every_document_that_code_or_pages_point_to_is_in_the_repository() -> No
 def test_every_outcome_is_explained_with_its_exit_code() -> None:
     page = (ROOT / "docs/outcomes.md").read_text()
     for conclusion in Conclusion:
-        (row,) = re.findall(rf"^\| (\d+) \| `{conclusion}` \| (yes|no) \| [^|]{{10,}} \| [^|]{{10,}} \|$", page, re.MULTILINE)
+        (row,) = re.findall(
+            rf"^\| (\d+) \| `{conclusion}` \| (yes|no) \| [^|]{{10,}} \| [^|]{{10,}} \|$", page, re.MULTILINE
+        )
         assert row == (str(conclusion.exit_code), "yes" if conclusion.retryable else "no")
 
 

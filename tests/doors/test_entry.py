@@ -1,4 +1,6 @@
-"""The action's own scripts, taken out of action.yml and run by bash as a runner does: nothing of the workspace or the user takes part."""
+"""The action's own scripts, taken out of action.yml and run by bash as a runner does: nothing of the workspace or the
+user takes part.
+"""
 
 from __future__ import annotations
 
@@ -46,13 +48,18 @@ def lock_a_wheel(runner: Runner, *, tampered: bool = False) -> None:
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("small.py", "there = True\n")
         archive.writestr("small-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: small\nVersion: 1.0\n")
-        archive.writestr("small-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            "small-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
         archive.writestr("small-1.0.dist-info/RECORD", "")
     digest = hashlib.sha256(wheel.read_bytes() + (b"!" if tampered else b"")).hexdigest()
     (runner.action / "requirements/runtime.txt").write_text(f"small @ {wheel.as_uri()} --hash=sha256:{digest}\n")
 
 
-def test_the_installation_ignores_the_users_pip_configuration_and_the_workspace(runner: Runner, evil_index: tuple[str, list[str]]) -> None:
+def test_the_installation_ignores_the_users_pip_configuration_and_the_workspace(
+    runner: Runner, evil_index: tuple[str, list[str]]
+) -> None:
     """K03, K04: evil pip.conf, PIP_* variables, pyproject.toml, pip.py and sitecustomize.py all around."""
     index, asked = evil_index
     evil = f"[global]\nindex-url = {index}\nextra-index-url = {index}\ntarget = {runner.home}\n"
@@ -63,14 +70,20 @@ def test_the_installation_ignores_the_users_pip_configuration_and_the_workspace(
     lock_a_wheel(runner)
 
     code, said = runner.run(
-        "install", PIP_INDEX_URL=index, PIP_EXTRA_INDEX_URL=index, PIP_TARGET=str(runner.home), PIP_NO_REQUIRE_HASHES="1"
+        "install",
+        PIP_INDEX_URL=index,
+        PIP_EXTRA_INDEX_URL=index,
+        PIP_TARGET=str(runner.home),
+        PIP_NO_REQUIRE_HASHES="1",
     )
 
     assert code == 0, said
     assert asked == [] and not runner.evil.exists()
     python = runner.output.read_text().removeprefix("python=").strip()
     assert Path(python).is_relative_to(runner.temp)
-    shown = subprocess.run([python, "-I", "-c", "import small, ops_agent"], capture_output=True, text=True, env=runner.environment())
+    shown = subprocess.run(
+        [python, "-I", "-c", "import small, ops_agent"], capture_output=True, text=True, env=runner.environment()
+    )
     assert (shown.returncode, shown.stdout) == (0, "ours\n"), shown.stderr
 
 

@@ -25,7 +25,9 @@ def runner(tmp_path: Path) -> Runner:
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 130)])
 def test_the_runners_signal_ends_a_run_in_seconds(runner: Runner, hanging_github: str, number: int, code: int) -> None:
     """N01, N02 at the door: the run hangs on GitHub, the signal goes to the step's entry process."""
-    process = runner.start("run", OPS_AGENT_PYTHON=sys.executable, OPS_AGENT_COMMAND="run", **event_variables(runner, hanging_github))
+    process = runner.start(
+        "run", OPS_AGENT_PYTHON=sys.executable, OPS_AGENT_COMMAND="run", **event_variables(runner, hanging_github)
+    )
     wait_for_the_run(hanging_github)
     began = time.monotonic()
     process.send_signal(number)
@@ -37,9 +39,22 @@ def test_the_runners_signal_ends_a_run_in_seconds(runner: Runner, hanging_github
 @pytest.mark.skipif(os.geteuid() != 0, reason="a PID namespace needs root")
 def test_as_process_1_a_run_still_hears_sigterm(runner: Runner, hanging_github: str) -> None:
     """N05: in a container Python is process 1, for which the kernel has no default actions."""
-    inner = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-I", "-m", "ops_agent", "run"]
+    inner = [
+        "unshare",
+        "--pid",
+        "--fork",
+        "--mount-proc",
+        "--kill-child",
+        sys.executable,
+        "-I",
+        "-m",
+        "ops_agent",
+        "run",
+    ]
     variables = runner.environment(**event_variables(runner, hanging_github))
-    process = subprocess.Popen(inner, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=runner.temp, env=variables)
+    process = subprocess.Popen(
+        inner, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=runner.temp, env=variables
+    )
     wait_for_the_run(hanging_github)
     (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     began = time.monotonic()

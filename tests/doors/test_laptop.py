@@ -1,4 +1,6 @@
-"""A run on a laptop says everything that is wrong before the llm is asked, and what a person should know before it is paid."""
+"""A run on a laptop says everything that is wrong before the llm is asked, and what a person should know before it is
+paid.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from layout_repository import PARTIAL, Repository
-from ops_agent.cli import parse
+from ops_agent.__main__ import end_with
+from ops_agent.cli import run_local
+from ops_agent.config.arguments import parse
 from ops_agent.doctor.laptop import look_before_local_run
-from ops_agent.ending import end_with
-from ops_agent.errors import ConfigError, OpsAgentError
-from ops_agent.running import run_local
+from ops_agent.model.errors import ConfigError, OpsAgentError
 
 KEY = {"INPUT_ANTHROPIC_API_KEY": "sk-ant-of-a-laptop", "PATH": "/usr/bin:/bin"}
 BACKEND = {"infra/main.tf": PARTIAL, "infra/backend/dev/backend.hcl": 'bucket = "b"\nkey = "k"\n'}
@@ -28,7 +30,9 @@ def committed(folder: Path, files: dict[str, str]) -> Path:
     return folder
 
 
-def looked(folder: Path, files: dict[str, str], *more: str, issue: str = "# [ops] Queue\n", **inputs: str) -> tuple[str, ...]:
+def looked(
+    folder: Path, files: dict[str, str], *more: str, issue: str = "# [ops] Queue\n", **inputs: str
+) -> tuple[str, ...]:
     (folder / "item.md").write_text(issue)
     place = committed(folder / "orders", files)
     command = parse(["run", "--issue-file", str(folder / "item.md"), "--repo", str(place), *more])
@@ -37,7 +41,15 @@ def looked(folder: Path, files: dict[str, str], *more: str, issue: str = "# [ops
 
 def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Key, region, issue file, repository and engine: five things, one answer, and no llm was asked."""
-    arguments = ["run", "--issue-file", str(tmp_path / "none.md"), "--repo", str(tmp_path / "nope"), "--input", "aws_region=mars"]
+    arguments = [
+        "run",
+        "--issue-file",
+        str(tmp_path / "none.md"),
+        "--repo",
+        str(tmp_path / "nope"),
+        "--input",
+        "aws_region=mars",
+    ]
     with pytest.raises(ConfigError) as caught:
         run_local(parse([*arguments, "--input", "terraform_binary=/nope/terraform"]), {"PATH": "/usr/bin:/bin"})
     end_with(caught.value, "run", {})
@@ -52,7 +64,12 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path, capsys: pytest
     ):
         assert f"  - {words}" in said or f"/{words}" in said, words
     hint = said[said.index("hint: ") :]
-    for words in ("Set ANTHROPIC_API_KEY", "`--input name=value`", "Give --issue-file a Markdown file", "Give --repo a git checkout"):
+    for words in (
+        "Set ANTHROPIC_API_KEY",
+        "`--input name=value`",
+        "Give --issue-file a Markdown file",
+        "Give --repo a git checkout",
+    ):
         assert words in hint
 
 
@@ -70,7 +87,9 @@ def test_title_branch_policy_file_and_environment_are_said_together(tmp_path: Pa
     assert len(said) == 5, said
     assert said[0].endswith("item.md:1 has no title") and said[1] == "branch main exists already"
     assert said[2].startswith(".github/ops-agent.yml: line 1: `max_turn` is not known")
-    assert said[3].startswith(".github/ops-agent.yml: `max_files`: 999 is more") and said[4].startswith("`environments` names qa")
+    assert said[3].startswith(".github/ops-agent.yml: `max_files`: 999 is more") and said[4].startswith(
+        "`environments` names qa"
+    )
 
 
 def test_one_thing_that_is_wrong_keeps_its_own_words(tmp_path: Path) -> None:

@@ -10,15 +10,14 @@ from typing import Any
 
 import pytest
 
-from ops_agent.adapters.aws.aws_session_policy import session_policy
-from ops_agent.adapters.terraform.terraform_diagnostics import from_json
-from ops_agent.core.sources.layout import discover_layout
-from ops_agent.core.sources.run_obstacles import DENIED, DENIED_REMEDY, denied_reads
-from ops_agent.doctor import Health, Patient
-from ops_agent.doctor.checks import CHECKS
-from ops_agent.domain.change_set import TreeEntry
-from ops_agent.domain.policy import Policy
-from ops_agent.settings import Settings
+from ops_agent.adapters.aws.sts import session_policy
+from ops_agent.adapters.terraform.workspace import from_json
+from ops_agent.config.settings import Settings
+from ops_agent.doctor import CHECKS, Health, Patient
+from ops_agent.model.change_set import TreeEntry
+from ops_agent.model.policy import Policy
+from ops_agent.terraform.layout import discover_layout
+from ops_agent.terraform.obstacles import DENIED, DENIED_REMEDY, denied_reads
 
 BACKEND = 'terraform {\n  backend "s3" {}\n}\n'
 SECRET = 'resource "aws_secretsmanager_secret_version" "key" {\n  secret_id = "x"\n}\n'
@@ -35,7 +34,9 @@ def patient(files: dict[str, str]) -> Patient:
 
 
 def named(files: dict[str, str]) -> list[str]:
-    return [one.what for one in CHECKS["layout"](patient(files)) if one.subject == "plans" and one.health is Health.WARN]
+    return [
+        one.what for one in CHECKS["layout"](patient(files)) if one.subject == "plans" and one.health is Health.WARN
+    ]
 
 
 def test_the_doctor_names_file_line_block_call_and_root() -> None:
@@ -49,7 +50,12 @@ def test_the_doctor_names_file_line_block_call_and_root() -> None:
 
 def test_a_module_names_every_root_that_reaches_it_and_an_unused_one_nobody() -> None:
     call = 'module "m" {\n  source = "../modules/m"\n}\n'
-    files = {"one/main.tf": BACKEND + call, "two/main.tf": BACKEND + call, "three/main.tf": BACKEND, "modules/m/main.tf": SECRET}
+    files = {
+        "one/main.tf": BACKEND + call,
+        "two/main.tf": BACKEND + call,
+        "three/main.tf": BACKEND,
+        "modules/m/main.tf": SECRET,
+    }
     assert len(named(files)) == 1 and "plans of `one`, `two` fail" in named(files)[0]
     assert named({**files, "one/main.tf": BACKEND, "two/main.tf": BACKEND}) == []
 
@@ -115,10 +121,23 @@ def test_a_provider_that_becomes_another_role_is_named() -> None:
 
 
 def test_each_value_that_the_session_policy_denies_and_terraform_can_read_is_in_the_table() -> None:
-    """The session policy is what counts in the end: a call it denies by name, and that some block makes, is named beforehand."""
-    (denied_calls,) = [s["Action"] for s in json.loads(session_policy("sa-east-1", ["125611408459"]))["Statement"] if s["Sid"] == "Secrets"]
+    """The session policy is what counts in the end: a call it denies by name, and that some block makes, is named
+    beforehand.
+    """
+    (denied_calls,) = [
+        s["Action"]
+        for s in json.loads(session_policy("sa-east-1", ["125611408459"]))["Statement"]
+        if s["Sid"] == "Secrets"
+    ]
     no_block_calls = {
-        *("dynamodb:BatchGetItem", "dynamodb:Query", "dynamodb:Scan", "dynamodb:PartiQL*", "sqs:ReceiveMessage", "kinesis:GetRecords"),
+        *(
+            "dynamodb:BatchGetItem",
+            "dynamodb:Query",
+            "dynamodb:Scan",
+            "dynamodb:PartiQL*",
+            "sqs:ReceiveMessage",
+            "kinesis:GetRecords",
+        ),
         *("logs:GetLogEvents", "logs:FilterLogEvents", "logs:StartQuery", "sts:AssumeRole*", "sts:GetFederationToken"),
     }
     calls = {action for types in DENIED.values() for action in types.values()}
@@ -128,14 +147,22 @@ def test_each_value_that_the_session_policy_denies_and_terraform_can_read_is_in_
 
 def denied(action: str) -> dict[str, Any]:
     detail = f"AccessDeniedException: User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: {action} on resource: x"
-    return {"severity": "error", "summary": "error reading", "detail": detail, "range": {"filename": "main.tf", "start": {"line": 4}}}
+    return {
+        "severity": "error",
+        "summary": "error reading",
+        "detail": detail,
+        "range": {"filename": "main.tf", "start": {"line": 4}},
+    }
 
 
 def test_a_plan_that_fails_for_it_says_the_same() -> None:
     found = from_json("plan", "infra", [denied("secretsmanager:GetSecretValue"), denied("sns:GetTopicAttributes")])
     assert found[0].remedy == DENIED_REMEDY and found[0].place.line == 4
     assert "`sns:GetTopicAttributes`" in found[1].remedy and "docs/setup/aws-role.md" in found[1].remedy
-    assert from_json("plan", "infra", [{"severity": "error", "summary": "Unsupported argument"}])[0].remedy != DENIED_REMEDY
+    assert (
+        from_json("plan", "infra", [{"severity": "error", "summary": "Unsupported argument"}])[0].remedy
+        != DENIED_REMEDY
+    )
 
 
 def test_a_layout_without_roots_has_nothing_to_name() -> None:

@@ -9,8 +9,8 @@ from functools import cache
 import pytest
 
 from doors.door_files import ROOT
-from ops_agent.adapters.terraform import terraform_commands
-from ops_agent.errors import PolicyViolation
+from ops_agent.adapters.terraform import engine
+from ops_agent.model.errors import PolicyViolation
 
 TEXT = (ROOT / "SECURITY.md").read_text()
 ROWS = re.findall(r"^\| (\d+) \| ([^|]+) \| `(tests/[\w/]+\.py)::(test_\w+)` \|$", TEXT, re.MULTILINE)
@@ -33,7 +33,11 @@ def test_the_test_that_a_promise_names_exists_and_asserts_something(path: str, n
     assert (ROOT / path).is_file(), f"{path} is gone: name the test that holds the promise now, in SECURITY.md"
     assert name in functions(path), f"{path} has no {name}: name the test that holds the promise now, in SECURITY.md"
     body = list(ast.walk(functions(path)[name]))
-    skipped = [ast.unparse(d) for d in functions(path)[name].decorator_list if re.search(r"mark\.(skip|xfail|proof)\b", ast.unparse(d))]
+    skipped = [
+        ast.unparse(d)
+        for d in functions(path)[name].decorator_list
+        if re.search(r"mark\.(skip|xfail|proof)\b", ast.unparse(d))
+    ]
     raises = any(isinstance(n, ast.Call) and "raises" in ast.unparse(n.func) for n in body)
     helped = any(isinstance(n, ast.Call) for n in body)
     assert not skipped, f"{name} does not run in every suite: {skipped}"
@@ -45,7 +49,7 @@ def test_the_commands_that_the_first_promise_names_are_those_that_can_be_built()
     promise = re.search(r"^1\. (.+?)^2\. ", TEXT, re.DOTALL | re.MULTILINE)
     assert promise is not None
     named = set(re.findall(r"`([a-z]+)`", promise[1]))
-    assert {words[0] for words in terraform_commands._ALLOWED} <= named
+    assert {words[0] for words in engine._ALLOWED} <= named
     for forbidden in ("apply", "destroy", "state", "import", "console", "force-unlock", "workspace"):
         with pytest.raises(PolicyViolation):
-            terraform_commands.TerraformCommand((forbidden,))
+            engine.TerraformCommand((forbidden,))

@@ -20,9 +20,18 @@ LARGEST_RUNTIME = 200_000_000
 
 
 def workflow_texts() -> list[tuple[str, str]]:
-    found = [(str(path.relative_to(ROOT)), path.read_text()) for path in (*WORKFLOWS, ROOT / "action.yml", ROOT / "docker/action.yml")]
-    found += [(str(p.relative_to(ROOT)), p.read_text()) for p in SAMPLE_WORKFLOWS if ".github" in p.parts or p.name == "terraform.yml"]
-    return found + [(f"{page.name} example {n}", text) for page in PAGES for n, text in enumerate(whole_workflows(page.read_text()))]
+    found = [
+        (str(path.relative_to(ROOT)), path.read_text())
+        for path in (*WORKFLOWS, ROOT / "action.yml", ROOT / "docker/action.yml")
+    ]
+    found += [
+        (str(p.relative_to(ROOT)), p.read_text())
+        for p in SAMPLE_WORKFLOWS
+        if ".github" in p.parts or p.name == "terraform.yml"
+    ]
+    return found + [
+        (f"{page.name} example {n}", text) for page in PAGES for n, text in enumerate(whole_workflows(page.read_text()))
+    ]
 
 
 @pytest.mark.parametrize("path", [*WORKFLOWS, ROOT / "action.yml"], ids=lambda p: p.name)
@@ -82,13 +91,21 @@ def test_the_runtime_lock_holds_every_dependency_and_each_has_its_reason() -> No
 
 def test_the_table_of_costs_says_of_every_dependency_of_ours_that_we_want_it() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    rows = re.findall(r"^\| ([\w.-]+) \| [\d.]+ \| ([^|]+) \|$", (ROOT / "docs/decisions/0001-dependencies.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| ([\w.-]+) \| [\d.]+ \| ([^|]+) \|$",
+        (ROOT / "docs/decisions/0001-dependencies.md").read_text(),
+        re.MULTILINE,
+    )
     ours = {re.split(r"[<>=]", requirement)[0].lower() for requirement in declared}
-    assert {name for name, wanted in rows if "ops-agent" in wanted.split(", ")} == ours, "make it again: docs/dependency_costs.py"
+    assert {name for name, wanted in rows if "ops-agent" in wanted.split(", ")} == ours, (
+        "make it again: docs/dependency_costs.py"
+    )
 
 
 def test_the_runtime_installs_less_than_200_mb() -> None:
-    names = re.findall(r"^([\w.-]+)==\S+(?!.*emscripten)", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE)
+    names = re.findall(
+        r"^([\w.-]+)==\S+(?!.*emscripten)", (ROOT / "requirements/runtime.txt").read_text(), re.MULTILINE
+    )
     total = 0
     for name in names:
         try:
@@ -135,10 +152,20 @@ def test_our_workflows_and_the_examples_in_documents_pass_both_linters(name: str
     if not is_action:
         (tmp_path / "action.yml").write_text((ROOT / "action.yml").read_text())
         subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
-        checked = subprocess.run([tool("actionlint"), str(place)], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+        checked = subprocess.run(
+            [tool("actionlint"), str(place)], capture_output=True, text=True, cwd=tmp_path, timeout=60
+        )
         assert checked.returncode == 0, checked.stdout
     if "work_items" not in name:  # the agent's own workflow may name a tag; our code pins it before it is judged
-        command = [tool("zizmor"), "--offline", "--persona=auditor", "--no-config", "--no-progress", "--quiet", str(place)]
+        command = [
+            tool("zizmor"),
+            "--offline",
+            "--persona=auditor",
+            "--no-config",
+            "--no-progress",
+            "--quiet",
+            str(place),
+        ]
         audited = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=60)
         assert audited.returncode == 0, audited.stdout
 

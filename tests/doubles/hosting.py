@@ -6,16 +6,18 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from builders import MARIA, OUR_BOT, REPOSITORY, comment, issue
-from ops_agent.domain.event import Actor, Comment, Issue, IssueEvent, IssueRef, Permission, Repository
-from ops_agent.errors import NotFound, OpsAgentError
-from ops_agent.ports import BoardCard
+from ops_agent.model.errors import NotFound, OpsAgentError
+from ops_agent.model.event import Actor, Comment, Issue, IssueEvent, IssueRef, Permission, Repository
+from ops_agent.model.ports import BoardCard
 
 LABELLED_AT = "2026-11-18T09:40:00Z"
 HERE = REPOSITORY.full_name
 OPTIONS = (("o1", "Backlog"), ("o2", "Ready"), ("o3", "In Progress"))
 
 
-def put(label: str = "ready", by: Actor = MARIA, at: str = LABELLED_AT, number: int = 9001, kind: str = "labeled") -> IssueEvent:
+def put(
+    label: str = "ready", by: Actor = MARIA, at: str = LABELLED_AT, number: int = 9001, kind: str = "labeled"
+) -> IssueEvent:
     return IssueEvent(id=number, kind=kind, actor=by, at=at, label=label)
 
 
@@ -30,7 +32,9 @@ class FakeHost:
     issues: dict[IssueRef, Issue] = field(default_factory=lambda: {issue().ref: issue()})
     events: dict[IssueRef, tuple[IssueEvent, ...]] = field(default_factory=lambda: {issue().ref: (put(),)})
     repositories: dict[str, Repository] = field(default_factory=lambda: {HERE: REPOSITORY})
-    permissions: dict[tuple[str, str], Permission | OpsAgentError] = field(default_factory=lambda: {(HERE, "maria"): Permission.WRITE})
+    permissions: dict[tuple[str, str], Permission | OpsAgentError] = field(
+        default_factory=lambda: {(HERE, "maria"): Permission.WRITE}
+    )
     branches: set[tuple[str, str]] = field(default_factory=lambda: {(HERE, "main")})
     blocking: dict[IssueRef, tuple[Issue, ...] | OpsAgentError] = field(default_factory=dict)
     parents: dict[IssueRef, IssueRef] = field(default_factory=dict)

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ops_agent.domain.conversation import LlmReply, ToolSpec, Turn
+from ops_agent.model.conversation import LlmReply, ToolSpec, Turn
 
 
 class SayingLlm:
-    """ports.Llm: the given replies in order (the last one for ever), or what a function makes of the number of the request.
+    """ports.Llm: the given replies in order (the last one for ever), or what a function makes of the number of the
+    request.
 
     Before the second reply, `between` happens.
     """
 
     def __init__(
-        self, *replies: LlmReply, by_number: Callable[[int], LlmReply] | None = None, between: Callable[[], object] = lambda: None
+        self,
+        *replies: LlmReply,
+        by_number: Callable[[int], LlmReply] | None = None,
+        between: Callable[[], object] = lambda: None,
     ) -> None:
         self._replies, self._by_number, self._between = replies, by_number, between
         self.heard: list[tuple[Turn, ...]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ops_agent.domain.verdict import Place
+from ops_agent.model.finding import Place
 
 
 class KeepingReporter:
@@ -48,4 +48,6 @@ class KeepingReporter:
     @property
     def said(self) -> str:
         notes = [note for _, _, note in self.turns]
-        return "\n".join([*self.lines, *notes, *self.summaries, *self.outputs.values(), *(text for _, text in self.annotations)])
+        return "\n".join(
+            [*self.lines, *notes, *self.summaries, *self.outputs.values(), *(text for _, text in self.annotations)]
+        )

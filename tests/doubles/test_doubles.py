@@ -1,4 +1,6 @@
-"""Each double is what its port says: the same methods with the same parameters. No test passes on a call that no adapter takes."""
+"""Each double is what its port says: the same methods with the same parameters. No test passes on a call that no
+adapter takes.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,7 @@ from doubles.hosting import CommentingHost, FakeBoard, FakeHost
 from doubles.llm import SayingLlm
 from doubles.reporter import KeepingReporter
 from doubles.tree import MemoryTree
-from ops_agent import ports
+from ops_agent.model import ports
 from sweep import sweep_doubles
 from terraform import recorders
 
@@ -43,7 +45,9 @@ def methods(of: Any) -> dict[str, inspect.Signature]:
 
 
 def takes(double: inspect.Signature, port: inspect.Signature) -> bool:
-    """Whether the double takes the port's whole call, by place and by name. It may demand what the port lets a caller leave out."""
+    """Whether the double takes the port's whole call, by place and by name. It may demand what the port lets a caller
+    leave out.
+    """
     places = [p for p in port.parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     names = [p for p in port.parameters.values() if p.kind is p.KEYWORD_ONLY]
     calls: list[tuple[list[None], dict[str, None]]] = [

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from builders import BASE
-from ops_agent.domain.change_set import TreeEntry, blob_id
+from ops_agent.model.change_set import TreeEntry, blob_id
 
 
 class MemoryTree:
     """ports.BaseTree over a dictionary; `modes` overrides 100644 for some paths."""
 
-    def __init__(self, files: Mapping[str, bytes | str], modes: Mapping[str, str] | None = None, commit: str = BASE) -> None:
+    def __init__(
+        self, files: Mapping[str, bytes | str], modes: Mapping[str, str] | None = None, commit: str = BASE
+    ) -> None:
         self.commit = commit
         self.files = {path: text.encode() if isinstance(text, str) else text for path, text in files.items()}
         self._modes = modes or {}

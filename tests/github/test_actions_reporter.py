@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ops_agent.adapters.reporters.actions_reporter import SUMMARY_LIMIT
-from ops_agent.domain.verdict import Place
+from ops_agent.adapters.runner.actions import SUMMARY_LIMIT
+from ops_agent.model.finding import Place
 from runner_files import commands_in, outputs_in, reporter
 
 NASTY = [
@@ -22,7 +22,9 @@ NASTY = [
 
 
 @pytest.mark.parametrize("text", NASTY)
-def test_no_command_in_an_echoed_text_is_carried_out(text: str, files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_command_in_an_echoed_text_is_carried_out(
+    text: str, files: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     """E14."""
     report = reporter()
     report.line(text)
@@ -44,7 +46,9 @@ def test_no_text_whatever_becomes_a_command(text: str, monkeypatch: pytest.Monke
     assert [name for name, _ in commands_in(out.getvalue())] == ["warning", "group", "endgroup"]
 
 
-def test_stages_are_groups_and_inner_stages_are_lines(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_stages_are_groups_and_inner_stages_are_lines(
+    files: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     report = reporter()
     with report.stage("verify"), report.stage("plan"):
         report.line("x")
@@ -76,7 +80,11 @@ def test_each_line_of_a_secret_is_masked(files: dict[str, Path], capsys: pytest.
     ]
 
 
-@given(values=st.dictionaries(st.sampled_from(["pr_url", "plan-summary", "x"]), st.text(max_size=80).filter(lambda t: "\r" not in t)))
+@given(
+    values=st.dictionaries(
+        st.sampled_from(["pr_url", "plan-summary", "x"]), st.text(max_size=80).filter(lambda t: "\r" not in t)
+    )
+)
 @hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_outputs_round_trip_and_add_no_key(values: dict[str, str], files: dict[str, Path]) -> None:
     """G09."""
@@ -125,7 +133,9 @@ def test_a_summary_is_cut_at_a_line_with_a_mark(files: dict[str, Path]) -> None:
     assert len(files["STEP_SUMMARY"].read_bytes()) <= SUMMARY_LIMIT
 
 
-def test_everything_is_redacted_before_it_is_written(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
+def test_everything_is_redacted_before_it_is_written(
+    files: dict[str, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
     report = reporter(lambda text: text.replace("hunter2", "***"))
     with report.stage("hunter2"):
         report.line("hunter2")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from github_calls import host, name
-from ops_agent.ports import TokenAbilities
+from ops_agent.model.ports import TokenAbilities
 from publication.github_world import BOT_ID, Stage
 
 ALL = TokenAbilities(contents=True, pull_requests=True, issues=True, workflows=True)
@@ -13,17 +13,23 @@ def test_abilities_are_told_without_changing_anything(here: Stage) -> None:
     github = here.github
     tokens = {
         github.app_token("ops-agent", bot_id=BOT_ID): ALL,
-        github.actions_token(here.repository): TokenAbilities(contents=True, pull_requests=True, issues=True, workflows=False),
+        github.actions_token(here.repository): TokenAbilities(
+            contents=True, pull_requests=True, issues=True, workflows=False
+        ),
         github.actions_token(here.repository, contents="read"): TokenAbilities(
             contents=False, pull_requests=False, issues=False, workflows=False
         ),
-        github.classic_token("maria", "repo"): TokenAbilities(contents=True, pull_requests=True, issues=True, workflows=False),
-        github.classic_token("maria", "repo", "workflow"): ALL,
-        github.fine_grained_token("maria", [here.repository], contents="write", issues="read", pull_requests="write"): TokenAbilities(
-            contents=True, pull_requests=True, issues=False, workflows=None
+        github.classic_token("maria", "repo"): TokenAbilities(
+            contents=True, pull_requests=True, issues=True, workflows=False
         ),
+        github.classic_token("maria", "repo", "workflow"): ALL,
+        github.fine_grained_token(
+            "maria", [here.repository], contents="write", issues="read", pull_requests="write"
+        ): TokenAbilities(contents=True, pull_requests=True, issues=False, workflows=None),
     }
-    github.faults.on("GET /apps").answer(200, body={"slug": "ops-agent", "permissions": {"contents": "write", "workflows": "write"}})
+    github.faults.on("GET /apps").answer(
+        200, body={"slug": "ops-agent", "permissions": {"contents": "write", "workflows": "write"}}
+    )
     before = (dict(here.repository.branches), len(here.repository.issues))
     for token, expected in tokens.items():
         found = host(here, token)

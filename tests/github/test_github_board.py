@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from ops_agent.adapters.github.github_board import GitHubBoard
-from ops_agent.adapters.github.github_code_host import connect
-from ops_agent.domain.event import Issue
-from ops_agent.ports import BoardCard
+from ops_agent.adapters.github.board import GitHubBoard
+from ops_agent.adapters.github.code_host import connect
+from ops_agent.model.event import Issue
+from ops_agent.model.ports import BoardCard
 from publication.github_world import OWNER, Stage
 
 
 def board(here: Stage, token: str | None = None, owner: str = OWNER, number: int = 6) -> GitHubBoard:
-    return GitHubBoard(connect(token or here.token, {"GITHUB_API_URL": here.github.base_url}, here.clock), owner, number)
+    return GitHubBoard(
+        connect(token or here.token, {"GITHUB_API_URL": here.github.base_url}, here.clock), owner, number
+    )
 
 
 def noun(here: Stage) -> Issue:

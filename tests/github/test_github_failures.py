@@ -10,14 +10,9 @@ import pytest
 
 from doubles.clock import FakeClock
 from github_calls import host, name, ref
-from ops_agent.adapters.github.github_code_host import GitHubCodeHost, connect
-from ops_agent.adapters.github.github_retry import RetryPolicy
-from ops_agent.errors import (
-    GitHubError,
-    NotPermitted,
-    OpsAgentError,
-    RateLimited,
-)
+from ops_agent.adapters.github.client import RetryPolicy
+from ops_agent.adapters.github.code_host import GitHubCodeHost, connect
+from ops_agent.model.errors import GitHubError, NotPermitted, OpsAgentError, RateLimited
 from publication.github_world import BOT_ID, FILES, Stage, Theatre
 
 
@@ -70,7 +65,9 @@ def test_a_missing_permission_is_named(here: Stage) -> None:
 
 def test_graphql_errors_in_a_200_are_failures(here: Stage) -> None:
     """M18."""
-    here.github.faults.on("query viewer").answer(200, body={"data": None, "errors": [{"message": "Field 'x' doesn't exist"}]})
+    here.github.faults.on("query viewer").answer(
+        200, body={"data": None, "errors": [{"message": "Field 'x' doesn't exist"}]}
+    )
     with pytest.raises(GitHubError, match="doesn't exist"):
         host(here).viewer()
 
@@ -126,7 +123,7 @@ def test_a_server_that_does_not_answer_is_given_up_after_its_time() -> None:
     clock = FakeClock()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        from ops_agent.adapters.github.github_http import GitHubHttp
+        from ops_agent.adapters.github.client import GitHubHttp
 
         http = GitHubHttp("ghs_x", clock, lambda: 0.0, api_url=url, timeout_seconds=1, policy=RetryPolicy(attempts=2))
         with pytest.raises(GitHubError, match="could not be reached"):
@@ -135,7 +132,7 @@ def test_a_server_that_does_not_answer_is_given_up_after_its_time() -> None:
 
 def test_a_list_without_an_end_is_an_error_and_no_shorter_list(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """What stands behind the last page that we read may be the label that was taken off."""
-    monkeypatch.setattr("ops_agent.adapters.github.github_http._MOST_PAGES", 2)
+    monkeypatch.setattr("ops_agent.adapters.github.client._MOST_PAGES", 2)
     for count in range(201):
         here.issue.comment(f"comment {count}", by="joao")
     with pytest.raises(GitHubError, match="more than 2 pages"):
@@ -172,7 +169,9 @@ def test_an_answer_that_no_parser_takes_is_an_error_of_ours(bomb: str) -> None:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        found = GitHubCodeHost(connect("ghs_x", {"GITHUB_API_URL": f"http://127.0.0.1:{server.server_port}"}, FakeClock()))
+        found = GitHubCodeHost(
+            connect("ghs_x", {"GITHUB_API_URL": f"http://127.0.0.1:{server.server_port}"}, FakeClock())
+        )
         try:
             for ask in (lambda: found.repository("a/b"), found.viewer):
                 with pytest.raises(GitHubError):

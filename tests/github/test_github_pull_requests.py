@@ -5,9 +5,7 @@ from __future__ import annotations
 import pytest
 
 from github_calls import PREFIX, change_set, file_change, host, name, open_pull
-from ops_agent.errors import (
-    NotPermitted,
-)
+from ops_agent.model.errors import NotPermitted
 from publication.github_world import BOT_ID, Stage
 
 
@@ -44,7 +42,10 @@ def test_a_pull_request_is_created_once_and_updated_in_place(here: Stage) -> Non
 
 
 def test_where_there_are_no_drafts_the_pull_request_is_made_ready(here: Stage) -> None:
-    refusal = {"message": "Validation Failed", "errors": [{"message": "Draft pull requests are not supported in this repository."}]}
+    refusal = {
+        "message": "Validation Failed",
+        "errors": [{"message": "Draft pull requests are not supported in this repository."}],
+    }
     here.github.faults.on("POST /repos/{owner}/{repo}/pulls").answer(422, body=refusal)
     assert open_pull(here).draft is False
 
@@ -52,7 +53,9 @@ def test_where_there_are_no_drafts_the_pull_request_is_made_ready(here: Stage) -
 def test_pull_requests_are_found_by_branch_and_by_prefix(here: Stage) -> None:
     one, two = open_pull(here, 12), open_pull(here, 13, "b")
     here.repository.pull_request(one.number).close(by="maria")
-    assert [(p.number, p.is_open) for p in host(here).pull_requests_of_branch(name(here), f"{PREFIX}12")] == [(one.number, False)]
+    assert [(p.number, p.is_open) for p in host(here).pull_requests_of_branch(name(here), f"{PREFIX}12")] == [
+        (one.number, False)
+    ]
     assert [p.number for p in host(here).open_pull_requests(name(here), PREFIX)] == [two.number]
     assert host(here).pull_request_files(name(here), two.number) == ("b",)
 

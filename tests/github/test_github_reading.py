@@ -5,12 +5,9 @@ from __future__ import annotations
 import pytest
 
 from github_calls import PREFIX, host, name, ref
-from ops_agent.adapters.github.github_code_host import GitHubCodeHost, connect
-from ops_agent.domain.event import Actor, ActorKind, Permission
-from ops_agent.errors import (
-    GitHubError,
-    NotFound,
-)
+from ops_agent.adapters.github.code_host import GitHubCodeHost, connect
+from ops_agent.model.errors import GitHubError, NotFound
+from ops_agent.model.event import Actor, ActorKind, Permission
 from publication.github_world import BOT_ID, FILES, Stage
 
 
@@ -22,7 +19,12 @@ def test_the_viewer_of_an_app_is_its_bot_and_is_asked_once(here: Stage) -> None:
 
 def test_a_repository_is_described(here: Stage) -> None:
     found = host(here).repository(name(here))
-    assert (found.full_name, found.id, found.default_branch, found.archived) == (name(here), here.repository.id, "main", False)
+    assert (found.full_name, found.id, found.default_branch, found.archived) == (
+        name(here),
+        here.repository.id,
+        "main",
+        False,
+    )
 
 
 def test_a_repository_that_is_not_there_is_not_found(here: Stage) -> None:
@@ -164,4 +166,6 @@ def test_actions_resolve_to_commits_through_annotated_tags(here: Stage) -> None:
     here.github.faults.on(f"git/tags/{tag}").answer(200, body={"object": {"type": "commit", "sha": sha}})
     one = host(here)
     assert one.resolve_action("actions/checkout", "v5") == sha
-    assert one.resolve_action("actions/checkout/sub", "v5") == sha, "asked again it would find no v5: a run sees one commit of a tag"
+    assert one.resolve_action("actions/checkout/sub", "v5") == sha, (
+        "asked again it would find no v5: a run sees one commit of a tag"
+    )

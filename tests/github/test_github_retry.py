@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ops_agent.adapters.github.github_retry import Failure, FailureKind, RetryPolicy, classify
+from ops_agent.adapters.github.client import Failure, FailureKind, RetryPolicy, classify
 
 NOW = 1_800_000_000.0
 transient = st.sampled_from([k for k in FailureKind if k is not FailureKind.PERMANENT])
@@ -35,7 +35,9 @@ def test_all_waits_of_a_run_together_never_exceed_its_budget(
 
 @hypothesis_settings(deadline=None)
 @given(kind=transient, told=st.floats(0, 200), draw=draws, attempt=st.integers(1, 4))
-def test_a_wait_is_never_shorter_than_github_asks_for(kind: FailureKind, told: float, draw: float, attempt: int) -> None:
+def test_a_wait_is_never_shorter_than_github_asks_for(
+    kind: FailureKind, told: float, draw: float, attempt: int
+) -> None:
     """M01: retry-after is honoured."""
     wait = RetryPolicy().wait(Failure(kind=kind, wait=told), attempt, 300, draw)
     assert wait is not None and told <= wait <= told + 1
@@ -63,10 +65,14 @@ def test_a_client_error_is_permanent_whatever_it_says(status: int, message: str)
 @hypothesis_settings(deadline=None)
 @given(
     status=st.one_of(st.none(), st.integers(100, 599)),
-    headers=st.dictionaries(st.sampled_from(["retry-after", "x-ratelimit-reset", "x-ratelimit-remaining"]), st.text(max_size=40)),
+    headers=st.dictionaries(
+        st.sampled_from(["retry-after", "x-ratelimit-reset", "x-ratelimit-remaining"]), st.text(max_size=40)
+    ),
     message=st.text(max_size=200),
 )
-def test_classification_never_fails_and_never_waits_for_ever(status: int | None, headers: dict[str, str], message: str) -> None:
+def test_classification_never_fails_and_never_waits_for_ever(
+    status: int | None, headers: dict[str, str], message: str
+) -> None:
     failure = classify(status, headers, message, NOW)
     assert failure.wait is None or 0 <= failure.wait <= 24 * 3600 + 1
 
@@ -80,7 +86,13 @@ def test_classification_never_fails_and_never_waits_for_ever(status: int | None,
         (403, {"retry-after": "30"}, "You have exceeded a secondary rate limit", FailureKind.SECONDARY, 30),
         (429, {}, "", FailureKind.SECONDARY, None),
         (403, {}, "You have exceeded a secondary rate limit.", FailureKind.SECONDARY, None),
-        (403, {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(NOW) + 40)}, "API rate limit exceeded", FailureKind.PRIMARY, 41),
+        (
+            403,
+            {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(NOW) + 40)},
+            "API rate limit exceeded",
+            FailureKind.PRIMARY,
+            41,
+        ),
         (403, {}, "Resource not accessible by integration", FailureKind.PERMANENT, None),
         (403, {}, "API rate limit exceeded", FailureKind.PRIMARY, 3600),
         (503, {"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, "", FailureKind.SERVER, None),

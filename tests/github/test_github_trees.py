@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from ops_agent.adapters.github import github_trees
-from ops_agent.adapters.github.github_code_host import GitHubCodeHost, connect
-from ops_agent.adapters.github.github_trees import GitHubTree
-from ops_agent.domain.change_set import blob_id
-from ops_agent.errors import ConfigError, GitHubError, NoSpace, PolicyViolation
+from ops_agent.adapters.github import branches
+from ops_agent.adapters.github.branches import GitHubTree
+from ops_agent.adapters.github.code_host import GitHubCodeHost, connect
+from ops_agent.model.change_set import blob_id
+from ops_agent.model.errors import ConfigError, GitHubError, NoSpace, PolicyViolation
 from publication.github_world import Stage
 
 
@@ -51,7 +51,11 @@ def test_symlinks_and_submodules_are_listed_but_never_read(here: Stage) -> None:
         modes={"link": "120000", "sub": "160000", "run.sh": "100755"},
     )  # fmt: skip
     found = tree(here, commit)
-    assert (found.entries()["link"].mode, found.entries()["sub"].mode, found.entries()["run.sh"].mode) == ("120000", "160000", "100755")
+    assert (found.entries()["link"].mode, found.entries()["sub"].mode, found.entries()["run.sh"].mode) == (
+        "120000",
+        "160000",
+        "100755",
+    )
     for path in ("link", "sub", "nothing", "infra", "../README.md"):
         with pytest.raises(KeyError):
             found.read(path)
@@ -98,17 +102,21 @@ def test_what_the_archive_does_not_hold_truly_is_fetched_as_blob(
 
 
 @pytest.mark.parametrize("cut", [0, 10, 100, 250])
-def test_an_archive_that_breaks_off_is_completed_by_blobs(here: Stage, monkeypatch: pytest.MonkeyPatch, cut: int) -> None:
+def test_an_archive_that_breaks_off_is_completed_by_blobs(
+    here: Stage, monkeypatch: pytest.MonkeyPatch, cut: int
+) -> None:
     content = archive(here.repository.files())[:cut]
     found = tree(here)
-    answer: Any = type("Answer", (), {"raw": io.BytesIO(content), "__enter__": lambda s: s, "__exit__": lambda *_: None})()
+    answer: Any = type(
+        "Answer", (), {"raw": io.BytesIO(content), "__enter__": lambda s: s, "__exit__": lambda *_: None}
+    )()
     monkeypatch.setattr(found._http, "download", lambda url, doing: answer)
     assert found.read("infra/main.tf") == here.repository.files()["infra/main.tf"]
 
 
 def test_bytes_that_are_not_what_the_tree_names_are_refused(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """J04's sister at the base: nobody can slip other content under a path."""
-    monkeypatch.setattr(github_trees, "MOST_BYTES_OF_A_FILE", 0)
+    monkeypatch.setattr(branches, "MOST_BYTES_OF_A_FILE", 0)
     here.github.faults.on("git/blobs").answer(200, body={"encoding": "base64", "content": "ZXZpbA=="})
     with pytest.raises(PolicyViolation, match=r"README\.md"):
         tree(here).read("README.md")
@@ -123,7 +131,9 @@ def test_a_large_file_is_fetched_only_when_it_is_read(here: Stage) -> None:
 
 
 def test_a_listing_that_github_cuts_is_walked_folder_by_folder(here: Stage) -> None:
-    commit = here.repository.commit("main", {f"d{n}/e{m}/f.tf": f"{n}{m}" for n in range(4) for m in range(4)}, "many", by="maria")
+    commit = here.repository.commit(
+        "main", {f"d{n}/e{m}/f.tf": f"{n}{m}" for n in range(4) for m in range(4)}, "many", by="maria"
+    )
     here.repository.tree_limit = 10
     found = tree(here, commit)
     assert set(found.entries()) == set(here.repository.files()) and found.read("d3/e3/f.tf") == b"33"
@@ -142,7 +152,7 @@ def test_a_full_disk_is_said_so(here: Stage, monkeypatch: pytest.MonkeyPatch) ->
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(github_trees.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(branches.tempfile, "TemporaryFile", full)
     with pytest.raises(NoSpace, match="disk is full"):
         tree(here).read("README.md")
 
@@ -162,7 +172,13 @@ class _Listing:
 
     def rest(self, *_: object, **__: object) -> dict[str, Any]:
         entries = [
-            {"path": f"m{n % 500}/file_{n}.tf", "mode": "100644", "type": "blob", "sha": hashlib.sha1(b"%d" % n).hexdigest(), "size": 9}
+            {
+                "path": f"m{n % 500}/file_{n}.tf",
+                "mode": "100644",
+                "type": "blob",
+                "sha": hashlib.sha1(b"%d" % n).hexdigest(),
+                "size": 9,
+            }
             for n in range(self.count)
         ]
         return {"tree": entries, "truncated": False}
@@ -187,7 +203,7 @@ def test_a_listed_file_costs_less_than_half_a_kilobyte() -> None:
 
 
 def test_more_files_than_the_cap_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(github_trees, "MOST_ENTRIES", 1000)
+    monkeypatch.setattr(branches, "MOST_ENTRIES", 1000)
     assert len(listed(1000).entries()) == 1000
     with pytest.raises(ConfigError, match="1,000 files"):
         listed(1001).entries()

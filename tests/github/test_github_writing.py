@@ -5,11 +5,7 @@ from __future__ import annotations
 import pytest
 
 from github_calls import PREFIX, change_set, file_change, host, name, ref
-from ops_agent.errors import (
-    Conflict,
-    NeedsWorkflowsPermission,
-    NotPermitted,
-)
+from ops_agent.model.errors import Conflict, NeedsWorkflowsPermission, NotPermitted
 from publication.github_world import BOT_ID, Stage
 
 
@@ -54,7 +50,12 @@ def test_a_commit_adds_changes_and_deletes(here: Stage) -> None:
         base,
         "Headline",
         "Body",
-        change_set(base, file_change("a/ö.bin", b"\x00\xff"), file_change("README.md", None, b""), file_change("infra/main.tf", b"x", b"")),
+        change_set(
+            base,
+            file_change("a/ö.bin", b"\x00\xff"),
+            file_change("README.md", None, b""),
+            file_change("infra/main.tf", b"x", b""),
+        ),
     )
     files = here.repository.files(f"{PREFIX}12")
     assert files["a/ö.bin"] == b"\x00\xff" and "README.md" not in files and files["infra/main.tf"] == b"x"
@@ -78,7 +79,9 @@ def test_a_lost_commit_is_found_again_but_a_strangers_is_not_taken_for_ours(here
     here.github.faults.on("createCommitOnBranch").drop_after()
     made = found.commit_changes(name(here), f"{PREFIX}12", base, "h", "b", change_set(base, file_change("a", b"1")))
     assert made == here.repository.head(f"{PREFIX}12") and len(here.github.recorder.of("createCommitOnBranch")) == 1
-    here.github.faults.on("createCommitOnBranch").run(lambda: here.repository.commit(f"{PREFIX}12", {"x": "y"}, "theirs", by="maria"))
+    here.github.faults.on("createCommitOnBranch").run(
+        lambda: here.repository.commit(f"{PREFIX}12", {"x": "y"}, "theirs", by="maria")
+    )
     here.github.faults.on("createCommitOnBranch").drop_before()
     with pytest.raises(Conflict):
         found.commit_changes(name(here), f"{PREFIX}12", made, "h", "b", change_set(made, file_change("c", b"1")))

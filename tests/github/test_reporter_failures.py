@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.reporters.printable_text import WITHHELD
+from ops_agent.adapters.runner.actions import WITHHELD
 from runner_files import commands_in, outputs_in, reporter
 
 
-def test_without_output_and_summary_files_nothing_is_written(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_output_and_summary_files_nothing_is_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The old `::set-output` command is not used."""
     reporter().output("a", "b")
     reporter().summary("c")
@@ -49,16 +51,23 @@ def test_a_standard_output_that_cannot_be_written_ends_nothing(stdout: str, tmp_
 import os, sys
 if {stdout!r} == "closed": sys.stdout.close()
 if {stdout!r} == "none": sys.stdout = None
-from ops_agent.adapters.reporters.actions_reporter import ActionsReporter
+from ops_agent.adapters.runner.actions import ActionsReporter
 r = ActionsReporter(lambda t: t)
 with r.stage("ä"):
     for _ in range(3): r.line("ü" * 100_000)
     r.annotate("error", "x"); r.mask("s"); r.output("done", "ja")
 """
-    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "GITHUB_OUTPUT": str(output), "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "LC_ALL": "C",
+        "GITHUB_OUTPUT": str(output),
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
     read, write = os.pipe()
     os.close(read)
-    done = subprocess.run([sys.executable, "-c", code], env=environment, stdout=write, stderr=subprocess.PIPE, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, stdout=write, stderr=subprocess.PIPE, check=False
+    )
     os.close(write)
     assert outputs_in(output.read_text()) == {"done": "ja"}, done.stderr
     assert b"Traceback" not in done.stderr
@@ -67,7 +76,11 @@ with r.stage("ä"):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
 @pytest.mark.parametrize(("variable", "word"), [("GITHUB_OUTPUT", "output"), ("GITHUB_STEP_SUMMARY", "summary")])
 def test_a_full_disk_under_outputs_or_summary_is_a_warning(
-    variable: str, word: str, files: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    variable: str,
+    word: str,
+    files: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """N06."""
     monkeypatch.setenv(variable, "/dev/full")

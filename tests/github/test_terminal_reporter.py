@@ -7,14 +7,16 @@ import io
 import pytest
 from rich.console import Console
 
-from ops_agent.adapters.reporters.terminal_reporter import TerminalReporter
-from ops_agent.domain.verdict import Place
+from ops_agent.adapters.runner.terminal import TerminalReporter
+from ops_agent.model.finding import Place
 
 
 def told(terminal: bool) -> str:
     out = io.StringIO()
     colours = "standard" if terminal else None
-    console = Console(file=out, force_terminal=terminal, width=100, soft_wrap=True, highlight=False, color_system=colours)  # type: ignore[arg-type]
+    console = Console(
+        file=out, force_terminal=terminal, width=100, soft_wrap=True, highlight=False, color_system=colours
+    )  # type: ignore[arg-type]
     report = TerminalReporter(lambda text: text.replace("hunter2", "***"), console)
     with report.stage("converse"):
         report.turn(3, 0.41, "wrote [bold]infra/main.tf[/bold]")

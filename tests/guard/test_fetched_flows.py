@@ -1,14 +1,16 @@
-"""Values that reach modules from outside: their files are read as data, and who changes the values answers for what they reach (D05)."""
+"""Values that reach modules from outside: their files are read as data, and who changes the values answers for what
+they reach (D05).
+"""
 
 from __future__ import annotations
 
 import pytest
 
-from ops_agent.core.guard.judge import judge
-from ops_agent.core.guard.trees import FilesInMemory
-from ops_agent.domain.fetched_modules import FetchedModules
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.verdict import Finding
+from ops_agent.guard.judge import judge
+from ops_agent.guard.tree import FilesInMemory
+from ops_agent.model.finding import Finding
+from ops_agent.model.policy import Policy
+from ops_agent.model.terraform import FetchedModules
 from rules.judging import base_files, change_set
 
 SOURCE, VERSION = "git::https://modules.example.com/platform.git//x?ref=" + "c" * 40, ""
@@ -30,7 +32,9 @@ QUEUE = COMMAND + 'resource "aws_sqs_queue" "x" {\n  name          = var.command
 
 
 def blocking(module: dict[str, str] | str, before: str, after: str | None, **written: str) -> list[Finding]:
-    """What blocks when the arguments of a standing call change (None: they stay); `written` are further files of the head."""
+    """What blocks when the arguments of a standing call change (None: they stay); `written` are further files of the
+    head.
+    """
     files = {"main.tf": module} if isinstance(module, str) else module
     fetched = FetchedModules(
         files={f"{WHERE}{'' if '/' in path else '/'}{path}": text.encode() for path, text in files.items()},
@@ -80,11 +84,15 @@ def test_a_variable_file_of_no_environment_is_a_way_too() -> None:
 def test_a_second_call_of_a_standing_module_answers_for_what_it_hands_over() -> None:
     second = CALL.replace('"x"', '"y"', 1)
     assert not blocking(RUNS, "", None, infra__y_DOT_tf=second % "  size = 3\n")
-    assert rules(blocking(RUNS, "", None, infra__y_DOT_tf=second % '  command = "evil"\n')) == {"terraform/steered-code"}
+    assert rules(blocking(RUNS, "", None, infra__y_DOT_tf=second % '  command = "evil"\n')) == {
+        "terraform/steered-code"
+    }
 
 
 def test_what_a_fetched_module_hands_on_to_another_is_followed() -> None:
-    outer = COMMAND + 'module "inner" {\n  source  = "./inner"\n  command = "x ${var.command}"\n  size    = var.size\n}\n'
+    outer = (
+        COMMAND + 'module "inner" {\n  source  = "./inner"\n  command = "x ${var.command}"\n  size    = var.size\n}\n'
+    )
     module = {"main.tf": outer, ".inner/main.tf": RUNS}
     assert rules(blocking(module, "", '  command = "evil"\n')) == {"terraform/steered-code"}
     assert not blocking(module, "", "  size = 2\n")
@@ -95,7 +103,9 @@ def test_what_comes_out_of_a_fetched_module_is_followed_to_where_it_runs() -> No
     runs = {"infra__r_DOT_tf": ""}
     base_code = 'resource "terraform_data" "r" {\n  provisioner "local-exec" {\n    command = module.x.said\n  }\n}\n'
     assert not blocking(module, "", '  command = "evil"\n', **runs)
-    changed = blocking(module, f"}}\n\n{base_code.rstrip()[:-1]}", f'  command = "evil"\n}}\n\n{base_code.rstrip()[:-1]}')
+    changed = blocking(
+        module, f"}}\n\n{base_code.rstrip()[:-1]}", f'  command = "evil"\n}}\n\n{base_code.rstrip()[:-1]}'
+    )
     assert rules(changed) == {"terraform/steered-code"}
     other = blocking(module, f"}}\n\n{base_code.rstrip()[:-1]}", f"  size = 2\n}}\n\n{base_code.rstrip()[:-1]}")
     assert not other
@@ -117,7 +127,9 @@ def test_texts_and_published_parameters_are_no_dangers() -> None:
     published += 'data "cloudinit_config" "x" {\n  part {\n    content = var.command\n  }\n}\n'
     assert not blocking(COMMAND + published, '  command = "1.32"\n', '  command = "1.33"\n')
     own = published.replace('none = "NONE"', "none = var.command")
-    assert rules(blocking(COMMAND + own, '  command = "1.32"\n', '  command = "/team/password"\n')) == {"terraform/steered-code"}
+    assert rules(blocking(COMMAND + own, '  command = "1.32"\n', '  command = "/team/password"\n')) == {
+        "terraform/steered-code"
+    }
 
 
 @pytest.mark.parametrize("shape", ["wide", "deep"])
@@ -130,8 +142,13 @@ def test_calls_that_hide_a_module_behind_many_or_deep_ones_are_refused(shape: st
         written = {"infra__a_DOT_tf": many("a", "./modules/a"), "infra__modules__a__main_DOT_tf": many("b", "../b")}
         written |= {"infra__modules__b__main_DOT_tf": "# nothing\n", "infra__z_DOT_tf": hidden}
     else:
-        written = {f"infra__modules__m{n}__main_DOT_tf": f'module "m" {{\n  source = "../m{n + 1}"\n}}\n' for n in range(45)}
-        written |= {"infra__a_DOT_tf": 'module "m" {\n  source = "./modules/m0"\n}\n', "infra__modules__m45__main_DOT_tf": hidden}
+        written = {
+            f"infra__modules__m{n}__main_DOT_tf": f'module "m" {{\n  source = "../m{n + 1}"\n}}\n' for n in range(45)
+        }
+        written |= {
+            "infra__a_DOT_tf": 'module "m" {\n  source = "./modules/m0"\n}\n',
+            "infra__modules__m45__main_DOT_tf": hidden,
+        }
     found = blocking(RUNS, "", None, **written)
     assert "terraform/steered-code" in rules(found)
     assert any("than are judged" in f.what for f in found)

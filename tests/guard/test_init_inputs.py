@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ops_agent.core.sources.init_inputs import init_inputs
-from ops_agent.domain.layout import TerraformRoot
+from ops_agent.model.terraform import TerraformRoot
+from ops_agent.terraform.modules import init_inputs
 
 ROOT = TerraformRoot(path="infra", environments=(), local_modules=("infra/modules/queue",))
 TERRAFORM = 'terraform {\n  required_providers {\n    aws = {\n      source  = "hashicorp/aws"\n      version = ">= 3.39"\n    }\n  }\n}\n'
@@ -29,7 +29,9 @@ SAME = {
     "an argument of a module": {"infra/main.tf": MAIN.replace('= "a"', "= local.name")},
     "lines above and comments": {"infra/versions.tf": f"# why\n\n{TERRAFORM}"},
     "layout": {"infra/versions.tf": TERRAFORM.replace("source  =", "source =")},
-    "a resource of a provider that is there": {"infra/topic.tf": 'resource "aws_sns_topic" "t" {\n  for_each = toset(["a"])\n}\n'},
+    "a resource of a provider that is there": {
+        "infra/topic.tf": 'resource "aws_sns_topic" "t" {\n  for_each = toset(["a"])\n}\n'
+    },
     "a block in another file": {"infra/main.tf": f"{MAIN}{TERRAFORM}", "infra/versions.tf": ""},
     "a file of another root": {"other/main.tf": 'resource "null_resource" "x" {}\n'},
     "values": {
@@ -41,9 +43,13 @@ OTHER = {
     "a version": {"infra/versions.tf": TERRAFORM.replace("3.39", "5.0")},
     "the engine's version": {"infra/more.tf": 'terraform {\n  required_version = ">= 1.9"\n}\n'},
     "another provider, implied": {"infra/id.tf": 'resource "random_id" "x" {\n  byte_length = 2\n}\n'},
-    "another provider, implied in a module": {"infra/modules/queue/id.tf": 'data "http" "x" {}\ndata "tls_key" "y" {}\n'},
+    "another provider, implied in a module": {
+        "infra/modules/queue/id.tf": 'data "http" "x" {}\ndata "tls_key" "y" {}\n'
+    },
     "another provider, inside a check": {"infra/c.tf": 'check "c" {\n  data "http_x" "y" {}\n}\n'},
-    "another provider, by name": {"infra/main.tf": MAIN.replace('  name = "q"\n', '  name = "q"\n  provider = other.x\n')},
+    "another provider, by name": {
+        "infra/main.tf": MAIN.replace('  name = "q"\n', '  name = "q"\n  provider = other.x\n')
+    },
     "another provider, configured": {"infra/p.tf": 'provider "google" {}\n'},
     "a module call": {"infra/m.tf": 'module "two" {\n  source = "./modules/queue"\n}\n'},
     "a module's source": {"infra/main.tf": MAIN.replace("./modules/queue", "./modules/topic")},

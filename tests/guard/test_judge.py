@@ -1,4 +1,6 @@
-"""The judge: only the change is blamed, nothing slips through a crash, a move, a dormant module or a wall of old findings."""
+"""The judge: only the change is blamed, nothing slips through a crash, a move, a dormant module or a wall of old
+findings.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from ops_agent.core.guard.judge import judge
-from ops_agent.core.guard.rule import blocking
-from ops_agent.core.guard.subjects import Hit, Subject, TerraformFile, WholeChange, WorkflowFile
-from ops_agent.core.guard.table import TABLE
-from ops_agent.core.guard.trees import FilesInMemory
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.verdict import Verdict
+from ops_agent.guard.judge import judge
+from ops_agent.guard.rule import Hit, Subject, TerraformFile, WholeChange, WorkflowFile, blocking
+from ops_agent.guard.rules import TABLE
+from ops_agent.guard.tree import FilesInMemory
+from ops_agent.model.finding import Verdict
+from ops_agent.model.policy import Policy
 from rules.judging import base_files, change_set, verdict_of
 
 EVIL = 'data "external" "x" {\n  program = ["sh"]\n}\n'
@@ -53,7 +54,12 @@ def test_what_stands_on_the_base_untouched_is_reported_and_does_not_block() -> N
 
 
 @pytest.mark.parametrize(
-    "moved", ["\n\n\n" + QUEUE + EVIL, "# words\n" + EVIL.replace("  program", "      program  "), EVIL.replace("{\n", "{ # note\n", 1)]
+    "moved",
+    [
+        "\n\n\n" + QUEUE + EVIL,
+        "# words\n" + EVIL.replace("  program", "      program  "),
+        EVIL.replace("{\n", "{ # note\n", 1),
+    ],
 )
 def test_a_block_that_moved_or_was_reformatted_is_not_new(moved: str) -> None:
     base = {**base_files(), "infra/old.tf": EVIL.encode()}

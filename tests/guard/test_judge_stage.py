@@ -9,27 +9,35 @@ import pytest
 
 from builders import work_item
 from doubles.tree import MemoryTree
-from ops_agent.core.plans.plan_rules import PLAN_TABLE
-from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
-from ops_agent.domain.terraform_plan import Danger, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
-from ops_agent.domain.verdict import Verdict
-from ops_agent.domain.verification import TargetVerification, Verification
-from ops_agent.errors import ConfigError
-from ops_agent.settings import Settings
-from ops_agent.stages.judge import judge_plans, judge_sources
-from ops_agent.stages.narrow import narrow_by_policy_file
+from ops_agent.config.settings import Settings
+from ops_agent.model.errors import ConfigError
+from ops_agent.model.finding import Verdict
+from ops_agent.model.plan import Danger, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
+from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
+from ops_agent.model.verification import TargetVerification, Verification
+from ops_agent.plan.rules import PLAN_TABLE
+from ops_agent.run.brief import narrow_by_policy_file
+from ops_agent.run.judge import judge_plans, judge_sources
 from rules.judging import base_files, change_set
 
 COMMIT = "c" * 40
-WORKFLOW = "on:\n  workflow_dispatch:\npermissions: {}\njobs:\n  x:\n    runs-on: ubuntu-24.04\n    steps:\n      - uses: "
+WORKFLOW = (
+    "on:\n  workflow_dispatch:\npermissions: {}\njobs:\n  x:\n    runs-on: ubuntu-24.04\n    steps:\n      - uses: "
+)
 PATH = ".github/workflows/x.yml"
 
 
-def sources(written: dict[str, bytes | None], base: dict[str, bytes] | None = None, tags: dict[str, str] | None = None) -> Verdict:
+def sources(
+    written: dict[str, bytes | None], base: dict[str, bytes] | None = None, tags: dict[str, str] | None = None
+) -> Verdict:
     files = base_files() if base is None else base
-    world: Any = SimpleNamespace(code_host=SimpleNamespace(resolve_action=lambda uses, ref: (tags or {}).get(f"{uses}@{ref}")))
+    world: Any = SimpleNamespace(
+        code_host=SimpleNamespace(resolve_action=lambda uses, ref: (tags or {}).get(f"{uses}@{ref}"))
+    )
     base_tree = MemoryTree(files)
-    return judge_sources(world, narrow_by_policy_file(Settings(), base_tree), work_item(), base_tree, change_set(files, written))
+    return judge_sources(
+        world, narrow_by_policy_file(Settings(), base_tree), work_item(), base_tree, change_set(files, written)
+    )
 
 
 def blocking(verdict: Verdict) -> set[str]:
@@ -61,7 +69,8 @@ def test_the_policy_file_closes_a_path() -> None:
 
 def plan(*dangers: Danger, complete: bool = True) -> TerraformPlan:
     changes = tuple(
-        ResourceChange(address=d.address, type="aws_dynamodb_table", provider="aws", action=ResourceAction.DELETE) for d in dangers
+        ResourceChange(address=d.address, type="aws_dynamodb_table", provider="aws", action=ResourceAction.DELETE)
+        for d in dangers
     )
     return TerraformPlan(
         format_version="1.2",
@@ -81,7 +90,9 @@ def plans(made: TerraformPlan | None, labels: tuple[str, ...] = (), own: frozens
     environment = Environment(name="dev", account=None, backend_file=None)
     target = TerraformTarget(root=TerraformRoot(path="infra", environments=(environment,)), environment=environment)
     verification = Verification(engine="x", targets=(TargetVerification(target=target, checks=(), plan=made, own=own),))
-    return judge_plans(Settings(), work_item(labels_by_writers=labels), Verdict(findings=(), rules_run=()), verification)
+    return judge_plans(
+        Settings(), work_item(labels_by_writers=labels), Verdict(findings=(), rules_run=()), verification
+    )
 
 
 DESTROYS = Danger(address="aws_dynamodb_table.orders", why="destroys it", rule="plan/destroys-stateful", blocks=True)
@@ -93,7 +104,11 @@ def test_destroying_something_stateful_blocks_and_says_which_label_opens_it() ->
     """T14."""
     verdict = plans(plan(DESTROYS, NOTICE))
     (finding,) = verdict.blocking
-    assert finding.rule == "plan/destroys-stateful" and "allow-destroy" in finding.remedy and "aws_dynamodb_table.orders" in finding.what
+    assert (
+        finding.rule == "plan/destroys-stateful"
+        and "allow-destroy" in finding.remedy
+        and "aws_dynamodb_table.orders" in finding.what
+    )
 
 
 def test_a_writers_label_lifts_destroying_and_nothing_else() -> None:

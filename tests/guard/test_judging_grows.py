@@ -5,10 +5,10 @@ from __future__ import annotations
 from itertools import count
 
 from growth import assert_linear
-from ops_agent.core.guard.judge import judge
-from ops_agent.core.guard.trees import FilesInMemory
-from ops_agent.domain.change_set import ChangeSet, FileChange
-from ops_agent.domain.policy import Policy
+from ops_agent.guard.judge import judge
+from ops_agent.guard.tree import FilesInMemory
+from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.model.policy import Policy
 
 BLOCK = """resource "aws_sqs_queue" "q%d_%d_%d" {
   name          = "a-${var.x}"

@@ -1,4 +1,6 @@
-"""A script made to be slow is judged in time that grows with its length (C18): no rule looks from each place to the end again."""
+"""A script made to be slow is judged in time that grows with its length (C18): no rule looks from each place to the end
+again.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,11 @@ from itertools import count
 import pytest
 
 from growth import assert_linear
-from ops_agent.core.guard.judge import judge
-from ops_agent.core.guard.shell_words import MOST_CHARACTERS
-from ops_agent.core.guard.trees import FilesInMemory
-from ops_agent.domain.change_set import ChangeSet, FileChange
-from ops_agent.domain.policy import Policy
+from ops_agent.guard.judge import judge
+from ops_agent.guard.shell_words import MOST_CHARACTERS
+from ops_agent.guard.tree import FilesInMemory
+from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.model.policy import Policy
 
 WORKFLOW = ".github/workflows/checks.yml"
 SCRIPT = "scripts/check.sh"

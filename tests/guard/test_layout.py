@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.core.sources.layout import affected_roots, discover_layout, targets
-from ops_agent.domain.layout import Layout, MappedEnvironment, MappedRoot
-from ops_agent.domain.policy import Policy
+from ops_agent.model.policy import Policy
+from ops_agent.model.terraform import Layout, MappedEnvironment, MappedRoot
+from ops_agent.terraform.layout import affected_roots, discover_layout, targets
 
 BACKEND = 'terraform {\n  backend "s3" {}\n}\n'
 PROVIDER = 'provider "aws" {\n  region = var.region\n}\n'
@@ -47,7 +47,12 @@ def test_the_teams_layout_is_one_root_with_dev_and_prod() -> None:
     "files",
     [
         {"infra/dev.tfbackend": "", "infra/prod.tfbackend": "", "infra/dev.tfvars": "", "infra/prod.tfvars": ""},
-        {"infra/config/dev.tfbackend": "", "infra/config/prod.tfbackend": "", "infra/vars/dev.tfvars": "", "infra/vars/prod.tfvars": ""},
+        {
+            "infra/config/dev.tfbackend": "",
+            "infra/config/prod.tfbackend": "",
+            "infra/vars/dev.tfvars": "",
+            "infra/vars/prod.tfvars": "",
+        },
         {
             "infra/envs/dev/backend.hcl": "",
             "infra/envs/prod/backend.hcl": "",
@@ -60,18 +65,29 @@ def test_the_teams_layout_is_one_root_with_dev_and_prod() -> None:
             "infra/environments/dev.tfvars": "",
             "infra/environments/prod.tfvars": "",
         },
-        {"infra/backend-dev.hcl": "", "infra/backend-prod.hcl": "", "infra/env/dev.tfvars": "", "infra/env/prod.tfvars": ""},
+        {
+            "infra/backend-dev.hcl": "",
+            "infra/backend-prod.hcl": "",
+            "infra/env/dev.tfvars": "",
+            "infra/env/prod.tfvars": "",
+        },
     ],
 )
 def test_variants_of_backend_and_variable_files_are_found(files: dict[str, str]) -> None:
     found = layout({"infra/main.tf": BACKEND, **files})
     (root,) = found.roots
-    assert [(e.name, bool(e.backend_file), len(e.var_files)) for e in root.environments] == [("dev", True, 1), ("prod", True, 1)]
+    assert [(e.name, bool(e.backend_file), len(e.var_files)) for e in root.environments] == [
+        ("dev", True, 1),
+        ("prod", True, 1),
+    ]
     assert not found.findings
 
 
 def test_directories_of_environments_are_roots_of_their_own() -> None:
-    files = {f"environments/{e}/main.tf": BACKEND + 'module "app" {\n  source = "../../modules/app"\n}\n' for e in ("development", "prod")}
+    files = {
+        f"environments/{e}/main.tf": BACKEND + 'module "app" {\n  source = "../../modules/app"\n}\n'
+        for e in ("development", "prod")
+    }
     found = layout({**files, "modules/app/main.tf": PROVIDER})
     assert [(r.path, r.environments[0].name, r.environments[0].account) for r in found.roots] == [
         ("environments/development", "development", "125611408459"),
@@ -80,12 +96,20 @@ def test_directories_of_environments_are_roots_of_their_own() -> None:
 
 
 def test_several_roots_and_opentofu_files_are_found() -> None:
-    found = layout({"network/main.tofu": BACKEND, "network/dev.tfvars": "", "app/main.tf": BACKEND, "app/dev.tfvars": ""})
+    found = layout(
+        {"network/main.tofu": BACKEND, "network/dev.tfvars": "", "app/main.tf": BACKEND, "app/dev.tfvars": ""}
+    )
     assert [r.path for r in found.roots] == ["app", "network"]
 
 
 def test_one_environment_in_two_spellings_is_one() -> None:
-    found = layout({"infra/main.tf": BACKEND, "infra/backend/development/backend.hcl": "", "infra/environments/dev/terraform.tfvars": ""})
+    found = layout(
+        {
+            "infra/main.tf": BACKEND,
+            "infra/backend/development/backend.hcl": "",
+            "infra/environments/dev/terraform.tfvars": "",
+        }
+    )
     assert len(found.roots[0].environments) == 1
 
 
@@ -119,7 +143,9 @@ def test_a_mapping_helps_where_names_tell_nothing() -> None:
         MappedRoot(
             path="stack",
             environments=(
-                MappedEnvironment(name="dev", backend_file="stack/a.cfg.hcl", var_files=("stack/a.tfvars", "stack/gone.tfvars")),
+                MappedEnvironment(
+                    name="dev", backend_file="stack/a.cfg.hcl", var_files=("stack/a.tfvars", "stack/gone.tfvars")
+                ),
             ),
         ),
     )
@@ -131,7 +157,8 @@ def test_a_mapping_helps_where_names_tell_nothing() -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from([*TEAM, "main.tf", "infra/x.tf.json", "infra/dev/x.tf"]), st.sampled_from(["", "{", BACKEND, PROVIDER, '{"a":1}'])
+        st.sampled_from([*TEAM, "main.tf", "infra/x.tf.json", "infra/dev/x.tf"]),
+        st.sampled_from(["", "{", BACKEND, PROVIDER, '{"a":1}']),
     )
 )
 def test_no_set_of_files_makes_discovery_fail(files: dict[str, str]) -> None:

@@ -45,17 +45,25 @@ def test_a_plain_layout_is_one_root_with_dev_and_prod(name: str, look: Look) -> 
     assert "ok    layout: root module `infra` with" in said and "warn" not in said
 
 
-@pytest.mark.parametrize("folder", ["environments/{e}", "live/{e}/network", "stacks/network/{e}", "accounts/{n}/network"])
 @pytest.mark.parametrize(
-    "backend", [{"main.tf": WHOLE}, {"main.tf": PARTIAL, "backend.hcl": ""}, {"main.tf": PARTIAL, "state.tfbackend": ""}]
+    "folder", ["environments/{e}", "live/{e}/network", "stacks/network/{e}", "accounts/{n}/network"]
 )
-def test_a_folder_for_each_environment_is_a_root_of_that_environment_alone(folder: str, backend: dict[str, str], look: Look) -> None:
+@pytest.mark.parametrize(
+    "backend",
+    [{"main.tf": WHOLE}, {"main.tf": PARTIAL, "backend.hcl": ""}, {"main.tf": PARTIAL, "state.tfbackend": ""}],
+)
+def test_a_folder_for_each_environment_is_a_root_of_that_environment_alone(
+    folder: str, backend: dict[str, str], look: Look
+) -> None:
     call = 'module "app" {\n  source = "{up}modules/app"\n}\n'
     files = {"modules/app/main.tf": QUEUE + 'provider "aws" {}\n', "modules/app/variables.tf": 'variable "name" {}\n'}
     for e, n in (("dev", DEV), ("prod", PROD)):
         place = folder.format(e=e, n=n)
         up = "../" * len(place.split("/"))
-        files |= {f"{place}/{name}": text + (call.replace("{up}", up) if name == "main.tf" else "") for name, text in backend.items()}
+        files |= {
+            f"{place}/{name}": text + (call.replace("{up}", up) if name == "main.tf" else "")
+            for name, text in backend.items()
+        }
         files[f"{place}/terraform.tfvars"] = 'name = "x"\n'
     layout, said = look(files)
     assert {r.path for r in layout.roots} == {folder.format(e=e, n=n) for e, n in (("dev", DEV), ("prod", PROD))}, said
@@ -63,7 +71,9 @@ def test_a_folder_for_each_environment_is_a_root_of_that_environment_alone(folde
         (environment,) = root.environments
         other = {DEV: ("prod", PROD), PROD: ("dev", DEV)}[environment.account or ""]
         assert not environment.unsettled and root.local_modules == ("modules/app",)
-        assert not any(word in path for word in other for path in (environment.backend_file or "", *environment.var_files))
+        assert not any(
+            word in path for word in other for path in (environment.backend_file or "", *environment.var_files)
+        )
     assert "not planned" not in said
 
 
@@ -80,7 +90,13 @@ def test_several_roots_keep_their_files_apart(look: Look) -> None:
 
 
 def test_files_of_examples_and_tests_are_nobodys(look: Look) -> None:
-    files = {"main.tf": PARTIAL, "dev.tfbackend": "", "dev.tfvars": "", "examples/complete/dev.tfvars": "", "tests/dev.tfvars": ""}
+    files = {
+        "main.tf": PARTIAL,
+        "dev.tfbackend": "",
+        "dev.tfvars": "",
+        "examples/complete/dev.tfvars": "",
+        "tests/dev.tfvars": "",
+    }
     layout, _ = look(files)
     assert environments(layout, ".")["dev"].var_files == ("dev.tfvars",)
 
@@ -89,10 +105,16 @@ def test_files_of_another_component_are_not_this_roots(look: Look) -> None:
     files = {"infra/main.tf": PARTIAL, "infra/backend/dev/backend.hcl": "", "infra/dev.tfvars": ""}
     layout, _ = look({**files, "infra/network/backend/dev/backend.hcl": "", "infra/network/dev.tfvars": ""})
     dev = environments(layout, "infra")["dev"]
-    assert (dev.backend_file, dev.var_files, dev.unsettled) == ("infra/backend/dev/backend.hcl", ("infra/dev.tfvars",), "")
+    assert (dev.backend_file, dev.var_files, dev.unsettled) == (
+        "infra/backend/dev/backend.hcl",
+        ("infra/dev.tfvars",),
+        "",
+    )
 
 
 def test_an_environment_called_test_is_one(look: Look) -> None:
-    layout, said = look({"infra/main.tf": PARTIAL, "infra/backend/test/backend.hcl": "", "infra/environments/test/terraform.tfvars": ""})
+    layout, said = look(
+        {"infra/main.tf": PARTIAL, "infra/backend/test/backend.hcl": "", "infra/environments/test/terraform.tfvars": ""}
+    )
     assert list(environments(layout, "infra")) == ["test"]
     assert "`test` has no account" in said and "add `test=<account>` to the input `aws_accounts`" in said

@@ -1,4 +1,6 @@
-"""Layouts in which nobody can tell: what discovery refuses to guess, what the doctor says, and the lines that settle it."""
+"""Layouts in which nobody can tell: what discovery refuses to guess, what the doctor says, and the lines that settle
+it.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from layout_repository import PARTIAL, QUEUE, WHOLE, Look, Repository, environments, nothing_is_planned, rules, settled_by_its_own_lines
-from ops_agent.core.sources.layout_changes import unsettled_by
-from ops_agent.core.sources.reading_policy import POLICY_FILE
+from layout_repository import (
+    PARTIAL,
+    QUEUE,
+    WHOLE,
+    Look,
+    Repository,
+    environments,
+    nothing_is_planned,
+    rules,
+    settled_by_its_own_lines,
+)
+from ops_agent.config.policy_file import POLICY_FILE
+from ops_agent.terraform.layout import unsettled_by
 
 
 @pytest.fixture
@@ -34,10 +46,16 @@ def test_two_files_that_could_both_be_meant_are_never_both_used(names: tuple[str
     settled_by_its_own_lines(look, files, layout)
 
 
-@pytest.mark.parametrize("path", ["infra/environments/dev/prod.tfvars", "infra/backend/dev/prod.hcl", "infra/config/dev-prod.tfvars"])
+@pytest.mark.parametrize(
+    "path", ["infra/environments/dev/prod.tfvars", "infra/backend/dev/prod.hcl", "infra/config/dev-prod.tfvars"]
+)
 def test_a_file_that_names_two_environments_is_used_for_none(path: str, look: Look) -> None:
     """The worst outcome would be prod's values in dev's plan."""
-    good = {f"infra/{p}": "" for e in ("dev", "prod") for p in (f"backend/{e}/backend.hcl", f"environments/{e}/terraform.tfvars")}
+    good = {
+        f"infra/{p}": ""
+        for e in ("dev", "prod")
+        for p in (f"backend/{e}/backend.hcl", f"environments/{e}/terraform.tfvars")
+    }
     layout, said = look({"infra/main.tf": PARTIAL, **good, path: ""})
     used = [f for e in environments(layout, "infra").values() for f in (e.backend_file, *e.var_files)]
     assert path not in used and len(used) == 4
@@ -46,7 +64,13 @@ def test_a_file_that_names_two_environments_is_used_for_none(path: str, look: Lo
 
 @pytest.mark.parametrize("name", ["pre-prod", "non-prod", "preprod", "nonprod"])
 def test_what_is_not_prod_is_not_taken_for_prod(name: str, look: Look) -> None:
-    layout, _ = look({"infra/main.tf": PARTIAL, f"infra/backend/{name}/backend.hcl": "", f"infra/environments/{name}/terraform.tfvars": ""})
+    layout, _ = look(
+        {
+            "infra/main.tf": PARTIAL,
+            f"infra/backend/{name}/backend.hcl": "",
+            f"infra/environments/{name}/terraform.tfvars": "",
+        }
+    )
     found = environments(layout, "infra")
     assert list(found) == [name] and found[name].account is None and found[name].unsettled
 
@@ -55,7 +79,9 @@ def test_a_file_of_prod_in_the_folder_of_dev_is_used_for_neither(look: Look) -> 
     files = {"live/dev/main.tf": WHOLE, "live/dev/prod.tfvars": "", "live/prod/main.tf": WHOLE}
     layout, said = look(files)
     assert environments(layout, "live/dev")["dev"].unsettled and not environments(layout, "live/prod")["prod"].unsettled
-    assert "live/dev/prod.tfvars: it names `prod`, and it lies in the directory of `dev`: it is used for neither" in said
+    assert (
+        "live/dev/prod.tfvars: it names `prod`, and it lies in the directory of `dev`: it is used for neither" in said
+    )
 
 
 def test_a_folder_below_two_environments_belongs_to_neither(look: Look) -> None:
@@ -117,7 +143,11 @@ def test_stacks_and_foreign_backends_are_said_to_be_unsupported(look: Look) -> N
         {"modules/queue/main.tf": QUEUE + 'provider "aws" {}\n'},
         {"modules/queue/main.tf": QUEUE, "modules/queue/dev.tfvars": ""},
         {"modules/sandbox/main.tf": QUEUE},
-        {"infra/queue/main.tf": QUEUE, "infra/queue/dev.tfvars": "", "infra/more.tf": 'module "q" {\n  source = "./queue"\n}\n'},
+        {
+            "infra/queue/main.tf": QUEUE,
+            "infra/queue/dev.tfvars": "",
+            "infra/more.tf": 'module "q" {\n  source = "./queue"\n}\n',
+        },
     ],
 )
 def test_a_module_is_never_taken_for_a_root(module: dict[str, str], look: Look) -> None:
@@ -127,7 +157,11 @@ def test_a_module_is_never_taken_for_a_root(module: dict[str, str], look: Look) 
 
 def test_a_folder_with_a_backend_block_alone_is_no_root(look: Look) -> None:
     layout, said = look(
-        {"infra/main.tf": QUEUE + 'provider "aws" {}\n', "infra/backend/dev/backend.tf": WHOLE, "infra/environments/dev/x.tfvars": ""}
+        {
+            "infra/main.tf": QUEUE + 'provider "aws" {}\n',
+            "infra/backend/dev/backend.tf": WHOLE,
+            "infra/environments/dev/x.tfvars": "",
+        }
     )
     assert [r.path for r in layout.roots] == ["infra"]
     assert "infra/backend/dev: it holds a backend block alone" in said
@@ -148,7 +182,12 @@ def test_a_region_or_a_shared_file_is_no_environment(look: Look) -> None:
 
 
 def test_what_terraform_loads_by_itself_counts_everywhere_and_is_said(look: Look) -> None:
-    files = {"infra/main.tf": PARTIAL, "infra/dev.tfbackend": "", "infra/prod.tfbackend": "", "infra/prod.auto.tfvars": ""}
+    files = {
+        "infra/main.tf": PARTIAL,
+        "infra/dev.tfbackend": "",
+        "infra/prod.tfbackend": "",
+        "infra/prod.auto.tfvars": "",
+    }
     layout, said = look(files)
     assert [e.var_files for e in environments(layout, "infra").values()] == [(), ()]
     assert "infra/prod.auto.tfvars: Terraform loads it by itself, so it counts in every environment" in said
@@ -157,17 +196,26 @@ def test_what_terraform_loads_by_itself_counts_everywhere_and_is_said(look: Look
 @pytest.mark.parametrize(
     "files",
     [
-        {"infra/terraform/main.tf": PARTIAL, "infra/backend/{e}/backend.hcl": "", "infra/environments/{e}/terraform.tfvars": ""},
+        {
+            "infra/terraform/main.tf": PARTIAL,
+            "infra/backend/{e}/backend.hcl": "",
+            "infra/environments/{e}/terraform.tfvars": "",
+        },
         {"terraform/main.tf": PARTIAL, "config/{e}.tfbackend": "", "config/{e}.tfvars": ""},
     ],
 )
-def test_files_beside_the_root_are_not_guessed_but_offered_as_lines_that_settle_it(files: dict[str, str], look: Look) -> None:
+def test_files_beside_the_root_are_not_guessed_but_offered_as_lines_that_settle_it(
+    files: dict[str, str], look: Look
+) -> None:
     files = {path.format(e=e): text for e in ("dev", "prod") for path, text in files.items()}
     layout, said = look(files)
     assert layout.roots[0].environments == () and "no environment of this root was found" in said
     again = settled_by_its_own_lines(look, files, layout)
     (root,) = again.roots
-    assert [(e.name, bool(e.backend_file), len(e.var_files)) for e in root.environments] == [("dev", True, 1), ("prod", True, 1)]
+    assert [(e.name, bool(e.backend_file), len(e.var_files)) for e in root.environments] == [
+        ("dev", True, 1),
+        ("prod", True, 1),
+    ]
     assert all(e.name in path for e in root.environments for path in (e.backend_file or "", *e.var_files))
 
 
@@ -180,7 +228,11 @@ def test_a_mapping_with_a_file_that_is_gone_is_not_planned(look: Look) -> None:
 @pytest.mark.parametrize("added", ["infra/environments/us/dev.tfvars", "infra/backend/dev/second.hcl"])
 def test_a_change_that_makes_a_plain_environment_ambiguous_is_told_and_fails(added: str, look: Look) -> None:
     """Else a file more would be a way to publish without a plan."""
-    files = {f"infra/{p}": "" for e in ("dev", "prod") for p in (f"backend/{e}/backend.hcl", f"environments/{e}/terraform.tfvars")}
+    files = {
+        f"infra/{p}": ""
+        for e in ("dev", "prod")
+        for p in (f"backend/{e}/backend.hcl", f"environments/{e}/terraform.tfvars")
+    }
     before, _ = look({"infra/main.tf": PARTIAL, **files})
     after, _ = look({added: ""})
     (finding,) = unsettled_by(before, after)

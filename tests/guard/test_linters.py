@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ops_agent.adapters.linters import WheelLinters
-from ops_agent.domain.verification import CheckStatus
+from ops_agent.model.verification import CheckStatus
 
 PATH = ".github/workflows/x.yml"
 GOOD = """name: x
@@ -46,14 +46,19 @@ def script(tmp_path: Path, text: str) -> Path:
 
 def test_a_plain_workflow_passes_both_linters(tmp_path: Path) -> None:
     results = WheelLinters().check(place(tmp_path, GOOD), (PATH,))
-    assert [(r.name, r.status) for r in results] == [("actionlint", CheckStatus.PASSED), ("zizmor", CheckStatus.PASSED)], results
+    assert [(r.name, r.status) for r in results] == [
+        ("actionlint", CheckStatus.PASSED),
+        ("zizmor", CheckStatus.PASSED),
+    ], results
 
 
 def test_an_injection_fails_both_with_file_and_line(tmp_path: Path) -> None:
     results = WheelLinters().check(place(tmp_path, INJECTION), (PATH,))
     for result in results:
         assert result.status is CheckStatus.FAILED
-        assert any(f.place.path == PATH and f.place.line == INJECTION.count("\n") and f.blocks for f in result.findings), result
+        assert any(
+            f.place.path == PATH and f.place.line == INJECTION.count("\n") and f.blocks for f in result.findings
+        ), result
 
 
 def test_a_repositorys_own_linter_configuration_is_not_honoured(tmp_path: Path) -> None:

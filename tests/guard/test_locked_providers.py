@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ops_agent.core.sources.locked_providers import locked_providers
-from ops_agent.demo.story import SAMPLE
+from ops_agent.terraform.modules import locked_providers
+from ops_agent_demo.story import SAMPLE
 
 TWO = b'provider "r/b/two" {\n  version = "2.0.1"\n  hashes = ["h1:x="]\n}\nprovider "r/a/one" {\n}\n'
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.core.guard.paths import path_refusal
-from ops_agent.domain.layout import Layout, TerraformRoot
-from ops_agent.domain.policy import Policy
+from ops_agent.guard.paths import path_refusal
+from ops_agent.model.policy import Policy
+from ops_agent.model.terraform import Layout, TerraformRoot
 
 POLICY = Policy()
 INFRA = Layout(roots=(TerraformRoot(path="infra", environments=()),), workflows=())
@@ -141,7 +141,13 @@ def test_a_closed_name_with_a_look_alike_letter_is_refused_too(name: str, place:
 
 @pytest.mark.parametrize(
     "name",
-    ["infra/agents/main.tf", "infra/modules/rules/main.tf", "infra/prompts/README.md", "infra/skills.tf", ".github/workflows/trivy.yml"],
+    [
+        "infra/agents/main.tf",
+        "infra/modules/rules/main.tf",
+        "infra/prompts/README.md",
+        "infra/skills.tf",
+        ".github/workflows/trivy.yml",
+    ],
 )
 def test_modules_may_be_called_like_what_they_make(name: str) -> None:
     assert path_refusal(name, b"# text\n", POLICY, INFRA) is None

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.core.guard.pinning import UsedAction, find_uses, pin
-from ops_agent.domain.change_set import ChangeSet, FileChange
-from ops_agent.settings import Settings
-from ops_agent.stages.judge import pin_actions
+from ops_agent.config.settings import Settings
+from ops_agent.guard.pins import UsedAction, find_uses, pin
+from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.run.judge import pin_actions
 
 PATH = ".github/workflows/x.yml"
 COMMIT = "c" * 40
@@ -74,7 +74,8 @@ class Scratch:
 
     def change_set(self) -> ChangeSet:
         return ChangeSet(
-            base_commit="a" * 40, changes=tuple(FileChange(path=p, before=None, after=c) for p, c in sorted(self.files.items()))
+            base_commit="a" * 40,
+            changes=tuple(FileChange(path=p, before=None, after=c) for p, c in sorted(self.files.items())),
         )
 
     def write(self, path: str, content: bytes) -> None:
@@ -95,5 +96,7 @@ def test_the_scratch_tree_holds_the_pinned_bytes_and_only_allowed_names_are_aske
     pinned = pin_actions(world, Settings(), scratch)
     assert asked == [("actions/checkout", "v4"), ("Actions/Checkout", "v4"), ("actions/setup-node", "gone")]
     assert [u.line for u in pinned] == [1, 2]
-    assert scratch.files[PATH].decode().count(COMMIT) == 2 and "evil/secret-in-a-name@v4" in scratch.files[PATH].decode()
+    assert (
+        scratch.files[PATH].decode().count(COMMIT) == 2 and "evil/secret-in-a-name@v4" in scratch.files[PATH].decode()
+    )
     assert scratch.files["infra/main.tf"].decode() == text

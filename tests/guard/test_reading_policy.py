@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.core.sources.reading_policy import read_policy
-from ops_agent.domain.layout import MappedEnvironment, MappedRoot
-from ops_agent.domain.policy import PolicyFile
+from ops_agent.config.policy_file import read_policy
+from ops_agent.model.policy import PolicyFile
+from ops_agent.model.terraform import MappedEnvironment, MappedRoot
 
 WHOLE = b"""# limits of this repository
 allowed_uses:
@@ -45,7 +45,9 @@ def test_a_whole_file_is_read() -> None:
         layout=(
             MappedRoot(
                 path="stack",
-                environments=(MappedEnvironment(name="dev", backend_file="stack/a.cfg.hcl", var_files=("stack/a.tfvars",)),),
+                environments=(
+                    MappedEnvironment(name="dev", backend_file="stack/a.cfg.hcl", var_files=("stack/a.tfvars",)),
+                ),
             ),
         ),
     )
@@ -56,7 +58,9 @@ def test_an_empty_file_says_nothing() -> None:
 
 
 def test_every_problem_is_reported_at_once_with_its_line() -> None:
-    policy, problems = read_policy(b"regions: [us-east-1]\nworkflows: maybe\nmax_files: 0\nclosed_paths: [../x]\nlayout: [{root: /x}]\n")
+    policy, problems = read_policy(
+        b"regions: [us-east-1]\nworkflows: maybe\nmax_files: 0\nclosed_paths: [../x]\nlayout: [{root: /x}]\n"
+    )
     assert policy == PolicyFile(), "nothing of a value that is wrong is kept"
     assert [p.split(":")[0] for p in problems] == ["line 1", "line 2", "line 3", "line 4", "line 5"]
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from growth import assert_linear
-from ops_agent.core.sources.reading_terraform import read_template, read_terraform
-from ops_agent.core.sources.reading_terraform_json import read_terraform_json
-from ops_agent.domain.terraform_source import Expression, ExpressionKind, TerraformSource, Unreadable
+from ops_agent.model.terraform import Expression, ExpressionKind, TerraformSource, Unreadable
+from ops_agent.terraform.hcl import read_template, read_terraform
+from ops_agent.terraform.json_syntax import read_terraform_json
 
 EXAMPLE = b"""resource aws_s3_bucket "x" { # a comment
   name = "pre-${var.env}-${upper("x")}"
@@ -155,7 +155,9 @@ JSON = st.recursive(
     | st.integers()
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(alphabet='ab${}%"\\\n', max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(alphabet="abc/", max_size=3), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(alphabet="abc/", max_size=3), inner, max_size=3)
+    ),
     max_leaves=12,
 )
 
@@ -171,14 +173,26 @@ def test_json_that_python_reads_is_read_or_its_templates_are_refused(document: d
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[]", b'{"a": 1, "a": 2}', b'{"a": 1} x', b'{"a": }', b"{'a': 1}", b'{"a": NaN}', b"[" * 100_000, b'{"a": "' + b"x" * 300_000],
+    [
+        b"",
+        b"[]",
+        b'{"a": 1, "a": 2}',
+        b'{"a": 1} x',
+        b'{"a": }',
+        b"{'a': 1}",
+        b'{"a": NaN}',
+        b"[" * 100_000,
+        b'{"a": "' + b"x" * 300_000,
+    ],
 )
 def test_json_that_is_not_plain_is_refused(content: bytes) -> None:
     assert isinstance(read_terraform_json(content), Unreadable)
 
 
 def test_json_syntax_means_the_same_as_hcl() -> None:
-    arguments = b'"input": "${\\u0066ile(\\"/proc/self/environ\\")}",\n "provisioner": [{"local-exec": {"command": "env"}}]'
+    arguments = (
+        b'"input": "${\\u0066ile(\\"/proc/self/environ\\")}",\n "provisioner": [{"local-exec": {"command": "env"}}]'
+    )
     text = b'{"resource": {"terraform_data": {"x": {' + arguments + b"}}}}"
     source = read_terraform_json(text)
     assert isinstance(source, TerraformSource)
@@ -189,5 +203,7 @@ def test_json_syntax_means_the_same_as_hcl() -> None:
 
 
 def test_the_same_code_in_another_layout_has_the_same_text() -> None:
-    other = EXAMPLE.replace(b"# a comment", b"").replace(b"  e    =", b"  e=").replace(b"  list", b"\n\n  # why\n  list")
+    other = (
+        EXAMPLE.replace(b"# a comment", b"").replace(b"  e    =", b"  e=").replace(b"  list", b"\n\n  # why\n  list")
+    )
     assert read(EXAMPLE).blocks[0].text == read(other).blocks[0].text

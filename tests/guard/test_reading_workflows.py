@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from growth import assert_linear
-from ops_agent.core.sources.reading_workflows import read_workflow
-from ops_agent.domain.terraform_source import Unreadable
-from ops_agent.domain.workflow_source import Workflow
+from ops_agent.model.terraform import Unreadable
+from ops_agent.model.workflow import Workflow
+from ops_agent.workflows.reader import read_workflow
 
 TEXT = """name: x
 on:
@@ -55,8 +55,17 @@ def test_a_workflow_is_read_with_lines() -> None:
     assert workflow.triggers[0].filters == {"branches": ("main",)} and workflow.triggers[1].inputs == ("environment",)
     assert workflow.permissions is not None and workflow.permissions.scopes == {"contents": "read"}
     a, b = workflow.jobs
-    assert (a.environment, a.needs, a.runs_on, a.images[0].options) == ("prod", ("b",), ("ubuntu-24.04",), "--privileged")
-    assert (a.steps[0].uses, a.steps[0].uses_line, a.steps[0].with_) == ("actions/checkout@v4", 21, {"persist-credentials": "false"})
+    assert (a.environment, a.needs, a.runs_on, a.images[0].options) == (
+        "prod",
+        ("b",),
+        ("ubuntu-24.04",),
+        "--privileged",
+    )
+    assert (a.steps[0].uses, a.steps[0].uses_line, a.steps[0].with_) == (
+        "actions/checkout@v4",
+        21,
+        {"persist-credentials": "false"},
+    )
     assert a.steps[1].run == "echo a\necho b\n" and a.steps[1].run_line == 23 and a.steps[1].env == {"X": "1"}
     assert b.uses == "o/r/.github/workflows/x.yml@v1" and b.inherits_secrets
     assert {t.text for t in workflow.texts} >= {"echo a\necho b\n", "inherit", "dev"}

@@ -7,13 +7,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from growth import assert_linear
-from ops_agent.core.guard.shell_flows import Target
-from ops_agent.core.guard.shell_reach import can_mean
-from ops_agent.core.guard.shell_runs import runs
+from ops_agent.guard.shell_flows import Target
+from ops_agent.guard.shell_reach import can_mean
+from ops_agent.guard.shell_runs import runs
 
 DOCUMENT, VARIABLES = "infra/README.md", "infra/environments/dev/terraform.tfvars"
 INTERPRETERS = ["bash", "sh", "/bin/bash", "/usr/bin/env bash", "python3", "node", "perl"]
-SPELLINGS = ["{f}", "./{f}", '"{f}"', "'{f}'", '"$GITHUB_WORKSPACE/{f}"', "${{ github.workspace }}/{f}", "${ROOT}/{f}", '"$DIR"/{base}']
+SPELLINGS = [
+    "{f}",
+    "./{f}",
+    '"{f}"',
+    "'{f}'",
+    '"$GITHUB_WORKSPACE/{f}"',
+    "${{ github.workspace }}/{f}",
+    "${ROOT}/{f}",
+    '"$DIR"/{base}',
+]
 
 RUNNING = [
     "{i} {w}",
@@ -110,13 +119,17 @@ def spelled(form: str, file: str, spelling: str, interpreter: str) -> str:
     st.sampled_from(INTERPRETERS),
     st.sampled_from(AROUND),
 )
-def test_a_script_that_runs_the_file_is_seen_in_every_form(form: str, file: str, spelling: str, interpreter: str, around: str) -> None:
+def test_a_script_that_runs_the_file_is_seen_in_every_form(
+    form: str, file: str, spelling: str, interpreter: str, around: str
+) -> None:
     script = around.replace("{0}", spelled(form, file, spelling, interpreter)).replace("{other}", "docs/notes.txt")
     assert runs(script, file, {}), script
 
 
 @QUIET
-@given(st.sampled_from(NAMING), st.sampled_from([DOCUMENT, VARIABLES]), st.sampled_from(SPELLINGS), st.sampled_from(AROUND))
+@given(
+    st.sampled_from(NAMING), st.sampled_from([DOCUMENT, VARIABLES]), st.sampled_from(SPELLINGS), st.sampled_from(AROUND)
+)
 def test_a_script_that_only_names_the_file_is_let_alone(form: str, file: str, spelling: str, around: str) -> None:
     script = around.replace("{0}", spelled(form, file, spelling, "bash")).replace("{other}", "docs/notes.txt")
     assert not runs(script, file, {}), script
@@ -161,7 +174,9 @@ find . -name '*.sh' -exec bash {} \\;
 """
     assert not can_mean(script, ["dev"], Target("infra/queue.tf"))
     assert can_mean(script, [], Target(VARIABLES)) and can_mean('bash "$A/$B"', [], Target(DOCUMENT))
-    assert can_mean("find infra | xargs sh", [], Target(DOCUMENT)) and can_mean("bash $X", ["infra/*"], Target(DOCUMENT))
+    assert can_mean("find infra | xargs sh", [], Target(DOCUMENT)) and can_mean(
+        "bash $X", ["infra/*"], Target(DOCUMENT)
+    )
 
 
 @given(st.text(alphabet="abc $(){}|&;<>'\"`\\\n=*#.-", max_size=80))
@@ -170,6 +185,8 @@ def test_any_text_is_judged(text: str) -> None:
     runs(f"{text} bash {DOCUMENT}", DOCUMENT, {"a": ("b", "c")})
 
 
-@pytest.mark.parametrize("unit", ["$(", '"', "`", "(", "a|", "cat <<E\nx\n", 'bash -c "', "for f in infra/README.md; do echo $f; done\n"])
+@pytest.mark.parametrize(
+    "unit", ["$(", '"', "`", "(", "a|", "cat <<E\nx\n", 'bash -c "', "for f in infra/README.md; do echo $f; done\n"]
+)
 def test_cost_grows_with_the_length(unit: str) -> None:
     assert_linear(lambda n: runs(unit * n + f"\ntrue sh {DOCUMENT}", DOCUMENT, {}), 100)

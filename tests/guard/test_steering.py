@@ -1,4 +1,6 @@
-"""Values steered into standing code: what flows by loops, paths, modules and templates is seen, nothing else is blamed (D05)."""
+"""Values steered into standing code: what flows by loops, paths, modules and templates is seen, nothing else is blamed
+(D05).
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ CALL = 'module "m" {\n  source   = "./modules/m"\n  %s\n}\n'
 
 
 def steered(code: str, before: str, after: str, **more: str) -> set[str]:
-    """The rules that block when the variable `v` of standing `code` changes in dev's variable file; `more` are files, `__` for `/`."""
+    """The rules that block when the variable `v` of standing `code` changes in dev's variable file; `more` are files,
+    `__` for `/`.
+    """
     values = base_files()[TFVARS].decode()
     base = {**base_files(), "infra/x.tf": (DECLARED + code).encode(), TFVARS: f"{values}v = {before}\n".encode()}
     base |= {path.replace("__", "/").replace("_DOT_", "."): content.encode() for path, content in more.items()}
@@ -88,7 +92,11 @@ def test_a_default_inside_a_variables_type_is_a_value_like_any_other(changed: st
     [
         ('p = { c = "true", n = var.v.n }', "{ n = 1 }", "{ n = 2 }"),
         ("p = var.v.a", '{ a = { c = "x" } }', '{ a = { c = "x" }, b = { c = "evil" } }'),
-        ("for_each = var.v\n  p = each.value", '{ a = { c = "x", n = 1 } }', '{ a = { c = "x", n = 2 }, b = { c = "x", n = 1 } }'),
+        (
+            "for_each = var.v\n  p = each.value",
+            '{ a = { c = "x", n = 1 } }',
+            '{ a = { c = "x", n = 2 }, b = { c = "x", n = 1 } }',
+        ),
     ],
 )
 def test_a_value_that_stays_away_from_the_command_is_not_blamed(argument: str, before: str, after: str) -> None:
@@ -124,5 +132,7 @@ def test_a_loop_of_loops_ends_in_bounded_time() -> None:
 def test_more_flows_than_can_be_followed_are_refused_in_bounded_time() -> None:
     chain = "".join(f"  a{n} = local.a{n + 1}\n" for n in range(300))
     reading = "".join(f'output "o{n}" {{\n  value = file(local.a{n % 3})\n}}\n\n' for n in range(600))
-    verdict = verdict_of({"infra/l.tf": f'locals {{\n{chain}  a300 = "x"\n}}\n'.encode(), "infra/o.tf": reading.encode()})
+    verdict = verdict_of(
+        {"infra/l.tf": f'locals {{\n{chain}  a300 = "x"\n}}\n'.encode(), "infra/o.tf": reading.encode()}
+    )
     assert any("than can be followed" in f.what for f in verdict.blocking)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.core.guard.expressions import parts_of, terms, unwrapped
-from ops_agent.core.guard.rules.workflow.gates import keeps_out
+from ops_agent.guard.rules.workflow.gates import keeps_out
+from ops_agent.workflows.expressions import parts_of, terms, unwrapped
 
 PR = frozenset({"pull_request"})
 BOTH = frozenset({"pull_request", "merge_group"})

@@ -7,18 +7,22 @@ from typing import Any
 from builders import labelled, run
 from doubles.hosting import FakeBoard, FakeHost
 from intake.intake_doubles import ref, world
-from ops_agent.domain.event import Actor, ActorKind, Event, IssueRef
-from ops_agent.domain.outcome import Conclusion, Stopped
-from ops_agent.domain.work_item import WorkItem
-from ops_agent.settings import Settings
-from ops_agent.stages.admit import admit
+from ops_agent.config.settings import Settings
+from ops_agent.model.event import Actor, ActorKind, Event, IssueRef
+from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.work_item import WorkItem
+from ops_agent.run.admit import admit
 
 BOT = Actor(login="release[bot]", id=7001, kind=ActorKind.BOT)
 UNREADABLE = "the token cannot see project 6 of DrivvenConsulting"
 
 
 def go(
-    host: FakeHost | None = None, event: Event | None = None, board: FakeBoard | None = None, to: IssueRef | None = None, **settings: Any
+    host: FakeHost | None = None,
+    event: Event | None = None,
+    board: FakeBoard | None = None,
+    to: IssueRef | None = None,
+    **settings: Any,
 ) -> WorkItem | Stopped:
     return admit(world(host or FakeHost(), board), Settings(**settings), event or labelled(), to or ref(12), run())
 

@@ -1,4 +1,6 @@
-"""Property tests here bound the whole text's processor time themselves; a deadline per example only measures how busy the machine is."""
+"""Property tests here bound the whole text's processor time themselves; a deadline per example only measures how busy
+the machine is.
+"""
 
 from __future__ import annotations
 

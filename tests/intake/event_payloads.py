@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ops_agent.adapters.github.event_file import read_event
-from ops_agent.domain.event import Event, RunIdentity
-from ops_agent.errors import ConfigError
+from ops_agent.model.errors import ConfigError
+from ops_agent.model.event import Event, RunIdentity
 
 HERE = "DrivvenConsulting/orders"
 GITHUB = "https://github.com"
@@ -49,7 +49,9 @@ def payload(**fields: Any) -> dict[str, Any]:
     return {**built, **fields}
 
 
-def read(tmp_path: Path, content: Any, name: str = "issues", issue_number: str = "", **variables: str) -> tuple[Event, RunIdentity]:
+def read(
+    tmp_path: Path, content: Any, name: str = "issues", issue_number: str = "", **variables: str
+) -> tuple[Event, RunIdentity]:
     file = tmp_path / "event.json"
     file.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
     environment = {

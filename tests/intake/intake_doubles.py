@@ -8,8 +8,8 @@ from typing import Any, cast
 from builders import issue
 from doubles.clock import FakeClock
 from doubles.hosting import HERE, FakeBoard, FakeHost
-from ops_agent.domain.event import Actor, ActorKind, IssueRef
-from ops_agent.ports import World
+from ops_agent.model.event import Actor, ActorKind, IssueRef
+from ops_agent.model.ports import World
 
 JOAO = Actor(login="joao", id=102, kind=ActorKind.USER)
 NOW = 1_795_000_000.0  # 2026-11-18T09:46:40Z, after the label of `put`

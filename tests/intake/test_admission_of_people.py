@@ -10,12 +10,12 @@ from builders import BODY, MARIA, REPOSITORY, comment, dispatched, issue, labell
 from doubles.hosting import HERE, LABELLED_AT, FakeBoard, FakeHost, put
 from intake.admission_runs import BOT, admitted, go, stopped
 from intake.intake_doubles import JOAO, live, ref, world
-from ops_agent.domain.event import Actor, ActorKind, Event, Permission
-from ops_agent.domain.outcome import Conclusion, Stopped
-from ops_agent.domain.work_item import WorkItem, content_hash
-from ops_agent.errors import GitHubError, NotFound, NotPermitted
-from ops_agent.settings import Settings
-from ops_agent.stages.admit import admit
+from ops_agent.config.settings import Settings
+from ops_agent.model.errors import GitHubError, NotFound, NotPermitted
+from ops_agent.model.event import Actor, ActorKind, Event, Permission
+from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.work_item import WorkItem, content_hash
+from ops_agent.run.admit import admit
 
 
 def test_a_label_by_a_writer_on_a_ready_item_is_admitted_with_its_approval() -> None:
@@ -23,7 +23,12 @@ def test_a_label_by_a_writer_on_a_ready_item_is_admitted_with_its_approval() -> 
     item = admitted(host)
     assert (item.approval.by, item.approval.event_id, item.approval.by_dispatch) == (MARIA, 9001, False)
     assert item.approval.content_hash == content_hash(item.issue.title, item.issue.body)
-    assert (item.title, item.target, item.base_branch, item.parent) == ("[ops] Queue for orders", REPOSITORY, "main", ref(10))
+    assert (item.title, item.target, item.base_branch, item.parent) == (
+        "[ops] Queue for orders",
+        REPOSITORY,
+        "main",
+        ref(10),
+    )
     assert [criterion.id for criterion in item.request.criteria] == ["AC1", "AC2"]
     assert not item.warnings and not item.labels_by_writers and not item.removed
 

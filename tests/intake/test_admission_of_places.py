@@ -10,9 +10,9 @@ from builders import REPOSITORY, dispatched, issue, labelled
 from doubles.hosting import HERE, FakeBoard, FakeHost, card, put
 from intake.admission_runs import UNREADABLE, admitted, stopped
 from intake.intake_doubles import JOAO, live, ref
-from ops_agent.domain.event import IssueRef, Permission
-from ops_agent.domain.outcome import Conclusion
-from ops_agent.errors import NotFound
+from ops_agent.model.errors import NotFound
+from ops_agent.model.event import IssueRef, Permission
+from ops_agent.model.outcome import Conclusion
 
 
 @pytest.mark.parametrize("field", ["archived", "disabled"])
@@ -57,7 +57,9 @@ def test_an_item_that_is_not_in_ready_is_declined(status: str | None) -> None:
 def test_the_boards_words_are_compared_without_case() -> None:
     board = FakeBoard(otherwise=card("READY", (("o1", "READY"),)))
     assert admitted(board=board)
-    assert admitted(board=FakeBoard(otherwise=card("ready to go", (("o1", "Ready To Go"),))), status_ready="ready to go")
+    assert admitted(
+        board=FakeBoard(otherwise=card("ready to go", (("o1", "Ready To Go"),))), status_ready="ready to go"
+    )
 
 
 def test_an_item_of_ours_goes_on_from_in_progress() -> None:
@@ -69,7 +71,9 @@ def test_an_item_of_ours_goes_on_from_in_progress() -> None:
     stopped(Conclusion.DECLINED, host, board=FakeBoard(otherwise=card("Done")))
 
 
-@pytest.mark.parametrize("board", [FakeBoard(otherwise=UNREADABLE), FakeBoard(otherwise=card("Todo", (("o1", "Todo"),)))])
+@pytest.mark.parametrize(
+    "board", [FakeBoard(otherwise=UNREADABLE), FakeBoard(otherwise=card("Todo", (("o1", "Todo"),)))]
+)
 def test_the_label_ready_stands_for_a_board_that_cannot_be_used(board: FakeBoard) -> None:
     """T2, R21, M13: a warning, and the label `[ops]` alone is not enough."""
     assert "board" in admitted(board=board).warnings[0]
@@ -77,7 +81,9 @@ def test_the_label_ready_stands_for_a_board_that_cannot_be_used(board: FakeBoard
     stopped(Conclusion.DECLINED, alone, labelled(label="[ops]"), board=board)
     both = live(FakeHost(events={ref(12): (put("ready", number=1), put("[ops]"))}), labels=("[ops]", "ready"))
     assert admitted(both, labelled(label="[ops]"), board=board)
-    by_triage = live(FakeHost(events={ref(12): (put("ready", by=JOAO, number=1), put("[ops]"))}), labels=("[ops]", "ready"))
+    by_triage = live(
+        FakeHost(events={ref(12): (put("ready", by=JOAO, number=1), put("[ops]"))}), labels=("[ops]", "ready")
+    )
     stopped(Conclusion.DECLINED, by_triage, labelled(label="[ops]"), board=board)
     assert "dispatch" in admitted(FakeHost(events={}), dispatched(), board=board).warnings[0]
 

@@ -12,11 +12,11 @@ from doubles.clock import FakeClock
 from doubles.hosting import HERE, FakeHost, put
 from intake.admission_runs import admitted, stopped
 from intake.intake_doubles import live, ref, world
-from ops_agent.domain.event import IssueRef, Permission
-from ops_agent.domain.outcome import Conclusion, Stopped
-from ops_agent.domain.work_item import WorkItem
-from ops_agent.settings import Settings
-from ops_agent.stages.admit import admit
+from ops_agent.config.settings import Settings
+from ops_agent.model.event import IssueRef, Permission
+from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.work_item import WorkItem
+from ops_agent.run.admit import admit
 
 
 @pytest.mark.parametrize("label", ["Ready", "READY", "[OPS]"])
@@ -116,7 +116,9 @@ def test_a_timeline_that_lags_behind_is_waited_for() -> None:
     stopped(Conclusion.STALE, FakeHost(events={}))
 
 
-@pytest.mark.parametrize("body", ["", "_No response_", "<!-- template -->", "TBD", "## Description\n\n## Acceptance Criteria\n- [ ]\n"])
+@pytest.mark.parametrize(
+    "body", ["", "_No response_", "<!-- template -->", "TBD", "## Description\n\n## Acceptance Criteria\n- [ ]\n"]
+)
 def test_an_issue_that_says_nothing_is_asked_about(body: str) -> None:
     """R24."""
     answer = stopped(Conclusion.NEEDS_INFO, live(FakeHost(), body=body), labelled(issue=issue(body=body)))

@@ -11,17 +11,25 @@ from builders import MARIA, comment, run
 from doubles.hosting import CommentingHost
 from doubles.reporter import KeepingReporter
 from intake.intake_doubles import ref
-from ops_agent.domain.outcome import Conclusion, Stopped
-from ops_agent.errors import NotPermitted
-from ops_agent.ports import World
-from ops_agent.settings import Settings
-from ops_agent.stages.answer import MARK, answer
+from ops_agent.config.settings import Settings
+from ops_agent.model.errors import NotPermitted
+from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.ports import World
+from ops_agent.run.admit import MARK, answer
 
-ASKED = Stopped(conclusion=Conclusion.NEEDS_INFO, reason="It says @nothing.", remedy="Answer.", questions=("Which queue, ghs_secret?",))
+ASKED = Stopped(
+    conclusion=Conclusion.NEEDS_INFO,
+    reason="It says @nothing.",
+    remedy="Answer.",
+    questions=("Which queue, ghs_secret?",),
+)
 
 
 def told(
-    host: CommentingHost, stopped: Stopped = ASKED, settings: Settings | None = None, reporter: KeepingReporter | None = None
+    host: CommentingHost,
+    stopped: Stopped = ASKED,
+    settings: Settings | None = None,
+    reporter: KeepingReporter | None = None,
 ) -> list[str]:
     parts: dict[str, Any] = dict.fromkeys(("board", "llm", "cloud", "terraform", "linters", "clock", "scratch"))
     world = World(
@@ -40,7 +48,9 @@ def test_the_questions_are_put_in_one_comment_that_is_edited_in_place() -> None:
     first = told(host)
     assert len(first) == 1 and "Which queue" in first[0] and "run 77" in first[0]
     assert "@nothing" not in first[0] and "ghs_secret" not in first[0]
-    assert len(told(host, replace(ASKED, questions=("And where?",)))) == 1 and "And where?" in host.said[ref(12)][0].body
+    assert (
+        len(told(host, replace(ASKED, questions=("And where?",)))) == 1 and "And where?" in host.said[ref(12)][0].body
+    )
 
 
 def test_a_mark_in_someone_else_s_comment_is_not_ours() -> None:

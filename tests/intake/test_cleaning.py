@@ -1,4 +1,6 @@
-"""Group B of the bar: nothing that a reader of the page does not see gets through, and what is legitimate stays readable."""
+"""Group B of the bar: nothing that a reader of the page does not see gets through, and what is legitimate stays
+readable.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import pytest
 
 from growth import assert_linear
 from intake.markup_samples import HIDDEN, INVISIBLE, LEGITIMATE
-from ops_agent.core.intake.cleaning import LONGEST_TEXT, clean, clean_line
+from ops_agent.issue.visible_text import LONGEST_TEXT, clean, clean_line
 
 
 @pytest.mark.parametrize("channel", HIDDEN)
@@ -27,7 +29,8 @@ def test_invisible_characters_are_removed_and_counted(sort: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["ZeroWidthSpace", "zwnj", "zwj", "shy", "NoBreak", "lrm", "rlm", "InvisibleTimes", "#8203", "#xAD", "#917569"]
+    "name",
+    ["ZeroWidthSpace", "zwnj", "zwj", "shy", "NoBreak", "lrm", "rlm", "InvisibleTimes", "#8203", "#xAD", "#917569"],
 )
 def test_invisible_entities_are_decoded_and_removed(name: str) -> None:
     """B04."""
@@ -48,7 +51,8 @@ def test_a_line_feed_written_as_an_entity_makes_no_heading() -> None:
 def test_visible_content_of_elements_stays() -> None:
     """B06."""
     text = clean(
-        "<details><summary>More</summary>\n\nThe **details** count.\n\n</details>\n<h2>Acceptance Criteria</h2><ul><li>one<li>two</ul>"
+        "<details><summary>More</summary>\n\nThe **details** count.\n\n</details>\n<h2>Acceptance "
+        "Criteria</h2><ul><li>one<li>two</ul>"
     ).text
     for words in ("More", "The **details** count.", "\n## Acceptance Criteria", "\n- one", "\n- two"):
         assert words in text
@@ -65,7 +69,11 @@ def test_a_huge_body_is_cut_at_a_stated_place() -> None:
     for body in ("word " * 1_000_000, "- line\n" * 200_000, "<!-- x --> y\n" * 400_000, "\u200b" * 5_000_000):
         cleaned = clean(body)
         assert len(cleaned.text) <= LONGEST_TEXT and cleaned.removed["cut at the size limit"] == 1
-        assert cleaned.text.endswith("the rest was cut.)") and clean(body) == cleaned and clean(cleaned.text).text == cleaned.text
+        assert (
+            cleaned.text.endswith("the rest was cut.)")
+            and clean(body) == cleaned
+            and clean(cleaned.text).text == cleaned.text
+        )
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from intake.markup_samples import MARKUP
-from ops_agent.core.intake.cleaning import clean, clean_line
-from ops_agent.core.intake.cleaning_characters import is_allowed, plain_form
+from ops_agent.issue.visible_text import clean, clean_line, is_allowed, plain_form
 
 
 @given(st.text())
@@ -50,7 +49,9 @@ def test_a_cut_text_is_a_fixed_point_too(text: str, longest: int) -> None:
 
 
 class _Page(HTMLParser):
-    """The words that a page shows: not those of comments, attributes, declarations, or of elements that are not displayed."""
+    """The words that a page shows: not those of comments, attributes, declarations, or of elements that are not
+    displayed.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,4 +102,6 @@ def test_text_put_after_a_blank_line_reveals_nothing_that_was_hidden_before(firs
 @given(st.text())
 def test_any_title_comes_to_a_fixed_point(text: str) -> None:
     title = clean_line(text)
-    assert clean_line(title.text).text == title.text and "\n" not in title.text and all(is_allowed(c) for c in title.text)
+    assert (
+        clean_line(title.text).text == title.text and "\n" not in title.text and all(is_allowed(c) for c in title.text)
+    )

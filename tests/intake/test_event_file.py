@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from intake.event_payloads import GITHUB, HERE, payload, read, refused
-from ops_agent.domain.event import ActorKind, Dispatched, IssueRef, Labelled
+from ops_agent.model.event import ActorKind, Dispatched, IssueRef, Labelled
 
 
 def test_a_label_event_is_read_whole(tmp_path: Path) -> None:
@@ -37,7 +37,8 @@ def test_a_pull_request_under_the_name_of_an_issue_is_marked(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "name", ["pull_request_target", "issue_comment", "workflow_run", "push", "schedule", "repository_dispatch", "Issues"]
+    "name",
+    ["pull_request_target", "issue_comment", "workflow_run", "push", "schedule", "repository_dispatch", "Issues"],
 )
 def test_every_other_event_is_refused(tmp_path: Path, name: str) -> None:
     """A11."""
@@ -71,7 +72,12 @@ def test_a_dispatch_names_issues_by_its_form_or_by_the_input(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("GITHUB_RUN_ID", "x"), ("GITHUB_RUN_ATTEMPT", "0"), ("GITHUB_SERVER_URL", "http://github.com"), ("GITHUB_ACTOR", "")],
+    [
+        ("GITHUB_RUN_ID", "x"),
+        ("GITHUB_RUN_ATTEMPT", "0"),
+        ("GITHUB_SERVER_URL", "http://github.com"),
+        ("GITHUB_ACTOR", ""),
+    ],
 )
 def test_run_variables_that_cannot_be_are_refused(tmp_path: Path, name: str, value: str) -> None:
     assert name in refused(tmp_path, payload(), **{name: value})

@@ -13,7 +13,7 @@ import pytest
 
 from intake.event_payloads import HERE, payload, refused
 from ops_agent.adapters.github.event_file import LARGEST_EVENT_BYTES, read_event
-from ops_agent.errors import ConfigError
+from ops_agent.model.errors import ConfigError
 
 DEEP = b'{"a":' * 10_000 + b"1" + b"}" * 10_000
 BROKEN = {
@@ -77,13 +77,17 @@ def test_a_file_of_50_mb_or_full_of_tiny_values_stays_under_256_mb(tmp_path: Pat
     script = (
         "import re, sys\n"
         "from ops_agent.adapters.github.event_file import read_event\n"
-        "from ops_agent.errors import ConfigError\n"
-        "env = {'GITHUB_EVENT_PATH': sys.argv[1], 'GITHUB_EVENT_NAME': 'issues', 'GITHUB_REPOSITORY': 'o/r', 'GITHUB_RUN_ID': '1',"
+        "from ops_agent.model.errors import ConfigError\n"
+        "env = {'GITHUB_EVENT_PATH': sys.argv[1], 'GITHUB_EVENT_NAME': 'issues', 'GITHUB_REPOSITORY': 'o/r', "
+        "'GITHUB_RUN_ID': '1',"
         " 'GITHUB_RUN_ATTEMPT': '1', 'GITHUB_ACTOR': 'a', 'GITHUB_TRIGGERING_ACTOR': 'a'}\n"
         "try: read_event(env)\n"
         "except ConfigError: print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])\n"
     )
-    for content in (b'{"action": "' + b"x" * 50_000_000 + b'"}', b"[" + b"{}," * (LARGEST_EVENT_BYTES // 3 - 2) + b"{}]"):
+    for content in (
+        b'{"action": "' + b"x" * 50_000_000 + b'"}',
+        b"[" + b"{}," * (LARGEST_EVENT_BYTES // 3 - 2) + b"{}]",
+    ):
         file.write_bytes(content)
         done = subprocess.run(
             [sys.executable, "-c", script, str(file)],

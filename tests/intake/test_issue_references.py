@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intake.event_payloads import GITHUB, HERE
-from ops_agent.core.intake.selection_references import parse_references
-from ops_agent.errors import ConfigError
+from ops_agent.issue.selection import parse_references
+from ops_agent.model.errors import ConfigError
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,18 @@ from ops_agent.errors import ConfigError
             "+1",
             "1.0",
         ),
-        *("orders#12", "²", "12\u200b", "https://evil.example/DrivvenConsulting/orders/issues/12", f"{GITHUB}/{HERE}/pull/12"),
-        *(f"{GITHUB}/someone-else/orders/issues/12", f"{GITHUB}/{HERE}/issues/12?x=1", f"{GITHUB}.evil.example/{HERE}/issues/12"),
+        *(
+            "orders#12",
+            "²",
+            "12\u200b",
+            "https://evil.example/DrivvenConsulting/orders/issues/12",
+            f"{GITHUB}/{HERE}/pull/12",
+        ),
+        *(
+            f"{GITHUB}/someone-else/orders/issues/12",
+            f"{GITHUB}/{HERE}/issues/12?x=1",
+            f"{GITHUB}.evil.example/{HERE}/issues/12",
+        ),
         ",".join(str(number) for number in range(1, 102)),
     ],
 )
@@ -61,4 +71,6 @@ def test_any_word_gives_issues_with_positive_numbers_each_once_or_is_refused(wor
         refs = parse_references(word, HERE, GITHUB)
     except ConfigError:
         return
-    assert refs and len(set(refs)) == len(refs) and all(0 < ref.number < 10**9 and ref.repository == HERE for ref in refs)
+    assert (
+        refs and len(set(refs)) == len(refs) and all(0 < ref.number < 10**9 and ref.repository == HERE for ref in refs)
+    )

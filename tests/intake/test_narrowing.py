@@ -9,15 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doubles.tree import MemoryTree
-from ops_agent.core.intake.narrowing import narrow
-from ops_agent.domain.briefing import Limits
-from ops_agent.domain.policy import Policy, PolicyFile
-from ops_agent.errors import ConfigError
-from ops_agent.settings import Settings
-from ops_agent.stages.narrow import narrow_by_policy_file
+from ops_agent.config.policy_file import narrow
+from ops_agent.config.settings import Settings
+from ops_agent.model.briefing import Limits
+from ops_agent.model.errors import ConfigError
+from ops_agent.model.policy import Policy, PolicyFile
+from ops_agent.run.brief import narrow_by_policy_file
 
 AWS = "registry.terraform.io/hashicorp/aws"
-WIDE = Settings(policy=Policy(allowed_modules=("git::https://github.com/DrivvenConsulting/",)), environments=("dev", "prod"))
+WIDE = Settings(
+    policy=Policy(allowed_modules=("git::https://github.com/DrivvenConsulting/",)), environments=("dev", "prod")
+)
 
 
 def test_a_silent_file_changes_nothing() -> None:
@@ -50,7 +52,10 @@ def test_every_limit_can_be_narrowed() -> None:
 
 
 def test_a_provider_without_its_registry_means_it_in_every_allowed_one() -> None:
-    assert narrow(WIDE, PolicyFile(allowed_providers=("hashicorp/aws",))).policy.allowed_providers == Policy().allowed_providers
+    assert (
+        narrow(WIDE, PolicyFile(allowed_providers=("hashicorp/aws",))).policy.allowed_providers
+        == Policy().allowed_providers
+    )
 
 
 def test_everything_that_would_widen_is_refused_at_once() -> None:
@@ -71,7 +76,9 @@ def test_everything_that_would_widen_is_refused_at_once() -> None:
     assert len(caught.value.problems) == 10
 
 
-WORDS = st.lists(st.sampled_from([*Policy().allowed_providers, "hashicorp/aws", "aws", "", "x/y/z"]), max_size=4).map(tuple)
+WORDS = st.lists(st.sampled_from([*Policy().allowed_providers, "hashicorp/aws", "aws", "", "x/y/z"]), max_size=4).map(
+    tuple
+)
 
 
 @given(WORDS, st.integers(0, 200), st.floats(0, 20))
@@ -81,7 +88,9 @@ def test_whatever_the_file_says_nothing_gets_wider(providers: tuple[str, ...], n
     except ConfigError:
         return
     assert set(narrowed.policy.allowed_providers) <= set(WIDE.policy.allowed_providers)
-    assert narrowed.limits.max_turns <= WIDE.limits.max_turns and narrowed.limits.max_cost_usd <= WIDE.limits.max_cost_usd
+    assert (
+        narrowed.limits.max_turns <= WIDE.limits.max_turns and narrowed.limits.max_cost_usd <= WIDE.limits.max_cost_usd
+    )
 
 
 def test_the_file_is_read_from_the_base_commit_and_an_unreadable_one_stops_the_run() -> None:
@@ -100,14 +109,18 @@ def test_the_file_is_read_from_the_base_commit_and_an_unreadable_one_stops_the_r
 def test_what_cannot_be_read_hides_nothing_that_would_widen() -> None:
     """docs/setup/policy-file.md: all problems at once."""
     text = (
-        b"workflows: maybe\nmax_turn: 3\nmax_files: 9999\nmax_turns: 900\nallowed_modules: ['git::https://']\nallowed_uses: [evil/action]\n"
+        b"workflows: maybe\nmax_turn: 3\nmax_files: 9999\nmax_turns: 900\n"
+        b"allowed_modules: ['git::https://']\nallowed_uses: [evil/action]\n"
     )
     with pytest.raises(ConfigError) as caught:
         narrow_by_policy_file(WIDE, MemoryTree({".github/ops-agent.yml": text}))
     first, second, *wider = caught.value.problems
     assert first == "line 1: `workflows` is true or false" and second.startswith("line 2: `max_turn` is not known")
     assert sorted(wider) == [
-        "`allowed_modules`: 'git::https://' is not allowed by the input `allowed_modules`, and the file can only take away",
+        (
+            "`allowed_modules`: 'git::https://' is not allowed by the input `allowed_modules`, and the file can only "
+            "take away"
+        ),
         "`allowed_uses`: 'evil/action' is not allowed by the built-in list, and the file can only take away",
         "`max_files`: 9999 is more than the built-in limit of 50",
         "`max_turns`: 900 is more than the 80 of the input `max_turns`",
@@ -116,6 +129,6 @@ def test_what_cannot_be_read_hides_nothing_that_would_widen() -> None:
 
 
 def test_an_input_that_is_named_in_a_problem_exists() -> None:
-    from ops_agent.core.intake import narrowing
+    from ops_agent.config import policy_file
 
-    Settings.from_inputs({f"INPUT_{name.upper()}": "" for name in narrowing._INPUTS})
+    Settings.from_inputs({f"INPUT_{name.upper()}": "" for name in policy_file._INPUTS})

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from builders import issue, labelled, run
 from doubles.hosting import HERE, FakeBoard, FakeHost, card, put
 from intake.intake_doubles import JOAO, ref, world
-from ops_agent.core.intake.selection import Selection, refuse_blocked
-from ops_agent.domain.event import Dispatched, Event, Issue, IssueRef, Permission
-from ops_agent.domain.outcome import Conclusion
-from ops_agent.errors import NotFound
-from ops_agent.settings import Settings
-from ops_agent.stages.select import select
+from ops_agent.config.settings import Settings
+from ops_agent.issue.selection import Selection, refuse_blocked
+from ops_agent.model.errors import NotFound
+from ops_agent.model.event import Dispatched, Event, Issue, IssueRef, Permission
+from ops_agent.model.outcome import Conclusion
+from ops_agent.run.select import select
 
 PARENT = ref(10)
 
@@ -34,7 +34,9 @@ def family(*children: Issue, **fields: Any) -> FakeHost:
 
 
 def dispatch(*numbers: int) -> Dispatched:
-    return Dispatched(repository=labelled().repository, sender=labelled().sender, issues=tuple(ref(number) for number in numbers))
+    return Dispatched(
+        repository=labelled().repository, sender=labelled().sender, issues=tuple(ref(number) for number in numbers)
+    )
 
 
 def chosen(host: FakeHost, event: Event, board: FakeBoard | None = None, **settings: Any) -> Selection:
@@ -66,7 +68,13 @@ def test_a_dispatched_parent_gives_its_own_ready_items_in_its_order() -> None:
     selection = chosen(host, dispatch(10), board)
     assert numbers(selection) == [14, 11]
     told = reasons(selection)
-    assert "another repository" in told[3] and "closed" in told[13] and "[ops]" in told[15] and "Backlog" in told[16] and "#14" in told[12]
+    assert (
+        "another repository" in told[3]
+        and "closed" in told[13]
+        and "[ops]" in told[15]
+        and "Backlog" in told[16]
+        and "#14" in told[12]
+    )
 
 
 def test_numbers_are_taken_as_they_are_named_and_each_once() -> None:
@@ -104,7 +112,10 @@ def test_who_may_not_write_selects_nothing() -> None:
     """A01, A09."""
     selection = chosen(family(child(11), permissions={(HERE, "maria"): Permission.READ}), dispatch(10))
     assert selection.refused is not None and selection.refused.conclusion is Conclusion.NOT_AUTHORISED
-    assert selection.outputs == {"matrix": '{"include":[]}', "selected_count": "0"} and "Nothing was selected" in selection.summary
+    assert (
+        selection.outputs == {"matrix": '{"include":[]}', "selected_count": "0"}
+        and "Nothing was selected" in selection.summary
+    )
 
 
 def test_what_does_not_exist_or_is_a_pull_request_is_declined() -> None:
@@ -135,7 +146,9 @@ def test_a_child_of_a_board_that_cannot_be_read_needs_the_label_ready_from_a_wri
 def test_a_hundred_sub_issues_cost_one_request_for_all_cards_and_one_for_each_that_may_be_blocked(
     open_blockers: int | None, requests: int
 ) -> None:
-    """Issue 3: permission, parent, children and cards are four; blockers are asked for where GitHub counts some, or does not tell."""
+    """Issue 3: permission, parent, children and cards are four; blockers are asked for where GitHub counts some, or
+    does not tell.
+    """
     ours = [replace(child(number), open_blockers=open_blockers) for number in range(100, 150)]
     others = [issue(ref=ref(number), title=f"[dev] {number}") for number in range(150, 200)]
     host, board = family(*ours, *others), FakeBoard()
@@ -147,7 +160,9 @@ def test_a_hundred_sub_issues_cost_one_request_for_all_cards_and_one_for_each_th
 def test_the_matrix_holds_numbers_and_names_only() -> None:
     host = family(child(11), replace(child(12), title="[ops] `x` | ${{ secrets.X }} @maria <!-- x -->"))
     selection = chosen(host, dispatch(10))
-    assert json.loads(selection.matrix) == {"include": [{"issue_number": 11, "repository": HERE}, {"issue_number": 12, "repository": HERE}]}
+    assert json.loads(selection.matrix) == {
+        "include": [{"issue_number": 11, "repository": HERE}, {"issue_number": 12, "repository": HERE}]
+    }
     assert selection.outputs["selected_count"] == "2"
     rows = [line for line in selection.summary.split("\n") if line.startswith("|")]
     assert len(rows) == 4 and all(len(row.replace("\\|", "").split("|")) == 6 for row in rows)
@@ -188,7 +203,9 @@ def test_whatever_blocks_what_the_free_items_run_and_every_other_has_a_reason(ed
     assert {one.number for one in refused} == {number for number, those in edges.items() if those}
 
     def reaches(start: int, goal: int, seen: frozenset[int] = frozenset()) -> bool:
-        return any(one == goal or (one not in seen and reaches(one, goal, seen | {one})) for one in edges.get(start, []))
+        return any(
+            one == goal or (one not in seen and reaches(one, goal, seen | {one})) for one in edges.get(start, [])
+        )
 
     for key, why in refused.items():
         assert ("waits for itself" in why.reason) == reaches(key.number, key.number)

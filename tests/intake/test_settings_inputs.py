@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.domain.regions import REGIONS
-from ops_agent.errors import ConfigError
-from ops_agent.inputs import is_branch_name
-from ops_agent.settings import Settings
+from ops_agent.config.inputs import is_branch_name
+from ops_agent.config.settings import Settings
+from ops_agent.model.errors import ConfigError
+from ops_agent.model.policy import REGIONS
 
 DEV_ROLE = "arn:aws:iam::125611408459:role/plan"
 PROD_ROLE = "arn:aws:iam::283165662494:role/team/plan"
@@ -38,7 +38,10 @@ def test_empty_inputs_mean_the_same_as_missing_ones() -> None:
 
 def test_other_variables_of_the_environment_do_not_count() -> None:
     """H11, K11: only inputs are honoured."""
-    assert Settings.from_inputs({"ANTHROPIC_BASE_URL": "http://evil.example", "AWS_REGION": "us-east-1", "MODEL": "x"}) == Settings()
+    assert (
+        Settings.from_inputs({"ANTHROPIC_BASE_URL": "http://evil.example", "AWS_REGION": "us-east-1", "MODEL": "x"})
+        == Settings()
+    )
 
 
 def test_every_shape_of_input_is_read() -> None:
@@ -63,9 +66,17 @@ def test_every_shape_of_input_is_read() -> None:
         terraform_binary="/opt/terraform",
     )
     assert settings.label_trigger == ("go", "ship it")
-    assert (settings.project_number, settings.allowed_bots, settings.draft, settings.draft_on_failure) == (7, (41898282, 7), "true", True)
+    assert (settings.project_number, settings.allowed_bots, settings.draft, settings.draft_on_failure) == (
+        7,
+        (41898282, 7),
+        "true",
+        True,
+    )
     assert (settings.limits.max_turns, settings.limits.max_cost_usd, settings.limits.timeout_seconds) == (5, 0.25, 600)
-    assert settings.aws_role_arns == {"dev": "arn:aws:iam::111111111111:role/dev", "live": "arn:aws:iam::222222222222:role/live"}
+    assert settings.aws_role_arns == {
+        "dev": "arn:aws:iam::111111111111:role/dev",
+        "live": "arn:aws:iam::222222222222:role/live",
+    }
     assert settings.policy.accounts == {"dev": "111111111111", "live": "222222222222"}
     assert settings.policy.allowed_providers == (
         "registry.terraform.io/hashicorp/aws",
@@ -167,7 +178,8 @@ def test_the_list_of_regions_is_that_of_awss_own_description() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["bad..name", "a b", "a~1", "-x", "/x", "x/", "x.lock", "x.lock/y", "@", "HEAD", "refs/heads/x", "a@{1}", "", "x."]
+    "name",
+    ["bad..name", "a b", "a~1", "-x", "/x", "x/", "x.lock", "x.lock/y", "@", "HEAD", "refs/heads/x", "a@{1}", "", "x."],
 )
 def test_a_name_that_git_refuses_is_no_branch_name(name: str) -> None:
     assert not is_branch_name(name)
@@ -183,7 +195,10 @@ def test_what_we_call_a_branch_name_git_does_too(name: str) -> None:
 @pytest.mark.parametrize("value", ["x", "abc", "*****"])
 def test_a_secret_too_short_to_be_kept_is_refused_before_it_garbles_the_log(name: str, value: str) -> None:
     (said,) = problems(**{name: value})
-    assert said.startswith(f"input `{name}`: a secret of {len(value)} character") and "check how the secret was stored" in said
+    assert (
+        said.startswith(f"input `{name}`: a secret of {len(value)} character")
+        and "check how the secret was stored" in said
+    )
     assert value not in said.removeprefix(f"input `{name}`: a")
 
 
@@ -198,7 +213,9 @@ def test_an_unknown_input_gets_the_nearest_name() -> None:
 
 def test_one_way_to_reach_the_llm_is_enough_and_two_are_a_problem() -> None:
     assert problems(needs=("llm",)) and read(anthropic_api_key="sk-ant-1")
-    assert problems(anthropic_api_key="sk-ant-1", use_bedrock="true", bedrock_role_arn=DEV_ROLE)[0].startswith("input `anthropic_api_key`")
+    assert problems(anthropic_api_key="sk-ant-1", use_bedrock="true", bedrock_role_arn=DEV_ROLE)[0].startswith(
+        "input `anthropic_api_key`"
+    )
 
 
 @given(st.text(alphabet=string.ascii_letters + " \t\né\x1b", min_size=1, max_size=40))
@@ -212,7 +229,10 @@ def test_no_secret_gets_into_a_message_or_a_repr(tail: str) -> None:
 
 
 @given(
-    st.dictionaries(st.sampled_from(["max_turns", "aws_accounts", "aws_role_arns", "base_url", "base_branch", "label_trigger"]), st.text())
+    st.dictionaries(
+        st.sampled_from(["max_turns", "aws_accounts", "aws_role_arns", "base_url", "base_branch", "label_trigger"]),
+        st.text(),
+    )
 )
 def test_whatever_stands_in_an_input_gives_settings_or_problems(inputs: dict[str, str]) -> None:
     try:

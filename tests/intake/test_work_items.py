@@ -1,4 +1,6 @@
-"""The parsing of an issue's text (R39): sections in any order, criteria with stable ids, questions where nothing is said (R24)."""
+"""The parsing of an issue's text (R39): sections in any order, criteria with stable ids, questions where nothing is
+said (R24).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from hypothesis import strategies as st
 
 from builders import BODY
 from growth import assert_linear
-from ops_agent.core.intake.work_items import missing, parse_request
-from ops_agent.domain.work_item import Request
+from ops_agent.issue.request import missing, parse_request
+from ops_agent.model.work_item import Request
 
 
 def criteria(text: str) -> list[str]:
@@ -80,7 +82,11 @@ def test_every_section_has_its_field(section: str, field: str) -> None:
 
 def test_headings_come_in_any_order() -> None:
     request = parse_request("## References\n- #3\n## Acceptance Criteria\n- a\n## Description\nText.\n")
-    assert (request.description, request.references, criteria("## Acceptance Criteria\n- a\n## Description\nText.\n")) == (
+    assert (
+        request.description,
+        request.references,
+        criteria("## Acceptance Criteria\n- a\n## Description\nText.\n"),
+    ) == (
         "Text.",
         ("#3",),
         ["a"],
@@ -130,21 +136,38 @@ def test_an_unknown_heading_keeps_its_name_in_the_description() -> None:
 
 
 def test_headings_inside_a_fence_are_code() -> None:
-    request = parse_request("## Description\n```md\n## Acceptance Criteria\n- no\n```\nText.\n## Acceptance Criteria\n- yes\n")
+    request = parse_request(
+        "## Description\n```md\n## Acceptance Criteria\n- no\n```\nText.\n## Acceptance Criteria\n- yes\n"
+    )
     assert [c.text for c in request.criteria] == ["yes"] and "- no" in request.description
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "\n\n", "## Description\n\n## Acceptance Criteria\n", "_No response_", "### Descrição\nA definir\n", "- [ ]\n- [ ]", "...", "n/a"],
+    [
+        "",
+        "\n\n",
+        "## Description\n\n## Acceptance Criteria\n",
+        "_No response_",
+        "### Descrição\nA definir\n",
+        "- [ ]\n- [ ]",
+        "...",
+        "n/a",
+    ],
 )
 def test_a_text_that_says_nothing_gives_precise_questions(text: str) -> None:
     """R24."""
     questions = missing(parse_request(text), {"html comment": 2})
-    assert len(questions) == 3 and all(question.count("?") for question in questions[:1]) and "2 html comment" in questions[2]
+    assert (
+        len(questions) == 3
+        and all(question.count("?") for question in questions[:1])
+        and "2 html comment" in questions[2]
+    )
 
 
-@pytest.mark.parametrize("text", ["We need a queue", "- [ ] An SQS queue exists", "## Notes\nMove the bucket to KMS", "Criar uma fila SQS"])
+@pytest.mark.parametrize(
+    "text", ["We need a queue", "- [ ] An SQS queue exists", "## Notes\nMove the bucket to KMS", "Criar uma fila SQS"]
+)
 def test_a_short_text_that_says_what_to_do_is_enough(text: str) -> None:
     assert missing(parse_request(text)) == ()
 
@@ -178,7 +201,13 @@ def test_any_text_is_read_and_ids_count_from_one(text: str) -> None:
     assert all(c.text.strip() for c in request.criteria)
 
 
-@given(st.lists(st.text(alphabet="abcdefgh ", min_size=3, max_size=20).map(str.strip).filter(lambda w: len(w) > 2), min_size=1, max_size=8))
+@given(
+    st.lists(
+        st.text(alphabet="abcdefgh ", min_size=3, max_size=20).map(str.strip).filter(lambda w: len(w) > 2),
+        min_size=1,
+        max_size=8,
+    )
+)
 def test_the_words_of_a_list_are_the_words_of_the_criteria(words: list[str]) -> None:
     assert criteria("## Acceptance Criteria\n" + "\n".join(f"- [ ] {word}" for word in words)) == words
 

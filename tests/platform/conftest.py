@@ -1,5 +1,5 @@
-"""A small organisation on the embedded GitHub, and two ways to speak to it: bare HTTP and PyGithub. Every test's traffic is checked
-against GitHub's descriptions when the test ends."""
+"""A small organisation on the embedded GitHub, and two ways to speak to it: bare HTTP and PyGithub. Every test's
+traffic is checked against GitHub's descriptions when the test ends."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ import pytest
 import requests
 from github import Auth, Github
 
+from fake_github.boards import Board
+from fake_github.issues import Issue
+from fake_github.platform import EmbeddedGitHub
+from fake_github.repositories import Repository
 from github_descriptions import Checker
-from ops_agent.demo.github import Board, EmbeddedGitHub, Issue, Repository
 
 BODY = "## Acceptance Criteria\n- [ ] a queue exists\n"
 
@@ -29,7 +32,13 @@ class Wire:
     ) -> requests.Response:
         headers = {"Accept": accept, **({"Authorization": f"Bearer {self.token}"} if self.token else {})}
         return requests.request(
-            method, self.github.base_url + path, json=body, headers=headers, params=query, timeout=10, allow_redirects=False
+            method,
+            self.github.base_url + path,
+            json=body,
+            headers=headers,
+            params=query,
+            timeout=10,
+            allow_redirects=False,
         )
 
     def get(self, path: str, **query: Any) -> Any:
@@ -76,7 +85,9 @@ class Organisation:
 def unchecked() -> Iterator[Organisation]:
     """The organisation, for tests that send nonsense on purpose."""
     with EmbeddedGitHub() as github:
-        orders = github.add_repository("DrivvenConsulting/orders", {"README.md": "# Orders\n", "infra/main.tf": "terraform {}\n"})
+        orders = github.add_repository(
+            "DrivvenConsulting/orders", {"README.md": "# Orders\n", "infra/main.tf": "terraform {}\n"}
+        )
         orders.add_person("maria", id=101, role="write")
         orders.add_person("tom", id=102, role="triage")
         board = github.add_board("DrivvenConsulting", number=6)

@@ -71,7 +71,9 @@ FIELDS: dict[str, str] = {
 
 
 def prune(schema: GraphQLSchema) -> str:
-    """The SDL of FIELDS and of the inputs, enums and scalars that they need. Raises KeyError for a field that the schema lacks."""
+    """The SDL of FIELDS and of the inputs, enums and scalars that they need. Raises KeyError for a field that the
+    schema lacks.
+    """
     kept: dict[str, GraphQLNamedType] = {}
     waiting: list[str] = list(FIELDS)
     while waiting:

@@ -2,10 +2,11 @@
 
     python tests/platform/slice_descriptions.py FOLDER
 
-FOLDER holds the unpacked npm packages @octokit/openapi, @octokit/graphql-schema and @octokit/webhooks-schemas, each in a folder whose name
-contains `octokit-openapi`, `octokit-graphql-schema`, `octokit-webhooks-schemas` (as `npm pack` names its archives). Writes
-`tests/platform/descriptions/{rest,webhooks}.json` and `src/ops_agent/demo/github/schema/github.graphql`. Descriptions, examples and
-deprecation notes are left out; nothing else is changed, except that `nullable` becomes a null type in the REST slice.
+FOLDER holds the unpacked npm packages @octokit/openapi, @octokit/graphql-schema and @octokit/webhooks-schemas, each in
+a folder whose name contains `octokit-openapi`, `octokit-graphql-schema`, `octokit-webhooks-schemas` (as `npm pack`
+names its archives). Writes `tests/platform/descriptions/{rest,webhooks}.json` and
+`src/fake_github/schema/github.graphql`. Descriptions, examples and deprecation notes are left out; nothing
+else is changed, except that `nullable` becomes a null type in the REST slice.
 """
 
 from __future__ import annotations
@@ -18,12 +19,23 @@ from typing import Any
 from graphql import build_schema
 from graphql_slice import prune
 
-from ops_agent.demo.github.rest.routes import ROUTES
+from fake_github.rest.routes import ROUTES
 
 HERE = Path(__file__).parent
-SDL = HERE.parent.parent / "src/ops_agent/demo/github/schema/github.graphql"
+SDL = HERE.parent.parent / "src/fake_github/schema/github.graphql"
 WEBHOOKS = ("issues$labeled", "workflow_dispatch$event")
-_LEFT_OUT = {"description", "examples", "example", "summary", "externalDocs", "tags", "x-github", "deprecated", "title", "x-multi-segment"}
+_LEFT_OUT = {
+    "description",
+    "examples",
+    "example",
+    "summary",
+    "externalDocs",
+    "tags",
+    "x-github",
+    "deprecated",
+    "title",
+    "x-multi-segment",
+}
 
 
 def find(folder: Path, package: str, file: str) -> Path:
@@ -81,7 +93,9 @@ def rest(package: Path) -> dict[str, Any]:
     whole = tidy(json.loads(package.read_text()))
     paths: dict[str, Any] = {}
     for route in ROUTES:
-        paths.setdefault(route.template, {})[route.method.lower()] = whole["paths"][route.template][route.method.lower()]
+        paths.setdefault(route.template, {})[route.method.lower()] = whole["paths"][route.template][
+            route.method.lower()
+        ]
     sliced = with_references(whole, {"openapi": whole["openapi"], "paths": paths, "components": {}})
     return {"info": {"title": "GitHub v3 REST API (slice)", "license": whole["info"]["license"]}, **sliced}
 
@@ -98,7 +112,9 @@ def main(folder: Path) -> None:
         ("rest", rest(find(folder, "octokit-openapi", "api.github.com.json"))),
         ("webhooks", webhooks(find(folder, "octokit-webhooks-schemas", "schema.json"))),
     ):
-        (target / f"{name}.json").write_text(json.dumps(built, indent=None, separators=(",", ":"), sort_keys=True) + "\n")
+        (target / f"{name}.json").write_text(
+            json.dumps(built, indent=None, separators=(",", ":"), sort_keys=True) + "\n"
+        )
     # The published snapshot defines two fields twice; graphql-core is strict about that unless told to trust the text.
     schema = build_schema(find(folder, "octokit-graphql-schema", "schema.graphql").read_text(), assume_valid_sdl=True)
     SDL.write_text(prune(schema))

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from fake_github.platform import EmbeddedGitHub
 from github_descriptions import Checker, validate_webhook
-from ops_agent.demo.github import EmbeddedGitHub
 
 
 def test_labelling_gives_the_payload_issues_labeled(org: Any) -> None:

@@ -24,7 +24,11 @@ def test_the_recorder_numbers_each_request_with_its_operation(org: Any) -> None:
         (2, POST_COMMENT, 201, True),
         (3, "query viewer", 200, False),
     ]
-    assert calls[1].body == {"body": "Working"} and calls[1].answer["body"] == "Working" and calls[1].token == "ops-agent[bot]"
+    assert (
+        calls[1].body == {"body": "Working"}
+        and calls[1].answer["body"] == "Working"
+        and calls[1].token == "ops-agent[bot]"
+    )
     org.github.recorder.restart()
     wire.get(R)
     assert [c.number for c in org.github.recorder.calls] == [1]

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.demo.github.bare import export_bare
-from ops_agent.demo.github.diffs import diff_files
-from ops_agent.demo.github.git_objects import Entry, GitStore, Signature
+from fake_github.bare import export_bare
+from fake_github.diffs import diff_files
+from fake_github.git_objects import Entry, GitStore, Signature
 
 
 def git(folder: Path, *arguments: str, stdin: bytes | None = None) -> str:
@@ -71,7 +71,9 @@ def test_history_knows_what_is_ahead_and_where_two_branches_part() -> None:
     who = Signature("maria", "m@example.org", 0)
 
     def commit(name: str, *parents: str) -> str:
-        return store.put_commit(store.put_tree({name: Entry("100644", store.put_blob(name.encode()))}), parents, name, who, who)
+        return store.put_commit(
+            store.put_tree({name: Entry("100644", store.put_blob(name.encode()))}), parents, name, who, who
+        )
 
     root = commit("root")
     left, right = commit("left", root), commit("right", root)
@@ -94,6 +96,7 @@ def test_a_patch_tells_a_missing_last_newline_as_git_does(org: Any, tmp_path: Pa
     assert "\\ No newline at end of file" in ours["a.txt"].patch
     numbers = git(bare, "diff", "--no-renames", "--numstat", before, head).splitlines()
     assert [
-        f"{f.additions if f.patch is not None else '-'}\t{f.deletions if f.patch is not None else '-'}\t{p}" for p, f in ours.items()
+        f"{f.additions if f.patch is not None else '-'}\t{f.deletions if f.patch is not None else '-'}\t{p}"
+        for p, f in ours.items()
     ] == numbers
     assert [f.status for f in ours.values()] == ["modified", "removed", "added", "added"]

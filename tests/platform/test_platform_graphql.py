@@ -61,13 +61,20 @@ def test_a_head_that_moved_refuses_the_commit(org: Any) -> None:
 def test_a_workflow_file_needs_the_workflows_permission(org: Any) -> None:
     """M11: GITHUB_TOKEN never has it, an app may have it, a classic token needs the scope."""
     given = commit_input(org, add={".github/workflows/plan.yml": b"on: push\n"})
-    tokens = (org.github.actions_token(org.orders), org.github.app_token(contents="write"), org.github.classic_token("maria", "repo"))
+    tokens = (
+        org.github.actions_token(org.orders),
+        org.github.app_token(contents="write"),
+        org.github.classic_token("maria", "repo"),
+    )
     words = ("a GitHub App", "a GitHub App", "a Personal Access Token")
     for token, who in zip(tokens, words, strict=True):
         kind, message = error(org.wire(token).query(COMMIT, input=given))
         needed = "`workflow` scope" if "Personal" in who else "`workflows` permission"
         assert kind == "FORBIDDEN"
-        assert message == f"refusing to allow {who} to create or update workflow `.github/workflows/plan.yml` without {needed}"
+        assert (
+            message
+            == f"refusing to allow {who} to create or update workflow `.github/workflows/plan.yml` without {needed}"
+        )
     assert org.orders.file("main", ".github/workflows/plan.yml") is None
     assert "errors" not in org.app.query(COMMIT, input=given)
 
@@ -90,7 +97,10 @@ def test_an_impossible_change_is_refused_whole(org: Any, changes: Any, message: 
 
 def test_a_rule_refuses_the_commit(org: Any) -> None:
     org.orders.protect("main", "pull_request")
-    assert "Changes must be made through a pull request." in error(org.app.query(COMMIT, input=commit_input(org, add={"a": b"b"})))[1]
+    assert (
+        "Changes must be made through a pull request."
+        in error(org.app.query(COMMIT, input=commit_input(org, add={"a": b"b"})))[1]
+    )
 
 
 def test_contents_write_is_needed(org: Any) -> None:
@@ -139,10 +149,15 @@ def test_a_draft_becomes_ready_and_a_draft_again(org: Any) -> None:
     assert error(reader.query(text, id=pull.node_id))[0] == "FORBIDDEN"
 
 
-@pytest.mark.parametrize(("kind", "login", "number"), [("app", "ops-agent[bot]", 900), ("actions", "github-actions[bot]", 41898282)])
+@pytest.mark.parametrize(
+    ("kind", "login", "number"), [("app", "ops-agent[bot]", 900), ("actions", "github-actions[bot]", 41898282)]
+)
 def test_the_viewer_is_the_tokens_account(org: Any, kind: str, login: str, number: int) -> None:
     token = org.github.app_token(bot_id=900) if kind == "app" else org.github.actions_token(org.orders)
-    assert org.wire(token).query("{ viewer { login databaseId } }")["data"]["viewer"] == {"login": login, "databaseId": number}
+    assert org.wire(token).query("{ viewer { login databaseId } }")["data"]["viewer"] == {
+        "login": login,
+        "databaseId": number,
+    }
 
 
 def test_what_the_schema_does_not_know_is_refused_before_anything_happens(unchecked: Any) -> None:

@@ -37,7 +37,10 @@ def test_one_of_two_runs_creates_the_branch(org: Any) -> None:
 
 
 def test_one_of_two_commits_on_the_same_head_lands(org: Any) -> None:
-    wire, text = org.app, "mutation($i: CreateCommitOnBranchInput!) { createCommitOnBranch(input: $i) { commit { oid } } }"
+    wire, text = (
+        org.app,
+        "mutation($i: CreateCommitOnBranchInput!) { createCommitOnBranch(input: $i) { commit { oid } } }",
+    )
     for round_number in range(10):
         head = org.orders.head()
 
@@ -48,7 +51,9 @@ def test_one_of_two_commits_on_the_same_head_lands(org: Any) -> None:
                     "branch": {"repositoryNameWithOwner": "DrivvenConsulting/orders", "branchName": "main"},
                     "expectedHeadOid": head,
                     "message": {"headline": name},
-                    "fileChanges": {"additions": [{"path": name, "contents": base64.b64encode(name.encode()).decode()}]},
+                    "fileChanges": {
+                        "additions": [{"path": name, "contents": base64.b64encode(name.encode()).decode()}]
+                    },
                 },
             )
 

@@ -14,8 +14,8 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.demo.github.pages.diff_rows import rows
-from ops_agent.demo.github.pages.sanitizer import sanitize
+from fake_github.pages.diff_rows import rows
+from fake_github.pages.sanitizer import sanitize
 
 HOSTILE = """</div></main></body><script>alert(1)</script><style>*{display:none}</style>
 <img src=x onerror=alert(1)> <a href="java&#10;script:alert(1)">one</a> [two](javascript:alert(1)) <a href=" javascript:alert(1)">three</a>
@@ -80,14 +80,24 @@ def published(org: Any) -> Any:
     org.github.label(org.issue, "ready", by="maria")
     org.issue.comment("Claimed by @tom, see #12", by="maria")
     org.orders.commit(
-        "ops-agent/issue-12", {"infra/queue.tf": "# queue\n", "README.md": "# Orders and queue\n"}, "Add the queue", by="maria"
+        "ops-agent/issue-12",
+        {"infra/queue.tf": "# queue\n", "README.md": "# Orders and queue\n"},
+        "Add the queue",
+        by="maria",
     )
     return org.orders.open_pull_request("Queue", "Closes #12\n\n" + HOSTILE, head="ops-agent/issue-12", by="maria")
 
 
 def test_each_page_has_one_title_one_main_and_headings_in_order(org: Any, published: Any) -> None:
     commit = published.commits[0]
-    paths = ("/", "/DrivvenConsulting/orders", org.issue.path, published.path, org.board.path, f"/DrivvenConsulting/orders/commit/{commit}")
+    paths = (
+        "/",
+        "/DrivvenConsulting/orders",
+        org.issue.path,
+        published.path,
+        org.board.path,
+        f"/DrivvenConsulting/orders/commit/{commit}",
+    )
     for path in paths:
         outline = page(org, path)
         levels = [int(tag[1]) for tag, _ in outline.elements if re.fullmatch("h[1-6]", tag)]
@@ -109,7 +119,21 @@ def test_a_hostile_body_is_inert_and_stays_in_its_box(org: Any, published: Any) 
 
 @given(
     st.lists(
-        st.sampled_from([*re.findall(r"<[^>]*>?|[^<]+", HOSTILE), "<", ">", '"', "'", "<!--", "-->", "<a href='", "</a", "\0", "&#x6A;"]),
+        st.sampled_from(
+            [
+                *re.findall(r"<[^>]*>?|[^<]+", HOSTILE),
+                "<",
+                ">",
+                '"',
+                "'",
+                "<!--",
+                "-->",
+                "<a href='",
+                "</a",
+                "\0",
+                "&#x6A;",
+            ]
+        ),
         max_size=12,
     )
 )
@@ -118,7 +142,8 @@ def test_no_mixture_of_hostile_pieces_gets_through(pieces: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/DrivvenConsulting/orders/pull/{n}/files", "/DrivvenConsulting/orders/issues", "/drivvenconsulting/ORDERS"]
+    "path",
+    ["/DrivvenConsulting/orders/pull/{n}/files", "/DrivvenConsulting/orders/issues", "/drivvenconsulting/ORDERS"],
 )
 def test_githubs_other_addresses_lead_to_a_page(org: Any, published: Any, path: str) -> None:
     page(org, path.format(n=published.number))
@@ -165,7 +190,9 @@ def test_the_exported_pages_link_each_other_and_nothing_else(org: Any, published
     anchored = False
     for file in written:
         outline = Outline(file.read_text())
-        assert org.github.base_url not in file.read_text().replace(f"{org.github.base_url}/nowhere", "").replace(published.url, "")
+        assert org.github.base_url not in file.read_text().replace(f"{org.github.base_url}/nowhere", "").replace(
+            published.url, ""
+        )
         for link in outline.of("a"):
             parts = urlsplit(link.get("href") or "")
             if parts.scheme or not parts.path:

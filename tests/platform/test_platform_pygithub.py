@@ -64,4 +64,6 @@ def test_pygithub_raises_what_it_raises_for_github(org: Any) -> None:
 def test_pygithub_follows_pages(org: Any) -> None:
     for i in range(65):
         org.issue.comment(str(i), by="maria")
-    assert [c.body for c in org.pygithub().get_repo("DrivvenConsulting/orders").get_issue(12).get_comments()] == [str(i) for i in range(65)]
+    assert [c.body for c in org.pygithub().get_repo("DrivvenConsulting/orders").get_issue(12).get_comments()] == [
+        str(i) for i in range(65)
+    ]

@@ -39,7 +39,9 @@ def test_without_a_token_a_private_repository_does_not_exist(org: Any) -> None:
         ("GET", "/actions/runs/1", None, "actions=read"),
     ],
 )
-def test_a_missing_permission_is_named_in_the_header(org: Any, method: str, path: str, body: Any, accepted: str) -> None:
+def test_a_missing_permission_is_named_in_the_header(
+    org: Any, method: str, path: str, body: Any, accepted: str
+) -> None:
     answer = org.wire(org.github.app_token(metadata="read"))(method, R + path, body)
     assert (answer.status_code, answer.json()["message"]) == (403, APP)
     assert answer.headers["X-Accepted-GitHub-Permissions"] == accepted
@@ -84,7 +86,12 @@ def test_github_token_can_never_have_these_permissions(org: Any, area: str) -> N
 
 @pytest.mark.parametrize(
     ("login", "expected"),
-    [("maria", ("write", "write")), ("tom", ("read", "triage")), ("stranger", ("none", "none")), ("DrivvenConsulting", ("admin", "admin"))],
+    [
+        ("maria", ("write", "write")),
+        ("tom", ("read", "triage")),
+        ("stranger", ("none", "none")),
+        ("DrivvenConsulting", ("admin", "admin")),
+    ],
 )
 def test_a_persons_role_is_told_in_both_fields(org: Any, login: str, expected: tuple[str, str]) -> None:
     org.github.add_account("stranger")
@@ -104,7 +111,10 @@ def test_a_transferred_issue_redirects_a_deleted_one_is_gone(org: Any) -> None:
     moved = org.app("GET", f"{R}/issues/12")
     assert (moved.status_code, moved.json()["message"]) == (301, "Moved Permanently")
     assert moved.headers["Location"] == f"{org.github.base_url}/repositories/{other.id}/issues/1"
-    assert org.app("GET", moved.headers["Location"].removeprefix(org.github.base_url)).json()["title"] == "[ops] Queue for orders"
+    assert (
+        org.app("GET", moved.headers["Location"].removeprefix(org.github.base_url)).json()["title"]
+        == "[ops] Queue for orders"
+    )
     assert org.app.refused("GET", f"{R}/issues/13") == (410, "This issue was deleted")
     assert org.app.refused("GET", f"{R}/issues/99") == (404, "Not Found")
     assert org.app.refused("POST", f"{R}/issues/12/comments", {"body": "x"})[0] == 301
@@ -112,7 +122,10 @@ def test_a_transferred_issue_redirects_a_deleted_one_is_gone(org: Any) -> None:
 
 def test_a_locked_issue_takes_comments_of_writers_only(org: Any) -> None:
     org.issue.lock(by="maria")
-    assert org.app.refused("POST", f"{R}/issues/12/comments", {"body": "x"}) == (403, "Unable to create comment because issue is locked.")
+    assert org.app.refused("POST", f"{R}/issues/12/comments", {"body": "x"}) == (
+        403,
+        "Unable to create comment because issue is locked.",
+    )
     maria = org.wire(org.github.classic_token("maria", "repo"))
     assert maria("POST", f"{R}/issues/12/comments", {"body": "x"}).status_code == 201
 
@@ -120,7 +133,10 @@ def test_a_locked_issue_takes_comments_of_writers_only(org: Any) -> None:
 def test_an_archived_repository_is_read_only(org: Any) -> None:
     org.orders.archived = True
     assert org.app.get(R)["archived"] is True
-    assert org.app.refused("POST", f"{R}/issues/12/comments", {"body": "x"}) == (403, "Repository was archived so is read-only.")
+    assert org.app.refused("POST", f"{R}/issues/12/comments", {"body": "x"}) == (
+        403,
+        "Repository was archived so is read-only.",
+    )
 
 
 def test_an_empty_repository_has_no_git(org: Any) -> None:
@@ -155,8 +171,12 @@ def test_a_ruleset_names_the_rule(org: Any) -> None:
     """M09."""
     org.orders.protect("ops-agent/*", "creation")
     org.orders.protect("main", "deletion", "update")
-    status, message = org.app.refused("POST", f"{R}/git/refs", {"ref": "refs/heads/ops-agent/issue-12", "sha": org.orders.head()})
-    assert status == 422 and message.startswith("Repository rule violations found\n\nCannot create ref due to creations being restricted.")
+    status, message = org.app.refused(
+        "POST", f"{R}/git/refs", {"ref": "refs/heads/ops-agent/issue-12", "sha": org.orders.head()}
+    )
+    assert status == 422 and message.startswith(
+        "Repository rule violations found\n\nCannot create ref due to creations being restricted."
+    )
     assert org.app.refused("DELETE", f"{R}/git/refs/heads/main")[0] == 422
     assert "ops-agent/issue-12" not in org.orders.branches and "main" in org.orders.branches
 
@@ -191,7 +211,10 @@ def test_actions_may_be_forbidden_to_open_pull_requests(org: Any) -> None:
     org.orders.commit("work", {"a": "b"}, "a", by="maria")
     body = {"title": "t", "head": "work", "base": "main"}
     actions = org.wire(org.github.actions_token(org.orders))
-    assert actions.refused("POST", f"{R}/pulls", body) == (403, "GitHub Actions is not permitted to create or approve pull requests.")
+    assert actions.refused("POST", f"{R}/pulls", body) == (
+        403,
+        "GitHub Actions is not permitted to create or approve pull requests.",
+    )
     assert org.app("POST", f"{R}/pulls", body).status_code == 201
 
 
@@ -219,7 +242,9 @@ def test_an_exhausted_rate_limit_is_403_with_the_reset_and_graphql_says_it_in_a_
     assert wire("GET", R).headers["X-RateLimit-Remaining"] == "4999"
     org.github.rate.exhaust(wire.token, reset_in=2400)
     answer = wire("GET", R)
-    assert answer.status_code == 403 and answer.json()["message"].startswith("API rate limit exceeded for installation ID ")
+    assert answer.status_code == 403 and answer.json()["message"].startswith(
+        "API rate limit exceeded for installation ID "
+    )
     assert answer.headers["X-RateLimit-Remaining"] == "0"
     assert 2390 <= int(answer.headers["X-RateLimit-Reset"]) - org.github.clock() <= 2400
     assert wire.query("{viewer{login}}")["errors"][0]["type"] == "RATE_LIMITED"

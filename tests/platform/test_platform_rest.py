@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import requests
 
+from fake_github.rest.routes import ROUTES
 from github_descriptions import Checker
-from ops_agent.demo.github.rest.routes import ROUTES
 
 R = "/repos/DrivvenConsulting/orders"
 
@@ -61,7 +61,11 @@ def conversation(org: Any) -> None:
     send("POST", "/git/refs", {"ref": "refs/heads/ops-agent/issue-12", "sha": head})
     new = orders.commit("work", {"infra/queue.tf": "# queue\n"}, "Add the queue", by="maria")
     send("PATCH", "/git/refs/heads/ops-agent/issue-12", {"sha": new}, 200)
-    pull = send("POST", "/pulls", {"title": "Queue", "head": "ops-agent/issue-12", "base": "main", "body": "Closes #12", "draft": True})
+    pull = send(
+        "POST",
+        "/pulls",
+        {"title": "Queue", "head": "ops-agent/issue-12", "base": "main", "body": "Closes #12", "draft": True},
+    )
     orders.pull_request(pull["number"]).review("CHANGES_REQUESTED", "Please rename.", by="maria")
     for path in ("", "/files", "/commits", "/reviews"):
         wire.get(f"{R}/pulls/{pull['number']}{path}")
@@ -108,7 +112,11 @@ def test_a_hundred_sub_issues_come_in_pages_linked_as_github_links_them(org: Any
 
 def test_the_tarball_holds_the_files_of_the_commit(org: Any) -> None:
     org.orders.commit(
-        "main", {"run.sh": "#!/bin/sh\n", "link": "README.md"}, "Modes", by="maria", modes={"run.sh": "100755", "link": "120000"}
+        "main",
+        {"run.sh": "#!/bin/sh\n", "link": "README.md"},
+        "Modes",
+        by="maria",
+        modes={"run.sh": "100755", "link": "120000"},
     )
     found = org.app("GET", f"{R}/tarball/main")
     content = requests.get(found.headers["Location"], timeout=10).content

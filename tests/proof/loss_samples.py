@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ops_agent.domain.terraform_plan import Danger
+from ops_agent.model.plan import Danger
 from proof.proof_samples import change, plan_document, read
 
 LOST = ("plan/loses-data", "plan/recovery-off", "plan/one-way")
 
 
-def entry(type_: str, before: Any, after: Any, *actions: str, unknown: Any = None, sensitive: Any = None) -> dict[str, Any]:
+def entry(
+    type_: str, before: Any, after: Any, *actions: str, unknown: Any = None, sensitive: Any = None
+) -> dict[str, Any]:
     told = {"after_unknown": unknown or {}, "after_sensitive": sensitive or {}}
     return change(f"{type_}.x", *(actions or ("update",)), before=before, after=after, change=told)
 

@@ -2,8 +2,8 @@
 
     python tests/proof/make_plans.py [name...]
 
-Each folder of `plan_sources` is a scenario: `before.tf` is applied (built-in resources only, nothing leaves the machine), `after.tf` is
-planned.
+Each folder of `plan_sources` is a scenario: `before.tf` is applied (built-in resources only, nothing leaves the
+machine), `after.tf` is planned.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def terraform(directory: Path, *arguments: str) -> subprocess.CompletedProcess[b
         "AWS_SECRET_ACCESS_KEY": "fixture",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    command = [sys.executable, "-m", "ops_agent.adapters.terraform.embedded_terraform", *arguments]
+    command = [sys.executable, "-m", "ops_agent.adapters.terraform.embedded", *arguments]
     return subprocess.run(command, cwd=directory, env=environment, capture_output=True, check=False)
 
 

@@ -11,17 +11,17 @@ from typing import Any
 from markdown_it import MarkdownIt
 
 import builders
-from ops_agent.core.plans.reading_plans import read_plan
-from ops_agent.core.proposal.proposal import Material
-from ops_agent.domain.change_set import ChangeSet, FileChange
-from ops_agent.domain.conversation import CriterionAnswer, Ending, Transcript, Usage
-from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.proposal import Claim
-from ops_agent.domain.terraform_plan import TerraformPlan
-from ops_agent.domain.verdict import Finding, Place, Verdict
-from ops_agent.domain.verification import CheckResult, CheckStatus, Evidence, TargetVerification, Verification
-from ops_agent.messages import message
+from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.model.conversation import CriterionAnswer, Ending, Transcript, Usage
+from ops_agent.model.finding import Finding, Place, Verdict
+from ops_agent.model.plan import TerraformPlan
+from ops_agent.model.policy import Policy
+from ops_agent.model.proposal import Claim
+from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
+from ops_agent.model.verification import CheckResult, CheckStatus, Evidence, TargetVerification, Verification
+from ops_agent.pages.messages import message
+from ops_agent.pages.pull_request import Material
+from ops_agent.plan.reading import read_plan
 
 MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
 PLANS = Path(__file__).parent / "plans"
@@ -57,7 +57,14 @@ def change(address: str, *actions: str, before: Any = None, after: Any = None, *
     """One entry of `resource_changes`."""
     told = {"actions": list(actions), "before": before, "after": after, **more.pop("change", {})}
     type_ = address.split(".")[-2] if "." in address else address
-    return {"address": address, "mode": "managed", "type": type_, "name": "x", "provider_name": "p", "change": told} | more
+    return {
+        "address": address,
+        "mode": "managed",
+        "type": type_,
+        "name": "x",
+        "provider_name": "p",
+        "change": told,
+    } | more
 
 
 def read(plan: dict[str, Any], text: str = "", **options: Any) -> TerraformPlan:
@@ -73,9 +80,15 @@ def target(name: str = "dev", plan: TerraformPlan | None = None, **fields: Any) 
     )
     root = TerraformRoot(path="infra", environments=(environment,), has_backend=True)
     where = TerraformTarget(root=root, environment=environment)
-    checks = tuple(CheckResult(name=check, subject=str(where), status=CheckStatus.PASSED) for check in ("init", "validate", "plan"))
+    checks = tuple(
+        CheckResult(name=check, subject=str(where), status=CheckStatus.PASSED) for check in ("init", "validate", "plan")
+    )
     found = Evidence(
-        base_commit=builders.BASE, change_set="c" * 64, engine="Terraform 1.15.5 (embedded)", account="125611408459", plan_json="d" * 64
+        base_commit=builders.BASE,
+        change_set="c" * 64,
+        engine="Terraform 1.15.5 (embedded)",
+        account="125611408459",
+        plan_json="d" * 64,
     )
     built = TargetVerification(target=where, checks=checks, plan=plan, evidence=found if plan else None)
     return replace(built, **fields)
@@ -130,7 +143,9 @@ def headings(body: str) -> list[str]:
 
 
 def section(body: str, title: str) -> str:
-    return body.split(f"\n## {title}\n" if not body.startswith(f"## {title}") else f"## {title}\n", 1)[1].split("\n## ", 1)[0]
+    return body.split(f"\n## {title}\n" if not body.startswith(f"## {title}") else f"## {title}\n", 1)[1].split(
+        "\n## ", 1
+    )[0]
 
 
 def failing(name: str, what: str) -> CheckResult:

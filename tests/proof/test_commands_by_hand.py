@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.terraform.embedded_terraform import find_library
-from ops_agent.core.proposal.proposal_facts import ci_cd
-from ops_agent.domain.verification import TargetVerification, Verification
+from ops_agent.adapters.terraform.embedded import find_library
+from ops_agent.model.verification import TargetVerification, Verification
+from ops_agent.pages.pull_request import ci_cd
 from proof.proof_samples import changes, target
 
 MAIN = 'terraform {\n  backend "local" {}\n}\nvariable "name" {}\nresource "terraform_data" "a" { input = var.name }\n'
@@ -43,13 +43,22 @@ def test_the_commands_of_all_environments_work_one_after_another_and_each_reache
             (root / folder).write_text(line + "\n")
     (root / "main.tf").write_text(MAIN)
     programs.mkdir()
-    (programs / "terraform").write_text(f'#!/bin/sh\nexec {sys.executable} -I -m ops_agent.adapters.terraform.embedded_terraform "$@"\n')
+    (programs / "terraform").write_text(
+        f'#!/bin/sh\nexec {sys.executable} -I -m ops_agent.adapters.terraform.embedded "$@"\n'
+    )
     (programs / "terraform").chmod(0o755)
-    given = {"PATH": f"{programs}:{os.environ['PATH']}", "HOME": str(tmp_path), "TF_INPUT": "0", "CHECKPOINT_DISABLE": "1"}
+    given = {
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "TF_INPUT": "0",
+        "CHECKPOINT_DISABLE": "1",
+    }
     before, after = commands(*(target(name) for name in names))
     assert len(before) == len(after) == 2
     for line in (*before, *after):
-        done = subprocess.run(["sh", "-c", line], cwd=root, env=given, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            ["sh", "-c", line], cwd=root, env=given, capture_output=True, text=True, timeout=60, check=False
+        )
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
     for name in names:
         (kept,) = json.loads((root / f"{name}.tfstate").read_bytes())["resources"]

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ops_agent.core.plans.dangers import LIFTED_BY_ALLOW_DESTROY
-from ops_agent.core.plans.plan_reversibility import Reversibility, reversibility
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.terraform_plan import Danger, Severity
+from ops_agent.model.plan import Danger, Severity
+from ops_agent.model.policy import Policy
+from ops_agent.plan.dangers import LIFTED_BY_ALLOW_DESTROY
+from ops_agent.plan.undo import Reversibility, reversibility
 from proof.proof_samples import captured, change, plan_document, read
 
 DEV, PROD = "125611408459", "283165662494"
@@ -20,26 +20,57 @@ def policy(**statement: Any) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]})
 
 
-def dangers(type_: str, after: Any, *, before: Any = None, actions: tuple[str, ...] = ("create",), **options: Any) -> tuple[Danger, ...]:
+def dangers(
+    type_: str, after: Any, *, before: Any = None, actions: tuple[str, ...] = ("create",), **options: Any
+) -> tuple[Danger, ...]:
     return read(
-        plan_document(change(f"{type_}.x", *actions, before=before, after=after, change=options.pop("told", {}))), **options
+        plan_document(change(f"{type_}.x", *actions, before=before, after=after, change=options.pop("told", {}))),
+        **options,
     ).dangers
 
 
 CREATED: list[tuple[str, str, dict[str, Any]]] = [
     ("plan/iam-wildcard", "aws_iam_policy", {"policy": policy(Action="*", Resource="*")}),
-    ("plan/iam-wildcard", "aws_iam_role_policy", {"policy": policy(Action=["iam:*"], Resource="arn:aws:iam::x:role/y")}),
+    (
+        "plan/iam-wildcard",
+        "aws_iam_role_policy",
+        {"policy": policy(Action=["iam:*"], Resource="arn:aws:iam::x:role/y")},
+    ),
     ("plan/iam-wildcard", "aws_iam_policy", {"policy": policy(Action="s3:Get*", Resource="*")}),
     ("plan/iam-wildcard", "aws_iam_policy", {"policy": policy(Action="iam:PassRole", Resource="*")}),
     ("plan/iam-wildcard", "aws_iam_policy", {"policy": policy(NotAction="iam:*", Resource="x")}),
-    ("plan/iam-wildcard", "aws_iam_role", {"inline_policy": [{"name": "p", "policy": policy(Action="*", Resource="x")}]}),
-    ("plan/iam-wildcard", "aws_iam_role_policy_attachment", {"policy_arn": "arn:aws:iam::aws:policy/AdministratorAccess"}),
+    (
+        "plan/iam-wildcard",
+        "aws_iam_role",
+        {"inline_policy": [{"name": "p", "policy": policy(Action="*", Resource="x")}]},
+    ),
+    (
+        "plan/iam-wildcard",
+        "aws_iam_role_policy_attachment",
+        {"policy_arn": "arn:aws:iam::aws:policy/AdministratorAccess"},
+    ),
     ("plan/policy-unreadable", "aws_iam_policy", {"policy": '{"Statement": [{'}),
-    ("plan/foreign-principal", "aws_sqs_queue_policy", {"policy": policy(Principal="*", Action="sqs:SendMessage", Resource="x")}),
-    ("plan/foreign-principal", "aws_iam_role", {"assume_role_policy": policy(Principal={"AWS": "*"}, Action="sts:AssumeRole")}),
-    ("plan/foreign-principal", "aws_iam_role", {"assume_role_policy": policy(Principal={"Federated": "token.actions"}, Action="sts:X")}),
+    (
+        "plan/foreign-principal",
+        "aws_sqs_queue_policy",
+        {"policy": policy(Principal="*", Action="sqs:SendMessage", Resource="x")},
+    ),
+    (
+        "plan/foreign-principal",
+        "aws_iam_role",
+        {"assume_role_policy": policy(Principal={"AWS": "*"}, Action="sts:AssumeRole")},
+    ),
+    (
+        "plan/foreign-principal",
+        "aws_iam_role",
+        {"assume_role_policy": policy(Principal={"Federated": "token.actions"}, Action="sts:X")},
+    ),
     ("plan/foreign-principal", "aws_lambda_permission", {"principal": "*"}),
-    ("plan/foreign-account", "aws_iam_role", {"assume_role_policy": policy(Principal={"AWS": "arn:aws:iam::999988887777:root"})}),
+    (
+        "plan/foreign-account",
+        "aws_iam_role",
+        {"assume_role_policy": policy(Principal={"AWS": "arn:aws:iam::999988887777:root"})},
+    ),
     ("plan/foreign-account", "aws_lambda_permission", {"principal": "999988887777"}),
     ("plan/foreign-account", "aws_ecs_service", {"image": "999988887777.dkr.ecr.sa-east-1.amazonaws.com/x"}),
     (
@@ -80,8 +111,14 @@ def test_each_danger_is_found_with_its_address(rule: str, type_: str, after: dic
     [
         ("aws_iam_policy", {"policy": policy(Action=["sqs:SendMessage"], Resource=f"arn:aws:sqs:sa-east-1:{DEV}:q")}),
         ("aws_iam_policy", {"policy": json.dumps({"Statement": {"Effect": "Deny", "Action": "*", "Resource": "*"}})}),
-        ("aws_iam_role", {"assume_role_policy": policy(Principal={"Service": "lambda.amazonaws.com"}, Action="sts:AssumeRole")}),
-        ("aws_security_group", {"ingress": [{"cidr_blocks": ["10.0.0.0/8"]}], "egress": [{"cidr_blocks": ["0.0.0.0/0"]}]}),
+        (
+            "aws_iam_role",
+            {"assume_role_policy": policy(Principal={"Service": "lambda.amazonaws.com"}, Action="sts:AssumeRole")},
+        ),
+        (
+            "aws_security_group",
+            {"ingress": [{"cidr_blocks": ["10.0.0.0/8"]}], "egress": [{"cidr_blocks": ["0.0.0.0/0"]}]},
+        ),
         ("aws_security_group_rule", {"type": "egress", "cidr_blocks": ["0.0.0.0/0"]}),
         ("aws_s3_bucket_public_access_block", {"block_public_acls": True}),
         ("aws_lb_listener", {"protocol": "HTTP", "default_action": [{"type": "redirect"}]}),
@@ -126,7 +163,9 @@ def test_a_replace_without_a_final_snapshot_says_so() -> None:
 
 def test_only_what_the_update_changes_is_blamed() -> None:
     wide = policy(Action="*", Resource="*")
-    assert not dangers("aws_iam_policy", {"policy": wide, "name": "b"}, before={"policy": wide, "name": "a"}, actions=("update",))
+    assert not dangers(
+        "aws_iam_policy", {"policy": wide, "name": "b"}, before={"policy": wide, "name": "a"}, actions=("update",)
+    )
 
 
 def test_an_unknown_policy_cannot_be_told() -> None:
@@ -139,7 +178,9 @@ def test_foreign_regions_block_and_are_listed() -> None:
     plan = captured("aws_dangers")
     assert plan.regions == ("sa-east-1", "us-east-1")
     assert plan.accounts == (DEV, "999988887777")
-    assert [d.address for d in plan.dangers if d.rule == "plan/foreign-region" and d.blocks] == ["aws_sqs_queue.foreign"]
+    assert [d.address for d in plan.dangers if d.rule == "plan/foreign-region" and d.blocks] == [
+        "aws_sqs_queue.foreign"
+    ]
 
 
 def test_another_account_of_ours_is_a_danger_in_this_ones_plan() -> None:
@@ -161,8 +202,12 @@ def test_another_account_of_ours_is_a_danger_in_this_ones_plan() -> None:
         ({}, {}, (), ["plan/unresolved-region"]),
     ],
 )
-def test_a_providers_region_is_resolved_or_named(region: Any, variables: Any, regions: tuple[str, ...], rules: list[str]) -> None:
-    configuration = {"provider_config": {"aws.other": {"name": "aws", "alias": "other", "expressions": {"region": region}}}}
+def test_a_providers_region_is_resolved_or_named(
+    region: Any, variables: Any, regions: tuple[str, ...], rules: list[str]
+) -> None:
+    configuration = {
+        "provider_config": {"aws.other": {"name": "aws", "alias": "other", "expressions": {"region": region}}}
+    }
     plan = read(plan_document(configuration=configuration, variables=variables))
     assert plan.regions == regions
     assert [d.rule for d in plan.dangers] == rules
@@ -179,18 +224,25 @@ def test_a_providers_region_is_resolved_or_named(region: Any, variables: Any, re
             Reversibility.IRREVERSIBLE,
         ),
         (
-            change("aws_cloudwatch_log_group.g", "update", before={"retention_in_days": 30}, after={"retention_in_days": 7}),
+            change(
+                "aws_cloudwatch_log_group.g", "update", before={"retention_in_days": 30}, after={"retention_in_days": 7}
+            ),
             Reversibility.IRREVERSIBLE,
         ),
         (
-            change("aws_cloudwatch_log_group.g", "update", before={"retention_in_days": 7}, after={"retention_in_days": 30}),
+            change(
+                "aws_cloudwatch_log_group.g", "update", before={"retention_in_days": 7}, after={"retention_in_days": 30}
+            ),
             Reversibility.REVERSIBLE,
         ),
         (change("aws_dynamodb_table.t", "delete", before={}), Reversibility.IRREVERSIBLE),
         (change("aws_cloudwatch_metric_alarm.a", "delete", "create", before={}, after={}), Reversibility.RECREATABLE),
         (change("aws_sqs_queue.q", "forget", before={}), Reversibility.RECREATABLE),
         (change("other_thing.q", "delete", before={}), Reversibility.UNKNOWN),
-        (change("aws_sqs_queue.q", "no-op", before={}, after={}, previous_address="aws_sqs_queue.p"), Reversibility.REVERSIBLE),
+        (
+            change("aws_sqs_queue.q", "no-op", before={}, after={}, previous_address="aws_sqs_queue.p"),
+            Reversibility.REVERSIBLE,
+        ),
     ],
 )
 def test_each_change_says_whether_it_can_be_taken_back(entry: dict[str, Any], word: Reversibility) -> None:
@@ -207,12 +259,23 @@ def test_the_policy_decides_region_and_accounts() -> None:
 
 @pytest.mark.parametrize(
     ("actions", "says"),
-    [(["create"], "runs"), (["delete", "create"], "runs"), (["create", "delete"], "runs"), (["delete"], "may run"), (["update"], None)],
+    [
+        (["create"], "runs"),
+        (["delete", "create"], "runs"),
+        (["create", "delete"], "runs"),
+        (["delete"], "may run"),
+        (["update"], None),
+    ],
 )
 def test_a_provisioner_is_a_danger_when_an_apply_would_start_it(actions: list[str], says: str | None) -> None:
     """Of a resource with keys, in a module with keys, under one danger for all its kinds."""
-    resource = {"address": "a.b", "provisioners": [{"type": "remote-exec"}, {"type": "local-exec"}, {"type": "local-exec"}]}
-    configuration = {"root_module": {"module_calls": {"m": {"module": {"resources": [resource, {"address": "a.quiet"}]}}}}}
+    resource = {
+        "address": "a.b",
+        "provisioners": [{"type": "remote-exec"}, {"type": "local-exec"}, {"type": "local-exec"}],
+    }
+    configuration = {
+        "root_module": {"module_calls": {"m": {"module": {"resources": [resource, {"address": "a.quiet"}]}}}}
+    }
     changes = [change(f'module.m["]x"].{name}', *actions, before={}, after={}) for name in ("a.b[0]", "a.quiet")]
     plan = read(plan_document(*changes, configuration=configuration))
     why = f"an apply {says} what its provisioners say (local-exec, remote-exec), which no plan shows"

@@ -1,4 +1,6 @@
-"""Each table of losses, row by row, and values of any shape: one direction is a loss, the other is none, nothing raises."""
+"""Each table of losses, row by row, and values of any shape: one direction is a loss, the other is none, nothing
+raises.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.core.plans.data_losses import losses
-from ops_agent.core.plans.loss_tables import SHORTENED, SWITCHED_OFF, SWITCHED_ON, Span
-from ops_agent.core.plans.plan_reversibility import reversibility
-from ops_agent.domain.terraform_plan import Severity
+from ops_agent.model.plan import Severity
+from ops_agent.plan.losses import SHORTENED, SWITCHED_OFF, SWITCHED_ON, Span, losses
+from ops_agent.plan.undo import reversibility
 from proof.loss_samples import entry, found, nested
 from proof.proof_samples import plan_document, read
 
@@ -62,17 +63,28 @@ def test_every_switch_is_seen_in_its_bad_direction_only(switch: Any) -> None:
 
 JUNK = st.recursive(
     st.one_of(
-        st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=5), st.sampled_from(["Enabled", "{}", "1"])
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(allow_nan=False),
+        st.text(max_size=5),
+        st.sampled_from(["Enabled", "{}", "1"]),
     ),
     lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["days", "enabled", "rule", "x"]), inner, max_size=3)
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["days", "enabled", "rule", "x"]), inner, max_size=3),
     ),
     max_leaves=8,
 )
 NAMES = {(span.type, span.path.split(".")[0]) for span in SHORTENED} | {
     (s.type, s.path.split(".")[0]) for s in (*SWITCHED_OFF, *SWITCHED_ON)
 }
-NAMES |= {(LIFECYCLE, "rule"), ("aws_s3_bucket", "lifecycle_rule"), ("aws_ecr_lifecycle_policy", "policy"), ("aws_backup_plan", "rule")}
+NAMES |= {
+    (LIFECYCLE, "rule"),
+    ("aws_s3_bucket", "lifecycle_rule"),
+    ("aws_ecr_lifecycle_policy", "policy"),
+    ("aws_backup_plan", "rule"),
+}
 NAMES |= {
     ("aws_dlm_lifecycle_policy", "policy_details"),
     ("aws_msk_configuration", "server_properties"),
@@ -81,9 +93,13 @@ NAMES |= {
 
 
 @given(name=st.sampled_from(sorted(NAMES)), before=JUNK, after=JUNK, action=st.sampled_from(["update", "create"]))
-def test_values_of_any_shape_are_judged_without_an_error(name: tuple[str, str], before: Any, after: Any, action: str) -> None:
+def test_values_of_any_shape_are_judged_without_an_error(
+    name: tuple[str, str], before: Any, after: Any, action: str
+) -> None:
     type_, attribute = name
-    plan = read(plan_document(entry(type_, None if action == "create" else {attribute: before}, {attribute: after}, action)))
+    plan = read(
+        plan_document(entry(type_, None if action == "create" else {attribute: before}, {attribute: after}, action))
+    )
     for read_change in plan.changes:
         assert all(loss.why for loss in losses(read_change))
         assert reversibility(read_change).why

@@ -7,21 +7,27 @@ from typing import Any
 
 import pytest
 
-from ops_agent.domain.terraform_plan import Danger, Severity
+from ops_agent.model.plan import Danger, Severity
 from proof.proof_samples import change, plan_document, read
 
 ROLE = "aws_iam_role"
 EVERYTHING = json.dumps({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 
 
-def dangers(type_: str, after: Any, *, before: Any = None, sensitive: Any = None, unknown: Any = None) -> tuple[Danger, ...]:
+def dangers(
+    type_: str, after: Any, *, before: Any = None, sensitive: Any = None, unknown: Any = None
+) -> tuple[Danger, ...]:
     told = {"after_sensitive": sensitive or {}, "after_unknown": unknown or {}}
     actions = ("update",) if before is not None else ("create",)
     return read(plan_document(change(f"{type_}.x", *actions, before=before, after=after, change=told))).dangers
 
 
 def denying(principal: Any, action: Any = "s3:*", **more: Any) -> dict[str, Any]:
-    return {"policy": json.dumps({"Statement": {"Effect": "Deny", "Principal": principal, "Action": action, "Resource": "*"} | more})}
+    return {
+        "policy": json.dumps(
+            {"Statement": {"Effect": "Deny", "Principal": principal, "Action": action, "Resource": "*"} | more}
+        )
+    }
 
 
 @pytest.mark.parametrize(
@@ -32,14 +38,36 @@ def denying(principal: Any, action: Any = "s3:*", **more: Any) -> dict[str, Any]
         ("plan/locks-out", "aws_kms_key", {}, {"bypass_policy_lockout_safety_check": True}),
         ("plan/locks-out", "aws_s3_bucket_policy", {}, denying("*")),
         ("plan/locks-out", "aws_kms_key", {}, denying({"AWS": ["*"]}, ["kms:*"])),
-        ("plan/takes-rights", ROLE, {"managed_policy_arns": ["arn:aws:iam::aws:policy/A"]}, {"managed_policy_arns": []}),
-        ("plan/takes-rights", "aws_iam_policy_attachment", None, {"policy_arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"}),
-        ("plan/protection-off", "aws_cognito_user_pool", {"deletion_protection": "ACTIVE"}, {"deletion_protection": "INACTIVE"}),
-        ("plan/destroy-made-easy", "aws_db_instance", {"delete_automated_backups": False}, {"delete_automated_backups": True}),
+        (
+            "plan/takes-rights",
+            ROLE,
+            {"managed_policy_arns": ["arn:aws:iam::aws:policy/A"]},
+            {"managed_policy_arns": []},
+        ),
+        (
+            "plan/takes-rights",
+            "aws_iam_policy_attachment",
+            None,
+            {"policy_arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
+        ),
+        (
+            "plan/protection-off",
+            "aws_cognito_user_pool",
+            {"deletion_protection": "ACTIVE"},
+            {"deletion_protection": "INACTIVE"},
+        ),
+        (
+            "plan/destroy-made-easy",
+            "aws_db_instance",
+            {"delete_automated_backups": False},
+            {"delete_automated_backups": True},
+        ),
     ],
 )
 def test_each_way_to_shut_someone_out_is_a_danger(rule: str, type_: str, before: Any, after: Any) -> None:
-    assert [(d.rule, d.severity, d.address) for d in dangers(type_, after, before=before)] == [(rule, Severity.DANGER, f"{type_}.x")]
+    assert [(d.rule, d.severity, d.address) for d in dangers(type_, after, before=before)] == [
+        (rule, Severity.DANGER, f"{type_}.x")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -81,7 +109,9 @@ def test_a_protection_that_is_known_only_after_apply_cannot_be_told() -> None:
         ("aws_iam_policy", {"policy": EVERYTHING}, True),
     ],
 )
-def test_what_is_judged_by_its_value_cannot_be_hidden_by_marking_it_sensitive(type_: str, after: Any, sensitive: Any) -> None:
+def test_what_is_judged_by_its_value_cannot_be_hidden_by_marking_it_sensitive(
+    type_: str, after: Any, sensitive: Any
+) -> None:
     found = dangers(type_, after, sensitive=sensitive)
     assert [(d.rule, d.severity) for d in found] == [("plan/hidden-value", Severity.DANGER)]
     assert "*" not in found[0].why

@@ -12,8 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from growth import assert_linear
-from ops_agent.core.texts.inert import inert, one_line, visible
-from ops_agent.core.texts.neutral import cell, code, fenced, neutralise, neutralise_commit
+from ops_agent.text.markdown import cell, code, fenced, inert, neutralise, neutralise_commit, one_line, visible
 
 GITHUB = MarkdownIt("gfm-like", {"linkify": True, "html": True})
 GITHUB.linkify.set({"fuzzy_link": True, "fuzzy_email": True})  # type: ignore[union-attr]
@@ -59,7 +58,9 @@ def test_neutralised_prose_renders_to_nothing_active(text: str) -> None:
 @settings(max_examples=300, deadline=None)
 def test_neutralised_prose_cannot_reach_the_text_around_it(first: str, second: str) -> None:
     page = f"## Ours\n\n{neutralise(first)}\n\n## Verdict\n\n{neutralise(second)}\n\n## End\n"
-    headings = [t.content for a, t in zip(GITHUB.parse(page), GITHUB.parse(page)[1:], strict=False) if a.type == "heading_open"]
+    headings = [
+        t.content for a, t in zip(GITHUB.parse(page), GITHUB.parse(page)[1:], strict=False) if a.type == "heading_open"
+    ]
     assert headings == ["Ours", "Verdict", "End"]
 
 
@@ -129,11 +130,31 @@ def test_each_trick_is_shown_as_text(text: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "seed", ["`", "\\`", "[", "@a", "#1 ", "a://", "```\n", "> ", "<!--", "\x1b[", "https://x`", "- ", "www.", "&#", "-by:", "(skip ci"]
+    "seed",
+    [
+        "`",
+        "\\`",
+        "[",
+        "@a",
+        "#1 ",
+        "a://",
+        "```\n",
+        "> ",
+        "<!--",
+        "\x1b[",
+        "https://x`",
+        "- ",
+        "www.",
+        "&#",
+        "-by:",
+        "(skip ci",
+    ],
 )
 def test_neutralising_is_linear(seed: str) -> None:
     """Release gate 8."""
-    assert_linear(lambda size: (neutralise(seed * (size // len(seed))), neutralise_commit(seed * (size // len(seed)))), 10_000)
+    assert_linear(
+        lambda size: (neutralise(seed * (size // len(seed))), neutralise_commit(seed * (size // len(seed)))), 10_000
+    )
 
 
 def test_formulas_are_plain_text_so_that_no_link_or_colour_hides_in_them() -> None:

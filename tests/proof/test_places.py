@@ -1,4 +1,6 @@
-"""Another region or account is seen in whatever form a planned value names it (H13, D20); what is ours, or a mere word, is not."""
+"""Another region or account is seen in whatever form a planned value names it (H13, D20); what is ours, or a mere word,
+is not.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from growth import assert_linear
-from ops_agent.core.plans.places_in_text import NOTHING, Found, places_in
-from ops_agent.domain.terraform_plan import Danger
+from ops_agent.model.plan import Danger
+from ops_agent.plan.values import NOTHING, Found, places_in
 from proof.proof_samples import change, plan_document, read
 
 DEV, STRANGER = "125611408459", "999988887777"
@@ -108,10 +110,17 @@ def test_a_strangers_account_is_a_danger_in_every_form(key: str, value: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "statement", [{"Principal": {"AWS": "arn:aws:iam::*:root"}}, {"Condition": {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/x"}}}]
+    "statement",
+    [
+        {"Principal": {"AWS": "arn:aws:iam::*:root"}},
+        {"Condition": {"ArnLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/x"}}},
+    ],
 )
 def test_principals_of_every_account_are_a_danger(statement: dict[str, Any]) -> None:
-    found = dangers("aws_sqs_queue_policy", {"policy": json.dumps({"Statement": [{"Effect": "Allow", "Action": "x:y", **statement}]})})
+    found = dangers(
+        "aws_sqs_queue_policy",
+        {"policy": json.dumps({"Statement": [{"Effect": "Allow", "Action": "x:y", **statement}]})},
+    )
     assert [danger.rule for danger in found] == ["plan/foreign-principal"]
 
 
@@ -139,7 +148,11 @@ def test_what_is_ours_or_only_a_word_is_no_place(key: str, value: str) -> None:
     assert [danger.rule for danger in dangers("aws_thing", {key: value}) if "runs-code" not in danger.rule] == []
 
 
-CONFIGURED = {"root_module": {"resources": [{"address": "aws_thing.x", "expressions": {"region": {"references": ["terraform_data.r"]}}}]}}
+CONFIGURED = {
+    "root_module": {
+        "resources": [{"address": "aws_thing.x", "expressions": {"region": {"references": ["terraform_data.r"]}}}]
+    }
+}
 
 
 @pytest.mark.parametrize(
@@ -151,9 +164,13 @@ CONFIGURED = {"root_module": {"resources": [{"address": "aws_thing.x", "expressi
         ({"after_sensitive": {"region": True}}, {}, [("plan/unresolved-region", True)]),
     ],
 )
-def test_a_region_that_cannot_be_seen_blocks_when_the_source_sets_it(told: Any, configuration: Any, rules: list[tuple[str, bool]]) -> None:
+def test_a_region_that_cannot_be_seen_blocks_when_the_source_sets_it(
+    told: Any, configuration: Any, rules: list[tuple[str, bool]]
+) -> None:
     """AWS provider 6 takes `region` at every resource; older ones compute it, and then it is unknown at every creation."""
-    found = dangers("aws_thing", {"region": AWAY if "after_sensitive" in told else None}, told=told, configuration=configuration)
+    found = dangers(
+        "aws_thing", {"region": AWAY if "after_sensitive" in told else None}, told=told, configuration=configuration
+    )
     assert [(danger.rule, danger.blocks) for danger in found] == rules
 
 
@@ -161,14 +178,23 @@ def test_an_import_that_changes_nothing_still_names_its_place() -> None:
     same = {"region": AWAY, "name": "q"}
     entry = change("aws_sqs_queue.x", "no-op", before=same, after=same, change={"importing": {"id": "https://q"}})
     assert [danger.rule for danger in read(plan_document(entry)).dangers] == ["plan/foreign-region"]
-    by_id = change("aws_sqs_queue.x", "no-op", before={}, after={}, change={"importing": {"identity": {"account_id": STRANGER}}})
+    by_id = change(
+        "aws_sqs_queue.x", "no-op", before={}, after={}, change={"importing": {"identity": {"account_id": STRANGER}}}
+    )
     assert [danger.rule for danger in read(plan_document(by_id)).dangers] == ["plan/foreign-account"]
 
 
 def test_an_action_names_places_too() -> None:
-    action = {"address": "action.aws_lambda_invoke.x", "config_values": {"function_name": f"arn:aws:lambda:{AWAY}:{STRANGER}:function:x"}}
+    action = {
+        "address": "action.aws_lambda_invoke.x",
+        "config_values": {"function_name": f"arn:aws:lambda:{AWAY}:{STRANGER}:function:x"},
+    }
     plan = read(plan_document(action_invocations=[action]))
-    assert {danger.rule for danger in plan.dangers} == {"plan/foreign-region", "plan/foreign-account", "plan/runs-an-action"}
+    assert {danger.rule for danger in plan.dangers} == {
+        "plan/foreign-region",
+        "plan/foreign-account",
+        "plan/runs-an-action",
+    }
 
 
 @given(key=st.text(max_size=12), text=st.text(max_size=200))
@@ -177,9 +203,13 @@ def test_any_text_is_searched_without_an_error(key: str, text: str) -> None:
         places_in(key, shape)
 
 
-@pytest.mark.parametrize("piece", ["a", "aws", " ", "-", "arn:", "us-east-", "A", "=", "[", '{"a":', "12", "*", ".cache.", "\u0661"])
+@pytest.mark.parametrize(
+    "piece", ["a", "aws", " ", "-", "arn:", "us-east-", "A", "=", "[", '{"a":', "12", "*", ".cache.", "\u0661"]
+)
 def test_long_texts_take_time_in_proportion_to_their_length(piece: str) -> None:
-    assert_linear(lambda size: [places_in("user_data", piece * (size // len(piece)) + end) for end in ("", "amazonaws")], 40_000)
+    assert_linear(
+        lambda size: [places_in("user_data", piece * (size // len(piece)) + end) for end in ("", "amazonaws")], 40_000
+    )
 
 
 def test_what_is_packed_small_and_large_inside_is_read_up_to_a_limit() -> None:

@@ -1,4 +1,6 @@
-"""A plan's JSON is read piece by piece: the same values, the same hash and the same refusals as when it is read at once."""
+"""A plan's JSON is read piece by piece: the same values, the same hash and the same refusals as when it is read at
+once.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +15,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ops_agent.core.plans import plan_document
-from ops_agent.core.plans.plan_document import PlanDocument
-from ops_agent.core.plans.reading_plans import read_plan
-from ops_agent.domain.policy import Policy
-from ops_agent.errors import ToolchainError
+from ops_agent.model.errors import ToolchainError
+from ops_agent.model.policy import Policy
+from ops_agent.plan import reading
+from ops_agent.plan.reading import PlanDocument, read_plan
 from proof.proof_samples import change
-from proof.proof_samples import plan_document as hand_made
+from proof.proof_samples import reading as hand_made
 
 TEXT = st.text(alphabet=st.sampled_from('a"\\/<>&{}[],: \u2028\u00e9\U0001f600\x7f\n\t\b\x1b0.eE-'), max_size=12)
 VALUES = st.recursive(
@@ -28,7 +29,8 @@ VALUES = st.recursive(
     max_leaves=25,
 )
 ENTRIES = st.lists(
-    st.one_of(VALUES, st.builds(lambda value: {"address": "a.b", "x": [{"address": 1}, {"address": value}]}, VALUES)), max_size=30
+    st.one_of(VALUES, st.builds(lambda value: {"address": "a.b", "x": [{"address": 1}, {"address": value}]}, VALUES)),
+    max_size=30,
 )
 WINDOWS = st.sampled_from([1, 7, 64, 200_000])
 
@@ -77,13 +79,22 @@ def taken(document: bytes, how: dict[str, str]) -> tuple[dict[str, Any], str]:
     ascii_only=st.booleans(),
     html_safe=st.booleans(),
 )
-@example(value={"a": -0.0}, entries=[{"x": 1e300}, {"x": -0}, 1.5e-7], window=7, indent=None, ascii_only=False, html_safe=True)
+@example(
+    value={"a": -0.0},
+    entries=[{"x": 1e300}, {"x": -0}, 1.5e-7],
+    window=7,
+    indent=None,
+    ascii_only=False,
+    html_safe=True,
+)
 def test_values_and_hash_are_those_of_the_whole_document(
     value: dict[str, Any], entries: list[Any], window: int, indent: int | None, ascii_only: bool, html_safe: bool
 ) -> None:
-    document = as_written(value | {"list": entries, "rest": entries}, indent, ascii_only=ascii_only, html_safe=html_safe)
+    document = as_written(
+        value | {"list": entries, "rest": entries}, indent, ascii_only=ascii_only, html_safe=html_safe
+    )
     expected = {name: found for name, found in json.loads(document).items() if name != "rest"}
-    with mock.patch.object(plan_document, "WINDOW", window), mock.patch.object(plan_document, "_LEAST_BATCH", 1):
+    with mock.patch.object(reading, "WINDOW", window), mock.patch.object(reading, "_LEAST_BATCH", 1):
         values, digest = taken(document, {"list": "elements", "rest": "skip"})
     assert json.dumps(values) == json.dumps(expected)
     assert digest == reference(document, list(json.loads(document)))
@@ -95,11 +106,13 @@ def test_values_and_hash_are_those_of_the_whole_document(
     cut=st.floats(0, 1, exclude_max=True),
     instead=st.sampled_from([b"", b",", b"]", b"}", b'"', b"\xff", b"NaN"]),
 )
-def test_a_damaged_document_is_read_as_json_reads_it_or_refused(entries: list[Any], window: int, cut: float, instead: bytes) -> None:
+def test_a_damaged_document_is_read_as_json_reads_it_or_refused(
+    entries: list[Any], window: int, cut: float, instead: bytes
+) -> None:
     whole = as_written({"list": entries, "rest": {"deep": entries}}, None, ascii_only=False, html_safe=False)
     at = int(cut * len(whole))
     document = whole[:at] + instead + whole[at + 1 :]
-    with mock.patch.object(plan_document, "WINDOW", window), mock.patch.object(plan_document, "_LEAST_BATCH", 1):
+    with mock.patch.object(reading, "WINDOW", window), mock.patch.object(reading, "_LEAST_BATCH", 1):
         try:
             values, _ = taken(document, {"list": "elements", "rest": "skip"})
         except ToolchainError:
@@ -138,7 +151,9 @@ def test_a_list_that_imitates_its_own_elements_inside_them_is_read_right() -> No
 
 def test_what_is_not_used_costs_no_memory() -> None:
     resource = {"address": "a.b", "values": {f"key{number}": [{"x": "y" * 20}] for number in range(20)}}
-    document = json.dumps({"planned_values": {"root_module": {"resources": [resource] * 5_000}}}, separators=(",", ":")).encode()
+    document = json.dumps(
+        {"planned_values": {"root_module": {"resources": [resource] * 5_000}}}, separators=(",", ":")
+    ).encode()
 
     def peak(read: Callable[[], object]) -> int:
         tracemalloc.start()

@@ -1,4 +1,6 @@
-"""A plan for a reviewer: coloured by Terraform's signs only, cut by whole resources, loud where it hurts, inert everywhere."""
+"""A plan for a reviewer: coloured by Terraform's signs only, cut by whole resources, loud where it hurts, inert
+everywhere.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops_agent.core.claims.publication import closing_references
-from ops_agent.core.plans.plan_graph import MOST_NODES, graph
-from ops_agent.core.plans.plan_rendering import diff_pieces, fill_block, headline, share
-from ops_agent.core.plans.plan_text import as_diff, pieces_of
-from ops_agent.core.proposal.proposal_plans import plans
-from ops_agent.core.proposal.proposal_prose import Overflow
-from ops_agent.core.proposal.proposal_targets import dangers
-from ops_agent.domain.terraform_plan import TerraformPlan
+from ops_agent.issue.claims import closing_references
+from ops_agent.model.plan import TerraformPlan
+from ops_agent.pages.plan_text import as_diff, diff_pieces, fill_block, headline, pieces_of, share
+from ops_agent.pages.pull_request import Overflow, dangers, plans
+from ops_agent.plan.references import MOST_NODES, graph
 from proof.proof_samples import CAPTURED, captured, change, document, plan_document, read, target, text_of
 
 
@@ -38,7 +37,11 @@ def test_every_change_of_a_real_plan_has_its_piece_and_nothing_is_lost(name: str
 
 def test_a_header_inside_a_value_is_no_header() -> None:
     pieces = pieces_of(text_of("hostile_text"), known("hostile_text"))
-    assert [p.address for p in pieces] == ["terraform_data.a", 'terraform_data.k["@org/team \\"q\\" ``` </details> Closes #1"]', None]
+    assert [p.address for p in pieces] == [
+        "terraform_data.a",
+        'terraform_data.k["@org/team \\"q\\" ``` </details> Closes #1"]',
+        None,
+    ]
 
 
 def test_only_terraforms_own_signs_colour_a_heredoc() -> None:
@@ -60,7 +63,8 @@ def test_signs_move_to_the_first_column_and_nothing_else_moves() -> None:
 
 def test_drift_is_told_apart_from_what_is_planned() -> None:
     text = (
-        "Note: Objects have changed outside of Terraform\n\nTerraform detected the following changes made outside of Terraform since the\n"
+        "Note: Objects have changed outside of Terraform\n\nTerraform detected the following changes made outside of"
+        " Terraform since the\n"
         'last "terraform apply":\n\n  # a.b has changed\n  ~ resource "a" "b" {\n    }\n\n\nUnless you have made equivalent changes\n\n'
         "Terraform used the selected providers\n\nTerraform will perform the following actions:\n\n"
         '  # a.c will be created\n  + resource "a" "c" {\n'
@@ -105,7 +109,10 @@ def test_what_stood_before_and_is_lost_by_an_apply_is_told_all_the_same() -> Non
     group = change("aws_security_group.g", "create", after={"ingress": [{"cidr_blocks": ["0.0.0.0/0"]}]})
     one = target(plan=read(plan_document(database, queue, group)), own=frozenset({"aws_sqs_queue.q"}))
     stood, counted = dangers([one])
-    assert stood.startswith("- **stood before, and an apply does it too:** `aws_db_instance.main`: ") and "destroys-stateful" in stood
+    assert (
+        stood.startswith("- **stood before, and an apply does it too:** `aws_db_instance.main`: ")
+        and "destroys-stateful" in stood
+    )
     assert counted == "- 1 more stood before this change"
     assert headline(one) == "`+1 ~0 -0`, 2 that stood before this change (**1 DESTROYED by an apply**)"
 
@@ -135,7 +142,9 @@ def test_a_plan_with_no_text_is_shown_from_its_values() -> None:
 
 
 def test_the_graph_shows_the_worst_first_and_is_capped() -> None:
-    many = [change(f"aws_sqs_queue.q{n}", "create", after={}) for n in range(60)] + [change("aws_dynamodb_table.t", "delete", before={})]
+    many = [change(f"aws_sqs_queue.q{n}", "create", after={}) for n in range(60)] + [
+        change("aws_dynamodb_table.t", "delete", before={})
+    ]
     plan = read(plan_document(*many))
     drawn = graph(plan, plan.changes)
     assert drawn.count(":::created") == MOST_NODES - 1

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from ops_agent.core.plans.plan_secrets import looks_random
-from ops_agent.core.texts.redaction import Redactor
+from ops_agent.plan.values import looks_random
+from ops_agent.text.redaction import Redactor
 from proof.proof_samples import captured, change, plan_document, read
 
 SECRETS = [
@@ -22,7 +22,9 @@ SECRETS = [
 
 @pytest.mark.parametrize(("name", "value"), SECRETS)
 def test_a_secret_among_planned_values_blocks_and_is_not_repeated(name: str, value: Any) -> None:
-    text = f"Terraform will perform:\n\n      + {name} = {json.dumps(value)}\nPlan: 1 to add, 0 to change, 0 to destroy.\n"
+    text = (
+        f"Terraform will perform:\n\n      + {name} = {json.dumps(value)}\nPlan: 1 to add, 0 to change, 0 to destroy.\n"
+    )
     plan = read(plan_document(change("aws_lambda_function.f", "create", after={name: value})), text)
     found = [d for d in plan.dangers if d.rule == "plan/secret-value"]
     assert [(d.address, d.blocks) for d in found] == [("aws_lambda_function.f", True)]

@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops_agent.core.plans.plan_values import leaves, masked
-from ops_agent.domain.terraform_plan import SENSITIVE, UNKNOWN, TerraformPlan
-from ops_agent.errors import OpsAgentError
+from ops_agent.model.errors import OpsAgentError
+from ops_agent.model.plan import SENSITIVE, UNKNOWN, TerraformPlan
+from ops_agent.plan.values import leaves, masked
 from proof.proof_samples import change, plan_document, read
 
 
@@ -65,14 +65,38 @@ KEYS = (
         "type",
         "importing",
     ),
-    *("replace_paths", "variables", "configuration", "root_module", "provider_config", "expressions", "references", "resources"),
+    *(
+        "replace_paths",
+        "variables",
+        "configuration",
+        "root_module",
+        "provider_config",
+        "expressions",
+        "references",
+        "resources",
+    ),
     *("module_calls", "region", "policy", "ingress"),
 )
 TOP_KEYS = (
-    *("resource_changes", "resource_drift", "output_changes", "variables", "configuration", "action_invocations", "deferred_changes"),
+    *(
+        "resource_changes",
+        "resource_drift",
+        "output_changes",
+        "variables",
+        "configuration",
+        "action_invocations",
+        "deferred_changes",
+    ),
     "complete",
 )
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12) | st.sampled_from(WORDS)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=12)
+    | st.sampled_from(WORDS)
+)
 SOUP = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),

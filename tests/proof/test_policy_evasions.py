@@ -1,4 +1,6 @@
-"""Spellings of wide rights that look narrow (H, A10 of the security bar): wildcards inside words and paths, AWS's own wide policies."""
+"""Spellings of wide rights that look narrow (H, A10 of the security bar): wildcards inside words and paths, AWS's own
+wide policies.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,8 @@ import json
 
 import pytest
 
-from ops_agent.core.plans.danger_policies import policy_dangers
-from ops_agent.domain.terraform_plan import ResourceAction, ResourceChange
+from ops_agent.model.plan import ResourceAction, ResourceChange
+from ops_agent.plan.dangers import policy_dangers
 
 
 def _rules(type_: str, **after: object) -> set[str]:
@@ -49,10 +51,14 @@ def test_a_right_on_one_role_is_none() -> None:
     assert not _rules("aws_iam_policy", policy=_policy("iam:PassRole", "arn:aws:iam::125611408459:role/orders-task"))
 
 
-@pytest.mark.parametrize("name", ["AdministratorAccess", "AdministratorAccess-Amplify", "AmazonS3FullAccess", "SecretsManagerReadWrite"])
+@pytest.mark.parametrize(
+    "name", ["AdministratorAccess", "AdministratorAccess-Amplify", "AmazonS3FullAccess", "SecretsManagerReadWrite"]
+)
 def test_a_wide_policy_of_aws_is_a_danger(name: str) -> None:
     assert "plan/iam-wildcard" in _rules("aws_iam_role_policy_attachment", policy_arn=f"arn:aws:iam::aws:policy/{name}")
 
 
 def test_a_policy_for_logs_is_none() -> None:
-    assert not _rules("aws_iam_role_policy_attachment", policy_arn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole")
+    assert not _rules(
+        "aws_iam_role_policy_attachment", policy_arn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+    )

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from ops_agent.core.proposal.proposal import build_proposal
-from ops_agent.domain.verification import Verification
+from ops_agent.model.verification import Verification
+from ops_agent.pages.pull_request import build_proposal
 from proof.proof_samples import captured, change, material, plan_document, read, section, target
 
 ENGINE = "Terraform 1.15.5 (embedded)"
@@ -23,14 +23,32 @@ def test_observability_is_computed_from_the_plan() -> None:
 @pytest.mark.parametrize(
     ("group", "said"),
     [
-        (change("aws_cloudwatch_log_group.own", "no-op", before={"name": "/aws/lambda/api"}, after={"name": "/aws/lambda/api"}), False),
+        (
+            change(
+                "aws_cloudwatch_log_group.own",
+                "no-op",
+                before={"name": "/aws/lambda/api"},
+                after={"name": "/aws/lambda/api"},
+            ),
+            False,
+        ),
         (change("aws_cloudwatch_log_group.own", "create", after={}, change={"after_unknown": {"name": True}}), False),
         (change("aws_cloudwatch_log_group.own", "delete", before={"name": "/aws/lambda/api"}), True),
-        (change("aws_cloudwatch_log_group.other", "no-op", before={"name": "/aws/lambda/x"}, after={"name": "/aws/lambda/x"}), True),
+        (
+            change(
+                "aws_cloudwatch_log_group.other",
+                "no-op",
+                before={"name": "/aws/lambda/x"},
+                after={"name": "/aws/lambda/x"},
+            ),
+            True,
+        ),
     ],
     ids=["it stands and stays", "its name is known after apply", "it goes", "it is another's"],
 )
-def test_a_new_function_lacks_a_log_group_only_when_no_group_of_its_name_is_left(group: dict[str, Any], said: bool) -> None:
+def test_a_new_function_lacks_a_log_group_only_when_no_group_of_its_name_is_left(
+    group: dict[str, Any], said: bool
+) -> None:
     """R56: a group that stays as it is stands in no table; to say that there is none would be false."""
     plan = read(plan_document(group, change("aws_lambda_function.api", "create", after={"function_name": "api"})))
     body = build_proposal(material(verification=Verification(engine=ENGINE, targets=(target(plan=plan),)))).body

@@ -1,4 +1,6 @@
-"""What several roots and environments share is said once; what was not planned against its account cannot be overlooked."""
+"""What several roots and environments share is said once; what was not planned against its account cannot be
+overlooked.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from ops_agent.core.plans.plan_rendering import names_of
-from ops_agent.core.proposal.proposal import build_proposal
-from ops_agent.core.proposal.proposal_targets import MOST_DANGERS
-from ops_agent.domain.verification import TargetVerification, Verification
+from ops_agent.model.verification import TargetVerification, Verification
+from ops_agent.pages.plan_text import names_of
+from ops_agent.pages.pull_request import MOST_DANGERS, build_proposal
 from proof.proof_samples import captured, change, ending, material, plan_document, read, section, target
 
 ENGINE = "Terraform 1.15.5 (embedded)"
@@ -36,17 +37,22 @@ def test_what_only_one_environment_has_stands_under_its_name_alone() -> None:
 
 
 def test_the_worst_stands_first_whichever_environment_it_is_in() -> None:
-    """A danger of one environment alone comes before a notice that all share, and a row that cannot be taken back before the others."""
+    """A danger of one environment alone comes before a notice that all share, and a row that cannot be taken back
+    before the others.
+    """
     table = change("aws_dynamodb_table.orders", "delete", before={"name": "orders"})
     shared = [change(f"terraform_data.a{n}", "delete", before={}) for n in range(3)]
     dev, prod = target(plan=read(plan_document(*shared))), target("prod", plan=read(plan_document(*shared, table)))
     infrastructure = section(
-        build_proposal(material(verification=Verification(engine=ENGINE, targets=(dev, prod)))).body, "Infrastructure changes"
+        build_proposal(material(verification=Verification(engine=ENGINE, targets=(dev, prod)))).body,
+        "Infrastructure changes",
     )
     items = [line for line in infrastructure.split("\n") if line.startswith(("- ", "| **D"))]
     assert items[0].startswith("- **DANGER** `aws_dynamodb_table.orders` in `infra` (prod): ")
     assert items[1].startswith("- `terraform_data.a0` in `infra` (dev, prod): ")
-    assert next(line for line in items if line.startswith("|")).startswith("| **DELETE** | `aws_dynamodb_table.orders` | `infra` (prod) |")
+    assert next(line for line in items if line.startswith("|")).startswith(
+        "| **DELETE** | `aws_dynamodb_table.orders` | `infra` (prod) |"
+    )
 
 
 def test_eight_pairs_with_sixty_dangers_stay_readable_and_none_is_lost() -> None:
@@ -54,7 +60,10 @@ def test_eight_pairs_with_sixty_dangers_stay_readable_and_none_is_lost() -> None
     names = [f"env{n}" for n in range(8)]
     doomed = read(plan_document(*(change(f"aws_dynamodb_table.t{n}", "delete", before={}) for n in range(60))))
     without = "no role was given"
-    targets = tuple(target(name, plan=doomed, mocked=name != "env0", unplanned=without if name != "env0" else None) for name in names)
+    targets = tuple(
+        target(name, plan=doomed, mocked=name != "env0", unplanned=without if name != "env0" else None)
+        for name in names
+    )
     proposal = build_proposal(material(verification=Verification(engine=ENGINE, targets=targets)))
     infrastructure = section(proposal.body, "Infrastructure changes")
     listed = [line for line in infrastructure.split("\n") if line.startswith("- **DANGER**")]
@@ -83,20 +92,24 @@ def test_counts_and_reasons_are_not_said_again_with_the_plans() -> None:
 def test_a_graph_that_two_environments_share_is_drawn_once_and_one_without_lines_not_at_all() -> None:
     def drawn(*plans: str) -> int:
         targets = tuple(target(f"env{number}", plan=captured(name)) for number, name in enumerate(plans))
-        return section(build_proposal(material(verification=Verification(engine=ENGINE, targets=targets))).body, "Terraform plan").count(
-            "```mermaid"
-        )
+        return section(
+            build_proposal(material(verification=Verification(engine=ENGINE, targets=targets))).body, "Terraform plan"
+        ).count("```mermaid")
 
     assert (drawn("create"), drawn("create", "create"), drawn("aws_dangers")) == (1, 1, 0)
 
 
 def test_a_look_with_mocks_and_invented_values_is_unmistakable() -> None:
-    """T1: in a warning before everything else of the section, in the line of counts, at the plan, and at the checks; the reason once."""
+    """T1: in a warning before everything else of the section, in the line of counts, at the plan, and at the checks;
+    the reason once.
+    """
     body = build_proposal(material(verification=TWO)).body
     assert (
         section(body, "Infrastructure changes")
         .lstrip()
-        .startswith("> [!WARNING]\n> **Not planned against the account**\n> - `infra` (prod), mocked: no role was given\n")
+        .startswith(
+            "> [!WARNING]\n> **Not planned against the account**\n> - `infra` (prod), mocked: no role was given\n"
+        )
     )
     assert "| `infra` (prod) | `+1 ~0 -1`, **1 REPLACE**, **mocked** |" in body
     assert "<summary>MOCKED look at infra (prod)" in body and "<summary>Plan of infra (dev)" in body
@@ -106,10 +119,14 @@ def test_a_look_with_mocks_and_invented_values_is_unmistakable() -> None:
     assert "| plan | **not run** | `infra (prod)` |" in section(body, "Validation")
 
 
-@pytest.mark.parametrize("words", ["None.", "none", "N/A", "*No changes*", " - ", "nothing.", "No change.", "Not applicable."])
+@pytest.mark.parametrize(
+    "words", ["None.", "none", "N/A", "*No changes*", " - ", "nothing.", "No change.", "Not applicable."]
+)
 def test_words_that_say_nothing_are_left_out(words: str) -> None:
     silent = replace(material().transcript, ending=ending(infrastructure=words))
-    assert "In the agent's words" not in section(build_proposal(material(transcript=silent)).body, "Infrastructure changes")
+    assert "In the agent's words" not in section(
+        build_proposal(material(transcript=silent)).body, "Infrastructure changes"
+    )
 
 
 @pytest.mark.parametrize("words", ["None of the queues is encrypted.", "No backups!", "Nothing but the queue."])

@@ -9,12 +9,11 @@ from typing import Any
 
 import pytest
 
-from ops_agent.core.plans.plan_references import without_key
-from ops_agent.core.plans.plan_summary import summary_of
-from ops_agent.core.plans.reading_plans import CUT_MARK, read_plan
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.terraform_plan import PlanCounts, ResourceAction, Severity
-from ops_agent.errors import PolicyViolation, ToolchainError
+from ops_agent.model.errors import PolicyViolation, ToolchainError
+from ops_agent.model.plan import PlanCounts, ResourceAction, Severity
+from ops_agent.model.policy import Policy
+from ops_agent.plan.reading import CUT_MARK, read_plan, summary_of
+from ops_agent.plan.references import without_key
 from proof.proof_samples import CAPTURED, PLANS, captured, change, plan_document, read, text_of
 
 EXPECTED = {
@@ -43,7 +42,11 @@ def test_counts_of_a_real_plan_are_those_of_terraforms_own_summary(name: str) ->
     assert plan.counts == EXPECTED[name]
     told = summary_of(text_of(name))
     if told is not None:
-        assert (told["add"], told["change"], told["destroy"]) == (plan.counts.add, plan.counts.change, plan.counts.destroy)
+        assert (told["add"], told["change"], told["destroy"]) == (
+            plan.counts.add,
+            plan.counts.change,
+            plan.counts.destroy,
+        )
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED.keys() - {"no_change"}))
@@ -71,7 +74,8 @@ def test_each_kind_is_read_as_what_it_is(actions: list[str], expected: ResourceA
 
 
 @pytest.mark.parametrize(
-    "actions", [[], ["destroy"], ["create", "update"], ["create", "delete", "create"], ["CREATE"], "create", None, [1], {"a": 1}]
+    "actions",
+    [[], ["destroy"], ["create", "update"], ["create", "delete", "create"], ["CREATE"], "create", None, [1], {"a": 1}],
 )
 def test_an_unknown_kind_refuses_the_plan(actions: Any) -> None:
     entry = change("aws_sqs_queue.q", "create", after={})
@@ -119,7 +123,8 @@ def test_a_check_that_does_not_hold_is_a_notice_with_its_message() -> None:
 
 
 @pytest.mark.parametrize(
-    "document_bytes", [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"format_version": "1.2", "resource_changes": 3}']
+    "document_bytes",
+    [b"", b"{", b"[]", b"null", b"\xff", b"[" * 100_000, b'{"format_version": "1.2", "resource_changes": 3}'],
 )
 def test_what_is_no_plan_is_refused(document_bytes: bytes) -> None:
     with pytest.raises(ToolchainError):
@@ -150,7 +155,8 @@ def test_opentofus_and_newer_summaries_are_understood() -> None:
     forget = plan_document(change("a.b", "forget", before={}))
     assert read(forget, "Plan: 0 to add, 0 to change, 0 to destroy, 1 to forget.\n").counts.forget == 1
     acting = plan_document(
-        change("a.b", "create", after={}), action_invocations=[{"address": "action.aws_lambda_invoke.x", "type": "aws_lambda_invoke"}]
+        change("a.b", "create", after={}),
+        action_invocations=[{"address": "action.aws_lambda_invoke.x", "type": "aws_lambda_invoke"}],
     )
     plan = read(acting, "Plan: 1 to add, 0 to change, 0 to destroy. Actions: 1 to invoke.\n")
     assert plan.invocations == ("action.aws_lambda_invoke.x",)
@@ -162,7 +168,9 @@ def test_moves_and_imports_keep_where_they_come_from() -> None:
     assert captured("import").changes[0].import_id == "from-before"
     identity = change("a.b", "no-op", before={}, after={}, change={"importing": {"identity": {"arn": "x"}}})
     assert read(plan_document(identity)).changes[0].import_id == '{"arn": "x"}'
-    assert read(plan_document(change("a.b", "update", before={}, after={}, change={"importing": {}}))).counts.import_ == 1
+    assert (
+        read(plan_document(change("a.b", "update", before={}, after={}, change={"importing": {}}))).counts.import_ == 1
+    )
 
 
 def test_the_hash_forgets_the_time_and_is_what_sha256sum_prints_without_it() -> None:
@@ -172,7 +180,12 @@ def test_the_hash_forgets_the_time_and_is_what_sha256sum_prints_without_it() -> 
     first = captured("update").canonical_hash
     assert first == hashlib.sha256(without_time.rstrip() + b"\n").hexdigest()
     assert read_plan(without_time, "", Policy()).canonical_hash == first
-    assert read_plan(re.sub(rb'"terraform_version":"[^"]*"', b'"terraform_version":"1.2.3"', written), "", Policy()).canonical_hash != first
+    assert (
+        read_plan(
+            re.sub(rb'"terraform_version":"[^"]*"', b'"terraform_version":"1.2.3"', written), "", Policy()
+        ).canonical_hash
+        != first
+    )
 
 
 def test_edges_follow_references_between_changed_resources() -> None:

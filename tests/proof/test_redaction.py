@@ -11,9 +11,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from growth import assert_linear
-from ops_agent.core.texts.redaction import MARK, WINDOW, Redactor
-from ops_agent.core.texts.redaction_formats import token_finds
-from ops_agent.errors import RedactionFailed
+from ops_agent.model.errors import RedactionFailed
+from ops_agent.text.redaction import MARK, WINDOW, Redactor, token_finds
 
 SECRET = 'wJalrXUtnF/K7MDENG+bPx"RfiCY<EX>&ü\\z='
 TOKENS = {
@@ -73,7 +72,9 @@ def test_a_known_secret_is_gone_in_every_encoding(encoding: str) -> None:
         assert form[start : start + WINDOW] not in shown
 
 
-@given(st.integers(0, len(SECRET) - WINDOW), st.integers(WINDOW, len(SECRET)), st.text(max_size=20), st.text(max_size=20))
+@given(
+    st.integers(0, len(SECRET) - WINDOW), st.integers(WINDOW, len(SECRET)), st.text(max_size=20), st.text(max_size=20)
+)
 def test_any_part_of_twelve_characters_is_a_leak(start: int, length: int, before: str, after: str) -> None:
     """G03."""
     part = SECRET[start : start + length]
@@ -84,7 +85,9 @@ def test_any_part_of_twelve_characters_is_a_leak(start: int, length: int, before
 @given(st.text(min_size=WINDOW, max_size=60), st.text(max_size=200))
 @settings(max_examples=200)
 def test_text_without_the_secret_is_returned_as_the_same_object(secret: str, text: str) -> None:
-    assume(not any(form[i : i + 6] in text for form in encodings(secret).values() for i in range(max(1, len(form) - 5))))
+    assume(
+        not any(form[i : i + 6] in text for form in encodings(secret).values() for i in range(max(1, len(form) - 5)))
+    )
     assume(not any(line.strip() and line.strip() in text for line in secret.splitlines()))
     assert Redactor([secret]).redact(text) is text
 
@@ -166,7 +169,17 @@ def test_a_redactor_does_not_show_its_secrets() -> None:
 
 
 HOSTILE = [
-    *(SECRET[:9], SECRET[:11], SECRET, "eyJ", "-----BEGIN RSA PRIVATE KEY-----", "://", "://a:b", "authorization", "secret_access_key"),
+    *(
+        SECRET[:9],
+        SECRET[:11],
+        SECRET,
+        "eyJ",
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "://",
+        "://a:b",
+        "authorization",
+        "secret_access_key",
+    ),
     *("ghp_", "xoxb-", "AKIA", "plain text "),
 ]
 

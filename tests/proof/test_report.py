@@ -12,19 +12,18 @@ import pytest
 
 import builders
 from doubles.reporter import KeepingReporter
-from ops_agent.core.proposal.report import MOST_ANNOTATIONS
-from ops_agent.core.proposal.report_words import SENTENCES
-from ops_agent.core.texts.redaction import Redactor
-from ops_agent.domain.conversation import Usage
-from ops_agent.domain.outcome import Conclusion, Stopped
-from ops_agent.domain.proposal import PullRequest
-from ops_agent.domain.verdict import Finding, Place
-from ops_agent.domain.verification import CheckResult, CheckStatus, Verification
-from ops_agent.errors import ConfigError, OpsAgentError, RedactionFailed
-from ops_agent.ports import World
-from ops_agent.settings import Settings
-from ops_agent.stages.publish import Published
-from ops_agent.stages.report import report, tell_error
+from ops_agent.config.settings import Settings
+from ops_agent.model.conversation import Usage
+from ops_agent.model.errors import ConfigError, OpsAgentError, RedactionFailed
+from ops_agent.model.finding import Finding, Place
+from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.ports import World
+from ops_agent.model.proposal import PullRequest
+from ops_agent.model.verification import CheckResult, CheckStatus, Verification
+from ops_agent.pages.job_summary import MOST_ANNOTATIONS, SENTENCES
+from ops_agent.run.publish import Published
+from ops_agent.run.report import report, tell_error
+from ops_agent.text.redaction import Redactor
 from proof.proof_samples import captured, material, target
 
 SECRET = "kaleidoscope/zebra+quilt=77"
@@ -52,24 +51,49 @@ def published(**fields: Any) -> Published:
 
 
 def finding(number: int = 1, **fields: Any) -> Finding:
-    built = Finding(rule="terraform/x", title="X", place=Place(path="infra/main.tf", line=number), what=f"what {number}", remedy="do y")
+    built = Finding(
+        rule="terraform/x",
+        title="X",
+        place=Place(path="infra/main.tf", line=number),
+        what=f"what {number}",
+        remedy="do y",
+    )
     return replace(built, **fields)
 
 
 def tell(sink: KeepingReporter, ending: Published | Stopped, redact: Callable[[str], str] = str, **fields: Any) -> int:
     made = material()
-    given: dict[str, Any] = {"item": made.item, "claim": made.claim, "transcript": made.transcript, "verification": made.verification}
-    return report(world(sink, redact), Settings(), ref=made.item.issue.ref, ending=ending, started=100.0, **(given | fields))
+    given: dict[str, Any] = {
+        "item": made.item,
+        "claim": made.claim,
+        "transcript": made.transcript,
+        "verification": made.verification,
+    }
+    return report(
+        world(sink, redact), Settings(), ref=made.item.issue.ref, ending=ending, started=100.0, **(given | fields)
+    )
 
 
 def test_a_pull_request_is_told_with_every_output() -> None:
     sink = KeepingReporter()
     assert tell(sink, published()) == 0
     assert sink.outputs["conclusion"] == "published"
-    assert (sink.outputs["pr_number"], sink.outputs["issue_number"], sink.outputs["branch_name"]) == ("31", "12", "ops-agent/issue-12")
+    assert (sink.outputs["pr_number"], sink.outputs["issue_number"], sink.outputs["branch_name"]) == (
+        "31",
+        "12",
+        "ops-agent/issue-12",
+    )
     assert sink.outputs["pr_url"].endswith("/pull/31")
-    assert (sink.outputs["num_turns"], sink.outputs["total_cost_usd"], sink.outputs["duration_seconds"]) == ("7", "0.1200", "60")
-    assert (sink.outputs["input_tokens"], sink.outputs["output_tokens"], sink.outputs["cache_read_tokens"]) == ("1200", "300", "0")
+    assert (sink.outputs["num_turns"], sink.outputs["total_cost_usd"], sink.outputs["duration_seconds"]) == (
+        "7",
+        "0.1200",
+        "60",
+    )
+    assert (sink.outputs["input_tokens"], sink.outputs["output_tokens"], sink.outputs["cache_read_tokens"]) == (
+        "1200",
+        "300",
+        "0",
+    )
     plans = json.loads(sink.outputs["plan_summary"])
     assert plans[0] | {"root": "infra", "environment": "dev", "planned": True, "add": 2, "destroy": 0} == plans[0]
     assert plans[1] == {"root": "infra", "environment": "prod", "planned": False}
@@ -93,7 +117,11 @@ def test_every_conclusion_has_a_sentence_an_exit_code_and_reaches_every_sink(con
 
 def test_the_summary_says_in_which_environment_a_danger_is() -> None:
     sink = KeepingReporter()
-    tell(sink, published(), verification=Verification(engine="t", targets=(target(plan=captured("replace")), target("prod"))))
+    tell(
+        sink,
+        published(),
+        verification=Verification(engine="t", targets=(target(plan=captured("replace")), target("prod"))),
+    )
     before, _, after = sink.summaries[0].partition("**Look at these first:**")
     assert after.lstrip().startswith("- `terraform_data.a` in `infra` (dev): ") and "terraform_data.a" not in before
 
@@ -114,11 +142,20 @@ def test_destroys_are_told_to_the_next_step() -> None:
         ((), None, False, Conclusion.NO_PROGRESS),
     ],
 )
-def test_a_draft_that_did_not_pass_is_no_success(checks: tuple[str, ...], ending: Any, soft: bool, expected: Conclusion) -> None:
+def test_a_draft_that_did_not_pass_is_no_success(
+    checks: tuple[str, ...], ending: Any, soft: bool, expected: Conclusion
+) -> None:
     sink = KeepingReporter()
-    failed = tuple(CheckResult(name=name, subject="infra", status=CheckStatus.FAILED, findings=(finding(),)) for name in checks)
-    transcript = material().transcript if ending else replace(material().transcript, ending=None, soft_limit_reached=soft)
-    assert tell(sink, published(), verification=Verification(engine="t", checks=failed), transcript=transcript) == expected.exit_code
+    failed = tuple(
+        CheckResult(name=name, subject="infra", status=CheckStatus.FAILED, findings=(finding(),)) for name in checks
+    )
+    transcript = (
+        material().transcript if ending else replace(material().transcript, ending=None, soft_limit_reached=soft)
+    )
+    assert (
+        tell(sink, published(), verification=Verification(engine="t", checks=failed), transcript=transcript)
+        == expected.exit_code
+    )
     assert sink.outputs["conclusion"] == expected.value
     assert sink.outputs["pr_number"] == "31"
 
@@ -126,7 +163,11 @@ def test_a_draft_that_did_not_pass_is_no_success(checks: tuple[str, ...], ending
 def test_annotations_carry_file_and_line_and_are_capped() -> None:
     sink = KeepingReporter()
     findings = (*(finding(n) for n in range(1, 31)), *(finding(n, blocks=False) for n in range(40, 60)))
-    tell(sink, Stopped(conclusion=Conclusion.BLOCKED_BY_POLICY, reason="r", remedy="m", findings=findings), verification=None)
+    tell(
+        sink,
+        Stopped(conclusion=Conclusion.BLOCKED_BY_POLICY, reason="r", remedy="m", findings=findings),
+        verification=None,
+    )
     errors = [a for a in sink.annotations if a[0] == "error"]
     warnings = [a for a in sink.annotations if a[0] == "warning"]
     assert len(errors) == len(warnings) == MOST_ANNOTATIONS
@@ -156,7 +197,9 @@ def test_a_secret_reaches_no_sink(place: str) -> None:
         tell(sink, published(warnings=(text,)), redact)
     else:
         fields: dict[str, Any] = {"reason": "r", "remedy": "m"}
-        fields |= {"findings": (finding(what=text),)} if place == "finding" else {place: text if place in fields else (text,)}
+        fields |= (
+            {"findings": (finding(what=text),)} if place == "finding" else {place: text if place in fields else (text,)}
+        )
         tell(sink, Stopped(conclusion=Conclusion.CHECKS_FAILED, **fields), redact)
     assert sink.said
     for start in range(len(SECRET) - 11):
@@ -179,7 +222,15 @@ def test_a_redactor_that_breaks_withholds_everything_but_the_conclusion() -> Non
 def test_hostile_words_do_nothing_in_the_summary() -> None:
     """G07."""
     sink = KeepingReporter()
-    tell(sink, Stopped(conclusion=Conclusion.NEEDS_INFO, reason="a", remedy="b", questions=("@org/team Closes #1 <img src=x>\n## Fake",)))
+    tell(
+        sink,
+        Stopped(
+            conclusion=Conclusion.NEEDS_INFO,
+            reason="a",
+            remedy="b",
+            questions=("@org/team Closes #1 <img src=x>\n## Fake",),
+        ),
+    )
     assert "＠org/team Closes ＃1 \\<img" in sink.summaries[0]
     assert "\n## Fake" not in sink.summaries[0]
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ops_agent.core.plans.plan_rendering import diff_pieces, headline, share
-from ops_agent.core.plans.plan_text import outputs_in
-from ops_agent.domain.terraform_plan import TerraformPlan
-from ops_agent.stages.verify_differences import mocked_difference, own_outputs
+from ops_agent.model.plan import TerraformPlan
+from ops_agent.pages.plan_text import diff_pieces, headline, outputs_in, share
+from ops_agent.run.verify import mocked_difference, own_outputs
 from proof.proof_samples import captured, document, plan_document, read, target
 
 HEAD = captured("outputs_only")
@@ -54,7 +53,10 @@ def test_standing_outputs_are_shown_apart_and_not_counted() -> None:
     assert headline(one) == "`+0 ~0 -0`, 1 output, 1 that stood before this change"
     pieces, beyond = diff_pieces(one)
     assert beyond == 0
-    assert pieces == [" Changes to Outputs:\n+   p = 3", '# stood before this change:\n Changes to Outputs:\n!   o = "one" -> "two"']
+    assert pieces == [
+        " Changes to Outputs:\n+   p = 3",
+        '# stood before this change:\n Changes to Outputs:\n!   o = "one" -> "two"',
+    ]
     none = target(plan=HEAD, own=frozenset(), own_outputs=frozenset())
     assert headline(none) == "no changes, 2 that stood before this change"
     assert [piece.splitlines()[0] for piece in diff_pieces(none)[0]] == ["# stood before this change:"]

@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
-from ops_agent.adapters.github.github_http import GitHubHttp
+from ops_agent.adapters.github.client import GitHubHttp
 
 
 class Died(BaseException):

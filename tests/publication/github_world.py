@@ -1,4 +1,6 @@
-"""A World whose GitHub is the embedded one, over the wire; time is ours, everything that GITHUB does not own is absent or tiny."""
+"""A World whose GitHub is the embedded one, over the wire; time is ours, everything that GITHUB does not own is absent
+or tiny.
+"""
 
 from __future__ import annotations
 
@@ -10,20 +12,19 @@ from typing import Any
 from builders import MARIA, run, work_item
 from doubles.clock import FakeClock
 from doubles.reporter import KeepingReporter
-from ops_agent.adapters.github.github_board import GitHubBoard
-from ops_agent.adapters.github.github_code_host import GitHubCodeHost, connect
-from ops_agent.adapters.github.github_http import GitHubHttp
-from ops_agent.adapters.github.github_retry import RetryPolicy
-from ops_agent.demo.github.issues import Issue
-from ops_agent.demo.github.platform import EmbeddedGitHub
-from ops_agent.demo.github.repositories import Repository
-from ops_agent.domain.change_set import ChangeSet, FileChange
-from ops_agent.domain.event import IssueRef, RunIdentity
-from ops_agent.domain.event import Repository as Target
-from ops_agent.domain.proposal import Proposal
-from ops_agent.domain.work_item import Approval, WorkItem, content_hash
-from ops_agent.ports import World
-from ops_agent.settings import Settings
+from fake_github.issues import Issue
+from fake_github.platform import EmbeddedGitHub
+from fake_github.repositories import Repository
+from ops_agent.adapters.github.board import GitHubBoard
+from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy
+from ops_agent.adapters.github.code_host import GitHubCodeHost, connect
+from ops_agent.config.settings import Settings
+from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.model.event import IssueRef, RunIdentity
+from ops_agent.model.event import Repository as Target
+from ops_agent.model.ports import World
+from ops_agent.model.proposal import Proposal
+from ops_agent.model.work_item import Approval, WorkItem, content_hash
 from publication.visible import seen_by_people
 
 OWNER, NAME = "DrivvenConsulting", "orders"
@@ -87,8 +88,12 @@ class Stage:
     def item(self, issue: Issue | None = None, event_id: int = 9001, **fields: Any) -> WorkItem:
         """What INTAKE would have admitted: the issue as it is now, approved by maria's label."""
         issue = issue or self.issue
-        noun = GitHubCodeHost(self.connection()).issue(IssueRef(repository=issue.repository.full_name, number=issue.number))
-        approval = Approval(by=MARIA, event_id=event_id, at="2026-11-20T10:00:00Z", content_hash=content_hash(noun.title, noun.body))
+        noun = GitHubCodeHost(self.connection()).issue(
+            IssueRef(repository=issue.repository.full_name, number=issue.number)
+        )
+        approval = Approval(
+            by=MARIA, event_id=event_id, at="2026-11-20T10:00:00Z", content_hash=content_hash(noun.title, noun.body)
+        )
         target = Target(owner=OWNER, name=self.name, id=self.repository.id, default_branch="main")
         return replace(work_item(issue=noun, title=noun.title, approval=approval, target=target), **fields)
 
@@ -118,7 +123,9 @@ def stage() -> Iterator[Stage]:
 
 
 class Theatre:
-    """One embedded GitHub for many tests: each `stage()` is a repository of its own and starts with no calls and no faults."""
+    """One embedded GitHub for many tests: each `stage()` is a repository of its own and starts with no calls and no
+    faults.
+    """
 
     def __init__(self) -> None:
         self._clock = FakeClock()
@@ -146,7 +153,9 @@ def changes(base: str, **files: str | None) -> ChangeSet:
         before = FILES.get(path)
         built.append(
             FileChange(
-                path=path, before=before.encode() if before is not None else None, after=after.encode() if after is not None else None
+                path=path,
+                before=before.encode() if before is not None else None,
+                after=after.encode() if after is not None else None,
             )
         )
     return ChangeSet(base_commit=base, changes=tuple(sorted(built, key=lambda c: c.path)))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from ops_agent.domain.change_set import ChangeSet
-from ops_agent.domain.event import RunIdentity
-from ops_agent.domain.outcome import Conclusion, Stopped
-from ops_agent.domain.proposal import Claim, Proposal
-from ops_agent.ports import World
-from ops_agent.stages.claim import claim, release
-from ops_agent.stages.publish import Published, publish
+from ops_agent.model.change_set import ChangeSet
+from ops_agent.model.event import RunIdentity
+from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.ports import World
+from ops_agent.model.proposal import Claim, Proposal
+from ops_agent.run.claim import claim, release
+from ops_agent.run.publish import Published, publish
 from publication.github_world import Stage, changes, proposal, settings
 
 
@@ -18,7 +18,12 @@ class Run:
     """One run with its own adapters: claim, then publish a stub change set."""
 
     def __init__(
-        self, here: Stage, event_id: int = 9001, token: str | None = None, given: dict[str, Any] | None = None, **identity: Any
+        self,
+        here: Stage,
+        event_id: int = 9001,
+        token: str | None = None,
+        given: dict[str, Any] | None = None,
+        **identity: Any,
     ) -> None:
         self.here, self.settings = here, settings(**(given or {}))
         self.world: World = here.world(token)
@@ -34,7 +39,15 @@ class Run:
         held = self.held or self.claim()
         assert isinstance(held, Claim), held
         given = change_set or changes(held.base_commit)
-        return publish(self.world, self.settings, self.item, held, self.identity, given, text or proposal(self.item.issue.ref.number))
+        return publish(
+            self.world,
+            self.settings,
+            self.item,
+            held,
+            self.identity,
+            given,
+            text or proposal(self.item.issue.ref.number),
+        )
 
     def release(self, why: Stopped | BaseException) -> None:
         assert self.held is not None
@@ -57,7 +70,12 @@ def stopped(answer: object, conclusion: Conclusion) -> Stopped:
     return answer
 
 
-NO = Stopped(conclusion=Conclusion.NEEDS_INFO, reason="It is not said which queue.", remedy="Say it.", questions=("Which queue?",))
+NO = Stopped(
+    conclusion=Conclusion.NEEDS_INFO,
+    reason="It is not said which queue.",
+    remedy="Say it.",
+    questions=("Which queue?",),
+)
 
 
 def whole_run(here: Stage, world: World, identity: RunIdentity, event_id: int = 9001) -> Published | Stopped:

@@ -6,15 +6,16 @@ from dataclasses import replace
 
 import pytest
 
-from ops_agent.domain.proposal import Claim
-from ops_agent.stages.claim import claim
-from ops_agent.stages.publish import Published, publish
+from ops_agent.model.proposal import Claim
+from ops_agent.run.claim import claim
+from ops_agent.run.publish import Published, publish
 from publication.github_world import Stage, changes, proposal, settings
 from publication.publication_runs import Run, published
 
 
 @pytest.mark.parametrize(
-    "operation", ["POST /repos/{owner}/{repo}/issues/{issue_number}/labels", "GET /repos/{owner}/{repo}/pulls/{pull_number}/files"]
+    "operation",
+    ["POST /repos/{owner}/{repo}/issues/{issue_number}/labels", "GET /repos/{owner}/{repo}/pulls/{pull_number}/files"],
 )
 def test_what_fails_after_the_pull_request_is_a_warning(here: Stage, operation: str) -> None:
     """M20."""
@@ -22,7 +23,13 @@ def test_what_fails_after_the_pull_request_is_a_warning(here: Stage, operation: 
     held = claim(here.world(), settings(), here.item(other), here.run(run_id=90))
     assert isinstance(held, Claim)
     publish(
-        here.world(), settings(), here.item(other), held, here.run(run_id=90), changes(held.base_commit, x="y"), proposal(20, labels=())
+        here.world(),
+        settings(),
+        here.item(other),
+        held,
+        here.run(run_id=90),
+        changes(held.base_commit, x="y"),
+        proposal(20, labels=()),
     )
     here.github.faults.on(operation, times=None).answer(500)
     at_work = Run(here)
@@ -95,7 +102,11 @@ def test_a_title_that_a_rival_gave_the_pull_request_is_made_ours_again(here: Sta
         lambda: here.repository.pull_requests[0].edit(title="theirs", by="maria"), after=True
     )
     out = Run(here).publish()
-    assert isinstance(out, Published) and out.warnings == () and here.repository.pull_requests[0].title == "Queue for orders"
+    assert (
+        isinstance(out, Published)
+        and out.warnings == ()
+        and here.repository.pull_requests[0].title == "Queue for orders"
+    )
 
 
 def test_a_draft_state_that_cannot_be_set_is_a_warning(here: Stage) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ops_agent.domain.outcome import Conclusion
-from ops_agent.domain.proposal import Claim
-from ops_agent.stages.publish import Published
+from ops_agent.model.outcome import Conclusion
+from ops_agent.model.proposal import Claim
+from ops_agent.run.publish import Published
 from publication.github_world import Stage, changes, proposal
 from publication.publication_runs import NO, Run, published, stopped
 
@@ -25,11 +25,15 @@ def test_changed_text_updates_the_same_branch_and_pull_request(here: Stage) -> N
     here.issue.edit(body="## Description\nTwo queues.\n", by="maria")
     again = Run(here, event_id=9002, run_id=78)
     held = again.claim()
-    assert isinstance(held, Claim) and held.existing is not None and held.head_commit == first.commit != held.base_commit
+    assert (
+        isinstance(held, Claim) and held.existing is not None and held.head_commit == first.commit != held.base_commit
+    )
     out = again.publish(changes(held.base_commit, infra__other_dot_tf="y"), proposal(body="Two.\n\nCloses #12"))
     assert isinstance(out, Published) and out.updated and out.pull_request.number == first.pull_request.number
     (pull,) = here.repository.pull_requests
-    assert "Two." in pull.body and [f.path for f in pull.files] == ["infra/other.tf"] and len(here.claim_comments()) == 1
+    assert (
+        "Two." in pull.body and [f.path for f in pull.files] == ["infra/other.tf"] and len(here.claim_comments()) == 1
+    )
     assert "was updated" in here.claim_comments()[0]
 
 
@@ -43,7 +47,9 @@ def test_changed_text_updates_the_same_branch_and_pull_request(here: Stage) -> N
         ("ops-agent[bot]", "COMMENTED", False),
     ],
 )
-def test_only_a_writers_review_that_asks_for_more_reopens_the_work(here: Stage, who: str, verdict: str, asks: bool) -> None:
+def test_only_a_writers_review_that_asks_for_more_reopens_the_work(
+    here: Stage, who: str, verdict: str, asks: bool
+) -> None:
     published(here)
     here.clock.sleep(60)
     here.repository.pull_requests[0].review(verdict, "hm", by=who)
@@ -91,7 +97,9 @@ def test_a_dead_run_that_left_an_untouched_old_branch_gets_a_fresh_one(here: Sta
     here.repository.add_run(77, status="completed")
     moved = here.repository.commit("main", {"infra/main.tf": "new"}, "meanwhile", by="maria")
     held = Run(here, event_id=9002, run_id=78).claim()
-    assert isinstance(held, Claim) and held.base_commit == held.head_commit == moved == here.branches["ops-agent/issue-12"]
+    assert (
+        isinstance(held, Claim) and held.base_commit == held.head_commit == moved == here.branches["ops-agent/issue-12"]
+    )
 
 
 def test_a_pull_request_opened_by_hand_from_our_branch_is_taken_over(here: Stage) -> None:
@@ -129,7 +137,9 @@ def test_a_failed_update_leaves_branch_pull_request_and_card(here: Stage) -> Non
     again = Run(here, event_id=9002, run_id=78)
     again.claim()
     again.release(NO)
-    assert len(here.branches) == 1 and here.repository.pull_requests[0].state == "open" and here.column() == "In Progress"
+    assert (
+        len(here.branches) == 1 and here.repository.pull_requests[0].state == "open" and here.column() == "In Progress"
+    )
 
 
 def test_a_run_that_nobody_knows_the_end_of_holds_the_item_for_its_time_limit_and_a_margin(here: Stage) -> None:
@@ -180,8 +190,12 @@ def test_a_branch_that_another_made_again_meanwhile_is_taken_where_it_stands(her
     moved = here.repository.commit("main", {"infra/main.tf": "new"}, "meanwhile", by="maria")
 
     def faster() -> None:
-        here.repository.create_branch("ops-agent/issue-12", here.repository.commit("main", {"infra/b.tf": "b"}, "later", by="maria"))
+        here.repository.create_branch(
+            "ops-agent/issue-12", here.repository.commit("main", {"infra/b.tf": "b"}, "later", by="maria")
+        )
 
     here.github.faults.on("POST /repos/{owner}/{repo}/git/refs", skip=1).run(faster)
     held = Run(here, event_id=9002, run_id=78).claim()
-    assert isinstance(held, Claim) and held.base_commit == held.head_commit == here.branches["ops-agent/issue-12"] != moved
+    assert (
+        isinstance(held, Claim) and held.base_commit == held.head_commit == here.branches["ops-agent/issue-12"] != moved
+    )

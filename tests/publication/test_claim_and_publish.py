@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from ops_agent.domain.outcome import Conclusion, Stopped
-from ops_agent.domain.proposal import Claim
-from ops_agent.stages.claim import claim
-from ops_agent.stages.publish import Published, publish
+from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.proposal import Claim
+from ops_agent.run.claim import claim
+from ops_agent.run.publish import Published, publish
 from publication.github_world import Stage, changes, proposal, settings, stage
 
 

@@ -11,11 +11,25 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from builders import MARIA, OUR_BOT, REPOSITORY, comment, run, work_item
-from ops_agent.core.claims.claim_records import ClaimRecord, PullRequestRecord, SeenClaim, claims_among, epoch, holder, pull_request_record
-from ops_agent.core.claims.claiming import GRACE_SECONDS, Seen, Step, branch_name, decide, is_alive, is_our_branch
-from ops_agent.domain.event import IssueRef
-from ops_agent.domain.outcome import Conclusion, Stopped
-from ops_agent.domain.proposal import PullRequest
+from ops_agent.issue.claims import (
+    GRACE_SECONDS,
+    ClaimRecord,
+    PullRequestRecord,
+    Seen,
+    SeenClaim,
+    Step,
+    branch_name,
+    claims_among,
+    decide,
+    epoch,
+    holder,
+    is_alive,
+    is_our_branch,
+    pull_request_record,
+)
+from ops_agent.model.event import IssueRef
+from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.proposal import PullRequest
 
 LEASE = 3_300.0
 ITEM = work_item()
@@ -58,7 +72,12 @@ def pull(**fields: Any) -> PullRequest:
 
 def published(**fields: Any) -> PullRequestRecord:
     built = PullRequestRecord(
-        issue="DrivvenConsulting/orders#12", key=ITEM.key, content=ITEM.approval.content_hash, base="a" * 40, changes="c", at=900
+        issue="DrivvenConsulting/orders#12",
+        key=ITEM.key,
+        content=ITEM.approval.content_hash,
+        base="a" * 40,
+        changes="c",
+        at=900,
     )
     return replace(built, **fields)
 
@@ -124,7 +143,9 @@ def test_a_claim_is_alive_only_while_its_run_may_be_at_work(age: float, finished
 def test_a_closed_pull_request_is_not_reopened_and_the_answer_says_so() -> None:
     """M06."""
     answer = decide(ITEM, run(), seen(pull_requests=(pull(is_open=False),)), LEASE)
-    assert isinstance(answer, Stopped) and "#13 was closed by a person" in answer.reason and "Reopen it" in answer.remedy
+    assert (
+        isinstance(answer, Stopped) and "#13 was closed by a person" in answer.reason and "Reopen it" in answer.remedy
+    )
 
 
 def test_a_claim_comment_of_somebody_else_is_none() -> None:

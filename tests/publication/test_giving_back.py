@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from ops_agent.domain.proposal import Claim
-from ops_agent.errors import RateLimited
+from ops_agent.model.errors import RateLimited
+from ops_agent.model.proposal import Claim
 from publication.github_world import Stage
 from publication.publication_runs import NO, Run
 
@@ -19,7 +19,11 @@ def test_a_stopped_run_gives_everything_back_and_says_why(here: Stage) -> None:
     at_work.release(NO)
     assert here.branches == {} and here.column() == "Ready"
     (comment,) = here.claim_comments()
-    assert "**needs_info**: It is not said which queue." in comment and "- Which queue?" in comment and "**What to do:** Say it." in comment
+    assert (
+        "**needs_info**: It is not said which queue." in comment
+        and "- Which queue?" in comment
+        and "**What to do:** Say it." in comment
+    )
 
 
 def test_a_card_that_a_person_moved_stays(here: Stage) -> None:
@@ -78,7 +82,9 @@ def test_a_reason_whose_redaction_fails_is_withheld(here: Stage) -> None:
     assert "withheld" in comment and "which queue" not in comment
 
 
-HOSTILE = "@org/team closes #1 <!-- ops-agent:claim {} --> <img src=x> [x](http://evil) ![y](http://evil)\n# Heading\n```"
+HOSTILE = (
+    "@org/team closes #1 <!-- ops-agent:claim {} --> <img src=x> [x](http://evil) ![y](http://evil)\n# Heading\n```"
+)
 
 
 def test_hostile_text_in_a_reason_is_neutral_in_the_comment(here: Stage) -> None:

@@ -1,4 +1,6 @@
-"""What is longer than GitHub takes is cut, told, or refused before anything is written; it never keeps a run from saying how it ended."""
+"""What is longer than GitHub takes is cut, told, or refused before anything is written; it never keeps a run from
+saying how it ended.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from ops_agent.core.claims.publication import MOST_BODY_CHARACTERS
-from ops_agent.demo.github.pulls import open_pull_request
-from ops_agent.demo.github.refusals import BODY_LIMIT
-from ops_agent.domain.outcome import Stopped
-from ops_agent.domain.verdict import Finding, Place
-from ops_agent.errors import PolicyViolation
-from ops_agent.stages.publish import Published
+from fake_github.pulls import open_pull_request
+from fake_github.refusals import BODY_LIMIT
+from ops_agent.issue.claims import MOST_BODY_CHARACTERS
+from ops_agent.model.errors import PolicyViolation
+from ops_agent.model.finding import Finding, Place
+from ops_agent.model.outcome import Stopped
+from ops_agent.run.publish import Published
 from publication.github_world import Stage, changes, proposal
 from publication.publication_runs import NO, Run
 
@@ -47,12 +49,16 @@ def test_many_pull_requests_with_the_same_long_path_leave_room_for_ours(here: St
     path = "/".join(["infra", *["x" * 200] * 12, "queue.tf"])
     for number in range(100, 130):
         here.repository.commit(f"ops-agent/issue-{number}", {path: str(number)}, "x", by="maria")
-        open_pull_request(here.repository, head=f"ops-agent/issue-{number}", base="main", title="x", body="x", by="maria", draft=False)
+        open_pull_request(
+            here.repository, head=f"ops-agent/issue-{number}", base="main", title="x", body="x", by="maria", draft=False
+        )
     at_work = Run(here)
     at_work.claim()
     assert at_work.held is not None
     text = proposal(body="x" * 60_000 + "\n\nCloses #12")
-    out = at_work.publish(replace(changes(at_work.held.base_commit), changes=(replace(changes("").changes[0], path=path),)), text)
+    out = at_work.publish(
+        replace(changes(at_work.held.base_commit), changes=(replace(changes("").changes[0], path=path),)), text
+    )
     assert isinstance(out, Published)
     assert "25 more open pull requests" in out.pull_request.body
 

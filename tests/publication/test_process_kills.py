@@ -1,4 +1,6 @@
-"""Real processes, really killed: SIGKILL while call k is in flight, then the next attempt (N03 of the security bar; `make proof`)."""
+"""Real processes, really killed: SIGKILL while call k is in flight, then the next attempt (N03 of the security bar;
+`make proof`).
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ops_agent.stages.publish import Published
+from ops_agent.run.publish import Published
 from publication.github_world import Stage, Theatre
 from publication.publication_runs import whole_run
 
@@ -28,20 +30,22 @@ def child(given: dict[str, Any]) -> None:
     """The run itself, in a process of its own: same code, adapters against the parent's GitHub."""
     from builders import MARIA, run, work_item
     from doubles.clock import FakeClock
-    from ops_agent.adapters.github.github_board import GitHubBoard
-    from ops_agent.adapters.github.github_code_host import GitHubCodeHost, connect
-    from ops_agent.domain.event import IssueRef, Repository
-    from ops_agent.domain.outcome import Stopped
-    from ops_agent.domain.work_item import Approval, content_hash
-    from ops_agent.stages.claim import claim
-    from ops_agent.stages.publish import publish
+    from ops_agent.adapters.github.board import GitHubBoard
+    from ops_agent.adapters.github.code_host import GitHubCodeHost, connect
+    from ops_agent.model.event import IssueRef, Repository
+    from ops_agent.model.outcome import Stopped
+    from ops_agent.model.work_item import Approval, content_hash
+    from ops_agent.run.claim import claim
+    from ops_agent.run.publish import publish
     from publication.github_world import changes, make_world, proposal, settings
 
     http = connect(given["token"], {"GITHUB_API_URL": given["url"]}, FakeClock())
     host = GitHubCodeHost(http)
     owner, name = given["repository"].split("/")
     issue = host.issue(IssueRef(repository=given["repository"], number=12))
-    approval = Approval(by=MARIA, event_id=9001, at="2026-11-20T10:00:00Z", content_hash=content_hash(issue.title, issue.body))
+    approval = Approval(
+        by=MARIA, event_id=9001, at="2026-11-20T10:00:00Z", content_hash=content_hash(issue.title, issue.body)
+    )
     target = Repository(owner=owner, name=name, id=given["id"], default_branch="main")
     item = work_item(issue=issue, title=issue.title, approval=approval, target=target)
     world = make_world(host, GitHubBoard(http, owner, 6), FakeClock())
@@ -56,13 +60,20 @@ def child(given: dict[str, Any]) -> None:
 def reference(theatre: Theatre) -> dict[str, Any]:
     here = theatre.stage()
     assert isinstance(whole_run(here, here.world(), here.run()), Published)
-    assert len(here.github.recorder.calls) - 1 == CALLS, str(here.github.recorder)  # one is the test's own look at the issue
+    assert len(here.github.recorder.calls) - 1 == CALLS, str(
+        here.github.recorder
+    )  # one is the test's own look at the issue
     return here.seen()
 
 
 def killed_at(here: Stage, k: int, after: bool) -> int:
     """Start the run as a process; the server kills it while its call `k` is in flight. Its return code."""
-    given = {"token": here.token, "url": here.github.base_url, "repository": here.repository.full_name, "id": here.repository.id}
+    given = {
+        "token": here.token,
+        "url": here.github.base_url,
+        "repository": here.repository.full_name,
+        "id": here.repository.id,
+    }
     process: subprocess.Popen[bytes] | None = None
     here.github.faults.at(k + 1).run(lambda: process and os.kill(process.pid, signal.SIGKILL), after=after)
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ops_agent.domain.proposal import Claim
-from ops_agent.stages.progress import Phase, tell
-from ops_agent.stages.publish import Published
+from ops_agent.model.proposal import Claim
+from ops_agent.run.progress import Phase, tell
+from ops_agent.run.publish import Published
 from publication.github_world import Stage
 from publication.publication_runs import Run
 

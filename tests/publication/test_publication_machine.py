@@ -1,4 +1,5 @@
-"""Any order of approvals, edits, deaths, re-runs and deeds of people: publication holds its promises (M16, I6, I7, I9 of the security bar).
+"""Any order of approvals, edits, deaths, re-runs and deeds of people: publication holds its promises (M16, I6, I7, I9
+of the security bar).
 
 GitHub is the embedded one over the wire; a run dies at a random request, before or after GitHub did what it asked.
 """
@@ -13,11 +14,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from ops_agent.domain.outcome import Stopped
-from ops_agent.domain.proposal import Claim
-from ops_agent.errors import OpsAgentError
-from ops_agent.stages.claim import claim, release
-from ops_agent.stages.publish import Published, publish
+from ops_agent.model.errors import OpsAgentError
+from ops_agent.model.outcome import Stopped
+from ops_agent.model.proposal import Claim
+from ops_agent.run.claim import claim, release
+from ops_agent.run.publish import Published, publish
 from publication.deaths import Died, mortal
 from publication.github_world import Stage, Theatre, changes, proposal, settings
 
@@ -46,7 +47,9 @@ class Publication(RuleBasedStateMachine):
             held = claim(world, settings(), item, identity)
             if isinstance(held, Claim):
                 change = changes(held.base_commit, infra__queue_dot_tf=f"text {self.text}")
-                self.last = publish(world, settings(), item, held, identity, change, proposal(body=f"Text {self.text}.\n\nCloses #12"))
+                self.last = publish(
+                    world, settings(), item, held, identity, change, proposal(body=f"Text {self.text}.\n\nCloses #12")
+                )
                 if isinstance(self.last, Stopped) and release_it:
                     release(world, settings(), item, held, identity, self.last)
             else:
@@ -149,9 +152,16 @@ def _run(examples: int, steps: int) -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
     THEATRE[:] = [Theatre()]
-    options: Any = {"max_examples": examples, "stateful_step_count": steps, "deadline": None, "suppress_health_check": list(HealthCheck)}
+    options: Any = {
+        "max_examples": examples,
+        "stateful_step_count": steps,
+        "deadline": None,
+        "suppress_health_check": list(HealthCheck),
+    }
     try:
-        run_state_machine_as_test(Publication, settings=hypothesis_settings(**options, phases=[Phase.generate, Phase.shrink]))
+        run_state_machine_as_test(
+            Publication, settings=hypothesis_settings(**options, phases=[Phase.generate, Phase.shrink])
+        )
     finally:
         THEATRE.pop().github.stop()
 

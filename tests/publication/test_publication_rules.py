@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ops_agent.core.claims.publication import (
+from ops_agent.issue.claims import (
     as_patch,
     closing_references,
     commit_steps,
@@ -20,10 +20,10 @@ from ops_agent.core.claims.publication import (
     tree_problems,
     unwritable,
 )
-from ops_agent.core.texts.line_ends import as_kept
-from ops_agent.domain.change_set import ChangeSet, FileChange, TreeEntry, blob_id
-from ops_agent.domain.event import IssueRef
-from ops_agent.ports import TokenAbilities
+from ops_agent.model.change_set import ChangeSet, FileChange, TreeEntry, blob_id
+from ops_agent.model.event import IssueRef
+from ops_agent.model.ports import TokenAbilities
+from ops_agent.text.markdown import as_kept
 
 HERE = "DrivvenConsulting/orders"
 ISSUE = IssueRef(repository=HERE, number=12)
@@ -46,7 +46,8 @@ def change_set(*changes: FileChange) -> ChangeSet:
     return ChangeSet(base_commit=BASE, changes=tuple(sorted(changes, key=lambda c: c.path)))
 
 
-# --- closing keywords -------------------------------------------------------------------------------------------------------------------
+# --- closing keywords
+# -------------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -58,7 +59,9 @@ def test_every_spelling_of_a_closing_keyword_is_seen(text: str) -> None:
     assert closing_references(text, HERE) == (IssueRef(repository=HERE.casefold(), number=12),)
 
 
-@pytest.mark.parametrize("text", ["", "#12", "Parent issue: #12", "closes the door 12", "encloses #12", "closes ＃12", "prefix-closes #12"])
+@pytest.mark.parametrize(
+    "text", ["", "#12", "Parent issue: #12", "closes the door 12", "encloses #12", "closes ＃12", "prefix-closes #12"]
+)
 def test_what_closes_nothing_is_not_seen(text: str) -> None:
     assert closing_references(text, HERE) == ()
 
@@ -89,7 +92,8 @@ def test_a_foreign_keyword_anywhere_is_a_problem(text: str, number: int) -> None
     assert found is not None
 
 
-# --- trees ------------------------------------------------------------------------------------------------------------------------------
+# --- trees
+# ------------------------------------------------------------------------------------------------------------------------------
 
 names = st.sampled_from(["a", "b", "c", "d/e", "d/f"])
 contents = st.binary(max_size=3)
@@ -105,7 +109,9 @@ def as_tree(files: dict[str, bytes]) -> dict[str, TreeEntry]:
 def test_a_commits_steps_on_any_head_lead_to_base_plus_changes(
     base: dict[str, bytes], head: dict[str, bytes], wanted: dict[str, bytes | None]
 ) -> None:
-    """Whatever stands on the branch, the result is the base and the change set; and the check agrees with it, and with nothing else."""
+    """Whatever stands on the branch, the result is the base and the change set; and the check agrees with it, and with
+    nothing else.
+    """
     wanted = {p: c for p, c in wanted.items() if c is not None or p in base}
     changes = change_set(*(change(p, base.get(p), c) for p, c in wanted.items()))
     assert unwritable(as_tree(base), changes) == ()
@@ -160,7 +166,9 @@ def test_a_tree_that_was_tampered_with_is_named(tampered: TreeEntry, says: str) 
         (tree(), change_set(change("f", b"x", b"y")), "not what the change set starts from"),
     ],
 )
-def test_a_change_that_cannot_be_committed_as_a_file_is_named(base: dict[str, TreeEntry], changes: ChangeSet, says: str) -> None:
+def test_a_change_that_cannot_be_committed_as_a_file_is_named(
+    base: dict[str, TreeEntry], changes: ChangeSet, says: str
+) -> None:
     """J05: symlinks, submodules, and change sets made from another base."""
     assert any(says in problem for problem in unwritable(base, changes))
 
@@ -175,14 +183,19 @@ def test_moved_paths_are_those_that_differ() -> None:
     assert moved_paths(OLD, GOOD) == {"old.tf", "new.tf", "gone.tf"}
 
 
-# --- workflow files and patches ---------------------------------------------------------------------------------------------------------
+# --- workflow files and patches
+# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("workflows", "left"), [(True, ()), (None, ()), (False, (".github/workflows/ci.yml",))])
-def test_workflow_files_are_left_out_only_when_the_token_surely_may_not(workflows: bool | None, left: tuple[str, ...]) -> None:
+def test_workflow_files_are_left_out_only_when_the_token_surely_may_not(
+    workflows: bool | None, left: tuple[str, ...]
+) -> None:
     """F01, T11."""
     changes = change_set(change(".github/workflows/ci.yml", None, b"on: push\n"), change("main.tf", None, b"x"))
-    kept, out = split_by_abilities(changes, TokenAbilities(contents=True, pull_requests=True, issues=True, workflows=workflows))
+    kept, out = split_by_abilities(
+        changes, TokenAbilities(contents=True, pull_requests=True, issues=True, workflows=workflows)
+    )
     assert out.paths == left and set(kept.paths) | set(out.paths) == set(changes.paths)
 
 
@@ -206,7 +219,9 @@ def test_a_patch_is_one_that_git_applies(
     if old is not None:
         target.write_bytes(old)
     patch = as_patch(change_set(change("w.yml", old, new))).encode()
-    done = subprocess.run(["git", "apply", "--whitespace=nowarn", "-"], input=patch, cwd=folder, capture_output=True, check=False)
+    done = subprocess.run(
+        ["git", "apply", "--whitespace=nowarn", "-"], input=patch, cwd=folder, capture_output=True, check=False
+    )
     assert done.returncode == 0, (done.stderr, patch)
     assert (target.read_bytes() if target.exists() else None) == new
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from ops_agent.domain.outcome import Conclusion
-from ops_agent.stages.publish import Published
+from ops_agent.model.outcome import Conclusion
+from ops_agent.run.publish import Published
 from publication.github_world import Stage
 from publication.publication_runs import Run, stopped
 
@@ -27,7 +27,9 @@ def _transfer(here: Stage) -> None:
         (lambda here: here.issue.remove_label("ready", by="maria"), "label was taken off"),
     ],
 )  # fmt: skip
-def test_an_issue_that_is_no_longer_wanted_is_not_published(here: Stage, what: Callable[[Stage], None], says: str) -> None:
+def test_an_issue_that_is_no_longer_wanted_is_not_published(
+    here: Stage, what: Callable[[Stage], None], says: str
+) -> None:
     """M12."""
     at_work = Run(here)
     at_work.claim()

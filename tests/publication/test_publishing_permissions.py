@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from ops_agent.domain.outcome import Conclusion
-from ops_agent.domain.proposal import Claim
-from ops_agent.errors import GitHubError
-from ops_agent.stages.publish import Published
+from ops_agent.model.errors import GitHubError
+from ops_agent.model.outcome import Conclusion
+from ops_agent.model.proposal import Claim
+from ops_agent.run.publish import Published
 from publication.github_world import Stage, changes, proposal
 from publication.publication_runs import NO, Run, stopped
 
@@ -46,7 +46,8 @@ def test_a_change_of_workflow_files_only_is_offered_as_a_patch(here: Stage) -> N
     held = at_work.claim()
     assert isinstance(held, Claim)
     answer = stopped(
-        at_work.publish(changes(held.base_commit, _dot_github__workflows__ci_dot_yml="on: x\n")), Conclusion.NEEDS_WORKFLOWS_PERMISSION
+        at_work.publish(changes(held.base_commit, _dot_github__workflows__ci_dot_yml="on: x\n")),
+        Conclusion.NEEDS_WORKFLOWS_PERMISSION,
     )
     assert "+on: x" in answer.patch
     at_work.release(answer)
@@ -57,7 +58,10 @@ def test_a_change_of_workflow_files_only_is_offered_as_a_patch(here: Stage) -> N
 def test_a_token_that_turns_out_not_to_write_workflows_gets_a_patch(here: Stage) -> None:
     """M11: GitHub did not tell beforehand."""
     at_work = Run(
-        here, token=here.github.fine_grained_token("maria", [here.repository], contents="write", pull_requests="write", issues="write")
+        here,
+        token=here.github.fine_grained_token(
+            "maria", [here.repository], contents="write", pull_requests="write", issues="write"
+        ),
     )
     held = at_work.claim()
     assert isinstance(held, Claim)
@@ -66,7 +70,8 @@ def test_a_token_that_turns_out_not_to_write_workflows_gets_a_patch(here: Stage)
 
 
 @pytest.mark.parametrize(
-    ("setting", "ready_text", "draft"), [("auto", False, False), ("auto", True, True), ("true", False, True), ("false", True, False)]
+    ("setting", "ready_text", "draft"),
+    [("auto", False, False), ("auto", True, True), ("true", False, True), ("false", True, False)],
 )
 def test_draft_or_ready(here: Stage, setting: str, ready_text: bool, draft: bool) -> None:
     """J07."""
@@ -79,7 +84,12 @@ def test_a_dry_run_writes_nothing_at_all(here: Stage) -> None:
     held = at_work.claim()
     out = at_work.publish()
     at_work.release(NO)
-    assert isinstance(held, Claim) and isinstance(out, Published) and out.dry_run and out.pull_request.body == proposal().body
+    assert (
+        isinstance(held, Claim)
+        and isinstance(out, Published)
+        and out.dry_run
+        and out.pull_request.body == proposal().body
+    )
     assert here.github.recorder.writes == []
 
 
@@ -109,7 +119,9 @@ def test_a_repository_that_forbids_our_branches_leaves_nothing_behind(here: Stag
 
 
 def test_a_claim_that_cannot_be_written_down_gives_the_branch_back(here: Stage) -> None:
-    here.github.faults.on("POST /repos/{owner}/{repo}/issues/{issue_number}/comments", times=None).answer(403, body={"message": "no"})
+    here.github.faults.on("POST /repos/{owner}/{repo}/issues/{issue_number}/comments", times=None).answer(
+        403, body={"message": "no"}
+    )
     with pytest.raises(GitHubError):
         Run(here).claim()
     assert here.branches == {}

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ops_agent.domain.change_set import ChangeSet, FileChange
-from ops_agent.domain.outcome import Conclusion
-from ops_agent.domain.proposal import Claim
-from ops_agent.errors import PolicyViolation
+from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.model.errors import PolicyViolation
+from ops_agent.model.outcome import Conclusion
+from ops_agent.model.proposal import Claim
 from publication.github_world import Stage, proposal
 from publication.publication_runs import Run, published, stopped
 
@@ -86,7 +86,14 @@ def test_no_run_ever_forces_merges_approves_or_touches_another_branch(here: Stag
     """J03: over everything that this module's runs did."""
     published(here)
     calls = here.github.recorder.writes
-    allowed = ("POST /repos/{owner}/{repo}/git/refs", "DELETE /repos/{owner}/{repo}/git/refs", "/comments", "/labels", "/pulls", "mutation")
+    allowed = (
+        "POST /repos/{owner}/{repo}/git/refs",
+        "DELETE /repos/{owner}/{repo}/git/refs",
+        "/comments",
+        "/labels",
+        "/pulls",
+        "mutation",
+    )
     assert calls and all(any(a in c.operation for a in allowed) for c in calls)
     assert not any("force" in str(c.body) or "merge" in c.operation or "approve" in str(c.body).lower() for c in calls)
     assert all(name == "main" or name.startswith("ops-agent/issue-") for name in here.repository.branches)

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from ops_agent.core.claims.claim_records import SeenClaim, holder
-from ops_agent.domain.outcome import Conclusion, Stopped
-from ops_agent.domain.proposal import Claim
-from ops_agent.stages.claim import claim
-from ops_agent.stages.publish import Published, publish
+from ops_agent.issue.claims import SeenClaim, holder
+from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.proposal import Claim
+from ops_agent.run.claim import claim
+from ops_agent.run.publish import Published, publish
 from publication.github_world import Stage, Theatre, changes, proposal, settings
 
 PAIRS = 20
@@ -75,7 +75,10 @@ def test_of_many_takers_of_a_dead_claim_exactly_one_wins() -> None:
             here = theatre.stage()
             assert isinstance(claim(here.world(), settings(), here.item(), here.run()), Claim)
             here.repository.add_run(77, status="completed")
-            takers = [partial(claim, here.world(), settings(), here.item(event_id=9000 + n), here.run(run_id=80 + n)) for n in range(5)]
+            takers = [
+                partial(claim, here.world(), settings(), here.item(event_id=9000 + n), here.run(run_id=80 + n))
+                for n in range(5)
+            ]
             results = together(*takers)
             assert len([r for r in results if isinstance(r, Claim)]) == 1, results
             assert len([r for r in results if isinstance(r, Stopped)]) == 4, results

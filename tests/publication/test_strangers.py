@@ -1,15 +1,16 @@
-"""People without write permission near our branch. GitHub lets anybody who can read a repository open a pull request between two of its
-branches (godotengine/godot#6971, github/docs#7730), and write into its body whatever they like: a record of ours as well."""
+"""People without write permission near our branch. GitHub lets anybody who can read a repository open a pull request
+between two of its branches (godotengine/godot#6971, github/docs#7730), and write into its body whatever they like: a
+record of ours as well."""
 
 from __future__ import annotations
 
 import pytest
 
-from ops_agent.core.claims.claim_records import PullRequestRecord
-from ops_agent.demo.github.pulls import PullRequest, open_pull_request
-from ops_agent.domain.outcome import Conclusion
-from ops_agent.domain.proposal import Claim
-from ops_agent.stages.publish import Published
+from fake_github.pulls import PullRequest, open_pull_request
+from ops_agent.issue.claims import PullRequestRecord
+from ops_agent.model.outcome import Conclusion
+from ops_agent.model.proposal import Claim
+from ops_agent.run.publish import Published
 from publication.github_world import Stage
 from publication.publication_runs import Run, published, stopped
 
@@ -21,7 +22,13 @@ def forged(here: Stage, base: str) -> str:
     """The body of a pull request that claims to be ours, made from `base`, for the very text of the issue."""
     item = here.item()
     record = PullRequestRecord(
-        issue=str(item.issue.ref), key=item.key, content=item.approval.content_hash, base=base, changes="c", at=0, labels=("deploy",)
+        issue=str(item.issue.ref),
+        key=item.key,
+        content=item.approval.content_hash,
+        base=base,
+        changes="c",
+        at=0,
+        labels=("deploy",),
     )
     return f"Closes #12\n\n{record.line}"
 
@@ -44,7 +51,9 @@ def again(here: Stage) -> Run:
 
 
 def evil_commit(here: Stage) -> str:
-    """A commit that is no part of the base branch, as those of a fork are: the repository's API serves them all the same."""
+    """A commit that is no part of the base branch, as those of a fork are: the repository's API serves them all the
+    same.
+    """
     head = here.repository.head()
     here.repository.create_branch("fork", head)
     commit = here.repository.commit(
@@ -110,7 +119,11 @@ def test_a_strangers_pull_request_to_another_base_is_not_in_the_way(here: Stage)
     assert isinstance(run.claim(), Claim)
     here.repository.create_branch("develop", here.repository.head())
     at_work = here.github.faults.on("POST /repos/{owner}/{repo}/pulls")
-    at_work.run(lambda: open_pull_request(here.repository, head=BRANCH, base="develop", title="x", body="x", by=STRANGER, draft=False))
+    at_work.run(
+        lambda: open_pull_request(
+            here.repository, head=BRANCH, base="develop", title="x", body="x", by=STRANGER, draft=False
+        )
+    )
     out = run.publish()
     assert isinstance(out, Published) and len(here.repository.pull_requests) == 2
 

@@ -1,11 +1,13 @@
-"""Everything that people can see on GitHub of an issue and its repository, without ids of runs, times and names of commits."""
+"""Everything that people can see on GitHub of an issue and its repository, without ids of runs, times and names of
+commits.
+"""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from ops_agent.demo.github.issues import Issue
+from fake_github.issues import Issue
 
 _VARYING = (
     r"\[run \d+, attempt \d+\]\([^)]*\)|127\.0\.0\.1:\d+|orders-\d+|/(pull|issues)/\d+|#1\d+|(actions/)?runs?/?\s?\d+"
@@ -20,7 +22,10 @@ def seen_by_people(issue: Issue, column: str | None) -> dict[str, Any]:
     return {
         "branches": {name: repository.files(name) for name in branches},
         "commits": {name: len(repository.store.ahead(repository.head(), head)) for name, head in branches.items()},
-        "pulls": [(p.title, _plain(p.body), p.draft, p.state, sorted(p.label_names), p.head, p.base) for p in repository.pull_requests],
+        "pulls": [
+            (p.title, _plain(p.body), p.draft, p.state, sorted(p.label_names), p.head, p.base)
+            for p in repository.pull_requests
+        ],
         "comments": [_plain(c.body) for c in issue.comments],
         "comments on pulls": [[_plain(c.body) for c in p.comments] for p in repository.pull_requests],
         "labels": sorted(issue.label_names),

@@ -1,7 +1,7 @@
 """Samples as changes: a sample becomes a change set against `tests/rules/base`, and is judged under every rule.
 
-A sample is a file (`bad-x.tf`; a first line `# at: path` says where it stands) or a directory: files that are added, or `base/` and `head/`
-with both sides (`path.deleted` takes a file away).
+A sample is a file (`bad-x.tf`; a first line `# at: path` says where it stands) or a directory: files that are added, or
+`base/` and `head/` with both sides (`path.deleted` takes a file away).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import re
 from functools import cache
 from pathlib import Path
 
-from ops_agent.core.guard.judge import judge
-from ops_agent.core.guard.trees import FilesInMemory
-from ops_agent.domain.change_set import ChangeSet, FileChange
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.verdict import Verdict
+from ops_agent.guard.judge import judge
+from ops_agent.guard.tree import FilesInMemory
+from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.model.finding import Verdict
+from ops_agent.model.policy import Policy
 
 HERE = Path(__file__).parent
 _AT = re.compile(r"^(?:#|<!--) at: (\S+)")
@@ -58,11 +58,15 @@ def sides(sample: Path) -> tuple[dict[str, bytes], dict[str, bytes | None]]:
 
 
 def change_set(base: dict[str, bytes], written: dict[str, bytes | None]) -> ChangeSet:
-    changes = tuple(FileChange(path=p, before=base.get(p), after=c) for p, c in sorted(written.items()) if base.get(p) != c)
+    changes = tuple(
+        FileChange(path=p, before=base.get(p), after=c) for p, c in sorted(written.items()) if base.get(p) != c
+    )
     return ChangeSet(base_commit="a" * 40, changes=changes)
 
 
-def verdict_of(written: dict[str, bytes | None], base: dict[str, bytes] | None = None, policy: Policy | None = None) -> Verdict:
+def verdict_of(
+    written: dict[str, bytes | None], base: dict[str, bytes] | None = None, policy: Policy | None = None
+) -> Verdict:
     """Judge files written onto `base` (the samples' base when not given)."""
     base = dict(base_files()) if base is None else base
     return judge(change_set(base, written), FilesInMemory.of(base), policy or Policy())

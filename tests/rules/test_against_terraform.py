@@ -1,4 +1,6 @@
-"""Differential: what the real Terraform reads as a call of a file function, the guard has seen too (D16, fuzzing target "HCL policy")."""
+"""Differential: what the real Terraform reads as a call of a file function, the guard has seen too (D16, fuzzing target
+"HCL policy").
+"""
 
 from __future__ import annotations
 
@@ -48,12 +50,19 @@ FORMS = [
 def _value(directory: Path, form: str) -> str | None:
     """What Terraform makes of the expression, None when it refuses it."""
     (directory / "canary.txt").write_text(CANARY)
-    text = form.replace("CANARY", str(directory / "canary.txt")).replace("/proc/self/environ", str(directory / "canary.txt"))
+    text = form.replace("CANARY", str(directory / "canary.txt")).replace(
+        "/proc/self/environ", str(directory / "canary.txt")
+    )
     (directory / "evil.tftpl").write_text('${file("' + str(directory / "canary.txt") + '")}')
     (directory / "main.tf").write_text(f'output "x" {{\n  value = {text}\n}}\n')
     settings = directory / "settings.tfrc"
     settings.write_text("")
-    environment = {"HOME": str(directory), "TF_CLI_CONFIG_FILE": str(settings), "CHECKPOINT_DISABLE": "1", "PATH": os.defpath}
+    environment = {
+        "HOME": str(directory),
+        "TF_CLI_CONFIG_FILE": str(settings),
+        "CHECKPOINT_DISABLE": "1",
+        "PATH": os.defpath,
+    }
     assert TERRAFORM is not None
     result = subprocess.run(
         [TERRAFORM, "plan", "-no-color", "-input=false"], cwd=directory, env=environment, capture_output=True, text=True

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ops_agent.core.guard.table import TABLE
+from ops_agent.guard.rules import TABLE
 from rules.judging import base_files, samples, sides, verdict_of
 
 BLOCKING = {r.id for r in TABLE if r.blocks}
@@ -23,7 +23,11 @@ DENIED = [
     if p.name.startswith("bad-") and p.suffix == ".tf"
 ]
 DENIED_WORKFLOWS = [
-    p for rule, paths in samples().items() if rule in BLOCKING and rule.startswith("workflow/") for p in paths if p.name.startswith("bad-")
+    p
+    for rule, paths in samples().items()
+    if rule in BLOCKING and rule.startswith("workflow/")
+    for p in paths
+    if p.name.startswith("bad-")
 ]
 _QUOTED = re.compile(r'"([^"\\$%\n]*)"')
 QUIET = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -39,7 +43,9 @@ def reformatted(text: str, chooser: random.Random) -> str:
         if not in_heredoc:
             out += chooser.choice([[], [], [""], ["# note"], ["// note"], ["/* note", "*/"], ["   "]])
             line = (
-                chooser.choice(["", "  ", "\t"]) + line + chooser.choice(["", " ", "  # note" if line and not line.endswith("\\") else ""])
+                chooser.choice(["", "  ", "\t"])
+                + line
+                + chooser.choice(["", " ", "  # note" if line and not line.endswith("\\") else ""])
             )
         out.append(line)
         if in_heredoc and re.fullmatch(r"\s*EOT", line):
@@ -100,7 +106,12 @@ SPELLINGS = [
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize(
-    "frame", ['output "x" {\n  value = %s\n}\n', "locals {\n  x = %s\n}\n", 'resource "aws_sqs_queue" "x" {\n  tags = { a = %s }\n}\n']
+    "frame",
+    [
+        'output "x" {\n  value = %s\n}\n',
+        "locals {\n  x = %s\n}\n",
+        'resource "aws_sqs_queue" "x" {\n  tags = { a = %s }\n}\n',
+    ],
 )
 def test_every_spelling_of_a_file_function_is_denied(spelling: str, frame: str) -> None:
     """X7."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ops_agent.core.guard.documentation import render
-from ops_agent.core.guard.table import TABLE
+from ops_agent.guard.rules import TABLE
+from ops_agent.pages.rules_page import render
 from rules.judging import samples
 
 PAGE = Path(__file__).parents[2] / "docs" / "rules.md"

@@ -1,4 +1,6 @@
-"""Every rule has good and bad samples; bad ones are found by their rule, good ones pass under all rules (D01-D20, F02-F12, J10)."""
+"""Every rule has good and bad samples; bad ones are found by their rule, good ones pass under all rules (D01-D20,
+F02-F12, J10).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.core.guard.table import TABLE
+from ops_agent.guard.rules import TABLE
 from rules.judging import samples, sides, verdict_of
 
 RULES = {r.id: r for r in TABLE}

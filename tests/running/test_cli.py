@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.__main__ import _COMMANDS
-from ops_agent.cli import parse
-from ops_agent.ending import end_with
-from ops_agent.errors import ConfigError
+from ops_agent.__main__ import _COMMANDS, end_with
+from ops_agent.config.arguments import parse
+from ops_agent.model.errors import ConfigError
 
 
 def test_run_without_arguments_works_on_the_event() -> None:
@@ -50,12 +49,9 @@ def test_a_branch_that_git_would_refuse_is_refused_before_anything_is_done(capsy
     assert "--branch 'bad..name' is not a branch name that git accepts" in capsys.readouterr().err
 
 
-def test_the_demo_gets_its_own_arguments() -> None:
-    assert parse(["demo", "--serve", "--llm", "anthropic"]).rest == ("--serve", "--llm", "anthropic")
-
-
 @pytest.mark.parametrize(
-    "arguments", [[], ["apply"], ["run", "--apply"], ["run", "--input", "dry_run"], ["run", "--input", "=x"], ["rules", "x"]]
+    "arguments",
+    [[], ["apply"], ["run", "--apply"], ["run", "--input", "dry_run"], ["run", "--input", "=x"], ["rules", "x"]],
 )
 def test_arguments_that_make_no_sense_exit_2(arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as exit_:
@@ -80,6 +76,8 @@ def test_a_run_that_is_in_no_job_says_so_before_it_asks_for_inputs(
     assert "this is no GitHub Actions job: GITHUB_EVENT_NAME, " in said and "use `ops-agent run --issue-file`" in said
 
 
-def test_a_local_run_without_a_key_names_the_variable(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_local_run_without_a_key_names_the_variable(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     said = said_by(["run", "--issue-file", "x.md"], monkeypatch, capsys)
     assert "hint: Set ANTHROPIC_API_KEY in the environment" in said and "workflow file" not in said

@@ -1,4 +1,6 @@
-"""Whatever a command breaks with, its job page says so: annotation, summary and the output `conclusion`, as for every other end."""
+"""Whatever a command breaks with, its job page says so: annotation, summary and the output `conclusion`, as for every
+other end.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent import running
+from ops_agent import cli
 from ops_agent.__main__ import main
-from ops_agent.domain.conversation import Transcript, Usage
-from ops_agent.errors import AwsError, Interrupted, OpsAgentError, as_error
+from ops_agent.model.conversation import Transcript, Usage
+from ops_agent.model.errors import AwsError, Interrupted, OpsAgentError, as_error
 
 KEY = "sk-ant-api03-" + "a1B2c3D4e5" * 4
 
@@ -61,7 +63,7 @@ def test_what_breaks_outside_of_a_work_item_has_a_conclusion_too(
     conclusion: str,
     code: int,
 ) -> None:
-    monkeypatch.setattr(running, "run_event", breaks_with(broken))
+    monkeypatch.setattr(cli, "run_event", breaks_with(broken))
     assert main(["run"]) == code
     said = capsys.readouterr()
     assert conclusion_in(job("GITHUB_OUTPUT")) == conclusion
@@ -71,7 +73,12 @@ def test_what_breaks_outside_of_a_work_item_has_a_conclusion_too(
 
 
 def test_every_wrong_input_stands_on_the_job_page(job: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("GITHUB_EVENT_NAME", "issues"), ("GITHUB_EVENT_PATH", "x"), ("GITHUB_REPOSITORY", "o/r"), ("GITHUB_RUN_ID", "1")):
+    for name, value in (
+        ("GITHUB_EVENT_NAME", "issues"),
+        ("GITHUB_EVENT_PATH", "x"),
+        ("GITHUB_REPOSITORY", "o/r"),
+        ("GITHUB_RUN_ID", "1"),
+    ):
         monkeypatch.setenv(name, value)
     for name in ("GITHUB_RUN_ATTEMPT", "GITHUB_ACTOR", "GITHUB_TRIGGERING_ACTOR"):
         monkeypatch.setenv(name, "1")
@@ -83,8 +90,10 @@ def test_every_wrong_input_stands_on_the_job_page(job: Callable[[str], str], mon
     assert conclusion_in(job("GITHUB_OUTPUT")) == "config_error"
 
 
-def test_a_command_without_outputs_leaves_the_job_page_alone(job: Callable[[str], str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(running, "run_doctor", breaks_with(AwsError("x")))
+def test_a_command_without_outputs_leaves_the_job_page_alone(
+    job: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "run_doctor", breaks_with(AwsError("x")))
     assert main(["doctor"]) == 6
     assert job("GITHUB_OUTPUT") == job("GITHUB_STEP_SUMMARY") == ""
 

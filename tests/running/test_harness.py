@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ops_agent.errors import ConfigError
-from ops_agent.harness import Harness, read_harness
+from ops_agent.config.harness import Harness, read_harness
+from ops_agent.model.errors import ConfigError
 
 
 def _file(folder: Path, document: Any) -> dict[str, str]:
@@ -24,7 +24,9 @@ def test_without_the_variable_nothing_is_overridden() -> None:
 
 def test_a_loopback_harness_is_read(tmp_path: Path) -> None:
     harness = read_harness(
-        _file(tmp_path, {"aws_endpoint": "http://127.0.0.1:4000", "terraform_overlay": {"x.tf": "# http://localhost:1/"}})
+        _file(
+            tmp_path, {"aws_endpoint": "http://127.0.0.1:4000", "terraform_overlay": {"x.tf": "# http://localhost:1/"}}
+        )
     )
     assert harness.aws_endpoint == "http://127.0.0.1:4000"
     assert harness.terraform_overlay == {"x.tf": b"# http://localhost:1/"}

@@ -1,4 +1,6 @@
-"""`ops-agent run --issue-file`: the same pipeline on a laptop; the result is a folder, and a branch only when asked for."""
+"""`ops-agent run --issue-file`: the same pipeline on a laptop; the result is a folder, and a branch only when asked
+for.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.terraform.terraform_providers import unpack_mirror, wheel_zips
-from ops_agent.demo.llm import LlmServer, load_script
-from ops_agent.demo.story import sample_files
+from ops_agent.adapters.terraform.providers import unpack_mirror, wheel_zips
+from ops_agent_demo.llm.script import load_script
+from ops_agent_demo.llm.server import LlmServer
+from ops_agent_demo.story import sample_files
 
 pytestmark = [pytest.mark.terraform, pytest.mark.timeout(180)]
 SCRIPT = Path(__file__).parents[1] / "scenarios" / "published" / "script.yml"
@@ -46,7 +49,9 @@ def mirror() -> Iterator[Path]:
         yield unpack_mirror(wheel_zips()[:1], Path(folder) / "mirror")
 
 
-def _run(repository: Path, mirror: Path, *arguments: str, key: str = "sk-ant-x-local-key", issue: str = ISSUE) -> tuple[int, str, Path]:
+def _run(
+    repository: Path, mirror: Path, *arguments: str, key: str = "sk-ant-x-local-key", issue: str = ISSUE
+) -> tuple[int, str, Path]:
     place = repository.parent
     (place / "item.md").write_text(issue)
     (place / "harness.json").write_text(json.dumps({"engine": "embedded", "provider_mirror": str(mirror)}))
@@ -58,13 +63,25 @@ def _run(repository: Path, mirror: Path, *arguments: str, key: str = "sk-ant-x-l
     }
     output = place / "output"
     with LlmServer([load_script(SCRIPT)]) as llm:
-        argv = [sys.executable, "-I", "-m", "ops_agent", "run", "--issue-file", str(place / "item.md"), "--repo", str(repository)]
+        argv = [
+            sys.executable,
+            "-I",
+            "-m",
+            "ops_agent",
+            "run",
+            "--issue-file",
+            str(place / "item.md"),
+            "--repo",
+            str(repository),
+        ]
         argv += ["--output", str(output), "--input", f"base_url={llm.url}", *arguments]
         done = subprocess.run(argv, capture_output=True, text=True, env=variables, cwd=place, timeout=170)
     return done.returncode, done.stdout + done.stderr, output
 
 
-def test_a_local_run_leaves_a_patch_that_applies_and_the_text_and_does_not_touch_the_repository(repository: Path, mirror: Path) -> None:
+def test_a_local_run_leaves_a_patch_that_applies_and_the_text_and_does_not_touch_the_repository(
+    repository: Path, mirror: Path
+) -> None:
     before = _git(repository, "rev-parse", "HEAD"), _git(repository, "count-objects", "-v")
     code, log, output = _run(repository, mirror, "--environment", "dev")
     assert code == 0, log

@@ -6,10 +6,10 @@ import pytest
 
 from builders import BASE
 from doubles.tree import MemoryTree
-from ops_agent.domain.change_set import ChangeSet, FileChange
-from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
-from ops_agent.domain.verification import TargetVerification, Verification
-from ops_agent.stages.locks import with_lock_files
+from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
+from ops_agent.model.verification import TargetVerification, Verification
+from ops_agent.run.verify import with_lock_files
 
 
 def _verified(root: str, lock: bytes | None) -> Verification:

@@ -9,13 +9,12 @@ from collections.abc import Iterator
 import pytest
 
 from doubles.clock import FakeClock
-from ops_agent.adapters.aws.aws_sts import Runner, Sts
-from ops_agent.adapters.github.github_http import GitHubHttp
-from ops_agent.adapters.github.github_retry import RetryPolicy
+from ops_agent.adapters.aws.sts import Runner, Sts
+from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy
 from ops_agent.adapters.llm.anthropic_llm import MAX_ATTEMPTS, AnthropicLlm
-from ops_agent.domain.conversation import PeopleTurn
-from ops_agent.errors import AwsError, GitHubError, LlmError
-from ops_agent.settings import Settings
+from ops_agent.config.settings import Settings
+from ops_agent.model.conversation import PeopleTurn
+from ops_agent.model.errors import AwsError, GitHubError, LlmError
 from ops_agent.wiring import actions_world
 
 KEY = "sk-ant-api03-canary-0123456789"
@@ -36,17 +35,29 @@ def waits(lines: list[str]) -> list[str]:
 def test_an_unreachable_llm_says_a_line_for_each_try_that_failed(nowhere: str) -> None:
     said: list[str] = []
     clock = FakeClock()
-    llm = AnthropicLlm(Settings(anthropic_api_key=KEY, base_url=nowhere), clock, uniform=lambda _, high: high, say=said.append)
+    llm = AnthropicLlm(
+        Settings(anthropic_api_key=KEY, base_url=nowhere), clock, uniform=lambda _, high: high, say=said.append
+    )
     with pytest.raises(LlmError, match=f"after {MAX_ATTEMPTS} attempts"):
         llm.reply(system="x", tools=(), turns=(PeopleTurn(text="go"),), max_tokens=10)
-    assert said[0] == "Language model: no connection to the API (ConnectError); that was try 1 of at most 8, the next one in 2 s"
+    assert (
+        said[0]
+        == "Language model: no connection to the API (ConnectError); that was try 1 of at most 8, the next one in 2 s"
+    )
     assert [float(wait) for wait in waits(said)] == clock.slept and len(said) == MAX_ATTEMPTS - 1
     assert KEY not in "".join(said)
 
 
 def test_an_unreachable_github_says_what_was_asked_and_how_long_it_waits(nowhere: str) -> None:
     said: list[str] = []
-    http = GitHubHttp("ghs_canary0123456789", FakeClock(), lambda: 1.0, api_url=nowhere, policy=RetryPolicy(attempts=3), say=said.append)
+    http = GitHubHttp(
+        "ghs_canary0123456789",
+        FakeClock(),
+        lambda: 1.0,
+        api_url=nowhere,
+        policy=RetryPolicy(attempts=3),
+        say=said.append,
+    )
     with pytest.raises(GitHubError):
         http.rest("GET", "/repos/o/r?secret=query", "reading o/r")
     assert said == [

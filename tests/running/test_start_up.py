@@ -1,4 +1,6 @@
-"""What a run loads before it knows what it will need: imports are most of the time until the first request to the language model."""
+"""What a run loads before it knows what it will need: imports are most of the time until the first request to the
+language model.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +14,14 @@ LATER = {
     "rich": "by a run at a terminal",
     "lark": "when a file is judged",
     "cattrs": "by a run that keeps its transcript",
-    "ops_agent.demo": "by the demo",
+    "ops_agent_demo": "by the demo",
     "ops_agent.doctor": "by the doctor",
 }
 
 
 def test_the_pipeline_is_loaded_without_what_only_some_runs_need() -> None:
-    code = f"import sys, ops_agent.__main__, ops_agent.running; print(*[name for name in {list(LATER)} if name in sys.modules])"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout.split()
+    code = f"import sys, ops_agent.__main__, ops_agent.cli; print(*[name for name in {list(LATER)} if name in sys.modules])"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    ).stdout.split()
     assert {name: LATER[name] for name in loaded} == {}

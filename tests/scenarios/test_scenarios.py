@@ -1,4 +1,6 @@
-"""Whole runs, one folder each: the action's own step against embedded GitHub, AWS and llm, with the real Terraform and AWS provider."""
+"""Whole runs, one folder each: the action's own step against embedded GitHub, AWS and llm, with the real Terraform and
+AWS provider.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ops_agent.demo import cloud
+from ops_agent_demo import cloud
 from scenario_runner import Played, World, paths_of, play, scenario_folders
 
 pytestmark = [pytest.mark.terraform, pytest.mark.timeout(300)]

@@ -1,4 +1,6 @@
-"""What whole runs are made of that is not ours to test here: what the agent says, and small doubles of Terraform and AWS."""
+"""What whole runs are made of that is not ours to test here: what the agent says, and small doubles of Terraform and
+AWS.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from agent.agent_doubles import FINISH, call, reply
-from ops_agent.domain.conversation import LlmReply
-from ops_agent.domain.fetched_modules import FetchedModules
-from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
-from ops_agent.domain.verification import CheckResult, CheckStatus
-from ops_agent.ports import CredentialLease, PlanFiles
+from ops_agent.model.conversation import LlmReply
+from ops_agent.model.ports import CredentialLease, PlanFiles
+from ops_agent.model.terraform import Environment, FetchedModules, TerraformRoot, TerraformTarget
+from ops_agent.model.verification import CheckResult, CheckStatus
 
 FILES = {
     "README.md": "# orders\n",
@@ -125,7 +126,9 @@ class Terraform:
         return FetchedModules()
 
     @contextmanager
-    def workspace(self, tree: Path, target: TerraformTarget, lease: CredentialLease | None, **_: object) -> Iterator[Workspace]:
+    def workspace(
+        self, tree: Path, target: TerraformTarget, lease: CredentialLease | None, **_: object
+    ) -> Iterator[Workspace]:
         yield Workspace(tree, target)
 
 

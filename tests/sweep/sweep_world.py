@@ -1,5 +1,5 @@
-"""Whole runs in process: the event as a runner writes it, the real pipeline and report, the real GitHub adapters over the wire, the real
-scratch tree, guard and judge; the language model, Terraform, the linters and AWS are small doubles."""
+"""Whole runs in process: the event as a runner writes it, the real pipeline and report, the real GitHub adapters over
+the wire, the real scratch tree, guard and judge; the language model, Terraform, the linters and AWS are small doubles."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ from typing import Any
 from doubles.clock import FakeClock
 from doubles.llm import SayingLlm
 from doubles.reporter import KeepingReporter
+from fake_github.issues import Issue
+from fake_github.platform import EmbeddedGitHub
+from ops_agent.adapters.github.board import GitHubBoard
+from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy
+from ops_agent.adapters.github.code_host import GitHubCodeHost, connect
 from ops_agent.adapters.github.event_file import read_event
-from ops_agent.adapters.github.github_board import GitHubBoard
-from ops_agent.adapters.github.github_code_host import GitHubCodeHost, connect
-from ops_agent.adapters.github.github_http import GitHubHttp
-from ops_agent.adapters.github.github_retry import RetryPolicy
-from ops_agent.adapters.scratch.scratch_tree import scratch_tree
-from ops_agent.core.texts.redaction import Redactor
-from ops_agent.demo.github.issues import Issue
-from ops_agent.demo.github.platform import EmbeddedGitHub
-from ops_agent.domain.conversation import LlmReply
-from ops_agent.domain.event import Event, Labelled, RunIdentity
-from ops_agent.ports import World
-from ops_agent.running import run_one
-from ops_agent.settings import Settings
+from ops_agent.adapters.scratch import scratch_tree
+from ops_agent.cli import run_one
+from ops_agent.config.settings import Settings
+from ops_agent.model.conversation import LlmReply
+from ops_agent.model.event import Event, Labelled, RunIdentity
+from ops_agent.model.ports import World
+from ops_agent.text.redaction import Redactor
 from publication.github_world import BOT_ID, OWNER
 from publication.visible import seen_by_people
 from sweep.sweep_doubles import BODY, FILES, Act, Cloud, Linters, Terraform, working
@@ -120,7 +119,9 @@ class Play:
             redact=Redactor([self.token]).redact,
         )
 
-    def read(self, payload: Mapping[str, Any], *, name: str = "issues", run_id: int = 77, attempt: int = 1) -> tuple[Event, RunIdentity]:
+    def read(
+        self, payload: Mapping[str, Any], *, name: str = "issues", run_id: int = 77, attempt: int = 1
+    ) -> tuple[Event, RunIdentity]:
         """Event and run, as a runner hands them over."""
         event_file = self.runner / f"{self.name}-{run_id}.json"
         event_file.write_text(json.dumps(payload))
@@ -159,7 +160,9 @@ class Theatre:
 
     def play(self) -> Play:
         self.github.faults.clear()
-        built = Play(github=self.github, clock=self._clock, name=f"orders-{next(self._numbers)}", runner=Path(self._folder.name))
+        built = Play(
+            github=self.github, clock=self._clock, name=f"orders-{next(self._numbers)}", runner=Path(self._folder.name)
+        )
         self._clock.slept.clear()
         self.github.recorder.restart()
         return built

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.stages.select import select
+from ops_agent.run.select import select
 from sweep.sweep_doubles import BODY
 from sweep.sweep_world import GIVEN, PERSON, Theatre
 
@@ -59,9 +59,14 @@ RELEASE = (
 )
 ANSWER = ("query viewer", f"GET {_ISSUE}/comments", f"POST {_ISSUE}/comments")
 CALLS = (*ADMIT, *CLAIM, *READ_BASE, TELL, *PIN, TELL, *ASK_ABILITIES, *PUBLISH)
-"""A clean run whose change set holds a workflow with an action by tag (PIN, ASK_ABILITIES), with a label and a review status."""
-WRITES = tuple(n for n, call in enumerate(CALLS, start=1) if not call.startswith(("GET", "query")) and call not in ASK_ABILITIES)
-# The probes of the token's permissions look like writes and are refused by design; a claim and a pull request look like the probes.
+"""A clean run whose change set holds a workflow with an action by tag (PIN, ASK_ABILITIES), with a label and a review
+status.
+"""
+WRITES = tuple(
+    n for n, call in enumerate(CALLS, start=1) if not call.startswith(("GET", "query")) and call not in ASK_ABILITIES
+)
+# The probes of the token's permissions look like writes and are refused by design; a claim and a pull request look like
+# the probes.
 WRITES += tuple(n for n, call in enumerate(CALLS, start=1) if call in (f"POST {_REPO}/git/refs", f"POST {_REPO}/pulls"))
 
 
@@ -87,7 +92,10 @@ def select_calls(children: int) -> int:
 
 def table() -> str:
     """The section of the page, as Markdown."""
-    rows = [f"| {stage} | {when} | {len(calls)} | {', '.join(f'`{_short(call)}`' for call in calls)} |" for stage, when, calls in STAGES]
+    rows = [
+        f"| {stage} | {when} | {len(calls)} | {', '.join(f'`{_short(call)}`' for call in calls)} |"
+        for stage, when, calls in STAGES
+    ]
     return f"""A clean run that changes a workflow makes {len(CALLS)} requests to GitHub's API, with one page of each list.
 Addresses without `/apps` begin with `/repos/{{owner}}/{{repo}}`.
 
@@ -113,7 +121,9 @@ def test_a_clean_run_makes_exactly_the_listed_requests(theatre: Theatre) -> None
     play = theatre.play()
     assert play.run(play.labelled()).conclusion == "published"
     assert tuple(call.operation for call in theatre.github.recorder.calls) == CALLS
-    assert [call.number for call in theatre.github.recorder.calls if call.status >= 400] == [8, 23, 24, 25], "no parent; the probes"
+    assert [call.number for call in theatre.github.recorder.calls if call.status >= 400] == [8, 23, 24, 25], (
+        "no parent; the probes"
+    )
 
 
 def test_an_answer_makes_exactly_the_listed_requests(theatre: Theatre) -> None:
@@ -128,7 +138,7 @@ def test_a_selection_makes_two_requests_for_each_ready_child_and_one_for_each_pa
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch, children: int
 ) -> None:
     """GitHub allows 100 sub-issues, which is one page; the second page comes when GitHub raises its limit."""
-    monkeypatch.setattr("ops_agent.demo.github.issues.SUB_ISSUE_LIMIT", 101)
+    monkeypatch.setattr("fake_github.issues.SUB_ISSUE_LIMIT", 101)
     play = theatre.play()
     parent = play.repository.add_issue("Orders in order", BODY, author=PERSON)
     for number in range(children):

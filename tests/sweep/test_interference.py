@@ -1,4 +1,6 @@
-"""People, settings and tokens change in the middle of whole runs: every end is defined, and nothing of anybody else's is touched."""
+"""People, settings and tokens change in the middle of whole runs: every end is defined, and nothing of anybody else's
+is touched.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ops_agent.domain.outcome import Conclusion
+from ops_agent.model.outcome import Conclusion
 from publication.github_world import BOT_ID, OWNER
 from sweep.sweep_doubles import BODY, FILES, QUEUE, QUEUE_FILE, WORKFLOW_FILE, finished, working, write
 from sweep.sweep_world import PERSON, End, Play, Theatre
@@ -19,7 +21,12 @@ BRANCH = "ops-agent/issue-12"
 def _published(play: Play, end: End) -> None:
     seen = play.seen()
     assert end.conclusion == "published", end.reporter.said
-    assert (list(seen["branches"]), len(seen["pulls"]), len(seen["comments"]), seen["column"]) == ([BRANCH], 1, 1, "In Review")
+    assert (list(seen["branches"]), len(seen["pulls"]), len(seen["comments"]), seen["column"]) == (
+        [BRANCH],
+        1,
+        1,
+        "In Review",
+    )
     assert seen["commits"] == {BRANCH: 1}
 
 
@@ -28,8 +35,12 @@ def _nothing_published(play: Play) -> None:
     assert play.repository.pull_requests == []
 
 
-@pytest.mark.parametrize("when", ["in the conversation", "mutation createCommitOnBranch", "POST /repos/{owner}/{repo}/pulls", "/labels"])
-def test_a_token_that_expires_in_the_middle_leaves_work_that_the_next_attempt_completes(theatre: Theatre, play: Play, when: str) -> None:
+@pytest.mark.parametrize(
+    "when", ["in the conversation", "mutation createCommitOnBranch", "POST /repos/{owner}/{repo}/pulls", "/labels"]
+)
+def test_a_token_that_expires_in_the_middle_leaves_work_that_the_next_attempt_completes(
+    theatre: Theatre, play: Play, when: str
+) -> None:
     """M17: a defined end, no secret anywhere, and nothing that blocks the next attempt."""
     first, payload = play.token, play.labelled()
     if when == "in the conversation":
@@ -53,7 +64,12 @@ def test_a_token_that_expires_in_the_middle_leaves_work_that_the_next_attempt_co
     again = play.run(payload, attempt=2)
     assert again.exit_code == 0, again.reporter.said
     seen = play.seen()
-    assert (list(seen["branches"]), len(seen["pulls"]), len(seen["comments"]), seen["column"]) == ([BRANCH], 1, 1, "In Review")
+    assert (list(seen["branches"]), len(seen["pulls"]), len(seen["comments"]), seen["column"]) == (
+        [BRANCH],
+        1,
+        1,
+        "In Review",
+    )
     assert seen["pulls"][0][4] == ["infra"]
 
 
@@ -78,7 +94,9 @@ def test_a_cancelled_run_gives_the_item_back_and_tells_what_it_cost(play: Play) 
     [(ZeroDivisionError("a detail"), "internal_error"), (OSError(errno.ENOSPC, "a detail"), "no_space")],
     ids=["bug", "full disk"],
 )
-def test_what_nobody_foresaw_gives_the_item_back_before_it_is_reported(play: Play, bug: Exception, conclusion: str) -> None:
+def test_what_nobody_foresaw_gives_the_item_back_before_it_is_reported(
+    play: Play, bug: Exception, conclusion: str
+) -> None:
     """Nobody waits at a card that says In Progress for a run that is gone; the bug's words stay out of everything."""
 
     def happen() -> None:
@@ -105,7 +123,9 @@ GONE: dict[str, Callable[[Theatre, Play], object]] = {
     "locked": lambda _, play: play.issue.lock(by=PERSON),
     "label taken off": lambda _, play: play.issue.remove_label("ready", by=PERSON),
     "deleted": lambda _, play: play.issue.delete(),
-    "transferred": lambda theatre, play: play.issue.transfer(theatre.github.add_repository(f"{OWNER}/{play.name}-new", dict(FILES))),
+    "transferred": lambda theatre, play: play.issue.transfer(
+        theatre.github.add_repository(f"{OWNER}/{play.name}-new", dict(FILES))
+    ),
 }
 
 
@@ -119,7 +139,9 @@ def test_an_issue_that_is_withdrawn_in_the_middle_is_not_published(theatre: Thea
 
 def test_a_base_that_moves_elsewhere_is_said_in_the_pull_request(play: Play) -> None:
     """M08."""
-    end = play.run(play.labelled(), between=lambda: play.repository.commit("main", {"README.md": "# new\n"}, "docs", by=PERSON))
+    end = play.run(
+        play.labelled(), between=lambda: play.repository.commit("main", {"README.md": "# new\n"}, "docs", by=PERSON)
+    )
     _published(play, end)
     assert "has moved on to" in play.repository.pull_requests[0].body
     assert play.repository.file(BRANCH, "README.md") == b"# orders\n"
@@ -127,7 +149,9 @@ def test_a_base_that_moves_elsewhere_is_said_in_the_pull_request(play: Play) -> 
 
 def test_a_base_that_changes_our_file_stops_the_run_and_a_new_label_starts_afresh(play: Play) -> None:
     """M08."""
-    end = play.run(play.labelled(), between=lambda: play.repository.commit("main", {QUEUE_FILE: "# mine\n"}, "queue", by=PERSON))
+    end = play.run(
+        play.labelled(), between=lambda: play.repository.commit("main", {QUEUE_FILE: "# mine\n"}, "queue", by=PERSON)
+    )
     assert end.conclusion == "stale", end.reporter.said
     _nothing_published(play)
     assert play.board.column(play.issue) == "Ready"
@@ -179,7 +203,9 @@ def test_a_ruleset_that_forbids_our_branch_ends_the_run_without_a_trace(play: Pl
     assert (play.board.column(play.issue), play.issue.comments) == ("Ready", [])
 
 
-def test_a_repository_where_actions_may_not_open_pull_requests_keeps_the_commit_and_says_how_to_go_on(play: Play) -> None:
+def test_a_repository_where_actions_may_not_open_pull_requests_keeps_the_commit_and_says_how_to_go_on(
+    play: Play,
+) -> None:
     """M10: the next attempt opens the pull request from the same commit, once it may."""
     play.repository.actions_may_open_pull_requests = False
     play.token = play.github.actions_token(play.repository)
@@ -196,7 +222,9 @@ def test_a_repository_where_actions_may_not_open_pull_requests_keeps_the_commit_
 
 
 def test_two_items_at_once_in_one_process_do_not_mix(theatre: Theatre, play: Play) -> None:
-    """Two runs that meet in the middle of their conversations: each writes its own files, branch, pull request and comment."""
+    """Two runs that meet in the middle of their conversations: each writes its own files, branch, pull request and
+    comment.
+    """
     other = play.add_issue(13, BODY.replace("failed", "are late"))
     meeting = threading.Barrier(2, timeout=30)
     ends: dict[int, End] = {}

@@ -1,7 +1,9 @@
-"""A whole run dies at any of its requests, from admission to the last word: whoever comes next brings the item to the same end.
+"""A whole run dies at any of its requests, from admission to the last word: whoever comes next brings the item to the
+same end.
 
-M16 and N03 of the security bar. A death after request k and one before request k+1 leave the same GitHub behind, and a request that only
-reads leaves it as it was: the next attempt meets a death before every request, another run one after every write. So both meet every state.
+M16 and N03 of the security bar. A death after request k and one before request k+1 leave the same GitHub behind, and a
+request that only reads leaves it as it was: the next attempt meets a death before every request, another run one after
+every write. So both meet every state.
 """
 
 from __future__ import annotations
@@ -15,11 +17,15 @@ from sweep.sweep_world import Play, Theatre
 from sweep.test_calls import ADMIT, CLAIM, READ_BASE, WRITES
 
 REQUESTS = 38
-"""tests/sweep/test_calls.py lists them; one more than there, because the archive is fetched from where GitHub redirects to."""
+"""tests/sweep/test_calls.py lists them; one more than there, because the archive is fetched from where GitHub redirects
+to.
+"""
 ARCHIVE = len((*ADMIT, *CLAIM, *READ_BASE))
 AFTER = tuple(k if k <= ARCHIVE else k + 1 for k in WRITES)
 ENDS = ("published", "duplicate")
-"""`duplicate`: all was done but the last steps, which need no agent; they are done, and the run says that the work was there."""
+"""`duplicate`: all was done but the last steps, which need no agent; they are done, and the run says that the work was
+there.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +49,15 @@ def test_a_run_has_exactly_the_requests_that_the_sweep_kills_it_at(theatre: Thea
     play = theatre.play()
     _die(play, play.labelled(), REQUESTS, after=True)
     play = theatre.play()
-    assert play.run(play.labelled(), http=mortal(play.connection(), REQUESTS + 1, after=False)).conclusion == "published"
+    assert (
+        play.run(play.labelled(), http=mortal(play.connection(), REQUESTS + 1, after=False)).conclusion == "published"
+    )
 
 
 @pytest.mark.parametrize("k", range(1, REQUESTS + 1))
-def test_a_run_that_dies_before_a_request_is_completed_by_its_next_attempt(theatre: Theatre, reference: dict[str, Any], k: int) -> None:
+def test_a_run_that_dies_before_a_request_is_completed_by_its_next_attempt(
+    theatre: Theatre, reference: dict[str, Any], k: int
+) -> None:
     play = theatre.play()
     payload = play.labelled()
     _die(play, payload, k, after=False)
@@ -68,7 +78,9 @@ def test_a_run_that_died_after_a_write_is_completed_by_a_new_label_once_it_has_e
     assert play.seen() == reference
 
 
-def test_a_run_that_dies_in_every_second_attempt_still_ends_the_same_way(theatre: Theatre, reference: dict[str, Any]) -> None:
+def test_a_run_that_dies_in_every_second_attempt_still_ends_the_same_way(
+    theatre: Theatre, reference: dict[str, Any]
+) -> None:
     """Several deaths in a row, each a little later: nothing piles up."""
     play = theatre.play()
     payload = play.labelled()

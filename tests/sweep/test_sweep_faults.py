@@ -1,6 +1,7 @@
 """Any request of a whole run meets a lost connection or a broken server once: the same run goes on to the same end.
 
-M01, M03 and M04 of the security bar. Whether the answer is lost before or after the deed differs for writes only; reads are lost before.
+M01, M03 and M04 of the security bar. Whether the answer is lost before or after the deed differs for writes only; reads
+are lost before.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ops_agent.demo.github.faults import Fault
+from fake_github.faults import Fault
 from sweep.sweep_world import Theatre
 from sweep.test_calls import CALLS, WRITES
 
@@ -45,11 +46,15 @@ def _goes_on(theatre: Theatre, reference: dict[str, Any], k: int, fault: Callabl
 
 @pytest.mark.parametrize("fault", BEFORE)
 @pytest.mark.parametrize("k", range(1, len(CALLS) + 1))
-def test_a_request_that_github_did_not_carry_out_is_made_again(theatre: Theatre, reference: dict[str, Any], k: int, fault: str) -> None:
+def test_a_request_that_github_did_not_carry_out_is_made_again(
+    theatre: Theatre, reference: dict[str, Any], k: int, fault: str
+) -> None:
     _goes_on(theatre, reference, k, BEFORE[fault])
 
 
 @pytest.mark.parametrize("fault", AFTER)
 @pytest.mark.parametrize("k", WRITES)
-def test_a_write_whose_answer_is_lost_is_not_done_twice(theatre: Theatre, reference: dict[str, Any], k: int, fault: str) -> None:
+def test_a_write_whose_answer_is_lost_is_not_done_twice(
+    theatre: Theatre, reference: dict[str, Any], k: int, fault: str
+) -> None:
     _goes_on(theatre, reference, k, AFTER[fault])

@@ -1,4 +1,5 @@
-"""A run that ends with a "no" dies while it gives the item back, or while it answers: the next attempt gives it back whole.
+"""A run that ends with a "no" dies while it gives the item back, or while it answers: the next attempt gives it back
+whole.
 
 M16 and N03 of the security bar. In the end: the card in Ready, no branch, no pull request, one comment that says why.
 """
@@ -9,20 +10,28 @@ from typing import Any
 
 import pytest
 
-from ops_agent.domain.conversation import LlmReply
+from ops_agent.model.conversation import LlmReply
 from publication.deaths import Died, mortal
 from sweep.sweep_doubles import asking, forbidden
 from sweep.sweep_world import Play, Theatre
 from sweep.test_calls import ADMIT, ANSWER, CLAIM, READ_BASE, RELEASE
 
-_BEFORE_RELEASE = len(ADMIT) + len(CLAIM) + len(READ_BASE) + 2  # the archive's second address, and one edit of the comment
+_BEFORE_RELEASE = (
+    len(ADMIT) + len(CLAIM) + len(READ_BASE) + 2
+)  # the archive's second address, and one edit of the comment
 RELEASING = range(_BEFORE_RELEASE + 1, _BEFORE_RELEASE + len(RELEASE) + 1)
 ENDINGS: dict[str, tuple[LlmReply, ...]] = {"needs_info": asking(), "blocked_by_policy": forbidden()}
 
 
 def _given_back(play: Play, conclusion: str) -> None:
     seen = play.seen()
-    assert (seen["branches"], seen["pulls"], seen["column"], seen["state"], seen["labels"]) == ({}, [], "Ready", "open", ["ready"])
+    assert (seen["branches"], seen["pulls"], seen["column"], seen["state"], seen["labels"]) == (
+        {},
+        [],
+        "Ready",
+        "open",
+        ["ready"],
+    )
     assert len(seen["comments"]) == 1
     assert f"**{conclusion}**" in seen["comments"][0]
 
@@ -39,7 +48,9 @@ def test_a_no_gives_the_item_back_with_exactly_these_requests(theatre: Theatre, 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("k", RELEASING)
 @pytest.mark.parametrize("conclusion", ENDINGS)
-def test_a_release_that_dies_is_finished_by_the_next_attempt(theatre: Theatre, conclusion: str, k: int, after: bool) -> None:
+def test_a_release_that_dies_is_finished_by_the_next_attempt(
+    theatre: Theatre, conclusion: str, k: int, after: bool
+) -> None:
     play = theatre.play()
     payload = play.labelled()
     with pytest.raises(Died):
@@ -68,7 +79,9 @@ def test_a_release_that_died_does_not_keep_a_new_label_from_publishing(theatre: 
 def test_a_release_survives_a_fault_at_any_of_its_requests(theatre: Theatre, k: int, fault: str) -> None:
     play = theatre.play()
     what, when = fault.split()
-    planned = theatre.github.faults.at(_BEFORE_RELEASE - 1 + k)  # the recorder does not count the archive's second address
+    planned = theatre.github.faults.at(
+        _BEFORE_RELEASE - 1 + k
+    )  # the recorder does not count the archive's second address
     if what == "502":
         planned.answer(502, after=when == "after")
     elif when == "after":

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.aws.aws_identity import AwsIdentity
-from ops_agent.adapters.aws.aws_sts import Runner, Sts
-from ops_agent.adapters.terraform.embedded_terraform import find_library
+from ops_agent.adapters.aws.identity import AwsIdentity
+from ops_agent.adapters.aws.sts import Runner, Sts
+from ops_agent.adapters.terraform.embedded import find_library
+from ops_agent.adapters.terraform.processes import Patience
+from ops_agent.adapters.terraform.providers import unpack_mirror, wheel_zips
 from ops_agent.adapters.terraform.sandbox import Sandbox
-from ops_agent.adapters.terraform.subprocesses import Patience
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
-from ops_agent.adapters.terraform.terraform_providers import unpack_mirror, wheel_zips
-from ops_agent.demo.aws import EmbeddedAws
-from ops_agent.domain.policy import Policy
+from ops_agent.model.policy import Policy
+from ops_agent_demo.aws.embedded import EmbeddedAws
 from terraform.module_fixtures import folder, host, standing, stranger  # noqa: F401  fixtures
 from terraform.worlds import BINARY, DEV, PROD, PROD_ROLE, ROLE, SUB, wrapped
 
@@ -137,7 +137,10 @@ def any_terraform(request, engines: dict[str, TerraformCli], mirror: Path, aws: 
 def bare_terraform(request) -> Iterator[TerraformCli]:
     """An engine without mirror, AWS or overlay, with a sandbox of its own."""
     with TerraformCli(
-        policy=Policy(), binary=available(request.param), path_variable=os.environ.get("PATH", ""), patience=Patience(deadline=60)
+        policy=Policy(),
+        binary=available(request.param),
+        path_variable=os.environ.get("PATH", ""),
+        patience=Patience(deadline=60),
     ) as terraform:
         yield terraform
 

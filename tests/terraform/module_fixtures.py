@@ -21,7 +21,9 @@ def folder() -> Iterator[Path]:
 def standing(folder: Path) -> Iterator[ModuleHost]:
     """A private host with one repository and one module in two versions."""
     with ModuleHost(folder / "host", token=TOKEN) as host:
-        host.commit = host.add_repository("org/net", {"sqs/main.tf": QUEUE + call("../shared", "shared"), "shared/main.tf": "locals {}\n"})
+        host.commit = host.add_repository(
+            "org/net", {"sqs/main.tf": QUEUE + call("../shared", "shared"), "shared/main.tf": "locals {}\n"}
+        )
         host.modules["org/queue/aws", "1.2.3"] = {"main.tf": QUEUE}
         host.modules["org/queue/aws", "2.0.0"] = {"main.tf": QUEUE}
         yield host

@@ -1,4 +1,6 @@
-"""What the tests of module fetches share: a folder that the sandbox's users reach, an engine with access to a host, roots that call."""
+"""What the tests of module fetches share: a folder that the sandbox's users reach, an engine with access to a host,
+roots that call.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from module_hosts import ModuleHost
-from ops_agent.adapters.terraform.module_credentials import ModuleCredentials
-from ops_agent.adapters.terraform.module_fetch import ModuleAccess
-from ops_agent.adapters.terraform.subprocesses import Patience
+from ops_agent.adapters.terraform.modules import ModuleAccess, ModuleCredentials
+from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
-from ops_agent.core.sources.module_sources import module_files
-from ops_agent.domain.layout import TerraformRoot, TerraformTarget
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.verification import CheckResult, CheckStatus
+from ops_agent.model.policy import Policy
+from ops_agent.model.terraform import TerraformRoot, TerraformTarget
+from ops_agent.model.verification import CheckResult, CheckStatus
+from ops_agent.terraform.modules import module_files
 from terraform.worlds import bare_target
 
 TOKEN = "a-token-of-the-module-host"
@@ -42,11 +43,19 @@ def open_folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def engine(host: ModuleHost, *, token: str = TOKEN, binary: str = "embedded", said: list[str] | None = None, **more) -> TerraformCli:
+def engine(
+    host: ModuleHost, *, token: str = TOKEN, binary: str = "embedded", said: list[str] | None = None, **more
+) -> TerraformCli:
     """An engine that reaches `host` with `token` (empty: none); it does not wait between tries."""
-    given = {"credentials": ModuleCredentials(tokens={host.name: token} if token else {}), "variables": host.trust, **more}
+    given = {
+        "credentials": ModuleCredentials(tokens={host.name: token} if token else {}),
+        "variables": host.trust,
+        **more,
+    }
     access = ModuleAccess(sleep=lambda _: None, say=(said if said is not None else []).append, **given)
-    return TerraformCli(policy=Policy(), binary=binary, path_variable=PATH, patience=Patience(deadline=60), modules=access)
+    return TerraformCli(
+        policy=Policy(), binary=binary, path_variable=PATH, patience=Patience(deadline=60), modules=access
+    )
 
 
 def call(source: str, label: str = "queue", **arguments: str) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 
-from ops_agent.domain.verdict import Finding, Place
-from ops_agent.domain.verification import CheckResult, CheckStatus
+from ops_agent.model.finding import Finding, Place
+from ops_agent.model.verification import CheckResult, CheckStatus
 from terraform.worlds import DEV
 
 PASSED, FAILED = CheckStatus.PASSED, CheckStatus.FAILED
@@ -25,7 +25,9 @@ def finding(path: str) -> Finding:
 
 @dataclass
 class Recorder:
-    """ports.Terraform that runs nothing. `results` replaces the result of a command; `on` is called with every command's name."""
+    """ports.Terraform that runs nothing. `results` replaces the result of a command; `on` is called with every
+    command's name.
+    """
 
     results: dict[str, CheckResult] = field(default_factory=dict)
     on: object = None

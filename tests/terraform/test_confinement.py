@@ -12,20 +12,22 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.terraform import sandbox_child, sandbox_confinement, sandbox_probe
+from ops_agent.adapters.terraform import confinement, sandbox_child, self_test
+from ops_agent.adapters.terraform.confinement import Confinement, filters_sockets, landlock_abi
+from ops_agent.adapters.terraform.engine import find_program
+from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.sandbox import Sandbox
-from ops_agent.adapters.terraform.sandbox_confinement import Confinement, filters_sockets, landlock_abi
-from ops_agent.adapters.terraform.subprocesses import Patience
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
-from ops_agent.adapters.terraform.terraform_engine import find_program
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.verification import CheckStatus
-from ops_agent.errors import ToolchainError
+from ops_agent.model.errors import ToolchainError
+from ops_agent.model.policy import Policy
+from ops_agent.model.verification import CheckStatus
 from terraform.worlds import bare_target, write
 
 PYTHON = "/usr/bin/python3"
 pytestmark = [
-    pytest.mark.skipif(landlock_abi() < 6 or not filters_sockets(), reason="this kernel has no Landlock 6 or no seccomp"),
+    pytest.mark.skipif(
+        landlock_abi() < 6 or not filters_sockets(), reason="this kernel has no Landlock 6 or no seccomp"
+    ),
     pytest.mark.skipif(not Path(PYTHON).exists(), reason=f"{PYTHON} is the program of these tests"),
 ]
 
@@ -66,7 +68,10 @@ def confined(box: Sandbox, code: str, *, ports: frozenset[int] = frozenset()) ->
     [
         "print(open('main.tf').read())",
         "print(os.listdir('.'))",
-        "path = os.environ['TMPDIR'] + '/x'; open(path, 'w').write('here'); os.chmod(path, 0o700); print(open(path).read())",
+        (
+            "path = os.environ['TMPDIR'] + '/x'; open(path, 'w').write('here'); os.chmod(path, 0o700); "
+            "print(open(path).read())"
+        ),
         "s = socket.socket(socket.AF_UNIX); s.bind(os.environ['TMPDIR'] + '/s'); s.listen(); print('here')",
         "print(open('/etc/hosts').read() and 'here')",
         "open('/dev/null', 'w').write('x'); print('here')",
@@ -111,14 +116,17 @@ def test_a_child_can_do_its_work(code, box):
     ],
 )
 def test_a_child_cannot_do_anything_else(code, box, listener):
-    """Files, other processes, TCP elsewhere, UDP (so DNS), Multipath TCP, TCP Fast Open, raw and foreign sockets, io_uring."""
+    """Files, other processes, TCP elsewhere, UDP (so DNS), Multipath TCP, TCP Fast Open, raw and foreign sockets,
+    io_uring.
+    """
     with socket.socket(socket.AF_UNIX) as abstract:
         name = f"ops-agent-{os.getpid()}-{os.urandom(4).hex()}"
         abstract.bind(f"\0{name}")
         abstract.listen()
         code = code.replace("{port}", str(listener.getsockname()[1])).replace("{abstract}", name)
         printed = confined(
-            box, f"try:\n    exec({code!r})\nexcept OSError as error:\n    print('refused', error.errno)\nelse:\n    print('DONE')"
+            box,
+            f"try:\n    exec({code!r})\nexcept OSError as error:\n    print('refused', error.errno)\nelse:\n    print('DONE')",
         )
     assert printed in ("refused 13", "refused 1"), printed
     listener.settimeout(0.05)
@@ -135,7 +143,9 @@ def test_the_same_child_reaches_a_port_that_it_was_given(box, listener):
 
 
 def test_the_filter_refuses_the_calls_of_other_architectures():
-    """A filter that looks at numbers alone would let the 32-bit calls through: the first thing that it looks at is the architecture."""
+    """A filter that looks at numbers alone would let the 32-bit calls through: the first thing that it looks at is the
+    architecture.
+    """
     for machine, (architecture, *_) in sandbox_child.CALLS.items():
         program = sandbox_child.socket_filter(machine)
         assert len(program) % 8 == 0
@@ -146,7 +156,9 @@ def test_the_filter_refuses_the_calls_of_other_architectures():
 
 @pytest.mark.parametrize("engine", ["embedded", "terraform"])
 @pytest.mark.terraform
-def test_an_engine_that_is_told_to_connect_elsewhere_on_this_machine_is_refused_by_the_kernel(engine, tmp_path, listener):
+def test_an_engine_that_is_told_to_connect_elsewhere_on_this_machine_is_refused_by_the_kernel(
+    engine, tmp_path, listener
+):
     """E17: Go never sends loopback through a proxy, so this is the kernel's rule in the engine's own threads."""
     port = listener.getsockname()[1]
     backend = f'terraform {{\n  backend "http" {{\n    address = "http://127.0.0.1:{port}/state"\n    retry_max = 0\n  }}\n}}\n'
@@ -171,7 +183,11 @@ def test_an_engine_that_is_told_to_connect_elsewhere_on_this_machine_is_refused_
 
 def test_a_spec_that_cannot_be_kept_ends_the_child_before_the_program(tmp_path):
     """Fail closed: a ruleset that the kernel refuses, a library that is not there."""
-    for wrong in ({"landlock": {"abi": 6, "rules": {}, "ports": [1 << 20]}}, {"library": "/no/such/library.so"}, {"uid": "x", "gid": 1}):
+    for wrong in (
+        {"landlock": {"abi": 6, "rules": {}, "ports": [1 << 20]}},
+        {"library": "/no/such/library.so"},
+        {"uid": "x", "gid": 1},
+    ):
         spec = json.dumps({"uid": None, "gid": None, "library": None, **wrong})
         argv = [sys.executable, "-I", "-S", sandbox_child.__file__, spec, "/bin/echo", "RAN"]
         done = subprocess.run(argv, capture_output=True, text=True)
@@ -182,8 +198,10 @@ def test_a_spec_that_cannot_be_kept_ends_the_child_before_the_program(tmp_path):
 def test_the_sandbox_says_what_holds_and_what_does_not():
     whole = str(Confinement(own_uid=False, landlock=7, sockets=True))
     assert whole == (
-        "an undumpable parent, no file outside their cell (Landlock 7), TCP to the port numbers of the egress proxy and the credential "
-        "broker alone, sockets on disk that their user may open, such as Docker's, are open to them, no UDP, no signal to others"
+        "an undumpable parent, no file outside their cell (Landlock 7), TCP to the port numbers of the egress proxy "
+        "and the credential "
+        "broker alone, sockets on disk that their user may open, such as Docker's, are open to them, no UDP, no "
+        "signal to others"
     )
     for landlock, sockets, words in (
         (0, True, "files that their user may read are open to them"),
@@ -217,13 +235,13 @@ def test_a_promise_that_does_not_hold_on_this_machine_stops_every_plan(promise, 
     config.write_text("disable_checkpoint = true\n")
     config.chmod(0o644)
     with pytest.raises(ToolchainError, match=f"can (leave its sandbox|read this process) .*{promise}"):
-        sandbox_probe.prove(box, {"TF_CLI_CONFIG_FILE": str(config)})
+        self_test.prove(box, {"TF_CLI_CONFIG_FILE": str(config)})
 
 
 def test_a_bare_child_that_does_not_answer_stops_every_plan(box, monkeypatch):
     monkeypatch.setattr(box, "attempt", lambda *_: {})
     with pytest.raises(ToolchainError, match="self-test did not run"):
-        sandbox_probe.prove(box, {})
+        self_test.prove(box, {})
 
 
 @pytest.mark.terraform
@@ -233,8 +251,8 @@ def test_a_bare_child_that_does_not_answer_stops_every_plan(box, monkeypatch):
 )
 def test_an_older_kernel_gets_what_it_can_hold_and_plans_all_the_same(abi, sockets, tmp_path, monkeypatch):
     """Degrades by version: the self-test asks for no more than what is stated."""
-    monkeypatch.setattr(sandbox_confinement, "landlock_abi", lambda: abi)
-    monkeypatch.setattr(sandbox_confinement, "filters_sockets", lambda: sockets)
+    monkeypatch.setattr(confinement, "landlock_abi", lambda: abi)
+    monkeypatch.setattr(confinement, "filters_sockets", lambda: sockets)
     with TerraformCli(policy=Policy(), binary="embedded", patience=Patience(deadline=30)) as terraform:
         terraform.self_test()
         tree = write(tmp_path, {"main.tf": 'output "x" {\n  value = 1\n}\n'})

@@ -1,4 +1,6 @@
-"""What no kernel rule holds against a child, shown as it is: the sandbox's statement says no more than what is true (E17)."""
+"""What no kernel rule holds against a child, shown as it is: the sandbox's statement says no more than what is true
+(E17).
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,15 @@ from pathlib import Path
 
 import pytest
 
+from ops_agent.adapters.terraform.confinement import filters_sockets, landlock_abi
+from ops_agent.adapters.terraform.engine import find_program
+from ops_agent.adapters.terraform.providers import SharedProviders
 from ops_agent.adapters.terraform.sandbox import Sandbox
-from ops_agent.adapters.terraform.sandbox_confinement import filters_sockets, landlock_abi
-from ops_agent.adapters.terraform.terraform_engine import find_program
-from ops_agent.adapters.terraform.terraform_providers import SharedProviders
 from terraform.test_confinement import PYTHON, confined
 
 pytestmark = pytest.mark.skipif(
-    landlock_abi() < 6 or not filters_sockets() or not Path(PYTHON).exists(), reason="this kernel has no Landlock 6 or no seccomp"
+    landlock_abi() < 6 or not filters_sockets() or not Path(PYTHON).exists(),
+    reason="this kernel has no Landlock 6 or no seccomp",
 )
 
 

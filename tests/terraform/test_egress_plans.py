@@ -18,11 +18,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from ops_agent.adapters.terraform import egress_proxy
-from ops_agent.adapters.terraform.subprocesses import Patience
+from ops_agent.adapters.terraform import egress
+from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.verification import CheckStatus
+from ops_agent.model.policy import Policy
+from ops_agent.model.verification import CheckStatus
 from terraform.worlds import BINARY, environment, service, target, wrapped, write
 
 pytestmark = pytest.mark.terraform
@@ -47,7 +47,9 @@ def certificate(folder: Path) -> tuple[Path, Path]:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     paths = folder / "key.pem", folder / "certificate.pem"
     for path, content in zip(paths, (private, made.public_bytes(serialization.Encoding.PEM)), strict=True):
         path.write_bytes(content)
@@ -92,7 +94,7 @@ def internet(open_directory, aws, monkeypatch) -> Iterator[SimpleNamespace]:
             names.append(host)
             return socket.create_connection(server.getsockname())
 
-        monkeypatch.setattr(egress_proxy, "dial", lead)
+        monkeypatch.setattr(egress, "dial", lead)
         yield SimpleNamespace(names=names, certificate=public)
 
 
@@ -118,7 +120,9 @@ def planned(terraform, cloud, tree):
 
 def test_the_genuine_provider_plans_through_the_proxy_by_awss_own_names(online, cloud, internet, tmp_path):
     """init (state in S3), STS, and a data source, all over TLS that the proxy does not open; nothing goes elsewhere."""
-    main = 'data "aws_caller_identity" "me" {}\noutput "account" {\n  value = data.aws_caller_identity.me.account_id\n}\n'
+    main = (
+        'data "aws_caller_identity" "me" {}\noutput "account" {\n  value = data.aws_caller_identity.me.account_id\n}\n'
+    )
     init, check, text = planned(online, cloud, write(tmp_path, service("online", main)))
     assert init.status is CheckStatus.PASSED, init.findings
     assert check.status is CheckStatus.PASSED, check.findings
@@ -135,7 +139,9 @@ def test_the_genuine_provider_plans_through_the_proxy_by_awss_own_names(online, 
         ("http://evil.example", "evil.example:80, which is plain HTTP"),
     ],
 )
-def test_a_provider_that_is_told_to_talk_to_somebody_else_is_refused_and_reported(host, said, online, cloud, internet, tmp_path):
+def test_a_provider_that_is_told_to_talk_to_somebody_else_is_refused_and_reported(
+    host, said, online, cloud, internet, tmp_path
+):
     """E17: `endpoints` with the source rules switched off. Nothing of the request leaves, not even the name's look-up."""
     files = service("told", 'data "aws_caller_identity" "me" {}\n')
     provider = f'  region = var.region\n  endpoints {{\n    sts = "{host}"\n  }}\n'
@@ -144,7 +150,9 @@ def test_a_provider_that_is_told_to_talk_to_somebody_else_is_refused_and_reporte
     assert init.status is CheckStatus.PASSED, init.findings
     assert check.status is CheckStatus.FAILED
     assert text == ""
-    assert f"`terraform plan` tried to reach {said}: refused." in [f.what for f in check.findings if f.title == UNREACHABLE]
+    assert f"`terraform plan` tried to reach {said}: refused." in [
+        f.what for f in check.findings if f.title == UNREACHABLE
+    ]
     assert "evil.example" not in internet.names
 
 
@@ -169,7 +177,9 @@ with socket.create_connection(("127.0.0.1", proxy.port)) as s:
 
 
 @pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="the hostile provider is a Python script")
-def test_a_plan_that_went_well_but_reached_for_somebody_else_is_thrown_away(open_directory, mirror, aws, cloud, tmp_path):
+def test_a_plan_that_went_well_but_reached_for_somebody_else_is_thrown_away(
+    open_directory, mirror, aws, cloud, tmp_path
+):
     """E17: a provider that phones home quietly and does its work: the refusal is not lost in a green plan."""
     script = f"/usr/bin/python3 -I -S - <<'END' >/dev/null 2>&1\n{ASK}END\nexec $real"
     hostile = wrapped(open_directory, script, mirror / BINARY)
@@ -191,7 +201,9 @@ def test_a_plan_that_went_well_but_reached_for_somebody_else_is_thrown_away(open
     assert text == ""
 
 
-def test_keys_and_addresses_of_the_outside_are_ignored_and_only_the_brokers_credentials_sign(terraform, aws, cloud, tmp_path, monkeypatch):
+def test_keys_and_addresses_of_the_outside_are_ignored_and_only_the_brokers_credentials_sign(
+    terraform, aws, cloud, tmp_path, monkeypatch
+):
     """H11: AWS_* of the job, a home directory with credentials, an instance's metadata service."""
     hits: list[str] = []
 
@@ -205,7 +217,9 @@ def test_keys_and_addresses_of_the_outside_are_ignored_and_only_the_brokers_cred
         def log_message(self, *_) -> None:
             pass
 
-    home = write(tmp_path / "home", {".aws/credentials": "[default]\naws_access_key_id = AKIAHOME\naws_secret_access_key = x\n"})
+    home = write(
+        tmp_path / "home", {".aws/credentials": "[default]\naws_access_key_id = AKIAHOME\naws_secret_access_key = x\n"}
+    )
     with ThreadingHTTPServer(("127.0.0.1", 0), Metadata) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.adapters.terraform import egress_proxy
-from ops_agent.adapters.terraform.egress_hosts import NOWHERE, Hosts, aws_hosts
-from ops_agent.adapters.terraform.egress_proxy import EgressProxy, Grant, Refused, dial
+from ops_agent.adapters.terraform import egress
+from ops_agent.adapters.terraform.egress import NOWHERE, EgressProxy, Grant, Hosts, Refused, aws_hosts, dial
 
 AWS = Hosts(aws=aws_hosts("sa-east-1", ()), others=frozenset({"registry.example"}), words="not AWS in sa-east-1")
 SQS = "sqs.sa-east-1.amazonaws.com"
@@ -46,7 +45,7 @@ def upstream(monkeypatch, answer=lambda data: data.upper()):
             names.append(host)
             return socket.create_connection(server.getsockname())
 
-        monkeypatch.setattr(egress_proxy, "dial", lead)
+        monkeypatch.setattr(egress, "dial", lead)
         yield names
 
 
@@ -73,7 +72,13 @@ def test_a_name_on_the_list_is_tunnelled_both_ways(proxy, monkeypatch):
 @pytest.mark.parametrize(
     "line",
     [
-        *("CONNECT evil.example:443", f"CONNECT {SQS}:22", f"CONNECT {SQS}", "CONNECT 169.254.169.254:443", "CONNECT [::1]:443"),
+        *(
+            "CONNECT evil.example:443",
+            f"CONNECT {SQS}:22",
+            f"CONNECT {SQS}",
+            "CONNECT 169.254.169.254:443",
+            "CONNECT [::1]:443",
+        ),
         *(
             "CONNECT 127.0.0.1:443",
             "CONNECT evil.example\x00.amazonaws.com:443",
@@ -117,7 +122,7 @@ def test_a_closed_proxy_answers_nobody(proxy):
 
 def test_more_than_the_cap_is_not_sent(proxy, monkeypatch):
     """A tunnel is for requests, not for a copy of the disk."""
-    monkeypatch.setattr(egress_proxy, "MOST_SENT", 100_000)
+    monkeypatch.setattr(egress, "MOST_SENT", 100_000)
     with upstream(monkeypatch), proxy.grant(AWS) as grant, suppress(ConnectionError):
         answer = ask(proxy, grant.token, f"CONNECT {SQS}:443", b"x" * 5_000_000)
         assert len(answer) < 300_000
@@ -129,7 +134,8 @@ def addresses(monkeypatch, *ips: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "ip", ["127.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "fe80::1%eth0", "0.0.0.0", "224.0.0.1", "192.0.2.1"]
+    "ip",
+    ["127.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "fe80::1%eth0", "0.0.0.0", "224.0.0.1", "192.0.2.1"],
 )
 def test_a_name_that_leads_to_this_machine_or_to_its_neighbours_is_refused(ip, monkeypatch):
     """DNS that lies: the name is AWS's, the address is not."""
@@ -175,15 +181,18 @@ def test_a_flood_of_refusals_is_kept_short(places):
     for place in places:
         with pytest.raises(Refused):
             grant.check(place)
-    assert len(grant.refused) <= egress_proxy.MOST_REFUSALS
+    assert len(grant.refused) <= egress.MOST_REFUSALS
 
 
 def test_a_place_that_is_hidden_behind_a_flood_is_still_told_of():
     grant = Grant(AWS, 1)
-    for number in range(egress_proxy.MOST_REFUSALS + 5):
+    for number in range(egress.MOST_REFUSALS + 5):
         grant.refuse(f"x{number}.example.com:443", "on no list")
-    assert len(grant.refused) == egress_proxy.MOST_REFUSALS
-    assert grant.refused[-2:] == ["x18.example.com:443, which is on no list", "further places, which are not named here"]
+    assert len(grant.refused) == egress.MOST_REFUSALS
+    assert grant.refused[-2:] == [
+        "x18.example.com:443, which is on no list",
+        "further places, which are not named here",
+    ]
 
 
 def test_a_token_is_not_in_the_repr():

@@ -7,8 +7,8 @@ import stat
 
 import pytest
 
-from ops_agent.domain.verification import CheckResult, CheckStatus
-from ops_agent.stages.converse_cells import KeptCells
+from ops_agent.model.verification import CheckResult, CheckStatus
+from ops_agent.run.converse import KeptCells
 from terraform.worlds import IS_ROOT, VERSIONS, bare_target, world, write
 
 pytestmark = pytest.mark.terraform
@@ -18,7 +18,10 @@ ROUNDS = {
     "an argument that is not there": {"queue.tf": 'resource "aws_sqs_queue" "q" {\n  nme = "q"\n}\n'},
     "a reference to nothing": {"queue.tf": 'output "q" {\n  value = aws_sqs_queue.q.arn\n}\n'},
     "a file that is gone": {},
-    "a module": {"m.tf": 'module "m" {\n  source = "./m"\n  name   = "n"\n}\n', "m/main.tf": 'variable "name" {\n  type = string\n}\n'},
+    "a module": {
+        "m.tf": 'module "m" {\n  source = "./m"\n  name   = "n"\n}\n',
+        "m/main.tf": 'variable "name" {\n  type = string\n}\n',
+    },
     "a module without its argument": {
         "m.tf": 'module "m" {\n  source = "./m"\n}\n',
         "m/main.tf": 'variable "name" {\n  type = string\n}\n',
@@ -27,7 +30,9 @@ ROUNDS = {
 
 
 def told(checks: tuple[CheckResult, ...]) -> tuple[CheckStatus, list[str]]:
-    """What counts: whether the last one passed, and the places of its findings (some are found by a fresh init already)."""
+    """What counts: whether the last one passed, and the places of its findings (some are found by a fresh init
+    already).
+    """
     return checks[-1].status, [str(f.place) for f in checks[-1].findings]
 
 
@@ -60,7 +65,9 @@ def test_nothing_but_the_lock_file_that_init_wrote_outlives_a_refresh_and_no_lin
         write(workspace.directory, {"left.tf": "nonsense", "sub/left.tf": "nonsense"})
         (workspace.directory / "link").symlink_to(tmp_path)
         workspace.refresh(tree)
-        assert sorted(p.name for p in workspace.cell.work.rglob("*")) == sorted([".terraform.lock.hcl", "main.tf", *terraform._overlay])
+        assert sorted(p.name for p in workspace.cell.work.rglob("*")) == sorted(
+            [".terraform.lock.hcl", "main.tf", *terraform._overlay]
+        )
         assert lock.read_bytes() == made
         if IS_ROOT:
             assert (workspace.directory.stat().st_uid, stat.S_IMODE(lock.stat().st_mode)) == (0, 0o640)

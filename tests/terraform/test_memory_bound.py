@@ -7,15 +7,14 @@ import os
 import pytest
 
 from ops_agent.adapters.terraform import sandbox as sandbox_module
+from ops_agent.adapters.terraform.confinement import LEAST_MEMORY, memory_bound, memory_left
+from ops_agent.adapters.terraform.engine import ended_well, find_program
+from ops_agent.adapters.terraform.processes import ChildResult, Ending, Patience
 from ops_agent.adapters.terraform.sandbox import Sandbox
-from ops_agent.adapters.terraform.sandbox_places import LEAST_MEMORY, memory_bound, memory_left
-from ops_agent.adapters.terraform.subprocesses import ChildResult, Ending, Patience
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
-from ops_agent.adapters.terraform.terraform_endings import ended_well
-from ops_agent.adapters.terraform.terraform_engine import find_program
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.verification import CheckStatus
-from ops_agent.errors import ToolchainError
+from ops_agent.model.errors import ToolchainError
+from ops_agent.model.policy import Policy
+from ops_agent.model.verification import CheckStatus
 from terraform.conftest import available
 from terraform.test_confinement import confined
 from terraform.worlds import bare_target, write
@@ -28,10 +27,15 @@ SMALL = 'output "x" {\n  value = 1\n}\n'
 @pytest.mark.terraform
 @pytest.mark.parametrize("engine", ["embedded", "terraform"])
 def test_a_configuration_that_wants_too_much_memory_is_named_and_the_next_one_is_planned(engine, tmp_path, monkeypatch):
-    """N08, on the real engines. Go ends with exit code 2 then, which is also "the plan has changes", or as a library by a signal."""
+    """N08, on the real engines. Go ends with exit code 2 then, which is also "the plan has changes", or as a library by
+    a signal.
+    """
     monkeypatch.setattr(sandbox_module, "memory_bound", lambda: 260 << 20)
     with TerraformCli(
-        policy=Policy(), binary=available(engine), path_variable=os.environ["PATH"], patience=Patience(deadline=60, after_interrupt=1)
+        policy=Policy(),
+        binary=available(engine),
+        path_variable=os.environ["PATH"],
+        patience=Patience(deadline=60, after_interrupt=1),
     ) as terraform:
         with terraform.workspace(write(tmp_path / "greedy", {"main.tf": GREEDY}), bare_target(), None) as workspace:
             assert workspace.init().status is CheckStatus.PASSED

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from ops_agent.core.plans.reading_plans import read_plan
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.verification import CheckStatus
-from ops_agent.stages.verify_differences import mocked_difference
+from ops_agent.model.policy import Policy
+from ops_agent.model.verification import CheckStatus
+from ops_agent.plan.reading import read_plan
+from ops_agent.run.verify import mocked_difference
 from terraform.worlds import PROD, QUEUE, environment, service, target, write
 
 pytestmark = pytest.mark.terraform
@@ -78,7 +78,10 @@ def test_a_mocked_look_evaluates_modules_aliases_and_data_sources_the_same_way_t
 
 
 def test_what_mocks_cannot_evaluate_is_said_and_does_not_fail_the_check(terraform, tmp_path):
-    main = QUEUE + 'resource "terraform_data" "x" {\n  lifecycle {\n    precondition {\n      condition     = var.region == "x"\n'
+    main = (
+        QUEUE
+        + 'resource "terraform_data" "x" {\n  lifecycle {\n    precondition {\n      condition     = var.region == "x"\n'
+    )
     main += '      error_message = "never true"\n    }\n  }\n}\n'
     with terraform.workspace(write(tmp_path, service("never", main)), target(environment("prod")), None) as workspace:
         assert workspace.init().status is CheckStatus.PASSED

@@ -1,4 +1,6 @@
-"""The doctor names roots with modules from outside, whether a token is given, and whether they come; whose token serves which host."""
+"""The doctor names roots with modules from outside, whether a token is given, and whether they come; whose token serves
+which host.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +9,13 @@ from typing import Any
 
 import pytest
 
-from ops_agent.adapters.terraform.module_failures import cut_at_word
-from ops_agent.core.sources.layout import discover_layout
-from ops_agent.core.sources.module_sources import read_module_source
-from ops_agent.doctor import Health, Patient
-from ops_agent.doctor.modules import check_modules
-from ops_agent.domain.change_set import TreeEntry
-from ops_agent.domain.policy import Policy
-from ops_agent.settings import Settings
+from ops_agent.adapters.terraform.modules import cut_at_word
+from ops_agent.config.settings import Settings
+from ops_agent.doctor import Health, Patient, check_modules
+from ops_agent.model.change_set import TreeEntry
+from ops_agent.model.policy import Policy
+from ops_agent.terraform.layout import discover_layout
+from ops_agent.terraform.modules import read_module_source
 from ops_agent.wiring import module_credentials
 from terraform.module_worlds import TOKEN, call, engine
 
@@ -48,8 +49,12 @@ def test_roots_tokens_and_answers_are_named(host):
     )
     assert said[1][0] is Health.OK and said[1][1].startswith("those of `one` were fetched in ")
     assert said[2][0] is Health.WARN, "nothing is called fine that did not come"
-    assert said[2][1] == "root module `two` calls modules from outside: `far` from `git@github.com:org/net.git` (no token)"
-    assert said[3][0] is Health.WARN and said[3][1].startswith("two/main.tf:4: Module `far` of the root `two` cannot be fetched")
+    assert (
+        said[2][1] == "root module `two` calls modules from outside: `far` from `git@github.com:org/net.git` (no token)"
+    )
+    assert said[3][0] is Health.WARN and said[3][1].startswith(
+        "two/main.tf:4: Module `far` of the root `two` cannot be fetched"
+    )
     assert "`github.com=<token that may read it>`" in found[3].hint
     assert len(found) == 4 and on_runner[3].health is Health.FAIL
     assert TOKEN not in str(found)

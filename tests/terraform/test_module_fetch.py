@@ -1,4 +1,6 @@
-"""Modules of the base come from real hosts: git's own http-backend and a private registry, over TLS, with the real engine."""
+"""Modules of the base come from real hosts: git's own http-backend and a private registry, over TLS, with the real
+engine.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.terraform.subprocesses import Patience
-from ops_agent.domain.verification import CheckStatus
+from ops_agent.adapters.terraform.processes import Patience
+from ops_agent.model.verification import CheckStatus
 from terraform.conftest import available
 from terraform.module_worlds import TOKEN, call, engine, fetch, target, told
 from terraform.worlds import write
@@ -66,17 +68,21 @@ def test_the_token_is_in_no_argument_no_file_and_no_text(host, tmp_path, monkeyp
     """G: credentials of module hosts."""
     seen: list[list[str]] = []
     with engine(host) as terraform:
-        from ops_agent.adapters.terraform import subprocesses
+        from ops_agent.adapters.terraform import processes
 
-        started = subprocesses.subprocess.Popen
+        started = processes.subprocess.Popen
 
         def watch(argv, **fields):
             seen.append(argv)
             return started(argv, **fields)
 
-        monkeypatch.setattr(subprocesses.subprocess, "Popen", watch)
+        monkeypatch.setattr(processes.subprocess, "Popen", watch)
         check = fetch(terraform, {"main.tf": call(f"git::{host.url}/org/net.git//sqs?ref=v1", name="queue")})
-        held = [path for path in terraform._sandbox.root.rglob("*") if path.is_file() and TOKEN.encode() in path.read_bytes()]
+        held = [
+            path
+            for path in terraform._sandbox.root.rglob("*")
+            if path.is_file() and TOKEN.encode() in path.read_bytes()
+        ]
     assert check.status is CheckStatus.PASSED
     assert seen and TOKEN not in str(seen) and TOKEN not in str(check) and held == []
 
@@ -104,7 +110,9 @@ def test_a_call_that_the_head_changes_is_not_fetched_and_ends_in_a_clear_finding
     with engine(host) as terraform:
         assert fetch(terraform, {"main.tf": call(source + "v1", name="queue")}).status is CheckStatus.PASSED
         asked = [one for one in host.asked if one.authorization]
-        with terraform.workspace(write(tmp_path, {"main.tf": call(source + host.commit, name="queue")}), target(), None) as workspace:
+        with terraform.workspace(
+            write(tmp_path, {"main.tf": call(source + host.commit, name="queue")}), target(), None
+        ) as workspace:
             check = workspace.init()
         assert check.status is CheckStatus.FAILED
         found, unreachable = check.findings
@@ -124,7 +132,9 @@ def test_ssh_sources_come_over_https_when_a_token_of_the_host_is_given(host):
 
 def test_an_ssh_source_without_a_token_names_file_line_host_and_input(host):
     with engine(host) as terraform:
-        place, what, remedy = told(fetch(terraform, {"infra/main.tf": "\n" + call("git@github.com:org/net.git")}, root="infra"))
+        place, what, remedy = told(
+            fetch(terraform, {"infra/main.tf": "\n" + call("git@github.com:org/net.git")}, root="infra")
+        )
     assert place == "infra/main.tf:2"
     assert "there is no ssh key here, and no token of `github.com`" in what
     assert "Give `github.com=<token that may read it>` in the input `module_credentials`" in remedy
@@ -158,15 +168,27 @@ def test_a_source_of_another_kind_is_refused_precisely_and_nobody_is_asked(sourc
     [
         ("git::{url}/org/none.git", {}, "not found", "whether the given token may read it"),
         ("git::{url}/org/net.git?ref=v9", {}, 'invalid ref: "v9"', "after `?ref=` is not there"),
-        ("git::{url}/org/net.git//nothing?ref=v1", {}, '"nothing" not found', "The path after `//` is not in the package"),
+        (
+            "git::{url}/org/net.git//nothing?ref=v1",
+            {},
+            '"nothing" not found',
+            "The path after `//` is not in the package",
+        ),
         ("{name}/org/none/aws", {}, "the module was not found there", "whether the given token may read it"),
-        ("{name}/org/queue/aws", {"version": "~> 3.0"}, "given version constraint", "No version of the registry satisfies `~> 3.0`"),
+        (
+            "{name}/org/queue/aws",
+            {"version": "~> 3.0"},
+            "given version constraint",
+            "No version of the registry satisfies `~> 3.0`",
+        ),
     ],
 )
 def test_what_the_host_has_not_is_told_once_with_what_to_do(source, more, why, remedy, host):
     said: list[str] = []
     with engine(host, said=said) as terraform:
-        place, what, advice = told(fetch(terraform, {"main.tf": call(source.format(url=host.url, name=host.name), **more)}))
+        place, what, advice = told(
+            fetch(terraform, {"main.tf": call(source.format(url=host.url, name=host.name), **more)})
+        )
     assert place == "main.tf:1"
     assert why in what and remedy in advice
     assert said == [], "an answer is no reason to ask again"
@@ -174,7 +196,8 @@ def test_what_the_host_has_not_is_told_once_with_what_to_do(source, more, why, r
 
 @pytest.mark.parametrize("source", ["git::{url}/org/net.git//sqs?ref=v1", "{name}/org/queue/aws"])
 @pytest.mark.parametrize(
-    ("token", "remedy"), [("", "Give `{name}=<token that may read it>`"), ("wrong-token", "does not take the given token")]
+    ("token", "remedy"),
+    [("", "Give `{name}=<token that may read it>`"), ("wrong-token", "does not take the given token")],
 )
 def test_a_missing_or_wrong_token_is_told_apart(token, remedy, source, host):
     with engine(host, token=token) as terraform:
@@ -187,7 +210,10 @@ def test_a_host_that_fails_in_passing_is_asked_again_and_one_that_is_away_three_
     said: list[str] = []
     host.fail_first = 1
     with engine(host, said=said) as terraform:
-        assert fetch(terraform, {"main.tf": call(f"git::{host.url}/org/net.git//sqs?ref=v1", name="queue")}).status is CheckStatus.PASSED
+        assert (
+            fetch(terraform, {"main.tf": call(f"git::{host.url}/org/net.git//sqs?ref=v1", name="queue")}).status
+            is CheckStatus.PASSED
+        )
         assert len(said) == 1 and "try 1 of at most 3, the next one in 2 s" in said[0]
     said.clear()
     with engine(host, said=said) as terraform:

@@ -1,4 +1,6 @@
-"""What flows into modules of a real host is judged before anything of the change is run: the stage with a real fetch (D05)."""
+"""What flows into modules of a real host is judged before anything of the change is run: the stage with a real fetch
+(D05).
+"""
 
 from __future__ import annotations
 
@@ -10,11 +12,11 @@ import pytest
 from builders import work_item
 from doubles.tree import MemoryTree
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.verdict import Verdict
-from ops_agent.errors import ToolchainError
-from ops_agent.settings import Settings
-from ops_agent.stages.judge import judge_sources
+from ops_agent.config.settings import Settings
+from ops_agent.model.errors import ToolchainError
+from ops_agent.model.finding import Verdict
+from ops_agent.model.policy import Policy
+from ops_agent.run.judge import judge_sources
 from rules.judging import base_files, change_set
 from terraform.module_worlds import call, engine
 
@@ -87,7 +89,9 @@ def test_a_sandbox_that_does_not_hold_fetches_nothing_and_stops_verify_later():
         raise ToolchainError("it leaks", hint="")
 
     terraform = SimpleNamespace(self_test=leaks, fetch_modules=lambda *_: pytest.fail("fetched"))
-    assert not judged(terraform, f"git::https://h.example.com/x.git?ref={'a' * 40}", {"infra/y.tf": "locals {}\n"}).blocking
+    assert not judged(
+        terraform, f"git::https://h.example.com/x.git?ref={'a' * 40}", {"infra/y.tf": "locals {}\n"}
+    ).blocking
 
 
 def test_without_a_remote_call_terraform_is_not_asked():

@@ -1,4 +1,6 @@
-"""What a head may do with a module from outside that stands on the base: hand other values to it, and call others by strange names."""
+"""What a head may do with a module from outside that stands on the base: hand other values to it, and call others by
+strange names.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.core.plans.reading_plans import read_plan
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.terraform_plan import Severity
-from ops_agent.domain.verification import CheckStatus
+from ops_agent.model.plan import Severity
+from ops_agent.model.policy import Policy
+from ops_agent.model.verification import CheckStatus
+from ops_agent.plan.reading import read_plan
 from terraform.module_worlds import call, engine, fetch, target
 from terraform.worlds import write
 
@@ -39,7 +41,9 @@ def listening() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.getsockname()[1]}/"
 
 
-def test_a_provisioner_of_a_fetched_module_does_not_run_while_planning_and_is_a_danger_of_the_plan(host, open_directory: Path, tmp_path):
+def test_a_provisioner_of_a_fetched_module_does_not_run_while_planning_and_is_a_danger_of_the_plan(
+    host, open_directory: Path, tmp_path
+):
     """D05: the rules let the head write none, and do not read fetched modules."""
     host.add_repository("org/runs", {"main.tf": RUNS})
     source, canary = f"git::{host.url}/org/runs.git?ref=v1", open_directory / "ran"
@@ -80,7 +84,10 @@ def test_a_fetched_module_that_reads_what_it_is_told_reads_in_the_sandbox_only(h
     host.add_repository("org/reads", {"main.tf": READS})
     source = f"git::{host.url}/org/reads.git?ref=v1"
     with engine(host) as terraform:
-        assert fetch(terraform, {"main.tf": call(source, "x", path="a.txt", address="https://a")}).status is CheckStatus.PASSED
+        assert (
+            fetch(terraform, {"main.tf": call(source, "x", path="a.txt", address="https://a")}).status
+            is CheckStatus.PASSED
+        )
         for address, said in (
             ("https://evil.example.com/?it", "evil.example.com:443, which is on no list"),
             (listening, "Error loading state"),
@@ -96,11 +103,15 @@ def test_a_fetched_module_that_reads_what_it_is_told_reads_in_the_sandbox_only(h
 
 @pytest.mark.parametrize("label", ["a.b", "a/b", ""])
 def test_a_call_by_a_name_that_terraform_does_not_take_fails_init(label, host, tmp_path):
-    """The head's names are keys of the manifest that we write: `a.b` is also that of what module `a` calls. 1.15 breaks down over some."""
+    """The head's names are keys of the manifest that we write: `a.b` is also that of what module `a` calls. 1.15 breaks
+    down over some.
+    """
     host.add_repository("org/nest", {"main.tf": call("./inner", "b"), "inner/main.tf": f"# {label!r}\n"})
     call_of_base = call(f"git::{host.url}/org/nest.git?ref=v1", "a")
     with engine(host) as terraform:
         assert fetch(terraform, {"main.tf": call_of_base}).status is CheckStatus.PASSED
         hostile = f'module {json.dumps(label)} {{\n  source = "./evil"\n}}\n'
-        with terraform.workspace(write(tmp_path, {"main.tf": call_of_base + hostile, "evil/main.tf": ""}), target(), None) as workspace:
+        with terraform.workspace(
+            write(tmp_path, {"main.tf": call_of_base + hostile, "evil/main.tf": ""}), target(), None
+        ) as workspace:
             assert workspace.init().status is CheckStatus.FAILED

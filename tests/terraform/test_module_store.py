@@ -1,4 +1,6 @@
-"""What is kept of a fetch: plain files and links that stay inside, within limits; what git and Terraform are told; what a head is given."""
+"""What is kept of a fetch: plain files and links that stay inside, within limits; what git and Terraform are told; what
+a head is given.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +12,13 @@ from pathlib import Path
 import pytest
 
 from ops_agent.adapters.terraform import module_store
-from ops_agent.adapters.terraform.module_credentials import ModuleCredentials
-from ops_agent.adapters.terraform.module_manifest import records_for
-from ops_agent.adapters.terraform.module_store import Refused, keep
-from ops_agent.adapters.terraform.subprocesses import Children, Patience
-from ops_agent.core.sources.module_sources import SourceKind, module_calls, module_files, read_module_source, shown_source
-from ops_agent.domain.layout import TerraformRoot
-from ops_agent.inputs import InputReader
-from ops_agent.settings import Settings
+from ops_agent.adapters.terraform.module_store import Refused, keep, records_for
+from ops_agent.adapters.terraform.modules import ModuleCredentials
+from ops_agent.adapters.terraform.processes import Children, Patience
+from ops_agent.config.inputs import InputReader
+from ops_agent.config.settings import Settings
+from ops_agent.model.terraform import TerraformRoot
+from ops_agent.terraform.modules import SourceKind, module_calls, module_files, read_module_source, shown_source
 from terraform.module_worlds import call
 from terraform.worlds import write
 
@@ -33,7 +34,8 @@ def fetched(tmp_path: Path, files: dict[str, str], source: str = SOURCE, inside:
 
 def test_links_that_leave_and_insides_of_git_and_terraform_are_left_out_and_named(tmp_path):
     modules = fetched(
-        tmp_path, {"sqs/main.tf": "x", "shared/a.tf": "y", ".git/config": "z", ".git/HEAD": "a" * 40, "sqs/.terraform/x": "z"}
+        tmp_path,
+        {"sqs/main.tf": "x", "shared/a.tf": "y", ".git/config": "z", ".git/HEAD": "a" * 40, "sqs/.terraform/x": "z"},
     )
     links = {
         "sqs/inner.tf": "../shared/a.tf",
@@ -49,7 +51,11 @@ def test_links_that_leave_and_insides_of_git_and_terraform_are_left_out_and_name
         (modules / "q" / name).symlink_to(text)
     os.mkfifo(modules / "q/sqs/pipe")
     kept = keep(modules, tmp_path / "kept")
-    found = {str(p.relative_to(tmp_path / "kept/0")) for p in (tmp_path / "kept/0").rglob("*") if not p.is_dir() or p.is_symlink()}
+    found = {
+        str(p.relative_to(tmp_path / "kept/0"))
+        for p in (tmp_path / "kept/0").rglob("*")
+        if not p.is_dir() or p.is_symlink()
+    }
     assert found == {"sqs/main.tf", "shared/a.tf", "sqs/inner.tf", "sqs/folder"}
     assert set(kept.dropped) == {"q/sqs/passwd", "q/sqs/up", "q/sqs/around", "q/sqs/git", "q/sqs/nowhere", "q/sqs/pipe"}
     assert kept.commits[0] == "a" * 40
@@ -97,7 +103,9 @@ def calls_of(files: dict[str, str], root: str = "infra"):
 def test_a_call_without_the_same_source_and_version_on_the_base_gets_no_record(tmp_path):
     kept = keep(fetched(tmp_path, {"sqs/main.tf": "x"}), tmp_path / "kept")
     base = {c.key: c for c in calls_of({"infra/main.tf": call(SOURCE, "q")})}
-    head = calls_of({"infra/main.tf": call(SOURCE, "renamed") + call(SOURCE + "2", "q") + call(SOURCE, "other", version="1.0.0")})
+    head = calls_of(
+        {"infra/main.tf": call(SOURCE, "renamed") + call(SOURCE + "2", "q") + call(SOURCE, "other", version="1.0.0")}
+    )
     assert [r.key for r in records_for(head, base, kept)] == ["", "renamed"]
 
 
@@ -146,13 +154,17 @@ def test_a_source_is_read_as_terraform_reads_it(source, kind, host, owner):
 
 def git_says(variables: dict[str, str], *command: str, given: str = "", cwd: Path | None = None) -> str:
     environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", **variables}
-    done = subprocess.run(["git", *command], env=environment, input=given, capture_output=True, text=True, check=False, cwd=cwd)
+    done = subprocess.run(
+        ["git", *command], env=environment, input=given, capture_output=True, text=True, check=False, cwd=cwd
+    )
     return done.stdout
 
 
 def test_git_s_helper_answers_for_its_host_and_owner_only():
     tokens = {"git.example.com": "deploy:a-token-for-git", "git.example.com:8443": "a-token-for-8443"}
-    variables = ModuleCredentials(tokens=tokens, own_host="github.com", own_owner="Org", own_token="a-token-of-the-run").variables()
+    variables = ModuleCredentials(
+        tokens=tokens, own_host="github.com", own_owner="Org", own_token="a-token-of-the-run"
+    ).variables()
 
     def asked(host: str, path: str) -> str:
         return git_says(variables, "credential", "fill", given=f"protocol=https\nhost={host}\npath={path}\n\n")
@@ -170,18 +182,31 @@ def test_git_s_helper_answers_for_its_host_and_owner_only():
         assert "password" not in asked(host, path)
     assert "TF_TOKEN_git_example_com" not in variables, "only a host whose discovery was looked at"
     assert (
-        ModuleCredentials(tokens={"a-b.example.com": "x:yyyyyyyy"}).variables(["a-b.example.com"])["TF_TOKEN_a__b_example_com"]
+        ModuleCredentials(tokens={"a-b.example.com": "x:yyyyyyyy"}).variables(["a-b.example.com"])[
+            "TF_TOKEN_a__b_example_com"
+        ]
         == "yyyyyyyy"
     )
 
 
 def test_git_runs_no_hook_reads_no_configuration_and_fetches_no_submodule(tmp_path):
     home = write(tmp_path / "home", {".gitconfig": "[user]\n\tname = somebody\n"})
-    identity = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a", "HOME": str(home)}
+    identity = {
+        "GIT_AUTHOR_NAME": "a",
+        "GIT_AUTHOR_EMAIL": "a",
+        "GIT_COMMITTER_NAME": "a",
+        "GIT_COMMITTER_EMAIL": "a",
+        "HOME": str(home),
+    }
     variables = {**ModuleCredentials().variables(), **identity}
     assert git_says(variables, "config", "user.name", cwd=tmp_path) == ""
     inner, outer = tmp_path / "inner", tmp_path / "outer"
-    open_to_files = {**identity, "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "protocol.file.allow", "GIT_CONFIG_VALUE_0": "always"}
+    open_to_files = {
+        **identity,
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "protocol.file.allow",
+        "GIT_CONFIG_VALUE_0": "always",
+    }
     for place in (inner, outer):
         git_says(identity, "init", "-q", str(place))
         git_says(identity, "commit", "-q", "--allow-empty", "-m", "one", cwd=place)
@@ -231,7 +256,10 @@ def test_no_other_child_lives_or_starts_while_it_is_quiet(tmp_path):
 def test_tokens_of_hosts_are_read_by_line_and_never_shown():
     given = "Git.Example.com = a-good-token\n\napp.terraform.io:8443=user:another-token\nhttps://x.example.com=third-token\nno-token-line\nb.example.com=short"
     reader = InputReader({"INPUT_MODULE_CREDENTIALS": given})
-    assert reader.host_tokens("module_credentials") == {"git.example.com": "a-good-token", "app.terraform.io:8443": "user:another-token"}
+    assert reader.host_tokens("module_credentials") == {
+        "git.example.com": "a-good-token",
+        "app.terraform.io:8443": "user:another-token",
+    }
     assert len(reader.problems) == 3
     assert "line 4" in reader.problems[0] and "line 5" in reader.problems[1] and "`b.example.com`" in reader.problems[2]
     assert not any(secret in str(reader.problems) for secret in ("token-line", "third-token", "short="))

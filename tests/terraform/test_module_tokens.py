@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from module_hosts import ModuleHost
-from ops_agent.adapters.terraform.module_credentials import ModuleCredentials
-from ops_agent.domain.verification import CheckStatus
+from ops_agent.adapters.terraform.modules import ModuleCredentials
+from ops_agent.model.verification import CheckStatus
 from terraform.module_worlds import QUEUE, TOKEN, call, engine, fetch, told
 
 pytestmark = [pytest.mark.terraform, pytest.mark.timeout(120)]
@@ -25,7 +25,9 @@ def both(host: ModuleHost, stranger: ModuleHost, folder: Path) -> dict[str, str]
 
 
 @pytest.mark.parametrize("only_with_token", [False, True])
-@pytest.mark.parametrize(("start", "source"), [("/org/net.git", "git::{url}/org/net.git"), ("/v1/modules/", "{name}/org/queue/aws")])
+@pytest.mark.parametrize(
+    ("start", "source"), [("/org/net.git", "git::{url}/org/net.git"), ("/v1/modules/", "{name}/org/queue/aws")]
+)
 def test_no_token_follows_a_redirect_to_another_host(start, source, only_with_token, host, stranger, folder):
     """A broken or hostile module host cannot make us hand its token on (T4)."""
     host.redirects[start] = stranger.other_url + start
@@ -47,7 +49,10 @@ def test_a_registry_whose_discovery_leads_to_another_host_gets_no_token(host, st
                 spoilt.setattr(host, name, value)
             place, what, remedy = told(fetch(terraform, {"main.tf": call(f"{host.name}/org/queue/aws")}))
         assert place == "main.tf:1"
-        assert f"the token of `{host.name}` stays here, because" in what and stranger.other_url.removeprefix("https://") in what
+        assert (
+            f"the token of `{host.name}` stays here, because" in what
+            and stranger.other_url.removeprefix("https://") in what
+        )
         assert "`module_credentials`" in remedy
     assert [one for one in stranger.asked if one.authorization] == []
 
@@ -74,7 +79,10 @@ def test_an_extra_header_would_follow_a_redirect_which_is_why_a_helper_is_used(h
         "GIT_CONFIG_VALUE_0": header,
     }
     subprocess.run(
-        ["git", "clone", "-q", f"{host.url}/org/net.git", str(tmp_path / "clone")], env=variables, check=False, capture_output=True
+        ["git", "clone", "-q", f"{host.url}/org/net.git", str(tmp_path / "clone")],
+        env=variables,
+        check=False,
+        capture_output=True,
     )
     assert any(one.secret == TOKEN for one in stranger.asked)
 
@@ -83,7 +91,10 @@ def test_the_run_s_own_token_serves_its_owner_s_repositories_and_nobody_else_s(h
     own = ModuleCredentials(own_host=host.name, own_owner="Org", own_token=TOKEN)
     host.add_repository("other/net", {"main.tf": QUEUE})
     with engine(host, credentials=own) as terraform:
-        assert fetch(terraform, {"main.tf": call(f"git::{host.url}/org/net.git//sqs?ref=v1", name="queue")}).status is CheckStatus.PASSED
+        assert (
+            fetch(terraform, {"main.tf": call(f"git::{host.url}/org/net.git//sqs?ref=v1", name="queue")}).status
+            is CheckStatus.PASSED
+        )
     host.asked.clear()
     with engine(host, credentials=own) as terraform:
         _, _, remedy = told(fetch(terraform, {"main.tf": call(f"git::{host.url}/other/net.git")}))

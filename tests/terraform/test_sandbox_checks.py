@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ops_agent.adapters.terraform.terraform_providers import wheel_zips
-from ops_agent.domain.verification import CheckStatus
+from ops_agent.adapters.terraform.providers import wheel_zips
+from ops_agent.model.verification import CheckStatus
 from terraform.worlds import bare_target, environment, service, target, write
 
 pytestmark = pytest.mark.terraform
@@ -21,7 +21,9 @@ pytestmark = pytest.mark.terraform
     ids=["formatted", "exit code 3", "exit code 2"],
 )
 def test_fmt_names_each_file_and_the_line_of_a_syntax_error(content, status, places, bare_terraform, tmp_path):
-    result = bare_terraform.fmt(write(tmp_path, {"infra/main.tf": content, "elsewhere/x.tf": "locals{a=1}"}), bare_target("infra").root)
+    result = bare_terraform.fmt(
+        write(tmp_path, {"infra/main.tf": content, "elsewhere/x.tf": "locals{a=1}"}), bare_target("infra").root
+    )
     assert result.status is status
     assert [(f.place.path, f.place.line) for f in result.findings] == places
 
@@ -37,7 +39,10 @@ def test_validate_names_file_and_line(bare_terraform, tmp_path):
 
 def test_a_provider_whose_bytes_differ_from_the_lock_file_is_refused(terraform, tmp_path):
     """E11."""
-    lock = 'provider "registry.terraform.io/hashicorp/aws" {\n  version = "3.39.0"\n  hashes = [\n    "h1:%s=",\n  ]\n}\n' % ("A" * 43)
+    lock = (
+        'provider "registry.terraform.io/hashicorp/aws" {\n  version = "3.39.0"\n  hashes = [\n    "h1:%s=",\n  ]\n}\n'
+        % ("A" * 43)
+    )
     tree = write(tmp_path, {**service("locked"), "infra/.terraform.lock.hcl": lock})
     with terraform.workspace(tree, target(environment("dev")), None) as workspace:
         result = workspace.init()

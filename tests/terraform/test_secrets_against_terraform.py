@@ -1,4 +1,6 @@
-"""Differential: where the shown plan differs between two secrets of the state, the guard has denied the change (X8, D08, D22)."""
+"""Differential: where the shown plan differs between two secrets of the state, the guard has denied the change (X8,
+D08, D22).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.terraform.embedded_terraform import find_library
+from ops_agent.adapters.terraform.embedded import find_library
 from rules.judging import base_files, verdict_of
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -141,7 +143,10 @@ def _state(secret: str) -> str:
             "outputs": {},
             "resources": [
                 resource(
-                    "aws_db_instance", "main", {"id": "d", "instance_class": "db.t3.micro", "engine": "postgres", "password": secret}, aws
+                    "aws_db_instance",
+                    "main",
+                    {"id": "d", "instance_class": "db.t3.micro", "engine": "postgres", "password": secret},
+                    aws,
                 ),
                 resource("aws_lambda_function", "f", function, aws, index_key="a"),
                 resource("terraform_data", "keep", keep, own),
@@ -153,7 +158,9 @@ def _state(secret: str) -> str:
 @pytest.fixture(scope="module")
 def place(mirror: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("secrets")
-    (directory / "settings.tfrc").write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n')
+    (directory / "settings.tfrc").write_text(
+        f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n'
+    )
     (directory / "main.tf").write_text(HARNESS + BASE + MORE)
     (directory / "m").mkdir()
     (directory / "m" / "main.tf").write_text(MODULE)
@@ -170,7 +177,7 @@ def _terraform(directory: Path, *words: str) -> str:
         "PATH": os.defpath,
         "PYTHONPATH": str(SOURCE),
     }
-    run = [sys.executable, "-m", "ops_agent.adapters.terraform.embedded_terraform", *words]
+    run = [sys.executable, "-m", "ops_agent.adapters.terraform.embedded", *words]
     result = subprocess.run(run, cwd=directory, env=environment, capture_output=True, text=True)
     return result.stdout + result.stderr
 

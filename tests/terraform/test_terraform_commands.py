@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.adapters.terraform import terraform_commands as commands
-from ops_agent.adapters.terraform.sandbox import Program
-from ops_agent.adapters.terraform.subprocesses import ChildResult, Ending
-from ops_agent.adapters.terraform.terraform_engine import find_program, read_engine
-from ops_agent.errors import PolicyViolation, ToolchainError
+from ops_agent.adapters.terraform import engine as commands
+from ops_agent.adapters.terraform.confinement import Program
+from ops_agent.adapters.terraform.engine import find_program, read_engine
+from ops_agent.adapters.terraform.processes import ChildResult, Ending
+from ops_agent.model.errors import PolicyViolation, ToolchainError
 
 KNOWN = {"version", "fmt", "init", "validate", "plan", "show", "providers", "test"}
 
@@ -64,7 +64,9 @@ def test_whatever_is_built_starts_with_a_known_command_and_carries_no_foreign_fl
     except PolicyViolation:
         return
     assert command.argv[0] in KNOWN
-    assert not any("\n" in word or word.startswith(("-chdir", "-destroy", "-target", "-upgrade")) for word in command.argv)
+    assert not any(
+        "\n" in word or word.startswith(("-chdir", "-destroy", "-target", "-upgrade")) for word in command.argv
+    )
 
 
 def test_our_own_commands_are_on_the_list():
@@ -135,10 +137,14 @@ def answered(code: int, stdout: bytes) -> ChildResult:
 def test_an_engine_of_another_version_range_is_refused(version):
     """N12."""
     with pytest.raises(ToolchainError, match=r"supported are 1\.8 to 1\.x"):
-        read_engine(Program(path=Path("/x/terraform")), answered(0, json.dumps({"terraform_version": version}).encode()))
+        read_engine(
+            Program(path=Path("/x/terraform")), answered(0, json.dumps({"terraform_version": version}).encode())
+        )
 
 
-@pytest.mark.parametrize(("code", "stdout", "what"), [(-11, b"", "signal 11"), (1, b"", "boom"), (0, b"hello", "boom"), (0, b"[]", "boom")])
+@pytest.mark.parametrize(
+    ("code", "stdout", "what"), [(-11, b"", "signal 11"), (1, b"", "boom"), (0, b"hello", "boom"), (0, b"[]", "boom")]
+)
 def test_a_program_that_is_not_terraform_is_refused_with_what_it_said(code, stdout, what):
     """N12."""
     with pytest.raises(ToolchainError, match=what):
@@ -148,4 +154,7 @@ def test_a_program_that_is_not_terraform_is_refused_with_what_it_said(code, stdo
 def test_an_engine_says_its_name_version_and_where_it_came_from():
     body = json.dumps({"terraform_version": "1.9.1"}).encode()
     assert str(read_engine(Program(path=Path("/x/tofu")), answered(0, body))) == "OpenTofu 1.9.1 (/x/tofu)"
-    assert str(read_engine(Program(path=Path("/x/lib.so"), embedded=True), answered(0, body))) == "Terraform 1.9.1 (embedded)"
+    assert (
+        str(read_engine(Program(path=Path("/x/lib.so"), embedded=True), answered(0, body)))
+        == "Terraform 1.9.1 (embedded)"
+    )

@@ -1,4 +1,6 @@
-"""What each way to end means: exit codes, signals, nonsense on stdout. The engine is a script here (E19, N12 of the security bar)."""
+"""What each way to end means: exit codes, signals, nonsense on stdout. The engine is a script here (E19, N12 of the
+security bar).
+"""
 
 from __future__ import annotations
 
@@ -9,15 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.terraform.subprocesses import Patience
+from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.verification import CheckStatus
-from ops_agent.errors import NoSpace, ToolchainError
+from ops_agent.model.errors import NoSpace, ToolchainError
+from ops_agent.model.policy import Policy
+from ops_agent.model.verification import CheckStatus
 from terraform.worlds import bare_target, write
 
 PASSED, FAILED = CheckStatus.PASSED, CheckStatus.FAILED
-WARNING = json.dumps({"type": "diagnostic", "diagnostic": {"severity": "warning", "summary": "Deprecated", "detail": "soon gone"}})
+WARNING = json.dumps(
+    {"type": "diagnostic", "diagnostic": {"severity": "warning", "summary": "Deprecated", "detail": "soon gone"}}
+)
 ERROR = json.dumps({"type": "diagnostic", "diagnostic": {"severity": "error", "summary": "Broken"}})
 
 
@@ -29,13 +33,22 @@ def scripted():
     opened: list[TerraformCli] = []
 
     def build(version: str = "1.9.0", **cases: str) -> TerraformCli:
-        lines = [f"    {name}) {body} ;;" for name, body in {"init": "exit 0", "validate": "echo '{\"diagnostics\":[]}'", **cases}.items()]
-        text = ["#!/bin/sh", 'for word in "$@"; do case "$word" in -out=*) out="${word#-out=}";; esac; done', 'case "$1" in']
+        lines = [
+            f"    {name}) {body} ;;"
+            for name, body in {"init": "exit 0", "validate": "echo '{\"diagnostics\":[]}'", **cases}.items()
+        ]
+        text = [
+            "#!/bin/sh",
+            'for word in "$@"; do case "$word" in -out=*) out="${word#-out=}";; esac; done',
+            'case "$1" in',
+        ]
         text += [f'    version) echo \'{{"terraform_version": "{version}"}}\' ;;', *lines, "esac", ""]
         program = directory / "terraform"
         program.write_text("\n".join(text))
         program.chmod(0o755)
-        opened.append(TerraformCli(policy=Policy(), binary=str(program), patience=Patience(deadline=2, after_interrupt=0.5)))
+        opened.append(
+            TerraformCli(policy=Policy(), binary=str(program), patience=Patience(deadline=2, after_interrupt=0.5))
+        )
         return opened[-1]
 
     yield build

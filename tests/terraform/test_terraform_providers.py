@@ -1,4 +1,6 @@
-"""Providers: fetched once, shared by all targets, counted; hostile ones end with their deadline (E12, E18, E20 of the security bar)."""
+"""Providers: fetched once, shared by all targets, counted; hostile ones end with their deadline (E12, E18, E20 of the
+security bar).
+"""
 
 from __future__ import annotations
 
@@ -14,13 +16,13 @@ from pathlib import Path
 import pytest
 
 import ops_agent
-from ops_agent.adapters.terraform.sandbox_confinement import landlock_abi
-from ops_agent.adapters.terraform.subprocesses import Patience
+from ops_agent.adapters.terraform.confinement import landlock_abi
+from ops_agent.adapters.terraform.processes import Patience
+from ops_agent.adapters.terraform.providers import SharedProviders, configuration, wheel_zips
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
-from ops_agent.adapters.terraform.terraform_providers import SharedProviders, configuration, wheel_zips
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.verification import CheckStatus
-from ops_agent.errors import ToolchainError
+from ops_agent.model.errors import ToolchainError
+from ops_agent.model.policy import Policy
+from ops_agent.model.verification import CheckStatus
 from terraform.worlds import BINARY, IS_ROOT, VERSIONS, alive, bare_target, scripted, wrapped, write
 
 pytestmark = pytest.mark.terraform
@@ -29,14 +31,19 @@ FILES = {"main.tf": VERSIONS.replace('  backend "s3" {}\n', ""), "terraform.tfva
 
 
 def terraform_with(mirror: Path, deadline: float = 60) -> TerraformCli:
-    return TerraformCli(policy=Policy(), binary="embedded", mirror=str(mirror), patience=Patience(deadline=deadline, after_interrupt=1))
+    return TerraformCli(
+        policy=Policy(), binary="embedded", mirror=str(mirror), patience=Patience(deadline=deadline, after_interrupt=1)
+    )
 
 
 def test_a_provider_that_hangs_and_forks_is_killed_at_the_deadline_with_all_its_children(tmp_path, open_directory):
     """E12."""
     script = "setsid sleep 300 &\necho $! > $TMPDIR/pid\nsleep 300"
     tree = write(tmp_path, FILES)
-    with terraform_with(scripted(open_directory, script), 3) as terraform, terraform.workspace(tree, bare_target(), None) as workspace:
+    with (
+        terraform_with(scripted(open_directory, script), 3) as terraform,
+        terraform.workspace(tree, bare_target(), None) as workspace,
+    ):
         assert workspace.init().status is CheckStatus.PASSED
         begun = time.monotonic()
         check, left = workspace.plan()
@@ -54,9 +61,9 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
-from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
-from ops_agent.domain.policy import Policy
-from ops_agent.stages.verify_jobs import run_all
+from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
+from ops_agent.model.policy import Policy
+from ops_agent.run.verify import run_all
 env = Environment(name="dev", account=None, backend_file=None)
 target = TerraformTarget(root=TerraformRoot(path=".", environments=(env,)), environment=env)
 def plan(terraform):
@@ -77,7 +84,10 @@ def test_an_interrupt_while_plans_run_ends_everything_in_five_seconds_and_leaves
     run = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     root = Path(run.stdout.readline().strip())
     deadline = time.monotonic() + 60
-    while not (pids := [pid for file in root.glob("cell-*/tmp/pids") for pid in file.read_text().split()]) and time.monotonic() < deadline:
+    while (
+        not (pids := [pid for file in root.glob("cell-*/tmp/pids") for pid in file.read_text().split()])
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.1)
     assert pids
     begun = time.monotonic()
@@ -89,7 +99,9 @@ def test_an_interrupt_while_plans_run_ends_everything_in_five_seconds_and_leaves
     assert not [pid for pid in map(int, pids) if alive(pid)]
 
 
-def test_a_provider_that_writes_into_the_working_directory_is_noticed_and_its_plan_thrown_away(tmp_path, open_directory, mirror):
+def test_a_provider_that_writes_into_the_working_directory_is_noticed_and_its_plan_thrown_away(
+    tmp_path, open_directory, mirror
+):
     """E20: only possible where the copy is writable at all; the change set never sees it."""
     script = "echo 'output \"x\" {}' > ./evil.tf; exec $real"
     tree = write(tmp_path, FILES)
@@ -107,7 +119,9 @@ def test_a_provider_that_writes_into_the_working_directory_is_noticed_and_its_pl
     assert not (tree / "evil.tf").exists()
 
 
-@pytest.mark.skipif(not IS_ROOT and not landlock_abi(), reason="without Landlock or a user of its own the child owns its copy")
+@pytest.mark.skipif(
+    not IS_ROOT and not landlock_abi(), reason="without Landlock or a user of its own the child owns its copy"
+)
 def test_with_a_lock_file_the_working_directory_cannot_be_written_at_all(tmp_path, open_directory, mirror):
     hostile = wrapped(open_directory, "(echo x > ./evil.tf) 2>/dev/null; exec $real", mirror / BINARY)
     with terraform_with(hostile) as terraform:
@@ -123,15 +137,22 @@ def test_with_a_lock_file_the_working_directory_cannot_be_written_at_all(tmp_pat
 
 
 def test_the_number_of_provider_starts_is_the_one_that_verify_states(tmp_path, counted, any_terraform):
-    """V, P and S of the formula in stages/verify.py, without resources to refresh."""
+    """V, P and S of the formula in run/verify.py, without resources to refresh."""
     mirror, count = counted
     source = any_terraform._sandbox.program
     with TerraformCli(
-        policy=Policy(), binary="embedded" if source.embedded else str(source.path), mirror=str(mirror), overlay=any_terraform._overlay
+        policy=Policy(),
+        binary="embedded" if source.embedded else str(source.path),
+        mirror=str(mirror),
+        overlay=any_terraform._overlay,
     ) as terraform:
         tree = write(tmp_path, {**FILES, "topic.tf": 'resource "aws_sns_topic" "t" {\n  name = "t"\n}\n'})
         with terraform.workspace(tree, bare_target(), None) as workspace:
-            workspace.variables = {**workspace.variables, "AWS_ACCESS_KEY_ID": "125611408459", "AWS_SECRET_ACCESS_KEY": "x"}
+            workspace.variables = {
+                **workspace.variables,
+                "AWS_ACCESS_KEY_ID": "125611408459",
+                "AWS_SECRET_ACCESS_KEY": "x",
+            }
             assert workspace.init().status is CheckStatus.PASSED
             found = {"init": count()}
             workspace.validate()
@@ -183,14 +204,20 @@ def test_a_fetch_is_made_once_and_links_are_never_taken_over(tmp_path):
     for _ in range(3):
         shared.fetch_once("infra", fetch)
     assert calls == [1]
-    assert [str(p.relative_to(shared.mirror)) for p in shared.mirror.rglob("binary")] == ["host/ns/good/1.0.0/linux_amd64/binary"]
+    assert [str(p.relative_to(shared.mirror)) for p in shared.mirror.rglob("binary")] == [
+        "host/ns/good/1.0.0/linux_amd64/binary"
+    ]
 
 
 def test_every_source_of_providers_names_the_allow_list():
     """D03 at run time: neither a mirror nor the registry serves anything else, and there is no third source."""
     text = configuration((Path("/a"), Path("/b")), Policy().allowed_providers, registry=True)
     assert text.count(INCLUDED) == 3
-    assert len(re.findall(r"include = ", text)) == len(re.findall(r"(filesystem_mirror|direct|network_mirror) \{", text)) == 3
+    assert (
+        len(re.findall(r"include = ", text))
+        == len(re.findall(r"(filesystem_mirror|direct|network_mirror) \{", text))
+        == 3
+    )
     assert "direct" not in configuration((Path("/a"),), Policy().allowed_providers)
     assert "include" not in configuration((Path("/a"),), (), registry=True)
     assert "mirror" not in configuration((Path("/a"),), (), registry=True)
@@ -211,13 +238,19 @@ def test_a_narrowed_list_is_what_init_installs_from_and_it_never_widens(tmp_path
 
 @pytest.mark.parametrize("mirror", ["relative", "/no/such/directory"])
 def test_a_mirror_that_is_not_there_is_named(mirror):
-    with TerraformCli(policy=Policy(), binary="embedded", mirror=mirror) as terraform, pytest.raises(ToolchainError, match="mirror"):
+    with (
+        TerraformCli(policy=Policy(), binary="embedded", mirror=mirror) as terraform,
+        pytest.raises(ToolchainError, match="mirror"),
+    ):
         terraform.engine()
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="only children with a user of their own can be shut out")
 def test_a_mirror_that_the_children_cannot_read_is_named_with_the_remedy(tmp_path):
     tmp_path.chmod(0o700)
-    with TerraformCli(policy=Policy(), binary="embedded", mirror=str(tmp_path)) as terraform, pytest.raises(ToolchainError) as caught:
+    with (
+        TerraformCli(policy=Policy(), binary="embedded", mirror=str(tmp_path)) as terraform,
+        pytest.raises(ToolchainError) as caught,
+    ):
         terraform.engine()
     assert "chmod" in caught.value.hint

@@ -8,17 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.adapters.terraform.terraform_diagnostics import from_fmt, from_json, from_text, json_lines
-from ops_agent.adapters.terraform.terraform_mocks import look_file, plan_document
-from ops_agent.adapters.terraform.terraform_placeholders import placeholder, placeholders
-from ops_agent.adapters.terraform.terraform_workspace import _Diagnostics
+from ops_agent.adapters.terraform.mocked_plan import look_file, placeholder, placeholders, plan_document
+from ops_agent.adapters.terraform.workspace import _Diagnostics, from_fmt, from_json, from_text, json_lines
 from terraform.worlds import write
 
 KEYS = ["range", "start", "line", "severity", "summary"]
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=8)),
     lambda inner: st.one_of(
-        st.lists(inner, max_size=3), st.dictionaries(st.sampled_from(["range", "start", "line", "severity", "x"]), inner)
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["range", "start", "line", "severity", "x"]), inner),
     ),
     max_leaves=10,
 )
@@ -109,7 +108,10 @@ def test_only_objects_count_in_a_stream_of_json_lines():
         ("set(object({ a = string }))", "[]"),
         ("map(any)", "{}"),
         ("tuple([string, number])", '["placeholder-x", 0]'),
-        ("object({ a = string, b = optional(number, 3), c = object({ d = bool }) })", '{"a" = "placeholder-x-a", "c" = {"d" = false}}'),
+        (
+            "object({ a = string, b = optional(number, 3), c = object({ d = bool }) })",
+            '{"a" = "placeholder-x-a", "c" = {"d" = false}}',
+        ),
         ("object({\n  a = list(string)\n  e = tuple([bool])\n})", '{"a" = [], "e" = [false]}'),
         ("object({})", "{}"),
     ],

@@ -1,4 +1,6 @@
-"""Hostile repositories and configurations, on real engines, with every rule of the guard switched off (group E of the security bar)."""
+"""Hostile repositories and configurations, on real engines, with every rule of the guard switched off (group E of the
+security bar).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.terraform.sandbox_confinement import landlock_abi
-from ops_agent.domain.verification import CheckStatus
+from ops_agent.adapters.terraform.confinement import landlock_abi
+from ops_agent.model.verification import CheckStatus
 from terraform.worlds import IS_ROOT, VERSIONS, bare_target, write
 
 pytestmark = pytest.mark.terraform
@@ -31,7 +33,9 @@ def outputs(terraform, tree: Path) -> dict[str, str]:
 
 
 def test_a_configuration_reads_only_what_the_sandbox_gives_it(bare_terraform, tmp_path, monkeypatch):
-    """E01-E03, X1, X2: no secret of ours is in the child; our environment, memory, files and descriptors are closed to it."""
+    """E01-E03, X1, X2: no secret of ours is in the child; our environment, memory, files and descriptors are closed to
+    it.
+    """
     for number in range(20):
         monkeypatch.setenv(f"CANARY_{number}", f"canary-secret-{number}")
     secret = tmp_path / "private"
@@ -54,8 +58,24 @@ def test_a_configuration_reads_only_what_the_sandbox_gives_it(bare_terraform, tm
     assert b"canary" not in own
     names = {entry.split(b"=")[0].decode() for entry in own.split(b"\0") if entry}
     assert names <= {
-        *("PATH", "HOME", "TMPDIR", "LANG", "TF_DATA_DIR", "TF_CLI_CONFIG_FILE", "TF_IN_AUTOMATION", "TF_INPUT", "CHECKPOINT_DISABLE"),
-        *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_EC2_METADATA_DISABLED", "AWS_STS_REGIONAL_ENDPOINTS", "AWS_MAX_ATTEMPTS"),
+        *(
+            "PATH",
+            "HOME",
+            "TMPDIR",
+            "LANG",
+            "TF_DATA_DIR",
+            "TF_CLI_CONFIG_FILE",
+            "TF_IN_AUTOMATION",
+            "TF_INPUT",
+            "CHECKPOINT_DISABLE",
+        ),
+        *(
+            "AWS_REGION",
+            "AWS_DEFAULT_REGION",
+            "AWS_EC2_METADATA_DISABLED",
+            "AWS_STS_REGIONAL_ENDPOINTS",
+            "AWS_MAX_ATTEMPTS",
+        ),
         *("OPS_AGENT_CHILD", "LC_CTYPE", "GIT_CONFIG_NOSYSTEM", "HTTP_PROXY", "HTTPS_PROXY"),
     }
 
@@ -98,7 +118,11 @@ def canary():
 def test_a_provider_that_the_repository_brings_along_never_runs(place, terraform, tmp_path, canary):
     """E06, E07, X4, X5, D19."""
     script = EVIL.format(canary=canary)
-    files = {"main.tf": VERSIONS.replace('  backend "s3" {}\n', ""), place: script, "terraform.tfvars": 'region = "sa-east-1"\n'}
+    files = {
+        "main.tf": VERSIONS.replace('  backend "s3" {}\n', ""),
+        place: script,
+        "terraform.tfvars": 'region = "sa-east-1"\n',
+    }
     tree = write(tmp_path, files)
     (tree / place).chmod(0o755)
     with terraform.workspace(tree, bare_target(), None) as workspace:
@@ -133,7 +157,9 @@ def test_configuration_files_of_the_command_line_in_the_tree_are_not_copied(bare
         "kept.json": "{}",
     }
     with bare_terraform.workspace(write(tmp_path, files), bare_target(), None) as workspace:
-        copied = {str(path.relative_to(workspace.cell.work)) for path in workspace.cell.work.rglob("*") if path.is_file()}
+        copied = {
+            str(path.relative_to(workspace.cell.work)) for path in workspace.cell.work.rglob("*") if path.is_file()
+        }
         assert workspace.init().status is CheckStatus.PASSED
     assert copied == {"main.tf", "kept.json"}
 

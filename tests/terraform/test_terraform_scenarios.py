@@ -8,13 +8,13 @@ import stat
 import pytest
 
 from doubles.tree import MemoryTree
-from ops_agent.core.plans.reading_plans import read_plan
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.terraform_plan import ResourceAction
-from ops_agent.domain.verification import CheckStatus
-from ops_agent.errors import PolicyViolation
-from ops_agent.settings import Settings
-from ops_agent.stages.verify import verify
+from ops_agent.config.settings import Settings
+from ops_agent.model.errors import PolicyViolation
+from ops_agent.model.plan import ResourceAction
+from ops_agent.model.policy import Policy
+from ops_agent.model.verification import CheckStatus
+from ops_agent.plan.reading import read_plan
+from ops_agent.run.verify import verify
 from terraform.worlds import DEV, QUEUE, apply, bare_target, changes, environment, service, target, world, write
 
 pytestmark = pytest.mark.terraform
@@ -78,7 +78,10 @@ def deployed(embedded_aws, mirror) -> str:
 
 def planned(terraform, cloud, tmp_path, files):
     """(check of the plan, plan) of the dev target."""
-    with cloud.lease(environment("dev")) as lease, terraform.workspace(write(tmp_path, files), target(), lease) as workspace:
+    with (
+        cloud.lease(environment("dev")) as lease,
+        terraform.workspace(write(tmp_path, files), target(), lease) as workspace,
+    ):
         init = workspace.init()
         assert init.status is CheckStatus.PASSED, init.findings
         check, left = workspace.plan()
@@ -93,7 +96,9 @@ def actions(plan) -> dict[str, ResourceAction]:
 
 
 def test_every_engine_on_this_machine_shows_each_kind_of_change_and_counts_it(any_terraform, deployed, cloud, tmp_path):
-    """Create, change, replace, destroy, move and an output in one plan; the counts are compared with Terraform's own line by read_plan."""
+    """Create, change, replace, destroy, move and an output in one plan; the counts are compared with Terraform's own
+    line by read_plan.
+    """
     check, plan = planned(any_terraform, cloud, tmp_path, service(deployed, CHANGED))
     assert check.status is CheckStatus.PASSED, check.findings
     assert actions(plan) == {
@@ -107,7 +112,9 @@ def test_every_engine_on_this_machine_shows_each_kind_of_change_and_counts_it(an
     assert (plan.counts.add, plan.counts.change, plan.counts.destroy) == (2, 1, 2)
 
 
-@pytest.mark.parametrize("output", ["", 'output "name" {\n  value = aws_sqs_queue.orders.name\n}\n'], ids=["no change", "output only"])
+@pytest.mark.parametrize(
+    "output", ["", 'output "name" {\n  value = aws_sqs_queue.orders.name\n}\n'], ids=["no change", "output only"]
+)
 def test_a_plan_without_a_change_of_a_resource_is_shown_as_that(output, deployed, terraform, cloud, tmp_path):
     check, plan = planned(terraform, cloud, tmp_path, service(deployed, DEPLOYED + output))
     assert check.status is CheckStatus.PASSED
@@ -133,7 +140,9 @@ def test_an_error_while_planning_is_a_failed_check_with_file_and_line_and_no_pla
     assert "no matching SNS Topic found" in check.findings[0].what
 
 
-def test_a_plan_reads_past_a_held_lock_and_only_reads_in_our_region_with_the_sessions_own_key(terraform, cloud, tmp_path, aws, deployed):
+def test_a_plan_reads_past_a_held_lock_and_only_reads_in_our_region_with_the_sessions_own_key(
+    terraform, cloud, tmp_path, aws, deployed
+):
     """E16, H11, R31-R34: `-lock=false`, no write to the state bucket, no ambient key, no other region (IAM has none)."""
     aws.account(DEV).put(aws.state_bucket(DEV), f"{deployed}/terraform.tfstate.tflock", b'{"ID":"1","Who":"maria"}')
     aws.forget_calls()
@@ -146,8 +155,12 @@ def test_a_plan_reads_past_a_held_lock_and_only_reads_in_our_region_with_the_ses
     assert len({call.access_key for call in signed}) == 1
 
 
-def test_credentials_that_expire_while_terraform_runs_are_renewed_by_the_broker(terraform, cloud, tmp_path, aws, deployed):
-    """H08: each session lives 3 s in the emulated AWS, less than a plan; the AWS SDK in Terraform and provider asks the broker again."""
+def test_credentials_that_expire_while_terraform_runs_are_renewed_by_the_broker(
+    terraform, cloud, tmp_path, aws, deployed
+):
+    """H08: each session lives 3 s in the emulated AWS, less than a plan; the AWS SDK in Terraform and provider asks the
+    broker again.
+    """
     aws.shorten_sessions(3)
     check, _ = planned(terraform, cloud, tmp_path, service(deployed, DEPLOYED))
     minted = [call for call in aws.calls if call.operation == "AssumeRoleWithWebIdentity"]
@@ -164,7 +177,9 @@ def test_a_required_variable_without_a_value_gets_a_placeholder_that_is_named(ba
         assert workspace.plan(with_text=False)[0].status is CheckStatus.PASSED
 
 
-def test_verification_plans_dev_looks_at_prod_with_mocks_and_blames_only_the_change(terraform, cloud, deployed, tmp_path):
+def test_verification_plans_dev_looks_at_prod_with_mocks_and_blames_only_the_change(
+    terraform, cloud, deployed, tmp_path
+):
     """The base commit differs from what is deployed (drift of the team's own); only the new topic is ours."""
     before = service(deployed, DEPLOYED.replace("= 30", "= 45"))
     after = {**before, "infra/topic.tf": f'resource "aws_sns_topic" "news" {{\n  name = "{deployed}-news"\n}}\n'}
@@ -181,7 +196,11 @@ def test_verification_plans_dev_looks_at_prod_with_mocks_and_blames_only_the_cha
     assert prod.unplanned == "no role was given for the environment `prod` (`aws_role_arns`)"
     assert prod.mocked
     assert actions(prod.plan) == {"aws_sns_topic.news": ResourceAction.CREATE}
-    assert [(c.name, c.subject) for c in dev.checks] == [("init", "infra (dev)"), ("validate", "infra"), ("plan", "infra (dev)")]
+    assert [(c.name, c.subject) for c in dev.checks] == [
+        ("init", "infra (dev)"),
+        ("validate", "infra"),
+        ("plan", "infra (dev)"),
+    ]
     assert [c.name for c in prod.checks] == ["init", "mocked plan"]
 
 
@@ -194,7 +213,14 @@ def test_a_wrong_account_stops_verification_before_any_terraform(terraform, clou
     terraform.workspace = lambda *given: started.append("workspace") or real(*given)
     try:
         with pytest.raises(PolicyViolation, match="999999999999"):
-            verify(world(terraform, cloud), Settings(), None, MemoryTree(before), changes(before, after), write(tmp_path, after))
+            verify(
+                world(terraform, cloud),
+                Settings(),
+                None,
+                MemoryTree(before),
+                changes(before, after),
+                write(tmp_path, after),
+            )
     finally:
         del terraform.workspace
     assert started == []

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ops_agent.adapters.terraform.terraform_diagnostics import from_text
-from ops_agent.domain.verification import CheckStatus
+from ops_agent.adapters.terraform.workspace import from_text
+from ops_agent.model.verification import CheckStatus
 from terraform.worlds import target, write
 
 GIT = "git::https://127.0.0.1:9/network.git?ref=v1"
@@ -34,9 +34,14 @@ app.example.invalid.
 def test_a_private_git_module_of_the_root_or_of_a_module_is_named_with_the_remedy(tmp_path, bare_terraform):
     call = f'module "NAME" {{\n  source = "{GIT}"\n}}\n'
     local = 'module "queue" {\n  source = "../modules/queue"\n}\n'
-    tree = write(tmp_path, {"infra/main.tf": local + call.replace("NAME", "vpc"), "modules/queue/main.tf": call.replace("NAME", "inner")})
+    tree = write(
+        tmp_path,
+        {"infra/main.tf": local + call.replace("NAME", "vpc"), "modules/queue/main.tf": call.replace("NAME", "inner")},
+    )
     wanted = target(local_modules=("modules/queue",), has_backend=False, environments=())
-    bare = type(wanted)(root=wanted.root, environment=type(wanted.environment)(name="dev", account=None, backend_file=None))
+    bare = type(wanted)(
+        root=wanted.root, environment=type(wanted.environment)(name="dev", account=None, backend_file=None)
+    )
     with bare_terraform.workspace(tree, bare, None) as workspace:
         check = workspace.init()
     assert check.status is CheckStatus.FAILED
@@ -54,7 +59,8 @@ def test_a_private_git_module_of_the_root_or_of_a_module_is_named_with_the_remed
 
 
 @pytest.mark.parametrize(
-    "why", ["dial tcp: lookup app.example.invalid: no such host.", "error looking up module versions: 401 Unauthorized."]
+    "why",
+    ["dial tcp: lookup app.example.invalid: no such host.", "error looking up module versions: 401 Unauthorized."],
 )
 def test_a_private_registry_is_named(why):
     (found,) = from_text("init", "infra", REGISTRY.replace("{why}", why))
@@ -65,7 +71,10 @@ def test_a_private_registry_is_named(why):
 
 def test_a_module_that_the_registry_does_not_show_to_strangers_is_named():
     (found,) = from_text("init", "infra", NOT_FOUND)
-    assert "Module `app.example.invalid/org/vpc/aws` of the root `infra` cannot be fetched from `app.example.invalid`" in found.what
+    assert (
+        "Module `app.example.invalid/org/vpc/aws` of the root `infra` cannot be fetched from `app.example.invalid`"
+        in found.what
+    )
     assert "Only modules that stand on the base branch are fetched" in found.remedy
 
 

@@ -1,4 +1,6 @@
-"""Differential: what the guard computes from the source is what Terraform makes of it, or it says that it does not know."""
+"""Differential: what the guard computes from the source is what Terraform makes of it, or it says that it does not
+know.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.terraform.embedded_terraform import find_library
-from ops_agent.core.guard.trees import FilesInMemory, SourceTree
-from ops_agent.core.guard.values import Instance, evaluate, instances_of
-from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.terraform_source import UNKNOWN
+from ops_agent.adapters.terraform.embedded import find_library
+from ops_agent.guard.tree import FilesInMemory, SourceTree
+from ops_agent.guard.values import Instance, evaluate, instances_of
+from ops_agent.model.policy import Policy
+from ops_agent.model.terraform import UNKNOWN, Environment, TerraformRoot, TerraformTarget
 
 SOURCE = Path(__file__).parents[2] / "src"
 LOCALS = 'locals {\n  parts = ["us", "east", "1"]\n  map   = { b = "2", a = "1" }\n  deep  = { x = [{ y = "z" }] }\n}\n'
@@ -114,13 +115,18 @@ def test_what_the_guard_computes_is_what_terraform_computes(tmp_path: Path) -> N
     text = LOCALS + "".join(f'output "o{n}" {{\n  value = {form}\n}}\n' for n, form in enumerate(FORMS))
     (tmp_path / "main.tf").write_text(text)
     environment = {"HOME": str(tmp_path), "CHECKPOINT_DISABLE": "1", "PATH": os.defpath, "PYTHONPATH": str(SOURCE)}
-    run = [sys.executable, "-m", "ops_agent.adapters.terraform.embedded_terraform"]
-    planned = subprocess.run([*run, "plan", "-no-color", "-out=p"], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    run = [sys.executable, "-m", "ops_agent.adapters.terraform.embedded"]
+    planned = subprocess.run(
+        [*run, "plan", "-no-color", "-out=p"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
     assert planned.returncode == 0, planned.stderr
-    shown = subprocess.run([*run, "show", "-json", "p"], cwd=tmp_path, env=environment, capture_output=True, check=True).stdout
+    shown = subprocess.run(
+        [*run, "show", "-json", "p"], cwd=tmp_path, env=environment, capture_output=True, check=True
+    ).stdout
     outputs = json.loads(shown)["planned_values"]["outputs"]
     target = TerraformTarget(
-        root=TerraformRoot(path=".", environments=()), environment=Environment(name="x", account=None, backend_file=None)
+        root=TerraformRoot(path=".", environments=()),
+        environment=Environment(name="x", account=None, backend_file=None),
     )
     (instance,) = instances_of(target, SourceTree(FilesInMemory.of({"main.tf": text.encode()}), Policy()))
     blocks = {b.labels[0]: b for _, source in instance.files for b in source.of_type("output")}
@@ -154,7 +160,8 @@ def test_names_that_lead_back_to_themselves_and_that_double_are_given_up_at_once
     rounds = "".join(f'  a{n} = "${{local.a{n - 1}}}${{local.a{n - 1}}}"\n' for n in range(1, 60))
     text = 'locals {\n  a0 = "x"\n' + rounds + '  c = "${local.c}${local.c}"\n}\n'
     target = TerraformTarget(
-        root=TerraformRoot(path=".", environments=()), environment=Environment(name="x", account=None, backend_file=None)
+        root=TerraformRoot(path=".", environments=()),
+        environment=Environment(name="x", account=None, backend_file=None),
     )
     (instance,) = instances_of(target, SourceTree(FilesInMemory.of({"main.tf": text.encode()}), Policy()))
     assert evaluate(instance.scope.locals["a59"].expression, instance.scope) is UNKNOWN

@@ -7,12 +7,14 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.domain.terraform_plan import SENSITIVE, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
-from ops_agent.stages.verify_differences import mocked_difference, own_changes
+from ops_agent.model.plan import SENSITIVE, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
+from ops_agent.run.verify import mocked_difference, own_changes
 
 
 def resource(address: str, action: ResourceAction = ResourceAction.CREATE, after=None, **fields) -> ResourceChange:
-    return ResourceChange(address=address, type="aws_sqs_queue", provider="aws", action=action, after=after or {"name": address}, **fields)
+    return ResourceChange(
+        address=address, type="aws_sqs_queue", provider="aws", action=action, after=after or {"name": address}, **fields
+    )
 
 
 def plan(*found: ResourceChange) -> TerraformPlan:

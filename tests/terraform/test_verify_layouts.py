@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from doubles.tree import MemoryTree
-from ops_agent.settings import Settings
-from ops_agent.stages.verify import verify
+from ops_agent.config.settings import Settings
+from ops_agent.run.verify import verify
 from terraform.recorders import Cloud, Recorder
 from terraform.worlds import changes, service, world
 
@@ -14,7 +14,9 @@ WHOLE = 'terraform {\n  backend "s3" {\n    bucket = "b"\n    key    = "k"\n  }\
 def proof(before, after, tmp_path):
     (tmp_path / "HEAD").write_text("")
     terraform = Recorder()
-    return verify(world(terraform, Cloud()), Settings(), None, MemoryTree(before), changes(before, after), tmp_path), terraform
+    return verify(
+        world(terraform, Cloud()), Settings(), None, MemoryTree(before), changes(before, after), tmp_path
+    ), terraform
 
 
 def test_a_folder_that_is_an_environment_is_planned_with_the_backend_in_its_code(tmp_path):

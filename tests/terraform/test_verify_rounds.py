@@ -8,11 +8,10 @@ import pytest
 
 from doubles.tree import MemoryTree
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.terraform_plan import PlanCounts, TerraformPlan
-from ops_agent.settings import Settings
-from ops_agent.stages.verify import verify
-from ops_agent.stages.verify_base import BasePlans
+from ops_agent.config.settings import Settings
+from ops_agent.model.plan import PlanCounts, TerraformPlan
+from ops_agent.model.policy import Policy
+from ops_agent.run.verify import BasePlans, verify
 from terraform.recorders import Cloud, Recorder
 from terraform.worlds import DEV, PROD, changes, environment, service, target, world, write
 
@@ -22,15 +21,21 @@ AFTER = {**BEFORE, "infra/topic.tf": 'resource "aws_sns_topic" "t" {\n  name = "
 
 @pytest.mark.terraform
 def test_a_second_round_starts_fewer_providers_and_tells_the_same_changes_as_ours(tmp_path, counted, cloud, aws):
-    """The formula in stages/verify.py: V + 2*P + 3*S in the first round, V + P + 2*S in the second."""
+    """The formula in run/verify.py: V + 2*P + 3*S in the first round, V + P + 2*S in the second."""
     mirror, count = counted
     tree, plans, found = write(tmp_path, AFTER), BasePlans(), []
     with TerraformCli(
-        policy=Policy(), binary="embedded", mirror=str(mirror), overlay=aws.overlay, backend_settings=aws.backend_overrides
+        policy=Policy(),
+        binary="embedded",
+        mirror=str(mirror),
+        overlay=aws.overlay,
+        backend_settings=aws.backend_overrides,
     ) as terraform:
         for _ in range(2):
             made = world(terraform, cloud)
-            proof = verify(made, Settings(environments=("dev",)), None, MemoryTree(BEFORE), changes(BEFORE, AFTER), tree, plans)
+            proof = verify(
+                made, Settings(environments=("dev",)), None, MemoryTree(BEFORE), changes(BEFORE, AFTER), tree, plans
+            )
             assert proof.passed, proof.failed
             assert [target.own for target in proof.targets] == [{"aws_sns_topic.t"}]
             found.append(count())

@@ -1,4 +1,6 @@
-"""The stage by itself: what is run for which change, what counts as whose, and how it ends. Terraform is a recorder here."""
+"""The stage by itself: what is run for which change, what counts as whose, and how it ends. Terraform is a recorder
+here.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,10 @@ from types import SimpleNamespace
 import pytest
 
 from doubles.tree import MemoryTree
-from ops_agent.domain.policy import Policy
-from ops_agent.errors import AwsError, ToolchainError
-from ops_agent.settings import Settings
-from ops_agent.stages.verify import verify
+from ops_agent.config.settings import Settings
+from ops_agent.model.errors import AwsError, ToolchainError
+from ops_agent.model.policy import Policy
+from ops_agent.run.verify import verify
 from terraform.recorders import FAILED, Cloud, Recorder, check, finding
 from terraform.worlds import changes, service, world
 
@@ -97,14 +99,17 @@ def test_the_environments_input_leaves_out_the_others(tmp_path):
 
 
 def test_head_and_base_are_initialised_with_the_providers_of_the_narrowed_policy(tmp_path):
-    """D03: what the policy file of the base branch took away is not served, although the engine was built before it was read."""
+    """D03: what the policy file of the base branch took away is not served, although the engine was built before it was
+    read.
+    """
     narrowed = Settings(policy=Policy(allowed_providers=("registry.terraform.io/hashicorp/aws",)))
     _, terraform = proof(BEFORE, AFTER, tmp_path, settings=narrowed)
     assert terraform.allowed == {("registry.terraform.io/hashicorp/aws",)}
 
 
 @pytest.mark.parametrize(
-    ("failing", "left"), [("init", ["init"]), ("validate", ["init", "validate"]), ("plan", ["init", "validate", "plan"])]
+    ("failing", "left"),
+    [("init", ["init"]), ("validate", ["init", "validate"]), ("plan", ["init", "validate", "plan"])],
 )
 def test_a_failed_check_stops_the_ones_after_it_and_the_verification_fails(failing, left, tmp_path):
     result, _ = proof(BEFORE, AFTER, tmp_path, Recorder(results={failing: check(failing, FAILED)}))
@@ -140,7 +145,13 @@ def test_changed_workflows_are_linted_and_removed_ones_are_not(tmp_path):
 
 def test_secrets_are_taken_out_of_every_text_of_a_check(tmp_path):
     leaky = check("validate", FAILED, output="a secret", findings=(finding("infra/main.tf"),))
-    result, _ = proof(BEFORE, AFTER, tmp_path, Recorder(results={"validate": leaky}), redact=lambda text: text.replace("secret", "***"))
+    result, _ = proof(
+        BEFORE,
+        AFTER,
+        tmp_path,
+        Recorder(results={"validate": leaky}),
+        redact=lambda text: text.replace("secret", "***"),
+    )
     for target in result.targets:
         assert "secret" not in str(target.checks)
 

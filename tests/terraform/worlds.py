@@ -1,4 +1,6 @@
-"""Nouns of these tests: a repository as a dictionary of files, a base tree over it, a world whose Terraform and AWS are real."""
+"""Nouns of these tests: a repository as a dictionary of files, a base tree over it, a world whose Terraform and AWS are
+real.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +15,9 @@ from types import SimpleNamespace
 
 from builders import BASE
 from doubles.tree import MemoryTree
-from ops_agent.domain.change_set import ChangeSet, FileChange
-from ops_agent.domain.layout import Environment, TerraformRoot, TerraformTarget
-from ops_agent.domain.policy import Policy
+from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.model.policy import Policy
+from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
 
 DEV, PROD = "125611408459", "283165662494"
 ROLE = f"arn:aws:iam::{DEV}:role/ops-agent-plan"
@@ -103,7 +105,9 @@ def scripted(directory: Path, script: str) -> Path:
 
 
 def wrapped(directory: Path, script: str, real: Path) -> Path:
-    """A mirror whose provider is a shell script that may end in `exec $real`: the genuine one lies beside it, within reach."""
+    """A mirror whose provider is a shell script that may end in `exec $real`: the genuine one lies beside it, within
+    reach.
+    """
     mirror = scripted(directory, f"real={directory / 'mirror' / BINARY}.real\n{script}")
     os.link(real, f"{mirror / BINARY}.real")
     return mirror
@@ -111,7 +115,11 @@ def wrapped(directory: Path, script: str, real: Path) -> Path:
 
 def changes(before: Files, after: Files) -> ChangeSet:
     old, new = MemoryTree(before).files, MemoryTree(after).files
-    found = [FileChange(path=p, before=old.get(p), after=new.get(p)) for p in sorted(old.keys() | new.keys()) if old.get(p) != new.get(p)]
+    found = [
+        FileChange(path=p, before=old.get(p), after=new.get(p))
+        for p in sorted(old.keys() | new.keys())
+        if old.get(p) != new.get(p)
+    ]
     return ChangeSet(base_commit=BASE, changes=tuple(found))
 
 
@@ -123,16 +131,20 @@ def scratch(base: MemoryTree) -> Iterator[SimpleNamespace]:
 
 def world(terraform, cloud, linters=None) -> SimpleNamespace:
     quiet = SimpleNamespace(check=lambda tree, paths: ())
-    return SimpleNamespace(terraform=terraform, cloud=cloud, linters=linters or quiet, scratch=scratch, redact=lambda text: text)
+    return SimpleNamespace(
+        terraform=terraform, cloud=cloud, linters=linters or quiet, scratch=scratch, redact=lambda text: text
+    )
 
 
 def apply(files: Files, aws, mirror: Path, *, environment: str = "dev") -> None:
-    """Deploy as the team's pipeline would: by the owner of the account, with the engine outside our sandbox (which has no apply)."""
+    """Deploy as the team's pipeline would: by the owner of the account, with the engine outside our sandbox (which has
+    no apply).
+    """
     account = {"dev": DEV, "prod": PROD}[environment]
     with tempfile.TemporaryDirectory() as directory:
         root = write(Path(directory), files) / "infra"
         write(root, {**aws.overlay, "emulator.hcl": aws.backend_overrides})
-        from ops_agent.adapters.terraform.terraform_providers import configuration
+        from ops_agent.adapters.terraform.providers import configuration
 
         (root / "cli.tfrc").write_text(configuration([mirror], Policy().allowed_providers))
         variables = {
@@ -143,13 +155,21 @@ def apply(files: Files, aws, mirror: Path, *, environment: str = "dev") -> None:
             "AWS_SECRET_ACCESS_KEY": "owner",
             "CHECKPOINT_DISABLE": "1",
         }
-        engine = [sys.executable, "-I", "-m", "ops_agent.adapters.terraform.embedded_terraform"]
+        engine = [sys.executable, "-I", "-m", "ops_agent.adapters.terraform.embedded"]
         backend = [f"-backend-config=backend/{environment}/backend.hcl", "-backend-config=emulator.hcl"]
         for arguments in (
             ["init", "-input=false", "-no-color", *backend],
-            ["apply", "-auto-approve", "-input=false", "-no-color", f"-var-file=environments/{environment}/terraform.tfvars"],
+            [
+                "apply",
+                "-auto-approve",
+                "-input=false",
+                "-no-color",
+                f"-var-file=environments/{environment}/terraform.tfvars",
+            ],
         ):
-            done = subprocess.run([*engine, *arguments], cwd=root, env=variables, capture_output=True, text=True, timeout=100)
+            done = subprocess.run(
+                [*engine, *arguments], cwd=root, env=variables, capture_output=True, text=True, timeout=100
+            )
             assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 

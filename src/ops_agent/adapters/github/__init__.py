@@ -1,1 +1,1 @@
-"""GitHub's REST and GraphQL API and its event file."""
+"""The GitHub API behind our ports."""

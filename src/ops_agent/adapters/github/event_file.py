@@ -1,7 +1,8 @@
 """The event that started the run: GITHUB_EVENT_PATH, GITHUB_EVENT_NAME and the run's variables, read as frozen nouns.
 
-Only `issues` with action `labeled` and `workflow_dispatch` are events of ours. Everything else, and whatever does not have GitHub's
-shape, raises ConfigError which names the place (A06, A10, A11, A16, A18 of the security bar). Nothing here asks the network.
+Only `issues` with action `labeled` and `workflow_dispatch` are events of ours. Everything else, and whatever does not
+have GitHub's shape, raises ConfigError which names the place (A06, A10, A11, A16, A18 of the security bar). Nothing
+here asks the network.
 """
 
 from __future__ import annotations
@@ -14,13 +15,24 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from ops_agent.adapters.github.github_nouns import GHOST
-from ops_agent.core.intake.selection_references import parse_references
-from ops_agent.domain.event import Actor, ActorKind, Dispatched, Event, Issue, IssueRef, Labelled, Repository, RunIdentity
-from ops_agent.errors import ConfigError
-from ops_agent.inputs import LOOPBACK
+from ops_agent.adapters.github.parsing import GHOST
+from ops_agent.config.inputs import LOOPBACK
+from ops_agent.issue.selection import parse_references
+from ops_agent.model.errors import ConfigError
+from ops_agent.model.event import (
+    Actor,
+    ActorKind,
+    Dispatched,
+    Event,
+    Issue,
+    IssueRef,
+    Labelled,
+    Repository,
+    RunIdentity,
+)
 
-# An issue's body has at most 262,144 bytes, six times that when every character is escaped; the rest of a payload is some 20 kB.
+# An issue's body has at most 262,144 bytes, six times that when every character is escaped; the rest of a payload is
+# some 20 kB.
 LARGEST_EVENT_BYTES = 2_000_000
 _HINT = "The event file comes from GitHub's runner; start the workflow by `issues: types: [labeled]` or `workflow_dispatch`."
 _VARIABLES = (
@@ -33,9 +45,9 @@ _PARTS = {"issues": ("action", "issue", "label", "repository", "sender"), "workf
 def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[Event, RunIdentity]:
     """The event and the run from `environment` (`GITHUB_*` variables).
 
-    `issue_number` is the action's input, which wins over the dispatch form's. Raises ConfigError: another event or action, a file that is
-    missing, too large, not JSON or not of GitHub's shape, a repository that is not the run's, or an `issue_number` that names no issue (or,
-    for a label, another issue).
+    `issue_number` is the action's input, which wins over the dispatch form's. Raises ConfigError: another event or
+    action, a file that is missing, too large, not JSON or not of GitHub's shape, a repository that is not the run's, or
+    an `issue_number` that names no issue (or, for a label, another issue).
     """
     require_job(environment)
     run = _run_identity(environment)
@@ -54,7 +66,9 @@ def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[
     sender = _sender(payload["sender"])
     if name == "workflow_dispatch":
         text = issue_number or _dispatch_input(payload)
-        return Dispatched(repository=repository, sender=sender, issues=parse_references(text, run.repository, run.server_url)), run
+        return Dispatched(
+            repository=repository, sender=sender, issues=parse_references(text, run.repository, run.server_url)
+        ), run
     issue = _issue(payload["issue"], run.repository)
     if issue_number and parse_references(issue_number, run.repository, run.server_url) != (issue.ref,):
         raise ConfigError(
@@ -112,7 +126,9 @@ def _load(path: Path) -> Any:
     except UnicodeDecodeError as error:
         raise ConfigError(f"the event file is not UTF-8 at byte {error.start}", hint=_HINT) from None
     except json.JSONDecodeError as error:
-        raise ConfigError(f"the event file is not JSON: line {error.lineno}, column {error.colno}: {error.msg}", hint=_HINT) from None
+        raise ConfigError(
+            f"the event file is not JSON: line {error.lineno}, column {error.colno}: {error.msg}", hint=_HINT
+        ) from None
     except RecursionError:
         raise ConfigError("the event file is nested too deeply", hint=_HINT) from None
     except ValueError as error:  # a number of more digits than Python converts
@@ -147,7 +163,9 @@ class _Node:
         missing = [f"{self._path}.{name}" for name in names if self[name].absent]
         if missing:
             empty = "an empty object" if not self._value else "it lacks " + ", ".join(missing)
-            raise ConfigError(f"the event file (GITHUB_EVENT_PATH) is not what GitHub sends for `{event}`: {empty}", hint=_HINT)
+            raise ConfigError(
+                f"the event file (GITHUB_EVENT_PATH) is not what GitHub sends for `{event}`: {empty}", hint=_HINT
+            )
 
     @property
     def absent(self) -> bool:
@@ -185,7 +203,9 @@ class _Node:
 def _sender(node: _Node) -> Actor:
     kind = node["type"].text()
     if kind not in set(ActorKind):
-        raise ConfigError(f"event.sender.type is {kind[:40]!a}, which is no kind of account that may ask for work", hint=_HINT)
+        raise ConfigError(
+            f"event.sender.type is {kind[:40]!a}, which is no kind of account that may ask for work", hint=_HINT
+        )
     return Actor(login=node["login"].text(), id=node["id"].number(), kind=ActorKind(kind))
 
 
@@ -194,7 +214,11 @@ def _author(node: _Node) -> Actor:
         return GHOST
     kind = node["type"].text()
     # An author decides nothing, so a kind that we do not know (Mannequin, ...) is only taken for the least trusted one.
-    return Actor(login=node["login"].text(), id=node["id"].number(), kind=ActorKind(kind) if kind in set(ActorKind) else ActorKind.BOT)
+    return Actor(
+        login=node["login"].text(),
+        id=node["id"].number(),
+        kind=ActorKind(kind) if kind in set(ActorKind) else ActorKind.BOT,
+    )
 
 
 def _repository(node: _Node) -> Repository:
@@ -230,5 +254,7 @@ def _issue(node: _Node, repository: str) -> Issue:
 def _dispatch_input(payload: _Node) -> str:
     given = payload["inputs"]
     if given.absent or given["issue_number"].absent:
-        raise ConfigError("the dispatch names no issue", hint="Give the workflow's input `issue_number`, or the action's.")
+        raise ConfigError(
+            "the dispatch names no issue", hint="Give the workflow's input `issue_number`, or the action's."
+        )
     return given["issue_number"].text()

@@ -1,1 +1,1 @@
-"""The Anthropic API."""
+"""The Messages API."""

@@ -1,1 +1,1 @@
-"""A laptop instead of GitHub."""
+"""A git checkout in place of GitHub, for runs on a laptop."""

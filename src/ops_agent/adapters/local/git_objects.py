@@ -1,4 +1,5 @@
-"""Git's object store by plumbing commands only: no checkout, no filter, no hook, no pager, no configuration of the person's.
+"""Git's object store by plumbing commands only: no checkout, no filter, no hook, no pager, no configuration of the
+person's.
 
 Plumbing reads and writes objects as they are; porcelain (`status`, `add`, `checkout`) runs programs that a repository's
 configuration names (fsmonitor, filters, hooks), so it is never used here (X13 of the security bar).
@@ -15,8 +16,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from ops_agent.domain.change_set import ChangeSet, TreeEntry
-from ops_agent.errors import ConfigError, ToolchainError
+from ops_agent.model.change_set import ChangeSet, TreeEntry
+from ops_agent.model.errors import ConfigError, ToolchainError
 
 _SAFE = (
     "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.pager=cat", "-c", "safe.directory=*",
@@ -36,8 +37,18 @@ class GitObjects:
         if binary is None:
             raise ToolchainError("git was not found in the system's directories", hint="Install git.")
         self._binary = binary
-        self._variables = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull}
-        self._variables |= {"GIT_NO_LAZY_FETCH": "1", "GIT_TERMINAL_PROMPT": "0", "GIT_OPTIONAL_LOCKS": "0", "HOME": "/nonexistent"}
+        self._variables = {
+            "PATH": "/usr/bin:/bin",
+            "LC_ALL": "C.UTF-8",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": os.devnull,
+        }
+        self._variables |= {
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_OPTIONAL_LOCKS": "0",
+            "HOME": "/nonexistent",
+        }
         self._repository = repository
         self._batch: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
@@ -46,7 +57,9 @@ class GitObjects:
         except ToolchainError as error:
             known = "not a git repository" in str(error) or "No such file" in str(error)
             why = "" if known else f": {error}"  # such as a dubious owner
-            raise ConfigError(f"{repository.absolute()} is not a git repository{why}", hint="Give --repo a git checkout.") from error
+            raise ConfigError(
+                f"{repository.absolute()} is not a git repository{why}", hint="Give --repo a git checkout."
+            ) from error
         if quarantine is not None:
             self._variables |= {
                 "GIT_OBJECT_DIRECTORY": str(quarantine),
@@ -64,7 +77,12 @@ class GitObjects:
         argv = [self._binary, *_SAFE, "-C", str(self._repository), *arguments]
         try:
             done = subprocess.run(  # noqa: S603 - argv of ours, absolute binary, clean environment
-                argv, input=stdin, capture_output=True, env={**self._variables, **(variables or {})}, timeout=_DEADLINE_SECONDS, check=False
+                argv,
+                input=stdin,
+                capture_output=True,
+                env={**self._variables, **(variables or {})},
+                timeout=_DEADLINE_SECONDS,
+                check=False,
             )
         except subprocess.TimeoutExpired as error:
             raise ToolchainError(f"git {arguments[0]} did not end within {_DEADLINE_SECONDS} s") from error
@@ -73,7 +91,9 @@ class GitObjects:
         return done.stdout
 
     def blob(self, identity: str) -> bytes:
-        """Bytes of a blob, through one `cat-file --batch` child that serves all reads (git-cat-file's documentation, "Batch output")."""
+        """Bytes of a blob, through one `cat-file --batch` child that serves all reads (git-cat-file's documentation,
+        "Batch output").
+        """
         with self._lock:
             if self._batch is None:
                 argv = [self._binary, *_SAFE, "-C", str(self._repository), "cat-file", "--batch"]
@@ -85,7 +105,9 @@ class GitObjects:
             asks.flush()
             header = answers.readline().split()
             if len(header) != 3 or header[1] != b"blob":
-                raise ToolchainError(f"git has no blob {identity}: the repository is incomplete", hint="Fetch the base commit whole.")
+                raise ToolchainError(
+                    f"git has no blob {identity}: the repository is incomplete", hint="Fetch the base commit whole."
+                )
             content = answers.read(int(header[2]))
             answers.read(1)
             return content
@@ -100,7 +122,11 @@ class GitObjects:
     def commit_of(self, revision: str) -> str | None:
         """The commit (40 hex digits) of a branch or revision, None when there is none."""
         try:
-            return self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").decode().strip()
+            return (
+                self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+                .decode()
+                .strip()
+            )
         except ToolchainError:
             return None
 
@@ -124,7 +150,13 @@ class GitObjects:
                 else:
                     blob = self.run("hash-object", "-w", "--stdin", stdin=change.after).decode().strip()
                     lines.append(f"{modes.get(change.path, '100644')} {blob}\t{change.path}")
-            self.run("update-index", "-z", "--index-info", stdin=b"".join(line.encode() + b"\0" for line in lines), variables=index)
+            self.run(
+                "update-index",
+                "-z",
+                "--index-info",
+                stdin=b"".join(line.encode() + b"\0" for line in lines),
+                variables=index,
+            )
             tree = self.run("write-tree", variables=index).decode().strip()
         person = {f"GIT_{who}_{what}": text for who in ("AUTHOR", "COMMITTER") for what, text in _IDENTITY.items()}
         message = f"{headline}\n\n{body}\n".encode()
@@ -135,7 +167,9 @@ class GitObjects:
         return self.run("diff-tree", "-p", "--binary", "--no-ext-diff", "--no-textconv", "--full-index", base, commit)
 
     def in_the_way_of(self, branch: str) -> str:
-        """The branch of this name, or one with which git cannot hold it (`a` and `a/b`: a file and a folder); empty when it is free."""
+        """The branch of this name, or one with which git cannot hold it (`a` and `a/b`: a file and a folder); empty
+        when it is free.
+        """
         standing = self.run("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads/").decode().split("\n")
         clash = (b for b in standing if b and (b == branch or b.startswith(f"{branch}/") or branch.startswith(f"{b}/")))
         return next(clash, "")
@@ -182,7 +216,10 @@ def _parse_listing(listing: bytes) -> Iterator[TreeEntry]:
             head, _, path = record.partition(b"\t")
             mode, _kind, blob, size = head.split()
             yield TreeEntry(
-                path=path.decode("utf-8", "surrogateescape"), mode=mode.decode(), blob=blob.decode(), size=0 if size == b"-" else int(size)
+                path=path.decode("utf-8", "surrogateescape"),
+                mode=mode.decode(),
+                blob=blob.decode(),
+                size=0 if size == b"-" else int(size),
             )
 
 

@@ -1,1 +1,1 @@
-"""The engine, its sandbox and its commands."""
+"""Terraform in a sandbox."""

@@ -1,31 +1,62 @@
-"""Where Terraform runs: out of reach of this process, of the checkout, and of other targets (rules 14, 16, 22 of the security bar).
+"""Where Terraform runs: out of reach of this process, of the checkout, and of other targets (rules 14, 16, 22 of the
+security bar).
 
-As root every workspace gets a uid of its own; otherwise this process is made undumpable, so that a child of the same uid cannot read its
-environment or memory. Either way: an environment built from nothing, private directories, no new privileges, no core dumps, a bound on
-memory, and what the kernel can hold besides (sandbox_confinement): files of the cell alone, and no way out but the egress proxy.
+As root every workspace gets a uid of its own; otherwise this process is made undumpable, so that a child of the same
+uid cannot read its environment or memory. Either way: an environment built from nothing, private directories, no new
+privileges, no core dumps, a bound on memory, and what the kernel can hold besides (sandbox_confinement): files of the
+cell alone, and no way out but the egress proxy.
 """
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import json
 import os
+import resource
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ops_agent.adapters.terraform import sandbox_child, sandbox_confinement
-from ops_agent.adapters.terraform.egress_hosts import NOWHERE, Reach
-from ops_agent.adapters.terraform.egress_proxy import EgressProxy
-from ops_agent.adapters.terraform.sandbox_cell import Cell, Program, bare_environment, remove
-from ops_agent.adapters.terraform.sandbox_confinement import Confinement
-from ops_agent.adapters.terraform.sandbox_hardening import harden_this_process
-from ops_agent.adapters.terraform.sandbox_places import copy_program, is_open_to_others, memory_bound, new_run_directory, pick_uid, sweep
-from ops_agent.adapters.terraform.subprocesses import Children, ChildResult, Patience
-from ops_agent.adapters.terraform.terraform_commands import TerraformCommand
-from ops_agent.errors import ToolchainError
+from ops_agent.adapters.terraform import confinement, sandbox_child
+from ops_agent.adapters.terraform.confinement import (
+    Cell,
+    Confinement,
+    Program,
+    bare_environment,
+    copy_program,
+    is_open_to_others,
+    memory_bound,
+    new_run_directory,
+    pick_uid,
+    remove,
+    sweep,
+)
+from ops_agent.adapters.terraform.egress import NOWHERE, EgressProxy, Reach
+from ops_agent.adapters.terraform.engine import TerraformCommand
+from ops_agent.adapters.terraform.processes import Children, ChildResult, Patience
+from ops_agent.model.errors import ToolchainError
+
+# What this process gives up for itself, before it knows any secret.
+
+PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 4, 38
+
+
+def harden_this_process() -> None:
+    """Make this process unreadable for others of its uid. `__main__` calls it before anything else; it is cheap and may
+    be called again.
+
+    No core dumps, not dumpable (so /proc/PID/environ, mem and fd are closed to the same uid), no new privileges. Linux
+    only; elsewhere nothing happens, and the self-test decides.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":
+        prctl = ctypes.CDLL(None, use_errno=True).prctl
+        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+
 
 __all__ = ["Cell", "Program", "Sandbox", "bare_environment", "harden_this_process"]
 
@@ -47,7 +78,7 @@ class Sandbox:
             self.program = Program(path=copy_program(program.path, self.root))
         self._uids = itertools.count(pick_uid()) if self._own_uid else itertools.repeat(None)
         self.confinement = Confinement(
-            own_uid=self._own_uid, landlock=sandbox_confinement.landlock_abi(), sockets=sandbox_confinement.filters_sockets()
+            own_uid=self._own_uid, landlock=confinement.landlock_abi(), sockets=confinement.filters_sockets()
         )
         self._shared: dict[Path, None] = {}
         self._writable: dict[Path, tuple[Path, ...]] = {}
@@ -64,7 +95,9 @@ class Sandbox:
 
     def open_cell(self, reach: Reach | None = None) -> Cell:
         """Fresh directories: 0700 and owned by the cell's uid, except `work` (read by it) and `kept` (ours)."""
-        cell = Cell(root=Path(tempfile.mkdtemp(prefix="cell-", dir=self.root)), uid=next(self._uids), reach=reach or Reach())
+        cell = Cell(
+            root=Path(tempfile.mkdtemp(prefix="cell-", dir=self.root)), uid=next(self._uids), reach=reach or Reach()
+        )
         for directory in (*cell.private, cell.work, cell.kept):
             directory.mkdir(mode=0o700)
         if cell.uid is not None:
@@ -76,7 +109,9 @@ class Sandbox:
         return cell
 
     def hand_over(self, cell: Cell, writable: tuple[Path, ...] = ()) -> None:
-        """Let the cell's children read `cell.work` (by group), and write only to the directories and files named in `writable`."""
+        """Let the cell's children read `cell.work` (by group), and write only to the directories and files named in
+        `writable`.
+        """
         self._writable[cell.root] = writable
         if cell.uid is None:
             return
@@ -103,9 +138,11 @@ class Sandbox:
         patience: Patience | None = None,
         sink: Callable[[bytes], None] | None = None,
     ) -> ChildResult:
-        """Run one command of the closed list in the cell; `variables` join the bare environment. Raises ToolchainError, NoSpace.
+        """Run one command of the closed list in the cell; `variables` join the bare environment. Raises ToolchainError,
+        NoSpace.
 
-        `refused` of the result names the places that it tried to reach and may not; it is stopped then, because providers try for minutes.
+        `refused` of the result names the places that it tried to reach and may not; it is stopped then, because
+        providers try for minutes.
         """
         name = command.argv[0]
         with self._proxy.grant(cell.reach.hosts(name)) as grant:
@@ -124,20 +161,26 @@ class Sandbox:
         return replace(result, refused=tuple(grant.refused))
 
     def attempt(self, cell: Cell, files: Mapping[str, Path], port: int) -> dict[str, bool]:
-        """For the self-test: which of `files` can be read under a child's confinement, and whether `port`, `udp` and a `signal` to this
-        process are open to it. Empty when it did not answer."""
+        """For the self-test: which of `files` can be read under a child's confinement, and whether `port`, `udp` and a
+        `signal` to this process are open to it. Empty when it did not answer."""
         attempts = {"files": {name: str(path) for name, path in files.items()}, "port": port, "pid": os.getpid()}
         with self._proxy.grant(NOWHERE) as grant:
             given = {**bare_environment(cell), **grant.variables}
             argv = self._child(cell, given, frozenset(), attempts)
-            result = self.children.run(argv, variables=given, cwd=cell.work, patience=Patience(deadline=30), uid=cell.uid)
+            result = self.children.run(
+                argv, variables=given, cwd=cell.work, patience=Patience(deadline=30), uid=cell.uid
+            )
         try:
             return {str(name): bool(done) for name, done in json.loads(result.stdout).items()}
         except (ValueError, AttributeError):
             return {}
 
     def _child(
-        self, cell: Cell, variables: Mapping[str, str], ports: frozenset[int], attempts: Mapping[str, object] | None = None
+        self,
+        cell: Cell,
+        variables: Mapping[str, str],
+        ports: frozenset[int],
+        attempts: Mapping[str, object] | None = None,
     ) -> list[str]:
         """The words before the program: an interpreter, `sandbox_child` and its SPEC."""
         if not sys.executable:

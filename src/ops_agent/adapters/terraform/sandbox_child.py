@@ -1,12 +1,14 @@
 """First act of every sandboxed child: give up what it must not have, then become the program.
 
-Run as a file (`python -I -S sandbox_child.py SPEC PROGRAM ARG...`), never imported by the house: it must start fast and find nothing of the
-repository or of site-packages. SPEC is JSON: `uid` and `gid` to change to (null keeps the caller's), `library` of the embedded engine (null
-executes PROGRAM), and what may be left out: `memory` (bytes), `landlock` (`abi`, `rules`: path -> rights, `ports`), `sockets` (true: filter
-them), `attempts` (what the self-test tries instead of running PROGRAM). Exit code 125: it could not give up what it should.
+Run as a file (`python -I -S sandbox_child.py SPEC PROGRAM ARG...`), never imported by the house: it must start fast and
+find nothing of the repository or of site-packages. SPEC is JSON: `uid` and `gid` to change to (null keeps the
+caller's), `library` of the embedded engine (null executes PROGRAM), and what may be left out: `memory` (bytes),
+`landlock` (`abi`, `rules`: path -> rights, `ports`), `sockets` (true: filter them), `attempts` (what the self-test
+tries instead of running PROGRAM). Exit code 125: it could not give up what it should.
 
-Landlock and seccomp bind the calling thread and what it starts. The embedded library starts threads when it is loaded, so it is loaded
-afterwards, and before the uid is given up: it may stand in a directory that only root can enter. Nothing of the repository is read before.
+Landlock and seccomp bind the calling thread and what it starts. The embedded library starts threads when it is loaded,
+so it is loaded afterwards, and before the uid is given up: it may stand in a directory that only root can enter.
+Nothing of the repository is read before.
 """
 
 from __future__ import annotations
@@ -49,13 +51,17 @@ UNIX, INET, INET6, STREAM, TCP, FASTOPEN = 1, 2, 10, 1, 6, 0x20000000
 
 
 def handled(abi: int) -> tuple[int, int, int]:
-    """File rights, network rights and scopes that a kernel of this ABI can hold: truncation from 3, TCP from 4, devices 5, signals 6."""
+    """File rights, network rights and scopes that a kernel of this ABI can hold: truncation from 3, TCP from 4, devices
+    5, signals 6.
+    """
     files = (1 << {1: 13, 2: 14, 3: 15, 4: 15}.get(abi, 16)) - 1
     return files, BIND_TCP | CONNECT_TCP if abi >= 4 else 0, 3 if abi >= 6 else 0
 
 
 def restrict(libc: ctypes.CDLL, abi: int, rules: dict[str, str], ports: list[int]) -> None:
-    """Nothing outside `rules` (path -> read, run, use, write) and no TCP but to `ports`, for this thread and all that it starts."""
+    """Nothing outside `rules` (path -> read, run, use, write) and no TCP but to `ports`, for this thread and all that
+    it starts.
+    """
     files, network, scopes = handled(abi)
     rights = {**RIGHTS, "write": files & ~(MAKE_DEVICES | 1 << 15)}
     attributes = struct.pack("QQQ", files, network, scopes)
@@ -83,8 +89,8 @@ def call(libc: ctypes.CDLL, number: int, *arguments: Any) -> int:
 
 
 def socket_filter(machine: str) -> bytes:
-    """A seccomp program: Internet sockets are plain TCP. Landlock sees no UDP (so no DNS), no Multipath TCP, no TCP Fast Open; io_uring
-    would go round this filter, and so would the calls of other architectures."""
+    """A seccomp program: Internet sockets are plain TCP. Landlock sees no UDP (so no DNS), no Multipath TCP, no TCP
+    Fast Open; io_uring would go round this filter, and so would the calls of other architectures."""
     architecture, socket, sendto, sendmsg, sendmmsg = CALLS[machine]
     lines: tuple[tuple[Any, ...], ...] = (
         (LOAD, ARCHITECTURE),
@@ -117,7 +123,9 @@ def socket_filter(machine: str) -> bytes:
     program = b""
     for place, line in enumerate(lines):
         code, value, *jumps = line[1:] if isinstance(line[0], str) else line
-        program += struct.pack("HBBI", code, *((labels[to] - place - 1 if to else 0) for to in jumps or ("", "")), value)
+        program += struct.pack(
+            "HBBI", code, *((labels[to] - place - 1 if to else 0) for to in jumps or ("", "")), value
+        )
     return program
 
 
@@ -139,7 +147,9 @@ def give_up(uid: int | None, gid: int | None) -> None:
 
 
 def limit(libc: ctypes.CDLL, memory: int | None) -> None:
-    """No core dump, no endless file, no privilege by exec, no more than `memory` bytes to write to (Go reserves addresses far beyond)."""
+    """No core dump, no endless file, no privilege by exec, no more than `memory` bytes to write to (Go reserves
+    addresses far beyond).
+    """
     wanted = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: LARGEST_FILE, resource.RLIMIT_DATA: memory}
     for kind, most in wanted.items():
         _, hard = resource.getrlimit(kind)
@@ -150,7 +160,9 @@ def limit(libc: ctypes.CDLL, memory: int | None) -> None:
 
 
 def attempt(files: dict[str, str], port: int, pid: int) -> dict[str, bool]:
-    """What the self-test wants to know: which of these can be done in here? (Nothing is imported after the confinement.)"""
+    """What the self-test wants to know: which of these can be done in here? (Nothing is imported after the
+    confinement.)
+    """
     import socket  # `main` has loaded it
 
     def connect() -> None:

@@ -11,27 +11,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ops_agent.adapters.terraform import terraform_commands as commands
-from ops_agent.adapters.terraform.egress_hosts import reach
-from ops_agent.adapters.terraform.module_fetch import ModuleAccess, ModuleFetch, open_path
-from ops_agent.adapters.terraform.module_supply import ModuleSupply
-from ops_agent.adapters.terraform.sandbox import Cell, Sandbox
-from ops_agent.adapters.terraform.sandbox_places import memory_left
-from ops_agent.adapters.terraform.sandbox_probe import prove
-from ops_agent.adapters.terraform.subprocesses import Patience
-from ops_agent.adapters.terraform.terraform_copy import copy_tree, needed
-from ops_agent.adapters.terraform.terraform_diagnostics import finding, from_fmt, from_text
-from ops_agent.adapters.terraform.terraform_endings import ended_well
-from ops_agent.adapters.terraform.terraform_engine import Engine, find_program, read_engine
-from ops_agent.adapters.terraform.terraform_placeholders import placeholders
-from ops_agent.adapters.terraform.terraform_providers import CliFiles, SharedProviders, shared_mirror
-from ops_agent.adapters.terraform.terraform_workspace import LOCK_FILE, Workspace
-from ops_agent.domain.fetched_modules import FetchedModules
-from ops_agent.domain.layout import TerraformRoot, TerraformTarget
-from ops_agent.domain.policy import Policy
-from ops_agent.domain.verdict import Finding
-from ops_agent.domain.verification import CheckResult, CheckStatus
-from ops_agent.ports import CredentialLease
+from ops_agent.adapters.terraform import engine as commands
+from ops_agent.adapters.terraform.confinement import Cell, memory_left
+from ops_agent.adapters.terraform.egress import reach
+from ops_agent.adapters.terraform.engine import Engine, ended_well, find_program, read_engine
+from ops_agent.adapters.terraform.mocked_plan import placeholders
+from ops_agent.adapters.terraform.modules import ModuleAccess, ModuleFetch, ModuleSupply, open_path
+from ops_agent.adapters.terraform.processes import Patience
+from ops_agent.adapters.terraform.providers import CliFiles, SharedProviders, shared_mirror
+from ops_agent.adapters.terraform.sandbox import Sandbox
+from ops_agent.adapters.terraform.self_test import prove
+from ops_agent.adapters.terraform.workspace import LOCK_FILE, Workspace, copy_tree, finding, from_fmt, from_text, needed
+from ops_agent.model.finding import Finding
+from ops_agent.model.policy import Policy
+from ops_agent.model.ports import CredentialLease
+from ops_agent.model.terraform import FetchedModules, TerraformRoot, TerraformTarget
+from ops_agent.model.verification import CheckResult, CheckStatus
 
 # Terraform and one AWS provider while they plan: 164 MB with 3.39, about 700 MB with 5.100.
 PLAN_BYTES = 768 << 20
@@ -39,11 +34,13 @@ _T = TypeVar("_T")
 
 
 class TerraformCli:
-    """All Terraform of one run. Cheap to build; the sandbox is made at the first command. Close it, or use it as a context manager.
+    """All Terraform of one run. Cheap to build; the sandbox is made at the first command. Close it, or use it as a
+    context manager.
 
-    `mirror`: a provider mirror's directory, `wheel` (hashicorp/aws of the package index) or empty (the registry, allow-listed ones only).
-    `closed`: directories that no program may come from (the workspace). `overlay`: files that an emulator's harness adds to every root
-    module; `backend_settings`: one more backend file of the harness; `extra_variables`: further variables for its children.
+    `mirror`: a provider mirror's directory, `wheel` (hashicorp/aws of the package index) or empty (the registry,
+    allow-listed ones only). `closed`: directories that no program may come from (the workspace). `overlay`: files that
+    an emulator's harness adds to every root module; `backend_settings`: one more backend file of the harness;
+    `extra_variables`: further variables for its children.
     """
 
     def __init__(
@@ -104,7 +101,9 @@ class TerraformCli:
     def engine(self) -> str:
         def ask() -> Engine:
             with self._cell() as cell:
-                answer = self._sandbox.run(cell, commands.VERSION, self._variables(None), patience=Patience(deadline=60))
+                answer = self._sandbox.run(
+                    cell, commands.VERSION, self._variables(None), patience=Patience(deadline=60)
+                )
             return read_engine(self._sandbox.program, answer)
 
         return str(self._once("engine", ask))
@@ -139,20 +138,27 @@ class TerraformCli:
         self.close()
 
     def fmt(self, tree: Path, root: TerraformRoot) -> CheckResult:
-        """`fmt -check` over the root, its modules and its environments' files; a finding per file (exit code 3) or syntax error (2)."""
+        """`fmt -check` over the root, its modules and its environments' files; a finding per file (exit code 3) or
+        syntax error (2).
+        """
         with self._cell() as cell:
             files = tuple(path for e in root.environments for path in (e.backend_file, *e.var_files) if path)
             copy_tree(tree, cell.work, (*needed(root), *files), whole=False)
             self._sandbox.hand_over(cell)
             result = ended_well(
-                self._sandbox.run(cell, commands.FMT, self._variables(None), patience=self._patience), f"terraform fmt for {root.path}"
+                self._sandbox.run(cell, commands.FMT, self._variables(None), patience=self._patience),
+                f"terraform fmt for {root.path}",
             )
         output, words = (stream.decode(errors="replace") for stream in (result.stdout, result.stderr))
         found = from_fmt(output)
         if result.returncode not in (0, 3):
-            found = (*found, *from_text("fmt", "", words)) or (finding("fmt", root.path, words.strip()[:2_000] or "terraform fmt failed"),)
+            found = (*found, *from_text("fmt", "", words)) or (
+                finding("fmt", root.path, words.strip()[:2_000] or "terraform fmt failed"),
+            )
         status = CheckStatus.PASSED if result.returncode == 0 else CheckStatus.FAILED
-        return CheckResult(name="fmt", subject=root.path, status=status, findings=found, output=output[:20_000], seconds=result.seconds)
+        return CheckResult(
+            name="fmt", subject=root.path, status=status, findings=found, output=output[:20_000], seconds=result.seconds
+        )
 
     def fetch_modules(self, root: TerraformRoot, files: Mapping[str, bytes]) -> CheckResult:
         return self._modules.fetch(root, files)
@@ -162,7 +168,12 @@ class TerraformCli:
 
     @contextmanager
     def workspace(
-        self, tree: Path, target: TerraformTarget, lease: CredentialLease | None, *, providers: tuple[str, ...] | None = None
+        self,
+        tree: Path,
+        target: TerraformTarget,
+        lease: CredentialLease | None,
+        *,
+        providers: tuple[str, ...] | None = None,
     ) -> Iterator[Workspace]:
         """A copy of the tree with its own data directory; gone, with every plan file, when the context closes."""
         with self._cell(lease) as cell:
@@ -185,7 +196,10 @@ class TerraformCli:
                 sandbox=self._sandbox,
                 cell=cell,
                 target=target,
-                variables={**self._variables(lease, providers), **{f"TF_VAR_{name}": value for name, value in missing.items()}},
+                variables={
+                    **self._variables(lease, providers),
+                    **{f"TF_VAR_{name}": value for name, value in missing.items()},
+                },
                 backend_files=tuple(backend_files) if target.root.has_backend else (),
                 var_files=var_files,
                 with_backend=lease is not None,
@@ -204,7 +218,9 @@ class TerraformCli:
         return self._modules.give(cell, target.root)
 
     def _fetch_providers(self, tree: Path, target: TerraformTarget, providers: tuple[str, ...] | None) -> None:
-        """Before the first of a root's targets: fetch its providers, unless a mirror has them unpacked. The real init tells of failure."""
+        """Before the first of a root's targets: fetch its providers, unless a mirror has them unpacked. The real init
+        tells of failure.
+        """
         if self._mirrors and not any(next(mirror.rglob("*.zip"), None) for mirror in self._mirrors):
             return
 
@@ -214,7 +230,10 @@ class TerraformCli:
                 directory = cell.work / target.root.path
                 locked = (directory / LOCK_FILE).is_file()
                 self._sandbox.hand_over(cell, () if locked else (directory,))
-                command, variables = commands.init(backend=False, lock_read_only=locked), self._variables(None, providers)
+                command, variables = (
+                    commands.init(backend=False, lock_read_only=locked),
+                    self._variables(None, providers),
+                )
                 made = self._sandbox.run(cell, command, variables, cwd=directory, patience=self._patience)
                 if made.returncode == 0:
                     take(cell.data / "providers")
@@ -228,12 +247,18 @@ class TerraformCli:
             directory = cell.work / target.root.path
             self._sandbox.hand_over(cell, (directory, directory / LOCK_FILE))
             command, variables = commands.init(backend=False, lock_read_only=False), self._variables(None, providers)
-            made, lock = self._sandbox.run(cell, command, variables, cwd=directory, patience=self._patience), directory / LOCK_FILE
+            made, lock = (
+                self._sandbox.run(cell, command, variables, cwd=directory, patience=self._patience),
+                directory / LOCK_FILE,
+            )
             return lock.read_bytes() if made.returncode == 0 and lock.is_file() and not lock.is_symlink() else None
 
     @contextmanager
     def _cell(self, lease: CredentialLease | None = None) -> Iterator[Cell]:
-        texts = [b" ".join((*self._overlay.values(), self._backend_settings)).decode(errors="replace"), *self._extra.values()]
+        texts = [
+            b" ".join((*self._overlay.values(), self._backend_settings)).decode(errors="replace"),
+            *self._extra.values(),
+        ]
         leased = lease.variables.values() if lease else None
         cell = self._sandbox.open_cell(reach(self._policy, lease=leased, harness=texts, registries=not self._mirrors))
         try:
@@ -244,5 +269,8 @@ class TerraformCli:
     def _variables(self, lease: CredentialLease | None, providers: tuple[str, ...] | None = None) -> dict[str, str]:
         self._sandbox.share(self._shared.mirror, *self._mirrors)
         settings = str(self._cli_files.file(providers, self._shared.mirror, self._mirrors))
-        common = {"TF_CLI_CONFIG_FILE": settings, **dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), self._policy.region)}
+        common = {
+            "TF_CLI_CONFIG_FILE": settings,
+            **dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), self._policy.region),
+        }
         return {**common, **self._extra, **(lease.variables if lease else {})}

@@ -1,0 +1,178 @@
+"""Branches, refs, commits and comparisons."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from fake_github.diffs import diff_files
+from fake_github.refusals import empty_repository, not_found, unprocessable
+from fake_github.repositories import Repository
+from fake_github.rest import pull_shapes, shapes
+from fake_github.rest.routing import Answer, Asked, Route
+from fake_github.rest.shapes import Json
+
+_R = "/repos/{owner}/{repo}"
+_READ, _WRITE = ("contents=read",), ("contents=write",)
+
+
+def stocked(asked: Asked) -> Repository:
+    """The repository, if it has a commit: 409 otherwise."""
+    if asked.repository.is_empty:
+        raise empty_repository()
+    return asked.repository
+
+
+def resolve(r: Repository, ref: str) -> str | None:
+    """Commit of a full or short ref name, a tag or a commit id (at least 7 digits)."""
+    name = ref.removeprefix("refs/")
+    for kind, known in (("heads/", r.branches), ("tags/", r.tags)):
+        if name.startswith(kind) and name.removeprefix(kind) in known:
+            return r.store.peel(known[name.removeprefix(kind)])
+    for known in (r.branches, r.tags):
+        if ref in known:
+            return r.store.peel(known[ref])
+    matching = [sha for sha in r.store.commits if len(ref) >= 7 and sha.startswith(ref.lower())]
+    return matching[0] if len(matching) == 1 else None
+
+
+def _ref(r: Repository, name: str, sha: str) -> Json:
+    kind = "tag" if sha in r.store.tags else "commit"
+    return {
+        "ref": f"refs/{name}",
+        "node_id": f"REF_kwDO{r.id}:{name}",
+        "url": f"{shapes.api(r)}/git/refs/{quote(name)}",
+        "object": {"sha": sha, "type": kind, "url": f"{shapes.api(r)}/git/{kind}s/{sha}"},
+    }
+
+
+def get_ref(asked: Asked) -> Answer:
+    r, name = stocked(asked), asked.params["ref"]
+    kind, _, short = name.partition("/")
+    sha = {"heads": r.branches, "tags": r.tags}.get(kind, {}).get(short)
+    if sha is None:
+        raise not_found()
+    return Answer(200, _ref(r, name, sha))
+
+
+def create_ref(asked: Asked) -> Answer:
+    r = stocked(asked)
+    ref, sha = asked.text("ref"), asked.text("sha")
+    if not ref.startswith("refs/") or ref.count("/") < 2:
+        raise unprocessable("Reference name must start with 'refs/' and contain at least two slashes.")
+    kind, _, short = ref.removeprefix("refs/").partition("/")
+    if kind != "heads":
+        raise unprocessable("Reference update failed")
+    r.create_branch(short, sha)
+    return Answer(201, _ref(r, f"heads/{short}", sha), {"Location": f"{shapes.api(r)}/git/refs/heads/{quote(short)}"})
+
+
+def delete_ref(asked: Asked) -> Answer:
+    kind, _, short = asked.params["ref"].partition("/")
+    if kind != "heads":
+        raise unprocessable("Reference does not exist")
+    stocked(asked).delete_branch(short)
+    return Answer(204)
+
+
+def get_branch(asked: Asked) -> Answer:
+    r, name = asked.repository, asked.params["branch"]
+    if name not in r.branches:
+        raise not_found()
+    url = f"{shapes.api(r)}/branches/{quote(name)}"
+    protection = {"enabled": any(rule for rule in r.rules), "required_status_checks": {"contexts": [], "checks": []}}
+    built = {
+        "name": name,
+        "commit": shapes.commit(r, r.store.commits[r.branches[name]]),
+        "_links": {"self": url, "html": f"{r.url}/tree/{quote(name)}"},
+        "protected": bool(r.rules),
+        "protection": protection,
+        "protection_url": f"{url}/protection",
+    }
+    return Answer(200, built)
+
+
+def list_commits(asked: Asked) -> Answer:
+    r = stocked(asked)
+    start = resolve(r, asked.query.get("sha", r.default_branch))
+    if start is None:
+        raise not_found()
+    return asked.page(r.store.history(start), lambda sha: shapes.commit(r, r.store.commits[sha]))
+
+
+def get_commit(asked: Asked) -> Answer:
+    """Also resolves a tag or branch of an action to its commit."""
+    r, ref = stocked(asked), asked.params["ref"]
+    sha = resolve(r, ref)
+    if sha is None:
+        raise unprocessable(f"No commit found for SHA: {ref}")
+    if "sha" in asked.accept:
+        return Answer(200, sha.encode(), {"Content-Type": "application/vnd.github.sha; charset=utf-8"})
+    one = r.store.commits[sha]
+    files = diff_files(r.store, one.parents[0] if one.parents else None, sha)
+    stats = {"additions": sum(f.additions for f in files), "deletions": sum(f.deletions for f in files)}
+    built = {
+        **shapes.commit(r, one),
+        "stats": {**stats, "total": sum(stats.values())},
+        "files": [pull_shapes.file(r, f, sha) for f in files],
+    }
+    return Answer(200, built)
+
+
+def compare(asked: Asked) -> Answer:
+    r = stocked(asked)
+    one, _, other = asked.params["basehead"].partition("...")
+    base, head = resolve(r, one.rpartition(":")[2]), resolve(r, other.rpartition(":")[2])
+    merge_base = r.store.merge_base(base, head) if base and head else None
+    if base is None or head is None or merge_base is None:
+        raise not_found()
+    ahead, behind = r.store.ahead(base, head), r.store.ahead(head, base)
+    status = {(False, False): "identical", (True, False): "ahead", (False, True): "behind"}.get(
+        (bool(ahead), bool(behind)), "diverged"
+    )
+    page = asked.page(ahead, lambda sha: shapes.commit(r, r.store.commits[sha]))
+    first = int(asked.query.get("page", "1")) == 1
+    html = f"{r.url}/compare/{quote(asked.params['basehead'])}"
+    built = {
+        "url": f"{shapes.api(r)}/compare/{quote(asked.params['basehead'])}",
+        "html_url": html,
+        "permalink_url": f"{r.url}/compare/{base[:7]}...{head[:7]}",
+        "diff_url": f"{html}.diff",
+        "patch_url": f"{html}.patch",
+        "base_commit": shapes.commit(r, r.store.commits[base]),
+        "merge_base_commit": shapes.commit(r, r.store.commits[merge_base]),
+        "status": status,
+        "ahead_by": len(ahead),
+        "behind_by": len(behind),
+        "total_commits": len(ahead),
+        "commits": page.body,
+        "files": [pull_shapes.file(r, f, head) for f in diff_files(r.store, merge_base, head)] if first else [],
+    }
+    return Answer(200, built, page.headers)
+
+
+def update_ref(asked: Asked) -> Answer:
+    """Fast-forward unless `force`: 422 otherwise."""
+    r = stocked(asked)
+    kind, _, short = asked.params["ref"].partition("/")
+    sha = asked.text("sha")
+    if kind != "heads" or short not in r.branches:
+        raise unprocessable("Reference does not exist")
+    if sha not in r.store.commits:
+        raise unprocessable("Object does not exist")
+    if not asked.body.get("force") and r.branches[short] not in r.store.history(sha):
+        raise unprocessable("Update is not a fast forward")
+    r.check_rules("update", "pull_request", short)
+    r.branches[short] = sha
+    return Answer(200, _ref(r, f"heads/{short}", sha))
+
+
+ROUTES = (
+    Route("GET", f"{_R}/git/ref/{{ref}}", get_ref, _READ),
+    Route("POST", f"{_R}/git/refs", create_ref, _WRITE),
+    Route("PATCH", f"{_R}/git/refs/{{ref}}", update_ref, _WRITE),
+    Route("DELETE", f"{_R}/git/refs/{{ref}}", delete_ref, _WRITE),
+    Route("GET", f"{_R}/branches/{{branch}}", get_branch, _READ),
+    Route("GET", f"{_R}/commits", list_commits, _READ),
+    Route("GET", f"{_R}/commits/{{ref}}", get_commit, _READ),
+    Route("GET", f"{_R}/compare/{{basehead}}", compare, _READ),
+)

@@ -1,0 +1,131 @@
+"""Projects v2 by GraphQL, from the issue's side: the board is never scanned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from ops_agent.adapters.github.client import GitHubHttp
+from ops_agent.model.errors import GitHubError, NotFound, NotPermitted
+from ops_agent.model.event import Issue, IssueRef
+from ops_agent.model.ports import BoardCard
+
+STATUS_FIELD = "Status"
+CARDS_A_REQUEST = 50
+_PROJECT = """
+  organization(login: $owner) {
+    projectV2(number: $number) {
+      id
+      field(name: $field) { ... on ProjectV2SingleSelectField { id options { id name } } }
+    }
+  }"""
+_ITEMS = """
+fragment Items on Issue {
+  projectItems(first: 100) {
+    nodes {
+      id
+      isArchived
+      project { id number }
+      fieldValueByName(name: $field) { ... on ProjectV2ItemFieldSingleSelectValue { name } }
+    }
+  }
+}
+"""
+
+
+class GitHubBoard:
+    """ports.Board. A board that cannot be used is a sentence, never an error: the run goes on without it (M13)."""
+
+    def __init__(self, http: GitHubHttp, owner: str, number: int) -> None:
+        self._http, self._owner, self._number = http, owner, number
+
+    def card(self, issue: Issue) -> BoardCard | str:
+        return self.cards_of((issue,))[issue.ref]
+
+    def cards_of(self, issues: tuple[Issue, ...]) -> dict[IssueRef, BoardCard | str]:
+        """50 issues a request: the project once, and each issue's items by an alias of `node`."""
+        found: dict[IssueRef, BoardCard | str] = {}
+        for start in range(0, len(issues), CARDS_A_REQUEST):
+            found |= self._some(issues[start : start + CARDS_A_REQUEST])
+        return found
+
+    def _some(self, issues: tuple[Issue, ...]) -> dict[IssueRef, BoardCard | str]:
+        name = f"project {self._number} of {self._owner}"
+        if not self._owner or self._number <= 0:
+            return dict.fromkeys(
+                (issue.ref for issue in issues), "No project board is configured (`project_owner`, `project_number`)."
+            )
+        ids = {f"i{place}": issue.node_id for place, issue in enumerate(issues)}
+        variables = {"owner": self._owner, "number": self._number, "field": STATUS_FIELD, **ids}
+        try:
+            found = self._http.graphql(_query(ids), f"reading the board ({name})", **variables)
+            return self._http.reading(
+                "reading the board",
+                lambda: {issue.ref: self._card(found, f"i{place}", name, issue) for place, issue in enumerate(issues)},
+            )
+        except (NotFound, NotPermitted):
+            why = (
+                f"The token cannot read {name}: GITHUB_TOKEN never can; use a GitHub App with organisation projects read and write, "
+                "or check the number."
+            )
+        except GitHubError as error:
+            why = f"The board could not be read: {error}"
+        return dict.fromkeys((issue.ref for issue in issues), why)
+
+    def move(self, card: BoardCard, status: str) -> str | None:
+        options = {name.casefold(): option for option, name in card.options}
+        option = options.get(status.casefold())
+        if option is None:
+            known = ", ".join(name for _, name in card.options) or "none"
+            return f'The board has no status "{status}" (it has: {known}).'
+        doing = f'moving the card to "{status}"'
+        wanted = {
+            "projectId": card.project_id,
+            "itemId": card.item_id,
+            "fieldId": card.field_id,
+            "value": {"singleSelectOptionId": option},
+        }
+
+        def create() -> bool:
+            self._http.graphql_named_mutation("updateProjectV2ItemFieldValue", wanted, "projectV2Item { id }")
+            return True
+
+        try:
+            self._http.ensure(doing, create, lambda: None)  # setting the same value twice does nothing: simply again
+        except NotPermitted:
+            return "The token may read the board but not write to it (organisation projects: write is missing)."
+        except GitHubError as error:
+            return f"The card could not be moved: {error}"
+        return None
+
+    def _card(self, found: dict[str, Any], alias: str, name: str, issue: Issue) -> BoardCard | str:
+        project = (found.get("organization") or {}).get("projectV2")
+        if not project:
+            return f"There is no {name}, or the token may not see it."
+        field = project.get("field") or {}
+        if not field.get("id"):
+            return f'{name[0].upper()}{name[1:]} has no single-select field named "{STATUS_FIELD}".'
+        for item in _items(found.get(alias)):
+            if (item.get("project") or {}).get("id") == project["id"]:
+                if item.get("isArchived"):
+                    return f"The issue's card on {name} is archived."
+                return BoardCard(
+                    item_id=str(item["id"]),
+                    project_id=str(project["id"]),
+                    field_id=str(field["id"]),
+                    status=(item.get("fieldValueByName") or {}).get("name"),
+                    options=tuple((str(o["id"]), str(o["name"])) for o in field.get("options") or []),
+                )
+        return f"{issue.ref} is not on {name}."
+
+
+def _query(ids: Iterable[str]) -> str:
+    variables = "".join(f", ${alias}: ID!" for alias in ids)
+    nodes = "".join(f"\n  {alias}: node(id: ${alias}) {{ ...Items }}" for alias in ids)
+    return f"query($owner: String!, $number: Int!, $field: String!{variables}) {{{_PROJECT}{nodes}\n}}{_ITEMS}"
+
+
+def _items(node: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
+    """The issue's items; those that the token cannot see come as null."""
+    nodes = ((node or {}).get("projectItems") or {}).get("nodes") or []
+    return (item for item in nodes if isinstance(item, dict))

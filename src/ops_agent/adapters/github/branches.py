@@ -1,0 +1,329 @@
+"""Refs, commits, trees and runs (CodeHost, part two)."""
+
+from __future__ import annotations
+
+import base64
+import errno
+import tarfile
+import tempfile
+import zlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import IO, Any
+from urllib.parse import quote
+
+import requests
+from github import GithubException
+from urllib3.exceptions import HTTPError
+
+from ops_agent.adapters.github import parsing
+from ops_agent.adapters.github.client import GitHubHttp, message_of
+from ops_agent.adapters.github.issues import GitHubIssues, repository_path
+from ops_agent.model.change_set import ChangeSet, TreeEntry, blob_id
+from ops_agent.model.errors import (
+    ConfigError,
+    Conflict,
+    GitHubError,
+    NeedsWorkflowsPermission,
+    NoSpace,
+    NotFound,
+    NotPermitted,
+    PolicyViolation,
+)
+from ops_agent.model.event import Actor
+from ops_agent.model.ports import BaseTree
+
+# The files of one commit over the API: a listing, and the contents from one archive stream, each checked against its
+# git blob SHA-1.
+#
+# The archive is only a fast way: `git archive` leaves files out (`export-ignore`) and rewrites some (`export-subst`,
+# line ends, LFS), so every file is verified, and what is missing or different is fetched as a blob. Symlinks and
+# submodules are listed, never read. Contents lie in one unlinked temporary file, not in memory.
+#
+# Caps: 250,000 entries (more is a ConfigError); a file over 1 MB is fetched on demand only; at most 1 GB is kept from
+# an archive.
+
+MOST_ENTRIES = 250_000
+MOST_BYTES_OF_A_FILE = 1_000_000
+MOST_BYTES_KEPT = 1_000_000_000
+_MODES = ("100644", "100755", "120000", "160000")
+_STREAM_FAILURES = (tarfile.TarError, requests.RequestException, HTTPError, EOFError, zlib.error)
+
+
+class GitHubTree:
+    """ports.BaseTree. Nothing is asked before the first use: the listing at `entries`, the archive at the first `read`."""
+
+    def __init__(self, http: GitHubHttp, path: str, repository: str, commit: str) -> None:
+        self.commit = commit
+        self._http, self._path, self._repository = http, path, repository
+        self._entries: dict[str, TreeEntry] | None = None
+        self._places: dict[str, tuple[int, int]] = {}
+        self._kept: IO[bytes] | None = None
+
+    def entries(self) -> Mapping[str, TreeEntry]:
+        if self._entries is None:
+            found: dict[str, TreeEntry] = {}
+            self._list(self.commit, "", found)
+            self._entries = found
+        return self._entries
+
+    def read(self, path: str) -> bytes:
+        entry = self.entries().get(path)
+        if entry is None or not entry.is_regular:
+            raise KeyError(path)
+        if self._kept is None and entry.size <= MOST_BYTES_OF_A_FILE:
+            self._take_archive()
+        place = self._places.get(entry.blob)
+        if place is not None and self._kept is not None:
+            self._kept.seek(place[0])
+            return self._kept.read(place[1])
+        return self._blob(entry)
+
+    def _list(self, tree: str, prefix: str, found: dict[str, TreeEntry]) -> None:
+        """One call; a tree that GitHub cuts (`truncated`: over 100,000 entries or 7 MB) is walked folder by folder."""
+        doing = f"listing the files of {self._repository} at {self.commit[:12]}"
+        url = f"/repos/{self._path}/git/trees/{tree}"
+        listing = self._http.rest("GET", url, doing, recursive="1")
+        if not listing.get("truncated"):
+            self._http.reading(doing, lambda: self._add(listing["tree"], prefix, found))
+            return
+        listing = self._http.rest("GET", url, doing)
+        if listing.get("truncated"):
+            raise ConfigError(
+                f"A single folder ({prefix or 'the root'}) of {self._repository} has more entries than GitHub lists."
+            )
+        self._http.reading(doing, lambda: self._add([e for e in listing["tree"] if e["type"] != "tree"], prefix, found))
+        for folder in listing["tree"]:
+            if folder["type"] == "tree":
+                self._list(str(folder["sha"]), f"{prefix}{folder['path']}/", found)
+
+    def _add(self, listed: list[dict[str, Any]], prefix: str, found: dict[str, TreeEntry]) -> None:
+        modes = {mode: mode for mode in _MODES}
+        for entry in listed:
+            if entry["type"] == "tree":
+                continue
+            path, mode = f"{prefix}{entry['path']}", str(entry["mode"])
+            found[path] = TreeEntry(
+                path=path, mode=modes.get(mode, mode), blob=str(entry["sha"]), size=int(entry.get("size") or 0)
+            )
+            if len(found) > MOST_ENTRIES:
+                raise ConfigError(
+                    f"{self._repository} has more than {MOST_ENTRIES:,} files.",
+                    hint="ops-agent lists at most that many; split the repository.",
+                )
+
+    def _take_archive(self) -> None:
+        """Every wanted file of the archive into the temporary file. A stream that breaks leaves the rest to be fetched
+        one by one.
+        """
+        wanted: dict[str, TreeEntry] = {
+            p: e for p, e in self.entries().items() if e.is_regular and e.size <= MOST_BYTES_OF_A_FILE
+        }
+        doing = f"downloading {self._repository} at {self.commit[:12]}"
+        try:
+            self._kept = tempfile.TemporaryFile(prefix="ops-agent-base-")  # noqa: SIM115 - lives as long as the tree
+            headers = self._http.redirect(f"/repos/{self._path}/tarball/{self.commit}", doing)
+            with (
+                self._http.download(headers, doing) as answer,
+                tarfile.open(fileobj=answer.raw, mode="r|gz") as archive,
+            ):
+                self._keep(archive, wanted)
+        except _STREAM_FAILURES:
+            return
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise NoSpace(f"The disk is full while {doing}.") from None
+            return
+
+    def _keep(self, archive: tarfile.TarFile, wanted: dict[str, TreeEntry]) -> None:
+        kept = 0
+        assert self._kept is not None  # noqa: S101 - for the type checker: opened by the only caller
+        for member in archive:
+            archive.members = []  # type: ignore[attr-defined]  # tarfile would remember every member of a 200,000-file archive
+            entry = wanted.get(member.name.partition("/")[2])
+            if entry is None or not member.isreg() or member.size != entry.size or entry.blob in self._places:
+                continue
+            stream = archive.extractfile(member)
+            content = stream.read() if stream else b""
+            if blob_id(content) != entry.blob:
+                continue
+            if kept + len(content) > MOST_BYTES_KEPT:
+                return
+            self._kept.write(content)
+            self._places[entry.blob] = (kept, len(content))
+            kept += len(content)
+
+    def _blob(self, entry: TreeEntry) -> bytes:
+        doing = f"reading {entry.path} of {self._repository}"
+        found = self._http.rest("GET", f"/repos/{self._path}/git/blobs/{entry.blob}", doing)
+        if not isinstance(found, dict) or found.get("encoding") != "base64":
+            raise GitHubError(f"GitHub's answer while {doing} has an unknown shape.")
+        content = self._http.reading(doing, lambda: base64.b64decode(found["content"]))
+        if blob_id(content) != entry.blob:
+            raise PolicyViolation(
+                f"GitHub sent other bytes for {entry.path} of {self._repository} than its tree names."
+            )
+        return content
+
+
+_TREES_KEPT = 4
+_TAG_DEPTH = 5
+
+
+class GitHubBranches(GitHubIssues):
+    """The calls of CodeHost about git's objects. Nothing here moves a ref except a commit on our own branch."""
+
+    def __init__(self, http: GitHubHttp) -> None:
+        super().__init__(http)
+        self._trees: OrderedDict[tuple[str, str], GitHubTree] = OrderedDict()
+        self._commits: dict[tuple[str, str], str] = {}
+
+    def branch_head(self, repository: str, branch: str) -> str | None:
+        doing = f"reading the branch {branch} of {repository}"
+        try:
+            return self._ref(repository, f"heads/{branch}", doing)[1]
+        except (NotFound, Conflict):  # 409: "Git Repository is empty."
+            return None
+
+    def create_branch(self, repository: str, branch: str, commit: str) -> bool:
+        """Creating a ref is GitHub's compare-and-set. After a lost answer a branch that exists counts as somebody
+        else's: two runs can then not both believe that they won; the claim comment settles who goes on."""
+        doing = f"creating the branch {branch} in {repository}"
+
+        def create() -> bool:
+            try:
+                self._http.requestJsonAndCheck(
+                    "POST",
+                    f"/repos/{repository_path(repository)}/git/refs",
+                    input={"ref": f"refs/heads/{branch}", "sha": commit},
+                )
+            except GithubException as error:
+                if error.status == 422 and "reference already exists" in message_of(error.data).lower():
+                    return False
+                raise
+            return True
+
+        return self._http.ensure(
+            doing, create, lambda: False if self.branch_head(repository, branch) is not None else None
+        )
+
+    def delete_branch(self, repository: str, branch: str) -> None:
+        """A branch that is not there any more is fine."""
+        doing = f"deleting the branch {branch} of {repository}"
+        try:
+            self._http.rest("DELETE", f"/repos/{repository_path(repository)}/git/refs/heads/{quote(branch)}", doing)
+        except NotFound:
+            return
+        except GitHubError:
+            if self.branch_head(repository, branch) is not None:  # 422 "Reference does not exist"
+                raise
+
+    def branch_commits(self, repository: str, base: str, head: str) -> tuple[tuple[str, Actor | None], ...]:
+        doing = f"comparing {base[:12]} with {head[:12]} in {repository}"
+        url = f"/repos/{repository_path(repository)}/compare/{quote(base)}...{quote(head)}"
+        found = list(self._http.pages(url, doing, key="commits"))
+        return self._http.reading(doing, lambda: tuple((str(c["sha"]), parsing.actor(c.get("author"))) for c in found))
+
+    def base_tree(self, repository: str, commit: str) -> BaseTree:
+        """The same object for the same commit while it is among the last few: its listing costs one call."""
+        key = (repository, commit)
+        if key not in self._trees:
+            self._trees[key] = GitHubTree(self._http, repository_path(repository), repository, commit)
+        self._trees.move_to_end(key)
+        while len(self._trees) > _TREES_KEPT:
+            self._trees.popitem(last=False)
+        return self._trees[key]
+
+    def commit_changes(
+        self, repository: str, branch: str, expected_head: str, headline: str, body: str, changes: ChangeSet
+    ) -> str:
+        """After a lost answer the branch's head counts as this commit when its only parent is `expected_head` and its
+        message is this.
+        """
+        doing = f"committing to {branch} of {repository}"
+        wanted = {
+            "branch": {"repositoryNameWithOwner": repository, "branchName": branch},
+            "expectedHeadOid": expected_head,
+            "message": {"headline": headline, "body": body},
+            "fileChanges": {
+                "additions": [
+                    {"path": c.path, "contents": base64.b64encode(c.after).decode()}
+                    for c in changes.changes
+                    if c.after is not None
+                ],
+                "deletions": [{"path": c.path} for c in changes.changes if c.after is None],
+            },
+        }
+
+        def create() -> str:
+            found = self._http.graphql_named_mutation("createCommitOnBranch", wanted, "commit { oid }")[1]
+            return self._http.reading(doing, lambda: str(found["commit"]["oid"]))
+
+        def look() -> str | None:
+            head = self.branch_head(repository, branch)
+            if head is None or head == expected_head:
+                return None
+            commit = self._http.rest("GET", f"/repos/{repository_path(repository)}/git/commits/{head}", doing)
+            parents = [str(p.get("sha")) for p in commit.get("parents") or []]
+            said = f"{headline}\n\n{body}".strip()
+            if parents == [expected_head] and str(commit.get("message", "")).replace("\r\n", "\n").strip() == said:
+                return head
+            raise Conflict(
+                f"The branch {branch} moved while {doing}: it stands at {head[:12]}, not at {expected_head[:12]}."
+            )
+
+        try:
+            return self._http.ensure(doing, create, look)
+        except NotPermitted as error:
+            refused = error
+        workflows = [p for p in changes.paths if p.lower().startswith(".github/workflows/")]
+        if workflows and not isinstance(refused, NeedsWorkflowsPermission) and "not accessible" in str(refused).lower():
+            raise NeedsWorkflowsPermission(f"{refused} The change holds workflow files: {', '.join(workflows[:5])}.")
+        raise refused
+
+    def run_is_finished(self, repository: str, run_id: int) -> bool | None:
+        """None for 403 and 404: without `actions: read` GitHub hides runs."""
+        if run_id <= 0:
+            return None
+        try:
+            found = self._http.rest(
+                "GET", f"/repos/{repository_path(repository)}/actions/runs/{run_id}", f"reading the run {run_id}"
+            )
+        except (NotFound, NotPermitted):
+            return None
+        return str(found.get("status")) == "completed"
+
+    def resolve_action(self, uses: str, ref: str) -> str | None:
+        """`uses` may name a folder inside the repository. Tags win over branches, as in Actions; annotated tags are
+        followed.
+
+        A commit that was found stays the answer for the run, so what is pinned and what the pin is held against are the
+        same; a tag that moves meanwhile is the next run's affair.
+        """
+        repository = "/".join(uses.split("/")[:2])
+        if (repository, ref) not in self._commits:
+            commit = self._commit_of(repository, ref, f"resolving {uses}@{ref}")
+            if commit is None:
+                return None
+            self._commits[repository, ref] = commit
+        return self._commits[repository, ref]
+
+    def _commit_of(self, repository: str, ref: str, doing: str) -> str | None:
+        for kind in ("tags", "heads"):
+            try:
+                sort, sha = self._ref(repository, f"{kind}/{ref}", doing)
+                for _ in range(_TAG_DEPTH):
+                    if sort == "commit":
+                        return sha
+                    tag = self._http.rest("GET", f"/repos/{repository_path(repository)}/git/tags/{sha}", doing)
+                    sort, sha = str(tag["object"]["type"]), str(tag["object"]["sha"])
+            except NotFound:
+                continue
+        return None
+
+    def _ref(self, repository: str, name: str, doing: str) -> tuple[str, str]:
+        """(object type, SHA-1) of exactly this ref."""
+        found = self._http.rest("GET", f"/repos/{repository_path(repository)}/git/ref/{quote(name)}", doing)
+        if not isinstance(found, dict) or found.get("ref") != f"refs/{name}":
+            raise NotFound(f"There is no {name} in {repository}.")
+        return self._http.reading(doing, lambda: (str(found["object"]["type"]), str(found["object"]["sha"])))

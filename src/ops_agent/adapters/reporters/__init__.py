@@ -1,1 +1,0 @@
-"""Where progress and results are told."""

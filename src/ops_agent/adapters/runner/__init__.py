@@ -1,0 +1,1 @@
+"""Where a run reports: a GitHub Actions job or a terminal."""

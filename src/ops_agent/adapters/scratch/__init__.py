@@ -1,1 +1,0 @@
-"""The scratch tree on disk."""

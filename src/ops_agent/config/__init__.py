@@ -1,0 +1,1 @@
+"""Action inputs, command line and policy file, read into Settings."""

@@ -1,0 +1,95 @@
+"""The command line: `ops-agent run | select | doctor | demo | rules`. Arguments in, a parsed `Command` out; nothing is
+done here.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops_agent import __version__
+from ops_agent.config.inputs import is_branch_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What was asked for. `inputs` are `--input name=value` pairs, laid over the environment's `INPUT_*`.
+
+    `repository` is the working directory unless `--repo` names another place.
+    """
+
+    name: str
+    issue_file: Path | None = None
+    repository: Path = Path()
+    names_repository: bool = False
+    output: Path = Path("ops-agent-output")
+    branch: str | None = None
+    environments: tuple[str, ...] = ()
+    inputs: Mapping[str, str] | None = None
+
+
+def parse(arguments: Sequence[str]) -> Command:
+    """The command in `arguments` (without the program's name). Exits 2 with a usage line when they make no sense."""
+    parser = _parser()
+    known = parser.parse_args(list(arguments))
+    branch = getattr(known, "branch", None)
+    if branch is not None and not is_branch_name(branch):
+        parser.error(f"--branch {branch!a} is not a branch name that git accepts")
+    repository: Path | None = getattr(known, "repo", None)
+    inputs = {}
+    for pair in getattr(known, "input", None) or ():
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            parser.error(f"--input wants name=value, not {pair!r}")
+        inputs[name] = text
+    return Command(
+        name=known.command,
+        issue_file=getattr(known, "issue_file", None),
+        repository=repository or Path(),
+        names_repository=repository is not None,
+        output=getattr(known, "output", Path("ops-agent-output")),
+        branch=branch,
+        environments=tuple(getattr(known, "environment", None) or ()),
+        inputs=inputs,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ops-agent",
+        description="An approved issue becomes a pull request with Terraform, its plan, and the proof that it is safe.",
+        epilog="Inputs come from the action's `with:` (INPUT_* variables) or from --input; docs/inputs.md lists them.",
+    )
+    parser.add_argument("--version", action="version", version=f"ops-agent {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+
+    inputs = argparse.ArgumentParser(add_help=False)
+    inputs.add_argument(
+        "--input", action="append", metavar="NAME=VALUE", help="an input of action.yml; may be repeated"
+    )
+
+    run = commands.add_parser("run", parents=[inputs], help="work on the event's issue, or on a local file")
+    local = run.add_argument_group("a run on this machine, without GitHub")
+    local.add_argument(
+        "--issue-file", type=Path, metavar="ITEM.md", help="the issue: first line `# [ops] title`, then its text"
+    )
+    local.add_argument("--repo", type=Path, metavar="PATH", help="a git checkout; its HEAD is the base (default: here)")
+    local.add_argument(
+        "--environment", action="append", metavar="NAME", help="plan only this environment; may be repeated"
+    )
+    local.add_argument(
+        "--output", type=Path, default=Path("ops-agent-output"), metavar="DIR", help="patch and pull request text"
+    )
+    local.add_argument(
+        "--branch", metavar="NAME", help="also create this local branch with the commit (never moves an existing one)"
+    )
+
+    commands.add_parser("select", parents=[inputs], help="choose the work items of an event and write the job matrix")
+    doctor = commands.add_parser(
+        "doctor", parents=[inputs], help="check inputs, permissions, board, AWS and toolchain; spends no token"
+    )
+    doctor.add_argument("--repo", type=Path, metavar="PATH", help="a checkout whose layout is shown (default: here)")
+    commands.add_parser("rules", help="print every guard rule as Markdown")
+    return parser

@@ -1,1 +1,0 @@
-"""Who holds an issue, and what a publication must look like."""

@@ -1,1 +1,0 @@
-"""Rules over the paths and the size of a change."""

@@ -1,1 +1,0 @@
-"""Rules over secrets in files of any type."""

@@ -1,1 +1,0 @@
-"""Rules over Terraform files: nothing unlisted runs, only the region and the accounts of the policy, the team's conventions."""

@@ -1,1 +1,0 @@
-"""Rules over GitHub Actions workflows (group F of the security bar)."""

@@ -1,1 +1,0 @@
-"""From an event and people's text to an admitted work item."""

@@ -1,1 +1,0 @@
-"""Terraform plans: read whole, judged for dangers, shown."""

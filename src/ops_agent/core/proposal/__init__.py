@@ -1,1 +1,0 @@
-"""The text of the pull request and of the report."""

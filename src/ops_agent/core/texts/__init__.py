@@ -1,1 +1,0 @@
-"""Text that leaves: inert, redacted, filled into templates."""

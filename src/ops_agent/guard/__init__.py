@@ -1,0 +1,1 @@
+"""The rules over a change set, and the judge that applies them."""

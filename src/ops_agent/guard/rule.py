@@ -1,0 +1,316 @@
+"""One rule, one function: its id comes from its module and name, its words from its docstring, its subject from its
+annotation.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from ops_agent.guard.tree import SourceTree
+from ops_agent.model.briefing import Limits
+from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.model.policy import Policy
+from ops_agent.model.terraform import Block, Expression, Layout, TerraformSource, TerraformTarget, Unreadable
+from ops_agent.model.workflow import Job, Step, Workflow, WorkflowText
+from ops_agent.terraform.layout import canonical, environment_of_path
+
+# What rules look at. A rule's annotation names one of these, and the judge hands it every one that the change touches.
+
+if TYPE_CHECKING:
+    from ops_agent.guard.values import Instance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """A place that a rule objects to. Two hits with the same `anchor` (the code they stand in) are the same, wherever
+    it stands.
+    """
+
+    path: str
+    line: int
+    what: str
+    anchor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WholeChange:
+    """The change set with both sides."""
+
+    changes: ChangeSet
+    base: SourceTree
+    head: SourceTree
+    policy: Policy
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangedPath:
+    """One path that is written or deleted; `layout` is the base's."""
+
+    change: FileChange
+    layout: Layout
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextFile:
+    """A changed file of any type, as text (undecodable bytes replaced)."""
+
+    path: str
+    text: str
+    policy: Policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadableFile:
+    """A changed file that a reader refused."""
+
+    path: str
+    reason: Unreadable
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """A top-level block, one attribute of `locals`, or one assignment of a variable file: the unit that is touched or
+    not.
+    """
+
+    name: str
+    line: int
+    anchor: str
+    block: Block | None
+    values: tuple[tuple[str, Expression], ...]
+
+    def expressions(self) -> Iterator[tuple[str, Expression]]:
+        """Every expression at any depth, with the name of the attribute that it stands in."""
+        for name, expression in self.values:
+            for inner in expression.walk():
+                yield name, inner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TerraformFile:
+    """A changed configuration, variable or backend file that was read whole. `kind` is configuration, variables or
+    backend.
+    """
+
+    path: str
+    kind: str
+    source: TerraformSource
+    tree: SourceTree
+    policy: Policy
+
+    @property
+    def directory(self) -> str:
+        return self.path.rpartition("/")[0] or "."
+
+    @property
+    def environment(self) -> str | None:
+        """The environment that this file belongs to by layout or by name (`dev`, not `development`), None when it
+        serves several.
+        """
+        for root in self.tree.layout.roots:
+            for environment in root.environments:
+                if self.path == environment.backend_file or self.path in environment.var_files:
+                    return canonical(environment.name)
+        return environment_of_path(self.path, self.policy)
+
+    def pieces(self) -> Iterator[Piece]:
+        for block in self.source.blocks:
+            if block.type == "locals":
+                for a in block.attributes:
+                    yield Piece(
+                        name=f"local.{a.name}",
+                        line=a.line,
+                        anchor=f"{a.name} = {a.expression.text}",
+                        block=None,
+                        values=((a.name, a.expression),),
+                    )
+                continue
+            values = tuple((a.name, a.expression) for b in block.walk() for a in b.attributes)
+            yield Piece(name=block.name, line=block.line, anchor=block.text, block=block, values=values)
+        for a in self.source.attributes:
+            anchor = f"{a.name} = {a.expression.text}"
+            yield Piece(name=a.name, line=a.line, anchor=anchor, block=None, values=((a.name, a.expression),))
+
+    def hit(self, block: Block, what: str, line: int = 0) -> Hit:
+        """An objection to a top-level block, or to a `line` inside it."""
+        return Hit(path=self.path, line=line or block.line, what=what, anchor=block.text)
+
+    def hit_piece(self, piece: Piece, what: str, line: int = 0) -> Hit:
+        return Hit(path=self.path, line=line or piece.line, what=what, anchor=piece.anchor)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootWithValues:
+    """A root that the change can affect, with every module instance and the values known for one of its environments,
+    or the values of a changed variable file that is no environment's: somebody's pipeline may name it.
+
+    `instances` are those of the repository, `fetched` those of modules from outside and of what they call.
+    """
+
+    target: TerraformTarget
+    tree: SourceTree
+    policy: Policy
+    instances: tuple[Instance, ...]
+    fetched: tuple[Instance, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootInEnvironment(RootWithValues):
+    """A root that the change can affect, in one of its environments."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowFile:
+    """A changed workflow that was read whole.
+
+    `known_pins` are `owner/name@commit` (lower case) that stand on the base or were resolved by our code; None: nobody
+    looked. `known_environments` are the GitHub environments that workflows of the base name: people made them. GitHub
+    makes an unknown one on its first use, without any protection. `known_images` are the container images of the base's
+    workflows. `called_on` are the events of the workflows that call this one, through any number of others.
+    """
+
+    path: str
+    workflow: Workflow
+    policy: Policy
+    known_pins: frozenset[str] | None = None
+    known_environments: frozenset[str] = frozenset()
+    known_images: frozenset[str] = frozenset()
+    called_on: frozenset[str] = frozenset()
+
+    @property
+    def events(self) -> frozenset[str]:
+        """Everything that this workflow can run on, in itself or called."""
+        return self.workflow.events | self.called_on
+
+    def hit(self, part: Workflow | Job | Step, what: str, line: int = 0) -> Hit:
+        """An objection to the whole workflow, a job or a step, or to a `line` inside it.
+
+        What stands already is excused only under the same circumstances: the same events and rights, and for a step the
+        same frame of its job. A harmless deployment step becomes a leak by `on: pull_request`.
+        """
+        job = next((j for j in self.workflow.jobs if any(s is part for s in j.steps)), None)
+        frame = f"{self.workflow.frame} {job.frame if job else ''}"
+        return Hit(path=self.path, line=line or part.line, what=what, anchor=f"{frame} {part.text}")
+
+    def hits_of_all_jobs(self, of: str, what: str, line: int) -> Iterator[Hit]:
+        """An objection to something that every job lives under (a trigger, a right): excused for jobs that stood under
+        it as they are.
+        """
+        for job in self.workflow.jobs:
+            yield Hit(path=self.path, line=line, what=what, anchor=f"{of} {self.workflow.frame} {job.text}")
+
+    def hits_of_text(self, text: WorkflowText, what: str) -> Iterator[Hit]:
+        """An objection to a text that everything in its step, its job or the workflow can use."""
+        if text.path[:1] == ("jobs",) and len(text.path) > 1:
+            job = next(j for j in self.workflow.jobs if j.id == text.path[1])
+            yield Hit(
+                path=self.path, line=text.line, what=what, anchor=f"{text.anchor} {self.workflow.frame} {job.text}"
+            )
+        else:
+            yield from self.hits_of_all_jobs(text.anchor, what, text.line)
+
+
+Subject = WholeChange | ChangedPath | TextFile | UnreadableFile | TerraformFile | RootWithValues | WorkflowFile
+
+RuleFunction = Callable[[Any], Iterator[Hit]]
+_PACKAGE = "ops_agent.guard.rules."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A rule as the judge runs it and as the documents show it. `blocks` False: it is only mentioned; `leads`: it
+    stands first.
+
+    A list of findings is cut at some length: what a reviewer must not miss does not drown in what is merely nice to
+    know.
+    """
+
+    id: str
+    title: str
+    reason: str
+    remedy: str
+    blocks: bool
+    subject: type
+    function: RuleFunction
+    leads: bool = False
+
+
+def blocking(function: RuleFunction) -> Rule:
+    """A rule whose findings stop the change."""
+    return _rule(function, blocks=True)
+
+
+def mentioned(function: RuleFunction) -> Rule:
+    """A rule whose findings are shown to the reviewer and to the agent."""
+    return _rule(function, blocks=False)
+
+
+def marked(function: RuleFunction) -> Rule:
+    """A rule whose findings stop nothing and stand before all others."""
+    return _rule(function, blocks=False, leads=True)
+
+
+def _rule(function: RuleFunction, *, blocks: bool, leads: bool = False) -> Rule:
+    name = function.__name__.replace("_", "-")
+    group = function.__module__.removeprefix(_PACKAGE).split(".")[0]
+    title, reason, remedy = _words(inspect.getdoc(function) or "", name)
+    (subject,) = (t for n, t in get_type_hints(function).items() if n != "return")
+    return Rule(
+        id=f"{group}/{name}",
+        title=title,
+        reason=reason,
+        remedy=remedy,
+        blocks=blocks,
+        subject=subject,
+        function=function,
+        leads=leads,
+    )
+
+
+def _words(docstring: str, name: str) -> tuple[str, str, str]:
+    title, _, rest = docstring.partition("\n\n")
+    reason, found, remedy = rest.partition("Remedy:")
+    if not title or not reason.strip() or not found or not remedy.strip():
+        raise TypeError(f"the docstring of the rule `{name}` needs a title, a reason and a `Remedy:`")
+    return " ".join(title.split()).rstrip("."), " ".join(reason.split()), " ".join(remedy.split())
+
+
+# AWS regions and account numbers in text.
+
+_REGION = re.compile(
+    r"(?<![a-z0-9])((?:af|ap|ca|cn|eu|il|me|mx|sa|us|us-gov|us-isob?|us-isof|eu-isoe|eusc-de)"
+    r"-(?:central|north|south|east|west|northeast|northwest|southeast|southwest)-\d{1,2})(?![0-9])",
+    re.IGNORECASE,
+)
+_ZONE_ID = re.compile(r"(?<![a-z0-9])([a-z]{3,5}\d{1,2})-az\d(?![0-9])", re.IGNORECASE)
+_ACCOUNT = re.compile(r"(?<![0-9a-zA-Z.])([0-9]{12})(?![0-9a-zA-Z]|\.[0-9])")
+_SHORT = {"central": "c", "north": "n", "south": "s", "east": "e", "west": "w"}
+_SHORT |= {"northeast": "ne", "northwest": "nw", "southeast": "se", "southwest": "sw"}
+
+
+def foreign_regions(text: str, region: str) -> tuple[str, ...]:
+    """Region names and availability zone ids in `text` that are not of `region`, in order, as written."""
+    found = [m[1] for m in _REGION.finditer(text) if m[1].lower() != region]
+    return tuple(dict.fromkeys(found + [m[0] for m in _ZONE_ID.finditer(text) if m[1].lower() != _short(region)]))
+
+
+def region_names(text: str) -> tuple[str, ...]:
+    """Every region name in `text`."""
+    return tuple(m[1].lower() for m in _REGION.finditer(text))
+
+
+def accounts_in(text: str) -> Iterator[str]:
+    """Numbers of 12 digits that stand alone, as account ids do in ARNs, registries and policies."""
+    return (m[1] for m in _ACCOUNT.finditer(text))
+
+
+def _short(region: str) -> str:
+    *start, direction, number = region.split("-")
+    return "".join(start)[:4] + _SHORT.get(direction, "") + number

@@ -1,0 +1,137 @@
+"""Which paths a change may touch, and how much."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+from ops_agent.guard.paths import is_workflow, path_refusal
+from ops_agent.guard.rule import ChangedPath, Hit, TextFile, WholeChange
+
+_JOINER, _EMOJI_STYLE = "\u200d", "\ufe0f"
+_BLANK_LETTERS = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+_CARRIES_EMOJI = frozenset({"So", "Sk", "Me", "Po", "Nd", "Sm"})
+_FAR_RIGHT = re.compile(r"\S[ \t]{80,}\S")
+_STARTS_US = re.compile(rb"uses[\"']?\s*:\s*[\"']?\S*ops-agent\S*", re.IGNORECASE)
+
+
+def allowed_path(changed: ChangedPath) -> Iterator[Hit]:
+    """A path outside the allow-list is written or deleted.
+
+    The agent's domain is Terraform, its documentation and workflows. Git's, Terraform's and the policy's own files,
+    scripts and whatever is loaded silently are closed for good.
+
+    Remedy: Leave this file alone; put the change into a `.tf`, `.tfvars`, `.md`, backend or workflow file.
+    """
+    refusal = path_refusal(changed.change.path, changed.change.after, changed.policy, changed.layout)
+    if refusal:
+        yield Hit(path=changed.change.path, line=0, what=refusal, anchor=changed.change.path)
+
+
+def own_workflow(changed: ChangedPath) -> Iterator[Hit]:
+    """A workflow that starts ops-agent is changed or deleted, whatever its name.
+
+    Its inputs name the accounts, the roles, the limits and the people whose label counts: whoever writes it writes this
+    agent's own bounds.
+
+    Remedy: Leave this workflow to a person.
+    """
+    before = changed.change.before
+    if before is not None and is_workflow(changed.change.path) and _STARTS_US.search(before):
+        yield Hit(
+            path=changed.change.path, line=0, what="it starts ops-agent on the base branch", anchor=changed.change.path
+        )
+
+
+def too_large(change: WholeChange) -> Iterator[Hit]:
+    """The change is larger than a person can review.
+
+    Quotas on files and bytes keep a pull request reviewable and a mistake small.
+
+    Remedy: Split the work: declare `needs_split` with a proposed list of sub-issues.
+    """
+    changes, limits = change.changes.changes, change.limits
+    if len(changes) > limits.max_files:
+        yield Hit(
+            path=changes[0].path,
+            line=0,
+            what=f"{len(changes)} files are changed; at most {limits.max_files} may be",
+            anchor="files",
+        )
+    total = sum(len(c.after or b"") for c in changes)
+    if total > limits.max_total_bytes:
+        yield Hit(
+            path=changes[0].path,
+            line=0,
+            what=f"{total:,} bytes; at most {limits.max_total_bytes:,} may be written",
+            anchor="bytes",
+        )
+
+
+def hidden_text(file: TextFile) -> Iterator[Hit]:
+    """A file holds text that people do not see, or see in another order.
+
+    Direction marks show code in another order than it runs in, characters without a picture hide words from people and
+    not from machines, control characters rewrite what a terminal shows, and a hundred blanks push code out of the
+    window. Emoji keep their joiners.
+
+    Remedy: Write the text with visible characters, and a second line instead of many blanks.
+    """
+    for number, line in enumerate(file.text.split("\n"), start=1):
+        hidden = next((c for place, c in enumerate(line) if not c.isascii() and _is_hidden(line, place)), None)
+        control = next((c for c in line.removesuffix("\r") if c == "\x7f" or (c < " " and c != "\t")), None)
+        for character in (hidden, control):
+            if character is not None:
+                yield Hit(path=file.path, line=number, what=f"U+{ord(character):04X} stands here", anchor=line.strip())
+        if not file.path.endswith(".md") and _FAR_RIGHT.search(line):
+            yield Hit(path=file.path, line=number, what="text stands behind more than 80 blanks", anchor=line.strip())
+
+
+def _is_hidden(line: str, place: int) -> bool:
+    character = line[place]
+    if character in (_JOINER, _EMOJI_STYLE):
+        before = line[place - 1 : place]
+        return before != _EMOJI_STYLE and (not before or unicodedata.category(before) not in _CARRIES_EMOJI)
+    return (
+        character in _BLANK_LETTERS
+        or unicodedata.category(character) in ("Cc", "Cf", "Co", "Cs", "Zl", "Zp")
+        or "\ufe00" <= character < _EMOJI_STYLE
+        or "\U000e0000" <= character <= "\U000e0fff"
+    )
+
+
+def look_alike_path(change: WholeChange) -> Iterator[Hit]:
+    """A new path differs from another one only by case, or goes through a file.
+
+    Two such files are one on Windows and macOS, so what a person sees there is not what the runner reads; and git
+    cannot hold a folder where a file stands.
+
+    Remedy: Use the spelling that stands already, or another name.
+    """
+    new = [c.path for c in change.changes.changes if c.before is None and c.after is not None]
+    if not new:
+        return
+    spellings: dict[str, set[str]] = {}
+    wanted = {p.casefold() for path in new for p in _with_folders(path)}
+    tops = {path.casefold().split("/")[0] for path in new}
+    for path in change.head.paths:
+        if path.casefold().split("/")[0] in tops:
+            for part in _with_folders(path):
+                if part.casefold() in wanted:
+                    spellings.setdefault(part.casefold(), set()).add(part)
+    for path in new:
+        parts = list(_with_folders(path))
+        for part in parts:
+            others = sorted(spellings.get(part.casefold(), set()) - {part})
+            if others:
+                yield Hit(path=path, line=0, what=f"`{others[0]}` stands already", anchor=path)
+        file = next((p for p in parts[:-1] if p in change.head.paths), None)
+        if file is not None:
+            yield Hit(path=path, line=0, what=f"`{file}` is a file", anchor=path)
+
+
+def _with_folders(path: str) -> Iterator[str]:
+    """`a/b/c` -> `a`, `a/b`, `a/b/c`."""
+    parts = path.split("/")
+    return ("/".join(parts[:end]) for end in range(1, len(parts) + 1))

@@ -1,0 +1,176 @@
+"""Where the state lives (D12 of the security bar)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from ops_agent.guard.paths import is_backend_file
+from ops_agent.guard.rule import Hit, TerraformFile, WholeChange
+from ops_agent.guard.tree import SourceTree
+from ops_agent.model.terraform import Block, TerraformSource
+
+_OPEN = frozenset({"bucket", "key", "region", "encrypt", "use_lockfile", "dynamodb_table", "kms_key_id"})
+
+
+def backend_changed(change: WholeChange) -> Iterator[Hit]:
+    """The backend or the required version of an existing module changes.
+
+    Another backend is another state: the next apply would create everything again, or write where somebody else reads.
+
+    Remedy: Leave `backend`, `cloud` and `required_version` as they are; ask people to move state.
+    """
+    directories = {p.rpartition("/")[0] or "." for p in change.changes.paths}
+    for directory in sorted(directories):
+        before, after = _settings(change.base, directory), _settings(change.head, directory)
+        existed = bool(change.base.configurations(directory))
+        if existed and before.keys() != after.keys():
+            path, line = next((place for text, place in after.items() if text not in before), (directory, 0))
+            yield Hit(
+                path=path, line=line, what=f"the backend or required version of `{directory}` changes", anchor=directory
+            )
+
+
+def backend_block(file: TerraformFile) -> Iterator[Hit]:
+    """A backend that is not an S3 backend filled by the environment's file.
+
+    The team's state lives in S3, and each environment's backend file says where; HCP Terraform and other backends are
+    not in use.
+
+    Remedy: Write `backend "s3" {}` and put bucket, key, region, lock and encryption into
+    `backend/{environment}/backend.hcl`.
+    """
+    for block in file.source.of_type("terraform"):
+        for inner in block.blocks:
+            if inner.type == "cloud" or (inner.type == "backend" and inner.labels != ("s3",)):
+                yield Hit(
+                    path=file.path, line=inner.line, what=f"`{inner.name}` is not the S3 backend", anchor=inner.text
+                )
+            elif inner.type == "backend" and inner.members:
+                what = f"`{inner.name}` sets `{min(inner.members)}` for all environments at once"
+                yield Hit(path=file.path, line=inner.line, what=what, anchor=inner.text)
+
+
+def backend_file_changed(change: WholeChange) -> Iterator[Hit]:
+    """An existing backend file is changed or deleted.
+
+    It says where the state of an environment is; a change would orphan or overwrite it.
+
+    Remedy: Leave the file as it is; ask people to move state.
+    """
+    for entry in change.changes.changes:
+        if entry.before is None or not _is_backend(entry.path, change.base):
+            continue
+        before = change.base.terraform(entry.path)
+        after = change.head.terraform(entry.path) if entry.after is not None else None
+        if (
+            isinstance(before, TerraformSource)
+            and isinstance(after, TerraformSource)
+            and _arguments(before) == _arguments(after)
+        ):
+            continue
+        yield Hit(
+            path=entry.path,
+            line=0,
+            what="it is changed" if entry.after is not None else "it is deleted",
+            anchor=entry.path,
+        )
+
+
+def backend_file(file: TerraformFile) -> Iterator[Hit]:
+    """A backend file without what the standard demands, or with more.
+
+    A backend file has literal bucket, key, region (the policy's), `encrypt = true` and a lock (`use_lockfile = true` or
+    a table), and nothing that leads credentials elsewhere.
+
+    Remedy: Write bucket, key, region, encrypt and use_lockfile as literals, and nothing else.
+    """
+    if file.kind != "backend":
+        return
+    values = {a.name: a.expression.value for a in file.source.attributes}
+    wanted = {
+        "bucket": bool(values.get("bucket")),
+        "key": bool(values.get("key")),
+        "region": values.get("region") == file.policy.region,
+        "encrypt": values.get("encrypt") is True,
+        "a lock": values.get("use_lockfile") is True or bool(values.get("dynamodb_table")),
+    }
+    anchor = str(sorted(values.items(), key=str))
+    for name, is_there in wanted.items():
+        if not is_there:
+            yield Hit(path=file.path, line=1, what=f"{name} is missing, wrong or not a literal", anchor=anchor)
+    for attribute in file.source.attributes:
+        if attribute.name not in _OPEN:
+            yield Hit(
+                path=file.path, line=attribute.line, what=f"`{attribute.name}` is not open to the agent", anchor=anchor
+            )
+
+
+def shared_state(change: WholeChange) -> Iterator[Hit]:
+    """Two environments or roots share one state.
+
+    The same bucket and key twice means that one overwrites the other.
+
+    Remedy: Give every environment its own bucket, and every root its own key.
+    """
+    touched = set(change.changes.paths)
+    for first, second in _pairs(change.head):
+        if {first, second} & touched and _place(change.head, first) == _place(change.head, second):
+            path, other = (first, second) if first in touched else (second, first)
+            yield Hit(path=path, line=1, what=f"bucket and key are those of `{other}`", anchor=f"{first} {second}")
+
+
+def shared_bucket(change: WholeChange) -> Iterator[Hit]:
+    """Two environments keep their state in one bucket or lock by one table.
+
+    Whoever may write one environment's state can then write the other's.
+
+    Remedy: Give every environment its own bucket and table.
+    """
+    touched = set(change.changes.paths)
+    environment_of = {e.backend_file: e.name for r in change.head.layout.roots for e in r.environments}
+    for first, second in _pairs(change.head):
+        if not {first, second} & touched or environment_of[first] == environment_of[second]:
+            continue
+        for name in ("bucket", "dynamodb_table"):
+            if _value(change.head, first, name) and _value(change.head, first, name) == _value(
+                change.head, second, name
+            ):
+                path, other = (first, second) if first in touched else (second, first)
+                yield Hit(path=path, line=1, what=f"`{name}` is that of `{other}`", anchor=f"{first} {second} {name}")
+
+
+def _settings(tree: SourceTree, directory: str) -> dict[str, tuple[str, int]]:
+    """Text of every backend, cloud and required_version of a directory, with its place."""
+    found: dict[str, tuple[str, int]] = {}
+    for path, source in tree.module(directory):
+        for block in source.of_type("terraform"):
+            found.update({f"{b.name} {b.text}": (path, b.line) for b in block.blocks if b.type in ("backend", "cloud")})
+            version = block.attribute("required_version")
+            if version is not None:
+                found[f"required_version {version.expression.text}"] = (path, version.line)
+    return found
+
+
+def _is_backend(path: str, tree: SourceTree) -> bool:
+    return is_backend_file(path) or any(e.backend_file == path for r in tree.layout.roots for e in r.environments)
+
+
+def _arguments(source: TerraformSource) -> tuple[dict[str, str], tuple[Block, ...]]:
+    return {a.name: a.expression.text for a in source.attributes}, source.blocks
+
+
+def _pairs(tree: SourceTree) -> Iterator[tuple[str, str]]:
+    files = sorted({e.backend_file for r in tree.layout.roots for e in r.environments if e.backend_file})
+    return combinations(files, 2)
+
+
+def _value(tree: SourceTree, path: str, name: str) -> object:
+    source = tree.terraform(path)
+    attributes = source.attributes if isinstance(source, TerraformSource) else ()
+    return next((a.expression.value for a in attributes if a.name == name), None)
+
+
+def _place(tree: SourceTree, path: str) -> object:
+    bucket, key = _value(tree, path, "bucket"), _value(tree, path, "key")
+    return (bucket, key) if bucket and key else object()

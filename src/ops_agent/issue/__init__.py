@@ -1,0 +1,1 @@
+"""From an issue to a work item: who asked, what exactly, is it ready."""

@@ -1,0 +1,457 @@
+"""The machine-readable first line of our comment on an issue, and the last line of our pull request's body."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from difflib import unified_diff
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from ops_agent.model.change_set import ChangeSet, FileChange, TreeEntry, blob_id
+from ops_agent.model.event import Comment, IssueRef, RunIdentity
+from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.ports import TokenAbilities
+from ops_agent.model.proposal import PullRequest
+from ops_agent.model.work_item import WorkItem
+
+T = TypeVar("T")
+_CLAIM = re.compile(r"\A<!-- ops-agent:claim (\{[^\n]{1,4000}\}) -->")
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_PULL_REQUEST = re.compile(r"<!-- ops-agent:pull-request (\{[^\n]{1,4000}\}) -->\s*\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRecord:
+    """Who works on an item. `key` and `content` as in WorkItem; `after` is the comment that this one replaces (0:
+    none).
+
+    `repository`, `run_id` and `attempt` name the workflow run; `state` is a Phase; `base` the commit that `branch` was
+    made from.
+    """
+
+    key: str
+    content: str
+    repository: str
+    run_id: int
+    attempt: int
+    state: str
+    branch: str
+    base: str
+    after: int = 0
+
+    @property
+    def line(self) -> str:
+        return f"<!-- ops-agent:claim {_packed(self)} -->"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenClaim:
+    """A claim comment of ours as it was found. `updated_at` is GitHub's time, in epoch seconds."""
+
+    comment_id: int
+    record: ClaimRecord
+    updated_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequestRecord:
+    """What a pull request of ours was made of. `at` is when it was last published (epoch seconds), `labels` those that
+    it is to carry.
+    """
+
+    issue: str
+    key: str
+    content: str
+    base: str
+    changes: str
+    at: int
+    labels: tuple[str, ...] = ()
+
+    @property
+    def line(self) -> str:
+        return f"<!-- ops-agent:pull-request {_packed(self)} -->"
+
+
+def claims_among(comments: Iterable[Comment], author_id: int) -> tuple[SeenClaim, ...]:
+    """Our claim comments, oldest first. A comment of another author is never one, whatever it says (J08)."""
+    seen = []
+    for comment in comments:
+        record = _unpacked(ClaimRecord, _CLAIM.search(comment.body)) if comment.author.id == author_id else None
+        if record is not None:
+            seen.append(SeenClaim(comment_id=comment.id, record=record, updated_at=epoch(comment.updated_at)))
+    return tuple(sorted(seen, key=lambda claim: claim.comment_id))
+
+
+def pull_request_record(body: str) -> PullRequestRecord | None:
+    """The record at the end of a pull request's body; None when a person wrote or cut the body."""
+    return _unpacked(PullRequestRecord, _PULL_REQUEST.search(body))
+
+
+def holder(claims: Iterable[SeenClaim]) -> SeenClaim | None:
+    """Who has the item: the lowest comment id among those that replace the same predecessor, followed to the last
+    successor.
+
+    GitHub gives ids in the order of creation, so whoever lists after writing sees every comment that is lower than its
+    own: of any number of simultaneous takers exactly one finds itself here.
+    """
+    claims = sorted(claims, key=lambda claim: claim.comment_id)
+    present = {claim.comment_id for claim in claims}
+    current = next((claim for claim in claims if claim.record.after not in present), None)
+    while current is not None:
+        heir = next(
+            (c for c in claims if c.record.after == current.comment_id and c.comment_id > current.comment_id), None
+        )
+        if heir is None:
+            break
+        current = heir
+    return current
+
+
+def epoch(iso: str) -> float:
+    """Epoch seconds of an ISO 8601 time of GitHub's; 0 when it is not one."""
+    try:
+        at = datetime.fromisoformat(iso)
+    except ValueError:
+        return 0.0
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+
+
+def _packed(record: ClaimRecord | PullRequestRecord) -> str:
+    """JSON that cannot end an HTML comment."""
+    return json.dumps(asdict(record), separators=(",", ":")).replace(">", "\\u003e")
+
+
+def _unpacked(kind: type[T], found: re.Match[str] | None) -> T | None:
+    """The record, only when every field has its type and `base` is the name of a commit."""
+    try:
+        raw: Any = json.loads(found[1]) if found else None
+    except (ValueError, RecursionError):
+        return None
+    known = {f.name: f.type for f in fields(kind)}  # type: ignore[arg-type]  # both kinds are dataclasses
+    if not isinstance(raw, dict) or not set(raw) <= set(known):
+        return None
+    if not _COMMIT.fullmatch(str(raw.get("base"))):
+        return None
+    for name, value in raw.items():
+        if known[name] == "int" and (not isinstance(value, int) or isinstance(value, bool)):
+            return None
+        if known[name] == "str" and not isinstance(value, str):
+            return None
+        if known[name] == "tuple[str, ...]":
+            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+                return None
+            raw[name] = tuple(value)
+    try:
+        return kind(**raw)
+    except TypeError:
+        return None
+
+
+# Who may work on an item now: decisions only, over what `stages/claim.py` saw (docs/decisions/0002-claim-and-lock.md).
+
+GRACE_SECONDS = 10.0
+"""How long the winner of the branch has to write its comment before another run may take over."""
+LEASE_MARGIN_SECONDS = 600
+"""Added to the run's own time limit; covers clocks that differ by up to ten minutes."""
+DONE_STATES = ("published", "stopped")
+
+
+class Step(StrEnum):
+    """What a claiming run does next."""
+
+    TAKE = "take"
+    CONTINUE = "continue"
+    WAIT = "wait"
+    FINISH = "finish"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What GitHub showed.
+
+    `pull_requests`: newest first, all of our branch that count; `strangers`: an open one that does not, because its
+    author may not write, and that stands in the way of ours. `holder`: our comment in force; `holder_finished`: what is
+    known of its run. `reviewed`: a writer reviewed the open pull request after its publication. `branch_exists` None:
+    not looked yet. `waited`: seconds since the branch was first seen without a comment. `now`: epoch seconds.
+    """
+
+    pull_requests: tuple[PullRequest, ...] = ()
+    strangers: PullRequest | None = None
+    published: PullRequestRecord | None = None
+    reviewed: bool = False
+    holder: SeenClaim | None = None
+    holder_finished: bool | None = None
+    branch_exists: bool | None = None
+    waited: float = 0.0
+    now: float = 0.0
+
+    @property
+    def open(self) -> PullRequest | None:
+        return next((p for p in self.pull_requests if p.is_open), None)
+
+
+def branch_name(prefix: str, item: WorkItem) -> str:
+    """`{prefix}{number}`; an issue of another repository than the target gets its id appended, so that equal numbers do
+    not meet.
+    """
+    issue = item.issue
+    own = issue.ref.repository.casefold() == item.target.full_name.casefold()
+    return f"{prefix}{issue.ref.number}" if own else f"{prefix}{issue.ref.number}-{issue.id}"
+
+
+def is_our_branch(branch: str, prefix: str, item: WorkItem) -> bool:
+    """Whether `branch` may be written at all (J02, J03): our shape, and neither the base nor the default branch."""
+    shape = re.fullmatch(re.escape(prefix) + r"[0-9]+(-[0-9]+)?", branch)
+    return bool(prefix) and shape is not None and branch not in (item.base_branch, item.target.default_branch)
+
+
+def is_own_earlier_attempt(record: ClaimRecord, run: RunIdentity) -> bool:
+    """Attempts of one workflow run never overlap, so an earlier one is dead. A laptop run (id 0) cannot be told from
+    another.
+    """
+    same_run = run.run_id > 0 and (record.repository, record.run_id) == (run.repository, run.run_id)
+    return same_run and record.attempt < run.attempt
+
+
+def is_alive(seen: Seen, run: RunIdentity, lease_seconds: float) -> bool:
+    """Whether the run that holds the item may still be at work."""
+    claim = seen.holder
+    if (
+        claim is None
+        or claim.record.state in DONE_STATES
+        or is_own_earlier_attempt(claim.record, run)
+        or seen.holder_finished is True
+    ):
+        return False
+    return seen.now - claim.updated_at <= lease_seconds
+
+
+def decide(item: WorkItem, run: RunIdentity, seen: Seen, lease_seconds: float) -> Step | Stopped:
+    """TAKE: write a comment, lowest id wins. CONTINUE: go on with our own dead attempt's comment. WAIT: look again
+    shortly.
+
+    FINISH: the pull request is out, only its last steps are missing. A Stopped is `duplicate` or `declined`; nothing is
+    written for it.
+    """
+    content, claim = item.approval.content_hash, seen.holder
+    if seen.open is None and seen.pull_requests:
+        return _closed(seen.pull_requests[0], seen.published, content)
+    if claim is not None and is_alive(seen, run, lease_seconds):
+        return _duplicate(
+            f"Run {claim.record.run_id} (attempt {claim.record.attempt}) is working on this issue.",
+            "Wait until it has ended.",
+        )
+    if seen.open is None and seen.strangers is not None:
+        return stranger_in_the_way(seen.strangers)
+    mine = claim is not None and is_own_earlier_attempt(claim.record, run)
+    if seen.open is not None:
+        if seen.published is None or seen.published.content != content or seen.reviewed:
+            return Step.CONTINUE if mine else Step.TAKE
+        if claim is not None and claim.record.state not in DONE_STATES:
+            return Step.FINISH
+        return _duplicate(
+            f"Pull request #{seen.open.number} already holds this very text of the issue, and no review asks for more ({seen.open.url}).",
+            "Change the issue's text or review the pull request, then put the label again.",
+        )
+    if mine:
+        return Step.CONTINUE
+    if claim is not None and claim.record.key == item.key and claim.record.state in DONE_STATES:
+        return _duplicate(
+            f"This approval was worked on by run {claim.record.run_id}, which ended without a pull request.",
+            "Put the label again (or start the workflow again) for another try.",
+        )
+    if seen.branch_exists and claim is None and seen.waited < GRACE_SECONDS:
+        return Step.WAIT
+    return Step.TAKE
+
+
+def stranger_in_the_way(found: PullRequest) -> Stopped:
+    """GitHub allows one open pull request for a branch and a base, and lets everybody open it who can read the
+    repository.
+    """
+    return Stopped(
+        conclusion=Conclusion.STALE,
+        reason=f"Pull request #{found.number} of our branch was opened by somebody who may not write to the repository ({found.url}).",
+        remedy="Close it, then put the label again.",
+    )
+
+
+def _closed(newest: PullRequest, published: PullRequestRecord | None, content: str) -> Stopped:
+    if newest.merged:
+        if published is not None and published.content == content:
+            return _duplicate(
+                f"Pull request #{newest.number} for this text was merged already ({newest.url}).",
+                "Nothing is left to do.",
+            )
+        return Stopped(
+            conclusion=Conclusion.DECLINED,
+            reason=f"Pull request #{newest.number} of this issue was merged already ({newest.url}); an issue has one pull request.",
+            remedy="Open a new issue for what is still missing.",
+        )
+    return Stopped(
+        conclusion=Conclusion.DECLINED,
+        reason=f"Pull request #{newest.number} was closed by a person without merging ({newest.url}); ops-agent does not reopen it.",
+        remedy="Reopen it (restore its branch if that was deleted) and put the label again, or open a new issue.",
+    )
+
+
+def _duplicate(reason: str, remedy: str) -> Stopped:
+    return Stopped(conclusion=Conclusion.DUPLICATE, reason=reason, remedy=remedy)
+
+
+# What a publication may and must look like: trees, links and overlaps. Values in, values out; `stages/publish.py` does
+# the rest.
+
+Tree = Mapping[str, TreeEntry]
+MOST_BODY_CHARACTERS = 65_000
+_KEYWORD = r"(?:close[sd]?|fix(?:es|ed)?|resolve[sd]?)"
+_TARGET = r"(?:(?P<repo>[\w.-]+/[\w.-]+)?#(?P<n>\d+)|gh-(?P<gh>\d+)|https?://[^\s/]+/(?P<url>[\w.-]+/[\w.-]+)/(?:issues|pull)/(?P<un>\d+))"
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")  # git knows no other line end
+_CLOSING = re.compile(rf"(?<![\w-]){_KEYWORD}:?\s*{_TARGET}", re.IGNORECASE)
+
+
+def is_workflow(path: str) -> bool:
+    """Whether GitHub demands the `workflows` permission to write this path."""
+    return path.casefold().startswith(".github/workflows/")
+
+
+def split_by_abilities(changes: ChangeSet, abilities: TokenAbilities) -> tuple[ChangeSet, ChangeSet]:
+    """(what is committed, what is offered as a patch). Workflow files are left out when the token surely may not write
+    them.
+    """
+    left = tuple(c for c in changes.changes if is_workflow(c.path)) if abilities.workflows is False else ()
+    kept = tuple(c for c in changes.changes if c not in left)
+    return ChangeSet(base_commit=changes.base_commit, changes=kept), ChangeSet(
+        base_commit=changes.base_commit, changes=left
+    )
+
+
+def as_patch(changes: ChangeSet) -> str:
+    """A unified diff that `git apply` takes, of text files; a file that is no UTF-8 text is only named."""
+    return "".join(_file_patch(change) for change in changes.changes)
+
+
+def _file_patch(change: FileChange) -> str:
+    head = f"diff --git a/{change.path} b/{change.path}\n"
+    if change.before is None:
+        head += "new file mode 100644\n"
+    if change.after is None:
+        head += "deleted file mode 100644\n"
+    try:
+        before, after = (_LINE.findall((side or b"").decode()) for side in (change.before, change.after))
+    except UnicodeDecodeError:
+        return head + "Binary files differ\n"
+    old = "/dev/null" if change.before is None else f"a/{change.path}"
+    new = "/dev/null" if change.after is None else f"b/{change.path}"
+    lines = unified_diff(before, after, old, new)
+    return head + "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitStep:
+    """One file that the next commit must write (`restore`: with the base commit's bytes) or delete (`content` None)."""
+
+    path: str
+    content: bytes | None
+    restore: bool = False
+
+
+def unwritable(base: Tree, changes: ChangeSet) -> tuple[str, ...]:
+    """Sentences about changes that would need a symlink, a submodule or a path inside of a file: impossible, so
+    somebody tampered (J05).
+    """
+    problems = []
+    deleted = {c.path for c in changes.changes if c.after is None}
+    for change in changes.changes:
+        entry = base.get(change.path)
+        if entry is not None and not entry.is_regular:
+            problems.append(f"{change.path} is not a regular file on the base commit (mode {entry.mode})")
+        if (entry is None) != (change.before is None) or (
+            entry is not None
+            and change.before is not None
+            and entry.is_regular
+            and blob_id(change.before) != entry.blob
+        ):
+            problems.append(f"{change.path} on the base commit is not what the change set starts from")
+        parts = change.path.split("/")
+        for end in range(1, len(parts)):
+            parent = "/".join(parts[:end])
+            if parent in base and parent not in deleted:
+                problems.append(f"{change.path} lies inside of {parent}, which is not a folder")
+    return tuple(problems)
+
+
+def commit_steps(base: Tree, head: Tree, changes: ChangeSet) -> tuple[CommitStep, ...]:
+    """What a commit on `head` must do so that its tree is `base` plus `changes`; empty when `head` is that already."""
+    changed = {c.path: c for c in changes.changes}
+    steps = []
+    for path in sorted({*changed, *(p for p in {*base, *head} if _blob(base, p) != _blob(head, p))}):
+        change = changed.get(path)
+        if change is not None:
+            wanted = None if change.after is None else blob_id(change.after)
+            if wanted != _blob(head, path):
+                steps.append(CommitStep(path=path, content=change.after))
+        else:
+            steps.append(CommitStep(path=path, content=None, restore=path in base))
+    return tuple(steps)
+
+
+def tree_problems(base: Tree, changes: ChangeSet, found: Tree) -> tuple[str, ...]:
+    """How the tree that GitHub made differs from `base` plus `changes`: path, mode (100644 or unchanged) and bytes
+    (J04, J05).
+    """
+    changed = {c.path: c for c in changes.changes}
+    problems = []
+    for path in sorted({*base, *found, *changed}):
+        before, now, change = base.get(path), found.get(path), changed.get(path)
+        if change is None:
+            if before is None or now is None or (before.mode, before.blob) != (now.mode, now.blob):
+                problems.append(f"{path} differs from the base commit but is not in the change set")
+        elif change.after is None:
+            if now is not None:
+                problems.append(f"{path} should be deleted")
+        elif now is None or now.blob != blob_id(change.after):
+            problems.append(f"{path} does not hold the bytes of the change set")
+        elif now.mode not in ("100644", before.mode if before is not None and before.is_regular else "100644"):
+            problems.append(f"{path} has mode {now.mode}")
+    return tuple(problems)
+
+
+def moved_paths(before: Tree, now: Tree) -> frozenset[str]:
+    """Paths that differ between two commits."""
+    return frozenset(p for p in {*before, *now} if before.get(p) != now.get(p))
+
+
+def closing_references(text: str, repository: str) -> tuple[IssueRef, ...]:
+    """Every issue that `text` in `repository` would close. Code blocks count too: a squashed body becomes a commit
+    message.
+    """
+    found = []
+    for match in _CLOSING.finditer(text):
+        number = match["n"] or match["gh"] or match["un"]
+        found.append(IssueRef(repository=(match["repo"] or match["url"] or repository).casefold(), number=int(number)))
+    return tuple(found)
+
+
+def link_problem(texts: tuple[str, ...], repository: str, issue: IssueRef) -> str | None:
+    """Why title, body and commit message do not hold exactly one closing keyword, for `issue` only; None: they do."""
+    found = [ref for text in texts for ref in closing_references(text, repository)]
+    own = IssueRef(repository=issue.repository.casefold(), number=issue.number)
+    others = sorted({str(ref) for ref in found if ref != own})
+    if others:
+        return f"the text would close {', '.join(others)}"
+    if len(found) != 1:
+        return f"the text has {len(found)} closing keywords for {issue} instead of one"
+    return None
+
+
+def _blob(tree: Tree, path: str) -> tuple[str, str] | str | None:
+    """What is compared: the bytes of a regular file; mode and object of anything else."""
+    entry = tree.get(path)
+    if entry is None:
+        return None
+    return entry.blob if entry.is_regular else (entry.mode, entry.blob)

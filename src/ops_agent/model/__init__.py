@@ -1,0 +1,1 @@
+"""Frozen nouns, ports, errors and outcomes. Knows nothing else of ours."""

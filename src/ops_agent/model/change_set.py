@@ -1,0 +1,70 @@
+"""The files that the agent changed, against the commit it started from. The llm's only effect on the world."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class ChangeKind(StrEnum):
+    ADDED = "added"
+    MODIFIED = "modified"
+    DELETED = "deleted"
+
+
+def blob_id(content: bytes) -> str:
+    """The name that git gives to a file's bytes."""
+    return hashlib.sha1(b"blob %d\x00" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileChange:
+    """One file: its bytes on the base commit and now; None means that it does not exist on that side."""
+
+    path: str
+    before: bytes | None
+    after: bytes | None
+
+    @property
+    def kind(self) -> ChangeKind:
+        if self.before is None:
+            return ChangeKind.ADDED
+        return ChangeKind.DELETED if self.after is None else ChangeKind.MODIFIED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeSet:
+    """Every changed file, sorted by path, against `base_commit` (40 hex digits)."""
+
+    base_commit: str
+    changes: tuple[FileChange, ...]
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(c.path for c in self.changes)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over base, paths and contents: the identity that is compared between stages and jobs."""
+        hasher = hashlib.sha256(self.base_commit.encode())
+        for change in self.changes:
+            mark = b"-" if change.after is None else hashlib.sha256(change.after).digest()
+            hasher.update(len(change.path.encode()).to_bytes(4) + change.path.encode() + mark)
+        return hasher.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeEntry:
+    """One entry of a commit's tree as git stores it: mode `100644`, `100755`, `120000` (symlink) or `160000`
+    (submodule); size in bytes.
+    """
+
+    path: str
+    mode: str
+    blob: str
+    size: int
+
+    @property
+    def is_regular(self) -> bool:
+        return self.mode in ("100644", "100755")

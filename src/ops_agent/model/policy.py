@@ -1,0 +1,83 @@
+"""What may leave: region, accounts, allow-lists and quotas. From the action's inputs; a policy file on the base branch
+only narrows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ops_agent.model.terraform import MappedRoot
+
+DEV, PROD, ROOT = "dev", "prod", "root"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The limits that the guard and the verification hold.
+
+    `accounts` maps an environment's name (and `root`) to a 12-digit account id. `allowed_providers` are source
+    addresses with a host (`registry.terraform.io/hashicorp/aws`), `allowed_modules` source prefixes, `allowed_uses`
+    owner/name of actions (`actions/checkout`). `account_files` are path globs in which account literals may stand,
+    `closed_paths` globs that may not be written; `layout` maps roots that discovery cannot find.
+    """
+
+    region: str = "sa-east-1"
+    accounts: dict[str, str] = field(
+        default_factory=lambda: {DEV: "125611408459", PROD: "283165662494", ROOT: "813395879296"}
+    )
+    allowed_providers: tuple[str, ...] = ("registry.terraform.io/hashicorp/aws", "registry.opentofu.org/hashicorp/aws")
+    allowed_modules: tuple[str, ...] = ()
+    allowed_uses: tuple[str, ...] = (
+        "actions/checkout",
+        "actions/setup-python",
+        "actions/setup-node",
+        "aws-actions/configure-aws-credentials",
+        "aws-actions/amazon-ecr-login",
+        "hashicorp/setup-terraform",
+        "opentofu/setup-opentofu",
+    )
+    allowed_secrets: tuple[str, ...] = ()
+    allow_workflow_files: bool = True
+    allow_destroy: bool = False
+    account_files: tuple[str, ...] = ("**/backend/**", "**/environments/**", "backend/**", "environments/**", "**/*.md")
+    closed_paths: tuple[str, ...] = ()
+    layout: tuple[MappedRoot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyFile:
+    """What `.github/ops-agent.yml` on the base branch says. None means that it is silent; a list keeps part of the
+    inputs'.
+
+    `closed_paths` are globs that may not be written on top of the fixed denies; `layout` maps roots that discovery
+    cannot find.
+    """
+
+    allowed_providers: tuple[str, ...] | None = None
+    allowed_modules: tuple[str, ...] | None = None
+    allowed_uses: tuple[str, ...] | None = None
+    allowed_secrets: tuple[str, ...] | None = None
+    workflows: bool | None = None
+    environments: tuple[str, ...] | None = None
+    max_files: int | None = None
+    max_turns: int | None = None
+    max_cost_usd: float | None = None
+    closed_paths: tuple[str, ...] = ()
+    layout: tuple[MappedRoot, ...] = ()
+
+
+# The regions of AWS's commercial partition (`aws`), a closed list: `sa-east-9` has the right form and does not exist.
+#
+# Source: the partition's endpoint description in botocore 1.44 (November 2026); a test compares. A region that AWS
+# opens later needs a line here, on purpose: a name that nobody checked would go into host names, session policies and
+# the rules.
+
+REGIONS = frozenset(
+    {
+        "af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2",
+        "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7",
+        "ca-central-1", "ca-west-1", "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2",
+        "eu-west-1", "eu-west-2", "eu-west-3",
+        "il-central-1", "me-central-1", "me-south-1", "mx-central-1", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
+    }
+)  # fmt: skip

@@ -1,0 +1,407 @@
+"""What proves a change: cloud identity, Terraform, linters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from ops_agent.model.change_set import ChangeSet, TreeEntry
+from ops_agent.model.conversation import LlmReply, ToolSpec, Turn
+from ops_agent.model.event import Actor, Comment, Issue, IssueEvent, IssueRef, Permission, Repository
+from ops_agent.model.finding import Place
+from ops_agent.model.proposal import PullRequest
+from ops_agent.model.terraform import Environment, FetchedModules, TerraformRoot, TerraformTarget
+from ops_agent.model.verification import CheckResult
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialLease:
+    """AWS access for children of one target.
+
+    `variables` go into the child's environment: a loopback URL and a one-run token, no credential.
+    """
+
+    environment: str
+    account: str
+    variables: Mapping[str, str]
+
+
+class CloudIdentity(Protocol):
+    """OIDC token -> AssumeRoleWithWebIdentity -> loopback broker."""
+
+    def unplanned_reason(self, environment: Environment) -> str | None:
+        """None when this environment has a role to plan with; else why it has not, for the pull request."""
+
+    def lease(self, environment: Environment) -> AbstractContextManager[CredentialLease]:
+        """Credentials while the context is open, re-minted before expiry. The account is asserted by GetCallerIdentity
+        before the lease is handed out. Raises AwsError; PolicyViolation when the account is another one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanFiles:
+    """What a finished plan left behind, 0600, deleted when the workspace closes.
+
+    `json_path` is `show -json`, `text` is `show -no-color`, capped.
+    """
+
+    json_path: Path
+    text: str
+    changes_present: bool
+
+
+class TerraformWorkspace(Protocol):
+    """One target in its own data directory. Commands run in order: init, validate, plan."""
+
+    placeholders: tuple[str, ...]
+    """Names of required variables without a value, which got a declared placeholder."""
+    lock_file_update: bytes | None
+    """After init: the root's `.terraform.lock.hcl` with the entries that it lacked for allow-listed providers, None
+    when it needed none.
+    """
+
+    modules: tuple[str, ...]
+    """One line for each module from outside the repository that the root's base calls: what was asked for and what
+    came.
+    """
+
+    def init(self) -> CheckResult: ...
+
+    def refresh(self, tree: Path) -> None:
+        """Take the files of `tree` instead of the ones that stand there; what init installed stays.
+
+        Only right while what init reads is the same (core.sources.init_inputs); for a target without a lease, and for
+        validate alone.
+        """
+
+    def validate(self) -> CheckResult: ...
+
+    def plan(self, *, with_text: bool = True) -> tuple[CheckResult, PlanFiles | None]:
+        """Without text (one provider start less) `PlanFiles.text` is empty."""
+
+    def mocked_plan(self) -> tuple[CheckResult, bytes | None]:
+        """Plan from nothing with mocked providers, for a target without a lease: a document shaped like `show -json`,
+        or None.
+
+        The check is never failed: what mocks cannot do is not the change's fault; it is then not run, and its output
+        says why.
+        """
+
+
+class Terraform(Protocol):
+    """The terraform, tofu or embedded engine, in a sandbox (rules 14-25 of the security bar)."""
+
+    def engine(self) -> str:
+        """Name, version and where it came from, e.g. `Terraform 1.15.5 (embedded)`. Raises ToolchainError."""
+
+    def self_test(self) -> str:
+        """Prove with a canary that a hostile configuration cannot read this process or leave its sandbox: what holds on
+        this machine, in words. Raises ToolchainError when something that they state does not hold."""
+
+    def parallel(self) -> int:
+        """How many targets may run at once on this machine, by cores and memory; at least 1."""
+
+    def cancel(self) -> None:
+        """Kill every running child and its descendants at once; for a run that is cancelled. Safe from any thread."""
+
+    def fmt(self, tree: Path, root: TerraformRoot) -> CheckResult: ...
+
+    def fetch_modules(self, root: TerraformRoot, files: Mapping[str, bytes]) -> CheckResult:
+        """Fetch the modules from outside that `files`, the base commit's configuration of `root`, call; once a run for
+        each root.
+
+        They serve every later workspace of the root. What is not fetched is a finding, and `init` of its workspaces
+        says so.
+        """
+
+    def fetched_modules(self, root: TerraformRoot) -> FetchedModules:
+        """The Terraform of what `fetch_modules` got for `root`, as data; nothing when it got nothing."""
+
+    def workspace(
+        self,
+        tree: Path,
+        target: TerraformTarget,
+        lease: CredentialLease | None,
+        *,
+        providers: tuple[str, ...] | None = None,
+    ) -> AbstractContextManager[TerraformWorkspace]:
+        """`providers` narrows the allow-list that Terraform installs from (source addresses with a host), None leaves
+        it alone.
+        """
+
+
+class Linters(Protocol):
+    """actionlint and zizmor over workflow files. A linter that is missing or crashes is a failed check (F10)."""
+
+    def check(self, tree: Path, workflow_paths: tuple[str, ...]) -> tuple[CheckResult, ...]: ...
+
+
+# Where the code and the issues live: GitHub, or a folder on a laptop.
+
+
+class BaseTree(Protocol):
+    """The files of one commit, from git's objects: no filters, no checkout, no symlink is ever followed."""
+
+    commit: str
+
+    def entries(self) -> Mapping[str, TreeEntry]:
+        """Every entry by path (`/` separated, relative to the root). May be capped; a cap raises ConfigError."""
+
+    def read(self, path: str) -> bytes:
+        """The blob's bytes. Raises KeyError when `path` is not a regular file of the commit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenAbilities:
+    """What the token may do on one repository: True, False, or None when GitHub does not tell beforehand."""
+
+    contents: bool | None
+    pull_requests: bool | None
+    issues: bool | None
+    workflows: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """A person's review of a pull request. `at` is ISO 8601 UTC; `verdict` is APPROVED, CHANGES_REQUESTED, COMMENTED,
+    ...
+    """
+
+    id: int
+    author: Actor
+    verdict: str
+    body: str
+    at: str
+
+
+class CodeHost(Protocol):
+    """GitHub's REST and GraphQL API. `repository` is `owner/name`. Lists are complete: paging is the adapter's affair."""
+
+    def viewer(self) -> Actor:
+        """The account that the token acts as (GraphQL `viewer`)."""
+
+    def repository(self, repository: str) -> Repository: ...
+
+    def permission(self, repository: str, login: str) -> Permission:
+        """Role of a person; NONE when GitHub says that they have none. Other failures raise (the caller fails closed)."""
+
+    def token_abilities(self, repository: str) -> TokenAbilities: ...
+
+    def issue(self, ref: IssueRef) -> Issue:
+        """Raises NotFound for 404, 410 and for a transferred issue (301 is never followed)."""
+
+    def issue_events(self, ref: IssueRef) -> tuple[IssueEvent, ...]:
+        """Timeline events, oldest first."""
+
+    def sub_issues(self, ref: IssueRef) -> tuple[Issue, ...]:
+        """In the parent's order; may name other repositories."""
+
+    def parent(self, ref: IssueRef) -> IssueRef | None: ...
+
+    def blockers(self, ref: IssueRef) -> tuple[Issue, ...]:
+        """Issues that this one is `blocked_by`, open or closed."""
+
+    def comments(self, ref: IssueRef) -> tuple[Comment, ...]: ...
+
+    def create_comment(self, ref: IssueRef, body: str) -> Comment: ...
+
+    def update_comment(self, repository: str, comment_id: int, body: str) -> None: ...
+
+    def delete_comment(self, repository: str, comment_id: int) -> None: ...
+
+    def branch_head(self, repository: str, branch: str) -> str | None:
+        """Commit that the branch points at, None when there is no such branch."""
+
+    def create_branch(self, repository: str, branch: str, commit: str) -> bool:
+        """Create `refs/heads/{branch}`; False when it already exists (this is the lock). Never moves a ref."""
+
+    def delete_branch(self, repository: str, branch: str) -> None: ...
+
+    def branch_commits(self, repository: str, base: str, head: str) -> tuple[tuple[str, Actor | None], ...]:
+        """(commit, author) of the commits on head that are not on base, oldest first."""
+
+    def base_tree(self, repository: str, commit: str) -> BaseTree: ...
+
+    def commit_changes(
+        self, repository: str, branch: str, expected_head: str, headline: str, body: str, changes: ChangeSet
+    ) -> str:
+        """GraphQL `createCommitOnBranch`; returns the new commit. Raises Conflict when the head moved,
+        NeedsWorkflowsPermission.
+        """
+
+    def pull_requests_of_branch(self, repository: str, branch: str) -> tuple[PullRequest, ...]:
+        """All pull requests (open and closed) whose head is this branch of this repository, newest first."""
+
+    def open_pull_requests(self, repository: str, branch_prefix: str) -> tuple[PullRequest, ...]:
+        """Open pull requests whose head branch starts with `branch_prefix`."""
+
+    def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]: ...
+
+    def reviews(self, repository: str, number: int) -> tuple[Review, ...]: ...
+
+    def create_pull_request(
+        self, repository: str, head: str, base: str, title: str, body: str, draft: bool
+    ) -> PullRequest: ...
+
+    def update_pull_request(self, repository: str, number: int, title: str, body: str) -> PullRequest: ...
+
+    def set_draft(self, pull_request: PullRequest, draft: bool) -> None: ...
+
+    def add_labels(self, repository: str, number: int, labels: tuple[str, ...]) -> None: ...
+
+    def run_is_finished(self, repository: str, run_id: int) -> bool | None:
+        """Whether a workflow run has ended; None when the token may not know."""
+
+    def resolve_action(self, uses: str, ref: str) -> str | None:
+        """Commit of an action's tag or branch (`actions/checkout`, `v4`), None when it does not exist."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardCard:
+    """An issue's item on the project board. `options` are the board's statuses as (option id, name)."""
+
+    item_id: str
+    project_id: str
+    field_id: str
+    status: str | None
+    options: tuple[tuple[str, str], ...]
+
+
+class Board(Protocol):
+    """GitHub Projects v2, found from the issue's side."""
+
+    def card(self, issue: Issue) -> BoardCard | str:
+        """The issue's card, or one sentence that says why the board cannot be used (no access, no such project, not on
+        it).
+        """
+
+    def cards_of(self, issues: tuple[Issue, ...]) -> Mapping[IssueRef, BoardCard | str]:
+        """The same for many issues at once."""
+
+    def move(self, card: BoardCard, status: str) -> str | None:
+        """Set the status (name matched without case). None when done, else one sentence that says why not."""
+
+
+# What a run needs besides: the llm, the reporter, the clock, the scratch tree.
+
+
+class Llm(Protocol):
+    """The language model. Retries and streaming are the adapter's affair."""
+
+    def warm_up(self) -> None:
+        """Get ready in the background; a run calls it when it starts, because loading an SDK takes about a second."""
+
+    def reply(self, *, system: str, tools: tuple[ToolSpec, ...], turns: tuple[Turn, ...], max_tokens: int) -> LlmReply:
+        """One complete answer; a broken stream is retried whole, nothing of it escapes. Raises LlmError."""
+
+
+class Reporter(Protocol):
+    """The job's log, annotations, summary and outputs on GitHub Actions, or a terminal. Every text is redacted before
+    it gets here.
+    """
+
+    def stage(self, name: str) -> AbstractContextManager[None]:
+        """A log group / a live line for one stage of the pipeline."""
+
+    def line(self, text: str) -> None:
+        """One line of progress. Inert: no workflow command in it is executed."""
+
+    def turn(self, number: int, cost_usd: float, note: str) -> None:
+        """The conversation went on."""
+
+    def annotate(self, level: str, text: str, place: Place | None = None) -> None:
+        """`notice`, `warning` or `error`, at a file and line where known."""
+
+    def mask(self, secret: str) -> None: ...
+
+    def output(self, name: str, text: str) -> None: ...
+
+    def summary(self, markdown: str) -> None: ...
+
+
+class Clock(Protocol):
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    def monotonic(self) -> float: ...
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+class Scratch(Protocol):
+    """The scratch tree: the base commit's regular files in a directory of our own, where the agent's edits land.
+
+    Paths are checked (inside the root, no symlink on the way, no device); a refusal raises ScratchRefusal (a
+    ValueError) with the reason.
+    """
+
+    root: Path
+    base: BaseTree
+
+    def read(self, path: str) -> bytes: ...
+
+    def write(self, path: str, content: bytes) -> None: ...
+
+    def delete(self, path: str) -> None: ...
+
+    def paths(self) -> tuple[str, ...]:
+        """Regular files, sorted."""
+
+    def change_set(self) -> ChangeSet:
+        """The journal against the base, byte by byte.
+
+        Raises PolicyViolation when the tree holds anything that the journal does not (C19).
+        """
+
+    def restore(self, changes: ChangeSet) -> None:
+        """Bring the tree to base plus `changes` (a run that is continued, or a hand-over between jobs)."""
+
+
+class ScratchRefusal(ValueError):
+    """A path or a write that the scratch tree refuses; the text goes back to the llm."""
+
+
+# The outside world, as the rest of the house sees it: Protocols, and World which holds one of each.
+#
+# Every method raises only classes of `ops_agent.model.errors`. Adapters translate; they never decide.
+
+__all__ = [
+    "BaseTree",
+    "Board",
+    "BoardCard",
+    "Clock",
+    "CloudIdentity",
+    "CodeHost",
+    "CredentialLease",
+    "Linters",
+    "Llm",
+    "PlanFiles",
+    "Reporter",
+    "Review",
+    "Scratch",
+    "ScratchRefusal",
+    "Terraform",
+    "TerraformWorkspace",
+    "TokenAbilities",
+    "World",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """One adapter per outside thing, built in __main__ (or by a test). `scratch` makes a fresh tree, removed when the
+    context closes.
+    """
+
+    code_host: CodeHost
+    board: Board
+    llm: Llm
+    cloud: CloudIdentity
+    terraform: Terraform
+    linters: Linters
+    reporter: Reporter
+    clock: Clock
+    scratch: Callable[[BaseTree], AbstractContextManager[Scratch]]
+    redact: Callable[[str], str]

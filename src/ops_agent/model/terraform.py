@@ -1,0 +1,261 @@
+"""Terraform as it is written: files, blocks, attributes and expressions, in our own types; no parser's dictionary gets
+past the readers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from functools import cached_property
+
+from ops_agent.model.finding import Finding
+
+Scalar = str | int | float | bool | None
+Step = str | int | None
+
+
+class Unknown(Enum):
+    """A value that the source alone does not tell."""
+
+    UNKNOWN = "unknown"
+
+
+UNKNOWN = Unknown.UNKNOWN
+
+
+class ExpressionKind(StrEnum):
+    LITERAL = "literal"
+    REFERENCE = "reference"
+    TEMPLATE = "template"
+    CALL = "call"
+    TUPLE = "tuple"
+    OBJECT = "object"
+    CONDITIONAL = "conditional"
+    FOR = "for"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expression:
+    """One expression of HCL.
+
+    `value` is a literal's value after escapes. `name` is a call's function in lower-level form (`core::file` is `file`,
+    blanks removed). `steps` is a reference's path (`var.a["b"][0]` is `("var", "a", "b", 0)`; None is a splat or an
+    index that is computed), and of anything else the path into its value (`values(x)[0].arn` is an `other` with `(0,
+    "arn")` and the call as its first child). `children` are parts of a template or tuple, arguments of a call, key and
+    value in turn of an object, condition and both results of a conditional, computed indices of a reference, and every
+    sub-expression of anything else. A `for` has its iterators as `name` (`k,v`) and as `children` the collection and
+    what `value` spells: `k`ey, `v`alue, `c`ondition. `text` is the source without comments and layout, given for the
+    whole expression of an attribute and empty inside it. `line` counts from 1.
+    """
+
+    kind: ExpressionKind
+    line: int
+    text: str = ""
+    value: Scalar = None
+    name: str = ""
+    steps: tuple[Step, ...] = ()
+    children: tuple[Expression, ...] = ()
+
+    def walk(self) -> Iterator[Expression]:
+        """This expression and every one inside it."""
+        pending = [self]
+        while pending:
+            expression = pending.pop()
+            yield expression
+            pending.extend(reversed(expression.children))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """`name = expression`. `line` counts from 1."""
+
+    name: str
+    expression: Expression
+    line: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """A block. `text` is its source without comments and layout: two blocks with the same text mean the same."""
+
+    type: str
+    labels: tuple[str, ...]
+    attributes: tuple[Attribute, ...]
+    blocks: tuple[Block, ...]
+    line: int
+    text: str
+
+    @property
+    def name(self) -> str:
+        """How people call it: `resource "aws_sqs_queue" "orders"`."""
+        return " ".join([self.type, *(f'"{label}"' for label in self.labels)])
+
+    @property
+    def members(self) -> frozenset[str]:
+        """Names of its attributes and of its nested blocks (`dynamic "x"` counts as `x`): JSON syntax does not tell
+        them apart.
+        """
+        return frozenset(a.name for a in self.attributes) | {b.kind for b in self.blocks}
+
+    @property
+    def kind(self) -> str:
+        """The block's type; for `dynamic "x"` it is `x`."""
+        return self.labels[0] if self.type == "dynamic" and self.labels else self.type
+
+    def attribute(self, name: str) -> Attribute | None:
+        return next((a for a in self.attributes if a.name == name), None)
+
+    def walk(self) -> Iterator[Block]:
+        """This block and every one inside it."""
+        yield self
+        for block in self.blocks:
+            yield from block.walk()
+
+    def arguments(self, *before: str) -> Iterator[tuple[tuple[str, ...], Attribute]]:
+        """Every argument with its path (`("origin", "custom_header", "value")`); `dynamic` and `content` are no part of
+        it.
+        """
+        for attribute in self.attributes:
+            yield (*before, attribute.name), attribute
+        for inner in self.blocks:
+            path = before if self.type == "dynamic" and inner.type == "content" else (*before, inner.kind)
+            yield from inner.arguments(*path)
+
+    def expressions(self) -> Iterator[tuple[Attribute, Expression]]:
+        """Every expression at any depth, with the attribute that it stands in."""
+        for block in self.walk():
+            for attribute in block.attributes:
+                for expression in attribute.expression.walk():
+                    yield attribute, expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TerraformSource:
+    """One file that was read whole. Variable and backend files have attributes at the top and no blocks."""
+
+    blocks: tuple[Block, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+
+    def of_type(self, *types: str) -> Iterator[Block]:
+        return (b for b in self.blocks if b.type in types)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A file that a reader refused: `what` is one sentence, `line` counts from 1 (0: the whole file)."""
+
+    what: str
+    line: int = 0
+
+
+# Where Terraform stands in a repository: root modules and the environments each of them serves.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """One environment of a root. Paths are relative to the repository's root; None / empty means that the file is
+    missing.
+
+    `account` is the 12-digit AWS account that the action's inputs give this environment, None if they give none.
+    `unsettled` says in one sentence why it must not be planned: which of its files are meant, or which state, cannot be
+    told. A guess would be worse than no plan.
+    """
+
+    name: str
+    account: str | None
+    backend_file: str | None
+    var_files: tuple[str, ...] = ()
+    unsettled: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TerraformRoot:
+    """A root module: its directory (`.` is the repository's root), environments, and the local modules that it reaches
+    at any depth.
+    """
+
+    path: str
+    environments: tuple[Environment, ...]
+    local_modules: tuple[str, ...] = ()
+    has_backend: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """All roots of a repository, its workflow files, and what was odd about them.
+
+    `suggestion` holds lines for the policy file that settle what could not be told; empty when nothing is open that a
+    mapping can settle.
+    """
+
+    roots: tuple[TerraformRoot, ...]
+    workflows: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
+    suggestion: str = ""
+
+    @property
+    def environment_names(self) -> tuple[str, ...]:
+        return tuple(sorted({e.name for r in self.roots for e in r.environments}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TerraformTarget:
+    """One root in one environment: what a plan is made for."""
+
+    root: TerraformRoot
+    environment: Environment
+
+    def __str__(self) -> str:
+        return f"{self.root.path} ({self.environment.name})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedEnvironment:
+    """One environment as the policy file names it. Paths are relative to the repository's root."""
+
+    name: str
+    backend_file: str | None = None
+    var_files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedRoot:
+    """One root module as the policy file names it: it replaces what discovery would guess for this directory."""
+
+    path: str
+    environments: tuple[MappedEnvironment, ...]
+
+
+# What came for the modules from outside that a base commit calls: their Terraform, to be judged as data.
+
+
+@dataclass(frozen=True, kw_only=True)
+class FetchedModules:
+    """`files` are configurations and templates (path -> bytes), each below a directory that no path of a repository can
+    have.
+
+    `by_source` leads from the `(source, version)` of a call in the repository to the directory of what came for it,
+    `by_call` from a fetched directory and the name of a call in it to the directory of what that calls.
+    """
+
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    by_source: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    by_call: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+    @cached_property
+    def directories(self) -> frozenset[str]:
+        return frozenset(self.by_source.values()) | frozenset(self.by_call.values())
+
+    @classmethod
+    def joined(cls, parts: Iterable[FetchedModules]) -> FetchedModules:
+        """All of several roots; of two that answer for one source the first one counts."""
+        files: dict[str, bytes] = {}
+        by_source: dict[tuple[str, str], str] = {}
+        by_call: dict[tuple[str, str], str] = {}
+        for part in parts:
+            files.update(part.files)
+            by_source = {**part.by_source, **by_source}
+            by_call.update(part.by_call)
+        return cls(files=files, by_source=by_source, by_call=by_call)

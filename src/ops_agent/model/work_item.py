@@ -1,0 +1,90 @@
+"""An admitted request: whose approval, which bytes, what it asks for."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+
+from ops_agent.model.event import Actor, Issue, IssueRef, Repository
+
+
+def content_hash(title: str, body: str) -> str:
+    """SHA-256 (hex) of the words that a person approved; line endings do not count, GitHub's editor changes them."""
+    text = f"{title}\x00{body}".replace("\r\n", "\n")
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """The act that started the run: a label by a writer (`event_id` from the timeline) or a dispatch (`event_id` is the
+    run id).
+    """
+
+    by: Actor
+    event_id: int
+    at: str
+    content_hash: str
+    by_dispatch: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Criterion:
+    """An acceptance criterion in the author's words; `id` is `AC1`, `AC2`, ... in order of appearance."""
+
+    id: str
+    text: str
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleaned:
+    """People's text after cleaning, and how many hidden things of each sort were taken out (`{"html comment": 2}`)."""
+
+    text: str
+    removed: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def removed_count(self) -> int:
+        return sum(self.removed.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """The parsed text of an issue. Nothing here is raw: every string is cleaned."""
+
+    description: str
+    user_stories: tuple[str, ...] = ()
+    criteria: tuple[Criterion, ...] = ()
+    notes: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    references: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkItem:
+    """One admitted issue.
+
+    `issue` is the approved snapshot (raw text; never shown to the llm), `title` and `request` are cleaned.
+
+    `target` is the repository that is changed, `base_branch` the branch the pull request goes to; `warnings` are shown
+    in comment and pull request. `labels_by_writers` are labels on the issue that a person with write permission put
+    (`allow-destroy` counts only there).
+    """
+
+    issue: Issue
+    title: str
+    request: Request
+    removed: dict[str, int]
+    approval: Approval
+    target: Repository
+    base_branch: str
+    parent: IssueRef | None = None
+    labels_by_writers: tuple[str, ...] = ()
+    comments: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Idempotency key: (repository id, issue number, approving event, content)."""
+        parts = (self.target.id, self.issue.ref, self.approval.event_id, self.approval.content_hash)
+        return hashlib.sha256("\x00".join(map(str, parts)).encode()).hexdigest()[:32]

@@ -1,0 +1,1 @@
+"""What people read: pull request, comments, job summary, rules page."""

@@ -1,0 +1,224 @@
+"""How a run ended, for people and for the next step: outputs, job summary, annotations. Values in, values out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from ops_agent.model.conversation import Transcript, Usage
+from ops_agent.model.event import IssueRef
+from ops_agent.model.finding import Finding, Place
+from ops_agent.model.outcome import Conclusion
+from ops_agent.model.proposal import PullRequest
+from ops_agent.model.verification import TargetVerification, Verification
+from ops_agent.pages.plan_text import share
+from ops_agent.pages.pull_request import cautions, checks_table, counted, danger_list, dangers, findings_list, headlines
+from ops_agent.plan.reading import count
+from ops_agent.text.markdown import cell, code
+from ops_agent.text.templates import render
+
+# One sentence for each way in which a run ends. The word comes from code, and so does the sentence.
+
+SENTENCES: Final[dict[Conclusion, str]] = {
+    Conclusion.PUBLISHED: "A pull request was opened.",
+    Conclusion.UPDATED: "The pull request was updated.",
+    Conclusion.NO_CHANGES: "The request needs no change.",
+    Conclusion.DUPLICATE: "This approval is worked on, or was worked on, by another run.",
+    Conclusion.DECLINED: "The issue is not one to work on now.",
+    Conclusion.NEEDS_INFO: "Something must be answered before the work can be done.",
+    Conclusion.NEEDS_SPLIT: "The request is too large for one focused pull request.",
+    Conclusion.INFEASIBLE: "The request cannot be done within the limits.",
+    Conclusion.CHECKS_FAILED: "The change does not pass its checks.",
+    Conclusion.PLAN_FAILED: "Terraform could not plan the change.",
+    Conclusion.BUDGET_EXHAUSTED: "The run used up its turns, cost or time before the work was done.",
+    Conclusion.NO_PROGRESS: "The agent did not get further.",
+    Conclusion.CONFIG_ERROR: "The inputs or the repository's layout cannot be used.",
+    Conclusion.BLOCKED_BY_POLICY: "The guard does not let this change out.",
+    Conclusion.NOT_AUTHORISED: "The person who started the run may not do so.",
+    Conclusion.CONTENT_CHANGED: "The issue's text is not the one that was approved.",
+    Conclusion.STALE: "The world moved on while the run was at work.",
+    Conclusion.REDACTION_FAILED: "Nothing was published, because a secret could not be kept out.",
+    Conclusion.GITHUB_FAILED: "GitHub did not do what was asked.",
+    Conclusion.RATE_LIMITED: "GitHub's rate limit is used up.",
+    Conclusion.NOT_PERMITTED: "The token may not do what is needed.",
+    Conclusion.NEEDS_WORKFLOWS_PERMISSION: "The token may not write workflow files.",
+    Conclusion.LLM_FAILED: "The language model could not be asked.",
+    Conclusion.TOOLCHAIN_FAILED: "Terraform, a provider or a linter is missing or broken.",
+    Conclusion.AWS_FAILED: "AWS gave no credentials for the plan.",
+    Conclusion.NO_SPACE: "The runner's disk is full.",
+    Conclusion.INTERNAL_ERROR: "ops-agent itself failed.",
+    Conclusion.CANCELLED: "The run was cancelled.",
+}
+
+MOST_ANNOTATIONS = 10
+"""Per level: GitHub shows ten errors and ten warnings of a step and drops the rest in silence."""
+MOST_FINDINGS = 300
+"""A summary has room for what the pull request and the comment leave out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """Everything that is said at the end. `reason` and `remedy` are empty when a pull request stands and nothing
+    failed.
+    """
+
+    ref: IssueRef | None
+    conclusion: Conclusion
+    reason: str = ""
+    remedy: str = ""
+    findings: tuple[Finding, ...] = ()
+    questions: tuple[str, ...] = ()
+    proposed_issues: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    pull_request: PullRequest | None = None
+    branch: str = ""
+    transcript: Transcript | None = None
+    verification: Verification | None = None
+    seconds: float = 0.0
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Annotation:
+    """A line beside the code: `error`, `warning` or `notice`."""
+
+    level: str
+    text: str
+    place: Place | None = None
+
+
+def outputs(report: RunReport) -> dict[str, str]:
+    """The action's outputs by name; empty text for what there is not. Never a token."""
+    usage = report.transcript.usage if report.transcript else Usage()
+    request = report.pull_request if report.pull_request is not None and report.pull_request.number else None
+    targets = report.verification.targets if report.verification else ()
+    return {
+        "conclusion": report.conclusion.value,
+        "issue_number": str(report.ref.number) if report.ref else "",
+        "pr_number": str(request.number) if request else "",
+        "pr_url": request.url if request else "",
+        "branch_name": report.branch,
+        "plan_summary": json.dumps([_counts(target) for target in targets], separators=(",", ":")),
+        "plan_has_destroy": str(any(_destroys(target) for target in targets)).lower(),
+        "total_cost_usd": f"{usage.cost_usd:.4f}",
+        "input_tokens": str(usage.sent_tokens),
+        "output_tokens": str(usage.output_tokens),
+        "cache_read_tokens": str(usage.cache_read_tokens),
+        "num_turns": str(report.transcript.turn_count if report.transcript else 0),
+        "duration_seconds": str(round(report.seconds)),
+        "execution_file": report.transcript.extra.get("execution_file", "") if report.transcript else "",
+    }
+
+
+def summary(report: RunReport, template: str, redact: Callable[[str], str]) -> str:
+    """The job summary as Markdown."""
+    verification = report.verification
+    targets = verification.targets if verification else ()
+    return redact(
+        render(
+            template,
+            issue=subject(report),
+            conclusion=report.conclusion.value,
+            sentence="Nothing was written: this was a dry run." if report.dry_run else SENTENCES[report.conclusion],
+            pull_request=_link(report.pull_request),
+            reason=cell(redact(report.reason)),
+            remedy=cell(redact(report.remedy)),
+            questions=_list(report.questions, redact),
+            proposed_issues=_list(report.proposed_issues, redact),
+            findings=findings_list(report.findings, redact, MOST_FINDINGS),
+            warnings=_list(report.warnings, redact),
+            plans="\n\n".join(part for part in (cautions(targets), headlines(targets)) if part),
+            dangers=danger_list(dangers(targets), MOST_FINDINGS, "that do not fit here"),
+            checks=_checks(verification) if verification else "",
+            cost=_cost(report),
+        )
+    )
+
+
+def beside_the_code(report: RunReport) -> tuple[Annotation, ...]:
+    """What stands beside the code: findings that stopped the run and those of failed checks, at most ten of a level,
+    and the last word.
+    """
+    failed = [f for check in report.verification.failed for f in check.findings] if report.verification else []
+    found = list(dict.fromkeys((*report.findings, *failed)))
+    errors = [
+        Annotation(level="error", text=_sentence(f), place=f.place) for f in found if f.blocks and not f.pre_existing
+    ]
+    warned = [
+        Annotation(level="warning", text=_sentence(f), place=f.place) for f in found if not f.blocks or f.pre_existing
+    ]
+    warned += [Annotation(level="warning", text=warning) for warning in report.warnings]
+    if report.conclusion.exit_code and not errors:
+        errors.append(
+            Annotation(
+                level="error", text=f"{report.conclusion.value}: {report.reason or SENTENCES[report.conclusion]}"
+            )
+        )
+    return (*_capped(errors), *_capped(warned))
+
+
+def last_word(report: RunReport) -> str:
+    """One line for the log's end."""
+    link = report.pull_request.url if report.pull_request is not None else ""
+    words = f"{subject(report)}: {report.conclusion.value}. {link or report.reason or SENTENCES[report.conclusion]}"
+    words += "" if link or words.endswith((".", "?", "!")) else "."
+    return f"{words} {report.remedy}".strip() if report.conclusion.exit_code else words
+
+
+def subject(report: RunReport) -> str:
+    """What the report is about: the issue, or the event as a whole."""
+    return str(report.ref) if report.ref else "The event"
+
+
+def _counts(target: TargetVerification) -> dict[str, object]:
+    where: dict[str, object] = {"root": target.target.root.path, "environment": target.target.environment.name}
+    if target.plan is None:
+        return where | {"planned": False}
+    shared = share(target, target.plan)
+    counted = count(shared.own, shared.own_outputs)
+    names = ("add", "change", "destroy", "replace", "move", "forget", "outputs")
+    return (
+        where
+        | {"planned": True, "mocked": target.mocked, "import": counted.import_}
+        | {name: getattr(counted, name) for name in names}
+    )
+
+
+def _destroys(target: TargetVerification) -> bool:
+    return target.plan is not None and any(change.action.destroys for change in share(target, target.plan).own)
+
+
+def _link(request: PullRequest | None) -> str:
+    if request is None or not request.number:
+        return ""
+    return f"[#{request.number}]({request.url}) {cell(request.title)}{' (draft)' if request.draft else ''}"
+
+
+def _list(entries: Iterable[str], redact: Callable[[str], str]) -> str:
+    return "\n".join(f"- {cell(redact(entry))}" for entry in entries)
+
+
+def _checks(verification: Verification) -> str:
+    engine = f"Engine: {code(verification.engine)}\n\n" if verification.engine else ""
+    return engine + checks_table(verification)
+
+
+def _cost(report: RunReport) -> str:
+    if report.transcript is None:
+        return f"The language model was not asked. {report.seconds:.0f} s."
+    usage = report.transcript.usage
+    spent = f"{counted(report.transcript.turn_count, 'turn')}, ${usage.cost_usd:.2f}, {usage.tokens_in_words}; {report.seconds:.0f} s."
+    return f"{code(report.transcript.llm_id or 'unknown')}: {spent}"
+
+
+def _sentence(finding: Finding) -> str:
+    return f"{finding.what} ({finding.rule}) {finding.remedy}".strip()
+
+
+def _capped(found: list[Annotation]) -> list[Annotation]:
+    if len(found) <= MOST_ANNOTATIONS:
+        return found
+    more = Annotation(level=found[0].level, text=f"and {len(found) - MOST_ANNOTATIONS + 1} more, see the job summary")
+    return [*found[: MOST_ANNOTATIONS - 1], more]

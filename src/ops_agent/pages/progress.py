@@ -1,0 +1,95 @@
+"""The text of our one comment on an issue. Text of the llm, of people and of tools enters neutralised only."""
+
+from __future__ import annotations
+
+from ops_agent.issue.claims import ClaimRecord
+from ops_agent.model.event import RunIdentity
+from ops_agent.model.outcome import Stopped
+from ops_agent.model.proposal import PullRequest
+from ops_agent.model.work_item import WorkItem
+from ops_agent.pages.pull_request import findings_list
+from ops_agent.text.markdown import cell, cut_markdown, fence_verbatim
+
+_MOST_FINDINGS = 20
+_MOST_ITEMS = 20
+_MOST_PATCH_CHARACTERS = 40_000
+_MOST_CHARACTERS = 60_000  # GitHub takes 65,536
+_MOST_OF_A_LINE = 4_000
+_CUT = "\n\n*(cut here: GitHub takes no longer comment)*"
+
+HEADINGS = {
+    "claimed": "ops-agent has taken this issue",
+    "working": "ops-agent is working on this issue",
+    "verifying": "ops-agent is verifying the change",
+    "published": "ops-agent has opened a pull request",
+    "stopped": "ops-agent has stopped",
+}
+
+
+def progress_comment(record: ClaimRecord, item: WorkItem, run: RunIdentity, notes: tuple[str, ...], says: str) -> str:
+    """The whole comment. `says` is finished Markdown of ours; `notes` are sentences that stay through the run."""
+    where = f"`{record.branch}` in {item.target.full_name}, from `{item.base_branch}` at `{record.base[:12]}`"
+    by = f"[run {run.run_id}, attempt {run.attempt}]({run.url})" if run.run_id else "a run on a laptop"
+    kept, rest = cut_markdown(says.strip(), _MOST_CHARACTERS)
+    says = f"{kept}{_CUT}" if rest else kept
+    parts = [
+        record.line,
+        f"### {HEADINGS.get(record.state, HEADINGS['working'])}",
+        says,
+        *(f"- {note}" for note in notes),
+    ]
+    return "\n\n".join(part for part in parts if part) + f"\n\n<sub>{by} · branch {where}</sub>\n"
+
+
+def now_line(text: str) -> str:
+    """What is going on, on one line."""
+    return f"Now: {cell(text)}" if text.strip() else ""
+
+
+def published_text(pull_request: PullRequest, item: WorkItem, updated: bool, warnings: tuple[str, ...]) -> str:
+    """Links the pull request; says so when GitHub will not (the keyword is ignored unless the base is the default
+    branch).
+    """
+    verb = "updated" if updated else "opened"
+    lines = [
+        f"Pull request [#{pull_request.number}]({pull_request.url}) was {verb}{' as a draft' if pull_request.draft else ''}."
+    ]
+    if item.base_branch != item.target.default_branch:
+        lines.append(
+            f"It goes to `{item.base_branch}`, not to the default branch `{item.target.default_branch}`, so GitHub neither links it "
+            "to this issue nor closes the issue when it is merged: close it by hand."
+        )
+    lines.extend(f"- {cell(warning)}" for warning in warnings)
+    return "\n\n".join(lines)
+
+
+def stopped_text(stopped: Stopped) -> str:
+    """Why, and what to do now."""
+    lines = [
+        f"**{stopped.conclusion.value}**: {cell(_cut(stopped.reason))}",
+        f"**What to do:** {cell(_cut(stopped.remedy))}",
+    ]
+    lines.extend(_list("Questions", stopped.questions))
+    lines.extend(_list("Proposed issues", stopped.proposed_issues))
+    if stopped.findings:
+        lines.append(findings_list(stopped.findings, str, _MOST_FINDINGS, "in the run's summary"))
+    if stopped.patch:
+        cut = stopped.patch[:_MOST_PATCH_CHARACTERS]
+        note = "" if cut == stopped.patch else " (cut; the whole patch is in the run's summary)"
+        lines.append(f"<details><summary>Patch{note}</summary>\n\n{fence_verbatim(cut, 'diff')}\n\n</details>")
+    return "\n\n".join(lines)
+
+
+def _list(title: str, entries: tuple[str, ...]) -> list[str]:
+    if not entries:
+        return []
+    return [f"**{title}:**\n" + "\n".join(f"- {cell(_cut(entry))}" for entry in entries[:_MOST_ITEMS])]
+
+
+def _cut(sentence: str) -> str:
+    """A line that fits beside the others; the job summary has it whole."""
+    return (
+        sentence
+        if len(sentence) <= _MOST_OF_A_LINE
+        else f"{sentence[:_MOST_OF_A_LINE]}... (cut; see the run's summary)"
+    )

@@ -1,0 +1,1 @@
+"""Plan JSON in; changes, dangers and losses out."""

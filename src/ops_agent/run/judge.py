@@ -1,0 +1,168 @@
+"""judge: the guard before anything is executed, and again over the plans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from ops_agent.config.settings import Settings
+from ops_agent.guard.judge import judge
+from ops_agent.guard.pins import UsedAction, find_uses, is_commit, pin, uses_in
+from ops_agent.guard.tree import SourceTree, head_of
+from ops_agent.model.change_set import ChangeSet
+from ops_agent.model.errors import ToolchainError
+from ops_agent.model.finding import Finding, Place, Verdict
+from ops_agent.model.plan import Danger
+from ops_agent.model.policy import Policy
+from ops_agent.model.ports import BaseTree, Scratch, World
+from ops_agent.model.terraform import FetchedModules
+from ops_agent.model.verification import TargetVerification, Verification
+from ops_agent.model.work_item import WorkItem
+from ops_agent.plan.dangers import LIFTED_BY_ALLOW_DESTROY
+from ops_agent.plan.rules import PLAN_TABLE
+from ops_agent.run.verify import fetched_modules
+from ops_agent.terraform.layout import affected_roots
+
+ALLOW_DESTROY = "allow-destroy"
+_PLAN_RULES = tuple(rule.id for rule in PLAN_TABLE)
+
+
+@dataclass(frozen=True)
+class _BaseFiles:
+    """The base commit's regular files; symbolic links and submodules are not there."""
+
+    base: BaseTree
+
+    @cached_property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(path for path, entry in self.base.entries().items() if entry.is_regular)
+
+    def read(self, path: str) -> bytes:
+        return self.base.read(path)
+
+
+def pin_actions(world: World, settings: Settings, scratch: Scratch) -> tuple[UsedAction, ...]:
+    """Replace tags of allow-listed actions in the changed workflows by the commits that they mean; returns what was
+    pinned.
+
+    GitHub is asked about allow-listed names only: what the llm wrote reaches no other address. Call it before
+    `change_set` is judged.
+    """
+    changes = scratch.change_set()
+    wanted = [u for u in find_uses(changes) if not is_commit(u.ref) and _is_allowed(u, settings.policy)]
+    commits: dict[tuple[str, str], str] = {}
+    for used in wanted:
+        if (used.uses, used.ref) not in commits:
+            commit = world.code_host.resolve_action(used.uses, used.ref)
+            if commit is not None:
+                commits[used.uses, used.ref] = commit
+    for before, after in zip(changes.changes, pin(changes, commits).changes, strict=True):
+        if after.after is not None and after.after != before.after:
+            scratch.write(after.path, after.after)
+    return tuple(u for u in wanted if (u.uses, u.ref) in commits)
+
+
+def judge_sources(world: World, settings: Settings, item: WorkItem, base: BaseTree, changes: ChangeSet) -> Verdict:  # noqa: ARG001  the stages' common shape
+    """Every source rule over the change set, with the modules from outside that the base calls: they are fetched by its
+    files alone.
+    """
+    files = _BaseFiles(base)
+    return judge(
+        changes,
+        files,
+        settings.policy,
+        limits=settings.limits,
+        known_pins=_known_pins(world, settings.policy, files, changes),
+        fetched=_fetched(world, settings.policy, base, files, changes),
+    )
+
+
+def judge_plans(settings: Settings, item: WorkItem, verdict: Verdict, verification: Verification) -> Verdict:
+    """The source verdict with the plans' findings: what blocks in the danger list, and plans that are not the whole
+    change.
+
+    A label `allow-destroy` by a writer lifts the rules about destroying what holds data, never another one.
+    """
+    may_destroy = settings.policy.allow_destroy or ALLOW_DESTROY in item.labels_by_writers
+    found = [f for target in verification.targets for f in _of_plan(target, may_destroy)]
+    ran = _PLAN_RULES if any(target.plan for target in verification.targets) else ()
+    return replace(verdict, findings=(*verdict.findings, *found), rules_run=(*verdict.rules_run, *ran))
+
+
+def _fetched(world: World, policy: Policy, base: BaseTree, files: _BaseFiles, changes: ChangeSet) -> FetchedModules:
+    layout = head_of(SourceTree(files, policy), changes).layout
+    try:
+        return fetched_modules(world, base, affected_roots(layout, changes.paths))
+    except ToolchainError:  # verify raises it again, before anything of the change is run
+        return FetchedModules()
+
+
+def _is_allowed(used: UsedAction, policy: Policy) -> bool:
+    return used.name.casefold() in {u.casefold() for u in policy.allowed_uses}
+
+
+def _known_pins(world: World, policy: Policy, files: _BaseFiles, changes: ChangeSet) -> frozenset[str]:
+    """Commits that stand on the base branch already, and those that are what the tag beside them means."""
+    known = {_pin(u) for path in files.paths for u in _uses_on_base(files, path) if is_commit(u.ref)}
+    answers: dict[tuple[str, str], str | None] = {}
+    for used in find_uses(changes):
+        if (
+            not is_commit(used.ref)
+            or _pin(used) in known
+            or not used.tag
+            or is_commit(used.tag)
+            or not _is_allowed(used, policy)
+        ):
+            continue
+        question = (used.uses, used.tag)
+        if question not in answers:
+            answers[question] = world.code_host.resolve_action(*question)
+        if answers[question] == used.ref:
+            known.add(_pin(used))
+    return frozenset(known)
+
+
+def _uses_on_base(files: _BaseFiles, path: str) -> tuple[UsedAction, ...]:
+    return tuple(uses_in(path, files.read(path))) if path.startswith(".github/workflows/") else ()
+
+
+def _pin(used: UsedAction) -> str:
+    return f"{used.uses}@{used.ref}".casefold()
+
+
+def _of_plan(target: TargetVerification, may_destroy: bool) -> list[Finding]:
+    if target.plan is None:
+        return []
+    place = Place(path=target.target.root.path)
+    found = []
+    if not target.plan.complete:
+        found.append(
+            Finding(
+                rule="plan/incomplete",
+                title="The plan is not the whole change",
+                place=place,
+                what=f"Terraform could not plan everything in {target.target}: some changes are deferred",
+                remedy="Make `count` and `for_each` known before apply, so that one plan holds the whole change.",
+            )
+        )
+    for danger in target.plan.dangers:
+        if danger.blocks and not (may_destroy and danger.rule in LIFTED_BY_ALLOW_DESTROY):
+            found.append(_of_danger(target, danger, place))
+    return found
+
+
+def _of_danger(target: TargetVerification, danger: Danger, place: Place) -> Finding:
+    if danger.rule in LIFTED_BY_ALLOW_DESTROY:
+        who = f"a person with write permission puts the label `{ALLOW_DESTROY}` on the issue"
+        remedy = f"Keep the resource; if it must go, {who}, and then the label that starts a run."
+    else:
+        remedy = "Change the configuration so that the plan no longer holds this."
+    known_change = any(change.address == danger.address for change in target.plan.changes) if target.plan else False
+    return Finding(
+        rule=danger.rule,
+        title="The plan holds a danger that may not leave",
+        place=place,
+        what=f"`{danger.address}` in {target.target}: {danger.why}",
+        remedy=remedy,
+        pre_existing=target.own is not None and known_change and danger.address not in target.own,
+    )

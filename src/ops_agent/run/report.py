@@ -1,0 +1,117 @@
+"""Report: how one work item ended, as exit code, outputs, job summary, annotations and last line of the log; every
+outcome, from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ops_agent.config.settings import Settings
+from ops_agent.model.conversation import Transcript
+from ops_agent.model.errors import OpsAgentError, RedactionFailed
+from ops_agent.model.event import IssueRef
+from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.ports import Reporter, World
+from ops_agent.model.proposal import Claim
+from ops_agent.model.verification import Verification
+from ops_agent.model.work_item import WorkItem
+from ops_agent.pages.job_summary import SENTENCES, RunReport, beside_the_code, last_word, outputs, summary
+from ops_agent.pages.messages import message
+from ops_agent.run.publish import Published
+
+
+def report(
+    world: World,
+    settings: Settings,  # noqa: ARG001  every stage is called alike
+    *,
+    ref: IssueRef | None,
+    ending: Published | Stopped,
+    item: WorkItem | None = None,
+    claim: Claim | None = None,
+    transcript: Transcript | None = None,
+    verification: Verification | None = None,
+    started: float,
+) -> int:
+    """Tell how the item ended; returns the exit code. `started` is seconds since the epoch."""
+    seconds = world.clock.now() - started
+    branch = claim.branch if claim else ""
+    if isinstance(ending, Stopped):
+        told = RunReport(
+            ref=ref,
+            conclusion=ending.conclusion,
+            reason=ending.reason,
+            remedy=ending.remedy,
+            findings=ending.findings,
+            questions=ending.questions,
+            proposed_issues=ending.proposed_issues,
+            branch=branch,
+            transcript=transcript,
+            verification=verification,
+            seconds=seconds,
+        )
+    else:
+        conclusion = _of_publication(ending, transcript, verification)
+        broken = conclusion.exit_code != 0
+        told = RunReport(
+            ref=ref,
+            conclusion=conclusion,
+            reason=SENTENCES[conclusion] if broken else "",
+            remedy="Look at the draft pull request; put the label again for another try." if broken else "",
+            warnings=(*(item.warnings if item else ()), *ending.warnings),
+            pull_request=ending.pull_request,
+            branch=ending.pull_request.head_branch,
+            transcript=transcript,
+            verification=verification,
+            seconds=seconds,
+            dry_run=ending.dry_run,
+        )
+    return _tell(world.reporter, world.redact, told)
+
+
+def tell_error(
+    reporter: Reporter, redact: Callable[[str], str], *, ref: IssueRef | None, error: OpsAgentError, seconds: float
+) -> int:
+    """Tell what broke, after so many seconds; returns the exit code. Without a world: it may be what could not be
+    opened.
+    """
+    told = RunReport(
+        ref=ref,
+        conclusion=error.conclusion,
+        reason=str(error),
+        remedy=error.hint,
+        findings=error.findings,
+        warnings=tuple(getattr(error, "problems", ())),
+        transcript=error.transcript,
+        seconds=seconds,
+    )
+    return _tell(reporter, redact, told)
+
+
+def _of_publication(ending: Published, transcript: Transcript | None, verification: Verification | None) -> Conclusion:
+    """A draft whose checks failed, or whose agent did not finish, is no success, although it was published."""
+    failed = verification.failed if verification else ()
+    if failed:
+        return Conclusion.PLAN_FAILED if all(check.name == "plan" for check in failed) else Conclusion.CHECKS_FAILED
+    if transcript is not None and transcript.ending is None:
+        return Conclusion.BUDGET_EXHAUSTED if transcript.soft_limit_reached else Conclusion.NO_PROGRESS
+    return Conclusion.UPDATED if ending.updated else Conclusion.PUBLISHED
+
+
+def _tell(reporter: Reporter, redact: Callable[[str], str], told: RunReport) -> int:
+    try:
+        page = summary(told, message("job_summary"), redact)
+        beside = [(a.level, redact(a.text), a.place) for a in beside_the_code(told)]
+        word = redact(last_word(told))
+        named = {name: redact(text) for name, text in outputs(told).items()}
+    except RedactionFailed as broken:
+        conclusion = Conclusion.REDACTION_FAILED
+        reporter.output("conclusion", conclusion.value)
+        reporter.annotate("error", f"{conclusion.value}: {SENTENCES[conclusion]} {broken.hint}")
+        return conclusion.exit_code
+    for level, text, place in beside:
+        reporter.annotate(level, text, place)
+    for name, text in named.items():
+        reporter.output(name, text)
+    reporter.summary(page)
+    reporter.line(word)
+    return told.conclusion.exit_code

@@ -1,0 +1,1 @@
+"""Reading Terraform: syntax, roots and environments, modules and providers."""

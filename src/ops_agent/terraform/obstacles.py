@@ -1,0 +1,205 @@
+"""What stands in the repository already and would fail a run there: what Terraform cannot load, what a describing role
+cannot refresh.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from ops_agent.model.finding import Finding, Place
+from ops_agent.model.terraform import Block, Layout, TerraformSource, Unreadable
+from ops_agent.terraform.layout import UNREAD_REMEDY, is_deployed
+from ops_agent.terraform.modules import is_configuration, read_source
+
+_VALUE, _PARAMETER, _OBJECT, _ITEM = (
+    "secretsmanager:GetSecretValue",
+    "ssm:GetParameter",
+    "s3:GetObject",
+    "dynamodb:GetItem",
+)
+_DECRYPT, _INVOKE = "kms:Decrypt", "lambda:InvokeFunction"
+_OF_BOTH: Final = {
+    "aws_secretsmanager_secret_version": _VALUE,
+    "aws_ssm_parameter": _PARAMETER,
+    "aws_s3_object": _OBJECT,
+    "aws_s3_bucket_object": _OBJECT,
+    "aws_s3_object_copy": _OBJECT,
+    "aws_dynamodb_table_item": _ITEM,
+}
+_OF_DATA: Final = {
+    **_OF_BOTH,
+    "aws_ssm_parameters_by_path": "ssm:GetParametersByPath",
+    "aws_kms_secret": _DECRYPT,
+    "aws_kms_secrets": _DECRYPT,
+    "aws_kms_ciphertext": "kms:Encrypt",
+    "aws_lambda_invocation": _INVOKE,
+    "aws_ecr_authorization_token": "ecr:GetAuthorizationToken",
+    "aws_ecrpublic_authorization_token": "ecr-public:GetAuthorizationToken",
+    "aws_codeartifact_authorization_token": "codeartifact:GetAuthorizationToken",
+    "aws_secretsmanager_random_password": "secretsmanager:GetRandomPassword",
+    "aws_redshift_cluster_credentials": "redshift:GetClusterCredentials",
+    "aws_redshiftserverless_credentials": "redshift-serverless:GetCredentials",
+    "aws_cognito_identity_openid_token_for_developer_identity": "cognito-identity:GetOpenIdTokenForDeveloperIdentity",
+    "terraform_remote_state": _OBJECT,
+}
+DENIED: Final = {"resource": _OF_BOTH, "data": _OF_DATA, "ephemeral": _OF_DATA}
+"""Block -> type -> the call with which the AWS provider reads it (resources and data sources of 3.39 to 6.x).
+
+Each call is denied by docs/setup/permissions-policy.json or not allowed by it. Types with a secret argument that AWS
+never gives back (the `password` of `aws_db_instance`, `master_password` of `aws_rds_cluster`, the `secret` of
+`aws_iam_access_key`) are not here: they are refreshed by describing alone. So are resources that call something when
+they are created and never again (`aws_lambda_invocation`).
+"""
+
+_OVERRIDES = re.compile(r"(?:^|/|_)override\.(?:tf|tofu)(?:\.json)?$")
+_ASSUMES: Final = frozenset({"assume_role", "assume_role_with_web_identity", "assume_role_with_saml"})
+
+_ACTIONS: Final = frozenset(action.casefold() for types in DENIED.values() for action in types.values())
+_SAID = re.compile(r"(?i)not authorized to perform: ([a-z0-9-]+:[a-z]+)")
+
+DENIED_REMEDY: Final = (
+    "A role that only describes cannot read this, and the role of ops-agent stays that way. Keep the value out of "
+    "Terraform (manage the "
+    "secret or parameter, let people or a rotation set its value), or move it to a root of its own that ops-agent "
+    "does not change."
+)
+ASSUME_REMEDY: Final = (
+    "ops-agent hands Terraform the credentials of the environment's own role (`aws_role_arn`, `aws_role_arns`). Let "
+    "a pipeline assume its "
+    "role before Terraform starts, and take `assume_role` out of the provider."
+)
+MODULE_REMEDY: Final = (
+    "Only modules that stand on the base branch are fetched for a plan (docs/setup/modules.md). Use one of them with"
+    " its source and "
+    "version as they are, copy the module into the repository and call it by its path (`./modules/NAME`), or let a "
+    "person add it first."
+)
+_ACTION_REMEDY: Final = (
+    "The role for plans lacks `{action}`: add it to the role's permissions (docs/setup/aws-role.md) if it only "
+    "describes."
+)
+
+
+def denied_reads(layout: Layout, paths: Iterable[str], read: Callable[[str], bytes]) -> tuple[Finding, ...]:
+    """A finding for each block that makes every plan of a root fail; nothing of it blocks. `read(path)` gives the bytes
+    of one of `paths`.
+
+    A module's block is found once and names all roots that reach the module. Files that cannot be read are passed over.
+    """
+    found = []
+    for path, block, roots in _blocks(layout, paths, read):
+        if action := DENIED.get(block.type, {}).get(block.labels[0] if block.labels else ""):
+            found.append(_finding(path, block, action, roots))
+        elif block.type == "provider" and _ASSUMES & block.members:
+            what = f"`{block.name}` assumes a role, which the role for plans may not, so plans of {_named(roots)} fail with AccessDenied"
+            found.append(
+                _finding_at(
+                    path, block, "assumed-role", "The role for plans may not become another role", what, ASSUME_REMEDY
+                )
+            )
+    return tuple(found)
+
+
+def broken_files(layout: Layout, paths: Iterable[str], read: Callable[[str], bytes]) -> tuple[Finding, ...]:
+    """What keeps Terraform from loading a root: files that cannot be read, each with its line, and a second backend of
+    a root.
+
+    Every file that could be deployed is read, and every backend and variable file of an environment: one that is
+    unreadable may be what would have made its directory a root. `read(path)` gives the bytes of one of `paths`.
+    """
+    of_environments = {p for r in layout.roots for e in r.environments for p in (e.backend_file, *e.var_files) if p}
+    roots = {root.path for root in layout.roots}
+    backends: dict[str, tuple[str, Block]] = {}
+    every = set(paths)
+    found = []
+    for path in sorted(every):
+        directory = path.rpartition("/")[0] or "."
+        if not (is_configuration(path) and is_deployed(path)) and path not in of_environments:
+            continue
+        source = read_source(path, read(path))
+        if isinstance(source, Unreadable):
+            what = f"it cannot be read, and counts as empty: {source.what}"
+            found.append(
+                _broken(
+                    Place(path=path, line=source.line), "unreadable-file", "A file cannot be read", what, UNREAD_REMEDY
+                )
+            )
+            continue
+        if (
+            directory not in roots
+            or not is_configuration(path)
+            or _OVERRIDES.search(path)
+            or path.replace(".tf", ".tofu") in every - {path}
+        ):
+            continue
+        for block in (b for t in source.of_type("terraform") for b in t.blocks if b.type in ("backend", "cloud")):
+            first_path, first = backends.setdefault(directory, (path, block))
+            if first is not block:
+                what = (
+                    f"`{directory}` has its backend in {first_path}:{first.line} already, and Terraform takes one only"
+                )
+                place = Place(path=path, line=block.line)
+                found.append(
+                    _broken(
+                        place, "two-backends", "A root has two backends", what, "Keep the one that holds the state."
+                    )
+                )
+    return tuple(found)
+
+
+def _has_twin(path: str, paths: set[str]) -> bool:
+    """OpenTofu loads `main.tofu` in the place of `main.tf`, Terraform does not load it at all: only one of them counts."""
+    twin = re.sub(r"\.tf(\.json)?$", r".tofu\1", path)
+    return twin != path and twin in paths
+
+
+def _broken(place: Place, rule: str, title: str, what: str, remedy: str) -> Finding:
+    return Finding(rule=f"layout/{rule}", title=title, place=place, what=what, remedy=remedy, blocks=False)
+
+
+def remedy_of_denial(text: str) -> str | None:
+    """What to do about AWS's answer in `text`; None when nothing in it was denied."""
+    said = _SAID.search(text)
+    if said is None:
+        return None
+    return DENIED_REMEDY if said[1].casefold() in _ACTIONS else _ACTION_REMEDY.format(action=said[1])
+
+
+def _blocks(
+    layout: Layout, paths: Iterable[str], read: Callable[[str], bytes]
+) -> Iterator[tuple[str, Block, list[str]]]:
+    """Every block of the roots and their modules, with its file and the roots that reach it."""
+    users: dict[str, list[str]] = {}
+    for root in layout.roots:
+        for directory in (root.path, *root.local_modules):
+            users.setdefault(directory, []).append(root.path)
+    for path in sorted(paths):
+        roots = users.get(path.rpartition("/")[0] or ".")
+        source = read_source(path, read(path)) if roots and is_configuration(path) else None
+        if roots and isinstance(source, TerraformSource):
+            yield from ((path, block, roots) for block in source.blocks)
+
+
+def _finding(path: str, block: Block, action: str, roots: list[str]) -> Finding:
+    when = " once it is deployed" if block.type == "resource" else ""
+    what = f"`{block.name}` is read with `{action}`, so plans of {_named(roots)} fail with AccessDenied{when}"
+    return _finding_at(
+        path, block, "denied-read", "A role that only describes cannot refresh this", what, DENIED_REMEDY
+    )
+
+
+def _finding_at(path: str, block: Block, rule: str, title: str, what: str, remedy: str) -> Finding:
+    return Finding(
+        rule=f"layout/{rule}",
+        title=title,
+        place=Place(path=path, line=block.line),
+        what=what,
+        remedy=remedy,
+        blocks=False,
+    )
+
+
+def _named(roots: list[str]) -> str:
+    return ", ".join(f"`{root}`" for root in roots)

@@ -1,0 +1,1 @@
+"""Markdown safety, redaction and templates."""
