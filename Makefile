@@ -2,12 +2,12 @@
 #   make demo [ARGS="--serve"]   the whole path on your machine: an issue becomes a pull request, see demo-output/
 #   make test | lint | proof     the fast tests | style, types, floors, documents, workflows | the slow tests
 #   make bench                   figures against other tools, in the same run, into bench/results.md
-#   make docs | lock             write the generated documents | the locked requirements
+#   make docs | site | lock      write the generated documents | build the documentation site | lock the requirements
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo images test lint proof bench docs lock dist clean
+.PHONY: help demo images test lint proof bench docs site lock dist clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -42,21 +42,26 @@ lint: $(VENV)/.installed-test
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	$(PY) docs/generate.py --check
-	$(VENV)/bin/actionlint .github/workflows/*.yml
-	$(VENV)/bin/zizmor --offline --persona=auditor --no-progress --quiet action.yml docker/action.yml .github
+	$(VENV)/bin/actionlint .github/workflows/*.yml examples/*.yml
+	$(VENV)/bin/zizmor --offline --persona=auditor --no-progress --quiet action.yml docker/action.yml .github examples/*.yml
 
 docs: $(VENV)/.installed-test
 	$(PY) docs/generate.py
 	cd tests && PYTHONPATH=../src:. ../$(PY) -m rules.test_rules_page
 
+# Strict: a broken link or anchor, or a page that the navigation lacks, fails the build.
+site: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet --site-dir site $(ARGS)
+
 # A lock is for all supported Pythons and platforms at once; the wider ones keep the versions of the narrower one.
 # Versions younger than a week wait, but for those in URGENT (`make lock URGENT="anthropic cryptography"`). Needs uv.
 URGENT ?=
 lock:
-	for name in runtime build container demo test bench; do \
+	for name in runtime build container demo test bench docs; do \
 	  case $$name in \
 	    runtime) from="pyproject.toml" ;; \
 	    build) from="requirements/build.in" ;; \
+	    docs) from="requirements/docs.in --constraint requirements/test.txt" ;; \
 	    container) from="pyproject.toml --extra embedded --constraint requirements/runtime.txt" ;; \
 	    *) from="pyproject.toml --extra $$name --constraint requirements/runtime.txt" ;; \
 	  esac; \
@@ -71,7 +76,7 @@ dist: $(VENV)/.installed-build
 	$(PY) -I -m hatchling build
 
 clean:
-	rm -rf $(VENV) dist demo-output .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist site demo-output .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(PY):
 	@for name in python3.13 python3.12 python3.11 python3; do \

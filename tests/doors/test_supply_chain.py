@@ -15,14 +15,15 @@ from doors.door_files import ACTION, ROOT, SAMPLE_WORKFLOWS, WORKFLOWS, load, st
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs/setup").glob("*.md"))]
 LOCKS = sorted((ROOT / "requirements").glob("*.txt"))
-OURS_BY_TAG = "org/ops-agent@v1"
+EXAMPLES = sorted((ROOT / "examples").glob("*.yml"))
+OURS_BY_TAG = re.compile(r"org/ops-agent(/docker|/\.github/workflows/ops-agent\.yml)?@v1( |$)")
 LARGEST_RUNTIME = 200_000_000
 
 
 def workflow_texts() -> list[tuple[str, str]]:
     found = [
         (str(path.relative_to(ROOT)), path.read_text())
-        for path in (*WORKFLOWS, ROOT / "action.yml", ROOT / "docker/action.yml")
+        for path in (*WORKFLOWS, *EXAMPLES, ROOT / "action.yml", ROOT / "docker/action.yml")
     ]
     found += [
         (str(p.relative_to(ROOT)), p.read_text())
@@ -46,7 +47,7 @@ def test_every_action_is_pinned_to_a_commit_with_its_tag_as_a_comment(name: str,
     for uses in re.findall(r"^\s*(?:- )?uses: (.+)$", text, re.MULTILINE):
         pinned = re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", uses)
         llm_may_write_a_tag = "work_items" in name and uses == "hashicorp/setup-terraform@v4"
-        assert pinned or uses.startswith(("$/", OURS_BY_TAG)) or llm_may_write_a_tag, uses
+        assert pinned or uses.startswith("$/") or OURS_BY_TAG.match(uses) or llm_may_write_a_tag, uses
 
 
 def test_the_same_tag_is_the_same_commit_everywhere() -> None:
@@ -77,6 +78,8 @@ def test_the_wider_locks_keep_the_versions_of_the_runtime() -> None:
     for name in ("container", "demo", "test", "bench"):
         assert versions["runtime"].items() <= versions[name].items(), name
     assert versions["demo"].items() <= versions["test"].items() <= versions["bench"].items()
+    shared = versions["docs"].keys() & versions["test"].keys()
+    assert all(versions["docs"][name] == versions["test"][name] for name in shared)
 
 
 def test_the_runtime_lock_holds_every_dependency_and_each_has_its_reason() -> None:
