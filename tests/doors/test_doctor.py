@@ -20,7 +20,7 @@ from ops_agent.config.settings import Settings
 from ops_agent.doctor import CHECKS, Diagnosis, Health, Patient, diagnose, examine, show
 from ops_agent.model.errors import AwsError, NotFound, ToolchainError
 from ops_agent.model.event import Repository
-from ops_agent.model.finding import Finding, Place
+from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BoardCard, CredentialLease, TokenAbilities
 from ops_agent.model.terraform import Environment, Layout, TerraformRoot
@@ -190,7 +190,12 @@ def test_a_linter_that_does_not_start_fails_and_one_that_complains_does_not() ->
 
 def test_odd_places_of_the_layout_are_shown_with_their_remedy() -> None:
     odd = Finding(
-        rule="layout/x", title="x", place=Place(path="infra"), what="no files of prod", remedy="add them", blocks=False
+        rule="layout/x",
+        title="x",
+        place=Place(path="infra"),
+        what="no files of prod",
+        remedy="add them",
+        severity=Severity.NOTICE,
     )
     found = examine(patient(layout=Layout(roots=(), workflows=(), findings=(odd,))))
     assert [(d.what, d.hint) for d in found if d.subject == "layout"] == [("infra: no files of prod", "add them")]

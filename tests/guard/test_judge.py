@@ -12,7 +12,7 @@ from ops_agent.guard.judge import judge
 from ops_agent.guard.rule import Hit, Subject, TerraformFile, WholeChange, WorkflowFile, blocking
 from ops_agent.guard.rules import TABLE
 from ops_agent.guard.tree import FilesInMemory
-from ops_agent.model.finding import Verdict
+from ops_agent.model.finding import Severity, Verdict
 from ops_agent.model.policy import Policy
 from rules.judging import base_files, change_set, verdict_of
 
@@ -47,7 +47,7 @@ def test_what_stands_on_the_base_untouched_is_reported_and_does_not_block() -> N
     base = {**base_files(), "infra/old.tf": EVIL.encode()}
     verdict = verdict_of({"infra/old.tf": (EVIL + QUEUE).encode()}, base)
     assert not verdict.blocked
-    assert {f.rule for f in verdict.findings if f.pre_existing and f.blocks} == {
+    assert {f.rule for f in verdict.findings if f.pre_existing and f.severity is Severity.BLOCKS} == {
         "terraform/external-data-source",
         "terraform/provider-source",
     }

@@ -11,8 +11,8 @@ from builders import work_item
 from doubles.tree import MemoryTree
 from ops_agent.config.settings import Settings
 from ops_agent.model.errors import ConfigError
-from ops_agent.model.finding import Verdict
-from ops_agent.model.plan import Danger, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
+from ops_agent.model.finding import Finding, Severity, Verdict
+from ops_agent.model.plan import PlanCounts, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.plan.rules import PLAN_TABLE
@@ -67,7 +67,7 @@ def test_the_policy_file_closes_a_path() -> None:
     assert any("closes" in f.what for f in verdict.blocking)
 
 
-def plan(*dangers: Danger, complete: bool = True) -> TerraformPlan:
+def plan(*dangers: Finding, complete: bool = True) -> TerraformPlan:
     changes = tuple(
         ResourceChange(address=d.address, type="aws_dynamodb_table", provider="aws", action=ResourceAction.DELETE)
         for d in dangers
@@ -95,9 +95,13 @@ def plans(made: TerraformPlan | None, labels: tuple[str, ...] = (), own: frozens
     )
 
 
-DESTROYS = Danger(address="aws_dynamodb_table.orders", why="destroys it", rule="plan/destroys-stateful", blocks=True)
-FOREIGN = Danger(address="aws_sqs_queue.x", why="names region us-east-1", rule="plan/foreign-region", blocks=True)
-NOTICE = Danger(address="aws_sqs_queue.x", why="destroys a queue", rule="plan/destroys")
+DESTROYS = Finding(
+    address="aws_dynamodb_table.orders", what="destroys it", rule="plan/destroys-stateful", severity=Severity.BLOCKS
+)
+FOREIGN = Finding(
+    address="aws_sqs_queue.x", what="names region us-east-1", rule="plan/foreign-region", severity=Severity.BLOCKS
+)
+NOTICE = Finding(address="aws_sqs_queue.x", what="destroys a queue", rule="plan/destroys", severity=Severity.DANGER)
 
 
 def test_destroying_something_stateful_blocks_and_says_which_label_opens_it() -> None:

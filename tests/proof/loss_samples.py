@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ops_agent.model.plan import Danger
+from ops_agent.model.finding import Finding
 from proof.proof_samples import change, plan_document, read
 
 LOST = ("plan/loses-data", "plan/recovery-off", "plan/one-way")
@@ -17,7 +17,7 @@ def entry(
     return change(f"{type_}.x", *(actions or ("update",)), before=before, after=after, change=told)
 
 
-def found(*entries: dict[str, Any]) -> tuple[Danger, ...]:
+def found(*entries: dict[str, Any]) -> tuple[Finding, ...]:
     return tuple(danger for danger in read(plan_document(*entries)).dangers if danger.rule in LOST)
 
 

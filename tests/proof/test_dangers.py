@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ops_agent.model.plan import Danger, Severity
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.policy import Policy
 from ops_agent.plan.dangers import LIFTED_BY_ALLOW_DESTROY
 from ops_agent.plan.undo import Reversibility, reversibility
@@ -22,7 +22,7 @@ def policy(**statement: Any) -> str:
 
 def dangers(
     type_: str, after: Any, *, before: Any = None, actions: tuple[str, ...] = ("create",), **options: Any
-) -> tuple[Danger, ...]:
+) -> tuple[Finding, ...]:
     return read(
         plan_document(change(f"{type_}.x", *actions, before=before, after=after, change=options.pop("told", {}))),
         **options,
@@ -103,7 +103,8 @@ def test_each_danger_is_found_with_its_address(rule: str, type_: str, after: dic
     found = [d for d in dangers(type_, after) if d.rule == rule]
     assert found, f"{rule} is not among the dangers"
     assert {d.address for d in found} == {f"{type_}.x"}
-    assert all(d.severity is Severity.DANGER for d in found)
+    severity = Severity.BLOCKS if rule == "plan/foreign-region" else Severity.DANGER
+    assert {d.severity for d in found} == {severity}
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_only_what_the_update_changes_is_blamed() -> None:
 def test_an_unknown_policy_cannot_be_told() -> None:
     found = dangers("aws_sqs_queue_policy", {}, told={"after_unknown": {"policy": True}})
     assert [(d.rule, d.severity) for d in found] == [("plan/policy-unknown", Severity.NOTICE)]
-    assert "cannot tell until apply" in found[0].why
+    assert "cannot tell until apply" in found[0].what
 
 
 def test_foreign_regions_block_and_are_listed() -> None:
@@ -187,7 +188,7 @@ def test_another_account_of_ours_is_a_danger_in_this_ones_plan() -> None:
     after = {"role": f"arn:aws:iam::{PROD}:role/x"}
     assert not dangers("aws_lambda_function", after)
     found = dangers("aws_lambda_function", after, account=DEV)
-    assert [(d.rule, PROD in d.why) for d in found] == [("plan/other-account", True)]
+    assert [(d.rule, PROD in d.what) for d in found] == [("plan/other-account", True)]
 
 
 @pytest.mark.parametrize(
@@ -279,5 +280,5 @@ def test_a_provisioner_is_a_danger_when_an_apply_would_start_it(actions: list[st
     changes = [change(f'module.m["]x"].{name}', *actions, before={}, after={}) for name in ("a.b[0]", "a.quiet")]
     plan = read(plan_document(*changes, configuration=configuration))
     why = f"an apply {says} what its provisioners say (local-exec, remote-exec), which no plan shows"
-    found = [(d.address, d.why) for d in plan.dangers if d.rule == "plan/runs-a-program"]
+    found = [(d.address, d.what) for d in plan.dangers if d.rule == "plan/runs-a-program"]
     assert found == ([('module.m["]x"].a.b[0]', why)] if says else [])

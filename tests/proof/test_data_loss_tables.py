@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.model.plan import Severity
+from ops_agent.model.finding import Severity
 from ops_agent.plan.losses import SHORTENED, SWITCHED_OFF, SWITCHED_ON, Span, losses
 from ops_agent.plan.undo import reversibility
 from proof.loss_samples import entry, found, nested
@@ -101,5 +101,5 @@ def test_values_of_any_shape_are_judged_without_an_error(
         plan_document(entry(type_, None if action == "create" else {attribute: before}, {attribute: after}, action))
     )
     for read_change in plan.changes:
-        assert all(loss.why for loss in losses(read_change))
+        assert all(loss.what for loss in losses(read_change))
         assert reversibility(read_change).why

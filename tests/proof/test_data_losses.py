@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ops_agent.model.plan import Severity
+from ops_agent.model.finding import Severity
 from ops_agent.plan.losses import KEEPERS
 from ops_agent.plan.undo import Reversibility, reversibility
 from ops_agent.plan.values import STATEFUL
@@ -157,7 +157,7 @@ def test_a_loss_without_a_destroy_is_a_danger_and_is_called_irreversible(
     if name == "plan/recovery-off":
         assert assessed.word is Reversibility.REVERSIBLE
     else:
-        assert (assessed.word, assessed.why) == (Reversibility.IRREVERSIBLE, dangers[0].why)
+        assert (assessed.word, assessed.why) == (Reversibility.IRREVERSIBLE, dangers[0].what)
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_what_is_known_only_after_apply_is_a_notice_and_cannot_be_told(
     built = entry(type_, before, after, unknown=unknown)
     dangers = found(built)
     assert {danger.severity for danger in dangers} == {Severity.NOTICE}
-    assert all("cannot tell until apply" in danger.why for danger in dangers)
+    assert all("cannot tell until apply" in danger.what for danger in dangers)
     word = reversibility(read(plan_document(built)).changes[0]).word
     assert word is (Reversibility.REVERSIBLE if dangers[0].rule == "plan/recovery-off" else Reversibility.UNKNOWN)
 

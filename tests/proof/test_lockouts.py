@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ops_agent.model.plan import Danger, Severity
+from ops_agent.model.finding import Finding, Severity
 from proof.proof_samples import change, plan_document, read
 
 ROLE = "aws_iam_role"
@@ -16,7 +16,7 @@ EVERYTHING = json.dumps({"Statement": [{"Effect": "Allow", "Action": "*", "Resou
 
 def dangers(
     type_: str, after: Any, *, before: Any = None, sensitive: Any = None, unknown: Any = None
-) -> tuple[Danger, ...]:
+) -> tuple[Finding, ...]:
     told = {"after_sensitive": sensitive or {}, "after_unknown": unknown or {}}
     actions = ("update",) if before is not None else ("create",)
     return read(plan_document(change(f"{type_}.x", *actions, before=before, after=after, change=told))).dangers
@@ -114,7 +114,7 @@ def test_what_is_judged_by_its_value_cannot_be_hidden_by_marking_it_sensitive(
 ) -> None:
     found = dangers(type_, after, sensitive=sensitive)
     assert [(d.rule, d.severity) for d in found] == [("plan/hidden-value", Severity.DANGER)]
-    assert "*" not in found[0].why
+    assert "*" not in found[0].what
 
 
 def test_a_hidden_policy_that_changes_to_another_hidden_one_is_still_a_danger() -> None:

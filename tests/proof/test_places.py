@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from growth import assert_linear
-from ops_agent.model.plan import Danger
+from ops_agent.model.finding import Finding
 from ops_agent.plan.values import NOTHING, Found, places_in
 from proof.proof_samples import change, plan_document, read
 
@@ -23,7 +23,7 @@ AWAY = "us-east-1"
 SCRIPT = f"#!/bin/sh\naws s3 sync . s3://x --endpoint-url https://s3.{AWAY}.amazonaws.com\n"
 
 
-def dangers(type_: str, after: Any, *actions: str, told: Any = None, **top: Any) -> tuple[Danger, ...]:
+def dangers(type_: str, after: Any, *actions: str, told: Any = None, **top: Any) -> tuple[Finding, ...]:
     entry = change(f"{type_}.x", *(actions or ("create",)), after=after, change=told or {})
     return read(plan_document(entry, **top), account=DEV).dangers
 

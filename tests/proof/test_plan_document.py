@@ -20,7 +20,7 @@ from ops_agent.model.policy import Policy
 from ops_agent.plan import reading
 from ops_agent.plan.reading import PlanDocument, read_plan
 from proof.proof_samples import change
-from proof.proof_samples import reading as hand_made
+from proof.proof_samples import plan_document as hand_made
 
 TEXT = st.text(alphabet=st.sampled_from('a"\\/<>&{}[],: \u2028\u00e9\U0001f600\x7f\n\t\b\x1b0.eE-'), max_size=12)
 VALUES = st.recursive(

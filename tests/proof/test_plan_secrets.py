@@ -31,7 +31,7 @@ def test_a_secret_among_planned_values_blocks_and_is_not_repeated(name: str, val
     secret = value if isinstance(value, str) else next(iter(value["variables"].values()))
     core = secret.split("=")[-1]
     assert core not in plan.text
-    assert all(core not in d.why for d in plan.dangers)
+    assert all(core not in d.what for d in plan.dangers)
 
 
 def test_a_secret_of_the_run_among_planned_values_blocks() -> None:

@@ -15,7 +15,7 @@ import builders
 from ops_agent.issue.claims import as_patch, closing_references, link_problem
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.event import IssueRef
-from ops_agent.model.finding import Verdict
+from ops_agent.model.finding import Severity, Verdict
 from ops_agent.model.verification import Verification
 from ops_agent.pages.pull_request import build_proposal
 from proof.proof_samples import captured, changes, ending, failing, headings, material, section, target
@@ -232,7 +232,7 @@ def test_rules_over_plans_are_counted_only_when_there_was_a_plan() -> None:
 
 def test_findings_of_one_rule_stand_below_one_remedy_and_what_is_cut_stands_in_the_job_summary() -> None:
     one = failing("x", "bad").findings[0]
-    many = tuple(replace(one, what=f"what {n}", remedy="Take it out.", blocks=False) for n in range(60))
+    many = tuple(replace(one, what=f"what {n}", remedy="Take it out.", severity=Severity.NOTICE) for n in range(60))
     proposal = build_proposal(material(verdict=Verdict(findings=many, rules_run=("a",))))
     verdict = section(proposal.body, "Guard verdict")
     assert verdict.count("Take it out.") == 1 and verdict.count("what ") == 30

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ops_agent.model.errors import PolicyViolation, ToolchainError
-from ops_agent.model.plan import PlanCounts, ResourceAction, Severity
+from ops_agent.model.finding import Severity
+from ops_agent.model.plan import PlanCounts, ResourceAction
 from ops_agent.model.policy import Policy
 from ops_agent.plan.reading import CUT_MARK, read_plan, summary_of
 from ops_agent.plan.references import without_key
@@ -117,7 +118,7 @@ def test_a_plan_file_that_terraform_left_after_an_error_is_refused() -> None:
 
 
 def test_a_check_that_does_not_hold_is_a_notice_with_its_message() -> None:
-    assert [(d.address, d.rule, d.severity, d.why) for d in captured("check_fails").dangers] == [
+    assert [(d.address, d.rule, d.severity, d.what) for d in captured("check_fails").dangers] == [
         ("check.health", "plan/check-failed", Severity.NOTICE, "the check fails: the input is not two")
     ]
 

@@ -15,7 +15,7 @@ from doubles.reporter import KeepingReporter
 from ops_agent.config.settings import Settings
 from ops_agent.model.conversation import Usage
 from ops_agent.model.errors import ConfigError, OpsAgentError, RedactionFailed
-from ops_agent.model.finding import Finding, Place
+from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import World
 from ops_agent.model.proposal import PullRequest
@@ -162,7 +162,7 @@ def test_a_draft_that_did_not_pass_is_no_success(
 
 def test_annotations_carry_file_and_line_and_are_capped() -> None:
     sink = KeepingReporter()
-    findings = (*(finding(n) for n in range(1, 31)), *(finding(n, blocks=False) for n in range(40, 60)))
+    findings = (*(finding(n) for n in range(1, 31)), *(finding(n, severity=Severity.NOTICE) for n in range(40, 60)))
     tell(
         sink,
         Stopped(conclusion=Conclusion.BLOCKED_BY_POLICY, reason="r", remedy="m", findings=findings),

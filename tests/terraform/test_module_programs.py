@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.model.plan import Severity
+from ops_agent.model.finding import Severity
 from ops_agent.model.policy import Policy
 from ops_agent.model.verification import CheckStatus
 from ops_agent.plan.reading import read_plan
@@ -59,7 +59,7 @@ def test_a_provisioner_of_a_fetched_module_does_not_run_while_planning_and_is_a_
     assert [(d.address, d.severity) for d in plan.dangers if d.rule == "plan/runs-a-program"] == [
         (f"module.x.terraform_data.run[{number}]", Severity.DANGER) for number in (0, 1)
     ]
-    assert "local-exec" in plan.dangers[0].why
+    assert "local-exec" in plan.dangers[0].what
 
 
 READS = """\

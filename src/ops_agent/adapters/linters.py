@@ -15,7 +15,7 @@ from typing import Any
 
 from ops_agent.adapters.terraform.processes import Children, ChildResult, Ending, Patience
 from ops_agent.model.errors import ToolchainError
-from ops_agent.model.finding import Finding, Place
+from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.model.verification import CheckResult, CheckStatus
 
 DEADLINE_SECONDS = 60.0
@@ -149,7 +149,7 @@ def _from_zizmor(answer: Any) -> tuple[Finding, ...]:
                 ),
                 what=f"{entry['desc']} ({entry['determinations']['severity'].lower()}): {location['symbolic']['annotation']}",
                 remedy=f"{_REMEDY} {entry.get('url', '')}".strip(),
-                blocks=entry["determinations"]["severity"] in _FAILING,
+                severity=Severity.BLOCKS if entry["determinations"]["severity"] in _FAILING else Severity.NOTICE,
             )
         )
     return tuple(found)

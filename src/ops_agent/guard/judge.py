@@ -25,7 +25,7 @@ from ops_agent.guard.tree import Files, SourceTree, called_on, head_of, workflow
 from ops_agent.guard.values import Instance, instances_of
 from ops_agent.model.briefing import Limits
 from ops_agent.model.change_set import ChangeSet
-from ops_agent.model.finding import Finding, Place, Verdict
+from ops_agent.model.finding import Finding, Place, Severity, Verdict
 from ops_agent.model.policy import Policy
 from ops_agent.model.terraform import Environment, FetchedModules, TerraformTarget, Unreadable
 from ops_agent.terraform.layout import affected_roots, targets
@@ -223,7 +223,7 @@ def _finding(rule: Rule, hit: Hit, *, pre_existing: bool) -> Finding:
         place=Place(path=hit.path, line=hit.line),
         what=hit.what,
         remedy=rule.remedy,
-        blocks=rule.blocks,
+        severity=Severity.BLOCKS if rule.blocks else Severity.DANGER if rule.leads else Severity.NOTICE,
         pre_existing=pre_existing,
     )
 

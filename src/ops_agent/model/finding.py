@@ -1,8 +1,21 @@
-"""Rule -> finding -> verdict: what deterministic code thinks of a change set."""
+"""Rule -> finding -> verdict: what deterministic code thinks of a change set and of its plans."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+
+class Severity(IntEnum):
+    """How much a finding weighs; the heaviest sorts first."""
+
+    BLOCKS = 0
+    """The change may not leave."""
+    DANGER = 1
+    """Shown before everything else."""
+    NOTICE = 2
+    """Mentioned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -16,19 +29,32 @@ class Place:
         return f"{self.path}:{self.line}" if self.line else self.path
 
 
+NO_PLACE: Final = Place(path="")
+"""The finding is about a plan: `address` says where."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that a rule saw. It blocks, or it is only mentioned; `pre_existing` findings stand on the base already
-    and never block.
+    """One thing that a rule saw in a file (`place`) or in a plan (`address`, of a resource, an output, a provider...).
+
+    `what` is a clause for people, without secrets; `title` and `remedy` may be empty for a plan's finding until it is
+    judged. `pre_existing`: it is on the base branch already. `certain` False: only an apply shows whether it is so.
     """
 
     rule: str
-    title: str
-    place: Place
     what: str
-    remedy: str
-    blocks: bool = True
+    severity: Severity = Severity.BLOCKS
+    place: Place = NO_PLACE
+    address: str = ""
+    title: str = ""
+    remedy: str = ""
     pre_existing: bool = False
+    certain: bool = True
+
+    @property
+    def blocks(self) -> bool:
+        """Whether it stops the change: what is on the base branch already never does."""
+        return self.severity is Severity.BLOCKS and not self.pre_existing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +68,8 @@ class Verdict:
 
     @property
     def blocked(self) -> bool:
-        return any(f.blocks and not f.pre_existing for f in self.findings)
+        return any(f.blocks for f in self.findings)
 
     @property
     def blocking(self) -> tuple[Finding, ...]:
-        return tuple(f for f in self.findings if f.blocks and not f.pre_existing)
+        return tuple(f for f in self.findings if f.blocks)

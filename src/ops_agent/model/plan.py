@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from ops_agent.model.finding import Finding
+
 
 class Hidden(str):
     """Stands where a value is not shown. Compare with `is`: a value that merely reads the same is a value."""
@@ -103,22 +105,6 @@ class PlanCounts:
         return ", ".join(words)
 
 
-class Severity(StrEnum):
-    DANGER = "danger"
-    NOTICE = "notice"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Danger:
-    """An entry of the danger list: computed from plan JSON, with the address and why a reviewer should look."""
-
-    address: str
-    why: str
-    rule: str
-    severity: Severity = Severity.DANGER
-    blocks: bool = False
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TerraformPlan:
     """A plan that was read whole.
@@ -138,7 +124,7 @@ class TerraformPlan:
     counts: PlanCounts
     text: str
     canonical_hash: str
-    dangers: tuple[Danger, ...] = ()
+    dangers: tuple[Finding, ...] = ()
     applyable: bool = True
     complete: bool = True
     regions: tuple[str, ...] = ()

@@ -143,12 +143,8 @@ def beside_the_code(report: RunReport) -> tuple[Annotation, ...]:
     """
     failed = [f for check in report.verification.failed for f in check.findings] if report.verification else []
     found = list(dict.fromkeys((*report.findings, *failed)))
-    errors = [
-        Annotation(level="error", text=_sentence(f), place=f.place) for f in found if f.blocks and not f.pre_existing
-    ]
-    warned = [
-        Annotation(level="warning", text=_sentence(f), place=f.place) for f in found if not f.blocks or f.pre_existing
-    ]
+    errors = [Annotation(level="error", text=_sentence(f), place=f.place) for f in found if f.blocks]
+    warned = [Annotation(level="warning", text=_sentence(f), place=f.place) for f in found if not f.blocks]
     warned += [Annotation(level="warning", text=warning) for warning in report.warnings]
     if report.conclusion.exit_code and not errors:
         errors.append(

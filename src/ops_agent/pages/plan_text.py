@@ -8,7 +8,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from ops_agent.model.plan import Danger, OutputChange, ResourceAction, ResourceChange, TerraformPlan
+from ops_agent.model.finding import Finding
+from ops_agent.model.plan import OutputChange, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.verification import Evidence, TargetVerification
 from ops_agent.plan.losses import made_here
 from ops_agent.plan.reading import count
@@ -213,7 +214,7 @@ def headline(target: TargetVerification) -> str:
     return ", ".join(words)
 
 
-def is_own(danger: Danger, target: TargetVerification) -> bool:
+def is_own(danger: Finding, target: TargetVerification) -> bool:
     """Whether the change set causes it. What is no resource has no base to be compared with: it is shown."""
     address = danger.address
     return target.own is None or address in target.own or address.startswith(_NO_RESOURCE) or ".action." in address

@@ -17,8 +17,8 @@ from ops_agent.model.change_set import ChangeKind, ChangeSet, FileChange
 from ops_agent.model.conversation import Ending, Transcript
 from ops_agent.model.errors import RedactionFailed
 from ops_agent.model.event import RunIdentity
-from ops_agent.model.finding import Finding, Verdict
-from ops_agent.model.plan import UNKNOWN, Danger, ResourceAction, ResourceChange, Severity
+from ops_agent.model.finding import Finding, Severity, Verdict
+from ops_agent.model.plan import UNKNOWN, ResourceAction, ResourceChange
 from ops_agent.model.proposal import Claim, Proposal
 from ops_agent.model.terraform import Unreadable
 from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerification, Verification
@@ -235,14 +235,14 @@ def dangers(targets: Sequence[TargetVerification]) -> list[str]:
 
     What stood before is counted, but for what cannot be brought back: an apply does that too.
     """
-    owners: dict[Danger, list[TargetVerification]] = {}
-    standing: dict[Danger, list[TargetVerification]] = {}
+    owners: dict[Finding, list[TargetVerification]] = {}
+    standing: dict[Finding, list[TargetVerification]] = {}
     for target in targets:
         for danger in dict.fromkeys(target.plan.dangers if target.plan else ()):
             (owners if is_own(danger, target) else standing).setdefault(danger, []).append(target)
-    ranked = sorted(owners, key=lambda danger: (not danger.blocks, *danger_rank(danger)))
+    ranked = sorted(owners, key=lambda danger: (danger.severity is not Severity.BLOCKS, *danger_rank(danger)))
     lines = [f"- {_mark(one)}{_told(one, owners[one], targets)}" for one in ranked]
-    final = [one for one in sorted(standing, key=danger_rank) if one.severity is Severity.DANGER and is_final(one)]
+    final = [one for one in sorted(standing, key=danger_rank) if one.severity is not Severity.NOTICE and is_final(one)]
     lines += [f"- **stood before, and an apply does it too:** {_told(one, standing[one], targets)}" for one in final]
     more = sum(len(where) for one, where in standing.items() if one not in final)
     return lines + ([f"- {more} more stood before this change"] if more else [])
@@ -286,14 +286,14 @@ def cautions(targets: Sequence[TargetVerification]) -> str:
     return "\n>\n".join(["> [!WARNING]\n" + parts[0], *parts[1:]]) if parts else ""
 
 
-def _mark(danger: Danger) -> str:
-    if danger.blocks and danger.rule not in LIFTED_BY_ALLOW_DESTROY:
+def _mark(danger: Finding) -> str:
+    if danger.severity is Severity.BLOCKS and danger.rule not in LIFTED_BY_ALLOW_DESTROY:
         return "**BLOCKS** "
-    return "**DANGER** " if danger.severity is Severity.DANGER else ""
+    return "" if danger.severity is Severity.NOTICE else "**DANGER** "
 
 
-def _told(danger: Danger, found: Sequence[TargetVerification], targets: Sequence[TargetVerification]) -> str:
-    return f"{code(danger.address)}{_where(found, targets)}: {cell(danger.why)} ({code(danger.rule)})"
+def _told(danger: Finding, found: Sequence[TargetVerification], targets: Sequence[TargetVerification]) -> str:
+    return f"{code(danger.address)}{_where(found, targets)}: {cell(danger.what)} ({code(danger.rule)})"
 
 
 def _where(found: Sequence[TargetVerification], targets: Sequence[TargetVerification]) -> str:
@@ -532,7 +532,7 @@ def verdict_text(verdict: Verdict, redact: Callable[[str], str], overflow: Overf
     base already.
     """
     blocking = verdict.blocking
-    mentioned = [f for f in verdict.findings if not f.blocks and not f.pre_existing]
+    mentioned = [f for f in verdict.findings if f.severity is not Severity.BLOCKS and not f.pre_existing]
     standing = [f for f in verdict.findings if f.pre_existing]
     word = f"**blocked** by {counted(len(blocking), 'finding')}" if blocking else "**passed**"
     parts = [f"{word}: {_judged(verdict)}."]

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from ops_agent.model.plan import UNKNOWN, Danger, Hidden, ResourceAction, ResourceChange, Severity
+from ops_agent.model.finding import Finding, Severity
+from ops_agent.model.plan import UNKNOWN, Hidden, ResourceAction, ResourceChange
 from ops_agent.plan.losses import LOSES_DATA, losses, made_here
 from ops_agent.plan.references import without_key
 from ops_agent.plan.values import STATEFUL, blocks, has_sensitive
@@ -58,7 +59,7 @@ _ESCALATIONS: Final = frozenset(
 )
 
 
-def policy_dangers(change: ResourceChange) -> Iterator[Danger]:
+def policy_dangers(change: ResourceChange) -> Iterator[Finding]:
     """Dangers in the policy documents that `change` sets, one for each reason and attribute."""
     after = change.after if isinstance(change.after, dict) else {}
     seen: set[str] = set()
@@ -66,9 +67,9 @@ def policy_dangers(change: ResourceChange) -> Iterator[Danger]:
         if why not in seen:
             seen.add(why)
             cannot = rule.startswith("?")
-            yield Danger(
+            yield Finding(
                 address=change.address,
-                why=why,
+                what=why,
                 rule=f"plan/{rule.lstrip('?')}",
                 severity=Severity.NOTICE if cannot else Severity.DANGER,
             )
@@ -193,7 +194,7 @@ _JUDGED: Final = frozenset(
 _WINDOWS: Final = {"aws_kms_key": "deletion_window_in_days", "aws_secretsmanager_secret": "recovery_window_in_days"}
 
 
-def lockout_dangers(change: ResourceChange, after: dict[str, Any]) -> Iterator[Danger]:
+def lockout_dangers(change: ResourceChange, after: dict[str, Any]) -> Iterator[Finding]:
     """What `change` makes unreachable for those who reach it today."""
     before = change.before if isinstance(change.before, dict) else {}
     if change.type in _EXCLUSIVE:
@@ -222,12 +223,12 @@ def lockout_dangers(change: ResourceChange, after: dict[str, Any]) -> Iterator[D
     old, new = before.get(window), after.get(window)
     if isinstance(old, int) and isinstance(new, int) and 0 < new < old:
         why = f"`{window}` falls from {old} to {new}: less time to notice a deletion"
-        yield Danger(address=change.address, why=why, rule="plan/destroy-made-easy", severity=Severity.NOTICE)
+        yield Finding(address=change.address, what=why, rule="plan/destroy-made-easy", severity=Severity.NOTICE)
     if change.action is ResourceAction.UPDATE:
         yield from _detached(change, before, after)
 
 
-def hidden_dangers(change: ResourceChange, after: dict[str, Any]) -> Iterator[Danger]:
+def hidden_dangers(change: ResourceChange, after: dict[str, Any]) -> Iterator[Finding]:
     """What is judged by its value and marked sensitive, so that neither these checks nor a reviewer see it."""
     for name in change.changed_attributes:
         if name in _JUDGED and has_sensitive(after.get(name)):
@@ -236,7 +237,7 @@ def hidden_dangers(change: ResourceChange, after: dict[str, Any]) -> Iterator[Da
             )
 
 
-def _detached(change: ResourceChange, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Danger]:
+def _detached(change: ResourceChange, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Finding]:
     old, new = before.get("managed_policy_arns"), after.get("managed_policy_arns")
     if isinstance(old, list) and isinstance(new, list):
         gone = sorted({arn.rsplit("/", 1)[-1] for arn in old if type(arn) is str and arn not in new})
@@ -265,8 +266,8 @@ def _denies_everyone(document: Any) -> bool:
     return False
 
 
-def _danger_lockouts_danger(change: ResourceChange, rule: str, why: str) -> Danger:
-    return Danger(address=change.address, why=why, rule=f"plan/{rule}")
+def _danger_lockouts_danger(change: ResourceChange, rule: str, why: str) -> Finding:
+    return Finding(address=change.address, what=why, rule=f"plan/{rule}", severity=Severity.DANGER)
 
 
 _PROTECTIONS: Final = (
@@ -303,34 +304,34 @@ LIFTED_BY_ALLOW_DESTROY: Final = frozenset({"plan/destroys-stateful"})
 """Rules that block unless a writer put the label `allow-destroy`: the judge lifts them, for it knows the label."""
 
 
-def dangers_of(changes: tuple[ResourceChange, ...], invocations: tuple[str, ...] = ()) -> tuple[Danger, ...]:
+def dangers_of(changes: tuple[ResourceChange, ...], invocations: tuple[str, ...] = ()) -> tuple[Finding, ...]:
     """Every danger, worst first (destroys, then the rest), in the plan's order within."""
     made = made_here(changes)
-    found: list[Danger] = [danger for change in changes for danger in _of_change(change, made)]
+    found: list[Finding] = [danger for change in changes for danger in _of_change(change, made)]
     found += [_danger(address, "runs-an-action", "an apply would run this provider action") for address in invocations]
     return tuple(sorted(found, key=danger_rank))
 
 
-def danger_rank(danger: Danger) -> tuple[bool, bool, bool]:
+def danger_rank(danger: Finding) -> tuple[bool, bool, bool]:
     """Sorts dangers: dangers before notices, destroys first, then what loses data."""
     return (
-        danger.severity is not Severity.DANGER,
+        danger.severity is Severity.NOTICE,
         not danger.rule.startswith("plan/destroys"),
         danger.rule != LOSES_DATA,
     )
 
 
-def is_final(danger: Danger) -> bool:
+def is_final(danger: Finding) -> bool:
     """Whether something goes that an apply of the old code does not bring back as it was: a destroy, or data."""
     return danger.rule.startswith("plan/destroys") or danger.rule == LOSES_DATA
 
 
-def _of_change(change: ResourceChange, made: frozenset[str]) -> Iterator[Danger]:
+def _of_change(change: ResourceChange, made: frozenset[str]) -> Iterator[Finding]:
     if change.mode != "managed":
         return
     yield from _destruction(change)
     yield from _forgotten(change)
-    yield from _losses(change, made)
+    yield from losses(change, made)
     if isinstance(change.after, Hidden):
         yield _danger(change.address, "hidden-value", "all of it is hidden: nobody can see what it does")
     if change.action is ResourceAction.DELETE or not isinstance(change.after, dict):
@@ -340,14 +341,7 @@ def _of_change(change: ResourceChange, made: frozenset[str]) -> Iterator[Danger]
     yield from policy_dangers(change)
 
 
-def _losses(change: ResourceChange, made: frozenset[str]) -> Iterator[Danger]:
-    for loss in losses(change, made):
-        if loss.grave is not None:
-            severity = Severity.DANGER if loss.known and loss.grave else Severity.NOTICE
-            yield Danger(address=change.address, why=loss.why, rule=loss.rule, severity=severity)
-
-
-def _destruction(change: ResourceChange) -> Iterator[Danger]:
+def _destruction(change: ResourceChange) -> Iterator[Finding]:
     if not change.action.destroys:
         return
     replaced = change.action is not ResourceAction.DELETE
@@ -356,7 +350,7 @@ def _destruction(change: ResourceChange) -> Iterator[Danger]:
     because = f" ({', '.join(change.replace_paths[:3])} changes)" if replaced and change.replace_paths else ""
     if loss:
         why = f"is {verb}{because}: {loss}"
-        yield Danger(address=change.address, why=why, rule="plan/destroys-stateful", blocks=True)
+        yield Finding(address=change.address, what=why, rule="plan/destroys-stateful", severity=Severity.BLOCKS)
     else:
         yield _notice(change.address, "destroys", f"is {verb}{because}")
     before = change.before if isinstance(change.before, dict) else {}
@@ -368,12 +362,12 @@ def _destruction(change: ResourceChange) -> Iterator[Danger]:
         yield _danger(change.address, "destroys-contents", "`force_destroy` is true: its contents are deleted with it")
 
 
-def _forgotten(change: ResourceChange) -> Iterator[Danger]:
+def _forgotten(change: ResourceChange) -> Iterator[Finding]:
     if change.action in (ResourceAction.FORGET, ResourceAction.REPLACE_FORGET):
         yield _danger(change.address, "forgotten", "Terraform lets go of it: it stays in the account, unmanaged")
 
 
-def _protection(change: ResourceChange, after: dict[str, Any]) -> Iterator[Danger]:
+def _protection(change: ResourceChange, after: dict[str, Any]) -> Iterator[Finding]:
     before = change.before if isinstance(change.before, dict) else {}
     for name in _PROTECTIONS:
         if before.get(name) in _ON and after.get(name) not in _ON:
@@ -400,7 +394,7 @@ def _protection(change: ResourceChange, after: dict[str, Any]) -> Iterator[Dange
         )
 
 
-def _open_network(change: ResourceChange, after: dict[str, Any]) -> Iterator[Danger]:
+def _open_network(change: ResourceChange, after: dict[str, Any]) -> Iterator[Finding]:
     rules: list[dict[str, Any]] = list(blocks(after.get("ingress"))) if "ingress" in change.changed_attributes else []
     if (
         change.type == "aws_security_group_rule" and after.get("type") == "ingress"
@@ -423,7 +417,7 @@ def _open_network(change: ResourceChange, after: dict[str, Any]) -> Iterator[Dan
             yield _danger(change.address, "public-address", f"`{name}` is true: it can be reached from the internet")
 
 
-def _public_bucket(change: ResourceChange, after: dict[str, Any]) -> Iterator[Danger]:
+def _public_bucket(change: ResourceChange, after: dict[str, Any]) -> Iterator[Finding]:
     acl = after.get("acl")
     if isinstance(acl, str) and acl in _PUBLIC_ACLS and "acl" in change.changed_attributes:
         yield _danger(change.address, "public-bucket", f"`acl` is {acl}")
@@ -438,7 +432,7 @@ def _public_bucket(change: ResourceChange, after: dict[str, Any]) -> Iterator[Da
         yield _danger(change.address, "public-function", "`authorization_type` is NONE: anyone may call it")
 
 
-def _unencrypted(change: ResourceChange, after: dict[str, Any]) -> Iterator[Danger]:
+def _unencrypted(change: ResourceChange, after: dict[str, Any]) -> Iterator[Finding]:
     for name in _ENCRYPTION:
         if after.get(name) is False and name in change.changed_attributes:
             yield _danger(change.address, "unencrypted", f"`{name}` is false")
@@ -451,7 +445,7 @@ def _unencrypted(change: ResourceChange, after: dict[str, Any]) -> Iterator[Dang
             yield _danger(change.address, "unencrypted", "listens on plain HTTP")
 
 
-def _code(change: ResourceChange, after: dict[str, Any]) -> Iterator[Danger]:
+def _code(change: ResourceChange, after: dict[str, Any]) -> Iterator[Finding]:
     for name in ("user_data", "user_data_base64"):
         if name in change.changed_attributes and after.get(name) not in (None, ""):
             if after.get(name) is UNKNOWN:
@@ -465,15 +459,15 @@ def _number(value: Any) -> Any:
     return None if isinstance(value, bool) else value
 
 
-def _danger(address: str, rule: str, why: str) -> Danger:
-    return Danger(address=address, why=why, rule=f"plan/{rule}")
+def _danger(address: str, rule: str, why: str) -> Finding:
+    return Finding(address=address, what=why, rule=f"plan/{rule}", severity=Severity.DANGER)
 
 
-def _notice(address: str, rule: str, why: str) -> Danger:
-    return Danger(address=address, why=why, rule=f"plan/{rule}", severity=Severity.NOTICE)
+def _notice(address: str, rule: str, why: str) -> Finding:
+    return Finding(address=address, what=why, rule=f"plan/{rule}", severity=Severity.NOTICE)
 
 
-_CHECKS: Final[tuple[Callable[[ResourceChange, dict[str, Any]], Iterator[Danger]], ...]] = (
+_CHECKS: Final[tuple[Callable[[ResourceChange, dict[str, Any]], Iterator[Finding]], ...]] = (
     _protection,
     _open_network,
     _public_bucket,
@@ -490,7 +484,7 @@ _CHECKS: Final[tuple[Callable[[ResourceChange, dict[str, Any]], Iterator[Danger]
 # change hands to it, and no line of the plan's text shows it.
 
 
-def program_dangers(plan: dict[str, Any], changes: Iterable[ResourceChange]) -> Iterator[Danger]:
+def program_dangers(plan: dict[str, Any], changes: Iterable[ResourceChange]) -> Iterator[Finding]:
     """One danger for each changed resource whose configuration has provisioners. An update in place runs none."""
     runs = dict(_provisioners(plan))
     for change in changes if runs else ():
@@ -499,7 +493,7 @@ def program_dangers(plan: dict[str, Any], changes: Iterable[ResourceChange]) -> 
             if kinds:
                 may = "may run" if change.action is ResourceAction.DELETE else "runs"
                 why = f"an apply {may} what its provisioners say ({', '.join(kinds)}), which no plan shows"
-                yield Danger(address=change.address, why=why, rule="plan/runs-a-program")
+                yield Finding(address=change.address, what=why, rule="plan/runs-a-program", severity=Severity.DANGER)
 
 
 def _provisioners(plan: dict[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.plan import Hidden, ResourceAction, ResourceChange
 from ops_agent.plan.values import blocks, has_unknown
 
@@ -230,16 +231,9 @@ ONE_WAY_RULE: Final = "plan/one-way"
 CANNOT_TELL: Final = "cannot tell until apply"
 
 
-@dataclass(frozen=True, slots=True)
-class Loss:
-    """`why` is a clause for a reviewer. `known` False: it cannot be told. `grave`: a danger; False: a notice; None: not
-    listed at all.
-    """
-
-    rule: str
-    why: str
-    known: bool = True
-    grave: bool | None = True
+def _lost(rule: str, what: str, *, certain: bool = True, severity: Severity = Severity.DANGER) -> Finding:
+    """What cannot be told before an apply is a notice. `losses` adds the address."""
+    return Finding(rule=rule, what=what, severity=severity if certain else Severity.NOTICE, certain=certain)
 
 
 # Lifecycle rules: what expires after the change and did not before. A rule that an older one covers already loses
@@ -271,7 +265,7 @@ class _Expiry:
 
 def expiring(
     change: ResourceChange, before: dict[str, Any], after: dict[str, Any], made: frozenset[str] = frozenset()
-) -> Iterator[Loss]:
+) -> Iterator[Finding]:
     """Losses by the rules of buckets, registries, backup plans and snapshot policies."""
     match change.type:
         case "aws_s3_bucket" if (
@@ -292,10 +286,10 @@ def expiring(
             yield from _snapshots(before, after)
 
 
-def _bucket(name: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Loss]:
+def _bucket(name: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Finding]:
     told = after.get(name)
     if any(isinstance(part, Hidden) for part in _deciding(told)):
-        yield Loss(LOSES_DATA, f"{CANNOT_TELL} what `{name}` lets expire", known=False)
+        yield _lost(LOSES_DATA, f"{CANNOT_TELL} what `{name}` lets expire", certain=False)
     old = [expiry for rule in blocks(before.get(name)) for expiry in _expiries(rule)]
     for rule in blocks(told):
         for expiry in _expiries(rule):
@@ -304,7 +298,7 @@ def _bucket(name: str, before: dict[str, Any], after: dict[str, Any]) -> Iterato
                 age = f"after {expiry.age:g} days" if not expiry.date else f"on {expiry.date[:10]}"
                 spared = f", all but {expiry.spared:g}" if expiry.spared else ""
                 named = f"rule {rule['id'][:60]}: " if type(rule.get("id")) is str else ""
-                yield Loss(
+                yield _lost(
                     LOSES_DATA,
                     f"{named}{_WHAT[expiry.what]}{where} are deleted {age}{spared}, those that stand already too",
                 )
@@ -350,15 +344,15 @@ def _bare(value: Any) -> Any:
     return value
 
 
-def _images(old: Any, new: Any) -> Iterator[Loss]:
+def _images(old: Any, new: Any) -> Iterator[Finding]:
     """A registry's policy is JSON: a rule deletes images by their number or their age."""
     rules, kept = _image_rules(new), _image_rules(old)
     if rules is None:
-        yield Loss(LOSES_DATA, f"{CANNOT_TELL} which images `policy` lets expire", known=False)
+        yield _lost(LOSES_DATA, f"{CANNOT_TELL} which images `policy` lets expire", certain=False)
         return
     for selection, most in rules:
         if not any(selection == known and most >= number for known, number in kept or ()):
-            yield Loss(
+            yield _lost(
                 LOSES_DATA,
                 f"`policy` deletes images beyond {most:g} of {selection[:120]}, those that stand already too",
             )
@@ -382,7 +376,7 @@ def _image_rules(policy: Any) -> list[tuple[str, float]] | None:
     return found
 
 
-def _backups(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Loss]:
+def _backups(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Finding]:
     rules = {str(rule.get("rule_name")): rule for rule in blocks(after.get("rule"))}
     for rule in blocks(before.get("rule")):
         name = str(rule.get("rule_name"))[:60]
@@ -390,14 +384,14 @@ def _backups(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Loss]:
         if new is None:
             known = not has_unknown(after.get("rule"))
             why = f"rule {name} goes: it makes no more backups" if known else f"{CANNOT_TELL} whether rule {name} stays"
-            yield Loss(RECOVERY_OFF, why, known=known)
+            yield _lost(RECOVERY_OFF, why, certain=known)
             continue
         was, becomes = (next((b.get("delete_after") for b in blocks(r.get("lifecycle"))), None) for r in (rule, new))
         if isinstance(becomes, int) and becomes > 0 and (not was or becomes < _int(was)):
-            yield Loss(RECOVERY_OFF, f"rule {name}: new backups are kept {becomes} days, not {was or 'without end'}")
+            yield _lost(RECOVERY_OFF, f"rule {name}: new backups are kept {becomes} days, not {was or 'without end'}")
 
 
-def _snapshots(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Loss]:
+def _snapshots(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Finding]:
     details = next(blocks(after.get("policy_details")), {})
     schedules = {str(one.get("name")): one for one in blocks(details.get("schedule"))}
     for old in blocks(next(blocks(before.get("policy_details")), {}).get("schedule")):
@@ -410,12 +404,12 @@ def _snapshots(before: dict[str, Any], after: dict[str, Any]) -> Iterator[Loss]:
                 if known
                 else f"{CANNOT_TELL} whether schedule {name[:60]} stays"
             )
-            yield Loss(RECOVERY_OFF, why, known=known)
+            yield _lost(RECOVERY_OFF, why, certain=known)
             continue
         was, becomes = (next(blocks(one.get("retain_rule")), {}) for one in (old, new))
         for key in ("count", "interval"):
             if 0 < _int(becomes.get(key)) < _int(was.get(key)):
-                yield Loss(
+                yield _lost(
                     LOSES_DATA,
                     f"schedule {name[:60]} keeps {becomes[key]}, not {was[key]}: older snapshots are deleted",
                 )
@@ -462,22 +456,42 @@ _KAFKA_RETENTION = re.compile(
 )
 
 
-def losses(change: ResourceChange, made: frozenset[str] = frozenset()) -> tuple[Loss, ...]:
+def losses(change: ResourceChange, made: frozenset[str] = frozenset()) -> tuple[Finding, ...]:
     """What `change` loses beyond what its kind says (a destroy is its own danger). `made`: see `made_here`."""
+    return tuple(replace(loss, address=change.address) for loss in _losses(change, made))
+
+
+def _losses(change: ResourceChange, made: frozenset[str]) -> Iterable[Finding]:
     before = change.before if isinstance(change.before, dict) else {}
     after = change.after if isinstance(change.after, dict) else {}
     if change.mode != "managed":
         return ()
     match change.action:
         case ResourceAction.UPDATE:
-            return tuple(loss for check in _ON_UPDATE for loss in check(change, before, after))
+            return (loss for check in _ON_UPDATE for loss in check(change, before, after))
         case ResourceAction.CREATE if change.type in _COMPANIONS or change.type in EXPIRING:
             found = (*_set_on_something(change, after, made), *expiring(change, before, after, made))
             subject = after.get("repository" if change.type == "aws_ecr_lifecycle_policy" else "bucket")
-            return tuple(map(_of_something_unknown, found)) if isinstance(subject, Hidden) else found
+            return map(_of_something_unknown, found) if isinstance(subject, Hidden) else found
         case ResourceAction.DELETE if change.type in KEEPERS:
-            return (Loss(RECOVERY_OFF, KEEPERS[change.type]),)
+            return (_lost(RECOVERY_OFF, KEEPERS[change.type]),)
     return ()
+
+
+def one_way(change: ResourceChange) -> Iterator[str]:
+    """Why the old values of an update cannot be set again, where that is ordinary and no danger."""
+    before = change.before if isinstance(change.before, dict) else {}
+    after = change.after if isinstance(change.after, dict) else {}
+    if change.action is not ResourceAction.UPDATE or change.mode != "managed":
+        return
+    path = _SIZES.get(change.type, "")
+    if path.split(".")[0] in change.changed_attributes:
+        old, new = number_of(at(before, path)), number_of(at(after, path))
+        if old is not None and new is not None and new > old:
+            yield f"`{path}` grows: storage can grow and not shrink"
+    for name in change.changed_attributes:
+        if name in ONE_WAY and before.get(name) not in (None, [], {}):
+            yield ONE_WAY[name]
 
 
 def made_here(changes: Iterable[ResourceChange]) -> frozenset[str]:
@@ -491,25 +505,25 @@ def made_here(changes: Iterable[ResourceChange]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _of_something_unknown(loss: Loss) -> Loss:
-    why = loss.why if not loss.known else f"{CANNOT_TELL} whether something is stored there already: {loss.why}"
-    return replace(loss, why=why, known=False)
+def _of_something_unknown(loss: Finding) -> Finding:
+    doubt = f"{CANNOT_TELL} whether something is stored there already: " if loss.certain else ""
+    return replace(loss, what=f"{doubt}{loss.what}", certain=False, severity=Severity.NOTICE)
 
 
-def _shortened(change: ResourceChange, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Loss]:
+def _shortened(change: ResourceChange, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Finding]:
     for span in _SPANS.get(change.type, ()):
         if span.path.split(".")[0] in change.changed_attributes:
             yield from _less(span, at(before, span.path), at(after, span.path))
 
 
-def _less(span: Span, old: Any, new: Any) -> Iterator[Loss]:
+def _less(span: Span, old: Any, new: Any) -> Iterator[Finding]:
     kept, keeps = _length(span, old), _length(span, new)
     if kept is None or keeps is None:
         if old == new and not isinstance(old, Hidden):
             return
-        yield Loss(LOSES_DATA, f"{CANNOT_TELL} whether `{span.path}` falls: if so, {span.lost}", known=False)
+        yield _lost(LOSES_DATA, f"{CANNOT_TELL} whether `{span.path}` falls: if so, {span.lost}", certain=False)
     elif keeps < kept:
-        yield Loss(LOSES_DATA, f"`{span.path}` falls from {_words(kept)} to {_words(keeps)}: {span.lost}")
+        yield _lost(LOSES_DATA, f"`{span.path}` falls from {_words(kept)} to {_words(keeps)}: {span.lost}")
 
 
 def _length(span: Span, value: Any) -> float | None:
@@ -521,7 +535,7 @@ def _words(length: float) -> str:
     return "no end" if math.isinf(length) else f"{length:g}" if length < 1_000_000 else f"{length:.0f}"
 
 
-def _switched(change: ResourceChange, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Loss]:
+def _switched(change: ResourceChange, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Finding]:
     for table, leaving in ((SWITCHED_OFF, True), (SWITCHED_ON, False)) if change.type in _SWITCHED else ():
         for switch in table:
             if switch.type == change.type and switch.path.split(".")[0] in change.changed_attributes:
@@ -529,22 +543,22 @@ def _switched(change: ResourceChange, before: dict[str, Any], after: dict[str, A
     if change.type == "aws_dynamodb_table" and "ttl" in change.changed_attributes:
         old, new = at(before, "ttl.attribute_name"), at(after, "ttl.attribute_name")
         if old and new and old != new and at(before, "ttl.enabled") is True and at(after, "ttl.enabled") is not False:
-            yield Loss(LOSES_DATA, "`ttl.attribute_name` changes: items whose new attribute is past are deleted")
+            yield _lost(LOSES_DATA, "`ttl.attribute_name` changes: items whose new attribute is past are deleted")
 
 
-def _turned(switch: Switch, old: Any, new: Any, *, leaving: bool) -> Iterator[Loss]:
+def _turned(switch: Switch, old: Any, new: Any, *, leaving: bool) -> Iterator[Finding]:
     rule = LOSES_DATA if switch.deletes else RECOVERY_OFF
     danger, safe = (old, new) if leaving else (new, old)
     if isinstance(danger, Hidden) or isinstance(safe, Hidden):
         if danger in switch.on or isinstance(danger, Hidden):
             word = "stays on" if leaving else "was on"
-            yield Loss(rule, f"{CANNOT_TELL} whether `{switch.path}` {word}: if not, {switch.lost}", known=False)
+            yield _lost(rule, f"{CANNOT_TELL} whether `{switch.path}` {word}: if not, {switch.lost}", certain=False)
     elif danger in switch.on and safe not in switch.on:
         words = f"leaves {_value(old)}" if leaving else f"becomes {_value(new)}"
-        yield Loss(rule, f"`{switch.path}` {words}: {switch.lost}")
+        yield _lost(rule, f"`{switch.path}` {words}: {switch.lost}")
 
 
-def _set_on_something(change: ResourceChange, after: dict[str, Any], made: frozenset[str]) -> Iterator[Loss]:
+def _set_on_something(change: ResourceChange, after: dict[str, Any], made: frozenset[str]) -> Iterator[Finding]:
     """A companion that is created may change what stood: its earlier value is not in the plan."""
     if change.type not in _COMPANIONS or f"aws_s3_bucket:{after.get('bucket')}" in made:
         return
@@ -552,18 +566,18 @@ def _set_on_something(change: ResourceChange, after: dict[str, Any], made: froze
         value = at(after, switch.path)
         if switch.type == change.type and switch.path.endswith("status") and value not in (None, *switch.on):
             why = f"{CANNOT_TELL} what `{switch.path}` was: it becomes {_value(value)}; if it was on, {switch.lost}"
-            yield Loss(RECOVERY_OFF, why, known=False)
+            yield _lost(RECOVERY_OFF, why, certain=False)
 
 
-def _versions(change: ResourceChange, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Loss]:
+def _versions(change: ResourceChange, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Finding]:
     name = _VERSIONS.get(change.type, "")
     if name not in change.changed_attributes:
         return
     old, new = before.get(name), after.get(name)
     if type(old) is not str or type(new) is not str or not old:
         if old is not None:
-            yield Loss(
-                ONE_WAY_RULE, f"{CANNOT_TELL} to which `{name}` it goes: an engine cannot be downgraded", known=False
+            yield _lost(
+                ONE_WAY_RULE, f"{CANNOT_TELL} to which `{name}` it goes: an engine cannot be downgraded", certain=False
             )
         return
     length = 2 if before.get("engine") in _TWO_PART_MAJOR else 1
@@ -574,50 +588,45 @@ def _versions(change: ResourceChange, before: dict[str, Any], after: dict[str, A
         else ""
     )
     if becomes < was[: len(becomes)]:
-        yield Loss(
+        yield _lost(
             ONE_WAY_RULE,
             f"`{name}` falls from {old} to {new}: an engine cannot be downgraded, AWS refuses it",
-            grave=False,
+            severity=Severity.NOTICE,
         )
     elif was[: len(becomes)] != becomes:
-        kind = "a major upgrade" if was[:length] != becomes[:length] else "an upgrade"
+        is_major = was[:length] != becomes[:length]
+        kind = "a major upgrade" if is_major else "an upgrade"
         why = f"`{name}` goes from {old} to {new}: {kind} cannot be taken back{now}"
-        yield Loss(ONE_WAY_RULE, why, grave=was[:length] != becomes[:length] or bool(now))
+        yield _lost(ONE_WAY_RULE, why, severity=Severity.DANGER if is_major or now else Severity.NOTICE)
 
 
-def _sizes(change: ResourceChange, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Loss]:
+def _sizes(change: ResourceChange, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Finding]:
     path = _SIZES.get(change.type, "")
     if path.split(".")[0] not in change.changed_attributes:
         return
     old, new = number_of(at(before, path)), number_of(at(after, path))
     if old is not None and new is not None and new < old:
-        yield Loss(
-            ONE_WAY_RULE, f"`{path}` falls from {old:g} to {new:g}: storage cannot shrink, AWS refuses it", grave=False
+        yield _lost(
+            ONE_WAY_RULE,
+            f"`{path}` falls from {old:g} to {new:g}: storage cannot shrink, AWS refuses it",
+            severity=Severity.NOTICE,
         )
-    elif old is not None and new is not None and new > old:
-        yield Loss(ONE_WAY_RULE, f"`{path}` grows: storage can grow and not shrink", grave=None)
 
 
-def _set_for_good(change: ResourceChange, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Loss]:  # noqa: ARG001  one shape for all checks
-    for name in change.changed_attributes:
-        if name in ONE_WAY and before.get(name) not in (None, [], {}):
-            yield Loss(ONE_WAY_RULE, ONE_WAY[name], grave=None)
-
-
-def _kafka(change: ResourceChange, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Loss]:
+def _kafka(change: ResourceChange, before: dict[str, Any], after: dict[str, Any]) -> Iterator[Finding]:
     if change.type != "aws_msk_configuration" or "server_properties" not in change.changed_attributes:
         return
     old, new = before.get("server_properties"), after.get("server_properties")
     if type(old) is not str or type(new) is not str:
-        yield Loss(
-            LOSES_DATA, f"{CANNOT_TELL} whether `server_properties` shortens the retention of topics", known=False
+        yield _lost(
+            LOSES_DATA, f"{CANNOT_TELL} whether `server_properties` shortens the retention of topics", certain=False
         )
         return
     kept, keeps = dict(_KAFKA_RETENTION.findall(old)), dict(_KAFKA_RETENTION.findall(new))
     for name, value in keeps.items():
         was = float(kept.get(name, "-1"))
         if float(value) >= 0 and (was < 0 or float(value) < was):
-            yield Loss(
+            yield _lost(
                 LOSES_DATA,
                 f"`{name}` becomes {value}: older messages are deleted on clusters that take this configuration",
             )
@@ -649,12 +658,11 @@ def _value(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)[:60]
 
 
-_ON_UPDATE: Final[tuple[Callable[[ResourceChange, dict[str, Any], dict[str, Any]], Iterable[Loss]], ...]] = (
+_ON_UPDATE: Final[tuple[Callable[[ResourceChange, dict[str, Any], dict[str, Any]], Iterable[Finding]], ...]] = (
     _shortened,
     _switched,
     _versions,
     _sizes,
-    _set_for_good,
     _kafka,
     expiring,
 )

@@ -12,15 +12,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from ops_agent.model.errors import PolicyViolation, ToolchainError
-from ops_agent.model.plan import (
-    Danger,
-    OutputChange,
-    PlanCounts,
-    ResourceAction,
-    ResourceChange,
-    Severity,
-    TerraformPlan,
-)
+from ops_agent.model.finding import Finding, Severity
+from ops_agent.model.plan import OutputChange, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.policy import Policy
 from ops_agent.plan.dangers import dangers_of, program_dangers
 from ops_agent.plan.references import edges_of
@@ -210,7 +203,7 @@ def _paths(value: Any) -> tuple[str, ...]:
 _FAILED: Final = {"fail": "fails", "error": "cannot be evaluated"}
 
 
-def failed_checks(plan: dict[str, Any]) -> Iterator[Danger]:
+def failed_checks(plan: dict[str, Any]) -> Iterator[Finding]:
     """A notice for each `check` block that does not hold; conditions of resources and variables stop the plan by
     themselves.
     """
@@ -221,9 +214,9 @@ def failed_checks(plan: dict[str, Any]) -> Iterator[Danger]:
                 problem for instance in blocks(check.get("instances")) for problem in blocks(instance.get("problems"))
             ]
             words = "; ".join(str(problem.get("message"))[:300] for problem in problems[:3])
-            yield Danger(
+            yield Finding(
                 address=str(address.get("to_display", "check")),
-                why=f"the check {_FAILED[check['status']]}: {words or 'it says no more'}",
+                what=f"the check {_FAILED[check['status']]}: {words or 'it says no more'}",
                 rule="plan/check-failed",
                 severity=Severity.NOTICE,
             )

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from ops_agent.model.plan import ResourceAction, ResourceChange
-from ops_agent.plan.losses import RECOVERY_OFF, Loss, losses
+from ops_agent.plan.losses import RECOVERY_OFF, losses, one_way
 from ops_agent.plan.values import STATEFUL
 
 
@@ -43,8 +43,11 @@ def reversibility(change: ResourceChange, made: frozenset[str] = frozenset()) ->
     if change.action.destroys:
         return _after_destruction(change)
     lost = [loss for loss in losses(change, made) if loss.rule != RECOVERY_OFF]
+    certain = [*(loss.what for loss in lost if loss.certain), *one_way(change)]
+    if certain:
+        return _is(Reversibility.IRREVERSIBLE, certain[0])
     if lost:
-        return _after_loss(lost)
+        return _is(Reversibility.UNKNOWN, lost[0].what)
     match change.action:
         case ResourceAction.CREATE:
             return _is(Reversibility.REVERSIBLE, "destroy it again")
@@ -72,13 +75,6 @@ def _after_destruction(change: ResourceChange) -> Assessment:
     if change.type.startswith(("aws_", "terraform_data")):
         return _is(Reversibility.RECREATABLE, "it can be made again, with a new id")
     return _is(Reversibility.UNKNOWN, f"{change.type} is not a type that this tool knows")
-
-
-def _after_loss(lost: list[Loss]) -> Assessment:
-    known = [loss.why for loss in lost if loss.known]
-    if known:
-        return _is(Reversibility.IRREVERSIBLE, known[0])
-    return _is(Reversibility.UNKNOWN, lost[0].why)
 
 
 def _is(word: Reversibility, why: str) -> Assessment:

@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from ops_agent.model.plan import SENSITIVE, UNKNOWN, Danger, Hidden, ResourceChange, Severity
+from ops_agent.model.finding import Finding, Severity
+from ops_agent.model.plan import SENSITIVE, UNKNOWN, Hidden, ResourceChange
 from ops_agent.model.policy import ROOT, Policy
 from ops_agent.plan.references import without_key
 from ops_agent.text.redaction import Redactor, token_finds
@@ -333,7 +334,7 @@ class Places:
 
     regions: tuple[str, ...]
     accounts: tuple[str, ...]
-    dangers: tuple[Danger, ...]
+    dangers: tuple[Finding, ...]
 
 
 class PlaceFinder:
@@ -345,7 +346,7 @@ class PlaceFinder:
         self._ours = {number: name for name, number in policy.accounts.items()}
         self._regions: set[str] = set()
         self._accounts: set[str] = {account} if account else set()
-        self._dangers: list[Danger] = []
+        self._dangers: list[Finding] = []
         self._found: dict[Leaf, Found] = {}
         self._nothing: set[Leaf] = set()
         self._unseen: list[ResourceChange] = []
@@ -376,7 +377,12 @@ class PlaceFinder:
             self._note(address, regions, accounts)
         if everyone:
             self._dangers.append(
-                Danger(address=address, why="names principals of every account (`*`)", rule="plan/foreign-principal")
+                Finding(
+                    address=address,
+                    what="names principals of every account (`*`)",
+                    rule="plan/foreign-principal",
+                    severity=Severity.DANGER,
+                )
             )
 
     def places(self, plan: dict[str, Any]) -> Places:
@@ -385,7 +391,9 @@ class PlaceFinder:
         for provider, region in _provider_regions(plan):
             if region is None:
                 why = "takes its region from something that the plan cannot resolve: cannot tell where its resources would be"
-                self._dangers.append(Danger(address=provider, why=why, rule="plan/unresolved-region"))
+                self._dangers.append(
+                    Finding(address=provider, what=why, rule="plan/unresolved-region", severity=Severity.DANGER)
+                )
             else:
                 self._note(provider, {region}, set())
         explicit = frozenset(_with_own_region(plan)) if self._unseen else frozenset()
@@ -399,19 +407,25 @@ class PlaceFinder:
         self._accounts |= accounts
         for region in sorted(foreign):
             why = f"names region {region}; only {ours} is allowed"
-            self._dangers.append(Danger(address=address, why=why, rule="plan/foreign-region", blocks=True))
+            self._dangers.append(
+                Finding(address=address, what=why, rule="plan/foreign-region", severity=Severity.BLOCKS)
+            )
         for owner in sorted(accounts):
             name = self._ours.get(owner)
             if name is None:
                 why = f"names account {owner}, which is none of ours"
-                self._dangers.append(Danger(address=address, why=why, rule="plan/foreign-account"))
+                self._dangers.append(
+                    Finding(address=address, what=why, rule="plan/foreign-account", severity=Severity.DANGER)
+                )
             elif self._account is not None and owner != self._account:
                 whose = "the organisation's root account" if name == ROOT else f"the account of {name}"
                 why = f"names account {owner} ({whose}) from a plan of another account"
-                self._dangers.append(Danger(address=address, why=why, rule="plan/other-account"))
+                self._dangers.append(
+                    Finding(address=address, what=why, rule="plan/other-account", severity=Severity.DANGER)
+                )
 
 
-def _unseen(change: ResourceChange, explicit: frozenset[str]) -> Iterator[Danger]:
+def _unseen(change: ResourceChange, explicit: frozenset[str]) -> Iterator[Finding]:
     """A region that is hidden: it blocks when the source sets it; the provider's own computed one is a notice, or
     nothing at a creation.
     """
@@ -419,8 +433,8 @@ def _unseen(change: ResourceChange, explicit: frozenset[str]) -> Iterator[Danger
     is_grave = is_secret or without_key(change.address) in explicit
     if is_grave or (isinstance(change.before, dict) and "region" in change.before):
         why = "hides its region as sensitive" if is_secret else "cannot tell until apply in which region it would be"
-        severity = Severity.DANGER if is_grave else Severity.NOTICE
-        yield Danger(address=change.address, why=why, rule="plan/unresolved-region", severity=severity, blocks=is_grave)
+        severity = Severity.BLOCKS if is_grave else Severity.NOTICE
+        yield Finding(address=change.address, what=why, rule="plan/unresolved-region", severity=severity)
 
 
 def _with_own_region(plan: dict[str, Any]) -> Iterator[str]:
@@ -662,17 +676,19 @@ class SecretFinder:
 
 def secret_dangers(
     changes: Iterable[ResourceChange], plan: dict[str, Any], secrets: dict[str, str]
-) -> tuple[Danger, ...]:
+) -> tuple[Finding, ...]:
     """Blocking dangers for those of `secrets` that this plan would set; each names the attribute, never the value."""
     if not secrets:
         return ()
-    dangers: dict[tuple[str, str], Danger] = {}
+    dangers: dict[tuple[str, str], Finding] = {}
     places = [(change.address, planned_leaves(change)) for change in changes]
     for address, strings in (*places, *((f"output.{name}", found) for name, found in output_leaves(plan))):
         for key, text in strings:
             if text in secrets:
                 why = f"`{key}` {secrets[text]}: it would be published and stored in clear"
-                dangers.setdefault((address, key), Danger(address=address, why=why, rule=RULE, blocks=True))
+                dangers.setdefault(
+                    (address, key), Finding(address=address, what=why, rule=RULE, severity=Severity.BLOCKS)
+                )
     return tuple(dangers.values())
 
 

@@ -11,8 +11,7 @@ from ops_agent.guard.pins import UsedAction, find_uses, is_commit, pin, uses_in
 from ops_agent.guard.tree import SourceTree, head_of
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.errors import ToolchainError
-from ops_agent.model.finding import Finding, Place, Verdict
-from ops_agent.model.plan import Danger
+from ops_agent.model.finding import Finding, Place, Severity, Verdict
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree, Scratch, World
 from ops_agent.model.terraform import FetchedModules
@@ -146,12 +145,12 @@ def _of_plan(target: TargetVerification, may_destroy: bool) -> list[Finding]:
             )
         )
     for danger in target.plan.dangers:
-        if danger.blocks and not (may_destroy and danger.rule in LIFTED_BY_ALLOW_DESTROY):
+        if danger.severity is Severity.BLOCKS and not (may_destroy and danger.rule in LIFTED_BY_ALLOW_DESTROY):
             found.append(_of_danger(target, danger, place))
     return found
 
 
-def _of_danger(target: TargetVerification, danger: Danger, place: Place) -> Finding:
+def _of_danger(target: TargetVerification, danger: Finding, place: Place) -> Finding:
     if danger.rule in LIFTED_BY_ALLOW_DESTROY:
         who = f"a person with write permission puts the label `{ALLOW_DESTROY}` on the issue"
         remedy = f"Keep the resource; if it must go, {who}, and then the label that starts a run."
@@ -162,7 +161,7 @@ def _of_danger(target: TargetVerification, danger: Danger, place: Place) -> Find
         rule=danger.rule,
         title="The plan holds a danger that may not leave",
         place=place,
-        what=f"`{danger.address}` in {target.target}: {danger.why}",
+        what=f"`{danger.address}` in {target.target}: {danger.what}",
         remedy=remedy,
         pre_existing=target.own is not None and known_change and danger.address not in target.own,
     )

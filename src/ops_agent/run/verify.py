@@ -115,7 +115,7 @@ def mocked_difference(head: TerraformPlan, base: TerraformPlan | None) -> Terraf
     shown = tuple(changes)
     addresses = {change.address for change in shown}
     dangers = {
-        (d.address, d.rule, d.why): d
+        (d.address, d.rule, d.what): d
         for d in (*(d for d in head.dangers if d.address in addresses), *dangers_of(shown))
     }
     outputs = tuple(o for o in head.outputs if base is None or o not in base.outputs)
@@ -518,9 +518,7 @@ def _plannable(target: TerraformTarget | None) -> TerraformTarget | None:
 def _fmt(world: World, changes: ChangeSet, tree: Path, root: TerraformRoot) -> CheckResult:
     """fmt of one root. Files that the change did not touch are named, and do not fail it."""
     result = world.terraform.fmt(tree, root)
-    findings = tuple(
-        f if f.place.path in changes.paths else replace(f, pre_existing=True, blocks=False) for f in result.findings
-    )
+    findings = tuple(f if f.place.path in changes.paths else replace(f, pre_existing=True) for f in result.findings)
     blocked = any(f.blocks for f in findings)
     status = (
         CheckStatus.FAILED if blocked or (result.status is CheckStatus.FAILED and not findings) else CheckStatus.PASSED

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from ops_agent.model.finding import Finding, Place
+from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.model.policy import DEV, PROD, REGIONS, ROOT, Policy
 from ops_agent.model.terraform import Environment, Layout, MappedRoot, TerraformRoot, TerraformTarget
 from ops_agent.terraform.modules import Module, is_configuration, read_modules
@@ -270,7 +270,9 @@ _STACKS = (".tfstack.hcl", ".tfcomponent.hcl", ".tfdeploy.hcl")
 _TERRAGRUNT = ("terragrunt.hcl", "terragrunt.hcl.json", "terragrunt.stack.hcl")
 
 
-def layout_finding(rule: str, path: str, what: str, remedy: str = _ADD, *, blocks: bool = False) -> Finding:
+def layout_finding(
+    rule: str, path: str, what: str, remedy: str = _ADD, *, severity: Severity = Severity.NOTICE
+) -> Finding:
     """A finding about the layout; discovery's own never block. `rule` is the last part of its id."""
     return Finding(
         rule=f"layout/{rule}",
@@ -278,7 +280,7 @@ def layout_finding(rule: str, path: str, what: str, remedy: str = _ADD, *, block
         place=Place(path=path),
         what=what,
         remedy=remedy,
-        blocks=blocks,
+        severity=severity,
     )
 
 
@@ -380,7 +382,9 @@ def unsettled_by(before: Layout, after: Layout) -> tuple[Finding, ...]:
             if why:
                 what = f"after this change `{environment.name}` of `{root.path}` cannot be planned any more: {why}"
                 remedy = "Take back the file that made it so, or write into the files that stood there already."
-                found.append(layout_finding("unsettled-by-this-change", root.path, what, remedy, blocks=True))
+                found.append(
+                    layout_finding("unsettled-by-this-change", root.path, what, remedy, severity=Severity.BLOCKS)
+                )
     return tuple(found)
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from ops_agent.model.finding import Finding, Place
+from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.model.terraform import Block, Layout, TerraformSource, Unreadable
 from ops_agent.terraform.layout import UNREAD_REMEDY, is_deployed
 from ops_agent.terraform.modules import is_configuration, read_source
@@ -156,7 +156,7 @@ def _has_twin(path: str, paths: set[str]) -> bool:
 
 
 def _broken(place: Place, rule: str, title: str, what: str, remedy: str) -> Finding:
-    return Finding(rule=f"layout/{rule}", title=title, place=place, what=what, remedy=remedy, blocks=False)
+    return Finding(rule=f"layout/{rule}", title=title, place=place, what=what, remedy=remedy, severity=Severity.NOTICE)
 
 
 def remedy_of_denial(text: str) -> str | None:
@@ -197,7 +197,7 @@ def _finding_at(path: str, block: Block, rule: str, title: str, what: str, remed
         place=Place(path=path, line=block.line),
         what=what,
         remedy=remedy,
-        blocks=False,
+        severity=Severity.NOTICE,
     )
 
 

@@ -20,7 +20,7 @@ from ops_agent.adapters.terraform.mocked_plan import TEST_FILE, look_file, plan_
 from ops_agent.adapters.terraform.processes import Capped, ChildResult, Ending, Patience
 from ops_agent.adapters.terraform.sandbox import Sandbox
 from ops_agent.model.errors import ConfigError, NoSpace, ToolchainError
-from ops_agent.model.finding import Finding, Place
+from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.model.ports import PlanFiles
 from ops_agent.model.terraform import TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus
@@ -129,7 +129,14 @@ _REMEDIES = {
 
 
 def finding(
-    check: str, root: str, what: str, *, file: str = "", line: int = 0, blocks: bool = True, title: str = ""
+    check: str,
+    root: str,
+    what: str,
+    *,
+    file: str = "",
+    line: int = 0,
+    severity: Severity = Severity.BLOCKS,
+    title: str = "",
 ) -> Finding:
     """A finding of a check. `file` is relative to the root module's directory `root`, as Terraform names it."""
     path = posixpath.normpath(posixpath.join(root, file)) if file else root
@@ -139,7 +146,7 @@ def finding(
         place=Place(path=path, line=line),
         what=what,
         remedy=remedy_of_denial(what) or _REMEDIES.get(check, "Correct the configuration at this place."),
-        blocks=blocks,
+        severity=severity,
     )
 
 
@@ -179,7 +186,7 @@ def from_json(check: str, root: str, diagnostics: Iterable[Any]) -> tuple[Findin
                 _short(text),
                 file=file,
                 line=line if isinstance(line, int) else 0,
-                blocks=is_error,
+                severity=Severity.BLOCKS if is_error else Severity.NOTICE,
                 title="" if is_error else f"terraform {check} warns",
             )
         )
