@@ -1,13 +1,14 @@
-"""What tests of the code host say often: over the wire against the embedded GitHub, which is checked against its
-published descriptions.
-"""
+"""The adapters of one connection to the embedded GitHub, and calls that many tests make."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from ops_agent.adapters.github.client import RetryPolicy
-from ops_agent.adapters.github.code_host import GitHubCodeHost, connect
+from ops_agent.adapters.github.branches import GitHubBranches
+from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy
+from ops_agent.adapters.github.issues import GitHubIssues
+from ops_agent.adapters.github.pull_requests import GitHubPullRequests
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.event import IssueRef
 from publication.github_world import Stage
@@ -15,10 +16,22 @@ from publication.github_world import Stage
 PREFIX = "ops-agent/issue-"
 
 
-def host(here: Stage, token: str | None = None, **options: Any) -> GitHubCodeHost:
-    return GitHubCodeHost(
-        connect(token or here.token, {"GITHUB_API_URL": here.github.base_url}, here.clock, RetryPolicy(**options))
-    )
+@dataclass(frozen=True)
+class Host:
+    """The three ports over one connection."""
+
+    http: GitHubHttp
+    issues: GitHubIssues
+    branches: GitHubBranches
+    pull_requests: GitHubPullRequests
+
+
+def host_over(http: GitHubHttp) -> Host:
+    return Host(http, GitHubIssues(http), GitHubBranches(http), GitHubPullRequests(http))
+
+
+def host(here: Stage, token: str | None = None, **options: Any) -> Host:
+    return host_over(here.connection(token, RetryPolicy(**options)))
 
 
 def name(here: Stage) -> str:
@@ -39,6 +52,6 @@ def change_set(base: str, *changes: FileChange) -> ChangeSet:
 
 def open_pull(here: Stage, number: int = 12, path: str = "a") -> Any:
     found, base = host(here), here.repository.head()
-    found.create_branch(name(here), f"{PREFIX}{number}", base)
-    found.commit_changes(name(here), f"{PREFIX}{number}", base, "h", "b", change_set(base, file_change(path, b"1")))
-    return found.create_pull_request(name(here), f"{PREFIX}{number}", "main", "t", f"Closes #{number}", True)
+    found.branches.create(name(here), f"{PREFIX}{number}", base)
+    found.branches.commit(name(here), f"{PREFIX}{number}", base, "h", "b", change_set(base, file_change(path, b"1")))
+    return found.pull_requests.create(name(here), f"{PREFIX}{number}", "main", "t", f"Closes #{number}", True)

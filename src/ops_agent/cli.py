@@ -61,13 +61,13 @@ def run_local(command: Command, environment: Mapping[str, str]) -> int:
     if command.environments:
         inputs["INPUT_ENVIRONMENTS"] = ",".join(command.environments)
     settings, doubts = look_before_local_run(command, inputs)
-    with local_world(settings, environment, command) as (world, host):
+    with local_world(settings, environment, command) as (world, issues):
         world.llm.warm_up()
         world.terraform.engine()
         for doubt in doubts:
             world.reporter.annotate("warning", world.redact(doubt))
         event = Labelled(
-            repository=host.local_repository, issue=host.local_issue, label="ready", sender=host.local_issue.author
+            repository=issues.only_repository, issue=issues.only_issue, label="ready", sender=issues.only_issue.author
         )
         you = event.sender.login
         run = RunIdentity(repository=event.repository.full_name, run_id=0, attempt=1, actor=you, triggering_actor=you)

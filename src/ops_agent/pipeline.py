@@ -68,7 +68,7 @@ def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run:
 
 
 def _work(world: World, settings: Settings, item: WorkItem, claimed: Claim, run: RunIdentity) -> RunResult:
-    base = world.code_host.base_tree(item.target.full_name, claimed.base_commit)
+    base = world.branches.tree(item.target.full_name, claimed.base_commit)
     settings = narrow_by_policy_file(settings, base)
     with world.reporter.stage("brief"):
         briefing = brief(world, settings, item, base)

@@ -4,7 +4,6 @@ constructor.
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -15,7 +14,7 @@ from ops_agent.adapters.aws.identity import AwsIdentity, bedrock_keys
 from ops_agent.adapters.aws.sts import Runner, Sts
 from ops_agent.adapters.linters import WheelLinters
 from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
-from ops_agent.adapters.local.folder_host import LocalCodeHost, NoBoard
+from ops_agent.adapters.local.folder import LocalBranches, LocalIssues, LocalPullRequests, NoBoard
 from ops_agent.adapters.local.git_objects import GitObjects, quarantined
 from ops_agent.adapters.scratch import scratch_tree
 from ops_agent.adapters.terraform.modules import ModuleAccess, ModuleCredentials
@@ -23,7 +22,7 @@ from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.config.arguments import Command
 from ops_agent.config.harness import read_harness
 from ops_agent.config.settings import Settings
-from ops_agent.model.ports import Board, CodeHost, Reporter, World
+from ops_agent.model.ports import Board, Branches, Issues, PullRequests, Reporter, World
 from ops_agent.text.redaction import Redactor
 
 _AMBIENT_SECRETS = (
@@ -56,8 +55,10 @@ def actions_world(settings: Settings, environment: Mapping[str, str]) -> Iterato
     """
     # PyGithub takes half a second to load; a local run never needs it.
     from ops_agent.adapters.github.board import GitHubBoard
-    from ops_agent.adapters.github.client import GitHubHttp
-    from ops_agent.adapters.github.code_host import GitHubCodeHost
+    from ops_agent.adapters.github.branches import GitHubBranches
+    from ops_agent.adapters.github.client import connect
+    from ops_agent.adapters.github.issues import GitHubIssues
+    from ops_agent.adapters.github.pull_requests import GitHubPullRequests
 
     redactor = redactor_of(settings, environment)
     on_runner = environment.get("GITHUB_ACTIONS") == "true"
@@ -65,23 +66,17 @@ def actions_world(settings: Settings, environment: Mapping[str, str]) -> Iterato
     for secret in settings.secrets:
         reporter.mask(secret)
     clock = SystemClock()
-    http = GitHubHttp(
-        settings.github_token or "none",
-        clock,
-        secrets.SystemRandom().random,
-        api_url=environment.get("GITHUB_API_URL") or "https://api.github.com",
-        say=reporter.line,
-    )
-    board = GitHubBoard(http, settings.project_owner, settings.project_number)
-    run_id = environment.get("GITHUB_RUN_ID", "")
-    with closing(http), _world(settings, environment, redactor, reporter, GitHubCodeHost(http), board, run_id) as world:
-        yield world
+    with closing(connect(settings.github_token or "none", environment, clock, say=reporter.line)) as http:
+        board = GitHubBoard(http, settings.project_owner, settings.project_number)
+        host = (GitHubIssues(http), GitHubBranches(http), GitHubPullRequests(http), board)
+        with _world(settings, environment, redactor, reporter, host, environment.get("GITHUB_RUN_ID", "")) as world:
+            yield world
 
 
 @contextmanager
 def local_world(
     settings: Settings, environment: Mapping[str, str], command: Command
-) -> Iterator[tuple[World, LocalCodeHost]]:
+) -> Iterator[tuple[World, LocalIssues]]:
     """The world of a laptop: no GitHub, no board; new git objects stay in quarantine unless a branch was asked for."""
     if command.issue_file is None:
         raise ValueError("a local run needs an issue file")
@@ -92,8 +87,10 @@ def local_world(
             GitObjects(command.repository) if command.branch else stack.enter_context(quarantined(command.repository))
         )
         stack.callback(objects.close)
-        host = LocalCodeHost(objects, command.issue_file, command.output, command.branch)
-        yield stack.enter_context(_world(settings, environment, redactor, reporter, host, NoBoard(), "local")), host
+        branches = LocalBranches(objects, command.output, command.branch)
+        issues = LocalIssues(objects, command.issue_file, command.output, branches.default)
+        host = (issues, branches, LocalPullRequests(branches, command.output), NoBoard())
+        yield stack.enter_context(_world(settings, environment, redactor, reporter, host, "local")), issues
 
 
 @contextmanager
@@ -102,10 +99,10 @@ def _world(
     environment: Mapping[str, str],
     redactor: Redactor,
     reporter: Reporter,
-    host: CodeHost,
-    board: Board,
+    host: tuple[Issues, Branches, PullRequests, Board],
     run_id: str,
 ) -> Iterator[World]:
+    issues, branches, pull_requests, board = host
     harness = read_harness(environment)
     clock = SystemClock()
     runner = Runner(
@@ -124,7 +121,9 @@ def _world(
     terraform = terraform_of(settings, environment, reporter.line)
     try:
         yield World(
-            code_host=host,
+            issues=issues,
+            branches=branches,
+            pull_requests=pull_requests,
             board=board,
             llm=AnthropicLlm(
                 settings,

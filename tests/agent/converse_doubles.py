@@ -92,7 +92,7 @@ class Here:
             redact=lambda text: text.replace("s3cr3t", "***"),
             reporter=SimpleNamespace(turn=lambda *a: self.turns.append(a), line=lambda _: None),
             terraform=self.engine,
-            code_host=SimpleNamespace(resolve_action=lambda *_: "c" * 40),
+            branches=SimpleNamespace(resolve_action=lambda *_: "c" * 40),
         )
         base = MemoryTree(files or SMALL)
         layout = discover_layout(base.files, base.read, Policy())

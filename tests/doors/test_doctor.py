@@ -82,7 +82,7 @@ def patient(
         return "Terraform 1.15.5 (embedded)"
 
     world: Any = SimpleNamespace(
-        code_host=host or Host(ALL),
+        issues=host or Host(ALL),
         board=SimpleNamespace(card=lambda _issue: card),
         cloud=SimpleNamespace(lease=lease),
         terraform=SimpleNamespace(engine=engine, self_test=lambda: None),

@@ -27,7 +27,7 @@ def card(status: str | None = "Ready", options: tuple[tuple[str, str], ...] = OP
 
 @dataclass
 class FakeHost:
-    """The reading half of ports.CodeHost: there is no method that writes."""
+    """The reading half of ports.Issues, and ports.Branches as far as heads go: there is no method that writes."""
 
     issues: dict[IssueRef, Issue] = field(default_factory=lambda: {issue().ref: issue()})
     events: dict[IssueRef, tuple[IssueEvent, ...]] = field(default_factory=lambda: {issue().ref: (put(),)})
@@ -48,8 +48,8 @@ class FakeHost:
             raise NotFound(f"{ref} is not there")
         return self.issues[ref]
 
-    def issue_events(self, ref: IssueRef) -> tuple[IssueEvent, ...]:
-        self.calls["issue_events"] += 1
+    def timeline(self, ref: IssueRef) -> tuple[IssueEvent, ...]:
+        self.calls["timeline"] += 1
         return self.events.get(ref, ())
 
     def repository(self, repository: str) -> Repository:
@@ -65,8 +65,8 @@ class FakeHost:
             raise said
         return said
 
-    def branch_head(self, repository: str, branch: str) -> str | None:
-        self.calls["branch_head"] += 1
+    def head(self, repository: str, branch: str) -> str | None:
+        self.calls["head"] += 1
         return "a" * 40 if (repository, branch) in self.branches else None
 
     def blockers(self, ref: IssueRef) -> tuple[Issue, ...]:

@@ -29,8 +29,9 @@ WHOLE: tuple[tuple[type, Any], ...] = (
     (recorders.Cloud, ports.CloudIdentity),
 )
 PARTS: tuple[tuple[type, Any], ...] = (
-    (FakeHost, ports.CodeHost),
-    (CommentingHost, ports.CodeHost),
+    (FakeHost, ports.Issues),
+    (FakeHost, ports.Branches),
+    (CommentingHost, ports.Issues),
     (FakeBoard, ports.Board),
     (Engine, ports.Terraform),
     (sweep_doubles.Terraform, ports.Terraform),

@@ -33,20 +33,20 @@ def test_abilities_are_told_without_changing_anything(here: Stage) -> None:
     before = (dict(here.repository.branches), len(here.repository.issues))
     for token, expected in tokens.items():
         found = host(here, token)
-        assert found.token_abilities(name(here)) == expected
+        assert found.issues.token_abilities(name(here)) == expected
         github.recorder.restart()
-        assert found.token_abilities(name(here)) == expected and github.recorder.calls == []
+        assert found.issues.token_abilities(name(here)) == expected and github.recorder.calls == []
     assert (dict(here.repository.branches), len(here.repository.issues)) == before
 
 
 def test_an_app_that_does_not_ask_for_workflows_cannot_write_them(here: Stage) -> None:
     here.github.faults.on("GET /apps").answer(200, body={"slug": "ops-agent", "permissions": {"contents": "write"}})
-    assert host(here).token_abilities(name(here)).workflows is False
+    assert host(here).issues.token_abilities(name(here)).workflows is False
     here.github.faults.on("GET /apps").answer(404, body={"message": "Not Found"})
-    assert host(here).token_abilities(name(here)).workflows is None
+    assert host(here).issues.token_abilities(name(here)).workflows is None
 
 
 def test_an_ability_that_cannot_be_asked_for_is_unknown(here: Stage) -> None:
     here.github.faults.on("POST", times=None).answer(500)
-    found = host(here).token_abilities(name(here))
+    found = host(here).issues.token_abilities(name(here))
     assert (found.contents, found.pull_requests, found.issues) == (None, None, None)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ops_agent.adapters.github.board import GitHubBoard
-from ops_agent.adapters.github.code_host import connect
+from ops_agent.adapters.github.client import connect
 from ops_agent.model.event import Issue
 from ops_agent.model.ports import BoardCard
 from publication.github_world import OWNER, Stage

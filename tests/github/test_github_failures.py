@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from doubles.clock import FakeClock
-from github_calls import host, name, ref
-from ops_agent.adapters.github.client import RetryPolicy
-from ops_agent.adapters.github.code_host import GitHubCodeHost, connect
+from github_calls import host, host_over, name, ref
+from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy, connect
 from ops_agent.model.errors import GitHubError, NotPermitted, OpsAgentError, RateLimited
 from publication.github_world import BOT_ID, FILES, Stage, Theatre
 
@@ -20,7 +19,7 @@ def test_a_secondary_limit_is_waited_for(here: Stage) -> None:
     """M01."""
     here.github.faults.on("GET /repos/{owner}/{repo}", times=1).secondary_rate_limit(retry_after=7)
     here.clock.slept.clear()
-    host(here).repository(name(here))
+    host(here).issues.repository(name(here))
     assert here.clock.slept[0] >= 7
 
 
@@ -29,7 +28,7 @@ def test_a_primary_limit_with_a_far_reset_ends_the_run_with_the_time(theatre: Th
     here = theatre.stage()
     here.github.rate.exhaust(here.token, reset_in=2400)
     here.clock.slept.clear()
-    for call in (lambda: host(here).repository(name(here)), lambda: host(here).viewer()):
+    for call in (lambda: host(here).issues.repository(name(here)), lambda: host(here).issues.viewer()):
         with pytest.raises(RateLimited, match=r"4[01] minutes"):
             call()
     assert here.clock.slept == []
@@ -42,7 +41,7 @@ def test_the_budget_of_waiting_is_one_for_the_whole_run(here: Stage) -> None:
     here.clock.slept.clear()
     for _ in range(3):
         with pytest.raises(RateLimited):
-            found.repository(name(here))
+            found.issues.repository(name(here))
     assert sum(here.clock.slept) <= 20
 
 
@@ -52,14 +51,14 @@ def test_an_expired_token_stops_the_run_with_what_to_do(here: Stage) -> None:
     found = host(here, token)
     here.github.revoke(token)
     with pytest.raises(GitHubError, match="Bad credentials") as refused:
-        found.repository(name(here))
+        found.issues.repository(name(here))
     assert "expired" in refused.value.hint and refused.value.conclusion.retryable
 
 
 def test_a_missing_permission_is_named(here: Stage) -> None:
     token = here.github.actions_token(here.repository, contents="read")
     with pytest.raises(NotPermitted) as refused:
-        host(here, token).create_comment(ref(here), "x")
+        host(here, token).issues.create_comment(ref(here), "x")
     assert "issues: write" in refused.value.hint
 
 
@@ -69,14 +68,14 @@ def test_graphql_errors_in_a_200_are_failures(here: Stage) -> None:
         200, body={"data": None, "errors": [{"message": "Field 'x' doesn't exist"}]}
     )
     with pytest.raises(GitHubError, match="doesn't exist"):
-        host(here).viewer()
+        host(here).issues.viewer()
 
 
 @pytest.mark.parametrize("body", [[], {"login": 3}, "text", None, {"id": "x", "owner": None}])
 def test_an_answer_of_another_shape_is_an_error_of_ours(here: Stage, body: Any) -> None:
     here.github.faults.on("GET /repos/{owner}/{repo}").answer(200, body=body if body is not None else {})
     with pytest.raises(GitHubError):
-        host(here).repository(name(here))
+        host(here).issues.repository(name(here))
 
 
 @pytest.mark.parametrize("break_it", ["drop", "unauthorised", "html", "echo"])
@@ -92,7 +91,7 @@ def test_no_error_holds_the_token(here: Stage, break_it: str) -> None:
     else:
         fault.answer(422, body={"message": f"the token {here.token} is odd"})
     with pytest.raises(OpsAgentError) as refused:
-        host(here).repository(name(here))
+        host(here).issues.repository(name(here))
     seen: list[BaseException | None] = [refused.value]
     while seen[-1] is not None:
         seen.append(seen[-1].__cause__ or seen[-1].__context__)
@@ -106,14 +105,14 @@ def test_proxies_and_certificates_of_the_environment_are_ignored(here: Stage, mo
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent")
     monkeypatch.delenv("NO_PROXY", raising=False)
-    assert host(here).base_tree(name(here), here.repository.head()).read("README.md") == FILES["README.md"].encode()
+    assert host(here).branches.tree(name(here), here.repository.head()).read("README.md") == FILES["README.md"].encode()
 
 
 def test_a_redirect_to_a_foreign_host_is_not_followed(here: Stage) -> None:
     """The archive's address must be GitHub's; without it the files come one by one."""
     here.github.faults.on("tarball", times=None).answer(302, body={}, headers={"Location": "http://192.0.2.1/x.tar.gz"})
     with pytest.raises(GitHubError, match="not its own"):
-        host(here).base_tree(name(here), here.repository.head()).read("README.md")
+        host(here).branches.tree(name(here), here.repository.head()).read("README.md")
 
 
 def test_a_server_that_does_not_answer_is_given_up_after_its_time() -> None:
@@ -123,11 +122,9 @@ def test_a_server_that_does_not_answer_is_given_up_after_its_time() -> None:
     clock = FakeClock()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        from ops_agent.adapters.github.client import GitHubHttp
-
         http = GitHubHttp("ghs_x", clock, lambda: 0.0, api_url=url, timeout_seconds=1, policy=RetryPolicy(attempts=2))
         with pytest.raises(GitHubError, match="could not be reached"):
-            GitHubCodeHost(http).repository("a/b")
+            host_over(http).issues.repository("a/b")
 
 
 def test_a_list_without_an_end_is_an_error_and_no_shorter_list(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +133,7 @@ def test_a_list_without_an_end_is_an_error_and_no_shorter_list(here: Stage, monk
     for count in range(201):
         here.issue.comment(f"comment {count}", by="joao")
     with pytest.raises(GitHubError, match="more than 2 pages"):
-        host(here).comments(ref(here))
+        host(here).issues.comments(ref(here))
 
 
 BOMBS = {
@@ -169,11 +166,9 @@ def test_an_answer_that_no_parser_takes_is_an_error_of_ours(bomb: str) -> None:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Answering) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        found = GitHubCodeHost(
-            connect("ghs_x", {"GITHUB_API_URL": f"http://127.0.0.1:{server.server_port}"}, FakeClock())
-        )
+        found = host_over(connect("ghs_x", {"GITHUB_API_URL": f"http://127.0.0.1:{server.server_port}"}, FakeClock()))
         try:
-            for ask in (lambda: found.repository("a/b"), found.viewer):
+            for ask in (lambda: found.issues.repository("a/b"), found.issues.viewer):
                 with pytest.raises(GitHubError):
                     ask()
         finally:

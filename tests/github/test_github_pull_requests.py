@@ -14,17 +14,17 @@ def test_the_setting_that_forbids_pull_requests_is_named(here: Stage) -> None:
     here.repository.actions_may_open_pull_requests = False
     found = host(here, here.github.actions_token(here.repository))
     base = here.repository.head()
-    found.create_branch(name(here), f"{PREFIX}12", base)
-    found.commit_changes(name(here), f"{PREFIX}12", base, "h", "b", change_set(base, file_change("a", b"1")))
+    found.branches.create(name(here), f"{PREFIX}12", base)
+    found.branches.commit(name(here), f"{PREFIX}12", base, "h", "b", change_set(base, file_change("a", b"1")))
     with pytest.raises(NotPermitted) as refused:
-        found.create_pull_request(name(here), f"{PREFIX}12", "main", "t", "b", False)
+        found.pull_requests.create(name(here), f"{PREFIX}12", "main", "t", "b", False)
     assert "Allow GitHub Actions to create and approve pull requests" in refused.value.hint
 
 
 def test_a_pull_request_is_created_once_and_updated_in_place(here: Stage) -> None:
     """M05."""
     made = open_pull(here)
-    again = host(here).create_pull_request(name(here), f"{PREFIX}12", "main", "t2", "b2", False)
+    again = host(here).pull_requests.create(name(here), f"{PREFIX}12", "main", "t2", "b2", False)
     assert (
         again.number == made.number
         and made.draft
@@ -33,11 +33,11 @@ def test_a_pull_request_is_created_once_and_updated_in_place(here: Stage) -> Non
         and made.author is not None
         and made.author.id == BOT_ID
     )
-    changed = host(here).update_pull_request(name(here), made.number, "new title", "new body")
+    changed = host(here).pull_requests.update(name(here), made.number, "new title", "new body")
     assert (changed.title, changed.body) == ("new title", "new body")
-    host(here).set_draft(made, False)
-    host(here).add_labels(name(here), made.number, ("one", "two"))
-    (found,) = host(here).pull_requests_of_branch(name(here), f"{PREFIX}12")
+    host(here).pull_requests.set_draft(made, False)
+    host(here).issues.add_labels(name(here), made.number, ("one", "two"))
+    (found,) = host(here).pull_requests.of_branch(name(here), f"{PREFIX}12")
     assert not found.draft and set(found.labels) == {"one", "two"}
 
 
@@ -53,31 +53,31 @@ def test_where_there_are_no_drafts_the_pull_request_is_made_ready(here: Stage) -
 def test_pull_requests_are_found_by_branch_and_by_prefix(here: Stage) -> None:
     one, two = open_pull(here, 12), open_pull(here, 13, "b")
     here.repository.pull_request(one.number).close(by="maria")
-    assert [(p.number, p.is_open) for p in host(here).pull_requests_of_branch(name(here), f"{PREFIX}12")] == [
+    assert [(p.number, p.is_open) for p in host(here).pull_requests.of_branch(name(here), f"{PREFIX}12")] == [
         (one.number, False)
     ]
-    assert [p.number for p in host(here).open_pull_requests(name(here), PREFIX)] == [two.number]
-    assert host(here).pull_request_files(name(here), two.number) == ("b",)
+    assert [p.number for p in host(here).pull_requests.open_with_prefix(name(here), PREFIX)] == [two.number]
+    assert host(here).pull_requests.files(name(here), two.number) == ("b",)
 
 
 def test_reviews_of_a_deleted_account_are_read(here: Stage) -> None:
     """Trap 6: null authors."""
     made = open_pull(here)
     here.repository.pull_request(made.number).review("CHANGES_REQUESTED", "please", by="maria")
-    (found,) = host(here).reviews(name(here), made.number)
+    (found,) = host(here).pull_requests.reviews(name(here), made.number)
     assert (found.verdict, found.author.login, found.body) == ("CHANGES_REQUESTED", "maria", "please")
     body = [{"id": 1, "user": None, "state": "COMMENTED", "body": None, "submitted_at": "2026-11-20T10:00:00Z"}]
     here.github.faults.on("reviews").answer(200, body=body)
-    assert host(here).reviews(name(here), made.number)[0].author.login == "ghost"
+    assert host(here).pull_requests.reviews(name(here), made.number)[0].author.login == "ghost"
 
 
 def test_a_pull_request_of_a_fork_is_never_one_of_our_branch_even_when_the_fork_is_gone(here: Stage) -> None:
     """GitHub shows no repository then; a branch of our own repository always has one."""
     made = open_pull(here)
-    seen = host(here)._http.rest("GET", f"/repos/{name(here)}/pulls/{made.number}", "reading")
+    seen = host(here).http.rest("GET", f"/repos/{name(here)}/pulls/{made.number}", "reading")
     for gone in (None, {"full_name": "stranger/orders"}):
         here.github.faults.on("GET /repos/{owner}/{repo}/pulls", times=2).answer(
             200, body=[{**seen, "head": {**seen["head"], "repo": gone}}]
         )
-        assert host(here).pull_requests_of_branch(name(here), f"{PREFIX}12") == ()
-        assert host(here).open_pull_requests(name(here), PREFIX) == ()
+        assert host(here).pull_requests.of_branch(name(here), f"{PREFIX}12") == ()
+        assert host(here).pull_requests.open_with_prefix(name(here), PREFIX) == ()

@@ -10,17 +10,16 @@ from typing import Any
 
 import pytest
 
+from github_calls import host
 from ops_agent.adapters.github import branches
 from ops_agent.adapters.github.branches import GitHubTree
-from ops_agent.adapters.github.code_host import GitHubCodeHost, connect
 from ops_agent.model.change_set import blob_id
 from ops_agent.model.errors import ConfigError, GitHubError, NoSpace, PolicyViolation
 from publication.github_world import Stage
 
 
 def tree(here: Stage, commit: str = "") -> Any:
-    host = GitHubCodeHost(connect(here.token, {"GITHUB_API_URL": here.github.base_url}, here.clock))
-    return host.base_tree(here.repository.full_name, commit or here.repository.head())
+    return host(here).branches.tree(here.repository.full_name, commit or here.repository.head())
 
 
 def test_the_name_of_a_blob_is_gits() -> None:
@@ -39,9 +38,9 @@ def test_every_file_costs_two_requests_together(here: Stage) -> None:
 
 
 def test_the_same_commit_is_listed_once_in_a_run(here: Stage) -> None:
-    host = GitHubCodeHost(connect(here.token, {"GITHUB_API_URL": here.github.base_url}, here.clock))
+    found = host(here).branches
     for _ in range(3):
-        assert "README.md" in host.base_tree(here.repository.full_name, here.repository.head()).entries()
+        assert "README.md" in found.tree(here.repository.full_name, here.repository.head()).entries()
     assert len(here.github.recorder.calls) == 1
 
 

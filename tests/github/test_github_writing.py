@@ -1,4 +1,4 @@
-"""What the code host writes: comments, branches, commits."""
+"""What the adapters write: comments, branches, commits."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ from publication.github_world import BOT_ID, Stage
 
 def test_a_comment_is_made_edited_and_deleted(here: Stage) -> None:
     found = host(here)
-    made = found.create_comment(ref(here), "Hello\n")
+    made = found.issues.create_comment(ref(here), "Hello\n")
     assert made.author.id == BOT_ID and made.body.strip() == "Hello"
-    found.update_comment(name(here), made.id, "Bye")
-    assert [c.body for c in found.comments(ref(here))] == ["Bye"]
-    found.delete_comment(name(here), made.id)
-    found.delete_comment(name(here), made.id)
-    assert found.comments(ref(here)) == ()
+    found.issues.update_comment(name(here), made.id, "Bye")
+    assert [c.body for c in found.issues.comments(ref(here))] == ["Bye"]
+    found.issues.delete_comment(name(here), made.id)
+    found.issues.delete_comment(name(here), made.id)
+    assert found.issues.comments(ref(here)) == ()
 
 
 def test_a_branch_can_be_created_once(here: Stage) -> None:
     """The lock."""
     base = here.repository.head()
-    assert host(here).create_branch(name(here), f"{PREFIX}12", base) is True
-    assert host(here).create_branch(name(here), f"{PREFIX}12", base) is False
+    assert host(here).branches.create(name(here), f"{PREFIX}12", base) is True
+    assert host(here).branches.create(name(here), f"{PREFIX}12", base) is False
 
 
 def test_a_branch_whose_creation_was_not_answered_counts_as_taken(here: Stage) -> None:
     """Nobody can tell whose it is, so nobody wins by the branch alone."""
     here.github.faults.on("POST /repos/{owner}/{repo}/git/refs").drop_after()
-    assert host(here).create_branch(name(here), f"{PREFIX}12", here.repository.head()) is False
+    assert host(here).branches.create(name(here), f"{PREFIX}12", here.repository.head()) is False
 
 
 def test_deleting_a_branch_twice_is_fine(here: Stage) -> None:
-    host(here).create_branch(name(here), f"{PREFIX}12", here.repository.head())
-    host(here).delete_branch(name(here), f"{PREFIX}12")
-    host(here).delete_branch(name(here), f"{PREFIX}12")
+    host(here).branches.create(name(here), f"{PREFIX}12", here.repository.head())
+    host(here).branches.delete(name(here), f"{PREFIX}12")
+    host(here).branches.delete(name(here), f"{PREFIX}12")
     assert here.branches == {}
 
 
 def test_a_commit_adds_changes_and_deletes(here: Stage) -> None:
     base = here.repository.head()
     found = host(here)
-    found.create_branch(name(here), f"{PREFIX}12", base)
-    made = found.commit_changes(
+    found.branches.create(name(here), f"{PREFIX}12", base)
+    made = found.branches.commit(
         name(here),
         f"{PREFIX}12",
         base,
@@ -65,41 +65,41 @@ def test_a_commit_adds_changes_and_deletes(here: Stage) -> None:
 def test_a_commit_on_a_head_that_moved_is_a_conflict(here: Stage) -> None:
     """M07."""
     base = here.repository.head()
-    host(here).create_branch(name(here), f"{PREFIX}12", base)
+    host(here).branches.create(name(here), f"{PREFIX}12", base)
     here.repository.commit(f"{PREFIX}12", {"x": "y"}, "theirs", by="maria")
     with pytest.raises(Conflict):
-        host(here).commit_changes(name(here), f"{PREFIX}12", base, "h", "b", change_set(base, file_change("a", b"1")))
+        host(here).branches.commit(name(here), f"{PREFIX}12", base, "h", "b", change_set(base, file_change("a", b"1")))
 
 
 def test_a_lost_commit_is_found_again_but_a_strangers_is_not_taken_for_ours(here: Stage) -> None:
     """M04."""
     base = here.repository.head()
     found = host(here)
-    found.create_branch(name(here), f"{PREFIX}12", base)
+    found.branches.create(name(here), f"{PREFIX}12", base)
     here.github.faults.on("createCommitOnBranch").drop_after()
-    made = found.commit_changes(name(here), f"{PREFIX}12", base, "h", "b", change_set(base, file_change("a", b"1")))
+    made = found.branches.commit(name(here), f"{PREFIX}12", base, "h", "b", change_set(base, file_change("a", b"1")))
     assert made == here.repository.head(f"{PREFIX}12") and len(here.github.recorder.of("createCommitOnBranch")) == 1
     here.github.faults.on("createCommitOnBranch").run(
         lambda: here.repository.commit(f"{PREFIX}12", {"x": "y"}, "theirs", by="maria")
     )
     here.github.faults.on("createCommitOnBranch").drop_before()
     with pytest.raises(Conflict):
-        found.commit_changes(name(here), f"{PREFIX}12", made, "h", "b", change_set(made, file_change("c", b"1")))
+        found.branches.commit(name(here), f"{PREFIX}12", made, "h", "b", change_set(made, file_change("c", b"1")))
 
 
 def test_workflow_files_need_their_own_permission(here: Stage) -> None:
     """M11, T11."""
     base, token = here.repository.head(), here.github.actions_token(here.repository)
     found = host(here, token)
-    found.create_branch(name(here), f"{PREFIX}12", base)
+    found.branches.create(name(here), f"{PREFIX}12", base)
     change = change_set(base, file_change(".github/workflows/ci.yml", b"on: push", b""))
     with pytest.raises(NeedsWorkflowsPermission, match="workflows"):
-        found.commit_changes(name(here), f"{PREFIX}12", base, "h", "b", change)
+        found.branches.commit(name(here), f"{PREFIX}12", base, "h", "b", change)
     here.github.faults.on("createCommitOnBranch").answer(
         200, body={"data": None, "errors": [{"type": "FORBIDDEN", "message": "Resource not accessible by integration"}]}
     )
     with pytest.raises(NeedsWorkflowsPermission):
-        found.commit_changes(name(here), f"{PREFIX}12", base, "h", "b", change)
+        found.branches.commit(name(here), f"{PREFIX}12", base, "h", "b", change)
 
 
 def test_rules_of_the_repository_are_named(here: Stage) -> None:
@@ -107,5 +107,5 @@ def test_rules_of_the_repository_are_named(here: Stage) -> None:
     here.repository.protect("ops-agent/*", "creation")
     here.github.recorder.restart()
     with pytest.raises(NotPermitted, match="creations being restricted"):
-        host(here).create_branch(name(here), f"{PREFIX}12", here.repository.head())
+        host(here).branches.create(name(here), f"{PREFIX}12", here.repository.head())
     assert len(here.github.recorder.calls) == 1

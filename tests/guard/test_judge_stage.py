@@ -32,7 +32,7 @@ def sources(
 ) -> Verdict:
     files = base_files() if base is None else base
     world: Any = SimpleNamespace(
-        code_host=SimpleNamespace(resolve_action=lambda uses, ref: (tags or {}).get(f"{uses}@{ref}"))
+        branches=SimpleNamespace(resolve_action=lambda uses, ref: (tags or {}).get(f"{uses}@{ref}"))
     )
     base_tree = MemoryTree(files)
     return judge_sources(

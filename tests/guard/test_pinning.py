@@ -90,7 +90,7 @@ def test_the_scratch_tree_holds_the_pinned_bytes_and_only_allowed_names_are_aske
         asked.append((uses, ref))
         return COMMIT if ref == "v4" else None
 
-    world: Any = SimpleNamespace(code_host=SimpleNamespace(resolve_action=resolve))
+    world: Any = SimpleNamespace(branches=SimpleNamespace(resolve_action=resolve))
     text = "- uses: actions/checkout@v4\n- uses: Actions/Checkout@v4\n- uses: evil/secret-in-a-name@v4\n- uses: actions/setup-node@gone\n"
     scratch: Any = Scratch({PATH: text, "infra/main.tf": text})
     pinned = pin_actions(world, Settings(), scratch)

@@ -20,9 +20,14 @@ def ref(number: int, repository: str = HERE) -> IssueRef:
 
 
 def world(host: FakeHost, board: FakeBoard | None = None, clock: FakeClock | None = None) -> World:
-    """A World of three parts; anything else that is touched is an error."""
-    parts: dict[str, Any] = {"code_host": host, "board": board or FakeBoard(), "clock": clock or FakeClock(NOW)}
-    others = dict.fromkeys(("llm", "cloud", "terraform", "linters", "reporter", "scratch", "redact"))
+    """A World with GitHub, a board and a clock; anything else that is touched is an error."""
+    parts: dict[str, Any] = {
+        "issues": host,
+        "branches": host,
+        "board": board or FakeBoard(),
+        "clock": clock or FakeClock(NOW),
+    }
+    others = dict.fromkeys(("pull_requests", "llm", "cloud", "terraform", "linters", "reporter", "scratch", "redact"))
     return cast(World, World(**{**others, **parts}))
 
 

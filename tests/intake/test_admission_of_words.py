@@ -107,8 +107,8 @@ def test_a_closed_issue_is_declined() -> None:
 
 def test_a_timeline_that_lags_behind_is_waited_for() -> None:
     class Lagging(FakeHost):
-        def issue_events(self, ref: IssueRef) -> Any:
-            return super().issue_events(ref) if self.calls["issue_events"] else self.calls.update(issue_events=1) or ()
+        def timeline(self, ref: IssueRef) -> Any:
+            return super().timeline(ref) if self.calls["timeline"] else self.calls.update(timeline=1) or ()
 
     clock = FakeClock()
     assert isinstance(admit(world(Lagging(), clock=clock), Settings(), labelled(), ref(12), run()), WorkItem)

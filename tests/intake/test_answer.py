@@ -31,10 +31,12 @@ def told(
     settings: Settings | None = None,
     reporter: KeepingReporter | None = None,
 ) -> list[str]:
-    parts: dict[str, Any] = dict.fromkeys(("board", "llm", "cloud", "terraform", "linters", "clock", "scratch"))
+    parts: dict[str, Any] = dict.fromkeys(
+        ("branches", "pull_requests", "board", "llm", "cloud", "terraform", "linters", "clock", "scratch")
+    )
     world = World(
         **parts,
-        code_host=cast(Any, host),
+        issues=cast(Any, host),
         reporter=reporter or KeepingReporter(),
         redact=lambda text: text.replace("ghs_secret", "[redacted]"),
     )

@@ -16,8 +16,10 @@ from fake_github.issues import Issue
 from fake_github.platform import EmbeddedGitHub
 from fake_github.repositories import Repository
 from ops_agent.adapters.github.board import GitHubBoard
-from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy
-from ops_agent.adapters.github.code_host import GitHubCodeHost, connect
+from ops_agent.adapters.github.branches import GitHubBranches
+from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy, connect
+from ops_agent.adapters.github.issues import GitHubIssues
+from ops_agent.adapters.github.pull_requests import GitHubPullRequests
 from ops_agent.config.settings import Settings
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.event import IssueRef, RunIdentity
@@ -38,12 +40,14 @@ FILES = {
 BODY = "## Description\nThe orders service needs a queue.\n"
 
 
-def make_world(code_host: GitHubCodeHost, board: GitHubBoard, clock: FakeClock) -> World:
+def make_world(http: GitHubHttp, clock: FakeClock) -> World:
     """Claim and publication use nothing else."""
     absent: Any = None
     return World(
-        code_host=code_host,
-        board=board,
+        issues=GitHubIssues(http),
+        branches=GitHubBranches(http),
+        pull_requests=GitHubPullRequests(http),
+        board=GitHubBoard(http, OWNER, 6),
         llm=absent,
         cloud=absent,
         terraform=absent,
@@ -83,12 +87,12 @@ class Stage:
         return self.world_over(self.connection(token, policy), **parts)
 
     def world_over(self, http: GitHubHttp, **parts: Any) -> World:
-        return replace(make_world(GitHubCodeHost(http), GitHubBoard(http, OWNER, 6), self.clock), **parts)
+        return replace(make_world(http, self.clock), **parts)
 
     def item(self, issue: Issue | None = None, event_id: int = 9001, **fields: Any) -> WorkItem:
         """What INTAKE would have admitted: the issue as it is now, approved by maria's label."""
         issue = issue or self.issue
-        noun = GitHubCodeHost(self.connection()).issue(
+        noun = GitHubIssues(self.connection()).issue(
             IssueRef(repository=issue.repository.full_name, number=issue.number)
         )
         approval = Approval(

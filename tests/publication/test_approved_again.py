@@ -107,8 +107,8 @@ def test_a_pull_request_opened_by_hand_from_our_branch_is_taken_over(here: Stage
     here.repository.actions_may_open_pull_requests = False
     first = Run(here, token=here.github.actions_token(here.repository))
     stopped(first.publish(), Conclusion.NOT_PERMITTED)
-    person = here.world(here.github.classic_token("maria", "repo")).code_host
-    person.create_pull_request(here.repository.full_name, "ops-agent/issue-12", "main", "By hand", "mine", False)
+    person = here.world(here.github.classic_token("maria", "repo"))
+    person.pull_requests.create(here.repository.full_name, "ops-agent/issue-12", "main", "By hand", "mine", False)
     first.release(NO)
     out = Run(here, event_id=9002, run_id=78, token=here.github.actions_token(here.repository)).publish()
     assert isinstance(out, Published) and out.updated and len(here.repository.pull_requests) == 1

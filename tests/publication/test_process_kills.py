@@ -30,8 +30,7 @@ def child(given: dict[str, Any]) -> None:
     """The run itself, in a process of its own: same code, adapters against the parent's GitHub."""
     from builders import MARIA, run, work_item
     from doubles.clock import FakeClock
-    from ops_agent.adapters.github.board import GitHubBoard
-    from ops_agent.adapters.github.code_host import GitHubCodeHost, connect
+    from ops_agent.adapters.github.client import connect
     from ops_agent.model.event import IssueRef, Repository
     from ops_agent.model.outcome import Stopped
     from ops_agent.model.work_item import Approval, content_hash
@@ -40,15 +39,14 @@ def child(given: dict[str, Any]) -> None:
     from publication.github_world import changes, make_world, proposal, settings
 
     http = connect(given["token"], {"GITHUB_API_URL": given["url"]}, FakeClock())
-    host = GitHubCodeHost(http)
+    world = make_world(http, FakeClock())
     owner, name = given["repository"].split("/")
-    issue = host.issue(IssueRef(repository=given["repository"], number=12))
+    issue = world.issues.issue(IssueRef(repository=given["repository"], number=12))
     approval = Approval(
         by=MARIA, event_id=9001, at="2026-11-20T10:00:00Z", content_hash=content_hash(issue.title, issue.body)
     )
     target = Repository(owner=owner, name=name, id=given["id"], default_branch="main")
     item = work_item(issue=issue, title=issue.title, approval=approval, target=target)
-    world = make_world(host, GitHubBoard(http, owner, 6), FakeClock())
     identity = run(repository=given["repository"])
     chosen = settings(status_review="In Review", pr_labels=("infra",))
     held = claim(world, chosen, item, identity)

@@ -81,11 +81,11 @@ def test_an_unreachable_sts_and_token_endpoint_say_so_too(nowhere: str) -> None:
 def test_the_lines_come_out_of_the_reporter_of_a_real_run(nowhere: str, capsys: pytest.CaptureFixture[str]) -> None:
     settings = Settings(anthropic_api_key=KEY, base_url=nowhere, github_token="ghs_canary0123456789")
     with actions_world(settings, {"PATH": "/usr/bin:/bin", "GITHUB_API_URL": nowhere}) as world:
-        for waiting in (world.llm, world.code_host._http):  # type: ignore[attr-defined]  # real clocks would take minutes
+        for waiting in (world.llm, world.issues._http):  # type: ignore[attr-defined]  # real clocks would take minutes
             waiting._clock = FakeClock(1_000.0)  # type: ignore[attr-defined]
         with pytest.raises(LlmError):
             world.llm.reply(system="x", tools=(), turns=(PeopleTurn(text="go"),), max_tokens=10)
         with pytest.raises(GitHubError):
-            world.code_host.repository("o/r")
+            world.issues.repository("o/r")
     said = capsys.readouterr().out
     assert "Language model: no connection" in said and "GitHub, GET /repos/o/r: connection lost" in said

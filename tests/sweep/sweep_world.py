@@ -17,9 +17,11 @@ from doubles.reporter import KeepingReporter
 from fake_github.issues import Issue
 from fake_github.platform import EmbeddedGitHub
 from ops_agent.adapters.github.board import GitHubBoard
-from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy
-from ops_agent.adapters.github.code_host import GitHubCodeHost, connect
+from ops_agent.adapters.github.branches import GitHubBranches
+from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy, connect
 from ops_agent.adapters.github.event_file import read_event
+from ops_agent.adapters.github.issues import GitHubIssues
+from ops_agent.adapters.github.pull_requests import GitHubPullRequests
 from ops_agent.adapters.scratch import scratch_tree
 from ops_agent.cli import run_one
 from ops_agent.config.settings import Settings
@@ -107,7 +109,9 @@ class Play:
         """Fresh adapters, as every run has; nothing is shared but GitHub and the clock."""
         http = http or self.connection()
         return World(
-            code_host=GitHubCodeHost(http),
+            issues=GitHubIssues(http),
+            branches=GitHubBranches(http),
+            pull_requests=GitHubPullRequests(http),
             board=GitHubBoard(http, OWNER, 6),
             llm=SayingLlm(*working()),
             cloud=Cloud(),

@@ -57,7 +57,7 @@ FILES = {"top/main.tf": RUNS, "top/files/t.tftpl": '${file("${path}")}', "deep/m
 def judged(terraform: TerraformCli | Any, source: str, written: dict[str, str], **arguments: str) -> Verdict:
     """The stage's verdict over `written`, on a base that calls `source`."""
     base = {**base_files(), "infra/x.tf": call(source, "x", **arguments).encode()}
-    world: Any = SimpleNamespace(code_host=SimpleNamespace(), terraform=terraform, redact=lambda text: text)
+    world: Any = SimpleNamespace(branches=SimpleNamespace(), terraform=terraform, redact=lambda text: text)
     changes = change_set(base, {path: text.encode() for path, text in written.items()})
     settings = Settings(policy=Policy(allowed_modules=("git::https://",)))
     return judge_sources(world, settings, work_item(), MemoryTree(base), changes)

@@ -304,7 +304,7 @@ def _check_token(patient: Patient) -> Iterator[Diagnosis]:
             subject="GitHub", health=Health.FAIL if patient.on_runner else Health.SKIP, what=f"{missing} is not given"
         )
         return
-    host = patient.world.code_host
+    host = patient.world.issues
     described = host.repository(patient.repository)
     yield Diagnosis(
         subject="GitHub", health=Health.OK, what=f"the token acts as {host.viewer().login} on {described.full_name}"
@@ -343,7 +343,7 @@ def _check_board(patient: Patient) -> Iterator[Diagnosis]:
         return
     server = (patient.environment.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/")
     ref = parse_references(settings.issue_number, patient.repository, server)[0]
-    card = patient.world.board.card(patient.world.code_host.issue(ref))
+    card = patient.world.board.card(patient.world.issues.issue(ref))
     if isinstance(card, str):
         hint = "docs/setup/board.md; without the board the label `ready` stands for Ready, and the intended column is written down."
         yield Diagnosis(subject="board", health=Health.WARN, what=card, hint=hint)

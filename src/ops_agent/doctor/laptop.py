@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from ops_agent.adapters.local.folder_host import base_commit, read_issue_file, require_free
+from ops_agent.adapters.local.folder import base_commit, read_issue_file, require_free
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.config.arguments import Command
 from ops_agent.config.policy_file import POLICY_FILE

@@ -176,8 +176,11 @@ class Review:
     at: str
 
 
-class CodeHost(Protocol):
-    """GitHub's REST and GraphQL API. `repository` is `owner/name`. Lists are complete: paging is the adapter's affair."""
+class Issues(Protocol):
+    """Issues with their comments and labels, and what people, tokens and workflow runs of a repository are.
+
+    `repository` is `owner/name`. Every list is complete: the adapter does the paging.
+    """
 
     def viewer(self) -> Actor:
         """The account that the token acts as (GraphQL `viewer`)."""
@@ -189,11 +192,14 @@ class CodeHost(Protocol):
 
     def token_abilities(self, repository: str) -> TokenAbilities: ...
 
+    def run_is_finished(self, repository: str, run_id: int) -> bool | None:
+        """Whether a workflow run has ended; None when the token may not know."""
+
     def issue(self, ref: IssueRef) -> Issue:
         """Raises NotFound for 404, 410 and for a transferred issue (301 is never followed)."""
 
-    def issue_events(self, ref: IssueRef) -> tuple[IssueEvent, ...]:
-        """Timeline events, oldest first."""
+    def timeline(self, ref: IssueRef) -> tuple[IssueEvent, ...]:
+        """Events, oldest first."""
 
     def sub_issues(self, ref: IssueRef) -> tuple[Issue, ...]:
         """In the parent's order; may name other repositories."""
@@ -211,51 +217,55 @@ class CodeHost(Protocol):
 
     def delete_comment(self, repository: str, comment_id: int) -> None: ...
 
-    def branch_head(self, repository: str, branch: str) -> str | None:
+    def add_labels(self, repository: str, number: int, labels: tuple[str, ...]) -> None:
+        """`number` is that of an issue or of a pull request."""
+
+
+class Branches(Protocol):
+    """Branches, files and commits. Nothing here moves a ref except a commit on our own branch."""
+
+    def head(self, repository: str, branch: str) -> str | None:
         """Commit that the branch points at, None when there is no such branch."""
 
-    def create_branch(self, repository: str, branch: str, commit: str) -> bool:
+    def create(self, repository: str, branch: str, commit: str) -> bool:
         """Create `refs/heads/{branch}`; False when it already exists (this is the lock). Never moves a ref."""
 
-    def delete_branch(self, repository: str, branch: str) -> None: ...
+    def delete(self, repository: str, branch: str) -> None: ...
 
-    def branch_commits(self, repository: str, base: str, head: str) -> tuple[tuple[str, Actor | None], ...]:
+    def commits_between(self, repository: str, base: str, head: str) -> tuple[tuple[str, Actor | None], ...]:
         """(commit, author) of the commits on head that are not on base, oldest first."""
 
-    def base_tree(self, repository: str, commit: str) -> BaseTree: ...
+    def tree(self, repository: str, commit: str) -> BaseTree: ...
 
-    def commit_changes(
+    def commit(
         self, repository: str, branch: str, expected_head: str, headline: str, body: str, changes: ChangeSet
     ) -> str:
         """GraphQL `createCommitOnBranch`; returns the new commit. Raises Conflict when the head moved,
         NeedsWorkflowsPermission.
         """
 
-    def pull_requests_of_branch(self, repository: str, branch: str) -> tuple[PullRequest, ...]:
-        """All pull requests (open and closed) whose head is this branch of this repository, newest first."""
+    def resolve_action(self, uses: str, ref: str) -> str | None:
+        """Commit of an action's tag or branch (`actions/checkout`, `v4`), None when it does not exist."""
 
-    def open_pull_requests(self, repository: str, branch_prefix: str) -> tuple[PullRequest, ...]:
-        """Open pull requests whose head branch starts with `branch_prefix`."""
 
-    def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]: ...
+class PullRequests(Protocol):
+    """Pull requests and their reviews. Nothing here merges, approves or reopens."""
+
+    def of_branch(self, repository: str, branch: str) -> tuple[PullRequest, ...]:
+        """All (open and closed) whose head is this branch of this repository, newest first."""
+
+    def open_with_prefix(self, repository: str, branch_prefix: str) -> tuple[PullRequest, ...]:
+        """Open ones whose head branch starts with `branch_prefix`."""
+
+    def files(self, repository: str, number: int) -> tuple[str, ...]: ...
 
     def reviews(self, repository: str, number: int) -> tuple[Review, ...]: ...
 
-    def create_pull_request(
-        self, repository: str, head: str, base: str, title: str, body: str, draft: bool
-    ) -> PullRequest: ...
+    def create(self, repository: str, head: str, base: str, title: str, body: str, draft: bool) -> PullRequest: ...
 
-    def update_pull_request(self, repository: str, number: int, title: str, body: str) -> PullRequest: ...
+    def update(self, repository: str, number: int, title: str, body: str) -> PullRequest: ...
 
     def set_draft(self, pull_request: PullRequest, draft: bool) -> None: ...
-
-    def add_labels(self, repository: str, number: int, labels: tuple[str, ...]) -> None: ...
-
-    def run_is_finished(self, repository: str, run_id: int) -> bool | None:
-        """Whether a workflow run has ended; None when the token may not know."""
-
-    def resolve_action(self, uses: str, ref: str) -> str | None:
-        """Commit of an action's tag or branch (`actions/checkout`, `v4`), None when it does not exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -363,39 +373,15 @@ class ScratchRefusal(ValueError):
     """A path or a write that the scratch tree refuses; the text goes back to the llm."""
 
 
-# The outside world, as the rest of the house sees it: Protocols, and World which holds one of each.
-#
-# Every method raises only classes of `ops_agent.model.errors`. Adapters translate; they never decide.
-
-__all__ = [
-    "BaseTree",
-    "Board",
-    "BoardCard",
-    "Clock",
-    "CloudIdentity",
-    "CodeHost",
-    "CredentialLease",
-    "Linters",
-    "Llm",
-    "PlanFiles",
-    "Reporter",
-    "Review",
-    "Scratch",
-    "ScratchRefusal",
-    "Terraform",
-    "TerraformWorkspace",
-    "TokenAbilities",
-    "World",
-]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """One adapter per outside thing, built in __main__ (or by a test). `scratch` makes a fresh tree, removed when the
     context closes.
     """
 
-    code_host: CodeHost
+    issues: Issues
+    branches: Branches
+    pull_requests: PullRequests
     board: Board
     llm: Llm
     cloud: CloudIdentity

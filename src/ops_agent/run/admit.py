@@ -37,7 +37,7 @@ from ops_agent.model.event import (
     RunIdentity,
 )
 from ops_agent.model.outcome import Conclusion, Stopped
-from ops_agent.model.ports import BoardCard, CodeHost, World
+from ops_agent.model.ports import BoardCard, Issues, World
 from ops_agent.model.work_item import WorkItem
 from ops_agent.pages.progress import stopped_text
 
@@ -48,7 +48,7 @@ from ops_agent.pages.progress import stopped_text
 class People:
     """Who is not known to GitHub has no permission; every other failure is raised, so that the run fails closed (A17)."""
 
-    host: CodeHost
+    issues: Issues
     settings: Settings
     known: dict[tuple[str, str], Permission] = field(default_factory=dict)
 
@@ -56,7 +56,7 @@ class People:
         key = (repository, login.casefold())
         if key not in self.known:
             try:
-                self.known[key] = self.host.permission(repository, login)
+                self.known[key] = self.issues.permission(repository, login)
             except NotFound:
                 self.known[key] = Permission.NONE
         return self.known[key]
@@ -83,10 +83,10 @@ class People:
         return frozenset(id_ for id_, actor in put_by.items() if self.may_write(issue.ref.repository, actor))
 
 
-def repository_or_none(host: CodeHost, name: str) -> Repository | None:
+def repository_or_none(issues: Issues, name: str) -> Repository | None:
     """The repository, None when there is no such one or the token cannot see it."""
     try:
-        return host.repository(name)
+        return issues.repository(name)
     except NotFound:
         return None
 
@@ -103,13 +103,13 @@ def admit(world: World, settings: Settings, event: Event, ref: IssueRef, run: Ru
     refused = before_asking(settings, event, ref, run)
     if refused is not None:
         return refused
-    people = People(world.code_host, settings)
-    target = repository_or_none(world.code_host, target_name(settings, run))
+    people = People(world.issues, settings)
+    target = repository_or_none(world.issues, target_name(settings, run))
     refused = people.refuse(event, run, (run.repository, ref.repository, *((target.full_name,) if target else ())))
     if refused is not None:
         return refused
     try:
-        live = world.code_host.issue(ref)
+        live = world.issues.issue(ref)
     except NotFound:
         return _gone(event, ref)
     now = datetime.fromtimestamp(world.clock.now(), tz=UTC).isoformat(timespec="seconds")
@@ -122,12 +122,12 @@ def admit(world: World, settings: Settings, event: Event, ref: IssueRef, run: Ru
 
 
 def _timeline(world: World, event: Event, ref: IssueRef) -> tuple[IssueEvent, ...]:
-    events = world.code_host.issue_events(ref)
+    events = world.issues.timeline(ref)
     for seconds in TIMELINE_WAITS:
         if not isinstance(event, Labelled) or approving_event(event, events) is not None:
             break
         world.clock.sleep(seconds)
-        events = world.code_host.issue_events(ref)
+        events = world.issues.timeline(ref)
     return events
 
 
@@ -140,9 +140,9 @@ def _gather(
     target: Repository | None,
     now: str,
 ) -> tuple[Facts, tuple[str, ...]]:
-    host, warnings = world.code_host, []
+    warnings = []
     try:
-        blockers = host.blockers(live.ref)
+        blockers = world.issues.blockers(live.ref)
     except NotFound:  # a GitHub Enterprise Server without issue dependencies
         blockers = ()
         warnings.append("This GitHub does not tell which issues block this one; their order was not checked.")
@@ -157,8 +157,8 @@ def _gather(
         blockers=blockers,
         target=target,
         base_branch=base_branch,
-        base_exists=target is not None and host.branch_head(target.full_name, base_branch) is not None,
-        claimed_before=started and target is not None and host.branch_head(target.full_name, own_branch) is not None,
+        base_exists=target is not None and world.branches.head(target.full_name, base_branch) is not None,
+        claimed_before=started and target is not None and world.branches.head(target.full_name, own_branch) is not None,
         writers=people.writers_of_labels(live, events),
         now=now,
     )
@@ -174,7 +174,7 @@ def _work_item(
     comments: list[str] = []
     sources = [body]
     if settings.include_comments:
-        every = world.code_host.comments(snapshot.ref)
+        every = world.issues.comments(snapshot.ref)
         authors = {c.author.id: c.author for c in every if c.author.kind is ActorKind.USER}
         writers = frozenset(id_ for id_, author in authors.items() if people.may_write(snapshot.ref.repository, author))
         for comment in usable_comments(every, writers, admission.approval.at):
@@ -194,7 +194,7 @@ def _work_item(
             questions=questions,
         )
     try:
-        parent = world.code_host.parent(snapshot.ref)
+        parent = world.issues.parent(snapshot.ref)
     except NotFound:
         parent = None
     return WorkItem(
@@ -248,11 +248,11 @@ def answer(world: World, settings: Settings, ref: IssueRef, stopped: Stopped, ru
         f"{MARK}\n\n### ops-agent did not take this issue\n\n{stopped_text(stopped)}\n\n<sub>{by}</sub>\n"
     )
     try:
-        own = world.code_host.viewer().id
-        mine = [c for c in world.code_host.comments(ref) if c.author.id == own and c.body.startswith(MARK)]
+        own = world.issues.viewer().id
+        mine = [c for c in world.issues.comments(ref) if c.author.id == own and c.body.startswith(MARK)]
         if mine:
-            world.code_host.update_comment(ref.repository, mine[-1].id, text)
+            world.issues.update_comment(ref.repository, mine[-1].id, text)
         else:
-            world.code_host.create_comment(ref, text)
+            world.issues.create_comment(ref, text)
     except GitHubError as error:
         world.reporter.annotate("warning", world.redact(f"The answer could not be written on {ref}: {error}"))

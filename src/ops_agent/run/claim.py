@@ -49,10 +49,10 @@ def find_ground(world: World, item: WorkItem, wanted: Claim, seen: Seen) -> Grou
     """Base and head of the existing branch. `stale` when others committed to it (M07) or nobody knows where it was made
     from.
     """
-    host, repository = world.code_host, item.target.full_name
-    head = host.branch_head(repository, wanted.branch)
+    repository = item.target.full_name
+    head = world.branches.head(repository, wanted.branch)
     if head is None:  # deleted since; the release of another run came in between
-        if not host.create_branch(repository, wanted.branch, wanted.base_commit):
+        if not world.branches.create(repository, wanted.branch, wanted.base_commit):
             raise Conflict(
                 f"The branch {wanted.branch} of {repository} was deleted and made again while it was claimed."
             )
@@ -69,7 +69,7 @@ def find_ground(world: World, item: WorkItem, wanted: Claim, seen: Seen) -> Grou
             f"The branch {wanted.branch} is said to be made from {known[:12]}, which is no commit of {item.base_branch}.",
             "Close its pull request, if there is one, and delete the branch",
         )
-    own = host.branch_commits(repository, known or wanted.base_commit, head)
+    own = world.branches.commits_between(repository, known or wanted.base_commit, head)
     if not own and seen.open is None:
         return Ground(base=head, head=head, outdated=True)
     foreign = [
@@ -92,10 +92,10 @@ def find_ground(world: World, item: WorkItem, wanted: Claim, seen: Seen) -> Grou
 
 def fresh_branch(world: World, item: WorkItem, claimed: Claim, base: str) -> Claim:
     """The branch at today's base. Called by the holder of the claim only, so no run of ours stands on the old one."""
-    host, repository = world.code_host, item.target.full_name
-    host.delete_branch(repository, claimed.branch)
-    if not host.create_branch(repository, claimed.branch, base):
-        found = host.branch_head(repository, claimed.branch)
+    repository = item.target.full_name
+    world.branches.delete(repository, claimed.branch)
+    if not world.branches.create(repository, claimed.branch, base):
+        found = world.branches.head(repository, claimed.branch)
         if found is None:
             raise Conflict(f"The branch {claimed.branch} of {repository} was deleted while it was claimed.")
         base = found
@@ -106,13 +106,13 @@ def _is_on_base(world: World, repository: str, commit: str, base: str) -> bool:
     """Records can be edited by everybody who may write, and GitHub serves the commits of every fork: only what passed
     the base branch is a place to start from, since what stands there is not judged again."""
     try:
-        return not world.code_host.branch_commits(repository, base, commit)
+        return not world.branches.commits_between(repository, base, commit)
     except NotFound:
         return False
 
 
 def _me(world: World) -> int:
-    return world.code_host.viewer().id
+    return world.issues.viewer().id
 
 
 def _stale(reason: str, remedy: str) -> Stopped:
@@ -154,7 +154,7 @@ def claim(world: World, settings: Settings, item: WorkItem, run: RunIdentity) ->
             reason=f"{branch} cannot be a branch of ours: it must be `branch_prefix` and a number, and not the base branch.",
             remedy="Correct the inputs `branch_prefix` and `base_branch`.",
         )
-    base = world.code_host.branch_head(item.target.full_name, item.base_branch)
+    base = world.branches.head(item.target.full_name, item.base_branch)
     if base is None:
         return Stopped(
             conclusion=Conclusion.CONFIG_ERROR,
@@ -176,9 +176,7 @@ def _claim(world: World, settings: Settings, item: WorkItem, run: RunIdentity, w
             return step
         if step is Step.FINISH:
             return _finish(world, settings, item, run, wanted, seen)
-        created = created or (
-            seen.open is None and world.code_host.create_branch(repository, branch, wanted.base_commit)
-        )
+        created = created or (seen.open is None and world.branches.create(repository, branch, wanted.base_commit))
         if not created:
             step = decide(
                 item, run, replace(seen, branch_exists=True), settings.limits.timeout_seconds + LEASE_MARGIN_SECONDS
@@ -221,18 +219,18 @@ def _comment(world: World, item: WorkItem, run: RunIdentity, claimed: Claim, bef
     """Write our claim and see whether it is the one in force: an own dead attempt's comment is edited, anybody else's
     is replaced.
     """
-    host, ref = world.code_host, item.issue.ref
+    ref = item.issue.ref
     if before is not None and is_own_earlier_attempt(before.record, run):
         comment_id = before.comment_id
         text = comment_text(item, claimed, run, Phase.CLAIMED, "", after=before.record.after)
-        host.update_comment(ref.repository, comment_id, text)
+        world.issues.update_comment(ref.repository, comment_id, text)
     else:
         text = comment_text(item, claimed, run, Phase.CLAIMED, "", after=before.comment_id if before else 0)
-        comment_id = host.create_comment(ref, text).id
-    found = claims_among(host.comments(ref), host.viewer().id)
+        comment_id = world.issues.create_comment(ref, text).id
+    found = claims_among(world.issues.comments(ref), world.issues.viewer().id)
     winner = holder(found)
     if winner is None or winner.comment_id != comment_id:
-        host.delete_comment(ref.repository, comment_id)
+        world.issues.delete_comment(ref.repository, comment_id)
         return Stopped(
             conclusion=Conclusion.DUPLICATE,
             reason="Another run took this issue at the same instant."
@@ -242,19 +240,18 @@ def _comment(world: World, item: WorkItem, run: RunIdentity, claimed: Claim, bef
         )
     for other in found:
         if other.comment_id != comment_id:
-            host.delete_comment(ref.repository, other.comment_id)
+            world.issues.delete_comment(ref.repository, other.comment_id)
     return comment_id
 
 
 def _look(world: World, settings: Settings, item: WorkItem, run: RunIdentity, branch: str, waited: float) -> Seen:
-    host = world.code_host
     found = of_our_branch(world, settings, item, branch)
-    held = holder(claims_among(host.comments(item.issue.ref), host.viewer().id))
+    held = holder(claims_among(world.issues.comments(item.issue.ref), world.issues.viewer().id))
     current = next((p for p in found.counting if p.is_open), found.counting[0] if found.counting else None)
     published = pull_request_record(current.body) if current else None
     finished = None
     if held is not None and held.record.state not in DONE_STATES and not is_own_earlier_attempt(held.record, run):
-        finished = host.run_is_finished(held.record.repository, held.record.run_id)
+        finished = world.issues.run_is_finished(held.record.repository, held.record.run_id)
     reviewed = False
     if (
         current is not None
@@ -277,11 +274,11 @@ def _look(world: World, settings: Settings, item: WorkItem, run: RunIdentity, br
 
 def _reviewed_since(world: World, settings: Settings, item: WorkItem, number: int, published_at: int) -> bool:
     """Whether somebody who may write asked for something after the publication; an approval asks for nothing."""
-    host, repository = world.code_host, item.target.full_name
-    people = People(host, settings)
-    for review in host.reviews(repository, number):
+    repository = item.target.full_name
+    people = People(world.issues, settings)
+    for review in world.pull_requests.reviews(repository, number):
         asks = review.verdict in ("CHANGES_REQUESTED", "COMMENTED") and epoch(review.at) > published_at
-        if asks and review.author.id != host.viewer().id and people.may_write(repository, review.author):
+        if asks and review.author.id != world.issues.viewer().id and people.may_write(repository, review.author):
             return True
     return False
 
@@ -294,7 +291,7 @@ def _finish(world: World, settings: Settings, item: WorkItem, run: RunIdentity, 
         wanted, base_commit=seen.published.base, head_commit=pull_request.head_commit, comment_id=held.comment_id
     )
     begin(item, held.comment_id, run)
-    paths = world.code_host.pull_request_files(item.target.full_name, pull_request.number)
+    paths = world.pull_requests.files(item.target.full_name, pull_request.number)
     conclude(world, settings, item, finished, run, pull_request, seen.published.labels, paths, ())
     return Stopped(
         conclusion=Conclusion.DUPLICATE,
@@ -327,10 +324,10 @@ def release(
 
 def _delete_untouched(world: World, item: WorkItem, claim: Claim) -> None:
     """Delete the branch when it stands where we made it and no pull request was ever made of it."""
-    host, repository = world.code_host, item.target.full_name
+    repository = item.target.full_name
     try:
-        untouched = host.branch_head(repository, claim.branch) == claim.base_commit
-        if untouched and not host.pull_requests_of_branch(repository, claim.branch):
-            host.delete_branch(repository, claim.branch)
+        untouched = world.branches.head(repository, claim.branch) == claim.base_commit
+        if untouched and not world.pull_requests.of_branch(repository, claim.branch):
+            world.branches.delete(repository, claim.branch)
     except GitHubError as error:
         world.reporter.annotate("warning", f"The branch {claim.branch} could not be deleted: {error}")

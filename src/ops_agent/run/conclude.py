@@ -50,7 +50,7 @@ def conclude(
     missing = tuple(label for label in dict.fromkeys(labels) if label not in pull_request.labels)
     if missing:
         attempt(
-            "The labels could not be put", lambda: world.code_host.add_labels(repository, pull_request.number, missing)
+            "The labels could not be put", lambda: world.issues.add_labels(repository, pull_request.number, missing)
         )
     found = find_overlaps(world, settings, item, claim.branch, paths) if overlaps is None else overlaps
     for overlap in found:
@@ -84,8 +84,8 @@ class OfOurBranch:
 
 def of_our_branch(world: World, settings: Settings, item: WorkItem, branch: str) -> OfOurBranch:
     """One request, and one more for each other author."""
-    found = world.code_host.pull_requests_of_branch(item.target.full_name, branch)
-    people = People(world.code_host, settings)
+    found = world.pull_requests.of_branch(item.target.full_name, branch)
+    people = People(world.issues, settings)
     open_to_us = {p.number: _may_write(world, people, item, p) for p in found}
     return OfOurBranch(
         counting=tuple(p for p in found if open_to_us[p.number] or p.merged or (not p.is_open and _is_bots(p))),
@@ -97,13 +97,13 @@ def of_our_branch(world: World, settings: Settings, item: WorkItem, branch: str)
 
 def is_strangers(world: World, settings: Settings, item: WorkItem, pull_request: PullRequest) -> bool:
     """Whether the author is neither us nor somebody who may write."""
-    return not _may_write(world, People(world.code_host, settings), item, pull_request)
+    return not _may_write(world, People(world.issues, settings), item, pull_request)
 
 
 def _may_write(world: World, people: People, item: WorkItem, pull_request: PullRequest) -> bool:
     author = pull_request.author
     return author is not None and (
-        author.id == world.code_host.viewer().id or people.may_write(item.target.full_name, author)
+        author.id == world.issues.viewer().id or people.may_write(item.target.full_name, author)
     )
 
 

@@ -52,7 +52,7 @@ def pin_actions(world: World, settings: Settings, scratch: Scratch) -> tuple[Use
     commits: dict[tuple[str, str], str] = {}
     for used in wanted:
         if (used.uses, used.ref) not in commits:
-            commit = world.code_host.resolve_action(used.uses, used.ref)
+            commit = world.branches.resolve_action(used.uses, used.ref)
             if commit is not None:
                 commits[used.uses, used.ref] = commit
     for before, after in zip(changes.changes, pin(changes, commits).changes, strict=True):
@@ -115,7 +115,7 @@ def _known_pins(world: World, policy: Policy, files: _BaseFiles, changes: Change
             continue
         question = (used.uses, used.tag)
         if question not in answers:
-            answers[question] = world.code_host.resolve_action(*question)
+            answers[question] = world.branches.resolve_action(*question)
         if answers[question] == used.ref:
             known.add(_pin(used))
     return frozenset(known)

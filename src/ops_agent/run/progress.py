@@ -58,7 +58,7 @@ def write(world: World, item: WorkItem, claim: Claim, run: RunIdentity, phase: P
     edit = _LastEdit(phase, now)
     _last_edits[key] = edit
     try:
-        world.code_host.update_comment(
+        world.issues.update_comment(
             item.issue.ref.repository, claim.comment_id, comment_text(item, claim, run, phase, says)
         )
     except GitHubError as error:

@@ -37,7 +37,7 @@ def propose(
     """
     left = ChangeSet(base_commit=changes.base_commit, changes=())
     if any(is_workflow(path) for path in changes.paths):
-        _, left = split_by_abilities(changes, world.code_host.token_abilities(item.target.full_name))
+        _, left = split_by_abilities(changes, world.issues.token_abilities(item.target.full_name))
     proposal = build_proposal(
         Material(
             item=item,
@@ -102,12 +102,16 @@ def find_overlaps(
     """One call, and one more for each open pull request of ours (at most 30). Not being able to look is a warning, not
     a failure.
     """
-    host, repository = world.code_host, item.target.full_name
+    repository = item.target.full_name
     found = []
     try:
-        others = [p for p in host.open_pull_requests(repository, settings.branch_prefix) if p.head_branch != branch]
+        others = [
+            p
+            for p in world.pull_requests.open_with_prefix(repository, settings.branch_prefix)
+            if p.head_branch != branch
+        ]
         for other in others[:_MOST_PULL_REQUESTS]:
-            common = sorted(set(host.pull_request_files(repository, other.number)) & set(paths))
+            common = sorted(set(world.pull_requests.files(repository, other.number)) & set(paths))
             if common:
                 found.append(Overlap(number=other.number, url=other.url, paths=tuple(common)))
     except GitHubError as error:
@@ -117,9 +121,10 @@ def find_overlaps(
 
 def tell_the_other(world: World, other: IssueRef, pull_request: PullRequest, overlap: Overlap) -> None:
     """One comment on the other pull request, once: found again by marker and author id."""
-    host = world.code_host
     marker = f"<!-- ops-agent:overlap {pull_request.number} -->"
-    mine = host.viewer().id
-    if any(c.author.id == mine and c.body.startswith(marker) for c in host.comments(other)):
+    mine = world.issues.viewer().id
+    if any(c.author.id == mine and c.body.startswith(marker) for c in world.issues.comments(other)):
         return
-    host.create_comment(other, world.redact(f"{marker}\n#{pull_request.number} {overlap.sentence} {_WHAT_TO_DO}\n"))
+    world.issues.create_comment(
+        other, world.redact(f"{marker}\n#{pull_request.number} {overlap.sentence} {_WHAT_TO_DO}\n")
+    )

@@ -51,7 +51,7 @@ def still_wanted(world: World, settings: Settings, item: WorkItem) -> tuple[str,
     """
     again = "Put the label again when the work is still wanted."
     try:
-        live = world.code_host.issue(item.issue.ref)
+        live = world.issues.issue(item.issue.ref)
     except NotFound as gone:
         return _committing_stale(
             f"The issue is gone since the run began: {gone}",
@@ -79,8 +79,8 @@ def still_wanted(world: World, settings: Settings, item: WorkItem) -> tuple[str,
 
 def base_moved(world: World, item: WorkItem, claim: Claim, changes: ChangeSet) -> tuple[str, ...] | Stopped:
     """A note when the base branch has moved on without touching our files, `stale` when it touched one (M08)."""
-    host, repository = world.code_host, item.target.full_name
-    now = host.branch_head(repository, item.base_branch)
+    repository = item.target.full_name
+    now = world.branches.head(repository, item.base_branch)
     if now is None:
         return _committing_stale(
             f"The branch {item.base_branch} is gone.", "Correct the input `base_branch` and put the label again."
@@ -88,7 +88,7 @@ def base_moved(world: World, item: WorkItem, claim: Claim, changes: ChangeSet) -
     if now == claim.base_commit:
         return ()
     moved = moved_paths(
-        host.base_tree(repository, claim.base_commit).entries(), host.base_tree(repository, now).entries()
+        world.branches.tree(repository, claim.base_commit).entries(), world.branches.tree(repository, now).entries()
     )
     common = sorted(moved & set(changes.paths))
     if common:
@@ -112,22 +112,22 @@ def commit(world: World, item: WorkItem, claim: Claim, changes: ChangeSet, text:
 
     Raises Conflict when the branch moved, PolicyViolation when the tree that GitHub reports is another one.
     """
-    host, repository = world.code_host, item.target.full_name
-    base = host.base_tree(repository, claim.base_commit)
+    repository = item.target.full_name
+    base = world.branches.tree(repository, claim.base_commit)
     problems = unwritable(base.entries(), changes)
     if problems:
         raise PolicyViolation(f"The change cannot be committed: {'; '.join(problems[:_NAMED_PATHS])}.")
-    head = base if claim.head_commit == claim.base_commit else host.base_tree(repository, claim.head_commit)
+    head = base if claim.head_commit == claim.base_commit else world.branches.tree(repository, claim.head_commit)
     steps = commit_steps(base.entries(), head.entries(), changes)
     made = claim.head_commit
     if steps:
         writes = ChangeSet(
             base_commit=claim.head_commit, changes=tuple(_file_change(base, head, step) for step in steps)
         )
-        made = host.commit_changes(
+        made = world.branches.commit(
             repository, claim.branch, claim.head_commit, text.commit_headline, text.commit_body, writes
         )
-    differences = tree_problems(base.entries(), changes, host.base_tree(repository, made).entries())
+    differences = tree_problems(base.entries(), changes, world.branches.tree(repository, made).entries())
     if differences:
         raise PolicyViolation(
             f"The commit {made[:12]} is not base plus changes: {'; '.join(differences[:_NAMED_PATHS])}."
@@ -181,7 +181,7 @@ def publish(
         raise PolicyViolation(f"{claim.branch} is not a branch that ops-agent may write to.")
     kept, left = changes, ChangeSet(base_commit=changes.base_commit, changes=())
     if any(is_workflow(path) for path in changes.paths):
-        kept, left = split_by_abilities(changes, world.code_host.token_abilities(item.target.full_name))
+        kept, left = split_by_abilities(changes, world.issues.token_abilities(item.target.full_name))
     if not kept.changes:
         return _needs_workflows("The token may not write workflow files, and the change holds nothing else.", left)
     if settings.dry_run:
@@ -263,10 +263,10 @@ def _open(
     """Create the pull request or update it in place, and read back what GitHub keeps (an oversize update is answered
     200 and dropped).
     """
-    host, repository, warnings = world.code_host, item.target.full_name, []
+    repository, warnings = item.target.full_name, []
     if claim.existing is None:
         try:
-            sent = host.create_pull_request(
+            sent = world.pull_requests.create(
                 repository, claim.branch, item.base_branch, text.title, text.body, text.draft
             )
         except NotPermitted as refused:
@@ -279,10 +279,10 @@ def _open(
         if is_strangers(world, settings, item, sent):
             return stranger_in_the_way(sent)
     else:
-        sent = host.update_pull_request(repository, claim.existing.number, text.title, text.body)
-    kept = next((p for p in host.pull_requests_of_branch(repository, claim.branch) if p.number == sent.number), sent)
+        sent = world.pull_requests.update(repository, claim.existing.number, text.title, text.body)
+    kept = next((p for p in world.pull_requests.of_branch(repository, claim.branch) if p.number == sent.number), sent)
     if (kept.title.strip(), as_kept(kept.body)) != (text.title.strip(), as_kept(text.body)):
-        kept = host.update_pull_request(repository, kept.number, text.title, text.body)
+        kept = world.pull_requests.update(repository, kept.number, text.title, text.body)
     if as_kept(kept.body) != as_kept(text.body):
         warnings.append(
             "GitHub keeps another text of the pull request than the one that was sent; the run's summary has it."
@@ -290,7 +290,7 @@ def _open(
         world.reporter.summary(world.redact(text.body))
     if kept.draft != text.draft:
         try:
-            host.set_draft(kept, text.draft)
+            world.pull_requests.set_draft(kept, text.draft)
             kept = replace(kept, draft=text.draft)
         except GitHubError as error:
             warnings.append(f"The pull request could not be set to {'draft' if text.draft else 'ready'}: {error}")

@@ -37,7 +37,7 @@ def select(world: World, settings: Settings, event: Event, run: RunIdentity) -> 
         refused = before_asking(settings, event, ref, run)
         if refused is not None:
             return Selection(items=(), refused=refused)
-    people = People(world.code_host, settings)
+    people = People(world.issues, settings)
     refused = people.refuse(event, run, (run.repository, *(ref.repository for ref in named)))
     if refused is not None:
         return Selection(items=(), refused=refused)
@@ -68,7 +68,7 @@ def _candidates(world: World, settings: Settings, event: Event, named: tuple[Iss
     for ref in named:
         issue = _issue(world, ref)
         children = (
-            world.code_host.sub_issues(ref)
+            world.issues.sub_issues(ref)
             if issue and isinstance(event, Dispatched) and is_parent(settings, issue)
             else ()
         )
@@ -82,7 +82,7 @@ def _candidates(world: World, settings: Settings, event: Event, named: tuple[Iss
 
 def _issue(world: World, ref: IssueRef) -> Issue | None:
     try:
-        return world.code_host.issue(ref)
+        return world.issues.issue(ref)
     except NotFound:
         return None
 
@@ -100,11 +100,11 @@ def _readiness(
     claimed = ready_label = False
     if isinstance(card, BoardCard) and not is_ready(settings, card) and was_started(settings, card):
         branch = f"{settings.branch_prefix}{issue.ref.number}"
-        claimed = world.code_host.branch_head(target_name(settings, run), branch) is not None
+        claimed = world.branches.head(target_name(settings, run), branch) is not None
     elif board_complaint(settings, card) is not None:
         ready_label = isinstance(event, Labelled) and stands_for_ready(settings, event.label)
         if not ready_label and any(stands_for_ready(settings, label) for label in issue.labels):
-            events = world.code_host.issue_events(issue.ref)
+            events = world.issues.timeline(issue.ref)
             writers = people.writers_of_labels(issue, events)
             put = labellers(settings, issue, events)
             ready_label = any(stands_for_ready(settings, label) and actor.id in writers for label, actor in put.items())
@@ -114,7 +114,7 @@ def _readiness(
 
 def _blockers(world: World, issue: Issue, warnings: list[str]) -> tuple[Issue, ...]:
     try:
-        return () if issue.open_blockers == 0 else world.code_host.blockers(issue.ref)
+        return () if issue.open_blockers == 0 else world.issues.blockers(issue.ref)
     except NotFound:  # a GitHub Enterprise Server without issue dependencies
         warnings.append("This GitHub does not tell which issues block others; their order was not checked.")
         return ()

@@ -1,4 +1,4 @@
-"""Refs, commits, trees and runs (CodeHost, part two)."""
+"""ports.Branches: refs, commits and the files of a commit."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from github import GithubException
 from urllib3.exceptions import HTTPError
 
 from ops_agent.adapters.github import parsing
-from ops_agent.adapters.github.client import GitHubHttp, message_of
-from ops_agent.adapters.github.issues import GitHubIssues, repository_path
+from ops_agent.adapters.github.client import GitHubHttp, message_of, repository_path
 from ops_agent.model.change_set import ChangeSet, TreeEntry, blob_id
 from ops_agent.model.errors import (
     ConfigError,
@@ -170,22 +169,22 @@ _TREES_KEPT = 4
 _TAG_DEPTH = 5
 
 
-class GitHubBranches(GitHubIssues):
-    """The calls of CodeHost about git's objects. Nothing here moves a ref except a commit on our own branch."""
+class GitHubBranches:
+    """ports.Branches."""
 
     def __init__(self, http: GitHubHttp) -> None:
-        super().__init__(http)
+        self._http = http
         self._trees: OrderedDict[tuple[str, str], GitHubTree] = OrderedDict()
         self._commits: dict[tuple[str, str], str] = {}
 
-    def branch_head(self, repository: str, branch: str) -> str | None:
+    def head(self, repository: str, branch: str) -> str | None:
         doing = f"reading the branch {branch} of {repository}"
         try:
             return self._ref(repository, f"heads/{branch}", doing)[1]
         except (NotFound, Conflict):  # 409: "Git Repository is empty."
             return None
 
-    def create_branch(self, repository: str, branch: str, commit: str) -> bool:
+    def create(self, repository: str, branch: str, commit: str) -> bool:
         """Creating a ref is GitHub's compare-and-set. After a lost answer a branch that exists counts as somebody
         else's: two runs can then not both believe that they won; the claim comment settles who goes on."""
         doing = f"creating the branch {branch} in {repository}"
@@ -203,11 +202,9 @@ class GitHubBranches(GitHubIssues):
                 raise
             return True
 
-        return self._http.ensure(
-            doing, create, lambda: False if self.branch_head(repository, branch) is not None else None
-        )
+        return self._http.ensure(doing, create, lambda: False if self.head(repository, branch) is not None else None)
 
-    def delete_branch(self, repository: str, branch: str) -> None:
+    def delete(self, repository: str, branch: str) -> None:
         """A branch that is not there any more is fine."""
         doing = f"deleting the branch {branch} of {repository}"
         try:
@@ -215,16 +212,16 @@ class GitHubBranches(GitHubIssues):
         except NotFound:
             return
         except GitHubError:
-            if self.branch_head(repository, branch) is not None:  # 422 "Reference does not exist"
+            if self.head(repository, branch) is not None:  # 422 "Reference does not exist"
                 raise
 
-    def branch_commits(self, repository: str, base: str, head: str) -> tuple[tuple[str, Actor | None], ...]:
+    def commits_between(self, repository: str, base: str, head: str) -> tuple[tuple[str, Actor | None], ...]:
         doing = f"comparing {base[:12]} with {head[:12]} in {repository}"
         url = f"/repos/{repository_path(repository)}/compare/{quote(base)}...{quote(head)}"
         found = list(self._http.pages(url, doing, key="commits"))
         return self._http.reading(doing, lambda: tuple((str(c["sha"]), parsing.actor(c.get("author"))) for c in found))
 
-    def base_tree(self, repository: str, commit: str) -> BaseTree:
+    def tree(self, repository: str, commit: str) -> BaseTree:
         """The same object for the same commit while it is among the last few: its listing costs one call."""
         key = (repository, commit)
         if key not in self._trees:
@@ -234,7 +231,7 @@ class GitHubBranches(GitHubIssues):
             self._trees.popitem(last=False)
         return self._trees[key]
 
-    def commit_changes(
+    def commit(
         self, repository: str, branch: str, expected_head: str, headline: str, body: str, changes: ChangeSet
     ) -> str:
         """After a lost answer the branch's head counts as this commit when its only parent is `expected_head` and its
@@ -260,7 +257,7 @@ class GitHubBranches(GitHubIssues):
             return self._http.reading(doing, lambda: str(found["commit"]["oid"]))
 
         def look() -> str | None:
-            head = self.branch_head(repository, branch)
+            head = self.head(repository, branch)
             if head is None or head == expected_head:
                 return None
             commit = self._http.rest("GET", f"/repos/{repository_path(repository)}/git/commits/{head}", doing)
@@ -280,18 +277,6 @@ class GitHubBranches(GitHubIssues):
         if workflows and not isinstance(refused, NeedsWorkflowsPermission) and "not accessible" in str(refused).lower():
             raise NeedsWorkflowsPermission(f"{refused} The change holds workflow files: {', '.join(workflows[:5])}.")
         raise refused
-
-    def run_is_finished(self, repository: str, run_id: int) -> bool | None:
-        """None for 403 and 404: without `actions: read` GitHub hides runs."""
-        if run_id <= 0:
-            return None
-        try:
-            found = self._http.rest(
-                "GET", f"/repos/{repository_path(repository)}/actions/runs/{run_id}", f"reading the run {run_id}"
-            )
-        except (NotFound, NotPermitted):
-            return None
-        return str(found.get("status")) == "completed"
 
     def resolve_action(self, uses: str, ref: str) -> str | None:
         """`uses` may name a folder inside the repository. Tags win over branches, as in Actions; annotated tags are

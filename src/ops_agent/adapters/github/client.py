@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 from github import Auth, Consts, GithubException
@@ -640,3 +641,26 @@ class GitHubHttp(Requester):
         if self._token and self._token in str(error):
             return type(error)(str(error).replace(self._token, "***"), hint=error.hint)
         return error
+
+
+def connect(
+    token: str,
+    environment: Mapping[str, str],
+    clock: Clock,
+    policy: RetryPolicy | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> GitHubHttp:
+    """The connection of one run; all adapters share it, and its retry budget.
+
+    `environment` is read for GITHUB_API_URL only (GitHub Enterprise Server); proxy and CA settings in it are ignored.
+    """
+    url = environment.get("GITHUB_API_URL") or Consts.DEFAULT_BASE_URL
+    return GitHubHttp(token, clock, random.SystemRandom().random, api_url=url, policy=policy, say=say)
+
+
+def repository_path(repository: str) -> str:
+    """`owner/name` as a URL path; anything else is a bug or an attack and finds nothing."""
+    owner, _, name = repository.partition("/")
+    if not owner or not name or "/" in name or ".." in (owner, name):
+        raise NotFound(f"{repository!r} is not the name of a repository (owner/name).")
+    return f"{quote(owner, safe='')}/{quote(name, safe='')}"

@@ -1,24 +1,29 @@
-"""Issues, their events, families and comments (CodeHost, part one)."""
+"""ports.Issues: issues with their comments, and what people, tokens and workflow runs of a repository are."""
 
 from __future__ import annotations
 
 from urllib.parse import quote
 
 from ops_agent.adapters.github import parsing
-from ops_agent.adapters.github.client import GitHubHttp
-from ops_agent.model.errors import GitHubError, NotFound
+from ops_agent.adapters.github.client import GitHubHttp, repository_path
+from ops_agent.model.errors import GitHubError, NotFound, NotPermitted
 from ops_agent.model.event import Actor, ActorKind, Comment, Issue, IssueEvent, IssueRef, Permission, Repository
+from ops_agent.model.ports import TokenAbilities
 from ops_agent.text.markdown import as_kept
 
+_ACTIONS_BOT = "github-actions[bot]"
+_PROBE = "ops-agent-permission-probe"
+_MEANING_OF_REFUSAL = {422: True, 403: False, 404: False}
 _VIEWER = "query { viewer { login databaseId } }"
 
 
 class GitHubIssues:
-    """The calls of CodeHost that read and write on issues."""
+    """ports.Issues."""
 
     def __init__(self, http: GitHubHttp) -> None:
         self._http = http
         self._viewer: Actor | None = None
+        self._abilities: dict[str, TokenAbilities] = {}
 
     def viewer(self) -> Actor:
         if self._viewer is None:
@@ -45,6 +50,62 @@ class GitHubIssues:
             return Permission.NONE
         return self._http.reading(doing, lambda: parsing.permission(found))
 
+    def token_abilities(self, repository: str) -> TokenAbilities:
+        """Asked once per run and repository; nothing is created and nothing changes.
+
+        `workflows`: GITHUB_TOKEN has no such permission at all (docs.github.com, permissions of the GITHUB_TOKEN). An
+        App's own page (`GET /apps/{slug}`) lists what the App asks for: without `workflows: write` there, no token of
+        it can have it; with it the installation may still have been narrowed, and the commit tells. A classic token
+        lists its scopes in `X-OAuth-Scopes` (`workflow`). A fine-grained token does not tell.
+
+        The others are requests that GitHub must refuse as invalid (422) after it checked the permission (403, or 404
+        where it hides what a token may not write): a ref whose name does not begin with `refs/` and whose commit is all
+        zeros (REST "Create a reference": the name must begin with `refs` and have two slashes); a pull request with an
+        empty title from a branch that does not exist to itself; an issue without its required title. The setting "Allow
+        GitHub Actions to create and approve pull requests" is told by GitHub only when a pull request is really
+        created.
+        """
+        if repository not in self._abilities:
+            path = f"/repos/{repository_path(repository)}"
+            contents = self._may_write(f"{path}/git/refs", {"ref": _PROBE, "sha": "0" * 40})
+            pull_requests = self._may_write(f"{path}/pulls", {"title": "", "head": _PROBE, "base": _PROBE})
+            issues = self._may_write(f"{path}/issues", {})
+            self._abilities[repository] = TokenAbilities(
+                contents=contents, pull_requests=pull_requests, issues=issues, workflows=self._may_write_workflows()
+            )
+        return self._abilities[repository]
+
+    def _may_write(self, path: str, impossible: dict[str, str]) -> bool | None:
+        return _MEANING_OF_REFUSAL.get(self._http.probe(path, impossible) or 0)
+
+    def _may_write_workflows(self) -> bool | None:
+        viewer = self.viewer()
+        if viewer.login == _ACTIONS_BOT:
+            return False
+        if viewer.login.endswith("[bot]"):
+            try:
+                app = self._http.rest(
+                    "GET", f"/apps/{viewer.login.removesuffix('[bot]')}", "reading what the App asks for"
+                )
+            except (NotFound, NotPermitted):
+                return None
+            permissions = app.get("permissions") if isinstance(app, dict) else None
+            return permissions.get("workflows") == "write" if isinstance(permissions, dict) else None
+        scopes = self._http.oauth_scopes
+        return None if scopes is None else "workflow" in scopes
+
+    def run_is_finished(self, repository: str, run_id: int) -> bool | None:
+        """None for 403 and 404: without `actions: read` GitHub hides runs."""
+        if run_id <= 0:
+            return None
+        try:
+            found = self._http.rest(
+                "GET", f"/repos/{repository_path(repository)}/actions/runs/{run_id}", f"reading the run {run_id}"
+            )
+        except (NotFound, NotPermitted):
+            return None
+        return str(found.get("status")) == "completed"
+
     def issue(self, ref: IssueRef) -> Issue:
         doing = f"reading the issue {ref}"
         found = self._http.rest("GET", _issue(ref), doing)
@@ -53,7 +114,7 @@ class GitHubIssues:
             raise NotFound(f"The issue {ref} is now {read.ref}: it was transferred.")
         return read
 
-    def issue_events(self, ref: IssueRef) -> tuple[IssueEvent, ...]:
+    def timeline(self, ref: IssueRef) -> tuple[IssueEvent, ...]:
         doing = f"reading the timeline of {ref}"
         found = list(self._http.pages(f"{_issue(ref)}/timeline", doing))
         return self._http.reading(doing, lambda: tuple(e for e in map(parsing.issue_event, found) if e is not None))
@@ -125,14 +186,6 @@ class GitHubIssues:
     def _issues(self, path: str, doing: str) -> tuple[Issue, ...]:
         found = list(self._http.pages(path, doing))
         return self._http.reading(doing, lambda: tuple(map(parsing.issue, found)))
-
-
-def repository_path(repository: str) -> str:
-    """`owner/name` as a URL path; anything else is a bug or an attack and finds nothing."""
-    owner, _, name = repository.partition("/")
-    if not owner or not name or "/" in name or ".." in (owner, name):
-        raise NotFound(f"{repository!r} is not the name of a repository (owner/name).")
-    return f"{quote(owner, safe='')}/{quote(name, safe='')}"
 
 
 def _issue(ref: IssueRef) -> str:

@@ -1,25 +1,26 @@
-"""Pull requests (CodeHost, part three). Nothing here merges, approves or reopens."""
+"""ports.PullRequests. Nothing here merges, approves or reopens."""
 
 from __future__ import annotations
 
 from github import GithubException
 
 from ops_agent.adapters.github import parsing
-from ops_agent.adapters.github.branches import GitHubBranches
-from ops_agent.adapters.github.client import message_of
-from ops_agent.adapters.github.issues import repository_path
+from ops_agent.adapters.github.client import GitHubHttp, message_of, repository_path
 from ops_agent.model.ports import Review
 from ops_agent.model.proposal import PullRequest
 
 
-class GitHubPullRequests(GitHubBranches):
-    """The calls of CodeHost about pull requests and their reviews."""
+class GitHubPullRequests:
+    """ports.PullRequests."""
 
-    def pull_requests_of_branch(self, repository: str, branch: str) -> tuple[PullRequest, ...]:
+    def __init__(self, http: GitHubHttp) -> None:
+        self._http = http
+
+    def of_branch(self, repository: str, branch: str) -> tuple[PullRequest, ...]:
         owner = repository.split("/")[0]
         return self._pull_requests(repository, branch, exact=True, state="all", head=f"{owner}:{branch}")
 
-    def open_pull_requests(self, repository: str, branch_prefix: str) -> tuple[PullRequest, ...]:
+    def open_with_prefix(self, repository: str, branch_prefix: str) -> tuple[PullRequest, ...]:
         return self._pull_requests(repository, branch_prefix, exact=False, state="open")
 
     def _pull_requests(self, repository: str, branch: str, *, exact: bool, **asked: str) -> tuple[PullRequest, ...]:
@@ -37,7 +38,7 @@ class GitHubPullRequests(GitHubBranches):
 
         return self._http.reading(doing, read)
 
-    def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]:
+    def files(self, repository: str, number: int) -> tuple[str, ...]:
         """Both names of a renamed file. GitHub lists at most 3,000 files."""
         doing = f"listing the files of {repository}#{number}"
         found = list(self._http.pages(f"/repos/{repository_path(repository)}/pulls/{number}/files", doing))
@@ -49,9 +50,7 @@ class GitHubPullRequests(GitHubBranches):
         found = list(self._http.pages(f"/repos/{repository_path(repository)}/pulls/{number}/reviews", doing))
         return self._http.reading(doing, lambda: tuple(map(parsing.review, found)))
 
-    def create_pull_request(
-        self, repository: str, head: str, base: str, title: str, body: str, draft: bool
-    ) -> PullRequest:
+    def create(self, repository: str, head: str, base: str, title: str, body: str, draft: bool) -> PullRequest:
         """GitHub allows one open pull request for a head and a base; one that exists already (a lost answer, a rival)
         is returned.
 
@@ -69,7 +68,7 @@ class GitHubPullRequests(GitHubBranches):
         }
 
         def look() -> PullRequest | None:
-            found = [p for p in self.pull_requests_of_branch(repository, head) if p.is_open and p.base_branch == base]
+            found = [p for p in self.of_branch(repository, head) if p.is_open and p.base_branch == base]
             return found[0] if found else None
 
         def create() -> PullRequest:
@@ -90,7 +89,7 @@ class GitHubPullRequests(GitHubBranches):
 
         return self._http.ensure(doing, create, look)
 
-    def update_pull_request(self, repository: str, number: int, title: str, body: str) -> PullRequest:
+    def update(self, repository: str, number: int, title: str, body: str) -> PullRequest:
         doing = f"updating the pull request {repository}#{number}"
         found = self._http.rest(
             "PATCH", f"/repos/{repository_path(repository)}/pulls/{number}", doing, {"title": title, "body": body}

@@ -10,6 +10,7 @@ import re
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.model.change_set import ChangeSet
@@ -19,6 +20,7 @@ from ops_agent.model.ports import BaseTree, BoardCard, Review, TokenAbilities
 from ops_agent.model.proposal import PullRequest
 
 YOU = Actor(login="you", id=1, kind=ActorKind.USER)
+OPS_AGENT = Actor(login="ops-agent", id=2, kind=ActorKind.BOT)
 _HEADING = re.compile(r"\A\s*#\s+(?P<title>[^\n]+)\n(?P<body>.*)\Z", re.DOTALL)
 _BIGGEST_ISSUE_BYTES = 1_000_000
 
@@ -69,7 +71,7 @@ def base_commit(objects: GitObjects) -> str:
 def require_free(objects: GitObjects, branch: str | None) -> None:
     """Raises ConfigError when a branch of this name cannot be made."""
     if branch is not None and (taken := objects.in_the_way_of(branch)):
-        what = "exists already" if taken == branch else f"cannot stand beside the branch {taken}"
+        what = "exists already" if taken == branch else f"cannot exist beside the branch {taken}"
         raise ConfigError(f"branch {branch} {what}", hint="Give --branch a name that is free; nothing was moved.")
 
 
@@ -86,46 +88,25 @@ class NoBoard:
         return "This is a local run, there is no board."
 
 
-class LocalCodeHost:
-    """ports.CodeHost over one local repository. What would be a pull request is written to `output`: patch, text,
-    comments.
-    """
+class LocalIssues:
+    """ports.Issues: one issue, and the one person who may do everything. Comments are written to the folder `output`."""
 
-    def __init__(self, objects: GitObjects, issue_file: Path, output: Path, keep_branch: str | None = None) -> None:
-        branch = objects.branch_name()
-        head = base_commit(objects)
-        require_free(objects, keep_branch)
-        self._objects = objects
-        self._head = head
-        self._keep_branch = keep_branch
+    def __init__(self, objects: GitObjects, issue_file: Path, output: Path, default_branch: str) -> None:
+        top = Path(objects.run("rev-parse", "--show-toplevel").decode().strip()).name
+        name = re.sub(r"[^\w.-]", "-", top) or "repository"
+        self.only_repository = Repository(owner="local", name=name, id=1, default_branch=default_branch)
+        self.only_issue = read_issue_file(issue_file, self.only_repository.full_name)
+        self._labelled_at = _iso(issue_file.stat().st_mtime)
         self._output = output
         self._comments: dict[int, Comment] = {}
-        self._branches: dict[str, str] = {branch or "HEAD": head}
-        self._pull_requests: list[PullRequest] = []
-        name = (
-            re.sub(r"[^\w.-]", "-", Path(objects.run("rev-parse", "--show-toplevel").decode().strip()).name)
-            or "repository"
-        )
-        self._repository = Repository(owner="local", name=name, id=1, default_branch=branch or "HEAD")
-        self._issue = read_issue_file(issue_file, self._repository.full_name)
-        self._labelled_at = _iso(issue_file.stat().st_mtime)
 
-    @property
-    def local_issue(self) -> Issue:
-        return self._issue
-
-    @property
-    def local_repository(self) -> Repository:
-        return self._repository
-
-    # who and what
     def viewer(self) -> Actor:
-        return Actor(login="ops-agent", id=2, kind=ActorKind.BOT)
+        return OPS_AGENT
 
     def repository(self, repository: str) -> Repository:
-        if repository != self._repository.full_name:
-            raise NotFound(f"{repository} is not here: a local run knows only {self._repository.full_name}")
-        return self._repository
+        if repository != self.only_repository.full_name:
+            raise NotFound(f"{repository} is not here: a local run knows only {self.only_repository.full_name}")
+        return self.only_repository
 
     def permission(self, repository: str, login: str) -> Permission:
         return Permission.ADMIN if login == YOU.login else Permission.NONE
@@ -133,13 +114,15 @@ class LocalCodeHost:
     def token_abilities(self, repository: str) -> TokenAbilities:
         return TokenAbilities(contents=True, pull_requests=True, issues=True, workflows=True)
 
-    # issues
-    def issue(self, ref: IssueRef) -> Issue:
-        if ref != self._issue.ref:
-            raise NotFound(f"{ref} is not here: a local run knows only {self._issue.ref}")
-        return self._issue
+    def run_is_finished(self, repository: str, run_id: int) -> bool | None:
+        return None
 
-    def issue_events(self, ref: IssueRef) -> tuple[IssueEvent, ...]:
+    def issue(self, ref: IssueRef) -> Issue:
+        if ref != self.only_issue.ref:
+            raise NotFound(f"{ref} is not here: a local run knows only {self.only_issue.ref}")
+        return self.only_issue
+
+    def timeline(self, ref: IssueRef) -> tuple[IssueEvent, ...]:
         return (IssueEvent(id=1, kind="labeled", actor=YOU, at=self._labelled_at, label="ready"),)
 
     def sub_issues(self, ref: IssueRef) -> tuple[Issue, ...]:
@@ -156,99 +139,128 @@ class LocalCodeHost:
 
     def create_comment(self, ref: IssueRef, body: str) -> Comment:
         at = _iso(time.time())
-        comment = Comment(id=len(self._comments) + 1, author=self.viewer(), body=body, created_at=at, updated_at=at)
+        comment = Comment(id=len(self._comments) + 1, author=OPS_AGENT, body=body, created_at=at, updated_at=at)
         self._comments[comment.id] = comment
-        self._write("comments.md", "\n\n---\n\n".join(c.body for c in self._comments.values()))
+        self._write_comments()
         return comment
 
     def update_comment(self, repository: str, comment_id: int, body: str) -> None:
         self._comments[comment_id] = replace(self._comments[comment_id], body=body, updated_at=_iso(time.time()))
-        self._write("comments.md", "\n\n---\n\n".join(c.body for c in self._comments.values()))
+        self._write_comments()
 
     def delete_comment(self, repository: str, comment_id: int) -> None:
         self._comments.pop(comment_id, None)
 
-    # git
-    def branch_head(self, repository: str, branch: str) -> str | None:
-        return self._branches.get(branch)
-
-    def create_branch(self, repository: str, branch: str, commit: str) -> bool:
-        if branch in self._branches:
-            return False
-        self._branches[branch] = commit
-        return True
-
-    def delete_branch(self, repository: str, branch: str) -> None:
-        self._branches.pop(branch, None)
-
-    def branch_commits(self, repository: str, base: str, head: str) -> tuple[tuple[str, Actor | None], ...]:
-        return () if base == head else ((head, self.viewer()),)
-
-    def base_tree(self, repository: str, commit: str) -> BaseTree:
-        return GitTree(self._objects, commit)
-
-    def commit_changes(
-        self, repository: str, branch: str, expected_head: str, headline: str, body: str, changes: ChangeSet
-    ) -> str:
-        if self._branches.get(branch) != expected_head:
-            raise Conflict(f"branch {branch} moved")
-        commit = self._objects.commit_tree(expected_head, headline, body, changes)
-        self._write("changes.patch", self._objects.patch(expected_head, commit))
-        if self._keep_branch is not None and not self._objects.create_branch(self._keep_branch, commit):
-            raise ConfigError(
-                f"branch {self._keep_branch} exists already",
-                hint="Give --branch a name that is free; nothing was moved.",
-            )
-        self._branches[branch] = commit
-        return commit
-
-    # pull requests
-    def pull_requests_of_branch(self, repository: str, branch: str) -> tuple[PullRequest, ...]:
-        return tuple(p for p in self._pull_requests if p.head_branch == branch)
-
-    def open_pull_requests(self, repository: str, branch_prefix: str) -> tuple[PullRequest, ...]:
-        return tuple(p for p in self._pull_requests if p.head_branch.startswith(branch_prefix))
-
-    def pull_request_files(self, repository: str, number: int) -> tuple[str, ...]:
-        return ()
-
-    def reviews(self, repository: str, number: int) -> tuple[Review, ...]:
-        return ()
-
-    def create_pull_request(
-        self, repository: str, head: str, base: str, title: str, body: str, draft: bool
-    ) -> PullRequest:
-        where = self._write("pull_request.md", f"# {title}\n\n{body}\n")
-        made = PullRequest(
-            number=1, node_id="local", url=where.resolve().as_uri(), title=title, body=body, head_branch=head,
-            head_commit=self._branches[head], base_branch=base, is_open=True, merged=False, draft=draft, author=self.viewer(),
-        )  # fmt: skip
-        self._pull_requests.append(made)
-        return made
-
-    def update_pull_request(self, repository: str, number: int, title: str, body: str) -> PullRequest:
-        self._write("pull_request.md", f"# {title}\n\n{body}\n")
-        self._pull_requests[0] = replace(self._pull_requests[0], title=title, body=body)
-        return self._pull_requests[0]
-
-    def set_draft(self, pull_request: PullRequest, draft: bool) -> None:
-        self._pull_requests[0] = replace(self._pull_requests[0], draft=draft)
-
     def add_labels(self, repository: str, number: int, labels: tuple[str, ...]) -> None:
         """Labels mean nothing in a folder."""
 
-    def run_is_finished(self, repository: str, run_id: int) -> bool | None:
-        return None
+    def _write_comments(self) -> None:
+        _write(self._output / "comments.md", "\n\n---\n\n".join(c.body for c in self._comments.values()).encode())
+
+
+class LocalBranches:
+    """ports.Branches over one local repository. Refs live in memory; `kept` is the one branch that is really made."""
+
+    def __init__(self, objects: GitObjects, output: Path, kept: str | None = None) -> None:
+        head = base_commit(objects)
+        require_free(objects, kept)
+        self.default = objects.branch_name() or "HEAD"
+        self._objects, self._output, self._kept = objects, output, kept
+        self._heads = {self.default: head}
+
+    def head(self, repository: str, branch: str) -> str | None:
+        return self._heads.get(branch)
+
+    def create(self, repository: str, branch: str, commit: str) -> bool:
+        if branch in self._heads:
+            return False
+        self._heads[branch] = commit
+        return True
+
+    def delete(self, repository: str, branch: str) -> None:
+        self._heads.pop(branch, None)
+
+    def commits_between(self, repository: str, base: str, head: str) -> tuple[tuple[str, Actor | None], ...]:
+        return () if base == head else ((head, OPS_AGENT),)
+
+    def tree(self, repository: str, commit: str) -> BaseTree:
+        return GitTree(self._objects, commit)
+
+    def commit(
+        self, repository: str, branch: str, expected_head: str, headline: str, body: str, changes: ChangeSet
+    ) -> str:
+        if self._heads.get(branch) != expected_head:
+            raise Conflict(f"branch {branch} moved")
+        commit = self._objects.commit_tree(expected_head, headline, body, changes)
+        _write(self._output / "changes.patch", self._objects.patch(expected_head, commit))
+        if self._kept is not None and not self._objects.create_branch(self._kept, commit):
+            require_free(self._objects, self._kept)
+        self._heads[branch] = commit
+        return commit
 
     def resolve_action(self, uses: str, ref: str) -> str | None:
         """A laptop run has no API to ask: the tag stays, and the rule that wants a commit says so."""
         return None
 
-    def _write(self, name: str, content: str | bytes) -> Path:
-        self._output.mkdir(parents=True, exist_ok=True)
-        where = self._output / name
-        where.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return where
+
+class LocalPullRequests:
+    """ports.PullRequests: the one pull request is a text in the folder `output`."""
+
+    def __init__(self, branches: LocalBranches, output: Path) -> None:
+        self._branches, self._output = branches, output
+        self._made: PullRequest | None = None
+
+    def of_branch(self, repository: str, branch: str) -> tuple[PullRequest, ...]:
+        return tuple(p for p in self.open_with_prefix(repository, branch) if p.head_branch == branch)
+
+    def open_with_prefix(self, repository: str, branch_prefix: str) -> tuple[PullRequest, ...]:
+        return (self._made,) if self._made is not None and self._made.head_branch.startswith(branch_prefix) else ()
+
+    def files(self, repository: str, number: int) -> tuple[str, ...]:
+        return ()
+
+    def reviews(self, repository: str, number: int) -> tuple[Review, ...]:
+        return ()
+
+    def create(self, repository: str, head: str, base: str, title: str, body: str, draft: bool) -> PullRequest:
+        where = self._write_text(title, body)
+        self._made = PullRequest(
+            number=1,
+            node_id="local",
+            url=where.resolve().as_uri(),
+            title=title,
+            body=body,
+            head_branch=head,
+            head_commit=self._branches.head(repository, head) or "",
+            base_branch=base,
+            is_open=True,
+            merged=False,
+            draft=draft,
+            author=OPS_AGENT,
+        )
+        return self._made
+
+    def update(self, repository: str, number: int, title: str, body: str) -> PullRequest:
+        self._write_text(title, body)
+        return self._replaced(title=title, body=body)
+
+    def set_draft(self, pull_request: PullRequest, draft: bool) -> None:
+        self._replaced(draft=draft)
+
+    def _replaced(self, **fields: Any) -> PullRequest:
+        if self._made is None:
+            raise NotFound("this local run has made no pull request")
+        self._made = replace(self._made, **fields)
+        return self._made
+
+    def _write_text(self, title: str, body: str) -> Path:
+        return _write(self._output / "pull_request.md", f"# {title}\n\n{body}\n".encode())
+
+
+def _write(where: Path, content: bytes) -> Path:
+    where.parent.mkdir(parents=True, exist_ok=True)
+    where.write_bytes(content)
+    return where
 
 
 def _iso(seconds: float) -> str:
