@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ops_agent.adapters.github.event_file import read_event, require_job
-from ops_agent.adapters.runner.actions import write_transcript
+from ops_agent.adapters.runner.printing import write_transcript
 from ops_agent.config.arguments import Command
 from ops_agent.config.settings import Settings
 from ops_agent.model.conversation import Transcript

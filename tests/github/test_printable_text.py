@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ops_agent.adapters.runner.actions import printable
+from ops_agent.adapters.runner.printing import printable
 
 
 @hypothesis_settings(deadline=None)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.runner.actions import WITHHELD
+from ops_agent.adapters.runner.printing import WITHHELD
 from runner_files import commands_in, outputs_in, reporter
 
 

@@ -8,7 +8,6 @@ bar).
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import secrets
@@ -21,31 +20,8 @@ from typing import Any
 
 from actions_toolkit import core  # type: ignore[import-untyped]  # it ships no types
 
-from ops_agent.model.conversation import Transcript
+from ops_agent.adapters.runner.printing import closed_redaction, printable
 from ops_agent.model.finding import Place
-
-# What every reporter does to a text before it is shown: secrets out, control characters made visible.
-
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-WITHHELD = "(withheld: the redaction of this text failed)"
-
-
-def printable(text: str) -> str:
-    """`text` without terminal escapes and other control characters (line feeds and tabs stay), each shown as its code."""
-    return _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))
-
-
-def closed_redaction(redact: Callable[[str], str]) -> Callable[[str], str]:
-    """`redact`, but text that it fails on is withheld: a reporter must neither leak nor end the run."""
-
-    def apply(text: str) -> str:
-        try:
-            return redact(text)
-        except Exception:
-            return WITHHELD
-
-    return apply
-
 
 SUMMARY_LIMIT = 1024 * 1024
 _CUT = "\n\n*(cut here: a job summary holds at most 1 MiB)*\n"
@@ -154,22 +130,3 @@ def _cut(content: bytes, room: int) -> bytes:
     if room < len(mark):
         return b""
     return content[: content.rfind(b"\n", 0, room - len(mark)) + 1] + mark
-
-
-# The transcript as a file on the runner: redacted, for its owner only, written when the input `upload_transcript` asks
-# for it (G13).
-
-
-def write_transcript(transcript: Transcript, folder: Path, number: int, redact: Callable[[str], str]) -> Path:
-    """Write `ops-agent-transcript-{number}.json` (mode 0600) into `folder`; returns its path. Raises OSError,
-    RedactionFailed.
-    """
-    import cattrs  # loaded by the runs that keep a transcript
-
-    text = json.dumps(cattrs.unstructure(transcript), indent=1, ensure_ascii=False, default=str)
-    path = folder / f"ops-agent-transcript-{number}.json"
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
-        stream.write(redact(text))
-    return path

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from rich.status import Status
 from rich.text import Text
 
-from ops_agent.adapters.runner.actions import closed_redaction, printable
+from ops_agent.adapters.runner.printing import closed_redaction, printable
 from ops_agent.model.finding import Place
 
 _COLOURS = {"notice": "cyan", "warning": "yellow", "error": "red"}

@@ -1,0 +1,124 @@
+"""The second HCL reader: python-hcl2 reads the same text, and both readers must see the same blocks, labels,
+attributes and calls (docs/decisions/0004-two-hcl-readers.md).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import hcl2
+from lark import Token, Tree
+from lark.exceptions import LarkError
+from tree_sitter import Node
+
+from ops_agent.model.terraform import Unreadable
+from ops_agent.terraform.hcl_expressions import label_text, line_of, raw_text, unescape
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One block or attribute as a reader saw it: its words, its line, how deep it stands, and what it calls outside
+    heredocs.
+    """
+
+    depth: int
+    words: tuple[str, ...]
+    line: int
+    calls: tuple[tuple[str, int], ...] = ()
+
+
+def disagreement(text: str, root: Node) -> Unreadable | None:
+    """Unreadable when python-hcl2 cannot read `text` or sees other blocks, attributes or calls than tree-sitter did;
+    else None.
+    """
+    try:
+        tree = hcl2.parses_to_tree(text)
+    except LarkError as error:
+        line = getattr(error, "line", 0)
+        return Unreadable(
+            what="python-hcl2 cannot read it: write the expression in its plain form",
+            line=line if line and line > 0 else 0,
+        )
+    theirs, ours = list(_of_lark(tree)), list(_of_tree_sitter(root))
+    for their, our in zip(theirs, ours, strict=False):
+        if their != our:
+            return Unreadable(what=f"two readers disagree about `{' '.join(our.words)}`", line=our.line)
+    if len(theirs) != len(ours):
+        extra = max(theirs, ours, key=len)[min(len(theirs), len(ours))]
+        return Unreadable(what=f"only one of two readers sees `{' '.join(extra.words)}`", line=extra.line)
+    return None
+
+
+def _of_lark(tree: Tree[Token]) -> Iterator[_Seen]:
+    pending: list[tuple[Tree[Token], int]] = [(tree, 0)]
+    while pending:
+        node, depth = pending.pop()
+        if node.data == "attribute":
+            name, *rest = (c for c in node.children if isinstance(c, Tree))
+            yield _Seen(depth, ("=", _lark_word(name)), node.meta.line, _lark_calls(rest))
+            continue
+        if node.data == "block":
+            header = [
+                c
+                for c in node.children
+                if isinstance(c, Tree) and c.data in ("identifier", "keyword", "literal_value", "string")
+            ]
+            yield _Seen(depth, tuple(_lark_word(c) for c in header), node.meta.line)
+            depth += 1
+        pending.extend(
+            (c, depth)
+            for c in reversed(node.children)
+            if isinstance(c, Tree) and c.data in ("body", "attribute", "block", "start")
+        )
+
+
+def _lark_word(node: Tree[Token]) -> str:
+    tokens = "".join(str(t) for t in node.scan_values(lambda v: isinstance(v, Token)))
+    return unescape(tokens[1:-1]) if node.data == "string" else tokens
+
+
+def _lark_calls(nodes: list[Tree[Token]]) -> tuple[tuple[str, int], ...]:
+    calls: Counter[str] = Counter()
+    pending = list(nodes)
+    while pending:
+        node = pending.pop()
+        if node.data == "function_call":
+            calls["".join(_lark_word(c) if isinstance(c, Tree) else str(c) for c in _before_arguments(node))] += 1
+        pending.extend(c for c in node.children if isinstance(c, Tree))
+    return tuple(sorted(calls.items()))
+
+
+def _before_arguments(node: Tree[Token]) -> Iterator[Tree[Token] | Token]:
+    for child in node.children:
+        if isinstance(child, Token) and child.type == "LPAR":
+            return
+        yield child
+
+
+def _of_tree_sitter(root: Node) -> Iterator[_Seen]:
+    pending: list[tuple[Node, int]] = [(root, 0)]
+    while pending:
+        node, depth = pending.pop()
+        if node.type == "attribute":
+            yield _Seen(depth, ("=", label_text(node.children[0])), line_of(node), _tree_sitter_calls(node))
+            continue
+        if node.type == "block":
+            header = [c for c in node.children if c.type in ("identifier", "string_lit")]
+            yield _Seen(depth, tuple(label_text(c) for c in header), line_of(node))
+            depth += 1
+        pending.extend((c, depth) for c in reversed(node.children) if c.type in ("body", "attribute", "block"))
+
+
+def _tree_sitter_calls(attribute: Node) -> tuple[tuple[str, int], ...]:
+    calls: Counter[str] = Counter()
+    pending = [attribute]
+    while pending:
+        node = pending.pop()
+        if node.type == "heredoc_template":
+            continue
+        if node.type == "function_call":
+            calls["".join(raw_text(node.children[0]).split())] += 1
+        pending.extend(node.children)
+    return tuple(sorted(calls.items()))
