@@ -1,7 +1,7 @@
 """Hooks of mkdocs: the root's own documents become pages, and links out of the site lead to the repository.
 
-Pages are written for reading on GitHub, so every link is relative to the file that holds it. Here each link is resolved to a path of
-the repository: a page of the site is linked as such, any other file by the repository's address.
+Pages are written for reading on GitHub, so every link is relative to the file that holds it. Here each link is resolved
+to a path of the repository: a page of the site is linked as such, any other file by the repository's address.
 """
 
 from __future__ import annotations

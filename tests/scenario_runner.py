@@ -14,9 +14,8 @@ from typing import Any
 
 import yaml
 
-from fake_github.issues import Issue
+from fake_github.objects import Issue, PullRequest
 from fake_github.platform import EmbeddedGitHub
-from fake_github.pulls import PullRequest
 from github_descriptions import Checker
 from ops_agent.model.outcome import Conclusion
 from ops_agent_demo import cloud

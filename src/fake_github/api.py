@@ -6,25 +6,27 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
 from fake_github.accounts import Token
 from fake_github.faults import Deed, Fault
 from fake_github.graphql.execution import operation_name, run_graphql
+from fake_github.graphql.resolvers import ROOT
 from fake_github.limits import exceeded_message
+from fake_github.objects import Platform
 from fake_github.recorder import Call
 from fake_github.refusals import Refusal, bad_credentials, not_found
-from fake_github.rest.routes import ROUTES
+from fake_github.rest import branches, issues, pulls, repositories
 from fake_github.rest.routing import Answer, Asked, Route, find_route
 from fake_github.server import ConnectionDropped
 
-if TYPE_CHECKING:
-    from fake_github.platform import EmbeddedGitHub
+ROUTES: tuple[Route, ...] = (*repositories.ROUTES, *issues.ROUTES, *branches.ROUTES, *pulls.ROUTES)
+"""Every REST call that the platform answers."""
 
 
-def serve(github: EmbeddedGitHub, request: Request) -> Response:
+def serve(github: Platform, request: Request) -> Response:
     """Answer one request of the API. Raises ConnectionDropped when the fault plan says so."""
     raw = request.get_data()
     body, readable = _parse(raw)
@@ -65,7 +67,7 @@ def _unreadable() -> Response:
     )
 
 
-def _canonical(github: EmbeddedGitHub, path: str) -> str:
+def _canonical(github: Platform, path: str) -> str:
     """`/repositories/{id}/...`, where GitHub's redirects point, is another name for `/repos/{owner}/{repo}/...`."""
     parts = path.split("/")
     if parts[1] == "repositories" and len(parts) > 2:
@@ -75,9 +77,7 @@ def _canonical(github: EmbeddedGitHub, path: str) -> str:
     return path
 
 
-def _carry_out(
-    github: EmbeddedGitHub, request: Request, call: Call, route: Route | None, params: dict[str, str]
-) -> Response:
+def _carry_out(github: Platform, request: Request, call: Call, route: Route | None, params: dict[str, str]) -> Response:
     headers: dict[str, str] = {}
     try:
         token = _token(github, request.headers.get("Authorization", ""))
@@ -87,7 +87,7 @@ def _carry_out(
         allowed, limits = github.rate.spend(token, "graphql" if route is None and call.path == "/graphql" else "core")
         headers |= limits
         if call.path == "/graphql":
-            return _response(run_graphql(github, token, call.body, within_limit=allowed), headers)
+            return _response(run_graphql(github, token, call.body, root=ROOT, within_limit=allowed), headers)
         if not allowed:
             raise Refusal(403, exceeded_message(token))
         if route is None:
@@ -100,7 +100,7 @@ def _carry_out(
         return _response(Answer(refusal.status, refusal.body(), refusal.headers), headers)
 
 
-def _token(github: EmbeddedGitHub, authorization: str) -> Token | None:
+def _token(github: Platform, authorization: str) -> Token | None:
     scheme, _, secret = authorization.partition(" ")
     if not authorization:
         return None
@@ -132,7 +132,7 @@ def _note(call: Call, response: Response) -> None:
     call.answer = parsed if readable else content
 
 
-def _faults(github: EmbeddedGitHub, call: Call, *, after: bool) -> Response | None:
+def _faults(github: Platform, call: Call, *, after: bool) -> Response | None:
     for fault in github.faults.due(call, after=after):
         call.fault = fault.name
         if fault.deed is Deed.DROP:

@@ -6,7 +6,7 @@ import subprocess
 import zlib
 from pathlib import Path
 
-from fake_github.repositories import Repository
+from fake_github.objects import Repository
 
 
 def export_bare(repository: Repository, folder: Path) -> Path:

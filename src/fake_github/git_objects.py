@@ -5,6 +5,7 @@ verify them.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -57,6 +58,11 @@ class Tag:
     commit: str
     tagger: Signature
     message: str
+
+
+def iso(at: float) -> str:
+    """Seconds since the epoch as GitHub writes a moment: ISO 8601 UTC with whole seconds."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
 
 
 class GitStore:

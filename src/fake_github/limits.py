@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import threading
+from collections.abc import Callable, Mapping
 
 from fake_github.accounts import Token, TokenKind
-
-if TYPE_CHECKING:
-    from fake_github.platform import EmbeddedGitHub
 
 PER_HOUR = {TokenKind.ACTIONS: 1000, TokenKind.APP: 5000, TokenKind.CLASSIC: 5000, TokenKind.FINE_GRAINED: 5000}
 ANONYMOUS = 60
@@ -16,8 +14,10 @@ ANONYMOUS = 60
 class RateLimit:
     """Requests left per token in the current hour. `exhaust` leaves nothing until the reset."""
 
-    def __init__(self, github: EmbeddedGitHub) -> None:
-        self._github = github
+    def __init__(self, lock: threading.RLock, clock: Callable[[], float], tokens: Mapping[str, Token]) -> None:
+        self._lock = lock
+        self._clock = clock
+        self._tokens = tokens
         self._used: dict[str, int] = {}
         self._reset: dict[str, int] = {}
         self.limit: int | None = None
@@ -27,14 +27,14 @@ class RateLimit:
 
     def exhaust(self, secret: str, *, reset_in: int = 2400) -> None:
         """From now on, and for `reset_in` seconds, the token gets 403 (REST) or an error RATE_LIMITED (GraphQL)."""
-        with self._github.lock:
-            self._used[secret] = self._limit(self._github.tokens.get(secret))
-            self._reset[secret] = int(self._github.clock()) + reset_in
+        with self._lock:
+            self._used[secret] = self._limit(self._tokens.get(secret))
+            self._reset[secret] = int(self._clock()) + reset_in
 
     def spend(self, token: Token | None, resource: str) -> tuple[bool, dict[str, str]]:
         """Count one request. Returns whether it is within the limit, and the headers of its answer."""
-        with self._github.lock:
-            key, now, limit = token.secret if token else "", int(self._github.clock()), self._limit(token)
+        with self._lock:
+            key, now, limit = token.secret if token else "", int(self._clock()), self._limit(token)
             if now >= self._reset.get(key, 0):
                 self._reset[key], self._used[key] = now + 3600, 0
             allowed = self._used[key] < limit

@@ -7,15 +7,10 @@ import socket
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request, Response
-
-if TYPE_CHECKING:
-    from fake_github.platform import EmbeddedGitHub
-
-_API = ("/repos/", "/repositories/", "/apps/", "/user", "/graphql", "/installation/", "/rate_limit")
 
 
 class ConnectionDropped(Exception):
@@ -32,8 +27,10 @@ class _Quiet(WSGIRequestHandler):
 
 
 class LoopbackServer:
-    def __init__(self, github: EmbeddedGitHub) -> None:
-        self._github = github
+    """Serves `answer` on a loopback port; `answer` may raise ConnectionDropped."""
+
+    def __init__(self, answer: Callable[[Request], Response]) -> None:
+        self._answer = answer
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
         self._connections: weakref.WeakSet[socket.socket] = weakref.WeakSet()
@@ -82,16 +79,3 @@ class LoopbackServer:
                 connection.shutdown(socket.SHUT_RDWR)
             raise ConnectionError("dropped by the fault plan") from None
         return response(environ, start_response)
-
-    def _answer(self, request: Request) -> Response:
-        if request.path.startswith(_API):
-            from fake_github.api import serve
-
-            return serve(self._github, request)
-        if request.path.startswith("/_codeload/"):
-            from fake_github.rest.archive import download
-
-            return download(self._github, request)
-        from fake_github.pages.site import serve_page
-
-        return serve_page(self._github, request)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fake_github.accounts import Account, AccountKind
-
-if TYPE_CHECKING:
-    from fake_github.issues import Issue, Label
-    from fake_github.repositories import Repository
+from fake_github.objects import Issue, Label, Repository
+from fake_github.rest import shapes
 
 Payload = dict[str, Any]
 # The published payload schemas (which the tests check against) are older than these fields of the REST API.
@@ -34,11 +32,9 @@ def _as_payload(shape: Any) -> Any:
 
 def labeled(issue: Issue, label: Label, sender: Account) -> Payload:
     """`issues` with action `labeled`."""
-    from fake_github.rest import issue_shapes, shapes
-
     return {
         "action": "labeled",
-        "issue": _as_payload(issue_shapes.issue(issue)),
+        "issue": _as_payload(shapes.issue(issue)),
         "label": shapes.label(issue.repository, label),
         **_surroundings(issue.repository, sender),
     }
@@ -54,8 +50,6 @@ def workflow_dispatch(repository: Repository, sender: Account, inputs: Mapping[s
 
 
 def _surroundings(repository: Repository, sender: Account) -> Payload:
-    from fake_github.rest import shapes
-
     github = repository.github
     described = {k: v for k, v in shapes.repository(repository).items() if k != "organization"}
     described |= {"web_commit_signoff_required": False, "custom_properties": {}}

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from fake_github.pulls import PullRequest
+from fake_github.objects import PullRequest
 from ops_agent_demo.job import JobEnd
 from ops_agent_demo.platform_setup import Stage
 

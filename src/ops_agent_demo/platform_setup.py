@@ -7,10 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from fake_github.boards import Board
-from fake_github.issues import Issue
+from fake_github.objects import Board, Issue, Repository
 from fake_github.platform import EmbeddedGitHub
-from fake_github.repositories import Repository
 from ops_agent_demo.story import REPOSITORY, Story, sample_files
 
 ORGANISATION = REPOSITORY.partition("/")[0]

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from fake_github.issues import Issue
+from fake_github.objects import Issue, PullRequest
 from fake_github.platform import EmbeddedGitHub
-from fake_github.pulls import PullRequest
 from ops_agent_demo import cloud
 from ops_agent_demo.act_run import run_with_act, why_not
 from ops_agent_demo.conversations import Minutes

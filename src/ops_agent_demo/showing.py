@@ -14,7 +14,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from fake_github.pulls import PullRequest
+from fake_github.objects import PullRequest
 from ops_agent_demo.job import LogLine
 
 _TAG = re.compile(r"</?(?:details|summary|br|sub|sup|b|i|code|a)\b[^>]*>|<!--.*?-->", re.DOTALL)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from fake_github.objects import PullRequest
 from fake_github.platform import EmbeddedGitHub
-from fake_github.pulls import PullRequest
 from ops_agent_demo.platform_setup import Stage, set_up
 from ops_agent_demo.run import served_pages
 from ops_agent_demo.story import load_story

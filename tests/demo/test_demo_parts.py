@@ -145,7 +145,7 @@ def test_the_output_folder_replaces_only_what_an_earlier_demo_left(tmp_path: Pat
     github = EmbeddedGitHub()
     stage = set_up(github, load_story())
     stage.repository.commit("work", {"infra/queue.tf": "# queue\n", "README.md": "new\n"}, "Work", by="maria")
-    from fake_github.pulls import PullRequest
+    from fake_github.objects import PullRequest
 
     number = stage.repository.next_number()
     pull = PullRequest(

@@ -1,4 +1,6 @@
-"""SECURITY.md promises nothing that no test shows: each promise links to sections of the threat model, and each section names tests."""
+"""SECURITY.md promises nothing that no test shows: each promise links to sections of the threat model, and each section
+names tests.
+"""
 
 from __future__ import annotations
 

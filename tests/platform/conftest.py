@@ -11,10 +11,8 @@ import pytest
 import requests
 from github import Auth, Github
 
-from fake_github.boards import Board
-from fake_github.issues import Issue
+from fake_github.objects import Board, Issue, Repository
 from fake_github.platform import EmbeddedGitHub
-from fake_github.repositories import Repository
 from github_descriptions import Checker
 
 BODY = "## Acceptance Criteria\n- [ ] a queue exists\n"

@@ -14,8 +14,8 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fake_github.pages.diff_rows import rows
-from fake_github.pages.sanitizer import sanitize
+from fake_github.pages.rendering import sanitize
+from fake_github.pages.site import rows
 
 HOSTILE = """</div></main></body><script>alert(1)</script><style>*{display:none}</style>
 <img src=x onerror=alert(1)> <a href="java&#10;script:alert(1)">one</a> [two](javascript:alert(1)) <a href=" javascript:alert(1)">three</a>

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from fake_github.rest.routes import ROUTES
+from fake_github.api import ROUTES
 from github_descriptions import Checker
 
 R = "/repos/DrivvenConsulting/orders"

@@ -12,9 +12,8 @@ from typing import Any
 from builders import MARIA, run, work_item
 from doubles.clock import FakeClock
 from doubles.reporter import KeepingReporter
-from fake_github.issues import Issue
+from fake_github.objects import Issue, Repository
 from fake_github.platform import EmbeddedGitHub
-from fake_github.repositories import Repository
 from ops_agent.adapters.github.board import GitHubBoard
 from ops_agent.adapters.github.branches import GitHubBranches
 from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy, connect

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from fake_github.pulls import open_pull_request
+from fake_github.objects import open_pull_request
 from fake_github.refusals import BODY_LIMIT
 from ops_agent.issue.claims import MOST_BODY_CHARACTERS
 from ops_agent.model.errors import PolicyViolation

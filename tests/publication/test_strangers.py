@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from fake_github.pulls import PullRequest, open_pull_request
+from fake_github.objects import PullRequest, open_pull_request
 from ops_agent.issue.claims import PullRequestRecord
 from ops_agent.model.outcome import Conclusion
 from ops_agent.model.proposal import Claim

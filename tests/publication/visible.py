@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from fake_github.issues import Issue
+from fake_github.objects import Issue
 
 _VARYING = (
     r"\[run \d+, attempt \d+\]\([^)]*\)|127\.0\.0\.1:\d+|orders-\d+|/(pull|issues)/\d+|#1\d+|(actions/)?runs?/?\s?\d+"

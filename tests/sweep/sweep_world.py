@@ -14,7 +14,7 @@ from typing import Any
 from doubles.clock import FakeClock
 from doubles.llm import SayingLlm
 from doubles.reporter import KeepingReporter
-from fake_github.issues import Issue
+from fake_github.objects import Issue
 from fake_github.platform import EmbeddedGitHub
 from ops_agent.adapters.github.board import GitHubBoard
 from ops_agent.adapters.github.branches import GitHubBranches

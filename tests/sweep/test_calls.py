@@ -138,7 +138,7 @@ def test_a_selection_makes_two_requests_for_each_ready_child_and_one_for_each_pa
     theatre: Theatre, monkeypatch: pytest.MonkeyPatch, children: int
 ) -> None:
     """GitHub allows 100 sub-issues, which is one page; the second page comes when GitHub raises its limit."""
-    monkeypatch.setattr("fake_github.issues.SUB_ISSUE_LIMIT", 101)
+    monkeypatch.setattr("fake_github.objects.SUB_ISSUE_LIMIT", 101)
     play = theatre.play()
     parent = play.repository.add_issue("Orders in order", BODY, author=PERSON)
     for number in range(children):

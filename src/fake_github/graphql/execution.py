@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -21,19 +21,16 @@ from graphql import (
 
 from fake_github.accounts import Account, Token
 from fake_github.limits import exceeded_message
+from fake_github.objects import Platform, Repository
 from fake_github.refusals import Refusal
-from fake_github.repositories import Repository
 from fake_github.rest.routing import Answer, check_permission
-
-if TYPE_CHECKING:
-    from fake_github.platform import EmbeddedGitHub
 
 
 @dataclass(frozen=True)
 class Session:
     """What every resolver gets as `info.context`."""
 
-    github: EmbeddedGitHub
+    github: Platform
     token: Token
 
     @property
@@ -65,12 +62,10 @@ def operation_name(body: Any) -> str:
     return f"{operation.operation.value} {','.join(fields)}"
 
 
-def run_graphql(github: EmbeddedGitHub, token: Token | None, body: Any, *, within_limit: bool) -> Answer:
+def run_graphql(github: Platform, token: Token | None, body: Any, *, root: Any, within_limit: bool) -> Answer:
     """200 with `data` and `errors` for everything that GraphQL itself answers; raises Refusal 401 without a token, 400
     without a query.
     """
-    from fake_github.graphql.resolvers import ROOT
-
     if token is None:
         raise Refusal(401, "This endpoint requires you to be authenticated.")
     if not within_limit:
@@ -86,7 +81,7 @@ def run_graphql(github: EmbeddedGitHub, token: Token | None, body: Any, *, withi
     result = execute_sync(
         schema(),
         document,
-        root_value=ROOT,
+        root_value=root,
         context_value=Session(github, token),
         variable_values=body.get("variables") or {},
         operation_name=body.get("operationName"),

@@ -2,25 +2,116 @@
 
 from __future__ import annotations
 
+import os.path
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
+from html import escape, unescape
 from importlib import resources
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from werkzeug.wrappers import Request, Response
 
 from fake_github.diffs import diff_files
-from fake_github.issues import Issue
-from fake_github.pages.conversation import entries
-from fake_github.pages.diff_rows import rows
+from fake_github.objects import Comment, Issue, Platform, PullRequest, Repository, TimelineEvent
 from fake_github.pages.rendering import render
-from fake_github.pulls import PullRequest
-from fake_github.repositories import Repository
 
-if TYPE_CHECKING:
-    from fake_github.platform import EmbeddedGitHub
+# The conversation of an issue: comments, and what happened in one sentence each.
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Either a comment or review with `body` (Markdown), or a happening with `sentence` (plain text)."""
+
+    anchor: str
+    actor: str
+    at: str
+    sentence: str
+    body: str | None = None
+    edited: bool = False
+
+
+def entries(issue: Issue) -> list[Entry]:
+    return [_entry(event) for event in issue.timeline]
+
+
+def _entry(event: TimelineEvent) -> Entry:
+    details = event.details
+    if "comment" in details:
+        comment: Comment = details["comment"]
+        edited = comment.updated_at != comment.created_at
+        return Entry(
+            f"issuecomment-{comment.id}", comment.author.login, comment.created_at, "commented", comment.body, edited
+        )
+    if "review" in details:
+        review = details["review"]
+        sentence = f"reviewed: {review.state.lower().replace('_', ' ')}"
+        return Entry(f"pullrequestreview-{review.id}", review.author.login, event.at, sentence, review.body or None)
+    return Entry(f"event-{event.id}", event.actor.login, event.at, _sentence(event))
+
+
+def _sentence(event: TimelineEvent) -> str:
+    details = event.details
+    if "label" in details:
+        return f"{'added' if event.kind == 'labeled' else 'removed'} the label {details['label'].name}"
+    if "rename" in details:
+        return f"changed the title from “{details['rename']['from']}” to “{details['rename']['to']}”"
+    for relation, words in (
+        ("source", "mentioned this in"),
+        ("sub_issue", "added the sub-issue"),
+        ("parent_issue", "added the parent issue"),
+        ("blocking_issue", "marked this as blocked by"),
+    ):
+        if relation in details:
+            other: Issue = details[relation]
+            return f"{words} {other.repository.full_name}#{other.number}"
+    plain = {"convert_to_draft": "marked this as a draft", "ready_for_review": "marked this as ready for review"}
+    return plain.get(event.kind, f"{event.kind.replace('_', ' ')} this")
+
+
+# A unified patch as rows with line numbers.
+
+_HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+(\d+)(?:,\d+)? @@")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`kind` is hunk, add, del, same or note; the numbers are empty where the side has no such line."""
+
+    kind: str
+    old: str
+    new: str
+    text: str
+
+
+def rows(patch: str | None) -> list[Row]:
+    """Rows of a patch that starts with a hunk header; one note for a binary file."""
+    if patch is None:
+        return [Row("note", "", "", "Binary file, not shown")]
+    built: list[Row] = []
+    old = new = 0
+    for line in patch.split("\n") if patch else ():
+        if hunk := _HUNK.match(line):
+            old, new = int(hunk[1]), int(hunk[2])
+            built.append(Row("hunk", "", "", line))
+        elif line.startswith("+"):
+            built.append(Row("add", "", str(new), line))
+            new += 1
+        elif line.startswith("-"):
+            built.append(Row("del", str(old), "", line))
+            old += 1
+        elif line.startswith("\\"):
+            built.append(Row("note", "", "", line))
+        else:
+            built.append(Row("same", str(old), str(new), line))
+            old, new = old + 1, new + 1
+    return built
+
 
 # No script runs and nothing is fetched, whatever a page shows.
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'"
@@ -41,7 +132,7 @@ def _page(template: str, **values: Any) -> str:
     return _templates().get_template(template).render(**values)
 
 
-def _index(github: EmbeddedGitHub) -> str:
+def _index(github: Platform) -> str:
     return _page("index.html", github=github)
 
 
@@ -81,7 +172,7 @@ def _commit(repository: Repository, sha: str) -> str:
     return _page("commit.html", repository=repository, commit=commit, files=files)
 
 
-def pages(github: EmbeddedGitHub) -> dict[str, Callable[[], str]]:
+def pages(github: Platform) -> dict[str, Callable[[], str]]:
     """Every page by its path; calling the value renders it."""
     found: dict[str, Callable[[], str]] = {"/": lambda: _index(github)}
     for board in github.boards:
@@ -108,10 +199,54 @@ def canonical(path: str) -> tuple[str, str]:
     return path.rstrip("/") or "/", ""
 
 
-def serve_page(github: EmbeddedGitHub, request: Request) -> Response:
+def serve_page(github: Platform, request: Request) -> Response:
     with github.lock:
         path, _ = canonical(request.path)
         page = {known.lower(): render_it for known, render_it in pages(github).items()}.get(path.lower())
         html, status = (page(), 200) if page else (_page("missing.html", path=path), 404)
     headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer"}
     return Response(html, status, headers, content_type="text/html; charset=utf-8")
+
+
+# The pages as files: self-contained HTML, links relative, so that a browser opens them from a folder.
+
+
+# Our templates and the sanitiser write every attribute in double quotes and escape what is inside.
+_HREF = re.compile(r' href="([^"]*)"')
+
+
+def _file(path: str) -> str:
+    """Where the page of `path` is written, e.g. `/o/r/pull/1` as `o/r/pull/1.html`."""
+    return f"{path.strip('/') or 'index'}.html"
+
+
+def export_pages(github: Platform, folder: Path) -> list[Path]:
+    """Write every page below `folder`; returns the files, `index.html` first. A link to what is not exported becomes
+    plain text.
+    """
+    with github.lock:
+        rendered = {path: render() for path, render in pages(github).items()}
+    known = {path.lower(): path for path in rendered}
+    written = []
+    for path, html in rendered.items():
+        here = _file(path)
+        target = folder / here
+        target.parent.mkdir(parents=True, exist_ok=True)
+        linked = _HREF.sub(lambda found, here=here: _relative(found[1], here, github.base_url, known), html)  # type: ignore[misc]
+        target.write_text(linked, encoding="utf-8")
+        written.append(target)
+    return written
+
+
+def _relative(href: str, here: str, base_url: str, known: dict[str, str]) -> str:
+    address = unescape(href).removeprefix(base_url)
+    if not address.startswith("/"):
+        return f' href="{href}"'
+    parts = urlsplit(address)
+    path, section = canonical(unquote(parts.path))
+    page = known.get(path.lower())
+    if page is None:
+        return ""
+    relative = quote(os.path.relpath(_file(page), Path(here).parent))
+    fragment = parts.fragment or section
+    return f' href="{escape(relative + (f"#{fragment}" if fragment else ""))}"'

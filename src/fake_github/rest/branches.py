@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import tarfile
 from urllib.parse import quote
 
+from werkzeug.wrappers import Request, Response
+
 from fake_github.diffs import diff_files
+from fake_github.git_objects import EXECUTABLE, SUBMODULE, SYMLINK, Entry
+from fake_github.objects import Platform, Repository
 from fake_github.refusals import empty_repository, not_found, unprocessable
-from fake_github.repositories import Repository
-from fake_github.rest import pull_shapes, shapes
+from fake_github.rest import shapes
 from fake_github.rest.routing import Answer, Asked, Route
 from fake_github.rest.shapes import Json
 
@@ -113,7 +119,7 @@ def get_commit(asked: Asked) -> Answer:
     built = {
         **shapes.commit(r, one),
         "stats": {**stats, "total": sum(stats.values())},
-        "files": [pull_shapes.file(r, f, sha) for f in files],
+        "files": [shapes.file(r, f, sha) for f in files],
     }
     return Answer(200, built)
 
@@ -145,7 +151,7 @@ def compare(asked: Asked) -> Answer:
         "behind_by": len(behind),
         "total_commits": len(ahead),
         "commits": page.body,
-        "files": [pull_shapes.file(r, f, head) for f in diff_files(r.store, merge_base, head)] if first else [],
+        "files": [shapes.file(r, f, head) for f in diff_files(r.store, merge_base, head)] if first else [],
     }
     return Answer(200, built, page.headers)
 
@@ -166,6 +172,123 @@ def update_ref(asked: Asked) -> Answer:
     return Answer(200, _ref(r, f"heads/{short}", sha))
 
 
+# Git's objects: commits, trees, blobs, tags.
+
+_G = "/repos/{owner}/{repo}/git"
+
+
+def git_get_commit(asked: Asked) -> Answer:
+    r = stocked(asked)
+    found = r.store.commits.get(asked.params["commit_sha"])
+    if found is None:
+        raise not_found()
+    return Answer(200, shapes.git_commit(r, found))
+
+
+def _tree_entry(r: Repository, path: str, entry: Entry) -> Json:
+    mode = f"{int(entry.mode, 8):06o}"
+    built: Json = {"path": path, "mode": mode, "type": entry.kind, "sha": entry.sha}
+    if entry.kind == "blob":
+        built["size"] = len(r.store.blob(entry.sha) or b"")
+    if entry.kind != "commit":
+        built["url"] = f"{shapes.api(r)}/git/{entry.kind}s/{entry.sha}"
+    return built
+
+
+def get_tree(asked: Asked) -> Answer:
+    """By tree, commit or branch. `recursive` with any value walks down; more than the limit sets `truncated`."""
+    r, name = stocked(asked), asked.params["tree_sha"]
+    commit = resolve(r, name)
+    tree = name if r.store.is_tree(name) else r.store.commits[commit].tree if commit else None
+    if tree is None:
+        raise not_found()
+    entries = list(r.store.walk(tree) if "recursive" in asked.query else r.store.children(tree))
+    shown = [_tree_entry(r, path, entry) for path, entry in entries[: r.tree_limit]]
+    built = {
+        "sha": tree,
+        "url": f"{shapes.api(r)}/git/trees/{tree}",
+        "tree": shown,
+        "truncated": len(entries) > r.tree_limit,
+    }
+    return Answer(200, built)
+
+
+def get_blob(asked: Asked) -> Answer:
+    """JSON with base64 in lines of 60 as GitHub cuts them, or the bytes when the Accept header asks for raw."""
+    r, sha = stocked(asked), asked.params["file_sha"]
+    content = r.store.blob(sha)
+    if content is None:
+        raise not_found()
+    if "raw" in asked.accept:
+        return Answer(200, content, {"Content-Type": "application/vnd.github.raw; charset=utf-8"})
+    encoded = base64.b64encode(content).decode()
+    lines = "".join(f"{encoded[i : i + 60]}\n" for i in range(0, len(encoded), 60))
+    built = {
+        "sha": sha,
+        "node_id": f"B_kwDO{sha}",
+        "size": len(content),
+        "url": f"{shapes.api(r)}/git/blobs/{sha}",
+        "content": lines,
+        "encoding": "base64",
+    }
+    return Answer(200, built)
+
+
+def get_tag(asked: Asked) -> Answer:
+    """An annotated tag."""
+    r = stocked(asked)
+    tag = r.store.tags.get(asked.params["tag_sha"])
+    if tag is None:
+        raise not_found()
+    return Answer(200, shapes.tag(r, tag))
+
+
+# The tarball of a commit: the API answers 302, the bytes come from another path without the token, as GitHub's
+# codeload does.
+
+
+def get_tarball(asked: Asked) -> Answer:
+    r, ref = stocked(asked), asked.params["ref"]
+    commit = resolve(r, ref)
+    if commit is None:
+        raise not_found()
+    secret = asked.token.secret[-8:] if asked.token else ""
+    return Answer(302, b"", {"Location": f"{r.github.base_url}/_codeload/{quote(r.full_name)}/{commit}?token={secret}"})
+
+
+def download(github: Platform, request: Request) -> Response:
+    """`/_codeload/{owner}/{repo}/{commit}`."""
+    _, _, owner, name, commit = request.path.split("/")
+    repository = github.repositories.get(f"{owner}/{name}".lower())
+    if repository is None or commit not in repository.store.commits:
+        return Response("404: Not Found", 404)
+    with github.lock:
+        return Response(tarball(repository, commit), 200, content_type="application/x-gzip")
+
+
+def tarball(r: Repository, commit: str) -> bytes:
+    """A gzipped tar with one folder `owner-name-commit7/`, the commit's id in the archive's comment as `git archive`
+    writes it.
+    """
+    buffer = io.BytesIO()
+    root = f"{r.owner.login}-{r.name}-{commit[:7]}"
+    with tarfile.open(
+        fileobj=buffer, mode="w:gz", format=tarfile.PAX_FORMAT, pax_headers={"comment": commit}
+    ) as archive:
+        for path, entry in sorted(r.store.files(commit).items()):
+            member = tarfile.TarInfo(f"{root}/{path}")
+            member.mtime = r.store.commits[commit].committer.at
+            member.mode = 0o775 if entry.mode == EXECUTABLE else 0o664
+            content = r.store.blob(entry.sha) or b""
+            if entry.mode == SUBMODULE:
+                member.type, member.mode, content = tarfile.DIRTYPE, 0o775, b""
+            elif entry.mode == SYMLINK:
+                member.type, member.linkname, content = tarfile.SYMTYPE, content.decode(), b""
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
 ROUTES = (
     Route("GET", f"{_R}/git/ref/{{ref}}", get_ref, _READ),
     Route("POST", f"{_R}/git/refs", create_ref, _WRITE),
@@ -175,4 +298,9 @@ ROUTES = (
     Route("GET", f"{_R}/commits", list_commits, _READ),
     Route("GET", f"{_R}/commits/{{ref}}", get_commit, _READ),
     Route("GET", f"{_R}/compare/{{basehead}}", compare, _READ),
+    Route("GET", f"{_G}/commits/{{commit_sha}}", git_get_commit, _READ),
+    Route("GET", f"{_G}/trees/{{tree_sha}}", get_tree, _READ),
+    Route("GET", f"{_G}/tags/{{tag_sha}}", get_tag, _READ),
+    Route("GET", f"{_G}/blobs/{{file_sha}}", get_blob, _READ),
+    Route("GET", "/repos/{owner}/{repo}/tarball/{ref}", get_tarball, ("contents=read",)),
 )

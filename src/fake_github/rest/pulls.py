@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fake_github.accounts import TokenKind
-from fake_github.pulls import open_pull_request
+from fake_github.objects import open_pull_request
 from fake_github.refusals import custom, invalid, pull_requests_by_actions_forbidden
-from fake_github.rest import issue_shapes, pull_shapes, shapes
+from fake_github.rest import shapes
 from fake_github.rest.routing import Answer, Asked, Route
 
 _P = "/repos/{owner}/{repo}/pulls"
@@ -22,7 +22,7 @@ def list_pulls(asked: Asked) -> Answer:
         found = [p for p in found if p.head == branch and p.repository.owner.login.lower() == owner.lower()]
     if asked.query.get("direction") == "asc":
         found.reverse()
-    return asked.page(found, pull_shapes.pull_request_simple)
+    return asked.page(found, shapes.pull_request_simple)
 
 
 def create_pull(asked: Asked) -> Answer:
@@ -33,11 +33,11 @@ def create_pull(asked: Asked) -> Answer:
         raise pull_requests_by_actions_forbidden()
     draft = bool(body.get("draft"))
     pull = open_pull_request(r, head=head, base=base, title=title, body=text, by=asked.actor, draft=draft)
-    return Answer(201, pull_shapes.pull_request(pull))
+    return Answer(201, shapes.pull_request(pull))
 
 
 def get_pull(asked: Asked) -> Answer:
-    return Answer(200, pull_shapes.pull_request(asked.pull_request))
+    return Answer(200, shapes.pull_request(asked.pull_request))
 
 
 def update_pull(asked: Asked) -> Answer:
@@ -54,12 +54,12 @@ def update_pull(asked: Asked) -> Answer:
         if pull.head not in asked.repository.branches:
             raise custom("PullRequest", f"state cannot be changed. The {pull.head} branch has been deleted.")
         pull.reopen(by=asked.actor)
-    return Answer(200, pull_shapes.pull_request(pull))
+    return Answer(200, shapes.pull_request(pull))
 
 
 def list_files(asked: Asked) -> Answer:
     pull = asked.pull_request
-    return asked.page(pull.files[:3000], lambda f: pull_shapes.file(pull.repository, f, pull.head_commit))
+    return asked.page(pull.files[:3000], lambda f: shapes.file(pull.repository, f, pull.head_commit))
 
 
 def list_commits(asked: Asked) -> Answer:
@@ -71,7 +71,7 @@ def list_commits(asked: Asked) -> Answer:
 
 def list_reviews(asked: Asked) -> Answer:
     pull = asked.pull_request
-    return asked.page(pull.reviews, lambda v: issue_shapes.review(pull, v))
+    return asked.page(pull.reviews, lambda v: shapes.review(pull, v))
 
 
 ROUTES = (

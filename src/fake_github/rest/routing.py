@@ -6,12 +6,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from fake_github.accounts import Account, Token, role_includes
-from fake_github.issues import Issue
-from fake_github.pulls import PullRequest
+from fake_github.objects import Issue, Platform, PullRequest, Repository
 from fake_github.refusals import (
     archived,
     issue_deleted,
@@ -21,10 +20,6 @@ from fake_github.refusals import (
     not_found,
     requires_authentication,
 )
-from fake_github.repositories import Repository
-
-if TYPE_CHECKING:
-    from fake_github.platform import EmbeddedGitHub
 
 # Parameters whose value may hold slashes.
 _LONG = ("ref", "basehead", "branch", "path")
@@ -50,7 +45,7 @@ class Answer:
 class Asked:
     """One authenticated request, matched to its route."""
 
-    github: EmbeddedGitHub
+    github: Platform
     token: Token | None
     params: Mapping[str, str]
     query: Mapping[str, str]
@@ -109,7 +104,7 @@ class Asked:
         return Answer(200, [shape(one) for one in shown], {"Link": ", ".join(links)} if links else {})
 
 
-def readable_repository(github: EmbeddedGitHub, token: Token | None, full_name: str) -> Repository:
+def readable_repository(github: Platform, token: Token | None, full_name: str) -> Repository:
     repository = github.repositories.get(full_name.lower())
     if repository is None:
         raise not_found()
