@@ -2,7 +2,7 @@
 the security bar).
 
 Structure first, on the text as GitHub gets it, then the alphabet; again and again until nothing changes, so that
-nothing can be re-assembled from what was taken apart. docs/decisions/0003-cleaning-people-s-text.md says why, and what
+nothing can be re-assembled from what was taken apart. docs/decisions/0003-cleaning-user-text.md says why, and what
 is lost.
 """
 
