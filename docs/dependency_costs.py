@@ -1,7 +1,7 @@
 """What each installed distribution costs on disk, as a Markdown table: `python -I docs/dependency_costs.py` in a fresh
 environment.
 
-How such an environment is made stands in docs/decisions/0001-dependencies.md.
+docs/decisions/0001-dependencies.md shows how to make such an environment.
 """
 
 from __future__ import annotations

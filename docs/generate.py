@@ -20,23 +20,23 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "src"))
 
 SECRETS = ("github_token", "anthropic_api_key", "module_credentials")
-# What to do where the sentence of errors.py does not say it: ends that are a "no" of a stage.
+# What to do about conclusions that are no error: those of errors.py bring their own remedy.
 REMEDIES = {
-    "published": "Review it as you would a stranger's work; the dangers stand first.",
-    "updated": "Review what is new since the last time.",
-    "no_changes": "Close the issue, or say in it what is missing, and approve again.",
-    "duplicate": "Nothing. To have the work done anew, take the label off and put it on again.",
-    "declined": "The comment says what the issue needs; approve again when it has it.",
+    "published": "Review it as you would a stranger's; dangers come first.",
+    "updated": "Review what changed since the last time.",
+    "no_changes": "Close the issue, or write into it what is missing, and approve again.",
+    "duplicate": "Nothing. To repeat the work, remove the label and put it on again.",
+    "declined": "The comment says what the issue needs; add it and approve again.",
     "needs_info": "Answer the questions in the issue's text and approve again.",
-    "needs_split": "Make sub-issues of the proposed parts and approve each.",
+    "needs_split": "Create a sub-issue for each proposed part and approve them.",
     "infeasible": "Read the reason; the comment proposes a follow-up issue.",
-    "checks_failed": "Read the findings; say in the issue what the agent could not know, and approve again.",
-    "plan_failed": "Read Terraform's error; correct the repository, the role or the issue, and approve again.",
+    "checks_failed": "Read the findings, write into the issue what the agent could not know, and approve again.",
+    "plan_failed": "Read Terraform's error, correct the repository, the role or the issue, and approve again.",
     "budget_exhausted": "Split the issue, or raise `max_turns`, `max_cost_usd` or `timeout_minutes`.",
     "no_progress": "Make the issue more precise, or split it, and approve again.",
-    "not_authorised": "Ask a person with write permission on the repository to put the label or to start the workflow.",
-    "content_changed": "Read the text as it stands now and approve again.",
-    "stale": "Approve again: the run starts from the branch as it is now.",
+    "not_authorised": "Ask a person with write permission on the repository to put the label on or to start the workflow.",
+    "content_changed": "Read the current text and approve again.",
+    "stale": "Approve again: the run starts from the current branch.",
 }
 SELECT_INPUTS = (
     *("issue_number", "target_repository", "base_branch", "label_trigger", "title_prefix", "role_label"),
@@ -105,7 +105,7 @@ def _quoted(default: str) -> str:
 
 
 def _between(text: str, name: str, block: str) -> str:
-    """`text` with what stands between the marks of `name` replaced; the marks stay."""
+    """`text` with what is between the marks of `name` replaced; the marks stay."""
     pattern = re.compile(
         rf"(^ *(?:#|<!--) begin {re.escape(name)}[^\n]*\n)(.*?)(^ *(?:#|<!--) end {re.escape(name)})", re.S | re.M
     )
@@ -178,8 +178,8 @@ def outcomes_page() -> str:
             " the language model."
         ),
         (
-            "Exit code 0 is a clean end, also when the answer is no. *Again* says whether the same run, started again, "
-            "can end differently"
+            "Exit code 0 is a normal end, also if the run declines. *Again*: whether the same run, started again, can end "
+            "differently"
         ),
         "without a change by a person.",
         "",
