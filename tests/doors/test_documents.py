@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from doors.door_files import ROOT
+from doors.door_files import ACTION, ROOT, load
 from ops_agent import model
+from ops_agent.config.settings import Settings
 from ops_agent.model.outcome import Conclusion
 
 PAGES = [
@@ -80,3 +81,19 @@ def test_security_makes_ten_promises_and_says_what_is_not_promised() -> None:
     text = (ROOT / "SECURITY.md").read_text()
     assert re.findall(r"^(\d+)\. \*\*", text, re.MULTILINE) == [str(n) for n in range(1, 11)]
     assert "## What is not promised" in text
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "examples").glob("*.yml")), ids=lambda p: p.name)
+def test_an_example_gives_inputs_that_exist_with_values_that_a_run_accepts(path: Path) -> None:
+    called = load(ROOT / ".github/workflows/ops-agent.yml")[True]["workflow_call"]
+    for job in load(path)["jobs"].values():
+        for call in (job, *job.get("steps", ())):
+            if not call.get("uses", "").startswith("org/ops-agent"):
+                continue
+            given = call["with"]
+            assert set(given) <= set(called["inputs"] if call is job else ACTION["inputs"])
+            assert set(job.get("secrets", ())) <= set(called["secrets"])
+            values = {name: re.sub(r"\$\{\{.*?\}\}", "", str(value)) for name, value in given.items()}
+            inputs = {name: value for name, value in values.items() if name in ACTION["inputs"]}
+            Settings.from_inputs({f"INPUT_{name.upper()}": value for name, value in inputs.items()})
+    assert f"examples/{path.name}" in (ROOT / "docs/examples.md").read_text()
