@@ -35,6 +35,20 @@ def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
     assert named <= targets, named - targets
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_every_module_that_a_page_names_exists(page: Path) -> None:
+    """A path is given from the repository's root, or inside a package: `guard/rule.py`."""
+    places = [ROOT, ROOT / "src/ops_agent", ROOT / "src/fake_github"]
+    for named in re.findall(r"`((?:src|tests)/[\w./-]+|[\w/]+\.py)(?:::\w+)?`", page.read_text()):
+        assert any((place / named).exists() for place in places), named
+
+
+def test_the_architecture_page_names_every_package() -> None:
+    table = (ROOT / "docs/architecture.md").read_text().partition("## Packages")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`(\w+)/`", table))
+    assert named == {path.parent.name for path in (ROOT / "src/ops_agent").glob("*/__init__.py")}
+
+
 def test_every_word_of_the_architecture_page_is_a_noun_of_the_domain() -> None:
     page = (ROOT / "docs/architecture.md").read_text()
     table = page.partition("## Words")[2].partition("\n## ")[0]
