@@ -14,7 +14,7 @@ from ops_agent.guard.tree import SourceTree
 from ops_agent.model.briefing import Limits
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.policy import Policy
-from ops_agent.model.terraform import Block, Expression, Layout, TerraformSource, TerraformTarget, Unreadable
+from ops_agent.model.terraform import Attribute, Block, Expression, Layout, TerraformSource, TerraformTarget, Unreadable
 from ops_agent.model.workflow import Job, Step, Workflow, WorkflowText
 from ops_agent.terraform.layout import canonical, environment_of_path
 
@@ -26,14 +26,53 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
-    """A place that a rule objects to. Two hits with the same `anchor` (the code they stand in) are the same, wherever
-    it stands.
+    """A place that a rule objects to. Two hits of a rule with the same `anchor` are the same, in whatever file and line:
+    it is the address of the code and the text of the part that offends.
     """
 
     path: str
     line: int
     what: str
     anchor: str
+
+
+Part = Attribute | Block | Expression | str | None
+"""What offends in a block: one of its arguments, a nested block, a part of an expression, or words of one (for what is
+missing: its name). None is the block as a whole, for code that is dangerous whatever its arguments say.
+"""
+
+
+def hit_at(
+    path: str, owner: Block | Piece, what: str, at: Part = None, *, line: int | None = None, also: str = ""
+) -> Hit:
+    """An objection to the part `at` of a top-level block or another piece of the file `path`.
+
+    A change of anything else in the block leaves an objection that exists on the base what it was. `also` holds what
+    else makes this objection another one (a value, an environment); `line` is that of `at` unless given.
+    """
+    match at:
+        case None:
+            text = owner.anchor if isinstance(owner, Piece) else owner.text
+        case str():
+            text = at
+        case Block():
+            text = at.text
+        case Attribute():
+            text = f"{_name_in(owner, at)} = {at.expression.text}"
+        case Expression():
+            text = f"{_name_in(owner, at)} {at.spelling}"
+    if line is None:
+        line = owner.line if at is None or isinstance(at, str) else at.line
+    return Hit(path=path, line=line, what=what, anchor=" ".join(filter(None, (owner.name, text, also))))
+
+
+def _name_in(owner: Block | Piece, part: Attribute | Expression) -> str:
+    """The argument of `owner` that `part` is or is in, with the nested blocks around it (`rule.filter.prefix`)."""
+    block = owner.block if isinstance(owner, Piece) else owner
+    for path, attribute in block.arguments() if block is not None else ():
+        if part is attribute or any(part is inner for inner in attribute.expression.walk()):
+            return ".".join(path)
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,12 +177,9 @@ class TerraformFile:
             anchor = f"{a.name} = {a.expression.text}"
             yield Piece(name=a.name, line=a.line, anchor=anchor, block=None, values=((a.name, a.expression),))
 
-    def hit(self, block: Block, what: str, line: int = 0) -> Hit:
-        """An objection to a top-level block, or to a `line` inside it."""
-        return Hit(path=self.path, line=line or block.line, what=what, anchor=block.text)
-
-    def hit_piece(self, piece: Piece, what: str, line: int = 0) -> Hit:
-        return Hit(path=self.path, line=line or piece.line, what=what, anchor=piece.anchor)
+    def hit(self, owner: Block | Piece, what: str, at: Part = None, *, line: int | None = None) -> Hit:
+        """An objection to the part `at` of a top-level block or piece of this file (see `hit_at`)."""
+        return hit_at(self.path, owner, what, at, line=line)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,7 +41,7 @@ class Expression:
     """One expression of HCL.
 
     `value` is a literal's value after escapes. `name` is a call's function in lower-level form (`core::file` is `file`,
-    blanks removed). `steps` is a reference's path (`var.a["b"][0]` is `("var", "a", "b", 0)`; None is a splat or an
+    blanks removed), or an operator. `steps` is a reference's path (`var.a["b"][0]` is `("var", "a", "b", 0)`; None is a splat or an
     index that is computed), and of anything else the path into its value (`values(x)[0].arn` is an `other` with `(0,
     "arn")` and the call as its first child). `children` are parts of a template or tuple, arguments of a call, key and
     value in turn of an object, condition and both results of a conditional, computed indices of a reference, and every
@@ -57,6 +57,12 @@ class Expression:
     name: str = ""
     steps: tuple[Step, ...] = ()
     children: tuple[Expression, ...] = ()
+
+    @property
+    def spelling(self) -> str:
+        """Equal for two expressions that are written alike, in whatever place and layout."""
+        inner = " ".join(child.spelling for child in self.children)
+        return f"({self.kind} {self.name} {self.value!r} {self.steps} {inner})"
 
     def walk(self) -> Iterator[Expression]:
         """This expression and every one inside it."""
@@ -97,7 +103,12 @@ class Block:
         """Names of its attributes and of its nested blocks (`dynamic "x"` counts as `x`): JSON syntax does not tell
         them apart.
         """
-        return frozenset(a.name for a in self.attributes) | {b.kind for b in self.blocks}
+        return frozenset(name for name, _ in self.parts)
+
+    @property
+    def parts(self) -> tuple[tuple[str, Attribute | Block], ...]:
+        """Its attributes and nested blocks by those names."""
+        return (*((a.name, a) for a in self.attributes), *((b.kind, b) for b in self.blocks))
 
     @property
     def kind(self) -> str:

@@ -112,7 +112,10 @@ class ExpressionBuilder:
             case "for_tuple_expr" | "for_object_expr":
                 return [self._for(node)]
             case "binary_operation" | "unary_operation":
-                return [self._make(ExpressionKind.OTHER, node, children=tuple(self._terms(node.children)))]
+                operator = "".join(raw_text(c) for c in node.children if not c.is_named)
+                return [
+                    self._make(ExpressionKind.OTHER, node, name=operator, children=tuple(self._terms(node.children)))
+                ]
             case _:
                 return self._terms(node.children)
 

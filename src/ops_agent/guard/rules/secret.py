@@ -51,7 +51,7 @@ def secret_in_terraform(file: TerraformFile) -> Iterator[Hit]:
             for text in _joined(expression):
                 found = next((n for n, _, _ in token_finds(text)), None)
                 if found:
-                    yield file.hit_piece(piece, f"it looks like a secret: {found}", expression.line)
+                    yield file.hit(piece, f"it looks like a secret: {found}", expression)
         block = piece.block
         default_of_secret = (
             block is not None and block.type == "variable" and any(_SECRET_NAME.fullmatch(x) for x in block.labels)
@@ -60,7 +60,7 @@ def secret_in_terraform(file: TerraformFile) -> Iterator[Hit]:
             for key, value in _named_values(name, expression):
                 is_secret = _SECRET_NAME.fullmatch(key) or (default_of_secret and key == "default")
                 if is_secret and isinstance(value.value, str) and not _NOT_A_VALUE.fullmatch(value.value):
-                    yield file.hit_piece(piece, f"`{key}` has a literal value", value.line)
+                    yield file.hit(piece, f"`{key}` has a literal value", value)
 
 
 def random_text(file: TextFile) -> Iterator[Hit]:

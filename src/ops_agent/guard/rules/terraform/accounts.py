@@ -20,9 +20,9 @@ def foreign_account(file: TerraformFile) -> Iterator[Hit]:
     Remedy: Use a variable that the environment's file fills, or `data.aws_caller_identity.current.account_id`.
     """
     known = frozenset(file.policy.accounts.values())
-    for piece, account, line in _named(file):
+    for piece, account, line, text in _named(file):
         if account not in known:
-            yield file.hit_piece(piece, f"the account `{account}` is not one of the policy's", line)
+            yield file.hit(piece, f"the account `{account}` is not one of the policy's", text, line=line)
 
 
 def misplaced_account(file: TerraformFile) -> Iterator[Hit]:
@@ -35,9 +35,9 @@ def misplaced_account(file: TerraformFile) -> Iterator[Hit]:
     """
     known = frozenset(file.policy.accounts.values())
     if not may_name_accounts(file.path, file.policy):
-        for piece, account, line in _named(file):
+        for piece, account, line, text in _named(file):
             if account in known:
-                yield file.hit_piece(piece, f"the account `{account}` is written into `{file.path}`", line)
+                yield file.hit(piece, f"the account `{account}` is written into `{file.path}`", text, line=line)
 
 
 def account_of_another_environment(file: TerraformFile) -> Iterator[Hit]:
@@ -51,12 +51,11 @@ def account_of_another_environment(file: TerraformFile) -> Iterator[Hit]:
     if environment is None:
         return
     of_account = {account: canonical(name) for name, account in file.policy.accounts.items()}
-    for piece, account, line in _named(file):
+    for piece, account, line, text in _named(file):
         owner = of_account.get(account, environment)
         if owner not in (environment, ROOT):
-            yield file.hit_piece(
-                piece, f"`{account}` is the account of `{owner}`, but the file belongs to `{environment}`", line
-            )
+            what = f"`{account}` is the account of `{owner}`, but the file belongs to `{environment}`"
+            yield file.hit(piece, what, text, line=line)
 
 
 def root_account(file: TerraformFile) -> Iterator[Hit]:
@@ -66,9 +65,9 @@ def root_account(file: TerraformFile) -> Iterator[Hit]:
 
     Remedy: Use the environment's own account unless the issue is about the organisation.
     """
-    for piece, account, line in _named(file):
+    for piece, account, line, text in _named(file):
         if account == file.policy.accounts.get(ROOT):
-            yield file.hit_piece(piece, f"`{account}` is the root account", line)
+            yield file.hit(piece, f"`{account}` is the root account", text, line=line)
 
 
 def documented_foreign_account(file: TextFile) -> Iterator[Hit]:
@@ -99,7 +98,8 @@ def may_name_accounts(path: str, policy: Policy) -> bool:
     )
 
 
-def _named(file: TerraformFile) -> Iterator[tuple[Piece, str, int]]:
+def _named(file: TerraformFile) -> Iterator[tuple[Piece, str, int, str]]:
+    """Account numbers with their piece, line and the line of text around them."""
     for piece in file.pieces():
         labels = piece.block.labels if piece.block else ()
         found = [(piece.line, label) for label in labels]
@@ -107,5 +107,5 @@ def _named(file: TerraformFile) -> Iterator[tuple[Piece, str, int]]:
             if expression.kind is ExpressionKind.LITERAL and not isinstance(expression.value, bool | None):
                 found.append((expression.line, str(expression.value)))
         for line, text in found:
-            for account in accounts_in(text):
-                yield piece, account, line
+            for words in text.split("\n"):
+                yield from ((piece, account, line, words) for account in accounts_in(words))

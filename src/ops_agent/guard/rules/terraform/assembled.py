@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ops_agent.guard.rule import Hit, RootInEnvironment, accounts_in, foreign_regions
+from ops_agent.guard.rule import Hit, RootInEnvironment, accounts_in, foreign_regions, hit_at
 from ops_agent.guard.values import Instance, Scope, depends_on_source_alone, evaluate, texts
 from ops_agent.model.policy import ROOT
 from ops_agent.model.terraform import UNKNOWN, Attribute, Block, Expression, ExpressionKind
@@ -36,10 +36,10 @@ def assembled_region(root: RootInEnvironment) -> Iterator[Hit]:
         for text in texts(value):
             for region in foreign_regions(text, root.policy.region):
                 what = f"`{attribute.name}` becomes `{region}` in {root.target}"
-                yield Hit(path=path, line=expression.line, what=what, anchor=f"{block.text} {region}")
+                yield hit_at(path, block, what, expression, also=region)
         if _hides_a_place(expression, value, attribute, instance.scope):
             what = f"`{attribute.name}` of `{block.name}` computes a region or account in a way that is not understood here"
-            yield Hit(path=path, line=expression.line, what=what, anchor=f"{block.text} hidden")
+            yield hit_at(path, block, what, expression, also="hidden")
 
 
 def assembled_account(root: RootInEnvironment) -> Iterator[Hit]:
@@ -59,12 +59,7 @@ def assembled_account(root: RootInEnvironment) -> Iterator[Hit]:
                 if owner not in (environment, ROOT) and (owner is None or environment in of_account.values()):
                     whose = f"of `{owner}`" if owner else "of nobody in the policy"
                     what = f"`{attribute.name}` becomes the account `{account}` {whose} in {root.target}"
-                    yield Hit(
-                        path=path,
-                        line=expression.line,
-                        what=what,
-                        anchor=f"{block.text} {account} {root.target.environment.name}",
-                    )
+                    yield hit_at(path, block, what, expression, also=f"{account} {root.target.environment.name}")
 
 
 def _made(root: RootInEnvironment) -> Iterator[tuple[Instance, str, Block, Attribute, Expression]]:

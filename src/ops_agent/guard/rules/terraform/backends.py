@@ -43,12 +43,10 @@ def backend_block(file: TerraformFile) -> Iterator[Hit]:
     for block in file.source.of_type("terraform"):
         for inner in block.blocks:
             if inner.type == "cloud" or (inner.type == "backend" and inner.labels != ("s3",)):
-                yield Hit(
-                    path=file.path, line=inner.line, what=f"`{inner.name}` is not the S3 backend", anchor=inner.text
-                )
+                yield file.hit(block, f"`{inner.name}` is not the S3 backend", inner)
             elif inner.type == "backend" and inner.members:
                 what = f"`{inner.name}` sets `{min(inner.members)}` for all environments at once"
-                yield Hit(path=file.path, line=inner.line, what=what, anchor=inner.text)
+                yield file.hit(block, what, inner)
 
 
 def backend_file_changed(change: WholeChange) -> Iterator[Hit]:
@@ -95,15 +93,13 @@ def backend_file(file: TerraformFile) -> Iterator[Hit]:
         "encrypt": values.get("encrypt") is True,
         "a lock": values.get("use_lockfile") is True or bool(values.get("dynamodb_table")),
     }
-    anchor = str(sorted(values.items(), key=str))
     for name, is_there in wanted.items():
         if not is_there:
+            anchor = f"{name} {values.get(name)}"
             yield Hit(path=file.path, line=1, what=f"{name} is missing, wrong or not a literal", anchor=anchor)
-    for attribute in file.source.attributes:
-        if attribute.name not in _OPEN:
-            yield Hit(
-                path=file.path, line=attribute.line, what=f"`{attribute.name}` is not open to the agent", anchor=anchor
-            )
+    for piece in file.pieces():
+        if piece.name not in _OPEN:
+            yield file.hit(piece, f"`{piece.name}` is not open to the agent")
 
 
 def shared_state(change: WholeChange) -> Iterator[Hit]:

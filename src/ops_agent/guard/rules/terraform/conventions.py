@@ -85,7 +85,7 @@ def hard_coded_environment(file: TerraformFile) -> Iterator[Hit]:
             if expression.kind is not ExpressionKind.LITERAL or not isinstance(text, str) or id(expression) in excused:
                 continue
             if _ENVIRONMENT_NAMES.fullmatch(text) or _ENVIRONMENT_WORD.search(text):
-                yield file.hit_piece(piece, f"`{text[:60]}` names an environment", expression.line)
+                yield file.hit(piece, f"`{text[:60]}` names an environment", expression)
 
 
 def required_tags(file: TerraformFile) -> Iterator[Hit]:
@@ -106,7 +106,10 @@ def required_tags(file: TerraformFile) -> Iterator[Hit]:
         own = _keys(tags.expression) if tags else frozenset()
         missing = [t for t in REQUIRED_TAGS if own is not None and inherited is not None and t not in own | inherited]
         if missing:
-            yield file.hit(block, f"`{block.name}` has no tag {', '.join(missing)}", tags.line if tags else 0)
+            names = ", ".join(missing)
+            yield file.hit(
+                block, f"`{block.name}` has no tag {names}", f"tags {names}", line=tags.line if tags else None
+            )
 
 
 def tag_form(file: TerraformFile) -> Iterator[Hit]:
@@ -122,11 +125,10 @@ def tag_form(file: TerraformFile) -> Iterator[Hit]:
                 continue
             for key, value in zip(expression.children[::2], expression.children[1::2], strict=True):
                 if isinstance(key.value, str) and not _KEBAB.fullmatch(key.value) and key.value != "Name":
-                    yield file.hit(block, f"the tag key `{key.value}` is not kebab-case", key.line)
+                    yield file.hit(block, f"the tag key `{key.value}` is not kebab-case", key)
                 if isinstance(value.value, str) and len(value.value) > _TAG_VALUE_LENGTH:
-                    yield file.hit(
-                        block, f"the value of `{key.value}` has more than {_TAG_VALUE_LENGTH} characters", value.line
-                    )
+                    what = f"the value of `{key.value}` has more than {_TAG_VALUE_LENGTH} characters"
+                    yield file.hit(block, what, value)
 
 
 def undescribed_variable(file: TerraformFile) -> Iterator[Hit]:
@@ -140,7 +142,8 @@ def undescribed_variable(file: TerraformFile) -> Iterator[Hit]:
         wanted = ("type", "description") if block.type == "variable" else ("description",)
         missing = [name for name in wanted if name not in block.members]
         if missing:
-            yield file.hit(block, f"`{block.name}` has no {' and no '.join(missing)}")
+            names = " and no ".join(missing)
+            yield file.hit(block, f"`{block.name}` has no {names}", names)
 
 
 def _map_over_environments(expression: Expression) -> Iterator[Expression]:

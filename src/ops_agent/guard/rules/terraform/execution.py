@@ -84,7 +84,7 @@ def provisioner(file: TerraformFile) -> Iterator[Hit]:
     for block in file.source.blocks:
         for inner in block.walk():
             if inner.kind in ("provisioner", "connection") and inner is not block:
-                yield file.hit(block, f"`{block.name}` has a `{inner.kind}` block", inner.line)
+                yield file.hit(block, f"`{block.name}` has a `{inner.kind}` block", inner)
 
 
 def unknown_block(file: TerraformFile) -> Iterator[Hit]:
@@ -109,19 +109,19 @@ def unknown_block(file: TerraformFile) -> Iterator[Hit]:
         if block.type not in _TOP_BLOCKS:
             yield file.hit(block, f"`{block.type}` blocks are not open to the agent")
         elif len(block.labels) != _LABELS.get(block.type, 0):
-            yield file.hit(
-                block, f"`{block.name}` has {len(block.labels)} labels instead of {_LABELS.get(block.type, 0)}"
-            )
+            what = f"`{block.name}` has {len(block.labels)} labels instead of {_LABELS.get(block.type, 0)}"
+            yield file.hit(block, what, "labels")
         yield from _inner_blocks(file, block)
 
 
 def _inner_blocks(file: TerraformFile, block: Block) -> Iterator[Hit]:
     if block.type == "terraform":
-        for member in sorted(block.members - _TERRAFORM_MEMBERS):
-            yield file.hit(block, f"`{member}` in a `terraform` block is not open to the agent")
+        for name, part in block.parts:
+            if name not in _TERRAFORM_MEMBERS:
+                yield file.hit(block, f"`{name}` in a `terraform` block is not open to the agent", part)
     for inner in block.walk():
         if inner.kind in ("action_trigger", "provider_meta") and inner is not block:
-            yield file.hit(block, f"`{inner.kind}` is not open to the agent", inner.line)
+            yield file.hit(block, f"`{inner.kind}` is not open to the agent", inner)
 
 
 def revealing_function(file: TerraformFile) -> Iterator[Hit]:
@@ -137,4 +137,4 @@ def revealing_function(file: TerraformFile) -> Iterator[Hit]:
             if expression.kind is ExpressionKind.CALL and (
                 expression.name in ("nonsensitive", "templatestring") or "::" in expression.name
             ):
-                yield file.hit_piece(piece, f"`{expression.name}` is called", expression.line)
+                yield file.hit(piece, f"`{expression.name}` is called", expression)

@@ -106,7 +106,7 @@ def unlisted_function(file: TerraformFile) -> Iterator[Hit]:
     for piece in file.pieces():
         for _, expression in piece.expressions():
             if is_unlisted(expression):
-                yield file.hit_piece(piece, f"`{expression.name}` is not a known function", expression.line)
+                yield file.hit(piece, f"`{expression.name}` is not a known function", expression)
 
 
 def is_unlisted(expression: Expression) -> bool:

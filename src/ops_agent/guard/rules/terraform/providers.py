@@ -30,16 +30,6 @@ def provider_argument(file: TerraformFile) -> Iterator[Hit]:
     Remedy: Keep `region`, `alias`, `default_tags`, `ignore_tags`, `allowed_account_ids`; take every other argument out.
     """
     for block in file.source.of_type("provider"):
-        for member in sorted(block.members - OPEN_ARGUMENTS):
-            yield file.hit(block, f"`{block.name}` sets `{member}`", _line_of_member(file, block.name, member))
-
-
-def _line_of_member(file: TerraformFile, name: str, member: str) -> int:
-    for block in file.source.of_type("provider"):
-        if block.name == name:
-            places = [a.line for a in block.attributes if a.name == member] + [
-                b.line for b in block.blocks if b.kind == member
-            ]
-            if places:
-                return places[0]
-    return 0
+        for name, part in block.parts:
+            if name not in OPEN_ARGUMENTS:
+                yield file.hit(block, f"`{block.name}` sets `{name}`", part)

@@ -24,7 +24,7 @@ def file_function(file: TerraformFile) -> Iterator[Hit]:
     for piece in file.pieces():
         for _, expression in piece.expressions():
             for what in objections(expression, file):
-                yield file.hit_piece(piece, what, expression.line)
+                yield file.hit(piece, what, expression)
 
 
 def objections(expression: Expression, file: TerraformFile) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ops_agent.guard.rule import Hit, RootInEnvironment, TerraformFile, foreign_regions
+from ops_agent.guard.rule import Hit, RootInEnvironment, TerraformFile, foreign_regions, hit_at
 from ops_agent.guard.values import Instance, possible_values
 from ops_agent.model.terraform import UNKNOWN, Attribute, Block, ExpressionKind
 
@@ -28,8 +28,10 @@ def foreign_region(file: TerraformFile) -> Iterator[Hit]:
             if e.kind is ExpressionKind.LITERAL and isinstance(e.value, str)
         ]
         for line, text in [*names, *values]:
-            for region in foreign_regions(text, file.policy.region):
-                yield file.hit_piece(piece, f"`{region}` is named; only `{file.policy.region}` may be", line)
+            for words in text.split("\n"):
+                for region in foreign_regions(words, file.policy.region):
+                    what = f"`{region}` is named; only `{file.policy.region}` may be"
+                    yield file.hit(piece, what, words, line=line)
 
 
 def provider_region(root: RootInEnvironment) -> Iterator[Hit]:
@@ -46,7 +48,7 @@ def provider_region(root: RootInEnvironment) -> Iterator[Hit]:
         attribute = block.attribute("region")
         if attribute is None:
             what = f"`{block.name}` names no region"
-            yield Hit(path=path, line=block.line, what=what, anchor=f"{block.text} {root.target.environment.name}")
+            yield hit_at(path, block, what, "region", also=root.target.environment.name)
         else:
             yield from _not_ours(root, instance, path, block, attribute)
 
@@ -83,8 +85,7 @@ def _not_ours(
             continue
         shown = "a value that the source does not tell" if value is UNKNOWN or UNKNOWN in _flat(value) else f"`{value}`"
         what = f"`{attribute.name}` of `{block.name}` is {shown} in {root.target}"
-        anchor = f"{block.text} {attribute.name} {value} {root.target.environment.name}"
-        yield Hit(path=path, line=attribute.line, what=what, anchor=anchor)
+        yield hit_at(path, block, what, attribute, also=f"{value} {root.target.environment.name}")
 
 
 def _flat(value: object) -> list[object]:

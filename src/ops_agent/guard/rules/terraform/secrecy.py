@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ops_agent.guard.rule import Hit, Piece, RootInEnvironment, TerraformFile
+from ops_agent.guard.rule import Hit, Piece, RootInEnvironment, TerraformFile, hit_at
 from ops_agent.guard.secret_places import keeps_secret
 from ops_agent.guard.secret_trace import SecretTrace, Surroundings, taken_from
 from ops_agent.guard.values import Instance
@@ -49,7 +49,7 @@ def secret_computed(root: RootInEnvironment) -> Iterator[Hit]:
             if secret is not None and (file.path, piece.anchor, secret) not in seen:
                 seen.add((file.path, piece.anchor, secret))
                 what = f"`{piece.name}` computes with `{secret}` in `{name}`"
-                yield Hit(path=file.path, line=expression.line, what=what, anchor=f"{piece.anchor} {secret}")
+                yield hit_at(file.path, piece, what, expression, also=secret)
 
 
 def secret_in_open_argument(root: RootInEnvironment) -> Iterator[Hit]:
@@ -81,7 +81,7 @@ def secret_in_open_argument(root: RootInEnvironment) -> Iterator[Hit]:
             ):
                 seen.add((file.path, piece.anchor, secret))
                 what = f"`{piece.name}` takes `{secret}` in `{'.'.join(path)}`"
-                yield Hit(path=file.path, line=expression.line, what=what, anchor=f"{piece.anchor} {secret}")
+                yield hit_at(file.path, piece, what, expression, also=secret)
 
 
 def _pieces(root: RootInEnvironment) -> Iterator[tuple[Instance, TerraformFile, Piece]]:

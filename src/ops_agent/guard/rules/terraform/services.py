@@ -31,7 +31,7 @@ def lambda_without_log_group(file: TerraformFile) -> Iterator[Hit]:
     """
     if not _module_has(file, "aws_cloudwatch_log_group"):
         for block in _resources(file, "aws_lambda_function"):
-            yield file.hit(block, f"`{block.name}` has no log group in this module")
+            yield file.hit(block, f"`{block.name}` has no log group in this module", "log group")
 
 
 def lambda_limits(file: TerraformFile) -> Iterator[Hit]:
@@ -44,7 +44,8 @@ def lambda_limits(file: TerraformFile) -> Iterator[Hit]:
     for block in _resources(file, "aws_lambda_function"):
         missing = [n for n in ("timeout", "memory_size") if n not in block.members]
         if missing:
-            yield file.hit(block, f"`{block.name}` has no {' and no '.join(missing)}")
+            names = " and no ".join(missing)
+            yield file.hit(block, f"`{block.name}` has no {names}", names)
 
 
 def secret_in_environment(file: TerraformFile) -> Iterator[Hit]:
@@ -66,7 +67,9 @@ def secret_in_environment(file: TerraformFile) -> Iterator[Hit]:
             names = [str(named["name"].value)] if "name" in named and "value" in named else list(named)
             for name in names:
                 if _SECRET_WORD.search(name) and not name.lower().endswith(("_arn", "_name", "_id")):
-                    yield file.hit(block, f"`{block.name}` has the environment variable `{name}`", expression.line)
+                    yield file.hit(
+                        block, f"`{block.name}` has the environment variable `{name}`", name, line=expression.line
+                    )
 
 
 def table_capacity(file: TerraformFile) -> Iterator[Hit]:
@@ -81,7 +84,7 @@ def table_capacity(file: TerraformFile) -> Iterator[Hit]:
         if mode is None or (
             mode.expression.kind is ExpressionKind.LITERAL and mode.expression.value != "PAY_PER_REQUEST"
         ):
-            yield file.hit(block, f"`{block.name}` has provisioned capacity", mode.line if mode else 0)
+            yield file.hit(block, f"`{block.name}` has provisioned capacity", mode or "billing_mode")
 
 
 def bucket_protection(file: TerraformFile) -> Iterator[Hit]:
@@ -94,10 +97,10 @@ def bucket_protection(file: TerraformFile) -> Iterator[Hit]:
     """
     for block in _resources(file, "aws_s3_bucket"):
         if not _module_has(file, "aws_s3_bucket_public_access_block"):
-            yield file.hit(block, f"`{block.name}` has no public access block in this module")
+            yield file.hit(block, f"`{block.name}` has no public access block in this module", "public access block")
         encrypted = "server_side_encryption_configuration" in block.members
         if not encrypted and not _module_has(file, "aws_s3_bucket_server_side_encryption_configuration"):
-            yield file.hit(block, f"`{block.name}` has no encryption in this module")
+            yield file.hit(block, f"`{block.name}` has no encryption in this module", "encryption")
 
 
 def public_bucket(file: TerraformFile) -> Iterator[Hit]:
@@ -110,12 +113,12 @@ def public_bucket(file: TerraformFile) -> Iterator[Hit]:
     for block in _resources(file, "aws_s3_bucket", "aws_s3_bucket_acl"):
         acl = block.attribute("acl")
         if acl is not None and acl.expression.value in _PUBLIC_ACLS:
-            yield file.hit(block, f"`{block.name}` has the acl `{acl.expression.value}`", acl.line)
+            yield file.hit(block, f"`{block.name}` has the acl `{acl.expression.value}`", acl)
     for block in _resources(file, "aws_s3_bucket_public_access_block", "aws_s3_account_public_access_block"):
         for name in _BLOCK_PUBLIC:
             switch = block.attribute(name)
             if switch is None or switch.expression.value is False:
-                yield file.hit(block, f"`{block.name}` leaves `{name}` off", switch.line if switch else 0)
+                yield file.hit(block, f"`{block.name}` leaves `{name}` off", switch or name)
 
 
 def hard_coded_bucket_name(file: TerraformFile) -> Iterator[Hit]:
@@ -129,7 +132,7 @@ def hard_coded_bucket_name(file: TerraformFile) -> Iterator[Hit]:
         for block in _resources(file, "aws_s3_bucket"):
             bucket = block.attribute("bucket")
             if bucket is not None and bucket.expression.kind is ExpressionKind.LITERAL:
-                yield file.hit(block, f"`{block.name}` is named `{bucket.expression.value}`", bucket.line)
+                yield file.hit(block, f"`{block.name}` is named `{bucket.expression.value}`", bucket)
 
 
 def server(file: TerraformFile) -> Iterator[Hit]:
@@ -140,11 +143,11 @@ def server(file: TerraformFile) -> Iterator[Hit]:
     Remedy: Use Lambda, Fargate or a managed service, or say in the pull request why a server is needed.
     """
     for block in _resources(file, *sorted(_SERVERS)):
-        yield file.hit(block, f"`{block.name}` is a server")
+        yield file.hit(block, f"`{block.name}` is a server", "server")
     for block in _resources(file, "aws_ecs_service"):
         launch = block.attribute("launch_type")
         if launch is not None and launch.expression.value == "EC2":
-            yield file.hit(block, f"`{block.name}` runs on EC2", launch.line)
+            yield file.hit(block, f"`{block.name}` runs on EC2", launch)
 
 
 def task_logging(file: TerraformFile) -> Iterator[Hit]:
@@ -159,7 +162,7 @@ def task_logging(file: TerraformFile) -> Iterator[Hit]:
         keys = _words(definitions)
         for wanted in ("logConfiguration", "healthCheck"):
             if definitions is not None and keys and wanted not in keys:
-                yield file.hit(block, f"`{block.name}` has no `{wanted}`", definitions.line)
+                yield file.hit(block, f"`{block.name}` has no `{wanted}`", wanted, line=definitions.line)
 
 
 def managed_secret_value(file: TerraformFile) -> Iterator[Hit]:
@@ -170,8 +173,9 @@ def managed_secret_value(file: TerraformFile) -> Iterator[Hit]:
     Remedy: Create the secret only, and let people or rotation fill it.
     """
     for block in _resources(file, "aws_secretsmanager_secret_version"):
-        if "secret_string" in block.members or "secret_binary" in block.members:
-            yield file.hit(block, f"`{block.name}` sets the value")
+        for name in ("secret_string", "secret_binary"):
+            if name in block.members:
+                yield file.hit(block, f"`{block.name}` sets the value", block.attribute(name) or name)
 
 
 def _resources(file: TerraformFile, *types: str) -> Iterator[Block]:

@@ -30,20 +30,17 @@ def provider_source(file: TerraformFile) -> Iterator[Hit]:
             for attribute in inner.attributes:
                 source = provider_address(attribute.name, attribute.expression)
                 if source not in file.policy.allowed_providers:
-                    yield file.hit(
-                        block,
-                        f"the provider `{attribute.name}` comes from `{source or 'a computed source'}`",
-                        attribute.line,
-                    )
+                    what = f"the provider `{attribute.name}` comes from `{source or 'a computed source'}`"
+                    yield file.hit(block, what, attribute)
     declared = declared_providers(file.tree, file.directory)
     for block in file.source.of_type("provider", "resource", "data", "ephemeral"):
         local_name = _local_name(block)
         if local_name is None:
-            yield file.hit(block, f"`{block.name}` takes a provider that is computed")
+            yield file.hit(block, f"`{block.name}` takes a provider that is computed", block.attribute("provider"))
         elif local_name != _BUILT_IN:
             source = declared.get(local_name, f"{_DEFAULT_HOST}/hashicorp/{local_name}")
             if source not in file.policy.allowed_providers:
-                yield file.hit(block, f"`{block.name}` needs the provider `{source}`")
+                yield file.hit(block, f"`{block.name}` needs the provider `{source}`", str(source))
 
 
 def module_source(file: TerraformFile) -> Iterator[Hit]:
@@ -58,14 +55,15 @@ def module_source(file: TerraformFile) -> Iterator[Hit]:
         attribute = block.attribute("source")
         source = attribute.expression.value if attribute else None
         if not isinstance(source, str):
-            yield file.hit(block, f"`{block.name}` has a source that is not a literal")
+            yield file.hit(block, f"`{block.name}` has a source that is not a literal", attribute)
         elif source.startswith((".", "/", "~")):
             if local_source(file.directory, block) is None:
-                yield file.hit(block, f"`{source}` is not a directory of this repository")
+                yield file.hit(block, f"`{source}` is not a directory of this repository", attribute)
         elif not source.startswith(file.policy.allowed_modules or ("\0",)):
-            yield file.hit(block, f"`{source}` is not on the allow-list of modules")
+            yield file.hit(block, f"`{source}` is not on the allow-list of modules", attribute)
         elif not _PINNED_REF.search(source) and not _EXACT_VERSION.fullmatch(str(_literal(block, "version"))):
-            yield file.hit(block, f"`{source}` is not pinned to an exact version or a 40-digit commit")
+            what = f"`{source}` is not pinned to an exact version or a 40-digit commit"
+            yield file.hit(block, what, f"{source} {_literal(block, 'version')}")
 
 
 def provider_address(local_name: str, expression: Expression) -> str | None:

@@ -179,6 +179,7 @@ def _standing(file: TerraformFile) -> Iterator[tuple[Hit, _Part, Piece]]:
     pieces = tuple(file.pieces())
     for rule, part in _DANGEROUS:
         for hit in rule(file):
-            piece = next((p for p in pieces if hit.anchor.startswith(p.anchor)), None)
+            before = [p for p in pieces if p.line <= hit.line] if hit.path == file.path else []
+            piece = before[-1] if before else next((p for p in pieces if hit.anchor.startswith(p.name)), None)
             if piece is not None:
                 yield hit, part, piece

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
-from ops_agent.guard.rule import Hit, TerraformFile, WholeChange
+from ops_agent.guard.rule import Hit, TerraformFile, WholeChange, hit_at
 from ops_agent.guard.rules.terraform.lists import is_unlisted
 from ops_agent.guard.rules.terraform.reading import literal_path, objections
 from ops_agent.guard.values import Instance, evaluate, instances_of, possible_values
@@ -43,9 +43,7 @@ def unsafe_template(file: TerraformFile) -> Iterator[Hit]:
                 continue
             content = file.tree.read(path).decode(errors="replace")
             for what, line in _objections_to(content, file):
-                yield Hit(
-                    path=path, line=line, what=f"{what} (read by `{piece.name}`)", anchor=f"{piece.anchor} {content}"
-                )
+                yield hit_at(path, piece, f"{what} (read by `{piece.name}`)", expression, line=line, also=content)
 
 
 def written_file_read(change: WholeChange) -> Iterator[Hit]:

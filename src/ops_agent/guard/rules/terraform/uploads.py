@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ops_agent.guard.influences import blocks_called, name_of
-from ops_agent.guard.rule import Hit, RootInEnvironment
+from ops_agent.guard.rule import Hit, RootInEnvironment, hit_at
 from ops_agent.guard.values import MAX_LOOP, Instance, Scope, evaluate, possible_values
 from ops_agent.model.terraform import UNKNOWN, Block, Expression, ExpressionKind
 
@@ -42,8 +42,7 @@ def uploaded_file(root: RootInEnvironment) -> Iterator[Hit]:
                     continue
                 for why in dict.fromkeys(_objections(block, attribute.expression, instance, root.target.root.path)):
                     what = f"`{attribute.name}` of `{block.name}` is {why} in {root.target}"
-                    anchor = f"{block.text} {why} {root.target.environment.name}"
-                    yield Hit(path=path, line=attribute.line, what=what, anchor=anchor)
+                    yield hit_at(path, block, what, attribute, also=f"{why} {root.target.environment.name}")
 
 
 def _objections(block: Block, expression: Expression, instance: Instance, root: str) -> Iterator[str]:
