@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from ops_agent.guard.judge import judge
-from ops_agent.guard.rule import Hit, Subject, TerraformFile, WholeChange, WorkflowFile, blocking
+from ops_agent.guard.rule import Hit, RootInEnvironment, Subject, TerraformFile, WholeChange, WorkflowFile, blocking
 from ops_agent.guard.rules import TABLE
 from ops_agent.guard.tree import FilesInMemory
 from ops_agent.model.finding import Severity, Verdict
@@ -77,6 +77,100 @@ def test_a_touched_block_is_blamed() -> None:
     assert "terraform/external-data-source" in rules_blocking(verdict_of({"infra/old.tf": changed.encode()}, base))
 
 
+POLICY = """resource "aws_sqs_queue_policy" "orders" {
+  queue_url = "a"
+  policy = jsonencode({
+    Statement = [
+      { Principal = { AWS = "arn:aws:iam::999988887777:root" }, Action = "sqs:SendMessage" },
+    ]
+  })
+}
+"""
+PROGRAM = """resource "aws_sqs_queue" "orders" {
+  name = "orders"
+  provisioner "local-exec" {
+    command = "make"
+  }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "before", "after"),
+    [
+        (POLICY, '"a"', '"b"'),
+        (POLICY, '"sqs:SendMessage" },', '"sqs:SendMessage" },\n      { Action = "sqs:ListQueues" },'),
+        (PROGRAM, '"orders"\n', '"orders"\n  delay_seconds = 5\n'),
+        ('output "o" {\n  value = nonsensitive(var.x)\n}\n', "  value", '  description = "x"\n  value'),
+        ('provider "aws" {\n  region = "sa-east-1"\n  profile = "p"\n}\n', '"sa-east-1"', "var.aws_region"),
+    ],
+)
+def test_a_change_beside_an_old_finding_inherits_it_not(old: str, before: str, after: str) -> None:
+    base = {**base_files(), "infra/old.tf": old.encode()}
+    assert before in old and not verdict_of({"infra/old.tf": old.replace(before, after, 1).encode()}, base).blocked
+
+
+@pytest.mark.parametrize(
+    ("old", "before", "after", "rule"),
+    [
+        (
+            POLICY,
+            "      { P",
+            '      { Principal = { AWS = "999988887777" } },\n      { P',
+            "terraform/foreign-account",
+        ),
+        (PROGRAM, '"make"', '"make all"', "terraform/provisioner"),
+        ('output "o" {\n  value = nonsensitive(var.x)\n}\n', "var.x", "var.y", "terraform/revealing-function"),
+        ('output "o" {\n  value = file(var.p + 1)\n}\n', "+", "*", "terraform/file-function"),
+    ],
+)
+def test_a_change_of_what_offends_is_blamed(old: str, before: str, after: str, rule: str) -> None:
+    base = {**base_files(), "infra/old.tf": old.encode()}
+    verdict = verdict_of({"infra/old.tf": old.replace(before, after, 1).encode()}, base)
+    assert rules_blocking(verdict) == {rule}
+
+
+WORKFLOW = """name: deploy
+on:
+  push:
+    branches: [main]
+permissions:
+  contents: read
+jobs:
+  deploy:
+    name: Deploy
+    runs-on: ubuntu-24.04
+    environment: dev
+    steps:
+      - name: Deploy
+        uses: someone/deploy@main
+        with:
+          to: dev
+      - name: Say so
+        run: echo done
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "blocked"),
+    [
+        ("echo done", "echo deployed", False),
+        ("  push:", "  workflow_dispatch:\n  push:", False),
+        ("name: Deploy\n        uses", "name: Deploy it\n        uses", False),
+        ("permissions:\n  contents: read", "permissions: {}", False),
+        ("to: dev", "to: prod", True),
+        ("  push:", "  pull_request:\n  push:", True),
+        ("    environment: dev\n", "", True),
+        ("    environment: dev\n", "    environment: prod\n", True),
+    ],
+)
+def test_an_old_finding_of_a_workflow_is_blamed_only_when_it_gets_worse(before: str, after: str, blocked: bool) -> None:
+    place = ".github/workflows/deploy.yml"
+    base = {**base_files(), place: WORKFLOW.encode()}
+    verdict = verdict_of({place: WORKFLOW.replace(before, after, 1).encode()}, base)
+    assert before in WORKFLOW and ("workflow/unlisted-action" in rules_blocking(verdict)) is blocked
+
+
 def test_a_copy_of_a_standing_block_is_new() -> None:
     base = {**base_files(), "infra/old.tf": EVIL.encode()}
     assert verdict_of({"infra/new.tf": EVIL.encode()}, base).blocked
@@ -124,6 +218,65 @@ def test_a_rule_that_crashes_blocks() -> None:
     changes = change_set(base_files(), {"infra/x.tf": QUEUE.encode()})
     verdict = judge(changes, FilesInMemory.of(base_files()), Policy(), table=(blocking(crashing),))
     assert verdict.blocked and verdict.findings[0].rule == "guard/rule-crashed"
+
+
+def crashing_on_b(file: TerraformFile) -> Iterator[Hit]:
+    """Every block is bad, and one of them cannot be judged.
+
+    For the test.
+
+    Remedy: None.
+    """
+    for block in file.source.blocks:
+        if block.labels[-1] == "b":
+            raise ZeroDivisionError
+        yield file.hit(block, f"`{block.name}` is bad")
+
+
+def test_a_rule_that_crashes_keeps_what_it_found_and_judges_the_other_files() -> None:
+    files = {
+        f"infra/{n}.tf": "".join(QUEUE.replace('"orders"', f'"{x}"', 1) for x in names)
+        for n, names in (("x", "ab"), ("y", "cd"))
+    }
+    changes = change_set(base_files(), {path: text.encode() for path, text in files.items()})
+    verdict = judge(changes, FilesInMemory.of(base_files()), Policy(), table=(blocking(crashing_on_b),))
+    found = {(f.rule, f.place.path, f.place.line) for f in verdict.blocking}
+    assert {("guard/rule-crashed", "infra/x.tf", 0)} < found and len(found) == 4, found
+
+
+def test_a_rule_that_crashes_on_the_base_makes_no_old_finding_new() -> None:
+    old = "".join(QUEUE.replace('"orders"', f'"{x}"', 1) for x in "bac")
+    base = {**base_files(), "infra/x.tf": old.encode()}
+    head = old.replace('_queue" "b"', '_queue" "d"')
+    verdict = judge(
+        change_set(base, {"infra/x.tf": head.encode()}),
+        FilesInMemory.of(base),
+        Policy(),
+        table=(blocking(crashing_on_b),),
+    )
+    assert [f.what for f in verdict.blocking] == ['`resource "aws_sqs_queue" "d"` is bad']
+    assert len(verdict.findings) == 3
+
+
+def crashing_on_roots(root: RootInEnvironment) -> Iterator[Hit]:
+    """A root cannot be judged.
+
+    For the test.
+
+    Remedy: None.
+    """
+    if root.tree.holds("infra/odd.tf"):
+        raise ZeroDivisionError
+    yield from ()
+
+
+def test_a_crash_that_the_base_has_already_is_mentioned() -> None:
+    base = {**base_files(), "infra/odd.tf": QUEUE.encode()}
+    table = (blocking(crashing_on_roots),)
+    for files, blocked in ((base, False), (base_files(), True)):
+        changes = change_set(files, {"infra/odd.tf": base["infra/odd.tf"], "infra/x.tf": b"locals {}\n"})
+        verdict = judge(changes, FilesInMemory.of(files), Policy(), table=table)
+        assert verdict.blocked is blocked and {f.rule for f in verdict.findings} == {"guard/rule-crashed"}
 
 
 def test_a_rule_without_words_is_refused() -> None:

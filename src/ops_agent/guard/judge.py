@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -28,7 +27,7 @@ from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.finding import Finding, Place, Severity, Verdict
 from ops_agent.model.policy import Policy
 from ops_agent.model.terraform import Environment, FetchedModules, TerraformTarget, Unreadable
-from ops_agent.terraform.layout import affected_roots, targets
+from ops_agent.terraform.layout import affected_roots, directory_of, targets
 from ops_agent.terraform.modules import is_configuration
 from ops_agent.workflows.reader import read_workflow
 
@@ -45,42 +44,74 @@ def judge(
     fetched: FetchedModules | None = None,
     table: tuple[Rule, ...] = TABLE,
 ) -> Verdict:
-    """All findings over `changes` against the files of `base`. Pure; a rule that crashes, and a file that cannot be
-    read, block.
+    """All findings over `changes` against the files of `base`. Pure; a rule that crashes on what the change touches, and
+    a changed file that cannot be read, block.
 
-    A finding whose code stands on the base already, touched by nobody, is marked `pre_existing`, wherever it moved to.
-    `known_pins` are the commits of actions that our code vouches for (`owner/name@commit`); None leaves that question
-    out. `fetched` are the modules from outside that the base calls: what flows into them is judged as for those of the
-    repository.
+    A finding that the base has already is marked `pre_existing`, in whatever file and line it is now. `known_pins` are
+    the commits of actions that our code vouches for (`owner/name@commit`); None leaves that question out. `fetched` are
+    the modules from outside that the base calls: what flows into them is judged as for those of the repository.
     """
     before = SourceTree(base, policy, fetched or FetchedModules())
     after = head_of(before, changes)
     whole = WholeChange(changes=changes, base=before, head=after, policy=policy, limits=limits or Limits())
-    once: list[Subject] = [
-        whole,
-        *(ChangedPath(change=c, layout=before.layout, policy=policy) for c in changes.changes),
-    ]
+    paths = (ChangedPath(change=c, layout=before.layout, policy=policy) for c in changes.changes)
     vouched = _Vouched(known_pins, *_of_workflows(before, changes))
-    standing = list(_of_side(changes, before, policy, vouched))
-    arriving = [*once, *_of_side(changes, after, policy, vouched), *_newly_reached(changes, before, after, policy)]
+    existing = list(_of_side(changes, before, policy, vouched))
+    arriving = [
+        whole,
+        *paths,
+        *_of_side(changes, after, policy, vouched),
+        *_newly_reached(changes, before, after, policy),
+    ]
     findings: list[Finding] = []
     for rule in table:
-        known = Counter(_identity(hit, before) for hit in _standing_hits(rule, standing))
-        new: list[Finding] = []
-        old: list[Finding] = []
-        for hit in _hits(rule, arriving, new):
-            identity = next((i for i in _acceptable(hit, after) if known[i] > 0), None)
-            if identity is not None:
-                known[identity] -= 1
-            (new if identity is None else old).append(_finding(rule, hit, pre_existing=identity is not None))
-        findings += [*dict.fromkeys(new)][:_MAX_FINDINGS] + [*dict.fromkeys(old)][:_MAX_FINDINGS]
-    leading = frozenset(r.id for r in table if r.leads)
-    findings.sort(key=lambda f: (f.rule not in leading, f.place, f.rule, f.what))
+        known, unknown = _judged(rule, existing)
+        excuses = _Excuses(before, after, [hit for _, hit in known], set(unknown))
+        hits, crashes = _judged(rule, arriving)
+        found = [_finding(rule, hit, pre_existing=excuses.take(where, hit)) for where, hit in hits]
+        for old in (False, True):  # a new finding is shown behind any number of old ones
+            findings += list(dict.fromkeys(f for f in found if f.pre_existing is old))[:_MAX_FINDINGS]
+        for where, crash in crashes.items():
+            findings.append(_crashed(rule, where, crash, blocks=where in changes.paths or where not in unknown))
+    findings.sort(key=lambda f: (f.severity is not Severity.DANGER, f.place, f.rule, f.what))
     kinds = {type(subject) for subject in arriving}
     return Verdict(
         findings=tuple(findings),
         rules_run=tuple(r.id for r in table if any(issubclass(kind, r.subject) for kind in kinds)),
     )
+
+
+class _Excuses:
+    """The hits of one rule on the base: each excuses one hit of the change. `unknown` are subjects of the base on which
+    the rule crashed: lines that the change leaves as they were are excused there.
+    """
+
+    def __init__(self, before: SourceTree, after: SourceTree, hits: list[Hit], unknown: set[str]) -> None:
+        self._before, self._after, self._unknown = before, after, unknown
+        self._under: dict[str, list[frozenset[str]]] = {}
+        for hit in hits:
+            self._under.setdefault(hit.anchor, []).append(_circumstances(hit, before))
+
+    def take(self, where: str, hit: Hit) -> bool:
+        """True when the base has this hit already, under the same or worse circumstances; it excuses no second one."""
+        left, now = self._under.get(hit.anchor, []), _circumstances(hit, self._after)
+        fitting = min((under for under in left if now <= under), key=len, default=None)
+        if fitting is None:
+            return where in self._unknown and self._is_untouched(hit)
+        left.remove(fitting)
+        return True
+
+    def _is_untouched(self, hit: Hit) -> bool:
+        if hit.path not in self._before.paths or hit.path not in self._after.paths:
+            return False
+        before, after = (tree.read(hit.path).split(b"\n") for tree in (self._before, self._after))
+        return before == after or after[hit.line - 1 : hit.line][:1] in [[line] for line in before]
+
+
+def _circumstances(hit: Hit, tree: SourceTree) -> frozenset[str]:
+    """Code that no plan loaded does not excuse code that a plan loads."""
+    reached = directory_of(hit.path) in tree.reached_directories
+    return hit.under | {"loaded by a plan"} if reached else hit.under
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +130,6 @@ def _of_workflows(base: SourceTree, changes: ChangeSet) -> tuple[frozenset[str],
     jobs = [j for w in workflows_of(base).values() for j in w.jobs]
     environments = frozenset(j.environment for j in jobs if j.environment and "${{" not in j.environment)
     return environments, frozenset(i.image for j in jobs for i in j.images)
-
-
-def _identity(hit: Hit, tree: SourceTree) -> tuple[str, bool]:
-    """What makes two hits the same: the code they stand in, and whether a plan loads it."""
-    return hit.anchor, (hit.path.rpartition("/")[0] or ".") in tree.reached_directories
-
-
-def _acceptable(hit: Hit, tree: SourceTree) -> tuple[tuple[str, bool], ...]:
-    """Standing hits that excuse this one. Code that no plan loaded does not excuse code that a plan loads."""
-    anchor, reached = _identity(hit, tree)
-    return ((anchor, True),) if reached else ((anchor, False), (anchor, True))
 
 
 def _of_side(changes: ChangeSet, tree: SourceTree, policy: Policy, vouched: _Vouched) -> Iterator[Subject]:
@@ -197,23 +217,28 @@ def _kind(path: str, tree: SourceTree) -> str | None:
     return "backend" if named or is_backend_file(path) else None
 
 
-def _standing_hits(rule: Rule, subjects: list[Subject]) -> list[Hit]:
-    try:
-        return [hit for s in subjects if isinstance(s, rule.subject) for hit in rule.function(s)]
-    except Exception:  # nothing is known of the base then, so everything counts as new
-        return []
-
-
-def _hits(rule: Rule, subjects: list[Subject], findings: list[Finding]) -> list[Hit]:
-    hits: list[Hit] = []
+def _judged(rule: Rule, subjects: list[Subject]) -> tuple[list[tuple[str, Hit]], dict[str, Exception]]:
+    """The rule's hits with their subjects, and where it crashed; what it found before that counts."""
+    hits: list[tuple[str, Hit]] = []
+    crashes: dict[str, Exception] = {}
     for subject in subjects:
-        if not isinstance(subject, rule.subject):
-            continue
-        try:
-            hits.extend(rule.function(subject))
-        except Exception as crash:  # a rule that cannot judge must not let anything pass
-            findings.append(_crashed(rule, getattr(subject, "path", "."), crash))
-    return hits
+        if isinstance(subject, rule.subject):
+            try:
+                hits.extend((_name_of(subject), hit) for hit in rule.function(subject))
+            except Exception as crash:
+                crashes[_name_of(subject)] = crash
+    return hits, crashes
+
+
+def _name_of(subject: Subject) -> str:
+    match subject:
+        case WholeChange():
+            return "."
+        case ChangedPath():
+            return subject.change.path
+        case RootWithValues():
+            return str(subject.target)
+    return subject.path
 
 
 def _finding(rule: Rule, hit: Hit, *, pre_existing: bool) -> Finding:
@@ -228,13 +253,15 @@ def _finding(rule: Rule, hit: Hit, *, pre_existing: bool) -> Finding:
     )
 
 
-def _crashed(rule: Rule, path: str, crash: Exception) -> Finding:
+def _crashed(rule: Rule, where: str, crash: Exception, *, blocks: bool) -> Finding:
+    """A rule that cannot judge must let nothing pass that the change touches."""
     return Finding(
         rule="guard/rule-crashed",
         title="A rule could not judge the change",
-        place=Place(path=path),
+        place=Place(path=where),
         what=f"the rule `{rule.id}` crashed: {type(crash).__name__}",
         remedy=(
             "Write the file in a plainer form; if it stays, this is a bug in ops-agent: please report it with the file."
         ),
+        severity=Severity.BLOCKS if blocks else Severity.NOTICE,
     )

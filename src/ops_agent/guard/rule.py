@@ -15,7 +15,7 @@ from ops_agent.model.briefing import Limits
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.policy import Policy
 from ops_agent.model.terraform import Attribute, Block, Expression, Layout, TerraformSource, TerraformTarget, Unreadable
-from ops_agent.model.workflow import Job, Step, Workflow, WorkflowText
+from ops_agent.model.workflow import SCOPES, Job, Step, Workflow, WorkflowText
 from ops_agent.terraform.layout import canonical, environment_of_path
 
 # What rules look at. A rule's annotation names one of these, and the judge hands it every one that the change touches.
@@ -28,12 +28,16 @@ if TYPE_CHECKING:
 class Hit:
     """A place that a rule objects to. Two hits of a rule with the same `anchor` are the same, in whatever file and line:
     it is the address of the code and the text of the part that offends.
+
+    `under` are circumstances that make it worse (events that strangers can cause, rights). A hit of the base excuses
+    one of the change that has the same anchor and no circumstance more.
     """
 
     path: str
     line: int
     what: str
     anchor: str
+    under: frozenset[str] = frozenset()
 
 
 Part = Attribute | Block | Expression | str | None
@@ -202,6 +206,9 @@ class RootInEnvironment(RootWithValues):
     """A root that the change can affect, in one of its environments."""
 
 
+_OF_WRITERS = frozenset({"merge_group", "push", "schedule", "workflow_call", "workflow_dispatch"})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowFile:
     """A changed workflow that was read whole.
@@ -225,32 +232,57 @@ class WorkflowFile:
         """Everything that this workflow can run on, in itself or called."""
         return self.workflow.events | self.called_on
 
-    def hit(self, part: Workflow | Job | Step, what: str, line: int = 0) -> Hit:
-        """An objection to the whole workflow, a job or a step, or to a `line` inside it.
+    def hit(self, part: Workflow | Job | Step, what: str, line: int = 0, *, at: str = "") -> Hit:
+        """An objection to the whole workflow, a job or a step, or to the text `at` in it, on its own line or `line`.
 
-        What stands already is excused only under the same circumstances: the same events and rights, and for a step the
-        same frame of its job. A harmless deployment step becomes a leak by `on: pull_request`.
+        A harmless deployment step becomes a leak by `on: pull_request` or another right: see `Hit.under`.
         """
-        job = next((j for j in self.workflow.jobs if any(s is part for s in j.steps)), None)
-        frame = f"{self.workflow.frame} {job.frame if job else ''}"
-        return Hit(path=self.path, line=line or part.line, what=what, anchor=f"{frame} {part.text}")
+        job = part if isinstance(part, Job) else self._job_of(part)
+        where = f"{job.id} {'step' if isinstance(part, Step) else 'job'}" if job is not None else "workflow"
+        anchor = f"{where} {at or part.text}"
+        return Hit(path=self.path, line=line or part.line, what=what, anchor=anchor, under=self._circumstances(job))
 
-    def hits_of_all_jobs(self, of: str, what: str, line: int) -> Iterator[Hit]:
-        """An objection to something that every job lives under (a trigger, a right): excused for jobs that stood under
-        it as they are.
-        """
-        for job in self.workflow.jobs:
-            yield Hit(path=self.path, line=line, what=what, anchor=f"{of} {self.workflow.frame} {job.text}")
+    def hit_text(self, text: WorkflowText, what: str) -> Hit:
+        """An objection to one text (a variable, an input, a command)."""
+        job = self._named(text.path[1]) if text.path[:1] == ("jobs",) and len(text.path) > 1 else None
+        anchor = f"{'.'.join(key for key in text.path if not key.isdigit())} {text.text}"
+        return Hit(path=self.path, line=text.line, what=what, anchor=anchor, under=self._circumstances(job))
 
     def hits_of_text(self, text: WorkflowText, what: str) -> Iterator[Hit]:
-        """An objection to a text that everything in its step, its job or the workflow can use."""
-        if text.path[:1] == ("jobs",) and len(text.path) > 1:
-            job = next(j for j in self.workflow.jobs if j.id == text.path[1])
-            yield Hit(
-                path=self.path, line=text.line, what=what, anchor=f"{text.anchor} {self.workflow.frame} {job.text}"
-            )
+        """An objection to a text, for every step that can use it."""
+        if "steps" in text.path[2:3]:
+            yield self.hit_text(text, what)
         else:
-            yield from self.hits_of_all_jobs(text.anchor, what, text.line)
+            job = self._named(text.path[1]) if text.path[:1] == ("jobs",) else None
+            yield from self.hits_of_jobs(f"{'.'.join(text.path)} {text.text}", what, text.line, job)
+
+    def hits_of_jobs(self, of: str, what: str, line: int, job: Job | None = None) -> Iterator[Hit]:
+        """An objection to what every step of `job` (None: of all jobs) lives under, a trigger or a right: a step that is
+        new under what exists is objected to, too.
+        """
+        for one in self.workflow.jobs if job is None else (job,):
+            for text in (one.frame, *(step.text for step in one.steps)):
+                anchor = f"{of} {one.id} {text}"
+                yield Hit(path=self.path, line=line, what=what, anchor=anchor, under=self._circumstances(one))
+
+    def _job_of(self, part: Workflow | Step) -> Job | None:
+        return next((j for j in self.workflow.jobs if any(s is part for s in j.steps)), None)
+
+    def _named(self, name: str) -> Job | None:
+        return next((j for j in self.workflow.jobs if j.id == name), None)
+
+    def _circumstances(self, job: Job | None) -> frozenset[str]:
+        """What a part of `job` (None: of all jobs) runs under that could be worse than before."""
+        found = {f"on {event}" for event in self.events - _OF_WRITERS}
+        for one in self.workflow.jobs if job is None else (job,):
+            rights = one.permissions or self.workflow.permissions
+            everything = rights is None or rights.shorthand not in ("", "read-all")
+            found |= {"other rights", *SCOPES} if everything else set()
+            found |= {scope for scope, access in rights.scopes.items() if access == "write"} if rights else set()
+            found.add(f"environment {one.environment or 'of none'}")
+            if one.condition.strip("${} ").casefold() != "false":
+                found |= {"runs"} if one.condition else {"runs", "always runs"}
+        return frozenset(found)
 
 
 Subject = WholeChange | ChangedPath | TextFile | UnreadableFile | TerraformFile | RootWithValues | WorkflowFile

@@ -6,6 +6,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+SCOPES = frozenset(
+    {
+        "actions", "attestations", "checks", "contents", "deployments", "discussions", "id-token", "issues", "models",
+        "packages", "pages", "pull-requests", "repository-projects", "security-events", "statuses",
+    }
+)  # fmt: skip
+"""What a job's token can be given, under `permissions:`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowText:

@@ -90,14 +90,14 @@ def secret_in_workflow(file: WorkflowFile) -> Iterator[Hit]:
         is_value = len(text.path) > 1 and text.path[-2] in ("env", "with")
         found = next((n for n, _, _ in token_finds(text.text)), None)
         if found:
-            yield Hit(path=file.path, line=text.line, what=f"it looks like a secret: {found}", anchor=text.anchor)
+            yield file.hit_text(text, f"it looks like a secret: {found}")
         elif (
             is_value
             and _SECRET_NAME.fullmatch(key)
             and "${{" not in text.text
             and not _NOT_A_VALUE.fullmatch(text.text)
         ):
-            yield Hit(path=file.path, line=text.line, what=f"`{key}` has a literal value", anchor=text.anchor)
+            yield file.hit_text(text, f"`{key}` has a literal value")
 
 
 def _joined(expression: Expression) -> Iterator[str]:

@@ -25,7 +25,7 @@ def workflow_region(file: WorkflowFile) -> Iterator[Hit]:
     for text in file.workflow.texts:
         for region in foreign_regions(text.text, file.policy.region):
             what = f"`{region}` is named; only `{file.policy.region}` may be"
-            yield Hit(path=file.path, line=text.line, what=what, anchor=text.anchor)
+            yield file.hit_text(text, what)
 
 
 def workflow_account(file: WorkflowFile) -> Iterator[Hit]:
@@ -37,9 +37,7 @@ def workflow_account(file: WorkflowFile) -> Iterator[Hit]:
     """
     for text in file.workflow.texts:
         for account in accounts_in(text.text):
-            yield Hit(
-                path=file.path, line=text.line, what=f"the account `{account}` is written here", anchor=text.anchor
-            )
+            yield file.hit_text(text, f"the account `{account}` is written here")
 
 
 def ungated_apply(file: WorkflowFile) -> Iterator[Hit]:

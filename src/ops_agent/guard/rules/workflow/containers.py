@@ -32,10 +32,30 @@ def container_image(file: WorkflowFile) -> Iterator[Hit]:
         for image in job.images:
             named = _IMAGE.fullmatch(image.image)
             if named is None:
-                yield file.hit(job, f"the image `{image.image}` has no digest", image.line)
+                yield file.hit(
+                    job,
+                    f"the image `{image.image}` has no digest",
+                    image.line,
+                    at=f"{image.image} {image.options} {image.other_keys}",
+                )
             elif image.image not in file.known_images and not _KNOWN_PUBLISHER.fullmatch(named["name"]):
-                yield file.hit(job, f"nobody vouches for the publisher of the image `{image.image}`", image.line)
+                yield file.hit(
+                    job,
+                    f"nobody vouches for the publisher of the image `{image.image}`",
+                    image.line,
+                    at=f"{image.image} {image.options} {image.other_keys}",
+                )
             if not _HEALTH_ONLY.fullmatch(image.options):
-                yield file.hit(job, f"the image `{image.image}` has the options `{image.options}`", image.line)
+                yield file.hit(
+                    job,
+                    f"the image `{image.image}` has the options `{image.options}`",
+                    image.line,
+                    at=f"{image.image} {image.options} {image.other_keys}",
+                )
             for key in image.other_keys:
-                yield file.hit(job, f"the image `{image.image}` has `{key}`", image.line)
+                yield file.hit(
+                    job,
+                    f"the image `{image.image}` has `{key}`",
+                    image.line,
+                    at=f"{image.image} {image.options} {image.other_keys}",
+                )

@@ -39,7 +39,8 @@ def missing_permissions(file: WorkflowFile) -> Iterator[Hit]:
     if file.workflow.permissions is None:
         for job in file.workflow.jobs:
             if job.permissions is None:
-                yield file.hit(job, f"the job `{job.id}` has no `permissions`, and neither has the workflow")
+                what = f"the job `{job.id}` has no `permissions`, and neither has the workflow"
+                yield file.hit(job, what, at="permissions")
 
 
 def wide_permissions(file: WorkflowFile) -> Iterator[Hit]:
@@ -55,9 +56,7 @@ def wide_permissions(file: WorkflowFile) -> Iterator[Hit]:
     ):
         for what in _objections(permissions):
             line = permissions.line if permissions else 0
-            yield from (
-                file.hits_of_all_jobs("permissions", what, line) if job is None else [file.hit(job, what, line)]
-            )
+            yield from file.hits_of_jobs(what, what, line, job)
 
 
 def identity_token_without_environment(file: WorkflowFile) -> Iterator[Hit]:
@@ -70,7 +69,8 @@ def identity_token_without_environment(file: WorkflowFile) -> Iterator[Hit]:
     for job in file.workflow.jobs:
         permissions = job.permissions or file.workflow.permissions
         if permissions and permissions.scopes.get("id-token") == "write" and not is_gated(job, file.workflow):
-            yield file.hit(job, f"the job `{job.id}` has `id-token: write` and no certain `environment`")
+            what = f"the job `{job.id}` has `id-token: write` and no certain `environment`"
+            yield from file.hits_of_jobs("id-token", what, job.line, job)
 
 
 def unlisted_secret(file: WorkflowFile) -> Iterator[Hit]:
@@ -84,7 +84,9 @@ def unlisted_secret(file: WorkflowFile) -> Iterator[Hit]:
     allowed = {"github_token", *(s.casefold() for s in file.policy.allowed_secrets)}
     for job in file.workflow.jobs:
         if job.inherits_secrets:
-            yield file.hit(job, f"the job `{job.id}` hands over all secrets (`secrets: inherit`)")
+            yield file.hit(
+                job, f"the job `{job.id}` hands over all secrets (`secrets: inherit`)", at=f"secrets {job.uses}"
+            )
     for text in file.workflow.texts:
         parts = list(parts_of(text.text))
         inside = text.text if text.path[-1] == "if" else " ".join(p.text for p in parts if p.is_expression)

@@ -22,10 +22,10 @@ def expression_in_script(file: WorkflowFile) -> Iterator[Hit]:
     """
     for _, step in _steps(file):
         if "${{" in step.run or "${{" in step.shell:
-            yield file.hit(step, "an expression stands in `run` or `shell`", step.run_line)
+            yield file.hit(step, "an expression stands in `run` or `shell`", step.run_line, at=step.run)
         for name, text in step.with_.items():
             if name.casefold() in SCRIPT_INPUTS and "${{" in text:
-                yield file.hit(step, f"an expression stands in `{name}`")
+                yield file.hit(step, f"an expression stands in `{name}`", at=f"{step.uses} {step.with_.get(name)}")
 
 
 def unlisted_action(file: WorkflowFile) -> Iterator[Hit]:
@@ -40,9 +40,11 @@ def unlisted_action(file: WorkflowFile) -> Iterator[Hit]:
     for part, uses, line in _uses(file):
         name, ref = split_uses(uses)
         if uses.startswith((".", "/", "docker:")) or not ref:
-            yield file.hit(part, f"`{uses}` is not an action with a version of the allow-list", line)
+            yield file.hit(
+                part, f"`{uses}` is not an action with a version of the allow-list", line, at=_call(part, uses)
+            )
         elif name is None or name.casefold() not in allowed:
-            yield file.hit(part, f"`{uses}` is not on the allow-list", line)
+            yield file.hit(part, f"`{uses}` is not on the allow-list", line, at=_call(part, uses))
 
 
 def unpinned_action(file: WorkflowFile) -> Iterator[Hit]:
@@ -58,9 +60,9 @@ def unpinned_action(file: WorkflowFile) -> Iterator[Hit]:
         if name is None or not ref:
             continue
         if not is_commit(ref):
-            yield file.hit(part, f"`{uses}` names a tag or branch, not a commit", line)
+            yield file.hit(part, f"`{uses}` names a tag or branch, not a commit", line, at=uses)
         elif file.known_pins is not None and uses.casefold() not in file.known_pins:
-            yield file.hit(part, f"`{uses}` is a commit that nobody vouches for", line)
+            yield file.hit(part, f"`{uses}` is a commit that nobody vouches for", line, at=uses)
 
 
 def self_hosted_runner(file: WorkflowFile) -> Iterator[Hit]:
@@ -72,7 +74,9 @@ def self_hosted_runner(file: WorkflowFile) -> Iterator[Hit]:
     """
     for job in file.workflow.jobs:
         if not job.uses and (not job.runs_on or not all(_HOSTED.fullmatch(label) for label in job.runs_on)):
-            yield file.hit(job, f"the job `{job.id}` runs on `{', '.join(job.runs_on) or 'nothing'}`")
+            yield file.hit(
+                job, f"the job `{job.id}` runs on `{', '.join(job.runs_on) or 'nothing'}`", at=str(job.runs_on)
+            )
 
 
 def persisted_credentials(file: WorkflowFile) -> Iterator[Hit]:
@@ -84,7 +88,7 @@ def persisted_credentials(file: WorkflowFile) -> Iterator[Hit]:
     """
     for _, step in _steps(file):
         if step.uses.casefold().startswith("actions/checkout@") and step.with_.get("persist-credentials") != "false":
-            yield file.hit(step, "`persist-credentials` is not false", step.uses_line)
+            yield file.hit(step, "`persist-credentials` is not false", step.uses_line, at=step.uses)
 
 
 def _steps(file: WorkflowFile) -> Iterator[tuple[Job, Step]]:
@@ -98,3 +102,8 @@ def _uses(file: WorkflowFile) -> Iterator[tuple[Job | Step, str, int]]:
         for step in job.steps:
             if step.uses:
                 yield step, step.uses, step.uses_line
+
+
+def _call(part: Job | Step, uses: str) -> str:
+    """What is called with what: other inputs make it another call."""
+    return f"{uses} {part.with_}" if isinstance(part, Step) else part.text

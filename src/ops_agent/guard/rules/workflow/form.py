@@ -33,4 +33,4 @@ def unknown_key(file: WorkflowFile) -> Iterator[Hit]:
     ]
     for part in parts:
         for key in part.unknown_keys:
-            yield file.hit(part, f"the key `{key}` is not known here")
+            yield file.hit(part, f"the key `{key}` is not known here", at=key)

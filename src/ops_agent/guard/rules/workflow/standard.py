@@ -26,7 +26,7 @@ def environment_variable(file: WorkflowFile) -> Iterator[Hit]:
         "ENVIRONMENT" in (*j.env, *(k for s in j.steps for k in s.env)) for j in file.workflow.jobs
     )
     if not set_somewhere and "ENVIRONMENT=" not in _scripts(file):
-        yield file.hit(file.workflow, "`ENVIRONMENT` is never set")
+        yield file.hit(file.workflow, "`ENVIRONMENT` is never set", at="ENVIRONMENT")
 
 
 def checks_on_pull_requests(file: WorkflowFile) -> Iterator[Hit]:
@@ -42,7 +42,7 @@ def checks_on_pull_requests(file: WorkflowFile) -> Iterator[Hit]:
             w for w in ("fmt", "validate") if not re.search(rf"\b(terraform|tofu)\s+(-chdir=\S+\s+)?{w}\b", scripts)
         ]
         if missing:
-            yield file.hit(file.workflow, f"`terraform {'` and `terraform '.join(missing)}` never run")
+            yield file.hit(file.workflow, f"`terraform {'` and `terraform '.join(missing)}` never run", at="checks")
 
 
 def environment_files(file: WorkflowFile) -> Iterator[Hit]:
@@ -57,9 +57,9 @@ def environment_files(file: WorkflowFile) -> Iterator[Hit]:
         for step in job.steps:
             script = re.sub(r"\\\n\s*", " ", step.run)
             if _INIT.search(script):
-                yield file.hit(step, "`init` has no `-backend-config`", step.run_line)
+                yield file.hit(step, "`init` has no `-backend-config`", step.run_line, at=step.run)
             if _PLAN.search(script):
-                yield file.hit(step, "`plan` has no `-var-file`", step.run_line)
+                yield file.hit(step, "`plan` has no `-var-file`", step.run_line, at=step.run)
 
 
 def hard_coded_address(file: WorkflowFile) -> Iterator[Hit]:
@@ -72,9 +72,7 @@ def hard_coded_address(file: WorkflowFile) -> Iterator[Hit]:
     for text in file.workflow.texts:
         found = _ADDRESS.search(text.text)
         if found:
-            yield Hit(
-                path=file.path, line=text.line, what=f"`{found[0][:80]}` belongs to one environment", anchor=text.anchor
-            )
+            yield file.hit_text(text, f"`{found[0][:80]}` belongs to one environment")
 
 
 def _scripts(file: WorkflowFile) -> str:

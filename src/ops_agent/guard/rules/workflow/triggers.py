@@ -22,9 +22,9 @@ def dangerous_trigger(file: WorkflowFile) -> Iterator[Hit]:
     """
     for trigger in file.workflow.triggers:
         if trigger.event not in _OPEN:
-            yield from file.hits_of_all_jobs(f"on {trigger.event}", f"it starts on `{trigger.event}`", trigger.line)
+            yield from file.hits_of_jobs(f"on {trigger.event}", f"it starts on `{trigger.event}`", trigger.line)
     for event in sorted(file.called_on - _OPEN):
-        yield from file.hits_of_all_jobs(f"on {event}", f"a workflow that starts on `{event}` calls it", 1)
+        yield from file.hits_of_jobs(f"on {event}", f"a workflow that starts on `{event}` calls it", 1)
 
 
 def push_from_any_branch(file: WorkflowFile) -> Iterator[Hit]:
@@ -42,12 +42,10 @@ def push_from_any_branch(file: WorkflowFile) -> Iterator[Hit]:
         anchor = f"on push {sorted(trigger.filters.items())}"
         if not branches or trigger.filters.keys() & {"tags", "tags-ignore"}:
             what = "tags start it" if branches else "a push to any branch starts it"
-            yield from file.hits_of_all_jobs(anchor, what, trigger.line)
+            yield from file.hits_of_jobs(anchor, what, trigger.line)
         for branch in branches:
             if not _LITERAL_BRANCH.fullmatch(branch) or branch.startswith("ops-agent/"):
-                yield from file.hits_of_all_jobs(
-                    anchor, f"`{branch}` is not the name of a protected branch", trigger.line
-                )
+                yield from file.hits_of_jobs(anchor, f"`{branch}` is not the name of a protected branch", trigger.line)
 
 
 def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Hit]:
@@ -66,8 +64,8 @@ def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Hit]:
         permissions = job.permissions or file.workflow.permissions
         for scope, access in (permissions.scopes if permissions else {}).items():
             if access == "write" and not (scope == "id-token" and is_gated(job, file.workflow)):
-                yield file.hit(job, f"the job `{job.id}` has `{scope}: write` on pull requests")
+                what = f"the job `{job.id}` has `{scope}: write` on pull requests"
+                yield from file.hits_of_jobs(scope, what, job.line, job)
             elif access == "write" and not file.known_environments.issuperset(environments_of(job)):
-                yield file.hit(
-                    job, f"no workflow of the base names the environment `{job.environment}` of the job `{job.id}`"
-                )
+                what = f"no workflow of the base names the environment `{job.environment}` of the job `{job.id}`"
+                yield from file.hits_of_jobs(scope, what, job.line, job)

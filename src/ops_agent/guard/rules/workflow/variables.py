@@ -54,7 +54,7 @@ def steering_variable(file: WorkflowFile) -> Iterator[Hit]:
     for job in file.workflow.jobs:
         for step in job.steps:
             for found in _SET_IN_SCRIPT.finditer(_HARMLESS_IN_SCRIPT.sub("", plain_script(step.run))):
-                yield file.hit(step, f"`{found[0].rstrip('=<')}` is set", step.run_line)
+                yield file.hit(step, f"`{found[0].rstrip('=<')}` is set", step.run_line, at=step.run)
 
 
 def steering_input(file: WorkflowFile) -> Iterator[Hit]:
@@ -76,4 +76,9 @@ def steering_input(file: WorkflowFile) -> Iterator[Hit]:
                     "mask-password",
                     "false",
                 ):
-                    yield file.hit(step, f"`{name}: {value}` is given to `{step.uses}`", step.uses_line)
+                    yield file.hit(
+                        step,
+                        f"`{name}: {value}` is given to `{step.uses}`",
+                        step.uses_line,
+                        at=f"{step.uses} {name}: {value}",
+                    )
