@@ -1,6 +1,7 @@
 # Needs make and Python 3.11, 3.12 or 3.13; everything else comes into .venv, every file checked against its hash.
 #   make demo [ARGS="--serve"]   the whole path on your machine: an issue becomes a pull request, see demo-output/
 #   make test | lint | proof     the fast tests | style, types, floors, documents, workflows | the slow tests
+#                                proof CORPUS=PATH also replays the commits of the repositories in that folder
 #   make bench                   figures against other tools, in the same run, into bench/results.md
 #   make docs | site | lock      write the generated documents | build the documentation site | lock the requirements
 SHELL := /bin/bash
@@ -12,11 +13,12 @@ SHELL := /bin/bash
 VENV := .venv
 PY := $(VENV)/bin/python
 ARGS ?=
+CORPUS ?=
 WORKERS ?= 2
 PIP := $(PY) -I -m pip --disable-pip-version-check install --quiet --no-input --require-hashes --no-deps --only-binary :all:
 
 help:
-	@sed -n '2,5s/^#   //p' Makefile
+	@sed -n '2,6s/^#   //p' Makefile
 
 demo: $(VENV)/.installed-demo
 	@$(PY) -m ops_agent_demo $(ARGS)
@@ -31,7 +33,7 @@ test: $(VENV)/.installed-test
 	$(PY) -m pytest -n $(WORKERS) --dist loadscope -m "not proof" $(ARGS)
 
 proof: $(VENV)/.installed-test
-	OPS_AGENT_EXPLORE=1 $(PY) -m pytest -n $(WORKERS) --dist loadscope -m proof --timeout 1800 $(ARGS)
+	OPS_AGENT_EXPLORE=1 CORPUS="$(CORPUS)" $(PY) -m pytest -n $(WORKERS) --dist loadscope -m proof --timeout 1800 $(ARGS)
 
 bench: $(VENV)/.installed-bench
 	$(PY) -m bench $(ARGS)
