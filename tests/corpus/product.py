@@ -52,8 +52,8 @@ def refusals(
         base_commit="0" * 40, changes=tuple(FileChange(path=p, before=b, after=a) for p, b, a in sorted(sides))
     )
     policy = _policy(settings)
-    changes, pins = _pinned(changes, policy, settings.pins)
-    verdict = judge(changes, FilesInMemory(paths, read), policy, known_pins=pins)
+    pinned, pins = _pinned(changes, policy, settings.pins)
+    verdict = judge(pinned, FilesInMemory(paths, read), policy, known_pins=pins)
     return [_refusal(finding, changes, settings) for finding in verdict.blocking]
 
 

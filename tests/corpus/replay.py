@@ -1,6 +1,7 @@
 """Replays commits of public repositories through the source rules, each with its repository's own settings.
 
-    PYTHONPATH=src:tests python -m corpus.replay PATH [--commits N] [--repo NAME] [--only terraform|workflow] [--json FILE]
+    PYTHONPATH=src:tests python -m corpus.replay PATH [--commits N] [--repo NAME] [--only KIND] [--json FILE]
+    PYTHONPATH=src:tests python -m corpus.replay PATH --commit ID        that commit, with its findings
 
 PATH is a folder of clones, bare or checked out. The parent's tree is the base, the commit is the change. A commit is
 refused when a finding blocks that the base does not have. Two kinds of findings are listed but not counted: those of
@@ -31,6 +32,7 @@ from corpus.history import TERRAFORM, WORKFLOW, Commit, Repository, chosen, repo
 from corpus.product import CRASHED, Refusal, Side, refusals, warm_up
 
 KINDS = (TERRAFORM, WORKFLOW)
+Choice = Callable[[Sequence[Commit]], Sequence[Commit]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +56,15 @@ class Judged:
         return self.timed_out or any(not f.aside for f in self.findings)
 
 
-def replay(repositories: Iterable[Repository], count: int, kinds: Sequence[str], limit: float) -> Iterator[Judged]:
-    """Judge `count` commits of every repository. A commit with a file that the clone lacks is left out."""
+def replay(repositories: Iterable[Repository], choose: Choice, limit: float) -> Iterator[Judged]:
+    """Judge what `choose` takes of the commits of every repository, each for at most `limit` processor seconds.
+
+    A commit with a file that the clone lacks is left out.
+    """
     warm_up()
     for repository in repositories:
         facts: Facts = {}
-        for commit in chosen(repository.commits, count, kinds):
+        for commit in choose(repository.commits):
             if all(repository.blob(b) is not None for c in commit.changes for b in (c.before, c.after) if b):
                 yield _judged(repository, commit, facts, limit)
         repository.close()
@@ -108,14 +113,14 @@ def _judged(repository: Repository, commit: Commit, facts: Facts, limit: float) 
 def _in_child(work: Callable[[], Any], limit: float) -> tuple[Any, float]:
     """What `work` returns and the processor seconds it took, in a fork of this process: caches start as they are here.
 
-    None after `limit` processor seconds. Raises RuntimeError when `work` raises.
+    None after about `limit` processor seconds, or when it hangs. Raises RuntimeError when `work` raises.
     """
     receiver, sender = os.pipe()
     child = os.fork()
     if child == 0:
         _child(work, sender, limit)
     os.close(sender)
-    answer = _read(receiver, 10 * limit)
+    answer = _read(receiver, 10 * (1 + limit))
     if answer is None:
         os.kill(child, signal.SIGKILL)
     _, status, used = os.wait4(child, 0)
@@ -186,16 +191,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--commits", type=int, default=16, help="commits of each repository (%(default)s)")
     parser.add_argument("--repo", default="", help="only repositories whose name contains this")
     parser.add_argument("--only", choices=KINDS)
+    parser.add_argument("--commit", help="only the commit whose id begins so; prints its findings")
     parser.add_argument("--limit", type=float, default=60, help="processor seconds for one commit (%(default)s)")
     parser.add_argument("--json", type=Path, help="write every commit with its findings to this file")
     given = parser.parse_args(arguments)
     wanted = [r for r in repositories_in(given.path) if given.repo.replace("+", "/") in r.name]
+
+    def choose(commits: Sequence[Commit]) -> Sequence[Commit]:
+        if given.commit:
+            return [c for c in commits if c.id.startswith(given.commit)]
+        return chosen(commits, given.commits, [given.only] if given.only else KINDS)
+
     judged = []
-    for one in replay(wanted, given.commits, [given.only] if given.only else KINDS, given.limit):
+    for one in replay(wanted, choose, given.limit):
         judged.append(one)
         result = "over limit" if one.timed_out else "refused" if one.is_refused else "passed"
         place = f"{one.repository} {one.commit[:10]}"
         sys.stderr.write(f"{place} {one.kind} {result} {one.seconds:.2f} s: {one.subject}\n")
+        for finding in one.findings if given.commit else ():
+            sys.stdout.write(f"{finding.rule} {finding.path}:{finding.line}: {finding.what}\n    {finding.text}\n")
     if given.json:
         given.json.write_text(json.dumps([asdict(one) for one in judged], indent=1))
     sys.stdout.write(summary(judged) + "\n")

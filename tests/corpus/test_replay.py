@@ -207,6 +207,16 @@ def test_commits_are_judged_against_their_parents(clone: Clone, capsys: pytest.C
     assert "terraform refused" in printed.err and "terraform passed" in printed.err
 
 
+def test_one_commit_is_shown_with_its_findings(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
+    clone.commit("Tag", {".github/workflows/plan.yml": WORKFLOW_FILE.replace("on: push", "on: workflow_run")})
+    commit = clone.repository.commits[0].id
+    replay.main([str(clone.folder.parent), "--commit", commit[:12]])
+    assert (
+        "workflow/dangerous-trigger .github/workflows/plan.yml:1: it starts on `workflow_run`"
+        in capsys.readouterr().out
+    )
+
+
 def test_a_commit_over_the_limit_is_refused(clone: Clone, monkeypatch: pytest.MonkeyPatch) -> None:
     def endless(*_: object) -> None:
         while True:
@@ -214,7 +224,7 @@ def test_a_commit_over_the_limit_is_refused(clone: Clone, monkeypatch: pytest.Mo
 
     clone.commit("Add a variable", {"infra/variables.tf": VARIABLE})
     monkeypatch.setattr(replay, "refusals", endless)
-    (judged,) = replay.replay([clone.repository], 1, replay.KINDS, limit=0.1)
+    (judged,) = replay.replay([clone.repository], lambda commits: commits, limit=0.1)
     assert judged.timed_out and judged.is_refused and 0.5 < judged.seconds < 3
 
 
@@ -224,7 +234,8 @@ def test_a_commit_over_the_limit_is_refused(clone: Clone, monkeypatch: pytest.Mo
 )
 @pytest.mark.timeout(3600)
 def test_real_commits_pass() -> None:
-    judged = list(replay.replay(repositories_in(Path(CORPUS)), 16, replay.KINDS, limit=60))
+    clones = repositories_in(Path(CORPUS))
+    judged = list(replay.replay(clones, lambda commits: chosen(commits, 16, replay.KINDS), limit=60))
     table = replay.summary(judged)
     assert len(judged) >= 140 and len({j.repository for j in judged}) >= 9, table
     assert not [(j.repository, j.commit, j.crashes) for j in judged if j.crashes], table
