@@ -154,14 +154,5 @@ def told(result: ToolResult) -> Any:
     return unfenced(BOUNDARY, result.text)
 
 
-def golden(path: Path, text: str, update: bool) -> None:
-    """Compare with the reviewed file; UPDATE_GOLDEN=1 writes it instead."""
-    if update:
-        path.write_text(text, encoding="utf-8")
-    assert path.read_text(encoding="utf-8") == text, (
-        f"{path.name} differs: read the change, then run with UPDATE_GOLDEN=1"
-    )
-
-
 def pretty(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -5,15 +5,15 @@ B10, B14 and B15 of the security bar.
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from agent.agent_doubles import BOUNDARY, SMALL, golden
+from agent.agent_doubles import BOUNDARY, SMALL
 from agent.briefings import fixed_boundary, told  # noqa: F401 - the fixture is for every test here
 from builders import work_item
+from golden import assert_golden
 from ops_agent.agent.briefing import check_material, findings_material, plain_name, repository_map, unfenced
 from ops_agent.agent.prompts import text as prompt
 from ops_agent.model.errors import ConfigError
@@ -28,9 +28,8 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def test_the_prompts_are_as_reviewed() -> None:
     made = told(infra_context="The queue module of the platform team is not to be used.")
-    update = bool(os.environ.get("UPDATE_GOLDEN"))
-    golden(GOLDEN / "system.md", made.system, update)
-    golden(GOLDEN / "task.md", made.task, update)
+    assert_golden(GOLDEN / "system.md", made.system)
+    assert_golden(GOLDEN / "task.md", made.task)
 
 
 def test_the_system_prompt_does_not_change_with_the_issue_so_that_it_is_cached() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.agent_doubles import BOUNDARY, FINISH, bench, call, golden, pretty, told, toolbox
+from agent.agent_doubles import BOUNDARY, FINISH, bench, call, pretty, told, toolbox
+from golden import assert_golden
 from ops_agent.agent.briefing import fenced, unfenced
 from ops_agent.agent.tools import TOOLS, problems_of, specs
 from ops_agent.model.conversation import ToolCall
@@ -27,7 +27,7 @@ def run(name: str, files: dict[str, bytes] | None = None, **arguments: Any) -> A
 
 def test_the_tools_are_sent_as_reviewed() -> None:
     sent = [{"name": s.name, "description": s.description, "input_schema": s.input_schema} for s in specs()]
-    golden(HERE / "golden" / "tools.json", pretty(sent), bool(os.environ.get("UPDATE_GOLDEN")))
+    assert_golden(HERE / "golden" / "tools.json", pretty(sent))
 
 
 def test_every_schema_is_strict_at_every_depth() -> None:

@@ -11,11 +11,11 @@ from builders import work_item
 from doubles.tree import MemoryTree
 from ops_agent.config.settings import Settings
 from ops_agent.model.errors import ConfigError
-from ops_agent.model.finding import Finding, Severity, Verdict
+from ops_agent.model.finding import Finding, Verdict
 from ops_agent.model.plan import PlanCounts, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import TargetVerification, Verification
-from ops_agent.plan.rules import PLAN_TABLE
+from ops_agent.plan.rules import PLAN_TABLE, finding
 from ops_agent.run.brief import narrow_by_policy_file
 from ops_agent.run.judge import judge_plans, judge_sources
 from rules.judging import base_files, change_set
@@ -67,14 +67,11 @@ def test_the_policy_file_closes_a_path() -> None:
     assert any("closes" in f.what for f in verdict.blocking)
 
 
-def plan(*dangers: Finding, complete: bool = True) -> TerraformPlan:
+def plan(*dangers: Finding) -> TerraformPlan:
     changes = tuple(
-        ResourceChange(address=d.address, type="aws_dynamodb_table", provider="aws", action=ResourceAction.DELETE)
-        for d in dangers
+        ResourceChange(address=d.address, type="aws_dynamodb_table", action=ResourceAction.DELETE) for d in dangers
     )
     return TerraformPlan(
-        format_version="1.2",
-        terraform_version="1.11.4",
         changes=changes,
         outputs=(),
         drift=(),
@@ -82,7 +79,6 @@ def plan(*dangers: Finding, complete: bool = True) -> TerraformPlan:
         text="",
         canonical_hash="",
         dangers=dangers,
-        complete=complete,
     )
 
 
@@ -95,24 +91,16 @@ def plans(made: TerraformPlan | None, labels: tuple[str, ...] = (), own: frozens
     )
 
 
-DESTROYS = Finding(
-    address="aws_dynamodb_table.orders", what="destroys it", rule="plan/destroys-stateful", severity=Severity.BLOCKS
-)
-FOREIGN = Finding(
-    address="aws_sqs_queue.x", what="names region us-east-1", rule="plan/foreign-region", severity=Severity.BLOCKS
-)
-NOTICE = Finding(address="aws_sqs_queue.x", what="destroys a queue", rule="plan/destroys", severity=Severity.DANGER)
+DESTROYS = finding("destroys-stateful", "aws_dynamodb_table.orders", "is destroyed: its data is deleted")
+FOREIGN = finding("foreign-region", "aws_sqs_queue.x", "names region us-east-1")
+NOTICE = finding("destroys", "aws_sqs_queue.x", "is destroyed")
 
 
 def test_destroying_something_stateful_blocks_and_says_which_label_opens_it() -> None:
-    """T14."""
-    verdict = plans(plan(DESTROYS, NOTICE))
-    (finding,) = verdict.blocking
-    assert (
-        finding.rule == "plan/destroys-stateful"
-        and "allow-destroy" in finding.remedy
-        and "aws_dynamodb_table.orders" in finding.what
-    )
+    (blocked,) = plans(plan(DESTROYS, NOTICE)).blocking
+    assert blocked.rule == "plan/destroys-stateful"
+    assert "allow-destroy" in blocked.remedy
+    assert "aws_dynamodb_table.orders" in blocked.what
 
 
 def test_a_writers_label_lifts_destroying_and_nothing_else() -> None:
@@ -130,8 +118,7 @@ def test_a_danger_of_a_provider_is_blamed_whatever_the_change_causes() -> None:
     assert plans(made, own=frozenset()).blocked
 
 
-def test_an_incomplete_plan_is_refused_and_no_plan_is_not() -> None:
-    assert blocking(plans(plan(complete=False))) == {"plan/incomplete"}
+def test_a_target_without_a_plan_does_not_block() -> None:
     assert not plans(None).blocked
 
 

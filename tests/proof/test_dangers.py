@@ -9,7 +9,7 @@ import pytest
 
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.policy import Policy
-from ops_agent.plan.dangers import LIFTED_BY_ALLOW_DESTROY
+from ops_agent.plan.rules import LIFTED_BY_ALLOW_DESTROY
 from ops_agent.plan.undo import Reversibility, reversibility
 from proof.proof_samples import captured, change, plan_document, read
 
@@ -279,6 +279,6 @@ def test_a_provisioner_is_a_danger_when_an_apply_would_start_it(actions: list[st
     }
     changes = [change(f'module.m["]x"].{name}', *actions, before={}, after={}) for name in ("a.b[0]", "a.quiet")]
     plan = read(plan_document(*changes, configuration=configuration))
-    why = f"an apply {says} what its provisioners say (local-exec, remote-exec), which no plan shows"
+    why = f"the apply {says} its provisioners (local-exec, remote-exec), which no plan shows"
     found = [(d.address, d.what) for d in plan.dangers if d.rule == "plan/runs-a-program"]
     assert found == ([('module.m["]x"].a.b[0]', why)] if says else [])

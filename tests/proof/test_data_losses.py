@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ops_agent.model.finding import Severity
-from ops_agent.plan.losses import KEEPERS
+from ops_agent.plan.dangers import lost_with
+from ops_agent.plan.losses import DESTROYED
 from ops_agent.plan.undo import Reversibility, reversibility
-from ops_agent.plan.values import STATEFUL
 from proof.loss_samples import entry, found
 from proof.proof_samples import change, plan_document, read
 
@@ -239,7 +239,7 @@ def test_what_is_known_only_after_apply_is_a_notice_and_cannot_be_told(
     assert word is (Reversibility.REVERSIBLE if dangers[0].rule == "plan/recovery-off" else Reversibility.UNKNOWN)
 
 
-@pytest.mark.parametrize("type_", sorted(KEEPERS.keys() - STATEFUL.keys()))
+@pytest.mark.parametrize("type_", sorted(type_ for type_ in DESTROYED if not lost_with(type_)))
 def test_destroying_what_keeps_data_safe_is_a_danger_that_does_not_block(type_: str) -> None:
     dangers = found(entry(type_, {"bucket": "b"}, None, "delete"))
     assert [(danger.rule, danger.severity, danger.blocks) for danger in dangers] == [

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from growth import assert_linear
 from ops_agent.model.finding import Finding
-from ops_agent.plan.values import NOTHING, Found, places_in
+from ops_agent.plan.places import NOTHING, Found, places_in
 from proof.proof_samples import change, plan_document, read
 
 DEV, STRANGER = "125611408459", "999988887777"

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from ops_agent.issue.claims import closing_references
 from ops_agent.model.plan import TerraformPlan
+from ops_agent.pages.graph import MOST_NODES, graph
 from ops_agent.pages.plan_text import as_diff, diff_pieces, fill_block, headline, pieces_of, share
 from ops_agent.pages.pull_request import Overflow, dangers, plans
-from ops_agent.plan.references import MOST_NODES, graph
 from proof.proof_samples import CAPTURED, captured, change, document, plan_document, read, target, text_of
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ops_agent.plan.values import looks_random
+from ops_agent.plan.secret_values import looks_random
 from ops_agent.text.redaction import Redactor
 from proof.proof_samples import captured, change, plan_document, read
 

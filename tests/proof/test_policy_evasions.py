@@ -9,20 +9,19 @@ import json
 import pytest
 
 from ops_agent.model.plan import ResourceAction, ResourceChange
-from ops_agent.plan.dangers import policy_dangers
+from ops_agent.plan.iam import policy_findings
 
 
 def _rules(type_: str, **after: object) -> set[str]:
     change = ResourceChange(
         address=f"{type_}.x",
         type=type_,
-        provider="registry.terraform.io/hashicorp/aws",
         action=ResourceAction.CREATE,
         before=None,
         after=after,
         changed_attributes=tuple(after),
     )
-    return {danger.rule for danger in policy_dangers(change)}
+    return {danger.rule for danger in policy_findings(change)}
 
 
 def _policy(action: str, resource: str) -> str:

@@ -4,7 +4,6 @@ a secret.
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 import builders
+from golden import assert_golden
 from ops_agent.issue.claims import as_patch, closing_references, link_problem
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.event import IssueRef
@@ -88,14 +88,10 @@ GOLDENS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", GOLDENS)
 def test_the_text_is_the_reviewed_one(name: str) -> None:
-    """After a wanted change `MAKE_GOLDEN=1 pytest tests/proof` writes them anew: review the difference."""
     proposal = build_proposal(material(**GOLDENS[name]))
     head = f"title: {proposal.title}\ndraft: {proposal.draft}\ncommit: {proposal.commit_headline}\n\n{proposal.commit_body}"
     text = f"{head}\n\n---\n\n{proposal.body}"
-    path = GOLDEN / f"{name}.md"
-    if os.environ.get("MAKE_GOLDEN"):
-        path.write_text(text, encoding="utf-8")
-    assert text == path.read_text(encoding="utf-8")
+    assert_golden(GOLDEN / f"{name}.md", text)
 
 
 @pytest.mark.parametrize("name", GOLDENS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from golden import assert_golden
 from ops_agent.guard.rules import TABLE
 from ops_agent.pages.rules_page import render
 from rules.judging import samples
@@ -17,13 +18,9 @@ def rendered() -> str:
 
 
 def test_the_page_says_what_the_rules_say() -> None:
-    assert PAGE.read_text() == rendered(), "write it again: `python -m rules.test_rules_page` in tests/"
+    assert_golden(PAGE, rendered())
 
 
 def test_every_rule_is_on_the_page_with_its_remedy() -> None:
     page = rendered()
     assert all(f"### `{r.id}`" in page and r.remedy in page for r in TABLE)
-
-
-if __name__ == "__main__":
-    PAGE.write_text(rendered())

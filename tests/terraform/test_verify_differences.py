@@ -13,14 +13,12 @@ from ops_agent.run.verify import mocked_difference, own_changes
 
 def resource(address: str, action: ResourceAction = ResourceAction.CREATE, after=None, **fields) -> ResourceChange:
     return ResourceChange(
-        address=address, type="aws_sqs_queue", provider="aws", action=action, after=after or {"name": address}, **fields
+        address=address, type="aws_sqs_queue", action=action, after=after or {"name": address}, **fields
     )
 
 
 def plan(*found: ResourceChange) -> TerraformPlan:
     return TerraformPlan(
-        format_version="1.2",
-        terraform_version="1.15.5",
         changes=found,
         outputs=(),
         drift=(),

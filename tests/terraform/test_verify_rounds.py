@@ -45,8 +45,6 @@ def test_a_second_round_starts_fewer_providers_and_tells_the_same_changes_as_our
 def test_a_plan_of_the_base_is_known_for_its_commit_target_and_account_only():
     dev, prod = (SimpleNamespace(account=number) for number in (DEV, PROD))
     kept = TerraformPlan(
-        format_version="1.2",
-        terraform_version="1.15.5",
         changes=(),
         outputs=(),
         drift=(),

@@ -4,6 +4,8 @@ masked.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Collection, Sized
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -12,7 +14,7 @@ from ops_agent.model.finding import Finding
 
 
 class Hidden(str):
-    """Stands where a value is not shown. Compare with `is`: a value that merely reads the same is a value."""
+    """In the place of a value that is not shown. Compare with `is`: a value that merely reads the same is a value."""
 
     __slots__ = ()
 
@@ -40,6 +42,14 @@ class ResourceAction(StrEnum):
     def destroys(self) -> bool:
         return self in (ResourceAction.DELETE, ResourceAction.REPLACE_DELETE_FIRST, ResourceAction.REPLACE_CREATE_FIRST)
 
+    @property
+    def replaces(self) -> bool:
+        return self.value.startswith("replace")
+
+    @property
+    def forgets(self) -> bool:
+        return self in (ResourceAction.FORGET, ResourceAction.REPLACE_FORGET)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceChange:
@@ -49,16 +59,24 @@ class ResourceChange:
 
     address: str
     type: str
-    provider: str
     action: ResourceAction
     mode: str = "managed"
-    reason: str | None = None
     replace_paths: tuple[str, ...] = ()
     previous_address: str | None = None
     import_id: str | None = None
     before: Any = None
     after: Any = None
     changed_attributes: tuple[str, ...] = ()
+
+    @property
+    def old(self) -> dict[str, Any]:
+        """The attributes before; none for a creation, or when the whole resource is hidden."""
+        return self.before if isinstance(self.before, dict) else {}
+
+    @property
+    def new(self) -> dict[str, Any]:
+        """The attributes after; none for a destroy, or when the whole resource is hidden."""
+        return self.after if isinstance(self.after, dict) else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +87,6 @@ class OutputChange:
 
     name: str
     action: ResourceAction
-    sensitive: bool
     before: Any = None
     after: Any = None
     references: tuple[str, ...] = ()
@@ -88,6 +105,25 @@ class PlanCounts:
     forget: int = 0
     read: int = 0
     outputs: int = 0
+
+    @classmethod
+    def of(cls, changes: Collection[ResourceChange], outputs: Sized) -> PlanCounts:
+        """The counts of `changes` and `outputs`. A data source that goes is not counted: nothing real goes."""
+        managed = [change for change in changes if change.mode == "managed"]
+        kinds = Counter(change.action for change in managed)
+        forgotten = kinds[ResourceAction.REPLACE_FORGET]
+        replaced = kinds[ResourceAction.REPLACE_DELETE_FIRST] + kinds[ResourceAction.REPLACE_CREATE_FIRST]
+        return cls(
+            add=kinds[ResourceAction.CREATE] + replaced + forgotten,
+            change=kinds[ResourceAction.UPDATE],
+            destroy=kinds[ResourceAction.DELETE] + replaced,
+            replace=replaced,
+            import_=sum(change.import_id is not None for change in managed),
+            move=sum(change.previous_address is not None for change in managed),
+            forget=kinds[ResourceAction.FORGET] + forgotten,
+            read=sum(change.action is ResourceAction.READ for change in changes),
+            outputs=len(outputs),
+        )
 
     @property
     def line(self) -> str:
@@ -110,14 +146,12 @@ class TerraformPlan:
     """A plan that was read whole.
 
     `text` is `terraform show -no-color` after redaction; `canonical_hash` is SHA-256 of the JSON without `timestamp`.
-    `changes` leaves out what stays as it is. `edges` are pairs (user, used) of changed resources, by the
+    `changes` leaves out what does not change. `edges` are pairs (user, used) of changed resources, by the
     configuration's references; `invocations` are the provider actions that an apply would run. `log_groups` are the
     names of all CloudWatch log groups after an apply, also of those that stay as they are; an empty one is known only
     then.
     """
 
-    format_version: str
-    terraform_version: str
     changes: tuple[ResourceChange, ...]
     outputs: tuple[OutputChange, ...]
     drift: tuple[ResourceChange, ...]
@@ -125,8 +159,6 @@ class TerraformPlan:
     text: str
     canonical_hash: str
     dangers: tuple[Finding, ...] = ()
-    applyable: bool = True
-    complete: bool = True
     regions: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
     edges: tuple[tuple[str, str], ...] = ()

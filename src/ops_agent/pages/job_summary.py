@@ -11,11 +11,11 @@ from ops_agent.model.conversation import Transcript, Usage
 from ops_agent.model.event import IssueRef
 from ops_agent.model.finding import Finding, Place
 from ops_agent.model.outcome import Conclusion
+from ops_agent.model.plan import PlanCounts
 from ops_agent.model.proposal import PullRequest
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.pages.plan_text import share
 from ops_agent.pages.pull_request import cautions, checks_table, counted, danger_list, dangers, findings_list, headlines
-from ops_agent.plan.reading import count
 from ops_agent.text.markdown import cell, code
 from ops_agent.text.templates import render
 
@@ -173,7 +173,7 @@ def _counts(target: TargetVerification) -> dict[str, object]:
     if target.plan is None:
         return where | {"planned": False}
     shared = share(target, target.plan)
-    counted = count(shared.own, shared.own_outputs)
+    counted = PlanCounts.of(shared.own, shared.own_outputs)
     names = ("add", "change", "destroy", "replace", "move", "forget", "outputs")
     return (
         where

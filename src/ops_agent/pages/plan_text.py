@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from ops_agent.model.finding import Finding
-from ops_agent.model.plan import OutputChange, ResourceAction, ResourceChange, TerraformPlan
+from ops_agent.model.plan import OutputChange, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.verification import Evidence, TargetVerification
+from ops_agent.pages.graph import graph
 from ops_agent.plan.losses import made_here
-from ops_agent.plan.reading import count
-from ops_agent.plan.references import graph
 from ops_agent.plan.undo import Reversibility, reversibility
 from ops_agent.text.markdown import cell, code, fence_verbatim, inert, one_line
 
@@ -196,7 +195,7 @@ def headline(target: TargetVerification) -> str:
     if plan is None:
         return "**not planned**"
     shared = share(target, plan)
-    counted = count(shared.own, shared.own_outputs)
+    counted = PlanCounts.of(shared.own, shared.own_outputs)
     line, *loud = counted.line.split(", ")
     words = [f"`{line}`", *(f"**{word}**" if word.isupper() or word.split()[-1].isupper() else word for word in loud)]
     if counted.read:

@@ -37,7 +37,7 @@ from ops_agent.pages.plan_text import (
     picture,
     share,
 )
-from ops_agent.plan.dangers import LIFTED_BY_ALLOW_DESTROY, danger_rank, is_final
+from ops_agent.plan.rules import LIFTED_BY_ALLOW_DESTROY, is_final, rank
 from ops_agent.plan.values import blocks
 from ops_agent.text.markdown import cell, code, fence_verbatim, fit, list_item, neutralise, neutralise_commit, one_line
 from ops_agent.text.templates import render
@@ -240,9 +240,9 @@ def dangers(targets: Sequence[TargetVerification]) -> list[str]:
     for target in targets:
         for danger in dict.fromkeys(target.plan.dangers if target.plan else ()):
             (owners if is_own(danger, target) else standing).setdefault(danger, []).append(target)
-    ranked = sorted(owners, key=lambda danger: (danger.severity is not Severity.BLOCKS, *danger_rank(danger)))
+    ranked = sorted(owners, key=rank)
     lines = [f"- {_mark(one)}{_told(one, owners[one], targets)}" for one in ranked]
-    final = [one for one in sorted(standing, key=danger_rank) if one.severity is not Severity.NOTICE and is_final(one)]
+    final = [one for one in sorted(standing, key=rank) if one.severity is not Severity.NOTICE and is_final(one)]
     lines += [f"- **stood before, and an apply does it too:** {_told(one, standing[one], targets)}" for one in final]
     more = sum(len(where) for one, where in standing.items() if one not in final)
     return lines + ([f"- {more} more stood before this change"] if more else [])

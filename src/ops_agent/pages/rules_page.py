@@ -56,7 +56,7 @@ def render(rules: Iterable[Rule], samples: Mapping[str, tuple[tuple[str, str], .
         parts.append(f"\n## {title}\n")
         parts += [_section(r, samples.get(r.id, ())) for r in table if r.id.split("/")[0] == group]
         parts += [_closed_names()] if group == "path" else []
-    return "".join([*parts, _PLANS, *(f"| `{r.id}` | {r.title} | {_weight(r)} |\n" for r in PLAN_TABLE)])
+    return "".join([*parts, _PLANS, *(f"| `{r.id}` | {r.title} | {_severities(r)} |\n" for r in PLAN_TABLE)])
 
 
 def render_rules() -> str:
@@ -90,9 +90,9 @@ def _effect(rule: Rule) -> str:
     return "blocks" if rule.blocks else "mentioned first" if rule.leads else "mentioned"
 
 
-def _weight(rule: PlanRule) -> str:
-    lifted = f"; a danger with `{ALLOW_DESTROY}`" if rule.is_lifted_by_allow_destroy else ""
-    return f"{rule.weight.value}{lifted}"
+def _severities(rule: PlanRule) -> str:
+    words = " or ".join(severity.name.lower() for severity in sorted(rule.severities))
+    return f"{words}; a danger with `{ALLOW_DESTROY}`" if rule.lifted else words
 
 
 def _anchor(rule_id: str) -> str:

@@ -1,98 +1,121 @@
-"""Every rule over plans, by the id that a danger or a finding carries: the table behind docs/rules.md. A test compares
-it with the code.
-"""
+"""The rules over plans: what the modules of this package may find, and with what weight. docs/rules.md shows the table."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
-from enum import Enum
-from typing import Final
+from importlib.resources import files
+from typing import Any, Final
 
-from ops_agent.plan.dangers import LIFTED_BY_ALLOW_DESTROY
+from ops_agent.model.finding import Finding, Severity
 
-
-class Weight(Enum):
-    """What a hit does; the value is the words of the page."""
-
-    BLOCKS = "blocks"
-    DANGER = "danger"
-    EITHER = "danger or notice"
-    NOTICE = "notice"
+BLOCKS, DANGER, NOTICE = Severity.BLOCKS, Severity.DANGER, Severity.NOTICE
 
 
 @dataclass(frozen=True, slots=True)
 class PlanRule:
-    """`name` is the part of the id behind `plan/`, `title` a sentence without a full stop."""
+    """`title` is a sentence without a full stop; `severities` are what its findings may weigh, the usual one first.
+
+    `lifted`: the label `allow-destroy` makes a danger of what blocks.
+    """
 
     name: str
     title: str
-    weight: Weight = Weight.DANGER
+    severities: tuple[Severity, ...] = (DANGER,)
+    remedy: str = ""
+    lifted: bool = False
 
     @property
     def id(self) -> str:
         return f"plan/{self.name}"
 
-    @property
-    def is_lifted_by_allow_destroy(self) -> bool:
-        return self.id in LIFTED_BY_ALLOW_DESTROY
-
 
 PLAN_TABLE: Final = (
-    PlanRule("incomplete", "Terraform could not plan the whole change: some of it is deferred", Weight.BLOCKS),
     PlanRule(
         "destroys-stateful",
-        "Something that holds data or an address people use is destroyed or replaced",
-        Weight.BLOCKS,
+        "Something that holds data, or an address that people use, is destroyed or replaced",
+        (BLOCKS,),
+        "Keep the resource; if it must go, a person with write permission puts the label `allow-destroy` on the issue, "
+        "and then the label that starts a run.",
+        lifted=True,
     ),
     PlanRule(
-        "secret-value", "A value that is, or looks like, a secret would be stored and shown in clear", Weight.BLOCKS
+        "secret-value",
+        "A value that is a secret, or looks like one, would be stored and shown in clear text",
+        (BLOCKS,),
+        "Refer to the secret by its name or ARN, or mark the variable or output as sensitive.",
     ),
-    PlanRule("foreign-region", "A region that is not the run's is named", Weight.BLOCKS),
+    PlanRule("foreign-region", "A region other than the run's", (BLOCKS,), "Use the run's region only."),
     PlanRule(
         "unresolved-region",
-        "The region cannot be seen; where the code itself sets it so on a resource, this blocks",
-        Weight.EITHER,
+        "The region cannot be seen in the plan; when the code itself sets it on a resource, this blocks",
+        (DANGER, BLOCKS, NOTICE),
+        "Set the region to a constant, or to a variable of the root module.",
     ),
-    PlanRule("foreign-account", "An account that is not the organisation's is named"),
-    PlanRule("other-account", "The account of another environment, or the organisation's root account, is named"),
-    PlanRule("loses-data", "Stored data is deleted by the apply, or by a clock that it starts", Weight.EITHER),
-    PlanRule("recovery-off", "What would bring data back, or tell what happened to it, is taken away", Weight.EITHER),
-    PlanRule("one-way", "The old value cannot be set again", Weight.EITHER),
-    PlanRule(
-        "destroys-contents",
-        "Something is destroyed together with all that it contains (`force_destroy`, `force_delete`)",
-    ),
-    PlanRule("no-final-snapshot", "A database is destroyed and no snapshot is kept"),
-    PlanRule("no-backups", "No backups are kept from now on"),
-    PlanRule(
-        "protection-off", "A protection against deletion was on and is not, or cannot be told to be", Weight.EITHER
-    ),
-    PlanRule(
-        "destroy-made-easy",
-        "A later destroy asks fewer questions, keeps less, or leaves less time to notice it",
-        Weight.EITHER,
-    ),
-    PlanRule("forgotten", "Terraform lets go of a resource: it stays in the account, managed by nobody"),
-    PlanRule("takes-rights", "Rights that somebody has today are taken away"),
-    PlanRule("locks-out", "A key is disabled, or a policy may lock out the team as well"),
+    PlanRule("foreign-account", "An account that is not the organisation's"),
+    PlanRule("other-account", "The account of another environment, or the organisation's root account"),
+    PlanRule("loses-data", "The apply deletes stored data, or lets it expire", (DANGER, NOTICE)),
+    PlanRule("recovery-off", "Backups, versions, audit logs or their protection are removed", (DANGER, NOTICE)),
+    PlanRule("one-way", "The old value cannot be set again", (DANGER, NOTICE)),
+    PlanRule("destroys-contents", "A resource is destroyed with all its contents (`force_destroy`, `force_delete`)"),
+    PlanRule("no-final-snapshot", "A database is destroyed without a final snapshot"),
+    PlanRule("no-backups", "Automatic backups are switched off"),
+    PlanRule("protection-off", "Deletion protection is switched off, or it is not known to stay on", (DANGER, NOTICE)),
+    PlanRule("destroy-made-easy", "A later destroy keeps less, or leaves less time to notice it", (DANGER, NOTICE)),
+    PlanRule("forgotten", "Terraform forgets a resource: it stays in the account, unmanaged"),
+    PlanRule("takes-rights", "Permissions that somebody has today are taken away"),
+    PlanRule("locks-out", "A key is disabled, or a policy may lock everyone out"),
     PlanRule("hidden-value", "A value that a reviewer must judge is marked sensitive"),
-    PlanRule(
-        "iam-wildcard",
-        "A policy allows more than anything needs: `*`, a service's administration, a way to more rights",
-    ),
-    PlanRule("foreign-principal", "Everyone, or whoever a third party vouches for, is let in"),
-    PlanRule("policy-unknown", "What a policy allows is known only after the apply", Weight.NOTICE),
+    PlanRule("iam-wildcard", "A policy allows too much: `*`, all of a service, or a way to more permissions"),
+    PlanRule("foreign-principal", "Everyone, or whoever an identity provider names, gets access"),
+    PlanRule("policy-unknown", "What a policy allows is known only after the apply", (NOTICE,)),
     PlanRule("policy-unreadable", "A policy document cannot be read"),
     PlanRule(
-        "open-to-everyone", "A network lets in every address, or it cannot be told from where it lets in", Weight.EITHER
+        "open-to-everyone",
+        "A network lets in every address, or the addresses are known only after the apply",
+        (DANGER, NOTICE),
     ),
     PlanRule("public-address", "A resource can be reached from the internet"),
     PlanRule("public-bucket", "A bucket is opened to the public"),
     PlanRule("public-function", "Anyone may call a function"),
     PlanRule("unencrypted", "Encryption is switched off, or a listener speaks plain HTTP"),
-    PlanRule("runs-code", "A start script of a server changes", Weight.EITHER),
-    PlanRule("runs-a-program", "An apply runs provisioners, which no plan shows"),
-    PlanRule("runs-an-action", "An apply runs an action of a provider"),
-    PlanRule("destroys", "Something without data of its own is destroyed or replaced", Weight.NOTICE),
-    PlanRule("check-failed", "A `check` block does not hold, or cannot be evaluated", Weight.NOTICE),
+    PlanRule("runs-code", "The start script of a server changes", (DANGER, NOTICE)),
+    PlanRule("runs-a-program", "The apply runs provisioners, which no plan shows"),
+    PlanRule("runs-an-action", "The apply runs an action of a provider"),
+    PlanRule("destroys", "Something without data of its own is destroyed or replaced", (NOTICE,)),
+    PlanRule("check-failed", "A `check` block fails, or cannot be evaluated", (NOTICE,)),
 )
+_BY_NAME: Final = {rule.name: rule for rule in PLAN_TABLE}
+LIFTED_BY_ALLOW_DESTROY: Final = frozenset(rule.id for rule in PLAN_TABLE if rule.lifted)
+
+
+def finding(name: str, address: str, what: str, severity: Severity | None = None, *, certain: bool = True) -> Finding:
+    """A finding of the rule called `name`; without a severity it has the rule's usual one."""
+    rule = _BY_NAME[name]
+    weight = rule.severities[0] if severity is None else severity
+    if weight not in rule.severities:
+        raise ValueError(f"{rule.id} cannot be of the severity {weight.name}")
+    return Finding(
+        rule=rule.id,
+        what=what,
+        severity=weight,
+        address=address,
+        title=rule.title,
+        remedy=rule.remedy or "Change the configuration so that the plan no longer holds this.",
+        certain=certain,
+    )
+
+
+def rank(found: Finding) -> tuple[Severity, bool, bool]:
+    """Sorts findings of plans: the heaviest first, then destroys, then what loses data."""
+    return found.severity, not found.rule.startswith("plan/destroys"), found.rule != "plan/loses-data"
+
+
+def is_final(found: Finding) -> bool:
+    """Whether something is lost that the old code does not bring back: a destroyed resource, or data."""
+    return found.rule.startswith("plan/destroys") or found.rule == "plan/loses-data"
+
+
+def table(name: str) -> Any:
+    """A data file of this package, parsed."""
+    return json.loads(files(__package__).joinpath("data", f"{name}.json").read_text(encoding="utf-8"))

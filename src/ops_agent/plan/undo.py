@@ -1,4 +1,4 @@
-"""Can a change be taken back by merging its inverse? One word and a reason for each change, computed from its kind and
+"""Can a change be undone by merging its inverse? One word and a reason for each change, computed from its kind and
 type.
 """
 
@@ -9,12 +9,12 @@ from enum import StrEnum
 from typing import Final
 
 from ops_agent.model.plan import ResourceAction, ResourceChange
-from ops_agent.plan.losses import RECOVERY_OFF, losses, one_way
-from ops_agent.plan.values import STATEFUL
+from ops_agent.plan.dangers import DELETION_WINDOWS, lost_with
+from ops_agent.plan.losses import is_recovery, losses, one_way
 
 
 class Reversibility(StrEnum):
-    """`reversible`: the inverse change gives back what was. `recreatable`: it gives back an equal thing with another
+    """`reversible`: the inverse change restores what was. `recreatable`: it creates an equal thing with another
     identity.
     """
 
@@ -24,7 +24,7 @@ class Reversibility(StrEnum):
     UNKNOWN = "cannot tell"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Assessment:
     """A word and one clause that says why."""
 
@@ -32,50 +32,34 @@ class Assessment:
     why: str
 
 
-_TIMED: Final[dict[str, str]] = {
-    "aws_kms_key": "deletion_window_in_days",
-    "aws_secretsmanager_secret": "recovery_window_in_days",
+_BY_ACTION: Final = {
+    ResourceAction.CREATE: Assessment(Reversibility.REVERSIBLE, "destroy it"),
+    ResourceAction.UPDATE: Assessment(Reversibility.REVERSIBLE, "restore the old values"),
+    ResourceAction.MOVE: Assessment(Reversibility.REVERSIBLE, "move it back; only the state changes"),
+    ResourceAction.IMPORT: Assessment(Reversibility.REVERSIBLE, "remove it from the state"),
+    ResourceAction.FORGET: Assessment(Reversibility.RECREATABLE, "import it by its id"),
+    ResourceAction.REPLACE_FORGET: Assessment(Reversibility.RECREATABLE, "import it by its id"),
 }
 
 
 def reversibility(change: ResourceChange, made: frozenset[str] = frozenset()) -> Assessment:
-    """How `change` can be taken back after it was applied. `made`: what the plan creates (`data_losses.made_here`)."""
+    """How `change` can be undone after it was applied. `made`: what the plan creates (`losses.made_here`)."""
     if change.action.destroys:
-        return _after_destruction(change)
-    lost = [loss for loss in losses(change, made) if loss.rule != RECOVERY_OFF]
+        return _after_destroy(change)
+    lost = [loss for loss in losses(change, made) if not is_recovery(loss)]
     certain = [*(loss.what for loss in lost if loss.certain), *one_way(change)]
     if certain:
-        return _is(Reversibility.IRREVERSIBLE, certain[0])
+        return Assessment(Reversibility.IRREVERSIBLE, certain[0])
     if lost:
-        return _is(Reversibility.UNKNOWN, lost[0].what)
-    match change.action:
-        case ResourceAction.CREATE:
-            return _is(Reversibility.REVERSIBLE, "destroy it again")
-        case ResourceAction.UPDATE:
-            return _is(Reversibility.REVERSIBLE, "set the old values again")
-        case ResourceAction.MOVE:
-            return _is(Reversibility.REVERSIBLE, "move it back; nothing real changes")
-        case ResourceAction.IMPORT:
-            return _is(Reversibility.REVERSIBLE, "let go of it again")
-        case ResourceAction.FORGET | ResourceAction.REPLACE_FORGET:
-            return _is(Reversibility.RECREATABLE, "import it again by its id")
-        case _:
-            return _is(Reversibility.REVERSIBLE, "nothing real changes")
+        return Assessment(Reversibility.UNKNOWN, lost[0].what)
+    return _BY_ACTION.get(change.action, Assessment(Reversibility.REVERSIBLE, "nothing real changes"))
 
 
-def _after_destruction(change: ResourceChange) -> Assessment:
-    loss = STATEFUL.get(change.type)
-    window = _TIMED.get(change.type)
-    before = change.before if isinstance(change.before, dict) else {}
-    days = before.get(window) if window else None
-    if loss and isinstance(days, int) and days > 0:
-        return _is(Reversibility.IRREVERSIBLE, f"{loss}, {days} days after the apply")
-    if loss:
-        return _is(Reversibility.IRREVERSIBLE, loss)
+def _after_destroy(change: ResourceChange) -> Assessment:
+    if lost := lost_with(change.type):
+        days = change.old.get(DELETION_WINDOWS.get(change.type, ""))
+        later = f", {days} days after the apply" if isinstance(days, int) and days > 0 else ""
+        return Assessment(Reversibility.IRREVERSIBLE, f"{lost}{later}")
     if change.type.startswith(("aws_", "terraform_data")):
-        return _is(Reversibility.RECREATABLE, "it can be made again, with a new id")
-    return _is(Reversibility.UNKNOWN, f"{change.type} is not a type that this tool knows")
-
-
-def _is(word: Reversibility, why: str) -> Assessment:
-    return Assessment(word=word, why=why)
+        return Assessment(Reversibility.RECREATABLE, "create it again; it gets a new id")
+    return Assessment(Reversibility.UNKNOWN, f"{change.type} is not a known type")

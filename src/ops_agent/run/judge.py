@@ -11,14 +11,13 @@ from ops_agent.guard.pins import UsedAction, find_uses, is_commit, pin, uses_in
 from ops_agent.guard.tree import SourceTree, head_of
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.errors import ToolchainError
-from ops_agent.model.finding import Finding, Place, Severity, Verdict
+from ops_agent.model.finding import Finding, Place, Verdict
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree, Scratch, World
 from ops_agent.model.terraform import FetchedModules
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.model.work_item import WorkItem
-from ops_agent.plan.dangers import LIFTED_BY_ALLOW_DESTROY
-from ops_agent.plan.rules import PLAN_TABLE
+from ops_agent.plan.rules import LIFTED_BY_ALLOW_DESTROY, PLAN_TABLE
 from ops_agent.run.verify import fetched_modules
 from ops_agent.terraform.layout import affected_roots
 
@@ -77,8 +76,7 @@ def judge_sources(world: World, settings: Settings, item: WorkItem, base: BaseTr
 
 
 def judge_plans(settings: Settings, item: WorkItem, verdict: Verdict, verification: Verification) -> Verdict:
-    """The source verdict with the plans' findings: what blocks in the danger list, and plans that are not the whole
-    change.
+    """The source verdict with what blocks in the plans' danger lists.
 
     A label `allow-destroy` by a writer lifts the rules about destroying what holds data, never another one.
     """
@@ -130,38 +128,18 @@ def _pin(used: UsedAction) -> str:
 
 
 def _of_plan(target: TargetVerification, may_destroy: bool) -> list[Finding]:
+    """What blocks in the danger list, with its root as the place and the target in its words."""
     if target.plan is None:
         return []
     place = Place(path=target.target.root.path)
-    found = []
-    if not target.plan.complete:
-        found.append(
-            Finding(
-                rule="plan/incomplete",
-                title="The plan is not the whole change",
-                place=place,
-                what=f"Terraform could not plan everything in {target.target}: some changes are deferred",
-                remedy="Make `count` and `for_each` known before apply, so that one plan holds the whole change.",
-            )
+    changed = {change.address for change in target.plan.changes}
+    return [
+        replace(
+            danger,
+            place=place,
+            what=f"`{danger.address}` in {target.target}: {danger.what}",
+            pre_existing=target.own is not None and danger.address in changed - target.own,
         )
-    for danger in target.plan.dangers:
-        if danger.severity is Severity.BLOCKS and not (may_destroy and danger.rule in LIFTED_BY_ALLOW_DESTROY):
-            found.append(_of_danger(target, danger, place))
-    return found
-
-
-def _of_danger(target: TargetVerification, danger: Finding, place: Place) -> Finding:
-    if danger.rule in LIFTED_BY_ALLOW_DESTROY:
-        who = f"a person with write permission puts the label `{ALLOW_DESTROY}` on the issue"
-        remedy = f"Keep the resource; if it must go, {who}, and then the label that starts a run."
-    else:
-        remedy = "Change the configuration so that the plan no longer holds this."
-    known_change = any(change.address == danger.address for change in target.plan.changes) if target.plan else False
-    return Finding(
-        rule=danger.rule,
-        title="The plan holds a danger that may not leave",
-        place=place,
-        what=f"`{danger.address}` in {target.target}: {danger.what}",
-        remedy=remedy,
-        pre_existing=target.own is not None and known_change and danger.address not in target.own,
-    )
+        for danger in target.plan.dangers
+        if danger.blocks and not (may_destroy and danger.rule in LIFTED_BY_ALLOW_DESTROY)
+    ]
