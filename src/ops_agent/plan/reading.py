@@ -21,7 +21,7 @@ from ops_agent.plan.values import changed_keys, leaves, masked, planned_leaves
 from ops_agent.text.redaction import Redactor
 
 CUT_MARK: Final = "\n... (cut)\n"
-MOST_BYTES: Final = 200_000_000
+MOST_PLAN_BYTES: Final = 200_000_000
 """Of JSON: about 90,000 changes. Reading takes about seven times as much memory."""
 _ACTIONS: Final[dict[tuple[str, ...], ResourceAction]] = {
     ("no-op",): ResourceAction.NO_OP,
@@ -57,7 +57,7 @@ def read_plan(
     `account` the 12-digit account that the plan was made against.
 
     Raises ToolchainError when the document is not one that we understand completely (another major format, an unknown
-    kind of change, counts that differ from Terraform's own summary, more than MOST_BYTES), PolicyViolation when the
+    kind of change, counts that differ from Terraform's own summary, more than MOST_PLAN_BYTES), PolicyViolation when the
     plan is errored, incomplete or defers changes.
     """
     try:
@@ -154,8 +154,8 @@ def _without_collector() -> Iterator[None]:
 
 def _parsed(document: bytes) -> dict[str, Any]:
     """The document's members, of a format that is known and a plan that is whole."""
-    if len(document) > MOST_BYTES:
-        size, most = (f"{number / 1e6:,.0f} MB" for number in (len(document), MOST_BYTES))
+    if len(document) > MOST_PLAN_BYTES:
+        size, most = (f"{number / 1e6:,.0f} MB" for number in (len(document), MOST_PLAN_BYTES))
         raise ToolchainError(
             f"the plan has {size} of JSON, and ops-agent reads at most {most}",
             hint="Split the root into smaller ones, then start the run again.",

@@ -24,7 +24,7 @@ from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.model.ports import PlanFiles
 from ops_agent.model.terraform import TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus
-from ops_agent.plan.reading import MOST_BYTES
+from ops_agent.plan.reading import MOST_PLAN_BYTES
 from ops_agent.terraform.obstacles import MODULE_REMEDY, remedy_of_denial
 
 # A target's own copy of the tree: regular files only, nothing of Terraform's or git's insides (X4-X6, D19).
@@ -387,7 +387,7 @@ class Workspace:
 
     def _show_json(self, plan_file: Path) -> Path:
         """Stream `show -json` into a file of ours: 0600, never in memory."""
-        path, left = self.cell.kept / "plan.json", MOST_BYTES
+        path, left = self.cell.kept / "plan.json", MOST_PLAN_BYTES
         path.unlink(missing_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR), "wb") as out:
 
@@ -395,7 +395,9 @@ class Workspace:
                 nonlocal left
                 left -= len(chunk)
                 if left < 0:
-                    raise ToolchainError(f"The plan of {self.target} has more than {MOST_BYTES / 1e6:.0f} MB of JSON")
+                    raise ToolchainError(
+                        f"The plan of {self.target} has more than {MOST_PLAN_BYTES / 1e6:.0f} MB of JSON"
+                    )
                 out.write(chunk)
 
             self._shown(self._run(commands.show(plan_file, json=True), sink=sink))
