@@ -55,10 +55,10 @@ Facts = dict[str, _Facts]
 """What was found in a blob. The commits of a repository share most of their blobs."""
 
 
-def derive(tree: dict[str, str], blob: Callable[[str], bytes | None], known: Facts) -> DerivedSettings:
-    """The settings for one base commit, whose `tree` is path -> blob; `known` saves work for the next one."""
+def derive(files: Iterable[tuple[str, str]], blob: Callable[[str], bytes | None], known: Facts) -> DerivedSettings:
+    """The settings that `files` (path and blob) call for; `known` saves work for the next commit."""
     seen: list[tuple[str, _Facts]] = []
-    for path, name in tree.items():
+    for path, name in files:
         if not _counts(path):
             continue
         if name not in known:

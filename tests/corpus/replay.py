@@ -23,6 +23,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any, NoReturn
@@ -32,12 +33,18 @@ from corpus.history import TERRAFORM, WORKFLOW, Commit, Repository, chosen, repo
 from corpus.product import CRASHED, Refusal, Side, refusals, warm_up
 
 KINDS = (TERRAFORM, WORKFLOW)
+Findings = Sequence[Refusal]
 Choice = Callable[[Sequence[Commit]], Sequence[Commit]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """One replayed commit. `seconds` is processor time. Over the limit it is `timed_out`, has no findings and counts as refused."""
+    """One replayed commit.
+
+    `seconds` is processor time. Over the limit it is `timed_out`, has no findings and counts as refused.
+    `needs_settings`: it is refused and would not be, if the settings also allowed what the commit itself brings (a new
+    provider, module source, account, action or secret), as a person would have to allow first.
+    """
 
     repository: str
     commit: str
@@ -45,6 +52,7 @@ class Judged:
     kind: str
     seconds: float
     timed_out: bool
+    needs_settings: bool
     findings: tuple[Refusal, ...]
 
     @property
@@ -53,7 +61,7 @@ class Judged:
 
     @property
     def is_refused(self) -> bool:
-        return self.timed_out or any(not f.aside for f in self.findings)
+        return self.timed_out or _counts(self.findings)
 
 
 def replay(repositories: Iterable[Repository], choose: Choice, limit: float) -> Iterator[Judged]:
@@ -77,28 +85,46 @@ def refused_of(judged: Iterable[Judged], kind: str) -> tuple[int, int]:
 
 
 def summary(judged: Sequence[Judged]) -> str:
-    """A row for each repository and one for all, then what each rule refuses, then what is not counted."""
+    """A row for each repository and one for all, then what each rule refuses, then what is not counted.
+
+    "by settings" counts the refused commits that bring what their own repository's settings do not allow yet.
+    """
     names = list(dict.fromkeys(j.repository for j in judged))
     rows = [_row(name, [j for j in judged if j.repository == name]) for name in names]
-    head = ("repository", "Terraform refused", "workflow refused", "crashes", "over limit", "median s", "max s")
+    head = (
+        "repository",
+        "Terraform refused",
+        "workflow refused",
+        "by settings",
+        "crashes",
+        "over limit",
+        "median s",
+        "max s",
+    )
     tables = [_table([head, *rows, _row("all", judged)])]
     for title, is_aside in (("rule", False), ("not counted", True)):
-        head = (title, "Terraform commits", "workflow commits", "of these for a line of the commit")
-        tables.append(_table([head, *_rule_rows(judged, is_aside)]))
+        columns = (title, "Terraform commits", "workflow commits", "of these for a line of the commit")
+        tables.append(_table([columns, *_rule_rows(judged, is_aside)]))
     return "\n\n".join(tables)
 
 
 def _judged(repository: Repository, commit: Commit, facts: Facts, limit: float) -> Judged:
     tree = repository.tree(commit.parent)
-    settings = derive(tree, repository.blob, facts)
     sides: list[Side] = [(c.path, *(b and repository.blob(b) for b in (c.before, c.after))) for c in commit.changes]
 
-    def judge() -> tuple[Refusal, ...]:
-        return tuple(refusals(settings, tuple(tree), lambda path: repository.blob(tree[path]) or b"", sides))
+    def judged(files: Iterable[tuple[str, str]]) -> tuple[Findings | None, float]:
+        settings = derive(files, repository.blob, facts)
+        work = partial(refusals, settings, tuple(tree), lambda path: repository.blob(tree[path]) or b"", sides)
+        findings, seconds = _in_child(work, limit)
+        if findings is None:
+            repository.close()  # the child may have died in the middle of an answer of the shared reader
+        return findings, seconds
 
-    findings, seconds = _in_child(judge, limit)
-    if findings is None:
-        repository.close()  # the child may have died in the middle of an answer of the shared reader
+    findings, seconds = judged(tree.items())
+    needs_settings = False
+    if findings and _counts(findings):
+        wider, _ = judged([*tree.items(), *((c.path, c.after) for c in commit.changes if c.after)])
+        needs_settings = wider is not None and not _counts(wider)
     return Judged(
         repository=repository.name,
         commit=commit.id,
@@ -106,8 +132,13 @@ def _judged(repository: Repository, commit: Commit, facts: Facts, limit: float) 
         kind=commit.kind or "",
         seconds=round(seconds, 3),
         timed_out=findings is None,
-        findings=findings or (),
+        needs_settings=needs_settings,
+        findings=tuple(findings or ()),
     )
+
+
+def _counts(findings: Findings) -> bool:
+    return any(not f.aside for f in findings)
 
 
 def _in_child(work: Callable[[], Any], limit: float) -> tuple[Any, float]:
@@ -146,7 +177,8 @@ def _child(work: Callable[[], Any], sender: int, limit: float) -> NoReturn:
 
 def _read(descriptor: int, seconds: float) -> bytes | None:
     """Everything that the child writes, None when it takes longer."""
-    until, parts = time.monotonic() + seconds, []
+    until = time.monotonic() + seconds
+    parts: list[bytes] = []
     with os.fdopen(descriptor, "rb", buffering=0) as stream:
         while select.select([stream], [], [], max(0.0, until - time.monotonic()))[0]:
             part = stream.read(1 << 20)
@@ -157,11 +189,13 @@ def _read(descriptor: int, seconds: float) -> bytes | None:
 
 
 def _row(name: str, judged: Sequence[Judged]) -> tuple[str, ...]:
-    counts = [refused_of(judged, kind) for kind in KINDS]
-    refused = [f"{n} of {total} ({n / total:.0%})" if total else "-" for n, total in counts]
+    shares = [refused_of(judged, kind) for kind in KINDS]
+    refused = [f"{n} of {total} ({n / total:.0%})" if total else "-" for n, total in shares]
     seconds = [j.seconds for j in judged] or [0.0]
-    crashed, over = sum(bool(j.crashes) for j in judged), sum(j.timed_out for j in judged)
-    return (name, *refused, str(crashed), str(over), f"{median(seconds):.2f}", f"{max(seconds):.2f}")
+    counts = (
+        sum(map(bool, of)) for of in zip(*((j.needs_settings, j.crashes, j.timed_out) for j in judged), strict=True)
+    )
+    return (name, *refused, *map(str, counts), f"{median(seconds):.2f}", f"{max(seconds):.2f}")
 
 
 def _rule_rows(judged: Iterable[Judged], is_aside: bool) -> list[tuple[str, ...]]:

@@ -165,7 +165,7 @@ def test_few_commits_by_people_bring_few_bumps_with_them() -> None:
 def test_settings_are_those_of_the_base(clone: Clone) -> None:
     clone.commit("Go elsewhere", {"infra/more.tf": 'provider "google" {}\n'})
     repository = clone.repository
-    settings = derive(repository.tree(repository.commits[0].parent), repository.blob, {})
+    settings = derive(repository.tree(repository.commits[0].parent).items(), repository.blob, {})
     repository.close()
     assert settings == DerivedSettings(
         region="eu-west-2",
@@ -184,7 +184,7 @@ def test_settings_are_those_of_the_base(clone: Clone) -> None:
 
 def test_an_environment_is_also_named_by_a_line() -> None:
     files = {"a.tf": b'prod_account = "444455556666"\n', "b.tf": b'dev = "111122223333"\nci = "222233334444"\n'}
-    settings = derive({path: path for path in files}, files.get, {})
+    settings = derive([(path, path) for path in files], files.get, {})
     assert settings.accounts == {"prod": "444455556666", "dev": "111122223333", "root": "222233334444"}
 
 
@@ -201,10 +201,20 @@ def test_commits_are_judged_against_their_parents(clone: Clone, capsys: pytest.C
     clone.commit("Use the second region", {"infra/more.tf": 'locals {\n  zone = "us-east-1"\n}\n'})
     assert replay.main([str(clone.folder.parent), "--commits", "9"]) == 0
     printed = capsys.readouterr()
-    assert "acme/infra  1 of 3 (33%)       -                 0        0" in printed.out
+    assert "acme/infra  1 of 3 (33%)       -                 0            0        0" in printed.out
     assert "terraform/external-data-source  1                  0                 1" in printed.out
     assert "terraform/foreign-region (a second region of the repository)" in printed.out
     assert "terraform refused" in printed.err and "terraform passed" in printed.err
+
+
+def test_a_commit_that_brings_a_new_provider_needs_settings(clone: Clone) -> None:
+    clone.commit("Use Google", {"infra/google.tf": 'resource "google_pubsub_topic" "orders" {\n  name = "orders"\n}\n'})
+    clone.commit("Run code", {"infra/run.tf": 'data "external" "run" {\n  program = ["sh"]\n}\n'})
+    judged = replay.replay([clone.repository], lambda commits: commits, limit=60)
+    assert {j.subject: (j.is_refused, j.needs_settings) for j in judged} == {
+        "Use Google": (True, True),
+        "Run code": (True, False),
+    }
 
 
 def test_one_commit_is_shown_with_its_findings(clone: Clone, capsys: pytest.CaptureFixture[str]) -> None:
