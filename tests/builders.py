@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
+from ops_agent.config.settings import BoardSettings, LabelSettings, LlmSettings, Settings
 from ops_agent.model.event import (
     Actor,
     ActorKind,
@@ -35,6 +36,15 @@ The orders service loses messages when the consumer is down.
 ## Assumptions
 - The queue names follow the service name.
 """
+
+
+def settings_with(**values: Any) -> Settings:
+    """Settings by the names of their fields, whichever group a field is in."""
+    groups: dict[str, Any] = {
+        group: shape(**{f.name: values.pop(f.name) for f in fields(shape) if f.name in values})
+        for group, shape in {"labels": LabelSettings, "board": BoardSettings, "llm": LlmSettings}.items()
+    }
+    return Settings(**groups, **values)
 
 
 def issue(**fields: Any) -> Issue:

@@ -67,7 +67,7 @@ def actions_world(settings: Settings, environment: Mapping[str, str]) -> Iterato
         reporter.mask(secret)
     clock = SystemClock()
     with closing(connect(settings.github_token or "none", environment, clock, say=reporter.line)) as http:
-        board = GitHubBoard(http, settings.project_owner, settings.project_number)
+        board = GitHubBoard(http, settings.board.project_owner, settings.board.project_number)
         host = (GitHubIssues(http), GitHubBranches(http), GitHubPullRequests(http), board)
         with _world(settings, environment, redactor, reporter, host, environment.get("GITHUB_RUN_ID", "")) as world:
             yield world
@@ -126,10 +126,12 @@ def _world(
             pull_requests=pull_requests,
             board=board,
             llm=AnthropicLlm(
-                settings,
+                settings.llm,
                 clock,
+                region=settings.policy.region,
+                run_seconds=settings.limits.timeout_seconds,
                 identity=_identity_token(sts, runner, mask),
-                bedrock=bedrock_keys(sts, runner, settings.bedrock_role_arn, run_id, mask),
+                bedrock=bedrock_keys(sts, runner, settings.llm.bedrock_role_arn, run_id, mask),
                 say=reporter.line,
             ),
             cloud=cloud,

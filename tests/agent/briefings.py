@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from agent.agent_doubles import BOUNDARY, SMALL
-from builders import work_item
+from builders import settings_with, work_item
 from doubles.tree import MemoryTree
-from ops_agent.config.settings import Settings
 from ops_agent.model.briefing import Briefing
 from ops_agent.run import brief as brief_module
 from ops_agent.run.brief import brief
@@ -25,6 +24,6 @@ def told(files: dict[str, bytes] | None = None, item: Any = None, **settings: An
     world: Any = SimpleNamespace(
         redact=lambda text: text.replace("s3cr3t", "***"), reporter=SimpleNamespace(line=lambda _: None)
     )
-    made = brief(world, Settings(**settings), item or work_item(), MemoryTree(SMALL if files is None else files))
+    made = brief(world, settings_with(**settings), item or work_item(), MemoryTree(SMALL if files is None else files))
     assert isinstance(made, Briefing)
     return made

@@ -9,12 +9,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from agent.agent_doubles import BOUNDARY, FINISH, SMALL, call, reply, told
-from builders import work_item
+from builders import settings_with, work_item
 from doubles.clock import FakeClock
 from doubles.llm import SayingLlm
 from doubles.tree import MemoryTree
 from ops_agent.adapters.scratch import scratch_tree
-from ops_agent.config.settings import Settings
 from ops_agent.model.briefing import Briefing
 from ops_agent.model.conversation import LlmReply, PeopleTurn
 from ops_agent.model.errors import ToolchainError
@@ -99,7 +98,7 @@ class Here:
         briefing = Briefing(work_item=work_item(), standards=(), layout=layout, system="s", task="t", boundary=BOUNDARY)
         self.context = scratch_tree(base, parent=tmp_path)
         self.scratch = self.context.__enter__()
-        self.conversation = Conversation(world, Settings(**fields), briefing, self.scratch)
+        self.conversation = Conversation(world, settings_with(**fields), briefing, self.scratch)
 
     def go_on(self) -> Stopped | None:
         return self.conversation.go_on(self.said.append)

@@ -7,7 +7,7 @@ from typing import Any
 from doubles.clock import FakeClock
 from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
 from ops_agent.agent.tools import specs
-from ops_agent.config.settings import Settings
+from ops_agent.config.settings import LlmSettings
 from ops_agent.model.conversation import LlmReply, PeopleTurn, Turn
 from ops_agent_demo.llm.script import Answer, of_answers
 from ops_agent_demo.llm.server import LlmServer
@@ -17,10 +17,18 @@ READ = Answer(text="reading", calls=(("read_file", {"path": "infra/main.tf"}),))
 GO: tuple[Turn, ...] = (PeopleTurn(text="go"),)
 
 
-def llm_at(server: LlmServer | str, clock: FakeClock | None = None, **fields: Any) -> AnthropicLlm:
+def llm_at(
+    server: LlmServer | str, clock: FakeClock | None = None, run_seconds: float = 2_700, **fields: Any
+) -> AnthropicLlm:
     url = server if isinstance(server, str) else server.url
     given = {"anthropic_api_key": KEY, "base_url": url, **fields}
-    return AnthropicLlm(Settings(**given), clock or FakeClock(), uniform=lambda low, high: high)
+    return AnthropicLlm(
+        LlmSettings(**given),
+        clock or FakeClock(),
+        region="sa-east-1",
+        run_seconds=run_seconds,
+        uniform=lambda low, high: high,
+    )
 
 
 def ask(llm: AnthropicLlm, turns: tuple[Turn, ...] = GO) -> LlmReply:

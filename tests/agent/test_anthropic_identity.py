@@ -13,7 +13,7 @@ from agent.llm_answers import GO, KEY, READ, answers, ask, llm_at
 from doubles.clock import FakeClock
 from ops_agent.adapters.llm.anthropic_client import UNKNOWN, price_of, priced
 from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
-from ops_agent.config.settings import Settings
+from ops_agent.config.settings import LlmSettings
 from ops_agent.model.conversation import PeopleTurn, ToolResult
 from ops_agent.model.errors import ConfigError, LlmError, ToolchainError
 from ops_agent_demo.llm.script import Answer
@@ -38,6 +38,9 @@ class Exchanges:
         return 200, {"access_token": f"access-{len(self.seen)}", "token_type": "Bearer", "expires_in": 600}
 
 
+RUN: dict[str, Any] = {"region": "sa-east-1", "run_seconds": 2_700}
+
+
 def federated(server: LlmServer, tokens: Iterable[str]) -> tuple[AnthropicLlm, list[str]]:
     minted = iter(tokens)
     audiences: list[str] = []
@@ -51,7 +54,7 @@ def federated(server: LlmServer, tokens: Iterable[str]) -> tuple[AnthropicLlm, l
         "anthropic_organization_id": "org",
         "anthropic_workspace_id": "wrkspc_1",
     }
-    return AnthropicLlm(Settings(base_url=server.url, **fields), FakeClock(), identity=mint), audiences
+    return AnthropicLlm(LlmSettings(base_url=server.url, **fields), FakeClock(), **RUN, identity=mint), audiences
 
 
 def test_federation_exchanges_a_fresh_token_for_access() -> None:
@@ -140,7 +143,14 @@ def on_bedrock(server: LlmServer, clock: FakeClock | None = None) -> tuple[Anthr
         "base_url": server.url,
         "model": "global.anthropic.claude-opus-5-5-v1:0",
     }
-    return AnthropicLlm(Settings(**fields), clock or FakeClock(), bedrock=keys, uniform=lambda _, high: high), minted
+    return AnthropicLlm(
+        LlmSettings(**fields),
+        clock or FakeClock(),
+        region="sa-east-1",
+        run_seconds=2_700,
+        bedrock=keys,
+        uniform=lambda _, high: high,
+    ), minted
 
 
 def test_bedrock_answers_over_its_own_wire_format_signed_with_the_given_keys() -> None:

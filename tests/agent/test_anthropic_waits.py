@@ -19,8 +19,7 @@ from agent.llm_answers import KEY, READ, answers, ask, llm_at
 from doubles.clock import FakeClock
 from ops_agent.adapters.llm import anthropic_client
 from ops_agent.adapters.llm.anthropic_llm import MAX_WAIT_SECONDS, AnthropicLlm, BrokenStream, wait_before_retry
-from ops_agent.config.settings import Settings
-from ops_agent.model.briefing import Limits
+from ops_agent.config.settings import LlmSettings
 from ops_agent.model.conversation import LlmReply, StopReason, Usage
 from ops_agent.model.errors import LlmError
 from ops_agent_demo.llm.script import Answer
@@ -83,14 +82,14 @@ def test_a_stream_of_pings_ends_at_the_deadline() -> None:
             yield b'event: ping\ndata: {"type": "ping"}\n\n'
 
     with answers(Answer(text="x"), rechunk=pings) as server, pytest.raises(LlmError, match="too long"):
-        ask(llm_at(server, clock, limits=Limits(timeout_seconds=1200)))
+        ask(llm_at(server, clock, run_seconds=1200))
 
 
 def test_no_wait_outlives_the_run() -> None:
     """L15, N11."""
     clock = FakeClock()
     with answers(*[Answer(fault="overloaded")] * 20) as server, pytest.raises(LlmError, match="Overloaded"):
-        ask(llm_at(server, clock, limits=Limits(timeout_seconds=180 + 60)))
+        ask(llm_at(server, clock, run_seconds=180 + 60))
     assert sum(clock.slept) <= 60
 
 
@@ -101,7 +100,13 @@ def test_no_wait_outlives_the_run() -> None:
 def test_a_storm_of_failures_waits_within_the_budget_with_jitter_in_range(storm: list[Any], seed: int) -> None:
     """L15."""
     clock = FakeClock()
-    llm = AnthropicLlm(Settings(anthropic_api_key=KEY), clock, uniform=random.Random(seed).uniform)
+    llm = AnthropicLlm(
+        LlmSettings(anthropic_api_key=KEY),
+        clock,
+        region="sa-east-1",
+        run_seconds=2_700,
+        uniform=random.Random(seed).uniform,
+    )
     pending = iter(storm)
 
     def fail(_: Any) -> LlmReply:

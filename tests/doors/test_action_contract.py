@@ -6,32 +6,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-import ops_agent.config.settings
 from doors.door_files import ACTION, ROOT, generator, load, run_script, steps_of
-from ops_agent.config.inputs import InputReader
-from ops_agent.config.settings import Settings
+from ops_agent.config.settings import INPUT_NAMES, Settings, read_inputs
 
 INPUTS: dict[str, Any] = ACTION["inputs"]
 THE_JOBS_TOKEN = "${{ github.token }}"
 
 
-def names_that_settings_read(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    readers: list[InputReader] = []
-
-    class Spy(InputReader):
-        def __init__(self, environment: Any) -> None:
-            super().__init__(environment)
-            readers.append(self)
-
-    monkeypatch.setattr(ops_agent.config.settings, "InputReader", Spy)
-    Settings.from_inputs({})
-    return readers[0]._known
-
-
-def test_settings_read_exactly_the_inputs_of_the_action(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert names_that_settings_read(monkeypatch) == set(INPUTS)
+def test_settings_read_exactly_the_inputs_of_the_action() -> None:
+    assert set(INPUTS) == INPUT_NAMES
+    everything = {f"INPUT_{name.upper()}": "" for name in INPUTS}
+    assert read_inputs(everything).problems == ()
 
 
 def test_the_defaults_of_the_action_are_the_defaults_of_settings() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from builders import MARIA, REPOSITORY, issue
+from builders import MARIA, REPOSITORY, issue, settings_with
 from ops_agent import doctor
 from ops_agent.cli import run_doctor
 from ops_agent.config.arguments import parse
@@ -108,7 +108,7 @@ def healthy(**fields: Any) -> Settings:
         "issue_number": "12",
         "aws_role_arns": {"dev": ROLE},
     }
-    return Settings(**(given | fields))
+    return settings_with(**(given | fields))
 
 
 def ill(found: list[Diagnosis], health: Health = Health.FAIL) -> list[str]:

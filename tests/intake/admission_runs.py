@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from builders import labelled, run
+from builders import labelled, run, settings_with
 from doubles.hosting import FakeBoard, FakeHost
 from intake.intake_doubles import ref, world
-from ops_agent.config.settings import Settings
 from ops_agent.model.event import Actor, ActorKind, Event, IssueRef
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.work_item import WorkItem
@@ -24,7 +23,7 @@ def go(
     to: IssueRef | None = None,
     **settings: Any,
 ) -> WorkItem | Stopped:
-    return admit(world(host or FakeHost(), board), Settings(**settings), event or labelled(), to or ref(12), run())
+    return admit(world(host or FakeHost(), board), settings_with(**settings), event or labelled(), to or ref(12), run())
 
 
 def admitted(*args: Any, **fields: Any) -> WorkItem:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from builders import BODY, MARIA, REPOSITORY, comment, dispatched, issue, labelled, run
+from builders import BODY, MARIA, REPOSITORY, comment, dispatched, issue, labelled, run, settings_with
 from doubles.hosting import HERE, LABELLED_AT, FakeBoard, FakeHost, put
 from intake.admission_runs import BOT, admitted, go, stopped
 from intake.intake_doubles import JOAO, live, ref, world
@@ -58,7 +58,7 @@ def test_a_bot_is_known_by_its_id_never_by_its_name() -> None:
     event = labelled(sender=BOT)
     host = FakeHost(events={ref(12): (put(by=BOT),)})
     same_run = replace(run(), triggering_actor=BOT.login)
-    allowed = Settings(allowed_bots=(7001,))
+    allowed = settings_with(allowed_bots=(7001,))
     assert isinstance(admit(world(host), allowed, event, ref(12), same_run), WorkItem)
     impostor = labelled(sender=replace(BOT, id=7002))
     answer = admit(world(host), allowed, impostor, ref(12), same_run)

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import issue, labelled, run
+from builders import issue, labelled, run, settings_with
 from doubles.hosting import HERE, FakeBoard, FakeHost, card, put
 from intake.intake_doubles import JOAO, ref, world
-from ops_agent.config.settings import Settings
 from ops_agent.issue.selection import Selection, refuse_blocked
 from ops_agent.model.errors import NotFound
 from ops_agent.model.event import Dispatched, Event, Issue, IssueRef, Permission
@@ -40,7 +39,7 @@ def dispatch(*numbers: int) -> Dispatched:
 
 
 def chosen(host: FakeHost, event: Event, board: FakeBoard | None = None, **settings: Any) -> Selection:
-    return select(world(host, board), Settings(**settings), event, run())
+    return select(world(host, board), settings_with(**settings), event, run())
 
 
 def numbers(selection: Selection) -> list[int]:

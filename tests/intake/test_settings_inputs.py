@@ -65,8 +65,8 @@ def test_every_shape_of_input_is_read() -> None:
         environments="dev,live",
         terraform_binary="/opt/terraform",
     )
-    assert settings.label_trigger == ("go", "ship it")
-    assert (settings.project_number, settings.allowed_bots, settings.draft, settings.draft_on_failure) == (
+    assert settings.labels.label_trigger == ("go", "ship it")
+    assert (settings.board.project_number, settings.labels.allowed_bots, settings.draft, settings.draft_on_failure) == (
         7,
         (41898282, 7),
         "true",
@@ -83,7 +83,7 @@ def test_every_shape_of_input_is_read() -> None:
         "registry.opentofu.org/hashicorp/aws",
         "registry.example.com/acme/dns",
     )
-    assert (settings.policy.region, settings.base_url, settings.environments) == (
+    assert (settings.policy.region, settings.llm.base_url, settings.environments) == (
         "eu-central-1",
         "http://127.0.0.1:8080/v1",
         ("dev", "live"),

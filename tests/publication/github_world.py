@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from builders import MARIA, run, work_item
+from builders import MARIA, run, settings_with, work_item
 from doubles.clock import FakeClock
 from doubles.reporter import KeepingReporter
 from fake_github.objects import Issue, Repository
@@ -177,4 +177,4 @@ def proposal(number: int = 12, **fields: Any) -> Proposal:
 
 
 def settings(**fields: Any) -> Settings:
-    return Settings(**fields)
+    return settings_with(**fields)

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from builders import settings_with
 from doubles.clock import FakeClock
 from ops_agent.adapters.aws.sts import Runner, Sts
 from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy
 from ops_agent.adapters.llm.anthropic_llm import MAX_ATTEMPTS, AnthropicLlm
-from ops_agent.config.settings import Settings
+from ops_agent.config.settings import LlmSettings
 from ops_agent.model.conversation import PeopleTurn
 from ops_agent.model.errors import AwsError, GitHubError, LlmError
 from ops_agent.wiring import actions_world
@@ -36,7 +37,12 @@ def test_an_unreachable_llm_says_a_line_for_each_try_that_failed(nowhere: str) -
     said: list[str] = []
     clock = FakeClock()
     llm = AnthropicLlm(
-        Settings(anthropic_api_key=KEY, base_url=nowhere), clock, uniform=lambda _, high: high, say=said.append
+        LlmSettings(anthropic_api_key=KEY, base_url=nowhere),
+        clock,
+        region="sa-east-1",
+        run_seconds=2_700,
+        uniform=lambda _, high: high,
+        say=said.append,
     )
     with pytest.raises(LlmError, match=f"after {MAX_ATTEMPTS} attempts"):
         llm.reply(system="x", tools=(), turns=(PeopleTurn(text="go"),), max_tokens=10)
@@ -79,7 +85,7 @@ def test_an_unreachable_sts_and_token_endpoint_say_so_too(nowhere: str) -> None:
 
 
 def test_the_lines_come_out_of_the_reporter_of_a_real_run(nowhere: str, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = Settings(anthropic_api_key=KEY, base_url=nowhere, github_token="ghs_canary0123456789")
+    settings = settings_with(anthropic_api_key=KEY, base_url=nowhere, github_token="ghs_canary0123456789")
     with actions_world(settings, {"PATH": "/usr/bin:/bin", "GITHUB_API_URL": nowhere}) as world:
         for waiting in (world.llm, world.issues._http):  # type: ignore[attr-defined]  # real clocks would take minutes
             waiting._clock = FakeClock(1_000.0)  # type: ignore[attr-defined]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from builders import settings_with
 from doubles.clock import FakeClock
 from doubles.llm import SayingLlm
 from doubles.reporter import KeepingReporter
@@ -34,7 +35,7 @@ from publication.visible import seen_by_people
 from sweep.sweep_doubles import BODY, FILES, Act, Cloud, Linters, Terraform, working
 
 PERSON = "maria"
-GIVEN = Settings(status_review="In Review", pr_labels=("infra",))
+GIVEN = settings_with(status_review="In Review", pr_labels=("infra",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,7 @@ from ops_agent.adapters.terraform import module_store
 from ops_agent.adapters.terraform.module_store import Refused, keep, records_for
 from ops_agent.adapters.terraform.modules import ModuleCredentials
 from ops_agent.adapters.terraform.processes import Children, Patience
-from ops_agent.config.inputs import InputReader
-from ops_agent.config.settings import Settings
+from ops_agent.config.settings import Settings, read_inputs
 from ops_agent.model.terraform import TerraformRoot
 from ops_agent.terraform.modules import SourceKind, module_calls, module_files, read_module_source, shown_source
 from terraform.module_worlds import call
@@ -255,13 +254,14 @@ def test_no_other_child_lives_or_starts_while_it_is_quiet(tmp_path):
 
 def test_tokens_of_hosts_are_read_by_line_and_never_shown():
     given = "Git.Example.com = a-good-token\n\napp.terraform.io:8443=user:another-token\nhttps://x.example.com=third-token\nno-token-line\nb.example.com=short"
-    reader = InputReader({"INPUT_MODULE_CREDENTIALS": given})
-    assert reader.host_tokens("module_credentials") == {
+    read = read_inputs({"INPUT_MODULE_CREDENTIALS": given})
+    assert read.wrong == {"module_credentials"} and len(read.problems) == 3
+    assert "line 4" in read.problems[0] and "line 5" in read.problems[1] and "`b.example.com`" in read.problems[2]
+    assert not any(secret in str(read.problems) for secret in ("token-line", "third-token", "short="))
+    good = {"INPUT_MODULE_CREDENTIALS": "\n".join(given.splitlines()[:3])}
+    assert Settings.from_inputs(good).module_credentials == {
         "git.example.com": "a-good-token",
         "app.terraform.io:8443": "user:another-token",
     }
-    assert len(reader.problems) == 3
-    assert "line 4" in reader.problems[0] and "line 5" in reader.problems[1] and "`b.example.com`" in reader.problems[2]
-    assert not any(secret in str(reader.problems) for secret in ("token-line", "third-token", "short="))
     settings = Settings(module_credentials={"a.example.com": "user:another-token"})
     assert "another-token" in settings.secrets and "another-token" not in repr(settings)

@@ -1,78 +1,148 @@
-"""Settings: the action's inputs, parsed once. Every problem is reported at once, each with what to do."""
+"""The options of a run: one field for each input of action.yml, with its bounds and its default.
+
+`action.yml` says what each input means to a caller; a test holds names and defaults equal. `read_inputs` turns the
+runner's `INPUT_*` variables (always text, empty for "not given") into `Settings` and reports every problem at once. The
+shapes of the texts are in `inputs.py`.
+"""
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cache
+from typing import Annotated, Any, Literal, NamedTuple
 
-from ops_agent.config.inputs import ENVIRONMENT_NAME, InputReader
+from pydantic import AfterValidator, BeforeValidator, Field, SkipValidation, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from ops_agent.config import inputs
+from ops_agent.config.inputs import by_environment, matching, shown
 from ops_agent.model.briefing import Limits
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.policy import DEV, Policy
 
-COMMANDS = ("run", "select", "draft", "verify", "publish", "doctor")
-EFFORTS = ("low", "medium", "high", "xhigh", "max")
-_ACCOUNT = re.compile(r"[0-9]{12}")
-_LABEL = re.compile(r"[^,]{1,50}")
-_PROVIDER = re.compile(r"(?:[a-z0-9.-]+\.[a-z]{2,}(?::[0-9]+)?/)?[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*")
-_MODULE = re.compile(r"[A-Za-z0-9][\w.:/@+-]{2,}")
+_LONGEST_TEXT = 200_000
 _REGISTRIES = ("registry.terraform.io", "registry.opentofu.org")
+
+_Line = Annotated[str, BeforeValidator(inputs.one_line)]
+_Id = Annotated[_Line, Field(max_length=256)]
+_Secret = Annotated[str, BeforeValidator(inputs.secret)]
+_Boolean = Annotated[bool, BeforeValidator(inputs.boolean)]
+_RoleArn = Annotated[str, BeforeValidator(inputs.role_arn)]
+_Label = Annotated[str, BeforeValidator(matching(r"[^,]{1,50}", "a label"))]
+_Environment = Annotated[str, BeforeValidator(matching(r"[A-Za-z][A-Za-z0-9_-]{0,38}", "the name of an environment"))]
+_BotId = Annotated[
+    int,
+    BeforeValidator(matching(r"[1-9][0-9]{0,11}", "the numeric id of an account (a name can be taken by others)")),
+]
+_Provider = Annotated[
+    str,
+    BeforeValidator(
+        matching(
+            r"(?:[a-z0-9.-]+\.[a-z]{2,}(?::[0-9]+)?/)?[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*",
+            "a provider (`hashicorp/aws`)",
+        )
+    ),
+]
+_ModulePrefix = Annotated[
+    str,
+    BeforeValidator(
+        matching(r"[A-Za-z0-9][\w.:/@+-]{2,}", "the beginning of a module source (`git::https://...`)"),
+    ),
+]
+_List = BeforeValidator(inputs.entries)
+_lower = BeforeValidator(str.lower)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelSettings:
+    """Which issues are work items, and which labels and bots start a run."""
+
+    label_trigger: Annotated[tuple[_Label, ...], _List] = ("ready", "[ops]")
+    title_prefix: Annotated[_Line, Field(max_length=40)] = "[ops]"
+    role_label: Annotated[_Line, Field(max_length=50)] = ""
+    """Marks a work item in place of the prefix; empty: only the prefix counts."""
+    allowed_bots: Annotated[tuple[_BotId, ...], _List] = ()
+    """Accounts of bots whose label counts as an approval."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardSettings:
+    """The project board, and its statuses (compared without case)."""
+
+    project_owner: Annotated[_Line, Field(max_length=39)] = "DrivvenConsulting"
+    project_number: Annotated[int, Field(ge=1, le=1_000_000)] = 6
+    status_ready: Annotated[_Line, Field(max_length=60)] = "Ready"
+    status_in_progress: Annotated[_Line, Field(max_length=60)] = "In Progress"
+    status_review: Annotated[_Line, Field(max_length=60)] = ""
+    """Status of an item with an open pull request; empty: it stays in progress."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LlmSettings:
+    """Which llm is asked, and the one way to reach it: a key, workload identity federation, or Bedrock."""
+
+    anthropic_api_key: _Secret = field(default="", repr=False)
+    anthropic_federation_rule_id: _Id = ""
+    anthropic_organization_id: _Id = ""
+    anthropic_service_account_id: _Id = ""
+    anthropic_workspace_id: _Id = ""
+    use_bedrock: _Boolean = False
+    bedrock_role_arn: _RoleArn = ""
+    """May do nothing but invoke the llm."""
+    model: Annotated[
+        str,
+        BeforeValidator(
+            matching(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,199}", "the id of an llm", "write it like claude-opus-5-5")
+        ),
+    ] = "claude-opus-5-5"
+    effort: Annotated[Literal["low", "medium", "high", "xhigh", "max"], _lower] = "high"
+    base_url: Annotated[str, BeforeValidator(inputs.base_url)] = ""
+    """Address of a gateway, without a slash at its end; empty: Anthropic's own, or Bedrock's in the region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """One field per input of action.yml (the source of names and defaults; a contract test compares them).
-
-    Secrets (`github_token`, `anthropic_api_key`, `module_credentials`) are kept out of `repr`.
-    """
+    """Everything that the inputs say, grouped for those who need a part of it. Secrets are kept out of `repr`."""
 
     # what
-    issue_number: str = ""
-    target_repository: str = ""
-    base_branch: str = ""
+    issue_number: Annotated[_Line, Field(max_length=10_000)] = ""
+    target_repository: Annotated[str, BeforeValidator(inputs.repository_name)] = ""
+    base_branch: Annotated[str, BeforeValidator(inputs.branch_name)] = ""
     infra_context: str = ""
     standards: str = ""
-    label_trigger: tuple[str, ...] = ("ready", "[ops]")
-    title_prefix: str = "[ops]"
-    role_label: str = ""
-    # board
-    project_owner: str = "DrivvenConsulting"
-    project_number: int = 6
-    status_ready: str = "Ready"
-    status_in_progress: str = "In Progress"
-    status_review: str = ""
+    labels: LabelSettings = LabelSettings()
+    board: BoardSettings = BoardSettings()
     # GitHub
-    github_token: str = field(default="", repr=False)
-    allowed_bots: tuple[int, ...] = ()
-    branch_prefix: str = "ops-agent/issue-"
-    draft: str = "auto"
-    draft_on_failure: bool = False
-    pr_labels: tuple[str, ...] = ()
-    include_comments: bool = False
+    github_token: _Secret = field(default="", repr=False)
+    branch_prefix: Annotated[str, BeforeValidator(inputs.branch_prefix)] = "ops-agent/issue-"
+    draft: Annotated[Literal["auto", "true", "false"], _lower] = "auto"
+    draft_on_failure: _Boolean = False
+    pr_labels: Annotated[tuple[_Label, ...], _List] = ()
+    include_comments: _Boolean = False
     # LLM
-    anthropic_api_key: str = field(default="", repr=False)
-    anthropic_federation_rule_id: str = ""
-    anthropic_organization_id: str = ""
-    anthropic_service_account_id: str = ""
-    anthropic_workspace_id: str = ""
-    use_bedrock: bool = False
-    bedrock_role_arn: str = ""
-    model: str = "claude-opus-5-5"
-    effort: str = "high"
-    base_url: str = ""
+    llm: LlmSettings = LlmSettings()
     mcp_config: str = ""
-    limits: Limits = Limits()
-    # AWS
-    aws_role_arns: dict[str, str] = field(default_factory=dict)
-    # Terraform
-    terraform_binary: str = "auto"
-    environments: tuple[str, ...] = ()
-    module_credentials: dict[str, str] = field(default_factory=dict, repr=False)
-    policy: Policy = Policy()
+    limits: SkipValidation[Limits] = Limits()
+    # AWS and Terraform
+    policy: SkipValidation[Policy] = Policy()
+    aws_role_arns: Annotated[dict[str, str], BeforeValidator(by_environment(r".+", "<role ARN>"))] = field(
+        default_factory=dict
+    )
+    """Read-only roles for plans by environment, that of `dev` (`aws_role_arn`) included."""
+    terraform_binary: Annotated[str, BeforeValidator(inputs.terraform_binary)] = "auto"
+    environments: Annotated[
+        tuple[_Environment, ...], _List, AfterValidator(lambda names: () if names == ("auto",) else names)
+    ] = ()
+    """Environments to plan; empty: every one that has a role."""
+    module_credentials: Annotated[dict[str, str], BeforeValidator(inputs.host_tokens)] = field(
+        default_factory=dict, repr=False
+    )
     # run
-    dry_run: bool = False
-    upload_transcript: bool = False
+    dry_run: _Boolean = False
+    upload_transcript: _Boolean = False
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -80,200 +150,218 @@ class Settings:
         of_modules = (
             secret for token in self.module_credentials.values() for secret in (token, token.partition(":")[2])
         )
-        return tuple(secret for secret in (self.github_token, self.anthropic_api_key, *of_modules) if secret)
+        return tuple(secret for secret in (self.github_token, self.llm.anthropic_api_key, *of_modules) if secret)
 
     @classmethod
     def from_inputs(cls, environment: Mapping[str, str], *, needs: Collection[str] = ()) -> Settings:
-        """Settings from `INPUT_*` variables (composite and container form alike).
+        """Settings from the `INPUT_*` variables of `environment` (composite and container form alike).
 
         `needs` names what the command cannot do without: `github`, `llm`.
         Raises ConfigError whose `problems` hold every problem, each with what to do; no secret stands in them.
         """
-        settings, reader = cls.read_inputs(environment, needs=needs)
-        if reader.problems:
-            count = len(reader.problems)
-            raise ConfigError(
-                f"{count} input{'s' if count > 1 else ''} cannot be used", problems=tuple(reader.problems)
-            )
-        return settings
-
-    @classmethod
-    def read_inputs(
-        cls, environment: Mapping[str, str], *, needs: Collection[str] = ()
-    ) -> tuple[Settings, InputReader]:
-        """As `from_inputs`, for whoever looks on: what could be read, defaults for the rest, and the reader with
-        `problems` and `wrong`.
-        """
-        reader, default = InputReader(environment), cls()
-        policy = _policy(reader)
-        settings = cls(
-            issue_number=reader.line("issue_number", longest=10_000),
-            target_repository=reader.repository("target_repository"),
-            base_branch=reader.ref("base_branch"),
-            infra_context=reader.text("infra_context"),
-            standards=reader.text("standards"),
-            label_trigger=reader.words("label_trigger", default.label_trigger, _LABEL, "a label"),
-            title_prefix=reader.line("title_prefix", default.title_prefix, longest=40),
-            role_label=reader.line("role_label", longest=50),
-            project_owner=reader.line("project_owner", default.project_owner, longest=39),
-            project_number=reader.integer("project_number", default.project_number, 1, 1_000_000),
-            status_ready=reader.line("status_ready", default.status_ready, longest=60),
-            status_in_progress=reader.line("status_in_progress", default.status_in_progress, longest=60),
-            status_review=reader.line("status_review", longest=60),
-            github_token=reader.secret("github_token"),
-            allowed_bots=_bot_ids(reader),
-            branch_prefix=reader.ref("branch_prefix", default.branch_prefix, is_prefix=True),
-            draft=reader.choice("draft", default.draft, ("auto", "true", "false")),
-            draft_on_failure=reader.boolean("draft_on_failure", default.draft_on_failure),
-            pr_labels=reader.words("pr_labels", (), _LABEL, "a label"),
-            include_comments=reader.boolean("include_comments", default.include_comments),
-            anthropic_api_key=reader.secret("anthropic_api_key"),
-            anthropic_federation_rule_id=reader.line("anthropic_federation_rule_id"),
-            anthropic_organization_id=reader.line("anthropic_organization_id"),
-            anthropic_service_account_id=reader.line("anthropic_service_account_id"),
-            anthropic_workspace_id=reader.line("anthropic_workspace_id"),
-            use_bedrock=reader.boolean("use_bedrock", default.use_bedrock),
-            bedrock_role_arn=_bedrock_role(reader, policy),
-            model=_llm_id(reader, default.model),
-            effort=reader.choice("effort", default.effort, EFFORTS),
-            base_url=reader.base_url("base_url"),
-            mcp_config=reader.text("mcp_config"),
-            limits=Limits(
-                max_turns=reader.integer("max_turns", default.limits.max_turns, 1, 1_000),
-                max_cost_usd=reader.number("max_cost_usd", default.limits.max_cost_usd, 1_000),
-                timeout_seconds=60 * reader.integer("timeout_minutes", default.limits.timeout_seconds // 60, 1, 360),
-            ),
-            aws_role_arns=_role_arns(reader, policy),
-            terraform_binary=reader.choice(
-                "terraform_binary",
-                default.terraform_binary,
-                ("auto", "terraform", "tofu", "embedded"),
-                also=lambda path: path.startswith("/"),
-            ),
-            environments=_environments(reader),
-            module_credentials=reader.host_tokens("module_credentials"),
-            policy=policy,
-            dry_run=reader.boolean("dry_run", default.dry_run),
-            upload_transcript=reader.boolean("upload_transcript", default.upload_transcript),
-        )
-        reader.choice(
-            "command", "run", COMMANDS
-        )  # the container form gets it as a variable too; the command line decides
-        reader.refuse_unknown()
-        settings._compare_inputs(reader, needs)
-        return settings, reader
-
-    def _compare_inputs(self, reader: InputReader, needs: Collection[str]) -> None:
-        """What one input alone does not show."""
-        if self.base_branch.startswith(self.branch_prefix):
-            reader.problem(
-                "base_branch",
-                "it lies under `branch_prefix`, where ops-agent makes its own branches",
-                "name the branch to merge into",
-            )
-        statuses = [
-            status.casefold() for status in (self.status_ready, self.status_in_progress, self.status_review) if status
-        ]
-        if len(set(statuses[:2])) < 2 or self.status_review.casefold() == self.status_ready.casefold():
-            reader.problem(
-                "status_in_progress", "two statuses of the board are the same", "give `status_ready` a name of its own"
-            )
-        siblings = (self.anthropic_organization_id, self.anthropic_service_account_id, self.anthropic_workspace_id)
-        federation = self.anthropic_federation_rule_id
-        if any(siblings) and not federation:
-            reader.problem(
-                "anthropic_federation_rule_id",
-                "it is missing beside its siblings",
-                "give the rule's id, or remove the siblings",
-            )
-        if federation and not self.anthropic_organization_id:
-            reader.problem("anthropic_organization_id", "federation needs it", "give the organization's id")
-        ways = [
-            name
-            for name, given in (
-                ("anthropic_api_key", self.anthropic_api_key),
-                ("anthropic_federation_rule_id", federation),
-                ("use_bedrock", self.use_bedrock),
-            )
-            if given
-        ]
-        if len(ways) > 1:
-            reader.problem(
-                ways[0],
-                f"it stands beside {' and '.join(f'`{way}`' for way in ways[1:])}",
-                "keep one way to reach the llm",
-            )
-        if self.use_bedrock and not self.bedrock_role_arn:
-            reader.problem(
-                "bedrock_role_arn", "`use_bedrock` needs a role that may only invoke the llm", "give its ARN"
-            )
-        if (
-            "llm" in needs
-            and not ways
-            and not any(problem.startswith("input `anthropic_api_key`") for problem in reader.problems)
-        ):
-            remedy = "give it, or `anthropic_federation_rule_id`, or `use_bedrock`"
-            reader.problem("anthropic_api_key", "it is empty and no other way to reach the llm is given", remedy)
-        if (
-            "github" in needs
-            and not self.github_token
-            and not any(p.startswith("input `github_token`") for p in reader.problems)
-        ):
-            reader.problem("github_token", "it is empty", "give a GitHub App token or ${{ github.token }}")
+        read = read_inputs(environment, needs=needs)
+        if read.problems:
+            raise read.error()
+        return read.settings
 
 
-def _policy(reader: InputReader) -> Policy:
-    default = Policy()
-    accounts = reader.pairs("aws_accounts", _ACCOUNT, "<12 digits>") or default.accounts
-    modules = reader.words(
-        "allowed_modules", default.allowed_modules, _MODULE, "the beginning of a module source (`git::https://...`)"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Converted:
+    """Inputs that `Settings` keeps under another name or in another unit: in `limits`, `policy` and `aws_role_arns`."""
+
+    max_turns: Annotated[int, Field(ge=1, le=1_000)] = Limits().max_turns
+    max_cost_usd: Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)] = Limits().max_cost_usd
+    timeout_minutes: Annotated[int, Field(ge=1, le=360)] = Limits().timeout_seconds // 60
+    aws_region: Annotated[str, BeforeValidator(inputs.region)] = Policy().region
+    aws_accounts: Annotated[dict[str, str], BeforeValidator(by_environment(r"[0-9]{12}", "<12 digits>"))] = field(
+        default_factory=lambda: Policy().accounts
     )
-    named = reader.words("allowed_providers", (), _PROVIDER, "a provider (`hashicorp/aws`)")
+    aws_role_arn: _RoleArn = ""
+    allowed_providers: Annotated[tuple[_Provider, ...], _List] = ()
+    allowed_modules: Annotated[tuple[_ModulePrefix, ...], _List] = ()
+
+
+@dataclass(slots=True)
+class _Inputs:
+    settings: Settings
+    converted: _Converted
+
+
+class InputsRead(NamedTuple):
+    """What could be read, with defaults for the inputs in `wrong`, and a sentence for each problem."""
+
+    settings: Settings
+    problems: tuple[str, ...]
+    wrong: frozenset[str]
+
+    def error(self) -> ConfigError:
+        count = len(self.problems)
+        return ConfigError(f"{count} input{'s' if count > 1 else ''} cannot be used", problems=self.problems)
+
+
+_GROUPS = {"labels": LabelSettings, "board": BoardSettings, "llm": LlmSettings}
+_PLACES = {
+    **{f.name: ("settings",) for f in fields(Settings) if f.name not in (*_GROUPS, "limits", "policy")},
+    **{f.name: ("settings", group) for group, shape in _GROUPS.items() for f in fields(shape)},
+    **{f.name: ("converted",) for f in fields(_Converted)},
+}
+"""Input -> where its value is in `_Inputs`."""
+
+INPUT_NAMES = frozenset(_PLACES) | {"command"}
+"""The container form hands `command` over as a variable too; the command line is what counts."""
+
+
+def read_inputs(environment: Mapping[str, str], *, needs: Collection[str] = ()) -> InputsRead:
+    """As `Settings.from_inputs`, for callers who go on when something is wrong. Raises nothing."""
+    given = {name[6:].lower(): text.strip() for name, text in environment.items() if name.startswith("INPUT_")}
+    found: list[tuple[str, str]] = [(name, _unknown(name)) for name in sorted(set(given) - INPUT_NAMES)]
+    texts = {name: text for name, text in given.items() if text and name in _PLACES}
+    for name, text in list(texts.items()):
+        if len(text) > _LONGEST_TEXT or "\x00" in text:
+            what = "it holds a NUL character" if "\x00" in text else f"{len(text):,} characters are too many"
+            found.append((name, f"{what}; shorten or correct it"))
+            del texts[name]
+    try:
+        read = _validated(texts)
+    except ValidationError as error:
+        wrong = [(_name_of(one), sentence) for one in error.errors(include_url=False) for sentence in _sentences(one)]
+        found += wrong
+        read = _validated({name: text for name, text in texts.items() if name not in dict(wrong)})
+    settings = _settings(read)
+    found += _contradictions(settings, read.converted, frozenset(dict(found)))
+    wrong_names = frozenset(name for name, _ in found)
+    found += [need for need in _missing(settings, needs) if need[0] not in wrong_names]
+    return InputsRead(
+        settings=settings,
+        problems=tuple(f"input `{re.sub(r'[^a-z0-9_-]', '?', name)[:60]}`: {sentence}" for name, sentence in found),
+        wrong=frozenset(name for name, _ in found),
+    )
+
+
+@cache
+def _adapter() -> TypeAdapter[_Inputs]:
+    return TypeAdapter(_Inputs)
+
+
+def _validated(texts: Mapping[str, str]) -> _Inputs:
+    nested: dict[str, Any] = {"settings": {group: {} for group in _GROUPS}, "converted": {}}
+    for name, text in texts.items():
+        place = nested
+        for step in _PLACES[name]:
+            place = place[step]
+        place[name] = text
+    return _adapter().validate_python(nested)
+
+
+def _settings(read: _Inputs) -> Settings:
+    converted, policy = read.converted, Policy()
     providers: list[str] = []
-    for provider in named:
+    for provider in converted.allowed_providers:
         providers += [provider] if provider.count("/") == 2 else [f"{host}/{provider}" for host in _REGISTRIES]
-    return Policy(
-        region=reader.region("aws_region", default.region),
-        accounts=accounts,
-        allowed_providers=tuple(providers) or default.allowed_providers,
-        allowed_modules=modules,
+    roles = read.settings.aws_role_arns
+    return replace(
+        read.settings,
+        aws_role_arns={DEV: converted.aws_role_arn} | roles if converted.aws_role_arn else roles,
+        limits=Limits(
+            max_turns=converted.max_turns,
+            max_cost_usd=converted.max_cost_usd,
+            timeout_seconds=60 * converted.timeout_minutes,
+        ),
+        policy=replace(
+            policy,
+            region=converted.aws_region,
+            accounts=converted.aws_accounts,
+            allowed_providers=tuple(providers) or policy.allowed_providers,
+            allowed_modules=converted.allowed_modules,
+        ),
     )
 
 
-def _bot_ids(reader: InputReader) -> tuple[int, ...]:
-    ids = reader.words(
-        "allowed_bots",
-        (),
-        re.compile(r"[1-9][0-9]{0,11}"),
-        "the numeric id of an account (a name can be taken by others)",
-    )
-    return tuple(int(one) for one in ids if one.isascii() and one.isdigit())
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name.replace("-", "_"), INPUT_NAMES, n=1, cutoff=0.6)
+    remedy = f"did you mean `{near[0]}`?" if near else "remove it (docs/inputs.md lists the inputs)"
+    return f"there is no such input; {remedy}"
 
 
-def _llm_id(reader: InputReader, default: str) -> str:
-    value = reader.line("model", default, longest=200)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:/@-]*", value):
-        reader.problem("model", "it is not the id of an llm", f"write it like {default}")
-    return value
+def _name_of(error: ErrorDetails) -> str:
+    return next(str(step) for step in error["loc"] if step in _PLACES)
 
 
-def _bedrock_role(reader: InputReader, policy: Policy) -> str:
-    arn = reader.line("bedrock_role_arn", longest=600)
-    return arn if arn and reader.role_arn("bedrock_role_arn", arn, policy.accounts) else ""
+def _sentences(error: ErrorDetails) -> tuple[str, ...]:
+    """What is wrong and what to do, in our words."""
+    kind, context, text = error["type"], error.get("ctx", {}), error["input"]
+    if kind == "value_error":  # raised by a shape
+        return tuple(context["error"].args)
+    if kind == "literal_error":
+        choices = context["expected"].replace("'", "").replace(" or ", ", ")
+        return (f"{shown(text)} is not a choice; write one of {choices}",)
+    if kind == "string_too_long":
+        return (f"{len(text)} characters are too many; stay under {context['max_length']}",)
+    bounds = {"greater_than": "is not above", "greater_than_equal": "is less than", "less_than_equal": "is more than"}
+    limit = next((value for name, value in context.items() if name in ("gt", "ge", "le")), 0)
+    what = f"{bounds[kind]} {limit:g}" if kind in bounds else "is not a number"
+    return (f"{shown(text)} {what}; correct it, or remove it for the default",)
 
 
-def _role_arns(reader: InputReader, policy: Policy) -> dict[str, str]:
-    """`aws_role_arn` is the role of `dev`; `aws_role_arns` names others as `environment=arn`."""
-    arns = reader.pairs("aws_role_arns", re.compile(r".+"), "<role ARN>")
-    checked = {e: arn for e, arn in arns.items() if reader.role_arn("aws_role_arns", arn, policy.accounts, e)}
-    own = reader.line("aws_role_arn", longest=600)
-    if own and reader.role_arn("aws_role_arn", own, policy.accounts, DEV) and checked.setdefault(DEV, own) != own:
-        reader.problem(
-            "aws_role_arns", f"`{DEV}` stands here and in `aws_role_arn` with another role", "keep one of them"
-        )
-    return checked
+def _contradictions(settings: Settings, converted: _Converted, wrong: Collection[str]) -> Iterator[tuple[str, str]]:
+    """What one input alone does not show: pairs of an input's name and a sentence."""
+    board, llm = settings.board, settings.llm
+    if settings.base_branch.startswith(settings.branch_prefix):
+        what = "it lies under `branch_prefix`, where ops-agent makes its own branches"
+        yield "base_branch", f"{what}; name the branch to merge into"
+    ready = board.status_ready.casefold()
+    if ready in (board.status_in_progress.casefold(), board.status_review.casefold()):
+        what = "two statuses of the board are the same"
+        yield "status_in_progress", f"{what}; give `status_ready` a name of its own"
+
+    federation = llm.anthropic_federation_rule_id
+    siblings = (llm.anthropic_organization_id, llm.anthropic_service_account_id, llm.anthropic_workspace_id)
+    if any(siblings) and not federation:
+        what = "it is missing beside its siblings"
+        yield "anthropic_federation_rule_id", f"{what}; give the rule's id, or remove the siblings"
+    if federation and not llm.anthropic_organization_id:
+        yield "anthropic_organization_id", "federation needs it; give the organization's id"
+    first, *others = ways_to_llm(llm) or [""]
+    if others:
+        yield first, f"it stands beside {' and '.join(f'`{way}`' for way in others)}; keep one way to reach the llm"
+    if llm.use_bedrock and not llm.bedrock_role_arn and "bedrock_role_arn" not in wrong:
+        yield "bedrock_role_arn", "`use_bedrock` needs a role that may only invoke the llm; give its ARN"
+
+    own, accounts = converted.aws_role_arn, settings.policy.accounts
+    if own and settings.aws_role_arns[DEV] != own:
+        yield "aws_role_arns", f"`{DEV}` stands here and in `aws_role_arn` with another role; keep one of them"
+    roles = [("aws_role_arn", DEV, own), ("bedrock_role_arn", "", llm.bedrock_role_arn)]
+    roles += [("aws_role_arns", name, arn) for name, arn in settings.aws_role_arns.items() if arn != own]
+    for name, environment, arn in roles:
+        if arn and "aws_accounts" not in wrong and (sentence := _wrong_account(arn, environment, accounts)):
+            yield name, sentence
 
 
-def _environments(reader: InputReader) -> tuple[str, ...]:
-    names = reader.words("environments", (), ENVIRONMENT_NAME, "the name of an environment")
-    return () if names == ("auto",) else names
+def _wrong_account(arn: str, environment: str, accounts: Mapping[str, str]) -> str | None:
+    """Why the role may not be used: it is in none of the accounts, or not in the one of its environment."""
+    try:
+        account = inputs.account_of(inputs.role_arn(arn))
+    except ValueError as error:
+        return str(error)
+    if account not in accounts.values():
+        what = f"account {account} is none of the configured accounts"
+        return f"{what}; correct the ARN, or add the account to `aws_accounts`"
+    if environment and environment not in accounts:
+        return f"environment `{environment}` has no account; add `{environment}=<account>` to `aws_accounts`"
+    if environment and accounts[environment] != account:
+        what = f"the role of `{environment}` is in account {account}, not in its own ({accounts[environment]})"
+        return f"{what}; give the role of that account"
+    return None
+
+
+def ways_to_llm(llm: LlmSettings) -> list[str]:
+    """The inputs that name a way to reach the llm."""
+    return [n for n in ("anthropic_api_key", "anthropic_federation_rule_id", "use_bedrock") if getattr(llm, n)]
+
+
+def _missing(settings: Settings, needs: Collection[str]) -> Iterator[tuple[str, str]]:
+    if "llm" in needs and not ways_to_llm(settings.llm):
+        remedy = "give it, or `anthropic_federation_rule_id`, or `use_bedrock`"
+        yield "anthropic_api_key", f"it is empty and no other way to reach the llm is given; {remedy}"
+    if "github" in needs and not settings.github_token:
+        yield "github_token", "it is empty; give a GitHub App token or ${{ github.token }}"

@@ -18,7 +18,7 @@ from typing import Final, TextIO
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.config.arguments import Command
 from ops_agent.config.policy_file import POLICY_FILE
-from ops_agent.config.settings import Settings
+from ops_agent.config.settings import Settings, read_inputs
 from ops_agent.guard.judge import judge
 from ops_agent.guard.rules import TABLE
 from ops_agent.guard.tree import FilesInMemory
@@ -252,16 +252,16 @@ def _concerns(finding: Finding, root: str) -> bool:
 def _check_llm(patient: Patient) -> Iterator[Diagnosis]:
     settings = patient.settings
     ways = {
-        "an Anthropic key": bool(settings.anthropic_api_key),
-        "workload identity federation": bool(settings.anthropic_federation_rule_id),
-        "Bedrock": settings.use_bedrock,
+        "an Anthropic key": bool(settings.llm.anthropic_api_key),
+        "workload identity federation": bool(settings.llm.anthropic_federation_rule_id),
+        "Bedrock": settings.llm.use_bedrock,
     }
     given = [name for name, is_given in ways.items() if is_given]
     if given:
         yield Diagnosis(
             subject="llm",
             health=Health.OK,
-            what=f"`{settings.model}` through {given[0]} (given, not tried: that would cost)",
+            what=f"`{settings.llm.model}` through {given[0]} (given, not tried: that would cost)",
         )
     else:
         health = Health.FAIL if patient.on_runner else Health.SKIP
@@ -350,9 +350,9 @@ def _check_board(patient: Patient) -> Iterator[Diagnosis]:
         return
     yield Diagnosis(subject="board", health=Health.OK, what=f"{ref} stands in {card.status or 'no column'}")
     known = {name.casefold() for _, name in card.options}
-    wanted = {"status_ready": settings.status_ready, "status_in_progress": settings.status_in_progress}
-    if settings.status_review:
-        wanted["status_review"] = settings.status_review
+    wanted = {"status_ready": settings.board.status_ready, "status_in_progress": settings.board.status_in_progress}
+    if settings.board.status_review:
+        wanted["status_review"] = settings.board.status_review
     for name, status in wanted.items():
         if status.casefold() not in known:
             hint = f"The board has {', '.join(option for _, option in card.options)}: set `{name}` to one of them."
@@ -364,7 +364,9 @@ def _check_board(patient: Patient) -> Iterator[Diagnosis]:
 def _check_aws(patient: Patient) -> Iterator[Diagnosis]:
     settings, environment = patient.settings, patient.environment
     can_mint = bool(environment.get("ACTIONS_ID_TOKEN_REQUEST_URL"))
-    if can_mint and not (settings.aws_role_arns or settings.anthropic_federation_rule_id or settings.use_bedrock):
+    if can_mint and not (
+        settings.aws_role_arns or settings.llm.anthropic_federation_rule_id or settings.llm.use_bedrock
+    ):
         hint = "Remove `id-token: write` from the job, or set `aws_role_arn`."
         yield Diagnosis(
             subject="AWS",
@@ -549,13 +551,9 @@ def show(diagnoses: Iterable[Diagnosis], stream: TextIO) -> int:
 
 
 def _read_inputs(environment: Mapping[str, str]) -> tuple[Settings, list[Diagnosis], frozenset[str]]:
-    settings, reader = Settings.read_inputs(environment)
-    found = [Diagnosis(subject="inputs", health=Health.FAIL, what=problem) for problem in reader.problems]
-    return (
-        settings,
-        found or [Diagnosis(subject="inputs", health=Health.OK, what="all inputs can be read")],
-        frozenset(reader.wrong),
-    )
+    settings, problems, wrong = read_inputs(environment)
+    found = [Diagnosis(subject="inputs", health=Health.FAIL, what=problem) for problem in problems]
+    return settings, found or [Diagnosis(subject="inputs", health=Health.OK, what="all inputs can be read")], wrong
 
 
 def look_at_repository(

@@ -9,7 +9,7 @@ from ops_agent.adapters.local.folder import base_commit, read_issue_file, requir
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.config.arguments import Command
 from ops_agent.config.policy_file import POLICY_FILE
-from ops_agent.config.settings import Settings
+from ops_agent.config.settings import Settings, read_inputs
 from ops_agent.doctor import loadable_roots
 from ops_agent.model.errors import ConfigError, OpsAgentError
 from ops_agent.model.ports import BaseTree
@@ -45,23 +45,22 @@ def look_before_local_run(command: Command, inputs: Mapping[str, str]) -> tuple[
     error is raised as it is; of several ConfigError names every one.
     """
     collected = _Collected()
-    settings, reader = Settings.read_inputs(inputs, needs=("llm",))
-    if reader.problems:
-        steps = [_KEY] if "anthropic_api_key" in reader.wrong and not settings.anthropic_api_key else []
-        steps += [_INPUTS] if reader.wrong - {"anthropic_api_key"} or not steps else []
+    read = read_inputs(inputs, needs=("llm",))
+    settings, problems, wrong = read
+    if problems:
+        steps = [_KEY] if "anthropic_api_key" in wrong and not settings.llm.anthropic_api_key else []
+        steps += [_INPUTS] if wrong - {"anthropic_api_key"} or not steps else []
         hint = ", and ".join(steps) + "."
-        count = len(reader.problems)
-        what = f"{count} input{'s' if count > 1 else ''} cannot be used"
-        collected.errors.append(ConfigError(what, problems=tuple(reader.problems), hint=hint[0].upper() + hint[1:]))
+        error = read.error()
+        error.hint = hint[0].upper() + hint[1:]
+        collected.errors.append(error)
     if command.issue_file is not None:
         with collected.trying():
             read_issue_file(command.issue_file, "local/repository")
     doubts: tuple[str, ...] = ()
     with collected.trying():
-        doubts = _look_at_repository(
-            command, settings, collected, may_judge_environments="environments" not in reader.wrong
-        )
-    if collected.errors and "terraform_binary" not in reader.wrong:
+        doubts = _look_at_repository(command, settings, collected, may_judge_environments="environments" not in wrong)
+    if collected.errors and "terraform_binary" not in wrong:
         with collected.trying(), terraform_of(settings, inputs, lambda _: None) as terraform:
             terraform.engine()
     _raise(collected.errors)

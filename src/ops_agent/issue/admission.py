@@ -49,18 +49,21 @@ def has_prefix(title: str, prefix: str) -> bool:
 
 
 def is_ours(settings: Settings, issue: Issue) -> bool:
-    role = settings.role_label
-    return has_prefix(issue.title, settings.title_prefix) or (
+    role = settings.labels.role_label
+    return has_prefix(issue.title, settings.labels.title_prefix) or (
         bool(role) and any(same(label, role) for label in issue.labels)
     )
 
 
 def lacks_identity(settings: Settings, ref: IssueRef) -> Stopped:
-    role = f" or carries the label `{settings.role_label}`" if settings.role_label else ""
+    role = f" or carries the label `{settings.labels.role_label}`" if settings.labels.role_label else ""
     return Stopped(
         conclusion=Conclusion.DECLINED,
-        reason=f"{ref} is not a work item of ops-agent: only an issue whose title starts with exactly `{settings.title_prefix}`{role} is.",
-        remedy=f"Start its title with `{settings.title_prefix}` when it is infrastructure work, and put the label again.",
+        reason=(
+            f"{ref} is not a work item of ops-agent: only an issue whose title starts with exactly "
+            f"`{settings.labels.title_prefix}`{role} is."
+        ),
+        remedy=f"Start its title with `{settings.labels.title_prefix}` when it is infrastructure work, and put the label again.",
         quiet=True,
     )
 
@@ -72,25 +75,25 @@ def stands_for_ready(settings: Settings, label: str) -> bool:
     """True for `ready` and for a label named like the board's status; `[ops]` as a label says whose work it is, not
     that it is ready.
     """
-    return label.casefold() in ("ready", settings.status_ready.casefold())
+    return label.casefold() in ("ready", settings.board.status_ready.casefold())
 
 
 def board_complaint(settings: Settings, card: BoardCard | str) -> str | None:
     """Why the board cannot be a gate (M13: no access, not on it, no such column), None when it can."""
     if isinstance(card, str):
         return card.rstrip(".")
-    if not any(name.casefold() == settings.status_ready.casefold() for _, name in card.options):
-        return f"the board has no status `{settings.status_ready}`"
+    if not any(name.casefold() == settings.board.status_ready.casefold() for _, name in card.options):
+        return f"the board has no status `{settings.board.status_ready}`"
     return None
 
 
 def is_ready(settings: Settings, card: BoardCard) -> bool:
-    return (card.status or "").casefold() == settings.status_ready.casefold()
+    return (card.status or "").casefold() == settings.board.status_ready.casefold()
 
 
 def was_started(settings: Settings, card: BoardCard) -> bool:
     """True for the statuses that ops-agent itself gives; with a branch of ours they mean that the item was Ready once."""
-    started = {name.casefold() for name in (settings.status_in_progress, settings.status_review) if name}
+    started = {name.casefold() for name in (settings.board.status_in_progress, settings.board.status_review) if name}
     return (card.status or "").casefold() in started
 
 
@@ -116,12 +119,12 @@ def readiness(
         status = f"`{card.status}`" if card.status else "a column without a status"
         return Stopped(
             conclusion=Conclusion.DECLINED,
-            reason=f"{issue.ref} stands in {status} on the board, not in `{settings.status_ready}`.",
-            remedy=f"Move it to `{settings.status_ready}` when it may be worked on, and put the label again.",
+            reason=f"{issue.ref} stands in {status} on the board, not in `{settings.board.status_ready}`.",
+            remedy=f"Move it to `{settings.board.status_ready}` when it may be worked on, and put the label again.",
         )
     if ready_label or dispatched:
         by = "the label `ready`" if ready_label else "the dispatch"
-        return (f"The board was not used ({complaint}); {by} stands for `{settings.status_ready}`.",)
+        return (f"The board was not used ({complaint}); {by} stands for `{settings.board.status_ready}`.",)
     return Stopped(
         conclusion=Conclusion.DECLINED,
         reason=f"Whether {issue.ref} is ready is not known: the board was not used ({complaint}) and no writer put the label `ready`.",
@@ -266,11 +269,11 @@ def before_asking(settings: Settings, event: Event, ref: IssueRef, run: RunIdent
             f"Name issues and a `target_repository` of {own}.",
         )
     if isinstance(event, Labelled):
-        if not any(same(event.label, label) for label in settings.label_trigger):
+        if not any(same(event.label, label) for label in settings.labels.label_trigger):
             return _stop(
                 Conclusion.DECLINED,
                 f"The label `{_word(event.label)}` does not start ops-agent.",
-                f"Put one of the labels {', '.join(f'`{label}`' for label in settings.label_trigger)} to start it.",
+                f"Put one of the labels {', '.join(f'`{label}`' for label in settings.labels.label_trigger)} to start it.",
                 quiet=True,
             )
         if ref != event.issue.ref:
@@ -389,7 +392,7 @@ def _usable_target(settings: Settings, run: RunIdentity, facts: Facts) -> Reposi
 
 
 def _allowed_bot(settings: Settings, actor: Actor) -> bool:
-    return actor.kind is ActorKind.BOT and actor.id in settings.allowed_bots
+    return actor.kind is ActorKind.BOT and actor.id in settings.labels.allowed_bots
 
 
 def _pull_request(ref: IssueRef) -> Stopped:

@@ -63,7 +63,7 @@ class People:
 
     def may_write(self, repository: str, actor: Actor) -> bool:
         if actor.kind is not ActorKind.USER:
-            return actor.kind is ActorKind.BOT and actor.id in self.settings.allowed_bots
+            return actor.kind is ActorKind.BOT and actor.id in self.settings.labels.allowed_bots
         return self.permission(repository, actor.login).may_write
 
     def refuse(self, event: Event, run: RunIdentity, repositories: Iterable[str]) -> Stopped | None:

@@ -91,7 +91,9 @@ def brief(world: World, settings: Settings, item: WorkItem, base: BaseTree) -> B
         work_item=item,
         standards=standards,
         layout=layout,
-        system=system_prompt(prompt("system"), settings.policy, settings.limits, standards, settings.title_prefix),
+        system=system_prompt(
+            prompt("system"), settings.policy, settings.limits, standards, settings.labels.title_prefix
+        ),
         task=world.redact(
             task_prompt(
                 prompt("task"), item, boundary, repository_map(layout, paths, base.read), settings.infra_context, others

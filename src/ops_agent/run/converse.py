@@ -297,7 +297,7 @@ class Conversation:
             usage=loop.budget.usage,
             turn_count=loop.budget.turns,
             ending=self._ending,
-            llm_id=loop.llm_id or self._settings.model,
+            llm_id=loop.llm_id or self._settings.llm.model,
             soft_limit_reached=loop.soft_limit_reached,
             extra=extra,
         )

@@ -99,24 +99,24 @@ def record_of(item: WorkItem, claim: Claim, run: RunIdentity, phase: Phase, afte
 
 def start(world: World, settings: Settings, item: WorkItem) -> str:
     """Move the card to In Progress. Empty when done, else one sentence with the intended column, warned about once."""
-    return _move(world, item, settings.status_in_progress)
+    return _move(world, item, settings.board.status_in_progress)
 
 
 def review(world: World, settings: Settings, item: WorkItem) -> str:
     """Move the card to the review status after publication, where one is configured."""
-    return _move(world, item, settings.status_review) if settings.status_review else ""
+    return _move(world, item, settings.board.status_review) if settings.board.status_review else ""
 
 
 def put_back(world: World, settings: Settings, item: WorkItem) -> None:
     """Put the card back to Ready, but only from In Progress: where a person put it, it stays."""
     try:
         card = world.board.card(item.issue)
-        if not isinstance(card, str) and _same(card.status, settings.status_in_progress):
-            problem = world.board.move(card, settings.status_ready)
+        if not isinstance(card, str) and _same(card.status, settings.board.status_in_progress):
+            problem = world.board.move(card, settings.board.status_ready)
             if problem:
-                world.reporter.annotate("warning", f"{problem} The intended column is {settings.status_ready}.")
+                world.reporter.annotate("warning", f"{problem} The intended column is {settings.board.status_ready}.")
     except GitHubError as error:
-        world.reporter.annotate("warning", f"The card could not be put back to {settings.status_ready}: {error}")
+        world.reporter.annotate("warning", f"The card could not be put back to {settings.board.status_ready}: {error}")
 
 
 def _move(world: World, item: WorkItem, status: str) -> str:

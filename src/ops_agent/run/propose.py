@@ -48,7 +48,7 @@ def propose(
             transcript=transcript,
             redact=world.redact,
             template=message("pull_request"),
-            title_prefix=settings.title_prefix,
+            title_prefix=settings.labels.title_prefix,
             run=run,
             left_out=left.paths,
             patch=as_patch(left) if left.changes else "",

@@ -67,7 +67,7 @@ def still_wanted(world: World, settings: Settings, item: WorkItem) -> tuple[str,
             "The issue was locked while the run was at work.",
             "Nothing was published. Unlock it and put the label again.",
         )
-    triggers = {label.casefold() for label in settings.label_trigger}
+    triggers = {label.casefold() for label in settings.labels.label_trigger}
     if not item.approval.by_dispatch and not triggers & {label.casefold() for label in live.labels}:
         return _committing_stale(
             "The approving label was taken off while the run was at work.", f"Nothing was published. {again}"

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from ops_agent.config.settings import Settings
+from ops_agent.config.settings import LlmSettings
 from ops_agent.model.conversation import Usage
 from ops_agent.model.errors import ConfigError, LlmError, ToolchainError
 from ops_agent.model.ports import Clock
@@ -30,8 +30,9 @@ BedrockKeys = Callable[[], tuple[str, str, str]]
 
 
 def build_client(
-    settings: Settings,
+    settings: LlmSettings,
     *,
+    region: str,
     clock: Clock,
     deadline: Callable[[], float],
     identity: IdentityToken | None,
@@ -39,8 +40,9 @@ def build_client(
 ) -> Any:
     """An `anthropic.Anthropic` (or `AnthropicBedrock`) client without retries of its own.
 
-    `deadline` gives the monotonic time at which the request under way is cut off. Raises ConfigError without a
-    credential, ToolchainError when Bedrock's extra is missing, LlmError when it has no keys.
+    `region` is where Bedrock is asked. `deadline` gives the monotonic time at which the request under way is cut off.
+    Raises ConfigError without a credential, ToolchainError when Bedrock's extra is missing, LlmError when it has no
+    keys.
     """
     import anthropic
 
@@ -52,7 +54,7 @@ def build_client(
     }
     with _without_ambient():
         if settings.use_bedrock:
-            return _bedrock_client(settings, bedrock, common)
+            return _bedrock_client(settings.base_url, region, bedrock, common)
         base_url = settings.base_url or DEFAULT_URL
         if settings.anthropic_api_key:
             return anthropic.Anthropic(api_key=settings.anthropic_api_key, base_url=base_url, **common)
@@ -69,7 +71,7 @@ def build_client(
     )
 
 
-def _federation(settings: Settings, identity: IdentityToken, clock: Clock, deadline: Callable[[], float]) -> Any:
+def _federation(settings: LlmSettings, identity: IdentityToken, clock: Clock, deadline: Callable[[], float]) -> Any:
     """Workload identity federation: GitHub's OIDC token for a short-lived API token; every exchange mints a new one."""
     from anthropic.lib.credentials import WorkloadIdentityCredentials
 
@@ -83,7 +85,7 @@ def _federation(settings: Settings, identity: IdentityToken, clock: Clock, deadl
     )
 
 
-def _bedrock_client(settings: Settings, bedrock: BedrockKeys | None, common: dict[str, Any]) -> Any:
+def _bedrock_client(base_url: str, region: str, bedrock: BedrockKeys | None, common: dict[str, Any]) -> Any:
     try:
         import boto3  # type: ignore[import-untyped]  # noqa: F401 - the SDK signs with it, and says so only at the first request
         from anthropic import AnthropicBedrock
@@ -102,8 +104,8 @@ def _bedrock_client(settings: Settings, bedrock: BedrockKeys | None, common: dic
         aws_access_key=access_key,
         aws_secret_key=secret_key,
         aws_session_token=session_token,
-        aws_region=settings.policy.region,
-        base_url=settings.base_url or f"https://bedrock-runtime.{settings.policy.region}.amazonaws.com",
+        aws_region=region,
+        base_url=base_url or f"https://bedrock-runtime.{region}.amazonaws.com",
         **common,
     )
 

@@ -15,7 +15,7 @@ from random import SystemRandom
 from typing import Any
 
 from ops_agent.adapters.llm.anthropic_client import BedrockKeys, IdentityToken, build_client, priced
-from ops_agent.config.settings import Settings
+from ops_agent.config.settings import LlmSettings
 from ops_agent.model.conversation import LlmReply, PeopleTurn, StopReason, ToolCall, ToolSpec, Turn, Usage
 from ops_agent.model.errors import LlmError
 from ops_agent.model.ports import Clock
@@ -287,21 +287,24 @@ class AnthropicLlm:
 
     def __init__(
         self,
-        settings: Settings,
+        settings: LlmSettings,
         clock: Clock,
         *,
+        region: str,
+        run_seconds: float,
         identity: IdentityToken | None = None,
         bedrock: BedrockKeys | None = None,
         uniform: Callable[[float, float], float] | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._settings = settings
+        self._region = region
         self._clock = clock
         self._identity = identity
         self._bedrock = bedrock
         self._uniform = uniform or SystemRandom().uniform
         self._say = say
-        self._end = clock.monotonic() + max(60, settings.limits.timeout_seconds - CLEAN_UP_SECONDS)
+        self._end = clock.monotonic() + max(60, run_seconds - CLEAN_UP_SECONDS)
         self._deadline = self._end
         self._client: Any = None
         self._client_since = 0.0
@@ -383,6 +386,7 @@ class AnthropicLlm:
         if self._client is None or stale:
             self._client = build_client(
                 self._settings,
+                region=self._region,
                 clock=self._clock,
                 deadline=lambda: self._deadline,
                 identity=self._identity,
@@ -409,7 +413,7 @@ def wait_before_retry(attempt: int, retry_after: float | None, uniform: Callable
 
 
 def request_body(
-    settings: Settings, *, system: str, tools: tuple[ToolSpec, ...], turns: tuple[Turn, ...], max_tokens: int
+    settings: LlmSettings, *, system: str, tools: tuple[ToolSpec, ...], turns: tuple[Turn, ...], max_tokens: int
 ) -> dict[str, Any]:
     """Keyword arguments for `messages.create`. History is only appended to: the newest llms refuse thinking that stands
     elsewhere.
