@@ -32,7 +32,7 @@ BODY = """## Description
 
 Orders wait in a queue. Caf\u00e9, \u4f60\u597d, \U0001f680.
 
-| Root and environment | Plan |
+| Target | Plan |
 |---|---|
 | `infra` (dev) | `+5 ~0 -0` |
 

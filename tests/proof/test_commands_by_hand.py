@@ -14,7 +14,7 @@ import pytest
 
 from ops_agent.adapters.terraform.embedded import find_library
 from ops_agent.model.verification import TargetVerification, Verification
-from ops_agent.pages.pull_request import ci_cd
+from ops_agent.pages.pull_request import ci_cd_facts
 from proof.proof_samples import changes, target
 
 MAIN = 'terraform {\n  backend "local" {}\n}\nvariable "name" {}\nresource "terraform_data" "a" { input = var.name }\n'
@@ -22,7 +22,7 @@ MAIN = 'terraform {\n  backend "local" {}\n}\nvariable "name" {}\nresource "terr
 
 def commands(*targets: TargetVerification) -> tuple[list[str], list[str]]:
     """(the plans, the applies), as they stand in the text."""
-    text = ci_cd(changes(), Verification(engine="t", targets=targets), ())
+    text = ci_cd_facts(changes(), Verification(engine="t", targets=targets))
     found = re.findall(r"^- .+?, in `infra`: `(.+)`, then `(.+)`$", text, re.MULTILINE)
     return [before for before, _ in found], [after for _, after in found]
 

@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 from ops_agent.issue.claims import closing_references
 from ops_agent.model.plan import TerraformPlan
 from ops_agent.pages.graph import MOST_NODES, graph
-from ops_agent.pages.plan_text import as_diff, diff_pieces, fill_block, headline, pieces_of, share
-from ops_agent.pages.pull_request import Overflow, dangers, plans
+from ops_agent.pages.parts import Overflow
+from ops_agent.pages.plan_text import as_diff, pieces_of
+from ops_agent.pages.plans import diff_pieces, fill_block, headline, plans_text, share
+from ops_agent.pages.results import danger_lines
 from proof.proof_samples import CAPTURED, captured, change, document, plan_document, read, target, text_of
 
 
@@ -86,20 +88,20 @@ def test_headlines_are_loud_for_what_hurts() -> None:
 
 def test_what_stood_before_is_not_counted_as_this_change() -> None:
     one = target(plan=captured("create"), own=frozenset({"terraform_data.b"}))
-    assert headline(one) == "`+1 ~0 -0`, 1 that stood before this change"
+    assert headline(one) == "`+1 ~0 -0`, 1 pending on the base branch"
     assert one.plan is not None
     assert [c.address for c in share(one, one.plan).own] == ["terraform_data.b"]
     pieces, _ = diff_pieces(one)
     assert "terraform_data.b" in pieces[0]
-    assert pieces[1].startswith("# stood before this change:")
+    assert pieces[1].startswith("# pending on the base branch:")
 
 
 def test_dangers_of_this_change_come_first_and_the_rest_is_counted() -> None:
     own = target(plan=captured("aws_dangers"), own=frozenset({"aws_iam_policy.all", "aws_sqs_queue.foreign"}))
-    lines = dangers([own])
+    lines = danger_lines([own])
     assert lines[0].startswith("- **BLOCKS** `aws_sqs_queue.foreign`")
     assert all("aws_db_instance" not in line for line in lines)
-    assert lines[-1].endswith("stood before this change")
+    assert lines[-1].endswith("pending on the base branch")
 
 
 def test_what_stood_before_and_is_lost_by_an_apply_is_told_all_the_same() -> None:
@@ -108,13 +110,13 @@ def test_what_stood_before_and_is_lost_by_an_apply_is_told_all_the_same() -> Non
     queue = change("aws_sqs_queue.q", "create", after={"name": "q"})
     group = change("aws_security_group.g", "create", after={"ingress": [{"cidr_blocks": ["0.0.0.0/0"]}]})
     one = target(plan=read(plan_document(database, queue, group)), own=frozenset({"aws_sqs_queue.q"}))
-    stood, counted = dangers([one])
+    stood, counted = danger_lines([one])
     assert (
-        stood.startswith("- **stood before, and an apply does it too:** `aws_db_instance.main`: ")
+        stood.startswith("- **pending on the base branch, an apply does it too:** `aws_db_instance.main`: ")
         and "destroys-stateful" in stood
     )
-    assert counted == "- 1 more stood before this change"
-    assert headline(one) == "`+1 ~0 -0`, 2 that stood before this change (**1 DESTROYED by an apply**)"
+    assert counted == "- 1 more pending on the base branch"
+    assert headline(one) == "`+1 ~0 -0`, 2 pending on the base branch (**1 DESTROYED by an apply**)"
 
 
 def test_a_piece_that_does_not_fit_lets_smaller_ones_pass_and_is_named() -> None:
@@ -199,7 +201,7 @@ def hostile_plans(draw: st.DrawFn) -> TerraformPlan:
 def test_any_plan_is_rendered_within_the_budget_balanced_and_inert(plan: TerraformPlan, budget: int) -> None:
     """The bar's property for plan JSON to body (G07, G08)."""
     overflow = Overflow()
-    body = plans((target(plan=plan), target("prod", plan=plan)), budget, overflow)
+    body = plans_text((target(plan=plan), target("prod", plan=plan)), budget, overflow)
     assert len(body) <= max(budget, 1_500)
     for text in (body, overflow.text):
         assert fences_are_balanced(text)

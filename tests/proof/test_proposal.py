@@ -219,11 +219,8 @@ def test_rules_over_plans_are_counted_only_when_there_was_a_plan() -> None:
         return section(body, "Guard verdict").strip()
 
     both, one = verdict("path/a", "terraform/b", "plan/c"), verdict("path/a")
-    assert (
-        both
-        == "**passed**: 2 rules had something to judge in the changed files; all rules over plans judged the plans."
-    )
-    assert one == "**passed**: 1 rule had something to judge in the changed files; there was no plan to judge."
+    assert both == "**passed**: 2 file rules and 1 plan rule ran."
+    assert one == "**passed**: 1 file rule ran; there is no plan."
 
 
 def test_findings_of_one_rule_stand_below_one_remedy_and_what_is_cut_stands_in_the_job_summary() -> None:

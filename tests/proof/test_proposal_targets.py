@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from ops_agent.model.verification import TargetVerification, Verification
-from ops_agent.pages.plan_text import names_of
-from ops_agent.pages.pull_request import MOST_DANGERS, build_proposal
+from ops_agent.pages.plans import names_of
+from ops_agent.pages.pull_request import build_proposal
+from ops_agent.pages.results import MOST_DANGERS
 from proof.proof_samples import captured, change, ending, material, plan_document, read, section, target
 
 ENGINE = "Terraform 1.15.5 (embedded)"
@@ -21,16 +22,19 @@ TWO = Verification(engine=ENGINE, targets=(target(plan=captured("replace")), PRO
 def test_equal_entries_of_two_environments_are_said_once_with_both_names() -> None:
     body = build_proposal(material(verification=TWO)).body
     infrastructure = section(body, "Infrastructure changes")
-    assert infrastructure.count("Look at these first") == infrastructure.count("(`plan/destroys`)") == 1
+    assert infrastructure.count("Review these first") == infrastructure.count("(`plan/destroys`)") == 1
     assert "- `terraform_data.a` in `infra` (dev, prod): is replaced" in infrastructure
-    assert "What changes in `infra` (dev, prod), alike:" in infrastructure and infrastructure.count("| **REPLACE") == 1
+    assert (
+        "Changes in `infra` (dev, prod), the same in each:" in infrastructure
+        and infrastructure.count("| **REPLACE") == 1
+    )
 
 
 def test_what_only_one_environment_has_stands_under_its_name_alone() -> None:
     dev, prod = target(plan=captured("replace")), target("prod", plan=captured("delete"))
     body = build_proposal(material(verification=Verification(engine=ENGINE, targets=(dev, prod)))).body
     infrastructure = section(body, "Infrastructure changes")
-    assert "| Change | Resource | Where | Taking it back |" in infrastructure
+    assert "| Change | Resource | Target | Undo |" in infrastructure
     for name, kind in (("dev", "REPLACE (DELETE FIRST)"), ("prod", "DELETE")):
         assert f"- `terraform_data.a` in `infra` ({name}): " in infrastructure
         assert f"| **{kind}** | `terraform_data.a` | `infra` ({name}) |" in infrastructure
@@ -70,7 +74,7 @@ def test_eight_pairs_with_sixty_dangers_stay_readable_and_none_is_lost() -> None
     assert len(listed) == MOST_DANGERS and "- **and 20 more in the job summary**" in infrastructure
     assert proposal.overflow.count("- **DANGER**") == 20
     assert proposal.body.count(without) == 1, "seven environments, one reason"
-    assert "| init | passed | every root and environment (8) |" in section(proposal.body, "Validation")
+    assert "| init | passed | every target (8) |" in section(proposal.body, "Validation")
 
 
 def test_roots_with_the_same_environments_are_named_together() -> None:
@@ -108,13 +112,14 @@ def test_a_look_with_mocks_and_invented_values_is_unmistakable() -> None:
         section(body, "Infrastructure changes")
         .lstrip()
         .startswith(
-            "> [!WARNING]\n> **Not planned against the account**\n> - `infra` (prod), mocked: no role was given\n"
+            "> [!WARNING]\n> **Not planned against the account**\n> - `infra` (prod), mocked plan: no role was given\n"
         )
     )
     assert "| `infra` (prod) | `+1 ~0 -1`, **1 REPLACE**, **mocked** |" in body
-    assert "<summary>MOCKED look at infra (prod)" in body and "<summary>Plan of infra (dev)" in body
-    assert "> **Planned with invented values** in `infra` (prod): the repository has none for `image`." in section(
-        body, "Infrastructure changes"
+    assert "<summary>Mocked plan of infra (prod)" in body and "<summary>Plan of infra (dev)" in body
+    assert (
+        "> **Planned with placeholder values** in `infra` (prod): the repository sets no value for `image`."
+        in section(body, "Infrastructure changes")
     )
     assert "| plan | **not run** | `infra (prod)` |" in section(body, "Validation")
 

@@ -122,7 +122,7 @@ def test_the_summary_says_in_which_environment_a_danger_is() -> None:
         published(),
         verification=Verification(engine="t", targets=(target(plan=captured("replace")), target("prod"))),
     )
-    before, _, after = sink.summaries[0].partition("**Look at these first:**")
+    before, _, after = sink.summaries[0].partition("**Review these first:**")
     assert after.lstrip().startswith("- `terraform_data.a` in `infra` (dev): ") and "terraform_data.a" not in before
 
 

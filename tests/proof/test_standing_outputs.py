@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from ops_agent.model.plan import TerraformPlan
-from ops_agent.pages.plan_text import diff_pieces, headline, outputs_in, share
+from ops_agent.pages.plan_text import outputs_in
+from ops_agent.pages.plans import diff_pieces, headline, share
 from ops_agent.run.verify import mocked_difference, own_outputs
 from proof.proof_samples import captured, document, plan_document, read, target
 
@@ -50,16 +51,16 @@ def test_an_output_that_is_not_known_yet_is_told_by_what_it_refers_to() -> None:
 
 def test_standing_outputs_are_shown_apart_and_not_counted() -> None:
     one = target(plan=HEAD, own=frozenset(), own_outputs=frozenset({"p"}))
-    assert headline(one) == "`+0 ~0 -0`, 1 output, 1 that stood before this change"
+    assert headline(one) == "`+0 ~0 -0`, 1 output, 1 pending on the base branch"
     pieces, beyond = diff_pieces(one)
     assert beyond == 0
     assert pieces == [
         " Changes to Outputs:\n+   p = 3",
-        '# stood before this change:\n Changes to Outputs:\n!   o = "one" -> "two"',
+        '# pending on the base branch:\n Changes to Outputs:\n!   o = "one" -> "two"',
     ]
     none = target(plan=HEAD, own=frozenset(), own_outputs=frozenset())
-    assert headline(none) == "no changes, 2 that stood before this change"
-    assert [piece.splitlines()[0] for piece in diff_pieces(none)[0]] == ["# stood before this change:"]
+    assert headline(none) == "no changes, 2 pending on the base branch"
+    assert [piece.splitlines()[0] for piece in diff_pieces(none)[0]] == ["# pending on the base branch:"]
 
 
 def test_without_a_base_plan_every_output_is_the_changes_own() -> None:

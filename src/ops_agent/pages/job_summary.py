@@ -14,44 +14,43 @@ from ops_agent.model.outcome import Conclusion
 from ops_agent.model.plan import PlanCounts
 from ops_agent.model.proposal import PullRequest
 from ops_agent.model.verification import TargetVerification, Verification
-from ops_agent.pages.plan_text import share
-from ops_agent.pages.pull_request import cautions, checks_table, counted, danger_list, dangers, findings_list, headlines
+from ops_agent.pages.parts import counted, joined
+from ops_agent.pages.plans import share
+from ops_agent.pages.results import cautions, checks_table, danger_lines, danger_list, findings_list, headlines
 from ops_agent.text.markdown import cell, code
 from ops_agent.text.templates import render
-
-# One sentence for each way in which a run ends. The word comes from code, and so does the sentence.
 
 SENTENCES: Final[dict[Conclusion, str]] = {
     Conclusion.PUBLISHED: "A pull request was opened.",
     Conclusion.UPDATED: "The pull request was updated.",
     Conclusion.NO_CHANGES: "The request needs no change.",
-    Conclusion.DUPLICATE: "This approval is worked on, or was worked on, by another run.",
-    Conclusion.DECLINED: "The issue is not one to work on now.",
-    Conclusion.NEEDS_INFO: "Something must be answered before the work can be done.",
+    Conclusion.DUPLICATE: "Another run works, or worked, on this approval.",
+    Conclusion.DECLINED: "The issue is not ready to be worked on.",
+    Conclusion.NEEDS_INFO: "The agent has questions that must be answered first.",
     Conclusion.NEEDS_SPLIT: "The request is too large for one focused pull request.",
-    Conclusion.INFEASIBLE: "The request cannot be done within the limits.",
+    Conclusion.INFEASIBLE: "The request cannot be fulfilled within the limits.",
     Conclusion.CHECKS_FAILED: "The change does not pass its checks.",
     Conclusion.PLAN_FAILED: "Terraform could not plan the change.",
-    Conclusion.BUDGET_EXHAUSTED: "The run used up its turns, cost or time before the work was done.",
-    Conclusion.NO_PROGRESS: "The agent did not get further.",
-    Conclusion.CONFIG_ERROR: "The inputs or the repository's layout cannot be used.",
-    Conclusion.BLOCKED_BY_POLICY: "The guard does not let this change out.",
-    Conclusion.NOT_AUTHORISED: "The person who started the run may not do so.",
-    Conclusion.CONTENT_CHANGED: "The issue's text is not the one that was approved.",
-    Conclusion.STALE: "The world moved on while the run was at work.",
-    Conclusion.REDACTION_FAILED: "Nothing was published, because a secret could not be kept out.",
-    Conclusion.GITHUB_FAILED: "GitHub did not do what was asked.",
+    Conclusion.BUDGET_EXHAUSTED: "The run reached its limit of turns, cost or time before the work was done.",
+    Conclusion.NO_PROGRESS: "The agent made no progress.",
+    Conclusion.CONFIG_ERROR: "The inputs or the repository's layout are not usable.",
+    Conclusion.BLOCKED_BY_POLICY: "The guard blocks this change.",
+    Conclusion.NOT_AUTHORISED: "The person who started the run is not allowed to.",
+    Conclusion.CONTENT_CHANGED: "The issue's text is not the text that was approved.",
+    Conclusion.STALE: "The base branch or the issue changed during the run.",
+    Conclusion.REDACTION_FAILED: "Nothing was published, because a secret could not be redacted.",
+    Conclusion.GITHUB_FAILED: "A request to GitHub failed.",
     Conclusion.RATE_LIMITED: "GitHub's rate limit is used up.",
-    Conclusion.NOT_PERMITTED: "The token may not do what is needed.",
+    Conclusion.NOT_PERMITTED: "The token lacks a permission.",
     Conclusion.NEEDS_WORKFLOWS_PERMISSION: "The token may not write workflow files.",
-    Conclusion.LLM_FAILED: "The language model could not be asked.",
+    Conclusion.LLM_FAILED: "A request to the language model failed.",
     Conclusion.TOOLCHAIN_FAILED: "Terraform, a provider or a linter is missing or broken.",
     Conclusion.AWS_FAILED: "AWS gave no credentials for the plan.",
     Conclusion.NO_SPACE: "The runner's disk is full.",
     Conclusion.INTERNAL_ERROR: "ops-agent itself failed.",
     Conclusion.CANCELLED: "The run was cancelled.",
 }
-
+"""One sentence for each way in which a run ends. The conclusion comes from code, and so does the sentence."""
 MOST_ANNOTATIONS = 10
 """Per level: GitHub shows ten errors and ten warnings of a step and drops the rest in silence."""
 MOST_FINDINGS = 300
@@ -129,8 +128,8 @@ def summary(report: RunReport, template: str, redact: Callable[[str], str]) -> s
             proposed_issues=_list(report.proposed_issues, redact),
             findings=findings_list(report.findings, redact, MOST_FINDINGS),
             warnings=_list(report.warnings, redact),
-            plans="\n\n".join(part for part in (cautions(targets), headlines(targets)) if part),
-            dangers=danger_list(dangers(targets), MOST_FINDINGS, "that do not fit here"),
+            plans=joined(cautions(targets), headlines(targets)),
+            dangers=danger_list(danger_lines(targets), MOST_FINDINGS, "that do not fit here"),
             checks=_checks(verification) if verification else "",
             cost=_cost(report),
         )

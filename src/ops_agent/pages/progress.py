@@ -7,7 +7,7 @@ from ops_agent.model.event import RunIdentity
 from ops_agent.model.outcome import Stopped
 from ops_agent.model.proposal import PullRequest
 from ops_agent.model.work_item import WorkItem
-from ops_agent.pages.pull_request import findings_list
+from ops_agent.pages.results import findings_list
 from ops_agent.text.markdown import cell, cut_markdown, fence_verbatim
 
 _MOST_FINDINGS = 20

@@ -1,0 +1,76 @@
+"""What is logged, watched and checked for health, and where: read from the planned changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from ops_agent.model.plan import UNKNOWN, ResourceAction, ResourceChange
+from ops_agent.model.verification import Verification
+from ops_agent.pages.parts import capped
+from ops_agent.pages.plans import share
+from ops_agent.plan.values import blocks, parsed_json
+from ops_agent.text.markdown import code
+
+_MOST: Final = 30
+
+
+def observability(verification: Verification) -> str:
+    """Log groups, alarms and health checks among the planned changes; what runs code and has none is named."""
+    own = [
+        (change, target.plan.log_groups)
+        for target in verification.targets
+        if target.plan
+        for change in share(target, target.plan).own
+        if change.mode == "managed" and isinstance(change.after, dict)
+    ]
+    observed = (line for change, groups in own if not _goes(change) for line in _observed(change, groups))
+    if lines := list(dict.fromkeys(observed)):
+        return "\n".join(capped(lines, _MOST))
+    return "The plan changes no log group, alarm or health check." if own else "The plan changes no resource."
+
+
+def _goes(change: ResourceChange) -> bool:
+    return change.action in (ResourceAction.DELETE, ResourceAction.FORGET)
+
+
+def _observed(change: ResourceChange, log_groups: frozenset[str]) -> Iterator[str]:
+    after, where = change.new, code(change.address)
+    match change.type:
+        case "aws_cloudwatch_log_group":
+            days = after.get("retention_in_days")
+            kept = f"kept {days} days" if days else "**kept forever**"
+            kept = "retention known after apply" if days is UNKNOWN else kept
+            yield f"- Logs: {where} holds {_named(after.get('name'))}, {kept}"
+        case "aws_cloudwatch_metric_alarm":
+            yield f"- Alarm: {where} on {_named(after.get('metric_name'))}"
+        case "aws_lambda_function":
+            own_group = next((block.get("log_group") for block in blocks(after.get("logging_config"))), None)
+            has_group = own_group or log_groups & {f"/aws/lambda/{after.get('function_name')}", ""}
+            if change.action is ResourceAction.CREATE and not has_group:
+                yield f"- **No log group** in this configuration for {where}: Lambda creates one that never expires"
+        case "aws_ecs_task_definition":
+            yield from _containers(change)
+        case "aws_lb_target_group" | "aws_alb_target_group":
+            path = next((block.get("path") for block in blocks(after.get("health_check"))), None)
+            yield f"- Health check: {where} " + (f"requests {_named(path)}" if path else "uses the default")
+        case "aws_route53_health_check":
+            yield f"- Health check: {where} of {_named(after.get('fqdn') or after.get('ip_address'))}"
+
+
+def _containers(change: ResourceChange) -> Iterator[str]:
+    where = code(change.address)
+    containers = parsed_json(change.new.get("container_definitions"))
+    if containers is None:
+        yield f"- Containers of {where}: cannot tell until apply where they log"
+    for container in blocks(containers):
+        logs = container.get("logConfiguration")
+        options = logs.get("options") if isinstance(logs, dict) else None
+        group = options.get("awslogs-group") if isinstance(options, dict) else None
+        logging = f"logs to {_named(group)}" if group else "logs through its driver" if logs else "**has no logging**"
+        checked = "has a health check" if container.get("healthCheck") else "has no health check"
+        yield f"- Container {_named(container.get('name'))} of {where} {logging}, {checked}"
+
+
+def _named(value: object) -> str:
+    return "a name known after apply" if value is UNKNOWN else code(str(value))

@@ -1,0 +1,63 @@
+"""Small parts of our own Markdown, and what does not fit into a page."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from ops_agent.text.markdown import one_line
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+IN_SUMMARY: Final = "in the job summary"
+
+
+@dataclass(slots=True)
+class Overflow:
+    """What did not fit, by title; the job summary shows it."""
+
+    parts: list[str] = field(default_factory=list)
+
+    def add(self, title: str, markdown: str) -> None:
+        self.parts.append(f"### {title}\n\n{markdown}")
+
+    @property
+    def text(self) -> str:
+        return "\n\n".join(self.parts)
+
+
+def counted(number: int, noun: str) -> str:
+    """`1 finding`, `1,200 findings`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def capped(items: Sequence[str], most: int, rest: str = "") -> list[str]:
+    """At most `most` list items; what is left out is counted, and `rest` says where it is."""
+    return [*items[:most], *left_out(len(items) - most, rest)]
+
+
+def left_out(number: int, rest: str = "") -> list[str]:
+    """The list item that counts what is left out; none for nothing."""
+    return [f"- **and {number:,} more{rest and ' '}{rest}**"] if number > 0 else []
+
+
+def folded(summary: str, content: str, *, is_open: bool = False) -> str:
+    """A collapsible part. `summary` is plain text from anywhere."""
+    title = html.escape(one_line(summary))
+    return f"<details{' open' if is_open else ''}><summary>{title}</summary>\n\n{content}\n\n</details>"
+
+
+def joined(*parts: str) -> str:
+    """Paragraphs; empty ones are left out."""
+    return "\n\n".join(part for part in parts if part)
+
+
+def grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:
+    """The values of each key, both in their order."""
+    groups: dict[K, list[V]] = {}
+    for key, value in pairs:
+        groups.setdefault(key, []).append(value)
+    return groups

@@ -1,0 +1,152 @@
+"""What rules, checks and plans found, as Markdown: the parts that pull request, comment and job summary share. Every
+word of status is code's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from ops_agent.model.finding import Finding, Severity, Verdict
+from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerification, Verification
+from ops_agent.pages.parts import IN_SUMMARY, capped, counted, grouped, left_out
+from ops_agent.pages.plans import headline, is_own, name_of, names_of
+from ops_agent.plan.rules import LIFTED_BY_ALLOW_DESTROY, is_final, rank
+from ops_agent.text.markdown import cell, code, list_item
+
+MOST_FACTS: Final = 30
+MOST_DANGERS: Final = 40
+MOST_FINDINGS: Final = 30
+_MOST_FAILED: Final = 20
+_FEW: Final = 3
+_MOCKED: Final = (
+    "A **mocked plan** compares base and change, each planned from an empty state with mock values in place of AWS. It "
+    "cannot show replacements, moves, drift, or anything that depends on what exists in the account."
+)
+
+
+# Plans.
+
+
+def headlines(targets: Sequence[TargetVerification]) -> str:
+    """One line for each target, as a table; empty without targets."""
+    rows = [f"| {name_of(target)} | {headline(target)} |" for target in targets]
+    return "\n".join(["| Target | Plan |", "|---|---|", *rows]) if rows else ""
+
+
+def danger_lines(targets: Sequence[TargetVerification]) -> list[str]:
+    """Everything in the plans that a reviewer should look at, as list items over all targets, the worst first.
+
+    What the base branch's plan holds too is counted, except what cannot be restored: an apply does that as well.
+    """
+    found = [(danger, target) for target in targets if target.plan for danger in dict.fromkeys(target.plan.dangers)]
+    ours = grouped((danger, target) for danger, target in found if is_own(danger, target))
+    pending = grouped((danger, target) for danger, target in found if not is_own(danger, target))
+    final = [one for one in sorted(pending, key=rank) if one.severity is not Severity.NOTICE and is_final(one)]
+
+    def line(mark: str, danger: Finding, where: list[TargetVerification]) -> str:
+        place = f" in {names_of(where)}" if len(targets) > 1 else ""
+        return f"- {mark}{code(danger.address)}{place}: {cell(danger.what)} ({code(danger.rule)})"
+
+    lines = [line(_mark(one), one, ours[one]) for one in sorted(ours, key=rank)]
+    lines += [line("**pending on the base branch, an apply does it too:** ", one, pending[one]) for one in final]
+    more = sum(len(where) for one, where in pending.items() if one not in final)
+    return lines + ([f"- {more} more pending on the base branch"] if more else [])
+
+
+def danger_list(lines: Sequence[str], most: int = MOST_DANGERS, rest: str = IN_SUMMARY) -> str:
+    """The first `most` of `lines` under their title. Empty without lines."""
+    return "\n".join(["**Review these first:**\n", *capped(lines, most, rest)]) if lines else ""
+
+
+def cautions(targets: Sequence[TargetVerification]) -> str:
+    """A warning that cannot be overlooked: what was not planned as an apply would do it, and why; empty when all of it
+    was.
+    """
+    parts = []
+    without = [target for target in targets if target.plan is None or target.mocked]
+    if without:
+        lines = ["> **Not planned against the account**"]
+        reasons = grouped(((cell(t.unplanned or "no plan was made"), t.plan is not None), t) for t in without)
+        for (reason, mocked), same in reasons.items():
+            lines.append(f"> - {names_of(same)}, {'mocked plan' if mocked else 'no plan'}: {reason}")
+        lines += [">", f"> {_MOCKED}"] if any(target.plan for target in without) else []
+        parts.append("\n".join(lines))
+    for names, same in grouped((target.placeholders, target) for target in targets if target.placeholders).items():
+        values = ", ".join(code(name) for name in names)
+        parts.append(
+            f"> **Planned with placeholder values** in {names_of(same)}: the repository sets no value for {values}. An "
+            "apply uses other values."
+        )
+    return "> [!WARNING]\n" + "\n>\n".join(parts) if parts else ""
+
+
+def _mark(danger: Finding) -> str:
+    if danger.severity is Severity.BLOCKS and danger.rule not in LIFTED_BY_ALLOW_DESTROY:
+        return "**BLOCKS** "
+    return "" if danger.severity is Severity.NOTICE else "**DANGER** "
+
+
+# Checks.
+
+
+def checks_table(verification: Verification) -> str:
+    """Every check with its result: what failed first, then what was not run; one row for each check and result."""
+    order = (CheckStatus.FAILED, CheckStatus.NOT_RUN, CheckStatus.PASSED)
+    results = [((order.index(check.status), check.name), check.subject) for check in verification.all_checks]
+    not_run = order.index(CheckStatus.NOT_RUN)
+    results += [((not_run, "plan"), str(t.target)) for t in verification.targets if t.unplanned]
+    if not results:
+        return "No checks ran."
+    every = {str(target.target) for target in verification.targets}
+    lines = ["| Check | Result | Target |", "|---|---|---|"]
+    for (number, name), subjects in sorted(grouped(results).items(), key=lambda row: row[0][0]):
+        status, distinct = order[number], list(dict.fromkeys(subjects))
+        if status is CheckStatus.PASSED and len(distinct) > _FEW and set(distinct) == every:
+            where = f"every target ({len(distinct)})"
+        else:
+            more = f" and {len(distinct) - MOST_FACTS} more" if len(distinct) > MOST_FACTS else ""
+            where = ", ".join(code(subject) for subject in distinct[:MOST_FACTS]) + more
+        word = status.value if status is CheckStatus.PASSED else f"**{status.value}**"
+        lines.append(f"| {cell(name)} | {word} | {where} |")
+    silent = [check for check in verification.all_checks if check.status is CheckStatus.NOT_RUN and check.output]
+    reasons = [f"- {cell(one.name)} of {code(one.subject)}: {cell(one.output[:300])}" for one in silent[:MOST_FACTS]]
+    return "\n".join([*lines, *([""] if reasons else []), *reasons])
+
+
+def failed_text(failed: Iterable[CheckResult], redact: Callable[[str], str]) -> str:
+    """What failed and why, with file and line; empty when nothing failed."""
+    parts = []
+    for check in failed:
+        why = findings_list(check.findings, redact) if check.findings else "- no details"
+        parts.append(f"**{cell(check.name)}** of {code(check.subject)} failed:\n\n{why}")
+    more = [f"**and {len(parts) - _MOST_FAILED} more failed checks**"] if len(parts) > _MOST_FAILED else []
+    return "\n\n".join([*parts[:_MOST_FAILED], *more])
+
+
+# Findings.
+
+
+def findings_list(
+    findings: Iterable[Finding], redact: Callable[[str], str], most: int = MOST_FINDINGS, rest: str = ""
+) -> str:
+    """One item for each finding, at most `most`; several of one rule are grouped below its remedy; `rest` says where
+    the others are.
+    """
+    everything = tuple(findings)
+    lines: list[str] = []
+    for (rule, remedy), same in grouped(((f.rule, f.remedy), f) for f in everything[:most]).items():
+        what = [f"{code(redact(str(f.place) or f.address))}: {list_item(redact(f.what))}" for f in same]
+        todo = f" {list_item(redact(remedy))}" if remedy else ""
+        if len(same) == 1:
+            lines.append(f"- {what[0]} ({code(rule)}){todo}")
+        else:
+            lines += [f"- {code(rule)}:{todo}", *(f"  - {one}" for one in what)]
+    return "\n".join([*lines, *left_out(len(everything) - most, rest)])
+
+
+def judged(verdict: Verdict) -> str:
+    """`12 file rules and 33 plan rules ran`. A file rule counts when the change has something that it is about."""
+    of_plans = sum(rule.startswith("plan/") for rule in verdict.rules_run)
+    of_files = counted(len(verdict.rules_run) - of_plans, "file rule")
+    return f"{of_files} and {counted(of_plans, 'plan rule')} ran" if of_plans else f"{of_files} ran; there is no plan"
