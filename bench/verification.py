@@ -164,7 +164,7 @@ class _Bench:
                 )
             )
             world = SimpleNamespace(terraform=terraform, cloud=self._cloud(), scratch=scratch_tree, redact=str)
-            done = verify(cast("World", world), Settings(), cast("Any", None), base, changes, tree.root)
+            done = verify(cast("World", world), Settings(), base, changes, tree.root)
             seconds = time.monotonic() - begun
         planned = [target for target in done.targets if target.plan and target.own and len(target.own) == 1]
         if not done.passed or len(planned) != pairs:

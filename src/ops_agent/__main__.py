@@ -45,11 +45,11 @@ def end_with(error: OpsAgentError, command: str, environment: Mapping[str, str])
 def _on_the_job_page(error: OpsAgentError, environment: Mapping[str, str]) -> int:
     # Here, for nothing that could have broken may be needed before something has.
     from ops_agent.config.settings import read_inputs
-    from ops_agent.run.report import tell_error
+    from ops_agent.run.report import report_error
     from ops_agent.wiring import redactor_of, reporter_of
 
     redactor = redactor_of(read_inputs(environment).settings, environment)
-    return tell_error(reporter_of(redactor, on_runner=True), redactor.redact, ref=None, error=error, seconds=0.0)
+    return report_error(reporter_of(redactor, on_runner=True), redactor.redact, ref=None, error=error, seconds=0.0)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

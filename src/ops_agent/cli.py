@@ -14,13 +14,12 @@ from ops_agent.adapters.github.event_file import read_event, require_job
 from ops_agent.adapters.runner.printing import write_transcript
 from ops_agent.config.arguments import Command
 from ops_agent.config.settings import Settings
-from ops_agent.model.conversation import Transcript
 from ops_agent.model.errors import RedactionFailed, as_error
 from ops_agent.model.event import Event, IssueRef, Labelled, RunIdentity
 from ops_agent.model.ports import World
-from ops_agent.pipeline import RunResult, run_item
+from ops_agent.pipeline import run_item
 from ops_agent.run.admit import answer
-from ops_agent.run.report import report, tell_error
+from ops_agent.run.report import RunResult, report, report_error
 from ops_agent.run.select import select
 from ops_agent.wiring import actions_world, local_world
 
@@ -45,7 +44,7 @@ def run_event(command: Command, environment: Mapping[str, str]) -> int:
             only = selection.declined[0].ref if len(selection.declined) == 1 else None
             if only is not None:
                 answer(world, settings, only, selection.nothing, run)
-            return report(world, settings, ref=only, ending=selection.nothing, started=world.clock.now())
+            return report(world.reporter, world.redact, RunResult(ref=only, ending=selection.nothing), 0.0)
         return max(run_one(world, settings, event, issue.ref, run) for issue in selection.items)
 
 
@@ -106,38 +105,26 @@ def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, run: 
     are written.
     """
     started = world.clock.now()
+    reporter, redact = world.reporter, world.redact
+    result: RunResult | None = None
     try:
-        result: RunResult = run_item(world, settings, event, ref, run)
+        result = run_item(world, settings, event, ref, run)
+        transcript = result.transcript
     except (Exception, KeyboardInterrupt) as broken:
         error = as_error(broken)
-        error.transcript = _kept(world, settings, ref, error.transcript)
-        return tell_error(world.reporter, world.redact, ref=ref, error=error, seconds=world.clock.now() - started)
-    transcript = _kept(world, settings, ref, result.transcript)
-    return report(
-        world,
-        settings,
-        ref=ref,
-        ending=result.ending,
-        item=result.item,
-        claim=result.claim,
-        transcript=transcript,
-        verification=result.verification,
-        started=started,
-    )
-
-
-def _kept(world: World, settings: Settings, ref: IssueRef, transcript: Transcript | None) -> Transcript | None:
-    """The transcript, with its file named in `extra` when `upload_transcript` asks for one. A file that cannot be
-    written is a warning: it must not hide how the run ended."""
-    if not settings.upload_transcript or transcript is None:
-        return transcript
-    try:
-        kept = write_transcript(transcript, Path(tempfile.gettempdir()), ref.number, world.redact)
-    except (OSError, RedactionFailed) as error:
-        why = error.strerror if isinstance(error, OSError) else str(error)
-        world.reporter.annotate("warning", f"The transcript could not be written: {why}")
-        return transcript
-    return replace(transcript, extra={**transcript.extra, "execution_file": str(kept)})
+        transcript = error.transcript
+    if settings.upload_transcript and transcript is not None:
+        try:
+            kept = write_transcript(transcript, Path(tempfile.gettempdir()), ref.number, redact)
+            transcript = replace(transcript, extra={**transcript.extra, "execution_file": str(kept)})
+        except (OSError, RedactionFailed) as problem:  # it must not hide how the run ended
+            why = problem.strerror if isinstance(problem, OSError) else str(problem)
+            reporter.annotate("warning", f"The transcript could not be written: {why}")
+    seconds = world.clock.now() - started
+    if result is None:
+        error.transcript = transcript
+        return report_error(reporter, redact, ref=ref, error=error, seconds=seconds)
+    return report(reporter, redact, replace(result, transcript=transcript), seconds)
 
 
 def with_own_key(inputs: dict[str, str], environment: Mapping[str, str]) -> dict[str, str]:

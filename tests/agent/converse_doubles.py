@@ -98,10 +98,10 @@ class Here:
         briefing = Briefing(work_item=work_item(), standards=(), layout=layout, system="s", task="t", boundary=BOUNDARY)
         self.context = scratch_tree(base, parent=tmp_path)
         self.scratch = self.context.__enter__()
-        self.conversation = Conversation(world, settings_with(**fields), briefing, self.scratch)
+        self.conversation = Conversation(world, settings_with(**fields), briefing, self.scratch, self.said.append)
 
     def go_on(self) -> Stopped | None:
-        return self.conversation.go_on(self.said.append)
+        return self.conversation.go_on()
 
 
 def check(here: Here) -> Any:

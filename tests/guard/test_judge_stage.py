@@ -32,12 +32,11 @@ def sources(
 ) -> Verdict:
     files = base_files() if base is None else base
     world: Any = SimpleNamespace(
-        branches=SimpleNamespace(resolve_action=lambda uses, ref: (tags or {}).get(f"{uses}@{ref}"))
+        branches=SimpleNamespace(resolve_action=lambda uses, ref: (tags or {}).get(f"{uses}@{ref}")),
+        terraform=None,
     )
     base_tree = MemoryTree(files)
-    return judge_sources(
-        world, narrow_by_policy_file(Settings(), base_tree), work_item(), base_tree, change_set(files, written)
-    )
+    return judge_sources(world, narrow_by_policy_file(Settings(), base_tree), base_tree, change_set(files, written))
 
 
 def blocking(verdict: Verdict) -> set[str]:

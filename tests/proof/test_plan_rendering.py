@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops_agent.issue.claims import closing_references
 from ops_agent.model.plan import TerraformPlan
 from ops_agent.pages.graph import MOST_NODES, graph
 from ops_agent.pages.parts import Overflow
 from ops_agent.pages.plan_text import as_diff, pieces_of
 from ops_agent.pages.plans import diff_pieces, fill_block, headline, plans_text, share
 from ops_agent.pages.results import danger_lines
+from ops_agent.run.publish import closing_references
 from proof.proof_samples import CAPTURED, captured, change, document, plan_document, read, target, text_of
 
 

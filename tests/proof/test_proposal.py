@@ -12,12 +12,13 @@ import pytest
 
 import builders
 from golden import assert_golden
-from ops_agent.issue.claims import as_patch, closing_references, link_problem
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.event import IssueRef
 from ops_agent.model.finding import Severity, Verdict
 from ops_agent.model.verification import Verification
 from ops_agent.pages.pull_request import build_proposal
+from ops_agent.run.commit import as_patch
+from ops_agent.run.publish import closing_references, link_problem
 from proof.proof_samples import captured, changes, ending, failing, headings, material, section, target
 
 GOLDEN = Path(__file__).parent / "golden"

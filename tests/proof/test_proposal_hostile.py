@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import builders
-from ops_agent.issue.claims import closing_references, link_problem
 from ops_agent.model.conversation import CriterionAnswer, Ending
 from ops_agent.model.errors import RedactionFailed
 from ops_agent.model.finding import Verdict
@@ -19,6 +18,7 @@ from ops_agent.model.plan import ResourceAction
 from ops_agent.model.verification import Verification
 from ops_agent.model.work_item import Criterion, Request
 from ops_agent.pages.pull_request import MOST_BODY, Material, build_proposal
+from ops_agent.run.publish import closing_references, link_problem
 from ops_agent.text.markdown import cut_markdown, fit
 from ops_agent.text.redaction import Redactor
 from proof.proof_samples import MARKDOWN, captured, ending, failing, headings, material, target

@@ -12,7 +12,6 @@ import pytest
 
 import builders
 from doubles.reporter import KeepingReporter
-from ops_agent.config.settings import Settings
 from ops_agent.model.conversation import Usage
 from ops_agent.model.errors import ConfigError, OpsAgentError, RedactionFailed
 from ops_agent.model.finding import Finding, Place, Severity
@@ -22,7 +21,7 @@ from ops_agent.model.proposal import PullRequest
 from ops_agent.model.verification import CheckResult, CheckStatus, Verification
 from ops_agent.pages.job_summary import MOST_ANNOTATIONS, SENTENCES
 from ops_agent.run.publish import Published
-from ops_agent.run.report import report, tell_error
+from ops_agent.run.report import RunResult, report, report_error
 from ops_agent.text.redaction import Redactor
 from proof.proof_samples import captured, material, target
 
@@ -69,9 +68,8 @@ def tell(sink: KeepingReporter, ending: Published | Stopped, redact: Callable[[s
         "transcript": made.transcript,
         "verification": made.verification,
     }
-    return report(
-        world(sink, redact), Settings(), ref=made.item.issue.ref, ending=ending, started=100.0, **(given | fields)
-    )
+    result = RunResult(ref=made.item.issue.ref, ending=ending, **(given | fields))
+    return report(sink, redact, result, 60.0)
 
 
 def test_a_pull_request_is_told_with_every_output() -> None:
@@ -178,7 +176,7 @@ def test_annotations_carry_file_and_line_and_are_capped() -> None:
 def test_an_error_of_ours_is_told_like_an_ending() -> None:
     sink = KeepingReporter()
     error = ConfigError("two inputs are wrong", problems=("`a` is empty", "`b` is no number"))
-    code = tell_error(sink, str, ref=builders.issue().ref, error=error, seconds=5.0)
+    code = report_error(sink, str, ref=builders.issue().ref, error=error, seconds=5.0)
     assert code == 2
     assert sink.outputs["conclusion"] == "config_error"
     assert "is no number" in sink.summaries[0]
@@ -192,7 +190,7 @@ def test_a_secret_reaches_no_sink(place: str) -> None:
     redact = Redactor([SECRET]).redact
     text = f"see {SECRET} there"
     if place == "error":
-        tell_error(sink, redact, ref=builders.issue().ref, error=OpsAgentError(text), seconds=0.0)
+        report_error(sink, redact, ref=builders.issue().ref, error=OpsAgentError(text), seconds=0.0)
     elif place == "warning":
         tell(sink, published(warnings=(text,)), redact)
     else:

@@ -8,7 +8,7 @@ from typing import Any
 from ops_agent.model.plan import TerraformPlan
 from ops_agent.pages.plan_text import outputs_in
 from ops_agent.pages.plans import diff_pieces, headline, share
-from ops_agent.run.verify import mocked_difference, own_outputs
+from ops_agent.plan.difference import mocked_difference, own_outputs
 from proof.proof_samples import captured, document, plan_document, read, target
 
 HEAD = captured("outputs_only")

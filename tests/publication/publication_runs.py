@@ -10,6 +10,7 @@ from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import World
 from ops_agent.model.proposal import Claim, Proposal
 from ops_agent.run.claim import claim, release
+from ops_agent.run.progress import Progress
 from ops_agent.run.publish import Published, publish
 from publication.github_world import Stage, changes, proposal, settings
 
@@ -39,19 +40,15 @@ class Run:
         held = self.held or self.claim()
         assert isinstance(held, Claim), held
         given = change_set or changes(held.base_commit)
-        return publish(
-            self.world,
-            self.settings,
-            self.item,
-            held,
-            self.identity,
-            given,
-            text or proposal(self.item.issue.ref.number),
-        )
+        text = text or proposal(self.item.issue.ref.number)
+        return publish(self.world, self.settings, self._progress(held), given, text)
 
     def release(self, why: Stopped | BaseException) -> None:
         assert self.held is not None
-        release(self.world, self.settings, self.item, self.held, self.identity, why)
+        release(self.world, self.settings, self._progress(self.held), why)
+
+    def _progress(self, held: Claim) -> Progress:
+        return Progress(self.world, self.item, held, self.identity)
 
     @property
     def said(self) -> str:
@@ -84,4 +81,4 @@ def whole_run(here: Stage, world: World, identity: RunIdentity, event_id: int = 
     held = claim(world, given, item, identity)
     if isinstance(held, Stopped):
         return held
-    return publish(world, given, item, held, identity, changes(held.base_commit), proposal())
+    return publish(world, given, Progress(world, item, held, identity), changes(held.base_commit), proposal())

@@ -8,6 +8,7 @@ import pytest
 
 from ops_agent.model.proposal import Claim
 from ops_agent.run.claim import claim
+from ops_agent.run.progress import Progress
 from ops_agent.run.publish import Published, publish
 from publication.github_world import Stage, changes, proposal, settings
 from publication.publication_runs import Run, published
@@ -20,17 +21,11 @@ from publication.publication_runs import Run, published
 def test_what_fails_after_the_pull_request_is_a_warning(here: Stage, operation: str) -> None:
     """M20."""
     other = here.add_issue(20)
-    held = claim(here.world(), settings(), here.item(other), here.run(run_id=90))
+    world, item, run = here.world(), here.item(other), here.run(run_id=90)
+    held = claim(world, settings(), item, run)
     assert isinstance(held, Claim)
-    publish(
-        here.world(),
-        settings(),
-        here.item(other),
-        held,
-        here.run(run_id=90),
-        changes(held.base_commit, x="y"),
-        proposal(20, labels=()),
-    )
+    given = changes(held.base_commit, x="y")
+    publish(world, settings(), Progress(world, item, held, run), given, proposal(20, labels=()))
     here.github.faults.on(operation, times=None).answer(500)
     at_work = Run(here)
     out = at_work.publish()

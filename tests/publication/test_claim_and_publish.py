@@ -9,6 +9,7 @@ import pytest
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.proposal import Claim
 from ops_agent.run.claim import claim
+from ops_agent.run.progress import Progress
 from ops_agent.run.publish import Published, publish
 from publication.github_world import Stage, changes, proposal, settings, stage
 
@@ -36,7 +37,7 @@ def test_a_whole_publication(here: Stage) -> None:
     item, world = here.item(), here.world()
     held = claim(world, settings(), item, here.run())
     assert isinstance(held, Claim)
-    out = publish(world, settings(), item, held, here.run(), changes(held.base_commit), proposal())
+    out = publish(world, settings(), Progress(world, item, held, here.run()), changes(held.base_commit), proposal())
     assert isinstance(out, Published), out
     assert out.warnings == () and not out.updated
     (pull,) = here.repository.pull_requests

@@ -10,11 +10,10 @@ import pytest
 
 from fake_github.objects import open_pull_request
 from fake_github.refusals import BODY_LIMIT
-from ops_agent.issue.claims import MOST_BODY_CHARACTERS
 from ops_agent.model.errors import PolicyViolation
 from ops_agent.model.finding import Finding, Place
 from ops_agent.model.outcome import Stopped
-from ops_agent.run.publish import Published
+from ops_agent.run.publish import MOST_BODY_CHARACTERS, Published
 from publication.github_world import Stage, changes, proposal
 from publication.publication_runs import NO, Run
 

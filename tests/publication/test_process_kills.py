@@ -35,6 +35,7 @@ def child(given: dict[str, Any]) -> None:
     from ops_agent.model.outcome import Stopped
     from ops_agent.model.work_item import Approval, content_hash
     from ops_agent.run.claim import claim
+    from ops_agent.run.progress import Progress
     from ops_agent.run.publish import publish
     from publication.github_world import changes, make_world, proposal, settings
 
@@ -51,7 +52,7 @@ def child(given: dict[str, Any]) -> None:
     chosen = settings(status_review="In Review", pr_labels=("infra",))
     held = claim(world, chosen, item, identity)
     assert not isinstance(held, Stopped), held
-    publish(world, chosen, item, held, identity, changes(held.base_commit), proposal())
+    publish(world, chosen, Progress(world, item, held, identity), changes(held.base_commit), proposal())
 
 
 @pytest.fixture(scope="module")

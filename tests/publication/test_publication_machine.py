@@ -18,6 +18,7 @@ from ops_agent.model.errors import OpsAgentError
 from ops_agent.model.outcome import Stopped
 from ops_agent.model.proposal import Claim
 from ops_agent.run.claim import claim, release
+from ops_agent.run.progress import Progress
 from ops_agent.run.publish import Published, publish
 from publication.deaths import Died, mortal
 from publication.github_world import Stage, Theatre, changes, proposal, settings
@@ -46,12 +47,13 @@ class Publication(RuleBasedStateMachine):
         try:
             held = claim(world, settings(), item, identity)
             if isinstance(held, Claim):
+                progress = Progress(world, item, held, identity)
                 change = changes(held.base_commit, infra__queue_dot_tf=f"text {self.text}")
                 self.last = publish(
-                    world, settings(), item, held, identity, change, proposal(body=f"Text {self.text}.\n\nCloses #12")
+                    world, settings(), progress, change, proposal(body=f"Text {self.text}.\n\nCloses #12")
                 )
                 if isinstance(self.last, Stopped) and release_it:
-                    release(world, settings(), item, held, identity, self.last)
+                    release(world, settings(), progress, self.last)
             else:
                 self.last = held
         except Died:

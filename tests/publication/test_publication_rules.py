@@ -10,19 +10,12 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ops_agent.issue.claims import (
-    as_patch,
-    closing_references,
-    commit_steps,
-    link_problem,
-    moved_paths,
-    split_by_abilities,
-    tree_problems,
-    unwritable,
-)
+from doubles.tree import MemoryTree
 from ops_agent.model.change_set import ChangeSet, FileChange, TreeEntry, blob_id
 from ops_agent.model.event import IssueRef
 from ops_agent.model.ports import TokenAbilities
+from ops_agent.run.commit import as_patch, commit_steps, moved_paths, split_by_abilities, tree_problems, unwritable
+from ops_agent.run.publish import closing_references, link_problem
 from ops_agent.text.markdown import as_kept
 
 HERE = "DrivvenConsulting/orders"
@@ -116,13 +109,13 @@ def test_a_commits_steps_on_any_head_lead_to_base_plus_changes(
     changes = change_set(*(change(p, base.get(p), c) for p, c in wanted.items()))
     assert unwritable(as_tree(base), changes) == ()
     result = dict(head)
-    for step in commit_steps(as_tree(base), as_tree(head), changes):
-        content = base[step.path] if step.restore else step.content
-        if content is None:
+    steps = commit_steps(MemoryTree(base), MemoryTree(head), changes)
+    for step in steps.changes if steps else ():
+        if step.after is None:
             del result[step.path]
         else:
-            assert result.get(step.path) != content, "a step that changes nothing"
-            result[step.path] = content
+            assert result.get(step.path) != step.after, "a step that changes nothing"
+            result[step.path] = step.after
     expected = {p: c for p, c in {**base, **wanted}.items() if c is not None}
     assert result == expected
     assert tree_problems(as_tree(base), changes, as_tree(result)) == ()
@@ -193,9 +186,8 @@ def test_workflow_files_are_left_out_only_when_the_token_surely_may_not(
 ) -> None:
     """F01, T11."""
     changes = change_set(change(".github/workflows/ci.yml", None, b"on: push\n"), change("main.tf", None, b"x"))
-    kept, out = split_by_abilities(
-        changes, TokenAbilities(contents=True, pull_requests=True, issues=True, workflows=workflows)
-    )
+    abilities = TokenAbilities(contents=True, pull_requests=True, issues=True, workflows=workflows)
+    kept, out = split_by_abilities(changes, lambda: abilities)
     assert out.paths == left and set(kept.paths) | set(out.paths) == set(changes.paths)
 
 

@@ -13,6 +13,7 @@ from ops_agent.issue.claims import SeenClaim, holder
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.proposal import Claim
 from ops_agent.run.claim import claim
+from ops_agent.run.progress import Progress
 from ops_agent.run.publish import Published, publish
 from publication.github_world import Stage, Theatre, changes, proposal, settings
 
@@ -45,7 +46,7 @@ def one_run(here: Stage, run_id: int, event_id: int) -> Callable[[], Published |
         held = claim(world, settings(), item, identity)
         if isinstance(held, Stopped):
             return held
-        return publish(world, settings(), item, held, identity, changes(held.base_commit), proposal())
+        return publish(world, settings(), Progress(world, item, held, identity), changes(held.base_commit), proposal())
 
     return act
 

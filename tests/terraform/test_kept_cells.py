@@ -9,7 +9,7 @@ import pytest
 
 from ops_agent.model.verification import CheckResult, CheckStatus
 from ops_agent.run.converse import KeptCells
-from terraform.worlds import IS_ROOT, VERSIONS, bare_target, world, write
+from terraform.worlds import IS_ROOT, VERSIONS, bare_target, write
 
 pytestmark = pytest.mark.terraform
 MAIN = VERSIONS.replace('  backend "s3" {}\n', "")
@@ -38,14 +38,14 @@ def told(checks: tuple[CheckResult, ...]) -> tuple[CheckStatus, list[str]]:
 
 def test_a_kept_cell_answers_as_a_fresh_one_whatever_was_edited_in_between(terraform, tmp_path):
     """`inputs` is given as the stage would: another value where a module call came or went."""
-    tree, kept = tmp_path / "tree", KeptCells(world(terraform, None), ("registry.terraform.io/hashicorp/aws",))
+    tree, kept = tmp_path / "tree", KeptCells(terraform, ("registry.terraform.io/hashicorp/aws",))
     inits = []
     for what, files in ROUNDS.items():
         shutil.rmtree(tree, ignore_errors=True)
         write(tree, {"main.tf": MAIN, **files})
         checks = kept.validate(tree, bare_target(), "with a module" if "m.tf" in files else "without")
         inits.append(checks[0].name == "init")
-        fresh = KeptCells(world(terraform, None), ("registry.terraform.io/hashicorp/aws",))
+        fresh = KeptCells(terraform, ("registry.terraform.io/hashicorp/aws",))
         assert told(checks) == told(fresh.validate(tree, bare_target(), "")), what
         fresh.close()
     assert inits == [True, False, False, False, True, False]

@@ -6,8 +6,8 @@ import pytest
 
 from ops_agent.model.policy import Policy
 from ops_agent.model.verification import CheckStatus
+from ops_agent.plan.difference import mocked_difference
 from ops_agent.plan.reading import read_plan
-from ops_agent.run.verify import mocked_difference
 from terraform.worlds import PROD, QUEUE, environment, service, target, write
 
 pytestmark = pytest.mark.terraform

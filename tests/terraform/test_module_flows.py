@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from builders import work_item
 from doubles.tree import MemoryTree
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.config.settings import Settings
@@ -57,10 +56,12 @@ FILES = {"top/main.tf": RUNS, "top/files/t.tftpl": '${file("${path}")}', "deep/m
 def judged(terraform: TerraformCli | Any, source: str, written: dict[str, str], **arguments: str) -> Verdict:
     """The stage's verdict over `written`, on a base that calls `source`."""
     base = {**base_files(), "infra/x.tf": call(source, "x", **arguments).encode()}
-    world: Any = SimpleNamespace(branches=SimpleNamespace(), terraform=terraform, redact=lambda text: text)
+    world: Any = SimpleNamespace(
+        branches=SimpleNamespace(resolve_action=lambda *_: None), terraform=terraform, redact=lambda text: text
+    )
     changes = change_set(base, {path: text.encode() for path, text in written.items()})
     settings = Settings(policy=Policy(allowed_modules=("git::https://",)))
-    return judge_sources(world, settings, work_item(), MemoryTree(base), changes)
+    return judge_sources(world, settings, MemoryTree(base), changes)
 
 
 def test_a_command_that_reaches_a_fetched_modules_provisioner_or_template_is_blocked_before_init(host, monkeypatch):

@@ -59,7 +59,6 @@ import sys
 sys.path[:0] = {paths!r}
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
 from ops_agent.model.policy import Policy
@@ -72,7 +71,7 @@ def plan(terraform):
         workspace.plan()
 with TerraformCli(policy=Policy(), binary="embedded", mirror={mirror!r}) as terraform:
     print(terraform._sandbox.root, flush=True)
-    run_all(SimpleNamespace(terraform=terraform), {{str(n): partial(plan, terraform) for n in range(3)}})
+    run_all(terraform, {{str(n): partial(plan, terraform) for n in range(3)}})
 """
 
 

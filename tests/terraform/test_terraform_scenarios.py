@@ -184,7 +184,7 @@ def test_verification_plans_dev_looks_at_prod_with_mocks_and_blames_only_the_cha
     before = service(deployed, DEPLOYED.replace("= 30", "= 45"))
     after = {**before, "infra/topic.tf": f'resource "aws_sns_topic" "news" {{\n  name = "{deployed}-news"\n}}\n'}
     tree = write(tmp_path / "head", after)
-    proof = verify(world(terraform, cloud), Settings(), None, MemoryTree(before), changes(before, after), tree)
+    proof = verify(world(terraform, cloud), Settings(), MemoryTree(before), changes(before, after), tree)
     assert proof.passed
     assert [c.name for c in proof.checks] == ["fmt"]
     dev, prod = proof.targets
@@ -216,7 +216,6 @@ def test_a_wrong_account_stops_verification_before_any_terraform(terraform, clou
             verify(
                 world(terraform, cloud),
                 Settings(),
-                None,
                 MemoryTree(before),
                 changes(before, after),
                 write(tmp_path, after),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops_agent.model.plan import SENSITIVE, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
-from ops_agent.run.verify import mocked_difference, own_changes
+from ops_agent.plan.difference import mocked_difference, own_changes
 
 
 def resource(address: str, action: ResourceAction = ResourceAction.CREATE, after=None, **fields) -> ResourceChange:

@@ -15,7 +15,7 @@ def proof(before, after, tmp_path):
     (tmp_path / "HEAD").write_text("")
     terraform = Recorder()
     return verify(
-        world(terraform, Cloud()), Settings(), None, MemoryTree(before), changes(before, after), tmp_path
+        world(terraform, Cloud()), Settings(), MemoryTree(before), changes(before, after), tmp_path
     ), terraform
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-
 import pytest
 
 from doubles.tree import MemoryTree
@@ -34,7 +32,7 @@ def test_a_second_round_starts_fewer_providers_and_tells_the_same_changes_as_our
         for _ in range(2):
             made = world(terraform, cloud)
             proof = verify(
-                made, Settings(environments=("dev",)), None, MemoryTree(BEFORE), changes(BEFORE, AFTER), tree, plans
+                made, Settings(environments=("dev",)), MemoryTree(BEFORE), changes(BEFORE, AFTER), tree, plans
             )
             assert proof.passed, proof.failed
             assert [target.own for target in proof.targets] == [{"aws_sns_topic.t"}]
@@ -43,7 +41,6 @@ def test_a_second_round_starts_fewer_providers_and_tells_the_same_changes_as_our
 
 
 def test_a_plan_of_the_base_is_known_for_its_commit_target_and_account_only():
-    dev, prod = (SimpleNamespace(account=number) for number in (DEV, PROD))
     kept = TerraformPlan(
         changes=(),
         outputs=(),
@@ -52,18 +49,16 @@ def test_a_plan_of_the_base_is_known_for_its_commit_target_and_account_only():
         text="",
         canonical_hash="",
     )
-    plans = BasePlans()
-    plans.keep("a" * 40, target(), dev, kept)
-    assert plans.known("a" * 40, target(), dev) is kept
+    plans: BasePlans = {("a" * 40, target(), DEV): kept}
+    assert plans["a" * 40, target(), DEV] is kept
     moved = target(environment("dev", backend_file="infra/backend/other.hcl"))
     others = [
-        ("b" * 40, target(), dev),
-        ("a" * 40, moved, dev),
-        ("a" * 40, target(), prod),
+        ("b" * 40, target(), DEV),
+        ("a" * 40, moved, DEV),
+        ("a" * 40, target(), PROD),
         ("a" * 40, target(), None),
-        ("a" * 40, None, dev),
     ]
-    assert [plans.known(*other) for other in others] == [None] * 5
+    assert [plans.get(other) for other in others] == [None] * 4
 
 
 def test_a_base_that_could_not_be_planned_is_asked_again_in_the_next_round(tmp_path):
@@ -71,5 +66,5 @@ def test_a_base_that_could_not_be_planned_is_asked_again_in_the_next_round(tmp_p
     terraform, plans = Recorder(), BasePlans()
     (tmp_path / "HEAD").write_text("")
     for _ in range(2):
-        verify(world(terraform, Cloud()), Settings(), None, MemoryTree(BEFORE), changes(BEFORE, AFTER), tmp_path, plans)
+        verify(world(terraform, Cloud()), Settings(), MemoryTree(BEFORE), changes(BEFORE, AFTER), tmp_path, plans)
     assert terraform.log.count("plan base infra (dev)") == terraform.log.count("plan head infra (dev)") == 2

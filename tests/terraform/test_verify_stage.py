@@ -27,7 +27,7 @@ def proof(before, after, tmp_path, terraform=None, cloud=None, settings=None, **
     made = world(terraform, cloud or Cloud())
     for name, value in fields.items():
         setattr(made, name, value)
-    return verify(made, settings or Settings(), None, MemoryTree(before), changes(before, after), tmp_path), terraform
+    return verify(made, settings or Settings(), MemoryTree(before), changes(before, after), tmp_path), terraform
 
 
 ORDER = ("init", "validate", "plan")

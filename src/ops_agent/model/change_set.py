@@ -18,6 +18,11 @@ def blob_id(content: bytes) -> str:
     return hashlib.sha1(b"blob %d\x00" % len(content) + content, usedforsecurity=False).hexdigest()
 
 
+def needs_workflows_permission(path: str) -> bool:
+    """Whether GitHub demands the `workflows` permission to write this path."""
+    return path.casefold().startswith(".github/workflows/")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
     """One file: its bytes on the base commit and now; None means that it does not exist on that side."""

@@ -1,10 +1,14 @@
-"""Admission: from an event and an issue to a WorkItem, or to the reason why not. It reads GitHub and writes nothing."""
+"""admit: from an event and an issue to a WorkItem, or to the reason why not. It reads GitHub and writes nothing but,
+for a refusal, one comment.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from ops_agent.config.settings import Settings
 from ops_agent.issue.admission import (
@@ -15,7 +19,6 @@ from ops_agent.issue.admission import (
     decide,
     is_ready,
     labellers,
-    refuse_people,
     target_name,
     usable_comments,
     was_started,
@@ -24,75 +27,17 @@ from ops_agent.issue.admission import (
 from ops_agent.issue.request import missing, parse_request
 from ops_agent.issue.visible_text import clean, clean_line
 from ops_agent.model.errors import GitHubError, NotFound
-from ops_agent.model.event import (
-    Actor,
-    ActorKind,
-    Event,
-    Issue,
-    IssueEvent,
-    IssueRef,
-    Labelled,
-    Permission,
-    Repository,
-    RunIdentity,
-)
+from ops_agent.model.event import ActorKind, Comment, Event, IssueEvent, IssueRef, Labelled, RunIdentity
 from ops_agent.model.outcome import Conclusion, Stopped
-from ops_agent.model.ports import BoardCard, Issues, World
+from ops_agent.model.ports import BoardCard, Clock, Issues, World
 from ops_agent.model.work_item import WorkItem
 from ops_agent.pages.progress import stopped_text
+from ops_agent.run.people import People
 
-# What accounts may do, asked of GitHub once per repository and login; shared by admission and selection.
+T = TypeVar("T")
 
-
-@dataclass(slots=True)
-class People:
-    """Who is not known to GitHub has no permission; every other failure is raised, so that the run fails closed (A17)."""
-
-    issues: Issues
-    settings: Settings
-    known: dict[tuple[str, str], Permission] = field(default_factory=dict)
-
-    def permission(self, repository: str, login: str) -> Permission:
-        key = (repository, login.casefold())
-        if key not in self.known:
-            try:
-                self.known[key] = self.issues.permission(repository, login)
-            except NotFound:
-                self.known[key] = Permission.NONE
-        return self.known[key]
-
-    def may_write(self, repository: str, actor: Actor) -> bool:
-        if actor.kind is not ActorKind.USER:
-            return actor.kind is ActorKind.BOT and actor.id in self.settings.labels.allowed_bots
-        return self.permission(repository, actor.login).may_write
-
-    def refuse(self, event: Event, run: RunIdentity, repositories: Iterable[str]) -> Stopped | None:
-        """Why who asked, or who started this attempt, has no right to; None when they may write in all `repositories`."""
-        names = tuple(dict.fromkeys(repositories))
-        return refuse_people(
-            {
-                (n, login): self.permission(n, login)
-                for login in who_must_write(self.settings, event, run)
-                for n in names
-            }
-        )
-
-    def writers_of_labels(self, issue: Issue, events: tuple[IssueEvent, ...]) -> frozenset[int]:
-        """Ids of the accounts that put a label which counts only from a writer, and that may write."""
-        put_by = {actor.id: actor for actor in labellers(self.settings, issue, events).values()}
-        return frozenset(id_ for id_, actor in put_by.items() if self.may_write(issue.ref.repository, actor))
-
-
-def repository_or_none(issues: Issues, name: str) -> Repository | None:
-    """The repository, None when there is no such one or the token cannot see it."""
-    try:
-        return issues.repository(name)
-    except NotFound:
-        return None
-
-
-# GitHub's timeline is written after the webhook is sent; a run on a fast runner can be there first.
 TIMELINE_WAITS = (1.0, 2.0, 4.0)
+"""GitHub's timeline is written after the webhook is sent; a run on a fast runner can be there first."""
 
 
 def admit(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> WorkItem | Stopped:
@@ -103,87 +48,83 @@ def admit(world: World, settings: Settings, event: Event, ref: IssueRef, run: Ru
     refused = before_asking(settings, event, ref, run)
     if refused is not None:
         return refused
-    people = People(world.issues, settings)
-    target = repository_or_none(world.issues, target_name(settings, run))
-    refused = people.refuse(event, run, (run.repository, ref.repository, *((target.full_name,) if target else ())))
+    issues, people = world.issues, People(world.issues, settings.labels.allowed_bots)
+    target = found_or_none(lambda: issues.repository(target_name(settings, run)))
+    repositories = (run.repository, ref.repository, *((target.full_name,) if target else ()))
+    refused = people.refuse(who_must_write(settings, event, run), repositories)
     if refused is not None:
         return refused
-    try:
-        live = world.issues.issue(ref)
-    except NotFound:
+    live = found_or_none(lambda: issues.issue(ref))
+    if live is None:
         return _gone(event, ref)
+
     now = datetime.fromtimestamp(world.clock.now(), tz=UTC).isoformat(timespec="seconds")
-    events = _timeline(world, event, ref)
-    facts, warnings = _gather(world, settings, people, live, events, target, now)
-    admission = decide(settings, event, ref, run, facts)
-    if isinstance(admission, Stopped):
-        return admission
-    return _work_item(world, settings, people, admission, warnings)
-
-
-def _timeline(world: World, event: Event, ref: IssueRef) -> tuple[IssueEvent, ...]:
-    events = world.issues.timeline(ref)
-    for seconds in TIMELINE_WAITS:
-        if not isinstance(event, Labelled) or approving_event(event, events) is not None:
-            break
-        world.clock.sleep(seconds)
-        events = world.issues.timeline(ref)
-    return events
-
-
-def _gather(
-    world: World,
-    settings: Settings,
-    people: People,
-    live: Issue,
-    events: tuple[IssueEvent, ...],
-    target: Repository | None,
-    now: str,
-) -> tuple[Facts, tuple[str, ...]]:
-    warnings = []
-    try:
-        blockers = world.issues.blockers(live.ref)
-    except NotFound:  # a GitHub Enterprise Server without issue dependencies
-        blockers = ()
-        warnings.append("This GitHub does not tell which issues block this one; their order was not checked.")
+    events = _timeline(issues, world.clock, event, ref)
+    blockers = found_or_none(lambda: issues.blockers(ref))
     card = world.board.card(live)
-    base_branch = settings.base_branch or (target.default_branch if target else "")
     started = isinstance(card, BoardCard) and not is_ready(settings, card) and was_started(settings, card)
-    own_branch = f"{settings.branch_prefix}{live.ref.number}"
+    base_branch = settings.base_branch or (target.default_branch if target else "")
+
+    def exists(branch: str) -> bool:
+        return target is not None and world.branches.head(target.full_name, branch) is not None
+
     facts = Facts(
         live=live,
         events=events,
         card=card,
-        blockers=blockers,
+        blockers=blockers or (),
         target=target,
         base_branch=base_branch,
-        base_exists=target is not None and world.branches.head(target.full_name, base_branch) is not None,
-        claimed_before=started and target is not None and world.branches.head(target.full_name, own_branch) is not None,
-        writers=people.writers_of_labels(live, events),
+        base_exists=exists(base_branch),
+        claimed_before=started and exists(f"{settings.branch_prefix}{ref.number}"),
+        writers=people.writers(ref.repository, labellers(settings, live, events).values()),
         now=now,
     )
-    return facts, tuple(warnings)
+    admission = decide(settings, event, ref, run, facts)
+    if isinstance(admission, Stopped):
+        return admission
+    comments = _writers_comments(issues, people, admission) if settings.include_comments else ()
+    item = _work_item(admission, base_branch, comments)
+    if isinstance(item, Stopped):
+        return item
+    warnings = (*item.warnings, *(() if blockers is not None else (UNKNOWN_ORDER,)))
+    return replace(item, parent=found_or_none(lambda: issues.parent(ref)), warnings=warnings)
 
 
-def _work_item(
-    world: World, settings: Settings, people: People, admission: Admission, warnings: tuple[str, ...]
-) -> WorkItem | Stopped:
+UNKNOWN_ORDER = "This GitHub does not show which issues block others; their order was not checked."
+"""For a GitHub Enterprise Server without issue dependencies."""
+
+
+def found_or_none(read: Callable[[], T]) -> T | None:
+    """What `read` returns; None when it is not there or the token cannot see it."""
+    try:
+        return read()
+    except NotFound:
+        return None
+
+
+def _timeline(issues: Issues, clock: Clock, event: Event, ref: IssueRef) -> tuple[IssueEvent, ...]:
+    events = issues.timeline(ref)
+    for seconds in TIMELINE_WAITS:
+        if not isinstance(event, Labelled) or approving_event(event, events) is not None:
+            break
+        clock.sleep(seconds)
+        events = issues.timeline(ref)
+    return events
+
+
+def _writers_comments(issues: Issues, people: People, admission: Admission) -> tuple[Comment, ...]:
+    """The comments of people who may write, as they were before the approval."""
+    ref = admission.snapshot.ref
+    comments = issues.comments(ref)
+    writers = people.writers(ref.repository, (c.author for c in comments if c.author.kind is ActorKind.USER))
+    return usable_comments(comments, writers, admission.approval.at)
+
+
+def _work_item(admission: Admission, base_branch: str, comments: tuple[Comment, ...]) -> WorkItem | Stopped:
     snapshot = admission.snapshot
     title, body = clean_line(snapshot.title), clean(snapshot.body)
-    removed = dict(title.removed)
-    comments: list[str] = []
-    sources = [body]
-    if settings.include_comments:
-        every = world.issues.comments(snapshot.ref)
-        authors = {c.author.id: c.author for c in every if c.author.kind is ActorKind.USER}
-        writers = frozenset(id_ for id_, author in authors.items() if people.may_write(snapshot.ref.repository, author))
-        for comment in usable_comments(every, writers, admission.approval.at):
-            cleaned = clean(comment.body)
-            sources.append(cleaned)
-            comments.append(f"{comment.author.login}, {comment.created_at}:\n{cleaned.text}")
-    for cleaned in sources:
-        for sort, count in cleaned.removed.items():
-            removed[sort] = removed.get(sort, 0) + count
+    said = [clean(comment.body) for comment in comments]
     request = parse_request(body.text)
     questions = missing(request, body.removed)
     if questions:
@@ -193,22 +134,23 @@ def _work_item(
             remedy="Answer the questions in the issue's text and put the label again.",
             questions=questions,
         )
-    try:
-        parent = world.issues.parent(snapshot.ref)
-    except NotFound:
-        parent = None
+    removed: Counter[str] = Counter()
+    for cleaned in (title, body, *said):
+        removed.update(cleaned.removed)
     return WorkItem(
         issue=snapshot,
         title=title.text,
         request=request,
-        removed=removed,
+        removed=dict(removed),
         approval=admission.approval,
         target=admission.target,
-        base_branch=settings.base_branch or admission.target.default_branch,
-        parent=parent,
+        base_branch=base_branch,
         labels_by_writers=admission.labels_by_writers,
-        comments=tuple(comments),
-        warnings=admission.warnings + warnings,
+        comments=tuple(
+            f"{comment.author.login}, {comment.created_at}:\n{cleaned.text}"
+            for comment, cleaned in zip(comments, said, strict=True)
+        ),
+        warnings=admission.warnings,
     )
 
 
@@ -217,7 +159,7 @@ def _gone(event: Event, ref: IssueRef) -> Stopped:
         return Stopped(
             conclusion=Conclusion.STALE,
             reason=f"{ref} was deleted or transferred after the label was put.",
-            remedy="Put the label on the issue where it stands now.",
+            remedy="Put the label on the issue where it is now.",
         )
     return Stopped(
         conclusion=Conclusion.NEEDS_INFO,
@@ -227,19 +169,16 @@ def _gone(event: Event, ref: IssueRef) -> Stopped:
     )
 
 
-# The answer on the issue when an item was not admitted: one comment, edited in place; nothing else is written.
-
 MARK = "<!-- ops-agent:answer -->"
-# The others concern whoever wired the workflow, or an issue that nobody waits at any more.
 ANSWERED = (Conclusion.NEEDS_INFO, Conclusion.DECLINED, Conclusion.CONTENT_CHANGED)
+"""The others concern whoever wired the workflow, or an issue at which nobody waits any more."""
 
 
 def answer(world: World, settings: Settings, ref: IssueRef, stopped: Stopped, run: RunIdentity) -> None:
-    """Say on `ref` why it is not worked on and what to do. Silent for a quiet `stopped`, for other conclusions and in a
-    dry run.
+    """Write on `ref` why it is not worked on and what to do: one comment, edited in place. Nothing for a quiet
+    `stopped`, for other conclusions and in a dry run.
 
-    Our earlier answer is found by its mark and our account's id, and edited. A failure is a warning: the outcome stands
-    without it.
+    Our earlier answer is found by its mark and our account's id. A failure is a warning and changes no outcome.
     """
     if stopped.quiet or stopped.conclusion not in ANSWERED or settings.dry_run or not run.run_id:
         return
@@ -247,12 +186,13 @@ def answer(world: World, settings: Settings, ref: IssueRef, stopped: Stopped, ru
     text = world.redact(
         f"{MARK}\n\n### ops-agent did not take this issue\n\n{stopped_text(stopped)}\n\n<sub>{by}</sub>\n"
     )
+    issues = world.issues
     try:
-        own = world.issues.viewer().id
-        mine = [c for c in world.issues.comments(ref) if c.author.id == own and c.body.startswith(MARK)]
+        own = issues.viewer().id
+        mine = [c for c in issues.comments(ref) if c.author.id == own and c.body.startswith(MARK)]
         if mine:
-            world.issues.update_comment(ref.repository, mine[-1].id, text)
+            issues.update_comment(ref.repository, mine[-1].id, text)
         else:
-            world.issues.create_comment(ref, text)
+            issues.create_comment(ref, text)
     except GitHubError as error:
         world.reporter.annotate("warning", world.redact(f"The answer could not be written on {ref}: {error}"))

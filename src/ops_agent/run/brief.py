@@ -23,7 +23,6 @@ from ops_agent.config.policy_file import POLICY_FILE, WIDENING_REMEDY, narrow, r
 from ops_agent.config.settings import Settings
 from ops_agent.model.briefing import Briefing
 from ops_agent.model.errors import ConfigError
-from ops_agent.model.outcome import Stopped
 from ops_agent.model.ports import BaseTree, World
 from ops_agent.model.terraform import Layout
 from ops_agent.model.work_item import WorkItem
@@ -76,7 +75,7 @@ _ALWAYS_TOUCHED = "infra/main.tf"
 """Every work item is about Terraform, in an empty repository too."""
 
 
-def brief(world: World, settings: Settings, item: WorkItem, base: BaseTree) -> Briefing | Stopped:
+def brief(world: World, settings: Settings, item: WorkItem, base: BaseTree) -> Briefing:
     """The briefing for `item` on `base`. Raises what reading the base tree raises."""
     entries = base.entries()
     paths = tuple(p for p, e in entries.items() if e.is_regular and "\n" not in p)

@@ -4,7 +4,7 @@ rounds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -23,7 +23,7 @@ from ops_agent.model.conversation import Ending, Transcript
 from ops_agent.model.errors import OpsAgentError, ToolchainError
 from ops_agent.model.finding import Verdict
 from ops_agent.model.outcome import Conclusion, Stopped
-from ops_agent.model.ports import Scratch, TerraformWorkspace, World
+from ops_agent.model.ports import Scratch, Terraform, TerraformWorkspace, World
 from ops_agent.model.terraform import TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, Verification
 from ops_agent.run.judge import judge_sources, pin_actions
@@ -32,7 +32,177 @@ from ops_agent.terraform.layout import affected_roots, discover_layout
 from ops_agent.terraform.modules import init_inputs
 from ops_agent.text.templates import render
 
-# Where the tool `check` validates: a cell for each root that stays initialised from one check to the next.
+SHOW_EVERY_TURNS = 10
+MAX_CHECKED_ROOTS = 4
+_UNFINISHED = frozenset(
+    {Conclusion.CHECKS_FAILED, Conclusion.PLAN_FAILED, Conclusion.BUDGET_EXHAUSTED, Conclusion.NO_PROGRESS}
+)
+
+
+class Conversation:
+    """One work item's conversation with the llm; see pipeline.py for the order of its calls. `close` it: it holds copies
+    of the tree.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        settings: Settings,
+        briefing: Briefing,
+        scratch: Scratch,
+        show: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`show` gets one line for people now and then."""
+        self._world, self._settings, self._briefing, self._scratch = world, settings, briefing, scratch
+        self._show = show
+        self._rounds = 0
+        self._blocked = False
+        self._cut_short: Stopped | None = None
+        self._ending: Ending | None = None
+        self._cells = KeptCells(world.terraform, settings.policy.allowed_providers)
+        limits = settings.limits
+        bench = Workbench(
+            scratch=scratch,
+            refuse=lambda path, content: path_refusal(path, content, settings.policy, briefing.layout),
+            check=self._check,
+            clock=world.clock,
+            standards={s.id: s.text for s in (*briefing.standards, *briefing.more_standards)},
+        )
+        toolbox = Toolbox(bench, briefing.boundary, limits.max_tool_calls_per_turn, world.redact)
+        self._loop = AgentLoop(world.llm, briefing.system, bench, toolbox, Budget(limits, world.clock), self._note)
+        self._loop.say(briefing.task)
+
+    def go_on(self) -> Stopped | None:
+        """Run until the agent finished with changes in the scratch tree (None), or until there is a reason to stop.
+
+        When the budget ends first, `draft_on_failure` lets what is there be judged and checked all the same: then None,
+        and the transcript has no ending.
+        """
+        self._ending = None
+        end = self._loop.run()
+        if isinstance(end, Stopped):
+            may_be_draft = end.conclusion is Conclusion.BUDGET_EXHAUSTED and self._settings.draft_on_failure
+            if not may_be_draft or not self._scratch.change_set().changes:
+                return end
+            self._cut_short = end
+            return None
+        self._ending = end
+        if end.kind != "finished":
+            return _stopped_by(end)
+        return None if self._scratch.change_set().changes else _NO_CHANGES
+
+    def repair(self, verdict: Verdict, verification: Verification | None) -> Stopped | None:
+        """Give findings and failed checks back to the agent: None when another round may run, Stopped when none is
+        left.
+        """
+        self._blocked = verdict.blocked
+        limit = self._settings.limits.max_repair_rounds
+        if self._cut_short is not None:
+            return self._cut_short
+        if self._rounds >= limit:
+            return _given_up(verdict, verification, self._rounds)
+        self._rounds += 1
+        if verdict.blocked:
+            findings = self._fenced(findings_material(verdict.blocking))
+            self._loop.say(render(prompt("blocked"), round=self._rounds, rounds=limit, findings=findings))
+            what = f"{len(verdict.blocking)} findings"
+        else:
+            failed = verification.failed if verification is not None else ()
+            checks = self._fenced([check_material(c) for c in failed])
+            self._loop.say(render(prompt("checks_failed"), round=self._rounds, rounds=limit, checks=checks))
+            what = f"{len(failed)} failed checks"
+        self._show(f"{what} went back to the agent (round {self._rounds})")
+        return None
+
+    def worth_a_draft(self, stopped: Stopped, verification: Verification | None) -> bool:
+        """Whether unfinished work becomes a draft: only when the input says so, it was verified, and no rule blocks it."""
+        about_the_work = stopped.conclusion in _UNFINISHED
+        return self._settings.draft_on_failure and about_the_work and verification is not None and not self._blocked
+
+    def close(self) -> None:
+        self._cells.keep_at_most(0)
+
+    @property
+    def transcript(self) -> Transcript:
+        loop = self._loop
+        standards = ", ".join(f"{standard.id} ({standard.source})" for standard in self._briefing.standards)
+        extra = {"boundary": self._briefing.boundary, "repair_rounds": str(self._rounds), "standards": standards}
+        if self._cut_short is not None:
+            extra["cut_short"] = self._cut_short.reason
+        return Transcript(
+            turns=loop.turns,
+            usage=loop.budget.usage,
+            turn_count=loop.budget.turns,
+            ending=self._ending,
+            llm_id=loop.llm_id or self._settings.llm.model,
+            soft_limit_reached=loop.soft_limit_reached,
+            extra=extra,
+        )
+
+    def _fenced(self, material: object) -> str:
+        return self._world.redact(fenced(self._briefing.boundary, material))
+
+    def _note(self, turn: int, cost_usd: float, what: str) -> None:
+        self._world.reporter.turn(turn, cost_usd, what)
+        if turn % SHOW_EVERY_TURNS == 1:
+            self._show(f"turn {turn}, ${cost_usd:.2f} so far")
+
+    def _check(self) -> dict[str, Any]:
+        """The tool `check`: findings and checks as material for the llm. Nothing is executed while a rule blocks: init
+        and validate run what was written.
+        """
+        pinned = pin_actions(self._world, self._settings, self._scratch)
+        changes = self._scratch.change_set()
+        if not changes.changes:
+            return {"passed": False, "note": "nothing is changed yet"}
+        verdict = judge_sources(self._world, self._settings, self._scratch.base, changes)
+        shown: dict[str, Any] = {
+            "changed": list(changes.paths),
+            "findings": findings_material(tuple(f for f in verdict.findings if not f.pre_existing)),
+        }
+        if pinned:
+            shown["pinned"] = (
+                f"code replaced the tags of {len(pinned)} actions by commits: read the workflow again before you edit it"
+            )
+        if verdict.blocked:
+            note = "a finding blocks, so nothing was executed; fix it and check again"
+            return {"passed": False, **shown, "note": note}
+        results = self._terraform_checks(changes)
+        shown["checks"] = [check_material(r) for r in results]
+        return {"passed": all(r.status is not CheckStatus.FAILED for r in results), **shown}
+
+    def _terraform_checks(self, changes: ChangeSet) -> list[CheckResult]:
+        """Of each touched root, without credentials, all roots side by side: fmt; then init, where the root has to be
+        initialised, and validate.
+        """
+        terraform, scratch = self._world.terraform, self._scratch
+        paths = scratch.paths()
+        layout = discover_layout(paths, scratch.read, self._settings.policy)
+        roots = affected_roots(layout, changes.paths)[:MAX_CHECKED_ROOTS]
+        served = [root for root in roots if root.environments]
+        broken: ToolchainError | None = None
+        try:
+            if served:
+                terraform.self_test()
+                # Before any job, so that nothing of the llm's runs beside the tokens of module hosts.
+                fetch_modules(terraform, self._world.redact, scratch.base, served)
+        except ToolchainError as error:
+            broken = error
+        jobs: dict[str, Callable[[], tuple[CheckResult, ...]]] = {}
+        for root in served:
+            target = TerraformTarget(root=root, environment=root.environments[0])
+            inputs = init_inputs(root, paths, scratch.read)
+            jobs[f"validate {root.path}"] = (
+                partial(self._cells.validate, scratch.root, target, inputs)
+                if broken is None
+                else partial(_not_run, root, broken)
+            )
+        for root in roots:
+            jobs[f"fmt {root.path}"] = lambda root=root: (terraform.fmt(scratch.root, root),)  # type: ignore[misc]
+        done = run_all(terraform, jobs)
+        self._cells.keep_at_most(MAX_CHECKED_ROOTS)
+        names = [f"{name} {root.path}" for root in roots for name in ("fmt", "validate")]
+        return [check for name in names for check in done.get(name, ())]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +216,15 @@ class _Kept:
 
 
 class KeptCells:
-    """The cells of one conversation, without credentials. `close` it: they hold copies of the tree.
+    """Where the tool `check` validates: a cell for each root, without credentials, that stays initialised from one check
+    to the next.
 
-    A cell serves again while the target and what init reads of it (core.sources.init_inputs) are the same; its files
-    are taken anew each time. Another root has another cell, and verification never uses one of these.
+    A cell serves again while the target and what init reads of it (terraform.modules.init_inputs) are the same; its
+    files are taken anew each time. Verification never uses one of these.
     """
 
-    def __init__(self, world: World, providers: tuple[str, ...]) -> None:
-        self._world = world
+    def __init__(self, terraform: Terraform, providers: tuple[str, ...]) -> None:
+        self._terraform = terraform
         self._providers = providers
         self._kept: dict[str, _Kept] = {}
 
@@ -78,7 +249,7 @@ class KeptCells:
             _end(kept)
             if not isinstance(error, ToolchainError):
                 raise
-            return not_run(target.root, error)
+            return _not_run(target.root, error)
         self._kept[target.root.path] = kept
         return checks
 
@@ -87,24 +258,19 @@ class KeptCells:
         for path in list(self._kept)[: max(0, len(self._kept) - count)]:
             _end(self._kept.pop(path))
 
-    def close(self) -> None:
-        self.keep_at_most(0)
-
     def _initialised(
         self, tree: Path, target: TerraformTarget, inputs: str
     ) -> tuple[_Kept | None, tuple[CheckResult, ...]]:
-        """A new cell, and what init said; no cell when it failed."""
+        """A new cell, and the result of init; no cell when it failed."""
         with ExitStack() as stack:
-            workspace = stack.enter_context(
-                self._world.terraform.workspace(tree, target, None, providers=self._providers)
-            )
+            workspace = stack.enter_context(self._terraform.workspace(tree, target, None, providers=self._providers))
             init = workspace.init()
             if init.status is not CheckStatus.PASSED:
                 return None, (init,)
             return _Kept(target=target, inputs=inputs, workspace=workspace, close=stack.pop_all()), (init,)
 
 
-def not_run(root: TerraformRoot, why: ToolchainError) -> tuple[CheckResult, ...]:
+def _not_run(root: TerraformRoot, why: ToolchainError) -> tuple[CheckResult, ...]:
     return (CheckResult(name="validate", subject=root.path, status=CheckStatus.NOT_RUN, output=str(why)),)
 
 
@@ -113,251 +279,44 @@ def _end(kept: _Kept | None) -> None:
         kept.close.close()
 
 
-# What the tool `check` does: the judge first, then format and validation of the touched roots, without credentials.
+# Why a conversation ends without a change to publish.
 
-MAX_ROOTS = 4
-
-
-class QuickChecks:
-    """The checks of one conversation. `close` it with the conversation."""
-
-    def __init__(self, world: World, settings: Settings, briefing: Briefing, scratch: Scratch) -> None:
-        self._world, self._settings, self._briefing, self._scratch = world, settings, briefing, scratch
-        self._cells = KeptCells(world, settings.policy.allowed_providers)
-
-    def run(self) -> dict[str, Any]:
-        """Findings and checks as material for the llm. Nothing is executed while a rule blocks: init and validate run
-        what was written.
-        """
-        world, settings, scratch = self._world, self._settings, self._scratch
-        pinned = pin_actions(world, settings, scratch)
-        changes = scratch.change_set()
-        if not changes.changes:
-            return {"passed": False, "note": "nothing is changed yet"}
-        verdict = judge_sources(world, settings, self._briefing.work_item, scratch.base, changes)
-        told: dict[str, Any] = {
-            "changed": list(changes.paths),
-            "findings": findings_material(tuple(f for f in verdict.findings if not f.pre_existing)),
-        }
-        if pinned:
-            told["pinned"] = (
-                f"code replaced the tags of {len(pinned)} actions by commits: read the workflow again before you edit it"
-            )
-        if verdict.blocked:
-            return {
-                "passed": False,
-                **told,
-                "note": "a finding blocks, so nothing was executed; mend it and check again",
-            }
-        results = list(self._terraform_checks(changes))
-        failed = [r for r in results if r.status is CheckStatus.FAILED]
-        told["checks"] = [check_material(r) for r in results]
-        return {"passed": not failed, **told}
-
-    def close(self) -> None:
-        self._cells.close()
-
-    def _terraform_checks(self, changes: ChangeSet) -> Iterator[CheckResult]:
-        """Of each touched root, all roots side by side: fmt; then init, where the root has to be initialised, and
-        validate.
-        """
-        world, scratch = self._world, self._scratch
-        paths = scratch.paths()
-        layout = discover_layout(paths, scratch.read, self._settings.policy)
-        roots = affected_roots(layout, changes.paths)[:MAX_ROOTS]
-        served = [root for root in roots if root.environments]
-        broken = self._unusable(served)
-        jobs: dict[str, Callable[[], tuple[CheckResult, ...]]] = {}
-        for root in served:
-            target = TerraformTarget(root=root, environment=root.environments[0])
-            inputs = init_inputs(root, paths, scratch.read)
-            jobs[f"validate {root.path}"] = (
-                partial(self._cells.validate, scratch.root, target, inputs)
-                if broken is None
-                else partial(not_run, root, broken)
-            )
-        for root in roots:
-            jobs[f"fmt {root.path}"] = partial(self._fmt, root)
-        done = run_all(world, jobs)
-        self._cells.keep_at_most(MAX_ROOTS)
-        for root in roots:
-            yield from (*done[f"fmt {root.path}"], *done.get(f"validate {root.path}", ()))
-
-    def _fmt(self, root: TerraformRoot) -> tuple[CheckResult, ...]:
-        return (self._world.terraform.fmt(self._scratch.root, root),)
-
-    def _unusable(self, roots: list[TerraformRoot]) -> ToolchainError | None:
-        """Why no root can be validated here, None when all can. Modules are fetched before any job, beside nothing of
-        the llm's.
-        """
-        try:
-            if roots:
-                self._world.terraform.self_test()
-                fetch_modules(self._world, self._scratch.base, roots)
-        except ToolchainError as error:
-            return error
-        return None
-
-
-Tell = Callable[[str], None]
-TELL_EVERY_TURNS = 10
-
-
-class Conversation:
-    """One work item's conversation with the llm; see pipeline.py for the order of its calls."""
-
-    def __init__(self, world: World, settings: Settings, briefing: Briefing, scratch: Scratch) -> None:
-        self._world = world
-        self._settings = settings
-        self._briefing = briefing
-        self._scratch = scratch
-        self._rounds = 0
-        self._blocked = False
-        self._cut_short: Stopped | None = None
-        self._ending: Ending | None = None
-        self._tell: Tell = lambda _: None
-        self._checks = QuickChecks(world, settings, briefing, scratch)
-        limits = settings.limits
-        bench = Workbench(
-            scratch=scratch,
-            refuse=lambda path, content: path_refusal(path, content, settings.policy, briefing.layout),
-            check=self._checks.run,
-            clock=world.clock,
-            standards={s.id: s.text for s in (*briefing.standards, *briefing.more_standards)},
-        )
-        toolbox = Toolbox(bench, briefing.boundary, limits.max_tool_calls_per_turn, world.redact)
-        self._loop = AgentLoop(world.llm, briefing.system, bench, toolbox, Budget(limits, world.clock), self._note)
-        self._loop.say(briefing.task)
-
-    def go_on(self, tell: Tell) -> Stopped | None:
-        """Run until the agent finished with changes in the scratch tree (None), or until there is a reason to stop.
-
-        When the budget ends first, `draft_on_failure` lets what is there be judged and checked all the same: then None,
-        and the transcript has no ending.
-        """
-        self._tell = tell
-        self._ending = None
-        end = self._loop.run()
-        if isinstance(end, Stopped):
-            if (
-                end.conclusion is Conclusion.BUDGET_EXHAUSTED
-                and self._settings.draft_on_failure
-                and self._scratch.change_set().changes
-            ):
-                self._cut_short = end
-                return None
-            return end
-        self._ending = end
-        return _stopped_by(end) if end.kind != "finished" else self._stopped_without_changes()
-
-    def repair(self, verdict: Verdict, verification: Verification | None) -> Stopped | None:
-        """Give findings and failed checks back to the agent: None when another round may run, Stopped when none is
-        left.
-        """
-        self._blocked = verdict.blocked
-        limits = self._settings.limits
-        if self._cut_short is not None:
-            return self._cut_short
-        if self._rounds >= limits.max_repair_rounds:
-            return _given_up(verdict, verification, self._rounds)
-        self._rounds += 1
-        if verdict.blocked:
-            findings = self._fenced(findings_material(verdict.blocking))
-            self._loop.say(
-                render(prompt("blocked"), round=self._rounds, rounds=limits.max_repair_rounds, findings=findings)
-            )
-            self._tell(f"{len(verdict.blocking)} findings went back to the agent (round {self._rounds})")
-        else:
-            failed = verification.failed if verification is not None else ()
-            checks = self._fenced([check_material(c) for c in failed])
-            self._loop.say(
-                render(prompt("checks_failed"), round=self._rounds, rounds=limits.max_repair_rounds, checks=checks)
-            )
-            self._tell(f"{len(failed)} failed checks went back to the agent (round {self._rounds})")
-        return None
-
-    def worth_a_draft(self, stopped: Stopped, verification: Verification | None) -> bool:
-        """Whether unfinished work becomes a draft: only when the input says so, it was verified, and no rule blocks it."""
-        about_the_work = stopped.conclusion in _UNFINISHED
-        return self._settings.draft_on_failure and about_the_work and verification is not None and not self._blocked
-
-    def close(self) -> None:
-        """Give back what its checks held."""
-        self._checks.close()
-
-    @property
-    def transcript(self) -> Transcript:
-        loop = self._loop
-        standards = ", ".join(f"{standard.id} ({standard.source})" for standard in self._briefing.standards)
-        extra = {"boundary": self._briefing.boundary, "repair_rounds": str(self._rounds), "standards": standards}
-        if self._cut_short is not None:
-            extra["cut_short"] = self._cut_short.reason
-        return Transcript(
-            turns=loop.turns,
-            usage=loop.budget.usage,
-            turn_count=loop.budget.turns,
-            ending=self._ending,
-            llm_id=loop.llm_id or self._settings.llm.model,
-            soft_limit_reached=loop.soft_limit_reached,
-            extra=extra,
-        )
-
-    def _fenced(self, material: object) -> str:
-        return self._world.redact(fenced(self._briefing.boundary, material))
-
-    def _note(self, turn: int, cost_usd: float, what: str) -> None:
-        self._world.reporter.turn(turn, cost_usd, what)
-        if turn % TELL_EVERY_TURNS == 1:
-            self._tell(f"turn {turn}, ${cost_usd:.2f} so far")
-
-    def _stopped_without_changes(self) -> Stopped | None:
-        if self._scratch.change_set().changes:
-            return None
-        return Stopped(
-            conclusion=Conclusion.NO_CHANGES,
-            reason=(
-                "The agent finished without changing a file: the repository seems to hold already what the issue "
-                "asks for."
-            ),
-            remedy=(
-                "Close the issue if that is right; otherwise say in its text what is missing, and put the label again."
-            ),
-        )
-
-
-_UNFINISHED = frozenset(
-    {Conclusion.CHECKS_FAILED, Conclusion.PLAN_FAILED, Conclusion.BUDGET_EXHAUSTED, Conclusion.NO_PROGRESS}
+_NO_CHANGES = Stopped(
+    conclusion=Conclusion.NO_CHANGES,
+    reason="The agent finished without changing a file: the repository seems to hold already what the issue asks for.",
+    remedy="Close the issue if that is right; otherwise say in its text what is missing, and put the label again.",
 )
+_ENDINGS = {
+    "needs_info": (
+        Conclusion.NEEDS_INFO,
+        "The issue does not say everything that is needed.",
+        "Answer the questions in the issue's text and put the label again.",
+    ),
+    "needs_split": (
+        Conclusion.NEEDS_SPLIT,
+        "The issue is too large for one focused pull request.",
+        "Open the proposed issues and put the label on them, in order.",
+    ),
+    "infeasible": (
+        Conclusion.INFEASIBLE,
+        "The issue cannot be done with infrastructure or CI/CD changes in this repository.",
+        "Read the agent's reason; change the issue's text, or open the proposed follow-up.",
+    ),
+}
 
 
 def _stopped_by(ending: Ending) -> Stopped:
-    """The agent's no. The conclusion is ours; its words are shown as questions and proposals, neutralised by whoever
+    """The agent declines. The conclusion is ours; its words are shown as questions and proposals, neutralised by whoever
     shows them.
     """
-    conclusion, reason, remedy = {
-        "needs_info": (
-            Conclusion.NEEDS_INFO,
-            "The issue does not say everything that is needed.",
-            "Answer the questions in the issue's text and put the label again.",
-        ),
-        "needs_split": (
-            Conclusion.NEEDS_SPLIT,
-            "The issue is too large for one focused pull request.",
-            "Open the proposed issues and put the label on them, in order.",
-        ),
-        "infeasible": (
-            Conclusion.INFEASIBLE,
-            "The issue cannot be done with infrastructure or CI/CD changes in this repository.",
-            "Read the agent's reason; change the issue's text, or open the proposed follow-up.",
-        ),
-    }[ending.kind]
+    conclusion, reason, remedy = _ENDINGS[ending.kind]
     said = (ending.description,) if ending.description.strip() else ()
-    questions = ending.questions if ending.kind == "needs_info" else said
+    asked = ending.questions if ending.kind == "needs_info" else ()
     return Stopped(
         conclusion=conclusion,
         reason=reason,
         remedy=remedy,
-        questions=questions or said,
+        questions=asked or said,
         proposed_issues=ending.proposed_issues,
     )
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property
 
 from ops_agent.config.settings import Settings
 from ops_agent.guard.judge import judge
+from ops_agent.guard.paths import is_workflow
 from ops_agent.guard.pins import UsedAction, find_uses, is_commit, pin, uses_in
 from ops_agent.guard.tree import SourceTree, head_of
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.errors import ToolchainError
 from ops_agent.model.finding import Finding, Place, Verdict
 from ops_agent.model.policy import Policy
-from ops_agent.model.ports import BaseTree, Scratch, World
+from ops_agent.model.ports import BaseTree, Branches, Scratch, Terraform, World
 from ops_agent.model.terraform import FetchedModules
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.model.work_item import WorkItem
@@ -46,21 +47,17 @@ def pin_actions(world: World, settings: Settings, scratch: Scratch) -> tuple[Use
     GitHub is asked about allow-listed names only: what the llm wrote reaches no other address. Call it before
     `change_set` is judged.
     """
-    changes = scratch.change_set()
+    changes, resolve = scratch.change_set(), cache(world.branches.resolve_action)
     wanted = [u for u in find_uses(changes) if not is_commit(u.ref) and _is_allowed(u, settings.policy)]
-    commits: dict[tuple[str, str], str] = {}
-    for used in wanted:
-        if (used.uses, used.ref) not in commits:
-            commit = world.branches.resolve_action(used.uses, used.ref)
-            if commit is not None:
-                commits[used.uses, used.ref] = commit
+    found = {(u.uses, u.ref): resolve(u.uses, u.ref) for u in wanted}
+    commits = {tag: commit for tag, commit in found.items() if commit is not None}
     for before, after in zip(changes.changes, pin(changes, commits).changes, strict=True):
         if after.after is not None and after.after != before.after:
             scratch.write(after.path, after.after)
     return tuple(u for u in wanted if (u.uses, u.ref) in commits)
 
 
-def judge_sources(world: World, settings: Settings, item: WorkItem, base: BaseTree, changes: ChangeSet) -> Verdict:  # noqa: ARG001  the stages' common shape
+def judge_sources(world: World, settings: Settings, base: BaseTree, changes: ChangeSet) -> Verdict:
     """Every source rule over the change set, with the modules from outside that the base calls: they are fetched by its
     files alone.
     """
@@ -70,8 +67,8 @@ def judge_sources(world: World, settings: Settings, item: WorkItem, base: BaseTr
         files,
         settings.policy,
         limits=settings.limits,
-        known_pins=_known_pins(world, settings.policy, files, changes),
-        fetched=_fetched(world, settings.policy, base, files, changes),
+        known_pins=_known_pins(world.branches, settings.policy, files, changes),
+        fetched=_fetched(world.terraform, settings.policy, files, changes),
     )
 
 
@@ -86,10 +83,10 @@ def judge_plans(settings: Settings, item: WorkItem, verdict: Verdict, verificati
     return replace(verdict, findings=(*verdict.findings, *found), rules_run=(*verdict.rules_run, *ran))
 
 
-def _fetched(world: World, policy: Policy, base: BaseTree, files: _BaseFiles, changes: ChangeSet) -> FetchedModules:
+def _fetched(terraform: Terraform, policy: Policy, files: _BaseFiles, changes: ChangeSet) -> FetchedModules:
     layout = head_of(SourceTree(files, policy), changes).layout
     try:
-        return fetched_modules(world, base, affected_roots(layout, changes.paths))
+        return fetched_modules(terraform, files.base, affected_roots(layout, changes.paths))
     except ToolchainError:  # verify raises it again, before anything of the change is run
         return FetchedModules()
 
@@ -98,29 +95,16 @@ def _is_allowed(used: UsedAction, policy: Policy) -> bool:
     return used.name.casefold() in {u.casefold() for u in policy.allowed_uses}
 
 
-def _known_pins(world: World, policy: Policy, files: _BaseFiles, changes: ChangeSet) -> frozenset[str]:
-    """Commits that stand on the base branch already, and those that are what the tag beside them means."""
-    known = {_pin(u) for path in files.paths for u in _uses_on_base(files, path) if is_commit(u.ref)}
-    answers: dict[tuple[str, str], str | None] = {}
+def _known_pins(branches: Branches, policy: Policy, files: _BaseFiles, changes: ChangeSet) -> frozenset[str]:
+    """Commits that are used on the base branch already, and those that are what the tag beside them means."""
+    workflows = (path for path in files.paths if is_workflow(path))
+    known = {_pin(u) for path in workflows for u in uses_in(path, files.read(path)) if is_commit(u.ref)}
+    resolve = cache(branches.resolve_action)
     for used in find_uses(changes):
-        if (
-            not is_commit(used.ref)
-            or _pin(used) in known
-            or not used.tag
-            or is_commit(used.tag)
-            or not _is_allowed(used, policy)
-        ):
-            continue
-        question = (used.uses, used.tag)
-        if question not in answers:
-            answers[question] = world.branches.resolve_action(*question)
-        if answers[question] == used.ref:
+        is_new_pin = is_commit(used.ref) and _pin(used) not in known and _is_allowed(used, policy)
+        if is_new_pin and used.tag and not is_commit(used.tag) and resolve(used.uses, used.tag) == used.ref:
             known.add(_pin(used))
     return frozenset(known)
-
-
-def _uses_on_base(files: _BaseFiles, path: str) -> tuple[UsedAction, ...]:
-    return tuple(uses_in(path, files.read(path))) if path.startswith(".github/workflows/") else ()
 
 
 def _pin(used: UsedAction) -> str:

@@ -1,28 +1,17 @@
-"""Publish: one commit by API on our branch, one pull request, and the comment. Every step looks first, then does, then
-verifies.
+"""publish: one commit on our branch, one pull request, then labels, board and comment. Each step looks first, then
+writes, then verifies, so that a run that died is completed by the next attempt.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from ops_agent.config.settings import Settings
-from ops_agent.issue.claims import (
-    MOST_BODY_CHARACTERS,
-    CommitStep,
-    PullRequestRecord,
-    as_patch,
-    commit_steps,
-    is_our_branch,
-    is_workflow,
-    link_problem,
-    moved_paths,
-    split_by_abilities,
-    stranger_in_the_way,
-    tree_problems,
-    unwritable,
-)
-from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.issue.claims import PullRequestRecord, is_our_branch, stranger_in_the_way
+from ops_agent.model.change_set import ChangeSet, needs_workflows_permission
 from ops_agent.model.errors import (
     Conflict,
     GitHubError,
@@ -31,217 +20,200 @@ from ops_agent.model.errors import (
     NotPermitted,
     PolicyViolation,
 )
-from ops_agent.model.event import RunIdentity
+from ops_agent.model.event import IssueRef
 from ops_agent.model.outcome import Conclusion, Stopped
-from ops_agent.model.ports import BaseTree, World
+from ops_agent.model.ports import Branches, Issues, PullRequests, Reporter, World
 from ops_agent.model.proposal import Claim, Proposal, PullRequest
 from ops_agent.model.work_item import WorkItem, content_hash
-from ops_agent.run.conclude import conclude, is_strangers
-from ops_agent.run.propose import find_overlaps, in_sentences
+from ops_agent.pages.progress import published_text
+from ops_agent.run.commit import as_patch, commit, moved_paths, split_by_abilities
+from ops_agent.run.people import People
+from ops_agent.run.progress import Phase, Progress, move_card
 from ops_agent.text.markdown import as_kept, code
 
-# Up to the commit: is it still wanted, has the base moved, and is what GitHub made of it exactly base plus changes?
-
+MOST_BODY_CHARACTERS = 65_000
 _NAMED_PATHS = 5
 
 
-def still_wanted(world: World, settings: Settings, item: WorkItem) -> tuple[str, ...] | Stopped:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """The pull request that is the item's now. `left_out` are workflow files that the token may not write (offered as a
+    patch).
+
+    In a dry run nothing was written: the pull request has number 0 and carries the text.
+    """
+
+    pull_request: PullRequest
+    updated: bool
+    commit: str
+    left_out: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+def publish(
+    world: World, settings: Settings, progress: Progress, changes: ChangeSet, proposal: Proposal
+) -> Published | Stopped:
+    """The item's pull request, or `stale`, `not_permitted`, `needs_workflows_permission`.
+
+    Raises PolicyViolation when what would be written, or what GitHub made of it, is not base plus `changes`.
+    """
+    item, claim, repository = progress.item, progress.claim, progress.item.target.full_name
+    if not is_our_branch(claim.branch, settings.branch_prefix, item):
+        raise PolicyViolation(f"{claim.branch} is not a branch that ops-agent may write to.")
+    kept, left = split_by_abilities(changes, lambda: world.issues.token_abilities(repository))
+    if not kept.changes:
+        return _needs_workflows("The token may not write workflow files, and the change holds nothing else.", left)
+    proposal = replace(
+        proposal,
+        draft={"true": True, "false": False}.get(settings.draft, proposal.draft),
+        labels=tuple(dict.fromkeys((*settings.pr_labels, *proposal.labels))),
+    )
+    if settings.dry_run:
+        world.reporter.line("Dry run: nothing was written.")
+        imagined = _imagined(item, claim, proposal)
+        return Published(pull_request=imagined, updated=False, commit=claim.head_commit, dry_run=True)
+    edited = _still_wanted(world.issues, item, settings.labels.label_trigger)
+    if isinstance(edited, Stopped):
+        return edited
+    moved = _base_moved(world.branches, item, claim, kept.paths)
+    if isinstance(moved, Stopped):
+        return moved
+    overlaps = find_overlaps(
+        world.pull_requests, world.reporter, repository, settings.branch_prefix, claim.branch, kept.paths
+    )
+    notes = [world.redact(note) for note in (*edited, *moved, *_overlap_notes(overlaps))]
+    text = _final_text(item, claim, kept, proposal, notes, at=int(world.clock.now()))
+    try:
+        made = commit(world.branches, repository, claim, kept, text.commit_headline, text.commit_body)
+    except NeedsWorkflowsPermission as refused:
+        workflows = tuple(c for c in kept.changes if needs_workflows_permission(c.path))
+        return _needs_workflows(str(refused), replace(kept, changes=workflows))
+    except Conflict as conflict:
+        return _stale(str(conflict), Conflict.default_hint)
+    people = People(world.issues, settings.labels.allowed_bots)
+    sent = _open_or_update(world.pull_requests, people, progress, text)
+    if isinstance(sent, Stopped):
+        return sent
+    pull_request, warnings = _as_kept_by_github(world.pull_requests, repository, sent, text)
+    if as_kept(pull_request.body) != as_kept(text.body):
+        world.reporter.summary(world.redact(text.body))
+    if proposal.overflow:
+        world.reporter.summary(world.redact(proposal.overflow))
+    warnings = conclude(world, settings, progress, pull_request, text.labels, kept.paths, warnings, overlaps)
+    return Published(
+        pull_request=pull_request,
+        updated=claim.existing is not None,
+        commit=made,
+        left_out=left.paths,
+        warnings=warnings,
+    )
+
+
+# Up to the commit: is the change still wanted, and has the base branch moved?
+
+
+def _still_wanted(issues: Issues, item: WorkItem, triggers: Sequence[str]) -> tuple[str, ...] | Stopped:
     """Look at the issue again before anything is written. An edit of its text lets the approved text finish and is
     noted.
     """
-    again = "Put the label again when the work is still wanted."
     try:
-        live = world.issues.issue(item.issue.ref)
+        live = issues.issue(item.issue.ref)
     except NotFound as gone:
-        return _committing_stale(
+        return _stale(
             f"The issue is gone since the run began: {gone}",
             "Nothing was published. Open a new issue when the work is still wanted.",
         )
     if not live.is_open:
-        return _committing_stale(
-            "The issue was closed while the run was at work.",
-            "Nothing was published. Reopen it and put the label again.",
+        return _stale(
+            "The issue was closed during the run.", "Nothing was published. Reopen it and put the label again."
         )
     if live.locked:
-        return _committing_stale(
-            "The issue was locked while the run was at work.",
-            "Nothing was published. Unlock it and put the label again.",
+        return _stale(
+            "The issue was locked during the run.", "Nothing was published. Unlock it and put the label again."
         )
-    triggers = {label.casefold() for label in settings.labels.label_trigger}
-    if not item.approval.by_dispatch and not triggers & {label.casefold() for label in live.labels}:
-        return _committing_stale(
-            "The approving label was taken off while the run was at work.", f"Nothing was published. {again}"
+    starting = {label.casefold() for label in triggers}
+    if not item.approval.by_dispatch and starting.isdisjoint(label.casefold() for label in live.labels):
+        return _stale(
+            "The approving label was taken off during the run.",
+            "Nothing was published. Put the label again when the work is still wanted.",
         )
     if content_hash(live.title, live.body) != item.approval.content_hash:
         return ("The issue's text was edited after its approval; this change implements the approved text.",)
     return ()
 
 
-def base_moved(world: World, item: WorkItem, claim: Claim, changes: ChangeSet) -> tuple[str, ...] | Stopped:
-    """A note when the base branch has moved on without touching our files, `stale` when it touched one (M08)."""
+def _base_moved(branches: Branches, item: WorkItem, claim: Claim, paths: tuple[str, ...]) -> tuple[str, ...] | Stopped:
+    """A note when the base branch has moved on without touching our files, `stale` when it touched one."""
     repository = item.target.full_name
-    now = world.branches.head(repository, item.base_branch)
+    now = branches.head(repository, item.base_branch)
     if now is None:
-        return _committing_stale(
+        return _stale(
             f"The branch {item.base_branch} is gone.", "Correct the input `base_branch` and put the label again."
         )
     if now == claim.base_commit:
         return ()
-    moved = moved_paths(
-        world.branches.tree(repository, claim.base_commit).entries(), world.branches.tree(repository, now).entries()
-    )
-    common = sorted(moved & set(changes.paths))
+    before, after = (branches.tree(repository, commit).entries() for commit in (claim.base_commit, now))
+    common = sorted(moved_paths(before, after) & set(paths))
     if common:
-        return _committing_stale(
+        remedy = (
+            "Put the label again for a new start."
+            if claim.existing is None
+            else "Settle the pull request by hand, or close it and open a new issue."
+        )
+        return _stale(
             f"{item.base_branch} has moved on since the run began and changed files of this change: {', '.join(common[:_NAMED_PATHS])}.",
-            "Nothing was published. "
-            + (
-                "Put the label again for a new start."
-                if claim.existing is None
-                else "Settle the pull request by hand, or close it and open a new issue."
-            ),
+            f"Nothing was published. {remedy}",
         )
     return (
         f"Made and planned on {claim.base_commit[:12]}; {code(item.base_branch)} has moved on to {now[:12]} since, in other files.",
     )
 
 
-def commit(world: World, item: WorkItem, claim: Claim, changes: ChangeSet, text: Proposal) -> str:
-    """The commit on our branch whose tree is base plus `changes`: made now, or found there from an attempt that died
-    after it.
+# The text: exactly one closing keyword, and a record of what the pull request was made of.
 
-    Raises Conflict when the branch moved, PolicyViolation when the tree that GitHub reports is another one.
+_KEYWORD = r"(?:close[sd]?|fix(?:es|ed)?|resolve[sd]?)"
+_TARGET = r"(?:(?P<repo>[\w.-]+/[\w.-]+)?#(?P<n>\d+)|gh-(?P<gh>\d+)|https?://[^\s/]+/(?P<url>[\w.-]+/[\w.-]+)/(?:issues|pull)/(?P<un>\d+))"
+_CLOSING = re.compile(rf"(?<![\w-]){_KEYWORD}:?\s*{_TARGET}", re.IGNORECASE)
+
+
+def closing_references(text: str, repository: str) -> tuple[IssueRef, ...]:
+    """Every issue that `text` in `repository` would close. Code blocks count too: a squashed body becomes a commit
+    message.
     """
-    repository = item.target.full_name
-    base = world.branches.tree(repository, claim.base_commit)
-    problems = unwritable(base.entries(), changes)
-    if problems:
-        raise PolicyViolation(f"The change cannot be committed: {'; '.join(problems[:_NAMED_PATHS])}.")
-    head = base if claim.head_commit == claim.base_commit else world.branches.tree(repository, claim.head_commit)
-    steps = commit_steps(base.entries(), head.entries(), changes)
-    made = claim.head_commit
-    if steps:
-        writes = ChangeSet(
-            base_commit=claim.head_commit, changes=tuple(_file_change(base, head, step) for step in steps)
-        )
-        made = world.branches.commit(
-            repository, claim.branch, claim.head_commit, text.commit_headline, text.commit_body, writes
-        )
-    differences = tree_problems(base.entries(), changes, world.branches.tree(repository, made).entries())
-    if differences:
-        raise PolicyViolation(
-            f"The commit {made[:12]} is not base plus changes: {'; '.join(differences[:_NAMED_PATHS])}."
-        )
-    return made
+    found = []
+    for match in _CLOSING.finditer(text):
+        number = match["n"] or match["gh"] or match["un"]
+        found.append(IssueRef(repository=(match["repo"] or match["url"] or repository).casefold(), number=int(number)))
+    return tuple(found)
 
 
-def _file_change(base: BaseTree, head: BaseTree, step: CommitStep) -> FileChange:
-    before = head.entries().get(step.path)
-    return FileChange(
-        path=step.path,
-        before=None if before is None else b"",
-        after=base.read(step.path) if step.restore else step.content,
-    )
+def link_problem(texts: tuple[str, ...], repository: str, issue: IssueRef) -> str | None:
+    """Why title, body and commit message do not hold exactly one closing keyword, for `issue` only; None: they do."""
+    found = [ref for text in texts for ref in closing_references(text, repository)]
+    own = IssueRef(repository=issue.repository.casefold(), number=issue.number)
+    others = sorted({str(ref) for ref in found if ref != own})
+    if others:
+        return f"the text would close {', '.join(others)}"
+    if len(found) != 1:
+        return f"the text has {len(found)} closing keywords for {issue} instead of one"
+    return None
 
 
-def _committing_stale(reason: str, remedy: str) -> Stopped:
-    return Stopped(conclusion=Conclusion.STALE, reason=reason, remedy=remedy)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """The pull request that now is the item's. `left_out` are workflow files that the token may not write (offered as a
-    patch).
-
-    In a dry run nothing was written: `pull_request` has number 0 and carries the text.
-    """
-
-    pull_request: PullRequest
-    updated: bool
-    commit: str
-    warnings: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
-    dry_run: bool = False
-
-
-def publish(
-    world: World,
-    settings: Settings,
-    item: WorkItem,
-    claim: Claim,
-    run: RunIdentity,
-    changes: ChangeSet,
-    proposal: Proposal,
-) -> Published | Stopped:
-    """The item's pull request, or `stale`, `not_permitted`, `needs_workflows_permission`.
-
-    Raises PolicyViolation when what would be written, or what GitHub made of it, is not base plus `changes`.
-    """
-    if not is_our_branch(claim.branch, settings.branch_prefix, item):
-        raise PolicyViolation(f"{claim.branch} is not a branch that ops-agent may write to.")
-    kept, left = changes, ChangeSet(base_commit=changes.base_commit, changes=())
-    if any(is_workflow(path) for path in changes.paths):
-        kept, left = split_by_abilities(changes, world.issues.token_abilities(item.target.full_name))
-    if not kept.changes:
-        return _needs_workflows("The token may not write workflow files, and the change holds nothing else.", left)
-    if settings.dry_run:
-        return _dry(world, item, claim, proposal, left)
-    notes = still_wanted(world, settings, item)
-    if isinstance(notes, Stopped):
-        return notes
-    moved = base_moved(world, item, claim, kept)
-    if isinstance(moved, Stopped):
-        return moved
-    overlaps = find_overlaps(world, settings, item, claim.branch, kept.paths)
-    notes = tuple(world.redact(note) for note in (*notes, *moved, *in_sentences(overlaps)))
-    text = _text(world, settings, item, claim, kept, proposal, notes)
-    try:
-        made = commit(world, item, claim, kept, text)
-    except NeedsWorkflowsPermission as refused:
-        return _needs_workflows(
-            str(refused),
-            ChangeSet(base_commit=kept.base_commit, changes=tuple(c for c in kept.changes if is_workflow(c.path))),
-        )
-    except Conflict as conflict:
-        return _stale(str(conflict), "Look at the branch; put the label again when the other change is settled.")
-    opened = _open(world, settings, item, claim, run, text)
-    if isinstance(opened, Stopped):
-        return opened
-    pull_request, warnings = opened
-    if proposal.overflow:
-        world.reporter.summary(world.redact(proposal.overflow))
-    warnings = conclude(world, settings, item, claim, run, pull_request, text.labels, kept.paths, warnings, overlaps)
-    return Published(
-        pull_request=pull_request,
-        updated=claim.existing is not None,
-        commit=made,
-        warnings=warnings,
-        left_out=left.paths,
-    )
-
-
-def _text(
-    world: World,
-    settings: Settings,
-    item: WorkItem,
-    claim: Claim,
-    changes: ChangeSet,
-    proposal: Proposal,
-    notes: tuple[str, ...],
+def _final_text(
+    item: WorkItem, claim: Claim, changes: ChangeSet, proposal: Proposal, notes: Sequence[str], *, at: int
 ) -> Proposal:
-    """The proposal with notes (above everything: they are about merging), record and final labels and draft state.
-
-    Checked for exactly one closing keyword before anything is sent.
+    """The proposal with notes (above everything: they are about merging) and the record. Raises PolicyViolation when it
+    may not be sent.
     """
-    labels = tuple(dict.fromkeys((*settings.pr_labels, *proposal.labels)))
     record = PullRequestRecord(
         issue=str(item.issue.ref),
         key=item.key,
         content=item.approval.content_hash,
         base=claim.base_commit,
         changes=changes.digest,
-        at=int(world.clock.now()),
-        labels=labels,
+        at=at,
+        labels=proposal.labels,
     )
     alert = "> [!WARNING]\n" + "\n>\n".join(f"> {note}" for note in notes) if notes else ""
     body = "\n\n".join(part for part in (alert, proposal.body.rstrip(), record.line) if part)
@@ -249,56 +221,168 @@ def _text(
         raise PolicyViolation(
             f"The pull request's text has {len(body):,} characters; GitHub takes {MOST_BODY_CHARACTERS:,}."
         )
-    said = (proposal.title, body, f"{proposal.commit_headline}\n\n{proposal.commit_body}")
-    problem = link_problem(said, item.target.full_name, item.issue.ref)
-    if problem:
+    texts = (proposal.title, body, f"{proposal.commit_headline}\n\n{proposal.commit_body}")
+    if problem := link_problem(texts, item.target.full_name, item.issue.ref):
         raise PolicyViolation(f"The pull request cannot be published: {problem}.")
-    draft = {"true": True, "false": False}.get(settings.draft, proposal.draft)
-    return replace(proposal, body=body, labels=labels, draft=draft)
+    return replace(proposal, body=body)
 
 
-def _open(
-    world: World, settings: Settings, item: WorkItem, claim: Claim, run: RunIdentity, text: Proposal
-) -> tuple[PullRequest, tuple[str, ...]] | Stopped:
-    """Create the pull request or update it in place, and read back what GitHub keeps (an oversize update is answered
-    200 and dropped).
-    """
-    repository, warnings = item.target.full_name, []
-    if claim.existing is None:
-        try:
-            sent = world.pull_requests.create(
-                repository, claim.branch, item.base_branch, text.title, text.body, text.draft
-            )
-        except NotPermitted as refused:
-            link = f"{run.server_url}/{repository}/compare/{item.base_branch}...{claim.branch}?expand=1"
-            return Stopped(
-                conclusion=Conclusion.NOT_PERMITTED,
-                reason=f"The commit is on the branch {claim.branch}, but the pull request could not be opened: {refused}",
-                remedy=f"Open it by hand at {link} or: {refused.hint}",
-            )
-        if is_strangers(world, settings, item, sent):
-            return stranger_in_the_way(sent)
-    else:
-        sent = world.pull_requests.update(repository, claim.existing.number, text.title, text.body)
-    kept = next((p for p in world.pull_requests.of_branch(repository, claim.branch) if p.number == sent.number), sent)
+# The pull request.
+
+
+def _open_or_update(
+    pull_requests: PullRequests, people: People, progress: Progress, text: Proposal
+) -> PullRequest | Stopped:
+    item, claim, repository = progress.item, progress.claim, progress.item.target.full_name
+    if claim.existing is not None:
+        return pull_requests.update(repository, claim.existing.number, text.title, text.body)
+    try:
+        sent = pull_requests.create(repository, claim.branch, item.base_branch, text.title, text.body, text.draft)
+    except NotPermitted as refused:
+        link = f"{progress.run.server_url}/{repository}/compare/{item.base_branch}...{claim.branch}?expand=1"
+        return Stopped(
+            conclusion=Conclusion.NOT_PERMITTED,
+            reason=f"The commit is on the branch {claim.branch}, but the pull request could not be opened: {refused}",
+            remedy=f"Open it by hand at {link} or: {refused.hint}",
+        )
+    return sent if people.trusts(repository, sent) else stranger_in_the_way(sent)
+
+
+def _as_kept_by_github(
+    pull_requests: PullRequests, repository: str, sent: PullRequest, text: Proposal
+) -> tuple[PullRequest, tuple[str, ...]]:
+    """Read back what GitHub keeps (an oversize update is answered 200 and dropped), and set the draft state."""
+    warnings = []
+    kept = next((p for p in pull_requests.of_branch(repository, sent.head_branch) if p.number == sent.number), sent)
     if (kept.title.strip(), as_kept(kept.body)) != (text.title.strip(), as_kept(text.body)):
-        kept = world.pull_requests.update(repository, kept.number, text.title, text.body)
+        kept = pull_requests.update(repository, kept.number, text.title, text.body)
     if as_kept(kept.body) != as_kept(text.body):
         warnings.append(
             "GitHub keeps another text of the pull request than the one that was sent; the run's summary has it."
         )
-        world.reporter.summary(world.redact(text.body))
     if kept.draft != text.draft:
         try:
-            world.pull_requests.set_draft(kept, text.draft)
+            pull_requests.set_draft(kept, text.draft)
             kept = replace(kept, draft=text.draft)
         except GitHubError as error:
             warnings.append(f"The pull request could not be set to {'draft' if text.draft else 'ready'}: {error}")
     return kept, tuple(warnings)
 
 
-def _dry(world: World, item: WorkItem, claim: Claim, proposal: Proposal, left: ChangeSet) -> Published:
-    imagined = PullRequest(
+def conclude(
+    world: World,
+    settings: Settings,
+    progress: Progress,
+    pull_request: PullRequest,
+    labels: tuple[str, ...],
+    paths: tuple[str, ...],
+    warnings: tuple[str, ...] = (),
+    overlaps: tuple[Overlap, ...] | None = None,
+) -> tuple[str, ...]:
+    """The last steps, each repeatable: labels, other pull requests, board, comment. Returns all warnings; a step that
+    fails adds one. The comment's state `published` comes last and means that all is done.
+
+    `paths` are the files of the pull request; `overlaps` None: not looked for yet.
+    """
+    problems = list(warnings)
+    item, claim, repository = progress.item, progress.claim, progress.item.target.full_name
+
+    def attempt(what: str, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except GitHubError as error:
+            problems.append(f"{what}: {error}")
+            world.reporter.annotate("warning", problems[-1])
+
+    if missing := tuple(label for label in dict.fromkeys(labels) if label not in pull_request.labels):
+        add = partial(world.issues.add_labels, repository, pull_request.number, missing)
+        attempt("The labels could not be put", add)
+    if overlaps is None:
+        overlaps = find_overlaps(
+            world.pull_requests, world.reporter, repository, settings.branch_prefix, claim.branch, paths
+        )
+    for overlap in overlaps:
+        text = world.redact(overlap.comment(pull_request.number))
+        other = IssueRef(repository=repository, number=overlap.number)
+        attempt(
+            f"The comment on #{overlap.number} about files in common could not be written",
+            partial(_comment_once, world.issues, other, text),
+        )
+    if settings.board.status_review:
+        note = move_card(world.board, world.reporter, item.issue, settings.board.status_review)
+        problems += [note] if note else []
+    shown = published_text(pull_request, item, claim.existing is not None, tuple(problems))
+    progress.write(Phase.PUBLISHED, world.redact(shown))
+    return tuple(problems)
+
+
+# Open pull requests of ours that touch the same files: mentioned in both.
+
+_MOST_PULL_REQUESTS = 30
+_MOST_PATHS = 5
+_MOST_SENTENCES = 5
+_MOST_OF_A_PATH = 100
+_WHAT_TO_DO = (
+    "Merge one first. Then merge the base branch into the other's branch, settle what conflicts, and plan it again: "
+    "neither plan knows of the other change. Or close the other and open a new issue for it."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overlap:
+    """Another open pull request of ours and the files that both change."""
+
+    number: int
+    paths: tuple[str, ...]
+
+    @property
+    def sentence(self) -> str:
+        shown = ", ".join(code(path[-_MOST_OF_A_PATH:]) for path in self.paths[:_MOST_PATHS])
+        more = f" and {len(self.paths) - _MOST_PATHS} more" if len(self.paths) > _MOST_PATHS else ""
+        return f"changes files in common: {shown}{more}."
+
+    def comment(self, number: int) -> str:
+        """For the other pull request, about ours with this number. The first line marks it, so that it is written once."""
+        return f"<!-- ops-agent:overlap {number} -->\n#{number} {self.sentence} {_WHAT_TO_DO}\n"
+
+
+def find_overlaps(
+    pull_requests: PullRequests, reporter: Reporter, repository: str, prefix: str, branch: str, paths: tuple[str, ...]
+) -> tuple[Overlap, ...]:
+    """One request, and one more for each open pull request of ours (at most 30). A failure is a warning."""
+    found = []
+    try:
+        others = [p for p in pull_requests.open_with_prefix(repository, prefix) if p.head_branch != branch]
+        for other in others[:_MOST_PULL_REQUESTS]:
+            common = sorted(set(pull_requests.files(repository, other.number)) & set(paths))
+            if common:
+                found.append(Overlap(number=other.number, paths=tuple(common)))
+    except GitHubError as error:
+        reporter.annotate("warning", f"Open pull requests could not be compared: {error}")
+    return tuple(found)
+
+
+def _overlap_notes(overlaps: tuple[Overlap, ...]) -> tuple[str, ...]:
+    """For the pull request's text, which has little room: the first few, how many more there are, and what to do."""
+    if not overlaps:
+        return ()
+    more = len(overlaps) - _MOST_SENTENCES
+    rest = (f"{more} more open pull requests of ops-agent change files in common.",) if more > 0 else ()
+    return (*(f"#{overlap.number} {overlap.sentence}" for overlap in overlaps[:_MOST_SENTENCES]), *rest, _WHAT_TO_DO)
+
+
+def _comment_once(issues: Issues, ref: IssueRef, text: str) -> None:
+    """Found again by our account's id and the text's first line."""
+    mark, mine = text.partition("\n")[0], issues.viewer().id
+    if not any(c.author.id == mine and c.body.startswith(mark) for c in issues.comments(ref)):
+        issues.create_comment(ref, text)
+
+
+# Ends.
+
+
+def _imagined(item: WorkItem, claim: Claim, proposal: Proposal) -> PullRequest:
+    return PullRequest(
         number=0,
         node_id="",
         url="",
@@ -312,8 +396,6 @@ def _dry(world: World, item: WorkItem, claim: Claim, proposal: Proposal, left: C
         draft=proposal.draft,
         labels=proposal.labels,
     )
-    world.reporter.line("Dry run: nothing was written.")
-    return Published(pull_request=imagined, updated=False, commit=claim.head_commit, left_out=left.paths, dry_run=True)
 
 
 def _needs_workflows(reason: str, left: ChangeSet) -> Stopped:

@@ -1,17 +1,17 @@
-"""Report: how one work item ended, as exit code, outputs, job summary, annotations and last line of the log; every
+"""report: how one work item ended, as exit code, outputs, job summary, annotations and last line of the log; every
 outcome, from here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from ops_agent.config.settings import Settings
 from ops_agent.model.conversation import Transcript
 from ops_agent.model.errors import OpsAgentError, RedactionFailed
 from ops_agent.model.event import IssueRef
 from ops_agent.model.outcome import Conclusion, Stopped
-from ops_agent.model.ports import Reporter, World
+from ops_agent.model.ports import Reporter
 from ops_agent.model.proposal import Claim
 from ops_agent.model.verification import Verification
 from ops_agent.model.work_item import WorkItem
@@ -20,61 +20,59 @@ from ops_agent.pages.messages import message
 from ops_agent.run.publish import Published
 
 
-def report(
-    world: World,
-    settings: Settings,  # noqa: ARG001  every stage is called alike
-    *,
-    ref: IssueRef | None,
-    ending: Published | Stopped,
-    item: WorkItem | None = None,
-    claim: Claim | None = None,
-    transcript: Transcript | None = None,
-    verification: Verification | None = None,
-    started: float,
-) -> int:
-    """Tell how the item ended; returns the exit code. `started` is seconds since the epoch."""
-    seconds = world.clock.now() - started
-    branch = claim.branch if claim else ""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """How one item ended, and what the run used."""
+
+    ref: IssueRef | None
+    ending: Published | Stopped
+    item: WorkItem | None = None
+    claim: Claim | None = None
+    transcript: Transcript | None = None
+    verification: Verification | None = None
+
+
+def report(reporter: Reporter, redact: Callable[[str], str], result: RunResult, seconds: float) -> int:
+    """Show how an item ended after so many seconds; returns the exit code."""
+    ending = result.ending
     if isinstance(ending, Stopped):
-        told = RunReport(
-            ref=ref,
+        shown = RunReport(
+            ref=result.ref,
             conclusion=ending.conclusion,
             reason=ending.reason,
             remedy=ending.remedy,
             findings=ending.findings,
             questions=ending.questions,
             proposed_issues=ending.proposed_issues,
-            branch=branch,
-            transcript=transcript,
-            verification=verification,
+            branch=result.claim.branch if result.claim else "",
+            transcript=result.transcript,
+            verification=result.verification,
             seconds=seconds,
         )
     else:
-        conclusion = _of_publication(ending, transcript, verification)
-        broken = conclusion.exit_code != 0
-        told = RunReport(
-            ref=ref,
+        conclusion = _of_publication(ending, result.transcript, result.verification)
+        failed = conclusion.exit_code != 0
+        shown = RunReport(
+            ref=result.ref,
             conclusion=conclusion,
-            reason=SENTENCES[conclusion] if broken else "",
-            remedy="Look at the draft pull request; put the label again for another try." if broken else "",
-            warnings=(*(item.warnings if item else ()), *ending.warnings),
+            reason=SENTENCES[conclusion] if failed else "",
+            remedy="Look at the draft pull request; put the label again for another try." if failed else "",
+            warnings=(*(result.item.warnings if result.item else ()), *ending.warnings),
             pull_request=ending.pull_request,
             branch=ending.pull_request.head_branch,
-            transcript=transcript,
-            verification=verification,
+            transcript=result.transcript,
+            verification=result.verification,
             seconds=seconds,
             dry_run=ending.dry_run,
         )
-    return _tell(world.reporter, world.redact, told)
+    return _show(reporter, redact, shown)
 
 
-def tell_error(
+def report_error(
     reporter: Reporter, redact: Callable[[str], str], *, ref: IssueRef | None, error: OpsAgentError, seconds: float
 ) -> int:
-    """Tell what broke, after so many seconds; returns the exit code. Without a world: it may be what could not be
-    opened.
-    """
-    told = RunReport(
+    """Show what broke, after so many seconds; returns the exit code."""
+    shown = RunReport(
         ref=ref,
         conclusion=error.conclusion,
         reason=str(error),
@@ -84,7 +82,7 @@ def tell_error(
         transcript=error.transcript,
         seconds=seconds,
     )
-    return _tell(reporter, redact, told)
+    return _show(reporter, redact, shown)
 
 
 def _of_publication(ending: Published, transcript: Transcript | None, verification: Verification | None) -> Conclusion:
@@ -97,12 +95,13 @@ def _of_publication(ending: Published, transcript: Transcript | None, verificati
     return Conclusion.UPDATED if ending.updated else Conclusion.PUBLISHED
 
 
-def _tell(reporter: Reporter, redact: Callable[[str], str], told: RunReport) -> int:
+def _show(reporter: Reporter, redact: Callable[[str], str], shown: RunReport) -> int:
+    """Everything is redacted before the first line is written, so that a failed redaction shows nothing of it."""
     try:
-        page = summary(told, message("job_summary"), redact)
-        beside = [(a.level, redact(a.text), a.place) for a in beside_the_code(told)]
-        word = redact(last_word(told))
-        named = {name: redact(text) for name, text in outputs(told).items()}
+        page = summary(shown, message("job_summary"), redact)
+        beside = [(a.level, redact(a.text), a.place) for a in beside_the_code(shown)]
+        word = redact(last_word(shown))
+        named = {name: redact(text) for name, text in outputs(shown).items()}
     except RedactionFailed as broken:
         conclusion = Conclusion.REDACTION_FAILED
         reporter.output("conclusion", conclusion.value)
@@ -114,4 +113,4 @@ def _tell(reporter: Reporter, redact: Callable[[str], str], told: RunReport) -> 
         reporter.output(name, text)
     reporter.summary(page)
     reporter.line(word)
-    return told.conclusion.exit_code
+    return shown.conclusion.exit_code

@@ -1,11 +1,14 @@
-"""Selection: from an event to the items that may run now, in order. Reads GitHub, writes nothing.
+"""select: from an event to the items that may run now, in order. Reads GitHub, writes nothing.
 
 Requests for a parent with n sub-issues: one for the parent, one per page of 100 sub-issues, one for 50 cards of those
 that are open and ours, and one for each that is ready and blocked. Two more (timeline, permission) where a label has to
-stand for the board.
+stand in for the board.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from ops_agent.config.settings import Settings
 from ops_agent.issue.admission import (
@@ -17,13 +20,14 @@ from ops_agent.issue.admission import (
     stands_for_ready,
     target_name,
     was_started,
+    who_must_write,
 )
 from ops_agent.issue.selection import Candidate, Selection, choose, eligible, is_parent, refuse_blocked
-from ops_agent.model.errors import NotFound
 from ops_agent.model.event import Dispatched, Event, Issue, IssueRef, Labelled, RunIdentity
 from ops_agent.model.outcome import Stopped
 from ops_agent.model.ports import BoardCard, World
-from ops_agent.run.admit import People
+from ops_agent.run.admit import UNKNOWN_ORDER, found_or_none
+from ops_agent.run.people import People
 
 
 def select(world: World, settings: Settings, event: Event, run: RunIdentity) -> Selection:
@@ -37,84 +41,85 @@ def select(world: World, settings: Settings, event: Event, run: RunIdentity) -> 
         refused = before_asking(settings, event, ref, run)
         if refused is not None:
             return Selection(items=(), refused=refused)
-    people = People(world.issues, settings)
-    refused = people.refuse(event, run, (run.repository, *(ref.repository for ref in named)))
+    people = People(world.issues, settings.labels.allowed_bots)
+    repositories = (run.repository, *(ref.repository for ref in named))
+    refused = people.refuse(who_must_write(settings, event, run), repositories)
     if refused is not None:
         return Selection(items=(), refused=refused)
-    candidates = _candidates(world, settings, event, named)
-    stopped: dict[IssueRef, Stopped] = {}
-    warnings: list[str] = []
-    ready: list[Issue] = []
-    cards = world.board.cards_of(
-        tuple(c.issue for c in candidates if c.issue is not None and eligible(settings, c) is None)
-    )
-    for candidate in candidates:
-        why = eligible(settings, candidate)
-        if why is None and candidate.issue is not None:
-            answer = _readiness(world, settings, people, event, run, candidate, candidate.issue, cards[candidate.ref])
+    return _Selecting(world, settings, event, run, people).among(named)
+
+
+@dataclass(frozen=True, slots=True)
+class _Selecting:
+    """One selection, after the people were found to have the right to it."""
+
+    world: World
+    settings: Settings
+    event: Event
+    run: RunIdentity
+    people: People
+
+    def among(self, named: Iterable[IssueRef]) -> Selection:
+        candidates = self._candidates(named)
+        stopped: dict[IssueRef, Stopped] = {}
+        warnings: list[str] = []
+        ready: list[Issue] = []
+        for candidate in candidates:
+            if (why := eligible(self.settings, candidate)) is not None:
+                stopped[candidate.ref] = why
+        open_and_ours = [c for c in candidates if c.ref not in stopped]
+        cards = self.world.board.cards_of(tuple(c.issue for c in open_and_ours if c.issue is not None))
+        for candidate in open_and_ours:
+            if candidate.issue is None:
+                continue
+            answer = self._readiness(candidate, candidate.issue, cards[candidate.ref])
             if isinstance(answer, Stopped):
-                why = answer
+                stopped[candidate.ref] = answer
             else:
                 warnings += answer
                 ready.append(candidate.issue)
-        if why is not None:
-            stopped[candidate.ref] = why
-    blockers = {issue.ref: _blockers(world, issue, warnings) for issue in ready}
-    return choose(candidates, {**stopped, **refuse_blocked(ready, blockers)}, warnings)
+        blockers = {issue.ref: self._blockers(issue) for issue in ready}
+        if None in blockers.values():
+            warnings.append(UNKNOWN_ORDER)
+        known = {ref: found or () for ref, found in blockers.items()}
+        return choose(candidates, {**stopped, **refuse_blocked(ready, known)}, warnings)
 
+    def _candidates(self, named: Iterable[IssueRef]) -> list[Candidate]:
+        issues = self.world.issues
+        found: dict[IssueRef, Candidate] = {}
+        for ref in named:
+            issue = found_or_none(lambda ref=ref: issues.issue(ref))  # type: ignore[misc]
+            children: tuple[Issue, ...] = ()
+            if issue is not None and isinstance(self.event, Dispatched) and is_parent(self.settings, issue):
+                children = issues.sub_issues(ref)
+            for child in children:
+                found.setdefault(child.ref, Candidate(ref=child.ref, issue=child, parent=ref))
+            if not children:
+                # Naming an item by hand is more than being a child of a parent that was named before it.
+                found[ref] = Candidate(ref=ref, issue=issue)
+        return list(found.values())
 
-def _candidates(world: World, settings: Settings, event: Event, named: tuple[IssueRef, ...]) -> list[Candidate]:
-    found: dict[IssueRef, Candidate] = {}
-    for ref in named:
-        issue = _issue(world, ref)
-        children = (
-            world.issues.sub_issues(ref)
-            if issue and isinstance(event, Dispatched) and is_parent(settings, issue)
-            else ()
-        )
-        for child in children:
-            found.setdefault(child.ref, Candidate(ref=child.ref, issue=child, parent=ref))
-        if not children:
-            # Naming an item by hand is more than being a child of a parent that was named before it.
-            found[ref] = Candidate(ref=ref, issue=issue)
-    return list(found.values())
+    def _readiness(self, candidate: Candidate, issue: Issue, card: BoardCard | str) -> tuple[str, ...] | Stopped:
+        settings, claimed, by_label = self.settings, False, False
+        if isinstance(card, BoardCard) and not is_ready(settings, card) and was_started(settings, card):
+            branch = f"{settings.branch_prefix}{issue.ref.number}"
+            claimed = self.world.branches.head(target_name(settings, self.run), branch) is not None
+        elif board_complaint(settings, card) is not None:
+            by_label = self._writer_put_ready(issue)
+        by_hand = isinstance(self.event, Dispatched) and candidate.parent is None
+        return readiness(settings, issue, card, dispatched=by_hand, ready_label=by_label, claimed_before=claimed)
 
+    def _writer_put_ready(self, issue: Issue) -> bool:
+        """Whether a writer put the label that stands in for the board."""
+        settings = self.settings
+        if isinstance(self.event, Labelled) and stands_for_ready(settings, self.event.label):
+            return True
+        if not any(stands_for_ready(settings, label) for label in issue.labels):
+            return False
+        put = labellers(settings, issue, self.world.issues.timeline(issue.ref))
+        writers = self.people.writers(issue.ref.repository, put.values())
+        return any(stands_for_ready(settings, label) and actor.id in writers for label, actor in put.items())
 
-def _issue(world: World, ref: IssueRef) -> Issue | None:
-    try:
-        return world.issues.issue(ref)
-    except NotFound:
-        return None
-
-
-def _readiness(
-    world: World,
-    settings: Settings,
-    people: People,
-    event: Event,
-    run: RunIdentity,
-    candidate: Candidate,
-    issue: Issue,
-    card: BoardCard | str,
-) -> tuple[str, ...] | Stopped:
-    claimed = ready_label = False
-    if isinstance(card, BoardCard) and not is_ready(settings, card) and was_started(settings, card):
-        branch = f"{settings.branch_prefix}{issue.ref.number}"
-        claimed = world.branches.head(target_name(settings, run), branch) is not None
-    elif board_complaint(settings, card) is not None:
-        ready_label = isinstance(event, Labelled) and stands_for_ready(settings, event.label)
-        if not ready_label and any(stands_for_ready(settings, label) for label in issue.labels):
-            events = world.issues.timeline(issue.ref)
-            writers = people.writers_of_labels(issue, events)
-            put = labellers(settings, issue, events)
-            ready_label = any(stands_for_ready(settings, label) and actor.id in writers for label, actor in put.items())
-    by_hand = isinstance(event, Dispatched) and candidate.parent is None
-    return readiness(settings, issue, card, dispatched=by_hand, ready_label=ready_label, claimed_before=claimed)
-
-
-def _blockers(world: World, issue: Issue, warnings: list[str]) -> tuple[Issue, ...]:
-    try:
-        return () if issue.open_blockers == 0 else world.issues.blockers(issue.ref)
-    except NotFound:  # a GitHub Enterprise Server without issue dependencies
-        warnings.append("This GitHub does not tell which issues block others; their order was not checked.")
-        return ()
+    def _blockers(self, issue: Issue) -> tuple[Issue, ...] | None:
+        """None when GitHub does not know of blockers."""
+        return () if issue.open_blockers == 0 else found_or_none(lambda: self.world.issues.blockers(issue.ref))

@@ -8,6 +8,7 @@ import json
 import os
 import re
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from ops_agent.model.conversation import Transcript
@@ -37,9 +38,7 @@ def write_transcript(transcript: Transcript, folder: Path, number: int, redact: 
     """Write `ops-agent-transcript-{number}.json` (mode 0600) into `folder`; returns its path. Raises OSError,
     RedactionFailed.
     """
-    import cattrs  # loaded by the runs that keep a transcript
-
-    text = json.dumps(cattrs.unstructure(transcript), indent=1, ensure_ascii=False, default=str)
+    text = json.dumps(asdict(transcript), indent=1, ensure_ascii=False, default=str)
     path = folder / f"ops-agent-transcript-{number}.json"
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

@@ -1,0 +1,92 @@
+"""What a change set causes: the head's plan minus what the base commit's plan shows already."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ops_agent.model.plan import PlanCounts, ResourceAction, ResourceChange, TerraformPlan
+from ops_agent.plan.dangers import dangers_of
+from ops_agent.plan.values import has_sensitive
+
+
+def own_changes(head: TerraformPlan, base: TerraformPlan | None) -> frozenset[str]:
+    """Addresses whose change differs from the base's (drift, and changes that the base plans too, are not ours).
+
+    Without a base plan (a new root) every change is. Where a sensitive value is masked on either side it counts as
+    different: equal masks prove nothing.
+    """
+    before = {change.address: change for change in base.changes} if base else {}
+    return frozenset(
+        change.address
+        for change in head.changes
+        if change.action is not ResourceAction.NO_OP and not _same(change, before.get(change.address))
+    )
+
+
+def own_outputs(head: TerraformPlan, base: TerraformPlan | None) -> frozenset[str]:
+    """Names of outputs whose change differs from the base's, by the same rules. A value that is not known yet is
+    compared by its references.
+    """
+    before = {output.name: output for output in base.outputs} if base else {}
+    return frozenset(
+        output.name for output in head.outputs if output != before.get(output.name) or has_sensitive(output.after)
+    )
+
+
+def mocked_difference(head: TerraformPlan, base: TerraformPlan | None) -> TerraformPlan:
+    """Two plans from nothing, with mocked providers, as one plan: created, updated and deleted are what the source
+    says.
+
+    It cannot show a replace (which attribute forces one is the provider's and the state's knowledge), a move, an
+    import, drift, or anything that depends on what is in the account.
+    """
+    before = {change.address: change for change in base.changes if _exists(change)} if base else {}
+    after = {change.address: change for change in head.changes if _exists(change)}
+    changes: list[ResourceChange] = []
+    for address, change in after.items():
+        old = before.get(address)
+        if old is None:
+            changes.append(change)
+        elif not _same(change, old):
+            names = _differing(old.after, change.after)
+            changes.append(replace(change, action=ResourceAction.UPDATE, before=old.after, changed_attributes=names))
+    for address, old in before.items():
+        if address not in after:
+            changes.append(replace(old, action=ResourceAction.DELETE, before=old.after, after=None))
+    kinds = [change.action for change in changes]
+    counts = PlanCounts(
+        add=kinds.count(ResourceAction.CREATE),
+        change=kinds.count(ResourceAction.UPDATE),
+        destroy=kinds.count(ResourceAction.DELETE),
+    )
+    shown = tuple(changes)
+    addresses = {change.address for change in shown}
+    dangers = {
+        (d.address, d.rule, d.what): d
+        for d in (*(d for d in head.dangers if d.address in addresses), *dangers_of(shown))
+    }
+    outputs = tuple(o for o in head.outputs if base is None or o not in base.outputs)
+    return replace(
+        head, changes=shown, counts=counts, dangers=tuple(dangers.values()), outputs=outputs, drift=(), text=""
+    )
+
+
+def _exists(change: ResourceChange) -> bool:
+    return change.mode == "managed" and change.action is ResourceAction.CREATE
+
+
+def _same(change: ResourceChange, old: ResourceChange | None) -> bool:
+    if old is None or (change.action, change.previous_address, change.import_id) != (
+        old.action,
+        old.previous_address,
+        old.import_id,
+    ):
+        return False
+    return change.before == old.before and change.after == old.after and not has_sensitive(change.after)
+
+
+def _differing(old: Any, new: Any) -> tuple[str, ...]:
+    if not isinstance(old, dict) or not isinstance(new, dict):
+        return ()
+    return tuple(sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name)))
