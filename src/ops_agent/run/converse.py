@@ -120,7 +120,7 @@ class Conversation:
         return self._settings.draft_on_failure and about_the_work and verification is not None and not self._blocked
 
     def close(self) -> None:
-        self._cells.keep_at_most(0)
+        self._cells.close()
 
     @property
     def transcript(self) -> Transcript:
@@ -257,6 +257,9 @@ class KeptCells:
         """End the cells that were used longest ago."""
         for path in list(self._kept)[: max(0, len(self._kept) - count)]:
             _end(self._kept.pop(path))
+
+    def close(self) -> None:
+        self.keep_at_most(0)
 
     def _initialised(
         self, tree: Path, target: TerraformTarget, inputs: str
