@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from growth import assert_linear
-from ops_agent.text.markdown import cell, code, fenced, inert, neutralise, neutralise_commit, one_line, visible
+from ops_agent.text.markdown import cell, code, fence_verbatim, inert, neutralise, neutralise_commit, one_line, visible
 
 GITHUB = MarkdownIt("gfm-like", {"linkify": True, "html": True})
 GITHUB.linkify.set({"fuzzy_link": True, "fuzzy_email": True})  # type: ignore[union-attr]
@@ -75,7 +75,7 @@ def test_neutralising_twice_changes_nothing(text: str) -> None:
 @given(HOSTILE)
 @settings(max_examples=300, deadline=None)
 def test_a_code_block_cannot_be_closed_from_inside(text: str) -> None:
-    tokens = GITHUB.parse(f"{fenced(text, 'diff')}\n\nafter\n")
+    tokens = GITHUB.parse(f"{fence_verbatim(inert(text), 'diff')}\n\nafter\n")
     assert [t.type for t in tokens] == ["fence", "paragraph_open", "inline", "paragraph_close"]
 
 

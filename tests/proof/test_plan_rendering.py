@@ -15,7 +15,7 @@ from ops_agent.model.plan import TerraformPlan
 from ops_agent.pages.graph import MOST_NODES, graph
 from ops_agent.pages.parts import Overflow
 from ops_agent.pages.plan_text import as_diff, pieces_of
-from ops_agent.pages.plans import diff_pieces, fill_block, headline, plans_text, share
+from ops_agent.pages.plans import diff_pieces, fill_block, headline, plans_text
 from ops_agent.pages.results import danger_lines
 from ops_agent.run.publish import closing_references
 from proof.proof_samples import CAPTURED, captured, change, document, plan_document, read, target, text_of
@@ -89,8 +89,7 @@ def test_headlines_are_loud_for_what_hurts() -> None:
 def test_what_stood_before_is_not_counted_as_this_change() -> None:
     one = target(plan=captured("create"), own=frozenset({"terraform_data.b"}))
     assert headline(one) == "`+1 ~0 -0`, 1 pending on the base branch"
-    assert one.plan is not None
-    assert [c.address for c in share(one, one.plan).own] == ["terraform_data.b"]
+    assert [c.address for c in one.caused] == ["terraform_data.b"]
     pieces, _ = diff_pieces(one)
     assert "terraform_data.b" in pieces[0]
     assert pieces[1].startswith("# pending on the base branch:")

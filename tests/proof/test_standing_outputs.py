@@ -7,7 +7,7 @@ from typing import Any
 
 from ops_agent.model.plan import TerraformPlan
 from ops_agent.pages.plan_text import outputs_in
-from ops_agent.pages.plans import diff_pieces, headline, share
+from ops_agent.pages.plans import diff_pieces, headline
 from ops_agent.plan.difference import mocked_difference, own_outputs
 from proof.proof_samples import captured, document, plan_document, read, target
 
@@ -65,8 +65,7 @@ def test_standing_outputs_are_shown_apart_and_not_counted() -> None:
 
 def test_without_a_base_plan_every_output_is_the_changes_own() -> None:
     one = target(plan=HEAD)
-    assert one.plan is not None
-    assert [output.name for output in share(one, one.plan).own_outputs] == ["o", "p"]
+    assert [output.name for output in one.caused_outputs] == ["o", "p"]
     assert len(diff_pieces(one)[0]) == 1
 
 
