@@ -1,4 +1,4 @@
-"""Hostile prose is shown, and does nothing (G07, G14, O09)."""
+"""Hostile prose is shown, and does nothing."""
 
 from __future__ import annotations
 
@@ -101,7 +101,6 @@ def test_cells_and_code_spans_stay_in_their_cell(text: str) -> None:
     ],
 )
 def test_a_commit_message_loses_forged_trailers_and_skip_marks(trailer: str) -> None:
-    """G14."""
     assert neutralise_commit(f"Add a queue\n\n{trailer}\nCloses #12") == "Add a queue\n\nCloses ＃12"
 
 
@@ -125,7 +124,6 @@ def test_ordinary_prose_is_left_as_it_is() -> None:
     ],
 )
 def test_each_trick_is_shown_as_text(text: str, expected: str) -> None:
-    """G07."""
     assert neutralise(text) == expected
 
 
@@ -151,7 +149,6 @@ def test_each_trick_is_shown_as_text(text: str, expected: str) -> None:
     ],
 )
 def test_neutralising_is_linear(seed: str) -> None:
-    """Release gate 8."""
     assert_linear(
         lambda size: (neutralise(seed * (size // len(seed))), neutralise_commit(seed * (size // len(seed)))), 10_000
     )
