@@ -51,7 +51,9 @@ class Engine:
         return self._result("fmt", root.path)
 
     @contextmanager
-    def workspace(self, tree: Path, target: Any, lease: Any, *, providers: Any) -> Iterator[Any]:
+    def workspace(
+        self, tree: Path, target: Any, lease: Any, *, providers: Any, buckets: Any = frozenset()
+    ) -> Iterator[Any]:
         assert lease is None, "a check has no credentials"
         self.providers.add(providers)
         self.ran.append("open")

@@ -8,7 +8,7 @@ from importlib.resources import files
 import pytest
 
 from ops_agent.adapters.aws.sts import session_policy
-from ops_agent.adapters.terraform.egress import GLOBAL_HOSTS, loopback_ports, reach
+from ops_agent.adapters.terraform.egress import GLOBAL_HOSTS, Buckets, loopback_ports, reach
 from ops_agent.model.policy import Policy
 
 ACCOUNTS = Policy().accounts.values()
@@ -136,6 +136,33 @@ def test_every_other_command_may_reach_nothing(command):
     assert "sqs.sa-east-1.amazonaws.com" not in everything.hosts(command)
     assert "registry.terraform.io" not in everything.hosts(command)
     assert everything.ports_for(command) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("buckets", "host", "open_"),
+    [
+        (Buckets(frozenset({"tfstate-dev"})), "tfstate-dev.s3.sa-east-1.amazonaws.com", True),
+        (Buckets(frozenset({"tfstate-dev"})), "tfstate-dev.s3.dualstack.sa-east-1.amazonaws.com", True),
+        (Buckets(frozenset({"tfstate-dev"})), "xtfstate-dev.s3.sa-east-1.amazonaws.com", False),
+        (Buckets(frozenset({"tfstate-dev"})), "x.tfstate-dev.s3.sa-east-1.amazonaws.com", False),
+        (Buckets(frozenset({"a.b"})), "a.b.s3.sa-east-1.amazonaws.com", True),
+        (Buckets(frozenset({"a.b"})), "axb.s3.sa-east-1.amazonaws.com", False),
+        (Buckets(frozenset({"tfstate-dev"})), "s3.sa-east-1.amazonaws.com", False),
+        (Buckets(frozenset({"tfstate-dev"}), path_style=True), "s3.sa-east-1.amazonaws.com", True),
+        (Buckets(), "s3.sa-east-1.amazonaws.com", False),
+        (Buckets(), "sqs.sa-east-1.amazonaws.com", True),
+        (None, "any.s3.sa-east-1.amazonaws.com", True),
+    ],
+)
+def test_of_the_regions_buckets_only_the_named_ones_may_be_reached(buckets, host, open_):
+    for command in ("init", "plan", "state"):
+        assert (host in reach(Policy(), lease=(), registries=False, buckets=buckets).hosts(command)) is open_
+
+
+def test_a_refused_bucket_says_what_would_open_it():
+    plan = reach(Policy(), lease=(), registries=False, buckets=Buckets(frozenset({"mine"}))).hosts("plan")
+    assert "`allowed_buckets`" in plan.why("other.s3.sa-east-1.amazonaws.com")
+    assert plan.why("evil.example") == "not AWS in sa-east-1"
 
 
 def test_without_a_role_no_command_reaches_aws():

@@ -133,6 +133,7 @@ def test_every_shape_of_input_is_read() -> None:
         ("environments", "../dev"),
         ("allowed_providers", "*"),
         ("allowed_modules", "*"),
+        ("allowed_buckets", "team-*"),
         ("status_in_progress", "ready"),
         ("github_token", "two words"),
         ("use_bedrock", "true"),

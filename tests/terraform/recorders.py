@@ -58,7 +58,7 @@ class Recorder:
         return self.run("fmt", root.path)
 
     @contextmanager
-    def workspace(self, tree, target, lease, *, providers=None):
+    def workspace(self, tree, target, lease, *, providers=None, buckets=frozenset()):
         self.allowed.add(providers)
         side = "head" if (Path(tree) / "HEAD").exists() else "base"
         what = f"{side} {target}"

@@ -167,6 +167,29 @@ def test_a_backend_that_is_told_to_talk_to_somebody_else_is_refused_and_reported
     assert "evil.example" not in internet.names
 
 
+def reached(terraform, cloud, tree, buckets):
+    """Places of the plan that were refused, when the base names `buckets`."""
+    with (
+        cloud.lease(environment("dev")) as lease,
+        terraform.workspace(tree, target(), lease, buckets=buckets) as workspace,
+    ):
+        assert workspace.init().status is CheckStatus.PASSED
+        check, _ = workspace.plan(with_text=False)
+        return [f.what for f in check.findings if f.title == UNREACHABLE]
+
+
+@pytest.mark.parametrize("bucket", ["a-strangers-bucket", "a.strangers.bucket"])
+def test_a_plan_reaches_a_bucket_only_where_the_base_names_it(bucket, online, cloud, internet, tmp_path):
+    """A data source of the change that looks at a bucket would carry its name, and more, to whoever owns it."""
+    tree = write(tmp_path, service("lookup", f'data "aws_s3_bucket" "x" {{\n  bucket = "{bucket}"\n}}\n'))
+    asked = "s3.sa-east-1.amazonaws.com" if "." in bucket else f"{bucket}.s3.sa-east-1.amazonaws.com"
+    (refused,) = reached(online, cloud, tree, frozenset())
+    assert refused.startswith(f"`terraform plan` tried to reach {asked}:443, which is a bucket that neither the base")
+    assert asked not in internet.names
+    assert reached(online, cloud, tree, frozenset({bucket})) == []
+    assert asked in internet.names
+
+
 ASK = """import base64, os, socket, urllib.parse
 proxy = urllib.parse.urlsplit(os.environ["HTTPS_PROXY"])
 login = base64.b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import socket
+import ssl
 import threading
 from contextlib import contextmanager, suppress
 
@@ -61,12 +62,46 @@ def ask(proxy: EgressProxy, token: str, line: str, then: bytes = b"") -> bytes:
         return received
 
 
+def hello(name: str | None) -> bytes:
+    """The first record of a TLS client that asks for `name`, or for nobody by name."""
+    context = ssl.create_default_context()
+    context.check_hostname = name is not None
+    outgoing = ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name).do_handshake()
+    return outgoing.read()
+
+
 def test_a_name_on_the_list_is_tunnelled_both_ways(proxy, monkeypatch):
+    connected, first = b"HTTP/1.1 200 Connected\r\n\r\n", hello(SQS)
     with upstream(monkeypatch) as names, proxy.grant(AWS) as grant:
-        assert ask(proxy, grant.token, f"CONNECT {SQS}:443", b"hello") == b"HTTP/1.1 200 Connected\r\n\r\nHELLO"
-        assert ask(proxy, grant.token, f"CONNECT {SQS.upper()}.:443", b"x").endswith(b"X")
+        assert ask(proxy, grant.token, f"CONNECT {SQS}:443", first + b"hello") == connected + (first + b"hello").upper()
+        assert ask(proxy, grant.token, f"CONNECT {SQS.upper()}.:443", first).endswith(first.upper())
         assert names == [SQS, SQS]
         assert grant.refused == []
+
+
+@pytest.mark.parametrize(
+    ("first", "reason"),
+    [
+        (hello("evil.s3.sa-east-1.amazonaws.com"), "asked for as 'evil.s3.sa-east-1.amazonaws.com' inside TLS"),
+        (hello(None), "not asked for by name inside TLS"),
+        (b"GET / HTTP/1.1\r\n\r\n", "not asked for by name inside TLS"),
+        (hello(SQS)[:60], "not asked for by name inside TLS"),
+        (b"", "not asked for by name inside TLS"),
+    ],
+    ids=["another name", "no name", "plain HTTP", "cut", "nothing"],
+)
+def test_a_tunnel_that_asks_for_another_name_inside_tls_carries_nothing(first, reason, proxy, monkeypatch):
+    with upstream(monkeypatch), proxy.grant(AWS) as grant:
+        with suppress(ConnectionError):
+            assert ask(proxy, grant.token, f"CONNECT {SQS}:443", first) == b"HTTP/1.1 200 Connected\r\n\r\n"
+        assert grant.refused == [f"{SQS}:443, which is {reason}"]
+
+
+@given(st.binary(max_size=300) | st.builds(lambda cut: hello(SQS)[:cut], st.integers(0, 600)))
+def test_any_first_bytes_name_the_server_or_nobody(data):
+    assert egress.server_name(data) in (None, SQS)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +159,7 @@ def test_more_than_the_cap_is_not_sent(proxy, monkeypatch):
     """A tunnel is for requests, not for a copy of the disk."""
     monkeypatch.setattr(egress, "MOST_SENT", 100_000)
     with upstream(monkeypatch), proxy.grant(AWS) as grant, suppress(ConnectionError):
-        answer = ask(proxy, grant.token, f"CONNECT {SQS}:443", b"x" * 5_000_000)
+        answer = ask(proxy, grant.token, f"CONNECT {SQS}:443", hello(SQS) + b"x" * 5_000_000)
         assert len(answer) < 300_000
 
 

@@ -52,6 +52,9 @@ _ModulePrefix = Annotated[
         matching(r"[A-Za-z0-9][\w.:/@+-]{2,}", "the beginning of a module source (`git::https://...`)"),
     ),
 ]
+_Bucket = Annotated[
+    str, BeforeValidator(matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket, without `*`"))
+]
 _List = BeforeValidator(inputs.entries)
 _lower = BeforeValidator(str.lower)
 
@@ -179,6 +182,7 @@ class _Converted:
     aws_role_arn: _RoleArn = ""
     allowed_providers: Annotated[tuple[_Provider, ...], _List] = ()
     allowed_modules: Annotated[tuple[_ModulePrefix, ...], _List] = ()
+    allowed_buckets: Annotated[tuple[_Bucket, ...], _List] = ()
 
 
 @dataclass(slots=True)
@@ -273,6 +277,7 @@ def _settings(read: _Inputs) -> Settings:
             accounts=converted.aws_accounts,
             allowed_providers=tuple(providers) or policy.allowed_providers,
             allowed_modules=converted.allowed_modules,
+            allowed_buckets=converted.allowed_buckets,
         ),
     )
 

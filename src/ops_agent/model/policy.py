@@ -16,9 +16,10 @@ class Policy:
     """The limits that the guard and the verification hold.
 
     `accounts` maps an environment's name (and `root`) to a 12-digit account id. `allowed_providers` are source
-    addresses with a host (`registry.terraform.io/hashicorp/aws`), `allowed_modules` source prefixes, `allowed_uses`
-    owner/name of actions (`actions/checkout`). `account_files` are path globs in which account literals may stand,
-    `closed_paths` globs that may not be written; `layout` maps roots that discovery cannot find.
+    addresses with a host (`registry.terraform.io/hashicorp/aws`), `allowed_modules` source prefixes, `allowed_buckets`
+    S3 buckets that a plan may reach besides those in use, `allowed_uses` owner/name of actions (`actions/checkout`).
+    `account_files` are path globs in which account literals may stand, `closed_paths` globs that may not be written;
+    `layout` maps roots that discovery cannot find.
     """
 
     region: str = "sa-east-1"
@@ -27,6 +28,7 @@ class Policy:
     )
     allowed_providers: tuple[str, ...] = ("registry.terraform.io/hashicorp/aws", "registry.opentofu.org/hashicorp/aws")
     allowed_modules: tuple[str, ...] = ()
+    allowed_buckets: tuple[str, ...] = ()
     allowed_uses: tuple[str, ...] = (
         "actions/checkout",
         "actions/setup-python",

@@ -126,9 +126,11 @@ class Terraform(Protocol):
         lease: CredentialLease | None,
         *,
         providers: tuple[str, ...] | None = None,
+        buckets: frozenset[str] | None = frozenset(),
     ) -> AbstractContextManager[TerraformWorkspace]:
         """`providers` narrows the allow-list that Terraform installs from (source addresses with a host), None leaves
-        it alone.
+        it alone. `buckets` are the S3 buckets that may be reached beside those of the backend and of the state, None
+        any of the region: for the base commit's own configuration.
         """
 
 

@@ -23,7 +23,8 @@ from ops_agent.model.terraform import Environment, FetchedModules, Layout, Terra
 from ops_agent.model.verification import CheckResult, CheckStatus, Evidence, TargetVerification, Verification
 from ops_agent.plan.difference import mocked_difference, own_changes, own_outputs
 from ops_agent.plan.reading import read_plan
-from ops_agent.terraform.layout import affected_roots, discover_layout, targets, unsettled_by
+from ops_agent.terraform.buckets import named_buckets
+from ops_agent.terraform.layout import affected_roots, directory_of, discover_layout, targets, unsettled_by
 from ops_agent.terraform.modules import locked_providers, module_files
 
 T = TypeVar("T")
@@ -56,6 +57,8 @@ class _Head:
     changes: ChangeSet
     tree: Path
     read: Callable[[str], bytes | None]
+    buckets: frozenset[str] = frozenset()
+    """S3 buckets that the base commit names: with those of backend and state the only ones that a plan may reach."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +114,8 @@ def verify(
     workflows = tuple(c.path for c in changes.changes if c.after is not None and c.path in after.workflows)
     with ExitStack() as stack:
         work = _work(world.cloud, settings.environments, before, roots, stack)
+        if any(w.lease is not None for w in work):
+            head = replace(head, buckets=_named_buckets(base, before, roots))
         # Before any job, so that nothing of the llm's runs beside the tokens of module hosts; init reports what failed.
         modules = fetch_modules(terraform, redact, base, roots)
         unknown = [w for w in work if w.base is not None and w.base_plan(known, base.commit) is None]
@@ -162,6 +167,19 @@ def _layouts(
 
     present = (regular - changed.keys()) | {path for path, content in changed.items() if content is not None}
     return read, discover_layout(regular, base.read, policy), discover_layout(present, must_read, policy)
+
+
+def _named_buckets(base: BaseTree, before: Layout, roots: Iterable[TerraformRoot]) -> frozenset[str]:
+    """S3 buckets that the base commit's own files of `roots` name in full."""
+    known = {root.path: root for root in before.roots}
+    own = [known[root.path] for root in roots if root.path in known]
+    directories = {directory for root in own for directory in (root.path, *root.local_modules)}
+    files = {path for root in own for e in root.environments for path in (e.backend_file, *e.var_files)}
+    return named_buckets(
+        base.read(path).decode(errors="replace")
+        for path, entry in base.entries().items()
+        if entry.is_regular and (path in files or (path.endswith(".tf") and directory_of(path) in directories))
+    )
 
 
 def _work(
@@ -235,7 +253,9 @@ def _verify_target(head: _Head, work: _Work, *, validates: bool) -> TargetVerifi
         checks.append(redacted(check, head.redact))
         return check.status is not CheckStatus.FAILED
 
-    with head.terraform.workspace(head.tree, target, work.lease, providers=head.policy.allowed_providers) as workspace:
+    with head.terraform.workspace(
+        head.tree, target, work.lease, providers=head.policy.allowed_providers, buckets=head.buckets
+    ) as workspace:
         if passes(workspace.init()) and (
             not validates or passes(replace(workspace.validate(), subject=target.root.path))
         ):
@@ -260,7 +280,7 @@ def _plan_base(head: _Head, work: _Work, untouched: Path) -> TerraformPlan | Non
     if work.base is None:
         return None
     providers = head.policy.allowed_providers
-    with head.terraform.workspace(untouched, work.base, work.lease, providers=providers) as workspace:
+    with head.terraform.workspace(untouched, work.base, work.lease, providers=providers, buckets=None) as workspace:
         if workspace.init().status is CheckStatus.FAILED:
             return None
         return _planned(head, work, work.base, workspace, with_text=False)[1]

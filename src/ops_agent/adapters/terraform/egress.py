@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from ops_agent.model.policy import Policy
@@ -50,12 +50,17 @@ _LOOPBACK = re.compile(r"https?://(?:127\.0\.0\.1|localhost|\[::1\]):\d+", re.IG
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:
     """What one command may reach. `aws` may have private addresses (AWS's interface endpoints), `others` never; `words`
-    says what it is.
+    says why another host is refused, `bucket_words` why another bucket is.
     """
 
     aws: re.Pattern[str] | None = None
     others: frozenset[str] = frozenset()
     words: str = "on no list for this command"
+    bucket_words: str = ""
+
+    def why(self, host: str) -> str:
+        """Why `host` is refused, for people."""
+        return self.bucket_words if self.bucket_words and _S3.fullmatch(host) else self.words
 
     def is_aws(self, host: str) -> bool:
         return self.aws is not None and self.aws.fullmatch(host) is not None
@@ -65,6 +70,8 @@ class Hosts:
 
 
 NOWHERE = Hosts()
+_S3 = re.compile(r"(?:.+\.)?s3\.(?:dualstack\.)?[a-z0-9-]+\.amazonaws\.com")
+_OTHER_BUCKET = "a bucket that neither the base branch, its state nor the input `allowed_buckets` names"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,35 +90,54 @@ class Reach:
         return self.ports if command in self.commands else frozenset()
 
 
-def reach(policy: Policy, *, lease: Iterable[str] | None, harness: Iterable[str] = (), registries: bool) -> Reach:
-    """init: AWS (the backend) and the allow-list's registries; plan: AWS; everything else: nothing. Without a lease no
-    AWS.
+@dataclass(frozen=True, slots=True)
+class Buckets:
+    """S3 buckets that a child may reach by name; with `path_style` also the region's own host of S3, which serves every
+    bucket."""
+
+    names: frozenset[str] = frozenset()
+    path_style: bool = False
+
+
+def reach(
+    policy: Policy,
+    *,
+    lease: Iterable[str] | None,
+    harness: Iterable[str] = (),
+    registries: bool,
+    buckets: Buckets | None = None,
+) -> Reach:
+    """init: AWS (the backend) and the allow-list's registries; plan: AWS; state: the backend; everything else: nothing.
+    Without a lease no AWS.
 
     `lease` and `harness` are texts with addresses on this machine: a lease's variables, the files that point at an
-    emulator.
+    emulator. `buckets` are the only ones of the region, None: all.
     """
-    aws = aws_hosts(policy.region, policy.accounts.values()) if lease is not None else None
+    aws = aws_hosts(policy.region, policy.accounts.values(), buckets) if lease is not None else None
     origins = {source.partition("/")[0] for source in policy.allowed_providers} if registries else set()
     sources = frozenset(host for origin in origins for host in (origin, *_DOWNLOADS.get(origin, ())))
     words = f"not AWS in {policy.region}" if aws else NOWHERE.words
-    init = Hosts(
-        aws=aws, others=sources, words=f"{words} and no provider registry of the allow-list" if sources else words
+    plan = Hosts(aws=aws, words=words, bucket_words=_OTHER_BUCKET if aws and buckets else "")
+    init = replace(
+        plan, others=sources, words=f"{words} and no provider registry of the allow-list" if sources else words
     )
-    return Reach(
-        commands={"init": init, "plan": Hosts(aws=aws, words=words)}, ports=loopback_ports((*harness, *(lease or ())))
-    )
+    return Reach(commands={"init": init, "plan": plan, "state": plan}, ports=loopback_ports((*harness, *(lease or ()))))
 
 
-def aws_hosts(region: str, accounts: Iterable[str]) -> re.Pattern[str]:
-    """Host names of AWS's own services in `region`, of buckets there, of the given accounts' addresses, and the global
-    services.
+def aws_hosts(region: str, accounts: Iterable[str], buckets: Buckets | None = None) -> re.Pattern[str]:
+    """Host names of AWS's own services in `region`, of `buckets` there (None: any), of the given accounts' addresses,
+    and the global services.
     """
     place = re.escape(region)
     services = "|".join(["[a-z0-9-]+", *map(re.escape, _POINTED.split())])
     ours = "|".join(re.escape(account) for account in sorted(accounts)) or "(?!)"
+    named = r"(?:[a-z0-9.-]+\.)?"
+    if buckets is not None:
+        names = "|".join(re.escape(name) for name in sorted(buckets.names)) or "(?!)"
+        named = rf"(?:(?:{names})\.){'?' if buckets.path_style else ''}"
     patterns = (
-        rf"(?:{services})\.{place}\.(?:amazonaws\.com|api\.aws)",
-        rf"(?:[a-z0-9.-]+\.)?s3\.(?:dualstack\.)?{place}\.amazonaws\.com",
+        rf"(?!s3\.)(?:{services})\.{place}\.(?:amazonaws\.com|api\.aws)",
+        rf"{named}s3\.(?:dualstack\.)?{place}\.amazonaws\.com",
         rf"(?:{ours})\.(?:s3-control|ddb)\.{place}\.amazonaws\.com",
         *(re.escape(host) for host in GLOBAL_HOSTS.values()),
     )
@@ -127,8 +153,8 @@ def loopback_ports(texts: Iterable[str]) -> frozenset[int]:
 # reach.
 #
 # A child holds a URL with a token of its own (Go sends user information of HTTPS_PROXY as Proxy-Authorization, and
-# never proxies loopback). TLS goes through unseen; what is judged is the name. Where the kernel holds TCP ports
-# (Landlock, sandbox_child) there is no way round it.
+# never proxies loopback). TLS goes through unread but for its first record, whose server name must be the one that
+# CONNECT named. Where the kernel holds TCP ports (Landlock, sandbox_child) there is no way round the proxy.
 
 PORT = 443
 MOST_HEAD, MOST_TUNNELS, MOST_REFUSALS = 16_384, 128, 20
@@ -170,7 +196,7 @@ class Grant:
         host = (found["name"] or "").lower().removesuffix(".") if found else ""
         if found and int(found["port"]) == PORT and len(host) <= 253 and _HOST.fullmatch(host) and host in self.hosts:
             return host
-        raise self.refuse(authority, self.hosts.words)
+        raise self.refuse(authority, self.hosts.why(host))
 
     def refuse(self, place: str, why: str) -> Refused:
         shown = re.sub(r"[^\w.:\[\]/-]", "?", place, flags=re.ASCII)[:260]
@@ -276,7 +302,14 @@ class EgressProxy:
                 self._open |= {client, there}
             try:
                 client.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-                there.sendall(early)
+                hello = _read_hello(client, early)
+                if (named := server_name(hello)) != host:
+                    grant.refuse(
+                        f"{host}:{PORT}",
+                        f"asked for as {named!r} inside TLS" if named else "not asked for by name inside TLS",
+                    )
+                    return
+                there.sendall(hello)
                 _carry(client, there)
             finally:
                 with self._lock:
@@ -304,6 +337,50 @@ def _read_head(client: socket.socket) -> bytes:
         if not chunk or len(head) > MOST_HEAD or time.monotonic() > deadline:
             raise OSError("no request")
     return head
+
+
+def _read_hello(client: socket.socket, early: bytes) -> bytes:
+    """What the client sends first, until its first TLS record is whole. Raises OSError when that does not come, or not
+    soon.
+    """
+    hello, deadline = early, time.monotonic() + CONNECT_SECONDS
+    while len(hello) < 5 or len(hello) < 5 + int.from_bytes(hello[3:5]):
+        chunk = client.recv(4_096)
+        hello += chunk
+        if not chunk or len(hello) > MOST_HEAD + 5 or time.monotonic() > deadline:
+            return hello
+    return hello
+
+
+def server_name(record: bytes) -> str | None:
+    """The server name (RFC 6066) in a TLS record that holds a whole ClientHello (RFC 8446, 4.1.2); None when there is
+    none.
+    """
+
+    def vector(data: bytes, start: int, size: int) -> tuple[bytes, int]:
+        end = start + size + int.from_bytes(data[start : start + size])
+        if end > len(data) or start + size > len(data):
+            raise ValueError("cut")
+        return data[start + size : end], end
+
+    try:
+        if record[0] != 22 or record[5] != 1:
+            return None
+        hello, _ = vector(vector(record, 3, 2)[0], 1, 3)
+        _, at = vector(hello, 34, 1)  # behind version and random: the session id
+        _, at = vector(hello, at, 2)  # cipher suites
+        _, at = vector(hello, at, 1)  # compression methods
+        extensions, _ = vector(hello, at, 2)
+        at = 0
+        while at < len(extensions):
+            kind = int.from_bytes(extensions[at : at + 2])
+            content, at = vector(extensions, at + 2, 2)
+            if kind == 0:
+                names, _ = vector(content, 0, 2)
+                return vector(names, 1, 2)[0].decode("ascii").lower() if names[0] == 0 else None
+    except (ValueError, IndexError):
+        return None
+    return None
 
 
 def _carry(client: socket.socket, there: socket.socket) -> None:

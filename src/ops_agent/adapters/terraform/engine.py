@@ -120,6 +120,7 @@ _ALLOWED: dict[tuple[str, ...], tuple[str, ...]] = {
         f"-var-file={_PATH}",
     ),
     ("show",): ("-json", "-no-color", _PATH),
+    ("state", "pull"): (),
     ("providers", "schema"): ("-json",),
     ("providers", "lock"): (r"-platform=(linux|darwin)_(amd64|arm64)", _NAME),
     ("test",): ("-json", "-verbose", "-no-color", f"-filter={_NAME}", f"-var-file={_PATH}"),
@@ -148,6 +149,7 @@ VERSION = TerraformCommand(("version", "-json"))
 FMT = TerraformCommand(("fmt", "-check", "-recursive", "-diff", "-no-color"))
 GET = TerraformCommand(("get", "-no-color"))
 VALIDATE = TerraformCommand(("validate", "-json", "-no-color"))
+STATE = TerraformCommand(("state", "pull"))
 
 
 def init(*, backend_files: tuple[Path, ...] = (), backend: bool = True, lock_read_only: bool) -> TerraformCommand:

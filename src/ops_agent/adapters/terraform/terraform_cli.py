@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 
 from ops_agent.adapters.terraform import engine as commands
 from ops_agent.adapters.terraform.confinement import Cell, memory_left
-from ops_agent.adapters.terraform.egress import reach
+from ops_agent.adapters.terraform.egress import Buckets, Reach, reach
 from ops_agent.adapters.terraform.engine import Engine, ended_well, find_program, read_engine
 from ops_agent.adapters.terraform.mocked_plan import placeholders
 from ops_agent.adapters.terraform.modules import ModuleAccess, ModuleFetch, ModuleSupply, open_path
@@ -27,9 +28,11 @@ from ops_agent.model.policy import Policy
 from ops_agent.model.ports import CredentialLease
 from ops_agent.model.terraform import FetchedModules, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus
+from ops_agent.terraform.buckets import named_buckets, needs_path_style, state_buckets
 
 # Terraform and one AWS provider while they plan: 164 MB with 3.39, about 700 MB with 5.100.
 PLAN_BYTES = 768 << 20
+_BACKEND = re.compile(r'\bbackend\s+"s3"\s*\{[^{}]*')
 _T = TypeVar("_T")
 
 
@@ -174,19 +177,22 @@ class TerraformCli:
         lease: CredentialLease | None,
         *,
         providers: tuple[str, ...] | None = None,
+        buckets: frozenset[str] | None = frozenset(),
     ) -> Iterator[Workspace]:
         """A copy of the tree with its own data directory; gone, with every plan file, when the context closes."""
-        with self._cell(lease) as cell:
-            missing_modules = self._fill(cell, tree, target)
-            directory = cell.work / target.root.path
+        with self._cell() as made:
+            missing_modules = self._fill(made, tree, target)
+            directory = made.work / target.root.path
             directory.mkdir(parents=True, exist_ok=True)
             for name, content in self._overlay.items():
                 (directory / name).write_bytes(content)
-            backend_files = [cell.work / target.environment.backend_file] if target.environment.backend_file else []
+            backend_files = [made.work / target.environment.backend_file] if target.environment.backend_file else []
             if self._backend_settings:
-                backend_files.append(cell.work / "ops-agent-emulator.tfbackend")
+                backend_files.append(made.work / "ops-agent-emulator.tfbackend")
                 backend_files[-1].write_bytes(self._backend_settings)
-            var_files = tuple(cell.work / path for path in target.environment.var_files)
+            var_files = tuple(made.work / path for path in target.environment.var_files)
+            reach_with = self._reach_with(lease, buckets, backend_files, directory.glob("*.tf"))
+            cell = replace(made, reach=reach_with(b""))
             if not missing_modules:
                 self._fetch_providers(tree, target, providers)
             missing = placeholders(directory, var_files)
@@ -210,6 +216,7 @@ class TerraformCli:
                 modules=self._modules.names(target.root),
                 missing_modules=missing_modules,
                 overlay=self._overlay,
+                reach_with=reach_with if lease is not None and buckets is not None else None,
             )
 
     def _fill(self, cell: Cell, tree: Path, target: TerraformTarget) -> tuple[Finding, ...]:
@@ -253,14 +260,39 @@ class TerraformCli:
             )
             return lock.read_bytes() if made.returncode == 0 and lock.is_file() and not lock.is_symlink() else None
 
-    @contextmanager
-    def _cell(self, lease: CredentialLease | None = None) -> Iterator[Cell]:
-        texts = [
+    def _reach_with(
+        self,
+        lease: CredentialLease | None,
+        known: frozenset[str] | None,
+        backend_files: Iterable[Path],
+        configuration: Iterable[Path],
+    ) -> Callable[[bytes], Reach]:
+        """What a target's children may reach, given its state: of the region's buckets those that are `known`, those of
+        its backend and of its state; all when `known` is None.
+        """
+        leased = lease.variables.values() if lease else None
+        texts = [path.read_text(encoding="utf-8", errors="replace") for path in backend_files if path.is_file()]
+        for path in configuration:
+            texts += _BACKEND.findall(path.read_text(encoding="utf-8", errors="replace"))
+        own = (known or frozenset()) | named_buckets(texts) | frozenset(self._policy.allowed_buckets)
+
+        def with_state(state: bytes) -> Reach:
+            names = own | state_buckets(state)
+            buckets = None if known is None else Buckets(names, needs_path_style(names, texts))
+            return self._reach(leased, buckets)
+
+        return with_state
+
+    def _reach(self, leased: Iterable[str] | None = None, buckets: Buckets | None = None) -> Reach:
+        harness = [
             b" ".join((*self._overlay.values(), self._backend_settings)).decode(errors="replace"),
             *self._extra.values(),
         ]
-        leased = lease.variables.values() if lease else None
-        cell = self._sandbox.open_cell(reach(self._policy, lease=leased, harness=texts, registries=not self._mirrors))
+        return reach(self._policy, lease=leased, harness=harness, registries=not self._mirrors, buckets=buckets)
+
+    @contextmanager
+    def _cell(self) -> Iterator[Cell]:
+        cell = self._sandbox.open_cell(self._reach())
         try:
             yield cell
         finally:

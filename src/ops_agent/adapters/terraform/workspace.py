@@ -15,6 +15,7 @@ from typing import Any
 
 from ops_agent.adapters.terraform import engine as commands
 from ops_agent.adapters.terraform.confinement import Cell
+from ops_agent.adapters.terraform.egress import Reach
 from ops_agent.adapters.terraform.engine import drop, ended_well, text_of, took_plan
 from ops_agent.adapters.terraform.mocked_plan import TEST_FILE, look_file, plan_document
 from ops_agent.adapters.terraform.processes import Capped, ChildResult, Ending, Patience
@@ -256,6 +257,7 @@ LOCK_FILE = ".terraform.lock.hcl"
 ROOM = 1 << 20
 # A mocked look prints the provider's schemas beside the plan: 14 MB with 5.100.
 MOST_MOCKED = 64 << 20
+MOST_STATE = 256 << 20
 _LOCK_MUST_CHANGE = "Provider dependency changes detected"
 
 
@@ -284,6 +286,8 @@ class Workspace:
     modules: tuple[str, ...] = ()
     missing_modules: tuple[Finding, ...] = ()
     overlay: Mapping[str, bytes] = field(default_factory=dict)
+    reach_with: Callable[[bytes], Reach] | None = None
+    """What the plan may reach, given the state; None leaves the cell's reach as it is."""
     _before: dict[str, tuple[int, int]] = field(default_factory=dict)
     _refused: list[str] = field(default_factory=list)
 
@@ -309,6 +313,10 @@ class Workspace:
                 result = self._init(True)
         self._before = snapshot(self.cell.work)
         if result.returncode == 0:
+            if self.reach_with is not None:
+                state = self._run(commands.STATE, sink=Capped(MOST_STATE, 10**9, into=(pulled := bytearray())))
+                known = bytes(pulled) if state.returncode == 0 else b""
+                self.cell = replace(self.cell, reach=self.reach_with(known))
             return self._check("init", result, ())
         found = from_text("init", self.target.root.path, text_of(result))
         return self._check("init", result, found or (self._unexplained("init", result),))
