@@ -1,4 +1,4 @@
-# Needs make and Python 3.11, 3.12 or 3.13; everything else comes into .venv, every file checked against its hash.
+# Needs make and Python 3.11 to 3.14; everything else comes into .venv, every file checked against its hash.
 #   make demo [ARGS="--serve"]   the whole path on your machine: an issue becomes a pull request, see demo-output/
 #   make test | lint | proof     the fast tests | style, types, floors, documents, workflows | the slow tests
 #                                proof CORPUS=PATH also replays the commits of the repositories in that folder
@@ -81,11 +81,11 @@ clean:
 	rm -rf $(VENV) dist site demo-output .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(PY):
-	@for name in python3.13 python3.12 python3.11 python3; do \
-	  if command -v $$name >/dev/null && $$name -I -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then \
+	@for name in python3.14 python3.13 python3.12 python3.11 python3; do \
+	  if command -v $$name >/dev/null && $$name -I -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null; then \
 	    echo "Making $(VENV) with $$($$name --version)"; exec $$name -I -m venv $(VENV); \
 	  fi; \
-	done; echo "Python 3.11, 3.12 or 3.13 with venv is needed; found none (Debian and Ubuntu: apt-get install python3-venv)." >&2; exit 1
+	done; echo "Python 3.11 to 3.14 with venv is needed; found none (Debian and Ubuntu: apt-get install python3-venv)." >&2; exit 1
 
 # The project itself is on the path, not installed: no build runs, and an edit counts at once.
 $(VENV)/.installed-%: requirements/%.txt | $(PY)

@@ -188,9 +188,9 @@ def reporter_of(redactor: Redactor, *, on_runner: bool) -> Reporter:
         from ops_agent.adapters.runner.actions import ActionsReporter
 
         return ActionsReporter(redactor.redact)
-    from ops_agent.adapters.runner.terminal import TerminalReporter
+    from ops_agent.adapters.runner.terminal import TerminalReporter, rich_console
 
-    return TerminalReporter(redactor.redact)
+    return TerminalReporter(redactor.redact, rich_console())
 
 
 def redactor_of(settings: Settings, environment: Mapping[str, str]) -> Redactor:

@@ -104,7 +104,7 @@ def test_a_runner_without_a_usable_python_is_told_what_to_do(runner: Runner) -> 
     old.chmod(0o755)
     code, said = runner.run("install", PATH=str(empty))
     assert code == 6
-    assert said.startswith("::error title=ops-agent::No Python 3.11, 3.12 or 3.13") and "actions/setup-python" in said
+    assert said.startswith("::error title=ops-agent::No Python 3.11 to 3.14") and "actions/setup-python" in said
 
 
 def test_an_interpreter_that_holds_ops_agent_already_is_used_as_it_is(runner: Runner) -> None:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import io
+import sys
 
 import pytest
 from rich.console import Console
 
-from ops_agent.adapters.runner.terminal import TerminalReporter
+from ops_agent.adapters.runner.terminal import TerminalReporter, rich_console
 from ops_agent.model.finding import Place
 
 
 def told(terminal: bool) -> str:
+    """What is written to a rich console, at a terminal or in a pipe."""
     out = io.StringIO()
     colours = "standard" if terminal else None
     console = Console(
         file=out, force_terminal=terminal, width=100, soft_wrap=True, highlight=False, color_system=colours
     )  # type: ignore[arg-type]
-    report = TerminalReporter(lambda text: text.replace("hunter2", "***"), console)
+    play(TerminalReporter(lambda text: text.replace("hunter2", "***"), console))
+    return out.getvalue()
+
+
+def play(report: TerminalReporter) -> None:
     with report.stage("converse"):
         report.turn(3, 0.41, "wrote [bold]infra/main.tf[/bold]")
         report.line("hunter2 \x1b[31m[red]")
@@ -27,11 +33,21 @@ def told(terminal: bool) -> str:
     report.summary("# Done\n\nhunter2")
     with pytest.raises(ValueError, match="x"), report.stage("verify"):
         raise ValueError("x")
-    return out.getvalue()
 
 
 def test_a_pipe_gets_plain_lines() -> None:
-    lines = told(terminal=False).splitlines()
+    expect_plain_lines(told(terminal=False))
+
+
+def test_without_rich_the_lines_are_plain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setitem(sys.modules, "rich.console", None)
+    monkeypatch.setitem(sys.modules, "rich.text", None)
+    play(TerminalReporter(lambda text: text.replace("hunter2", "***"), rich_console()))
+    expect_plain_lines(capsys.readouterr().out)
+
+
+def expect_plain_lines(text: str) -> None:
+    lines = text.splitlines()
     assert lines[0] == "== converse"
     assert "turn 3, $0.41: wrote [bold]infra/main.tf[/bold]" in lines[1]
     assert "\\x1b[31m[red]" in lines[2] and "***" in lines[2]
@@ -48,7 +64,6 @@ def test_a_terminal_shows_the_running_stage_with_turns_and_cost() -> None:
 
 
 def test_a_closed_terminal_ends_nothing() -> None:
-    """N09."""
     out = io.StringIO()
     report = TerminalReporter(lambda text: text, Console(file=out))
     out.close()

@@ -13,7 +13,6 @@ LATER = {
     "actions_toolkit": "by a run on a runner",
     "rich": "by a run at a terminal",
     "lark": "when a file is judged",
-    "cattrs": "by a run that keeps its transcript",
     "ops_agent_demo": "by the demo",
     "ops_agent.doctor": "by the doctor",
 }
