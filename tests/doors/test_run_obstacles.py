@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ops_agent.adapters.aws.sts import session_policy
-from ops_agent.adapters.terraform.workspace import from_json
+from ops_agent.adapters.terraform.diagnostics import from_json
 from ops_agent.config.settings import Settings
 from ops_agent.doctor import CHECKS, Health, Patient
 from ops_agent.model.change_set import TreeEntry

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ops_agent.adapters.terraform.diagnostics import from_fmt, from_json, from_text, json_lines
 from ops_agent.adapters.terraform.mocked_plan import look_file, placeholder, placeholders, plan_document
-from ops_agent.adapters.terraform.workspace import _Diagnostics, from_fmt, from_json, from_text, json_lines
+from ops_agent.adapters.terraform.workspace import _Diagnostics
 from terraform.worlds import write
 
 KEYS = ["range", "start", "line", "severity", "summary"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ops_agent.adapters.terraform.workspace import from_text
+from ops_agent.adapters.terraform.diagnostics import from_text
 from ops_agent.model.verification import CheckStatus
 from terraform.worlds import target, write
 

@@ -1,7 +1,7 @@
 """ports.Scratch: the base commit's regular files in a private directory, where the agent's edits land.
 
 Every access walks the path one directory at a time with O_NOFOLLOW from the root's descriptor, so that no link, however
-late it is planted, leads outside. What Terraform may read stands on the disk from the start; other files come from the
+late it is planted, leads outside. What Terraform may read is on the disk from the start; other files come from the
 base when they are asked for.
 """
 
@@ -26,8 +26,6 @@ from ops_agent.model.errors import NoSpace, PolicyViolation
 from ops_agent.model.ports import BaseTree, ScratchRefusal
 
 # A private directory that no path leaves: every access walks down from the root's descriptor with O_NOFOLLOW.
-#
-# C03-C05, C12, C13 of the security bar.
 
 MAX_READ_BYTES = 5_000_000
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -135,8 +133,6 @@ def _assert_ordinary(found: os.stat_result) -> None:
 
 
 # Which strings are paths inside a tree: relative, plain, and the same under every file system's eyes.
-#
-# C01, C02, C06, C11, C15 of the security bar.
 
 MAX_PATH_BYTES = 4096
 _PLAIN = re.compile(r"(?!\.\.?/)[A-Za-z0-9._@+=-]*[A-Za-z0-9_@+=-](/(?!\.\.?/)[A-Za-z0-9._@+=-]*[A-Za-z0-9_@+=-])*")
@@ -173,7 +169,7 @@ def path_trouble(path: object) -> str | None:
 
 def is_left_out(path: str) -> bool:
     """True for what is never in the scratch tree, on any file system: git's and Terraform's internals, state and plans
-    (D19).
+    .
     """
     return _NEVER.search(folded(path)) is not None
 
@@ -308,7 +304,7 @@ class ScratchTree:
                 self.write(change.path, change.after)
 
     def _wanted_on_disk(self) -> list[str]:
-        """Terraform's own files, all; what stands below a module's directory (templates, policies) up to a cap; the
+        """Terraform's own files, all; what is below a module's directory (templates, policies) up to a cap; the
         workflows.
         """
         modules = {p.rpartition("/")[0] for p in self._base_paths if p.endswith(_MODULE)}
@@ -359,12 +355,12 @@ class ScratchTree:
             raise ScratchRefusal(f"all changed files together have at most {limits.max_total_bytes:,} bytes")
 
     def _assert_nothing_else(self) -> None:
-        """Nothing on the disk but base files as they were placed, and the journal's files (C19, E20)."""
+        """Nothing on the disk but base files as they were placed, and the journal's files."""
         found = self._disk.files()
         written = {p for p, digest in self._journal.items() if digest is not None}
         placed = self._on_disk.keys() - self._journal.keys()
         if strangers := found - written - placed:
-            raise PolicyViolation(f"the scratch tree holds `{min(strangers)}`, which nobody wrote")
+            raise PolicyViolation(f"the scratch tree holds `{min(strangers)}`, which the agent did not write")
         for path in sorted(placed):
             if path not in found or hashlib.sha256(self._disk.read(path)).digest() != self._on_disk[path]:
                 raise PolicyViolation(f"`{path}` was changed behind the scratch tree's back")

@@ -20,7 +20,7 @@ SECONDS = 1_800
 
 
 class AwsIdentity:
-    """Roles by environment's name. `mask` is told every secret before anything can print it; `sts` replaces AWS's in
+    """Roles by environment's name. `mask` gets every secret before anything can print it; `sts` replaces AWS's in
     the demo.
     """
 

@@ -220,7 +220,7 @@ class Sts:
         self.endpoint = endpoint or f"https://sts.{region}.amazonaws.com"
 
     def id_token(self, runner: Runner, audience: str = AUDIENCE) -> str:
-        """A fresh JWT of this job, for AWS unless told otherwise. It lives in memory for one exchange only. Raises
+        """A fresh JWT of this job, for AWS unless another audience is given. It lives in memory for one exchange only. Raises
         AwsError.
         """
         if not runner.url or not runner.token:
@@ -322,7 +322,7 @@ class Sts:
         )
 
     def _refused(self, answer: Answer, what: str) -> AwsError:
-        """The error that AWS named, with what mostly stands behind it. Never quotes a token."""
+        """The error that AWS named, with its usual cause. Never quotes a token."""
         text = answer.body.decode(errors="replace")
         code, message = _code(answer) or f"status {answer.status}", html.unescape(_found(text, "Message"))[:300]
         skew = self._skew(answer)

@@ -1,4 +1,4 @@
-"""The SDK's client: one explicit credential, our own HTTP client, nothing ambient (K11 of the security bar).
+"""The SDK's client: one explicit credential, our own HTTP client, nothing ambient.
 
 The SDK reads credentials, base URL, headers and proxies from the environment when they are not given; here all are
 given, and the variables that cannot be given (`ANTHROPIC_CUSTOM_HEADERS`) are hidden while the client is built.
@@ -187,7 +187,7 @@ _FAMILIES: tuple[tuple[str, Price], ...] = (
     ("claude-haiku-5-5", Price(0.5, 2.5, 0.625, 0.05)),
     ("claude-haiku-4-5", Price(1, 5, 1.25, 0.1)),
 )
-"""First match wins, so longer prefixes stand before shorter ones. Haiku 5.5 is listed at its dearer band (prompts over
+"""First match wins, so longer prefixes come before shorter ones. Haiku 5.5 is listed at its dearer band (prompts over
 100,000 tokens).
 """
 

@@ -160,7 +160,7 @@ def _valid(value: Any) -> Any:
 # What an error of the SDK means: again later, never, the window is full, or a new identity is needed.
 #
 # The SDK retries before a stream only and waits as long as a server asks, so its own retries are off and this table
-# decides (L01-L07, L14, L16 of the security bar). Messages name status, error type and the API's sentence; headers
+# decides. Messages name status, error type and the API's sentence; headers
 # never get into them.
 
 _TRANSIENT_TYPE = re.compile(
@@ -415,10 +415,10 @@ def wait_before_retry(attempt: int, retry_after: float | None, uniform: Callable
 def request_body(
     settings: LlmSettings, *, system: str, tools: tuple[ToolSpec, ...], turns: tuple[Turn, ...], max_tokens: int
 ) -> dict[str, Any]:
-    """Keyword arguments for `messages.create`. History is only appended to: the newest llms refuse thinking that stands
+    """Keyword arguments for `messages.create`. History is only appended to: the newest llms refuse thinking that is
     elsewhere.
 
-    Cache points stand on the last tool, the system prompt and the last thing that we said; nothing is inferred from the
+    Cache points are on the last tool, the system prompt and the last thing that we said; nothing is inferred from the
     llm's name.
     """
     body: dict[str, Any] = {
@@ -471,7 +471,7 @@ def _people_blocks(turn: PeopleTurn) -> list[dict[str, Any]]:
 
 
 def _once(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The API refuses a message in which a tool call's id stands twice; the first one is kept."""
+    """The API refuses a message in which a tool call's id occurs twice; the first one is kept."""
     seen: set[str] = set()
     kept = []
     for block in blocks:

@@ -20,7 +20,7 @@ from typing import Any
 from ops_agent.adapters.terraform.egress import Reach
 from ops_agent.model.errors import NoSpace, ToolchainError
 
-# Directories and user ids for the sandbox: fresh for each run, swept when a run crashed.
+# Directories and user ids: fresh for each run, removed by the next run after a crash.
 
 _PREFIX = "ops-agent-run-"
 LEAST_MEMORY = 1 << 30
@@ -66,7 +66,7 @@ def _in_use(uid: int) -> bool:
 
 
 def new_run_directory(base: Path) -> Path:
-    """`ops-agent-run-PID-START-random` in `base`: its name tells the next run whether the owner still lives."""
+    """`ops-agent-run-PID-START-random` in `base`: its name shows the next run whether the owner still lives."""
     try:
         made = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-{_started(os.getpid())}-", dir=base))
     except OSError as error:

@@ -40,7 +40,7 @@ GLOBAL_HOSTS: Mapping[str, str] = {
 # customer's own: an API (execute-api), a load balancer (elb), a GraphQL address (appsync-api), and would be a way out.
 _POINTED = "api.detective api.ecr api.mediatailor api.sagemaker portal.sso streams.dynamodb"
 _GITHUB = ("github.com", "objects.githubusercontent.com", "release-assets.githubusercontent.com")
-# A registry answers with addresses: Terraform's of HashiCorp's own providers stand on releases.hashicorp.com, all
+# A registry answers with addresses: Terraform's for HashiCorp's own providers are on releases.hashicorp.com, all
 # others, and all of OpenTofu's, on GitHub, which sends on to one of two stores (provider registry protocol; GitHub
 # moved from the first store to the second).
 _DOWNLOADS = {"registry.terraform.io": ("releases.hashicorp.com", *_GITHUB), "registry.opentofu.org": _GITHUB}
@@ -76,7 +76,7 @@ _OTHER_BUCKET = "a bucket that neither the base branch, its state nor the input 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reach:
-    """What the children of one cell may reach: hosts through the proxy, by command, and TCP ports of ours on this
+    """What the children of one cell may reach: hosts through the proxy, by command, and our TCP ports on this
     machine.
     """
 
@@ -145,7 +145,7 @@ def aws_hosts(region: str, accounts: Iterable[str], buckets: Buckets | None = No
 
 
 def loopback_ports(texts: Iterable[str]) -> frozenset[int]:
-    """Ports of the addresses on this machine that stand in `texts`: the broker's, and those of an emulator."""
+    """Ports of the addresses on this machine in `texts`: the broker's, and those of an emulator."""
     return frozenset(urlsplit(url).port or 0 for text in texts for url in _LOOPBACK.findall(text)) - {0}
 
 
@@ -384,7 +384,7 @@ def server_name(record: bytes) -> str | None:
 
 
 def _carry(client: socket.socket, there: socket.socket) -> None:
-    """Bytes both ways until both have ended, a limit is reached, or nobody speaks any more."""
+    """Bytes both ways until both have ended, a limit is reached, or both are silent for too long."""
     end = time.monotonic() + SECONDS
     left = {client: MOST_SENT, there: MOST_RECEIVED}
     other = {client: there, there: client}

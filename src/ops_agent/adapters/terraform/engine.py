@@ -42,7 +42,7 @@ def find_program(wanted: str, path_variable: str, closed: Iterable[Path] = ()) -
     """The program for `terraform_binary` = `wanted`: auto (terraform, tofu, embedded), one of these names, or an
     absolute path.
 
-    `path_variable` is PATH; of it only absolute directories outside `closed` (the workspace) count (K10). Raises
+    `path_variable` is PATH; of it only absolute directories outside `closed` (the workspace) count. Raises
     ToolchainError.
     """
     shut = tuple(directory.resolve() for directory in closed)
@@ -98,8 +98,7 @@ def read_engine(program: Program, answer: ChildResult) -> Engine:
     return Engine(name="OpenTofu" if "tofu" in program.path.name else "Terraform", version=version, source=source)
 
 
-# Every Terraform command line that can exist here (rule 20 of the security bar). What is not on the list cannot be
-# built.
+# Every Terraform command line that can be built here.
 
 _PATH = r"/[^\x00-\x1f]+"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._/-]*"
@@ -183,7 +182,7 @@ def mocked_test(test_file: str, var_files: tuple[Path, ...] = ()) -> TerraformCo
     )
 
 
-# How a child of Terraform ended: by itself, or in a way that says nothing about the configuration.
+# How a Terraform process ended: by itself, or in a way that says nothing about the configuration.
 
 # Go's runtime ends with 2 when it gives up, which is also "changes present" of `plan -detailed-exitcode`; as a library
 # by SIGABRT.
@@ -231,7 +230,7 @@ def took_plan(plan_file: Path) -> bool:
 
 
 def drop(plan_file: Path) -> None:
-    """Remove what stands where the plan file goes, whatever it is."""
+    """Remove whatever is at the plan file's path."""
     if plan_file.is_dir() and not plan_file.is_symlink():
         shutil.rmtree(plan_file, ignore_errors=True)
     else:

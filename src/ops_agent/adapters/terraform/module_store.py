@@ -197,20 +197,20 @@ def _stays(link: Path, real: Path) -> bool:
     return not text.is_absolute() and not _SHUT & set(inside.parts)
 
 
-# The manifest and packages that a cell is given, so that its `init` finds every module that stood on the base and
+# The manifest and packages that a cell is given, so that its `init` finds every module that the base calls and
 # fetches none.
 
 FETCHED = "fetched"
 
 
 def records_for(calls: Sequence[ModuleCall], base: Mapping[str, ModuleCall], kept: Kept) -> tuple[Record, ...]:
-    """Records for `calls`: those of the repository's own modules, and, for each call whose source and version stood on
+    """Records for `calls`: those of the repository's own modules, and, for each call whose source and version are on
     the base, that module with all that it calls, under the call's key. A remote call that is not on the base gets none.
 
     `base` are the base's remote calls by key.
     """
     by_key = {record.key: record for record in kept.records}
-    standing = {(call.source, call.version): key for key, call in reversed(list(base.items())) if key in by_key}
+    on_base = {(call.source, call.version): key for key, call in reversed(list(base.items())) if key in by_key}
     found = [Record(key="", source="", version="")]
     for call in calls:
         if call.is_local:
@@ -219,7 +219,7 @@ def records_for(calls: Sequence[ModuleCall], base: Mapping[str, ModuleCall], kep
         key = (
             call.key
             if _same(base.get(call.key), call) and call.key in by_key
-            else standing.get((call.source, call.version))
+            else on_base.get((call.source, call.version))
         )
         if key is None:
             continue

@@ -24,11 +24,11 @@ from urllib.parse import urljoin, urlsplit
 
 from ops_agent.adapters.terraform import sandbox_child
 from ops_agent.adapters.terraform.confinement import Cell, bare_environment
+from ops_agent.adapters.terraform.diagnostics import from_text
 from ops_agent.adapters.terraform.engine import GET, ended_well
 from ops_agent.adapters.terraform.module_store import Kept, Refused, keep, place, read_fetched, records_for, size_of
 from ops_agent.adapters.terraform.processes import Children, ChildResult, Ending, Patience
 from ops_agent.adapters.terraform.sandbox import Sandbox
-from ops_agent.adapters.terraform.workspace import from_text
 from ops_agent.model.finding import Finding, Place
 from ops_agent.model.terraform import FetchedModules, TerraformRoot
 from ops_agent.model.verification import CheckResult, CheckStatus
@@ -142,7 +142,7 @@ class ModuleCredentials:
 
 
 def token_of(entry: str) -> str:
-    """The token of an entry, without the user that may stand before it."""
+    """The token of an entry, without the user before it."""
     return _split(entry)[1]
 
 
@@ -181,7 +181,7 @@ def _as_variables(settings: list[tuple[str, str]]) -> dict[str, str]:
 
 CHECK, TITLE = "modules", "A module cannot be fetched"
 WRONG_BASE = "The base branch's modules cannot be loaded"
-_WRONG_REMEDY = "Correct this on the base branch first: modules from outside are fetched by what stands there."
+_WRONG_REMEDY = "Correct this on the base branch first: modules from outside are fetched as the base branch calls them."
 PLAIN_HTTP = "plain-http-is-refused.invalid"
 _SETUP = "(docs/setup/modules.md)"
 _VENDOR = "copy the module into the repository and call it by its path (`./modules/NAME`)"
@@ -258,7 +258,7 @@ def failures(root: str, text: str, calls: Sequence[ModuleCall], credentials: Mod
     """Findings of what Terraform printed when it ended with an error; none when nothing in it is an error of
     Terraform's.
     """
-    told = []
+    findings = []
     if not _OF_FETCH.search(text):
         # `get` of 1.15 loads what came, and gives no manifest when the base's own files are wrong.
         return tuple(replace(raw, title=WRONG_BASE, remedy=_WRONG_REMEDY) for raw in from_text(CHECK, root, text))
@@ -268,14 +268,14 @@ def failures(root: str, text: str, calls: Sequence[ModuleCall], credentials: Mod
         why = shown_source(_NOISE.sub("", said)).strip(" .") or "the module was not found there"
         if call is None:
             remedy = _remedy(why, ModuleSource(kind=SourceKind.GIT), "", credentials)
-            told.append(replace(raw, title=TITLE, what=why, remedy=remedy))
+            findings.append(replace(raw, title=TITLE, what=why, remedy=remedy))
             continue
         nested = raw.place.line > 0 and (raw.place.path, raw.place.line) != (call.path, call.line)
         why = f"a module that it calls ({posixpath.basename(raw.place.path)}): {why}" if nested else why
-        told.append(
+        findings.append(
             found(root, call, why, _remedy(why, read_module_source(call.source or ""), call.version, credentials))
         )
-    return tuple(dict.fromkeys(told))
+    return tuple(dict.fromkeys(findings))
 
 
 def is_passing(findings: Sequence[Finding]) -> bool:
@@ -319,7 +319,7 @@ def _remedy(why: str, source: ModuleSource, version: str, credentials: ModuleCre
 
 
 def _call_of(raw: Finding, calls: Sequence[ModuleCall]) -> ModuleCall | None:
-    """The call of the repository that a finding is about: the one that stands there, or the one whose package holds the
+    """The call of the repository that a finding is about: the one at that place, or the one whose package holds the
     place.
     """
     at_place = next((c for c in calls if (c.path, c.line) == (raw.place.path, raw.place.line)), None)
@@ -431,7 +431,7 @@ class Registries:
 
 
 def host_blocks(registries: Mapping[str, Registry]) -> str:
-    """Blocks of Terraform's CLI configuration that stand in place of discovery."""
+    """Blocks of Terraform's CLI configuration that replace discovery."""
     found = (
         f'host {json.dumps(h)} {{\n  services = {{\n    "modules.v1" = {json.dumps(r.modules)}\n  }}\n}}\n'
         for h, r in registries.items()
@@ -533,7 +533,7 @@ class ModuleFetch:
                 yield found(root.path, call, f"the token of `{source.host}` stays here, because {problem}", remedy)
 
     def _get(self, cell: Cell, root: TerraformRoot, calls: Sequence[ModuleCall]) -> tuple[Finding, ...]:
-        """Run `get`, again when no host gave an answer; what stands against it at last."""
+        """Run `get`, again when no host gave an answer; returns the findings of the last try."""
         problems: tuple[Finding, ...] = ()
         for attempt in range(1, TRIES + 1):
             with self._sandbox.children.quiet():
@@ -708,7 +708,7 @@ class ModuleSupply:
         self._fetch.cancel()
 
     def fetch(self, root: TerraformRoot, files: Mapping[str, bytes]) -> CheckResult:
-        """Fetch for `root`, or tell again what came of it. Raises ToolchainError, NoSpace, Cancelled."""
+        """Fetch for `root` once; later calls return the same result. Raises ToolchainError, NoSpace, Cancelled."""
         with self._lock:
             if root.path not in self._fetched:
                 self._fetched[root.path] = self._fetch.fetch(root, files)

@@ -88,7 +88,7 @@ def configuration(mirrors: Iterable[Path], allowed: Iterable[str], *, registry: 
 
 
 class CliFiles:
-    """The CLI configuration that every child gets, whatever stands in a home directory or in the tree; one for each
+    """The CLI configuration that every child gets, whatever a home directory or the tree holds; one for each
     allow-list.
 
     `allowed` are the run's source addresses with a host.
@@ -119,7 +119,7 @@ class SharedProviders:
     """What was fetched once (from a registry, or from a mirror of zips) serves every target: an AWS provider has up to
     700 MB.
 
-    `mirror` is a directory of ours that only we write; Terraform links to what is in it.
+    Only this process writes to `mirror`; Terraform links to what is in it.
     """
 
     def __init__(self, mirror: Path) -> None:

@@ -1,5 +1,4 @@
-"""Where Terraform runs: out of reach of this process, of the checkout, and of other targets (rules 14, 16, 22 of the
-security bar).
+"""Where Terraform runs: out of reach of this process, of the checkout, and of other targets.
 
 As root every workspace gets a uid of its own; otherwise this process is made undumpable, so that a child of the same
 uid cannot read its environment or memory. Either way: an environment built from nothing, private directories, no new

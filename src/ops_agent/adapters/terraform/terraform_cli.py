@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from ops_agent.adapters.terraform import engine as commands
 from ops_agent.adapters.terraform.confinement import Cell, memory_left
+from ops_agent.adapters.terraform.diagnostics import finding, from_fmt, from_text
 from ops_agent.adapters.terraform.egress import Buckets, Reach, reach
 from ops_agent.adapters.terraform.engine import Engine, ended_well, find_program, read_engine
 from ops_agent.adapters.terraform.mocked_plan import placeholders
@@ -22,7 +23,7 @@ from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.providers import CliFiles, SharedProviders, shared_mirror
 from ops_agent.adapters.terraform.sandbox import Sandbox
 from ops_agent.adapters.terraform.self_test import prove
-from ops_agent.adapters.terraform.workspace import LOCK_FILE, Workspace, copy_tree, finding, from_fmt, from_text, needed
+from ops_agent.adapters.terraform.workspace import LOCK_FILE, Workspace, copy_tree, needed
 from ops_agent.model.finding import Finding
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import CredentialLease
@@ -112,7 +113,7 @@ class TerraformCli:
         return str(self._once("engine", ask))
 
     def self_test(self) -> str:
-        """Once per process: see sandbox_probe. Raises ToolchainError."""
+        """Once per process: see self_test.py. Raises ToolchainError."""
         with self._lock:
             if not self._proven:
                 self.engine()
@@ -226,7 +227,7 @@ class TerraformCli:
 
     def _fetch_providers(self, tree: Path, target: TerraformTarget, providers: tuple[str, ...] | None) -> None:
         """Before the first of a root's targets: fetch its providers, unless a mirror has them unpacked. The real init
-        tells of failure.
+        reports a failure.
         """
         if self._mirrors and not any(next(mirror.rglob("*.zip"), None) for mirror in self._mirrors):
             return
@@ -248,7 +249,7 @@ class TerraformCli:
         self._shared.fetch_once(f"{tree}\0{target.root.path}\0{providers}", fetch)
 
     def _lock_entries(self, tree: Path, target: TerraformTarget, providers: tuple[str, ...] | None) -> bytes | None:
-        """The lock file with entries for providers that it lacks, made in a scratch copy; None when nobody serves them."""
+        """The lock file with entries for providers that it lacks, made in a scratch copy; None when no source serves them."""
         with self._cell() as cell:
             self._fill(cell, tree, target)
             directory = cell.work / target.root.path
