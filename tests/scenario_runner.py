@@ -144,7 +144,7 @@ def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str])
 
 
 def hold_invariants(played: Played) -> None:
-    """What is true of every run, whatever the llm or people did (I1, I6, I7, I9 of the security bar)."""
+    """What is true of every run, whatever the llm or people did."""
     Checker().assert_all_valid(played.github.recorder)
     repository = played.issue.repository
     assert repository.head() == played.default_head, "the default branch was written"

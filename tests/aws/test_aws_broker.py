@@ -44,7 +44,6 @@ def test_the_holder_of_the_token_gets_credentials_in_the_sdks_format():
     ("token", "path"), [("", ""), ("wrong", ""), ("ünicode", ""), (None, "/"), (None, "/credentials/x")]
 )
 def test_no_token_a_wrong_token_or_another_path_gives_nothing(token, path):
-    """H07."""
     with Broker(never, credentials()) as broker:
         status, body = ask(broker.variables, token=token.encode().decode("latin-1") if token else token, path=path)
     assert status == 403
@@ -52,7 +51,7 @@ def test_no_token_a_wrong_token_or_another_path_gives_nothing(token, path):
 
 
 def test_the_broker_listens_on_loopback_only_and_is_closed_with_its_context():
-    """H07: refused after the end."""
+    """Refused after the end."""
     with Broker(never, credentials()) as broker:
         assert urlsplit(broker.variables["AWS_CONTAINER_CREDENTIALS_FULL_URI"]).hostname == "127.0.0.1"
     with pytest.raises(OSError):
@@ -67,7 +66,6 @@ def test_every_broker_has_a_token_of_its_own():
 
 
 def test_fresh_credentials_are_made_when_less_than_five_minutes_remain():
-    """H08."""
     minted = iter([credentials("second", 290), credentials("third")])
     with Broker(lambda: next(minted), credentials("first", 290)) as broker:
         assert [ask(broker.variables)[1]["AccessKeyId"] for _ in range(3)] == ["second", "third", "third"]

@@ -1,4 +1,4 @@
-"""Whose credentials a run gets, and what happens when they are not the right ones (group H of the security bar)."""
+"""Whose credentials a run gets, and what happens when they are not the right ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def operations(aws) -> list[str]:
 
 
 def test_the_lease_of_an_environment_is_made_by_three_requests_and_holds_no_credential(identity, aws, masked):
-    """H05: the audience is exactly STS's; nothing of the session is in the variables."""
+    """The audience is exactly STS's; nothing of the session is in the variables."""
     with identity().lease(ENV) as lease:
         assert lease.account == DEV
         assert set(lease.variables) == {"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN"}
@@ -36,14 +36,14 @@ def test_the_lease_of_an_environment_is_made_by_three_requests_and_holds_no_cred
 
 
 def test_the_token_and_both_secrets_of_the_session_are_masked_before_the_lease_is_handed_out(identity, masked):
-    """G06: token, secret key and session token."""
+    """Token, secret key and session token."""
     with identity().lease(ENV):
         assert len(masked) == 3
         assert masked[0].count(".") == 2
 
 
 def test_a_session_is_short_named_after_the_run_and_narrowed_by_our_policy(identity, aws):
-    """H06: session policy, 900 to 3600 s, name with the run's id."""
+    """Session policy, 900 to 3600 s, name with the run's id."""
     with identity().lease(ENV):
         form = next(call.form for call in aws.calls if call.operation == "AssumeRoleWithWebIdentity")
     assert form["RoleSessionName"] == "ops-agent-77"
@@ -58,14 +58,14 @@ def test_a_session_is_short_named_after_the_run_and_narrowed_by_our_policy(ident
 
 
 def test_a_fourth_account_stops_the_run_before_a_lease_exists(identity, aws):
-    """H01: what GetCallerIdentity says counts, not what the ARN promised."""
+    """What GetCallerIdentity says counts, not what the ARN promised."""
     aws.answer_as("999999999999")
     with pytest.raises(PolicyViolation, match="acts in AWS account 999999999999"), identity().lease(ENV):
         pytest.fail("a lease was handed out")
 
 
 def test_another_of_our_accounts_is_still_the_wrong_one(identity, aws):
-    """H03: prod's account behind dev's directory."""
+    """Prod's account behind dev's directory."""
     aws.answer_as(PROD)
     with (
         pytest.raises(PolicyViolation, match=f"acts in AWS account {PROD}, but the environment's account is {DEV}"),
@@ -87,7 +87,7 @@ def test_another_of_our_accounts_is_still_the_wrong_one(identity, aws):
     ],
 )
 def test_a_role_that_cannot_be_the_environments_stops_before_any_request(identity, aws, role):
-    """H02: foreign account, other partition, not a role, malformed."""
+    """Foreign account, other partition, not a role, malformed."""
     with pytest.raises(ConfigError), identity(roles={"dev": role}).lease(ENV):
         pytest.fail("a lease was handed out")
     assert aws.calls == ()
@@ -100,7 +100,6 @@ def test_an_environment_without_role_or_account_is_named_with_the_reason(identit
 
 
 def test_a_job_without_the_id_token_permission_is_told_so_without_a_request(identity, aws):
-    """H09."""
     with (
         pytest.raises(AwsError, match="may not ask for an OIDC token") as caught,
         identity(runner=Runner(url="", token="")).lease(ENV),
@@ -111,7 +110,7 @@ def test_a_job_without_the_id_token_permission_is_told_so_without_a_request(iden
 
 
 def test_broken_answers_are_asked_again_and_then_named(identity, aws):
-    """H09: 5xx of the token endpoint."""
+    """5xx of the token endpoint."""
     down = Refusal(status=503, code="ServiceUnavailable", message="try later")
     aws.fail_next(down, down)
     with identity().lease(ENV) as lease:
@@ -131,7 +130,7 @@ def test_an_endpoint_that_does_not_answer_is_named(identity):
 
 
 def test_a_trust_policy_that_refuses_the_subject_is_explained_with_both_forms_and_no_token(identity, aws, masked):
-    """H10: permanent, asked once, names the immutable form."""
+    """Permanent, asked once, names the immutable form."""
     with (
         pytest.raises(AwsError, match="Not authorized to perform sts:AssumeRoleWithWebIdentity") as caught,
         identity(sub="repo:x/y:ref:z").lease(ENV),
@@ -143,7 +142,7 @@ def test_a_trust_policy_that_refuses_the_subject_is_explained_with_both_forms_an
 
 
 def test_a_renewal_that_aws_refuses_ends_the_lease_with_awss_reason(identity, aws):
-    """H08: the plan failed because of it, so the run must not blame the configuration."""
+    """The plan failed because of it, so the run must not blame the configuration."""
     aws.shorten_sessions(1)
     with pytest.raises(AwsError, match="Not authorized"), identity().lease(ENV) as lease:
         refused = Refusal(
@@ -161,7 +160,7 @@ def test_a_renewal_that_aws_refuses_ends_the_lease_with_awss_reason(identity, aw
 
 @pytest.mark.parametrize("minutes", [-10, 10])
 def test_a_clock_that_is_ten_minutes_off_is_named_as_the_cause(identity, aws, minutes):
-    """N10: the runner's clock as AWS's Date header shows it."""
+    """The runner's clock as AWS's Date header shows it."""
     aws.issuer.skew = -600.0
     wrong = Sts("sa-east-1", endpoint=aws.endpoint, now=lambda: time.time() + minutes * 60, sleep=lambda _: None)
     with pytest.raises(AwsError, match="ExpiredTokenException") as caught, identity(sts=wrong).lease(ENV):
@@ -178,7 +177,6 @@ def test_a_token_never_travels_in_clear(identity):
 
 
 def test_the_regional_endpoint_of_sts_is_used_unless_an_emulator_is_named():
-    """H04."""
     assert Sts("sa-east-1").endpoint == "https://sts.sa-east-1.amazonaws.com"
 
 

@@ -1,4 +1,4 @@
-"""Which names are AWS's own in the region, and which only look like it (E17, rule 23)."""
+"""Which names are AWS's own in the region, and which only look like it."""
 
 from __future__ import annotations
 

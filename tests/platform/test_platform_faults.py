@@ -36,7 +36,6 @@ def test_the_recorder_numbers_each_request_with_its_operation(org: Any) -> None:
 
 @pytest.mark.parametrize(("after", "comments"), [(False, 0), (True, 1)])
 def test_a_dropped_connection_before_did_nothing_and_after_did_everything(org: Any, after: bool, comments: int) -> None:
-    """M04."""
     fault = org.github.faults.on(POST_COMMENT)
     fault.drop_after() if after else fault.drop_before()
     with pytest.raises(requests.ConnectionError):
@@ -49,7 +48,6 @@ def test_a_dropped_connection_before_did_nothing_and_after_did_everything(org: A
 
 @pytest.mark.parametrize(("after", "comments"), [(False, 0), (True, 1)])
 def test_a_5xx_comes_before_or_after_the_deed(org: Any, after: bool, comments: int) -> None:
-    """M03."""
     org.github.faults.at(1).answer(502, after=after)
     assert org.app("POST", COMMENT, {"body": "Working"}).status_code == 502
     assert len(org.issue.comments) == comments
@@ -57,7 +55,6 @@ def test_a_5xx_comes_before_or_after_the_deed(org: Any, after: bool, comments: i
 
 
 def test_a_secondary_rate_limit_names_its_wait(org: Any) -> None:
-    """M01."""
     org.github.faults.at(1).secondary_rate_limit(retry_after=3)
     org.github.faults.at(2).secondary_rate_limit(retry_after=None, status=429)
     first, second = org.app("GET", R), org.app("GET", R)
@@ -82,7 +79,7 @@ def test_a_delay_delays(org: Any) -> None:
 
 
 def test_a_person_acts_in_the_middle_of_a_call(org: Any) -> None:
-    """T10: an edit exactly between two calls of a run."""
+    """An edit exactly between two calls of a run."""
     org.github.faults.at(2).run(lambda: org.issue.edit(body="Other words", by="tom"))
     org.github.faults.at(2).run(lambda: org.issue.close(by="tom"), after=True)
     before, during, after = (org.app.get(f"{R}/issues/12") for _ in range(3))

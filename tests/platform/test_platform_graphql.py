@@ -59,7 +59,7 @@ def test_a_head_that_moved_refuses_the_commit(org: Any) -> None:
 
 
 def test_a_workflow_file_needs_the_workflows_permission(org: Any) -> None:
-    """M11: GITHUB_TOKEN never has it, an app may have it, a classic token needs the scope."""
+    """GITHUB_TOKEN never has it, an app may have it, a classic token needs the scope."""
     given = commit_input(org, add={".github/workflows/plan.yml": b"on: push\n"})
     tokens = (
         org.github.actions_token(org.orders),
@@ -129,7 +129,7 @@ def test_adding_an_issue_twice_gives_the_same_card(org: Any) -> None:
 
 
 def test_a_token_without_the_organisations_projects_is_told_there_is_no_board(org: Any) -> None:
-    """M13: the words by which a missing permission is known."""
+    """The words by which a missing permission is known."""
     actions = org.wire(org.github.actions_token(org.orders))
     found = actions.query('{ organization(login: "DrivvenConsulting") { projectV2(number: 6) { id } } }')
     assert error(found) == ("NOT_FOUND", "Could not resolve to a ProjectV2 with the number 6.")

@@ -27,7 +27,7 @@ def at_once(*deeds: Callable[[], Any]) -> list[Any]:
 
 
 def test_one_of_two_runs_creates_the_branch(org: Any) -> None:
-    """M14: creating the ref is the lock."""
+    """Creating the ref is the lock."""
     wire, head = org.app, org.orders.head()
     for pair in range(20):
         body = {"ref": f"refs/heads/ops-agent/issue-{pair}", "sha": head}

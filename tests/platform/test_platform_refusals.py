@@ -11,7 +11,7 @@ APP, PAT = "Resource not accessible by integration", "Resource not accessible by
 
 
 def test_a_wrong_or_revoked_token_is_bad_credentials(org: Any) -> None:
-    """M17: a token that expires in the middle of a run answers 401."""
+    """A token that expires in the middle of a run answers 401."""
     wire = org.app
     wire.get(R)
     org.github.revoke(wire.token)
@@ -104,7 +104,6 @@ def test_an_unknown_login_has_no_permission_to_read(org: Any) -> None:
 
 
 def test_a_transferred_issue_redirects_a_deleted_one_is_gone(org: Any) -> None:
-    """M12."""
     other = org.github.add_repository("DrivvenConsulting/other", {"a": "b"})
     org.orders.add_issue("gone", author="maria", number=13).delete()
     org.issue.transfer(other)
@@ -140,14 +139,12 @@ def test_an_archived_repository_is_read_only(org: Any) -> None:
 
 
 def test_an_empty_repository_has_no_git(org: Any) -> None:
-    """M19."""
     org.github.add_repository("DrivvenConsulting/empty")
     for path in ("/git/ref/heads/main", "/commits", "/git/trees/main"):
         assert org.app.refused("GET", f"/repos/DrivvenConsulting/empty{path}") == (409, "Git Repository is empty.")
 
 
 def test_after_the_default_branch_was_renamed_the_old_name_is_gone(org: Any) -> None:
-    """M19."""
     org.orders.rename_default_branch("trunk")
     assert org.app.get(R)["default_branch"] == "trunk"
     assert org.app.refused("GET", f"{R}/git/ref/heads/main") == (404, "Not Found")
@@ -168,7 +165,6 @@ def test_a_branch_that_cannot_be_created_is_422(org: Any, ref: str, sha: str, me
 
 
 def test_a_ruleset_names_the_rule(org: Any) -> None:
-    """M09."""
     org.orders.protect("ops-agent/*", "creation")
     org.orders.protect("main", "deletion", "update")
     status, message = org.app.refused(
@@ -206,7 +202,7 @@ def test_a_pull_request_that_cannot_be_opened_says_why(org: Any) -> None:
 
 
 def test_actions_may_be_forbidden_to_open_pull_requests(org: Any) -> None:
-    """M10: GITHUB_TOKEN is refused, an app is not."""
+    """GITHUB_TOKEN is refused, an app is not."""
     org.orders.actions_may_open_pull_requests = False
     org.orders.commit("work", {"a": "b"}, "a", by="maria")
     body = {"title": "t", "head": "work", "base": "main"}
@@ -237,7 +233,6 @@ def test_a_parent_takes_a_hundred_sub_issues_and_a_child_one_parent(org: Any) ->
 
 
 def test_an_exhausted_rate_limit_is_403_with_the_reset_and_graphql_says_it_in_a_200(org: Any) -> None:
-    """M02."""
     wire = org.app
     assert wire("GET", R).headers["X-RateLimit-Remaining"] == "4999"
     org.github.rate.exhaust(wire.token, reset_in=2400)

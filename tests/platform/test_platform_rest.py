@@ -179,7 +179,7 @@ def test_a_merge_closes_the_issue_that_a_keyword_names_and_keeps_the_pull_reques
 
 
 def test_a_merge_to_another_branch_closes_nothing(org: Any) -> None:
-    """T5: keywords count for the default branch only."""
+    """Keywords count for the default branch only."""
     org.orders.create_branch("develop", org.orders.head())
     org.orders.commit("work", {"a.tf": "#\n"}, "a", by="maria")
     pull = org.orders.open_pull_request("Queue", "Closes #12", head="work", base="develop", by="maria")

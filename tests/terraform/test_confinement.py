@@ -1,4 +1,4 @@
-"""What the kernel holds against a child, tried by one that does its worst (E17; docs/decisions/0008-confinement.md)."""
+"""What the kernel holds against a child, tried by one that does its worst (docs/decisions/0008-confinement.md)."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def test_the_filter_refuses_the_calls_of_other_architectures():
 def test_an_engine_that_is_told_to_connect_elsewhere_on_this_machine_is_refused_by_the_kernel(
     engine, tmp_path, listener
 ):
-    """E17: Go never sends loopback through a proxy, so this is the kernel's rule in the engine's own threads."""
+    """Go never sends loopback through a proxy, so this is the kernel's rule in the engine's own threads."""
     port = listener.getsockname()[1]
     backend = f'terraform {{\n  backend "http" {{\n    address = "http://127.0.0.1:{port}/state"\n    retry_max = 0\n  }}\n}}\n'
     from terraform.conftest import available

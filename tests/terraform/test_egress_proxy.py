@@ -1,4 +1,4 @@
-"""The proxy alone: who may pass, where to, and what it remembers (E17)."""
+"""The proxy alone: who may pass, where to, and what it remembers."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def test_a_kept_cell_answers_as_a_fresh_one_whatever_was_edited_in_between(terra
 
 
 def test_nothing_but_the_lock_file_that_init_wrote_outlives_a_refresh_and_no_link_is_followed(terraform, tmp_path):
-    """E20, E09: whatever a provider left in the directory that init could write to."""
+    """Whatever a provider left in the directory that init could write to."""
     tree = write(tmp_path / "tree", {"main.tf": MAIN})
     secret = write(tmp_path, {"secret": "root's own"}) / "secret"
     with terraform.workspace(tree, bare_target(), None) as workspace:

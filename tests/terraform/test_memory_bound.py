@@ -1,4 +1,4 @@
-"""A child that wants more memory than is left ends precisely, and this process lives on (N08 of the security bar)."""
+"""A child that wants more memory than is left ends precisely, and this process lives on."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SMALL = 'output "x" {\n  value = 1\n}\n'
 @pytest.mark.terraform
 @pytest.mark.parametrize("engine", ["embedded", "terraform"])
 def test_a_configuration_that_wants_too_much_memory_is_named_and_the_next_one_is_planned(engine, tmp_path, monkeypatch):
-    """N08, on the real engines. Go ends with exit code 2 then, which is also "the plan has changes", or as a library by
+    """On the real engines. Go ends with exit code 2 then, which is also "the plan has changes", or as a library by
     a signal.
     """
     monkeypatch.setattr(sandbox_module, "memory_bound", lambda: 260 << 20)

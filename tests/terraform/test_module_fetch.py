@@ -155,7 +155,6 @@ def test_an_ssh_source_without_a_token_names_file_line_host_and_input(host):
     ],
 )
 def test_a_source_of_another_kind_is_refused_precisely_and_nobody_is_asked(source, why, host):
-    """D04."""
     with engine(host) as terraform:
         place, what, remedy = told(fetch(terraform, {"main.tf": call(source)}))
     assert place == "main.tf:1"

@@ -1,6 +1,4 @@
-"""What flows into modules of a real host is judged before anything of the change is run: the stage with a real fetch
-(D05).
-"""
+"""What flows into modules of a real host is judged before anything of the change is run: the stage with a real fetch."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def listening() -> Iterator[str]:
 def test_a_provisioner_of_a_fetched_module_does_not_run_while_planning_and_is_a_danger_of_the_plan(
     host, open_directory: Path, tmp_path
 ):
-    """D05: the rules let the head write none, and do not read fetched modules."""
+    """The rules let the head write none, and do not read fetched modules."""
     host.add_repository("org/runs", {"main.tf": RUNS})
     source, canary = f"git::{host.url}/org/runs.git?ref=v1", open_directory / "ran"
     with engine(host) as terraform:
@@ -80,7 +80,7 @@ data "terraform_remote_state" "other" {
 
 
 def test_a_fetched_module_that_reads_what_it_is_told_reads_in_the_sandbox_only(host, listening, tmp_path):
-    """D07, E17: no rule reads its code, so the sandbox is what holds; each place is named."""
+    """No rule reads its code, so the sandbox is what holds; each place is named."""
     host.add_repository("org/reads", {"main.tf": READS})
     source = f"git::{host.url}/org/reads.git?ref=v1"
     with engine(host) as terraform:

@@ -71,7 +71,7 @@ def test_too_many_files_or_bytes_are_refused(name, value, tmp_path, monkeypatch)
 
 
 def test_a_module_that_is_a_link_or_lies_elsewhere_is_refused(tmp_path):
-    """E08. go-getter links to a path of the machine."""
+    """go-getter links to a path of the machine."""
     modules = fetched(tmp_path, {"sqs/main.tf": "x"}, inside="linked")
     (modules / "linked").symlink_to("/etc")
     with pytest.raises(Refused, match="link to a path of this machine"):

@@ -1,4 +1,4 @@
-"""Tokens of module hosts reach their host and nobody else, whatever a broken or hostile one answers (T4)."""
+"""Tokens of module hosts reach their host and nobody else, whatever a broken or hostile one answers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def both(host: ModuleHost, stranger: ModuleHost, folder: Path) -> dict[str, str]
     ("start", "source"), [("/org/net.git", "git::{url}/org/net.git"), ("/v1/modules/", "{name}/org/queue/aws")]
 )
 def test_no_token_follows_a_redirect_to_another_host(start, source, only_with_token, host, stranger, folder):
-    """A broken or hostile module host cannot make us hand its token on (T4)."""
+    """A broken or hostile module host cannot make us hand its token on."""
     host.redirects[start] = stranger.other_url + start
     host.redirect_authorised = only_with_token
     with engine(host, variables=both(host, stranger, folder)) as terraform:

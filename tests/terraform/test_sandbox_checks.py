@@ -1,4 +1,4 @@
-"""What fmt and validate say of a file, and whose bytes a provider must have (E11, D18)."""
+"""What fmt and validate say of a file, and whose bytes a provider must have."""
 
 from __future__ import annotations
 
@@ -38,7 +38,6 @@ def test_validate_names_file_and_line(bare_terraform, tmp_path):
 
 
 def test_a_provider_whose_bytes_differ_from_the_lock_file_is_refused(terraform, tmp_path):
-    """E11."""
     lock = (
         'provider "registry.terraform.io/hashicorp/aws" {\n  version = "3.39.0"\n  hashes = [\n    "h1:%s=",\n  ]\n}\n'
         % ("A" * 43)
@@ -51,7 +50,7 @@ def test_a_provider_whose_bytes_differ_from_the_lock_file_is_refused(terraform, 
 
 
 def test_a_lock_file_that_lacks_an_allow_listed_provider_is_completed_by_our_code(terraform, tmp_path):
-    """D18: the llm never writes it; the bytes are offered for the change set."""
+    """The llm never writes it; the bytes are offered for the change set."""
     tree = write(tmp_path, {**service("unlocked"), "infra/.terraform.lock.hcl": "# empty\n"})
     with terraform.workspace(tree, target(environment("dev")), None) as workspace:
         assert workspace.init().status is CheckStatus.PASSED

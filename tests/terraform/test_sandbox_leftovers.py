@@ -27,7 +27,7 @@ pytestmark = pytest.mark.terraform
 
 
 def test_what_a_plan_leaves_is_private_and_gone_afterwards(bare_terraform, tmp_path):
-    """E15: plan JSON 0600 while it is there, no plan file, nothing after the workspace."""
+    """Plan JSON 0600 while it is there, no plan file, nothing after the workspace."""
     with bare_terraform.workspace(
         write(tmp_path, {"main.tf": 'output "x" {\n  value = 1\n}\n'}), bare_target(), None
     ) as workspace:
@@ -43,7 +43,6 @@ def test_what_a_plan_leaves_is_private_and_gone_afterwards(bare_terraform, tmp_p
 
 
 def test_the_leftovers_of_a_killed_run_are_swept_and_those_of_a_living_one_stay(tmp_path):
-    """E15, N03."""
     code = "import sys, time; sys.path[:0] = %r\nfrom pathlib import Path\n"
     code += "from ops_agent.adapters.terraform.confinement import new_run_directory\n"
     code = (
@@ -64,7 +63,7 @@ def test_the_leftovers_of_a_killed_run_are_swept_and_those_of_a_living_one_stay(
 
 @pytest.mark.skipif(not IS_ROOT, reason="mounting a small file system needs root")
 def test_a_full_disk_is_named_and_nothing_is_left_half_done(tmp_path, mirror):
-    """N06: init, plan and show on a file system without room."""
+    """Init, plan and show on a file system without room."""
     small = Path(tempfile.mkdtemp(dir="/tmp"))
     if subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=3m,mode=0755", "tmpfs", str(small)], capture_output=True

@@ -1,4 +1,4 @@
-"""Who the children are, and the self-test that tries what that promises (E03, X2, X3)."""
+"""Who the children are, and the self-test that tries what that promises."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_self_test_passes_here_and_is_run_once(bare_terraform):
 
 @pytest.mark.skipif(not IS_ROOT, reason="shows that root with all capabilities is found out")
 def test_the_self_test_finds_out_when_children_run_as_root_and_nothing_is_planned(tmp_path, monkeypatch):
-    """E03, X3: undumpable alone does not stop a child with root's capabilities, where the kernel has no Landlock."""
+    """Undumpable alone does not stop a child with root's capabilities, where the kernel has no Landlock."""
     monkeypatch.setattr(confinement, "landlock_abi", lambda: 0)
     monkeypatch.setattr(sandbox_module, "pick_uid", lambda: None)
     monkeypatch.setattr(sandbox_module.itertools, "count", lambda _: iter(lambda: None, 0))
@@ -95,7 +95,7 @@ with TerraformCli(policy=Policy(), binary="embedded") as terraform:
 
 
 def test_an_ordinary_users_run_is_closed_by_its_undumpable_parent_and_open_without(tmp_path):
-    """E03, X3, non-root: the same probe passes with the parent hardened, and finds the leak when it is not."""
+    """The same probe passes with the parent hardened, and finds the leak when it is not."""
     python = "/usr/bin/python3" if IS_ROOT else sys.executable
     site = str(Path(sys.modules["pytest"].__file__).parents[1])
     code = NOBODY.format(paths=[str(Path(ops_agent.__file__).parents[1]), site])

@@ -1,6 +1,4 @@
-"""Children end when they must, print as much as they like, and leave nobody behind (E12, E13, N01, N13 of the security
-bar).
-"""
+"""Children end when they must, print as much as they like, and leave nobody behind."""
 
 from __future__ import annotations
 
@@ -32,7 +30,7 @@ def python(code: str, *, children: Children | None = None, patience: Patience = 
 
 
 def test_a_childs_output_exit_code_and_environment_are_what_they_are():
-    """E01: nothing of our environment, one marker of ours."""
+    """Nothing of our environment, one marker of ours."""
     result = python("import os, sys; print(sorted(os.environ)); print('e', file=sys.stderr); sys.exit(3)")
     assert (result.returncode, result.ending, result.stderr) == (3, Ending.EXITED, b"e\n")
     assert result.stdout == b"['LC_CTYPE', 'OPS_AGENT_CHILD', 'PATH']\n"
@@ -46,7 +44,7 @@ def test_a_child_that_ends_at_the_first_signal_is_asked_politely():
 
 
 def test_a_child_that_ignores_every_polite_signal_is_killed_after_the_deadline():
-    """N13: SIGINT, SIGTERM, SIGKILL."""
+    """SIGINT, SIGTERM, SIGKILL."""
     code = "import signal, time\nfor s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, signal.SIG_IGN)\nwhile True: time.sleep(1)"
     result = python(code)
     assert (result.returncode, result.ending) == (-9, Ending.DEADLINE)
@@ -68,7 +66,7 @@ def test_a_child_whose_work_is_in_vain_gets_a_moment_for_its_last_words_and_is_s
 
 @pytest.mark.parametrize("escape", ["", "os.setsid()"], ids=["same session", "session of its own"])
 def test_grandchildren_die_with_the_child(escape, tmp_path):
-    """E12: also one that left the group, and holds the output open."""
+    """Also one that left the group, and holds the output open."""
     code = f"""
 import os, time
 if os.fork() == 0:
@@ -93,7 +91,7 @@ def test_a_grandchild_that_writes_for_ever_does_not_keep_us(tmp_path):
 
 
 def test_a_hundred_megabytes_of_errors_and_a_million_lines_are_streamed_and_capped():
-    """E13: our memory does not grow with what a child prints."""
+    """Our memory does not grow with what a child prints."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     code = """
 import sys
@@ -127,7 +125,6 @@ def test_a_cap_keeps_a_prefix_within_both_limits_and_says_when_it_cut(chunks, mo
 
 
 def test_a_cancelled_run_ends_all_children_at_once_and_starts_no_more():
-    """N01."""
     children = Children()
     results = []
     threads = [
@@ -149,7 +146,7 @@ def test_a_cancelled_run_ends_all_children_at_once_and_starts_no_more():
 
 
 def test_an_interrupt_of_ours_kills_the_child_before_it_passes(tmp_path):
-    """N01: KeyboardInterrupt while the child runs, in the main thread."""
+    """KeyboardInterrupt while the child runs, in the main thread."""
     import _thread
 
     code = f"import os, time\nopen({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)"

