@@ -13,11 +13,10 @@ from typing import IO, Any
 from urllib.parse import quote
 
 import requests
-from github import GithubException
 from urllib3.exceptions import HTTPError
 
 from ops_agent.adapters.github import parsing
-from ops_agent.adapters.github.client import GitHubHttp, message_of, repository_path
+from ops_agent.adapters.github.client import GitHubHttp, Refused, repository_path
 from ops_agent.model.change_set import ChangeSet, TreeEntry, blob_id
 from ops_agent.model.errors import (
     ConfigError,
@@ -196,8 +195,8 @@ class GitHubBranches:
                     f"/repos/{repository_path(repository)}/git/refs",
                     input={"ref": f"refs/heads/{branch}", "sha": commit},
                 )
-            except GithubException as error:
-                if error.status == 422 and "reference already exists" in message_of(error.data).lower():
+            except Refused as refused:
+                if refused.status == 422 and "reference already exists" in refused.words.lower():
                     return False
                 raise
             return True

@@ -1,8 +1,7 @@
 """The event that started the run: GITHUB_EVENT_PATH, GITHUB_EVENT_NAME and the run's variables, read as frozen nouns.
 
 Only `issues` with action `labeled` and `workflow_dispatch` are events of ours. Everything else, and whatever does not
-have GitHub's shape, raises ConfigError which names the place (A06, A10, A11, A16, A18 of the security bar). Nothing
-here asks the network.
+have GitHub's shape, raises ConfigError which names the place. Nothing here asks the network.
 """
 
 from __future__ import annotations
@@ -12,34 +11,91 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from ops_agent.adapters.github.parsing import GHOST
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ops_agent.adapters.github import parsing
 from ops_agent.config.inputs import LOOPBACK
 from ops_agent.issue.selection import parse_references
 from ops_agent.model.errors import ConfigError
-from ops_agent.model.event import (
-    Actor,
-    ActorKind,
-    Dispatched,
-    Event,
-    Issue,
-    IssueRef,
-    Labelled,
-    Repository,
-    RunIdentity,
-)
+from ops_agent.model.event import ActorKind, Dispatched, Event, Labelled, RunIdentity
 
-# An issue's body has at most 262,144 bytes, six times that when every character is escaped; the rest of a payload is
-# some 20 kB.
 LARGEST_EVENT_BYTES = 2_000_000
+"""An issue's body has at most 262,144 bytes, six times that when every character is escaped; the rest of a payload is
+some 20 kB.
+"""
 _HINT = "The event file comes from GitHub's runner; start the workflow by `issues: types: [labeled]` or `workflow_dispatch`."
 _VARIABLES = (
     *("GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH", "GITHUB_REPOSITORY"),
     *("GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_ACTOR", "GITHUB_TRIGGERING_ACTOR"),
 )
-_PARTS = {"issues": ("action", "issue", "label", "repository", "sender"), "workflow_dispatch": ("repository", "sender")}
+
+
+# The parts of GitHub's webhook payloads that are read.
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+
+_Id = Annotated[int, Field(gt=0, lt=2**63)]
+
+
+class _Account(_Part):
+    login: str
+    id: _Id
+    type: str
+
+
+class _Owner(_Part):
+    login: str
+
+
+class _Repository(_Part):
+    owner: _Owner
+    name: str
+    full_name: str
+    id: _Id
+    default_branch: str
+    archived: bool | None = None
+    disabled: bool | None = None
+
+
+class _Label(_Part):
+    name: str
+
+
+class _Issue(_Part):
+    number: _Id
+    id: _Id
+    node_id: str
+    title: str
+    body: str | None = None
+    state: str
+    labels: list[_Label]
+    user: _Account | None = None
+    html_url: str
+    locked: bool | None = None
+
+
+class _Inputs(_Part):
+    issue_number: str | None = None
+
+
+class _DispatchPayload(_Part):
+    repository: _Repository
+    sender: _Account
+    inputs: _Inputs | None = None
+
+
+class _LabelPayload(_Part):
+    action: str
+    issue: _Issue
+    label: _Label
+    repository: _Repository
+    sender: _Account
 
 
 def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[Event, RunIdentity]:
@@ -54,28 +110,38 @@ def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[
     name = environment["GITHUB_EVENT_NAME"]
     if name not in ("issues", "workflow_dispatch"):
         raise ConfigError(f"ops-agent does not work on the event {name[:60]!a}", hint=_HINT)
-    payload = _Node(_load(Path(environment["GITHUB_EVENT_PATH"])), "event")
-    action = payload["action"]
-    if name == "issues" and not action.absent and action.text() != "labeled":
-        raise ConfigError(f"ops-agent does not work on `issues` with the action {action.text()[:60]!a}", hint=_HINT)
-    payload.require(_PARTS[name], name)
-    repository = _repository(payload["repository"])
-    if repository.full_name != run.repository:
-        said = ascii(repository.full_name[:150])
+    payload = _load(Path(environment["GITHUB_EVENT_PATH"]))
+    if not isinstance(payload, dict):
+        raise ConfigError(f"event should be an object, found a JSON {type(payload).__name__}", hint=_HINT)
+    action = payload.get("action", "labeled")
+    if name == "issues" and action != "labeled":
+        raise ConfigError(f"ops-agent does not work on `issues` with the action {str(action)[:60]!a}", hint=_HINT)
+    _require_shape(payload, _LabelPayload if name == "issues" else _DispatchPayload, name)
+    repository = parsing.repository(payload["repository"])
+    full_name = payload["repository"]["full_name"]
+    if full_name != run.repository or full_name != repository.full_name:
+        said = ascii(full_name[:150])
         raise ConfigError(f"event.repository.full_name is {said}, but the run belongs to {run.repository}", hint=_HINT)
-    sender = _sender(payload["sender"])
+    kind, sender = payload["sender"]["type"], parsing.actor(payload["sender"])
+    if sender is None or kind not in set(ActorKind):
+        raise ConfigError(
+            f"event.sender.type is {kind[:40]!a}, which is no kind of account that may ask for work", hint=_HINT
+        )
     if name == "workflow_dispatch":
-        text = issue_number or _dispatch_input(payload)
-        return Dispatched(
-            repository=repository, sender=sender, issues=parse_references(text, run.repository, run.server_url)
-        ), run
-    issue = _issue(payload["issue"], run.repository)
+        text = issue_number or (payload.get("inputs") or {}).get("issue_number")
+        if text is None:
+            raise ConfigError(
+                "the dispatch names no issue", hint="Give the workflow's input `issue_number`, or the action's."
+            )
+        refs = parse_references(text, run.repository, run.server_url)
+        return Dispatched(repository=repository, sender=sender, issues=refs), run
+    issue = parsing.issue(payload["issue"], run.repository)
     if issue_number and parse_references(issue_number, run.repository, run.server_url) != (issue.ref,):
         raise ConfigError(
             f"the label was put on {issue.ref}, but issue_number names another issue",
             hint="Leave issue_number empty for label events; dispatch the workflow to name issues by hand.",
         )
-    return Labelled(repository=repository, issue=issue, label=payload["label"]["name"].text(), sender=sender), run
+    return Labelled(repository=repository, issue=issue, label=payload["label"]["name"], sender=sender), run
 
 
 def require_job(environment: Mapping[str, str]) -> None:
@@ -122,9 +188,13 @@ def _load(path: Path) -> Any:
     if len(content) > LARGEST_EVENT_BYTES:
         raise ConfigError(f"the event file is larger than {LARGEST_EVENT_BYTES:,} bytes", hint=_HINT)
     try:
-        return json.loads(content.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
+        found = json.loads(content.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
+        json.dumps(found, ensure_ascii=False).encode()
+        return found
     except UnicodeDecodeError as error:
         raise ConfigError(f"the event file is not UTF-8 at byte {error.start}", hint=_HINT) from None
+    except UnicodeEncodeError:
+        raise ConfigError("the event file holds half of a surrogate pair", hint=_HINT) from None
     except json.JSONDecodeError as error:
         raise ConfigError(
             f"the event file is not JSON: line {error.lineno}, column {error.colno}: {error.msg}", hint=_HINT
@@ -148,113 +218,17 @@ def _no_constant(name: str) -> Any:
     raise ConfigError(f"the event file holds {name}, which is not JSON", hint=_HINT)
 
 
-class _Node:
-    """A value of the payload and the path to it, so that every complaint names its place."""
-
-    def __init__(self, value: Any, path: str) -> None:
-        self._value, self._path = value, path
-
-    def _wrong(self, expected: str) -> ConfigError:
-        found = "nothing" if self._value is None else f"a JSON {type(self._value).__name__}"
-        return ConfigError(f"{self._path} should be {expected}, found {found}", hint=_HINT)
-
-    def require(self, names: tuple[str, ...], event: str) -> None:
-        """Raises ConfigError that names every part of `event`'s payload that is not there."""
-        missing = [f"{self._path}.{name}" for name in names if self[name].absent]
-        if missing:
-            empty = "an empty object" if not self._value else "it lacks " + ", ".join(missing)
-            raise ConfigError(
-                f"the event file (GITHUB_EVENT_PATH) is not what GitHub sends for `{event}`: {empty}", hint=_HINT
-            )
-
-    @property
-    def absent(self) -> bool:
-        return self._value is None
-
-    def __getitem__(self, key: str) -> _Node:
-        if not isinstance(self._value, dict):
-            raise self._wrong("an object")
-        return _Node(self._value.get(key), f"{self._path}.{key}")
-
-    def text(self) -> str:
-        if not isinstance(self._value, str):
-            raise self._wrong("text")
-        if any("\ud800" <= c <= "\udfff" for c in self._value):
-            raise ConfigError(f"{self._path} holds half of a surrogate pair", hint=_HINT)
-        return self._value
-
-    def number(self) -> int:
-        if not isinstance(self._value, int) or isinstance(self._value, bool) or not 0 < self._value < 2**63:
-            raise self._wrong("a whole number above 0")
-        return self._value
-
-    def flag(self) -> bool:
-        """False when it is not there: GitHub leaves `archived` and the like out of some payloads."""
-        if self._value is not None and not isinstance(self._value, bool):
-            raise self._wrong("true or false")
-        return bool(self._value)
-
-    def each(self) -> list[_Node]:
-        if not isinstance(self._value, list):
-            raise self._wrong("a list")
-        return [_Node(value, f"{self._path}[{index}]") for index, value in enumerate(self._value)]
-
-
-def _sender(node: _Node) -> Actor:
-    kind = node["type"].text()
-    if kind not in set(ActorKind):
+def _require_shape(payload: dict[str, Any], shape: type[_Part], event: str) -> None:
+    """Raises ConfigError that names every part that is missing, or else the first place that is wrong."""
+    missing = [f"event.{part}" for part in shape.model_fields if part != "inputs" and payload.get(part) is None]
+    if missing:
+        what = f"it lacks {', '.join(missing)}" if payload else "an empty object"
         raise ConfigError(
-            f"event.sender.type is {kind[:40]!a}, which is no kind of account that may ask for work", hint=_HINT
+            f"the event file (GITHUB_EVENT_PATH) is not what GitHub sends for `{event}`: {what}", hint=_HINT
         )
-    return Actor(login=node["login"].text(), id=node["id"].number(), kind=ActorKind(kind))
-
-
-def _author(node: _Node) -> Actor:
-    if node.absent:  # a deleted account
-        return GHOST
-    kind = node["type"].text()
-    # An author decides nothing, so a kind that we do not know (Mannequin, ...) is only taken for the least trusted one.
-    return Actor(
-        login=node["login"].text(),
-        id=node["id"].number(),
-        kind=ActorKind(kind) if kind in set(ActorKind) else ActorKind.BOT,
-    )
-
-
-def _repository(node: _Node) -> Repository:
-    repository = Repository(
-        owner=node["owner"]["login"].text(),
-        name=node["name"].text(),
-        id=node["id"].number(),
-        default_branch=node["default_branch"].text(),
-        archived=node["archived"].flag(),
-        disabled=node["disabled"].flag(),
-    )
-    if node["full_name"].text() != repository.full_name:
-        raise ConfigError("event.repository.full_name does not match its owner and name", hint=_HINT)
-    return repository
-
-
-def _issue(node: _Node, repository: str) -> Issue:
-    return Issue(
-        ref=IssueRef(repository=repository, number=node["number"].number()),
-        id=node["id"].number(),
-        node_id=node["node_id"].text(),
-        title=node["title"].text(),
-        body="" if node["body"].absent else node["body"].text(),
-        is_open=node["state"].text() == "open",
-        is_pull_request=not node["pull_request"].absent,
-        labels=tuple(label["name"].text() for label in node["labels"].each()),
-        author=_author(node["user"]),
-        url=node["html_url"].text(),
-        locked=node["locked"].flag(),
-    )
-
-
-def _dispatch_input(payload: _Node) -> str:
-    given = payload["inputs"]
-    if given.absent or given["issue_number"].absent:
-        raise ConfigError(
-            "the dispatch names no issue", hint="Give the workflow's input `issue_number`, or the action's."
-        )
-    return given["issue_number"].text()
+    try:
+        shape.model_validate(payload)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(step) for step in ("event", *first["loc"]))
+        raise ConfigError(f"{place}: {first['msg']}", hint=_HINT) from None

@@ -1,4 +1,4 @@
-"""GitHub's JSON as our parsing.
+"""GitHub's JSON, of the API and of events, as our nouns.
 
 Null authors, deleted head repositories and missing lists are normal; a wrong type raises (KeyError, TypeError,
 ValueError).
@@ -18,14 +18,14 @@ GHOST = Actor(login="ghost", id=0, kind=ActorKind.USER)
 
 
 def actor(found: Json | None) -> Actor | None:
-    """A REST "simple user"; None for a deleted account."""
+    """A REST "simple user"; None for a deleted account. A kind that we do not know counts as the least trusted one."""
     if not found:
         return None
-    kind = found.get("type")
+    kind = found.get("type", ActorKind.USER)
     return Actor(
         login=str(found["login"]),
         id=int(found["id"]),
-        kind=ActorKind(kind) if kind in set(ActorKind) else ActorKind.BOT if kind == "Mannequin" else ActorKind.USER,
+        kind=ActorKind(kind) if kind in set(ActorKind) else ActorKind.BOT,
     )
 
 
@@ -40,19 +40,13 @@ def repository(found: Json) -> Repository:
     )
 
 
-def repository_of(found: Json) -> str:
-    """`owner/name` that an issue says it lives in."""
-    return "/".join(str(found["repository_url"]).rstrip("/").split("/")[-2:])
-
-
-def _open_blockers(summary: object) -> int | None:
-    count = summary.get("blocked_by") if isinstance(summary, Mapping) else None
-    return count if isinstance(count, int) else None
-
-
-def issue(found: Json) -> Issue:
+def issue(found: Json, repository: str | None = None) -> Issue:
+    """`repository` is `owner/name`; None: the one that the issue names itself."""
+    name = repository or "/".join(str(found["repository_url"]).rstrip("/").split("/")[-2:])
+    summary = found.get("issue_dependencies_summary")
+    blockers = summary.get("blocked_by") if isinstance(summary, Mapping) else None
     return Issue(
-        ref=IssueRef(repository=repository_of(found), number=int(found["number"])),
+        ref=IssueRef(repository=name, number=int(found["number"])),
         id=int(found["id"]),
         node_id=str(found["node_id"]),
         title=str(found["title"]),
@@ -65,7 +59,7 @@ def issue(found: Json) -> Issue:
         author=actor(found.get("user")) or GHOST,
         url=str(found["html_url"]),
         locked=bool(found.get("locked")),
-        open_blockers=_open_blockers(found.get("issue_dependencies_summary")),
+        open_blockers=blockers if isinstance(blockers, int) else None,
     )
 
 

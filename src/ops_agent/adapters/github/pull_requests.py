@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from github import GithubException
-
 from ops_agent.adapters.github import parsing
-from ops_agent.adapters.github.client import GitHubHttp, message_of, repository_path
+from ops_agent.adapters.github.client import GitHubHttp, Refused, repository_path
 from ops_agent.model.ports import Review
 from ops_agent.model.proposal import PullRequest
 
@@ -74,8 +72,8 @@ class GitHubPullRequests:
         def create() -> PullRequest:
             try:
                 found = self._http.requestJsonAndCheck("POST", url, input=wanted)[1]
-            except GithubException as error:
-                words = message_of(error.data).lower() if error.status == 422 else ""
+            except Refused as refused:
+                words = refused.words.lower() if refused.status == 422 else ""
                 if (
                     "draft pull requests are not supported" in words and wanted["draft"]
                 ):  # private repositories of some plans
