@@ -53,7 +53,7 @@ def _on_the_job_page(error: OpsAgentError, environment: Mapping[str, str]) -> in
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code (architecture.md, exit codes). Never raises, never prints a stack trace."""
+    """Run one command; returns its exit code (docs/outcomes.md). Never raises, never prints a stack trace."""
     harden_this_process()
     # Loading the SDKs makes a hundred thousand objects that stay; at Python's own threshold (700) the collector walks
     # them again and again.

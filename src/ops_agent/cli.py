@@ -129,7 +129,7 @@ def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, run: 
 
 def with_own_key(inputs: dict[str, str], environment: Mapping[str, str]) -> dict[str, str]:
     """On a laptop `ANTHROPIC_API_KEY` is the key, unless an input names a way to the llm. A job's environment never
-    counts (K11).
+    counts.
     """
     ways = ("INPUT_ANTHROPIC_API_KEY", "INPUT_ANTHROPIC_FEDERATION_RULE_ID", "INPUT_USE_BEDROCK")
     key = environment.get("ANTHROPIC_API_KEY", "")

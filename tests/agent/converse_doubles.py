@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from agent.agent_doubles import BOUNDARY, FINISH, SMALL, call, reply, told
-from builders import settings_with, work_item
+from builders import settings_with
 from doubles.clock import FakeClock
 from doubles.llm import SayingLlm
 from doubles.tree import MemoryTree
@@ -97,7 +97,7 @@ class Here:
         )
         base = MemoryTree(files or SMALL)
         layout = discover_layout(base.files, base.read, Policy())
-        briefing = Briefing(work_item=work_item(), standards=(), layout=layout, system="s", task="t", boundary=BOUNDARY)
+        briefing = Briefing(standards=(), layout=layout, system="s", task="t", boundary=BOUNDARY)
         self.context = scratch_tree(base, parent=tmp_path)
         self.scratch = self.context.__enter__()
         self.conversation = Conversation(world, settings_with(**fields), briefing, self.scratch, self.said.append)

@@ -122,10 +122,6 @@ def test_the_tree_is_the_base_plus_the_journal_after_any_edits(
         assert {c.path: c.after for c in changes.changes} == {
             p: expected.get(p) for p in expected.keys() | SMALL.keys() if expected.get(p) != SMALL.get(p)
         }
-        with scratch_tree(MemoryTree(SMALL), parent=tmp_path) as other:
-            other.write("infra/leftover.tf", b"x")
-            other.restore(changes)
-            assert other.change_set() == changes
 
 
 def test_links_submodules_state_and_terraform_internals_are_left_out(tmp_path: Path) -> None:
@@ -188,17 +184,6 @@ def test_a_full_disk_ends_the_run_as_no_space_and_leaves_the_old_file(
     monkeypatch.undo()
     assert tree.read("infra/main.tf") == SMALL["infra/main.tf"]
     assert tree.change_set().changes == ()
-
-
-def test_a_change_set_of_another_base_is_not_restored(tree: ScratchTree, tmp_path: Path) -> None:
-    with scratch_tree(MemoryTree(SMALL, commit="b" * 40), parent=tmp_path) as other:
-        other.write("infra/x.tf", b"x")
-        with pytest.raises(PolicyViolation, match="another base"):
-            tree.restore(other.change_set())
-    with scratch_tree(MemoryTree({**SMALL, "infra/main.tf": b"different"}), parent=tmp_path) as other:
-        other.write("infra/main.tf", b"x")
-        with pytest.raises(PolicyViolation, match="other bytes"):
-            tree.restore(other.change_set())
 
 
 def test_the_limits_of_the_run_hold(tmp_path: Path) -> None:

@@ -283,26 +283,6 @@ class ScratchTree:
                 changes.append(FileChange(path=path, before=before, after=after))
         return ChangeSet(base_commit=self.base.commit, changes=tuple(changes))
 
-    def restore(self, changes: ChangeSet) -> None:
-        if changes.base_commit != self.base.commit:
-            raise PolicyViolation("the change set belongs to another base commit")
-        for path in list(self._journal):
-            if path in self._base_paths:
-                self._disk.write(path, self.base.read(path))
-                self._on_disk[path] = hashlib.sha256(self.base.read(path)).digest()
-                del self._journal[path]
-            else:
-                self.delete(path)
-        for change in changes.changes:
-            if change.before != (self.base.read(change.path) if change.path in self._base_paths else None):
-                raise PolicyViolation(
-                    f"the change set's `{change.path}` starts from other bytes than the base commit's"
-                )
-            if change.after is None:
-                self.delete(change.path)
-            else:
-                self.write(change.path, change.after)
-
     def _wanted_on_disk(self) -> list[str]:
         """Terraform's own files, all; what is below a module's directory (templates, policies) up to a cap; the
         workflows.

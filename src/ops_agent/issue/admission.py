@@ -1,7 +1,7 @@
-"""Whether an issue may be worked on: decisions only, over facts that `stages/admit.py` gathered.
+"""Whether an issue may be worked on: decisions only, over facts that `run/admit.py` gathered.
 
 Three questions in the order of what they cost: `before_asking` (the event alone), `who_must_write` and `refuse_people`
-(permissions), `decide` (everything else). A "no" is a Stopped; nothing here raises.
+(permissions), `decide` (everything else). A refusal is a Stopped; nothing here raises.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from ops_agent.config.settings import Settings
+from ops_agent.config.settings import BoardSettings, LabelSettings, Settings
 from ops_agent.model.event import (
     Actor,
     ActorKind,
@@ -48,22 +48,18 @@ def has_prefix(title: str, prefix: str) -> bool:
     return normal.startswith(unicodedata.normalize("NFC", prefix)) and not continued
 
 
-def is_ours(settings: Settings, issue: Issue) -> bool:
-    role = settings.labels.role_label
-    return has_prefix(issue.title, settings.labels.title_prefix) or (
-        bool(role) and any(same(label, role) for label in issue.labels)
-    )
+def is_ours(labels: LabelSettings, issue: Issue) -> bool:
+    by_label = bool(labels.role_label) and any(same(label, labels.role_label) for label in issue.labels)
+    return by_label or has_prefix(issue.title, labels.title_prefix)
 
 
-def lacks_identity(settings: Settings, ref: IssueRef) -> Stopped:
-    role = f" or carries the label `{settings.labels.role_label}`" if settings.labels.role_label else ""
-    return Stopped(
-        conclusion=Conclusion.DECLINED,
-        reason=(
-            f"{ref} is not a work item of ops-agent: only an issue whose title starts with exactly "
-            f"`{settings.labels.title_prefix}`{role} is."
-        ),
-        remedy=f"Start its title with `{settings.labels.title_prefix}` when it is infrastructure work, and put the label again.",
+def lacks_identity(labels: LabelSettings, ref: IssueRef) -> Stopped:
+    role = f" or carries the label `{labels.role_label}`" if labels.role_label else ""
+    prefix = labels.title_prefix
+    return _stop(
+        Conclusion.DECLINED,
+        f"{ref} is not a work item of ops-agent: only an issue whose title starts with exactly `{prefix}`{role} is.",
+        f"Start its title with `{prefix}` when it is infrastructure work, and put the label again.",
         quiet=True,
     )
 
@@ -71,34 +67,38 @@ def lacks_identity(settings: Settings, ref: IssueRef) -> Stopped:
 # Whether an item is ready: the board's status where it can be read, else the label that bears the status's name.
 
 
-def stands_for_ready(settings: Settings, label: str) -> bool:
+def means_ready(board: BoardSettings, label: str) -> bool:
     """True for `ready` and for a label named like the board's status; `[ops]` as a label says whose work it is, not
     that it is ready.
     """
-    return label.casefold() in ("ready", settings.board.status_ready.casefold())
+    return same(label, "ready") or same(label, board.status_ready)
 
 
-def board_complaint(settings: Settings, card: BoardCard | str) -> str | None:
-    """Why the board cannot be a gate (M13: no access, not on it, no such column), None when it can."""
+def board_complaint(board: BoardSettings, card: BoardCard | str) -> str | None:
+    """Why the board cannot decide (no access, not on it, no such column), None when it can."""
     if isinstance(card, str):
         return card.rstrip(".")
-    if not any(name.casefold() == settings.board.status_ready.casefold() for _, name in card.options):
-        return f"the board has no status `{settings.board.status_ready}`"
+    if not any(same(name, board.status_ready) for _, name in card.options):
+        return f"the board has no status `{board.status_ready}`"
     return None
 
 
-def is_ready(settings: Settings, card: BoardCard) -> bool:
-    return (card.status or "").casefold() == settings.board.status_ready.casefold()
+def was_started(board: BoardSettings, card: BoardCard | str) -> bool:
+    """True for a card that is not ready but in a status that ops-agent itself gives; with a branch of ours that means
+    that the item was ready once.
+    """
+    started = (name for name in (board.status_in_progress, board.status_review) if name)
+    return (
+        isinstance(card, BoardCard) and not _is_ready(board, card) and any(same(card.status or "", s) for s in started)
+    )
 
 
-def was_started(settings: Settings, card: BoardCard) -> bool:
-    """True for the statuses that ops-agent itself gives; with a branch of ours they mean that the item was Ready once."""
-    started = {name.casefold() for name in (settings.board.status_in_progress, settings.board.status_review) if name}
-    return (card.status or "").casefold() in started
+def _is_ready(board: BoardSettings, card: BoardCard) -> bool:
+    return same(card.status or "", board.status_ready)
 
 
 def readiness(
-    settings: Settings,
+    board: BoardSettings,
     issue: Issue,
     card: BoardCard | str,
     *,
@@ -108,34 +108,35 @@ def readiness(
 ) -> tuple[str, ...] | Stopped:
     """Warnings (none when the board says Ready), or the reason why the item is not ready.
 
-    `ready_label`: a writer put the label that stands for the status. `dispatched`: a writer named this item by hand,
-    which stands for it too. `claimed_before`: our branch for the item exists, so that a re-run or a new approval may go
-    on from In Progress.
+    `ready_label`: a writer put the label that means ready. `dispatched`: a writer named this item by hand, which counts
+    as much. `claimed_before`: our branch for the item exists, so that a re-run or a new approval may go on from In
+    Progress.
     """
-    complaint = board_complaint(settings, card)
+    complaint = board_complaint(board, card)
     if complaint is None and isinstance(card, BoardCard):
-        if is_ready(settings, card) or (claimed_before and was_started(settings, card)):
+        if _is_ready(board, card) or (claimed_before and was_started(board, card)):
             return ()
         status = f"`{card.status}`" if card.status else "a column without a status"
-        return Stopped(
-            conclusion=Conclusion.DECLINED,
-            reason=f"{issue.ref} stands in {status} on the board, not in `{settings.board.status_ready}`.",
-            remedy=f"Move it to `{settings.board.status_ready}` when it may be worked on, and put the label again.",
+        return _stop(
+            Conclusion.DECLINED,
+            f"{issue.ref} is in {status} on the board, not in `{board.status_ready}`.",
+            f"Move it to `{board.status_ready}` when it may be worked on, and put the label again.",
         )
     if ready_label or dispatched:
         by = "the label `ready`" if ready_label else "the dispatch"
-        return (f"The board was not used ({complaint}); {by} stands for `{settings.board.status_ready}`.",)
-    return Stopped(
-        conclusion=Conclusion.DECLINED,
-        reason=f"Whether {issue.ref} is ready is not known: the board was not used ({complaint}) and no writer put the label `ready`.",
-        remedy="Put the label `ready` on it, or give the token access to the board.",
+        return (f"The board was not used ({complaint}); {by} counts as `{board.status_ready}`.",)
+    return _stop(
+        Conclusion.DECLINED,
+        f"Whether {issue.ref} is ready is not known: the board was not used ({complaint}) and no writer put the label "
+        "`ready`.",
+        "Put the label `ready` on it, or give the token access to the board.",
     )
 
 
-# Whether an approval still stands, and covers the words that the issue holds now (A07, A08, A13 of the security bar).
+# Whether an approval is still valid, and covers the words that the issue holds now.
 
 ALLOW_DESTROY = "allow-destroy"
-_LABEL_AGAIN = "Read the issue as it stands now and put the label again."
+_LABEL_AGAIN = "Read the issue as it is now and put the label again."
 
 
 def approving_event(event: Labelled, events: tuple[IssueEvent, ...]) -> IssueEvent | None:
@@ -151,13 +152,13 @@ def approving_event(event: Labelled, events: tuple[IssueEvent, ...]) -> IssueEve
     return None
 
 
-def labellers(settings: Settings, issue: Issue, events: tuple[IssueEvent, ...]) -> dict[str, Actor]:
+def labellers(board: BoardSettings, issue: Issue, events: tuple[IssueEvent, ...]) -> dict[str, Actor]:
     """Who put those labels of `issue` that only count when a writer put them: `allow-destroy`, and the label that
-    stands for Ready.
+    means ready.
     """
     found: dict[str, Actor] = {}
     for label in issue.labels:
-        if same(label, ALLOW_DESTROY) or stands_for_ready(settings, label):
+        if same(label, ALLOW_DESTROY) or means_ready(board, label):
             put = [
                 entry
                 for entry in events
@@ -177,38 +178,38 @@ def approve(
     if not live.is_open:
         closed = isinstance(event, Labelled) and event.issue.is_open
         conclusion = Conclusion.STALE if closed or run.attempt > 1 else Conclusion.DECLINED
-        return _admission_approval_stop(
+        return _void(
             conclusion, f"{ref} is closed.", "Reopen it and put the label again when the work is still wanted."
         )
     if isinstance(event, Dispatched):
         words = content_hash(live.title, live.body)
         return Approval(by=event.sender, event_id=run.run_id, at=now, content_hash=words, by_dispatch=True)
     if not any(same(event.label, label) for label in live.labels):
-        return _admission_approval_stop(Conclusion.STALE, f"The label `{event.label}` was taken off {ref}.")
+        return _void(Conclusion.STALE, f"The label `{event.label}` was taken off {ref}.")
     put = approving_event(event, events)
     if put is None:
-        return _admission_approval_stop(
+        return _void(
             Conclusion.STALE, f"The timeline of {ref} does not show that `{event.sender.login}` put the label."
         )
     later = events[events.index(put) + 1 :]
     if any(entry.kind == "unlabeled" and entry.label == event.label for entry in later):
-        return _admission_approval_stop(
+        return _void(
             Conclusion.STALE,
             f"The label `{event.label}` was taken off {ref} and put again by someone else, who has a run of their own.",
         )
     if any(entry.kind == "renamed" for entry in later):
-        return _admission_approval_stop(Conclusion.CONTENT_CHANGED, f"{ref} was renamed after the label was put.")
+        return _void(Conclusion.CONTENT_CHANGED, f"{ref} was renamed after the label was put.")
     approved = content_hash(event.issue.title, event.issue.body)
     if approved != content_hash(live.title, live.body):
         part = "title" if event.issue.title != live.title else "body"
-        return _admission_approval_stop(
+        return _void(
             Conclusion.CONTENT_CHANGED, f"The {part} of {ref} is no longer what it was when the label was put."
         )
     return Approval(by=event.sender, event_id=put.id, at=put.at, content_hash=approved)
 
 
 def usable_comments(comments: tuple[Comment, ...], writers: frozenset[int], before: str) -> tuple[Comment, ...]:
-    """Comments of people who may write, made and last edited strictly before `before` (ISO 8601 UTC; A14, A15)."""
+    """Comments of people who may write, made and last edited strictly before `before` (ISO 8601 UTC)."""
     limit = datetime.fromisoformat(before)
     return tuple(
         comment
@@ -220,8 +221,8 @@ def usable_comments(comments: tuple[Comment, ...], writers: frozenset[int], befo
     )
 
 
-def _admission_approval_stop(conclusion: Conclusion, reason: str, remedy: str = _LABEL_AGAIN) -> Stopped:
-    return Stopped(conclusion=conclusion, reason=reason, remedy=remedy)
+def _void(conclusion: Conclusion, reason: str, remedy: str = _LABEL_AGAIN) -> Stopped:
+    return _stop(conclusion, reason, remedy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -255,25 +256,22 @@ class Admission:
     warnings: tuple[str, ...]
 
 
-def target_name(settings: Settings, run: RunIdentity) -> str:
-    return settings.target_repository or run.repository
-
-
 def before_asking(settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> Stopped | None:
-    """What the event itself already rules out: no request is made for it (A02, A03, A04, A05, A06)."""
-    own, other = (name.partition("/")[0] for name in (run.repository, target_name(settings, run)))
-    if not same(own, other) or not same(own, ref.repository.partition("/")[0]):
+    """What the event itself already rules out: no request is made for it."""
+    labels, target = settings.labels, settings.target_repository or run.repository
+    own, *others = (name.partition("/")[0] for name in (run.repository, target, ref.repository))
+    if not all(same(own, other) for other in others):
         return _stop(
             Conclusion.CONFIG_ERROR,
-            f"{ref} and {target_name(settings, run)} do not both belong to {own}, which owns the workflow.",
+            f"{ref} and {target} do not both belong to {own}, which owns the workflow.",
             f"Name issues and a `target_repository` of {own}.",
         )
     if isinstance(event, Labelled):
-        if not any(same(event.label, label) for label in settings.labels.label_trigger):
+        if not any(same(event.label, label) for label in labels.label_trigger):
             return _stop(
                 Conclusion.DECLINED,
                 f"The label `{_word(event.label)}` does not start ops-agent.",
-                f"Put one of the labels {', '.join(f'`{label}`' for label in settings.labels.label_trigger)} to start it.",
+                f"Put one of the labels {', '.join(f'`{label}`' for label in labels.label_trigger)} to start it.",
                 quiet=True,
             )
         if ref != event.issue.ref:
@@ -285,9 +283,9 @@ def before_asking(settings: Settings, event: Event, ref: IssueRef, run: RunIdent
             )
         if event.issue.is_pull_request:
             return _pull_request(ref)
-        if not is_ours(settings, event.issue):
-            return lacks_identity(settings, ref)
-    if event.sender.kind is not ActorKind.USER and not _allowed_bot(settings, event.sender):
+        if not is_ours(labels, event.issue):
+            return lacks_identity(labels, ref)
+    if event.sender.kind is not ActorKind.USER and not _allowed_bot(labels, event.sender):
         return _stop(
             Conclusion.NOT_AUTHORISED,
             f"`{_word(event.sender.login)}` (id {event.sender.id}) is a {event.sender.kind.value}, and no bot is trusted by its name.",
@@ -297,18 +295,16 @@ def before_asking(settings: Settings, event: Event, ref: IssueRef, run: RunIdent
     return None
 
 
-def who_must_write(settings: Settings, event: Event, run: RunIdentity) -> tuple[str, ...]:
-    """Logins whose permission must be write or more: who asked, and who started this attempt of the run (A12)."""
-    logins = [] if _allowed_bot(settings, event.sender) else [event.sender.login]
+def who_must_write(labels: LabelSettings, event: Event, run: RunIdentity) -> tuple[str, ...]:
+    """Logins whose permission must be write or more: who asked, and who started this attempt of the run."""
+    logins = [] if _allowed_bot(labels, event.sender) else [event.sender.login]
     if not same(run.triggering_actor, event.sender.login):
         logins.append(run.triggering_actor)
     return tuple(logins)
 
 
 def refuse_people(permissions: Mapping[tuple[str, str], Permission]) -> Stopped | None:
-    """`permissions` by (repository, login): everyone of `who_must_write` on every repository that the run touches (A01,
-    A09, A12, A17).
-    """
+    """`permissions` by (repository, login): everyone of `who_must_write` on every repository that the run touches."""
     for (repository, login), permission in permissions.items():
         if not permission.may_write:
             return _stop(
@@ -327,22 +323,24 @@ def decide(settings: Settings, event: Event, ref: IssueRef, run: RunIdentity, fa
         return approval
     if facts.live.is_pull_request:
         return _pull_request(ref)
-    if not is_ours(settings, facts.live):
-        return lacks_identity(settings, ref)
-    target = _usable_target(settings, run, facts)
+    if not is_ours(settings.labels, facts.live):
+        return lacks_identity(settings.labels, ref)
+    target = _usable_target(settings.target_repository or run.repository, facts)
     if isinstance(target, Stopped):
         return target
     put_by_writers = tuple(
-        label for label, actor in labellers(settings, facts.live, facts.events).items() if actor.id in facts.writers
+        label
+        for label, actor in labellers(settings.board, facts.live, facts.events).items()
+        if actor.id in facts.writers
     )
     if isinstance(event, Labelled):
         put_by_writers += (event.label,)
     ready = readiness(
-        settings,
+        settings.board,
         facts.live,
         facts.card,
         dispatched=isinstance(event, Dispatched),
-        ready_label=any(stands_for_ready(settings, label) for label in put_by_writers),
+        ready_label=any(means_ready(settings.board, label) for label in put_by_writers),
         claimed_before=facts.claimed_before,
     )
     if isinstance(ready, Stopped):
@@ -368,9 +366,8 @@ def blocked_by(ref: IssueRef, blockers: tuple[IssueRef, ...]) -> Stopped:
     )
 
 
-def _usable_target(settings: Settings, run: RunIdentity, facts: Facts) -> Repository | Stopped:
-    """A20 of the security bar: a repository and a branch to work in, or a precise question."""
-    name = target_name(settings, run)
+def _usable_target(name: str, facts: Facts) -> Repository | Stopped:
+    """A repository and a branch to work in, or a precise question."""
     if facts.target is None:
         return _ask(
             f"The repository {name} does not exist, or the token cannot see it.",
@@ -391,8 +388,8 @@ def _usable_target(settings: Settings, run: RunIdentity, facts: Facts) -> Reposi
     return facts.target
 
 
-def _allowed_bot(settings: Settings, actor: Actor) -> bool:
-    return actor.kind is ActorKind.BOT and actor.id in settings.labels.allowed_bots
+def _allowed_bot(labels: LabelSettings, actor: Actor) -> bool:
+    return actor.kind is ActorKind.BOT and actor.id in labels.allowed_bots
 
 
 def _pull_request(ref: IssueRef) -> Stopped:

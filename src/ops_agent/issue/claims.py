@@ -74,7 +74,7 @@ class PullRequestRecord:
 
 
 def claims_among(comments: Iterable[Comment], author_id: int) -> tuple[SeenClaim, ...]:
-    """Our claim comments, oldest first. A comment of another author is never one, whatever it says (J08)."""
+    """Our claim comments, oldest first. A comment of another author is never one, whatever it says."""
     seen = []
     for comment in comments:
         record = _unpacked(ClaimRecord, _CLAIM.search(comment.body)) if comment.author.id == author_id else None
@@ -201,7 +201,7 @@ def branch_name(prefix: str, item: WorkItem) -> str:
 
 
 def is_our_branch(branch: str, prefix: str, item: WorkItem) -> bool:
-    """Whether `branch` may be written at all (J02, J03): our shape, and neither the base nor the default branch."""
+    """Whether `branch` may be written at all: our shape, and neither the base nor the default branch."""
     shape = re.fullmatch(re.escape(prefix) + r"[0-9]+(-[0-9]+)?", branch)
     return bool(prefix) and shape is not None and branch not in (item.base_branch, item.target.default_branch)
 

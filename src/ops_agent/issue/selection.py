@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ops_agent.config.settings import Settings
+from ops_agent.config.settings import LabelSettings
 from ops_agent.issue.admission import blocked_by, is_ours, lacks_identity
 from ops_agent.issue.visible_text import clean_line
 from ops_agent.model.errors import ConfigError
@@ -108,7 +108,7 @@ def _title(title: str) -> str:
     return cell(clean_line(title, 120).text)
 
 
-def eligible(settings: Settings, candidate: Candidate) -> Stopped | None:
+def eligible(labels: LabelSettings, candidate: Candidate) -> Stopped | None:
     """What the issue alone already rules out; None when the board and the blockers are worth asking."""
     ref, issue = candidate.ref, candidate.issue
     if issue is None:
@@ -127,12 +127,12 @@ def eligible(settings: Settings, candidate: Candidate) -> Stopped | None:
         return _declined(f"{ref} is a pull request.", "Name an issue.")
     if not issue.is_open:
         return _declined(f"{ref} is closed.", "Reopen it when the work is still wanted.")
-    return None if is_ours(settings, issue) else lacks_identity(settings, ref)
+    return None if is_ours(labels, issue) else lacks_identity(labels, ref)
 
 
-def is_parent(settings: Settings, issue: Issue) -> bool:
+def is_parent(labels: LabelSettings, issue: Issue) -> bool:
     """True when a dispatched issue's sub-issues should be asked for: it is an open issue, and not a work item itself."""
-    return issue.is_open and not issue.is_pull_request and not is_ours(settings, issue)
+    return issue.is_open and not issue.is_pull_request and not is_ours(labels, issue)
 
 
 def refuse_blocked(ready: Sequence[Issue], blockers: Mapping[IssueRef, tuple[Issue, ...]]) -> dict[IssueRef, Stopped]:

@@ -1,11 +1,10 @@
-"""What the agent is told: one clean, bounded page, no history."""
+"""What the agent gets: one clean, bounded page, no history."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from ops_agent.model.terraform import Layout
-from ops_agent.model.work_item import WorkItem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +37,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Briefing:
-    """Work item, standards, repository map, environments and limits; `system` and `task` are the rendered prompts.
+    """Standards and layout of the repository; `system` and `task` are the rendered prompts.
 
     `boundary` is this run's random mark (128 bits) around everything that is material and not an instruction.
     `more_standards` were not loaded and can be read by the agent.
     """
 
-    work_item: WorkItem
     standards: tuple[Standard, ...]
     layout: Layout
     system: str

@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolSpec:
-    """A tool as the llm is told about it; `input_schema` is JSON Schema."""
+    """A tool as it is described to the llm; `input_schema` is JSON Schema."""
 
     name: str
     description: str

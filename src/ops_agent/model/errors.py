@@ -1,4 +1,4 @@
-"""What is broken, as opposed to "no": every class has a conclusion (so an exit code) and a hint. Caught once, in
+"""What is broken, as opposed to declined: every class has a conclusion (so an exit code) and a hint. Caught once, in
 __main__.
 """
 
@@ -17,7 +17,7 @@ from ops_agent.model.outcome import Conclusion
 class OpsAgentError(Exception):
     """Base of all. `str(error)` says what was wrong and where; `hint` says what to do now.
 
-    `transcript` is what was said until it broke, so that the report tells what it cost; None when the llm was not
+    `transcript` is what was said until it broke, so that the report shows what it cost; None when the llm was not
     asked.
     """
 
@@ -146,8 +146,7 @@ def as_error(broken: BaseException) -> OpsAgentError:
     """`broken` as one of these classes, with its transcript if it has one: a full disk and a cancellation by name,
     anything else as a bug.
 
-    A bug is told by its class and its places, the innermost first, never by its words: an exception's text may quote a
-    secret.
+    A bug is shown by its class and its places, the innermost first, never by its text, which may quote a secret.
     """
     if isinstance(broken, OpsAgentError):
         return broken

@@ -71,7 +71,7 @@ class Issue:
     """An issue as it was read at one moment, from the payload or from the API. `body` is raw text from people.
 
     `open_blockers` counts the open issues that block it (REST `issue_dependencies_summary`), None when GitHub did not
-    tell.
+    say.
     """
 
     ref: IssueRef

@@ -1,4 +1,7 @@
-"""What proves a change: cloud identity, Terraform, linters."""
+"""The outside world as Protocols, and World, which holds one of each.
+
+Every method raises only classes of `ops_agent.model.errors`. Adapters translate; they never decide.
+"""
 
 from __future__ import annotations
 
@@ -16,131 +19,7 @@ from ops_agent.model.proposal import PullRequest
 from ops_agent.model.terraform import Environment, FetchedModules, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialLease:
-    """AWS access for children of one target.
-
-    `variables` go into the child's environment: a loopback URL and a one-run token, no credential.
-    """
-
-    environment: str
-    account: str
-    variables: Mapping[str, str]
-
-
-class CloudIdentity(Protocol):
-    """OIDC token -> AssumeRoleWithWebIdentity -> loopback broker."""
-
-    def unplanned_reason(self, environment: Environment) -> str | None:
-        """None when this environment has a role to plan with; else why it has not, for the pull request."""
-
-    def lease(self, environment: Environment) -> AbstractContextManager[CredentialLease]:
-        """Credentials while the context is open, re-minted before expiry. The account is asserted by GetCallerIdentity
-        before the lease is handed out. Raises AwsError; PolicyViolation when the account is another one."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlanFiles:
-    """What a finished plan left behind, 0600, deleted when the workspace closes.
-
-    `json_path` is `show -json`, `text` is `show -no-color`, capped.
-    """
-
-    json_path: Path
-    text: str
-    changes_present: bool
-
-
-class TerraformWorkspace(Protocol):
-    """One target in its own data directory. Commands run in order: init, validate, plan."""
-
-    placeholders: tuple[str, ...]
-    """Names of required variables without a value, which got a declared placeholder."""
-    lock_file_update: bytes | None
-    """After init: the root's `.terraform.lock.hcl` with the entries that it lacked for allow-listed providers, None
-    when it needed none.
-    """
-
-    modules: tuple[str, ...]
-    """One line for each module from outside the repository that the root's base calls: what was asked for and what
-    came.
-    """
-
-    def init(self) -> CheckResult: ...
-
-    def refresh(self, tree: Path) -> None:
-        """Take the files of `tree` instead of the ones that stand there; what init installed stays.
-
-        Only right while what init reads is the same (core.sources.init_inputs); for a target without a lease, and for
-        validate alone.
-        """
-
-    def validate(self) -> CheckResult: ...
-
-    def plan(self, *, with_text: bool = True) -> tuple[CheckResult, PlanFiles | None]:
-        """Without text (one provider start less) `PlanFiles.text` is empty."""
-
-    def mocked_plan(self) -> tuple[CheckResult, bytes | None]:
-        """Plan from nothing with mocked providers, for a target without a lease: a document shaped like `show -json`,
-        or None.
-
-        The check is never failed: what mocks cannot do is not the change's fault; it is then not run, and its output
-        says why.
-        """
-
-
-class Terraform(Protocol):
-    """The terraform, tofu or embedded engine, in a sandbox (rules 14-25 of the security bar)."""
-
-    def engine(self) -> str:
-        """Name, version and where it came from, e.g. `Terraform 1.15.5 (embedded)`. Raises ToolchainError."""
-
-    def self_test(self) -> str:
-        """Prove with a canary that a hostile configuration cannot read this process or leave its sandbox: what holds on
-        this machine, in words. Raises ToolchainError when something that they state does not hold."""
-
-    def parallel(self) -> int:
-        """How many targets may run at once on this machine, by cores and memory; at least 1."""
-
-    def cancel(self) -> None:
-        """Kill every running child and its descendants at once; for a run that is cancelled. Safe from any thread."""
-
-    def fmt(self, tree: Path, root: TerraformRoot) -> CheckResult: ...
-
-    def fetch_modules(self, root: TerraformRoot, files: Mapping[str, bytes]) -> CheckResult:
-        """Fetch the modules from outside that `files`, the base commit's configuration of `root`, call; once a run for
-        each root.
-
-        They serve every later workspace of the root. What is not fetched is a finding, and `init` of its workspaces
-        says so.
-        """
-
-    def fetched_modules(self, root: TerraformRoot) -> FetchedModules:
-        """The Terraform of what `fetch_modules` got for `root`, as data; nothing when it got nothing."""
-
-    def workspace(
-        self,
-        tree: Path,
-        target: TerraformTarget,
-        lease: CredentialLease | None,
-        *,
-        providers: tuple[str, ...] | None = None,
-        buckets: frozenset[str] | None = frozenset(),
-    ) -> AbstractContextManager[TerraformWorkspace]:
-        """`providers` narrows the allow-list that Terraform installs from (source addresses with a host), None leaves
-        it alone. `buckets` are the S3 buckets that may be reached beside those of the backend and of the state, None
-        any of the region: for the base commit's own configuration.
-        """
-
-
-class Linters(Protocol):
-    """actionlint and zizmor over workflow files. A linter that is missing or crashes is a failed check (F10)."""
-
-    def check(self, tree: Path, workflow_paths: tuple[str, ...]) -> tuple[CheckResult, ...]: ...
-
-
-# Where the code and the issues live: GitHub, or a folder on a laptop.
+# GitHub, or a folder on a laptop.
 
 
 class BaseTree(Protocol):
@@ -157,7 +36,7 @@ class BaseTree(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenAbilities:
-    """What the token may do on one repository: True, False, or None when GitHub does not tell beforehand."""
+    """What the token may do on one repository: True, False, or None when only trying shows it."""
 
     contents: bool | None
     pull_requests: bool | None
@@ -296,7 +175,7 @@ class Board(Protocol):
         """Set the status (name matched without case). None when done, else one sentence that says why not."""
 
 
-# What a run needs besides: the llm, the reporter, the clock, the scratch tree.
+# The llm, and where its edits land.
 
 
 class Llm(Protocol):
@@ -307,6 +186,166 @@ class Llm(Protocol):
 
     def reply(self, *, system: str, tools: tuple[ToolSpec, ...], turns: tuple[Turn, ...], max_tokens: int) -> LlmReply:
         """One complete answer; a broken stream is retried whole, nothing of it escapes. Raises LlmError."""
+
+
+class Scratch(Protocol):
+    """The scratch tree: the base commit's regular files in a directory of our own, where the agent's edits land.
+
+    Paths are checked (inside the root, no symlink on the way, no device); a refusal raises ScratchRefusal (a
+    ValueError) with the reason.
+    """
+
+    root: Path
+    base: BaseTree
+
+    def read(self, path: str) -> bytes: ...
+
+    def write(self, path: str, content: bytes) -> None: ...
+
+    def delete(self, path: str) -> None: ...
+
+    def paths(self) -> tuple[str, ...]:
+        """Regular files, sorted."""
+
+    def change_set(self) -> ChangeSet:
+        """The journal against the base, byte by byte.
+
+        Raises PolicyViolation when the tree holds anything that the journal does not.
+        """
+
+
+class ScratchRefusal(ValueError):
+    """A path or a write that the scratch tree refuses; the text goes back to the llm."""
+
+
+# What proves a change: AWS, Terraform, linters.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialLease:
+    """AWS access for children of one target.
+
+    `variables` go into the child's environment: a loopback URL and a one-run token, no credential.
+    """
+
+    environment: str
+    account: str
+    variables: Mapping[str, str]
+
+
+class CloudIdentity(Protocol):
+    """OIDC token -> AssumeRoleWithWebIdentity -> loopback broker."""
+
+    def unplanned_reason(self, environment: Environment) -> str | None:
+        """None when this environment has a role to plan with; else why it has not, for the pull request."""
+
+    def lease(self, environment: Environment) -> AbstractContextManager[CredentialLease]:
+        """Credentials while the context is open, renewed before they expire. GetCallerIdentity confirms the account
+        first. Raises AwsError; PolicyViolation when the account is another one.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanFiles:
+    """What a finished plan left behind, 0600, deleted when the workspace closes.
+
+    `json_path` is `show -json`, `text` is `show -no-color`, capped.
+    """
+
+    json_path: Path
+    text: str
+    changes_present: bool
+
+
+class TerraformWorkspace(Protocol):
+    """One target in its own data directory. Commands run in order: init, validate, plan."""
+
+    placeholders: tuple[str, ...]
+    """Names of required variables without a value, which got a declared placeholder."""
+    lock_file_update: bytes | None
+    """After init: the root's `.terraform.lock.hcl` with the entries that it lacked for allow-listed providers, None
+    when it needed none.
+    """
+
+    modules: tuple[str, ...]
+    """One line for each module from outside the repository that the root's base calls: what was asked for and what was
+    fetched.
+    """
+
+    def init(self) -> CheckResult: ...
+
+    def refresh(self, tree: Path) -> None:
+        """Take the files of `tree` in place of the present ones; what init installed stays.
+
+        Only right while what init reads is the same (terraform.modules.init_inputs), without a lease, and for validate.
+        """
+
+    def validate(self) -> CheckResult: ...
+
+    def plan(self, *, with_text: bool = True) -> tuple[CheckResult, PlanFiles | None]:
+        """Without text (one provider start less) `PlanFiles.text` is empty."""
+
+    def mocked_plan(self) -> tuple[CheckResult, bytes | None]:
+        """Plan from nothing with mocked providers, for a target without a lease: a document shaped like `show -json`,
+        or None.
+
+        The check never fails: what mocks cannot do is not the change's fault. It is then not run, and its output says
+        why.
+        """
+
+
+class Terraform(Protocol):
+    """The terraform, tofu or embedded engine, in a sandbox (docs/threat-model.md)."""
+
+    def engine(self) -> str:
+        """Name, version and where it came from, e.g. `Terraform 1.15.5 (embedded)`. Raises ToolchainError."""
+
+    def self_test(self) -> str:
+        """Prove with a canary that a hostile configuration cannot read this process or leave its sandbox. Returns in
+        words what the sandbox guarantees on this machine; raises ToolchainError when a guarantee does not hold.
+        """
+
+    def parallel(self) -> int:
+        """How many targets may run at once on this machine, by cores and memory; at least 1."""
+
+    def cancel(self) -> None:
+        """Kill every running child and its descendants at once; for a run that is cancelled. Safe from any thread."""
+
+    def fmt(self, tree: Path, root: TerraformRoot) -> CheckResult: ...
+
+    def fetch_modules(self, root: TerraformRoot, files: Mapping[str, bytes]) -> CheckResult:
+        """Fetch the modules from outside that `files`, the base commit's configuration of `root`, call; once a run for
+        each root.
+
+        They serve every later workspace of the root. What is not fetched is a finding, and `init` of its workspaces
+        says so.
+        """
+
+    def fetched_modules(self, root: TerraformRoot) -> FetchedModules:
+        """The Terraform of what `fetch_modules` got for `root`, as data; nothing when it got nothing."""
+
+    def workspace(
+        self,
+        tree: Path,
+        target: TerraformTarget,
+        lease: CredentialLease | None,
+        *,
+        providers: tuple[str, ...] | None = None,
+        buckets: frozenset[str] | None = frozenset(),
+    ) -> AbstractContextManager[TerraformWorkspace]:
+        """`providers` narrows the allow-list that Terraform installs from (source addresses with a host), None leaves
+        it alone. `buckets` are the S3 buckets that may be reached beside those of the backend and of the state, None
+        any of the region: for the base commit's own configuration.
+        """
+
+
+class Linters(Protocol):
+    """actionlint and zizmor over workflow files. A linter that is missing or crashes is a failed check."""
+
+    def check(self, tree: Path, workflow_paths: tuple[str, ...]) -> tuple[CheckResult, ...]: ...
+
+
+# The job.
 
 
 class Reporter(Protocol):
@@ -342,42 +381,9 @@ class Clock(Protocol):
     def sleep(self, seconds: float) -> None: ...
 
 
-class Scratch(Protocol):
-    """The scratch tree: the base commit's regular files in a directory of our own, where the agent's edits land.
-
-    Paths are checked (inside the root, no symlink on the way, no device); a refusal raises ScratchRefusal (a
-    ValueError) with the reason.
-    """
-
-    root: Path
-    base: BaseTree
-
-    def read(self, path: str) -> bytes: ...
-
-    def write(self, path: str, content: bytes) -> None: ...
-
-    def delete(self, path: str) -> None: ...
-
-    def paths(self) -> tuple[str, ...]:
-        """Regular files, sorted."""
-
-    def change_set(self) -> ChangeSet:
-        """The journal against the base, byte by byte.
-
-        Raises PolicyViolation when the tree holds anything that the journal does not (C19).
-        """
-
-    def restore(self, changes: ChangeSet) -> None:
-        """Bring the tree to base plus `changes` (a run that is continued, or a hand-over between jobs)."""
-
-
-class ScratchRefusal(ValueError):
-    """A path or a write that the scratch tree refuses; the text goes back to the llm."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """One adapter per outside thing, built in __main__ (or by a test). `scratch` makes a fresh tree, removed when the
+    """One adapter per outside thing, built by wiring.py (or by a test). `scratch` makes a fresh tree, removed when the
     context closes.
     """
 

@@ -34,7 +34,7 @@ class CheckResult:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """What a plan was made from. Hashes are SHA-256 hex; `account` is what STS said; `modules` are those from outside
-    the repository, one line each: a tag or a branch can move, so the commit that came stands there. `providers` are the
+    the repository, one line each: a tag or a branch can move, so the line names the commit. `providers` are the
     lock file's, with their versions.
     """
 

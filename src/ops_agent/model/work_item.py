@@ -38,14 +38,10 @@ class Criterion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaned:
-    """People's text after cleaning, and how many hidden things of each sort were taken out (`{"html comment": 2}`)."""
+    """A user's text after cleaning, and how many hidden things of each sort were removed (`{"html comment": 2}`)."""
 
     text: str
     removed: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def removed_count(self) -> int:
-        return sum(self.removed.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,7 @@ from ops_agent.issue.admission import (
     approving_event,
     before_asking,
     decide,
-    is_ready,
     labellers,
-    target_name,
     usable_comments,
     was_started,
     who_must_write,
@@ -29,7 +27,7 @@ from ops_agent.issue.visible_text import clean, clean_line
 from ops_agent.model.errors import GitHubError, NotFound
 from ops_agent.model.event import ActorKind, Comment, Event, IssueEvent, IssueRef, Labelled, RunIdentity
 from ops_agent.model.outcome import Conclusion, Stopped
-from ops_agent.model.ports import BoardCard, Clock, Issues, World
+from ops_agent.model.ports import Clock, Issues, World
 from ops_agent.model.work_item import WorkItem
 from ops_agent.pages.progress import stopped_text
 from ops_agent.run.people import People
@@ -49,9 +47,9 @@ def admit(world: World, settings: Settings, event: Event, ref: IssueRef, run: Ru
     if refused is not None:
         return refused
     issues, people = world.issues, People(world.issues, settings.labels.allowed_bots)
-    target = found_or_none(lambda: issues.repository(target_name(settings, run)))
+    target = found_or_none(lambda: issues.repository(settings.target_repository or run.repository))
     repositories = (run.repository, ref.repository, *((target.full_name,) if target else ()))
-    refused = people.refuse(who_must_write(settings, event, run), repositories)
+    refused = people.refuse(who_must_write(settings.labels, event, run), repositories)
     if refused is not None:
         return refused
     live = found_or_none(lambda: issues.issue(ref))
@@ -62,7 +60,7 @@ def admit(world: World, settings: Settings, event: Event, ref: IssueRef, run: Ru
     events = _timeline(issues, world.clock, event, ref)
     blockers = found_or_none(lambda: issues.blockers(ref))
     card = world.board.card(live)
-    started = isinstance(card, BoardCard) and not is_ready(settings, card) and was_started(settings, card)
+    started = was_started(settings.board, card)
     base_branch = settings.base_branch or (target.default_branch if target else "")
 
     def exists(branch: str) -> bool:
@@ -77,7 +75,7 @@ def admit(world: World, settings: Settings, event: Event, ref: IssueRef, run: Ru
         base_branch=base_branch,
         base_exists=exists(base_branch),
         claimed_before=started and exists(f"{settings.branch_prefix}{ref.number}"),
-        writers=people.writers(ref.repository, labellers(settings, live, events).values()),
+        writers=people.writers(ref.repository, labellers(settings.board, live, events).values()),
         now=now,
     )
     admission = decide(settings, event, ref, run, facts)

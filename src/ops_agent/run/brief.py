@@ -87,7 +87,6 @@ def brief(world: World, settings: Settings, item: WorkItem, base: BaseTree) -> B
     boundary = BOUNDARY_PREFIX + secrets.token_hex(16)
     world.reporter.line(f"standards: {', '.join(f'{s.id} ({s.source})' for s in standards)}")
     return Briefing(
-        work_item=item,
         standards=standards,
         layout=layout,
         system=system_prompt(

@@ -14,11 +14,9 @@ from ops_agent.config.settings import Settings
 from ops_agent.issue.admission import (
     before_asking,
     board_complaint,
-    is_ready,
     labellers,
+    means_ready,
     readiness,
-    stands_for_ready,
-    target_name,
     was_started,
     who_must_write,
 )
@@ -43,7 +41,7 @@ def select(world: World, settings: Settings, event: Event, run: RunIdentity) -> 
             return Selection(items=(), refused=refused)
     people = People(world.issues, settings.labels.allowed_bots)
     repositories = (run.repository, *(ref.repository for ref in named))
-    refused = people.refuse(who_must_write(settings, event, run), repositories)
+    refused = people.refuse(who_must_write(settings.labels, event, run), repositories)
     if refused is not None:
         return Selection(items=(), refused=refused)
     return _Selecting(world, settings, event, run, people).among(named)
@@ -65,7 +63,7 @@ class _Selecting:
         warnings: list[str] = []
         ready: list[Issue] = []
         for candidate in candidates:
-            if (why := eligible(self.settings, candidate)) is not None:
+            if (why := eligible(self.settings.labels, candidate)) is not None:
                 stopped[candidate.ref] = why
         open_and_ours = [c for c in candidates if c.ref not in stopped]
         cards = self.world.board.cards_of(tuple(c.issue for c in open_and_ours if c.issue is not None))
@@ -90,7 +88,7 @@ class _Selecting:
         for ref in named:
             issue = found_or_none(lambda ref=ref: issues.issue(ref))  # type: ignore[misc]
             children: tuple[Issue, ...] = ()
-            if issue is not None and isinstance(self.event, Dispatched) and is_parent(self.settings, issue):
+            if issue is not None and isinstance(self.event, Dispatched) and is_parent(self.settings.labels, issue):
                 children = issues.sub_issues(ref)
             for child in children:
                 found.setdefault(child.ref, Candidate(ref=child.ref, issue=child, parent=ref))
@@ -101,24 +99,24 @@ class _Selecting:
 
     def _readiness(self, candidate: Candidate, issue: Issue, card: BoardCard | str) -> tuple[str, ...] | Stopped:
         settings, claimed, by_label = self.settings, False, False
-        if isinstance(card, BoardCard) and not is_ready(settings, card) and was_started(settings, card):
+        if was_started(settings.board, card):
             branch = f"{settings.branch_prefix}{issue.ref.number}"
-            claimed = self.world.branches.head(target_name(settings, self.run), branch) is not None
-        elif board_complaint(settings, card) is not None:
+            claimed = self.world.branches.head(settings.target_repository or self.run.repository, branch) is not None
+        elif board_complaint(settings.board, card) is not None:
             by_label = self._writer_put_ready(issue)
         by_hand = isinstance(self.event, Dispatched) and candidate.parent is None
-        return readiness(settings, issue, card, dispatched=by_hand, ready_label=by_label, claimed_before=claimed)
+        return readiness(settings.board, issue, card, dispatched=by_hand, ready_label=by_label, claimed_before=claimed)
 
     def _writer_put_ready(self, issue: Issue) -> bool:
         """Whether a writer put the label that stands in for the board."""
         settings = self.settings
-        if isinstance(self.event, Labelled) and stands_for_ready(settings, self.event.label):
+        if isinstance(self.event, Labelled) and means_ready(settings.board, self.event.label):
             return True
-        if not any(stands_for_ready(settings, label) for label in issue.labels):
+        if not any(means_ready(settings.board, label) for label in issue.labels):
             return False
-        put = labellers(settings, issue, self.world.issues.timeline(issue.ref))
+        put = labellers(settings.board, issue, self.world.issues.timeline(issue.ref))
         writers = self.people.writers(issue.ref.repository, put.values())
-        return any(stands_for_ready(settings, label) and actor.id in writers for label, actor in put.items())
+        return any(means_ready(settings.board, label) and actor.id in writers for label, actor in put.items())
 
     def _blockers(self, issue: Issue) -> tuple[Issue, ...] | None:
         """None when GitHub does not know of blockers."""

@@ -2,7 +2,7 @@
 person's.
 
 Plumbing reads and writes objects as they are; porcelain (`status`, `add`, `checkout`) runs programs that a repository's
-configuration names (fsmonitor, filters, hooks), so it is never used here (X13 of the security bar).
+configuration names (fsmonitor, filters, hooks), so it is never used here.
 """
 
 from __future__ import annotations
@@ -170,8 +170,8 @@ class GitObjects:
         """The branch of this name, or one with which git cannot hold it (`a` and `a/b`: a file and a folder); empty
         when it is free.
         """
-        standing = self.run("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads/").decode().split("\n")
-        clash = (b for b in standing if b and (b == branch or b.startswith(f"{branch}/") or branch.startswith(f"{b}/")))
+        existing = self.run("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads/").decode().split("\n")
+        clash = (b for b in existing if b and (b == branch or b.startswith(f"{branch}/") or branch.startswith(f"{b}/")))
         return next(clash, "")
 
     def create_branch(self, branch: str, commit: str) -> bool:

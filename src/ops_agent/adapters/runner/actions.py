@@ -2,8 +2,7 @@
 
 What that library lacks is done here: the job summary, masks of several lines, `::stop-commands::` around echoed text, a
 closed stdout. What it offers and we must not use is not called: `set_failed` ends the process, `export_variable`,
-`add_path` and `save_state` write GITHUB_ENV, GITHUB_PATH and GITHUB_STATE, which later steps trust (G10 of the security
-bar).
+`add_path` and `save_state` write GITHUB_ENV, GITHUB_PATH and GITHUB_STATE, which later steps trust.
 """
 
 from __future__ import annotations
@@ -101,7 +100,7 @@ class ActionsReporter:
             self.annotate("warning", f"The job summary could not be written: {error.strerror}.")
 
     def _emit(self, write: Callable[..., Any], *arguments: Any, **options: Any) -> None:
-        """A closed or broken standard output (N09) silences the log, not the run."""
+        """A closed or broken standard output silences the log, not the run."""
         with self._lock:
             if not self._writable:
                 return
