@@ -78,6 +78,10 @@ class Repository:
             self._blobs[blob] = self._asked(blob)
         return self._blobs[blob]
 
+    def content(self, blob: str | None) -> bytes | None:
+        """The bytes of one side of a change."""
+        return None if blob is None else self.blob(blob)
+
     def close(self) -> None:
         """End the reader; the next question starts another one."""
         if self._reader is not None:

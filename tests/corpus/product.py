@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from corpus.derived_settings import DerivedSettings
 from ops_agent.guard.judge import judge
@@ -16,8 +17,13 @@ from ops_agent.model.policy import Policy
 
 CRASHED = "guard/rule-crashed"
 
-Side = tuple[str, bytes | None, bytes | None]
-"""Path, content before, content after; None: the file does not exist there."""
+
+class Side(NamedTuple):
+    """One changed file; None: it does not exist on that side."""
+
+    path: str
+    before: bytes | None
+    after: bytes | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +46,8 @@ class Refusal:
 def warm_up() -> None:
     """Load what every run loads once (parsers, tables), so that no commit pays for it."""
     terraform = b'variable "name" {\n  description = "Its name."\n  type        = string\n}\n'
-    sides: list[Side] = [("main.tf", None, terraform), (".github/workflows/test.yml", None, b"on: push\njobs: {}\n")]
+    workflow = b"on: push\njobs: {}\n"
+    sides = [Side("main.tf", None, terraform), Side(".github/workflows/test.yml", None, workflow)]
     refusals(DerivedSettings(), (), lambda _: b"", sides)
 
 
@@ -49,7 +56,8 @@ def refusals(
 ) -> list[Refusal]:
     """Judge a change against a base of `paths`. A rule that crashes is a refusal by the rule `CRASHED`."""
     changes = ChangeSet(
-        base_commit="0" * 40, changes=tuple(FileChange(path=p, before=b, after=a) for p, b, a in sorted(sides))
+        base_commit="0" * 40,
+        changes=tuple(FileChange(path=s.path, before=s.before, after=s.after) for s in sorted(sides)),
     )
     policy = _policy(settings)
     pinned, pins = _pinned(changes, policy, settings.pins)

@@ -110,7 +110,7 @@ def summary(judged: Sequence[Judged]) -> str:
 
 def _judged(repository: Repository, commit: Commit, facts: Facts, limit: float) -> Judged:
     tree = repository.tree(commit.parent)
-    sides: list[Side] = [(c.path, *(b and repository.blob(b) for b in (c.before, c.after))) for c in commit.changes]
+    sides = [Side(c.path, repository.content(c.before), repository.content(c.after)) for c in commit.changes]
 
     def judged(files: Iterable[tuple[str, str]]) -> tuple[Findings | None, float]:
         settings = derive(files, repository.blob, facts)
@@ -156,7 +156,8 @@ def _in_child(work: Callable[[], Any], limit: float) -> tuple[Any, float]:
         os.kill(child, signal.SIGKILL)
     _, status, used = os.wait4(child, 0)
     if answer:
-        return pickle.loads(answer)
+        done, seconds = pickle.loads(answer)
+        return done, seconds
     if os.WIFEXITED(status):
         raise RuntimeError("the judge raised, see above")
     return None, used.ru_utime + used.ru_stime

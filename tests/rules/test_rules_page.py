@@ -6,7 +6,7 @@ from pathlib import Path
 
 from golden import assert_golden
 from ops_agent.guard.rules import TABLE
-from ops_agent.pages.rules_page import render
+from ops_agent.pages.rules_page import rules_page
 from rules.judging import samples
 
 PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "rules.md"
 
 def rendered() -> str:
     files = {rule: tuple((p.name, p.read_text()) for p in paths if p.is_file()) for rule, paths in samples().items()}
-    return render(TABLE, files)
+    return rules_page(TABLE, files)
 
 
 def test_the_page_says_what_the_rules_say() -> None:

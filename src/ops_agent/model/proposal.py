@@ -12,7 +12,7 @@ class Proposal:
     """Title, body (at most 60,000 characters), commit message; `overflow` is what did not fit and goes to the job
     summary.
 
-    Every character that came from the llm or from Terraform is neutralised and redacted by the time it is here.
+    Every character that came from the llm or from Terraform is neutralised and redacted.
     """
 
     title: str
@@ -51,7 +51,7 @@ class PullRequest:
 class Claim:
     """The right to work on one item: our branch at `base_commit`, and the comment that shows the progress.
 
-    `head_commit` is the branch's head now (equal to `base_commit` for a new branch); `existing` is the open pull
+    `head_commit` is the branch's newest commit (equal to `base_commit` for a new branch); `existing` is the open pull
     request that is updated; `notes` are sentences that the comment repeats through the run, e.g. the intended column of
     the board.
     """

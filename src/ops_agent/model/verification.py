@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ops_agent.model.finding import Finding
-from ops_agent.model.plan import TerraformPlan
+from ops_agent.model.plan import OutputChange, ResourceChange, TerraformPlan
 from ops_agent.model.terraform import TerraformTarget
 
 
@@ -33,9 +33,9 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a plan was made from. Hashes are SHA-256 hex; `account` is what STS said; `modules` are those from outside
-    the repository, one line each: a tag or a branch can move, so the line names the commit. `providers` are the
-    lock file's, with their versions.
+    """What a plan was made from. Hashes are SHA-256 hex; `account` is what STS said; `modules` are the remote ones, one
+    line each with the commit that came, because a tag or a branch can move. `providers` are the lock file's, with their
+    versions.
     """
 
     base_commit: str
@@ -70,6 +70,28 @@ class TargetVerification:
     evidence: Evidence | None = None
     placeholders: tuple[str, ...] = ()
     lock_file: bytes | None = None
+
+    @property
+    def caused(self) -> tuple[ResourceChange, ...]:
+        """The plan's changes that this change set causes; all of them when the base could not be planned."""
+        found = self.plan.changes if self.plan else ()
+        return tuple(change for change in found if self.own is None or change.address in self.own)
+
+    @property
+    def caused_outputs(self) -> tuple[OutputChange, ...]:
+        found = self.plan.outputs if self.plan else ()
+        return tuple(output for output in found if self.own_outputs is None or output.name in self.own_outputs)
+
+    @property
+    def pending(self) -> tuple[ResourceChange, ...]:
+        """The plan's changes that an apply of the base branch would make too."""
+        found = self.plan.changes if self.plan else ()
+        return tuple(change for change in found if self.own is not None and change.address not in self.own)
+
+    @property
+    def pending_outputs(self) -> tuple[OutputChange, ...]:
+        found = self.plan.outputs if self.plan else ()
+        return tuple(o for o in found if self.own_outputs is not None and o.name not in self.own_outputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""How a run ended, for people and for the next step: outputs, job summary, annotations. Values in, values out."""
+"""How a run ended, for people and for the next step: outputs, job summary, annotations."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from ops_agent.model.outcome import Conclusion
 from ops_agent.model.plan import PlanCounts
 from ops_agent.model.proposal import PullRequest
 from ops_agent.model.verification import TargetVerification, Verification
-from ops_agent.pages.parts import counted, joined
-from ops_agent.pages.plans import share
+from ops_agent.pages.parts import counted, items, joined
 from ops_agent.pages.results import cautions, checks_table, danger_lines, danger_list, findings_list, headlines
 from ops_agent.text.markdown import cell, code
 from ops_agent.text.templates import render
@@ -59,7 +58,7 @@ MOST_FINDINGS = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """Everything that is said at the end. `reason` and `remedy` are empty when a pull request stands and nothing
+    """Everything that is reported at the end. `reason` and `remedy` are empty when there is a pull request and nothing
     failed.
     """
 
@@ -115,19 +114,23 @@ def summary(report: RunReport, template: str, redact: Callable[[str], str]) -> s
     """The job summary as Markdown."""
     verification = report.verification
     targets = verification.targets if verification else ()
+
+    def listed(texts: Iterable[str]) -> str:
+        return "\n".join(items(map(redact, texts), MOST_FINDINGS))
+
     return redact(
         render(
             template,
             issue=subject(report),
             conclusion=report.conclusion.value,
-            sentence="Nothing was written: this was a dry run." if report.dry_run else SENTENCES[report.conclusion],
+            sentence="Dry run: nothing was written." if report.dry_run else SENTENCES[report.conclusion],
             pull_request=_link(report.pull_request),
             reason=cell(redact(report.reason)),
             remedy=cell(redact(report.remedy)),
-            questions=_list(report.questions, redact),
-            proposed_issues=_list(report.proposed_issues, redact),
+            questions=listed(report.questions),
+            proposed_issues=listed(report.proposed_issues),
             findings=findings_list(report.findings, redact, MOST_FINDINGS),
-            warnings=_list(report.warnings, redact),
+            warnings=listed(report.warnings),
             plans=joined(cautions(targets), headlines(targets)),
             dangers=danger_list(danger_lines(targets), MOST_FINDINGS, "that do not fit here"),
             checks=_checks(verification) if verification else "",
@@ -137,21 +140,16 @@ def summary(report: RunReport, template: str, redact: Callable[[str], str]) -> s
 
 
 def beside_the_code(report: RunReport) -> tuple[Annotation, ...]:
-    """What stands beside the code: findings that stopped the run and those of failed checks, at most ten of a level,
-    and the last word.
-    """
+    """Annotations: findings that stopped the run and those of failed checks, at most ten of a level, and the last word."""
     failed = [f for check in report.verification.failed for f in check.findings] if report.verification else []
     found = list(dict.fromkeys((*report.findings, *failed)))
     errors = [Annotation(level="error", text=_sentence(f), place=f.place) for f in found if f.blocks]
     warned = [Annotation(level="warning", text=_sentence(f), place=f.place) for f in found if not f.blocks]
     warned += [Annotation(level="warning", text=warning) for warning in report.warnings]
     if report.conclusion.exit_code and not errors:
-        errors.append(
-            Annotation(
-                level="error", text=f"{report.conclusion.value}: {report.reason or SENTENCES[report.conclusion]}"
-            )
-        )
-    return (*_capped(errors), *_capped(warned))
+        text = f"{report.conclusion.value}: {report.reason or SENTENCES[report.conclusion]}"
+        errors.append(Annotation(level="error", text=text))
+    return (*_at_most_ten(errors), *_at_most_ten(warned))
 
 
 def last_word(report: RunReport) -> str:
@@ -171,28 +169,20 @@ def _counts(target: TargetVerification) -> dict[str, object]:
     where: dict[str, object] = {"root": target.target.root.path, "environment": target.target.environment.name}
     if target.plan is None:
         return where | {"planned": False}
-    shared = share(target, target.plan)
-    counted = PlanCounts.of(shared.own, shared.own_outputs)
+    found = PlanCounts.of(target.caused, target.caused_outputs)
     names = ("add", "change", "destroy", "replace", "move", "forget", "outputs")
-    return (
-        where
-        | {"planned": True, "mocked": target.mocked, "import": counted.import_}
-        | {name: getattr(counted, name) for name in names}
-    )
+    counts = {name: getattr(found, name) for name in names}
+    return where | {"planned": True, "mocked": target.mocked, "import": found.import_} | counts
 
 
 def _destroys(target: TargetVerification) -> bool:
-    return target.plan is not None and any(change.action.destroys for change in share(target, target.plan).own)
+    return any(change.action.destroys for change in target.caused)
 
 
 def _link(request: PullRequest | None) -> str:
     if request is None or not request.number:
         return ""
     return f"[#{request.number}]({request.url}) {cell(request.title)}{' (draft)' if request.draft else ''}"
-
-
-def _list(entries: Iterable[str], redact: Callable[[str], str]) -> str:
-    return "\n".join(f"- {cell(redact(entry))}" for entry in entries)
 
 
 def _checks(verification: Verification) -> str:
@@ -202,7 +192,7 @@ def _checks(verification: Verification) -> str:
 
 def _cost(report: RunReport) -> str:
     if report.transcript is None:
-        return f"The language model was not asked. {report.seconds:.0f} s."
+        return f"No model calls. {report.seconds:.0f} s."
     usage = report.transcript.usage
     spent = f"{counted(report.transcript.turn_count, 'turn')}, ${usage.cost_usd:.2f}, {usage.tokens_in_words}; {report.seconds:.0f} s."
     return f"{code(report.transcript.llm_id or 'unknown')}: {spent}"
@@ -212,7 +202,7 @@ def _sentence(finding: Finding) -> str:
     return f"{finding.what} ({finding.rule}) {finding.remedy}".strip()
 
 
-def _capped(found: list[Annotation]) -> list[Annotation]:
+def _at_most_ten(found: list[Annotation]) -> list[Annotation]:
     if len(found) <= MOST_ANNOTATIONS:
         return found
     more = Annotation(level=found[0].level, text=f"and {len(found) - MOST_ANNOTATIONS + 1} more, see the job summary")

@@ -8,7 +8,6 @@ from typing import Final
 from ops_agent.model.plan import UNKNOWN, ResourceAction, ResourceChange
 from ops_agent.model.verification import Verification
 from ops_agent.pages.parts import capped
-from ops_agent.pages.plans import share
 from ops_agent.plan.values import blocks, parsed_json
 from ops_agent.text.markdown import code
 
@@ -21,7 +20,7 @@ def observability(verification: Verification) -> str:
         (change, target.plan.log_groups)
         for target in verification.targets
         if target.plan
-        for change in share(target, target.plan).own
+        for change in target.caused
         if change.mode == "managed" and isinstance(change.after, dict)
     ]
     observed = (line for change, groups in own if not _goes(change) for line in _observed(change, groups))

@@ -7,7 +7,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
-from ops_agent.text.markdown import one_line
+from ops_agent.text.markdown import cell, one_line
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -37,6 +37,12 @@ def counted(number: int, noun: str) -> str:
 def capped(items: Sequence[str], most: int, rest: str = "") -> list[str]:
     """At most `most` list items; what is left out is counted, and `rest` says where it is."""
     return [*items[:most], *left_out(len(items) - most, rest)]
+
+
+def items(texts: Iterable[str], most: int = 20, longest: int = 4_000) -> list[str]:
+    """The first `most` of `texts`, from anywhere, as list items; a longer one is cut with a mark."""
+    shown = [text for text in texts if text.strip()][:most]
+    return [f"- {cell(text if len(text) <= longest else f'{text[:longest]}…')}" for text in shown]
 
 
 def left_out(number: int, rest: str = "") -> list[str]:

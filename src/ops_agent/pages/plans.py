@@ -7,10 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
-from typing import Final, TypeVar
+from typing import Final
 
-from ops_agent.model.finding import Finding
-from ops_agent.model.plan import OutputChange, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
+from ops_agent.model.plan import PlanCounts, ResourceAction, TerraformPlan
 from ops_agent.model.verification import Evidence, TargetVerification
 from ops_agent.pages.graph import graph
 from ops_agent.pages.parts import Overflow, folded, grouped, joined
@@ -19,11 +18,9 @@ from ops_agent.plan.losses import made_here
 from ops_agent.plan.undo import Reversibility, reversibility
 from ops_agent.text.markdown import cell, code, fence_verbatim, one_line
 
-T = TypeVar("T")
 MOST_ROWS: Final = 60
 MOST_PLAN_TEXT: Final = 1_000_000
 """Code points of one plan that are rendered at all: more than a pull request and a job summary hold together."""
-_NO_RESOURCE = ("provider ", "output.", "check.", "action.")
 _HARDEST: Final = (
     Reversibility.IRREVERSIBLE,
     Reversibility.UNKNOWN,
@@ -34,41 +31,6 @@ _EMPTY_BLOCK = "```diff\n\n```"
 _MOST_TITLES = 8_000
 _LEAST_PLAN = 2_000
 """Code points: with less than this for each plan, graphs and evidence make way."""
-
-
-# Whose changes they are.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shared:
-    """Changes of one plan, told apart: caused by this change set, and pending on the base branch already."""
-
-    own: tuple[ResourceChange, ...]
-    before: tuple[ResourceChange, ...]
-    own_outputs: tuple[OutputChange, ...]
-    outputs_before: tuple[OutputChange, ...]
-
-
-def share(target: TargetVerification, plan: TerraformPlan) -> Shared:
-    """All changes are `own` when the base could not be planned."""
-    own, before = _parted(plan.changes, lambda change: target.own is None or change.address in target.own)
-    own_outputs, outputs_before = _parted(
-        plan.outputs, lambda output: target.own_outputs is None or output.name in target.own_outputs
-    )
-    return Shared(own=own, before=before, own_outputs=own_outputs, outputs_before=outputs_before)
-
-
-def is_own(danger: Finding, target: TargetVerification) -> bool:
-    """Whether the change set causes it. What is no resource has no base to be compared with: it is shown."""
-    address = danger.address
-    return target.own is None or address in target.own or address.startswith(_NO_RESOURCE) or ".action." in address
-
-
-def _parted(found: tuple[T, ...], is_ours: Callable[[T], bool]) -> tuple[tuple[T, ...], tuple[T, ...]]:
-    return tuple(one for one in found if is_ours(one)), tuple(one for one in found if not is_ours(one))
-
-
-# Names and counts.
 
 
 def name_of(target: TargetVerification) -> str:
@@ -89,19 +51,18 @@ def headline(target: TargetVerification) -> str:
     """One line of Markdown: the counts of this change set, loud for what hurts. `cautions` says why there is no plan."""
     if target.plan is None:
         return "**not planned**"
-    shared = share(target, target.plan)
-    counts = PlanCounts.of(shared.own, shared.own_outputs)
+    counts = PlanCounts.of(target.caused, target.caused_outputs)
     line, *loud = counts.line.split(", ")
     words = [f"`{line}`", *(f"**{word}**" if word.split()[-1].isupper() else word for word in loud)]
     if counts.read:
         words.append(f"{counts.read} read at apply")
     if counts.outputs:
         words.append(f"{counts.outputs} output{'s' if counts.outputs > 1 else ''}")
-    if not shared.own and not shared.own_outputs:
+    if not target.caused and not target.caused_outputs:
         words = ["no changes"]
-    pending = len(shared.before) + len(shared.outputs_before)
+    pending = len(target.pending) + len(target.pending_outputs)
     if pending:
-        lost = sum(change.action.destroys for change in shared.before)
+        lost = sum(change.action.destroys for change in target.pending)
         words.append(f"{pending} pending on the base branch{f' (**{lost} DESTROYED by an apply**)' if lost else ''}")
     return ", ".join([*words, *(["**mocked**"] if target.mocked else [])])
 
@@ -130,11 +91,9 @@ def changes_table(targets: Sequence[TargetVerification]) -> str:
 
 def _rows(target: TargetVerification) -> list[tuple[int, str, str, str, str]]:
     """(rank, address, change, resource, undo); the first two order the rows."""
-    if target.plan is None:
-        return []
-    made = made_here(target.plan.changes)
+    made = made_here(target.plan.changes if target.plan else ())
     rows = []
-    for change in (change for change in share(target, target.plan).own if change.mode == "managed"):
+    for change in (change for change in target.caused if change.mode == "managed"):
         undo = reversibility(change, made)
         kind = f"**{change.action.value.upper()}**" if change.action.destroys else change.action.value
         moved = f" (was {code(change.previous_address)})" if change.previous_address else ""
@@ -238,7 +197,7 @@ def diff_pieces(target: TargetVerification) -> tuple[list[str], int]:
         return [], 0
     by_address = {change.address: change for change in plan.changes}
     found = pieces_of(plan.text, by_address.keys() | {change.address for change in plan.drift}) or _without_text(plan)
-    pending = {output.name for output in share(target, plan).outputs_before}
+    pending = {output.name for output in target.pending_outputs}
     ranked: list[tuple[tuple[bool, bool, bool, int], str, Piece]] = []
     for piece, is_pending in (part for one in found for part in _outputs_apart(one, pending)):
         is_ours = not is_pending and (target.own is None or piece.address is None or piece.address in target.own)
@@ -306,7 +265,7 @@ def _picture(target: TargetVerification) -> str:
     """The graph of what this change set does, as a `mermaid` block; empty where nothing depends on anything: the table
     says the rest.
     """
-    drawn = graph(target.plan, share(target, target.plan).own) if target.plan else ""
+    drawn = graph(target.plan, target.caused) if target.plan else ""
     return fence_verbatim(drawn, "mermaid") if " --> " in drawn else ""
 
 

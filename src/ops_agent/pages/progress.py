@@ -1,4 +1,4 @@
-"""The text of our one comment on an issue. Text of the llm, of people and of tools enters neutralised only."""
+"""The text of our one comment on an issue. Text of the llm, of users and of tools enters neutralised only."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from ops_agent.model.event import RunIdentity
 from ops_agent.model.outcome import Stopped
 from ops_agent.model.proposal import PullRequest
 from ops_agent.model.work_item import WorkItem
+from ops_agent.pages.parts import IN_SUMMARY, folded, items
 from ops_agent.pages.results import findings_list
 from ops_agent.text.markdown import cell, cut_markdown, fence_verbatim
 
 _MOST_FINDINGS = 20
-_MOST_ITEMS = 20
 _MOST_PATCH_CHARACTERS = 40_000
 _MOST_CHARACTERS = 60_000  # GitHub takes 65,536
 _MOST_OF_A_LINE = 4_000
@@ -42,7 +42,7 @@ def progress_comment(record: ClaimRecord, item: WorkItem, run: RunIdentity, note
 
 
 def now_line(text: str) -> str:
-    """What is going on, on one line."""
+    """What the run does now, on one line."""
     return f"Now: {cell(text)}" if text.strip() else ""
 
 
@@ -69,27 +69,19 @@ def stopped_text(stopped: Stopped) -> str:
         f"**{stopped.conclusion.value}**: {cell(_cut(stopped.reason))}",
         f"**What to do:** {cell(_cut(stopped.remedy))}",
     ]
-    lines.extend(_list("Questions", stopped.questions))
-    lines.extend(_list("Proposed issues", stopped.proposed_issues))
+    for title, entries in (("Questions", stopped.questions), ("Proposed issues", stopped.proposed_issues)):
+        if listed := items(entries):
+            lines.append("\n".join([f"**{title}:**", *listed]))
     if stopped.findings:
-        lines.append(findings_list(stopped.findings, str, _MOST_FINDINGS, "in the run's summary"))
+        lines.append(findings_list(stopped.findings, str, _MOST_FINDINGS, IN_SUMMARY))
     if stopped.patch:
         cut = stopped.patch[:_MOST_PATCH_CHARACTERS]
-        note = "" if cut == stopped.patch else " (cut; the whole patch is in the run's summary)"
-        lines.append(f"<details><summary>Patch{note}</summary>\n\n{fence_verbatim(cut, 'diff')}\n\n</details>")
+        note = "" if cut == stopped.patch else f" (cut; the whole patch is {IN_SUMMARY})"
+        lines.append(folded(f"Patch{note}", fence_verbatim(cut, "diff")))
     return "\n\n".join(lines)
-
-
-def _list(title: str, entries: tuple[str, ...]) -> list[str]:
-    if not entries:
-        return []
-    return [f"**{title}:**\n" + "\n".join(f"- {cell(_cut(entry))}" for entry in entries[:_MOST_ITEMS])]
 
 
 def _cut(sentence: str) -> str:
     """A line that fits beside the others; the job summary has it whole."""
-    return (
-        sentence
-        if len(sentence) <= _MOST_OF_A_LINE
-        else f"{sentence[:_MOST_OF_A_LINE]}... (cut; see the run's summary)"
-    )
+    is_short = len(sentence) <= _MOST_OF_A_LINE
+    return sentence if is_short else f"{sentence[:_MOST_OF_A_LINE]}... (cut; see the job summary)"

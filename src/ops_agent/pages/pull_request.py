@@ -21,7 +21,7 @@ from ops_agent.model.terraform import Unreadable
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.model.work_item import WorkItem
 from ops_agent.pages.observability import observability
-from ops_agent.pages.parts import IN_SUMMARY, Overflow, capped, counted, folded, grouped, joined
+from ops_agent.pages.parts import IN_SUMMARY, Overflow, capped, counted, folded, grouped, items, joined
 from ops_agent.pages.plans import changes_table, plans_text
 from ops_agent.pages.results import (
     MOST_DANGERS,
@@ -46,7 +46,6 @@ MOST_CRITERIA: Final = 50
 MOST_FILES: Final = 40
 _MOST_COMMANDS: Final = 30
 _MOST_CELL: Final = 300
-_MOST_LISTED: Final = 20
 _MOST_OVERFLOW: Final = 900_000
 _MOST_PATCH: Final = 12_000
 _MOST_TITLE: Final = 120
@@ -211,7 +210,7 @@ def _not_done(material: Material, overflow: Overflow) -> str:
     if ending is not None:
         parts.append(_prose("Not done", ending.not_done, redact, overflow))
         for title, entries in (("Proposed issues", ending.proposed_issues), ("Open questions", ending.questions)):
-            listed = [f"- {_short(redact(entry))}" for entry in entries[:_MOST_LISTED] if entry.strip()]
+            listed = items(map(redact, entries), longest=_MOST_CELL)
             parts.append("\n".join([f"{title}:\n", *listed]) if listed else "")
     return joined(*parts)
 
@@ -224,7 +223,7 @@ def _about(material: Material) -> str:
         f"> [!WARNING]\n> **Not ready to merge**: {'; '.join(material.unfinished)}." if material.unfinished else ""
     )
     title = f"For the work item *{cell(material.redact(material.item.title))}*."
-    return joined(warning, title, *(f"- {cell(material.redact(note))}" for note in material.item.warnings[:20]))
+    return joined(warning, title, *items(map(material.redact, material.item.warnings)))
 
 
 def _infrastructure(changes: ChangeSet, verification: Verification, overflow: Overflow) -> str:

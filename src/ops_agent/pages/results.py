@@ -10,7 +10,7 @@ from typing import Final
 from ops_agent.model.finding import Finding, Severity, Verdict
 from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerification, Verification
 from ops_agent.pages.parts import IN_SUMMARY, capped, counted, grouped, left_out
-from ops_agent.pages.plans import headline, is_own, name_of, names_of
+from ops_agent.pages.plans import headline, name_of, names_of
 from ops_agent.plan.rules import LIFTED_BY_ALLOW_DESTROY, is_final, rank
 from ops_agent.text.markdown import cell, code, list_item
 
@@ -19,6 +19,7 @@ MOST_DANGERS: Final = 40
 MOST_FINDINGS: Final = 30
 _MOST_FAILED: Final = 20
 _FEW: Final = 3
+_NO_RESOURCE: Final = ("provider ", "output.", "check.", "action.")
 _MOCKED: Final = (
     "A **mocked plan** compares base and change, each planned from an empty state with mock values in place of AWS. It "
     "cannot show replacements, moves, drift, or anything that depends on what exists in the account."
@@ -40,8 +41,8 @@ def danger_lines(targets: Sequence[TargetVerification]) -> list[str]:
     What the base branch's plan holds too is counted, except what cannot be restored: an apply does that as well.
     """
     found = [(danger, target) for target in targets if target.plan for danger in dict.fromkeys(target.plan.dangers)]
-    ours = grouped((danger, target) for danger, target in found if is_own(danger, target))
-    pending = grouped((danger, target) for danger, target in found if not is_own(danger, target))
+    ours = grouped((danger, target) for danger, target in found if _is_own(danger, target))
+    pending = grouped((danger, target) for danger, target in found if not _is_own(danger, target))
     final = [one for one in sorted(pending, key=rank) if one.severity is not Severity.NOTICE and is_final(one)]
 
     def line(mark: str, danger: Finding, where: list[TargetVerification]) -> str:
@@ -79,6 +80,12 @@ def cautions(targets: Sequence[TargetVerification]) -> str:
             "apply uses other values."
         )
     return "> [!WARNING]\n" + "\n>\n".join(parts) if parts else ""
+
+
+def _is_own(danger: Finding, target: TargetVerification) -> bool:
+    """Whether the change set causes it. What is no resource has no base to be compared with: it is shown."""
+    address = danger.address
+    return target.own is None or address in target.own or address.startswith(_NO_RESOURCE) or ".action." in address
 
 
 def _mark(danger: Finding) -> str:

@@ -20,27 +20,17 @@ _DROPPED_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _BLANKS: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
 _BOTS: Final = ("atlantis", "digger", "terrateam", "terramate", "env0", "spacelift")
 _TRAILERS: Final = (
-    "co-authored-by",
-    "signed-off-by",
-    "skip-checks",
-    "on-behalf-of",
-    "acked-by",
-    "reviewed-by",
-    "change-id",
+    *("co-authored-by", "signed-off-by", "skip-checks", "on-behalf-of", "acked-by", "reviewed-by", "change-id"),
 )
 _REPLACED: Final[tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...]] = (
     (("#",), re.compile(r"#(?=[0-9])"), HASH),
     (("gh-", "gh\\-"), re.compile(r"(?i)(?<![a-z0-9])gh\\?-(?=[0-9])"), "GH\u2011"),
-    (
-        ("/issues/", "/pull", "/discussions/"),
-        re.compile(r"(?i)/(issues|pull|pulls|discussions)/(?=[0-9])"),
-        rf"/\1/{HASH}",
-    ),
+    (("/issues/", "/pull", "/discussions/"), re.compile(r"(?i)/(issues|pulls?|discussions)/(?=[0-9])"), rf"/\1/{HASH}"),
     (("skip", "[no "), re.compile(r"(?i)\[(skip ci|ci skip|no ci|skip actions|actions skip)\]"), r"(\1)"),
     (_TRAILERS, re.compile(rf"(?im)^([ \t>*+-]{{0,20}}(?:{'|'.join(_TRAILERS)}))[ \t]{{0,8}}:"), r"\1 -"),
     (("/", *_BOTS), re.compile(rf"(?im)^(?=/[a-z]|(?:{'|'.join(_BOTS)})[ \t])"), " "),
 )
-"""(lower-case text without which nothing matches, what is found, what stands in its place)."""
+"""(lower-case text without which nothing matches, what is found, what replaces it)."""
 
 
 def inert(text: str) -> str:
@@ -48,7 +38,7 @@ def inert(text: str) -> str:
     bot commands.
 
     Line breaks become `\\n`; nothing else is lost. Idempotent and linear. Markdown is left as it is: see
-    `neutral.neutralise` for prose.
+    `neutralise`.
     """
     text = visible(text).replace("@", AT)
     lowered = text.lower()
@@ -85,17 +75,8 @@ def _seen(char: str) -> str:
         return "\n"
     if category == "Zs":
         return " "
-    if (
-        category in _DROPPED_CATEGORIES
-        or char in _BLANKS
-        or "\ufe00" <= char <= "\ufe0f"
-        or "\U000e0100" <= char <= "\U000e01ef"
-    ):
-        return ""
-    return char
-
-
-# Texts as GitHub keeps them.
+    is_selector = "\ufe00" <= char <= "\ufe0f" or "\U000e0100" <= char <= "\U000e01ef"
+    return "" if category in _DROPPED_CATEGORIES or char in _BLANKS or is_selector else char
 
 
 def as_kept(text: str) -> str:
@@ -103,7 +84,7 @@ def as_kept(text: str) -> str:
     return text.replace("\r\n", "\n").strip()
 
 
-# Cut our own Markdown at a line where nothing is open, so that what is kept stands by itself.
+# Cut our own Markdown at a line where nothing is open, so that what is kept is whole.
 
 _FENCE = re.compile(r"`{3,}")
 
@@ -190,11 +171,6 @@ def neutralise(text: str) -> str:
     return "\n".join(out)
 
 
-def fenced(text: str, language: str = "") -> str:
-    """`text` inert and in a code block whose fence is longer than any run of backticks inside."""
-    return fence_verbatim(inert(text), language)
-
-
 def fence_verbatim(text: str, language: str = "") -> str:
     """`text` byte for byte in a code block that it cannot close: for text that is inert already, or that must stay as
     it is.
@@ -205,26 +181,26 @@ def fence_verbatim(text: str, language: str = "") -> str:
 
 def cell(text: str) -> str:
     """`text` neutralised on one line, for a table's cell: `|` would end it."""
-    return _prose_line(" ".join(inert(text).split()).replace("|", "¦"))
+    return list_item(text.replace("|", "¦"))
 
 
 def list_item(text: str) -> str:
     """`text` neutralised on one line, inside a list's item and never in a table: `|` stays, so that code in it can be
     copied.
     """
-    return _prose_line(" ".join(inert(text).split()))
+    return _prose_line(one_line(text))
 
 
 def code(text: str) -> str:
     """`text` inert on one line as a code span (an address, a path, a name); safe in a table's cell."""
-    flat = " ".join(inert(text).split()).replace("|", "¦")
+    flat = one_line(text).replace("|", "¦")
     ticks = "`" * (1 + _longest_ticks(flat))
     pad = " " if not flat or flat[0] == "`" or flat[-1] == "`" else ""
     return f"{ticks}{pad}{flat}{pad}{ticks}"
 
 
 def neutralise_commit(text: str) -> str:
-    """`text` for a commit message: inert; lines with a trailer or a skip mark go (G14). Idempotent."""
+    """`text` for a commit message: inert; lines with a trailer or a skip mark go. Idempotent."""
     kept = [line.rstrip() for line in inert(text).split("\n") if not _COMMIT_LINE.match(line)]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(kept)).strip()
 

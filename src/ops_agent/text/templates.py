@@ -1,7 +1,7 @@
 """Fills prompts and messages: a missing hole, an unused value or a syntax error is an error, never an empty place.
 
 Marks: `<| name |>` for a value, `<% for x in xs %>` for a line of logic, `<# note #>` for a remark that is not
-rendered. They stand neither in HCL (`${}`, `%{}`, `<<EOT`), nor in GitHub Actions (`${{ }}`), nor in Markdown.
+rendered. They are neither in HCL (`${}`, `%{}`, `<<EOT`), nor in GitHub Actions (`${{ }}`), nor in Markdown.
 """
 
 from __future__ import annotations

@@ -21,7 +21,8 @@ from ops_agent.pages.pull_request import MOST_BODY, Material, build_proposal
 from ops_agent.run.publish import closing_references, link_problem
 from ops_agent.text.markdown import cut_markdown, fit
 from ops_agent.text.redaction import Redactor
-from proof.proof_samples import MARKDOWN, captured, ending, failing, headings, material, target
+from pages.page_samples import MARKDOWN, ending, failing, headings, material, target
+from plan.plan_samples import captured
 
 GOLDEN = Path(__file__).parent / "golden"
 SIX = [
@@ -67,11 +68,11 @@ LONG = {
 def test_no_material_makes_the_text_too_long_or_unbalanced(
     names: list[str], criteria: int, plan: str, targets: int
 ) -> None:
-    """G08: at most 60,000 code points, sections and fences whole, what is cut is said."""
+    """At most 60,000 code points, sections and fences whole, what is cut is mentioned."""
     texts = [LONG[name] for name in names]
     asked = tuple(Criterion(id=f"AC{n + 1}", text=texts[7]) for n in range(criteria))
     answers = tuple(CriterionAnswer(criterion_id=f"AC{n + 1}", met="yes", how=texts[7]) for n in range(criteria))
-    said = Ending(
+    words = Ending(
         kind="finished",
         **dict(zip(PROSE, texts, strict=False)),
         criteria=answers,
@@ -81,7 +82,7 @@ def test_no_material_makes_the_text_too_long_or_unbalanced(
     all_targets = tuple(target(f"env{n}", plan=captured(plan)) for n in range(targets))
     made = material(
         item=builders.work_item(request=Request(description="d", criteria=asked)),
-        transcript=replace(material().transcript, ending=said),
+        transcript=replace(material().transcript, ending=words),
         verification=Verification(engine="t", targets=all_targets),
         patch="+" + texts[0] * 3,
     )
@@ -149,7 +150,7 @@ def poisoned(place: str) -> Material:
     "place", [*PROSE, "criterion", "plan", "address", "finding", "check", "title of the issue", "patch"]
 )
 def test_a_secret_is_absent_from_every_part_of_the_proposal(place: str) -> None:
-    """G01, G03: title, body, commit message, overflow; also where neutralising would have broken it up before the last
+    """Title, body, commit message, overflow; also where neutralising would have broken it up before the last
     look.
     """
     proposal = build_proposal(replace(poisoned(place), redact=Redactor([SECRET]).redact))
@@ -160,7 +161,6 @@ def test_a_secret_is_absent_from_every_part_of_the_proposal(place: str) -> None:
 
 
 def test_nothing_is_proposed_when_the_redactor_breaks() -> None:
-    """G05."""
 
     def broken(text: str) -> str:
         raise RedactionFailed("broken")
@@ -171,7 +171,6 @@ def test_nothing_is_proposed_when_the_redactor_breaks() -> None:
 
 @pytest.mark.parametrize("place", [p for p in PROSE if p != "title"])
 def test_hostile_words_cannot_imitate_mention_close_link_or_escape(place: str) -> None:
-    """G07."""
     proposal = build_proposal(material(transcript=replace(material().transcript, ending=ending(**{place: HOSTILE}))))
     tokens = [t for token in MARKDOWN.parse(proposal.body) for t in (token, *(token.children or []))]
     assert not [t for t in tokens if t.type in ("image", "html_inline")]
@@ -185,7 +184,6 @@ def test_hostile_words_cannot_imitate_mention_close_link_or_escape(place: str) -
 
 
 def test_forged_trailers_do_not_reach_the_commit() -> None:
-    """G14."""
     words = "Adds a queue.\n\nCo-authored-by: x <x@y>\nSigned-off-by: z\n[skip ci]"
     proposal = build_proposal(
         material(transcript=replace(material().transcript, ending=ending(title="Queue [skip ci]", description=words)))

@@ -1,11 +1,9 @@
-"""Nouns of this area's tests: captured plans, targets, and the material of a pull request."""
+"""Targets and the material of a pull request, for tests."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -15,60 +13,14 @@ from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.conversation import CriterionAnswer, Ending, Transcript, Usage
 from ops_agent.model.finding import Finding, Place, Verdict
 from ops_agent.model.plan import TerraformPlan
-from ops_agent.model.policy import Policy
 from ops_agent.model.proposal import Claim
 from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, Evidence, TargetVerification, Verification
 from ops_agent.pages.messages import message
 from ops_agent.pages.pull_request import Material
-from ops_agent.plan.reading import read_plan
+from plan.plan_samples import captured
 
 MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
-PLANS = Path(__file__).parent / "plans"
-CAPTURED = tuple(sorted(path.stem for path in PLANS.glob("*.json")))
-
-
-def document(name: str) -> dict[str, Any]:
-    """A captured `show -json`, parsed."""
-    parsed: dict[str, Any] = json.loads((PLANS / f"{name}.json").read_bytes())
-    return parsed
-
-
-def text_of(name: str) -> str:
-    return (PLANS / f"{name}.txt").read_text(encoding="utf-8")
-
-
-def captured(name: str, **options: Any) -> TerraformPlan:
-    return read_plan((PLANS / f"{name}.json").read_bytes(), text_of(name), Policy(), **options)
-
-
-def plan_document(*changes: dict[str, Any], **top: Any) -> dict[str, Any]:
-    """A hand-made plan with these `resource_changes`."""
-    return {
-        "format_version": "1.2",
-        "terraform_version": "1.15.5",
-        "applyable": True,
-        "complete": True,
-        "resource_changes": list(changes),
-    } | top
-
-
-def change(address: str, *actions: str, before: Any = None, after: Any = None, **more: Any) -> dict[str, Any]:
-    """One entry of `resource_changes`."""
-    told = {"actions": list(actions), "before": before, "after": after, **more.pop("change", {})}
-    type_ = address.split(".")[-2] if "." in address else address
-    return {
-        "address": address,
-        "mode": "managed",
-        "type": type_,
-        "name": "x",
-        "provider_name": "p",
-        "change": told,
-    } | more
-
-
-def read(plan: dict[str, Any], text: str = "", **options: Any) -> TerraformPlan:
-    return read_plan(json.dumps(plan).encode(), text, options.pop("policy", Policy()), **options)
 
 
 def target(name: str = "dev", plan: TerraformPlan | None = None, **fields: Any) -> TargetVerification:

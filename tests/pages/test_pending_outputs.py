@@ -1,4 +1,4 @@
-"""Outputs that the base commit's plan changes as well are not this change's: told apart, shown apart, not counted."""
+"""Outputs that the base commit's plan changes as well are not this change's: they are shown apart and not counted."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import Any
 
 from ops_agent.model.plan import TerraformPlan
 from ops_agent.pages.plan_text import outputs_in
-from ops_agent.pages.plans import diff_pieces, headline, share
+from ops_agent.pages.plans import diff_pieces, headline
 from ops_agent.plan.difference import mocked_difference, own_outputs
-from proof.proof_samples import captured, document, plan_document, read, target
+from pages.page_samples import target
+from plan.plan_samples import captured, document, plan_document, read
 
 HEAD = captured("outputs_only")
 
@@ -19,7 +20,7 @@ def base_with(**outputs: Any) -> TerraformPlan:
     return read(document("outputs_only") | {"output_changes": outputs})
 
 
-def told(before: Any, after: Any, **more: Any) -> dict[str, Any]:
+def output(before: Any, after: Any, **more: Any) -> dict[str, Any]:
     known = {"after_unknown": False, "before_sensitive": False, "after_sensitive": False}
     return {"actions": ["update"], "before": before, "after": after} | known | more
 
@@ -27,29 +28,29 @@ def told(before: Any, after: Any, **more: Any) -> dict[str, Any]:
 def unknown(*references: str) -> TerraformPlan:
     """A plan whose output is known after apply, by an expression with these references."""
     source = {"root_module": {"outputs": {"arn": {"expression": {"references": list(references)}}}}}
-    return read(plan_document(output_changes={"arn": told("a", None, after_unknown=True)}, configuration=source))
+    return read(plan_document(output_changes={"arn": output("a", None, after_unknown=True)}, configuration=source))
 
 
 def test_an_output_that_the_base_changes_the_same_way_is_not_ours() -> None:
     same = document("outputs_only")["output_changes"]["o"]
     assert own_outputs(HEAD, base_with(o=same)) == {"p"}
-    assert own_outputs(HEAD, base_with(o=told("one", "three"))) == {"o", "p"}
+    assert own_outputs(HEAD, base_with(o=output("one", "three"))) == {"o", "p"}
     assert own_outputs(HEAD, None) == {"o", "p"}
     assert own_outputs(HEAD, HEAD) == frozenset()
 
 
 def test_equal_masks_of_a_sensitive_output_prove_nothing() -> None:
-    hidden = read(plan_document(output_changes={"key": told("x", "y", after_sensitive=True, before_sensitive=True)}))
+    hidden = read(plan_document(output_changes={"key": output("x", "y", after_sensitive=True, before_sensitive=True)}))
     assert own_outputs(hidden, hidden) == {"key"}
     assert "y" not in str(hidden.outputs[0].after)
 
 
-def test_an_output_that_is_not_known_yet_is_told_by_what_it_refers_to() -> None:
+def test_an_unknown_output_is_compared_by_its_references() -> None:
     assert own_outputs(unknown("aws_sns_topic.a"), unknown("aws_sns_topic.a")) == frozenset()
     assert own_outputs(unknown("aws_sns_topic.b"), unknown("aws_sns_topic.a")) == {"arn"}
 
 
-def test_standing_outputs_are_shown_apart_and_not_counted() -> None:
+def test_pending_outputs_are_shown_apart_and_not_counted() -> None:
     one = target(plan=HEAD, own=frozenset(), own_outputs=frozenset({"p"}))
     assert headline(one) == "`+0 ~0 -0`, 1 output, 1 pending on the base branch"
     pieces, beyond = diff_pieces(one)
@@ -65,12 +66,11 @@ def test_standing_outputs_are_shown_apart_and_not_counted() -> None:
 
 def test_without_a_base_plan_every_output_is_the_changes_own() -> None:
     one = target(plan=HEAD)
-    assert one.plan is not None
-    assert [output.name for output in share(one, one.plan).own_outputs] == ["o", "p"]
+    assert [output.name for output in one.caused_outputs] == ["o", "p"]
     assert len(diff_pieces(one)[0]) == 1
 
 
-def test_a_text_of_outputs_is_parted_by_terraforms_own_lines_alone() -> None:
+def test_outputs_are_split_by_terraforms_own_lines_alone() -> None:
     text = "Changes to Outputs:\n  + a     = <<-EOT\n        + b = 1\n    EOT\n  ~ b     = {\n      ~ a = 1 -> 2\n    }"
     assert outputs_in(text, {"b"}) == (
         "Changes to Outputs:\n  ~ b     = {\n      ~ a = 1 -> 2\n    }",
@@ -80,6 +80,6 @@ def test_a_text_of_outputs_is_parted_by_terraforms_own_lines_alone() -> None:
     assert outputs_in("  # aws_sns_topic.a will be created\n  + b = 1", {"b"}) is None
 
 
-def test_a_mocked_look_shows_outputs_whose_value_differs() -> None:
+def test_a_mocked_plan_shows_outputs_whose_value_differs() -> None:
     other = replace(HEAD, outputs=tuple(replace(o, after="else") if o.name == "o" else o for o in HEAD.outputs))
     assert [o.name for o in mocked_difference(HEAD, other).outputs] == ["o"]

@@ -1,4 +1,4 @@
-"""Another region or account is seen in whatever form a planned value names it (H13, D20); what is ours, or a mere word,
+"""Another region or account is seen in whatever form a planned value names it; what is ours, or a mere word,
 is not.
 """
 
@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from growth import assert_linear
 from ops_agent.model.finding import Finding
 from ops_agent.plan.places import NOTHING, Found, places_in
-from proof.proof_samples import change, plan_document, read
+from plan.plan_samples import change, plan_document, read
 
 DEV, STRANGER = "125611408459", "999988887777"
 AWAY = "us-east-1"
 SCRIPT = f"#!/bin/sh\naws s3 sync . s3://x --endpoint-url https://s3.{AWAY}.amazonaws.com\n"
 
 
-def dangers(type_: str, after: Any, *actions: str, told: Any = None, **top: Any) -> tuple[Finding, ...]:
-    entry = change(f"{type_}.x", *(actions or ("create",)), after=after, change=told or {})
+def dangers(type_: str, after: Any, *actions: str, marks: Any = None, **top: Any) -> tuple[Finding, ...]:
+    entry = change(f"{type_}.x", *(actions or ("create",)), after=after, change=marks or {})
     return read(plan_document(entry, **top), account=DEV).dangers
 
 
@@ -144,7 +144,7 @@ def test_principals_of_every_account_are_a_danger(statement: dict[str, Any]) -> 
         ("user_data_base64", encoded("#!/bin/sh\necho hello to everyone in sa-east-1\n")),
     ],
 )
-def test_what_is_ours_or_only_a_word_is_no_place(key: str, value: str) -> None:
+def test_our_region_and_ordinary_words_name_no_place(key: str, value: str) -> None:
     assert [danger.rule for danger in dangers("aws_thing", {key: value}) if "runs-code" not in danger.rule] == []
 
 
@@ -156,7 +156,7 @@ CONFIGURED = {
 
 
 @pytest.mark.parametrize(
-    ("told", "configuration", "rules"),
+    ("marks", "configuration", "rules"),
     [
         ({"after_unknown": {"region": True}}, CONFIGURED, [("plan/unresolved-region", True)]),
         ({"after_unknown": {"region": True}}, {}, []),
@@ -165,11 +165,11 @@ CONFIGURED = {
     ],
 )
 def test_a_region_that_cannot_be_seen_blocks_when_the_source_sets_it(
-    told: Any, configuration: Any, rules: list[tuple[str, bool]]
+    marks: Any, configuration: Any, rules: list[tuple[str, bool]]
 ) -> None:
     """AWS provider 6 takes `region` at every resource; older ones compute it, and then it is unknown at every creation."""
     found = dangers(
-        "aws_thing", {"region": AWAY if "after_sensitive" in told else None}, told=told, configuration=configuration
+        "aws_thing", {"region": AWAY if "after_sensitive" in marks else None}, marks=marks, configuration=configuration
     )
     assert [(danger.rule, danger.blocks) for danger in found] == rules
 
@@ -213,7 +213,7 @@ def test_long_texts_take_time_in_proportion_to_their_length(piece: str) -> None:
 
 
 def test_what_is_packed_small_and_large_inside_is_read_up_to_a_limit() -> None:
-    """A place stands behind the limit: what is there was not unpacked."""
+    """The place is beyond the limit, where nothing is unpacked."""
 
     def found(blanks: int) -> Found:
         packed = gzip.compress(b" " * blanks + b"arn:aws:sqs:us-east-1:123456789012:q", mtime=0)

@@ -1,4 +1,4 @@
-"""Every ending is told from one place: exit code, outputs, summary, annotations, last line; redacted, or withheld."""
+"""Every end is reported from one place: exit code, outputs, summary, annotations, last line; redacted, or withheld."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from ops_agent.pages.job_summary import MOST_ANNOTATIONS, SENTENCES
 from ops_agent.run.publish import Published
 from ops_agent.run.report import RunResult, report, report_error
 from ops_agent.text.redaction import Redactor
-from proof.proof_samples import captured, material, target
+from pages.page_samples import material, target
+from plan.plan_samples import captured
 
 SECRET = "kaleidoscope/zebra+quilt=77"
 
@@ -72,7 +73,7 @@ def tell(sink: KeepingReporter, ending: Published | Stopped, redact: Callable[[s
     return report(sink, redact, result, 60.0)
 
 
-def test_a_pull_request_is_told_with_every_output() -> None:
+def test_a_pull_request_sets_every_output() -> None:
     sink = KeepingReporter()
     assert tell(sink, published()) == 0
     assert sink.outputs["conclusion"] == "published"
@@ -124,7 +125,7 @@ def test_the_summary_says_in_which_environment_a_danger_is() -> None:
     assert after.lstrip().startswith("- `terraform_data.a` in `infra` (dev): ") and "terraform_data.a" not in before
 
 
-def test_destroys_are_told_to_the_next_step() -> None:
+def test_destroys_are_an_output_for_the_next_step() -> None:
     sink = KeepingReporter()
     tell(sink, published(), verification=Verification(engine="t", targets=(target(plan=captured("replace")),)))
     assert sink.outputs["plan_has_destroy"] == "true"
@@ -173,7 +174,7 @@ def test_annotations_carry_file_and_line_and_are_capped() -> None:
     assert "21 more" in errors[-1][1]
 
 
-def test_an_error_of_ours_is_told_like_an_ending() -> None:
+def test_an_error_is_reported_like_any_other_end() -> None:
     sink = KeepingReporter()
     error = ConfigError("two inputs are wrong", problems=("`a` is empty", "`b` is no number"))
     code = report_error(sink, str, ref=builders.issue().ref, error=error, seconds=5.0)
@@ -185,7 +186,6 @@ def test_an_error_of_ours_is_told_like_an_ending() -> None:
 
 @pytest.mark.parametrize("place", ["reason", "remedy", "questions", "proposed_issues", "finding", "warning", "error"])
 def test_a_secret_reaches_no_sink(place: str) -> None:
-    """G01, G11."""
     sink = KeepingReporter()
     redact = Redactor([SECRET]).redact
     text = f"see {SECRET} there"
@@ -205,7 +205,6 @@ def test_a_secret_reaches_no_sink(place: str) -> None:
 
 
 def test_a_redactor_that_breaks_withholds_everything_but_the_conclusion() -> None:
-    """G05."""
 
     def broken(text: str) -> str:
         raise RedactionFailed("broken")
@@ -218,7 +217,6 @@ def test_a_redactor_that_breaks_withholds_everything_but_the_conclusion() -> Non
 
 
 def test_hostile_words_do_nothing_in_the_summary() -> None:
-    """G07."""
     sink = KeepingReporter()
     tell(
         sink,

@@ -1,4 +1,4 @@
-"""Hostile prose is shown, and does nothing (G07, G14, O09)."""
+"""Hostile prose is shown, and does nothing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from growth import assert_linear
-from ops_agent.text.markdown import cell, code, fenced, inert, neutralise, neutralise_commit, one_line, visible
+from ops_agent.text.markdown import cell, code, fence_verbatim, inert, neutralise, neutralise_commit, one_line, visible
 
 GITHUB = MarkdownIt("gfm-like", {"linkify": True, "html": True})
 GITHUB.linkify.set({"fuzzy_link": True, "fuzzy_email": True})  # type: ignore[union-attr]
@@ -75,7 +75,7 @@ def test_neutralising_twice_changes_nothing(text: str) -> None:
 @given(HOSTILE)
 @settings(max_examples=300, deadline=None)
 def test_a_code_block_cannot_be_closed_from_inside(text: str) -> None:
-    tokens = GITHUB.parse(f"{fenced(text, 'diff')}\n\nafter\n")
+    tokens = GITHUB.parse(f"{fence_verbatim(inert(text), 'diff')}\n\nafter\n")
     assert [t.type for t in tokens] == ["fence", "paragraph_open", "inline", "paragraph_close"]
 
 
@@ -101,7 +101,6 @@ def test_cells_and_code_spans_stay_in_their_cell(text: str) -> None:
     ],
 )
 def test_a_commit_message_loses_forged_trailers_and_skip_marks(trailer: str) -> None:
-    """G14."""
     assert neutralise_commit(f"Add a queue\n\n{trailer}\nCloses #12") == "Add a queue\n\nCloses ＃12"
 
 
@@ -125,7 +124,6 @@ def test_ordinary_prose_is_left_as_it_is() -> None:
     ],
 )
 def test_each_trick_is_shown_as_text(text: str, expected: str) -> None:
-    """G07."""
     assert neutralise(text) == expected
 
 
@@ -151,7 +149,6 @@ def test_each_trick_is_shown_as_text(text: str, expected: str) -> None:
     ],
 )
 def test_neutralising_is_linear(seed: str) -> None:
-    """Release gate 8."""
     assert_linear(
         lambda size: (neutralise(seed * (size // len(seed))), neutralise_commit(seed * (size // len(seed)))), 10_000
     )

@@ -9,7 +9,7 @@ import pytest
 
 from ops_agent.plan.secret_values import looks_random
 from ops_agent.text.redaction import Redactor
-from proof.proof_samples import captured, change, plan_document, read
+from plan.plan_samples import captured, change, plan_document, read
 
 SECRETS = [
     ("environment", {"variables": {"DB_PASSWORD": "Zx81-Qw7!pL0"}}),
@@ -40,15 +40,14 @@ def test_a_secret_of_the_run_among_planned_values_blocks() -> None:
     assert [d.rule for d in plan.dangers] == ["plan/secret-value"]
 
 
-def test_a_sensitive_value_that_is_laundered_into_the_clear_blocks() -> None:
-    """X8: `nonsensitive()`."""
+def test_a_sensitive_value_that_is_made_nonsensitive_blocks() -> None:
     plan = captured("sensitive")
     assert [(d.rule, d.address) for d in plan.dangers] == [("plan/secret-value", "output.laundered")]
     assert "hunter2" not in plan.text
     assert "hunter2" not in repr(plan.changes)
 
 
-def test_a_secret_that_is_only_on_its_way_out_is_hidden_and_does_not_block() -> None:
+def test_a_secret_that_the_change_removes_is_hidden_and_does_not_block() -> None:
     text = '      - password = "Zx81-Qw7!pL0" -> null\nPlan: 0 to add, 0 to change, 1 to destroy.\n'
     plan = read(plan_document(change("x.y", "delete", before={"password": "Zx81-Qw7!pL0"})), text)
     assert not plan.dangers or all(d.rule != "plan/secret-value" for d in plan.dangers)

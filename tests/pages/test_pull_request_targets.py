@@ -1,4 +1,4 @@
-"""What several roots and environments share is said once; what was not planned against its account cannot be
+"""What several roots and environments share is shown once; what was not planned against its account cannot be
 overlooked.
 """
 
@@ -12,14 +12,15 @@ from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.pages.plans import names_of
 from ops_agent.pages.pull_request import build_proposal
 from ops_agent.pages.results import MOST_DANGERS
-from proof.proof_samples import captured, change, ending, material, plan_document, read, section, target
+from pages.page_samples import ending, material, section, target
+from plan.plan_samples import captured, change, plan_document, read
 
 ENGINE = "Terraform 1.15.5 (embedded)"
 PROD = target("prod", plan=captured("replace"), mocked=True, placeholders=("image",), unplanned="no role was given")
 TWO = Verification(engine=ENGINE, targets=(target(plan=captured("replace")), PROD))
 
 
-def test_equal_entries_of_two_environments_are_said_once_with_both_names() -> None:
+def test_equal_entries_of_two_environments_are_shown_once_with_both_names() -> None:
     body = build_proposal(material(verification=TWO)).body
     infrastructure = section(body, "Infrastructure changes")
     assert infrastructure.count("Review these first") == infrastructure.count("(`plan/destroys`)") == 1
@@ -30,7 +31,7 @@ def test_equal_entries_of_two_environments_are_said_once_with_both_names() -> No
     )
 
 
-def test_what_only_one_environment_has_stands_under_its_name_alone() -> None:
+def test_what_only_one_environment_has_is_shown_under_its_name_alone() -> None:
     dev, prod = target(plan=captured("replace")), target("prod", plan=captured("delete"))
     body = build_proposal(material(verification=Verification(engine=ENGINE, targets=(dev, prod)))).body
     infrastructure = section(body, "Infrastructure changes")
@@ -40,8 +41,8 @@ def test_what_only_one_environment_has_stands_under_its_name_alone() -> None:
         assert f"| **{kind}** | `terraform_data.a` | `infra` ({name}) |" in infrastructure
 
 
-def test_the_worst_stands_first_whichever_environment_it_is_in() -> None:
-    """A danger of one environment alone comes before a notice that all share, and a row that cannot be taken back
+def test_the_worst_comes_first_whichever_environment_it_is_in() -> None:
+    """A danger of one environment alone comes before a notice that all share, and a row that cannot be undone
     before the others.
     """
     table = change("aws_dynamodb_table.orders", "delete", before={"name": "orders"})
@@ -60,7 +61,7 @@ def test_the_worst_stands_first_whichever_environment_it_is_in() -> None:
 
 
 def test_eight_pairs_with_sixty_dangers_stay_readable_and_none_is_lost() -> None:
-    """What does not fit is counted where it is cut, and stands in the job summary."""
+    """What does not fit is counted where it is cut, and is in the job summary."""
     names = [f"env{n}" for n in range(8)]
     doomed = read(plan_document(*(change(f"aws_dynamodb_table.t{n}", "delete", before={}) for n in range(60))))
     without = "no role was given"
@@ -86,7 +87,7 @@ def test_roots_with_the_same_environments_are_named_together() -> None:
     assert names_of([of("a", "dev"), of("b", "dev"), of("c", "prod")]) == "`a`, `b` (each dev); `c` (prod)"
 
 
-def test_counts_and_reasons_are_not_said_again_with_the_plans() -> None:
+def test_counts_and_reasons_are_not_repeated_with_the_plans() -> None:
     body = build_proposal(material(verification=TWO)).body
     assert body.count("`+1 ~0 -1`") == len(TWO.targets)
     assert "+1 ~0 -1" not in section(body, "Terraform plan")
@@ -103,8 +104,8 @@ def test_a_graph_that_two_environments_share_is_drawn_once_and_one_without_lines
     assert (drawn("create"), drawn("create", "create"), drawn("aws_dangers")) == (1, 1, 0)
 
 
-def test_a_look_with_mocks_and_invented_values_is_unmistakable() -> None:
-    """T1: in a warning before everything else of the section, in the line of counts, at the plan, and at the checks;
+def test_a_mocked_plan_and_placeholder_values_cannot_be_overlooked() -> None:
+    """In a warning before everything else of the section, in the line of counts, at the plan, and at the checks;
     the reason once.
     """
     body = build_proposal(material(verification=TWO)).body
@@ -140,7 +141,7 @@ def test_words_that_begin_like_nothing_are_kept(words: str) -> None:
     assert words in section(build_proposal(material(transcript=telling)).body, "Infrastructure changes")
 
 
-def test_what_all_plans_were_made_from_is_said_once_with_the_provenance() -> None:
+def test_what_all_plans_were_made_from_is_shown_once_with_the_provenance() -> None:
     made = material()
     body = build_proposal(made).body
     assert [body.count(fact) for fact in (ENGINE, made.claim.base_commit, made.changes.digest)] == [1, 1, 1]

@@ -38,7 +38,7 @@ def test_a_malformed_template_is_an_error() -> None:
 
 
 @given(st.text())
-def test_a_value_stands_in_the_result_as_it_is(value: str) -> None:
+def test_a_value_is_inserted_unchanged(value: str) -> None:
     assert render("[<| a |>]", a=value) == f"[{value}]"
 
 

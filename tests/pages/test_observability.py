@@ -1,4 +1,4 @@
-"""The section on observability is computed from the plan: what has no log group or alarm of its own is said."""
+"""The section on observability is computed from the plan: what has no log group or alarm of its own is named."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import pytest
 
 from ops_agent.model.verification import Verification
 from ops_agent.pages.pull_request import build_proposal
-from proof.proof_samples import captured, change, material, plan_document, read, section, target
+from pages.page_samples import material, section, target
+from plan.plan_samples import captured, change, plan_document, read
 
 ENGINE = "Terraform 1.15.5 (embedded)"
 
 
 def test_observability_is_computed_from_the_plan() -> None:
-    """R56 to R58."""
     verification = Verification(engine=ENGINE, targets=(target(plan=captured("aws_dangers")),))
     text = section(build_proposal(material(verification=verification)).body, "Observability & logging")
     assert "**No log group** in this configuration for `aws_lambda_function.fn`" in text
 
 
 @pytest.mark.parametrize(
-    ("group", "said"),
+    ("group", "named"),
     [
         (
             change(
@@ -44,12 +44,12 @@ def test_observability_is_computed_from_the_plan() -> None:
             True,
         ),
     ],
-    ids=["it stands and stays", "its name is known after apply", "it goes", "it is another's"],
+    ids=["it exists and stays", "its name is known after apply", "it goes", "it is another's"],
 )
 def test_a_new_function_lacks_a_log_group_only_when_no_group_of_its_name_is_left(
-    group: dict[str, Any], said: bool
+    group: dict[str, Any], named: bool
 ) -> None:
-    """R56: a group that stays as it is stands in no table; to say that there is none would be false."""
+    """A group that does not change is in no table; to say that there is none would be false."""
     plan = read(plan_document(group, change("aws_lambda_function.api", "create", after={"function_name": "api"})))
     body = build_proposal(material(verification=Verification(engine=ENGINE, targets=(target(plan=plan),)))).body
-    assert ("No log group" in section(body, "Observability & logging")) is said
+    assert ("No log group" in section(body, "Observability & logging")) is named

@@ -1,4 +1,4 @@
-"""The danger list from planned values (D21, H13), with addresses; what cannot be known says so."""
+"""The danger list from planned values, with addresses; what cannot be known says so."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.policy import Policy
 from ops_agent.plan.rules import LIFTED_BY_ALLOW_DESTROY
 from ops_agent.plan.undo import Reversibility, reversibility
-from proof.proof_samples import captured, change, plan_document, read
+from plan.plan_samples import captured, change, plan_document, read
 
 DEV, PROD = "125611408459", "283165662494"
 
@@ -24,7 +24,7 @@ def dangers(
     type_: str, after: Any, *, before: Any = None, actions: tuple[str, ...] = ("create",), **options: Any
 ) -> tuple[Finding, ...]:
     return read(
-        plan_document(change(f"{type_}.x", *actions, before=before, after=after, change=options.pop("told", {}))),
+        plan_document(change(f"{type_}.x", *actions, before=before, after=after, change=options.pop("marks", {}))),
         **options,
     ).dangers
 
@@ -128,19 +128,18 @@ def test_each_danger_is_found_with_its_address(rule: str, type_: str, after: dic
         ("aws_db_instance", {"deletion_protection": True, "storage_encrypted": True, "backup_retention_period": 7}),
     ],
 )
-def test_what_is_in_order_is_not_a_danger(type_: str, after: dict[str, Any]) -> None:
+def test_ordinary_settings_are_no_danger(type_: str, after: dict[str, Any]) -> None:
     assert dangers(type_, after) == ()
 
 
 @pytest.mark.parametrize("actions", [("delete",), ("delete", "create"), ("create", "delete")])
-def test_losing_something_stateful_blocks_until_a_writer_allows_it(actions: tuple[str, ...]) -> None:
-    """T14."""
+def test_destroying_what_holds_data_blocks_until_a_writer_allows_it(actions: tuple[str, ...]) -> None:
     found = dangers("aws_dynamodb_table", None if actions == ("delete",) else {}, before={"name": "t"}, actions=actions)
     assert [(d.rule, d.blocks) for d in found] == [("plan/destroys-stateful", True)]
     assert found[0].rule in LIFTED_BY_ALLOW_DESTROY
 
 
-def test_losing_something_stateless_is_a_notice() -> None:
+def test_destroying_what_holds_no_data_is_a_notice() -> None:
     found = dangers("aws_cloudwatch_metric_alarm", None, before={"x": 1}, actions=("delete",))
     assert [(d.rule, d.severity, d.blocks) for d in found] == [("plan/destroys", Severity.NOTICE, False)]
 
@@ -153,7 +152,7 @@ def test_losing_something_stateless_is_a_notice() -> None:
         ({"skip_final_snapshot": False}, {"skip_final_snapshot": True}, "plan/destroy-made-easy"),
     ],
 )
-def test_taking_protection_away_is_a_danger(before: dict[str, Any], after: dict[str, Any], rule: str) -> None:
+def test_switching_a_protection_off_is_a_danger(before: dict[str, Any], after: dict[str, Any], rule: str) -> None:
     assert rule in {d.rule for d in dangers("aws_db_instance", after, before=before, actions=("update",))}
 
 
@@ -162,15 +161,15 @@ def test_a_replace_without_a_final_snapshot_says_so() -> None:
     assert {"plan/destroys-stateful", "plan/no-final-snapshot"} <= {d.rule for d in found}
 
 
-def test_only_what_the_update_changes_is_blamed() -> None:
+def test_an_attribute_that_the_update_leaves_alone_is_no_danger() -> None:
     wide = policy(Action="*", Resource="*")
     assert not dangers(
         "aws_iam_policy", {"policy": wide, "name": "b"}, before={"policy": wide, "name": "a"}, actions=("update",)
     )
 
 
-def test_an_unknown_policy_cannot_be_told() -> None:
-    found = dangers("aws_sqs_queue_policy", {}, told={"after_unknown": {"policy": True}})
+def test_a_policy_known_only_after_apply_is_a_notice() -> None:
+    found = dangers("aws_sqs_queue_policy", {}, marks={"after_unknown": {"policy": True}})
     assert [(d.rule, d.severity) for d in found] == [("plan/policy-unknown", Severity.NOTICE)]
     assert "cannot tell until apply" in found[0].what
 
@@ -184,7 +183,7 @@ def test_foreign_regions_block_and_are_listed() -> None:
     ]
 
 
-def test_another_account_of_ours_is_a_danger_in_this_ones_plan() -> None:
+def test_the_account_of_another_environment_is_a_danger() -> None:
     after = {"role": f"arn:aws:iam::{PROD}:role/x"}
     assert not dangers("aws_lambda_function", after)
     found = dangers("aws_lambda_function", after, account=DEV)
@@ -203,7 +202,7 @@ def test_another_account_of_ours_is_a_danger_in_this_ones_plan() -> None:
         ({}, {}, (), ["plan/unresolved-region"]),
     ],
 )
-def test_a_providers_region_is_resolved_or_named(
+def test_the_region_of_a_provider_is_resolved_or_reported_as_unresolved(
     region: Any, variables: Any, regions: tuple[str, ...], rules: list[str]
 ) -> None:
     configuration = {
@@ -246,14 +245,14 @@ def test_a_providers_region_is_resolved_or_named(
         ),
     ],
 )
-def test_each_change_says_whether_it_can_be_taken_back(entry: dict[str, Any], word: Reversibility) -> None:
+def test_each_change_says_whether_it_can_be_undone(entry: dict[str, Any], word: Reversibility) -> None:
     assessed = reversibility(read(plan_document(entry)).changes[0])
     assert assessed.word is word
     assert assessed.why
 
 
-def test_the_policy_decides_region_and_accounts() -> None:
-    """T13: the defaults are the user's, the inputs may replace them."""
+def test_region_and_accounts_come_from_the_settings() -> None:
+    """The defaults are the user's, the inputs may replace them."""
     elsewhere = Policy(region="eu-west-1", accounts={"dev": "999988887777"})
     assert not dangers("aws_sqs_queue", {"arn": "arn:aws:sqs:eu-west-1:999988887777:q"}, policy=elsewhere)
 

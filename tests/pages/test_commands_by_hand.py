@@ -15,13 +15,13 @@ import pytest
 from ops_agent.adapters.terraform.embedded import find_library
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.pages.pull_request import ci_cd_facts
-from proof.proof_samples import changes, target
+from pages.page_samples import changes, target
 
 MAIN = 'terraform {\n  backend "local" {}\n}\nvariable "name" {}\nresource "terraform_data" "a" { input = var.name }\n'
 
 
 def commands(*targets: TargetVerification) -> tuple[list[str], list[str]]:
-    """(the plans, the applies), as they stand in the text."""
+    """(the plans, the applies), as the text gives them."""
     text = ci_cd_facts(changes(), Verification(engine="t", targets=targets))
     found = re.findall(r"^- .+?, in `infra`: `(.+)`, then `(.+)`$", text, re.MULTILINE)
     return [before for before, _ in found], [after for _, after in found]
@@ -65,7 +65,7 @@ def test_the_commands_of_all_environments_work_one_after_another_and_each_reache
         assert kept["instances"][0]["attributes"]["input"]["value"] == name
 
 
-def test_a_root_whose_backend_is_the_same_everywhere_is_not_told_to_forget_it() -> None:
+def test_a_root_with_one_backend_everywhere_is_initialised_without_reconfigure() -> None:
     """Nothing changes between its environments, so `-reconfigure` would only hide a change that somebody made."""
     made = target()
     where = replace(made.target, environment=replace(made.target.environment, backend_file=None))

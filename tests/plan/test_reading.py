@@ -1,20 +1,24 @@
-"""Every kind of change is accounted for, or the plan is refused; values are masked; the counts are Terraform's."""
+"""Every kind of change is accounted for, or the plan is refused; the counts are Terraform's; the hash forgets the time."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ops_agent.model.errors import PolicyViolation, ToolchainError
 from ops_agent.model.finding import Severity
 from ops_agent.model.plan import PlanCounts, ResourceAction
 from ops_agent.model.policy import Policy
-from ops_agent.plan.reading import CUT_MARK, read_plan, summary_of
+from ops_agent.plan import reading
+from ops_agent.plan.reading import CUT_MARK, canonical_hash, read_plan, summary_of
 from ops_agent.plan.references import without_key
-from proof.proof_samples import CAPTURED, PLANS, captured, change, plan_document, read, text_of
+from plan.plan_samples import CAPTURED, PLANS, captured, change, plan_document, read, text_of
 
 EXPECTED = {
     "no_change": PlanCounts(),
@@ -40,9 +44,9 @@ EXPECTED = {
 def test_counts_of_a_real_plan_are_those_of_terraforms_own_summary(name: str) -> None:
     plan = captured(name)
     assert plan.counts == EXPECTED[name]
-    told = summary_of(text_of(name))
-    if told is not None:
-        assert (told["add"], told["change"], told["destroy"]) == (
+    summary = summary_of(text_of(name))
+    if summary is not None:
+        assert (summary["add"], summary["change"], summary["destroy"]) == (
             plan.counts.add,
             plan.counts.change,
             plan.counts.destroy,
@@ -68,7 +72,7 @@ def test_no_plan_that_does_something_looks_empty(name: str) -> None:
         (["create", "forget"], ResourceAction.REPLACE_FORGET),
     ],
 )
-def test_each_kind_is_read_as_what_it_is(actions: list[str], expected: ResourceAction) -> None:
+def test_each_kind_of_change_is_read(actions: list[str], expected: ResourceAction) -> None:
     plan = read(plan_document(change("aws_sqs_queue.q", *actions, before={}, after={})))
     assert [c.action for c in plan.changes] == [expected]
 
@@ -77,7 +81,7 @@ def test_each_kind_is_read_as_what_it_is(actions: list[str], expected: ResourceA
     "actions",
     [[], ["destroy"], ["create", "update"], ["create", "delete", "create"], ["CREATE"], "create", None, [1], {"a": 1}],
 )
-def test_an_unknown_kind_refuses_the_plan(actions: Any) -> None:
+def test_an_unknown_kind_of_change_refuses_the_plan(actions: Any) -> None:
     entry = change("aws_sqs_queue.q", "create", after={})
     entry["change"]["actions"] = actions
     with pytest.raises(ToolchainError, match=r"aws_sqs_queue\.q"):
@@ -116,7 +120,7 @@ def test_a_plan_file_that_terraform_left_after_an_error_is_refused() -> None:
         read_plan(left.read_bytes(), left.with_suffix(".txt").read_text(encoding="utf-8"), Policy())
 
 
-def test_a_check_that_does_not_hold_is_a_notice_with_its_message() -> None:
+def test_a_failed_check_block_is_a_notice_with_its_message() -> None:
     assert [(d.address, d.rule, d.severity, d.what) for d in captured("check_fails").dangers] == [
         ("check.health", "plan/check-failed", Severity.NOTICE, "the check fails: the input is not two")
     ]
@@ -142,12 +146,12 @@ def test_what_is_no_plan_is_refused(document_bytes: bytes) -> None:
         "    Plan: 1 to add, 0 to change, 0 to destroy.\n",
     ],
 )
-def test_a_summary_that_says_something_else_refuses_the_plan(text: str) -> None:
+def test_a_summary_line_with_other_counts_refuses_the_plan(text: str) -> None:
     with pytest.raises(ToolchainError, match=r"differ in|no summary line"):
         read(plan_document(change("a.b", "create", after={})), text)
 
 
-def test_a_text_whose_end_was_cut_off_cannot_contradict() -> None:
+def test_the_counts_of_a_cut_text_are_not_compared() -> None:
     assert read(plan_document(change("a.b", "create", after={})), "Terraform will perform" + CUT_MARK).counts.add == 1
 
 
@@ -173,7 +177,7 @@ def test_moves_and_imports_keep_where_they_come_from() -> None:
     )
 
 
-def test_the_hash_is_another_when_the_engine_is_another() -> None:
+def test_another_terraform_version_gives_another_hash() -> None:
     document = (PLANS / "update.json").read_bytes()
     newer = re.sub(rb'"terraform_version":"[^"]*"', b'"terraform_version":"1.2.3"', document)
     assert read_plan(newer, "", Policy()).canonical_hash != captured("update").canonical_hash
@@ -194,10 +198,80 @@ def test_edges_follow_references_between_changed_resources() -> None:
         ("", ""),
     ],
 )
-def test_keys_are_taken_off_addresses(address: str, expected: str) -> None:
+def test_instance_keys_are_removed_from_addresses(address: str, expected: str) -> None:
     assert without_key(address) == expected
 
 
 def test_every_captured_plan_has_its_text() -> None:
     assert len(CAPTURED) == len(EXPECTED)
     assert all((PLANS / f"{name}.txt").is_file() for name in CAPTURED)
+
+
+TIME = "2026-11-23T10:00:00Z"
+TEXT = st.text(alphabet=st.sampled_from('a"\\/<>&{}[],: \u2028\u00e9\U0001f600\x7f\n\t'), max_size=12)
+VALUES = st.recursive(
+    st.one_of(st.none(), st.integers(), TEXT, st.just(TIME)),
+    lambda inner: st.dictionaries(st.one_of(TEXT, st.just("timestamp")), inner, max_size=4),
+    max_leaves=15,
+)
+
+
+def written(plan: dict[str, object]) -> bytes:
+    """As Terraform writes it: one line, no blanks."""
+    return json.dumps(plan, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize("name", CAPTURED)
+def test_the_hash_of_a_real_plan_is_what_sha256sum_prints_without_its_time(name: str) -> None:
+    document = (PLANS / f"{name}.json").read_bytes()
+    without_time, count = re.subn(rb'^(.*),"timestamp":"[^"]*"', rb"\1", document)
+    assert count == 1
+    assert canonical_hash(document) == hashlib.sha256(without_time.rstrip() + b"\n").hexdigest()
+    assert canonical_hash(without_time) == canonical_hash(document)
+
+
+@given(first=VALUES, second=VALUES)
+def test_only_the_plans_own_time_is_left_out_of_the_hash(first: object, second: object) -> None:
+    """A resource may have an attribute that is called `timestamp` too."""
+
+    def digest(value: object, time: str = TIME) -> str:
+        return canonical_hash(written({"resource_changes": value, "timestamp": time, "complete": True}))
+
+    assert digest(first) == digest(first, time="2027-01-01T00:00:00Z")
+    assert (digest(first) == digest(second)) == (written({"x": first}) == written({"x": second}))
+    without_time = {"resource_changes": {"timestamp": TIME}}
+    assert canonical_hash(written(without_time)) != canonical_hash(written({"resource_changes": {}}))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b'{"format_version": "1.2",}',
+        b'{"format_version": "1.2", "resource_changes": [1,]}',
+        b'{"format_version": "1.2", "a": NaN}',
+        b'{"format_version": "1.2"} x',
+        b'{"format_version" "1.2"}',
+        b'{"format_version": "1.2", "a": "\xff"}',
+        '{"format_version": "1.2"}'.encode("utf-16"),
+        b'\xef\xbb\xbf{"format_version": "1.2"}',
+    ],
+)
+def test_what_is_not_one_json_object_in_utf8_is_refused(document: bytes) -> None:
+    with pytest.raises(ToolchainError):
+        read_plan(document, "", Policy())
+
+
+def test_a_plan_with_too_much_json_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = written(plan_document(change("a.b", "create", after={})))
+    monkeypatch.setattr(reading, "MOST_PLAN_BYTES", len(document))
+    assert read_plan(document, "", Policy()).counts.add == 1
+    monkeypatch.setattr(reading, "MOST_PLAN_BYTES", len(document) - 1)
+    with pytest.raises(ToolchainError, match="at most") as refused:
+        read_plan(document, "", Policy())
+    assert "Split the root" in refused.value.hint
+
+
+def test_an_unknown_format_is_reported_before_a_wrong_entry() -> None:
+    plan = plan_document(change("a.b", "frobnicate"), format_version="2.0")
+    with pytest.raises(ToolchainError, match="format version"):
+        read_plan(json.dumps(plan).encode(), "", Policy())

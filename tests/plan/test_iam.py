@@ -1,4 +1,4 @@
-"""Changes that shut people out, and values that are hidden from the reviewer, are dangers."""
+"""Policies that allow too much, however they are spelled; changes that shut people out; values hidden from the reviewer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from ops_agent.model.finding import Finding, Severity
-from proof.proof_samples import change, plan_document, read
+from ops_agent.model.plan import ResourceAction, ResourceChange
+from ops_agent.plan.iam import policy_findings
+from plan.plan_samples import change, plan_document, read
 
 ROLE = "aws_iam_role"
 EVERYTHING = json.dumps({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
@@ -17,9 +19,9 @@ EVERYTHING = json.dumps({"Statement": [{"Effect": "Allow", "Action": "*", "Resou
 def dangers(
     type_: str, after: Any, *, before: Any = None, sensitive: Any = None, unknown: Any = None
 ) -> tuple[Finding, ...]:
-    told = {"after_sensitive": sensitive or {}, "after_unknown": unknown or {}}
+    marks = {"after_sensitive": sensitive or {}, "after_unknown": unknown or {}}
     actions = ("update",) if before is not None else ("create",)
-    return read(plan_document(change(f"{type_}.x", *actions, before=before, after=after, change=told))).dangers
+    return read(plan_document(change(f"{type_}.x", *actions, before=before, after=after, change=marks))).dangers
 
 
 def denying(principal: Any, action: Any = "s3:*", **more: Any) -> dict[str, Any]:
@@ -92,7 +94,7 @@ def test_a_shorter_window_to_notice_a_deletion_is_a_notice() -> None:
     assert dangers("aws_kms_key", {"deletion_window_in_days": 30}, before={"deletion_window_in_days": 7}) == ()
 
 
-def test_a_protection_that_is_known_only_after_apply_cannot_be_told() -> None:
+def test_a_protection_known_only_after_apply_is_a_notice() -> None:
     found = dangers("aws_db_instance", {}, before={"deletion_protection": True}, unknown={"deletion_protection": True})
     assert [(d.rule, d.severity) for d in found] == [("plan/protection-off", Severity.NOTICE)]
 
@@ -118,6 +120,57 @@ def test_what_is_judged_by_its_value_cannot_be_hidden_by_marking_it_sensitive(
 
 
 def test_a_hidden_policy_that_changes_to_another_hidden_one_is_still_a_danger() -> None:
-    told = {"before_sensitive": {"policy": True}, "after_sensitive": {"policy": True}}
-    entry = change("aws_iam_policy.x", "update", before={"policy": "{}"}, after={"policy": EVERYTHING}, change=told)
+    marks = {"before_sensitive": {"policy": True}, "after_sensitive": {"policy": True}}
+    entry = change("aws_iam_policy.x", "update", before={"policy": "{}"}, after={"policy": EVERYTHING}, change=marks)
     assert [d.rule for d in read(plan_document(entry)).dangers] == ["plan/hidden-value"]
+
+
+def _rules(type_: str, **after: object) -> set[str]:
+    change = ResourceChange(
+        address=f"{type_}.x",
+        type=type_,
+        action=ResourceAction.CREATE,
+        before=None,
+        after=after,
+        changed_attributes=tuple(after),
+    )
+    return {danger.rule for danger in policy_findings(change)}
+
+
+def _policy(action: str, resource: str) -> str:
+    return json.dumps({"Statement": [{"Effect": "Allow", "Action": action, "Resource": resource}]})
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("iam:PassRole", "arn:aws:iam::125611408459:role/*"),
+        ("iam:PassRol?", "*"),
+        ("iam:Pass*", "arn:aws:iam::*:*"),
+        ("iam:AttachGroupPolicy", "*"),
+        ("sts:AssumeRole", "arn:aws:iam::*:role/*"),
+        ("iam:PassRole", "**"),
+        ("iam:**", "arn:aws:iam::125611408459:role/one"),
+        ("**", "arn:aws:s3:::one"),
+        ("*:*", "arn:aws:s3:::one"),
+    ],
+)
+def test_a_wide_permission_is_a_danger_however_it_is_spelled(action: str, resource: str) -> None:
+    assert "plan/iam-wildcard" in _rules("aws_iam_policy", policy=_policy(action, resource))
+
+
+def test_a_permission_on_one_role_is_no_danger() -> None:
+    assert not _rules("aws_iam_policy", policy=_policy("iam:PassRole", "arn:aws:iam::125611408459:role/orders-task"))
+
+
+@pytest.mark.parametrize(
+    "name", ["AdministratorAccess", "AdministratorAccess-Amplify", "AmazonS3FullAccess", "SecretsManagerReadWrite"]
+)
+def test_a_wide_managed_policy_is_a_danger(name: str) -> None:
+    assert "plan/iam-wildcard" in _rules("aws_iam_role_policy_attachment", policy_arn=f"arn:aws:iam::aws:policy/{name}")
+
+
+def test_a_managed_policy_for_logs_is_no_danger() -> None:
+    assert not _rules(
+        "aws_iam_role_policy_attachment", policy_arn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+    )

@@ -19,7 +19,8 @@ from ops_agent.model.verification import Verification
 from ops_agent.pages.pull_request import build_proposal
 from ops_agent.run.commit import as_patch
 from ops_agent.run.publish import closing_references, link_problem
-from proof.proof_samples import captured, changes, ending, failing, headings, material, section, target
+from pages.page_samples import changes, ending, failing, headings, material, section, target
+from plan.plan_samples import captured
 
 GOLDEN = Path(__file__).parent / "golden"
 SIX = [
@@ -88,7 +89,7 @@ GOLDENS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", GOLDENS)
-def test_the_text_is_the_reviewed_one(name: str) -> None:
+def test_the_text_is_the_reviewed_golden_file(name: str) -> None:
     proposal = build_proposal(material(**GOLDENS[name]))
     head = f"title: {proposal.title}\ndraft: {proposal.draft}\ncommit: {proposal.commit_headline}\n\n{proposal.commit_body}"
     text = f"{head}\n\n---\n\n{proposal.body}"
@@ -96,8 +97,8 @@ def test_the_text_is_the_reviewed_one(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", GOLDENS)
-def test_the_six_sections_stand_first_and_in_the_users_order(name: str) -> None:
-    """R70 to R75; what a reviewer decides by stands before the plan, which is long."""
+def test_the_six_sections_come_first_and_in_their_order(name: str) -> None:
+    """What a reviewer decides by comes before the plan, which is long."""
     found = headings(build_proposal(material(**GOLDENS[name])).body)
     assert found[:6] == SIX
     assert found[6:8] == ["Guard verdict", "Acceptance criteria"]
@@ -105,12 +106,11 @@ def test_the_six_sections_stand_first_and_in_the_users_order(name: str) -> None:
 
 
 def test_there_is_one_closing_keyword_and_it_is_the_sub_issues() -> None:
-    """R26 to R30, J07."""
     item = builders.work_item(parent=IssueRef(repository="DrivvenConsulting/orders", number=9))
     hostile = ending(**dict.fromkeys(PROSE, "Closes #9, fixes DrivvenConsulting/orders#9"))
     proposal = build_proposal(material(item=item, transcript=replace(material().transcript, ending=hostile)))
-    said = (proposal.title, proposal.body, f"{proposal.commit_headline}\n\n{proposal.commit_body}")
-    assert link_problem(said, "DrivvenConsulting/orders", item.issue.ref) is None
+    texts = (proposal.title, proposal.body, f"{proposal.commit_headline}\n\n{proposal.commit_body}")
+    assert link_problem(texts, "DrivvenConsulting/orders", item.issue.ref) is None
     assert "Parent issue: #9" in section(proposal.body, "Linked issue")
 
 
@@ -121,14 +121,12 @@ def test_an_issue_of_another_repository_is_closed_by_its_full_name() -> None:
     assert link_problem(("", body, ""), "DrivvenConsulting/orders", item.issue.ref) is None
 
 
-def test_a_base_that_is_not_the_default_branch_is_said() -> None:
-    """T5."""
+def test_a_base_that_is_not_the_default_branch_is_mentioned() -> None:
     body = build_proposal(material(item=builders.work_item(base_branch="develop"))).body
     assert "GitHub will neither" in section(body, "Linked issue")
 
 
 def test_the_agents_claims_do_not_change_a_status() -> None:
-    """J12."""
     claims = ending(validation="plan OK, all checks passed", description="Guard verdict: passed")
     verification = Verification(engine="t", checks=(failing("plan", "no"),), targets=())
     verdict = Verdict(findings=failing("rule", "bad").findings, rules_run=("a",))
@@ -158,7 +156,9 @@ def test_the_agents_claims_do_not_change_a_status() -> None:
         ({"verification": Verification(engine="t", targets=(target(unplanned="no role"),))}, False),
     ],
 )
-def test_a_draft_is_what_did_not_pass_and_unplanned_is_not_failed(fields: dict[str, Any], draft: bool) -> None:
+def test_what_did_not_pass_is_a_draft_and_a_target_without_a_plan_is_no_failure(
+    fields: dict[str, Any], draft: bool
+) -> None:
     assert build_proposal(material(**fields)).draft is draft
 
 
@@ -172,7 +172,6 @@ def test_an_agent_that_did_not_finish_leaves_a_draft_that_says_so() -> None:
 
 
 def test_every_criterion_has_a_row_and_an_unanswered_one_says_so() -> None:
-    """R65."""
     rows = [
         line
         for line in section(build_proposal(material()).body, "Acceptance criteria").split("\n")
@@ -183,15 +182,15 @@ def test_every_criterion_has_a_row_and_an_unanswered_one_says_so() -> None:
 
 
 def test_what_is_infeasible_is_documented_with_follow_ups() -> None:
-    """R79."""
-    told = ending(not_done="The prod account has no KMS key.", proposed_issues=("[ops] Create a key in prod",))
-    text = section(build_proposal(material(transcript=replace(material().transcript, ending=told))).body, "Not done")
+    infeasible = ending(not_done="The prod account has no KMS key.", proposed_issues=("[ops] Create a key in prod",))
+    text = section(
+        build_proposal(material(transcript=replace(material().transcript, ending=infeasible))).body, "Not done"
+    )
     assert "no KMS key" in text
     assert "Create a key in prod" in text
 
 
 def test_hidden_elements_that_were_removed_are_counted() -> None:
-    """B11."""
     text = section(
         build_proposal(material(item=builders.work_item(removed={"html comment": 2, "tag character": 1}))).body,
         "Provenance",
@@ -224,7 +223,7 @@ def test_rules_over_plans_are_counted_only_when_there_was_a_plan() -> None:
     assert one == "**passed**: 1 file rule ran; there is no plan."
 
 
-def test_findings_of_one_rule_stand_below_one_remedy_and_what_is_cut_stands_in_the_job_summary() -> None:
+def test_findings_of_one_rule_share_a_remedy_and_what_is_cut_is_in_the_job_summary() -> None:
     one = failing("x", "bad").findings[0]
     many = tuple(replace(one, what=f"what {n}", remedy="Take it out.", severity=Severity.NOTICE) for n in range(60))
     proposal = build_proposal(material(verdict=Verdict(findings=many, rules_run=("a",))))
@@ -235,14 +234,13 @@ def test_findings_of_one_rule_stand_below_one_remedy_and_what_is_cut_stands_in_t
 
 
 def test_a_remedy_with_a_pipe_can_be_copied() -> None:
-    """Only a table needs its pipes replaced, and findings stand in a list."""
-    told = replace(failing("x", "a | b").findings[0], remedy="Set `${{ a || b }}`.")
-    body = build_proposal(material(verdict=Verdict(findings=(told,), rules_run=("a",)))).body
+    """Only a table needs its pipes replaced, and findings are in a list."""
+    piped = replace(failing("x", "a | b").findings[0], remedy="Set `${{ a || b }}`.")
+    body = build_proposal(material(verdict=Verdict(findings=(piped,), rules_run=("a",)))).body
     assert "a \\| b (`check/x`) Set `${{ a || b }}`." in section(body, "Guard verdict")
 
 
 def test_changed_workflows_carry_the_review_note_triggers_and_the_patch_when_left_out() -> None:
-    """T11, T12."""
     text = section(build_proposal(material(**GOLDENS["left_out"])).body, "CI/CD changes")
     assert "CI changes: review before approving runs" in text
     assert "on `pull_request`, `workflow_dispatch`; jobs `plan`" in text

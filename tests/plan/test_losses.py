@@ -1,4 +1,4 @@
-"""Data loss without a destroy is on the danger list, and the table of reversibility says the same (D21, O07)."""
+"""Data loss without a destroy is on the danger list, and the undo column says the same; each table row by row."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ops_agent.model.finding import Severity
 from ops_agent.plan.dangers import lost_with
-from ops_agent.plan.losses import DESTROYED
+from ops_agent.plan.losses import DESTROYED, SHORTENED, SWITCHED_OFF, SWITCHED_ON, Span, losses
 from ops_agent.plan.undo import Reversibility, reversibility
-from proof.loss_samples import entry, found
-from proof.proof_samples import change, plan_document, read
+from plan.plan_samples import change, loss_entry, losses_found, nested, plan_document, read
 
 
 def rule(days: int | None = None, *, status: str = "Enabled", prefix: str = "", **more: Any) -> dict[str, Any]:
@@ -147,8 +148,8 @@ CERTAIN: list[tuple[str, str, Any, Any]] = [
 def test_a_loss_without_a_destroy_is_a_danger_and_is_called_irreversible(
     name: str, type_: str, before: Any, after: Any
 ) -> None:
-    built = entry(type_, before, after)
-    dangers = found(built)
+    built = loss_entry(type_, before, after)
+    dangers = losses_found(built)
     assert [(danger.rule, danger.address, danger.severity) for danger in dangers] == [
         (name, f"{type_}.x", Severity.DANGER)
     ]
@@ -205,7 +206,7 @@ def test_a_loss_without_a_destroy_is_a_danger_and_is_called_irreversible(
     ],
 )
 def test_keeping_more_or_the_same_loses_nothing(type_: str, before: Any, after: Any) -> None:
-    assert found(entry(type_, before, after)) == ()
+    assert losses_found(loss_entry(type_, before, after)) == ()
 
 
 @pytest.mark.parametrize(
@@ -228,11 +229,9 @@ def test_keeping_more_or_the_same_loses_nothing(type_: str, before: Any, after: 
         ("aws_db_instance", {"engine_version": "14"}, {}, {"engine_version": True}),
     ],
 )
-def test_what_is_known_only_after_apply_is_a_notice_and_cannot_be_told(
-    type_: str, before: Any, after: Any, unknown: Any
-) -> None:
-    built = entry(type_, before, after, unknown=unknown)
-    dangers = found(built)
+def test_a_loss_known_only_after_apply_is_a_notice(type_: str, before: Any, after: Any, unknown: Any) -> None:
+    built = loss_entry(type_, before, after, unknown=unknown)
+    dangers = losses_found(built)
     assert {danger.severity for danger in dangers} == {Severity.NOTICE}
     assert all("cannot tell until apply" in danger.what for danger in dangers)
     word = reversibility(read(plan_document(built)).changes[0]).word
@@ -241,33 +240,35 @@ def test_what_is_known_only_after_apply_is_a_notice_and_cannot_be_told(
 
 @pytest.mark.parametrize("type_", sorted(type_ for type_ in DESTROYED if not lost_with(type_)))
 def test_destroying_what_keeps_data_safe_is_a_danger_that_does_not_block(type_: str) -> None:
-    dangers = found(entry(type_, {"bucket": "b"}, None, "delete"))
+    dangers = losses_found(loss_entry(type_, {"bucket": "b"}, None, "delete"))
     assert [(danger.rule, danger.severity, danger.blocks) for danger in dangers] == [
         ("plan/recovery-off", Severity.DANGER, False)
     ]
 
 
-def test_a_lifecycle_for_a_bucket_that_stands_is_a_loss_and_for_a_new_one_is_none() -> None:
-    configuration = entry(LIFECYCLE, None, {"bucket": "orders", "rule": [rule(30)]}, "create")
+def test_a_lifecycle_rule_loses_data_of_an_existing_bucket_and_none_of_a_new_one() -> None:
+    configuration = loss_entry(LIFECYCLE, None, {"bucket": "orders", "rule": [rule(30)]}, "create")
     bucket = change("aws_s3_bucket.new", "create", after={"bucket": "orders"})
-    assert [danger.rule for danger in found(configuration)] == ["plan/loses-data"]
-    assert found(configuration, bucket) == ()
-    elsewhere = entry(LIFECYCLE, None, {"rule": [rule(30)]}, "create", unknown={"bucket": True})
-    assert [danger.severity for danger in found(elsewhere)] == [Severity.NOTICE]
+    assert [danger.rule for danger in losses_found(configuration)] == ["plan/loses-data"]
+    assert losses_found(configuration, bucket) == ()
+    elsewhere = loss_entry(LIFECYCLE, None, {"rule": [rule(30)]}, "create", unknown={"bucket": True})
+    assert [danger.severity for danger in losses_found(elsewhere)] == [Severity.NOTICE]
 
 
-def test_suspending_the_versions_of_a_bucket_by_a_new_resource_cannot_be_told() -> None:
-    suspended = entry(
+def test_a_new_resource_that_suspends_versioning_is_a_notice() -> None:
+    suspended = loss_entry(
         "aws_s3_bucket_versioning",
         None,
         {"bucket": "b", "versioning_configuration": [{"status": "Suspended"}]},
         "create",
     )
-    assert [(danger.rule, danger.severity) for danger in found(suspended)] == [("plan/recovery-off", Severity.NOTICE)]
-    enabled = entry(
+    assert [(danger.rule, danger.severity) for danger in losses_found(suspended)] == [
+        ("plan/recovery-off", Severity.NOTICE)
+    ]
+    enabled = loss_entry(
         "aws_s3_bucket_versioning", None, {"bucket": "b", "versioning_configuration": [{"status": "Enabled"}]}, "create"
     )
-    assert found(enabled) == ()
+    assert losses_found(enabled) == ()
 
 
 @pytest.mark.parametrize(
@@ -283,4 +284,97 @@ def test_suspending_the_versions_of_a_bucket_by_a_new_resource_cannot_be_told() 
 def test_what_aws_refuses_or_what_only_grows_is_no_danger(
     type_: str, before: Any, after: Any, severity: Severity | None
 ) -> None:
-    assert [danger.severity for danger in found(entry(type_, before, after))] == ([severity] if severity else [])
+    assert [danger.severity for danger in losses_found(loss_entry(type_, before, after))] == (
+        [severity] if severity else []
+    )
+
+
+LIFECYCLE = "aws_s3_bucket_lifecycle_configuration"
+
+
+@pytest.mark.parametrize("span", SHORTENED, ids=lambda span: f"{span.type}.{span.path}")
+def test_a_value_that_is_marked_sensitive_does_not_hide_a_shorter_retention(span: Span) -> None:
+    top = span.path.split(".")[0]
+    for before_mark in (False, {top: True}):
+        built = loss_entry(span.type, nested(span.path, 30), nested(span.path, 1), sensitive={top: True})
+        built["change"]["before_sensitive"] = before_mark
+        assert {danger.severity for danger in losses_found(built)} == {Severity.NOTICE}
+
+
+@given(
+    span=st.sampled_from(SHORTENED),
+    old=st.one_of(st.none(), st.integers(1, 10**6)),
+    new=st.one_of(st.none(), st.integers(1, 10**6)),
+)
+def test_a_length_is_lost_exactly_when_less_is_kept(span: Span, old: int | None, new: int | None) -> None:
+    def kept(value: int | None) -> float | None:
+        length = span.default if value is None else value
+        return float("inf") if length is not None and length == span.forever else length
+
+    dangers = losses_found(loss_entry(span.type, nested(span.path, old), nested(span.path, new)))
+    shortened = [danger for danger in dangers if danger.rule == "plan/loses-data"]
+    was, becomes = kept(old), kept(new)
+    if old == new:
+        assert not shortened
+    elif was is None or becomes is None:
+        assert [danger.severity for danger in shortened] == [Severity.NOTICE]
+    else:
+        assert bool(shortened) == (becomes < was)
+        assert all(danger.severity is Severity.DANGER for danger in shortened)
+
+
+@pytest.mark.parametrize("switch", [*SWITCHED_OFF, *SWITCHED_ON], ids=lambda switch: f"{switch.type}.{switch.path}")
+def test_every_switch_is_seen_in_its_bad_direction_only(switch: Any) -> None:
+    on, off = nested(switch.path, switch.on[0]), nested(switch.path, "other")
+    bad, good = (on, off), (off, on)
+    if switch in SWITCHED_ON:
+        bad, good = good, bad
+    rules = {"plan/loses-data" if switch.deletes else "plan/recovery-off"}
+    assert {danger.rule for danger in losses_found(loss_entry(switch.type, *bad))} == rules
+    assert losses_found(loss_entry(switch.type, *good)) == ()
+
+
+JUNK = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(allow_nan=False),
+        st.text(max_size=5),
+        st.sampled_from(["Enabled", "{}", "1"]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(st.sampled_from(["days", "enabled", "rule", "x"]), inner, max_size=3),
+    ),
+    max_leaves=8,
+)
+NAMES = {(span.type, span.path.split(".")[0]) for span in SHORTENED} | {
+    (s.type, s.path.split(".")[0]) for s in (*SWITCHED_OFF, *SWITCHED_ON)
+}
+NAMES |= {
+    (LIFECYCLE, "rule"),
+    ("aws_s3_bucket", "lifecycle_rule"),
+    ("aws_ecr_lifecycle_policy", "policy"),
+    ("aws_backup_plan", "rule"),
+}
+NAMES |= {
+    ("aws_dlm_lifecycle_policy", "policy_details"),
+    ("aws_msk_configuration", "server_properties"),
+    ("aws_db_instance", "engine_version"),
+}
+
+
+@given(name=st.sampled_from(sorted(NAMES)), before=JUNK, after=JUNK, action=st.sampled_from(["update", "create"]))
+def test_values_of_any_shape_are_judged_without_an_error(
+    name: tuple[str, str], before: Any, after: Any, action: str
+) -> None:
+    type_, attribute = name
+    plan = read(
+        plan_document(
+            loss_entry(type_, None if action == "create" else {attribute: before}, {attribute: after}, action)
+        )
+    )
+    for read_change in plan.changes:
+        assert all(loss.what for loss in losses(read_change))
+        assert reversibility(read_change).why

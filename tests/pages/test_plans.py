@@ -15,10 +15,11 @@ from ops_agent.model.plan import TerraformPlan
 from ops_agent.pages.graph import MOST_NODES, graph
 from ops_agent.pages.parts import Overflow
 from ops_agent.pages.plan_text import as_diff, pieces_of
-from ops_agent.pages.plans import diff_pieces, fill_block, headline, plans_text, share
+from ops_agent.pages.plans import diff_pieces, fill_block, headline, plans_text
 from ops_agent.pages.results import danger_lines
 from ops_agent.run.publish import closing_references
-from proof.proof_samples import CAPTURED, captured, change, document, plan_document, read, target, text_of
+from pages.page_samples import target
+from plan.plan_samples import CAPTURED, captured, change, document, plan_document, read, text_of
 
 
 def known(name: str) -> set[str]:
@@ -63,7 +64,7 @@ def test_signs_move_to_the_first_column_and_nothing_else_moves() -> None:
     assert any(line.startswith("-   resource") for line in lines)
 
 
-def test_drift_is_told_apart_from_what_is_planned() -> None:
+def test_drift_is_kept_apart_from_planned_changes() -> None:
     text = (
         "Note: Objects have changed outside of Terraform\n\nTerraform detected the following changes made outside of"
         " Terraform since the\n"
@@ -86,11 +87,10 @@ def test_headlines_are_loud_for_what_hurts() -> None:
     assert headline(target(plan=captured("create"), mocked=True)) == "`+2 ~0 -0`, **mocked**"
 
 
-def test_what_stood_before_is_not_counted_as_this_change() -> None:
+def test_a_change_pending_on_the_base_branch_is_not_counted_as_this_change() -> None:
     one = target(plan=captured("create"), own=frozenset({"terraform_data.b"}))
     assert headline(one) == "`+1 ~0 -0`, 1 pending on the base branch"
-    assert one.plan is not None
-    assert [c.address for c in share(one, one.plan).own] == ["terraform_data.b"]
+    assert [c.address for c in one.caused] == ["terraform_data.b"]
     pieces, _ = diff_pieces(one)
     assert "terraform_data.b" in pieces[0]
     assert pieces[1].startswith("# pending on the base branch:")
@@ -104,16 +104,16 @@ def test_dangers_of_this_change_come_first_and_the_rest_is_counted() -> None:
     assert lines[-1].endswith("pending on the base branch")
 
 
-def test_what_stood_before_and_is_lost_by_an_apply_is_told_all_the_same() -> None:
+def test_a_pending_destroy_is_on_the_danger_list_all_the_same() -> None:
     """An apply does the whole plan: a destroy that an earlier merge left open happens with this one."""
     database = change("aws_db_instance.main", "delete", before={"identifier": "main"})
     queue = change("aws_sqs_queue.q", "create", after={"name": "q"})
     group = change("aws_security_group.g", "create", after={"ingress": [{"cidr_blocks": ["0.0.0.0/0"]}]})
     one = target(plan=read(plan_document(database, queue, group)), own=frozenset({"aws_sqs_queue.q"}))
-    stood, counted = danger_lines([one])
+    pending, counted = danger_lines([one])
     assert (
-        stood.startswith("- **pending on the base branch, an apply does it too:** `aws_db_instance.main`: ")
-        and "destroys-stateful" in stood
+        pending.startswith("- **pending on the base branch, an apply does it too:** `aws_db_instance.main`: ")
+        and "destroys-stateful" in pending
     )
     assert counted == "- 1 more pending on the base branch"
     assert headline(one) == "`+1 ~0 -0`, 2 pending on the base branch (**1 DESTROYED by an apply**)"
@@ -137,7 +137,7 @@ def test_a_block_never_exceeds_its_budget_nor_loses_a_piece(pieces: list[str], b
 
 
 def test_a_plan_with_no_text_is_shown_from_its_values() -> None:
-    """A mocked look has no text of Terraform's."""
+    """A mocked plan has no text of Terraform's."""
     entry = change("aws_sqs_queue.q", "update", before={"a": 1, "b": 1}, after={"a": 2, "b": 1})
     pieces, _ = diff_pieces(target(plan=read(plan_document(entry)), mocked=True))
     assert pieces == ["!   aws_sqs_queue.q (update)\n!       a"]
@@ -199,7 +199,6 @@ def hostile_plans(draw: st.DrawFn) -> TerraformPlan:
 @given(hostile_plans(), st.integers(500, 20_000))
 @settings(max_examples=150, deadline=None)
 def test_any_plan_is_rendered_within_the_budget_balanced_and_inert(plan: TerraformPlan, budget: int) -> None:
-    """The bar's property for plan JSON to body (G07, G08)."""
     overflow = Overflow()
     body = plans_text((target(plan=plan), target("prod", plan=plan)), budget, overflow)
     assert len(body) <= max(budget, 1_500)

@@ -1,4 +1,4 @@
-"""No secret, in no known encoding, no part of one, gets past the redactor (G01 to G05)."""
+"""No secret, in no known encoding, no part of one, gets past the redactor."""
 
 from __future__ import annotations
 
@@ -62,7 +62,6 @@ def encodings(secret: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("encoding", encodings(SECRET))
 def test_a_known_secret_is_gone_in_every_encoding(encoding: str) -> None:
-    """G01, G02."""
     form = encodings(SECRET)[encoding]
     shown = Redactor([SECRET]).redact(f"before {form} after")
     assert MARK in shown
@@ -76,7 +75,6 @@ def test_a_known_secret_is_gone_in_every_encoding(encoding: str) -> None:
     st.integers(0, len(SECRET) - WINDOW), st.integers(WINDOW, len(SECRET)), st.text(max_size=20), st.text(max_size=20)
 )
 def test_any_part_of_twelve_characters_is_a_leak(start: int, length: int, before: str, after: str) -> None:
-    """G03."""
     part = SECRET[start : start + length]
     assume(len(part) >= WINDOW)
     assert part not in Redactor([SECRET]).redact(before + part + after)
@@ -103,7 +101,6 @@ def test_redacting_twice_changes_nothing(secrets: list[str], text: str) -> None:
 
 @pytest.mark.parametrize("name", TOKENS)
 def test_a_token_of_a_known_format_needs_no_announcement(name: str) -> None:
-    """G01."""
     token = TOKENS[name]
     for text in (token, f"x = {token}\n", f'"{token}"', f"`{token}`,", f"(see {token})"):
         shown = Redactor().redact(text)
@@ -138,7 +135,7 @@ def test_each_line_of_a_secret_is_a_secret_and_a_short_one_is_found_whole() -> N
 
 
 def test_a_secret_may_be_added_later() -> None:
-    """G06: dynamic secrets."""
+    """Dynamic secrets."""
     redactor = Redactor()
     text = "token kaleidoscope-77-zebra"
     assert redactor.redact(text) is text
@@ -147,7 +144,6 @@ def test_a_secret_may_be_added_later() -> None:
 
 
 def test_a_redactor_that_breaks_lets_nothing_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    """G05."""
     redactor = Redactor([SECRET])
     monkeypatch.setattr(redactor, "_windows", None)
     monkeypatch.setattr(redactor, "_grams", None)
@@ -155,13 +151,6 @@ def test_a_redactor_that_breaks_lets_nothing_pass(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(RedactionFailed) as failed:
         redactor.redact("anything at all")
     assert SECRET not in str(failed.value)
-
-
-def test_assert_clean_says_where_and_never_what() -> None:
-    with pytest.raises(RedactionFailed, match="the title holds a secret") as failed:
-        Redactor([SECRET]).assert_clean(f"x {SECRET}", "the title")
-    assert SECRET not in str(failed.value)
-    Redactor([SECRET]).assert_clean("nothing here")
 
 
 def test_a_redactor_does_not_show_its_secrets() -> None:
@@ -186,6 +175,5 @@ HOSTILE = [
 
 @pytest.mark.parametrize("seed", HOSTILE)
 def test_redaction_is_linear(seed: str) -> None:
-    """Release gate 8."""
     redactor = Redactor([SECRET])
     assert_linear(lambda size: redactor.redact(seed * (size // len(seed))), 60_000)

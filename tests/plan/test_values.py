@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ops_agent.model.errors import OpsAgentError
 from ops_agent.model.plan import SENSITIVE, UNKNOWN, TerraformPlan
 from ops_agent.plan.values import leaves, masked
-from proof.proof_samples import change, plan_document, read
+from plan.plan_samples import change, plan_document, read
 
 
 def test_values_are_masked_by_both_sensitive_trees() -> None:
