@@ -162,6 +162,23 @@ def test_what_did_not_pass_is_a_draft_and_a_target_without_a_plan_is_no_failure(
     assert build_proposal(material(**fields)).draft is draft
 
 
+def test_new_values_for_existing_commands_make_a_draft_that_begins_with_them() -> None:
+    what = "The change feeds new values into existing privileged code: `user_data` of `aws_instance.a`"
+    fed = replace(
+        failing("x", what).findings[0], rule="terraform/changed-command", severity=Severity.DANGER, remedy="Check it."
+    )
+    proposal = build_proposal(material(verdict=Verdict(findings=(fed,), rules_run=("a",))))
+    assert proposal.draft
+    assert proposal.body.splitlines()[2:5] == [
+        "> [!WARNING]",
+        "> **Not ready to merge**: what existing commands run with the new values is not reviewed.",
+        f"> - {what}",
+    ]
+    assert "Review first:" in section(proposal.body, "Guard verdict")
+    old = replace(fed, pre_existing=True)
+    assert not build_proposal(material(verdict=Verdict(findings=(old,), rules_run=("a",)))).draft
+
+
 def test_an_agent_that_did_not_finish_leaves_a_draft_that_says_so() -> None:
     proposal = build_proposal(material(transcript=replace(material().transcript, ending=None, soft_limit_reached=True)))
     assert proposal.draft

@@ -35,7 +35,7 @@ from ops_agent.pages.results import (
     headlines,
     judged,
 )
-from ops_agent.text.markdown import cell, code, fence_verbatim, fit, neutralise, neutralise_commit, one_line
+from ops_agent.text.markdown import cell, code, fence_verbatim, fit, list_item, neutralise, neutralise_commit, one_line
 from ops_agent.text.templates import render
 from ops_agent.workflows.reader import read_workflow
 
@@ -44,6 +44,7 @@ MOST_BODY: Final = 60_000
 MOST_PROSE: Final = 4_000
 MOST_CRITERIA: Final = 50
 MOST_FILES: Final = 40
+MOST_FED: Final = 10
 _MOST_COMMANDS: Final = 30
 _MOST_CELL: Final = 300
 _MOST_OVERFLOW: Final = 900_000
@@ -59,6 +60,8 @@ _ACTIVE_IN_PATCH = re.compile(
     r"(?i)(?<=[^\w@])@(?=[a-z0-9])|#(?=[0-9])|(?<=gh)-(?=[0-9])|(?<=/issues)/(?=[0-9])|(?<=/pull)/(?=[0-9])"
     r"|\[(?=(?:skip|no) (?:ci|actions)\]|(?:ci|actions) skip\])"
 )
+_FEEDS_COMMANDS: Final = "terraform/changed-command"
+"""The rule whose findings make a draft: existing commands get values that nobody reviewed beside them."""
 _IN_ITS_PLACE: Final = {"@": "＠", "#": "＃", "[": "［", "-": "\u2011", "/": "／"}
 
 
@@ -97,7 +100,14 @@ class Material:
             reasons.append(f"{counted(len(failed), 'check')} failed ({names})")
         if self.ending is None:
             reasons.append("the agent did not finish")
+        if self.fed_commands:
+            reasons.append("what existing commands run with the new values is not reviewed")
         return tuple(reasons)
+
+    @property
+    def fed_commands(self) -> tuple[Finding, ...]:
+        """Existing commands that the change hands new values to."""
+        return tuple(f for f in self.verdict.findings if f.rule == _FEEDS_COMMANDS and not f.pre_existing)
 
 
 def build_proposal(material: Material) -> Proposal:
@@ -219,11 +229,13 @@ def _not_done(material: Material, overflow: Overflow) -> str:
 
 
 def _about(material: Material) -> str:
-    warning = (
-        f"> [!WARNING]\n> **Not ready to merge**: {'; '.join(material.unfinished)}." if material.unfinished else ""
-    )
-    title = f"For the work item *{cell(material.redact(material.item.title))}*."
-    return joined(warning, title, *items(map(material.redact, material.item.warnings)))
+    redact, warning = material.redact, ""
+    if material.unfinished:
+        lines = [f"**Not ready to merge**: {'; '.join(material.unfinished)}."]
+        lines += capped([f"- {list_item(redact(f.what))}" for f in material.fed_commands], MOST_FED, IN_SUMMARY)
+        warning = "\n".join(f"> {line}" for line in ("[!WARNING]", *lines))
+    title = f"For the work item *{cell(redact(material.item.title))}*."
+    return joined(warning, title, *items(map(redact, material.item.warnings)))
 
 
 def _infrastructure(changes: ChangeSet, verification: Verification, overflow: Overflow) -> str:
