@@ -6,7 +6,7 @@ from typing import Any
 
 from doubles.clock import FakeClock
 from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
-from ops_agent.agent.tools import specs
+from ops_agent.agent.toolbox import specs
 from ops_agent.config.settings import LlmSettings
 from ops_agent.model.conversation import LlmReply, PeopleTurn, Turn
 from ops_agent_demo.llm.script import Answer, of_answers

@@ -24,7 +24,8 @@ from doubles.llm import SayingLlm
 from doubles.tree import MemoryTree
 from ops_agent.adapters.scratch import scratch_tree
 from ops_agent.agent.loop import AgentLoop, Budget
-from ops_agent.agent.tools import Toolbox, Workbench
+from ops_agent.agent.toolbox import Toolbox
+from ops_agent.agent.tools import Workbench
 from ops_agent.guard.paths import path_refusal
 from ops_agent.model.briefing import Limits
 from ops_agent.model.conversation import Ending, LlmReply, PeopleTurn, StopReason, ToolCall, Usage

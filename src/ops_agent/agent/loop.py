@@ -15,7 +15,8 @@ from dataclasses import replace
 from typing import Final
 
 from ops_agent.agent.prompts import text as prompt
-from ops_agent.agent.tools import Toolbox, Workbench, specs
+from ops_agent.agent.toolbox import Toolbox, specs
+from ops_agent.agent.tools import Workbench
 from ops_agent.model.briefing import Limits
 from ops_agent.model.conversation import Ending, LlmReply, PeopleTurn, StopReason, ToolCall, ToolResult, Turn, Usage
 from ops_agent.model.outcome import Conclusion, Stopped

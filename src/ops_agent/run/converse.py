@@ -14,7 +14,8 @@ from typing import Any
 from ops_agent.agent.briefing import check_material, fenced, findings_material
 from ops_agent.agent.loop import AgentLoop, Budget
 from ops_agent.agent.prompts import text as prompt
-from ops_agent.agent.tools import Toolbox, Workbench
+from ops_agent.agent.toolbox import Toolbox
+from ops_agent.agent.tools import Workbench
 from ops_agent.config.settings import Settings
 from ops_agent.guard.paths import path_refusal
 from ops_agent.model.briefing import Briefing
