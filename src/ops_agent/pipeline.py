@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 
+from ops_agent.config.policy_file import narrow_by_policy_file
 from ops_agent.config.settings import Settings
 from ops_agent.model.errors import Interrupted, PolicyViolation, as_error
 from ops_agent.model.event import Event, IssueRef, RunIdentity
@@ -17,7 +18,7 @@ from ops_agent.model.outcome import Stopped
 from ops_agent.model.ports import World
 from ops_agent.model.verification import Verification
 from ops_agent.run.admit import admit, answer
-from ops_agent.run.brief import brief, narrow_by_policy_file
+from ops_agent.run.brief import brief
 from ops_agent.run.claim import claim, release
 from ops_agent.run.converse import Conversation
 from ops_agent.run.judge import judge_plans, judge_sources, pin_actions

@@ -129,7 +129,7 @@ def _world(
                 settings.llm,
                 clock,
                 region=settings.policy.region,
-                run_seconds=settings.limits.timeout_seconds,
+                working_seconds=settings.limits.working_seconds,
                 identity=_identity_token(sts, runner, mask),
                 bedrock=bedrock_keys(sts, runner, settings.llm.bedrock_role_arn, run_id, mask),
                 say=reporter.line,

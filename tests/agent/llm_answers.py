@@ -18,7 +18,7 @@ GO: tuple[Turn, ...] = (PeopleTurn(text="go"),)
 
 
 def llm_at(
-    server: LlmServer | str, clock: FakeClock | None = None, run_seconds: float = 2_700, **fields: Any
+    server: LlmServer | str, clock: FakeClock | None = None, working_seconds: float = 2_700, **fields: Any
 ) -> AnthropicLlm:
     url = server if isinstance(server, str) else server.url
     given = {"anthropic_api_key": KEY, "base_url": url, **fields}
@@ -26,7 +26,7 @@ def llm_at(
         LlmSettings(**given),
         clock or FakeClock(),
         region="sa-east-1",
-        run_seconds=run_seconds,
+        working_seconds=working_seconds,
         uniform=lambda low, high: high,
     )
 

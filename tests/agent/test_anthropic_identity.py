@@ -38,7 +38,7 @@ class Exchanges:
         return 200, {"access_token": f"access-{len(self.seen)}", "token_type": "Bearer", "expires_in": 600}
 
 
-RUN: dict[str, Any] = {"region": "sa-east-1", "run_seconds": 2_700}
+RUN: dict[str, Any] = {"region": "sa-east-1", "working_seconds": 2_700}
 
 
 def federated(server: LlmServer, tokens: Iterable[str]) -> tuple[AnthropicLlm, list[str]]:
@@ -147,7 +147,7 @@ def on_bedrock(server: LlmServer, clock: FakeClock | None = None) -> tuple[Anthr
         LlmSettings(**fields),
         clock or FakeClock(),
         region="sa-east-1",
-        run_seconds=2_700,
+        working_seconds=2_700,
         bedrock=keys,
         uniform=lambda _, high: high,
     ), minted

@@ -82,14 +82,14 @@ def test_a_stream_of_pings_ends_at_the_deadline() -> None:
             yield b'event: ping\ndata: {"type": "ping"}\n\n'
 
     with answers(Answer(text="x"), rechunk=pings) as server, pytest.raises(LlmError, match="too long"):
-        ask(llm_at(server, clock, run_seconds=1200))
+        ask(llm_at(server, clock, working_seconds=1020))
 
 
 def test_no_wait_outlives_the_run() -> None:
     """L15, N11."""
     clock = FakeClock()
     with answers(*[Answer(fault="overloaded")] * 20) as server, pytest.raises(LlmError, match="Overloaded"):
-        ask(llm_at(server, clock, run_seconds=180 + 60))
+        ask(llm_at(server, clock, working_seconds=60))
     assert sum(clock.slept) <= 60
 
 
@@ -104,7 +104,7 @@ def test_a_storm_of_failures_waits_within_the_budget_with_jitter_in_range(storm:
         LlmSettings(anthropic_api_key=KEY),
         clock,
         region="sa-east-1",
-        run_seconds=2_700,
+        working_seconds=2_700,
         uniform=random.Random(seed).uniform,
     )
     pending = iter(storm)

@@ -11,8 +11,14 @@ from hypothesis import strategies as st
 from agent.agent_doubles import SMALL
 from agent.briefings import fixed_boundary, told  # noqa: F401 - the fixture is for every test here
 from builders import work_item
-from ops_agent.agent.briefing import MAX_ALL, choose_standards, read_standard, shortened, standard_paths
-from ops_agent.agent.standards import bundled
+from ops_agent.agent.standards import (
+    MAX_ALL,
+    bundled,
+    choose_standards,
+    read_standard,
+    shortened,
+    standard_paths,
+)
 from ops_agent.model.work_item import Request
 
 TWELVE = {

@@ -9,6 +9,7 @@ import pytest
 
 from builders import work_item
 from doubles.tree import MemoryTree
+from ops_agent.config.policy_file import narrow_by_policy_file
 from ops_agent.config.settings import Settings
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.finding import Finding, Verdict
@@ -16,7 +17,6 @@ from ops_agent.model.plan import PlanCounts, ResourceAction, ResourceChange, Ter
 from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.plan.rules import PLAN_TABLE, finding
-from ops_agent.run.brief import narrow_by_policy_file
 from ops_agent.run.judge import judge_plans, judge_sources
 from rules.judging import base_files, change_set
 

@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doubles.tree import MemoryTree
-from ops_agent.config.policy_file import narrow
+from ops_agent.config.policy_file import narrow, narrow_by_policy_file
 from ops_agent.config.settings import Settings
 from ops_agent.model.briefing import Limits
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.policy import Policy, PolicyFile
-from ops_agent.run.brief import narrow_by_policy_file
 
 AWS = "registry.terraform.io/hashicorp/aws"
 WIDE = Settings(

@@ -40,7 +40,7 @@ def test_an_unreachable_llm_says_a_line_for_each_try_that_failed(nowhere: str) -
         LlmSettings(anthropic_api_key=KEY, base_url=nowhere),
         clock,
         region="sa-east-1",
-        run_seconds=2_700,
+        working_seconds=2_700,
         uniform=lambda _, high: high,
         say=said.append,
     )

@@ -1,14 +1,13 @@
-"""The two prompts: who the agent is and what holds (system), and what is to be done here (task)."""
+"""What the llm sees: the system prompt (who the agent is, and its limits), the task prompt (the work item and a map of
+the repository), and findings and checks that go back to it.
+"""
 
 from __future__ import annotations
 
 import json
-import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
-from fnmatch import translate
+from collections.abc import Callable, Collection
 from typing import Any
 
 from ops_agent.model.briefing import Limits, Standard
@@ -20,27 +19,29 @@ from ops_agent.model.work_item import WorkItem
 from ops_agent.terraform.hcl import read_terraform
 from ops_agent.text.templates import render
 
-# Material stands between two lines with this run's random mark, as JSON: it cannot end its own fence (B10 of the
-# security bar).
-#
-# This helps the llm to tell material from instructions. It proves nothing; the guards judge what comes out.
+MAX_FILES = 150
+MAX_NAMES = 40
+MAX_DIRECTORIES = 40
+MAX_NAME = 200
+MAX_FINDINGS = 40
+MAX_OUTPUT = 4_000
+_BLOCKS = ("resource", "data", "module", "variable", "output", "provider", "terraform", "locals", "moved")
 
 BOUNDARY_PREFIX = "B"
 """An upper-case letter first: no JSON escape ends with one, so the mark can be escaped inside any JSON text."""
 
 
 def fenced(boundary: str, material: object) -> str:
-    """`material` (what JSON can hold) between two lines with `boundary`, which does not stand in between. `unfenced`
-    gives it back.
+    """`material` (what JSON can hold) between two lines with `boundary`, this run's random mark, which does not occur in
+    between. `unfenced` gives it back.
+
+    The fence helps the llm to tell material from instructions. It proves nothing: the guards judge what comes out.
     """
     text = json.dumps(material, ensure_ascii=False, indent=None if isinstance(material, str) else 1)
-    text = (
-        text.replace("\u2028", "\\u2028")
-        .replace("\u2029", "\\u2029")
-        .replace("\x85", "\\u0085")
-        .replace("\x7f", "\\u007f")
-    )
-    return f"--- data {boundary}\n{_without(boundary, text)}\n--- end {boundary}"
+    for line_end in "\u2028\u2029\x85\x7f":
+        text = text.replace(line_end, f"\\u{ord(line_end):04x}")
+    text = text.replace(boundary, f"\\u{ord(boundary[0]):04x}{boundary[1:]}")
+    return f"--- data {boundary}\n{text}\n--- end {boundary}"
 
 
 def unfenced(boundary: str, text: str) -> object:
@@ -51,97 +52,18 @@ def unfenced(boundary: str, text: str) -> object:
     return json.loads("\n".join(middle))
 
 
-def _without(boundary: str, text: str) -> str:
-    return text.replace(boundary, f"\\u{ord(boundary[0]):04x}{boundary[1:]}")
-
-
-# The repository map: what stands where, in a page, so that the agent need not search for it.
-
-MAX_FILES = 150
-MAX_NAMES = 40
-MAX_DIRECTORIES = 40
-MAX_NAME = 200
-_BLOCKS = ("resource", "data", "module", "variable", "output", "provider", "terraform", "locals", "moved")
-
-
-def repository_map(layout: Layout, paths: Collection[str], read: Callable[[str], bytes]) -> dict[str, Any]:
-    """Roots with environments and files, blocks by Terraform file, workflows, and how many files the rest has. Bounded;
-    names escaped.
-    """
-    held = _terraform_files(layout, paths)
-    shown = held[:MAX_FILES]
-    found: dict[str, Any] = {
-        "roots": [_root(r) for r in layout.roots[:MAX_DIRECTORIES]],
-        "terraform_files": {plain_name(p): _names(read(p)) for p in shown},
-        "workflows": [plain_name(p) for p in layout.workflows[:MAX_DIRECTORIES]],
-        "other_files_by_directory": _others(set(paths) - set(held) - set(layout.workflows)),
-    }
-    if len(held) > len(shown):
-        found["not_shown"] = f"{len(held) - len(shown)} more Terraform files: use list_files"
-    if layout.findings:
-        found["odd"] = [f"{plain_name(str(f.place))}: {f.what}" for f in layout.findings[:20]]
-    return found
-
-
 def plain_name(text: str) -> str:
-    """A file or branch name with everything that cannot be seen escaped (B15), cut at 200 characters."""
+    """A file or branch name with everything that cannot be seen escaped, cut at 200 characters."""
     seen = "".join(
         c if c == " " or (c.isprintable() and unicodedata.category(c)[0] != "Z") else f"\\u{ord(c):04x}" for c in text
     )
     return seen if len(seen) <= MAX_NAME else seen[:MAX_NAME] + "…"
 
 
-def _root(root: TerraformRoot) -> dict[str, Any]:
-    environments = {
-        plain_name(e.name): {
-            "account": e.account,
-            "backend_file": e.backend_file and plain_name(e.backend_file),
-            "var_files": [plain_name(v) for v in e.var_files],
-        }
-        for e in root.environments
-    }
-    return {
-        "path": plain_name(root.path),
-        "environments": environments,
-        "local_modules": [plain_name(m) for m in root.local_modules],
-    }
-
-
-def _terraform_files(layout: Layout, paths: Collection[str]) -> list[str]:
-    """Those of the roots first, then of their modules, then all others."""
-    order = {
-        d: n for n, d in enumerate([r.path for r in layout.roots] + [m for r in layout.roots for m in r.local_modules])
-    }
-    held = [p for p in paths if p.endswith(".tf")]
-    return sorted(held, key=lambda p: (order.get(p.rpartition("/")[0] or ".", len(order)), p))
-
-
-def _names(content: bytes) -> str:
-    source = read_terraform(content)
-    if not isinstance(source, TerraformSource):
-        return "cannot be read"
-    names = [f"{b.type} {'.'.join(b.labels)}".strip() for b in source.blocks if b.type in _BLOCKS]
-    more = f", and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-    return plain_names(names[:MAX_NAMES]) + more
-
-
-def plain_names(names: list[str]) -> str:
-    return ", ".join(plain_name(n) for n in names)
-
-
-def _others(paths: set[str]) -> dict[str, int]:
-    counts = Counter(p.split("/")[0] + "/" if "/" in p else p for p in paths)
-    return {plain_name(name): count for name, count in sorted(counts.most_common(MAX_DIRECTORIES))}
-
-
-MAX_FINDINGS = 40
-MAX_OUTPUT = 4_000
-
-
 def system_prompt(
     template: str, policy: Policy, limits: Limits, standards: tuple[Standard, ...], title_prefix: str
 ) -> str:
-    """The same for every run in a repository, so that it is cached; nothing of the issue stands in it."""
+    """The same for every run in a repository, so that it is cached; it holds nothing of the issue."""
     return render(
         template,
         title_prefix=title_prefix,
@@ -157,6 +79,10 @@ def system_prompt(
         max_file_bytes=f"{limits.max_file_bytes:,}",
         standards=standards,
     )
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{n}`" for n in names)
 
 
 def task_prompt(
@@ -180,35 +106,9 @@ def task_prompt(
     )
 
 
-def findings_material(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
-    """Findings as the llm gets them back: file and line, rule, what and what to do."""
-    shown = [
-        {"where": str(f.place), "rule": f.rule, "what": f.what[:1000], "remedy": f.remedy[:500]}
-        for f in findings[:MAX_FINDINGS]
-    ]
-    return shown + (
-        [{"more": f"{len(findings) - MAX_FINDINGS} further findings"}] if len(findings) > MAX_FINDINGS else []
-    )
-
-
-def check_material(check: CheckResult) -> dict[str, Any]:
-    """A check as the llm gets it back: diagnostics with file and line.
-
-    Output is told of `fmt` (its diff), and where no finding says what is wrong; never a plan's, which holds values of
-    the real world.
-    """
-    told: dict[str, Any] = {"check": check.name, "subject": plain_name(check.subject), "status": str(check.status)}
-    if check.findings:
-        told["findings"] = findings_material(check.findings)
-    tells_more = check.name == "fmt" or not (check.findings or check.name == "plan")
-    if check.output and tells_more and check.status is not CheckStatus.PASSED:
-        told["output"] = check.output[-MAX_OUTPUT:]
-    return told
-
-
 def _item(item: WorkItem) -> dict[str, Any]:
     request = item.request
-    told: dict[str, Any] = {
+    shown: dict[str, Any] = {
         "issue": str(item.issue.ref),
         "title": item.title,
         "parent": str(item.parent) if item.parent else None,
@@ -220,160 +120,79 @@ def _item(item: WorkItem) -> dict[str, Any]:
         "references": request.references,
         "comments": item.comments,
     }
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in shown.items() if value}
 
 
-def _listed(names: tuple[str, ...]) -> str:
-    return ", ".join(f"`{n}`" for n in names)
-
-
-# Which written standards apply, and what of them the llm is shown.
-#
-# A standard is a Markdown file with front matter `description`, `globs`, `alwaysApply`. The front matter is read
-# leniently, line by line: people write `globs: **/*.tf`, which is not valid YAML.
-
-MAX_STANDARD = 12_000
-MAX_ALL = 60_000
-PLACES = (".cursor/rules", ".claude/rules", "rules")
-"""Where a repository keeps its own: `{place}/{id}/RULE.md`; an earlier place wins."""
-
-_INFRASTRUCTURE_EXAMPLES = frozenset(
-    {"", "hcl", "terraform", "tf", "tfvars", "yaml", "yml", "json", "bash", "sh", "shell", "text", "txt"}
-)
-_COMMON_WORDS = frozenset(
-    {
-        "and",
-        "the",
-        "for",
-        "with",
-        "from",
-        "when",
-        "their",
-        "rules",
-        "standards",
-        "github",
-        "actions",
-        "using",
-        "aws",
-        "store",
+def repository_map(layout: Layout, paths: Collection[str], read: Callable[[str], bytes]) -> dict[str, Any]:
+    """A page that saves the agent a search: roots with environments, blocks by Terraform file, workflows, and how many
+    other files each directory has. Bounded; names escaped.
+    """
+    held = _terraform_files(layout, paths)
+    counts = Counter(p.split("/")[0] + "/" if "/" in p else p for p in set(paths) - set(held) - set(layout.workflows))
+    found: dict[str, Any] = {
+        "roots": [_root(r) for r in layout.roots[:MAX_DIRECTORIES]],
+        "terraform_files": {plain_name(p): _blocks(read(p)) for p in held[:MAX_FILES]},
+        "workflows": [plain_name(p) for p in layout.workflows[:MAX_DIRECTORIES]],
+        "other_files_by_directory": {plain_name(n): c for n, c in sorted(counts.most_common(MAX_DIRECTORIES))},
     }
-)
-_EXAMPLE = re.compile(r"^(`{3,}|~{3,})[ \t]*([\w+-]*)[^\n]*\n.*?^\1[ \t]*$\n?", re.MULTILINE | re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StandardFile:
-    """A standard as it was found; `source` is `bundled`, `input` or the path of its file."""
-
-    id: str
-    description: str
-    globs: tuple[str, ...]
-    always: bool
-    text: str
-    source: str
-
-
-def standard_paths(paths: Collection[str]) -> dict[str, str]:
-    """The repository's own standards: id -> path."""
-    found: dict[str, str] = {}
-    for place in reversed(PLACES):
-        for path in sorted(paths):
-            if path.startswith(f"{place}/") and path.endswith("/RULE.md") and path.count("/") == place.count("/") + 2:
-                found[path.split("/")[-2]] = path
+    if len(held) > MAX_FILES:
+        found["not_shown"] = f"{len(held) - MAX_FILES} more Terraform files: use list_files"
+    if layout.findings:
+        found["odd"] = [f"{plain_name(str(f.place))}: {f.what}" for f in layout.findings[:20]]
     return found
 
 
-def read_standard(standard_id: str, raw: str, source: str) -> StandardFile:
-    """The file's text without its front matter; a file without any applies only by its id's words."""
-    fields, text = _front_matter(raw.replace("\r\n", "\n").removeprefix("\ufeff"))
-    return StandardFile(
-        id=standard_id,
-        description=" ".join(fields.get("description", ())),
-        globs=fields.get("globs", ()),
-        always=fields.get("alwaysapply", ("",))[:1] == ("true",),
-        text=text.strip(),
-        source=source,
-    )
+def _root(root: TerraformRoot) -> dict[str, Any]:
+    environments = {
+        plain_name(e.name): {
+            "account": e.account,
+            "backend_file": e.backend_file and plain_name(e.backend_file),
+            "var_files": [plain_name(v) for v in e.var_files],
+        }
+        for e in root.environments
+    }
+    modules = [plain_name(m) for m in root.local_modules]
+    return {"path": plain_name(root.path), "environments": environments, "local_modules": modules}
 
 
-def choose_standards(
-    candidates: Iterable[StandardFile], paths: Collection[str], request_words: str
-) -> tuple[tuple[Standard, ...], tuple[Standard, ...]]:
-    """The standards that the work touches, and the others, which the agent may ask for.
+def _terraform_files(layout: Layout, paths: Collection[str]) -> list[str]:
+    """Those of the roots first, then of their modules, then all others."""
+    modules = [m for r in layout.roots for m in r.local_modules]
+    order = {directory: n for n, directory in enumerate([r.path for r in layout.roots] + modules)}
+    held = [p for p in paths if p.endswith(".tf")]
+    return sorted(held, key=lambda p: (order.get(p.rpartition("/")[0] or ".", len(order)), p))
 
-    One applies always (`alwaysApply`, or given by the caller), by its globs over the repository's `paths`, or by words
-    of its id and description in the request. Together they have at most MAX_ALL characters; what does not fit is among
-    the others.
+
+def _blocks(content: bytes) -> str:
+    source = read_terraform(content)
+    if not isinstance(source, TerraformSource):
+        return "cannot be read"
+    names = [f"{b.type} {'.'.join(b.labels)}".strip() for b in source.blocks if b.type in _BLOCKS]
+    more = f", and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+    return ", ".join(plain_name(n) for n in names[:MAX_NAMES]) + more
+
+
+def findings_material(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
+    """Findings as they go back to the llm: file and line, rule, what and what to do."""
+    shown = [
+        {"where": str(f.place), "rule": f.rule, "what": f.what[:1000], "remedy": f.remedy[:500]}
+        for f in findings[:MAX_FINDINGS]
+    ]
+    if len(findings) > MAX_FINDINGS:
+        shown.append({"more": f"{len(findings) - MAX_FINDINGS} further findings"})
+    return shown
+
+
+def check_material(check: CheckResult) -> dict[str, Any]:
+    """A check as it goes back to the llm: diagnostics with file and line.
+
+    With output of `fmt` (its diff), and where no finding says what is wrong; never of a plan, which holds values of the
+    real world.
     """
-    lowered = request_words.casefold()
-    ranked = []
-    for standard in candidates:
-        rank = _rank(standard, paths, lowered)
-        ranked.append((rank, standard.id, standard))
-    chosen: list[Standard] = []
-    others: list[Standard] = []
-    room = MAX_ALL
-    for rank, standard_id, standard in sorted(ranked, key=lambda entry: entry[:2]):
-        found = Standard(
-            id=standard_id, description=standard.description, text=shortened(standard.text), source=standard.source
-        )
-        if rank > 2 or len(found.text) > room:
-            others.append(found)
-            continue
-        room -= len(found.text)
-        chosen.append(found)
-    return tuple(chosen), tuple(sorted(others, key=lambda s: s.id))
-
-
-def shortened(text: str) -> str:
-    """Without examples that are not infrastructure, and at most MAX_STANDARD characters; what was cut is said."""
-    text = _EXAMPLE.sub(_kept_example, text)
-    if len(text) <= MAX_STANDARD:
-        return text
-    return f"{text[:MAX_STANDARD].rsplit(chr(10), 1)[0]}\n\n(cut here: {len(text) - MAX_STANDARD} more characters)"
-
-
-def _rank(standard: StandardFile, paths: Collection[str], lowered_request: str) -> int:
-    if standard.always or standard.source == "input":
-        return 0
-    if any(map(_path_pattern(standard.globs).match, paths)):
-        return 1
-    words = re.findall(r"[a-z0-9]+", f"{standard.id} {standard.description}".casefold())
-    telling = {w for w in words if (len(w) > 3 or w in ("s3", "sns", "sqs", "ecs")) and w not in _COMMON_WORDS}
-    stems = {w.removesuffix("s") if len(w) > 4 else w for w in telling}
-    return 2 if any(re.search(rf"(?<![a-z0-9]){re.escape(stem)}", lowered_request) for stem in stems) else 3
-
-
-def _path_pattern(globs: tuple[str, ...]) -> re.Pattern[str]:
-    """Globs of rule files: `**/` may stand for nothing; `*` also crosses directories here, which only includes more."""
-    every = {g for glob in globs for g in (glob, glob.removeprefix("**/"))}
-    return re.compile("|".join(translate(g) for g in sorted(every)) or r"(?!)")
-
-
-def _kept_example(found: re.Match[str]) -> str:
-    return (
-        found.group()
-        if found.group(2).casefold() in _INFRASTRUCTURE_EXAMPLES
-        else "(an example in another language is left out)\n"
-    )
-
-
-def _front_matter(raw: str) -> tuple[Mapping[str, tuple[str, ...]], str]:
-    if not raw.startswith("---\n") or (end := raw.find("\n---", 3)) < 0:
-        return {}, raw
-    fields: dict[str, tuple[str, ...]] = {}
-    name = ""
-    for line in raw[4 : end + 1].splitlines():
-        key = re.match(r"([A-Za-z]+):(.*)", line)
-        if key is not None:
-            name = key.group(1).casefold()
-            fields[name] = _values(key.group(2), is_list=name == "globs")
-        elif name == "globs" and line.strip().startswith("- "):
-            fields[name] += _values(line.strip()[2:], is_list=False)
-    return fields, raw[end + 4 :].partition("\n")[2]
-
-
-def _values(text: str, *, is_list: bool) -> tuple[str, ...]:
-    text = text.strip()
-    parts = text.removeprefix("[").removesuffix("]").split(",") if is_list else [text]
-    return tuple(value for part in parts if (value := part.strip().strip("\"'")))
+    shown: dict[str, Any] = {"check": check.name, "subject": plain_name(check.subject), "status": str(check.status)}
+    if check.findings:
+        shown["findings"] = findings_material(check.findings)
+    needs_output = check.name == "fmt" or not (check.findings or check.name == "plan")
+    if check.output and needs_output and check.status is not CheckStatus.PASSED:
+        shown["output"] = check.output[-MAX_OUTPUT:]
+    return shown

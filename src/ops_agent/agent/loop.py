@@ -1,4 +1,4 @@
-"""The loop: ask the llm, run its tools, until it ends the work or code ends it. We own it, because judging stands in
+"""The loop: ask the llm, run its tools, until it ends the work or code ends it. We own it, because judging happens in
 its middle.
 
 Every way out is a value: how the llm ended (Ending), or why code did (Stopped). What the llm writes as text decides
@@ -23,149 +23,13 @@ from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Clock, Llm
 from ops_agent.text.templates import render
 
-# What a conversation may use: turns, money, tokens, wall time. Asked before every call of the llm, never afterwards.
-
-CLEAN_UP_SECONDS = 180
-"""The run's last three minutes belong to the clean-up: comment, claim, outputs (N11)."""
-SOFT_SHARE = 0.8
-
-
-class Budget:
-    """Counts one conversation, repair rounds included. Time runs from its construction."""
-
-    def __init__(self, limits: Limits, clock: Clock) -> None:
-        self._limits = limits
-        self._clock = clock
-        self._start = clock.monotonic()
-        self._seconds = max(60, limits.timeout_seconds - CLEAN_UP_SECONDS)
-        self._dearest = 0.0
-        self.usage = Usage()
-        self.turns = 0
-
-    def count(self, usage: Usage) -> None:
-        """One answer of the llm was paid for."""
-        self.turns += 1
-        self.usage = self.usage + usage
-        self._dearest = max(usage.cost_usd, self._dearest * 0.5)
-
-    def exhausted(self) -> str | None:
-        """Which limit does not allow another call, as half a sentence; None when one more fits.
-
-        Money is kept for the next call: it is expected to cost about as much as the last ones.
-        """
-        limits, usage = self._limits, self.usage
-        if self.turns >= limits.max_turns:
-            return f"all {limits.max_turns} turns are used (`max_turns`)"
-        if usage.cost_usd >= limits.max_cost_usd or (
-            self.turns and usage.cost_usd + self._dearest > limits.max_cost_usd
-        ):
-            return f"${usage.cost_usd:.2f} of ${limits.max_cost_usd:.2f} are spent (`max_cost_usd`)"
-        if self._tokens() >= limits.max_total_tokens:
-            return f"{self._tokens():,} tokens are used"
-        if self._elapsed() >= self._seconds:
-            return (
-                f"{self._elapsed() / 60:.0f} of {limits.timeout_seconds / 60:.0f} minutes are over (`timeout_minutes`)"
-            )
-        return None
-
-    def is_low(self) -> bool:
-        """True from 80 % of any limit on."""
-        limits = self._limits
-        shares = (
-            self.turns / limits.max_turns if limits.max_turns else 1.0,
-            self.usage.cost_usd / limits.max_cost_usd if limits.max_cost_usd else 1.0,
-            self._tokens() / limits.max_total_tokens if limits.max_total_tokens else 1.0,
-            self._elapsed() / self._seconds,
-        )
-        return max(shares) >= SOFT_SHARE
-
-    def turns_left(self) -> int:
-        return max(0, self._limits.max_turns - self.turns)
-
-    def _tokens(self) -> int:
-        usage = self.usage
-        return usage.input_tokens + usage.output_tokens + usage.cache_read_tokens + usage.cache_write_tokens
-
-    def _elapsed(self) -> float:
-        return self._clock.monotonic() - self._start
-
-
-# Makes room in a full window once, by fixed rules: old long tool results go, and old thinking goes.
-
-KEPT_TURNS = 6
-KEPT_CHARACTERS = 300
-_LOST = "[dropped to make room: call the tool again when you need it]"
-_THINKING = ("thinking", "redacted_thinking")
-
-
-def compacted(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
-    """The same conversation without the long tool results before the last few turns.
-
-    All thinking is dropped: the API refuses thinking blocks whose history was edited (docs: preserved thinking, prefix
-    checks).
-    """
-    border = max(1, len(turns) - KEPT_TURNS)
-    return tuple(
-        _without_thinking(t) if isinstance(t, LlmReply) else (_shorter(t) if n < border else t)
-        for n, t in enumerate(turns)
-    )
-
-
-def _shorter(turn: PeopleTurn) -> PeopleTurn:
-    return replace(turn, tool_results=tuple(_short(r) for r in turn.tool_results))
-
-
-def _short(result: ToolResult) -> ToolResult:
-    if len(result.text) <= KEPT_CHARACTERS:
-        return result
-    return replace(result, text=_LOST)
-
-
-def _without_thinking(reply: LlmReply) -> LlmReply:
-    return replace(reply, wire_blocks=tuple(b for b in reply.wire_blocks if b.get("type") not in _THINKING))
-
-
-# Notices a conversation that goes in circles (L12).
-
-REPEATS = 3
-
-
-class CircleWatch:
-    """A call counts as repeated when name, arguments and result were all seen before; a write that is new starts the
-    count afresh.
-
-    So reading again after an edit is progress, and flipping a file to and fro is not.
-    """
-
-    def __init__(self) -> None:
-        self._counts: Counter[bytes] = Counter()
-        self._known_writes: set[bytes] = set()
-
-    def repeated(self, calls: Sequence[ToolCall], results: Sequence[ToolResult], wrote: bool) -> str | None:
-        """The name of a tool that was called the same way, with the same result, for the third time; None otherwise."""
-        marks = [_mark(call, result) for call, result in zip(calls, results, strict=True)]
-        if wrote and not self._known_writes.issuperset(marks):
-            self._counts.clear()
-        if wrote:
-            self._known_writes.update(marks)
-        self._counts.update(set(marks))
-        for call, mark in zip(calls, marks, strict=True):
-            if self._counts[mark] >= REPEATS:
-                self._counts.clear()
-                return call.name
-        return None
-
-
-def _mark(call: ToolCall, result: ToolResult) -> bytes:
-    text = json.dumps(
-        [call.name, call.arguments, call.raw if call.arguments is None else "", result.text], sort_keys=True
-    )
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-
-
 MAX_TOKENS: Final = 32_000
 MAX_IDLE: Final = 3
 """Turns in a row without a tool call that was run (only text, cut off, paused) before the run stops."""
+SOFT_SHARE: Final = 0.8
+REPEATS: Final = 3
+KEPT_TURNS: Final = 6
+KEPT_CHARACTERS: Final = 300
 
 TurnNote = Callable[[int, float, str], None]
 """Number of turns, US dollars so far, and what was done in a few words of ours."""
@@ -205,8 +69,7 @@ class AgentLoop:
             if why := self.budget.exhausted():
                 return _out_of_budget(why)
             self._speak()
-            reply = self._ask()
-            end = self._take(reply)
+            end = self._take(self._ask())
             if end is not None:
                 return end
 
@@ -235,13 +98,11 @@ class AgentLoop:
         if reply.stop_reason is StopReason.MAX_TOKENS:
             words = render(prompt("cut_off"))
             self._results = self._toolbox.refuse_all(reply.tool_calls, words.strip())
-            return self._idled("its answers were cut off again and again", None if reply.tool_calls else words)
+            return self._idled("its answers were cut off again and again", "" if reply.tool_calls else words)
         if not reply.tool_calls:
             paused = reply.stop_reason is StopReason.PAUSE_TURN
-            return self._idled(
-                "it ended its turn again and again without using a tool",
-                None if paused else render(prompt("no_ending")),
-            )
+            words = "" if paused else render(prompt("no_ending"))
+            return self._idled("it ended its turn again and again without using a tool", words)
         self._idle = 0
         return self._run_tools(reply)
 
@@ -259,11 +120,11 @@ class AgentLoop:
         self.say(render(prompt("in_circles"), tool=tool[:60]))
         return None
 
-    def _idled(self, what: str, words: str | None) -> Stopped | None:
+    def _idled(self, what: str, words: str) -> Stopped | None:
         self._idle += 1
         if self._idle >= MAX_IDLE:
             return _no_progress(what)
-        if words is not None:
+        if words:
             self.say(words)
         return None
 
@@ -302,11 +163,122 @@ def _no_progress(what: str) -> Stopped:
 
 def _summary(reply: LlmReply) -> str:
     """What the llm did in this turn, from names of our own tools only."""
-    counts: dict[str, int] = {}
     known = {spec.name for spec in specs()}
-    for call in reply.tool_calls:
-        name = call.name if call.name in known else "unknown tool"
-        counts[name] = counts.get(name, 0) + 1
-    return ", ".join(name if count == 1 else f"{name} ×{count}" for name, count in counts.items()) or str(
-        reply.stop_reason
+    counts = Counter(call.name if call.name in known else "unknown tool" for call in reply.tool_calls)
+    done = ", ".join(name if count == 1 else f"{name} ×{count}" for name, count in counts.items())
+    return done or str(reply.stop_reason)
+
+
+class Budget:
+    """What one conversation may use, repair rounds included: turns, money, tokens, and time from its construction. Asked
+    before every call of the llm, never afterwards.
+    """
+
+    def __init__(self, limits: Limits, clock: Clock) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._start = clock.monotonic()
+        self._dearest = 0.0
+        self.usage = Usage()
+        self.turns = 0
+
+    def count(self, usage: Usage) -> None:
+        """One answer of the llm was paid for."""
+        self.turns += 1
+        self.usage = self.usage + usage
+        self._dearest = max(usage.cost_usd, self._dearest * 0.5)
+
+    def exhausted(self) -> str | None:
+        """Which limit does not allow another call, as half a sentence; None when one more fits.
+
+        Money is kept for the next call: it is expected to cost about as much as the last ones.
+        """
+        limits, cost = self._limits, self.usage.cost_usd
+        if self.turns >= limits.max_turns:
+            return f"all {limits.max_turns} turns are used (`max_turns`)"
+        if cost >= limits.max_cost_usd or (self.turns and cost + self._dearest > limits.max_cost_usd):
+            return f"${cost:.2f} of ${limits.max_cost_usd:.2f} are spent (`max_cost_usd`)"
+        if self._tokens() >= limits.max_total_tokens:
+            return f"{self._tokens():,} tokens are used"
+        elapsed = self._elapsed()
+        if elapsed >= limits.working_seconds:
+            return f"{elapsed / 60:.0f} of {limits.timeout_seconds / 60:.0f} minutes are over (`timeout_minutes`)"
+        return None
+
+    def is_low(self) -> bool:
+        """True from 80 % of any limit on."""
+        limits = self._limits
+        used = (
+            (self.turns, limits.max_turns),
+            (self.usage.cost_usd, limits.max_cost_usd),
+            (self._tokens(), limits.max_total_tokens),
+            (self._elapsed(), limits.working_seconds),
+        )
+        return any(amount >= SOFT_SHARE * limit for amount, limit in used)
+
+    def turns_left(self) -> int:
+        return max(0, self._limits.max_turns - self.turns)
+
+    def _tokens(self) -> int:
+        return self.usage.sent_tokens + self.usage.output_tokens + self.usage.cache_read_tokens
+
+    def _elapsed(self) -> float:
+        return self._clock.monotonic() - self._start
+
+
+class CircleWatch:
+    """Notices a conversation that goes in circles. A call counts as repeated when name, arguments and result were all
+    seen before; a write that is new starts the count afresh.
+
+    So reading again after an edit is progress, and flipping a file to and fro is not.
+    """
+
+    def __init__(self) -> None:
+        self._counts: Counter[bytes] = Counter()
+        self._known_writes: set[bytes] = set()
+
+    def repeated(self, calls: Sequence[ToolCall], results: Sequence[ToolResult], wrote: bool) -> str | None:
+        """The name of a tool that was called the same way, with the same result, for the third time; None otherwise."""
+        marks = [_mark(call, result) for call, result in zip(calls, results, strict=True)]
+        if wrote and not self._known_writes.issuperset(marks):
+            self._counts.clear()
+        if wrote:
+            self._known_writes.update(marks)
+        self._counts.update(set(marks))
+        for call, mark in zip(calls, marks, strict=True):
+            if self._counts[mark] >= REPEATS:
+                self._counts.clear()
+                return call.name
+        return None
+
+
+def _mark(call: ToolCall, result: ToolResult) -> bytes:
+    text = json.dumps(
+        [call.name, call.arguments, call.raw if call.arguments is None else "", result.text], sort_keys=True
     )
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+
+
+def compacted(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    """The same conversation without the long tool results before the last few turns.
+
+    All thinking is dropped: the API refuses thinking blocks whose history was edited.
+    """
+    border = max(1, len(turns) - KEPT_TURNS)
+    return tuple(
+        _without_thinking(t) if isinstance(t, LlmReply) else (_shorter(t) if n < border else t)
+        for n, t in enumerate(turns)
+    )
+
+
+def _shorter(turn: PeopleTurn) -> PeopleTurn:
+    lost = "[dropped to make room: call the tool again when you need it]"
+    return replace(
+        turn,
+        tool_results=tuple(r if len(r.text) <= KEPT_CHARACTERS else replace(r, text=lost) for r in turn.tool_results),
+    )
+
+
+def _without_thinking(reply: LlmReply) -> LlmReply:
+    kept = (b for b in reply.wire_blocks if b.get("type") not in ("thinking", "redacted_thinking"))
+    return replace(reply, wire_blocks=tuple(kept))

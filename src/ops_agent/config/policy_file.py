@@ -13,6 +13,7 @@ from ops_agent.config.settings import Settings
 from ops_agent.config.strict_yaml import YamlNode, read_yaml
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.policy import PolicyFile
+from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import MappedEnvironment, MappedRoot, Unreadable
 
 POLICY_FILE = ".github/ops-agent.yml"
@@ -207,6 +208,31 @@ def narrow(settings: Settings, file: PolicyFile) -> Settings:
             hint=WIDENING_REMEDY,
         )
     return narrowed
+
+
+def narrow_by_policy_file(settings: Settings, base: BaseTree) -> Settings:
+    """`settings` narrowed by `.github/ops-agent.yml` of `base`; as they are when there is no such file.
+
+    Raises ConfigError with every problem of the file: a line that cannot be read, a key that is not known, a limit that
+    would widen.
+    """
+    entry = base.entries().get(POLICY_FILE)
+    if entry is None:
+        return settings
+    if not entry.is_regular:
+        raise ConfigError(
+            f"{POLICY_FILE} is not a regular file on the base branch",
+            hint=f"Replace `{POLICY_FILE}` by a regular file.",
+        )
+    file, problems = read_policy(base.read(POLICY_FILE))
+    if not problems:
+        return narrow(settings, file)
+    correct = f"Correct `{POLICY_FILE}` on the base branch."
+    try:
+        narrow(settings, file)
+    except ConfigError as widening:
+        problems, correct = (*problems, *widening.problems), f"{correct} {WIDENING_REMEDY}"
+    raise ConfigError(f"{POLICY_FILE} cannot be used: {'; '.join(problems)}", problems=problems, hint=correct)
 
 
 def _equal(given: str, asked: str) -> bool:

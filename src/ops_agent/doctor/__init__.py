@@ -17,7 +17,7 @@ from typing import Final, TextIO
 
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.config.arguments import Command
-from ops_agent.config.policy_file import POLICY_FILE
+from ops_agent.config.policy_file import POLICY_FILE, narrow_by_policy_file
 from ops_agent.config.settings import Settings, read_inputs
 from ops_agent.guard.judge import judge
 from ops_agent.guard.rules import TABLE
@@ -30,7 +30,7 @@ from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree, World
 from ops_agent.model.terraform import Layout
 from ops_agent.model.verification import CheckStatus
-from ops_agent.run.brief import narrow_by_policy_file, require_environments
+from ops_agent.run.brief import require_environments
 from ops_agent.terraform.layout import discover_layout
 from ops_agent.terraform.modules import (
     ModuleCall,
@@ -272,7 +272,7 @@ def _check_llm(patient: Patient) -> Iterator[Diagnosis]:
 def _check_environments(patient: Patient) -> Iterable[Diagnosis]:
     """Raises ConfigError in the words in which a run would."""
     if patient.layout is not None:
-        require_environments(patient.settings, patient.layout)
+        require_environments(patient.settings.environments, patient.layout)
     return ()
 
 

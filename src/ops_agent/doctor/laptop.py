@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from ops_agent.adapters.local.folder import base_commit, read_issue_file, require_free
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.config.arguments import Command
-from ops_agent.config.policy_file import POLICY_FILE
+from ops_agent.config.policy_file import POLICY_FILE, narrow_by_policy_file
 from ops_agent.config.settings import Settings, read_inputs
 from ops_agent.doctor import loadable_roots
 from ops_agent.model.errors import ConfigError, OpsAgentError
 from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import Layout
-from ops_agent.run.brief import narrow_by_policy_file, require_environments
+from ops_agent.run.brief import require_environments
 from ops_agent.terraform.layout import discover_layout
 from ops_agent.terraform.obstacles import broken_files
 from ops_agent.wiring import terraform_of
@@ -84,7 +84,7 @@ def _look_at_repository(
         layout = discover_layout(paths, tree.read, settings.policy)
         if may_judge_environments:
             with collected.trying():
-                require_environments(settings, layout)
+                require_environments(settings.environments, layout)
         return _doubts(layout, paths, tree)
     finally:
         objects.close()

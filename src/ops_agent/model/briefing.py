@@ -34,6 +34,11 @@ class Limits:
     max_tool_calls_per_turn: int = 20
     max_total_tokens: int = 20_000_000
 
+    @property
+    def working_seconds(self) -> int:
+        """The run's time without its last three minutes, which belong to the clean-up: comment, claim, outputs."""
+        return max(60, self.timeout_seconds - 180)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Briefing:

@@ -271,7 +271,6 @@ def _retry_after(headers: Any) -> float | None:
 MAX_ATTEMPTS = 8
 MAX_WAIT_SECONDS = 600.0
 REQUEST_SECONDS = 900.0
-CLEAN_UP_SECONDS = 180
 KEYS_LAST_SECONDS = 45 * 60
 _LONGEST_BACKOFF = 60.0
 _WITHOUT_ADAPTIVE_THINKING = ("claude-haiku-4", "claude-sonnet-4-5", "claude-opus-4-5", "claude-opus-4-1")
@@ -282,7 +281,7 @@ class AnthropicLlm:
     """Answers of one llm. `identity` mints OIDC tokens for federation, `bedrock` gives AWS keys; `uniform` is a source
     of jitter, `say` gets a line for each try that failed.
 
-    Build it when the run starts: no wait and no request outlives the run's time less three minutes for the clean-up.
+    Build it when the run starts: no wait and no request outlives `working_seconds` from then. `region` is Bedrock's.
     """
 
     def __init__(
@@ -291,7 +290,7 @@ class AnthropicLlm:
         clock: Clock,
         *,
         region: str,
-        run_seconds: float,
+        working_seconds: float,
         identity: IdentityToken | None = None,
         bedrock: BedrockKeys | None = None,
         uniform: Callable[[float, float], float] | None = None,
@@ -304,7 +303,7 @@ class AnthropicLlm:
         self._bedrock = bedrock
         self._uniform = uniform or SystemRandom().uniform
         self._say = say
-        self._end = clock.monotonic() + max(60, run_seconds - CLEAN_UP_SECONDS)
+        self._end = clock.monotonic() + working_seconds
         self._deadline = self._end
         self._client: Any = None
         self._client_since = 0.0
