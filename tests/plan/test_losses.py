@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ops_agent.model.finding import Severity
 from ops_agent.plan.dangers import lost_with
-from ops_agent.plan.losses import DESTROYED, SHORTENED, SWITCHED_OFF, SWITCHED_ON, Span, losses
+from ops_agent.plan.losses import DESTROYED, SHORTENED, SWITCHED_OFF, SWITCHED_ON, Retention, losses
 from ops_agent.plan.undo import Reversibility, reversibility
 from plan.plan_samples import change, loss_entry, losses_found, nested, plan_document, read
 
@@ -293,7 +293,7 @@ LIFECYCLE = "aws_s3_bucket_lifecycle_configuration"
 
 
 @pytest.mark.parametrize("span", SHORTENED, ids=lambda span: f"{span.type}.{span.path}")
-def test_a_value_that_is_marked_sensitive_does_not_hide_a_shorter_retention(span: Span) -> None:
+def test_a_value_that_is_marked_sensitive_does_not_hide_a_shorter_retention(span: Retention) -> None:
     top = span.path.split(".")[0]
     for before_mark in (False, {top: True}):
         built = loss_entry(span.type, nested(span.path, 30), nested(span.path, 1), sensitive={top: True})
@@ -306,7 +306,7 @@ def test_a_value_that_is_marked_sensitive_does_not_hide_a_shorter_retention(span
     old=st.one_of(st.none(), st.integers(1, 10**6)),
     new=st.one_of(st.none(), st.integers(1, 10**6)),
 )
-def test_a_length_is_lost_exactly_when_less_is_kept(span: Span, old: int | None, new: int | None) -> None:
+def test_a_length_is_lost_exactly_when_less_is_kept(span: Retention, old: int | None, new: int | None) -> None:
     def kept(value: int | None) -> float | None:
         length = span.default if value is None else value
         return float("inf") if length is not None and length == span.forever else length

@@ -12,7 +12,16 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from growth import assert_linear
-from ops_agent.text.markdown import cell, code, fence_verbatim, inert, neutralise, neutralise_commit, one_line, visible
+from ops_agent.text.markdown import (
+    cell,
+    code,
+    fence_verbatim,
+    inert,
+    neutralise,
+    neutralise_commit,
+    one_line,
+    printable,
+)
 
 GITHUB = MarkdownIt("gfm-like", {"linkify": True, "html": True})
 GITHUB.linkify.set({"fuzzy_link": True, "fuzzy_email": True})  # type: ignore[union-attr]
@@ -67,7 +76,7 @@ def test_neutralised_prose_cannot_reach_the_text_around_it(first: str, second: s
 @given(HOSTILE)
 @settings(max_examples=400, deadline=None)
 def test_neutralising_twice_changes_nothing(text: str) -> None:
-    for make in (inert, visible, one_line, neutralise, cell, neutralise_commit):
+    for make in (inert, printable, one_line, neutralise, cell, neutralise_commit):
         once = make(text)
         assert make(once) == once, make.__name__
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from growth import assert_linear
 from ops_agent.model.errors import RedactionFailed
-from ops_agent.text.redaction import MARK, WINDOW, Redactor, token_finds
+from ops_agent.text.redaction import REDACTED, WINDOW, Redactor, token_finds
 
 SECRET = 'wJalrXUtnF/K7MDENG+bPx"RfiCY<EX>&ü\\z='
 TOKENS = {
@@ -64,7 +64,7 @@ def encodings(secret: str) -> dict[str, str]:
 def test_a_known_secret_is_gone_in_every_encoding(encoding: str) -> None:
     form = encodings(SECRET)[encoding]
     shown = Redactor([SECRET]).redact(f"before {form} after")
-    assert MARK in shown
+    assert REDACTED in shown
     assert shown.startswith("before ")
     assert shown.endswith(" after")
     for start in range(len(form) - WINDOW + 1):
@@ -93,7 +93,7 @@ def test_text_without_the_secret_is_returned_as_the_same_object(secret: str, tex
 @given(st.lists(st.text(max_size=40), max_size=4), st.text(max_size=200))
 @settings(max_examples=200)
 def test_redacting_twice_changes_nothing(secrets: list[str], text: str) -> None:
-    assume(not any(MARK in secret or secret in MARK for secret in secrets))
+    assume(not any(REDACTED in secret or secret in REDACTED for secret in secrets))
     redactor = Redactor(secrets)
     once = redactor.redact("".join([text, *secrets, text]))
     assert redactor.redact(once) == once
@@ -104,7 +104,7 @@ def test_a_token_of_a_known_format_needs_no_announcement(name: str) -> None:
     token = TOKENS[name]
     for text in (token, f"x = {token}\n", f'"{token}"', f"`{token}`,", f"(see {token})"):
         shown = Redactor().redact(text)
-        assert MARK in shown
+        assert REDACTED in shown
         assert token not in shown
     assert [found for found, *_ in token_finds(token)]
 
@@ -131,7 +131,7 @@ def test_ordinary_text_is_left_alone(text: str) -> None:
 
 def test_each_line_of_a_secret_is_a_secret_and_a_short_one_is_found_whole() -> None:
     redactor = Redactor(["first-line-of-it\nsecond-line-of-it", "hunter2"])
-    assert redactor.redact("a second-line-of-it b hunter2 c hunter") == f"a {MARK} b {MARK} c hunter"
+    assert redactor.redact("a second-line-of-it b hunter2 c hunter") == f"a {REDACTED} b {REDACTED} c hunter"
 
 
 def test_a_secret_may_be_added_later() -> None:
@@ -140,7 +140,7 @@ def test_a_secret_may_be_added_later() -> None:
     text = "token kaleidoscope-77-zebra"
     assert redactor.redact(text) is text
     redactor.add("kaleidoscope-77-zebra")
-    assert redactor.redact(text) == f"token {MARK}"
+    assert redactor.redact(text) == f"token {REDACTED}"
 
 
 def test_a_redactor_that_breaks_lets_nothing_pass(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,7 +52,7 @@ SENTENCES: Final[dict[Conclusion, str]] = {
 """One sentence for each way in which a run ends. The conclusion comes from code, and so does the sentence."""
 MOST_ANNOTATIONS = 10
 """Per level: GitHub shows ten errors and ten warnings of a step and drops the rest in silence."""
-MOST_FINDINGS = 300
+_MOST_LISTED = 300
 """A summary has room for what the pull request and the comment leave out."""
 
 
@@ -116,7 +116,7 @@ def summary(report: RunReport, template: str, redact: Callable[[str], str]) -> s
     targets = verification.targets if verification else ()
 
     def listed(texts: Iterable[str]) -> str:
-        return "\n".join(items(map(redact, texts), MOST_FINDINGS))
+        return "\n".join(items(map(redact, texts), _MOST_LISTED))
 
     return redact(
         render(
@@ -129,10 +129,10 @@ def summary(report: RunReport, template: str, redact: Callable[[str], str]) -> s
             remedy=cell(redact(report.remedy)),
             questions=listed(report.questions),
             proposed_issues=listed(report.proposed_issues),
-            findings=findings_list(report.findings, redact, MOST_FINDINGS),
+            findings=findings_list(report.findings, redact, _MOST_LISTED),
             warnings=listed(report.warnings),
             plans=joined(cautions(targets), headlines(targets)),
-            dangers=danger_list(danger_lines(targets), MOST_FINDINGS, "that do not fit here"),
+            dangers=danger_list(danger_lines(targets), _MOST_LISTED, "that do not fit here"),
             checks=_checks(verification) if verification else "",
             cost=_cost(report),
         )

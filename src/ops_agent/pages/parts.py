@@ -50,7 +50,7 @@ def left_out(number: int, rest: str = "") -> list[str]:
     return [f"- **and {number:,} more{rest and ' '}{rest}**"] if number > 0 else []
 
 
-def folded(summary: str, content: str, *, is_open: bool = False) -> str:
+def details(summary: str, content: str, *, is_open: bool = False) -> str:
     """A collapsible part. `summary` is plain text from anywhere."""
     title = html.escape(one_line(summary))
     return f"<details{' open' if is_open else ''}><summary>{title}</summary>\n\n{content}\n\n</details>"

@@ -25,7 +25,7 @@ _MOST_WORDS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ResourceText:
     """The lines of one resource, or of the outputs (`address` None); `drift` marks what changed outside of Terraform."""
 
     address: str | None
@@ -33,7 +33,7 @@ class Piece:
     drift: bool = False
 
 
-def pieces_of(text: str, known: Collection[str]) -> tuple[Piece, ...]:
+def pieces_of(text: str, known: Collection[str]) -> tuple[ResourceText, ...]:
     """`text` by resource, in its order, without the key of symbols and Terraform's advice. `known` are the addresses of
     the plan's JSON.
 
@@ -70,24 +70,24 @@ def as_diff(text: str) -> str:
     return "\n".join(_diff_lines(inert(text).split("\n")))
 
 
-def _pieces(text: str, known: Collection[str]) -> Iterator[Piece]:
+def _pieces(text: str, known: Collection[str]) -> Iterator[ResourceText]:
     lines: list[str] = []
     address: str | None = None
     drift = inside = False
     for line in text.split("\n"):
         header = _HEADER.match(line)
         if header and not (lines and _HEADER.match(lines[-1])):
-            yield Piece(address, "\n".join(lines).strip("\n"), drift)
+            yield ResourceText(address, "\n".join(lines).strip("\n"), drift)
             lines, inside = [line], True
             address = _address(line[header.end() :], known)
         elif line and line[0] != " " and not _SIGN.match(line):
-            yield Piece(address, "\n".join(lines).strip("\n"), drift)
+            yield ResourceText(address, "\n".join(lines).strip("\n"), drift)
             drift = line.startswith(_DRIFT) or (drift and not line.startswith(_PLANNED))
             inside = line.startswith(_OUTPUTS)
             lines, address = [line] if inside else [], None
         elif inside:
             lines.append(line)
-    yield Piece(address, "\n".join(lines).strip("\n"), drift)
+    yield ResourceText(address, "\n".join(lines).strip("\n"), drift)
 
 
 def _address(header: str, known: Collection[str]) -> str | None:

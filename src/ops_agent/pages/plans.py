@@ -12,8 +12,8 @@ from typing import Final
 from ops_agent.model.plan import PlanCounts, ResourceAction, TerraformPlan
 from ops_agent.model.verification import Evidence, TargetVerification
 from ops_agent.pages.graph import graph
-from ops_agent.pages.parts import Overflow, folded, grouped, joined
-from ops_agent.pages.plan_text import Piece, as_diff, outputs_in, pieces_of
+from ops_agent.pages.parts import Overflow, details, grouped, joined
+from ops_agent.pages.plan_text import ResourceText, as_diff, outputs_in, pieces_of
 from ops_agent.plan.losses import made_here
 from ops_agent.plan.undo import Reversibility, reversibility
 from ops_agent.text.markdown import cell, code, fence_verbatim, one_line
@@ -130,7 +130,7 @@ def plans_text(targets: tuple[TargetVerification, ...], budget: int, overflow: O
     if beyond:
         note += f"\n\n**{len(beyond)} more targets in the job summary.**"
     tail = _graphs_and_evidence(shown)
-    room = budget - len(note) - sum(len(folded(_title(target), "")) + 4 for target in shown) - 200
+    room = budget - len(note) - sum(len(details(_title(target), "")) + 4 for target in shown) - 200
     if tail and room - len(tail) < _LEAST_PLAN * len(shown):
         overflow.add("Graphs and evidence of the plans", tail)
         tail = "*(graphs and evidence of the plans are in the job summary)*"
@@ -143,7 +143,7 @@ def plans_text(targets: tuple[TargetVerification, ...], budget: int, overflow: O
         if block.left_out:
             rest = fence_verbatim("\n\n".join(block.left_out), "diff")
             overflow.add(f"Plan of {one_line(str(target.target))}: resources that did not fit", rest)
-        parts += [folded(_title(target), block.markdown)] if index < len(shown) and block.markdown else []
+        parts += [details(_title(target), block.markdown)] if index < len(shown) and block.markdown else []
     return joined(*parts, note.strip(), tail)
 
 
@@ -198,7 +198,7 @@ def diff_pieces(target: TargetVerification) -> tuple[list[str], int]:
     by_address = {change.address: change for change in plan.changes}
     found = pieces_of(plan.text, by_address.keys() | {change.address for change in plan.drift}) or _without_text(plan)
     pending = {output.name for output in target.pending_outputs}
-    ranked: list[tuple[tuple[bool, bool, bool, int], str, Piece]] = []
+    ranked: list[tuple[tuple[bool, bool, bool, int], str, ResourceText]] = []
     for piece, is_pending in (part for one in found for part in _outputs_apart(one, pending)):
         is_ours = not is_pending and (target.own is None or piece.address is None or piece.address in target.own)
         change = by_address.get(piece.address or "")
@@ -215,7 +215,7 @@ def diff_pieces(target: TargetVerification) -> tuple[list[str], int]:
     return rendered, len(ranked) - len(rendered)
 
 
-def _outputs_apart(piece: Piece, pending: set[str]) -> list[tuple[Piece, bool]]:
+def _outputs_apart(piece: ResourceText, pending: set[str]) -> list[tuple[ResourceText, bool]]:
     """`piece`, or the outputs in it as two: this change's, and those that are pending (True)."""
     parted = outputs_in(piece.text, pending) if pending and piece.address is None else None
     if parted is None:
@@ -224,7 +224,7 @@ def _outputs_apart(piece: Piece, pending: set[str]) -> list[tuple[Piece, bool]]:
     return [(replace(piece, text=text), is_theirs) for text, is_theirs in ((ours, False), (theirs, True)) if text]
 
 
-def _without_text(plan: TerraformPlan) -> tuple[Piece, ...]:
+def _without_text(plan: TerraformPlan) -> tuple[ResourceText, ...]:
     """A mocked plan has no text of Terraform's: each resource with the names of the attributes that differ."""
     signs = {ResourceAction.DELETE: "-", ResourceAction.CREATE: "+"}
     pieces = []
@@ -232,7 +232,7 @@ def _without_text(plan: TerraformPlan) -> tuple[Piece, ...]:
         sign = signs.get(change.action, "~")
         names = [f"      {sign} {name}" for name in change.changed_attributes] if sign == "~" else []
         title = f"  {sign} {one_line(change.address)} ({change.action.value})"
-        pieces.append(Piece(change.address, "\n".join([title, *names])))
+        pieces.append(ResourceText(change.address, "\n".join([title, *names])))
     return tuple(pieces)
 
 
@@ -246,7 +246,7 @@ def _graphs_and_evidence(targets: Sequence[TargetVerification]) -> str:
     facts = [
         f"{names_of(of)}:\n\n" + "\n".join(items) for of, items in _shared(targets, lambda t: _evidence(t.evidence))
     ]
-    return joined(*drawn, folded("What the plans were made from", joined(*facts)) if facts else "")
+    return joined(*drawn, details("What the plans were made from", joined(*facts)) if facts else "")
 
 
 def _shared(

@@ -7,7 +7,7 @@ from ops_agent.model.event import RunIdentity
 from ops_agent.model.outcome import Stopped
 from ops_agent.model.proposal import PullRequest
 from ops_agent.model.work_item import WorkItem
-from ops_agent.pages.parts import IN_SUMMARY, folded, items
+from ops_agent.pages.parts import IN_SUMMARY, details, items
 from ops_agent.pages.results import findings_list
 from ops_agent.text.markdown import cell, cut_markdown, fence_verbatim
 
@@ -77,7 +77,7 @@ def stopped_text(stopped: Stopped) -> str:
     if stopped.patch:
         cut = stopped.patch[:_MOST_PATCH_CHARACTERS]
         note = "" if cut == stopped.patch else f" (cut; the whole patch is {IN_SUMMARY})"
-        lines.append(folded(f"Patch{note}", fence_verbatim(cut, "diff")))
+        lines.append(details(f"Patch{note}", fence_verbatim(cut, "diff")))
     return "\n\n".join(lines)
 
 

@@ -21,7 +21,7 @@ from ops_agent.model.terraform import Unreadable
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.model.work_item import WorkItem
 from ops_agent.pages.observability import observability
-from ops_agent.pages.parts import IN_SUMMARY, Overflow, capped, counted, folded, grouped, items, joined
+from ops_agent.pages.parts import IN_SUMMARY, Overflow, capped, counted, details, grouped, items, joined
 from ops_agent.pages.plans import changes_table, plans_text
 from ops_agent.pages.results import (
     MOST_DANGERS,
@@ -246,12 +246,12 @@ def _infrastructure(changes: ChangeSet, verification: Verification, overflow: Ov
     found = danger_lines(targets)
     if found[MOST_DANGERS:]:
         overflow.add("Review these first, continued", "\n".join(found[MOST_DANGERS:]))
-    files = [change for change in changes.changes if not is_workflow(change.path)]
+    files = [change for change in changes.changes if not _is_ci(change.path)]
     named = f"Files: {_files(files)}." if files else "No infrastructure files changed."
     return joined(cautions(targets), headlines(targets), danger_list(found), changes_table(targets), named)
 
 
-def is_workflow(path: str) -> bool:
+def _is_ci(path: str) -> bool:
     """True for a file that GitHub Actions runs or that needs the `workflows` permission."""
     return path.casefold().startswith(".github/")
 
@@ -269,7 +269,7 @@ def ci_cd_facts(changes: ChangeSet, verification: Verification, left_out: tuple[
     """Changed workflows with their triggers and jobs, `patch` (Markdown) of those `left_out`, and commands to plan and
     apply.
     """
-    files = [change for change in changes.changes if is_workflow(change.path)]
+    files = [change for change in changes.changes if _is_ci(change.path)]
     parts = ["No workflows changed."]
     if files:
         note = "**CI changes: review before approving runs.** A workflow on this branch runs as this branch defines it."
@@ -278,7 +278,7 @@ def ci_cd_facts(changes: ChangeSet, verification: Verification, left_out: tuple[
     commands = list(dict.fromkeys(_commands(target) for target in verification.targets))
     if commands:
         steps = "After the merge, on the base branch. Compare each plan with the one shown here before you apply it:\n"
-        by_hand = folded("How to plan and apply by hand", "\n".join([steps, *capped(commands, _MOST_COMMANDS)]))
+        by_hand = details("How to plan and apply by hand", "\n".join([steps, *capped(commands, _MOST_COMMANDS)]))
         return joined(*parts, patch, by_hand)
     return joined(*parts, patch)
 
@@ -319,7 +319,7 @@ def _patch(material: Material, overflow: Overflow) -> str:
     if len(block) > _MOST_PATCH:
         overflow.add("Patch of the workflow files", block)
         return f"{note}; it is {IN_SUMMARY}."
-    return f"{note}:\n\n{folded('Patch of the workflow files', block, is_open=True)}"
+    return f"{note}:\n\n{details('Patch of the workflow files', block, is_open=True)}"
 
 
 def linked_issue(item: WorkItem) -> str:
@@ -354,7 +354,7 @@ def _verdict(verdict: Verdict, redact: Callable[[str], str], overflow: Overflow)
             parts.append(f"{title}:\n\n{_listed(title, found, redact, overflow)}")
     if old:
         title = f"{counted(len(old), 'finding')} already on the base branch; does not block"
-        parts.append(folded(title, _listed("Already on the base branch", old, redact, overflow)))
+        parts.append(details(title, _listed("Already on the base branch", old, redact, overflow)))
     return joined(*parts)
 
 
@@ -365,7 +365,7 @@ def _listed(title: str, found: list[Finding], redact: Callable[[str], str], over
 
 
 def _provenance(material: Material) -> str:
-    """Who approved what, and what was taken out of the issue's text before the llm saw it; folded: hashes, versions,
+    """Who approved what, and what was taken out of the issue's text before the llm saw it; details: hashes, versions,
     cost.
 
     What all plans were made from is here, once; what one plan alone was made from is below the plans.
@@ -393,7 +393,7 @@ def _provenance(material: Material) -> str:
         f"- language model: {code(transcript.llm_id or 'unknown')}, {spent}",
         *([f"- standards: {cell(standards)}"] if standards else []),
     ]
-    return joined("\n".join(shown), folded("Commits, hashes, versions, cost", "\n".join(lines)))
+    return joined("\n".join(shown), details("Commits, hashes, versions, cost", "\n".join(lines)))
 
 
 def _in_utc(at: str) -> str:

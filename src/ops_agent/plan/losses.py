@@ -22,7 +22,7 @@ from ops_agent.plan.values import at, blocks, has_unknown, number, parsed_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Retention:
     """An argument that says how long, or how much, is kept: lowering it deletes what is older. `forever` is the value
     that means no end; `default` what AWS keeps when the argument is not set.
     """
@@ -48,7 +48,7 @@ class Switch:
 
 
 _TABLES: Final = table("losses")
-SHORTENED: Final = tuple(Span(**row) for row in _TABLES["shortened"])
+SHORTENED: Final = tuple(Retention(**row) for row in _TABLES["shortened"])
 SWITCHED_OFF: Final = tuple(Switch(**row | {"on": tuple(row["on"])}) for row in _TABLES["switched_off"])
 """Leaving one of the values `on` costs something; deletion protection is in `dangers`."""
 SWITCHED_ON: Final = tuple(Switch(**row | {"on": tuple(row["on"])}) for row in _TABLES["switched_on"])
@@ -146,7 +146,7 @@ def _shortened(change: ResourceChange) -> Iterator[Finding]:
                 yield _lost(_LOSES_DATA, words)
 
 
-def _length(span: Span, value: Any) -> float | None:
+def _length(span: Retention, value: Any) -> float | None:
     length = number(span.default if value is None else value)
     return math.inf if length is not None and length == span.forever else length
 

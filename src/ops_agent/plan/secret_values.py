@@ -4,9 +4,7 @@ is in the change itself.
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
@@ -14,7 +12,7 @@ from ops_agent.model.finding import Finding
 from ops_agent.model.plan import ResourceChange
 from ops_agent.plan.rules import finding
 from ops_agent.plan.values import Leaf, leaves, planned_leaves
-from ops_agent.text.redaction import Redactor, token_finds
+from ops_agent.text.redaction import Redactor, entropy, token_finds
 
 _SECRET_NAME = re.compile(
     r"(?i)(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|private[_-]?key|access[_-]?key|secret[_-]?key|credential)s?"
@@ -120,12 +118,7 @@ def looks_random(text: str) -> bool:
         return False
     kinds = (str.islower, str.isupper, str.isdigit)
     different = sum(any(map(kind, text)) for kind in kinds) + (not text.isalnum())
-    return different >= 3 or (len(text) >= _STRONG_LENGTH and _entropy(text) >= 3.0)
-
-
-def _entropy(text: str) -> float:
-    """Shannon entropy in bits per character."""
-    return -sum(n / len(text) * math.log2(n / len(text)) for n in Counter(text).values())
+    return different >= 3 or (len(text) >= _STRONG_LENGTH and entropy(text) >= 3.0)
 
 
 def _worth_hiding(text: str) -> bool:

@@ -40,7 +40,7 @@ def inert(text: str) -> str:
     Line breaks become `\\n`; nothing else is lost. Idempotent and linear. Markdown is left as it is: see
     `neutralise`.
     """
-    text = visible(text).replace("@", AT)
+    text = printable(text).replace("@", AT)
     lowered = text.lower()
     for marks, pattern, instead in _REPLACED:
         if any(mark in lowered for mark in marks):
@@ -48,7 +48,7 @@ def inert(text: str) -> str:
     return text
 
 
-def visible(text: str) -> str:
+def printable(text: str) -> str:
     """`text` with only code points that can be seen, blanks and `\\n`; terminal escapes go whole. A tab becomes two
     blanks.
     """

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 from urllib.parse import quote, quote_plus
@@ -75,6 +77,11 @@ def token_finds(text: str) -> Iterator[tuple[str, int, int]]:
         yield from _private_keys(text)
 
 
+def entropy(text: str) -> float:
+    """Shannon entropy in bits per character: high for what a machine made."""
+    return -sum(n / len(text) * math.log2(n / len(text)) for n in Counter(text).values())
+
+
 def _private_keys(text: str) -> Iterator[tuple[str, int, int]]:
     end, done = -2, 0
     for begin in _KEY_BEGIN.finditer(text):
@@ -92,7 +99,7 @@ def _private_keys(text: str) -> Iterator[tuple[str, int, int]]:
         yield "private key", begin.start(), done
 
 
-MARK = "[redacted]"
+REDACTED = "[redacted]"
 WINDOW = 12
 """A part of a secret this long is a leak."""
 
@@ -180,13 +187,13 @@ def _cut(text: str, spans: list[Span]) -> str:
     for start, stop in spans:
         if start > end:
             if end >= 0:
-                pieces.append(MARK)
+                pieces.append(REDACTED)
                 written = end
             pieces.append(text[written:start])
             end = stop
         else:
             end = max(end, stop)
-    return "".join([*pieces, MARK, text[end:]])
+    return "".join([*pieces, REDACTED, text[end:]])
 
 
 def _occurrences(text: str, needle: str) -> Iterator[Span]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
 from collections.abc import Iterator
 
 from ops_agent.guard.rule import Hit, TerraformFile, TextFile, WorkflowFile
 from ops_agent.model.terraform import Expression, ExpressionKind
-from ops_agent.text.redaction import token_finds
+from ops_agent.text.redaction import entropy, token_finds
 
 _SECRET_NAME = re.compile(
     r"(.*[_-])?(password|passwd|passphrase|secret|secret_string|secret_key|private_key|api_?key|access_key|auth_?token|client_secret|token)",
@@ -74,7 +72,7 @@ def random_text(file: TextFile) -> Iterator[Hit]:
         for found in _RANDOM.finditer(line):
             text = found[0]
             mixed = sum(any(test(c) for c in text) for test in (str.isupper, str.islower, str.isdigit))
-            if mixed == 3 and _entropy(text) >= _MIN_ENTROPY and not _HEX.fullmatch(text.lower()):
+            if mixed == 3 and entropy(text) >= _MIN_ENTROPY and not _HEX.fullmatch(text.lower()):
                 yield Hit(path=file.path, line=number, what="a long random text stands here", anchor=line.strip())
 
 
@@ -115,9 +113,3 @@ def _named_values(name: str, expression: Expression) -> Iterator[tuple[str, Expr
             for key, value in zip(inner.children[::2], inner.children[1::2], strict=True):
                 if isinstance(key.value, str):
                     yield key.value, value
-
-
-def _entropy(text: str) -> float:
-    """Bits per character (Shannon)."""
-    counts = Counter(text)
-    return -sum(n / len(text) * math.log2(n / len(text)) for n in counts.values())
