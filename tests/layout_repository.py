@@ -6,18 +6,32 @@ import io
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ops_agent.config.arguments import parse
 from ops_agent.config.policy_file import POLICY_FILE
 from ops_agent.config.settings import Settings
 from ops_agent.doctor import CHECKS, Health, Patient, look_at_repository, show
-from ops_agent.model.terraform import Environment, Layout
+from ops_agent.doctor.questions import questions
+from ops_agent.model.finding import Finding
+from ops_agent.model.terraform import Environment, TerraformRoot
+from ops_agent.terraform.layout import survey_of
 
 PARTIAL = 'terraform {\n  backend "s3" {}\n}\n'
 WHOLE = 'terraform {\n  backend "s3" {\n    bucket = "state"\n    key    = "orders"\n    region = "sa-east-1"\n  }\n}\n'
 QUEUE = 'resource "aws_sqs_queue" "orders" {\n  name = var.name\n}\n'
 DEV, PROD = "125611408459", "283165662494"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A layout with the doctor's questions about it, and the lines of the policy file that answer them."""
+
+    roots: tuple[TerraformRoot, ...]
+    workflows: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    suggestion: str
 
 
 class Repository:
@@ -32,7 +46,7 @@ class Repository:
         variables = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "GIT_CONFIG_NOSYSTEM": "1"}
         subprocess.run(["git", *identity, *arguments], cwd=self.folder, check=True, capture_output=True, env=variables)
 
-    def look(self, files: dict[str, str]) -> tuple[Layout, str]:
+    def look(self, files: dict[str, str]) -> tuple[Seen, str]:
         """The layout of `files`, and the doctor's words about it."""
         for path, text in files.items():
             (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -45,25 +59,27 @@ class Repository:
         patient = Patient(settings=settings, world=None, environment={}, tree=tree, layout=layout)  # type: ignore[arg-type]
         out = io.StringIO()
         show([*found, *CHECKS["layout"](patient)], out)
-        return layout, out.getvalue()
+        paths = [path for path, entry in tree.entries().items() if entry.is_regular]
+        asked, mapping = questions(survey_of(paths, tree.read, settings.policy), settings.policy, tree.read)
+        return Seen(layout.roots, layout.workflows, asked, mapping), out.getvalue()
 
 
-Look = Callable[[dict[str, str]], tuple[Layout, str]]
+Look = Callable[[dict[str, str]], tuple[Seen, str]]
 
 
-def environments(layout: Layout, root: str) -> dict[str, Environment]:
+def environments(layout: Seen, root: str) -> dict[str, Environment]:
     return {e.name: e for r in layout.roots if r.path == root for e in r.environments}
 
 
-def rules(layout: Layout) -> set[str]:
+def rules(layout: Seen) -> set[str]:
     return {finding.rule.removeprefix("layout/") for finding in layout.findings}
 
 
-def nothing_is_planned(layout: Layout) -> bool:
+def nothing_is_planned(layout: Seen) -> bool:
     return all(e.unsettled and not e.var_files and e.backend_file is None for r in layout.roots for e in r.environments)
 
 
-def settled_by_its_own_lines(look: Look, files: dict[str, str], layout: Layout) -> Layout:
+def settled_by_its_own_lines(look: Look, files: dict[str, str], layout: Seen) -> Seen:
     """The suggested lines, pasted into the policy file as they are: nothing may stay open."""
     again, said = look({**files, POLICY_FILE: layout.suggestion + "\n"})
     assert not again.suggestion, again.suggestion

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ops_agent.doctor.questions import questions
+from ops_agent.model.finding import Finding
 from ops_agent.model.policy import Policy
 from ops_agent.model.terraform import Layout, MappedEnvironment, MappedRoot
-from ops_agent.terraform.layout import affected_roots, discover_layout, targets
+from ops_agent.terraform.layout import affected_roots, discover_layout, survey_of, targets
 
 BACKEND = 'terraform {\n  backend "s3" {}\n}\n'
 PROVIDER = 'provider "aws" {\n  region = var.region\n}\n'
@@ -16,6 +18,16 @@ PROVIDER = 'provider "aws" {\n  region = var.region\n}\n'
 
 def layout(files: dict[str, str], mapping: tuple[MappedRoot, ...] = ()) -> Layout:
     return discover_layout(files, lambda p: files[p].encode(), Policy(layout=mapping))
+
+
+def asked(files: dict[str, str], mapping: tuple[MappedRoot, ...] = ()) -> tuple[Finding, ...]:
+    """The doctor's questions."""
+    policy = Policy(layout=mapping)
+
+    def read(path: str) -> bytes:
+        return files[path].encode()
+
+    return questions(survey_of(files, read, policy), policy, read)[0]
 
 
 TEAM = {
@@ -40,7 +52,7 @@ def test_the_teams_layout_is_one_root_with_dev_and_prod() -> None:
     dev, prod = root.environments
     assert (dev.name, dev.account, dev.backend_file) == ("dev", "125611408459", "infra/backend/dev/backend.hcl")
     assert prod.account == "283165662494" and prod.var_files == ("infra/environments/prod/terraform.tfvars",)
-    assert found.workflows == (".github/workflows/deploy.yml",) and not found.findings
+    assert found.workflows == (".github/workflows/deploy.yml",) and not asked(TEAM)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +92,7 @@ def test_variants_of_backend_and_variable_files_are_found(files: dict[str, str])
         ("dev", True, 1),
         ("prod", True, 1),
     ]
-    assert not found.findings
+    assert not asked({"infra/main.tf": BACKEND, **files})
 
 
 def test_directories_of_environments_are_roots_of_their_own() -> None:
@@ -124,17 +136,17 @@ def test_a_module_change_marks_every_root_that_reaches_it() -> None:
 def test_a_missing_file_of_an_environment_is_a_finding_that_does_not_block() -> None:
     files = {p: t for p, t in TEAM.items() if "prod" not in p or "backend" in p}
     files["infra/variables.tf"] = 'variable "name" {}\n'
-    (finding,) = layout(files).findings
+    (finding,) = asked(files)
     assert finding.rule == "layout/variable-file-missing" and "prod" in finding.what and not finding.blocks
     files = {p: t for p, t in TEAM.items() if p != "infra/backend/dev/backend.hcl"}
-    assert [f.rule for f in layout(files).findings] == ["layout/backend-file-missing"]
+    assert [f.rule for f in asked(files)] == ["layout/backend-file-missing"]
     files = {p: t for p, t in TEAM.items() if "prod" not in p}
-    assert [f.rule for f in layout(files).findings] == ["layout/environment-missing"]
+    assert [f.rule for f in asked(files)] == ["layout/environment-missing"]
 
 
 def test_a_repository_without_terraform_has_an_empty_layout_that_says_so() -> None:
-    found = layout({"README.md": ""})
-    assert not found.roots and [f.rule for f in found.findings] == ["layout/no-terraform"]
+    files = {"README.md": ""}
+    assert not layout(files).roots and [f.rule for f in asked(files)] == ["layout/no-terraform"]
 
 
 def test_a_mapping_helps_where_names_tell_nothing() -> None:
@@ -152,7 +164,7 @@ def test_a_mapping_helps_where_names_tell_nothing() -> None:
     found = layout(files, mapping)
     (target,) = targets(found.roots)
     assert target.environment.backend_file == "stack/a.cfg.hcl" and target.environment.var_files == ("stack/a.tfvars",)
-    assert [f.rule for f in found.findings] == ["layout/mapped-file-missing"]
+    assert [f.rule for f in asked(files, mapping)] == ["layout/mapped-file-missing"]
 
 
 @given(
@@ -163,3 +175,4 @@ def test_a_mapping_helps_where_names_tell_nothing() -> None:
 )
 def test_no_set_of_files_makes_discovery_fail(files: dict[str, str]) -> None:
     layout(files)
+    asked(files)

@@ -137,8 +137,6 @@ def repository_map(layout: Layout, paths: Collection[str], read: Callable[[str],
     }
     if len(held) > MAX_FILES:
         found["not_shown"] = f"{len(held) - MAX_FILES} more Terraform files: use list_files"
-    if layout.findings:
-        found["odd"] = [f"{plain_name(str(f.place))}: {f.what}" for f in layout.findings[:20]]
     return found
 
 
@@ -148,6 +146,7 @@ def _root(root: TerraformRoot) -> dict[str, Any]:
             "account": e.account,
             "backend_file": e.backend_file and plain_name(e.backend_file),
             "var_files": [plain_name(v) for v in e.var_files],
+            **({"never_planned": e.unsettled} if e.unsettled else {}),
         }
         for e in root.environments
     }

@@ -19,6 +19,7 @@ from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.config.arguments import Command
 from ops_agent.config.policy_file import POLICY_FILE, narrow_by_policy_file
 from ops_agent.config.settings import Settings, read_inputs
+from ops_agent.doctor.questions import questions
 from ops_agent.guard.judge import judge
 from ops_agent.guard.rules import TABLE
 from ops_agent.guard.tree import FilesInMemory
@@ -31,7 +32,7 @@ from ops_agent.model.ports import BaseTree, World
 from ops_agent.model.terraform import Layout
 from ops_agent.model.verification import CheckStatus
 from ops_agent.run.brief import require_environments
-from ops_agent.terraform.layout import discover_layout
+from ops_agent.terraform.layout import discover_layout, survey_of
 from ops_agent.terraform.modules import (
     ModuleCall,
     SourceKind,
@@ -214,35 +215,36 @@ _FREE_BYTES = 3_000_000_000
 
 
 def _check_layout(patient: Patient) -> Iterator[Diagnosis]:
-    if patient.layout is None:
+    if patient.layout is None or patient.tree is None:
         return
+    paths = [path for path, entry in patient.tree.entries().items() if entry.is_regular]
+    policy, read = patient.settings.policy, patient.tree.read
+    open_questions, mapping = questions(survey_of(paths, read, policy), policy, read)
     said: set[Finding] = set()
     for root in patient.layout.roots:
         names = ", ".join(environment.name for environment in root.environments) or "no environment"
         yield Diagnosis(subject="layout", health=Health.OK, what=f"root module `{root.path}` with {names}")
         for why in dict.fromkeys(environment.unsettled for environment in root.environments if environment.unsettled):
             unsettled = [environment.name for environment in root.environments if environment.unsettled == why]
-            repeating = [f for f in patient.layout.findings if why in f.what and _concerns(f, root.path)]
+            repeating = [f for f in open_questions if why in f.what and _concerns(f, root.path)]
             said.update(repeating)
             names, verb = " and ".join(f"`{name}`" for name in unsettled), "are" if len(unsettled) > 1 else "is"
             words = f"{names} of `{root.path}` {verb} not planned"
             hint = repeating[0].remedy if repeating else ""
             yield Diagnosis(subject="layout", health=Health.WARN, what=f"{words}: {why}", hint=hint)
-    for finding in patient.layout.findings:
+    for finding in open_questions:
         if finding not in said:
             yield Diagnosis(
                 subject="layout", health=Health.WARN, what=f"{finding.place}: {finding.what}", hint=finding.remedy
             )
-    if patient.layout.suggestion:
+    if mapping:
         what = f"these lines in `{POLICY_FILE}` on the base branch answer it; correct what stands in capitals or behind `or`"
-        yield Diagnosis(subject="layout", health=Health.WARN, what=what, hint=patient.layout.suggestion)
-    if patient.tree is not None:
-        paths = [path for path, entry in patient.tree.entries().items() if entry.is_regular]
-        yield from check_standing(patient.layout, patient.tree, patient.settings)
-        for finding in denied_reads(patient.layout, paths, patient.tree.read):
-            yield Diagnosis(
-                subject="plans", health=Health.WARN, what=f"{finding.place}: {finding.what}", hint=finding.remedy
-            )
+        yield Diagnosis(subject="layout", health=Health.WARN, what=what, hint=mapping)
+    yield from check_standing(patient.layout, patient.tree, patient.settings)
+    for finding in denied_reads(patient.layout, paths, read):
+        yield Diagnosis(
+            subject="plans", health=Health.WARN, what=f"{finding.place}: {finding.what}", hint=finding.remedy
+        )
 
 
 def _concerns(finding: Finding, root: str) -> bool:

@@ -11,11 +11,13 @@ from ops_agent.config.arguments import Command
 from ops_agent.config.policy_file import POLICY_FILE, narrow_by_policy_file
 from ops_agent.config.settings import Settings, read_inputs
 from ops_agent.doctor import loadable_roots
+from ops_agent.doctor.questions import questions
 from ops_agent.model.errors import ConfigError, OpsAgentError
+from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import Layout
 from ops_agent.run.brief import require_environments
-from ops_agent.terraform.layout import discover_layout
+from ops_agent.terraform.layout import discover_layout, survey_of
 from ops_agent.terraform.obstacles import broken_files
 from ops_agent.wiring import terraform_of
 
@@ -85,12 +87,12 @@ def _look_at_repository(
         if may_judge_environments:
             with collected.trying():
                 require_environments(settings.environments, layout)
-        return _doubts(layout, paths, tree)
+        return _doubts(layout, paths, tree, settings.policy)
     finally:
         objects.close()
 
 
-def _doubts(layout: Layout, paths: list[str], tree: BaseTree) -> tuple[str, ...]:
+def _doubts(layout: Layout, paths: list[str], tree: BaseTree, policy: Policy) -> tuple[str, ...]:
     """What a person should know before the llm is paid: an issue may ask to write the first Terraform, or to repair a
     file.
     """
@@ -102,9 +104,8 @@ def _doubts(layout: Layout, paths: list[str], tree: BaseTree) -> tuple[str, ...]
             "Terraform can load no root of this repository: nothing can be planned unless the change repairs that"
         )
     elif not layout.roots:
-        none = [
-            finding.what for finding in layout.findings if finding.rule in ("layout/no-terraform", "layout/no-root")
-        ]
+        found, _ = questions(survey_of(paths, tree.read, policy), policy, tree.read)
+        none = [f.what for f in found if f.rule in ("layout/no-terraform", "layout/no-root")]
         words += [f"{what}: the change would be the first that makes one" for what in none]
     return tuple(words)
 

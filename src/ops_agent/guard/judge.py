@@ -20,15 +20,14 @@ from ops_agent.guard.rule import (
     WorkflowFile,
 )
 from ops_agent.guard.rules import TABLE
-from ops_agent.guard.tree import Files, SourceTree, called_on, head_of, workflows_of
-from ops_agent.guard.values import Instance, instances_of
+from ops_agent.guard.tree import Files, SourceTree, called_on, workflows_of
 from ops_agent.model.briefing import Limits
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.finding import Finding, Place, Severity, Verdict
 from ops_agent.model.policy import Policy
 from ops_agent.model.terraform import Environment, FetchedModules, TerraformTarget, Unreadable
-from ops_agent.terraform.layout import affected_roots, directory_of, targets
-from ops_agent.terraform.modules import is_configuration
+from ops_agent.terraform.layout import affected_roots, targets
+from ops_agent.terraform.modules import directory_of, is_configuration
 from ops_agent.workflows.reader import read_workflow
 
 _MAX_FINDINGS = 50
@@ -36,7 +35,7 @@ _MAX_FINDINGS = 50
 
 def judge(
     changes: ChangeSet,
-    base: Files,
+    base: Files | SourceTree,
     policy: Policy,
     *,
     limits: Limits | None = None,
@@ -51,8 +50,8 @@ def judge(
     the commits of actions that our code vouches for (`owner/name@commit`); None leaves that question out. `fetched` are
     the modules from outside that the base calls: what flows into them is judged as for those of the repository.
     """
-    before = SourceTree(base, policy, fetched or FetchedModules())
-    after = head_of(before, changes)
+    before = base if isinstance(base, SourceTree) else SourceTree(base, policy, fetched or FetchedModules())
+    after = before.with_changes(changes)
     whole = WholeChange(changes=changes, base=before, head=after, policy=policy, limits=limits or Limits())
     paths = (ChangedPath(change=c, layout=before.layout, policy=policy) for c in changes.changes)
     vouched = _Vouched(known_pins, *_of_workflows(before, changes))
@@ -137,19 +136,9 @@ def _of_side(changes: ChangeSet, tree: SourceTree, policy: Policy, vouched: _Vou
         if path in tree.paths:
             yield from _of_file(path, tree, policy, vouched)
     for target in _targets(tree, changes):
-        own, fetched = _instances(target, tree)
-        yield RootInEnvironment(target=target, tree=tree, policy=policy, instances=own, fetched=fetched)
+        yield RootInEnvironment(target=target, tree=tree, policy=policy)
     for target in _loose_values(tree, changes):
-        own, fetched = _instances(target, tree)
-        yield RootWithValues(target=target, tree=tree, policy=policy, instances=own, fetched=fetched)
-
-
-def _instances(target: TerraformTarget, tree: SourceTree) -> tuple[tuple[Instance, ...], tuple[Instance, ...]]:
-    found = instances_of(target, tree)
-    own, fetched = (
-        [i for i in found if (i.directory in tree.fetched.directories) is outside] for outside in (False, True)
-    )
-    return tuple(own), tuple(fetched)
+        yield RootWithValues(target=target, tree=tree, policy=policy)
 
 
 def _loose_values(tree: SourceTree, changes: ChangeSet) -> Iterator[TerraformTarget]:
@@ -187,7 +176,7 @@ def _of_file(path: str, tree: SourceTree, policy: Policy, vouched: _Vouched) -> 
     yield TextFile(path=path, text=text, policy=policy)
     kind = _kind(path, tree)
     if kind is not None:
-        source = tree.terraform(path, checked=True)
+        source = tree.judged(path) if path in tree.changed else tree.terraform(path)
         if isinstance(source, Unreadable):
             yield UnreadableFile(path=path, reason=source, text=text)
         else:
@@ -213,8 +202,7 @@ def _kind(path: str, tree: SourceTree) -> str | None:
         return "configuration"
     if path.endswith((".tfvars", ".tfvars.json")):
         return "variables"
-    named = any(e.backend_file == path for r in tree.layout.roots for e in r.environments)
-    return "backend" if named or is_backend_file(path) else None
+    return "backend" if path in tree.backend_files or is_backend_file(path) else None
 
 
 def _judged(rule: Rule, subjects: list[Subject]) -> tuple[list[tuple[str, Hit]], dict[str, Exception]]:

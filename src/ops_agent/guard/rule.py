@@ -8,9 +8,10 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import Any, get_type_hints
 
 from ops_agent.guard.tree import SourceTree
+from ops_agent.guard.values import Instance, instances_of
 from ops_agent.model.briefing import Limits
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.policy import Policy
@@ -18,10 +19,7 @@ from ops_agent.model.terraform import Attribute, Block, Expression, Layout, Terr
 from ops_agent.model.workflow import SCOPES, Job, Step, Workflow, WorkflowText
 from ops_agent.terraform.layout import canonical, environment_of_path
 
-# What rules look at. A rule's annotation names one of these, and the judge hands it every one that the change touches.
-
-if TYPE_CHECKING:
-    from ops_agent.guard.values import Instance
+# What rules judge. A rule's annotation names one of these, and the judge hands it every one that the change touches.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,11 +155,8 @@ class TerraformFile:
         """The environment that this file belongs to by layout or by name (`dev`, not `development`), None when it
         serves several.
         """
-        for root in self.tree.layout.roots:
-            for environment in root.environments:
-                if self.path == environment.backend_file or self.path in environment.var_files:
-                    return canonical(environment.name)
-        return environment_of_path(self.path, self.policy)
+        name = self.tree.environment_of.get(self.path)
+        return environment_of_path(self.path, self.policy) if name is None else canonical(name)
 
     def pieces(self) -> Iterator[Piece]:
         for block in self.source.blocks:
@@ -186,22 +181,30 @@ class TerraformFile:
         return hit_at(self.path, owner, what, at, line=line)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RootWithValues:
     """A root that the change can affect, with every module instance and the values known for one of its environments,
     or the values of a changed variable file that is no environment's: somebody's pipeline may name it.
-
-    `instances` are those of the repository, `fetched` those of modules from outside and of what they call.
     """
 
     target: TerraformTarget
     tree: SourceTree
     policy: Policy
-    instances: tuple[Instance, ...]
-    fetched: tuple[Instance, ...] = ()
+
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """Those of the repository."""
+        outside = self.tree.fetched.directories
+        return tuple(i for i in instances_of(self.target, self.tree) if i.directory not in outside)
+
+    @property
+    def fetched(self) -> tuple[Instance, ...]:
+        """Those of modules from outside and of what they call."""
+        outside = self.tree.fetched.directories
+        return tuple(i for i in instances_of(self.target, self.tree) if i.directory in outside)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RootInEnvironment(RootWithValues):
     """A root that the change can affect, in one of its environments."""
 

@@ -1,4 +1,4 @@
-"""One side of a change, base or head, as the rules see it: files, read once, and where Terraform stands among them."""
+"""One side of a change, base or head, as the rules see it: its files, each read once, its layout, and who calls whom."""
 
 from __future__ import annotations
 
@@ -6,16 +6,31 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from ops_agent.guard.paths import is_workflow
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.policy import Policy
+from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import Block, FetchedModules, Layout, TerraformSource, Unreadable
 from ops_agent.model.workflow import Workflow
-from ops_agent.terraform.layout import directory_of, discover_layout
-from ops_agent.terraform.modules import is_configuration, local_source, read_source
+from ops_agent.terraform.hcl import second_opinion
+from ops_agent.terraform.layout import is_backend, is_deployed, is_loaded_silently, survey
+from ops_agent.terraform.modules import (
+    Headers,
+    Module,
+    directory_of,
+    is_configuration,
+    local_source,
+    module_of,
+    modules_of,
+    read_headers,
+    read_source,
+)
 from ops_agent.workflows.reader import read_workflow
+
+if TYPE_CHECKING:
+    from ops_agent.guard.values import Instance
 
 
 class Files(Protocol):
@@ -39,60 +54,177 @@ class FilesInMemory:
         return cls(tuple(files), files.__getitem__)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SourceTree:
-    """A side of the change. Reading is cached; nothing here raises on odd content.
+    """A side of the change. Everything is read when it is asked for, and once; nothing here raises on odd content.
 
     `fetched` are the modules from outside that the base calls, the same on both sides; their files are none of `paths`.
+    A head asks its `base` for every file that is not in `changed` (None: it is gone).
     """
 
     files: Files
     policy: Policy
     fetched: FetchedModules = field(default_factory=FetchedModules)
-    _read: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _named: dict[str, Mapping[str, tuple[Block, ...]]] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
+    base: SourceTree | None = None
+    changed: Mapping[str, bytes | None] = field(default_factory=dict)
+    instances: dict[object, tuple[Instance, ...]] = field(default_factory=dict, init=False, repr=False)
+    """Module instances by target: see ops_agent.guard.values."""
+    _contents: dict[str, bytes] = field(default_factory=dict, init=False, repr=False)
+    _sources: dict[str, TerraformSource | Unreadable] = field(default_factory=dict, init=False, repr=False)
+    _judged: dict[str, TerraformSource | Unreadable] = field(default_factory=dict, init=False, repr=False)
+    _named: dict[str, Mapping[str, tuple[Block, ...]]] = field(default_factory=dict, init=False, repr=False)
+
+    def with_changes(self, changes: ChangeSet) -> SourceTree:
+        """The tree that a change set makes of this one."""
+        changed = {c.path: c.after for c in changes.changes}
+        kept = {p for p in self.paths if p not in changed} | {p for p, after in changed.items() if after is not None}
+        return SourceTree(FilesInMemory(kept, self.read), self.policy, self.fetched, base=self, changed=changed)
+
+    def with_fetched(self, fetched: FetchedModules) -> SourceTree:
+        """The same tree with what came for its calls of modules from outside."""
+        return SourceTree(self.files, self.policy, fetched, base=self)
+
+    def _unchanged(self, path: str) -> SourceTree | None:
+        """The base when `path` is the same there."""
+        return self.base if path not in self.changed and path not in self.fetched.files else None
+
+    @cached_property
+    def _changed_directories(self) -> frozenset[str]:
+        return frozenset(directory_of(path) for path in self.changed)
 
     @cached_property
     def paths(self) -> frozenset[str]:
         return frozenset(self.files.paths)
 
+    def read(self, path: str) -> bytes:
+        if path in self.fetched.files:
+            return self.fetched.files[path]
+        content = self.changed.get(path)
+        if content is None and path not in self._contents:
+            self._contents[path] = self.files.read(path)
+        return self._contents[path] if content is None else content
+
+    def holds(self, path: str) -> bool:
+        """True for a file of this side, and for one of a fetched module."""
+        return path in self.paths or path in self.fetched.files
+
+    # The layout: headers are read of the whole base once, of a head only where it differs.
+
+    @cached_property
+    def _headers(self) -> dict[str, Headers]:
+        if self.base is None:
+            return {p: read_headers(p, self.read(p)) for p in sorted(self.paths) if _has_headers(p)}
+        found = dict(self.base._headers)
+        for path in (p for p in self.changed if _has_headers(p)):
+            found.pop(path, None)
+            if path in self.paths:
+                found[path] = read_headers(path, self.read(path))
+        return found
+
+    @cached_property
+    def _modules(self) -> dict[str, Module]:
+        if self.base is None:
+            return modules_of(self._headers)
+        found = dict(self.base._modules)
+        for directory in self._changed_directories:
+            found.pop(directory, None)
+            files = [self._headers[p] for p in self.configurations(directory) if p in self._headers]
+            if files:
+                found[directory] = module_of(directory, files)
+        return dict(sorted(found.items()))
+
     @cached_property
     def layout(self) -> Layout:
-        return discover_layout(self.paths, self.read, self.policy)
+        if self.base is not None and self._modules == self.base._modules:
+            mapped = {p for m in self.policy.layout for e in m.environments for p in (e.backend_file, *e.var_files)}
+            moved = self.paths.symmetric_difference(self.base.paths)
+            if not any(path in mapped or _counts_in_layout(path) for path in moved):
+                return self.base.layout
+        return survey(self.paths, self._modules, self.policy).layout
 
     @cached_property
     def reached_directories(self) -> frozenset[str]:
         """Root modules and everything that they call: what a plan loads."""
-        return frozenset(d for r in self.layout.roots for d in (r.path, *r.local_modules))
+        return frozenset(self._callers)
 
     @cached_property
-    def _by_directory(self) -> dict[str, list[str]]:
+    def _callers(self) -> dict[str, tuple[str, ...]]:
+        if self.base is not None and self.layout is self.base.layout:
+            return self.base._callers
         found: dict[str, list[str]] = {}
-        for path in sorted(self.paths):
-            if is_configuration(path):
-                found.setdefault(directory_of(path), []).append(path)
+        for root in self.layout.roots:
+            for directory in (root.path, *root.local_modules):
+                found.setdefault(directory, []).append(root.path)
+        return {directory: tuple(roots) for directory, roots in found.items()}
+
+    def roots_of(self, directory: str) -> tuple[str, ...]:
+        """The paths of the roots whose plans load a directory."""
+        return self._callers.get(directory, ())
+
+    @cached_property
+    def environment_of(self) -> Mapping[str, str]:
+        """The name of the environment that a backend or variable file belongs to, by its path."""
+        if self.base is not None and self.layout is self.base.layout:
+            return self.base.environment_of
+        environments = [e for root in self.layout.roots for e in root.environments]
+        return {p: e.name for e in reversed(environments) for p in (e.backend_file, *e.var_files) if p}
+
+    @cached_property
+    def _silent(self) -> Mapping[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for path in sorted(p for p in self.paths if is_loaded_silently(p)):
+            found.setdefault(directory_of(path), []).append(path)
+        return found
+
+    def loaded_silently(self, directory: str) -> tuple[str, ...]:
+        """The variable files of a directory that Terraform loads in every environment, in the order of their names."""
+        return tuple(self._silent.get(directory, ()))
+
+    @cached_property
+    def backend_files(self) -> frozenset[str]:
+        """The backend files that environments use."""
+        if self.base is not None and self.layout is self.base.layout:
+            return self.base.backend_files
+        return frozenset(e.backend_file for r in self.layout.roots for e in r.environments if e.backend_file)
+
+    # Terraform: files, and the directories that they make up.
+
+    def terraform(self, path: str) -> TerraformSource | Unreadable:
+        """One file, as the first reader reads it."""
+        if base := self._unchanged(path):
+            return base.terraform(path)
+        if path not in self._sources:
+            self._sources[path] = read_source(path, self.read(path))
+        return self._sources[path]
+
+    def judged(self, path: str) -> TerraformSource | Unreadable:
+        """One file that the change writes: both readers must agree about it."""
+        if path not in self._judged:
+            source = self.terraform(path)
+            is_hcl = isinstance(source, TerraformSource) and not path.endswith(".json")
+            self._judged[path] = (second_opinion(self.read(path)) if is_hcl else None) or source
+        return self._judged[path]
+
+    def configurations(self, directory: str) -> tuple[str, ...]:
+        """The paths of a directory's configuration files."""
+        if directory in self.fetched.directories:
+            return self._fetched_by_directory.get(directory, ())
+        return self._by_directory.get(directory, ())
+
+    @cached_property
+    def _by_directory(self) -> dict[str, tuple[str, ...]]:
+        if self.base is None:
+            return _by_directory(self.paths)
+        found = dict(self.base._by_directory)
+        for directory in self._changed_directories:
+            before = [p for p in found.get(directory, ()) if p in self.paths]
+            new = [p for p in self.changed if p in self.paths and directory_of(p) == directory and is_configuration(p)]
+            found[directory] = tuple(sorted({*before, *new}))
         return found
 
     @cached_property
     def _fetched_by_directory(self) -> dict[str, tuple[str, ...]]:
-        found: dict[str, tuple[str, ...]] = {}
-        for path in sorted(self.fetched.files):
-            if is_configuration(path):
-                found[directory_of(path)] = (*found.get(directory_of(path), ()), path)
-        return found
-
-    def read(self, path: str) -> bytes:
-        if path in self.fetched.files:
-            return self.fetched.files[path]
-        if path not in self._read:
-            self._read[path] = self.files.read(path)
-        return self._read[path]
-
-    def terraform(self, path: str, *, checked: bool = False) -> TerraformSource | Unreadable:
-        """One file; `checked` asks both readers, for files that are judged."""
-        return read_source(path, self.read(path), checked=checked)
+        return _by_directory(self.fetched.files)
 
     def module(self, directory: str) -> Iterator[tuple[str, TerraformSource]]:
         """The readable configuration files of one directory."""
@@ -112,13 +244,15 @@ class SourceTree:
         """The blocks of one directory by what references call them: `type.x`, `data.type.x`, `module.x`; `variable.x`
         is a declaration.
         """
+        if self.base is not None and directory not in self._changed_directories | self.fetched.directories:
+            return self.base.named(directory)
         if directory not in self._named:
-            found: dict[str, tuple[Block, ...]] = {}
+            found: dict[str, list[Block]] = {}
             for _, source in self.module(directory):
                 for block in source.of_type("resource", "data", "ephemeral", "module", "variable"):
                     name = ".".join(block.labels if block.type == "resource" else (block.type, *block.labels))
-                    found[name] = (*found.get(name, ()), block)
-            self._named[directory] = found
+                    found.setdefault(name, []).append(block)
+            self._named[directory] = {name: tuple(blocks) for name, blocks in found.items()}
         return self._named[directory]
 
     def called(self, directory: str, block: Block) -> str | None:
@@ -130,26 +264,44 @@ class SourceTree:
         )
         return local_source(directory, block) or self.fetched.by_source.get((str(source or ""), str(version or "")))
 
-    def configurations(self, directory: str) -> tuple[str, ...]:
-        if directory in self.fetched.directories:
-            return self._fetched_by_directory.get(directory, ())
-        return tuple(self._by_directory.get(directory, ()))
+    @cached_property
+    def workflows(self) -> Mapping[str, Workflow | Unreadable]:
+        """Every workflow by its path."""
+        found = {}
+        for path in sorted(p for p in self.paths if is_workflow(p)):
+            base = self._unchanged(path)
+            found[path] = base.workflows[path] if base else read_workflow(self.read(path))
+        return found
 
-    def holds(self, path: str) -> bool:
-        """True for a file of this side, and for one of a fetched module."""
-        return path in self.paths or path in self.fetched.files
+
+_last: list[tuple[BaseTree, Policy, SourceTree]] = []
 
 
-def head_of(base: SourceTree, changes: ChangeSet) -> SourceTree:
-    """The tree that the change set makes of `base`."""
-    after = {c.path: c.after for c in changes.changes}
-    kept = {p for p in base.paths if p not in after} | {p for p, content in after.items() if content is not None}
+def source_tree(base: BaseTree, policy: Policy) -> SourceTree:
+    """The regular files of a base commit; symbolic links and submodules are no part of it. What was read of the base
+    that was asked for last is kept, so that no stage reads it again.
+    """
+    if not _last or _last[0][0] is not base or _last[0][1] != policy:
+        paths = tuple(path for path, entry in base.entries().items() if entry.is_regular)
+        _last[:] = [(base, policy, SourceTree(FilesInMemory(paths, base.read), policy))]
+    return _last[0][2]
 
-    def read(path: str) -> bytes:
-        content = after.get(path)
-        return base.read(path) if content is None else content
 
-    return SourceTree(FilesInMemory(kept, read), base.policy, base.fetched)
+def _has_headers(path: str) -> bool:
+    return is_configuration(path) and is_deployed(path)
+
+
+def _counts_in_layout(path: str) -> bool:
+    """True for files whose mere presence counts: those of environments, workflows and other tools."""
+    return path.endswith((".tfvars", ".tfvars.json")) or is_backend(path) or is_workflow(path) or "terragrunt." in path
+
+
+def _by_directory(paths: Collection[str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for path in sorted(paths):
+        if is_configuration(path):
+            found.setdefault(directory_of(path), []).append(path)
+    return {directory: tuple(files) for directory, files in found.items()}
 
 
 # The workflows of one side of a change, and who calls whom.
@@ -166,16 +318,15 @@ _WORTH_KNOWING = (
 
 
 def workflows_of(tree: SourceTree) -> dict[str, Workflow]:
-    """The workflows that can be read, by path. Reading is cached by content."""
-    found = {p: read_workflow(tree.read(p)) for p in sorted(tree.paths) if is_workflow(p)}
-    return {p: w for p, w in found.items() if isinstance(w, Workflow)}
+    """The workflows that can be read, by path."""
+    return {path: workflow for path, workflow in tree.workflows.items() if isinstance(workflow, Workflow)}
 
 
 def called_on(path: str, tree: SourceTree) -> frozenset[str]:
     """The events of the workflows that call the workflow `path`, through any number of others. A workflow that cannot
     be read (it may have anchors, which GitHub knows) counts for every word in it that can be a dangerous event."""
     workflows = workflows_of(tree)
-    unreadable = {p: tree.read(p).decode(errors="replace") for p in tree.paths if is_workflow(p) and p not in workflows}
+    unreadable = {p: tree.read(p).decode(errors="replace") for p in tree.workflows if p not in workflows}
     callers, pending = {path}, [path]
     while pending:
         called = pending.pop()

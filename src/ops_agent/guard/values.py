@@ -58,16 +58,18 @@ class Instance:
 
 def instances_of(target: TerraformTarget, tree: SourceTree) -> tuple[Instance, ...]:
     """The root and every call of a local module below it (bounded), each with the values that it gets in this
-    environment.
+    environment. A tree remembers them.
     """
+    key = (target.root.path, target.environment.name, target.environment.var_files)
+    if key not in tree.instances:
+        tree.instances[key] = _instances_of(target, tree)
+    return tree.instances[key]
+
+
+def _instances_of(target: TerraformTarget, tree: SourceTree) -> tuple[Instance, ...]:
     scope = Scope(tree.policy.region)
     root = target.root.path
-    prefix = "" if root == "." else f"{root}/"
-    silent = sorted(
-        p
-        for p in tree.paths
-        if p.startswith(prefix) and "/" not in p[len(prefix) :] and _loads_silently(p[len(prefix) :])
-    )
+    silent = tree.loaded_silently(root)
     given: dict[str, Bound] = {}
     for path in (*silent, *target.environment.var_files):
         source = tree.terraform(path) if path in tree.paths else None
@@ -76,10 +78,6 @@ def instances_of(target: TerraformTarget, tree: SourceTree) -> tuple[Instance, .
     found: list[Instance] = []
     _collect(root, scope, given, tree, found, depth=0)
     return tuple(found)
-
-
-def _loads_silently(name: str) -> bool:
-    return name in ("terraform.tfvars", "terraform.tfvars.json") or name.endswith((".auto.tfvars", ".auto.tfvars.json"))
 
 
 def _collect(

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from functools import cached_property
 
-from ops_agent.model.finding import Finding
-
 Scalar = str | int | float | bool | None
 Step = str | int | None
 
@@ -195,16 +193,10 @@ class TerraformRoot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """All roots of a repository, its workflow files, and what was odd about them.
-
-    `suggestion` holds lines for the policy file that settle what could not be told; empty when nothing is open that a
-    mapping can settle.
-    """
+    """All roots of a repository, and its workflow files."""
 
     roots: tuple[TerraformRoot, ...]
     workflows: tuple[str, ...]
-    findings: tuple[Finding, ...] = ()
-    suggestion: str = ""
 
     @property
     def environment_names(self) -> tuple[str, ...]:

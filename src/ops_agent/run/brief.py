@@ -10,12 +10,12 @@ from ops_agent.agent.briefing import BOUNDARY_PREFIX, repository_map, system_pro
 from ops_agent.agent.prompts import text as prompt
 from ops_agent.agent.standards import standards_for
 from ops_agent.config.settings import Settings
+from ops_agent.guard.tree import source_tree
 from ops_agent.model.briefing import Briefing
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.ports import BaseTree, World
 from ops_agent.model.terraform import Layout
 from ops_agent.model.work_item import WorkItem
-from ops_agent.terraform.layout import discover_layout
 
 
 def require_environments(wanted: tuple[str, ...], layout: Layout) -> None:
@@ -35,7 +35,7 @@ def brief(world: World, settings: Settings, item: WorkItem, base: BaseTree) -> B
     """The briefing for `item` on `base`. Raises what reading the base tree raises."""
     entries = base.entries()
     paths = tuple(p for p, e in entries.items() if e.is_regular and "\n" not in p)
-    layout = discover_layout(paths, base.read, settings.policy)
+    layout = source_tree(base, settings.policy).layout
     require_environments(settings.environments, layout)
     standards, others = standards_for(settings.standards, paths, base.read, _words(item))
     boundary = BOUNDARY_PREFIX + secrets.token_hex(16)

@@ -29,7 +29,8 @@ from ops_agent.model.terraform import TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, Verification
 from ops_agent.run.judge import judge_sources, pin_actions
 from ops_agent.run.verify import fetch_modules, run_all
-from ops_agent.terraform.layout import affected_roots, discover_layout
+from ops_agent.guard.tree import source_tree
+from ops_agent.terraform.layout import affected_roots
 from ops_agent.terraform.modules import init_inputs
 from ops_agent.text.templates import render
 
@@ -177,9 +178,8 @@ class Conversation:
         initialised, and validate.
         """
         terraform, scratch = self._world.terraform, self._scratch
-        paths = scratch.paths()
-        layout = discover_layout(paths, scratch.read, self._settings.policy)
-        roots = affected_roots(layout, changes.paths)[:MAX_CHECKED_ROOTS]
+        tree = source_tree(scratch.base, self._settings.policy).with_changes(changes)
+        roots = affected_roots(tree.layout, changes.paths)[:MAX_CHECKED_ROOTS]
         served = [root for root in roots if root.environments]
         broken: ToolchainError | None = None
         try:
@@ -192,7 +192,7 @@ class Conversation:
         jobs: dict[str, Callable[[], tuple[CheckResult, ...]]] = {}
         for root in served:
             target = TerraformTarget(root=root, environment=root.environments[0])
-            inputs = init_inputs(root, paths, scratch.read)
+            inputs = init_inputs(root, tree.paths, tree.read)
             jobs[f"validate {root.path}"] = (
                 partial(self._cells.validate, scratch.root, target, inputs)
                 if broken is None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from dataclasses import replace
+from functools import cache
 
 from ops_agent.config.settings import Settings
 from ops_agent.guard.judge import judge
-from ops_agent.guard.paths import is_workflow
 from ops_agent.guard.pins import UsedAction, find_uses, is_commit, pin, uses_in
-from ops_agent.guard.tree import SourceTree, head_of
+from ops_agent.guard.tree import SourceTree, source_tree
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.errors import ToolchainError
 from ops_agent.model.finding import Finding, Place, Verdict
@@ -24,20 +23,6 @@ from ops_agent.terraform.layout import affected_roots
 
 ALLOW_DESTROY = "allow-destroy"
 _PLAN_RULES = tuple(rule.id for rule in PLAN_TABLE)
-
-
-@dataclass(frozen=True)
-class _BaseFiles:
-    """The base commit's regular files; symbolic links and submodules are not there."""
-
-    base: BaseTree
-
-    @cached_property
-    def paths(self) -> tuple[str, ...]:
-        return tuple(path for path, entry in self.base.entries().items() if entry.is_regular)
-
-    def read(self, path: str) -> bytes:
-        return self.base.read(path)
 
 
 def pin_actions(world: World, settings: Settings, scratch: Scratch) -> tuple[UsedAction, ...]:
@@ -61,14 +46,13 @@ def judge_sources(world: World, settings: Settings, base: BaseTree, changes: Cha
     """Every source rule over the change set, with the modules from outside that the base calls: they are fetched by its
     files alone.
     """
-    files = _BaseFiles(base)
+    tree = source_tree(base, settings.policy)
     return judge(
         changes,
-        files,
+        tree.with_fetched(_fetched(world.terraform, base, tree, changes)),
         settings.policy,
         limits=settings.limits,
-        known_pins=_known_pins(world.branches, settings.policy, files, changes),
-        fetched=_fetched(world.terraform, settings.policy, files, changes),
+        known_pins=_known_pins(world.branches, tree, changes),
     )
 
 
@@ -83,10 +67,10 @@ def judge_plans(settings: Settings, item: WorkItem, verdict: Verdict, verificati
     return replace(verdict, findings=(*verdict.findings, *found), rules_run=(*verdict.rules_run, *ran))
 
 
-def _fetched(terraform: Terraform, policy: Policy, files: _BaseFiles, changes: ChangeSet) -> FetchedModules:
-    layout = head_of(SourceTree(files, policy), changes).layout
+def _fetched(terraform: Terraform, base: BaseTree, tree: SourceTree, changes: ChangeSet) -> FetchedModules:
+    layout = tree.with_changes(changes).layout
     try:
-        return fetched_modules(terraform, files.base, affected_roots(layout, changes.paths))
+        return fetched_modules(terraform, base, affected_roots(layout, changes.paths))
     except ToolchainError:  # verify raises it again, before anything of the change is run
         return FetchedModules()
 
@@ -95,13 +79,12 @@ def _is_allowed(used: UsedAction, policy: Policy) -> bool:
     return used.name.casefold() in {u.casefold() for u in policy.allowed_uses}
 
 
-def _known_pins(branches: Branches, policy: Policy, files: _BaseFiles, changes: ChangeSet) -> frozenset[str]:
+def _known_pins(branches: Branches, tree: SourceTree, changes: ChangeSet) -> frozenset[str]:
     """Commits that are used on the base branch already, and those that are what the tag beside them means."""
-    workflows = (path for path in files.paths if is_workflow(path))
-    known = {_pin(u) for path in workflows for u in uses_in(path, files.read(path)) if is_commit(u.ref)}
+    known = {_pin(u) for path in tree.workflows for u in uses_in(path, tree.read(path)) if is_commit(u.ref)}
     resolve = cache(branches.resolve_action)
     for used in find_uses(changes):
-        is_new_pin = is_commit(used.ref) and _pin(used) not in known and _is_allowed(used, policy)
+        is_new_pin = is_commit(used.ref) and _pin(used) not in known and _is_allowed(used, tree.policy)
         if is_new_pin and used.tag and not is_commit(used.tag) and resolve(used.uses, used.tag) == used.ref:
             known.add(_pin(used))
     return frozenset(known)

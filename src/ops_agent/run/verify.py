@@ -24,8 +24,9 @@ from ops_agent.model.verification import CheckResult, CheckStatus, Evidence, Tar
 from ops_agent.plan.difference import mocked_difference, own_changes, own_outputs
 from ops_agent.plan.reading import read_plan
 from ops_agent.terraform.buckets import named_buckets
-from ops_agent.terraform.layout import affected_roots, directory_of, discover_layout, targets, unsettled_by
-from ops_agent.terraform.modules import locked_providers, module_files
+from ops_agent.guard.tree import source_tree
+from ops_agent.terraform.layout import affected_roots, targets, unsettled_by
+from ops_agent.terraform.modules import directory_of, locked_providers, module_files
 
 T = TypeVar("T")
 LOCK_FILE = ".terraform.lock.hcl"
@@ -151,22 +152,9 @@ def _layouts(
     policy: Policy, base: BaseTree, changes: ChangeSet
 ) -> tuple[Callable[[str], bytes | None], Layout, Layout]:
     """How to read a file of the head; the base commit's layout and the head's."""
-    regular = frozenset(path for path, entry in base.entries().items() if entry.is_regular)
-    changed = {c.path: c.after for c in changes.changes}
-
-    def read(path: str) -> bytes | None:
-        if path in changed:
-            return changed[path]
-        return base.read(path) if path in regular else None
-
-    def must_read(path: str) -> bytes:
-        content = read(path)
-        if content is None:
-            raise KeyError(path)
-        return content
-
-    present = (regular - changed.keys()) | {path for path, content in changed.items() if content is not None}
-    return read, discover_layout(regular, base.read, policy), discover_layout(present, must_read, policy)
+    tree = source_tree(base, policy)
+    head = tree.with_changes(changes)
+    return lambda path: head.read(path) if path in head.paths else None, tree.layout, head.layout
 
 
 def _named_buckets(base: BaseTree, before: Layout, roots: Iterable[TerraformRoot]) -> frozenset[str]:

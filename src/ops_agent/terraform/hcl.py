@@ -1,23 +1,18 @@
-"""HCL text -> TerraformSource. Two independent readers must agree on what a file holds
+"""HCL text -> TerraformSource. Two independent readers must agree on what a changed file holds
 (docs/decisions/0004-two-hcl-readers.md).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from functools import lru_cache
 
 import tree_sitter_hcl
 from tree_sitter import Language, Node, Parser
 
-from ops_agent.model.terraform import (
-    Attribute,
-    Block,
-    Expression,
-    TerraformSource,
-    Unreadable,
-)
+from ops_agent.model.terraform import Attribute, Block, Expression, TerraformSource, Unreadable
 from ops_agent.terraform.hcl_expressions import ExpressionBuilder, label_text, line_of, plain_text
 
 MAX_BYTES = 200_000
@@ -30,35 +25,34 @@ _UNCERTAIN_ESCAPE = re.compile(rb"\$\$\$\{|%%%\{")
 _LANGUAGE = Language(tree_sitter_hcl.language())
 
 
-@lru_cache(maxsize=2048)
-def read_terraform(content: bytes, *, checked: bool = False) -> TerraformSource | Unreadable:
-    """One `.tf`, `.tfvars` or backend file (UTF-8 bytes). Unreadable when it is too large, too deep, or when a reader
-    cannot read it whole.
-
-    Without `checked` only tree-sitter is asked (about 10 times faster): for files that are not judged, such as
-    untouched ones in a layout.
+@lru_cache(maxsize=256)
+def read_terraform(content: bytes) -> TerraformSource | Unreadable:
+    """One `.tf`, `.tfvars` or backend file (UTF-8 bytes) as tree-sitter reads it. Unreadable when it is too large, too
+    deep, or not HCL without doubt.
     """
-    if checked:
-        source = read_terraform(content)
-        if isinstance(source, Unreadable):
-            return source
-        # python-hcl2 takes half a second to load, and only files that are judged need it.
-        from ops_agent.terraform.second_reader import disagreement
+    return _unfit(content) or _read(content, None)
 
-        text = _ended(content)
-        return disagreement(text.decode(), Parser(_LANGUAGE).parse(text).root_node) or source
-    refused = _too_much(content)
-    if refused:
-        return refused
+
+def second_opinion(content: bytes) -> Unreadable | None:
+    """What python-hcl2, ten times slower, objects to in a file that `read_terraform` has read: for what is judged."""
+    # It takes half a second to load, and only files that a change writes need it.
+    from ops_agent.terraform.second_reader import disagreement
+
+    text = _ended(content)
+    return disagreement(text.decode(), Parser(_LANGUAGE).parse(text).root_node)
+
+
+def read_blocks(content: bytes, whole: Collection[str]) -> TerraformSource | Unreadable:
+    """The blocks of a file with type and labels; only those of the types in `whole` have a body. Ten times faster."""
+    return _read(content, whole) if len(content) <= MAX_BYTES else _unfit(content) or TerraformSource()
+
+
+def _read(content: bytes, whole: Collection[str] | None) -> TerraformSource | Unreadable:
+    root = Parser(_LANGUAGE).parse(_ended(content)).root_node
     try:
-        root = Parser(_LANGUAGE).parse(_ended(content)).root_node
-        odd = _unusable_tree(root)
-        if odd:
-            return odd
-        source = _source(root)
-    except RecursionError:
+        return _odd(root, is_deep=whole is None) or _source(root, whole)
+    except (RecursionError, UnicodeDecodeError):
         return Unreadable(what="expressions are nested too deeply to be read safely")
-    return _duplicates(source) or source
 
 
 def _ended(content: bytes) -> bytes:
@@ -74,23 +68,15 @@ def read_template(text: str) -> Expression | Unreadable:
     while mark in text:
         mark += "E"
     wrapped = f"x = <<{mark}\n{text}\n{mark}\n".encode()
-    refused = _too_much(wrapped)
-    if refused:
-        return refused
-    root = Parser(_LANGUAGE).parse(wrapped).root_node
-    odd = _unusable_tree(root)
-    if odd:
-        return odd
-    try:
-        source = _source(root)
-    except RecursionError:
-        return Unreadable(what="expressions are nested too deeply to be read safely")
+    source = _unfit(wrapped) or _read(wrapped, None)
+    if isinstance(source, Unreadable):
+        return source
     if len(source.attributes) != 1 or source.blocks:
         return Unreadable(what="it is not one template")
     return source.attributes[0].expression
 
 
-def _too_much(content: bytes) -> Unreadable | None:
+def _unfit(content: bytes) -> Unreadable | None:
     if len(content) > MAX_BYTES:
         return Unreadable(what=f"it has {len(content):,} bytes; at most {MAX_BYTES:,} are read")
     try:
@@ -114,13 +100,13 @@ def _too_much(content: bytes) -> Unreadable | None:
     return None
 
 
-def _unusable_tree(root: Node) -> Unreadable | None:
+def _odd(root: Node, *, is_deep: bool) -> Unreadable | None:
     if root.descendant_count > MAX_NODES:
         return Unreadable(what=f"it has more than {MAX_NODES:,} syntax elements")
     if root.has_error:
         return Unreadable(what="it is not HCL that can be read without doubt", line=_first_error_line(root))
     cursor = root.walk()
-    while True:
+    while is_deep:
         if cursor.depth > MAX_TREE_DEPTH:
             return Unreadable(what="expressions are nested too deeply to be read safely")
         if cursor.goto_first_child() or cursor.goto_next_sibling():
@@ -130,6 +116,7 @@ def _unusable_tree(root: Node) -> Unreadable | None:
                 break
         else:
             return None
+    return None
 
 
 def _first_error_line(root: Node) -> int:
@@ -141,37 +128,43 @@ def _first_error_line(root: Node) -> int:
         node = broken
 
 
-def _source(root: Node) -> TerraformSource:
+def _source(root: Node, whole: Collection[str] | None) -> TerraformSource | Unreadable:
     body = next((c for c in root.children if c.type == "body"), None)
-    if body is None:
-        return TerraformSource()
-    attributes, blocks = _members(body)
-    return TerraformSource(blocks=blocks, attributes=attributes)
+    attributes, blocks, _ = _members(body, whole)
+    source = TerraformSource(blocks=blocks, attributes=attributes)
+    return _duplicates(source) or source
 
 
-def _members(body: Node) -> tuple[tuple[Attribute, ...], tuple[Block, ...]]:
-    attributes, blocks = [], []
-    for child in body.children:
+def _members(
+    body: Node | None, whole: Collection[str] | None = None
+) -> tuple[tuple[Attribute, ...], tuple[Block, ...], list[str]]:
+    """A body's attributes and blocks, and the text of each in order."""
+    attributes, blocks, texts = [], [], []
+    for child in body.children if body is not None else ():
         if child.type == "attribute":
-            name = label_text(child.children[0])
-            expression = replace(ExpressionBuilder().build(child.children[-1]), text=plain_text(child.children[-1]))
+            name, value = label_text(child.children[0]), child.children[-1]
+            expression = replace(ExpressionBuilder().build(value), text=plain_text(value))
             attributes.append(Attribute(name=name, expression=expression, line=line_of(child)))
+            texts.append(f"{name} = {expression.text}")
         elif child.type == "block":
-            blocks.append(_block(child))
-    return tuple(attributes), tuple(blocks)
+            blocks.append(_block(child, whole))
+            texts.append(blocks[-1].text)
+    return tuple(attributes), tuple(blocks), texts
 
 
-def _block(node: Node) -> Block:
+def _block(node: Node, whole: Collection[str] | None) -> Block:
     header = [c for c in node.children if c.type in ("identifier", "string_lit")]
-    body = next((c for c in node.children if c.type == "body"), None)
-    attributes, blocks = _members(body) if body is not None else ((), ())
+    type_, *labels = map(label_text, header)
+    is_read = whole is None or type_ in whole
+    body = next((c for c in node.children if c.type == "body"), None) if is_read else None
+    attributes, blocks, texts = _members(body)
     return Block(
-        type=label_text(header[0]),
-        labels=tuple(label_text(c) for c in header[1:]),
+        type=type_,
+        labels=tuple(labels),
         attributes=attributes,
         blocks=blocks,
         line=line_of(node),
-        text=plain_text(node),
+        text=" ".join([*map(plain_text, header), "{", *texts, "}"]),
     )
 
 

@@ -1,21 +1,20 @@
-"""Where Terraform stands: root modules told from modules, their environments, and the files of each.
+"""Root modules, their environments and the files of each, by the conventional layouts and the policy file's mapping.
 
-A wrong guess (a module taken for a root, two environments in one, prod's files used for dev) is worse than none: what
-two answers fit is left unsettled, never planned, and asked of people with the lines that answer it.
+A wrong answer (a module taken for a root, two environments in one, prod's files used for dev) is worse than none: what
+two answers fit is left unsettled and is never planned. The doctor asks people about it (ops_agent.doctor.layout).
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from ops_agent.model.finding import Finding, Place, Severity
+from ops_agent.model.finding import Finding, Place
 from ops_agent.model.policy import DEV, PROD, REGIONS, ROOT, Policy
 from ops_agent.model.terraform import Environment, Layout, MappedRoot, TerraformRoot, TerraformTarget
-from ops_agent.terraform.modules import Module, is_configuration, read_modules
+from ops_agent.terraform.modules import Module, directory_of, is_configuration, modules_of, read_headers
 
 # Which environment a path names, by the names that teams use. A name that could be read in two ways is no name.
 
@@ -139,6 +138,10 @@ class Candidates:
     doubted: str = ""
 
     @property
+    def files(self) -> list[str]:
+        return [*self.backends, *self.variables]
+
+    @property
     def doubt(self) -> str:
         """Why nobody can tell which of them are meant; empty when it is plain.
 
@@ -168,16 +171,16 @@ class RootFiles:
 class EnvironmentFiles:
     """Backend and variable files of a repository, each with the nearest directory above it that holds Terraform."""
 
-    def __init__(self, files: tuple[str, ...], modules: tuple[str, ...], policy: Policy) -> None:
-        known, self._policy = set(modules), policy
+    def __init__(self, files: Iterable[str], modules: Collection[str], policy: Policy) -> None:
+        self._policy = policy
         self._by_owner: dict[str, list[str]] = {}
         self.outside: list[str] = []
         for path in files:
             if is_deployed(path) and (is_backend(path) or path.endswith(_VARIABLES)):
-                owner = _directory(path)
-                while owner not in known and owner != ".":
-                    owner = _directory(owner)
-                is_own = owner in known and self._is_near(path if owner == "." else path.removeprefix(f"{owner}/"))
+                owner = directory_of(path)
+                while owner not in modules and owner != ".":
+                    owner = directory_of(owner)
+                is_own = owner in modules and self._is_near(path if owner == "." else path.removeprefix(f"{owner}/"))
                 (self._by_owner.setdefault(owner, []) if is_own else self.outside).append(path)
 
     def _is_near(self, relative: str) -> bool:
@@ -192,7 +195,7 @@ class EnvironmentFiles:
         found = RootFiles()
         for path in self._by_owner.get(directory, []):
             relative = path if directory == "." else path.removeprefix(f"{directory}/")
-            if "/" not in relative and (relative in _LOADED_ANYWAY or relative.endswith(_AUTO)):
+            if "/" not in relative and is_loaded_silently(path):
                 found.loaded_anyway.append(path)
             elif not path.endswith(_AUTO):
                 _sort(found, path, environments_of_file(relative, self._policy))
@@ -219,6 +222,11 @@ def _sort(found: RootFiles, path: str, names: frozenset[str]) -> None:
         (name,) = names
         candidates = found.by_environment.setdefault(canonical(name), Candidates(name))
         (candidates.backends if is_backend(path) else candidates.variables).append(path)
+
+
+def is_loaded_silently(path: str) -> bool:
+    """True for variable files that Terraform loads from a root's directory without being told."""
+    return path.rpartition("/")[2] in _LOADED_ANYWAY or path.endswith(_AUTO)
 
 
 def is_deployed(path: str) -> bool:
@@ -250,474 +258,113 @@ def _listed(paths: list[str]) -> str:
     return shown if len(paths) <= 3 else f"{shown}, ..."
 
 
-def _directory(path: str) -> str:
-    return path.rpartition("/")[0] or "."
+# The roots, and the environments of each.
 
 
-# What discovery cannot tell: as findings, and as lines of the policy file that answer it.
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why an environment must not be planned. `kind` is the question that the doctor asks, `why` one sentence."""
 
-_ADD = "Add the file, or map roots and environments under `layout:` in `.github/ops-agent.yml` (docs/setup/policy-file.md)."
-_MAP = "Write the mapping that `ops-agent doctor` prints into `.github/ops-agent.yml` (docs/setup/policy-file.md)."
-UNREAD_REMEDY = "Correct the file on the base branch, or let the issue ask for exactly that."
-NO_ROOT_REMEDY = (
-    "Give the directory that Terraform runs in a backend (`backend/ENVIRONMENT/backend.hcl` beside it for each "
-    "environment), or map it "
-    "under `layout:` in `.github/ops-agent.yml` (docs/setup/policy-file.md)."
-)
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
-_MISSING = "WRITE-THE-PATH-OF-ITS-BACKEND-FILE"
-_STACKS = (".tfstack.hcl", ".tfcomponent.hcl", ".tfdeploy.hcl")
-_TERRAGRUNT = ("terragrunt.hcl", "terragrunt.hcl.json", "terragrunt.stack.hcl")
+    kind: str
+    why: str
 
 
-def layout_finding(
-    rule: str, path: str, what: str, remedy: str = _ADD, *, severity: Severity = Severity.NOTICE
-) -> Finding:
-    """A finding about the layout; discovery's own never block. `rule` is the last part of its id."""
-    return Finding(
-        rule=f"layout/{rule}",
-        title="The repository's layout leaves a question open",
-        place=Place(path=path),
-        what=what,
-        remedy=remedy,
-        severity=severity,
-    )
-
-
-def open_question(rule: str, path: str, what: str) -> Finding:
-    """A finding that a mapping answers."""
-    return layout_finding(rule, path, what, _MAP)
-
-
-def foreign_tools(paths: Iterable[str]) -> list[Finding]:
-    """Tools that decide what Terraform runs with, and that are not run here: what they generate or hand over is not
-    seen.
+@dataclass(frozen=True, slots=True)
+class FoundRoot:
+    """A directory that Terraform runs in. `names` are the environments that the directory itself names, `doubts` are
+    by environment.
     """
-    found: dict[str, str] = {}
-    for path in sorted(paths):
-        name = path.rpartition("/")[2]
-        if name in _TERRAGRUNT:
-            found.setdefault("terragrunt", path)
-        elif name.endswith(_STACKS):
-            found.setdefault("stacks", path)
-    findings = []
-    if "terragrunt" in found:
-        what = "Terragrunt is not supported: ops-agent does not see the backends and inputs that it makes, and plans nothing that it runs"
-        remedy = "Map the roots that plain Terraform can run, if there are any; changes of the others are judged by their text alone."
-        findings.append(layout_finding("terragrunt", found["terragrunt"], what, remedy))
-    if "stacks" in found:
-        what = "Terraform Stacks are not supported: components and deployments are not planned"
-        findings.append(
-            layout_finding("stacks", found["stacks"], what, "Changes of them are judged by their text alone.")
+
+    module: Module
+    reached: tuple[Module, ...]
+    files: RootFiles
+    names: frozenset[str]
+    environments: tuple[Environment, ...]
+    doubts: Mapping[str, Doubt]
+    is_mapped: bool = False
+
+    @property
+    def root(self) -> TerraformRoot:
+        return TerraformRoot(
+            path=self.module.directory,
+            environments=self.environments,
+            local_modules=tuple(m.directory for m in self.reached),
+            has_backend=self.module.has_backend,
         )
-    return findings
 
 
-def mapping_lines(roots: Iterable[tuple[TerraformRoot, RootFiles]]) -> str:
-    """The `layout:` of the policy file for roots with open questions: the candidates that were found, the others as
-    comments.
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Everything that discovery saw, for the layout and for the doctor's questions about it."""
 
-    A path that nobody can know stands in capitals; with it the file does not pass as it is, on purpose.
-    """
-    lines: list[str] = []
-    for root, files in roots:
-        settled = {e.name: e for e in root.environments if not e.unsettled}
-        names = dict.fromkeys([*(e.name for e in root.environments), *(c.name for c in files.by_environment.values())])
-        lines += [f"  - root: {_text(root.path)}", "    environments:"]
-        by_name = {c.name: c for c in files.by_environment.values()}
-        for name in names or {"dev": None}:
-            if name in settled:
-                kept = settled[name]
-                backends, variables = [kept.backend_file] if kept.backend_file else [], list(kept.var_files)
-            else:
-                candidates = by_name.get(name)
-                backends = list(candidates.backends) if candidates else []
-                variables = list(candidates.variables) if candidates else []
-            wants_backend = root.has_backend and name not in settled
-            given = [f"backend: {_text(backends[0] if backends else _MISSING)}"] if backends or wants_backend else []
-            given += [f"variables: [{', '.join(_text(v) for v in variables)}]"] if variables else []
-            others = (
-                f"  # or {', '.join(_text(b) for b in backends[1:])}: keep the one of this root"
-                if len(backends) > 1
-                else ""
-            )
-            lines.append(
-                f"      {_text(name)}: {{ {', '.join(given)} }}{others}" if given else f"      {_text(name)}: {{}}"
-            )
-        loose = [*files.contradictory, *files.unnamed]
-        lines += (
-            [f"      # of no environment, or of two: {', '.join(_text(path) for path in loose[:5])}"] if loose else []
-        )
-    return "\n".join(["layout:", *lines]) if lines else ""
+    paths: tuple[str, ...]
+    modules: Mapping[str, Module]
+    files: EnvironmentFiles
+    roots: tuple[FoundRoot, ...]
 
-
-def _text(value: str) -> str:
-    return value if _PLAIN.fullmatch(value) and not value.isdigit() else json.dumps(value)
-
-
-# What a change set does to the layout itself: an environment that was plain on the base must stay plain, or nothing
-# proves the change.
-
-
-def unsettled_by(before: Layout, after: Layout) -> tuple[Finding, ...]:
-    """A blocking finding for each environment that could be planned on the base and cannot be told apart on the head.
-
-    An environment that is gone with its files is none of these: its removal is seen for what it is.
-    """
-    found = []
-    standing = {(root.path, e.name): e for root in after.roots for e in root.environments}
-    emptied = {root.path for root in after.roots if not root.environments}
-    for root in before.roots:
-        for environment in root.environments:
-            if environment.unsettled:
-                continue
-            head = standing.get((root.path, environment.name))
-            why = (
-                head.unsettled
-                if head is not None
-                else "its directory and files no longer tell it"
-                if root.path in emptied
-                else ""
-            )
-            if why:
-                what = f"after this change `{environment.name}` of `{root.path}` cannot be planned any more: {why}"
-                remedy = "Take back the file that made it so, or write into the files that stood there already."
-                found.append(
-                    layout_finding("unsettled-by-this-change", root.path, what, remedy, severity=Severity.BLOCKS)
-                )
-    return tuple(found)
-
-
-# The environments of one root: what its files and its directory tell, and why one of them must not be planned.
-
-_WHICH_FILES = "it cannot be told which files are meant:"
-_NO_MAPPING_HELPS = (
-    "ops-agent cannot do that: keep the state of each environment in S3, with a backend file of its own."
-)
-
-
-@dataclass(slots=True)
-class Open:
-    """What stays open about one root; `mappable` when a mapping in the policy file would settle it."""
-
-    findings: list[Finding] = field(default_factory=list)
-    mappable: bool = False
-
-    def ask(self, rule: str, path: str, what: str) -> None:
-        self.mappable = True
-        self.findings.append(open_question(rule, path, what))
-
-
-def environments_of_root(
-    reached: tuple[Module, ...],
-    files: RootFiles,
-    own: frozenset[str],
-    policy: Policy,
-    questions: Open,
-    *,
-    is_wrapped: bool,
-) -> tuple[Environment, ...]:
-    """The environments of the root `reached[0]` (the rest are the modules that it reaches), from its `files` and its
-    `own` directory.
-
-    `is_wrapped`: Terragrunt runs it. What cannot be told goes to `questions` and makes an environment unsettled.
-    """
-    root = reached[0]
-    where = root.directory
-    found = dict(files.by_environment)
-    if len(own) > 1:
-        questions.ask(
-            "two-environments", where, f"the directory names {_words(own)}: it cannot be told which one it is"
-        )
-        return ()
-    for path in files.contradictory:
-        questions.ask("two-environments", path, "its path names two environments: it is used for none")
-    if own:
-        found = _of_own_directory(next(iter(own)), found, files, where, questions)
-    elif not found:
-        what = (
-            "it reads `terraform.workspace`, and workspaces are not selected here"
-            if _reads_workspace(reached)
-            else "no file names one"
-        )
-        questions.ask(
-            "no-environment", where, f"no environment of this root was found ({what}): nothing can be planned here"
-        )
-        return ()
-    else:
-        for path in files.unnamed:
-            questions.ask(
-                "file-of-no-environment",
-                path,
-                "it names no environment: it is used for none, or say in which it is loaded",
-            )
-    telling = [p for p in files.loaded_anyway if environments_of_file(p.rpartition("/")[2], policy)]
-    for path in telling if not own else ():
-        what = "Terraform loads it by itself, so it counts in every environment, whatever its name says"
-        questions.findings.append(layout_finding("loaded-in-every-environment", path, what, "Name it without `.auto`."))
-    sharing = [c for c in found.values() if not c.backends]
-    shares_state = root.has_backend and not root.needs_backend_file and len(sharing) > 1
-    environments = []
-    for key in sorted(found):
-        candidates = found[key]
-        why = _why_unsettled(
-            reached, candidates, files, policy, questions, is_wrapped=is_wrapped, shares_state=shares_state
-        )
-        environments.append(
-            Environment(
-                name=candidates.name,
-                account=environment_account(candidates.name, policy),
-                backend_file=None if why else next(iter(candidates.backends), None),
-                var_files=() if why else tuple(candidates.variables),
-                unsettled=why,
-            )
-        )
-    if not own:
-        present = {e.account for e in environments}
-        for name, account in sorted(policy.accounts.items()):
-            if name != ROOT and account not in present:
-                expected = [
-                    f"{where}/{file}".removeprefix("./")
-                    for file in (f"backend/{name}/backend.hcl", f"environments/{name}/terraform.tfvars")
-                ]
-                remedy = (
-                    f"Add `{expected[0]}` and `{expected[1]}` if this root serves `{name}`; if not, nothing is wrong."
-                )
-                questions.findings.append(
-                    layout_finding("environment-missing", where, f"the environment `{name}` has no files here", remedy)
-                )
-    return tuple(environments)
-
-
-def mapped_environments(
-    mapped: MappedRoot, module: Module, files: Collection[str], policy: Policy, findings: list[Finding]
-) -> tuple[Environment, ...]:
-    """The environments as the policy file names them; one whose files are not there is not planned."""
-    environments = []
-    for entry in mapped.environments:
-        gone = [path for path in (entry.backend_file, *entry.var_files) if path is not None and path not in files]
-        for path in gone:
-            findings.append(
-                layout_finding(
-                    "mapped-file-missing", path, f"the policy file names it for `{entry.name}`, but it does not exist"
-                )
-            )
-        why = f"`{gone[0]}`, which the policy file names, does not exist" if gone else ""
-        if not why and module.needs_backend_file and entry.backend_file is None:
-            why = _no_backend(module, entry.name)
-        environments.append(
-            Environment(
-                name=entry.name,
-                account=environment_account(entry.name, policy),
-                backend_file=entry.backend_file if entry.backend_file in files else None,
-                var_files=tuple(p for p in entry.var_files if p in files),
-                unsettled=why,
-            )
-        )
-    return tuple(environments)
-
-
-def _of_own_directory(
-    name: str, found: dict[str, Candidates], files: RootFiles, where: str, questions: Open
-) -> dict[str, Candidates]:
-    """A directory that is an environment: its files are that environment's, unless one names another."""
-    others = sorted(c.name for key, c in found.items() if key != canonical(name))
-    for other in others:
-        path = (found[canonical(other)].backends + found[canonical(other)].variables)[0]
-        questions.ask(
-            "two-environments",
-            path,
-            f"it names `{other}`, and it lies in the directory of `{name}`: it is used for neither",
-        )
-    candidates = found.get(canonical(name), Candidates(name))
-    own = Candidates(name, list(candidates.backends), list(candidates.variables))
-    for path in files.unnamed:
-        (own.backends if path.endswith((".hcl", ".tfbackend")) else own.variables).append(path)
-    if others:
-        own.doubted = f"files of {_words(others)} lie in its directory"
-    elif len(own.variables) > 1:
-        own.doubted = f"{len(own.variables)} variable files lie in its directory"
-        questions.ask("several-files", where, f"for `{name}` {_WHICH_FILES} {own.doubted}")
-    return {canonical(name): own}
-
-
-def _why_unsettled(
-    reached: tuple[Module, ...],
-    candidates: Candidates,
-    files: RootFiles,
-    policy: Policy,
-    questions: Open,
-    *,
-    is_wrapped: bool,
-    shares_state: bool,
-) -> str:
-    """One sentence, empty when everything is plain; findings repeat it and say what to do."""
-    root, name = reached[0], candidates.name
-    where = root.directory
-    if is_wrapped:
-        return f"`{where}` is run by Terragrunt, which is not supported"
-    if root.backend not in ("", "s3"):
-        what = f"the state of `{where}` is kept by `{root.backend}`, which is not supported"
-        questions.findings.append(layout_finding("backend-type", where, what, _NO_MAPPING_HELPS))
-        return what
-    if environment_account(name, policy) is None:
-        remedy = f"If it is an environment, add `{name}=<account>` to the input `aws_accounts`; it is never planned without one."
-        what = f"the environment `{name}` has no account in `aws_accounts`"
-        questions.findings.append(layout_finding("unknown-environment", where, what, remedy))
-        return what
-    if doubt := candidates.doubt:
-        if not candidates.doubted:
-            questions.ask("several-files", where, f"for `{name}` {_WHICH_FILES} {doubt}")
-        return f"{_WHICH_FILES} {doubt}"
-    if not candidates.backends and _reads_workspace(reached):
-        what = f"`{where}` reads `terraform.workspace`, and workspaces are not selected here"
-        questions.findings.append(layout_finding("workspaces", where, what, _NO_MAPPING_HELPS))
-        return what
-    if not candidates.backends and root.needs_backend_file:
-        questions.ask(
-            "backend-file-missing", f"{where}/backend/{name}/backend.hcl".removeprefix("./"), _no_backend(root, name)
-        )
-        return _no_backend(root, name)
-    if not candidates.backends and shares_state:
-        why = f"the environments of `{where}` would share one state"
-        questions.ask(
-            "shared-state", where, f"{why}: the backend is written out in the code, and has no file for each of them"
-        )
-        return why
-    if not candidates.variables and root.required_variables and not files.loaded_anyway:
-        path = f"{where}/environments/{name}/terraform.tfvars".removeprefix("./")
-        what = f"the environment `{name}` of `{where}` has no variable file"
-        questions.findings.append(layout_finding("variable-file-missing", path, what))
-    return ""
-
-
-def _no_backend(root: Module, name: str) -> str:
-    return f"no backend file was found for the environment `{name}` of `{root.directory}`"
-
-
-def _reads_workspace(reached: tuple[Module, ...]) -> bool:
-    return any(module.reads_workspace for module in reached)
-
-
-def _words(names: Collection[str]) -> str:
-    return " and ".join(f"`{name}`" for name in sorted(names))
+    @property
+    def layout(self) -> Layout:
+        found = (p for p in self.paths if p.startswith(".github/workflows/") and p.count("/") == 2)
+        workflows = tuple(p for p in found if p.endswith((".yml", ".yaml")))
+        return Layout(roots=tuple(r.root for r in self.roots), workflows=workflows)
 
 
 def discover_layout(paths: Iterable[str], read: Callable[[str], bytes], policy: Policy) -> Layout:
-    """Find every root module in `paths` (regular files, relative); `read(path)` gives the bytes.
-
-    `policy.layout` replaces guessing where given.
-
-    What is odd is a finding that does not block; nothing here raises on odd content.
+    """Find every root module in `paths` (regular files, relative); `read(path)` gives the bytes. Raises nothing on odd
+    content.
     """
+    return survey_of(paths, read, policy).layout
+
+
+def survey_of(paths: Iterable[str], read: Callable[[str], bytes], policy: Policy) -> Survey:
+    """What `discover_layout` sees."""
+    files = tuple(paths)
+    headers = {p: read_headers(p, read(p)) for p in sorted(files) if is_deployed(p) and is_configuration(p)}
+    return survey(files, modules_of(headers), policy)
+
+
+def survey(paths: Iterable[str], modules: Mapping[str, Module], policy: Policy) -> Survey:
+    """What the files and the `modules` (by directory, without examples and tests) say about roots and environments."""
     files = tuple(sorted(paths))
-    workflows = tuple(
-        p for p in files if p.startswith(".github/workflows/") and p.count("/") == 2 and p.endswith((".yml", ".yaml"))
-    )
-    modules = read_modules((p for p in files if is_deployed(p)), read)
+    known = frozenset(files)
     called = {target for module in modules.values() for target in module.calls}
     mapped = {m.path: m for m in policy.layout}
-    env_files = EnvironmentFiles(files, tuple(modules), policy)
-    wrapped = {p.rpartition("/")[0] or "." for p in files if p.rpartition("/")[2].startswith("terragrunt.")}
-    findings = foreign_tools(p for p in files if is_deployed(p))
-    roots: list[TerraformRoot] = []
-    unsettled: list[tuple[TerraformRoot, RootFiles]] = []
+    of_environments = EnvironmentFiles(files, modules, policy)
+    wrapped = {directory_of(p) for p in files if p.rpartition("/")[2].startswith("terragrunt.")}
+    roots = []
     for directory, module in modules.items():
-        reached = _reached(directory, modules)
-        open_ones = Open()
+        reached = tuple(modules[m] for m in _reached(directory, modules))
+        found, names = of_environments.of(directory), environments_of_directory(directory, policy)
+        environments: dict[Environment, Doubt | None]
         if directory in mapped:
-            environments = mapped_environments(mapped[directory], module, set(files), policy, findings)
+            environments = _mapped(mapped[directory], module, known, policy)
+        elif is_backend_alone(module, found) or not _is_root(
+            module, directory in called, bool(found.by_environment), bool(names), bool(wrapped)
+        ):
+            continue
         else:
-            found = env_files.of(directory)
-            own = environments_of_directory(directory, policy)
-            if not _is_root(
-                module, directory in called, bool(found.by_environment), bool(own), findings, bool(wrapped)
-            ):
-                continue
-            whole = (module, *(modules[m] for m in reached))
-            environments = environments_of_root(whole, found, own, policy, open_ones, is_wrapped=directory in wrapped)
-            findings += open_ones.findings
-        root = TerraformRoot(
-            path=directory, environments=environments, local_modules=reached, has_backend=module.has_backend
-        )
-        roots.append(root)
-        if open_ones.mappable:
-            unsettled.append(
-                (root, found if found.by_environment or found.unnamed else env_files.for_directory(directory))
-            )
-    for missing in sorted(set(mapped) - set(modules)):
-        findings.append(
-            layout_finding(
-                "mapped-root-missing", missing, "the policy file names this root, but it holds no Terraform file"
-            )
-        )
-    if not roots and not modules:
-        remedy = "If Terraform is to be written here for the first time, nothing is wrong; if not, name the repository that holds it."
-        findings.append(layout_finding("no-terraform", ".", "the repository holds no Terraform file", remedy))
-    elif not roots and any(module.is_unreadable for module in modules.values()):
-        findings.append(
-            layout_finding("no-root", ".", "no root was found, and files that may tell cannot be read", UNREAD_REMEDY)
-        )
-    elif not roots:
-        what = "there are modules, but none has a backend, a provider or files of an environment"
-        findings.append(layout_finding("no-root", ".", what, NO_ROOT_REMEDY))
-    return Layout(
-        roots=tuple(roots), workflows=workflows, findings=tuple(findings), suggestion=mapping_lines(unsettled)
-    )
+            environments = _environments((module, *reached), found, names, policy, is_wrapped=directory in wrapped)
+        doubts = {e.name: doubt for e, doubt in environments.items() if doubt is not None}
+        roots.append(FoundRoot(module, reached, found, names, tuple(environments), doubts, directory in mapped))
+    return Survey(files, modules, of_environments, tuple(roots))
 
 
-def affected_roots(layout: Layout, changed_paths: Iterable[str]) -> tuple[TerraformRoot, ...]:
-    """The roots that `changed_paths` can change: a file of the root, of an environment of it, or of a module that it
-    reaches.
+def is_backend_alone(module: Module, files: RootFiles) -> bool:
+    """A backend block alone in a folder for backends, as if a pipeline copied it into a root: that is no root."""
+    segments = {s.casefold() for s in module.directory.split("/")}
+    return module.is_backend_only and not files.by_environment and bool(BACKEND_FOLDERS & segments)
+
+
+def _is_root(module: Module, is_called: bool, has_files: bool, is_environment: bool, has_terragrunt: bool) -> bool:
+    """A directory that Terraform is run in. What others call, and what is below `modules/`, is a module unless it has a
+    backend (Terragrunt wants an empty one in its modules).
     """
-    changed = tuple(changed_paths)
-    return tuple(r for r in layout.roots if any(_belongs(p, r, layout) for p in changed))
-
-
-def targets(roots: Iterable[TerraformRoot]) -> tuple[TerraformTarget, ...]:
-    """Every root in every environment of it."""
-    return tuple(TerraformTarget(root=r, environment=e) for r in roots for e in r.environments)
-
-
-def directory_of(path: str) -> str:
-    """The directory of a path, `.` for the repository's root."""
-    return path.rpartition("/")[0] or "."
-
-
-def _belongs(path: str, root: TerraformRoot, layout: Layout) -> bool:
-    named = {f for e in root.environments for f in (e.backend_file, *e.var_files)}
-    if path in named or directory_of(path) in (root.path, *root.local_modules):
-        return True
-    if is_configuration(path):
-        return False
-    holders = {r.path for r in layout.roots} | {m for r in layout.roots for m in r.local_modules}
-    nearest = directory_of(path)
-    while nearest not in holders and nearest != ".":
-        nearest = directory_of(nearest)
-    return nearest in (root.path, *root.local_modules)
-
-
-def _is_root(
-    module: Module,
-    is_called: bool,
-    has_files: bool,
-    is_environment: bool,
-    findings: list[Finding],
-    has_terragrunt: bool,
-) -> bool:
-    """A directory that Terraform is run in. What others call, and what stands below `modules/`, is a module unless it
-    has a backend (Terragrunt wants an empty one in its modules)."""
-    segments = module.directory.split("/")
-    if module.is_backend_only and not has_files and BACKEND_FOLDERS & {s.casefold() for s in segments}:
-        what = "it holds a backend block alone, as if a pipeline copied it into a root: ops-agent reads a backend file instead"
-        findings.append(open_question("backend-block-alone", module.directory, what))
-        return False
-    if is_called or {"modules", "module"} & set(segments):
+    if is_called or {"modules", "module"} & set(module.directory.split("/")):
         return module.has_backend and not (has_terragrunt and module.needs_backend_file and not has_files)
     return module.has_backend or has_files or module.has_provider or is_environment
 
 
-def _reached(directory: str, modules: dict[str, Module]) -> tuple[str, ...]:
+def _reached(directory: str, modules: Mapping[str, Module]) -> tuple[str, ...]:
     reached: set[str] = set()
     pending = list(modules[directory].calls)
     while pending:
@@ -726,3 +373,149 @@ def _reached(directory: str, modules: dict[str, Module]) -> tuple[str, ...]:
             reached.add(target)
             pending.extend(modules[target].calls)
     return tuple(sorted(reached))
+
+
+def _mapped(
+    mapped: MappedRoot, module: Module, files: Collection[str], policy: Policy
+) -> dict[Environment, Doubt | None]:
+    """The environments as the policy file names them; one whose files do not exist is not planned."""
+    found: dict[Environment, Doubt | None] = {}
+    for entry in mapped.environments:
+        gone = [path for path in (entry.backend_file, *entry.var_files) if path is not None and path not in files]
+        doubt = None
+        if gone:
+            doubt = Doubt("mapped-file-missing", f"`{gone[0]}`, which the policy file names, does not exist")
+        elif module.needs_backend_file and entry.backend_file is None:
+            doubt = _no_backend(module, entry.name)
+        environment = Environment(
+            name=entry.name,
+            account=environment_account(entry.name, policy),
+            backend_file=entry.backend_file if entry.backend_file in files else None,
+            var_files=tuple(p for p in entry.var_files if p in files),
+            unsettled=doubt.why if doubt else "",
+        )
+        found[environment] = doubt
+    return found
+
+
+def _environments(
+    reached: tuple[Module, ...], files: RootFiles, names: frozenset[str], policy: Policy, *, is_wrapped: bool
+) -> dict[Environment, Doubt | None]:
+    """The environments of the root `reached[0]` (the rest are the modules that it reaches), from its `files` and the
+    `names` of its directory. `is_wrapped`: Terragrunt runs it.
+    """
+    if len(names) > 1:
+        return {}
+    candidates = _of_own_directory(next(iter(names)), files) if names else files.by_environment
+    root = reached[0]
+    sharing = [c for c in candidates.values() if not c.backends]
+    shares_state = root.has_backend and not root.needs_backend_file and len(sharing) > 1
+    found: dict[Environment, Doubt | None] = {}
+    for _, one in sorted(candidates.items()):
+        doubt = _doubt(reached, one, policy, is_wrapped=is_wrapped, shares_state=shares_state)
+        environment = Environment(
+            name=one.name,
+            account=environment_account(one.name, policy),
+            backend_file=None if doubt else next(iter(one.backends), None),
+            var_files=() if doubt else tuple(one.variables),
+            unsettled=doubt.why if doubt else "",
+        )
+        found[environment] = doubt
+    return found
+
+
+def _of_own_directory(name: str, files: RootFiles) -> dict[str, Candidates]:
+    """A directory that is an environment: its files are that environment's, unless one names another."""
+    others = {c.name for key, c in files.by_environment.items() if key != canonical(name)}
+    named = files.by_environment.get(canonical(name), Candidates(name))
+    own = Candidates(name, list(named.backends), list(named.variables))
+    for path in files.unnamed:
+        (own.backends if is_backend(path) else own.variables).append(path)
+    if others:
+        own.doubted = f"files of {_words(others)} lie in its directory"
+    elif len(own.variables) > 1:
+        own.doubted = f"{len(own.variables)} variable files lie in its directory"
+    return {canonical(name): own}
+
+
+def _doubt(
+    reached: tuple[Module, ...], candidates: Candidates, policy: Policy, *, is_wrapped: bool, shares_state: bool
+) -> Doubt | None:
+    root, name = reached[0], candidates.name
+    where = root.directory
+    if is_wrapped:
+        return Doubt("terragrunt", f"`{where}` is run by Terragrunt, which is not supported")
+    if root.backend not in ("", "s3"):
+        return Doubt("backend-type", f"the state of `{where}` is kept by `{root.backend}`, which is not supported")
+    if environment_account(name, policy) is None:
+        return Doubt("unknown-environment", f"the environment `{name}` has no account in `aws_accounts`")
+    if candidates.doubt:
+        return Doubt("several-files", f"it cannot be told which files are meant: {candidates.doubt}")
+    if not candidates.backends and any(module.reads_workspace for module in reached):
+        return Doubt("workspaces", f"`{where}` reads `terraform.workspace`, and workspaces are not selected here")
+    if not candidates.backends and root.needs_backend_file:
+        return _no_backend(root, name)
+    if not candidates.backends and shares_state:
+        return Doubt("shared-state", f"the environments of `{where}` would share one state")
+    return None
+
+
+def _no_backend(root: Module, name: str) -> Doubt:
+    why = f"no backend file was found for the environment `{name}` of `{root.directory}`"
+    return Doubt("backend-file-missing", why)
+
+
+def _words(names: Collection[str]) -> str:
+    return " and ".join(f"`{name}`" for name in sorted(names))
+
+
+# What a change touches of a layout.
+
+
+def affected_roots(layout: Layout, changed_paths: Iterable[str]) -> tuple[TerraformRoot, ...]:
+    """The roots that `changed_paths` can change: a file of the root, of an environment of it, or of a module that it
+    reaches. Files that are no configuration belong to the nearest directory above that is one of a root.
+    """
+    users: dict[str, set[str]] = {}
+    for root in layout.roots:
+        named = (f for e in root.environments for f in (e.backend_file, *e.var_files) if f)
+        for place in (root.path, *root.local_modules, *named):
+            users.setdefault(place, set()).add(root.path)
+    affected: set[str] = set()
+    for path in changed_paths:
+        nearest = directory_of(path)
+        while not is_configuration(path) and nearest not in users and nearest != ".":
+            nearest = directory_of(nearest)
+        affected |= users.get(path, set()) | users.get(nearest, set())
+    return tuple(r for r in layout.roots if r.path in affected)
+
+
+def targets(roots: Iterable[TerraformRoot]) -> tuple[TerraformTarget, ...]:
+    """Every root in every environment of it."""
+    return tuple(TerraformTarget(root=r, environment=e) for r in roots for e in r.environments)
+
+
+def unsettled_by(before: Layout, after: Layout) -> tuple[Finding, ...]:
+    """A blocking finding for each environment that could be planned on the base and cannot be told apart on the head:
+    nothing would prove the change.
+
+    An environment that is gone with its files is none of these: its removal is seen for what it is.
+    """
+    found = []
+    head = {(root.path, e.name): e for root in after.roots for e in root.environments}
+    emptied = {root.path for root in after.roots if not root.environments}
+    for root in before.roots:
+        for environment in (e for e in root.environments if not e.unsettled):
+            now = head.get((root.path, environment.name))
+            why = now.unsettled if now else "its directory and files no longer tell it" if root.path in emptied else ""
+            if why:
+                found.append(
+                    Finding(
+                        rule="layout/unsettled-by-this-change",
+                        title="The repository's layout leaves a question open",
+                        place=Place(path=root.path),
+                        what=f"after this change `{environment.name}` of `{root.path}` cannot be planned any more: {why}",
+                        remedy="Take back the file that made it so, or write into the files that exist already.",
+                    )
+                )
+    return tuple(found)

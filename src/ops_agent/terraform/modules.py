@@ -1,22 +1,36 @@
-"""What discovery needs to know of a module directory: what it calls, and whether it has a backend, a provider, required
-variables.
-"""
+"""Modules: the directories of a repository that hold Terraform, whom they call, and what `terraform init` reads of one."""
 
 from __future__ import annotations
 
 import hashlib
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from urllib.parse import urlsplit
 
 from ops_agent.model.terraform import Block, TerraformRoot, TerraformSource, Unreadable
-from ops_agent.terraform.hcl import read_terraform
+from ops_agent.terraform.hcl import read_blocks, read_terraform
 from ops_agent.terraform.json_syntax import read_terraform_json
 
-_WORKSPACE = re.compile(r"\bterraform ?\. ?workspace\b")
+_WORKSPACE = re.compile(rb"\bterraform\s*\.\s*workspace\b")
+_TELLING = re.compile(rb"(?<![\w.\"-])(?:module|terraform|provider)\b(?!\s*[.=])")
+_OTHER_BLOCK = re.compile(rb"^[^#/\n]*\{", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """What discovery reads of one configuration file: sources of its module calls, and its backends with whether they
+    need a file of the environment. `deploys`: it holds more than `terraform` blocks.
+    """
+
+    sources: tuple[str, ...] = ()
+    backends: tuple[tuple[str, bool], ...] = ()
+    has_provider: bool = False
+    reads_workspace: bool = False
+    deploys: bool = False
+    is_unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,17 +40,16 @@ class Module:
 
     `backend` is the type of its backend (`s3`, `cloud`), empty without one. `reads_workspace`: something depends on
     `terraform.workspace`. `is_backend_only`: it holds a backend and nothing that could be deployed. `is_unreadable`: a
-    file of it could not be read.
+    file of it could not be read, and counts as empty.
     """
 
     directory: str
-    calls: tuple[str, ...]
-    backend: str
-    needs_backend_file: bool
-    reads_workspace: bool
-    is_backend_only: bool
-    has_provider: bool
-    required_variables: tuple[str, ...]
+    calls: tuple[str, ...] = ()
+    backend: str = ""
+    needs_backend_file: bool = False
+    reads_workspace: bool = False
+    is_backend_only: bool = False
+    has_provider: bool = False
     is_unreadable: bool = False
 
     @property
@@ -49,55 +62,86 @@ def is_configuration(path: str) -> bool:
     return path.endswith((".tf", ".tf.json", ".tofu", ".tofu.json"))
 
 
-def read_source(path: str, content: bytes, *, checked: bool = False) -> TerraformSource | Unreadable:
+def directory_of(path: str) -> str:
+    """The directory of a path, `.` for the repository's root."""
+    return path.rpartition("/")[0] or "."
+
+
+def read_source(path: str, content: bytes) -> TerraformSource | Unreadable:
     """Read one file by its name: HCL or JSON syntax, configuration or variables."""
     if path.endswith(".json"):
         return read_terraform_json(content, variables=path.endswith(".tfvars.json"))
-    return read_terraform(content, checked=checked)
+    return read_terraform(content)
 
 
-def read_modules(paths: Iterable[str], read: Callable[[str], bytes]) -> dict[str, Module]:
-    """Every directory that holds Terraform files, by its path (`.` is the repository's root); an unreadable file counts
-    as empty.
-    """
-    blocks: dict[str, list[Block]] = {}
-    unreadable: set[str] = set()
-    for path in paths:
-        if is_configuration(path):
-            source = read_source(path, read(path))
-            directory = path.rpartition("/")[0] or "."
-            blocks.setdefault(directory, []).extend(source.blocks if isinstance(source, TerraformSource) else ())
-            if isinstance(source, Unreadable):
-                unreadable.add(directory)
-    return {d: _module(d, found, is_unreadable=d in unreadable) for d, found in sorted(blocks.items())}
+def read_headers(path: str, content: bytes) -> Headers:
+    """The headers of one configuration file. Most files say nothing that counts here, and are not even parsed."""
+    reads_workspace = bool(_WORKSPACE.search(content)) and _reads_workspace(path, content)
+    if path.endswith(".json"):
+        source = read_source(path, content)
+    elif _TELLING.search(content):
+        source = read_blocks(content, ("terraform", "module"))
+    else:
+        return Headers(reads_workspace=reads_workspace, deploys=bool(_OTHER_BLOCK.search(content)))
+    if isinstance(source, Unreadable):
+        return Headers(is_unreadable=True)
+    sources = (a.expression.value for b in source.of_type("module") if (a := b.attribute("source")))
+    backends = (b for t in source.of_type("terraform") for b in t.blocks if b.type in ("backend", "cloud"))
+    return Headers(
+        sources=tuple(s for s in sources if isinstance(s, str)),
+        backends=tuple(
+            (b.labels[0] if b.labels else b.type, b.type == "backend" and not {"key", "path"} & b.members)
+            for b in backends
+        ),
+        has_provider=any(b.type == "provider" for b in source.blocks),
+        reads_workspace=reads_workspace,
+        deploys=any(b.type != "terraform" for b in source.blocks),
+    )
 
 
-def local_source(directory: str, block: Block) -> str | None:
-    """The directory that a `module` block calls, None when its source is not a local path inside the repository."""
-    attribute = block.attribute("source")
-    source = attribute.expression.value if attribute else None
+def _reads_workspace(path: str, content: bytes) -> bool:
+    """Outside of comments."""
+    source = read_source(path, content)
+    return isinstance(source, TerraformSource) and any(_WORKSPACE.search(b.text.encode()) for b in source.blocks)
+
+
+def modules_of(headers: Mapping[str, Headers]) -> dict[str, Module]:
+    """Every directory that holds Terraform files, by its path (`.` is the repository's root)."""
+    found: dict[str, list[Headers]] = {}
+    for path, of_file in headers.items():
+        found.setdefault(directory_of(path), []).append(of_file)
+    return {directory: module_of(directory, found[directory]) for directory in sorted(found)}
+
+
+def module_of(directory: str, files: Iterable[Headers]) -> Module:
+    """The module that the files of a directory make."""
+    files = tuple(files)
+    calls = {local_directory(directory, source) for f in files for source in f.sources} - {None}
+    backends = [backend for f in files for backend in f.backends]
+    return Module(
+        directory=directory,
+        calls=tuple(sorted(call for call in calls if call is not None)),
+        backend=backends[0][0] if backends else "",
+        needs_backend_file=any(needs for _, needs in backends),
+        reads_workspace=any(f.reads_workspace for f in files),
+        is_backend_only=bool(backends) and not any(f.deploys for f in files),
+        has_provider=any(f.has_provider for f in files),
+        is_unreadable=any(f.is_unreadable for f in files),
+    )
+
+
+def local_directory(directory: str, source: object) -> str | None:
+    """The directory that a module's `source` means, None when it is not a local path inside the repository."""
     if not isinstance(source, str) or not source.startswith(("./", "../")):
         return None
     target = posixpath.normpath(posixpath.join(directory, source))
     return None if target.startswith("..") else target
 
 
-def _module(directory: str, blocks: list[Block], *, is_unreadable: bool) -> Module:
-    calls = [local_source(directory, b) for b in blocks if b.type == "module"]
-    backends = [b for t in blocks if t.type == "terraform" for b in t.blocks if b.type in ("backend", "cloud")]
-    return Module(
-        directory=directory,
-        calls=tuple(sorted({c for c in calls if c is not None})),
-        backend=next(((b.labels[0] if b.type == "backend" and b.labels else b.type) for b in backends), ""),
-        needs_backend_file=any(b.type == "backend" and not {"key", "path"} & b.members for b in backends),
-        reads_workspace=any(_WORKSPACE.search(b.text) for b in blocks),
-        is_backend_only=bool(backends) and all(b.type == "terraform" for b in blocks),
-        has_provider=any(b.type == "provider" for b in blocks),
-        required_variables=tuple(
-            sorted(b.labels[0] for b in blocks if b.type == "variable" and b.labels and "default" not in b.members)
-        ),
-        is_unreadable=is_unreadable,
-    )
+def local_source(directory: str, block: Block) -> str | None:
+    """The directory that a `module` block calls (see `local_directory`)."""
+    attribute = block.attribute("source")
+    return local_directory(directory, attribute.expression.value if attribute else None)
 
 
 # Where modules come from: every `module` call that a root reaches, by Terraform's own keys, and what its source means.

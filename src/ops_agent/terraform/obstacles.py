@@ -10,7 +10,7 @@ from typing import Final
 
 from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.model.terraform import Block, Layout, TerraformSource, Unreadable
-from ops_agent.terraform.layout import UNREAD_REMEDY, is_deployed
+from ops_agent.terraform.layout import is_deployed
 from ops_agent.terraform.modules import is_configuration, read_source
 
 _VALUE, _PARAMETER, _OBJECT, _ITEM = (
@@ -59,6 +59,7 @@ _ASSUMES: Final = frozenset({"assume_role", "assume_role_with_web_identity", "as
 _ACTIONS: Final = frozenset(action.casefold() for types in DENIED.values() for action in types.values())
 _SAID = re.compile(r"(?i)not authorized to perform: ([a-z0-9-]+:[a-z]+)")
 
+_UNREAD: Final = "Correct the file on the base branch, or let the issue ask for exactly that."
 DENIED_REMEDY: Final = (
     "A role that only describes cannot read this, and the role of ops-agent stays that way. Keep the value out of "
     "Terraform (manage the "
@@ -122,9 +123,7 @@ def broken_files(layout: Layout, paths: Iterable[str], read: Callable[[str], byt
         if isinstance(source, Unreadable):
             what = f"it cannot be read, and counts as empty: {source.what}"
             found.append(
-                _broken(
-                    Place(path=path, line=source.line), "unreadable-file", "A file cannot be read", what, UNREAD_REMEDY
-                )
+                _broken(Place(path=path, line=source.line), "unreadable-file", "A file cannot be read", what, _UNREAD)
             )
             continue
         if (

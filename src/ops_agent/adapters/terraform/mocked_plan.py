@@ -16,7 +16,7 @@ from typing import Any
 
 from ops_agent.model.terraform import Block, TerraformSource
 from ops_agent.terraform.hcl import read_terraform
-from ops_agent.terraform.json_syntax import read_terraform_json
+from ops_agent.terraform.modules import read_source
 
 TEST_FILE = "zz_ops_agent_look.tftest.hcl"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -78,7 +78,7 @@ def _alias(block: Block) -> str:
 def _blocks(directory: Path) -> list[Block]:
     found: list[Block] = []
     for path in sorted(directory.glob("*.tf")):
-        source = read_terraform(path.read_bytes(), checked=False)
+        source = read_terraform(path.read_bytes())
         if isinstance(source, TerraformSource):
             found.extend(source.blocks)
     return found
@@ -156,11 +156,7 @@ def _after(words: list[str], opening: int) -> int:
 
 
 def _source(path: Path) -> TerraformSource:
-    content = path.read_bytes()
-    if path.name.endswith(".json"):
-        source = read_terraform_json(content, variables=".tfvars" in path.name)
-    else:
-        source = read_terraform(content, checked=False)
+    source = read_source(path.name, path.read_bytes())
     return source if isinstance(source, TerraformSource) else TerraformSource()
 
 

@@ -166,7 +166,7 @@ def _default_tag_keys(tree: SourceTree, directory: str) -> frozenset[str] | None
     """Keys of `default_tags` of the provider that serves a directory: its own, or those of the roots that call it;
     None: not told.
     """
-    holders = [directory, *(r.path for r in tree.layout.roots if directory in r.local_modules)]
+    holders = dict.fromkeys([directory, *tree.roots_of(directory)])
     found: set[str] = set()
     for holder in holders:
         for _, source in tree.module(holder):
