@@ -89,8 +89,12 @@ class SourceTree:
         return self.base if path not in self.changed and path not in self.fetched.files else None
 
     @cached_property
-    def _changed_directories(self) -> frozenset[str]:
-        return frozenset(directory_of(path) for path in self.changed)
+    def _changed_directories(self) -> Mapping[str, list[str]]:
+        """The changed paths by directory."""
+        found: dict[str, list[str]] = {}
+        for path in self.changed:
+            found.setdefault(directory_of(path), []).append(path)
+        return found
 
     @cached_property
     def paths(self) -> frozenset[str]:
@@ -216,10 +220,9 @@ class SourceTree:
         if self.base is None:
             return _by_directory(self.paths)
         found = dict(self.base._by_directory)
-        for directory in self._changed_directories:
-            before = [p for p in found.get(directory, ()) if p in self.paths]
-            new = [p for p in self.changed if p in self.paths and directory_of(p) == directory and is_configuration(p)]
-            found[directory] = tuple(sorted({*before, *new}))
+        for directory, changed in self._changed_directories.items():
+            of_both = {*found.get(directory, ()), *(p for p in changed if is_configuration(p))}
+            found[directory] = tuple(sorted(of_both & self.paths))
         return found
 
     @cached_property
@@ -244,7 +247,8 @@ class SourceTree:
         """The blocks of one directory by what references call them: `type.x`, `data.type.x`, `module.x`; `variable.x`
         is a declaration.
         """
-        if self.base is not None and directory not in self._changed_directories | self.fetched.directories:
+        is_other = directory in self._changed_directories or directory in self.fetched.directories
+        if self.base is not None and not is_other:
             return self.base.named(directory)
         if directory not in self._named:
             found: dict[str, list[Block]] = {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import combinations
 
 from ops_agent.guard.paths import is_backend_file
 from ops_agent.guard.rule import Hit, TerraformFile, WholeChange
@@ -109,11 +108,10 @@ def shared_state(change: WholeChange) -> Iterator[Hit]:
 
     Remedy: Give every environment its own bucket, and every root its own key.
     """
-    touched = set(change.changes.paths)
-    for first, second in _pairs(change.head):
-        if {first, second} & touched and _place(change.head, first) == _place(change.head, second):
-            path, other = (first, second) if first in touched else (second, first)
-            yield Hit(path=path, line=1, what=f"bucket and key are those of `{other}`", anchor=f"{first} {second}")
+    for path, files in _with_the_same(change, "bucket", "key"):
+        other = next((file for file in files if file != path), None)
+        if other is not None:
+            yield Hit(path=path, line=1, what=f"bucket and key are those of `{other}`", anchor=f"{path} {other}")
 
 
 def shared_bucket(change: WholeChange) -> Iterator[Hit]:
@@ -123,17 +121,13 @@ def shared_bucket(change: WholeChange) -> Iterator[Hit]:
 
     Remedy: Give every environment its own bucket and table.
     """
-    touched = set(change.changes.paths)
-    environment_of = {e.backend_file: e.name for r in change.head.layout.roots for e in r.environments}
-    for first, second in _pairs(change.head):
-        if not {first, second} & touched or environment_of[first] == environment_of[second]:
-            continue
-        for name in ("bucket", "dynamodb_table"):
-            if _value(change.head, first, name) and _value(change.head, first, name) == _value(
-                change.head, second, name
-            ):
-                path, other = (first, second) if first in touched else (second, first)
-                yield Hit(path=path, line=1, what=f"`{name}` is that of `{other}`", anchor=f"{first} {second} {name}")
+    names = change.head.environment_of
+    for argument in ("bucket", "dynamodb_table"):
+        for path, files in _with_the_same(change, argument):
+            other = next((file for file in files if names[file] != names[path]), None)
+            if other is not None:
+                what = f"`{argument}` is that of `{other}`"
+                yield Hit(path=path, line=1, what=what, anchor=f"{path} {other} {argument}")
 
 
 def _settings(tree: SourceTree, directory: str) -> dict[str, tuple[str, int]]:
@@ -149,24 +143,31 @@ def _settings(tree: SourceTree, directory: str) -> dict[str, tuple[str, int]]:
 
 
 def _is_backend(path: str, tree: SourceTree) -> bool:
-    return is_backend_file(path) or any(e.backend_file == path for r in tree.layout.roots for e in r.environments)
+    return is_backend_file(path) or path in tree.backend_files
 
 
 def _arguments(source: TerraformSource) -> tuple[dict[str, str], tuple[Block, ...]]:
     return {a.name: a.expression.text for a in source.attributes}, source.blocks
 
 
-def _pairs(tree: SourceTree) -> Iterator[tuple[str, str]]:
-    files = sorted({e.backend_file for r in tree.layout.roots for e in r.environments if e.backend_file})
-    return combinations(files, 2)
+def _with_the_same(change: WholeChange, *arguments: str) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Backend files that the change touches, each with files that have the same literal values: two of every
+    environment are enough.
+    """
+    tree = change.head
+    touched = tree.backend_files & set(change.changes.paths)
+    found: dict[object, dict[str, list[str]]] = {}
+    values = {p: tuple(_value(tree, p, a) for a in arguments) for p in sorted(tree.backend_files) if touched}
+    for path, same in values.items():
+        of_environment = found.setdefault(same, {}).setdefault(tree.environment_of[path], [])
+        if len(of_environment) < 2:
+            of_environment.append(path)
+    for path in sorted(touched):
+        if all(values[path]):
+            yield path, tuple(other for files in found[values[path]].values() for other in files)
 
 
 def _value(tree: SourceTree, path: str, name: str) -> object:
     source = tree.terraform(path)
     attributes = source.attributes if isinstance(source, TerraformSource) else ()
     return next((a.expression.value for a in attributes if a.name == name), None)
-
-
-def _place(tree: SourceTree, path: str) -> object:
-    bucket, key = _value(tree, path, "bucket"), _value(tree, path, "key")
-    return (bucket, key) if bucket and key else object()
