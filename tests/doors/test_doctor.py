@@ -18,13 +18,14 @@ from ops_agent.cli import run_doctor
 from ops_agent.config.arguments import parse
 from ops_agent.config.settings import Settings
 from ops_agent.doctor import CHECKS, Diagnosis, Health, Patient, diagnose, examine, show
+from ops_agent.model.change_set import TreeEntry
 from ops_agent.model.errors import AwsError, NotFound, ToolchainError
 from ops_agent.model.event import Repository
-from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BoardCard, CredentialLease, TokenAbilities
 from ops_agent.model.terraform import Environment, Layout, TerraformRoot
 from ops_agent.model.verification import CheckResult, CheckStatus
+from ops_agent.terraform.layout import discover_layout
 
 ROLE = "arn:aws:iam::125611408459:role/ops-agent-plan"
 RUNNER = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": REPOSITORY.full_name}
@@ -69,6 +70,7 @@ def patient(
     engine_error: Exception | None = None,
     linter: CheckStatus = CheckStatus.PASSED,
     layout: Layout | None = None,
+    tree: Any = None,
 ) -> Patient:
     @contextmanager
     def lease(environment: Environment) -> Iterator[CredentialLease]:
@@ -96,7 +98,7 @@ def patient(
         settings=settings or healthy(),
         world=world,
         environment=OIDC if environment is None else environment,
-        tree=None,
+        tree=tree,
         layout=layout or Layout(roots=(TerraformRoot(path="infra", environments=(DEV,)),), workflows=()),
     )
 
@@ -189,16 +191,17 @@ def test_a_linter_that_does_not_start_fails_and_one_that_complains_does_not() ->
 
 
 def test_odd_places_of_the_layout_are_shown_with_their_remedy() -> None:
-    odd = Finding(
-        rule="layout/x",
-        title="x",
-        place=Place(path="infra"),
-        what="no files of prod",
-        remedy="add them",
-        severity=Severity.NOTICE,
-    )
-    found = examine(patient(layout=Layout(roots=(), workflows=(), findings=(odd,))))
-    assert [(d.what, d.hint) for d in found if d.subject == "layout"] == [("infra: no files of prod", "add them")]
+    files = {"infra/main.tf": b'terraform {\n  backend "s3" {}\n}\n', "infra/backend/dev/backend.hcl": b""}
+    entries = {path: TreeEntry(path=path, mode="100644", blob="b" * 40, size=1) for path in files}
+    tree: Any = SimpleNamespace(commit="a" * 40, entries=lambda: entries, read=files.__getitem__)
+    found = examine(patient(tree=tree, layout=discover_layout(files, tree.read, Policy())))
+    assert [(d.what, d.hint) for d in found if d.subject == "layout" and d.health is Health.WARN] == [
+        (
+            "infra: the environment `prod` has no files here",
+            "Add `infra/backend/prod/backend.hcl` and `infra/environments/prod/terraform.tfvars` if this root serves `prod`; "
+            "if not, nothing is wrong.",
+        )
+    ]
 
 
 def test_credentials_left_in_the_checkout_are_pointed_out(tmp_path: Path) -> None:

@@ -215,11 +215,13 @@ _FREE_BYTES = 3_000_000_000
 
 
 def _check_layout(patient: Patient) -> Iterator[Diagnosis]:
-    if patient.layout is None or patient.tree is None:
+    if patient.layout is None:
         return
-    paths = [path for path, entry in patient.tree.entries().items() if entry.is_regular]
-    policy, read = patient.settings.policy, patient.tree.read
-    open_questions, mapping = questions(survey_of(paths, read, policy), policy, read)
+    tree, policy = patient.tree, patient.settings.policy
+    paths = [path for path, entry in tree.entries().items() if entry.is_regular] if tree is not None else []
+    open_questions, mapping = (
+        questions(survey_of(paths, tree.read, policy), policy, tree.read) if tree is not None else ((), "")
+    )
     said: set[Finding] = set()
     for root in patient.layout.roots:
         names = ", ".join(environment.name for environment in root.environments) or "no environment"
@@ -240,8 +242,10 @@ def _check_layout(patient: Patient) -> Iterator[Diagnosis]:
     if mapping:
         what = f"these lines in `{POLICY_FILE}` on the base branch answer it; correct what stands in capitals or behind `or`"
         yield Diagnosis(subject="layout", health=Health.WARN, what=what, hint=mapping)
-    yield from check_standing(patient.layout, patient.tree, patient.settings)
-    for finding in denied_reads(patient.layout, paths, read):
+    if tree is None:
+        return
+    yield from check_standing(patient.layout, tree, patient.settings)
+    for finding in denied_reads(patient.layout, paths, tree.read):
         yield Diagnosis(
             subject="plans", health=Health.WARN, what=f"{finding.place}: {finding.what}", hint=finding.remedy
         )

@@ -109,7 +109,7 @@ def shared_state(change: WholeChange) -> Iterator[Hit]:
     Remedy: Give every environment its own bucket, and every root its own key.
     """
     for path, files in _with_the_same(change, "bucket", "key"):
-        other = next((file for file in files if file != path), None)
+        other = next(iter(files), None)
         if other is not None:
             yield Hit(path=path, line=1, what=f"bucket and key are those of `{other}`", anchor=f"{path} {other}")
 
@@ -164,7 +164,8 @@ def _with_the_same(change: WholeChange, *arguments: str) -> Iterator[tuple[str, 
             of_environment.append(path)
     for path in sorted(touched):
         if all(values[path]):
-            yield path, tuple(other for files in found[values[path]].values() for other in files)
+            same = [other for files in found[values[path]].values() for other in files]
+            yield path, tuple(o for o in same if o not in touched or o > path)  # a pair is named once
 
 
 def _value(tree: SourceTree, path: str, name: str) -> object:
