@@ -194,12 +194,12 @@ def test_odd_places_of_the_layout_are_shown_with_their_remedy() -> None:
     files = {"infra/main.tf": b'terraform {\n  backend "s3" {}\n}\n', "infra/backend/dev/backend.hcl": b""}
     entries = {path: TreeEntry(path=path, mode="100644", blob="b" * 40, size=1) for path in files}
     tree: Any = SimpleNamespace(commit="a" * 40, entries=lambda: entries, read=files.__getitem__)
+    prod = ("infra/backend/prod/backend.hcl", "infra/environments/prod/terraform.tfvars")
     found = examine(patient(tree=tree, layout=discover_layout(files, tree.read, Policy())))
     assert [(d.what, d.hint) for d in found if d.subject == "layout" and d.health is Health.WARN] == [
         (
             "infra: the environment `prod` has no files here",
-            "Add `infra/backend/prod/backend.hcl` and `infra/environments/prod/terraform.tfvars` if this root serves `prod`; "
-            "if not, nothing is wrong.",
+            f"Add `{prod[0]}` and `{prod[1]}` if this root serves `prod`; if not, nothing is wrong.",
         )
     ]
 

@@ -113,7 +113,7 @@ def test_what_comes_out_of_a_fetched_module_is_followed_to_where_it_runs() -> No
 
 def test_a_module_that_cannot_be_read_is_given_no_other_values() -> None:
     """Silence would say that nothing dangerous is in it."""
-    unread = {"main.tf": QUEUE, "odd.tf": 'locals {\n  x = "$$${a"\n}\n'}
+    unread = {"main.tf": QUEUE, "odd.tf": 'locals {\n  x = "${a"\n}\n'}
     found = blocking(unread, '  command = "a"\n', '  command = "b"\n')
     assert rules(found) == {"terraform/steered-code"} and "cannot be read" in found[0].what
     assert not blocking(unread, '  command = "a"\n', None, infra__other_DOT_tf="# nothing\n")

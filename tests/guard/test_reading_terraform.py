@@ -67,6 +67,10 @@ def test_every_call_is_seen_wherever_it_hides() -> None:
 def test_escapes_and_references_are_resolved() -> None:
     assert expression('"a\\u0066\\n$${x}"').value == "af\n${x}"
     assert expression('var.a["b"][0].c').steps == ("var", "a", "b", 0, "c")
+    for text in ("$$${x}", "$$$${x}", "$$$$${x}"):
+        assert expression(f'"a{text}"').value == f"a{text[1:]}", "any run of two or more is text, as for Terraform"
+    assert expression('"%%%{ if x }"').value == "%%{ if x }"
+    assert expression('"$$${x}${y}"').children[1].steps == ("y",)
     assert expression("provider::aws::x(1)").name == "provider::aws::x"
     assert expression("{ (var.k) = 1, plain = 2 }").children[0].steps == ("var", "k")
 
@@ -84,8 +88,6 @@ def test_escapes_and_references_are_resolved() -> None:
         b"\xef\xbb\xbfa = 1",
         b"a = 1\x00",
         b"a = 1\rb = 2\n",
-        b'a = "$$${x}"',
-        b'a = "%%%{x}"',
         b"a = <<E\nx\n",
         b'"quoted" = 1',
         b"a=1;b=2",

@@ -18,6 +18,7 @@ from ops_agent.agent.toolbox import Toolbox
 from ops_agent.agent.tools import Workbench
 from ops_agent.config.settings import Settings
 from ops_agent.guard.paths import path_refusal
+from ops_agent.guard.tree import source_tree
 from ops_agent.model.briefing import Briefing
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.conversation import Ending, Transcript
@@ -29,7 +30,6 @@ from ops_agent.model.terraform import TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, Verification
 from ops_agent.run.judge import judge_sources, pin_actions
 from ops_agent.run.verify import fetch_modules, run_all
-from ops_agent.guard.tree import source_tree
 from ops_agent.terraform.layout import affected_roots
 from ops_agent.terraform.modules import init_inputs
 from ops_agent.text.templates import render

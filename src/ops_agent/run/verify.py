@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ops_agent.config.settings import Settings
+from ops_agent.guard.tree import source_tree
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.plan import TerraformPlan
 from ops_agent.model.policy import Policy
@@ -24,7 +25,6 @@ from ops_agent.model.verification import CheckResult, CheckStatus, Evidence, Tar
 from ops_agent.plan.difference import mocked_difference, own_changes, own_outputs
 from ops_agent.plan.reading import read_plan
 from ops_agent.terraform.buckets import named_buckets
-from ops_agent.guard.tree import source_tree
 from ops_agent.terraform.layout import affected_roots, targets, unsettled_by
 from ops_agent.terraform.modules import directory_of, locked_providers, module_files
 

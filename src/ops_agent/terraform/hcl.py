@@ -13,7 +13,7 @@ import tree_sitter_hcl
 from tree_sitter import Language, Node, Parser
 
 from ops_agent.model.terraform import Attribute, Block, Expression, TerraformSource, Unreadable
-from ops_agent.terraform.hcl_expressions import ExpressionBuilder, label_text, line_of, plain_text
+from ops_agent.terraform.hcl_expressions import STANDINS, ExpressionBuilder, label_text, line_of, plain_text
 
 MAX_BYTES = 200_000
 MAX_NESTING = 60
@@ -21,7 +21,8 @@ MAX_TREE_DEPTH = 250
 MAX_NODES = 250_000
 
 _BRACKETS = re.compile(rb"[\[\](){}]")
-_UNCERTAIN_ESCAPE = re.compile(rb"\$\$\$\{|%%%\{")
+# Terraform reads any run of two or more `$` before a brace as text; tree-sitter takes an odd one for an interpolation.
+_ODD_ESCAPE = re.compile(rb"(?<!\$)\$((?:\$\$)+\{)|(?<!%)%((?:%%)+\{)")
 _LANGUAGE = Language(tree_sitter_hcl.language())
 
 
@@ -38,8 +39,7 @@ def second_opinion(content: bytes) -> Unreadable | None:
     # It takes half a second to load, and only files that a change writes need it.
     from ops_agent.terraform.second_reader import disagreement
 
-    text = _ended(content)
-    return disagreement(text.decode(), Parser(_LANGUAGE).parse(text).root_node)
+    return disagreement(_ended(content).decode(), _parsed(content))
 
 
 def read_blocks(content: bytes, whole: Collection[str]) -> TerraformSource | Unreadable:
@@ -48,11 +48,18 @@ def read_blocks(content: bytes, whole: Collection[str]) -> TerraformSource | Unr
 
 
 def _read(content: bytes, whole: Collection[str] | None) -> TerraformSource | Unreadable:
-    root = Parser(_LANGUAGE).parse(_ended(content)).root_node
+    root = _parsed(content)
     try:
         return _odd(root, is_deep=whole is None) or _source(root, whole)
     except (RecursionError, UnicodeDecodeError):
         return Unreadable(what="expressions are nested too deeply to be read safely")
+
+
+def _parsed(content: bytes) -> Node:
+    def escaped(found: re.Match[bytes]) -> bytes:
+        return STANDINS["$"] + found[1] if found[1] else STANDINS["%"] + found[2]
+
+    return Parser(_LANGUAGE).parse(_ODD_ESCAPE.sub(escaped, _ended(content))).root_node
 
 
 def _ended(content: bytes) -> bytes:
@@ -83,14 +90,10 @@ def _unfit(content: bytes) -> Unreadable | None:
         content.decode()
     except UnicodeDecodeError:
         return Unreadable(what="it is not UTF-8")
-    if content.startswith(b"\xef\xbb\xbf") or b"\x00" in content:
-        return Unreadable(what="it holds a byte order mark or a NUL byte")
+    if content.startswith(b"\xef\xbb\xbf") or any(odd in content for odd in (b"\x00", *STANDINS.values())):
+        return Unreadable(what="it holds a byte order mark or a control character")
     if b"\r" in content.replace(b"\r\n", b""):
         return Unreadable(what="it holds a carriage return that does not end a line")
-    escape = _UNCERTAIN_ESCAPE.search(content)
-    if escape:
-        line = content.count(b"\n", 0, escape.start()) + 1
-        return Unreadable(what="`$$${` and `%%%{` are read in two ways: write the text in another form", line=line)
     depth = 0
     for bracket in _BRACKETS.finditer(content):
         depth += 1 if bracket[0] in b"[({" else -1

@@ -18,6 +18,9 @@ from ops_agent.model.terraform import (
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
 _SIMPLE = {"n": "\n", "r": "\r", "t": "\t"}
 _ACCESSORS = ("get_attr", "index", "splat")
+STANDINS = {"$": b"\x01", "%": b"\x02"}
+"""What the reader puts in the place of a `$` or `%` that tree-sitter would misread."""
+_STANDS_FOR = {ord(byte.decode()): sign for sign, byte in STANDINS.items()}
 _QUOTES = ("quoted_template_start", "quoted_template_end", "heredoc_start", "heredoc_identifier")
 
 
@@ -26,7 +29,8 @@ def line_of(node: Node) -> int:
 
 
 def raw_text(node: Node) -> str:
-    return (node.text or b"").decode()
+    text = (node.text or b"").decode()
+    return text.translate(_STANDS_FOR) if "\x01" in text or "\x02" in text else text
 
 
 def plain_text(node: Node) -> str:

@@ -164,8 +164,8 @@ def _with_the_same(change: WholeChange, *arguments: str) -> Iterator[tuple[str, 
             of_environment.append(path)
     for path in sorted(touched):
         if all(values[path]):
-            same = [other for files in found[values[path]].values() for other in files]
-            yield path, tuple(o for o in same if o not in touched or o > path)  # a pair is named once
+            others = (other for files in found[values[path]].values() for other in files)
+            yield path, tuple(o for o in others if o not in touched or o > path)  # a pair is named once
 
 
 def _value(tree: SourceTree, path: str, name: str) -> object:
