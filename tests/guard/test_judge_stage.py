@@ -13,7 +13,7 @@ from ops_agent.config.policy_file import narrow_by_policy_file
 from ops_agent.config.settings import Settings
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.finding import Finding, Verdict
-from ops_agent.model.plan import PlanCounts, ResourceAction, ResourceChange, TerraformPlan
+from ops_agent.model.plan import ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.plan.rules import PLAN_TABLE, finding
@@ -74,7 +74,6 @@ def plan(*dangers: Finding) -> TerraformPlan:
         changes=changes,
         outputs=(),
         drift=(),
-        counts=PlanCounts(),
         text="",
         canonical_hash="",
         dangers=dangers,

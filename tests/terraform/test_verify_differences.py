@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.model.plan import SENSITIVE, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
+from ops_agent.model.plan import SENSITIVE, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.plan.difference import mocked_difference, own_changes
 
 
@@ -22,7 +22,6 @@ def plan(*found: ResourceChange) -> TerraformPlan:
         changes=found,
         outputs=(),
         drift=(),
-        counts=PlanCounts(),
         text="",
         canonical_hash="",
     )

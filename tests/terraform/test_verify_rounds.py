@@ -7,7 +7,7 @@ import pytest
 from doubles.tree import MemoryTree
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.config.settings import Settings
-from ops_agent.model.plan import PlanCounts, TerraformPlan
+from ops_agent.model.plan import TerraformPlan
 from ops_agent.model.policy import Policy
 from ops_agent.run.verify import BasePlans, verify
 from terraform.recorders import Cloud, Recorder
@@ -45,7 +45,6 @@ def test_a_plan_of_the_base_is_known_for_its_commit_target_and_account_only():
         changes=(),
         outputs=(),
         drift=(),
-        counts=PlanCounts(),
         text="",
         canonical_hash="",
     )

@@ -155,7 +155,6 @@ class TerraformPlan:
     changes: tuple[ResourceChange, ...]
     outputs: tuple[OutputChange, ...]
     drift: tuple[ResourceChange, ...]
-    counts: PlanCounts
     text: str
     canonical_hash: str
     dangers: tuple[Finding, ...] = ()
@@ -164,3 +163,7 @@ class TerraformPlan:
     edges: tuple[tuple[str, str], ...] = ()
     invocations: tuple[str, ...] = ()
     log_groups: frozenset[str] = frozenset()
+
+    @property
+    def counts(self) -> PlanCounts:
+        return PlanCounts.of(self.changes, self.outputs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ops_agent.model.plan import PlanCounts, ResourceAction, ResourceChange, TerraformPlan
+from ops_agent.model.plan import ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.plan.dangers import dangers_of
 from ops_agent.plan.values import has_sensitive
 
@@ -14,7 +14,7 @@ def own_changes(head: TerraformPlan, base: TerraformPlan | None) -> frozenset[st
     """Addresses whose change differs from the base's (drift, and changes that the base plans too, are not ours).
 
     Without a base plan (a new root) every change is. Where a sensitive value is masked on either side it counts as
-    different: equal masks prove nothing.
+    different.
     """
     before = {change.address: change for change in base.changes} if base else {}
     return frozenset(
@@ -35,8 +35,7 @@ def own_outputs(head: TerraformPlan, base: TerraformPlan | None) -> frozenset[st
 
 
 def mocked_difference(head: TerraformPlan, base: TerraformPlan | None) -> TerraformPlan:
-    """Two plans from nothing, with mocked providers, as one plan: created, updated and deleted are what the source
-    says.
+    """Two plans from an empty state, with mocked providers, as one plan: what the source creates, updates and deletes.
 
     It cannot show a replace (which attribute forces one is the provider's and the state's knowledge), a move, an
     import, drift, or anything that depends on what is in the account.
@@ -54,22 +53,11 @@ def mocked_difference(head: TerraformPlan, base: TerraformPlan | None) -> Terraf
     for address, old in before.items():
         if address not in after:
             changes.append(replace(old, action=ResourceAction.DELETE, before=old.after, after=None))
-    kinds = [change.action for change in changes]
-    counts = PlanCounts(
-        add=kinds.count(ResourceAction.CREATE),
-        change=kinds.count(ResourceAction.UPDATE),
-        destroy=kinds.count(ResourceAction.DELETE),
-    )
-    shown = tuple(changes)
-    addresses = {change.address for change in shown}
-    dangers = {
-        (d.address, d.rule, d.what): d
-        for d in (*(d for d in head.dangers if d.address in addresses), *dangers_of(shown))
-    }
-    outputs = tuple(o for o in head.outputs if base is None or o not in base.outputs)
-    return replace(
-        head, changes=shown, counts=counts, dangers=tuple(dangers.values()), outputs=outputs, drift=(), text=""
-    )
+    addresses = {change.address for change in changes}
+    found = (*(danger for danger in head.dangers if danger.address in addresses), *dangers_of(changes))
+    dangers = {(danger.address, danger.rule, danger.what): danger for danger in found}
+    outputs = tuple(output for output in head.outputs if base is None or output not in base.outputs)
+    return replace(head, changes=tuple(changes), dangers=tuple(dangers.values()), outputs=outputs, drift=(), text="")
 
 
 def _exists(change: ResourceChange) -> bool:
@@ -77,13 +65,11 @@ def _exists(change: ResourceChange) -> bool:
 
 
 def _same(change: ResourceChange, old: ResourceChange | None) -> bool:
-    if old is None or (change.action, change.previous_address, change.import_id) != (
-        old.action,
-        old.previous_address,
-        old.import_id,
-    ):
+    """Equal masks prove nothing: what a sensitive value is may differ."""
+    if old is None or has_sensitive(change.after):
         return False
-    return change.before == old.before and change.after == old.after and not has_sensitive(change.after)
+    names = ("action", "previous_address", "import_id", "before", "after")
+    return all(getattr(change, name) == getattr(old, name) for name in names)
 
 
 def _differing(old: Any, new: Any) -> tuple[str, ...]:

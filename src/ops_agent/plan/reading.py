@@ -97,7 +97,6 @@ def _read(
         changes=changes,
         outputs=outputs,
         drift=drift,
-        counts=counts,
         text=Redactor(found).redact(redact(text)),
         canonical_hash=canonical_hash(document),
         dangers=(

@@ -1,4 +1,4 @@
-"""Texts for people, as files; filled by `core.templates.render`."""
+"""Texts for people, as files; filled by `text.templates.render`."""
 
 from __future__ import annotations
 
