@@ -124,7 +124,7 @@ def search(
     bench: Workbench,
     text: Annotated[
         str,
-        "Text to find in one line, upper and lower case alike. `*` stands for any characters; nothing else is special.",
+        "Text to find in one line, upper and lower case alike. `*` matches any characters; nothing else is special.",
     ],
     glob: Annotated[str, "Only in files whose path matches."] = "**",
 ) -> Any:

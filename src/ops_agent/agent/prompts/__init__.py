@@ -1,4 +1,4 @@
-"""The prompts: files beside this one, read once. Filled by core.templates."""
+"""The prompts: files beside this one, read once. Filled by text.templates."""
 
 from __future__ import annotations
 
