@@ -1,4 +1,4 @@
-"""A small real repository, looked at as the doctor looks: for the tests of discovery."""
+"""A small real repository as the doctor reads it: for the tests of discovery."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops_agent.config.arguments import parse
 from ops_agent.config.policy_file import POLICY_FILE
 from ops_agent.config.settings import Settings
-from ops_agent.doctor import CHECKS, Health, Patient, look_at_repository, show
+from ops_agent.doctor import look_at_repository, show
+from ops_agent.doctor.checks import CHECKS, Health, Patient
 from ops_agent.doctor.questions import questions
 from ops_agent.model.finding import Finding
 from ops_agent.model.terraform import Environment, TerraformRoot
@@ -35,7 +35,7 @@ class Seen:
 
 
 class Repository:
-    """A git repository in a folder, looked at as the doctor does."""
+    """A git repository in a folder, read as the doctor does."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -54,7 +54,7 @@ class Repository:
         self.git("add", "--all", "--force")
         self.git("commit", "-q", "-m", "files")
         found: list = []  # type: ignore[type-arg]
-        settings, tree, layout = look_at_repository(parse(["doctor", "--repo", str(self.folder)]), Settings(), found)
+        settings, tree, layout = look_at_repository(self.folder, Settings(), found)
         assert layout is not None and not [one for one in found if one.health is Health.FAIL], found
         patient = Patient(settings=settings, world=None, environment={}, tree=tree, layout=layout)  # type: ignore[arg-type]
         out = io.StringIO()

@@ -1,4 +1,4 @@
-"""Environment in, exit code out. The only place that builds the world, and the only error boundary."""
+"""Environment in, exit code out: hardens the process, runs one command, and is the only error boundary."""
 
 from __future__ import annotations
 
@@ -12,22 +12,41 @@ from contextlib import suppress
 from types import FrameType
 
 from ops_agent.adapters.terraform.sandbox import harden_this_process
-from ops_agent.config.arguments import Command, parse
+from ops_agent.config.arguments import parse
 from ops_agent.model.errors import OpsAgentError, as_error
 from ops_agent.model.outcome import Conclusion
 
-# What is said when a command breaks before, or outside of, a work item's own report: on stderr, and on the page of its
-# job.
-
 _WITH_OUTPUTS = ("run", "select")
 """Commands whose output `conclusion` the next step may ask for."""
+_SECONDS_TO_CLEAN_UP = {int(signal.SIGINT): 4.5, int(signal.SIGTERM): 2.0}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code (docs/outcomes.md). Never raises, never prints a stack trace."""
+    harden_this_process()
+    # Loading the SDKs makes a hundred thousand objects that stay; at Python's own threshold (700) the collector walks
+    # them again and again.
+    gc.set_threshold(50_000, 20, 20)
+    command = parse(sys.argv[1:] if arguments is None else arguments)
+    environment = dict(os.environ)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        from ops_agent.cli import COMMANDS
+
+        return COMMANDS[command.name](command, environment)
+    except BrokenPipeError:
+        # As of any program whose reader left; never 0: what was not written may have been a failure.
+        return 128 + signal.SIGPIPE
+    except (Exception, KeyboardInterrupt) as broken:
+        return end_with(as_error(broken), command.name, environment)
 
 
 def end_with(error: OpsAgentError, command: str, environment: Mapping[str, str]) -> int:
-    """Tell `error` to people; returns its exit code. Never raises.
+    """Show `error` to people; returns its exit code. Never raises.
 
     In a job, `run` and `select` write the annotations, the job summary and the output `conclusion` that every other end
-    has.
+    has; elsewhere the error goes to stderr.
     """
     if command in _WITH_OUTPUTS and environment.get("GITHUB_ACTIONS") == "true":
         with suppress(Exception):
@@ -43,63 +62,13 @@ def end_with(error: OpsAgentError, command: str, environment: Mapping[str, str])
 
 
 def _on_the_job_page(error: OpsAgentError, environment: Mapping[str, str]) -> int:
-    # Here, for nothing that could have broken may be needed before something has.
+    # Imported here: nothing that could have broken may be needed before something has.
     from ops_agent.config.settings import read_inputs
     from ops_agent.run.report import report_error
     from ops_agent.wiring import redactor_of, reporter_of
 
     redactor = redactor_of(read_inputs(environment).settings, environment)
     return report_error(reporter_of(redactor, on_runner=True), redactor.redact, ref=None, error=error, seconds=0.0)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code (docs/outcomes.md). Never raises, never prints a stack trace."""
-    harden_this_process()
-    # Loading the SDKs makes a hundred thousand objects that stay; at Python's own threshold (700) the collector walks
-    # them again and again.
-    gc.set_threshold(50_000, 20, 20)
-    command = parse(sys.argv[1:] if arguments is None else arguments)
-    environment = dict(os.environ)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
-    try:
-        return _COMMANDS[command.name](command, environment)
-    except BrokenPipeError:
-        return (
-            128 + signal.SIGPIPE
-        )  # as of any program whose reader left; never 0: what was not said may have been a failure
-    except (Exception, KeyboardInterrupt) as broken:
-        return end_with(as_error(broken), command.name, environment)
-
-
-def _run(command: Command, environment: Mapping[str, str]) -> int:
-    from ops_agent.cli import run_event, run_local
-
-    return run_local(command, environment) if command.issue_file else run_event(command, environment)
-
-
-def _select(command: Command, environment: Mapping[str, str]) -> int:
-    from ops_agent.cli import run_select
-
-    return run_select(command, environment)
-
-
-def _doctor(command: Command, environment: Mapping[str, str]) -> int:
-    from ops_agent.cli import run_doctor
-
-    return run_doctor(command, environment)
-
-
-def _rules(_command: Command, _environment: Mapping[str, str]) -> int:
-    from ops_agent.pages.rules_page import render_rules
-
-    sys.stdout.write(render_rules() + "\n")
-    return 0
-
-
-_SECONDS_TO_CLEAN_UP = {int(signal.SIGINT): 4.5, int(signal.SIGTERM): 2.0}
-
-_COMMANDS = {"run": _run, "select": _select, "doctor": _doctor, "rules": _rules}
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +24,13 @@ from ops_agent.run.select import select
 from ops_agent.wiring import actions_world, local_world
 
 
+def run(command: Command, environment: Mapping[str, str]) -> int:
+    """`run`: the event's work items, or the local file that was named."""
+    if command.issue_file is not None:
+        return run_local(command, command.issue_file, environment)
+    return run_event(command, environment)
+
+
 def run_event(command: Command, environment: Mapping[str, str]) -> int:
     """The action's `run`: a label names one issue, a dispatch one, several, or a parent.
 
@@ -33,53 +40,58 @@ def run_event(command: Command, environment: Mapping[str, str]) -> int:
     require_job(environment)
     settings = Settings.from_inputs(_inputs(command, environment), needs=("github", "llm"))
     with actions_world(settings, environment) as world:
-        event, run = read_event(environment, settings.issue_number)
+        event, identity = read_event(environment, settings.issue_number)
         world.llm.warm_up()
         if isinstance(event, Labelled):
-            return run_one(world, settings, event, event.issue.ref, run)
+            return run_one(world, settings, event, event.issue.ref, identity)
         with world.reporter.stage("select"):
-            selection = select(world, settings, event, run)
+            selection = select(world, settings, event, identity)
         world.reporter.summary(world.redact(selection.summary))
         if selection.nothing is not None:
             only = selection.declined[0].ref if len(selection.declined) == 1 else None
             if only is not None:
-                answer(world, settings, only, selection.nothing, run)
+                answer(world, settings, only, selection.nothing, identity)
             return report(world.reporter, world.redact, RunResult(ref=only, ending=selection.nothing), 0.0)
-        return max(run_one(world, settings, event, issue.ref, run) for issue in selection.items)
+        return max(run_one(world, settings, event, issue.ref, identity) for issue in selection.items)
 
 
-def run_local(command: Command, environment: Mapping[str, str]) -> int:
+def run_local(command: Command, issue_file: Path, environment: Mapping[str, str]) -> int:
     """`run --issue-file`: the same pipeline on this machine; the result is a patch, a text, and a local branch when
     asked for.
 
-    What can be checked without the llm is checked before it, and everything that is wrong is said at once.
+    What can be checked without the llm is checked before it, and every problem is reported at once.
     """
     from ops_agent.doctor.laptop import look_before_local_run
 
-    inputs = with_own_key(_inputs(command, environment), environment)
+    inputs = _with_own_key(_inputs(command, environment), environment)
     if command.environments:
         inputs["INPUT_ENVIRONMENTS"] = ",".join(command.environments)
-    settings, doubts = look_before_local_run(command, inputs)
-    with local_world(settings, environment, command) as (world, issues):
+    folder = command.repository or Path()
+    settings, warnings = look_before_local_run(issue_file, folder, command.branch, inputs)
+    with local_world(
+        settings, environment, issue_file=issue_file, folder=folder, output=command.output, branch=command.branch
+    ) as (world, issues):
         world.llm.warm_up()
         world.terraform.engine()
-        for doubt in doubts:
-            world.reporter.annotate("warning", world.redact(doubt))
+        for warning in warnings:
+            world.reporter.annotate("warning", world.redact(warning))
         event = Labelled(
             repository=issues.only_repository, issue=issues.only_issue, label="ready", sender=issues.only_issue.author
         )
         you = event.sender.login
-        run = RunIdentity(repository=event.repository.full_name, run_id=0, attempt=1, actor=you, triggering_actor=you)
-        return run_one(world, settings, event, event.issue.ref, run)
+        identity = RunIdentity(
+            repository=event.repository.full_name, run_id=0, attempt=1, actor=you, triggering_actor=you
+        )
+        return run_one(world, settings, event, event.issue.ref, identity)
 
 
 def run_select(command: Command, environment: Mapping[str, str]) -> int:
     """`select`: which items of the event can be worked on now, as a job matrix and a readable summary."""
     settings = Settings.from_inputs(_inputs(command, environment), needs=("github",))
     with actions_world(settings, environment) as world:
-        event, run = read_event(environment, settings.issue_number)
+        event, identity = read_event(environment, settings.issue_number)
         with world.reporter.stage("select"):
-            selection = select(world, settings, event, run)
+            selection = select(world, settings, event, identity)
         for name, text in selection.outputs.items():
             world.reporter.output(name, text)
         world.reporter.summary(world.redact(selection.summary))
@@ -91,16 +103,24 @@ def run_select(command: Command, environment: Mapping[str, str]) -> int:
 
 
 def run_doctor(command: Command, environment: Mapping[str, str]) -> int:
-    """`doctor`: every check that costs no token, each with what to do."""
+    """`doctor`: every check that needs no call of the llm, each with what to do."""
     from ops_agent.doctor import diagnose, show
 
     inputs = _inputs(command, environment)
     if environment.get("GITHUB_ACTIONS") != "true":
-        inputs = with_own_key(inputs, environment)
-    return show(diagnose(command, inputs), sys.stdout)
+        inputs = _with_own_key(inputs, environment)
+    return show(diagnose(command.repository, inputs), sys.stdout)
 
 
-def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> int:
+def print_rules(_command: Command, _environment: Mapping[str, str]) -> int:
+    """`rules`: every guard rule as Markdown."""
+    from ops_agent.pages.rules_page import render_rules
+
+    sys.stdout.write(render_rules() + "\n")
+    return 0
+
+
+def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, identity: RunIdentity) -> int:
     """One item from its event to its exit code; whatever it ends with, its report and (when asked for) its transcript
     are written.
     """
@@ -108,7 +128,7 @@ def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, run: 
     reporter, redact = world.reporter, world.redact
     result: RunResult | None = None
     try:
-        result = run_item(world, settings, event, ref, run)
+        result = run_item(world, settings, event, ref, identity)
         transcript = result.transcript
     except (Exception, KeyboardInterrupt) as broken:
         error = as_error(broken)
@@ -127,7 +147,7 @@ def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, run: 
     return report(reporter, redact, replace(result, transcript=transcript), seconds)
 
 
-def with_own_key(inputs: dict[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+def _with_own_key(inputs: dict[str, str], environment: Mapping[str, str]) -> dict[str, str]:
     """On a laptop `ANTHROPIC_API_KEY` is the key, unless an input names a way to the llm. A job's environment never
     counts.
     """
@@ -138,4 +158,12 @@ def with_own_key(inputs: dict[str, str], environment: Mapping[str, str]) -> dict
 
 def _inputs(command: Command, environment: Mapping[str, str]) -> dict[str, str]:
     """The environment's `INPUT_*`, with `--input` laid over it."""
-    return dict(environment) | {f"INPUT_{name.upper()}": text for name, text in (command.inputs or {}).items()}
+    return dict(environment) | {f"INPUT_{name.upper()}": text for name, text in command.inputs.items()}
+
+
+COMMANDS: dict[str, Callable[[Command, Mapping[str, str]], int]] = {
+    "run": run,
+    "select": run_select,
+    "doctor": run_doctor,
+    "rules": print_rules,
+}

@@ -19,7 +19,6 @@ from ops_agent.adapters.local.git_objects import GitObjects, quarantined
 from ops_agent.adapters.scratch import scratch_tree
 from ops_agent.adapters.terraform.modules import ModuleAccess, ModuleCredentials
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
-from ops_agent.config.arguments import Command
 from ops_agent.config.harness import read_harness
 from ops_agent.config.settings import Settings
 from ops_agent.model.ports import Board, Branches, Issues, PullRequests, Reporter, World
@@ -75,21 +74,23 @@ def actions_world(settings: Settings, environment: Mapping[str, str]) -> Iterato
 
 @contextmanager
 def local_world(
-    settings: Settings, environment: Mapping[str, str], command: Command
+    settings: Settings,
+    environment: Mapping[str, str],
+    *,
+    issue_file: Path,
+    folder: Path,
+    output: Path,
+    branch: str | None,
 ) -> Iterator[tuple[World, LocalIssues]]:
     """The world of a laptop: no GitHub, no board; new git objects stay in quarantine unless a branch was asked for."""
-    if command.issue_file is None:
-        raise ValueError("a local run needs an issue file")
     redactor = redactor_of(settings, environment)
     reporter = reporter_of(redactor, on_runner=False)
     with ExitStack() as stack:
-        objects = (
-            GitObjects(command.repository) if command.branch else stack.enter_context(quarantined(command.repository))
-        )
+        objects = GitObjects(folder) if branch else stack.enter_context(quarantined(folder))
         stack.callback(objects.close)
-        branches = LocalBranches(objects, command.output, command.branch)
-        issues = LocalIssues(objects, command.issue_file, command.output, branches.default)
-        host = (issues, branches, LocalPullRequests(branches, command.output), NoBoard())
+        branches = LocalBranches(objects, output, branch)
+        issues = LocalIssues(objects, issue_file, output, branches.default)
+        host = (issues, branches, LocalPullRequests(branches, output), NoBoard())
         yield stack.enter_context(_world(settings, environment, redactor, reporter, host, "local")), issues
 
 

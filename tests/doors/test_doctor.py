@@ -17,7 +17,8 @@ from ops_agent import doctor
 from ops_agent.cli import run_doctor
 from ops_agent.config.arguments import parse
 from ops_agent.config.settings import Settings
-from ops_agent.doctor import CHECKS, Diagnosis, Health, Patient, diagnose, examine, show
+from ops_agent.doctor import diagnose, examine, show
+from ops_agent.doctor.checks import CHECKS, Diagnosis, Health, Patient
 from ops_agent.model.change_set import TreeEntry
 from ops_agent.model.errors import AwsError, NotFound, ToolchainError
 from ops_agent.model.event import Repository
@@ -122,7 +123,7 @@ def test_a_healthy_patient_has_nothing_to_fix() -> None:
     assert {one.health for one in found} == {Health.OK}
     assert {one.subject for one in found} >= {"layout", "llm", "GitHub", "board", "AWS", "toolchain"}
     out = io.StringIO()
-    assert show(found, out) == 0 and "Nothing stands in the way" in out.getvalue()
+    assert show(found, out) == 0 and out.getvalue().endswith("\nNo failures.\n")
 
 
 def test_what_is_wrong_gives_code_2_and_says_what_to_do() -> None:
@@ -131,18 +132,18 @@ def test_what_is_wrong_gives_code_2_and_says_what_to_do() -> None:
     assert out.getvalue().splitlines()[:2] == ["fail  AWS: no", "      -> do this"]
 
 
-def test_what_could_not_be_looked_at_is_never_called_healthy() -> None:
+def test_a_skipped_check_is_named_in_the_summary() -> None:
     out = io.StringIO()
     skipped = Diagnosis(subject="llm", health=Health.SKIP, what="no key")
     assert show([skipped, Diagnosis(subject="AWS", health=Health.OK, what="yes")], out) == 0
-    assert out.getvalue().splitlines()[-1] == "Nothing to fix in what could be looked at; not looked at: llm."
+    assert out.getvalue().splitlines()[-1] == "No failures. Skipped: llm."
 
 
 def test_a_token_that_may_not_write_is_named_by_permission() -> None:
     abilities = TokenAbilities(contents=True, pull_requests=False, issues=None, workflows=False)
     found = examine(patient(host=Host(abilities)))
     assert ill(found) == ["the token may not write pull requests"]
-    assert "the token does not tell whether it may write issues" in ill(found, Health.WARN)
+    assert "the token does not show whether it may write issues" in ill(found, Health.WARN)
     assert "the token may not write workflow files" in ill(found, Health.WARN)
 
 
@@ -165,7 +166,7 @@ def test_a_board_that_cannot_be_read_is_a_warning_and_a_missing_column_is_not() 
     assert what == "there is no column `Doing` (`status_in_progress`)"
 
 
-def test_oidc_tokens_that_nobody_needs_are_pointed_out() -> None:
+def test_an_id_token_permission_that_nothing_needs_is_a_warning() -> None:
     """Design rule 42."""
     found = examine(patient(settings=healthy(aws_role_arns={})))
     assert "the job may ask for OIDC tokens, and nothing here needs them" in ill(found, Health.WARN)
@@ -204,17 +205,16 @@ def test_odd_places_of_the_layout_are_shown_with_their_remedy() -> None:
     ]
 
 
-def test_credentials_left_in_the_checkout_are_pointed_out(tmp_path: Path) -> None:
+def test_credentials_left_in_the_checkout_are_a_warning(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git/config").write_text('[http "https://github.com/"]\n\textraheader = AUTHORIZATION: basic xxx\n')
     found = examine(patient(environment=OIDC | {"GITHUB_WORKSPACE": str(tmp_path)}))
-    assert ill(found, Health.WARN) == ["a token lies in the checkout's .git/config"]
+    assert ill(found, Health.WARN) == ["the checkout's .git/config holds a token"]
 
 
 def test_every_wrong_input_is_named_at_once_and_the_rest_is_still_examined(tmp_path: Path) -> None:
-    command = parse(["doctor", "--repo", str(tmp_path)])
     found = diagnose(
-        command, {"INPUT_MAX_TURNS": "many", "INPUT_EFFORT": "huge", "INPUT_TYPO": "x", "PATH": "/usr/bin:/bin"}
+        tmp_path, {"INPUT_MAX_TURNS": "many", "INPUT_EFFORT": "huge", "INPUT_TYPO": "x", "PATH": "/usr/bin:/bin"}
     )
     inputs = [one.what for one in found if one.subject == "inputs"]
     assert len(inputs) == 3 and all(one.health is Health.FAIL for one in found if one.subject == "inputs")
@@ -234,7 +234,7 @@ def test_on_a_laptop_the_doctor_takes_the_key_that_a_local_run_would_take(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """K11: on a runner only inputs count."""
-    assert "through an Anthropic key (given, not tried" in doctored(tmp_path, monkeypatch, capsys)
+    assert "through an Anthropic key (not called" in doctored(tmp_path, monkeypatch, capsys)
     assert "no way to reach the language model" in doctored(tmp_path, monkeypatch, capsys, GITHUB_ACTIONS="true")
     other = {"INPUT_USE_BEDROCK": "true", "INPUT_BEDROCK_ROLE_ARN": ROLE}
     assert "through Bedrock" in doctored(tmp_path, monkeypatch, capsys, **other), (
@@ -242,13 +242,13 @@ def test_on_a_laptop_the_doctor_takes_the_key_that_a_local_run_would_take(
     )
 
 
-def test_an_input_that_this_version_does_not_use_is_said() -> None:
+def test_an_input_that_this_version_does_not_use_is_a_warning() -> None:
     assert "`mcp_config` is reserved: this version does not use it" in ill(
         examine(patient(settings=healthy(mcp_config="{}"))), Health.WARN
     )
 
 
-def test_another_region_than_the_default_is_said_aloud() -> None:
+def test_another_region_than_the_default_is_a_warning() -> None:
     """T13, docs/decisions/0006."""
     elsewhere = healthy(policy=Policy(region="eu-central-1"))
     assert "`aws_region` makes eu-central-1 the only region" in ill(examine(patient(settings=elsewhere)), Health.WARN)

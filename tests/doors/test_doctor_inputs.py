@@ -10,8 +10,8 @@ import pytest
 
 from layout_repository import PARTIAL, Repository
 from ops_agent import doctor
-from ops_agent.config.arguments import parse
-from ops_agent.doctor import Diagnosis, Health, diagnose
+from ops_agent.doctor import diagnose
+from ops_agent.doctor.checks import Diagnosis, Health
 
 PATHS = {"PATH": "/usr/bin:/bin"}
 ROLE = "arn:aws:iam::283165662494:role/ops-agent-plan"
@@ -19,10 +19,7 @@ ROLE = "arn:aws:iam::283165662494:role/ops-agent-plan"
 
 def examined(folder: Path, monkeypatch: pytest.MonkeyPatch, *checks: str, **inputs: str) -> list[Diagnosis]:
     monkeypatch.setattr(doctor, "CHECKS", {name: doctor.CHECKS[name] for name in checks})
-    return diagnose(
-        parse(["doctor", "--repo", str(folder)]),
-        PATHS | {f"INPUT_{name.upper()}": text for name, text in inputs.items()},
-    )
+    return diagnose(folder, PATHS | {f"INPUT_{name.upper()}": text for name, text in inputs.items()})
 
 
 def test_a_place_that_was_named_and_is_no_repository_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +40,7 @@ def test_where_nobody_named_a_place_a_missing_checkout_is_no_failure(
     """A job needs no checkout."""
     monkeypatch.setattr(doctor, "CHECKS", {})
     monkeypatch.chdir(tmp_path)
-    (found,) = [one for one in diagnose(parse(["doctor"]), PATHS) if one.subject == "layout"]
+    (found,) = [one for one in diagnose(None, PATHS) if one.subject == "layout"]
     assert found.health is Health.SKIP and found.hint == "Name one with --repo PATH."
 
 
@@ -69,7 +66,7 @@ def test_an_input_that_cannot_be_used_is_never_judged_by_its_default(
     found = examined(tmp_path, monkeypatch, "AWS", "toolchain", aws_role_arn=ROLE, terraform_binary="/nope/terraform")
     said = {(one.subject, one.health): one.what for one in found if one.subject != "layout"}
     assert "the role of `dev` is in account 283165662494" in said["inputs", Health.FAIL]
-    assert said["AWS", Health.SKIP] == "not looked at, because `aws_role_arn` cannot be used"
+    assert said["AWS", Health.SKIP] == "skipped, because `aws_role_arn` cannot be used"
     assert said["toolchain", Health.FAIL] == "No Terraform was found: looked for /nope/terraform"
     assert ("AWS", Health.WARN) not in said and ("toolchain", Health.OK) not in said
 
@@ -79,13 +76,13 @@ def test_a_wrong_name_of_the_engine_leaves_the_engine_unexamined(
 ) -> None:
     found = examined(tmp_path, monkeypatch, "toolchain", terraform_binary="terragrunt")
     assert [one.what for one in found if one.subject == "toolchain"] == [
-        "not looked at, because `terraform_binary` cannot be used"
+        "skipped, because `terraform_binary` cannot be used"
     ]
 
 
-def test_every_check_that_rests_on_inputs_rests_on_inputs_that_exist() -> None:
+def test_every_input_that_a_check_needs_exists() -> None:
     from doors.door_files import ACTION
-    from ops_agent.doctor import CHECKS, RESTS_ON
+    from ops_agent.doctor.checks import CHECKS, NEEDS
 
-    assert set(RESTS_ON) <= set(CHECKS)
-    assert frozenset().union(*RESTS_ON.values()) <= set(ACTION["inputs"])
+    assert set(NEEDS) <= set(CHECKS)
+    assert frozenset().union(*NEEDS.values()) <= set(ACTION["inputs"])

@@ -1,4 +1,4 @@
-"""The doctor names what stands in a repository already: unreadable files, second backends, foreign regions and
+"""The doctor names what is on the base branch already: unreadable files, second backends, foreign regions and
 accounts, shared states.
 """
 
@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from layout_repository import PARTIAL, QUEUE, WHOLE, Repository
-from ops_agent.config.arguments import parse
 from ops_agent.config.settings import Settings
-from ops_agent.doctor import CHECKS, STANDING_RULES, Diagnosis, Health, Patient, look_at_repository, show
+from ops_agent.doctor import look_at_repository, show
+from ops_agent.doctor.checks import CHECKS, EXISTING_RULES, Diagnosis, Health, Patient
 from ops_agent.guard.rules import TABLE
 
 SERVICE = {
@@ -38,7 +38,7 @@ def looked(folder: Path, files: dict[str, str]) -> list[Diagnosis]:
     repository.git("add", "--all", "--force")
     repository.git("commit", "-q", "-m", "files")
     found: list[Diagnosis] = []
-    settings, tree, layout = look_at_repository(parse(["doctor", "--repo", str(folder)]), Settings(), found)
+    settings, tree, layout = look_at_repository(folder, Settings(), found)
     patient = Patient(settings=settings, world=None, environment={}, tree=tree, layout=layout)  # type: ignore[arg-type]
     return [*found, *CHECKS["layout"](patient)]
 
@@ -47,7 +47,7 @@ def ill(found: list[Diagnosis], health: Health) -> list[str]:
     return [one.what for one in found if one.health is health]
 
 
-def test_a_plain_service_has_nothing_to_say(tmp_path: Path) -> None:
+def test_a_plain_service_gets_no_warning(tmp_path: Path) -> None:
     assert {one.health for one in looked(tmp_path, SERVICE)} == {Health.OK}
 
 
@@ -127,13 +127,13 @@ def test_a_backend_that_is_no_second_one_is_not_named(tmp_path: Path, path: str)
         ),
     ],
 )
-def test_what_stands_in_a_foreign_place_is_a_warning(tmp_path: Path, path: str, text: str, words: str) -> None:
+def test_an_existing_foreign_region_account_or_shared_state_is_a_warning(
+    tmp_path: Path, path: str, text: str, words: str
+) -> None:
     found = looked(tmp_path, {**SERVICE, path: text})
     (what,) = ill(found, Health.WARN)
     assert words in what and not ill(found, Health.FAIL)
-    assert next(one.hint for one in found if one.what == what).endswith(
-        "It stands already: no change is stopped for it."
-    )
+    assert next(one.hint for one in found if one.what == what).endswith("Already on the base branch; does not block.")
 
 
 def test_what_no_root_reaches_is_not_judged(tmp_path: Path) -> None:
@@ -144,7 +144,7 @@ def test_what_no_root_reaches_is_not_judged(tmp_path: Path) -> None:
 
 
 def test_the_rules_that_the_doctor_asks_are_rules_of_the_guard() -> None:
-    assert {rule.id for rule in TABLE} >= STANDING_RULES
+    assert {rule.id for rule in TABLE} >= EXISTING_RULES
 
 
 def test_many_places_are_shown_in_part_and_counted(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from layout_repository import PARTIAL, Repository
 from ops_agent.__main__ import end_with
-from ops_agent.cli import run_local
+from ops_agent.cli import COMMANDS
 from ops_agent.config.arguments import parse
 from ops_agent.doctor.laptop import look_before_local_run
 from ops_agent.model.errors import ConfigError, OpsAgentError
@@ -36,7 +36,8 @@ def looked(
     (folder / "item.md").write_text(issue)
     place = committed(folder / "orders", files)
     command = parse(["run", "--issue-file", str(folder / "item.md"), "--repo", str(place), *more])
-    return look_before_local_run(command, KEY | {f"INPUT_{name.upper()}": text for name, text in inputs.items()})[1]
+    given = KEY | {f"INPUT_{name.upper()}": text for name, text in inputs.items()}
+    return look_before_local_run(folder / "item.md", place, command.branch, given)[1]
 
 
 def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,10 +52,10 @@ def test_everything_that_is_wrong_is_said_at_once(tmp_path: Path, capsys: pytest
         "aws_region=mars",
     ]
     with pytest.raises(ConfigError) as caught:
-        run_local(parse([*arguments, "--input", "terraform_binary=/nope/terraform"]), {"PATH": "/usr/bin:/bin"})
+        COMMANDS["run"](parse([*arguments, "--input", "terraform_binary=/nope/terraform"]), {"PATH": "/usr/bin:/bin"})
     end_with(caught.value, "run", {})
     said = capsys.readouterr().err
-    assert said.startswith("error: config_error: 5 things keep this run from its start\n")
+    assert said.startswith("error: config_error: 5 problems prevent this run\n")
     for words in (
         "input `anthropic_api_key`: it is empty",
         "input `aws_region`: 'mars' is not a region",

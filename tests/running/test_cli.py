@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.__main__ import _COMMANDS, end_with
+from ops_agent.__main__ import end_with
+from ops_agent.cli import COMMANDS
 from ops_agent.config.arguments import parse
 from ops_agent.model.errors import ConfigError
 
@@ -64,7 +65,7 @@ def said_by(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytes
         if name.startswith(("GITHUB_", "INPUT_", "ANTHROPIC_")):
             monkeypatch.delenv(name)
     with pytest.raises(ConfigError) as caught:
-        _COMMANDS["run"](parse(arguments), dict(os.environ))
+        COMMANDS["run"](parse(arguments), dict(os.environ))
     end_with(caught.value, "run", {})
     return capsys.readouterr().err
 

@@ -63,7 +63,7 @@ def test_what_breaks_outside_of_a_work_item_has_a_conclusion_too(
     conclusion: str,
     code: int,
 ) -> None:
-    monkeypatch.setattr(cli, "run_event", breaks_with(broken))
+    monkeypatch.setitem(cli.COMMANDS, "run", breaks_with(broken))
     assert main(["run"]) == code
     said = capsys.readouterr()
     assert conclusion_in(job("GITHUB_OUTPUT")) == conclusion
@@ -93,7 +93,7 @@ def test_every_wrong_input_stands_on_the_job_page(job: Callable[[str], str], mon
 def test_a_command_without_outputs_leaves_the_job_page_alone(
     job: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "run_doctor", breaks_with(AwsError("x")))
+    monkeypatch.setitem(cli.COMMANDS, "doctor", breaks_with(AwsError("x")))
     assert main(["doctor"]) == 6
     assert job("GITHUB_OUTPUT") == job("GITHUB_STEP_SUMMARY") == ""
 

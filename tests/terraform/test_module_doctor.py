@@ -11,7 +11,7 @@ import pytest
 
 from ops_agent.adapters.terraform.modules import cut_at_word
 from ops_agent.config.settings import Settings
-from ops_agent.doctor import Health, Patient, check_modules
+from ops_agent.doctor.checks import Health, Patient, check_modules
 from ops_agent.model.change_set import TreeEntry
 from ops_agent.model.policy import Policy
 from ops_agent.terraform.layout import discover_layout

@@ -1,58 +1,56 @@
-"""The command line: `ops-agent run | select | doctor | demo | rules`. Arguments in, a parsed `Command` out; nothing is
-done here.
+"""The command line: `ops-agent run | select | doctor | rules`. Arguments in, a parsed `Command` out; nothing is done
+here.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ops_agent import __version__
 from ops_agent.config.inputs import is_branch_name
 
+OUTPUT = Path("ops-agent-output")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What was asked for. `inputs` are `--input name=value` pairs, laid over the environment's `INPUT_*`.
-
-    `repository` is the working directory unless `--repo` names another place.
+    """What was asked for. `inputs` are `--input name=value` pairs, laid over the environment's `INPUT_*`; `repository`
+    is None when nobody named one.
     """
 
     name: str
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    repository: Path | None = None
     issue_file: Path | None = None
-    repository: Path = Path()
-    names_repository: bool = False
-    output: Path = Path("ops-agent-output")
+    output: Path = OUTPUT
     branch: str | None = None
     environments: tuple[str, ...] = ()
-    inputs: Mapping[str, str] | None = None
 
 
 def parse(arguments: Sequence[str]) -> Command:
     """The command in `arguments` (without the program's name). Exits 2 with a usage line when they make no sense."""
     parser = _parser()
-    known = parser.parse_args(list(arguments))
-    branch = getattr(known, "branch", None)
+    given = vars(parser.parse_args(list(arguments)))
+    branch = given.get("branch")
     if branch is not None and not is_branch_name(branch):
         parser.error(f"--branch {branch!a} is not a branch name that git accepts")
-    repository: Path | None = getattr(known, "repo", None)
     inputs = {}
-    for pair in getattr(known, "input", None) or ():
+    for pair in given.get("input") or ():
         name, equals, text = pair.partition("=")
         if not equals or not name:
             parser.error(f"--input wants name=value, not {pair!r}")
         inputs[name] = text
     return Command(
-        name=known.command,
-        issue_file=getattr(known, "issue_file", None),
-        repository=repository or Path(),
-        names_repository=repository is not None,
-        output=getattr(known, "output", Path("ops-agent-output")),
-        branch=branch,
-        environments=tuple(getattr(known, "environment", None) or ()),
+        name=given["command"],
         inputs=inputs,
+        repository=given.get("repo"),
+        issue_file=given.get("issue_file"),
+        output=given.get("output", OUTPUT),
+        branch=branch,
+        environments=tuple(given.get("environment") or ()),
     )
 
 
@@ -79,16 +77,14 @@ def _parser() -> argparse.ArgumentParser:
     local.add_argument(
         "--environment", action="append", metavar="NAME", help="plan only this environment; may be repeated"
     )
-    local.add_argument(
-        "--output", type=Path, default=Path("ops-agent-output"), metavar="DIR", help="patch and pull request text"
-    )
+    local.add_argument("--output", type=Path, default=OUTPUT, metavar="DIR", help="patch and pull request text")
     local.add_argument(
         "--branch", metavar="NAME", help="also create this local branch with the commit (never moves an existing one)"
     )
 
     commands.add_parser("select", parents=[inputs], help="choose the work items of an event and write the job matrix")
     doctor = commands.add_parser(
-        "doctor", parents=[inputs], help="check inputs, permissions, board, AWS and toolchain; spends no token"
+        "doctor", parents=[inputs], help="check inputs, permissions, board, AWS and toolchain; makes no model calls"
     )
     doctor.add_argument("--repo", type=Path, metavar="PATH", help="a checkout whose layout is shown (default: here)")
     commands.add_parser("rules", help="print every guard rule as Markdown")

@@ -1,0 +1,411 @@
+"""The doctor's checks, one function each, in the order of `CHECKS`. None of them creates, changes or publishes anything,
+and none calls the llm.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from ops_agent.config.policy_file import POLICY_FILE
+from ops_agent.config.settings import Settings, ways_to_llm
+from ops_agent.doctor.questions import questions
+from ops_agent.guard.judge import judge
+from ops_agent.guard.rules import TABLE
+from ops_agent.guard.tree import FilesInMemory
+from ops_agent.issue.selection import parse_references
+from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.model.errors import OpsAgentError
+from ops_agent.model.finding import Finding
+from ops_agent.model.policy import Policy
+from ops_agent.model.ports import BaseTree, World
+from ops_agent.model.terraform import Environment, Layout
+from ops_agent.model.verification import CheckStatus
+from ops_agent.run.brief import require_environments
+from ops_agent.terraform.layout import survey_of
+from ops_agent.terraform.modules import (
+    ModuleCall,
+    SourceKind,
+    directory_of,
+    is_configuration,
+    module_calls,
+    module_files,
+    read_module_source,
+    shown_source,
+)
+from ops_agent.terraform.obstacles import broken_files, denied_reads
+from ops_agent.wiring import module_credentials
+
+EXISTING_RULES: Final = frozenset(
+    {
+        "terraform/foreign-region",
+        "terraform/foreign-account",
+        "terraform/account-of-another-environment",
+        "terraform/shared-state",
+    }
+)
+"""The guard's rules about where things are. Other existing code is the team's own matter until somebody changes it."""
+_MOST: Final = 20
+_SAMPLE_WORKFLOW = "name: sample\non:\n  workflow_dispatch:\npermissions: {}\njobs: {}\n"
+_FREE_BYTES = 3_000_000_000
+
+
+class Health(StrEnum):
+    """FAIL means that a run cannot succeed as things are; SKIP that it could not be checked from here."""
+
+    OK = "ok"
+    WARN = "warn"
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+OK, WARN, FAIL, SKIP = Health
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """One thing that was checked: `what` was found, in one sentence, and the `hint` says what to do about it."""
+
+    subject: str
+    health: Health
+    what: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patient:
+    """What is examined. `tree` is None when there is no repository to read, `layout` when there is no tree.
+
+    `wrong` names the inputs that cannot be used: `settings` has their defaults, which nobody chose.
+    """
+
+    settings: Settings
+    world: World
+    environment: Mapping[str, str]
+    tree: BaseTree | None
+    layout: Layout | None
+    wrong: frozenset[str] = frozenset()
+
+    @property
+    def repository(self) -> str:
+        """`owner/name` of the repository that would be changed, empty when nobody names one."""
+        return self.settings.target_repository or self.environment.get("GITHUB_REPOSITORY", "")
+
+    @property
+    def on_runner(self) -> bool:
+        return self.environment.get("GITHUB_ACTIONS") == "true"
+
+    @property
+    def needed(self) -> Health:
+        """How bad it is when something that only a job has is missing."""
+        return FAIL if self.on_runner else SKIP
+
+
+def from_error(subject: str, error: OpsAgentError) -> Diagnosis:
+    """An error as a diagnosis: its words, and its hint."""
+    return Diagnosis(subject, FAIL, str(error), error.hint)
+
+
+def _from_finding(subject: str, health: Health, finding: Finding, more: str = "") -> Diagnosis:
+    return Diagnosis(subject, health, f"{finding.place}: {finding.what}", finding.remedy + more)
+
+
+def _check_reserved(patient: Patient) -> Iterator[Diagnosis]:
+    if patient.settings.mcp_config:
+        hint = "Put the standards into the input `standards` or into the repository."
+        yield Diagnosis("inputs", WARN, "`mcp_config` is reserved: this version does not use it", hint)
+
+
+def _check_environments(patient: Patient) -> Iterable[Diagnosis]:
+    """Raises ConfigError in the words in which a run would."""
+    if patient.layout is not None:
+        require_environments(patient.settings.environments, patient.layout)
+    return ()
+
+
+def _check_region(patient: Patient) -> Iterator[Diagnosis]:
+    """The default is silent; another region is the workflow's right (docs/decisions/0006), and never a secret."""
+    region, usual = patient.settings.policy.region, Policy().region
+    if region != usual:
+        hint = f"If this is not meant, remove the input: the default is {usual}."
+        yield Diagnosis("inputs", WARN, f"`aws_region` makes {region} the only region", hint)
+
+
+def _check_layout(patient: Patient) -> Iterator[Diagnosis]:
+    layout = patient.layout
+    if layout is None:
+        return
+    tree, policy = patient.tree, patient.settings.policy
+    paths = _regular(tree) if tree is not None else []
+    asked, mapping = questions(survey_of(paths, tree.read, policy), policy, tree.read) if tree is not None else ((), "")
+    shown: set[Finding] = set()
+    for root in layout.roots:
+        names = ", ".join(environment.name for environment in root.environments) or "no environment"
+        yield Diagnosis("layout", OK, f"root module `{root.path}` with {names}")
+        for why in dict.fromkeys(environment.unsettled for environment in root.environments if environment.unsettled):
+            unsettled = [f"`{environment.name}`" for environment in root.environments if environment.unsettled == why]
+            repeating = [f for f in asked if why in f.what and _concerns(f, root.path)]
+            shown.update(repeating)
+            words = f"{' and '.join(unsettled)} of `{root.path}` {'are' if len(unsettled) > 1 else 'is'} not planned"
+            yield Diagnosis("layout", WARN, f"{words}: {why}", repeating[0].remedy if repeating else "")
+    for finding in asked:
+        if finding not in shown:
+            yield _from_finding("layout", WARN, finding)
+    if mapping:
+        what = (
+            f"these lines in `{POLICY_FILE}` on the base branch answer it; correct what is in capitals or behind `or`"
+        )
+        yield Diagnosis("layout", WARN, what, mapping)
+    if tree is not None:
+        yield from check_existing(layout, tree, policy)
+        for finding in denied_reads(layout, paths, tree.read):
+            yield _from_finding("plans", WARN, finding)
+
+
+def _concerns(finding: Finding, root: str) -> bool:
+    return root == "." or finding.place.path == root or finding.place.path.startswith(f"{root}/")
+
+
+def _regular(tree: BaseTree) -> list[str]:
+    return [path for path, entry in tree.entries().items() if entry.is_regular]
+
+
+def check_existing(layout: Layout, tree: BaseTree, policy: Policy) -> Iterator[Diagnosis]:
+    """The base branch: can its files be read and loaded, and do they keep to region, accounts and states? FAIL when
+    Terraform can load no root: nothing could be verified then.
+    """
+    broken = broken_files(layout, _regular(tree), tree.read)
+    health = FAIL if broken and not loadable_roots(layout, broken) else WARN
+    yield from _places(broken, health, "")
+    yield from _places(existing_findings(layout, tree, policy), WARN, " Already on the base branch; does not block.")
+
+
+def _places(findings: tuple[Finding, ...], health: Health, more: str) -> Iterator[Diagnosis]:
+    for finding in findings[:_MOST]:
+        yield _from_finding("sources", health, finding, more)
+    if len(findings) > _MOST:
+        yield Diagnosis("sources", health, f"and {len(findings) - _MOST} more places like these")
+
+
+def loadable_roots(layout: Layout, broken: tuple[Finding, ...]) -> tuple[str, ...]:
+    """Roots that hold none of `broken`, nor do the modules that they reach; an environment's file spoils that
+    environment only.
+    """
+    spoilt = {directory_of(f.place.path) for f in broken if is_configuration(f.place.path)}
+    return tuple(root.path for root in layout.roots if not spoilt & {root.path, *root.local_modules})
+
+
+def existing_findings(layout: Layout, tree: BaseTree, policy: Policy) -> tuple[Finding, ...]:
+    """What EXISTING_RULES find on the base branch: in its roots, their modules and the files of environments."""
+    reached = {directory for root in layout.roots for directory in (root.path, *root.local_modules)}
+    files = {p for root in layout.roots for e in root.environments for p in (e.backend_file, *e.var_files) if p}
+    paths = _regular(tree)
+    wanted = [p for p in sorted(paths) if p in files or (is_configuration(p) and directory_of(p) in reached)]
+    changes = tuple(FileChange(path=p, before=content, after=content) for p in wanted for content in (tree.read(p),))
+    rules = tuple(rule for rule in TABLE if rule.id in EXISTING_RULES)
+    change_set = ChangeSet(base_commit=tree.commit, changes=changes)
+    return judge(change_set, FilesInMemory(paths, tree.read), policy, table=rules).findings
+
+
+def _check_llm(patient: Patient) -> Iterator[Diagnosis]:
+    names = {
+        "anthropic_api_key": "an Anthropic key",
+        "anthropic_federation_rule_id": "workload identity federation",
+        "use_bedrock": "Bedrock",
+    }
+    given = [names[way] for way in ways_to_llm(patient.settings.llm)]
+    if given:
+        yield Diagnosis(
+            "llm", OK, f"`{patient.settings.llm.model}` through {given[0]} (not called: a call costs money)"
+        )
+    else:
+        hint = "Set `anthropic_api_key`, the `anthropic_federation_*` inputs, or `use_bedrock`."
+        yield Diagnosis("llm", patient.needed, "no way to reach the language model is given", hint)
+
+
+def _check_token(patient: Patient) -> Iterator[Diagnosis]:
+    if not patient.settings.github_token or not patient.repository:
+        missing = "`github_token`" if not patient.settings.github_token else "a repository (`target_repository`)"
+        yield Diagnosis("GitHub", patient.needed, f"{missing} is not given")
+        return
+    host = patient.world.issues
+    described = host.repository(patient.repository)
+    yield Diagnosis("GitHub", OK, f"the token acts as {host.viewer().login} on {described.full_name}")
+    if described.archived or described.disabled:
+        yield Diagnosis("GitHub", FAIL, "the repository is archived or disabled", "Choose another one.")
+    abilities = host.token_abilities(patient.repository)
+    hint = "docs/setup/token.md lists the permissions and who gives them."
+    words = {True: "may write", False: "may not write", None: "does not show whether it may write"}
+    for name in ("contents", "pull_requests", "issues"):
+        able = getattr(abilities, name)
+        health = {True: OK, False: FAIL, None: WARN}[able]
+        yield Diagnosis("GitHub", health, f"the token {words[able]} {name.replace('_', ' ')}", hint)
+    if abilities.workflows is not True:
+        remedy = f"Changes of workflows are offered as a patch then; for commits use a GitHub App token. {hint}"
+        yield Diagnosis("GitHub", WARN, f"the token {words[abilities.workflows]} workflow files", remedy)
+
+
+def _check_board(patient: Patient) -> Iterator[Diagnosis]:
+    settings = patient.settings
+    if not settings.github_token or not patient.repository or not settings.issue_number:
+        what = "a board is found from an issue's side, and no issue is named"
+        yield Diagnosis("board", SKIP, what, "Name one: `doctor --input issue_number=12`.")
+        return
+    server = (patient.environment.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/")
+    ref = parse_references(settings.issue_number, patient.repository, server)[0]
+    card = patient.world.board.card(patient.world.issues.issue(ref))
+    if isinstance(card, str):
+        hint = "docs/setup/board.md; without the board the label `ready` counts as Ready, and the intended column is written down."
+        yield Diagnosis("board", WARN, card, hint)
+        return
+    yield Diagnosis("board", OK, f"{ref} is in {card.status or 'no column'}")
+    known = {name.casefold() for _, name in card.options}
+    for name in ("status_ready", "status_in_progress", "status_review"):
+        status = getattr(settings.board, name)
+        if status and status.casefold() not in known:
+            hint = f"The board has {', '.join(option for _, option in card.options)}: set `{name}` to one of them."
+            yield Diagnosis("board", FAIL, f"there is no column `{status}` (`{name}`)", hint)
+
+
+def _check_aws(patient: Patient) -> Iterator[Diagnosis]:
+    settings = patient.settings
+    can_mint = bool(patient.environment.get("ACTIONS_ID_TOKEN_REQUEST_URL"))
+    if can_mint and not (
+        settings.aws_role_arns or settings.llm.anthropic_federation_rule_id or settings.llm.use_bedrock
+    ):
+        hint = "Remove `id-token: write` from the job, or set `aws_role_arn`."
+        yield Diagnosis("AWS", WARN, "the job may ask for OIDC tokens, and nothing here needs them", hint)
+    if not settings.aws_role_arns:
+        hint = "Set `aws_role_arn` (docs/setup/aws-role.md); without it a pull request says that nothing was planned."
+        yield Diagnosis("AWS", WARN, "no role for plans is given", hint)
+        return
+    if not can_mint:
+        hint = "Add `id-token: write` to the job's permissions." if patient.on_runner else ""
+        yield Diagnosis("AWS", patient.needed, "this process cannot ask for OIDC tokens", hint)
+        return
+    known = {e.name: e for root in (patient.layout.roots if patient.layout else ()) for e in root.environments}
+    for name in settings.aws_role_arns:
+        if name in known:
+            yield _check_role(patient, known[name])
+        else:
+            yield Diagnosis("AWS", WARN, f"a role is given for `{name}`, but no root has that environment")
+
+
+def _check_role(patient: Patient, environment: Environment) -> Diagnosis:
+    try:
+        with patient.world.cloud.lease(environment) as lease:
+            return Diagnosis("AWS", OK, f"the role for `{environment.name}` gives access to account {lease.account}")
+    except OpsAgentError as error:
+        return from_error("AWS", error)
+
+
+def _check_toolchain(patient: Patient) -> Iterator[Diagnosis]:
+    terraform = patient.world.terraform
+    engine = terraform.engine()
+    yield Diagnosis("toolchain", OK, engine)
+    if not engine.startswith("OpenTofu") and (unread := next(_tofu_files(patient), None)):
+        hint = "Put `tofu` on PATH (opentofu/setup-opentofu) and set `terraform_binary: tofu`."
+        yield Diagnosis("toolchain", FAIL, f"{unread} is for OpenTofu: Terraform does not load it", hint)
+    guarantees = terraform.self_test()
+    what = f"a hostile configuration cannot read this process (tried with a canary); Terraform's children: {guarantees}"
+    yield Diagnosis("toolchain", OK, what)
+    with tempfile.TemporaryDirectory() as folder:
+        path = ".github/workflows/sample.yml"
+        place = Path(folder, path)
+        place.parent.mkdir(parents=True)
+        place.write_text(_SAMPLE_WORKFLOW, encoding="utf-8")
+        for result in patient.world.linters.check(Path(folder), (path,)):
+            started = result.status is not CheckStatus.NOT_RUN
+            what = f"{result.name} {'runs' if started else 'does not run: ' + result.output}"
+            yield Diagnosis("toolchain", OK if started else FAIL, what)
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    hint = "The AWS provider alone takes several hundred MB."
+    health = OK if free >= _FREE_BYTES else WARN
+    yield Diagnosis("toolchain", health, f"{free / 1e9:.0f} GB are free for temporary files", hint)
+
+
+def _tofu_files(patient: Patient) -> Iterator[str]:
+    """Files of roots and their modules that only OpenTofu loads."""
+    roots = patient.layout.roots if patient.layout else ()
+    directories = {directory for root in roots for directory in (root.path, *root.local_modules)}
+    for path in sorted(patient.tree.entries() if patient.tree else ()):
+        if path.endswith((".tofu", ".tofu.json")) and directory_of(path) in directories:
+            yield path
+
+
+def check_modules(patient: Patient) -> Iterator[Diagnosis]:
+    """For each root with remote modules: which it calls, whether a token for the host is given, and whether they come.
+    Raises ToolchainError, NoSpace.
+
+    A source that is refused fails everywhere. What this laptop cannot fetch, a job with other tokens perhaps can.
+    """
+    if patient.layout is None or patient.tree is None:
+        return
+    paths = _regular(patient.tree)
+    for root in patient.layout.roots:
+        files = module_files(root, paths, patient.tree.read)
+        if not files:
+            continue
+        remote = [call for call in module_calls(root, files, files.__getitem__) if call.is_remote]
+        named = "; ".join(_named(call, patient) for call in remote[:_MOST])
+        more = f"; and {len(remote) - _MOST} more" if len(remote) > _MOST else ""
+        check = patient.world.terraform.fetch_modules(root, files)
+        came = check.status is CheckStatus.PASSED
+        refused = any(read_module_source(call.source or "").kind is SourceKind.REFUSED for call in remote)
+        health = OK if came else FAIL if patient.on_runner or refused else WARN
+        yield Diagnosis("modules", health, f"root module `{root.path}` calls modules from outside: {named}{more}")
+        if came:
+            yield Diagnosis("modules", OK, f"those of `{root.path}` were fetched in {check.seconds:.1f} s")
+        for finding in check.findings:
+            yield _from_finding("modules", health, finding)
+
+
+def _named(call: ModuleCall, patient: Patient) -> str:
+    source = read_module_source(call.source or "")
+    serves = module_credentials(patient.settings, patient.environment).serve(source)
+    token = "refused" if source.kind is SourceKind.REFUSED else "token given" if serves else "no token"
+    return f"`{call.key}` from `{shown_source(call.source or '')}` ({token})"
+
+
+def _check_job(patient: Patient) -> Iterator[Diagnosis]:
+    configuration = Path(patient.environment.get("GITHUB_WORKSPACE", ""), ".git", "config")
+    if (
+        patient.environment.get("GITHUB_WORKSPACE")
+        and os.access(configuration, os.R_OK)
+        and "extraheader" in configuration.read_text(encoding="utf-8", errors="replace")
+    ):
+        hint = "Give actions/checkout `persist-credentials: false`, or leave it out: ops-agent needs no checkout."
+        yield Diagnosis("job", WARN, "the checkout's .git/config holds a token", hint)
+
+
+CHECKS: dict[str, Callable[[Patient], Iterable[Diagnosis]]] = {
+    "inputs": _check_reserved,
+    "environments": _check_environments,
+    "region": _check_region,
+    "layout": _check_layout,
+    "llm": _check_llm,
+    "GitHub": _check_token,
+    "board": _check_board,
+    "AWS": _check_aws,
+    "toolchain": _check_toolchain,
+    "modules": check_modules,
+    "job": _check_job,
+}
+NEEDS: dict[str, frozenset[str]] = {
+    "environments": frozenset({"environments", "aws_accounts"}),
+    "region": frozenset({"aws_region"}),
+    "layout": frozenset({"aws_accounts", "aws_region"}),
+    "llm": frozenset({"anthropic_api_key", "anthropic_federation_rule_id", "use_bedrock", "bedrock_role_arn", "model"}),
+    "GitHub": frozenset({"github_token", "target_repository"}),
+    "board": frozenset({"github_token", "target_repository", "issue_number"}),
+    "AWS": frozenset({"aws_role_arn", "aws_role_arns", "aws_accounts", "aws_region"}),
+    "toolchain": frozenset({"terraform_binary"}),
+    "modules": frozenset({"terraform_binary", "module_credentials", "allowed_modules"}),
+}
+"""Check -> inputs without which it would judge what nobody chose."""
