@@ -11,9 +11,9 @@ from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.plan import UNKNOWN, Hidden, ResourceAction, ResourceChange
 from ops_agent.plan.iam import POLICY_DOCUMENTS, access_findings, policy_findings
 from ops_agent.plan.losses import losses, made_here
+from ops_agent.plan.masking import blocks, has_sensitive, number
 from ops_agent.plan.references import configured, without_key
 from ops_agent.plan.rules import finding, rank, table
-from ops_agent.plan.values import blocks, has_sensitive, number
 
 _STATEFUL: Final[dict[str, str]] = {type_: lost for lost, types in table("stateful").items() for type_ in types}
 """Resource type -> what is lost with it: a new resource of the same name does not bring it back."""

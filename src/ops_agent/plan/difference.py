@@ -7,7 +7,7 @@ from typing import Any
 
 from ops_agent.model.plan import ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.plan.dangers import dangers_of
-from ops_agent.plan.values import has_sensitive
+from ops_agent.plan.masking import has_sensitive
 
 
 def own_changes(head: TerraformPlan, base: TerraformPlan | None) -> frozenset[str]:

@@ -16,9 +16,9 @@ from typing import Any, Final
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.plan import SENSITIVE, Hidden, ResourceChange
 from ops_agent.model.policy import ROOT, Policy
+from ops_agent.plan.masking import Leaf, leaves, parsed_json
 from ops_agent.plan.references import configured, without_key
 from ops_agent.plan.rules import finding
-from ops_agent.plan.values import Leaf, leaves, parsed_json
 
 REGION: Final = (
     r"(?:af|ap|ca|cn|eu|eusc|il|me|mx|sa|us)(?:-gov|-iso[a-z]?|-de)?"

@@ -14,10 +14,10 @@ from ops_agent.model.errors import PolicyViolation, ToolchainError
 from ops_agent.model.plan import OutputChange, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.policy import Policy
 from ops_agent.plan.dangers import dangers_of, failed_checks, provisioner_findings
+from ops_agent.plan.masking import changed_keys, leaves, masked, planned_leaves
 from ops_agent.plan.places import PlaceFinder
 from ops_agent.plan.references import edges_of
 from ops_agent.plan.secret_values import SecretFinder, configured_secrets, output_leaves, secret_findings
-from ops_agent.plan.values import changed_keys, leaves, masked, planned_leaves
 from ops_agent.text.redaction import Redactor
 
 CUT_MARK: Final = "\n... (cut)\n"

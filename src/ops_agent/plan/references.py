@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from ops_agent.model.plan import ResourceChange
-from ops_agent.plan.values import blocks
+from ops_agent.plan.masking import blocks
 
 _KEY: Final = re.compile(r'\[(?:"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[^"\]])*+\]?', re.DOTALL)
 """`[0]`, `["x]"]`; one that does not end takes all that follows."""

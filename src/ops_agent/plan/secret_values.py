@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from ops_agent.model.finding import Finding
 from ops_agent.model.plan import ResourceChange
+from ops_agent.plan.masking import Leaf, leaves, planned_leaves
 from ops_agent.plan.rules import finding
-from ops_agent.plan.values import Leaf, leaves, planned_leaves
 from ops_agent.text.redaction import Redactor, entropy, token_finds
 
 _SECRET_NAME = re.compile(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ops_agent.model.errors import OpsAgentError
 from ops_agent.model.plan import SENSITIVE, UNKNOWN, TerraformPlan
-from ops_agent.plan.values import leaves, masked
+from ops_agent.plan.masking import leaves, masked
 from plan.plan_samples import change, plan_document, read
 
 
