@@ -7,9 +7,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
 
-import hcl2
-from lark import Token, Tree
+from hcl2 import parser as hcl2_parser
+from hcl2.postlexer import PostLexer
+from lark import Lark, Token, Tree
 from lark.exceptions import LarkError
 from tree_sitter import Node
 
@@ -34,7 +37,7 @@ def disagreement(text: str, root: Node) -> Unreadable | None:
     else None.
     """
     try:
-        tree = hcl2.parses_to_tree(text)
+        tree = _parser().parse(f"{text}\n")
     except LarkError as error:
         line = getattr(error, "line", 0)
         return Unreadable(
@@ -51,13 +54,23 @@ def disagreement(text: str, root: Node) -> Unreadable | None:
     return None
 
 
+@cache
+def _parser() -> Lark:
+    """python-hcl2's own parser, without the positions of every node: tokens have lines, and it is twice as fast."""
+    grammar = BytesIO()
+    hcl2_parser.parser().save(grammar)
+    grammar.seek(0)
+    parser = Lark.__new__(Lark)
+    return parser._load(grammar, propagate_positions=False, postlex=PostLexer())
+
+
 def _of_lark(tree: Tree[Token]) -> Iterator[_Seen]:
     pending: list[tuple[Tree[Token], int]] = [(tree, 0)]
     while pending:
         node, depth = pending.pop()
         if node.data == "attribute":
             name, *rest = (c for c in node.children if isinstance(c, Tree))
-            yield _Seen(depth, ("=", _lark_word(name)), node.meta.line, _lark_calls(rest))
+            yield _Seen(depth, ("=", _lark_word(name)), _lark_line(name), _lark_calls(rest))
             continue
         if node.data == "block":
             header = [
@@ -65,13 +78,17 @@ def _of_lark(tree: Tree[Token]) -> Iterator[_Seen]:
                 for c in node.children
                 if isinstance(c, Tree) and c.data in ("identifier", "keyword", "literal_value", "string")
             ]
-            yield _Seen(depth, tuple(_lark_word(c) for c in header), node.meta.line)
+            yield _Seen(depth, tuple(_lark_word(c) for c in header), _lark_line(header[0]))
             depth += 1
         pending.extend(
             (c, depth)
             for c in reversed(node.children)
             if isinstance(c, Tree) and c.data in ("body", "attribute", "block", "start")
         )
+
+
+def _lark_line(node: Tree[Token]) -> int:
+    return next(node.scan_values(lambda v: isinstance(v, Token))).line or 0
 
 
 def _lark_word(node: Tree[Token]) -> str:
