@@ -1,4 +1,4 @@
-"""What `terraform init` reads of a root is told from what it does not read."""
+"""What `terraform init` reads of a root, and what it does not read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Discovery of roots, environments and modules (R42, R45, K1, K2; the layouts seen in the field)."""
+"""Discovery of roots, environments and modules in the layouts seen in the field."""
 
 from __future__ import annotations
 

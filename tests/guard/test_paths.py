@@ -1,4 +1,4 @@
-"""The write allow-list and its denies: C01, C02, C07-C11, C14-C17, D15, F11."""
+"""The paths that may be written, and those that nothing opens."""
 
 from __future__ import annotations
 
@@ -91,7 +91,6 @@ def test_a_root_at_the_top_opens_the_whole_repository_for_terraform_only() -> No
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"a\x00b", b"\xef\xbb\xbfa", b"a" * 1_000_001])
 def test_a_file_that_is_not_plain_utf8_or_is_too_large_is_refused(content: bytes) -> None:
-    """C14, C16."""
     assert path_refusal("infra/main.tf", content, POLICY, INFRA)
 
 
@@ -122,7 +121,6 @@ DIRECTORIES = ("", "infra/", "infra/modules/queue/", "infra/backend/dev/", "infr
 
 @pytest.mark.parametrize("name", STEERING.split())
 def test_what_steers_other_agents_and_tools_is_closed_at_any_depth_and_in_any_case(name: str) -> None:
-    """C08, C09, C11, B14."""
     for directory in DIRECTORIES:
         for form in (name, name.lower(), name.upper(), name.title(), name.swapcase()):
             assert path_refusal(directory + form, b"# text\n", POLICY, None), directory + form
@@ -134,7 +132,7 @@ def test_what_steers_other_agents_and_tools_is_closed_at_any_depth_and_in_any_ca
     st.sampled_from(["\u200b", "\u0131", "\u212a", "\uff21", "\u0430", "\u00ad"]),
 )
 def test_a_closed_name_with_a_look_alike_letter_is_refused_too(name: str, place: int, letter: str) -> None:
-    """C11: paths are plain ASCII."""
+    """Paths are plain ASCII."""
     cut = place % len(name)
     assert path_refusal(f"infra/{name[:cut]}{letter}{name[cut + 1 :]}", b"# text\n", POLICY, INFRA)
 

@@ -1,4 +1,4 @@
-"""The two readers of HCL agree or refuse; JSON syntax means the same (D07, D16, D17, X7)."""
+"""The two readers of HCL agree or refuse; JSON syntax means the same."""
 
 from __future__ import annotations
 
@@ -140,7 +140,6 @@ BOMBS = {
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_bomb_is_refused_in_linear_time(name: str) -> None:
-    """D17."""
     bomb = BOMBS[name]
     assert isinstance(judged(bomb), Unreadable)
     assert_linear(lambda size: judged(bomb[:size]), len(bomb) // 8)

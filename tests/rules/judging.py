@@ -1,6 +1,6 @@
 """Samples as changes: a sample becomes a change set against `tests/rules/base`, and is judged under every rule.
 
-A sample is a file (`bad-x.tf`; a first line `# at: path` says where it stands) or a directory: files that are added, or
+A sample is a file (`bad-x.tf`; a first line `# at: path` is its place) or a directory: files that are added, or
 `base/` and `head/` with both sides (`path.deleted` takes a file away).
 """
 

@@ -1,4 +1,4 @@
-"""D07, D22: no formatting, comment, escape, quoting or syntax turns a denied snippet into an allowed one."""
+"""No formatting, comment, escape, quoting or syntax turns a denied snippet into an allowed one."""
 
 from __future__ import annotations
 
@@ -114,7 +114,6 @@ SPELLINGS = [
     ],
 )
 def test_every_spelling_of_a_file_function_is_denied(spelling: str, frame: str) -> None:
-    """X7."""
     base = {**base_files(), "infra/evil.tftpl": b'x ${~ file("/proc/self/environ") ~}'}
     assert verdict_of({"infra/x.tf": (frame % spelling).encode()}, base).blocked
 
@@ -138,7 +137,7 @@ def test_every_spelling_of_a_file_function_is_denied(spelling: str, frame: str) 
 )
 @pytest.mark.parametrize("name", ["infra/x.tf.json", "infra/x_override.tf.json", "infra/x.tofu.json"])
 def test_json_syntax_is_judged_like_hcl(body: dict[str, object], name: str) -> None:
-    """D15: the file type is refused, and its content is judged all the same."""
+    """The file type is refused, and its content is judged all the same."""
     text = json.dumps(body).replace("file(", "\\u0066ile(")
     rules = {f.rule for f in verdict_of({name: text.encode()}).blocking}
     assert "path/allowed-path" in rules and len(rules) > 1

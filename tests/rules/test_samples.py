@@ -1,6 +1,4 @@
-"""Every rule has good and bad samples; bad ones are found by their rule, good ones pass under all rules (D01-D20,
-F02-F12, J10).
-"""
+"""Every rule has good and bad samples; bad ones are found by their rule, good ones pass under all rules ."""
 
 from __future__ import annotations
 

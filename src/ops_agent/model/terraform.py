@@ -133,7 +133,7 @@ class Block:
             yield from inner.arguments(*path)
 
     def expressions(self) -> Iterator[tuple[Attribute, Expression]]:
-        """Every expression at any depth, with the attribute that it stands in."""
+        """Every expression at any depth, with its attribute."""
         for block in self.walk():
             for attribute in block.attributes:
                 for expression in attribute.expression.walk():
@@ -159,7 +159,7 @@ class Unreadable:
     line: int = 0
 
 
-# Where Terraform stands in a repository: root modules and the environments each of them serves.
+# Terraform in a repository: root modules and the environments each of them serves.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

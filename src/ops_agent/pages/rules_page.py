@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from ops_agent.guard.names import CLOSED_NAMES
+from ops_agent.guard.paths import CLOSED_NAMES
 from ops_agent.guard.rule import Rule
 from ops_agent.guard.rules import TABLE
 from ops_agent.issue.admission import ALLOW_DESTROY
@@ -23,7 +23,7 @@ def rules_page(rules: Iterable[Rule], samples: Mapping[str, tuple[tuple[str, str
     `bad-`.
     """
     table = list(rules)
-    closed = [f"| {c.what} | {' '.join(f'`{glob}`' for glob in c.globs)} | {c.why} |" for c in CLOSED_NAMES]
+    closed = [f"| {c.what} | {' '.join(f'`{glob}`' for glob in c.globs.split())} | {c.why} |" for c in CLOSED_NAMES]
     return render(
         message("rules"),
         allow_destroy=ALLOW_DESTROY,

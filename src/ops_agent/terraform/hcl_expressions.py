@@ -79,7 +79,7 @@ class ExpressionBuilder:
     """Builds one attribute's expression; recursion is bounded by the reader's depth limit."""
 
     def build(self, node: Node) -> Expression:
-        """The expression that `node` stands for."""
+        """The expression of `node`."""
         terms = self._terms(node.children)
         if len(terms) == 1:
             return terms[0]

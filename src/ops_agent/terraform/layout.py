@@ -25,7 +25,7 @@ _ALIASES = {
     "sandbox": "sandbox", "test": "test",
 }  # fmt: skip
 ENVIRONMENT_FOLDERS = frozenset({"environments", "environment", "envs", "env"})
-"""What stands in them is an environment, whatever it is called. `vars/network.tfvars` is none."""
+"""What is in them is an environment, whatever it is called. `vars/network.tfvars` is none."""
 BACKEND_FOLDERS = frozenset({"backend", "backends", "backend-config", "backend-configs"})
 _NEGATING = frozenset({"non", "not", "no", "pre", "post"})
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}", re.IGNORECASE)
@@ -36,7 +36,7 @@ _NO_ENVIRONMENT = frozenset(
 
 
 def canonical(name: str) -> str:
-    """`production` and `prd` are `prod`; a name that we do not know stands for itself."""
+    """`production` and `prd` are `prod`; a name that we do not know is left as it is."""
     return _ALIASES.get(name.casefold(), name.casefold())
 
 
@@ -54,8 +54,8 @@ def environment_of_path(path: str, policy: Policy) -> str | None:
 
 
 def environments_of_directory(directory: str, policy: Policy) -> frozenset[str]:
-    """The environments that a root's own directory stands for (`environments/dev`, `live/prod/network`,
-    `accounts/125611408459`), as they are spelled; an account's number stands for its environment. Two of them mean that
+    """The environments that a root's own directory names (`environments/dev`, `live/prod/network`,
+    `accounts/125611408459`), as they are spelled; an account's number is its environment. Two of them mean that
     nobody can tell."""
     found: dict[str, str] = {}
     segments = directory.split("/")
@@ -225,7 +225,7 @@ def _sort(found: RootFiles, path: str, names: frozenset[str]) -> None:
 
 
 def is_loaded_silently(path: str) -> bool:
-    """True for variable files that Terraform loads from a root's directory without being told."""
+    """True for variable files that Terraform loads from a root's directory by itself."""
     return path.rpartition("/")[2] in _LOADED_ANYWAY or path.endswith(_AUTO)
 
 
@@ -496,7 +496,7 @@ def targets(roots: Iterable[TerraformRoot]) -> tuple[TerraformTarget, ...]:
 
 
 def unsettled_by(before: Layout, after: Layout) -> tuple[Finding, ...]:
-    """A blocking finding for each environment that could be planned on the base and cannot be told apart on the head:
+    """A blocking finding for each environment that could be planned on the base and is unsettled on the head:
     nothing would prove the change.
 
     An environment that is gone with its files is none of these: its removal is seen for what it is.

@@ -185,7 +185,7 @@ class ModuleCall:
     """One `module` block. `key` is Terraform's (names from the root on, by dots), `source` is None when it is not a
     literal.
 
-    `directory` is the calling module's; `path` and `line` are where the block stands.
+    `directory` is the calling module's; `path` and `line` are those of the block.
     """
 
     key: str
@@ -251,7 +251,7 @@ def module_files(root: TerraformRoot, paths: Iterable[str], read: Callable[[str]
 
 
 def read_module_source(source: str) -> ModuleSource:
-    """What a non-local source means, as Terraform's installer reads it; REFUSED for what this house does not fetch."""
+    """What a non-local source means, as Terraform's installer reads it; REFUSED for what is not fetched."""
     forced = _FORCED.fullmatch(source)
     if forced is not None:
         return _git(forced["rest"]) if forced["getter"] == "git" else _refused_getter(forced["getter"])
@@ -274,7 +274,7 @@ def read_module_source(source: str) -> ModuleSource:
 
 
 def shown_source(source: str) -> str:
-    """`source` without the user, password or key that may stand in it."""
+    """`source` without the user, password or key that may be in it."""
     return _SECRET_PART.sub("", source)
 
 

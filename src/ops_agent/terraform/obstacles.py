@@ -1,5 +1,5 @@
-"""What stands in the repository already and would fail a run there: what Terraform cannot load, what a describing role
-cannot refresh.
+"""What is in the repository already and would fail a run: what Terraform cannot load, what a describing role cannot
+refresh.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ ASSUME_REMEDY: Final = (
     "role before Terraform starts, and take `assume_role` out of the provider."
 )
 MODULE_REMEDY: Final = (
-    "Only modules that stand on the base branch are fetched for a plan (docs/setup/modules.md). Use one of them with"
+    "Only modules that the base branch uses already are fetched for a plan (docs/setup/modules.md). Use one of them with"
     " its source and "
     "version as they are, copy the module into the repository and call it by its path (`./modules/NAME`), or let a "
     "person add it first."

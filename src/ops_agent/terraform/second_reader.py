@@ -22,7 +22,7 @@ from ops_agent.terraform.hcl_expressions import label_text, line_of, raw_text, u
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One block or attribute as a reader saw it: its words, its line, how deep it stands, and what it calls outside
+    """One block or attribute as a reader saw it: its words, its line, its depth, and what it calls outside
     heredocs.
     """
 
