@@ -66,7 +66,6 @@ def test_a_tree_lists_modes_and_sizes_and_reads_only_regular_files(repository: P
 
 
 def test_hooks_filters_and_fsmonitor_of_the_repository_never_run(repository: Path, tmp_path: Path) -> None:
-    """J01, X13."""
     canary = tmp_path / "canary"
     script = tmp_path / "evil.sh"
     script.write_text(f"#!/bin/sh\ntouch {canary}\ncat\n")

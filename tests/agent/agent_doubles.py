@@ -46,9 +46,9 @@ NASTY = (
         "infra//main.tf",
         "infra/main.tf/",
         "",
-    ),  # C01
-    *("/etc/passwd", "~/x", "~root", "file:///etc/passwd", "C:/x", "//host/x"),  # C02
-    *("/proc/self/environ", "/proc/1/environ", "/dev/fd/3", "/sys/x"),  # C06
+    ),
+    *("/etc/passwd", "~/x", "~root", "file:///etc/passwd", "C:/x", "//host/x"),
+    *("/proc/self/environ", "/proc/1/environ", "/dev/fd/3", "/sys/x"),
     *(
         ".git/config",
         ".git/hooks/x",
@@ -56,7 +56,7 @@ NASTY = (
         "terraform.d/plugins/x",
         "infra/x.tfstate",
         "x.tfplan",
-    ),  # C07, C08
+    ),
     *(
         ".GIT/config",
         ".Git/x",
@@ -66,7 +66,7 @@ NASTY = (
         ".git /x",
         ".git./x",
         ".ｇit/config",
-    ),  # C11
+    ),
     *(
         ".git::$INDEX_ALLOCATION/x",
         "infra/main.tf.",
@@ -74,15 +74,15 @@ NASTY = (
         "infra/e\u0301.tf",
         "infra/\ufb01le.tf",
         "infra/a\u202eb.tf",
-    ),  # C11
-    *("infra/a\x00b", "infra/a\nb", "infra/a\rb", "infra/\x1b[31m", "infra/" + "a" * 4_097, "infra/\ud800"),  # C15
+    ),
+    *("infra/a\x00b", "infra/a\nb", "infra/a\rb", "infra/\x1b[31m", "infra/" + "a" * 4_097, "infra/\ud800"),
 )
 """Paths that are not plainly inside a tree; the numbers are the bar's."""
 NO_OPT_IN = (
-    ".git/config", ".git/hooks/pre-commit", ".gitmodules", ".gitattributes", ".github/CODEOWNERS",  # C07, C09
-    "infra/.terraform/x", "terraform.d/plugins/x", "infra/.terraform.lock.hcl", ".terraformrc", "infra/x.tfrc",  # C08
-    ".github/dependabot.yml", ".github/actions/x/action.yml", "Makefile", "infra/run.sh", "package.json", ".env",  # C09
-    ".github/ops-agent.yml", ".GitHub/OPS-AGENT.yml", "CLAUDE.md", "AGENTS.md", ".mcp.json", ".claude/settings.json",  # C10, B14
+    ".git/config", ".git/hooks/pre-commit", ".gitmodules", ".gitattributes", ".github/CODEOWNERS",
+    "infra/.terraform/x", "terraform.d/plugins/x", "infra/.terraform.lock.hcl", ".terraformrc", "infra/x.tfrc",
+    ".github/dependabot.yml", ".github/actions/x/action.yml", "Makefile", "infra/run.sh", "package.json", ".env",
+    ".github/ops-agent.yml", ".GitHub/OPS-AGENT.yml", "CLAUDE.md", "AGENTS.md", ".mcp.json", ".claude/settings.json",
     "infra/main_override.tf", "infra/x.tf.json", "infra/x.auto.tfvars", "app/main.py",
 )  # fmt: skip
 """Paths inside the tree that nobody may write or delete, whatever the inputs say."""

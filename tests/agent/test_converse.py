@@ -51,12 +51,12 @@ def test_finished_work_with_changes_goes_on_to_the_judge(tmp_path: Path) -> None
     assert here.said == ["turn 1, $0.01 so far"]
 
 
-def test_finishing_without_a_change_is_no_changes(tmp_path: Path) -> None:
+def test_finishing_without_a_change_ends_as_no_changes(tmp_path: Path) -> None:
     stopped = Here(tmp_path, DONE).go_on()
     assert stopped is not None and stopped.conclusion is Conclusion.NO_CHANGES
 
 
-def test_a_change_that_was_taken_back_is_no_changes(tmp_path: Path) -> None:
+def test_a_change_that_was_undone_ends_as_no_changes(tmp_path: Path) -> None:
     undone = reply(call("delete_file", path="infra/queue.tf"))
     stopped = Here(tmp_path, WRITE, undone, DONE).go_on()
     assert stopped is not None and stopped.conclusion is Conclusion.NO_CHANGES
@@ -85,17 +85,17 @@ def test_a_change_that_was_taken_back_is_no_changes(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_the_agents_no_is_a_conclusion_of_ours(
+def test_each_way_the_agent_declines_has_a_conclusion(
     tmp_path: Path, ending: Any, conclusion: Conclusion, field: str, expected: Any
 ) -> None:
-    """R79, R81, T7: status words come from code; the agent's words are only carried."""
+    """Status words come from code; the agent's words are only carried."""
     stopped = Here(tmp_path, reply(ending)).go_on()
     assert stopped is not None and stopped.conclusion is conclusion
     assert getattr(stopped, field) == expected
     assert "No API" not in stopped.reason
 
 
-def test_a_finding_goes_back_with_file_and_line_and_the_agent_mends_it(tmp_path: Path) -> None:
+def test_a_finding_goes_back_with_file_and_line_and_the_agent_fixes_it(tmp_path: Path) -> None:
     here = Here(tmp_path, WRITE, DONE, reply(call("write_file", path="infra/queue.tf", content="# mended\n")), DONE)
     assert here.go_on() is None
     assert here.conversation.repair(BLOCKED, None) is None
@@ -146,7 +146,7 @@ def test_budgets_hold_over_repair_rounds(tmp_path: Path) -> None:
 
 
 def test_time_spent_in_checks_counts(tmp_path: Path) -> None:
-    """N11: the deadline is the run's, less three minutes."""
+    """The deadline is the run's, less three minutes."""
     here = Here(tmp_path, WRITE, DONE, limits=Limits(timeout_seconds=600))
     assert here.go_on() is None
     here.clock.time += 420

@@ -1,4 +1,4 @@
-"""What the tool `check` runs and tells, and what stays away from the llm (G01, G15; source rules before init)."""
+"""What the tool `check` runs and reports, and what stays away from the llm; source rules come before init."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_a_cell_whose_init_failed_is_not_kept(tmp_path: Path) -> None:
 
 
 def test_check_installs_from_the_providers_of_the_narrowed_policy(tmp_path: Path) -> None:
-    """D03: the same list as in verification."""
+    """The same list as in verification."""
     here = Here(tmp_path, WRITE, reply(call("check")), DONE, policy=Policy(allowed_providers=()))
     here.go_on()
     assert here.engine.providers == {()}
@@ -78,8 +78,7 @@ def test_check_says_when_a_check_fails_or_cannot_run(tmp_path: Path) -> None:
     }
 
 
-def test_a_secret_of_the_job_that_stands_in_a_file_does_not_reach_the_llm(tmp_path: Path) -> None:
-    """G01, G15, sink "model request"."""
+def test_a_secret_of_the_job_in_a_file_does_not_reach_the_llm(tmp_path: Path) -> None:
     files = {**SMALL, "infra/leak.tf": b'token = "s3cr3t"\n'}
     here = Here(tmp_path, reply(call("read_file", path="infra/leak.tf")), DONE, files=files)
     here.go_on()

@@ -1,4 +1,4 @@
-"""The loop: every way out is a value, budgets are asked before each call, circles end (L08-L13 of the security bar)."""
+"""The loop: every way out is a value, budgets are asked before each call, circles end."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_results_go_back_until_the_llm_finishes() -> None:
 
 
 def test_text_alone_is_asked_for_a_tool_twice_and_then_ends() -> None:
-    """Peers' trap 25: a llm that only chats."""
+    """A llm that only chats."""
     llm = SayingLlm(reply(text="All checks passed, the pull request is open!"))
     end, built = run(llm)
     assert isinstance(end, Stopped) and end.conclusion is Conclusion.NO_PROGRESS
@@ -58,14 +58,12 @@ def test_an_empty_answer_does_not_loop() -> None:
 
 @pytest.mark.parametrize("stop", [StopReason.REFUSAL, StopReason.UNKNOWN])
 def test_a_refusal_and_an_unknown_stop_reason_end_the_run_at_once(stop: StopReason) -> None:
-    """L10."""
     end, built = run(SayingLlm(reply(call("list_files"), stop=stop)))
     assert isinstance(end, Stopped) and end.conclusion is Conclusion.LLM_FAILED
     assert built.budget.turns == 1
 
 
 def test_a_pause_goes_on_without_words_and_not_for_ever() -> None:
-    """L10."""
     llm = SayingLlm(reply(text="wait", stop=StopReason.PAUSE_TURN), DONE)
     end, _ = run(llm)
     assert isinstance(end, Ending)
@@ -76,7 +74,7 @@ def test_a_pause_goes_on_without_words_and_not_for_ever() -> None:
 
 
 def test_a_call_in_an_answer_that_was_cut_off_is_not_run() -> None:
-    """L09: the last call may be half of itself, even when its JSON parses."""
+    """The last call may be half of itself, even when its JSON parses."""
     cut = reply(call("write_file", path="infra/half.tf", content="resource"), stop=StopReason.MAX_TOKENS)
     with bench() as (workbench, scratch):
         llm = SayingLlm(cut, DONE)
@@ -88,14 +86,12 @@ def test_a_call_in_an_answer_that_was_cut_off_is_not_run() -> None:
 
 
 def test_answers_that_are_always_cut_off_end_the_run() -> None:
-    """L09."""
     end, built = run(SayingLlm(reply(text="long", stop=StopReason.MAX_TOKENS)))
     assert isinstance(end, Stopped) and end.conclusion is Conclusion.NO_PROGRESS
     assert built.budget.turns == 3
 
 
 def test_a_full_window_is_made_smaller_once_and_then_ends() -> None:
-    """L08."""
     full = LlmReply(text="", tool_calls=(), stop_reason=StopReason.CONTEXT_EXCEEDED, usage=Usage(), llm_id="x")
     reads = [reply(call("read_file", f"c{n}", path="infra/main.tf", offset=n, limit=1000 + n)) for n in range(6)]
     llm = SayingLlm(*reads, full, DONE)
@@ -110,7 +106,7 @@ def test_a_full_window_is_made_smaller_once_and_then_ends() -> None:
 
 
 def test_compaction_keeps_the_task_every_call_and_its_answer_but_no_thinking() -> None:
-    """L08; the API refuses signed thinking whose history was edited."""
+    """The API refuses signed thinking whose history was edited."""
     think = {"type": "thinking", "thinking": "hm", "signature": "s"}
     turns: list[Any] = [PeopleTurn(text="task" * 1000)]
     for n in range(10):
@@ -132,7 +128,6 @@ def test_compaction_keeps_the_task_every_call_and_its_answer_but_no_thinking() -
 
 
 def test_the_same_call_three_times_is_nudged_and_then_ends() -> None:
-    """L12."""
     llm = SayingLlm(reply(call("read_file", path="infra/main.tf")))
     end, built = run(llm)
     assert isinstance(end, Stopped) and end.conclusion is Conclusion.NO_PROGRESS
@@ -142,7 +137,7 @@ def test_the_same_call_three_times_is_nudged_and_then_ends() -> None:
 
 
 def test_flipping_a_file_to_and_fro_is_noticed() -> None:
-    """L12, ping-pong."""
+    """Ping-pong."""
     flip = SayingLlm(by_number=lambda n: reply(call("write_file", path="infra/a.tf", content=str(n % 2))))
     end, built = run(flip)
     assert isinstance(end, Stopped) and end.conclusion is Conclusion.NO_PROGRESS
@@ -150,7 +145,7 @@ def test_flipping_a_file_to_and_fro_is_noticed() -> None:
 
 
 def test_reading_again_after_an_edit_is_progress() -> None:
-    """L12: no false alarm."""
+    """No false alarm."""
 
     def turn(n: int) -> LlmReply:
         if n > 30:
@@ -182,7 +177,7 @@ def _busy(n: int) -> LlmReply:
     ],
 )
 def test_each_budget_stops_a_llm_that_never_ends(limits: Limits, turns: int, names: str) -> None:
-    """L13, N11: never one call more than allowed."""
+    """Never one call more than allowed."""
     clock = FakeClock()
 
     def slow(n: int) -> LlmReply:
@@ -220,7 +215,7 @@ def test_a_limit_of_nothing_asks_nothing() -> None:
 
 @given(st.lists(st.floats(0, 3), min_size=1, max_size=60), st.floats(0.1, 10))
 def test_money_is_kept_for_the_next_call(costs: list[float], cap: float) -> None:
-    """L13: spending ends at the cap, but for the one call that is dearer than all before it."""
+    """Spending ends at the cap, but for the one call that is dearer than all before it."""
     budget = Budget(Limits(max_cost_usd=cap, max_turns=1000), FakeClock())
     dearest = 0.0
     for cost in costs:
@@ -254,7 +249,6 @@ _replies = st.builds(
 @given(st.lists(_replies, min_size=1, max_size=40))
 @settings(max_examples=80, deadline=None)
 def test_whatever_the_llm_says_the_loop_ends_with_a_value(said: list[LlmReply]) -> None:
-    """I8, I9."""
     llm = SayingLlm(*said)
     end, built = run(llm, Limits(max_turns=50))
     assert isinstance(end, Ending | Stopped)

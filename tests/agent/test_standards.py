@@ -28,7 +28,7 @@ TWELVE = {
 
 
 def test_no_bundled_standard_names_a_region_an_account_or_an_example_of_another() -> None:
-    """T3: the trap inside the users' own standards."""
+    """The trap inside the users' own standards."""
     for name, raw in bundled().items():
         assert "us-east-1" not in raw and "123456789012" not in raw, name
     assert set(bundled()) == TWELVE
@@ -39,7 +39,6 @@ def test_no_bundled_standard_names_a_region_an_account_or_an_example_of_another(
 
 
 def test_the_repositorys_own_standard_replaces_the_bundled_one_and_the_callers_replaces_both() -> None:
-    """R22, R41."""
     own = b'---\ndescription: "Ours"\nglobs: **/*.tf, infra/**\nalwaysApply: false\n---\nOUR TERRAFORM RULES'
     files = {**SMALL, ".claude/rules/infrastructure-terraform/RULE.md": own, "docs/tf.md": b"CALLER'S FILE"}
     system = told(files).system
@@ -66,7 +65,7 @@ def test_an_earlier_place_of_a_standard_wins() -> None:
 
 
 def test_standards_are_chosen_by_always_by_path_and_by_words() -> None:
-    """K-list: always on, by glob, on request by their description."""
+    """Always on, by glob, on request by their description."""
     ids = {s.id for s in told().standards}
     assert {"foundation-global-principles", "foundation-environment-constraints", "infrastructure-terraform"} <= ids
     assert not ids & {"aws-s3", "aws-dynamodb", "aws-cognito", "aws-sns"}
@@ -96,7 +95,7 @@ def test_all_standards_together_are_bounded() -> None:
 
 
 @given(st.text(max_size=200))
-def test_any_text_is_some_standard(raw: str) -> None:
+def test_any_text_can_be_read_as_a_standard(raw: str) -> None:
     standard = read_standard("x", f"---\n{raw}", "input")
     choose_standards([standard, read_standard("y", raw, "bundled")], ("infra/a.tf",), raw)
 

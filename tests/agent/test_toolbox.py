@@ -1,4 +1,4 @@
-"""The toolbox: whatever the llm sends gets a structured result (C20, L11, B10 of the security bar)."""
+"""The toolbox: whatever the llm sends gets a structured result."""
 
 from __future__ import annotations
 
@@ -94,7 +94,6 @@ def test_every_schema_is_strict_at_every_depth() -> None:
     ],
 )
 def test_a_call_that_makes_no_sense_gets_an_error_that_says_why(tool_call: ToolCall, says: str) -> None:
-    """C20, L11."""
     with bench() as (workbench, scratch):
         results, ending = toolbox(workbench).run((tool_call,))
         assert results[0].is_error
@@ -105,7 +104,6 @@ def test_a_call_that_makes_no_sense_gets_an_error_that_says_why(tool_call: ToolC
 
 
 def test_forty_calls_are_answered_in_order_and_twenty_are_run() -> None:
-    """L11."""
     calls = tuple(call("read_file", f"c{n}", path="infra/main.tf") for n in range(40))
     with bench() as (workbench, _):
         results, _ = toolbox(workbench).run(calls)
@@ -114,7 +112,6 @@ def test_forty_calls_are_answered_in_order_and_twenty_are_run() -> None:
 
 
 def test_of_two_calls_with_one_id_only_the_first_is_run() -> None:
-    """L11."""
     with bench() as (workbench, scratch):
         calls = (
             call("write_file", "same", path="infra/a.tf", content="1"),
@@ -167,7 +164,6 @@ _arguments = st.none() | st.dictionaries(
 )
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_any_calls_get_one_result_each_in_order_and_raise_nothing(calls: list[ToolCall]) -> None:
-    """C20, L11."""
     with bench() as (workbench, scratch):
         results, _ = toolbox(workbench).run(tuple(calls))
         assert [r.call_id for r in results] == [c.id for c in calls]
@@ -202,7 +198,7 @@ _near_misses = [
 @given(st.data())
 @settings(max_examples=400)
 def test_arguments_fit_exactly_when_the_schema_that_was_sent_says_so(data: st.DataObject) -> None:
-    """C20: an independent JSON Schema validator agrees with ours."""
+    """An independent JSON Schema validator agrees with ours."""
     number = data.draw(st.integers(0, len(TOOLS) - 1))
     arguments = data.draw(_near_misses[number])
     fits = jsonschema_rs.is_valid(specs()[number].input_schema, arguments)
@@ -227,7 +223,6 @@ _hostile = (
     )
 )
 def test_material_never_ends_its_own_fence_and_comes_back_unchanged(material: Any) -> None:
-    """B10."""
     text = fenced(BOUNDARY, material)
     assert text.count(BOUNDARY) == 2
     assert text.splitlines()[0] == f"--- data {BOUNDARY}"

@@ -1,4 +1,4 @@
-"""What single tools do: edits, odd files, bounded searches (C07-C10, C14, C17, C18, N07 of the security bar)."""
+"""What single tools do: edits, odd files, bounded searches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ def run(name: str, files: dict[str, bytes] | None = None, **arguments: Any) -> A
 @pytest.mark.parametrize("path", NO_OPT_IN)
 @pytest.mark.parametrize("tool", ["write_file", "delete_file"])
 def test_a_write_outside_the_allow_list_is_refused_with_the_rule(path: str, tool: str) -> None:
-    """C07, C08, C09, C10, C17."""
     with bench({**SMALL, path: b"there already"} if tool == "delete_file" else None) as (workbench, scratch):
         arguments = {"path": path, "content": "x"} if tool == "write_file" else {"path": path}
         results, _ = toolbox(workbench).run((ToolCall(id="1", name=tool, arguments=arguments),))
@@ -61,7 +60,6 @@ def test_a_replacement_must_fit_exactly_once(old: str, says: str) -> None:
 
 
 def test_windows_line_ends_survive_an_edit() -> None:
-    """C14."""
     with bench({"infra/a.tf": b"one\r\ntwo\r\nthree\r\n"}) as (workbench, scratch):
         results, _ = toolbox(workbench).run((call("replace_in_file", path="infra/a.tf", old="one\ntwo", new="1\n2"),))
         assert not results[0].is_error
@@ -78,15 +76,13 @@ def test_windows_line_ends_survive_an_edit() -> None:
         (b"a\r\nb", "CRLF"),
     ],
 )
-def test_an_odd_file_is_shown_and_said_to_be_odd(content: bytes, note: str) -> None:
-    """C14."""
+def test_binary_and_odd_text_files_are_shown_with_a_note(content: bytes, note: str) -> None:
     shown = run("read_file", {"infra/a.tf": content}, path="infra/a.tf")["result"]
     assert note in " ".join(shown["notes"])
 
 
 @pytest.mark.parametrize("content", [b"caf\xe9 x", "x".encode("utf-16")])
 def test_a_file_that_is_not_utf8_is_not_edited_in_place(content: bytes) -> None:
-    """C14."""
     assert "error" in run("replace_in_file", {"infra/a.tf": content}, path="infra/a.tf", old="x", new="y")
 
 
@@ -118,7 +114,7 @@ def test_a_search_finds_lines_without_regard_to_case_and_with_stars() -> None:
 
 
 def test_a_pattern_made_to_be_slow_is_harmless() -> None:
-    """C18: the search has no regular expressions, and globs are atomic: with backtracking this would never end."""
+    """The search has no regular expressions, and globs are atomic: with backtracking this would never end."""
     files = {"infra/a.tf": b"a" * 200_000 + b"\n" + b"ab" * 200_000}
     assert run("search", files, text="(a+)+$")["result"]["matches"] == []
     run("search", files, text="a*" * 200 + "c")
@@ -129,7 +125,6 @@ def test_a_pattern_made_to_be_slow_is_harmless() -> None:
 
 
 def test_a_listing_of_two_hundred_thousand_files_is_capped() -> None:
-    """C18, N07."""
     files = {**SMALL, **{f"src/d{n // 500}/file{n}.py": b"x" for n in range(200_000)}}
     with bench(files) as (workbench, _):
         results, _ = toolbox(workbench).run((call("list_files", glob="**"),))
@@ -139,7 +134,6 @@ def test_a_listing_of_two_hundred_thousand_files_is_capped() -> None:
 
 
 def test_a_search_ends_when_its_time_is_over() -> None:
-    """C18."""
 
     class Hurrying(FakeClock):
         def monotonic(self) -> float:

@@ -1,0 +1,266 @@
+"""The doctor finds what would stop a run, says what to do, and is never stopped itself."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from builders import MARIA, REPOSITORY, issue, settings_with
+from ops_agent import doctor
+from ops_agent.cli import run_doctor
+from ops_agent.config.arguments import parse
+from ops_agent.config.settings import Settings
+from ops_agent.doctor import diagnose, examine, show
+from ops_agent.doctor.checks import CHECKS, Diagnosis, Health, Patient
+from ops_agent.model.change_set import TreeEntry
+from ops_agent.model.errors import AwsError, NotFound, ToolchainError
+from ops_agent.model.event import Repository
+from ops_agent.model.policy import Policy
+from ops_agent.model.ports import BoardCard, CredentialLease, TokenAbilities
+from ops_agent.model.terraform import Environment, Layout, TerraformRoot
+from ops_agent.model.verification import CheckResult, CheckStatus
+from ops_agent.terraform.layout import discover_layout
+
+ROLE = "arn:aws:iam::125611408459:role/ops-agent-plan"
+RUNNER = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": REPOSITORY.full_name}
+OIDC = RUNNER | {"ACTIONS_ID_TOKEN_REQUEST_URL": "http://127.0.0.1/oidc"}
+DEV = Environment(name="dev", account="125611408459", backend_file="infra/backend/dev/backend.hcl")
+CARD = BoardCard(
+    item_id="i", project_id="p", field_id="f", status="Ready", options=(("1", "Ready"), ("2", "In Progress"))
+)
+
+
+class Host:
+    def __init__(
+        self, abilities: TokenAbilities, described: Repository = REPOSITORY, error: Exception | None = None
+    ) -> None:
+        self.abilities, self.described, self.error = abilities, described, error
+
+    def repository(self, _name: str) -> Repository:
+        if self.error:
+            raise self.error
+        return self.described
+
+    def viewer(self) -> Any:
+        return MARIA
+
+    def token_abilities(self, _name: str) -> TokenAbilities:
+        return self.abilities
+
+    def issue(self, _ref: Any) -> Any:
+        return issue()
+
+
+ALL = TokenAbilities(contents=True, pull_requests=True, issues=True, workflows=True)
+
+
+def patient(
+    *,
+    settings: Settings | None = None,
+    environment: dict[str, str] | None = None,
+    host: Host | None = None,
+    card: BoardCard | str = CARD,
+    lease_error: Exception | None = None,
+    engine_error: Exception | None = None,
+    linter: CheckStatus = CheckStatus.PASSED,
+    layout: Layout | None = None,
+    tree: Any = None,
+) -> Patient:
+    @contextmanager
+    def lease(environment: Environment) -> Iterator[CredentialLease]:
+        if lease_error:
+            raise lease_error
+        yield CredentialLease(environment=environment.name, account=environment.account or "", variables={})
+
+    def engine() -> str:
+        if engine_error:
+            raise engine_error
+        return "Terraform 1.15.5 (embedded)"
+
+    world: Any = SimpleNamespace(
+        issues=host or Host(ALL),
+        board=SimpleNamespace(card=lambda _issue: card),
+        cloud=SimpleNamespace(lease=lease),
+        terraform=SimpleNamespace(engine=engine, self_test=lambda: None),
+        linters=SimpleNamespace(
+            check=lambda _tree, paths: (
+                CheckResult(name="actionlint", subject=paths[0], status=linter, output="it is not there"),
+            )
+        ),
+    )
+    return Patient(
+        settings=settings or healthy(),
+        world=world,
+        environment=OIDC if environment is None else environment,
+        tree=tree,
+        layout=layout or Layout(roots=(TerraformRoot(path="infra", environments=(DEV,)),), workflows=()),
+    )
+
+
+def healthy(**fields: Any) -> Settings:
+    given: dict[str, Any] = {
+        "github_token": "t",
+        "anthropic_api_key": "k",
+        "issue_number": "12",
+        "aws_role_arns": {"dev": ROLE},
+    }
+    return settings_with(**(given | fields))
+
+
+def ill(found: list[Diagnosis], health: Health = Health.FAIL) -> list[str]:
+    return [one.what for one in found if one.health is health]
+
+
+def test_a_healthy_patient_has_nothing_to_fix() -> None:
+    found = examine(patient())
+    assert {one.health for one in found} == {Health.OK}
+    assert {one.subject for one in found} >= {"layout", "llm", "GitHub", "board", "AWS", "toolchain"}
+    out = io.StringIO()
+    assert show(found, out) == 0 and out.getvalue().endswith("\nNo failures.\n")
+
+
+def test_what_is_wrong_gives_code_2_and_says_what_to_do() -> None:
+    out = io.StringIO()
+    assert show([Diagnosis(subject="AWS", health=Health.FAIL, what="no", hint="do this")], out) == 2
+    assert out.getvalue().splitlines()[:2] == ["fail  AWS: no", "      -> do this"]
+
+
+def test_a_skipped_check_is_named_in_the_summary() -> None:
+    out = io.StringIO()
+    skipped = Diagnosis(subject="llm", health=Health.SKIP, what="no key")
+    assert show([skipped, Diagnosis(subject="AWS", health=Health.OK, what="yes")], out) == 0
+    assert out.getvalue().splitlines()[-1] == "No failures. Skipped: llm."
+
+
+def test_a_token_that_may_not_write_is_named_by_permission() -> None:
+    abilities = TokenAbilities(contents=True, pull_requests=False, issues=None, workflows=False)
+    found = examine(patient(host=Host(abilities)))
+    assert ill(found) == ["the token may not write pull requests"]
+    assert "the token does not show whether it may write issues" in ill(found, Health.WARN)
+    assert "the token may not write workflow files" in ill(found, Health.WARN)
+
+
+def test_a_broken_check_does_not_hide_the_others() -> None:
+    error = NotFound("DrivvenConsulting/orders is not there", hint="look again")
+    found = examine(patient(host=Host(ALL, error=error), engine_error=ToolchainError("no terraform")))
+    assert ill(found) == ["DrivvenConsulting/orders is not there", "no terraform"]
+    assert any(one.subject == "AWS" and one.health is Health.OK for one in found)
+
+
+def test_an_archived_repository_cannot_be_worked_on() -> None:
+    archived = Repository(owner="DrivvenConsulting", name="orders", id=1, default_branch="main", archived=True)
+    assert ill(examine(patient(host=Host(ALL, archived)))) == ["the repository is archived or disabled"]
+
+
+def test_a_board_that_cannot_be_read_is_a_warning_and_a_missing_column_is_not() -> None:
+    assert "no such project" in ill(examine(patient(card="no such project")), Health.WARN)
+    (what,) = ill(examine(patient(settings=healthy(status_in_progress="Doing"))))
+    assert what == "there is no column `Doing` (`status_in_progress`)"
+
+
+def test_an_id_token_permission_that_nothing_needs_is_a_warning() -> None:
+    found = examine(patient(settings=healthy(aws_role_arns={})))
+    assert "the job may ask for OIDC tokens, and nothing here needs them" in ill(found, Health.WARN)
+    assert not ill(found)
+
+
+def test_a_role_without_the_right_to_ask_for_tokens_fails_on_a_runner_and_is_skipped_on_a_laptop() -> None:
+    assert ill(examine(patient(environment=RUNNER))) == ["this process cannot ask for OIDC tokens"]
+    laptop = examine(patient(environment={"GITHUB_REPOSITORY": REPOSITORY.full_name}))
+    assert not ill(laptop) and "this process cannot ask for OIDC tokens" in ill(laptop, Health.SKIP)
+
+
+def test_a_role_that_is_refused_says_why() -> None:
+    found = examine(patient(lease_error=AwsError("Not authorized to perform sts:AssumeRoleWithWebIdentity")))
+    (one,) = [d for d in found if d.health is Health.FAIL]
+    assert "Not authorized" in one.what and "aws-role.md" in one.hint
+
+
+def test_a_linter_that_does_not_start_fails_and_one_that_complains_does_not() -> None:
+    assert ill(examine(patient(linter=CheckStatus.NOT_RUN))) == ["actionlint does not run: it is not there"]
+    assert not ill(examine(patient(linter=CheckStatus.FAILED)))
+
+
+def test_odd_places_of_the_layout_are_shown_with_their_remedy() -> None:
+    files = {"infra/main.tf": b'terraform {\n  backend "s3" {}\n}\n', "infra/backend/dev/backend.hcl": b""}
+    entries = {path: TreeEntry(path=path, mode="100644", blob="b" * 40, size=1) for path in files}
+    tree: Any = SimpleNamespace(commit="a" * 40, entries=lambda: entries, read=files.__getitem__)
+    prod = ("infra/backend/prod/backend.hcl", "infra/environments/prod/terraform.tfvars")
+    found = examine(patient(tree=tree, layout=discover_layout(files, tree.read, Policy())))
+    assert [(d.what, d.hint) for d in found if d.subject == "layout" and d.health is Health.WARN] == [
+        (
+            "infra: the environment `prod` has no files here",
+            f"Add `{prod[0]}` and `{prod[1]}` if this root serves `prod`; if not, nothing is wrong.",
+        )
+    ]
+
+
+def test_credentials_left_in_the_checkout_are_a_warning(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git/config").write_text('[http "https://github.com/"]\n\textraheader = AUTHORIZATION: basic xxx\n')
+    found = examine(patient(environment=OIDC | {"GITHUB_WORKSPACE": str(tmp_path)}))
+    assert ill(found, Health.WARN) == ["the checkout's .git/config holds a token"]
+
+
+def test_every_wrong_input_is_named_at_once_and_the_rest_is_still_examined(tmp_path: Path) -> None:
+    found = diagnose(
+        tmp_path, {"INPUT_MAX_TURNS": "many", "INPUT_EFFORT": "huge", "INPUT_TYPO": "x", "PATH": "/usr/bin:/bin"}
+    )
+    inputs = [one.what for one in found if one.subject == "inputs"]
+    assert len(inputs) == 3 and all(one.health is Health.FAIL for one in found if one.subject == "inputs")
+    assert {"max_turns", "effort", "typo"} == {what.split("`")[1] for what in inputs}
+    assert any(one.subject == "toolchain" for one in found)
+
+
+def doctored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **more: str) -> str:
+    monkeypatch.setattr(doctor, "CHECKS", {"llm": doctor.CHECKS["llm"]})
+    run_doctor(
+        parse(["doctor", "--repo", str(tmp_path)]), {"PATH": "/usr/bin:/bin", "ANTHROPIC_API_KEY": "sk-ant-own", **more}
+    )
+    return capsys.readouterr().out
+
+
+def test_on_a_laptop_the_doctor_takes_the_key_that_a_local_run_would_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a runner only inputs count."""
+    assert "through an Anthropic key (not called" in doctored(tmp_path, monkeypatch, capsys)
+    assert "no way to reach the language model" in doctored(tmp_path, monkeypatch, capsys, GITHUB_ACTIONS="true")
+    other = {"INPUT_USE_BEDROCK": "true", "INPUT_BEDROCK_ROLE_ARN": ROLE}
+    assert "through Bedrock" in doctored(tmp_path, monkeypatch, capsys, **other), (
+        "a way that an input names is not doubled"
+    )
+
+
+def test_an_input_that_this_version_does_not_use_is_a_warning() -> None:
+    assert "`mcp_config` is reserved: this version does not use it" in ill(
+        examine(patient(settings=healthy(mcp_config="{}"))), Health.WARN
+    )
+
+
+def test_another_region_than_the_default_is_a_warning() -> None:
+    """docs/decisions/0006."""
+    elsewhere = healthy(policy=Policy(region="eu-central-1"))
+    assert "`aws_region` makes eu-central-1 the only region" in ill(examine(patient(settings=elsewhere)), Health.WARN)
+
+
+@pytest.mark.parametrize(
+    ("engine", "fails"), [("Terraform 1.15.5 (embedded)", True), ("OpenTofu 1.10.6 (tofu on PATH)", False)]
+)
+def test_files_that_only_opentofu_loads_need_opentofu(engine: str, fails: bool) -> None:
+    ill_one = patient()
+    tree: Any = SimpleNamespace(entries=lambda: {"infra/main.tofu": None, "docs/x.tofu": None}, read=lambda _: b"")
+    told = [d for d in CHECKS["toolchain"](with_engine(replace(ill_one, tree=tree), engine)) if d.health is Health.FAIL]
+    assert [d.what for d in told] == (["infra/main.tofu is for OpenTofu: Terraform does not load it"] if fails else [])
+
+
+def with_engine(given: Patient, engine: str) -> Patient:
+    given.world.terraform.engine = lambda: engine  # type: ignore[method-assign]
+    return given

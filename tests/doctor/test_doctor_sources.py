@@ -1,0 +1,168 @@
+"""The doctor names what is on the base branch already: unreadable files, second backends, foreign regions and
+accounts, shared states.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from layout_repository import PARTIAL, QUEUE, WHOLE, Repository
+from ops_agent.config.settings import Settings
+from ops_agent.doctor import look_at_repository, show
+from ops_agent.doctor.checks import CHECKS, EXISTING_RULES, Diagnosis, Health, Patient
+from ops_agent.guard.rules import TABLE
+
+SERVICE = {
+    "infra/main.tf": PARTIAL + QUEUE,
+    "infra/providers.tf": 'provider "aws" {\n  region = "sa-east-1"\n}\n',
+    **{
+        f"infra/{path}": text
+        for e in ("dev", "prod")
+        for path, text in {
+            f"backend/{e}/backend.hcl": f'bucket = "{e}-state"\nkey = "orders"\nregion = "sa-east-1"\n',
+            f"environments/{e}/terraform.tfvars": f'name = "{e}"\n',
+        }.items()
+    },
+}
+BROKEN = 'variable "x" {\n  default = "y"\n}\nlocals {\n  name =\n}\n'
+
+
+def looked(folder: Path, files: dict[str, str]) -> list[Diagnosis]:
+    repository = Repository(folder)
+    for path, text in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text)
+    repository.git("add", "--all", "--force")
+    repository.git("commit", "-q", "-m", "files")
+    found: list[Diagnosis] = []
+    settings, tree, layout = look_at_repository(folder, Settings(), found)
+    patient = Patient(settings=settings, world=None, environment={}, tree=tree, layout=layout)  # type: ignore[arg-type]
+    return [*found, *CHECKS["layout"](patient)]
+
+
+def ill(found: list[Diagnosis], health: Health) -> list[str]:
+    return [one.what for one in found if one.health is health]
+
+
+def test_a_plain_service_gets_no_warning(tmp_path: Path) -> None:
+    assert {one.health for one in looked(tmp_path, SERVICE)} == {Health.OK}
+
+
+def test_an_unreadable_file_of_the_only_root_fails_with_its_line(tmp_path: Path) -> None:
+    found = looked(tmp_path, {**SERVICE, "infra/z.tf": BROKEN})
+    (what,) = ill(found, Health.FAIL)
+    assert what.startswith("infra/z.tf:5: it cannot be read") or what.startswith("infra/z.tf:6: it cannot be read")
+    assert show(found, io.StringIO()) == 2
+
+
+def test_where_another_root_can_be_loaded_an_unreadable_file_is_a_warning(tmp_path: Path) -> None:
+    found = looked(tmp_path, {**SERVICE, "live/dev/main.tf": WHOLE, "live/dev/z.tf": BROKEN})
+    assert not ill(found, Health.FAIL) and any(what.startswith("live/dev/z.tf:") for what in ill(found, Health.WARN))
+
+
+def test_an_unreadable_module_spoils_every_root_that_reaches_it(tmp_path: Path) -> None:
+    call = 'module "m" {\n  source = "../modules/m"\n}\n'
+    reached = {**SERVICE, "infra/more.tf": call, "modules/m/main.tf": BROKEN}
+    assert any(what.startswith("modules/m/main.tf:") for what in ill(looked(tmp_path, reached), Health.FAIL))
+
+
+def test_an_unreadable_file_of_one_environment_is_a_warning(tmp_path: Path) -> None:
+    found = looked(tmp_path, {**SERVICE, "infra/environments/prod/terraform.tfvars": "name = \n"})
+    (what,) = ill(found, Health.WARN)
+    assert what.startswith("infra/environments/prod/terraform.tfvars:2: it cannot be read") and not ill(
+        found, Health.FAIL
+    )
+
+
+def test_where_the_unreadable_file_hides_the_root_nobody_says_that_there_is_no_backend(tmp_path: Path) -> None:
+    found = looked(tmp_path, {"infra/main.tf": PARTIAL + BROKEN})
+    assert any(what.startswith("infra/main.tf:") and "cannot be read" in what for what in ill(found, Health.FAIL))
+    assert ill(found, Health.WARN) == [".: no root was found, and files that may tell cannot be read"]
+
+
+@pytest.mark.parametrize("second", [PARTIAL, 'terraform {\n  cloud {\n    organization = "x"\n  }\n}\n'])
+def test_a_second_backend_of_a_root_is_named_with_the_first(tmp_path: Path, second: str) -> None:
+    found = looked(tmp_path, {**SERVICE, "infra/state.tf": second})
+    (what,) = ill(found, Health.FAIL)
+    assert what == "infra/state.tf:2: `infra` has its backend in infra/main.tf:2 already, and Terraform takes one only"
+
+
+@pytest.mark.parametrize(
+    "path", ["infra/main_override.tf", "infra/override.tf", "infra/main.tofu", "modules/m/main.tf"]
+)
+def test_a_backend_that_is_no_second_one_is_not_named(tmp_path: Path, path: str) -> None:
+    assert not ill(looked(tmp_path, {**SERVICE, path: PARTIAL}), Health.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "words"),
+    [
+        (
+            "infra/providers.tf",
+            'provider "aws" {\n  region = "us-east-1"\n}\n',
+            "infra/providers.tf:2: `us-east-1` is named",
+        ),
+        (
+            "infra/backend/dev/backend.hcl",
+            'bucket = "dev-state"\nkey = "orders"\nregion = "us-east-1"\n',
+            "infra/backend/dev/backend.hcl:3: `us-east-1` is named",
+        ),
+        (
+            "infra/backend/dev/backend.hcl",
+            'bucket = "prod-state"\nkey = "orders"\nregion = "sa-east-1"\n',
+            "bucket and key are those of `infra/backend/",
+        ),
+        (
+            "infra/environments/dev/terraform.tfvars",
+            'name = "arn:aws:iam::123123123123:role/x"\n',
+            "the account `123123123123` is not one of the policy's",
+        ),
+        (
+            "infra/environments/dev/terraform.tfvars",
+            'name = "283165662494"\n',
+            "`283165662494` is the account of `prod`",
+        ),
+    ],
+)
+def test_an_existing_foreign_region_account_or_shared_state_is_a_warning(
+    tmp_path: Path, path: str, text: str, words: str
+) -> None:
+    found = looked(tmp_path, {**SERVICE, path: text})
+    (what,) = ill(found, Health.WARN)
+    assert words in what and not ill(found, Health.FAIL)
+    assert next(one.hint for one in found if one.what == what).endswith("Already on the base branch; does not block.")
+
+
+def test_what_no_root_reaches_is_not_judged(tmp_path: Path) -> None:
+    foreign = 'provider "aws" {\n  region = "us-east-1"\n}\n'
+    assert {
+        one.health for one in looked(tmp_path, {**SERVICE, "examples/x/main.tf": foreign, "modules/x/main.tf": QUEUE})
+    } == {Health.OK}
+
+
+def test_the_rules_that_the_doctor_asks_are_rules_of_the_guard() -> None:
+    assert {rule.id for rule in TABLE} >= EXISTING_RULES
+
+
+def test_many_places_are_shown_in_part_and_counted(tmp_path: Path) -> None:
+    many = {f"infra/f{number}.tf": BROKEN for number in range(30)}
+    said = ill(looked(tmp_path, {**SERVICE, **many}), Health.FAIL)
+    assert len(said) == 21 and said[-1] == "and 10 more places like these"
+
+
+def test_a_repository_without_terraform_gets_an_explanation(tmp_path: Path) -> None:
+    (one,) = looked(tmp_path, {"README.md": "x"})
+    assert (
+        one.health is Health.WARN and "written here for the first time" in one.hint and "Add the file" not in one.hint
+    )
+
+
+def test_an_unsettled_environment_is_reported_once_with_its_remedy(tmp_path: Path) -> None:
+    files = {"infra/main.tf": WHOLE, "infra/dev.tfvars": "", "infra/prod.tfvars": ""}
+    found = looked(tmp_path, files)
+    (one,) = [one for one in found if "would share one state" in one.what]
+    assert one.what == "`dev` and `prod` of `infra` are not planned: the environments of `infra` would share one state"
+    assert "Write the mapping that `ops-agent doctor` prints" in one.hint

@@ -1,0 +1,128 @@
+"""The action's own scripts, taken out of action.yml and run by bash as a runner does: nothing of the workspace or the
+user takes part.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from entry_points.action_runner import Runner
+
+
+@pytest.fixture
+def runner(tmp_path: Path) -> Runner:
+    return Runner(tmp_path)
+
+
+@pytest.fixture
+def evil_index() -> Iterator[tuple[str, list[str]]]:
+    """A package index that notes who asks."""
+    asked: list[str] = []
+
+    class Index(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = HTTPServer(("127.0.0.1", 0), Index)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/simple", asked
+    server.shutdown()
+    server.server_close()
+
+
+def lock_a_wheel(runner: Runner, *, tampered: bool = False) -> None:
+    """A locked requirement that needs no network: a small wheel by its hash."""
+    wheel = runner.action / "small-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("small.py", "there = True\n")
+        archive.writestr("small-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: small\nVersion: 1.0\n")
+        archive.writestr(
+            "small-1.0.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nGenerator: hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
+        archive.writestr("small-1.0.dist-info/RECORD", "")
+    digest = hashlib.sha256(wheel.read_bytes() + (b"!" if tampered else b"")).hexdigest()
+    (runner.action / "requirements/runtime.txt").write_text(f"small @ {wheel.as_uri()} --hash=sha256:{digest}\n")
+
+
+def test_the_installation_ignores_the_users_pip_configuration_and_the_workspace(
+    runner: Runner, evil_index: tuple[str, list[str]]
+) -> None:
+    """Evil pip.conf, PIP_* variables, pyproject.toml, pip.py and sitecustomize.py all around."""
+    index, asked = evil_index
+    evil = f"[global]\nindex-url = {index}\nextra-index-url = {index}\ntarget = {runner.home}\n"
+    for place in (".pip/pip.conf", ".config/pip/pip.conf"):
+        (runner.home / place).parent.mkdir(parents=True, exist_ok=True)
+        (runner.home / place).write_text(evil)
+    (runner.workspace / "pip.conf").write_text(evil)
+    lock_a_wheel(runner)
+
+    code, said = runner.run(
+        "install",
+        PIP_INDEX_URL=index,
+        PIP_EXTRA_INDEX_URL=index,
+        PIP_TARGET=str(runner.home),
+        PIP_NO_REQUIRE_HASHES="1",
+    )
+
+    assert code == 0, said
+    assert asked == [] and not runner.evil.exists()
+    python = runner.output.read_text().removeprefix("python=").strip()
+    assert Path(python).is_relative_to(runner.temp)
+    shown = subprocess.run(
+        [python, "-I", "-c", "import small, ops_agent"], capture_output=True, text=True, env=runner.environment()
+    )
+    assert (shown.returncode, shown.stdout) == (0, "ours\n"), shown.stderr
+
+
+def test_a_wheel_that_is_not_the_locked_one_ends_the_installation(runner: Runner) -> None:
+    lock_a_wheel(runner, tampered=True)
+    code, said = runner.run("install")
+    assert code != 0 and "DO NOT MATCH THE HASHES" in said
+    assert not runner.output.exists()
+
+
+def test_without_a_usable_python_the_step_says_what_to_do(runner: Runner) -> None:
+    empty = runner.folder / "bin"
+    empty.mkdir()
+    (empty / "mktemp").symlink_to("/usr/bin/mktemp")
+    old = empty / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    code, said = runner.run("install", PATH=str(empty))
+    assert code == 6
+    assert said.startswith("::error title=ops-agent::No Python 3.11 to 3.14") and "actions/setup-python" in said
+
+
+def test_an_interpreter_that_holds_ops_agent_already_is_used_as_it_is(runner: Runner) -> None:
+    code, _ = runner.run("install", OPS_AGENT_PYTHON=sys.executable)
+    assert code == 0 and runner.output.read_text() == f"python={sys.executable}\n"
+
+
+def test_files_of_the_workspace_are_never_imported(runner: Runner) -> None:
+    """`json.py`, sitecustomize.py and a package `ops_agent` in the working directory and on PYTHONPATH."""
+    code, said = runner.run("run", OPS_AGENT_PYTHON=sys.executable, OPS_AGENT_COMMAND="--version")
+    assert code == 0 and said.startswith("ops-agent "), said
+    assert not runner.evil.exists()
+
+
+def test_python_takes_the_place_of_the_steps_shell(runner: Runner) -> None:
+    """The process that the runner started is Python itself, in RUNNER_TEMP."""
+    stub = runner.folder / "python"
+    stub.write_text(f"#!{sys.executable}\nimport os, sys\nprint(os.getpid(), os.getcwd(), *sys.argv[1:])\n")
+    stub.chmod(0o755)
+    process = runner.start("run", OPS_AGENT_PYTHON=str(stub), OPS_AGENT_COMMAND="run", PYTHONHOME="", PYTHONPATH="")
+    said, _ = process.communicate(timeout=20)
+    assert said.split() == [str(process.pid), str(runner.temp), "-I", "-m", "ops_agent", "run"]
