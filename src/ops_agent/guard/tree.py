@@ -82,7 +82,7 @@ class SourceTree:
 
     def with_fetched(self, fetched: FetchedModules) -> SourceTree:
         """The same tree with what came for its calls of modules from outside."""
-        return SourceTree(self.files, self.policy, fetched, base=self)
+        return SourceTree(FilesInMemory(self.paths, self.read), self.policy, fetched, base=self)
 
     def _unchanged(self, path: str) -> SourceTree | None:
         """The base when `path` is the same there."""
