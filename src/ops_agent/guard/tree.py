@@ -263,10 +263,8 @@ class SourceTree:
         """The directory of the files that a `module` block of `directory` calls, None when they are not here."""
         if directory in self.fetched.directories:
             return self.fetched.by_call.get((directory, block.labels[0] if block.labels else ""))
-        source, version = (
-            a.expression.value if (a := block.attribute(name)) else None for name in ("source", "version")
-        )
-        return local_source(directory, block) or self.fetched.by_source.get((str(source or ""), str(version or "")))
+        outside = (str(block.literal("source") or ""), str(block.literal("version") or ""))
+        return local_source(directory, block) or self.fetched.by_source.get(outside)
 
     @cached_property
     def workflows(self) -> Mapping[str, Workflow | Unreadable]:

@@ -116,6 +116,11 @@ class Block:
     def attribute(self, name: str) -> Attribute | None:
         return next((a for a in self.attributes if a.name == name), None)
 
+    def literal(self, name: str) -> Scalar:
+        """The value of an argument that is written out; None when it is computed or not there."""
+        attribute = self.attribute(name)
+        return attribute.expression.value if attribute is not None else None
+
     def walk(self) -> Iterator[Block]:
         """This block and every one inside it."""
         yield self

@@ -85,7 +85,7 @@ def read_headers(path: str, content: bytes) -> Headers:
         return Headers(reads_workspace=reads_workspace, deploys=bool(_OTHER_BLOCK.search(content)))
     if isinstance(source, Unreadable):
         return Headers(is_unreadable=True)
-    sources = (a.expression.value for b in source.of_type("module") if (a := b.attribute("source")))
+    sources = (b.literal("source") for b in source.of_type("module"))
     backends = (b for t in source.of_type("terraform") for b in t.blocks if b.type in ("backend", "cloud"))
     return Headers(
         sources=tuple(s for s in sources if isinstance(s, str)),
@@ -140,8 +140,7 @@ def local_directory(directory: str, source: object) -> str | None:
 
 def local_source(directory: str, block: Block) -> str | None:
     """The directory that a `module` block calls (see `local_directory`)."""
-    attribute = block.attribute("source")
-    return local_directory(directory, attribute.expression.value if attribute else None)
+    return local_directory(directory, block.literal("source"))
 
 
 # Where modules come from: every `module` call that a root reaches, by Terraform's own keys, and what its source means.
@@ -214,7 +213,7 @@ def module_calls(root: TerraformRoot, paths: Iterable[str], read: Callable[[str]
     by_directory: dict[str, list[str]] = {}
     for path in sorted(paths, key=lambda p: (bool(_OVERRIDE.fullmatch(posixpath.basename(p))), p)):
         if is_configuration(path):
-            by_directory.setdefault(posixpath.dirname(path) or ".", []).append(path)
+            by_directory.setdefault(directory_of(path), []).append(path)
     calls_of: dict[str, tuple[ModuleCall, ...]] = {}
     found: list[ModuleCall] = []
     pending = [(root.path, "")]
@@ -245,9 +244,7 @@ def module_files(root: TerraformRoot, paths: Iterable[str], read: Callable[[str]
     directories = {call.directory for call in calls} | {
         posixpath.normpath(posixpath.join(c.directory, c.source or "")) for c in calls
     }
-    return {
-        path: read(path) for path in known if is_configuration(path) and (posixpath.dirname(path) or ".") in directories
-    }
+    return {path: read(path) for path in known if is_configuration(path) and directory_of(path) in directories}
 
 
 def read_module_source(source: str) -> ModuleSource:
@@ -321,25 +318,22 @@ def _calls(directory: str, paths: Iterable[str], read: Callable[[str], bytes]) -
     found: dict[str, ModuleCall] = {}
     for path in paths:
         source = read_source(path, read(path))
-        for block in source.of_type("module") if isinstance(source, TerraformSource) else ():
-            if not block.labels:
-                continue
-            name = block.labels[0]
-            earlier = found.get(name)
-            text, version = _literal(block, "source"), _literal(block, "version")
-            if earlier is not None:
-                text, version = text if block.attribute("source") else earlier.source, version or earlier.version
+        blocks = source.of_type("module") if isinstance(source, TerraformSource) else ()
+        for block in (b for b in blocks if b.labels):
+            name, text, version = block.labels[0], block.literal("source"), block.literal("version")
             call = ModuleCall(
-                key=name, source=text, version=version or "", directory=directory, path=path, line=block.line
+                key=name,
+                source=text if isinstance(text, str) else None,
+                version=version if isinstance(version, str) else "",
+                directory=directory,
+                path=path,
+                line=block.line,
             )
-            found[name] = call if earlier is None else replace(earlier, source=text, version=version or "")
+            if earlier := found.get(name):
+                source_of = call if block.attribute("source") else earlier
+                call = replace(earlier, source=source_of.source, version=call.version or earlier.version)
+            found[name] = call
     yield from found.values()
-
-
-def _literal(block: Block, name: str) -> str | None:
-    attribute = block.attribute(name)
-    value = attribute.expression.value if attribute else None
-    return value if isinstance(value, str) else None
 
 
 # What `terraform init` of a root reads: while it stays the same, providers and modules that were installed still fit.
@@ -358,7 +352,7 @@ def init_inputs(root: TerraformRoot, paths: Iterable[str], read: Callable[[str],
     said: set[str] = set()
     directories, tests = {root.path, *root.local_modules}, {root.path, _inside(root, "tests")}
     for path in paths:
-        directory = path.rpartition("/")[0] or "."
+        directory = directory_of(path)
         if directory in directories and is_configuration(path):
             source = read_source(path, read(path))
             words = (read(path).hex(),) if isinstance(source, Unreadable) else _words(source.blocks)
@@ -403,9 +397,4 @@ def locked_providers(lock_file: bytes) -> tuple[str, ...]:
     if isinstance(source, Unreadable):
         return ()
     found = [block for block in source.blocks if block.type == "provider" and len(block.labels) == 1]
-    return tuple(sorted(f"{block.labels[0]} {_version(block)}" for block in found))
-
-
-def _version(block: Block) -> str:
-    attribute = block.attribute("version")
-    return str(attribute.expression.value) if attribute and attribute.expression.value is not None else "of no version"
+    return tuple(sorted(f"{block.labels[0]} {block.literal('version') or 'of no version'}" for block in found))

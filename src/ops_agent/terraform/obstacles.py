@@ -5,13 +5,13 @@ refresh.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from ops_agent.model.finding import Finding, Place, Severity
-from ops_agent.model.terraform import Block, Layout, TerraformSource, Unreadable
+from ops_agent.model.terraform import Layout, TerraformSource, Unreadable
 from ops_agent.terraform.layout import is_deployed
-from ops_agent.terraform.modules import is_configuration, read_source
+from ops_agent.terraform.modules import directory_of, is_configuration, read_source
 
 _VALUE, _PARAMETER, _OBJECT, _ITEM = (
     "secretsmanager:GetSecretValue",
@@ -62,20 +62,17 @@ _SAID = re.compile(r"(?i)not authorized to perform: ([a-z0-9-]+:[a-z]+)")
 _UNREAD: Final = "Correct the file on the base branch, or let the issue ask for exactly that."
 DENIED_REMEDY: Final = (
     "A role that only describes cannot read this, and the role of ops-agent stays that way. Keep the value out of "
-    "Terraform (manage the "
-    "secret or parameter, let people or a rotation set its value), or move it to a root of its own that ops-agent "
-    "does not change."
+    "Terraform (manage the secret or parameter, let people or a rotation set its value), or move it to a root of its "
+    "own that ops-agent does not change."
 )
 ASSUME_REMEDY: Final = (
-    "ops-agent hands Terraform the credentials of the environment's own role (`aws_role_arn`, `aws_role_arns`). Let "
-    "a pipeline assume its "
-    "role before Terraform starts, and take `assume_role` out of the provider."
+    "ops-agent hands Terraform the credentials of the environment's own role (`aws_role_arn`, `aws_role_arns`). Let a "
+    "pipeline assume its role before Terraform starts, and take `assume_role` out of the provider."
 )
 MODULE_REMEDY: Final = (
-    "Only modules that the base branch uses already are fetched for a plan (docs/setup/modules.md). Use one of them with"
-    " its source and "
-    "version as they are, copy the module into the repository and call it by its path (`./modules/NAME`), or let a "
-    "person add it first."
+    "Only modules that the base branch uses already are fetched for a plan (docs/setup/modules.md). Use one of them "
+    "with its source and version as they are, copy the module into the repository and call it by its path "
+    "(`./modules/NAME`), or let a person add it first."
 )
 _ACTION_REMEDY: Final = (
     "The role for plans lacks `{action}`: add it to the role's permissions (docs/setup/aws-role.md) if it only "
@@ -89,17 +86,25 @@ def denied_reads(layout: Layout, paths: Iterable[str], read: Callable[[str], byt
 
     A module's block is found once and names all roots that reach the module. Files that cannot be read are passed over.
     """
+    users: dict[str, list[str]] = {}
+    for root in layout.roots:
+        for directory in (root.path, *root.local_modules):
+            users.setdefault(directory, []).append(f"`{root.path}`")
     found = []
-    for path, block, roots in _blocks(layout, paths, read):
-        if action := DENIED.get(block.type, {}).get(block.labels[0] if block.labels else ""):
-            found.append(_finding(path, block, action, roots))
-        elif block.type == "provider" and _ASSUMES & block.members:
-            what = f"`{block.name}` assumes a role, which the role for plans may not, so plans of {_named(roots)} fail with AccessDenied"
-            found.append(
-                _finding_at(
-                    path, block, "assumed-role", "The role for plans may not become another role", what, ASSUME_REMEDY
-                )
-            )
+    for path in sorted(p for p in paths if is_configuration(p) and directory_of(p) in users):
+        source = read_source(path, read(path))
+        for block in source.blocks if isinstance(source, TerraformSource) else ():
+            roots = ", ".join(users[directory_of(path)])
+            if action := DENIED.get(block.type, {}).get(block.labels[0] if block.labels else ""):
+                when = " once it is deployed" if block.type == "resource" else ""
+                what = f"`{block.name}` is read with `{action}`, so plans of {roots} fail with AccessDenied{when}"
+                title = "A role that only describes cannot refresh this"
+                found.append(_finding(path, block.line, "denied-read", title, what, DENIED_REMEDY))
+            elif block.type == "provider" and _ASSUMES & block.members:
+                what = f"`{block.name}` assumes a role, which the role for plans may not"
+                what += f", so plans of {roots} fail with AccessDenied"
+                title = "The role for plans may not become another role"
+                found.append(_finding(path, block.line, "assumed-role", title, what, ASSUME_REMEDY))
     return tuple(found)
 
 
@@ -112,50 +117,23 @@ def broken_files(layout: Layout, paths: Iterable[str], read: Callable[[str], byt
     """
     of_environments = {p for r in layout.roots for e in r.environments for p in (e.backend_file, *e.var_files) if p}
     roots = {root.path for root in layout.roots}
-    backends: dict[str, tuple[str, Block]] = {}
-    every = set(paths)
+    backends: dict[str, tuple[str, int]] = {}
+    known = set(paths)
     found = []
-    for path in sorted(every):
-        directory = path.rpartition("/")[0] or "."
-        if not (is_configuration(path) and is_deployed(path)) and path not in of_environments:
-            continue
+    for path in sorted(p for p in known if (is_configuration(p) and is_deployed(p)) or p in of_environments):
         source = read_source(path, read(path))
         if isinstance(source, Unreadable):
             what = f"it cannot be read, and counts as empty: {source.what}"
-            found.append(
-                _broken(Place(path=path, line=source.line), "unreadable-file", "A file cannot be read", what, _UNREAD)
-            )
-            continue
-        if (
-            directory not in roots
-            or not is_configuration(path)
-            or _OVERRIDES.search(path)
-            or path.replace(".tf", ".tofu") in every - {path}
-        ):
-            continue
-        for block in (b for t in source.of_type("terraform") for b in t.blocks if b.type in ("backend", "cloud")):
-            first_path, first = backends.setdefault(directory, (path, block))
-            if first is not block:
-                what = (
-                    f"`{directory}` has its backend in {first_path}:{first.line} already, and Terraform takes one only"
-                )
-                place = Place(path=path, line=block.line)
-                found.append(
-                    _broken(
-                        place, "two-backends", "A root has two backends", what, "Keep the one that holds the state."
-                    )
-                )
+            found.append(_finding(path, source.line, "unreadable-file", "A file cannot be read", what, _UNREAD))
+        elif directory_of(path) in roots and is_configuration(path) and _is_loaded_beside_others(path, known):
+            for block in (b for t in source.of_type("terraform") for b in t.blocks if b.type in ("backend", "cloud")):
+                first = backends.setdefault(directory_of(path), (path, block.line))
+                if first != (path, block.line):
+                    place = f"{first[0]}:{first[1]}"
+                    what = f"`{directory_of(path)}` has its backend in {place} already, and Terraform takes one only"
+                    title, remedy = "A root has two backends", "Keep the one that holds the state."
+                    found.append(_finding(path, block.line, "two-backends", title, what, remedy))
     return tuple(found)
-
-
-def _has_twin(path: str, paths: set[str]) -> bool:
-    """OpenTofu loads `main.tofu` in the place of `main.tf`, Terraform does not load it at all: only one of them counts."""
-    twin = re.sub(r"\.tf(\.json)?$", r".tofu\1", path)
-    return twin != path and twin in paths
-
-
-def _broken(place: Place, rule: str, title: str, what: str, remedy: str) -> Finding:
-    return Finding(rule=f"layout/{rule}", title=title, place=place, what=what, remedy=remedy, severity=Severity.NOTICE)
 
 
 def remedy_of_denial(text: str) -> str | None:
@@ -166,39 +144,12 @@ def remedy_of_denial(text: str) -> str | None:
     return DENIED_REMEDY if said[1].casefold() in _ACTIONS else _ACTION_REMEDY.format(action=said[1])
 
 
-def _blocks(
-    layout: Layout, paths: Iterable[str], read: Callable[[str], bytes]
-) -> Iterator[tuple[str, Block, list[str]]]:
-    """Every block of the roots and their modules, with its file and the roots that reach it."""
-    users: dict[str, list[str]] = {}
-    for root in layout.roots:
-        for directory in (root.path, *root.local_modules):
-            users.setdefault(directory, []).append(root.path)
-    for path in sorted(paths):
-        roots = users.get(path.rpartition("/")[0] or ".")
-        source = read_source(path, read(path)) if roots and is_configuration(path) else None
-        if roots and isinstance(source, TerraformSource):
-            yield from ((path, block, roots) for block in source.blocks)
+def _is_loaded_beside_others(path: str, paths: set[str]) -> bool:
+    """False for an override file, and for `main.tf` beside `main.tofu`: OpenTofu loads that one in its place."""
+    twin = re.sub(r"\.tf(\.json)?$", r".tofu\1", path)
+    return not _OVERRIDES.search(path) and (twin == path or twin not in paths)
 
 
-def _finding(path: str, block: Block, action: str, roots: list[str]) -> Finding:
-    when = " once it is deployed" if block.type == "resource" else ""
-    what = f"`{block.name}` is read with `{action}`, so plans of {_named(roots)} fail with AccessDenied{when}"
-    return _finding_at(
-        path, block, "denied-read", "A role that only describes cannot refresh this", what, DENIED_REMEDY
-    )
-
-
-def _finding_at(path: str, block: Block, rule: str, title: str, what: str, remedy: str) -> Finding:
-    return Finding(
-        rule=f"layout/{rule}",
-        title=title,
-        place=Place(path=path, line=block.line),
-        what=what,
-        remedy=remedy,
-        severity=Severity.NOTICE,
-    )
-
-
-def _named(roots: list[str]) -> str:
-    return ", ".join(f"`{root}`" for root in roots)
+def _finding(path: str, line: int, rule: str, title: str, what: str, remedy: str) -> Finding:
+    place = Place(path=path, line=line)
+    return Finding(rule=f"layout/{rule}", title=title, place=place, what=what, remedy=remedy, severity=Severity.NOTICE)
