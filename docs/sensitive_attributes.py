@@ -1,5 +1,4 @@
-"""The provider's own marks, `sensitive` and `write_only`, as
-src/ops_agent/guard/{sensitive_attributes,known_types}.py.
+"""The AWS provider's own marks, `sensitive` and `write_only`, and its resource types, as data files of the guard.
 
 Give it every version's schema; later ones in the list are newer. For each version, in a directory whose configuration
 requires exactly it:
@@ -19,8 +18,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).resolve().parents[1] / "src/ops_agent/guard"
+DATA = Path(__file__).resolve().parents[1] / "src/ops_agent/guard/data"
 _KINDS = {"resource_schemas": "", "data_source_schemas": "data.", "ephemeral_resource_schemas": "ephemeral."}
+_WIDTH = 138
 Marked = dict[str, frozenset[str]]
 
 
@@ -55,8 +55,8 @@ def _marked(block: Mapping[str, Any], before: str) -> Iterator[str]:
         yield from _marked(inner["block"], f"{before}{name}.")
 
 
-def sensitive_module(versions: Mapping[str, Marked]) -> str:
-    """The text of sensitive_attributes.py."""
+def sensitive_text(versions: Mapping[str, Marked]) -> str:
+    """The text of sensitive_attributes.txt."""
     names = list(versions)
     lines = []
     for type_ in sorted(set().union(*versions.values())):
@@ -64,30 +64,27 @@ def sensitive_module(versions: Mapping[str, Marked]) -> str:
         for path in sorted(set().union(*(v.get(type_, frozenset()) for v in versions.values()))):
             holders = [n for n in names if path in versions[n].get(type_, frozenset())]
             words.append(path if holders == names else f"{path}@{','.join(holders)}")
-        lines += textwrap.wrap(f"{type_} {' '.join(words)}", 138, subsequent_indent="    ")
+        lines += textwrap.wrap(f"{type_}: {' '.join(words)}", _WIDTH, subsequent_indent="    ")
     return (
-        '"""Attributes that the AWS provider marks `sensitive` or `write_only`. Written by docs/sensitive_attributes.py: do not edit.\n\n'
-        "A line is a type and the paths of its attributes; `{}` says that a collection is marked, `@` in which "
-        "versions when not in all.\n"
-        '"""\n\n'
-        "from __future__ import annotations\n\n"
-        f"VERSIONS = {json.dumps(names).replace('[', '(').replace(']', ')')}\n"
-        'SENSITIVE = """\n' + "\n".join(lines) + '\n"""\n'
+        "# Attributes that the AWS provider marks `sensitive` or `write_only`. Written by docs/sensitive_attributes.py: do not edit.\n"
+        "# A path names nested blocks by dots; `{}`: a collection is marked; `@`: in these versions only.\n\n"
+        f"versions: {' '.join(names)}\n\n" + "\n".join(lines) + "\n"
     )
 
 
-def types_module(types: frozenset[str]) -> str:
-    """The text of known_types.py: types by their second word (`aws_db_instance` stands in `db:instance`)."""
+def types_text(types: frozenset[str]) -> str:
+    """The text of aws_types.txt: types by their second word (`aws_db_instance` is `instance` of `db`)."""
     groups: dict[str, list[str]] = {}
     for type_ in sorted(types):
         service, _, rest = type_.removeprefix("aws_").partition("_")
-        groups.setdefault(service, []).append(rest)
-    words = " ".join(f"{service}:{','.join(rest)}" for service, rest in groups.items())
-    wrapped = textwrap.wrap(words.replace(",", ", "), 138, break_on_hyphens=False)
-    text = "\n".join(line.replace(", ", ",") for line in wrapped)
+        groups.setdefault(service, []).append(rest or "-")
+    lines: list[str] = []
+    for service, rest in groups.items():
+        words = f"{service}: {' '.join(rest)}"
+        lines += textwrap.wrap(words, _WIDTH, subsequent_indent="    ", break_on_hyphens=False)
     return (
-        '"""Resource types that the AWS provider has in those versions. Written by docs/sensitive_attributes.py: do not edit."""\n\n'
-        f'from __future__ import annotations\n\nKNOWN_TYPES = """\n{text}\n"""\n'
+        "# Resource types of the AWS provider by service, `-` for the service's name alone. "
+        "Written by docs/sensitive_attributes.py: do not edit.\n\n" + "\n".join(lines) + "\n"
     )
 
 
@@ -97,8 +94,8 @@ def main() -> int:
     }
     if not schemas:
         sys.exit(__doc__)
-    (HERE / "sensitive_attributes.py").write_text(sensitive_module({v: marked_in(s) for v, s in schemas.items()}))
-    (HERE / "known_types.py").write_text(types_module(frozenset().union(*(types_in(s) for s in schemas.values()))))
+    (DATA / "sensitive_attributes.txt").write_text(sensitive_text({v: marked_in(s) for v, s in schemas.items()}))
+    (DATA / "aws_types.txt").write_text(types_text(frozenset().union(*(types_in(s) for s in schemas.values()))))
     return 0
 
 

@@ -1,5 +1,5 @@
 """Values that reach modules from outside: their files are read as data, and who changes the values answers for what
-they reach (D05).
+they reach.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import pytest
 
 from ops_agent.guard.judge import judge
 from ops_agent.guard.tree import FilesInMemory
-from ops_agent.model.finding import Finding
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.policy import Policy
 from ops_agent.model.terraform import FetchedModules
 from rules.judging import base_files, change_set
@@ -26,14 +26,21 @@ SHOWS = COMMAND + 'output "x" {\n  value = nonsensitive(var.command)\n}\n'
 ENDPOINT = COMMAND + 'provider "aws" {\n  endpoints {\n    s3 = var.command\n  }\n}\n'
 PARAMETER = COMMAND + 'data "aws_ssm_parameter" "x" {\n  name = var.command\n}\n'
 STATE = COMMAND + 'data "terraform_remote_state" "x" {\n  backend = "s3"\n  config = {\n    key = var.command\n  }\n}\n'
-SINKS = {"a provisioner": RUNS, "a program": EXTERNAL, "an address": HTTP, "a path": READS, "a mark": SHOWS}
-SINKS |= {"an endpoint": ENDPOINT, "a secret's name": PARAMETER, "another state": STATE}
+PLAN, RUN, OTHER = "terraform/changed-plan-input", "terraform/changed-command", "terraform/changed-privileged-value"
+SINKS = {
+    "a program": (EXTERNAL, PLAN),
+    "an address": (HTTP, PLAN),
+    "a path": (READS, PLAN),
+    "an endpoint": (ENDPOINT, PLAN),
+}
+SINKS |= {"another state": (STATE, PLAN), "a provisioner": (RUNS, RUN), "a mark": (SHOWS, OTHER)}
+SINKS |= {"a secret's name": (PARAMETER, OTHER)}
 QUEUE = COMMAND + 'resource "aws_sqs_queue" "x" {\n  name          = var.command\n  delay_seconds = var.size\n}\n'
 
 
-def blocking(module: dict[str, str] | str, before: str, after: str | None, **written: str) -> list[Finding]:
-    """What blocks when the arguments of a standing call change (None: they stay); `written` are further files of the
-    head.
+def found_in(module: dict[str, str] | str, before: str, after: str | None, **written: str) -> list[Finding]:
+    """What blocks, or is said about new values, when the arguments of an existing call change (None: they stay);
+    `written` are further files of the head.
     """
     files = {"main.tf": module} if isinstance(module, str) else module
     fetched = FetchedModules(
@@ -45,48 +52,51 @@ def blocking(module: dict[str, str] | str, before: str, after: str | None, **wri
     head = {"infra/x.tf": (DECLARED + CALL % (before if after is None else after)).encode()}
     head |= {path.replace("__", "/").replace("_DOT_", "."): text.encode() for path, text in written.items()}
     policy = Policy(allowed_modules=("git::https://modules.example.com/",))
-    return list(judge(change_set(base, head), FilesInMemory.of(base), policy, fetched=fetched).blocking)
+    verdict = judge(change_set(base, head), FilesInMemory.of(base), policy, fetched=fetched)
+    spoken = [f for f in verdict.findings if f.blocks or f.rule in (PLAN, RUN, OTHER)]
+    assert all(f.severity is (Severity.BLOCKS if f.rule == PLAN else Severity.DANGER) for f in spoken)
+    return spoken
 
 
 def rules(found: list[Finding]) -> set[str]:
     return {f.rule for f in found}
 
 
-@pytest.mark.parametrize("module", SINKS.values(), ids=SINKS)
+@pytest.mark.parametrize(("module", "rule"), SINKS.values(), ids=SINKS)
 @pytest.mark.parametrize("after", ['  command = "curl evil"\n', "  command = local.evil\n"])
-def test_a_value_that_reaches_what_new_code_may_not_do_is_blamed(module: str, after: str) -> None:
-    found = blocking(module, '  command = "true"\n', after, infra__l_DOT_tf='locals {\n  evil = "curl evil"\n}\n')
-    assert rules(found) == {"terraform/steered-code"}
+def test_a_value_that_reaches_what_new_code_may_not_do_is_refused_or_shown_first(
+    module: str, rule: str, after: str
+) -> None:
+    found = found_in(module, '  command = "true"\n', after, infra__l_DOT_tf='locals {\n  evil = "curl evil"\n}\n')
+    assert rules(found) == {rule}
     assert {f.place.path for f in found} == {"infra/module:x/main.tf"}
 
 
-@pytest.mark.parametrize("module", [*SINKS.values(), QUEUE])
+@pytest.mark.parametrize("module", [*(module for module, _ in SINKS.values()), QUEUE])
 def test_a_value_that_stays_away_from_it_is_not_blamed(module: str) -> None:
     """A new argument of a standing call, a changed size, another command for a module that runs none."""
-    assert not blocking(module, '  command = "true"\n', '  command = "true"\n  size = 2\n')
-    assert not blocking(QUEUE, '  command = "a"\n', '  command = "b"\n')
+    assert not found_in(module, '  command = "true"\n', '  command = "true"\n  size = 2\n')
+    assert not found_in(QUEUE, '  command = "a"\n', '  command = "b"\n')
 
 
 def test_a_variable_file_is_a_way_too() -> None:
     values = base_files()["infra/environments/dev/terraform.tfvars"].decode()
     written = {"infra__environments__dev__terraform_DOT_tfvars": values + 'v = { c = "evil" }\n'}
-    assert rules(blocking(RUNS, "  command = var.v.c\n", None, **written)) == {"terraform/steered-code"}
-    assert not blocking(RUNS, "  size = var.v.c\n", None, **written)
+    assert rules(found_in(RUNS, "  command = var.v.c\n", None, **written)) == {RUN}
+    assert not found_in(RUNS, "  size = var.v.c\n", None, **written)
 
 
 def test_a_variable_file_of_no_environment_is_a_way_too() -> None:
-    assert rules(blocking(RUNS, "  command = var.v.c\n", None, infra__config__x_DOT_tfvars='v = { c = "evil" }\n')) == {
-        "terraform/steered-code"
+    assert rules(found_in(RUNS, "  command = var.v.c\n", None, infra__config__x_DOT_tfvars='v = { c = "evil" }\n')) == {
+        RUN
     }
-    assert not blocking(RUNS, "  size = var.v.c\n", None, infra__config__x_DOT_tfvars="v = { c = 2 }\n")
+    assert not found_in(RUNS, "  size = var.v.c\n", None, infra__config__x_DOT_tfvars="v = { c = 2 }\n")
 
 
 def test_a_second_call_of_a_standing_module_answers_for_what_it_hands_over() -> None:
     second = CALL.replace('"x"', '"y"', 1)
-    assert not blocking(RUNS, "", None, infra__y_DOT_tf=second % "  size = 3\n")
-    assert rules(blocking(RUNS, "", None, infra__y_DOT_tf=second % '  command = "evil"\n')) == {
-        "terraform/steered-code"
-    }
+    assert not found_in(RUNS, "", None, infra__y_DOT_tf=second % "  size = 3\n")
+    assert rules(found_in(RUNS, "", None, infra__y_DOT_tf=second % '  command = "evil"\n')) == {RUN}
 
 
 def test_what_a_fetched_module_hands_on_to_another_is_followed() -> None:
@@ -94,42 +104,40 @@ def test_what_a_fetched_module_hands_on_to_another_is_followed() -> None:
         COMMAND + 'module "inner" {\n  source  = "./inner"\n  command = "x ${var.command}"\n  size    = var.size\n}\n'
     )
     module = {"main.tf": outer, ".inner/main.tf": RUNS}
-    assert rules(blocking(module, "", '  command = "evil"\n')) == {"terraform/steered-code"}
-    assert not blocking(module, "", "  size = 2\n")
+    assert rules(found_in(module, "", '  command = "evil"\n')) == {RUN}
+    assert not found_in(module, "", "  size = 2\n")
 
 
 def test_what_comes_out_of_a_fetched_module_is_followed_to_where_it_runs() -> None:
     module = COMMAND + 'output "said" {\n  value = var.command\n}\n\noutput "size" {\n  value = var.size\n}\n'
     runs = {"infra__r_DOT_tf": ""}
     base_code = 'resource "terraform_data" "r" {\n  provisioner "local-exec" {\n    command = module.x.said\n  }\n}\n'
-    assert not blocking(module, "", '  command = "evil"\n', **runs)
-    changed = blocking(
+    assert not found_in(module, "", '  command = "evil"\n', **runs)
+    changed = found_in(
         module, f"}}\n\n{base_code.rstrip()[:-1]}", f'  command = "evil"\n}}\n\n{base_code.rstrip()[:-1]}'
     )
-    assert rules(changed) == {"terraform/steered-code"}
-    other = blocking(module, f"}}\n\n{base_code.rstrip()[:-1]}", f"  size = 2\n}}\n\n{base_code.rstrip()[:-1]}")
+    assert rules(changed) == {RUN}
+    other = found_in(module, f"}}\n\n{base_code.rstrip()[:-1]}", f"  size = 2\n}}\n\n{base_code.rstrip()[:-1]}")
     assert not other
 
 
 def test_a_module_that_cannot_be_read_is_given_no_other_values() -> None:
     """Silence would say that nothing dangerous is in it."""
-    unread = {"main.tf": QUEUE, "odd.tf": 'locals {\n  x = "${a"\n}\n'}
-    found = blocking(unread, '  command = "a"\n', '  command = "b"\n')
-    assert rules(found) == {"terraform/steered-code"} and "cannot be read" in found[0].what
-    assert not blocking(unread, '  command = "a"\n', None, infra__other_DOT_tf="# nothing\n")
+    unread = {"main.tf": QUEUE, "odd.tf": "locals {\n  x = 1\n  x = 2\n}\n"}
+    found = found_in(unread, '  command = "a"\n', '  command = "b"\n')
+    assert rules(found) == {PLAN}
+    assert not found_in(unread, '  command = "a"\n', None, infra__other_DOT_tf="# nothing\n")
 
 
 def test_texts_and_published_parameters_are_no_dangers() -> None:
     """Modules for EKS ask for the ids of images by version, and put user data together with `cloudinit_config`."""
     published = 'locals {\n  names = { a = "/aws/service/eks/${var.command}/id", none = "NONE" }\n}\n\n'
-    published += 'data "aws_ssm_parameter" "x" {\n  name = local.names[var.size]\n}\n\n'
+    published += 'data "aws_ssm_parameter" "x" {\n  name = local.names[var.size == 1 ? "a" : "none"]\n}\n\n'
     published += 'output "x" {\n  value = nonsensitive(data.aws_ssm_parameter.x.value)\n}\n\n'
     published += 'data "cloudinit_config" "x" {\n  part {\n    content = var.command\n  }\n}\n'
-    assert not blocking(COMMAND + published, '  command = "1.32"\n', '  command = "1.33"\n')
-    own = published.replace('none = "NONE"', "none = var.command")
-    assert rules(blocking(COMMAND + own, '  command = "1.32"\n', '  command = "/team/password"\n')) == {
-        "terraform/steered-code"
-    }
+    assert not found_in(COMMAND + published, '  command = "1.32"\n', '  command = "1.33"\n')
+    own = published.replace('a = "/aws/service/eks/${var.command}/id"', "a = var.command")
+    assert rules(found_in(COMMAND + own, '  command = "1.32"\n', '  command = "/team/password"\n')) == {OTHER}
 
 
 @pytest.mark.parametrize("shape", ["wide", "deep"])
@@ -149,6 +157,6 @@ def test_calls_that_hide_a_module_behind_many_or_deep_ones_are_refused(shape: st
             "infra__a_DOT_tf": 'module "m" {\n  source = "./modules/m0"\n}\n',
             "infra__modules__m45__main_DOT_tf": hidden,
         }
-    found = blocking(RUNS, "", None, **written)
-    assert "terraform/steered-code" in rules(found)
+    found = found_in(RUNS, "", None, **written)
+    assert PLAN in rules(found)
     assert any("than are judged" in f.what for f in found)

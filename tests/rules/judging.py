@@ -1,12 +1,14 @@
 """Samples as changes: a sample becomes a change set against `tests/rules/base`, and is judged under every rule.
 
-A sample is a file (`bad-x.tf`; a first line `# at: path` is its place) or a directory: files that are added, or
-`base/` and `head/` with both sides (`path.deleted` takes a file away).
+A sample is a file (`bad-x.tf`; a first line `# at: path` says where it is) or a directory: files that are added, or
+`base/` and `head/` with both sides (`path.deleted` takes a file away). `# allows: hashicorp/random` in it allows a
+provider, `# allows: git::https://...` a module.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from ops_agent.model.policy import Policy
 
 HERE = Path(__file__).parent
 _AT = re.compile(r"^(?:#|<!--) at: (\S+)")
+_ALLOWS = re.compile(r"^# allows: (\S+)", re.MULTILINE)
 _PLACES = {
     ".tf": "infra/sample.tf",
     ".tfvars": "infra/environments/dev/terraform.tfvars",
@@ -55,6 +58,16 @@ def sides(sample: Path) -> tuple[dict[str, bytes], dict[str, bytes | None]]:
     for path, content in _files(sample / "head" if two_sided else sample).items():
         written[path.removesuffix(".deleted")] = None if path.endswith(".deleted") else content
     return base, written
+
+
+def policy_of(sample: Path) -> Policy:
+    """The usual policy and what the sample allows."""
+    files = [sample] if sample.is_file() else [p for p in sample.rglob("*") if p.is_file()]
+    allowed = {name for p in files for name in _ALLOWS.findall(p.read_bytes().decode(errors="replace"))}
+    modules = tuple(sorted(name for name in allowed if "::" in name))
+    providers = tuple(f"registry.terraform.io/{name}" for name in sorted(allowed) if "::" not in name)
+    usual = Policy()
+    return replace(usual, allowed_modules=modules, allowed_providers=(*usual.allowed_providers, *providers))
 
 
 def change_set(base: dict[str, bytes], written: dict[str, bytes | None]) -> ChangeSet:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ops_agent.guard.rules import TABLE
-from rules.judging import samples, sides, verdict_of
+from rules.judging import policy_of, samples, sides, verdict_of
 
 RULES = {r.id: r for r in TABLE}
 ALL = [(rule, path) for rule, paths in samples().items() for path in paths]
@@ -33,7 +33,7 @@ def test_ids_are_unique_and_words_are_there() -> None:
 @pytest.mark.parametrize(("rule", "sample"), BAD)
 def test_a_bad_sample_is_found_by_its_rule(rule: str, sample: Path) -> None:
     base, written = sides(sample)
-    verdict = verdict_of(written, base)
+    verdict = verdict_of(written, base, policy_of(sample))
     found = [f for f in verdict.findings if f.rule == rule and not f.pre_existing]
     assert found, verdict.findings
     assert all(f.blocks is RULES[rule].blocks for f in found)
@@ -43,6 +43,6 @@ def test_a_bad_sample_is_found_by_its_rule(rule: str, sample: Path) -> None:
 @pytest.mark.parametrize(("rule", "sample"), GOOD)
 def test_a_good_sample_passes_under_all_rules(rule: str, sample: Path) -> None:
     base, written = sides(sample)
-    verdict = verdict_of(written, base)
+    verdict = verdict_of(written, base, policy_of(sample))
     assert not verdict.blocking
     assert not [f for f in verdict.findings if f.rule == rule]

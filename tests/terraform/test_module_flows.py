@@ -11,7 +11,7 @@ from doubles.tree import MemoryTree
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.config.settings import Settings
 from ops_agent.model.errors import ToolchainError
-from ops_agent.model.finding import Verdict
+from ops_agent.model.finding import Severity, Verdict
 from ops_agent.model.policy import Policy
 from ops_agent.run.judge import judge_sources
 from rules.judging import base_files, change_set
@@ -62,7 +62,9 @@ def judged(terraform: TerraformCli | Any, source: str, written: dict[str, str], 
     return judge_sources(world, settings, MemoryTree(base), changes)
 
 
-def test_a_command_that_reaches_a_fetched_modules_provisioner_or_template_is_blocked_before_init(host, monkeypatch):
+def test_a_value_that_reaches_a_fetched_modules_template_blocks_before_init_and_its_provisioner_is_shown_first(
+    host, monkeypatch
+):
     source = f"git::{host.url}/org/runs.git//top?ref={host.add_repository('org/runs', FILES)}"
     with engine(host) as terraform:
         monkeypatch.setattr(terraform, "workspace", lambda *_, **__: pytest.fail("something of the change was run"))
@@ -71,9 +73,11 @@ def test_a_command_that_reaches_a_fetched_modules_provisioner_or_template_is_blo
         size = judged(terraform, source, {"infra/x.tf": call(source, "x", command="true", size="2")}, command="true")
         assert len(host.asked) == asked, "the modules of one run are fetched once"
     assert {(f.rule, f.place.path) for f in evil.blocking} == {
-        ("terraform/steered-code", "infra/module:x.deep/main.tf"),
-        ("terraform/steered-code", "infra/module:x/main.tf"),
+        ("terraform/changed-plan-input", "infra/module:x/main.tf")
     }
+    first = evil.findings[0]
+    assert (first.rule, first.place.path) == ("terraform/changed-command", "infra/module:x.deep/main.tf")
+    assert first.severity is Severity.DANGER and "existing privileged code" in first.what
     assert not size.blocking
 
 

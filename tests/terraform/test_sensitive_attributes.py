@@ -13,8 +13,7 @@ from types import ModuleType
 import pytest
 
 from ops_agent.adapters.terraform.embedded import find_library
-from ops_agent.guard import sensitive_attributes
-from ops_agent.guard.secret_places import _known_types
+from ops_agent.guard.data import table
 
 SCRIPT = Path(__file__).parents[2] / "docs/sensitive_attributes.py"
 OLDER = "3.39.0"
@@ -32,16 +31,17 @@ def generator() -> ModuleType:
 def marked(version: str) -> dict[str, set[str]]:
     """The checked-in part of one version."""
     found: dict[str, set[str]] = {}
-    type_ = ""
-    for line in sensitive_attributes.SENSITIVE.strip().split("\n"):
-        words = line.split()
-        if not line.startswith(" "):
-            type_ = words.pop(0)
-        for word in words:
+    for type_, words in table("sensitive_attributes").items():
+        for word in words if type_ != "versions" else ():
             path, _, versions = word.partition("@")
             if not versions or version in versions.split(","):
                 found.setdefault(type_, set()).add(path)
     return found
+
+
+def known_types() -> frozenset[str]:
+    names = table("aws_types").items()
+    return frozenset(f"aws_{service}{'' if rest == '-' else '_' + rest}" for service, kinds in names for rest in kinds)
 
 
 @pytest.mark.terraform
@@ -69,22 +69,10 @@ def test_what_is_checked_in_for_the_embedded_provider_is_what_it_says(
     ).stdout
     schema = json.loads(said)
     assert marked(OLDER) == {type_: set(paths) for type_, paths in generator.marked_in(schema).items()}
-    assert generator.types_in(schema) <= _known_types()
+    assert generator.types_in(schema) <= known_types()
 
 
 def test_the_checked_in_files_are_written_by_the_script_from_what_they_hold(generator: ModuleType) -> None:
-    versions = {v: {t: frozenset(p) for t, p in marked(v).items()} for v in sensitive_attributes.VERSIONS}
-    assert Path(sensitive_attributes.__file__).read_text() == generator.sensitive_module(versions)
-    known = Path(sensitive_attributes.__file__).with_name("known_types.py")
-    assert known.read_text() == generator.types_module(_known_types())
-
-
-def test_reading_the_guard_does_not_read_the_marks() -> None:
-    program = "import sys, ops_agent.guard.judge; print([m for m in sys.modules if m.endswith(('sensitive_attributes', 'known_types'))])"
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        env={"PYTHONPATH": str(SCRIPT.parents[1] / "src")},
-    )
-    assert run.stdout == "[]\n", run.stderr
+    versions = {v: {t: frozenset(p) for t, p in marked(v).items()} for v in table("sensitive_attributes")["versions"]}
+    assert (generator.DATA / "sensitive_attributes.txt").read_text() == generator.sensitive_text(versions)
+    assert (generator.DATA / "aws_types.txt").read_text() == generator.types_text(known_types())

@@ -1,4 +1,4 @@
-"""Terraform's functions over values that are known, as far as text, lists and maps are put together with them."""
+"""Terraform's functions over known values, as far as text, lists and maps are put together with them."""
 
 from __future__ import annotations
 
@@ -7,42 +7,40 @@ import json
 import posixpath
 from collections.abc import Callable, Iterator
 from typing import Any, Final
-from urllib.parse import unquote_plus
 
 from ops_agent.model.terraform import UNKNOWN
 
-MOST_TEXT = 20_000
-MOST_ITEMS = 1_000
-# One name stands for all that `fileset` finds: below its directory, never climbing.
+MAX_TEXT, MAX_ITEMS = 20_000, 1_000
+# One name for all that `fileset` finds: below its directory, never climbing.
 ANY_FILE = "any-file"
-
-_UNCHANGED = frozenset({"tolist", "tomap", "sensitive", "nonsensitive", "ephemeralasnull"})
 
 
 def call(name: str, arguments: list[Any]) -> object:
-    """The value of `name(arguments...)` (str, int, float, bool, None, list, dict); UNKNOWN for other functions and for
-    odd or huge ones.
-    """
     if name == "try" and arguments:
         return arguments[0]
     if name == "coalesce":
         return next((a for a in arguments if a is not None and a != ""), UNKNOWN)
     known = _KNOWN.get(name)
-    if known is None:
-        return UNKNOWN
     try:
-        return bounded(known(*arguments))
+        return UNKNOWN if known is None else bounded(known(*arguments))
     except (TypeError, ValueError, AttributeError, LookupError, RecursionError):
         return UNKNOWN
 
 
+def operate(operator: str, operands: list[Any]) -> object:
+    """The value of an operator over known operands of one type, UNKNOWN for others."""
+    known = _OPERATORS.get(operator)
+    if known is None or len(operands) != 2 or type(operands[0]) is not type(operands[1]) or UNKNOWN in operands:
+        return UNKNOWN
+    try:
+        return bounded(known(*operands))
+    except TypeError:
+        return UNKNOWN
+
+
 def bounded(value: object) -> object:
-    """`value`, or UNKNOWN when it has grown beyond what is worth to look at."""
-    if isinstance(value, str):
-        return value if len(value) <= MOST_TEXT else UNKNOWN
-    if isinstance(value, list | dict):
-        return value if len(value) <= MOST_ITEMS else UNKNOWN
-    return value
+    most = MAX_TEXT if isinstance(value, str) else MAX_ITEMS
+    return UNKNOWN if isinstance(value, str | list | dict) and len(value) > most else value
 
 
 def _text(value: object) -> str:
@@ -66,7 +64,7 @@ def _format(pattern: str, *arguments: Any) -> object:
 
 def _replace(text: str, old: str, new: str) -> object:
     is_pattern = len(old) > 1 and old.startswith("/") and old.endswith("/")
-    return UNKNOWN if is_pattern or text.count(old) * len(new) > MOST_TEXT else text.replace(old, new)
+    return UNKNOWN if is_pattern or text.count(old) * len(new) > MAX_TEXT else text.replace(old, new)
 
 
 def _substr(text: str, start: int, length: int) -> str:
@@ -86,43 +84,42 @@ def _lookup(table: dict[str, Any], key: Any, *default: Any) -> object:
 def _range(*numbers: int) -> object:
     first, last = numbers[:2] if len(numbers) > 1 else (0, numbers[0])
     found = range(first, last, numbers[2] if len(numbers) > 2 else 1 if last >= first else -1)
-    return list(found) if len(found) <= MOST_ITEMS else UNKNOWN
+    return list(found) if len(found) <= MAX_ITEMS else UNKNOWN
 
 
-def _merged(*maps: Any) -> dict[str, Any]:
-    return {k: v for m in maps for k, v in m.items()}
+def _all_known(items: list[Any]) -> list[Any]:
+    if not isinstance(items, list) or UNKNOWN in items:
+        raise TypeError
+    return items
 
 
-def _of_lists(make: Callable[..., Any]) -> Callable[..., Any]:
-    """A function whose first argument is a list of known items."""
-
-    def checked(items: Any, *rest: Any) -> Any:
-        if not isinstance(items, list) or UNKNOWN in items:
-            raise TypeError
-        return make(items, *rest)
-
-    return checked
+def climbs(path: str) -> bool:
+    """True when a relative path or pattern can lead out of its directory."""
+    return path.startswith(("/", "~")) or ".." in path.split("/")
 
 
-def _as_text(make: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda text, *rest: make(_text(text), *rest)
-
-
+_OPERATORS: Final[dict[str, Callable[[Any, Any], object]]] = {
+    "==": lambda a, b: a == b,
+    "!=": lambda a, b: a != b,
+    "&&": lambda a, b: a and b,
+    "||": lambda a, b: a or b,
+    "+": lambda a, b: a + b if isinstance(a, int | float) else UNKNOWN,
+    "-": lambda a, b: a - b,
+}
 _KNOWN: Final[dict[str, Callable[..., Any]]] = {
-    **dict.fromkeys(_UNCHANGED, lambda value: value),
+    **dict.fromkeys(("tolist", "tomap", "sensitive", "nonsensitive", "ephemeralasnull"), lambda value: value),
     "tostring": lambda value: None if value is None else _text(value),
     "tonumber": int,
     "parseint": int,
-    "lower": _as_text(str.lower),
-    "upper": _as_text(str.upper),
-    "title": _as_text(str.title),
-    "trimspace": _as_text(str.strip),
-    "chomp": _as_text(lambda text: text.rstrip("\r\n")),
-    "trim": _as_text(lambda text, cut: text.strip(cut)),
-    "trimprefix": _as_text(str.removeprefix),
-    "trimsuffix": _as_text(str.removesuffix),
-    "strrev": _as_text(lambda text: text[::-1]),
-    "indent": lambda count, text: text.replace("\n", "\n" + " " * min(count, 40)),
+    "lower": lambda text: _text(text).lower(),
+    "upper": lambda text: _text(text).upper(),
+    "title": lambda text: _text(text).title(),
+    "trimspace": lambda text: _text(text).strip(),
+    "chomp": lambda text: _text(text).rstrip("\r\n"),
+    "trim": lambda text, cut: _text(text).strip(cut),
+    "trimprefix": lambda text, cut: _text(text).removeprefix(cut),
+    "trimsuffix": lambda text, cut: _text(text).removesuffix(cut),
+    "strrev": lambda text: _text(text)[::-1],
     "replace": _replace,
     "substr": _substr,
     "split": lambda separator, text: text.split(separator) if separator else list(text),
@@ -131,30 +128,26 @@ _KNOWN: Final[dict[str, Callable[..., Any]]] = {
     "concat": lambda *lists: [i for part in lists for i in part],
     "flatten": lambda items: list(_flat(items)),
     "reverse": lambda items: items[::-1],
-    "sort": _of_lists(sorted),
-    "toset": _of_lists(lambda items: sorted({_text(i) for i in items})),
-    "distinct": _of_lists(lambda items: list(dict.fromkeys(items))),
-    "compact": _of_lists(lambda items: [i for i in items if i not in ("", None)]),
+    "sort": lambda items: sorted(_all_known(items)),
+    "toset": lambda items: sorted({_text(i) for i in _all_known(items)}),
+    "distinct": lambda items: list(dict.fromkeys(_all_known(items))),
+    "compact": lambda items: [i for i in _all_known(items) if i not in ("", None)],
     "slice": lambda items, start, end: items[start:end],
     "element": lambda items, index: items[index % len(items)],
     "one": lambda items: items[0] if items else None,
     "length": len,
     "keys": sorted,
     "values": lambda table: [table[k] for k in sorted(table)],
-    "merge": _merged,
+    "merge": lambda *maps: {k: v for m in maps for k, v in m.items()},
     "zipmap": lambda keys, items: dict(zip(map(_text, keys), items, strict=True)),
     "lookup": _lookup,
     "range": _range,
     "base64decode": lambda text: base64.b64decode(text, validate=True).decode(),
     "base64encode": lambda text: base64.b64encode(text.encode()).decode(),
-    "urldecode": unquote_plus,
     "jsondecode": json.loads,
+    "pathexpand": lambda path: path,
+    "abspath": lambda path: path,
     "basename": lambda path: posixpath.basename(path.rstrip("/")),
     "dirname": lambda path: posixpath.dirname(path) or ".",
     "fileset": lambda directory, pattern: [ANY_FILE] if directory and not climbs(pattern) else UNKNOWN,
 }
-
-
-def climbs(path: str) -> bool:
-    """True when a relative path or pattern can lead out of its directory."""
-    return path.startswith(("/", "~")) or ".." in path.split("/")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ops_agent.guard.paths import is_workflow
 from ops_agent.model.change_set import ChangeSet
@@ -69,6 +69,8 @@ class SourceTree:
     changed: Mapping[str, bytes | None] = field(default_factory=dict)
     instances: dict[object, tuple[Instance, ...]] = field(default_factory=dict, init=False, repr=False)
     """Module instances by target: see ops_agent.guard.values."""
+    remembered: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
+    """What rules found out about this side, so that it is found out once."""
     _contents: dict[str, bytes] = field(default_factory=dict, init=False, repr=False)
     _sources: dict[str, TerraformSource | Unreadable] = field(default_factory=dict, init=False, repr=False)
     _judged: dict[str, TerraformSource | Unreadable] = field(default_factory=dict, init=False, repr=False)

@@ -1,27 +1,36 @@
-"""What an expression's value is in one environment, as far as the source tells: variable files, locals, defaults."""
+"""What an expression's value is in one environment, as far as the source shows it: variable files, locals, defaults,
+arguments of module calls.
+"""
 
 from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from ops_agent.guard.functions import bounded, call
+from ops_agent.guard.functions import MAX_ITEMS, bounded, call, operate
 from ops_agent.guard.tree import SourceTree
-from ops_agent.model.terraform import UNKNOWN, Block, Expression, ExpressionKind, Step, TerraformSource, TerraformTarget
+from ops_agent.model.terraform import (
+    UNKNOWN,
+    Block,
+    Environment,
+    Expression,
+    ExpressionKind,
+    TerraformRoot,
+    TerraformSource,
+    TerraformTarget,
+)
+from ops_agent.terraform.layout import affected_roots
 
-MAX_STEPS = 40
-MAX_INSTANCES = 300
-MAX_LOOP = 200
-MAX_VALUES = 50
+MAX_STEPS, MAX_INSTANCES, MAX_LOOP, MAX_VALUES = 40, 300, 200, 50
+NO_ENVIRONMENT = Environment(name="any environment", account=None, backend_file=None)
 _META = frozenset({"source", "version", "providers", "count", "for_each", "depends_on"})
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """An expression with the scope that gives it meaning, and the `module` block where it is an argument of a call
-    (`each`).
-    """
+    """An expression with the scope that gives it meaning, and the `module` block whose argument it is (`each`)."""
 
     expression: Expression
     scope: Scope
@@ -30,10 +39,8 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Names of one module instance.
-
-    `region` is what `data "aws_region"` answers in it, `directory` what `path.module` is, `iterators` what a `for` (or
-    `each`) binds, and `known` what its names were found to be: a name is evaluated once.
+    """Names of one module instance. `directory` is `path.module`, `iterators` what a `for`, `each` or `count` gives;
+    `known` remembers values, so that a name is evaluated once.
     """
 
     region: str
@@ -43,66 +50,127 @@ class Scope:
     iterators: dict[str, object] = field(default_factory=dict)
     known: dict[int, object] = field(default_factory=dict)
 
+    def bound(self, reference: Expression) -> Bound | None:
+        """What `var.x` or `local.x` is; None for other references and for what has no value here."""
+        if reference.kind is not ExpressionKind.REFERENCE or len(reference.steps) < 2:
+            return None
+        names = {"var": self.variables, "local": self.locals}.get(str(reference.steps[0]), {})
+        return names.get(str(reference.steps[1]))
+
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One module as a root calls it: its directory, its readable files, its scope, its blocks by the names of
-    SourceTree.named.
+    """One module as a root calls it. `path` are the names of the calls (`module.a.module.b`, empty for the root), `root` the
+    root's directory, `named`
+    its blocks by the names of SourceTree.named.
     """
 
     directory: str
+    path: str
+    root: str
     files: tuple[tuple[str, TerraformSource], ...]
     scope: Scope
     named: Mapping[str, tuple[Block, ...]]
 
+    def blocks(self, *types: str) -> Iterator[tuple[str, Block]]:
+        """Top-level blocks with their file."""
+        return ((path, block) for path, source in self.files for block in source.of_type(*types))
+
 
 def instances_of(target: TerraformTarget, tree: SourceTree) -> tuple[Instance, ...]:
-    """The root and every call of a local module below it (bounded), each with the values that it gets in this
-    environment. A tree remembers them.
+    """The root and every call of a module below it whose files are here (bounded), with the values of the environment;
+    remembered by the tree.
     """
     key = (target.root.path, target.environment.name, target.environment.var_files)
     if key not in tree.instances:
-        tree.instances[key] = _instances_of(target, tree)
+        scope = Scope(tree.policy.region)
+        given: dict[str, Bound] = {}
+        for path in (*tree.loaded_silently(target.root.path), *target.environment.var_files):
+            source = tree.terraform(path) if path in tree.paths else None
+            if isinstance(source, TerraformSource):
+                given.update({a.name: Bound(a.expression, scope) for a in source.attributes})
+        found: list[Instance] = []
+        _collect(target.root.path, "", scope, given, tree, found)
+        tree.instances[key] = tuple(found)
     return tree.instances[key]
 
 
-def _instances_of(target: TerraformTarget, tree: SourceTree) -> tuple[Instance, ...]:
-    scope = Scope(tree.policy.region)
-    root = target.root.path
-    silent = tree.loaded_silently(root)
-    given: dict[str, Bound] = {}
-    for path in (*silent, *target.environment.var_files):
-        source = tree.terraform(path) if path in tree.paths else None
-        if isinstance(source, TerraformSource):
-            given.update({a.name: Bound(a.expression, scope) for a in source.attributes})
-    found: list[Instance] = []
-    _collect(root, scope, given, tree, found, depth=0)
-    return tuple(found)
+def instances_in(directory: str, tree: SourceTree) -> tuple[Instance, ...]:
+    """Every instance of one module, in each environment of the roots that reach it; without values when none does."""
+    key = ("instances in", directory)
+    if key not in tree.remembered:
+        reaching = frozenset(tree.roots_of(directory))
+        roots = [r for r in tree.layout.roots if r.path in reaching]
+        alone = TerraformTarget(root=TerraformRoot(path=directory, environments=()), environment=NO_ENVIRONMENT)
+        every = [t for r in roots for t in all_targets(r)] or [alone]
+        found = [i for t in every for i in instances_of(t, tree) if i.directory == directory]
+        tree.remembered[key] = tuple(found)
+    instances: tuple[Instance, ...] = tree.remembered[key]
+    return instances
+
+
+def all_targets(root: TerraformRoot) -> tuple[TerraformTarget, ...]:
+    """A root in each of its environments; in one without files and name when it has none."""
+    environments = root.environments or (NO_ENVIRONMENT,)
+    return tuple(TerraformTarget(root=root, environment=e) for e in environments)
+
+
+def affected_targets(tree: SourceTree, changed: Sequence[str]) -> Iterator[TerraformTarget]:
+    """The roots that a change of these paths can affect, in their environments, and with each changed variable file that
+    is no environment's: somebody's pipeline may name it.
+    """
+    for root in affected_roots(tree.layout, changed):
+        yield from all_targets(root)
+    for path in (p for p in changed if p.endswith(".tfvars") and p in tree.paths):
+        for root in affected_roots(tree.layout, (path,)):
+            if not any(path in e.var_files for e in root.environments):
+                alone = Environment(name=path, account=None, backend_file=None, var_files=(path,))
+                yield TerraformTarget(root=root, environment=alone)
 
 
 def _collect(
-    directory: str, scope: Scope, given: dict[str, Bound], tree: SourceTree, found: list[Instance], depth: int
+    directory: str, path: str, scope: Scope, given: dict[str, Bound], tree: SourceTree, found: list[Instance]
 ) -> None:
-    if depth > MAX_STEPS or len(found) >= MAX_INSTANCES:
+    if path.count(".") > 2 * MAX_STEPS or len(found) >= MAX_INSTANCES:
         return
-    files = tuple(tree.module(directory))
-    for _, source in files:
-        for block in source.blocks:
-            if block.type == "variable" and block.labels:
-                default = block.attribute("default")
-                if default:
-                    scope.variables[block.labels[0]] = Bound(default.expression, scope)
-            elif block.type == "locals":
-                scope.locals.update({a.name: Bound(a.expression, scope) for a in block.attributes})
+    instance = Instance(
+        directory,
+        path,
+        found[0].directory if found else directory,
+        tuple(tree.module(directory)),
+        scope,
+        tree.named(directory),
+    )
+    for _, block in instance.blocks("variable", "locals"):
+        default = block.attribute("default") if block.type == "variable" else None
+        if block.type == "locals":
+            scope.locals.update({a.name: Bound(a.expression, scope) for a in block.attributes})
+        elif default is not None and block.labels:
+            scope.variables[block.labels[0]] = Bound(default.expression, scope)
     scope.variables.update(given)
-    found.append(Instance(directory, files, scope, tree.named(directory)))
-    for _, source in files:
-        for block in source.of_type("module"):
-            called = tree.called(directory, block)
-            if called is not None and called != directory:
-                arguments = {a.name: Bound(a.expression, scope, block) for a in block.attributes if a.name not in _META}
-                below = posixpath.relpath(called, found[0].directory)
-                _collect(called, Scope(scope.region, below), arguments, tree, found, depth + 1)
+    found.append(instance)
+    for _, block in instance.blocks("module"):
+        called = tree.called(directory, block)
+        if called is not None and called != directory:
+            arguments = {a.name: Bound(a.expression, scope, block) for a in block.attributes if a.name not in _META}
+            below = Scope(scope.region, posixpath.relpath(called, instance.root))
+            _collect(called, f"{path}.module.{'.'.join(block.labels)}".lstrip("."), below, arguments, tree, found)
+
+
+def scopes_of(block: Block, scope: Scope) -> Iterator[Scope]:
+    """The scope in each instance of a block: what `each` and `count` are, as far as the source shows it."""
+    over = block.attribute("for_each")
+    collection = evaluate(over.expression, scope) if over is not None else {}
+    items = (
+        collection.items()
+        if isinstance(collection, dict)
+        else zip(*[collection] * 2, strict=True)
+        if isinstance(collection, list)
+        else ()
+    )
+    pairs = list(items)
+    for key, value in pairs if 0 < len(pairs) <= MAX_LOOP else [(UNKNOWN, UNKNOWN)]:
+        yield replace(scope, iterators={"each": {"key": key, "value": value}, "count": {"index": 0}})
 
 
 def possible_values(expression: Expression, scope: Scope, steps: int = MAX_STEPS) -> tuple[object, ...]:
@@ -114,7 +182,7 @@ def possible_values(expression: Expression, scope: Scope, steps: int = MAX_STEPS
         )
         found = tuple(v for r in results for v in possible_values(r, scope, steps - 1))
         return found if len(found) <= MAX_VALUES else (UNKNOWN,)
-    bound = _bound(expression, scope)
+    bound = scope.bound(expression)
     if bound is not None and len(expression.steps) == 2 and steps > 0:
         return possible_values(bound.expression, bound.scope, steps - 1)
     return (evaluate(expression, scope, steps),)
@@ -124,41 +192,35 @@ def evaluate(expression: Expression, scope: Scope, steps: int = MAX_STEPS) -> ob
     """The value (str, int, float, bool, None, list, dict), or UNKNOWN. Bounded: a cycle of locals is UNKNOWN."""
     if steps <= 0:
         return UNKNOWN
+    parts = expression.children
     match expression.kind:
         case ExpressionKind.LITERAL:
             return expression.value
         case ExpressionKind.TEMPLATE:
-            return call("join", ["", *(evaluate(c, scope, steps - 1) for c in expression.children)])
+            return call("join", ["", *(evaluate(c, scope, steps - 1) for c in parts)])
         case ExpressionKind.TUPLE:
-            return [evaluate(c, scope, steps - 1) for c in expression.children]
+            return [evaluate(c, scope, steps - 1) for c in parts]
         case ExpressionKind.OBJECT:
-            keys = [evaluate(c, scope, steps - 1) for c in expression.children[::2]]
-            values = [evaluate(c, scope, steps - 1) for c in expression.children[1::2]]
+            keys, values = ([evaluate(c, scope, steps - 1) for c in parts[n::2]] for n in (0, 1))
             return {str(k): v for k, v in zip(keys, values, strict=True)} if UNKNOWN not in keys else UNKNOWN
         case ExpressionKind.CONDITIONAL:
-            values = list(possible_values(expression, scope, steps))
-            return values[0] if all(v == values[0] for v in values) else UNKNOWN
+            results = possible_values(expression, scope, steps)
+            return results[0] if all(v == results[0] for v in results) else UNKNOWN
         case ExpressionKind.REFERENCE:
-            return _look_up(expression, scope, steps)
+            return _reference(expression, scope, steps)
         case ExpressionKind.CALL:
-            return call(expression.name, [evaluate(c, scope, steps - 1) for c in expression.children])
+            return call(expression.name, [evaluate(c, scope, steps - 1) for c in parts])
         case ExpressionKind.FOR:
             return _loop(expression, scope, steps)
         case ExpressionKind.OTHER if expression.steps:
-            first, *computed = expression.children
-            return _stepped(evaluate(first, scope, steps - 1), expression.steps, computed, scope, steps)
+            return _stepped(evaluate(parts[0], scope, steps - 1), expression.steps, parts[1:], scope, steps)
+        case ExpressionKind.OTHER if expression.name:
+            return operate(expression.name, [evaluate(c, scope, steps - 1) for c in parts])
         case _:
             return UNKNOWN
 
 
-def _bound(expression: Expression, scope: Scope) -> Bound | None:
-    if expression.kind is not ExpressionKind.REFERENCE or len(expression.steps) < 2:
-        return None
-    names = {"var": scope.variables, "local": scope.locals}.get(str(expression.steps[0]))
-    return names.get(str(expression.steps[1])) if names is not None else None
-
-
-def _look_up(expression: Expression, scope: Scope, steps: int) -> object:
+def _reference(expression: Expression, scope: Scope, steps: int) -> object:
     path = expression.steps
     if path[:2] == ("data", "aws_region") and path[-1] in ("name", "id", "region"):
         return scope.region
@@ -166,7 +228,7 @@ def _look_up(expression: Expression, scope: Scope, steps: int) -> object:
         return _stepped(scope.iterators[str(path[0])], path[1:], expression.children, scope, steps)
     if path in (("path", "module"), ("path", "root")):
         return scope.directory if path[1] == "module" else "."
-    bound = _bound(expression, scope)
+    bound = scope.bound(expression)
     if bound is None:
         return UNKNOWN
     key, known = id(bound.expression), bound.scope.known
@@ -176,72 +238,62 @@ def _look_up(expression: Expression, scope: Scope, steps: int) -> object:
     return _stepped(known[key], path[2:], expression.children, scope, steps)
 
 
-def _stepped(value: object, path: tuple[Step, ...], indices: Sequence[Expression], scope: Scope, steps: int) -> object:
+def _stepped(value: object, path: Sequence[Any], indices: Sequence[Expression], scope: Scope, steps: int) -> object:
     computed = iter(indices)
     for step in path:
-        key: object = step
-        if step is None:
-            index = next(computed, None)
-            key = evaluate(index, scope, steps - 1) if index is not None else UNKNOWN
-        value = _item(value, key)
+        index = next(computed, None) if step is None else None
+        key = step if step is not None else UNKNOWN if index is None else evaluate(index, scope, steps - 1)
+        if isinstance(value, dict) and key is not UNKNOWN:
+            value = value.get(str(key), UNKNOWN)
+        else:
+            is_item = isinstance(value, list) and isinstance(key, int) and 0 <= key < len(value)
+            value = value[key] if is_item else UNKNOWN  # type: ignore[index]
     return value
 
 
 def _loop(expression: Expression, scope: Scope, steps: int) -> object:
-    collection = evaluate(expression.children[0], scope, steps - 1)
-    pairs = (
-        sorted(collection.items())
-        if isinstance(collection, dict)
-        else list(enumerate(collection))
-        if isinstance(collection, list)
-        else None
-    )
-    if pairs is None or len(pairs) > MAX_LOOP or "c" in str(expression.value):
+    inner = _rounds(expression, scope, steps)
+    if inner is None or "c" in str(expression.value):
         return UNKNOWN
-    *keys, element = expression.name.split(",")
-    inner = [replace(scope, iterators={**scope.iterators, **dict.fromkeys(keys, k), element: v}) for k, v in pairs]
     results = [[evaluate(c, s, steps - 1) for c in expression.children[1:]] for s in inner]
     if str(expression.value).startswith("k"):
         return {str(k): v for k, v in results} if all(k is not UNKNOWN for k, _ in results) else UNKNOWN
     return bounded([v for (v,) in results])
 
 
-def _item(value: object, key: object | Step) -> object:
-    if isinstance(value, dict):
-        return value.get(str(key), UNKNOWN) if key is not UNKNOWN else UNKNOWN
-    if isinstance(value, list) and isinstance(key, int) and 0 <= key < len(value):
-        return value[key]
-    return UNKNOWN
+def _rounds(loop: Expression, scope: Scope, steps: int = MAX_STEPS) -> list[Scope] | None:
+    """The scope in each round of a `for`, None when the source does not show over what it runs."""
+    over = evaluate(loop.children[0], scope, steps - 1)
+    items = (
+        sorted(over.items()) if isinstance(over, dict) else list(enumerate(over)) if isinstance(over, list) else None
+    )
+    if items is None or len(items) > MAX_LOOP:
+        return None
+    *keys, element = loop.name.split(",")
+    return [replace(scope, iterators={**scope.iterators, **dict.fromkeys(keys, k), element: v}) for k, v in items]
 
 
-def depends_on_source_alone(expression: Expression, scope: Scope) -> bool:
-    """True when everything that `expression` needs stands in the source: no resource, data source or variable without a
-    value.
-    """
-    seen: set[int] = set()
-    pending = [(expression, scope, frozenset[str]())]
+def with_scopes(expression: Expression, scope: Scope) -> Iterator[tuple[Expression, Scope]]:
+    """`expression` and every one inside it, in each round of the loops around it, as far as they are known and few."""
+    pending, left = [(expression, scope)], MAX_ITEMS
     while pending:
-        value, where, inside = pending.pop()
-        if id(value) in seen:
-            continue
-        seen.add(id(value))
-        if value.kind is ExpressionKind.FOR:
-            names = inside | frozenset(value.name.split(","))
-            pending += [(value.children[0], where, inside), *((c, where, names) for c in value.children[1:])]
-            continue
-        pending += [(c, where, inside) for c in value.children]
-        if value.kind is ExpressionKind.REFERENCE and value.steps[0] not in inside and value.steps[0] != "path":
-            bound = _bound(value, where)
-            if bound is None:
-                return False
-            pending.append((bound.expression, bound.scope, frozenset()))
-    return True
+        inner, at = pending.pop()
+        yield inner, at
+        rounds = [at]
+        if inner.kind is ExpressionKind.FOR:
+            known = _rounds(inner, at)
+            names = dict.fromkeys(inner.name.split(","), UNKNOWN)
+            rounds = (
+                known
+                if known is not None and len(known) <= left
+                else [replace(at, iterators={**at.iterators, **names})]
+            )
+            left -= len(rounds)
+        pending += [(c, s) for n, c in enumerate(inner.children) for s in (rounds if n else [at])]
 
 
 def texts(value: object) -> Iterator[str]:
-    """Every string inside a value. A list or map that is in it many times is looked at once: names for names for names
-    grow fast.
-    """
+    """Every string inside a value. A list or map that is in it many times is visited once: names of names grow fast."""
     pending, seen = [value], set[int]()
     while pending:
         inner = pending.pop()
@@ -249,8 +301,5 @@ def texts(value: object) -> Iterator[str]:
             yield inner
         elif isinstance(inner, list | dict) and id(inner) not in seen:
             seen.add(id(inner))
-            pending += (
-                reversed(inner)
-                if isinstance(inner, list)
-                else [p for k, v in reversed(inner.items()) for p in (v, str(k))]
-            )
+            items = inner if isinstance(inner, list) else [p for pair in inner.items() for p in pair]
+            pending += reversed(items)

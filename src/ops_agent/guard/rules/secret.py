@@ -1,29 +1,35 @@
-"""Secrets do not stand in files (J10, G15 of the security bar)."""
+"""No secrets in files."""
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import json
 import re
 from collections.abc import Iterator
 
-from ops_agent.guard.rule import Hit, TerraformFile, TextFile, WorkflowFile
-from ops_agent.model.terraform import Expression, ExpressionKind
+from ops_agent.guard.rule import Hit, Piece, TerraformFile, TextFile, WorkflowFile
+from ops_agent.guard.values import Bound, Scope, evaluate
+from ops_agent.model.terraform import Block, Expression, ExpressionKind
 from ops_agent.text.redaction import entropy, token_finds
 
 _SECRET_NAME = re.compile(
-    r"(.*[_-])?(password|passwd|passphrase|secret|secret_string|secret_key|private_key|api_?key|access_key|auth_?token|client_secret|token)",
+    r"(.*[_-])?(password|passwd|passphrase|secret|secret_string|secret_key|private_key|api_?key|access_key|auth_?token|client_secret|token)"
+    r"([_-]?(b64|base64|hex|encoded|enc|value))?",
     re.IGNORECASE,
 )
 _NOT_A_VALUE = re.compile(
-    r"|true|false|null|arn:aws[^ ]*|/[A-Za-z0-9/_.-]*|[a-z0-9_./-]*(secret|password|token|key)s?[a-z0-9_./-]*",
+    r"|true|false|null|arn:aws[^ ]*|https?://[^@\s]*|/[A-Za-z0-9/_.-]*|[a-z0-9_./-]*(secret|password|token|key)s?[a-z0-9_./-]*",
     re.IGNORECASE,
 )
 _RANDOM = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/=_-]{24,200}(?![A-Za-z0-9+/=_-])")
 _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _MIN_ENTROPY = 4.3
+_ENCODED = re.compile(r"[A-Za-z0-9+/_-]{16,4000}")
 
 
 def known_token(file: TextFile) -> Iterator[Hit]:
-    """A token or key of a known format stands in a file.
+    """A token or key of a known format is in a file.
 
     What is committed once is public to everyone who can read the repository, for ever.
 
@@ -38,27 +44,25 @@ def known_token(file: TextFile) -> Iterator[Hit]:
 def secret_in_terraform(file: TerraformFile) -> Iterator[Hit]:
     """A secret value is written into Terraform.
 
-    An argument whose name says that it is a secret has a literal value, or a literal is a token once its escapes are
-    undone or its parts are joined. It would also stand in the state and in the plan.
+    An argument whose name says that it is a secret has a value that is written in the source, or a text is a token once
+    its escapes and encodings are undone or its parts are joined. It would also be in the state and in the plan.
 
     Remedy: Create the secret without a value (`aws_secretsmanager_secret`) and let people or rotation fill it; pass its
-    ARN.
+    ARN. A placeholder is fine where `ignore_changes` covers the argument.
     """
+    constants = _constants(file)
     for piece in file.pieces():
         for _, expression in piece.expressions():
-            for text in _joined(expression):
-                found = next((n for n, _, _ in token_finds(text)), None)
-                if found:
-                    yield file.hit(piece, f"it looks like a secret: {found}", expression)
-        block = piece.block
-        default_of_secret = (
-            block is not None and block.type == "variable" and any(_SECRET_NAME.fullmatch(x) for x in block.labels)
-        )
-        for name, expression in piece.values:
-            for key, value in _named_values(name, expression):
-                is_secret = _SECRET_NAME.fullmatch(key) or (default_of_secret and key == "default")
-                if is_secret and isinstance(value.value, str) and not _NOT_A_VALUE.fullmatch(value.value):
-                    yield file.hit(piece, f"`{key}` has a literal value", value)
+            found = next((n for text in _readings(expression) for n, _, _ in token_finds(text)), None)
+            if found:
+                yield file.hit(piece, f"it looks like a secret: {found}", expression)
+        ignored = _ignored(piece.block)
+        for name, expression in piece.values if "all" not in ignored else ():
+            for key, value in _named_values(_meant(name, piece), expression) if name not in ignored else ():
+                text = value if isinstance(value, str) else evaluate(value, constants)
+                if _SECRET_NAME.fullmatch(key) and isinstance(text, str) and not _NOT_A_VALUE.fullmatch(text):
+                    at = value if isinstance(value, Expression) else expression
+                    yield file.hit(piece, f"`{key}` has a literal value", at)
 
 
 def random_text(file: TextFile) -> Iterator[Hit]:
@@ -73,7 +77,7 @@ def random_text(file: TextFile) -> Iterator[Hit]:
             text = found[0]
             mixed = sum(any(test(c) for c in text) for test in (str.isupper, str.islower, str.isdigit))
             if mixed == 3 and entropy(text) >= _MIN_ENTROPY and not _HEX.fullmatch(text.lower()):
-                yield Hit(path=file.path, line=number, what="a long random text stands here", anchor=line.strip())
+                yield Hit(path=file.path, line=number, what="this is a long random text", anchor=line.strip())
 
 
 def secret_in_workflow(file: WorkflowFile) -> Iterator[Hit]:
@@ -98,18 +102,70 @@ def secret_in_workflow(file: WorkflowFile) -> Iterator[Hit]:
             yield file.hit_text(text, f"`{key}` has a literal value")
 
 
-def _joined(expression: Expression) -> Iterator[str]:
-    """A literal, or the literal parts of a template or `join` put together."""
+def _constants(file: TerraformFile) -> Scope:
+    """The locals of a module, without the values of variables."""
+    scope = Scope(file.policy.region)
+    for _, source in file.tree.module(file.directory):
+        for block in source.of_type("locals"):
+            scope.locals.update({a.name: Bound(a.expression, scope) for a in block.attributes})
+    return scope
+
+
+def _ignored(block: Block | None) -> frozenset[str]:
+    """What `ignore_changes` of a resource covers: the value is written once and replaced by people."""
+    lifecycles = [b for b in block.blocks if b.type == "lifecycle"] if block is not None else []
+    lists = [a.expression for b in lifecycles for a in b.attributes if a.name == "ignore_changes"]
+    return frozenset(str(e.steps[0] if e.steps else e.value) for one in lists for e in one.walk())
+
+
+def _meant(name: str, piece: Piece) -> str:
+    """The name that says what an argument is: for a variable's default the variable's."""
+    block = piece.block
+    return (
+        block.labels[0]
+        if block is not None and block.type == "variable" and name == "default" and block.labels
+        else name
+    )
+
+
+def _readings(expression: Expression) -> Iterator[str]:
+    """A literal and what it is decoded, or the literal parts of a template or `join` put together."""
     if expression.kind is ExpressionKind.LITERAL and isinstance(expression.value, str):
         yield expression.value
+        yield from _decoded(expression.value)
     elif expression.kind in (ExpressionKind.TEMPLATE, ExpressionKind.CALL):
-        yield "".join(str(e.value) for e in expression.walk() if e.kind is ExpressionKind.LITERAL)
+        joined = "".join(str(e.value) for e in expression.walk() if e.kind is ExpressionKind.LITERAL)
+        yield joined
+        yield from _decoded(joined)
 
 
-def _named_values(name: str, expression: Expression) -> Iterator[tuple[str, Expression]]:
+def _decoded(text: str) -> Iterator[str]:
+    for one in _ENCODED.findall(text):
+        for decode in (base64.b64decode, base64.urlsafe_b64decode, bytes.fromhex):
+            with contextlib.suppress(ValueError):
+                yield decode(one + "=" * (-len(one) % 4 if decode is not bytes.fromhex else 0)).decode()
+
+
+def _named_values(name: str, expression: Expression) -> Iterator[tuple[str, Expression | str]]:
+    """Names with their values: of arguments, of keys, of `{ name = ..., value = ... }`, and of JSON in a text."""
     yield name, expression
     for inner in expression.walk():
         if inner.kind is ExpressionKind.OBJECT:
-            for key, value in zip(inner.children[::2], inner.children[1::2], strict=True):
-                if isinstance(key.value, str):
-                    yield key.value, value
+            pairs = [(str(k.value), v) for k, v in zip(inner.children[::2], inner.children[1::2], strict=True)]
+            yield from pairs
+            named = {key.casefold(): value for key, value in pairs}
+            if "name" in named and "value" in named:
+                yield str(named["name"].value), named["value"]
+        elif inner.kind is ExpressionKind.LITERAL and str(inner.value).lstrip()[:1] in ("{", "["):
+            with contextlib.suppress(ValueError, RecursionError):
+                yield from _of_json(json.loads(str(inner.value)))
+
+
+def _of_json(value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        named = {str(k).casefold(): v for k, v in value.items()}
+        yield from ((k, v) for k, v in value.items() if isinstance(v, str))
+        if isinstance(named.get("value"), str):
+            yield str(named.get("name")), named["value"]
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _of_json(inner)

@@ -1,6 +1,10 @@
 check "x" {
+  data "aws_vpc" "main" {
+    default = true
+  }
+
   assert {
-    condition     = true
+    condition     = data.aws_vpc.main.id != ""
     error_message = "x"
   }
 }

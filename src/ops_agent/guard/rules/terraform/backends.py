@@ -1,46 +1,65 @@
-"""Where the state lives (D12 of the security bar)."""
+"""Where the state is, and whether every environment has its files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ops_agent.guard.paths import is_backend_file
 from ops_agent.guard.rule import Hit, TerraformFile, WholeChange
+from ops_agent.guard.rules.terraform.places import is_of_another_cloud
 from ops_agent.guard.tree import SourceTree
+from ops_agent.model.policy import ROOT
 from ops_agent.model.terraform import Block, TerraformSource
+from ops_agent.terraform.layout import affected_roots, canonical
+from ops_agent.terraform.modules import directory_of
 
 _OPEN = frozenset({"bucket", "key", "region", "encrypt", "use_lockfile", "dynamodb_table", "kms_key_id"})
+_OF_OTHER_CLOUDS = frozenset({"azurerm", "gcs"})
 
 
 def backend_changed(change: WholeChange) -> Iterator[Hit]:
-    """The backend or the required version of an existing module changes.
+    """The backend of an existing module changes.
 
     Another backend is another state: the next apply would create everything again, or write where somebody else reads.
 
-    Remedy: Leave `backend`, `cloud` and `required_version` as they are; ask people to move state.
+    Remedy: Leave `backend` and `cloud` as they are; ask people to move state.
     """
-    directories = {p.rpartition("/")[0] or "." for p in change.changes.paths}
-    for directory in sorted(directories):
-        before, after = _settings(change.base, directory), _settings(change.head, directory)
-        existed = bool(change.base.configurations(directory))
-        if existed and before.keys() != after.keys():
-            path, line = next((place for text, place in after.items() if text not in before), (directory, 0))
-            yield Hit(
-                path=path, line=line, what=f"the backend or required version of `{directory}` changes", anchor=directory
-            )
+    for directory, before, after in _modules(change):
+        old, new = ({t: p for t, p in side.items() if not t.startswith("required_version")} for side in (before, after))
+        if old.keys() != new.keys():
+            path, line = next((place for text, place in new.items() if text not in old), (directory, 0))
+            yield Hit(path=path, line=line, what=f"the backend of `{directory}` changes", anchor=directory)
+
+
+def required_version_changed(change: WholeChange) -> Iterator[Hit]:
+    """The required version of Terraform changes.
+
+    Everybody who plans or applies this module needs a version that fits, and a newer one may write the state in a form
+    that older ones cannot read.
+
+    Remedy: Keep `required_version`, or say in the pull request which version people need.
+    """
+    for directory, before, after in _modules(change):
+        old, new = ({t: p for t, p in side.items() if t.startswith("required_version")} for side in (before, after))
+        if old and old.keys() != new.keys() and change.head.configurations(directory):
+            path, line = next(iter(new.values()), (directory, 0))
+            yield Hit(path=path, line=line, what=f"the required version of `{directory}` changes", anchor=directory)
 
 
 def backend_block(file: TerraformFile) -> Iterator[Hit]:
     """A backend that is not an S3 backend filled by the environment's file.
 
-    The team's state lives in S3, and each environment's backend file says where; HCP Terraform and other backends are
-    not in use.
+    The team's state is in S3, and each environment's backend file says where; HCP Terraform and other backends are not
+    in use.
 
     Remedy: Write `backend "s3" {}` and put bucket, key, region, lock and encryption into
     `backend/{environment}/backend.hcl`.
     """
     for block in file.source.of_type("terraform"):
         for inner in block.blocks:
+            is_other = inner.labels[:1] == () or inner.labels[0] in _OF_OTHER_CLOUDS
+            if is_other and inner.type == "backend" and is_of_another_cloud(file.tree, file.directory):
+                continue
             if inner.type == "cloud" or (inner.type == "backend" and inner.labels != ("s3",)):
                 yield file.hit(block, f"`{inner.name}` is not the S3 backend", inner)
             elif inner.type == "backend" and inner.members:
@@ -56,26 +75,17 @@ def backend_file_changed(change: WholeChange) -> Iterator[Hit]:
     Remedy: Leave the file as it is; ask people to move state.
     """
     for entry in change.changes.changes:
-        if entry.before is None or not _is_backend(entry.path, change.base):
-            continue
-        before = change.base.terraform(entry.path)
-        after = change.head.terraform(entry.path) if entry.after is not None else None
-        if (
-            isinstance(before, TerraformSource)
-            and isinstance(after, TerraformSource)
-            and _arguments(before) == _arguments(after)
-        ):
-            continue
-        yield Hit(
-            path=entry.path,
-            line=0,
-            what="it is changed" if entry.after is not None else "it is deleted",
-            anchor=entry.path,
-        )
+        if entry.before is not None and _is_backend(entry.path, change.base):
+            before = change.base.terraform(entry.path)
+            after = change.head.terraform(entry.path) if entry.after is not None else None
+            both = isinstance(before, TerraformSource) and isinstance(after, TerraformSource)
+            if not both or _arguments(before) != _arguments(after):
+                what = "it is changed" if entry.after is not None else "it is deleted"
+                yield Hit(path=entry.path, line=0, what=what, anchor=entry.path)
 
 
 def backend_file(file: TerraformFile) -> Iterator[Hit]:
-    """A backend file without what the standard demands, or with more.
+    """A backend file lacks what the standard demands, or sets more.
 
     A backend file has literal bucket, key, region (the policy's), `encrypt = true` and a lock (`use_lockfile = true` or
     a table), and nothing that leads credentials elsewhere.
@@ -98,7 +108,24 @@ def backend_file(file: TerraformFile) -> Iterator[Hit]:
             yield Hit(path=file.path, line=1, what=f"{name} is missing, wrong or not a literal", anchor=anchor)
     for piece in file.pieces():
         if piece.name not in _OPEN:
-            yield file.hit(piece, f"`{piece.name}` is not open to the agent")
+            yield file.hit(piece, f"the agent may not set `{piece.name}`")
+
+
+def missing_environment_file(change: WholeChange) -> Iterator[Hit]:
+    """An environment has no variable file or backend file, although another one has.
+
+    The same code serves every environment. Without its own files an environment cannot be planned, or shares what is
+    another one's.
+
+    Remedy: Add the file for every environment: `environments/{environment}/terraform.tfvars` and
+    `backend/{environment}/backend.hcl`.
+    """
+    for root in affected_roots(change.head.layout, change.changes.paths):
+        before, after = _missing(change.base, root.path, change), _missing(change.head, root.path, change)
+        for (environment, kind), example in sorted(after.items()):
+            if (environment, kind) not in before:
+                what = f"`{root.path}` has no {kind} file for `{environment}`, only `{example}`"
+                yield Hit(path=example, line=0, what=what, anchor=what)
 
 
 def shared_state(change: WholeChange) -> Iterator[Hit]:
@@ -130,6 +157,16 @@ def shared_bucket(change: WholeChange) -> Iterator[Hit]:
                 yield Hit(path=path, line=1, what=what, anchor=f"{path} {other} {argument}")
 
 
+_Settings = Mapping[str, tuple[str, int]]
+
+
+def _modules(change: WholeChange) -> Iterator[tuple[str, _Settings, _Settings]]:
+    """The modules of the base whose files change, with their settings on both sides."""
+    for directory in sorted({directory_of(p) for p in change.changes.paths}):
+        if change.base.configurations(directory):
+            yield directory, _settings(change.base, directory), _settings(change.head, directory)
+
+
 def _settings(tree: SourceTree, directory: str) -> dict[str, tuple[str, int]]:
     """Text of every backend, cloud and required_version of a directory, with its place."""
     found: dict[str, tuple[str, int]] = {}
@@ -142,11 +179,26 @@ def _settings(tree: SourceTree, directory: str) -> dict[str, tuple[str, int]]:
     return found
 
 
+def _missing(tree: SourceTree, root_path: str, change: WholeChange) -> dict[tuple[str, str], str]:
+    """Environment and kind of the files that a root lacks, with one that another environment has."""
+    names = {canonical(name) for name in change.policy.accounts} - {ROOT}
+    found: dict[tuple[str, str], str] = {}
+    for root in (r for r in tree.layout.roots if r.path == root_path):
+        own = {canonical(e.name): e for e in root.environments}
+        for kind in ("backend", "variable"):
+            files = {n: e.backend_file if kind == "backend" else next(iter(e.var_files), None) for n, e in own.items()}
+            example = next((f for n, f in sorted(files.items()) if f and n in names), None)
+            found |= {(n, kind): example for n in names if example is not None and not files.get(n)}
+    return found
+
+
 def _is_backend(path: str, tree: SourceTree) -> bool:
     return is_backend_file(path) or path in tree.backend_files
 
 
-def _arguments(source: TerraformSource) -> tuple[dict[str, str], tuple[Block, ...]]:
+def _arguments(source: object) -> tuple[dict[str, str], tuple[Block, ...]] | None:
+    if not isinstance(source, TerraformSource):
+        return None
     return {a.name: a.expression.text for a in source.attributes}, source.blocks
 
 

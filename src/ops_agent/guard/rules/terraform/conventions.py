@@ -5,61 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ops_agent.guard.rule import Hit, TerraformFile
-from ops_agent.guard.tree import SourceTree
-from ops_agent.model.terraform import Block, Expression, ExpressionKind
+from ops_agent.guard.data import words
+from ops_agent.guard.rule import Hit, RootInEnvironment, TerraformFile, hit_at
+from ops_agent.guard.values import Instance, evaluate
+from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind
 
 REQUIRED_TAGS = ("environment", "service-name", "category", "feature", "channel")
 _ENVIRONMENT_NAMES = re.compile(r"dev|development|prod|production|prd|staging|stg|homolog|hml", re.IGNORECASE)
 _ENVIRONMENT_WORD = re.compile(rf"(^|[-_./:])({_ENVIRONMENT_NAMES.pattern})($|[-_./:])", re.IGNORECASE)
-_TAGGABLE = frozenset(
-    {
-        "aws_sqs_queue",
-        "aws_sns_topic",
-        "aws_dynamodb_table",
-        "aws_lambda_function",
-        "aws_iam_role",
-        "aws_iam_policy",
-        "aws_s3_bucket",
-    }
-    | {
-        "aws_cloudwatch_log_group",
-        "aws_cloudwatch_metric_alarm",
-        "aws_ecs_cluster",
-        "aws_ecs_service",
-        "aws_ecs_task_definition",
-    }
-    | {
-        "aws_ecr_repository",
-        "aws_kms_key",
-        "aws_secretsmanager_secret",
-        "aws_ssm_parameter",
-        "aws_lb",
-        "aws_lb_target_group",
-    }
-    | {
-        "aws_security_group",
-        "aws_vpc",
-        "aws_subnet",
-        "aws_cognito_user_pool",
-        "aws_api_gateway_rest_api",
-        "aws_apigatewayv2_api",
-    }
-    | {
-        "aws_sfn_state_machine",
-        "aws_cloudwatch_event_rule",
-        "aws_db_instance",
-        "aws_rds_cluster",
-        "aws_elasticache_cluster",
-    }
-    | {
-        "aws_kinesis_stream",
-        "aws_kinesis_firehose_delivery_stream",
-        "aws_instance",
-        "aws_efs_file_system",
-        "aws_budgets_budget",
-    }
+# Paths of machines and services, and commands: `/dev/null` is no environment.
+_NO_NAME = re.compile(
+    r".*(path|command|entry_?point|device|mount|health_?check|file|dir|directory|matcher|script).*", re.IGNORECASE
 )
+_DEVICE = re.compile(r"/dev/[a-z0-9/]+")
 _KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TAG_VALUE_LENGTH = 256
 
@@ -68,7 +26,7 @@ def hard_coded_environment(file: TerraformFile) -> Iterator[Hit]:
     """An environment's name is hard-coded in shared code.
 
     The same code serves dev and prod; names of environments come from variables. A list of the allowed values in a
-    variable's validation is fine.
+    variable's validation is fine, and so are paths of machines and commands.
 
     Remedy: Use `var.environment`, or a map over it.
     """
@@ -77,39 +35,39 @@ def hard_coded_environment(file: TerraformFile) -> Iterator[Hit]:
     for piece in file.pieces():
         if piece.block is not None and piece.block.type in ("variable", "terraform", "moved", "module"):
             continue
-        excused = {
-            id(e) for _, o in piece.expressions() if o.kind is ExpressionKind.OBJECT for e in _map_over_environments(o)
-        }
-        for _, expression in piece.expressions():
-            text = expression.value
-            if expression.kind is not ExpressionKind.LITERAL or not isinstance(text, str) or id(expression) in excused:
-                continue
-            if _ENVIRONMENT_NAMES.fullmatch(text) or _ENVIRONMENT_WORD.search(text):
-                yield file.hit(piece, f"`{text[:60]}` names an environment", expression)
+        for name, value in piece.values:
+            excused = {id(e) for o in value.walk() if o.kind is ExpressionKind.OBJECT for e in _excused(o)}
+            for expression in value.walk() if not _NO_NAME.fullmatch(name) else ():
+                text = expression.value if expression.kind is ExpressionKind.LITERAL else None
+                if isinstance(text, str) and id(expression) not in excused and _names_environment(text):
+                    yield file.hit(piece, f"`{text[:60]}` names an environment", expression)
 
 
-def required_tags(file: TerraformFile) -> Iterator[Hit]:
-    """A resource lacks tags that the standard demands.
+def required_tags(root: RootInEnvironment) -> Iterator[Hit]:
+    """A resource lacks required tags.
 
-    By the tagging standard every taggable resource carries environment, service-name, category, feature and channel, on
-    itself or by the provider's `default_tags`.
+    By the tagging standard every taggable resource carries environment, service-name, category, feature and channel,
+    spelled like this, on itself or by the provider's `default_tags`. Tags are resolved through locals, variables and
+    `merge`.
 
     Remedy: Put the tags into `default_tags` of the provider, or `tags = local.tags`.
     """
-    if file.kind != "configuration":
-        return
-    inherited = _default_tag_keys(file.tree, file.directory)
-    for block in file.source.of_type("resource"):
-        if not block.labels or block.labels[0] not in _TAGGABLE:
-            continue
-        tags = block.attribute("tags")
-        own = _keys(tags.expression) if tags else frozenset()
-        missing = [t for t in REQUIRED_TAGS if own is not None and inherited is not None and t not in own | inherited]
-        if missing:
-            names = ", ".join(missing)
-            yield file.hit(
-                block, f"`{block.name}` has no tag {names}", f"tags {names}", line=tags.line if tags else None
-            )
+    inherited: frozenset[str] = frozenset()
+    for instance in root.instances:
+        for _, provider in instance.blocks("provider") if not instance.path else ():
+            for keys in (_keys(a, instance) for a in _default_tags(provider)):
+                if keys is None:
+                    return
+                inherited |= keys
+    for instance in root.instances:
+        for path, block in instance.blocks("resource"):
+            tags = block.attribute("tags")
+            own = _keys(tags, instance) if tags is not None else frozenset()
+            if block.labels[:1] and block.labels[0] in words("taggable_types") and own is not None:
+                missing = ", ".join(t for t in REQUIRED_TAGS if t not in own | inherited)
+                if missing:
+                    what = f"`{block.name}` has no tag {missing}"
+                    yield hit_at(path, block, what, f"tags {missing}", line=tags.line if tags else None)
 
 
 def tag_form(file: TerraformFile) -> Iterator[Hit]:
@@ -121,14 +79,13 @@ def tag_form(file: TerraformFile) -> Iterator[Hit]:
     """
     for block in file.source.of_type("resource", "provider"):
         for attribute, expression in block.expressions():
-            if attribute.name != "tags" or expression.kind is not ExpressionKind.OBJECT:
-                continue
-            for key, value in zip(expression.children[::2], expression.children[1::2], strict=True):
-                if isinstance(key.value, str) and not _KEBAB.fullmatch(key.value) and key.value != "Name":
-                    yield file.hit(block, f"the tag key `{key.value}` is not kebab-case", key)
-                if isinstance(value.value, str) and len(value.value) > _TAG_VALUE_LENGTH:
-                    what = f"the value of `{key.value}` has more than {_TAG_VALUE_LENGTH} characters"
-                    yield file.hit(block, what, value)
+            if attribute.name == "tags" and expression.kind is ExpressionKind.OBJECT:
+                for key, value in zip(expression.children[::2], expression.children[1::2], strict=True):
+                    if isinstance(key.value, str) and not _KEBAB.fullmatch(key.value) and key.value != "Name":
+                        yield file.hit(block, f"the tag key `{key.value}` is not kebab-case", key)
+                    if isinstance(value.value, str) and len(value.value) > _TAG_VALUE_LENGTH:
+                        what = f"the value of `{key.value}` has more than {_TAG_VALUE_LENGTH} characters"
+                        yield file.hit(block, what, value)
 
 
 def undescribed_variable(file: TerraformFile) -> Iterator[Hit]:
@@ -146,40 +103,30 @@ def undescribed_variable(file: TerraformFile) -> Iterator[Hit]:
             yield file.hit(block, f"`{block.name}` has no {names}", names)
 
 
-def _map_over_environments(expression: Expression) -> Iterator[Expression]:
-    """Keys of any object, and the values of an object whose keys are names of environments (a map over the variable)."""
-    keys = expression.children[::2]
+def _names_environment(text: str) -> bool:
+    """True for a name that has an environment's in it; commands, sentences and devices are no names."""
+    if any(c.isspace() for c in text):
+        return False
+    return _ENVIRONMENT_WORD.search(_DEVICE.sub("", text)) is not None
+
+
+def _excused(value: Expression) -> Iterator[Expression]:
+    """Keys of an object; the values below keys for paths and commands; those of a map over the environments."""
+    keys, values = value.children[::2], value.children[1::2]
     yield from keys
-    if all(isinstance(k.value, str) and _ENVIRONMENT_NAMES.fullmatch(k.value) for k in keys):
-        for value in expression.children[1::2]:
-            yield from value.walk()
+    is_map = all(isinstance(k.value, str) and _ENVIRONMENT_NAMES.fullmatch(k.value) for k in keys)
+    for key, inner in zip(keys, values, strict=True):
+        if is_map or _NO_NAME.fullmatch(str(key.value)):
+            yield from inner.walk()
 
 
-def _keys(expression: Expression) -> frozenset[str] | None:
-    """Keys of an object or of objects merged; None when the source does not tell."""
-    if expression.kind is ExpressionKind.OBJECT and all(isinstance(k.value, str) for k in expression.children[::2]):
-        return frozenset(str(k.value) for k in expression.children[::2])
-    return None
+def _keys(tags: Attribute, instance: Instance) -> frozenset[str] | None:
+    """The keys of a map of tags, None when the source does not show them."""
+    value = evaluate(tags.expression, instance.scope)
+    return frozenset(value) if isinstance(value, dict) else None
 
 
-def _default_tag_keys(tree: SourceTree, directory: str) -> frozenset[str] | None:
-    """Keys of `default_tags` of the provider that serves a directory: its own, or those of the roots that call it;
-    None: not told.
-    """
-    holders = dict.fromkeys([directory, *tree.roots_of(directory)])
-    found: set[str] = set()
-    for holder in holders:
-        for _, source in tree.module(holder):
-            for block in source.of_type("provider"):
-                for tags in _default_tags(block):
-                    keys = _keys(tags)
-                    if keys is None:
-                        return None
-                    found |= keys
-    return frozenset(found)
-
-
-def _default_tags(provider: Block) -> Iterator[Expression]:
+def _default_tags(provider: Block) -> Iterator[Attribute]:
     for inner in provider.blocks:
         if inner.kind == "default_tags":
-            yield from (a.expression for b in inner.walk() for a in b.attributes if a.name == "tags")
+            yield from (a for b in inner.walk() for a in b.attributes if a.name == "tags")

@@ -1,45 +1,42 @@
-"""What would run, or read secrets, while Terraform plans (D01, D02, D05, D08, D13, D14 of the security bar)."""
+"""What runs, or reads elsewhere, while Terraform plans."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from ops_agent.guard.data import table, words
 from ops_agent.guard.rule import Hit, TerraformFile, UnreadableFile
-from ops_agent.model.terraform import Block, ExpressionKind
+from ops_agent.guard.tree import SourceTree
+from ops_agent.guard.values import instances_in, possible_values
+from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind
 
+READS = re.compile(r"file|fileset|fileexists|templatefile|filebase64|filemd5|file(base64)?sha\d+")
+REVEALING = frozenset({"nonsensitive", "templatestring"})
 _TOP_BLOCKS = frozenset(
     {"terraform", "provider", "resource", "data", "ephemeral", "module", "variable", "output", "locals", "moved"}
 )
+STATE_BLOCKS = frozenset({"check", "import", "removed"})
 _TERRAFORM_MEMBERS = frozenset({"required_version", "required_providers", "backend", "cloud"})
-_LABELS = {"resource": 2, "data": 2, "ephemeral": 2, "provider": 1, "module": 1, "variable": 1, "output": 1}
-_SECRET_TYPES = frozenset(
-    {
-        "aws_kms_secret",
-        "aws_kms_secrets",
-        "aws_ecr_authorization_token",
-        "aws_eks_cluster_auth",
-        "aws_s3_object",
-        "aws_s3_objects",
-    }
-    | {"aws_s3_bucket_object", "aws_s3_bucket_objects", "aws_lambda_invocation", "aws_codeartifact_authorization_token"}
-    | {
-        "aws_cognito_user_pool_client",
-        "aws_dynamodb_table_item",
-        "aws_iam_access_keys",
-        "aws_rds_cluster_password",
-        "aws_db_auth_token",
-    }
-    | {"aws_cloudformation_export", "aws_cloudformation_stack", "aws_athena_named_query", "aws_ssm_document"}
+_LABELS = {"resource": 2, "data": 2, "ephemeral": 2, "provider": 1, "module": 1, "variable": 1, "output": 1, "check": 1}
+_META = frozenset(
+    {"count", "for_each", "provider", "depends_on", "lifecycle", "region", "id", "filter", "tags", "timeouts"}
 )
-_SECRET_PREFIXES = ("aws_secretsmanager_", "aws_ssm_parameter")
-_HARMLESS_SECRET_TYPES = frozenset({"aws_secretsmanager_secret", "aws_secretsmanager_secrets"})
+# What a variable's `type` is written with, beside `list` and `map`.
+_TYPES = frozenset({"object", "optional", "set", "tuple"})
+_PUBLISHED = "/aws/service/"
+_RUNNING = frozenset({"aws_ecs_task_execution", "aws_ip_ranges", "aws_lambda_invocation"})
+# Certificates of identity providers: what `tls_certificate` is for.
+_ISSUERS = re.compile(
+    r"https://(token\.actions\.githubusercontent\.com|gitlab\.com|app\.terraform\.io|[a-z0-9.-]+\.amazonaws\.com)(/.*)?"
+)
 
 
 def unreadable_file(file: UnreadableFile) -> Iterator[Hit]:
     """A Terraform file cannot be read without doubt.
 
-    Terraform may read what a checker cannot. What two independent readers do not understand alike is not judged, so it
-    may not leave.
+    Terraform may read what a checker cannot. What two independent readers do not read alike is not judged, so it is
+    refused.
 
     Remedy: Write plain HCL: no comment inside an expression, no `core::`, no `~` in `${ }`, one argument a line.
     """
@@ -48,30 +45,86 @@ def unreadable_file(file: UnreadableFile) -> Iterator[Hit]:
 
 
 def external_data_source(file: TerraformFile) -> Iterator[Hit]:
-    """A data source or ephemeral resource runs a program or reads from another system.
+    """A data source runs a program or reads from another system.
 
     `external` runs a program at plan time, `http` sends a request anywhere, `terraform_remote_state` and `tfe_outputs`
-    read other states. Only data sources of the AWS provider are open.
+    read other states. Open are the data sources of AWS that describe infrastructure, and a list for other providers.
 
     Remedy: Take the value from a variable, a resource of this configuration or a data source of the AWS provider.
     """
     for block in file.source.of_type("data", "ephemeral"):
-        if block.labels and not block.labels[0].startswith("aws_"):
-            yield file.hit(block, f"`{block.name}` is not a data source of the AWS provider")
+        if _type(block) not in table("data_sources") and not _type(block).startswith("aws_"):
+            yield file.hit(block, f"`{block.name}` is not a data source that only describes infrastructure")
+        elif not is_issuer(block, file.directory, file.tree):
+            yield file.hit(
+                block, f"`{block.name}` connects to an address that is no known issuer", block.attribute("url")
+            )
 
 
 def secret_data_source(file: TerraformFile) -> Iterator[Hit]:
-    """A data source reads a secret, or runs something, while Terraform plans.
+    """A data source reads a secret or runs code.
 
-    Its answer lands in the plan and in the state in clear text; `aws_lambda_invocation` runs a function on every plan.
+    Its answer is in the plan and in the state in clear text; `aws_lambda_invocation` runs a function on every plan.
 
-    Remedy: Pass the secret's ARN (`aws_secretsmanager_secret`) and let the service read the value at run time.
+    Remedy: Pass the ARN (`aws_secretsmanager_secret`) and let the service read the value at run time. Parameters that
+    AWS publishes below `/aws/service/` are open.
     """
     for block in file.source.of_type("data", "ephemeral"):
-        type_ = block.labels[0] if block.labels else ""
-        harmless = block.type == "data" and type_ in _HARMLESS_SECRET_TYPES
-        if type_ in _SECRET_TYPES or (type_.startswith(_SECRET_PREFIXES) and not harmless):
-            yield file.hit(block, f"`{block.name}` reads a secret or runs something at plan time")
+        if _type(block) in words("secret_data_sources") and not is_published(block, file.directory, file.tree):
+            at = None if runs(block) else "reads a secret"
+            yield file.hit(block, f"`{block.name}` reads a secret or runs something at plan time", at)
+
+
+def unlisted_data_source(file: TerraformFile) -> Iterator[Hit]:
+    """A data source, or an argument of one, is not on the list of those that only describe infrastructure.
+
+    A data source may answer with a function's environment, user data, a key's value or any resource at all; some start
+    tasks, some take an address to read from. Ephemeral resources fetch secrets by design.
+
+    Remedy: Pass what is needed by a variable; ask the maintainers of ops-agent to list the data source if it only
+    describes.
+    """
+    listed = table("data_sources")
+    for block in file.source.of_type("data", "ephemeral"):
+        type_ = _type(block)
+        if block.type == "ephemeral" or (
+            type_.startswith("aws_") and type_ not in listed and not is_published(block, file.directory, file.tree)
+        ):
+            yield file.hit(block, f"`{block.name}` is not on the list", None if runs(block) else "unlisted")
+        for name, part in block.parts if type_ in listed else ():
+            if name not in _META and name not in listed[type_]:
+                yield file.hit(block, f"`{name}` of `{block.name}` is not on the list", part)
+
+
+def is_open(block: Block, directory: str, tree: SourceTree) -> bool:
+    """True for a data source that new code may have."""
+    return block.type == "data" and (_type(block) in table("data_sources") or is_published(block, directory, tree))
+
+
+def runs(block: Block) -> bool:
+    """True for a data source that runs something, or sends what it is told elsewhere, while Terraform plans."""
+    return not _type(block).startswith("aws_") or _type(block) in _RUNNING
+
+
+def is_published(block: Block, directory: str, tree: SourceTree) -> bool:
+    """True for public parameters of AWS (the ids of images), by a name that is known as far as `/aws/service/`."""
+    name = block.attribute({"aws_ssm_parameter": "name", "aws_ssm_parameters_by_path": "path"}.get(_type(block), ""))
+    if block.type != "data" or name is None:
+        return False
+    first = name.expression.children[0] if name.expression.kind is ExpressionKind.TEMPLATE else name.expression
+    if str(first.value).startswith(_PUBLISHED):
+        return True
+    values = [v for i in instances_in(directory, tree) for v in possible_values(name.expression, i.scope)]
+    return bool(values) and all(isinstance(v, str) and v.startswith(_PUBLISHED) for v in values)
+
+
+def is_issuer(block: Block, directory: str, tree: SourceTree) -> bool:
+    """False for a `tls_certificate` of another address than a known host, or what AWS reports as a cluster's issuer."""
+    url = block.attribute("url") if _type(block) == "tls_certificate" else None
+    if url is None or any(s in ("issuer", "cluster_oidc_issuer_url") for s in url.expression.steps):
+        return True
+    values = [v for i in instances_in(directory, tree) for v in possible_values(url.expression, i.scope)]
+    return all(isinstance(v, str) and _ISSUERS.fullmatch(v) for v in values)
 
 
 def provisioner(file: TerraformFile) -> Iterator[Hit]:
@@ -88,13 +141,12 @@ def provisioner(file: TerraformFile) -> Iterator[Hit]:
 
 
 def unknown_block(file: TerraformFile) -> Iterator[Hit]:
-    """A block type that is not in the agent's domain.
+    """A block type that the agent may not write.
 
-    `action`, `import`, `removed`, `check`, `list`, `run`, `provider_meta` and block types of the future change state,
-    run something or are not understood by this guard.
+    `action`, `list`, `run`, `provider_meta`, a `check` with a data source of its own and block types of the future run
+    something or are not understood by this guard.
 
-    Remedy: Use resource, data, module, variable, output, locals, provider, terraform or moved blocks; leave state
-    surgery to people.
+    Remedy: Use resource, data, module, variable, output, locals, provider, terraform or moved blocks.
     """
     if file.kind != "configuration":
         for block in file.source.blocks:
@@ -103,29 +155,46 @@ def unknown_block(file: TerraformFile) -> Iterator[Hit]:
     for attribute in file.source.attributes:
         anchor = attribute.expression.text
         yield Hit(
-            path=file.path, line=attribute.line, what=f"`{attribute.name}` stands outside of any block", anchor=anchor
+            path=file.path, line=attribute.line, what=f"`{attribute.name}` is outside of any block", anchor=anchor
         )
     for block in file.source.blocks:
-        if block.type not in _TOP_BLOCKS:
-            yield file.hit(block, f"`{block.type}` blocks are not open to the agent")
-        elif len(block.labels) != _LABELS.get(block.type, 0):
-            what = f"`{block.name}` has {len(block.labels)} labels instead of {_LABELS.get(block.type, 0)}"
-            yield file.hit(block, what, "labels")
-        yield from _inner_blocks(file, block)
+        labels = _LABELS.get(block.type, 0)
+        asks = block.type == "check" and "data" in block.members
+        if block.type not in (_TOP_BLOCKS if asks else _TOP_BLOCKS | STATE_BLOCKS):
+            yield file.hit(block, f"the agent may not write `{block.type}` blocks")
+        elif len(block.labels) != labels:
+            yield file.hit(
+                block, f"`{block.name}` has {len(block.labels)} labels instead of {labels}", str(block.labels)
+            )
+        for name, part in block.parts if block.type == "terraform" else ():
+            if name not in _TERRAFORM_MEMBERS and not _names_user_agent(part):
+                yield file.hit(block, f"the agent may not write `{name}` in a `terraform` block", part)
+        for inner in block.walk():
+            if inner.kind == "action_trigger" and inner is not block:
+                yield file.hit(block, f"the agent may not write `{inner.kind}`", inner)
 
 
-def _inner_blocks(file: TerraformFile, block: Block) -> Iterator[Hit]:
-    if block.type == "terraform":
-        for name, part in block.parts:
-            if name not in _TERRAFORM_MEMBERS:
-                yield file.hit(block, f"`{name}` in a `terraform` block is not open to the agent", part)
-    for inner in block.walk():
-        if inner.kind in ("action_trigger", "provider_meta") and inner is not block:
-            yield file.hit(block, f"`{inner.kind}` is not open to the agent", inner)
+def _names_user_agent(part: Attribute | Block) -> bool:
+    """True for the `provider_meta` that tells AWS which module asks, and nothing else."""
+    if not isinstance(part, Block) or part.type != "provider_meta" or not part.members <= {"user_agent"}:
+        return False
+    return all(e.kind is not ExpressionKind.REFERENCE for _, e in part.expressions())
+
+
+def state_block(file: TerraformFile) -> Iterator[Hit]:
+    """A block changes the state without changing a resource, or checks it.
+
+    `import` takes a resource into the state and `removed` out of it: the next plans treat it otherwise. A `check` fails
+    for others.
+
+    Remedy: Say in the pull request why the block is needed.
+    """
+    for block in file.source.of_type(*STATE_BLOCKS) if file.kind == "configuration" else ():
+        yield file.hit(block, f"the change has a `{block.type}` block")
 
 
 def revealing_function(file: TerraformFile) -> Iterator[Hit]:
-    """A function takes a secret's mark away, or belongs to a provider.
+    """A function makes a secret visible, or belongs to a provider.
 
     `nonsensitive` prints a secret in the plan; functions of providers run code that this guard does not know;
     `templatestring` reads a template that is computed.
@@ -134,7 +203,41 @@ def revealing_function(file: TerraformFile) -> Iterator[Hit]:
     """
     for piece in file.pieces():
         for _, expression in piece.expressions():
-            if expression.kind is ExpressionKind.CALL and (
-                expression.name in ("nonsensitive", "templatestring") or "::" in expression.name
-            ):
+            if reveals(expression) and not shows_published(expression, file.directory, file.tree):
                 yield file.hit(piece, f"`{expression.name}` is called", expression)
+
+
+def unlisted_function(file: TerraformFile) -> Iterator[Hit]:
+    """A function is not known.
+
+    What a function of a future version reads or reveals is not known here.
+
+    Remedy: Use a function of Terraform 1.5 to 1.14.
+    """
+    for piece in file.pieces():
+        for _, expression in piece.expressions():
+            if is_unlisted(expression):
+                yield file.hit(piece, f"`{expression.name}` is not a known function", expression)
+
+
+def reveals(expression: Expression) -> bool:
+    """True for a call that can print a secret, or that runs a provider's code."""
+    return expression.kind is ExpressionKind.CALL and (expression.name in REVEALING or "::" in expression.name)
+
+
+def shows_published(call: Expression, directory: str, tree: SourceTree) -> bool:
+    """`nonsensitive` of a public parameter: the provider marks every parameter."""
+    steps = call.children[0].steps if call.name == "nonsensitive" and call.children else ()
+    blocks = tree.named(directory).get(".".join(map(str, steps[:3])), ()) if steps[:1] == ("data",) else ()
+    return bool(blocks) and all(is_published(block, directory, tree) for block in blocks)
+
+
+def is_unlisted(expression: Expression) -> bool:
+    """True for a call of a function that no rule knows."""
+    if expression.kind is not ExpressionKind.CALL or reveals(expression) or READS.fullmatch(expression.name):
+        return False
+    return expression.name not in words("functions") | _TYPES
+
+
+def _type(block: Block) -> str:
+    return block.labels[0] if block.labels else ""

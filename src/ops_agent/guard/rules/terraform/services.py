@@ -1,22 +1,26 @@
-"""What the standards ask of services: shown to the reviewer and to the agent, never blocking."""
+"""What the standards ask of services, and what keeps existing resources: shown to the reviewer and to the agent, never
+blocking.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from ops_agent.guard.rule import Hit, TerraformFile
-from ops_agent.model.terraform import Attribute, Block, ExpressionKind
+from ops_agent.guard.data import table
+from ops_agent.guard.rule import Hit, TerraformFile, WholeChange, hit_at
+from ops_agent.guard.tree import SourceTree
+from ops_agent.guard.values import Scope, evaluate, instances_of
+from ops_agent.model.terraform import UNKNOWN, Attribute, Block, Expression, ExpressionKind, TerraformTarget
+from ops_agent.terraform.layout import affected_roots, targets
 
 _SECRET_WORD = re.compile(r"(?i)(^|_)(password|secret|token|api_?key|private_?key|credentials?)($|_)")
-_SERVERS = frozenset(
-    {
-        "aws_instance",
-        "aws_launch_template",
-        "aws_launch_configuration",
-        "aws_autoscaling_group",
-        "aws_spot_instance_request",
-    }
+_SERVERS = (
+    "aws_autoscaling_group",
+    "aws_instance",
+    "aws_launch_configuration",
+    "aws_launch_template",
+    "aws_spot_instance_request",
 )
 _PUBLIC_ACLS = frozenset({"public-read", "public-read-write", "authenticated-read", "website"})
 _BLOCK_PUBLIC = ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets")
@@ -136,13 +140,13 @@ def hard_coded_bucket_name(file: TerraformFile) -> Iterator[Hit]:
 
 
 def server(file: TerraformFile) -> Iterator[Hit]:
-    """A server that runs all the time.
+    """A server runs all the time.
 
     Managed and serverless services come first; containers run on Fargate, not on EC2.
 
     Remedy: Use Lambda, Fargate or a managed service, or say in the pull request why a server is needed.
     """
-    for block in _resources(file, *sorted(_SERVERS)):
+    for block in _resources(file, *_SERVERS):
         yield file.hit(block, f"`{block.name}` is a server", "server")
     for block in _resources(file, "aws_ecs_service"):
         launch = block.attribute("launch_type")
@@ -192,3 +196,112 @@ def _words(attribute: Attribute | None) -> frozenset[str]:
     if attribute is None:
         return frozenset()
     return frozenset(str(e.value) for e in attribute.expression.walk() if e.kind is ExpressionKind.LITERAL)
+
+
+# What keeps an existing resource, base against head, in the values of each environment.
+
+_ALL = "all"
+_LISTS = ("lifecycle.ignore_changes", "lifecycle.replace_triggered_by")
+
+
+def weakened_protection(change: WholeChange) -> Iterator[Hit]:
+    """A protection of a resource is removed or loosened.
+
+    `prevent_destroy`, deletion protection, final snapshots and waiting times are what is left when a plan is wrong;
+    `ignore_changes` hides from every later plan what differs. The values are those of each environment, so a variable
+    file can loosen one too.
+
+    Remedy: Leave the protection in place; if the issue asks for this, say in the pull request why.
+    """
+    found: dict[tuple[str, str], Hit] = {}
+    for target in targets(affected_roots(change.head.layout, change.changes.paths)):
+        before, after = _protected(target, change.base), _protected(target, change.head)
+        moved = _moved(target, change.head)
+        for (module, name), old in before.items():
+            new = after.get((module, name)) or after.get((module, moved.get(name, name)))
+            path, block, now = new or old
+            for what in _lost(old[1].name, old[2], now if new else None):
+                hit = hit_at(path, block, what, what, line=block.line if new else 0)
+                found.setdefault((path, what), hit)
+        for key, (path, block, values) in after.items():
+            if key not in before and values.get(_LISTS[0]) == _ALL:
+                what = f"`{block.name}` ignores all changes: no plan will show what differs"
+                found.setdefault((path, what), hit_at(path, block, what, "ignore_changes", line=block.line))
+    yield from found.values()
+
+
+_Protected = tuple[str, Block, dict[str, object]]
+
+
+def _protected(target: TerraformTarget, tree: SourceTree) -> dict[tuple[str, str], _Protected]:
+    """Resources by the path of their module and their name, with their file and what their protections say."""
+    found: dict[tuple[str, str], _Protected] = {}
+    for instance in instances_of(target, tree):
+        for path, block in instance.blocks("resource"):
+            arguments = ((".".join(where), a.expression) for where, a in block.arguments())
+            values = {name: v for name, e in arguments if (v := _protection(name, e, instance.scope)) is not None}
+            found[instance.path, ".".join(block.labels)] = path, block, values
+    return found
+
+
+def _protection(name: str, expression: Expression, scope: Scope) -> object:
+    if name in _LISTS:
+        return _ALL if expression.steps == (_ALL,) else frozenset(_spelled(c) for c in expression.children)
+    return evaluate(expression, scope) if any(name in names for names in table("protections").values()) else None
+
+
+def _spelled(expression: Expression) -> str:
+    if expression.kind is ExpressionKind.LITERAL:
+        return str(expression.value)
+    return ".".join("*" if s is None else str(s) for s in expression.steps)
+
+
+def _moved(target: TerraformTarget, tree: SourceTree) -> dict[str, str]:
+    """Old name -> new name of resources, as `moved` blocks of the root and its modules say."""
+    blocks = [b for i in instances_of(target, tree) for _, b in i.blocks("moved")]
+    ends = [{a.name: _spelled(a.expression) for a in b.attributes} for b in blocks]
+    return {end.get("from", ""): end.get("to", "") for end in ends}
+
+
+def _lost(name: str, old: dict[str, object], new: dict[str, object] | None) -> Iterator[str]:
+    """What a resource's protections lose; `new` is None when it is gone."""
+    kinds = table("protections")
+    if new is None:
+        kept = sorted(key for key in kinds["on"] if _is_on(old.get(key)))
+        if kept:
+            yield f"`{name}` is removed, and `{'`, `'.join(kept)}` with it"
+        return
+    for key in kinds["on"]:
+        if _is_on(old.get(key)) and not _is_on(new.get(key)):
+            yield f"`{key}` of `{name}` {_state(new.get(key))}"
+    for key in kinds["off"]:
+        if not _is_on(old.get(key)) and (_is_on(new.get(key)) or new.get(key) is UNKNOWN):
+            yield f"`{key}` of `{name}` {_state(new.get(key))}"
+    for key in kinds["more"]:
+        first, second = old.get(key), new.get(key)
+        if isinstance(first, int) and not isinstance(second, int):
+            yield f"`{key}` of `{name}` was {first} and {_state(second)}"
+        elif isinstance(first, int) and isinstance(second, int) and _is_less(key, second, first):
+            yield f"`{key}` of `{name}` falls from {first} to {second}"
+    for key in _LISTS:
+        first, second = old.get(key, frozenset()), new.get(key, frozenset())
+        if second == _ALL and first != _ALL:
+            yield f"`{name}` ignores all changes: no plan will show what differs"
+        elif isinstance(first, frozenset) and isinstance(second, frozenset) and second - first:
+            yield f"`{key}` of `{name}` now names `{'`, `'.join(sorted(second - first))}`"
+
+
+def _is_on(value: object) -> bool:
+    return value is True or value in ("true", "Enabled", "enabled")
+
+
+def _is_less(key: str, second: int, first: int) -> bool:
+    if key == "retention_in_days":  # 0 keeps log lines for ever
+        return 0 < second < first or (first == 0 < second)
+    return second < first
+
+
+def _state(value: object) -> str:
+    if value is UNKNOWN:
+        return "is no longer shown by the source"
+    return "is removed" if value is None else "is switched on" if _is_on(value) else "is switched off"

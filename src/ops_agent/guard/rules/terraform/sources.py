@@ -1,13 +1,14 @@
-"""Where providers and modules come from (D03, D04 of the security bar)."""
+"""Where providers and modules come from, and what a provider is told."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from ops_agent.guard.rule import Hit, TerraformFile
+from ops_agent.guard.data import table
+from ops_agent.guard.rule import Hit, TerraformFile, WholeChange, hit_at
 from ops_agent.guard.tree import SourceTree
-from ops_agent.model.terraform import Block, Expression, ExpressionKind
+from ops_agent.model.terraform import Block, Expression, ExpressionKind, TerraformSource
 from ops_agent.terraform.modules import local_source
 
 _DEFAULT_HOST = "registry.terraform.io"
@@ -44,10 +45,9 @@ def provider_source(file: TerraformFile) -> Iterator[Hit]:
 
 
 def module_source(file: TerraformFile) -> Iterator[Hit]:
-    """A module that does not stand in this repository.
+    """A module from outside that is not on the allow-list.
 
-    `init` downloads a remote module and `plan` runs it. Local modules are open; a remote one must be on the allow-list
-    and pinned to an exact version or a full commit.
+    `init` downloads a remote module and `plan` runs it. Local modules are open; a remote one must be on the allow-list.
 
     Remedy: Write the module under `modules/` and call it by a relative path.
     """
@@ -61,9 +61,68 @@ def module_source(file: TerraformFile) -> Iterator[Hit]:
                 yield file.hit(block, f"`{source}` is not a directory of this repository", attribute)
         elif not source.startswith(file.policy.allowed_modules or ("\0",)):
             yield file.hit(block, f"`{source}` is not on the allow-list of modules", attribute)
-        elif not _PINNED_REF.search(source) and not _EXACT_VERSION.fullmatch(str(_literal(block, "version"))):
-            what = f"`{source}` is not pinned to an exact version or a 40-digit commit"
-            yield file.hit(block, what, f"{source} {_literal(block, 'version')}")
+
+
+def unpinned_module(change: WholeChange) -> Iterator[Hit]:
+    """A module from outside is not pinned.
+
+    What a tag, a branch or a version range means can change after the review. A module that the base branch already
+    calls so may be called so again.
+
+    Remedy: Pin the module to an exact version or a 40-digit commit.
+    """
+    for path in (p for p in change.changes.paths if p.endswith(".tf") and p in change.head.paths):
+        source = change.head.terraform(path)
+        for block in source.of_type("module") if isinstance(source, TerraformSource) else ():
+            called = str(_literal(block, "source"))
+            is_open = called.startswith(change.policy.allowed_modules or ("\0",)) and not _is_pinned(block)
+            if is_open and _package(called) not in _unpinned_on(change.base):
+                what = f"`{called}` is not pinned to an exact version or a 40-digit commit"
+                yield hit_at(path, block, what, f"{called} {_literal(block, 'version')}")
+
+
+def _is_pinned(block: Block) -> bool:
+    is_commit = _PINNED_REF.search(str(_literal(block, "source"))) is not None
+    return is_commit or _EXACT_VERSION.fullmatch(str(_literal(block, "version"))) is not None
+
+
+def _package(source: str) -> str:
+    """The repository or registry module that a source names, without the directory inside, the version, the spelling."""
+    return re.split(r"(?<!:)//|\?", source.removeprefix("git::").removeprefix("https://"))[0].removesuffix(".git")
+
+
+def _unpinned_on(tree: SourceTree) -> frozenset[str]:
+    """What the files of a tree call without a pin."""
+    key = "unpinned modules"
+    if key not in tree.remembered:
+        files = (tree.terraform(p) for p in tree.paths if p.endswith(".tf") and b"module" in tree.read(p))
+        blocks = (b for s in files if isinstance(s, TerraformSource) for b in s.of_type("module"))
+        tree.remembered[key] = frozenset(_package(str(_literal(b, "source"))) for b in blocks if not _is_pinned(b))
+    found: frozenset[str] = tree.remembered[key]
+    return found
+
+
+def provider_argument(file: TerraformFile) -> Iterator[Hit]:
+    """A provider takes credentials, another endpoint or another account.
+
+    `endpoints`, `profile`, `shared_config_files`, `assume_role`, keys, proxies and the `skip_*` switches lead
+    credentials elsewhere or run a program (`credential_process`). Credentials come from the job's role only.
+
+    Remedy: Keep the provider's arguments that the list allows (for AWS `region`, `alias`, `default_tags`, `ignore_tags`,
+    `allowed_account_ids`); take every other argument out.
+    """
+    for block in file.source.of_type("provider"):
+        for name, part in block.parts:
+            if name not in open_arguments(block, file.tree, file.directory):
+                yield file.hit(block, f"`{block.name}` sets `{name}`", part)
+
+
+def open_arguments(block: Block, tree: SourceTree, directory: str) -> frozenset[str]:
+    """What the `provider` block may set."""
+    local_name = block.labels[0] if block.labels else ""
+    address = declared_providers(tree, directory).get(local_name) or local_name
+    listed = table("provider_arguments")
+    return frozenset((*listed["any"], *listed.get(address.rpartition("/")[2], ())))
 
 
 def provider_address(local_name: str, expression: Expression) -> str | None:

@@ -1,0 +1,244 @@
+"""Files that Terraform and its providers read on the machine that plans or applies."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+
+from ops_agent.guard.data import table
+from ops_agent.guard.functions import ANY_FILE, climbs
+from ops_agent.guard.rule import Hit, Piece, TerraformFile, WholeChange, hit_at
+from ops_agent.guard.rules.terraform.execution import READS, is_unlisted, reveals
+from ops_agent.guard.tree import SourceTree
+from ops_agent.guard.values import (
+    Instance,
+    Scope,
+    evaluate,
+    instances_in,
+    instances_of,
+    possible_values,
+    scopes_of,
+    with_scopes,
+)
+from ops_agent.model.terraform import UNKNOWN, Block, Expression, ExpressionKind, Unreadable
+from ops_agent.terraform.hcl import read_template
+from ops_agent.terraform.layout import affected_roots, targets
+
+_CONTENT = frozenset({"file", "filebase64", "templatefile"})
+_HOLDS_SECRETS = re.compile(
+    r"tfplan|plan\.(out|json)|.*\.(tfstate|tfplan|pem|key)(\..*)?|credentials(\..*)?", re.IGNORECASE
+)
+UNDETERMINED = "a path that the source does not determine"
+
+
+def file_function(file: TerraformFile) -> Iterator[Hit]:
+    """A function reads a file that is not in the repository, or by a path that the source does not determine.
+
+    `file("/proc/self/environ")` prints the environment in the plan. A path is put together from literals, locals,
+    variables and loops as Terraform does it; it has to name a file of the repository that is no state, plan or key.
+
+    Remedy: Name a file of the repository below `${path.module}`, by literals, locals, variables with a value or
+    `fileset`; or inline the content.
+    """
+    for piece in file.pieces():
+        for call, whys in _reads_of(piece, file.tree, file.directory):
+            for why in whys:
+                yield file.hit(piece, f"`{call.name}` reads {why}", call)
+
+
+def unsafe_template(file: TerraformFile) -> Iterator[Hit]:
+    """A template calls what a configuration may not call, or cannot be read.
+
+    `templatefile` runs the expressions of another file while Terraform plans: `${file("/proc/self/environ")}` in a
+    template is as bad as in the configuration. Every call in it is judged; a template that cannot be read without doubt
+    is refused.
+
+    Remedy: Use another template, or write the text in the configuration as a quoted string.
+    """
+    for piece in file.pieces():
+        for instance in instances_in(file.directory, file.tree):
+            for call, path in templates_of(piece, instance):
+                for what, line in unsafe_calls(path, file.tree):
+                    content = file.tree.read(path).decode(errors="replace")
+                    yield hit_at(path, piece, f"{what} (read by `{piece.name}`)", call, line=line, also=content)
+
+
+def written_file_read(change: WholeChange) -> Iterator[Hit]:
+    """Terraform reads a file that this change writes.
+
+    A document or a variable file that `file` or `templatefile` reads is code in disguise: a policy, a script, a
+    template that no other rule judges.
+
+    Remedy: Write the content into the configuration, where it is judged; leave files alone that the configuration
+    reads.
+    """
+    changed = frozenset(change.changes.paths)
+    found: dict[tuple[str, int, str], Hit] = {}
+    for target in targets(affected_roots(change.head.layout, changed)):
+        for instance in instances_of(target, change.head):
+            for path, block in instance.blocks("resource", "data", "module", "output", "locals", "provider"):
+                for call, read in _written(block, instance, changed):
+                    what = f"`{path}` line {call.line} reads `{read}`, which this change writes"
+                    found[path, call.line, read] = Hit(path=read, line=0, what=what, anchor=read)
+    yield from found.values()
+
+
+def uploaded_file(file: TerraformFile) -> Iterator[Hit]:
+    """A resource takes a file from outside of the repository.
+
+    The provider reads `filename`, `source` or `zip_file` on the machine that applies: `/proc/self/environ` as an object
+    or as a function's code carries that machine's secrets away. Hidden files, states and saved plans are refused too.
+
+    Remedy: Name a file of the repository below `${path.module}`, by literals, locals or `fileset`.
+    """
+    yield from (hit for is_known, hit in _uploads(file) if is_known)
+
+
+def undetermined_upload(file: TerraformFile) -> Iterator[Hit]:
+    """A resource takes a file by a path that the source does not determine.
+
+    Which file of the machine that applies goes into the function or the bucket is decided by a value that is not in the
+    repository.
+
+    Remedy: Name the file by literals, locals, `fileset` or the `output_path` of an `archive_file`.
+    """
+    yield from (hit for is_known, hit in _uploads(file) if not is_known)
+
+
+def _uploads(file: TerraformFile) -> Iterator[tuple[bool, Hit]]:
+    for block in file.source.of_type("resource", "data"):
+        for attribute in (block.attribute(name) for name in _file_arguments(block)):
+            if attribute is None:
+                continue
+            found: dict[str, bool] = {}
+            for instance in instances_in(file.directory, file.tree):
+                for value in _values(attribute.expression, block, instance):
+                    if isinstance(value, str) and _leaves(whole_path(value, instance)):
+                        found[f"`{value[:80]}`"] = True
+                    elif not isinstance(value, str) and value is not None:
+                        found[UNDETERMINED] = False
+            for why, is_known in found.items():
+                what = f"`{attribute.name}` of `{block.name}` is {why}"
+                yield is_known, hit_at(file.path, block, what, attribute, also=why)
+
+
+def _file_arguments(block: Block) -> tuple[str, ...]:
+    type_ = block.labels[0] if block.labels else ""
+    return table("file_arguments").get(type_ if block.type == "resource" else f"data.{type_}", ())
+
+
+def _values(expression: Expression, block: Block, instance: Instance) -> Iterator[object]:
+    """What a path can be; that of an archive is where `archive_file` writes it."""
+    steps = expression.steps
+    if steps[-1:] == ("output_path",) and "archive_file" in steps[:2]:
+        name = ".".join(map(str, steps[: 3 if steps[0] == "data" else 2]))
+        paths = [a.expression for b in instance.named.get(name, ()) if (a := b.attribute("output_path"))]
+        expression = paths[0] if len(paths) == 1 else expression
+    for scope in scopes_of(block, instance.scope):
+        yield from possible_values(expression, scope)
+
+
+# Calls of functions that read files.
+
+
+def _reads_of(piece: Piece, tree: SourceTree, directory: str) -> Iterator[tuple[Expression, list[str]]]:
+    """Calls in a piece with what is wrong about their paths, in all instances of the module."""
+    if not any(is_read(e) for _, e in piece.expressions()):
+        return
+    found: dict[int, tuple[Expression, dict[str, None]]] = {}
+    for instance in instances_in(directory, tree):
+        for call, scope in calls(piece.block, [e for _, e in piece.values], instance):
+            whys = found.setdefault(id(call), (call, {}))[1]
+            whys.update(dict.fromkeys(objections(call, scope, instance, tree)))
+    yield from ((call, list(whys)) for call, whys in found.values())
+
+
+def is_read(expression: Expression) -> bool:
+    """True for a call of a function that reads files."""
+    return (
+        expression.kind is ExpressionKind.CALL and bool(READS.fullmatch(expression.name)) and bool(expression.children)
+    )
+
+
+def calls(block: Block | None, values: list[Expression], instance: Instance) -> Iterator[tuple[Expression, Scope]]:
+    """Every call of a function that reads files, with what names are there."""
+    for scope in scopes_of(block, instance.scope) if block is not None else [instance.scope]:
+        for value in values:
+            yield from ((e, s) for e, s in with_scopes(value, scope) if is_read(e))
+
+
+def objections(call: Expression, scope: Scope, instance: Instance, tree: SourceTree) -> Iterator[str]:
+    """What is wrong with the path of a call."""
+    for value in possible_values(call.children[0], scope):
+        if not isinstance(value, str):
+            if value is not None:
+                yield UNDETERMINED
+            continue
+        path = whole_path(value, instance)
+        if call.name == "fileset":
+            pattern = evaluate(call.children[1], scope) if len(call.children) > 1 else UNKNOWN
+            if _leaves(path) or not isinstance(pattern, str) or climbs(pattern):
+                yield f"`{value[:80]}` by a pattern that may lead out of the repository"
+        elif _leaves(path):
+            yield f"`{value[:80]}`"
+        elif call.name in _CONTENT and ANY_FILE not in value and not tree.holds(path):
+            yield f"`{path}`, which is not a file of the repository"
+
+
+def templates_of(piece: Piece, instance: Instance) -> Iterator[tuple[Expression, str]]:
+    """Calls of `templatefile` with the paths that they read."""
+    if any(e.kind is ExpressionKind.CALL and e.name == "templatefile" for _, e in piece.expressions()):
+        for call, scope in calls(piece.block, [e for _, e in piece.values], instance):
+            for value in possible_values(call.children[0], scope) if call.name == "templatefile" else ():
+                if isinstance(value, str):
+                    yield call, whole_path(value, instance)
+
+
+def unsafe_calls(path: str, tree: SourceTree) -> Iterator[tuple[str, int]]:
+    """What a template calls and may not, with the line."""
+    if not tree.holds(path):
+        return
+    template = read_template(tree.read(path).decode(errors="replace"))
+    if isinstance(template, Unreadable):
+        yield f"it cannot be read: {template.what}", max(template.line - 1, 0)
+        return
+    for inner in template.walk():
+        line = max(inner.line - 1, 1)  # the reader sees the template as a heredoc's second line
+        if reveals(inner) or is_read(inner):
+            yield f"it calls `{inner.name}`", line
+        elif is_unlisted(inner):
+            yield f"it calls `{inner.name}`, which is not a known function", line
+
+
+def _written(block: Block, instance: Instance, changed: frozenset[str]) -> Iterator[tuple[Expression, str]]:
+    for call, scope in calls(block, [a.expression for b in block.walk() for a in b.attributes], instance):
+        if call.name not in _CONTENT:
+            continue
+        for value in possible_values(call.children[0], scope):
+            pattern = value if isinstance(value, str) else _pattern(call.children[0], scope)
+            whole = whole_path(pattern.replace(ANY_FILE, "*"), instance) if pattern else ""
+            yield from ((call, path) for path in sorted(changed) if fnmatchcase(path, whole))
+
+
+def _pattern(expression: Expression, scope: Scope) -> str:
+    """A path with `*` for what is not known; empty when nothing of it is."""
+    if expression.kind is not ExpressionKind.TEMPLATE:
+        return ""
+    parts = [evaluate(child, scope) for child in expression.children]
+    return "".join(str(p) if isinstance(p, str | int) else "*" for p in parts)
+
+
+def whole_path(value: str, instance: Instance) -> str:
+    """A path below the repository, absolute or climbing when it leads out of it."""
+    if value.startswith(("/", "~")) or "\\" in value or "\x00" in value or not value:
+        return f"/{value}"
+    return posixpath.normpath(posixpath.join(instance.root, value))
+
+
+def _leaves(path: str) -> bool:
+    """True for what is not in the repository, is hidden, or holds secrets."""
+    return path.startswith("/") or any(
+        s.startswith("..") or (s.startswith(".") and s != ".") or _HOLDS_SECRETS.fullmatch(s) for s in path.split("/")
+    )

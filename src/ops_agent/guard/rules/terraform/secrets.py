@@ -1,0 +1,114 @@
+"""State secrets may be passed unchanged to sensitive arguments; anything derived from one leaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ops_agent.guard.data import words
+from ops_agent.guard.marks import keeps_secret, named_like_a_secret
+from ops_agent.guard.rule import Hit, WholeChange, hit_at
+from ops_agent.guard.taint import Position, Taint
+from ops_agent.guard.tree import SourceTree
+from ops_agent.guard.values import Instance, affected_targets, instances_of
+from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind, TerraformTarget
+
+_ORDER = frozenset({"depends_on", "replace_triggered_by", "ignore_changes", "provider", "providers"})
+_SHOWN = frozenset({"condition", "error_message", "count", "for_each"})
+
+
+def secret_computed(change: WholeChange) -> Iterator[Hit]:
+    """A secret of the state is shown, or something is decided by it.
+
+    Terraform marks a secret, and loses the mark: `can(regex("^a", aws_db_instance.main.password))` is an open yes or
+    no, `count` shows a number, a condition that fails says so, an error message quotes. A list of these is the password.
+    A secret is what the provider marks, and a short list of what it does not mark (a function's environment, user data).
+    What the base branch shows already is no secret any more.
+
+    Remedy: Pass the value on unchanged to a sensitive argument or output, or leave it out.
+    """
+    for what, secret, path, block, attribute in _new(change, _shown):
+        yield hit_at(
+            path, block, f"`{block.name}` shows, or decides by, `{secret}` in `{what}`", attribute, also=secret
+        )
+
+
+def secret_in_open_argument(change: WholeChange) -> Iterator[Hit]:
+    """A secret of the state goes into an argument that is not sensitive.
+
+    The provider quotes arguments in its error messages (`expected acl to be one of [...], got ...`) and builds ids,
+    ARNs and addresses from them, all without Terraform's mark. Only arguments that the provider marks as sensitive,
+    environments, user data and the like may take one. What the base branch shows already is no secret any more.
+
+    Remedy: Put the secret into Secrets Manager and hand over its ARN; otherwise pass it to a sensitive argument.
+    """
+    for what, secret, path, block, attribute in _new(change, _opened):
+        yield hit_at(path, block, f"`{block.name}` takes `{secret}` in `{what}`", attribute, also=secret)
+
+
+_Leak = tuple[str, str, str, Block, Attribute]
+_Find = Callable[[Instance, SourceTree, Taint], Iterator[_Leak]]
+
+
+def _new(change: WholeChange, find: _Find) -> Iterator[_Leak]:
+    """Leaks on the head of secrets that the base does not show, each once: where, the secret, the file, the code."""
+    seen: set[tuple[str, int, str]] = set()
+    for target in affected_targets(change.head, change.changes.paths):
+        after = list(_leaks(target, change.head, find))
+        known = (
+            {leak[1] for kind in (_shown, _opened) for leak in _leaks(target, change.base, kind)} if after else set()
+        )
+        for leak in after:
+            place = (leak[2], leak[4].line, leak[1])
+            if leak[1] not in known and place not in seen:
+                seen.add(place)
+                yield leak
+
+
+def _leaks(target: TerraformTarget, tree: SourceTree, find: _Find) -> Iterator[_Leak]:
+    instances = instances_of(target, tree)
+    taint = Taint(instances, tree)
+    for instance in (i for i in instances if i.directory not in tree.fetched.directories):
+        yield from find(instance, tree, taint)
+
+
+def _shown(instance: Instance, tree: SourceTree, taint: Taint) -> Iterator[_Leak]:
+    """Secrets in outputs, conditions, numbers of instances and arguments of modules whose files are not here."""
+    for path, block in instance.blocks("resource", "data", "provider", "module", "output", "check"):
+        position = Position(instance.scope, block)
+        for where, attribute in block.arguments():
+            value, name = attribute.expression, where[-1]
+            if name in ("count", "for_each") and taint.is_shape(value, position):
+                continue
+            if name in _SHOWN:
+                is_shown = (
+                    len(where) == 1 or where[-2] in ("assert", "precondition", "postcondition") or name == "for_each"
+                )
+            elif block.type == "output":
+                sensitive = block.attribute("sensitive")
+                is_open = sensitive is None or sensitive.expression.value is False
+                is_shown = where == ("value",) and is_open and (not instance.path or _computes(value))
+            else:
+                is_unseen = block.type == "module" and tree.called(instance.directory, block) is None
+                is_shown = is_unseen and name not in _ORDER and not named_like_a_secret(name) and _computes(value)
+            secret = taint.secret(value, position) if is_shown else None
+            if secret is not None:
+                yield ".".join(where), secret, path, block, attribute
+
+
+def _opened(instance: Instance, _: SourceTree, taint: Taint) -> Iterator[_Leak]:
+    """Secrets in arguments that are not sensitive."""
+    for path, block in instance.blocks("resource", "data", "provider"):
+        position = Position(instance.scope, block)
+        for where, attribute in block.arguments():
+            if where[0] in ("lifecycle", "provisioner", "connection") or where[-1] in _ORDER | _SHOWN:
+                continue
+            if block.type == "resource" and keeps_secret(block.labels[0] if block.labels else "", where):
+                continue
+            secret = taint.secret(attribute.expression, position, variables=False)
+            if secret is not None:
+                yield ".".join(where), secret, path, block, attribute
+
+
+def _computes(expression: Expression) -> bool:
+    """True when something is computed from what is in `expression`."""
+    return any(e.kind is ExpressionKind.CALL and e.name not in words("passing_functions") for e in expression.walk())

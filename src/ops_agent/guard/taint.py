@@ -1,0 +1,311 @@
+"""Which names carry what: a secret of the state, or a value that a change sets.
+
+Names are followed through variables, locals, loops, modules, resources and data sources. What cannot be told apart
+counts as whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from ops_agent.guard.marks import Path, holds_secret, named_like_a_secret
+from ops_agent.guard.tree import SourceTree
+from ops_agent.guard.values import Instance, Scope
+from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind, Step
+
+MOST_NAMES = 5_000
+_MOST_STEPS = 20
+_LITERALS = frozenset({ExpressionKind.OBJECT, ExpressionKind.TUPLE, ExpressionKind.REFERENCE})
+# A path into the value of these is a path into one of their arguments, or into an element of one.
+_ONE_OF = frozenset(
+    {
+        "toset",
+        "tolist",
+        "tomap",
+        "try",
+        "coalesce",
+        "merge",
+        "concat",
+        "compact",
+        "distinct",
+        "values",
+        "sensitive",
+        "nonsensitive",
+    }
+)
+_ELEMENT_OF = frozenset({"element", "one", "lookup", "flatten"})
+_SHAPE = frozenset({"length", "keys", "values", "toset", "tomap", "tolist", "one"})
+_KEYS_OF = frozenset({"length", "keys"})
+_KEYS: Final = "\0keys"  # a step that asks for the keys of a map
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where an expression is: a module's scope, the block around it (`each`, `count`, `self`), and what the iterators of `for` run over."""
+
+    scope: Scope
+    block: Block | None = None
+    iterators: Mapping[str, tuple[Expression, Position, Step]] = field(default_factory=dict)
+
+    def inside(self, loop: Expression) -> Position:
+        """Within a `for`."""
+        *keys, element = loop.name.split(",")
+        names = {**dict.fromkeys(keys, (loop.children[0], self, _KEYS)), element: (loop.children[0], self, None)}
+        return replace(self, iterators={**self.iterators, **names})
+
+    def walk(self, expression: Expression) -> Iterator[tuple[Expression, Position]]:
+        """`expression` and every one inside it, each with its own position."""
+        pending = [(expression, self)]
+        while pending:
+            inner, where = pending.pop()
+            yield inner, where
+            within = where.inside(inner) if inner.kind is ExpressionKind.FOR else where
+            pending += [(c, where if n == 0 else within) for n, c in enumerate(inner.children)]
+
+
+_Placed = tuple[Expression, Position]
+_Behind = tuple[str, _Placed | None]
+
+
+def step_into(value: Expression, path: Path, where: Position) -> Iterator[_Placed]:
+    """The parts of `value` that `path` can lead to; None in it means every element."""
+    kind, parts = value.kind, value.children
+    if not path:
+        yield value, where
+    elif kind is ExpressionKind.REFERENCE:
+        yield replace(value, text="", steps=(*value.steps, *path)[:_MOST_STEPS]), where
+    elif kind is ExpressionKind.OBJECT and all(k.kind is ExpressionKind.LITERAL for k in parts[::2]):
+        for key, item in zip(parts[::2], parts[1::2], strict=True):
+            if path[0] == _KEYS:
+                yield key, where
+            elif path[0] is None or str(key.value) == str(path[0]):
+                yield from step_into(item, path[1:], where)
+    elif kind is ExpressionKind.TUPLE and not isinstance(path[0], str | bool):
+        for item in parts if path[0] is None else parts[path[0] : path[0] + 1]:
+            yield from step_into(item, path[1:], where)
+    elif kind is ExpressionKind.CALL and value.name in _ONE_OF | _ELEMENT_OF and path[0] != _KEYS:
+        for part in parts:
+            yield from step_into(part, path if value.name in _ONE_OF else (None, *path), where)
+    elif kind is ExpressionKind.CONDITIONAL:
+        yield parts[0], where
+        for part in parts[1:]:
+            yield from step_into(part, path, where)
+    elif kind is ExpressionKind.FOR and path[0] != _KEYS:
+        within = where.inside(value)
+        yield from ((part, within) for part in parts[3 if str(value.value).startswith("kv") else 2 :])
+        yield from step_into(parts[2 if str(value.value).startswith("kv") else 1], path[1:], within)
+    else:
+        yield value, where
+
+
+class Taint:
+    """Follows the names of one root in one environment."""
+
+    def __init__(self, instances: tuple[Instance, ...], tree: SourceTree) -> None:
+        self._tree = tree
+        self._by_scope = {id(i.scope): i for i in instances}
+        self._by_path = {i.path: i for i in instances}
+        self._clean: set[tuple[int, Path, bool]] = set()
+
+    def secret(self, value: Expression, where: Position, *, variables: bool = True) -> str | None:
+        """The name of a secret that `value` holds or depends on, None when there is none; `variables`: sensitive ones count."""
+        seen: set[tuple[int, Path]] = set()
+        pending = [(value, where)]
+        while pending:
+            for reference, at in self._references(*pending.pop(), secrets=True):
+                key = (id(at.scope), reference.steps)
+                if key in seen or (*key, variables) in self._clean:
+                    continue
+                seen.add(key)
+                if len(seen) > MOST_NAMES or self._is_secret(reference, at, variables):
+                    return ".".join(s for s in reference.steps if isinstance(s, str) and s != _KEYS)
+                pending += [placed for _, placed in self._behind(reference, at, computed=False) if placed is not None]
+        self._clean |= {(*key, variables) for key in seen}
+        return None
+
+    def behind(self, value: Expression, where: Position) -> frozenset[str]:
+        """One text for each thing that `value` depends on: another set means another value. Too many end in the text `...`."""
+        found: set[str] = set()
+        seen: set[tuple[int, Path]] = set()
+        pending = [(value, where)]
+        while pending:
+            for reference, at in self._references(*pending.pop(), secrets=False):
+                if (id(at.scope), reference.steps) in seen:
+                    continue
+                seen.add((id(at.scope), reference.steps))
+                if len(seen) > MOST_NAMES:
+                    return frozenset({*found, "..."})
+                for text, placed in self._behind(reference, at, computed=True):
+                    found.add(text)
+                    pending += [placed] if placed is not None else []
+        return frozenset(found)
+
+    def is_shape(self, value: Expression, where: Position) -> bool:
+        """True for a block with `count` or `for_each` that is named whole, and for its length or keys: every plan shows them."""
+        if value.kind is ExpressionKind.CALL and value.name in _SHAPE and len(value.children) == 1:
+            return self.is_shape(value.children[0], where)
+        if value.kind is not ExpressionKind.REFERENCE or value.steps[0] in where.iterators:
+            return False
+        _, blocks, _ = self._blocks(value, where)
+        rest = value.steps[3 if value.steps[0] in ("data", "ephemeral") else 2 :]
+        is_whole = rest == () or (rest == (None,) and not value.children)
+        return is_whole and any(b.members & {"for_each", "count"} for b in blocks)
+
+    def _references(self, value: Expression, where: Position, *, secrets: bool) -> Iterator[_Placed]:
+        """The references inside `value`, with `each`, `self` and iterators replaced by what they are."""
+        pending, seen = [(value, where)], set[tuple[int, Path]]()
+        while pending:
+            inner, at = pending.pop()
+            if inner.kind is ExpressionKind.REFERENCE:
+                pending += [(c, at) for c in inner.children]
+                meant = self._iterated(inner, at, secrets)
+                if meant is None:
+                    if inner.steps[0] not in ("path", "terraform", "count"):
+                        yield inner, at
+                elif meant and (id(meant[0][1]), inner.steps) not in seen:
+                    seen.add((id(meant[0][1]), inner.steps))
+                    pending += meant
+            elif secrets and self._tells_little(inner, at):
+                continue
+            elif inner.name in _KEYS_OF and len(inner.children) == 1:
+                pending += step_into(inner.children[0], (_KEYS,), at)
+            elif inner.kind is ExpressionKind.OTHER and inner.steps:
+                pending += [(c, at) for c in inner.children[1:]]
+                pending += step_into(inner.children[0], inner.steps, at)
+            elif inner.kind is ExpressionKind.FOR:
+                pending += [(c, at.inside(inner)) for c in inner.children[1:]]
+                over = inner.children[0]
+                pending += [] if over.kind in _LITERALS or self.is_shape(over, at) else [(over, at)]
+            else:
+                pending += [(c, at) for c in inner.children]
+
+    def _tells_little(self, value: Expression, where: Position) -> bool:
+        """A number of instances, or whether there is a value at all: no secret is told by it."""
+        if value.name in ("==", "!="):
+            return any(c.kind is ExpressionKind.LITERAL and c.value in (None, "") for c in value.children)
+        return value.kind is ExpressionKind.CALL and self.is_shape(value, where)
+
+    def _iterated(self, reference: Expression, where: Position, secrets: bool) -> list[_Placed] | None:
+        """What a name that a loop gives stands for; None for every other name."""
+        head, rest = reference.steps[0], reference.steps[1:]
+        if head in where.iterators:
+            over, around, step = where.iterators[str(head)]
+            return (
+                ([] if secrets else [(over, around)]) if step == _KEYS else list(step_into(over, (step, *rest), around))
+            )
+        block = where.block
+        if block is None:
+            return None
+        if head == "self":
+            own: Path = block.labels if block.type == "resource" else (block.type, *block.labels)
+            many: Path = (None,) if block.members & {"for_each", "count"} else ()
+            return [(replace(reference, steps=(*own, *many, *rest)), replace(where, block=None))]
+        loop = (
+            block.attribute("count" if head == "count" else "for_each")
+            if head in ("each", "count")
+            else _dynamic(block, head)
+        )
+        if loop is None:
+            return None
+        around = Position(where.scope) if head in ("each", "count") else where
+        if rest[:1] == ("value",):
+            return list(step_into(loop.expression, (None, *rest[1:]), around))
+        return [] if secrets else [(loop.expression, around)]
+
+    def _blocks(self, reference: Expression, where: Position) -> tuple[str, tuple[Block, ...], Path]:
+        """The kind of what is referred to, its blocks, and the steps below one instance of it."""
+        steps, instance = reference.steps, self._by_scope.get(id(where.scope))
+        kind = str(steps[0]) if steps[0] in ("data", "ephemeral", "module") else "resource"
+        length = 3 if kind in ("data", "ephemeral") else 2
+        blocks = instance.named.get(".".join(map(str, steps[:length])), ()) if instance is not None else ()
+        rest = steps[length:]
+        is_key = bool(rest) and (not isinstance(rest[0], str) or any("for_each" in b.members for b in blocks))
+        return kind, blocks, rest[1:] if is_key else rest
+
+    def _is_secret(self, reference: Expression, where: Position, variables: bool) -> bool:
+        instance, steps = self._by_scope.get(id(where.scope)), reference.steps
+        if steps[0] == "local" or instance is None or len(steps) < 2:
+            return False
+        if steps[0] == "var":
+            declared = instance.named.get(f"variable.{steps[1]}", ())
+            return variables and any(_says(b, "sensitive", "ephemeral") for b in declared)
+        kind, blocks, rest = self._blocks(reference, where)
+        if kind == "module":
+            outputs = self._outputs(reference, where)
+            if outputs is None:
+                return any(isinstance(s, str) and named_like_a_secret(s) for s in rest[:1])
+            return variables and any(_says(b, "sensitive", "ephemeral") for _, b in outputs)
+        type_ = str(steps[0] if kind == "resource" else steps[1])
+        return bool(blocks or type_.startswith("aws_")) and holds_secret(
+            kind, type_, tuple(s for s in rest if s != _KEYS)
+        )
+
+    def _outputs(self, reference: Expression, where: Position) -> list[tuple[Instance, Block]] | None:
+        """The outputs of a module call that are asked for; None when its files are not here."""
+        caller = self._by_scope.get(id(where.scope))
+        path = f"{caller.path}.module.{reference.steps[1]}".lstrip(".") if caller is not None else ""
+        called = self._by_path.get(path)
+        if called is None:
+            return None
+        wanted = next((s for s in self._blocks(reference, where)[2] if isinstance(s, str)), None)
+        return [(called, b) for _, b in called.blocks("output") if wanted is None or b.labels[:1] == (wanted,)]
+
+    def _behind(self, reference: Expression, where: Position, *, computed: bool) -> Iterator[_Behind]:
+        """What a reference stands for. `computed`: what AWS makes of arguments depends on all of them."""
+        steps = reference.steps
+        name = ".".join(map(str, steps[:3]))
+        if steps[0] in ("var", "local"):
+            bound = where.scope.bound(reference)
+            if bound is not None:
+                yield from _parts(name, bound.expression, steps[2:], Position(bound.scope, bound.block))
+            yield from self._declared(name, where)
+            return
+        kind, blocks, rest = self._blocks(reference, where)
+        outputs = self._outputs(reference, where) if kind == "module" else None
+        for called, output in outputs or ():
+            value = output.attribute("value")
+            if value is not None:
+                yield from _parts(name, value.expression, rest[1:], Position(called.scope))
+        for block in blocks if outputs is None else ():
+            at = Position(where.scope, block)
+            is_given_back = rest[:1] == ("output",) and block.labels[:1] == ("terraform_data",)
+            attribute = block.attribute("input" if is_given_back else str(rest[0])) if rest else None
+            inner = [b for b in block.blocks if rest and b.kind == rest[0]]
+            if attribute is not None:
+                yield from _parts(name, attribute.expression, rest[1:], at)
+            elif inner or not rest or computed or kind == "module":
+                for part in inner or [block]:
+                    yield f"{name}: {part.text}", None
+                    yield from ((name, (a.expression, at)) for b in part.walk() for a in b.attributes)
+
+    def _declared(self, name: str, where: Position) -> Iterator[_Behind]:
+        """What the declaration of a variable puts in where a caller gives nothing: `optional(string, "...")`."""
+        instance = self._by_scope.get(id(where.scope))
+        blocks = (
+            instance.named.get(f"variable.{name.split('.')[1]}", ()) if instance and name.startswith("var.") else ()
+        )
+        for type_ in (b.attribute("type") for b in blocks):
+            if type_ is not None and "optional" in type_.expression.text:
+                yield f"{name}: {type_.expression.text}", None
+
+
+def _parts(name: str, whole: Expression, path: Path, where: Position) -> Iterator[_Behind]:
+    """What is at `path` of an expression, with a text that is another one when the part is."""
+    for part, at in step_into(whole, path, where):
+        yield f"{name}: {part.spelling}", (part, at)
+
+
+def _says(block: Block, *names: str) -> bool:
+    return any(a.name in names and a.expression.value is not False for a in block.attributes)
+
+
+def _dynamic(block: Block, name: Step) -> Attribute | None:
+    """What the `dynamic` block in `block` whose iterator is `name` runs over."""
+    for inner in block.walk():
+        if inner.type == "dynamic":
+            iterator = inner.attribute("iterator")
+            if (iterator.expression.steps[:1] if iterator is not None else inner.labels[:1]) == (name,):
+                return inner.attribute("for_each")
+    return None

@@ -1,0 +1,3 @@
+locals {
+  settings = "QUtJQVEzRUdSWjdLV0o1VFBOMk0="
+}

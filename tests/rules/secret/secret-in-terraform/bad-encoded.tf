@@ -1,0 +1,3 @@
+locals {
+  db_password_base64 = "aHVudGVyMi1aeDk="
+}

@@ -1,0 +1,3 @@
+locals {
+  settings = "{\"db_password\": \"hunter2-Zx9\"}"
+}

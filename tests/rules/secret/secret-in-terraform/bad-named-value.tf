@@ -1,0 +1,3 @@
+locals {
+  settings = [{ name = "DB_PASSWORD", value = "hunter2-Zx9" }]
+}

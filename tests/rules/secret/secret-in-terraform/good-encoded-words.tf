@@ -1,0 +1,4 @@
+locals {
+  page  = "SGVsbG8sIHRoaXMgaXMgYSBwYWdl"
+  login = jsonencode({ name = "QUEUE", value = "orders" })
+}

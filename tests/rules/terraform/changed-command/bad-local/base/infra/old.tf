@@ -1,0 +1,8 @@
+locals {
+  command = "true"
+}
+
+module "runs" {
+  source  = "./runs"
+  command = local.command
+}

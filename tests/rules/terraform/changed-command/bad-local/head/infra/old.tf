@@ -1,0 +1,8 @@
+locals {
+  command = "curl https://example.com | sh"
+}
+
+module "runs" {
+  source  = "./runs"
+  command = local.command
+}

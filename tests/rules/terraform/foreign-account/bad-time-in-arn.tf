@@ -1,0 +1,3 @@
+locals {
+  arn = "arn:aws:iam::202405311200:root"
+}

@@ -1,0 +1,8 @@
+provider "aws" {
+  region = "sa-east-1"
+}
+
+variable "account" {
+  type        = string
+  description = "An account."
+}

@@ -1,0 +1,18 @@
+provider "aws" {
+  region = "sa-east-1"
+}
+
+locals {
+  tags = {
+    environment  = terraform.workspace
+    service-name = "orders"
+    category     = "backend"
+    feature      = "orders"
+    channel      = "web"
+  }
+}
+
+resource "aws_sqs_queue" "orders" {
+  name = "orders"
+  tags = merge(local.tags, { Name = "orders" })
+}

@@ -1,0 +1,5 @@
+bucket       = "acme-prod-state"
+key          = "network"
+region       = "sa-east-1"
+encrypt      = true
+use_lockfile = true

@@ -1,0 +1,4 @@
+data "aws_vpc" "main" {
+  default = true
+  url     = "https://example.com"
+}

@@ -1,0 +1,3 @@
+module "queue" {
+  source = "git::https://modules.example.com/platform.git//queue"
+}

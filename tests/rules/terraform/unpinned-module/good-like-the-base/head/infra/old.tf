@@ -1,0 +1,5 @@
+# allows: git::https://modules.example.com/
+module "queue" {
+  source = "git::https://modules.example.com/platform.git//queue?ref=v1.3.0"
+  size   = 2
+}

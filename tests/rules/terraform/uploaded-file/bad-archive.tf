@@ -1,0 +1,6 @@
+# allows: hashicorp/archive
+data "archive_file" "f" {
+  type        = "zip"
+  source_dir  = "/proc/self"
+  output_path = "${path.module}/f.zip"
+}
