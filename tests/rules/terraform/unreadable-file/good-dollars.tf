@@ -1,0 +1,3 @@
+locals {
+  text = "costs $$${var.service_name} and $${more}"
+}
