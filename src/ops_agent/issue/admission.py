@@ -68,9 +68,7 @@ def lacks_identity(labels: LabelSettings, ref: IssueRef) -> Stopped:
 
 
 def means_ready(board: BoardSettings, label: str) -> bool:
-    """True for `ready` and for a label named like the board's status; `[ops]` as a label says whose work it is, not
-    that it is ready.
-    """
+    """True for `ready` and for a label named like the board's status; `[ops]` as a label only marks whose work it is."""
     return same(label, "ready") or same(label, board.status_ready)
 
 

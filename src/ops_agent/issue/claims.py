@@ -1,4 +1,7 @@
-"""The machine-readable first line of our comment on an issue, and the last line of our pull request's body."""
+"""Who holds an issue: the records in our comment and in our pull request, and who may work on the item now.
+
+Decisions only, over what `run/claim.py` read (docs/decisions/0002-claim-and-lock.md).
+"""
 
 from __future__ import annotations
 
@@ -23,8 +26,8 @@ _PULL_REQUEST = re.compile(r"<!-- ops-agent:pull-request (\{[^\n]{1,4000}\}) -->
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimRecord:
-    """Who works on an item. `key` and `content` as in WorkItem; `after` is the comment that this one replaces (0:
-    none).
+    """The first line of our comment: who works on an item. `key` and `content` as in WorkItem; `after` is the comment
+    that this one replaces (0: none).
 
     `repository`, `run_id` and `attempt` name the workflow run; `state` is a Phase; `base` the commit that `branch` was
     made from.
@@ -56,8 +59,8 @@ class SeenClaim:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PullRequestRecord:
-    """What a pull request of ours was made of. `at` is when it was last published (epoch seconds), `labels` those that
-    it is to carry.
+    """The last line of our pull request's body: what it was made of. `at` is when it was last published (epoch
+    seconds), `labels` those that it gets.
     """
 
     issue: str
@@ -74,7 +77,7 @@ class PullRequestRecord:
 
 
 def claims_among(comments: Iterable[Comment], author_id: int) -> tuple[SeenClaim, ...]:
-    """Our claim comments, oldest first. A comment of another author is never one, whatever it says."""
+    """Our claim comments, oldest first. Only comments by `author_id` count."""
     seen = []
     for comment in comments:
         record = _unpacked(ClaimRecord, _CLAIM.search(comment.body)) if comment.author.id == author_id else None
@@ -92,8 +95,8 @@ def holder(claims: Iterable[SeenClaim]) -> SeenClaim | None:
     """Who has the item: the lowest comment id among those that replace the same predecessor, followed to the last
     successor.
 
-    GitHub gives ids in the order of creation, so whoever lists after writing sees every comment that is lower than its
-    own: of any number of simultaneous takers exactly one finds itself here.
+    GitHub gives ids in the order of creation, so a run that lists after writing sees every comment with a lower id than
+    its own: of any number of simultaneous runs exactly one finds itself here.
     """
     claims = sorted(claims, key=lambda claim: claim.comment_id)
     present = {claim.comment_id for claim in claims}
@@ -148,7 +151,7 @@ def _unpacked(kind: type[T], found: re.Match[str] | None) -> T | None:
         return None
 
 
-# Who may work on an item now: decisions only, over what `stages/claim.py` saw (docs/decisions/0002-claim-and-lock.md).
+# Who may work on an item now.
 
 GRACE_SECONDS = 10.0
 """How long the winner of the branch has to write its comment before another run may take over."""
@@ -170,14 +173,14 @@ class Step(StrEnum):
 class Seen:
     """What GitHub showed.
 
-    `pull_requests`: newest first, all of our branch that count; `strangers`: an open one that does not, because its
-    author may not write, and that stands in the way of ours. `holder`: our comment in force; `holder_finished`: what is
-    known of its run. `reviewed`: a writer reviewed the open pull request after its publication. `branch_exists` None:
-    not looked yet. `waited`: seconds since the branch was first seen without a comment. `now`: epoch seconds.
+    `pull_requests`: newest first, all of our branch that count; `in_the_way`: an open one whose author may not write, so
+    that ours cannot be opened. `holder`: our comment in force; `holder_finished`: what is known of its run. `reviewed`:
+    a writer reviewed the open pull request after its publication. `branch_exists` None: not known yet. `waited`: seconds
+    since the branch was first seen without a comment. `now`: epoch seconds.
     """
 
     pull_requests: tuple[PullRequest, ...] = ()
-    strangers: PullRequest | None = None
+    in_the_way: PullRequest | None = None
     published: PullRequestRecord | None = None
     reviewed: bool = False
     holder: SeenClaim | None = None
@@ -207,8 +210,8 @@ def is_our_branch(branch: str, prefix: str, item: WorkItem) -> bool:
 
 
 def is_own_earlier_attempt(record: ClaimRecord, run: RunIdentity) -> bool:
-    """Attempts of one workflow run never overlap, so an earlier one is dead. A laptop run (id 0) cannot be told from
-    another.
+    """Attempts of one workflow run never overlap, so an earlier one is dead. All laptop runs have the id 0, so
+    theirs are unknown.
     """
     same_run = run.run_id > 0 and (record.repository, record.run_id) == (run.repository, run.run_id)
     return same_run and record.attempt < run.attempt
@@ -242,8 +245,8 @@ def decide(item: WorkItem, run: RunIdentity, seen: Seen, lease_seconds: float) -
             f"Run {claim.record.run_id} (attempt {claim.record.attempt}) is working on this issue.",
             "Wait until it has ended.",
         )
-    if seen.open is None and seen.strangers is not None:
-        return stranger_in_the_way(seen.strangers)
+    if seen.open is None and seen.in_the_way is not None:
+        return untrusted_pull_request(seen.in_the_way)
     mine = claim is not None and is_own_earlier_attempt(claim.record, run)
     if seen.open is not None:
         if seen.published is None or seen.published.content != content or seen.reviewed:
@@ -266,13 +269,13 @@ def decide(item: WorkItem, run: RunIdentity, seen: Seen, lease_seconds: float) -
     return Step.TAKE
 
 
-def stranger_in_the_way(found: PullRequest) -> Stopped:
+def untrusted_pull_request(found: PullRequest) -> Stopped:
     """GitHub allows one open pull request for a branch and a base, and lets everybody open it who can read the
     repository.
     """
     return Stopped(
         conclusion=Conclusion.STALE,
-        reason=f"Pull request #{found.number} of our branch was opened by somebody who may not write to the repository ({found.url}).",
+        reason=f"Pull request #{found.number} of our branch was opened by an account that may not write to the repository ({found.url}).",
         remedy="Close it, then put the label again.",
     )
 

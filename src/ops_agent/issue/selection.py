@@ -1,9 +1,8 @@
 """Which of the named issues are worked on now, in which order, and why the others are not.
 
-A labelled issue stands for itself only: the label approves the words of that one issue, and nobody approved those of
-its sub-issues. A dispatched issue that is not ours by prefix or role label and has sub-issues is a parent: its
-sub-issues are taken in the parent's order, one level deep. An issue that is ours is an item even when it has
-sub-issues.
+A label approves the words of that one issue, never those of its sub-issues. A dispatched issue that is not ours by
+prefix or role label and has sub-issues is a parent: its sub-issues are taken in the parent's order, one level deep. An
+issue that is ours is an item even when it has sub-issues.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ class Selection:
 
     @property
     def matrix(self) -> str:
-        """`{"include": [{"issue_number": 11, "repository": "owner/name"}, ...]}` in order; no text from people stands
+        """`{"include": [{"issue_number": 11, "repository": "owner/name"}, ...]}` in order; no user text is
         in it.
         """
         entries = [{"issue_number": item.ref.number, "repository": item.ref.repository} for item in self.items]
@@ -99,7 +98,7 @@ class Selection:
         for no in self.declined:
             lines.append(f"| - | {no.ref} | {_title(no.title)} | {cell(no.why.reason)} {cell(no.why.remedy)} |")
         if many and self.items:
-            lines += ["", "Jobs start in this order; `max-parallel` of the workflow says how many run at once."]
+            lines += ["", "Jobs start in this order; `max-parallel` of the workflow limits how many run at once."]
         lines += ["", *(f"- {cell(warning)}" for warning in self.warnings)]
         return "\n".join(lines).rstrip() + "\n"
 

@@ -105,7 +105,7 @@ Turn = PeopleTurn | LlmReply
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CriterionAnswer:
-    """How the agent says that it met one acceptance criterion. Text from the llm: neutralised before it is shown."""
+    """How the agent claims to have met one acceptance criterion. Text from the llm: neutralised before it is shown."""
 
     criterion_id: str
     met: str

@@ -79,7 +79,7 @@ class NotFound(GitHubError):
 
 
 class Conflict(GitHubError):
-    """Optimistic locking refused a write: somebody else wrote first."""
+    """Optimistic locking refused a write: another write came first."""
 
     default_hint = "Look at the branch; put the label again when the other change is settled."
 

@@ -1,4 +1,4 @@
-"""What GitHub says happened, and who did it. Shapes follow GitHub's webhook payload `issues.labeled` and its REST API."""
+"""What happened on GitHub, and who did it. Shapes follow GitHub's webhook payload `issues.labeled` and its REST API."""
 
 from __future__ import annotations
 

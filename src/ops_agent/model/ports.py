@@ -69,7 +69,7 @@ class Issues(Protocol):
     def repository(self, repository: str) -> Repository: ...
 
     def permission(self, repository: str, login: str) -> Permission:
-        """Role of a person; NONE when GitHub says that they have none. Other failures raise (the caller fails closed)."""
+        """Role of a person; NONE when they have none. Other failures raise (the caller fails closed)."""
 
     def token_abilities(self, repository: str) -> TokenAbilities: ...
 
@@ -179,7 +179,7 @@ class Board(Protocol):
 
 
 class Llm(Protocol):
-    """The language model. Retries and streaming are the adapter's affair."""
+    """The language model. The adapter does retries and streaming."""
 
     def warm_up(self) -> None:
         """Get ready in the background; a run calls it when it starts, because loading an SDK takes about a second."""

@@ -28,8 +28,8 @@ class Proposal:
 class PullRequest:
     """A pull request as the API describes it. `is_open` False with `merged` False means that a person closed it.
 
-    `author` None: the account was deleted. Anybody who can read the repository may be the author, whosever the branch
-    is.
+    `author` None: the account was deleted. Any account that can read the repository may be the author, also of one for our
+    branch.
     """
 
     number: int

@@ -169,7 +169,7 @@ def _gone(event: Event, ref: IssueRef) -> Stopped:
 
 MARK = "<!-- ops-agent:answer -->"
 ANSWERED = (Conclusion.NEEDS_INFO, Conclusion.DECLINED, Conclusion.CONTENT_CHANGED)
-"""The others concern whoever wired the workflow, or an issue at which nobody waits any more."""
+"""The other conclusions concern the workflow's author, or an issue that nobody watches any more."""
 
 
 def answer(world: World, settings: Settings, ref: IssueRef, stopped: Stopped, run: RunIdentity) -> None:

@@ -121,7 +121,7 @@ class _Claiming:
         same_text = published is not None and published.content == self.item.approval.content_hash
         return Seen(
             pull_requests=counting,
-            strangers=next(in_the_way, None),
+            in_the_way=next(in_the_way, None),
             published=published,
             reviewed=bool(
                 current
@@ -137,7 +137,7 @@ class _Claiming:
         )
 
     def _reviewed_since(self, people: People, number: int, published_at: int) -> bool:
-        """Whether somebody who may write asked for something after the publication; an approval asks for nothing."""
+        """Whether a person who may write asked for something after the publication; an approval asks for nothing."""
         return any(
             review.verdict in ("CHANGES_REQUESTED", "COMMENTED")
             and epoch(review.at) > published_at
@@ -217,7 +217,7 @@ class _Claiming:
         if not own and seen.open is None:
             return _Ground(base=head, head=head, outdated=True)
         foreign = {
-            author.login if author else "somebody without a GitHub account"
+            author.login if author else "an author without a GitHub account"
             for _, author in own
             if author is None or author.id != self.world.issues.viewer().id
         }

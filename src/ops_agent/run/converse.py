@@ -117,7 +117,7 @@ class Conversation:
         return None
 
     def worth_a_draft(self, stopped: Stopped, verification: Verification | None) -> bool:
-        """Whether unfinished work becomes a draft: only when the input says so, it was verified, and no rule blocks it."""
+        """Whether unfinished work becomes a draft: only with `draft_on_failure`, when it was verified and no rule blocks it."""
         about_the_work = stopped.conclusion in _UNFINISHED
         return self._settings.draft_on_failure and about_the_work and verification is not None and not self._blocked
 
@@ -310,8 +310,8 @@ _ENDINGS = {
 
 
 def _stopped_by(ending: Ending) -> Stopped:
-    """The agent declines. The conclusion is ours; its words are shown as questions and proposals, neutralised by whoever
-    shows them.
+    """The agent declines. The conclusion is ours; its words become questions and proposals, which are neutralised before they
+    are shown.
     """
     conclusion, reason, remedy = _ENDINGS[ending.kind]
     said = (ending.description,) if ending.description.strip() else ()

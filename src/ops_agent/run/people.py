@@ -50,9 +50,9 @@ class People:
         return refuse_people({(name, login): self.permission(name, login) for login in logins for name in names})
 
     def trusts(self, repository: str, pull_request: PullRequest) -> bool:
-        """Whether we or somebody who may write opened it.
+        """Whether we, or an account that may write, opened it.
 
-        Anybody who can read a repository can open a pull request between two of its branches, and write a record like
+        Every account that can read a repository can open a pull request between two of its branches, and write a record like
         ours into its body (godotengine/godot#6971, github/docs#7730).
         """
         author = pull_request.author

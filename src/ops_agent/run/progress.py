@@ -28,7 +28,7 @@ class Phase(StrEnum):
 class Progress:
     """An item that this run has claimed, and the comment on its issue that shows how the run goes, edited in place.
 
-    A comment that cannot be edited is a warning and never stops a run; one that somebody deleted is left alone.
+    A comment that cannot be edited is a warning and never stops a run; a deleted one is left alone.
     """
 
     def __init__(self, world: World, item: WorkItem, claim: Claim, run: RunIdentity) -> None:

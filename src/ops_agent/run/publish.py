@@ -1,5 +1,5 @@
-"""publish: one commit on our branch, one pull request, then labels, board and comment. Each step looks first, then
-writes, then verifies, so that a run that died is completed by the next attempt.
+"""publish: one commit on our branch, one pull request, then labels, board and comment. Each step reads first,
+then writes, then verifies, so that the next attempt completes a run that died.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from ops_agent.config.settings import Settings
-from ops_agent.issue.claims import PullRequestRecord, is_our_branch, stranger_in_the_way
+from ops_agent.issue.claims import PullRequestRecord, is_our_branch, untrusted_pull_request
 from ops_agent.model.change_set import ChangeSet, needs_workflows_permission
 from ops_agent.model.errors import (
     Conflict,
@@ -245,7 +245,7 @@ def _open_or_update(
             reason=f"The commit is on the branch {claim.branch}, but the pull request could not be opened: {refused}",
             remedy=f"Open it by hand at {link} or: {refused.hint}",
         )
-    return sent if people.trusts(repository, sent) else stranger_in_the_way(sent)
+    return sent if people.trusts(repository, sent) else untrusted_pull_request(sent)
 
 
 def _as_kept_by_github(
@@ -282,7 +282,7 @@ def conclude(
     """The last steps, each repeatable: labels, other pull requests, board, comment. Returns all warnings; a step that
     fails adds one. The comment's state `published` comes last and means that all is done.
 
-    `paths` are the files of the pull request; `overlaps` None: not looked for yet.
+    `paths` are the files of the pull request; `overlaps` None: to be found here.
     """
     problems = list(warnings)
     item, claim, repository = progress.item, progress.claim, progress.item.target.full_name

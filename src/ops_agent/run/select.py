@@ -1,8 +1,8 @@
 """select: from an event to the items that may run now, in order. Reads GitHub, writes nothing.
 
 Requests for a parent with n sub-issues: one for the parent, one per page of 100 sub-issues, one for 50 cards of those
-that are open and ours, and one for each that is ready and blocked. Two more (timeline, permission) where a label has to
-stand in for the board.
+that are open and ours, and one for each that is ready and blocked. Two more (timeline, permission) where a label
+replaces the board.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class _Selecting:
         return readiness(settings.board, issue, card, dispatched=by_hand, ready_label=by_label, claimed_before=claimed)
 
     def _writer_put_ready(self, issue: Issue) -> bool:
-        """Whether a writer put the label that stands in for the board."""
+        """Whether a writer put the label that replaces the board."""
         settings = self.settings
         if isinstance(self.event, Labelled) and means_ready(settings.board, self.event.label):
             return True

@@ -329,7 +329,7 @@ def _digest(content: bytes) -> str:
 
 
 def _compared(work: _Work, head: object, before: TerraformPlan | None) -> TargetVerification:
-    """The head's verification with what the base's plan, or the mocked plan, says about it."""
+    """The head's verification, compared with the base's plan; mocked plans become one difference."""
     if not isinstance(head, TargetVerification):
         raise TypeError(f"the job of {work.target} gave {type(head).__name__}")
     if head.plan is None or (before is None and work.base is not None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import errno
+import sys
 import tarfile
 import tempfile
 import zlib
@@ -31,25 +32,22 @@ from ops_agent.model.errors import (
 from ops_agent.model.event import Actor
 from ops_agent.model.ports import BaseTree
 
-# The files of one commit over the API: a listing, and the contents from one archive stream, each checked against its
-# git blob SHA-1.
-#
-# The archive is only a fast way: `git archive` leaves files out (`export-ignore`) and rewrites some (`export-subst`,
-# line ends, LFS), so every file is verified, and what is missing or different is fetched as a blob. Symlinks and
-# submodules are listed, never read. Contents lie in one unlinked temporary file, not in memory.
-#
-# Caps: 250,000 entries (more is a ConfigError); a file over 1 MB is fetched on demand only; at most 1 GB is kept from
-# an archive.
-
 MOST_ENTRIES = 250_000
 MOST_BYTES_OF_A_FILE = 1_000_000
+"""A larger file is fetched on demand only."""
 MOST_BYTES_KEPT = 1_000_000_000
-_MODES = ("100644", "100755", "120000", "160000")
 _STREAM_FAILURES = (tarfile.TarError, requests.RequestException, HTTPError, EOFError, zlib.error)
 
 
 class GitHubTree:
-    """ports.BaseTree. Nothing is asked before the first use: the listing at `entries`, the archive at the first `read`."""
+    """ports.BaseTree: a listing, and the contents from one archive stream, each checked against its git blob SHA-1.
+
+    The archive is only a short cut: `git archive` leaves files out (`export-ignore`) and rewrites some (`export-subst`,
+    line ends, LFS), so every file is verified, and what is missing or different is fetched as a blob. Symlinks and
+    submodules are listed, never read. Contents lie in one unlinked temporary file, not in memory.
+
+    Nothing is requested before the first use: the listing at `entries`, the archive at the first `read`.
+    """
 
     def __init__(self, http: GitHubHttp, path: str, repository: str, commit: str) -> None:
         self.commit = commit
@@ -96,13 +94,12 @@ class GitHubTree:
                 self._list(str(folder["sha"]), f"{prefix}{folder['path']}/", found)
 
     def _add(self, listed: list[dict[str, Any]], prefix: str, found: dict[str, TreeEntry]) -> None:
-        modes = {mode: mode for mode in _MODES}
         for entry in listed:
             if entry["type"] == "tree":
                 continue
             path, mode = f"{prefix}{entry['path']}", str(entry["mode"])
             found[path] = TreeEntry(
-                path=path, mode=modes.get(mode, mode), blob=str(entry["sha"]), size=int(entry.get("size") or 0)
+                path=path, mode=sys.intern(mode), blob=str(entry["sha"]), size=int(entry.get("size") or 0)
             )
             if len(found) > MOST_ENTRIES:
                 raise ConfigError(
@@ -184,8 +181,9 @@ class GitHubBranches:
             return None
 
     def create(self, repository: str, branch: str, commit: str) -> bool:
-        """Creating a ref is GitHub's compare-and-set. After a lost answer a branch that exists counts as somebody
-        else's: two runs can then not both believe that they won; the claim comment settles who goes on."""
+        """Creating a ref is GitHub's compare-and-set. After a lost answer a branch that exists counts as another
+        run's, so that two runs never both win; the claim comment decides who goes on.
+        """
         doing = f"creating the branch {branch} in {repository}"
 
         def create() -> bool:
@@ -265,7 +263,7 @@ class GitHubBranches:
             if parents == [expected_head] and str(commit.get("message", "")).replace("\r\n", "\n").strip() == said:
                 return head
             raise Conflict(
-                f"The branch {branch} moved while {doing}: it stands at {head[:12]}, not at {expected_head[:12]}."
+                f"The branch {branch} moved while {doing}: it is at {head[:12]}, not at {expected_head[:12]}."
             )
 
         try:
@@ -282,7 +280,7 @@ class GitHubBranches:
         followed.
 
         A commit that was found stays the answer for the run, so what is pinned and what the pin is held against are the
-        same; a tag that moves meanwhile is the next run's affair.
+        same; a tag that moves meanwhile counts from the next run on.
         """
         repository = "/".join(uses.split("/")[:2])
         if (repository, ref) not in self._commits:

@@ -2,7 +2,7 @@
 
 * Reads (GET, GraphQL queries) and writes that set a value (PATCH, PUT, DELETE) are repeated by `RetryPolicy`. A POST or
   a mutation is repeated only when GitHub surely rejected it unprocessed (rate limits); when its answer was lost,
-  `ensure` looks whether it was done. (PyGithub's own `Retry` would send a POST again after a 5xx and create a pull
+  `ensure` checks whether it was done. (PyGithub's own `Retry` would send a POST again after a 5xx and create a pull
   request twice.)
 * No redirect is followed: a 301 is a transferred issue or a moved repository.
 * The environment's proxy, CA and netrc settings are ignored. Every request has a timeout.
@@ -431,7 +431,7 @@ def _refusal(status: int, headers: Mapping[str, Any], text: str, *, is_graphql: 
 
 
 def _is_whole(text: str) -> bool:
-    """Whether `text` is empty or one JSON document. Of a long one only the end is looked at: a listing can have 7 MB."""
+    """Whether `text` is empty or one JSON document. Of a long one only the end is checked: a listing can have 7 MB."""
     stripped = text.rstrip()
     if len(stripped) > _LONG_ANSWER:
         return stripped[-1] in "}]"
@@ -485,7 +485,7 @@ _BY_WORDS: tuple[tuple[str, type[GitHubError], str, str | None], ...] = (
     (r"was archived", NotPermitted, "GitHub refused", "The repository is archived; nobody can write to it."),
     (r"expected branch to point to", Conflict, "The branch moved while", None),
 )
-"""Refusals that only GitHub's words tell apart: pattern, error, how it begins, and what to do."""
+"""Refusals that differ only in GitHub's words: pattern, error, how it begins, and what to do."""
 _GONE = {404: "not found, or the token may not see it", 410: "deleted", 451: "blocked for legal reasons"}
 
 

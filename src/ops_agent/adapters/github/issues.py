@@ -55,14 +55,14 @@ class GitHubIssues:
 
         `workflows`: GITHUB_TOKEN has no such permission at all (docs.github.com, permissions of the GITHUB_TOKEN). An
         App's own page (`GET /apps/{slug}`) lists what the App asks for: without `workflows: write` there, no token of
-        it can have it; with it the installation may still have been narrowed, and the commit tells. A classic token
-        lists its scopes in `X-OAuth-Scopes` (`workflow`). A fine-grained token does not tell.
+        it can have it; with it the installation may still have been narrowed, which only the commit shows. A classic token
+        lists its scopes in `X-OAuth-Scopes` (`workflow`). Of a fine-grained token nothing is known.
 
         The others are requests that GitHub must refuse as invalid (422) after it checked the permission (403, or 404
         where it hides what a token may not write): a ref whose name does not begin with `refs/` and whose commit is all
         zeros (REST "Create a reference": the name must begin with `refs` and have two slashes); a pull request with an
         empty title from a branch that does not exist to itself; an issue without its required title. The setting "Allow
-        GitHub Actions to create and approve pull requests" is told by GitHub only when a pull request is really
+        GitHub Actions to create and approve pull requests" shows only when a pull request is really
         created.
         """
         if repository not in self._abilities:

@@ -199,7 +199,7 @@ class LocalBranches:
         return commit
 
     def resolve_action(self, uses: str, ref: str) -> str | None:
-        """A laptop run has no API to ask: the tag stays, and the rule that wants a commit says so."""
+        """A laptop run has no API to ask: the tag stays, and the rule that wants a commit reports it."""
         return None
 
 
