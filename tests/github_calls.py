@@ -11,7 +11,7 @@ from ops_agent.adapters.github.issues import GitHubIssues
 from ops_agent.adapters.github.pull_requests import GitHubPullRequests
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.event import IssueRef
-from publication.github_world import Stage
+from publication.github_world import Workplace
 
 PREFIX = "ops-agent/issue-"
 
@@ -30,15 +30,15 @@ def host_over(http: GitHubHttp) -> Host:
     return Host(http, GitHubIssues(http), GitHubBranches(http), GitHubPullRequests(http))
 
 
-def host(here: Stage, token: str | None = None, **options: Any) -> Host:
+def host(here: Workplace, token: str | None = None, **options: Any) -> Host:
     return host_over(here.connection(token, RetryPolicy(**options)))
 
 
-def name(here: Stage) -> str:
+def name(here: Workplace) -> str:
     return here.repository.full_name
 
 
-def ref(here: Stage, number: int = 12) -> IssueRef:
+def ref(here: Workplace, number: int = 12) -> IssueRef:
     return IssueRef(repository=name(here), number=number)
 
 
@@ -50,7 +50,7 @@ def change_set(base: str, *changes: FileChange) -> ChangeSet:
     return ChangeSet(base_commit=base, changes=changes)
 
 
-def open_pull(here: Stage, number: int = 12, path: str = "a") -> Any:
+def open_pull(here: Workplace, number: int = 12, path: str = "a") -> Any:
     found, base = host(here), here.repository.head()
     found.branches.create(name(here), f"{PREFIX}{number}", base)
     found.branches.commit(name(here), f"{PREFIX}{number}", base, "h", "b", change_set(base, file_change(path, b"1")))

@@ -148,7 +148,7 @@ def test_a_folder_that_is_no_repository_is_named(tmp_path: Path) -> None:
     ("name", "in_the_way"),
     [("ops", "ops/queue"), ("ops/queue", "ops/queue"), ("ops/queue/2", "ops/queue"), ("main/x", "main"), ("op", "")],
 )
-def test_a_branch_that_git_cannot_hold_beside_the_others_is_known_before_any_work(
+def test_a_branch_name_that_clashes_with_another_is_refused_before_any_work(
     repository: Path, name: str, in_the_way: str
 ) -> None:
     _git(repository, "branch", "ops/queue")

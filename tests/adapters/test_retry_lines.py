@@ -23,7 +23,7 @@ KEY = "sk-ant-api03-canary-0123456789"
 
 @pytest.fixture
 def nowhere() -> Iterator[str]:
-    """An address on this machine at which nobody listens: the port is taken, and refuses."""
+    """An address on this machine where nothing listens: the port is taken, and refuses."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -33,7 +33,7 @@ def waits(lines: list[str]) -> list[str]:
     return [found[1] for line in lines if (found := re.search(r"the next one in ([\d.]+) s$", line))]
 
 
-def test_an_unreachable_llm_says_a_line_for_each_try_that_failed(nowhere: str) -> None:
+def test_each_failed_try_to_reach_the_llm_is_one_log_line(nowhere: str) -> None:
     said: list[str] = []
     clock = FakeClock()
     llm = AnthropicLlm(
@@ -54,7 +54,7 @@ def test_an_unreachable_llm_says_a_line_for_each_try_that_failed(nowhere: str) -
     assert KEY not in "".join(said)
 
 
-def test_an_unreachable_github_says_what_was_asked_and_how_long_it_waits(nowhere: str) -> None:
+def test_each_failed_try_to_reach_github_names_the_request_and_the_wait(nowhere: str) -> None:
     said: list[str] = []
     http = GitHubHttp(
         "ghs_canary0123456789",
@@ -72,7 +72,7 @@ def test_an_unreachable_github_says_what_was_asked_and_how_long_it_waits(nowhere
     ]
 
 
-def test_an_unreachable_sts_and_token_endpoint_say_so_too(nowhere: str) -> None:
+def test_failed_tries_to_reach_sts_and_the_token_endpoint_are_logged_too(nowhere: str) -> None:
     said: list[str] = []
     sts = Sts("sa-east-1", endpoint=nowhere, sleep=lambda _: None, say=said.append)
     with pytest.raises(AwsError):
@@ -84,7 +84,7 @@ def test_an_unreachable_sts_and_token_endpoint_say_so_too(nowhere: str) -> None:
     assert said[-1].startswith("AWS STS: ") and "jwt-canary" not in "".join(said)
 
 
-def test_the_lines_come_out_of_the_reporter_of_a_real_run(nowhere: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_retry_lines_reach_the_log_of_a_run(nowhere: str, capsys: pytest.CaptureFixture[str]) -> None:
     settings = settings_with(anthropic_api_key=KEY, base_url=nowhere, github_token="ghs_canary0123456789")
     with actions_world(settings, {"PATH": "/usr/bin:/bin", "GITHUB_API_URL": nowhere}) as world:
         for waiting in (world.llm, world.issues._http):  # type: ignore[attr-defined]  # real clocks would take minutes

@@ -6,7 +6,7 @@ import threading
 
 
 class FakeClock:
-    """ports.Clock: `time` stands still but for `sleep` and for what a test adds to it. Safe for several threads."""
+    """ports.Clock: `time` only moves by `sleep` and for what a test adds to it. Safe for several threads."""
 
     def __init__(self, time: float = 1_800_000_000.0) -> None:
         self.time = time

@@ -1,4 +1,4 @@
-"""What a run told its job."""
+"""What a run reported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ops_agent.model.finding import Place
 
 
 class KeepingReporter:
-    """ports.Reporter that keeps what it was told; `said` is everything that would have left the process."""
+    """ports.Reporter that keeps everything; `said` is everything that would have left the process."""
 
     def __init__(self) -> None:
         self.stages: list[str] = []

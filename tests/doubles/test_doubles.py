@@ -77,7 +77,7 @@ def test_a_whole_double_lacks_no_method_of_its_port(double: type, port: Any) -> 
 
 
 @pytest.mark.parametrize("double", [FakeHost, FakeBoard])
-def test_what_the_intake_is_tested_with_cannot_write(double: type) -> None:
+def test_the_doubles_for_admission_cannot_write(double: type) -> None:
     words = ("create", "update", "delete", "commit_changes", "add", "set", "move")
     assert [name for name in methods(double) if name.startswith(words)] == []
 

@@ -7,7 +7,7 @@ import pytest
 from growth import assert_linear
 
 
-def test_work_with_the_square_of_its_input_is_found_and_work_in_proportion_passes() -> None:
+def test_quadratic_work_is_found_and_linear_work_passes() -> None:
     assert_linear(lambda size: ("x" * size).count("y"), 100_000)
     with pytest.raises(AssertionError, match="8 times the input took"):
         assert_linear(lambda size: [("x" * size).count("y") for _ in range(size)], 3_000)

@@ -70,7 +70,7 @@ def said_by(arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytes
     return capsys.readouterr().err
 
 
-def test_a_run_that_is_in_no_job_says_so_before_it_asks_for_inputs(
+def test_a_run_outside_a_job_is_reported_before_missing_inputs(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = said_by(["run"], monkeypatch, capsys)

@@ -55,7 +55,7 @@ def conclusion_in(output: str) -> str:
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else str(value),
 )
-def test_what_breaks_outside_of_a_work_item_has_a_conclusion_too(
+def test_an_error_outside_of_a_work_item_has_a_conclusion_too(
     job: Callable[[str], str],
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

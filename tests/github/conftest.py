@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from publication.stage_fixtures import here, theatre
+from publication.workplace_fixtures import here, shared_github
 from runner_files import files
 
-__all__ = ["files", "here", "theatre"]
+__all__ = ["files", "here", "shared_github"]

@@ -22,10 +22,9 @@ NASTY = [
 
 
 @pytest.mark.parametrize("text", NASTY)
-def test_no_command_in_an_echoed_text_is_carried_out(
+def test_workflow_commands_in_echoed_text_are_not_executed(
     text: str, files: dict[str, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """E14."""
     report = reporter()
     report.line(text)
     report.turn(1, 0.5, text)
@@ -34,7 +33,7 @@ def test_no_command_in_an_echoed_text_is_carried_out(
 
 @given(text=st.text(st.sampled_from(":#[]\n\r abc-stopmand\u2028\x00\x1b"), max_size=60))
 @hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_no_text_whatever_becomes_a_command(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_text_ever_becomes_a_workflow_command(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     monkeypatch.setattr(sys, "stdout", out)
     report = reporter()
@@ -71,7 +70,7 @@ def test_annotations_carry_file_and_line(files: dict[str, Path], capsys: pytest.
 
 
 def test_each_line_of_a_secret_is_masked(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    """G06: the runner masks line by line."""
+    """The runner masks line by line."""
     reporter().mask("-----BEGIN KEY-----\nabc%def\r\n\n-----END KEY-----\n")
     assert capsys.readouterr().out.splitlines() == [
         "::add-mask::-----BEGIN KEY-----",
@@ -87,7 +86,6 @@ def test_each_line_of_a_secret_is_masked(files: dict[str, Path], capsys: pytest.
 )
 @hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_outputs_round_trip_and_add_no_key(values: dict[str, str], files: dict[str, Path]) -> None:
-    """G09."""
     files["OUTPUT"].write_text("")
     report = reporter()
     for name, text in values.items():
@@ -98,7 +96,6 @@ def test_outputs_round_trip_and_add_no_key(values: dict[str, str], files: dict[s
 
 @pytest.mark.parametrize("text", ["a\nEOF\nb=c", "ghadelimiter_x\nPATH<<x\n/evil\nx", "a=b"])
 def test_an_output_that_imitates_a_delimiter_is_only_text(text: str, files: dict[str, Path]) -> None:
-    """G09, trap 8."""
     reporter().output("x", text)
     assert outputs_in(files["OUTPUT"].read_text()) == {"x": text}
 
@@ -110,7 +107,7 @@ def test_an_output_needs_a_name(name: str, files: dict[str, Path]) -> None:
 
 
 def test_nothing_is_ever_written_for_later_steps(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    """G10: GITHUB_ENV, GITHUB_PATH and GITHUB_STATE stay as they are."""
+    """GITHUB_ENV, GITHUB_PATH and GITHUB_STATE stay as they are."""
     report = reporter()
     with report.stage("a"):
         report.line("x")

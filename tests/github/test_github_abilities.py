@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from github_calls import host, name
 from ops_agent.model.ports import TokenAbilities
-from publication.github_world import BOT_ID, Stage
+from publication.github_world import BOT_ID, Workplace
 
 ALL = TokenAbilities(contents=True, pull_requests=True, issues=True, workflows=True)
 
 
-def test_abilities_are_told_without_changing_anything(here: Stage) -> None:
+def test_abilities_are_found_without_changing_anything(here: Workplace) -> None:
     github = here.github
     tokens = {
         github.app_token("ops-agent", bot_id=BOT_ID): ALL,
@@ -39,14 +39,14 @@ def test_abilities_are_told_without_changing_anything(here: Stage) -> None:
     assert (dict(here.repository.branches), len(here.repository.issues)) == before
 
 
-def test_an_app_that_does_not_ask_for_workflows_cannot_write_them(here: Stage) -> None:
+def test_an_app_that_does_not_ask_for_workflows_cannot_write_them(here: Workplace) -> None:
     here.github.faults.on("GET /apps").answer(200, body={"slug": "ops-agent", "permissions": {"contents": "write"}})
     assert host(here).issues.token_abilities(name(here)).workflows is False
     here.github.faults.on("GET /apps").answer(404, body={"message": "Not Found"})
     assert host(here).issues.token_abilities(name(here)).workflows is None
 
 
-def test_an_ability_that_cannot_be_asked_for_is_unknown(here: Stage) -> None:
+def test_an_ability_that_cannot_be_asked_for_is_unknown(here: Workplace) -> None:
     here.github.faults.on("POST", times=None).answer(500)
     found = host(here).issues.token_abilities(name(here))
     assert (found.contents, found.pull_requests, found.issues) == (None, None, None)

@@ -1,4 +1,4 @@
-"""The project board from the issue's side; a board that cannot be used is a sentence (M13 of the security bar)."""
+"""The project board from the issue's side; a board that cannot be used is a sentence."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from ops_agent.adapters.github.board import GitHubBoard
 from ops_agent.adapters.github.client import connect
 from ops_agent.model.event import Issue
 from ops_agent.model.ports import BoardCard
-from publication.github_world import OWNER, Stage
+from publication.github_world import OWNER, Workplace
 
 
-def board(here: Stage, token: str | None = None, owner: str = OWNER, number: int = 6) -> GitHubBoard:
+def board(here: Workplace, token: str | None = None, owner: str = OWNER, number: int = 6) -> GitHubBoard:
     return GitHubBoard(
         connect(token or here.token, {"GITHUB_API_URL": here.github.base_url}, here.clock), owner, number
     )
 
 
-def noun(here: Stage) -> Issue:
+def noun(here: Workplace) -> Issue:
     return here.item().issue
 
 
-def card(here: Stage) -> BoardCard:
+def card(here: Workplace) -> BoardCard:
     found = board(here).card(noun(here))
     assert isinstance(found, BoardCard), found
     return found
 
 
-def test_a_card_is_found_in_one_request_and_moved_in_another(here: Stage) -> None:
+def test_a_card_is_found_in_one_request_and_moved_in_another(here: Workplace) -> None:
     issue = noun(here)
     here.github.recorder.restart()
     found = board(here).card(issue)
@@ -40,11 +40,11 @@ def test_a_card_is_found_in_one_request_and_moved_in_another(here: Stage) -> Non
 
 
 @pytest.mark.parametrize("spelling", ["In progress", "IN PROGRESS", "in progress"])
-def test_names_of_columns_are_matched_without_case(here: Stage, spelling: str) -> None:
+def test_names_of_columns_are_matched_without_case(here: Workplace, spelling: str) -> None:
     assert board(here).move(card(here), spelling) is None and here.column() == "In Progress"
 
 
-def test_a_renamed_column_is_a_sentence_with_the_columns_that_there_are(here: Stage) -> None:
+def test_a_renamed_column_is_explained_with_the_columns_that_exist(here: Workplace) -> None:
     answer = board(here).move(card(here), "Doing")
     assert answer is not None and '"Doing"' in answer and "In Progress" in answer
 
@@ -57,18 +57,20 @@ def test_a_renamed_column_is_a_sentence_with_the_columns_that_there_are(here: St
         ("not configured", {"number": 0}, "No project board is configured"),
     ],
 )
-def test_a_board_that_is_not_there_is_a_sentence(here: Stage, why: str, options: dict[str, Any], says: str) -> None:
+def test_a_board_that_does_not_exist_is_explained_in_one_sentence(
+    here: Workplace, why: str, options: dict[str, Any], says: str
+) -> None:
     answer = board(here, **options).card(noun(here))
     assert isinstance(answer, str) and says in answer and answer.endswith(".")
 
 
-def test_a_token_without_access_is_a_sentence_that_says_what_it_needs(here: Stage) -> None:
-    """Fact 4: GITHUB_TOKEN cannot read projects."""
+def test_a_token_without_access_is_explained_with_what_it_needs(here: Workplace) -> None:
+    """GITHUB_TOKEN cannot read projects."""
     answer = board(here, here.github.actions_token(here.repository)).card(noun(here))
     assert isinstance(answer, str) and "organisation projects" in answer
 
 
-def test_a_token_that_may_only_read_is_a_sentence(here: Stage) -> None:
+def test_a_token_that_may_only_read_is_explained_in_one_sentence(here: Workplace) -> None:
     reader = here.github.app_token("reader", contents="write", issues="write", organization_projects="read")
     found = board(here, reader).card(noun(here))
     assert isinstance(found, BoardCard)
@@ -76,14 +78,14 @@ def test_a_token_that_may_only_read_is_a_sentence(here: Stage) -> None:
     assert answer is not None and "write is missing" in answer
 
 
-def test_an_issue_that_is_not_on_the_board_is_a_sentence(here: Stage) -> None:
+def test_an_issue_that_is_not_on_the_board_is_explained_in_one_sentence(here: Workplace) -> None:
     here.repository.add_issue("[ops] other", "", author="maria", number=50)
     item = here.item(here.repository.issues[50])
     answer = board(here).card(item.issue)
     assert isinstance(answer, str) and "not on project 6" in answer
 
 
-def test_an_archived_card_is_a_sentence(here: Stage) -> None:
+def test_an_archived_card_is_explained_in_one_sentence(here: Workplace) -> None:
     found = here.board.card(here.issue)
     assert found is not None
     found.archived = True
@@ -91,21 +93,21 @@ def test_an_archived_card_is_a_sentence(here: Stage) -> None:
     assert isinstance(answer, str) and "archived" in answer
 
 
-def test_a_server_in_trouble_is_a_sentence(here: Stage) -> None:
+def test_a_failing_server_is_explained_in_one_sentence(here: Workplace) -> None:
     issue = noun(here)
     here.github.faults.on("query organization", times=None).answer(502)
     answer = board(here).card(issue)
     assert isinstance(answer, str) and "502" in answer
 
 
-def test_a_lost_move_is_made_again(here: Stage) -> None:
+def test_a_lost_move_is_made_again(here: Workplace) -> None:
     found = card(here)
     here.github.faults.on("updateProjectV2ItemFieldValue").drop_after()
     assert board(here).move(found, "In Progress") is None and here.column() == "In Progress"
 
 
 @pytest.mark.parametrize("hidden", [None, {}, {"id": "x", "project": None}])
-def test_items_that_the_token_may_not_see_are_skipped(here: Stage, hidden: Any) -> None:
+def test_items_that_the_token_may_not_see_are_skipped(here: Workplace, hidden: Any) -> None:
     body = {
         "data": {
             "organization": {"projectV2": {"id": "P", "field": {"id": "F", "options": []}}},

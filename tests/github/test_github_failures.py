@@ -12,20 +12,19 @@ from doubles.clock import FakeClock
 from github_calls import host, host_over, name, ref
 from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy, connect
 from ops_agent.model.errors import GitHubError, NotPermitted, OpsAgentError, RateLimited
-from publication.github_world import BOT_ID, FILES, Stage, Theatre
+from publication.github_world import BOT_ID, FILES, SharedGitHub, Workplace
 
 
-def test_a_secondary_limit_is_waited_for(here: Stage) -> None:
-    """M01."""
+def test_a_secondary_limit_is_waited_for(here: Workplace) -> None:
     here.github.faults.on("GET /repos/{owner}/{repo}", times=1).secondary_rate_limit(retry_after=7)
     here.clock.slept.clear()
     host(here).issues.repository(name(here))
     assert here.clock.slept[0] >= 7
 
 
-def test_a_primary_limit_with_a_far_reset_ends_the_run_with_the_time(theatre: Theatre) -> None:
-    """M02, for REST and for GraphQL."""
-    here = theatre.stage()
+def test_a_primary_limit_with_a_far_reset_ends_the_run_with_the_time(shared_github: SharedGitHub) -> None:
+    """For REST and for GraphQL."""
+    here = shared_github.workplace()
     here.github.rate.exhaust(here.token, reset_in=2400)
     here.clock.slept.clear()
     for call in (lambda: host(here).issues.repository(name(here)), lambda: host(here).issues.viewer()):
@@ -34,8 +33,7 @@ def test_a_primary_limit_with_a_far_reset_ends_the_run_with_the_time(theatre: Th
     assert here.clock.slept == []
 
 
-def test_the_budget_of_waiting_is_one_for_the_whole_run(here: Stage) -> None:
-    """Rule 36."""
+def test_the_budget_of_waiting_is_one_for_the_whole_run(here: Workplace) -> None:
     found = host(here, budget=20)
     here.github.faults.on("GET /repos/{owner}/{repo}", times=None).secondary_rate_limit(retry_after=8)
     here.clock.slept.clear()
@@ -45,8 +43,7 @@ def test_the_budget_of_waiting_is_one_for_the_whole_run(here: Stage) -> None:
     assert sum(here.clock.slept) <= 20
 
 
-def test_an_expired_token_stops_the_run_with_what_to_do(here: Stage) -> None:
-    """M17."""
+def test_an_expired_token_stops_the_run_with_what_to_do(here: Workplace) -> None:
     token = here.github.app_token("ops-agent", bot_id=BOT_ID)
     found = host(here, token)
     here.github.revoke(token)
@@ -55,15 +52,14 @@ def test_an_expired_token_stops_the_run_with_what_to_do(here: Stage) -> None:
     assert "expired" in refused.value.hint and refused.value.conclusion.retryable
 
 
-def test_a_missing_permission_is_named(here: Stage) -> None:
+def test_a_missing_permission_is_named(here: Workplace) -> None:
     token = here.github.actions_token(here.repository, contents="read")
     with pytest.raises(NotPermitted) as refused:
         host(here, token).issues.create_comment(ref(here), "x")
     assert "issues: write" in refused.value.hint
 
 
-def test_graphql_errors_in_a_200_are_failures(here: Stage) -> None:
-    """M18."""
+def test_graphql_errors_in_a_200_are_failures(here: Workplace) -> None:
     here.github.faults.on("query viewer").answer(
         200, body={"data": None, "errors": [{"message": "Field 'x' doesn't exist"}]}
     )
@@ -72,15 +68,15 @@ def test_graphql_errors_in_a_200_are_failures(here: Stage) -> None:
 
 
 @pytest.mark.parametrize("body", [[], {"login": 3}, "text", None, {"id": "x", "owner": None}])
-def test_an_answer_of_another_shape_is_an_error_of_ours(here: Stage, body: Any) -> None:
+def test_an_answer_of_an_unknown_shape_is_a_github_error(here: Workplace, body: Any) -> None:
     here.github.faults.on("GET /repos/{owner}/{repo}").answer(200, body=body if body is not None else {})
     with pytest.raises(GitHubError):
         host(here).issues.repository(name(here))
 
 
 @pytest.mark.parametrize("break_it", ["drop", "unauthorised", "html", "echo"])
-def test_no_error_holds_the_token(here: Stage, break_it: str) -> None:
-    """G11: neither the text nor any exception behind it."""
+def test_no_error_holds_the_token(here: Workplace, break_it: str) -> None:
+    """Neither the text nor any exception behind it."""
     fault = here.github.faults.on("GET /repos/{owner}/{repo}", times=None)
     if break_it == "drop":
         fault.drop_before()
@@ -99,8 +95,9 @@ def test_no_error_holds_the_token(here: Stage, break_it: str) -> None:
     assert here.token not in repr(refused.value) and here.token not in str(refused.value)
 
 
-def test_proxies_and_certificates_of_the_environment_are_ignored(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """K11."""
+def test_proxies_and_certificates_of_the_environment_are_ignored(
+    here: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for variable in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nonexistent")
@@ -108,7 +105,7 @@ def test_proxies_and_certificates_of_the_environment_are_ignored(here: Stage, mo
     assert host(here).branches.tree(name(here), here.repository.head()).read("README.md") == FILES["README.md"].encode()
 
 
-def test_a_redirect_to_a_foreign_host_is_not_followed(here: Stage) -> None:
+def test_a_redirect_to_a_foreign_host_is_not_followed(here: Workplace) -> None:
     """The archive's address must be GitHub's; without it the files come one by one."""
     here.github.faults.on("tarball", times=None).answer(302, body={}, headers={"Location": "http://192.0.2.1/x.tar.gz"})
     with pytest.raises(GitHubError, match="not its own"):
@@ -127,8 +124,8 @@ def test_a_server_that_does_not_answer_is_given_up_after_its_time() -> None:
             host_over(http).issues.repository("a/b")
 
 
-def test_a_list_without_an_end_is_an_error_and_no_shorter_list(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What stands behind the last page that we read may be the label that was taken off."""
+def test_a_list_without_an_end_is_an_error_not_a_shorter_list(here: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is behind the last page that we read may be the label that was taken off."""
     monkeypatch.setattr("ops_agent.adapters.github.client._MOST_PAGES", 2)
     for count in range(201):
         here.issue.comment(f"comment {count}", by="joao")
@@ -147,7 +144,7 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
-def test_an_answer_that_no_parser_takes_is_an_error_of_ours(bomb: str) -> None:
+def test_an_answer_that_no_parser_accepts_is_a_github_error(bomb: str) -> None:
     """Whoever answers in GitHub's name ends the run with a defined word, for REST and for GraphQL."""
 
     class Answering(BaseHTTPRequestHandler):

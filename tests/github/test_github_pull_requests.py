@@ -6,11 +6,10 @@ import pytest
 
 from github_calls import PREFIX, change_set, file_change, host, name, open_pull
 from ops_agent.model.errors import NotPermitted
-from publication.github_world import BOT_ID, Stage
+from publication.github_world import BOT_ID, Workplace
 
 
-def test_the_setting_that_forbids_pull_requests_is_named(here: Stage) -> None:
-    """M10."""
+def test_the_setting_that_forbids_pull_requests_is_named(here: Workplace) -> None:
     here.repository.actions_may_open_pull_requests = False
     found = host(here, here.github.actions_token(here.repository))
     base = here.repository.head()
@@ -21,8 +20,7 @@ def test_the_setting_that_forbids_pull_requests_is_named(here: Stage) -> None:
     assert "Allow GitHub Actions to create and approve pull requests" in refused.value.hint
 
 
-def test_a_pull_request_is_created_once_and_updated_in_place(here: Stage) -> None:
-    """M05."""
+def test_a_pull_request_is_created_once_and_updated_in_place(here: Workplace) -> None:
     made = open_pull(here)
     again = host(here).pull_requests.create(name(here), f"{PREFIX}12", "main", "t2", "b2", False)
     assert (
@@ -41,7 +39,7 @@ def test_a_pull_request_is_created_once_and_updated_in_place(here: Stage) -> Non
     assert not found.draft and set(found.labels) == {"one", "two"}
 
 
-def test_where_there_are_no_drafts_the_pull_request_is_made_ready(here: Stage) -> None:
+def test_where_there_are_no_drafts_the_pull_request_is_made_ready(here: Workplace) -> None:
     refusal = {
         "message": "Validation Failed",
         "errors": [{"message": "Draft pull requests are not supported in this repository."}],
@@ -50,7 +48,7 @@ def test_where_there_are_no_drafts_the_pull_request_is_made_ready(here: Stage) -
     assert open_pull(here).draft is False
 
 
-def test_pull_requests_are_found_by_branch_and_by_prefix(here: Stage) -> None:
+def test_pull_requests_are_found_by_branch_and_by_prefix(here: Workplace) -> None:
     one, two = open_pull(here, 12), open_pull(here, 13, "b")
     here.repository.pull_request(one.number).close(by="maria")
     assert [(p.number, p.is_open) for p in host(here).pull_requests.of_branch(name(here), f"{PREFIX}12")] == [
@@ -60,8 +58,8 @@ def test_pull_requests_are_found_by_branch_and_by_prefix(here: Stage) -> None:
     assert host(here).pull_requests.files(name(here), two.number) == ("b",)
 
 
-def test_reviews_of_a_deleted_account_are_read(here: Stage) -> None:
-    """Trap 6: null authors."""
+def test_reviews_of_a_deleted_account_are_read(here: Workplace) -> None:
+    """Null authors."""
     made = open_pull(here)
     here.repository.pull_request(made.number).review("CHANGES_REQUESTED", "please", by="maria")
     (found,) = host(here).pull_requests.reviews(name(here), made.number)
@@ -71,7 +69,7 @@ def test_reviews_of_a_deleted_account_are_read(here: Stage) -> None:
     assert host(here).pull_requests.reviews(name(here), made.number)[0].author.login == "ghost"
 
 
-def test_a_pull_request_of_a_fork_is_never_one_of_our_branch_even_when_the_fork_is_gone(here: Stage) -> None:
+def test_a_pull_request_of_a_fork_is_never_ours_even_when_the_fork_is_gone(here: Workplace) -> None:
     """GitHub shows no repository then; a branch of our own repository always has one."""
     made = open_pull(here)
     seen = host(here).http.rest("GET", f"/repos/{name(here)}/pulls/{made.number}", "reading")

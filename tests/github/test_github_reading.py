@@ -7,10 +7,10 @@ import pytest
 from github_calls import PREFIX, host, name, ref
 from ops_agent.model.errors import GitHubError, NotFound
 from ops_agent.model.event import Actor, ActorKind, Permission
-from publication.github_world import BOT_ID, FILES, Stage
+from publication.github_world import BOT_ID, FILES, Workplace
 
 
-def test_the_viewer_of_an_app_is_its_bot_and_is_asked_once(here: Stage) -> None:
+def test_the_viewer_of_an_app_is_its_bot_and_is_asked_once(here: Workplace) -> None:
     found = host(here)
     assert (
         found.issues.viewer() == found.issues.viewer() == Actor(login="ops-agent[bot]", id=BOT_ID, kind=ActorKind.BOT)
@@ -18,7 +18,7 @@ def test_the_viewer_of_an_app_is_its_bot_and_is_asked_once(here: Stage) -> None:
     assert len(here.github.recorder.of("viewer")) == 1
 
 
-def test_a_repository_is_described(here: Stage) -> None:
+def test_a_repository_is_described(here: Workplace) -> None:
     found = host(here).issues.repository(name(here))
     assert (found.full_name, found.id, found.default_branch, found.archived) == (
         name(here),
@@ -28,43 +28,42 @@ def test_a_repository_is_described(here: Stage) -> None:
     )
 
 
-def test_a_repository_that_is_not_there_is_not_found(here: Stage) -> None:
+def test_a_repository_that_is_not_there_is_not_found(here: Workplace) -> None:
     for unknown in (f"{name(here)}-x", "nobody/here", "no-slash", "a/../b", "../x"):
         with pytest.raises(NotFound):
             host(here).issues.repository(unknown)
 
 
 @pytest.mark.parametrize("role", list(Permission))
-def test_a_permission_is_the_role_that_github_names(here: Stage, role: Permission) -> None:
+def test_a_permission_is_the_role_that_github_names(here: Workplace, role: Permission) -> None:
     here.repository.add_person("petra", role=role.value)
     assert host(here).issues.permission(name(here), "petra") is role
 
 
-def test_somebody_whom_github_does_not_know_has_no_permission(here: Stage) -> None:
-    """A17: fail closed."""
+def test_an_account_that_github_does_not_know_has_no_permission(here: Workplace) -> None:
+    """Fail closed."""
     assert host(here).issues.permission(name(here), "nobody-at-all") is Permission.NONE
 
 
-def test_a_custom_role_counts_as_what_it_grants(here: Stage) -> None:
+def test_a_custom_role_counts_as_what_it_grants(here: Workplace) -> None:
     here.github.faults.on("collaborators").answer(200, body={"permission": "write", "role_name": "release-manager"})
     assert host(here).issues.permission(name(here), "maria") is Permission.WRITE
 
 
-def test_a_permission_that_cannot_be_read_is_an_error(here: Stage) -> None:
-    """A17."""
+def test_a_permission_that_cannot_be_read_is_an_error(here: Workplace) -> None:
     here.github.faults.on("collaborators", times=None).answer(500)
     with pytest.raises(GitHubError):
         host(here).issues.permission(name(here), "maria")
 
 
-def test_an_issue_is_read_whole(here: Stage) -> None:
+def test_an_issue_is_read_whole(here: Workplace) -> None:
     found = host(here).issues.issue(ref(here))
     assert found.ref == ref(here) and found.title == here.issue.title and found.labels == ("ready",) and found.is_open
     assert found.author.login == "maria" and not found.is_pull_request and found.node_id == here.issue.node_id
 
 
-def test_an_issue_that_was_transferred_deleted_or_never_was_is_not_found(here: Stage) -> None:
-    """M12: the redirect of a transfer is not followed."""
+def test_an_issue_that_was_transferred_deleted_or_never_was_is_not_found(here: Workplace) -> None:
+    """The redirect of a transfer is not followed."""
     other = here.github.add_repository(f"{name(here)}-other", dict(FILES))
     here.add_issue(20).transfer(other)
     here.add_issue(21).delete()
@@ -75,8 +74,8 @@ def test_an_issue_that_was_transferred_deleted_or_never_was_is_not_found(here: S
         assert len(here.github.recorder.calls) == 1
 
 
-def test_an_answer_from_another_repository_is_refused(here: Stage) -> None:
-    """M12: even when GitHub answers 200 for an issue that now lives elsewhere."""
+def test_an_answer_from_another_repository_is_refused(here: Workplace) -> None:
+    """Even when GitHub answers 200 for an issue that now lives elsewhere."""
     other = here.github.add_repository(f"{name(here)}-elsewhere", dict(FILES))
     moved = host(here)
     other.add_issue("[ops] x", "y", author="maria", number=12)
@@ -86,7 +85,7 @@ def test_an_answer_from_another_repository_is_refused(here: Stage) -> None:
         moved.issues.issue(ref(here))
 
 
-def test_events_come_oldest_first_with_their_labels(here: Stage) -> None:
+def test_events_come_oldest_first_with_their_labels(here: Workplace) -> None:
     here.issue.edit(title="[ops] Other", by="maria")
     here.issue.remove_label("ready", by="maria")
     here.issue.add_label("[ops]", by="joao")
@@ -99,8 +98,8 @@ def test_events_come_oldest_first_with_their_labels(here: Stage) -> None:
     ]
 
 
-def test_lists_are_complete_beyond_one_page(here: Stage) -> None:
-    """Trap 6: more than 100 of anything; calls are linear in pages."""
+def test_lists_are_complete_beyond_one_page(here: Workplace) -> None:
+    """More than 100 of anything; calls are linear in pages."""
     parent = here.add_issue(30)
     for number in range(31, 131):
         parent.add_sub_issue(here.repository.add_issue(f"[ops] {number}", "", author="maria", number=number))
@@ -113,7 +112,7 @@ def test_lists_are_complete_beyond_one_page(here: Stage) -> None:
     assert len(here.github.recorder.calls) == 3
 
 
-def test_families_and_blockers(here: Stage) -> None:
+def test_parents_and_blockers_are_read(here: Workplace) -> None:
     parent, blocker = here.add_issue(40), here.add_issue(41)
     parent.add_sub_issue(here.issue)
     here.issue.block(blocker)
@@ -122,14 +121,14 @@ def test_families_and_blockers(here: Stage) -> None:
     assert [b.ref.number for b in host(here).issues.blockers(ref(here))] == [41]
 
 
-def test_heads_of_branches(here: Stage) -> None:
+def test_the_head_of_a_branch_is_read(here: Workplace) -> None:
     assert host(here).branches.head(name(here), "main") == here.repository.head()
     assert host(here).branches.head(name(here), "mai") is None
     empty = here.github.add_repository(f"{name(here)}-empty")
-    assert host(here).branches.head(empty.full_name, "main") is None  # M19
+    assert host(here).branches.head(empty.full_name, "main") is None
 
 
-def test_commits_of_a_branch_come_oldest_first_with_their_authors(here: Stage) -> None:
+def test_commits_of_a_branch_come_oldest_first_with_their_authors(here: Workplace) -> None:
     base = here.repository.head()
     here.repository.create_branch(f"{PREFIX}12", base)
     first = here.repository.commit(f"{PREFIX}12", {"a.txt": "1"}, "one", by="maria")
@@ -139,7 +138,7 @@ def test_commits_of_a_branch_come_oldest_first_with_their_authors(here: Stage) -
     assert host(here).branches.commits_between(name(here), second, base) == ()
 
 
-def test_a_run_is_finished_running_or_unknown(here: Stage) -> None:
+def test_a_run_is_finished_running_or_unknown(here: Workplace) -> None:
     here.repository.add_run(7, status="completed")
     here.repository.add_run(8)
     blind = here.github.actions_token(here.repository, contents="write")
@@ -150,7 +149,7 @@ def test_a_run_is_finished_running_or_unknown(here: Stage) -> None:
     assert host(here, blind).issues.run_is_finished(name(here), 7) is None
 
 
-def test_actions_resolve_to_commits_through_annotated_tags(here: Stage) -> None:
+def test_actions_resolve_to_commits_through_annotated_tags(here: Workplace) -> None:
     action = (
         here.github.add_repository("actions/checkout", {"action.yml": "name: x"}, private=False)
         if "actions/checkout" not in here.github.repositories

@@ -1,4 +1,4 @@
-"""When GitHub is asked again (M01, M02, L15, rule 36 of the security bar)."""
+"""When GitHub is asked again."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ draws = st.floats(0, 1, exclude_max=True)
 
 
 @hypothesis_settings(deadline=None)
-@given(kind=transient, told=waits, budget=st.floats(0, 10_000), draw=st.lists(draws, min_size=30, max_size=30))
+@given(kind=transient, asked=waits, budget=st.floats(0, 10_000), draw=st.lists(draws, min_size=30, max_size=30))
 def test_all_waits_of_a_run_together_never_exceed_its_budget(
-    kind: FailureKind, told: float | None, budget: float, draw: list[float]
+    kind: FailureKind, asked: float | None, budget: float, draw: list[float]
 ) -> None:
-    """L15: total wait at most the budget, whatever GitHub says."""
+    """Total wait at most the budget, whatever GitHub says."""
     policy, left = RetryPolicy(budget=budget), budget
     for attempt, chance in enumerate(draw, start=1):
-        wait = policy.wait(Failure(kind=kind, wait=told), attempt, left, chance)
+        wait = policy.wait(Failure(kind=kind, wait=asked), attempt, left, chance)
         if wait is None:
             break
         assert wait >= 0
@@ -34,26 +34,26 @@ def test_all_waits_of_a_run_together_never_exceed_its_budget(
 
 
 @hypothesis_settings(deadline=None)
-@given(kind=transient, told=st.floats(0, 200), draw=draws, attempt=st.integers(1, 4))
+@given(kind=transient, asked=st.floats(0, 200), draw=draws, attempt=st.integers(1, 4))
 def test_a_wait_is_never_shorter_than_github_asks_for(
-    kind: FailureKind, told: float, draw: float, attempt: int
+    kind: FailureKind, asked: float, draw: float, attempt: int
 ) -> None:
-    """M01: retry-after is honoured."""
-    wait = RetryPolicy().wait(Failure(kind=kind, wait=told), attempt, 300, draw)
-    assert wait is not None and told <= wait <= told + 1
+    """Retry-after is honoured."""
+    wait = RetryPolicy().wait(Failure(kind=kind, wait=asked), attempt, 300, draw)
+    assert wait is not None and asked <= wait <= asked + 1
 
 
 @hypothesis_settings(deadline=None)
 @given(attempt=st.integers(1, 4), draw=draws)
-def test_the_jitter_is_full(attempt: int, draw: float) -> None:
+def test_waits_are_spread_over_the_whole_interval(attempt: int, draw: float) -> None:
     wait = RetryPolicy().wait(Failure(kind=FailureKind.SERVER), attempt, 300, draw)
     assert wait == pytest.approx(draw * min(30, 2 ** (attempt - 1)))
 
 
 @hypothesis_settings(deadline=None)
-@given(attempt=st.integers(1, 100), draw=draws, told=waits)
-def test_a_permanent_failure_is_never_asked_again(attempt: int, draw: float, told: float | None) -> None:
-    assert RetryPolicy().wait(Failure(kind=FailureKind.PERMANENT, wait=told), attempt, 1e9, draw) is None
+@given(attempt=st.integers(1, 100), draw=draws, asked=waits)
+def test_a_permanent_failure_is_never_retried(attempt: int, draw: float, asked: float | None) -> None:
+    assert RetryPolicy().wait(Failure(kind=FailureKind.PERMANENT, wait=asked), attempt, 1e9, draw) is None
 
 
 @hypothesis_settings(deadline=None)
@@ -101,7 +101,7 @@ def test_classification_never_fails_and_never_waits_for_ever(
         (429, {"retry-after": "inf"}, "", FailureKind.SECONDARY, None),
     ],
 )
-def test_what_github_says_is_understood(
+def test_each_failed_answer_is_classified(
     status: int | None, headers: dict[str, str], message: str, kind: FailureKind, wait: float | None
 ) -> None:
     assert classify(status, headers, message, NOW) == Failure(kind=kind, wait=wait)
@@ -113,5 +113,5 @@ def test_a_secondary_limit_without_a_time_waits_at_least_a_minute() -> None:
 
 
 def test_a_primary_limit_with_a_far_reset_is_not_waited_for() -> None:
-    """M02: a reset in 40 minutes is more than the budget of a run."""
+    """A reset in 40 minutes is more than the budget of a run."""
     assert RetryPolicy().wait(Failure(kind=FailureKind.PRIMARY, wait=2400), 1, 300, 0.5) is None

@@ -15,10 +15,10 @@ from ops_agent.adapters.github import branches
 from ops_agent.adapters.github.branches import GitHubTree
 from ops_agent.model.change_set import blob_id
 from ops_agent.model.errors import ConfigError, GitHubError, NoSpace, PolicyViolation
-from publication.github_world import Stage
+from publication.github_world import Workplace
 
 
-def tree(here: Stage, commit: str = "") -> Any:
+def tree(here: Workplace, commit: str = "") -> Any:
     return host(here).branches.tree(here.repository.full_name, commit or here.repository.head())
 
 
@@ -26,7 +26,7 @@ def test_the_name_of_a_blob_is_gits() -> None:
     assert blob_id(b"what is up, doc?") == "bd9dbf5aae1a3862dd1526723246b20206e5fc37"
 
 
-def test_every_file_costs_two_requests_together(here: Stage) -> None:
+def test_every_file_costs_two_requests_together(here: Workplace) -> None:
     """One listing, one archive (which the API answers with a redirect)."""
     found = tree(here)
     for path, content in here.repository.files().items():
@@ -37,14 +37,14 @@ def test_every_file_costs_two_requests_together(here: Stage) -> None:
     ]
 
 
-def test_the_same_commit_is_listed_once_in_a_run(here: Stage) -> None:
+def test_the_same_commit_is_listed_once_in_a_run(here: Workplace) -> None:
     found = host(here).branches
     for _ in range(3):
         assert "README.md" in found.tree(here.repository.full_name, here.repository.head()).entries()
     assert len(here.github.recorder.calls) == 1
 
 
-def test_symlinks_and_submodules_are_listed_but_never_read(here: Stage) -> None:
+def test_symlinks_and_submodules_are_listed_but_never_read(here: Workplace) -> None:
     commit = here.repository.commit(
         "main", {"link": "/etc/passwd", "sub": "", "run.sh": "#!/bin/sh\n"}, "odd things", by="maria",
         modes={"link": "120000", "sub": "160000", "run.sh": "100755"},
@@ -77,12 +77,12 @@ def archive(files: dict[str, bytes]) -> bytes:
         ("left out by export-ignore", lambda files: {p: c for p, c in files.items() if p != "README.md"}),
         ("rewritten by export-subst", lambda files: files | {"README.md": b"other bytes"}),
         ("rewritten to the same length", lambda files: files | {"README.md": b"#" * len(files["README.md"])}),
-        ("beside a stranger", lambda files: files | {"../../evil": b"x", "/etc/evil": b"x"}),
+        ("beside foreign paths", lambda files: files | {"../../evil": b"x", "/etc/evil": b"x"}),
         ("nothing at all", lambda files: {}),
     ],
 )
-def test_what_the_archive_does_not_hold_truly_is_fetched_as_blob(
-    here: Stage, monkeypatch: pytest.MonkeyPatch, case: str, change: Any
+def test_a_file_that_the_archive_lacks_or_changes_is_fetched_as_a_blob(
+    here: Workplace, monkeypatch: pytest.MonkeyPatch, case: str, change: Any
 ) -> None:
     real = here.repository.files()
     content = archive(change(real))
@@ -102,7 +102,7 @@ def test_what_the_archive_does_not_hold_truly_is_fetched_as_blob(
 
 @pytest.mark.parametrize("cut", [0, 10, 100, 250])
 def test_an_archive_that_breaks_off_is_completed_by_blobs(
-    here: Stage, monkeypatch: pytest.MonkeyPatch, cut: int
+    here: Workplace, monkeypatch: pytest.MonkeyPatch, cut: int
 ) -> None:
     content = archive(here.repository.files())[:cut]
     found = tree(here)
@@ -113,15 +113,15 @@ def test_an_archive_that_breaks_off_is_completed_by_blobs(
     assert found.read("infra/main.tf") == here.repository.files()["infra/main.tf"]
 
 
-def test_bytes_that_are_not_what_the_tree_names_are_refused(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """J04's sister at the base: nobody can slip other content under a path."""
+def test_bytes_that_are_not_what_the_tree_names_are_refused(here: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other content can be put under a path of the base."""
     monkeypatch.setattr(branches, "MOST_BYTES_OF_A_FILE", 0)
     here.github.faults.on("git/blobs").answer(200, body={"encoding": "base64", "content": "ZXZpbA=="})
     with pytest.raises(PolicyViolation, match=r"README\.md"):
         tree(here).read("README.md")
 
 
-def test_a_large_file_is_fetched_only_when_it_is_read(here: Stage) -> None:
+def test_a_large_file_is_fetched_only_when_it_is_read(here: Workplace) -> None:
     commit = here.repository.commit("main", {"big.bin": b"\x00" * 1_000_001}, "big", by="maria")
     found = tree(here, commit)
     assert found.read("README.md") and found.entries()["big.bin"].size == 1_000_001
@@ -129,7 +129,7 @@ def test_a_large_file_is_fetched_only_when_it_is_read(here: Stage) -> None:
     assert len(found.read("big.bin")) == 1_000_001 and len(here.github.recorder.of("blobs")) == 1
 
 
-def test_a_listing_that_github_cuts_is_walked_folder_by_folder(here: Stage) -> None:
+def test_a_listing_that_github_cuts_is_walked_folder_by_folder(here: Workplace) -> None:
     commit = here.repository.commit(
         "main", {f"d{n}/e{m}/f.tf": f"{n}{m}" for n in range(4) for m in range(4)}, "many", by="maria"
     )
@@ -138,15 +138,14 @@ def test_a_listing_that_github_cuts_is_walked_folder_by_folder(here: Stage) -> N
     assert set(found.entries()) == set(here.repository.files()) and found.read("d3/e3/f.tf") == b"33"
 
 
-def test_a_folder_that_cannot_be_listed_is_an_error_not_a_part(here: Stage) -> None:
+def test_a_folder_that_cannot_be_listed_is_an_error_not_a_part(here: Workplace) -> None:
     commit = here.repository.commit("main", {f"f{n}": "x" for n in range(20)}, "many", by="maria")
     here.repository.tree_limit = 10
     with pytest.raises(ConfigError, match="more entries"):
         tree(here, commit).entries()
 
 
-def test_a_full_disk_is_said_so(here: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    """N06."""
+def test_a_full_disk_is_reported_as_such(here: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
@@ -156,7 +155,7 @@ def test_a_full_disk_is_said_so(here: Stage, monkeypatch: pytest.MonkeyPatch) ->
         tree(here).read("README.md")
 
 
-def test_an_unknown_commit_is_an_error(here: Stage) -> None:
+def test_an_unknown_commit_is_an_error(here: Workplace) -> None:
     with pytest.raises(GitHubError):
         tree(here, "0" * 40).entries()
 
@@ -192,7 +191,7 @@ def listed(count: int) -> GitHubTree:
 
 
 def test_a_listed_file_costs_less_than_half_a_kilobyte() -> None:
-    """N07: 200,000 files stay under 100 MB."""
+    """200,000 files stay under 100 MB."""
     count, found = 20_000, listed(20_000)
     tracemalloc.start()
     assert len(found.entries()) == count

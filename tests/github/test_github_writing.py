@@ -6,10 +6,10 @@ import pytest
 
 from github_calls import PREFIX, change_set, file_change, host, name, ref
 from ops_agent.model.errors import Conflict, NeedsWorkflowsPermission, NotPermitted
-from publication.github_world import BOT_ID, Stage
+from publication.github_world import BOT_ID, Workplace
 
 
-def test_a_comment_is_made_edited_and_deleted(here: Stage) -> None:
+def test_a_comment_is_made_edited_and_deleted(here: Workplace) -> None:
     found = host(here)
     made = found.issues.create_comment(ref(here), "Hello\n")
     assert made.author.id == BOT_ID and made.body.strip() == "Hello"
@@ -20,27 +20,27 @@ def test_a_comment_is_made_edited_and_deleted(here: Stage) -> None:
     assert found.issues.comments(ref(here)) == ()
 
 
-def test_a_branch_can_be_created_once(here: Stage) -> None:
+def test_a_branch_can_be_created_once(here: Workplace) -> None:
     """The lock."""
     base = here.repository.head()
     assert host(here).branches.create(name(here), f"{PREFIX}12", base) is True
     assert host(here).branches.create(name(here), f"{PREFIX}12", base) is False
 
 
-def test_a_branch_whose_creation_was_not_answered_counts_as_taken(here: Stage) -> None:
-    """Nobody can tell whose it is, so nobody wins by the branch alone."""
+def test_a_branch_whose_creation_was_not_answered_counts_as_taken(here: Workplace) -> None:
+    """It may be another run's, so no run wins by the branch alone."""
     here.github.faults.on("POST /repos/{owner}/{repo}/git/refs").drop_after()
     assert host(here).branches.create(name(here), f"{PREFIX}12", here.repository.head()) is False
 
 
-def test_deleting_a_branch_twice_is_fine(here: Stage) -> None:
+def test_deleting_a_branch_twice_is_fine(here: Workplace) -> None:
     host(here).branches.create(name(here), f"{PREFIX}12", here.repository.head())
     host(here).branches.delete(name(here), f"{PREFIX}12")
     host(here).branches.delete(name(here), f"{PREFIX}12")
     assert here.branches == {}
 
 
-def test_a_commit_adds_changes_and_deletes(here: Stage) -> None:
+def test_a_commit_adds_changes_and_deletes(here: Workplace) -> None:
     base = here.repository.head()
     found = host(here)
     found.branches.create(name(here), f"{PREFIX}12", base)
@@ -62,8 +62,7 @@ def test_a_commit_adds_changes_and_deletes(here: Stage) -> None:
     assert here.repository.head(f"{PREFIX}12") == made
 
 
-def test_a_commit_on_a_head_that_moved_is_a_conflict(here: Stage) -> None:
-    """M07."""
+def test_a_commit_on_a_head_that_moved_is_a_conflict(here: Workplace) -> None:
     base = here.repository.head()
     host(here).branches.create(name(here), f"{PREFIX}12", base)
     here.repository.commit(f"{PREFIX}12", {"x": "y"}, "theirs", by="maria")
@@ -71,8 +70,7 @@ def test_a_commit_on_a_head_that_moved_is_a_conflict(here: Stage) -> None:
         host(here).branches.commit(name(here), f"{PREFIX}12", base, "h", "b", change_set(base, file_change("a", b"1")))
 
 
-def test_a_lost_commit_is_found_again_but_a_strangers_is_not_taken_for_ours(here: Stage) -> None:
-    """M04."""
+def test_a_commit_whose_answer_was_lost_is_found_again_and_a_foreign_one_is_not_taken(here: Workplace) -> None:
     base = here.repository.head()
     found = host(here)
     found.branches.create(name(here), f"{PREFIX}12", base)
@@ -87,8 +85,7 @@ def test_a_lost_commit_is_found_again_but_a_strangers_is_not_taken_for_ours(here
         found.branches.commit(name(here), f"{PREFIX}12", made, "h", "b", change_set(made, file_change("c", b"1")))
 
 
-def test_workflow_files_need_their_own_permission(here: Stage) -> None:
-    """M11, T11."""
+def test_workflow_files_need_their_own_permission(here: Workplace) -> None:
     base, token = here.repository.head(), here.github.actions_token(here.repository)
     found = host(here, token)
     found.branches.create(name(here), f"{PREFIX}12", base)
@@ -102,8 +99,8 @@ def test_workflow_files_need_their_own_permission(here: Stage) -> None:
         found.branches.commit(name(here), f"{PREFIX}12", base, "h", "b", change)
 
 
-def test_rules_of_the_repository_are_named(here: Stage) -> None:
-    """M09, J11: permanent, asked once, the rule in GitHub's words."""
+def test_a_ruleset_that_refuses_is_named(here: Workplace) -> None:
+    """Permanent, asked once, the rule in GitHub's words."""
     here.repository.protect("ops-agent/*", "creation")
     here.github.recorder.restart()
     with pytest.raises(NotPermitted, match="creations being restricted"):

@@ -12,7 +12,6 @@ from ops_agent.adapters.runner.printing import printable
 @hypothesis_settings(deadline=None)
 @given(st.text(max_size=100))
 def test_printable_text_has_no_control_characters(text: str) -> None:
-    """O09."""
     shown = printable(text)
     assert all(c in "\n\t" or (ord(c) >= 32 and ord(c) not in range(0x7F, 0xA0)) for c in shown)
     assert printable(shown) == shown

@@ -29,7 +29,6 @@ def test_a_file_that_is_gone_is_a_warning(files: dict[str, Path], capsys: pytest
 
 
 def test_a_text_whose_redaction_fails_is_withheld(files: dict[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    """G05."""
 
     def fails(text: str) -> str:
         raise RuntimeError("no")
@@ -43,8 +42,8 @@ def test_a_text_whose_redaction_fails_is_withheld(files: dict[str, Path], capsys
 
 
 @pytest.mark.parametrize("stdout", ["closed", "broken", "none"])
-def test_a_standard_output_that_cannot_be_written_ends_nothing(stdout: str, tmp_path: Path) -> None:
-    """N09: with LC_ALL=C, no HOME, and stdout closed or broken, outputs are still written."""
+def test_a_closed_standard_output_does_not_end_the_run(stdout: str, tmp_path: Path) -> None:
+    """With LC_ALL=C, no HOME, and stdout closed or broken, outputs are still written."""
     output = tmp_path / "out"
     output.write_text("")
     code = f"""
@@ -82,7 +81,6 @@ def test_a_full_disk_under_outputs_or_summary_is_a_warning(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """N06."""
     monkeypatch.setenv(variable, "/dev/full")
     report = reporter()
     report.output("conclusion", "published")

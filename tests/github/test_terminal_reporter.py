@@ -12,7 +12,7 @@ from ops_agent.adapters.runner.terminal import TerminalReporter, rich_console
 from ops_agent.model.finding import Place
 
 
-def told(terminal: bool) -> str:
+def written(terminal: bool) -> str:
     """What is written to a rich console, at a terminal or in a pipe."""
     out = io.StringIO()
     colours = "standard" if terminal else None
@@ -36,7 +36,7 @@ def play(report: TerminalReporter) -> None:
 
 
 def test_a_pipe_gets_plain_lines() -> None:
-    expect_plain_lines(told(terminal=False))
+    expect_plain_lines(written(terminal=False))
 
 
 def test_without_rich_the_lines_are_plain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -59,11 +59,11 @@ def expect_plain_lines(text: str) -> None:
 
 
 def test_a_terminal_shows_the_running_stage_with_turns_and_cost() -> None:
-    shown = told(terminal=True)
+    shown = written(terminal=True)
     assert "\x1b[" in shown and "converse" in shown and "turn 3, $0.41" in shown and "hunter2" not in shown
 
 
-def test_a_closed_terminal_ends_nothing() -> None:
+def test_a_closed_terminal_does_not_end_the_run() -> None:
     out = io.StringIO()
     report = TerminalReporter(lambda text: text, Console(file=out))
     out.close()

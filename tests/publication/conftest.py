@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from publication.stage_fixtures import here, theatre
+from publication.workplace_fixtures import here, shared_github
 
-__all__ = ["here", "theatre"]
+__all__ = ["here", "shared_github"]

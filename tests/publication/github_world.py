@@ -58,7 +58,7 @@ def make_world(http: GitHubHttp, clock: FakeClock) -> World:
     )
 
 
-class Stage:
+class Workplace:
     """One embedded GitHub with a repository, a board, a person who may write and an issue labelled ready."""
 
     def __init__(self, github: EmbeddedGitHub, clock: FakeClock, name: str = NAME) -> None:
@@ -119,14 +119,14 @@ class Stage:
 
 
 @contextmanager
-def stage() -> Iterator[Stage]:
+def workplace() -> Iterator[Workplace]:
     clock = FakeClock()
     with EmbeddedGitHub(clock=clock.now) as github:
-        yield Stage(github, clock)
+        yield Workplace(github, clock)
 
 
-class Theatre:
-    """One embedded GitHub for many tests: each `stage()` is a repository of its own and starts with no calls and no
+class SharedGitHub:
+    """One embedded GitHub for many tests: each `workplace()` is a repository of its own and starts with no calls and no
     faults.
     """
 
@@ -135,10 +135,10 @@ class Theatre:
         self.github = EmbeddedGitHub(clock=self._clock.now).start()
         self._count = 0
 
-    def stage(self) -> Stage:
+    def workplace(self) -> Workplace:
         self._count += 1
         self.github.faults.clear()
-        built = Stage(self.github, self._clock, f"{NAME}-{self._count}")
+        built = Workplace(self.github, self._clock, f"{NAME}-{self._count}")
         self._clock.slept.clear()
         self.github.recorder.restart()
         return built

@@ -12,7 +12,7 @@ from ops_agent.model.proposal import Claim, Proposal
 from ops_agent.run.claim import claim, release
 from ops_agent.run.progress import Progress
 from ops_agent.run.publish import Published, publish
-from publication.github_world import Stage, changes, proposal, settings
+from publication.github_world import Workplace, changes, proposal, settings
 
 
 class Run:
@@ -20,7 +20,7 @@ class Run:
 
     def __init__(
         self,
-        here: Stage,
+        here: Workplace,
         event_id: int = 9001,
         token: str | None = None,
         given: dict[str, Any] | None = None,
@@ -55,7 +55,7 @@ class Run:
         return "\n".join(text for _, text in self.world.reporter.annotations)  # type: ignore[attr-defined]
 
 
-def published(here: Stage, **options: Any) -> Published:
+def published(here: Workplace, **options: Any) -> Published:
     out = Run(here, **options).publish()
     assert isinstance(out, Published), out
     return out
@@ -75,7 +75,7 @@ NO = Stopped(
 )
 
 
-def whole_run(here: Stage, world: World, identity: RunIdentity, event_id: int = 9001) -> Published | Stopped:
+def whole_run(here: Workplace, world: World, identity: RunIdentity, event_id: int = 9001) -> Published | Stopped:
     """One claim and one publication that uses every last step: a label and a review status."""
     item, given = here.item(event_id=event_id), settings(status_review="In Review", pr_labels=("infra",))
     held = claim(world, given, item, identity)

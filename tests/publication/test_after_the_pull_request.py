@@ -10,7 +10,7 @@ from ops_agent.model.proposal import Claim
 from ops_agent.run.claim import claim
 from ops_agent.run.progress import Progress
 from ops_agent.run.publish import Published, publish
-from publication.github_world import Stage, changes, proposal, settings
+from publication.github_world import Workplace, changes, proposal, settings
 from publication.publication_runs import Run, published
 
 
@@ -18,8 +18,7 @@ from publication.publication_runs import Run, published
     "operation",
     ["POST /repos/{owner}/{repo}/issues/{issue_number}/labels", "GET /repos/{owner}/{repo}/pulls/{pull_number}/files"],
 )
-def test_what_fails_after_the_pull_request_is_a_warning(here: Stage, operation: str) -> None:
-    """M20."""
+def test_what_fails_after_the_pull_request_is_a_warning(here: Workplace, operation: str) -> None:
     other = here.add_issue(20)
     world, item, run = here.world(), here.item(other), here.run(run_id=90)
     held = claim(world, settings(), item, run)
@@ -33,7 +32,7 @@ def test_what_fails_after_the_pull_request_is_a_warning(here: Stage, operation: 
     assert '"state":"published"' in here.claim_comments()[0]
 
 
-def test_a_text_that_github_does_not_keep_is_a_warning_and_goes_to_the_summary(here: Stage) -> None:
+def test_a_text_that_github_does_not_keep_is_a_warning_and_goes_to_the_summary(here: Workplace) -> None:
     published(here)
     here.issue.edit(body="other", by="maria")
     at_work = Run(here, event_id=9002, run_id=78)
@@ -44,14 +43,13 @@ def test_a_text_that_github_does_not_keep_is_a_warning_and_goes_to_the_summary(h
     assert "new text" in at_work.world.reporter.summaries[0]  # type: ignore[attr-defined]
 
 
-def test_what_did_not_fit_goes_to_the_summary(here: Stage) -> None:
+def test_text_that_does_not_fit_goes_to_the_job_summary(here: Workplace) -> None:
     at_work = Run(here)
     at_work.publish(text=proposal(overflow="the rest of the plan"))
     assert at_work.world.reporter.summaries == ["the rest of the plan"]  # type: ignore[attr-defined]
 
 
-def test_files_in_common_are_said_in_both_pull_requests_once(here: Stage) -> None:
-    """R68."""
+def test_both_pull_requests_mention_files_in_common_once(here: Workplace) -> None:
     other = here.add_issue(20)
     first = Run(here, run_id=90)
     first.item = here.item(other)
@@ -64,13 +62,13 @@ def test_files_in_common_are_said_in_both_pull_requests_once(here: Stage) -> Non
     assert len(theirs.comments) == 1 and f"#{mine.number} changes files in common" in theirs.comments[0].body
 
 
-def test_the_card_goes_to_review_where_one_is_configured(here: Stage) -> None:
+def test_the_card_goes_to_review_where_one_is_configured(here: Workplace) -> None:
     published(here, given={"status_review": "in review"})
     assert here.column() == "In Review"
 
 
-def test_every_note_and_what_did_not_fit_is_redacted(here: Stage) -> None:
-    """G01: names of files and of other people's pull requests come from outside."""
+def test_notes_and_overflow_are_redacted(here: Workplace) -> None:
+    """Names of files and of other people's pull requests come from outside."""
     path = "infra__s3cr3t_dot_tf"
     other = Run(here, run_id=90)
     other.item = here.item(here.add_issue(20))
@@ -86,13 +84,13 @@ def test_every_note_and_what_did_not_fit_is_redacted(here: Stage) -> None:
     assert at_work.world.reporter.summaries == ["the plan's ***"]  # type: ignore[attr-defined]
 
 
-def test_the_configured_labels_and_those_of_the_proposal_are_put_once(here: Stage) -> None:
+def test_the_configured_labels_and_those_of_the_proposal_are_put_once(here: Workplace) -> None:
     published(here, given={"pr_labels": ("infra", "ops-agent")})
     assert sorted(here.repository.pull_requests[0].label_names) == ["infra", "ops-agent"]
 
 
-def test_a_title_that_a_rival_gave_the_pull_request_is_made_ours_again(here: Stage) -> None:
-    """A lost answer, and somebody who may write edits in between."""
+def test_a_title_changed_by_another_run_is_set_again(here: Workplace) -> None:
+    """The answer is lost, and a person who may write edits in between."""
     here.github.faults.on("POST /repos/{owner}/{repo}/pulls").run(
         lambda: here.repository.pull_requests[0].edit(title="theirs", by="maria"), after=True
     )
@@ -104,8 +102,7 @@ def test_a_title_that_a_rival_gave_the_pull_request_is_made_ours_again(here: Sta
     )
 
 
-def test_a_draft_state_that_cannot_be_set_is_a_warning(here: Stage) -> None:
-    """M20."""
+def test_a_draft_state_that_cannot_be_set_is_a_warning(here: Workplace) -> None:
     Run(here).publish(text=proposal(draft=True))
     here.issue.edit(body="other", by="maria")
     here.github.faults.on("markPullRequestReadyForReview", times=None).answer(500)
@@ -113,7 +110,7 @@ def test_a_draft_state_that_cannot_be_set_is_a_warning(here: Stage) -> None:
     assert isinstance(out, Published) and "could not be set to ready" in out.warnings[0]
 
 
-def test_line_ends_that_github_changes_make_no_second_edit_and_no_warning(here: Stage) -> None:
+def test_line_ends_that_github_changes_make_no_second_edit_and_no_warning(here: Workplace) -> None:
     at_work = Run(here)
     here.github.recorder.restart()
     out = at_work.publish(text=proposal(body="One line.\r\nTwo lines.\r\n\r\nCloses #12\r\n"))

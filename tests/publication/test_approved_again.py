@@ -7,20 +7,19 @@ import pytest
 from ops_agent.model.outcome import Conclusion
 from ops_agent.model.proposal import Claim
 from ops_agent.run.publish import Published
-from publication.github_world import Stage, changes, proposal
+from publication.github_world import Workplace, changes, proposal
 from publication.publication_runs import NO, Run, published, stopped
 
 
-def test_the_same_text_approved_again_is_a_duplicate_and_writes_nothing(here: Stage) -> None:
-    """M15: label removed and put again."""
+def test_the_same_text_approved_again_is_a_duplicate_and_writes_nothing(here: Workplace) -> None:
+    """Label removed and put again."""
     published(here)
     before = len(here.github.recorder.writes)
     answer = stopped(Run(here, event_id=9002, run_id=78).claim(), Conclusion.DUPLICATE)
     assert "already holds this very text" in answer.reason and len(here.github.recorder.writes) == before
 
 
-def test_changed_text_updates_the_same_branch_and_pull_request(here: Stage) -> None:
-    """M05."""
+def test_changed_text_updates_the_same_branch_and_pull_request(here: Workplace) -> None:
     first = published(here)
     here.issue.edit(body="## Description\nTwo queues.\n", by="maria")
     again = Run(here, event_id=9002, run_id=78)
@@ -48,7 +47,7 @@ def test_changed_text_updates_the_same_branch_and_pull_request(here: Stage) -> N
     ],
 )
 def test_only_a_writers_review_that_asks_for_more_reopens_the_work(
-    here: Stage, who: str, verdict: str, asks: bool
+    here: Workplace, who: str, verdict: str, asks: bool
 ) -> None:
     published(here)
     here.clock.sleep(60)
@@ -57,8 +56,8 @@ def test_only_a_writers_review_that_asks_for_more_reopens_the_work(
     assert isinstance(answer, Claim) is asks
 
 
-def test_a_pull_request_that_a_person_closed_is_not_reopened(here: Stage) -> None:
-    """M06: and nothing is written for it, even when its branch is gone."""
+def test_a_pull_request_that_a_person_closed_is_not_reopened(here: Workplace) -> None:
+    """And nothing is written for it, even when its branch is gone."""
     published(here)
     here.repository.pull_requests[0].close(by="maria")
     here.repository.delete_branch("ops-agent/issue-12")
@@ -68,14 +67,13 @@ def test_a_pull_request_that_a_person_closed_is_not_reopened(here: Stage) -> Non
     assert "closed by a person" in answer.reason and len(here.github.recorder.writes) == before and here.branches == {}
 
 
-def test_after_a_merge_there_is_nothing_left_to_do(here: Stage) -> None:
+def test_after_a_merge_there_is_nothing_left_to_do(here: Workplace) -> None:
     published(here)
     here.repository.pull_requests[0].merge(by="maria")
     assert "merged" in stopped(Run(here, event_id=9002, run_id=78).claim(), Conclusion.DUPLICATE).reason
 
 
-def test_commits_of_others_on_our_branch_stop_the_run(here: Stage) -> None:
-    """M07."""
+def test_commits_of_others_on_our_branch_stop_the_run(here: Workplace) -> None:
     published(here)
     here.repository.commit("ops-agent/issue-12", {"hand.tf": "x"}, "by hand", by="maria")
     here.issue.edit(body="other", by="maria")
@@ -83,8 +81,8 @@ def test_commits_of_others_on_our_branch_stop_the_run(here: Stage) -> None:
     assert "maria" in answer.reason and '"state":"published"' in here.claim_comments()[0]
 
 
-def test_a_branch_that_moves_during_the_run_stops_it(here: Stage) -> None:
-    """M07: optimistic locking."""
+def test_a_branch_that_moves_during_the_run_stops_it(here: Workplace) -> None:
+    """Optimistic locking."""
     at_work = Run(here)
     at_work.claim()
     here.repository.commit("ops-agent/issue-12", {"hand.tf": "x"}, "by hand", by="maria")
@@ -92,7 +90,7 @@ def test_a_branch_that_moves_during_the_run_stops_it(here: Stage) -> None:
     assert here.repository.pull_requests == []
 
 
-def test_a_dead_run_that_left_an_untouched_old_branch_gets_a_fresh_one(here: Stage) -> None:
+def test_a_dead_run_that_left_an_untouched_old_branch_gets_a_fresh_one(here: Workplace) -> None:
     Run(here).claim()
     here.repository.add_run(77, status="completed")
     moved = here.repository.commit("main", {"infra/main.tf": "new"}, "meanwhile", by="maria")
@@ -102,8 +100,8 @@ def test_a_dead_run_that_left_an_untouched_old_branch_gets_a_fresh_one(here: Sta
     )
 
 
-def test_a_pull_request_opened_by_hand_from_our_branch_is_taken_over(here: Stage) -> None:
-    """After M10 a person follows the compare link."""
+def test_a_pull_request_opened_by_hand_from_our_branch_is_taken_over(here: Workplace) -> None:
+    """When Actions may not open pull requests, a person follows the compare link."""
     here.repository.actions_may_open_pull_requests = False
     first = Run(here, token=here.github.actions_token(here.repository))
     stopped(first.publish(), Conclusion.NOT_PERMITTED)
@@ -115,14 +113,14 @@ def test_a_pull_request_opened_by_hand_from_our_branch_is_taken_over(here: Stage
     assert "Closes #12" in here.repository.pull_requests[0].body
 
 
-def test_a_draft_becomes_ready_when_the_next_run_passes(here: Stage) -> None:
+def test_a_draft_becomes_ready_when_the_next_run_passes(here: Workplace) -> None:
     Run(here).publish(text=proposal(draft=True))
     here.issue.edit(body="other", by="maria")
     assert isinstance(Run(here, event_id=9002, run_id=78).publish(), Published)
     assert here.repository.pull_requests[0].draft is False
 
 
-def test_after_a_stop_a_new_approval_tries_again_and_the_same_one_does_not(here: Stage) -> None:
+def test_after_a_stop_a_new_approval_tries_again_and_the_same_one_does_not(here: Workplace) -> None:
     at_work = Run(here)
     at_work.claim()
     at_work.release(NO)
@@ -131,7 +129,7 @@ def test_after_a_stop_a_new_approval_tries_again_and_the_same_one_does_not(here:
     assert len(here.claim_comments()) == 1
 
 
-def test_a_failed_update_leaves_branch_pull_request_and_card(here: Stage) -> None:
+def test_a_failed_update_leaves_branch_pull_request_and_card(here: Workplace) -> None:
     published(here)
     here.issue.edit(body="other", by="maria")
     again = Run(here, event_id=9002, run_id=78)
@@ -142,7 +140,7 @@ def test_a_failed_update_leaves_branch_pull_request_and_card(here: Stage) -> Non
     )
 
 
-def test_a_run_that_nobody_knows_the_end_of_holds_the_item_for_its_time_limit_and_a_margin(here: Stage) -> None:
+def test_a_run_whose_end_is_unknown_holds_the_item_for_its_time_limit_and_a_margin(here: Workplace) -> None:
     """A token without `actions: read` cannot ask for runs."""
     blind = here.github.actions_token(here.repository)
     assert isinstance(Run(here, token=blind).claim(), Claim)
@@ -153,7 +151,7 @@ def test_a_run_that_nobody_knows_the_end_of_holds_the_item_for_its_time_limit_an
     assert isinstance(Run(here, event_id=9003, run_id=79, token=blind).claim(), Claim)
 
 
-def test_a_review_from_before_the_last_publication_asks_for_nothing_more(here: Stage) -> None:
+def test_a_review_from_before_the_last_publication_asks_for_nothing_more(here: Workplace) -> None:
     published(here)
     here.clock.sleep(60)
     here.repository.pull_requests[0].review("CHANGES_REQUESTED", "more", by="maria")
@@ -163,7 +161,7 @@ def test_a_review_from_before_the_last_publication_asks_for_nothing_more(here: S
     stopped(Run(here, event_id=9003, run_id=79).claim(), Conclusion.DUPLICATE)
 
 
-def test_our_own_review_asks_for_nothing_even_when_our_account_may_write(here: Stage) -> None:
+def test_our_own_review_asks_for_nothing_even_when_our_account_may_write(here: Workplace) -> None:
     """A person's token: the account that publishes is one that may write."""
     person = here.github.classic_token("maria", "repo", "workflow")
     published(here, token=person)
@@ -172,19 +170,19 @@ def test_our_own_review_asks_for_nothing_even_when_our_account_may_write(here: S
     stopped(Run(here, event_id=9002, run_id=78, token=person).claim(), Conclusion.DUPLICATE)
 
 
-def test_a_commit_of_somebody_without_a_github_account_is_somebody_elses(here: Stage) -> None:
-    """M07: GitHub names no author then."""
+def test_a_commit_without_a_github_account_counts_as_foreign(here: Workplace) -> None:
+    """GitHub names no author then."""
     published(here)
     head = here.repository.commit("ops-agent/issue-12", {"hand.tf": "x"}, "by hand", by="maria")
     here.issue.edit(body="other", by="maria")
     body = {"commits": [{"sha": head, "author": None}]}
     here.github.faults.on("GET /repos/{owner}/{repo}/compare").answer(200, body=body)
     answer = stopped(Run(here, event_id=9002, run_id=78).claim(), Conclusion.STALE)
-    assert "somebody without a GitHub account" in answer.reason
+    assert "an author without a GitHub account" in answer.reason
 
 
-def test_a_branch_that_another_made_again_meanwhile_is_taken_where_it_stands(here: Stage) -> None:
-    """An untouched old branch is replaced; whoever was faster names the commit that it is made from."""
+def test_a_branch_that_another_run_made_again_is_taken_at_its_head(here: Workplace) -> None:
+    """An untouched old branch is replaced; the faster run decides the commit that it is made from."""
     Run(here).claim()
     here.repository.add_run(77, status="completed")
     moved = here.repository.commit("main", {"infra/main.tf": "new"}, "meanwhile", by="maria")

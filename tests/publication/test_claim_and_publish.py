@@ -11,29 +11,29 @@ from ops_agent.model.proposal import Claim
 from ops_agent.run.claim import claim
 from ops_agent.run.progress import Progress
 from ops_agent.run.publish import Published, publish
-from publication.github_world import Stage, changes, proposal, settings, stage
+from publication.github_world import Workplace, changes, proposal, settings, workplace
 
 
 @pytest.fixture
-def here() -> Iterator[Stage]:
-    with stage() as built:
+def here() -> Iterator[Workplace]:
+    with workplace() as built:
         yield built
 
 
-def claimed(here: Stage, **fields: object) -> Claim:
+def claimed(here: Workplace, **fields: object) -> Claim:
     found = claim(here.world(), settings(), here.item(), here.run(**fields))
     assert isinstance(found, Claim), found
     return found
 
 
-def test_the_first_run_gets_the_branch_the_comment_and_the_card(here: Stage) -> None:
+def test_the_first_run_gets_the_branch_the_comment_and_the_card(here: Workplace) -> None:
     found = claimed(here)
     assert here.branches == {"ops-agent/issue-12": here.repository.head()} and found.head_commit == found.base_commit
     assert len(here.claim_comments()) == 1 and "ops-agent:claim" in here.claim_comments()[0]
     assert here.column() == "In Progress"
 
 
-def test_a_whole_publication(here: Stage) -> None:
+def test_a_whole_publication(here: Workplace) -> None:
     item, world = here.item(), here.world()
     held = claim(world, settings(), item, here.run())
     assert isinstance(held, Claim)
@@ -49,7 +49,7 @@ def test_a_whole_publication(here: Stage) -> None:
     assert here.column() == "In Progress"
 
 
-def test_a_second_run_while_the_first_is_at_work_is_a_duplicate(here: Stage) -> None:
+def test_a_second_run_while_the_first_is_at_work_is_a_duplicate(here: Workplace) -> None:
     claimed(here)
     second = claim(here.world(), settings(), here.item(event_id=9002), here.run(run_id=78))
     assert isinstance(second, Stopped) and second.conclusion is Conclusion.DUPLICATE

@@ -99,7 +99,7 @@ NEW_KEY = "another approval"
         ("another run is at work", seen(holder=held()), Conclusion.DUPLICATE),
         ("another run has ended", seen(holder=held(), holder_finished=True), Step.TAKE),
         ("another run says it runs, but its lease is over", seen(holder=held(updated_at=-9000.0), holder_finished=False), Step.TAKE),
-        ("nobody knows of the run and its lease is over", seen(holder=held(updated_at=-9000.0)), Step.TAKE),
+        ("nothing is known of the run and its lease is over", seen(holder=held(updated_at=-9000.0)), Step.TAKE),
         ("our own dead attempt", seen(holder=held(run_id=77, attempt=0)), Step.CONTINUE),
         ("this very attempt again", seen(holder=held(run_id=77, attempt=1)), Conclusion.DUPLICATE),
         ("the same approval stopped in another run", seen(holder=held(state="stopped")), Conclusion.DUPLICATE),
@@ -120,8 +120,7 @@ NEW_KEY = "another approval"
         ("reopened beside an older closed one", seen(pull_requests=(pull(), pull(is_open=False)), published=EDITED), Step.TAKE),
     ],
 )  # fmt: skip
-def test_the_decision_table(case: str, found: Seen, expected: Step | Conclusion) -> None:
-    """M05, M06, M14, M15."""
+def test_each_situation_leads_to_its_claim_decision(case: str, found: Seen, expected: Step | Conclusion) -> None:
     answer = decide(ITEM, run(), found, LEASE)
     assert (answer.conclusion if isinstance(answer, Stopped) else answer) == expected, case
     if isinstance(answer, Stopped):
@@ -140,16 +139,14 @@ def test_a_claim_is_alive_only_while_its_run_may_be_at_work(age: float, finished
     assert is_alive(claim, run(), LEASE) is expected
 
 
-def test_a_closed_pull_request_is_not_reopened_and_the_answer_says_so() -> None:
-    """M06."""
+def test_a_closed_pull_request_is_not_reopened_and_the_answer_explains_it() -> None:
     answer = decide(ITEM, run(), seen(pull_requests=(pull(is_open=False),)), LEASE)
     assert (
         isinstance(answer, Stopped) and "#13 was closed by a person" in answer.reason and "Reopen it" in answer.remedy
     )
 
 
-def test_a_claim_comment_of_somebody_else_is_none() -> None:
-    """J08."""
+def test_a_claim_comment_by_another_account_does_not_count() -> None:
     assert claims_among([comment(record().line, author=MARIA)], OUR_BOT.id) == ()
     assert len(claims_among([comment(record().line + "\n\ntext")], OUR_BOT.id)) == 1
 
@@ -160,7 +157,7 @@ def test_a_claim_comment_of_somebody_else_is_none() -> None:
      record().line.replace('"run_id":70', '"run_id":"70"'), record().line.replace('"attempt":1', '"attempt":true'),
      record().line.replace('"after":0', '"after":0,"more":1')],
 )  # fmt: skip
-def test_a_comment_that_is_not_exactly_a_claim_is_none(body: str) -> None:
+def test_a_comment_that_is_not_exactly_a_claim_does_not_count(body: str) -> None:
     assert claims_among([comment(body)], OUR_BOT.id) == ()
 
 
@@ -169,7 +166,7 @@ texts = st.one_of(st.text(st.characters(codec="utf-8"), max_size=60), st.text('-
 
 @hypothesis_settings(deadline=None)
 @given(key=texts, branch=texts, run_id=st.integers(0, 2**60), after=st.integers(0, 2**60))
-def test_a_record_survives_its_comment(key: str, branch: str, run_id: int, after: int) -> None:
+def test_a_claim_record_is_read_back_from_its_comment(key: str, branch: str, run_id: int, after: int) -> None:
     """Nothing in a record can end the HTML comment that holds it."""
     built = record(key=key, branch=branch, run_id=run_id, after=after)
     assert "-->" not in built.line[: -len(" -->")] and "\n" not in built.line
@@ -179,14 +176,14 @@ def test_a_record_survives_its_comment(key: str, branch: str, run_id: int, after
 
 @hypothesis_settings(deadline=None)
 @given(labels=st.lists(texts, max_size=4), issue=texts)
-def test_a_pull_requests_record_survives_its_body(labels: list[str], issue: str) -> None:
+def test_a_pull_request_record_is_read_back_from_its_body(labels: list[str], issue: str) -> None:
     built = published(labels=tuple(labels), issue=issue)
     assert pull_request_record(f"Text\n\n{built.line}\n") == built
 
 
 @hypothesis_settings(deadline=None)
 @given(st.text(max_size=300))
-def test_any_body_is_read_without_failing(body: str) -> None:
+def test_reading_a_record_from_any_text_never_fails(body: str) -> None:
     claims_among([comment(body), comment("<!-- ops-agent:claim {" + body + "} -->")], OUR_BOT.id)
     pull_request_record(body)
     epoch(body)
@@ -204,7 +201,7 @@ def histories(draw: st.DrawFn) -> list[SeenClaim]:
 
 @hypothesis_settings(deadline=None)
 @given(claims=histories(), shuffled=st.randoms(use_true_random=False))
-def test_everybody_who_sees_the_same_comments_names_the_same_holder(claims: list[SeenClaim], shuffled: Any) -> None:
+def test_every_run_that_sees_the_same_comments_finds_the_same_holder(claims: list[SeenClaim], shuffled: Any) -> None:
     expected = holder(claims)
     shuffled.shuffle(claims)
     assert holder(claims) == expected is not None
@@ -212,8 +209,8 @@ def test_everybody_who_sees_the_same_comments_names_the_same_holder(claims: list
 
 @hypothesis_settings(deadline=None)
 @given(claims=histories())
-def test_at_the_moment_of_writing_only_one_rival_for_the_same_predecessor_ever_wins(claims: list[SeenClaim]) -> None:
-    """Each taker lists right after it wrote, so it sees all comments up to its own."""
+def test_of_runs_that_replace_the_same_claim_only_one_ever_wins(claims: list[SeenClaim]) -> None:
+    """Each run lists right after it wrote, so it sees all comments up to its own."""
     winners: dict[int, list[int]] = {}
     for count in range(1, len(claims) + 1):
         mine, found = claims[count - 1], holder(claims[:count])
@@ -224,14 +221,14 @@ def test_at_the_moment_of_writing_only_one_rival_for_the_same_predecessor_ever_w
 
 @hypothesis_settings(deadline=None)
 @given(claims=histories())
-def test_whoever_first_replaces_the_one_in_force_is_in_force(claims: list[SeenClaim]) -> None:
+def test_the_first_replacement_of_the_claim_in_force_is_in_force(claims: list[SeenClaim]) -> None:
     before = holder(claims)
     assert before is not None
-    taker = SeenClaim(comment_id=len(claims) + 1, record=record(after=before.comment_id), updated_at=0.0)
-    assert holder([*claims, taker]) == taker
-    late = replace(taker, comment_id=len(claims) + 2)
-    assert holder([*claims, taker, late]) == taker
-    assert holder([taker, late]) == taker  # the winner deleted the others
+    replacing = SeenClaim(comment_id=len(claims) + 1, record=record(after=before.comment_id), updated_at=0.0)
+    assert holder([*claims, replacing]) == replacing
+    late = replace(replacing, comment_id=len(claims) + 2)
+    assert holder([*claims, replacing, late]) == replacing
+    assert holder([replacing, late]) == replacing  # the winner deleted the others
 
 
 def test_an_issue_of_another_repository_gets_a_branch_of_its_own() -> None:
@@ -254,6 +251,6 @@ def test_an_issue_of_another_repository_gets_a_branch_of_its_own() -> None:
     ],
 )
 def test_only_branches_of_our_shape_are_ours(branch: str, prefix: str, ours: bool) -> None:
-    """J02, J03: neither the default nor the base branch, whatever the prefix."""
+    """Neither the default nor the base branch, whatever the prefix."""
     item = replace(ITEM, base_branch="main1", target=replace(REPOSITORY, default_branch="main"))
     assert is_our_branch(branch, prefix, item) is ours

@@ -9,11 +9,11 @@ import pytest
 
 from ops_agent.model.errors import RateLimited
 from ops_agent.model.proposal import Claim
-from publication.github_world import Stage
+from publication.github_world import Workplace
 from publication.publication_runs import NO, Run
 
 
-def test_a_stopped_run_gives_everything_back_and_says_why(here: Stage) -> None:
+def test_a_stopped_run_gives_everything_back_and_says_why(here: Workplace) -> None:
     at_work = Run(here)
     at_work.claim()
     at_work.release(NO)
@@ -26,7 +26,7 @@ def test_a_stopped_run_gives_everything_back_and_says_why(here: Stage) -> None:
     )
 
 
-def test_a_card_that_a_person_moved_stays(here: Stage) -> None:
+def test_a_card_that_a_person_moved_stays(here: Workplace) -> None:
     at_work = Run(here)
     at_work.claim()
     here.board.put(here.issue, "Done")
@@ -42,7 +42,7 @@ def test_a_card_that_a_person_moved_stays(here: Stage) -> None:
         (ValueError("token ghs_secret"), "**internal_error**"),
     ],
 )
-def test_every_end_is_told_and_no_bug_tells_its_data(here: Stage, why: BaseException, says: str) -> None:
+def test_every_ending_is_shown_and_no_bug_shows_its_data(here: Workplace, why: BaseException, says: str) -> None:
     at_work = Run(here)
     at_work.claim()
     at_work.release(why)
@@ -50,8 +50,8 @@ def test_every_end_is_told_and_no_bug_tells_its_data(here: Stage, why: BaseExcep
     assert says in comment and "ghs_secret" not in comment
 
 
-def test_a_cancelled_run_begins_no_further_step_after_two_seconds(here: Stage) -> None:
-    """N01: the comment comes first; what is left, the next run settles."""
+def test_a_cancelled_run_begins_no_further_step_after_two_seconds(here: Workplace) -> None:
+    """The comment comes first; what is left, the next run settles."""
     at_work = Run(here)
     at_work.claim()
     here.github.faults.on("PATCH /repos/{owner}/{repo}/issues/comments").run(lambda: here.clock.sleep(3))
@@ -60,7 +60,7 @@ def test_a_cancelled_run_begins_no_further_step_after_two_seconds(here: Stage) -
     assert isinstance(Run(here, attempt=2).claim(), Claim)
 
 
-def test_a_release_never_fails(here: Stage) -> None:
+def test_a_release_never_fails(here: Workplace) -> None:
     at_work = Run(here)
     at_work.claim()
     here.github.faults.at(1, onwards=True).answer(500)
@@ -68,8 +68,7 @@ def test_a_release_never_fails(here: Stage) -> None:
     assert "could not" in at_work.said
 
 
-def test_a_reason_whose_redaction_fails_is_withheld(here: Stage) -> None:
-    """G05."""
+def test_a_reason_whose_redaction_fails_is_withheld(here: Workplace) -> None:
     at_work = Run(here)
     at_work.claim()
 
@@ -87,8 +86,7 @@ HOSTILE = (
 )
 
 
-def test_hostile_text_in_a_reason_is_neutral_in_the_comment(here: Stage) -> None:
-    """G07."""
+def test_hostile_text_in_a_reason_is_neutral_in_the_comment(here: Workplace) -> None:
     at_work = Run(here)
     at_work.claim()
     at_work.release(replace(NO, reason=HOSTILE, questions=(HOSTILE,)))

@@ -1,4 +1,4 @@
-"""What is longer than GitHub takes is cut, told, or refused before anything is written; it never keeps a run from
+"""What is longer than GitHub takes is cut visibly or refused before anything is written; it never keeps a run from
 saying how it ended.
 """
 
@@ -14,7 +14,7 @@ from ops_agent.model.errors import PolicyViolation
 from ops_agent.model.finding import Finding, Place
 from ops_agent.model.outcome import Stopped
 from ops_agent.run.publish import MOST_BODY_CHARACTERS, Published
-from publication.github_world import Stage, changes, proposal
+from publication.github_world import Workplace, changes, proposal
 from publication.publication_runs import NO, Run
 
 LONG = "word " * 40_000
@@ -33,8 +33,8 @@ FINDING = Finding(rule="group/rule", title=LONG, place=Place(path=LONG, line=1),
     ],
     ids=["reason", "remedy", "questions", "proposed issues", "findings", "patch"],
 )
-def test_a_stop_of_any_length_is_told_in_the_comment(here: Stage, stopped: Stopped) -> None:
-    """Otherwise the claim would stand as if its run were at work."""
+def test_a_reason_of_any_length_fits_the_comment(here: Workplace, stopped: Stopped) -> None:
+    """Otherwise the claim would look as if its run were at work."""
     at_work = Run(here)
     at_work.claim()
     at_work.release(stopped)
@@ -43,7 +43,7 @@ def test_a_stop_of_any_length_is_told_in_the_comment(here: Stage, stopped: Stopp
     assert at_work.said.count("could not be edited") == 0 and "cut" in comment
 
 
-def test_many_pull_requests_with_the_same_long_path_leave_room_for_ours(here: Stage) -> None:
+def test_many_pull_requests_with_the_same_long_path_leave_room_for_ours(here: Workplace) -> None:
     """Whoever may push can open any number of them; our own text has its place."""
     path = "/".join(["infra", *["x" * 200] * 12, "queue.tf"])
     for number in range(100, 130):
@@ -62,7 +62,7 @@ def test_many_pull_requests_with_the_same_long_path_leave_room_for_ours(here: St
     assert "25 more open pull requests" in out.pull_request.body
 
 
-def test_a_text_beyond_githubs_limit_is_refused_before_anything_is_written(here: Stage) -> None:
+def test_a_text_beyond_githubs_limit_is_refused_before_anything_is_written(here: Workplace) -> None:
     at_work = Run(here)
     at_work.claim()
     before = len(here.github.recorder.writes)

@@ -1,6 +1,4 @@
-"""Real processes, really killed: SIGKILL while call k is in flight, then the next attempt (N03 of the security bar;
-`make proof`).
-"""
+"""Real processes, really killed: SIGKILL while call k is in flight, then the next attempt (`make proof`)."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from typing import Any
 import pytest
 
 from ops_agent.run.publish import Published
-from publication.github_world import Stage, Theatre
+from publication.github_world import SharedGitHub, Workplace
 from publication.publication_runs import whole_run
 
 CALLS = 21
@@ -56,8 +54,8 @@ def child(given: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def reference(theatre: Theatre) -> dict[str, Any]:
-    here = theatre.stage()
+def reference(shared_github: SharedGitHub) -> dict[str, Any]:
+    here = shared_github.workplace()
     assert isinstance(whole_run(here, here.world(), here.run()), Published)
     assert len(here.github.recorder.calls) - 1 == CALLS, str(
         here.github.recorder
@@ -65,7 +63,7 @@ def reference(theatre: Theatre) -> dict[str, Any]:
     return here.seen()
 
 
-def killed_at(here: Stage, k: int, after: bool) -> int:
+def killed_at(here: Workplace, k: int, after: bool) -> int:
     """Start the run as a process; the server kills it while its call `k` is in flight. Its return code."""
     given = {
         "token": here.token,
@@ -84,9 +82,9 @@ def killed_at(here: Stage, k: int, after: bool) -> int:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("k", range(1, CALLS + 1))
 def test_a_process_killed_at_a_call_is_completed_by_its_next_attempt(
-    theatre: Theatre, reference: dict[str, Any], k: int, after: bool
+    shared_github: SharedGitHub, reference: dict[str, Any], k: int, after: bool
 ) -> None:
-    here = theatre.stage()
+    here = shared_github.workplace()
     assert killed_at(here, k, after) == -signal.SIGKILL
     here.github.faults.clear()
     whole_run(here, here.world(), here.run(attempt=2))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from ops_agent.model.proposal import Claim
 from ops_agent.run.progress import Phase, Progress
 from ops_agent.run.publish import Published
-from publication.github_world import Stage
+from publication.github_world import Workplace
 from publication.publication_runs import Run
 
 
-def test_without_board_access_the_intended_column_is_written_down_once(here: Stage) -> None:
-    """R21, M13."""
+def test_without_board_access_the_intended_column_is_written_down_once(here: Workplace) -> None:
     at_work = Run(here, token=here.github.actions_token(here.repository))
     held = at_work.claim()
     assert isinstance(held, Claim)
@@ -20,7 +19,7 @@ def test_without_board_access_the_intended_column_is_written_down_once(here: Sta
     assert comment.count("The intended column is **In Progress**") == 1 and "turn 1" in comment
 
 
-def test_progress_is_told_at_most_every_twenty_seconds_but_each_phase_at_once(here: Stage) -> None:
+def test_progress_is_shown_at_most_every_twenty_seconds_but_each_phase_at_once(here: Workplace) -> None:
     at_work = Run(here)
     held = at_work.claim()
     assert isinstance(held, Claim)
@@ -41,7 +40,7 @@ def test_progress_is_told_at_most_every_twenty_seconds_but_each_phase_at_once(he
     assert "turn 6" not in here.claim_comments()[0] and "Now: again" in here.claim_comments()[0]
 
 
-def test_a_deleted_progress_comment_is_left_alone(here: Stage) -> None:
+def test_a_deleted_progress_comment_is_left_alone(here: Workplace) -> None:
     at_work = Run(here)
     held = at_work.claim()
     assert isinstance(held, Claim)

@@ -1,5 +1,4 @@
-"""Any order of approvals, edits, deaths, re-runs and deeds of people: publication holds its promises (M16, I6, I7, I9
-of the security bar).
+"""Any order of approvals, edits, deaths, re-runs and acts of people: publication keeps its promises.
 
 GitHub is the embedded one over the wire; a run dies at a random request, before or after GitHub did what it asked.
 """
@@ -21,9 +20,9 @@ from ops_agent.run.claim import claim, release
 from ops_agent.run.progress import Progress
 from ops_agent.run.publish import Published, publish
 from publication.deaths import Died, mortal
-from publication.github_world import Stage, Theatre, changes, proposal, settings
+from publication.github_world import SharedGitHub, Workplace, changes, proposal, settings
 
-THEATRE: list[Theatre] = []
+SHARED: list[SharedGitHub] = []
 
 
 class Publication(RuleBasedStateMachine):
@@ -31,7 +30,7 @@ class Publication(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.here: Stage = THEATRE[0].stage()
+        self.here: Workplace = SHARED[0].workplace()
         self.main = self.here.repository.head()
         self.run_id, self.attempt, self.event = 100, 1, 9001
         self.text = 0
@@ -122,24 +121,21 @@ class Publication(RuleBasedStateMachine):
 
     @invariant()
     def one_branch_and_one_pull_request_at_most(self) -> None:
-        """I6."""
         assert len(self.here.branches) <= 1
         assert len(self.here.repository.pull_requests) <= 1
 
     @invariant()
     def the_default_branch_is_never_written(self) -> None:
-        """I7, J03."""
         assert self.here.repository.head() == self.main
 
     @invariant()
     def what_a_person_closed_stays_closed(self) -> None:
-        """M06."""
         if self.closed_by_person:
             assert self.here.repository.pull_requests[0].state == "closed"
 
     @invariant()
     def an_open_pull_request_holds_base_plus_one_text(self) -> None:
-        """J04: never a mixture of two change sets, never a file that nobody asked for."""
+        """Never a mixture of two change sets, never a file outside the change set."""
         for pull in self.here.repository.pull_requests:
             assert [f.path for f in pull.files] == ["infra/queue.tf"]
             assert [i.number for i in pull.closes] in ([12], [])
@@ -153,7 +149,7 @@ class Publication(RuleBasedStateMachine):
 def _run(examples: int, steps: int) -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
-    THEATRE[:] = [Theatre()]
+    SHARED[:] = [SharedGitHub()]
     options: Any = {
         "max_examples": examples,
         "stateful_step_count": steps,
@@ -165,7 +161,7 @@ def _run(examples: int, steps: int) -> None:
             Publication, settings=hypothesis_settings(**options, phases=[Phase.generate, Phase.shrink])
         )
     finally:
-        THEATRE.pop().github.stop()
+        SHARED.pop().github.stop()
 
 
 def test_publication_keeps_its_promises_in_any_order_of_events() -> None:

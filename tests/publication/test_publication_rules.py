@@ -73,14 +73,14 @@ def test_what_closes_nothing_is_not_seen(text: str) -> None:
     ],
 )
 def test_exactly_one_issue_is_closed_and_it_is_the_right_one(texts: tuple[str, ...], problem: str | None) -> None:
-    """R26-R28, J07: never the parent, never twice."""
+    """Never the parent, never twice."""
     found = link_problem(texts, HERE, ISSUE)
     assert found is None if problem is None else found is not None and problem in found
 
 
 @hypothesis_settings(deadline=None)
 @given(st.text(max_size=200), st.integers(1, 99_999))
-def test_a_foreign_keyword_anywhere_is_a_problem(text: str, number: int) -> None:
+def test_a_closing_keyword_for_another_issue_is_a_problem_anywhere(text: str, number: int) -> None:
     found = link_problem((f"{text}\nCloses #12", f"fixes #{number}"), HERE, ISSUE)
     assert found is not None
 
@@ -102,7 +102,7 @@ def as_tree(files: dict[str, bytes]) -> dict[str, TreeEntry]:
 def test_a_commits_steps_on_any_head_lead_to_base_plus_changes(
     base: dict[str, bytes], head: dict[str, bytes], wanted: dict[str, bytes | None]
 ) -> None:
-    """Whatever stands on the branch, the result is the base and the change set; and the check agrees with it, and with
+    """Whatever is on the branch, the result is the base and the change set; and the check agrees with it, and with
     nothing else.
     """
     wanted = {p: c for p, c in wanted.items() if c is not None or p in base}
@@ -142,7 +142,6 @@ GOOD = tree(entry("old.tf", b"p"), entry("new.tf", b"n"), entry("keep.tf", b"k")
     ],
 )
 def test_a_tree_that_was_tampered_with_is_named(tampered: TreeEntry, says: str) -> None:
-    """J04, J05."""
     assert tree_problems(OLD, CHANGES, GOOD) == ()
     (problem,) = tree_problems(OLD, CHANGES, GOOD | {tampered.path: tampered})
     assert says in problem
@@ -162,17 +161,16 @@ def test_a_tree_that_was_tampered_with_is_named(tampered: TreeEntry, says: str) 
 def test_a_change_that_cannot_be_committed_as_a_file_is_named(
     base: dict[str, TreeEntry], changes: ChangeSet, says: str
 ) -> None:
-    """J05: symlinks, submodules, and change sets made from another base."""
+    """Symlinks, submodules, and change sets made from another base."""
     assert any(says in problem for problem in unwritable(base, changes))
 
 
-def test_a_file_may_make_way_for_a_folder_of_its_name() -> None:
+def test_a_file_may_be_replaced_by_a_folder_of_its_name() -> None:
     base = tree(entry("f", b"x"))
     assert unwritable(base, change_set(change("f", b"x", None), change("f/g", None, b"y"))) == ()
 
 
 def test_moved_paths_are_those_that_differ() -> None:
-    """M08."""
     assert moved_paths(OLD, GOOD) == {"old.tf", "new.tf", "gone.tf"}
 
 
@@ -184,7 +182,6 @@ def test_moved_paths_are_those_that_differ() -> None:
 def test_workflow_files_are_left_out_only_when_the_token_surely_may_not(
     workflows: bool | None, left: tuple[str, ...]
 ) -> None:
-    """F01, T11."""
     changes = change_set(change(".github/workflows/ci.yml", None, b"on: push\n"), change("main.tf", None, b"x"))
     abilities = TokenAbilities(contents=True, pull_requests=True, issues=True, workflows=workflows)
     kept, out = split_by_abilities(changes, lambda: abilities)
@@ -223,5 +220,5 @@ def test_a_file_that_is_no_text_is_named_in_the_patch() -> None:
 
 
 @pytest.mark.parametrize("kept", ["a\n\nb", "a\r\n\r\nb", "a\n\nb\n", " a\r\n\r\nb \r\n"])
-def test_a_text_is_known_again_whatever_github_did_to_its_line_ends_and_edges(kept: str) -> None:
+def test_a_text_is_recognised_after_github_changed_its_line_ends_and_edges(kept: str) -> None:
     assert as_kept(kept) == as_kept("a\n\nb\n") != as_kept("a\nb")

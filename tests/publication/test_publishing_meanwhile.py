@@ -9,11 +9,11 @@ import pytest
 
 from ops_agent.model.outcome import Conclusion
 from ops_agent.run.publish import Published
-from publication.github_world import Stage
+from publication.github_world import Workplace
 from publication.publication_runs import Run, stopped
 
 
-def _transfer(here: Stage) -> None:
+def _transfer(here: Workplace) -> None:
     here.issue.transfer(here.github.add_repository(f"{here.repository.full_name}-new", {"a": "b"}))
 
 
@@ -28,9 +28,8 @@ def _transfer(here: Stage) -> None:
     ],
 )  # fmt: skip
 def test_an_issue_that_is_no_longer_wanted_is_not_published(
-    here: Stage, what: Callable[[Stage], None], says: str
+    here: Workplace, what: Callable[[Workplace], None], says: str
 ) -> None:
-    """M12."""
     at_work = Run(here)
     at_work.claim()
     what(here)
@@ -38,8 +37,7 @@ def test_an_issue_that_is_no_longer_wanted_is_not_published(
     assert here.repository.pull_requests == [] and here.branches["ops-agent/issue-12"] == here.repository.head()
 
 
-def test_text_edited_during_the_run_lets_the_approved_text_finish_and_says_so(here: Stage) -> None:
-    """T10."""
+def test_text_edited_during_the_run_lets_the_approved_text_finish_and_is_noted(here: Workplace) -> None:
     at_work = Run(here)
     at_work.claim()
     here.issue.edit(body="something else", by="maria")
@@ -47,7 +45,7 @@ def test_text_edited_during_the_run_lets_the_approved_text_finish_and_says_so(he
     assert isinstance(out, Published) and "edited after its approval" in here.repository.pull_requests[0].body
 
 
-def test_a_dispatched_run_needs_no_label(here: Stage) -> None:
+def test_a_dispatched_run_needs_no_label(here: Workplace) -> None:
     at_work = Run(here)
     at_work.item = replace(at_work.item, approval=replace(at_work.item.approval, by_dispatch=True))
     at_work.claim()
@@ -55,8 +53,7 @@ def test_a_dispatched_run_needs_no_label(here: Stage) -> None:
     assert isinstance(at_work.publish(), Published)
 
 
-def test_a_base_that_moved_elsewhere_is_stated(here: Stage) -> None:
-    """M08."""
+def test_a_base_that_moved_in_other_files_is_noted(here: Workplace) -> None:
     at_work = Run(here)
     at_work.claim()
     here.repository.commit("main", {"README.md": "new"}, "meanwhile", by="maria")
@@ -64,8 +61,7 @@ def test_a_base_that_moved_elsewhere_is_stated(here: Stage) -> None:
     assert "has moved on" in here.repository.pull_requests[0].body
 
 
-def test_a_base_that_changed_the_same_file_stops_the_run(here: Stage) -> None:
-    """M08."""
+def test_a_base_that_changed_the_same_file_stops_the_run(here: Workplace) -> None:
     at_work = Run(here)
     at_work.claim()
     here.repository.commit("main", {"infra/variables.tf": "new"}, "meanwhile", by="maria")

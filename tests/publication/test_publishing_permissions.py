@@ -10,12 +10,11 @@ from ops_agent.model.errors import GitHubError
 from ops_agent.model.outcome import Conclusion
 from ops_agent.model.proposal import Claim
 from ops_agent.run.publish import Published
-from publication.github_world import Stage, changes, proposal
+from publication.github_world import Workplace, changes, proposal
 from publication.publication_runs import NO, Run, stopped
 
 
-def test_a_forbidden_pull_request_keeps_the_branch_and_names_setting_and_link(here: Stage) -> None:
-    """M10."""
+def test_a_forbidden_pull_request_keeps_the_branch_and_names_setting_and_link(here: Workplace) -> None:
     here.repository.actions_may_open_pull_requests = False
     at_work = Run(here, token=here.github.actions_token(here.repository))
     answer = stopped(at_work.publish(), Conclusion.NOT_PERMITTED)
@@ -30,8 +29,7 @@ def test_a_forbidden_pull_request_keeps_the_branch_and_names_setting_and_link(he
 WORKFLOW = {"_dot_github__workflows__ci_dot_yml": "on: pull_request\n", "infra__queue_dot_tf": "x"}
 
 
-def test_workflow_files_are_left_out_when_the_token_may_not_write_them(here: Stage) -> None:
-    """F01, T11."""
+def test_workflow_files_are_left_out_when_the_token_may_not_write_them(here: Workplace) -> None:
     at_work = Run(here, token=here.github.actions_token(here.repository))
     held = at_work.claim()
     assert isinstance(held, Claim)
@@ -40,8 +38,7 @@ def test_workflow_files_are_left_out_when_the_token_may_not_write_them(here: Sta
     assert [f.path for f in here.repository.pull_requests[0].files] == ["infra/queue.tf"]
 
 
-def test_a_change_of_workflow_files_only_is_offered_as_a_patch(here: Stage) -> None:
-    """M11."""
+def test_a_change_of_workflow_files_only_is_offered_as_a_patch(here: Workplace) -> None:
     at_work = Run(here, token=here.github.actions_token(here.repository))
     held = at_work.claim()
     assert isinstance(held, Claim)
@@ -55,8 +52,8 @@ def test_a_change_of_workflow_files_only_is_offered_as_a_patch(here: Stage) -> N
     assert "+on: x" in comment and here.branches == {}
 
 
-def test_a_token_that_turns_out_not_to_write_workflows_gets_a_patch(here: Stage) -> None:
-    """M11: GitHub did not tell beforehand."""
+def test_a_token_that_turns_out_not_to_write_workflows_gets_a_patch(here: Workplace) -> None:
+    """GitHub did not show it beforehand."""
     at_work = Run(
         here,
         token=here.github.fine_grained_token(
@@ -73,13 +70,12 @@ def test_a_token_that_turns_out_not_to_write_workflows_gets_a_patch(here: Stage)
     ("setting", "ready_text", "draft"),
     [("auto", False, False), ("auto", True, True), ("true", False, True), ("false", True, False)],
 )
-def test_draft_or_ready(here: Stage, setting: str, ready_text: bool, draft: bool) -> None:
-    """J07."""
+def test_the_draft_input_overrides_the_proposal(here: Workplace, setting: str, ready_text: bool, draft: bool) -> None:
     out = Run(here, given={"draft": setting}).publish(text=proposal(draft=ready_text))
     assert isinstance(out, Published) and here.repository.pull_requests[0].draft is draft is out.pull_request.draft
 
 
-def test_a_dry_run_writes_nothing_at_all(here: Stage) -> None:
+def test_a_dry_run_writes_nothing_at_all(here: Workplace) -> None:
     at_work = Run(here, given={"dry_run": True})
     held = at_work.claim()
     out = at_work.publish()
@@ -93,8 +89,8 @@ def test_a_dry_run_writes_nothing_at_all(here: Stage) -> None:
     assert here.github.recorder.writes == []
 
 
-def test_a_base_that_is_not_the_default_branch_is_said_in_the_comment(here: Stage) -> None:
-    """T5: GitHub ignores the keyword there."""
+def test_a_base_that_is_not_the_default_branch_is_mentioned_in_the_comment(here: Workplace) -> None:
+    """GitHub ignores the keyword there."""
     here.repository.commit("develop", {"x": "y"}, "develop", by="maria")
     at_work = Run(here)
     at_work.item = replace(at_work.item, base_branch="develop")
@@ -103,22 +99,20 @@ def test_a_base_that_is_not_the_default_branch_is_said_in_the_comment(here: Stag
     assert "not to the default branch `main`" in comment and here.repository.pull_requests[0].url in comment
 
 
-def test_a_base_branch_that_is_not_there_is_a_configuration_error(here: Stage) -> None:
-    """M19."""
+def test_a_base_branch_that_is_not_there_is_a_configuration_error(here: Workplace) -> None:
     at_work = Run(here)
     at_work.item = replace(at_work.item, base_branch="master")
     assert "no branch master" in stopped(at_work.claim(), Conclusion.CONFIG_ERROR).reason
 
 
-def test_a_repository_that_forbids_our_branches_leaves_nothing_behind(here: Stage) -> None:
-    """M09."""
+def test_a_ruleset_that_forbids_our_branches_leaves_nothing_behind(here: Workplace) -> None:
     here.repository.protect("ops-agent/*", "creation")
     with pytest.raises(GitHubError, match="creations being restricted"):
         Run(here).claim()
     assert here.claim_comments() == [] and here.column() == "Ready"
 
 
-def test_a_claim_that_cannot_be_written_down_gives_the_branch_back(here: Stage) -> None:
+def test_a_claim_whose_comment_cannot_be_written_deletes_its_branch(here: Workplace) -> None:
     here.github.faults.on("POST /repos/{owner}/{repo}/issues/{issue_number}/comments", times=None).answer(
         403, body={"message": "no"}
     )
@@ -127,7 +121,7 @@ def test_a_claim_that_cannot_be_written_down_gives_the_branch_back(here: Stage) 
     assert here.branches == {}
 
 
-def test_a_dry_run_gives_nothing_back_that_another_run_holds(here: Stage) -> None:
+def test_a_dry_run_releases_nothing_that_another_run_holds(here: Workplace) -> None:
     other, dry = Run(here), Run(here, given={"dry_run": True}, run_id=78)
     other.claim()
     dry.claim()

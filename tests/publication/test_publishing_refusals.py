@@ -1,4 +1,4 @@
-"""What is never written, whoever asks for it."""
+"""What is never written, whatever the input."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.errors import PolicyViolation
 from ops_agent.model.outcome import Conclusion
 from ops_agent.model.proposal import Claim
-from publication.github_world import Stage, proposal
+from publication.github_world import Workplace, proposal
 from publication.publication_runs import Run, published, stopped
 
 
-def test_a_commit_that_is_not_what_was_asked_for_is_refused(here: Stage) -> None:
-    """J04, J05: the tree that GitHub made is read back."""
+def test_a_commit_that_is_not_what_was_asked_for_is_refused(here: Workplace) -> None:
+    """The tree that GitHub made is read back."""
     at_work = Run(here)
     at_work.claim()
     real = here.repository.commit
@@ -31,8 +31,7 @@ def test_a_commit_that_is_not_what_was_asked_for_is_refused(here: Stage) -> None
 
 
 @pytest.mark.parametrize("body", ["no link", "Closes #12\nCloses #12", "Closes #12, fixes #1", "Closes #13"])
-def test_a_text_without_exactly_one_closing_keyword_is_never_sent(here: Stage, body: str) -> None:
-    """R26-R28."""
+def test_a_text_without_exactly_one_closing_keyword_is_never_sent(here: Workplace, body: str) -> None:
     at_work = Run(here)
     at_work.claim()
     before = len(here.github.recorder.writes)
@@ -41,8 +40,7 @@ def test_a_text_without_exactly_one_closing_keyword_is_never_sent(here: Stage, b
     assert len(here.github.recorder.writes) == before
 
 
-def test_a_claim_of_another_branch_is_never_written(here: Stage) -> None:
-    """J02."""
+def test_a_claim_of_another_branch_is_never_written(here: Workplace) -> None:
     at_work = Run(here)
     held = at_work.claim()
     assert isinstance(held, Claim)
@@ -52,8 +50,7 @@ def test_a_claim_of_another_branch_is_never_written(here: Stage) -> None:
             at_work.publish()
 
 
-def test_a_change_through_a_symlink_is_refused(here: Stage) -> None:
-    """J05."""
+def test_a_change_through_a_symlink_is_refused(here: Workplace) -> None:
     here.repository.commit("main", {"link": "/etc"}, "a link", by="maria", modes={"link": "120000"})
     at_work = Run(here)
     held = at_work.claim()
@@ -64,15 +61,14 @@ def test_a_change_through_a_symlink_is_refused(here: Stage) -> None:
 
 
 @pytest.mark.parametrize(("prefix", "base"), [("", "main"), ("main", "main12")])
-def test_a_prefix_that_could_name_another_branch_claims_nothing(here: Stage, prefix: str, base: str) -> None:
+def test_a_prefix_that_could_name_another_branch_claims_nothing(here: Workplace, prefix: str, base: str) -> None:
     at_work = Run(here, given={"branch_prefix": prefix})
     at_work.item = replace(at_work.item, base_branch=base)
     stopped(at_work.claim(), Conclusion.CONFIG_ERROR)
     assert here.github.recorder.writes == []
 
 
-def test_a_marker_written_by_somebody_else_takes_nothing(here: Stage) -> None:
-    """J08."""
+def test_a_claim_marker_by_another_account_claims_nothing(here: Workplace) -> None:
     at_work = Run(here)
     at_work.claim()
     forged = here.claim_comments()[0]
@@ -82,8 +78,8 @@ def test_a_marker_written_by_somebody_else_takes_nothing(here: Stage) -> None:
     assert isinstance(Run(here, event_id=9002, run_id=78).claim(), Claim)
 
 
-def test_no_run_ever_forces_merges_approves_or_touches_another_branch(here: Stage) -> None:
-    """J03: over everything that this module's runs did."""
+def test_no_run_ever_forces_merges_approves_or_touches_another_branch(here: Workplace) -> None:
+    """Over everything that this module's runs did."""
     published(here)
     calls = here.github.recorder.writes
     allowed = (
@@ -100,8 +96,8 @@ def test_no_run_ever_forces_merges_approves_or_touches_another_branch(here: Stag
 
 
 @pytest.mark.parametrize("where", ["title", "commit_headline", "commit_body"])
-def test_a_closing_keyword_anywhere_else_is_never_sent(here: Stage, where: str) -> None:
-    """R28: a commit message closes issues as well."""
+def test_a_closing_keyword_anywhere_else_is_never_sent(here: Workplace, where: str) -> None:
+    """A commit message closes issues as well."""
     at_work = Run(here)
     at_work.claim()
     with pytest.raises(PolicyViolation, match="would close"):

@@ -1,4 +1,4 @@
-"""Many runs on one issue at the same instant: always exactly one goes on (M14 of the security bar)."""
+"""Many runs on one issue at the same instant: always exactly one goes on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ops_agent.model.proposal import Claim
 from ops_agent.run.claim import claim
 from ops_agent.run.progress import Progress
 from ops_agent.run.publish import Published, publish
-from publication.github_world import Stage, Theatre, changes, proposal, settings
+from publication.github_world import SharedGitHub, Workplace, changes, proposal, settings
 
 PAIRS = 20
 
@@ -39,7 +39,7 @@ def together(*acts: Callable[[], Any]) -> list[Any]:
     return results
 
 
-def one_run(here: Stage, run_id: int, event_id: int) -> Callable[[], Published | Stopped]:
+def one_run(here: Workplace, run_id: int, event_id: int) -> Callable[[], Published | Stopped]:
     world, item, identity = here.world(), here.item(event_id=event_id), here.run(run_id=run_id)
 
     def act() -> Published | Stopped:
@@ -52,11 +52,11 @@ def one_run(here: Stage, run_id: int, event_id: int) -> Callable[[], Published |
 
 
 def test_of_two_runs_at_one_instant_exactly_one_publishes() -> None:
-    """M14, twenty times: one branch, one pull request, one comment; the other run is a duplicate."""
-    theatre = Theatre()
+    """Twenty times: one branch, one pull request, one comment; the other run is a duplicate."""
+    shared_github = SharedGitHub()
     try:
         for _ in range(PAIRS):
-            here = theatre.stage()
+            here = shared_github.workplace()
             results = together(one_run(here, 77, 9001), one_run(here, 78, 9002))
             published = [r for r in results if isinstance(r, Published)]
             stopped = [r for r in results if isinstance(r, Stopped)]
@@ -65,31 +65,31 @@ def test_of_two_runs_at_one_instant_exactly_one_publishes() -> None:
             assert len(here.repository.pull_requests) == 1 and len(here.branches) == 1
             assert len(here.claim_comments()) == 1 and '"state":"published"' in here.claim_comments()[0]
     finally:
-        theatre.github.stop()
+        shared_github.github.stop()
 
 
-def test_of_many_takers_of_a_dead_claim_exactly_one_wins() -> None:
-    """The branch stands, the comment names a run that has ended: ids of comments decide."""
-    theatre = Theatre()
+def test_of_many_runs_that_take_over_a_dead_claim_exactly_one_wins() -> None:
+    """The branch exists, the comment names a run that has ended: ids of comments decide."""
+    shared_github = SharedGitHub()
     try:
         for _ in range(5):
-            here = theatre.stage()
+            here = shared_github.workplace()
             assert isinstance(claim(here.world(), settings(), here.item(), here.run()), Claim)
             here.repository.add_run(77, status="completed")
-            takers = [
+            runs = [
                 partial(claim, here.world(), settings(), here.item(event_id=9000 + n), here.run(run_id=80 + n))
                 for n in range(5)
             ]
-            results = together(*takers)
+            results = together(*runs)
             assert len([r for r in results if isinstance(r, Claim)]) == 1, results
             assert len([r for r in results if isinstance(r, Stopped)]) == 4, results
             assert len(here.claim_comments()) == 1
     finally:
-        theatre.github.stop()
+        shared_github.github.stop()
 
 
 @pytest.mark.parametrize("order", [(1, 2, 3), (3, 2, 1), (2, 3, 1)])
-def test_the_lowest_comment_among_rivals_holds_the_item(order: tuple[int, ...]) -> None:
+def test_of_simultaneous_claims_the_lowest_comment_id_holds_the_item(order: tuple[int, ...]) -> None:
     from publication.test_claiming import record
 
     seen = [SeenClaim(comment_id=n, record=record(after=0), updated_at=0.0) for n in order]

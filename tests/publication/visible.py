@@ -16,7 +16,7 @@ _VARYING = (
 
 
 def seen_by_people(issue: Issue, column: str | None) -> dict[str, Any]:
-    """`column`: where the issue's card stands."""
+    """`column`: where the issue's card is."""
     repository = issue.repository
     branches = {name: head for name, head in repository.branches.items() if name != "main"}
     return {

@@ -1,4 +1,4 @@
-"""One embedded GitHub for each module; a play of its own for each test that asks for one."""
+"""One embedded GitHub for each module; a scenario of its own for each test that asks for one."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from sweep.sweep_world import Play, Theatre
+from sweep.sweep_world import IssueScenario, SweepGitHub
 
 
 @pytest.fixture(scope="module")
-def theatre() -> Iterator[Theatre]:
-    built = Theatre()
+def sweep_github() -> Iterator[SweepGitHub]:
+    built = SweepGitHub()
     yield built
     built.close()
 
 
 @pytest.fixture
-def play(theatre: Theatre) -> Play:
-    return theatre.play()
+def scenario(sweep_github: SweepGitHub) -> IssueScenario:
+    return sweep_github.scenario()

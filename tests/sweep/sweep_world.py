@@ -40,7 +40,7 @@ GIVEN = settings_with(status_review="In Review", pr_labels=("infra",))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class End:
-    """How a run ended, and what it said."""
+    """How a run ended, and what it wrote."""
 
     exit_code: int
     reporter: KeepingReporter
@@ -56,8 +56,8 @@ class End:
 
 
 @dataclass(kw_only=True)
-class Play:
-    """One repository with one issue that stands in Ready; people act on it, and runs work on it."""
+class IssueScenario:
+    """One repository with one issue in Ready; people act on it, and runs work on it."""
 
     github: EmbeddedGitHub
     clock: FakeClock
@@ -152,7 +152,7 @@ class Play:
         return seen_by_people(issue, self.board.column(issue))
 
 
-class Theatre:
+class SweepGitHub:
     """One embedded GitHub for many plays: each has a repository of its own and starts with no calls and no faults."""
 
     def __init__(self) -> None:
@@ -163,9 +163,9 @@ class Theatre:
         checkout = self.github.add_repository("actions/checkout", {"action.yml": "name: checkout\n"}, private=False)
         checkout.tags["v7"] = checkout.head()
 
-    def play(self) -> Play:
+    def scenario(self) -> IssueScenario:
         self.github.faults.clear()
-        built = Play(
+        built = IssueScenario(
             github=self.github, clock=self._clock, name=f"orders-{next(self._numbers)}", runner=Path(self._folder.name)
         )
         self._clock.slept.clear()

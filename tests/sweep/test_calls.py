@@ -8,7 +8,7 @@ import pytest
 
 from ops_agent.run.select import select
 from sweep.sweep_doubles import BODY
-from sweep.sweep_world import GIVEN, PERSON, Theatre
+from sweep.sweep_world import GIVEN, PERSON, SweepGitHub
 
 _REPO, _ISSUE = "/repos/{owner}/{repo}", "/repos/{owner}/{repo}/issues/{issue_number}"
 ADMIT = (
@@ -33,7 +33,7 @@ CLAIM = (
     "mutation updateProjectV2ItemFieldValue",
 )
 READ_BASE = (f"GET {_REPO}/git/trees/{{tree_sha}}", f"GET {_REPO}/tarball/{{ref}}")
-TELL = f"PATCH {_REPO}/issues/comments/{{comment_id}}"
+PROGRESS = f"PATCH {_REPO}/issues/comments/{{comment_id}}"
 PIN = (f"GET {_REPO}/git/ref/{{ref}}",)
 ASK_ABILITIES = (f"POST {_REPO}/git/refs", f"POST {_REPO}/pulls", f"POST {_REPO}/issues", "GET /apps/{app_slug}")
 PUBLISH = (
@@ -47,10 +47,10 @@ PUBLISH = (
     f"POST {_ISSUE}/labels",
     "query organization,node",
     "mutation updateProjectV2ItemFieldValue",
-    TELL,
+    PROGRESS,
 )
 RELEASE = (
-    TELL,
+    PROGRESS,
     "query organization,node",
     "mutation updateProjectV2ItemFieldValue",
     f"GET {_REPO}/git/ref/{{ref}}",
@@ -58,7 +58,7 @@ RELEASE = (
     f"DELETE {_REPO}/git/refs/{{ref}}",
 )
 ANSWER = ("query viewer", f"GET {_ISSUE}/comments", f"POST {_ISSUE}/comments")
-CALLS = (*ADMIT, *CLAIM, *READ_BASE, TELL, *PIN, TELL, *ASK_ABILITIES, *PUBLISH)
+CALLS = (*ADMIT, *CLAIM, *READ_BASE, PROGRESS, *PIN, PROGRESS, *ASK_ABILITIES, *PUBLISH)
 """A clean run whose change set holds a workflow with an action by tag (PIN, ASK_ABILITIES), with a label and a review
 status.
 """
@@ -75,7 +75,7 @@ STAGES = (
     ("answer", "only when an item is not admitted; its earlier answer is edited (`PATCH`)", ANSWER),
     ("claim", "a first claim", CLAIM),
     ("brief", "the tree and its archive; the archive's own address is one more download", READ_BASE),
-    ("tell", "each new phase, and at most every 20 seconds within one", (TELL,)),
+    ("progress", "each new phase, and at most every 20 seconds within one", (PROGRESS,)),
     ("judge", "for each action named by a tag, to pin it; asked once in a run", PIN),
     ("publish", "once, when a workflow file changed: what the token may do; refused by design (422)", ASK_ABILITIES),
     ("publish", "with a label and a review status; each open pull request of ours adds one", PUBLISH),
@@ -117,34 +117,34 @@ def test_the_page_lists_every_request() -> None:
     assert table() in PAGE.read_text(encoding="utf-8"), f"put this into {PAGE.name}:\n\n{table()}"
 
 
-def test_a_clean_run_makes_exactly_the_listed_requests(theatre: Theatre) -> None:
-    play = theatre.play()
-    assert play.run(play.labelled()).conclusion == "published"
-    assert tuple(call.operation for call in theatre.github.recorder.calls) == CALLS
-    assert [call.number for call in theatre.github.recorder.calls if call.status >= 400] == [8, 23, 24, 25], (
+def test_a_clean_run_makes_exactly_the_listed_requests(sweep_github: SweepGitHub) -> None:
+    scenario = sweep_github.scenario()
+    assert scenario.run(scenario.labelled()).conclusion == "published"
+    assert tuple(call.operation for call in sweep_github.github.recorder.calls) == CALLS
+    assert [call.number for call in sweep_github.github.recorder.calls if call.status >= 400] == [8, 23, 24, 25], (
         "no parent; the probes"
     )
 
 
-def test_an_answer_makes_exactly_the_listed_requests(theatre: Theatre) -> None:
-    play = theatre.play()
-    play.issue.edit(body="", by=PERSON)
-    assert play.run(play.labelled()).conclusion == "needs_info"
-    assert tuple(call.operation for call in theatre.github.recorder.calls) == (*ADMIT[:-1], *ANSWER)
+def test_an_answer_makes_exactly_the_listed_requests(sweep_github: SweepGitHub) -> None:
+    scenario = sweep_github.scenario()
+    scenario.issue.edit(body="", by=PERSON)
+    assert scenario.run(scenario.labelled()).conclusion == "needs_info"
+    assert tuple(call.operation for call in sweep_github.github.recorder.calls) == (*ADMIT[:-1], *ANSWER)
 
 
 @pytest.mark.parametrize("children", [0, 1, 20, 100, 101])
 def test_a_selection_makes_two_requests_for_each_ready_child_and_one_for_each_page(
-    theatre: Theatre, monkeypatch: pytest.MonkeyPatch, children: int
+    sweep_github: SweepGitHub, monkeypatch: pytest.MonkeyPatch, children: int
 ) -> None:
     """GitHub allows 100 sub-issues, which is one page; the second page comes when GitHub raises its limit."""
     monkeypatch.setattr("fake_github.objects.SUB_ISSUE_LIMIT", 101)
-    play = theatre.play()
-    parent = play.repository.add_issue("Orders in order", BODY, author=PERSON)
+    scenario = sweep_github.scenario()
+    parent = scenario.repository.add_issue("Orders in order", BODY, author=PERSON)
     for number in range(children):
-        parent.add_sub_issue(play.add_issue(1000 + number))
-    payload = play.github.dispatch(play.repository, by=PERSON, inputs={"issue_number": str(parent.number)})
-    event, identity = play.read(payload, name="workflow_dispatch")
-    selection = select(play.world(), GIVEN, event, identity)
+        parent.add_sub_issue(scenario.add_issue(1000 + number))
+    payload = scenario.github.dispatch(scenario.repository, by=PERSON, inputs={"issue_number": str(parent.number)})
+    event, identity = scenario.read(payload, name="workflow_dispatch")
+    selection = select(scenario.world(), GIVEN, event, identity)
     assert [issue.ref.number for issue in selection.items] == [1000 + number for number in range(children)]
-    assert len(theatre.github.recorder.calls) == select_calls(children), str(theatre.github.recorder)
+    assert len(sweep_github.github.recorder.calls) == select_calls(children), str(sweep_github.github.recorder)

@@ -1,7 +1,6 @@
-"""A whole run dies at any of its requests, from admission to the last word: whoever comes next brings the item to the
-same end.
+"""A whole run dies at any of its requests, from admission to its report: the next run brings the item to the same end.
 
-M16 and N03 of the security bar. A death after request k and one before request k+1 leave the same GitHub behind, and a
+A death after request k and one before request k+1 leave the same GitHub behind, and a
 request that only reads leaves it as it was: the next attempt meets a death before every request, another run one after
 every write. So both meet every state.
 """
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from publication.deaths import Died, mortal
-from sweep.sweep_world import Play, Theatre
+from sweep.sweep_world import IssueScenario, SweepGitHub
 from sweep.test_calls import ADMIT, CLAIM, READ_BASE, WRITES
 
 REQUESTS = 38
@@ -29,63 +28,64 @@ there.
 
 
 @pytest.fixture(scope="module")
-def reference(theatre: Theatre) -> dict[str, Any]:
-    play = theatre.play()
-    end = play.run(play.labelled())
+def reference(sweep_github: SweepGitHub) -> dict[str, Any]:
+    scenario = sweep_github.scenario()
+    end = scenario.run(scenario.labelled())
     assert (end.exit_code, end.conclusion, end.reporter.annotations) == (0, "published", [])
-    seen = play.seen()
+    seen = scenario.seen()
     assert (len(seen["branches"]), len(seen["pulls"]), len(seen["comments"]), seen["column"]) == (1, 1, 1, "In Review")
     assert seen["commits"] == {"ops-agent/issue-12": 1}
     return seen
 
 
-def _die(play: Play, payload: dict[str, Any], k: int, *, after: bool) -> None:
+def _die(scenario: IssueScenario, payload: dict[str, Any], k: int, *, after: bool) -> None:
     with pytest.raises(Died):
-        play.run(payload, http=mortal(play.connection(), k, after=after))
+        scenario.run(payload, http=mortal(scenario.connection(), k, after=after))
 
 
-def test_a_run_has_exactly_the_requests_that_the_sweep_kills_it_at(theatre: Theatre) -> None:
-    """So that no request is left out when somebody adds one."""
-    play = theatre.play()
-    _die(play, play.labelled(), REQUESTS, after=True)
-    play = theatre.play()
+def test_a_run_has_exactly_the_requests_that_the_sweep_kills_it_at(sweep_github: SweepGitHub) -> None:
+    """So that no request is left out when one is added."""
+    scenario = sweep_github.scenario()
+    _die(scenario, scenario.labelled(), REQUESTS, after=True)
+    scenario = sweep_github.scenario()
     assert (
-        play.run(play.labelled(), http=mortal(play.connection(), REQUESTS + 1, after=False)).conclusion == "published"
+        scenario.run(scenario.labelled(), http=mortal(scenario.connection(), REQUESTS + 1, after=False)).conclusion
+        == "published"
     )
 
 
 @pytest.mark.parametrize("k", range(1, REQUESTS + 1))
 def test_a_run_that_dies_before_a_request_is_completed_by_its_next_attempt(
-    theatre: Theatre, reference: dict[str, Any], k: int
+    sweep_github: SweepGitHub, reference: dict[str, Any], k: int
 ) -> None:
-    play = theatre.play()
-    payload = play.labelled()
-    _die(play, payload, k, after=False)
-    end = play.run(payload, attempt=2)
+    scenario = sweep_github.scenario()
+    payload = scenario.labelled()
+    _die(scenario, payload, k, after=False)
+    end = scenario.run(payload, attempt=2)
     assert (end.exit_code, end.conclusion in ENDS) == (0, True), end.reporter.said
-    assert play.seen() == reference
+    assert scenario.seen() == reference
 
 
 @pytest.mark.parametrize("k", AFTER)
 def test_a_run_that_died_after_a_write_is_completed_by_a_new_label_once_it_has_ended(
-    theatre: Theatre, reference: dict[str, Any], k: int
+    sweep_github: SweepGitHub, reference: dict[str, Any], k: int
 ) -> None:
-    play = theatre.play()
-    _die(play, play.labelled(), k, after=True)
-    play.repository.add_run(77, status="completed", conclusion="failure")
-    end = play.run(play.labelled(), run_id=78)
+    scenario = sweep_github.scenario()
+    _die(scenario, scenario.labelled(), k, after=True)
+    scenario.repository.add_run(77, status="completed", conclusion="failure")
+    end = scenario.run(scenario.labelled(), run_id=78)
     assert (end.exit_code, end.conclusion in ENDS) == (0, True), end.reporter.said
-    assert play.seen() == reference
+    assert scenario.seen() == reference
 
 
 def test_a_run_that_dies_in_every_second_attempt_still_ends_the_same_way(
-    theatre: Theatre, reference: dict[str, Any]
+    sweep_github: SweepGitHub, reference: dict[str, Any]
 ) -> None:
     """Several deaths in a row, each a little later: nothing piles up."""
-    play = theatre.play()
-    payload = play.labelled()
+    scenario = sweep_github.scenario()
+    payload = scenario.labelled()
     for attempt, k in enumerate((13, 14, 17, 24, 29, 32, 34), start=1):
         with pytest.raises(Died):
-            play.run(payload, attempt=attempt, http=mortal(play.connection(), k, after=True))
-    play.run(payload, attempt=8)
-    assert play.seen() == reference
+            scenario.run(payload, attempt=attempt, http=mortal(scenario.connection(), k, after=True))
+    scenario.run(payload, attempt=8)
+    assert scenario.seen() == reference

@@ -11,14 +11,14 @@ from ops_agent.issue.claims import PullRequestRecord
 from ops_agent.model.outcome import Conclusion
 from ops_agent.model.proposal import Claim
 from ops_agent.run.publish import Published
-from publication.github_world import Stage
+from publication.github_world import Workplace
 from publication.publication_runs import Run, published, stopped
 
 BRANCH = "ops-agent/issue-12"
 STRANGER, WRITER = "joao", "maria"
 
 
-def forged(here: Stage, base: str) -> str:
+def forged(here: Workplace, base: str) -> str:
     """The body of a pull request that claims to be ours, made from `base`, for the very text of the issue."""
     item = here.item()
     record = PullRequestRecord(
@@ -33,24 +33,24 @@ def forged(here: Stage, base: str) -> str:
     return f"Closes #12\n\n{record.line}"
 
 
-def open_by(who: str, here: Stage, body: str) -> PullRequest:
+def open_by(who: str, here: Workplace, body: str) -> PullRequest:
     return open_pull_request(here.repository, head=BRANCH, base="main", title="Queue", body=body, by=who, draft=False)
 
 
-def commit_without_pull_request(here: Stage) -> Run:
-    """M10: the commit stands on the branch, and GitHub did not let us open the pull request."""
+def commit_without_pull_request(here: Workplace) -> Run:
+    """The commit is on the branch, and GitHub did not let us open the pull request."""
     here.repository.actions_may_open_pull_requests = False
     run = Run(here, token=here.github.actions_token(here.repository))
     run.release(stopped(run.publish(), Conclusion.NOT_PERMITTED))
     return run
 
 
-def again(here: Stage) -> Run:
+def again(here: Workplace) -> Run:
     here.issue.edit(body="## Description\nTwo queues.\n", by=WRITER)
     return Run(here, event_id=9002, run_id=78, token=here.github.actions_token(here.repository))
 
 
-def evil_commit(here: Stage) -> str:
+def evil_commit(here: Workplace) -> str:
     """A commit that is no part of the base branch, as those of a fork are: the repository's API serves them all the
     same.
     """
@@ -64,8 +64,8 @@ def evil_commit(here: Stage) -> str:
 
 
 @pytest.mark.parametrize("who", [STRANGER, WRITER])
-def test_a_forged_record_never_makes_a_run_start_from_another_commit(here: Stage, who: str) -> None:
-    """A stranger's pull request is not ours, and a writer's names no base that did not pass the base branch."""
+def test_a_forged_record_never_makes_a_run_start_from_another_commit(here: Workplace, who: str) -> None:
+    """An untrusted pull request is not ours, and a writer's names no base that did not pass the base branch."""
     commit_without_pull_request(here)
     open_by(who, here, forged(here, evil_commit(here)))
     run = again(here)
@@ -73,7 +73,7 @@ def test_a_forged_record_never_makes_a_run_start_from_another_commit(here: Stage
     assert "infra/evil.tf" not in here.repository.files(BRANCH)
 
 
-def test_a_strangers_pull_request_of_our_branch_is_told_to_people_and_left_as_it_is(here: Stage) -> None:
+def test_an_untrusted_pull_request_from_our_branch_is_reported_and_left_alone(here: Workplace) -> None:
     commit_without_pull_request(here)
     theirs = open_by(STRANGER, here, "mine")
     here.repository.actions_may_open_pull_requests = True
@@ -85,16 +85,18 @@ def test_a_strangers_pull_request_of_our_branch_is_told_to_people_and_left_as_it
     assert isinstance(out, Published) and out.pull_request.number != theirs.number
 
 
-def test_a_pull_request_that_a_stranger_opened_and_closed_keeps_nobody_from_working(here: Stage) -> None:
-    """M06 is about people who may write; otherwise anybody could end an item for good."""
+def test_a_closed_untrusted_pull_request_stops_no_run(here: Workplace) -> None:
+    """Only what people who may write have closed stays closed; otherwise any account could end an item for good."""
     commit_without_pull_request(here)
     open_by(STRANGER, here, "mine").close(by=STRANGER)
     here.repository.actions_may_open_pull_requests = True
     assert isinstance(again(here).publish(), Published)
 
 
-def test_a_pull_request_that_an_earlier_account_of_ours_opened_and_a_person_closed_stays_closed(here: Stage) -> None:
-    """M06, after a change from GITHUB_TOKEN to an App."""
+def test_a_pull_request_that_an_earlier_account_of_ours_opened_and_a_person_closed_stays_closed(
+    here: Workplace,
+) -> None:
+    """After a change from GITHUB_TOKEN to an App."""
     here.repository.actions_may_open_pull_requests = True
     assert isinstance(Run(here, token=here.github.actions_token(here.repository)).publish(), Published)
     here.repository.pull_requests[0].close(by=WRITER)
@@ -102,7 +104,7 @@ def test_a_pull_request_that_an_earlier_account_of_ours_opened_and_a_person_clos
     stopped(Run(here, event_id=9002, run_id=78).claim(), Conclusion.DECLINED)
 
 
-def test_a_stranger_who_is_faster_than_our_pull_request_does_not_get_our_text(here: Stage) -> None:
+def test_an_untrusted_pull_request_opened_just_before_ours_does_not_get_our_text(here: Workplace) -> None:
     """Between our commit and our pull request: GitHub answers that one exists already."""
     run = Run(here)
     assert isinstance(run.claim(), Claim)
@@ -114,7 +116,7 @@ def test_a_stranger_who_is_faster_than_our_pull_request_does_not_get_our_text(he
     assert "Close it" in here.claim_comments()[0] and len(here.branches) == 1
 
 
-def test_a_strangers_pull_request_to_another_base_is_not_in_the_way(here: Stage) -> None:
+def test_an_untrusted_pull_request_to_another_base_does_not_stop_ours(here: Workplace) -> None:
     run = Run(here)
     assert isinstance(run.claim(), Claim)
     here.repository.create_branch("develop", here.repository.head())
@@ -128,7 +130,7 @@ def test_a_strangers_pull_request_to_another_base_is_not_in_the_way(here: Stage)
     assert isinstance(out, Published) and len(here.repository.pull_requests) == 2
 
 
-def test_a_thousand_reviews_of_one_stranger_cost_one_question(here: Stage) -> None:
+def test_a_thousand_reviews_by_one_account_cost_one_permission_request(here: Workplace) -> None:
     published(here)
     here.clock.sleep(60)
     for _ in range(50):
@@ -139,7 +141,7 @@ def test_a_thousand_reviews_of_one_stranger_cost_one_question(here: Stage) -> No
 
 
 @pytest.mark.parametrize("base", ["f" * 40, "../../../other/repository/compare/x"])
-def test_a_record_whose_base_is_no_commit_of_ours_starts_nothing(here: Stage, base: str) -> None:
+def test_a_record_whose_base_is_no_commit_of_ours_starts_nothing(here: Workplace, base: str) -> None:
     """Whoever may write may edit our comment and our pull request."""
     first = published(here)
     pull = here.repository.pull_requests[0]

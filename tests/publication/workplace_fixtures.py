@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from publication.github_world import Stage, Theatre
+from publication.github_world import SharedGitHub, Workplace
 
 
 @pytest.fixture(scope="module")
-def theatre() -> Iterator[Theatre]:
-    built = Theatre()
+def shared_github() -> Iterator[SharedGitHub]:
+    built = SharedGitHub()
     yield built
     built.github.stop()
 
 
 @pytest.fixture
-def here(theatre: Theatre) -> Stage:
-    return theatre.stage()
+def here(shared_github: SharedGitHub) -> Workplace:
+    return shared_github.workplace()
