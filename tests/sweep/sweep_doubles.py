@@ -46,7 +46,7 @@ jobs:
       - run: echo queue
 """
 QUEUE_FILE, WORKFLOW_FILE = "infra/dead.tf", ".github/workflows/queue.yml"
-_PLANS = Path(__file__).parent.parent / "proof" / "plans"
+_PLANS = Path(__file__).parent.parent / "plan" / "plans"
 
 Act = Callable[[], object]
 """What happens in the world between two turns of the llm."""
