@@ -21,6 +21,17 @@ from ops_agent.pages.pull_request import Material
 from plan.plan_samples import captured
 
 MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
+SIX = [
+    "Description",
+    "Infrastructure changes",
+    "CI/CD changes",
+    "Observability & logging",
+    "Validation",
+    "Linked issue",
+]
+"""The sections that come first, in their order."""
+PROSE = ("title", "description", "infrastructure", "ci_cd", "observability", "validation", "not_done")
+"""What the llm writes freely when it finishes."""
 
 
 def target(name: str = "dev", plan: TerraformPlan | None = None, **fields: Any) -> TargetVerification:

@@ -1,6 +1,6 @@
 """Make the captured plans in `plans/` anew, with the embedded Terraform and the AWS provider of the package index.
 
-    python tests/proof/make_plans.py [name...]
+    python tests/plan/make_plans.py [name...]
 
 Each folder of `plan_sources` is a scenario: `before.tf` is applied (built-in resources only, nothing leaves the
 machine), `after.tf` is planned.
