@@ -12,6 +12,7 @@ import pytest
 
 import builders
 from golden import assert_golden
+from ops_agent.guard.rules import TABLE
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.event import IssueRef
 from ops_agent.model.finding import Severity, Verdict
@@ -149,9 +150,8 @@ def test_what_did_not_pass_is_a_draft_and_a_target_without_a_plan_is_no_failure(
 
 def test_new_values_for_existing_commands_make_a_draft_that_begins_with_them() -> None:
     what = "The change feeds new values into existing privileged code: `user_data` of `aws_instance.a`"
-    fed = replace(
-        failing("x", what).findings[0], rule="terraform/changed-command", severity=Severity.DANGER, remedy="Check it."
-    )
+    rule = next(rule for rule in TABLE if rule.title == "The change feeds new values into existing privileged code")
+    fed = replace(failing("x", what).findings[0], rule=rule.id, severity=Severity.DANGER, remedy="Check it.")
     proposal = build_proposal(material(verdict=Verdict(findings=(fed,), rules_run=("a",))))
     assert proposal.draft
     assert proposal.body.splitlines()[2:5] == [
