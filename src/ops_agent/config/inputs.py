@@ -97,8 +97,8 @@ def secret(text: str) -> str:
     if len(text) < SHORTEST_SECRET:
         count = f"{len(text)} character{'s' if len(text) > 1 else ''}"
         raise ValueError(
-            f"a secret of {count} would be masked wherever these stand in the log; "
-            f"check how the secret was stored; no real one has fewer than {SHORTEST_SECRET}"
+            f"a secret of {count} would mask unrelated text of the log; "
+            f"check how the secret was stored: no real one has fewer than {SHORTEST_SECRET}"
         )
     return text
 

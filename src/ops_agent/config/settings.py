@@ -160,7 +160,7 @@ class Settings:
         """Settings from the `INPUT_*` variables of `environment` (composite and container form alike).
 
         `needs` names what the command cannot do without: `github`, `llm`.
-        Raises ConfigError whose `problems` hold every problem, each with what to do; no secret stands in them.
+        Raises ConfigError whose `problems` hold every problem, each with what to do; none of them shows a secret.
         """
         read = read_inputs(environment, needs=needs)
         if read.problems:
@@ -322,19 +322,19 @@ def _contradictions(settings: Settings, converted: _Converted, wrong: Collection
     federation = llm.anthropic_federation_rule_id
     siblings = (llm.anthropic_organization_id, llm.anthropic_service_account_id, llm.anthropic_workspace_id)
     if any(siblings) and not federation:
-        what = "it is missing beside its siblings"
-        yield "anthropic_federation_rule_id", f"{what}; give the rule's id, or remove the siblings"
+        what = "it is missing, but other inputs of the federation are given"
+        yield "anthropic_federation_rule_id", f"{what}; give the rule's id, or remove them"
     if federation and not llm.anthropic_organization_id:
         yield "anthropic_organization_id", "federation needs it; give the organization's id"
     first, *others = ways_to_llm(llm) or [""]
     if others:
-        yield first, f"it stands beside {' and '.join(f'`{way}`' for way in others)}; keep one way to reach the llm"
+        yield first, f"{' and '.join(f'`{way}`' for way in others)} is given as well; keep one way to reach the llm"
     if llm.use_bedrock and not llm.bedrock_role_arn and "bedrock_role_arn" not in wrong:
         yield "bedrock_role_arn", "`use_bedrock` needs a role that may only invoke the llm; give its ARN"
 
     own, accounts = converted.aws_role_arn, settings.policy.accounts
     if own and settings.aws_role_arns[DEV] != own:
-        yield "aws_role_arns", f"`{DEV}` stands here and in `aws_role_arn` with another role; keep one of them"
+        yield "aws_role_arns", f"`{DEV}` has another role in `aws_role_arn`; keep one of them"
     roles = [("aws_role_arn", DEV, own), ("bedrock_role_arn", "", llm.bedrock_role_arn)]
     roles += [("aws_role_arns", name, arn) for name, arn in settings.aws_role_arns.items() if arn != own]
     for name, environment, arn in roles:

@@ -18,7 +18,7 @@ class Policy:
     `accounts` maps an environment's name (and `root`) to a 12-digit account id. `allowed_providers` are source
     addresses with a host (`registry.terraform.io/hashicorp/aws`), `allowed_modules` source prefixes, `allowed_buckets`
     S3 buckets that a plan may reach besides those in use, `allowed_uses` owner/name of actions (`actions/checkout`).
-    `account_files` are path globs in which account literals may stand, `closed_paths` globs that may not be written;
+    `account_files` are path globs in which account ids are allowed as literals, `closed_paths` globs that may not be written;
     `layout` maps roots that discovery cannot find.
     """
 
