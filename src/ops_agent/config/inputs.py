@@ -97,7 +97,7 @@ def secret(text: str) -> str:
     if len(text) < SHORTEST_SECRET:
         count = f"{len(text)} character{'s' if len(text) > 1 else ''}"
         raise ValueError(
-            f"a secret of {count} would mask unrelated text of the log; "
+            f"a secret of {count} would mask unrelated parts of the log; "
             f"check how the secret was stored: no real one has fewer than {SHORTEST_SECRET}"
         )
     return text

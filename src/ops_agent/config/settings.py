@@ -14,61 +14,53 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import AfterValidator, BeforeValidator, Field, SkipValidation, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, Field, SkipValidation, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from ops_agent.config import inputs
-from ops_agent.config.inputs import by_environment, matching, shown
+from ops_agent.config.inputs import shown
 from ops_agent.model.briefing import Limits
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.policy import DEV, Policy
 
 _LONGEST_TEXT = 200_000
 _REGISTRIES = ("registry.terraform.io", "registry.opentofu.org")
+_PROVIDER = r"(?:[a-z0-9.-]+\.[a-z]{2,}(?::[0-9]+)?/)?[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*"
+_LLM_ID = r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,199}"
 
+
+def _like(pattern: str, what: str, remedy: str = "correct or remove this entry") -> BeforeValidator:
+    return BeforeValidator(inputs.matching(pattern, what, remedy))
+
+
+_list = BeforeValidator(inputs.entries)
+_lower = BeforeValidator(str.lower)
 _Line = Annotated[str, BeforeValidator(inputs.one_line)]
 _Id = Annotated[_Line, Field(max_length=256)]
+_Status = Annotated[_Line, Field(max_length=60)]
 _Secret = Annotated[str, BeforeValidator(inputs.secret)]
 _Boolean = Annotated[bool, BeforeValidator(inputs.boolean)]
+_Labels = Annotated[tuple[Annotated[str, _like(r"[^,]{1,50}", "a label")], ...], _list]
+_BotId = Annotated[int, _like(r"[1-9][0-9]{0,11}", "the numeric id of an account (a name can be taken by others)")]
 _RoleArn = Annotated[str, BeforeValidator(inputs.role_arn)]
-_Label = Annotated[str, BeforeValidator(matching(r"[^,]{1,50}", "a label"))]
-_Environment = Annotated[str, BeforeValidator(matching(r"[A-Za-z][A-Za-z0-9_-]{0,38}", "the name of an environment"))]
-_BotId = Annotated[
-    int,
-    BeforeValidator(matching(r"[1-9][0-9]{0,11}", "the numeric id of an account (a name can be taken by others)")),
-]
-_Provider = Annotated[
-    str,
-    BeforeValidator(
-        matching(
-            r"(?:[a-z0-9.-]+\.[a-z]{2,}(?::[0-9]+)?/)?[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*",
-            "a provider (`hashicorp/aws`)",
-        )
-    ),
-]
-_ModulePrefix = Annotated[
-    str,
-    BeforeValidator(
-        matching(r"[A-Za-z0-9][\w.:/@+-]{2,}", "the beginning of a module source (`git::https://...`)"),
-    ),
-]
-_Bucket = Annotated[
-    str, BeforeValidator(matching(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket, without `*`"))
-]
-_List = BeforeValidator(inputs.entries)
-_lower = BeforeValidator(str.lower)
+_RoleArns = Annotated[dict[str, str], BeforeValidator(inputs.by_environment(r".+", "<role ARN>"))]
+_Accounts = Annotated[dict[str, str], BeforeValidator(inputs.by_environment(r"[0-9]{12}", "<12 digits>"))]
+_Environment = Annotated[str, _like(r"[A-Za-z][A-Za-z0-9_-]{0,38}", "the name of an environment")]
+_Provider = Annotated[str, _like(_PROVIDER, "a provider (`hashicorp/aws`)")]
+_Module = Annotated[str, _like(r"[A-Za-z0-9][\w.:/@+-]{2,}", "the beginning of a module source (`git::https://...`)")]
+_Bucket = Annotated[str, _like(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket, without `*`")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelSettings:
     """Which issues are work items, and which labels and bots start a run."""
 
-    label_trigger: Annotated[tuple[_Label, ...], _List] = ("ready", "[ops]")
+    label_trigger: _Labels = ("ready", "[ops]")
     title_prefix: Annotated[_Line, Field(max_length=40)] = "[ops]"
     role_label: Annotated[_Line, Field(max_length=50)] = ""
     """Marks a work item in place of the prefix; empty: only the prefix counts."""
-    allowed_bots: Annotated[tuple[_BotId, ...], _List] = ()
-    """Accounts of bots whose label counts as an approval."""
+    allowed_bots: Annotated[tuple[_BotId, ...], _list] = ()
+    """Account ids of bots whose label counts as an approval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +69,9 @@ class BoardSettings:
 
     project_owner: Annotated[_Line, Field(max_length=39)] = "DrivvenConsulting"
     project_number: Annotated[int, Field(ge=1, le=1_000_000)] = 6
-    status_ready: Annotated[_Line, Field(max_length=60)] = "Ready"
-    status_in_progress: Annotated[_Line, Field(max_length=60)] = "In Progress"
-    status_review: Annotated[_Line, Field(max_length=60)] = ""
+    status_ready: _Status = "Ready"
+    status_in_progress: _Status = "In Progress"
+    status_review: _Status = ""
     """Status of an item with an open pull request; empty: it stays in progress."""
 
 
@@ -95,12 +87,7 @@ class LlmSettings:
     use_bedrock: _Boolean = False
     bedrock_role_arn: _RoleArn = ""
     """May do nothing but invoke the llm."""
-    model: Annotated[
-        str,
-        BeforeValidator(
-            matching(r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,199}", "the id of an llm", "write it like claude-opus-5-5")
-        ),
-    ] = "claude-opus-5-5"
+    model: Annotated[str, _like(_LLM_ID, "the id of an llm", "write it like claude-opus-5-5")] = "claude-opus-5-5"
     effort: Annotated[Literal["low", "medium", "high", "xhigh", "max"], _lower] = "high"
     base_url: Annotated[str, BeforeValidator(inputs.base_url)] = ""
     """Address of a gateway, without a slash at its end; empty: Anthropic's own, or Bedrock's in the region."""
@@ -112,10 +99,12 @@ class Settings:
 
     # what
     issue_number: Annotated[_Line, Field(max_length=10_000)] = ""
+    """As written: a number, several, a URL (issue.selection.parse_references)."""
     target_repository: Annotated[str, BeforeValidator(inputs.repository_name)] = ""
     base_branch: Annotated[str, BeforeValidator(inputs.branch_name)] = ""
     infra_context: str = ""
     standards: str = ""
+    """Paths of files on the base branch, one a line, or the text itself."""
     labels: LabelSettings = LabelSettings()
     board: BoardSettings = BoardSettings()
     # GitHub
@@ -123,26 +112,25 @@ class Settings:
     branch_prefix: Annotated[str, BeforeValidator(inputs.branch_prefix)] = "ops-agent/issue-"
     draft: Annotated[Literal["auto", "true", "false"], _lower] = "auto"
     draft_on_failure: _Boolean = False
-    pr_labels: Annotated[tuple[_Label, ...], _List] = ()
+    """Open a draft also when checks still fail after the last repair round."""
+    pr_labels: _Labels = ()
     include_comments: _Boolean = False
     # LLM
     llm: LlmSettings = LlmSettings()
     mcp_config: str = ""
+    """Reserved; not used yet."""
     limits: SkipValidation[Limits] = Limits()
     # AWS and Terraform
     policy: SkipValidation[Policy] = Policy()
-    aws_role_arns: Annotated[dict[str, str], BeforeValidator(by_environment(r".+", "<role ARN>"))] = field(
-        default_factory=dict
-    )
+    aws_role_arns: _RoleArns = field(default_factory=dict)
     """Read-only roles for plans by environment, that of `dev` (`aws_role_arn`) included."""
     terraform_binary: Annotated[str, BeforeValidator(inputs.terraform_binary)] = "auto"
-    environments: Annotated[
-        tuple[_Environment, ...], _List, AfterValidator(lambda names: () if names == ("auto",) else names)
-    ] = ()
+    environments: Annotated[tuple[_Environment, ...], _list] = ()
     """Environments to plan; empty: every one that has a role."""
     module_credentials: Annotated[dict[str, str], BeforeValidator(inputs.host_tokens)] = field(
         default_factory=dict, repr=False
     )
+    """Tokens for private modules by host."""
     # run
     dry_run: _Boolean = False
     upload_transcript: _Boolean = False
@@ -176,13 +164,11 @@ class _Converted:
     max_cost_usd: Annotated[float, Field(gt=0, le=1_000, allow_inf_nan=False)] = Limits().max_cost_usd
     timeout_minutes: Annotated[int, Field(ge=1, le=360)] = Limits().timeout_seconds // 60
     aws_region: Annotated[str, BeforeValidator(inputs.region)] = Policy().region
-    aws_accounts: Annotated[dict[str, str], BeforeValidator(by_environment(r"[0-9]{12}", "<12 digits>"))] = field(
-        default_factory=lambda: Policy().accounts
-    )
+    aws_accounts: _Accounts = field(default_factory=lambda: Policy().accounts)
     aws_role_arn: _RoleArn = ""
-    allowed_providers: Annotated[tuple[_Provider, ...], _List] = ()
-    allowed_modules: Annotated[tuple[_ModulePrefix, ...], _List] = ()
-    allowed_buckets: Annotated[tuple[_Bucket, ...], _List] = ()
+    allowed_providers: Annotated[tuple[_Provider, ...], _list] = ()
+    allowed_modules: Annotated[tuple[_Module, ...], _list] = ()
+    allowed_buckets: Annotated[tuple[_Bucket, ...], _list] = ()
 
 
 @dataclass(slots=True)
