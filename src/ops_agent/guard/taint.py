@@ -15,26 +15,11 @@ from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import Instance, Scope
 from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind, Step
 
-MOST_NAMES = 5_000
-_MOST_STEPS = 20
-_LITERALS = frozenset({ExpressionKind.OBJECT, ExpressionKind.TUPLE, ExpressionKind.REFERENCE})
+MOST_NAMES, _MOST_STEPS = 5_000, 20
 # A path into the value of these is a path into one of their arguments, or into an element of one.
 _ONE_OF = frozenset(
-    {
-        "toset",
-        "tolist",
-        "tomap",
-        "try",
-        "coalesce",
-        "merge",
-        "concat",
-        "compact",
-        "distinct",
-        "values",
-        "sensitive",
-        "nonsensitive",
-    }
-)
+    {"toset", "tolist", "tomap", "try", "coalesce", "merge", "concat", "compact", "distinct", "values", "sensitive", "nonsensitive"}
+)  # fmt: skip
 _ELEMENT_OF = frozenset({"element", "one", "lookup", "flatten"})
 _SHAPE = frozenset({"length", "keys", "values", "toset", "tomap", "tolist", "one"})
 _KEYS_OF = frozenset({"length", "keys"})
@@ -43,7 +28,9 @@ _KEYS: Final = "\0keys"  # a step that asks for the keys of a map
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where an expression is: a module's scope, the block around it (`each`, `count`, `self`), and what the iterators of `for` run over."""
+    """Where an expression is: a module's scope, the block around it (`each`, `count`, `self`), and what the iterators of
+    `for` run over.
+    """
 
     scope: Scope
     block: Block | None = None
@@ -110,7 +97,7 @@ class Taint:
         self._clean: set[tuple[int, Path, bool]] = set()
 
     def secret(self, value: Expression, where: Position, *, variables: bool = True) -> str | None:
-        """The name of a secret that `value` holds or depends on, None when there is none; `variables`: sensitive ones count."""
+        """The name of a secret that `value` holds or depends on, None without one; sensitive `variables` count or not."""
         seen: set[tuple[int, Path]] = set()
         pending = [(value, where)]
         while pending:
@@ -126,7 +113,7 @@ class Taint:
         return None
 
     def behind(self, value: Expression, where: Position) -> frozenset[str]:
-        """One text for each thing that `value` depends on: another set means another value. Too many end in the text `...`."""
+        """One text for each thing that `value` depends on: another set means another value. `...` stands for too many."""
         found: set[str] = set()
         seen: set[tuple[int, Path]] = set()
         pending = [(value, where)]
@@ -143,7 +130,7 @@ class Taint:
         return frozenset(found)
 
     def is_shape(self, value: Expression, where: Position) -> bool:
-        """True for a block with `count` or `for_each` that is named whole, and for its length or keys: every plan shows them."""
+        """True for a block with `count` or `for_each` that is named whole, and for its length or keys: plans show them."""
         if value.kind is ExpressionKind.CALL and value.name in _SHAPE and len(value.children) == 1:
             return self.is_shape(value.children[0], where)
         if value.kind is not ExpressionKind.REFERENCE or value.steps[0] in where.iterators:
@@ -155,18 +142,19 @@ class Taint:
 
     def _references(self, value: Expression, where: Position, *, secrets: bool) -> Iterator[_Placed]:
         """The references inside `value`, with `each`, `self` and iterators replaced by what they are."""
-        pending, seen = [(value, where)], set[tuple[int, Path]]()
+        pending, seen = [(value, where)], set[tuple[int, int, Path]]()
         while pending:
             inner, at = pending.pop()
             if inner.kind is ExpressionKind.REFERENCE:
                 pending += [(c, at) for c in inner.children]
-                meant = self._iterated(inner, at, secrets)
-                if meant is None:
-                    if inner.steps[0] not in ("path", "terraform", "count"):
-                        yield inner, at
-                elif meant and (id(meant[0][1]), inner.steps) not in seen:
-                    seen.add((id(meant[0][1]), inner.steps))
+                loop = at.iterators.get(str(inner.steps[0]))
+                key = (id(at.scope), id(at.block if loop is None else loop[0]), inner.steps)
+                meant = None if key in seen else self._iterated(inner, at, secrets)
+                if meant is not None:
+                    seen.add(key)
                     pending += meant
+                elif key not in seen and inner.steps[0] not in ("path", "terraform", "count"):
+                    yield inner, at
             elif secrets and self._tells_little(inner, at):
                 continue
             elif inner.name in _KEYS_OF and len(inner.children) == 1:
@@ -177,14 +165,16 @@ class Taint:
             elif inner.kind is ExpressionKind.FOR:
                 pending += [(c, at.inside(inner)) for c in inner.children[1:]]
                 over = inner.children[0]
-                pending += [] if over.kind in _LITERALS or self.is_shape(over, at) else [(over, at)]
+                pending += [] if _is_taken_apart(over) or self.is_shape(over, at) else [(over, at)]
             else:
                 pending += [(c, at) for c in inner.children]
 
     def _tells_little(self, value: Expression, where: Position) -> bool:
-        """A number of instances, or whether there is a value at all: no secret is told by it."""
+        """True for a number of instances, and for whether there is a value at all: neither reveals a secret."""
         if value.name in ("==", "!="):
-            return any(c.kind is ExpressionKind.LITERAL and c.value in (None, "") for c in value.children)
+            nothing = [c.kind is ExpressionKind.LITERAL and c.value in (None, "") for c in value.children]
+            others = [c for c, is_nothing in zip(value.children, nothing, strict=True) if not is_nothing]
+            return any(nothing) and all(c.kind is ExpressionKind.REFERENCE for c in others)
         return value.kind is ExpressionKind.CALL and self.is_shape(value, where)
 
     def _iterated(self, reference: Expression, where: Position, secrets: bool) -> list[_Placed] | None:
@@ -192,9 +182,7 @@ class Taint:
         head, rest = reference.steps[0], reference.steps[1:]
         if head in where.iterators:
             over, around, step = where.iterators[str(head)]
-            return (
-                ([] if secrets else [(over, around)]) if step == _KEYS else list(step_into(over, (step, *rest), around))
-            )
+            return list(step_into(over, (step, *rest), around)) if step is None else [] if secrets else [(over, around)]
         block = where.block
         if block is None:
             return None
@@ -202,14 +190,11 @@ class Taint:
             own: Path = block.labels if block.type == "resource" else (block.type, *block.labels)
             many: Path = (None,) if block.members & {"for_each", "count"} else ()
             return [(replace(reference, steps=(*own, *many, *rest)), replace(where, block=None))]
-        loop = (
-            block.attribute("count" if head == "count" else "for_each")
-            if head in ("each", "count")
-            else _dynamic(block, head)
-        )
+        own_loop = {"each": "for_each", "count": "count"}.get(str(head))
+        loop = block.attribute(own_loop) if own_loop else _dynamic(block, head)
         if loop is None:
             return None
-        around = Position(where.scope) if head in ("each", "count") else where
+        around = Position(where.scope) if own_loop else where
         if rest[:1] == ("value",):
             return list(step_into(loop.expression, (None, *rest[1:]), around))
         return [] if secrets else [(loop.expression, around)]
@@ -237,10 +222,8 @@ class Taint:
             if outputs is None:
                 return any(isinstance(s, str) and named_like_a_secret(s) for s in rest[:1])
             return variables and any(_says(b, "sensitive", "ephemeral") for _, b in outputs)
-        type_ = str(steps[0] if kind == "resource" else steps[1])
-        return bool(blocks or type_.startswith("aws_")) and holds_secret(
-            kind, type_, tuple(s for s in rest if s != _KEYS)
-        )
+        type_, plain = str(steps[0] if kind == "resource" else steps[1]), tuple(s for s in rest if s != _KEYS)
+        return bool(blocks or type_.startswith("aws_")) and holds_secret(kind, type_, plain)
 
     def _outputs(self, reference: Expression, where: Position) -> list[tuple[Instance, Block]] | None:
         """The outputs of a module call that are asked for; None when its files are not here."""
@@ -283,10 +266,9 @@ class Taint:
     def _declared(self, name: str, where: Position) -> Iterator[_Behind]:
         """What the declaration of a variable puts in where a caller gives nothing: `optional(string, "...")`."""
         instance = self._by_scope.get(id(where.scope))
-        blocks = (
-            instance.named.get(f"variable.{name.split('.')[1]}", ()) if instance and name.startswith("var.") else ()
-        )
-        for type_ in (b.attribute("type") for b in blocks):
+        declared = f"{name.replace('var.', 'variable.', 1)}.".split(".")[:2]
+        for block in instance.named.get(".".join(declared), ()) if instance is not None else ():
+            type_ = block.attribute("type")
             if type_ is not None and "optional" in type_.expression.text:
                 yield f"{name}: {type_.expression.text}", None
 
@@ -295,6 +277,12 @@ def _parts(name: str, whole: Expression, path: Path, where: Position) -> Iterato
     """What is at `path` of an expression, with a text that is another one when the part is."""
     for part, at in step_into(whole, path, where):
         yield f"{name}: {part.spelling}", (part, at)
+
+
+def _is_taken_apart(collection: Expression) -> bool:
+    """True for a collection whose elements are followed one by one."""
+    kinds = (ExpressionKind.LITERAL, ExpressionKind.OBJECT, ExpressionKind.TUPLE, ExpressionKind.REFERENCE)
+    return all(e.kind in kinds or e.name in _ONE_OF for e in collection.walk())
 
 
 def _says(block: Block, *names: str) -> bool:
