@@ -56,7 +56,7 @@ def is_ours(labels: LabelSettings, issue: Issue) -> bool:
 def lacks_identity(labels: LabelSettings, ref: IssueRef) -> Stopped:
     role = f" or carries the label `{labels.role_label}`" if labels.role_label else ""
     prefix = labels.title_prefix
-    return _stop(
+    return Stopped(
         Conclusion.DECLINED,
         f"{ref} is not a work item of ops-agent: only an issue whose title starts with exactly `{prefix}`{role} is.",
         f"Start its title with `{prefix}` when it is infrastructure work, and put the label again.",
@@ -115,7 +115,7 @@ def readiness(
         if _is_ready(board, card) or (claimed_before and was_started(board, card)):
             return ()
         status = f"`{card.status}`" if card.status else "a column without a status"
-        return _stop(
+        return Stopped(
             Conclusion.DECLINED,
             f"{issue.ref} is in {status} on the board, not in `{board.status_ready}`.",
             f"Move it to `{board.status_ready}` when it may be worked on, and put the label again.",
@@ -123,7 +123,7 @@ def readiness(
     if ready_label or dispatched:
         by = "the label `ready`" if ready_label else "the dispatch"
         return (f"The board was not used ({complaint}); {by} counts as `{board.status_ready}`.",)
-    return _stop(
+    return Stopped(
         Conclusion.DECLINED,
         f"Whether {issue.ref} is ready is not known: the board was not used ({complaint}) and no writer put the label "
         "`ready`.",
@@ -220,7 +220,7 @@ def usable_comments(comments: tuple[Comment, ...], writers: frozenset[int], befo
 
 
 def _void(conclusion: Conclusion, reason: str, remedy: str = _LABEL_AGAIN) -> Stopped:
-    return _stop(conclusion, reason, remedy)
+    return Stopped(conclusion, reason, remedy)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,21 +259,21 @@ def before_asking(settings: Settings, event: Event, ref: IssueRef, run: RunIdent
     labels, target = settings.labels, settings.target_repository or run.repository
     own, *others = (name.partition("/")[0] for name in (run.repository, target, ref.repository))
     if not all(same(own, other) for other in others):
-        return _stop(
+        return Stopped(
             Conclusion.CONFIG_ERROR,
             f"{ref} and {target} do not both belong to {own}, which owns the workflow.",
             f"Name issues and a `target_repository` of {own}.",
         )
     if isinstance(event, Labelled):
         if not any(same(event.label, label) for label in labels.label_trigger):
-            return _stop(
+            return Stopped(
                 Conclusion.DECLINED,
                 f"The label `{_word(event.label)}` does not start ops-agent.",
                 f"Put one of the labels {', '.join(f'`{label}`' for label in labels.label_trigger)} to start it.",
                 quiet=True,
             )
         if ref != event.issue.ref:
-            return _stop(
+            return Stopped(
                 Conclusion.NOT_AUTHORISED,
                 f"The label was put on {event.issue.ref}, which approves nothing for {ref}.",
                 f"Put the label on {ref}, or dispatch the workflow with its number.",
@@ -284,7 +284,7 @@ def before_asking(settings: Settings, event: Event, ref: IssueRef, run: RunIdent
         if not is_ours(labels, event.issue):
             return lacks_identity(labels, ref)
     if event.sender.kind is not ActorKind.USER and not _allowed_bot(labels, event.sender):
-        return _stop(
+        return Stopped(
             Conclusion.NOT_AUTHORISED,
             f"`{_word(event.sender.login)}` (id {event.sender.id}) is a {event.sender.kind.value}, and no bot is trusted by its name.",
             f"Ask a person with write permission, or add the id {event.sender.id} to `allowed_bots`.",
@@ -305,7 +305,7 @@ def refuse_people(permissions: Mapping[tuple[str, str], Permission]) -> Stopped 
     """`permissions` by (repository, login): everyone of `who_must_write` on every repository that the run touches."""
     for (repository, login), permission in permissions.items():
         if not permission.may_write:
-            return _stop(
+            return Stopped(
                 Conclusion.NOT_AUTHORISED,
                 f"`{_word(login)}` has the permission `{permission.value}` on {repository}, and asking for work needs write.",
                 f"Ask a person with write permission on {repository} to put the label or to start the workflow.",
@@ -357,7 +357,7 @@ def decide(settings: Settings, event: Event, ref: IssueRef, run: RunIdentity, fa
 
 def blocked_by(ref: IssueRef, blockers: tuple[IssueRef, ...]) -> Stopped:
     names = ", ".join(f"#{b.number}" if b.repository == ref.repository else str(b) for b in blockers)
-    return _stop(
+    return Stopped(
         Conclusion.DECLINED,
         f"{ref} is blocked by {names}, which {'is' if len(blockers) == 1 else 'are'} still open.",
         f"Put the label again when {names} {'is' if len(blockers) == 1 else 'are'} closed.",
@@ -373,7 +373,7 @@ def _usable_target(name: str, facts: Facts) -> Repository | Stopped:
         )
     if facts.target.archived or facts.target.disabled:
         kind = "archived" if facts.target.archived else "disabled"
-        return _stop(
+        return Stopped(
             Conclusion.CONFIG_ERROR,
             f"The repository {name} is {kind}: nothing can be written to it.",
             "Unarchive it, or name another `target_repository`.",
@@ -391,22 +391,18 @@ def _allowed_bot(labels: LabelSettings, actor: Actor) -> bool:
 
 
 def _pull_request(ref: IssueRef) -> Stopped:
-    return _stop(
+    return Stopped(
         Conclusion.DECLINED, f"{ref} is a pull request, not an issue.", "Put the label on an issue.", quiet=True
     )
 
 
 def _ask(reason: str, question: str) -> Stopped:
     return Stopped(
-        conclusion=Conclusion.NEEDS_INFO,
-        reason=reason,
-        remedy="Answer the question, correct the inputs or the issue, and put the label again.",
+        Conclusion.NEEDS_INFO,
+        reason,
+        "Answer the question, correct the inputs or the issue, and put the label again.",
         questions=(question,),
     )
-
-
-def _stop(conclusion: Conclusion, reason: str, remedy: str, quiet: bool = False) -> Stopped:
-    return Stopped(conclusion=conclusion, reason=reason, remedy=remedy, quiet=quiet)
 
 
 def _word(name: str) -> str:

@@ -241,7 +241,8 @@ def decide(item: WorkItem, run: RunIdentity, seen: Seen, lease_seconds: float) -
     if seen.open is None and seen.pull_requests:
         return _closed(seen.pull_requests[0], seen.published, content)
     if claim is not None and is_alive(seen, run, lease_seconds):
-        return _duplicate(
+        return Stopped(
+            Conclusion.DUPLICATE,
             f"Run {claim.record.run_id} (attempt {claim.record.attempt}) is working on this issue.",
             "Wait until it has ended.",
         )
@@ -253,14 +254,16 @@ def decide(item: WorkItem, run: RunIdentity, seen: Seen, lease_seconds: float) -
             return Step.CONTINUE if mine else Step.TAKE
         if claim is not None and claim.record.state not in DONE_STATES:
             return Step.FINISH
-        return _duplicate(
+        return Stopped(
+            Conclusion.DUPLICATE,
             f"Pull request #{seen.open.number} already holds this very text of the issue, and no review asks for more ({seen.open.url}).",
             "Change the issue's text or review the pull request, then put the label again.",
         )
     if mine:
         return Step.CONTINUE
     if claim is not None and claim.record.key == item.key and claim.record.state in DONE_STATES:
-        return _duplicate(
+        return Stopped(
+            Conclusion.DUPLICATE,
             f"This approval was worked on by run {claim.record.run_id}, which ended without a pull request.",
             "Put the label again (or start the workflow again) for another try.",
         )
@@ -274,30 +277,27 @@ def untrusted_pull_request(found: PullRequest) -> Stopped:
     repository.
     """
     return Stopped(
-        conclusion=Conclusion.STALE,
-        reason=f"Pull request #{found.number} of our branch was opened by an account that may not write to the repository ({found.url}).",
-        remedy="Close it, then put the label again.",
+        Conclusion.STALE,
+        f"Pull request #{found.number} of our branch was opened by an account that may not write to the repository ({found.url}).",
+        "Close it, then put the label again.",
     )
 
 
 def _closed(newest: PullRequest, published: PullRequestRecord | None, content: str) -> Stopped:
     if newest.merged:
         if published is not None and published.content == content:
-            return _duplicate(
+            return Stopped(
+                Conclusion.DUPLICATE,
                 f"Pull request #{newest.number} for this text was merged already ({newest.url}).",
                 "Nothing is left to do.",
             )
         return Stopped(
-            conclusion=Conclusion.DECLINED,
-            reason=f"Pull request #{newest.number} of this issue was merged already ({newest.url}); an issue has one pull request.",
-            remedy="Open a new issue for what is still missing.",
+            Conclusion.DECLINED,
+            f"Pull request #{newest.number} of this issue was merged already ({newest.url}); an issue has one pull request.",
+            "Open a new issue for what is still missing.",
         )
     return Stopped(
-        conclusion=Conclusion.DECLINED,
-        reason=f"Pull request #{newest.number} was closed by a person without merging ({newest.url}); ops-agent does not reopen it.",
-        remedy="Reopen it (restore its branch if that was deleted) and put the label again, or open a new issue.",
+        Conclusion.DECLINED,
+        f"Pull request #{newest.number} was closed by a person without merging ({newest.url}); ops-agent does not reopen it.",
+        "Reopen it (restore its branch if that was deleted) and put the label again, or open a new issue.",
     )
-
-
-def _duplicate(reason: str, remedy: str) -> Stopped:
-    return Stopped(conclusion=Conclusion.DUPLICATE, reason=reason, remedy=remedy)

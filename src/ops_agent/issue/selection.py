@@ -79,7 +79,7 @@ class Selection:
         if len(self.declined) == 1:
             return self.declined[0].why
         remedy = "Read the reasons in the job summary; make an item ready and start the workflow again."
-        return Stopped(conclusion=Conclusion.DECLINED, reason="No work item was selected.", remedy=remedy)
+        return Stopped(Conclusion.DECLINED, "No work item was selected.", remedy)
 
     @property
     def summary(self) -> str:
@@ -112,20 +112,21 @@ def eligible(labels: LabelSettings, candidate: Candidate) -> Stopped | None:
     ref, issue = candidate.ref, candidate.issue
     if issue is None:
         return Stopped(
-            conclusion=Conclusion.NEEDS_INFO,
-            reason=f"{ref} does not exist, was transferred, or the token cannot see it.",
-            remedy="Name an existing issue.",
+            Conclusion.NEEDS_INFO,
+            f"{ref} does not exist, was transferred, or the token cannot see it.",
+            "Name an existing issue.",
             questions=(f"Which issue should be worked on? There is no {ref}.",),
         )
     if candidate.parent is not None and ref.repository != candidate.parent.repository:
-        return _declined(
+        return Stopped(
+            Conclusion.DECLINED,
             f"{ref} is in another repository than its parent.",
             f"Label it there, or dispatch the workflow of {ref.repository}.",
         )
     if issue.is_pull_request:
-        return _declined(f"{ref} is a pull request.", "Name an issue.")
+        return Stopped(Conclusion.DECLINED, f"{ref} is a pull request.", "Name an issue.")
     if not issue.is_open:
-        return _declined(f"{ref} is closed.", "Reopen it when the work is still wanted.")
+        return Stopped(Conclusion.DECLINED, f"{ref} is closed.", "Reopen it when the work is still wanted.")
     return None if is_ours(labels, issue) else lacks_identity(labels, ref)
 
 
@@ -142,8 +143,10 @@ def refuse_blocked(ready: Sequence[Issue], blockers: Mapping[IssueRef, tuple[Iss
         circle = _circle(item.ref, open_blockers)
         if circle:
             path = " -> ".join(str(ref) for ref in (*circle, item.ref))
-            found[item.ref] = _declined(
-                f"{item.ref} waits for itself: {path} (blocked by).", "Remove one of these dependencies."
+            found[item.ref] = Stopped(
+                Conclusion.DECLINED,
+                f"{item.ref} waits for itself: {path} (blocked by).",
+                "Remove one of these dependencies.",
             )
         elif open_blockers[item.ref]:
             found[item.ref] = blocked_by(item.ref, open_blockers[item.ref])
@@ -179,8 +182,10 @@ def choose(
     for candidate in candidates:
         why = refused.get(candidate.ref)
         if why is None and len(items) == MOST_JOBS:
-            why = _declined(
-                f"A run holds at most {MOST_JOBS} items.", "Dispatch the workflow again when these are done."
+            why = Stopped(
+                Conclusion.DECLINED,
+                f"A run holds at most {MOST_JOBS} items.",
+                "Dispatch the workflow again when these are done.",
             )
         if why is None and candidate.issue is not None:
             items.append(candidate.issue)
@@ -189,10 +194,6 @@ def choose(
                 Declined(ref=candidate.ref, title=candidate.issue.title if candidate.issue else "", why=why)
             )
     return Selection(items=tuple(items), declined=tuple(declined), warnings=tuple(dict.fromkeys(warnings)))
-
-
-def _declined(reason: str, remedy: str) -> Stopped:
-    return Stopped(conclusion=Conclusion.DECLINED, reason=reason, remedy=remedy)
 
 
 # The words by which a person names issues: `12`, `#12`, `12,14`, or the address of an issue of the same owner. Nothing

@@ -56,7 +56,7 @@ class Conclusion(StrEnum):
         return member
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Stopped:
     """A stage declines: a value, not an exception.
 

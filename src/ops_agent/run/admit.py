@@ -127,9 +127,9 @@ def _work_item(admission: Admission, base_branch: str, comments: tuple[Comment, 
     questions = missing(request, body.removed)
     if questions:
         return Stopped(
-            conclusion=Conclusion.NEEDS_INFO,
-            reason=f"{snapshot.ref} does not say what should be done.",
-            remedy="Answer the questions in the issue's text and put the label again.",
+            Conclusion.NEEDS_INFO,
+            f"{snapshot.ref} does not say what should be done.",
+            "Answer the questions in the issue's text and put the label again.",
             questions=questions,
         )
     removed: Counter[str] = Counter()
@@ -155,14 +155,14 @@ def _work_item(admission: Admission, base_branch: str, comments: tuple[Comment, 
 def _gone(event: Event, ref: IssueRef) -> Stopped:
     if isinstance(event, Labelled):
         return Stopped(
-            conclusion=Conclusion.STALE,
-            reason=f"{ref} was deleted or transferred after the label was put.",
-            remedy="Put the label on the issue where it is now.",
+            Conclusion.STALE,
+            f"{ref} was deleted or transferred after the label was put.",
+            "Put the label on the issue where it is now.",
         )
     return Stopped(
-        conclusion=Conclusion.NEEDS_INFO,
-        reason=f"{ref} does not exist, was transferred, or the token cannot see it.",
-        remedy="Dispatch the workflow with the number of an existing issue.",
+        Conclusion.NEEDS_INFO,
+        f"{ref} does not exist, was transferred, or the token cannot see it.",
+        "Dispatch the workflow with the number of an existing issue.",
         questions=(f"Which issue should be worked on? There is no {ref}.",),
     )
 

@@ -46,16 +46,16 @@ def claim(world: World, settings: Settings, item: WorkItem, run: RunIdentity) ->
     branch = branch_name(settings.branch_prefix, item)
     if not is_our_branch(branch, settings.branch_prefix, item):
         return Stopped(
-            conclusion=Conclusion.CONFIG_ERROR,
-            reason=f"{branch} cannot be a branch of ours: it must be `branch_prefix` and a number, and not the base branch.",
-            remedy="Correct the inputs `branch_prefix` and `base_branch`.",
+            Conclusion.CONFIG_ERROR,
+            f"{branch} cannot be a branch of ours: it must be `branch_prefix` and a number, and not the base branch.",
+            "Correct the inputs `branch_prefix` and `base_branch`.",
         )
     base = world.branches.head(item.target.full_name, item.base_branch)
     if base is None:
         return Stopped(
-            conclusion=Conclusion.CONFIG_ERROR,
-            reason=f"There is no branch {item.base_branch} in {item.target.full_name} (renamed, or the repository is empty).",
-            remedy="Correct the input `base_branch`, or make a first commit, and put the label again.",
+            Conclusion.CONFIG_ERROR,
+            f"There is no branch {item.base_branch} in {item.target.full_name} (renamed, or the repository is empty).",
+            "Correct the input `base_branch`, or make a first commit, and put the label again.",
         )
     wanted = Claim(branch=branch, base_commit=base, head_commit=base, comment_id=None)
     if settings.dry_run:
@@ -160,12 +160,12 @@ class _Claiming:
         paths = world.pull_requests.files(self._repository, pull_request.number)
         conclude(world, self.settings, progress, pull_request, published.labels, paths)
         return Stopped(
-            conclusion=Conclusion.DUPLICATE,
-            reason=(
+            Conclusion.DUPLICATE,
+            (
                 f"Pull request #{pull_request.number} was published by an earlier attempt; "
                 f"its last steps are done ({pull_request.url})."
             ),
-            remedy="Review the pull request.",
+            "Review the pull request.",
         )
 
     def _take(self, seen: Seen, created: bool) -> Claim | Stopped:
@@ -271,11 +271,11 @@ class _Claiming:
         if winner is None or winner.comment_id != comment_id:
             issues.delete_comment(ref.repository, comment_id)
             return Stopped(
-                conclusion=Conclusion.DUPLICATE,
-                reason="Another run took this issue at the same instant."
+                Conclusion.DUPLICATE,
+                "Another run took this issue at the same instant."
                 if winner
                 else "The claim was withdrawn at the same instant.",
-                remedy="Wait until it has ended.",
+                "Wait until it has ended.",
             )
         for other in found:
             if other.comment_id != comment_id:
@@ -325,7 +325,7 @@ def _reason(redact: Callable[[str], str], why: Stopped | BaseException) -> str:
     """Why the run ended, as Markdown. When the redaction fails, only the conclusion is shown."""
     if isinstance(why, BaseException):
         error = as_error(why)
-        why = Stopped(conclusion=error.conclusion, reason=str(error), remedy=error.hint, findings=error.findings)
+        why = Stopped(error.conclusion, str(error), error.hint, findings=error.findings)
     try:
         return redact(stopped_text(why))
     except Exception:
@@ -346,4 +346,4 @@ def _delete_untouched(
 
 
 def _stale(reason: str, remedy: str) -> Stopped:
-    return Stopped(conclusion=Conclusion.STALE, reason=reason, remedy=f"{remedy}, then put the label again.")
+    return Stopped(Conclusion.STALE, reason, f"{remedy}, then put the label again.")

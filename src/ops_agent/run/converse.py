@@ -286,9 +286,9 @@ def _end(kept: _Kept | None) -> None:
 # Why a conversation ends without a change to publish.
 
 _NO_CHANGES = Stopped(
-    conclusion=Conclusion.NO_CHANGES,
-    reason="The agent finished without changing a file: the repository seems to hold already what the issue asks for.",
-    remedy="Close the issue if that is right; otherwise say in its text what is missing, and put the label again.",
+    Conclusion.NO_CHANGES,
+    "The agent finished without changing a file: the repository seems to hold already what the issue asks for.",
+    "Close the issue if that is right; otherwise say in its text what is missing, and put the label again.",
 )
 _ENDINGS = {
     "needs_info": (
@@ -317,9 +317,9 @@ def _stopped_by(ending: Ending) -> Stopped:
     said = (ending.description,) if ending.description.strip() else ()
     asked = ending.questions if ending.kind == "needs_info" else ()
     return Stopped(
-        conclusion=conclusion,
-        reason=reason,
-        remedy=remedy,
+        conclusion,
+        reason,
+        remedy,
         questions=asked or said,
         proposed_issues=ending.proposed_issues,
     )
@@ -328,17 +328,17 @@ def _stopped_by(ending: Ending) -> Stopped:
 def _given_up(verdict: Verdict, verification: Verification | None, rounds: int) -> Stopped:
     if verdict.blocked:
         return Stopped(
-            conclusion=Conclusion.BLOCKED_BY_POLICY,
-            reason=f"The change breaks rules of the guard, still after {rounds} repair rounds.",
-            remedy="Read the findings; change what the issue asks for, or do this part by hand.",
+            Conclusion.BLOCKED_BY_POLICY,
+            f"The change breaks rules of the guard, still after {rounds} repair rounds.",
+            "Read the findings; change what the issue asks for, or do this part by hand.",
             findings=verdict.blocking,
         )
     failed = verification.failed if verification is not None else ()
     names = ", ".join(f"{c.name} of {c.subject}" for c in failed[:5])
     in_plan = bool(failed) and all(c.name == "plan" for c in failed)
     return Stopped(
-        conclusion=Conclusion.PLAN_FAILED if in_plan else Conclusion.CHECKS_FAILED,
-        reason=f"{len(failed)} check{'s' if len(failed) > 1 else ''} failed, still after {rounds} repair rounds: {names}.",
-        remedy="Read the checks' output in the job summary; make the issue's text more exact, and put the label again.",
+        Conclusion.PLAN_FAILED if in_plan else Conclusion.CHECKS_FAILED,
+        f"{len(failed)} check{'s' if len(failed) > 1 else ''} failed, still after {rounds} repair rounds: {names}.",
+        "Read the checks' output in the job summary; make the issue's text more exact, and put the label again.",
         findings=tuple(f for c in failed for f in c.findings),
     )

@@ -90,7 +90,7 @@ def publish(
         workflows = tuple(c for c in kept.changes if needs_workflows_permission(c.path))
         return _needs_workflows(str(refused), replace(kept, changes=workflows))
     except Conflict as conflict:
-        return _stale(str(conflict), Conflict.default_hint)
+        return Stopped(Conclusion.STALE, str(conflict), Conflict.default_hint)
     people = People(world.issues, settings.labels.allowed_bots)
     sent = _open_or_update(world.pull_requests, people, progress, text)
     if isinstance(sent, Stopped):
@@ -120,21 +120,27 @@ def _still_wanted(issues: Issues, item: WorkItem, triggers: Sequence[str]) -> tu
     try:
         live = issues.issue(item.issue.ref)
     except NotFound as gone:
-        return _stale(
+        return Stopped(
+            Conclusion.STALE,
             f"The issue is gone since the run began: {gone}",
             "Nothing was published. Open a new issue when the work is still wanted.",
         )
     if not live.is_open:
-        return _stale(
-            "The issue was closed during the run.", "Nothing was published. Reopen it and put the label again."
+        return Stopped(
+            Conclusion.STALE,
+            "The issue was closed during the run.",
+            "Nothing was published. Reopen it and put the label again.",
         )
     if live.locked:
-        return _stale(
-            "The issue was locked during the run.", "Nothing was published. Unlock it and put the label again."
+        return Stopped(
+            Conclusion.STALE,
+            "The issue was locked during the run.",
+            "Nothing was published. Unlock it and put the label again.",
         )
     starting = {label.casefold() for label in triggers}
     if not item.approval.by_dispatch and starting.isdisjoint(label.casefold() for label in live.labels):
-        return _stale(
+        return Stopped(
+            Conclusion.STALE,
             "The approving label was taken off during the run.",
             "Nothing was published. Put the label again when the work is still wanted.",
         )
@@ -148,8 +154,10 @@ def _base_moved(branches: Branches, item: WorkItem, claim: Claim, paths: tuple[s
     repository = item.target.full_name
     now = branches.head(repository, item.base_branch)
     if now is None:
-        return _stale(
-            f"The branch {item.base_branch} is gone.", "Correct the input `base_branch` and put the label again."
+        return Stopped(
+            Conclusion.STALE,
+            f"The branch {item.base_branch} is gone.",
+            "Correct the input `base_branch` and put the label again.",
         )
     if now == claim.base_commit:
         return ()
@@ -161,7 +169,8 @@ def _base_moved(branches: Branches, item: WorkItem, claim: Claim, paths: tuple[s
             if claim.existing is None
             else "Settle the pull request by hand, or close it and open a new issue."
         )
-        return _stale(
+        return Stopped(
+            Conclusion.STALE,
             f"{item.base_branch} has moved on since the run began and changed files of this change: {', '.join(common[:_NAMED_PATHS])}.",
             f"Nothing was published. {remedy}",
         )
@@ -241,9 +250,9 @@ def _open_or_update(
     except NotPermitted as refused:
         link = f"{progress.run.server_url}/{repository}/compare/{item.base_branch}...{claim.branch}?expand=1"
         return Stopped(
-            conclusion=Conclusion.NOT_PERMITTED,
-            reason=f"The commit is on the branch {claim.branch}, but the pull request could not be opened: {refused}",
-            remedy=f"Open it by hand at {link} or: {refused.hint}",
+            Conclusion.NOT_PERMITTED,
+            f"The commit is on the branch {claim.branch}, but the pull request could not be opened: {refused}",
+            f"Open it by hand at {link} or: {refused.hint}",
         )
     return sent if people.trusts(repository, sent) else untrusted_pull_request(sent)
 
@@ -400,12 +409,8 @@ def _imagined(item: WorkItem, claim: Claim, proposal: Proposal) -> PullRequest:
 
 def _needs_workflows(reason: str, left: ChangeSet) -> Stopped:
     return Stopped(
-        conclusion=Conclusion.NEEDS_WORKFLOWS_PERMISSION,
-        reason=reason,
-        remedy=NeedsWorkflowsPermission.default_hint,
+        Conclusion.NEEDS_WORKFLOWS_PERMISSION,
+        reason,
+        NeedsWorkflowsPermission.default_hint,
         patch=as_patch(left),
     )
-
-
-def _stale(reason: str, remedy: str) -> Stopped:
-    return Stopped(conclusion=Conclusion.STALE, reason=reason, remedy=remedy)
