@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from doubles.tree import MemoryTree
-from ops_agent.config.policy_file import narrow, narrow_by_policy_file
+from ops_agent.config.policy_file import PolicyFile, narrow, narrow_by_policy_file
 from ops_agent.config.settings import Settings
 from ops_agent.model.briefing import Limits
 from ops_agent.model.errors import ConfigError
-from ops_agent.model.policy import Policy, PolicyFile
+from ops_agent.model.policy import Policy
 
 AWS = "registry.terraform.io/hashicorp/aws"
 WIDE = Settings(
@@ -113,7 +113,9 @@ def test_unreadable_lines_do_not_hide_lines_that_would_widen() -> None:
     with pytest.raises(ConfigError) as caught:
         narrow_by_policy_file(WIDE, MemoryTree({".github/ops-agent.yml": text}))
     first, second, *wider = caught.value.problems
-    assert first == "line 1: `workflows` is true or false" and second.startswith("line 2: `max_turn` is not known")
+    assert first == "line 1: `workflows`: 'maybe' is neither true nor false; write true or false" and second.startswith(
+        "line 2: `max_turn` is not known"
+    )
     assert sorted(wider) == [
         (
             "`allowed_modules`: 'git::https://' is not allowed by the input `allowed_modules`, and the file can only "

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.config.policy_file import read_policy
-from ops_agent.model.policy import PolicyFile
+from ops_agent.config.policy_file import PolicyFile, read_policy
 from ops_agent.model.terraform import MappedEnvironment, MappedRoot
 
 WHOLE = b"""# limits of this repository
@@ -42,15 +41,10 @@ def test_a_whole_file_is_read() -> None:
         max_turns=40,
         max_cost_usd=2.5,
         closed_paths=("infra/network/*",),
-        layout=(
-            MappedRoot(
-                path="stack",
-                environments=(
-                    MappedEnvironment(name="dev", backend_file="stack/a.cfg.hcl", var_files=("stack/a.tfvars",)),
-                ),
-            ),
-        ),
+        layout=policy.layout,
     )
+    environment = MappedEnvironment(name="dev", backend_file="stack/a.cfg.hcl", var_files=("stack/a.tfvars",))
+    assert [root.mapped() for root in policy.layout] == [MappedRoot(path="stack", environments=(environment,))]
 
 
 def test_an_empty_file_says_nothing() -> None:
@@ -62,7 +56,7 @@ def test_every_problem_is_reported_at_once_with_its_line() -> None:
         b"regions: [us-east-1]\nworkflows: maybe\nmax_files: 0\nclosed_paths: [../x]\nlayout: [{root: /x}]\n"
     )
     assert policy == PolicyFile(), "nothing of a value that is wrong is kept"
-    assert [p.split(":")[0] for p in problems] == ["line 1", "line 2", "line 3", "line 4", "line 5"]
+    assert [p.split(":")[0] for p in problems] == ["line 1", "line 2", "line 3", "line 4", "line 5", "line 5"]
 
 
 @pytest.mark.parametrize(

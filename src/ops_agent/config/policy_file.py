@@ -1,143 +1,130 @@
-"""`.github/ops-agent.yml` -> PolicyFile. Strict: every problem at once, each with its line; an unknown key is a
-problem.
+"""`.github/ops-agent.yml` on the base branch over the action's inputs: it takes away and never adds.
+
+Read strictly: every problem at once, each with its line; an unknown key is a problem.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from typing import Annotated, Any, ClassVar
 
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from ops_agent.config.inputs import boolean, matching
 from ops_agent.config.settings import Settings
 from ops_agent.config.strict_yaml import YamlNode, read_yaml
 from ops_agent.model.errors import ConfigError
-from ops_agent.model.policy import PolicyFile
 from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import MappedEnvironment, MappedRoot, Unreadable
 
 POLICY_FILE = ".github/ops-agent.yml"
-_PATH = re.compile(r"(?!/)(?!.*(^|/)\.\.(/|$))[A-Za-z0-9._@+=/*?-]+")
+_PATH = r"(?!/)(?!.*(^|/)\.\.(/|$))[A-Za-z0-9._@+=/*?-]+"
+
+_Path = Annotated[str, AfterValidator(matching(_PATH, "a path inside the repository", "correct it"))]
+_Texts = tuple[Annotated[str, Field(min_length=1)], ...]
+_Count = Annotated[int, Field(ge=1, lt=1_000_000)]
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Environment:
+    __pydantic_config__: ClassVar = _STRICT
+
+    backend: _Path | None = None
+    variables: tuple[_Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Root:
+    __pydantic_config__: ClassVar = _STRICT
+
+    root: _Path
+    environments: dict[str, _Environment]
+
+    def mapped(self) -> MappedRoot:
+        environments = (
+            MappedEnvironment(name=name, backend_file=e.backend, var_files=e.variables)
+            for name, e in self.environments.items()
+        )
+        return MappedRoot(path=self.root, environments=tuple(environments))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyFile:
+    """What the file says. None means that it is silent; a list keeps part of the inputs'."""
+
+    __pydantic_config__: ClassVar = _STRICT
+
+    allowed_providers: _Texts | None = None
+    allowed_modules: _Texts | None = None
+    allowed_uses: _Texts | None = None
+    allowed_secrets: _Texts | None = None
+    workflows: Annotated[bool, BeforeValidator(boolean)] | None = None
+    environments: _Texts | None = None
+    max_files: _Count | None = None
+    max_turns: _Count | None = None
+    max_cost_usd: Annotated[float, Field(gt=0, lt=10_000, allow_inf_nan=False)] | None = None
+    closed_paths: tuple[_Path, ...] = ()
+    """Globs that may not be written, on top of what is always closed."""
+    layout: tuple[_Root, ...] = ()
+    """Roots that discovery cannot find."""
+
+
+@cache
+def _adapter() -> TypeAdapter[PolicyFile]:
+    return TypeAdapter(PolicyFile)
 
 
 def read_policy(content: bytes) -> tuple[PolicyFile, tuple[str, ...]]:
     """The file's policy and its problems (`line 4: ...`). With problems the policy must not be used: an unread limit is
     no limit.
 
-    It holds what could be read all the same, so that whoever says the problems can say what else is wrong.
+    It holds what could be read all the same, so that everything else that is wrong can be reported as well.
     """
     root = read_yaml(content) if content.strip() else YamlNode("map", 1)
     if isinstance(root, Unreadable):
         return PolicyFile(), (f"line {root.line}: {root.what}",)
-    problems: list[str] = []
-    values: dict[str, Any] = {}
-    for key, node in _members(root, problems):
-        reader = _READERS.get(key)
-        if reader is None:
-            problems.append(f"line {node.line}: `{key}` is not known; known are {', '.join(sorted(_READERS))}")
-            continue
-        before = len(problems)
-        value = reader(key, node, problems)
-        if len(problems) == before:
-            values[key] = value
-    return PolicyFile(**values), tuple(problems)
+    if root.kind != "map":
+        return PolicyFile(), (f"line {root.line}: keys with values are expected",)
+    values: dict[str, Any] = root.plain
+    try:
+        return _adapter().validate_python(values), ()
+    except ValidationError as error:
+        wrong = error.errors(include_url=False)
+    unusable = {one["loc"][0] for one in wrong}
+    usable = _adapter().validate_python({key: value for key, value in values.items() if key not in unusable})
+    problems = {(_line(root, one["loc"]), _sentence(one)) for one in wrong}
+    return usable, tuple(f"line {line}: {sentence}" for line, sentence in sorted(problems))
 
 
-def _members(node: YamlNode, problems: list[str]) -> Iterator[tuple[str, YamlNode]]:
-    if node.kind != "map":
-        problems.append(f"line {node.line}: keys with values are expected")
-    yield from node.members
+def _line(node: YamlNode, steps: tuple[int | str, ...]) -> int:
+    for step in steps:
+        inner = node.get(step) if isinstance(step, str) else node.items[step]
+        if inner is None:
+            break
+        node = inner
+    return node.line
 
 
-def _texts(key: str, node: YamlNode, problems: list[str]) -> tuple[str, ...]:
-    if node.kind != "list" or any(i.kind != "text" or not i.text for i in node.items):
-        problems.append(f"line {node.line}: `{key}` is a list of texts")
-    return tuple(i.text for i in node.items)
+def _sentence(error: ErrorDetails) -> str:
+    name = next(step for step in reversed(error["loc"]) if isinstance(step, str))
+    if error["type"] == "value_error":
+        return f"`{name}`: {error['ctx']['error']}"
+    if error["type"] == "unexpected_keyword_argument":
+        shape = {1: PolicyFile, 3: _Root}.get(len(error["loc"]), _Environment)
+        return f"`{name}` is not known; known are {', '.join(sorted(f.name for f in fields(shape)))}"
+    words = {
+        "missing": "is missing",
+        "tuple_type": "is a list",
+        "string_type": "holds texts only",
+        "dict_type": "has keys with values",
+        "dataclass_type": "has keys with values",
+    }
+    return f"`{name}` {words[error['type']]}" if error["type"] in words else f"`{name}`: {error['msg']}"
 
-
-def _paths(key: str, node: YamlNode, problems: list[str]) -> tuple[str, ...]:
-    paths = _texts(key, node, problems)
-    problems.extend(
-        f"line {node.line}: `{p}` in `{key}` is not a path inside the repository"
-        for p in paths
-        if not _PATH.fullmatch(p)
-    )
-    return paths
-
-
-def _path(key: str, node: YamlNode, problems: list[str]) -> str:
-    if node.kind != "text" or not _PATH.fullmatch(node.text):
-        problems.append(f"line {node.line}: `{key}` is a path inside the repository")
-    return node.text
-
-
-def _switch(key: str, node: YamlNode, problems: list[str]) -> bool:
-    if node.text not in ("true", "false"):
-        problems.append(f"line {node.line}: `{key}` is true or false")
-    return node.text == "true"
-
-
-def _count(key: str, node: YamlNode, problems: list[str]) -> int:
-    if not re.fullmatch(r"[1-9][0-9]{0,5}", node.text):
-        problems.append(f"line {node.line}: `{key}` is a whole number above zero")
-        return 1
-    return int(node.text)
-
-
-def _money(key: str, node: YamlNode, problems: list[str]) -> float:
-    if not re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,2})?", node.text) or float(node.text) == 0:
-        problems.append(f"line {node.line}: `{key}` is an amount of US dollars above zero")
-        return 0.01
-    return float(node.text)
-
-
-def _layout(key: str, node: YamlNode, problems: list[str]) -> tuple[MappedRoot, ...]:
-    roots = []
-    if node.kind != "list":
-        problems.append(f"line {node.line}: `{key}` is a list of roots")
-    for item in node.items:
-        path, environments = item.get("root"), item.get("environments")
-        _only(item, ("root", "environments"), problems)
-        if path is None or environments is None or environments.kind != "map":
-            problems.append(f"line {item.line}: a root of `{key}` has `root` and `environments`")
-            continue
-        mapped = tuple(_environment(name, value, problems) for name, value in environments.members)
-        roots.append(MappedRoot(path=_path("root", path, problems), environments=mapped))
-    return tuple(roots)
-
-
-def _environment(name: str, node: YamlNode, problems: list[str]) -> MappedEnvironment:
-    _only(node, ("backend", "variables"), problems)
-    backend, variables = node.get("backend"), node.get("variables")
-    return MappedEnvironment(
-        name=name,
-        backend_file=_path("backend", backend, problems) if backend is not None else None,
-        var_files=_paths("variables", variables, problems) if variables is not None else (),
-    )
-
-
-def _only(node: YamlNode, known: tuple[str, ...], problems: list[str]) -> None:
-    for key, value in _members(node, problems):
-        if key not in known:
-            problems.append(f"line {value.line}: `{key}` is not known; known are {', '.join(known)}")
-
-
-_READERS: dict[str, Callable[[str, YamlNode, list[str]], Any]] = {
-    "allowed_providers": _texts,
-    "allowed_modules": _texts,
-    "allowed_uses": _texts,
-    "allowed_secrets": _texts,
-    "workflows": _switch,
-    "environments": _texts,
-    "max_files": _count,
-    "max_turns": _count,
-    "max_cost_usd": _money,
-    "closed_paths": _paths,
-    "layout": _layout,
-}
-
-
-# A repository's policy file over the action's inputs: it may take away, never add.
 
 WIDENING_REMEDY = (
     "Take these entries out of the policy file; where an input is named, it can allow more in the workflow file."
@@ -192,7 +179,7 @@ def narrow(settings: Settings, file: PolicyFile) -> Settings:
             allowed_secrets=part("allowed_secrets", file.allowed_secrets, policy.allowed_secrets, _equal),
             allow_workflow_files=policy.allow_workflow_files and file.workflows is not False,
             closed_paths=tuple(dict.fromkeys((*policy.closed_paths, *file.closed_paths))),
-            layout=file.layout,
+            layout=tuple(root.mapped() for root in file.layout),
         ),
         limits=replace(
             limits,

@@ -46,28 +46,6 @@ class Policy:
     layout: tuple[MappedRoot, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PolicyFile:
-    """What `.github/ops-agent.yml` on the base branch says. None means that it is silent; a list keeps part of the
-    inputs'.
-
-    `closed_paths` are globs that may not be written on top of the fixed denies; `layout` maps roots that discovery
-    cannot find.
-    """
-
-    allowed_providers: tuple[str, ...] | None = None
-    allowed_modules: tuple[str, ...] | None = None
-    allowed_uses: tuple[str, ...] | None = None
-    allowed_secrets: tuple[str, ...] | None = None
-    workflows: bool | None = None
-    environments: tuple[str, ...] | None = None
-    max_files: int | None = None
-    max_turns: int | None = None
-    max_cost_usd: float | None = None
-    closed_paths: tuple[str, ...] = ()
-    layout: tuple[MappedRoot, ...] = ()
-
-
 # The regions of AWS's commercial partition (`aws`), a closed list: `sa-east-9` has the right form and does not exist.
 #
 # Source: the partition's endpoint description in botocore 1.44 (November 2026); a test compares. A region that AWS
