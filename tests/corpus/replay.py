@@ -79,15 +79,16 @@ def replay(repositories: Iterable[Repository], choose: Choice, limit: float) -> 
 
 
 def refused_of(judged: Iterable[Judged], kind: str) -> tuple[int, int]:
-    """How many commits of a kind are refused, and how many there are."""
-    refused = [j.is_refused for j in judged if j.kind == kind]
+    """How many commits of a kind are refused although their settings allow what they bring, and how many there are."""
+    refused = [j.is_refused and not j.needs_settings for j in judged if j.kind == kind]
     return sum(refused), len(refused)
 
 
 def summary(judged: Sequence[Judged]) -> str:
     """A row for each repository and one for all, then what each rule refuses, then what is not counted.
 
-    "by settings" counts the refused commits that bring what their own repository's settings do not allow yet.
+    "by settings" counts the commits, not among the refused, that bring what their own repository's settings do not allow
+    yet.
     """
     names = list(dict.fromkeys(j.repository for j in judged))
     rows = [_row(name, [j for j in judged if j.repository == name]) for name in names]
