@@ -33,6 +33,7 @@ _OF_ACCOUNT = re.compile(r".*(account|owner|principal|registry_id|aws_id).*", re
 _OF_ORGANIZATION = re.compile(
     r"(.*[_-])?(root|org|organi[sz]ation|management|master|payer|main)([_-].*)?", re.IGNORECASE
 )
+_TWELVE = re.compile(r"[0-9]{12}")
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _TIME = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])[0-5]\d")
 _IN_ADDRESS = re.compile(r"(?:arn:[^:\s]*:[^:\s]*:[^:\s]*:|//|^)([0-9]{12})(?=[:.])")
@@ -229,24 +230,21 @@ def _literals(file: TerraformFile) -> Iterator[tuple[Piece, Expression | str, st
 def _accounts(file: TerraformFile) -> Iterator[tuple[Piece, str, int, str]]:
     """Account ids with their piece, line and the line of text around them; a number counts where an account is meant."""
     for piece, part, name, text in _literals(file):
-        line = part.line if isinstance(part, Expression) else piece.line
-        if (
-            isinstance(part, Expression)
-            and not isinstance(part.value, str)
-            and not _OF_ACCOUNT.fullmatch(f"{piece.name} {name}")
-        ):
+        if not _TWELVE.search(text):
             continue
+        is_named = _OF_ACCOUNT.fullmatch(f"{piece.name} {name}") is not None
+        if isinstance(part, Expression) and not isinstance(part.value, str) and not is_named:
+            continue
+        line = part.line if isinstance(part, Expression) else piece.line
         for one in text.split("\n"):
-            found = (
-                accounts_in(one)
-                if one.isdigit() and _OF_ACCOUNT.fullmatch(f"{piece.name} {name}")
-                else real_accounts(one)
-            )
+            found = accounts_in(one) if one.isdigit() and is_named else real_accounts(one)
             yield from ((piece, account, line, one) for account in found)
 
 
 def is_of_another_cloud(tree: SourceTree, directory: str) -> bool:
-    """True for a module of Azure or Google without anything of AWS."""
+    """True for a module of Azure or Google without anything of AWS; its variable files may be in folders below it."""
+    while "/" in directory and not tree.configurations(directory):
+        directory = directory.rpartition("/")[0]
     key = ("other cloud", directory)
     if key not in tree.remembered:
         blocks = [b for _, s in tree.module(directory) for b in s.of_type("provider", "resource", "data", "terraform")]

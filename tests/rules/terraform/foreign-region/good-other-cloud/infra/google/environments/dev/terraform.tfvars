@@ -1,0 +1,1 @@
+project_number = "123456789012"

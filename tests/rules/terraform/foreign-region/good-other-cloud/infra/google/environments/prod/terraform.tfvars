@@ -1,0 +1,1 @@
+project_number = "210987654321"
