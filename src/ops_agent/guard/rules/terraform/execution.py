@@ -102,7 +102,7 @@ def is_open(block: Block, directory: str, tree: SourceTree) -> bool:
 
 
 def runs(block: Block) -> bool:
-    """True for a data source that runs something, or sends what it is told elsewhere, while Terraform plans."""
+    """True for a data source that runs something, or sends its arguments elsewhere, while Terraform plans."""
     return not _type(block).startswith("aws_") or _type(block) in _RUNNING
 
 
@@ -130,7 +130,7 @@ def is_issuer(block: Block, directory: str, tree: SourceTree) -> bool:
 def provisioner(file: TerraformFile) -> Iterator[Hit]:
     """A provisioner runs commands on the machine that applies.
 
-    `local-exec`, `remote-exec` and `file` run what the text says, with whatever credentials are there.
+    `local-exec`, `remote-exec` and `file` run what the text says, with the credentials that are there.
 
     Remedy: Use a resource of the provider; do work at deployment time in a workflow step that people review.
     """
@@ -175,7 +175,7 @@ def unknown_block(file: TerraformFile) -> Iterator[Hit]:
 
 
 def _names_user_agent(part: Attribute | Block) -> bool:
-    """True for the `provider_meta` that tells AWS which module asks, and nothing else."""
+    """True for the `provider_meta` that names the module to AWS, and nothing else."""
     if not isinstance(part, Block) or part.type != "provider_meta" or not part.members <= {"user_agent"}:
         return False
     return all(e.kind is not ExpressionKind.REFERENCE for _, e in part.expressions())

@@ -33,7 +33,7 @@ class _Use(Enum):
 @dataclass(frozen=True, slots=True)
 class _Sink:
     """A value in a place that new code may not fill. `is_safe`: what the value is now, new code may have. `is_given`: the
-    value itself is handed over, whatever its code is.
+    value itself is handed over.
     """
 
     use: _Use

@@ -172,7 +172,7 @@ def task_logging(file: TerraformFile) -> Iterator[Hit]:
 def managed_secret_value(file: TerraformFile) -> Iterator[Hit]:
     """A secret's value is managed by Terraform.
 
-    The value stands in the state and in the plan.
+    The value is in the state and in the plan.
 
     Remedy: Create the secret only, and let people or rotation fill it.
     """

@@ -1,4 +1,4 @@
-"""Where providers and modules come from, and what a provider is told."""
+"""Where providers and modules come from, and what a provider may be given."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def test_a_value_that_reaches_what_new_code_may_not_do_is_refused_or_shown_first
 
 @pytest.mark.parametrize("module", [*(module for module, _ in SINKS.values()), QUEUE])
 def test_a_value_that_stays_away_from_it_is_not_blamed(module: str) -> None:
-    """A new argument of a standing call, a changed size, another command for a module that runs none."""
+    """A new argument of an existing call, a changed size, another command for a module that runs none."""
     assert not found_in(module, '  command = "true"\n', '  command = "true"\n  size = 2\n')
     assert not found_in(QUEUE, '  command = "a"\n', '  command = "b"\n')
 

