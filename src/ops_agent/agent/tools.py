@@ -74,9 +74,7 @@ def list_files(
     bench: Workbench,
     glob: Annotated[str, "Pattern over whole paths: `**/*.tf`, `infra/*`, `.github/workflows/*`."] = "**",
 ) -> Any:
-    """List the repository's files whose path matches a glob, sorted. At most 500 are shown; `matching` is the full
-    count.
-    """
+    """List the repository's files whose path matches a glob, sorted. At most 500 are shown; `matching` counts all."""
     pattern = compiled(glob)
     found = [p for p in bench.scratch.paths() if pattern.fullmatch(p)]
     return {"matching": len(found), "paths": found[:MAX_LISTED]}
@@ -128,9 +126,7 @@ def search(
     ],
     glob: Annotated[str, "Only in files whose path matches."] = "**",
 ) -> Any:
-    """Find lines that hold a text. At most 100 matches; `notes` says when the search was cut short, then narrow the
-    glob.
-    """
+    """Find lines that hold a text. At most 100 matches; when `notes` says that it was cut short, narrow the glob."""
     pieces = [piece for piece in text.casefold().split("*") if piece]
     if not pieces or len(text) > 500:
         raise ToolRefusal("`text` has 1 to 500 characters besides `*`")
@@ -204,9 +200,7 @@ def replace_in_file(
     old: Annotated[str, "Text that occurs exactly once in the file, whitespace included."],
     new: Annotated[str, "The text that replaces it."],
 ) -> Any:
-    """Replace one piece of an existing file. The old text must occur exactly once: take in neighbouring lines when it
-    is ambiguous.
-    """
+    """Replace one piece of an existing file. The old text must occur exactly once: add neighbouring lines if needed."""
     content = bench.scratch.read(path)
     try:
         text = content.decode()
@@ -223,9 +217,7 @@ def replace_in_file(
 
 
 def delete_file(bench: Workbench, path: _Path) -> Any:
-    """Delete a file. Resources that leave the configuration are destroyed when it is applied: deletions of stateful
-    ones are blocked.
-    """
+    """Delete a file. Apply destroys the resources that leave with it: deletions of stateful ones are blocked."""
     bench.allow(path, None)
     bench.scratch.delete(path)
     bench.writes += 1
@@ -248,11 +240,9 @@ def _write(bench: Workbench, path: str, content: bytes) -> Any:
 
 
 def check(bench: Workbench) -> Any:
-    """Check everything changed so far: the source rules, then formatting and `terraform validate` of the roots that you
-    touched.
+    """Check everything changed so far: source rules, then `terraform fmt` and `validate` of the roots that you touched.
 
-    Gives findings with file and line. Plans are made after finish, by the action. At most 25 checks in one run, so edit
-    first.
+    Gives findings with file and line. The action makes plans after finish. At most 25 checks in one run: edit first.
     """
     if bench.checks_left <= 0:
         raise ToolRefusal("no checks are left in this run; finish, the action checks everything again anyway")
@@ -276,16 +266,13 @@ class Criterion(BaseModel):
 def finish(
     bench: Workbench,  # noqa: ARG001 - every tool takes the workbench
     title: Annotated[
-        str,
-        "Title of the pull request, at most 70 characters, without `[ops]` and without an issue number.",
+        str, "Title of the pull request, at most 70 characters, without `[ops]` and without an issue number."
     ],
     description: Annotated[
-        str,
-        "What was provisioned or changed, and how it supports the user story. Markdown, a few sentences.",
+        str, "What was provisioned or changed, and how it supports the user story. Markdown, a few sentences."
     ],
     infrastructure: Annotated[
-        str,
-        "Resources added or changed, which environments, breaking changes and migration notes.",
+        str, "Resources added or changed, which environments, breaking changes and migration notes."
     ],
     ci_cd: Annotated[
         str,
@@ -299,8 +286,7 @@ def finish(
         "What the issue asks for and this change does not do, why, and a follow-up issue to open. Empty when nothing.",
     ] = "",
 ) -> Ending:
-    """End the work: every edit is made. The action then judges, checks and plans the change, and opens the pull request
-    itself.
+    """End the work: every edit is made. The action judges, checks and plans the change, and opens the pull request.
 
     When something fails it comes back to you. Claims about checks or plans are not taken from this text.
     """

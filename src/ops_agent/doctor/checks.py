@@ -254,7 +254,7 @@ def _check_token(patient: Patient) -> Iterator[Diagnosis]:
 def _check_board(patient: Patient) -> Iterator[Diagnosis]:
     settings = patient.settings
     if not settings.github_token or not patient.repository or not settings.issue_number:
-        what = "a board is found from an issue's side, and no issue is named"
+        what = "the board is looked up from an issue, and no issue is named"
         yield Diagnosis("board", SKIP, what, "Name one: `doctor --input issue_number=12`.")
         return
     server = (patient.environment.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/")
