@@ -171,29 +171,29 @@ class _Claiming:
     def _take(self, seen: Seen, created: bool) -> Claim | Stopped:
         world, item, wanted = self.world, self.item, self.wanted
         try:
-            ground: _Ground | Stopped = _Ground(base=wanted.base_commit, head=wanted.base_commit)
+            start: _Start | Stopped = _Start(base=wanted.base_commit, head=wanted.base_commit)
             if not created:
-                ground = self._ground(seen)
-            if isinstance(ground, Stopped):
-                return ground
-            claimed = replace(wanted, base_commit=ground.base, head_commit=ground.head, existing=seen.open)
+                start = self._start(seen)
+            if isinstance(start, Stopped):
+                return start
+            claimed = replace(wanted, base_commit=start.base, head_commit=start.head, existing=seen.open)
             comment_id = self._comment(claimed, seen.holder)
             if isinstance(comment_id, Stopped):
                 return comment_id
             claimed = replace(claimed, comment_id=comment_id)
-            if ground.outdated:
+            if start.outdated:
                 claimed = self._renewed(claimed)
             note = move_card(world.board, world.reporter, item.issue, self.settings.board.status_in_progress)
         except OpsAgentError:
             if created:
                 _delete_untouched(world.branches, world.pull_requests, world.reporter, item, wanted)
             raise
-        if note or claimed.base_commit != ground.base:
+        if note or claimed.base_commit != start.base:
             claimed = replace(claimed, notes=(note,) if note else ())
             Progress(world, item, claimed, self.run).write(Phase.CLAIMED, "")
         return claimed
 
-    def _ground(self, seen: Seen) -> _Ground | Stopped:
+    def _start(self, seen: Seen) -> _Start | Stopped:
         """Base and head of the existing branch. `stale` when others committed to it, or nothing shows what it was made
         from.
         """
@@ -206,7 +206,7 @@ class _Claiming:
                 )
             head = wanted.base_commit
         if head == wanted.base_commit:
-            return _Ground(base=head, head=head)
+            return _Start(base=head, head=head)
         known = seen.published.base if seen.published else seen.holder.record.base if seen.holder else None
         if known is not None and known != wanted.base_commit and not self._is_on_base(known):
             return _stale(
@@ -215,7 +215,7 @@ class _Claiming:
             )
         own = branches.commits_between(repository, known or wanted.base_commit, head)
         if not own and seen.open is None:
-            return _Ground(base=head, head=head, outdated=True)
+            return _Start(base=head, head=head, outdated=True)
         foreign = {
             author.login if author else "an author without a GitHub account"
             for _, author in own
@@ -231,7 +231,7 @@ class _Claiming:
                 f"The branch {wanted.branch} holds commits, but nothing shows what it was made from.",
                 "Delete the branch",
             )
-        return _Ground(base=known, head=head)
+        return _Start(base=known, head=head)
 
     def _is_on_base(self, commit: str) -> bool:
         """Records can be edited by everybody who may write, and GitHub serves the commits of every fork: only what passed
@@ -284,7 +284,7 @@ class _Claiming:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Ground:
+class _Start:
     """What the branch starts from. `outdated`: it has no commit of its own and the base has moved on, so it may be made
     anew.
     """

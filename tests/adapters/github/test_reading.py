@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from github_calls import PREFIX, host, name, ref
+from adapters.github.calls import PREFIX, host, name, ref
 from ops_agent.model.errors import GitHubError, NotFound
 from ops_agent.model.event import Actor, ActorKind, Permission
 from publication.github_world import BOT_ID, FILES, Workplace

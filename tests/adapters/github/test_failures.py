@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from adapters.github.calls import host, host_over, name, ref
 from doubles.clock import FakeClock
-from github_calls import host, host_over, name, ref
 from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy, connect
 from ops_agent.model.errors import GitHubError, NotPermitted, OpsAgentError, RateLimited
 from publication.github_world import BOT_ID, FILES, SharedGitHub, Workplace

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from github_calls import PREFIX, change_set, file_change, host, name, open_pull
+from adapters.github.calls import PREFIX, change_set, file_change, host, name, open_pull
 from ops_agent.model.errors import NotPermitted
 from publication.github_world import BOT_ID, Workplace
 

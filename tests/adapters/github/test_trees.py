@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from github_calls import host
+from adapters.github.calls import host
 from ops_agent.adapters.github import branches
 from ops_agent.adapters.github.branches import GitHubTree
 from ops_agent.model.change_set import blob_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from github_calls import PREFIX, change_set, file_change, host, name, ref
+from adapters.github.calls import PREFIX, change_set, file_change, host, name, ref
 from ops_agent.model.errors import Conflict, NeedsWorkflowsPermission, NotPermitted
 from publication.github_world import BOT_ID, Workplace
 

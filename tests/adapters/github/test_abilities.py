@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from github_calls import host, name
+from adapters.github.calls import host, name
 from ops_agent.model.ports import TokenAbilities
 from publication.github_world import BOT_ID, Workplace
 
