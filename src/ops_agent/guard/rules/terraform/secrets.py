@@ -22,7 +22,6 @@ def secret_computed(change: WholeChange) -> Iterator[Hit]:
     Terraform marks a secret, and loses the mark: `can(regex("^a", aws_db_instance.main.password))` is an open yes or
     no, `count` shows a number, a condition that fails says so, an error message quotes. A list of these is the password.
     A secret is what the provider marks, and a short list of what it does not mark (a function's environment, user data).
-    What the base branch shows already is no secret any more.
 
     Remedy: Pass the value on unchanged to a sensitive argument or output, or leave it out.
     """
@@ -37,7 +36,8 @@ def secret_in_open_argument(change: WholeChange) -> Iterator[Hit]:
 
     The provider quotes arguments in its error messages (`expected acl to be one of [...], got ...`) and builds ids,
     ARNs and addresses from them, all without Terraform's mark. Only arguments that the provider marks as sensitive,
-    environments, user data and the like may take one. What the base branch shows already is no secret any more.
+    environments, user data and the like may take one. What a data source reads may go where the base branch puts it:
+    into other open arguments.
 
     Remedy: Put the secret into Secrets Manager and hand over its ARN; otherwise pass it to a sensitive argument.
     """
@@ -50,17 +50,18 @@ _Find = Callable[[Instance, SourceTree, Taint], Iterator[_Leak]]
 
 
 def _new(change: WholeChange, find: _Find) -> Iterator[_Leak]:
-    """Leaks on the head of secrets that the base does not show, each once: where, the secret, the file, the code."""
+    """Leaks on the head that the base does not have, each once: where, the secret, the file, the code."""
     seen: set[tuple[str, int, str]] = set()
     for target in affected_targets(change.head, change.changes.paths):
         after = list(_leaks(target, change.head, find))
-        known = (
-            {leak[1] for kind in (_shown, _opened) for leak in _leaks(target, change.base, kind)} if after else set()
-        )
+        before = list(_leaks(target, change.base, find)) if after else []
+        known = {(what, secret, block.name, a.expression.spelling) for what, secret, _, block, a in before}
+        read = {secret for _, secret, _, _, _ in before if secret.startswith("data.") and find is _opened}
         for leak in after:
-            place = (leak[2], leak[4].line, leak[1])
-            if leak[1] not in known and place not in seen:
-                seen.add(place)
+            what, secret, path, block, attribute = leak
+            is_known = secret in read or (what, secret, block.name, attribute.expression.spelling) in known
+            if not is_known and (path, attribute.line, secret) not in seen:
+                seen.add((path, attribute.line, secret))
                 yield leak
 
 
