@@ -145,10 +145,9 @@ def _values(expression: Expression, block: Block, instance: Instance) -> Iterato
 
 def _reads_of(piece: Piece, tree: SourceTree, directory: str) -> Iterator[tuple[Expression, list[str]]]:
     """Calls in a piece with what is wrong about their paths, in all instances of the module."""
-    if not any(is_read(e) for _, e in piece.expressions()):
-        return
     found: dict[int, tuple[Expression, dict[str, None]]] = {}
-    for instance in instances_in(directory, tree):
+    is_reading = any(is_read(e) for _, e in piece.expressions())
+    for instance in instances_in(directory, tree) if is_reading else ():
         for call, scope in calls(piece.block, [e for _, e in piece.values], instance):
             whys = found.setdefault(id(call), (call, {}))[1]
             whys.update(dict.fromkeys(objections(call, scope, instance, tree)))
@@ -164,6 +163,9 @@ def is_read(expression: Expression) -> bool:
 
 def calls(block: Block | None, values: list[Expression], instance: Instance) -> Iterator[tuple[Expression, Scope]]:
     """Every call of a function that reads files, with what names are there."""
+    values = [value for value in values if any(is_read(e) for e in value.walk())]
+    if not values:
+        return
     for scope in scopes_of(block, instance.scope) if block is not None else [instance.scope]:
         for value in values:
             yield from ((e, s) for e, s in with_scopes(value, scope) if is_read(e))

@@ -1,0 +1,4 @@
+module "queue" {
+  source = "example/queue/aws"
+  size   = 2
+}
