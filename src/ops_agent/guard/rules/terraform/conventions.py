@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 
 from ops_agent.guard.data import words
-from ops_agent.guard.rule import Hit, RootInEnvironment, TerraformFile, hit_at
-from ops_agent.guard.values import Instance, evaluate
-from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind
+from ops_agent.guard.rule import Hit, TerraformFile, WholeChange, hit_at
+from ops_agent.guard.tree import SourceTree
+from ops_agent.guard.values import Instance, affected_targets, evaluate, instances_of
+from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind, TerraformTarget
 
 REQUIRED_TAGS = ("environment", "service-name", "category", "feature", "channel")
 _ENVIRONMENT_NAMES = re.compile(r"dev|development|prod|production|prd|staging|stg|homolog|hml", re.IGNORECASE)
@@ -43,7 +44,7 @@ def hard_coded_environment(file: TerraformFile) -> Iterator[Hit]:
                     yield file.hit(piece, f"`{text[:60]}` names an environment", expression)
 
 
-def required_tags(root: RootInEnvironment) -> Iterator[Hit]:
+def required_tags(change: WholeChange) -> Iterator[Hit]:
     """A resource lacks required tags.
 
     By the tagging standard every taggable resource carries environment, service-name, category, feature and channel,
@@ -52,22 +53,15 @@ def required_tags(root: RootInEnvironment) -> Iterator[Hit]:
 
     Remedy: Put the tags into `default_tags` of the provider, or `tags = local.tags`.
     """
-    inherited: frozenset[str] = frozenset()
-    for instance in root.instances:
-        for _, provider in instance.blocks("provider") if not instance.path else ():
-            for keys in (_keys(a, instance) for a in _default_tags(provider)):
-                if keys is None:
-                    return
-                inherited |= keys
-    for instance in root.instances:
-        for path, block in instance.blocks("resource"):
-            tags = block.attribute("tags")
-            own = _keys(tags, instance) if tags is not None else frozenset()
-            if block.labels[:1] and block.labels[0] in words("taggable_types") and own is not None:
-                missing = ", ".join(t for t in REQUIRED_TAGS if t not in own | inherited)
-                if missing:
-                    what = f"`{block.name}` has no tag {missing}"
-                    yield hit_at(path, block, what, f"tags {missing}", line=tags.line if tags else None)
+    found: dict[tuple[str, str, str], Hit] = {}
+    for target in affected_targets(change.head, change.changes.paths):
+        before = _untagged(target, change.base)
+        for key, (path, block, missing) in _untagged(target, change.head).items():
+            if key not in before or before[key][2] != missing:
+                what, tags = f"`{block.name}` has no tag {missing}", block.attribute("tags")
+                hit = hit_at(path, block, what, f"tags {missing}", line=tags.line if tags else None)
+                found.setdefault((path, block.name, missing), hit)
+    yield from found.values()
 
 
 def tag_form(file: TerraformFile) -> Iterator[Hit]:
@@ -118,6 +112,23 @@ def _excused(value: Expression) -> Iterator[Expression]:
     for key, inner in zip(keys, values, strict=True):
         if is_map or _NO_NAME.fullmatch(str(key.value)):
             yield from inner.walk()
+
+
+def _untagged(target: TerraformTarget, tree: SourceTree) -> dict[tuple[str, str], tuple[str, Block, str]]:
+    """Resources that lack tags, by their module and name: the file, the block, the tags."""
+    instances = instances_of(target, tree)
+    defaults = [_keys(a, i) for i in instances if not i.path for _, b in i.blocks("provider") for a in _default_tags(b)]
+    found: dict[tuple[str, str], tuple[str, Block, str]] = {}
+    for instance in instances if None not in defaults else ():
+        for path, block in instance.blocks("resource"):
+            tags = block.attribute("tags")
+            own = _keys(tags, instance) if tags is not None else frozenset()
+            if block.labels[:1] and block.labels[0] in words("taggable_types") and own is not None:
+                given = own.union(*(keys for keys in defaults if keys is not None))
+                missing = ", ".join(tag for tag in REQUIRED_TAGS if tag not in given)
+                if missing and instance.directory not in tree.fetched.directories:
+                    found[instance.path, block.name] = path, block, missing
+    return found
 
 
 def _keys(tags: Attribute, instance: Instance) -> frozenset[str] | None:
