@@ -11,7 +11,6 @@ from typing import Any
 from doubles.clock import FakeClock
 from doubles.tree import MemoryTree
 from ops_agent.adapters.scratch import ScratchTree, scratch_tree
-from ops_agent.agent.briefing import unfenced
 from ops_agent.agent.loop import AgentLoop, Budget
 from ops_agent.agent.toolbox import Toolbox
 from ops_agent.agent.tools import Workbench
@@ -148,6 +147,14 @@ def loop(llm: Any, workbench: Workbench, limits: Limits | None = None, clock: Fa
     built = AgentLoop(llm, "system", workbench, toolbox(workbench), budget, lambda *_: None)
     built.say("task")
     return built
+
+
+def unfenced(boundary: str, text: str) -> object:
+    """What `fenced` was given. Raises ValueError when `text` is not one fence with this boundary."""
+    first, *middle, last = text.split("\n")
+    if (first, last) != (f"--- data {boundary}", f"--- end {boundary}"):
+        raise ValueError("not a fence with this boundary")
+    return json.loads("\n".join(middle))
 
 
 def told(result: ToolResult) -> Any:

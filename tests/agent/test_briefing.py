@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from agent.agent_doubles import BOUNDARY, SMALL
+from agent.agent_doubles import BOUNDARY, SMALL, unfenced
 from agent.briefings import fixed_boundary, told  # noqa: F401 - the fixture is for every test here
 from builders import work_item
 from golden import assert_golden
-from ops_agent.agent.briefing import check_material, findings_material, plain_name, repository_map, unfenced
+from ops_agent.agent.briefing import check_material, findings_material, plain_name, repository_map
 from ops_agent.agent.prompts import text as prompt
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.finding import Finding, Place

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.agent_doubles import BOUNDARY, FINISH, bench, call, pretty, told, toolbox
+from agent.agent_doubles import BOUNDARY, FINISH, bench, call, pretty, told, toolbox, unfenced
 from golden import assert_golden
-from ops_agent.agent.briefing import fenced, unfenced
+from ops_agent.agent.briefing import fenced
 from ops_agent.agent.toolbox import checked, specs
 from ops_agent.agent.tools import TOOLS, ToolRefusal
 from ops_agent.model.conversation import ToolCall

@@ -33,7 +33,7 @@ BOUNDARY_PREFIX = "B"
 
 def fenced(boundary: str, material: object) -> str:
     """`material` (what JSON can hold) between two lines with `boundary`, this run's random mark, which does not occur in
-    between. `unfenced` gives it back.
+    between.
 
     The fence helps the llm to distinguish material from instructions. It proves nothing: the guards judge what comes out.
     """
@@ -42,14 +42,6 @@ def fenced(boundary: str, material: object) -> str:
         text = text.replace(line_end, f"\\u{ord(line_end):04x}")
     text = text.replace(boundary, f"\\u{ord(boundary[0]):04x}{boundary[1:]}")
     return f"--- data {boundary}\n{text}\n--- end {boundary}"
-
-
-def unfenced(boundary: str, text: str) -> object:
-    """What `fenced` was given. Raises ValueError when `text` is not one fence with this boundary."""
-    first, *middle, last = text.split("\n")
-    if (first, last) != (f"--- data {boundary}", f"--- end {boundary}"):
-        raise ValueError("not a fence with this boundary")
-    return json.loads("\n".join(middle))
 
 
 def plain_name(text: str) -> str:
