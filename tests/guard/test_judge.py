@@ -184,6 +184,17 @@ def test_calling_a_module_that_stood_unused_makes_the_caller_answer_for_it() -> 
     assert "terraform/external-data-source" in rules_blocking(verdict_of({"infra/call.tf": call}, base))
 
 
+def test_a_file_beside_the_change_that_nobody_can_read_is_mentioned_once() -> None:
+    broken = "resource {{{\n"
+    base = {**base_files(), "infra/broken.tf": broken.encode(), "other/broken.tf": broken.encode()}
+    verdict = verdict_of({"infra/x.tf": QUEUE.encode()}, base)
+    assert [(f.rule, f.place.path, f.pre_existing) for f in verdict.findings if "broken" in f.place.path] == [
+        ("terraform/unreadable-file", "infra/broken.tf", True)
+    ]
+    changed = verdict_of({"infra/broken.tf": f"{broken}#".encode()}, base)
+    assert rules_blocking(changed) == {"terraform/unreadable-file"}
+
+
 def test_code_that_no_plan_loaded_does_not_excuse_code_that_a_plan_loads() -> None:
     base = {**base_files(), "infra/modules/old/main.tf": EVIL.encode()}
     assert verdict_of({"infra/modules/old/main.tf": b"", "infra/new.tf": EVIL.encode()}, base).blocked

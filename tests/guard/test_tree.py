@@ -56,7 +56,7 @@ def test_a_head_made_of_its_base_is_the_head_read_anew(
         assert head.read(path) == files[path] and head.terraform(path) == anew.terraform(path)
         assert head.configurations(directory) == anew.configurations(directory)
         assert head.named(directory) == anew.named(directory)
-        assert head.roots_of(directory) == anew.roots_of(directory)
+        assert head.roots_of(directory) == anew.roots_of(directory) and head.roots_at(path) == anew.roots_at(path)
         assert head.loaded_silently(directory) == anew.loaded_silently(directory)
 
 

@@ -10,7 +10,6 @@ from ops_agent.guard.rule import (
     ChangedPath,
     Hit,
     RootInEnvironment,
-    RootWithValues,
     Rule,
     Subject,
     TerraformFile,
@@ -21,12 +20,12 @@ from ops_agent.guard.rule import (
 )
 from ops_agent.guard.rules import TABLE
 from ops_agent.guard.tree import Files, SourceTree, called_on, workflows_of
+from ops_agent.guard.values import all_targets
 from ops_agent.model.briefing import Limits
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.finding import Finding, Place, Severity, Verdict
 from ops_agent.model.policy import Policy
-from ops_agent.model.terraform import Environment, FetchedModules, TerraformTarget, Unreadable
-from ops_agent.terraform.layout import affected_roots, targets
+from ops_agent.model.terraform import FetchedModules, TerraformRoot, Unreadable
 from ops_agent.terraform.modules import directory_of, is_configuration
 from ops_agent.workflows.reader import read_workflow
 
@@ -135,35 +134,22 @@ def _of_side(changes: ChangeSet, tree: SourceTree, policy: Policy, vouched: _Vou
     for path in changes.paths:
         if path in tree.paths:
             yield from _of_file(path, tree, policy, vouched)
-    for target in _targets(tree, changes):
-        yield RootInEnvironment(target=target, tree=tree, policy=policy)
-    for target in _loose_values(tree, changes):
-        yield RootWithValues(target=target, tree=tree, policy=policy)
+    for root in tree.affected_roots(changes.paths):
+        for target in all_targets(root):
+            yield RootInEnvironment(target=target, tree=tree, policy=policy)
+        yield from _unread(root, changes, tree)
 
 
-def _loose_values(tree: SourceTree, changes: ChangeSet) -> Iterator[TerraformTarget]:
-    for path in (p for p in changes.paths if p.endswith(".tfvars")):
-        for root in affected_roots(tree.layout, (path,)):
-            if not any(path in e.var_files for e in root.environments):
-                yield TerraformTarget(
-                    root=root, environment=Environment(name=path, account=None, backend_file=None, var_files=(path,))
-                )
-
-
-def _targets(tree: SourceTree, changes: ChangeSet) -> Iterator[TerraformTarget]:
-    """Every root that the change can affect, in each of its environments; in one without files and name when it has
-    none yet.
-    """
-    for root in affected_roots(tree.layout, changes.paths):
-        yield from targets((root,))
-        if not root.environments:
-            yield TerraformTarget(
-                root=root, environment=Environment(name="any environment", account=None, backend_file=None)
-            )
+def _unread(root: TerraformRoot, changes: ChangeSet, tree: SourceTree) -> Iterator[Subject]:
+    """Files beside the change that no reader can read, so that nothing in them is judged: they are mentioned."""
+    for directory in (root.path, *root.local_modules):
+        for path, reason in tree.unread(directory):
+            if path not in changes.paths:
+                yield UnreadableFile(path=path, reason=reason, text=tree.read(path).decode(errors="replace"))
 
 
 def _newly_reached(changes: ChangeSet, before: SourceTree, after: SourceTree, policy: Policy) -> Iterator[Subject]:
-    """Modules that stood unused on the base: calling one makes its code run, so the caller answers for it."""
+    """Modules that nothing called on the base: calling one makes its code run, so the caller answers for it."""
     for directory in sorted(after.reached_directories - before.reached_directories):
         for path in after.configurations(directory):
             if path not in changes.paths:
@@ -224,7 +210,7 @@ def _name_of(subject: Subject) -> str:
             return "."
         case ChangedPath():
             return subject.change.path
-        case RootWithValues():
+        case RootInEnvironment():
             return str(subject.target)
     return subject.path
 

@@ -181,11 +181,9 @@ class TerraformFile:
         return hit_at(self.path, owner, what, at, line=line)
 
 
-@dataclass(frozen=True, kw_only=True)
-class RootWithValues:
-    """A root that the change can affect, with every module instance and the values known for one of its environments,
-    or the values of a changed variable file that is no environment's: somebody's pipeline may name it.
-    """
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RootInEnvironment:
+    """A root that the change can affect, with the values of one of its environments."""
 
     target: TerraformTarget
     tree: SourceTree
@@ -193,20 +191,9 @@ class RootWithValues:
 
     @property
     def instances(self) -> tuple[Instance, ...]:
-        """Those of the repository."""
+        """Every module of the repository as this root calls it; read when they are asked for, and once."""
         outside = self.tree.fetched.directories
         return tuple(i for i in instances_of(self.target, self.tree) if i.directory not in outside)
-
-    @property
-    def fetched(self) -> tuple[Instance, ...]:
-        """Those of modules from outside and of what they call."""
-        outside = self.tree.fetched.directories
-        return tuple(i for i in instances_of(self.target, self.tree) if i.directory in outside)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RootInEnvironment(RootWithValues):
-    """A root that the change can affect, in one of its environments."""
 
 
 _OF_WRITERS = frozenset({"merge_group", "push", "schedule", "workflow_call", "workflow_dispatch"})
@@ -288,7 +275,7 @@ class WorkflowFile:
         return frozenset(found)
 
 
-Subject = WholeChange | ChangedPath | TextFile | UnreadableFile | TerraformFile | RootWithValues | WorkflowFile
+Subject = WholeChange | ChangedPath | TextFile | UnreadableFile | TerraformFile | RootInEnvironment | WorkflowFile
 
 RuleFunction = Callable[[Any], Iterator[Hit]]
 _PACKAGE = "ops_agent.guard.rules."

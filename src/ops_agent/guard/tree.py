@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,10 +12,10 @@ from ops_agent.guard.paths import is_workflow
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree
-from ops_agent.model.terraform import Block, FetchedModules, Layout, TerraformSource, Unreadable
+from ops_agent.model.terraform import Block, FetchedModules, Layout, TerraformRoot, TerraformSource, Unreadable
 from ops_agent.model.workflow import Workflow
 from ops_agent.terraform.hcl import second_opinion
-from ops_agent.terraform.layout import is_backend, is_deployed, is_loaded_silently, survey
+from ops_agent.terraform.layout import is_backend, is_deployed, is_loaded_silently, roots_at, survey, users_of
 from ops_agent.terraform.modules import (
     Headers,
     Module,
@@ -148,30 +148,44 @@ class SourceTree:
                 return self.base.layout
         return survey(self.paths, self._modules, self.policy).layout
 
+    @property
+    def _of_layout(self) -> SourceTree:
+        """The tree that has read the layout of this one."""
+        return self.base._of_layout if self.base is not None and self.layout is self.base.layout else self
+
     @cached_property
+    def _users(self) -> Mapping[str, list[TerraformRoot]]:
+        return users_of(self.layout)
+
+    def roots_of(self, directory: str) -> list[TerraformRoot]:
+        """The roots whose plans load a directory."""
+        return self._of_layout._users.get(directory, [])
+
+    def roots_at(self, path: str) -> list[TerraformRoot]:
+        """The roots that a file can change (see ops_agent.terraform.layout)."""
+        return roots_at(path, self._of_layout._users)
+
+    def affected_roots(self, paths: Iterable[str]) -> tuple[TerraformRoot, ...]:
+        """The roots that a change of these files can affect, in the order of the layout."""
+        found = {root.path: root for path in paths for root in self.roots_at(path)}
+        return tuple(found[path] for path in sorted(found))
+
+    @property
     def reached_directories(self) -> frozenset[str]:
         """Root modules and everything that they call: what a plan loads."""
-        return frozenset(self._callers)
+        return self._of_layout._reached
 
     @cached_property
-    def _callers(self) -> dict[str, tuple[str, ...]]:
-        if self.base is not None and self.layout is self.base.layout:
-            return self.base._callers
-        found: dict[str, list[str]] = {}
-        for root in self.layout.roots:
-            for directory in (root.path, *root.local_modules):
-                found.setdefault(directory, []).append(root.path)
-        return {directory: tuple(roots) for directory, roots in found.items()}
+    def _reached(self) -> frozenset[str]:
+        return frozenset(d for root in self.layout.roots for d in (root.path, *root.local_modules))
 
-    def roots_of(self, directory: str) -> tuple[str, ...]:
-        """The paths of the roots whose plans load a directory."""
-        return self._callers.get(directory, ())
-
-    @cached_property
+    @property
     def environment_of(self) -> Mapping[str, str]:
         """The name of the environment that a backend or variable file belongs to, by its path."""
-        if self.base is not None and self.layout is self.base.layout:
-            return self.base.environment_of
+        return self._of_layout._environment_of
+
+    @cached_property
+    def _environment_of(self) -> Mapping[str, str]:
         environments = [e for root in self.layout.roots for e in root.environments]
         return {p: e.name for e in reversed(environments) for p in (e.backend_file, *e.var_files) if p}
 
@@ -186,11 +200,13 @@ class SourceTree:
         """The variable files of a directory that Terraform loads in every environment, in the order of their names."""
         return tuple(self._silent.get(directory, ()))
 
-    @cached_property
+    @property
     def backend_files(self) -> frozenset[str]:
         """The backend files that environments use."""
-        if self.base is not None and self.layout is self.base.layout:
-            return self.base.backend_files
+        return self._of_layout._backend_files
+
+    @cached_property
+    def _backend_files(self) -> frozenset[str]:
         return frozenset(e.backend_file for r in self.layout.roots for e in r.environments if e.backend_file)
 
     # Terraform: files, and the directories that they make up.

@@ -21,7 +21,6 @@ from ops_agent.model.terraform import (
     TerraformSource,
     TerraformTarget,
 )
-from ops_agent.terraform.layout import affected_roots
 
 MAX_STEPS, MAX_INSTANCES, MAX_LOOP, MAX_VALUES = 40, 300, 200, 50
 NO_ENVIRONMENT = Environment(name="any environment", account=None, backend_file=None)
@@ -99,10 +98,8 @@ def instances_in(directory: str, tree: SourceTree) -> tuple[Instance, ...]:
     """Every instance of one module, in each environment of the roots that reach it; without values when none does."""
     key = ("instances in", directory)
     if key not in tree.remembered:
-        reaching = frozenset(tree.roots_of(directory))
-        roots = [r for r in tree.layout.roots if r.path in reaching]
         alone = TerraformTarget(root=TerraformRoot(path=directory, environments=()), environment=NO_ENVIRONMENT)
-        every = [t for r in roots for t in all_targets(r)] or [alone]
+        every = [t for root in tree.roots_of(directory) for t in all_targets(root)] or [alone]
         found = [i for t in every for i in instances_of(t, tree) if i.directory == directory]
         tree.remembered[key] = tuple(found)
     instances: tuple[Instance, ...] = tree.remembered[key]
@@ -119,10 +116,10 @@ def affected_targets(tree: SourceTree, changed: Sequence[str]) -> Iterator[Terra
     """The roots that a change of these paths can affect, in their environments, and with each changed variable file that
     is no environment's: somebody's pipeline may name it.
     """
-    for root in affected_roots(tree.layout, changed):
+    for root in tree.affected_roots(changed):
         yield from all_targets(root)
     for path in (p for p in changed if p.endswith(".tfvars") and p in tree.paths):
-        for root in affected_roots(tree.layout, (path,)):
+        for root in tree.roots_at(path):
             if not any(path in e.var_files for e in root.environments):
                 alone = Environment(name=path, account=None, backend_file=None, var_files=(path,))
                 yield TerraformTarget(root=root, environment=alone)

@@ -476,18 +476,27 @@ def affected_roots(layout: Layout, changed_paths: Iterable[str]) -> tuple[Terraf
     """The roots that `changed_paths` can change: a file of the root, of an environment of it, or of a module that it
     reaches. Files that are no configuration belong to the nearest directory above that is one of a root.
     """
-    users: dict[str, set[str]] = {}
+    users = users_of(layout)
+    affected = {root.path for path in changed_paths for root in roots_at(path, users)}
+    return tuple(r for r in layout.roots if r.path in affected)
+
+
+def users_of(layout: Layout) -> dict[str, list[TerraformRoot]]:
+    """The roots that use a directory, or a file of one of their environments, by its path."""
+    users: dict[str, list[TerraformRoot]] = {}
     for root in layout.roots:
         named = (f for e in root.environments for f in (e.backend_file, *e.var_files) if f)
-        for place in (root.path, *root.local_modules, *named):
-            users.setdefault(place, set()).add(root.path)
-    affected: set[str] = set()
-    for path in changed_paths:
-        nearest = directory_of(path)
-        while not is_configuration(path) and nearest not in users and nearest != ".":
-            nearest = directory_of(nearest)
-        affected |= users.get(path, set()) | users.get(nearest, set())
-    return tuple(r for r in layout.roots if r.path in affected)
+        for place in dict.fromkeys((root.path, *root.local_modules, *named)):
+            users.setdefault(place, []).append(root)
+    return users
+
+
+def roots_at(path: str, users: Mapping[str, list[TerraformRoot]]) -> list[TerraformRoot]:
+    """The roots that the file `path` can change (see `affected_roots`), by what `users_of` answers."""
+    nearest = directory_of(path)
+    while not is_configuration(path) and nearest not in users and nearest != ".":
+        nearest = directory_of(nearest)
+    return [*users.get(path, ()), *users.get(nearest, ())]
 
 
 def targets(roots: Iterable[TerraformRoot]) -> tuple[TerraformTarget, ...]:

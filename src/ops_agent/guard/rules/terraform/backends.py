@@ -10,7 +10,7 @@ from ops_agent.guard.rules.terraform.places import is_of_another_cloud
 from ops_agent.guard.tree import SourceTree
 from ops_agent.model.policy import ROOT
 from ops_agent.model.terraform import Block, TerraformSource
-from ops_agent.terraform.layout import affected_roots, canonical
+from ops_agent.terraform.layout import canonical
 from ops_agent.terraform.modules import directory_of
 
 _OPEN = frozenset({"bucket", "key", "region", "encrypt", "use_lockfile", "dynamodb_table", "kms_key_id"})
@@ -120,7 +120,7 @@ def missing_environment_file(change: WholeChange) -> Iterator[Hit]:
     Remedy: Add the file for every environment: `environments/{environment}/terraform.tfvars` and
     `backend/{environment}/backend.hcl`.
     """
-    for root in affected_roots(change.head.layout, change.changes.paths):
+    for root in change.head.affected_roots(change.changes.paths):
         before, after = _missing(change.base, root.path, change), _missing(change.head, root.path, change)
         for (environment, kind), example in sorted(after.items()):
             if (environment, kind) not in before:

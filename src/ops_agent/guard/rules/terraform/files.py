@@ -24,7 +24,7 @@ from ops_agent.guard.values import (
 )
 from ops_agent.model.terraform import UNKNOWN, Block, Expression, ExpressionKind, Unreadable
 from ops_agent.terraform.hcl import read_template
-from ops_agent.terraform.layout import affected_roots, targets
+from ops_agent.terraform.layout import targets
 
 _CONTENT = frozenset({"file", "filebase64", "templatefile"})
 _HOLDS_SECRETS = re.compile(
@@ -76,7 +76,7 @@ def written_file_read(change: WholeChange) -> Iterator[Hit]:
     """
     changed = frozenset(change.changes.paths)
     found: dict[tuple[str, int, str], Hit] = {}
-    for target in targets(affected_roots(change.head.layout, changed)):
+    for target in targets(change.head.affected_roots(changed)):
         for instance in instances_of(target, change.head):
             for path, block in instance.blocks("resource", "data", "module", "output", "locals", "provider"):
                 for call, read in _written(block, instance, changed):

@@ -12,7 +12,7 @@ from ops_agent.guard.rule import Hit, TerraformFile, WholeChange, hit_at
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import Scope, evaluate, instances_of
 from ops_agent.model.terraform import UNKNOWN, Attribute, Block, Expression, ExpressionKind, TerraformTarget
-from ops_agent.terraform.layout import affected_roots, targets
+from ops_agent.terraform.layout import targets
 
 _SECRET_WORD = re.compile(r"(?i)(^|_)(password|secret|token|api_?key|private_?key|credentials?)($|_)")
 _SERVERS = (
@@ -214,7 +214,7 @@ def weakened_protection(change: WholeChange) -> Iterator[Hit]:
     Remedy: Leave the protection in place; if the issue asks for this, say in the pull request why.
     """
     found: dict[tuple[str, str], Hit] = {}
-    for target in targets(affected_roots(change.head.layout, change.changes.paths)):
+    for target in targets(change.head.affected_roots(change.changes.paths)):
         before, after = _protected(target, change.base), _protected(target, change.head)
         moved = _moved(target, change.head)
         for (module, name), old in before.items():
