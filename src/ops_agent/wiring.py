@@ -17,7 +17,8 @@ from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
 from ops_agent.adapters.local.folder import LocalBranches, LocalIssues, LocalPullRequests, NoBoard
 from ops_agent.adapters.local.git_objects import GitObjects, quarantined
 from ops_agent.adapters.scratch import scratch_tree
-from ops_agent.adapters.terraform.modules import ModuleAccess, ModuleCredentials
+from ops_agent.adapters.terraform.module_fetch import ModuleAccess
+from ops_agent.adapters.terraform.module_hosts import ModuleCredentials
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.config.harness import read_harness
 from ops_agent.config.settings import Settings

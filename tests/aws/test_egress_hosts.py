@@ -8,7 +8,7 @@ from importlib.resources import files
 import pytest
 
 from ops_agent.adapters.aws.sts import session_policy
-from ops_agent.adapters.terraform.egress import GLOBAL_HOSTS, Buckets, loopback_ports, reach
+from ops_agent.adapters.terraform.reach import GLOBAL_HOSTS, Buckets, loopback_ports, reach
 from ops_agent.model.policy import Policy
 
 ACCOUNTS = Policy().accounts.values()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from entry_points.action_files import ROOT
-from ops_agent.adapters.terraform import engine
+from ops_agent.adapters.terraform import commands
 from ops_agent.model.errors import PolicyViolation
 
 SECURITY = (ROOT / "SECURITY.md").read_text()
@@ -89,7 +89,7 @@ def test_the_commands_that_the_first_promise_names_are_those_that_can_be_built()
     promise = re.search(r"^1\. (.+?)^2\. ", SECURITY, re.DOTALL | re.MULTILINE)
     assert promise is not None
     named = set(re.findall(r"`([a-z]+)`", promise[1]))
-    assert {words[0] for words in engine._ALLOWED} <= named
+    assert {words[0] for words in commands._ALLOWED} <= named
     for forbidden in ("apply", "destroy", "state", "import", "console", "force-unlock", "workspace"):
         with pytest.raises(PolicyViolation):
-            engine.TerraformCommand((forbidden,))
+            commands.TerraformCommand((forbidden,))

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from module_hosts import ModuleHost
-from ops_agent.adapters.terraform.modules import ModuleAccess, ModuleCredentials
+from ops_agent.adapters.terraform.module_fetch import ModuleAccess
+from ops_agent.adapters.terraform.module_hosts import ModuleCredentials
 from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.model.policy import Policy

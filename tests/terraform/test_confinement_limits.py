@@ -12,7 +12,7 @@ import pytest
 
 from ops_agent.adapters.terraform.confinement import filters_sockets, landlock_abi
 from ops_agent.adapters.terraform.engine import find_program
-from ops_agent.adapters.terraform.providers import SharedProviders
+from ops_agent.adapters.terraform.providers import Providers
 from ops_agent.adapters.terraform.sandbox import Sandbox
 from terraform.test_confinement import PYTHON, confined
 
@@ -54,13 +54,14 @@ def test_a_package_behind_a_link_that_a_child_made_is_not_taken_into_the_mirror(
     outside = tmp_path / "outside" / "hashicorp" / "aws" / "5.0.0" / "linux_amd64"
     outside.mkdir(parents=True)
     (outside / "private").write_text("x")
+    (tmp_path / "run").mkdir()
     providers = tmp_path / "providers"
     providers.mkdir()
     (providers / "registry.terraform.io").symlink_to(tmp_path / "outside")
-    shared = SharedProviders(tmp_path / "mirror")
-    shared.fetch_once("key", lambda take: take(providers))
+    made = Providers("", (), tmp_path / "run")
+    made.fetch_once("key", lambda take: take(providers))
     assert (outside / "private").exists()
-    assert [path for path in shared.mirror.rglob("*") if path.is_file()] == []
+    assert [path for path in made.shared.rglob("*") if path.is_file()] == []
 
 
 def test_a_private_file_is_closed_to_an_ordinary_users_child_as_well(closed):

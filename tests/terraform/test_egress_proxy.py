@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops_agent.adapters.terraform import egress
-from ops_agent.adapters.terraform.egress import NOWHERE, EgressProxy, Grant, Hosts, Refused, aws_hosts, dial
+from ops_agent.adapters.terraform.egress import EgressProxy, Grant, Refused, dial
+from ops_agent.adapters.terraform.reach import NOWHERE, Hosts, aws_hosts
 
 AWS = Hosts(aws=aws_hosts("sa-east-1", ()), others=frozenset({"registry.example"}), words="not AWS in sa-east-1")
 SQS = "sqs.sa-east-1.amazonaws.com"

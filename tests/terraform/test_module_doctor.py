@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from ops_agent.adapters.terraform.modules import cut_at_word
 from ops_agent.config.settings import Settings
 from ops_agent.doctor.checks import Health, Patient, check_modules
 from ops_agent.model.change_set import TreeEntry
@@ -87,16 +86,3 @@ def test_the_run_s_own_token_serves_the_owner_on_the_host_that_issued_it(environ
     given = module_credentials(settings, {"GITHUB_REPOSITORY": "org/orders", **environment})
     assert given.serve(read_module_source(source)) is serves
     assert not module_credentials(Settings(), {"GITHUB_REPOSITORY": "org/orders"}).serve(read_module_source(source))
-
-
-@pytest.mark.parametrize(
-    ("text", "most", "shown"),
-    [
-        ("short", 5, "short"),
-        ("git ended with code 128: fatal: not there", 30, "git ended with code 128…"),
-        ("git ended with 128, and more", 19, "git ended with 128…"),
-        ("x" * 50, 10, "x" * 9 + "…"),
-    ],
-)
-def test_a_long_reason_is_cut_where_a_word_ends(text: str, most: int, shown: str) -> None:
-    assert cut_at_word(text, most) == shown and len(shown) <= most

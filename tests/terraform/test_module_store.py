@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from ops_agent.adapters.terraform import module_store
+from ops_agent.adapters.terraform.module_hosts import ModuleCredentials
 from ops_agent.adapters.terraform.module_store import Refused, keep, records_for
-from ops_agent.adapters.terraform.modules import ModuleCredentials
 from ops_agent.adapters.terraform.processes import Children, Patience
 from ops_agent.config.settings import Settings, read_inputs
 from ops_agent.model.terraform import TerraformRoot
@@ -101,7 +101,7 @@ def calls_of(files: dict[str, str], root: str = "infra"):
 
 def test_a_call_without_the_same_source_and_version_on_the_base_gets_no_record(tmp_path):
     kept = keep(fetched(tmp_path, {"sqs/main.tf": "x"}), tmp_path / "kept")
-    base = {c.key: c for c in calls_of({"infra/main.tf": call(SOURCE, "q")})}
+    base = calls_of({"infra/main.tf": call(SOURCE, "q")})
     head = calls_of(
         {"infra/main.tf": call(SOURCE, "renamed") + call(SOURCE + "2", "q") + call(SOURCE, "other", version="1.0.0")}
     )

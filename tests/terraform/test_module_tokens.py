@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from module_hosts import ModuleHost
-from ops_agent.adapters.terraform.modules import ModuleCredentials
+from ops_agent.adapters.terraform.module_hosts import ModuleCredentials
 from ops_agent.model.verification import CheckStatus
 from terraform.module_worlds import QUEUE, TOKEN, call, engine, fetch, told
 

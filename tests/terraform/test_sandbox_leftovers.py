@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 import ops_agent
-from ops_agent.adapters.terraform.confinement import new_run_directory, sweep
-from ops_agent.adapters.terraform.engine import find_program, plan, show
+from ops_agent.adapters.terraform.cells import new_run_directory, sweep
+from ops_agent.adapters.terraform.commands import plan, show
+from ops_agent.adapters.terraform.engine import find_program
 from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.providers import configuration
 from ops_agent.adapters.terraform.sandbox import Sandbox
@@ -44,7 +45,7 @@ def test_what_a_plan_leaves_is_private_and_gone_afterwards(bare_terraform, tmp_p
 
 def test_the_leftovers_of_a_killed_run_are_swept_and_those_of_a_living_one_stay(tmp_path):
     code = "import sys, time; sys.path[:0] = %r\nfrom pathlib import Path\n"
-    code += "from ops_agent.adapters.terraform.confinement import new_run_directory\n"
+    code += "from ops_agent.adapters.terraform.cells import new_run_directory\n"
     code = (
         code % [str(Path(ops_agent.__file__).parents[1])]
         + f"print(new_run_directory(Path({str(tmp_path)!r})), flush=True); time.sleep(60)"

@@ -12,7 +12,7 @@ import pytest
 import ops_agent
 from ops_agent.adapters.terraform import confinement, sandbox_child
 from ops_agent.adapters.terraform import sandbox as sandbox_module
-from ops_agent.adapters.terraform.confinement import pick_uid
+from ops_agent.adapters.terraform.cells import pick_uid
 from ops_agent.adapters.terraform.sandbox import harden_this_process
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.model.errors import ToolchainError
@@ -74,7 +74,7 @@ def test_the_self_test_finds_out_when_children_run_as_root_and_nothing_is_planne
 NOBODY = """
 import ctypes, sys
 sys.path[:0] = {paths!r}
-from ops_agent.adapters.terraform import sandbox_confinement
+from ops_agent.adapters.terraform import confinement
 from ops_agent.adapters.terraform.sandbox import harden_this_process
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.model.policy import Policy
@@ -83,7 +83,7 @@ harden_this_process()
 with TerraformCli(policy=Policy(), binary="embedded") as terraform:
     terraform.self_test()
     print(terraform._sandbox.isolation)
-sandbox_confinement.landlock_abi = lambda: 0
+confinement.landlock_abi = lambda: 0
 with TerraformCli(policy=Policy(), binary="embedded") as terraform:
     terraform.engine()
     ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)

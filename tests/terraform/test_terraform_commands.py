@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.adapters.terraform import engine as commands
-from ops_agent.adapters.terraform.confinement import Program
-from ops_agent.adapters.terraform.engine import find_program, read_engine
+from ops_agent.adapters.terraform import commands
+from ops_agent.adapters.terraform.engine import Program, find_program, read_engine
 from ops_agent.adapters.terraform.processes import ChildResult, Ending
 from ops_agent.model.errors import PolicyViolation, ToolchainError
 
-KNOWN = {"version", "fmt", "init", "validate", "plan", "show", "providers", "test"}
+KNOWN = {"version", "fmt", "get", "state", "init", "validate", "plan", "show", "providers", "test"}
 
 
 @pytest.mark.parametrize(
@@ -151,8 +150,7 @@ def test_a_program_that_is_not_terraform_is_refused_with_what_it_said(code, stdo
 
 def test_an_engine_says_its_name_version_and_where_it_came_from():
     body = json.dumps({"terraform_version": "1.9.1"}).encode()
-    assert str(read_engine(Program(path=Path("/x/tofu")), answered(0, body))) == "OpenTofu 1.9.1 (/x/tofu)"
+    assert (read_engine(Program(path=Path("/x/tofu")), answered(0, body))) == "OpenTofu 1.9.1 (/x/tofu)"
     assert (
-        str(read_engine(Program(path=Path("/x/lib.so"), embedded=True), answered(0, body)))
-        == "Terraform 1.9.1 (embedded)"
+        read_engine(Program(path=Path("/x/lib.so"), embedded=True), answered(0, body)) == "Terraform 1.9.1 (embedded)"
     )

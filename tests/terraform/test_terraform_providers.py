@@ -16,7 +16,7 @@ import pytest
 import ops_agent
 from ops_agent.adapters.terraform.confinement import landlock_abi
 from ops_agent.adapters.terraform.processes import Patience
-from ops_agent.adapters.terraform.providers import SharedProviders, configuration, wheel_zips
+from ops_agent.adapters.terraform.providers import Providers, configuration, wheel_zips
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.model.errors import ToolchainError
 from ops_agent.model.policy import Policy
@@ -159,7 +159,7 @@ def test_the_number_of_provider_starts_is_the_one_that_verify_states(tmp_path, c
             found["plan and two shows"] = count()
             assert workspace.mocked_plan()[1] is not None
             found["mocked"] = count()
-    # Terraform 1.11 starts it three times for a mocked look, 1.15 once.
+    # Terraform 1.11 starts it three times for a mocked plan, 1.15 once.
     assert found.pop("mocked") in (1, 3)
     assert found == {"init": 0, "validate": 2, "plan and one show": 4, "plan and two shows": 5}
 
@@ -181,12 +181,12 @@ def test_zips_are_unpacked_once_and_shared_by_every_target(tmp_path, open_direct
                 assert used.is_symlink()
                 binary = next(used.iterdir())
                 assert binary.stat().st_uid == os.geteuid()
-                assert binary.resolve().is_relative_to(terraform._shared.mirror)
+                assert binary.resolve().is_relative_to(terraform._providers.shared)
                 assert workspace.validate().status is CheckStatus.PASSED
 
 
 def test_a_fetch_is_made_once_and_links_are_never_taken_over(tmp_path):
-    shared = SharedProviders(tmp_path / "shared")
+    made = Providers("", (), tmp_path)
     calls = []
 
     def fetch(take):
@@ -198,9 +198,9 @@ def test_a_fetch_is_made_once_and_links_are_never_taken_over(tmp_path):
         take(tmp_path / "fetched")
 
     for _ in range(3):
-        shared.fetch_once("infra", fetch)
+        made.fetch_once("infra", fetch)
     assert calls == [1]
-    assert [str(p.relative_to(shared.mirror)) for p in shared.mirror.rglob("binary")] == [
+    assert [str(p.relative_to(made.shared)) for p in made.shared.rglob("binary")] == [
         "host/ns/good/1.0.0/linux_amd64/binary"
     ]
 

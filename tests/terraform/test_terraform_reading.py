@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops_agent.adapters.terraform.diagnostics import from_fmt, from_json, from_text, json_lines
-from ops_agent.adapters.terraform.mocked_plan import look_file, placeholder, placeholders, plan_document
+from ops_agent.adapters.terraform.mocked_plan import (
+    mocks_file,
+    placeholder,
+    placeholders,
+    plan_document,
+)
 from ops_agent.adapters.terraform.workspace import _Diagnostics
 from terraform.worlds import write
 
@@ -145,11 +150,11 @@ def test_the_mocks_are_written_from_names_only(tmp_path):
     """Nothing of the repository's text gets into the test file but identifiers."""
     evil = 'provider "aws" {\n  alias = "x\\" {}"\n}\nprovider "aws" {\n  alias = "east"\n}\n'
     evil += 'data "aws_x\\" {}" "d" {}\ndata "aws_region" "r" {}\n'
-    text = look_file([write(tmp_path, {"main.tf": evil})], tmp_path, account="125611408459", region="sa-east-1")
+    text = mocks_file([write(tmp_path, {"main.tf": evil})], tmp_path, account="125611408459", region="sa-east-1")
     assert text.count("mock_provider") == 2
     assert 'alias = "east"' in text
     assert '\\"' not in text.replace(r"\"Version\"", "").replace(r"\"2012-10-17\",\"Statement\"", "")
-    assert text.endswith('run "look" {\n  command = plan\n}\n')
+    assert text.endswith('run "mocked" {\n  command = plan\n}\n')
 
 
 def test_a_test_run_without_a_plan_gives_no_document():

@@ -5,30 +5,70 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.terraform.obstacles import MODULE_REMEDY, remedy_of_denial
 
-_MOST = 50
+MOST = 50
+MODULE_TITLE = "A module cannot be fetched"
 _ERROR = re.compile(r"^Error: (?P<summary>.+)$", re.MULTILINE)
 _ON = re.compile(r"^\s+on (?P<file>\S+) line (?P<line>\d+)(, in [^\n]*)?:?$", re.MULTILINE)
+_SOURCE_LINE = re.compile(r"\s+\d+:")
 _FMT_NAME = re.compile(r"^--- old/(?P<path>.+)$", re.MULTILINE)
-_MODULE_SUMMARIES = frozenset(
-    {"Failed to download module", "Error accessing remote module registry", "Module not found"}
-)
+_MODULE_SUMMARIES = ("Failed to download module", "Error accessing remote module registry", "Module not found")
 _MODULE = re.compile(
-    r'[mM]odule "(?P<name>[^"]+)"(?: \([^)]*\))?'
-    r'(?: source code from "(?P<package>[^"]+)"|,? (?:from|cannot be found in the module registry at) (?P<registry>[^ ]+?)(?=:? |:?$|\.$))'
+    r'[mM]odule "(?P<name>[^"]+)"(?: \([^)]*\))?(?: source code from "(?P<package>[^"]+)"|,? (?:from|cannot be found in '
+    r"the module registry at) (?P<registry>[^ ]+?)(?=:? |:?$|\.$))"
 )
+_CORRECT = "Correct the configuration at this place."
 _REMEDIES = {
     "fmt": "Write the file as `terraform fmt` does; the difference is shown.",
     "init": "Correct the provider, module or backend settings named here.",
-    "validate": "Correct the configuration at this place.",
     "plan": "Correct the configuration at this place, or what it refers to.",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrintedError:
+    """An `Error:` block. `file` is relative to the root module's directory, empty when none is named."""
+
+    summary: str
+    detail: str
+    file: str = ""
+    line: int = 0
+
+    @property
+    def text(self) -> str:
+        return f"{self.summary}: {self.detail}".rstrip(": ")
+
+    @property
+    def module(self) -> tuple[str, str, str] | None:
+        """Of a module that was not fetched its name, where it should have come from, and why it did not; None when
+        these are not the known words.
+        """
+        found = _MODULE.search(self.detail) if self.summary in _MODULE_SUMMARIES else None
+        if found is None:
+            return None
+        return found["name"], found["package"] or found["registry"], self.detail[found.end() :].lstrip(": ")
+
+
+def printed_errors(text: str) -> Iterator[PrintedError]:
+    """The `Error:` blocks of what was printed without colour (init has no JSON before Terraform 1.9)."""
+    starts = [*_ERROR.finditer(text)]
+    ends = [*(after.start() for after in starts[1:]), len(text)]
+    for here, end in zip(starts, ends, strict=False):
+        block = text[here.end() : end]
+        on = _ON.search(block)
+        lines = (line for line in _ON.sub("", block).splitlines() if not _SOURCE_LINE.match(line))
+        yield PrintedError(
+            summary=here["summary"],
+            detail=" ".join(line.strip() for line in lines if line.strip()),
+            file=on["file"] if on else "",
+            line=int(on["line"]) if on else 0,
+        )
 
 
 def finding(
@@ -47,94 +87,63 @@ def finding(
         rule=f"check/{check}",
         title=title or f"terraform {check} failed",
         place=Place(path=path, line=line),
-        what=what,
-        remedy=remedy_of_denial(what) or _REMEDIES.get(check, "Correct the configuration at this place."),
+        what=_short(what),
+        remedy=remedy_of_denial(what) or _REMEDIES.get(check, _CORRECT),
         severity=severity,
     )
 
 
 def unreachable(check: str, root: str, what: str) -> Finding:
-    """A finding for a place that a check tried to reach, whether it passed otherwise or not. `what` names the
-    place.
-    """
-    remedy = "Remove what asks for that place; providers from elsewhere need a provider mirror."
-    return replace(
-        finding(check, root, what, title="Terraform tried to reach a place that is not allowed"), remedy=remedy
-    )
+    """A finding for a place that a check tried to reach, whether it passed otherwise or not; `what` names the place."""
+    found = finding(check, root, what, title="Terraform tried to reach a place that is not allowed")
+    return replace(found, remedy="Remove what asks for that place; providers from elsewhere need a provider mirror.")
+
+
+def from_text(check: str, root: str, text: str) -> tuple[Finding, ...]:
+    """Findings of the errors in `text`."""
+    found = []
+    for error in [*printed_errors(text)][:MOST]:
+        raw = finding(check, root, error.text, file=error.file, line=error.line)
+        if error.module is not None:
+            name, source, why = error.module
+            what = _short(f"Module `{name}` of the root `{root}` cannot be fetched from `{source}`: {why}", 700)
+            raw = replace(raw, title=MODULE_TITLE, what=what, remedy=MODULE_REMEDY)
+        found.append(raw)
+    return tuple(found)
 
 
 def from_json(check: str, root: str, diagnostics: Iterable[Any]) -> tuple[Finding, ...]:
     """Findings of the `diagnostics` of `validate -json`, or of the `diagnostic` of lines of `plan -json`. Warnings do
-    not block.
-
-    Anything that is not shaped like a diagnostic is passed over: the exit code alone decides whether the check failed.
+    not block. What is not shaped like a diagnostic is passed over: the exit code alone says whether the check failed.
     """
     found = []
     for diagnostic in diagnostics:
         if not isinstance(diagnostic, dict):
             continue
-        where = diagnostic.get("range")
-        where = where if isinstance(where, dict) else {}
-        start = where.get("start")
-        line = start.get("line") if isinstance(start, dict) else 0
-        words = (str(diagnostic.get(key) or "").strip() for key in ("summary", "detail"))
+        where = _object(diagnostic.get("range"))
+        line = _object(where.get("start")).get("line")
+        text = ": ".join(said for key in ("summary", "detail") if (said := str(diagnostic.get(key) or "").strip()))
         address = diagnostic.get("address")
-        text = ": ".join(word for word in words if word) + (f" (at {address})" if address else "")
-        file = str(where.get("filename") or "")
         is_error = diagnostic.get("severity") != "warning"
         found.append(
             finding(
                 check,
                 root,
-                _short(text),
-                file=file,
+                f"{text} (at {address})" if address else text,
+                file=str(where.get("filename") or ""),
                 line=line if isinstance(line, int) else 0,
                 severity=Severity.BLOCKS if is_error else Severity.NOTICE,
                 title="" if is_error else f"terraform {check} warns",
             )
         )
-    return tuple(found[:_MOST])
-
-
-def from_text(check: str, root: str, text: str) -> tuple[Finding, ...]:
-    """Findings of `Error:` blocks printed without colour (init has no JSON before Terraform 1.9)."""
-    starts = [*_ERROR.finditer(text)]
-    found = []
-    for here, after in zip(starts, [*starts[1:], None], strict=False):
-        block = text[here.end() : after.start() if after else len(text)]
-        on = _ON.search(block)
-        detail = " ".join(
-            line.strip() for line in _ON.sub("", block).splitlines() if line.strip() and not re.match(r"\s+\d+:", line)
-        )
-        place: dict[str, Any] = {"file": on["file"], "line": int(on["line"])} if on else {}
-        if here["summary"] in _MODULE_SUMMARIES:
-            found.append(
-                _unfetched(root, detail, finding(check, root, _short(f"{here['summary']}: {detail}"), **place))
-            )
-            continue
-        found.append(finding(check, root, _short(f"{here['summary']}: {detail}".rstrip(": ")), **place))
-    return tuple(found[:_MOST])
-
-
-def _unfetched(root: str, detail: str, raw: Finding) -> Finding:
-    """`raw` as: which module of which root, from where, why not, and what to do; as it is when Terraform's words are
-    not the known ones.
-    """
-    said = _MODULE.search(detail)
-    if said is None:
-        return raw
-    source, why = said["package"] or said["registry"], detail[said.end() :].lstrip(": ")
-    what = f"Module `{said['name']}` of the root `{root}` cannot be fetched from `{source}`: {why}"
-    return replace(raw, title="A module cannot be fetched", what=_short(what, 700), remedy=MODULE_REMEDY)
+    return tuple(found[:MOST])
 
 
 def from_fmt(output: str) -> tuple[Finding, ...]:
     """One finding for each file that `fmt -check -diff` names; its paths are relative to the copy of the tree."""
     paths = dict.fromkeys(match["path"].strip() for match in _FMT_NAME.finditer(output))
-    return tuple(
-        finding("fmt", "", "The file is not formatted.", file=path, title="Terraform file is not formatted")
-        for path in paths
-    )
+    title = "Terraform file is not formatted"
+    return tuple(finding("fmt", "", "The file is not formatted.", file=path, title=title) for path in paths)
 
 
 def json_lines(data: bytes) -> list[dict[str, Any]]:
@@ -148,6 +157,10 @@ def json_lines(data: bytes) -> list[dict[str, Any]]:
         if isinstance(entry, dict):
             found.append(entry)
     return found
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _short(text: str, most: int = 2_000) -> str:

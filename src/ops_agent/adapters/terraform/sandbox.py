@@ -2,8 +2,8 @@
 
 As root every workspace gets a uid of its own; otherwise this process is made undumpable, so that a child of the same
 uid cannot read its environment or memory. Either way: an environment built from nothing, private directories, no new
-privileges, no core dumps, a bound on memory, and what the kernel can hold besides (sandbox_confinement): files of the
-cell alone, and no way out but the egress proxy.
+privileges, no core dumps, a bound on memory, and what the kernel can hold besides (confinement): files of the cell
+alone, and no way out but the egress proxy.
 """
 
 from __future__ import annotations
@@ -13,39 +13,30 @@ import itertools
 import json
 import os
 import resource
+import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from ops_agent.adapters.terraform import confinement, sandbox_child
-from ops_agent.adapters.terraform.confinement import (
-    Cell,
-    Confinement,
-    Program,
-    bare_environment,
-    copy_program,
-    is_open_to_others,
-    memory_bound,
-    new_run_directory,
-    pick_uid,
-    remove,
-    sweep,
-)
-from ops_agent.adapters.terraform.egress import NOWHERE, EgressProxy, Reach
-from ops_agent.adapters.terraform.engine import TerraformCommand
+from ops_agent.adapters.terraform.cells import Cell, is_open_to_others, new_run_directory, pick_uid, remove, sweep
+from ops_agent.adapters.terraform.commands import TerraformCommand
+from ops_agent.adapters.terraform.confinement import Confinement, memory_bound
+from ops_agent.adapters.terraform.egress import EgressProxy
+from ops_agent.adapters.terraform.engine import Program
 from ops_agent.adapters.terraform.processes import Children, ChildResult, Patience
+from ops_agent.adapters.terraform.reach import NOWHERE, Reach
 from ops_agent.model.errors import ToolchainError
 
-# What this process gives up for itself, before it knows any secret.
-
-PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 4, 38
+_PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
 
 
 def harden_this_process() -> None:
-    """Make this process unreadable for others of its uid. `__main__` calls it before anything else; it is cheap and may
-    be called again.
+    """Make this process unreadable for others of its uid. `__main__` calls it before it knows any secret; it is cheap
+    and may be called again.
 
     No core dumps, not dumpable (so /proc/PID/environ, mem and fd are closed to the same uid), no new privileges. Linux
     only; elsewhere nothing happens, and the self-test decides.
@@ -53,11 +44,8 @@ def harden_this_process() -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if sys.platform == "linux":
         prctl = ctypes.CDLL(None, use_errno=True).prctl
-        prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-
-
-__all__ = ["Cell", "Program", "Sandbox", "bare_environment", "harden_this_process"]
+        prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+        prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 class Sandbox:
@@ -66,18 +54,19 @@ class Sandbox:
     def __init__(self, program: Program, *, temporary: Path | None = None) -> None:
         harden_this_process()
         self.children = Children()
-        self._own_uid = os.geteuid() == 0
+        own_uid = os.geteuid() == 0
         base = temporary or Path(tempfile.gettempdir())
-        if self._own_uid and not is_open_to_others(base):
+        if own_uid and not is_open_to_others(base):
             base = Path("/tmp")  # noqa: S108  a directory of our own is made below it
         sweep(base)
         self.root = new_run_directory(base)
         self.program = program
-        if self._own_uid and not program.embedded and not is_open_to_others(program.path):
-            self.program = Program(path=copy_program(program.path, self.root))
-        self._uids = itertools.count(pick_uid()) if self._own_uid else itertools.repeat(None)
+        if own_uid and not program.embedded and not is_open_to_others(program.path):
+            self.program = replace(program, path=Path(shutil.copy(program.path, self.root)))
+            self.program.path.chmod(0o755)
+        self._uids = itertools.count(pick_uid()) if own_uid else itertools.repeat(None)
         self.confinement = Confinement(
-            own_uid=self._own_uid, landlock=confinement.landlock_abi(), sockets=confinement.filters_sockets()
+            own_uid=own_uid, landlock=confinement.landlock_abi(), sockets=confinement.filters_sockets()
         )
         self._shared: dict[Path, None] = {}
         self._writable: dict[Path, tuple[Path, ...]] = {}
@@ -92,11 +81,19 @@ class Sandbox:
         """Every cell's children may read and execute what is below `places`: provider mirrors."""
         self._shared |= dict.fromkeys(places)
 
+    @contextmanager
+    def cell(self, reach: Reach | None = None) -> Iterator[Cell]:
+        """A cell for the life of the context."""
+        made = self.open_cell(reach)
+        try:
+            yield made
+        finally:
+            self.close_cell(made)
+
     def open_cell(self, reach: Reach | None = None) -> Cell:
         """Fresh directories: 0700 and owned by the cell's uid, except `work` (read by it) and `kept` (ours)."""
-        cell = Cell(
-            root=Path(tempfile.mkdtemp(prefix="cell-", dir=self.root)), uid=next(self._uids), reach=reach or Reach()
-        )
+        root = Path(tempfile.mkdtemp(prefix="cell-", dir=self.root))
+        cell = Cell(root=root, uid=next(self._uids), reach=reach or Reach())
         for directory in (*cell.private, cell.work, cell.kept):
             directory.mkdir(mode=0o700)
         if cell.uid is not None:
@@ -133,11 +130,11 @@ class Sandbox:
         command: TerraformCommand,
         variables: Mapping[str, str],
         *,
+        patience: Patience,
         cwd: Path | None = None,
-        patience: Patience | None = None,
         sink: Callable[[bytes], None] | None = None,
     ) -> ChildResult:
-        """Run one command of the closed list in the cell; `variables` join the bare environment. Raises ToolchainError,
+        """Run one command of the closed list in the cell; `variables` join the cell's own. Raises ToolchainError,
         NoSpace.
 
         `refused` of the result names the places that it tried to reach and may not; it is stopped then, because
@@ -145,12 +142,12 @@ class Sandbox:
         """
         name = command.argv[0]
         with self._proxy.grant(cell.reach.hosts(name)) as grant:
-            given = {**bare_environment(cell), **variables, **grant.variables}
+            given = {**cell.variables(), **variables, **grant.variables}
             result = self.children.run(
                 [*self._child(cell, given, cell.reach.ports_for(name)), str(self.program.path), *command.argv],
                 variables=given,
                 cwd=cwd or cell.work,
-                patience=patience or Patience(),
+                patience=patience,
                 uid=cell.uid,
                 sink=sink,
                 in_vain=lambda: bool(grant.refused),
@@ -159,16 +156,34 @@ class Sandbox:
             raise ToolchainError(result.stderr.decode(errors="replace").strip() or "The sandbox could not be closed")
         return replace(result, refused=tuple(grant.refused))
 
+    def run_unconfined(
+        self,
+        cell: Cell,
+        command: TerraformCommand,
+        variables: Mapping[str, str],
+        *,
+        patience: Patience,
+        cwd: Path,
+        in_vain: Callable[[], bool],
+    ) -> ChildResult:
+        """Run one command as the cell's user with the whole network, for the modules of the base branch alone. No other
+        child lives meanwhile: with the same uid it could read `variables`, where the module hosts' tokens are.
+        """
+        words = [*self._words(cell, {}), str(self.program.path), *command.argv]
+        given = {**cell.variables(), **variables}
+        with self.children.quiet():
+            return self.children.run(words, variables=given, cwd=cwd, patience=patience, uid=cell.uid, in_vain=in_vain)
+
     def attempt(self, cell: Cell, files: Mapping[str, Path], port: int) -> dict[str, bool]:
         """For the self-test: which of `files` can be read under a child's confinement, and whether `port`, `udp` and a
-        `signal` to this process are open to it. Empty when it did not answer."""
+        `signal` to this process are open to it. Empty when it did not answer.
+        """
         attempts = {"files": {name: str(path) for name, path in files.items()}, "port": port, "pid": os.getpid()}
         with self._proxy.grant(NOWHERE) as grant:
-            given = {**bare_environment(cell), **grant.variables}
+            given = {**cell.variables(), **grant.variables}
             argv = self._child(cell, given, frozenset(), attempts)
-            result = self.children.run(
-                argv, variables=given, cwd=cell.work, patience=Patience(deadline=30), uid=cell.uid
-            )
+            patience = Patience(deadline=30)
+            result = self.children.run(argv, variables=given, cwd=cell.work, patience=patience, uid=cell.uid)
         try:
             return {str(name): bool(done) for name, done in json.loads(result.stdout).items()}
         except (ValueError, AttributeError):
@@ -181,27 +196,24 @@ class Sandbox:
         ports: frozenset[int],
         attempts: Mapping[str, object] | None = None,
     ) -> list[str]:
-        """The words before the program: an interpreter, `sandbox_child` and its SPEC."""
-        if not sys.executable:
-            raise ToolchainError("This Python does not know its own interpreter, so no child can be started")
+        """The words before a confined program."""
         landlock = self.confinement.rules(
             cell,
-            self.program,
-            shared=self._shared,
+            execute=(self.program.path, *self._shared),
             writable=self._writable.get(cell.root, ()),
-            variables=variables.items(),
+            variables=variables,
             ports={self._proxy.port, *ports},
         )
-        spec = {
-            "uid": cell.uid,
-            "gid": cell.uid,
-            "library": str(self.program.path) if self.program.embedded else None,
-            "memory": memory_bound(),
-            "landlock": landlock,
-            "sockets": self.confinement.sockets,
-            "attempts": attempts,
-        }
-        return [sys.executable, "-I", "-S", sandbox_child.__file__, json.dumps(spec)]
+        spec = {"memory": memory_bound(), "landlock": landlock, "sockets": self.confinement.sockets}
+        return self._words(cell, {**spec, "attempts": attempts})
+
+    def _words(self, cell: Cell, spec: Mapping[str, object]) -> list[str]:
+        """An interpreter, `sandbox_child` and its SPEC."""
+        if not sys.executable:
+            raise ToolchainError("This Python does not know its own interpreter, so no child can be started")
+        library = str(self.program.path) if self.program.embedded else None
+        whole = {"uid": cell.uid, "gid": cell.uid, "library": library, **spec}
+        return [sys.executable, "-I", "-S", sandbox_child.__file__, json.dumps(whole)]
 
     def close(self) -> None:
         self.children.cancel()

@@ -171,9 +171,9 @@ def attempt(files: dict[str, str], port: int, pid: int) -> dict[str, bool]:
             connection.connect(("127.0.0.1", port))
 
     tries: dict[str, Callable[[], Any]] = {
-        "port": connect,
+        "other_ports": connect,
         "udp": lambda: socket.socket(type=socket.SOCK_DGRAM).close(),
-        "signal": lambda: os.kill(pid, 0),
+        "signals": lambda: os.kill(pid, 0),
     }
     done = {}
     for name, path in files.items():

@@ -14,31 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ops_agent.adapters.terraform.confinement import Cell
-from ops_agent.adapters.terraform.engine import plan, show
+from ops_agent.adapters.terraform.cells import Cell
+from ops_agent.adapters.terraform.commands import plan, show
 from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.sandbox import Sandbox
 from ops_agent.model.errors import ToolchainError
 
-# `control` proves that the configuration was executed and could have read: without it a broken probe would look like a
-# tight sandbox.
-_HOSTILE = """\
-output "control" {{
-  value = can(filebase64("{control}"))
-}}
-output "environment" {{
-  value = can(filebase64("/proc/{pid}/environ"))
-}}
-output "memory" {{
-  value = can(filebase64("/proc/{pid}/auxv"))
-}}
-output "descriptors" {{
-  value = can(filebase64("/proc/{pid}/fd/{descriptor}"))
-}}
-output "secret_file" {{
-  value = can(filebase64("{secret}"))
-}}
-"""
 _READ = {"environment", "memory", "descriptors", "secret_file", "other_file"}
 
 
@@ -57,36 +38,42 @@ def prove(sandbox: Sandbox, variables: Mapping[str, str]) -> None:
         "udp": promised.sockets,
         "signals": promised.signals,
     }
-    cell = sandbox.open_cell()
-    try:
-        secret = cell.kept / "canary"
+    with sandbox.cell() as cell:
+        secret, control = cell.kept / "canary", cell.work / "main.tf"
         secret.write_bytes(os.urandom(16))
         secret.chmod(0o600)
-        control = cell.work / "main.tf"
         with secret.open("rb") as opened:
-            text = _HOSTILE.format(pid=os.getpid(), descriptor=opened.fileno(), control=control, secret=secret)
-            control.write_text(text)
+            # `control` proves that the configuration was executed and could have read: without it a broken probe would
+            # look like a tight sandbox.
+            process = f"/proc/{os.getpid()}"
+            files = {
+                "control": str(control),
+                "environment": f"{process}/environ",
+                "memory": f"{process}/auxv",
+                "descriptors": f"{process}/fd/{opened.fileno()}",
+                "secret_file": str(secret),
+            }
+            control.write_text("".join(_output(name, path) for name, path in files.items()))
             sandbox.hand_over(cell)
             found, said = _by_the_engine(sandbox, cell, variables)
             found |= _by_a_bare_child(sandbox, cell, secret, control)
-    finally:
-        sandbox.close_cell(cell)
-    if (
-        found.pop("control", None) is not True
-        or found.pop("bare_control", None) is not True
-        or not must_fail.keys() <= found.keys()
-    ):
+    if not (found.get("control") is True and found.get("bare_control") is True and must_fail.keys() <= found.keys()):
         raise ToolchainError(f"The sandbox's self-test did not run on this machine, so no plan is made ({said})")
     leaks = [name for name, must in must_fail.items() if must and found[name] is not False]
     if leaks:
         what = "can read this process" if _READ & set(leaks) else "can leave its sandbox"
+        named = ", ".join(leaks).replace("_", " ")
         raise ToolchainError(
-            f"On this machine a Terraform configuration {what} ({', '.join(leaks).replace('_', ' ')}), so no plan is made",
+            f"On this machine a Terraform configuration {what} ({named}), so no plan is made",
             hint=(
                 "Run ops-agent as root in a container (children get a user id of their own) or as an ordinary user "
                 "on Linux."
             ),
         )
+
+
+def _output(name: str, path: str) -> str:
+    return f'output "{name}" {{\n  value = can(filebase64("{path}"))\n}}\n'
 
 
 def _by_the_engine(sandbox: Sandbox, cell: Cell, variables: Mapping[str, str]) -> tuple[dict[str, Any], str]:
@@ -107,5 +94,4 @@ def _by_a_bare_child(sandbox: Sandbox, cell: Cell, secret: Path, control: Path) 
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        done = sandbox.attempt(cell, {"bare_control": control, "other_file": secret}, listener.getsockname()[1])
-    return {{"port": "other_ports", "signal": "signals"}.get(name, name): value for name, value in done.items()}
+        return sandbox.attempt(cell, {"bare_control": control, "other_file": secret}, listener.getsockname()[1])

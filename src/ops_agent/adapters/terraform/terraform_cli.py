@@ -7,23 +7,25 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ops_agent.adapters.terraform import engine as commands
-from ops_agent.adapters.terraform.confinement import Cell, memory_left
+from ops_agent.adapters.terraform import commands
+from ops_agent.adapters.terraform.cells import Cell
+from ops_agent.adapters.terraform.confinement import memory_left
+from ops_agent.adapters.terraform.copies import copy_tree, needed
 from ops_agent.adapters.terraform.diagnostics import finding, from_fmt, from_text
-from ops_agent.adapters.terraform.egress import Buckets, Reach, reach
-from ops_agent.adapters.terraform.engine import Engine, ended_well, find_program, read_engine
+from ops_agent.adapters.terraform.engine import ended_well, find_program, open_directories, read_engine
 from ops_agent.adapters.terraform.mocked_plan import placeholders
-from ops_agent.adapters.terraform.modules import ModuleAccess, ModuleFetch, ModuleSupply, open_path
+from ops_agent.adapters.terraform.module_fetch import ModuleAccess, RemoteModules
 from ops_agent.adapters.terraform.processes import Patience
-from ops_agent.adapters.terraform.providers import CliFiles, SharedProviders, shared_mirror
+from ops_agent.adapters.terraform.providers import Providers
+from ops_agent.adapters.terraform.reach import Buckets, Reach, reach
 from ops_agent.adapters.terraform.sandbox import Sandbox
 from ops_agent.adapters.terraform.self_test import prove
-from ops_agent.adapters.terraform.workspace import LOCK_FILE, Workspace, copy_tree, needed
+from ops_agent.adapters.terraform.workspace import LOCK_FILE, Workspace
 from ops_agent.model.finding import Finding
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import CredentialLease
@@ -67,7 +69,7 @@ class TerraformCli:
         self._patience = patience or Patience()
         self._overlay, self._backend_settings = dict(overlay or {}), backend_settings
         self._extra, self._access = dict(extra_variables or {}), modules or ModuleAccess()
-        self._lock, self._made, self._proven = threading.RLock(), dict[str, Any](), False
+        self._lock, self._made = threading.RLock(), dict[str, Any]()
 
     def _once(self, name: str, make: Callable[[], _T]) -> _T:
         """What `make` gives, made once whichever thread asks first."""
@@ -86,39 +88,32 @@ class TerraformCli:
         return self._once("sandbox", make)
 
     @property
-    def _shared(self) -> SharedProviders:
-        return self._once("shared", lambda: SharedProviders(self._sandbox.root / "providers"))
+    def _providers(self) -> Providers:
+        def make() -> Providers:
+            made = Providers(self._mirror, self._policy.allowed_providers, self._sandbox.root)
+            self._sandbox.share(made.shared, *made.mirrors)
+            return made
+
+        return self._once("providers", make)
 
     @property
-    def _mirrors(self) -> tuple[Path, ...]:
-        return self._once("mirrors", lambda: shared_mirror(self._mirror, self._sandbox.root))
-
-    @property
-    def _cli_files(self) -> CliFiles:
-        return self._once("cli files", lambda: CliFiles(self._sandbox.root, self._policy.allowed_providers))
-
-    @property
-    def _modules(self) -> ModuleSupply:
-        access = replace(self._access, path_variable=open_path(self._path_variable, self._closed))
-        return self._once("modules", lambda: ModuleSupply(ModuleFetch(self._sandbox, access)))
+    def _modules(self) -> RemoteModules:
+        path = os.pathsep.join(map(str, open_directories(self._path_variable, self._closed)))
+        return self._once("modules", lambda: RemoteModules(self._sandbox, self._access, path))
 
     def engine(self) -> str:
-        def ask() -> Engine:
+        def ask() -> str:
             with self._cell() as cell:
-                answer = self._sandbox.run(
-                    cell, commands.VERSION, self._variables(None), patience=Patience(deadline=60)
-                )
+                patience = Patience(deadline=60)
+                answer = self._sandbox.run(cell, commands.VERSION, self._variables(None), patience=patience)
             return read_engine(self._sandbox.program, answer)
 
-        return str(self._once("engine", ask))
+        return self._once("engine", ask)
 
     def self_test(self) -> str:
         """Once per process: see self_test.py. Raises ToolchainError."""
-        with self._lock:
-            if not self._proven:
-                self.engine()
-                prove(self._sandbox, self._variables(None))
-                self._proven = True
+        self.engine()
+        self._once("proof", lambda: prove(self._sandbox, self._variables(None)))
         return self._sandbox.isolation
 
     def parallel(self) -> int:
@@ -126,9 +121,8 @@ class TerraformCli:
 
     def cancel(self) -> None:
         """Kill every running child at once. Safe from any thread and from a signal handler's exception."""
-        for name in ("modules", "sandbox"):
-            if (made := self._made.get(name)) is not None:
-                (made.children if name == "sandbox" else made).cancel()
+        if (sandbox := self._made.get("sandbox")) is not None:
+            sandbox.children.cancel()
 
     def close(self) -> None:
         atexit.unregister(self.close)
@@ -146,19 +140,15 @@ class TerraformCli:
         syntax error (2).
         """
         with self._cell() as cell:
-            files = tuple(path for e in root.environments for path in (e.backend_file, *e.var_files) if path)
-            copy_tree(tree, cell.work, (*needed(root), *files), whole=False)
+            copy_tree(tree, cell.work, needed(root), whole=False)
             self._sandbox.hand_over(cell)
-            result = ended_well(
-                self._sandbox.run(cell, commands.FMT, self._variables(None), patience=self._patience),
-                f"terraform fmt for {root.path}",
-            )
+            result = self._sandbox.run(cell, commands.FMT, self._variables(None), patience=self._patience)
+        ended_well(result, f"terraform fmt for {root.path}")
         output, words = (stream.decode(errors="replace") for stream in (result.stdout, result.stderr))
         found = from_fmt(output)
         if result.returncode not in (0, 3):
-            found = (*found, *from_text("fmt", "", words)) or (
-                finding("fmt", root.path, words.strip()[:2_000] or "terraform fmt failed"),
-            )
+            unread = from_text("fmt", "", words)
+            found = (*found, *unread) or (finding("fmt", root.path, words.strip() or "terraform fmt failed"),)
         status = CheckStatus.PASSED if result.returncode == 0 else CheckStatus.FAILED
         return CheckResult(
             name="fmt", subject=root.path, status=status, findings=found, output=output[:20_000], seconds=result.seconds
@@ -199,21 +189,19 @@ class TerraformCli:
             missing = placeholders(directory, var_files)
             # Without a lock file init writes one, so the root's directory (not its files) must be writable.
             self._sandbox.hand_over(cell, () if (directory / LOCK_FILE).is_file() else (directory,))
+            given = {f"TF_VAR_{name}": value for name, value in missing.items()}
             yield Workspace(
                 sandbox=self._sandbox,
                 cell=cell,
                 target=target,
-                variables={
-                    **self._variables(lease, providers),
-                    **{f"TF_VAR_{name}": value for name, value in missing.items()},
-                },
+                variables={**self._variables(lease, providers), **given},
                 backend_files=tuple(backend_files) if target.root.has_backend else (),
                 var_files=var_files,
                 with_backend=lease is not None,
                 patience=self._patience,
                 region=self._policy.region,
                 placeholders=tuple(sorted(missing)),
-                lock=lambda: self._lock_entries(tree, target, providers),
+                lock=lambda: self._completed_lock_file(tree, target, providers),
                 modules=self._modules.names(target.root),
                 missing_modules=missing_modules,
                 overlay=self._overlay,
@@ -229,37 +217,46 @@ class TerraformCli:
         """Before the first of a root's targets: fetch its providers, unless a mirror has them unpacked. The real init
         reports a failure.
         """
-        if self._mirrors and not any(next(mirror.rglob("*.zip"), None) for mirror in self._mirrors):
-            return
 
         def fetch(take: Callable[[Path], None]) -> None:
-            with self._cell() as cell:
-                self._fill(cell, tree, target)
-                directory = cell.work / target.root.path
-                locked = (directory / LOCK_FILE).is_file()
-                self._sandbox.hand_over(cell, () if locked else (directory,))
-                command, variables = (
-                    commands.init(backend=False, lock_read_only=locked),
-                    self._variables(None, providers),
-                )
-                made = self._sandbox.run(cell, command, variables, cwd=directory, patience=self._patience)
-                if made.returncode == 0:
+            with self._installed(tree, target, providers) as cell:
+                if cell is not None:
                     take(cell.data / "providers")
 
-        self._shared.fetch_once(f"{tree}\0{target.root.path}\0{providers}", fetch)
+        if not self._providers.are_unpacked:
+            self._providers.fetch_once(f"{tree}\0{target.root.path}\0{providers}", fetch)
 
-    def _lock_entries(self, tree: Path, target: TerraformTarget, providers: tuple[str, ...] | None) -> bytes | None:
-        """The lock file with entries for providers that it lacks, made in a scratch copy; None when no source serves them."""
+    def _completed_lock_file(
+        self, tree: Path, target: TerraformTarget, providers: tuple[str, ...] | None
+    ) -> bytes | None:
+        """The lock file with entries for providers that it lacks, made in a copy; None when no source serves them."""
+        with self._installed(tree, target, providers, completes_lock=True) as cell:
+            lock = cell.work / target.root.path / LOCK_FILE if cell is not None else None
+            return lock.read_bytes() if lock is not None and lock.is_file() and not lock.is_symlink() else None
+
+    @contextmanager
+    def _installed(
+        self,
+        tree: Path,
+        target: TerraformTarget,
+        providers: tuple[str, ...] | None,
+        *,
+        completes_lock: bool = False,
+    ) -> Iterator[Cell | None]:
+        """A cell after an `init` without a backend; None when it failed."""
         with self._cell() as cell:
             self._fill(cell, tree, target)
             directory = cell.work / target.root.path
-            self._sandbox.hand_over(cell, (directory, directory / LOCK_FILE))
-            command, variables = commands.init(backend=False, lock_read_only=False), self._variables(None, providers)
-            made, lock = (
-                self._sandbox.run(cell, command, variables, cwd=directory, patience=self._patience),
-                directory / LOCK_FILE,
+            lock = directory / LOCK_FILE
+            read_only = lock.is_file() and not completes_lock
+            writable = () if read_only else (directory, lock) if lock.is_file() else (directory,)
+            self._sandbox.hand_over(cell, writable)
+            command, variables = (
+                commands.init(backend=False, lock_read_only=read_only),
+                self._variables(None, providers),
             )
-            return lock.read_bytes() if made.returncode == 0 and lock.is_file() and not lock.is_symlink() else None
+            made = self._sandbox.run(cell, command, variables, cwd=directory, patience=self._patience)
+            yield cell if made.returncode == 0 else None
 
     def _reach_with(
         self,
@@ -285,25 +282,17 @@ class TerraformCli:
         return with_state
 
     def _reach(self, leased: Iterable[str] | None = None, buckets: Buckets | None = None) -> Reach:
-        harness = [
-            b" ".join((*self._overlay.values(), self._backend_settings)).decode(errors="replace"),
-            *self._extra.values(),
-        ]
-        return reach(self._policy, lease=leased, harness=harness, registries=not self._mirrors, buckets=buckets)
+        files = (*self._overlay.values(), self._backend_settings)
+        harness = (*(content.decode(errors="replace") for content in files), *self._extra.values())
+        registries = not self._providers.mirrors
+        return reach(self._policy, lease=leased, harness=harness, registries=registries, buckets=buckets)
 
-    @contextmanager
-    def _cell(self) -> Iterator[Cell]:
-        cell = self._sandbox.open_cell(self._reach())
-        try:
-            yield cell
-        finally:
-            self._sandbox.close_cell(cell)
+    def _cell(self) -> AbstractContextManager[Cell]:
+        return self._sandbox.cell(self._reach())
 
     def _variables(self, lease: CredentialLease | None, providers: tuple[str, ...] | None = None) -> dict[str, str]:
-        self._sandbox.share(self._shared.mirror, *self._mirrors)
-        settings = str(self._cli_files.file(providers, self._shared.mirror, self._mirrors))
         common = {
-            "TF_CLI_CONFIG_FILE": settings,
+            "TF_CLI_CONFIG_FILE": str(self._providers.settings(providers)),
             **dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), self._policy.region),
         }
         return {**common, **self._extra, **(lease.variables if lease else {})}

@@ -1,0 +1,168 @@
+"""The private directories and user ids that Terraform's children get: fresh for each run, removed by the next run after
+a crash.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops_agent.adapters.terraform.processes import NO_SPACE
+from ops_agent.adapters.terraform.reach import Reach
+from ops_agent.model.errors import NoSpace, ToolchainError
+
+_PREFIX = "ops-agent-run-"
+# Below these lie systemd's and containers' user ids. Of a small user namespace the upper end is taken.
+_HIGHEST_UID, _BLOCK, _BLOCKS = 2_090_000_000, 1_000, 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """The private directories of one workspace, the uid (None: ours) that its children run under, and what they may
+    reach.
+    """
+
+    root: Path
+    uid: int | None
+    reach: Reach = Reach()
+
+    @property
+    def work(self) -> Path:
+        """The copy of the tree: readable for the children, not writable where a uid of their own or Landlock holds it."""
+        return self.root / "work"
+
+    @property
+    def home(self) -> Path:
+        return self.root / "home"
+
+    @property
+    def temporary(self) -> Path:
+        return self.root / "tmp"
+
+    @property
+    def data(self) -> Path:
+        """TF_DATA_DIR."""
+        return self.root / "data"
+
+    @property
+    def out(self) -> Path:
+        """Where the plan file goes."""
+        return self.root / "out"
+
+    @property
+    def kept(self) -> Path:
+        """Ours alone: what was captured from the children."""
+        return self.root / "kept"
+
+    @property
+    def private(self) -> tuple[Path, ...]:
+        return (self.home, self.temporary, self.data, self.out)
+
+    def variables(self) -> dict[str, str]:
+        """Every variable that a child gets before proxy, credentials and region are added. PATH serves `git` (modules)
+        and `diff` (fmt).
+        """
+        return {
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(self.home),
+            "TMPDIR": str(self.temporary),
+            "LANG": "C.UTF-8",
+            "TF_DATA_DIR": str(self.data),
+            "TF_IN_AUTOMATION": "1",
+            "TF_INPUT": "0",
+            "CHECKPOINT_DISABLE": "1",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_STS_REGIONAL_ENDPOINTS": "regional",
+            "AWS_MAX_ATTEMPTS": "5",
+        }
+
+
+def is_open_to_others(path: Path) -> bool:
+    """Whether any user may enter every directory on the way to `path` and read it (and enter or execute it)."""
+    real = path.resolve()
+    try:
+        modes = [p.stat().st_mode for p in (real, *real.parents)]
+    except OSError:
+        return False
+    return all(mode & stat.S_IXOTH for mode in modes) and bool(modes[0] & stat.S_IROTH)
+
+
+def pick_uid() -> int:
+    """First of a block of 1,000 user ids that nobody uses, high in the user namespace. Raises ToolchainError."""
+    with suppress(OSError, ValueError):
+        lines = [[int(n) for n in line.split()] for line in Path("/proc/self/uid_map").read_text().splitlines()]
+        end = min(_HIGHEST_UID, max(first + count for first, _, count in lines) - 4 * _BLOCK)
+        for block in range(_BLOCKS):
+            uid = end - (1 + (os.getpid() + block) % _BLOCKS) * _BLOCK
+            if uid > 0 and not _in_use(uid):
+                return uid
+    raise ToolchainError(
+        "This process is root but no free user id was found for Terraform",
+        hint="Run the container with its default user namespace, or run ops-agent as an ordinary user.",
+    )
+
+
+def _in_use(uid: int) -> bool:
+    with suppress(KeyError):
+        pwd.getpwuid(uid)
+        return True
+    for entry in os.scandir("/proc"):
+        with suppress(OSError):
+            if entry.name.isdigit() and uid <= entry.stat().st_uid < uid + _BLOCK:
+                return True
+    return False
+
+
+def new_run_directory(base: Path) -> Path:
+    """`ops-agent-run-PID-START-random` in `base`: its name shows the next run whether the owner still lives."""
+    try:
+        made = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-{_started(os.getpid())}-", dir=base))
+    except OSError as error:
+        if error.errno in NO_SPACE:
+            raise NoSpace(f"No space left in {base}") from error
+        raise ToolchainError(f"No directory could be made in {base}: {error.strerror}") from error
+    made.chmod(0o711 if os.geteuid() == 0 else 0o700)
+    return made
+
+
+def sweep(base: Path) -> tuple[Path, ...]:
+    """Remove the directories (plan files among them) of our runs that were killed. Returns what was removed."""
+    removed = []
+    for left in base.glob(f"{_PREFIX}*"):
+        with suppress(OSError, ValueError, IndexError):
+            pid, start = left.name.removeprefix(_PREFIX).split("-")[:2]
+            if left.is_symlink() or left.stat().st_uid != os.geteuid() or _started(int(pid)) == start:
+                continue
+            shutil.rmtree(left, ignore_errors=True)
+            removed.append(left)
+    return tuple(removed)
+
+
+def _started(pid: int) -> str:
+    """Start time of a process in clock ticks since boot, empty when there is none: together with the pid it is never
+    used twice.
+    """
+    try:
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19].decode()
+    except OSError:
+        return ""
+
+
+def remove(path: Path) -> None:
+    """Remove a tree even where a child made directories that it cannot enter itself."""
+
+    def retry(function: Callable[[str], object], name: str, _: object) -> None:
+        with suppress(OSError):
+            Path(name).parent.chmod(0o700)
+            Path(name).chmod(0o700)
+            function(name)
+
+    shutil.rmtree(path, onerror=retry)

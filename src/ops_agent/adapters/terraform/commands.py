@@ -1,0 +1,76 @@
+"""Every Terraform command line that can be built here: a closed list."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ops_agent.model.errors import PolicyViolation
+
+_PATH = r"/[^\x00-\x1f]+"
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._/-]*"
+# A command's words, then the arguments that it may carry; each argument must match one pattern whole.
+_ALLOWED: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("version",): ("-json",),
+    ("fmt",): ("-check", "-recursive", "-diff", "-no-color"),
+    ("init",): ("-input=false", "-no-color", "-backend=false", "-lockfile=readonly", f"-backend-config={_PATH}"),
+    ("get",): ("-no-color",),
+    ("validate",): ("-json", "-no-color"),
+    ("plan",): (
+        *("-input=false", "-lock=false", "-no-color", "-json", "-detailed-exitcode"),
+        *(f"-out={_PATH}", f"-var-file={_PATH}"),
+    ),
+    ("show",): ("-json", "-no-color", _PATH),
+    ("state", "pull"): (),
+    ("providers", "schema"): ("-json",),
+    ("providers", "lock"): (r"-platform=(linux|darwin)_(amd64|arm64)", _NAME),
+    ("test",): ("-json", "-verbose", "-no-color", f"-filter={_NAME}", f"-var-file={_PATH}"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TerraformCommand:
+    """One command line without the program's name. Raises PolicyViolation for anything that is not on the list."""
+
+    argv: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        for words, patterns in _ALLOWED.items():
+            if self.argv[: len(words)] == words:
+                for argument in self.argv[len(words) :]:
+                    if not any(re.fullmatch(pattern, argument) for pattern in patterns):
+                        where = f"is not on the list for `{' '.join(words)}`"
+                        raise PolicyViolation(f"Terraform argument {argument!r} {where}")
+                return
+        raise PolicyViolation(f"Terraform command {' '.join(self.argv[:2])!r} is not on the list")
+
+
+VERSION = TerraformCommand(("version", "-json"))
+FMT = TerraformCommand(("fmt", "-check", "-recursive", "-diff", "-no-color"))
+GET = TerraformCommand(("get", "-no-color"))
+VALIDATE = TerraformCommand(("validate", "-json", "-no-color"))
+STATE = TerraformCommand(("state", "pull"))
+
+
+def init(*, backend_files: tuple[Path, ...] = (), backend: bool = True, lock_read_only: bool) -> TerraformCommand:
+    """`backend_files` are absolute; the later wins."""
+    flags = [*([] if backend else ["-backend=false"]), *(["-lockfile=readonly"] if lock_read_only else [])]
+    files = (f"-backend-config={path}" for path in backend_files)
+    return TerraformCommand(("init", "-input=false", "-no-color", *flags, *files))
+
+
+def plan(*, out: Path, var_files: tuple[Path, ...] = ()) -> TerraformCommand:
+    """The stream of `-json` holds no attribute values: it is the safe thing to read while the plan runs."""
+    flags = ("-input=false", "-lock=false", "-no-color", "-json", "-detailed-exitcode", f"-out={out}")
+    return TerraformCommand(("plan", *flags, *(f"-var-file={path}" for path in var_files)))
+
+
+def show(plan_file: Path, *, json: bool) -> TerraformCommand:
+    return TerraformCommand(("show", "-no-color", *(("-json",) if json else ()), str(plan_file)))
+
+
+def mocked_test(test_file: str, var_files: tuple[Path, ...] = ()) -> TerraformCommand:
+    """Only for files that our own code generates: mocked providers, `command = plan`."""
+    flags = ("-json", "-verbose", "-no-color", f"-filter={test_file}")
+    return TerraformCommand(("test", *flags, *(f"-var-file={path}" for path in var_files)))
