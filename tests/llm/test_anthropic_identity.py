@@ -11,10 +11,10 @@ import pytest
 
 from doubles.clock import FakeClock
 from llm.llm_answers import GO, KEY, READ, answers, ask, llm_at
-from ops_agent.adapters.llm.anthropic_client import UNKNOWN, price_of, priced
 from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
+from ops_agent.adapters.llm.stream import Price, cost_of, price_of
 from ops_agent.config.settings import LlmSettings
-from ops_agent.model.conversation import PeopleTurn, ToolResult
+from ops_agent.model.conversation import PeopleTurn, ToolResult, Usage
 from ops_agent.model.errors import ConfigError, LlmError, ToolchainError
 from ops_agent_demo.llm.script import Answer
 from ops_agent_demo.llm.server import LlmServer
@@ -194,13 +194,12 @@ def test_the_sdk_is_not_imported_before_it_is_needed() -> None:
 
 
 def test_prices_are_found_by_family_and_an_unknown_llm_costs_the_most() -> None:
-    assert price_of("claude-opus-5-5")[0].input == 4
-    assert price_of("claude-opus-5")[0].input == 5
-    assert price_of("claude-opus-4-1-20250805")[0].input == 15
-    assert price_of("claude-haiku-4-5-20251001")[0].output == 5
+    assert price_of("claude-opus-5-5").input == 4
+    assert price_of("claude-opus-5").input == 5
+    assert price_of("claude-opus-4-1-20250805").input == 15
+    assert price_of("claude-haiku-4-5-20251001").output == 5
     assert (
-        price_of("arn:aws:bedrock:sa-east-1:1:inference-profile/global.anthropic.claude-sonnet-5-5-v1:0")[0].output
-        == 10
+        price_of("arn:aws:bedrock:sa-east-1:1:inference-profile/global.anthropic.claude-sonnet-5-5-v1:0").output == 10
     )
     for unknown in (
         "gpt-9",
@@ -209,8 +208,7 @@ def test_prices_are_found_by_family_and_an_unknown_llm_costs_the_most() -> None:
         "claude-opus-5x",
         "arn:aws:bedrock:sa-east-1:1:application-inference-profile/abc",
     ):
-        assert price_of(unknown) == (UNKNOWN, False)
-    used = priced(
-        "claude-opus-5-5", input_tokens=10**6, output_tokens=10**6, cache_read_tokens=10**6, cache_write_tokens=10**6
-    )
-    assert used.cost_usd == pytest.approx(4 + 20 + 5 + 0.2)
+        assert price_of(unknown) == Price(15, 75, 18.75, 1.5)
+    million = 10**6
+    used = Usage(input_tokens=million, output_tokens=million, cache_read_tokens=million, cache_write_tokens=million)
+    assert cost_of("claude-opus-5-5", used) == pytest.approx(4 + 20 + 5 + 0.2)

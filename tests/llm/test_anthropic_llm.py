@@ -12,7 +12,7 @@ import pytest
 
 from doubles.clock import FakeClock
 from llm.llm_answers import GO, KEY, READ, answers, ask, llm_at
-from ops_agent.adapters.llm.anthropic_llm import Kind, understand
+from ops_agent.adapters.llm.failures import Kind, understand
 from ops_agent.model.conversation import LlmReply, PeopleTurn, StopReason, ToolResult, Usage
 from ops_agent.model.errors import LlmError
 from ops_agent_demo.llm.script import Answer

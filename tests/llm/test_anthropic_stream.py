@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llm.llm_answers import GO, READ, answers, ask, llm_at
-from ops_agent.adapters.llm.anthropic_llm import Assembly, BrokenStream
+from ops_agent.adapters.llm.stream import Assembly, BrokenStream
 from ops_agent.model.conversation import LlmReply, PeopleTurn, StopReason, ToolResult
 from ops_agent_demo.llm.script import Answer
 from ops_agent_demo.llm.wire import events, message

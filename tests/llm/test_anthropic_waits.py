@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from doubles.clock import FakeClock
 from llm.llm_answers import KEY, READ, answers, ask, llm_at
-from ops_agent.adapters.llm import anthropic_client
-from ops_agent.adapters.llm.anthropic_llm import MAX_WAIT_SECONDS, AnthropicLlm, BrokenStream, wait_before_retry
+from ops_agent.adapters.llm import client
+from ops_agent.adapters.llm.anthropic_llm import MAX_WAIT_SECONDS, AnthropicLlm, wait_before_retry
+from ops_agent.adapters.llm.stream import BrokenStream
 from ops_agent.config.settings import LlmSettings
 from ops_agent.model.conversation import LlmReply, StopReason, Usage
 from ops_agent.model.errors import LlmError
@@ -60,8 +61,8 @@ def test_an_overloaded_api_is_asked_again() -> None:
 
 
 def test_a_silent_stream_is_cut_and_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert anthropic_client.STALL_SECONDS == 60
-    monkeypatch.setattr(anthropic_client, "STALL_SECONDS", 0.3)
+    assert client.STALL_SECONDS == 60
+    monkeypatch.setattr(client, "STALL_SECONDS", 0.3)
     with answers(Answer(fault="stall", text="x" * 200), READ) as server:
         assert ask(llm_at(server)).tool_calls
     assert len(server.requests) == 2

@@ -1,0 +1,120 @@
+"""What an error of the SDK means: again later, never, the window is full, or a new identity is needed.
+
+The SDK retries before a stream only and waits as long as a server asks, so its own retries are off and this table
+decides. Sentences name status, error type and the API's own words; headers never get into them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from enum import Enum
+from typing import Any
+
+from ops_agent.adapters.llm.stream import BrokenStream
+from ops_agent.model.conversation import Usage
+
+_TRANSIENT_TYPE = re.compile(
+    r"overloaded|api_error|rate_limit|timeout|throttl|unavailable|internal|streamerror", re.IGNORECASE
+)
+"""Error types inside a stream: Anthropic's, and Bedrock's exception names."""
+_TRANSIENT_STATUS = {408, 409, 429, 499}
+_MONEY_CODES = re.compile(r"spend_limit_reached|organization_on_hold|billing_unavailable")
+_TOO_LONG = re.compile(r"(prompt|input) is too long|context window|maximum context|too many tokens", re.IGNORECASE)
+_MAX_SENTENCE = 600
+
+_HINTS = {
+    400: "Check the inputs `model` and `effort`; the sentence above is the API's own.",
+    401: "Check the secret behind `anthropic_api_key`, or the federation rule's inputs.",
+    402: "Check billing in the Claude Console.",
+    403: "The key or the federation rule may not use this workspace or `model`.",
+    404: "Check the inputs `model` and `base_url`.",
+    413: "The request is larger than the API takes; choose a smaller repository part or `standards`.",
+    429: "The organisation's spend limit is reached: raise it in the Claude Console, then put the label again.",
+}
+
+
+class Kind(Enum):
+    TRANSIENT = "transient"
+    PERMANENT = "permanent"
+    CONTEXT_EXCEEDED = "context exceeded"
+    IDENTITY = "identity"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed request. `retry_after` is what the server asked for, in seconds, None when it did not; `usage` was
+    billed all the same.
+    """
+
+    kind: Kind
+    sentence: str
+    retry_after: float | None = None
+    hint: str | None = None
+    usage: Usage = Usage()
+
+
+def understand(error: Exception) -> Failure | None:
+    """The failure behind an exception from the SDK or its transport; None when the exception is none of theirs (a bug)."""
+    import anthropic
+    import httpx2
+    from anthropic.lib.credentials import WorkloadIdentityError
+
+    if isinstance(error, BrokenStream):
+        return Failure(Kind.TRANSIENT, str(error), usage=error.usage)
+    if isinstance(error, WorkloadIdentityError):
+        return _of_identity(error.status_code, str(error))
+    if isinstance(error, anthropic.APIStatusError):
+        return _of_status(error)
+    if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException):
+        return Failure(Kind.TRANSIENT, "the API sent nothing for too long")
+    if isinstance(error, anthropic.APIConnectionError):
+        return Failure(Kind.TRANSIENT, f"no connection to the API ({type(error.__cause__ or error).__name__})")
+    if isinstance(error, httpx2.HTTPError):
+        return Failure(Kind.TRANSIENT, f"the connection to the API broke ({type(error).__name__})")
+    if isinstance(error, anthropic.APIError | ValueError):
+        return Failure(Kind.TRANSIENT, f"the API's answer could not be read ({type(error).__name__})")
+    if isinstance(error, anthropic.AnthropicError):
+        return Failure(Kind.PERMANENT, f"the SDK refused: {str(error)[:_MAX_SENTENCE]}")
+    return None
+
+
+def _of_status(error: Any) -> Failure:
+    status, kind, code = error.status_code, error.type, error.error_code or ""
+    body = error.body if isinstance(error.body, dict) else {}
+    said = str(error.api_message or body.get("message") or "no reason given")[:_MAX_SENTENCE]
+    sentence = f"the API answered {status} {kind or 'error'}: {said}"
+    if status == 400 and _TOO_LONG.search(said):
+        return Failure(Kind.CONTEXT_EXCEEDED, sentence)
+    if _MONEY_CODES.search(code) or kind == "billing_error":
+        return Failure(Kind.PERMANENT, sentence, hint=_HINTS[429])
+    if status < 300:
+        fatal = kind is not None and not _TRANSIENT_TYPE.search(kind)
+        sentence = f"the API's stream broke off with {kind or 'an error'}: {said}"
+        return Failure(Kind.PERMANENT if fatal else Kind.TRANSIENT, sentence)
+    if status in _TRANSIENT_STATUS or status >= 500:
+        return Failure(Kind.TRANSIENT, sentence, retry_after=_retry_after(error.response.headers))
+    if status == 401 or (status == 403 and "expired" in said.casefold()):
+        return Failure(Kind.IDENTITY, sentence, hint=_HINTS[401])
+    return Failure(Kind.PERMANENT, sentence, hint=_HINTS.get(status))
+
+
+def _of_identity(status: int | None, text: str) -> Failure:
+    """A failed exchange of the OIDC token (`/v1/oauth/token`): single use (`jti_reused`) or expired, so mint once more."""
+    if status is None or status == 429 or status >= 500:
+        return Failure(Kind.TRANSIENT, f"the token exchange failed: {text[:_MAX_SENTENCE]}")
+    return Failure(Kind.IDENTITY, f"the token exchange was refused: {text[:_MAX_SENTENCE]}", hint=_HINTS[401])
+
+
+def _retry_after(headers: Any) -> float | None:
+    """RFC 9110 `Retry-After`: seconds or a date. Nonsense counts as absent."""
+    said = headers.get("retry-after", "")
+    with suppress(ValueError):
+        return None if math.isnan(float(said)) else max(0.0, float(said))
+    with suppress(TypeError, ValueError):
+        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+    return None
