@@ -1,4 +1,6 @@
-"""ports.CloudIdentity: OIDC token -> AssumeRoleWithWebIdentity -> account asserted -> loopback broker."""
+"""ports.CloudIdentity: OIDC token -> AssumeRoleWithWebIdentity -> account asserted -> loopback broker. And keys for
+Amazon Bedrock, by the same way.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +11,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from ops_agent.adapters.aws.broker import Broker
-from ops_agent.adapters.aws.sts import Credentials, Runner, Sts, session_policy
+from ops_agent.adapters.aws.sts import READ_ONLY, Credentials, Runner, Sts, session_policy
 from ops_agent.model.errors import ConfigError, PolicyViolation
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import CredentialLease
 from ops_agent.model.terraform import Environment
 
+SECONDS, _BEDROCK_SECONDS = 1_800, 3_600
 _ROLE = re.compile(r"arn:aws:iam::(?P<account>\d{12}):role/[\w+=,.@/-]{1,512}")
-SECONDS = 1_800
+_INVOKE = {
+    "Effect": "Allow",
+    "Action": ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"],
+    "Resource": "*",
+}
+_INVOKE_ONLY = json.dumps({"Version": "2012-10-17", "Statement": [_INVOKE]}, separators=(",", ":"))
 
 
 class AwsIdentity:
@@ -57,73 +65,70 @@ class AwsIdentity:
         because of it.
         """
         role, account = self._role(environment)
-        first = self._mint(role)
+        policy = session_policy(self._policy.region, self._policy.accounts.values())
+
+        def mint() -> Credentials:
+            return _session(
+                self._sts, self._runner, self._mask, role, name=self._name, policy=policy, seconds=self._seconds
+            )
+
+        first = mint()
         actual = self._sts.account(first)
         if actual != account or actual not in self._policy.accounts.values():
             raise PolicyViolation(
                 f"The role for `{environment.name}` acts in AWS account {actual}, but the environment's account is {account}",
                 hint="Nothing was planned. Correct `aws_role_arn`, `aws_role_arns` or `aws_accounts`.",
             )
-        with Broker(lambda: self._mint(role), first, now=self._now) as broker:
+        with Broker(mint, first, now=self._now) as broker:
             yield CredentialLease(environment=environment.name, account=actual, variables=broker.variables)
         if broker.failure is not None:
             raise broker.failure
 
     def _role(self, environment: Environment) -> tuple[str, str]:
+        """The environment's role and account. Raises ConfigError."""
         reason = self.unplanned_reason(environment)
-        role, account = self._roles.get(environment.name, ""), environment.account
+        name, account, role = environment.name, environment.account, self._roles.get(environment.name, "")
         if reason is not None or account is None:
-            raise ConfigError(f"The environment `{environment.name}` cannot be planned: {reason}")
+            raise ConfigError(f"The environment `{name}` cannot be planned: {reason}")
         match = _ROLE.fullmatch(role)
         if match is None:
-            raise ConfigError(
-                f"{role!r} for the environment `{environment.name}` is not the ARN of an IAM role of the partition `aws`"
-            )
+            what = "is not the ARN of an IAM role of the partition `aws`"
+            raise ConfigError(f"{role!r} for the environment `{name}` {what}")
         if match["account"] != account or account not in self._policy.accounts.values():
-            raise ConfigError(
-                f"The role {role} is not in the account {account} of the environment `{environment.name}`"
-            )
+            raise ConfigError(f"The role {role} is not in the account {account} of the environment `{name}`")
         return role, account
-
-    def _mint(self, role: str) -> Credentials:
-        jwt = self._sts.id_token(self._runner)
-        self._mask(jwt)
-        policy = session_policy(self._policy.region, self._policy.accounts.values())
-        credentials = self._sts.assume(role, jwt, name=self._name, policy=policy, seconds=self._seconds)
-        for secret in (credentials.secret_key, credentials.session_token):
-            self._mask(secret)
-        return credentials
-
-
-# Keys for Amazon Bedrock, from a role of its own that may only invoke. They go to the llm's client and nowhere else.
-
-_SECONDS = 3_600
-_INVOKE_ONLY = json.dumps(
-    {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Action": ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"],
-                "Resource": "*",
-            }
-        ],
-    },
-    separators=(",", ":"),
-)
 
 
 def bedrock_keys(
     sts: Sts, runner: Runner, role: str, run_id: str, mask: Callable[[str], None]
 ) -> Callable[[], tuple[str, str, str]]:
-    """A source of (access key id, secret access key, session token); each call mints anew. It raises AwsError."""
+    """A source of (access key id, secret access key, session token) of a role of its own that may only invoke; each
+    call mints anew. They go to the llm's client and nowhere else. It raises AwsError.
+    """
 
     def mint() -> tuple[str, str, str]:
-        jwt = sts.id_token(runner)
-        mask(jwt)
-        keys = sts.assume(role, jwt, name=f"ops-agent-llm-{run_id}", policy=_INVOKE_ONLY, seconds=_SECONDS, managed="")
-        for secret in (keys.secret_key, keys.session_token):
-            mask(secret)
+        name = f"ops-agent-llm-{run_id}"
+        keys = _session(sts, runner, mask, role, name=name, policy=_INVOKE_ONLY, seconds=_BEDROCK_SECONDS, managed="")
         return keys.access_key, keys.secret_key, keys.session_token
 
     return mint
+
+
+def _session(
+    sts: Sts,
+    runner: Runner,
+    mask: Callable[[str], None],
+    role: str,
+    *,
+    name: str,
+    policy: str,
+    seconds: int,
+    managed: str = READ_ONLY,
+) -> Credentials:
+    """A session of `role` by a fresh OIDC token; its secrets are masked before anybody gets them. Raises AwsError."""
+    jwt = sts.id_token(runner)
+    mask(jwt)
+    made = sts.assume(role, jwt, name=name, policy=policy, seconds=seconds, managed=managed)
+    mask(made.secret_key)
+    mask(made.session_token)
+    return made

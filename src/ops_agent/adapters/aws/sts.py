@@ -14,182 +14,44 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from importlib.resources import files
 from urllib.parse import quote, urlencode, urlsplit
 
 from ops_agent.model.errors import AwsError
 
-# The policy that narrows every session, whatever the role may do: reading only, one region, our accounts, no secrets.
-#
-# It is passed beside AWS's managed ReadOnlyAccess (`PolicyArns`): a session may do what the role AND one of these
-# policies allow, minus what a statement here denies. So a role that is widened later does not widen ops-agent. STS
-# packs it; 2,048 characters are the limit of the text.
-
+AUDIENCE = "sts.amazonaws.com"
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 MOST_CHARACTERS = 2_048
-
-# Services that answer from us-east-1 only, or have no region at all.
-_GLOBAL = (
-    "iam:*",
-    "sts:*",
-    "organizations:*",
-    "route53:*",
-    "cloudfront:*",
-    "waf:*",
-    "wafv2:*",
-    "shield:*",
-    "globalaccelerator:*",
-    "budgets:*",
-    "support:*",
-    "acm:Describe*",
-    "acm:List*",
-    "s3:ListAllMyBuckets",
-    "s3:GetBucketLocation",
-)
-# What ReadOnlyAccess allows and a plan never needs: contents of stores and queues, code, parameters.
-_SECRETS = (
-    "secretsmanager:GetSecretValue",
-    "ssm:GetParameter*",
-    "lambda:InvokeFunction",
-    "dynamodb:BatchGetItem",
-    "dynamodb:Query",
-    "dynamodb:Scan",
-    "dynamodb:PartiQL*",
-    "sqs:ReceiveMessage",
-    "kinesis:GetRecords",
-    "logs:GetLogEvents",
-    "logs:FilterLogEvents",
-    "logs:StartQuery",
-    "ecr:GetAuthorizationToken",
-    "sts:AssumeRole*",
-    "sts:GetFederationToken",
-)
-# A read of a foreign account's bucket or queue can carry a secret out in its name.
-_CARRIERS = ("s3:*", "sqs:*", "sns:*", "dynamodb:*", "kms:*", "lambda:*", "ecr:*", "events:*")
-
-
-def session_policy(region: str, accounts: Iterable[str]) -> str:
-    """The inline session policy as compact JSON, for one region and the given 12-digit accounts."""
-    statements = [
-        {
-            "Sid": "StateKey",
-            "Effect": "Allow",
-            "Action": "kms:Decrypt",
-            "Resource": "*",
-            "Condition": {"StringEquals": {"kms:ViaService": f"s3.{region}.amazonaws.com"}},
-        },
-        {
-            "Sid": "Region",
-            "Effect": "Deny",
-            "NotAction": list(_GLOBAL),
-            "Resource": "*",
-            "Condition": {"StringNotEquals": {"aws:RequestedRegion": region}},
-        },
-        {
-            "Sid": "Accounts",
-            "Effect": "Deny",
-            "Action": list(_CARRIERS),
-            "Resource": "*",
-            "Condition": {
-                "StringNotEquals": {"aws:ResourceAccount": sorted(accounts)},
-                "Null": {"aws:ResourceAccount": "false"},
-            },
-        },
-        {"Sid": "Secrets", "Effect": "Deny", "Action": list(_SECRETS), "Resource": "*"},
-    ]
-    return json.dumps({"Version": "2012-10-17", "Statement": statements}, separators=(",", ":"))
-
-
-# One HTTP request for the AWS adapters: no redirect, no proxy from the environment, a time limit, a size limit.
-
-_MOST = 1 << 20
-_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """`date` is the server's Date header, for the clock check; empty when it sent none."""
-
-    status: int
-    body: bytes
-    date: str = ""
-
-
-class Unreachable(Exception):
-    """No answer: refused, timed out, broken off. May be tried again. The text names host and cause, never a header or a
-    body.
-    """
-
-
-def request(method: str, url: str, *, headers: Mapping[str, str], body: bytes = b"", timeout: float = 10.0) -> Answer:
-    """Raises Unreachable; AwsError for a URL that is neither https nor loopback (a token must not travel in clear)."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
-        raise AwsError(f"Refused to send a token to {parts.scheme}://{host}: only https leaves the machine")
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        connection = http.client.HTTPSConnection(
-            host, parts.port, timeout=timeout, context=ssl.create_default_context()
-        )
-    else:
-        connection = http.client.HTTPConnection(host, parts.port, timeout=timeout)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    try:
-        connection.request(method, path, body=body or None, headers=dict(headers))
-        response = connection.getresponse()
-        return Answer(status=response.status, body=response.read(_MOST), date=response.getheader("Date") or "")
-    except (OSError, http.client.HTTPException) as error:
-        raise Unreachable(f"{host}: {type(error).__name__}") from None
-    finally:
-        connection.close()
-
-
-# AWS Signature Version 4, as far as one POST to STS needs it (checked against botocore in the tests).
-
-_SIGNED = "content-type;host;x-amz-date;x-amz-security-token"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
-    """Temporary AWS credentials; `expires_at` in seconds since the epoch. Secret values stay out of repr."""
-
-    access_key: str
-    secret_key: str = field(repr=False)
-    session_token: str = field(repr=False)
-    expires_at: float
-
-
-def signed_headers(
-    url: str, body: bytes, *, credentials: Credentials, region: str, now: float, service: str = "sts"
-) -> dict[str, str]:
-    """Headers of a form POST to the root path of `url`, signed at `now` (seconds since the epoch)."""
-    moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
-    scope = f"{moment[:8]}/{region}/{service}/aws4_request"
-    headers = {
-        "content-type": "application/x-www-form-urlencoded; charset=utf-8",
-        "host": urlsplit(url).netloc,
-        "x-amz-date": moment,
-        "x-amz-security-token": credentials.session_token,
-    }
-    lines = "".join(f"{name}:{headers[name]}\n" for name in _SIGNED.split(";"))
-    canonical = f"POST\n/\n\n{lines}\n{_SIGNED}\n{hashlib.sha256(body).hexdigest()}"
-    to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
-    key = f"AWS4{credentials.secret_key}".encode()
-    for part in scope.split("/"):
-        key = hmac.digest(key, part.encode(), "sha256")
-    signature = hmac.new(key, to_sign.encode(), "sha256").hexdigest()
-    authorization = (
-        f"AWS4-HMAC-SHA256 Credential={credentials.access_key}/{scope}, SignedHeaders={_SIGNED}, Signature={signature}"
-    )
-    return {**headers, "authorization": authorization}
-
-
-AUDIENCE = "sts.amazonaws.com"
 _ATTEMPTS = 4
 _SKEW = 300.0
+_MOST_ANSWER = 1 << 20
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+_SIGNED = "content-type;host;x-amz-date;x-amz-security-token"
+_FORM = "application/x-www-form-urlencoded; charset=utf-8"
 _TRANSIENT = frozenset(
     {"Throttling", "ThrottlingException", "RequestLimitExceeded", "IDPCommunicationError", "InternalFailure"}
 )
+# By STS's code, without the `Exception` that some of them end with.
+_HINTS = {
+    "AccessDenied": (
+        "The role's trust policy does not accept this job's `sub`. It is `repo:OWNER/REPO:environment:NAME` when the "
+        "job names an environment, else `...:ref:refs/heads/BRANCH`; repositories created, renamed or transferred "
+        "after 15 July 2026 have the immutable form `repo:OWNER@OWNER-ID/REPO@REPO-ID:...`. Compare with "
+        "docs/setup/aws-role.md."
+    ),
+    "InvalidIdentityToken": (
+        "Add GitHub's OIDC provider (token.actions.githubusercontent.com, audience sts.amazonaws.com) to the account."
+    ),
+    "ExpiredToken": (
+        "AWS saw it after its end (an OIDC token lives for five minutes): check the runner's clock, then start the run "
+        "again."
+    ),
+    "SignatureDoesNotMatch": "The runner's clock is mostly the cause: set it (NTP), then start the run again.",
+    "PackedPolicyTooLarge": (
+        "The session policy is too large for this role's session tags: remove session tags from the trust policy."
+    ),
+    "ValidationError": ("Check the role's ARN in `aws_role_arn` or `aws_role_arns`, and its maximum session duration."),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,15 +59,39 @@ class Runner:
     """`ACTIONS_ID_TOKEN_REQUEST_URL` and `..._TOKEN` of the job; both are empty without `id-token: write`."""
 
     url: str
-    token: str
+    token: str = field(repr=False)
 
-    def __repr__(self) -> str:
-        return f"Runner(url={self.url!r})"
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Temporary AWS credentials; `expires_at` in seconds since the epoch."""
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    session_token: str = field(repr=False)
+    expires_at: float
+
+
+def session_policy(region: str, accounts: Iterable[str]) -> str:
+    """The inline policy that narrows every session, as compact JSON: reading only, one region, the given 12-digit
+    accounts, no secrets. STS packs it; MOST_CHARACTERS are the limit of the text.
+
+    It is passed beside AWS's managed ReadOnlyAccess (`PolicyArns`): a session may do what the role AND one of these
+    policies allow, minus what a statement here denies. So a role that is widened later does not widen ops-agent.
+
+    Region: what is not denied answers from us-east-1 only, or has no region at all. Accounts: a read of a stranger's
+    bucket or queue can carry a secret out in its name. Secrets: what ReadOnlyAccess allows and a plan never needs
+    (contents of stores and queues, code, parameters).
+    """
+    text = files(__package__).joinpath("session_policy.json").read_text(encoding="utf-8")
+    named = text.replace("REGION", region).replace('["ACCOUNTS"]', json.dumps(sorted(accounts)))
+    return json.dumps(json.loads(named), separators=(",", ":"))
 
 
 class Sts:
     """One region's STS. `endpoint` replaces the regional one (an emulator's). `now` and `sleep` are the clock's, in
-    seconds; `say` gets a line for each retry."""
+    seconds; `say` gets a line for each retry.
+    """
 
     def __init__(
         self,
@@ -220,25 +106,20 @@ class Sts:
         self.endpoint = endpoint or f"https://sts.{region}.amazonaws.com"
 
     def id_token(self, runner: Runner, audience: str = AUDIENCE) -> str:
-        """A fresh JWT of this job, for AWS unless another audience is given. It lives in memory for one exchange only. Raises
-        AwsError.
+        """A fresh JWT of this job, for AWS unless another audience is given. It lives in memory for one exchange only.
+        Raises AwsError.
         """
         if not runner.url or not runner.token:
             raise AwsError(
                 "This job may not ask for an OIDC token",
                 hint=(
-                    "Give the job `permissions: id-token: write` (and `contents: read`); forks of the repository "
-                    "never get it."
+                    "Give the job `permissions: id-token: write` (and `contents: read`); forks of the repository never "
+                    "get it."
                 ),
             )
-        answer = self._persist(
-            "GitHub's token endpoint",
-            lambda: request(
-                "GET",
-                f"{runner.url}&audience={quote(audience)}",
-                headers={"Authorization": f"bearer {runner.token}", "Accept": "application/json"},
-            ),
-        )
+        url = f"{runner.url}&audience={quote(audience)}"
+        headers = {"Authorization": f"bearer {runner.token}", "Accept": "application/json"}
+        answer = self._persist("GitHub's token endpoint", lambda: _request("GET", url, headers))
         try:
             token = json.loads(answer.body)["value"]
         except (ValueError, KeyError, TypeError):
@@ -266,54 +147,50 @@ class Sts:
             "WebIdentityToken": jwt,
             "DurationSeconds": str(seconds),
             "Policy": policy,
+            **({"PolicyArns.member.1.arn": managed} if managed else {}),
         }
-        if managed:
-            form["PolicyArns.member.1.arn"] = managed
-        headers = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
-        answer = self._persist(
-            "AWS STS",
-            lambda: request("POST", f"{self.endpoint}/", headers=headers, body=urlencode(form).encode(), timeout=20),
-        )
+        answer = self._post(urlencode(form).encode(), lambda _: {"Content-Type": _FORM})
         if answer.status != 200:
             raise self._refused(answer, f"AWS did not let this job assume {role}")
-        text = answer.body.decode(errors="replace")
         return Credentials(
-            access_key=_tag(text, "AccessKeyId"),
-            secret_key=_tag(text, "SecretAccessKey"),
-            session_token=_tag(text, "SessionToken"),
-            expires_at=datetime.fromisoformat(_tag(text, "Expiration").replace("Z", "+00:00")).timestamp(),
+            access_key=answer.value("AccessKeyId"),
+            secret_key=answer.value("SecretAccessKey"),
+            session_token=answer.value("SessionToken"),
+            expires_at=datetime.fromisoformat(answer.value("Expiration").replace("Z", "+00:00")).timestamp(),
         )
 
     def account(self, credentials: Credentials) -> str:
         """The account that the credentials act in, by GetCallerIdentity. Raises AwsError."""
-        body = b"Action=GetCallerIdentity&Version=2011-06-15"
 
-        def ask() -> Answer:
+        def sign(body: bytes) -> dict[str, str]:
             url = f"{self.endpoint}/"
-            headers = signed_headers(url, body, credentials=credentials, region=self._region, now=self._now())
-            return request("POST", url, headers=headers, body=body)
+            return signed_headers(url, body, credentials=credentials, region=self._region, now=self._now())
 
-        answer = self._persist("AWS STS", ask)
+        answer = self._post(b"Action=GetCallerIdentity&Version=2011-06-15", sign)
         if answer.status != 200:
             raise self._refused(answer, "AWS did not say whose credentials these are")
-        return _tag(answer.body.decode(errors="replace"), "Account")
+        return answer.value("Account")
 
-    def _persist(self, who: str, ask: Callable[[], Answer]) -> Answer:
+    def _post(self, body: bytes, headers: Callable[[bytes], dict[str, str]]) -> _Answer:
+        return self._persist(
+            "AWS STS", lambda: _request("POST", f"{self.endpoint}/", headers(body), body=body, timeout=20)
+        )
+
+    def _persist(self, who: str, ask: Callable[[], _Answer]) -> _Answer:
         """Ask again on 5xx, throttling and broken connections: 4 times in about 4 s."""
         problem = ""
         for attempt in range(_ATTEMPTS):
             if attempt:
                 wait = 0.5 * 2 ** (attempt - 1)
-                self._say(
-                    f"{who}: {problem}; that was try {attempt} of at most {_ATTEMPTS}, the next one in {wait:g} s"
-                )
+                tried = f"that was try {attempt} of at most {_ATTEMPTS}, the next one in {wait:g} s"
+                self._say(f"{who}: {problem}; {tried}")
                 self._sleep(wait)
             try:
                 answer = ask()
-            except Unreachable as unreachable:
+            except _Unreachable as unreachable:
                 problem = str(unreachable)
                 continue
-            if answer.status < 500 and answer.status != 429 and _code(answer) not in _TRANSIENT:
+            if answer.status < 500 and answer.status != 429 and answer.code not in _TRANSIENT:
                 return answer
             problem = f"status {answer.status}"
         raise AwsError(
@@ -321,56 +198,101 @@ class Sts:
             hint="Start the run again; check the service's status page.",
         )
 
-    def _refused(self, answer: Answer, what: str) -> AwsError:
+    def _refused(self, answer: _Answer, what: str) -> AwsError:
         """The error that AWS named, with its usual cause. Never quotes a token."""
-        text = answer.body.decode(errors="replace")
-        code, message = _code(answer) or f"status {answer.status}", html.unescape(_found(text, "Message"))[:300]
-        skew = self._skew(answer)
-        if abs(skew) > _SKEW:
-            hint = f"The runner's clock is {abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} AWS's: set it (NTP), then start again."
-        else:
-            hint = _HINTS.get(code, "Check the role (docs/setup/aws-role.md) and start the run again.")
-        return AwsError(f"{what}: {code}: {message}", hint=hint)
-
-    def _skew(self, answer: Answer) -> float:
+        code = answer.code or f"status {answer.status}"
         try:
-            return parsedate_to_datetime(answer.date).timestamp() - self._now()
+            skew = parsedate_to_datetime(answer.date).timestamp() - self._now()
         except (TypeError, ValueError):
-            return 0.0
-
-
-_HINTS = {
-    "AccessDenied": (
-        "The role's trust policy does not accept this job's `sub`. It is `repo:OWNER/REPO:environment:NAME` when the"
-        " job names an "
-        "environment, else `...:ref:refs/heads/BRANCH`; repositories created, renamed or transferred after 15 July "
-        "2026 have the immutable "
-        "form `repo:OWNER@OWNER-ID/REPO@REPO-ID:...`. Compare with docs/setup/aws-role.md."
-    ),
-    "InvalidIdentityToken": "Add GitHub's OIDC provider (token.actions.githubusercontent.com, audience sts.amazonaws.com) to the account.",
-    "InvalidIdentityTokenException": "Add GitHub's OIDC provider (token.actions.githubusercontent.com, audience sts.amazonaws.com) there.",
-    "ExpiredTokenException": "The token was older than five minutes when AWS saw it: check the runner's clock, then start the run again.",
-    "ExpiredToken": "The credentials had expired: check the runner's clock, then start the run again.",
-    "SignatureDoesNotMatch": "The runner's clock is mostly the cause: set it (NTP), then start the run again.",
-    "PackedPolicyTooLarge": "The session policy is too large for this role's session tags: remove session tags from the trust policy.",
-    "ValidationError": "Check the role's ARN in `aws_role_arn` or `aws_role_arns`, and its maximum session duration.",
-}
-
-
-def _code(answer: Answer) -> str:
-    return _found(answer.body.decode(errors="replace"), "Code") if answer.status >= 400 else ""
-
-
-def _found(text: str, tag: str) -> str:
-    match = re.search(rf"<{tag}>([^<]*)</{tag}>", text)
-    return match[1].strip() if match else ""
-
-
-def _tag(text: str, tag: str) -> str:
-    value = html.unescape(_found(text, tag))
-    if not value:
-        raise AwsError(
-            f"AWS STS answered without {tag}",
-            hint="Start the run again; if it repeats, report it with the log of this run.",
+            skew = 0.0
+        hint = _HINTS.get(
+            code.removesuffix("Exception"), "Check the role (docs/setup/aws-role.md) and start the run again."
         )
-    return value
+        if abs(skew) > _SKEW:
+            how = "behind" if skew > 0 else "ahead of"
+            hint = f"The runner's clock is {abs(skew):.0f} s {how} AWS's: set it (NTP), then start again."
+        return AwsError(f"{what}: {code}: {answer.find('Message')[:300]}", hint=hint)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """`date` is the server's Date header, for the clock check; empty when it sent none."""
+
+    status: int
+    body: bytes
+    date: str
+
+    @property
+    def code(self) -> str:
+        """AWS's name of an error, empty when it is none."""
+        return self.find("Code") if self.status >= 400 else ""
+
+    def find(self, tag: str) -> str:
+        """What an element of the XML holds, empty when there is none."""
+        match = re.search(rf"<{tag}>([^<]*)</{tag}>", self.body.decode(errors="replace"))
+        return html.unescape(match[1].strip()) if match else ""
+
+    def value(self, tag: str) -> str:
+        """What an element must hold. Raises AwsError."""
+        found = self.find(tag)
+        if not found:
+            hint = "Start the run again; if it repeats, report it with the log of this run."
+            raise AwsError(f"AWS STS answered without {tag}", hint=hint)
+        return found
+
+
+class _Unreachable(Exception):
+    """No answer: refused, timed out, broken off. May be tried again. The text names host and cause, never a header or a
+    body.
+    """
+
+
+def _request(method: str, url: str, headers: Mapping[str, str], *, body: bytes = b"", timeout: float = 10) -> _Answer:
+    """One request without redirects and proxies. Raises _Unreachable; AwsError for a URL that is neither https nor
+    loopback (a token must not travel in clear).
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    connection: http.client.HTTPConnection
+    if parts.scheme == "https":
+        context = ssl.create_default_context()
+        connection = http.client.HTTPSConnection(host, parts.port, timeout=timeout, context=context)
+    elif parts.scheme == "http" and host in _LOOPBACK:
+        connection = http.client.HTTPConnection(host, parts.port, timeout=timeout)
+    else:
+        raise AwsError(f"Refused to send a token to {parts.scheme}://{host}: only https leaves the machine")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    try:
+        connection.request(method, path, body=body or None, headers=dict(headers))
+        response = connection.getresponse()
+        read = response.read(_MOST_ANSWER)
+        return _Answer(status=response.status, body=read, date=response.getheader("Date") or "")
+    except (OSError, http.client.HTTPException) as error:
+        raise _Unreachable(f"{host}: {type(error).__name__}") from None
+    finally:
+        connection.close()
+
+
+def signed_headers(
+    url: str, body: bytes, *, credentials: Credentials, region: str, now: float, service: str = "sts"
+) -> dict[str, str]:
+    """Headers of a form POST to the root path of `url`, signed at `now` (seconds since the epoch) with AWS Signature
+    Version 4 (checked against botocore in the tests).
+    """
+    moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+    scope = f"{moment[:8]}/{region}/{service}/aws4_request"
+    headers = {
+        "content-type": _FORM,
+        "host": urlsplit(url).netloc,
+        "x-amz-date": moment,
+        "x-amz-security-token": credentials.session_token,
+    }
+    lines = "".join(f"{name}:{headers[name]}\n" for name in _SIGNED.split(";"))
+    canonical = f"POST\n/\n\n{lines}\n{_SIGNED}\n{hashlib.sha256(body).hexdigest()}"
+    to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+    key = f"AWS4{credentials.secret_key}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    signature = hmac.new(key, to_sign.encode(), "sha256").hexdigest()
+    who = f"Credential={credentials.access_key}/{scope}"
+    return {**headers, "authorization": f"AWS4-HMAC-SHA256 {who}, SignedHeaders={_SIGNED}, Signature={signature}"}
