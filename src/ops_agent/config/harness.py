@@ -6,32 +6,36 @@ all fields are empty.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated
 from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from ops_agent.model.errors import ConfigError
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'\\]+", re.IGNORECASE)
-_TRUST = ("GIT_SSL_CAINFO", "SSL_CERT_FILE")
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_Trust = Annotated[str, Field(pattern=r"^(GIT_SSL_CAINFO|SSL_CERT_FILE)$")]
+_HINT = "Unset it; only the demo and the tests use it."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Harness:
+class Harness(BaseModel):
     """Overrides for emulated services. `terraform_overlay` are files laid into each root, `backend_settings` an HCL
-    backend file, `module_variables` name the certificate of an emulated module host."""
+    backend file, `module_variables` name the certificate of an emulated module host.
+    """
+
+    model_config = ConfigDict(frozen=True)
 
     aws_endpoint: str = ""
     engine: str = ""
     provider_mirror: str = ""
-    terraform_overlay: dict[str, bytes] = field(default_factory=dict)
-    terraform_variables: dict[str, str] = field(default_factory=dict)
+    terraform_overlay: dict[str, bytes] = {}
+    terraform_variables: dict[str, str] = {}
     backend_settings: bytes = b""
-    module_variables: dict[str, str] = field(default_factory=dict)
+    module_variables: dict[_Trust, str] = {}
 
 
 def read_harness(environment: Mapping[str, str]) -> Harness:
@@ -44,24 +48,10 @@ def read_harness(environment: Mapping[str, str]) -> Harness:
         return Harness()
     try:
         text = Path(name).read_text(encoding="utf-8")
-        document = json.loads(text)
-        harness = Harness(
-            aws_endpoint=str(document.get("aws_endpoint", "")),
-            engine=str(document.get("engine", "")),
-            provider_mirror=str(document.get("provider_mirror", "")),
-            terraform_overlay={str(k): str(v).encode() for k, v in document.get("terraform_overlay", {}).items()},
-            terraform_variables={str(k): str(v) for k, v in document.get("terraform_variables", {}).items()},
-            backend_settings=str(document.get("backend_settings", "")).encode(),
-            module_variables={str(k): str(v) for k, v in document.get("module_variables", {}).items() if k in _TRUST},
-        )
-    except (OSError, ValueError, AttributeError) as error:
-        raise ConfigError(
-            f"OPS_AGENT_HARNESS={name} cannot be read: {error}", hint="Unset it; only the demo and the tests use it."
-        ) from error
+        harness = Harness.model_validate_json(text)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"OPS_AGENT_HARNESS={name} cannot be read: {error}", hint=_HINT) from error
     strays = [url for url in _URL.findall(text) if urlsplit(url).hostname not in _LOOPBACK]
     if strays:
-        raise ConfigError(
-            f"OPS_AGENT_HARNESS names {strays[0]}, which is not this machine",
-            hint="Unset it; only the demo and the tests use it.",
-        )
+        raise ConfigError(f"OPS_AGENT_HARNESS names {strays[0]}, which is not this machine", hint=_HINT)
     return harness
