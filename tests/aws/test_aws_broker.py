@@ -71,9 +71,9 @@ def test_fresh_credentials_are_made_when_less_than_five_minutes_remain():
         assert [ask(broker.variables)[1]["AccessKeyId"] for _ in range(3)] == ["second", "third", "third"]
 
 
-def test_a_failed_renewal_is_kept_for_the_run_and_told_to_nobody():
+def test_a_failed_renewal_is_kept_for_the_run_and_the_child_learns_no_reason():
     def broken() -> Credentials:
-        raise AwsError("the trust policy says no")
+        raise AwsError("the trust policy refuses")
 
     with Broker(broken, credentials(seconds=1)) as broker:
         status, body = ask(broker.variables)

@@ -57,14 +57,14 @@ def test_a_session_is_short_named_after_the_run_and_narrowed_by_our_policy(ident
     assert "secretsmanager:GetSecretValue" in statements["Secrets"]["Action"]
 
 
-def test_a_fourth_account_stops_the_run_before_a_lease_exists(identity, aws):
+def test_an_account_that_is_not_ours_stops_the_run_before_a_lease_exists(identity, aws):
     """What GetCallerIdentity says counts, not what the ARN promised."""
     aws.answer_as("999999999999")
     with pytest.raises(PolicyViolation, match="acts in AWS account 999999999999"), identity().lease(ENV):
         pytest.fail("a lease was handed out")
 
 
-def test_another_of_our_accounts_is_still_the_wrong_one(identity, aws):
+def test_the_account_of_another_environment_stops_the_run_too(identity, aws):
     """Prod's account behind dev's directory."""
     aws.answer_as(PROD)
     with (
@@ -99,7 +99,7 @@ def test_an_environment_without_role_or_account_is_named_with_the_reason(identit
     assert identity().unplanned_reason(ENV) is None
 
 
-def test_a_job_without_the_id_token_permission_is_told_so_without_a_request(identity, aws):
+def test_a_job_without_the_id_token_permission_gets_an_error_without_a_request(identity, aws):
     with (
         pytest.raises(AwsError, match="may not ask for an OIDC token") as caught,
         identity(runner=Runner(url="", token="")).lease(ENV),

@@ -50,7 +50,7 @@ def test_services_of_the_region_and_addresses_of_our_accounts_may_be_reached(hos
         *("169.254.169.254", "127.0.0.1", "10.0.0.1", "[::1]"),
     ],
 )
-def test_other_regions_and_look_alikes_may_not(host):
+def test_other_regions_and_look_alikes_may_not_be_reached(host):
     assert host not in hosts("plan")
     assert host not in hosts("init")
 
@@ -75,7 +75,7 @@ def test_other_regions_and_look_alikes_may_not(host):
         ),
     ],
 )
-def test_what_a_customer_of_aws_runs_in_the_region_is_a_way_out_and_shut(host):
+def test_hosts_of_aws_customers_in_the_region_may_not_be_reached(host):
     """Anyone may own an API, a load balancer or a function there."""
     assert host not in hosts("plan")
 

@@ -1,4 +1,4 @@
-"""The emulated AWS itself: its STS says no for the reasons, and with the words, of the real one."""
+"""The emulated AWS itself: its STS refuses for the reasons, and with the words, of the real one."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_the_runners_token_endpoint_wants_its_bearer(aws):
     assert connection.getresponse().status == 401
 
 
-def test_state_buckets_stand_in_their_own_accounts(aws):
+def test_state_buckets_are_in_their_own_accounts(aws):
     account = aws.account(PROD)
     account.put(aws.state_bucket(PROD), "a/b.tfstate", b"{}")
     assert account.get(aws.state_bucket(PROD), "a/b.tfstate") == b"{}"
@@ -100,7 +100,7 @@ def test_state_buckets_stand_in_their_own_accounts(aws):
 
 
 def test_a_held_role_is_given_when_the_work_in_its_account_is_over_and_never_before(aws, monkeypatch):
-    """So that no plan of the demo sees a half deployed service; who waited long is told to try again, as AWS's SDKs do."""
+    """So that no plan of the demo sees a half deployed service; who waited long is asked to try again, as AWS's SDKs do."""
     monkeypatch.setattr("ops_agent_demo.aws.front._LONGEST_HOLD", 0.3)
     over = threading.Event()
     aws.hold_role(ROLE, over)

@@ -19,7 +19,7 @@ from ops_agent.adapters.terraform.sandbox import Sandbox
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.model.policy import Policy
 from ops_agent_demo.aws.embedded import EmbeddedAws
-from terraform.module_fixtures import folder, host, standing, stranger  # noqa: F401  fixtures
+from terraform.module_fixtures import folder, host, started, stranger  # noqa: F401  fixtures
 from terraform.worlds import BINARY, DEV, PROD, PROD_ROLE, ROLE, SUB, wrapped
 
 

@@ -18,7 +18,7 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def standing(folder: Path) -> Iterator[ModuleHost]:
+def started(folder: Path) -> Iterator[ModuleHost]:
     """A private host with one repository and one module in two versions."""
     with ModuleHost(folder / "host", token=TOKEN) as host:
         host.commit = host.add_repository(
@@ -30,11 +30,11 @@ def standing(folder: Path) -> Iterator[ModuleHost]:
 
 
 @pytest.fixture
-def host(standing: ModuleHost) -> ModuleHost:
-    standing.asked.clear()
-    standing.redirects.clear()
-    standing.fail_first, standing.redirect_authorised = 0, False
-    return standing
+def host(started: ModuleHost) -> ModuleHost:
+    started.asked.clear()
+    started.redirects.clear()
+    started.fail_first, started.redirect_authorised = 0, False
+    return started
 
 
 @pytest.fixture

@@ -75,7 +75,7 @@ def target(root: str = ".") -> TerraformTarget:
     return bare_target(root)
 
 
-def told(check: CheckResult) -> tuple[str, str, str]:
+def only_finding(check: CheckResult) -> tuple[str, str, str]:
     """Place, words and remedy of the one finding."""
     assert check.status is CheckStatus.FAILED
     (found,) = check.findings

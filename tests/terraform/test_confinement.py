@@ -156,9 +156,7 @@ def test_the_filter_refuses_the_calls_of_other_architectures():
 
 @pytest.mark.parametrize("engine", ["embedded", "terraform"])
 @pytest.mark.terraform
-def test_an_engine_that_is_told_to_connect_elsewhere_on_this_machine_is_refused_by_the_kernel(
-    engine, tmp_path, listener
-):
+def test_the_kernel_refuses_an_engine_that_connects_elsewhere_on_this_machine(engine, tmp_path, listener):
     """Go never sends loopback through a proxy, so this is the kernel's rule in the engine's own threads."""
     port = listener.getsockname()[1]
     backend = f'terraform {{\n  backend "http" {{\n    address = "http://127.0.0.1:{port}/state"\n    retry_max = 0\n  }}\n}}\n'
@@ -195,7 +193,7 @@ def test_a_spec_that_cannot_be_kept_ends_the_child_before_the_program(tmp_path):
         assert "could not be closed" in done.stderr
 
 
-def test_the_sandbox_says_what_holds_and_what_does_not():
+def test_the_sandbox_states_what_holds_and_what_does_not():
     whole = str(Confinement(own_uid=False, landlock=7, sockets=True))
     assert whole == (
         "an undumpable parent, no file outside their cell (Landlock 7), TCP to the port numbers of the egress proxy "

@@ -1,4 +1,4 @@
-"""What no kernel rule holds against a child, shown as it is: the sandbox's statement says no more than what is true."""
+"""What no kernel rule holds against a child, shown as it is: the sandbox states no more than what is true."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_package_behind_a_link_that_a_child_made_is_not_taken_into_the_mirror(
 
 
 def test_a_private_file_is_closed_to_an_ordinary_users_child_as_well(closed):
-    """Without root the uid is the same, and only Landlock stands between."""
+    """Without root the uid is the same, and only Landlock separates them."""
     with tempfile.NamedTemporaryFile(dir="/tmp") as secret:
         os.chmod(secret.name, 0o644)
         assert "PermissionError" in confined(closed, f"open({secret.name!r})")

@@ -139,11 +139,11 @@ def test_the_genuine_provider_plans_through_the_proxy_by_awss_own_names(online, 
         ("http://evil.example", "evil.example:80, which is plain HTTP"),
     ],
 )
-def test_a_provider_that_is_told_to_talk_to_somebody_else_is_refused_and_reported(
+def test_a_provider_whose_configuration_names_another_host_is_refused_and_reported(
     host, said, online, cloud, internet, tmp_path
 ):
     """`endpoints` with the source rules switched off. Nothing of the request leaves, not even the name's look-up."""
-    files = service("told", 'data "aws_caller_identity" "me" {}\n')
+    files = service("elsewhere", 'data "aws_caller_identity" "me" {}\n')
     provider = f'  region = var.region\n  endpoints {{\n    sts = "{host}"\n  }}\n'
     files["infra/versions.tf"] = files["infra/versions.tf"].replace("  region = var.region\n", provider)
     init, check, text = planned(online, cloud, write(tmp_path, files))
@@ -156,7 +156,7 @@ def test_a_provider_that_is_told_to_talk_to_somebody_else_is_refused_and_reporte
     assert "evil.example" not in internet.names
 
 
-def test_a_backend_that_is_told_to_talk_to_somebody_else_is_refused_and_reported(online, cloud, internet, tmp_path):
+def test_a_backend_whose_configuration_names_another_host_is_refused_and_reported(online, cloud, internet, tmp_path):
     """The state's bucket at an attacker's; credentials would have signed the request."""
     files = service("backend")
     files["infra/backend/dev/backend.hcl"] += 'endpoints = { s3 = "https://evil.example" }\nuse_path_style = true\n'
@@ -200,7 +200,7 @@ with socket.create_connection(("127.0.0.1", proxy.port)) as s:
 
 
 @pytest.mark.skipif(not Path("/usr/bin/python3").exists(), reason="the hostile provider is a Python script")
-def test_a_plan_that_went_well_but_reached_for_somebody_else_is_thrown_away(
+def test_a_plan_that_succeeded_but_tried_to_reach_another_host_is_thrown_away(
     open_directory, mirror, aws, cloud, tmp_path
 ):
     """A provider that phones home quietly and does its work: the refusal is not lost in a green plan."""

@@ -191,7 +191,7 @@ def test_private_addresses_are_for_aws_names_alone(monkeypatch):
         dial("registry.example", AWS)
 
 
-def test_the_address_that_was_looked_at_is_the_one_that_is_used(monkeypatch):
+def test_the_address_that_was_checked_is_the_one_that_is_used(monkeypatch):
     """No second look-up in between."""
     addresses(monkeypatch, "127.0.0.1", "52.1.2.3")
     asked = []
@@ -220,7 +220,7 @@ def test_a_flood_of_refusals_is_kept_short(places):
     assert len(grant.refused) <= egress.MOST_REFUSALS
 
 
-def test_a_place_that_is_hidden_behind_a_flood_is_still_told_of():
+def test_a_place_that_is_hidden_behind_a_flood_is_still_reported():
     grant = Grant(AWS, 1)
     for number in range(egress.MOST_REFUSALS + 5):
         grant.refuse(f"x{number}.example.com:443", "on no list")

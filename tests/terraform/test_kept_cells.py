@@ -29,7 +29,7 @@ ROUNDS = {
 }
 
 
-def told(checks: tuple[CheckResult, ...]) -> tuple[CheckStatus, list[str]]:
+def outcome(checks: tuple[CheckResult, ...]) -> tuple[CheckStatus, list[str]]:
     """What counts: whether the last one passed, and the places of its findings (some are found by a fresh init
     already).
     """
@@ -46,7 +46,7 @@ def test_a_kept_cell_answers_as_a_fresh_one_whatever_was_edited_in_between(terra
         checks = kept.validate(tree, bare_target(), "with a module" if "m.tf" in files else "without")
         inits.append(checks[0].name == "init")
         fresh = KeptCells(terraform, ("registry.terraform.io/hashicorp/aws",))
-        assert told(checks) == told(fresh.validate(tree, bare_target(), "")), what
+        assert outcome(checks) == outcome(fresh.validate(tree, bare_target(), "")), what
         fresh.close()
     assert inits == [True, False, False, False, True, False]
     cells = [one.workspace.cell.root for one in kept._kept.values()]

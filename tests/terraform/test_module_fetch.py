@@ -12,7 +12,7 @@ import pytest
 from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.model.verification import CheckStatus
 from terraform.conftest import available
-from terraform.module_worlds import TOKEN, call, engine, fetch, target, told
+from terraform.module_worlds import TOKEN, call, engine, fetch, only_finding, target
 from terraform.worlds import write
 
 pytestmark = [pytest.mark.terraform, pytest.mark.timeout(120)]
@@ -29,7 +29,7 @@ def made_by(terraform, tree: Path) -> str:
         return json.loads(left.json_path.read_bytes())["planned_values"]["outputs"]["made"]["value"]
 
 
-def test_a_base_whose_own_files_are_wrong_is_told_as_that(host):
+def test_a_base_whose_own_files_are_wrong_is_reported_as_that(host):
     """`get` of 1.15 loads the configuration and writes no manifest then."""
     with engine(host) as terraform:
         check = fetch(terraform, {"main.tf": call(f"git::{host.url}/org/net.git//sqs?ref=v1", wrong="x")})
@@ -65,7 +65,6 @@ def test_git_and_registry_modules_are_fetched_once_and_every_cell_inits_without_
 
 
 def test_the_token_is_in_no_argument_no_file_and_no_text(host, tmp_path, monkeypatch):
-    """G: credentials of module hosts."""
     seen: list[list[str]] = []
     with engine(host) as terraform:
         from ops_agent.adapters.terraform import processes
@@ -132,7 +131,7 @@ def test_ssh_sources_come_over_https_when_a_token_of_the_host_is_given(host):
 
 def test_an_ssh_source_without_a_token_names_file_line_host_and_input(host):
     with engine(host) as terraform:
-        place, what, remedy = told(
+        place, what, remedy = only_finding(
             fetch(terraform, {"infra/main.tf": "\n" + call("git@github.com:org/net.git")}, root="infra")
         )
     assert place == "infra/main.tf:2"
@@ -156,7 +155,7 @@ def test_an_ssh_source_without_a_token_names_file_line_host_and_input(host):
 )
 def test_a_source_of_another_kind_is_refused_precisely_and_nobody_is_asked(source, why, host):
     with engine(host) as terraform:
-        place, what, remedy = told(fetch(terraform, {"main.tf": call(source)}))
+        place, what, remedy = only_finding(fetch(terraform, {"main.tf": call(source)}))
     assert place == "main.tf:1"
     assert any(words in what for words in why.split("|")), what
     assert "copy the module into the repository" in remedy
@@ -182,10 +181,10 @@ def test_a_source_of_another_kind_is_refused_precisely_and_nobody_is_asked(sourc
         ),
     ],
 )
-def test_what_the_host_has_not_is_told_once_with_what_to_do(source, more, why, remedy, host):
+def test_what_the_host_lacks_is_reported_once_with_a_remedy(source, more, why, remedy, host):
     said: list[str] = []
     with engine(host, said=said) as terraform:
-        place, what, advice = told(
+        place, what, advice = only_finding(
             fetch(terraform, {"main.tf": call(source.format(url=host.url, name=host.name), **more)})
         )
     assert place == "main.tf:1"
@@ -198,9 +197,9 @@ def test_what_the_host_has_not_is_told_once_with_what_to_do(source, more, why, r
     ("token", "remedy"),
     [("", "Give `{name}=<token that may read it>`"), ("wrong-token", "does not take the given token")],
 )
-def test_a_missing_or_wrong_token_is_told_apart(token, remedy, source, host):
+def test_a_missing_token_and_a_wrong_token_get_different_remedies(token, remedy, source, host):
     with engine(host, token=token) as terraform:
-        _, what, advice = told(fetch(terraform, {"main.tf": call(source.format(url=host.url, name=host.name))}))
+        _, what, advice = only_finding(fetch(terraform, {"main.tf": call(source.format(url=host.url, name=host.name))}))
     assert remedy.format(name=host.name) in advice
     assert "wrong-token" not in what + advice
 
@@ -216,7 +215,7 @@ def test_a_host_that_fails_in_passing_is_asked_again_and_one_that_is_away_three_
         assert len(said) == 1 and "try 1 of at most 3, the next one in 2 s" in said[0]
     said.clear()
     with engine(host, said=said) as terraform:
-        _, what, remedy = told(fetch(terraform, {"main.tf": call("git::https://127.0.0.1:9/org/net.git")}))
+        _, what, remedy = only_finding(fetch(terraform, {"main.tf": call("git::https://127.0.0.1:9/org/net.git")}))
     assert len(said) == 2
     assert "port 9" in what and "Start the run again" in remedy
 
@@ -224,11 +223,11 @@ def test_a_host_that_fails_in_passing_is_asked_again_and_one_that_is_away_three_
 def test_git_that_is_missing_is_named(host, monkeypatch):
     monkeypatch.setattr("terraform.module_worlds.PATH", "/nowhere")
     with engine(host) as terraform:
-        _, what, remedy = told(fetch(terraform, {"main.tf": call(f"git::{host.url}/org/net.git")}))
+        _, what, remedy = only_finding(fetch(terraform, {"main.tf": call(f"git::{host.url}/org/net.git")}))
     assert "git must be available" in what and remedy.startswith("Install git on the runner")
 
 
 def test_a_fetch_that_does_not_end_is_stopped(host):
     with engine(host, patience=Patience(deadline=0.05, after_interrupt=0.1, after_terminate=0.1)) as terraform:
-        _, what, _ = told(fetch(terraform, {"main.tf": call(f"git::{host.url}/org/net.git")}))
+        _, what, _ = only_finding(fetch(terraform, {"main.tf": call(f"git::{host.url}/org/net.git")}))
     assert "did not end within" in what

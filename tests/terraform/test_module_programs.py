@@ -1,4 +1,4 @@
-"""What a head may do with a module from outside that stands on the base: hand other values to it, and call others by
+"""What a head may do with a module from outside that the base calls: hand other values to it, and call others by
 strange names.
 """
 
@@ -79,7 +79,7 @@ data "terraform_remote_state" "other" {
 """
 
 
-def test_a_fetched_module_that_reads_what_it_is_told_reads_in_the_sandbox_only(host, listening, tmp_path):
+def test_a_fetched_module_that_reads_a_given_path_or_address_reads_in_the_sandbox_only(host, listening, tmp_path):
     """No rule reads its code, so the sandbox is what holds; each place is named."""
     host.add_repository("org/reads", {"main.tf": READS})
     source = f"git::{host.url}/org/reads.git?ref=v1"

@@ -1,5 +1,5 @@
-"""What is kept of a fetch: plain files and links that stay inside, within limits; what git and Terraform are told; what
-a head is given.
+"""What is kept of a fetch: plain files and links that stay inside, within limits; the settings of git and Terraform; what a
+head is given.
 """
 
 from __future__ import annotations
@@ -179,7 +179,7 @@ def test_git_s_helper_answers_for_its_host_and_owner_only():
         ("xgit.example.com", "a"),
     ):
         assert "password" not in asked(host, path)
-    assert "TF_TOKEN_git_example_com" not in variables, "only a host whose discovery was looked at"
+    assert "TF_TOKEN_git_example_com" not in variables, "only a host whose discovery was checked"
     assert (
         ModuleCredentials(tokens={"a-b.example.com": "x:yyyyyyyy"}).variables(["a-b.example.com"])[
             "TF_TOKEN_a__b_example_com"

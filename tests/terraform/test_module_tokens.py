@@ -11,7 +11,7 @@ import pytest
 from module_hosts import ModuleHost
 from ops_agent.adapters.terraform.module_hosts import ModuleCredentials
 from ops_agent.model.verification import CheckStatus
-from terraform.module_worlds import QUEUE, TOKEN, call, engine, fetch, told
+from terraform.module_worlds import QUEUE, TOKEN, call, engine, fetch, only_finding
 
 pytestmark = [pytest.mark.terraform, pytest.mark.timeout(120)]
 
@@ -47,7 +47,7 @@ def test_a_registry_whose_discovery_leads_to_another_host_gets_no_token(host, st
         with monkeypatch.context() as spoilt, engine(host, variables=both(host, stranger, folder)) as terraform:
             for name, value in spoil.items():
                 spoilt.setattr(host, name, value)
-            place, what, remedy = told(fetch(terraform, {"main.tf": call(f"{host.name}/org/queue/aws")}))
+            place, what, remedy = only_finding(fetch(terraform, {"main.tf": call(f"{host.name}/org/queue/aws")}))
         assert place == "main.tf:1"
         assert (
             f"the token of `{host.name}` stays here, because" in what
@@ -97,15 +97,15 @@ def test_the_run_s_own_token_serves_its_owner_s_repositories_and_nobody_else_s(h
         )
     host.asked.clear()
     with engine(host, credentials=own) as terraform:
-        _, _, remedy = told(fetch(terraform, {"main.tf": call(f"git::{host.url}/other/net.git")}))
+        _, _, remedy = only_finding(fetch(terraform, {"main.tf": call(f"git::{host.url}/other/net.git")}))
     assert f"Give `{host.name}=<token that may read it>`" in remedy
     assert [one for one in host.asked if one.authorization] == []
 
 
-def test_a_registry_that_points_to_plain_http_is_told_and_nothing_is_asked_there(host):
+def test_a_registry_that_points_to_plain_http_is_reported_and_nothing_is_asked_there(host):
     host.modules["org/plain/aws", "1.0.0"] = "http://modules.example.invalid/plain.zip"
     with engine(host) as terraform:
-        _, what, remedy = told(fetch(terraform, {"main.tf": call(f"{host.name}/org/plain/aws")}))
+        _, what, remedy = only_finding(fetch(terraform, {"main.tf": call(f"{host.name}/org/plain/aws")}))
     assert "plain-http-is-refused.invalid" in what
     assert "Serve it over https" in remedy
 
@@ -114,5 +114,5 @@ def test_a_registry_that_points_to_a_path_of_this_machine_gives_nothing(host):
     """The engine links to it; what it links to is not taken."""
     host.modules["org/machine/aws", "1.0.0"] = "file:///etc"
     with engine(host) as terraform:
-        _, what, _ = told(fetch(terraform, {"main.tf": call(f"{host.name}/org/machine/aws")}))
+        _, what, _ = only_finding(fetch(terraform, {"main.tf": call(f"{host.name}/org/machine/aws")}))
     assert "it is a link to a path of this machine" in what

@@ -143,12 +143,12 @@ def test_an_engine_of_another_version_range_is_refused(version):
 @pytest.mark.parametrize(
     ("code", "stdout", "what"), [(-11, b"", "signal 11"), (1, b"", "boom"), (0, b"hello", "boom"), (0, b"[]", "boom")]
 )
-def test_a_program_that_is_not_terraform_is_refused_with_what_it_said(code, stdout, what):
+def test_a_program_that_is_not_terraform_is_refused_with_its_output(code, stdout, what):
     with pytest.raises(ToolchainError, match=what):
         read_engine(Program(path=Path("/x/terraform")), answered(code, stdout))
 
 
-def test_an_engine_says_its_name_version_and_where_it_came_from():
+def test_an_engine_is_described_by_its_name_version_and_origin():
     body = json.dumps({"terraform_version": "1.9.1"}).encode()
     assert (read_engine(Program(path=Path("/x/tofu")), answered(0, body))) == "OpenTofu 1.9.1 (/x/tofu)"
     assert (

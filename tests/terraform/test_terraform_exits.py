@@ -66,7 +66,9 @@ def run(terraform: TerraformCli, tree: Path, command: str):
     [(0, "", PASSED, False), (2, "", PASSED, True), (0, WARNING, PASSED, False), (2, WARNING, PASSED, True)],
     ids=["no changes", "changes", "warnings only", "changes and warnings"],
 )
-def test_a_plan_that_ended_well_says_whether_it_changes_something(code, printed, status, changes, scripted, tmp_path):
+def test_a_plan_that_ended_well_reports_whether_it_changes_something(
+    code, printed, status, changes, scripted, tmp_path
+):
     terraform = scripted(plan=f"echo x > $out; echo '{printed}'; exit {code}", show="echo '{}'")
     check, left = run(terraform, tmp_path, "plan")
     assert check.status is status
@@ -147,14 +149,14 @@ def test_an_engine_of_an_unsupported_version_is_refused_before_anything_runs(ver
         scripted(version=version).engine()
 
 
-def test_a_probe_that_did_not_run_is_not_taken_for_a_tight_sandbox(scripted):
+def test_a_self_test_that_did_not_run_stops_every_plan(scripted):
     """Silence is not proof."""
     with pytest.raises(ToolchainError, match="self-test did not run on this machine"):
         scripted(plan="exit 0", show="echo '{}'").self_test()
 
 
 @pytest.mark.parametrize("leak", ["environment", "memory", "descriptors", "secret_file"])
-def test_any_single_leak_that_the_probe_reports_stops_the_run(leak, scripted):
+def test_any_single_leak_that_the_self_test_finds_stops_the_run(leak, scripted):
     names = ("control", "environment", "memory", "descriptors", "secret_file")
     outputs = {name: {"value": name in ("control", leak)} for name in names}
     document = json.dumps({"planned_values": {"outputs": outputs}})

@@ -162,7 +162,7 @@ def test_configuration_files_of_the_command_line_in_the_tree_are_not_copied(bare
 
 
 def test_a_link_in_the_tree_is_not_followed_and_its_target_stays_as_it_is(bare_terraform, tmp_path):
-    """Fmt would rewrite what a linked file points at; ours only looks, at regular files."""
+    """Fmt would rewrite what a linked file points at; ours only reads, and regular files alone."""
     outside = tmp_path / "outside.tf"
     outside.write_text("locals{a=1}")
     tree = write(tmp_path / "tree", {"main.tf": "locals {\n  b = 2\n}\n"})

@@ -71,7 +71,7 @@ IMPORT = 'import {\n  to = aws_sqs_queue.found\n  id = "{url}"\n}\n\nresource "a
 
 @pytest.fixture(scope="module")
 def deployed(embedded_aws, mirror) -> str:
-    """The name of a service that stands in dev."""
+    """The name of a service that is deployed in dev."""
     apply(service("shop", DEPLOYED), embedded_aws, mirror)
     return "shop"
 
@@ -122,7 +122,7 @@ def test_a_plan_without_a_change_of_a_resource_is_shown_as_that(output, deployed
     assert len(plan.outputs) == bool(output)
 
 
-def test_an_import_block_that_stands_is_planned_as_an_import(deployed, terraform, cloud, tmp_path, aws, mirror):
+def test_an_import_block_of_the_base_is_planned_as_an_import(deployed, terraform, cloud, tmp_path, aws, mirror):
     apply(service("imported", 'resource "aws_sqs_queue" "found" {\n  name = "found"\n}\n'), aws, mirror)
     url = f"{aws.endpoint}/{DEV}/found"
     check, plan = planned(terraform, cloud, tmp_path, service("importing", IMPORT.replace("{url}", url)))
@@ -177,7 +177,7 @@ def test_a_required_variable_without_a_value_gets_a_placeholder_that_is_named(ba
         assert workspace.plan(with_text=False)[0].status is CheckStatus.PASSED
 
 
-def test_verification_plans_dev_looks_at_prod_with_mocks_and_blames_only_the_change(
+def test_verification_plans_dev_with_its_role_and_prod_with_mocks_and_blames_only_the_change(
     terraform, cloud, deployed, tmp_path
 ):
     """The base commit differs from what is deployed (drift of the team's own); only the new topic is ours."""

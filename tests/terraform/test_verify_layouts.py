@@ -1,4 +1,4 @@
-"""What cannot be told apart is never planned, and a change cannot make it so unseen. Terraform is a recorder here."""
+"""Environments that cannot be distinguished are never planned, and a change cannot make it so unseen. Terraform is a recorder here."""
 
 from __future__ import annotations
 

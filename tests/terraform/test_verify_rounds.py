@@ -18,7 +18,7 @@ AFTER = {**BEFORE, "infra/topic.tf": 'resource "aws_sns_topic" "t" {\n  name = "
 
 
 @pytest.mark.terraform
-def test_a_second_round_starts_fewer_providers_and_tells_the_same_changes_as_ours(tmp_path, counted, cloud, aws):
+def test_a_second_round_starts_fewer_providers_and_reports_the_same_own_changes(tmp_path, counted, cloud, aws):
     """The formula in run/verify.py: V + 2*P + 3*S in the first round, V + P + 2*S in the second."""
     mirror, count = counted
     tree, plans, found = write(tmp_path, AFTER), BasePlans(), []

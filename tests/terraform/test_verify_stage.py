@@ -42,7 +42,7 @@ def test_a_change_of_documents_runs_no_terraform_but_the_self_test(tmp_path):
     assert result.passed
 
 
-def test_head_and_base_are_planned_with_a_role_and_looked_at_without(tmp_path):
+def test_head_and_base_are_planned_with_a_role_and_with_mocks_without_one(tmp_path):
     result, terraform = proof(BEFORE, AFTER, tmp_path)
     assert sorted(terraform.log) == sorted(
         [
@@ -165,7 +165,7 @@ def test_a_broken_engine_ends_the_verification_with_its_error(tmp_path):
 
 
 def test_an_interrupt_cancels_every_running_child(tmp_path):
-    """The stage tells the engine, and does not wait for its deadline."""
+    """The stage cancels the engine, and does not wait for its deadline."""
 
     def wait(name, terraform):
         if name.startswith("init"):

@@ -25,17 +25,184 @@ from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.errors import NoSpace, PolicyViolation
 from ops_agent.model.ports import BaseTree, ScratchRefusal
 
-# A private directory that no path leaves: every access walks down from the root's descriptor with O_NOFOLLOW.
-
 MAX_READ_BYTES = 5_000_000
+MAX_PATH_BYTES = 4096
+MAX_EAGER_FILES = 5_000
+_TERRAFORM = (".tf", ".tofu", ".tf.json", ".tfvars", ".tfvars.json", ".hcl", ".tfbackend", ".tftpl", ".tpl")
+_MODULE = (".tf", ".tofu", ".tf.json")
+_WORKFLOWS = ".github/"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# Most paths: a quick yes, so that a repository of 200,000 files opens in seconds.
+_PLAIN = re.compile(r"(?!\.\.?/)[A-Za-z0-9._@+=-]*[A-Za-z0-9_@+=-](/(?!\.\.?/)[A-Za-z0-9._@+=-]*[A-Za-z0-9_@+=-])*")
+_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+_NEVER = re.compile(
+    r"(?:^|/)(?:\.git|git~\d+|\.terraform|terraform\.d|[^/]*\.tfstate(?:\.[^/]*)?|[^/]*\.tfplan)(?:/|$)"
+)
+
+
+@contextmanager
+def scratch_tree(base: BaseTree, limits: Limits | None = None, parent: Path | None = None) -> Iterator[ScratchTree]:
+    """A fresh tree (0700) under `parent` (the system's directory for temporary files), removed at the end. Raises
+    NoSpace.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="ops-agent-scratch-", dir=parent))
+    except OSError as error:
+        raise _translated(error) from error
+    try:
+        tree = ScratchTree(folder, base, limits or Limits())
+        try:
+            yield tree
+        finally:
+            tree.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class ScratchTree:
+    """See ports.Scratch. Links, submodules, git's and Terraform's internals are not taken over."""
+
+    def __init__(self, root: Path, base: BaseTree, limits: Limits) -> None:
+        self.root = root
+        self.base = base
+        self._limits = limits
+        self._disk = PrivateDirectory(root)
+        entries = base.entries()
+        self._base_paths = frozenset(
+            p for p, e in entries.items() if e.is_regular and path_trouble(p) is None and not is_left_out(p)
+        )
+        self._directories = frozenset(above for p in self._base_paths for above in _ancestors(p))
+        self._folded = {folded(p): p for p in (*self._base_paths, *self._directories)}
+        self._on_disk: dict[str, bytes] = {}
+        self._journal: dict[str, bytes | None] = {}
+        for path in self._wanted_on_disk():
+            self._place(path)
+
+    def close(self) -> None:
+        self._disk.close()
+
+    def read(self, path: str) -> bytes:
+        self._check(path)
+        if path not in self._on_disk and path not in self._journal:
+            if path not in self._base_paths:
+                raise ScratchRefusal(f"there is no regular file `{path}`")
+            if self.base.entries()[path].size > MAX_READ_BYTES:
+                raise ScratchRefusal(f"`{path}` is larger than {MAX_READ_BYTES:,} bytes")
+            self._place(path)
+        return self._disk.read(path)
+
+    def write(self, path: str, content: bytes) -> None:
+        self._check(path)
+        self._check_new_name(path)
+        self._check_quota(path, content)
+        self._disk.write(path, content)
+        self._journal[path] = hashlib.sha256(content).digest()
+        for name in (path, *_ancestors(path)):
+            self._folded.setdefault(folded(name), name)
+
+    def delete(self, path: str) -> None:
+        self._check(path)
+        exists = self._journal[path] is not None if path in self._journal else path in self._base_paths
+        if not exists:
+            raise ScratchRefusal(f"there is no regular file `{path}`")
+        self._check_quota(path, b"")
+        if path in self._on_disk or self._journal.get(path):
+            self._disk.delete(path)
+        if path in self._base_paths:
+            self._journal[path] = None
+        else:
+            del self._journal[path]
+
+    def paths(self) -> tuple[str, ...]:
+        gone = {p for p, digest in self._journal.items() if digest is None}
+        return tuple(sorted((self._base_paths | self._journal.keys()) - gone))
+
+    def change_set(self) -> ChangeSet:
+        self._assert_nothing_else()
+        changes = []
+        for path, digest in sorted(self._journal.items()):
+            before = self.base.read(path) if path in self._base_paths else None
+            after = None if digest is None else self._disk.read(path)
+            if after is not None and hashlib.sha256(after).digest() != digest:
+                raise PolicyViolation(f"`{path}` was changed behind the scratch tree's back")
+            if before != after:
+                changes.append(FileChange(path=path, before=before, after=after))
+        return ChangeSet(base_commit=self.base.commit, changes=tuple(changes))
+
+    def _wanted_on_disk(self) -> list[str]:
+        """Terraform's own files, all; what is below a module's directory (templates, policies) up to a cap; the
+        workflows.
+        """
+        modules = {p.rpartition("/")[0] for p in self._base_paths if p.endswith(_MODULE)}
+        entries = self.base.entries()
+        chosen, beside = [], []
+        for path in sorted(self._base_paths):
+            if entries[path].size > MAX_READ_BYTES:
+                continue
+            if path.endswith(_TERRAFORM) or path.startswith(_WORKFLOWS):
+                chosen.append(path)
+            elif "" in modules or any(above in modules for above in _ancestors(path)):
+                beside.append(path)
+        return chosen + beside[: max(0, MAX_EAGER_FILES - len(chosen))]
+
+    def _place(self, path: str) -> None:
+        content = self.base.read(path)
+        self._disk.write(path, content)
+        self._on_disk[path] = hashlib.sha256(content).digest()
+
+    def _check(self, path: str) -> None:
+        if trouble := path_trouble(path):
+            raise ScratchRefusal(trouble)
+        if is_left_out(path):
+            raise ScratchRefusal("git's and Terraform's internals, state and plan files are not part of the tree")
+
+    def _check_new_name(self, path: str) -> None:
+        for name in (path, *_ancestors(path)):
+            twin = self._folded.get(folded(name), name)
+            if twin != name:
+                raise ScratchRefusal(f"`{twin}` differs from `{name}` only in case or Unicode form")
+            if name != path and name in self.base.entries():
+                raise ScratchRefusal(f"`{name}` is not a directory in the repository")
+        if path in self._directories:
+            raise ScratchRefusal(f"`{path}` is a directory in the repository")
+        if path not in self._base_paths and path in self.base.entries():
+            raise ScratchRefusal(f"`{path}` is a symbolic link or a submodule in the repository")
+
+    def _check_quota(self, path: str, content: bytes) -> None:
+        limits = self._limits
+        if len(content) > limits.max_file_bytes:
+            raise ScratchRefusal(f"a file has at most {limits.max_file_bytes:,} bytes")
+        if path not in self._journal and len(self._journal) >= limits.max_files:
+            raise ScratchRefusal(
+                f"at most {limits.max_files} files may be changed: propose a split, or undo other changes"
+            )
+        others = (self._disk.size(p) for p, digest in self._journal.items() if digest is not None and p != path)
+        if sum(others) + len(content) > limits.max_total_bytes:
+            raise ScratchRefusal(f"all changed files together have at most {limits.max_total_bytes:,} bytes")
+
+    def _assert_nothing_else(self) -> None:
+        """Nothing on the disk but base files as they were placed, and the journal's files."""
+        found = self._disk.files()
+        written = {p for p, digest in self._journal.items() if digest is not None}
+        placed = self._on_disk.keys() - self._journal.keys()
+        if strangers := found - written - placed:
+            raise PolicyViolation(f"the scratch tree holds `{min(strangers)}`, which the agent did not write")
+        for path in sorted(placed):
+            if path not in found or hashlib.sha256(self._disk.read(path)).digest() != self._on_disk[path]:
+                raise PolicyViolation(f"`{path}` was changed behind the scratch tree's back")
+
+
+def _ancestors(path: str) -> Iterator[str]:
+    """The directories above, nearest first, without the root."""
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 class PrivateDirectory:
-    """Files by relative path. Paths are checked by the caller; links, devices and hard links are refused here, at every
-    access.
+    """Files by relative path, in a directory that no path leaves: every access walks down from the root's descriptor.
+    Paths are checked by the caller; links, devices and hard links are refused here, at every access.
 
     Every method raises ScratchRefusal, or NoSpace when the disk is full.
     """
@@ -107,12 +274,12 @@ class PrivateDirectory:
                 current = below
             yield current, name
         except OSError as error:
-            raise translated(error) from error
+            raise _translated(error) from error
         finally:
             os.close(current)
 
 
-def translated(error: OSError) -> Exception:
+def _translated(error: OSError) -> Exception:
     """What an error of the file system means here: the disk is full, or the access is refused."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpace("there is no space left for the scratch tree")
@@ -130,17 +297,6 @@ def _assert_ordinary(found: os.stat_result) -> None:
         raise ScratchRefusal("this file has several names (hard links)")
     if found.st_size > MAX_READ_BYTES:
         raise ScratchRefusal(f"this file is larger than {MAX_READ_BYTES:,} bytes")
-
-
-# Which strings are paths inside a tree: relative, plain, and the same under every file system's eyes.
-
-MAX_PATH_BYTES = 4096
-_PLAIN = re.compile(r"(?!\.\.?/)[A-Za-z0-9._@+=-]*[A-Za-z0-9_@+=-](/(?!\.\.?/)[A-Za-z0-9._@+=-]*[A-Za-z0-9_@+=-])*")
-"""Most paths: a quick yes, so that a repository of 200,000 files opens in seconds."""
-_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-_NEVER = re.compile(
-    r"(?:^|/)(?:\.git|git~\d+|\.terraform|terraform\.d|[^/]*\.tfstate(?:\.[^/]*)?|[^/]*\.tfplan)(?:/|$)"
-)
 
 
 def path_trouble(path: object) -> str | None:
@@ -168,9 +324,7 @@ def path_trouble(path: object) -> str | None:
 
 
 def is_left_out(path: str) -> bool:
-    """True for what is never in the scratch tree, on any file system: git's and Terraform's internals, state and plans
-    .
-    """
+    """True for what is never in the scratch tree, on any file system: git's and Terraform's internals, state, plans."""
     return _NEVER.search(folded(path)) is not None
 
 
@@ -180,173 +334,3 @@ def folded(path: str) -> str:
         return "/".join(s.rstrip(". ") for s in path.lower().split("/"))
     plain = unicodedata.normalize("NFKC", path).casefold()
     return "/".join("".join(c for c in s if unicodedata.category(c) != "Cf").rstrip(". ") for s in plain.split("/"))
-
-
-MAX_EAGER_FILES = 5_000
-_TERRAFORM = (".tf", ".tofu", ".tf.json", ".tfvars", ".tfvars.json", ".hcl", ".tfbackend", ".tftpl", ".tpl")
-_MODULE = (".tf", ".tofu", ".tf.json")
-_ALWAYS = (".github/",)
-
-
-@contextmanager
-def scratch_tree(base: BaseTree, limits: Limits | None = None, parent: Path | None = None) -> Iterator[ScratchTree]:
-    """A fresh tree (0700) under `parent` (the system's directory for temporary files), removed at the end. Raises
-    NoSpace.
-    """
-    try:
-        folder = Path(tempfile.mkdtemp(prefix="ops-agent-scratch-", dir=parent))
-    except OSError as error:
-        raise translated(error) from error
-    try:
-        tree = ScratchTree(folder, base, limits or Limits())
-        try:
-            yield tree
-        finally:
-            tree.close()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-class ScratchTree:
-    """See ports.Scratch. `left_out` names base entries that were not taken over: links, submodules, git's and
-    Terraform's internals.
-    """
-
-    def __init__(self, root: Path, base: BaseTree, limits: Limits) -> None:
-        self.root = root
-        self.base = base
-        self._limits = limits
-        self._disk = PrivateDirectory(root)
-        entries = base.entries()
-        self._base_paths = frozenset(
-            p for p, e in entries.items() if e.is_regular and path_trouble(p) is None and not is_left_out(p)
-        )
-        self.left_out = tuple(sorted(p for p in entries if p not in self._base_paths))
-        self._directories = frozenset(above for p in self._base_paths for above in _ancestors(p))
-        self._folded = {folded(p): p for p in (*self._base_paths, *self._directories)}
-        self._on_disk: dict[str, bytes] = {}
-        self._journal: dict[str, bytes | None] = {}
-        for path in self._wanted_on_disk():
-            self._place(path)
-
-    def close(self) -> None:
-        self._disk.close()
-
-    def read(self, path: str) -> bytes:
-        self._check(path)
-        if path not in self._on_disk and path not in self._journal:
-            if path not in self._base_paths:
-                raise ScratchRefusal(f"there is no regular file `{path}`")
-            if self.base.entries()[path].size > MAX_READ_BYTES:
-                raise ScratchRefusal(f"`{path}` is larger than {MAX_READ_BYTES:,} bytes")
-            self._place(path)
-        return self._disk.read(path)
-
-    def write(self, path: str, content: bytes) -> None:
-        self._check(path)
-        self._check_new_name(path)
-        self._check_quota(path, content)
-        self._disk.write(path, content)
-        self._journal[path] = hashlib.sha256(content).digest()
-        for name in (path, *_ancestors(path)):
-            self._folded.setdefault(folded(name), name)
-
-    def delete(self, path: str) -> None:
-        self._check(path)
-        if path not in self.paths_now():
-            raise ScratchRefusal(f"there is no regular file `{path}`")
-        self._check_quota(path, b"")
-        if path in self._on_disk or self._journal.get(path):
-            self._disk.delete(path)
-        if path in self._base_paths:
-            self._journal[path] = None
-        else:
-            del self._journal[path]
-
-    def paths(self) -> tuple[str, ...]:
-        return tuple(sorted(self.paths_now()))
-
-    def paths_now(self) -> frozenset[str]:
-        """The regular files, in no order."""
-        gone = {p for p, digest in self._journal.items() if digest is None}
-        return (self._base_paths | self._journal.keys()) - gone
-
-    def change_set(self) -> ChangeSet:
-        self._assert_nothing_else()
-        changes = []
-        for path, digest in sorted(self._journal.items()):
-            before = self.base.read(path) if path in self._base_paths else None
-            after = None if digest is None else self._disk.read(path)
-            if after is not None and hashlib.sha256(after).digest() != digest:
-                raise PolicyViolation(f"`{path}` was changed behind the scratch tree's back")
-            if before != after:
-                changes.append(FileChange(path=path, before=before, after=after))
-        return ChangeSet(base_commit=self.base.commit, changes=tuple(changes))
-
-    def _wanted_on_disk(self) -> list[str]:
-        """Terraform's own files, all; what is below a module's directory (templates, policies) up to a cap; the
-        workflows.
-        """
-        modules = {p.rpartition("/")[0] for p in self._base_paths if p.endswith(_MODULE)}
-        entries = self.base.entries()
-        chosen, beside = [], []
-        for path in sorted(self._base_paths):
-            if entries[path].size > MAX_READ_BYTES:
-                continue
-            if path.endswith(_TERRAFORM) or path.startswith(_ALWAYS):
-                chosen.append(path)
-            elif "" in modules or any(above in modules for above in _ancestors(path)):
-                beside.append(path)
-        return chosen + beside[: max(0, MAX_EAGER_FILES - len(chosen))]
-
-    def _place(self, path: str) -> None:
-        content = self.base.read(path)
-        self._disk.write(path, content)
-        self._on_disk[path] = hashlib.sha256(content).digest()
-
-    def _check(self, path: str) -> None:
-        if trouble := path_trouble(path):
-            raise ScratchRefusal(trouble)
-        if is_left_out(path):
-            raise ScratchRefusal("git's and Terraform's internals, state and plan files are not part of the tree")
-
-    def _check_new_name(self, path: str) -> None:
-        for name in (path, *_ancestors(path)):
-            twin = self._folded.get(folded(name), name)
-            if twin != name:
-                raise ScratchRefusal(f"`{twin}` differs from `{name}` only in case or Unicode form")
-            if name != path and name in self.base.entries():
-                raise ScratchRefusal(f"`{name}` is not a directory in the repository")
-        if path in self._directories:
-            raise ScratchRefusal(f"`{path}` is a directory in the repository")
-        if path not in self._base_paths and path in self.base.entries():
-            raise ScratchRefusal(f"`{path}` is a symbolic link or a submodule in the repository")
-
-    def _check_quota(self, path: str, content: bytes) -> None:
-        limits = self._limits
-        if len(content) > limits.max_file_bytes:
-            raise ScratchRefusal(f"a file has at most {limits.max_file_bytes:,} bytes")
-        if path not in self._journal and len(self._journal) >= limits.max_files:
-            raise ScratchRefusal(
-                f"at most {limits.max_files} files may be changed: propose a split, or undo other changes"
-            )
-        others = (self._disk.size(p) for p, digest in self._journal.items() if digest is not None and p != path)
-        if sum(others) + len(content) > limits.max_total_bytes:
-            raise ScratchRefusal(f"all changed files together have at most {limits.max_total_bytes:,} bytes")
-
-    def _assert_nothing_else(self) -> None:
-        """Nothing on the disk but base files as they were placed, and the journal's files."""
-        found = self._disk.files()
-        written = {p for p, digest in self._journal.items() if digest is not None}
-        placed = self._on_disk.keys() - self._journal.keys()
-        if strangers := found - written - placed:
-            raise PolicyViolation(f"the scratch tree holds `{min(strangers)}`, which the agent did not write")
-        for path in sorted(placed):
-            if path not in found or hashlib.sha256(self._disk.read(path)).digest() != self._on_disk[path]:
-                raise PolicyViolation(f"`{path}` was changed behind the scratch tree's back")
-
-
-def _ancestors(path: str) -> Iterator[str]:
-    """The directories above, nearest first, without the root."""
-    while path := path.rpartition("/")[0]:
-        yield path

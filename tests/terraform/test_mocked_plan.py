@@ -1,4 +1,4 @@
-"""A look at an environment without a role: real Terraform with mocked providers."""
+"""The plan of an environment without a role: real Terraform with mocked providers."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ resource "aws_sqs_queue" "q" {
 """
 
 
-def test_a_mocked_look_evaluates_modules_aliases_and_data_sources_the_same_way_twice(terraform, tmp_path):
-    """Nothing differs by chance: two looks at one configuration are equal, and no request leaves."""
+def test_two_mocked_plans_of_one_configuration_with_modules_aliases_and_data_sources_are_equal(terraform, tmp_path):
+    """Nothing differs by chance: two mocked plans of one configuration are equal, and no request leaves."""
     tree = write(tmp_path, service("mocked", MANY, **{"infra/modules/queue/main.tf": QUEUE_MODULE}))
     prod = target(environment("prod"), local_modules=("infra/modules/queue",))
     plans = []
@@ -77,7 +77,7 @@ def test_a_mocked_look_evaluates_modules_aliases_and_data_sources_the_same_way_t
     assert queue.after["name"] == f"{PROD}-sa-east-1-0"
 
 
-def test_what_mocks_cannot_evaluate_is_said_and_does_not_fail_the_check(terraform, tmp_path):
+def test_what_mocks_cannot_evaluate_is_reported_and_does_not_fail_the_check(terraform, tmp_path):
     main = (
         QUEUE
         + 'resource "terraform_data" "x" {\n  lifecycle {\n    precondition {\n      condition     = var.region == "x"\n'
