@@ -19,12 +19,12 @@ from ops_agent_demo.llm.script import Answer
 
 
 def test_a_conversation_keeps_calls_thinking_and_cache_points() -> None:
-    """Pain point 23: cache points stand explicitly, and the second turn reads the cache."""
-    with answers(Answer(thinking="hm", text="I look", calls=READ.calls), Answer(text="done")) as server:
+    """Cache points are explicit, and the second turn reads the cache."""
+    with answers(Answer(thinking="hm", text="I read", calls=READ.calls), Answer(text="done")) as server:
         llm = llm_at(server)
         first = ask(llm)
         assert first.stop_reason is StopReason.TOOL_USE
-        assert first.text == "I look"
+        assert first.text == "I read"
         assert first.tool_calls[0].arguments == {"path": "infra/main.tf"}
         results = PeopleTurn(
             tool_results=(ToolResult(call_id=first.tool_calls[0].id, text="content", is_error=True),), text="and"

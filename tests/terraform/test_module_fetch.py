@@ -117,7 +117,7 @@ def test_a_call_that_the_head_changes_is_not_fetched_and_ends_in_a_clear_finding
         found, unreachable = check.findings
         assert "`terraform init` tried to reach" in unreachable.what
         assert found.title == "A module cannot be fetched"
-        assert "Only modules that stand on the base branch are fetched" in found.remedy
+        assert "Only modules that the base branch uses already are fetched" in found.remedy
         assert [one for one in host.asked if one.authorization] == asked, "a sandboxed init had a token"
 
 

@@ -65,7 +65,7 @@ def test_a_private_git_module_of_the_root_or_of_a_module_is_named_with_the_remed
 def test_a_private_registry_is_named(why):
     (found,) = from_text("init", "infra", REGISTRY.replace("{why}", why))
     assert found.what == f"Module `vpc` of the root `infra` cannot be fetched from `app.example.invalid`: {why}"
-    assert "Only modules that stand on the base branch are fetched" in found.remedy
+    assert "Only modules that the base branch uses already are fetched" in found.remedy
     assert str(found.place) == "infra/main.tf:3"
 
 
@@ -75,7 +75,7 @@ def test_a_module_that_the_registry_does_not_show_to_strangers_is_named():
         "Module `app.example.invalid/org/vpc/aws` of the root `infra` cannot be fetched from `app.example.invalid`"
         in found.what
     )
-    assert "Only modules that stand on the base branch are fetched" in found.remedy
+    assert "Only modules that the base branch uses already are fetched" in found.remedy
 
 
 def test_other_words_of_terraform_stay_as_they_are():
