@@ -10,6 +10,7 @@ from ops_agent.guard.rule import Hit, TerraformFile, UnreadableFile
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import instances_in, possible_values
 from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind
+from ops_agent.terraform.modules import local_source
 
 READS = re.compile(r"file|fileset|fileexists|templatefile|filebase64|filemd5|file(base64)?sha\d+")
 REVEALING = frozenset({"nonsensitive", "templatestring"})
@@ -121,8 +122,12 @@ def is_published(block: Block, directory: str, tree: SourceTree) -> bool:
 def is_issuer(block: Block, directory: str, tree: SourceTree) -> bool:
     """False for a `tls_certificate` of another address than a known host, or what AWS reports as a cluster's issuer."""
     url = block.attribute("url") if _type(block) == "tls_certificate" else None
-    if url is None or any(s in ("issuer", "cluster_oidc_issuer_url") for s in url.expression.steps):
+    steps = url.expression.steps if url is not None else ()
+    if url is None or (steps[-1:] == ("issuer",) and "aws_eks_cluster" in steps[:2]):
         return True
+    if steps[:1] == ("module",) and steps[-1] in ("issuer", "cluster_oidc_issuer_url", "oidc_issuer_url"):
+        calls = tree.named(directory).get(".".join(map(str, steps[:2])), ())
+        return bool(calls) and all(local_source(directory, call) is None for call in calls)
     values = [v for i in instances_in(directory, tree) for v in possible_values(url.expression, i.scope)]
     return all(isinstance(v, str) and _ISSUERS.fullmatch(v) for v in values)
 

@@ -45,7 +45,7 @@ def file_function(file: TerraformFile) -> Iterator[Hit]:
     for piece in file.pieces():
         for call, whys in _reads_of(piece, file.tree, file.directory):
             for why in whys:
-                yield file.hit(piece, f"`{call.name}` reads {why}", call)
+                yield file.hit(piece, f"`{call.name}` reads {why}", call.children[0])
 
 
 def unsafe_template(file: TerraformFile) -> Iterator[Hit]:
@@ -62,7 +62,8 @@ def unsafe_template(file: TerraformFile) -> Iterator[Hit]:
             for call, path in templates_of(piece, instance):
                 for what, line in unsafe_calls(path, file.tree):
                     content = file.tree.read(path).decode(errors="replace")
-                    yield hit_at(path, piece, f"{what} (read by `{piece.name}`)", call, line=line, also=content)
+                    at = call.children[0]  # what the template is given is the business of another rule
+                    yield hit_at(path, piece, f"{what} (read by `{piece.name}`)", at, line=line, also=content)
 
 
 def written_file_read(change: WholeChange) -> Iterator[Hit]:

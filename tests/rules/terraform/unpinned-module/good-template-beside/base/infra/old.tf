@@ -1,0 +1,8 @@
+variable "template" {
+  type        = string
+  description = "A template."
+}
+
+locals {
+  text = templatefile(var.template, { size = 1 })
+}
