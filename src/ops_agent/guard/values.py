@@ -289,6 +289,27 @@ def with_scopes(expression: Expression, scope: Scope) -> Iterator[tuple[Expressi
         pending += [(c, s) for n, c in enumerate(inner.children) for s in (rounds if n else [at])]
 
 
+def awaits_value(expression: Expression, scope: Scope) -> bool:
+    """True when all that is missing of a value are variables that nothing in the repository gives one: inputs of a module
+    for others.
+    """
+    pending, seen, found = [(expression, scope)], set[int](), False
+    while pending:
+        inner, where = pending.pop()
+        if id(inner) in seen:
+            continue
+        seen.add(id(inner))
+        pending += [(c, where) for c in inner.children]
+        if inner.kind is ExpressionKind.REFERENCE and inner.steps[0] not in ("path", *where.iterators):
+            bound = where.bound(inner)
+            if bound is not None:
+                pending.append((bound.expression, bound.scope))
+            elif inner.steps[0] != "var":
+                return False
+            found = found or bound is None
+    return found
+
+
 def texts(value: object) -> Iterator[str]:
     """Every string inside a value. A list or map that is in it many times is visited once: names of names grow fast."""
     pending, seen = [value], set[int]()

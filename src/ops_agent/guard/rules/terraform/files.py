@@ -15,6 +15,7 @@ from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import (
     Instance,
     Scope,
+    awaits_value,
     evaluate,
     instances_in,
     instances_of,
@@ -176,15 +177,16 @@ def objections(call: Expression, scope: Scope, instance: Instance, tree: SourceT
     """What is wrong with the path of a call."""
     for value in possible_values(call.children[0], scope):
         if not isinstance(value, str):
-            if value is not None:
+            if value is not None and not awaits_value(call.children[0], scope):
                 yield UNDETERMINED
             continue
         path = whole_path(value, instance)
         if call.name == "fileset":
             pattern = evaluate(call.children[1], scope) if len(call.children) > 1 else UNKNOWN
-            if _leaves(path) or not isinstance(pattern, str) or climbs(pattern):
+            is_open = pattern is UNKNOWN and awaits_value(call.children[1], scope)
+            if _leaves(path) or not (is_open or (isinstance(pattern, str) and not climbs(pattern))):
                 yield f"`{value[:80]}` by a pattern that may lead out of the repository"
-        elif _leaves(path):
+        elif _leaves(path) if call.name in _CONTENT else _is_outside(path):
             yield f"`{value[:80]}`"
         elif call.name in _CONTENT and ANY_FILE not in value and not tree.holds(path):
             yield f"`{path}`, which is not a file of the repository"
@@ -240,8 +242,11 @@ def whole_path(value: str, instance: Instance) -> str:
     return posixpath.normpath(posixpath.join(instance.root, value))
 
 
+def _is_outside(path: str) -> bool:
+    """True for what is not in the repository, or is hidden."""
+    return path.startswith("/") or any(s.startswith(".") and s != "." for s in path.split("/"))
+
+
 def _leaves(path: str) -> bool:
     """True for what is not in the repository, is hidden, or holds secrets."""
-    return path.startswith("/") or any(
-        s.startswith("..") or (s.startswith(".") and s != ".") or _HOLDS_SECRETS.fullmatch(s) for s in path.split("/")
-    )
+    return _is_outside(path) or any(_HOLDS_SECRETS.fullmatch(s) for s in path.split("/"))

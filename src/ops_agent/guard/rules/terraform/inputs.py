@@ -158,15 +158,13 @@ def _privileged(block: Block, instance: Instance, tree: SourceTree) -> Iterator[
         if not is_open(block, instance.directory, tree) or not is_issuer(block, instance.directory, tree):
             yield _Use.WHILE_PLANNING if runs(block) else _Use.OTHER, everything
     elif block.type == "provider":
-        closed = [part for name, part in block.parts if name not in open_arguments(block, tree, instance.directory)]
-        for part in closed:
-            yield (
-                _Use.WHILE_PLANNING,
-                [part] if isinstance(part, Attribute) else [a for b in part.walk() for a in b.attributes],
-            )
+        for name, part in block.parts:
+            if name not in open_arguments(block, tree, instance.directory):
+                inner = [part] if isinstance(part, Attribute) else [a for b in part.walk() for a in b.attributes]
+                yield _Use.OTHER if name.startswith("assume_role") else _Use.WHILE_PLANNING, inner
     elif block.type == "resource":
-        inner = [b for outer in block.walk() if outer.kind in ("provisioner", "connection") for b in outer.walk()]
-        yield _Use.COMMAND, [a for b in inner for a in b.attributes]
+        run = [b for outer in block.walk() if outer.kind in ("provisioner", "connection") for b in outer.walk()]
+        yield _Use.COMMAND, [a for b in run for a in b.attributes]
     elif block.type in _UNOPENED:
         asked = [a for b in block.blocks if b.type == "data" for a in b.attributes]
         yield _Use.WHILE_PLANNING, asked

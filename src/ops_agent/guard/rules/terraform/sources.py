@@ -66,8 +66,8 @@ def module_source(file: TerraformFile) -> Iterator[Hit]:
 def unpinned_module(change: WholeChange) -> Iterator[Hit]:
     """A module from outside is not pinned.
 
-    What a tag, a branch or a version range means can change after the review. A module that the base branch already
-    calls so may be called so again.
+    What a tag, a branch or a version range means can change after the review. Where the base branch already calls
+    modules of the same owner so, they may be called so.
 
     Remedy: Pin the module to an exact version or a 40-digit commit.
     """
@@ -76,7 +76,7 @@ def unpinned_module(change: WholeChange) -> Iterator[Hit]:
         for block in source.of_type("module") if isinstance(source, TerraformSource) else ():
             called = str(_literal(block, "source"))
             is_open = called.startswith(change.policy.allowed_modules or ("\0",)) and not _is_pinned(block)
-            if is_open and _package(called) not in _unpinned_on(change.base):
+            if is_open and _owner(called) not in _unpinned_on(change.base):
                 what = f"`{called}` is not pinned to an exact version or a 40-digit commit"
                 yield hit_at(path, block, what, f"{called} {_literal(block, 'version')}")
 
@@ -86,9 +86,11 @@ def _is_pinned(block: Block) -> bool:
     return is_commit or _EXACT_VERSION.fullmatch(str(_literal(block, "version"))) is not None
 
 
-def _package(source: str) -> str:
-    """The repository or registry module that a source names, without the directory inside, the version, the spelling."""
-    return re.split(r"(?<!:)//|\?", source.removeprefix("git::").removeprefix("https://"))[0].removesuffix(".git")
+def _owner(source: str) -> str:
+    """Who a source belongs to, in any spelling: host and organization, or a registry's namespace."""
+    plain = re.sub(r"^(git::)?(https://|ssh://)?(git@)?", "", source).replace(":", "/")
+    parts = plain.split("?")[0].split("/")
+    return "/".join(parts[:2] if "." in parts[0] else parts[:1])
 
 
 def _unpinned_on(tree: SourceTree) -> frozenset[str]:
@@ -97,7 +99,7 @@ def _unpinned_on(tree: SourceTree) -> frozenset[str]:
     if key not in tree.remembered:
         files = (tree.terraform(p) for p in tree.paths if p.endswith(".tf") and b"module" in tree.read(p))
         blocks = (b for s in files if isinstance(s, TerraformSource) for b in s.of_type("module"))
-        tree.remembered[key] = frozenset(_package(str(_literal(b, "source"))) for b in blocks if not _is_pinned(b))
+        tree.remembered[key] = frozenset(_owner(str(_literal(b, "source"))) for b in blocks if not _is_pinned(b))
     found: frozenset[str] = tree.remembered[key]
     return found
 
