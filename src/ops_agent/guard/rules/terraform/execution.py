@@ -72,8 +72,7 @@ def secret_data_source(file: TerraformFile) -> Iterator[Hit]:
     """
     for block in file.source.of_type("data", "ephemeral"):
         if _type(block) in words("secret_data_sources") and not is_published(block, file.directory, file.tree):
-            at = None if runs(block) else "reads a secret"
-            yield file.hit(block, f"`{block.name}` reads a secret or runs something at plan time", at)
+            yield _of_data(file, block, "reads a secret or runs something at plan time")
 
 
 def unlisted_data_source(file: TerraformFile) -> Iterator[Hit]:
@@ -91,10 +90,19 @@ def unlisted_data_source(file: TerraformFile) -> Iterator[Hit]:
         if block.type == "ephemeral" or (
             type_.startswith("aws_") and type_ not in listed and not is_published(block, file.directory, file.tree)
         ):
-            yield file.hit(block, f"`{block.name}` is not on the list", None if runs(block) else "unlisted")
+            yield _of_data(file, block, "is not on the list")
         for name, part in block.parts if type_ in listed else ():
             if name not in _META and name not in listed[type_]:
                 yield file.hit(block, f"`{name}` of `{block.name}` is not on the list", part)
+
+
+def _of_data(file: TerraformFile, block: Block, why: str) -> Hit:
+    """An objection to a data source; its arguments matter to what runs. A newer provider's name for the type is no other
+    data source.
+    """
+    name = block.name.replace('"aws_s3_bucket_object', '"aws_s3_object')
+    anchor = block.text if runs(block) else f"{name} {why}"
+    return Hit(path=file.path, line=block.line, what=f"`{block.name}` {why}", anchor=anchor)
 
 
 def is_open(block: Block, directory: str, tree: SourceTree) -> bool:

@@ -36,8 +36,8 @@ def secret_in_open_argument(change: WholeChange) -> Iterator[Hit]:
 
     The provider quotes arguments in its error messages (`expected acl to be one of [...], got ...`) and builds ids,
     ARNs and addresses from them, all without Terraform's mark. Only arguments that the provider marks as sensitive,
-    environments, user data and the like may take one. What a data source reads may go where the base branch puts it:
-    into other open arguments.
+    environments, user data and the like may take one. What a data source reads may be used as the base branch uses it:
+    in other open arguments, or in code that takes such secrets already.
 
     Remedy: Put the secret into Secrets Manager and hand over its ARN; otherwise pass it to a sensitive argument.
     """
@@ -56,11 +56,13 @@ def _new(change: WholeChange, find: _Find) -> Iterator[_Leak]:
         after = list(_leaks(target, change.head, find))
         before = list(_leaks(target, change.base, find)) if after else []
         known = {(what, secret, block.name, a.expression.spelling) for what, secret, _, block, a in before}
-        read = {secret for _, secret, _, _, _ in before if secret.startswith("data.") and find is _opened}
+        read = [leak for leak in before if leak[1].startswith("data.") and find is _opened]
+        usual = {secret for _, secret, _, _, _ in read} | {(w, b.name, a.expression.spelling) for w, _, _, b, a in read}
         for leak in after:
             what, secret, path, block, attribute = leak
-            is_known = secret in read or (what, secret, block.name, attribute.expression.spelling) in known
-            if not is_known and (path, attribute.line, secret) not in seen:
+            place = (what, block.name, attribute.expression.spelling)
+            is_usual = secret in usual or (secret.startswith("data.") and place in usual)
+            if not is_usual and (what, secret, *place[1:]) not in known and (path, attribute.line, secret) not in seen:
                 seen.add((path, attribute.line, secret))
                 yield leak
 
