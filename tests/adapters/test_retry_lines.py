@@ -65,7 +65,7 @@ def test_each_failed_try_to_reach_github_names_the_request_and_the_wait(nowhere:
         say=said.append,
     )
     with pytest.raises(GitHubError):
-        http.rest("GET", "/repos/o/r?secret=query", "reading o/r")
+        http.get("/repos/o/r?secret=query", "reading o/r", lambda found: found)
     assert said == [
         "GitHub, GET /repos/o/r: connection lost (ConnectionError); that was try 1 of at most 3, the next one in 1 s",
         "GitHub, GET /repos/o/r: connection lost (ConnectionError); that was try 2 of at most 3, the next one in 2 s",

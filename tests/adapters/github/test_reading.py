@@ -79,7 +79,7 @@ def test_an_answer_from_another_repository_is_refused(here: Workplace) -> None:
     other = here.github.add_repository(f"{name(here)}-elsewhere", dict(FILES))
     moved = host(here)
     other.add_issue("[ops] x", "y", author="maria", number=12)
-    answer = moved.http.rest("GET", f"/repos/{other.full_name}/issues/12", "reading")
+    answer = moved.http.get(f"/repos/{other.full_name}/issues/12", "reading", lambda found: found)
     here.github.faults.on("GET /repos/{owner}/{repo}/issues/{issue_number}").answer(200, body=answer)
     with pytest.raises(NotFound, match="transferred"):
         moved.issues.issue(ref(here))

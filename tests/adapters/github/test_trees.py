@@ -163,12 +163,10 @@ def test_an_unknown_commit_is_an_error(here: Workplace) -> None:
 class _Listing:
     """A requester that answers one listing of `count` files."""
 
-    now = 0.0
-
     def __init__(self, count: int) -> None:
         self.count = count
 
-    def rest(self, *_: object, **__: object) -> dict[str, Any]:
+    def get(self, path: str, doing: str, read: Any, **_: object) -> Any:
         entries = [
             {
                 "path": f"m{n % 500}/file_{n}.tf",
@@ -179,15 +177,12 @@ class _Listing:
             }
             for n in range(self.count)
         ]
-        return {"tree": entries, "truncated": False}
-
-    def reading(self, doing: str, read: Any) -> Any:
-        return read()
+        return read({"tree": entries, "truncated": False})
 
 
 def listed(count: int) -> GitHubTree:
     http: Any = _Listing(count)
-    return GitHubTree(http, "o/r", "o/r", "a" * 40)
+    return GitHubTree(http, "o/r", "a" * 40)
 
 
 def test_a_listed_file_costs_less_than_half_a_kilobyte() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from ops_agent.adapters.github.client import GitHubHttp
@@ -58,10 +59,11 @@ class GitHubBoard:
         ids = {f"i{place}": issue.node_id for place, issue in enumerate(issues)}
         variables = {"owner": self._owner, "number": self._number, "field": STATUS_FIELD, **ids}
         try:
-            found = self._http.graphql(_query(ids), f"reading the board ({name})", **variables)
-            return self._http.reading(
-                "reading the board",
-                lambda: {issue.ref: self._card(found, f"i{place}", name, issue) for place, issue in enumerate(issues)},
+            return self._http.graphql(
+                _query(ids),
+                f"reading the board ({name})",
+                lambda found: {issue.ref: self._card(found, f"i{n}", name, issue) for n, issue in enumerate(issues)},
+                **variables,
             )
         except (NotFound, NotPermitted):
             why = (
@@ -85,13 +87,9 @@ class GitHubBoard:
             "fieldId": card.field_id,
             "value": {"singleSelectOptionId": option},
         }
-
-        def create() -> bool:
-            self._http.graphql_named_mutation("updateProjectV2ItemFieldValue", wanted, "projectV2Item { id }")
-            return True
-
+        create = partial(self._http.mutate, "updateProjectV2ItemFieldValue", wanted, "projectV2Item { id }")
         try:
-            self._http.ensure(doing, create, lambda: None)  # setting the same value twice does nothing: simply again
+            self._http.ensure(doing, create)
         except NotPermitted:
             return "The token may read the board but not write to it (organisation projects: write is missing)."
         except GitHubError as error:

@@ -10,6 +10,7 @@ import tempfile
 import zlib
 from collections import OrderedDict
 from collections.abc import Mapping
+from functools import partial
 from typing import IO, Any
 from urllib.parse import quote
 
@@ -17,8 +18,8 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from ops_agent.adapters.github import parsing
-from ops_agent.adapters.github.client import GitHubHttp, Refused, repository_path
-from ops_agent.model.change_set import ChangeSet, TreeEntry, blob_id
+from ops_agent.adapters.github.client import GitHubHttp, Refused, in_repository
+from ops_agent.model.change_set import ChangeSet, TreeEntry, blob_id, needs_workflows_permission
 from ops_agent.model.errors import (
     ConfigError,
     Conflict,
@@ -49,9 +50,9 @@ class GitHubTree:
     Nothing is requested before the first use: the listing at `entries`, the archive at the first `read`.
     """
 
-    def __init__(self, http: GitHubHttp, path: str, repository: str, commit: str) -> None:
+    def __init__(self, http: GitHubHttp, repository: str, commit: str) -> None:
         self.commit = commit
-        self._http, self._path, self._repository = http, path, repository
+        self._http, self._repository = http, repository
         self._entries: dict[str, TreeEntry] | None = None
         self._places: dict[str, tuple[int, int]] = {}
         self._kept: IO[bytes] | None = None
@@ -78,34 +79,24 @@ class GitHubTree:
     def _list(self, tree: str, prefix: str, found: dict[str, TreeEntry]) -> None:
         """One call; a tree that GitHub cuts (`truncated`: over 100,000 entries or 7 MB) is walked folder by folder."""
         doing = f"listing the files of {self._repository} at {self.commit[:12]}"
-        url = f"/repos/{self._path}/git/trees/{tree}"
-        listing = self._http.rest("GET", url, doing, recursive="1")
-        if not listing.get("truncated"):
-            self._http.reading(doing, lambda: self._add(listing["tree"], prefix, found))
-            return
-        listing = self._http.rest("GET", url, doing)
-        if listing.get("truncated"):
-            raise ConfigError(
-                f"A single folder ({prefix or 'the root'}) of {self._repository} has more entries than GitHub lists."
-            )
-        self._http.reading(doing, lambda: self._add([e for e in listing["tree"] if e["type"] != "tree"], prefix, found))
-        for folder in listing["tree"]:
-            if folder["type"] == "tree":
-                self._list(str(folder["sha"]), f"{prefix}{folder['path']}/", found)
-
-    def _add(self, listed: list[dict[str, Any]], prefix: str, found: dict[str, TreeEntry]) -> None:
-        for entry in listed:
-            if entry["type"] == "tree":
-                continue
-            path, mode = f"{prefix}{entry['path']}", str(entry["mode"])
-            found[path] = TreeEntry(
-                path=path, mode=sys.intern(mode), blob=str(entry["sha"]), size=int(entry.get("size") or 0)
-            )
-            if len(found) > MOST_ENTRIES:
+        url = in_repository(self._repository, f"/git/trees/{tree}")
+        listing = self._http.get(url, doing, partial(_listing, prefix), recursive="1")
+        folders: Mapping[str, str] = {}
+        if listing is None:
+            listing = self._http.get(url, doing, partial(_listing, prefix))
+            if listing is None:
                 raise ConfigError(
-                    f"{self._repository} has more than {MOST_ENTRIES:,} files.",
-                    hint="ops-agent lists at most that many; split the repository.",
+                    f"A single folder ({prefix or 'the root'}) of {self._repository} has more entries than GitHub lists."
                 )
+            folders = listing[1]
+        found.update(listing[0])
+        if len(found) > MOST_ENTRIES:
+            raise ConfigError(
+                f"{self._repository} has more than {MOST_ENTRIES:,} files.",
+                hint="ops-agent lists at most that many; split the repository.",
+            )
+        for path, folder in folders.items():
+            self._list(folder, f"{path}/", found)
 
     def _take_archive(self) -> None:
         """Every wanted file of the archive into the temporary file. A stream that breaks leaves the rest to be fetched
@@ -117,7 +108,7 @@ class GitHubTree:
         doing = f"downloading {self._repository} at {self.commit[:12]}"
         try:
             self._kept = tempfile.TemporaryFile(prefix="ops-agent-base-")  # noqa: SIM115 - lives as long as the tree
-            headers = self._http.redirect(f"/repos/{self._path}/tarball/{self.commit}", doing)
+            headers = self._http.redirect(in_repository(self._repository, f"/tarball/{self.commit}"), doing)
             with (
                 self._http.download(headers, doing) as answer,
                 tarfile.open(fileobj=answer.raw, mode="r|gz") as archive,
@@ -149,16 +140,35 @@ class GitHubTree:
             kept += len(content)
 
     def _blob(self, entry: TreeEntry) -> bytes:
-        doing = f"reading {entry.path} of {self._repository}"
-        found = self._http.rest("GET", f"/repos/{self._path}/git/blobs/{entry.blob}", doing)
-        if not isinstance(found, dict) or found.get("encoding") != "base64":
-            raise GitHubError(f"GitHub's answer while {doing} has an unknown shape.")
-        content = self._http.reading(doing, lambda: base64.b64decode(found["content"]))
+        path = in_repository(self._repository, f"/git/blobs/{entry.blob}")
+        content = self._http.get(path, f"reading {entry.path} of {self._repository}", _blob_content)
         if blob_id(content) != entry.blob:
             raise PolicyViolation(
                 f"GitHub sent other bytes for {entry.path} of {self._repository} than its tree names."
             )
         return content
+
+
+def _listing(prefix: str, found: dict[str, Any]) -> tuple[dict[str, TreeEntry], dict[str, str]] | None:
+    """Files, and folders with the names of their trees, by path; None when GitHub has cut the listing."""
+    if found.get("truncated"):
+        return None
+    files: dict[str, TreeEntry] = {}
+    folders: dict[str, str] = {}
+    for entry in found["tree"]:
+        path, sha = f"{prefix}{entry['path']}", str(entry["sha"])
+        if entry["type"] == "tree":
+            folders[path] = sha
+        else:
+            mode = sys.intern(str(entry["mode"]))
+            files[path] = TreeEntry(path=path, mode=mode, blob=sha, size=int(entry.get("size") or 0))
+    return files, folders
+
+
+def _blob_content(found: dict[str, Any]) -> bytes:
+    if found["encoding"] != "base64":
+        raise ValueError(found["encoding"])
+    return base64.b64decode(found["content"])
 
 
 _TREES_KEPT = 4
@@ -188,11 +198,7 @@ class GitHubBranches:
 
         def create() -> bool:
             try:
-                self._http.requestJsonAndCheck(
-                    "POST",
-                    f"/repos/{repository_path(repository)}/git/refs",
-                    input={"ref": f"refs/heads/{branch}", "sha": commit},
-                )
+                self._http.post(in_repository(repository, "/git/refs"), {"ref": f"refs/heads/{branch}", "sha": commit})
             except Refused as refused:
                 if refused.status == 422 and "reference already exists" in refused.words.lower():
                     return False
@@ -205,7 +211,7 @@ class GitHubBranches:
         """A branch that is not there any more is fine."""
         doing = f"deleting the branch {branch} of {repository}"
         try:
-            self._http.rest("DELETE", f"/repos/{repository_path(repository)}/git/refs/heads/{quote(branch)}", doing)
+            self._http.write("DELETE", in_repository(repository, f"/git/refs/heads/{quote(branch)}"), doing)
         except NotFound:
             return
         except GitHubError:
@@ -213,16 +219,18 @@ class GitHubBranches:
                 raise
 
     def commits_between(self, repository: str, base: str, head: str) -> tuple[tuple[str, Actor | None], ...]:
-        doing = f"comparing {base[:12]} with {head[:12]} in {repository}"
-        url = f"/repos/{repository_path(repository)}/compare/{quote(base)}...{quote(head)}"
-        found = list(self._http.pages(url, doing, key="commits"))
-        return self._http.reading(doing, lambda: tuple((str(c["sha"]), parsing.actor(c.get("author"))) for c in found))
+        return self._http.items(
+            in_repository(repository, f"/compare/{quote(base)}...{quote(head)}"),
+            f"comparing {base[:12]} with {head[:12]} in {repository}",
+            lambda commit: (str(commit["sha"]), parsing.actor(commit.get("author"))),
+            key="commits",
+        )
 
     def tree(self, repository: str, commit: str) -> BaseTree:
         """The same object for the same commit while it is among the last few: its listing costs one call."""
         key = (repository, commit)
         if key not in self._trees:
-            self._trees[key] = GitHubTree(self._http, repository_path(repository), repository, commit)
+            self._trees[key] = GitHubTree(self._http, repository, commit)
         self._trees.move_to_end(key)
         while len(self._trees) > _TREES_KEPT:
             self._trees.popitem(last=False)
@@ -250,17 +258,16 @@ class GitHubBranches:
         }
 
         def create() -> str:
-            found = self._http.graphql_named_mutation("createCommitOnBranch", wanted, "commit { oid }")[1]
-            return self._http.reading(doing, lambda: str(found["commit"]["oid"]))
+            return str(self._http.mutate("createCommitOnBranch", wanted, "commit { oid }")["commit"]["oid"])
 
         def look() -> str | None:
             head = self.head(repository, branch)
             if head is None or head == expected_head:
                 return None
-            commit = self._http.rest("GET", f"/repos/{repository_path(repository)}/git/commits/{head}", doing)
-            parents = [str(p.get("sha")) for p in commit.get("parents") or []]
-            said = f"{headline}\n\n{body}".strip()
-            if parents == [expected_head] and str(commit.get("message", "")).replace("\r\n", "\n").strip() == said:
+            path = in_repository(repository, f"/git/commits/{head}")
+            parents, message = self._http.get(path, doing, lambda c: ([p["sha"] for p in c["parents"]], c["message"]))
+            wrote = f"{headline}\n\n{body}".strip()
+            if parents == [expected_head] and message.replace("\r\n", "\n").strip() == wrote:
                 return head
             raise Conflict(
                 f"The branch {branch} moved while {doing}: it is at {head[:12]}, not at {expected_head[:12]}."
@@ -270,7 +277,7 @@ class GitHubBranches:
             return self._http.ensure(doing, create, look)
         except NotPermitted as error:
             refused = error
-        workflows = [p for p in changes.paths if p.lower().startswith(".github/workflows/")]
+        workflows = [p for p in changes.paths if needs_workflows_permission(p)]
         if workflows and not isinstance(refused, NeedsWorkflowsPermission) and "not accessible" in str(refused).lower():
             raise NeedsWorkflowsPermission(f"{refused} The change holds workflow files: {', '.join(workflows[:5])}.")
         raise refused
@@ -297,15 +304,22 @@ class GitHubBranches:
                 for _ in range(_TAG_DEPTH):
                     if sort == "commit":
                         return sha
-                    tag = self._http.rest("GET", f"/repos/{repository_path(repository)}/git/tags/{sha}", doing)
-                    sort, sha = str(tag["object"]["type"]), str(tag["object"]["sha"])
+                    sort, sha = self._http.get(in_repository(repository, f"/git/tags/{sha}"), doing, _target)
             except NotFound:
                 continue
         return None
 
     def _ref(self, repository: str, name: str, doing: str) -> tuple[str, str]:
         """(object type, SHA-1) of exactly this ref."""
-        found = self._http.rest("GET", f"/repos/{repository_path(repository)}/git/ref/{quote(name)}", doing)
-        if not isinstance(found, dict) or found.get("ref") != f"refs/{name}":
-            raise NotFound(f"There is no {name} in {repository}.")
-        return self._http.reading(doing, lambda: (str(found["object"]["type"]), str(found["object"]["sha"])))
+
+        def exactly(found: dict[str, Any]) -> tuple[str, str]:
+            if not isinstance(found, dict) or found.get("ref") != f"refs/{name}":
+                raise NotFound(f"There is no {name} in {repository}.")
+            return _target(found)
+
+        return self._http.get(in_repository(repository, f"/git/ref/{quote(name)}"), doing, exactly)
+
+
+def _target(found: dict[str, Any]) -> tuple[str, str]:
+    """(object type, SHA-1) of a ref or an annotated tag."""
+    return str(found["object"]["type"]), str(found["object"]["sha"])

@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -75,21 +74,32 @@ class GitHubHttp(Requester):
 
     # What the adapters call.
 
-    def rest(self, verb: str, path: str, doing: str, body: Any = None, **parameters: Any) -> Any:
-        """The JSON of one REST answer. Raises GitHubError. For POST use `ensure`, or accept that a lost answer is an
-        error.
-        """
-        call = partial(self.requestJsonAndCheck, verb, path, parameters=parameters or None, input=body)
-        return self.reading(doing, lambda: call()[1])
+    def get(self, path: str, doing: str, read: Callable[[Any], T], **parameters: Any) -> T:
+        """What `read` makes of the JSON of one answer. `doing` is a phrase such as `reading the branch x of o/r`.
 
-    def pages(self, path: str, doing: str, key: str | None = None, **parameters: Any) -> Iterator[dict[str, Any]]:
-        """Every item of a list, 100 a page; `key` names the list inside an object. Items that are not objects are left
-        out.
+        Raises GitHubError, as every method here: what GitHub refuses, and an answer of another shape than it documents.
         """
+        return self._translated(doing, lambda: read(self.requestJsonAndCheck("GET", path, parameters)[1]))
+
+    def write(
+        self, verb: str, path: str, doing: str, body: Any = None, read: Callable[[Any], Any] = lambda _: None
+    ) -> Any:
+        """A write that sets a value (PATCH, PUT, DELETE). What creates something goes through `ensure`."""
+        return self._translated(doing, lambda: read(self.requestJsonAndCheck(verb, path, input=body)[1]))
+
+    def items(
+        self, path: str, doing: str, read: Callable[[dict[str, Any]], T], key: str | None = None, **parameters: Any
+    ) -> tuple[T, ...]:
+        """What `read` makes of every item of a list, 100 a page; `key` names the list inside an object. Items that are
+        not objects are left out.
+        """
+        return self._translated(doing, lambda: tuple(map(read, self._pages(path, doing, key, parameters))))
+
+    def _pages(self, path: str, doing: str, key: str | None, parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
         url = path
         given: dict[str, Any] | None = {"per_page": 100, **parameters}
         for _ in range(_MOST_PAGES):
-            headers, page = self.reading(doing, partial(self.requestJsonAndCheck, "GET", url, parameters=given))
+            headers, page = self.requestJsonAndCheck("GET", url, parameters=given)
             items = page.get(key) if key and isinstance(page, dict) else page
             yield from (item for item in items or [] if isinstance(item, dict))
             following = re.search(r'<([^>]*)>;[^,]*rel="next"', headers.get("link", ""))
@@ -100,35 +110,29 @@ class GitHubHttp(Requester):
             f"GitHub has more than {_MOST_PAGES} pages while {doing}; part of a list is not taken for the whole."
         )
 
-    def graphql(self, query: str, doing: str, **variables: Any) -> dict[str, Any]:
-        """`data` of one GraphQL query."""
-        return self.reading(doing, lambda: self.graphql_query(query, variables)[1]).get("data") or {}
+    def graphql(self, query: str, doing: str, read: Callable[[dict[str, Any]], T], **variables: Any) -> T:
+        """What `read` makes of `data` of one GraphQL query."""
+        return self._translated(doing, lambda: read(self.graphql_query(query, variables)[1].get("data") or {}))
 
-    def reading(self, doing: str, read: Callable[[], T]) -> T:
-        """What `read` makes of an answer. What GitHub refuses, and an answer of another shape than it documents, is a
-        GitHubError. `doing` is a phrase such as `creating the branch x in o/r`.
-        """
-        try:
-            return read()
-        except Refused as refused:
-            failed = _translated(refused, doing, self._clock.now())
-        except AssertionError:
-            failed = GitHubError(f"GitHub pointed to a host that is not its own while {doing}.")
-        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            failed = GitHubError(f"GitHub's answer while {doing} has an unknown shape ({type(error).__name__}).")
-        raise self._scrubbed(failed)
+    def post(self, path: str, body: Any) -> Any:
+        """The JSON of one answer; for `create` of `ensure` only."""
+        return self.requestJsonAndCheck("POST", path, input=body)[1]
 
-    def ensure(self, doing: str, create: Callable[[], T], look: Callable[[], T | None]) -> T:
+    def mutate(self, name: str, given: dict[str, Any], wanted: str) -> Any:
+        """The answer to one GraphQL mutation; for `create` of `ensure` only."""
+        return self.graphql_named_mutation(name, given, wanted)[1]
+
+    def ensure(self, doing: str, create: Callable[[], T], look: Callable[[], T | None] = lambda: None) -> T:
         """Do a write exactly once: when the answer to `create` is lost, `look` whether it was done, and only if not,
         try again.
 
-        `create` calls the raw requester (requestJsonAndCheck, graphql_named_mutation), `look` the methods above.
+        `create` calls `post` or `mutate`, `look` the methods that read. A write that may be done twice needs no look.
         """
         attempt = 0
         while True:
             attempt += 1
             try:
-                return create()
+                return self._shaped(doing, create)
             except Refused as error:
                 refused = error
             kind = refused.failure.kind
@@ -155,7 +159,7 @@ class GitHubHttp(Requester):
 
     def redirect(self, path: str, doing: str) -> str:
         """Where GitHub sends us for a download. The URL may hold a token: never show it."""
-        location = self.reading(doing, lambda: self.requestJsonAndCheck("GET", path)[0].get("location"))
+        location = self._translated(doing, lambda: self.requestJsonAndCheck("GET", path)[0].get("location"))
         if not isinstance(location, str) or not location:
             raise GitHubError(f"GitHub did not redirect while {doing}.")
         return location
@@ -219,6 +223,22 @@ class GitHubHttp(Requester):
         self._budget_left -= seconds
         self._clock.sleep(seconds)
 
+    def _translated(self, doing: str, call: Callable[[], T]) -> T:
+        try:
+            return self._shaped(doing, call)
+        except Refused as refused:
+            failed = _translated(refused, doing, self._clock.now())
+        raise self._scrubbed(failed)
+
+    def _shaped(self, doing: str, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except AssertionError:
+            failed = GitHubError(f"GitHub pointed to a host that is not its own while {doing}.")
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            failed = GitHubError(f"GitHub's answer while {doing} has an unknown shape ({type(error).__name__}).")
+        raise self._scrubbed(failed)
+
     def _scrubbed(self, error: GitHubError) -> GitHubError:
         """The same error without the token, should GitHub ever echo it."""
         if self._token and self._token in str(error):
@@ -241,12 +261,12 @@ def connect(
     return GitHubHttp(token, clock, random.SystemRandom().random, api_url=url, policy=policy, say=say)
 
 
-def repository_path(repository: str) -> str:
-    """`owner/name` as a URL path; anything else is a bug or an attack and finds nothing."""
+def in_repository(repository: str, path: str = "") -> str:
+    """The path of the API below a repository (`owner/name`); another name is a bug or an attack and finds nothing."""
     owner, _, name = repository.partition("/")
     if not owner or not name or "/" in name or ".." in (owner, name):
         raise NotFound(f"{repository!r} is not the name of a repository (owner/name).")
-    return f"{quote(owner, safe='')}/{quote(name, safe='')}"
+    return f"/repos/{quote(owner, safe='')}/{quote(name, safe='')}{path}"
 
 
 class _Connection:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from typing import Any
 from urllib.parse import quote
 
 from ops_agent.adapters.github import parsing
-from ops_agent.adapters.github.client import GitHubHttp, repository_path
-from ops_agent.model.errors import GitHubError, NotFound, NotPermitted
+from ops_agent.adapters.github.client import GitHubHttp, in_repository
+from ops_agent.model.errors import NotFound, NotPermitted
 from ops_agent.model.event import Actor, ActorKind, Comment, Issue, IssueEvent, IssueRef, Permission, Repository
 from ops_agent.model.ports import TokenAbilities
 from ops_agent.text.markdown import as_kept
@@ -27,28 +29,18 @@ class GitHubIssues:
 
     def viewer(self) -> Actor:
         if self._viewer is None:
-            found = self._http.graphql(_VIEWER, "asking who the token is").get("viewer") or {}
-            if not found.get("login") or found.get("databaseId") is None:
-                raise GitHubError("GitHub did not say whom the token belongs to.")
-            login = str(found["login"])
-            kind = ActorKind.BOT if login.endswith("[bot]") else ActorKind.USER
-            self._viewer = Actor(login=login, id=int(found["databaseId"]), kind=kind)
+            self._viewer = self._http.graphql(_VIEWER, "asking who the token is", lambda data: _viewer(data["viewer"]))
         return self._viewer
 
     def repository(self, repository: str) -> Repository:
-        doing = f"reading the repository {repository}"
-        found = self._http.rest("GET", f"/repos/{repository_path(repository)}", doing)
-        return self._http.reading(doing, lambda: parsing.repository(found))
+        return self._http.get(in_repository(repository), f"reading the repository {repository}", parsing.repository)
 
     def permission(self, repository: str, login: str) -> Permission:
-        doing = f"reading the permission of {login} on {repository}"
+        path = in_repository(repository, f"/collaborators/{quote(login, safe='')}/permission")
         try:
-            found = self._http.rest(
-                "GET", f"/repos/{repository_path(repository)}/collaborators/{quote(login, safe='')}/permission", doing
-            )
+            return self._http.get(path, f"reading the permission of {login} on {repository}", parsing.permission)
         except NotFound:
             return Permission.NONE
-        return self._http.reading(doing, lambda: parsing.permission(found))
 
     def token_abilities(self, repository: str) -> TokenAbilities:
         """Asked once per run and repository; nothing is created and nothing changes.
@@ -66,7 +58,7 @@ class GitHubIssues:
         created.
         """
         if repository not in self._abilities:
-            path = f"/repos/{repository_path(repository)}"
+            path = in_repository(repository)
             contents = self._may_write(f"{path}/git/refs", {"ref": _PROBE, "sha": "0" * 40})
             pull_requests = self._may_write(f"{path}/pulls", {"title": "", "head": _PROBE, "base": _PROBE})
             issues = self._may_write(f"{path}/issues", {})
@@ -83,13 +75,11 @@ class GitHubIssues:
         if viewer.login == _ACTIONS_BOT:
             return False
         if viewer.login.endswith("[bot]"):
+            path = f"/apps/{viewer.login.removesuffix('[bot]')}"
             try:
-                app = self._http.rest(
-                    "GET", f"/apps/{viewer.login.removesuffix('[bot]')}", "reading what the App asks for"
-                )
+                permissions = self._http.get(path, "reading what the App asks for", lambda app: app.get("permissions"))
             except (NotFound, NotPermitted):
                 return None
-            permissions = app.get("permissions") if isinstance(app, dict) else None
             return permissions.get("workflows") == "write" if isinstance(permissions, dict) else None
         scopes = self._http.oauth_scopes
         return None if scopes is None else "workflow" in scopes
@@ -98,95 +88,70 @@ class GitHubIssues:
         """None for 403 and 404: without `actions: read` GitHub hides runs."""
         if run_id <= 0:
             return None
+        path = in_repository(repository, f"/actions/runs/{run_id}")
         try:
-            found = self._http.rest(
-                "GET", f"/repos/{repository_path(repository)}/actions/runs/{run_id}", f"reading the run {run_id}"
-            )
+            return self._http.get(path, f"reading the run {run_id}", lambda run: str(run["status"]) == "completed")
         except (NotFound, NotPermitted):
             return None
-        return str(found.get("status")) == "completed"
 
     def issue(self, ref: IssueRef) -> Issue:
-        doing = f"reading the issue {ref}"
-        found = self._http.rest("GET", _issue(ref), doing)
-        read = self._http.reading(doing, lambda: parsing.issue(found))
+        read = self._http.get(_issue(ref), f"reading the issue {ref}", parsing.issue)
         if read.ref.repository.lower() != ref.repository.lower() or read.ref.number != ref.number:
             raise NotFound(f"The issue {ref} is now {read.ref}: it was transferred.")
         return read
 
     def timeline(self, ref: IssueRef) -> tuple[IssueEvent, ...]:
-        doing = f"reading the timeline of {ref}"
-        found = list(self._http.pages(f"{_issue(ref)}/timeline", doing))
-        return self._http.reading(doing, lambda: tuple(e for e in map(parsing.issue_event, found) if e is not None))
+        found = self._http.items(_issue(ref, "/timeline"), f"reading the timeline of {ref}", parsing.issue_event)
+        return tuple(event for event in found if event is not None)
 
     def sub_issues(self, ref: IssueRef) -> tuple[Issue, ...]:
-        return self._issues(f"{_issue(ref)}/sub_issues", f"reading the sub-issues of {ref}")
+        return self._http.items(_issue(ref, "/sub_issues"), f"reading the sub-issues of {ref}", parsing.issue)
 
     def parent(self, ref: IssueRef) -> IssueRef | None:
-        doing = f"reading the parent of {ref}"
         try:
-            found = self._http.rest("GET", f"{_issue(ref)}/parent", doing)
+            return self._http.get(_issue(ref, "/parent"), f"reading the parent of {ref}", parsing.issue).ref
         except NotFound:
             return None
-        return self._http.reading(doing, lambda: parsing.issue(found).ref)
 
     def blockers(self, ref: IssueRef) -> tuple[Issue, ...]:
-        return self._issues(f"{_issue(ref)}/dependencies/blocked_by", f"reading what blocks {ref}")
+        return self._http.items(_issue(ref, "/dependencies/blocked_by"), f"reading what blocks {ref}", parsing.issue)
 
     def comments(self, ref: IssueRef) -> tuple[Comment, ...]:
-        doing = f"reading the comments of {ref}"
-        found = list(self._http.pages(f"{_issue(ref)}/comments", doing))
-        return self._http.reading(doing, lambda: tuple(map(parsing.comment, found)))
+        return self._http.items(_issue(ref, "/comments"), f"reading the comments of {ref}", parsing.comment)
 
     def create_comment(self, ref: IssueRef, body: str) -> Comment:
         """After a lost answer a comment of ours with this very text counts as this one."""
-        doing = f"commenting on {ref}"
-        url = f"{_issue(ref)}/comments"
 
         def create() -> Comment:
-            found = self._http.requestJsonAndCheck("POST", url, input={"body": body})[1]
-            return self._http.reading(doing, lambda: parsing.comment(found))
+            return parsing.comment(self._http.post(_issue(ref, "/comments"), {"body": body}))
 
         def look() -> Comment | None:
             mine = self.viewer().id
             same = [c for c in self.comments(ref) if c.author.id == mine and as_kept(c.body) == as_kept(body)]
             return same[-1] if same else None
 
-        return self._http.ensure(doing, create, look)
+        return self._http.ensure(f"commenting on {ref}", create, look)
 
     def update_comment(self, repository: str, comment_id: int, body: str) -> None:
-        self._http.rest(
-            "PATCH",
-            f"/repos/{repository_path(repository)}/issues/comments/{comment_id}",
-            f"editing the comment {comment_id}",
-            {"body": body},
-        )
+        path = in_repository(repository, f"/issues/comments/{comment_id}")
+        self._http.write("PATCH", path, f"editing the comment {comment_id}", {"body": body})
 
     def delete_comment(self, repository: str, comment_id: int) -> None:
         """A comment that is not there any more is fine."""
-        try:
-            self._http.rest(
-                "DELETE",
-                f"/repos/{repository_path(repository)}/issues/comments/{comment_id}",
-                f"deleting the comment {comment_id}",
-            )
-        except NotFound:
-            return
+        path = in_repository(repository, f"/issues/comments/{comment_id}")
+        with suppress(NotFound):
+            self._http.write("DELETE", path, f"deleting the comment {comment_id}")
 
     def add_labels(self, repository: str, number: int, labels: tuple[str, ...]) -> None:
-        doing = f"labelling {repository}#{number}"
-        url = f"/repos/{repository_path(repository)}/issues/{number}/labels"
-
-        def create() -> bool:
-            self._http.requestJsonAndCheck("POST", url, input={"labels": list(labels)})
-            return True
-
-        self._http.ensure(doing, create, lambda: None)  # adding a label twice does nothing: simply again
-
-    def _issues(self, path: str, doing: str) -> tuple[Issue, ...]:
-        found = list(self._http.pages(path, doing))
-        return self._http.reading(doing, lambda: tuple(map(parsing.issue, found)))
+        path = in_repository(repository, f"/issues/{number}/labels")
+        self._http.ensure(f"labelling {repository}#{number}", lambda: self._http.post(path, {"labels": list(labels)}))
 
 
-def _issue(ref: IssueRef) -> str:
-    return f"/repos/{repository_path(ref.repository)}/issues/{ref.number}"
+def _viewer(found: dict[str, Any]) -> Actor:
+    login = str(found["login"])
+    kind = ActorKind.BOT if login.endswith("[bot]") else ActorKind.USER
+    return Actor(login=login, id=int(found["databaseId"]), kind=kind)
+
+
+def _issue(ref: IssueRef, path: str = "") -> str:
+    return in_repository(ref.repository, f"/issues/{ref.number}{path}")

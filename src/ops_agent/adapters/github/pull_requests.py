@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ops_agent.adapters.github import parsing
-from ops_agent.adapters.github.client import GitHubHttp, Refused, repository_path
+from ops_agent.adapters.github.client import GitHubHttp, Refused, in_repository
 from ops_agent.model.ports import Review
 from ops_agent.model.proposal import PullRequest
 
@@ -15,47 +15,46 @@ class GitHubPullRequests:
         self._http = http
 
     def of_branch(self, repository: str, branch: str) -> tuple[PullRequest, ...]:
-        owner = repository.split("/")[0]
-        return self._pull_requests(repository, branch, exact=True, state="all", head=f"{owner}:{branch}")
+        found = self._of_repository(repository, branch, state="all", head=f"{repository.split('/')[0]}:{branch}")
+        return tuple(p for p in found if p.head_branch == branch)
 
     def open_with_prefix(self, repository: str, branch_prefix: str) -> tuple[PullRequest, ...]:
-        return self._pull_requests(repository, branch_prefix, exact=False, state="open")
+        found = self._of_repository(repository, branch_prefix, state="open")
+        return tuple(p for p in found if p.head_branch.startswith(branch_prefix))
 
-    def _pull_requests(self, repository: str, branch: str, *, exact: bool, **asked: str) -> tuple[PullRequest, ...]:
+    def _of_repository(self, repository: str, branch: str, **asked: str) -> tuple[PullRequest, ...]:
         """A fork, deleted or not, can have a branch of the same name, and GitHub ignores a `head` that it cannot read:
         filtered here.
         """
-        doing = f"listing the pull requests of {branch} in {repository}"
-        url = f"/repos/{repository_path(repository)}/pulls"
-        found = list(self._http.pages(url, doing, sort="created", direction="desc", **asked))
-
-        def read() -> tuple[PullRequest, ...]:
-            ours = [p for p in found if parsing.head_repository(p) == repository.lower()]
-            read = [parsing.pull_request(p) for p in ours]
-            return tuple(p for p in read if (p.head_branch == branch if exact else p.head_branch.startswith(branch)))
-
-        return self._http.reading(doing, read)
+        found = self._http.items(
+            in_repository(repository, "/pulls"),
+            f"listing the pull requests of {branch} in {repository}",
+            lambda p: parsing.pull_request(p) if parsing.head_repository(p) == repository.lower() else None,
+            sort="created",
+            direction="desc",
+            **asked,
+        )
+        return tuple(p for p in found if p is not None)
 
     def files(self, repository: str, number: int) -> tuple[str, ...]:
         """Both names of a renamed file. GitHub lists at most 3,000 files."""
-        doing = f"listing the files of {repository}#{number}"
-        found = list(self._http.pages(f"/repos/{repository_path(repository)}/pulls/{number}/files", doing))
-        names = [str(f[key]) for f in found for key in ("filename", "previous_filename") if f.get(key)]
-        return tuple(dict.fromkeys(names))
+        found = self._http.items(
+            in_repository(repository, f"/pulls/{number}/files"),
+            f"listing the files of {repository}#{number}",
+            lambda f: [str(f[key]) for key in ("filename", "previous_filename") if f.get(key)],
+        )
+        return tuple(dict.fromkeys(name for names in found for name in names))
 
     def reviews(self, repository: str, number: int) -> tuple[Review, ...]:
-        doing = f"reading the reviews of {repository}#{number}"
-        found = list(self._http.pages(f"/repos/{repository_path(repository)}/pulls/{number}/reviews", doing))
-        return self._http.reading(doing, lambda: tuple(map(parsing.review, found)))
+        path = in_repository(repository, f"/pulls/{number}/reviews")
+        return self._http.items(path, f"reading the reviews of {repository}#{number}", parsing.review)
 
     def create(self, repository: str, head: str, base: str, title: str, body: str, draft: bool) -> PullRequest:
-        """GitHub allows one open pull request for a head and a base; one that exists already (a lost answer, a rival)
-        is returned.
+        """GitHub allows one open pull request for a head and a base; one that exists already (a lost answer, another
+        run's) is returned.
 
         Where the plan of the account knows no drafts, the pull request is made ready; the caller sees it in `draft`.
         """
-        doing = f"creating the pull request of {head} in {repository}"
-        url = f"/repos/{repository_path(repository)}/pulls"
         wanted = {
             "title": title,
             "head": head,
@@ -66,47 +65,45 @@ class GitHubPullRequests:
         }
 
         def look() -> PullRequest | None:
-            found = [p for p in self.of_branch(repository, head) if p.is_open and p.base_branch == base]
-            return found[0] if found else None
+            found = (p for p in self.of_branch(repository, head) if p.is_open and p.base_branch == base)
+            return next(found, None)
 
         def create() -> PullRequest:
             try:
-                found = self._http.requestJsonAndCheck("POST", url, input=wanted)[1]
+                return parsing.pull_request(self._http.post(in_repository(repository, "/pulls"), wanted))
             except Refused as refused:
                 words = refused.words.lower() if refused.status == 422 else ""
-                if (
-                    "draft pull requests are not supported" in words and wanted["draft"]
-                ):  # private repositories of some plans
-                    wanted["draft"] = False
-                    return create()
                 existing = look() if "already exists" in words else None
-                if existing is None:
+                no_drafts = "draft pull requests are not supported" in words and wanted["draft"]
+                if existing is not None:
+                    return existing
+                if not no_drafts:
                     raise
-                return existing
-            return self._http.reading(doing, lambda: parsing.pull_request(found))
+            wanted["draft"] = False  # a private repository of some plans
+            return create()
 
-        return self._http.ensure(doing, create, look)
+        return self._http.ensure(f"creating the pull request of {head} in {repository}", create, look)
 
     def update(self, repository: str, number: int, title: str, body: str) -> PullRequest:
+        path = in_repository(repository, f"/pulls/{number}")
         doing = f"updating the pull request {repository}#{number}"
-        found = self._http.rest(
-            "PATCH", f"/repos/{repository_path(repository)}/pulls/{number}", doing, {"title": title, "body": body}
-        )
-        return self._http.reading(doing, lambda: parsing.pull_request(found))
+        sent = {"title": title, "body": body}
+        updated: PullRequest = self._http.write("PATCH", path, doing, sent, parsing.pull_request)
+        return updated
 
     def set_draft(self, pull_request: PullRequest, draft: bool) -> None:
         mutation = "convertPullRequestToDraft" if draft else "markPullRequestReadyForReview"
         doing = f"setting the pull request #{pull_request.number} to {'draft' if draft else 'ready'}"
+        given = {"pullRequestId": pull_request.node_id}
 
         def create() -> bool:
-            self._http.graphql_named_mutation(
-                mutation, {"pullRequestId": pull_request.node_id}, "pullRequest { isDraft }"
-            )
+            self._http.mutate(mutation, given, "pullRequest { isDraft }")
             return True
 
         def look() -> bool | None:
             query = "query($id: ID!) { node(id: $id) { ... on PullRequest { isDraft } } }"
-            found = self._http.graphql(query, doing, id=pull_request.node_id).get("node") or {}
-            return True if found.get("isDraft") is draft else None
+            return self._http.graphql(
+                query, doing, lambda data: True if data["node"]["isDraft"] is draft else None, id=pull_request.node_id
+            )
 
         self._http.ensure(doing, create, look)
