@@ -174,16 +174,17 @@ def calls(block: Block | None, values: list[Expression], instance: Instance) -> 
 
 
 def objections(call: Expression, scope: Scope, instance: Instance, tree: SourceTree) -> Iterator[str]:
-    """What is wrong with the path of a call."""
+    """What is wrong with the path of a call. What only the callers of a module for others give is not."""
+    is_for_others = not any(r.path == instance.root and r.environments for r in tree.layout.roots)
     for value in possible_values(call.children[0], scope):
         if not isinstance(value, str):
-            if value is not None and not awaits_value(call.children[0], scope):
+            if value is not None and not (is_for_others and awaits_value(call.children[0], scope)):
                 yield UNDETERMINED
             continue
         path = whole_path(value, instance)
         if call.name == "fileset":
             pattern = evaluate(call.children[1], scope) if len(call.children) > 1 else UNKNOWN
-            is_open = pattern is UNKNOWN and awaits_value(call.children[1], scope)
+            is_open = pattern is UNKNOWN and is_for_others and awaits_value(call.children[1], scope)
             if _leaves(path) or not (is_open or (isinstance(pattern, str) and not climbs(pattern))):
                 yield f"`{value[:80]}` by a pattern that may lead out of the repository"
         elif _leaves(path) if call.name in _CONTENT else _is_outside(path):
