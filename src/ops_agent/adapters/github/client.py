@@ -145,7 +145,7 @@ class GitHubHttp(Requester):
                 break
             self._sleep(wait, doing, kind.value, attempt)
         refused.attempts = attempt
-        raise self._scrubbed(_translated(refused, doing, self._clock.now()))
+        raise self._scrubbed(_error_for(refused, doing, self._clock.now()))
 
     def probe(self, path: str, impossible: dict[str, str]) -> int | None:
         """The status with which GitHub refuses a POST that it cannot fulfil; None for a rate limit, a lost answer, or
@@ -227,7 +227,7 @@ class GitHubHttp(Requester):
         try:
             return self._shaped(doing, call)
         except Refused as refused:
-            failed = _translated(refused, doing, self._clock.now())
+            failed = _error_for(refused, doing, self._clock.now())
         raise self._scrubbed(failed)
 
     def _shaped(self, doing: str, call: Callable[[], T]) -> T:
@@ -509,7 +509,7 @@ _BY_WORDS: tuple[tuple[str, type[GitHubError], str, str | None], ...] = (
 _GONE = {404: "not found, or the token may not see it", 410: "deleted", 451: "blocked for legal reasons"}
 
 
-def _translated(refused: Refused, doing: str, now: float) -> GitHubError:
+def _error_for(refused: Refused, doing: str, now: float) -> GitHubError:
     """The error of ours for a failed call."""
     status, headers, types = refused.status, refused.headers, refused.types
     words = refused.words.rstrip(".")
