@@ -80,7 +80,7 @@ def test_an_unreadable_file_of_one_environment_is_a_warning(tmp_path: Path) -> N
 def test_where_the_unreadable_file_hides_the_root_nobody_says_that_there_is_no_backend(tmp_path: Path) -> None:
     found = looked(tmp_path, {"infra/main.tf": PARTIAL + BROKEN})
     assert any(what.startswith("infra/main.tf:") and "cannot be read" in what for what in ill(found, Health.FAIL))
-    assert ill(found, Health.WARN) == [".: no root was found, and files that may tell cannot be read"]
+    assert ill(found, Health.WARN) == [".: no root was found, and files that could be one cannot be read"]
 
 
 @pytest.mark.parametrize("second", [PARTIAL, 'terraform {\n  cloud {\n    organization = "x"\n  }\n}\n'])

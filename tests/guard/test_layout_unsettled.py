@@ -1,4 +1,4 @@
-"""Layouts in which nobody can tell: what discovery refuses to guess, what the doctor says, and the lines that settle
+"""Layouts that are unclear: what discovery refuses to guess, what the doctor says, and the lines that settle
 it.
 """
 
@@ -40,8 +40,8 @@ def test_two_files_that_could_both_be_meant_are_never_both_used(names: tuple[str
     files = {"infra/main.tf": PARTIAL, **dict.fromkeys(names, "")}
     layout, said = look(files)
     dev = environments(layout, "infra")["dev"]
-    assert "cannot be told" in dev.unsettled and not dev.var_files and dev.backend_file is None
-    assert "`dev` of `infra` is not planned: it cannot be told which files are meant" in said
+    assert "unclear" in dev.unsettled and not dev.var_files and dev.backend_file is None
+    assert "`dev` of `infra` is not planned: it is unclear which files are meant" in said
     assert "layout:\n" in said and "      - root: infra\n" not in said.replace("        - root: infra\n", "")
     settled_by_its_own_lines(look, files, layout)
 

@@ -1,4 +1,4 @@
-"""What discovery cannot tell about a layout: as questions, and as lines of the policy file that answer them."""
+"""What discovery leaves open about a layout: as questions, and as lines of the policy file that answer them."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _of_repository(survey: Survey, policy: Policy) -> Iterator[Finding]:
     if not survey.modules:
         yield _question("no-terraform", ".", "the repository holds no Terraform file", _NO_TERRAFORM)
     elif any(module.is_unreadable for module in survey.modules.values()):
-        yield _question("no-root", ".", "no root was found, and files that may tell cannot be read", _UNREAD)
+        yield _question("no-root", ".", "no root was found, and files that could be one cannot be read", _UNREAD)
     else:
         what = "there are modules, but none has a backend, a provider or files of an environment"
         yield _question("no-root", ".", what, _NO_ROOT)
@@ -109,7 +109,7 @@ def _of_root(root: FoundRoot, policy: Policy, read: Callable[[str], bytes], surv
     where, files = root.module.directory, root.files
     if len(root.names) > 1:
         named = " and ".join(f"`{name}`" for name in sorted(root.names))
-        what = f"the directory names {named}: it cannot be told which one it is"
+        what = f"the directory names {named}: which one it is, is unclear"
         yield _question("two-environments", where, what, _MAP)
         return
     for path in files.contradictory:

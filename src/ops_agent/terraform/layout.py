@@ -16,7 +16,7 @@ from ops_agent.model.policy import DEV, PROD, REGIONS, ROOT, Policy
 from ops_agent.model.terraform import Environment, Layout, MappedRoot, TerraformRoot, TerraformTarget
 from ops_agent.terraform.modules import Module, directory_of, is_configuration, modules_of, read_headers
 
-# Which environment a path names, by the names that teams use. A name that could be read in two ways is no name.
+# Which environment a path names, by the names that teams use. A name that can be read in two ways is no name.
 
 _ALIASES = {
     "dev": DEV, "development": DEV, "develop": DEV,
@@ -55,8 +55,8 @@ def environment_of_path(path: str, policy: Policy) -> str | None:
 
 def environments_of_directory(directory: str, policy: Policy) -> frozenset[str]:
     """The environments that a root's own directory names (`environments/dev`, `live/prod/network`,
-    `accounts/125611408459`), as they are spelled; an account's number is its environment. Two of them mean that
-    nobody can tell."""
+    `accounts/125611408459`), as they are spelled; an account's number is its environment. Two of them mean that it is
+    unclear."""
     found: dict[str, str] = {}
     segments = directory.split("/")
     for before, segment in zip(["", *segments], segments, strict=False):
@@ -143,7 +143,7 @@ class Candidates:
 
     @property
     def doubt(self) -> str:
-        """Why nobody can tell which of them are meant; empty when it is plain.
+        """Why it is unclear which of them are meant; empty when it is plain.
 
         Several variable files are plain only in a directory that is the environment's own: `environments/dev/*.tfvars`.
         """
@@ -450,7 +450,7 @@ def _doubt(
     if environment_account(name, policy) is None:
         return Doubt("unknown-environment", f"the environment `{name}` has no account in `aws_accounts`")
     if candidates.doubt:
-        return Doubt("several-files", f"it cannot be told which files are meant: {candidates.doubt}")
+        return Doubt("several-files", f"it is unclear which files are meant: {candidates.doubt}")
     if not candidates.backends and any(module.reads_workspace for module in reached):
         return Doubt("workspaces", f"`{where}` reads `terraform.workspace`, and workspaces are not selected here")
     if not candidates.backends and root.needs_backend_file:
@@ -516,7 +516,7 @@ def unsettled_by(before: Layout, after: Layout) -> tuple[Finding, ...]:
     for root in before.roots:
         for environment in (e for e in root.environments if not e.unsettled):
             now = head.get((root.path, environment.name))
-            why = now.unsettled if now else "its directory and files no longer tell it" if root.path in emptied else ""
+            why = now.unsettled if now else "its directory and files no longer name it" if root.path in emptied else ""
             if why:
                 found.append(
                     Finding(
