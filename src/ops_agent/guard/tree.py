@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ops_agent.guard.paths import is_workflow
 from ops_agent.model.change_set import ChangeSet
@@ -31,6 +31,9 @@ from ops_agent.workflows.reader import read_workflow
 
 if TYPE_CHECKING:
     from ops_agent.guard.values import Instance
+
+
+T = TypeVar("T")
 
 
 class Files(Protocol):
@@ -59,7 +62,8 @@ class SourceTree:
     """A side of the change. Everything is read when it is asked for, and once; nothing here raises on odd content.
 
     `fetched` are the modules from outside that the base calls, the same on both sides; their files are none of `paths`.
-    A head asks its `base` for every file that is not in `changed` (None: it is gone).
+    A head asks its `base` for every file that is not in `changed` (None: it is gone). Two files with the same content are
+    read once, on both sides together.
     """
 
     files: Files
@@ -73,7 +77,7 @@ class SourceTree:
     """What rules found out about this side, so that it is found out once."""
     _contents: dict[str, bytes] = field(default_factory=dict, init=False, repr=False)
     _sources: dict[str, TerraformSource | Unreadable] = field(default_factory=dict, init=False, repr=False)
-    _judged: dict[str, TerraformSource | Unreadable] = field(default_factory=dict, init=False, repr=False)
+    _by_content: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
     _named: dict[str, Mapping[str, tuple[Block, ...]]] = field(default_factory=dict, init=False, repr=False)
 
     def with_changes(self, changes: ChangeSet) -> SourceTree:
@@ -216,16 +220,30 @@ class SourceTree:
         if base := self._unchanged(path):
             return base.terraform(path)
         if path not in self._sources:
-            self._sources[path] = read_source(path, self.read(path))
+            content = self.read(path)
+            key = (content, path.endswith(".json"), path.endswith(".tfvars.json"))
+            self._sources[path] = self._once(key, lambda: read_source(path, content))
         return self._sources[path]
+
+    @property
+    def _first(self) -> SourceTree:
+        return self if self.base is None else self.base._first
+
+    def _once(self, key: object, work: Callable[[], T]) -> T:
+        """`work`, or what it gave for the same key on this side or its base."""
+        known = self._first._by_content
+        if key not in known:
+            known[key] = work()
+        answer: T = known[key]
+        return answer
 
     def judged(self, path: str) -> TerraformSource | Unreadable:
         """One file that the change writes: both readers must agree about it."""
-        if path not in self._judged:
-            source = self.terraform(path)
-            is_hcl = isinstance(source, TerraformSource) and not path.endswith(".json")
-            self._judged[path] = (second_opinion(self.read(path)) if is_hcl else None) or source
-        return self._judged[path]
+        source = self.terraform(path)
+        if isinstance(source, Unreadable) or path.endswith(".json"):
+            return source
+        content = self.read(path)
+        return self._once(("second", content), lambda: second_opinion(content)) or source
 
     def configurations(self, directory: str) -> tuple[str, ...]:
         """The paths of a directory's configuration files."""
