@@ -47,7 +47,7 @@ def required_version_changed(change: WholeChange) -> Iterator[Hit]:
 
 
 def backend_block(file: TerraformFile) -> Iterator[Hit]:
-    """A backend that is not an S3 backend filled by the environment's file.
+    """A backend is not the S3 backend that each environment's file fills.
 
     The team's state is in S3, and each environment's backend file says where; HCP Terraform and other backends are not
     in use.

@@ -34,10 +34,9 @@ _ISSUERS = re.compile(
 
 
 def unreadable_file(file: UnreadableFile) -> Iterator[Hit]:
-    """A Terraform file cannot be read without doubt.
+    """A Terraform file cannot be parsed reliably.
 
-    Terraform may read what a checker cannot. What two independent readers do not read alike is not judged, so it is
-    refused.
+    Terraform may read what a checker cannot. What two parsers do not read alike cannot be judged, so it is refused.
 
     Remedy: Write plain HCL: no comment inside an expression, no `core::`, no `~` in `${ }`, one argument a line.
     """
@@ -76,7 +75,7 @@ def secret_data_source(file: TerraformFile) -> Iterator[Hit]:
 
 
 def unlisted_data_source(file: TerraformFile) -> Iterator[Hit]:
-    """A data source, or an argument of one, is not on the list of those that only describe infrastructure.
+    """A data source or one of its arguments is not on the allow-list.
 
     A data source may answer with a function's environment, user data, a key's value or any resource at all; some start
     tasks, some take an address to read from. Ephemeral resources fetch secrets by design.
@@ -207,7 +206,7 @@ def state_block(file: TerraformFile) -> Iterator[Hit]:
 
 
 def revealing_function(file: TerraformFile) -> Iterator[Hit]:
-    """A function makes a secret visible, or belongs to a provider.
+    """`nonsensitive`, `templatestring` or a function of a provider is called.
 
     `nonsensitive` prints a secret in the plan; functions of providers run code that this guard does not know;
     `templatestring` reads a template that is computed.
@@ -221,7 +220,7 @@ def revealing_function(file: TerraformFile) -> Iterator[Hit]:
 
 
 def unlisted_function(file: TerraformFile) -> Iterator[Hit]:
-    """A function is not known.
+    """An unknown function is called.
 
     What a function of a future version reads or reveals is not known here.
 

@@ -53,7 +53,7 @@ def unsafe_template(file: TerraformFile) -> Iterator[Hit]:
     """A template calls what a configuration may not call, or cannot be read.
 
     `templatefile` runs the expressions of another file while Terraform plans: `${file("/proc/self/environ")}` in a
-    template is as bad as in the configuration. Every call in it is judged; a template that cannot be read without doubt
+    template is as bad as in the configuration. Every call in it is judged; a template that cannot be parsed reliably
     is refused.
 
     Remedy: Use another template, or write the text in the configuration as a quoted string.

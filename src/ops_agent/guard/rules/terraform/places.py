@@ -54,7 +54,7 @@ def foreign_region(file: TerraformFile) -> Iterator[Hit]:
 
 
 def assembled_region(root: RootInEnvironment) -> Iterator[Hit]:
-    """Another region is put together from parts.
+    """Another region is assembled from parts.
 
     A name such as `"us-${var.side}-1"` means another region once the environment's values are filled in. An ARN, an
     address or a zone that is made of constants only and cannot be computed here is refused.
@@ -153,7 +153,7 @@ def account_of_another_environment(file: TerraformFile) -> Iterator[Hit]:
 
 
 def assembled_account(root: RootInEnvironment) -> Iterator[Hit]:
-    """An account that is not the environment's is put together from parts.
+    """An account that is not the environment's is assembled from parts.
 
     `"${"1234"}${"56789012"}"`, `join`, `format` or a number that is added up means an account as much as its digits in
     one piece.

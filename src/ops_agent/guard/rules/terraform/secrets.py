@@ -17,7 +17,7 @@ _SHOWN = frozenset({"condition", "error_message", "count", "for_each"})
 
 
 def secret_computed(change: WholeChange) -> Iterator[Hit]:
-    """A secret of the state is shown, or something is decided by it.
+    """A secret of the state is shown, or decides something that is shown.
 
     Terraform marks a secret, and loses the mark: `can(regex("^a", aws_db_instance.main.password))` is an open yes or
     no, `count` shows a number, a condition that fails says so, an error message quotes. A list of these is the password.

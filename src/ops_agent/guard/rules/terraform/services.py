@@ -39,7 +39,7 @@ def lambda_without_log_group(file: TerraformFile) -> Iterator[Hit]:
 
 
 def lambda_limits(file: TerraformFile) -> Iterator[Hit]:
-    """A Lambda function does not say its timeout and memory.
+    """A Lambda function has no timeout or memory size.
 
     The defaults (3 seconds, 128 MB) are seldom what is meant.
 

@@ -18,7 +18,7 @@ _PINNED_REF = re.compile(r"[?&]ref=[0-9a-f]{40}(&|$)")
 
 
 def provider_source(file: TerraformFile) -> Iterator[Hit]:
-    """A provider that is not on the allow-list.
+    """A provider is not on the allow-list.
 
     A provider is a program that `plan` runs. Its source counts with its host (`registry.terraform.io/hashicorp/aws`),
     and a resource without a declared source has one implied by its type.
@@ -45,7 +45,7 @@ def provider_source(file: TerraformFile) -> Iterator[Hit]:
 
 
 def module_source(file: TerraformFile) -> Iterator[Hit]:
-    """A module from outside that is not on the allow-list.
+    """A remote module is not on the allow-list.
 
     `init` downloads a remote module and `plan` runs it. Local modules are open; a remote one must be on the allow-list.
 
@@ -64,7 +64,7 @@ def module_source(file: TerraformFile) -> Iterator[Hit]:
 
 
 def unpinned_module(change: WholeChange) -> Iterator[Hit]:
-    """A module from outside is not pinned.
+    """A remote module is not pinned.
 
     What a tag, a branch or a version range means can change after the review. Where the base branch already calls
     modules of the same owner so, they may be called so.
