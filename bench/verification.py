@@ -37,14 +37,15 @@ from ops_agent.adapters.aws.sts import Runner, Sts
 from ops_agent.adapters.scratch import scratch_tree
 from ops_agent.adapters.terraform import engine as commands
 from ops_agent.adapters.terraform import sandbox_child
-from ops_agent.adapters.terraform.embedded import find_library
-from ops_agent.adapters.terraform.providers import configuration, unpack_mirror, wheel_zips
+from ops_agent.adapters.terraform.engine import find_library
+from ops_agent.adapters.terraform.providers import configuration
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.config.settings import Settings
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import World
 from ops_agent.run.verify import verify
 from ops_agent_demo.aws.embedded import EmbeddedAws
+from ops_agent_demo.terraform import unpack_mirror, wheel_zips
 
 SIZES = (1, 4, 8)
 WANTED = 1.4

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from ops_agent.adapters.terraform.providers import configuration, unpack_mirror, wheel_zips
+from ops_agent.adapters.terraform.providers import configuration
 from ops_agent.model.policy import Policy
 from ops_agent_demo.story import REPOSITORY, SAMPLE
+from ops_agent_demo.terraform import unpack_mirror, wheel_zips
 
 if TYPE_CHECKING:
     from ops_agent_demo.aws.embedded import EmbeddedAws
@@ -83,7 +84,7 @@ def deploy_service(aws: EmbeddedAws, mirror: Path, folder: Path) -> None:
         ["init", "-input=false", "-no-color", *backend],
         ["apply", "-input=false", "-no-color", "-auto-approve", "-var-file=environments/dev/terraform.tfvars"],
     ):
-        engine = [sys.executable, "-I", "-m", "ops_agent.adapters.terraform.embedded"]
+        engine = [sys.executable, "-I", "-m", "ops_agent_demo.terraform"]
         command = [*engine, *arguments]
         done = subprocess.run(  # noqa: S603 - the embedded engine
             command, check=False, cwd=root, env=environment, capture_output=True, text=True, timeout=120

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ops_agent.adapters.terraform.providers import wheel_zips
 from ops_agent_demo.act_run import checkout, why_not
 from ops_agent_demo.run import run_demo as main
+from ops_agent_demo.terraform import wheel_zips
 
 needs_platform = [
     pytest.mark.terraform,

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.terraform.providers import unpack_mirror, wheel_zips
 from ops_agent_demo.llm.script import load_script
 from ops_agent_demo.llm.server import LlmServer
 from ops_agent_demo.story import sample_files
+from ops_agent_demo.terraform import unpack_mirror, wheel_zips
 
 pytestmark = [pytest.mark.terraform, pytest.mark.timeout(180)]
 SCRIPT = Path(__file__).parents[1] / "scenarios" / "published" / "script.yml"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.terraform.embedded import find_library
+from ops_agent.adapters.terraform.engine import find_library
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.pages.pull_request import ci_cd_facts
 from pages.page_samples import changes, target
@@ -43,9 +43,7 @@ def test_the_commands_of_all_environments_work_one_after_another_and_each_reache
             (root / folder).write_text(line + "\n")
     (root / "main.tf").write_text(MAIN)
     programs.mkdir()
-    (programs / "terraform").write_text(
-        f'#!/bin/sh\nexec {sys.executable} -I -m ops_agent.adapters.terraform.embedded "$@"\n'
-    )
+    (programs / "terraform").write_text(f'#!/bin/sh\nexec {sys.executable} -I -m ops_agent_demo.terraform "$@"\n')
     (programs / "terraform").chmod(0o755)
     given = {
         "PATH": f"{programs}:{os.environ['PATH']}",

@@ -33,7 +33,7 @@ def terraform(directory: Path, *arguments: str) -> subprocess.CompletedProcess[b
         "AWS_SECRET_ACCESS_KEY": "fixture",
         "AWS_EC2_METADATA_DISABLED": "true",
     }
-    command = [sys.executable, "-m", "ops_agent.adapters.terraform.embedded", *arguments]
+    command = [sys.executable, "-m", "ops_agent_demo.terraform", *arguments]
     return subprocess.run(command, cwd=directory, env=environment, capture_output=True, check=False)
 
 

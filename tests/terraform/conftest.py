@@ -12,13 +12,13 @@ import pytest
 
 from ops_agent.adapters.aws.identity import AwsIdentity
 from ops_agent.adapters.aws.sts import Runner, Sts
-from ops_agent.adapters.terraform.embedded import find_library
+from ops_agent.adapters.terraform.engine import find_library
 from ops_agent.adapters.terraform.processes import Patience
-from ops_agent.adapters.terraform.providers import unpack_mirror, wheel_zips
 from ops_agent.adapters.terraform.sandbox import Sandbox
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.model.policy import Policy
 from ops_agent_demo.aws.embedded import EmbeddedAws
+from ops_agent_demo.terraform import unpack_mirror, wheel_zips
 from terraform.module_fixtures import folder, host, started, stranger  # noqa: F401  fixtures
 from terraform.worlds import BINARY, DEV, PROD, PROD_ROLE, ROLE, SUB, wrapped
 

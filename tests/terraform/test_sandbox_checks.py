@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ops_agent.adapters.terraform.providers import wheel_zips
 from ops_agent.model.verification import CheckStatus
+from ops_agent_demo.terraform import wheel_zips
 from terraform.worlds import bare_target, environment, service, target, write
 
 pytestmark = pytest.mark.terraform

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.terraform.embedded import find_library
+from ops_agent.adapters.terraform.engine import find_library
 from rules.judging import base_files, verdict_of
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -175,7 +175,7 @@ def _terraform(directory: Path, *words: str) -> str:
         "PATH": os.defpath,
         "PYTHONPATH": str(SOURCE),
     }
-    run = [sys.executable, "-m", "ops_agent.adapters.terraform.embedded", *words]
+    run = [sys.executable, "-m", "ops_agent_demo.terraform", *words]
     result = subprocess.run(run, cwd=directory, env=environment, capture_output=True, text=True)
     return result.stdout + result.stderr
 

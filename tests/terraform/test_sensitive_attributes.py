@@ -12,7 +12,7 @@ from types import ModuleType
 
 import pytest
 
-from ops_agent.adapters.terraform.embedded import find_library
+from ops_agent.adapters.terraform.engine import find_library
 from ops_agent.guard.data import table
 
 SCRIPT = Path(__file__).parents[2] / "docs/sensitive_attributes.py"
@@ -61,7 +61,7 @@ def test_what_is_checked_in_for_the_embedded_provider_is_what_it_says(
         "CHECKPOINT_DISABLE": "1",
         "PATH": os.defpath,
     }
-    run = [sys.executable, "-m", "ops_agent.adapters.terraform.embedded"]
+    run = [sys.executable, "-m", "ops_agent_demo.terraform"]
     environment["PYTHONPATH"] = str(SCRIPT.parents[1] / "src")
     subprocess.run([*run, "init", "-input=false"], cwd=tmp_path, env=environment, check=True, capture_output=True)
     said = subprocess.run(

@@ -16,11 +16,12 @@ import pytest
 import ops_agent
 from ops_agent.adapters.terraform.confinement import landlock_abi
 from ops_agent.adapters.terraform.processes import Patience
-from ops_agent.adapters.terraform.providers import Providers, configuration, wheel_zips
+from ops_agent.adapters.terraform.providers import Providers, configuration
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.model.errors import ToolchainError
 from ops_agent.model.policy import Policy
 from ops_agent.model.verification import CheckStatus
+from ops_agent_demo.terraform import wheel_zips
 from terraform.worlds import BINARY, IS_ROOT, VERSIONS, alive, bare_target, scripted, wrapped, write
 
 pytestmark = pytest.mark.terraform

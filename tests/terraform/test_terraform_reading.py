@@ -9,12 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops_agent.adapters.terraform.diagnostics import from_fmt, from_json, from_text, json_lines
-from ops_agent.adapters.terraform.mocked_plan import (
-    mocks_file,
-    placeholder,
-    placeholders,
-    plan_document,
-)
+from ops_agent.adapters.terraform.mocked_plan import mocks_file, plan_document
+from ops_agent.adapters.terraform.placeholders import placeholder, placeholders, read_type
 from ops_agent.adapters.terraform.workspace import _Diagnostics
 from terraform.worlds import write
 
@@ -116,19 +112,19 @@ def test_only_objects_count_in_a_stream_of_json_lines():
         ("tuple([string, number])", '["placeholder-x", 0]'),
         (
             "object({ a = string, b = optional(number, 3), c = object({ d = bool }) })",
-            '{"a" = "placeholder-x-a", "c" = {"d" = false}}',
+            '{"a": "placeholder-x-a", "c": {"d": false}}',
         ),
-        ("object({\n  a = list(string)\n  e = tuple([bool])\n})", '{"a" = [], "e" = [false]}'),
+        ("object({\n  a = list(string)\n  e = tuple([bool])\n})", '{"a": [], "e": [false]}'),
         ("object({})", "{}"),
     ],
 )
 def test_a_placeholder_has_the_type_that_the_variable_wants(kind, value):
-    assert placeholder("x", kind) == value
+    assert placeholder("x", read_type(kind)) == value
 
 
 @given(st.text(alphabet='abcobjectlist(){}[],=" \n', max_size=60))
 def test_any_type_expression_gives_some_placeholder(kind):
-    assert isinstance(placeholder("x", kind), str)
+    assert isinstance(placeholder("x", read_type(kind)), str)
 
 
 def test_only_required_variables_without_a_value_get_a_placeholder(tmp_path):

