@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from ops_agent.guard.paths import is_workflow
 from ops_agent.model.change_set import ChangeSet
@@ -28,10 +28,6 @@ from ops_agent.terraform.modules import (
     read_source,
 )
 from ops_agent.workflows.reader import read_workflow
-
-if TYPE_CHECKING:
-    from ops_agent.guard.values import Instance
-
 
 T = TypeVar("T")
 
@@ -71,8 +67,6 @@ class SourceTree:
     fetched: FetchedModules = field(default_factory=FetchedModules)
     base: SourceTree | None = None
     changed: Mapping[str, bytes | None] = field(default_factory=dict)
-    instances: dict[object, tuple[Instance, ...]] = field(default_factory=dict, init=False, repr=False)
-    """Module instances by target: see ops_agent.guard.values."""
     remembered: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
     """What rules found out about this side, so that it is found out once."""
     _contents: dict[str, bytes] = field(default_factory=dict, init=False, repr=False)

@@ -80,8 +80,8 @@ def instances_of(target: TerraformTarget, tree: SourceTree) -> tuple[Instance, .
     """The root and every call of a module below it whose files are here (bounded), with the values of the environment;
     remembered by the tree.
     """
-    key = (target.root.path, target.environment.name, target.environment.var_files)
-    if key not in tree.instances:
+    key = ("instances", target.root.path, target.environment.name, target.environment.var_files)
+    if key not in tree.remembered:
         scope = Scope(tree.policy.region)
         given: dict[str, Bound] = {}
         for path in (*tree.loaded_silently(target.root.path), *target.environment.var_files):
@@ -90,8 +90,9 @@ def instances_of(target: TerraformTarget, tree: SourceTree) -> tuple[Instance, .
                 given.update({a.name: Bound(a.expression, scope) for a in source.attributes})
         found: list[Instance] = []
         _collect(target.root.path, "", scope, given, tree, found)
-        tree.instances[key] = tuple(found)
-    return tree.instances[key]
+        tree.remembered[key] = tuple(found)
+    instances: tuple[Instance, ...] = tree.remembered[key]
+    return instances
 
 
 def instances_in(directory: str, tree: SourceTree) -> tuple[Instance, ...]:
