@@ -13,7 +13,7 @@ import pytest
 
 from ops_agent.adapters.terraform import module_store
 from ops_agent.adapters.terraform.module_hosts import ModuleCredentials
-from ops_agent.adapters.terraform.module_store import Refused, keep, records_for
+from ops_agent.adapters.terraform.module_store import NotKept, keep, records_for
 from ops_agent.adapters.terraform.processes import Children, Patience
 from ops_agent.config.settings import Settings, read_inputs
 from ops_agent.model.terraform import TerraformRoot
@@ -65,7 +65,7 @@ def test_links_that_leave_and_insides_of_git_and_terraform_are_left_out_and_name
 def test_too_many_files_or_bytes_are_refused(name, value, tmp_path, monkeypatch):
     modules = fetched(tmp_path, {"sqs/main.tf": "x" * 6, "sqs/a.tf": "x" * 6, "sqs/b.tf": ""})
     monkeypatch.setattr(module_store, name, value)
-    with pytest.raises(Refused, match="hold more than") as refused:
+    with pytest.raises(NotKept, match="hold more than") as refused:
         keep(modules, tmp_path / "kept")
     assert refused.value.key == "q"
 
@@ -74,10 +74,10 @@ def test_a_module_that_is_a_link_or_lies_elsewhere_is_refused(tmp_path):
     """go-getter links to a path of the machine."""
     modules = fetched(tmp_path, {"sqs/main.tf": "x"}, inside="linked")
     (modules / "linked").symlink_to("/etc")
-    with pytest.raises(Refused, match="link to a path of this machine"):
+    with pytest.raises(NotKept, match="link to a path of this machine"):
         keep(modules, tmp_path / "kept")
     modules = fetched(tmp_path / "two", {"sqs/main.tf": "x"}, inside="../../etc")
-    with pytest.raises(Refused, match="outside of what was fetched"):
+    with pytest.raises(NotKept, match="outside of what was fetched"):
         entries = [{"Key": "q", "Source": SOURCE, "Dir": "/etc"}]
         (modules / "modules.json").write_text(json.dumps({"Modules": entries}))
         keep(modules, tmp_path / "kept2")

@@ -80,7 +80,7 @@ class AnthropicLlm:
             if failure.kind is Kind.CONTEXT_EXCEEDED:
                 full = StopReason.CONTEXT_EXCEEDED
                 return LlmReply(text="", tool_calls=(), stop_reason=full, usage=spent, llm_id=self._settings.model)
-            if failure.kind is Kind.IDENTITY and self._renewable and not renewed:
+            if failure.kind is Kind.IDENTITY and self._renewable and not renewed and attempt < MAX_ATTEMPTS:
                 self._client, renewed = None, True
                 self._say(f"Language model: {failure.sentence}; asking again with a new credential")
                 continue

@@ -22,7 +22,7 @@ from ops_agent.adapters.terraform.commands import GET
 from ops_agent.adapters.terraform.engine import ended_well, unexplained
 from ops_agent.adapters.terraform.module_failures import CHECK, PLAIN_HTTP, VENDOR, at_call, failures, may_pass, refusal
 from ops_agent.adapters.terraform.module_hosts import TRIES, ModuleCredentials, Registry, find_registries
-from ops_agent.adapters.terraform.module_store import Kept, Refused, keep, place, read_fetched, records_for, size_of
+from ops_agent.adapters.terraform.module_store import Kept, NotKept, install, keep, read_fetched, records_for, size_of
 from ops_agent.adapters.terraform.processes import Ending, Patience
 from ops_agent.adapters.terraform.sandbox import Sandbox
 from ops_agent.model.finding import Finding
@@ -115,7 +115,7 @@ class RemoteModules:
             wanted = {(call.source, call.version) for call in calls}
             gone = {(c.path, c.line) for c in fetched.calls if (c.source, c.version) not in wanted}
             return tuple(f for f in fetched.check.findings if (f.place.path, f.place.line) not in gone)
-        place(cell, root.path, calls, records_for(calls, fetched.calls, fetched.kept), fetched.kept)
+        install(cell, root.path, calls, records_for(calls, fetched.calls, fetched.kept), fetched.kept)
         return ()
 
     def _fetch(self, root: TerraformRoot, files: Mapping[str, bytes]) -> _Fetched:
@@ -232,8 +232,8 @@ class RemoteModules:
             for record in kept.records:
                 source = read_module_source(record.source) if record.package is not None else None
                 if source is not None and source.kind is SourceKind.REFUSED:
-                    raise Refused(record.key, f"it comes from `{shown_source(record.source)}`, and {source.why}")
-        except Refused as refused:
+                    raise NotKept(record.key, f"it comes from `{shown_source(record.source)}`, and {source.why}")
+        except NotKept as refused:
             key = refused.key
             call = next((c for c in calls if key == c.key or key.startswith(f"{c.key}.")), calls[0])
             return None, (at_call(root.path, call, f"`{key}`: {refused}", f"Correct the module, or {VENDOR}."),)

@@ -23,7 +23,7 @@ _TEMPLATES = (".tpl", ".tftpl", ".tmpl", ".template")
 _MOST_TEMPLATES = 500
 
 
-class Refused(ValueError):
+class NotKept(ValueError):
     """A fetched module that is not kept; `key` is the module's, the text says why."""
 
     def __init__(self, key: str, why: str) -> None:
@@ -61,7 +61,7 @@ class Kept:
 
 def keep(modules: Path, folder: Path) -> Kept:
     """Copy what the manifest of `modules` (a data directory's) names into `folder`, one numbered directory for each
-    package. Links that leave their package are dropped and named. Raises Refused.
+    package. Links that leave their package are dropped and named. Raises NotKept.
     """
     packages: dict[tuple[str, str], int] = {}
     number_of: dict[str, int] = {}
@@ -73,7 +73,7 @@ def keep(modules: Path, folder: Path) -> Kept:
         record, place = Record(key=entry["Key"], source=entry["Source"], version=entry.get("Version", "")), entry["Dir"]
         if not Path(place).is_relative_to(modules):
             if place.startswith("/"):
-                raise Refused(record.key, f"it was put to {Path(place).name}, outside of what was fetched")
+                raise NotKept(record.key, f"it was put to {Path(place).name}, outside of what was fetched")
             records.append(record)
             continue
         top, *inside = Path(place).relative_to(modules).parts
@@ -85,7 +85,7 @@ def keep(modules: Path, folder: Path) -> Kept:
             commits[number] = commits.get(number) or _commit(here)
             if is_new:
                 if here.is_symlink() or not here.is_dir():
-                    raise Refused(record.key, "it is a link to a path of this machine")
+                    raise NotKept(record.key, "it is a link to a path of this machine")
                 dropped += [f"{top}/{name}" for name in _copy(here, folder / str(number), record.key, left)]
         records.append(replace(record, package=number_of[top], inside="/".join(inside) or "."))
     return Kept(folder=folder, records=tuple(records), commits=commits, dropped=tuple(dropped))
@@ -142,7 +142,7 @@ def _commit(package: Path) -> str:
 
 
 def _copy(package: Path, target: Path, key: str, left: _Left) -> Iterator[str]:
-    """Copy regular files and inner links; yields what is left out. Raises Refused."""
+    """Copy regular files and inner links; yields what is left out. Raises NotKept."""
     real = package.resolve()
     for directory, directories, names in os.walk(package):
         here = Path(directory)
@@ -165,7 +165,7 @@ def _copy(package: Path, target: Path, key: str, left: _Left) -> Iterator[str]:
                 yield str(path.relative_to(package))
             if min(left.files, left.bytes) < 0:
                 most = f"{MOST_FILES:,} files or {MOST_BYTES >> 20} MB"
-                raise Refused(key, f"the modules of this root hold more than {most}")
+                raise NotKept(key, f"the modules of this root hold more than {most}")
 
 
 def _stays(link: Path, real: Path) -> bool:
@@ -204,7 +204,7 @@ def records_for(calls: Sequence[ModuleCall], base: Iterable[ModuleCall], kept: K
     return tuple(found)
 
 
-def place(cell: Cell, root: str, calls: Sequence[ModuleCall], records: Sequence[Record], kept: Kept) -> None:
+def install(cell: Cell, root: str, calls: Sequence[ModuleCall], records: Sequence[Record], kept: Kept) -> None:
     """Write the manifest to the cell's data directory and the packages beside it. Packages are ours and only read; the
     manifest is the child's, because every init writes it.
 
