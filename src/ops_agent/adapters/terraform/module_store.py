@@ -46,8 +46,8 @@ class Record:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """What was fetched for a root. `packages` lie in `folder` by their numbers; `commits` are those of packages that
-    came by git.
+    """What was fetched for a root: packages in `folder`, by their numbers; `commits` are those of packages that came by
+    git; `dropped` are paths that were left out.
     """
 
     folder: Path
@@ -70,13 +70,14 @@ def keep(modules: Path, folder: Path) -> Kept:
     dropped: list[str] = []
     left = _Left(MOST_FILES, MOST_BYTES)
     for entry in sorted(_manifest(modules), key=lambda e: e["Key"]):
-        record, place = Record(key=entry["Key"], source=entry["Source"], version=entry.get("Version", "")), entry["Dir"]
-        if not Path(place).is_relative_to(modules):
-            if place.startswith("/"):
-                raise NotKept(record.key, f"it was put to {Path(place).name}, outside of what was fetched")
+        record = Record(key=entry["Key"], source=entry["Source"], version=entry.get("Version", ""))
+        place = Path(entry["Dir"])
+        if not place.is_relative_to(modules):
+            if place.is_absolute():
+                raise NotKept(record.key, f"it was put to {place.name}, outside of what was fetched")
             records.append(record)
             continue
-        top, *inside = Path(place).relative_to(modules).parts
+        top, *inside = place.relative_to(modules).parts
         if top not in number_of:
             # A package that is called twice is kept once; of the second copy Terraform leaves `.git` out.
             package = (_package(record.source), record.version)
