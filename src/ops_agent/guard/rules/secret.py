@@ -24,7 +24,7 @@ _NOT_A_VALUE = re.compile(
 )
 _RANDOM = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/=_-]{24,200}(?![A-Za-z0-9+/=_-])")
 _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_MIN_ENTROPY = 4.3
+_MIN_ENTROPY, _LONGEST_NAME = 4.3, 500
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{16,4000}")
 
 
@@ -60,7 +60,7 @@ def secret_in_terraform(file: TerraformFile) -> Iterator[Hit]:
         for name, expression in piece.values if "all" not in ignored else ():
             for key, value in _named_values(_meant(name, piece), expression) if name not in ignored else ():
                 text = value if isinstance(value, str) else evaluate(value, constants)
-                if _SECRET_NAME.fullmatch(key) and isinstance(text, str) and not _NOT_A_VALUE.fullmatch(text):
+                if _SECRET_NAME.fullmatch(key) and isinstance(text, str) and _is_value(text):
                     at = value if isinstance(value, Expression) else expression
                     yield file.hit(piece, f"`{key}` has a literal value", at)
 
@@ -93,13 +93,13 @@ def secret_in_workflow(file: WorkflowFile) -> Iterator[Hit]:
         found = next((n for n, _, _ in token_finds(text.text)), None)
         if found:
             yield file.hit_text(text, f"it looks like a secret: {found}")
-        elif (
-            is_value
-            and _SECRET_NAME.fullmatch(key)
-            and "${{" not in text.text
-            and not _NOT_A_VALUE.fullmatch(text.text)
-        ):
+        elif is_value and _SECRET_NAME.fullmatch(key) and "${{" not in text.text and _is_value(text.text):
             yield file.hit_text(text, f"`{key}` has a literal value")
+
+
+def _is_value(text: str) -> bool:
+    """True for what is no name, path, ARN or address of a secret. Names are short, and the expression is not linear."""
+    return len(text) > _LONGEST_NAME or not _NOT_A_VALUE.fullmatch(text)
 
 
 def _constants(file: TerraformFile) -> Scope:
