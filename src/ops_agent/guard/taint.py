@@ -153,7 +153,7 @@ class Taint:
                 if meant is not None:
                     seen.add(key)
                     pending += meant
-                elif key not in seen and inner.steps[0] not in ("path", "terraform", "count"):
+                elif key not in seen and len(inner.steps) > 1 and inner.steps[0] not in ("path", "terraform"):
                     yield inner, at
             elif secrets and self._tells_little(inner, at):
                 continue
@@ -211,7 +211,7 @@ class Taint:
 
     def _is_secret(self, reference: Expression, where: Position, variables: bool) -> bool:
         instance, steps = self._by_scope.get(id(where.scope)), reference.steps
-        if steps[0] == "local" or instance is None or len(steps) < 2:
+        if steps[0] == "local" or instance is None:
             return False
         if steps[0] == "var":
             declared = instance.named.get(f"variable.{steps[1]}", ())

@@ -289,7 +289,7 @@ def _hides_a_place(expression: Expression, value: object, attribute: Attribute, 
         c for child in expression.children for c in (child.children if child.kind is ExpressionKind.TUPLE else (child,))
     ]
     known = [evaluate(part, scope) for part in parts]
-    between = str(known[0]) if expression.name == "join" else ""
+    between = str(known[0]) if expression.name == "join" and known else ""
     text = between.join(str(k) for k in known if k is not UNKNOWN)
     if not _ADDRESS.search(text) and not _ZONE_ARGUMENT.fullmatch(attribute.name):
         return False
