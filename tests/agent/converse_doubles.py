@@ -11,6 +11,7 @@ from typing import Any
 from agent.agent_doubles import BOUNDARY, FINISH, SMALL, call, reply, told
 from builders import settings_with
 from doubles.clock import FakeClock
+from doubles.linters import QuietLinters
 from doubles.llm import SayingLlm
 from doubles.tree import MemoryTree
 from ops_agent.adapters.scratch import scratch_tree
@@ -93,6 +94,7 @@ class Here:
             redact=lambda text: text.replace("s3cr3t", "***"),
             reporter=SimpleNamespace(turn=lambda *a: self.turns.append(a), line=lambda _: None),
             terraform=self.engine,
+            linters=QuietLinters(),
             branches=SimpleNamespace(resolve_action=lambda *_: "c" * 40),
         )
         base = MemoryTree(files or SMALL)

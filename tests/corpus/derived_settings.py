@@ -20,6 +20,7 @@ _TYPED = re.compile(r"^(?:resource|data|ephemeral|provider)\s+\"([a-z0-9-]+)", r
 _LOCKED = re.compile(r"^provider \"([^\"]+)\"", re.MULTILINE)
 _USES = re.compile(r"\buses[\"']?\s*:\s*[\"']?([\w.-]+/[\w.-]+(?:/[\w./-]+)?)@([\w./-]+)")
 _SECRET = re.compile(r"\bsecrets\s*\.\s*([A-Za-z_]\w*)")
+_WRITTEN = re.compile(r"^ +([a-z-]+) *: *write\b", re.MULTILINE)
 _TERRAFORM = (".tf", ".tf.json", ".tfvars", ".tfvars.json", ".hcl", ".tfbackend", ".tftpl", ".tpl")
 _SHORT = {"development": "dev", "production": "prod", "prd": "prod", "stage": "staging", "preprod": "preproduction"}
 
@@ -27,7 +28,8 @@ _SHORT = {"development": "dev", "production": "prod", "prd": "prod", "stage": "s
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DerivedSettings:
     """`region` is named most often, `regions` are all; `accounts` maps environments to account ids; `account_files` name
-    one. `pins` are `owner/name/path@commit` as workflows use them, `uses` their `owner/name`.
+    one. `pins` are `owner/name/path@commit` as workflows use them, `uses` their `owner/name`,
+    `permissions` the scopes that they may write.
     """
 
     region: str | None = None
@@ -39,6 +41,7 @@ class DerivedSettings:
     uses: frozenset[str] = frozenset()
     pins: frozenset[str] = frozenset()
     secrets: frozenset[str] = frozenset()
+    permissions: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ class _Facts:
     modules: frozenset[str] = frozenset()
     uses: frozenset[tuple[str, str]] = frozenset()
     secrets: frozenset[str] = frozenset()
+    permissions: frozenset[str] = frozenset()
 
 
 Facts = dict[str, _Facts]
@@ -76,6 +80,7 @@ def derive(files: Iterable[tuple[str, str]], blob: Callable[[str], bytes | None]
         uses=frozenset("/".join(name.split("/")[:2]) for name, _ in uses),
         pins=frozenset(f"{name}@{ref}" for name, ref in uses if re.fullmatch(r"[0-9a-f]{40}", ref)),
         secrets=frozenset(s for _, f in seen for s in f.secrets),
+        permissions=frozenset(p for _, f in seen for p in f.permissions),
     )
 
 
@@ -88,7 +93,8 @@ def _facts(path: str, text: str) -> _Facts:
     accounts = tuple((a, _environment(line)) for line in text.splitlines() for a in _ACCOUNT.findall(line))
     if path.startswith(".github/"):
         uses = frozenset((m[1], m[2]) for m in _USES.finditer(text))
-        return _Facts(regions, accounts, uses=uses, secrets=frozenset(_SECRET.findall(text)))
+        secrets, permissions = frozenset(_SECRET.findall(text)), frozenset(_WRITTEN.findall(text))
+        return _Facts(regions, accounts, uses=uses, secrets=secrets, permissions=permissions)
     modules = frozenset(_module(s) for s in _MODULE.findall(text) if not s.startswith((".", "/")))
     return _Facts(regions, accounts, frozenset(_providers(path, text)), modules)
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from corpus.derived_settings import DerivedSettings
+from ops_agent.adapters.linters import WheelLinters
 from ops_agent.guard.judge import judge
+from ops_agent.guard.paths import is_workflow
 from ops_agent.guard.pins import find_uses, is_commit, pin
 from ops_agent.guard.tree import FilesInMemory
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.finding import Finding
 from ops_agent.model.policy import Policy
+from ops_agent.model.workflow import Lint
 
 CRASHED = "guard/rule-crashed"
 
@@ -61,8 +64,17 @@ def refusals(
     )
     policy = _policy(settings)
     pinned, pins = _pinned(changes, policy, settings.pins)
-    verdict = judge(pinned, FilesInMemory(paths, read), policy, known_pins=pins)
+    verdict = judge(pinned, FilesInMemory(paths, read), policy, known_pins=pins, lint=_lint(pinned))
     return [_refusal(finding, changes, settings) for finding in verdict.blocking]
+
+
+def _lint(changes: ChangeSet) -> Lint:
+    workflows = [c for c in changes.changes if is_workflow(c.path)]
+    before = {c.path: c.before for c in workflows if c.before is not None}
+    return Lint(
+        base=WheelLinters().check(before),
+        head=WheelLinters().check({c.path: c.after for c in workflows if c.after is not None}),
+    )
 
 
 def _refusal(finding: Finding, changes: ChangeSet, settings: DerivedSettings) -> Refusal:
@@ -87,6 +99,7 @@ def _policy(settings: DerivedSettings) -> Policy:
         allowed_modules=tuple(sorted(settings.modules)),
         allowed_uses=tuple(sorted({*usual.allowed_uses, *settings.uses})),
         allowed_secrets=tuple(sorted(settings.secrets)),
+        allowed_permissions=tuple(sorted(settings.permissions)),
         account_files=(*usual.account_files, *sorted(p.replace("[", "[[]") for p in settings.account_files)),
     )
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -25,7 +26,7 @@ from ops_agent.model.event import Repository
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BoardCard, CredentialLease, TokenAbilities
 from ops_agent.model.terraform import Environment, Layout, TerraformRoot
-from ops_agent.model.verification import CheckResult, CheckStatus
+from ops_agent.model.workflow import LintEntry
 from ops_agent.terraform.layout import discover_layout
 
 ROLE = "arn:aws:iam::125611408459:role/ops-agent-plan"
@@ -69,7 +70,7 @@ def patient(
     card: BoardCard | str = CARD,
     lease_error: Exception | None = None,
     engine_error: Exception | None = None,
-    linter: CheckStatus = CheckStatus.PASSED,
+    finding: tuple[str, ...] = ("actionlint", "zizmor"),
     layout: Layout | None = None,
     tree: Any = None,
 ) -> Patient:
@@ -90,9 +91,9 @@ def patient(
         cloud=SimpleNamespace(lease=lease),
         terraform=SimpleNamespace(engine=engine, self_test=lambda: None),
         linters=SimpleNamespace(
-            check=lambda _tree, paths: (
-                CheckResult(name="actionlint", subject=paths[0], status=linter, output="it is not there"),
-            )
+            check=lambda files: {
+                path: tuple(LintEntry(tool=tool, kind="x", line=1, says="y") for tool in finding) for path in files
+            }
         ),
     )
     return Patient(
@@ -183,9 +184,12 @@ def test_a_role_that_is_refused_says_why() -> None:
     assert "Not authorized" in one.what and "aws-role.md" in one.hint
 
 
-def test_a_linter_that_does_not_start_fails_and_one_that_complains_does_not() -> None:
-    assert ill(examine(patient(linter=CheckStatus.NOT_RUN))) == ["actionlint does not run: it is not there"]
-    assert not ill(examine(patient(linter=CheckStatus.FAILED)))
+def test_a_linter_that_does_not_start_or_finds_nothing_fails() -> None:
+    there = patient()
+    there.world.linters.check = Mock(side_effect=ToolchainError("zizmor is not installed beside ops-agent"))
+    assert ill(examine(there)) == ["zizmor is not installed beside ops-agent"]
+    blind = examine(patient(finding=("actionlint",)))
+    assert ill(blind) == ["zizmor does not find an injection that was put there"]
 
 
 def test_odd_places_of_the_layout_are_shown_with_their_remedy() -> None:

@@ -12,6 +12,7 @@ import pytest
 from agent.converse_doubles import Engine
 from doubles.clock import FakeClock
 from doubles.hosting import CommentingHost, FakeBoard, FakeHost
+from doubles.linters import QuietLinters
 from doubles.llm import SayingLlm
 from doubles.reporter import KeepingReporter
 from doubles.tree import MemoryTree
@@ -25,7 +26,7 @@ WHOLE: tuple[tuple[type, Any], ...] = (
     (SayingLlm, ports.Llm),
     (KeepingReporter, ports.Reporter),
     (sweep_doubles.Cloud, ports.CloudIdentity),
-    (sweep_doubles.Linters, ports.Linters),
+    (QuietLinters, ports.Linters),
     (recorders.Cloud, ports.CloudIdentity),
 )
 PARTS: tuple[tuple[type, Any], ...] = (

@@ -320,7 +320,7 @@ def test_commits_that_nobody_vouches_for_block() -> None:
     changes = change_set({}, {".github/workflows/x.yml": text.encode()})
     for pins, blocked in ((frozenset(), True), (frozenset({f"actions/checkout@{sha}"}), False)):
         verdict = judge(changes, FilesInMemory.of({}), Policy(), known_pins=pins)
-        assert ("workflow/unpinned-action" in rules_blocking(verdict)) is blocked
+        assert ("workflow/unknown-commit" in rules_blocking(verdict)) is blocked
 
 
 def test_standing_code_with_a_computed_path_stays_excused_until_what_flows_into_the_path_changes() -> None:

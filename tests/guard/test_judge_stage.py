@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from builders import work_item
+from doubles.linters import QuietLinters
 from doubles.tree import MemoryTree
 from ops_agent.config.policy_file import narrow_by_policy_file
 from ops_agent.config.settings import Settings
-from ops_agent.model.errors import ConfigError
+from ops_agent.model.errors import ConfigError, ToolchainError
 from ops_agent.model.finding import Finding, Verdict
 from ops_agent.model.plan import ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
@@ -28,12 +30,16 @@ PATH = ".github/workflows/x.yml"
 
 
 def sources(
-    written: dict[str, bytes | None], base: dict[str, bytes] | None = None, tags: dict[str, str] | None = None
+    written: dict[str, bytes | None],
+    base: dict[str, bytes] | None = None,
+    tags: dict[str, str] | None = None,
+    linters: QuietLinters | None = None,
 ) -> Verdict:
     files = base_files() if base is None else base
     world: Any = SimpleNamespace(
         branches=SimpleNamespace(resolve_action=lambda uses, ref: (tags or {}).get(f"{uses}@{ref}")),
         terraform=None,
+        linters=linters or QuietLinters(),
     )
     base_tree = MemoryTree(files)
     return judge_sources(world, narrow_by_policy_file(Settings(), base_tree), base_tree, change_set(files, written))
@@ -46,12 +52,28 @@ def blocking(verdict: Verdict) -> set[str]:
 def test_a_commit_is_known_by_its_tag_or_from_the_base_and_no_other_way() -> None:
     line = f"{WORKFLOW}actions/checkout@{COMMIT} # v4\n".encode()
     assert not blocking(sources({PATH: line}, tags={"actions/checkout@v4": COMMIT}))
-    assert blocking(sources({PATH: line}, tags={"actions/checkout@v4": "d" * 40})) == {"workflow/unpinned-action"}
-    assert blocking(sources({PATH: line})) == {"workflow/unpinned-action"}
+    assert blocking(sources({PATH: line}, tags={"actions/checkout@v4": "d" * 40})) == {"workflow/unknown-commit"}
+    assert blocking(sources({PATH: line})) == {"workflow/unknown-commit"}
     bare = f"{WORKFLOW}actions/checkout@{COMMIT}\n".encode()
-    assert blocking(sources({PATH: bare})) == {"workflow/unpinned-action"}
+    assert blocking(sources({PATH: bare})) == {"workflow/unknown-commit"}
     base = {**base_files(), ".github/workflows/old.yml": line}
     assert not blocking(sources({PATH: bare}, base))
+
+
+def test_the_linters_look_at_changed_workflows_before_and_after_and_at_nothing_else() -> None:
+    places = [f".github/workflows/{name}.yml" for name in ("changed", "new", "old", "same")]
+    changed, new, old, same = places
+    text = f"{WORKFLOW}actions/checkout@v4\n".encode()
+    linters = QuietLinters()
+    base = {**base_files(), changed: text, old: text, same: text}
+    sources({changed: b"# moved\n" + text, new: text, old: None, "infra/x.tf": b""}, base, linters=linters)
+    assert linters.asked == [(changed, old), (changed, new)]
+
+
+def test_a_broken_linter_ends_the_run() -> None:
+    broken: Any = SimpleNamespace(check=Mock(side_effect=ToolchainError("zizmor is not installed")))
+    with pytest.raises(ToolchainError):
+        sources({PATH: f"{WORKFLOW}actions/checkout@v4\n".encode()}, linters=broken)
 
 
 def test_an_unreadable_policy_file_stops_with_every_problem() -> None:

@@ -1,6 +1,4 @@
-"""A script made to be slow is judged in time that grows with its length (C18): no rule looks from each place to the end
-again.
-"""
+"""A script made to be slow is judged in time that grows with its length: no rule looks from each place to the end again."""
 
 from __future__ import annotations
 
@@ -11,7 +9,7 @@ import pytest
 
 from growth import assert_linear
 from ops_agent.guard.judge import judge
-from ops_agent.guard.shell_words import MOST_CHARACTERS
+from ops_agent.guard.shell import MOST_CHARACTERS
 from ops_agent.guard.tree import FilesInMemory
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.policy import Policy
@@ -19,7 +17,8 @@ from ops_agent.model.policy import Policy
 WORKFLOW = ".github/workflows/checks.yml"
 SCRIPT = "scripts/check.sh"
 HEAD = "name: checks\non: push\npermissions: {}\njobs:\n  checks:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: "
-BASE = {WORKFLOW: f"{HEAD}bash {SCRIPT}\n".encode(), SCRIPT: b"echo checked\n"}
+NOTES = "infra/README.md"
+BASE = {NOTES: b"notes\n", WORKFLOW: f"{HEAD}bash {SCRIPT}\n".encode(), SCRIPT: b"echo checked\n"}
 UNITS = (
     *(
         "\n",
@@ -58,14 +57,15 @@ UNITS = (
         "X=1 ",
         "chmod -R ",
     ),
-    *("for x in a; do ", "bash -c '", "echo a | ", "find . -exec ", "aaaa", "0", "#"),
+    *("for x in a; do ", "bash -c '", "echo a | ", "find . -exec ", "aaaa", "0", "#", "[[ ", "<<E ", "\\\n", "|\n"),
+    *("a=x.md ", "bash x.md;", "bash $a;", "eval $a\n", "$a\n", "$(cat x.md)", "{a,", "< x.md ", "for a in x.md;"),
 )
 fresh = count()
 
 
-def judged(path: str, text: str) -> list[str]:
-    change = FileChange(path=path, before=BASE[path], after=text.encode())
-    verdict = judge(ChangeSet(base_commit="a" * 40, changes=(change,)), FilesInMemory.of(BASE), Policy())
+def judged(path: str, text: str, base: dict[str, bytes] = BASE) -> list[str]:
+    change = FileChange(path=path, before=base[path], after=text.encode())
+    verdict = judge(ChangeSet(base_commit="a" * 40, changes=(change,)), FilesInMemory.of(base), Policy())
     return [finding.what for finding in verdict.findings]
 
 
@@ -74,7 +74,7 @@ def test_a_hostile_script_is_judged_in_linear_time(unit: str) -> None:
     def judge_both(size: int) -> None:
         script = f"echo {next(fresh)}\n{unit * (size // len(unit))}"  # what was judged before is remembered
         judged(WORKFLOW, f"{HEAD}{json.dumps(script)}\n")
-        judged(SCRIPT, script)
+        judged(NOTES, "other notes\n", {**BASE, SCRIPT: script.encode()})
 
     assert_linear(judge_both, 2_000)
 

@@ -1,4 +1,4 @@
-"""Actions are pinned by our code (F05, T12): the llm cannot know commits."""
+"""Actions are pinned by our code: the llm cannot know commits."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ PATH = ".github/workflows/x.yml"
 COMMIT = "c" * 40
 
 
-def changes(text: str, path: str = PATH) -> ChangeSet:
-    return ChangeSet(base_commit="a" * 40, changes=(FileChange(path=path, before=None, after=text.encode()),))
+def changes(text: str, path: str = PATH, before: str | None = None) -> ChangeSet:
+    old = None if before is None else before.encode()
+    return ChangeSet(base_commit="a" * 40, changes=(FileChange(path=path, before=old, after=text.encode()),))
 
 
 def after(change_set: ChangeSet) -> str:
@@ -46,10 +47,23 @@ def test_uses_are_found_with_line_and_tag() -> None:
         ("      - uses: actions/checkout@v5\n", "      - uses: actions/checkout@v5\n"),
         ("      - uses: evil/checkout@v4\n", "      - uses: evil/checkout@v4\n"),
         ("      - {uses: actions/checkout@v4}\n", "      - {uses: actions/checkout@v4}\n"),
+        ("      - uses: &co actions/checkout@v4\n", f"      - uses: &co actions/checkout@{COMMIT} # v4\n"),
     ],
 )
 def test_a_known_tag_becomes_its_commit_with_the_tag_beside_it(line: str, pinned: str) -> None:
     assert after(pin(changes(line), {("actions/checkout", "v4"): COMMIT})) == pinned
+
+
+def test_lines_that_the_base_has_are_left_as_people_wrote_them() -> None:
+    old = "- uses: actions/checkout@v4\n- run: a\n"
+    commits = {("actions/checkout", "v4"): COMMIT, ("actions/checkout", "v5"): COMMIT}
+    assert after(pin(changes("- run: b\n" + old, before=old), commits)) == "- run: b\n" + old
+    assert find_uses(changes("- run: b\n" + old, before=old)) == ()
+    raised = changes(old.replace("v4", "v5"), before=old)
+    assert after(pin(raised, commits)) == f"- uses: actions/checkout@{COMMIT} # v5\n- run: a\n"
+    twice = changes(old + old, before=old)
+    assert after(pin(twice, commits)) == f"{old}- uses: actions/checkout@{COMMIT} # v4\n- run: a\n"
+    assert [u.line for u in find_uses(twice)] == [3]
 
 
 def test_an_answer_that_is_not_a_commit_changes_nothing() -> None:
@@ -83,7 +97,7 @@ class Scratch:
 
 
 def test_the_scratch_tree_holds_the_pinned_bytes_and_only_allowed_names_are_asked_for() -> None:
-    """O05: a name that the llm invents reaches no server."""
+    """A name that the llm invents reaches no server."""
     asked: list[tuple[str, str]] = []
 
     def resolve(uses: str, ref: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The strict reader of workflows (F09)."""
+"""The strict reader of workflows."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def read(text: str) -> Workflow:
 def test_a_workflow_is_read_with_lines() -> None:
     workflow = read(TEXT)
     assert workflow.events == {"push", "workflow_dispatch"}
-    assert workflow.triggers[0].filters == {"branches": ("main",)} and workflow.triggers[1].inputs == ("environment",)
+    assert workflow.triggers[0].filters == {"branches": ("main",)} and workflow.triggers[1].filled_inputs == (
+        "environment",
+    )
     assert workflow.permissions is not None and workflow.permissions.scopes == {"contents": "read"}
     a, b = workflow.jobs
     assert (a.environment, a.needs, a.runs_on, a.images[0].options) == (
@@ -66,7 +68,9 @@ def test_a_workflow_is_read_with_lines() -> None:
         21,
         {"persist-credentials": "false"},
     )
-    assert a.steps[1].run == "echo a\necho b\n" and a.steps[1].run_line == 23 and a.steps[1].env == {"X": "1"}
+    assert a.steps[1].run == "echo a\necho b\n" and a.steps[1].env == {"X": "1"}
+    run = next(t for t in workflow.texts if t.path[-1] == "run")
+    assert [(line.line, line.text) for line in run.lines] == [(24, "echo a"), (25, "echo b")]
     assert b.uses == "o/r/.github/workflows/x.yml@v1" and b.inherits_secrets
     assert {t.text for t in workflow.texts} >= {"echo a\necho b\n", "inherit", "dev"}
 
@@ -80,10 +84,15 @@ def test_two_spellings_of_a_step_have_the_same_text() -> None:
     "text",
     [
         TEXT + "permissions: write-all\n",
-        TEXT.replace("on:", "'on':", 1),
         TEXT.replace("on:", "On:", 1),
         TEXT.replace("on:", "true:", 1),
-        TEXT.replace("name: x", "name: &a x", 1),
+        TEXT.replace("name: x", "name: *a", 1),
+        TEXT.replace("name: x", "name: &a x\nrun-name: &a y", 1),
+        TEXT.replace("name: x", "&a name: x", 1),
+        TEXT.replace("name: x", "name: &a x\n*a : y", 1),
+        TEXT.replace("    needs: b", "    needs: &b [*b]", 1),
+        TEXT.replace("name: x", "run-name: &a {b: c}\n<<: *a", 1),
+        TEXT.replace("on:", "'on': push\non:", 1),
         TEXT.replace("name: x", "name: !!python/object:os.system x", 1),
         TEXT.replace("name: x", "%YAML 1.1\n---\nname: x", 1),
         TEXT + "---\na: b\n",
@@ -104,7 +113,11 @@ def test_what_two_readers_could_read_differently_is_refused(text: str) -> None:
 @pytest.mark.parametrize(
     "bomb",
     [
-        b"a: &a [x,x,x,x]\nb: &b [*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b]\nd: [*c,*c,*c,*c]\n",
+        b"on: push\njobs: {j: {}}\na: &a0 [x,x,x,x,x,x,x,x]\n"
+        + b"".join(b"b%d: &a%d [%s]\n" % (n, n, b",".join([b"*a%d" % (n - 1)] * 8)) for n in range(1, 9)),
+        b"on: push\njobs: {j: {}}\na: &a " + b"x" * 50_000 + b"\nb: [" + b"*a," * 20_000 + b"]",
+        b"on: push\njobs: {j: {}}\na: &a0 [[[[[[[[[[x]]]]]]]]]]\n"
+        + b"".join(b"b%d: &a%d [[[[[[*a%d]]]]]]\n" % (n, n, n - 1) for n in range(1, 9)),
         b"a: " + b"[" * 100_000,
         b"a: " + b"{a: " * 20_000,
         b"- " * 50_000,
@@ -115,6 +128,17 @@ def test_what_two_readers_could_read_differently_is_refused(text: str) -> None:
 def test_a_bomb_is_refused_in_linear_time(bomb: bytes) -> None:
     assert isinstance(read_workflow(bomb), Unreadable)
     assert_linear(lambda size: read_workflow(bomb[:size]), len(bomb) // 8)
+
+
+def test_an_alias_is_what_its_anchor_holds_on_the_alias_line() -> None:
+    text = TEXT.replace("      - run: |", "      - &again\n        run: |") + "  c:\n    steps:\n      - *again\n"
+    first, again = read(text).jobs[0].steps[1], read(text).jobs[2].steps[0]
+    assert (again.text, again.run) == (first.text, first.run)
+    assert (again.line, first.line) == (text.count("\n"), 23)
+
+
+def test_a_quoted_on_is_on() -> None:
+    assert read(TEXT.replace("on:", "'on':", 1)) == read(TEXT)
 
 
 @given(st.text(max_size=120))

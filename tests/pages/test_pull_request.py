@@ -6,19 +6,23 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import builders
 from golden import assert_golden
+from ops_agent.config.settings import Settings
 from ops_agent.guard.rules import TABLE
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.event import IssueRef
-from ops_agent.model.finding import Severity, Verdict
+from ops_agent.model.finding import Finding, Place, Severity, Verdict
+from ops_agent.model.ports import TokenAbilities
 from ops_agent.model.verification import Verification
 from ops_agent.pages.pull_request import build_proposal
 from ops_agent.run.commit import as_patch
+from ops_agent.run.propose import PATCH_ONLY, propose
 from ops_agent.run.publish import closing_references, link_problem
 from pages.page_samples import PROSE, SIX, changes, ending, failing, headings, material, section, target
 from plan.plan_samples import captured
@@ -89,6 +93,23 @@ def test_the_six_sections_come_first_and_in_their_order(name: str) -> None:
     assert found[:6] == SIX
     assert found[6:8] == ["Guard verdict", "Acceptance criteria"]
     assert found[-2:] == ["Terraform plan", "Provenance"]
+
+
+@pytest.mark.parametrize(("pre_existing", "kept_out"), [(False, frozenset({ADDED.path})), (True, frozenset())])
+def test_a_workflow_that_the_guard_keeps_out_of_the_commit_is_shown_as_a_patch(
+    pre_existing: bool, kept_out: frozenset[str]
+) -> None:
+    assert PATCH_ONLY in {rule.id for rule in TABLE}
+    sample = material()
+    abilities = TokenAbilities(contents=True, pull_requests=True, issues=True, workflows=True)
+    world: Any = SimpleNamespace(issues=SimpleNamespace(token_abilities=lambda _: abilities), redact=str)
+    progress: Any = SimpleNamespace(item=sample.item, claim=sample.claim, run=sample.run)
+    found = Finding(rule=PATCH_ONLY, what="x", place=Place(path=ADDED.path), severity=Severity.DANGER)
+    verdict = Verdict(findings=(replace(found, pre_existing=pre_existing),), rules_run=())
+    made = propose(world, Settings(), progress, changes(ADDED), verdict, sample.verification, sample.transcript)
+    assert made.patch_only == kept_out
+    assert ("could use an AWS identity on a pull request" in made.body) is bool(kept_out)
+    assert ("+name: plan" in made.body) is bool(kept_out)
 
 
 def test_there_is_one_closing_keyword_and_it_is_the_sub_issues() -> None:

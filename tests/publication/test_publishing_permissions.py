@@ -66,6 +66,28 @@ def test_a_token_that_turns_out_not_to_write_workflows_gets_a_patch(here: Workpl
     assert "without `workflow" in answer.reason and "+on: pull_request" in answer.patch and "infra" not in answer.patch
 
 
+CI = ".github/workflows/ci.yml"
+
+
+def test_a_workflow_that_the_guard_offers_as_a_patch_is_never_committed(here: Workplace) -> None:
+    at_work = Run(here)
+    held = at_work.claim()
+    assert isinstance(held, Claim)
+    out = at_work.publish(changes(held.base_commit, **WORKFLOW), proposal(patch_only=frozenset({CI})))
+    assert isinstance(out, Published) and out.left_out == (CI,)
+    assert [f.path for f in here.repository.pull_requests[0].files] == ["infra/queue.tf"]
+
+
+def test_a_change_of_such_workflows_only_ends_with_the_patch_for_a_person(here: Workplace) -> None:
+    at_work = Run(here)
+    held = at_work.claim()
+    assert isinstance(held, Claim)
+    change = changes(held.base_commit, _dot_github__workflows__ci_dot_yml="on: x\n")
+    answer = stopped(at_work.publish(change, proposal(patch_only=frozenset({CI}))), Conclusion.BLOCKED_BY_POLICY)
+    assert "+on: x" in answer.patch and "Review the patch" in answer.remedy
+    assert not here.repository.pull_requests
+
+
 @pytest.mark.parametrize(
     ("setting", "ready_text", "draft"),
     [("auto", False, False), ("auto", True, True), ("true", False, True), ("false", True, False)],

@@ -12,13 +12,19 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+from ops_agent.adapters.linters import WheelLinters
 from ops_agent.guard.judge import judge
+from ops_agent.guard.paths import is_workflow
+from ops_agent.guard.pins import find_uses
 from ops_agent.guard.tree import FilesInMemory
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.finding import Verdict
 from ops_agent.model.policy import Policy
+from ops_agent.model.workflow import Lint, LintEntries, LintEntry
 
 HERE = Path(__file__).parent
+VOUCHED_COMMIT = "a" * 40
+"""What every tag of every action means."""
 _AT = re.compile(r"^(?:#|<!--) at: (\S+)")
 _ALLOWS = re.compile(r"^# allows: (\S+)", re.MULTILINE)
 _PLACES = {
@@ -82,7 +88,30 @@ def verdict_of(
 ) -> Verdict:
     """Judge files written onto `base` (the samples' base when not given)."""
     base = dict(base_files()) if base is None else base
-    return judge(change_set(base, written), FilesInMemory.of(base), policy or Policy())
+    changes = change_set(base, written)
+    head = {c.path: c.after for c in changes.changes if c.after is not None}
+    lint = Lint(base=_lint_of({c.path: c.before for c in changes.changes if c.before is not None}), head=_lint_of(head))
+    pins = frozenset(f"{u.uses}@{u.ref}".casefold() for u in find_uses(changes) if u.ref == VOUCHED_COMMIT)
+    return judge(changes, FilesInMemory.of(base), policy or Policy(), lint=lint, known_pins=pins)
+
+
+def _lint_of(files: dict[str, bytes]) -> LintEntries:
+    """Nothing about a workflow that is no sample's: our own rules must hold for variants without the linters' help."""
+    return {path: linted().get(content, ()) for path, content in files.items() if is_workflow(path)}
+
+
+@cache
+def linted() -> dict[bytes, tuple[LintEntry, ...]]:
+    """What the linters report about every workflow of every sample, by its content; asked once, for it takes seconds."""
+    contents = {
+        content
+        for paths in samples().values()
+        for side in (side for path in paths for side in sides(path))
+        for path, content in side.items()
+        if is_workflow(path) and content is not None
+    }
+    named = {f"{number}.yml": content for number, content in enumerate(sorted(contents))}
+    return {named[name]: entries for name, entries in WheelLinters().check(named).items()}
 
 
 def _files(directory: Path) -> dict[str, bytes]:

@@ -1,4 +1,4 @@
-"""Every rule has good and bad samples; bad ones are found by their rule, good ones pass under all rules ."""
+"""Every rule has good and bad samples; bad ones are found by their rule, good ones pass under all rules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ GOOD = [pytest.param(r, p, id=f"{r}/{p.name}") for r, p in ALL if p.name.startsw
 BAD = [pytest.param(r, p, id=f"{r}/{p.name}") for r, p in ALL if p.name.startswith("bad-")]
 
 
-@pytest.mark.parametrize("rule", [r.id for r in TABLE])
+OF_LATER_VERSIONS = "zizmor/audit"
+"""No audit of today's zizmor is left to it; tests/guard/test_linters.py holds it with an invented one."""
+
+
+@pytest.mark.parametrize("rule", [r.id for r in TABLE if r.id != OF_LATER_VERSIONS])
 def test_every_rule_has_good_and_bad_samples(rule: str) -> None:
     names = [p.name for p in samples().get(rule, [])]
     assert any(n.startswith("good-") for n in names) and any(n.startswith("bad-") for n in names)

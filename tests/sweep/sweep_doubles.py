@@ -139,8 +139,3 @@ class Cloud:
     @contextmanager
     def lease(self, environment: Environment) -> Iterator[CredentialLease]:
         yield CredentialLease(environment=environment.name, account="125611408459", variables={})
-
-
-class Linters:
-    def check(self, tree: Path, workflow_paths: tuple[str, ...]) -> tuple[CheckResult, ...]:
-        return tuple(_passed("actionlint", path) for path in workflow_paths)

@@ -13,6 +13,7 @@ from typing import Any
 
 from builders import settings_with
 from doubles.clock import FakeClock
+from doubles.linters import QuietLinters
 from doubles.llm import SayingLlm
 from doubles.reporter import KeepingReporter
 from fake_github.objects import Issue
@@ -32,7 +33,7 @@ from ops_agent.model.ports import World
 from ops_agent.text.redaction import Redactor
 from publication.github_world import BOT_ID, OWNER
 from publication.visible import seen_by_people
-from sweep.sweep_doubles import BODY, FILES, Act, Cloud, Linters, Terraform, working
+from sweep.sweep_doubles import BODY, FILES, Act, Cloud, Terraform, working
 
 PERSON = "maria"
 GIVEN = settings_with(status_review="In Review", pr_labels=("infra",))
@@ -117,7 +118,7 @@ class IssueScenario:
             llm=SayingLlm(*working()),
             cloud=Cloud(),
             terraform=Terraform(),
-            linters=Linters(),
+            linters=QuietLinters(),
             reporter=KeepingReporter(),
             clock=self.clock,
             scratch=lambda base: scratch_tree(base),

@@ -8,7 +8,6 @@ import os
 import signal
 import threading
 import time
-from types import SimpleNamespace
 
 import pytest
 
@@ -129,17 +128,6 @@ def test_files_that_were_unformatted_before_are_named_and_do_not_fail_the_change
     assert not result.passed
     old = check("fmt", FAILED, findings=(finding("infra/main.tf"),))
     assert proof(BEFORE, AFTER, tmp_path, Recorder(results={"fmt": old}))[0].passed
-
-
-def test_changed_workflows_are_linted_and_removed_ones_are_not(tmp_path):
-    before = {**BEFORE, ".github/workflows/old.yml": "x", ".github/workflows/same.yml": "x"}
-    after = {**before, ".github/workflows/new.yml": "y"}
-    del after[".github/workflows/old.yml"]
-    asked = []
-    linters = SimpleNamespace(check=lambda tree, paths: asked.append(paths) or (check("zizmor", FAILED),))
-    result, _ = proof(before, after, tmp_path, linters=linters)
-    assert asked == [(".github/workflows/new.yml",)]
-    assert not result.passed
 
 
 def test_secrets_are_taken_out_of_every_text_of_a_check(tmp_path):

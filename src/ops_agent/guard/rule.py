@@ -7,7 +7,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_type_hints
 
 from ops_agent.guard.tree import SourceTree
@@ -16,7 +16,7 @@ from ops_agent.model.briefing import Limits
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.policy import Policy
 from ops_agent.model.terraform import Attribute, Block, Expression, Layout, TerraformSource, TerraformTarget, Unreadable
-from ops_agent.model.workflow import SCOPES, Job, Step, Workflow, WorkflowText
+from ops_agent.model.workflow import SCOPES, Job, LintEntry, Step, Workflow, WorkflowText
 from ops_agent.terraform.layout import canonical, environment_of_path
 
 # What rules judge. A rule's annotation names one of these, and the judge hands it every one that the change touches.
@@ -28,7 +28,7 @@ class Hit:
     it is the address of the code and the text of the part that offends.
 
     `under` are circumstances that make it worse (events that strangers can cause, rights). A hit of the base excuses
-    one of the change that has the same anchor and no circumstance more.
+    one of the change that has the same anchor and no circumstance more; any number when it `excuses_all`.
     """
 
     path: str
@@ -36,6 +36,7 @@ class Hit:
     what: str
     anchor: str
     under: frozenset[str] = frozenset()
+    excuses_all: bool = False
 
 
 Part = Attribute | Block | Expression | str | None
@@ -196,6 +197,7 @@ class RootInEnvironment:
         return tuple(i for i in instances_of(self.target, self.tree) if i.directory not in outside)
 
 
+SCRIPT_INPUTS = frozenset({"script", "run", "command", "commands", "args", "entrypoint", "inlinescript", "cmd"})
 _OF_WRITERS = frozenset({"merge_group", "push", "schedule", "workflow_call", "workflow_dispatch"})
 
 
@@ -228,54 +230,74 @@ class WorkflowFile:
         A harmless deployment step becomes a leak by `on: pull_request` or another right: see `Hit.under`.
         """
         job = part if isinstance(part, Job) else self._job_of(part)
-        where = f"{job.id} {'step' if isinstance(part, Step) else 'job'}" if job is not None else "workflow"
-        anchor = f"{where} {at or part.text}"
-        return Hit(path=self.path, line=line or part.line, what=what, anchor=anchor, under=self._circumstances(job))
+        return self._hit(job, line or part.line, what, f"{type(part).__name__} {at or part.text}")
 
-    def hit_text(self, text: WorkflowText, what: str) -> Hit:
-        """An objection to one text (a variable, an input, a command)."""
-        job = self._named(text.path[1]) if text.path[:1] == ("jobs",) and len(text.path) > 1 else None
-        anchor = f"{'.'.join(key for key in text.path if not key.isdigit())} {text.text}"
-        return Hit(path=self.path, line=text.line, what=what, anchor=anchor, under=self._circumstances(job))
-
-    def hits_of_text(self, text: WorkflowText, what: str) -> Iterator[Hit]:
-        """An objection to a text, for every step that can use it."""
-        if "steps" in text.path[2:3]:
-            yield self.hit_text(text, what)
-        else:
-            job = self._named(text.path[1]) if text.path[:1] == ("jobs",) else None
-            yield from self.hits_of_jobs(f"{'.'.join(text.path)} {text.text}", what, text.line, job)
-
-    def hits_of_jobs(self, of: str, what: str, line: int, job: Job | None = None) -> Iterator[Hit]:
-        """An objection to what every step of `job` (None: of all jobs) lives under, a trigger or a right: a step that is
-        new under what exists is objected to, too.
+    def hit_text(self, text: WorkflowText, what: str, *, at: str = "", anywhere: bool = False) -> Hit:
+        """An objection to one text (a variable, an input, a command) or to the text `at` in it; `anywhere`: whatever it
+        runs under.
         """
-        for one in self.workflow.jobs if job is None else (job,):
-            for text in (one.frame, *(step.text for step in one.steps)):
-                anchor = f"{of} {one.id} {text}"
-                yield Hit(path=self.path, line=line, what=what, anchor=anchor, under=self._circumstances(one))
+        key = "" if text.path[-1].isdigit() else text.path[-1]
+        job = self.job(text.path[1]) if text.path[:1] == ("jobs",) else None
+        found = self._hit(job, text.line, what, f"{key} {at or text.text.strip()}")
+        return replace(found, under=frozenset()) if anywhere else found
+
+    def _hit(self, job: Job | None, line: int, what: str, anchor: str) -> Hit:
+        """People accepted it once, in a job with as many rights: a second time it is nothing new."""
+        under = self.circumstances(job)
+        return Hit(path=self.path, line=line, what=what, anchor=anchor, under=under, excuses_all=True)
+
+    @property
+    def steps(self) -> Iterator[tuple[Job, Step]]:
+        return ((job, step) for job in self.workflow.jobs for step in job.steps)
+
+    @property
+    def scripts(self) -> Iterator[tuple[Job, Step, WorkflowText]]:
+        """What steps run: `run`, and inputs of actions that are scripts."""
+        for text in self.workflow.texts:
+            if text.path[0] == "jobs" and text.path[2:3] == ("steps",) and (job := self.job(text.path[1])):
+                inside = text.path[4:]
+                if inside == ("run",) or (inside[:1] == ("with",) and inside[-1].casefold() in SCRIPT_INPUTS):
+                    yield job, job.steps[int(text.path[3])], text
+
+    def job(self, name: str) -> Job | None:
+        return next((j for j in self.workflow.jobs if j.id == name), None)
 
     def _job_of(self, part: Workflow | Step) -> Job | None:
         return next((j for j in self.workflow.jobs if any(s is part for s in j.steps)), None)
 
-    def _named(self, name: str) -> Job | None:
-        return next((j for j in self.workflow.jobs if j.id == name), None)
-
-    def _circumstances(self, job: Job | None) -> frozenset[str]:
-        """What a part of `job` (None: of all jobs) runs under that could be worse than before."""
+    def circumstances(self, job: Job | None) -> frozenset[str]:
+        """What a part of `job` (None: of the workflow) runs under that could be worse than before."""
         found = {f"on {event}" for event in self.events - _OF_WRITERS}
-        for one in self.workflow.jobs if job is None else (job,):
-            rights = one.permissions or self.workflow.permissions
+        if job is not None:
+            rights = job.permissions or self.workflow.permissions
             everything = rights is None or rights.shorthand not in ("", "read-all")
             found |= {"other rights", *SCOPES} if everything else set()
             found |= {scope for scope, access in rights.scopes.items() if access == "write"} if rights else set()
-            found.add(f"environment {one.environment or 'of none'}")
-            if one.condition.strip("${} ").casefold() != "false":
-                found |= {"runs"} if one.condition else {"runs", "always runs"}
+            found.add(f"environment {job.environment or 'of none'}")
+            if job.condition.strip("${} ").casefold() != "false":
+                found |= {"runs"} if job.condition else {"runs", "always runs"}
         return frozenset(found)
 
 
-Subject = WholeChange | ChangedPath | TextFile | UnreadableFile | TerraformFile | RootInEnvironment | WorkflowFile
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LintedWorkflow:
+    """What the linters report about a changed workflow; `file` is None when our reader refused it."""
+
+    path: str
+    entries: tuple[LintEntry, ...]
+    file: WorkflowFile | None
+
+
+Subject = (
+    WholeChange
+    | ChangedPath
+    | TextFile
+    | UnreadableFile
+    | TerraformFile
+    | RootInEnvironment
+    | WorkflowFile
+    | LintedWorkflow
+)
 
 RuleFunction = Callable[[Any], Iterator[Hit]]
 _PACKAGE = "ops_agent.guard.rules."

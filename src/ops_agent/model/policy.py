@@ -17,7 +17,8 @@ class Policy:
 
     `accounts` maps an environment's name (and `root`) to a 12-digit account id. `allowed_providers` are source
     addresses with a host (`registry.terraform.io/hashicorp/aws`), `allowed_modules` source prefixes, `allowed_buckets`
-    S3 buckets that a plan may reach besides those in use, `allowed_uses` owner/name of actions (`actions/checkout`).
+    S3 buckets that a plan may reach besides those in use, `allowed_uses` owner/name of actions (`actions/checkout`),
+    `allowed_permissions` scopes that jobs of workflows may write (`packages`).
     `account_files` are path globs in which account ids are allowed as literals, `closed_paths` globs that may not be written;
     `layout` maps roots that discovery cannot find.
     """
@@ -39,6 +40,7 @@ class Policy:
         "opentofu/setup-opentofu",
     )
     allowed_secrets: tuple[str, ...] = ()
+    allowed_permissions: tuple[str, ...] = ()
     allow_workflow_files: bool = True
     allow_destroy: bool = False
     account_files: tuple[str, ...] = ("**/backend/**", "**/environments/**", "backend/**", "environments/**", "**/*.md")

@@ -18,6 +18,7 @@ from ops_agent.model.finding import Place
 from ops_agent.model.proposal import PullRequest
 from ops_agent.model.terraform import Environment, FetchedModules, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult
+from ops_agent.model.workflow import LintEntries
 
 # GitHub, or a folder on a laptop.
 
@@ -340,9 +341,12 @@ class Terraform(Protocol):
 
 
 class Linters(Protocol):
-    """actionlint and zizmor over workflow files. A linter that is missing or crashes is a failed check."""
+    """actionlint and zizmor over workflow files. They read YAML as data and run nothing of it."""
 
-    def check(self, tree: Path, workflow_paths: tuple[str, ...]) -> tuple[CheckResult, ...]: ...
+    def check(self, files: Mapping[str, bytes]) -> LintEntries:
+        """What they report about each of `files`; every path is a key of the answer. A file that one of them cannot
+        read has an entry `unreadable`. Raises ToolchainError when a linter is missing or does not work at all.
+        """
 
 
 # The job.

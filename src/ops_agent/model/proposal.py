@@ -10,7 +10,7 @@ from ops_agent.model.event import Actor
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """Title, body (at most 60,000 characters), commit message; `overflow` is what did not fit and goes to the job
-    summary.
+    summary. `patch_only` are paths that are never committed: the body offers them as a patch.
 
     Every character that came from the llm or from Terraform is neutralised and redacted.
     """
@@ -22,6 +22,7 @@ class Proposal:
     draft: bool
     labels: tuple[str, ...] = ()
     overflow: str = ""
+    patch_only: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""All checks over one change set: fmt, init, validate, plan per target, and the linters."""
+"""All checks over one change set: fmt, init, validate, plan per target."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """One check. `name` is fmt, init, validate, plan, actionlint, zizmor...; `subject` is a root, a target or a file.
+    """One check. `name` is fmt, init, validate, plan...; `subject` is a root, a target or a file.
 
     `findings` carry file and line; `output` is capped, redacted text for people; `seconds` is wall time.
     """

@@ -1,10 +1,11 @@
-"""A GitHub Actions workflow as it is written, in our own types. Every scalar is text, as it stands in the file; lines
-count from 1.
+"""A GitHub Actions workflow as it is written, in our own types, and what linters report about it. Every scalar is text
+as in the file; lines count from 1.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 SCOPES = frozenset(
     {
@@ -17,27 +18,31 @@ SCOPES = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowText:
-    """One scalar with its place (`("jobs", "plan", "steps", "0", "run")`) and the text of the step, job or workflow
-    that it stands in.
-    """
+    """One scalar with its place: `("jobs", "plan", "steps", "0", "run")`."""
 
     path: tuple[str, ...]
     text: str
     line: int
-    anchor: str
+
+    @property
+    def lines(self) -> Iterator[WorkflowText]:
+        """Each line of it."""
+        return (self.part(number, text) for number, text in enumerate(self.text.split("\n")) if text.strip())
+
+    def part(self, number: int, text: str) -> WorkflowText:
+        """A part that begins on its line `number`, from 0. What has several lines begins below its key."""
+        return replace(self, text=text, line=self.line + number + ("\n" in self.text))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """One event under `on:`. `filters` are its lists by name (`branches`, `types`, `paths`, ...).
-
-    `inputs` are names of inputs, `filled_inputs` of those that are never empty.
+    """One event under `on:`. `filters` are its lists by name (`branches`, `types`, `paths`, ...); `filled_inputs` are names
+    of inputs that are never empty.
     """
 
     event: str
     line: int
     filters: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    inputs: tuple[str, ...] = ()
     filled_inputs: tuple[str, ...] = ()
 
 
@@ -70,7 +75,6 @@ class Step:
     uses: str = ""
     uses_line: int = 0
     run: str = ""
-    run_line: int = 0
     shell: str = ""
     condition: str = ""
     with_: dict[str, str] = field(default_factory=dict)
@@ -83,8 +87,7 @@ class Job:
     """A job. `uses` names a reusable workflow; `inherits_secrets` is `secrets: inherit`; `environment` is the GitHub
     environment's name.
 
-    `matrix` holds the axes whose values are written out and never empty (an `include` may add to them). `frame` is what
-    every step of it runs in: permissions, environment, variables, shell, machine, containers, condition.
+    `matrix` holds the axes whose values are written out and never empty (an `include` may add to them).
     """
 
     id: str
@@ -103,14 +106,11 @@ class Job:
     images: tuple[Image, ...] = ()
     matrix: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unknown_keys: tuple[str, ...] = ()
-    frame: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
-    """A whole workflow; `texts` are all its scalars in order; `text` its canonical form; `frame` what every job of it
-    runs under.
-    """
+    """A whole workflow; `texts` are all its scalars in order; `text` its canonical form."""
 
     line: int
     text: str
@@ -120,7 +120,6 @@ class Workflow:
     jobs: tuple[Job, ...]
     texts: tuple[WorkflowText, ...]
     unknown_keys: tuple[str, ...] = ()
-    frame: str = ""
 
     @property
     def events(self) -> frozenset[str]:
@@ -128,3 +127,32 @@ class Workflow:
 
     def trigger(self, event: str) -> Trigger | None:
         return next((t for t in self.triggers if t.event == event), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LintEntry:
+    """One thing that a linter (`zizmor` or `actionlint`) reports about a workflow.
+
+    `kind` is zizmor's audit, actionlint's kind, or `unreadable`; `text` the line without blanks around it; `route` the
+    keys that lead to the place. `severity` counts from 0 (informational) to 3 (high).
+    """
+
+    tool: str
+    kind: str
+    line: int
+    says: str
+    text: str = ""
+    url: str = ""
+    severity: int = 2
+    route: tuple[str, ...] = ()
+
+
+LintEntries = Mapping[str, tuple[LintEntry, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lint:
+    """What the linters report about the changed workflows, by path: on the base branch and after the change."""
+
+    base: LintEntries
+    head: LintEntries

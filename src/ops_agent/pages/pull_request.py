@@ -67,7 +67,9 @@ _IN_ITS_PLACE: Final = {"@": "＠", "#": "＃", "[": "［", "-": "\u2011", "/": 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """Everything that the text is made of. `patch` is a unified diff of the workflow files `left_out`."""
+    """Everything that the text is made of. `patch` is a unified diff of the workflow files `left_out`, `why_patch` the
+    reason in one sentence.
+    """
 
     item: WorkItem
     claim: Claim
@@ -81,6 +83,7 @@ class Material:
     run: RunIdentity | None = None
     left_out: tuple[str, ...] = ()
     patch: str = ""
+    why_patch: str = "The token may not write workflow files, so they are not in the commit."
 
     @property
     def ending(self) -> Ending | None:
@@ -147,7 +150,7 @@ def _sections(material: Material, overflow: Overflow) -> dict[str, str]:
 
     infrastructure = _infrastructure(material.changes, verification, overflow)
     ci_cd = ci_cd_facts(material.changes, verification, material.left_out, _patch(material, overflow))
-    checks = joined(checks_table(verification), failed_text(verification.failed, redact))
+    checks = joined(checks_table(verification, material.verdict), failed_text(verification.failed, redact))
     return {
         "description": section(_about(material), "Description", words.description),
         "infrastructure": section(infrastructure, "Infrastructure changes", words.infrastructure),
@@ -308,12 +311,12 @@ def _commands(target: TargetVerification) -> str:
 
 
 def _patch(material: Material, overflow: Overflow) -> str:
-    """Workflow files that the token may not write, to be applied by a person."""
+    """Workflow files that are not committed, to be applied by a person."""
     if not material.patch:
         return ""
     clean = material.redact(material.patch)
     inert = _ACTIVE_IN_PATCH.sub(lambda found: _IN_ITS_PLACE[found.group()], clean)
-    note = "The token may not write workflow files, so they are not in the commit. Apply this patch with `git apply`"
+    note = f"{material.why_patch} Apply this patch with `git apply`"
     note += " (some characters were replaced, so it does not apply unchanged)" if inert != material.patch else ""
     block = fence_verbatim(inert.rstrip("\n"), "diff")
     if len(block) > _MOST_PATCH:

@@ -97,10 +97,17 @@ def _mark(danger: Finding) -> str:
 # Checks.
 
 
-def checks_table(verification: Verification) -> str:
-    """Every check with its result: what failed first, then what was not run; one row for each check and result."""
+def checks_table(verification: Verification, verdict: Verdict | None = None) -> str:
+    """Every check with its result: what failed first, then what was not run; one row for each check and result. The
+    linters' results are in the `verdict`.
+    """
     order = (CheckStatus.FAILED, CheckStatus.NOT_RUN, CheckStatus.PASSED)
     results = [((order.index(check.status), check.name), check.subject) for check in verification.all_checks]
+    for tool in ("actionlint", "zizmor"):
+        if verdict is not None and any(rule.startswith(tool) for rule in verdict.rules_run):
+            failed = any(f.rule.startswith(tool) for f in verdict.blocking)
+            number = order.index(CheckStatus.FAILED if failed else CheckStatus.PASSED)
+            results.append(((number, tool), "changed workflows"))
     not_run = order.index(CheckStatus.NOT_RUN)
     results += [((not_run, "plan"), str(t.target)) for t in verification.targets if t.unplanned]
     if not results:

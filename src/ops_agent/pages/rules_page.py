@@ -13,7 +13,14 @@ from ops_agent.pages.messages import message
 from ops_agent.plan.rules import PLAN_TABLE, PlanRule
 from ops_agent.text.templates import render
 
-_GROUPS: Final = {"path": "Paths and size", "terraform": "Terraform", "workflow": "Workflows", "secret": "Secrets"}
+_GROUPS: Final = {
+    "path": "Paths and size",
+    "terraform": "Terraform",
+    "workflow": "Workflows",
+    "zizmor": "Workflows: zizmor",
+    "actionlint": "Workflows: actionlint",
+    "secret": "Secrets",
+}
 _LANGUAGES: Final = {"tf": "hcl", "tfvars": "hcl", "hcl": "hcl", "yml": "yaml", "md": "markdown"}
 _MOST_LINES: Final = 14
 

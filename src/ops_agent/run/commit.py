@@ -6,7 +6,7 @@ What the token may not write is offered as a patch instead.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from difflib import unified_diff
 from pathlib import PurePosixPath
@@ -113,12 +113,15 @@ def _content(entry: TreeEntry | None) -> tuple[str, str] | str | None:
     return entry.blob if entry.is_regular else (entry.mode, entry.blob)
 
 
-def split_by_abilities(changes: ChangeSet, ask: Callable[[], TokenAbilities]) -> tuple[ChangeSet, ChangeSet]:
-    """(what is committed, what is offered as a patch): workflow files are left out when the token surely may not write
-    them. Without one, nothing is asked.
+def split_by_abilities(
+    changes: ChangeSet, ask: Callable[[], TokenAbilities], patch_only: Collection[str] = ()
+) -> tuple[ChangeSet, ChangeSet]:
+    """(what is committed, what is offered as a patch): workflow files are left out when they are `patch_only`, or when
+    the token surely may not write them. Without one, nothing is asked.
     """
     workflows = tuple(c for c in changes.changes if needs_workflows_permission(c.path))
-    left = workflows if workflows and ask().workflows is False else ()
+    may_write = not workflows or ask().workflows is not False
+    left = tuple(c for c in workflows if not may_write or c.path in patch_only)
     kept = tuple(c for c in changes.changes if c not in left)
     return replace(changes, changes=kept), replace(changes, changes=left)
 

@@ -7,16 +7,18 @@ from functools import cache
 
 from ops_agent.config.settings import Settings
 from ops_agent.guard.judge import judge
+from ops_agent.guard.paths import is_workflow
 from ops_agent.guard.pins import UsedAction, find_uses, is_commit, pin, uses_in
 from ops_agent.guard.tree import SourceTree, source_tree
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.errors import ToolchainError
 from ops_agent.model.finding import Finding, Place, Verdict
 from ops_agent.model.policy import Policy
-from ops_agent.model.ports import BaseTree, Branches, Scratch, Terraform, World
+from ops_agent.model.ports import BaseTree, Branches, Linters, Scratch, Terraform, World
 from ops_agent.model.terraform import FetchedModules
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.model.work_item import WorkItem
+from ops_agent.model.workflow import Lint
 from ops_agent.plan.rules import LIFTED_BY_ALLOW_DESTROY, PLAN_TABLE
 from ops_agent.run.verify import fetched_modules
 from ops_agent.terraform.layout import affected_roots
@@ -53,7 +55,16 @@ def judge_sources(world: World, settings: Settings, base: BaseTree, changes: Cha
         settings.policy,
         limits=settings.limits,
         known_pins=_known_pins(world.branches, tree, changes),
+        lint=lint(world.linters, changes),
     )
+
+
+def lint(linters: Linters, changes: ChangeSet) -> Lint:
+    """What the linters report about the changed workflows, before and after. Raises ToolchainError."""
+    workflows = [change for change in changes.changes if is_workflow(change.path)]
+    before = {change.path: change.before for change in workflows if change.before is not None}
+    after = {change.path: change.after for change in workflows if change.after is not None}
+    return Lint(base=linters.check(before), head=linters.check(after))
 
 
 def judge_plans(settings: Settings, item: WorkItem, verdict: Verdict, verification: Verification) -> Verdict:

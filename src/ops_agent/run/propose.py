@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 from ops_agent.config.settings import Settings
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.conversation import Transcript
@@ -13,6 +16,13 @@ from ops_agent.pages.messages import message
 from ops_agent.pages.pull_request import Material, build_proposal
 from ops_agent.run.commit import as_patch, split_by_abilities
 from ops_agent.run.progress import Progress
+
+PATCH_ONLY = "workflow/open-step-with-identity-token"
+"""The rule whose finding keeps a workflow out of the commit."""
+_WHY_PATCH = (
+    "These workflows could use an AWS identity on a pull request before anybody has reviewed them, so they are not in the "
+    "commit."
+)
 
 
 def propose(
@@ -29,20 +39,23 @@ def propose(
     Raises RedactionFailed: then nothing may be published.
     """
     item = progress.item
-    _, left = split_by_abilities(changes, lambda: world.issues.token_abilities(item.target.full_name))
-    return build_proposal(
-        Material(
-            item=item,
-            claim=progress.claim,
-            changes=changes,
-            verdict=verdict,
-            verification=verification,
-            transcript=transcript,
-            redact=world.redact,
-            template=message("pull_request"),
-            title_prefix=settings.labels.title_prefix,
-            run=progress.run,
-            left_out=left.paths,
-            patch=as_patch(left),
-        )
+    ask = partial(world.issues.token_abilities, item.target.full_name)
+    patch_only = frozenset(f.place.path for f in verdict.findings if f.rule == PATCH_ONLY and not f.pre_existing)
+    _, left = split_by_abilities(changes, ask, patch_only)
+    material = Material(
+        item=item,
+        claim=progress.claim,
+        changes=changes,
+        verdict=verdict,
+        verification=verification,
+        transcript=transcript,
+        redact=world.redact,
+        template=message("pull_request"),
+        title_prefix=settings.labels.title_prefix,
+        run=progress.run,
+        left_out=left.paths,
+        patch=as_patch(left),
     )
+    if patch_only.issuperset(left.paths):
+        material = replace(material, why_patch=_WHY_PATCH)
+    return replace(build_proposal(material), patch_only=patch_only)

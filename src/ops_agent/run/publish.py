@@ -61,7 +61,10 @@ def publish(
     item, claim, repository = progress.item, progress.claim, progress.item.target.full_name
     if not is_our_branch(claim.branch, settings.branch_prefix, item):
         raise PolicyViolation(f"{claim.branch} is not a branch that ops-agent may write to.")
-    kept, left = split_by_abilities(changes, lambda: world.issues.token_abilities(repository))
+    ask = partial(world.issues.token_abilities, repository)
+    kept, left = split_by_abilities(changes, ask, proposal.patch_only)
+    if not kept.changes and proposal.patch_only.issuperset(left.paths):
+        return _offered(left)
     if not kept.changes:
         return _needs_workflows("The token may not write workflow files, and the change holds nothing else.", left)
     proposal = replace(
@@ -87,7 +90,7 @@ def publish(
     try:
         made = commit(world.branches, repository, claim, kept, text.commit_headline, text.commit_body)
     except NeedsWorkflowsPermission as refused:
-        workflows = tuple(c for c in kept.changes if needs_workflows_permission(c.path))
+        workflows = tuple(c for c in changes.changes if needs_workflows_permission(c.path))
         return _needs_workflows(str(refused), replace(kept, changes=workflows))
     except Conflict as conflict:
         return Stopped(Conclusion.STALE, str(conflict), Conflict.default_hint)
@@ -404,6 +407,15 @@ def _imagined(item: WorkItem, claim: Claim, proposal: Proposal) -> PullRequest:
         merged=False,
         draft=proposal.draft,
         labels=proposal.labels,
+    )
+
+
+def _offered(left: ChangeSet) -> Stopped:
+    return Stopped(
+        conclusion=Conclusion.BLOCKED_BY_POLICY,
+        reason="The change holds only workflows that could use an AWS identity on a pull request before a review.",
+        remedy="Review the patch and apply it by hand, or ask for a workflow whose steps only check out and plan.",
+        patch=as_patch(left),
     )
 
 

@@ -1,4 +1,4 @@
-"""verify: fmt, init, validate and plan for every affected root and environment, linters for changed workflows.
+"""verify: fmt, init, validate and plan for every affected root and environment.
 
 The run's proof. Source rules have passed before (`judge_sources`): init and plan execute what the llm wrote.
 """
@@ -112,7 +112,6 @@ def verify(
         read=read,
     )
     roots = affected_roots(after, changes.paths)
-    workflows = tuple(c.path for c in changes.changes if c.after is not None and c.path in after.workflows)
     with ExitStack() as stack:
         work = _work(world.cloud, settings.environments, before, roots, stack)
         if any(w.lease is not None for w in work):
@@ -139,8 +138,6 @@ def verify(
         failed = CheckResult(name="layout", subject=lost[0].place.path, status=CheckStatus.FAILED, findings=lost)
         checks.append(failed)
     checks += [result for root in roots if isinstance(result := done[f"fmt {root.path}"], CheckResult)]
-    if workflows:
-        checks += [redacted(check, redact) for check in world.linters.check(tree, workflows)]
     return Verification(
         engine=engine if roots else "",
         checks=tuple(checks),

@@ -59,13 +59,12 @@ _COLLECTIONS = {
     "strategy": "map",
     "outputs": "map",
 }
-_JOB_FRAME = ("permissions", "environment", "env", "defaults", "container", "services", "runs-on", "if", "uses")
 
 
 @lru_cache(maxsize=256)
 def read_workflow(content: bytes) -> Workflow | Unreadable:
     """One file of `.github/workflows` (UTF-8 bytes)."""
-    root = read_yaml(content)
+    root = read_yaml(content, aliases=True)
     if isinstance(root, Unreadable):
         return root
     if root.kind != "map":
@@ -79,17 +78,15 @@ def read_workflow(content: bytes) -> Workflow | Unreadable:
     computed = _computed(root, jobs)
     if computed is not None:
         return computed
-    triggers_found = _triggers(triggers)
     return Workflow(
         line=1,
         text=root.canonical,
-        triggers=triggers_found,
+        triggers=_triggers(triggers),
         permissions=_permissions(root.get("permissions")),
         env=_texts(root.get("env")),
         jobs=tuple(_job(name, node) for name, node in jobs.members),
-        texts=_all_texts(root, jobs),
+        texts=tuple(WorkflowText(path=path, text=node.text, line=node.line) for path, node in root.texts()),
         unknown_keys=_unknown(root, _TOP_KEYS),
-        frame=f"{sorted(t.event for t in triggers_found)} {_frame(root, ('permissions', 'env', 'defaults'))}",
     )
 
 
@@ -114,10 +111,6 @@ def _computed(root: YamlNode, jobs: YamlNode) -> Unreadable | None:
     return None
 
 
-def _frame(node: YamlNode, names: tuple[str, ...]) -> str:
-    return " ".join(f"{name}: {value.canonical}" for name in names if (value := node.get(name)) is not None)
-
-
 def _triggers(node: YamlNode) -> tuple[Trigger, ...]:
     if node.kind == "text":
         return (Trigger(event=node.text, line=node.line),)
@@ -129,9 +122,8 @@ def _triggers(node: YamlNode) -> tuple[Trigger, ...]:
         inputs = value.get("inputs")
         if value.kind == "list":
             filters["cron"] = tuple(i.canonical for i in value.items)
-        names = tuple(n for n, _ in inputs.members) if inputs else ()
         filled = tuple(n for n, i in inputs.members if _is_filled(i)) if inputs else ()
-        found.append(Trigger(event=event, line=value.line, filters=filters, inputs=names, filled_inputs=filled))
+        found.append(Trigger(event=event, line=value.line, filters=filters, filled_inputs=filled))
     return tuple(found)
 
 
@@ -172,20 +164,18 @@ def _job(name: str, node: YamlNode) -> Job:
         images=_images(node),
         matrix=_matrix(node),
         unknown_keys=_unknown(node, _JOB_KEYS),
-        frame=_frame(node, _JOB_FRAME),
     )
 
 
 def _step(node: YamlNode) -> Step:
-    uses, run = node.get("uses"), node.get("run")
+    uses = node.get("uses")
     return Step(
         line=node.line,
         text=node.canonical,
         name=_text(node, "name"),
         uses=uses.text if uses is not None else "",
         uses_line=uses.line if uses is not None else 0,
-        run=run.text if run is not None else "",
-        run_line=run.line if run is not None else 0,
+        run=_text(node, "run"),
         shell=_text(node, "shell"),
         condition=_text(node, "if"),
         with_=_texts(node.get("with")),
@@ -269,17 +259,4 @@ def _unknown(node: YamlNode, known: frozenset[str]) -> tuple[str, ...]:
             found += [f"{name}.{k}" for k, _ in inner.members if k not in keys]
             run = inner.get("run") if name == "defaults" else None
             found += [f"{name}.run.{k}" for k, _ in run.members if k not in _SHELL_KEYS] if run is not None else []
-    return tuple(found)
-
-
-def _all_texts(root: YamlNode, jobs: YamlNode) -> tuple[WorkflowText, ...]:
-    found = []
-    for path, node in root.texts():
-        anchor = f"{'.'.join(path)}: {node.text}"
-        if path[0] == "jobs":
-            job = jobs.get(path[1])
-            steps = job.get("steps") if job is not None else None
-            if job is not None and steps is not None and path[2] == "steps" and len(path) > 3:
-                anchor = steps.items[int(path[3])].canonical
-        found.append(WorkflowText(path=path, text=node.text, line=node.line, anchor=anchor))
     return tuple(found)

@@ -1,13 +1,13 @@
-"""Whether a job is really bound to a GitHub environment (an empty name is no environment), and whether a condition
-keeps events out.
+"""What binds a job: a GitHub environment whose name is not empty, a condition that excludes events, and steps that can do
+nothing but plan.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
-from ops_agent.model.workflow import Job, Workflow
+from ops_agent.model.workflow import Job, Step, Workflow
 from ops_agent.workflows.expressions import parts_of, terms, unwrapped
 
 _EXPRESSION = re.compile(r"\s*\$\{\{(.*)\}\}\s*", re.DOTALL)
@@ -73,3 +73,54 @@ def _is_false_on(expression: str, event: str) -> bool:
     if other:
         return other[1] == event
     return text == "false" or (event in ("pull_request", "merge_group") and bool(_BRANCH.fullmatch(text)))
+
+
+_CLOSED_INPUTS: dict[str, frozenset[str]] = {
+    "actions/checkout": frozenset({"persist-credentials", "fetch-depth"}),
+    "aws-actions/configure-aws-credentials": frozenset(
+        {"role-to-assume", "aws-region", "role-session-name", "role-duration-seconds", "mask-aws-account-id"}
+    ),
+    "hashicorp/setup-terraform": frozenset({"terraform_version", "terraform_wrapper"}),
+    "opentofu/setup-opentofu": frozenset({"tofu_version", "tofu_wrapper"}),
+}
+_SAFE_CONTEXT = r"(?:inputs|matrix|vars)\.[\w-]+|github\.(?:ref|ref_name|base_ref|event_name|sha|run_id)"
+_SAFE_EXPRESSION = re.compile(rf"(?:{_SAFE_CONTEXT}|'[\w./-]*'|[\s()&|!=])+")
+_SAFE_TEXT = re.compile(r"[\w./:@=~<>, +-]*")
+_VALUE = r"(?!-)(?:[\w./:@+-]|\$\{?[A-Z_][A-Z0-9_]*\}?)+"
+_CHECKS = re.compile(
+    rf"(?:terraform|tofu)(?: -chdir={_VALUE})?"
+    rf" (?:fmt(?: -check| -recursive| -diff| -no-color| {_VALUE})*"
+    rf"|init(?: -backend-config={_VALUE}| -backend=false| -input=false| -no-color| -lockfile=readonly| -reconfigure)*"
+    r"|validate(?: -no-color| -json)*"
+    rf"|plan(?: -var-file={_VALUE}| -out={_VALUE}| -input=false| -no-color| -lock=false| -detailed-exitcode)*)"
+)
+
+
+def is_closed_job(job: Job, workflow: Workflow) -> bool:
+    """True when nothing but the job's own steps runs in it, in an ordinary shell."""
+    shells = (t.text for t in workflow.texts if t.path[-3:] == ("defaults", "run", "shell"))
+    return not job.uses and not job.images and all(shell == "bash" for shell in shells)
+
+
+def is_closed_step(step: Step, job: Job, workflow: Workflow) -> bool:
+    """True when the step can only check out, take AWS credentials, set Terraform up, or run `terraform fmt`, `init`,
+    `validate` and `plan` with arguments that are written out.
+    """
+    variables = {**workflow.env, **job.env, **step.env}
+    if step.uses:
+        inputs = _CLOSED_INPUTS.get(step.uses.partition("@")[0].casefold(), frozenset())
+        return bool(inputs) and all(n.casefold() in inputs and _is_safe(v) for n, v in step.with_.items())
+    script = re.sub(r"\\\n\s*", " ", step.run).replace('"', "")
+    commands = [" ".join(c.split()) for line in script.split("\n") for c in line.split("&&")]
+    return step.shell in ("", "bash") and all(_is_check(c, variables) for c in commands if c and c[0] != "#")
+
+
+def _is_check(command: str, variables: Mapping[str, str]) -> bool:
+    named = re.findall(r"\$\{?([A-Z_][A-Z0-9_]*)", command)
+    return bool(_CHECKS.fullmatch(command)) and all(n in variables and _is_safe(variables[n]) for n in named)
+
+
+def _is_safe(value: str) -> bool:
+    """Plain text, with expressions that only people with write permission choose the value of."""
+    kinds = {True: _SAFE_EXPRESSION, False: _SAFE_TEXT}
+    return all(part.closed and kinds[part.is_expression].fullmatch(part.text) for part in parts_of(value))

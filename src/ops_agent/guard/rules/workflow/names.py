@@ -1,57 +1,183 @@
-"""Names that other things go by: workflows that listen, and checks that a branch requires."""
+"""The form of a workflow, the names that other workflows and branches go by, and what a change takes from workflows."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ops_agent.guard.paths import is_workflow
-from ops_agent.guard.rule import Hit, WholeChange
-from ops_agent.guard.tree import workflows_of
-from ops_agent.model.workflow import Workflow
+from ops_agent.guard.rule import Hit, UnreadableFile, WholeChange, WorkflowFile
+from ops_agent.guard.tree import SourceTree, workflows_of
+from ops_agent.model.terraform import Unreadable
+from ops_agent.model.workflow import Job, Step, Workflow
+from ops_agent.workflows.expressions import parts_of
+from ops_agent.workflows.reader import read_workflow
 
+_ANY = "\x00"
+_MOST = 250_000
 _CHECKS_A_MERGE = frozenset({"pull_request", "merge_group"})
+_SWALLOWED = re.compile(r"\|\|\s*(true\b|:|exit 0\b)|\bset \+e\b|\bexit 0\b")
+_NEVER = ("false", "${{ false }}")
+
+
+def unreadable_workflow(file: UnreadableFile) -> Iterator[Hit]:
+    """A workflow cannot be read without doubt.
+
+    Duplicate keys, merge keys, tags, tabs and computed mappings mean different things to different readers.
+
+    Remedy: Write plain YAML: every key once, blanks for indentation, no merge keys.
+    """
+    if file.path.endswith((".yml", ".yaml")):
+        yield Hit(
+            path=file.path, line=file.reason.line, what=file.reason.what, anchor=f"{file.path} {file.reason.what}"
+        )
+
+
+def unknown_key(file: WorkflowFile) -> Iterator[Hit]:
+    """A workflow has a key that this guard does not know.
+
+    What is not known is not judged.
+
+    Remedy: Correct the key's spelling, or leave it out.
+    """
+    parts: list[Workflow | Job | Step] = [file.workflow, *file.workflow.jobs, *(step for _, step in file.steps)]
+    for part in parts:
+        for key in part.unknown_keys:
+            yield file.hit(part, f"the key `{key}` is not known here", at=key)
+
+
+def shared_concurrency(change: WholeChange) -> Iterator[Hit]:
+    """A workflow's `concurrency` group can be the group of another workflow.
+
+    A group is one for the whole repository: a run that joins it cancels the run that waits there, or the one that runs,
+    and that can be a deployment. Names are compared without case, and what an expression makes can be anything.
+
+    Remedy: Begin the group with a word of its own, or with `${{ github.workflow }}` and a name that no other workflow
+    has.
+    """
+    changed = _written(change)
+    groups = list(_groups(change.head)) if changed else []
+    before = {(path, group) for path, group, _ in _groups(change.base)} if changed else set()
+    for path, group, line in groups:
+        for other, theirs, there in groups:
+            is_old = (path, group) in before and (other, theirs) in before
+            if path in changed and other != path and not is_old and _can_meet(group, theirs):
+                what = f"the group `{group.replace(_ANY, '*')}` can be that of `{other}` line {there}"
+                yield Hit(path=path, line=line, what=what, anchor=f"{path} {group} {other}")
 
 
 def shared_name(change: WholeChange) -> Iterator[Hit]:
-    """A workflow or its check takes the name of another one.
+    """A workflow takes the name of another one, or one that a `workflow_run` trigger listens to.
 
-    `workflow_run` starts on a workflow's name, with the rights of the default branch, and a branch asks for checks by
-    the names of jobs: whoever takes the name starts the one and can answer for the other.
+    `workflow_run` starts on a workflow's name, with the rights of the default branch: whoever takes the name starts it.
 
-    Remedy: Give the workflow and its jobs names of their own.
+    Remedy: Give the workflow a name of its own.
     """
-    changed = [c.path for c in change.changes.changes if is_workflow(c.path) and c.after is not None]
+    for path, mine, old, others in _compared(change):
+        name = _name(path, mine)
+        if old is not None and _name(path, old) == name:
+            continue
+        for other, theirs, _ in others:
+            if name.casefold() in (_name(other, theirs).casefold(), *_listens_to(theirs)):
+                what = f"`{other}` is called `{name}`, or starts when `{name}` ends"
+                yield Hit(path=path, line=1, what=what, anchor=f"{path} {name} {other}")
+
+
+def shared_check(change: WholeChange) -> Iterator[Hit]:
+    """A job that checks pull requests has the name of a job in another workflow.
+
+    A branch rule requires checks by the names of jobs: one of the two can answer for the other. Merge queues use this
+    on purpose.
+
+    Remedy: Give the job a `name:` of its own, unless one check is to answer for both.
+    """
+    for path, mine, old, others in _compared(change):
+        for other, theirs, before in others:
+            known = _checks(old) & _checks(before) if old is not None and before is not None else set()
+            for check in sorted((_checks(mine) & _checks(theirs)) - known):
+                what = f"`{other}` has the check `{check}` already"
+                yield Hit(path=path, line=1, what=what, anchor=f"{path} {check} {other}")
+
+
+def weakened_check(change: WholeChange) -> Iterator[Hit]:
+    """An existing workflow checks less, or waits for less.
+
+    A check that is gone, runs on fewer events, may fail, or is skipped lets the next change through; a job without its
+    environment or its `needs` waits for nobody. It may be what the issue asks for, and it is easy to overlook.
+
+    Remedy: Keep the check and its gate, or explain in the pull request why they go.
+    """
+    for changed in change.changes.changes:
+        before = read_workflow(changed.before) if changed.before is not None and is_workflow(changed.path) else None
+        if not isinstance(before, Workflow):
+            continue
+        after = read_workflow(changed.after) if changed.after is not None else None
+        losses = _losses(before, after) if not isinstance(after, Unreadable) else ()
+        for line, what in losses:
+            yield Hit(path=changed.path, line=line, what=what, anchor=f"{changed.path} {what}")
+
+
+def _written(change: WholeChange) -> set[str]:
+    return {c.path for c in change.changes.changes if is_workflow(c.path) and c.after is not None}
+
+
+def _groups(tree: SourceTree) -> Iterator[tuple[str, str, int]]:
+    """Workflow, group in lower case with a mark for what is computed, line."""
+    for path, workflow in workflows_of(tree).items():
+        for text in workflow.texts:
+            place = text.path[2:] if text.path[0] == "jobs" else text.path
+            if place in (("concurrency",), ("concurrency", "group")):
+                yield path, _resolved(text.text, path, workflow).casefold(), text.line
+
+
+def _resolved(group: str, path: str, workflow: Workflow) -> str:
+    name = _name(path, workflow)
+    is_called = workflow.trigger("workflow_call") is not None or "${{" in name
+
+    def computed(inside: str) -> str:
+        if inside == "github.workflow" and not is_called:
+            return name
+        return f"refs/{_ANY}" if inside == "github.ref" else _ANY
+
+    pieces = (computed(p.text.strip().casefold()) if p.is_expression else p.text for p in parts_of(group))
+    return re.sub(f"{_ANY}+", _ANY, "".join(pieces))
+
+
+def _can_meet(one: str, other: str) -> bool:
+    """Is there a text that both patterns allow? `_ANY` stands for any text."""
+    if len(one) * len(other) > _MOST:
+        return True
+    reached = {(0, 0)}
+    pending = [(0, 0)]
+    while pending:
+        i, j = pending.pop()
+        if i == len(one) and j == len(other):
+            return True
+        following = []
+        if i < len(one) and one[i] == _ANY:
+            following += [(i + 1, j), (i, j + 1)]
+        if j < len(other) and other[j] == _ANY:
+            following += [(i, j + 1), (i + 1, j)]
+        if i < len(one) and j < len(other) and one[i] == other[j]:
+            following.append((i + 1, j + 1))
+        new = {step for step in following if step[0] <= len(one) and step[1] <= len(other)} - reached
+        reached |= new
+        pending += new
+    return False
+
+
+_Other = tuple[str, Workflow, Workflow | None]
+
+
+def _compared(change: WholeChange) -> Iterator[tuple[str, Workflow, Workflow | None, list[_Other]]]:
+    """Each written workflow, now and before, and all others."""
+    changed = _written(change)
     if not changed:
         return
     before, after = workflows_of(change.base), workflows_of(change.head)
-    for path in changed:
-        if path not in after:
-            continue
-        mine, stood = after[path], before.get(path)
-        name = _name(path, mine)
-        taken = stood is not None and _name(path, stood) == name
-        for other, theirs in after.items():
-            if other == path:
-                continue
-            if not taken and name.casefold() in (_name(other, theirs).casefold(), *_listens_to(theirs)):
-                yield Hit(
-                    path=path,
-                    line=1,
-                    what=f"`{other}` is called `{name}`, or starts when `{name}` ends",
-                    anchor=f"{path} {name} {other}",
-                )
-            for check in sorted(_checks(mine) & _checks(theirs)):
-                if (
-                    stood is None
-                    or check not in _checks(stood)
-                    or (other in before and check not in _checks(before[other]))
-                ):
-                    yield Hit(
-                        path=path,
-                        line=1,
-                        what=f"`{other}` has the check `{check}` already",
-                        anchor=f"{path} {check} {other}",
-                    )
+    for path in sorted(changed & after.keys()):
+        others = [(other, theirs, before.get(other)) for other, theirs in after.items() if other != path]
+        yield path, after[path], before.get(path), others
 
 
 def _name(path: str, workflow: Workflow) -> str:
@@ -64,10 +190,48 @@ def _listens_to(workflow: Workflow) -> tuple[str, ...]:
 
 
 def _checks(workflow: Workflow) -> set[str]:
-    """What GitHub calls the jobs that say whether a pull request may be merged."""
+    """What GitHub calls the jobs that decide whether a pull request may be merged."""
     if not workflow.events & _CHECKS_A_MERGE:
         return set()
-    names = {
-        t.path[1]: t.text for t in workflow.texts if len(t.path) == 3 and t.path[0] == "jobs" and t.path[2] == "name"
-    }
+    names = {t.path[1]: t.text for t in workflow.texts if t.path[::2] == ("jobs", "name")}
     return {names.get(job.id) or job.id for job in workflow.jobs}
+
+
+def _losses(old: Workflow, new: Workflow | None) -> Iterator[tuple[int, str]]:
+    if new is None:
+        yield 0, "the workflow is deleted"
+        return
+    for trigger in old.triggers:
+        now = new.trigger(trigger.event)
+        if now is None:
+            yield 1, f"it no longer starts on `{trigger.event}`"
+        elif now.filters != trigger.filters:
+            yield now.line, f"it starts on another `{trigger.event}` than before"
+    jobs = {job.id: job for job in new.jobs}
+    for job in old.jobs:
+        if job.id not in jobs:
+            yield 1, f"the job `{job.id}` is gone"
+        else:
+            for what in _losses_of_job(job, jobs[job.id]):
+                yield jobs[job.id].line, f"the job `{job.id}` {what}"
+
+
+def _losses_of_job(old: Job, new: Job) -> Iterator[str]:
+    if old.environment and old.environment != new.environment:
+        yield f"no longer waits for the environment `{old.environment}`"
+    for needed in sorted(set(old.needs) - set(new.needs)):
+        yield f"no longer waits for `{needed}`"
+    if new.condition and new.condition != old.condition:
+        yield "runs under another `if`"
+    if new.text.count('"continue-on-error"') > old.text.count('"continue-on-error"'):
+        yield "may fail (`continue-on-error`)"
+    if len(new.steps) < len(old.steps):
+        yield f"has {len(new.steps)} steps and had {len(old.steps)}"
+    if sum(s.condition in _NEVER for s in new.steps) > sum(s.condition in _NEVER for s in old.steps):
+        yield "has a step that never runs"
+    if _swallowed(new) > _swallowed(old):
+        yield "ignores that a command fails"
+
+
+def _swallowed(job: Job) -> int:
+    return sum(len(_SWALLOWED.findall(s.run)) for s in job.steps)

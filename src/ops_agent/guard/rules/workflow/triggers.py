@@ -1,4 +1,4 @@
-"""When a workflow runs (F02, F03 of the security bar)."""
+"""When a workflow runs, and what its jobs may do then: events, permissions, identity tokens, secrets."""
 
 from __future__ import annotations
 
@@ -6,46 +6,51 @@ import re
 from collections.abc import Iterator
 
 from ops_agent.guard.rule import Hit, WorkflowFile
-from ops_agent.guard.rules.workflow.gates import environments_of, is_gated
+from ops_agent.guard.rules.workflow.gates import environments_of, is_closed_job, is_closed_step, is_gated
+from ops_agent.model.workflow import SCOPES, Job, Permissions
+from ops_agent.workflows.expressions import parts_of
 
 _OPEN = frozenset({"push", "pull_request", "workflow_dispatch", "workflow_call", "schedule", "merge_group"})
+_BEFORE_A_MERGE = frozenset({"pull_request", "merge_group"})
 _LITERAL_BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+_SECRETS = re.compile(r"(?<![A-Za-z0-9_.-])secrets\b(\s*\.\s*([A-Za-z_][A-Za-z0-9_-]*))?", re.IGNORECASE)
 
 
 def dangerous_trigger(file: WorkflowFile) -> Iterator[Hit]:
-    """A workflow starts on an event that strangers can cause, or that runs with rights of the default branch.
+    """A job starts on an event that strangers can cause, or that runs with rights of the default branch.
 
     `pull_request_target`, `workflow_run`, `issue_comment` and the like run with secrets on what others wrote.
 
     Remedy: Use `pull_request` or `merge_group` (read-only), `push` to named branches, `workflow_dispatch`,
     `workflow_call` or `schedule`.
     """
-    for trigger in file.workflow.triggers:
-        if trigger.event not in _OPEN:
-            yield from file.hits_of_jobs(f"on {trigger.event}", f"it starts on `{trigger.event}`", trigger.line)
-    for event in sorted(file.called_on - _OPEN):
-        yield from file.hits_of_jobs(f"on {event}", f"a workflow that starts on `{event}` calls it", 1)
+    for event, line, what in _dangerous_events(file):
+        for job in file.workflow.jobs:
+            yield file.hit(job, what, line, at=f"{job.id} on {event}")
 
 
 def push_from_any_branch(file: WorkflowFile) -> Iterator[Hit]:
-    """A workflow starts on a push to a branch that is not named.
+    """A job starts on a push of a tag, or to a branch that is not named.
 
     The agent's own branch is pushed before anybody has reviewed it; only named, protected branches may start a
     workflow.
 
     Remedy: Write `push:` with `branches: [main]`, without patterns and without tags.
     """
-    for trigger in file.workflow.triggers:
-        if trigger.event != "push":
-            continue
-        branches = trigger.filters.get("branches", ())
-        anchor = f"on push {sorted(trigger.filters.items())}"
-        if not branches or trigger.filters.keys() & {"tags", "tags-ignore"}:
-            what = "tags start it" if branches else "a push to any branch starts it"
-            yield from file.hits_of_jobs(anchor, what, trigger.line)
-        for branch in branches:
-            if not _LITERAL_BRANCH.fullmatch(branch) or branch.startswith("ops-agent/"):
-                yield from file.hits_of_jobs(anchor, f"`{branch}` is not the name of a protected branch", trigger.line)
+    push = file.workflow.trigger("push")
+    if push is None:
+        return
+    branches = push.filters.get("branches", ())
+    found = [] if branches else ["a push to any branch starts it"]
+    found += ["tags start it"] if branches and push.filters.keys() & {"tags", "tags-ignore"} else []
+    found += [
+        f"`{branch}` is not the name of a protected branch"
+        for branch in branches
+        if not _LITERAL_BRANCH.fullmatch(branch) or branch.startswith("ops-agent/")
+    ]
+    for what in found:
+        for job in file.workflow.jobs:
+            yield file.hit(job, what, push.line, at=f"{job.id} {what}")
 
 
 def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Hit]:
@@ -53,19 +58,141 @@ def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Hit]:
 
     It runs as the pull request's branch wrote it, before anybody has reviewed it: `contents: read`, and `id-token:
     write` only in a job that a GitHub environment gates. So does a workflow that another one calls on pull requests.
-    The environment must stand in a workflow of the base branch: GitHub makes an unknown one on its first use, and then
-    it protects nothing.
+    The environment must be named by a workflow of the base branch: GitHub makes an unknown one on its first use, and
+    then it protects nothing.
 
     Remedy: Give its jobs `contents: read` only; put what writes into a workflow on `push` to a protected branch.
     """
-    if not file.events & {"pull_request", "merge_group"}:
+    if not file.events & _BEFORE_A_MERGE:
         return
     for job in file.workflow.jobs:
-        permissions = job.permissions or file.workflow.permissions
-        for scope, access in (permissions.scopes if permissions else {}).items():
-            if access == "write" and not (scope == "id-token" and is_gated(job, file.workflow)):
+        for scope in _written(file, job):
+            if not (scope == "id-token" and is_gated(job, file.workflow)):
                 what = f"the job `{job.id}` has `{scope}: write` on pull requests"
-                yield from file.hits_of_jobs(scope, what, job.line, job)
-            elif access == "write" and not file.known_environments.issuperset(environments_of(job)):
+            elif not file.known_environments.issuperset(environments_of(job)):
                 what = f"no workflow of the base names the environment `{job.environment}` of the job `{job.id}`"
-                yield from file.hits_of_jobs(scope, what, job.line, job)
+            else:
+                continue
+            yield file.hit(job, what, at=f"{job.id} {scope}")
+
+
+def open_step_with_identity_token(file: WorkflowFile) -> Iterator[Hit]:
+    """A pull request workflow with `id-token: write` does more than plan: it is offered as a patch, not committed.
+
+    Such a job runs as the pull request's branch wrote it and can become the AWS role. ops-agent commits it only when
+    every step is checkout, AWS credentials, Terraform or OpenTofu setup, or `terraform fmt`, `init`, `validate` and
+    `plan` with literal arguments. Otherwise the pull request's text holds the workflow as a patch for a person to apply.
+
+    Remedy: Keep to these steps, or move other steps to a job without `id-token: write`.
+    """
+    if not file.events & _BEFORE_A_MERGE:
+        return
+    for job in file.workflow.jobs:
+        if "id-token" not in _written(file, job):
+            continue
+        if not is_closed_job(job, file.workflow):
+            what = f"the job `{job.id}` with `id-token: write` on pull requests calls a workflow or has containers"
+            yield file.hit(job, what, at=f"{job.id} {job.uses} {job.images}")
+        for step in job.steps:
+            if not is_closed_step(step, job, file.workflow):
+                what = f"this step of the job `{job.id}` could use the job's `id-token: write` on pull requests"
+                yield file.hit(step, what)
+
+
+def wide_permissions(file: WorkflowFile) -> Iterator[Hit]:
+    """A workflow asks for permissions that are not open to it.
+
+    Scopes are named one by one; writing is open for `id-token` (OIDC), which needs an environment, and for what
+    `allowed_permissions` lists.
+
+    Remedy: Use `contents: read` and, where AWS is needed, `id-token: write` in that job.
+    """
+    whole = file.workflow.permissions
+    for what in _too_wide(file, whole):
+        yield file.hit(file.workflow, what, whole.line if whole else 0, at=what)
+    for job in file.workflow.jobs:
+        rights = job.permissions or whole
+        for what in _too_wide(file, rights):
+            yield file.hit(job, what, rights.line if rights else 0, at=f"{job.id} {what}")
+
+
+def identity_token_without_environment(file: WorkflowFile) -> Iterator[Hit]:
+    """A job can take an identity token without a GitHub environment.
+
+    Whoever holds the token can become the AWS role. The environment's protection rules (reviewers, branches) gate it.
+
+    Remedy: Give the job an `environment:` with a name that cannot be empty, and `id-token: write` to that job only.
+    """
+    if "id-token" in file.policy.allowed_permissions:
+        return
+    for job in file.workflow.jobs:
+        if "id-token" in _written(file, job) and not is_gated(job, file.workflow):
+            what = f"the job `{job.id}` has `id-token: write` and no certain `environment`"
+            yield file.hit(job, what, at=f"{job.id} id-token")
+
+
+def privileged_step(file: WorkflowFile) -> Iterator[Hit]:
+    """The change writes a step that runs with rights, or on events, which a new workflow may not have.
+
+    The job has them on the base branch already, so people decided on them; what runs with them now is new.
+
+    Remedy: Move the step to a job with `contents: read`, or explain in the pull request why it needs the job's rights.
+    """
+    events = [f"starts on `{event}`" for event, _, _ in _dangerous_events(file)]
+    for job in file.workflow.jobs:
+        rights = job.permissions or file.workflow.permissions
+        variables = (file.workflow.env, job.env)
+        secrets = [f"holds `{name}`" for env in variables for v in env.values() for name in _unlisted_secrets(file, v)]
+        why = [*events, *(f"has permissions of which {what}" for what in _too_wide(file, rights)), *secrets]
+        for step in job.steps if why else ():
+            yield file.hit(step, f"the job `{job.id}` {' and '.join(why)}")
+
+
+def unlisted_secret(file: WorkflowFile) -> Iterator[Hit]:
+    """A workflow uses a secret that the policy does not name.
+
+    A secret in a step is readable by everything that the step runs; `toJSON(secrets)` hands over all of them.
+
+    Remedy: Use OIDC and variables (`vars.NAME`); a secret must be allowed by the action's policy.
+    """
+    for text in file.workflow.texts:
+        if not all(part.closed for part in parts_of(text.text)):
+            yield file.hit_text(text, "an expression is not closed")
+        is_condition = text.path[-1] == "if"
+        for name in _unlisted_secrets(file, text.text, is_condition=is_condition):
+            yield file.hit_text(text, f"`{name}` is used", at=name)
+
+
+def _unlisted_secrets(file: WorkflowFile, text: str, *, is_condition: bool = False) -> Iterator[str]:
+    """What expressions of a text, or a condition that needs no braces, name of `secrets` and the policy does not."""
+    allowed = {"github_token", *(s.casefold() for s in file.policy.allowed_secrets)}
+    inside = text if is_condition else " ".join(p.text for p in parts_of(text) if p.is_expression)
+    for found in _SECRETS.finditer(inside):
+        if not found[2] or found[2].casefold() not in allowed:
+            yield found[0].strip()
+
+
+def _dangerous_events(file: WorkflowFile) -> Iterator[tuple[str, int, str]]:
+    """Event, its line, and what to say about it."""
+    for trigger in file.workflow.triggers:
+        if trigger.event not in _OPEN:
+            yield trigger.event, trigger.line, f"it starts on `{trigger.event}`"
+    for event in sorted(file.called_on - _OPEN):
+        yield event, 1, f"a workflow that starts on `{event}` calls it"
+
+
+def _written(file: WorkflowFile, job: Job) -> list[str]:
+    """The scopes that the job may write."""
+    permissions = job.permissions or file.workflow.permissions
+    return [scope for scope, access in (permissions.scopes if permissions else {}).items() if access == "write"]
+
+
+def _too_wide(file: WorkflowFile, permissions: Permissions | None) -> Iterator[str]:
+    if permissions is None:
+        return
+    if permissions.shorthand:
+        yield f"`permissions: {permissions.shorthand}` names no scope"
+    for scope, access in permissions.scopes.items():
+        known = scope in SCOPES and access in ("read", "none", "write")
+        if not known or (access == "write" and scope not in ("id-token", *file.policy.allowed_permissions)):
+            yield f"`{scope}: {access}` is not open"

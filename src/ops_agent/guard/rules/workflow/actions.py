@@ -1,0 +1,129 @@
+"""What a workflow runs besides its own scripts, and where: actions, reusable workflows, container images, runners."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ops_agent.guard.pins import is_commit, split_uses
+from ops_agent.guard.rule import Hit, WorkflowFile
+from ops_agent.model.workflow import Job, Step
+
+_HOSTED = re.compile(r"(ubuntu|windows|macos)-(latest|[0-9]{2}(\.[0-9]{2})?)(-arm|-xlarge|-large)?")
+_IMAGE = re.compile(r"(?P<name>[A-Za-z0-9._/-]+(:[0-9]+/[A-Za-z0-9._/-]+)?)(:[A-Za-z0-9._-]+)?@sha256:[0-9a-f]{64}")
+# Docker's own images have no owner in their name; the others belong to the makers of what an infrastructure workflow
+# runs.
+_KNOWN_PUBLISHER = re.compile(
+    r"((index\.)?docker\.io/)?(library/[a-z0-9._-]+|(?![^/]*[.:])[a-z0-9._-]+|(hashicorp|amazon|localstack|opentofu)/[a-z0-9._/-]+)"
+    r"|public\.ecr\.aws/(docker/library|hashicorp|amazonlinux|lambda|aws-cli|localstack)/[a-z0-9._/-]+|ghcr\.io/opentofu/[a-z0-9._/-]+"
+)
+_HEALTH_ONLY = re.compile(
+    r"(\s*--health-(cmd|interval|timeout|retries|start-period)[= ]\s*(\"[^\"$`]*\"|'[^'$`]*'|[A-Za-z0-9._-]+))*\s*"
+)
+_INPUT = re.compile(
+    r"(.*-)?(mirror|proxy|endpoint|hostname|server|base-url)(-.*)?|registry-url|output-credentials|pip-install|repository"
+)
+_OWN_PLACES = frozenset(
+    {"", "false", "app.terraform.io", "https://registry.npmjs.org", "https://registry.npmjs.org/", "https://github.com"}
+)
+
+
+def unlisted_action(file: WorkflowFile) -> Iterator[Hit]:
+    """An action or reusable workflow is not on the allow-list.
+
+    An action is a program that runs with the job's rights. Local actions, docker images and strangers' actions are
+    closed.
+
+    Remedy: Use an action of the allow-list (`allowed_uses`), or a `run:` step.
+    """
+    allowed = {u.casefold() for u in file.policy.allowed_uses}
+    for part, uses, line in _uses(file):
+        name, ref = split_uses(uses)
+        if uses.startswith((".", "/", "docker:")) or not ref:
+            yield file.hit(
+                part, f"`{uses}` is not an action with a version of the allow-list", line, at=_call(part, uses)
+            )
+        elif name is None or name.casefold() not in allowed:
+            yield file.hit(part, f"`{uses}` is not on the allow-list", line, at=_call(part, uses))
+
+
+def unknown_commit(file: WorkflowFile) -> Iterator[Hit]:
+    """An action is pinned to a commit that is neither the tag's commit nor already used on the base branch.
+
+    GitHub finds a commit by its hash in any fork: it may be anybody's.
+
+    Remedy: Write the tag (`actions/checkout@v4`); ops-agent replaces it by its commit.
+    """
+    for part, uses, line in _uses(file):
+        name, ref = split_uses(uses)
+        if name and is_commit(ref) and file.known_pins is not None and uses.casefold() not in file.known_pins:
+            yield file.hit(part, f"`{uses}` is neither the tag's commit nor on the base branch", line, at=uses)
+
+
+def steering_input(file: WorkflowFile) -> Iterator[Hit]:
+    """An input makes an allowed action talk to another server or give away credentials.
+
+    Checkout sends the job's token to the server that it is given, setup actions run what a mirror hands them, and an
+    action that puts credentials or passwords into outputs and logs gives them away: the action is allowed, and no
+    longer does what it was allowed for.
+
+    Remedy: Leave the input out.
+    """
+    for _, step in file.steps:
+        for name, value in step.with_.items() if step.uses else ():
+            plain = name.casefold().replace("_", "-")
+            leads_away = _INPUT.fullmatch(plain) and value not in _OWN_PLACES
+            if leads_away or (plain, value) == ("mask-password", "false"):
+                what = f"`{name}: {value}` is given to `{step.uses}`"
+                yield file.hit(step, what, step.uses_line, at=f"{step.uses.partition('@')[0]} {name}: {value}")
+
+
+def container_image(file: WorkflowFile) -> Iterator[Hit]:
+    """A container image has no digest, is not from a known publisher, or is started with special rights.
+
+    A tag can be moved to another image, and a digest says only that a stranger's image stays the same; options such
+    as `--privileged` and volumes open the machine.
+
+    Remedy: Name an image of Docker's own library, of HashiCorp, OpenTofu or AWS, or one that a workflow of the base
+    uses, by digest (`image@sha256:...`), with `env`, `ports` and health checks only.
+    """
+    for job in file.workflow.jobs:
+        for image in job.images:
+            named = _IMAGE.fullmatch(image.image)
+            found = []
+            if named is None:
+                # Another tag of an image that the base uses by tag is no other finding.
+                name = re.sub(r":[^/]*\Z", "", image.image)
+                yield file.hit(job, f"the image `{image.image}` has no digest", image.line, at=f"no digest: {name}")
+            elif image.image not in file.known_images and not _KNOWN_PUBLISHER.fullmatch(named["name"]):
+                found.append(f"the image `{image.image}` is not from a known publisher")
+            if not _HEALTH_ONLY.fullmatch(image.options):
+                found.append(f"the image `{image.image}` has the options `{image.options}`")
+            found += [f"the image `{image.image}` has `{key}`" for key in image.other_keys]
+            for what in found:
+                yield file.hit(job, what, image.line, at=what)
+
+
+def self_hosted_runner(file: WorkflowFile) -> Iterator[Hit]:
+    """A job does not run on a GitHub-hosted runner.
+
+    Self-hosted runners keep what a job leaves behind; a computed label can name one.
+
+    Remedy: Write `runs-on: ubuntu-24.04`.
+    """
+    for job in file.workflow.jobs:
+        if not job.uses and (not job.runs_on or not all(_HOSTED.fullmatch(label) for label in job.runs_on)):
+            what = f"the job `{job.id}` runs on `{', '.join(job.runs_on) or 'nothing'}`"
+            yield file.hit(job, what, at=str(job.runs_on))
+
+
+def _uses(file: WorkflowFile) -> Iterator[tuple[Job | Step, str, int]]:
+    for job in file.workflow.jobs:
+        if job.uses:
+            yield job, job.uses, job.uses_line
+        yield from ((step, step.uses, step.uses_line) for step in job.steps if step.uses)
+
+
+def _call(part: Job | Step, uses: str) -> str:
+    """What is called with what: nobody knows what a stranger's action does with other inputs."""
+    return f"{uses} {part.with_}" if isinstance(part, Step) else part.text

@@ -1,0 +1,371 @@
+"""What scripts of workflows do, and what variables make of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import translate
+from functools import lru_cache
+
+from ops_agent.config.strict_yaml import read_yaml
+from ops_agent.guard.paths import is_workflow
+from ops_agent.guard.rule import SCRIPT_INPUTS, Hit, WholeChange, WorkflowFile
+from ops_agent.guard.shell import COMPUTED, MOST_CHARACTERS, Line, forms, names_of_commands, script_lines
+from ops_agent.guard.tree import SourceTree
+from ops_agent.model.terraform import Unreadable
+from ops_agent.model.workflow import Job, Step
+from ops_agent.workflows.expressions import parts_of
+
+_SHELLS = frozenset({"", "bash", "sh", "python", "pwsh"})
+# No expression may look from each place to the end of the script: a hostile one would be judged for hours. Hence the
+# atomic groups, which take the first command of a line, and the parts that stop at the next separator.
+_NAMED_SH = r"(?:ba|z|da|k)?sh\b"
+_SH = rf"(?:/[^\s|;&]*/)?{_NAMED_SH}"
+_LANGUAGES = r"(?:python[0-9.]*|node|ruby|perl|php)"
+_BEFORE = r"(?:\w+=\S*\s+|(?:sudo|env|exec|command|nohup|time)\s+(?:-\S+\s+)*)*"
+_START = r"(?:^|[;&|(`]|\$\(|\b(?:then|do|else|exec|env|command)\b)[ \t]*"
+_SENDS = r"(\s-d\b|\s-F\b|\s-T\b|--data|--form|--upload|--post|\s-X|--request|\$\(|`|@)"
+_AWS_CALLS = (
+    r"(?:batch-)?get-secret-value|get-parameters?|decrypt|get-authorization-token|assume-role\S*|get-session-token|get-credentials-\S+"
+    r"|get-password-data|create-access-key|create-login-profile|start-session|send-command|delete-\S+|terminate-\S+|schedule-key-deletion"
+    r"|iam\s+(?!get-|list-|simulate-|generate-)[a-z]|organizations\s+(?!describe-|list-)[a-z]|s3\s+r[mb]\b|configure\s+(?:get|export-credentials)"
+)
+_DANGEROUS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(rf"\b{_NAMED_SH}\s+(-c\s+)?[\"']?(<\(|\$\()\s*(curl|wget)"), "a download is run"),
+    (
+        re.compile(
+            rf"\|&?\s*{_BEFORE}({_SH}|{_LANGUAGES}\s*(-\s*)?($|[;&|)]))|\b{_NAMED_SH}\s+(-\S+\s+)*<<<", re.MULTILINE
+        ),
+        "what a command prints is run",
+    ),
+    (
+        re.compile(rf"{_START}((ba|z|da|k)?sh|source|\.|{_LANGUAGES})\s+(-\S+\s+)*[\"']?\$", re.MULTILINE),
+        "a script is run whose name is computed",
+    ),
+    (
+        re.compile(r"ACTIONS_(ID_TOKEN|RUNTIME|CACHE)|AWS_(SECRET_ACCESS_KEY|SESSION_TOKEN|WEB_IDENTITY)"),
+        "credentials are touched",
+    ),
+    (re.compile(r"\b(GITHUB_TOKEN|GH_TOKEN)\b"), "the job's token is touched"),
+    (
+        re.compile(
+            r"(^|[;&|(`]|\$\()[ \t]*((/usr)?/bin/)?(printenv|env|set|export -p|declare -[px]+|compgen -[ve])\s*($|[|>;&)])|\$\{!\w+[@*]"
+            r"|\bos\.environ(?!\s*(\[|\.(get|setdefault|pop)\b))|\bprocess\.env(?!\s*[.\[])|\bENV\.(to_h|each|inspect)|%ENV\b|\b(Get-ChildItem|Get-Item|gci|dir|ls|cat)\s+env:(?!\w)",
+            re.MULTILINE,
+        ),
+        "the environment is printed",
+    ),
+    (re.compile(rf"^(?>[^\n]*?\b(?:curl|wget|http|xh)\b)[^\n]*{_SENDS}", re.MULTILINE), "data is sent away"),
+    (
+        re.compile(
+            r"\b(nc|ncat|socat|telnet|ssh|scp|sftp|rsync|ftp|dig|nslookup|host)\b\s+[^\s=]|\burllib|\burlopen\b|\bhttp\.client\b|\bsocket\."
+            r"|\brequests\.\w+\(|\bfetch\(|\baxios\b|Net::HTTP|\bLWP::|\b(Invoke-(WebRequest|RestMethod|Expression)|iwr|irm|iex)\b",
+            re.MULTILINE,
+        ),
+        "a connection leads elsewhere",
+    ),
+    (
+        re.compile(r"/proc/|/dev/tcp/|\.git/config|\.aws/(credentials|config)|~/\.aws|\.docker/config|docker\.sock"),
+        "the machine's secrets are read",
+    ),
+    (
+        re.compile(
+            r"\b(nsenter|chroot|unshare)\s|\A(?s:(?>.*?\bdocker\s+))(\S+\s+)*?(--privileged|--pid|--cap-add|-v\s*/|--volume[= ]/)"
+        ),
+        "the machine is opened",
+    ),
+    (re.compile(r"\b(eval|sudo|base64|xxd|openssl)\b|\$'[^'\n]*\\[xuU0-7]"), "a command hides what it does"),
+    (
+        re.compile(
+            r"\bgit\s+(?>(?:(?:-[Cc]|--git-dir|--work-tree|--namespace)\s+\S+|-\S+)\s+)*(push|remote|config(?!\s+--global\s+--add\s+safe\.directory\b))\b|\bhub\s+(api|push|fork|pr)\b"
+            r"|\bgh\s+(pr|api|workflow|secret|variable|cache|release|repo|auth|run|extension|alias|gist|ssh-key|codespace)\b"
+        ),
+        "the repository is written",
+    ),
+    (
+        re.compile(
+            r"^(?>[^\n]*?\b(?:pip3?|pipx|npm|pnpm|yarn)\b)[^\n]*(index-url|--registry|git\+|https?://)", re.MULTILINE
+        ),
+        "packages come from elsewhere",
+    ),
+    (re.compile(r"\bGITHUB_PATH\b|::(set-env|add-path)\b"), "the path or environment of later steps is changed"),
+    (
+        re.compile(
+            r"\b(terraform|tofu|terragrunt)\s+((run|run-all|-\S+)\s+)*(destroy|import|state|taint|force-unlock|console|login|workspace\s+delete)\b"
+            r"|(?:^|[;&|])(?>[^\n;&|]*?\b(?:terraform|tofu|terragrunt)\b)[^\n;&|]*\s-destroy\b",
+            re.MULTILINE,
+        ),
+        "Terraform's state is operated on",
+    ),
+    (
+        re.compile(rf"\A(?s:(?>.*?\baws\s+))(\S+\s+)*?({_AWS_CALLS})"),
+        "secrets or roles are read, or things are deleted, by a script",
+    ),
+)
+_DOWNLOADS = re.compile(r"\b(curl|wget)\b")
+_UNPACKS = re.compile(r"\bchmod\s+(-\S+\s+)*(\S*\+\S*x|[0-7]*[1357][0-7]*)\b|\b(tar|unzip|dpkg|rpm)\s")
+_CHECKED = re.compile(r"\bsha(256|512)sum\b[^\n]*(-c|--check)|\bshasum\b[^\n]*-c|\bgpg\s+--verify|\bcosign\s+verify")
+_HOLDS_TOKEN = re.compile(r"\bgithub\s*\.\s*token\b|\bgithub\s*\[|\bsecrets\b|\bgithub\b(?!\s*[.\[\w-])", re.IGNORECASE)
+_OWN_API = re.compile(r"https://(api|uploads)\.github\.com/|\$\{?GITHUB_API_URL")
+
+
+_STEERING = (
+    r"(?:BASH_ENV|BASH_FUNC_\w*|SHELLOPTS|BASHOPTS|PROMPT_COMMAND|PS4|ZDOTDIR|HOME|XDG_CONFIG_\w+|PATH|LD_\w+|DYLD_\w+|GCONV_PATH"
+    r"|GIT_(?!(?:SHA|SHORT_SHA|COMMIT|COMMIT_SHA|BRANCH|REF|TAG|HASH|VERSION)(?!\w))\w+|ACTIONS_\w+|RUNNER_(?:TEMP|TOOL_CACHE|WORKSPACE|TRACKING_ID|DEBUG)|(?:MAN|GH_|AWS_)?PAGER"
+    r"|LESSOPEN|EDITOR|VISUAL|NODE_(?:OPTIONS|PATH|EXTRA_CA_CERTS|REPL_\w+)|PYTHON(?:PATH|HOME|STARTUP|INSPECT|BREAKPOINT|USERBASE)"
+    r"|RUBY(?:OPT|LIB)|PERL5\w+|_?JAVA_(?:TOOL_)?OPTIONS|JDK_JAVA_OPTIONS|MAVEN_OPTS|GRADLE_OPTS|MAKEFLAGS|GNUMAKEFLAGS"
+    r"|GO(?:FLAGS|PROXY|NOSUMDB|NOSUMCHECK|SUMDB|INSECURE|TOOLCHAIN|ENV|AUTH)|RUSTC?_?(?:WRAPPER|FLAGS)|CARGO_\w+|DOTNET_STARTUP_HOOKS"
+    r"|DOCKER_(?:HOST|CONFIG|CONTEXT)|KUBECONFIG|ANSIBLE_\w+|SSLKEYLOGFILE"
+    r"|AWS_ENDPOINT_URL\w*|AWS_CONFIG_FILE|AWS_SHARED_CREDENTIALS_FILE|AWS_WEB_IDENTITY_TOKEN_FILE|AWS_EC2_METADATA_\w+"
+    r"|AWS_CA_BUNDLE|AWS_CONTAINER_\w+|AWS_PROFILE|AWS_STS_\w+|AWS_USE_\w+|TF_CLI_\w+|TERRAFORM_CONFIG|TF_REATTACH_PROVIDERS|TF_PLUGIN_\w+"
+    r"|TF_DATA_DIR|TF_LOG\w*|TF_TOKEN_\w+|TF_REGISTRY_\w+|TF_ENCRYPTION|\w*_PROXY|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|CURL_\w+|PIP_\w+|UV_\w+"
+    r"|NPM_CONFIG_\w+|YARN_\w+)"
+)
+# Values that switch something off, or choose nothing: an empty pager is what everybody writes.
+_HARMLESS = (
+    (re.compile(r"(?:(?:AWS_|GH_|GIT_)?PAGER)"), re.compile(r"|cat")),
+    (re.compile(r"GIT_TERMINAL_PROMPT"), re.compile(r"0")),
+    (re.compile(r"TF_LOG"), re.compile(r"|ERROR|WARN|INFO")),
+    (
+        re.compile(r"TF_CLI_ARGS(?:_\w+)?"),
+        re.compile(r"(?:\s*-(?:no-color|input=false|compact-warnings|lock-timeout=\w+))*\s*"),
+    ),
+    (
+        re.compile(r"TF_PLUGIN_CACHE_DIR"),
+        re.compile(r"(?!.*\.\.)(?:/home/runner|/tmp|\$\{\{ *runner\.temp *\}\})/[\w./-]*"),
+    ),
+)
+_NAME = re.compile(_STEERING, re.IGNORECASE)
+_SET_IN_SCRIPT = re.compile(rf"(?<![A-Za-z0-9_$-]){_STEERING}(?:=|<<)")
+_HARMLESS_IN_SCRIPT = re.compile(r"\b(?:\w*PAGER=(?:cat|\"\"|'')?(?=\s|$)|GIT_TERMINAL_PROMPT=0)", re.MULTILINE)
+
+
+def dangerous_command(file: WorkflowFile) -> Iterator[Hit]:
+    """A script does what no infrastructure workflow needs.
+
+    Downloads that are run, printed environments, connections elsewhere, tokens, commands that are computed: shapes that
+    took secrets out of pipelines before. This list is a net with holes; permissions, allow-lists and environments are
+    the wall.
+
+    Remedy: Say what the step must achieve with Terraform, the AWS CLI or plain `curl --fail "$URL"`; check what is
+    downloaded with `sha256sum --check`.
+    """
+    for text in file.workflow.texts:
+        is_shell = text.path[-3:] == ("defaults", "run", "shell") or text.path[2:3] + text.path[4:] == (
+            "steps",
+            "shell",
+        )
+        if is_shell and text.text not in _SHELLS:
+            yield file.hit_text(text, f"the shell `{text.text}` is not open")
+    for job, step, text in file.scripts:
+        variables = {**file.workflow.env, **job.env, **step.env}
+        tokens = [name for name, value in variables.items() if _holds_token(value)]
+        if len(text.text) > MOST_CHARACTERS:
+            size = f"{len(text.text):,} characters; at most {MOST_CHARACTERS:,}"
+            yield file.hit_text(text, f"the script is too long to be judged ({size})")
+            continue
+        for token in (p.text for p in parts_of(text.text) if p.is_expression and _HOLDS_TOKEN.search(p.text)):
+            yield file.hit_text(text, "a token or secret is pasted into the script: pass it by `env`", at=token)
+        lines = script_lines(text.text)
+        meaning = _meanings(lines, variables)
+        for line, what in _objections(lines, _shell_of(job, step), tokens):
+            yield file.hit_text(text.part(line.number, line.text), what, at=f"{what}: {meaning(line)}")
+
+
+def _objections(lines: tuple[Line, ...], shell: str, tokens: list[str]) -> Iterator[tuple[Line, str]]:
+    for line in lines:
+        plain = line.plain
+        for pattern, what in _DANGEROUS:
+            if pattern.search(line.text) or pattern.search(plain):
+                yield line, what
+        for name in tokens if _DOWNLOADS.search(line.text) and not _OWN_API.search(line.text) else ():
+            if re.search(rf"\$\{{?{re.escape(name)}\b", line.text):
+                yield line, f"the token in `{name}` is sent away"
+        if shell not in ("python", "pwsh") and not line.is_text and _computes_a_command(line.text):
+            yield line, "a command is computed"
+    if any(_DOWNLOADS.search(line.plain) for line in lines) and not any(_CHECKED.search(line.text) for line in lines):
+        for line in lines:
+            if _UNPACKS.search(line.plain):
+                yield line, "a download is unpacked or made a program, and nothing checks it"
+
+
+def _meanings(lines: tuple[Line, ...], variables: Mapping[str, str]) -> Callable[[Line], str]:
+    """What a line is, with everything that gives its variables their values: with another value it is another command."""
+    mentions: dict[str, list[str]] = {}
+    for line in lines:
+        for word in set(re.findall(r"\w+", line.text)):
+            mentions.setdefault(word, []).append(line.text)
+
+    def meaning(line: Line) -> str:
+        names = sorted(set(re.findall(r"\$\{?([A-Za-z_]\w*)", line.text)))
+        return f"{line.text} {[(name, variables.get(name), hash(tuple(mentions[name]))) for name in names]}"
+
+    return meaning
+
+
+def _shell_of(job: Job, step: Step) -> str:
+    return step.shell or ("pwsh" if any("windows" in label for label in job.runs_on) else "")
+
+
+def _holds_token(value: str) -> bool:
+    return any(p.is_expression and _HOLDS_TOKEN.search(p.text) for p in parts_of(value))
+
+
+def _computes_a_command(line: str) -> bool:
+    """`$X now`, `${A}${B}`, `$(echo cu)rl`: the command's own name is not written. A path below a variable is."""
+    inner = re.sub(r"\$\([^()]*\)", COMPUTED, re.sub(r"\[\[\s.{0,500}?\s\]\]", "test", line))
+    return any(COMPUTED in name and "/" not in name for name in names_of_commands(forms(inner, {})[0]))
+
+
+def steering_variable(file: WorkflowFile) -> Iterator[Hit]:
+    """A variable changes what other commands do.
+
+    `BASH_ENV` runs a file before every script, `AWS_ENDPOINT_URL_STS` and proxies lead credentials elsewhere,
+    `TF_CLI_ARGS` adds options to every Terraform command: the step looks harmless and is not.
+
+    Remedy: Leave the variable out; write options beside the command.
+    """
+    for text in file.workflow.texts:
+        name = text.path[-1]
+        is_steering = text.path[-2:-1] == ("env",) and _NAME.fullmatch(name)
+        if is_steering and not any(n.fullmatch(name) and v.fullmatch(text.text) for n, v in _HARMLESS):
+            yield file.hit_text(text, f"`{name}` is set")
+    for _, _, text in file.scripts:
+        for line in script_lines(text.text[:MOST_CHARACTERS]):
+            for found in _SET_IN_SCRIPT.finditer(_HARMLESS_IN_SCRIPT.sub("", line.plain)):
+                yield file.hit_text(text.part(line.number, line.text), f"`{found[0].rstrip('=<')}` is set")
+
+
+# Documents and Terraform files that a workflow or script of the repository hands to an interpreter.
+
+_WRITTEN = (".tf", ".tfvars", ".hcl", ".md")
+_SCRIPT = re.compile(r"(^|/)([^/]+\.(sh|bash|zsh|mk)|(GNU)?[Mm]akefile|justfile)$")
+_CALLED = {"makefile": "make", "gnumakefile": "make", "justfile": "just"}
+_MOST_OF_A_FILE = 200_000
+_INTERPRETER = re.compile(rf"{_NAMED_SH}|{_LANGUAGES}|pwsh|source|\.|eval")
+_WRAPPERS = frozenset(
+    {"sudo", "env", "exec", "command", "builtin", "nohup", "time", "timeout", "xargs"}
+    | {"if", "while", "until", "then", "do", "else", "elif", "!", "{"}
+)
+_TAKES_A_VALUE = frozenset({"-o", "+o", "-O", "+O", "-W", "-X"})
+_GIVEN = re.compile(r"(?<![\w-])([A-Za-z_]\w*)=([^\s;&|()]+)|(?<![\w-])for +([A-Za-z_]\w*) +in +([^;\n]*)")
+_CONTENT = re.compile(r"[$<]\( *(?:cat +|< *)([^\s()]+) *\)|` *cat +([^\s`]+) *`|(?<!<)< *([^\s<>()&|;]+)")
+_INNER = re.compile(r"\$\(([^()]*)\)|`([^`]*)`")
+_Values = Mapping[str, tuple[str, ...]]
+
+
+def executed_file(change: WholeChange) -> Iterator[Hit]:
+    """A script of the repository runs a document or a Terraform file that this change writes.
+
+    `bash infra/README.md` and `source terraform.tfvars` run any file whatever its name: what looks like prose or values
+    is a program there, and this change would write it.
+
+    Remedy: Leave the file as it is, or change the script so that it reads the file instead of running it.
+    """
+    changed = [c.path for c in change.changes.changes if c.path.endswith(_WRITTEN)]
+    for path, line, script, values in _scripts_of(change.head) if changed else ():
+        for pattern in sorted(executed_by(script, values)):
+            for file in (f for f in changed if may_be(pattern, f)):
+                yield Hit(path=file, line=0, what=f"`{path}` line {line} runs `{pattern}`", anchor=f"{path} {file}")
+
+
+def _scripts_of(tree: SourceTree) -> Iterator[tuple[str, int, str, _Values]]:
+    """Path, line, text and known variables of the scripts in workflows and local actions, and of the script files that
+    these name.
+    """
+    named: list[str] = []
+    for path in sorted(tree.paths):
+        if is_workflow(path) or path.rpartition("/")[2] in ("action.yml", "action.yaml"):
+            for line, script, values in _scripts_in(tree.read(path)):
+                named.append(script)
+                yield path, line, script, values
+    everything = "\n".join(named)
+    for path in sorted(p for p in tree.paths if _SCRIPT.search(p)):
+        name = path.rpartition("/")[2]
+        if re.search(rf"(?<![\w.-]){re.escape(_CALLED.get(name.casefold(), name))}(?![\w-])", everything):
+            yield path, 1, tree.read(path).decode(errors="replace"), {}
+
+
+def _scripts_in(content: bytes) -> Iterator[tuple[int, str, _Values]]:
+    root = read_yaml(content, aliases=True)
+    if isinstance(root, Unreadable):
+        yield 1, re.sub(r"(?m)^[ \t]*(- +)?(run: *[|>]?[+-]?)?", "", content.decode(errors="replace")), {}
+        return
+    texts = [(where, node) for where, node in root.texts() if where]
+    found: dict[str, dict[str, None]] = {}
+    for where, node in texts:
+        if name := _variable(where):
+            found.setdefault(name, {})[node.text] = None
+    values = {name: tuple(known) for name, known in found.items()}
+    for where, node in texts:
+        if where[-1] == "run" or (where[-2:-1] == ("with",) and where[-1].casefold() in SCRIPT_INPUTS):
+            yield node.line, node.text, values
+
+
+def _variable(where: tuple[str, ...]) -> str:
+    """What scripts call a value: `NAME` of an `env`, `matrix.NAME`, `inputs.NAME`."""
+    if where[-2:-1] == ("env",):
+        return where[-1]
+    if "matrix" in where[:-1]:
+        axis = (
+            key for key in where[where.index("matrix") + 1 :] if key not in ("include", "exclude") and not key.isdigit()
+        )
+        return f"matrix.{next(axis, '')}"
+    return f"inputs.{where[-2]}" if where[-1] == "default" and "inputs" in where[:-2] else ""
+
+
+def executed_by(script: str, values: _Values) -> frozenset[str]:
+    """Shell patterns of the documents and Terraform files that `script` gives an interpreter, `source`, `.` or `eval`.
+
+    `values` are what variables from outside can be; what is not known matches anything.
+    """
+    lines = [re.sub(r"[\"']", "", line.text) for line in script_lines(script[:_MOST_OF_A_FILE])]
+    given: dict[str, dict[str, None]] = {}
+    for found in (m for line in lines for m in _GIVEN.finditer(line)):
+        words = dict.fromkeys(w for w in (found[2] or found[4]).split() if w.endswith(_WRITTEN))
+        given.setdefault(found[1] or found[3], {}).update(words)
+    known = {**values, **{name: tuple(words) for name, words in given.items() if words}}
+    return frozenset(
+        word for line in lines for form in forms(_CONTENT.sub(r" \1\2\3 ", line), known) for word in _executed_in(form)
+    )
+
+
+def _executed_in(line: str) -> Iterator[str]:
+    """What one line runs, and what the substitutions inside it run."""
+    for text in (_INNER.sub("*", line), *(m[1] or m[2] or "" for m in _INNER.finditer(line))):
+        for command in re.split(r"[;&|()]+", re.sub(r"\{[^{}\s]*\}", "*", text.replace(COMPUTED, "*"))):
+            yield from _operands_run(command.split())
+
+
+def _operands_run(words: list[str]) -> Iterator[str]:
+    """The first operand of an interpreter; of `eval` all; behind `-c` a command begins again."""
+    i, is_wrapped = 0, False
+    while i < len(words):
+        name = words[i].rpartition("/")[2] or words[i]
+        if words[i] == "." or _INTERPRETER.fullmatch(name):
+            i += 1
+            first = i
+            while i < len(words) and words[i][0] in "-+":
+                i += 2 if words[i] in _TAKES_A_VALUE else 1
+            options = words[first:i]
+            yield from (w for w in (words[i:] if name == "eval" else words[i : i + 1]) if w.endswith(_WRITTEN))
+            if not any(re.fullmatch(r"-[a-z]*c", option) for option in options):
+                return
+            is_wrapped = False
+        elif is_wrapped or name in _WRAPPERS or re.match(r"[A-Za-z_]\w*\+?=", words[i]):
+            is_wrapped |= name in _WRAPPERS
+            i += 1
+        else:
+            return
+
+
+def may_be(pattern: str, path: str) -> bool:
+    """Could the shell pattern name `path`, seen from any directory of the repository?"""
+    plain = re.sub(r"^(?:\*|\.{1,2})?/+(?:\.{1,2}/+)*", "", pattern)
+    parts = path.split("/")
+    return any(_expression(plain).match("/".join(parts[i:])) for i in range(len(parts)))
+
+
+@lru_cache(maxsize=256)
+def _expression(pattern: str) -> re.Pattern[str]:
+    return re.compile(translate(pattern))
