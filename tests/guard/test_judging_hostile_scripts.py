@@ -58,6 +58,7 @@ UNITS = (
         "chmod -R ",
     ),
     *("for x in a; do ", "bash -c '", "echo a | ", "find . -exec ", "aaaa", "0", "#", "[[ ", "<<E ", "\\\n", "|\n"),
+    *("sudo apt install a ", "sudo apt install ", ";sudo apt install a", "gh pr "),
     *("a=x.md ", "bash x.md;", "bash $a;", "eval $a\n", "$a\n", "$(cat x.md)", "{a,", "< x.md ", "for a in x.md;"),
 )
 fresh = count()

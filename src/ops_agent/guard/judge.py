@@ -67,10 +67,12 @@ def judge(
         *_of_side(changes, after, policy, vouched),
         *_newly_reached(changes, before, after, policy),
     ]
+    unread = {s.path for s in existing if isinstance(s, UnreadableFile) and is_workflow(s.path)}
+    unread |= {path for path, entries in lint.base.items() if any(e.kind == "unreadable" for e in entries)}
     findings: list[Finding] = []
     for rule in table:
         known, unknown = _judged(rule, existing)
-        excuses = _Excuses(before, after, [hit for _, hit in known], set(unknown))
+        excuses = _Excuses(before, after, [hit for _, hit in known], unread | set(unknown))
         hits, crashes = _judged(rule, arriving)
         found = [_finding(rule, hit, pre_existing=excuses.take(where, hit)) for where, hit in hits]
         for old in (False, True):  # a new finding is shown behind any number of old ones
@@ -92,7 +94,7 @@ def judge(
 
 class _Excuses:
     """The hits of one rule on the base: each excuses one hit of the change. `unknown` are subjects of the base on which
-    the rule crashed: lines that the change leaves as they were are excused there.
+    the rule crashed, and workflows that could not be read: lines that the change leaves as they were are excused there.
     """
 
     def __init__(self, before: SourceTree, after: SourceTree, hits: list[Hit], unknown: set[str]) -> None:

@@ -267,7 +267,10 @@ class WorkflowFile:
 
     def circumstances(self, job: Job | None) -> frozenset[str]:
         """What a part of `job` (None: of the workflow) runs under that could be worse than before."""
-        found = {f"on {event}" for event in self.events - _OF_WRITERS}
+        others = self.events - _OF_WRITERS
+        found = {f"on {event}" for event in others}
+        if others - {"pull_request"}:
+            found.add("on pull_request")  # what runs on worse events may run on this one
         if job is not None:
             rights = job.permissions or self.workflow.permissions
             everything = rights is None or rights.shorthand not in ("", "read-all")
@@ -275,7 +278,7 @@ class WorkflowFile:
             found |= {scope for scope, access in rights.scopes.items() if access == "write"} if rights else set()
             found.add(f"environment {job.environment or 'of none'}")
             if job.condition.strip("${} ").casefold() != "false":
-                found |= {"runs"} if job.condition else {"runs", "always runs"}
+                found |= {"runs", "always runs"} if others and not job.condition else {"runs"}
         return frozenset(found)
 
 

@@ -23,6 +23,7 @@ _HEALTH_ONLY = re.compile(
 _INPUT = re.compile(
     r"(.*-)?(mirror|proxy|endpoint|hostname|server|base-url)(-.*)?|registry-url|output-credentials|pip-install|repository"
 )
+_OF_PEOPLE = re.compile(r"\$\{\{\s*(?:vars|secrets)\.\w+\s*\}\}")
 _OWN_PLACES = frozenset(
     {"", "false", "app.terraform.io", "https://registry.npmjs.org", "https://registry.npmjs.org/", "https://github.com"}
 )
@@ -72,7 +73,8 @@ def steering_input(file: WorkflowFile) -> Iterator[Hit]:
     for _, step in file.steps:
         for name, value in step.with_.items() if step.uses else ():
             plain = name.casefold().replace("_", "-")
-            leads_away = _INPUT.fullmatch(plain) and value not in _OWN_PLACES
+            is_chosen_by_people = _OF_PEOPLE.fullmatch(value) and plain != "repository"
+            leads_away = _INPUT.fullmatch(plain) and value not in _OWN_PLACES and not is_chosen_by_people
             if leads_away or (plain, value) == ("mask-password", "false"):
                 what = f"`{name}: {value}` is given to `{step.uses}`"
                 yield file.hit(step, what, step.uses_line, at=f"{step.uses.partition('@')[0]} {name}: {value}")
@@ -126,4 +128,6 @@ def _uses(file: WorkflowFile) -> Iterator[tuple[Job | Step, str, int]]:
 
 def _call(part: Job | Step, uses: str) -> str:
     """What is called with what: nobody knows what a stranger's action does with other inputs."""
+    if uses.startswith("./"):
+        return uses
     return f"{uses} {part.with_}" if isinstance(part, Step) else part.text

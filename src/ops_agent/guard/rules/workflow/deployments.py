@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from ops_agent.guard.rule import Hit, WorkflowFile, accounts_in, foreign_regions
 from ops_agent.guard.rules.workflow.gates import is_gated, keeps_out
@@ -54,15 +55,15 @@ def ungated_apply(file: WorkflowFile) -> Iterator[Hit]:
     Remedy: Give the job an `environment:`, and start it on `push` to a protected branch or `workflow_dispatch`, with an
     `if:` that excludes pull requests where the workflow also runs on them.
     """
-    events = file.events
-    early = events & _BEFORE_A_MERGE
+    early = file.events & _BEFORE_A_MERGE
     for job, step, line, _ in _applies(file):
-        if not is_gated(job, file.workflow):
-            yield file.hit_text(line, f"the job `{job.id}` applies without a certain `environment`")
+        found = [] if is_gated(job, file.workflow) else ["without a certain `environment`"]
         if early and not (keeps_out(job.condition, early) or keeps_out(step.condition, early)):
-            yield file.hit_text(line, f"the job `{job.id}` applies on pull requests")
-        if not events & {"push", "workflow_dispatch", "workflow_call"}:
-            yield file.hit_text(line, f"the job `{job.id}` applies without a merge and without a person")
+            found.append("on pull requests")
+        if not file.events & {"push", "workflow_dispatch", "workflow_call"}:
+            found.append("without a merge and without a person")
+        for what in found:
+            yield _once(file.hit_text(line, f"the job `{job.id}` applies {what}", at=f"{job.id} {what}"))
 
 
 def apply_without_plan(file: WorkflowFile) -> Iterator[Hit]:
@@ -75,9 +76,10 @@ def apply_without_plan(file: WorkflowFile) -> Iterator[Hit]:
     for job, step, line, arguments in _applies(file):
         words = [w for w in arguments.split() if not w.startswith(("-", "#", ">", "2>"))]
         if "-auto-approve" in arguments or not words:
-            yield file.hit_text(line, "`apply` is not given a saved plan")
+            yield _once(file.hit_text(line, "`apply` is not given a saved plan", at=f"{job.id} no saved plan"))
         elif not _planned_before(file, job, step):
-            yield file.hit_text(line, f"no step before writes the plan `{words[0]}` (`plan -out=`)")
+            what = f"no step before writes the plan `{words[0]}` (`plan -out=`)"
+            yield _once(file.hit_text(line, what, at=f"{job.id} {what}"))
 
 
 def environment_variable(file: WorkflowFile) -> Iterator[Hit]:
@@ -142,6 +144,11 @@ def _applies(file: WorkflowFile) -> Iterator[tuple[Job, Step, WorkflowText, str]
         for line in script_lines(text.text):
             for found in _APPLY.finditer(line.plain):
                 yield job, step, text.part(line.number, line.text), found[1]
+
+
+def _once(hit: Hit) -> Hit:
+    """One apply on the base excuses one: other options do not make it another, a second command is one more."""
+    return replace(hit, excuses_all=False)
 
 
 def _planned_before(file: WorkflowFile, job: Job, step: Step) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from ops_agent.guard.rule import Hit, LintedWorkflow, Rule
+from ops_agent.guard.rule import Hit, LintedWorkflow, Rule, WorkflowFile
 from ops_agent.model.workflow import Job, LintEntry
+from ops_agent.workflows.expressions import parts_of
 
 _WORDS = ("informational", "low", "medium", "high")
 _ANY, _LOW, _MEDIUM, _HIGH = range(4)
@@ -123,26 +125,42 @@ _OTHER = _Audit(
 _ONLY_NOTED = frozenset({"cache-poisoning", "github-app"})
 
 
-def _id_of(entry: LintEntry) -> str:
+_HARMLESS = re.compile(r"\s*github\.(?:run_id|run_number|run_attempt|sha|repository|repository_owner|event_name)\s*")
+
+
+def _is_harmless(entry: LintEntry, file: WorkflowFile | None) -> bool:
+    """Whether a variable in a script is made only of what nobody can choose; zizmor calls any expression in it low."""
+    names = re.findall(r"\benv\.(\w+)", entry.text)
+    values = [
+        t.text for t in (file.workflow.texts if file else ()) if t.path[-2:-1] == ("env",) and t.path[-1] in names
+    ]
+    parts = [part for value in values for part in parts_of(value) if part.is_expression]
+    return bool(values) and all(part.closed and _HARMLESS.fullmatch(part.text) for part in parts)
+
+
+def _id_of(entry: LintEntry, file: WorkflowFile | None) -> str:
     """The rule that an entry belongs to; empty when another rule of ours answers the same question."""
     if entry.tool == "actionlint" and entry.kind == "runner-label":
         return ""  # workflow/self-hosted-runner
     if entry.tool == "actionlint":
-        return "actionlint/note" if "deprecated" in entry.says else "actionlint/error"
+        return "actionlint/note" if re.search(r"\b(deprecated|retired)\b", entry.says) else "actionlint/error"
     if entry.kind == "unreadable":
         return "zizmor/unreadable"
     if entry.kind == "excessive-permissions" and "permissions" in entry.route:
         return ""  # workflow/wide-permissions
     row = _ROWS.get(entry.kind, _OTHER)
+    if entry.kind == "template-injection" and entry.severity == _LOW and _is_harmless(entry, file):
+        return "zizmor/note"
     blocks = entry.severity >= row.blocks_from and entry.kind not in _ONLY_NOTED
     return f"zizmor/{row.id}" if blocks else "zizmor/note"
 
 
 def _hits(rule: str, linted: LintedWorkflow) -> Iterator[Hit]:
     for entry in linted.entries:
-        if _id_of(entry) == rule:
+        if _id_of(entry, linted.file) == rule:
             job = _job_of(entry, linted)
             under = linted.file.circumstances(job) if linted.file is not None else frozenset[str]()
+            under -= {"environment of none"}  # it has no secrets and no rights of an environment
             shown = f"{entry.says} ({_WORDS[entry.severity]})" if entry.tool == "zizmor" else entry.says
             page = f"; {entry.url}" if rule in ("zizmor/audit", "zizmor/note") and entry.url else ""
             anchor = f"{entry.kind} {_subject(entry, linted.path, job)}"

@@ -13,10 +13,10 @@ from ops_agent.guard.rule import SCRIPT_INPUTS, Hit, WholeChange, WorkflowFile
 from ops_agent.guard.shell import COMPUTED, MOST_CHARACTERS, Line, forms, names_of_commands, script_lines
 from ops_agent.guard.tree import SourceTree
 from ops_agent.model.terraform import Unreadable
-from ops_agent.model.workflow import Job, Step
+from ops_agent.model.workflow import Job, Permissions, Step
 from ops_agent.workflows.expressions import parts_of
 
-_SHELLS = frozenset({"", "bash", "sh", "python", "pwsh"})
+_SHELL = re.compile(r"|python|pwsh|(?:ba)?sh(?:(?: -(?:[euxl]+|o pipefail)| --noprofile| --norc)* \{0\})?")
 # No expression may look from each place to the end of the script: a hostile one would be judged for hours. Hence the
 # atomic groups, which take the first command of a line, and the parts that stop at the next separator.
 _NAMED_SH = r"(?:ba|z|da|k)?sh\b"
@@ -24,12 +24,14 @@ _SH = rf"(?:/[^\s|;&]*/)?{_NAMED_SH}"
 _LANGUAGES = r"(?:python[0-9.]*|node|ruby|perl|php)"
 _BEFORE = r"(?:\w+=\S*\s+|(?:sudo|env|exec|command|nohup|time)\s+(?:-\S+\s+)*)*"
 _START = r"(?:^|[;&|(`]|\$\(|\b(?:then|do|else|exec|env|command)\b)[ \t]*"
+_BELOW_IT = r"(?:\{?\w+\}?|\([^()\n]*\))[\"']?/[\w.-]"
 _SENDS = r"(\s-d\b|\s-F\b|\s-T\b|--data|--form|--upload|--post|\s-X|--request|\$\(|`|@)"
 _AWS_CALLS = (
     r"(?:batch-)?get-secret-value|get-parameters?|decrypt|get-authorization-token|assume-role\S*|get-session-token|get-credentials-\S+"
     r"|get-password-data|create-access-key|create-login-profile|start-session|send-command|delete-\S+|terminate-\S+|schedule-key-deletion"
     r"|iam\s+(?!get-|list-|simulate-|generate-)[a-z]|organizations\s+(?!describe-|list-)[a-z]|s3\s+r[mb]\b|configure\s+(?:get|export-credentials)"
 )
+_WRITES = "the repository is written"
 _DANGEROUS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"\b{_NAMED_SH}\s+(-c\s+)?[\"']?(<\(|\$\()\s*(curl|wget)"), "a download is run"),
     (
@@ -39,7 +41,9 @@ _DANGEROUS: tuple[tuple[re.Pattern[str], str], ...] = (
         "what a command prints is run",
     ),
     (
-        re.compile(rf"{_START}((ba|z|da|k)?sh|source|\.|{_LANGUAGES})\s+(-\S+\s+)*[\"']?\$", re.MULTILINE),
+        re.compile(
+            rf"{_START}((ba|z|da|k)?sh|source|\.|{_LANGUAGES})\s+(-\S+\s+)*[\"']?\$(?!{_BELOW_IT})", re.MULTILINE
+        ),
         "a script is run whose name is computed",
     ),
     (
@@ -78,9 +82,13 @@ _DANGEROUS: tuple[tuple[re.Pattern[str], str], ...] = (
     (
         re.compile(
             r"\bgit\s+(?>(?:(?:-[Cc]|--git-dir|--work-tree|--namespace)\s+\S+|-\S+)\s+)*(push|remote|config(?!\s+--global\s+--add\s+safe\.directory\b))\b|\bhub\s+(api|push|fork|pr)\b"
-            r"|\bgh\s+(pr|api|workflow|secret|variable|cache|release|repo|auth|run|extension|alias|gist|ssh-key|codespace)\b"
+            r"|\bgh\s+(pr|release|run|workflow|cache|repo)\s+(?!list\b|view\b|status\b|diff\b|checks\b|watch\b)"
         ),
-        "the repository is written",
+        _WRITES,
+    ),
+    (
+        re.compile(r"\bgh\s+(api|secret|variable|auth|extension|alias|gist|ssh-key|codespace)\b"),
+        "GitHub is operated on",
     ),
     (
         re.compile(
@@ -106,6 +114,11 @@ _DOWNLOADS = re.compile(r"\b(curl|wget)\b")
 _UNPACKS = re.compile(r"\bchmod\s+(-\S+\s+)*(\S*\+\S*x|[0-7]*[1357][0-7]*)\b|\b(tar|unzip|dpkg|rpm)\s")
 _CHECKED = re.compile(r"\bsha(256|512)sum\b[^\n]*(-c|--check)|\bshasum\b[^\n]*-c|\bgpg\s+--verify|\bcosign\s+verify")
 _HOLDS_TOKEN = re.compile(r"\bgithub\s*\.\s*token\b|\bgithub\s*\[|\bsecrets\b|\bgithub\b(?!\s*[.\[\w-])", re.IGNORECASE)
+_INSTALLS = re.compile(
+    r"(^|[;&|(])\s*sudo\s+(?:-E\s+)?apt(?:-get)?\s+(?:-(?:y|q|qq|-yes)\s+)*(?:update|install)"
+    r"(?:[ \t]+(?:-(?:y|q|qq|-yes|-no-install-recommends)|[a-z0-9][a-z0-9.+-]*(?:=[\w.:~+-]+)?)(?=[\s;&|]|\Z))*"
+    r"(?=\s*(?:[;&|]|\Z))"
+)
 _OWN_API = re.compile(r"https://(api|uploads)\.github\.com/|\$\{?GITHUB_API_URL")
 
 
@@ -132,12 +145,15 @@ _HARMLESS = (
     ),
     (
         re.compile(r"TF_PLUGIN_CACHE_DIR"),
-        re.compile(r"(?!.*\.\.)(?:/home/runner|/tmp|\$\{\{ *runner\.temp *\}\})/[\w./-]*"),
+        re.compile(r"(?!.*\.\.)(?:/home/runner|/tmp|\$\{\{ *runner\.temp *\}\})(?:/[\w./-]*)?"),
     ),
 )
 _NAME = re.compile(_STEERING, re.IGNORECASE)
 _SET_IN_SCRIPT = re.compile(rf"(?<![A-Za-z0-9_$-]){_STEERING}(?:=|<<)")
 _HARMLESS_IN_SCRIPT = re.compile(r"\b(?:\w*PAGER=(?:cat|\"\"|'')?(?=\s|$)|GIT_TERMINAL_PROMPT=0)", re.MULTILINE)
+
+
+_MAY_SET = re.compile(r"(?<![${\w])[A-Za-z_]\w*|(?<=\{)[A-Za-z_]\w*(?=:?=)")
 
 
 def dangerous_command(file: WorkflowFile) -> Iterator[Hit]:
@@ -155,7 +171,7 @@ def dangerous_command(file: WorkflowFile) -> Iterator[Hit]:
             "steps",
             "shell",
         )
-        if is_shell and text.text not in _SHELLS:
+        if is_shell and not _SHELL.fullmatch(text.text):
             yield file.hit_text(text, f"the shell `{text.text}` is not open")
     for job, step, text in file.scripts:
         variables = {**file.workflow.env, **job.env, **step.env}
@@ -168,20 +184,25 @@ def dangerous_command(file: WorkflowFile) -> Iterator[Hit]:
             yield file.hit_text(text, "a token or secret is pasted into the script: pass it by `env`", at=token)
         lines = script_lines(text.text)
         meaning = _meanings(lines, variables)
-        for line, what in _objections(lines, _shell_of(job, step), tokens):
-            yield file.hit_text(text.part(line.number, line.text), what, at=f"{what}: {meaning(line)}")
+        rights = (job.permissions or file.workflow.permissions or Permissions(scopes={}, line=0)).scopes
+        may_write = any(
+            rights.get(s) == "write" for s in {"contents", "pull-requests"} & set(file.policy.allowed_permissions)
+        )
+        for line, what in _objections(lines, _shell_of(job, step, text.path[-1]), tokens):
+            if what != _WRITES or not may_write:
+                yield file.hit_text(text.part(line.number, line.text), what, at=f"{what}: {meaning(line)}")
 
 
 def _objections(lines: tuple[Line, ...], shell: str, tokens: list[str]) -> Iterator[tuple[Line, str]]:
     for line in lines:
-        plain = line.plain
+        text, plain = (_INSTALLS.sub(r"\1 apt", written) for written in (line.text, line.plain))
         for pattern, what in _DANGEROUS:
-            if pattern.search(line.text) or pattern.search(plain):
+            if pattern.search(text) or pattern.search(plain):
                 yield line, what
         for name in tokens if _DOWNLOADS.search(line.text) and not _OWN_API.search(line.text) else ():
             if re.search(rf"\$\{{?{re.escape(name)}\b", line.text):
                 yield line, f"the token in `{name}` is sent away"
-        if shell not in ("python", "pwsh") and not line.is_text and _computes_a_command(line.text):
+        if shell not in ("python", "pwsh", "javascript") and not line.is_text and _computes_a_command(line.text):
             yield line, "a command is computed"
     if any(_DOWNLOADS.search(line.plain) for line in lines) and not any(_CHECKED.search(line.text) for line in lines):
         for line in lines:
@@ -190,20 +211,24 @@ def _objections(lines: tuple[Line, ...], shell: str, tokens: list[str]) -> Itera
 
 
 def _meanings(lines: tuple[Line, ...], variables: Mapping[str, str]) -> Callable[[Line], str]:
-    """What a line is, with everything that gives its variables their values: with another value it is another command."""
-    mentions: dict[str, list[str]] = {}
+    """What a line is, with everything that may give its variables their values: with another value it is another
+    command.
+    """
+    setters: dict[str, list[str]] = {}
     for line in lines:
-        for word in set(re.findall(r"\w+", line.text)):
-            mentions.setdefault(word, []).append(line.text)
+        for word in set(_MAY_SET.findall(line.text)):
+            setters.setdefault(word, []).append(line.text)
 
     def meaning(line: Line) -> str:
         names = sorted(set(re.findall(r"\$\{?([A-Za-z_]\w*)", line.text)))
-        return f"{line.text} {[(name, variables.get(name), hash(tuple(mentions[name]))) for name in names]}"
+        return f"{line.text} {[(name, variables.get(name), hash(tuple(setters.get(name, ())))) for name in names]}"
 
     return meaning
 
 
-def _shell_of(job: Job, step: Step) -> str:
+def _shell_of(job: Job, step: Step, key: str) -> str:
+    if key != "run" and step.uses.startswith("actions/github-script@"):
+        return "javascript"
     return step.shell or ("pwsh" if any("windows" in label for label in job.runs_on) else "")
 
 
@@ -211,9 +236,15 @@ def _holds_token(value: str) -> bool:
     return any(p.is_expression and _HOLDS_TOKEN.search(p.text) for p in parts_of(value))
 
 
+_TEST = re.compile(
+    r"\[\[\s.{0,500}?\s\]\]|\$\{\{\s*(?:contains|startsWith|endsWith|success|failure|always)\([^()]*\)\s*\}\}"
+)
+
+
 def _computes_a_command(line: str) -> bool:
     """`$X now`, `${A}${B}`, `$(echo cu)rl`: the command's own name is not written. A path below a variable is."""
-    inner = re.sub(r"\$\([^()]*\)", COMPUTED, re.sub(r"\[\[\s.{0,500}?\s\]\]", "test", line))
+    without_tests = _TEST.sub("test", line)
+    inner = re.sub(r"\$\([^()]*\)", COMPUTED, without_tests)
     return any(COMPUTED in name and "/" not in name for name in names_of_commands(forms(inner, {})[0]))
 
 
