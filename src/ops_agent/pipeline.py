@@ -32,7 +32,7 @@ from ops_agent.run.verify import BasePlans, verify, with_lock_files
 def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> RunResult:
     """One work item, from its event to its pull request or to a `Stopped`.
 
-    Raises what broke, after the claim was released: an OpsAgentError, with what the conversation cost, or a bug of ours
+    Raises what broke, after the claim was released: an OpsAgentError, with what the conversation cost, or a bug
     as it is.
     """
     with world.reporter.stage("admit"):

@@ -150,14 +150,14 @@ def test_what_cannot_be_used_is_a_problem_with_what_to_do(name: str, value: str)
 @pytest.mark.parametrize(
     ("inputs", "words"),
     [
-        ({"aws_role_arn": "arn:aws:iam::999999999999:role/x"}, "none of the configured accounts"),
+        ({"aws_role_arn": "arn:aws:iam::999999999999:role/x"}, "not one of the configured accounts"),
         ({"aws_role_arn": PROD_ROLE}, "not in its own (125611408459)"),
         ({"aws_role_arn": "arn:aws-cn:iam::125611408459:role/x"}, "partition `aws`"),
         ({"aws_role_arn": "arn:aws:iam::125611408459:user/x"}, "not a role ARN"),
         ({"aws_role_arns": f"prod={DEV_ROLE}"}, "not in its own (283165662494)"),
         ({"aws_role_arns": f"qa={DEV_ROLE}"}, "environment `qa` has no account"),
         ({"aws_role_arn": DEV_ROLE, "aws_role_arns": f"dev={DEV_ROLE}2"}, "keep one of them"),
-        ({"bedrock_role_arn": "arn:aws:iam::999999999999:role/x"}, "none of the configured accounts"),
+        ({"bedrock_role_arn": "arn:aws:iam::999999999999:role/x"}, "not one of the configured accounts"),
     ],
 )
 def test_a_role_outside_its_account_stops_before_any_request(inputs: dict[str, str], words: str) -> None:

@@ -43,7 +43,7 @@ class WheelLinters:
         self._deadline = deadline
 
     def check(self, files: Mapping[str, bytes]) -> LintEntries:
-        """See ports.Linters. Linters guess a file's kind from its name, so they get copies with names of ours."""
+        """See ports.Linters. Linters guess a file's kind from its name, so they get copies with our own names."""
         if not files:
             return {}
         with tempfile.TemporaryDirectory(prefix="ops-agent-lint-") as place:

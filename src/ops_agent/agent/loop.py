@@ -32,11 +32,11 @@ KEPT_TURNS: Final = 6
 KEPT_CHARACTERS: Final = 300
 
 TurnNote = Callable[[int, float, str], None]
-"""Number of turns, US dollars so far, and what was done in a few words of ours."""
+"""Number of turns, US dollars so far, and what was done in a few words."""
 
 
 class AgentLoop:
-    """One conversation. `say` puts words of ours into the next turn; `run` goes on until an end."""
+    """One conversation. `say` puts our text into the next turn; `run` goes on until an end."""
 
     def __init__(
         self, llm: Llm, system: str, bench: Workbench, toolbox: Toolbox, budget: Budget, note: TurnNote

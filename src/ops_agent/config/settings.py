@@ -335,7 +335,7 @@ def _wrong_account(arn: str, environment: str, accounts: Mapping[str, str]) -> s
     except ValueError as error:
         return str(error)
     if account not in accounts.values():
-        what = f"account {account} is none of the configured accounts"
+        what = f"account {account} is not one of the configured accounts"
         return f"{what}; correct the ARN, or add the account to `aws_accounts`"
     if environment and environment not in accounts:
         return f"environment `{environment}` has no account; add `{environment}=<account>` to `aws_accounts`"

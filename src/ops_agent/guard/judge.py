@@ -49,7 +49,7 @@ def judge(
     a changed file that cannot be read, block.
 
     A finding that the base has already is marked `pre_existing`, in whatever file and line it is now. `known_pins` are
-    the commits of actions that our code vouches for (`owner/name@commit`); None leaves that question out. `lint` is what
+    the commits of actions that our code trusts (`owner/name@commit`); None leaves that question out. `lint` is what
     the linters report about the changed workflows; a workflow that it leaves out blocks. `fetched` are the modules from
     outside that the base calls: what flows into them is judged as for those of the repository.
     """
@@ -58,13 +58,13 @@ def judge(
     whole = WholeChange(changes=changes, base=before, head=after, policy=policy, limits=limits or Limits())
     paths = (ChangedPath(change=c, layout=before.layout, policy=policy) for c in changes.changes)
     lint = lint or Lint(base={}, head={})
-    vouched = _of_workflows(before, changes, known_pins, lint)
-    existing = list(_of_side(changes, before, policy, vouched))
-    vouched = replace(vouched, lint=lint.head)
+    trusted = _of_workflows(before, changes, known_pins, lint)
+    existing = list(_of_side(changes, before, policy, trusted))
+    trusted = replace(trusted, lint=lint.head)
     arriving = [
         whole,
         *paths,
-        *_of_side(changes, after, policy, vouched),
+        *_of_side(changes, after, policy, trusted),
         *_newly_reached(changes, before, after, policy),
     ]
     unread = {s.path for s in existing if isinstance(s, UnreadableFile) and is_workflow(s.path)}
@@ -129,8 +129,8 @@ def _circumstances(hit: Hit, tree: SourceTree) -> frozenset[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Vouched:
-    """What people vouch for: commits of actions (None: nobody looked), GitHub environments, container images; and what
+class _Trusted:
+    """What is already trusted: commits of actions (None: not checked), GitHub environments, container images; and what
     the linters report.
     """
 
@@ -140,15 +140,15 @@ class _Vouched:
     lint: LintEntries = field(default_factory=dict)
 
 
-def _of_workflows(base: SourceTree, changes: ChangeSet, pins: frozenset[str] | None, lint: Lint) -> _Vouched:
+def _of_workflows(base: SourceTree, changes: ChangeSet, pins: frozenset[str] | None, lint: Lint) -> _Trusted:
     """Commits of actions, environments and images that workflows of the base name in so many words; read only when a
     workflow changes.
     """
     if not any(is_workflow(p) for p in changes.paths):
-        return _Vouched(pins)
+        return _Trusted(pins)
     jobs = [j for w in workflows_of(base).values() for j in w.jobs]
     used = frozenset(uses.casefold() for j in jobs for uses in (j.uses, *(s.uses for s in j.steps)) if uses)
-    return _Vouched(
+    return _Trusted(
         None if pins is None else pins | used,
         frozenset(j.environment for j in jobs if j.environment and "${{" not in j.environment),
         frozenset(i.image for j in jobs for i in j.images),
@@ -156,10 +156,10 @@ def _of_workflows(base: SourceTree, changes: ChangeSet, pins: frozenset[str] | N
     )
 
 
-def _of_side(changes: ChangeSet, tree: SourceTree, policy: Policy, vouched: _Vouched) -> Iterator[Subject]:
+def _of_side(changes: ChangeSet, tree: SourceTree, policy: Policy, trusted: _Trusted) -> Iterator[Subject]:
     for path in changes.paths:
         if path in tree.paths:
-            yield from _of_file(path, tree, policy, vouched)
+            yield from _of_file(path, tree, policy, trusted)
     for root in tree.affected_roots(changes.paths):
         for target in all_targets(root):
             yield RootInEnvironment(target=target, tree=tree, policy=policy)
@@ -179,10 +179,10 @@ def _newly_reached(changes: ChangeSet, before: SourceTree, after: SourceTree, po
     for directory in sorted(after.reached_directories - before.reached_directories):
         for path in after.configurations(directory):
             if path not in changes.paths:
-                yield from _of_file(path, after, policy, _Vouched(None))
+                yield from _of_file(path, after, policy, _Trusted(None))
 
 
-def _of_file(path: str, tree: SourceTree, policy: Policy, vouched: _Vouched) -> Iterator[Subject]:
+def _of_file(path: str, tree: SourceTree, policy: Policy, trusted: _Trusted) -> Iterator[Subject]:
     content = tree.read(path)
     text = content.decode(errors="replace")
     yield TextFile(path=path, text=text, policy=policy)
@@ -202,13 +202,13 @@ def _of_file(path: str, tree: SourceTree, policy: Policy, vouched: _Vouched) -> 
                 path=path,
                 workflow=workflow,
                 policy=policy,
-                known_pins=vouched.pins,
-                known_environments=vouched.environments,
-                known_images=vouched.images,
+                known_pins=trusted.pins,
+                known_environments=trusted.environments,
+                known_images=trusted.images,
                 called_on=called_on(path, tree),
             )
             yield file
-        yield LintedWorkflow(path=path, entries=vouched.lint.get(path, ()), file=file)
+        yield LintedWorkflow(path=path, entries=trusted.lint.get(path, ()), file=file)
 
 
 def _kind(path: str, tree: SourceTree) -> str | None:

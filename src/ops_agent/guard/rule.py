@@ -129,7 +129,7 @@ class Piece:
     values: tuple[tuple[str, Expression], ...]
 
     def expressions(self) -> Iterator[tuple[str, Expression]]:
-        """Every expression at any depth, with the name of the attribute that it stands in."""
+        """Every expression at any depth, with the name of the attribute around it."""
         for name, expression in self.values:
             for inner in expression.walk():
                 yield name, inner
@@ -205,8 +205,8 @@ _OF_WRITERS = frozenset({"merge_group", "push", "schedule", "workflow_call", "wo
 class WorkflowFile:
     """A changed workflow that was read whole.
 
-    `known_pins` are `owner/name@commit` (lower case) that stand on the base or were resolved by our code; None: nobody
-    looked. `known_environments` are the GitHub environments that workflows of the base name: people made them. GitHub
+    `known_pins` are `owner/name@commit` (lower case) that the base uses or our code resolved; None: not checked.
+    `known_environments` are the GitHub environments that workflows of the base name: people made them. GitHub
     makes an unknown one on its first use, without any protection. `known_images` are the container images of the base's
     workflows. `called_on` are the events of the workflows that call this one, through any number of others.
     """
@@ -309,7 +309,7 @@ _PACKAGE = "ops_agent.guard.rules."
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """A rule as the judge runs it and as the documents show it. `blocks` False: it is only mentioned; `leads`: it
-    stands first.
+    is listed first.
 
     A list of findings is cut at some length: what a reviewer must not miss does not drown in what is merely nice to
     know.
@@ -336,7 +336,7 @@ def mentioned(function: RuleFunction) -> Rule:
 
 
 def marked(function: RuleFunction) -> Rule:
-    """A rule whose findings stop nothing and stand before all others."""
+    """A rule whose findings do not block and are listed first."""
     return _rule(function, blocks=False, leads=True)
 
 
@@ -390,7 +390,7 @@ def region_names(text: str) -> tuple[str, ...]:
 
 
 def accounts_in(text: str) -> Iterator[str]:
-    """Numbers of 12 digits that stand alone, as account ids do in ARNs, registries and policies."""
+    """Numbers of exactly 12 digits, as account ids do in ARNs, registries and policies."""
     return (m[1] for m in _ACCOUNT.finditer(text))
 
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import accumulate, islice, product
 
 COMPUTED = "\x00"
-"""What stands in a line in place of a value that nobody knows."""
+"""Replaces an unknown value in a line."""
 MOST_CHARACTERS = 20_000
 """Of a script that is read as a shell reads it."""
 _TOKEN = re.compile(

@@ -245,7 +245,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """A yes: whose approval, over which snapshot of the issue, in which repository."""
+    """An admitted issue: whose approval, over which snapshot of the issue, in which repository."""
 
     snapshot: Issue
     approval: Approval

@@ -50,7 +50,7 @@ class ClaimRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenClaim:
-    """A claim comment of ours as it was found. `updated_at` is GitHub's time, in epoch seconds."""
+    """One of our claim comments as it was found. `updated_at` is GitHub's time, in epoch seconds."""
 
     comment_id: int
     record: ClaimRecord

@@ -1,1 +1,1 @@
-"""Frozen nouns, ports, errors and outcomes. Knows nothing else of ours."""
+"""Frozen nouns, ports, errors and outcomes. Imports nothing else of the package."""

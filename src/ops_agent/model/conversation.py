@@ -94,7 +94,7 @@ class LlmReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeopleTurn:
-    """What we say: text of ours, and the results of the tool calls of the turn before."""
+    """What we say: our own text, and the results of the tool calls of the turn before."""
 
     text: str = ""
     tool_results: tuple[ToolResult, ...] = ()

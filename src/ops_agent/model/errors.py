@@ -118,7 +118,7 @@ class RedactionFailed(OpsAgentError):
 
 
 class PolicyViolation(OpsAgentError):
-    """An invariant of ours would have been broken: tampering between stages, an impossible tree."""
+    """One of our own invariants would have been broken: tampering between stages, an impossible tree."""
 
     conclusion = Conclusion.BLOCKED_BY_POLICY
     default_hint = "Nothing was published. Read the findings; approve again after the cause is removed."

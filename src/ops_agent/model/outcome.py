@@ -62,7 +62,7 @@ class Stopped:
 
     `reason` is one sentence for the issue; `remedy` says what to do now; `findings` name file and line where there is
     one. `questions` (needs_info) and `proposed_issues` (needs_split, infeasible) are put to people as lists. `quiet`
-    means that nothing is written to GitHub about it: the event was none of ours, or the person had no right to make us
+    means that nothing is written to GitHub about it: the event does not concern ops-agent, or the person had no right to make us
     write. `patch` is a unified diff offered to people when it could not be pushed.
     """
 

@@ -88,7 +88,7 @@ class Annotation:
 
 
 def outputs(report: RunReport) -> dict[str, str]:
-    """The action's outputs by name; empty text for what there is not. Never a token."""
+    """The action's outputs by name; an empty string where there is no value. Never a token."""
     usage = report.transcript.usage if report.transcript else Usage()
     request = report.pull_request if report.pull_request is not None and report.pull_request.number else None
     targets = report.verification.targets if report.verification else ()

@@ -27,7 +27,7 @@ HEADINGS = {
 
 
 def progress_comment(record: ClaimRecord, item: WorkItem, run: RunIdentity, notes: tuple[str, ...], says: str) -> str:
-    """The whole comment. `says` is finished Markdown of ours; `notes` are sentences that stay through the run."""
+    """The whole comment. `says` is our finished Markdown; `notes` are sentences that stay through the run."""
     where = f"`{record.branch}` in {item.target.full_name}, from `{item.base_branch}` at `{record.base[:12]}`"
     by = f"[run {run.run_id}, attempt {run.attempt}]({run.url})" if run.run_id else "a run on a laptop"
     kept, rest = cut_markdown(says.strip(), _MOST_CHARACTERS)

@@ -27,7 +27,7 @@ _JUDGED: Final = frozenset(
 )
 """The arguments that the checks of this package read."""
 _ON: Final = (True, "ACTIVE")
-"""The deletion protection of a user pool is a word."""
+"""A user pool's deletion protection is the string `ACTIVE`, not `true`."""
 _EVERYWHERE: Final = frozenset({"0.0.0.0/0", "::/0"})
 _PUBLIC_ACLS: Final = frozenset({"public-read", "public-read-write", "authenticated-read", "website"})
 _CANNOT_TELL: Final = "cannot tell until apply"

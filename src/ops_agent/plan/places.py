@@ -237,7 +237,7 @@ class PlaceFinder:
         for owner in sorted(accounts):
             name = self._ours.get(owner)
             if name is None:
-                why = f"names account {owner}, which is none of ours"
+                why = f"names account {owner}, which is not one of our accounts"
                 self._findings.append(finding("foreign-account", address, why))
             elif self._account is not None and owner != self._account:
                 whose = "the organisation's root account" if name == ROOT else f"the account of {name}"

@@ -47,7 +47,7 @@ def claim(world: World, settings: Settings, item: WorkItem, run: RunIdentity) ->
     if not is_our_branch(branch, settings.branch_prefix, item):
         return Stopped(
             Conclusion.CONFIG_ERROR,
-            f"{branch} cannot be a branch of ours: it must be `branch_prefix` and a number, and not the base branch.",
+            f"{branch} cannot be one of our branches: it must be `branch_prefix` and a number, and not the base branch.",
             "Correct the inputs `branch_prefix` and `base_branch`.",
         )
     base = world.branches.head(item.target.full_name, item.base_branch)
@@ -243,7 +243,7 @@ class _Claiming:
             return False
 
     def _renewed(self, claimed: Claim) -> Claim:
-        """The branch made anew at today's base. Only the holder of the claim calls this, so no run of ours uses it."""
+        """The branch made anew at today's base. Only the holder of the claim calls this, so no other run uses it."""
         branches, base = self.world.branches, self.wanted.base_commit
         branches.delete(self._repository, claimed.branch)
         if not branches.create(self._repository, claimed.branch, base):

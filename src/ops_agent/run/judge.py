@@ -68,7 +68,7 @@ def lint(linters: Linters, changes: ChangeSet) -> Lint:
 
 
 def judge_plans(settings: Settings, item: WorkItem, verdict: Verdict, verification: Verification) -> Verdict:
-    """The source verdict with what blocks in the plans' danger lists.
+    """The source verdict plus the blocking findings of the plans.
 
     A label `allow-destroy` by a writer lifts the rules about destroying what holds data, never another one.
     """

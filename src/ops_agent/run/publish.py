@@ -328,7 +328,7 @@ def conclude(
     return tuple(problems)
 
 
-# Open pull requests of ours that touch the same files: mentioned in both.
+# Our open pull requests that touch the same files: mentioned in both.
 
 _MOST_PULL_REQUESTS = 30
 _MOST_PATHS = 5
@@ -342,7 +342,7 @@ _WHAT_TO_DO = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overlap:
-    """Another open pull request of ours and the files that both change."""
+    """Another of our open pull requests and the files that both change."""
 
     number: int
     paths: tuple[str, ...]
@@ -361,7 +361,7 @@ class Overlap:
 def find_overlaps(
     pull_requests: PullRequests, reporter: Reporter, repository: str, prefix: str, branch: str, paths: tuple[str, ...]
 ) -> tuple[Overlap, ...]:
-    """One request, and one more for each open pull request of ours (at most 30). A failure is a warning."""
+    """One request, and one more for each of our open pull requests (at most 30). A failure is a warning."""
     found = []
     try:
         others = [p for p in pull_requests.open_with_prefix(repository, prefix) if p.head_branch != branch]

@@ -1,4 +1,4 @@
-"""Nodes of tree-sitter-hcl as expressions of ours."""
+"""Nodes of tree-sitter-hcl as Expression values."""
 
 from __future__ import annotations
 

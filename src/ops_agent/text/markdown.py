@@ -148,7 +148,7 @@ def neutralise(text: str) -> str:
     """`text` as Markdown that can do nothing: no mention, reference, keyword, link, image, HTML, heading, rule, table,
     command.
 
-    Fenced code stays a code block, with a fence of ours that nothing inside can close. Idempotent; linear in the text's
+    Fenced code stays a code block, with our own fence that nothing inside can close. Idempotent; linear in the text's
     length.
     """
     out: list[str] = []

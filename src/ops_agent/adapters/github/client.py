@@ -401,7 +401,7 @@ def _number(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-# What GitHub refused, and the error of ours for it: which permission, which setting, which rule. No header, no URL with
+# What GitHub refused, and our error for it: which permission, which setting, which rule. No header, no URL with
 # a query and no token in any text.
 
 
@@ -510,7 +510,7 @@ _GONE = {404: "not found, or the token may not see it", 410: "deleted", 451: "bl
 
 
 def _error_for(refused: Refused, doing: str, now: float) -> GitHubError:
-    """The error of ours for a failed call."""
+    """Our error for a failed call."""
     status, headers, types = refused.status, refused.headers, refused.types
     words = refused.words.rstrip(".")
     again = f" ({refused.attempts} attempts)" if refused.attempts > 1 else ""

@@ -1,6 +1,6 @@
 """The event that started the run: GITHUB_EVENT_PATH, GITHUB_EVENT_NAME and the run's variables, read as frozen nouns.
 
-Only `issues` with action `labeled` and `workflow_dispatch` are events of ours. Everything else, and whatever does not
+Only `issues` with action `labeled` and `workflow_dispatch` are accepted. Everything else, and whatever does not
 have GitHub's shape, raises ConfigError which names the place. Nothing here asks the network.
 """
 

@@ -120,7 +120,7 @@ class GitHubIssues:
         return self._http.items(_issue(ref, "/comments"), f"reading the comments of {ref}", parsing.comment)
 
     def create_comment(self, ref: IssueRef, body: str) -> Comment:
-        """After a lost answer a comment of ours with this very text counts as this one."""
+        """After a lost answer an identical comment of ours counts as this one."""
 
         def create() -> Comment:
             return parsing.comment(self._http.post(_issue(ref, "/comments"), {"body": body}))

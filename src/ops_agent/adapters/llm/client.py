@@ -1,4 +1,4 @@
-"""The SDK's client: one explicit credential, our own HTTP client, nothing ambient.
+"""The SDK's client: one explicit credential, our own HTTP client, nothing from the environment.
 
 The SDK reads credentials, base URL, headers and proxies from the environment when they are not given; here all are
 given, and the variables that cannot be given (`ANTHROPIC_CUSTOM_HEADERS`) are hidden while the client is built.

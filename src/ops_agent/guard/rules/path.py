@@ -83,9 +83,16 @@ def hidden_text(file: TextFile) -> Iterator[Hit]:
         control = next((c for c in line.removesuffix("\r") if c == "\x7f" or (c < " " and c != "\t")), None)
         for character in (hidden, control):
             if character is not None:
-                yield Hit(path=file.path, line=number, what=f"U+{ord(character):04X} stands here", anchor=line.strip())
+                yield Hit(
+                    path=file.path,
+                    line=number,
+                    what=f"the line contains the hidden character U+{ord(character):04X}",
+                    anchor=line.strip(),
+                )
         if not file.path.endswith(".md") and _FAR_RIGHT.search(line):
-            yield Hit(path=file.path, line=number, what="text stands behind more than 80 blanks", anchor=line.strip())
+            yield Hit(
+                path=file.path, line=number, what="text is hidden behind more than 80 spaces", anchor=line.strip()
+            )
 
 
 def _is_hidden(line: str, place: int) -> bool:
@@ -105,9 +112,9 @@ def look_alike_path(change: WholeChange) -> Iterator[Hit]:
     """A new path differs from another one only by case, or goes through a file.
 
     Two such files are one on Windows and macOS, so what a person sees there is not what the runner reads; and git
-    cannot hold a folder where a file stands.
+    cannot hold a folder where a file is.
 
-    Remedy: Use the spelling that stands already, or another name.
+    Remedy: Use the existing spelling, or another name.
     """
     new = [c.path for c in change.changes.changes if c.before is None and c.after is not None]
     if not new:
@@ -125,7 +132,7 @@ def look_alike_path(change: WholeChange) -> Iterator[Hit]:
         for part in parts:
             others = sorted(spellings.get(part.casefold(), set()) - {part})
             if others:
-                yield Hit(path=path, line=0, what=f"`{others[0]}` stands already", anchor=path)
+                yield Hit(path=path, line=0, what=f"`{others[0]}` already exists", anchor=path)
         file = next((p for p in parts[:-1] if p in change.head.paths), None)
         if file is not None:
             yield Hit(path=path, line=0, what=f"`{file}` is a file", anchor=path)

@@ -139,7 +139,7 @@ def _is_harmless(entry: LintEntry, file: WorkflowFile | None) -> bool:
 
 
 def _id_of(entry: LintEntry, file: WorkflowFile | None) -> str:
-    """The rule that an entry belongs to; empty when another rule of ours answers the same question."""
+    """The rule that an entry belongs to; empty when another rule answers the same question."""
     if entry.tool == "actionlint" and entry.kind == "runner-label":
         return ""  # workflow/self-hosted-runner
     if entry.tool == "actionlint":

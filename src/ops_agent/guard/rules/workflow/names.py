@@ -144,7 +144,7 @@ def _resolved(group: str, path: str, workflow: Workflow) -> str:
 
 
 def _can_meet(one: str, other: str) -> bool:
-    """Is there a text that both patterns allow? `_ANY` stands for any text."""
+    """Is there a text that both patterns allow? `_ANY` means any text."""
     if len(one) * len(other) > _MOST:
         return True
     reached = {(0, 0)}
