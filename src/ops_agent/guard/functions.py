@@ -105,6 +105,10 @@ _OPERATORS: Final[dict[str, Callable[[Any, Any], object]]] = {
     "||": lambda a, b: a or b,
     "+": lambda a, b: a + b if isinstance(a, int | float) else UNKNOWN,
     "-": lambda a, b: a - b,
+    "<": lambda a, b: a < b,
+    ">": lambda a, b: a > b,
+    "<=": lambda a, b: a <= b,
+    ">=": lambda a, b: a >= b,
 }
 _KNOWN: Final[dict[str, Callable[..., Any]]] = {
     **dict.fromkeys(("tolist", "tomap", "sensitive", "nonsensitive", "ephemeralasnull"), lambda value: value),
