@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from ops_agent.guard.judge import judge
-from ops_agent.guard.rule import Hit, RootInEnvironment, Subject, TerraformFile, WholeChange, WorkflowFile, blocking
+from ops_agent.guard.rule import RootInEnvironment, Subject, TerraformFile, WholeChange, WorkflowFile, rule_of
 from ops_agent.guard.rules import TABLE
 from ops_agent.guard.tree import FilesInMemory
-from ops_agent.model.finding import Severity, Verdict
+from ops_agent.model.finding import Finding, Severity, Verdict
 from ops_agent.model.policy import Policy
 from rules.judging import base_files, change_set, verdict_of
 
@@ -214,7 +214,7 @@ def test_a_variable_file_that_moves_a_provider_is_blamed_although_the_provider_i
     assert any("(prod)" in f.what for f in verdict.blocking)
 
 
-def crashing(file: TerraformFile) -> Iterator[Hit]:
+def crashing(file: TerraformFile) -> Iterator[Finding]:
     """A rule that crashes.
 
     For the test.
@@ -227,11 +227,11 @@ def crashing(file: TerraformFile) -> Iterator[Hit]:
 
 def test_a_rule_that_crashes_blocks() -> None:
     changes = change_set(base_files(), {"infra/x.tf": QUEUE.encode()})
-    verdict = judge(changes, FilesInMemory.of(base_files()), Policy(), table=(blocking(crashing),))
+    verdict = judge(changes, FilesInMemory.of(base_files()), Policy(), table=(rule_of(crashing, Severity.BLOCKS),))
     assert verdict.blocked and verdict.findings[0].rule == "guard/rule-crashed"
 
 
-def crashing_on_b(file: TerraformFile) -> Iterator[Hit]:
+def crashing_on_b(file: TerraformFile) -> Iterator[Finding]:
     """Every block is bad, and one of them cannot be judged.
 
     For the test.
@@ -250,7 +250,7 @@ def test_a_rule_that_crashes_keeps_what_it_found_and_judges_the_other_files() ->
         for n, names in (("x", "ab"), ("y", "cd"))
     }
     changes = change_set(base_files(), {path: text.encode() for path, text in files.items()})
-    verdict = judge(changes, FilesInMemory.of(base_files()), Policy(), table=(blocking(crashing_on_b),))
+    verdict = judge(changes, FilesInMemory.of(base_files()), Policy(), table=(rule_of(crashing_on_b, Severity.BLOCKS),))
     found = {(f.rule, f.place.path, f.place.line) for f in verdict.blocking}
     assert {("guard/rule-crashed", "infra/x.tf", 0)} < found and len(found) == 4, found
 
@@ -263,13 +263,13 @@ def test_a_rule_that_crashes_on_the_base_makes_no_old_finding_new() -> None:
         change_set(base, {"infra/x.tf": head.encode()}),
         FilesInMemory.of(base),
         Policy(),
-        table=(blocking(crashing_on_b),),
+        table=(rule_of(crashing_on_b, Severity.BLOCKS),),
     )
     assert [f.what for f in verdict.blocking] == ['`resource "aws_sqs_queue" "d"` is bad']
     assert len(verdict.findings) == 3
 
 
-def crashing_on_roots(root: RootInEnvironment) -> Iterator[Hit]:
+def crashing_on_roots(root: RootInEnvironment) -> Iterator[Finding]:
     """A root cannot be judged.
 
     For the test.
@@ -283,7 +283,7 @@ def crashing_on_roots(root: RootInEnvironment) -> Iterator[Hit]:
 
 def test_a_crash_that_the_base_has_already_is_mentioned() -> None:
     base = {**base_files(), "infra/odd.tf": QUEUE.encode()}
-    table = (blocking(crashing_on_roots),)
+    table = (rule_of(crashing_on_roots, Severity.BLOCKS),)
     for files, blocked in ((base, False), (base_files(), True)):
         changes = change_set(files, {"infra/odd.tf": base["infra/odd.tf"], "infra/x.tf": b"locals {}\n"})
         verdict = judge(changes, FilesInMemory.of(files), Policy(), table=table)
@@ -291,12 +291,12 @@ def test_a_crash_that_the_base_has_already_is_mentioned() -> None:
 
 
 def test_a_rule_without_words_is_refused() -> None:
-    def silent(file: TerraformFile) -> Iterator[Hit]:
+    def silent(file: TerraformFile) -> Iterator[Finding]:
         """Only a title."""
         yield from ()
 
     with pytest.raises(TypeError, match="silent"):
-        blocking(silent)
+        rule_of(silent, Severity.BLOCKS)
 
 
 def test_findings_carry_file_line_and_remedy() -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.guard.rules import TABLE
+import ops_agent.guard.rules
+from ops_agent.guard.rules import LINTER_RULES, TABLE
 from rules.judging import policy_of, samples, sides, verdict_of
 
 RULES = {r.id: r for r in TABLE}
@@ -29,6 +30,12 @@ def test_no_sample_belongs_to_a_rule_that_is_gone() -> None:
     assert set(samples()) <= set(RULES)
 
 
+def test_every_decorated_function_is_in_the_table() -> None:
+    package = Path(ops_agent.guard.rules.__file__).parent
+    decorated = [text for path in package.rglob("*.py") for text in [path.read_text()]]
+    assert sum(text.count("\n@rule(") for text in decorated) == len(TABLE) - len(LINTER_RULES)
+
+
 def test_ids_are_unique_and_words_are_there() -> None:
     assert len(RULES) == len(TABLE)
     assert all(r.title and r.reason and r.remedy for r in TABLE)
@@ -40,7 +47,7 @@ def test_a_bad_sample_is_found_by_its_rule(rule: str, sample: Path) -> None:
     verdict = verdict_of(written, base, policy_of(sample))
     found = [f for f in verdict.findings if f.rule == rule and not f.pre_existing]
     assert found, verdict.findings
-    assert all(f.blocks is RULES[rule].blocks for f in found)
+    assert all(f.severity is RULES[rule].severity for f in found)
     assert not [f for f in verdict.findings if f.rule.startswith("guard/")]
 
 

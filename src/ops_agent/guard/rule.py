@@ -5,38 +5,31 @@ annotation.
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from typing import Any, get_type_hints
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+from typing import Any, TypeVar, get_type_hints
 
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import Instance, instances_of
 from ops_agent.model.briefing import Limits
 from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.model.finding import Finding, Identity, Place, Severity
 from ops_agent.model.policy import Policy
-from ops_agent.model.terraform import Attribute, Block, Expression, Layout, TerraformSource, TerraformTarget, Unreadable
+from ops_agent.model.terraform import Attribute, Block, Expression, TerraformSource, TerraformTarget, Unreadable
 from ops_agent.model.workflow import SCOPES, Job, LintEntry, Step, Workflow, WorkflowText
 from ops_agent.terraform.layout import canonical, environment_of_path
+from ops_agent.terraform.modules import directory_of
 
 # What rules judge. A rule's annotation names one of these, and the judge hands it every one that the change touches.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hit:
-    """A place that a rule objects to. Two hits of a rule with the same `anchor` are the same, in whatever file and line:
-    it is the address of the code and the text of the part that offends.
-
-    `under` are circumstances that make it worse (events that strangers can cause, rights). A hit of the base excuses
-    one of the change that has the same anchor and no circumstance more; any number when it `excuses_all`.
-    """
-
-    path: str
-    line: int
-    what: str
-    anchor: str
-    under: frozenset[str] = frozenset()
-    excuses_all: bool = False
+def hit(
+    *, path: str, what: str, anchor: str, line: int = 0, under: frozenset[str] = frozenset(), excuses_all: bool = False
+) -> Finding:
+    """What a rule objects to, at a line (0: the whole file); the judge adds the rule and its words."""
+    identity = Identity(anchor=anchor, under=under, excuses_all=excuses_all)
+    return Finding(what=what, place=Place(path=path, line=line), identity=identity)
 
 
 Part = Attribute | Block | Expression | str | None
@@ -47,7 +40,7 @@ missing: its name). None is the block as a whole, for code that is dangerous wha
 
 def hit_at(
     path: str, owner: Block | Piece, what: str, at: Part = None, *, line: int | None = None, also: str = ""
-) -> Hit:
+) -> Finding:
     """An objection to the part `at` of a top-level block or another piece of the file `path`.
 
     A change of anything else in the block leaves an objection that exists on the base what it was. `also` holds what
@@ -66,7 +59,7 @@ def hit_at(
             text = f"{_name_in(owner, at)} {at.spelling}"
     if line is None:
         line = owner.line if at is None or isinstance(at, str) else at.line
-    return Hit(path=path, line=line, what=what, anchor=" ".join(filter(None, (owner.name, text, also))))
+    return hit(path=path, line=line, what=what, anchor=" ".join(filter(None, (owner.name, text, also))))
 
 
 def _name_in(owner: Block | Piece, part: Attribute | Expression) -> str:
@@ -85,31 +78,43 @@ class WholeChange:
     changes: ChangeSet
     base: SourceTree
     head: SourceTree
-    policy: Policy
     limits: Limits
+
+    @property
+    def policy(self) -> Policy:
+        return self.head.policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangedPath:
-    """One path that is written or deleted; `layout` is the base's."""
+    """One path that is written or deleted."""
 
     change: FileChange
-    layout: Layout
-    policy: Policy
+    base: SourceTree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TextFile:
+class _OfTree:
+    """What is on one side of a change."""
+
+    tree: SourceTree
+
+    @property
+    def policy(self) -> Policy:
+        return self.tree.policy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextFile(_OfTree):
     """A changed file of any type, as text (undecodable bytes replaced)."""
 
     path: str
     text: str
-    policy: Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UnreadableFile:
-    """A changed file that a reader refused."""
+class UnreadableFile(_OfTree):
+    """A file that a reader refused: one that the change writes, or one that it leaves in a root that it can affect."""
 
     path: str
     reason: Unreadable
@@ -136,7 +141,7 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TerraformFile:
+class TerraformFile(_OfTree):
     """A changed configuration, variable or backend file that was read whole. `kind` is configuration, variables or
     backend.
     """
@@ -144,12 +149,10 @@ class TerraformFile:
     path: str
     kind: str
     source: TerraformSource
-    tree: SourceTree
-    policy: Policy
 
     @property
     def directory(self) -> str:
-        return self.path.rpartition("/")[0] or "."
+        return directory_of(self.path)
 
     @property
     def environment(self) -> str | None:
@@ -177,18 +180,16 @@ class TerraformFile:
             anchor = f"{a.name} = {a.expression.text}"
             yield Piece(name=a.name, line=a.line, anchor=anchor, block=None, values=((a.name, a.expression),))
 
-    def hit(self, owner: Block | Piece, what: str, at: Part = None, *, line: int | None = None) -> Hit:
+    def hit(self, owner: Block | Piece, what: str, at: Part = None, *, line: int | None = None) -> Finding:
         """An objection to the part `at` of a top-level block or piece of this file (see `hit_at`)."""
         return hit_at(self.path, owner, what, at, line=line)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RootInEnvironment:
+class RootInEnvironment(_OfTree):
     """A root that the change can affect, with the values of one of its environments."""
 
     target: TerraformTarget
-    tree: SourceTree
-    policy: Policy
 
     @property
     def instances(self) -> tuple[Instance, ...]:
@@ -202,49 +203,62 @@ _OF_WRITERS = frozenset({"merge_group", "push", "schedule", "workflow_call", "wo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkflowFile:
-    """A changed workflow that was read whole.
-
-    `known_pins` are `owner/name@commit` (lower case) that the base uses or our code resolved; None: not checked.
-    `known_environments` are the GitHub environments that workflows of the base name: people made them. GitHub
-    makes an unknown one on its first use, without any protection. `known_images` are the container images of the base's
-    workflows. `called_on` are the events of the workflows that call this one, through any number of others.
+class WorkflowFile(_OfTree):
+    """A changed workflow that was read whole. `base` is the base commit, `pins` are commits of actions that our code
+    resolved (`owner/name@commit`, lower case; None: not checked), `called_on` the events of the workflows that call
+    this one, through any number of others.
     """
 
     path: str
     workflow: Workflow
-    policy: Policy
-    known_pins: frozenset[str] | None = None
-    known_environments: frozenset[str] = frozenset()
-    known_images: frozenset[str] = frozenset()
+    base: SourceTree
+    pins: frozenset[str] | None = None
     called_on: frozenset[str] = frozenset()
+
+    @property
+    def known_pins(self) -> frozenset[str] | None:
+        """`pins`, and what workflows of the base use already."""
+        return None if self.pins is None else self.pins | self.base.used_actions
+
+    @property
+    def known_environments(self) -> frozenset[str]:
+        """The GitHub environments that workflows of the base name: people made them. GitHub makes an unknown one on its
+        first use, without any protection.
+        """
+        return frozenset(j.environment for j in self.base.jobs if j.environment and "${{" not in j.environment)
+
+    @property
+    def known_images(self) -> frozenset[str]:
+        """The container images of the base's workflows."""
+        return frozenset(image.image for job in self.base.jobs for image in job.images)
 
     @property
     def events(self) -> frozenset[str]:
         """Everything that this workflow can run on, in itself or called."""
         return self.workflow.events | self.called_on
 
-    def hit(self, part: Workflow | Job | Step, what: str, line: int = 0, *, at: str = "") -> Hit:
+    def hit(self, part: Workflow | Job | Step, what: str, line: int = 0, *, at: str = "") -> Finding:
         """An objection to the whole workflow, a job or a step, or to the text `at` in it, on its own line or `line`.
 
-        A harmless deployment step becomes a leak by `on: pull_request` or another right: see `Hit.under`.
+        A harmless deployment step becomes a leak by `on: pull_request` or another right: see `Identity.under`.
         """
         job = part if isinstance(part, Job) else self._job_of(part)
-        return self._hit(job, line or part.line, what, f"{type(part).__name__} {at or part.text}")
+        return self._hit(self.circumstances(job), line or part.line, what, f"{type(part).__name__} {at or part.text}")
 
-    def hit_text(self, text: WorkflowText, what: str, *, at: str = "", anywhere: bool = False) -> Hit:
+    def hit_text(
+        self, text: WorkflowText, what: str, *, at: str = "", anywhere: bool = False, once: bool = False
+    ) -> Finding:
         """An objection to one text (a variable, an input, a command) or to the text `at` in it; `anywhere`: whatever it
-        runs under.
+        runs under; `once`: a second one is another one.
         """
         key = "" if text.path[-1].isdigit() else text.path[-1]
         job = self.job(text.path[1]) if text.path[:1] == ("jobs",) else None
-        found = self._hit(job, text.line, what, f"{key} {at or text.text.strip()}")
-        return replace(found, under=frozenset()) if anywhere else found
+        under = frozenset[str]() if anywhere else self.circumstances(job)
+        return self._hit(under, text.line, what, f"{key} {at or text.text.strip()}", once=once)
 
-    def _hit(self, job: Job | None, line: int, what: str, anchor: str) -> Hit:
-        """People accepted it once, in a job with as many rights: a second time it is nothing new."""
-        under = self.circumstances(job)
-        return Hit(path=self.path, line=line, what=what, anchor=anchor, under=under, excuses_all=True)
+    def _hit(self, under: frozenset[str], line: int, what: str, anchor: str, *, once: bool = False) -> Finding:
+        """People accepted it, in a job with as many rights: a second time it is nothing new, unless `once`."""
+        return hit(path=self.path, line=line, what=what, anchor=anchor, under=under, excuses_all=not once)
 
     @property
     def steps(self) -> Iterator[tuple[Job, Step]]:
@@ -302,45 +316,49 @@ Subject = (
     | LintedWorkflow
 )
 
-RuleFunction = Callable[[Any], Iterator[Hit]]
+RuleFunction = Callable[[Any], Iterator[Finding]]
+_Function = TypeVar("_Function", bound=RuleFunction)
 _PACKAGE = "ops_agent.guard.rules."
+_severities: dict[RuleFunction, Severity] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule as the judge runs it and as the documents show it. `blocks` False: it is only mentioned; `leads`: it
-    is listed first.
-
-    A list of findings is cut at some length: what a reviewer must not miss does not drown in what is merely nice to
-    know.
+    """A rule as the judge runs it and as the documents show it. Findings of a DANGER do not block, and are listed
+    first: a list is cut at some length, and what a reviewer must not miss does not drown in what is merely nice to know.
     """
 
     id: str
     title: str
     reason: str
     remedy: str
-    blocks: bool
+    severity: Severity
     subject: type
     function: RuleFunction
-    leads: bool = False
 
 
-def blocking(function: RuleFunction) -> Rule:
-    """A rule whose findings stop the change."""
-    return _rule(function, blocks=True)
+def rule(severity: Severity) -> Callable[[_Function], _Function]:
+    """Decorates a rule: a function from something that a change touches to what is wrong with it (see `rule_of`)."""
+
+    def mark(function: _Function) -> _Function:
+        _severities[function] = severity
+        return function
+
+    return mark
 
 
-def mentioned(function: RuleFunction) -> Rule:
-    """A rule whose findings are shown to the reviewer and to the agent."""
-    return _rule(function, blocks=False)
+def rules_of(*modules: ModuleType) -> tuple[Rule, ...]:
+    """The decorated functions of these modules as rules, in the order in which they are written."""
+    functions = (
+        f for m in modules for f in vars(m).values() if isinstance(f, FunctionType) and f.__module__ == m.__name__
+    )
+    return tuple(rule_of(function, _severities[function]) for function in functions if function in _severities)
 
 
-def marked(function: RuleFunction) -> Rule:
-    """A rule whose findings do not block and are listed first."""
-    return _rule(function, blocks=False, leads=True)
-
-
-def _rule(function: RuleFunction, *, blocks: bool, leads: bool = False) -> Rule:
+def rule_of(function: RuleFunction, severity: Severity) -> Rule:
+    """One rule: its id comes from the function's module and name, its words from the docstring, its subject from the
+    annotation. Raises TypeError when a word is missing.
+    """
     name = function.__name__.replace("_", "-")
     group = function.__module__.removeprefix(_PACKAGE).split(".")[0]
     title, reason, remedy = _words(inspect.getdoc(function) or "", name)
@@ -350,10 +368,9 @@ def _rule(function: RuleFunction, *, blocks: bool, leads: bool = False) -> Rule:
         title=title,
         reason=reason,
         remedy=remedy,
-        blocks=blocks,
+        severity=severity,
         subject=subject,
         function=function,
-        leads=leads,
     )
 
 
@@ -363,37 +380,3 @@ def _words(docstring: str, name: str) -> tuple[str, str, str]:
     if not title or not reason.strip() or not found or not remedy.strip():
         raise TypeError(f"the docstring of the rule `{name}` needs a title, a reason and a `Remedy:`")
     return " ".join(title.split()).rstrip("."), " ".join(reason.split()), " ".join(remedy.split())
-
-
-# AWS regions and account numbers in text.
-
-_REGION = re.compile(
-    r"(?<![a-z0-9])((?:af|ap|ca|cn|eu|il|me|mx|sa|us|us-gov|us-isob?|us-isof|eu-isoe|eusc-de)"
-    r"-(?:central|north|south|east|west|northeast|northwest|southeast|southwest)-\d{1,2})(?![0-9])",
-    re.IGNORECASE,
-)
-_ZONE_ID = re.compile(r"(?<![a-z0-9])([a-z]{3,5}\d{1,2})-az\d(?![0-9])", re.IGNORECASE)
-_ACCOUNT = re.compile(r"(?<![0-9a-zA-Z.])([0-9]{12})(?![0-9a-zA-Z]|\.[0-9])")
-_SHORT = {"central": "c", "north": "n", "south": "s", "east": "e", "west": "w"}
-_SHORT |= {"northeast": "ne", "northwest": "nw", "southeast": "se", "southwest": "sw"}
-
-
-def foreign_regions(text: str, region: str) -> tuple[str, ...]:
-    """Region names and availability zone ids in `text` that are not of `region`, in order, as written."""
-    found = [m[1] for m in _REGION.finditer(text) if m[1].lower() != region]
-    return tuple(dict.fromkeys(found + [m[0] for m in _ZONE_ID.finditer(text) if m[1].lower() != _short(region)]))
-
-
-def region_names(text: str) -> tuple[str, ...]:
-    """Every region name in `text`."""
-    return tuple(m[1].lower() for m in _REGION.finditer(text))
-
-
-def accounts_in(text: str) -> Iterator[str]:
-    """Numbers of exactly 12 digits, as account ids do in ARNs, registries and policies."""
-    return (m[1] for m in _ACCOUNT.finditer(text))
-
-
-def _short(region: str) -> str:
-    *start, direction, number = region.split("-")
-    return "".join(start)[:4] + _SHORT.get(direction, "") + number

@@ -13,7 +13,7 @@ from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import Block, FetchedModules, Layout, TerraformRoot, TerraformSource, Unreadable
-from ops_agent.model.workflow import Workflow
+from ops_agent.model.workflow import Job, Workflow
 from ops_agent.terraform.hcl import second_opinion
 from ops_agent.terraform.layout import is_backend, is_deployed, is_loaded_silently, roots_at, survey, users_of
 from ops_agent.terraform.modules import (
@@ -304,6 +304,18 @@ class SourceTree:
             base = self._unchanged(path)
             found[path] = base.workflows[path] if base else read_workflow(self.read(path))
         return found
+
+    @cached_property
+    def jobs(self) -> tuple[Job, ...]:
+        """The jobs of all workflows that can be read."""
+        return tuple(job for workflow in workflows_of(self).values() for job in workflow.jobs)
+
+    @cached_property
+    def used_actions(self) -> frozenset[str]:
+        """Every `uses` of a workflow, in lower case."""
+        return frozenset(
+            uses.casefold() for job in self.jobs for uses in (job.uses, *(s.uses for s in job.steps)) if uses
+        )
 
 
 _last: list[tuple[BaseTree, Policy, SourceTree]] = []

@@ -34,14 +34,29 @@ NO_PLACE: Final = Place(path="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """What makes two findings of a rule the same, in whatever file and line: `anchor` is the address of the code and the
+    text of the part that offends.
+
+    `under` are circumstances that make it worse (events that strangers can cause, rights). A finding of the base excuses
+    one of the change that has the same anchor and no circumstance more; any number when it `excuses_all`.
+    """
+
+    anchor: str
+    under: frozenset[str] = frozenset()
+    excuses_all: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that a rule saw in a file (`place`) or in a plan (`address`, of a resource, an output, a provider...).
 
     `what` is a clause for people, without secrets; `title` and `remedy` may be empty for a plan's finding until it is
     judged. `pre_existing`: it is on the base branch already. `certain` False: only an apply shows whether it is so.
+    A source rule gives `identity` in the place of `rule`; the judge puts in what is missing and takes it away.
     """
 
-    rule: str
+    rule: str = ""
     what: str
     severity: Severity = Severity.BLOCKS
     place: Place = NO_PLACE
@@ -50,6 +65,7 @@ class Finding:
     remedy: str = ""
     pre_existing: bool = False
     certain: bool = True
+    identity: Identity | None = None
 
     @property
     def blocks(self) -> bool:

@@ -9,6 +9,7 @@ from ops_agent.guard.paths import CLOSED_NAMES
 from ops_agent.guard.rule import Rule
 from ops_agent.guard.rules import TABLE
 from ops_agent.issue.admission import ALLOW_DESTROY
+from ops_agent.model.finding import Severity
 from ops_agent.pages.messages import message
 from ops_agent.plan.rules import PLAN_TABLE, PlanRule
 from ops_agent.text.templates import render
@@ -23,6 +24,11 @@ _GROUPS: Final = {
 }
 _LANGUAGES: Final = {"tf": "hcl", "tfvars": "hcl", "hcl": "hcl", "yml": "yaml", "md": "markdown"}
 _MOST_LINES: Final = 14
+_EFFECTS: Final = {
+    Severity.BLOCKS: "blocks",
+    Severity.DANGER: "mentioned first",
+    Severity.NOTICE: "mentioned",
+}
 
 
 def rules_page(rules: Iterable[Rule], samples: Mapping[str, tuple[tuple[str, str], ...]]) -> str:
@@ -34,7 +40,7 @@ def rules_page(rules: Iterable[Rule], samples: Mapping[str, tuple[tuple[str, str
     return render(
         message("rules"),
         allow_destroy=ALLOW_DESTROY,
-        counts=f"{len(table)} rules over files, of which {sum(r.blocks for r in table)} block, and {len(PLAN_TABLE)}",
+        counts=f"{len(table)} rules over files, of which {sum(r.severity is Severity.BLOCKS for r in table)} block, and {len(PLAN_TABLE)}",
         rows="\n".join(f"| [`{r.id}`](#{r.id.replace('/', '')}) | {r.title} | {_effect(r)} |" for r in table),
         groups=[
             (title, [_section(r, samples.get(r.id, ())) for r in table if r.id.split("/")[0] == group], group == "path")
@@ -61,7 +67,7 @@ def _section(rule: Rule, samples: tuple[tuple[str, str], ...]) -> str:
 
 
 def _effect(rule: Rule) -> str:
-    return "blocks" if rule.blocks else "mentioned first" if rule.leads else "mentioned"
+    return _EFFECTS[rule.severity]
 
 
 def _severities(rule: PlanRule) -> str:

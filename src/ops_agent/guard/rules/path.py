@@ -7,7 +7,8 @@ import unicodedata
 from collections.abc import Iterator
 
 from ops_agent.guard.paths import is_workflow, path_refusal
-from ops_agent.guard.rule import ChangedPath, Hit, TextFile, WholeChange
+from ops_agent.guard.rule import ChangedPath, TextFile, WholeChange, hit, rule
+from ops_agent.model.finding import Finding, Severity
 
 _JOINER, _EMOJI_STYLE = "\u200d", "\ufe0f"
 _BLANK_LETTERS = frozenset("\u00ad\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
@@ -16,7 +17,8 @@ _FAR_RIGHT = re.compile(r"\S[ \t]{80,}\S")
 _STARTS_US = re.compile(rb"uses[\"']?\s*:\s*[\"']?\S*ops-agent\S*", re.IGNORECASE)
 
 
-def allowed_path(changed: ChangedPath) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def allowed_path(changed: ChangedPath) -> Iterator[Finding]:
     """A path outside the allow-list is written or deleted.
 
     The agent's domain is Terraform, its documentation and workflows. Git's, Terraform's and the policy's own files,
@@ -24,12 +26,13 @@ def allowed_path(changed: ChangedPath) -> Iterator[Hit]:
 
     Remedy: Leave this file alone; put the change into a `.tf`, `.tfvars`, `.md`, backend or workflow file.
     """
-    refusal = path_refusal(changed.change.path, changed.change.after, changed.policy, changed.layout)
+    refusal = path_refusal(changed.change.path, changed.change.after, changed.base.policy, changed.base.layout)
     if refusal:
-        yield Hit(path=changed.change.path, line=0, what=refusal, anchor=changed.change.path)
+        yield hit(path=changed.change.path, line=0, what=refusal, anchor=changed.change.path)
 
 
-def own_workflow(changed: ChangedPath) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def own_workflow(changed: ChangedPath) -> Iterator[Finding]:
     """A workflow that starts ops-agent is changed or deleted, whatever its name.
 
     Its inputs name the accounts, the roles, the limits and the people whose label counts: whoever writes it writes this
@@ -39,12 +42,13 @@ def own_workflow(changed: ChangedPath) -> Iterator[Hit]:
     """
     before = changed.change.before
     if before is not None and is_workflow(changed.change.path) and _STARTS_US.search(before):
-        yield Hit(
+        yield hit(
             path=changed.change.path, line=0, what="it starts ops-agent on the base branch", anchor=changed.change.path
         )
 
 
-def too_large(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def too_large(change: WholeChange) -> Iterator[Finding]:
     """The change is larger than a person can review.
 
     Quotas on files and bytes keep a pull request reviewable and a mistake small.
@@ -53,7 +57,7 @@ def too_large(change: WholeChange) -> Iterator[Hit]:
     """
     changes, limits = change.changes.changes, change.limits
     if len(changes) > limits.max_files:
-        yield Hit(
+        yield hit(
             path=changes[0].path,
             line=0,
             what=f"{len(changes)} files are changed; at most {limits.max_files} may be",
@@ -61,7 +65,7 @@ def too_large(change: WholeChange) -> Iterator[Hit]:
         )
     total = sum(len(c.after or b"") for c in changes)
     if total > limits.max_total_bytes:
-        yield Hit(
+        yield hit(
             path=changes[0].path,
             line=0,
             what=f"{total:,} bytes; at most {limits.max_total_bytes:,} may be written",
@@ -69,7 +73,8 @@ def too_large(change: WholeChange) -> Iterator[Hit]:
         )
 
 
-def hidden_text(file: TextFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def hidden_text(file: TextFile) -> Iterator[Finding]:
     """A file holds text that people do not see, or see in another order.
 
     Direction marks show code in another order than it runs in, characters without a picture hide words from people and
@@ -83,14 +88,14 @@ def hidden_text(file: TextFile) -> Iterator[Hit]:
         control = next((c for c in line.removesuffix("\r") if c == "\x7f" or (c < " " and c != "\t")), None)
         for character in (hidden, control):
             if character is not None:
-                yield Hit(
+                yield hit(
                     path=file.path,
                     line=number,
                     what=f"the line contains the hidden character U+{ord(character):04X}",
                     anchor=line.strip(),
                 )
         if not file.path.endswith(".md") and _FAR_RIGHT.search(line):
-            yield Hit(
+            yield hit(
                 path=file.path, line=number, what="text is hidden behind more than 80 spaces", anchor=line.strip()
             )
 
@@ -108,7 +113,8 @@ def _is_hidden(line: str, place: int) -> bool:
     )
 
 
-def look_alike_path(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def look_alike_path(change: WholeChange) -> Iterator[Finding]:
     """A new path differs from another one only by case, or goes through a file.
 
     Two such files are one on Windows and macOS, so what a person sees there is not what the runner reads; and git
@@ -132,10 +138,10 @@ def look_alike_path(change: WholeChange) -> Iterator[Hit]:
         for part in parts:
             others = sorted(spellings.get(part.casefold(), set()) - {part})
             if others:
-                yield Hit(path=path, line=0, what=f"`{others[0]}` already exists", anchor=path)
+                yield hit(path=path, line=0, what=f"`{others[0]}` already exists", anchor=path)
         file = next((p for p in parts[:-1] if p in change.head.paths), None)
         if file is not None:
-            yield Hit(path=path, line=0, what=f"`{file}` is a file", anchor=path)
+            yield hit(path=path, line=0, what=f"`{file}` is a file", anchor=path)
 
 
 def _with_folders(path: str) -> Iterator[str]:

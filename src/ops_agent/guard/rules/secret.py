@@ -8,8 +8,9 @@ import json
 import re
 from collections.abc import Iterator
 
-from ops_agent.guard.rule import Hit, Piece, TerraformFile, TextFile, WorkflowFile
+from ops_agent.guard.rule import Piece, TerraformFile, TextFile, WorkflowFile, hit, rule
 from ops_agent.guard.values import Bound, Scope, evaluate
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.terraform import Block, Expression, ExpressionKind
 from ops_agent.text.redaction import entropy, token_finds
 
@@ -28,7 +29,8 @@ _MIN_ENTROPY, _LONGEST_NAME = 4.3, 500
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{16,4000}")
 
 
-def known_token(file: TextFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def known_token(file: TextFile) -> Iterator[Finding]:
     """A token or key of a known format is in a file.
 
     What is committed once is public to everyone who can read the repository, for ever.
@@ -38,10 +40,11 @@ def known_token(file: TextFile) -> Iterator[Hit]:
     for name, start, _ in token_finds(file.text):
         line = file.text.count("\n", 0, start) + 1
         anchor = file.text.split("\n")[line - 1].strip()
-        yield Hit(path=file.path, line=line, what=f"it looks like a secret: {name}", anchor=anchor)
+        yield hit(path=file.path, line=line, what=f"it looks like a secret: {name}", anchor=anchor)
 
 
-def secret_in_terraform(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def secret_in_terraform(file: TerraformFile) -> Iterator[Finding]:
     """A secret value is written into Terraform.
 
     An argument whose name says that it is a secret has a value that is written in the source, or a text is a token once
@@ -65,7 +68,8 @@ def secret_in_terraform(file: TerraformFile) -> Iterator[Hit]:
                     yield file.hit(piece, f"`{key}` has a literal value", at)
 
 
-def random_text(file: TextFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def random_text(file: TextFile) -> Iterator[Finding]:
     """A long random text may be a secret.
 
     Its letters are as mixed as those of a key. It is shown, and does not block: identifiers look like this too.
@@ -77,10 +81,11 @@ def random_text(file: TextFile) -> Iterator[Hit]:
             text = found[0]
             mixed = sum(any(test(c) for c in text) for test in (str.isupper, str.islower, str.isdigit))
             if mixed == 3 and entropy(text) >= _MIN_ENTROPY and not _HEX.fullmatch(text.lower()):
-                yield Hit(path=file.path, line=number, what="this is a long random text", anchor=line.strip())
+                yield hit(path=file.path, line=number, what="this is a long random text", anchor=line.strip())
 
 
-def secret_in_workflow(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def secret_in_workflow(file: WorkflowFile) -> Iterator[Finding]:
     """A secret value is written into a workflow.
 
     An environment variable or input whose name says that it is a secret has a literal value.

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ops_agent.guard.paths import is_backend_file
-from ops_agent.guard.rule import Hit, TerraformFile, WholeChange
+from ops_agent.guard.rule import TerraformFile, WholeChange, hit, rule
 from ops_agent.guard.rules.terraform.places import is_of_another_cloud
 from ops_agent.guard.tree import SourceTree
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.policy import ROOT
 from ops_agent.model.terraform import Block, TerraformSource
 from ops_agent.terraform.layout import canonical
@@ -17,7 +18,8 @@ _OPEN = frozenset({"bucket", "key", "region", "encrypt", "use_lockfile", "dynamo
 _OF_OTHER_CLOUDS = frozenset({"azurerm", "gcs"})
 
 
-def backend_changed(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def backend_changed(change: WholeChange) -> Iterator[Finding]:
     """The backend of an existing module changes.
 
     Another backend is another state: the next apply would create everything again, or write where somebody else reads.
@@ -28,10 +30,11 @@ def backend_changed(change: WholeChange) -> Iterator[Hit]:
         old, new = ({t: p for t, p in side.items() if not t.startswith("required_version")} for side in (before, after))
         if old.keys() != new.keys():
             path, line = next((place for text, place in new.items() if text not in old), (directory, 0))
-            yield Hit(path=path, line=line, what=f"the backend of `{directory}` changes", anchor=directory)
+            yield hit(path=path, line=line, what=f"the backend of `{directory}` changes", anchor=directory)
 
 
-def required_version_changed(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.DANGER)
+def required_version_changed(change: WholeChange) -> Iterator[Finding]:
     """The required version of Terraform changes.
 
     Everybody who plans or applies this module needs a version that fits, and a newer one may write the state in a form
@@ -43,10 +46,11 @@ def required_version_changed(change: WholeChange) -> Iterator[Hit]:
         old, new = ({t: p for t, p in side.items() if t.startswith("required_version")} for side in (before, after))
         if old and old.keys() != new.keys() and change.head.configurations(directory):
             path, line = next(iter(new.values()), (directory, 0))
-            yield Hit(path=path, line=line, what=f"the required version of `{directory}` changes", anchor=directory)
+            yield hit(path=path, line=line, what=f"the required version of `{directory}` changes", anchor=directory)
 
 
-def backend_block(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def backend_block(file: TerraformFile) -> Iterator[Finding]:
     """A backend is not the S3 backend that each environment's file fills.
 
     The team's state is in S3, and each environment's backend file says where; HCP Terraform and other backends are not
@@ -67,7 +71,8 @@ def backend_block(file: TerraformFile) -> Iterator[Hit]:
                 yield file.hit(block, what, inner)
 
 
-def backend_file_changed(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def backend_file_changed(change: WholeChange) -> Iterator[Finding]:
     """An existing backend file is changed or deleted.
 
     It says where the state of an environment is; a change would orphan or overwrite it.
@@ -81,10 +86,11 @@ def backend_file_changed(change: WholeChange) -> Iterator[Hit]:
             both = isinstance(before, TerraformSource) and isinstance(after, TerraformSource)
             if not both or _arguments(before) != _arguments(after):
                 what = "it is changed" if entry.after is not None else "it is deleted"
-                yield Hit(path=entry.path, line=0, what=what, anchor=entry.path)
+                yield hit(path=entry.path, line=0, what=what, anchor=entry.path)
 
 
-def backend_file(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def backend_file(file: TerraformFile) -> Iterator[Finding]:
     """A backend file lacks what the standard demands, or sets more.
 
     A backend file has literal bucket, key, region (the policy's), `encrypt = true` and a lock (`use_lockfile = true` or
@@ -105,13 +111,14 @@ def backend_file(file: TerraformFile) -> Iterator[Hit]:
     for name, is_there in wanted.items():
         if not is_there:
             anchor = f"{name} {values.get(name)}"
-            yield Hit(path=file.path, line=1, what=f"{name} is missing, wrong or not a literal", anchor=anchor)
+            yield hit(path=file.path, line=1, what=f"{name} is missing, wrong or not a literal", anchor=anchor)
     for piece in file.pieces():
         if piece.name not in _OPEN:
             yield file.hit(piece, f"the agent may not set `{piece.name}`")
 
 
-def missing_environment_file(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def missing_environment_file(change: WholeChange) -> Iterator[Finding]:
     """An environment has no variable file or backend file, although another one has.
 
     The same code serves every environment. Without its own files an environment cannot be planned, or shares what is
@@ -125,10 +132,11 @@ def missing_environment_file(change: WholeChange) -> Iterator[Hit]:
         for (environment, kind), example in sorted(after.items()):
             if (environment, kind) not in before:
                 what = f"`{root.path}` has no {kind} file for `{environment}`, only `{example}`"
-                yield Hit(path=example, line=0, what=what, anchor=what)
+                yield hit(path=example, line=0, what=what, anchor=what)
 
 
-def shared_state(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def shared_state(change: WholeChange) -> Iterator[Finding]:
     """Two environments or roots share one state.
 
     The same bucket and key twice means that one overwrites the other.
@@ -138,10 +146,11 @@ def shared_state(change: WholeChange) -> Iterator[Hit]:
     for path, files in _with_the_same(change, "bucket", "key"):
         other = next(iter(files), None)
         if other is not None:
-            yield Hit(path=path, line=1, what=f"bucket and key are those of `{other}`", anchor=f"{path} {other}")
+            yield hit(path=path, line=1, what=f"bucket and key are those of `{other}`", anchor=f"{path} {other}")
 
 
-def shared_bucket(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def shared_bucket(change: WholeChange) -> Iterator[Finding]:
     """Two environments keep their state in one bucket or lock by one table.
 
     Whoever may write one environment's state can then write the other's.
@@ -154,7 +163,7 @@ def shared_bucket(change: WholeChange) -> Iterator[Hit]:
             other = next((file for file in files if names[file] != names[path]), None)
             if other is not None:
                 what = f"`{argument}` is that of `{other}`"
-                yield Hit(path=path, line=1, what=what, anchor=f"{path} {other} {argument}")
+                yield hit(path=path, line=1, what=what, anchor=f"{path} {other} {argument}")
 
 
 _Settings = Mapping[str, tuple[str, int]]

@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 
 from ops_agent.guard.data import words
-from ops_agent.guard.rule import Hit, TerraformFile, WholeChange, hit_at
+from ops_agent.guard.rule import TerraformFile, WholeChange, hit_at, rule
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import Instance, affected_targets, evaluate, instances_of
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind, TerraformTarget
 
 REQUIRED_TAGS = ("environment", "service-name", "category", "feature", "channel")
@@ -23,7 +24,8 @@ _KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TAG_VALUE_LENGTH = 256
 
 
-def hard_coded_environment(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def hard_coded_environment(file: TerraformFile) -> Iterator[Finding]:
     """An environment's name is hard-coded in shared code.
 
     The same code serves dev and prod; names of environments come from variables. A list of the allowed values in a
@@ -44,7 +46,8 @@ def hard_coded_environment(file: TerraformFile) -> Iterator[Hit]:
                     yield file.hit(piece, f"`{text[:60]}` names an environment", expression)
 
 
-def required_tags(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.DANGER)
+def required_tags(change: WholeChange) -> Iterator[Finding]:
     """A resource lacks required tags.
 
     By the tagging standard every taggable resource carries environment, service-name, category, feature and channel,
@@ -53,7 +56,7 @@ def required_tags(change: WholeChange) -> Iterator[Hit]:
 
     Remedy: Put the tags into `default_tags` of the provider, or `tags = local.tags`.
     """
-    found: dict[tuple[str, str, str], Hit] = {}
+    found: dict[tuple[str, str, str], Finding] = {}
     for target in affected_targets(change.head, change.changes.paths):
         before = _untagged(target, change.base)
         for key, (path, block, missing) in _untagged(target, change.head).items():
@@ -64,7 +67,8 @@ def required_tags(change: WholeChange) -> Iterator[Hit]:
     yield from found.values()
 
 
-def tag_form(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def tag_form(file: TerraformFile) -> Iterator[Finding]:
     """A tag is not written as the standard says.
 
     By the tagging standard keys are kebab-case; AWS takes values of at most 256 characters.
@@ -82,7 +86,8 @@ def tag_form(file: TerraformFile) -> Iterator[Hit]:
                         yield file.hit(block, what, value)
 
 
-def undescribed_variable(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def undescribed_variable(file: TerraformFile) -> Iterator[Finding]:
     """A variable or output has no type or description.
 
     Explicit code is read without its author.

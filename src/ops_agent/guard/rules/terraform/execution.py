@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterator
 
 from ops_agent.guard.data import table, words
-from ops_agent.guard.rule import Hit, TerraformFile, UnreadableFile
+from ops_agent.guard.rule import TerraformFile, UnreadableFile, hit, rule
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import instances_in, possible_values
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind
 from ops_agent.terraform.modules import local_source
 
@@ -33,7 +34,8 @@ _ISSUERS = re.compile(
 )
 
 
-def unreadable_file(file: UnreadableFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def unreadable_file(file: UnreadableFile) -> Iterator[Finding]:
     """A Terraform file cannot be parsed reliably.
 
     Terraform may read what a checker cannot. What two parsers do not read alike cannot be judged, so it is refused.
@@ -41,10 +43,11 @@ def unreadable_file(file: UnreadableFile) -> Iterator[Hit]:
     Remedy: Write plain HCL: no comment inside an expression, no `core::`, no `~` in `${ }`, one argument a line.
     """
     if not file.path.endswith((".yml", ".yaml")):
-        yield Hit(path=file.path, line=file.reason.line, what=file.reason.what, anchor=file.text)
+        yield hit(path=file.path, line=file.reason.line, what=file.reason.what, anchor=file.text)
 
 
-def external_data_source(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def external_data_source(file: TerraformFile) -> Iterator[Finding]:
     """A data source runs a program or reads from another system.
 
     `external` runs a program at plan time, `http` sends a request anywhere, `terraform_remote_state` and `tfe_outputs`
@@ -61,7 +64,8 @@ def external_data_source(file: TerraformFile) -> Iterator[Hit]:
             )
 
 
-def secret_data_source(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def secret_data_source(file: TerraformFile) -> Iterator[Finding]:
     """A data source reads a secret or runs code.
 
     Its answer is in the plan and in the state in clear text; `aws_lambda_invocation` runs a function on every plan.
@@ -74,7 +78,8 @@ def secret_data_source(file: TerraformFile) -> Iterator[Hit]:
             yield _of_data(file, block, "reads a secret or runs something at plan time")
 
 
-def unlisted_data_source(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def unlisted_data_source(file: TerraformFile) -> Iterator[Finding]:
     """A data source or one of its arguments is not on the allow-list.
 
     A data source may answer with a function's environment, user data, a key's value or any resource at all; some start
@@ -95,13 +100,13 @@ def unlisted_data_source(file: TerraformFile) -> Iterator[Hit]:
                 yield file.hit(block, f"`{name}` of `{block.name}` is not on the list", part)
 
 
-def _of_data(file: TerraformFile, block: Block, why: str) -> Hit:
+def _of_data(file: TerraformFile, block: Block, why: str) -> Finding:
     """An objection to a data source; its arguments matter to what runs. A newer provider's name for the type is no other
     data source.
     """
     name = block.name.replace('"aws_s3_bucket_object', '"aws_s3_object')
     anchor = block.text if runs(block) else f"{name} {why}"
-    return Hit(path=file.path, line=block.line, what=f"`{block.name}` {why}", anchor=anchor)
+    return hit(path=file.path, line=block.line, what=f"`{block.name}` {why}", anchor=anchor)
 
 
 def is_open(block: Block, directory: str, tree: SourceTree) -> bool:
@@ -139,7 +144,8 @@ def is_issuer(block: Block, directory: str, tree: SourceTree) -> bool:
     return all(isinstance(v, str) and _ISSUERS.fullmatch(v) for v in values)
 
 
-def provisioner(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def provisioner(file: TerraformFile) -> Iterator[Finding]:
     """A provisioner runs commands on the machine that applies.
 
     `local-exec`, `remote-exec` and `file` run what the text says, with the credentials that are there.
@@ -152,7 +158,8 @@ def provisioner(file: TerraformFile) -> Iterator[Hit]:
                 yield file.hit(block, f"`{block.name}` has a `{inner.kind}` block", inner)
 
 
-def unknown_block(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def unknown_block(file: TerraformFile) -> Iterator[Finding]:
     """A block type that the agent may not write.
 
     `action`, `list`, `run`, `provider_meta`, a `check` with a data source of its own and block types of the future run
@@ -166,7 +173,7 @@ def unknown_block(file: TerraformFile) -> Iterator[Hit]:
         return
     for attribute in file.source.attributes:
         anchor = attribute.expression.text
-        yield Hit(
+        yield hit(
             path=file.path, line=attribute.line, what=f"`{attribute.name}` is outside of any block", anchor=anchor
         )
     for block in file.source.blocks:
@@ -193,7 +200,8 @@ def _names_user_agent(part: Attribute | Block) -> bool:
     return all(e.kind is not ExpressionKind.REFERENCE for _, e in part.expressions())
 
 
-def state_block(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.DANGER)
+def state_block(file: TerraformFile) -> Iterator[Finding]:
     """A block changes the state without changing a resource, or checks it.
 
     `import` takes a resource into the state and `removed` out of it: the next plans treat it otherwise. A `check` fails
@@ -205,7 +213,8 @@ def state_block(file: TerraformFile) -> Iterator[Hit]:
         yield file.hit(block, f"the change has a `{block.type}` block")
 
 
-def revealing_function(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def revealing_function(file: TerraformFile) -> Iterator[Finding]:
     """`nonsensitive`, `templatestring` or a function of a provider is called.
 
     `nonsensitive` prints a secret in the plan; functions of providers run code that this guard does not know;
@@ -219,7 +228,8 @@ def revealing_function(file: TerraformFile) -> Iterator[Hit]:
                 yield file.hit(piece, f"`{expression.name}` is called", expression)
 
 
-def unlisted_function(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def unlisted_function(file: TerraformFile) -> Iterator[Finding]:
     """An unknown function is called.
 
     What a function of a future version reads or reveals is not known here.

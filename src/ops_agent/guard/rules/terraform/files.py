@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from ops_agent.guard.data import table
 from ops_agent.guard.functions import ANY_FILE, climbs
-from ops_agent.guard.rule import Hit, Piece, TerraformFile, WholeChange, hit_at
+from ops_agent.guard.rule import Piece, TerraformFile, WholeChange, hit, hit_at, rule
 from ops_agent.guard.rules.terraform.execution import READS, is_unlisted, reveals
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import (
@@ -23,6 +23,7 @@ from ops_agent.guard.values import (
     scopes_of,
     with_scopes,
 )
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.terraform import UNKNOWN, Block, Expression, ExpressionKind, Unreadable
 from ops_agent.terraform.hcl import read_template
 from ops_agent.terraform.layout import targets
@@ -34,7 +35,8 @@ _HOLDS_SECRETS = re.compile(
 UNDETERMINED = "a path that the source does not determine"
 
 
-def file_function(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def file_function(file: TerraformFile) -> Iterator[Finding]:
     """A function reads a file that is not in the repository, or by a path that the source does not determine.
 
     `file("/proc/self/environ")` prints the environment in the plan. A path is put together from literals, locals,
@@ -49,7 +51,8 @@ def file_function(file: TerraformFile) -> Iterator[Hit]:
                 yield file.hit(piece, f"`{call.name}` reads {why}", call.children[0])
 
 
-def unsafe_template(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def unsafe_template(file: TerraformFile) -> Iterator[Finding]:
     """A template calls what a configuration may not call, or cannot be read.
 
     `templatefile` runs the expressions of another file while Terraform plans: `${file("/proc/self/environ")}` in a
@@ -67,7 +70,8 @@ def unsafe_template(file: TerraformFile) -> Iterator[Hit]:
                     yield hit_at(path, piece, f"{what} (read by `{piece.name}`)", at, line=line, also=content)
 
 
-def written_file_read(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def written_file_read(change: WholeChange) -> Iterator[Finding]:
     """Terraform reads a file that this change writes.
 
     A document or a variable file that `file` or `templatefile` reads is code in disguise: a policy, a script, a
@@ -77,17 +81,18 @@ def written_file_read(change: WholeChange) -> Iterator[Hit]:
     reads.
     """
     changed = frozenset(change.changes.paths)
-    found: dict[tuple[str, int, str], Hit] = {}
+    found: dict[tuple[str, int, str], Finding] = {}
     for target in targets(change.head.affected_roots(changed)):
         for instance in instances_of(target, change.head):
             for path, block in instance.blocks("resource", "data", "module", "output", "locals", "provider"):
                 for call, read in _written(block, instance, changed):
                     what = f"`{path}` line {call.line} reads `{read}`, which this change writes"
-                    found[path, call.line, read] = Hit(path=read, line=0, what=what, anchor=read)
+                    found[path, call.line, read] = hit(path=read, line=0, what=what, anchor=read)
     yield from found.values()
 
 
-def uploaded_file(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def uploaded_file(file: TerraformFile) -> Iterator[Finding]:
     """A resource takes a file from outside of the repository.
 
     The provider reads `filename`, `source` or `zip_file` on the machine that applies: `/proc/self/environ` as an object
@@ -98,7 +103,8 @@ def uploaded_file(file: TerraformFile) -> Iterator[Hit]:
     yield from (hit for is_known, hit in _uploads(file) if is_known)
 
 
-def undetermined_upload(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.DANGER)
+def undetermined_upload(file: TerraformFile) -> Iterator[Finding]:
     """A resource takes a file by a path that the source does not determine.
 
     Which file of the machine that applies goes into the function or the bucket is decided by a value that is not in the
@@ -109,7 +115,7 @@ def undetermined_upload(file: TerraformFile) -> Iterator[Hit]:
     yield from (hit for is_known, hit in _uploads(file) if not is_known)
 
 
-def _uploads(file: TerraformFile) -> Iterator[tuple[bool, Hit]]:
+def _uploads(file: TerraformFile) -> Iterator[tuple[bool, Finding]]:
     for block in file.source.of_type("resource", "data"):
         for attribute in (block.attribute(name) for name in _file_arguments(block)):
             if attribute is None:

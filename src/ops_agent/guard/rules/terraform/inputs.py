@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ops_agent.guard.data import table
-from ops_agent.guard.rule import Hit, WholeChange
+from ops_agent.guard.rule import WholeChange, hit, rule
 from ops_agent.guard.rules.terraform.execution import STATE_BLOCKS, is_issuer, is_open, reveals, runs, shows_published
 from ops_agent.guard.rules.terraform.files import calls, is_read, objections, unsafe_calls, whole_path
 from ops_agent.guard.rules.terraform.sources import open_arguments
 from ops_agent.guard.taint import Position, Taint
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import Instance, Scope, affected_targets, instances_of, possible_values
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind, TerraformTarget
 
 _UNOPENED = STATE_BLOCKS | {"action", "list", "run"}
@@ -46,7 +47,8 @@ class _Sink:
     is_given: bool = False
 
 
-def changed_plan_input(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def changed_plan_input(change: WholeChange) -> Iterator[Finding]:
     """The change feeds new values into code that runs or reads while Terraform plans.
 
     An `external` program, the address of `http`, a provider's endpoint and the path of `file` are as dangerous as what
@@ -60,10 +62,11 @@ def changed_plan_input(change: WholeChange) -> Iterator[Hit]:
         if _is_beyond(target, change.head) and not _is_beyond(target, change.base):
             where = target.root.path
             what = f"`{where}` calls more modules, or deeper ones, than are judged"
-            yield Hit(path=where, line=0, what=what, anchor=what)
+            yield hit(path=where, line=0, what=what, anchor=what)
 
 
-def changed_command(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.DANGER)
+def changed_command(change: WholeChange) -> Iterator[Finding]:
     """The change feeds new values into existing privileged code.
 
     A provisioner, `user_data`, the command of a container or the script of a document that exists gets another value
@@ -75,7 +78,8 @@ def changed_command(change: WholeChange) -> Iterator[Hit]:
     yield from _hits(change, _Use.COMMAND)
 
 
-def changed_privileged_value(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.DANGER)
+def changed_privileged_value(change: WholeChange) -> Iterator[Finding]:
     """The change feeds new values into existing code that the agent may not write.
 
     `nonsensitive`, `import`, a secret that is read and the like exist on the base branch; what they get is new.
@@ -85,17 +89,17 @@ def changed_privileged_value(change: WholeChange) -> Iterator[Hit]:
     yield from _hits(change, _Use.OTHER)
 
 
-def _hits(change: WholeChange, use: _Use) -> Iterator[Hit]:
+def _hits(change: WholeChange, use: _Use) -> Iterator[Finding]:
     key = "changed inputs"
     if key not in change.head.remembered:
         change.head.remembered[key] = tuple(_changed(change))
-    found: dict[tuple[str, int, str], Hit] = {}
+    found: dict[tuple[str, int, str], Finding] = {}
     for sink, target in change.head.remembered[key]:
         if sink.use is use:
             line = sink.expression.line
             code = f"`{sink.name}` of `{sink.block.name}` in {target} {use.value}"
             what = f"The change feeds new values into existing privileged code: {code}"
-            found.setdefault((sink.path, line, sink.name), Hit(path=sink.path, line=line, what=what, anchor=what))
+            found.setdefault((sink.path, line, sink.name), hit(path=sink.path, line=line, what=what, anchor=what))
     yield from found.values()
 
 

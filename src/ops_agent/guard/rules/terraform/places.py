@@ -7,18 +7,11 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from ops_agent.guard.data import words
-from ops_agent.guard.rule import (
-    Hit,
-    Piece,
-    RootInEnvironment,
-    TerraformFile,
-    TextFile,
-    accounts_in,
-    foreign_regions,
-    hit_at,
-)
+from ops_agent.guard.regions import accounts_in, foreign_regions
+from ops_agent.guard.rule import Piece, RootInEnvironment, TerraformFile, TextFile, hit, hit_at, rule
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import Instance, Scope, evaluate, possible_values, scopes_of, texts
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.policy import ROOT, Policy
 from ops_agent.model.terraform import UNKNOWN, Attribute, Block, Expression, ExpressionKind
 from ops_agent.terraform.layout import canonical
@@ -40,7 +33,8 @@ _IN_ADDRESS = re.compile(r"(?:arn:[^:\s]*:[^:\s]*:[^:\s]*:|//|^)([0-9]{12})(?=[:
 _OTHER_CLOUDS = re.compile(r"(google|azurerm|azuread|azapi)(_|-|$)")
 
 
-def foreign_region(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def foreign_region(file: TerraformFile) -> Iterator[Finding]:
     """Another region is named.
 
     Everything is in the region of the policy: backend, provider, ARNs, availability zones, registry addresses. Nothing
@@ -53,7 +47,8 @@ def foreign_region(file: TerraformFile) -> Iterator[Hit]:
             yield file.hit(piece, f"`{region}` is named; only `{file.policy.region}` may be", part)
 
 
-def assembled_region(root: RootInEnvironment) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def assembled_region(root: RootInEnvironment) -> Iterator[Finding]:
     """Another region is assembled from parts.
 
     A name such as `"us-${var.side}-1"` means another region once the environment's values are filled in. An ARN, an
@@ -71,7 +66,8 @@ def assembled_region(root: RootInEnvironment) -> Iterator[Hit]:
             yield hit_at(path, block, what, expression, also="hidden")
 
 
-def provider_region(root: RootInEnvironment) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def provider_region(root: RootInEnvironment) -> Iterator[Finding]:
     """The AWS provider is not in the policy's region.
 
     The region of every provider block and alias is resolved for each environment from its variable files, locals and
@@ -88,7 +84,8 @@ def provider_region(root: RootInEnvironment) -> Iterator[Hit]:
                 yield from _not_ours(root, instance, path, block, attribute)
 
 
-def resource_region(root: RootInEnvironment) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def resource_region(root: RootInEnvironment) -> Iterator[Finding]:
     """A resource, data source or replica of AWS names a region that is not the policy's.
 
     Since version 6 of the AWS provider every resource can name its own region, and replicas always could. What does not
@@ -105,7 +102,8 @@ def resource_region(root: RootInEnvironment) -> Iterator[Hit]:
                             yield from _not_ours(root, instance, path, block, attribute)
 
 
-def foreign_account(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def foreign_account(file: TerraformFile) -> Iterator[Finding]:
     """An account that is not the organization's is named.
 
     No account id beyond those of the policy may be hard-coded: an ARN of a stranger gives rights away or takes data
@@ -119,7 +117,8 @@ def foreign_account(file: TerraformFile) -> Iterator[Hit]:
             yield file.hit(piece, f"the account `{account}` is not one of the policy's", text, line=line)
 
 
-def misplaced_account(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def misplaced_account(file: TerraformFile) -> Iterator[Finding]:
     """An account id is hard-coded in shared code.
 
     Account ids differ between environments; they belong into the backend and variable files of their environment.
@@ -133,7 +132,8 @@ def misplaced_account(file: TerraformFile) -> Iterator[Hit]:
                 yield file.hit(piece, f"the account `{account}` is written into `{file.path}`", text, line=line)
 
 
-def account_of_another_environment(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def account_of_another_environment(file: TerraformFile) -> Iterator[Finding]:
     """A file of one environment names the account of another.
 
     Files of `dev` name the dev account, files of `prod` the prod account: otherwise one environment acts on the other.
@@ -152,7 +152,8 @@ def account_of_another_environment(file: TerraformFile) -> Iterator[Hit]:
             yield file.hit(piece, what, text, line=line)
 
 
-def assembled_account(root: RootInEnvironment) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def assembled_account(root: RootInEnvironment) -> Iterator[Finding]:
     """An account that is not the environment's is assembled from parts.
 
     `"${"1234"}${"56789012"}"`, `join`, `format` or a number that is added up means an account as much as its digits in
@@ -172,7 +173,8 @@ def assembled_account(root: RootInEnvironment) -> Iterator[Hit]:
                 yield hit_at(path, block, what, expression, also=f"{account} {root.target.environment.name}")
 
 
-def root_account(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.DANGER)
+def root_account(file: TerraformFile) -> Iterator[Finding]:
     """The organization's root account is named.
 
     It is for matters of the organization only; a reviewer should see why it is needed here.
@@ -184,7 +186,8 @@ def root_account(file: TerraformFile) -> Iterator[Hit]:
             yield file.hit(piece, f"`{account}` is the root account", text, line=line)
 
 
-def documented_foreign_account(file: TextFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def documented_foreign_account(file: TextFile) -> Iterator[Finding]:
     """A document names an account that is not the organization's.
 
     Example numbers are copied into code sooner or later.
@@ -196,7 +199,7 @@ def documented_foreign_account(file: TextFile) -> Iterator[Hit]:
         for account in real_accounts(line):
             if account not in known:
                 what = f"the account `{account}` is not one of the policy's"
-                yield Hit(path=file.path, line=number, what=what, anchor=line.strip())
+                yield hit(path=file.path, line=number, what=what, anchor=line.strip())
 
 
 def may_name_accounts(path: str, policy: Policy) -> bool:
@@ -299,7 +302,7 @@ def _hides_a_place(expression: Expression, value: object, attribute: Attribute, 
 
 def _not_ours(
     root: RootInEnvironment, instance: Instance, path: str, block: Block, attribute: Attribute
-) -> Iterator[Hit]:
+) -> Iterator[Finding]:
     seen: set[str] = set()
     for value in (
         v for scope in scopes_of(block, instance.scope) for v in possible_values(attribute.expression, scope)

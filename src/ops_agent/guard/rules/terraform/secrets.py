@@ -6,17 +6,19 @@ from collections.abc import Callable, Iterator
 
 from ops_agent.guard.data import words
 from ops_agent.guard.marks import keeps_secret, named_like_a_secret
-from ops_agent.guard.rule import Hit, WholeChange, hit_at
+from ops_agent.guard.rule import WholeChange, hit_at, rule
 from ops_agent.guard.taint import Position, Taint
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import Instance, affected_targets, instances_of
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind, TerraformTarget
 
 _ORDER = frozenset({"depends_on", "replace_triggered_by", "ignore_changes", "provider", "providers"})
 _SHOWN = frozenset({"condition", "error_message", "count", "for_each"})
 
 
-def secret_computed(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def secret_computed(change: WholeChange) -> Iterator[Finding]:
     """A secret of the state is shown, or decides something that is shown.
 
     Terraform marks a secret, and loses the mark: `can(regex("^a", aws_db_instance.main.password))` is an open yes or
@@ -31,7 +33,8 @@ def secret_computed(change: WholeChange) -> Iterator[Hit]:
         )
 
 
-def secret_in_open_argument(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def secret_in_open_argument(change: WholeChange) -> Iterator[Finding]:
     """A secret of the state goes into an argument that is not sensitive.
 
     The provider quotes arguments in its error messages (`expected acl to be one of [...], got ...`) and builds ids,

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterator
 
 from ops_agent.guard.data import table
-from ops_agent.guard.rule import Hit, TerraformFile, WholeChange, hit_at
+from ops_agent.guard.rule import TerraformFile, WholeChange, hit_at, rule
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import Scope, evaluate, instances_of
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.terraform import UNKNOWN, Attribute, Block, Expression, ExpressionKind, TerraformTarget
 from ops_agent.terraform.layout import targets
 
@@ -26,7 +27,8 @@ _PUBLIC_ACLS = frozenset({"public-read", "public-read-write", "authenticated-rea
 _BLOCK_PUBLIC = ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets")
 
 
-def lambda_without_log_group(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def lambda_without_log_group(file: TerraformFile) -> Iterator[Finding]:
     """A Lambda function has no log group of its own.
 
     Without one AWS makes it at the first call, kept for ever and outside of Terraform.
@@ -38,7 +40,8 @@ def lambda_without_log_group(file: TerraformFile) -> Iterator[Hit]:
             yield file.hit(block, f"`{block.name}` has no log group in this module", "log group")
 
 
-def lambda_limits(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def lambda_limits(file: TerraformFile) -> Iterator[Finding]:
     """A Lambda function has no timeout or memory size.
 
     The defaults (3 seconds, 128 MB) are seldom what is meant.
@@ -52,7 +55,8 @@ def lambda_limits(file: TerraformFile) -> Iterator[Hit]:
             yield file.hit(block, f"`{block.name}` has no {names}", names)
 
 
-def secret_in_environment(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def secret_in_environment(file: TerraformFile) -> Iterator[Finding]:
     """An environment variable of a function or task seems to carry a secret.
 
     Everyone who may describe the function reads it, and so does the state.
@@ -76,7 +80,8 @@ def secret_in_environment(file: TerraformFile) -> Iterator[Hit]:
                     )
 
 
-def table_capacity(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def table_capacity(file: TerraformFile) -> Iterator[Finding]:
     """A DynamoDB table is not on demand.
 
     The standard for DynamoDB is on-demand capacity, always.
@@ -91,7 +96,8 @@ def table_capacity(file: TerraformFile) -> Iterator[Hit]:
             yield file.hit(block, f"`{block.name}` has provisioned capacity", mode or "billing_mode")
 
 
-def bucket_protection(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def bucket_protection(file: TerraformFile) -> Iterator[Finding]:
     """A bucket's public access is not blocked, or its encryption is not written down.
 
     By the standard for S3, buckets are private and encrypted.
@@ -107,7 +113,8 @@ def bucket_protection(file: TerraformFile) -> Iterator[Hit]:
             yield file.hit(block, f"`{block.name}` has no encryption in this module", "encryption")
 
 
-def public_bucket(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def public_bucket(file: TerraformFile) -> Iterator[Finding]:
     """A bucket is opened to the public.
 
     By the standard for S3, no bucket is public.
@@ -125,7 +132,8 @@ def public_bucket(file: TerraformFile) -> Iterator[Hit]:
                 yield file.hit(block, f"`{block.name}` leaves `{name}` off", switch or name)
 
 
-def hard_coded_bucket_name(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def hard_coded_bucket_name(file: TerraformFile) -> Iterator[Finding]:
     """A bucket's name is a literal.
 
     Names of buckets are unique in the world and differ by environment.
@@ -139,7 +147,8 @@ def hard_coded_bucket_name(file: TerraformFile) -> Iterator[Hit]:
                 yield file.hit(block, f"`{block.name}` is named `{bucket.expression.value}`", bucket)
 
 
-def server(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def server(file: TerraformFile) -> Iterator[Finding]:
     """A server runs all the time.
 
     Managed and serverless services come first; containers run on Fargate, not on EC2.
@@ -154,7 +163,8 @@ def server(file: TerraformFile) -> Iterator[Hit]:
             yield file.hit(block, f"`{block.name}` runs on EC2", launch)
 
 
-def task_logging(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def task_logging(file: TerraformFile) -> Iterator[Finding]:
     """A container has no log configuration or no health check.
 
     Containers write to CloudWatch and say whether they are well.
@@ -169,7 +179,8 @@ def task_logging(file: TerraformFile) -> Iterator[Hit]:
                 yield file.hit(block, f"`{block.name}` has no `{wanted}`", wanted, line=definitions.line)
 
 
-def managed_secret_value(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def managed_secret_value(file: TerraformFile) -> Iterator[Finding]:
     """A secret's value is managed by Terraform.
 
     The value is in the state and in the plan.
@@ -204,7 +215,8 @@ _ALL = "all"
 _LISTS = ("lifecycle.ignore_changes", "lifecycle.replace_triggered_by")
 
 
-def weakened_protection(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.DANGER)
+def weakened_protection(change: WholeChange) -> Iterator[Finding]:
     """A protection of a resource is removed or loosened.
 
     `prevent_destroy`, deletion protection, final snapshots and waiting times are what is left when a plan is wrong;
@@ -213,7 +225,7 @@ def weakened_protection(change: WholeChange) -> Iterator[Hit]:
 
     Remedy: Leave the protection in place; if the issue asks for this, say in the pull request why.
     """
-    found: dict[tuple[str, str], Hit] = {}
+    found: dict[tuple[str, str], Finding] = {}
     for target in targets(change.head.affected_roots(change.changes.paths)):
         before, after = _protected(target, change.base), _protected(target, change.head)
         moved = _moved(target, change.head)

@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 from ops_agent.guard.data import table
-from ops_agent.guard.rule import Hit, TerraformFile, WholeChange, hit_at
+from ops_agent.guard.rule import TerraformFile, WholeChange, hit_at, rule
 from ops_agent.guard.tree import SourceTree
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.terraform import Block, Expression, ExpressionKind, TerraformSource
 from ops_agent.terraform.modules import local_source
 
@@ -17,7 +18,8 @@ _EXACT_VERSION = re.compile(r"=?\s*\d+\.\d+\.\d+")
 _PINNED_REF = re.compile(r"[?&]ref=[0-9a-f]{40}(&|$)")
 
 
-def provider_source(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def provider_source(file: TerraformFile) -> Iterator[Finding]:
     """A provider is not on the allow-list.
 
     A provider is a program that `plan` runs. Its source counts with its host (`registry.terraform.io/hashicorp/aws`),
@@ -44,7 +46,8 @@ def provider_source(file: TerraformFile) -> Iterator[Hit]:
                 yield file.hit(block, f"`{block.name}` needs the provider `{source}`", str(source))
 
 
-def module_source(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def module_source(file: TerraformFile) -> Iterator[Finding]:
     """A remote module is not on the allow-list.
 
     `init` downloads a remote module and `plan` runs it. Local modules are open; a remote one must be on the allow-list.
@@ -63,7 +66,8 @@ def module_source(file: TerraformFile) -> Iterator[Hit]:
             yield file.hit(block, f"`{source}` is not on the allow-list of modules", attribute)
 
 
-def unpinned_module(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def unpinned_module(change: WholeChange) -> Iterator[Finding]:
     """A remote module is not pinned.
 
     What a tag, a branch or a version range means can change after the review. Where the base branch already calls
@@ -104,7 +108,8 @@ def _unpinned_on(tree: SourceTree) -> frozenset[str]:
     return found
 
 
-def provider_argument(file: TerraformFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def provider_argument(file: TerraformFile) -> Iterator[Finding]:
     """A provider takes credentials, another endpoint or another account.
 
     `endpoints`, `profile`, `shared_config_files`, `assume_role`, keys, proxies and the `skip_*` switches lead

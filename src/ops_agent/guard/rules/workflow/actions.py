@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from ops_agent.guard.pins import is_commit, split_uses
-from ops_agent.guard.rule import Hit, WorkflowFile
+from ops_agent.guard.rule import WorkflowFile, rule
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.workflow import Job, Step
 
 _HOSTED = re.compile(r"(ubuntu|windows|macos)-(latest|[0-9]{2}(\.[0-9]{2})?)(-arm|-xlarge|-large)?")
@@ -29,7 +30,8 @@ _OWN_PLACES = frozenset(
 )
 
 
-def unlisted_action(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def unlisted_action(file: WorkflowFile) -> Iterator[Finding]:
     """An action or reusable workflow is not on the allow-list.
 
     An action is a program that runs with the job's rights. Local actions, docker images and strangers' actions are
@@ -48,7 +50,8 @@ def unlisted_action(file: WorkflowFile) -> Iterator[Hit]:
             yield file.hit(part, f"`{uses}` is not on the allow-list", line, at=_call(part, uses))
 
 
-def unknown_commit(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def unknown_commit(file: WorkflowFile) -> Iterator[Finding]:
     """An action is pinned to a commit that is neither the tag's commit nor already used on the base branch.
 
     GitHub finds a commit by its hash in any fork: it may be anybody's.
@@ -61,7 +64,8 @@ def unknown_commit(file: WorkflowFile) -> Iterator[Hit]:
             yield file.hit(part, f"`{uses}` is neither the tag's commit nor on the base branch", line, at=uses)
 
 
-def steering_input(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def steering_input(file: WorkflowFile) -> Iterator[Finding]:
     """An input makes an allowed action talk to another server or give away credentials.
 
     Checkout sends the job's token to the server that it is given, setup actions run what a mirror hands them, and an
@@ -80,7 +84,8 @@ def steering_input(file: WorkflowFile) -> Iterator[Hit]:
                 yield file.hit(step, what, step.uses_line, at=f"{step.uses.partition('@')[0]} {name}: {value}")
 
 
-def container_image(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def container_image(file: WorkflowFile) -> Iterator[Finding]:
     """A container image has no digest, is not from a known publisher, or is started with special rights.
 
     A tag can be moved to another image, and a digest says only that a stranger's image stays the same; options such
@@ -106,7 +111,8 @@ def container_image(file: WorkflowFile) -> Iterator[Hit]:
                 yield file.hit(job, what, image.line, at=what)
 
 
-def self_hosted_runner(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def self_hosted_runner(file: WorkflowFile) -> Iterator[Finding]:
     """A job does not run on a GitHub-hosted runner.
 
     Self-hosted runners keep what a job leaves behind; a computed label can name one.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
-from ops_agent.guard.rule import Hit, WorkflowFile, accounts_in, foreign_regions
+from ops_agent.guard.regions import accounts_in, foreign_regions
+from ops_agent.guard.rule import WorkflowFile, rule
 from ops_agent.guard.rules.workflow.gates import is_gated, keeps_out
 from ops_agent.guard.shell import script_lines
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.workflow import Job, Step, WorkflowText
 
 _TERRAFORM = r"\b(?:terraform|tofu)\s+(?:-chdir=\S+\s+)?"
@@ -19,7 +20,8 @@ _ADDRESS = re.compile(r"https?://[^\s\"']*\b(dev|development|prod|production|sta
 _BEFORE_A_MERGE = frozenset({"pull_request", "merge_group"})
 
 
-def workflow_region(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def workflow_region(file: WorkflowFile) -> Iterator[Finding]:
     """A workflow names another AWS region.
 
     Everything is in the region of the policy.
@@ -33,7 +35,8 @@ def workflow_region(file: WorkflowFile) -> Iterator[Hit]:
                 yield file.hit_text(line, what, anywhere=True)
 
 
-def workflow_account(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def workflow_account(file: WorkflowFile) -> Iterator[Finding]:
     """A workflow contains an AWS account id.
 
     Account ids belong to environments: the GitHub environment's variables hold the role that a job takes.
@@ -46,7 +49,8 @@ def workflow_account(file: WorkflowFile) -> Iterator[Hit]:
                 yield file.hit_text(line, f"the account `{account}` is written here", anywhere=True)
 
 
-def ungated_apply(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def ungated_apply(file: WorkflowFile) -> Iterator[Finding]:
     """A job runs `terraform apply` without a gate.
 
     Apply runs after a merge to a protected branch or by hand, in a job that a GitHub environment gates, never on a pull
@@ -63,10 +67,11 @@ def ungated_apply(file: WorkflowFile) -> Iterator[Hit]:
         if not file.events & {"push", "workflow_dispatch", "workflow_call"}:
             found.append("without a merge and without a person")
         for what in found:
-            yield _once(file.hit_text(line, f"the job `{job.id}` applies {what}", at=f"{job.id} {what}"))
+            yield file.hit_text(line, f"the job `{job.id}` applies {what}", at=f"{job.id} {what}", once=True)
 
 
-def apply_without_plan(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def apply_without_plan(file: WorkflowFile) -> Iterator[Finding]:
     """A job applies something else than a saved plan.
 
     What is applied must be what was planned and seen: `plan -out=tfplan` first, then `apply tfplan`.
@@ -76,13 +81,14 @@ def apply_without_plan(file: WorkflowFile) -> Iterator[Hit]:
     for job, step, line, arguments in _applies(file):
         words = [w for w in arguments.split() if not w.startswith(("-", "#", ">", "2>"))]
         if "-auto-approve" in arguments or not words:
-            yield _once(file.hit_text(line, "`apply` is not given a saved plan", at=f"{job.id} no saved plan"))
+            yield file.hit_text(line, "`apply` is not given a saved plan", at=f"{job.id} no saved plan", once=True)
         elif not _planned_before(file, job, step):
             what = f"no step before writes the plan `{words[0]}` (`plan -out=`)"
-            yield _once(file.hit_text(line, what, at=f"{job.id} {what}"))
+            yield file.hit_text(line, what, at=f"{job.id} {what}", once=True)
 
 
-def environment_variable(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def environment_variable(file: WorkflowFile) -> Iterator[Finding]:
     """A workflow runs Terraform without setting `ENVIRONMENT`.
 
     The environment comes from the dispatch input first, else from the branch.
@@ -95,7 +101,8 @@ def environment_variable(file: WorkflowFile) -> Iterator[Hit]:
         yield file.hit(file.workflow, "`ENVIRONMENT` is never set", at="ENVIRONMENT")
 
 
-def checks_on_pull_requests(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def checks_on_pull_requests(file: WorkflowFile) -> Iterator[Finding]:
     """A workflow runs Terraform on pull requests without `fmt` and `validate`.
 
     Both run on every pull request.
@@ -109,7 +116,8 @@ def checks_on_pull_requests(file: WorkflowFile) -> Iterator[Hit]:
             yield file.hit(file.workflow, f"`terraform {'` and `terraform '.join(missing)}` never run", at="checks")
 
 
-def environment_files(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def environment_files(file: WorkflowFile) -> Iterator[Finding]:
     """Terraform runs without the environment's backend or variable file.
 
     `init` takes `-backend-config=backend/{env}/backend.hcl`, `plan` takes
@@ -126,7 +134,8 @@ def environment_files(file: WorkflowFile) -> Iterator[Hit]:
                     yield file.hit_text(place, f"`{command}` has no `{option}`")
 
 
-def hard_coded_address(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.NOTICE)
+def hard_coded_address(file: WorkflowFile) -> Iterator[Finding]:
     """A workflow contains the address of one environment.
 
     Addresses differ between environments and come from variables.
@@ -144,11 +153,6 @@ def _applies(file: WorkflowFile) -> Iterator[tuple[Job, Step, WorkflowText, str]
         for line in script_lines(text.text):
             for found in _APPLY.finditer(line.plain):
                 yield job, step, text.part(line.number, line.text), found[1]
-
-
-def _once(hit: Hit) -> Hit:
-    """One apply on the base excuses one: other options do not make it another, a second command is one more."""
-    return replace(hit, excuses_all=False)
 
 
 def _planned_before(file: WorkflowFile, job: Job, step: Step) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from ops_agent.guard.rule import Hit, LintedWorkflow, Rule, WorkflowFile
+from ops_agent.guard.rule import LintedWorkflow, Rule, WorkflowFile, hit
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.workflow import Job, LintEntry
 from ops_agent.workflows.expressions import parts_of
 
@@ -155,7 +156,7 @@ def _id_of(entry: LintEntry, file: WorkflowFile | None) -> str:
     return f"zizmor/{row.id}" if blocks else "zizmor/note"
 
 
-def _hits(rule: str, linted: LintedWorkflow) -> Iterator[Hit]:
+def _hits(rule: str, linted: LintedWorkflow) -> Iterator[Finding]:
     for entry in linted.entries:
         if _id_of(entry, linted.file) == rule:
             job = _job_of(entry, linted)
@@ -165,7 +166,7 @@ def _hits(rule: str, linted: LintedWorkflow) -> Iterator[Hit]:
             page = f"; {entry.url}" if rule in ("zizmor/audit", "zizmor/note") and entry.url else ""
             anchor = f"{entry.kind} {_subject(entry, linted.path, job)}"
             what = f"{shown}{page}"
-            yield Hit(path=linted.path, line=entry.line, what=what, anchor=anchor, under=under, excuses_all=True)
+            yield hit(path=linted.path, line=entry.line, what=what, anchor=anchor, under=under, excuses_all=True)
 
 
 def _job_of(entry: LintEntry, linted: LintedWorkflow) -> Job | None:
@@ -188,14 +189,14 @@ def _subject(entry: LintEntry, path: str, job: Job | None) -> str:
     return f"{entry.says.partition('{')[0] if entry.tool == 'actionlint' else ''} {entry.text}"
 
 
-def _rule(row: _Audit, tool: str = "zizmor", *, blocks: bool = True) -> Rule:
+def _rule(row: _Audit, tool: str = "zizmor", *, severity: Severity = Severity.BLOCKS) -> Rule:
     rule = f"{tool}/{row.id}"
     return Rule(
         id=rule,
         title=row.title,
         reason=row.reason,
         remedy=row.remedy,
-        blocks=blocks,
+        severity=severity,
         subject=LintedWorkflow,
         function=partial(_hits, rule),
     )
@@ -220,7 +221,7 @@ LINTER_RULES: tuple[Rule, ...] = (
             "An audit of low severity, or one that only people can judge.",
             "Follow the audit's page, whose address is in the finding.",
         ),
-        blocks=False,
+        severity=Severity.NOTICE,
     ),
     _rule(
         _Audit(
@@ -231,7 +232,7 @@ LINTER_RULES: tuple[Rule, ...] = (
             "Use what its text names instead.",
         ),
         tool="actionlint",
-        blocks=False,
+        severity=Severity.NOTICE,
     ),
     _rule(
         _Audit(

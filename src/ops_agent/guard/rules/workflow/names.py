@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 from ops_agent.guard.paths import is_workflow
-from ops_agent.guard.rule import Hit, UnreadableFile, WholeChange, WorkflowFile
+from ops_agent.guard.rule import UnreadableFile, WholeChange, WorkflowFile, hit, rule
 from ops_agent.guard.tree import SourceTree, workflows_of
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.terraform import Unreadable
 from ops_agent.model.workflow import Job, Step, Workflow
 from ops_agent.workflows.expressions import parts_of
@@ -20,7 +21,8 @@ _SWALLOWED = re.compile(r"\|\|\s*(true\b|:|exit 0\b)|\bset \+e\b|\bexit 0\b")
 _NEVER = ("false", "${{ false }}")
 
 
-def unreadable_workflow(file: UnreadableFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def unreadable_workflow(file: UnreadableFile) -> Iterator[Finding]:
     """A workflow cannot be read without doubt.
 
     Duplicate keys, merge keys, tags, tabs and computed mappings mean different things to different readers.
@@ -28,12 +30,13 @@ def unreadable_workflow(file: UnreadableFile) -> Iterator[Hit]:
     Remedy: Write plain YAML: every key once, blanks for indentation, no merge keys.
     """
     if file.path.endswith((".yml", ".yaml")):
-        yield Hit(
+        yield hit(
             path=file.path, line=file.reason.line, what=file.reason.what, anchor=f"{file.path} {file.reason.what}"
         )
 
 
-def unknown_key(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def unknown_key(file: WorkflowFile) -> Iterator[Finding]:
     """A workflow has a key that this guard does not know.
 
     What is not known is not judged.
@@ -46,7 +49,8 @@ def unknown_key(file: WorkflowFile) -> Iterator[Hit]:
             yield file.hit(part, f"the key `{key}` is not known here", at=key)
 
 
-def shared_concurrency(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def shared_concurrency(change: WholeChange) -> Iterator[Finding]:
     """A workflow's `concurrency` group can be the group of another workflow.
 
     A group is one for the whole repository: a run that joins it cancels the run that waits there, or the one that runs,
@@ -63,10 +67,11 @@ def shared_concurrency(change: WholeChange) -> Iterator[Hit]:
             is_old = (path, group) in before and (other, theirs) in before
             if path in changed and other != path and not is_old and _can_meet(group, theirs):
                 what = f"the group `{group.replace(_ANY, '*')}` can be that of `{other}` line {there}"
-                yield Hit(path=path, line=line, what=what, anchor=f"{path} {group} {other}")
+                yield hit(path=path, line=line, what=what, anchor=f"{path} {group} {other}")
 
 
-def shared_name(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def shared_name(change: WholeChange) -> Iterator[Finding]:
     """A workflow takes the name of another one, or one that a `workflow_run` trigger listens to.
 
     `workflow_run` starts on a workflow's name, with the rights of the default branch: whoever takes the name starts it.
@@ -80,10 +85,11 @@ def shared_name(change: WholeChange) -> Iterator[Hit]:
         for other, theirs, _ in others:
             if name.casefold() in (_name(other, theirs).casefold(), *_listens_to(theirs)):
                 what = f"`{other}` is called `{name}`, or starts when `{name}` ends"
-                yield Hit(path=path, line=1, what=what, anchor=f"{path} {name} {other}")
+                yield hit(path=path, line=1, what=what, anchor=f"{path} {name} {other}")
 
 
-def shared_check(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.DANGER)
+def shared_check(change: WholeChange) -> Iterator[Finding]:
     """A job that checks pull requests has the name of a job in another workflow.
 
     A branch rule requires checks by the names of jobs: one of the two can answer for the other. Merge queues use this
@@ -96,10 +102,11 @@ def shared_check(change: WholeChange) -> Iterator[Hit]:
             known = _checks(old) & _checks(before) if old is not None and before is not None else set()
             for check in sorted((_checks(mine) & _checks(theirs)) - known):
                 what = f"`{other}` has the check `{check}` already"
-                yield Hit(path=path, line=1, what=what, anchor=f"{path} {check} {other}")
+                yield hit(path=path, line=1, what=what, anchor=f"{path} {check} {other}")
 
 
-def weakened_check(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.DANGER)
+def weakened_check(change: WholeChange) -> Iterator[Finding]:
     """An existing workflow checks less, or waits for less.
 
     A check that is gone, runs on fewer events, may fail, or is skipped lets the next change through; a job without its
@@ -114,7 +121,7 @@ def weakened_check(change: WholeChange) -> Iterator[Hit]:
         after = read_workflow(changed.after) if changed.after is not None else None
         losses = _losses(before, after) if not isinstance(after, Unreadable) else ()
         for line, what in losses:
-            yield Hit(path=changed.path, line=line, what=what, anchor=f"{changed.path} {what}")
+            yield hit(path=changed.path, line=line, what=what, anchor=f"{changed.path} {what}")
 
 
 def _written(change: WholeChange) -> set[str]:

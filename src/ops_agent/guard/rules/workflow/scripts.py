@@ -9,9 +9,10 @@ from functools import lru_cache
 
 from ops_agent.config.strict_yaml import read_yaml
 from ops_agent.guard.paths import is_workflow
-from ops_agent.guard.rule import SCRIPT_INPUTS, Hit, WholeChange, WorkflowFile
+from ops_agent.guard.rule import SCRIPT_INPUTS, WholeChange, WorkflowFile, hit, rule
 from ops_agent.guard.shell import COMPUTED, MOST_CHARACTERS, Line, forms, names_of_commands, script_lines
 from ops_agent.guard.tree import SourceTree
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.terraform import Unreadable
 from ops_agent.model.workflow import Job, Permissions, Step
 from ops_agent.workflows.expressions import parts_of
@@ -156,7 +157,8 @@ _HARMLESS_IN_SCRIPT = re.compile(r"\b(?:\w*PAGER=(?:cat|\"\"|'')?(?=\s|$)|GIT_TE
 _MAY_SET = re.compile(r"(?<![${\w])[A-Za-z_]\w*|(?<=\{)[A-Za-z_]\w*(?=:?=)")
 
 
-def dangerous_command(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def dangerous_command(file: WorkflowFile) -> Iterator[Finding]:
     """A script does what no infrastructure workflow needs.
 
     Downloads that are run, printed environments, connections elsewhere, tokens, commands that are computed: shapes that
@@ -248,7 +250,8 @@ def _computes_a_command(line: str) -> bool:
     return any(COMPUTED in name and "/" not in name for name in names_of_commands(forms(inner, {})[0]))
 
 
-def steering_variable(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def steering_variable(file: WorkflowFile) -> Iterator[Finding]:
     """A variable changes what other commands do.
 
     `BASH_ENV` runs a file before every script, `AWS_ENDPOINT_URL_STS` and proxies lead credentials elsewhere,
@@ -285,7 +288,8 @@ _INNER = re.compile(r"\$\(([^()]*)\)|`([^`]*)`")
 _Values = Mapping[str, tuple[str, ...]]
 
 
-def executed_file(change: WholeChange) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def executed_file(change: WholeChange) -> Iterator[Finding]:
     """A script of the repository runs a document or a Terraform file that this change writes.
 
     `bash infra/README.md` and `source terraform.tfvars` run any file whatever its name: what looks like prose or values
@@ -297,7 +301,7 @@ def executed_file(change: WholeChange) -> Iterator[Hit]:
     for path, line, script, values in _scripts_of(change.head) if changed else ():
         for pattern in sorted(executed_by(script, values)):
             for file in (f for f in changed if may_be(pattern, f)):
-                yield Hit(path=file, line=0, what=f"`{path}` line {line} runs `{pattern}`", anchor=f"{path} {file}")
+                yield hit(path=file, line=0, what=f"`{path}` line {line} runs `{pattern}`", anchor=f"{path} {file}")
 
 
 def _scripts_of(tree: SourceTree) -> Iterator[tuple[str, int, str, _Values]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ops_agent.guard.rule import Hit, WorkflowFile
+from ops_agent.guard.rule import WorkflowFile, rule
 from ops_agent.guard.rules.workflow.gates import environments_of, is_closed_job, is_closed_step, is_gated
+from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.workflow import SCOPES, Job, Permissions
 from ops_agent.workflows.expressions import parts_of
 
@@ -16,7 +17,8 @@ _LITERAL_BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 _SECRETS = re.compile(r"(?<![A-Za-z0-9_.-])secrets\b(\s*\.\s*([A-Za-z_][A-Za-z0-9_-]*))?", re.IGNORECASE)
 
 
-def dangerous_trigger(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def dangerous_trigger(file: WorkflowFile) -> Iterator[Finding]:
     """A job starts on an event that strangers can cause, or that runs with rights of the default branch.
 
     `pull_request_target`, `workflow_run`, `issue_comment` and the like run with secrets on what others wrote.
@@ -29,7 +31,8 @@ def dangerous_trigger(file: WorkflowFile) -> Iterator[Hit]:
             yield file.hit(job, what, line, at=f"{job.id} on {event}")
 
 
-def push_from_any_branch(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def push_from_any_branch(file: WorkflowFile) -> Iterator[Finding]:
     """A job starts on a push of a tag, or to a branch that is not named.
 
     The agent's own branch is pushed before anybody has reviewed it; only named, protected branches may start a
@@ -53,7 +56,8 @@ def push_from_any_branch(file: WorkflowFile) -> Iterator[Hit]:
             yield file.hit(job, what, push.line, at=f"{job.id} {what}")
 
 
-def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Finding]:
     """A workflow that runs on pull requests may do more than read.
 
     It runs as the pull request's branch wrote it, before anybody has reviewed it: `contents: read`, and `id-token:
@@ -76,7 +80,8 @@ def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Hit]:
             yield file.hit(job, what, at=f"{job.id} {scope}")
 
 
-def open_step_with_identity_token(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.DANGER)
+def open_step_with_identity_token(file: WorkflowFile) -> Iterator[Finding]:
     """A pull request workflow with `id-token: write` does more than plan: it is offered as a patch, not committed.
 
     Such a job runs as the pull request's branch wrote it and can become the AWS role. ops-agent commits it only when
@@ -99,7 +104,8 @@ def open_step_with_identity_token(file: WorkflowFile) -> Iterator[Hit]:
                 yield file.hit(step, what)
 
 
-def wide_permissions(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def wide_permissions(file: WorkflowFile) -> Iterator[Finding]:
     """A workflow asks for permissions that are not open to it.
 
     Scopes are named one by one; writing is open for `id-token` (OIDC), which needs an environment, and for what
@@ -116,7 +122,8 @@ def wide_permissions(file: WorkflowFile) -> Iterator[Hit]:
             yield file.hit(job, what, rights.line if rights else 0, at=f"{job.id} {what}")
 
 
-def identity_token_without_environment(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def identity_token_without_environment(file: WorkflowFile) -> Iterator[Finding]:
     """A job can take an identity token without a GitHub environment.
 
     Whoever holds the token can become the AWS role. The environment's protection rules (reviewers, branches) gate it.
@@ -131,7 +138,8 @@ def identity_token_without_environment(file: WorkflowFile) -> Iterator[Hit]:
             yield file.hit(job, what, at=f"{job.id} id-token")
 
 
-def privileged_step(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.DANGER)
+def privileged_step(file: WorkflowFile) -> Iterator[Finding]:
     """The change writes a step that runs with rights, or on events, which a new workflow may not have.
 
     The job has them on the base branch already, so people decided on them; what runs with them now is new.
@@ -148,7 +156,8 @@ def privileged_step(file: WorkflowFile) -> Iterator[Hit]:
             yield file.hit(step, f"the job `{job.id}` {' and '.join(why)}")
 
 
-def unlisted_secret(file: WorkflowFile) -> Iterator[Hit]:
+@rule(Severity.BLOCKS)
+def unlisted_secret(file: WorkflowFile) -> Iterator[Finding]:
     """A workflow uses a secret that the policy does not name.
 
     A secret in a step is readable by everything that the step runs; `toJSON(secrets)` hands over all of them.
