@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ops_agent.guard.rules import TABLE
+from ops_agent.model.finding import Severity
 from rules.judging import base_files, samples, sides, verdict_of
 
-BLOCKING = {r.id for r in TABLE if r.blocks}
+BLOCKING = {r.id for r in TABLE if r.severity is Severity.BLOCKS}
 DENIED = [
     p
     for rule, paths in samples().items()
