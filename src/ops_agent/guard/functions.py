@@ -7,6 +7,7 @@ import json
 import posixpath
 from collections.abc import Callable, Iterator
 from typing import Any, Final
+from urllib.parse import unquote_plus
 
 from ops_agent.model.terraform import UNKNOWN
 
@@ -46,7 +47,9 @@ def bounded(value: object) -> object:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str | int | float):
+    if isinstance(value, str | int):
+        return str(value)
+    if isinstance(value, float) and not value.is_integer():
         return str(value)
     raise TypeError
 
@@ -99,8 +102,8 @@ def climbs(path: str) -> bool:
 
 
 _OPERATORS: Final[dict[str, Callable[[Any, Any], object]]] = {
-    "==": lambda a, b: a == b,
-    "!=": lambda a, b: a != b,
+    "==": lambda a, b: UNKNOWN if isinstance(a, list | dict) else a == b,
+    "!=": lambda a, b: UNKNOWN if isinstance(a, list | dict) else a != b,
     "&&": lambda a, b: a and b,
     "||": lambda a, b: a or b,
     "+": lambda a, b: a + b if isinstance(a, int | float) else UNKNOWN,
@@ -136,9 +139,11 @@ _KNOWN: Final[dict[str, Callable[..., Any]]] = {
     "toset": lambda items: sorted({_text(i) for i in _all_known(items)}),
     "distinct": lambda items: list(dict.fromkeys(_all_known(items))),
     "compact": lambda items: [i for i in _all_known(items) if i not in ("", None)],
-    "slice": lambda items, start, end: items[start:end],
+    "slice": lambda items, start, end: items[start:end] if 0 <= start <= end <= len(items) else UNKNOWN,
     "element": lambda items, index: items[index % len(items)],
-    "one": lambda items: items[0] if items else None,
+    "one": lambda items: None if not items else items[0] if len(items) == 1 else UNKNOWN,
+    "textdecodebase64": lambda text, encoding: base64.b64decode(text, validate=True).decode(encoding),
+    "urldecode": unquote_plus,
     "length": len,
     "keys": sorted,
     "values": lambda table: [table[k] for k in sorted(table)],

@@ -20,7 +20,10 @@ MOST_NAMES, _MOST_STEPS = 5_000, 20
 _ONE_OF = frozenset(
     {"toset", "tolist", "tomap", "try", "coalesce", "merge", "concat", "compact", "distinct", "values", "sensitive", "nonsensitive"}
 )  # fmt: skip
-_ELEMENT_OF = frozenset({"element", "one", "lookup", "flatten"})
+_ELEMENT_OF = frozenset({"element", "one", "lookup"})
+_SHIFTING = frozenset({"concat", "compact", "distinct", "values", "flatten"})
+_SAME_KEYS = frozenset({"merge", "try", "coalesce", "tomap", "sensitive", "nonsensitive"})
+_PLAIN = frozenset({"try", "coalesce", "sensitive", "nonsensitive", "tostring", "lookup", "one"})
 _SHAPE = frozenset({"length", "keys", "values", "toset", "tomap", "tolist", "one"})
 _KEYS_OF = frozenset({"length", "keys"})
 _KEYS: Final = "\0keys"  # a step that asks for the keys of a map
@@ -63,28 +66,67 @@ def step_into(value: Expression, path: Path, where: Position) -> Iterator[_Place
         yield value, where
     elif kind is ExpressionKind.REFERENCE:
         yield replace(value, text="", steps=(*value.steps, *path)[:_MOST_STEPS]), where
+    elif path[0] == _KEYS:
+        yield from _keys(value, where)
     elif kind is ExpressionKind.OBJECT and all(k.kind is ExpressionKind.LITERAL for k in parts[::2]):
         for key, item in zip(parts[::2], parts[1::2], strict=True):
-            if path[0] == _KEYS:
-                yield key, where
-            elif path[0] is None or str(key.value) == str(path[0]):
+            if path[0] is None or not isinstance(key.value, str) or key.value == str(path[0]):
                 yield from step_into(item, path[1:], where)
     elif kind is ExpressionKind.TUPLE and not isinstance(path[0], str | bool):
         for item in parts if path[0] is None else parts[path[0] : path[0] + 1]:
             yield from step_into(item, path[1:], where)
-    elif kind is ExpressionKind.CALL and value.name in _ONE_OF | _ELEMENT_OF and path[0] != _KEYS:
+    elif kind is ExpressionKind.CALL and value.name in _SHIFTING:  # an index counts in the result, not in an argument
+        yield from _elements(value, path[1:], where)
+    elif kind is ExpressionKind.CALL and value.name in _ONE_OF | _ELEMENT_OF:
         for part in parts:
             yield from step_into(part, path if value.name in _ONE_OF else (None, *path), where)
     elif kind is ExpressionKind.CONDITIONAL:
         yield parts[0], where
         for part in parts[1:]:
             yield from step_into(part, path, where)
-    elif kind is ExpressionKind.FOR and path[0] != _KEYS:
+    elif kind is ExpressionKind.FOR:
         within = where.inside(value)
         yield from ((part, within) for part in parts[3 if str(value.value).startswith("kv") else 2 :])
         yield from step_into(parts[2 if str(value.value).startswith("kv") else 1], path[1:], within)
     else:
         yield value, where
+
+
+def _keys(value: Expression, where: Position) -> Iterator[_Placed]:
+    """What can be a key of `value`, or an element of a set; an index is nothing."""
+    kind, parts = value.kind, value.children
+    if kind is ExpressionKind.OBJECT:
+        yield from ((key, where) for key in parts[::2])
+    elif kind is ExpressionKind.FOR:
+        if str(value.value).startswith("k"):
+            yield from ((part, where.inside(value)) for part in (parts[1], *parts[3:]))
+    elif kind is ExpressionKind.CONDITIONAL:
+        yield parts[0], where
+        for part in parts[1:]:
+            yield from _keys(part, where)
+    elif value.name == "toset":
+        yield from step_into(parts[0], (None,), where)
+    elif value.name in _SAME_KEYS:
+        for part in parts:
+            yield from _keys(part, where)
+    elif kind is ExpressionKind.REFERENCE:
+        yield replace(value, text="", steps=(*value.steps, _KEYS)[:_MOST_STEPS]), where
+    elif kind is not ExpressionKind.TUPLE and value.name not in _SHIFTING | {"tolist"}:
+        yield value, where
+
+
+def _elements(value: Expression, path: Path, where: Position) -> Iterator[_Placed]:
+    """What `path` leads to in any element of a list that a function makes."""
+    for part in value.children:
+        for element, at in step_into(part, (None,), where):
+            is_list = element.kind is ExpressionKind.TUPLE or element.name in _SHIFTING
+            is_list |= element.kind is ExpressionKind.FOR and not str(element.value).startswith("k")
+            if value.name == "flatten" and is_list:
+                yield from _elements(replace(value, children=(element,)), path, at)
+                continue
+            yield from step_into(element, path, at)
+            if value.name == "flatten" and element.kind is not ExpressionKind.OBJECT:
+                yield from step_into(element, (None, *path), at)
 
 
 class Taint:
@@ -174,15 +216,42 @@ class Taint:
         if value.name in ("==", "!="):
             nothing = [c.kind is ExpressionKind.LITERAL and c.value in (None, "") for c in value.children]
             others = [c for c, is_nothing in zip(value.children, nothing, strict=True) if not is_nothing]
-            return any(nothing) and all(c.kind is ExpressionKind.REFERENCE for c in others)
+            return any(nothing) and all(c.kind is ExpressionKind.REFERENCE and self._is_plain(c, where) for c in others)
         return value.kind is ExpressionKind.CALL and self.is_shape(value, where)
+
+    def _is_plain(self, reference: Expression, where: Position) -> bool:
+        """True for a name of a value that nothing is computed from: `local.x == ""` may ask how a secret begins."""
+        pending, seen = [(reference, where)], set[tuple[int, Path]]()
+        while pending:
+            value, at = pending.pop()
+            if value.kind is ExpressionKind.CALL and value.name in _PLAIN:
+                pending += [(c, at) for c in value.children]
+            elif value.kind is ExpressionKind.REFERENCE:
+                key = (id(at.scope), value.steps)
+                meant = self._iterated(value, at, True)
+                if meant is not None:
+                    pending += [] if key in seen else meant
+                elif key not in seen and value.steps[0] in ("var", "local", "module"):
+                    pending += [placed for _, placed in self._behind(value, at, computed=False) if placed is not None]
+                seen.add(key)
+            elif value.kind is not ExpressionKind.LITERAL:
+                return False
+        return True
 
     def _iterated(self, reference: Expression, where: Position, secrets: bool) -> list[_Placed] | None:
         """What a name that a loop gives means; None for every other name."""
         head, rest = reference.steps[0], reference.steps[1:]
         if head in where.iterators:
             over, around, step = where.iterators[str(head)]
-            return list(step_into(over, (step, *rest), around)) if step is None else [] if secrets else [(over, around)]
+            if step is None:
+                return list(step_into(over, (step, *rest), around))
+            return (
+                list(_keys(over, around))
+                if secrets and not self.is_shape(over, around)
+                else []
+                if secrets
+                else [(over, around)]
+            )
         block = where.block
         if block is None:
             return None

@@ -1,3 +1,10 @@
-locals {
-  account = 123456789012
+data "aws_iam_policy_document" "trust" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "AWS"
+      identifiers = [999988887777]
+    }
+  }
 }

@@ -105,7 +105,8 @@ def _of_data(file: TerraformFile, block: Block, why: str) -> Finding:
     data source.
     """
     name = block.name.replace('"aws_s3_bucket_object', '"aws_s3_object')
-    anchor = block.text if runs(block) else f"{name} {why}"
+    asked = " ".join(sorted(f"{'.'.join(path)}={a.expression.spelling}" for path, a in block.arguments()))
+    anchor = block.text if runs(block) else f"{name} {why} {asked}"
     return hit(path=file.path, line=block.line, what=f"`{block.name}` {why}", anchor=anchor)
 
 

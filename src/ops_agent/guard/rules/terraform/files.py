@@ -32,6 +32,19 @@ _CONTENT = frozenset({"file", "filebase64", "templatefile"})
 _HOLDS_SECRETS = re.compile(
     r"tfplan|plan\.(out|json)|.*\.(tfstate|tfplan|pem|key)(\..*)?|credentials(\..*)?", re.IGNORECASE
 )
+_DECODES = frozenset(
+    {
+        "textdecodebase64",
+        "base64decode",
+        "base64gunzip",
+        "urldecode",
+        "yamldecode",
+        "csvdecode",
+        "rsadecrypt",
+        "regex",
+        "regexall",
+    }
+)
 UNDETERMINED = "a path that the source does not determine"
 
 
@@ -182,6 +195,7 @@ def calls(block: Block | None, values: list[Expression], instance: Instance) -> 
 def objections(call: Expression, scope: Scope, instance: Instance, tree: SourceTree) -> Iterator[str]:
     """What is wrong with the path of a call. What only the callers of a module for others give is not."""
     is_for_others = not any(r.path == instance.root and r.environments for r in tree.layout.roots)
+    yield from _other_paths(call.children[0], scope)
     for value in possible_values(call.children[0], scope):
         if not isinstance(value, str):
             if value is not None and not (is_for_others and awaits_value(call.children[0], scope)):
@@ -197,6 +211,28 @@ def objections(call: Expression, scope: Scope, instance: Instance, tree: SourceT
             yield f"`{value[:80]}`"
         elif call.name in _CONTENT and ANY_FILE not in value and not tree.holds(path):
             yield f"`{path}`, which is not a file of the repository"
+
+
+def _other_paths(expression: Expression, scope: Scope) -> Iterator[str]:
+    """Parts of a path, however chosen, that are a path out of the repository by themselves: which part Terraform takes
+    is not left to our own evaluation.
+    """
+    pending, seen = [(expression, scope, False)], set[int]()
+    while pending:
+        inner, at, is_piece = pending.pop()
+        if id(inner) in seen:
+            continue
+        seen.add(id(inner))
+        value = UNKNOWN if is_piece else evaluate(inner, at)
+        if isinstance(value, str) and value != "/" and value.startswith(("/", "~")):
+            yield f"`{value[:80]}`"
+        if value is UNKNOWN and inner.kind is ExpressionKind.CALL and inner.name in _DECODES:
+            yield UNDETERMINED
+        is_text = inner.kind is ExpressionKind.TEMPLATE
+        pending += [(c, at, is_text and c.kind is ExpressionKind.LITERAL) for c in inner.children]
+        bound = at.bound(inner)
+        if bound is not None:
+            pending.append((bound.expression, bound.scope, is_piece or len(inner.steps) > 2))
 
 
 def templates_of(piece: Piece, instance: Instance) -> Iterator[tuple[Expression, str]]:

@@ -105,12 +105,16 @@ def _hits(change: WholeChange, use: _Use) -> Iterator[Finding]:
 
 def _changed(change: WholeChange) -> Iterator[tuple[_Sink, TerraformTarget]]:
     """Sinks that exist on the base and have other values on the head."""
-    for target in affected_targets(change.head, change.changes.paths):
+    anywhere: dict[tuple[str, ...], set[str]] = {}  # by the code alone: code that moves keeps its values
+    for target in affected_targets(change.base, change.changes.paths):
+        for key, values in _values(target, change.base).items():
+            anywhere.setdefault(key[1:], set()).update(values)
+    for target in affected_targets(change.head, change.changes.paths) if anywhere else ():
         before = _values(target, change.base)
-        after = _values(target, change.head) if before else {}
-        for key, values in after.items():
+        for key, values in _values(target, change.head).items():
+            known = set(before[key]) if key in before else anywhere.get(key[1:])
             for digest, sink in values.items():
-                if key in before and digest not in before[key] and not sink.is_safe:
+                if known is not None and digest not in known and not sink.is_safe:
                     yield sink, target
                     break
 

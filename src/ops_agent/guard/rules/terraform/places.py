@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from ops_agent.guard.data import words
 from ops_agent.guard.regions import accounts_in, foreign_regions
 from ops_agent.guard.rule import Piece, RootInEnvironment, TerraformFile, TextFile, hit, hit_at, rule
+from ops_agent.guard.rules.terraform.sources import declared_providers
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import Instance, Scope, evaluate, possible_values, scopes_of, texts
 from ops_agent.model.finding import Finding, Severity
@@ -22,7 +23,7 @@ _MADE = (ExpressionKind.TEMPLATE, ExpressionKind.CALL, ExpressionKind.FOR, Expre
 _ADDRESS = re.compile(r"\barn:|amazonaws\.com|\bon\.aws|\bapi\.aws")
 # Arguments for people.
 _PROSE = re.compile(r"description|error_message|comment|.*_description|title|readme")
-_OF_ACCOUNT = re.compile(r".*(account|owner|principal|registry_id|aws_id).*", re.IGNORECASE)
+_OF_ACCOUNT = re.compile(r".*(account|owner|principal|registry_id|aws_id|identifiers|policy).*", re.IGNORECASE)
 _OF_ORGANIZATION = re.compile(
     r"(.*[_-])?(root|org|organi[sz]ation|management|master|payer|main)([_-].*)?", re.IGNORECASE
 )
@@ -78,9 +79,11 @@ def provider_region(root: RootInEnvironment) -> Iterator[Finding]:
     for instance in root.instances:
         for path, block in instance.blocks("provider"):
             attribute = block.attribute("region")
-            if block.labels == ("aws",) and attribute is None:
+            address = declared_providers(root.tree, instance.directory).get(block.labels[0]) if block.labels else None
+            is_aws = block.labels == ("aws",) or str(address).endswith("/hashicorp/aws")
+            if is_aws and attribute is None:
                 yield hit_at(path, block, f"`{block.name}` names no region", "region")
-            elif block.labels == ("aws",) and attribute is not None:
+            elif is_aws and attribute is not None:
                 yield from _not_ours(root, instance, path, block, attribute)
 
 
@@ -225,9 +228,15 @@ def _literals(file: TerraformFile) -> Iterator[tuple[Piece, Expression | str, st
         yield from ((piece, label, "", label) for label in (block.labels if block is not None else ()))
         inner = [a for b in block.walk() if b.type != "validation" for a in b.attributes] if block is not None else []
         for name, expression in [(a.name, a.expression) for a in inner] if block is not None else piece.values:
-            for one in expression.walk() if not _PROSE.fullmatch(name) else ():
+            for one in expression.walk() if not _is_prose(piece, name) else ():
                 if one.kind is ExpressionKind.LITERAL and one.value is not None and not isinstance(one.value, bool):
                     yield piece, one, name, str(one.value)
+
+
+def _is_prose(piece: Piece, name: str) -> bool:
+    """Words for people. A local, an entry of a variable file or a module's argument is a value for other code, whatever it is called."""
+    is_value = piece.block is None or piece.block.type in ("locals", "module", "output")
+    return not is_value and _PROSE.fullmatch(name) is not None
 
 
 def _accounts(file: TerraformFile) -> Iterator[tuple[Piece, str, int, str]]:
@@ -253,7 +262,8 @@ def is_of_another_cloud(tree: SourceTree, directory: str) -> bool:
         blocks = [b for _, s in tree.module(directory) for b in s.of_type("provider", "resource", "data", "terraform")]
         names = {b.labels[0] for b in blocks if b.labels}
         names |= {a.name for b in blocks for i in b.blocks if i.type == "required_providers" for a in i.attributes}
-        is_aws = any(n == "aws" or n.startswith("aws_") for n in names)
+        sources = declared_providers(tree, directory).values()
+        is_aws = any(n == "aws" or n.startswith("aws_") for n in names) or any(str(s).endswith("/aws") for s in sources)
         tree.remembered[key] = not is_aws and any(_OTHER_CLOUDS.match(n) for n in names)
     return bool(tree.remembered[key])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from ops_agent.guard.data import words
+from ops_agent.guard.data import table, words
 from ops_agent.guard.marks import keeps_secret, named_like_a_secret
 from ops_agent.guard.rule import WholeChange, hit_at, rule
 from ops_agent.guard.taint import Position, Taint
@@ -14,6 +14,7 @@ from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind, TerraformTarget
 
 _ORDER = frozenset({"depends_on", "replace_triggered_by", "ignore_changes", "provider", "providers"})
+_DECODES = frozenset({"jsondecode", "yamldecode", "base64decode", "tonumber", "tobool"})
 _SHOWN = frozenset({"condition", "error_message", "count", "for_each"})
 
 
@@ -59,15 +60,39 @@ def _new(change: WholeChange, find: _Find) -> Iterator[_Leak]:
         after = list(_leaks(target, change.head, find))
         before = list(_leaks(target, change.base, find)) if after else []
         known = {(what, secret, block.name, a.expression.spelling) for what, secret, _, block, a in before}
+        changed = {(what, b.name, a.expression.spelling) for what, _, _, b, a in after} if before else set()
+        excused = _behind(target, change.base, changed) if changed else {}
+        current = _behind(target, change.head, changed) if changed else {}
         read = [leak for leak in before if leak[1].startswith("data.") and find is _opened]
         usual = {secret for _, secret, _, _, _ in read} | {(w, b.name, a.expression.spelling) for w, _, _, b, a in read}
         for leak in after:
             what, secret, path, block, attribute = leak
             place = (what, block.name, attribute.expression.spelling)
             is_usual = secret in usual or (secret.startswith("data.") and place in usual)
-            if not is_usual and (what, secret, *place[1:]) not in known and (path, attribute.line, secret) not in seen:
+            is_known = (what, secret, *place[1:]) in known and current.get(place, set()) <= excused.get(place, set())
+            if not is_usual and not is_known and (path, attribute.line, secret) not in seen:
                 seen.add((path, attribute.line, secret))
                 yield leak
+
+
+_Code = tuple[str, str, str]
+
+
+def _behind(target: TerraformTarget, tree: SourceTree, codes: set[_Code]) -> dict[_Code, set[str]]:
+    """What variables and locals put into code that leaks: a leak of the base with another question is a new one."""
+    instances = instances_of(target, tree)
+    taint, names = Taint(instances, tree), {name for _, name, _ in codes}
+    found: dict[_Code, set[str]] = {}
+    for instance in instances:
+        for block in (b for _, s in instance.files for b in s.blocks if b.name in names):
+            for where, attribute in block.arguments():
+                code = (".".join(where), block.name, attribute.expression.spelling)
+                if code in codes:
+                    texts = taint.behind(attribute.expression, Position(instance.scope, block))
+                    found.setdefault(code, set()).update(
+                        t for t in texts if t.startswith(("local.", "var.")) or t == "..."
+                    )
+    return found
 
 
 def _leaks(target: TerraformTarget, tree: SourceTree, find: _Find) -> Iterator[_Leak]:
@@ -79,7 +104,15 @@ def _leaks(target: TerraformTarget, tree: SourceTree, find: _Find) -> Iterator[_
 
 def _shown(instance: Instance, tree: SourceTree, taint: Taint) -> Iterator[_Leak]:
     """Secrets in outputs, conditions, numbers of instances and arguments of modules whose files are not here."""
-    for path, block in instance.blocks("resource", "data", "provider", "module", "output", "check"):
+    for path, source in instance.files:
+        for block in (b for b in source.blocks if b.type != "variable"):
+            position = Position(instance.scope, block)
+            for where, attribute in block.arguments():
+                for asked, at in _asked(attribute.expression, position):
+                    secret = taint.secret(asked, at)
+                    if secret is not None:
+                        yield ".".join(where), secret, path, block, attribute
+    for path, block in instance.blocks("resource", "data", "provider", "module", "output", "check", "variable"):
         position = Position(instance.scope, block)
         for where, attribute in block.arguments():
             value, name = attribute.expression, where[-1]
@@ -87,16 +120,19 @@ def _shown(instance: Instance, tree: SourceTree, taint: Taint) -> Iterator[_Leak
                 continue
             if name in _SHOWN:
                 is_shown = (
-                    len(where) == 1 or where[-2] in ("assert", "precondition", "postcondition") or name == "for_each"
+                    len(where) == 1
+                    or where[-2] in ("assert", "precondition", "postcondition", "validation")
+                    or name == "for_each"
                 )
             elif block.type == "output":
                 sensitive = block.attribute("sensitive")
-                is_open = sensitive is None or sensitive.expression.value is False
+                is_open = sensitive is None or sensitive.expression.value is not True
                 is_shown = where == ("value",) and is_open and (not instance.path or _computes(value))
             else:
                 is_unseen = block.type == "module" and tree.called(instance.directory, block) is None
                 is_shown = is_unseen and name not in _ORDER and not named_like_a_secret(name) and _computes(value)
-            secret = taint.secret(value, position) if is_shown else None
+            # what a variable of this root is given is asked of by its own conditions: that is what they are for
+            secret = taint.secret(value, position, variables=block.type != "variable") if is_shown else None
             if secret is not None:
                 yield ".".join(where), secret, path, block, attribute
 
@@ -113,6 +149,23 @@ def _opened(instance: Instance, _: SourceTree, taint: Taint) -> Iterator[_Leak]:
             secret = taint.secret(attribute.expression, position, variables=False)
             if secret is not None:
                 yield ".".join(where), secret, path, block, attribute
+
+
+def _asked(expression: Expression, position: Position) -> Iterator[tuple[Expression, Position]]:
+    """What functions show of marked values. The answers of `can` and `try` have no mark, wherever they go
+    (`can(regex("^a", secret))`); error messages quote (`cidrhost(secret, 1)`: invalid CIDR address: hunter2).
+    """
+    for inner, where in position.walk(expression):
+        if inner.kind is ExpressionKind.CALL and inner.name in table("quoting_functions"):
+            quoted = table("quoting_functions")[inner.name]
+            yield from ((c, where) for n, c in enumerate(inner.children) if str(n) in quoted)
+        tried = inner.children if inner.name == "can" else inner.children[:-1] if inner.name == "try" else ()
+        for part in tried if inner.kind is ExpressionKind.CALL else ():
+            if any(
+                e.kind is ExpressionKind.CALL and e.name not in _DECODES | words("passing_functions")
+                for e in part.walk()
+            ):
+                yield part, where
 
 
 def _computes(expression: Expression) -> bool:

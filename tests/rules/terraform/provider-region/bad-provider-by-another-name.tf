@@ -1,0 +1,15 @@
+terraform {
+  required_providers {
+    amazon = {
+      source = "hashicorp/aws"
+    }
+  }
+}
+
+provider "amazon" {
+}
+
+resource "aws_sqs_queue" "main" {
+  provider = amazon
+  name     = "orders"
+}

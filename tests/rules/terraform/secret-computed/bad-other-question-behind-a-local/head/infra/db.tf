@@ -1,0 +1,22 @@
+variable "db_password" {
+  type        = string
+  description = "Password."
+  sensitive   = true
+}
+
+resource "aws_db_instance" "main" {
+  identifier     = "orders"
+  engine         = "postgres"
+  instance_class = "db.t3.micro"
+  username       = "orders"
+  password       = var.db_password
+}
+
+locals {
+  has_password = startswith(aws_db_instance.main.password, "a")
+}
+
+resource "aws_sqs_queue" "main" {
+  count = local.has_password ? 1 : 0
+  name  = "orders"
+}

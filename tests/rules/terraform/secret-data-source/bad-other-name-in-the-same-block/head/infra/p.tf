@@ -1,0 +1,3 @@
+data "aws_ssm_parameter" "flag" {
+  name = "/prod/master-password"
+}
