@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from ops_agent.guard.judge import judge
@@ -92,6 +92,7 @@ def crashes(before: str | None, after: str) -> list[str]:
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(None, {"on": {}, "jobs": {"a": {"steps": {"name": {"run": None}}}}})
 @given(st.none() | WORKFLOW, WORKFLOW)
 def test_no_rule_crashes_on_any_workflow(before: Any, after: Any) -> None:
     assert crashes(None if before is None else json.dumps(before), json.dumps(after)) == []

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from doubles.linters import QuietLinters
 from doubles.tree import MemoryTree
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.config.settings import Settings
@@ -55,7 +56,10 @@ def judged(terraform: TerraformCli | Any, source: str, written: dict[str, str], 
     """The stage's verdict over `written`, on a base that calls `source`."""
     base = {**base_files(), "infra/x.tf": call(source, "x", **arguments).encode()}
     world: Any = SimpleNamespace(
-        branches=SimpleNamespace(resolve_action=lambda *_: None), terraform=terraform, redact=lambda text: text
+        branches=SimpleNamespace(resolve_action=lambda *_: None),
+        terraform=terraform,
+        linters=QuietLinters(),
+        redact=lambda text: text,
     )
     changes = change_set(base, {path: text.encode() for path, text in written.items()})
     settings = Settings(policy=Policy(allowed_modules=("git::https://",)))

@@ -268,7 +268,8 @@ class WorkflowFile(_OfTree):
     def scripts(self) -> Iterator[tuple[Job, Step, WorkflowText]]:
         """What steps run: `run`, and inputs of actions that are scripts."""
         for text in self.workflow.texts:
-            if text.path[0] == "jobs" and text.path[2:3] == ("steps",) and (job := self.job(text.path[1])):
+            job = self.job(text.path[1]) if text.path[0] == "jobs" and text.path[2:3] == ("steps",) else None
+            if job is not None and job.steps:  # without steps it is a mapping, which GitHub refuses
                 inside = text.path[4:]
                 if inside == ("run",) or (inside[:1] == ("with",) and inside[-1].casefold() in SCRIPT_INPUTS):
                     yield job, job.steps[int(text.path[3])], text
