@@ -43,7 +43,7 @@ def test_only_rules_that_had_something_to_look_at_count_as_run() -> None:
     assert judged(TerraformFile, workflow) == judged(WorkflowFile, terraform) == judged(TerraformFile, {}) == {False}
 
 
-def test_what_stands_on_the_base_untouched_is_reported_and_does_not_block() -> None:
+def test_what_the_base_has_untouched_is_reported_and_does_not_block() -> None:
     base = {**base_files(), "infra/old.tf": EVIL.encode()}
     verdict = verdict_of({"infra/old.tf": (EVIL + QUEUE).encode()}, base)
     assert not verdict.blocked
@@ -171,14 +171,14 @@ def test_an_old_finding_of_a_workflow_is_blamed_only_when_it_gets_worse(before: 
     assert before in WORKFLOW and ("workflow/unlisted-action" in rules_blocking(verdict)) is blocked
 
 
-def test_a_copy_of_a_standing_block_is_new() -> None:
+def test_a_copy_of_an_existing_block_is_new() -> None:
     base = {**base_files(), "infra/old.tf": EVIL.encode()}
     assert verdict_of({"infra/new.tf": EVIL.encode()}, base).blocked
     both = verdict_of({"infra/old.tf": (EVIL + QUEUE).encode(), "infra/new.tf": EVIL.encode()}, base)
     assert len([f for f in both.blocking if f.rule == "terraform/external-data-source"]) == 1
 
 
-def test_calling_a_module_that_stood_unused_makes_the_caller_answer_for_it() -> None:
+def test_calling_a_module_that_nothing_called_makes_the_caller_answer_for_it() -> None:
     base = {**base_files(), "infra/modules/old/main.tf": EVIL.encode()}
     call = b'module "old" {\n  source = "./modules/old"\n}\n'
     assert "terraform/external-data-source" in rules_blocking(verdict_of({"infra/call.tf": call}, base))
@@ -208,7 +208,6 @@ def test_a_new_finding_is_shown_behind_any_number_of_old_ones() -> None:
 
 
 def test_a_variable_file_that_moves_a_provider_is_blamed_although_the_provider_is_untouched() -> None:
-    """D10."""
     verdict = verdict_of({"infra/environments/prod/terraform.tfvars": b'environment = "prod"\naws_region = "xx"\n'})
     assert "terraform/provider-region" in rules_blocking(verdict)
     assert any("(prod)" in f.what for f in verdict.blocking)
@@ -306,14 +305,13 @@ def test_findings_carry_file_line_and_remedy() -> None:
 
 
 def test_a_deleted_backend_file_and_a_deleted_lock_file_block() -> None:
-    """D12, D18."""
     base = {**base_files(), "infra/.terraform.lock.hcl": b"# lock\n"}
     verdict = verdict_of({"infra/backend/dev/backend.hcl": None, "infra/.terraform.lock.hcl": None}, base)
     assert rules_blocking(verdict) >= {"terraform/backend-file-changed", "path/allowed-path"}
 
 
-def test_commits_that_nobody_vouches_for_block() -> None:
-    """F05: an impostor commit of a fork is reachable by its SHA."""
+def test_commits_that_are_neither_their_tag_nor_on_the_base_block() -> None:
+    """An impostor commit of a fork is reachable by its SHA."""
     sha = "b" * 40
     job = f"    runs-on: ubuntu-24.04\n    steps:\n      - uses: actions/checkout@{sha}\n"
     text = f"on:\n  workflow_dispatch:\npermissions: {{}}\njobs:\n  x:\n{job}"
@@ -323,7 +321,7 @@ def test_commits_that_nobody_vouches_for_block() -> None:
         assert ("workflow/unknown-commit" in rules_blocking(verdict)) is blocked
 
 
-def test_standing_code_with_a_computed_path_stays_excused_until_what_flows_into_the_path_changes() -> None:
+def test_existing_code_with_a_computed_path_stays_excused_until_what_flows_into_the_path_changes() -> None:
     reads = 'variable "path" {\n  default = "a"\n}\n\noutput "o" {\n  value = templatefile(var.path, { name = var.service_name })\n}\n'
     base = {**base_files(), "infra/old.tf": reads.encode()}
     values = base["infra/environments/dev/terraform.tfvars"]
@@ -333,7 +331,7 @@ def test_standing_code_with_a_computed_path_stays_excused_until_what_flows_into_
     assert rules_blocking(steered) == {"terraform/changed-plan-input"}
 
 
-def test_what_a_reviewer_must_not_miss_stands_before_a_wall_of_small_things() -> None:
+def test_what_a_reviewer_must_not_miss_comes_before_a_wall_of_small_things() -> None:
     table = 'resource "aws_dynamodb_table" "z" {\n  name = "z"\n  deletion_protection_enabled = %s\n}\n'
     base = {**base_files(), "infra/z.tf": (table % "true").encode()}
     wall = "".join(f'variable "v{i}" {{}}\n' for i in range(60))

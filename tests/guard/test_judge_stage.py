@@ -1,4 +1,4 @@
-"""The stage: sources by the narrowed policy and vouched commits, plans with the danger list and T14."""
+"""The stage: sources by the narrowed policy and known commits, plans with the danger list."""
 
 from __future__ import annotations
 

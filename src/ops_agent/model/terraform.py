@@ -173,8 +173,8 @@ class Environment:
     missing.
 
     `account` is the 12-digit AWS account that the action's inputs give this environment, None if they give none.
-    `unsettled` says in one sentence why it must not be planned: which of its files are meant, or which state, cannot be
-    told. A guess would be worse than no plan.
+    `unsettled` says in one sentence why it must not be planned: which of its files are meant, or which state, is
+    unclear. A guess would be worse than no plan.
     """
 
     name: str
