@@ -49,14 +49,16 @@ def test_a_head_made_of_its_base_is_the_head_read_anew(
     files = {path: content for path, content in {**base, **written}.items() if content is not None}
     anew = SourceTree(FilesInMemory.of(files), policy)
     assert head.paths == anew.paths and head.layout == anew.layout
-    assert head.reached_directories == anew.reached_directories and head.environment_of == anew.environment_of
+    assert set(head.reached_directories) == set(anew.reached_directories) and head.environment_of == anew.environment_of
     assert dict(head.workflows) == dict(anew.workflows)
     for path in files:
         directory = path.rpartition("/")[0] or "."
         assert head.read(path) == files[path] and head.terraform(path) == anew.terraform(path)
         assert head.configurations(directory) == anew.configurations(directory)
         assert head.named(directory) == anew.named(directory)
-        assert head.roots_of(directory) == anew.roots_of(directory) and head.roots_at(path) == anew.roots_at(path)
+        assert head.roots_of(directory) == anew.roots_of(directory) and head.affected_roots(
+            (path,)
+        ) == anew.affected_roots((path,))
         assert head.loaded_silently(directory) == anew.loaded_silently(directory)
 
 

@@ -143,7 +143,7 @@ def _of_side(
 
 def _newly_reached(changes: ChangeSet, before: SourceTree, after: SourceTree) -> Iterator[Subject]:
     """Modules that nothing called on the base: calling one makes its code run, so the caller answers for it."""
-    for directory in sorted(after.reached_directories - before.reached_directories):
+    for directory in sorted(set(after.reached_directories) - set(before.reached_directories)):
         for path in after.configurations(directory):
             if path not in changes.paths:
                 yield from _of_file(path, after)

@@ -15,7 +15,7 @@ from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import Block, FetchedModules, Layout, TerraformRoot, TerraformSource, Unreadable
 from ops_agent.model.workflow import Job, Workflow
 from ops_agent.terraform.hcl import second_opinion
-from ops_agent.terraform.layout import is_backend, is_deployed, is_loaded_silently, roots_at, survey, users_of
+from ops_agent.terraform.layout import LayoutUses, is_backend, is_deployed, is_loaded_silently, survey
 from ops_agent.terraform.modules import (
     Headers,
     Module,
@@ -146,46 +146,32 @@ class SourceTree:
                 return self.base.layout
         return survey(self.paths, self._modules, self.policy).layout
 
-    @property
-    def _of_layout(self) -> SourceTree:
-        """The tree that has read the layout of this one."""
-        return self.base._of_layout if self.base is not None and self.layout is self.base.layout else self
-
     @cached_property
-    def _users(self) -> Mapping[str, list[TerraformRoot]]:
-        return users_of(self.layout)
+    def _uses(self) -> LayoutUses:
+        return self.base._uses if self.base is not None and self.layout is self.base.layout else LayoutUses(self.layout)
+
+    @property
+    def reached_directories(self) -> Collection[str]:
+        """Root modules and everything that they call: what a plan loads."""
+        return self._uses.by_directory.keys()
 
     def roots_of(self, directory: str) -> list[TerraformRoot]:
         """The roots whose plans load a directory."""
-        return self._of_layout._users.get(directory, [])
-
-    def roots_at(self, path: str) -> list[TerraformRoot]:
-        """The roots that a file can change (see ops_agent.terraform.layout)."""
-        return roots_at(path, self._of_layout._users)
+        return self._uses.by_directory.get(directory, [])
 
     def affected_roots(self, paths: Iterable[str]) -> tuple[TerraformRoot, ...]:
         """The roots that a change of these files can affect, in the order of the layout."""
-        found = {root.path: root for path in paths for root in self.roots_at(path)}
-        return tuple(found[path] for path in sorted(found))
-
-    @property
-    def reached_directories(self) -> frozenset[str]:
-        """Root modules and everything that they call: what a plan loads."""
-        return self._of_layout._reached
-
-    @cached_property
-    def _reached(self) -> frozenset[str]:
-        return frozenset(d for root in self.layout.roots for d in (root.path, *root.local_modules))
+        return self._uses.affected(paths)
 
     @property
     def environment_of(self) -> Mapping[str, str]:
         """The name of the environment that a backend or variable file belongs to, by its path."""
-        return self._of_layout._environment_of
+        return self._uses.environment_of
 
-    @cached_property
-    def _environment_of(self) -> Mapping[str, str]:
-        environments = [e for root in self.layout.roots for e in root.environments]
-        return {p: e.name for e in reversed(environments) for p in (e.backend_file, *e.var_files) if p}
+    @property
+    def backend_files(self) -> frozenset[str]:
+        """The backend files that environments use."""
+        return self._uses.backend_files
 
     @cached_property
     def _silent(self) -> Mapping[str, list[str]]:
@@ -197,15 +183,6 @@ class SourceTree:
     def loaded_silently(self, directory: str) -> tuple[str, ...]:
         """The variable files of a directory that Terraform loads in every environment, in the order of their names."""
         return tuple(self._silent.get(directory, ()))
-
-    @property
-    def backend_files(self) -> frozenset[str]:
-        """The backend files that environments use."""
-        return self._of_layout._backend_files
-
-    @cached_property
-    def _backend_files(self) -> frozenset[str]:
-        return frozenset(e.backend_file for r in self.layout.roots for e in r.environments if e.backend_file)
 
     # Terraform: files, and the directories that they make up.
 

@@ -120,7 +120,7 @@ def affected_targets(tree: SourceTree, changed: Sequence[str]) -> Iterator[Terra
     for root in tree.affected_roots(changed):
         yield from all_targets(root)
     for path in (p for p in changed if p.endswith(".tfvars") and p in tree.paths):
-        for root in tree.roots_at(path):
+        for root in tree.affected_roots((path,)):
             if not any(path in e.var_files for e in root.environments):
                 alone = Environment(name=path, account=None, backend_file=None, var_files=(path,))
                 yield TerraformTarget(root=root, environment=alone)

@@ -30,7 +30,6 @@ from ops_agent.model.terraform import TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, Verification
 from ops_agent.run.judge import judge_sources, pin_actions
 from ops_agent.run.verify import fetch_modules, run_all
-from ops_agent.terraform.layout import affected_roots
 from ops_agent.terraform.modules import init_inputs
 from ops_agent.text.templates import render
 
@@ -179,7 +178,7 @@ class Conversation:
         """
         terraform, scratch = self._world.terraform, self._scratch
         tree = source_tree(scratch.base, self._settings.policy).with_changes(changes)
-        roots = affected_roots(tree.layout, changes.paths)[:MAX_CHECKED_ROOTS]
+        roots = tree.affected_roots(changes.paths)[:MAX_CHECKED_ROOTS]
         served = [root for root in roots if root.environments]
         broken: ToolchainError | None = None
         try:

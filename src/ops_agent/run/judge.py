@@ -21,7 +21,6 @@ from ops_agent.model.work_item import WorkItem
 from ops_agent.model.workflow import Lint
 from ops_agent.plan.rules import LIFTED_BY_ALLOW_DESTROY, PLAN_TABLE
 from ops_agent.run.verify import fetched_modules
-from ops_agent.terraform.layout import affected_roots
 
 ALLOW_DESTROY = "allow-destroy"
 _PLAN_RULES = tuple(rule.id for rule in PLAN_TABLE)
@@ -79,9 +78,9 @@ def judge_plans(settings: Settings, item: WorkItem, verdict: Verdict, verificati
 
 
 def _fetched(terraform: Terraform, base: BaseTree, tree: SourceTree, changes: ChangeSet) -> FetchedModules:
-    layout = tree.with_changes(changes).layout
+    roots = tree.with_changes(changes).affected_roots(changes.paths)
     try:
-        return fetched_modules(terraform, base, affected_roots(layout, changes.paths))
+        return fetched_modules(terraform, base, roots)
     except ToolchainError:  # verify raises it again, before anything of the change is run
         return FetchedModules()
 

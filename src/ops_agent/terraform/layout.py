@@ -472,31 +472,42 @@ def _words(names: Collection[str]) -> str:
 # What a change touches of a layout.
 
 
-def affected_roots(layout: Layout, changed_paths: Iterable[str]) -> tuple[TerraformRoot, ...]:
-    """The roots that `changed_paths` can change: a file of the root, of an environment of it, or of a module that it
-    reaches. Files that are no configuration belong to the nearest directory above that is one of a root.
+class LayoutUses:
+    """Who uses what of a layout: its roots by the directories that they load and by the files of their environments, and
+    the environments by their files.
     """
-    users = users_of(layout)
-    affected = {root.path for path in changed_paths for root in roots_at(path, users)}
-    return tuple(r for r in layout.roots if r.path in affected)
+
+    def __init__(self, layout: Layout) -> None:
+        self.by_directory: dict[str, list[TerraformRoot]] = {}
+        self.environment_of: dict[str, str] = {}
+        self._by_file: dict[str, list[TerraformRoot]] = {}
+        environments = [(root, e) for root in layout.roots for e in root.environments]
+        self.backend_files = frozenset(e.backend_file for _, e in environments if e.backend_file)
+        for root in layout.roots:
+            for directory in (root.path, *root.local_modules):
+                self.by_directory.setdefault(directory, []).append(root)
+        for root, environment in environments:
+            for path in filter(None, (environment.backend_file, *environment.var_files)):
+                self.environment_of.setdefault(path, environment.name)
+                self._by_file.setdefault(path, []).append(root)
+
+    def affected(self, paths: Iterable[str]) -> tuple[TerraformRoot, ...]:
+        """The roots that a change of these files can affect: a file of the root, of an environment of it, or of a module
+        that it reaches. Files that are no configuration belong to the nearest directory above that is one of a root.
+        """
+        found: dict[str, TerraformRoot] = {}
+        for path in paths:
+            nearest = directory_of(path)
+            while not is_configuration(path) and nearest not in self.by_directory and nearest != ".":
+                nearest = directory_of(nearest)
+            of_path = (*self._by_file.get(path, ()), *self.by_directory.get(nearest, ()))
+            found.update((root.path, root) for root in of_path)
+        return tuple(found[path] for path in sorted(found))
 
 
-def users_of(layout: Layout) -> dict[str, list[TerraformRoot]]:
-    """The roots that use a directory, or a file of one of their environments, by its path."""
-    users: dict[str, list[TerraformRoot]] = {}
-    for root in layout.roots:
-        named = (f for e in root.environments for f in (e.backend_file, *e.var_files) if f)
-        for place in dict.fromkeys((root.path, *root.local_modules, *named)):
-            users.setdefault(place, []).append(root)
-    return users
-
-
-def roots_at(path: str, users: Mapping[str, list[TerraformRoot]]) -> list[TerraformRoot]:
-    """The roots that the file `path` can change (see `affected_roots`), by what `users_of` answers."""
-    nearest = directory_of(path)
-    while not is_configuration(path) and nearest not in users and nearest != ".":
-        nearest = directory_of(nearest)
-    return [*users.get(path, ()), *users.get(nearest, ())]
+def affected_roots(layout: Layout, changed_paths: Iterable[str]) -> tuple[TerraformRoot, ...]:
+    """See `LayoutUses.affected`."""
+    return LayoutUses(layout).affected(changed_paths)
 
 
 def targets(roots: Iterable[TerraformRoot]) -> tuple[TerraformTarget, ...]:
