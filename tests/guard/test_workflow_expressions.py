@@ -1,4 +1,4 @@
-"""How expressions and conditions of workflows are cut and understood (F07, F03)."""
+"""How expressions and conditions of workflows are cut and understood."""
 
 from __future__ import annotations
 

@@ -35,7 +35,6 @@ def test_a_label_by_a_writer_on_a_ready_item_is_admitted_with_its_approval() -> 
 
 @pytest.mark.parametrize("permission", [Permission.TRIAGE, Permission.READ, Permission.NONE])
 def test_a_label_by_someone_who_may_not_write_is_refused_before_the_issue_is_read(permission: Permission) -> None:
-    """A01."""
     host = FakeHost(permissions={(HERE, "maria"): permission})
     assert stopped(Conclusion.NOT_AUTHORISED, host).quiet
     assert host.calls["issue"] == 0
@@ -47,14 +46,12 @@ def test_everyone_who_may_write_may_approve(permission: Permission) -> None:
 
 
 def test_a_bot_is_refused_without_a_question_to_github() -> None:
-    """A02."""
     host = FakeHost()
     assert stopped(Conclusion.NOT_AUTHORISED, host, labelled(sender=BOT)).quiet
     assert not host.calls
 
 
 def test_a_bot_is_known_by_its_id_never_by_its_name() -> None:
-    """A03, M7."""
     event = labelled(sender=BOT)
     host = FakeHost(events={ref(12): (put(by=BOT),)})
     same_run = replace(run(), triggering_actor=BOT.login)
@@ -70,7 +67,6 @@ def test_an_organization_cannot_ask() -> None:
 
 
 def test_another_label_is_passed_over_in_silence() -> None:
-    """A04."""
     host = FakeHost()
     assert stopped(Conclusion.DECLINED, host, labelled(label="documentation")).quiet
     assert not host.calls
@@ -78,7 +74,6 @@ def test_another_label_is_passed_over_in_silence() -> None:
 
 @pytest.mark.parametrize("event", [labelled(), dispatched()])
 def test_a_second_attempt_needs_a_writer_at_the_button(event: Event) -> None:
-    """A12."""
     again = replace(run(), attempt=2, triggering_actor="joao")
     host = FakeHost(permissions={(HERE, "maria"): Permission.WRITE, (HERE, "joao"): Permission.READ})
     answer = admit(world(host), Settings(), event, ref(12), again)
@@ -93,13 +88,12 @@ def test_a_label_taken_off_and_put_again_by_another_writer_belongs_to_that_write
 
 
 def test_a_label_put_again_by_the_same_person_approves_by_its_newest_event() -> None:
-    """M15: both runs come to the same key."""
+    """Both runs come to the same key."""
     events = (put(), put(number=9002, kind="unlabeled"), put(number=9003))
     assert admitted(FakeHost(events={ref(12): events})).approval.event_id == 9003
 
 
 def test_comments_count_only_from_writers_and_strictly_before_the_label() -> None:
-    """A14, A15."""
 
     host = FakeHost(
         said={
@@ -119,7 +113,7 @@ def test_comments_count_only_from_writers_and_strictly_before_the_label() -> Non
 
 @pytest.mark.parametrize("failure", [GitHubError("500"), NotPermitted("403")])
 def test_a_permission_that_cannot_be_read_ends_the_run(failure: GitHubError) -> None:
-    """A17: it fails closed, nothing else is asked."""
+    """It fails closed, nothing else is asked."""
     host = FakeHost(permissions={(HERE, "maria"): failure})
     with pytest.raises(GitHubError):
         go(host)
@@ -127,7 +121,6 @@ def test_a_permission_that_cannot_be_read_ends_the_run(failure: GitHubError) -> 
 
 
 def test_a_person_whom_the_permission_api_does_not_know_is_refused() -> None:
-    """A17."""
     stopped(Conclusion.NOT_AUTHORISED, FakeHost(permissions={(HERE, "maria"): NotFound("maria is not a user")}))
 
 
@@ -137,7 +130,7 @@ def test_a_label_approves_no_other_issue() -> None:
 
 @pytest.mark.parametrize(("by", "counts"), [(MARIA, True), (JOAO, False), (BOT, False)])
 def test_allow_destroy_counts_only_when_a_writer_put_it(by: Actor, counts: bool) -> None:
-    """T14: the last one who put it counts."""
+    """The last one who put it counts."""
     events = (put("allow-destroy", by=MARIA, number=1), put("allow-destroy", by=by, number=2), put())
     host = live(FakeHost(events={ref(12): events}), labels=("ready", "Allow-Destroy"))
     assert admitted(host).labels_by_writers == (("allow-destroy",) if counts else ())
@@ -150,7 +143,7 @@ def test_an_admission_makes_eight_requests() -> None:
 
 
 def test_what_was_removed_is_counted_over_title_body_and_comments() -> None:
-    """B11: the reviewer is told how much was hidden, wherever it stood."""
+    """The reviewer is told how much was hidden, wherever it stood."""
     title, body = "[ops] Queue\u200b for orders", BODY + "\nx\u200by\u200bz <!-- a -->\n"
     host = live(FakeHost(said={ref(12): (comment("use\u200b FIFO<!-- b -->", MARIA),)}), title=title, body=body)
     item = admitted(host, labelled(issue=issue(title=title, body=body)), include_comments=True)

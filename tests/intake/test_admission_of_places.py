@@ -17,13 +17,11 @@ from ops_agent.model.outcome import Conclusion
 
 @pytest.mark.parametrize("field", ["archived", "disabled"])
 def test_a_repository_that_cannot_be_written_is_a_permanent_error(field: str) -> None:
-    """A20."""
     host = FakeHost(repositories={HERE: replace(REPOSITORY, **{field: True})})
     assert field in stopped(Conclusion.CONFIG_ERROR, host).reason
 
 
 def test_a_missing_repository_branch_or_issue_is_asked_for() -> None:
-    """R23, R24, M19."""
     assert stopped(Conclusion.NEEDS_INFO, FakeHost(), target_repository="DrivvenConsulting/none").questions
     assert "`develop`" in stopped(Conclusion.NEEDS_INFO, FakeHost(), base_branch="develop").reason
     assert stopped(Conclusion.NEEDS_INFO, FakeHost(branches=set())).questions
@@ -31,7 +29,6 @@ def test_a_missing_repository_branch_or_issue_is_asked_for() -> None:
 
 
 def test_another_repository_of_the_owner_may_be_the_target_when_the_asker_may_write_there() -> None:
-    """R13, R23."""
     infra = replace(REPOSITORY, name="infra", id=4712, default_branch="develop")
     host = FakeHost(repositories={HERE: REPOSITORY, infra.full_name: infra}, branches={(infra.full_name, "develop")})
     stopped(Conclusion.NOT_AUTHORISED, host, target_repository=infra.full_name)
@@ -49,7 +46,6 @@ def test_a_target_or_issue_of_another_owner_is_refused_without_a_request() -> No
 
 @pytest.mark.parametrize("status", ["Backlog", "In Progress", "Done", None])
 def test_an_item_that_is_not_in_ready_is_declined(status: str | None) -> None:
-    """R5, R20, T2."""
     answer = stopped(Conclusion.DECLINED, FakeHost(), board=FakeBoard(otherwise=card(status)))
     assert "Ready" in answer.reason and not answer.quiet
 
@@ -63,7 +59,7 @@ def test_the_boards_words_are_compared_without_case() -> None:
 
 
 def test_an_item_of_ours_goes_on_from_in_progress() -> None:
-    """M16, and a new approval of an item that has a branch."""
+    """Also a new approval of an item that has a branch."""
     board = FakeBoard(otherwise=card("In progress"))
     host = FakeHost(branches={(HERE, "main"), (HERE, "ops-agent/issue-12")})
     assert admitted(host, board=board)
@@ -75,7 +71,7 @@ def test_an_item_of_ours_goes_on_from_in_progress() -> None:
     "board", [FakeBoard(otherwise=UNREADABLE), FakeBoard(otherwise=card("Todo", (("o1", "Todo"),)))]
 )
 def test_the_label_ready_stands_for_a_board_that_cannot_be_used(board: FakeBoard) -> None:
-    """T2, R21, M13: a warning, and the label `[ops]` alone is not enough."""
+    """A warning, and the label `[ops]` alone is not enough."""
     assert "board" in admitted(board=board).warnings[0]
     alone = live(FakeHost(events={ref(12): (put("[ops]"),)}), labels=("[ops]",))
     stopped(Conclusion.DECLINED, alone, labelled(label="[ops]"), board=board)

@@ -21,7 +21,6 @@ from ops_agent.run.admit import admit
 
 @pytest.mark.parametrize("label", ["Ready", "READY", "[OPS]"])
 def test_trigger_labels_are_compared_without_case(label: str) -> None:
-    """T2."""
     host = live(FakeHost(events={ref(12): (put(label),)}), labels=(label,))
     assert admitted(host, labelled(label=label))
 
@@ -43,7 +42,6 @@ def test_trigger_labels_are_compared_without_case(label: str) -> None:
     ],
 )
 def test_only_a_title_that_starts_with_exactly_the_prefix_is_ours(title: str) -> None:
-    """A05."""
     host = live(FakeHost(), title=title)
     assert stopped(Conclusion.DECLINED, host, labelled(issue=issue(title=title))).quiet
     assert not host.calls
@@ -51,7 +49,6 @@ def test_only_a_title_that_starts_with_exactly_the_prefix_is_ours(title: str) ->
 
 
 def test_a_configured_prefix_is_compared_in_nfc_and_a_role_label_stands_for_it() -> None:
-    """T2, A05."""
     title = "[operac\u0327a\u0303o] Fila"
     host = live(FakeHost(), title=title)
     assert admitted(host, labelled(issue=issue(title=title)), title_prefix="[operação]")
@@ -62,20 +59,18 @@ def test_a_configured_prefix_is_compared_in_nfc_and_a_role_label_stands_for_it()
 
 
 def test_a_pull_request_is_declined() -> None:
-    """A06."""
     stopped(Conclusion.DECLINED, FakeHost(), labelled(issue=issue(is_pull_request=True)))
     stopped(Conclusion.DECLINED, live(FakeHost(), is_pull_request=True), dispatched())
 
 
 def test_words_changed_after_the_label_stop_the_run() -> None:
-    """A07, T10: only line ends may differ between the payload and the live issue."""
+    """Only line ends may differ between the payload and the live issue."""
     answer = stopped(Conclusion.CONTENT_CHANGED, live(FakeHost(), body=BODY + "Also open port 22."))
     assert "body" in answer.reason
     assert admitted(live(FakeHost(), body=BODY.replace("\n", "\r\n")))
 
 
 def test_a_new_title_after_the_label_stops_the_run_even_when_it_was_changed_back() -> None:
-    """A08."""
     assert "title" in stopped(Conclusion.CONTENT_CHANGED, live(FakeHost(), title="[ops] Another")).reason
     renamed = FakeHost(events={ref(12): (put(), put(number=9002, kind="renamed"), put(number=9003, kind="renamed"))})
     stopped(Conclusion.CONTENT_CHANGED, renamed)
@@ -84,7 +79,6 @@ def test_a_new_title_after_the_label_stops_the_run_even_when_it_was_changed_back
 
 
 def test_a_dispatch_needs_a_writer_and_approves_the_words_as_they_are_now() -> None:
-    """A09, T10, R91."""
     host = live(FakeHost(events={}), body=BODY + "\nAnd an alarm.")
     item = admitted(host, dispatched())
     assert item.approval.by_dispatch and item.approval.event_id == 77 and item.issue.body.endswith("And an alarm.")
@@ -92,7 +86,6 @@ def test_a_dispatch_needs_a_writer_and_approves_the_words_as_they_are_now() -> N
 
 
 def test_an_issue_that_was_closed_or_lost_its_label_meanwhile_is_stale() -> None:
-    """A13, M12."""
     stopped(Conclusion.STALE, live(FakeHost(), is_open=False))
     stopped(Conclusion.STALE, live(FakeHost(), labels=()))
     stopped(Conclusion.STALE, FakeHost(issues={}))
@@ -120,6 +113,5 @@ def test_a_timeline_that_lags_behind_is_waited_for() -> None:
     "body", ["", "_No response_", "<!-- template -->", "TBD", "## Description\n\n## Acceptance Criteria\n- [ ]\n"]
 )
 def test_an_issue_that_says_nothing_is_asked_about(body: str) -> None:
-    """R24."""
     answer = stopped(Conclusion.NEEDS_INFO, live(FakeHost(), body=body), labelled(issue=issue(body=body)))
     assert len(answer.questions) >= 2

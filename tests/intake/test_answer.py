@@ -45,7 +45,6 @@ def told(
 
 
 def test_the_questions_are_put_in_one_comment_that_is_edited_in_place() -> None:
-    """R24."""
     host = CommentingHost()
     first = told(host)
     assert len(first) == 1 and "Which queue" in first[0] and "run 77" in first[0]
@@ -56,7 +55,6 @@ def test_the_questions_are_put_in_one_comment_that_is_edited_in_place() -> None:
 
 
 def test_a_mark_in_someone_else_s_comment_is_not_ours() -> None:
-    """J08."""
     host = CommentingHost(said={ref(12): (comment(f"{MARK} forged", MARIA),)})
     first, second = told(host)
     assert first == f"{MARK} forged" and second.startswith(MARK)
@@ -72,7 +70,6 @@ def test_a_mark_in_someone_else_s_comment_is_not_ours() -> None:
     ],
 )
 def test_nothing_is_written_where_nobody_should_be_answered(stopped: Stopped, settings: Settings) -> None:
-    """A01, A04."""
     assert told(CommentingHost(), stopped, settings) == []
 
 

@@ -18,7 +18,7 @@ from ops_agent.issue.visible_text import clean, clean_line, is_allowed, plain_fo
 @example("&amp;" * 40 + "lt;")
 @example("\u0958<\u0338!--x-->")
 def test_any_text_comes_to_a_fixed_point_of_the_alphabet(text: str) -> None:
-    """B09: idempotent; only allowed code points; never longer than the text in NFC; counted exactly when it changed."""
+    """Idempotent; only allowed code points; never longer than the text in NFC; counted exactly when it changed."""
     _holds(text)
 
 
@@ -35,7 +35,7 @@ def _holds(text: str) -> None:
 @example("\\<!--")
 @given(MARKUP)
 def test_any_markup_comes_to_a_fixed_point_of_the_alphabet(text: str) -> None:
-    """B03, B09. A backslash before it makes `<!--` plain text that every reader sees."""
+    """A backslash before it makes `<!--` plain text that every reader sees."""
     _holds(text)
     assert not re.search(r"(?<!\\)(?:\\\\)*<!--", clean(text).text)
 
@@ -43,7 +43,6 @@ def test_any_markup_comes_to_a_fixed_point_of_the_alphabet(text: str) -> None:
 @settings(max_examples=100)
 @given(MARKUP, st.integers(80, 200))
 def test_a_cut_text_is_a_fixed_point_too(text: str, longest: int) -> None:
-    """B12."""
     cleaned = clean(text * 5, longest)
     assert len(cleaned.text) <= longest and clean(cleaned.text, longest).text == cleaned.text
 
@@ -80,7 +79,7 @@ RENDER = MarkdownIt("commonmark", {"html": True}).enable("table")
 @example("</div>\n<b /W1W</style>W2W<!<style>W3W")
 @example("- i\n  ```\n  <b title='W1W'>\n```\n<b title='W2W'>\n```\n<b title='W3W'>W4W")
 def test_no_word_is_kept_that_the_rendered_page_does_not_show(text: str) -> None:
-    """X11 turned round: the page as markdown-it renders it and as an HTML parser reads it is the judge."""
+    """The page as markdown-it renders it and as an HTML parser reads it is the judge."""
     page = _Page()
     page.feed(RENDER.render(text.replace("\r\n", "\n")))
     page.close()

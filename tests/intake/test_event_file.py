@@ -31,7 +31,7 @@ def test_an_issue_without_body_or_author_is_read(tmp_path: Path) -> None:
 
 
 def test_a_pull_request_under_the_name_of_an_issue_is_marked(tmp_path: Path) -> None:
-    """A06: admission declines it."""
+    """Admission declines it."""
     event, _ = read(tmp_path, payload(issue={**payload()["issue"], "pull_request": {"url": "x"}}))
     assert isinstance(event, Labelled) and event.issue.is_pull_request
 
@@ -41,18 +41,15 @@ def test_a_pull_request_under_the_name_of_an_issue_is_marked(tmp_path: Path) -> 
     ["pull_request_target", "issue_comment", "workflow_run", "push", "schedule", "repository_dispatch", "Issues"],
 )
 def test_every_other_event_is_refused(tmp_path: Path, name: str) -> None:
-    """A11."""
     assert name in refused(tmp_path, payload(), name)
 
 
 @pytest.mark.parametrize("action", ["opened", "edited", "unlabeled", "transferred"])
 def test_every_other_action_is_refused(tmp_path: Path, action: str) -> None:
-    """A11."""
     assert action in refused(tmp_path, payload(action=action))
 
 
 def test_an_event_of_another_repository_is_refused(tmp_path: Path) -> None:
-    """A16."""
     assert "other" in refused(tmp_path, payload(), GITHUB_REPOSITORY="DrivvenConsulting/other")
 
 

@@ -33,7 +33,6 @@ BROKEN = {
 
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_broken_event_file_is_refused_with_its_place(tmp_path: Path, case: str) -> None:
-    """A18."""
     content, words = BROKEN[case]
     assert words in refused(tmp_path, content)
 
@@ -58,7 +57,6 @@ def test_a_broken_event_file_is_refused_with_its_place(tmp_path: Path, case: str
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused_with_its_path(tmp_path: Path, path: str, value: Any) -> None:
-    """A18."""
     broken: Any = payload()
     *parents, last = path.split(".")
     inner = broken
@@ -69,7 +67,7 @@ def test_a_value_of_the_wrong_type_is_refused_with_its_path(tmp_path: Path, path
 
 
 def test_a_file_of_50_mb_or_full_of_tiny_values_stays_under_256_mb(tmp_path: Path) -> None:
-    """A18, measured in a process of its own with an address-space limit as the net.
+    """Measured in a process of its own with an address-space limit as the net.
 
     VmHWM counts from exec on; ru_maxrss would carry over what the test's own process held.
     """

@@ -50,7 +50,6 @@ from ops_agent.model.errors import ConfigError
     ],
 )
 def test_words_that_name_no_issue_are_refused_at_parsing(word: str) -> None:
-    """A10."""
     with pytest.raises(ConfigError):
         parse_references(word, HERE, GITHUB)
 

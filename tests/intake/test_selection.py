@@ -51,7 +51,7 @@ def reasons(selection: Selection) -> dict[int, str]:
 
 
 def test_a_dispatched_parent_gives_its_own_ready_items_in_its_order() -> None:
-    """R17, R18, R66: each other one with its reason."""
+    """Each other one with its reason."""
     far = issue(ref=ref(3, "DrivvenConsulting/network"), title="[ops] Far")
     host = family(
         child(14),
@@ -77,7 +77,6 @@ def test_a_dispatched_parent_gives_its_own_ready_items_in_its_order() -> None:
 
 
 def test_numbers_are_taken_as_they_are_named_and_each_once() -> None:
-    """R17, R91."""
     host = family(child(11), child(12), child(13))
     assert numbers(chosen(host, dispatch(13, 10))) == [13, 11, 12]
     assert numbers(chosen(host, dispatch(10, 12))) == [11, 12, 13]
@@ -91,7 +90,7 @@ def test_an_item_with_sub_issues_is_an_item() -> None:
 
 
 def test_a_label_speaks_for_its_own_issue_only() -> None:
-    """R19, T10: the words of sub-issues were not what the label approved."""
+    """The words of sub-issues were not what the label approved."""
     host = family(child(11))
     event = labelled(issue=issue(ref=PARENT, title="Orders, the epic"))
     selection = chosen(host, event)
@@ -108,7 +107,6 @@ def test_an_issue_that_lost_its_prefix_after_the_label_is_not_taken_for_a_parent
 
 
 def test_who_may_not_write_selects_nothing() -> None:
-    """A01, A09."""
     selection = chosen(family(child(11), permissions={(HERE, "maria"): Permission.READ}), dispatch(10))
     assert selection.refused is not None and selection.refused.conclusion is Conclusion.NOT_AUTHORISED
     assert (
@@ -133,7 +131,6 @@ def test_items_that_block_each_other_are_named_as_a_circle() -> None:
 
 
 def test_a_child_of_a_board_that_cannot_be_read_needs_the_label_ready_from_a_writer() -> None:
-    """T2."""
     host = family(child(11, labels=("ready",)), child(12, labels=("ready",)), child(13, labels=()))
     host.events = {ref(11): (put(),), ref(12): (put(by=JOAO),)}
     selection = chosen(host, dispatch(10), FakeBoard(otherwise="no access"))
@@ -227,7 +224,7 @@ def test_issues_of_another_repository_are_selected_only_for_somebody_who_may_wri
 
 @pytest.mark.parametrize("order", [(10, 11), (11, 10)])
 def test_a_child_that_is_named_by_hand_as_well_counts_as_named(order: tuple[int, ...]) -> None:
-    """T2: on a board that cannot be read the dispatch stands for Ready, for what it names."""
+    """On a board that cannot be read the dispatch stands for Ready, for what it names."""
     host = family(child(11, labels=()), child(12, labels=()))
     selection = chosen(host, dispatch(*order), FakeBoard(otherwise="no access"))
     assert numbers(selection) == [11] and set(reasons(selection)) == {12}
@@ -238,5 +235,5 @@ def test_an_item_in_progress_without_a_branch_of_ours_is_somebody_elses() -> Non
 
 
 def test_the_label_of_the_event_stands_for_a_board_that_cannot_be_read_before_the_timeline_shows_it() -> None:
-    """T2; the timeline may lag behind the webhook."""
+    """The timeline may lag behind the webhook."""
     assert numbers(chosen(FakeHost(events={}), labelled(), FakeBoard(otherwise="no access"))) == [12]

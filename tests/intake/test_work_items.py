@@ -1,5 +1,5 @@
-"""The parsing of an issue's text (R39): sections in any order, criteria with stable ids, questions where nothing is
-said (R24).
+"""The parsing of an issue's text: sections in any order, criteria with stable ids, questions where nothing is
+said.
 """
 
 from __future__ import annotations
@@ -156,7 +156,6 @@ def test_headings_inside_a_fence_are_code() -> None:
     ],
 )
 def test_a_text_that_says_nothing_gives_precise_questions(text: str) -> None:
-    """R24."""
     questions = missing(parse_request(text), {"html comment": 2})
     assert (
         len(questions) == 3

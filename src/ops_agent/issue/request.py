@@ -114,7 +114,7 @@ def split_sections(text: str) -> list[Block]:
 
 
 def text_of(block: Block) -> str:
-    """The block's text as it stands, under its heading when the heading is not one of the known ones."""
+    """The block's text as it is, under its heading when the heading is not one of the known ones."""
     body = "\n".join(block.lines).strip()
     if not block.heading:
         return body
@@ -124,7 +124,7 @@ def text_of(block: Block) -> str:
 def items_of(block: Block) -> tuple[str, list[Item]]:
     """The lead-in before a list ("... must hold:"), then list entries, table rows and paragraphs in order.
 
-    A deeper heading stands before each item under it, as `heading: item`.
+    A deeper heading comes before each item under it, as `heading: item`.
     """
     items: list[Item] = []
     intro = under = ""
@@ -217,7 +217,7 @@ def _chunks(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 
 def _table_lines(lines: list[str]) -> dict[int, str]:
-    """Line number -> text of the table row that stands there; empty for a header and its rule."""
+    """Line number -> text of the table row there; empty for a header and its rule."""
     found: dict[int, str] = {}
     inside = False
     for index, line in enumerate(lines):

@@ -1,5 +1,4 @@
-"""People's text made plain: what a reader of the issue's page sees, and nothing that only a machine reads (group B of
-the security bar).
+"""User text made plain: what a reader of the issue's page sees, and nothing that only a machine reads.
 
 Structure first, on the text as GitHub gets it, then the alphabet; again and again until nothing changes, so that
 nothing can be re-assembled from what was taken apart. docs/decisions/0003-cleaning-user-text.md says why, and what
@@ -22,8 +21,7 @@ from markdown_it.token import Token
 
 from ops_agent.model.work_item import Cleaned
 
-# The alphabet of cleaned text: an allow-list of code points. What a reader cannot see is not in it (B07, B08 of the
-# security bar).
+# The alphabet of cleaned text: an allow-list of code points. What a reader cannot see is not in it.
 
 _VISIBLE = frozenset(
     {
@@ -72,7 +70,7 @@ _LINE_END = re.compile(r"\r\n?")
 
 
 def is_allowed(character: str) -> bool:
-    """True for characters that may stand in cleaned text: what a reader sees, a plain space, a tab, a line feed."""
+    """True for characters that cleaned text may hold: what a reader sees, a plain space, a tab, a line feed."""
     if character in " \t\n":
         return True
     code = ord(character)
@@ -127,7 +125,7 @@ class Stretch:
     sources: tuple[int, ...]
 
     def at(self, position: int) -> int:
-        """Where the character at `position` of `text` stands in the source."""
+        """Position in the source of the character at `position` of `text`."""
         line = bisect_right(self.starts, position) - 1
         return self.sources[line] + position - self.starts[line]
 
@@ -205,7 +203,7 @@ _HIDING = re.compile(
     "template|script|style|noscript|title|head|textarea|iframe|noembed|noframes|xmp|plaintext|svg|math|object|video|audio|canvas|select|"
     "datalist|dialog|map|picture|portal|rp|applet|frameset"
 )
-# Of these the end tag counts wherever it stands; another paragraph, which is open then, keeps the others' from closing
+# Of these the end tag counts anywhere; another paragraph, which is open then, keeps the others' from closing
 # anything.
 _CLOSED_ANYWHERE = re.compile("script|style|title|textarea|iframe|noembed|noframes|xmp")
 _SPACE_INSTEAD = re.compile("br|wbr|td|th|img")
@@ -437,7 +435,7 @@ class InlineScan:
         return None
 
     def _mathematics(self) -> None:
-        """A formula can hide words (`\\phantom`); where one may stand, everything from the first to the last dollar
+        """A formula can hide words (`\\phantom`); where there may be one, everything from the first to the last dollar
         sign goes.
         """
         signs = [found.start() for found in re.finditer(r"\$", self._text)]
