@@ -84,12 +84,6 @@ def _lookup(table: dict[str, Any], key: Any, *default: Any) -> object:
     return UNKNOWN if key is UNKNOWN else table.get(_text(key), default[0] if default else UNKNOWN)
 
 
-def _range(*numbers: int) -> object:
-    first, last = numbers[:2] if len(numbers) > 1 else (0, numbers[0])
-    found = range(first, last, numbers[2] if len(numbers) > 2 else 1 if last >= first else -1)
-    return list(found) if len(found) <= MAX_ITEMS else UNKNOWN
-
-
 def _all_known(items: list[Any]) -> list[Any]:
     if not isinstance(items, list) or UNKNOWN in items:
         raise TypeError
@@ -116,17 +110,11 @@ _OPERATORS: Final[dict[str, Callable[[Any, Any], object]]] = {
 _KNOWN: Final[dict[str, Callable[..., Any]]] = {
     **dict.fromkeys(("tolist", "tomap", "sensitive", "nonsensitive", "ephemeralasnull"), lambda value: value),
     "tostring": lambda value: None if value is None else _text(value),
-    "tonumber": int,
-    "parseint": int,
     "lower": lambda text: _text(text).lower(),
     "upper": lambda text: _text(text).upper(),
-    "title": lambda text: _text(text).title(),
     "trimspace": lambda text: _text(text).strip(),
-    "chomp": lambda text: _text(text).rstrip("\r\n"),
-    "trim": lambda text, cut: _text(text).strip(cut),
     "trimprefix": lambda text, cut: _text(text).removeprefix(cut),
     "trimsuffix": lambda text, cut: _text(text).removesuffix(cut),
-    "strrev": lambda text: _text(text)[::-1],
     "replace": _replace,
     "substr": _substr,
     "split": lambda separator, text: text.split(separator) if separator else list(text),
@@ -134,12 +122,9 @@ _KNOWN: Final[dict[str, Callable[..., Any]]] = {
     "format": _format,
     "concat": lambda *lists: [i for part in lists for i in part],
     "flatten": lambda items: list(_flat(items)),
-    "reverse": lambda items: items[::-1],
-    "sort": lambda items: sorted(_all_known(items)),
     "toset": lambda items: sorted({_text(i) for i in _all_known(items)}),
     "distinct": lambda items: list(dict.fromkeys(_all_known(items))),
     "compact": lambda items: [i for i in _all_known(items) if i not in ("", None)],
-    "slice": lambda items, start, end: items[start:end] if 0 <= start <= end <= len(items) else UNKNOWN,
     "element": lambda items, index: items[index % len(items)],
     "one": lambda items: None if not items else items[0] if len(items) == 1 else UNKNOWN,
     "textdecodebase64": lambda text, encoding: base64.b64decode(text, validate=True).decode(encoding),
@@ -148,9 +133,7 @@ _KNOWN: Final[dict[str, Callable[..., Any]]] = {
     "keys": sorted,
     "values": lambda table: [table[k] for k in sorted(table)],
     "merge": lambda *maps: {k: v for m in maps for k, v in m.items()},
-    "zipmap": lambda keys, items: dict(zip(map(_text, keys), items, strict=True)),
     "lookup": _lookup,
-    "range": _range,
     "base64decode": lambda text: base64.b64decode(text, validate=True).decode(),
     "base64encode": lambda text: base64.b64encode(text.encode()).decode(),
     "jsondecode": json.loads,

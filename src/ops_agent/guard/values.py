@@ -23,6 +23,7 @@ from ops_agent.model.terraform import (
 )
 
 MAX_STEPS, MAX_INSTANCES, MAX_LOOP, MAX_VALUES = 40, 300, 200, 50
+INPUT, ELSEWHERE = "input", "elsewhere"
 NO_ENVIRONMENT = Environment(name="any environment", account=None, backend_file=None)
 _META = frozenset({"source", "version", "providers", "count", "for_each", "depends_on"})
 
@@ -290,25 +291,26 @@ def with_scopes(expression: Expression, scope: Scope) -> Iterator[tuple[Expressi
         pending += [(c, s) for n, c in enumerate(inner.children) for s in (rounds if n else [at])]
 
 
-def awaits_value(expression: Expression, scope: Scope) -> bool:
-    """True when all that is missing of a value are variables that nothing in the repository gives one: inputs of a module
-    for others.
+def sources_of(expression: Expression, scope: Scope) -> frozenset[str]:
+    """What a value needs beside constants: INPUT for variables that nothing in the repository gives one, ELSEWHERE for
+    what resources, data sources and the like provide.
     """
-    pending, seen, found = [(expression, scope)], set[int](), False
+    pending, seen, found = [(expression, scope)], set[int](), set[str]()
     while pending:
         inner, where = pending.pop()
         if id(inner) in seen:
             continue
         seen.add(id(inner))
-        pending += [(c, where) for c in inner.children]
+        loop = inner.name.split(",") if inner.kind is ExpressionKind.FOR else ()
+        inside = replace(where, iterators={**where.iterators, **dict.fromkeys(loop, UNKNOWN)}) if loop else where
+        pending += [(c, inside) for c in inner.children]
         if inner.kind is ExpressionKind.REFERENCE and inner.steps[0] not in ("path", *where.iterators):
             bound = where.bound(inner)
             if bound is not None:
                 pending.append((bound.expression, bound.scope))
-            elif inner.steps[0] != "var":
-                return False
-            found = found or bound is None
-    return found
+            else:
+                found.add(INPUT if inner.steps[0] == "var" else ELSEWHERE)
+    return frozenset(found)
 
 
 def texts(value: object) -> Iterator[str]:

@@ -13,14 +13,15 @@ from ops_agent.guard.rule import Piece, TerraformFile, WholeChange, hit, hit_at,
 from ops_agent.guard.rules.terraform.execution import READS, is_unlisted, reveals
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import (
+    INPUT,
     Instance,
     Scope,
-    awaits_value,
     evaluate,
     instances_in,
     instances_of,
     possible_values,
     scopes_of,
+    sources_of,
     with_scopes,
 )
 from ops_agent.model.finding import Finding, Severity
@@ -198,13 +199,13 @@ def objections(call: Expression, scope: Scope, instance: Instance, tree: SourceT
     yield from _other_paths(call.children[0], scope)
     for value in possible_values(call.children[0], scope):
         if not isinstance(value, str):
-            if value is not None and not (is_for_others and awaits_value(call.children[0], scope)):
+            if value is not None and not (is_for_others and sources_of(call.children[0], scope) == {INPUT}):
                 yield UNDETERMINED
             continue
         path = whole_path(value, instance)
         if call.name == "fileset":
             pattern = evaluate(call.children[1], scope) if len(call.children) > 1 else UNKNOWN
-            is_open = pattern is UNKNOWN and is_for_others and awaits_value(call.children[1], scope)
+            is_open = pattern is UNKNOWN and is_for_others and sources_of(call.children[1], scope) == {INPUT}
             if _leaves(path) or not (is_open or (isinstance(pattern, str) and not climbs(pattern))):
                 yield f"`{value[:80]}` by a pattern that may lead out of the repository"
         elif _leaves(path) if call.name in _CONTENT else _is_outside(path):

@@ -11,7 +11,7 @@ from ops_agent.guard.regions import accounts_in, foreign_regions
 from ops_agent.guard.rule import Piece, RootInEnvironment, TerraformFile, TextFile, hit, hit_at, rule
 from ops_agent.guard.rules.terraform.sources import declared_providers
 from ops_agent.guard.tree import SourceTree
-from ops_agent.guard.values import Instance, Scope, evaluate, possible_values, scopes_of, texts
+from ops_agent.guard.values import Instance, Scope, evaluate, possible_values, scopes_of, sources_of, texts
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.policy import ROOT, Policy
 from ops_agent.model.terraform import UNKNOWN, Attribute, Block, Expression, ExpressionKind
@@ -307,7 +307,7 @@ def _hides_a_place(expression: Expression, value: object, attribute: Attribute, 
     if not _ADDRESS.search(text) and not _ZONE_ARGUMENT.fullmatch(attribute.name):
         return False
     hidden = [part for part, k in zip(parts, known, strict=True) if k is UNKNOWN]
-    return any(all(e.kind is not ExpressionKind.REFERENCE for e in part.walk()) for part in hidden)
+    return any(not sources_of(part, scope) for part in hidden)
 
 
 def _not_ours(
