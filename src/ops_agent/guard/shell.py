@@ -13,13 +13,14 @@ COMPUTED = "\x00"
 """Replaces an unknown value in a line."""
 MOST_CHARACTERS = 20_000
 """Of a script that is read as a shell reads it."""
+# No possessive quantifier over alternatives: Python before 3.11.5 matches those wrongly (python/cpython#106052).
 _TOKEN = re.compile(
-    r"""(?P<joins>\\\n[ \t]*|(?<=\|)[ \t]*\n[ \t]*|(?<=&&)[ \t]*\n[ \t]*)|\\.|'[^']*'|"(?:\\.|[^"\\])*+\""""
+    r"""(?P<joins>\\\n[ \t]*|(?<=\|)[ \t]*\n[ \t]*|(?<=&&)[ \t]*\n[ \t]*)|\\.|'[^']*'|"[^"\\]*+(?:\\.[^"\\]*+)*\""""
     r"""|(?P<comment>(?<!\S)\#[^\n]*)|(?<!<)<<-?[ \t]*(?P<quote>['"]?)(?P<here>[A-Za-z_]\w*)(?P=quote)|(?P<ends>\n)""",
     re.DOTALL,
 )
 _VARIABLE = re.compile(
-    r"\$\{\{(?P<expression>(?:[^}]|\}(?!\}))*+)(?:\}\}|\}?\Z)|\$\{(?P<braced>[A-Za-z_]\w*)[^}]*+(?:\}|\Z)|\$(?P<plain>[A-Za-z_]\w*)"
+    r"\$\{\{(?P<expression>[^}]*+(?:\}(?!\})[^}]*+)*)(?:\}\}|\}?\Z)|\$\{(?P<braced>[A-Za-z_]\w*)[^}]*+(?:\}|\Z)|\$(?P<plain>[A-Za-z_]\w*)"
     r"|\$[0-9*@#?!$-]|\$\{[^}]*+(?:\}|\Z)"
 )
 _WORD = re.compile(
