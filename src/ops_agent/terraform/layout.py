@@ -1,7 +1,7 @@
 """Root modules, their environments and the files of each, by the conventional layouts and the policy file's mapping.
 
 A wrong answer (a module taken for a root, two environments in one, prod's files used for dev) is worse than none: what
-two answers fit is left unsettled and is never planned. The doctor asks people about it (ops_agent.doctor.layout).
+two answers fit is left unsettled and is never planned. The doctor asks people about it (ops_agent.doctor.questions).
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ def environments_of_directory(directory: str, policy: Policy) -> frozenset[str]:
 def environments_of_file(relative: str, policy: Policy) -> frozenset[str]:
     """The environments that a backend or variable file names by its path below the root, as they are spelled.
 
-    One is the answer; none means a file of no environment or of all; two (`environments/dev/prod.tfvars`) that nobody
-    can tell.
+    One is the answer; none means a file of no environment or of all; two (`environments/dev/prod.tfvars`) that it is
+    unclear.
     """
     segments = relative.split("/")
     segments[-1] = re.sub(r"\.(backend\.hcl|backend\.tfvars|hcl|tfvars|tfvars\.json|tfbackend)$", "", segments[-1])
