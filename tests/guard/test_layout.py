@@ -10,7 +10,7 @@ from ops_agent.doctor.questions import questions
 from ops_agent.model.finding import Finding
 from ops_agent.model.policy import Policy
 from ops_agent.model.terraform import Layout, MappedEnvironment, MappedRoot
-from ops_agent.terraform.layout import affected_roots, discover_layout, survey_of, targets
+from ops_agent.terraform.layout import LayoutUses, discover_layout, survey_of, targets
 
 BACKEND = 'terraform {\n  backend "s3" {}\n}\n'
 PROVIDER = 'provider "aws" {\n  region = var.region\n}\n'
@@ -127,10 +127,10 @@ def test_one_environment_in_two_spellings_is_one() -> None:
 
 def test_a_module_change_marks_every_root_that_reaches_it() -> None:
     found = layout({**TEAM, "other/main.tf": BACKEND, "other/dev.tfvars": ""})
-    assert [r.path for r in affected_roots(found, ["infra/modules/alarm/variables.tf"])] == ["infra"]
-    assert [r.path for r in affected_roots(found, ["infra/environments/dev/terraform.tfvars"])] == ["infra"]
-    assert [r.path for r in affected_roots(found, ["infra/templates/x.tftpl"])] == ["infra"]
-    assert not affected_roots(found, [".github/workflows/deploy.yml", "infra/modules/unused/main.tf"])
+    assert [r.path for r in LayoutUses(found).affected(["infra/modules/alarm/variables.tf"])] == ["infra"]
+    assert [r.path for r in LayoutUses(found).affected(["infra/environments/dev/terraform.tfvars"])] == ["infra"]
+    assert [r.path for r in LayoutUses(found).affected(["infra/templates/x.tftpl"])] == ["infra"]
+    assert not LayoutUses(found).affected([".github/workflows/deploy.yml", "infra/modules/unused/main.tf"])
 
 
 def test_a_missing_file_of_an_environment_is_a_finding_that_does_not_block() -> None:

@@ -216,23 +216,6 @@ class WorkflowFile(_OfTree):
     called_on: frozenset[str] = frozenset()
 
     @property
-    def known_pins(self) -> frozenset[str] | None:
-        """`pins`, and what workflows of the base use already."""
-        return None if self.pins is None else self.pins | self.base.used_actions
-
-    @property
-    def known_environments(self) -> frozenset[str]:
-        """The GitHub environments that workflows of the base name: people made them. GitHub makes an unknown one on its
-        first use, without any protection.
-        """
-        return frozenset(j.environment for j in self.base.jobs if j.environment and "${{" not in j.environment)
-
-    @property
-    def known_images(self) -> frozenset[str]:
-        """The container images of the base's workflows."""
-        return frozenset(image.image for job in self.base.jobs for image in job.images)
-
-    @property
     def events(self) -> frozenset[str]:
         """Everything that this workflow can run on, in itself or called."""
         return self.workflow.events | self.called_on

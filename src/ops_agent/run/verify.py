@@ -25,7 +25,7 @@ from ops_agent.model.verification import CheckResult, CheckStatus, Evidence, Tar
 from ops_agent.plan.difference import mocked_difference, own_changes, own_outputs
 from ops_agent.plan.reading import read_plan
 from ops_agent.terraform.buckets import named_buckets
-from ops_agent.terraform.layout import affected_roots, targets, unsettled_by
+from ops_agent.terraform.layout import LayoutUses, targets, unsettled_by
 from ops_agent.terraform.modules import directory_of, locked_providers, module_files
 
 T = TypeVar("T")
@@ -111,7 +111,7 @@ def verify(
         tree=tree,
         read=read,
     )
-    roots = affected_roots(after, changes.paths)
+    roots = LayoutUses(after).affected(changes.paths)
     with ExitStack() as stack:
         work = _work(world.cloud, settings.environments, before, roots, stack)
         if any(w.lease is not None for w in work):

@@ -505,11 +505,6 @@ class LayoutUses:
         return tuple(found[path] for path in sorted(found))
 
 
-def affected_roots(layout: Layout, changed_paths: Iterable[str]) -> tuple[TerraformRoot, ...]:
-    """See `LayoutUses.affected`."""
-    return LayoutUses(layout).affected(changed_paths)
-
-
 def targets(roots: Iterable[TerraformRoot]) -> tuple[TerraformTarget, ...]:
     """Every root in every environment of it."""
     return tuple(TerraformTarget(root=r, environment=e) for r in roots for e in r.environments)

@@ -28,7 +28,7 @@ def allowed_path(changed: ChangedPath) -> Iterator[Finding]:
     """
     refusal = path_refusal(changed.change.path, changed.change.after, changed.base.policy, changed.base.layout)
     if refusal:
-        yield hit(path=changed.change.path, line=0, what=refusal, anchor=changed.change.path)
+        yield hit(path=changed.change.path, what=refusal, anchor=changed.change.path)
 
 
 @rule(Severity.BLOCKS)
@@ -42,9 +42,8 @@ def own_workflow(changed: ChangedPath) -> Iterator[Finding]:
     """
     before = changed.change.before
     if before is not None and is_workflow(changed.change.path) and _STARTS_US.search(before):
-        yield hit(
-            path=changed.change.path, line=0, what="it starts ops-agent on the base branch", anchor=changed.change.path
-        )
+        what = "it starts ops-agent on the base branch"
+        yield hit(path=changed.change.path, what=what, anchor=changed.change.path)
 
 
 @rule(Severity.BLOCKS)
@@ -57,20 +56,12 @@ def too_large(change: WholeChange) -> Iterator[Finding]:
     """
     changes, limits = change.changes.changes, change.limits
     if len(changes) > limits.max_files:
-        yield hit(
-            path=changes[0].path,
-            line=0,
-            what=f"{len(changes)} files are changed; at most {limits.max_files} may be",
-            anchor="files",
-        )
+        what = f"{len(changes)} files are changed; at most {limits.max_files} may be"
+        yield hit(path=changes[0].path, what=what, anchor="files")
     total = sum(len(c.after or b"") for c in changes)
     if total > limits.max_total_bytes:
-        yield hit(
-            path=changes[0].path,
-            line=0,
-            what=f"{total:,} bytes; at most {limits.max_total_bytes:,} may be written",
-            anchor="bytes",
-        )
+        what = f"{total:,} bytes; at most {limits.max_total_bytes:,} may be written"
+        yield hit(path=changes[0].path, what=what, anchor="bytes")
 
 
 @rule(Severity.BLOCKS)
@@ -86,18 +77,12 @@ def hidden_text(file: TextFile) -> Iterator[Finding]:
     for number, line in enumerate(file.text.split("\n"), start=1):
         hidden = next((c for place, c in enumerate(line) if not c.isascii() and _is_hidden(line, place)), None)
         control = next((c for c in line.removesuffix("\r") if c == "\x7f" or (c < " " and c != "\t")), None)
-        for character in (hidden, control):
-            if character is not None:
-                yield hit(
-                    path=file.path,
-                    line=number,
-                    what=f"the line contains the hidden character U+{ord(character):04X}",
-                    anchor=line.strip(),
-                )
+        for character in filter(None, (hidden, control)):
+            what = f"the line contains the hidden character U+{ord(character):04X}"
+            yield hit(path=file.path, line=number, what=what, anchor=line.strip())
         if not file.path.endswith(".md") and _FAR_RIGHT.search(line):
-            yield hit(
-                path=file.path, line=number, what="text is hidden behind more than 80 spaces", anchor=line.strip()
-            )
+            what = "text is hidden behind more than 80 spaces"
+            yield hit(path=file.path, line=number, what=what, anchor=line.strip())
 
 
 def _is_hidden(line: str, place: int) -> bool:
@@ -138,10 +123,10 @@ def look_alike_path(change: WholeChange) -> Iterator[Finding]:
         for part in parts:
             others = sorted(spellings.get(part.casefold(), set()) - {part})
             if others:
-                yield hit(path=path, line=0, what=f"`{others[0]}` already exists", anchor=path)
+                yield hit(path=path, what=f"`{others[0]}` already exists", anchor=path)
         file = next((p for p in parts[:-1] if p in change.head.paths), None)
         if file is not None:
-            yield hit(path=path, line=0, what=f"`{file}` is a file", anchor=path)
+            yield hit(path=path, what=f"`{file}` is a file", anchor=path)
 
 
 def _with_folders(path: str) -> Iterator[str]:

@@ -86,7 +86,7 @@ def backend_file_changed(change: WholeChange) -> Iterator[Finding]:
             both = isinstance(before, TerraformSource) and isinstance(after, TerraformSource)
             if not both or _arguments(before) != _arguments(after):
                 what = "it is changed" if entry.after is not None else "it is deleted"
-                yield hit(path=entry.path, line=0, what=what, anchor=entry.path)
+                yield hit(path=entry.path, what=what, anchor=entry.path)
 
 
 @rule(Severity.BLOCKS)
@@ -132,7 +132,7 @@ def missing_environment_file(change: WholeChange) -> Iterator[Finding]:
         for (environment, kind), example in sorted(after.items()):
             if (environment, kind) not in before:
                 what = f"`{root.path}` has no {kind} file for `{environment}`, only `{example}`"
-                yield hit(path=example, line=0, what=what, anchor=what)
+                yield hit(path=example, what=what, anchor=what)
 
 
 @rule(Severity.BLOCKS)

@@ -101,7 +101,7 @@ def written_file_read(change: WholeChange) -> Iterator[Finding]:
             for path, block in instance.blocks("resource", "data", "module", "output", "locals", "provider"):
                 for call, read in _written(block, instance, changed):
                     what = f"`{path}` line {call.line} reads `{read}`, which this change writes"
-                    found[path, call.line, read] = hit(path=read, line=0, what=what, anchor=read)
+                    found[path, call.line, read] = hit(path=read, what=what, anchor=read)
     yield from found.values()
 
 

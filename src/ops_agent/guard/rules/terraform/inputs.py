@@ -62,7 +62,7 @@ def changed_plan_input(change: WholeChange) -> Iterator[Finding]:
         if _is_beyond(target, change.head) and not _is_beyond(target, change.base):
             where = target.root.path
             what = f"`{where}` calls more modules, or deeper ones, than are judged"
-            yield hit(path=where, line=0, what=what, anchor=what)
+            yield hit(path=where, what=what, anchor=what)
 
 
 @rule(Severity.DANGER)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from ops_agent.guard.data import words
-from ops_agent.guard.regions import accounts_in, foreign_regions
 from ops_agent.guard.rule import Piece, RootInEnvironment, TerraformFile, TextFile, hit, hit_at, rule
 from ops_agent.guard.rules.terraform.sources import declared_providers
 from ops_agent.guard.tree import SourceTree
@@ -323,3 +322,32 @@ def _not_ours(
             seen.add(shown)
             what = f"`{attribute.name}` of `{block.name}` is {shown} in {root.target}"
             yield hit_at(path, block, what, attribute, also=f"{shown} {root.target.environment.name}")
+
+
+# AWS regions and account ids in text.
+
+_REGION = re.compile(
+    r"(?<![a-z0-9])((?:af|ap|ca|cn|eu|il|me|mx|sa|us|us-gov|us-isob?|us-isof|eu-isoe|eusc-de)"
+    r"-(?:central|north|south|east|west|northeast|northwest|southeast|southwest)-\d{1,2})(?![0-9])",
+    re.IGNORECASE,
+)
+_ZONE_ID = re.compile(r"(?<![a-z0-9])([a-z]{3,5}\d{1,2})-az\d(?![0-9])", re.IGNORECASE)
+_ACCOUNT = re.compile(r"(?<![0-9a-zA-Z.])([0-9]{12})(?![0-9a-zA-Z]|\.[0-9])")
+_SHORT = {"central": "c", "north": "n", "south": "s", "east": "e", "west": "w"}
+_SHORT |= {"northeast": "ne", "northwest": "nw", "southeast": "se", "southwest": "sw"}
+
+
+def foreign_regions(text: str, region: str) -> tuple[str, ...]:
+    """Region names and availability zone ids in `text` that are not of `region`, in order, as written."""
+    found = [m[1] for m in _REGION.finditer(text) if m[1].lower() != region]
+    return tuple(dict.fromkeys(found + [m[0] for m in _ZONE_ID.finditer(text) if m[1].lower() != _short(region)]))
+
+
+def accounts_in(text: str) -> Iterator[str]:
+    """Numbers of exactly 12 digits, as account ids do in ARNs, registries and policies."""
+    return (m[1] for m in _ACCOUNT.finditer(text))
+
+
+def _short(region: str) -> str:
+    *start, direction, number = region.split("-")
+    return "".join(start)[:4] + _SHORT.get(direction, "") + number

@@ -60,7 +60,8 @@ def unknown_commit(file: WorkflowFile) -> Iterator[Finding]:
     """
     for part, uses, line in _uses(file):
         name, ref = split_uses(uses)
-        if name and is_commit(ref) and file.known_pins is not None and uses.casefold() not in file.known_pins:
+        known = file.pins is None or uses.casefold() in file.pins | file.base.used_actions
+        if name and is_commit(ref) and not known:
             yield file.hit(part, f"`{uses}` is neither the tag's commit nor on the base branch", line, at=uses)
 
 
@@ -102,7 +103,9 @@ def container_image(file: WorkflowFile) -> Iterator[Finding]:
                 # Another tag of an image that the base uses by tag is no other finding.
                 name = re.sub(r":[^/]*\Z", "", image.image)
                 yield file.hit(job, f"the image `{image.image}` has no digest", image.line, at=f"no digest: {name}")
-            elif image.image not in file.known_images and not _KNOWN_PUBLISHER.fullmatch(named["name"]):
+            elif image.image not in {
+                i.image for j in file.base.jobs for i in j.images
+            } and not _KNOWN_PUBLISHER.fullmatch(named["name"]):
                 found.append(f"the image `{image.image}` is not from a known publisher")
             if not _HEALTH_ONLY.fullmatch(image.options):
                 found.append(f"the image `{image.image}` has the options `{image.options}`")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ops_agent.guard.regions import accounts_in, foreign_regions
 from ops_agent.guard.rule import WorkflowFile, rule
+from ops_agent.guard.rules.terraform.places import accounts_in, foreign_regions
 from ops_agent.guard.rules.workflow.gates import is_gated, keeps_out
 from ops_agent.guard.shell import script_lines
 from ops_agent.model.finding import Finding, Severity

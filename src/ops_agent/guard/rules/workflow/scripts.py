@@ -301,7 +301,7 @@ def executed_file(change: WholeChange) -> Iterator[Finding]:
     for path, line, script, values in _scripts_of(change.head) if changed else ():
         for pattern in sorted(executed_by(script, values)):
             for file in (f for f in changed if may_be(pattern, f)):
-                yield hit(path=file, line=0, what=f"`{path}` line {line} runs `{pattern}`", anchor=f"{path} {file}")
+                yield hit(path=file, what=f"`{path}` line {line} runs `{pattern}`", anchor=f"{path} {file}")
 
 
 def _scripts_of(tree: SourceTree) -> Iterator[tuple[str, int, str, _Values]]:

@@ -69,11 +69,12 @@ def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Finding]:
     """
     if not file.events & _BEFORE_A_MERGE:
         return
+    known = {job.environment for job in file.base.jobs if job.environment and "${{" not in job.environment}
     for job in file.workflow.jobs:
         for scope in _written(file, job):
             if not (scope == "id-token" and is_gated(job, file.workflow)):
                 what = f"the job `{job.id}` has `{scope}: write` on pull requests"
-            elif not file.known_environments.issuperset(environments_of(job)):
+            elif not known.issuperset(environments_of(job)):
                 what = f"no workflow of the base names the environment `{job.environment}` of the job `{job.id}`"
             else:
                 continue
