@@ -17,7 +17,10 @@ from ops_agent.model.policy import Policy
 
 AWS = "registry.terraform.io/hashicorp/aws"
 WIDE = Settings(
-    policy=Policy(allowed_modules=("git::https://github.com/DrivvenConsulting/",)), environments=("dev", "prod")
+    policy=Policy(
+        allowed_modules=("git::https://github.com/DrivvenConsulting/",), allowed_permissions=("packages", "issues")
+    ),
+    environments=("dev", "prod"),
 )
 
 
@@ -34,6 +37,7 @@ def test_every_limit_can_be_narrowed() -> None:
             allowed_modules=("git::https://github.com/DrivvenConsulting/modules",),
             allowed_uses=("Actions/Checkout",),
             allowed_secrets=(),
+            allowed_permissions=("packages",),
             workflows=False,
             environments=("dev",),
             max_files=5,
@@ -45,6 +49,7 @@ def test_every_limit_can_be_narrowed() -> None:
     assert narrowed.policy.allowed_providers == (AWS,)
     assert narrowed.policy.allowed_modules == ("git::https://github.com/DrivvenConsulting/modules",)
     assert narrowed.policy.allowed_uses == ("Actions/Checkout",)
+    assert narrowed.policy.allowed_permissions == ("packages",)
     assert not narrowed.policy.allow_workflow_files and narrowed.policy.closed_paths == ("infra/legacy/**",)
     assert narrowed.environments == ("dev",)
     assert narrowed.limits == replace(Limits(), max_files=5, max_turns=7, max_cost_usd=0.5)
@@ -63,6 +68,7 @@ def test_everything_that_would_widen_is_refused_at_once() -> None:
         allowed_modules=("git::https://github.com/",),
         allowed_uses=("evil/action",),
         allowed_secrets=("PROD_KEY",),
+        allowed_permissions=("contents",),
         workflows=True,
         environments=("qa",),
         max_files=51,
@@ -71,7 +77,7 @@ def test_everything_that_would_widen_is_refused_at_once() -> None:
     )
     with pytest.raises(ConfigError) as caught:
         narrow(replace(WIDE, policy=replace(WIDE.policy, allow_workflow_files=False)), file)
-    assert len(caught.value.problems) == 10
+    assert len(caught.value.problems) == 11
 
 
 WORDS = st.lists(st.sampled_from([*Policy().allowed_providers, "hashicorp/aws", "aws", "", "x/y/z"]), max_size=4).map(
@@ -121,7 +127,7 @@ def test_unreadable_lines_do_not_hide_lines_that_would_widen() -> None:
             "`allowed_modules`: 'git::https://' is not allowed by the input `allowed_modules`, and the file can only "
             "take away"
         ),
-        "`allowed_uses`: 'evil/action' is not allowed by the built-in list, and the file can only take away",
+        "`allowed_uses`: 'evil/action' is not allowed by the input `allowed_uses`, and the file can only take away",
         "`max_files`: 9999 is more than the built-in limit of 50",
         "`max_turns`: 900 is more than the 80 of the input `max_turns`",
     ]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ops_agent.config.inputs import is_branch_name
 from ops_agent.config.settings import Settings
 from ops_agent.model.errors import ConfigError
-from ops_agent.model.policy import REGIONS
+from ops_agent.model.policy import REGIONS, Policy
 
 DEV_ROLE = "arn:aws:iam::125611408459:role/plan"
 PROD_ROLE = "arn:aws:iam::283165662494:role/team/plan"
@@ -134,6 +134,10 @@ def test_every_shape_of_input_is_read() -> None:
         ("allowed_providers", "*"),
         ("allowed_modules", "*"),
         ("allowed_buckets", "team-*"),
+        ("allowed_uses", "actions/cache@v4"),
+        ("allowed_uses", "./.github/actions/x"),
+        ("allowed_secrets", "secrets.TOKEN"),
+        ("allowed_permissions", "write-all"),
         ("status_in_progress", "ready"),
         ("github_token", "two words"),
         ("use_bedrock", "true"),
@@ -239,3 +243,14 @@ def test_any_text_in_an_input_gives_settings_or_problems(inputs: dict[str, str])
         read(**inputs)
     except ConfigError as error:
         assert error.problems
+
+
+def test_actions_are_added_to_the_built_in_list_and_secrets_and_permissions_to_none() -> None:
+    given = {
+        "INPUT_ALLOWED_USES": "actions/cache, actions/checkout",
+        "INPUT_ALLOWED_SECRETS": "DEPLOY_KEY",
+        "INPUT_ALLOWED_PERMISSIONS": "packages,pull-requests",
+    }
+    policy = Settings.from_inputs(given).policy
+    assert policy.allowed_uses == (*Policy().allowed_uses, "actions/cache")
+    assert policy.allowed_secrets == ("DEPLOY_KEY",) and policy.allowed_permissions == ("packages", "pull-requests")

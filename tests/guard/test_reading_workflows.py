@@ -71,7 +71,7 @@ def test_a_workflow_is_read_with_lines() -> None:
     assert a.steps[1].run == "echo a\necho b\n" and a.steps[1].env == {"X": "1"}
     run = next(t for t in workflow.texts if t.path[-1] == "run")
     assert [(line.line, line.text) for line in run.lines] == [(24, "echo a"), (25, "echo b")]
-    assert b.uses == "o/r/.github/workflows/x.yml@v1" and b.inherits_secrets
+    assert b.uses == "o/r/.github/workflows/x.yml@v1"
     assert {t.text for t in workflow.texts} >= {"echo a\necho b\n", "inherit", "dev"}
 
 

@@ -62,6 +62,7 @@ class PolicyFile:
     allowed_modules: _Texts | None = None
     allowed_uses: _Texts | None = None
     allowed_secrets: _Texts | None = None
+    allowed_permissions: _Texts | None = None
     workflows: Annotated[bool, BeforeValidator(boolean)] | None = None
     environments: _Texts | None = None
     max_files: _Count | None = None
@@ -129,7 +130,10 @@ def _sentence(error: ErrorDetails) -> str:
 WIDENING_REMEDY = (
     "Take these entries out of the policy file; where an input is named, it can allow more in the workflow file."
 )
-_INPUTS = frozenset({"allowed_providers", "allowed_modules", "environments", "max_turns", "max_cost_usd"})
+_INPUTS = frozenset(
+    {"allowed_providers", "allowed_modules", "allowed_uses", "allowed_secrets", "allowed_permissions"}
+    | {"environments", "max_turns", "max_cost_usd"}
+)
 """The limits that an input of the same name sets; the others are built in."""
 
 
@@ -177,6 +181,9 @@ def narrow(settings: Settings, file: PolicyFile) -> Settings:
             allowed_modules=part("allowed_modules", file.allowed_modules, policy.allowed_modules, _below),
             allowed_uses=part("allowed_uses", file.allowed_uses, policy.allowed_uses, _equal_without_case),
             allowed_secrets=part("allowed_secrets", file.allowed_secrets, policy.allowed_secrets, _equal),
+            allowed_permissions=part(
+                "allowed_permissions", file.allowed_permissions, policy.allowed_permissions, _equal
+            ),
             allow_workflow_files=policy.allow_workflow_files and file.workflows is not False,
             closed_paths=tuple(dict.fromkeys((*policy.closed_paths, *file.closed_paths))),
             layout=tuple(root.mapped() for root in file.layout),

@@ -22,6 +22,7 @@ from ops_agent.config.inputs import shown
 from ops_agent.model.briefing import Limits
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.policy import DEV, Policy
+from ops_agent.model.workflow import SCOPES
 
 _LONGEST_TEXT = 200_000
 _REGISTRIES = ("registry.terraform.io", "registry.opentofu.org")
@@ -48,6 +49,11 @@ _Accounts = Annotated[dict[str, str], BeforeValidator(inputs.by_environment(r"[0
 _Environment = Annotated[str, _like(r"[A-Za-z][A-Za-z0-9_-]{0,38}", "the name of an environment")]
 _Provider = Annotated[str, _like(_PROVIDER, "a provider (`hashicorp/aws`)")]
 _Module = Annotated[str, _like(r"[A-Za-z0-9][\w.:/@+-]{2,}", "the beginning of a module source (`git::https://...`)")]
+_Uses = Annotated[
+    str, _like(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", "an action without its version (`actions/cache`)")
+]
+_SecretName = Annotated[str, _like(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a secret, without `*`")]
+_Scope = Annotated[str, _like("|".join(sorted(SCOPES)), "a scope of `permissions` (`pull-requests`)")]
 _Bucket = Annotated[str, _like(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket, without `*`")]
 
 
@@ -169,6 +175,9 @@ class _Converted:
     allowed_providers: Annotated[tuple[_Provider, ...], _list] = ()
     allowed_modules: Annotated[tuple[_Module, ...], _list] = ()
     allowed_buckets: Annotated[tuple[_Bucket, ...], _list] = ()
+    allowed_uses: Annotated[tuple[_Uses, ...], _list] = ()
+    allowed_secrets: Annotated[tuple[_SecretName, ...], _list] = ()
+    allowed_permissions: Annotated[tuple[_Scope, ...], _list] = ()
 
 
 @dataclass(slots=True)
@@ -264,6 +273,9 @@ def _settings(read: _Inputs) -> Settings:
             allowed_providers=tuple(providers) or policy.allowed_providers,
             allowed_modules=converted.allowed_modules,
             allowed_buckets=converted.allowed_buckets,
+            allowed_uses=tuple(dict.fromkeys((*policy.allowed_uses, *converted.allowed_uses))),
+            allowed_secrets=converted.allowed_secrets,
+            allowed_permissions=converted.allowed_permissions,
         ),
     )
 

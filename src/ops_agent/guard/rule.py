@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any, TypeVar, get_type_hints
 
+from ops_agent.guard.shell import MOST_CHARACTERS, Line, script_lines
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import Instance, instances_of
 from ops_agent.model.briefing import Limits
@@ -252,10 +253,17 @@ class WorkflowFile(_OfTree):
         """What steps run: `run`, and inputs of actions that are scripts."""
         for text in self.workflow.texts:
             job = self.job(text.path[1]) if text.path[0] == "jobs" and text.path[2:3] == ("steps",) else None
-            if job is not None and job.steps:  # without steps it is a mapping, which GitHub refuses
+            if job is not None:
                 inside = text.path[4:]
                 if inside == ("run",) or (inside[:1] == ("with",) and inside[-1].casefold() in SCRIPT_INPUTS):
                     yield job, job.steps[int(text.path[3])], text
+
+    @property
+    def commands(self) -> Iterator[tuple[Job, Step, WorkflowText, Line]]:
+        """The logical lines of what steps run: each as a place, and as a shell reads it."""
+        for job, step, text in self.scripts:
+            for line in script_lines(text.text[:MOST_CHARACTERS]):
+                yield job, step, text.part(line.number, line.text), line
 
     def job(self, name: str) -> Job | None:
         return next((j for j in self.workflow.jobs if j.id == name), None)

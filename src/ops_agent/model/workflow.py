@@ -84,8 +84,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job. `uses` names a reusable workflow; `inherits_secrets` is `secrets: inherit`; `environment` is the GitHub
-    environment's name.
+    """A job. `uses` names a reusable workflow; `environment` is the GitHub environment's name.
 
     `matrix` holds the axes whose values are written out and never empty (an `include` may add to them).
     """
@@ -102,7 +101,6 @@ class Job:
     steps: tuple[Step, ...] = ()
     uses: str = ""
     uses_line: int = 0
-    inherits_secrets: bool = False
     images: tuple[Image, ...] = ()
     matrix: dict[str, tuple[str, ...]] = field(default_factory=dict)
     unknown_keys: tuple[str, ...] = ()
@@ -120,6 +118,11 @@ class Workflow:
     jobs: tuple[Job, ...]
     texts: tuple[WorkflowText, ...]
     unknown_keys: tuple[str, ...] = ()
+
+    @property
+    def lines(self) -> Iterator[WorkflowText]:
+        """Every line of every scalar."""
+        return (line for text in self.texts for line in text.lines)
 
     @property
     def events(self) -> frozenset[str]:

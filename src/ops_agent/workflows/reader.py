@@ -8,38 +8,21 @@ from ops_agent.config.strict_yaml import YamlNode, read_yaml
 from ops_agent.model.terraform import Unreadable
 from ops_agent.model.workflow import Image, Job, Permissions, Step, Trigger, Workflow, WorkflowText
 
-_TOP_KEYS = frozenset({"name", "run-name", "on", "permissions", "env", "defaults", "concurrency", "jobs"})
+_TOP_KEYS = frozenset(
+    {"name", "run-name", "description", "on", "permissions", "env", "defaults", "concurrency", "jobs"}
+)
 _JOB_KEYS = frozenset(
     {
-        "name",
-        "permissions",
-        "needs",
-        "if",
-        "runs-on",
-        "environment",
-        "concurrency",
-        "outputs",
-        "env",
-        "defaults",
-        "steps",
+        "name", "permissions", "needs", "if", "runs-on", "environment", "concurrency", "outputs", "env", "defaults", "steps",
+        "timeout-minutes", "strategy", "continue-on-error", "container", "services", "uses", "with", "secrets",
     }
-    | {"timeout-minutes", "strategy", "continue-on-error", "container", "services", "uses", "with", "secrets"}
-)
+)  # fmt: skip
 _STEP_KEYS = frozenset(
     {
-        "id",
-        "if",
-        "name",
-        "uses",
-        "run",
-        "shell",
-        "with",
-        "env",
-        "working-directory",
-        "continue-on-error",
+        "id", "if", "name", "uses", "run", "shell", "with", "env", "working-directory", "continue-on-error",
         "timeout-minutes",
     }
-)
+)  # fmt: skip
 _NESTED_KEYS = {
     "defaults": frozenset({"run"}),
     "concurrency": frozenset({"group", "cancel-in-progress"}),
@@ -50,15 +33,7 @@ _SHELL_KEYS = frozenset({"shell", "working-directory"})
 _IMAGE_KEYS = frozenset({"image", "env", "ports", "options", "credentials"})
 
 # What is a mapping (or, for steps, a list) may also be computed by an expression: then nobody can judge what it holds.
-_COLLECTIONS = {
-    "env": "map",
-    "with": "map",
-    "defaults": "map",
-    "services": "map",
-    "steps": "list",
-    "strategy": "map",
-    "outputs": "map",
-}
+_COLLECTIONS = {**dict.fromkeys(("env", "with", "defaults", "services", "outputs"), "map"), "steps": "list"}
 
 
 @lru_cache(maxsize=256)
@@ -104,7 +79,7 @@ def _computed(root: YamlNode, jobs: YamlNode) -> Unreadable | None:
             return Unreadable(what="a step is not a mapping", line=node.line)
         for name, kind in _COLLECTIONS.items():
             value = node.get(name)
-            if value is not None and value.kind != kind and value.text:
+            if value is not None and value.kind != kind and (value.text or value.items or value.members):
                 return Unreadable(
                     what=f"`{name}` is computed or not a {'list' if kind == 'list' else 'mapping'}", line=value.line
                 )
@@ -145,7 +120,7 @@ def _permissions(node: YamlNode | None) -> Permissions | None:
 
 def _job(name: str, node: YamlNode) -> Job:
     steps = node.get("steps")
-    environment, secrets, uses = node.get("environment"), node.get("secrets"), node.get("uses")
+    environment, uses = node.get("environment"), node.get("uses")
     environment_name = environment.get("name") if environment is not None and environment.kind == "map" else environment
     return Job(
         id=name,
@@ -160,7 +135,6 @@ def _job(name: str, node: YamlNode) -> Job:
         steps=tuple(_step(s) for s in steps.items) if steps is not None else (),
         uses=uses.text if uses is not None else "",
         uses_line=uses.line if uses is not None else 0,
-        inherits_secrets=secrets is not None and secrets.kind == "text",
         images=_images(node),
         matrix=_matrix(node),
         unknown_keys=_unknown(node, _JOB_KEYS),

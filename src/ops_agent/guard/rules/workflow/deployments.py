@@ -28,11 +28,10 @@ def workflow_region(file: WorkflowFile) -> Iterator[Finding]:
 
     Remedy: Use the policy's region, or `vars.AWS_REGION`.
     """
-    for text in file.workflow.texts:
-        for line in text.lines:
-            for region in foreign_regions(line.text, file.policy.region):
-                what = f"`{region}` is named; only `{file.policy.region}` may be"
-                yield file.hit_text(line, what, anywhere=True)
+    for line in file.workflow.lines:
+        for region in foreign_regions(line.text, file.policy.region):
+            what = f"`{region}` is named; only `{file.policy.region}` may be"
+            yield file.hit_text(line, what, anywhere=True)
 
 
 @rule(Severity.BLOCKS)
@@ -43,10 +42,9 @@ def workflow_account(file: WorkflowFile) -> Iterator[Finding]:
 
     Remedy: Use `${{ vars.AWS_ROLE_ARN }}` of the job's GitHub environment.
     """
-    for text in file.workflow.texts:
-        for line in text.lines:
-            for account in accounts_in(line.text):
-                yield file.hit_text(line, f"the account `{account}` is written here", anywhere=True)
+    for line in file.workflow.lines:
+        for account in accounts_in(line.text):
+            yield file.hit_text(line, f"the account `{account}` is written here", anywhere=True)
 
 
 @rule(Severity.BLOCKS)
@@ -125,13 +123,11 @@ def environment_files(file: WorkflowFile) -> Iterator[Finding]:
 
     Remedy: Add the options with `"$ENVIRONMENT"` in the path.
     """
-    for _, _, text in file.scripts:
-        for line in script_lines(text.text):
-            place = text.part(line.number, line.text)
-            for command, option in (("init", "-backend-config"), ("plan", "-var-file")):
-                found = re.search(rf"{_TERRAFORM}{command}\b", line.text)
-                if found and option not in line.text[found.end() :] and "-backend=false" not in line.text:
-                    yield file.hit_text(place, f"`{command}` has no `{option}`")
+    for _, _, place, line in file.commands:
+        for command, option in (("init", "-backend-config"), ("plan", "-var-file")):
+            found = re.search(rf"{_TERRAFORM}{command}\b", line.text)
+            if found and option not in line.text[found.end() :] and "-backend=false" not in line.text:
+                yield file.hit_text(place, f"`{command}` has no `{option}`")
 
 
 @rule(Severity.NOTICE)
@@ -142,17 +138,15 @@ def hard_coded_address(file: WorkflowFile) -> Iterator[Finding]:
 
     Remedy: Use a variable of the GitHub environment (`vars.NAME`).
     """
-    for text in file.workflow.texts:
-        for line in text.lines:
-            if found := _ADDRESS.search(line.text):
-                yield file.hit_text(line, f"`{found[0][:80]}` belongs to one environment", anywhere=True)
+    for line in file.workflow.lines:
+        if found := _ADDRESS.search(line.text):
+            yield file.hit_text(line, f"`{found[0][:80]}` belongs to one environment", anywhere=True)
 
 
 def _applies(file: WorkflowFile) -> Iterator[tuple[Job, Step, WorkflowText, str]]:
-    for job, step, text in file.scripts:
-        for line in script_lines(text.text):
-            for found in _APPLY.finditer(line.plain):
-                yield job, step, text.part(line.number, line.text), found[1]
+    for job, step, place, line in file.commands:
+        for found in _APPLY.finditer(line.plain):
+            yield job, step, place, found[1]
 
 
 def _planned_before(file: WorkflowFile, job: Job, step: Step) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from glob import escape
 
 from ops_agent.guard.paths import is_workflow
 from ops_agent.guard.rule import UnreadableFile, WholeChange, WorkflowFile, hit, rule
@@ -15,7 +17,6 @@ from ops_agent.workflows.expressions import parts_of
 from ops_agent.workflows.reader import read_workflow
 
 _ANY = "\x00"
-_MOST = 250_000
 _CHECKS_A_MERGE = frozenset({"pull_request", "merge_group"})
 _SWALLOWED = re.compile(r"\|\|\s*(true\b|:|exit 0\b)|\bset \+e\b|\bexit 0\b")
 _NEVER = ("false", "${{ false }}")
@@ -30,9 +31,8 @@ def unreadable_workflow(file: UnreadableFile) -> Iterator[Finding]:
     Remedy: Write plain YAML: every key once, blanks for indentation, no merge keys.
     """
     if file.path.endswith((".yml", ".yaml")):
-        yield hit(
-            path=file.path, line=file.reason.line, what=file.reason.what, anchor=f"{file.path} {file.reason.what}"
-        )
+        what = file.reason.what
+        yield hit(path=file.path, line=file.reason.line, what=what, anchor=f"{file.path} {what}")
 
 
 @rule(Severity.BLOCKS)
@@ -151,26 +151,13 @@ def _resolved(group: str, path: str, workflow: Workflow) -> str:
 
 
 def _can_meet(one: str, other: str) -> bool:
-    """Is there a text that both patterns allow? `_ANY` means any text."""
-    if len(one) * len(other) > _MOST:
-        return True
-    reached = {(0, 0)}
-    pending = [(0, 0)]
-    while pending:
-        i, j = pending.pop()
-        if i == len(one) and j == len(other):
-            return True
-        following = []
-        if i < len(one) and one[i] == _ANY:
-            following += [(i + 1, j), (i, j + 1)]
-        if j < len(other) and other[j] == _ANY:
-            following += [(i, j + 1), (i + 1, j)]
-        if i < len(one) and j < len(other) and one[i] == other[j]:
-            following.append((i + 1, j + 1))
-        new = {step for step in following if step[0] <= len(one) and step[1] <= len(other)} - reached
-        reached |= new
-        pending += new
-    return False
+    """Is there a text that both patterns may allow? `_ANY` stands for any text."""
+    for literal, pattern in ((one, other), (other, one)):
+        if _ANY not in literal:
+            return fnmatchcase(literal, "*".join(map(escape, pattern.split(_ANY))))
+    starts = sorted((one.partition(_ANY)[0], other.partition(_ANY)[0]), key=len)
+    ends = sorted((one.rpartition(_ANY)[2], other.rpartition(_ANY)[2]), key=len)
+    return starts[1].startswith(starts[0]) and ends[1].endswith(ends[0])
 
 
 _Other = tuple[str, Workflow, Workflow | None]

@@ -8,6 +8,7 @@ from fnmatch import translate
 from functools import lru_cache
 
 from ops_agent.config.strict_yaml import read_yaml
+from ops_agent.guard.data import expressions, words
 from ops_agent.guard.paths import is_workflow
 from ops_agent.guard.rule import SCRIPT_INPUTS, WholeChange, WorkflowFile, hit, rule
 from ops_agent.guard.shell import COMPUTED, MOST_CHARACTERS, Line, forms, names_of_commands, script_lines
@@ -18,99 +19,7 @@ from ops_agent.model.workflow import Job, Permissions, Step
 from ops_agent.workflows.expressions import parts_of
 
 _SHELL = re.compile(r"|python|pwsh|(?:ba)?sh(?:(?: -(?:[euxl]+|o pipefail)| --noprofile| --norc)* \{0\})?")
-# No expression may look from each place to the end of the script: a hostile one would be judged for hours. Hence the
-# atomic groups, which take the first command of a line, and the parts that stop at the next separator.
-_NAMED_SH = r"(?:ba|z|da|k)?sh\b"
-_SH = rf"(?:/[^\s|;&]*/)?{_NAMED_SH}"
-_LANGUAGES = r"(?:python[0-9.]*|node|ruby|perl|php)"
-_BEFORE = r"(?:\w+=\S*\s+|(?:sudo|env|exec|command|nohup|time)\s+(?:-\S+\s+)*)*"
-_START = r"(?:^|[;&|(`]|\$\(|\b(?:then|do|else|exec|env|command)\b)[ \t]*"
-_BELOW_IT = r"(?:\{?\w+\}?|\([^()\n]*\))[\"']?/[\w.-]"
-_SENDS = r"(\s-d\b|\s-F\b|\s-T\b|--data|--form|--upload|--post|\s-X|--request|\$\(|`|@)"
-_AWS_CALLS = (
-    r"(?:batch-)?get-secret-value|get-parameters?|decrypt|get-authorization-token|assume-role\S*|get-session-token|get-credentials-\S+"
-    r"|get-password-data|create-access-key|create-login-profile|start-session|send-command|delete-\S+|terminate-\S+|schedule-key-deletion"
-    r"|iam\s+(?!get-|list-|simulate-|generate-)[a-z]|organizations\s+(?!describe-|list-)[a-z]|s3\s+r[mb]\b|configure\s+(?:get|export-credentials)"
-)
 _WRITES = "the repository is written"
-_DANGEROUS: tuple[tuple[re.Pattern[str], str], ...] = (
-    (re.compile(rf"\b{_NAMED_SH}\s+(-c\s+)?[\"']?(<\(|\$\()\s*(curl|wget)"), "a download is run"),
-    (
-        re.compile(
-            rf"\|&?\s*{_BEFORE}({_SH}|{_LANGUAGES}\s*(-\s*)?($|[;&|)]))|\b{_NAMED_SH}\s+(-\S+\s+)*<<<", re.MULTILINE
-        ),
-        "what a command prints is run",
-    ),
-    (
-        re.compile(
-            rf"{_START}((ba|z|da|k)?sh|source|\.|{_LANGUAGES})\s+(-\S+\s+)*[\"']?\$(?!{_BELOW_IT})", re.MULTILINE
-        ),
-        "a script is run whose name is computed",
-    ),
-    (
-        re.compile(r"ACTIONS_(ID_TOKEN|RUNTIME|CACHE)|AWS_(SECRET_ACCESS_KEY|SESSION_TOKEN|WEB_IDENTITY)"),
-        "credentials are touched",
-    ),
-    (re.compile(r"\b(GITHUB_TOKEN|GH_TOKEN)\b"), "the job's token is touched"),
-    (
-        re.compile(
-            r"(^|[;&|(`]|\$\()[ \t]*((/usr)?/bin/)?(printenv|env|set|export -p|declare -[px]+|compgen -[ve])\s*($|[|>;&)])|\$\{!\w+[@*]"
-            r"|\bos\.environ(?!\s*(\[|\.(get|setdefault|pop)\b))|\bprocess\.env(?!\s*[.\[])|\bENV\.(to_h|each|inspect)|%ENV\b|\b(Get-ChildItem|Get-Item|gci|dir|ls|cat)\s+env:(?!\w)",
-            re.MULTILINE,
-        ),
-        "the environment is printed",
-    ),
-    (re.compile(rf"^(?>[^\n]*?\b(?:curl|wget|http|xh)\b)[^\n]*{_SENDS}", re.MULTILINE), "data is sent away"),
-    (
-        re.compile(
-            r"\b(nc|ncat|socat|telnet|ssh|scp|sftp|rsync|ftp|dig|nslookup|host)\b\s+[^\s=]|\burllib|\burlopen\b|\bhttp\.client\b|\bsocket\."
-            r"|\brequests\.\w+\(|\bfetch\(|\baxios\b|Net::HTTP|\bLWP::|\b(Invoke-(WebRequest|RestMethod|Expression)|iwr|irm|iex)\b",
-            re.MULTILINE,
-        ),
-        "a connection leads elsewhere",
-    ),
-    (
-        re.compile(r"/proc/|/dev/tcp/|\.git/config|\.aws/(credentials|config)|~/\.aws|\.docker/config|docker\.sock"),
-        "the machine's secrets are read",
-    ),
-    (
-        re.compile(
-            r"\b(nsenter|chroot|unshare)\s|\A(?s:(?>.*?\bdocker\s+))(\S+\s+)*?(--privileged|--pid|--cap-add|-v\s*/|--volume[= ]/)"
-        ),
-        "the machine is opened",
-    ),
-    (re.compile(r"\b(eval|sudo|base64|xxd|openssl)\b|\$'[^'\n]*\\[xuU0-7]"), "a command hides what it does"),
-    (
-        re.compile(
-            r"\bgit\s+(?>(?:(?:-[Cc]|--git-dir|--work-tree|--namespace)\s+\S+|-\S+)\s+)*(push|remote|config(?!\s+--global\s+--add\s+safe\.directory\b))\b|\bhub\s+(api|push|fork|pr)\b"
-            r"|\bgh\s+(pr|release|run|workflow|cache|repo)\s+(?!list\b|view\b|status\b|diff\b|checks\b|watch\b)"
-        ),
-        _WRITES,
-    ),
-    (
-        re.compile(r"\bgh\s+(api|secret|variable|auth|extension|alias|gist|ssh-key|codespace)\b"),
-        "GitHub is operated on",
-    ),
-    (
-        re.compile(
-            r"^(?>[^\n]*?\b(?:pip3?|pipx|npm|pnpm|yarn)\b)[^\n]*(index-url|--registry|git\+|https?://)", re.MULTILINE
-        ),
-        "packages come from elsewhere",
-    ),
-    (re.compile(r"\bGITHUB_PATH\b|::(set-env|add-path)\b"), "the path or environment of later steps is changed"),
-    (
-        re.compile(
-            r"\b(terraform|tofu|terragrunt)\s+((run|run-all|-\S+)\s+)*(destroy|import|state|taint|force-unlock|console|login|workspace\s+delete)\b"
-            r"|(?:^|[;&|])(?>[^\n;&|]*?\b(?:terraform|tofu|terragrunt)\b)[^\n;&|]*\s-destroy\b",
-            re.MULTILINE,
-        ),
-        "Terraform's state is operated on",
-    ),
-    (
-        re.compile(rf"\A(?s:(?>.*?\baws\s+))(\S+\s+)*?({_AWS_CALLS})"),
-        "secrets or roles are read, or things are deleted, by a script",
-    ),
-)
 _DOWNLOADS = re.compile(r"\b(curl|wget)\b")
 _UNPACKS = re.compile(r"\bchmod\s+(-\S+\s+)*(\S*\+\S*x|[0-7]*[1357][0-7]*)\b|\b(tar|unzip|dpkg|rpm)\s")
 _CHECKED = re.compile(r"\bsha(256|512)sum\b[^\n]*(-c|--check)|\bshasum\b[^\n]*-c|\bgpg\s+--verify|\bcosign\s+verify")
@@ -123,31 +32,12 @@ _INSTALLS = re.compile(
 _OWN_API = re.compile(r"https://(api|uploads)\.github\.com/|\$\{?GITHUB_API_URL")
 
 
-_STEERING = (
-    r"(?:BASH_ENV|BASH_FUNC_\w*|SHELLOPTS|BASHOPTS|PROMPT_COMMAND|PS4|ZDOTDIR|HOME|XDG_CONFIG_\w+|PATH|LD_\w+|DYLD_\w+|GCONV_PATH"
-    r"|GIT_(?!(?:SHA|SHORT_SHA|COMMIT|COMMIT_SHA|BRANCH|REF|TAG|HASH|VERSION)(?!\w))\w+|ACTIONS_\w+|RUNNER_(?:TEMP|TOOL_CACHE|WORKSPACE|TRACKING_ID|DEBUG)|(?:MAN|GH_|AWS_)?PAGER"
-    r"|LESSOPEN|EDITOR|VISUAL|NODE_(?:OPTIONS|PATH|EXTRA_CA_CERTS|REPL_\w+)|PYTHON(?:PATH|HOME|STARTUP|INSPECT|BREAKPOINT|USERBASE)"
-    r"|RUBY(?:OPT|LIB)|PERL5\w+|_?JAVA_(?:TOOL_)?OPTIONS|JDK_JAVA_OPTIONS|MAVEN_OPTS|GRADLE_OPTS|MAKEFLAGS|GNUMAKEFLAGS"
-    r"|GO(?:FLAGS|PROXY|NOSUMDB|NOSUMCHECK|SUMDB|INSECURE|TOOLCHAIN|ENV|AUTH)|RUSTC?_?(?:WRAPPER|FLAGS)|CARGO_\w+|DOTNET_STARTUP_HOOKS"
-    r"|DOCKER_(?:HOST|CONFIG|CONTEXT)|KUBECONFIG|ANSIBLE_\w+|SSLKEYLOGFILE"
-    r"|AWS_ENDPOINT_URL\w*|AWS_CONFIG_FILE|AWS_SHARED_CREDENTIALS_FILE|AWS_WEB_IDENTITY_TOKEN_FILE|AWS_EC2_METADATA_\w+"
-    r"|AWS_CA_BUNDLE|AWS_CONTAINER_\w+|AWS_PROFILE|AWS_STS_\w+|AWS_USE_\w+|TF_CLI_\w+|TERRAFORM_CONFIG|TF_REATTACH_PROVIDERS|TF_PLUGIN_\w+"
-    r"|TF_DATA_DIR|TF_LOG\w*|TF_TOKEN_\w+|TF_REGISTRY_\w+|TF_ENCRYPTION|\w*_PROXY|SSL_CERT_\w+|REQUESTS_CA_BUNDLE|CURL_\w+|PIP_\w+|UV_\w+"
-    r"|NPM_CONFIG_\w+|YARN_\w+)"
-)
+_STEERING = f"(?:{'|'.join(sorted(words('steering_variables')))})"
 # Values that switch something off, or choose nothing: an empty pager is what everybody writes.
-_HARMLESS = (
-    (re.compile(r"(?:(?:AWS_|GH_|GIT_)?PAGER)"), re.compile(r"|cat")),
-    (re.compile(r"GIT_TERMINAL_PROMPT"), re.compile(r"0")),
-    (re.compile(r"TF_LOG"), re.compile(r"|ERROR|WARN|INFO")),
-    (
-        re.compile(r"TF_CLI_ARGS(?:_\w+)?"),
-        re.compile(r"(?:\s*-(?:no-color|input=false|compact-warnings|lock-timeout=\w+))*\s*"),
-    ),
-    (
-        re.compile(r"TF_PLUGIN_CACHE_DIR"),
-        re.compile(r"(?!.*\.\.)(?:/home/runner|/tmp|\$\{\{ *runner\.temp *\}\})(?:/[\w./-]*)?"),
-    ),
+_HARMLESS = re.compile(
+    r"(AWS_|GH_|GIT_)?PAGER=(cat)?|GIT_TERMINAL_PROMPT=0|TF_LOG=(ERROR|WARN|INFO)?"
+    r"|TF_CLI_ARGS(_\w+)?=(\s*-(no-color|input=false|compact-warnings|lock-timeout=\w+))*\s*"
+    r"|TF_PLUGIN_CACHE_DIR=(?!.*\.\.)(/home/runner|/tmp|\$\{\{ *runner\.temp *\}\})(/[\w./-]*)?"
 )
 _NAME = re.compile(_STEERING, re.IGNORECASE)
 _SET_IN_SCRIPT = re.compile(rf"(?<![A-Za-z0-9_$-]){_STEERING}(?:=|<<)")
@@ -169,11 +59,8 @@ def dangerous_command(file: WorkflowFile) -> Iterator[Finding]:
     downloaded with `sha256sum --check`.
     """
     for text in file.workflow.texts:
-        is_shell = text.path[-3:] == ("defaults", "run", "shell") or text.path[2:3] + text.path[4:] == (
-            "steps",
-            "shell",
-        )
-        if is_shell and not _SHELL.fullmatch(text.text):
+        place = text.path[-3:] if text.path[-3:-2] == ("defaults",) else (*text.path[2:3], *text.path[4:])
+        if place in (("defaults", "run", "shell"), ("steps", "shell")) and not _SHELL.fullmatch(text.text):
             yield file.hit_text(text, f"the shell `{text.text}` is not open")
     for job, step, text in file.scripts:
         variables = {**file.workflow.env, **job.env, **step.env}
@@ -187,9 +74,8 @@ def dangerous_command(file: WorkflowFile) -> Iterator[Finding]:
         lines = script_lines(text.text)
         meaning = _meanings(lines, variables)
         rights = (job.permissions or file.workflow.permissions or Permissions(scopes={}, line=0)).scopes
-        may_write = any(
-            rights.get(s) == "write" for s in {"contents", "pull-requests"} & set(file.policy.allowed_permissions)
-        )
+        open_scopes = {"contents", "pull-requests"} & set(file.policy.allowed_permissions)
+        may_write = any(rights.get(scope) == "write" for scope in open_scopes)
         for line, what in _objections(lines, _shell_of(job, step, text.path[-1]), tokens):
             if what != _WRITES or not may_write:
                 yield file.hit_text(text.part(line.number, line.text), what, at=f"{what}: {meaning(line)}")
@@ -198,7 +84,7 @@ def dangerous_command(file: WorkflowFile) -> Iterator[Finding]:
 def _objections(lines: tuple[Line, ...], shell: str, tokens: list[str]) -> Iterator[tuple[Line, str]]:
     for line in lines:
         text, plain = (_INSTALLS.sub(r"\1 apt", written) for written in (line.text, line.plain))
-        for pattern, what in _DANGEROUS:
+        for what, pattern in expressions("dangerous_commands").items():
             if pattern.search(text) or pattern.search(plain):
                 yield line, what
         for name in tokens if _DOWNLOADS.search(line.text) and not _OWN_API.search(line.text) else ():
@@ -262,12 +148,11 @@ def steering_variable(file: WorkflowFile) -> Iterator[Finding]:
     for text in file.workflow.texts:
         name = text.path[-1]
         is_steering = text.path[-2:-1] == ("env",) and _NAME.fullmatch(name)
-        if is_steering and not any(n.fullmatch(name) and v.fullmatch(text.text) for n, v in _HARMLESS):
+        if is_steering and not _HARMLESS.fullmatch(f"{name}={text.text}"):
             yield file.hit_text(text, f"`{name}` is set")
-    for _, _, text in file.scripts:
-        for line in script_lines(text.text[:MOST_CHARACTERS]):
-            for found in _SET_IN_SCRIPT.finditer(_HARMLESS_IN_SCRIPT.sub("", line.plain)):
-                yield file.hit_text(text.part(line.number, line.text), f"`{found[0].rstrip('=<')}` is set")
+    for _, _, place, line in file.commands:
+        for found in _SET_IN_SCRIPT.finditer(_HARMLESS_IN_SCRIPT.sub("", line.plain)):
+            yield file.hit_text(place, f"`{found[0].rstrip('=<')}` is set")
 
 
 # Documents and Terraform files that a workflow or script of the repository hands to an interpreter.
@@ -276,7 +161,7 @@ _WRITTEN = (".tf", ".tfvars", ".hcl", ".md")
 _SCRIPT = re.compile(r"(^|/)([^/]+\.(sh|bash|zsh|mk)|(GNU)?[Mm]akefile|justfile)$")
 _CALLED = {"makefile": "make", "gnumakefile": "make", "justfile": "just"}
 _MOST_OF_A_FILE = 200_000
-_INTERPRETER = re.compile(rf"{_NAMED_SH}|{_LANGUAGES}|pwsh|source|\.|eval")
+_INTERPRETER = re.compile(r"(?:ba|z|da|k)?sh|python[0-9.]*|node|ruby|perl|php|pwsh|source|\.|eval")
 _WRAPPERS = frozenset(
     {"sudo", "env", "exec", "command", "builtin", "nohup", "time", "timeout", "xargs"}
     | {"if", "while", "until", "then", "do", "else", "elif", "!", "{"}
