@@ -200,6 +200,7 @@ class RootInEnvironment(_OfTree):
 
 
 SCRIPT_INPUTS = frozenset({"script", "run", "command", "commands", "args", "entrypoint", "inlinescript", "cmd"})
+_OF_STRANGERS = frozenset({"issue_comment", "issues", "pull_request_review", "pull_request_target", "workflow_run"})
 _OF_WRITERS = frozenset({"merge_group", "push", "schedule", "workflow_call", "workflow_dispatch"})
 
 
@@ -241,7 +242,8 @@ class WorkflowFile(_OfTree):
         return self._hit(under, text.line, what, f"{key} {at or text.text.strip()}", once=once)
 
     def _hit(self, under: frozenset[str], line: int, what: str, anchor: str, *, once: bool = False) -> Finding:
-        """People accepted it, in a job with as many rights: a second time it is nothing new, unless `once`."""
+        """People accepted it in this file, in a job with as many rights: a second time it is nothing new, unless `once`."""
+        anchor = f"{self.path} {anchor}"
         return hit(path=self.path, line=line, what=what, anchor=anchor, under=under, excuses_all=not once)
 
     @property
@@ -275,7 +277,7 @@ class WorkflowFile(_OfTree):
         """What a part of `job` (None: of the workflow) runs under that could be worse than before."""
         others = self.events - _OF_WRITERS
         found = {f"on {event}" for event in others}
-        if others - {"pull_request"}:
+        if others & _OF_STRANGERS:
             found.add("on pull_request")  # what runs on worse events may run on this one
         if job is not None:
             rights = job.permissions or self.workflow.permissions

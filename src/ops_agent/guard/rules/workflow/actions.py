@@ -11,6 +11,7 @@ from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.workflow import Job, Step
 
 _HOSTED = re.compile(r"(ubuntu|windows|macos)-(latest|[0-9]{2}(\.[0-9]{2})?)(-arm|-xlarge|-large)?")
+_AFTER_A_REVIEW = frozenset({"push", "schedule", "workflow_call", "workflow_dispatch"})
 _IMAGE = re.compile(r"(?P<name>[A-Za-z0-9._/-]+(:[0-9]+/[A-Za-z0-9._/-]+)?)(:[A-Za-z0-9._-]+)?@sha256:[0-9a-f]{64}")
 # Docker's own images have no owner in their name; the others belong to the makers of what an infrastructure workflow
 # runs.
@@ -116,14 +117,18 @@ def container_image(file: WorkflowFile) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def self_hosted_runner(file: WorkflowFile) -> Iterator[Finding]:
-    """A job does not run on a GitHub-hosted runner.
+    """A job does not run on a GitHub-hosted runner, nor, after a merge, on one that the base branch uses.
 
-    Self-hosted runners keep what a job leaves behind; a computed label can name one.
+    Self-hosted runners keep what a job leaves behind; a computed label can name one. On pull requests they run what
+    nobody has reviewed.
 
     Remedy: Write `runs-on: ubuntu-24.04`.
     """
+    is_reviewed = not file.events - _AFTER_A_REVIEW
+    known = {job.runs_on for job in file.base.jobs if is_reviewed and "${{" not in str(job.runs_on)}
     for job in file.workflow.jobs:
-        if not job.uses and (not job.runs_on or not all(_HOSTED.fullmatch(label) for label in job.runs_on)):
+        is_hosted = bool(job.runs_on) and all(_HOSTED.fullmatch(label) for label in job.runs_on)
+        if not job.uses and not is_hosted and (not job.runs_on or job.runs_on not in known):
             what = f"the job `{job.id}` runs on `{', '.join(job.runs_on) or 'nothing'}`"
             yield file.hit(job, what, at=str(job.runs_on))
 
@@ -137,6 +142,6 @@ def _uses(file: WorkflowFile) -> Iterator[tuple[Job | Step, str, int]]:
 
 def _call(part: Job | Step, uses: str) -> str:
     """What is called with what: nobody knows what a stranger's action does with other inputs."""
-    if uses.startswith("./"):
+    if uses.startswith("./.github/workflows/"):
         return uses
     return f"{uses} {part.with_}" if isinstance(part, Step) else part.text

@@ -27,7 +27,7 @@ def _findings(rule: str, linted: LintedWorkflow) -> Iterator[Finding]:
             under -= {"environment of none"}  # it has no secrets and no rights of an environment
             shown = f"{entry.says} ({_SEVERITIES[entry.severity]})" if entry.tool == "zizmor" else entry.says
             page = f"; {entry.url}" if rule in ("zizmor/audit", "zizmor/note") and entry.url else ""
-            anchor = f"{entry.kind} {_subject(entry, linted.path, job)}"
+            anchor = f"{linted.path} {entry.kind} {_subject(entry, job)}"
             what = f"{shown}{page}"
             yield hit(path=linted.path, line=entry.line, what=what, anchor=anchor, under=under, excuses_all=True)
 
@@ -63,14 +63,14 @@ def _job_of(entry: LintEntry, file: WorkflowFile | None) -> Job | None:
     return next((j for j in reversed(file.workflow.jobs) if 0 < j.line <= entry.line), None)
 
 
-def _subject(entry: LintEntry, path: str, job: Job | None) -> str:
-    """What else must be equal in two findings that are the same: mostly the text of the line."""
+def _subject(entry: LintEntry, job: Job | None) -> str:
+    """What else must be equal in two findings of a file that are the same: mostly the text of the line."""
     if entry.kind == "unpinned-uses":
         return entry.text.partition("@")[0].rpartition("uses")[2]  # another tag of the same action is no other finding
     if entry.kind in ("excessive-permissions", "secrets-inherit"):
-        return f"{path} {job.id if job else ''}"
+        return job.id if job else ""
     if entry.kind == "unreadable":
-        return path
+        return ""
     # actionlint gives the line of `run: |`, and lists what exists in braces.
     return f"{entry.says.partition('{')[0] if entry.tool == 'actionlint' else ''} {entry.text}"
 

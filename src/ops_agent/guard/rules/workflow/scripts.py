@@ -22,6 +22,9 @@ _SHELL = re.compile(r"|python|pwsh|(?:ba)?sh(?:(?: -(?:[euxl]+|o pipefail)| --no
 _WRITES = "the repository is written"
 _DOWNLOADS = re.compile(r"\b(curl|wget)\b")
 _UNPACKS = re.compile(r"\bchmod\s+(-\S+\s+)*(\S*\+\S*x|[0-7]*[1357][0-7]*)\b|\b(tar|unzip|dpkg|rpm)\s")
+_RUNS = re.compile(
+    r"(?:^|[;&|(`])\s*(?:sudo\s+)?(?:(?:ba|z|da|k)?sh|source|\.|python[0-9.]*)\s+(?:-\S+\s+)*([^\s;&|)]+)"
+)
 _CHECKED = re.compile(r"\bsha(256|512)sum\b[^\n]*(-c|--check)|\bshasum\b[^\n]*-c|\bgpg\s+--verify|\bcosign\s+verify")
 _HOLDS_TOKEN = re.compile(r"\bgithub\s*\.\s*token\b|\bgithub\s*\[|\bsecrets\b|\bgithub\b(?!\s*[.\[\w-])", re.IGNORECASE)
 _INSTALLS = re.compile(
@@ -92,10 +95,13 @@ def _objections(lines: tuple[Line, ...], shell: str, tokens: list[str]) -> Itera
                 yield line, f"the token in `{name}` is sent away"
         if shell not in ("python", "pwsh", "javascript") and not line.is_text and _computes_a_command(line.text):
             yield line, "a command is computed"
-    if any(_DOWNLOADS.search(line.plain) for line in lines) and not any(_CHECKED.search(line.text) for line in lines):
-        for line in lines:
-            if _UNPACKS.search(line.plain):
-                yield line, "a download is unpacked or made a program, and nothing checks it"
+    fetching = [line.plain for line in lines if _DOWNLOADS.search(line.plain)]
+    names = {word.rpartition("/")[2] for plain in fetching for word in re.split(r"[\s=;&|>]+", plain)} - {""}
+    for line in lines if fetching and not any(_CHECKED.search(line.text) for line in lines) else ():
+        if _UNPACKS.search(line.plain):
+            yield line, "a download is unpacked or made a program, and nothing checks it"
+        if any(run[1].rpartition("/")[2] in names for run in _RUNS.finditer(line.plain)):
+            yield line, "a download is run"
 
 
 def _meanings(lines: tuple[Line, ...], variables: Mapping[str, str]) -> Callable[[Line], str]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ops_agent.guard.rule import WorkflowFile, rule
 from ops_agent.guard.rules.workflow.gates import environments_of, is_closed_job, is_closed_step, is_gated
 from ops_agent.model.finding import Finding, Severity
-from ops_agent.model.workflow import SCOPES, Job, Permissions
+from ops_agent.model.workflow import SCOPES, Job, Permissions, WorkflowText
 from ops_agent.workflows.expressions import parts_of
 
 _OPEN = frozenset({"push", "pull_request", "workflow_dispatch", "workflow_call", "schedule", "merge_group"})
@@ -170,7 +170,7 @@ def unlisted_secret(file: WorkflowFile) -> Iterator[Finding]:
             yield file.hit_text(text, "an expression is not closed")
         is_condition = text.path[-1] == "if"
         for name in _unlisted_secrets(file, text.text, is_condition=is_condition):
-            yield file.hit_text(text, f"`{name}` is used", at=name)
+            yield file.hit_text(text, f"`{name}` is used", at=f"{name} {_user_of(file, text)}", once=True)
 
 
 def _unlisted_secrets(file: WorkflowFile, text: str, *, is_condition: bool = False) -> Iterator[str]:
@@ -180,6 +180,13 @@ def _unlisted_secrets(file: WorkflowFile, text: str, *, is_condition: bool = Fal
     for found in _SECRETS.finditer(inside):
         if not found[2] or found[2].casefold() not in allowed:
             yield found[0].strip()
+
+
+def _user_of(file: WorkflowFile, text: WorkflowText) -> str:
+    """What gets the value of a text in a step: a secret that another script reads is another use of it."""
+    job = file.job(text.path[1]) if text.path[0] == "jobs" and text.path[2:3] == ("steps",) else None
+    step = job.steps[int(text.path[3])] if job is not None else None
+    return f"{step.uses.partition('@')[0]} {step.run}" if step is not None else ""
 
 
 def _dangerous_events(file: WorkflowFile) -> Iterator[tuple[str, int, str]]:
