@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 import ops_agent.adapters.linters as linters
+from growth import assert_linear
 from ops_agent.adapters.linters import WheelLinters
 from ops_agent.guard.judge import judge
 from ops_agent.guard.tree import FilesInMemory
@@ -206,6 +207,20 @@ def test_a_changed_workflow_that_nobody_linted_blocks() -> None:
         assert [f.rule for f in verdict.blocking] == ["guard/not-linted"]
     deleted = ChangeSet(base_commit="a" * 40, changes=(replace(change, before=GOOD.encode(), after=None),))
     assert not judge(deleted, FilesInMemory.of({PATH: GOOD.encode()}), Policy()).blocked
+
+
+def test_many_reports_about_a_workflow_of_many_jobs_and_variables_are_judged_in_linear_time() -> None:
+    def many(size: int) -> None:
+        variables = "".join(f"  A{n}: b{n}\n" for n in range(size))
+        jobs = "".join(f"  j{n}: {{runs-on: x, steps: [{{run: echo}}]}}\n" for n in range(size))
+        text = f"on: pull_request_target\nenv:\n{variables}jobs:\n{jobs}"
+        line = "echo ${{ env.A1 }} ${{ env.A2 }}"
+        entry = LintEntry(tool="zizmor", kind="template-injection", line=3, says="x", text=line, severity=1)
+        lint = Lint(base={}, head={PATH: tuple(replace(entry, says=str(n)) for n in range(size))})
+        change = FileChange(path=PATH, before=None, after=text.encode())
+        judge(ChangeSet(base_commit="a" * 40, changes=(change,)), FilesInMemory.of({}), Policy(), lint=lint)
+
+    assert_linear(many, 150)
 
 
 # What the base branch has already does not block.

@@ -5,7 +5,8 @@ nothing but plan.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections import ChainMap
+from collections.abc import Collection
 
 from ops_agent.model.workflow import Job, Step, Workflow
 from ops_agent.workflows.expressions import parts_of, terms, unwrapped
@@ -83,9 +84,10 @@ _CLOSED_INPUTS: dict[str, frozenset[str]] = {
     "hashicorp/setup-terraform": frozenset({"terraform_version", "terraform_wrapper"}),
     "opentofu/setup-opentofu": frozenset({"tofu_version", "tofu_wrapper"}),
 }
-_SAFE_CONTEXT = r"(?:inputs|matrix|vars)\.[\w-]+|github\.(?:ref|ref_name|base_ref|event_name|sha|run_id)"
-_SAFE_EXPRESSION = re.compile(rf"(?:{_SAFE_CONTEXT}|'[\w./-]*'|[\s()&|!=])+")
-_SAFE_TEXT = re.compile(r"[\w./:@=~<>, +-]*")
+_CONTEXT = r"(?:inputs|matrix|vars)\.[\w-]+|github\.(?:ref|ref_name|base_ref|event_name|sha|run_id)"
+_EXPRESSION_OF_WRITERS = re.compile(rf"(?:{_CONTEXT}|'(?!-)[\w./-]*'|[\s()&|!=])+")
+_INPUT_TEXT = re.compile(r"[\w./:@=~<>, +-]*")
+_WORD = re.compile(r"(?!-)[\w./:@+-]*")
 _VALUE = r"(?!-)(?:[\w./:@+-]|\$\{?[A-Z_][A-Z0-9_]*\}?)+"
 _CHECKS = re.compile(
     rf"(?:terraform|tofu)(?: -chdir={_VALUE})?"
@@ -96,31 +98,29 @@ _CHECKS = re.compile(
 )
 
 
-def is_closed_job(job: Job, workflow: Workflow) -> bool:
-    """True when nothing but the job's own steps runs in it, in an ordinary shell."""
-    shells = (t.text for t in workflow.texts if t.path[-3:] == ("defaults", "run", "shell"))
-    return not job.uses and not job.images and all(shell == "bash" for shell in shells)
-
-
 def is_closed_step(step: Step, job: Job, workflow: Workflow) -> bool:
     """True when the step can only check out, take AWS credentials, set Terraform up, or run `terraform fmt`, `init`,
-    `validate` and `plan` with arguments that are written out.
+    `validate` and `plan` with arguments that are written out, or that people with write permission choose.
     """
-    variables = {**workflow.env, **job.env, **step.env}
     if step.uses:
         inputs = _CLOSED_INPUTS.get(step.uses.partition("@")[0].casefold(), frozenset())
-        return bool(inputs) and all(n.casefold() in inputs and _is_safe(v) for n, v in step.with_.items())
+        given = step.with_.items()
+        return bool(inputs) and all(n.casefold() in inputs and _is_chosen(v, job, _INPUT_TEXT) for n, v in given)
+    variables = ChainMap(step.env, job.env, workflow.env)
     script = re.sub(r"\\\n\s*", " ", step.run).replace('"', "")
     commands = [" ".join(c.split()) for line in script.split("\n") for c in line.split("&&")]
-    return step.shell in ("", "bash") and all(_is_check(c, variables) for c in commands if c and c[0] != "#")
+    named = re.findall(r"\$\{?([A-Z_][A-Z0-9_]*)", script)
+    return (
+        step.shell in ("", "bash")
+        and all(_CHECKS.fullmatch(c) for c in commands if c and c[0] != "#")
+        and all(name in variables and _is_chosen(variables[name], job, _WORD) for name in named)
+    )
 
 
-def _is_check(command: str, variables: Mapping[str, str]) -> bool:
-    named = re.findall(r"\$\{?([A-Z_][A-Z0-9_]*)", command)
-    return bool(_CHECKS.fullmatch(command)) and all(n in variables and _is_safe(variables[n]) for n in named)
-
-
-def _is_safe(value: str) -> bool:
-    """Plain text, with expressions that only people with write permission choose the value of."""
-    kinds = {True: _SAFE_EXPRESSION, False: _SAFE_TEXT}
-    return all(part.closed and kinds[part.is_expression].fullmatch(part.text) for part in parts_of(value))
+def _is_chosen(value: str, job: Job, text: re.Pattern[str]) -> bool:
+    """Whether a value is `text`, with expressions that only people with write permission choose the value of."""
+    kinds = {True: _EXPRESSION_OF_WRITERS, False: text}
+    axes = (job.matrix.get(axis, (" ",)) for axis in re.findall(r"\bmatrix\.([\w-]+)", value))
+    return all(part.closed and kinds[part.is_expression].fullmatch(part.text) for part in parts_of(value)) and all(
+        _WORD.fullmatch(known) for values in axes for known in values
+    )

@@ -16,12 +16,18 @@ _SEVERITIES = ("informational", "low", "medium", "high")
 _AUDITS = records("audits")
 # Their findings need knowledge that nobody has here: who can fill a cache, and what an app's key is for.
 _ONLY_NOTED = frozenset({"cache-poisoning", "github-app"})
+_INJECTION = "zizmor/template-injection"
+_MOST_OF_A_LINE = 2_000
 _HARMLESS = re.compile(r"\s*github\.(?:run_id|run_number|run_attempt|sha|repository|repository_owner|event_name)\s*")
 
 
 def _findings(rule: str, linted: LintedWorkflow) -> Iterator[Finding]:
+    harmless = _harmless_variables(linted.file) if rule in (_INJECTION, "zizmor/note") else frozenset[str]()
     for entry in linted.entries:
-        if _rule_of(entry, linted.file) == rule:
+        own = _rule_of(entry)
+        if own == _INJECTION and rule in (_INJECTION, "zizmor/note") and _is_harmless(entry, harmless):
+            own = "zizmor/note"
+        if own == rule:
             job = _job_of(entry, linted.file)
             under = linted.file.circumstances(job) if linted.file is not None else frozenset[str]()
             under -= {"environment of none"}  # it has no secrets and no rights of an environment
@@ -32,7 +38,7 @@ def _findings(rule: str, linted: LintedWorkflow) -> Iterator[Finding]:
             yield hit(path=linted.path, line=entry.line, what=what, anchor=anchor, under=under, excuses_all=True)
 
 
-def _rule_of(entry: LintEntry, file: WorkflowFile | None) -> str:
+def _rule_of(entry: LintEntry) -> str:
     """The rule that an entry belongs to; empty when another rule answers the same question."""
     if entry.tool == "actionlint" and entry.kind == "runner-label":
         return ""  # workflow/self-hosted-runner
@@ -42,17 +48,23 @@ def _rule_of(entry: LintEntry, file: WorkflowFile | None) -> str:
         return ""  # workflow/wide-permissions
     rule = f"zizmor/{entry.kind}" if f"zizmor/{entry.kind}" in _AUDITS else "zizmor/audit"
     blocks = entry.severity >= _SEVERITIES.index(_AUDITS[rule]["blocks from"])
-    is_noted = entry.kind in _ONLY_NOTED or (entry.kind == "template-injection" and _is_harmless(entry, file))
-    return rule if blocks and not is_noted else "zizmor/note"
+    return rule if blocks and entry.kind not in _ONLY_NOTED else "zizmor/note"
 
 
-def _is_harmless(entry: LintEntry, file: WorkflowFile | None) -> bool:
-    """Whether the variables of the line are made only of what nobody can choose; zizmor calls any expression low."""
-    names = re.findall(r"\benv\.(\w+)", entry.text)
-    texts = file.workflow.texts if file is not None and _SEVERITIES[entry.severity] == "low" else ()
-    values = [t.text for t in texts if t.path[-2:-1] == ("env",) and t.path[-1] in names]
-    parts = [part for value in values for part in parts_of(value) if part.is_expression]
-    return bool(values) and all(part.closed and _HARMLESS.fullmatch(part.text) for part in parts)
+def _harmless_variables(file: WorkflowFile | None) -> frozenset[str]:
+    """Variables of the workflow that are made only of text and of what nobody can choose."""
+    values = [(t.path[-1], t.text) for t in (file.workflow.texts if file else ()) if t.path[-2:-1] == ("env",)]
+    parts = [(name, part) for name, value in values for part in parts_of(value) if part.is_expression]
+    chosen = {name for name, part in parts if not part.closed or not _HARMLESS.fullmatch(part.text)}
+    return frozenset(name for name, _ in values) - chosen
+
+
+def _is_harmless(entry: LintEntry, harmless: frozenset[str]) -> bool:
+    """zizmor calls a variable in a script low, whatever expression it is made of."""
+    if _SEVERITIES[entry.severity] != "low" or len(entry.text) > _MOST_OF_A_LINE:
+        return False
+    names = set(re.findall(r"\benv\.(\w+)", entry.text))
+    return bool(names) and names <= harmless
 
 
 def _job_of(entry: LintEntry, file: WorkflowFile | None) -> Job | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import translate
 from functools import lru_cache
@@ -65,9 +66,11 @@ def dangerous_command(file: WorkflowFile) -> Iterator[Finding]:
         place = text.path[-3:] if text.path[-3:-2] == ("defaults",) else (*text.path[2:3], *text.path[4:])
         if place in (("defaults", "run", "shell"), ("steps", "shell")) and not _SHELL.fullmatch(text.text):
             yield file.hit_text(text, f"the shell `{text.text}` is not open")
+    of_workflow = _tokens_of(file.workflow.env)
+    of_job = {job.id: of_workflow | _tokens_of(job.env) for job in file.workflow.jobs}
     for job, step, text in file.scripts:
-        variables = {**file.workflow.env, **job.env, **step.env}
-        tokens = [name for name, value in variables.items() if _holds_token(value)]
+        variables = ChainMap(step.env, job.env, file.workflow.env)
+        tokens = of_job[job.id] | _tokens_of(step.env)
         if len(text.text) > MOST_CHARACTERS:
             size = f"{len(text.text):,} characters; at most {MOST_CHARACTERS:,}"
             yield file.hit_text(text, f"the script is too long to be judged ({size})")
@@ -84,13 +87,13 @@ def dangerous_command(file: WorkflowFile) -> Iterator[Finding]:
                 yield file.hit_text(text.part(line.number, line.text), what, at=f"{what}: {meaning(line)}")
 
 
-def _objections(lines: tuple[Line, ...], shell: str, tokens: list[str]) -> Iterator[tuple[Line, str]]:
+def _objections(lines: tuple[Line, ...], shell: str, tokens: frozenset[str]) -> Iterator[tuple[Line, str]]:
     for line in lines:
         text, plain = (_INSTALLS.sub(r"\1 apt", written) for written in (line.text, line.plain))
         for what, pattern in expressions("dangerous_commands").items():
             if pattern.search(text) or pattern.search(plain):
                 yield line, what
-        for name in tokens if _DOWNLOADS.search(line.text) and not _OWN_API.search(line.text) else ():
+        for name in sorted(tokens) if _DOWNLOADS.search(line.text) and not _OWN_API.search(line.text) else ():
             if re.search(rf"\$\{{?{re.escape(name)}\b", line.text):
                 yield line, f"the token in `{name}` is sent away"
         if shell not in ("python", "pwsh", "javascript") and not line.is_text and _computes_a_command(line.text):
@@ -126,8 +129,13 @@ def _shell_of(job: Job, step: Step, key: str) -> str:
     return step.shell or ("pwsh" if any("windows" in label for label in job.runs_on) else "")
 
 
-def _holds_token(value: str) -> bool:
-    return any(p.is_expression and _HOLDS_TOKEN.search(p.text) for p in parts_of(value))
+def _tokens_of(variables: Mapping[str, str]) -> frozenset[str]:
+    """The variables that hold a token or a secret."""
+
+    def holds_one(value: str) -> bool:
+        return any(p.is_expression and _HOLDS_TOKEN.search(p.text) for p in parts_of(value))
+
+    return frozenset(name for name, value in variables.items() if holds_one(value))
 
 
 _TEST = re.compile(
@@ -165,6 +173,10 @@ def steering_variable(file: WorkflowFile) -> Iterator[Finding]:
 
 _WRITTEN = (".tf", ".tfvars", ".hcl", ".md")
 _SCRIPT = re.compile(r"(^|/)([^/]+\.(sh|bash|zsh|mk)|(GNU)?[Mm]akefile|justfile)$")
+_NAMES_ONE = re.compile(rb"\.(?:tf|tfvars|hcl|md)\b")
+_INTERPRETS = re.compile(
+    rb"(?:^|[\s;&|(`/\"'])(?:(?:ba|z|da|k)?sh|source|\.|eval|python[0-9.]*|node|ruby|perl|php|pwsh)[ \t<\\]+\S"
+)
 _CALLED = {"makefile": "make", "gnumakefile": "make", "justfile": "just"}
 _MOST_OF_A_FILE = 200_000
 _INTERPRETER = re.compile(r"(?:ba|z|da|k)?sh|python[0-9.]*|node|ruby|perl|php|pwsh|source|\.|eval")
@@ -199,17 +211,20 @@ def _scripts_of(tree: SourceTree) -> Iterator[tuple[str, int, str, _Values]]:
     """Path, line, text and known variables of the scripts in workflows and local actions, and of the script files that
     these name.
     """
-    named: list[str] = []
+    texts: list[str] = []
     for path in sorted(tree.paths):
         if is_workflow(path) or path.rpartition("/")[2] in ("action.yml", "action.yaml"):
-            for line, script, values in _scripts_in(tree.read(path)):
-                named.append(script)
-                yield path, line, script, values
-    everything = "\n".join(named)
+            content = tree.read(path)
+            texts.append(content.decode(errors="replace"))
+            if _NAMES_ONE.search(content) and _INTERPRETS.search(content):
+                yield from ((path, *script) for script in _scripts_in(content))
+    everything = "\n".join(texts)
     for path in sorted(p for p in tree.paths if _SCRIPT.search(p)):
         name = path.rpartition("/")[2]
-        if re.search(rf"(?<![\w.-]){re.escape(_CALLED.get(name.casefold(), name))}(?![\w-])", everything):
-            yield path, 1, tree.read(path).decode(errors="replace"), {}
+        content = tree.read(path)
+        is_called = re.compile(rf"(?<![\w.-]){re.escape(_CALLED.get(name.casefold(), name))}(?![\w-])")
+        if _NAMES_ONE.search(content) and _INTERPRETS.search(content) and is_called.search(everything):
+            yield path, 1, content.decode(errors="replace"), {}
 
 
 def _scripts_in(content: bytes) -> Iterator[tuple[int, str, _Values]]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from ops_agent.guard.rule import WorkflowFile, rule
-from ops_agent.guard.rules.workflow.gates import environments_of, is_closed_job, is_closed_step, is_gated
+from ops_agent.guard.rules.workflow.gates import environments_of, is_closed_step, is_gated
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.workflow import SCOPES, Job, Permissions, WorkflowText
 from ops_agent.workflows.expressions import parts_of
@@ -93,12 +93,13 @@ def open_step_with_identity_token(file: WorkflowFile) -> Iterator[Finding]:
     """
     if not file.events & _BEFORE_A_MERGE:
         return
+    shells = {text.text for text in file.workflow.texts if text.path[-3:] == ("defaults", "run", "shell")}
     for job in file.workflow.jobs:
         if "id-token" not in _written(file, job):
             continue
-        if not is_closed_job(job, file.workflow):
-            what = f"the job `{job.id}` with `id-token: write` on pull requests calls a workflow or has containers"
-            yield file.hit(job, what, at=f"{job.id} {job.uses} {job.images}")
+        if job.uses or job.images or not shells <= {"bash"}:
+            what = f"the job `{job.id}` with `id-token: write` on pull requests calls a workflow, or has containers or a shell of its own"
+            yield file.hit(job, what, at=f"{job.id} {job.uses} {job.images} {sorted(shells)}")
         for step in job.steps:
             if not is_closed_step(step, job, file.workflow):
                 what = f"this step of the job `{job.id}` could use the job's `id-token: write` on pull requests"
@@ -148,10 +149,10 @@ def privileged_step(file: WorkflowFile) -> Iterator[Finding]:
     Remedy: Move the step to a job with `contents: read`, or explain in the pull request why it needs the job's rights.
     """
     events = [f"starts on `{event}`" for event, _, _ in _dangerous_events(file)]
+    of_workflow = _held_secrets(file, file.workflow.env)
     for job in file.workflow.jobs:
         rights = job.permissions or file.workflow.permissions
-        variables = (file.workflow.env, job.env)
-        secrets = [f"holds `{name}`" for env in variables for v in env.values() for name in _unlisted_secrets(file, v)]
+        secrets = [*of_workflow, *_held_secrets(file, job.env)]
         why = [*events, *(f"has permissions of which {what}" for what in _too_wide(file, rights)), *secrets]
         for step in job.steps if why else ():
             yield file.hit(step, f"the job `{job.id}` {' and '.join(why)}")
@@ -171,6 +172,10 @@ def unlisted_secret(file: WorkflowFile) -> Iterator[Finding]:
         is_condition = text.path[-1] == "if"
         for name in _unlisted_secrets(file, text.text, is_condition=is_condition):
             yield file.hit_text(text, f"`{name}` is used", at=f"{name} {_user_of(file, text)}", once=True)
+
+
+def _held_secrets(file: WorkflowFile, variables: dict[str, str]) -> list[str]:
+    return [f"holds `{name}`" for value in variables.values() for name in _unlisted_secrets(file, value)]
 
 
 def _unlisted_secrets(file: WorkflowFile, text: str, *, is_condition: bool = False) -> Iterator[str]:
