@@ -5,7 +5,7 @@
 
 Every recorded request (path, query, body) and every answer (status, body) is validated against a slice of GitHub's
 OpenAPI description; GraphQL requests against the slice of its schema (the answers are type-checked by the execution
-itself). `validate_webhook` does the same for payloads. The slices are made by tests/platform/slice_descriptions.py.
+itself). `validate_webhook` does the same for payloads. The slices are made by tests/fake_github/slice_descriptions.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from graphql.execution.values import get_variable_values
 from fake_github.graphql.execution import schema as graphql_schema
 from fake_github.recorder import Call, Recorder
 
-DESCRIPTIONS = Path(__file__).parent / "platform" / "descriptions"
+DESCRIPTIONS = Path(__file__).parent / "fake_github" / "descriptions"
 # GitHub documents these for the API as a whole, not for each operation.
 ANYWHERE = {"401", "403", "404", "429"}
 # Answers that GitHub gives although the operation's description does not list them.

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from adapters.terraform import recorders
 from agent.converse_doubles import Engine
 from doubles.clock import FakeClock
 from doubles.hosting import CommentingHost, FakeBoard, FakeHost
@@ -18,7 +19,6 @@ from doubles.reporter import KeepingReporter
 from doubles.tree import MemoryTree
 from ops_agent.model import ports
 from sweep import sweep_doubles
-from terraform import recorders
 
 WHOLE: tuple[tuple[type, Any], ...] = (
     (FakeClock, ports.Clock),

@@ -31,8 +31,8 @@ from ops_agent.model.conversation import LlmReply
 from ops_agent.model.event import Event, Labelled, RunIdentity
 from ops_agent.model.ports import World
 from ops_agent.text.redaction import Redactor
-from publication.github_world import BOT_ID, OWNER
-from publication.visible import seen_by_people
+from run.github_world import BOT_ID, OWNER
+from run.visible import seen_by_people
 from sweep.sweep_doubles import BODY, FILES, Act, Cloud, Terraform, working
 
 PERSON = "maria"

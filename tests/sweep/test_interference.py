@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from ops_agent.model.outcome import Conclusion
-from publication.github_world import BOT_ID, OWNER
+from run.github_world import BOT_ID, OWNER
 from sweep.sweep_doubles import BODY, FILES, QUEUE, QUEUE_FILE, WORKFLOW_FILE, finished, working, write
 from sweep.sweep_world import PERSON, End, IssueScenario, SweepGitHub
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from publication.deaths import Died, mortal
+from run.deaths import Died, mortal
 from sweep.sweep_world import IssueScenario, SweepGitHub
 from sweep.test_calls import ADMIT, CLAIM, READ_BASE, WRITES
 

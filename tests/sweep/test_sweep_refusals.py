@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ops_agent.model.conversation import LlmReply
-from publication.deaths import Died, mortal
+from run.deaths import Died, mortal
 from sweep.sweep_doubles import asking, forbidden
 from sweep.sweep_world import IssueScenario, SweepGitHub
 from sweep.test_calls import ADMIT, ANSWER, CLAIM, READ_BASE, RELEASE

@@ -94,7 +94,7 @@ def verify(
     Provider starts: with r roots, p planned targets and m mocked ones, of which bp and bm exist on the base commit too
     and were not planned in an earlier round (in a first round: all that exist there), it is `V*r + P*(p + bp) + S*(2*p
     + bp) + M*(m + bm)`, where validate, plan, show and a mocked plan start a provider V = 2, P = 3, S = 1 and M = 1
-    (Terraform 1.11: 3) times; measured with AWS 3.39, asserted by tests/terraform/test_terraform_providers.py.
+    (Terraform 1.11: 3) times; measured with AWS 3.39, asserted by tests/adapters/terraform/test_terraform_providers.py.
     """
     known = {} if base_plans is None else base_plans
     terraform, redact = world.terraform, world.redact

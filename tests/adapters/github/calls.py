@@ -11,7 +11,7 @@ from ops_agent.adapters.github.issues import GitHubIssues
 from ops_agent.adapters.github.pull_requests import GitHubPullRequests
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.event import IssueRef
-from publication.github_world import Workplace
+from run.github_world import Workplace
 
 PREFIX = "ops-agent/issue-"
 

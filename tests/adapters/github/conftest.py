@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from publication.workplace_fixtures import here, shared_github
+from run.workplace_fixtures import here, shared_github
 
 __all__ = ["here", "shared_github"]

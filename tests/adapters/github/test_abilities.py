@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adapters.github.calls import host, name
 from ops_agent.model.ports import TokenAbilities
-from publication.github_world import BOT_ID, Workplace
+from run.github_world import BOT_ID, Workplace
 
 ALL = TokenAbilities(contents=True, pull_requests=True, issues=True, workflows=True)
 

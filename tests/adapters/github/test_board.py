@@ -10,7 +10,7 @@ from ops_agent.adapters.github.board import GitHubBoard
 from ops_agent.adapters.github.client import connect
 from ops_agent.model.event import Issue
 from ops_agent.model.ports import BoardCard
-from publication.github_world import OWNER, Workplace
+from run.github_world import OWNER, Workplace
 
 
 def board(here: Workplace, token: str | None = None, owner: str = OWNER, number: int = 6) -> GitHubBoard:

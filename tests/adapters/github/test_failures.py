@@ -12,7 +12,7 @@ from adapters.github.calls import host, host_over, name, ref
 from doubles.clock import FakeClock
 from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy, connect
 from ops_agent.model.errors import GitHubError, NotPermitted, OpsAgentError, RateLimited
-from publication.github_world import BOT_ID, FILES, SharedGitHub, Workplace
+from run.github_world import BOT_ID, FILES, SharedGitHub, Workplace
 
 
 def test_a_secondary_limit_is_waited_for(here: Workplace) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from adapters.github.calls import PREFIX, change_set, file_change, host, name, open_pull
 from ops_agent.model.errors import NotPermitted
-from publication.github_world import BOT_ID, Workplace
+from run.github_world import BOT_ID, Workplace
 
 
 def test_the_setting_that_forbids_pull_requests_is_named(here: Workplace) -> None:

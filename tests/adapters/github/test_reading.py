@@ -7,7 +7,7 @@ import pytest
 from adapters.github.calls import PREFIX, host, name, ref
 from ops_agent.model.errors import GitHubError, NotFound
 from ops_agent.model.event import Actor, ActorKind, Permission
-from publication.github_world import BOT_ID, FILES, Workplace
+from run.github_world import BOT_ID, FILES, Workplace
 
 
 def test_the_viewer_of_an_app_is_its_bot_and_is_asked_once(here: Workplace) -> None:

@@ -15,7 +15,7 @@ from ops_agent.adapters.github import branches
 from ops_agent.adapters.github.branches import GitHubTree
 from ops_agent.model.change_set import blob_id
 from ops_agent.model.errors import ConfigError, GitHubError, NoSpace, PolicyViolation
-from publication.github_world import Workplace
+from run.github_world import Workplace
 
 
 def tree(here: Workplace, commit: str = "") -> Any:

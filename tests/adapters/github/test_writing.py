@@ -6,7 +6,7 @@ import pytest
 
 from adapters.github.calls import PREFIX, change_set, file_change, host, name, ref
 from ops_agent.model.errors import Conflict, NeedsWorkflowsPermission, NotPermitted
-from publication.github_world import BOT_ID, Workplace
+from run.github_world import BOT_ID, Workplace
 
 
 def test_a_comment_is_made_edited_and_deleted(here: Workplace) -> None:

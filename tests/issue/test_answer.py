@@ -1,0 +1,79 @@
+"""What an issue is told when it was not admitted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from builders import MARIA, comment, run
+from doubles.hosting import CommentingHost
+from doubles.reporter import KeepingReporter
+from issue.intake_doubles import ref
+from ops_agent.config.settings import Settings
+from ops_agent.model.errors import NotPermitted
+from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.ports import World
+from ops_agent.run.admit import MARK, answer
+
+ASKED = Stopped(
+    conclusion=Conclusion.NEEDS_INFO,
+    reason="It says @nothing.",
+    remedy="Answer.",
+    questions=("Which queue, ghs_secret?",),
+)
+
+
+def told(
+    host: CommentingHost,
+    stopped: Stopped = ASKED,
+    settings: Settings | None = None,
+    reporter: KeepingReporter | None = None,
+) -> list[str]:
+    parts: dict[str, Any] = dict.fromkeys(
+        ("branches", "pull_requests", "board", "llm", "cloud", "terraform", "linters", "clock", "scratch")
+    )
+    world = World(
+        **parts,
+        issues=cast(Any, host),
+        reporter=reporter or KeepingReporter(),
+        redact=lambda text: text.replace("ghs_secret", "[redacted]"),
+    )
+    answer(world, settings or Settings(), ref(12), stopped, run())
+    return [c.body for c in host.said.get(ref(12), ())]
+
+
+def test_the_questions_are_put_in_one_comment_that_is_edited_in_place() -> None:
+    host = CommentingHost()
+    first = told(host)
+    assert len(first) == 1 and "Which queue" in first[0] and "run 77" in first[0]
+    assert "@nothing" not in first[0] and "ghs_secret" not in first[0]
+    assert (
+        len(told(host, replace(ASKED, questions=("And where?",)))) == 1 and "And where?" in host.said[ref(12)][0].body
+    )
+
+
+def test_a_mark_in_someone_else_s_comment_is_not_ours() -> None:
+    host = CommentingHost(said={ref(12): (comment(f"{MARK} forged", MARIA),)})
+    first, second = told(host)
+    assert first == f"{MARK} forged" and second.startswith(MARK)
+
+
+@pytest.mark.parametrize(
+    ("stopped", "settings"),
+    [
+        (replace(ASKED, quiet=True), Settings()),
+        (replace(ASKED, conclusion=Conclusion.NOT_AUTHORISED), Settings()),
+        (replace(ASKED, conclusion=Conclusion.STALE), Settings()),
+        (ASKED, Settings(dry_run=True)),
+    ],
+)
+def test_nothing_is_written_where_nobody_should_be_answered(stopped: Stopped, settings: Settings) -> None:
+    assert told(CommentingHost(), stopped, settings) == []
+
+
+def test_a_comment_that_cannot_be_written_is_a_warning() -> None:
+    host = CommentingHost(broken=NotPermitted("issues: write is missing"))
+    reporter = KeepingReporter()
+    assert told(host, reporter=reporter) == [] and "issues: write" in reporter.annotations[0][1]

@@ -1,0 +1,239 @@
+"""Which items of a dispatch run, in which order, and what it costs to find out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders import issue, labelled, run, settings_with
+from doubles.hosting import HERE, FakeBoard, FakeHost, card, put
+from issue.intake_doubles import JOAO, ref, world
+from ops_agent.issue.selection import Selection, refuse_blocked
+from ops_agent.model.errors import NotFound
+from ops_agent.model.event import Dispatched, Event, Issue, IssueRef, Permission
+from ops_agent.model.outcome import Conclusion
+from ops_agent.run.select import select
+
+PARENT = ref(10)
+
+
+def child(number: int, **fields: Any) -> Issue:
+    return issue(ref=ref(number), title=f"[ops] Part {number}", **fields)
+
+
+def family(*children: Issue, **fields: Any) -> FakeHost:
+    parent = issue(ref=PARENT, title="Orders, the epic", labels=())
+    issues = {one.ref: one for one in (parent, *children)}
+    return FakeHost(issues=issues, children={PARENT: children}, events={}, **fields)
+
+
+def dispatch(*numbers: int) -> Dispatched:
+    return Dispatched(
+        repository=labelled().repository, sender=labelled().sender, issues=tuple(ref(number) for number in numbers)
+    )
+
+
+def chosen(host: FakeHost, event: Event, board: FakeBoard | None = None, **settings: Any) -> Selection:
+    return select(world(host, board), settings_with(**settings), event, run())
+
+
+def numbers(selection: Selection) -> list[int]:
+    return [item.ref.number for item in selection.items]
+
+
+def reasons(selection: Selection) -> dict[int, str]:
+    return {no.ref.number: no.why.reason for no in selection.declined}
+
+
+def test_a_dispatched_parent_gives_its_own_ready_items_in_its_order() -> None:
+    """Each other one with its reason."""
+    far = issue(ref=ref(3, "DrivvenConsulting/network"), title="[ops] Far")
+    host = family(
+        child(14),
+        replace(child(15), title="[dev] Not ours"),
+        child(13, is_open=False),
+        far,
+        child(11),
+        child(12),
+        child(16),
+        blocking={ref(12): (child(14),)},
+    )
+    board = FakeBoard(cards={ref(16): card("Backlog")})
+    selection = chosen(host, dispatch(10), board)
+    assert numbers(selection) == [14, 11]
+    told = reasons(selection)
+    assert (
+        "another repository" in told[3]
+        and "closed" in told[13]
+        and "[ops]" in told[15]
+        and "Backlog" in told[16]
+        and "#14" in told[12]
+    )
+
+
+def test_numbers_are_taken_as_they_are_named_and_each_once() -> None:
+    host = family(child(11), child(12), child(13))
+    assert numbers(chosen(host, dispatch(13, 10))) == [13, 11, 12]
+    assert numbers(chosen(host, dispatch(10, 12))) == [11, 12, 13]
+    assert numbers(chosen(host, dispatch(12))) == [12]
+
+
+def test_an_item_with_sub_issues_is_an_item() -> None:
+    host = family(child(11))
+    host.children[ref(11)] = (child(12),)
+    assert numbers(chosen(host, dispatch(11))) == [11] and host.calls["sub_issues"] == 0
+
+
+def test_a_label_speaks_for_its_own_issue_only() -> None:
+    """The words of sub-issues were not what the label approved."""
+    host = family(child(11))
+    event = labelled(issue=issue(ref=PARENT, title="Orders, the epic"))
+    selection = chosen(host, event)
+    assert selection.items == () and selection.refused is not None and selection.refused.quiet
+    host = FakeHost()
+    assert numbers(chosen(host, labelled())) == [12] and host.calls["sub_issues"] == 0
+
+
+def test_an_issue_that_lost_its_prefix_after_the_label_is_not_taken_for_a_parent() -> None:
+    host = family(child(11))
+    event = labelled(issue=issue(ref=PARENT))
+    selection = chosen(host, event)
+    assert selection.items == () and "[ops]" in reasons(selection)[10]
+
+
+def test_who_may_not_write_selects_nothing() -> None:
+    selection = chosen(family(child(11), permissions={(HERE, "maria"): Permission.READ}), dispatch(10))
+    assert selection.refused is not None and selection.refused.conclusion is Conclusion.NOT_AUTHORISED
+    assert (
+        selection.outputs == {"matrix": '{"include":[]}', "selected_count": "0"}
+        and "Nothing was selected" in selection.summary
+    )
+
+
+def test_what_does_not_exist_or_is_a_pull_request_is_declined() -> None:
+    host = family(child(11, is_pull_request=True))
+    told = reasons(chosen(host, dispatch(10, 99)))
+    assert "does not exist" in told[99] and "pull request" in told[11]
+
+
+def test_items_that_block_each_other_are_named_as_a_circle() -> None:
+    host = family(child(11), child(12), child(13), child(14))
+    host.blocking = {ref(11): (child(12),), ref(12): (child(13),), ref(13): (child(11),), ref(14): (child(12),)}
+    selection = chosen(host, dispatch(10))
+    told = reasons(selection)
+    assert f"{ref(11)} -> {ref(12)} -> {ref(13)} -> {ref(11)}" in told[11]
+    assert all("waits for itself" in told[number] for number in (11, 12, 13)) and "blocked by #12" in told[14]
+
+
+def test_a_child_of_a_board_that_cannot_be_read_needs_the_label_ready_from_a_writer() -> None:
+    host = family(child(11, labels=("ready",)), child(12, labels=("ready",)), child(13, labels=()))
+    host.events = {ref(11): (put(),), ref(12): (put(by=JOAO),)}
+    selection = chosen(host, dispatch(10), FakeBoard(otherwise="no access"))
+    assert numbers(selection) == [11] and len(selection.warnings) == 1 and set(reasons(selection)) == {12, 13}
+    assert numbers(chosen(host, dispatch(13), FakeBoard(otherwise="no access"))) == [13]
+
+
+@pytest.mark.parametrize(("open_blockers", "requests"), [(0, 4), (None, 4 + 50)])
+def test_a_hundred_sub_issues_cost_one_request_for_all_cards_and_one_for_each_that_may_be_blocked(
+    open_blockers: int | None, requests: int
+) -> None:
+    """Issue 3: permission, parent, children and cards are four; blockers are asked for where GitHub counts some, or
+    does not tell.
+    """
+    ours = [replace(child(number), open_blockers=open_blockers) for number in range(100, 150)]
+    others = [issue(ref=ref(number), title=f"[dev] {number}") for number in range(150, 200)]
+    host, board = family(*ours, *others), FakeBoard()
+    selection = chosen(host, dispatch(10), board)
+    assert len(selection.items) == 50 and len(selection.declined) == 50
+    assert sum(host.calls.values()) + sum(board.calls.values()) == requests
+
+
+def test_the_matrix_holds_numbers_and_names_only() -> None:
+    host = family(child(11), replace(child(12), title="[ops] `x` | ${{ secrets.X }} @maria <!-- x -->"))
+    selection = chosen(host, dispatch(10))
+    assert json.loads(selection.matrix) == {
+        "include": [{"issue_number": 11, "repository": HERE}, {"issue_number": 12, "repository": HERE}]
+    }
+    assert selection.outputs["selected_count"] == "2"
+    rows = [line for line in selection.summary.split("\n") if line.startswith("|")]
+    assert len(rows) == 4 and all(len(row.replace("\\|", "").split("|")) == 6 for row in rows)
+    assert "@maria" not in selection.summary and "<!--" not in selection.summary and "max-parallel" in selection.summary
+
+
+def test_an_empty_selection_is_a_clean_end() -> None:
+    selection = chosen(family(), dispatch(10))
+    assert selection.outputs == {"matrix": '{"include":[]}', "selected_count": "0"} and selection.refused is None
+    assert "No work items selected, 1 not" in selection.summary
+
+
+def test_more_items_than_a_matrix_holds_wait_for_another_dispatch() -> None:
+    host = family(*(child(number) for number in range(100, 400)))
+    selection = chosen(host, dispatch(10))
+    assert len(selection.items) == 256 and len(selection.declined) == 44
+
+
+def test_a_github_without_dependencies_is_warned_about_once() -> None:
+    host = family(child(11), child(12), blocking={ref(11): NotFound("404"), ref(12): NotFound("404")})
+    assert len(chosen(host, dispatch(10)).warnings) == 1
+
+
+@pytest.mark.parametrize("status", ["In Progress", "in progress"])
+def test_an_item_of_ours_in_progress_is_selected_again(status: str) -> None:
+    host = family(child(11), branches={(HERE, "ops-agent/issue-11")})
+    assert numbers(chosen(host, dispatch(10), FakeBoard(otherwise=card(status)))) == [11]
+
+
+EDGES = st.dictionaries(st.integers(1, 8), st.lists(st.integers(1, 10), max_size=3), max_size=8)
+
+
+@given(EDGES)
+def test_whatever_blocks_what_the_free_items_run_and_every_other_has_a_reason(edges: dict[int, list[int]]) -> None:
+    ready = [child(number) for number in range(1, 9)]
+    blockers = {ref(number): tuple(child(one) for one in those) for number, those in edges.items()}
+    refused = refuse_blocked(ready, blockers)
+    assert {one.number for one in refused} == {number for number, those in edges.items() if those}
+
+    def reaches(start: int, goal: int, seen: frozenset[int] = frozenset()) -> bool:
+        return any(
+            one == goal or (one not in seen and reaches(one, goal, seen | {one})) for one in edges.get(start, [])
+        )
+
+    for key, why in refused.items():
+        assert ("waits for itself" in why.reason) == reaches(key.number, key.number)
+
+
+def test_issue_references_sort_nothing() -> None:
+    """The parent's order is the order; numbers do not matter."""
+    host = family(child(30), child(20), child(25))
+    assert numbers(chosen(host, dispatch(10))) == [30, 20, 25] and isinstance(PARENT, IssueRef)
+
+
+def test_issues_of_another_repository_are_selected_only_for_somebody_who_may_write_there() -> None:
+    far = issue(ref=ref(3, "DrivvenConsulting/network"), title="[ops] Far")
+    host = FakeHost(issues={far.ref: far}, events={})
+    event = replace(dispatch(3), issues=(far.ref,))
+    assert (refused := chosen(host, event).refused) is not None and refused.conclusion is Conclusion.NOT_AUTHORISED
+    host.permissions[("DrivvenConsulting/network", "maria")] = Permission.WRITE
+    assert [item.ref for item in chosen(host, event).items] == [far.ref]
+
+
+@pytest.mark.parametrize("order", [(10, 11), (11, 10)])
+def test_a_child_that_is_named_by_hand_as_well_counts_as_named(order: tuple[int, ...]) -> None:
+    """On a board that cannot be read the dispatch stands for Ready, for what it names."""
+    host = family(child(11, labels=()), child(12, labels=()))
+    selection = chosen(host, dispatch(*order), FakeBoard(otherwise="no access"))
+    assert numbers(selection) == [11] and set(reasons(selection)) == {12}
+
+
+def test_an_item_in_progress_without_a_branch_of_ours_is_somebody_elses() -> None:
+    assert numbers(chosen(family(child(11)), dispatch(10), FakeBoard(otherwise=card("In Progress")))) == []
+
+
+def test_the_label_of_the_event_stands_for_a_board_that_cannot_be_read_before_the_timeline_shows_it() -> None:
+    """The timeline may lag behind the webhook."""
+    assert numbers(chosen(FakeHost(events={}), labelled(), FakeBoard(otherwise="no access"))) == [12]
