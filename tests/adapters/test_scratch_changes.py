@@ -15,9 +15,9 @@ from agent.agent_doubles import SMALL
 from doubles.tree import MemoryTree
 from ops_agent.adapters import scratch
 from ops_agent.adapters.scratch import ScratchTree, scratch_tree
-from ops_agent.model.briefing import Limits
 from ops_agent.model.change_set import ChangeKind
 from ops_agent.model.errors import NoSpace, PolicyViolation
+from ops_agent.model.policy import Limits
 from ops_agent.model.ports import ScratchRefusal
 
 

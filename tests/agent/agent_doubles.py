@@ -15,9 +15,8 @@ from ops_agent.agent.loop import AgentLoop, Budget
 from ops_agent.agent.toolbox import Toolbox
 from ops_agent.agent.tools import Workbench
 from ops_agent.guard.paths import path_refusal
-from ops_agent.model.briefing import Limits
 from ops_agent.model.conversation import LlmReply, StopReason, ToolCall, ToolResult, Usage
-from ops_agent.model.policy import Policy
+from ops_agent.model.policy import Limits, Policy
 from ops_agent.terraform.layout import discover_layout
 
 BOUNDARY = "B" + "0123456789abcdef" * 2

@@ -10,7 +10,7 @@ import pytest
 from agent.agent_doubles import BOUNDARY, SMALL
 from builders import settings_with, work_item
 from doubles.tree import MemoryTree
-from ops_agent.model.briefing import Briefing
+from ops_agent.model.conversation import Briefing
 from ops_agent.run import brief as brief_module
 from ops_agent.run.brief import brief
 

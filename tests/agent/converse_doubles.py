@@ -15,8 +15,7 @@ from doubles.linters import QuietLinters
 from doubles.llm import SayingLlm
 from doubles.tree import MemoryTree
 from ops_agent.adapters.scratch import scratch_tree
-from ops_agent.model.briefing import Briefing
-from ops_agent.model.conversation import LlmReply, PeopleTurn
+from ops_agent.model.conversation import Briefing, LlmReply, PeopleTurn
 from ops_agent.model.errors import ToolchainError
 from ops_agent.model.outcome import Stopped
 from ops_agent.model.policy import Policy

@@ -10,10 +10,10 @@ import pytest
 
 from agent.agent_doubles import call, reply
 from agent.converse_doubles import DONE, WRITE, Here
-from ops_agent.model.briefing import Limits
 from ops_agent.model.conversation import PeopleTurn
 from ops_agent.model.finding import Finding, Place, Verdict
 from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.policy import Limits
 from ops_agent.model.verification import CheckResult, CheckStatus, Verification
 
 FINDING = Finding(

@@ -26,10 +26,9 @@ from ops_agent.agent.loop import AgentLoop, Budget
 from ops_agent.agent.toolbox import Toolbox
 from ops_agent.agent.tools import Workbench
 from ops_agent.guard.paths import path_refusal
-from ops_agent.model.briefing import Limits
 from ops_agent.model.conversation import Ending, LlmReply, PeopleTurn, StopReason, ToolCall, Usage
 from ops_agent.model.outcome import Stopped
-from ops_agent.model.policy import Policy
+from ops_agent.model.policy import Limits, Policy
 from ops_agent.terraform.layout import discover_layout
 
 CANARY = "canary-7f3a9c21d4"

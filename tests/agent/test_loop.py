@@ -12,9 +12,9 @@ from agent.agent_doubles import FINISH, bench, call, loop, reply
 from doubles.clock import FakeClock
 from doubles.llm import SayingLlm
 from ops_agent.agent.loop import Budget, compacted
-from ops_agent.model.briefing import Limits
 from ops_agent.model.conversation import Ending, LlmReply, PeopleTurn, StopReason, ToolCall, ToolResult, Usage
 from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.policy import Limits
 
 DONE = reply(call("finish", **FINISH))
 

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from doubles.tree import MemoryTree
 from ops_agent.config.policy_file import PolicyFile, narrow, narrow_by_policy_file
 from ops_agent.config.settings import Settings
-from ops_agent.model.briefing import Limits
 from ops_agent.model.errors import ConfigError
-from ops_agent.model.policy import Policy
+from ops_agent.model.policy import Limits, Policy
 
 AWS = "registry.terraform.io/hashicorp/aws"
 WIDE = Settings(

@@ -13,9 +13,9 @@ from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.conversation import CriterionAnswer, Ending, Transcript, Usage
 from ops_agent.model.finding import Finding, Place, Verdict
 from ops_agent.model.plan import TerraformPlan
-from ops_agent.model.proposal import Claim
 from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, Evidence, TargetVerification, Verification
+from ops_agent.model.work_item import Claim
 from ops_agent.pages.messages import message
 from ops_agent.pages.pull_request import Material
 from plan.plan_samples import captured

@@ -14,10 +14,10 @@ import builders
 from doubles.reporter import KeepingReporter
 from ops_agent.model.conversation import Usage
 from ops_agent.model.errors import ConfigError, OpsAgentError, RedactionFailed
+from ops_agent.model.event import PullRequest
 from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import World
-from ops_agent.model.proposal import PullRequest
 from ops_agent.model.verification import CheckResult, CheckStatus, Verification
 from ops_agent.pages.job_summary import MOST_ANNOTATIONS, SENTENCES
 from ops_agent.run.publish import Published

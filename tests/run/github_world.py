@@ -20,11 +20,10 @@ from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy, connect
 from ops_agent.adapters.github.issues import GitHubIssues
 from ops_agent.adapters.github.pull_requests import GitHubPullRequests
 from ops_agent.config.settings import Settings
-from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.model.change_set import ChangeSet, FileChange, Proposal
 from ops_agent.model.event import IssueRef, RunIdentity
 from ops_agent.model.event import Repository as Target
 from ops_agent.model.ports import World
-from ops_agent.model.proposal import Proposal
 from ops_agent.model.work_item import Approval, WorkItem, content_hash
 from run.visible import seen_by_people
 

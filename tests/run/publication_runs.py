@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ops_agent.model.change_set import ChangeSet
+from ops_agent.model.change_set import ChangeSet, Proposal
 from ops_agent.model.event import RunIdentity
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import World
-from ops_agent.model.proposal import Claim, Proposal
+from ops_agent.model.work_item import Claim
 from ops_agent.run.claim import claim, release
 from ops_agent.run.progress import Progress
 from ops_agent.run.publish import Published, publish

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from ops_agent.model.proposal import Claim
+from ops_agent.model.work_item import Claim
 from ops_agent.run.claim import claim
 from ops_agent.run.progress import Progress
 from ops_agent.run.publish import Published, publish

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from ops_agent.model.outcome import Conclusion, Stopped
-from ops_agent.model.proposal import Claim
+from ops_agent.model.work_item import Claim
 from ops_agent.run.claim import claim
 from ops_agent.run.progress import Progress
 from ops_agent.run.publish import Published, publish

@@ -27,9 +27,8 @@ from ops_agent.issue.claims import (
     is_our_branch,
     pull_request_record,
 )
-from ops_agent.model.event import IssueRef
+from ops_agent.model.event import IssueRef, PullRequest
 from ops_agent.model.outcome import Conclusion, Stopped
-from ops_agent.model.proposal import PullRequest
 
 LEASE = 3_300.0
 ITEM = work_item()

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from ops_agent.model.errors import RateLimited
-from ops_agent.model.proposal import Claim
+from ops_agent.model.work_item import Claim
 from run.github_world import Workplace
 from run.publication_runs import NO, Run
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ops_agent.model.proposal import Claim
+from ops_agent.model.work_item import Claim
 from ops_agent.run.progress import Phase, Progress
 from ops_agent.run.publish import Published
 from run.github_world import Workplace

@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from ops_agent.model.errors import OpsAgentError
 from ops_agent.model.outcome import Stopped
-from ops_agent.model.proposal import Claim
+from ops_agent.model.work_item import Claim
 from ops_agent.run.claim import claim, release
 from ops_agent.run.progress import Progress
 from ops_agent.run.publish import Published, publish

@@ -8,7 +8,7 @@ import pytest
 
 from ops_agent.model.errors import GitHubError
 from ops_agent.model.outcome import Conclusion
-from ops_agent.model.proposal import Claim
+from ops_agent.model.work_item import Claim
 from ops_agent.run.publish import Published
 from run.github_world import Workplace, changes, proposal
 from run.publication_runs import NO, Run, stopped

@@ -10,7 +10,7 @@ import pytest
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.errors import PolicyViolation
 from ops_agent.model.outcome import Conclusion
-from ops_agent.model.proposal import Claim
+from ops_agent.model.work_item import Claim
 from run.github_world import Workplace, proposal
 from run.publication_runs import Run, published, stopped
 

@@ -11,7 +11,7 @@ import pytest
 
 from ops_agent.issue.claims import SeenClaim, holder
 from ops_agent.model.outcome import Conclusion, Stopped
-from ops_agent.model.proposal import Claim
+from ops_agent.model.work_item import Claim
 from ops_agent.run.claim import claim
 from ops_agent.run.progress import Progress
 from ops_agent.run.publish import Published, publish

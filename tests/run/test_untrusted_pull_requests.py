@@ -9,7 +9,7 @@ import pytest
 from fake_github.objects import PullRequest, open_pull_request
 from ops_agent.issue.claims import PullRequestRecord
 from ops_agent.model.outcome import Conclusion
-from ops_agent.model.proposal import Claim
+from ops_agent.model.work_item import Claim
 from ops_agent.run.publish import Published
 from run.github_world import Workplace
 from run.publication_runs import Run, published, stopped

@@ -20,9 +20,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from ops_agent.model.briefing import Limits
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.errors import NoSpace, PolicyViolation
+from ops_agent.model.policy import Limits
 from ops_agent.model.ports import BaseTree, ScratchRefusal
 
 MAX_READ_BYTES = 5_000_000

@@ -10,9 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Any
 
-from ops_agent.model.briefing import Limits, Standard
+from ops_agent.model.conversation import Standard
 from ops_agent.model.finding import Finding
-from ops_agent.model.policy import Policy
+from ops_agent.model.policy import Limits, Policy
 from ops_agent.model.terraform import Layout, TerraformRoot, TerraformSource
 from ops_agent.model.verification import CheckResult, CheckStatus
 from ops_agent.model.work_item import WorkItem

@@ -17,9 +17,9 @@ from typing import Final
 from ops_agent.agent.prompts import text as prompt
 from ops_agent.agent.toolbox import Toolbox, specs
 from ops_agent.agent.tools import Workbench
-from ops_agent.model.briefing import Limits
 from ops_agent.model.conversation import Ending, LlmReply, PeopleTurn, StopReason, ToolCall, ToolResult, Turn, Usage
 from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.policy import Limits
 from ops_agent.model.ports import Clock, Llm
 from ops_agent.text.templates import render
 

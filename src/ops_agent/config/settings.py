@@ -19,9 +19,8 @@ from pydantic_core import ErrorDetails
 
 from ops_agent.config import inputs
 from ops_agent.config.inputs import shown
-from ops_agent.model.briefing import Limits
 from ops_agent.model.errors import ConfigError
-from ops_agent.model.policy import DEV, Policy
+from ops_agent.model.policy import DEV, Limits, Policy
 from ops_agent.model.workflow import SCOPES
 
 _LONGEST_TEXT = 200_000

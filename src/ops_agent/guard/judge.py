@@ -21,10 +21,9 @@ from ops_agent.guard.rule import (
 from ops_agent.guard.rules import TABLE
 from ops_agent.guard.tree import Files, SourceTree, called_on
 from ops_agent.guard.values import all_targets
-from ops_agent.model.briefing import Limits
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.finding import Finding, Identity, Place, Severity, Verdict
-from ops_agent.model.policy import Policy
+from ops_agent.model.policy import Limits, Policy
 from ops_agent.model.terraform import FetchedModules, Unreadable
 from ops_agent.model.workflow import Lint, LintEntries, LintEntry
 from ops_agent.terraform.modules import directory_of, is_configuration

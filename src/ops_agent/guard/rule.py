@@ -13,10 +13,9 @@ from typing import Any, TypeVar, get_type_hints
 from ops_agent.guard.shell import MOST_CHARACTERS, Line, script_lines
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import Instance, instances_of
-from ops_agent.model.briefing import Limits
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.finding import Finding, Identity, Place, Severity
-from ops_agent.model.policy import Policy
+from ops_agent.model.policy import Limits, Policy
 from ops_agent.model.terraform import Attribute, Block, Expression, TerraformSource, TerraformTarget, Unreadable
 from ops_agent.model.workflow import SCOPES, Job, LintEntry, Step, Workflow, WorkflowText
 from ops_agent.terraform.layout import canonical, environment_of_path

@@ -13,9 +13,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from ops_agent.model.event import Comment, RunIdentity
+from ops_agent.model.event import Comment, PullRequest, RunIdentity
 from ops_agent.model.outcome import Conclusion, Stopped
-from ops_agent.model.proposal import PullRequest
 from ops_agent.model.work_item import WorkItem
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""The files that the agent changed, against the commit it started from. The llm's only effect on the world."""
+"""The files that the agent changed, against the commit it started from, and the words that they are proposed with."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class FileChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeSet:
-    """Every changed file, sorted by path, against `base_commit` (40 hex digits)."""
+    """Every changed file, sorted by path, against `base_commit` (40 hex digits). The llm's only effect on the world."""
 
     base_commit: str
     changes: tuple[FileChange, ...]
@@ -60,10 +60,26 @@ class ChangeSet:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TreeEntry:
-    """One entry of a commit's tree as git stores it: mode `100644`, `100755`, `120000` (symlink) or `160000`
-    (submodule); size in bytes.
+class Proposal:
+    """The text of a pull request. `overflow` did not fit into `body` (60,000 characters) and goes to the job summary;
+    `patch_only` are paths that are never committed: the body offers them as a patch.
+
+    Every character that came from the llm or from Terraform is neutralised and redacted.
     """
+
+    title: str
+    body: str
+    commit_headline: str
+    commit_body: str
+    draft: bool
+    labels: tuple[str, ...] = ()
+    overflow: str = ""
+    patch_only: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeEntry:
+    """One entry of a commit's tree. Mode `120000` is a symlink, `160000` a submodule; `size` is in bytes."""
 
     path: str
     mode: str

@@ -1,10 +1,38 @@
-"""What is said between us and the llm, in our own words; an adapter translates to the wire format."""
+"""What the llm is given and what is said with it, in our own words; an adapter translates to the wire format."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any
+
+from ops_agent.model.terraform import Layout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standard:
+    """One written standard, e.g. `infrastructure-terraform`; `source` is `bundled`, a path or an input."""
+
+    id: str
+    description: str
+    text: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Briefing:
+    """What the llm is given at the start: one clean, bounded page, no history. `system` and `task` are the prompts.
+
+    `boundary` is this run's random mark (128 bits) around everything that is material and not an instruction.
+    `more_standards` were not loaded and can be read by the agent.
+    """
+
+    standards: tuple[Standard, ...]
+    layout: Layout
+    system: str
+    task: str
+    boundary: str = ""
+    more_standards: tuple[Standard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +46,7 @@ class ToolSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolCall:
-    """The llm asks for a tool. `arguments` is None when what it sent was not a JSON object; `raw` then holds the text."""
+    """The llm asks for a tool. `arguments` is None when it sent no JSON object; `raw` then holds the text."""
 
     id: str
     name: str
@@ -45,28 +73,21 @@ class Usage:
 
     @property
     def sent_tokens(self) -> int:
-        """What was sent beyond what the cache held: the API counts what it puts into the cache apart from
-        `input_tokens`.
-        """
+        """What the cache did not hold: the API counts what it puts there apart from `input_tokens`."""
         return self.input_tokens + self.cache_write_tokens
 
     @property
     def tokens_in_words(self) -> str:
         """For people: every token that was billed, once."""
-        return f"{self.sent_tokens:,} tokens in, {self.output_tokens:,} out, {self.cache_read_tokens:,} read from the cache"
+        sent, written, cached = self.sent_tokens, self.output_tokens, self.cache_read_tokens
+        return f"{sent:,} tokens in, {written:,} out, {cached:,} read from the cache"
 
     def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            cache_read_tokens=self.cache_read_tokens + other.cache_read_tokens,
-            cache_write_tokens=self.cache_write_tokens + other.cache_write_tokens,
-            cost_usd=self.cost_usd + other.cost_usd,
-        )
+        return Usage(**{f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(Usage)})
 
 
 class StopReason(StrEnum):
-    """Why the llm stopped (Messages API `stop_reason`); anything we do not know is UNKNOWN and ends the conversation."""
+    """Why the llm stopped (Messages API `stop_reason`); any other reason is UNKNOWN and ends the conversation."""
 
     END_TURN = "end_turn"
     TOOL_USE = "tool_use"
@@ -79,10 +100,7 @@ class StopReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LlmReply:
-    """One complete answer.
-
-    `wire_blocks` are the content blocks as received, to be sent back verbatim on the next turn (thinking signatures).
-    """
+    """One complete answer. `wire_blocks` are its content blocks as received, to be sent back verbatim (signatures)."""
 
     text: str
     tool_calls: tuple[ToolCall, ...]

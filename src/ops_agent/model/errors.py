@@ -1,6 +1,4 @@
-"""What is broken, as opposed to declined: every class has a conclusion (so an exit code) and a hint. Caught once, in
-__main__.
-"""
+"""What is broken, as opposed to declined: every class has a conclusion and a hint. Caught once, in __main__."""
 
 from __future__ import annotations
 
@@ -17,8 +15,7 @@ from ops_agent.model.outcome import Conclusion
 class OpsAgentError(Exception):
     """Base of all. `str(error)` says what was wrong and where; `hint` says what to do now.
 
-    `transcript` is what was said until it broke, so that the report shows what it cost; None when the llm was not
-    asked.
+    `transcript` is what was said until it broke, and what that cost; None when the llm was not asked.
     """
 
     conclusion: ClassVar[Conclusion] = Conclusion.INTERNAL_ERROR
@@ -94,9 +91,8 @@ class ToolchainError(OpsAgentError):
 
     conclusion = Conclusion.TOOLCHAIN_FAILED
     default_hint = (
-        "Install the tool named above (setup actions), or the embedded engine from a checkout of ops-agent (`pip "
-        "install --require-hashes "
-        "-r requirements/container.txt`); `ops-agent doctor` shows what was found."
+        "Install the tool named above (setup actions), or the embedded engine from a checkout of ops-agent "
+        "(`pip install --require-hashes -r requirements/container.txt`); `ops-agent doctor` shows what was found."
     )
 
 
@@ -130,9 +126,7 @@ class Cancelled(OpsAgentError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A cancellation in the middle of a conversation, with what was said until then. No OpsAgentError: only the command
-    may catch it.
-    """
+    """A cancellation in the middle of a conversation, with what was said until then; only the command may catch it."""
 
     def __init__(self, transcript: Transcript) -> None:
         super().__init__()
@@ -143,8 +137,7 @@ _MOST_FRAMES: Final = 4
 
 
 def as_error(broken: BaseException) -> OpsAgentError:
-    """`broken` as one of these classes, with its transcript if it has one: a full disk and a cancellation by name,
-    anything else as a bug.
+    """`broken` as one of these classes: a full disk and a cancellation by name, anything else as a bug.
 
     A bug is shown by its class and its places, the innermost first, never by its text, which may quote a secret.
     """

@@ -1,4 +1,4 @@
-"""What happened on GitHub, and who did it. Shapes follow GitHub's webhook payload `issues.labeled` and its REST API."""
+"""What GitHub reports: who did what to which issue or pull request. Shapes follow its webhook payload and REST API."""
 
 from __future__ import annotations
 
@@ -70,8 +70,7 @@ class IssueRef:
 class Issue:
     """An issue as it was read at one moment, from the payload or from the API. `body` is raw text from people.
 
-    `open_blockers` counts the open issues that block it (REST `issue_dependencies_summary`), None when GitHub did not
-    say.
+    `open_blockers` counts the open issues that block it (REST `issue_dependencies_summary`), None when not given.
     """
 
     ref: IssueRef
@@ -90,9 +89,7 @@ class Issue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueEvent:
-    """One entry of the issue's timeline: `labeled`, `unlabeled`, `renamed`, `closed`, `reopened`, ... `at` is ISO 8601
-    UTC.
-    """
+    """One entry of an issue's timeline: `labeled`, `unlabeled`, `renamed`, `closed`, ... `at` is ISO 8601 UTC."""
 
     id: int
     kind: str
@@ -110,6 +107,39 @@ class Comment:
     body: str
     created_at: str
     updated_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequest:
+    """A pull request as the API describes it. `is_open` False with `merged` False means that a person closed it.
+
+    Anybody who can read the repository may be its author, also for our branch; None: the account was deleted.
+    """
+
+    number: int
+    node_id: str
+    url: str
+    title: str
+    body: str
+    head_branch: str
+    head_commit: str
+    base_branch: str
+    is_open: bool
+    merged: bool
+    draft: bool
+    labels: tuple[str, ...] = ()
+    author: Actor | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """A person's review of a pull request. `verdict` is APPROVED, CHANGES_REQUESTED, ...; `at` is ISO 8601 UTC."""
+
+    id: int
+    author: Actor
+    verdict: str
+    body: str
+    at: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

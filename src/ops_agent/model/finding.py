@@ -35,11 +35,11 @@ NO_PLACE: Final = Place(path="")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """What makes two findings of a rule the same, in whatever file and line: `anchor` is the address of the code and the
-    text of the part that offends.
+    """What makes two findings of a rule the same, in whatever file and line.
 
-    `under` are circumstances that make it worse (events that strangers can cause, rights). A finding of the base excuses
-    one of the change that has the same anchor and no circumstance more; any number when it `excuses_all`.
+    `anchor` is the address of the code and the text of the part that offends, `under` circumstances that make it worse
+    (events that strangers can cause, rights). A finding of the base excuses one of the change that has the same anchor
+    and no circumstance more; any number when it `excuses_all`.
     """
 
     anchor: str
@@ -75,9 +75,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """All findings over one change set, in the order of their places, and the ids of the rules that had something to
-    look at.
-    """
+    """All findings over one change set, in the order of their places; `rules_run` had something to look at."""
 
     findings: tuple[Finding, ...]
     rules_run: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""How a run can end: the closed list of conclusions, with exit code and whether another try can help (docs/outcomes.md)."""
+"""How a run can end: the closed list of conclusions (docs/outcomes.md), and a stage that declines."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class Stopped:
     """A stage declines: a value, not an exception.
 
     `reason` is one sentence for the issue; `remedy` says what to do now; `findings` name file and line where there is
-    one. `questions` (needs_info) and `proposed_issues` (needs_split, infeasible) are put to people as lists. `quiet`
-    means that nothing is written to GitHub about it: the event does not concern ops-agent, or the person had no right to make us
+    one. `questions` (needs_info) and `proposed_issues` (needs_split, infeasible) are put to people as lists. `quiet`:
+    nothing is written to GitHub, because the event does not concern ops-agent or the person had no right to make us
     write. `patch` is a unified diff offered to people when it could not be pushed.
     """
 

@@ -1,6 +1,4 @@
-"""A terraform plan, read from `terraform show -json` (format_version 1.x): complete change accounting, values already
-masked.
-"""
+"""A terraform plan, read from `terraform show -json`: complete change accounting, values already masked."""
 
 from __future__ import annotations
 
@@ -53,9 +51,7 @@ class ResourceAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceChange:
-    """One entry of `resource_changes`. `before` and `after` are masked by both sensitive trees; unknown values are the
-    constant UNKNOWN.
-    """
+    """One entry of `resource_changes`. `before` and `after` are masked by both sensitive trees, and with UNKNOWN."""
 
     address: str
     type: str
@@ -81,9 +77,7 @@ class ResourceChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputChange:
-    """One entry of `output_changes`, masked as a resource's change is. `references` are what its expression names,
-    sorted.
-    """
+    """One entry of `output_changes`, masked alike. `references` are what its expression names, sorted."""
 
     name: str
     action: ResourceAction
@@ -148,8 +142,7 @@ class TerraformPlan:
     `text` is `terraform show -no-color` after redaction; `canonical_hash` is SHA-256 of the JSON without `timestamp`.
     `changes` leaves out what does not change. `edges` are pairs (user, used) of changed resources, by the
     configuration's references; `invocations` are the provider actions that an apply would run. `log_groups` are the
-    names of all CloudWatch log groups after an apply, also of those that stay as they are; an empty one is known only
-    then.
+    names of all CloudWatch log groups after an apply; an empty one is known only then.
     """
 
     changes: tuple[ResourceChange, ...]

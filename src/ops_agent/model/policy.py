@@ -1,6 +1,4 @@
-"""What may leave: region, accounts, allow-lists and quotas. From the action's inputs; a policy file on the base branch
-only narrows.
-"""
+"""What may leave, and what a run may use. From the action's inputs; a policy file on the base branch only narrows."""
 
 from __future__ import annotations
 
@@ -18,9 +16,9 @@ class Policy:
     `accounts` maps an environment's name (and `root`) to a 12-digit account id. `allowed_providers` are source
     addresses with a host (`registry.terraform.io/hashicorp/aws`), `allowed_modules` source prefixes, `allowed_buckets`
     S3 buckets that a plan may reach besides those in use, `allowed_uses` owner/name of actions (`actions/checkout`),
-    `allowed_permissions` scopes that jobs of workflows may write (`packages`).
-    `account_files` are path globs in which account ids are allowed as literals, `closed_paths` globs that may not be written;
-    `layout` maps roots that discovery cannot find.
+    `allowed_permissions` scopes that jobs of workflows may write (`packages`). `account_files` are path globs in which
+    account ids are allowed as literals, `closed_paths` globs that may not be written; `layout` maps roots that
+    discovery cannot find.
     """
 
     region: str = "sa-east-1"
@@ -48,18 +46,37 @@ class Policy:
     layout: tuple[MappedRoot, ...] = ()
 
 
-# The regions of AWS's commercial partition (`aws`), a closed list: `sa-east-9` has the right form and does not exist.
-#
-# Source: the partition's endpoint description in botocore 1.44 (November 2026); a test compares. A region that AWS
-# opens later needs a line here, on purpose: a name that nobody checked would go into host names, session policies and
-# the rules.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a run may use. Money in US dollars, time in seconds, sizes in bytes."""
+
+    max_turns: int = 80
+    max_cost_usd: float = 5.0
+    timeout_seconds: int = 45 * 60
+    max_repair_rounds: int = 3
+    max_files: int = 50
+    max_file_bytes: int = 1_000_000
+    max_total_bytes: int = 5_000_000
+    max_tool_calls_per_turn: int = 20
+    max_total_tokens: int = 20_000_000
+
+    @property
+    def working_seconds(self) -> int:
+        """The run's time without its last three minutes, which belong to the clean-up: comment, claim, outputs."""
+        return max(60, self.timeout_seconds - 180)
+
 
 REGIONS = frozenset(
     {
-        "af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2",
-        "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7",
-        "ca-central-1", "ca-west-1", "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2",
-        "eu-west-1", "eu-west-2", "eu-west-3",
-        "il-central-1", "me-central-1", "me-south-1", "mx-central-1", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
+        "af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1",
+        "ap-south-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5",
+        "ap-southeast-6", "ap-southeast-7", "ca-central-1", "ca-west-1", "eu-central-1", "eu-central-2", "eu-north-1",
+        "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3", "il-central-1", "me-central-1",
+        "me-south-1", "mx-central-1", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2",
     }
 )  # fmt: skip
+"""AWS's commercial partition (`aws`), a closed list: `sa-east-9` has the right form and does not exist.
+
+From the endpoint description in botocore 1.44; a test compares. A region that AWS opens later needs a line here, on
+purpose: an unchecked name would go into host names, session policies and the rules.
+"""

@@ -13,9 +13,18 @@ from typing import Protocol
 
 from ops_agent.model.change_set import ChangeSet, TreeEntry
 from ops_agent.model.conversation import LlmReply, ToolSpec, Turn
-from ops_agent.model.event import Actor, Comment, Issue, IssueEvent, IssueRef, Permission, Repository
+from ops_agent.model.event import (
+    Actor,
+    Comment,
+    Issue,
+    IssueEvent,
+    IssueRef,
+    Permission,
+    PullRequest,
+    Repository,
+    Review,
+)
 from ops_agent.model.finding import Place
-from ops_agent.model.proposal import PullRequest
 from ops_agent.model.terraform import Environment, FetchedModules, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult
 from ops_agent.model.workflow import LintEntries
@@ -43,19 +52,6 @@ class TokenAbilities:
     pull_requests: bool | None
     issues: bool | None
     workflows: bool | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Review:
-    """A person's review of a pull request. `at` is ISO 8601 UTC; `verdict` is APPROVED, CHANGES_REQUESTED, COMMENTED,
-    ...
-    """
-
-    id: int
-    author: Actor
-    verdict: str
-    body: str
-    at: str
 
 
 class Issues(Protocol):
@@ -122,9 +118,7 @@ class Branches(Protocol):
     def commit(
         self, repository: str, branch: str, expected_head: str, headline: str, body: str, changes: ChangeSet
     ) -> str:
-        """GraphQL `createCommitOnBranch`; returns the new commit. Raises Conflict when the head moved,
-        NeedsWorkflowsPermission.
-        """
+        """Returns the new commit. Raises Conflict when the head moved, NeedsWorkflowsPermission."""
 
     def resolve_action(self, uses: str, ref: str) -> str | None:
         """Commit of an action's tag or branch (`actions/checkout`, `v4`), None when it does not exist."""
@@ -165,9 +159,7 @@ class Board(Protocol):
     """GitHub Projects v2, found from the issue's side."""
 
     def card(self, issue: Issue) -> BoardCard | str:
-        """The issue's card, or one sentence that says why the board cannot be used (no access, no such project, not on
-        it).
-        """
+        """The issue's card, or one sentence that says why the board cannot be used."""
 
     def cards_of(self, issues: tuple[Issue, ...]) -> Mapping[IssueRef, BoardCard | str]:
         """The same for many issues at once."""
@@ -190,10 +182,9 @@ class Llm(Protocol):
 
 
 class Scratch(Protocol):
-    """The scratch tree: the base commit's regular files in a directory of our own, where the agent's edits land.
+    """The base commit's regular files in a directory of our own, where the agent's edits land.
 
-    Paths are checked (inside the root, no symlink on the way, no device); a refusal raises ScratchRefusal (a
-    ValueError) with the reason.
+    A path that leaves it, or a link or device on the way, raises ScratchRefusal with the reason.
     """
 
     root: Path
@@ -209,10 +200,7 @@ class Scratch(Protocol):
         """Regular files, sorted."""
 
     def change_set(self) -> ChangeSet:
-        """The journal against the base, byte by byte.
-
-        Raises PolicyViolation when the tree holds anything that the journal does not.
-        """
+        """The journal against the base. Raises PolicyViolation when the tree holds anything that it does not."""
 
 
 class ScratchRefusal(ValueError):
@@ -224,10 +212,7 @@ class ScratchRefusal(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialLease:
-    """AWS access for children of one target.
-
-    `variables` go into the child's environment: a loopback URL and a one-run token, no credential.
-    """
+    """AWS access for one target: `variables` of its children hold a loopback URL and a one-run token, no credential."""
 
     environment: str
     account: str
@@ -241,17 +226,14 @@ class CloudIdentity(Protocol):
         """None when this environment has a role to plan with; else why it has not, for the pull request."""
 
     def lease(self, environment: Environment) -> AbstractContextManager[CredentialLease]:
-        """Credentials while the context is open, renewed before they expire. GetCallerIdentity confirms the account
-        first. Raises AwsError; PolicyViolation when the account is another one.
+        """Credentials while the context is open, renewed before they expire. Raises AwsError, ConfigError;
+        PolicyViolation when they act in another account than the environment's.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanFiles:
-    """What a finished plan left behind, 0600, deleted when the workspace closes.
-
-    `json_path` is `show -json`, `text` is `show -no-color`, capped.
-    """
+    """What a plan left: `show -json` (0600, deleted with the workspace), and `show -no-color`, capped."""
 
     json_path: Path
     text: str
@@ -264,14 +246,9 @@ class TerraformWorkspace(Protocol):
     placeholders: tuple[str, ...]
     """Names of required variables without a value, which got a declared placeholder."""
     lock_file_update: bytes | None
-    """After init: the root's `.terraform.lock.hcl` with the entries that it lacked for allow-listed providers, None
-    when it needed none.
-    """
-
+    """After init: the root's `.terraform.lock.hcl` with the entries that it lacked; None when it lacked none."""
     modules: tuple[str, ...]
-    """One line for each module from outside the repository that the root's base calls: what was asked for and what was
-    fetched.
-    """
+    """One line for each module from outside that the root's base calls: what was asked for and what was fetched."""
 
     def init(self) -> CheckResult: ...
 
@@ -287,11 +264,9 @@ class TerraformWorkspace(Protocol):
         """Without text (one provider start less) `PlanFiles.text` is empty."""
 
     def mocked_plan(self) -> tuple[CheckResult, bytes | None]:
-        """Plan from nothing with mocked providers, for a target without a lease: a document shaped like `show -json`,
-        or None.
+        """Plan from nothing with mocked providers, without a lease: a document shaped like `show -json`, or None.
 
-        The check never fails: what mocks cannot do is not the change's fault. It is then not run, and its output says
-        why.
+        The check never fails: what mocks cannot do is not the change's fault. It is then not run, and says why.
         """
 
 
@@ -302,8 +277,9 @@ class Terraform(Protocol):
         """Name, version and where it came from, e.g. `Terraform 1.15.5 (embedded)`. Raises ToolchainError."""
 
     def self_test(self) -> str:
-        """Prove with a canary that a hostile configuration cannot read this process or leave its sandbox. Returns in
-        words what the sandbox guarantees on this machine; raises ToolchainError when a guarantee does not hold.
+        """Prove with a canary that a hostile configuration cannot read this process or leave its sandbox.
+
+        Returns in words what the sandbox guarantees here; raises ToolchainError when a guarantee does not hold.
         """
 
     def parallel(self) -> int:
@@ -315,11 +291,9 @@ class Terraform(Protocol):
     def fmt(self, tree: Path, root: TerraformRoot) -> CheckResult: ...
 
     def fetch_modules(self, root: TerraformRoot, files: Mapping[str, bytes]) -> CheckResult:
-        """Fetch the modules from outside that `files`, the base commit's configuration of `root`, call; once a run for
-        each root.
+        """Fetch, once a run, the modules from outside that `files`, the base's configuration of `root`, calls.
 
-        They serve every later workspace of the root. What is not fetched is a finding, and `init` of its workspaces
-        says so.
+        They serve every workspace of the root. What is not fetched is a finding, and `init` of its workspaces says so.
         """
 
     def fetched_modules(self, root: TerraformRoot) -> FetchedModules:
@@ -334,9 +308,8 @@ class Terraform(Protocol):
         providers: tuple[str, ...] | None = None,
         buckets: frozenset[str] | None = frozenset(),
     ) -> AbstractContextManager[TerraformWorkspace]:
-        """`providers` narrows the allow-list that Terraform installs from (source addresses with a host), None leaves
-        it alone. `buckets` are the S3 buckets that may be reached beside those of the backend and of the state, None
-        any of the region: for the base commit's own configuration.
+        """`providers` (source addresses with a host) narrows the allow-list that Terraform installs from. `buckets` may
+        be reached beside those of the backend and the state; None, for the base's own configuration: any of the region.
         """
 
 
@@ -344,8 +317,8 @@ class Linters(Protocol):
     """actionlint and zizmor over workflow files. They read YAML as data and run nothing of it."""
 
     def check(self, files: Mapping[str, bytes]) -> LintEntries:
-        """What they report about each of `files`; every path is a key of the answer. A file that one of them cannot
-        read has an entry `unreadable`. Raises ToolchainError when a linter is missing or does not work at all.
+        """What they report about each of `files`, by path; `unreadable` is an entry for what one of them cannot read.
+        Raises ToolchainError when a linter is missing or does not work at all.
         """
 
 
@@ -353,9 +326,7 @@ class Linters(Protocol):
 
 
 class Reporter(Protocol):
-    """The job's log, annotations, summary and outputs on GitHub Actions, or a terminal. Every text is redacted before
-    it gets here.
-    """
+    """The log, annotations, summary and outputs of a job on GitHub Actions, or a terminal. Every text is redacted."""
 
     def stage(self, name: str) -> AbstractContextManager[None]:
         """A log group / a live line for one stage of the pipeline."""
@@ -387,9 +358,7 @@ class Clock(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """One adapter per outside thing, built by wiring.py (or by a test). `scratch` makes a fresh tree, removed when the
-    context closes.
-    """
+    """One adapter per outside thing. `scratch` makes a fresh tree, removed when the context closes."""
 
     issues: Issues
     branches: Branches

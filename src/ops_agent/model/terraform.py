@@ -1,6 +1,4 @@
-"""Terraform as it is written: files, blocks, attributes and expressions, in our own types; no parser's dictionary gets
-past the readers.
-"""
+"""Terraform in our own types: files, blocks and expressions as written; roots and environments; fetched modules."""
 
 from __future__ import annotations
 
@@ -39,13 +37,13 @@ class Expression:
     """One expression of HCL.
 
     `value` is a literal's value after escapes. `name` is a call's function in lower-level form (`core::file` is `file`,
-    blanks removed), or an operator. `steps` is a reference's path (`var.a["b"][0]` is `("var", "a", "b", 0)`; None is a splat or an
-    index that is computed), and of anything else the path into its value (`values(x)[0].arn` is an `other` with `(0,
-    "arn")` and the call as its first child). `children` are parts of a template or tuple, arguments of a call, key and
-    value in turn of an object, condition and both results of a conditional, computed indices of a reference, and every
-    sub-expression of anything else. A `for` has its iterators as `name` (`k,v`) and as `children` the collection and
-    what `value` spells: `k`ey, `v`alue, `c`ondition. `text` is the source without comments and layout, given for the
-    whole expression of an attribute and empty inside it. `line` counts from 1.
+    blanks removed), or an operator. `steps` is a reference's path (`var.a["b"][0]` is `("var", "a", "b", 0)`; None is a
+    splat or an index that is computed), and of anything else the path into its value (`values(x)[0].arn` is an `other`
+    with `(0, "arn")` and the call as its first child). `children` are parts of a template or tuple, arguments of a
+    call, key and value in turn of an object, condition and both results of a conditional, computed indices of a
+    reference, and every sub-expression of anything else. A `for` has its iterators as `name` (`k,v`) and as `children`
+    the collection and what `value` spells: `k`ey, `v`alue, `c`ondition. `text` is the source without comments and
+    layout, given for the whole expression of an attribute and empty inside it. `line` counts from 1.
     """
 
     kind: ExpressionKind
@@ -98,9 +96,7 @@ class Block:
 
     @property
     def members(self) -> frozenset[str]:
-        """Names of its attributes and of its nested blocks (`dynamic "x"` counts as `x`): JSON syntax does not tell
-        them apart.
-        """
+        """Names of its attributes and nested blocks (`dynamic "x"` is `x`), which JSON syntax does not tell apart."""
         return frozenset(name for name, _ in self.parts)
 
     @property
@@ -128,9 +124,7 @@ class Block:
             yield from block.walk()
 
     def arguments(self, *before: str) -> Iterator[tuple[tuple[str, ...], Attribute]]:
-        """Every argument with its path (`("origin", "custom_header", "value")`); `dynamic` and `content` are no part of
-        it.
-        """
+        """Every argument with its path (`("origin", "custom_header", "value")`), without `dynamic` and `content`."""
         for attribute in self.attributes:
             yield (*before, attribute.name), attribute
         for inner in self.blocks:
@@ -164,17 +158,12 @@ class Unreadable:
     line: int = 0
 
 
-# Terraform in a repository: root modules and the environments each of them serves.
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """One environment of a root. Paths are relative to the repository's root; None / empty means that the file is
-    missing.
+    """One environment of a root. Paths are relative to the repository's root; None or empty: the file is missing.
 
-    `account` is the 12-digit AWS account that the action's inputs give this environment, None if they give none.
-    `unsettled` says in one sentence why it must not be planned: which of its files are meant, or which state, is
-    unclear. A guess would be worse than no plan.
+    `account` is the 12-digit AWS account by the action's inputs. `unsettled` says in one sentence why it must not be
+    planned: which of its files are meant, or which state, is unclear. A guess would be worse than no plan.
     """
 
     name: str
@@ -186,9 +175,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TerraformRoot:
-    """A root module: its directory (`.` is the repository's root), environments, and the local modules that it reaches
-    at any depth.
-    """
+    """A root module: its directory (`.`: the repository's root), and the local modules that it reaches at any depth."""
 
     path: str
     environments: tuple[Environment, ...]
@@ -236,14 +223,11 @@ class MappedRoot:
     environments: tuple[MappedEnvironment, ...]
 
 
-# What came for the modules from outside that a base commit calls: their Terraform, to be judged as data.
-
-
 @dataclass(frozen=True, kw_only=True)
 class FetchedModules:
-    """`files` are configurations and templates (path -> bytes), each below a directory that no path of a repository can
-    have.
+    """The Terraform of the modules from outside that a base commit calls, to be judged as data.
 
+    `files` are configurations and templates by path, each below a directory that no path of a repository can have.
     `by_source` leads from the `(source, version)` of a call in the repository to the directory of what came for it,
     `by_call` from a fetched directory and the name of a call in it to the directory of what that calls.
     """

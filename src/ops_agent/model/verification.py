@@ -33,9 +33,8 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a plan was made from. Hashes are SHA-256 hex; `account` is what STS said; `modules` are the remote ones, one
-    line each with the commit that came, because a tag or a branch can move. `providers` are the lock file's, with their
-    versions.
+    """What a plan was made from. Hashes are SHA-256 hex; `account` is what STS said; `modules` are the remote ones with
+    the commit that came, because a tag or a branch can move; `providers` the lock file's, with their versions.
     """
 
     base_commit: str
@@ -96,10 +95,7 @@ class TargetVerification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """The proof. Passed when no check failed; what was not run is named, never counted as passed.
-
-    `engine` is empty when nothing ran on it.
-    """
+    """The proof: passed when no check failed. `engine` is empty when nothing ran on it."""
 
     engine: str
     checks: tuple[CheckResult, ...] = ()

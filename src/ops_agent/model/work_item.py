@@ -1,11 +1,11 @@
-"""An admitted request: whose approval, which bytes, what it asks for."""
+"""An admitted request: whose approval, which bytes, what it asks for; and the claim to work on it."""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
 
-from ops_agent.model.event import Actor, Issue, IssueRef, Repository
+from ops_agent.model.event import Actor, Issue, IssueRef, PullRequest, Repository
 
 
 def content_hash(title: str, body: str) -> str:
@@ -16,9 +16,7 @@ def content_hash(title: str, body: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """The act that started the run: a label by a writer (`event_id` from the timeline) or a dispatch (`event_id` is the
-    run id).
-    """
+    """The act that started the run: a label by a writer (`event_id` from the timeline) or a dispatch (the run's id)."""
 
     by: Actor
     event_id: int
@@ -58,9 +56,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkItem:
-    """One admitted issue.
-
-    `issue` is the approved snapshot (raw text; never shown to the llm), `title` and `request` are cleaned.
+    """One admitted issue: `issue` is the approved snapshot (raw text, never shown to the llm), the rest is cleaned.
 
     `target` is the repository that is changed, `base_branch` the branch the pull request goes to; `warnings` are shown
     in comment and pull request. `labels_by_writers` are labels on the issue that a person with write permission put
@@ -84,3 +80,19 @@ class WorkItem:
         """Idempotency key: (repository id, issue number, approving event, content)."""
         parts = (self.target.id, self.issue.ref, self.approval.event_id, self.approval.content_hash)
         return hashlib.sha256("\x00".join(map(str, parts)).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The right to work on one item: our branch at `base_commit`, and the comment that shows the progress.
+
+    `head_commit` is the branch's newest commit (`base_commit` for a new branch); `existing` is the open pull request
+    that is updated; `notes` are sentences that the comment repeats through the run.
+    """
+
+    branch: str
+    base_commit: str
+    head_commit: str
+    comment_id: int | None
+    existing: PullRequest | None = None
+    notes: tuple[str, ...] = ()

@@ -1,6 +1,4 @@
-"""A GitHub Actions workflow as it is written, in our own types, and what linters report about it. Every scalar is text
-as in the file; lines count from 1.
-"""
+"""A GitHub Actions workflow as it is written (scalars are text, lines count from 1), and what linters report."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ class WorkflowText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trigger:
-    """One event under `on:`. `filters` are its lists by name (`branches`, `types`, `paths`, ...); `filled_inputs` are names
-    of inputs that are never empty.
-    """
+    """One event under `on:`. `filters` are its lists by name (`branches`, ...); `filled_inputs` are never empty."""
 
     event: str
     line: int
@@ -57,9 +53,7 @@ class Permissions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """A container or service: its image, the options it is started with, and whatever else is written about it
-    (`volumes`).
-    """
+    """A container or service: its image, its options, and whatever else is written about it (`volumes`)."""
 
     image: str
     line: int

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from ops_agent.model.conversation import Transcript, Usage
-from ops_agent.model.event import IssueRef
+from ops_agent.model.event import IssueRef, PullRequest
 from ops_agent.model.finding import Finding, Place
 from ops_agent.model.outcome import Conclusion
 from ops_agent.model.plan import PlanCounts
-from ops_agent.model.proposal import PullRequest
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.pages.parts import counted, items, joined
 from ops_agent.pages.results import cautions, checks_table, danger_lines, danger_list, findings_list, headlines

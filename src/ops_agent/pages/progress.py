@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ops_agent.issue.claims import ClaimRecord
-from ops_agent.model.event import RunIdentity
+from ops_agent.model.event import PullRequest, RunIdentity
 from ops_agent.model.outcome import Stopped
-from ops_agent.model.proposal import PullRequest
 from ops_agent.model.work_item import WorkItem
 from ops_agent.pages.parts import IN_SUMMARY, details, items
 from ops_agent.pages.results import findings_list

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from ops_agent.model.change_set import ChangeKind, ChangeSet, FileChange
+from ops_agent.model.change_set import ChangeKind, ChangeSet, FileChange, Proposal
 from ops_agent.model.conversation import Ending, Transcript
 from ops_agent.model.errors import RedactionFailed
 from ops_agent.model.event import RunIdentity
 from ops_agent.model.finding import Finding, Severity, Verdict
-from ops_agent.model.proposal import Claim, Proposal
 from ops_agent.model.terraform import Unreadable
 from ops_agent.model.verification import TargetVerification, Verification
-from ops_agent.model.work_item import WorkItem
+from ops_agent.model.work_item import Claim, WorkItem
 from ops_agent.pages.observability import observability
 from ops_agent.pages.parts import IN_SUMMARY, Overflow, capped, counted, details, grouped, items, joined
 from ops_agent.pages.plans import changes_table, plans_text

@@ -11,7 +11,7 @@ from ops_agent.agent.prompts import text as prompt
 from ops_agent.agent.standards import standards_for
 from ops_agent.config.settings import Settings
 from ops_agent.guard.tree import source_tree
-from ops_agent.model.briefing import Briefing
+from ops_agent.model.conversation import Briefing
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.ports import BaseTree, World
 from ops_agent.model.terraform import Layout

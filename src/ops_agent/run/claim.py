@@ -25,8 +25,7 @@ from ops_agent.model.errors import Conflict, GitHubError, NotFound, OpsAgentErro
 from ops_agent.model.event import ActorKind, RunIdentity
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Branches, PullRequests, Reporter, World
-from ops_agent.model.proposal import Claim
-from ops_agent.model.work_item import WorkItem
+from ops_agent.model.work_item import Claim, WorkItem
 from ops_agent.pages.progress import stopped_text
 from ops_agent.run.people import People
 from ops_agent.run.progress import Phase, Progress, comment_text, move_card

@@ -14,7 +14,7 @@ from pathlib import PurePosixPath
 from ops_agent.model.change_set import ChangeSet, FileChange, TreeEntry, blob_id, needs_workflows_permission
 from ops_agent.model.errors import PolicyViolation
 from ops_agent.model.ports import BaseTree, Branches, TokenAbilities
-from ops_agent.model.proposal import Claim
+from ops_agent.model.work_item import Claim
 
 Tree = Mapping[str, TreeEntry]
 _NAMED_PATHS = 5

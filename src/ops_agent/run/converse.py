@@ -19,9 +19,8 @@ from ops_agent.agent.tools import Workbench
 from ops_agent.config.settings import Settings
 from ops_agent.guard.paths import path_refusal
 from ops_agent.guard.tree import source_tree
-from ops_agent.model.briefing import Briefing
 from ops_agent.model.change_set import ChangeSet
-from ops_agent.model.conversation import Ending, Transcript
+from ops_agent.model.conversation import Briefing, Ending, Transcript
 from ops_agent.model.errors import OpsAgentError, ToolchainError
 from ops_agent.model.finding import Verdict
 from ops_agent.model.outcome import Conclusion, Stopped

@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 
 from ops_agent.issue.admission import refuse_people
 from ops_agent.model.errors import NotFound
-from ops_agent.model.event import Actor, ActorKind, Permission
+from ops_agent.model.event import Actor, ActorKind, Permission, PullRequest
 from ops_agent.model.outcome import Stopped
 from ops_agent.model.ports import Issues
-from ops_agent.model.proposal import PullRequest
 
 
 @dataclass(frozen=True, slots=True)

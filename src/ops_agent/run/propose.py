@@ -6,11 +6,10 @@ from dataclasses import replace
 from functools import partial
 
 from ops_agent.config.settings import Settings
-from ops_agent.model.change_set import ChangeSet
+from ops_agent.model.change_set import ChangeSet, Proposal
 from ops_agent.model.conversation import Transcript
 from ops_agent.model.finding import Verdict
 from ops_agent.model.ports import World
-from ops_agent.model.proposal import Proposal
 from ops_agent.model.verification import Verification
 from ops_agent.pages.messages import message
 from ops_agent.pages.pull_request import Material, build_proposal

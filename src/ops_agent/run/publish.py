@@ -11,7 +11,7 @@ from functools import partial
 
 from ops_agent.config.settings import Settings
 from ops_agent.issue.claims import PullRequestRecord, is_our_branch, untrusted_pull_request
-from ops_agent.model.change_set import ChangeSet, needs_workflows_permission
+from ops_agent.model.change_set import ChangeSet, Proposal, needs_workflows_permission
 from ops_agent.model.errors import (
     Conflict,
     GitHubError,
@@ -20,11 +20,10 @@ from ops_agent.model.errors import (
     NotPermitted,
     PolicyViolation,
 )
-from ops_agent.model.event import IssueRef
+from ops_agent.model.event import IssueRef, PullRequest
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Branches, Issues, PullRequests, Reporter, World
-from ops_agent.model.proposal import Claim, Proposal, PullRequest
-from ops_agent.model.work_item import WorkItem, content_hash
+from ops_agent.model.work_item import Claim, WorkItem, content_hash
 from ops_agent.pages.progress import published_text
 from ops_agent.run.commit import as_patch, commit, moved_paths, split_by_abilities
 from ops_agent.run.people import People

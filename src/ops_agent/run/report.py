@@ -12,9 +12,8 @@ from ops_agent.model.errors import OpsAgentError, RedactionFailed
 from ops_agent.model.event import IssueRef
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Reporter
-from ops_agent.model.proposal import Claim
 from ops_agent.model.verification import Verification
-from ops_agent.model.work_item import WorkItem
+from ops_agent.model.work_item import Claim, WorkItem
 from ops_agent.pages.job_summary import SENTENCES, RunReport, beside_the_code, last_word, outputs, summary
 from ops_agent.pages.messages import message
 from ops_agent.run.publish import Published

@@ -9,9 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ops_agent.model.event import Actor, ActorKind, Comment, Issue, IssueEvent, IssueRef, Permission, Repository
-from ops_agent.model.ports import Review
-from ops_agent.model.proposal import PullRequest
+from ops_agent.model.event import (
+    Actor,
+    ActorKind,
+    Comment,
+    Issue,
+    IssueEvent,
+    IssueRef,
+    Permission,
+    PullRequest,
+    Repository,
+    Review,
+)
 
 Json = Mapping[str, Any]
 GHOST = Actor(login="ghost", id=0, kind=ActorKind.USER)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ops_agent.adapters.github import parsing
 from ops_agent.adapters.github.client import GitHubHttp, Refused, in_repository
-from ops_agent.model.ports import Review
-from ops_agent.model.proposal import PullRequest
+from ops_agent.model.event import PullRequest, Review
 
 
 class GitHubPullRequests:

@@ -15,9 +15,19 @@ from typing import Any
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.errors import ConfigError, Conflict, NotFound
-from ops_agent.model.event import Actor, ActorKind, Comment, Issue, IssueEvent, IssueRef, Permission, Repository
-from ops_agent.model.ports import BaseTree, BoardCard, Review, TokenAbilities
-from ops_agent.model.proposal import PullRequest
+from ops_agent.model.event import (
+    Actor,
+    ActorKind,
+    Comment,
+    Issue,
+    IssueEvent,
+    IssueRef,
+    Permission,
+    PullRequest,
+    Repository,
+    Review,
+)
+from ops_agent.model.ports import BaseTree, BoardCard, TokenAbilities
 
 YOU = Actor(login="you", id=1, kind=ActorKind.USER)
 OPS_AGENT = Actor(login="ops-agent", id=2, kind=ActorKind.BOT)

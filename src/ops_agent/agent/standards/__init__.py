@@ -13,7 +13,7 @@ from fnmatch import translate
 from functools import cache
 from importlib.resources import files
 
-from ops_agent.model.briefing import Standard
+from ops_agent.model.conversation import Standard
 
 MAX_FILE_BYTES = 200_000
 MAX_STANDARD = 12_000
