@@ -176,3 +176,31 @@ def test_a_mapping_helps_where_names_tell_nothing() -> None:
 def test_no_set_of_files_makes_discovery_fail(files: dict[str, str]) -> None:
     layout(files)
     asked(files)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        'source = "./modules/queue"',
+        'source="./modules/queue"',
+        'source = "\\u002e/modules/queue"',
+        'source = ("./modules/queue")',
+        'source /* local */ = "./modules/queue"',
+        '/* local */ source = "./modules/queue"',
+        'source = /* local */ "./modules/queue"',
+    ],
+)
+@pytest.mark.parametrize("form", ["module q {{\n  {}\n}}\n", "module q {{ {} }}\n", "module q {{\r\n\t{}\r\n}}\r\n"])
+def test_a_call_of_a_local_module_is_seen_however_it_is_spelled(source: str, form: str) -> None:
+    files = {"app/main.tf": BACKEND, "app/calls.tf": form.format(source), "app/modules/queue/main.tf": ""}
+    assert [root.local_modules for root in layout(files).roots] == [("app/modules/queue",)]
+
+
+@pytest.mark.parametrize("line", ["# {}", "  // {}", "\t# not {}"])
+def test_a_commented_line_reads_no_workspace(line: str) -> None:
+    def reads(text: str) -> bool:
+        files = {"app/main.tf": BACKEND + text}
+        return survey_of(files, lambda p: files[p].encode(), Policy()).modules["app"].reads_workspace
+
+    assert not reads(line.format("terraform.workspace") + "\n")
+    assert reads(line.format("terraform.workspace") + "\nlocals {\n  x = terraform . workspace\n}\n")

@@ -14,9 +14,12 @@ from ops_agent.model.terraform import Block, TerraformRoot, TerraformSource, Unr
 from ops_agent.terraform.hcl import read_blocks, read_terraform
 from ops_agent.terraform.json_syntax import read_terraform_json
 
-_WORKSPACE = re.compile(rb"\bterraform\s*\.\s*workspace\b")
-_TELLING = re.compile(rb"(?<![\w.\"-])(?:module|terraform|provider)\b(?!\s*[.=])")
-_OTHER_BLOCK = re.compile(rb"^[^#/\n]*\{", re.MULTILINE)
+_WORKSPACE = re.compile(rb"terraform\s*\.\s*workspace\b")
+# Where the reader must look: a backend, a provider, a `source` that may be a local path. Wider than what Terraform takes.
+_TELLING = re.compile(
+    rb"(?:^|[{}/])[ \t]*(?:(?:backend|cloud|provider)\b(?!\s*[.=])|source\b(?!\s*=\s*\"[^.\\\"]))", re.MULTILINE
+)
+_DEPLOYED_BLOCK = re.compile(rb"^[ \t]*(?:resource|data|ephemeral|module|locals|variable|output)\b", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +78,13 @@ def read_source(path: str, content: bytes) -> TerraformSource | Unreadable:
 
 
 def read_headers(path: str, content: bytes) -> Headers:
-    """The headers of one configuration file. Most files say nothing that counts here, and are not even parsed."""
-    reads_workspace = bool(_WORKSPACE.search(content)) and _reads_workspace(path, content)
+    """The headers of one configuration file. Most files hold nothing that counts here, and are not even parsed."""
     if path.endswith(".json"):
         source = read_source(path, content)
     elif _TELLING.search(content):
         source = read_blocks(content, ("terraform", "module"))
     else:
-        return Headers(reads_workspace=reads_workspace, deploys=bool(_OTHER_BLOCK.search(content)))
+        return Headers(reads_workspace=_reads_workspace(content), deploys=bool(_DEPLOYED_BLOCK.search(content)))
     if isinstance(source, Unreadable):
         return Headers(is_unreadable=True)
     sources = (b.literal("source") for b in source.of_type("module"))
@@ -94,15 +96,15 @@ def read_headers(path: str, content: bytes) -> Headers:
             for b in backends
         ),
         has_provider=any(b.type == "provider" for b in source.blocks),
-        reads_workspace=reads_workspace,
+        reads_workspace=_reads_workspace(content),
         deploys=any(b.type != "terraform" for b in source.blocks),
     )
 
 
-def _reads_workspace(path: str, content: bytes) -> bool:
-    """Outside of comments."""
-    source = read_source(path, content)
-    return isinstance(source, TerraformSource) and any(_WORKSPACE.search(b.text.encode()) for b in source.blocks)
+def _reads_workspace(content: bytes) -> bool:
+    """Outside of comments that fill a line. Elsewhere in a comment it counts: that asks a question too many."""
+    before = (content[content.rfind(b"\n", 0, m.start()) + 1 : m.start()] for m in _WORKSPACE.finditer(content))
+    return any(not text.lstrip().startswith((b"#", b"//")) for text in before)
 
 
 def modules_of(headers: Mapping[str, Headers]) -> dict[str, Module]:
