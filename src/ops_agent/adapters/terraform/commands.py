@@ -9,7 +9,6 @@ from pathlib import Path
 from ops_agent.model.errors import PolicyViolation
 
 _PATH = r"/[^\x00-\x1f]+"
-_NAME = r"[A-Za-z0-9][A-Za-z0-9._/-]*"
 # A command's words, then the arguments that it may carry; each argument must match one pattern whole.
 _ALLOWED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("version",): ("-json",),
@@ -23,9 +22,7 @@ _ALLOWED: dict[tuple[str, ...], tuple[str, ...]] = {
     ),
     ("show",): ("-json", "-no-color", _PATH),
     ("state", "pull"): (),
-    ("providers", "schema"): ("-json",),
-    ("providers", "lock"): (r"-platform=(linux|darwin)_(amd64|arm64)", _NAME),
-    ("test",): ("-json", "-verbose", "-no-color", f"-filter={_NAME}", f"-var-file={_PATH}"),
+    ("test",): ("-json", "-verbose", "-no-color", r"-filter=[a-z0-9_.]+", f"-var-file={_PATH}"),
 }
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ops_agent.model.finding import Finding, Place, Severity
-from ops_agent.terraform.obstacles import MODULE_REMEDY, remedy_of_denial
+from ops_agent.terraform.obstacles import DENIED_REMEDY, MODULE_REMEDY, remedy_of_denial
 
 MOST = 50
 MODULE_TITLE = "A module cannot be fetched"
@@ -29,6 +29,13 @@ _REMEDIES = {
     "init": "Correct the provider, module or backend settings named here.",
     "plan": "Correct the configuration at this place, or what it refers to.",
 }
+_SEE_IT = "A person who may read the state sees the detail in a `terraform plan` of this target."
+_DENIED = (
+    "AWS denied a call to the role for plans: add the permission if it only describes (docs/setup/aws-role.md). "
+    "CloudTrail of the account names the call, and so does a `terraform plan` by a person with this role."
+)
+# Terraform formats values between quotes, parentheses and digits, and so do providers.
+_WORDS = re.compile(r"[A-Za-z][A-Za-z' -]{0,99}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +119,12 @@ def from_text(check: str, root: str, text: str) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def from_json(check: str, root: str, diagnostics: Iterable[Any]) -> tuple[Finding, ...]:
+def from_json(check: str, root: str, diagnostics: Iterable[Any], *, withhold: bool = False) -> tuple[Finding, ...]:
     """Findings of the `diagnostics` of `validate -json`, or of the `diagnostic` of lines of `plan -json`. Warnings do
     not block. What is not shaped like a diagnostic is passed over: the exit code alone says whether the check failed.
+
+    `withhold` for a command that read a state: of each diagnostic only the place is kept, and a summary of words alone.
+    Functions and providers quote their arguments in errors, sensitive ones too.
     """
     found = []
     for diagnostic in diagnostics:
@@ -125,18 +135,28 @@ def from_json(check: str, root: str, diagnostics: Iterable[Any]) -> tuple[Findin
         text = ": ".join(said for key in ("summary", "detail") if (said := str(diagnostic.get(key) or "").strip()))
         address = diagnostic.get("address")
         is_error = diagnostic.get("severity") != "warning"
-        found.append(
-            finding(
-                check,
-                root,
-                f"{text} (at {address})" if address else text,
-                file=str(where.get("filename") or ""),
-                line=line if isinstance(line, int) else 0,
-                severity=Severity.BLOCKS if is_error else Severity.NOTICE,
-                title="" if is_error else f"terraform {check} warns",
-            )
+        text = f"{text} (at {address})" if address else text
+        made = finding(
+            check,
+            root,
+            _withheld(str(diagnostic.get("summary") or "").strip()) if withhold else text,
+            file=str(where.get("filename") or ""),
+            line=line if isinstance(line, int) else 0,
+            severity=Severity.BLOCKS if is_error else Severity.NOTICE,
+            title="" if is_error else f"terraform {check} warns",
         )
+        if withhold:
+            denied = remedy_of_denial(text)
+            # Any other names the call in the text's own words, which may be a value.
+            fixed = denied if denied in (None, DENIED_REMEDY) else _DENIED
+            made = replace(made, remedy=fixed or f"{made.remedy} {_SEE_IT}")
+        found.append(made)
     return tuple(found[:MOST])
+
+
+def _withheld(summary: str) -> str:
+    kept = summary if _WORDS.fullmatch(summary) else "Terraform reports a problem here"
+    return f"{kept}; the detail may quote values of the state or of AWS, and is withheld"
 
 
 def from_fmt(output: str) -> tuple[Finding, ...]:

@@ -132,13 +132,17 @@ def ended_well(result: ChildResult, what: str) -> ChildResult:
     return result
 
 
-def unexplained(result: ChildResult, deadline: float, *, is_plan: bool = False) -> str:
-    """How a child that failed ended, when nothing that it printed is an error of Terraform's."""
+def unexplained(result: ChildResult, deadline: float, *, is_plan: bool = False, withhold: bool = False) -> str:
+    """How a child that failed ended, when nothing that it printed is an error of Terraform's. `withhold`: its last
+    words may quote values of a state.
+    """
     if result.ending is Ending.STOPPED:
         return "It was stopped, because nothing that comes of it could be used."
     if result.ending is Ending.DEADLINE:
         return f"It did not end within {deadline:.0f} s and was stopped."
     last = " ".join([line.strip() for line in result.text.splitlines() if line.strip()][-5:])
+    if last and withhold:
+        last = "what it printed may quote values of the state, and is withheld"
     left_nothing = " but left no plan" if is_plan and result.returncode in (0, 2) else ""
     return f"It ended with exit code {result.returncode}{left_nothing}" + (
         f": {last}" if last else " and said nothing."

@@ -196,7 +196,7 @@ class TerraformCli:
                 variables={**self._variables(lease, providers), **given},
                 backend_files=tuple(backend_files) if target.root.has_backend else (),
                 var_files=var_files,
-                with_backend=lease is not None,
+                leased=lease is not None,
                 patience=self._patience,
                 region=self._policy.region,
                 placeholders=tuple(sorted(missing)),

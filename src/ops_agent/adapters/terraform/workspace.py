@@ -36,8 +36,8 @@ _LOCK_MUST_CHANGE = "Provider dependency changes detected"
 
 @dataclass(slots=True, kw_only=True)
 class Workspace:
-    """ports.TerraformWorkspace. `variables` join the bare environment of every child; `with_backend` is False for a
-    target without a role.
+    """ports.TerraformWorkspace. `variables` join the bare environment of every child. `leased`: they give credentials,
+    so there is a backend, and what `plan` reports may hold values of the state.
 
     `modules` names what came from outside; `missing_modules` says what did not, and then init is not even tried.
     `overlay` are the harness's files of the root. `lock` makes the lock file's bytes when the one in the tree lacks an
@@ -51,7 +51,7 @@ class Workspace:
     variables: Mapping[str, str]
     backend_files: tuple[Path, ...]
     var_files: tuple[Path, ...]
-    with_backend: bool
+    leased: bool
     patience: Patience
     region: str
     placeholders: tuple[str, ...] = ()
@@ -126,7 +126,7 @@ class Workspace:
         plan_file, stream = self.cell.out / "plan.tfplan", _Diagnostics()
         try:
             result = self._run(commands.plan(out=plan_file, var_files=self.var_files), sink=stream)
-            found = from_json("plan", self.target.root.path, stream.found)
+            found = from_json("plan", self.target.root.path, stream.found, withhold=self.leased)
             written = self._written()
             if result.returncode not in (0, 2) or written or not _took(plan_file):
                 return self._failed("plan", result, (*found, *written)), None
@@ -160,8 +160,8 @@ class Workspace:
         return check, document
 
     def _init(self, locked: bool) -> ChildResult:
-        files = self.backend_files if self.with_backend else ()
-        return self._run(commands.init(backend_files=files, backend=self.with_backend, lock_read_only=locked))
+        files = self.backend_files if self.leased else ()
+        return self._run(commands.init(backend_files=files, backend=self.leased, lock_read_only=locked))
 
     def _show_json(self, plan_file: Path) -> Path:
         """Stream `show -json` into a private file (0600), never in memory."""
@@ -191,7 +191,9 @@ class Workspace:
         # Terraform does not notice that its plan file was cut short by a full disk.
         if shutil.disk_usage(self.cell.out).free < _LEAST_ROOM:
             raise NoSpace(f"No space left on the runner's disk for the plan of {self.target}")
-        how = f"exit code {result.returncode}: {' '.join(result.text.split())[-300:]}"
+        # Never its output: that is the plan.
+        said = " ".join(result.stderr.decode(errors="replace").split())[-300:]
+        how = f"exit code {result.returncode}: {said}"
         raise ToolchainError(f"`terraform show` of the plan of {self.target} failed with {how}")
 
     def _run(self, command: commands.TerraformCommand, sink: Callable[[bytes], None] | None = None) -> ChildResult:
@@ -214,7 +216,9 @@ class Workspace:
     def _failed(self, name: str, result: ChildResult, found: tuple[Finding, ...]) -> CheckResult:
         """A check that did not pass, whether something that was printed explains it or not."""
         if not any(f.blocks for f in found):
-            why = unexplained(result, self.patience.deadline, is_plan=name == "plan")
+            is_plan = name == "plan"
+            withhold = is_plan and self.leased
+            why = unexplained(result, self.patience.deadline, is_plan=is_plan, withhold=withhold)
             found = (*found, finding(name, self.target.root.path, why))
         return self._check(name, result, found)
 
@@ -226,7 +230,7 @@ class Workspace:
             subject=str(self.target),
             status=CheckStatus.FAILED if any(f.blocks for f in found) else CheckStatus.PASSED,
             findings=found,
-            output="" if name == "validate" else result.text[:20_000],
+            output=result.text[:20_000] if name == "init" else "",
             seconds=result.seconds,
         )
 
