@@ -11,7 +11,8 @@ import pytest
 from builders import settings_with
 from doubles.clock import FakeClock
 from ops_agent.adapters.aws.sts import Runner, Sts
-from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy
+from ops_agent.adapters.github.client import GitHubHttp
+from ops_agent.adapters.github.failures import RetryPolicy
 from ops_agent.adapters.llm.anthropic_llm import MAX_ATTEMPTS, AnthropicLlm
 from ops_agent.config.settings import LlmSettings
 from ops_agent.model.conversation import PeopleTurn

@@ -20,8 +20,9 @@ from fake_github.objects import Issue
 from fake_github.platform import EmbeddedGitHub
 from ops_agent.adapters.github.board import GitHubBoard
 from ops_agent.adapters.github.branches import GitHubBranches
-from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy, connect
+from ops_agent.adapters.github.client import GitHubHttp, connect
 from ops_agent.adapters.github.event_file import read_event
+from ops_agent.adapters.github.failures import RetryPolicy
 from ops_agent.adapters.github.issues import GitHubIssues
 from ops_agent.adapters.github.pull_requests import GitHubPullRequests
 from ops_agent.adapters.scratch import scratch_tree

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ops_agent.adapters.github.branches import GitHubBranches
-from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy
+from ops_agent.adapters.github.client import GitHubHttp
+from ops_agent.adapters.github.failures import RetryPolicy
 from ops_agent.adapters.github.issues import GitHubIssues
 from ops_agent.adapters.github.pull_requests import GitHubPullRequests
 from ops_agent.model.change_set import ChangeSet, FileChange

@@ -10,7 +10,8 @@ import pytest
 
 from adapters.github.calls import host, host_over, name, ref
 from doubles.clock import FakeClock
-from ops_agent.adapters.github.client import GitHubHttp, RetryPolicy, connect
+from ops_agent.adapters.github.client import GitHubHttp, connect
+from ops_agent.adapters.github.failures import RetryPolicy
 from ops_agent.model.errors import GitHubError, NotPermitted, OpsAgentError, RateLimited
 from run.github_world import BOT_ID, FILES, SharedGitHub, Workplace
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ops_agent.adapters.github.client import Failure, FailureKind, RetryPolicy, classify
+from ops_agent.adapters.github.failures import Failure, FailureKind, RetryPolicy, classify
 
 NOW = 1_800_000_000.0
 transient = st.sampled_from([k for k in FailureKind if k is not FailureKind.PERMANENT])
@@ -64,14 +64,14 @@ def test_a_client_error_is_permanent_whatever_it_says(status: int, message: str)
 
 @hypothesis_settings(deadline=None)
 @given(
-    status=st.one_of(st.none(), st.integers(100, 599)),
+    status=st.integers(100, 599),
     headers=st.dictionaries(
         st.sampled_from(["retry-after", "x-ratelimit-reset", "x-ratelimit-remaining"]), st.text(max_size=40)
     ),
     message=st.text(max_size=200),
 )
 def test_classification_never_fails_and_never_waits_for_ever(
-    status: int | None, headers: dict[str, str], message: str
+    status: int, headers: dict[str, str], message: str
 ) -> None:
     failure = classify(status, headers, message, NOW)
     assert failure.wait is None or 0 <= failure.wait <= 24 * 3600 + 1
@@ -80,7 +80,6 @@ def test_classification_never_fails_and_never_waits_for_ever(
 @pytest.mark.parametrize(
     ("status", "headers", "message", "kind", "wait"),
     [
-        (None, {}, "", FailureKind.LOST, None),
         (502, {}, "", FailureKind.SERVER, None),
         (503, {"retry-after": "7"}, "", FailureKind.SERVER, 7),
         (403, {"retry-after": "30"}, "You have exceeded a secondary rate limit", FailureKind.SECONDARY, 30),
@@ -102,7 +101,7 @@ def test_classification_never_fails_and_never_waits_for_ever(
     ],
 )
 def test_each_failed_answer_is_classified(
-    status: int | None, headers: dict[str, str], message: str, kind: FailureKind, wait: float | None
+    status: int, headers: dict[str, str], message: str, kind: FailureKind, wait: float | None
 ) -> None:
     assert classify(status, headers, message, NOW) == Failure(kind=kind, wait=wait)
 

@@ -18,7 +18,8 @@ import requests
 from urllib3.exceptions import HTTPError
 
 from ops_agent.adapters.github import parsing
-from ops_agent.adapters.github.client import GitHubHttp, Refused, in_repository
+from ops_agent.adapters.github.client import GitHubHttp, in_repository
+from ops_agent.adapters.github.failures import Refused
 from ops_agent.model.change_set import ChangeSet, TreeEntry, blob_id, needs_workflows_permission
 from ops_agent.model.errors import (
     ConfigError,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ops_agent.adapters.github import parsing
-from ops_agent.adapters.github.client import GitHubHttp, Refused, in_repository
+from ops_agent.adapters.github.client import GitHubHttp, in_repository
+from ops_agent.adapters.github.failures import Refused
 from ops_agent.model.event import PullRequest, Review
 
 
