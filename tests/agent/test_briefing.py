@@ -12,13 +12,13 @@ from agent.briefings import fixed_boundary, told  # noqa: F401 - the fixture is 
 from builders import work_item
 from golden import assert_golden
 from ops_agent.agent.briefing import check_material, findings_material, plain_name, repository_map
-from ops_agent.agent.prompts import text as prompt
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.finding import Finding, Place
 from ops_agent.model.policy import Policy
 from ops_agent.model.verification import CheckResult, CheckStatus
 from ops_agent.model.work_item import Request
 from ops_agent.terraform.layout import discover_layout
+from ops_agent.text.templates import read
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -144,8 +144,9 @@ def test_a_plans_output_never_goes_to_the_llm() -> None:
     "name", ["system", "task", "blocked", "checks_failed", "budget_low", "no_ending", "in_circles", "cut_off"]
 )
 def test_every_prompt_is_there_and_none_says_model(name: str) -> None:
-    assert prompt(name).strip()
-    assert " model" not in prompt(name).replace("`model`", "")
+    prompt = read(f"agent/prompts/{name}.md")
+    assert prompt.strip()
+    assert " model" not in prompt.replace("`model`", "")
 
 
 def test_environments_that_the_repository_does_not_have_stop_the_run_before_the_llm_is_asked() -> None:

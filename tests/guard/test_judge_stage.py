@@ -18,7 +18,7 @@ from ops_agent.model.finding import Finding, Verdict
 from ops_agent.model.plan import ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import TargetVerification, Verification
-from ops_agent.plan.rules import PLAN_TABLE, finding
+from ops_agent.plan.findings import PLAN_TABLE, finding
 from ops_agent.run.judge import judge_plans, judge_sources
 from rules.judging import base_files, change_set
 

@@ -16,7 +16,6 @@ from ops_agent.model.plan import TerraformPlan
 from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, Evidence, TargetVerification, Verification
 from ops_agent.model.work_item import Claim
-from ops_agent.pages.messages import message
 from ops_agent.pages.pull_request import Material
 from plan.plan_samples import captured
 
@@ -94,7 +93,6 @@ def material(**fields: Any) -> Material:
             llm_id="claude-opus-5-5",
         ),
         redact=str,
-        template=message("pull_request"),
         run=builders.run(),
     )
     return replace(built, **fields)

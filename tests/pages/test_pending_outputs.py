@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from ops_agent.model.plan import TerraformPlan
-from ops_agent.pages.plan_text import outputs_in
 from ops_agent.pages.plans import diff_pieces, headline
+from ops_agent.pages.terraform_show import outputs_in
 from ops_agent.plan.difference import mocked_difference, own_outputs
 from pages.page_samples import target
 from plan.plan_samples import captured, document, plan_document, read

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ops_agent.model.plan import TerraformPlan
+from ops_agent.pages.fragments import Overflow
 from ops_agent.pages.graph import MOST_NODES, graph
-from ops_agent.pages.parts import Overflow
-from ops_agent.pages.plan_text import as_diff, pieces_of
 from ops_agent.pages.plans import diff_pieces, fill_block, headline, plans_text
 from ops_agent.pages.results import danger_lines
+from ops_agent.pages.terraform_show import as_diff, pieces_of
 from ops_agent.run.publish import closing_references
 from pages.page_samples import target
 from plan.plan_samples import CAPTURED, captured, change, document, plan_document, read, text_of

@@ -9,7 +9,7 @@ import pytest
 
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.policy import Policy
-from ops_agent.plan.rules import LIFTED_BY_ALLOW_DESTROY
+from ops_agent.plan.findings import LIFTED_BY_ALLOW_DESTROY
 from ops_agent.plan.undo import Reversibility, reversibility
 from plan.plan_samples import captured, change, plan_document, read
 

@@ -16,8 +16,8 @@ from ops_agent.model.finding import Severity
 from ops_agent.model.plan import PlanCounts, ResourceAction
 from ops_agent.model.policy import Policy
 from ops_agent.plan import reading
+from ops_agent.plan.configuration import without_key
 from ops_agent.plan.reading import CUT_MARK, canonical_hash, read_plan, summary_of
-from ops_agent.plan.references import without_key
 from plan.plan_samples import CAPTURED, PLANS, captured, change, plan_document, read, text_of
 
 EXPECTED = {

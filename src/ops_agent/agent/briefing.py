@@ -17,7 +17,7 @@ from ops_agent.model.terraform import Layout, TerraformRoot, TerraformSource
 from ops_agent.model.verification import CheckResult, CheckStatus
 from ops_agent.model.work_item import WorkItem
 from ops_agent.terraform.hcl import read_terraform
-from ops_agent.text.templates import render
+from ops_agent.text.templates import fill
 
 MAX_FILES = 150
 MAX_NAMES = 40
@@ -52,12 +52,10 @@ def plain_name(text: str) -> str:
     return seen if len(seen) <= MAX_NAME else seen[:MAX_NAME] + "…"
 
 
-def system_prompt(
-    template: str, policy: Policy, limits: Limits, standards: tuple[Standard, ...], title_prefix: str
-) -> str:
+def system_prompt(policy: Policy, limits: Limits, standards: tuple[Standard, ...], title_prefix: str) -> str:
     """The same for every run in a repository, so that it is cached; it holds nothing of the issue."""
-    return render(
-        template,
+    return fill(
+        "agent/prompts/system.md",
         title_prefix=title_prefix,
         region=policy.region,
         accounts=tuple(policy.accounts.items()),
@@ -78,7 +76,6 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def task_prompt(
-    template: str,
     item: WorkItem,
     boundary: str,
     repository_map: dict[str, Any],
@@ -86,8 +83,8 @@ def task_prompt(
     others: tuple[Standard, ...],
 ) -> str:
     """The issue, what the caller adds and the repository map, each in its fence."""
-    return render(
-        template,
+    return fill(
+        "agent/prompts/task.md",
         boundary=boundary,
         item=fenced(boundary, _item(item)),
         context=fenced(boundary, infra_context) if infra_context.strip() else "",

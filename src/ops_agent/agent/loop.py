@@ -14,14 +14,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from ops_agent.agent.prompts import text as prompt
 from ops_agent.agent.toolbox import Toolbox, specs
 from ops_agent.agent.tools import Workbench
 from ops_agent.model.conversation import Ending, LlmReply, PeopleTurn, StopReason, ToolCall, ToolResult, Turn, Usage
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.policy import Limits
 from ops_agent.model.ports import Clock, Llm
-from ops_agent.text.templates import render
+from ops_agent.text.templates import fill
 
 MAX_TOKENS: Final = 32_000
 MAX_IDLE: Final = 3
@@ -77,7 +76,7 @@ class AgentLoop:
         """Our turn: results of the last calls, and what there is to say."""
         if self.budget.is_low() and not self.soft_limit_reached:
             self.soft_limit_reached = True
-            self.say(render(prompt("budget_low"), turns_left=self.budget.turns_left()))
+            self.say(fill("agent/prompts/budget_low.md", turns_left=self.budget.turns_left()))
         if self._words or self._results:
             self.turns = (*self.turns, PeopleTurn(text="\n\n".join(self._words), tool_results=self._results))
             self._words, self._results = [], ()
@@ -96,12 +95,12 @@ class AgentLoop:
         if reply.stop_reason in _DEAD_ENDS:
             return Stopped(conclusion=Conclusion.LLM_FAILED, reason=_DEAD_ENDS[reply.stop_reason], remedy=_REWRITE)
         if reply.stop_reason is StopReason.MAX_TOKENS:
-            words = render(prompt("cut_off"))
+            words = fill("agent/prompts/cut_off.md")
             self._results = self._toolbox.refuse_all(reply.tool_calls, words.strip())
             return self._idled("its answers were cut off again and again", "" if reply.tool_calls else words)
         if not reply.tool_calls:
             paused = reply.stop_reason is StopReason.PAUSE_TURN
-            words = "" if paused else render(prompt("no_ending"))
+            words = "" if paused else fill("agent/prompts/no_ending.md")
             return self._idled("it ended its turn again and again without using a tool", words)
         self._idle = 0
         return self._run_tools(reply)
@@ -117,7 +116,7 @@ class AgentLoop:
         if self._warned:
             return _no_progress(f"it repeated the same call of `{tool[:60]}` with the same result")
         self._warned = True
-        self.say(render(prompt("in_circles"), tool=tool[:60]))
+        self.say(fill("agent/prompts/in_circles.md", tool=tool[:60]))
         return None
 
     def _idled(self, what: str, words: str) -> Stopped | None:

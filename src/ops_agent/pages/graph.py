@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from ops_agent.model.plan import ResourceAction, ResourceChange, TerraformPlan
-from ops_agent.plan.references import without_key
+from ops_agent.plan.configuration import without_key
 from ops_agent.text.markdown import inert
 
 MOST_NODES: Final = 40

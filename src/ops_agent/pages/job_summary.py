@@ -13,10 +13,10 @@ from ops_agent.model.finding import Finding, Place
 from ops_agent.model.outcome import Conclusion
 from ops_agent.model.plan import PlanCounts
 from ops_agent.model.verification import TargetVerification, Verification
-from ops_agent.pages.parts import counted, items, joined
+from ops_agent.pages.fragments import counted, items, joined
 from ops_agent.pages.results import cautions, checks_table, danger_lines, danger_list, findings_list, headlines
 from ops_agent.text.markdown import cell, code
-from ops_agent.text.templates import render
+from ops_agent.text.templates import fill
 
 SENTENCES: Final[dict[Conclusion, str]] = {
     Conclusion.PUBLISHED: "A pull request was opened.",
@@ -109,7 +109,7 @@ def outputs(report: RunReport) -> dict[str, str]:
     }
 
 
-def summary(report: RunReport, template: str, redact: Callable[[str], str]) -> str:
+def summary(report: RunReport, redact: Callable[[str], str]) -> str:
     """The job summary as Markdown."""
     verification = report.verification
     targets = verification.targets if verification else ()
@@ -118,8 +118,8 @@ def summary(report: RunReport, template: str, redact: Callable[[str], str]) -> s
         return "\n".join(items(map(redact, texts), _MOST_LISTED))
 
     return redact(
-        render(
-            template,
+        fill(
+            "pages/messages/job_summary.md",
             issue=subject(report),
             conclusion=report.conclusion.value,
             sentence="Dry run: nothing was written." if report.dry_run else SENTENCES[report.conclusion],

@@ -7,7 +7,7 @@ from typing import Final
 
 from ops_agent.model.plan import UNKNOWN, ResourceAction, ResourceChange
 from ops_agent.model.verification import Verification
-from ops_agent.pages.parts import capped
+from ops_agent.pages.fragments import capped
 from ops_agent.plan.masking import blocks, parsed_json
 from ops_agent.text.markdown import code
 

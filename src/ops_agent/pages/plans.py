@@ -11,9 +11,9 @@ from typing import Final
 
 from ops_agent.model.plan import PlanCounts, ResourceAction, TerraformPlan
 from ops_agent.model.verification import Evidence, TargetVerification
+from ops_agent.pages.fragments import Overflow, details, grouped, joined
 from ops_agent.pages.graph import graph
-from ops_agent.pages.parts import Overflow, details, grouped, joined
-from ops_agent.pages.plan_text import ResourceText, as_diff, outputs_in, pieces_of
+from ops_agent.pages.terraform_show import ResourceText, as_diff, outputs_in, pieces_of
 from ops_agent.plan.losses import made_here
 from ops_agent.plan.undo import Reversibility, reversibility
 from ops_agent.text.markdown import cell, code, fence_verbatim, one_line

@@ -19,8 +19,8 @@ from ops_agent.model.finding import Finding, Severity, Verdict
 from ops_agent.model.terraform import Unreadable
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.model.work_item import Claim, WorkItem
+from ops_agent.pages.fragments import IN_SUMMARY, Overflow, capped, counted, details, grouped, items, joined
 from ops_agent.pages.observability import observability
-from ops_agent.pages.parts import IN_SUMMARY, Overflow, capped, counted, details, grouped, items, joined
 from ops_agent.pages.plans import changes_table, plans_text
 from ops_agent.pages.results import (
     MOST_DANGERS,
@@ -35,9 +35,10 @@ from ops_agent.pages.results import (
     judged,
 )
 from ops_agent.text.markdown import cell, code, fence_verbatim, fit, list_item, neutralise, neutralise_commit, one_line
-from ops_agent.text.templates import render
+from ops_agent.text.templates import fill
 from ops_agent.workflows.reader import read_workflow
 
+_MESSAGE: Final = "pages/messages/pull_request.md"
 MOST_BODY: Final = 60_000
 """Code points. GitHub refuses a body above 65,536; publication adds notes and its record."""
 MOST_PROSE: Final = 4_000
@@ -77,7 +78,6 @@ class Material:
     verification: Verification
     transcript: Transcript
     redact: Callable[[str], str]
-    template: str
     title_prefix: str = "[ops]"
     run: RunIdentity | None = None
     left_out: tuple[str, ...] = ()
@@ -118,9 +118,9 @@ def build_proposal(material: Material) -> Proposal:
     """
     overflow = Overflow()
     holes = _fitted(_sections(material, overflow), overflow)
-    bare = render(material.template, plans="", **holes)
+    bare = fill(_MESSAGE, plans="", **holes)
     plans = plans_text(material.verification.targets, MOST_BODY - _SLACK - len(bare), overflow)
-    body = material.redact(render(material.template, plans=plans, **holes))
+    body = material.redact(fill(_MESSAGE, plans=plans, **holes))
     if len(body) > MOST_BODY:
         raise RedactionFailed(f"the text grew to {len(body):,} characters when it was redacted")
     left = material.redact(overflow.text)

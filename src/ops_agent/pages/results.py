@@ -9,9 +9,9 @@ from typing import Final
 
 from ops_agent.model.finding import Finding, Severity, Verdict
 from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerification, Verification
-from ops_agent.pages.parts import IN_SUMMARY, capped, counted, grouped, left_out
+from ops_agent.pages.fragments import IN_SUMMARY, capped, counted, grouped, left_out
 from ops_agent.pages.plans import headline, name_of, names_of
-from ops_agent.plan.rules import LIFTED_BY_ALLOW_DESTROY, is_final, rank
+from ops_agent.plan.findings import LIFTED_BY_ALLOW_DESTROY, is_final, rank
 from ops_agent.text.markdown import cell, code, list_item
 
 MOST_FACTS: Final = 30

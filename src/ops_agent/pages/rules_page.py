@@ -10,9 +10,8 @@ from ops_agent.guard.rule import Rule
 from ops_agent.guard.rules import TABLE
 from ops_agent.issue.admission import ALLOW_DESTROY
 from ops_agent.model.finding import Severity
-from ops_agent.pages.messages import message
-from ops_agent.plan.rules import PLAN_TABLE, PlanRule
-from ops_agent.text.templates import render
+from ops_agent.plan.findings import PLAN_TABLE, PlanRule
+from ops_agent.text.templates import fill
 
 _GROUPS: Final = {
     "path": "Paths and size",
@@ -37,8 +36,8 @@ def rules_page(rules: Iterable[Rule], samples: Mapping[str, tuple[tuple[str, str
     """
     table = list(rules)
     closed = [f"| {c.what} | {' '.join(f'`{glob}`' for glob in c.globs.split())} | {c.why} |" for c in CLOSED_NAMES]
-    return render(
-        message("rules"),
+    return fill(
+        "pages/messages/rules.md",
         allow_destroy=ALLOW_DESTROY,
         counts=f"{len(table)} rules over files, of which {sum(r.severity is Severity.BLOCKS for r in table)} block, and {len(PLAN_TABLE)}",
         rows="\n".join(f"| [`{r.id}`](#{r.id.replace('/', '')}) | {r.title} | {_effect(r)} |" for r in table),

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.plan import UNKNOWN, Hidden, ResourceAction, ResourceChange
+from ops_agent.plan.configuration import configured, without_key
+from ops_agent.plan.findings import finding, rank, table
 from ops_agent.plan.iam import POLICY_DOCUMENTS, access_findings, policy_findings
 from ops_agent.plan.losses import losses, made_here
 from ops_agent.plan.masking import blocks, has_sensitive, number
-from ops_agent.plan.references import configured, without_key
-from ops_agent.plan.rules import finding, rank, table
 
 _STATEFUL: Final[dict[str, str]] = {type_: lost for lost, types in table("stateful").items() for type_ in types}
 """Resource type -> what is lost with it: a new resource of the same name does not bring it back."""
@@ -41,6 +41,39 @@ def dangers_of(changes: Iterable[ResourceChange], invocations: Iterable[str] = (
     found = [one for change in managed for one in _of_change(change, made)]
     found += [finding("runs-an-action", address, "the apply runs this provider action") for address in invocations]
     return tuple(sorted(found, key=rank))
+
+
+def provisioner_findings(plan: dict[str, Any], changes: Iterable[ResourceChange]) -> Iterator[Finding]:
+    """One for each changed resource whose configuration has provisioners. An update in place runs none.
+
+    The source rules let the agent write none; but one in a module from outside, or on the base branch, runs with what
+    the change hands to it, and no line of the plan's text shows it.
+    """
+    runs = {
+        address: sorted({str(one.get("type"))[:60] for one in blocks(resource.get("provisioners"))})
+        for address, resource, _ in configured(plan)
+        if resource.get("provisioners")
+    }
+    for change in changes if runs else ():
+        if change.mode == "managed" and (change.action is ResourceAction.CREATE or change.action.destroys):
+            kinds = runs.get(without_key(change.address))
+            if kinds:
+                may = "may run" if change.action is ResourceAction.DELETE else "runs"
+                why = f"the apply {may} its provisioners ({', '.join(kinds)}), which no plan shows"
+                yield finding("runs-a-program", change.address, why)
+
+
+def failed_checks(plan: dict[str, Any]) -> Iterator[Finding]:
+    """A notice for each `check` block that fails: Terraform only warns. Conditions of resources and variables stop the
+    plan by themselves.
+    """
+    for check in blocks(plan.get("checks")):
+        address = check.get("address")
+        if isinstance(address, dict) and address.get("kind") == "check" and check.get("status") in _FAILED:
+            problems = [p for instance in blocks(check.get("instances")) for p in blocks(instance.get("problems"))]
+            words = "; ".join(str(problem.get("message"))[:300] for problem in problems[:3])
+            why = f"the check {_FAILED[check['status']]}: {words or 'no message'}"
+            yield finding("check-failed", str(address.get("to_display", "check")), why)
 
 
 def lost_with(type_: str) -> str:
@@ -73,8 +106,9 @@ def _destroyed(change: ResourceChange) -> Iterator[Finding]:
     if change.old.get("skip_final_snapshot") is True:
         why = "`skip_final_snapshot` is true: it is destroyed without a final snapshot"
         yield finding("no-final-snapshot", change.address, why)
-    if change.old.get("force_destroy") is True or change.old.get("force_delete") is True:
-        yield finding("destroys-contents", change.address, "`force_destroy` is true: its contents are deleted with it")
+    for name in ("force_destroy", "force_delete"):
+        if change.old.get(name) is True:
+            yield finding("destroys-contents", change.address, f"`{name}` is true: its contents are deleted with it")
 
 
 def _protection(change: ResourceChange) -> Iterator[Finding]:
@@ -186,39 +220,3 @@ _CHECKS: Final[tuple[Callable[[ResourceChange], Iterator[Finding]], ...]] = (
     _hidden,
     policy_findings,
 )
-
-
-# What a plan shows beside the values of its resources.
-
-
-def provisioner_findings(plan: dict[str, Any], changes: Iterable[ResourceChange]) -> Iterator[Finding]:
-    """One for each changed resource whose configuration has provisioners. An update in place runs none.
-
-    The source rules let the agent write none; but one in a module from outside, or on the base branch, runs with what
-    the change hands to it, and no line of the plan's text shows it.
-    """
-    runs = {
-        address: sorted({str(one.get("type"))[:60] for one in blocks(resource.get("provisioners"))})
-        for address, resource, _ in configured(plan)
-        if resource.get("provisioners")
-    }
-    for change in changes if runs else ():
-        if change.mode == "managed" and (change.action is ResourceAction.CREATE or change.action.destroys):
-            kinds = runs.get(without_key(change.address))
-            if kinds:
-                may = "may run" if change.action is ResourceAction.DELETE else "runs"
-                why = f"the apply {may} its provisioners ({', '.join(kinds)}), which no plan shows"
-                yield finding("runs-a-program", change.address, why)
-
-
-def failed_checks(plan: dict[str, Any]) -> Iterator[Finding]:
-    """A notice for each `check` block that fails: Terraform only warns. Conditions of resources and variables stop the
-    plan by themselves.
-    """
-    for check in blocks(plan.get("checks")):
-        address = check.get("address")
-        if isinstance(address, dict) and address.get("kind") == "check" and check.get("status") in _FAILED:
-            problems = [p for instance in blocks(check.get("instances")) for p in blocks(instance.get("problems"))]
-            words = "; ".join(str(problem.get("message"))[:300] for problem in problems[:3])
-            why = f"the check {_FAILED[check['status']]}: {words or 'no message'}"
-            yield finding("check-failed", str(address.get("to_display", "check")), why)

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from ops_agent.model.finding import Finding
 from ops_agent.model.plan import UNKNOWN, ResourceAction, ResourceChange
+from ops_agent.plan.findings import finding, table
 from ops_agent.plan.masking import blocks, parsed_json
-from ops_agent.plan.rules import finding, table
 
 _ARGUMENTS: Final = table("arguments")
 POLICY_DOCUMENTS: Final[tuple[str, ...]] = tuple(_ARGUMENTS["policy_documents"])

@@ -17,8 +17,8 @@ from typing import Any, Final
 
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.plan import Hidden, ResourceAction, ResourceChange
+from ops_agent.plan.findings import finding, table
 from ops_agent.plan.masking import at, blocks, has_unknown, number, parsed_json
-from ops_agent.plan.rules import finding, table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,11 +13,11 @@ from typing import Any, Final
 from ops_agent.model.errors import PolicyViolation, ToolchainError
 from ops_agent.model.plan import OutputChange, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.policy import Policy
+from ops_agent.plan.configuration import configured_secrets, edges_of, inside, output_references
 from ops_agent.plan.dangers import dangers_of, failed_checks, provisioner_findings
 from ops_agent.plan.masking import changed_keys, leaves, masked, planned_leaves
-from ops_agent.plan.places import PlaceFinder
-from ops_agent.plan.references import edges_of
-from ops_agent.plan.secret_values import SecretFinder, configured_secrets, output_leaves, secret_findings
+from ops_agent.plan.regions_and_accounts import RegionAndAccountFinder
+from ops_agent.plan.secret_values import SecretFinder, output_leaves, secret_findings
 from ops_agent.text.redaction import Redactor
 
 CUT_MARK: Final = "\n... (cut)\n"
@@ -79,20 +79,20 @@ def _read(
     counts = PlanCounts.of(changes, outputs)
     if text and not text.endswith(CUT_MARK):
         _check_summary(text, counts, changes)
-    places, secrets = PlaceFinder(policy, account), SecretFinder(redact)
+    named, secrets = RegionAndAccountFinder(policy, account), SecretFinder(redact)
     for change in changes:
         strings = set(planned_leaves(change))
-        places.add(change, strings)
+        named.add(change, strings)
         secrets.add(strings)
         secrets.add(leaves(change.before))
     invocations = _entries(plan, "action_invocations")
     for entry in invocations:
         strings = set(leaves(entry))
-        places.named(_address(entry), strings)
+        named.add_strings(_address(entry), strings)
         secrets.add(strings)
     for _, shown in output_leaves(plan):
         secrets.add(shown)
-    named, found = places.places(plan), secrets.secrets(hidden)
+    where, found = named.found(plan), secrets.secrets(hidden)
     return TerraformPlan(
         changes=changes,
         outputs=outputs,
@@ -101,13 +101,13 @@ def _read(
         canonical_hash=canonical_hash(document),
         dangers=(
             *secret_findings(changes, plan, found),
-            *named.findings,
+            *where.findings,
             *provisioner_findings(plan, changes),
             *dangers_of(changes, map(_address, invocations)),
             *failed_checks(plan),
         ),
-        regions=named.regions,
-        accounts=named.accounts,
+        regions=where.regions,
+        accounts=where.accounts,
         edges=edges_of(plan, changes),
         invocations=tuple(map(_address, invocations)),
         log_groups=_log_groups(entries),
@@ -259,14 +259,10 @@ def _changed(change: dict[str, Any], before: Any, after: Any) -> tuple[str, ...]
     hidden = {
         key
         for key in marked
-        for old, new in [(_of(change.get("before"), key), _of(change.get("after"), key))]
-        if old != new and (old is not _of(before, key) or new is not _of(after, key))
+        for old, new in [(inside(change, "before", key), inside(change, "after", key))]
+        if old != new and (old is not inside(before, key) or new is not inside(after, key))
     }
     return tuple(sorted({*shown, *hidden})) if hidden else shown
-
-
-def _of(value: Any, key: str) -> Any:
-    return value.get(key) if isinstance(value, dict) else None
 
 
 def _path(steps: Any) -> str:
@@ -298,18 +294,10 @@ def _outputs(plan: dict[str, Any], hidden: list[str]) -> tuple[OutputChange, ...
         if action is not ResourceAction.NO_OP:
             outputs.append(
                 OutputChange(
-                    name=name, action=action, before=before, after=after, references=_output_references(plan, name)
+                    name=name, action=action, before=before, after=after, references=output_references(plan, name)
                 )
             )
     return tuple(outputs)
-
-
-def _output_references(plan: dict[str, Any], name: str) -> tuple[str, ...]:
-    """What the output's expression names; nothing where the configuration does not say it."""
-    found: Any = plan
-    for key in ("configuration", "root_module", "outputs", name, "expression", "references"):
-        found = _of(found, key)
-    return tuple(sorted(map(str, found))) if isinstance(found, list) else ()
 
 
 def _log_groups(entries: list[dict[str, Any]]) -> frozenset[str]:

@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from ops_agent.model.finding import Finding
 from ops_agent.model.plan import ResourceChange
+from ops_agent.plan.configuration import members
+from ops_agent.plan.findings import finding
 from ops_agent.plan.masking import Leaf, leaves, planned_leaves
-from ops_agent.plan.rules import finding
 from ops_agent.text.redaction import Redactor, entropy, token_finds
 
 _SECRET_NAME = re.compile(
@@ -24,23 +25,6 @@ _STRONG_LENGTH: Final = 16
 _PARTS: Final = 200
 """So many sensitive values are also looked for inside longer strings; all of them as whole strings."""
 _ELSEWHERE: Final = "shows a value that is sensitive elsewhere"
-
-
-def configured_secrets(plan: dict[str, Any]) -> list[str]:
-    """Values of the root variables that the configuration declares sensitive or ephemeral; the plan's `variables` carry
-    no mark.
-    """
-    configuration = plan.get("configuration")
-    root = configuration.get("root_module") if isinstance(configuration, dict) else None
-    declared = root.get("variables") if isinstance(root, dict) else None
-    given = plan.get("variables")
-    if not isinstance(declared, dict) or not isinstance(given, dict):
-        return []
-    found: list[str] = []
-    for name, declaration in declared.items():
-        if isinstance(declaration, dict) and (declaration.get("sensitive") or declaration.get("ephemeral")):
-            found.extend(text for _, text in leaves(given.get(name)))
-    return found
 
 
 class SecretFinder:
@@ -104,8 +88,7 @@ def secret_findings(
 
 def output_leaves(plan: dict[str, Any]) -> Iterator[tuple[str, list[Leaf]]]:
     """(name, strings) of every output that changes and is shown."""
-    outputs = plan.get("output_changes")
-    for name, change in outputs.items() if isinstance(outputs, dict) else ():
+    for name, change in members(plan.get("output_changes")).items():
         if isinstance(change, dict) and change.get("actions") != ["no-op"] and not change.get("after_sensitive"):
             yield name, leaves(change.get("after"), name)
 

@@ -29,8 +29,8 @@ from ops_agent.model.event import ActorKind, Comment, Event, IssueEvent, IssueRe
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Clock, Issues, World
 from ops_agent.model.work_item import WorkItem
-from ops_agent.pages.progress import stopped_text
-from ops_agent.run.people import People
+from ops_agent.pages.issue_comment import stopped_text
+from ops_agent.run.permissions import Permissions
 
 T = TypeVar("T")
 
@@ -46,10 +46,10 @@ def admit(world: World, settings: Settings, event: Event, ref: IssueRef, run: Ru
     refused = before_asking(settings, event, ref, run)
     if refused is not None:
         return refused
-    issues, people = world.issues, People(world.issues, settings.labels.allowed_bots)
+    issues, permissions = world.issues, Permissions(world.issues, settings.labels.allowed_bots)
     target = found_or_none(lambda: issues.repository(settings.target_repository or run.repository))
     repositories = (run.repository, ref.repository, *((target.full_name,) if target else ()))
-    refused = people.refuse(who_must_write(settings.labels, event, run), repositories)
+    refused = permissions.refuse(who_must_write(settings.labels, event, run), repositories)
     if refused is not None:
         return refused
     live = found_or_none(lambda: issues.issue(ref))
@@ -75,13 +75,13 @@ def admit(world: World, settings: Settings, event: Event, ref: IssueRef, run: Ru
         base_branch=base_branch,
         base_exists=exists(base_branch),
         claimed_before=started and exists(f"{settings.branch_prefix}{ref.number}"),
-        writers=people.writers(ref.repository, labellers(settings.board, live, events).values()),
+        writers=permissions.writers(ref.repository, labellers(settings.board, live, events).values()),
         now=now,
     )
     admission = decide(settings, event, ref, run, facts)
     if isinstance(admission, Stopped):
         return admission
-    comments = _writers_comments(issues, people, admission) if settings.include_comments else ()
+    comments = _writers_comments(issues, permissions, admission) if settings.include_comments else ()
     item = _work_item(admission, base_branch, comments)
     if isinstance(item, Stopped):
         return item
@@ -111,11 +111,11 @@ def _timeline(issues: Issues, clock: Clock, event: Event, ref: IssueRef) -> tupl
     return events
 
 
-def _writers_comments(issues: Issues, people: People, admission: Admission) -> tuple[Comment, ...]:
+def _writers_comments(issues: Issues, permissions: Permissions, admission: Admission) -> tuple[Comment, ...]:
     """The comments of people who may write, as they were before the approval."""
     ref = admission.snapshot.ref
     comments = issues.comments(ref)
-    writers = people.writers(ref.repository, (c.author for c in comments if c.author.kind is ActorKind.USER))
+    writers = permissions.writers(ref.repository, (c.author for c in comments if c.author.kind is ActorKind.USER))
     return usable_comments(comments, writers, admission.approval.at)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import secrets
 
 from ops_agent.agent.briefing import BOUNDARY_PREFIX, repository_map, system_prompt, task_prompt
-from ops_agent.agent.prompts import text as prompt
 from ops_agent.agent.standards import standards_for
 from ops_agent.config.settings import Settings
 from ops_agent.guard.tree import source_tree
@@ -43,13 +42,9 @@ def brief(world: World, settings: Settings, item: WorkItem, base: BaseTree) -> B
     return Briefing(
         standards=standards,
         layout=layout,
-        system=system_prompt(
-            prompt("system"), settings.policy, settings.limits, standards, settings.labels.title_prefix
-        ),
+        system=system_prompt(settings.policy, settings.limits, standards, settings.labels.title_prefix),
         task=world.redact(
-            task_prompt(
-                prompt("task"), item, boundary, repository_map(layout, paths, base.read), settings.infra_context, others
-            )
+            task_prompt(item, boundary, repository_map(layout, paths, base.read), settings.infra_context, others)
         ),
         boundary=boundary,
         more_standards=others,

@@ -26,8 +26,8 @@ from ops_agent.model.event import ActorKind, RunIdentity
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Branches, PullRequests, Reporter, World
 from ops_agent.model.work_item import Claim, WorkItem
-from ops_agent.pages.progress import stopped_text
-from ops_agent.run.people import People
+from ops_agent.pages.issue_comment import stopped_text
+from ops_agent.run.permissions import Permissions
 from ops_agent.run.progress import Phase, Progress, comment_text, move_card
 from ops_agent.run.publish import conclude
 
@@ -101,9 +101,9 @@ class _Claiming:
     def _look(self, waited: float) -> Seen:
         """What GitHub shows of the item's pull requests and claims."""
         issues, repository = self.world.issues, self._repository
-        people = People(issues, self.settings.labels.allowed_bots)
+        permissions = Permissions(issues, self.settings.labels.allowed_bots)
         found = self.world.pull_requests.of_branch(repository, self.wanted.branch)
-        trusted = [p for p in found if people.trusts(repository, p)]
+        trusted = [p for p in found if permissions.trusts(repository, p)]
         # A bot's that is closed may be ours, from before the token was changed: what a person closed stays closed.
         counting = tuple(
             p
@@ -127,7 +127,7 @@ class _Claiming:
                 and published
                 and current.is_open
                 and same_text
-                and self._reviewed_since(people, current.number, published.at)
+                and self._reviewed_since(permissions, current.number, published.at)
             ),
             holder=held,
             holder_finished=finished,
@@ -135,13 +135,13 @@ class _Claiming:
             now=self.world.clock.now(),
         )
 
-    def _reviewed_since(self, people: People, number: int, published_at: int) -> bool:
+    def _reviewed_since(self, permissions: Permissions, number: int, published_at: int) -> bool:
         """Whether a person who may write asked for something after the publication; an approval asks for nothing."""
         return any(
             review.verdict in ("CHANGES_REQUESTED", "COMMENTED")
             and epoch(review.at) > published_at
             and review.author.id != self.world.issues.viewer().id
-            and people.may_write(self._repository, review.author)
+            and permissions.may_write(self._repository, review.author)
             for review in self.world.pull_requests.reviews(self._repository, number)
         )
 

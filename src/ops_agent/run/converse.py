@@ -13,7 +13,6 @@ from typing import Any
 
 from ops_agent.agent.briefing import check_material, fenced, findings_material
 from ops_agent.agent.loop import AgentLoop, Budget
-from ops_agent.agent.prompts import text as prompt
 from ops_agent.agent.toolbox import Toolbox
 from ops_agent.agent.tools import Workbench
 from ops_agent.config.settings import Settings
@@ -30,7 +29,7 @@ from ops_agent.model.verification import CheckResult, CheckStatus, Verification
 from ops_agent.run.judge import judge_sources, pin_actions
 from ops_agent.run.verify import fetch_modules, run_all
 from ops_agent.terraform.modules import init_inputs
-from ops_agent.text.templates import render
+from ops_agent.text.templates import fill
 
 SHOW_EVERY_TURNS = 10
 MAX_CHECKED_ROOTS = 4
@@ -104,12 +103,12 @@ class Conversation:
         self._rounds += 1
         if verdict.blocked:
             findings = self._fenced(findings_material(verdict.blocking))
-            self._loop.say(render(prompt("blocked"), round=self._rounds, rounds=limit, findings=findings))
+            self._loop.say(fill("agent/prompts/blocked.md", round=self._rounds, rounds=limit, findings=findings))
             what = f"{len(verdict.blocking)} findings"
         else:
             failed = verification.failed if verification is not None else ()
             checks = self._fenced([check_material(c) for c in failed])
-            self._loop.say(render(prompt("checks_failed"), round=self._rounds, rounds=limit, checks=checks))
+            self._loop.say(fill("agent/prompts/checks_failed.md", round=self._rounds, rounds=limit, checks=checks))
             what = f"{len(failed)} failed checks"
         self._show(f"{what} went back to the agent (round {self._rounds})")
         return None

@@ -19,7 +19,7 @@ from ops_agent.model.terraform import FetchedModules
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.model.work_item import WorkItem
 from ops_agent.model.workflow import Lint
-from ops_agent.plan.rules import LIFTED_BY_ALLOW_DESTROY, PLAN_TABLE
+from ops_agent.plan.findings import LIFTED_BY_ALLOW_DESTROY, PLAN_TABLE
 from ops_agent.run.verify import fetched_modules
 
 ALLOW_DESTROY = "allow-destroy"

@@ -9,7 +9,7 @@ from ops_agent.model.errors import GitHubError, NotFound
 from ops_agent.model.event import Issue, RunIdentity
 from ops_agent.model.ports import Board, Reporter, World
 from ops_agent.model.work_item import Claim, WorkItem
-from ops_agent.pages.progress import now_line, progress_comment
+from ops_agent.pages.issue_comment import now_line, progress_comment
 
 SECONDS_BETWEEN_EDITS = 20.0
 

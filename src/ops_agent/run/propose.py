@@ -11,7 +11,6 @@ from ops_agent.model.conversation import Transcript
 from ops_agent.model.finding import Verdict
 from ops_agent.model.ports import World
 from ops_agent.model.verification import Verification
-from ops_agent.pages.messages import message
 from ops_agent.pages.pull_request import Material, build_proposal
 from ops_agent.run.commit import as_patch, split_by_abilities
 from ops_agent.run.progress import Progress
@@ -49,7 +48,6 @@ def propose(
         verification=verification,
         transcript=transcript,
         redact=world.redact,
-        template=message("pull_request"),
         title_prefix=settings.labels.title_prefix,
         run=progress.run,
         left_out=left.paths,

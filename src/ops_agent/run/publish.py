@@ -24,9 +24,9 @@ from ops_agent.model.event import IssueRef, PullRequest
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Branches, Issues, PullRequests, Reporter, World
 from ops_agent.model.work_item import Claim, WorkItem, content_hash
-from ops_agent.pages.progress import published_text
+from ops_agent.pages.issue_comment import published_text
 from ops_agent.run.commit import as_patch, commit, moved_paths, split_by_abilities
-from ops_agent.run.people import People
+from ops_agent.run.permissions import Permissions
 from ops_agent.run.progress import Phase, Progress, move_card
 from ops_agent.text.markdown import as_kept, code
 
@@ -93,8 +93,8 @@ def publish(
         return _needs_workflows(str(refused), replace(kept, changes=workflows))
     except Conflict as conflict:
         return Stopped(Conclusion.STALE, str(conflict), Conflict.default_hint)
-    people = People(world.issues, settings.labels.allowed_bots)
-    sent = _open_or_update(world.pull_requests, people, progress, text)
+    permissions = Permissions(world.issues, settings.labels.allowed_bots)
+    sent = _open_or_update(world.pull_requests, permissions, progress, text)
     if isinstance(sent, Stopped):
         return sent
     pull_request, warnings = _as_kept_by_github(world.pull_requests, repository, sent, text)
@@ -242,7 +242,7 @@ def _final_text(
 
 
 def _open_or_update(
-    pull_requests: PullRequests, people: People, progress: Progress, text: Proposal
+    pull_requests: PullRequests, permissions: Permissions, progress: Progress, text: Proposal
 ) -> PullRequest | Stopped:
     item, claim, repository = progress.item, progress.claim, progress.item.target.full_name
     if claim.existing is not None:
@@ -256,7 +256,7 @@ def _open_or_update(
             f"The commit is on the branch {claim.branch}, but the pull request could not be opened: {refused}",
             f"Open it by hand at {link} or: {refused.hint}",
         )
-    return sent if people.trusts(repository, sent) else untrusted_pull_request(sent)
+    return sent if permissions.trusts(repository, sent) else untrusted_pull_request(sent)
 
 
 def _as_kept_by_github(

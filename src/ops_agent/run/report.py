@@ -15,7 +15,6 @@ from ops_agent.model.ports import Reporter
 from ops_agent.model.verification import Verification
 from ops_agent.model.work_item import Claim, WorkItem
 from ops_agent.pages.job_summary import SENTENCES, RunReport, beside_the_code, last_word, outputs, summary
-from ops_agent.pages.messages import message
 from ops_agent.run.publish import Published
 
 
@@ -97,7 +96,7 @@ def _of_publication(ending: Published, transcript: Transcript | None, verificati
 def _show(reporter: Reporter, redact: Callable[[str], str], shown: RunReport) -> int:
     """Everything is redacted before the first line is written, so that a failed redaction shows nothing of it."""
     try:
-        page = summary(shown, message("job_summary"), redact)
+        page = summary(shown, redact)
         beside = [(a.level, redact(a.text), a.place) for a in beside_the_code(shown)]
         word = redact(last_word(shown))
         named = {name: redact(text) for name, text in outputs(shown).items()}

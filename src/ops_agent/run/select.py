@@ -25,7 +25,7 @@ from ops_agent.model.event import Dispatched, Event, Issue, IssueRef, Labelled, 
 from ops_agent.model.outcome import Stopped
 from ops_agent.model.ports import BoardCard, World
 from ops_agent.run.admit import UNKNOWN_ORDER, found_or_none
-from ops_agent.run.people import People
+from ops_agent.run.permissions import Permissions
 
 
 def select(world: World, settings: Settings, event: Event, run: RunIdentity) -> Selection:
@@ -39,12 +39,12 @@ def select(world: World, settings: Settings, event: Event, run: RunIdentity) -> 
         refused = before_asking(settings, event, ref, run)
         if refused is not None:
             return Selection(items=(), refused=refused)
-    people = People(world.issues, settings.labels.allowed_bots)
+    permissions = Permissions(world.issues, settings.labels.allowed_bots)
     repositories = (run.repository, *(ref.repository for ref in named))
-    refused = people.refuse(who_must_write(settings.labels, event, run), repositories)
+    refused = permissions.refuse(who_must_write(settings.labels, event, run), repositories)
     if refused is not None:
         return Selection(items=(), refused=refused)
-    return _Selecting(world, settings, event, run, people).among(named)
+    return _Selecting(world, settings, event, run, permissions).among(named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class _Selecting:
     settings: Settings
     event: Event
     run: RunIdentity
-    people: People
+    permissions: Permissions
 
     def among(self, named: Iterable[IssueRef]) -> Selection:
         candidates = self._candidates(named)
@@ -115,7 +115,7 @@ class _Selecting:
         if not any(means_ready(settings.board, label) for label in issue.labels):
             return False
         put = labellers(settings.board, issue, self.world.issues.timeline(issue.ref))
-        writers = self.people.writers(issue.ref.repository, put.values())
+        writers = self.permissions.writers(issue.ref.repository, put.values())
         return any(means_ready(settings.board, label) and actor.id in writers for label, actor in put.items())
 
     def _blockers(self, issue: Issue) -> tuple[Issue, ...] | None:

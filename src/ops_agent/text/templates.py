@@ -6,7 +6,8 @@ rendered. They are neither in HCL (`${}`, `%{}`, `<<EOT`), nor in GitHub Actions
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined, Template, TemplateError, meta
 
@@ -25,6 +26,19 @@ _MARKS = Environment(
     undefined=StrictUndefined,
     autoescape=False,  # noqa: S701 - the output is Markdown, neutralised by whoever fills the hole
 )
+
+
+def fill(path: str, **holes: object) -> str:
+    """The prompt or message at `path` of this package (`agent/prompts/task.md`), with every hole filled; raises as
+    `render` does.
+    """
+    return render(read(path), **holes)
+
+
+@cache
+def read(path: str) -> str:
+    """The text of the file at `path` of this package. Raises FileNotFoundError."""
+    return files("ops_agent").joinpath(path).read_text(encoding="utf-8")
 
 
 def render(template: str, **holes: object) -> str:

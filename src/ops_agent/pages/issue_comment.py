@@ -6,7 +6,7 @@ from ops_agent.issue.claims import ClaimRecord
 from ops_agent.model.event import PullRequest, RunIdentity
 from ops_agent.model.outcome import Stopped
 from ops_agent.model.work_item import WorkItem
-from ops_agent.pages.parts import IN_SUMMARY, details, items
+from ops_agent.pages.fragments import IN_SUMMARY, details, items
 from ops_agent.pages.results import findings_list
 from ops_agent.text.markdown import cell, cut_markdown, fence_verbatim
 

@@ -16,9 +16,9 @@ from typing import Any, Final
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.plan import SENSITIVE, Hidden, ResourceChange
 from ops_agent.model.policy import ROOT, Policy
+from ops_agent.plan.configuration import provider_regions, resources_with_region, without_key
+from ops_agent.plan.findings import finding
 from ops_agent.plan.masking import Leaf, leaves, parsed_json
-from ops_agent.plan.references import configured, without_key
-from ops_agent.plan.rules import finding
 
 REGION: Final = (
     r"(?:af|ap|ca|cn|eu|eusc|il|me|mx|sa|us)(?:-gov|-iso[a-z]?|-de)?"
@@ -66,7 +66,7 @@ _HINT = re.compile(r"[-.:{\[\"]|[0-9]{12}")
 """What a short text must hold to name a place at all."""
 
 
-def places_in(key: str, text: str) -> Found:
+def regions_and_accounts_in(key: str, text: str) -> Found:
     """What `text` names as the value of `key` (the nearest attribute or map key). Total, and linear in the text's length."""
     if len(text) < _LEAST or (len(text) < _LEAST_ENCODED and not _HINT.search(text)):
         return NOTHING
@@ -160,7 +160,7 @@ def _decoded(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class RegionsAndAccounts:
     """Regions and accounts, sorted, and the findings about them."""
 
     regions: tuple[str, ...]
@@ -168,7 +168,7 @@ class Places:
     findings: tuple[Finding, ...]
 
 
-class PlaceFinder:
+class RegionAndAccountFinder:
     """Every region and account that what changes names. Fed with one change after the other."""
 
     def __init__(self, policy: Policy, account: str | None) -> None:
@@ -186,17 +186,17 @@ class PlaceFinder:
         """What `change` sets: `strings` are its planned leaves. An import brings all of what is there."""
         if change.import_id is not None:
             strings = {*leaves(change.after), ("import", change.import_id)}
-        self.named(change.address, strings)
+        self.add_strings(change.address, strings)
         if isinstance(change.new.get("region"), Hidden):
             self._hidden.append(change)
 
-    def named(self, address: str, strings: Set[Leaf]) -> None:
+    def add_strings(self, address: str, strings: Set[Leaf]) -> None:
         """What `address` (a resource or a provider action) sets."""
         regions: set[str] = set()
         accounts: set[str] = set()
         everyone = False
         for leaf in strings - self._without:
-            found = self._known.get(leaf) or places_in(*leaf)
+            found = self._known.get(leaf) or regions_and_accounts_in(*leaf)
             if found is NOTHING:
                 self._without.add(leaf)
                 continue
@@ -208,10 +208,10 @@ class PlaceFinder:
         if everyone:
             self._findings.append(finding("foreign-principal", address, "names principals of every account (`*`)"))
 
-    def places(self, plan: dict[str, Any]) -> Places:
+    def found(self, plan: dict[str, Any]) -> RegionsAndAccounts:
         """All that was found, and what the plan's configuration says of providers and of regions that cannot be seen."""
         found, self._findings = self._findings, []
-        for provider, region in _provider_regions(plan):
+        for provider, region in provider_regions(plan):
             if region is None:
                 why = (
                     "takes its region from a value that the plan does not resolve: cannot tell where its resources are"
@@ -219,9 +219,9 @@ class PlaceFinder:
                 self._findings.append(finding("unresolved-region", provider, why))
             else:
                 self._note(provider, {region}, set())
-        explicit = frozenset(_with_own_region(plan)) if self._hidden else frozenset()
+        explicit = frozenset(resources_with_region(plan)) if self._hidden else frozenset()
         hidden = (one for change in self._hidden for one in _hidden_region(change, explicit))
-        return Places(
+        return RegionsAndAccounts(
             regions=tuple(sorted(self._regions)),
             accounts=tuple(sorted(self._accounts)),
             findings=(*self._findings, *found, *hidden),
@@ -253,34 +253,3 @@ def _hidden_region(change: ResourceChange, explicit: frozenset[str]) -> Iterator
         why = "hides its region as sensitive" if is_secret else "cannot tell until apply in which region it is"
         severity = Severity.BLOCKS if blocks else Severity.NOTICE
         yield finding("unresolved-region", change.address, why, severity, certain=False)
-
-
-def _with_own_region(plan: dict[str, Any]) -> Iterator[str]:
-    """Addresses, without keys, of resources whose source sets `region` (AWS provider 6)."""
-    for address, resource, _ in configured(plan):
-        expressions = resource.get("expressions")
-        if isinstance(expressions, dict) and expressions.get("region"):
-            yield address
-
-
-def _provider_regions(plan: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
-    """(provider block, region) of every AWS provider block that sets one; None for what the plan cannot resolve."""
-    configuration = plan.get("configuration")
-    providers = configuration.get("provider_config") if isinstance(configuration, dict) else None
-    for key, provider in providers.items() if isinstance(providers, dict) else ():
-        expressions = provider.get("expressions") if isinstance(provider, dict) else None
-        region = expressions.get("region") if isinstance(expressions, dict) else None
-        if isinstance(region, dict):
-            resolved = _resolved(region, plan, in_root=not provider.get("module_address"))
-            yield f"provider {key}", resolved if isinstance(resolved, str) else None
-
-
-def _resolved(expression: dict[str, Any], plan: dict[str, Any], *, in_root: bool) -> Any:
-    if "constant_value" in expression:
-        return expression["constant_value"]
-    references = expression.get("references")
-    if in_root and isinstance(references, list) and len(references) == 1 and str(references[0]).startswith("var."):
-        given = plan.get("variables")
-        entry = given.get(str(references[0])[4:]) if isinstance(given, dict) else None
-        return entry.get("value") if isinstance(entry, dict) else None
-    return None

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from growth import assert_linear
 from ops_agent.model.finding import Finding
-from ops_agent.plan.places import NOTHING, Found, places_in
+from ops_agent.plan.regions_and_accounts import NOTHING, Found, regions_and_accounts_in
 from plan.plan_samples import change, plan_document, read
 
 DEV, STRANGER = "125611408459", "999988887777"
@@ -200,7 +200,7 @@ def test_an_action_names_places_too() -> None:
 @given(key=st.text(max_size=12), text=st.text(max_size=200))
 def test_any_text_is_searched_without_an_error(key: str, text: str) -> None:
     for shape in (text, json.dumps({key: [text]}), encoded(text), f"arn:aws:{text}", f"{text}.amazonaws.com"):
-        places_in(key, shape)
+        regions_and_accounts_in(key, shape)
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,10 @@ def test_any_text_is_searched_without_an_error(key: str, text: str) -> None:
 )
 def test_long_texts_take_time_in_proportion_to_their_length(piece: str) -> None:
     assert_linear(
-        lambda size: [places_in("user_data", piece * (size // len(piece)) + end) for end in ("", "amazonaws")], 40_000
+        lambda size: [
+            regions_and_accounts_in("user_data", piece * (size // len(piece)) + end) for end in ("", "amazonaws")
+        ],
+        40_000,
     )
 
 
@@ -217,7 +220,7 @@ def test_what_is_packed_small_and_large_inside_is_read_up_to_a_limit() -> None:
 
     def found(blanks: int) -> Found:
         packed = gzip.compress(b" " * blanks + b"arn:aws:sqs:us-east-1:123456789012:q", mtime=0)
-        return places_in("user_data_base64", base64.b64encode(packed).decode())
+        return regions_and_accounts_in("user_data_base64", base64.b64encode(packed).decode())
 
     assert found(100_000).regions == {"us-east-1"}
     assert found(50_000_000) is NOTHING

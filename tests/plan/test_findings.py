@@ -10,7 +10,7 @@ import ops_agent.plan
 from ops_agent.issue.admission import ALLOW_DESTROY
 from ops_agent.model.finding import Severity
 from ops_agent.pages.rules_page import render_rules
-from ops_agent.plan.rules import LIFTED_BY_ALLOW_DESTROY, PLAN_TABLE, finding
+from ops_agent.plan.findings import LIFTED_BY_ALLOW_DESTROY, PLAN_TABLE, finding
 
 SOURCES = [path for path in Path(ops_agent.plan.__file__).parent.glob("*.py") if path.stem != "rules"]
 

@@ -1,4 +1,4 @@
-"""Who may write to a repository, and so whose pull requests and reviews count."""
+"""What accounts may do in a repository, and so whose labels, pull requests and reviews count."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ops_agent.model.ports import Issues
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class Permissions:
     """What accounts may do, asked of GitHub once per repository and login.
 
     An account that GitHub does not know has no permission. Every other failure is raised, so that the run fails closed.
