@@ -67,6 +67,7 @@ def _ended(content: bytes) -> bytes:
     return content if content.endswith(b"\n") else content + b"\n"
 
 
+@lru_cache(maxsize=256)
 def read_template(text: str) -> Expression | Unreadable:
     """A template outside quotes, as in a file for `templatefile` or a string of JSON syntax: backslashes mean
     themselves.
