@@ -29,16 +29,15 @@ from ops_agent.model.terraform import Environment, Layout
 from ops_agent.model.verification import CheckStatus
 from ops_agent.run.brief import require_environments
 from ops_agent.terraform.layout import survey_of
-from ops_agent.terraform.modules import (
+from ops_agent.terraform.module_sources import (
     ModuleCall,
     SourceKind,
-    directory_of,
-    is_configuration,
     module_calls,
     module_files,
     read_module_source,
     shown_source,
 )
+from ops_agent.terraform.modules import directory_of, is_configuration
 from ops_agent.terraform.obstacles import broken_files, denied_reads
 from ops_agent.wiring import module_credentials
 

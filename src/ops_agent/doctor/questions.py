@@ -10,15 +10,8 @@ from typing import Final
 from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.model.policy import ROOT, Policy
 from ops_agent.model.terraform import TerraformSource
-from ops_agent.terraform.layout import (
-    FoundRoot,
-    RootFiles,
-    Survey,
-    canonical,
-    environments_of_file,
-    is_backend_alone,
-    is_deployed,
-)
+from ops_agent.terraform.environments import RootFiles, canonical, environments_of_file, is_deployed
+from ops_agent.terraform.layout import FoundRoot, Survey, is_backend_alone
 from ops_agent.terraform.modules import directory_of, is_configuration, read_source
 
 _ADD: Final = "Add the file, or map roots and environments under `layout:` in `.github/ops-agent.yml` (docs/setup/policy-file.md)."

@@ -18,7 +18,7 @@ from ops_agent.model.finding import Finding, Identity, Place, Severity
 from ops_agent.model.policy import Limits, Policy
 from ops_agent.model.terraform import Attribute, Block, Expression, TerraformSource, TerraformTarget, Unreadable
 from ops_agent.model.workflow import SCOPES, Job, LintEntry, Step, Workflow, WorkflowText
-from ops_agent.terraform.layout import canonical, environment_of_path
+from ops_agent.terraform.environments import canonical, environment_of_path
 from ops_agent.terraform.modules import directory_of
 
 # What rules judge. A rule's annotation names one of these, and the judge hands it every one that the change touches.

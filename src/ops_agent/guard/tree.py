@@ -14,8 +14,9 @@ from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import Block, FetchedModules, Layout, TerraformRoot, TerraformSource, Unreadable
 from ops_agent.model.workflow import Job, Workflow
+from ops_agent.terraform.environments import is_backend, is_deployed, is_loaded_silently
 from ops_agent.terraform.hcl import second_opinion
-from ops_agent.terraform.layout import LayoutUses, is_backend, is_deployed, is_loaded_silently, survey
+from ops_agent.terraform.layout import LayoutUses, survey
 from ops_agent.terraform.modules import (
     Headers,
     Module,

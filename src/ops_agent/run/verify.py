@@ -26,7 +26,8 @@ from ops_agent.plan.difference import mocked_difference, own_changes, own_output
 from ops_agent.plan.reading import read_plan
 from ops_agent.terraform.buckets import named_buckets
 from ops_agent.terraform.layout import LayoutUses, targets, unsettled_by
-from ops_agent.terraform.modules import directory_of, locked_providers, module_files
+from ops_agent.terraform.module_sources import module_files
+from ops_agent.terraform.modules import directory_of, locked_providers
 
 T = TypeVar("T")
 LOCK_FILE = ".terraform.lock.hcl"

@@ -5,15 +5,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import lru_cache
 
 import tree_sitter_hcl
 from tree_sitter import Language, Node, Parser
 
-from ops_agent.model.terraform import Attribute, Block, Expression, TerraformSource, Unreadable
-from ops_agent.terraform.hcl_expressions import STANDINS, ExpressionBuilder, label_text, line_of, plain_text
+from ops_agent.model.terraform import (
+    Attribute,
+    Block,
+    Expression,
+    ExpressionKind,
+    Scalar,
+    Step,
+    TerraformSource,
+    Unreadable,
+)
 
 MAX_BYTES = 200_000
 MAX_NESTING = 60
@@ -24,6 +32,13 @@ _BRACKETS = re.compile(rb"[\[\](){}]")
 # Terraform reads any run of two or more `$` before a brace as text; tree-sitter takes an odd one for an interpolation.
 _ODD_ESCAPE = re.compile(rb"(?<!\$)\$((?:\$\$)+\{)|(?<!%)%((?:%%)+\{)")
 _LANGUAGE = Language(tree_sitter_hcl.language())
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
+_SIMPLE = {"n": "\n", "r": "\r", "t": "\t"}
+_ACCESSORS = ("get_attr", "index", "splat")
+STANDINS = {"$": b"\x01", "%": b"\x02"}
+"""What the reader puts in the place of a `$` or `%` that tree-sitter would misread."""
+_STANDS_FOR = {ord(byte.decode()): sign for sign, byte in STANDINS.items()}
+_QUOTES = ("quoted_template_start", "quoted_template_end", "heredoc_start", "heredoc_identifier")
 
 
 @lru_cache(maxsize=256)
@@ -181,3 +196,215 @@ def _duplicates(source: TerraformSource) -> Unreadable | None:
                 return Unreadable(what=f"the argument `{attribute.name}` is given twice", line=attribute.line)
             seen.add(attribute.name)
     return None
+
+
+def line_of(node: Node) -> int:
+    return node.start_point[0] + 1
+
+
+def raw_text(node: Node) -> str:
+    text = (node.text or b"").decode()
+    return text.translate(_STANDS_FOR) if "\x01" in text or "\x02" in text else text
+
+
+def plain_text(node: Node) -> str:
+    """The leaves' text joined by blanks, without comments: equal for any layout of the same code. Text inside quotes
+    stays as it is.
+    """
+    return " ".join(t for t in _leaves(node) if t)
+
+
+def _leaves(node: Node) -> Iterator[str]:
+    if node.type == "comment":
+        return
+    if node.child_count == 0 or node.type in ("legacy_index", "numeric_lit"):
+        yield raw_text(node).strip() if node.type != "template_literal" else raw_text(node)
+        return
+    for child in node.children:
+        yield from _leaves(child)
+
+
+def unescape(text: str) -> str:
+    """A quoted string's text with HCL's escapes undone: `\\u0066` is `f`."""
+
+    def one(match: re.Match[str]) -> str:
+        code = match[1] or match[2]
+        if code:
+            number = int(code, 16)
+            return chr(number) if number < 0x110000 and not 0xD800 <= number < 0xE000 else "\ufffd"
+        return _SIMPLE.get(match[3], match[3])
+
+    return unmark(_ESCAPE.sub(one, text))
+
+
+def unmark(text: str) -> str:
+    """`$${` and `%%{` are how HCL writes `${` and `%{` as plain text."""
+    return text.replace("$${", "${").replace("%%{", "%{")
+
+
+def label_text(node: Node) -> str:
+    """A name or label, with or without quotes, after escapes."""
+    if node.type == "string_lit":
+        return unescape("".join(raw_text(c) for c in node.children if c.type not in _QUOTES))
+    return raw_text(node)
+
+
+class ExpressionBuilder:
+    """Builds one attribute's expression; recursion is bounded by the reader's depth limit."""
+
+    def build(self, node: Node) -> Expression:
+        """The expression of `node`."""
+        terms = self._terms(node.children)
+        if len(terms) == 1:
+            return terms[0]
+        return self._make(ExpressionKind.OTHER, node, children=tuple(terms))
+
+    def _terms(self, nodes: list[Node]) -> list[Expression]:
+        """Operands among `nodes`: punctuation and operators fall away, accessors join the operand before them."""
+        terms: list[Expression] = []
+        for node in nodes:
+            if node.type in _ACCESSORS and terms:
+                terms[-1] = self._access(terms[-1], node)
+            elif node.is_named and node.type != "comment":
+                terms.extend(self._term(node))
+        return terms
+
+    def _term(self, node: Node) -> list[Expression]:
+        match node.type:
+            case "expression" | "operation" | "collection_value" | "literal_value" | "template_expr" | "for_expr":
+                return [self.build(node)] if node.type in ("expression", "operation") else self._terms(node.children)
+            case "numeric_lit" | "bool_lit" | "null_lit" | "string_lit":
+                return [self._make(ExpressionKind.LITERAL, node, value=_scalar(node))]
+            case "variable_expr":
+                return [self._make(ExpressionKind.REFERENCE, node, steps=(raw_text(node.children[0]),))]
+            case "quoted_template" | "heredoc_template":
+                return [self._template(node)]
+            case "function_call":
+                return [self._call(node)]
+            case "tuple":
+                return [self._make(ExpressionKind.TUPLE, node, children=tuple(self._terms(node.children)))]
+            case "object":
+                return [self._object(node)]
+            case "conditional":
+                return [self._make(ExpressionKind.CONDITIONAL, node, children=tuple(self._terms(node.children)))]
+            case "for_tuple_expr" | "for_object_expr":
+                return [self._for(node)]
+            case "binary_operation" | "unary_operation":
+                operator = "".join(raw_text(c) for c in node.children if not c.is_named)
+                return [
+                    self._make(ExpressionKind.OTHER, node, name=operator, children=tuple(self._terms(node.children)))
+                ]
+            case _:
+                return self._terms(node.children)
+
+    def _call(self, node: Node) -> Expression:
+        name = "".join(raw_text(node.children[0]).split()).removeprefix("core::")
+        arguments = tuple(self._terms(node.children[1:]))
+        return self._make(ExpressionKind.CALL, node, name=name, children=arguments)
+
+    def _object(self, node: Node) -> Expression:
+        children: list[Expression] = []
+        for element in (c for c in node.children if c.type == "object_elem"):
+            expressions = [c for c in element.children if c.type == "expression"]
+            children += [self._key(expressions[0]), self.build(expressions[-1])]
+        return self._make(ExpressionKind.OBJECT, node, children=tuple(children))
+
+    def _key(self, node: Node) -> Expression:
+        key = self.build(node)
+        is_bare_word = (
+            key.kind is ExpressionKind.REFERENCE and len(key.steps) == 1 and not raw_text(node).startswith("(")
+        )
+        return self._make(ExpressionKind.LITERAL, node, value=key.steps[0]) if is_bare_word else key
+
+    def _for(self, node: Node) -> Expression:
+        intro = next(c for c in node.children if c.type == "for_intro")
+        condition = next((c for c in node.children if c.type == "for_cond"), None)
+        bodies = [c for c in node.children if c.type == "expression"]
+        names = [raw_text(c) for c in intro.children if c.type == "identifier"]
+        parts = [*self._terms(intro.children)[-1:], *(self.build(b) for b in bodies)]
+        parts += self._terms(condition.children)[-1:] if condition is not None else []
+        shape = ("kv" if len(bodies) == 2 else "v") + ("c" if condition is not None else "")
+        return self._make(ExpressionKind.FOR, node, value=shape, name=",".join(names), children=tuple(parts))
+
+    def _template(self, node: Node) -> Expression:
+        quoted = node.type == "quoted_template"
+        parts = self._parts(node, quoted)
+        if all(p.kind is ExpressionKind.LITERAL for p in parts):
+            return self._make(ExpressionKind.LITERAL, node, value="".join(_shown(p.value) for p in parts))
+        return self._make(ExpressionKind.TEMPLATE, node, children=tuple(parts))
+
+    def _parts(self, node: Node, quoted: bool) -> list[Expression]:
+        parts: list[Expression] = []
+        for child in node.children:
+            if child.type == "template_literal":
+                text = raw_text(child)
+                parts.append(
+                    self._make(ExpressionKind.LITERAL, child, value=unescape(text) if quoted else unmark(text))
+                )
+            elif child.type == "template_interpolation":
+                inner = self._terms(child.children)
+                parts.append(
+                    self._make(ExpressionKind.OTHER, child, children=tuple(inner)) if len(inner) != 1 else inner[0]
+                )
+            elif child.type.startswith("template_") and child.child_count:
+                parts.append(self._make(ExpressionKind.OTHER, child, children=tuple(self._parts(child, quoted))))
+            elif child.type == "expression":
+                parts.append(self.build(child))
+        return parts
+
+    def _access(self, term: Expression, node: Node) -> Expression:
+        steps, computed = self._steps(node)
+        if term.kind is ExpressionKind.REFERENCE:
+            return Expression(
+                kind=term.kind, line=term.line, steps=(*term.steps, *steps), children=(*term.children, *computed)
+            )
+        if term.kind is ExpressionKind.OTHER and term.steps:
+            return replace(term, steps=(*term.steps, *steps), children=(*term.children, *computed))
+        return Expression(kind=ExpressionKind.OTHER, line=term.line, steps=steps, children=(term, *computed))
+
+    def _steps(self, node: Node) -> tuple[tuple[Step, ...], tuple[Expression, ...]]:
+        if node.type == "get_attr":
+            return (raw_text(node.children[-1]),), ()
+        if node.type == "splat":
+            return (None,), ()
+        inner = node.children[0]
+        if inner.type == "legacy_index":
+            return (int(raw_text(inner).removeprefix(".")),), ()
+        index = self._terms(inner.children)
+        literal = index[0].value if len(index) == 1 and index[0].kind is ExpressionKind.LITERAL else None
+        if isinstance(literal, str) or (isinstance(literal, int) and not isinstance(literal, bool)):
+            return (literal,), ()
+        return (None,), tuple(index)
+
+    @staticmethod
+    def _make(
+        kind: ExpressionKind,
+        node: Node,
+        *,
+        value: Scalar = None,
+        name: str = "",
+        steps: tuple[Step, ...] = (),
+        children: tuple[Expression, ...] = (),
+    ) -> Expression:
+        return Expression(kind=kind, line=line_of(node), value=value, name=name, steps=steps, children=children)
+
+
+def _shown(value: Scalar) -> str:
+    """A literal as a template shows it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _scalar(node: Node) -> Scalar:
+    text = raw_text(node)
+    match node.type:
+        case "string_lit":
+            return label_text(node)
+        case "bool_lit":
+            return text == "true"
+        case "null_lit":
+            return None
+        case _:
+            try:
+                return int(text)
+            except ValueError:
+                return float(text)

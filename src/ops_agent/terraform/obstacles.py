@@ -10,7 +10,7 @@ from typing import Final
 
 from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.model.terraform import Layout, TerraformSource, Unreadable
-from ops_agent.terraform.layout import is_deployed
+from ops_agent.terraform.environments import is_deployed
 from ops_agent.terraform.modules import directory_of, is_configuration, read_source
 
 _VALUE, _PARAMETER, _OBJECT, _ITEM = (

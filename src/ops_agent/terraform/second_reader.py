@@ -17,7 +17,7 @@ from lark.exceptions import LarkError
 from tree_sitter import Node
 
 from ops_agent.model.terraform import Unreadable
-from ops_agent.terraform.hcl_expressions import label_text, line_of, raw_text, unescape
+from ops_agent.terraform.hcl import label_text, line_of, raw_text, unescape
 
 
 @dataclass(frozen=True, slots=True)

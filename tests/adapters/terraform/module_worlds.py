@@ -19,7 +19,7 @@ from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.model.policy import Policy
 from ops_agent.model.terraform import TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus
-from ops_agent.terraform.modules import module_files
+from ops_agent.terraform.module_sources import module_files
 
 TOKEN = "a-token-of-the-module-host"
 QUEUE = """\

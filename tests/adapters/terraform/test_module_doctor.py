@@ -15,7 +15,7 @@ from ops_agent.doctor.checks import Health, Patient, check_modules
 from ops_agent.model.change_set import TreeEntry
 from ops_agent.model.policy import Policy
 from ops_agent.terraform.layout import discover_layout
-from ops_agent.terraform.modules import read_module_source
+from ops_agent.terraform.module_sources import read_module_source
 from ops_agent.wiring import module_credentials
 
 pytestmark = [pytest.mark.terraform, pytest.mark.timeout(120)]

@@ -19,7 +19,7 @@ from ops_agent.adapters.terraform.module_store import NotKept, keep, records_for
 from ops_agent.adapters.terraform.processes import Children, Patience
 from ops_agent.config.settings import Settings, read_inputs
 from ops_agent.model.terraform import TerraformRoot
-from ops_agent.terraform.modules import SourceKind, module_calls, module_files, read_module_source, shown_source
+from ops_agent.terraform.module_sources import SourceKind, module_calls, module_files, read_module_source, shown_source
 
 SOURCE = "git::https://git.example.com/org/net.git//sqs?ref=v1"
 

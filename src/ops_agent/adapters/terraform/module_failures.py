@@ -18,7 +18,7 @@ from ops_agent.adapters.terraform.diagnostics import (
 )
 from ops_agent.adapters.terraform.module_hosts import ModuleCredentials
 from ops_agent.model.finding import Finding, Place
-from ops_agent.terraform.modules import ModuleCall, ModuleSource, SourceKind, read_module_source, shown_source
+from ops_agent.terraform.module_sources import ModuleCall, ModuleSource, SourceKind, read_module_source, shown_source
 
 CHECK = "modules"
 WRONG_BASE = "The base branch's modules cannot be loaded"

@@ -28,14 +28,8 @@ from ops_agent.adapters.terraform.sandbox import Sandbox
 from ops_agent.model.finding import Finding
 from ops_agent.model.terraform import FetchedModules, TerraformRoot
 from ops_agent.model.verification import CheckResult, CheckStatus
-from ops_agent.terraform.modules import (
-    ModuleCall,
-    SourceKind,
-    is_configuration,
-    module_calls,
-    read_module_source,
-    shown_source,
-)
+from ops_agent.terraform.module_sources import ModuleCall, SourceKind, module_calls, read_module_source, shown_source
+from ops_agent.terraform.modules import is_configuration
 
 # Clones hold their history until they are copied without it.
 MOST_RAW = 1 << 30

@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
-from ops_agent.terraform.modules import ModuleSource, SourceKind
+from ops_agent.terraform.module_sources import ModuleSource, SourceKind
 
 TRIES = 3
 _SECONDS, _MOST_BYTES, _MOST_REQUESTS = 10, 1 << 20, 5

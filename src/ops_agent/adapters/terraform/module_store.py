@@ -14,7 +14,8 @@ from pathlib import Path
 from ops_agent.adapters.terraform.cells import Cell
 from ops_agent.model.terraform import FetchedModules
 from ops_agent.terraform.hcl import MAX_BYTES
-from ops_agent.terraform.modules import ModuleCall, is_configuration
+from ops_agent.terraform.module_sources import ModuleCall
+from ops_agent.terraform.modules import is_configuration
 
 MOST_FILES, MOST_BYTES = 20_000, 200 << 20
 _SHUT = frozenset({".git", ".terraform", ".hg", ".svn", ".terragrunt-cache"})

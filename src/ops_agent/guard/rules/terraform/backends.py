@@ -11,7 +11,7 @@ from ops_agent.guard.tree import SourceTree
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.policy import ROOT
 from ops_agent.model.terraform import Block, TerraformSource
-from ops_agent.terraform.layout import canonical
+from ops_agent.terraform.environments import canonical
 from ops_agent.terraform.modules import directory_of
 
 _OPEN = frozenset({"bucket", "key", "region", "encrypt", "use_lockfile", "dynamodb_table", "kms_key_id"})

@@ -14,7 +14,7 @@ from ops_agent.guard.values import Instance, Scope, evaluate, possible_values, s
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.policy import ROOT, Policy
 from ops_agent.model.terraform import UNKNOWN, Attribute, Block, Expression, ExpressionKind
-from ops_agent.terraform.layout import canonical
+from ops_agent.terraform.environments import canonical
 
 _REGION_ARGUMENT = re.compile(r"((.+_)?region(_name)?|(.+_)?regions|region_names)")
 _ZONE_ARGUMENT = re.compile(r"(.+_)?(availability_zones?|zone_ids?)|service_name")
