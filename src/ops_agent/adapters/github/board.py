@@ -45,6 +45,9 @@ class GitHubBoard:
 
     def cards_of(self, issues: tuple[Issue, ...]) -> dict[IssueRef, BoardCard | str]:
         """50 issues a request: the project once, and each issue's items by an alias of `node`."""
+        if not self._owner or self._number <= 0:
+            why = "No project board is configured (`project_owner`, `project_number`)."
+            return dict.fromkeys((issue.ref for issue in issues), why)
         found: dict[IssueRef, BoardCard | str] = {}
         for start in range(0, len(issues), CARDS_A_REQUEST):
             found |= self._some(issues[start : start + CARDS_A_REQUEST])
@@ -52,10 +55,6 @@ class GitHubBoard:
 
     def _some(self, issues: tuple[Issue, ...]) -> dict[IssueRef, BoardCard | str]:
         name = f"project {self._number} of {self._owner}"
-        if not self._owner or self._number <= 0:
-            return dict.fromkeys(
-                (issue.ref for issue in issues), "No project board is configured (`project_owner`, `project_number`)."
-            )
         ids = {f"i{place}": issue.node_id for place, issue in enumerate(issues)}
         variables = {"owner": self._owner, "number": self._number, "field": STATUS_FIELD, **ids}
         try:
@@ -66,17 +65,14 @@ class GitHubBoard:
                 **variables,
             )
         except (NotFound, NotPermitted):
-            why = (
-                f"The token cannot read {name}: GITHUB_TOKEN never can; use a GitHub App with organisation projects read and write, "
-                "or check the number."
-            )
+            needed = "use a GitHub App with organisation projects read and write, or check the number"
+            why = f"The token cannot read {name}: GITHUB_TOKEN never can; {needed}."
         except GitHubError as error:
             why = f"The board could not be read: {error}"
         return dict.fromkeys((issue.ref for issue in issues), why)
 
     def move(self, card: BoardCard, status: str) -> str | None:
-        options = {name.casefold(): option for option, name in card.options}
-        option = options.get(status.casefold())
+        option = {name.casefold(): option for option, name in card.options}.get(status.casefold())
         if option is None:
             known = ", ".join(name for _, name in card.options) or "none"
             return f'The board has no status "{status}" (it has: {known}).'

@@ -8,9 +8,8 @@ import sys
 import tarfile
 import tempfile
 import zlib
-from collections import OrderedDict
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import IO, Any
 from urllib.parse import quote
 
@@ -81,54 +80,42 @@ class GitHubTree:
         """One call; a tree that GitHub cuts (`truncated`: over 100,000 entries or 7 MB) is walked folder by folder."""
         doing = f"listing the files of {self._repository} at {self.commit[:12]}"
         url = in_repository(self._repository, f"/git/trees/{tree}")
-        listing = self._http.get(url, doing, partial(_listing, prefix), recursive="1")
-        folders: Mapping[str, str] = {}
-        if listing is None:
-            listing = self._http.get(url, doing, partial(_listing, prefix))
-            if listing is None:
-                raise ConfigError(
-                    f"A single folder ({prefix or 'the root'}) of {self._repository} has more entries than GitHub lists."
-                )
-            folders = listing[1]
-        found.update(listing[0])
+        whole = self._http.get(url, doing, partial(_listing, prefix), recursive="1")
+        files, folders = whole or self._http.get(url, doing, partial(_listing, prefix)) or (None, None)
+        if files is None or folders is None:
+            where = f"{prefix or 'the root'} of {self._repository}"
+            raise ConfigError(f"A single folder ({where}) has more entries than GitHub lists.")
+        found.update(files)
         if len(found) > MOST_ENTRIES:
             raise ConfigError(
                 f"{self._repository} has more than {MOST_ENTRIES:,} files.",
                 hint="ops-agent lists at most that many; split the repository.",
             )
-        for path, folder in folders.items():
+        for path, folder in folders.items() if whole is None else ():
             self._list(folder, f"{path}/", found)
 
     def _take_archive(self) -> None:
-        """Every wanted file of the archive into the temporary file. A stream that breaks leaves the rest to be fetched
-        one by one.
-        """
-        wanted: dict[str, TreeEntry] = {
-            p: e for p, e in self.entries().items() if e.is_regular and e.size <= MOST_BYTES_OF_A_FILE
-        }
+        """The archive's files into the temporary file; what a stream that breaks lacks is fetched one by one."""
         doing = f"downloading {self._repository} at {self.commit[:12]}"
         try:
             self._kept = tempfile.TemporaryFile(prefix="ops-agent-base-")  # noqa: SIM115 - lives as long as the tree
-            headers = self._http.redirect(in_repository(self._repository, f"/tarball/{self.commit}"), doing)
-            with (
-                self._http.download(headers, doing) as answer,
-                tarfile.open(fileobj=answer.raw, mode="r|gz") as archive,
-            ):
-                self._keep(archive, wanted)
+            url = self._http.redirect(in_repository(self._repository, f"/tarball/{self.commit}"), doing)
+            with self._http.download(url, doing) as answer, tarfile.open(fileobj=answer.raw, mode="r|gz") as archive:
+                self._keep(archive, self._kept)
         except _STREAM_FAILURES:
             return
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise NoSpace(f"The disk is full while {doing}.") from None
-            return
 
-    def _keep(self, archive: tarfile.TarFile, wanted: dict[str, TreeEntry]) -> None:
+    def _keep(self, archive: tarfile.TarFile, file: IO[bytes]) -> None:
         kept = 0
-        assert self._kept is not None  # noqa: S101 - for the type checker: opened by the only caller
         for member in archive:
-            archive.members = []  # type: ignore[attr-defined]  # tarfile would remember every member of a 200,000-file archive
-            entry = wanted.get(member.name.partition("/")[2])
-            if entry is None or not member.isreg() or member.size != entry.size or entry.blob in self._places:
+            archive.members = []  # type: ignore[attr-defined]  # tarfile would remember all of a 200,000-file archive
+            entry = self.entries().get(member.name.partition("/")[2])
+            if entry is None or not entry.is_regular or not member.isreg() or entry.blob in self._places:
+                continue
+            if member.size != entry.size or entry.size > MOST_BYTES_OF_A_FILE:
                 continue
             stream = archive.extractfile(member)
             content = stream.read() if stream else b""
@@ -136,7 +123,7 @@ class GitHubTree:
                 continue
             if kept + len(content) > MOST_BYTES_KEPT:
                 return
-            self._kept.write(content)
+            file.write(content)
             self._places[entry.blob] = (kept, len(content))
             kept += len(content)
 
@@ -181,7 +168,7 @@ class GitHubBranches:
 
     def __init__(self, http: GitHubHttp) -> None:
         self._http = http
-        self._trees: OrderedDict[tuple[str, str], GitHubTree] = OrderedDict()
+        self._tree = lru_cache(maxsize=_TREES_KEPT)(partial(GitHubTree, http))
         self._commits: dict[tuple[str, str], str] = {}
 
     def head(self, repository: str, branch: str) -> str | None:
@@ -192,8 +179,8 @@ class GitHubBranches:
             return None
 
     def create(self, repository: str, branch: str, commit: str) -> bool:
-        """Creating a ref is GitHub's compare-and-set. After a lost answer a branch that exists counts as another
-        run's, so that two runs never both win; the claim comment decides who goes on.
+        """GitHub's compare-and-set. After a lost answer a branch that exists counts as another run's, so that two runs
+        never both win; the claim comment decides who goes on.
         """
         doing = f"creating the branch {branch} in {repository}"
 
@@ -229,20 +216,12 @@ class GitHubBranches:
 
     def tree(self, repository: str, commit: str) -> BaseTree:
         """The same object for the same commit while it is among the last few: its listing costs one call."""
-        key = (repository, commit)
-        if key not in self._trees:
-            self._trees[key] = GitHubTree(self._http, repository, commit)
-        self._trees.move_to_end(key)
-        while len(self._trees) > _TREES_KEPT:
-            self._trees.popitem(last=False)
-        return self._trees[key]
+        return self._tree(repository, commit)
 
     def commit(
         self, repository: str, branch: str, expected_head: str, headline: str, body: str, changes: ChangeSet
     ) -> str:
-        """After a lost answer the branch's head counts as this commit when its only parent is `expected_head` and its
-        message is this.
-        """
+        """After a lost answer the branch's head is this commit if it has this parent alone and this message."""
         doing = f"committing to {branch} of {repository}"
         wanted = {
             "branch": {"repositoryNameWithOwner": repository, "branchName": branch},
@@ -284,11 +263,9 @@ class GitHubBranches:
         raise refused
 
     def resolve_action(self, uses: str, ref: str) -> str | None:
-        """`uses` may name a folder inside the repository. Tags win over branches, as in Actions; annotated tags are
-        followed.
+        """`uses` may name a folder. Tags win over branches, as in Actions; annotated ones are followed.
 
-        A commit that was found stays the answer for the run, so what is pinned and what the pin is held against are the
-        same; a tag that moves meanwhile counts from the next run on.
+        A commit that was found stays the answer for the run: what is pinned is what the pin is held against.
         """
         repository = "/".join(uses.split("/")[:2])
         if (repository, ref) not in self._commits:

@@ -168,7 +168,9 @@ class GitHubHttp(Requester):
                 problem = type(error).__name__
         raise GitHubError(f"GitHub could not be reached while {doing}: {problem}.")
 
-    def requestJsonAndCheck(self, verb: str, url: str, *arguments: Any, **options: Any) -> tuple[dict[str, Any], Any]:  # noqa: N802
+    def requestJsonAndCheck(  # noqa: N802 - PyGithub's name
+        self, verb: str, url: str, *arguments: Any, **options: Any
+    ) -> tuple[dict[str, Any], Any]:
         """PyGithub's one way to the wire: one request, repeated where that cannot do harm.
 
         Raises Refused for every failure, errors of GraphQL included.

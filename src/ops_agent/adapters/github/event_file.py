@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,17 +27,15 @@ LARGEST_EVENT_BYTES = 2_000_000
 """An issue's body has at most 262,144 bytes, six times that when every character is escaped; the rest of a payload is
 some 20 kB.
 """
-_HINT = "The event file comes from GitHub's runner; start the workflow by `issues: types: [labeled]` or `workflow_dispatch`."
 _VARIABLES = (
-    *("GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH", "GITHUB_REPOSITORY"),
-    *("GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_ACTOR", "GITHUB_TRIGGERING_ACTOR"),
-)
-
-
-# The parts of GitHub's webhook payloads that are read.
+    "GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH", "GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT",
+    "GITHUB_ACTOR", "GITHUB_TRIGGERING_ACTOR",
+)  # fmt: skip
 
 
 class _Part(BaseModel):
+    """A part of GitHub's webhook payloads that is read."""
+
     model_config = ConfigDict(strict=True)
 
 
@@ -109,24 +108,22 @@ def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[
     run = _run_identity(environment)
     name = environment["GITHUB_EVENT_NAME"]
     if name not in ("issues", "workflow_dispatch"):
-        raise ConfigError(f"ops-agent does not work on the event {name[:60]!a}", hint=_HINT)
+        raise _unusable(f"ops-agent does not work on the event {name[:60]!a}")
     payload = _load(Path(environment["GITHUB_EVENT_PATH"]))
     if not isinstance(payload, dict):
-        raise ConfigError(f"event should be an object, found a JSON {type(payload).__name__}", hint=_HINT)
+        raise _unusable(f"event should be an object, found a JSON {type(payload).__name__}")
     action = payload.get("action", "labeled")
     if name == "issues" and action != "labeled":
-        raise ConfigError(f"ops-agent does not work on `issues` with the action {str(action)[:60]!a}", hint=_HINT)
+        raise _unusable(f"ops-agent does not work on `issues` with the action {str(action)[:60]!a}")
     _require_shape(payload, _LabelPayload if name == "issues" else _DispatchPayload, name)
     repository = parsing.repository(payload["repository"])
     full_name = payload["repository"]["full_name"]
     if full_name != run.repository or full_name != repository.full_name:
         said = ascii(full_name[:150])
-        raise ConfigError(f"event.repository.full_name is {said}, but the run belongs to {run.repository}", hint=_HINT)
+        raise _unusable(f"event.repository.full_name is {said}, but the run belongs to {run.repository}")
     kind, sender = payload["sender"]["type"], parsing.actor(payload["sender"])
     if sender is None or kind not in set(ActorKind):
-        raise ConfigError(
-            f"event.sender.type is {kind[:40]!a}, which is no kind of account that may ask for work", hint=_HINT
-        )
+        raise _unusable(f"event.sender.type is {kind[:40]!a}, which is no kind of account that may ask for work")
     if name == "workflow_dispatch":
         text = issue_number or (payload.get("inputs") or {}).get("issue_number")
         if text is None:
@@ -142,6 +139,11 @@ def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[
             hint="Leave issue_number empty for label events; dispatch the workflow to name issues by hand.",
         )
     return Labelled(repository=repository, issue=issue, label=payload["label"]["name"], sender=sender), run
+
+
+def _unusable(what: str) -> ConfigError:
+    start = "start the workflow by `issues: types: [labeled]` or `workflow_dispatch`"
+    return ConfigError(what, hint=f"The event file comes from GitHub's runner; {start}.")
 
 
 def require_job(environment: Mapping[str, str]) -> None:
@@ -160,12 +162,12 @@ def _run_identity(environment: Mapping[str, str]) -> RunIdentity:
     for name in ("GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT"):
         value = environment[name]
         if not (value.isascii() and value.isdigit() and len(value) <= 18 and int(value) > 0):
-            raise ConfigError(f"{name} is {value[:40]!a}, not a number above 0", hint=_HINT)
+            raise _unusable(f"{name} is {value[:40]!a}, not a number above 0")
         numbers[name] = int(value)
     server = (environment.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/")
     url = urlsplit(server)
     if not (url.scheme == "https" or (url.scheme == "http" and url.hostname in LOOPBACK)) or not url.hostname:
-        raise ConfigError(f"GITHUB_SERVER_URL is {server[:80]!a}, not an https address", hint=_HINT)
+        raise _unusable(f"GITHUB_SERVER_URL is {server[:80]!a}, not an https address")
     return RunIdentity(
         repository=environment["GITHUB_REPOSITORY"],
         run_id=numbers["GITHUB_RUN_ID"],
@@ -181,41 +183,38 @@ def _load(path: Path) -> Any:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ConfigError("the event file (GITHUB_EVENT_PATH) is not a regular file", hint=_HINT)
+                raise _unusable("the event file (GITHUB_EVENT_PATH) is not a regular file")
             content = file.read(LARGEST_EVENT_BYTES + 1)
     except OSError as error:
-        raise ConfigError(f"the event file (GITHUB_EVENT_PATH) cannot be read: {error.strerror}", hint=_HINT) from None
+        raise _unusable(f"the event file (GITHUB_EVENT_PATH) cannot be read: {error.strerror}") from None
     if len(content) > LARGEST_EVENT_BYTES:
-        raise ConfigError(f"the event file is larger than {LARGEST_EVENT_BYTES:,} bytes", hint=_HINT)
+        raise _unusable(f"the event file is larger than {LARGEST_EVENT_BYTES:,} bytes")
     try:
         found = json.loads(content.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_constant)
         json.dumps(found, ensure_ascii=False).encode()
         return found
     except UnicodeDecodeError as error:
-        raise ConfigError(f"the event file is not UTF-8 at byte {error.start}", hint=_HINT) from None
+        raise _unusable(f"the event file is not UTF-8 at byte {error.start}") from None
     except UnicodeEncodeError:
-        raise ConfigError("the event file holds half of a surrogate pair", hint=_HINT) from None
+        raise _unusable("the event file holds half of a surrogate pair") from None
     except json.JSONDecodeError as error:
-        raise ConfigError(
-            f"the event file is not JSON: line {error.lineno}, column {error.colno}: {error.msg}", hint=_HINT
-        ) from None
+        raise _unusable(f"the event file is not JSON: line {error.lineno}, column {error.colno}: {error.msg}") from None
     except RecursionError:
-        raise ConfigError("the event file is nested too deeply", hint=_HINT) from None
+        raise _unusable("the event file is nested too deeply") from None
     except ValueError as error:  # a number of more digits than Python converts
-        raise ConfigError(f"the event file holds an unusable value: {error}", hint=_HINT) from None
+        raise _unusable(f"the event file holds an unusable value: {error}") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ConfigError(f"the event file has the key {twice[:60]!a} twice in one object", hint=_HINT)
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        raise _unusable(f"the event file has the key {twice[:60]!a} twice in one object")
     return found
 
 
 def _no_constant(name: str) -> Any:
-    raise ConfigError(f"the event file holds {name}, which is not JSON", hint=_HINT)
+    raise _unusable(f"the event file holds {name}, which is not JSON")
 
 
 def _require_shape(payload: dict[str, Any], shape: type[_Part], event: str) -> None:
@@ -223,12 +222,10 @@ def _require_shape(payload: dict[str, Any], shape: type[_Part], event: str) -> N
     missing = [f"event.{part}" for part in shape.model_fields if part != "inputs" and payload.get(part) is None]
     if missing:
         what = f"it lacks {', '.join(missing)}" if payload else "an empty object"
-        raise ConfigError(
-            f"the event file (GITHUB_EVENT_PATH) is not what GitHub sends for `{event}`: {what}", hint=_HINT
-        )
+        raise _unusable(f"the event file (GITHUB_EVENT_PATH) is not what GitHub sends for `{event}`: {what}")
     try:
         shape.model_validate(payload)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         place = ".".join(str(step) for step in ("event", *first["loc"]))
-        raise ConfigError(f"{place}: {first['msg']}", hint=_HINT) from None
+        raise _unusable(f"{place}: {first['msg']}") from None

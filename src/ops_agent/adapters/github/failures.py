@@ -1,4 +1,4 @@
-"""What GitHub refused: whether to ask again and when, and our error for it, with the permission, setting or rule to blame.
+"""What GitHub refused: whether to ask again and when, and our error for it, with the permission or rule to blame.
 
 By docs.github.com "Best practices for using the REST API": honour `retry-after`; without it and with
 `x-ratelimit-remaining: 0` wait until `x-ratelimit-reset`; else at least one minute for a secondary limit, then
@@ -103,8 +103,9 @@ def _number(text: str | None) -> float | None:
 
 
 class Refused(Exception):
-    """GitHub did not do what was asked; or nobody knows whether it did (`status` None). `seen` names the failure for the
-    log, `words` are GitHub's own.
+    """GitHub did not do what was asked; or nobody knows whether it did (`status` None).
+
+    `seen` names the failure for the log, `words` are GitHub's own, `types` those of GraphQL errors.
     """
 
     def __init__(self, failure: Failure, seen: str, status: int | None = None) -> None:
@@ -192,7 +193,7 @@ def error_for(refused: Refused, doing: str, now: float) -> GitHubError:
     if status == 401:
         return GitHubError(
             f"GitHub refused the token while {doing}: {words or 'bad credentials'}.",
-            hint="The token has expired or was revoked (an App's lives one hour). Start the run again; nothing was lost.",
+            hint="It expired or was revoked (an App's token lives one hour). Start the run again; nothing was lost.",
         )
     lacking = re.search(r"resource not accessible by|must have push access|must have admin rights", searched)
     if status == 403 or lacking or types & {"FORBIDDEN", "INSUFFICIENT_SCOPES"}:

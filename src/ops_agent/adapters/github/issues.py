@@ -45,25 +45,19 @@ class GitHubIssues:
     def token_abilities(self, repository: str) -> TokenAbilities:
         """Asked once per run and repository; nothing is created and nothing changes.
 
-        `workflows`: GITHUB_TOKEN has no such permission at all (docs.github.com, permissions of the GITHUB_TOKEN). An
-        App's own page (`GET /apps/{slug}`) lists what the App asks for: without `workflows: write` there, no token of
-        it can have it; with it the installation may still have been narrowed, which only the commit shows. A classic token
-        lists its scopes in `X-OAuth-Scopes` (`workflow`). Of a fine-grained token nothing is known.
-
-        The others are requests that GitHub must refuse as invalid (422) after it checked the permission (403, or 404
-        where it hides what a token may not write): a ref whose name does not begin with `refs/` and whose commit is all
-        zeros (REST "Create a reference": the name must begin with `refs` and have two slashes); a pull request with an
-        empty title from a branch that does not exist to itself; an issue without its required title. The setting "Allow
-        GitHub Actions to create and approve pull requests" shows only when a pull request is really
-        created.
+        These are requests that GitHub must refuse as invalid (422) after it checked the permission (403, or 404 where
+        it hides what a token may not write): a ref whose name does not begin with `refs/` and whose commit is all
+        zeros; a pull request with an empty title from a branch that does not exist to itself; an issue without its
+        required title. The setting "Allow GitHub Actions to create and approve pull requests" shows only when a pull
+        request is really created.
         """
         if repository not in self._abilities:
             path = in_repository(repository)
-            contents = self._may_write(f"{path}/git/refs", {"ref": _PROBE, "sha": "0" * 40})
-            pull_requests = self._may_write(f"{path}/pulls", {"title": "", "head": _PROBE, "base": _PROBE})
-            issues = self._may_write(f"{path}/issues", {})
             self._abilities[repository] = TokenAbilities(
-                contents=contents, pull_requests=pull_requests, issues=issues, workflows=self._may_write_workflows()
+                contents=self._may_write(f"{path}/git/refs", {"ref": _PROBE, "sha": "0" * 40}),
+                pull_requests=self._may_write(f"{path}/pulls", {"title": "", "head": _PROBE, "base": _PROBE}),
+                issues=self._may_write(f"{path}/issues", {}),
+                workflows=self._may_write_workflows(),
             )
         return self._abilities[repository]
 
@@ -71,6 +65,10 @@ class GitHubIssues:
         return _MEANING_OF_REFUSAL.get(self._http.probe(path, impossible) or 0)
 
     def _may_write_workflows(self) -> bool | None:
+        """GITHUB_TOKEN has no such permission at all. An App's own page lists what the App asks for: without this, no
+        token of it can have it; with it the installation may still have been narrowed, which only the commit shows. A
+        classic token lists its scopes. Of a fine-grained token nothing is known.
+        """
         viewer = self.viewer()
         if viewer.login == _ACTIONS_BOT:
             return False

@@ -23,9 +23,7 @@ class GitHubPullRequests:
         return tuple(p for p in found if p.head_branch.startswith(branch_prefix))
 
     def _of_repository(self, repository: str, branch: str, **asked: str) -> tuple[PullRequest, ...]:
-        """A fork, deleted or not, can have a branch of the same name, and GitHub ignores a `head` that it cannot read:
-        filtered here.
-        """
+        """Without forks, which can have a branch of the same name, and whatever `head` GitHub could not read."""
         found = self._http.items(
             in_repository(repository, "/pulls"),
             f"listing the pull requests of {branch} in {repository}",
@@ -50,19 +48,12 @@ class GitHubPullRequests:
         return self._http.items(path, f"reading the reviews of {repository}#{number}", parsing.review)
 
     def create(self, repository: str, head: str, base: str, title: str, body: str, draft: bool) -> PullRequest:
-        """GitHub allows one open pull request for a head and a base; one that exists already (a lost answer, another
-        run's) is returned.
+        """GitHub allows one open pull request for a head and a base; one that exists (a lost answer) is returned.
 
         Where the plan of the account knows no drafts, the pull request is made ready; the caller sees it in `draft`.
         """
-        wanted = {
-            "title": title,
-            "head": head,
-            "base": base,
-            "body": body,
-            "draft": draft,
-            "maintainer_can_modify": True,
-        }
+        wanted = {"title": title, "head": head, "base": base, "body": body, "draft": draft}
+        wanted["maintainer_can_modify"] = True
 
         def look() -> PullRequest | None:
             found = (p for p in self.of_branch(repository, head) if p.is_open and p.base_branch == base)
@@ -73,11 +64,9 @@ class GitHubPullRequests:
                 return parsing.pull_request(self._http.post(in_repository(repository, "/pulls"), wanted))
             except Refused as refused:
                 words = refused.words.lower() if refused.status == 422 else ""
-                existing = look() if "already exists" in words else None
-                no_drafts = "draft pull requests are not supported" in words and wanted["draft"]
-                if existing is not None:
+                if "already exists" in words and (existing := look()) is not None:
                     return existing
-                if not no_drafts:
+                if "draft pull requests are not supported" not in words or not wanted["draft"]:
                     raise
             wanted["draft"] = False  # a private repository of some plans
             return create()
@@ -85,8 +74,7 @@ class GitHubPullRequests:
         return self._http.ensure(f"creating the pull request of {head} in {repository}", create, look)
 
     def update(self, repository: str, number: int, title: str, body: str) -> PullRequest:
-        path = in_repository(repository, f"/pulls/{number}")
-        doing = f"updating the pull request {repository}#{number}"
+        path, doing = in_repository(repository, f"/pulls/{number}"), f"updating the pull request {repository}#{number}"
         sent = {"title": title, "body": body}
         updated: PullRequest = self._http.write("PATCH", path, doing, sent, parsing.pull_request)
         return updated
