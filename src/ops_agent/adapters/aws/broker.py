@@ -1,5 +1,4 @@
-"""Credentials over loopback, for the life of one context: what a child holds is a URL and a token that are worthless
-afterwards.
+"""Credentials over loopback: what a child holds is a URL and a token that are worthless after one context.
 
 The AWS SDKs in Terraform ask it through AWS_CONTAINER_CREDENTIALS_FULL_URI and refresh through it before expiry.
 """
@@ -23,9 +22,7 @@ EARLY = 300.0
 
 
 class Broker:
-    """A context manager. `mint` makes fresh credentials; it is called again when less than five minutes of the last
-    ones remain.
-    """
+    """A context manager. `mint` makes fresh credentials when less than five minutes of the last ones remain."""
 
     def __init__(
         self, mint: Callable[[], Credentials], first: Credentials, *, now: Callable[[], float] = time.time
@@ -79,8 +76,6 @@ class Broker:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
     def __init__(self, address: tuple[str, int], broker: Broker) -> None:
         super().__init__(address, _Request)
         self.broker = broker

@@ -1,6 +1,4 @@
-"""ports.CloudIdentity: OIDC token -> AssumeRoleWithWebIdentity -> account asserted -> loopback broker. And keys for
-Amazon Bedrock, by the same way.
-"""
+"""ports.CloudIdentity: OIDC token -> role -> account asserted -> loopback broker; and keys for Amazon Bedrock."""
 
 from __future__ import annotations
 
@@ -9,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 from ops_agent.adapters.aws.broker import Broker
 from ops_agent.adapters.aws.sts import READ_ONLY, Credentials, Runner, Sts, session_policy
@@ -28,9 +27,7 @@ _INVOKE_ONLY = json.dumps({"Version": "2012-10-17", "Statement": [_INVOKE]}, sep
 
 
 class AwsIdentity:
-    """Roles by environment's name. `mask` gets every secret before anything can print it; `sts` replaces AWS's in
-    the demo.
-    """
+    """Roles by environment's name. `mask` gets every secret before anything can print it."""
 
     def __init__(
         self,
@@ -67,16 +64,15 @@ class AwsIdentity:
         role, account = self._role(environment)
         policy = session_policy(self._policy.region, self._policy.accounts.values())
 
-        def mint() -> Credentials:
-            return _session(
-                self._sts, self._runner, self._mask, role, name=self._name, policy=policy, seconds=self._seconds
-            )
-
+        mint = partial(
+            _session, self._sts, self._runner, self._mask, role, name=self._name, policy=policy, seconds=self._seconds
+        )
         first = mint()
         actual = self._sts.account(first)
         if actual != account or actual not in self._policy.accounts.values():
             raise PolicyViolation(
-                f"The role for `{environment.name}` acts in AWS account {actual}, but the environment's account is {account}",
+                f"The role for `{environment.name}` acts in AWS account {actual}, "
+                f"but the environment's account is {account}",
                 hint="Nothing was planned. Correct `aws_role_arn`, `aws_role_arns` or `aws_accounts`.",
             )
         with Broker(mint, first, now=self._now) as broker:
@@ -92,8 +88,9 @@ class AwsIdentity:
             raise ConfigError(f"The environment `{name}` cannot be planned: {reason}")
         match = _ROLE.fullmatch(role)
         if match is None:
-            what = "is not the ARN of an IAM role of the partition `aws`"
-            raise ConfigError(f"{role!r} for the environment `{name}` {what}")
+            raise ConfigError(
+                f"{role!r} for the environment `{name}` is not the ARN of an IAM role of the partition `aws`"
+            )
         if match["account"] != account or account not in self._policy.accounts.values():
             raise ConfigError(f"The role {role} is not in the account {account} of the environment `{name}`")
         return role, account

@@ -1,11 +1,10 @@
-"""GitHub's OIDC token endpoint and AWS STS, by plain HTTPS: two requests for credentials, one that says whose they are."""
+"""GitHub's OIDC token endpoint and AWS STS: two requests for credentials, one that says whose they are."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import html
-import http.client
 import json
 import re
 import ssl
@@ -16,6 +15,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.resources import files
 from urllib.parse import quote, urlencode, urlsplit
+
+import urllib3
 
 from ops_agent.model.errors import AwsError
 
@@ -73,8 +74,8 @@ class Credentials:
 
 
 def session_policy(region: str, accounts: Iterable[str]) -> str:
-    """The inline policy that narrows every session, as compact JSON: reading only, one region, the given 12-digit
-    accounts, no secrets. STS packs it; MOST_CHARACTERS are the limit of the text.
+    """The inline policy that narrows every session, as compact JSON: reading only, one region,
+    the given 12-digit accounts, no secrets. It has at most MOST_CHARACTERS.
 
     It is passed beside AWS's managed ReadOnlyAccess (`PolicyArns`): a session may do what the role AND one of these
     policies allow, minus what a statement here denies. So a role that is widened later does not widen ops-agent.
@@ -89,9 +90,7 @@ def session_policy(region: str, accounts: Iterable[str]) -> str:
 
 
 class Sts:
-    """One region's STS. `endpoint` replaces the regional one (an emulator's). `now` and `sleep` are the clock's, in
-    seconds; `say` gets a line for each retry.
-    """
+    """One region's STS; `endpoint` replaces the regional one (an emulator's). `say` gets a line for each retry."""
 
     def __init__(
         self,
@@ -106,16 +105,11 @@ class Sts:
         self.endpoint = endpoint or f"https://sts.{region}.amazonaws.com"
 
     def id_token(self, runner: Runner, audience: str = AUDIENCE) -> str:
-        """A fresh JWT of this job, for AWS unless another audience is given. It lives in memory for one exchange only.
-        Raises AwsError.
-        """
+        """A fresh JWT of this job, for AWS unless another audience is given. Raises AwsError."""
         if not runner.url or not runner.token:
             raise AwsError(
                 "This job may not ask for an OIDC token",
-                hint=(
-                    "Give the job `permissions: id-token: write` (and `contents: read`); forks of the repository never "
-                    "get it."
-                ),
+                hint="Give the job `permissions: id-token: write` (and `contents: read`); forks never get it.",
             )
         url = f"{runner.url}&audience={quote(audience)}"
         headers = {"Authorization": f"bearer {runner.token}", "Accept": "application/json"}
@@ -134,8 +128,7 @@ class Sts:
     def assume(
         self, role: str, jwt: str, *, name: str, policy: str, seconds: int, managed: str = READ_ONLY
     ) -> Credentials:
-        """AssumeRoleWithWebIdentity with a session policy, a managed one beside it (or none), and `seconds` (900 to
-        3600) of life.
+        """AssumeRoleWithWebIdentity with a session policy and a managed one (or none), for 900 to 3600 `seconds`.
 
         Raises AwsError.
         """
@@ -149,9 +142,7 @@ class Sts:
             "Policy": policy,
             **({"PolicyArns.member.1.arn": managed} if managed else {}),
         }
-        answer = self._post(urlencode(form).encode(), lambda _: {"Content-Type": _FORM})
-        if answer.status != 200:
-            raise self._refused(answer, f"AWS did not let this job assume {role}")
+        answer = self._post(urlencode(form), f"AWS did not let this job assume {role}")
         return Credentials(
             access_key=answer.value("AccessKeyId"),
             secret_key=answer.value("SecretAccessKey"),
@@ -161,20 +152,23 @@ class Sts:
 
     def account(self, credentials: Credentials) -> str:
         """The account that the credentials act in, by GetCallerIdentity. Raises AwsError."""
+        form, failed = "Action=GetCallerIdentity&Version=2011-06-15", "AWS did not say whose credentials these are"
+        return self._post(form, failed, credentials).value("Account")
 
-        def sign(body: bytes) -> dict[str, str]:
-            url = f"{self.endpoint}/"
-            return signed_headers(url, body, credentials=credentials, region=self._region, now=self._now())
+    def _post(self, form: str, failed: str, credentials: Credentials | None = None) -> _Answer:
+        """The answer to `form`, signed with `credentials`. Raises AwsError that begins with `failed`."""
+        url, body = f"{self.endpoint}/", form.encode()
 
-        answer = self._post(b"Action=GetCallerIdentity&Version=2011-06-15", sign)
+        def ask() -> _Answer:
+            headers = {"Content-Type": _FORM}
+            if credentials is not None:
+                headers = signed_headers(url, body, credentials=credentials, region=self._region, now=self._now())
+            return _request("POST", url, headers, body=body, timeout=20)
+
+        answer = self._persist("AWS STS", ask)
         if answer.status != 200:
-            raise self._refused(answer, "AWS did not say whose credentials these are")
-        return answer.value("Account")
-
-    def _post(self, body: bytes, headers: Callable[[bytes], dict[str, str]]) -> _Answer:
-        return self._persist(
-            "AWS STS", lambda: _request("POST", f"{self.endpoint}/", headers(body), body=body, timeout=20)
-        )
+            raise self._refused(answer, failed)
+        return answer
 
     def _persist(self, who: str, ask: Callable[[], _Answer]) -> _Answer:
         """Ask again on 5xx, throttling and broken connections: 4 times in about 4 s."""
@@ -205,9 +199,8 @@ class Sts:
             skew = parsedate_to_datetime(answer.date).timestamp() - self._now()
         except (TypeError, ValueError):
             skew = 0.0
-        hint = _HINTS.get(
-            code.removesuffix("Exception"), "Check the role (docs/setup/aws-role.md) and start the run again."
-        )
+        otherwise = "Check the role (docs/setup/aws-role.md) and start the run again."
+        hint = _HINTS.get(code.removesuffix("Exception"), otherwise)
         if abs(skew) > _SKEW:
             how = "behind" if skew > 0 else "ahead of"
             hint = f"The runner's clock is {abs(skew):.0f} s {how} AWS's: set it (NTP), then start again."
@@ -236,47 +229,35 @@ class _Answer:
         """What an element must hold. Raises AwsError."""
         found = self.find(tag)
         if not found:
-            hint = "Start the run again; if it repeats, report it with the log of this run."
-            raise AwsError(f"AWS STS answered without {tag}", hint=hint)
+            raise AwsError(
+                f"AWS STS answered without {tag}", hint="Start the run again; if it repeats, report the log."
+            )
         return found
 
 
 class _Unreachable(Exception):
-    """No answer: refused, timed out, broken off. May be tried again. The text names host and cause, never a header or a
-    body.
-    """
+    """No answer: refused, timed out, broken off. The text names host and cause, never a header or a body."""
 
 
-def _request(method: str, url: str, headers: Mapping[str, str], *, body: bytes = b"", timeout: float = 10) -> _Answer:
-    """One request without redirects and proxies. Raises _Unreachable; AwsError for a URL that is neither https nor
-    loopback (a token must not travel in clear).
-    """
+def _request(
+    method: str, url: str, headers: Mapping[str, str], *, body: bytes | None = None, timeout: float = 10
+) -> _Answer:
+    """One request without redirects and proxies. Raises _Unreachable; AwsError when a token would travel in clear."""
     parts = urlsplit(url)
-    host = parts.hostname or ""
-    connection: http.client.HTTPConnection
-    if parts.scheme == "https":
-        context = ssl.create_default_context()
-        connection = http.client.HTTPSConnection(host, parts.port, timeout=timeout, context=context)
-    elif parts.scheme == "http" and host in _LOOPBACK:
-        connection = http.client.HTTPConnection(host, parts.port, timeout=timeout)
-    else:
-        raise AwsError(f"Refused to send a token to {parts.scheme}://{host}: only https leaves the machine")
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in _LOOPBACK):
+        raise AwsError(f"Refused to send a token to {parts.scheme}://{parts.hostname}: only https leaves the machine")
     try:
-        connection.request(method, path, body=body or None, headers=dict(headers))
-        response = connection.getresponse()
-        read = response.read(_MOST_ANSWER)
-        return _Answer(status=response.status, body=read, date=response.getheader("Date") or "")
-    except (OSError, http.client.HTTPException) as error:
-        raise _Unreachable(f"{host}: {type(error).__name__}") from None
-    finally:
-        connection.close()
+        with urllib3.PoolManager(ssl_context=ssl.create_default_context()) as pool:
+            answer = pool.request(
+                method, url, body=body, headers=headers, timeout=timeout, retries=False, preload_content=False
+            )
+            return _Answer(status=answer.status, body=answer.read(_MOST_ANSWER), date=answer.headers.get("Date", ""))
+    except (OSError, urllib3.exceptions.HTTPError) as error:
+        raise _Unreachable(f"{parts.hostname}: {type(error).__name__}") from None
 
 
 def signed_headers(url: str, body: bytes, *, credentials: Credentials, region: str, now: float) -> dict[str, str]:
-    """Headers of a form POST to the root path of `url`, signed at `now` (seconds since the epoch) with AWS Signature
-    Version 4 (checked against botocore in the tests).
-    """
+    """Headers of a form POST to the root path of `url`, signed at `now` (epoch) with AWS Signature Version 4."""
     moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     scope = f"{moment[:8]}/{region}/sts/aws4_request"
     headers = {

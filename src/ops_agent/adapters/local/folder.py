@@ -42,20 +42,16 @@ def read_issue_file(path: Path, repository: str) -> Issue:
     """
     try:
         if path.stat().st_size > _BIGGEST_ISSUE_BYTES:
-            raise ConfigError(
-                f"{path} is larger than {_BIGGEST_ISSUE_BYTES} bytes", hint="Give --issue-file the text of one issue."
-            )
+            what = f"{path} is larger than {_BIGGEST_ISSUE_BYTES} bytes"
+            raise ConfigError(what, hint="Give --issue-file the text of one issue.")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{path} cannot be read as UTF-8 text: {getattr(error, 'strerror', None) or error}",
-            hint="Give --issue-file a Markdown file.",
-        ) from error
+        what = f"{path} cannot be read as UTF-8 text: {getattr(error, 'strerror', None) or error}"
+        raise ConfigError(what, hint="Give --issue-file a Markdown file.") from error
     found = _HEADING.match(text if text.endswith("\n") else text + "\n")
     if found is None:
-        raise ConfigError(
-            f"{path}:1 has no title", hint="Write the issue's title in the first line: `# [ops] What is wanted`."
-        )
+        hint = "Write the issue's title in the first line: `# [ops] What is wanted`."
+        raise ConfigError(f"{path}:1 has no title", hint=hint)
     return Issue(
         ref=IssueRef(repository=repository, number=1),
         id=1,
@@ -99,7 +95,7 @@ class NoBoard:
 
 
 class LocalIssues:
-    """ports.Issues: one issue, and the one person who may do everything. Comments are written to the folder `output`."""
+    """ports.Issues: one issue, and the one person who may do everything. Comments are a file in the folder `output`."""
 
     def __init__(self, objects: GitObjects, issue_file: Path, output: Path, default_branch: str) -> None:
         top = Path(objects.run("rev-parse", "--show-toplevel").decode().strip()).name

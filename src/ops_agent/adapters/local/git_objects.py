@@ -1,5 +1,4 @@
-"""Git's object store by plumbing commands only: no checkout, no filter, no hook, no pager, no configuration of the
-person's.
+"""Git's object store by plumbing commands only, without checkout, filter, hook, pager or a person's configuration.
 
 Plumbing reads and writes objects as they are; porcelain (`status`, `add`, `checkout`) runs programs that a repository's
 configuration names (fsmonitor, filters, hooks), so it is never used here.
@@ -42,8 +41,6 @@ class GitObjects:
             "LC_ALL": "C.UTF-8",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": os.devnull,
-        }
-        self._variables |= {
             "GIT_NO_LAZY_FETCH": "1",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_OPTIONAL_LOCKS": "0",
@@ -53,24 +50,17 @@ class GitObjects:
         self._batch: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         try:
-            self.directory = Path(self.run("rev-parse", "--absolute-git-dir").decode().strip())
+            self.run("rev-parse", "--git-dir")
         except ToolchainError as error:
             known = "not a git repository" in str(error) or "No such file" in str(error)
-            why = "" if known else f": {error}"  # such as a dubious owner
-            raise ConfigError(
-                f"{repository.absolute()} is not a git repository{why}", hint="Give --repo a git checkout."
-            ) from error
+            what = f"{repository.absolute()} is not a git repository" + ("" if known else f": {error}")  # dubious owner
+            raise ConfigError(what, hint="Give --repo a git checkout.") from error
         if quarantine is not None:
+            shared = repository / self.run("rev-parse", "--git-common-dir").decode().strip()
             self._variables |= {
                 "GIT_OBJECT_DIRECTORY": str(quarantine),
-                "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(self.common_directory / "objects"),
+                "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(shared.resolve() / "objects"),
             }
-
-    @property
-    def common_directory(self) -> Path:
-        """The directory that holds `objects` and `refs`, shared by all work trees."""
-        found = Path(self.run("rev-parse", "--git-common-dir").decode().strip())
-        return found if found.is_absolute() else (self._repository / found).resolve()
 
     def run(self, *arguments: str, stdin: bytes = b"", variables: Mapping[str, str] | None = None) -> bytes:
         """Output of one plumbing command. Raises ToolchainError with git's own words when it fails."""
@@ -91,13 +81,12 @@ class GitObjects:
         return done.stdout
 
     def blob(self, identity: str) -> bytes:
-        """Bytes of a blob, through one `cat-file --batch` child that serves all reads (git-cat-file's documentation,
-        "Batch output").
-        """
+        """Bytes of a blob, through one `cat-file --batch` child that serves all reads."""
         with self._lock:
             if self._batch is None:
                 argv = [self._binary, *_SAFE, "-C", str(self._repository), "cat-file", "--batch"]
-                self._batch = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=self._variables)  # noqa: S603 - as above
+                pipe = subprocess.PIPE
+                self._batch = subprocess.Popen(argv, stdin=pipe, stdout=pipe, env=self._variables)  # noqa: S603
             asks, answers = self._batch.stdin, self._batch.stdout
             if asks is None or answers is None:
                 raise ToolchainError("git cat-file has no pipes")
@@ -121,19 +110,15 @@ class GitObjects:
 
     def commit_of(self, revision: str) -> str | None:
         """The commit (40 hex digits) of a branch or revision, None when there is none."""
-        try:
-            return (
-                self.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-                .decode()
-                .strip()
-            )
-        except ToolchainError:
-            return None
+        return self._word_or_none("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
 
     def branch_name(self) -> str | None:
         """The checked-out branch, None for a detached HEAD."""
+        return self._word_or_none("symbolic-ref", "--quiet", "--short", "HEAD")
+
+    def _word_or_none(self, *arguments: str) -> str | None:
         try:
-            return self.run("symbolic-ref", "--quiet", "--short", "HEAD").decode().strip()
+            return self.run(*arguments).decode().strip()
         except ToolchainError:
             return None
 
@@ -143,20 +128,14 @@ class GitObjects:
         with tempfile.TemporaryDirectory(prefix="ops-agent-index-") as folder:
             index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
             self.run("read-tree", base, variables=index)
-            lines = []
+            lines = ""
             for change in changes.changes:
-                if change.after is None:
-                    lines.append(f"0 {'0' * 40}\t{change.path}")
-                else:
+                mode, blob = "0", "0" * 40
+                if change.after is not None:
+                    mode = modes.get(change.path, "100644")
                     blob = self.run("hash-object", "-w", "--stdin", stdin=change.after).decode().strip()
-                    lines.append(f"{modes.get(change.path, '100644')} {blob}\t{change.path}")
-            self.run(
-                "update-index",
-                "-z",
-                "--index-info",
-                stdin=b"".join(line.encode() + b"\0" for line in lines),
-                variables=index,
-            )
+                lines += f"{mode} {blob}\t{change.path}\0"
+            self.run("update-index", "-z", "--index-info", stdin=lines.encode(), variables=index)
             tree = self.run("write-tree", variables=index).decode().strip()
         person = {f"GIT_{who}_{what}": text for who in ("AUTHOR", "COMMITTER") for what, text in _IDENTITY.items()}
         message = f"{headline}\n\n{body}\n".encode()
@@ -167,9 +146,7 @@ class GitObjects:
         return self.run("diff-tree", "-p", "--binary", "--no-ext-diff", "--no-textconv", "--full-index", base, commit)
 
     def in_the_way_of(self, branch: str) -> str:
-        """The branch of this name, or one with which git cannot hold it (`a` and `a/b`: a file and a folder); empty
-        when it is free.
-        """
+        """The branch of this name, or one that git cannot hold beside it (`a` and `a/b`); empty when it is free."""
         existing = self.run("for-each-ref", "--format=%(refname:lstrip=2)", "refs/heads/").decode().split("\n")
         clash = (b for b in existing if b and (b == branch or b.startswith(f"{branch}/") or branch.startswith(f"{b}/")))
         return next(clash, "")
@@ -210,7 +187,7 @@ class GitTree:
 
 
 def _parse_listing(listing: bytes) -> Iterator[TreeEntry]:
-    """Lines of `git ls-tree -r -l -z`: `mode type object size<TAB>path` (git-ls-tree's documentation, "Output format")."""
+    """Records of `git ls-tree -r -l -z`: `mode type object size<TAB>path`."""
     for record in listing.split(b"\0"):
         if record:
             head, _, path = record.partition(b"\t")
