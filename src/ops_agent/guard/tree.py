@@ -1,4 +1,4 @@
-"""One side of a change, base or head, as the rules see it: its files, each read once, its layout, and who calls whom."""
+"""One side of a change, base or head, as the rules see it: its files, each read once, its layout, who calls whom."""
 
 from __future__ import annotations
 
@@ -18,14 +18,12 @@ from ops_agent.terraform.environments import is_backend, is_deployed, is_loaded_
 from ops_agent.terraform.hcl import second_opinion
 from ops_agent.terraform.layout import LayoutUses, survey
 from ops_agent.terraform.modules import (
-    Headers,
     Module,
+    by_directory,
     directory_of,
     is_configuration,
     local_source,
-    module_of,
     modules_of,
-    read_headers,
     read_source,
 )
 from ops_agent.workflows.reader import read_workflow
@@ -59,8 +57,8 @@ class SourceTree:
     """A side of the change. Everything is read when it is asked for, and once; nothing here raises on odd content.
 
     `fetched` are the modules from outside that the base calls, the same on both sides; their files are none of `paths`.
-    A head asks its `base` for every file that is not in `changed` (None: it is gone). Two files with the same content are
-    read once, on both sides together.
+    A head asks its `base` for every file that is not in `changed` (None: it is gone). What has the same content is read
+    once, on both sides together.
     """
 
     files: Files
@@ -71,23 +69,17 @@ class SourceTree:
     remembered: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
     """What rules found out about this side, so that it is found out once."""
     _contents: dict[str, bytes] = field(default_factory=dict, init=False, repr=False)
-    _sources: dict[str, TerraformSource | Unreadable] = field(default_factory=dict, init=False, repr=False)
-    _by_content: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
     _named: dict[str, Mapping[str, tuple[Block, ...]]] = field(default_factory=dict, init=False, repr=False)
 
     def with_changes(self, changes: ChangeSet) -> SourceTree:
         """The tree that a change set makes of this one."""
         changed = {c.path: c.after for c in changes.changes}
-        kept = {p for p in self.paths if p not in changed} | {p for p, after in changed.items() if after is not None}
+        kept = (self.paths - changed.keys()) | {p for p, after in changed.items() if after is not None}
         return SourceTree(FilesInMemory(kept, self.read), self.policy, self.fetched, base=self, changed=changed)
 
     def with_fetched(self, fetched: FetchedModules) -> SourceTree:
         """The same tree with what came for its calls of modules from outside."""
         return SourceTree(FilesInMemory(self.paths, self.read), self.policy, fetched, base=self)
-
-    def _unchanged(self, path: str) -> SourceTree | None:
-        """The base when `path` is the same there."""
-        return self.base if path not in self.changed and path not in self.fetched.files else None
 
     @cached_property
     def _changed_directories(self) -> Mapping[str, list[str]]:
@@ -113,29 +105,15 @@ class SourceTree:
         """True for a file of this side, and for one of a fetched module."""
         return path in self.paths or path in self.fetched.files
 
-    # The layout: headers are read of the whole base once, of a head only where it differs.
-
     @cached_property
-    def _headers(self) -> dict[str, Headers]:
+    def _modules(self) -> Mapping[str, Module]:
+        """Of the whole base, and of a head where it differs."""
         if self.base is None:
-            return {p: read_headers(p, self.read(p)) for p in sorted(self.paths) if _has_headers(p)}
-        found = dict(self.base._headers)
-        for path in (p for p in self.changed if _has_headers(p)):
-            found.pop(path, None)
-            if path in self.paths:
-                found[path] = read_headers(path, self.read(path))
-        return found
-
-    @cached_property
-    def _modules(self) -> dict[str, Module]:
-        if self.base is None:
-            return modules_of(self._headers)
+            return modules_of(filter(is_deployed, self.paths), self.read)
         found = dict(self.base._modules)
         for directory in self._changed_directories:
             found.pop(directory, None)
-            files = [self._headers[p] for p in self.configurations(directory) if p in self._headers]
-            if files:
-                found[directory] = module_of(directory, files)
+            found |= modules_of(filter(is_deployed, self._by_directory.get(directory, ())), self.read)
         return dict(sorted(found.items()))
 
     @cached_property
@@ -185,37 +163,29 @@ class SourceTree:
         """The variable files of a directory that Terraform loads in every environment, in the order of their names."""
         return tuple(self._silent.get(directory, ()))
 
-    # Terraform: files, and the directories that they make up.
-
     def terraform(self, path: str) -> TerraformSource | Unreadable:
         """One file, as the first reader reads it."""
-        if base := self._unchanged(path):
-            return base.terraform(path)
-        if path not in self._sources:
-            content = self.read(path)
-            key = (content, path.endswith(".json"), path.endswith(".tfvars.json"))
-            self._sources[path] = self._once(key, lambda: read_source(path, content))
-        return self._sources[path]
-
-    @property
-    def _first(self) -> SourceTree:
-        return self if self.base is None else self.base._first
-
-    def _once(self, key: object, work: Callable[[], T]) -> T:
-        """`work`, or what it gave for the same key on this side or its base."""
-        known = self._first._by_content
-        if key not in known:
-            known[key] = work()
-        answer: T = known[key]
-        return answer
+        suffix = "." + path.rpartition("/")[2].partition(".")[2]
+        return self._once(read_source, suffix, self.read(path))
 
     def judged(self, path: str) -> TerraformSource | Unreadable:
         """One file that the change writes: both readers must agree about it."""
         source = self.terraform(path)
         if isinstance(source, Unreadable) or path.endswith(".json"):
             return source
-        content = self.read(path)
-        return self._once(("second", content), lambda: second_opinion(content)) or source
+        return self._once(second_opinion, self.read(path)) or source
+
+    @cached_property
+    def _known(self) -> dict[object, Any]:
+        return {} if self.base is None else self.base._known
+
+    def _once(self, read: Callable[..., T], *given: object) -> T:
+        """What `read` makes of `given`, found out once for this side and its base."""
+        key = (read, *given)
+        if key not in self._known:
+            self._known[key] = read(*given)
+        answer: T = self._known[key]
+        return answer
 
     def configurations(self, directory: str) -> tuple[str, ...]:
         """The paths of a directory's configuration files."""
@@ -226,7 +196,7 @@ class SourceTree:
     @cached_property
     def _by_directory(self) -> dict[str, tuple[str, ...]]:
         if self.base is None:
-            return _by_directory(self.paths)
+            return by_directory(self.paths)
         found = dict(self.base._by_directory)
         for directory, changed in self._changed_directories.items():
             of_both = {*found.get(directory, ()), *(p for p in changed if is_configuration(p))}
@@ -235,7 +205,7 @@ class SourceTree:
 
     @cached_property
     def _fetched_by_directory(self) -> dict[str, tuple[str, ...]]:
-        return _by_directory(self.fetched.files)
+        return by_directory(self.fetched.files)
 
     def module(self, directory: str) -> Iterator[tuple[str, TerraformSource]]:
         """The readable configuration files of one directory."""
@@ -252,9 +222,7 @@ class SourceTree:
                 yield path, source
 
     def named(self, directory: str) -> Mapping[str, tuple[Block, ...]]:
-        """The blocks of one directory by what references call them: `type.x`, `data.type.x`, `module.x`; `variable.x`
-        is a declaration.
-        """
+        """The blocks of one directory by their addresses: `type.x`, `data.type.x`, `module.x`, `variable.x`."""
         is_other = directory in self._changed_directories or directory in self.fetched.directories
         if self.base is not None and not is_other:
             return self.base.named(directory)
@@ -277,11 +245,7 @@ class SourceTree:
     @cached_property
     def workflows(self) -> Mapping[str, Workflow | Unreadable]:
         """Every workflow by its path."""
-        found = {}
-        for path in sorted(p for p in self.paths if is_workflow(p)):
-            base = self._unchanged(path)
-            found[path] = base.workflows[path] if base else read_workflow(self.read(path))
-        return found
+        return {path: self._once(read_workflow, self.read(path)) for path in sorted(filter(is_workflow, self.paths))}
 
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
@@ -309,24 +273,10 @@ def source_tree(base: BaseTree, policy: Policy) -> SourceTree:
     return _last[0][2]
 
 
-def _has_headers(path: str) -> bool:
-    return is_configuration(path) and is_deployed(path)
-
-
 def _counts_in_layout(path: str) -> bool:
     """True for files whose mere presence counts: those of environments, workflows and other tools."""
     return path.endswith((".tfvars", ".tfvars.json")) or is_backend(path) or is_workflow(path) or "terragrunt." in path
 
-
-def _by_directory(paths: Collection[str]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, list[str]] = {}
-    for path in sorted(paths):
-        if is_configuration(path):
-            found.setdefault(directory_of(path), []).append(path)
-    return {directory: tuple(files) for directory, files in found.items()}
-
-
-# The workflows of one side of a change, and who calls whom.
 
 _WORTH_KNOWING = (
     "pull_request",

@@ -23,7 +23,7 @@ from ops_agent.terraform.environments import (
     is_backend,
     is_deployed,
 )
-from ops_agent.terraform.modules import Module, directory_of, is_configuration, modules_of, read_headers
+from ops_agent.terraform.modules import Module, directory_of, is_configuration, modules_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +36,7 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class FoundRoot:
-    """A directory that Terraform runs in. `names` are the environments that the directory itself names, `doubts` are
-    by environment.
-    """
+    """A directory that Terraform runs in. `names`: the environments that it names; `doubts`: by environment."""
 
     module: Module
     reached: tuple[Module, ...]
@@ -75,17 +73,14 @@ class Survey:
 
 
 def discover_layout(paths: Iterable[str], read: Callable[[str], bytes], policy: Policy) -> Layout:
-    """Find every root module in `paths` (regular files, relative); `read(path)` gives the bytes. Raises nothing on odd
-    content.
-    """
+    """Find every root module in `paths` (regular files, relative); `read(path)` gives the bytes. Never raises."""
     return survey_of(paths, read, policy).layout
 
 
 def survey_of(paths: Iterable[str], read: Callable[[str], bytes], policy: Policy) -> Survey:
     """What `discover_layout` sees."""
     files = tuple(paths)
-    headers = {p: read_headers(p, read(p)) for p in sorted(files) if is_deployed(p) and is_configuration(p)}
-    return survey(files, modules_of(headers), policy)
+    return survey(files, modules_of(filter(is_deployed, files), read), policy)
 
 
 def survey(paths: Iterable[str], modules: Mapping[str, Module], policy: Policy) -> Survey:
@@ -235,9 +230,7 @@ def _words(names: Collection[str]) -> str:
 
 
 class LayoutUses:
-    """Who uses what of a layout: its roots by the directories that they load and by the files of their environments, and
-    the environments by their files.
-    """
+    """Which roots load a directory or use a file of an environment, and which environment a file belongs to."""
 
     def __init__(self, layout: Layout) -> None:
         self.by_directory: dict[str, list[TerraformRoot]] = {}
@@ -254,8 +247,9 @@ class LayoutUses:
                 self._by_file.setdefault(path, []).append(root)
 
     def affected(self, paths: Iterable[str]) -> tuple[TerraformRoot, ...]:
-        """The roots that a change of these files can affect: a file of the root, of an environment of it, or of a module
-        that it reaches. Files that are no configuration belong to the nearest directory above that is one of a root.
+        """The roots that a change of these files can affect: files of the root, its environments or its modules.
+
+        What is no configuration belongs to the nearest directory above that a root loads.
         """
         found: dict[str, TerraformRoot] = {}
         for path in paths:

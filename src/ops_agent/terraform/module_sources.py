@@ -1,4 +1,4 @@
-"""Where modules come from: every `module` call that a root reaches, by Terraform's own keys, and what its source means."""
+"""Where modules come from: every `module` call that a root reaches, by Terraform's keys, and what its source means."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from ops_agent.model.terraform import TerraformRoot, TerraformSource
-from ops_agent.terraform.modules import directory_of, is_configuration, read_source
+from ops_agent.terraform.modules import by_directory, directory_of, is_configuration, local_directory, read_source
 
 MOST_CALLS, DEEPEST = 2_000, 20
 _OVERRIDE = re.compile(r"(?:.*_)?override\.(?:tf|tofu)(?:\.json)?")
@@ -36,9 +36,7 @@ class SourceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleSource:
-    """What a source means. `host` is `name[:port]`; `owner` the first part of the path on it; `why` says what is
-    refused about it.
-    """
+    """What a source means: the host as `name[:port]`, the first part of the path on it, and why it is refused."""
 
     kind: SourceKind
     host: str = ""
@@ -71,46 +69,36 @@ class ModuleCall:
 
 
 def module_calls(root: TerraformRoot, paths: Iterable[str], read: Callable[[str], bytes]) -> tuple[ModuleCall, ...]:
-    """Every call that `root` reaches through modules of the repository, callers first; `read(path)` gives the bytes of
-    one of `paths`.
+    """Every call that `root` reaches through modules of the repository, callers first; `read(path)` gives the bytes.
 
-    What a fetched module calls is not here. Bounded by MOST_CALLS and DEEPEST; files that cannot be read are passed
-    over.
+    What a fetched module calls is not here. Bounded by MOST_CALLS and DEEPEST; unreadable files are passed over.
     """
-    by_directory: dict[str, list[str]] = {}
-    for path in sorted(paths, key=lambda p: (bool(_OVERRIDE.fullmatch(posixpath.basename(p))), p)):
-        if is_configuration(path):
-            by_directory.setdefault(directory_of(path), []).append(path)
+    files_of = by_directory(paths)
     calls_of: dict[str, tuple[ModuleCall, ...]] = {}
     found: list[ModuleCall] = []
     pending = [(root.path, "")]
     while pending:
         directory, prefix = pending.pop(0)
         if directory not in calls_of:
-            calls_of[directory] = tuple(_calls(directory, by_directory.get(directory, ()), read))
+            calls_of[directory] = tuple(_calls(directory, files_of.get(directory, ()), read))
         for call in calls_of[directory]:
             keyed = replace(call, key=f"{prefix}{call.key}")
             found.append(keyed)
             if len(found) >= MOST_CALLS:
                 return tuple(found)
-            if call.is_local and keyed.key.count(".") < DEEPEST:
-                called = posixpath.normpath(posixpath.join(directory, call.source or ""))
-                if called in by_directory:
-                    pending.append((called, f"{keyed.key}."))
+            called = local_directory(directory, call.source)
+            if called in files_of and keyed.key.count(".") < DEEPEST:
+                pending.append((called, f"{keyed.key}."))
     return tuple(found)
 
 
 def module_files(root: TerraformRoot, paths: Iterable[str], read: Callable[[str], bytes]) -> dict[str, bytes]:
-    """The configuration files of `root` and of every module of the repository that it reaches, when it calls a remote
-    one; else none.
-    """
+    """The configuration files of `root` and of its local modules when one of them calls a remote one; else none."""
     known = tuple(paths)
     calls = module_calls(root, known, read)
     if not any(call.is_remote for call in calls):
         return {}
-    directories = {call.directory for call in calls} | {
-        posixpath.normpath(posixpath.join(c.directory, c.source or "")) for c in calls
-    }
+    directories = {root.path, *(local_directory(call.directory, call.source) for call in calls)}
     return {path: read(path) for path in known if is_configuration(path) and directory_of(path) in directories}
 
 
@@ -180,10 +168,14 @@ def _refused(why: str) -> ModuleSource:
     return ModuleSource(kind=SourceKind.REFUSED, why=why)
 
 
+def _is_override(path: str) -> bool:
+    return bool(_OVERRIDE.fullmatch(posixpath.basename(path)))
+
+
 def _calls(directory: str, paths: Iterable[str], read: Callable[[str], bytes]) -> Iterator[ModuleCall]:
     """The calls of one directory; an override file replaces arguments of the call that it repeats."""
     found: dict[str, ModuleCall] = {}
-    for path in paths:
+    for path in sorted(paths, key=_is_override):
         source = read_source(path, read(path))
         blocks = source.of_type("module") if isinstance(source, TerraformSource) else ()
         for block in (b for b in blocks if b.labels):

@@ -1,11 +1,11 @@
-"""Modules: the directories of a repository that hold Terraform, whom they call, and what `terraform init` reads of one."""
+"""Modules: the directories that hold Terraform, whom they call, and what `terraform init` of a root reads."""
 
 from __future__ import annotations
 
 import hashlib
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ops_agent.model.terraform import Block, TerraformRoot, TerraformSource, Unreadable
@@ -13,7 +13,7 @@ from ops_agent.terraform.hcl import read_blocks, read_terraform
 from ops_agent.terraform.json_syntax import read_terraform_json
 
 _WORKSPACE = re.compile(rb"terraform\s*\.\s*workspace\b")
-# Where the reader must look: a backend, a provider, a `source` that may be a local path. Wider than what Terraform takes.
+# A backend, a provider or a `source` that may be a local path: only then is a file worth parsing.
 _TELLING = re.compile(
     rb"(?:^|[{}/])[ \t]*(?:(?:backend|cloud|provider)\b(?!\s*[.=])|source\b(?!\s*=\s*\"[^.\\\"]))", re.MULTILINE
 )
@@ -105,18 +105,24 @@ def _reads_workspace(content: bytes) -> bool:
     return any(not text.lstrip().startswith((b"#", b"//")) for text in before)
 
 
-def modules_of(headers: Mapping[str, Headers]) -> dict[str, Module]:
-    """Every directory that holds Terraform files, by its path (`.` is the repository's root)."""
-    found: dict[str, list[Headers]] = {}
-    for path, of_file in headers.items():
-        found.setdefault(directory_of(path), []).append(of_file)
-    return {directory: module_of(directory, found[directory]) for directory in sorted(found)}
+def by_directory(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """The configuration files among `paths`, sorted, by their directory."""
+    found: dict[str, list[str]] = {}
+    for path in sorted(p for p in paths if is_configuration(p)):
+        found.setdefault(directory_of(path), []).append(path)
+    return {directory: tuple(files) for directory, files in found.items()}
 
 
-def module_of(directory: str, files: Iterable[Headers]) -> Module:
-    """The module that the files of a directory make."""
-    files = tuple(files)
-    calls = {local_directory(directory, source) for f in files for source in f.sources} - {None}
+def modules_of(paths: Iterable[str], read: Callable[[str], bytes]) -> dict[str, Module]:
+    """Every directory that holds Terraform files, by its path (`.` is the repository's root), in order."""
+    directories = sorted(by_directory(paths).items())
+    return {
+        directory: _module(directory, [read_headers(p, read(p)) for p in files]) for directory, files in directories
+    }
+
+
+def _module(directory: str, files: Sequence[Headers]) -> Module:
+    calls = {local_directory(directory, source) for f in files for source in f.sources}
     backends = [backend for f in files for backend in f.backends]
     return Module(
         directory=directory,
