@@ -49,6 +49,8 @@ UNITS = (
         "curl a ",
         "docker a ",
         "git -a=b -a=b ",
+        "-C -C ",
+        "aws iam  ",
         "npm ",
         "pip a ",
         "terraform -a ",

@@ -5,6 +5,7 @@ arguments of module calls.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,7 +24,8 @@ from ops_agent.model.terraform import (
 )
 
 MAX_STEPS, MAX_INSTANCES, MAX_LOOP, MAX_VALUES = 40, 300, 200, 50
-INPUT, ELSEWHERE = "input", "elsewhere"
+INPUT, ELSEWHERE, UNSEEN = "input", "elsewhere", "unseen"
+_UNSEEN = re.compile(r"file.*|templatefile|uuid|.*timestamp|bcrypt|rsadecrypt")
 NO_ENVIRONMENT = Environment(name="any environment", account=None, backend_file=None)
 _META = frozenset({"source", "version", "providers", "count", "for_each", "depends_on"})
 
@@ -158,18 +160,19 @@ def _collect(
 
 def scopes_of(block: Block, scope: Scope) -> Iterator[Scope]:
     """The scope in each instance of a block: what `each` and `count` are, as far as the source shows it."""
-    over = block.attribute("for_each")
-    collection = evaluate(over.expression, scope) if over is not None else {}
-    items = (
-        collection.items()
-        if isinstance(collection, dict)
-        else zip(*[collection] * 2, strict=True)
-        if isinstance(collection, list)
-        else ()
+    collection, count = (
+        evaluate(a.expression, scope) if (a := block.attribute(name)) is not None else None
+        for name in ("for_each", "count")
     )
-    pairs = list(items)
+    pairs: list[tuple[object, object]] = []
+    if isinstance(collection, dict):
+        pairs = list(collection.items())
+    elif isinstance(collection, list):
+        pairs = [(one, one) for one in collection]
+    many = range(count) if isinstance(count, int) and 0 < count <= MAX_LOOP else range(1)
     for key, value in pairs if 0 < len(pairs) <= MAX_LOOP else [(UNKNOWN, UNKNOWN)]:
-        yield replace(scope, iterators={"each": {"key": key, "value": value}, "count": {"index": 0}})
+        for index in many:
+            yield replace(scope, iterators={"each": {"key": key, "value": value}, "count": {"index": index}})
 
 
 def possible_values(expression: Expression, scope: Scope, steps: int = MAX_STEPS) -> tuple[object, ...]:
@@ -293,7 +296,7 @@ def with_scopes(expression: Expression, scope: Scope) -> Iterator[tuple[Expressi
 
 def sources_of(expression: Expression, scope: Scope) -> frozenset[str]:
     """What a value needs beside constants: INPUT for variables that nothing in the repository gives one, ELSEWHERE for
-    what resources, data sources and the like provide.
+    what resources, data sources and the like provide, UNSEEN for content of files, moments and chance.
     """
     pending, seen, found = [(expression, scope)], set[int](), set[str]()
     while pending:
@@ -304,6 +307,8 @@ def sources_of(expression: Expression, scope: Scope) -> frozenset[str]:
         loop = inner.name.split(",") if inner.kind is ExpressionKind.FOR else ()
         inside = replace(where, iterators={**where.iterators, **dict.fromkeys(loop, UNKNOWN)}) if loop else where
         pending += [(c, inside) for c in inner.children]
+        if inner.kind is ExpressionKind.CALL and _UNSEEN.fullmatch(inner.name):
+            found.add(UNSEEN)
         if inner.kind is ExpressionKind.REFERENCE and inner.steps[0] not in ("path", *where.iterators):
             bound = where.bound(inner)
             if bound is not None:

@@ -1,3 +1,3 @@
 locals {
-  address = "https://sqs.${regex("[a-z]+", "us")}-east.amazonaws.com"
+  address = "https://sqs.${regex("[a-z]+", "us")}-east-1.amazonaws.com"
 }

@@ -10,7 +10,17 @@ from ops_agent.guard.data import words
 from ops_agent.guard.rule import Piece, RootInEnvironment, TerraformFile, TextFile, hit, hit_at, rule
 from ops_agent.guard.rules.terraform.sources import declared_providers
 from ops_agent.guard.tree import SourceTree
-from ops_agent.guard.values import Instance, Scope, evaluate, possible_values, scopes_of, sources_of, texts
+from ops_agent.guard.values import (
+    UNSEEN,
+    Instance,
+    Scope,
+    evaluate,
+    possible_values,
+    scopes_of,
+    sources_of,
+    texts,
+    with_scopes,
+)
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.policy import ROOT, Policy
 from ops_agent.model.terraform import UNKNOWN, Attribute, Block, Expression, ExpressionKind
@@ -62,7 +72,9 @@ def assembled_region(root: RootInEnvironment) -> Iterator[Finding]:
                 what = f"`{attribute.name}` becomes `{region}` in {root.target}"
                 yield hit_at(path, block, what, expression, also=region)
         if _hides_a_place(expression, value, attribute, scope):
-            what = f"`{attribute.name}` of `{block.name}` computes a region or account in a way that is not understood here"
+            what = (
+                f"`{attribute.name}` of `{block.name}` may hide a region or account: its text cannot be computed here"
+            )
             yield hit_at(path, block, what, expression, also="hidden")
 
 
@@ -167,7 +179,9 @@ def assembled_account(root: RootInEnvironment) -> Iterator[Finding]:
     of_account = {account: canonical(name) for name, account in root.policy.accounts.items()}
     known = words("known_accounts")
     for path, block, attribute, expression, value, _ in _made(root):
-        for account in (a for text in texts(value) for a in real_accounts(text) if a not in known):
+        is_number = isinstance(value, int) and _OF_ACCOUNT.fullmatch(f"{block.name} {attribute.name}")
+        found = [str(value)] if is_number else texts(value)
+        for account in (a for text in found for a in real_accounts(text) if a not in known):
             owner = of_account.get(account)
             if owner not in (environment, ROOT) and (owner is None or environment in of_account.values()):
                 whose = f"of `{owner}`" if owner else "that is not one of the policy's"
@@ -227,14 +241,16 @@ def _literals(file: TerraformFile) -> Iterator[tuple[Piece, Expression | str, st
         yield from ((piece, label, "", label) for label in (block.labels if block is not None else ()))
         inner = [a for b in block.walk() if b.type != "validation" for a in b.attributes] if block is not None else []
         for name, expression in [(a.name, a.expression) for a in inner] if block is not None else piece.values:
-            for one in expression.walk() if not _is_prose(piece, name) else ():
+            for one in expression.walk() if not _is_prose(block, name) else ():
                 if one.kind is ExpressionKind.LITERAL and one.value is not None and not isinstance(one.value, bool):
                     yield piece, one, name, str(one.value)
 
 
-def _is_prose(piece: Piece, name: str) -> bool:
-    """Words for people. A local, an entry of a variable file or a module's argument is a value for other code, whatever it is called."""
-    is_value = piece.block is None or piece.block.type in ("locals", "module", "output")
+def _is_prose(block: Block | None, name: str) -> bool:
+    """Words for people. A local, an entry of a variable file or a module's argument is a value for other code, whatever
+    its name.
+    """
+    is_value = block is None or block.type in ("locals", "module", "output")
     return not is_value and _PROSE.fullmatch(name) is not None
 
 
@@ -285,28 +301,51 @@ def _evaluated(root: RootInEnvironment) -> Iterator[_Made]:
             continue
         for path, source in instance.files:
             for block in source.blocks:
-                for inner in (b for b in block.walk() if b.type != "validation"):
-                    for attribute in (a for a in inner.attributes if not _PROSE.fullmatch(a.name)):
-                        for expression in attribute.expression.walk():
-                            if expression.kind in _MADE:
-                                value = evaluate(expression, instance.scope)
-                                yield path, block, attribute, expression, value, instance.scope
+                scopes = tuple(scopes_of(block, instance.scope))
+                for attribute in (a for b in block.walk() if b.type != "validation" for a in b.attributes):
+                    if not _is_prose(block, attribute.name):
+                        for expression, scope in _in_rounds(attribute.expression, scopes):
+                            yield path, block, attribute, expression, evaluate(expression, scope), scope
+
+
+def _in_rounds(whole: Expression, scopes: tuple[Scope, ...]) -> Iterator[tuple[Expression, Scope]]:
+    """What makes text or lists in `whole`, in each instance of its block and each round of a loop."""
+    if any(e.kind in _MADE for e in whole.walk()):
+        is_repeated = any(e.steps[:1] in (("each",), ("count",)) for e in whole.walk())
+        for scope in scopes if is_repeated else scopes[:1]:
+            yield from ((e, s) for e, s in with_scopes(whole, scope) if e.kind in _MADE)
 
 
 def _hides_a_place(expression: Expression, value: object, attribute: Attribute, scope: Scope) -> bool:
-    """True for an address or zone of constants only whose value is not known here."""
-    if expression.kind not in (ExpressionKind.TEMPLATE, ExpressionKind.CALL) or value is not UNKNOWN:
+    """True for a text of constants only whose value is not known here, where it can be a region or an account."""
+    used = (scope.iterators.get(str(e.steps[0])) for e in expression.walk() if e.steps)
+    if value is not UNKNOWN or any(_is_unknown(given) for given in used):
+        return False
+    if expression.kind is ExpressionKind.CALL and expression.name in words("text_functions"):
+        return not sources_of(expression, scope)
+    if expression.kind not in (ExpressionKind.TEMPLATE, ExpressionKind.CALL):
         return False
     parts = [
         c for child in expression.children for c in (child.children if child.kind is ExpressionKind.TUPLE else (child,))
     ]
     known = [evaluate(part, scope) for part in parts]
-    between = str(known[0]) if expression.name == "join" and known else ""
-    text = between.join(str(k) for k in known if k is not UNKNOWN)
-    if not _ADDRESS.search(text) and not _ZONE_ARGUMENT.fullmatch(attribute.name):
+    text = "".join(str(k) for k in known if k is not UNKNOWN)
+    is_of_account = expression.kind is ExpressionKind.TEMPLATE and _OF_ACCOUNT.fullmatch(attribute.name)
+    if not _ADDRESS.search(text) and not _ZONE_ARGUMENT.fullmatch(attribute.name) and not is_of_account:
         return False
     hidden = [part for part, k in zip(parts, known, strict=True) if k is UNKNOWN]
-    return any(not sources_of(part, scope) for part in hidden)
+    return any(not sources_of(part, scope) - {UNSEEN} for part in hidden)
+
+
+def _is_unknown(value: object) -> bool:
+    """True for a value with a part that the source does not show."""
+    pending = [value]
+    while pending:
+        one = pending.pop()
+        if one is UNKNOWN:
+            return True
+        pending += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+    return False
 
 
 def _not_ours(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import ChainMap
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import translate
 from functools import lru_cache
@@ -49,6 +48,14 @@ _HARMLESS_IN_SCRIPT = re.compile(r"\b(?:\w*PAGER=(?:cat|\"\"|'')?(?=\s|$)|GIT_TE
 
 
 _MAY_SET = re.compile(r"(?<![${\w])[A-Za-z_]\w*|(?<=\{)[A-Za-z_]\w*(?=:?=)")
+_USED = re.compile(r"\$\{?([A-Za-z_]\w*)")
+_WORD = re.compile(r"(?:matrix|inputs)\.[\w-]+|[A-Za-z_]\w*")
+_MOST_NAMES = 100
+_READS_EVERYTHING = frozenset(
+    {"a download is run", "what a command prints is run", "a script is run whose name is computed"}
+    | {"a command is computed", "a download is unpacked or made a program, and nothing checks it"}
+)
+_Texts = dict[str, list[str]]
 
 
 @rule(Severity.BLOCKS)
@@ -68,8 +75,10 @@ def dangerous_command(file: WorkflowFile) -> Iterator[Finding]:
             yield file.hit_text(text, f"the shell `{text.text}` is not open")
     of_workflow = _tokens_of(file.workflow.env)
     of_job = {job.id: of_workflow | _tokens_of(job.env) for job in file.workflow.jobs}
+    defined = _variables(file)
+    digests = {scope: hash(str(texts)) for scope, texts in defined.items()}
     for job, step, text in file.scripts:
-        variables = ChainMap(step.env, job.env, file.workflow.env)
+        scopes = [scope for scope in ((), (job.id,), (job.id, text.path[3])) if scope in defined]
         tokens = of_job[job.id] | _tokens_of(step.env)
         if len(text.text) > MOST_CHARACTERS:
             size = f"{len(text.text):,} characters; at most {MOST_CHARACTERS:,}"
@@ -78,13 +87,13 @@ def dangerous_command(file: WorkflowFile) -> Iterator[Finding]:
         for token in (p.text for p in parts_of(text.text) if p.is_expression and _HOLDS_TOKEN.search(p.text)):
             yield file.hit_text(text, "a token or secret is pasted into the script: pass it by `env`", at=token)
         lines = script_lines(text.text)
-        meaning = _meanings(lines, variables)
+        meaning = _meanings(lines, [defined[s] for s in scopes], [digests[s] for s in scopes])
         rights = (job.permissions or file.workflow.permissions or Permissions(scopes={}, line=0)).scopes
         open_scopes = {"contents", "pull-requests"} & set(file.policy.allowed_permissions)
         may_write = any(rights.get(scope) == "write" for scope in open_scopes)
         for line, what in _objections(lines, _shell_of(job, step, text.path[-1]), tokens):
             if what != _WRITES or not may_write:
-                yield file.hit_text(text.part(line.number, line.text), what, at=f"{what}: {meaning(line)}")
+                yield file.hit_text(text.part(line.number, line.text), what, at=f"{what}: {meaning(line, what)}")
 
 
 def _objections(lines: tuple[Line, ...], shell: str, tokens: frozenset[str]) -> Iterator[tuple[Line, str]]:
@@ -107,18 +116,49 @@ def _objections(lines: tuple[Line, ...], shell: str, tokens: frozenset[str]) -> 
             yield line, "a download is run"
 
 
-def _meanings(lines: tuple[Line, ...], variables: Mapping[str, str]) -> Callable[[Line], str]:
-    """What a line is, with everything that may give its variables their values: with another value it is another
-    command.
+def _variables(file: WorkflowFile) -> dict[tuple[str, ...], _Texts]:
+    """Everything that the workflow defines for scripts, by the job and step that it is for: names with their texts."""
+    found: dict[tuple[str, ...], _Texts] = {}
+    for text in file.workflow.texts:
+        if name := _variable(text.path):
+            job = text.path[1:2] if text.path[0] == "jobs" else ()
+            step = text.path[3:4] if job and text.path[2] == "steps" else ()
+            found.setdefault((*job, *step), {}).setdefault(name, []).append(text.text)
+    return found
+
+
+def _meanings(lines: tuple[Line, ...], scopes: list[_Texts], digests: list[int]) -> Callable[[Line, str], str]:
+    """What a line is, with everything that may give its variables their values: with another value it is another command.
+
+    `scopes` are what the workflow, the job and the step define, `digests` all of each: a script that is downloaded or
+    computed can read all of them.
     """
-    setters: dict[str, list[str]] = {}
+    setters: _Texts = {}
     for line in lines:
         for word in set(_MAY_SET.findall(line.text)):
             setters.setdefault(word, []).append(line.text)
+    known: dict[str, int] = {}
 
-    def meaning(line: Line) -> str:
-        names = sorted(set(re.findall(r"\$\{?([A-Za-z_]\w*)", line.text)))
-        return f"{line.text} {[(name, variables.get(name), hash(tuple(setters.get(name, ())))) for name in names]}"
+    def read_by(text: str) -> set[str]:
+        return {*_USED.findall(text), *(w for w in _WORD.findall(text) if any(w in scope for scope in scopes))}
+
+    def behind(name: str) -> int:
+        found: dict[str, tuple[str, ...]] = {}
+        pending = {name}
+        while pending:
+            one = pending.pop()
+            found[one] = tuple(text for texts in (*scopes, setters) for text in texts.get(one, ()))
+            for text in found[one]:
+                pending |= read_by(text) - found.keys()
+                if len(pending) + len(found) > _MOST_NAMES:  # too many to tell apart
+                    return hash((lines, *digests))
+        return hash(tuple(sorted(found.items())))
+
+    def meaning(line: Line, what: str) -> str:
+        names = sorted(read_by(line.text))
+        known.update({name: behind(name) for name in names if name not in known})
+        read = digests if what in _READS_EVERYTHING else []
+        return f"{line.text} {[(name, known[name]) for name in names]} {read}"
 
     return meaning
 

@@ -1,0 +1,3 @@
+locals {
+  other = "arn:aws:iam::${format("%06d%06d", 1234, 567890)}:root"
+}
