@@ -171,6 +171,23 @@ def test_an_old_finding_of_a_workflow_is_blamed_only_when_it_gets_worse(before: 
     assert before in WORKFLOW and ("workflow/unlisted-action" in rules_blocking(verdict)) is blocked
 
 
+@pytest.mark.parametrize(
+    ("command", "blocked"),
+    [
+        ("sudo systemctl status", False),
+        ("sudo systemctl status $LEVEL", True),
+        ("sudo systemctl status $OTHER", False),
+        ("curl --fail https://get.example.org/tool.sh | sh", True),
+    ],
+)
+def test_another_variable_blames_the_old_commands_that_can_read_it(command: str, blocked: bool) -> None:
+    workflow = WORKFLOW.replace("jobs:\n", "env:\n  LEVEL: info\njobs:\n", 1) + f"      - run: {command}\n"
+    place, head = ".github/workflows/deploy.yml", workflow.replace("LEVEL: info", "LEVEL: error")
+    verdict = verdict_of({place: head.encode()}, {**base_files(), place: workflow.encode()})
+    new = [f for f in verdict.findings if f.rule == "workflow/dangerous-command" and not f.pre_existing]
+    assert bool(new) is blocked
+
+
 def test_a_copy_of_an_existing_block_is_new() -> None:
     base = {**base_files(), "infra/old.tf": EVIL.encode()}
     assert verdict_of({"infra/new.tf": EVIL.encode()}, base).blocked

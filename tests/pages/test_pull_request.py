@@ -15,7 +15,7 @@ import builders
 from golden import assert_golden
 from ops_agent.config.settings import Settings
 from ops_agent.guard.rules import TABLE
-from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.model.change_set import ChangeSet, FileChange, Proposal
 from ops_agent.model.event import IssueRef
 from ops_agent.model.finding import Finding, Place, Severity, Verdict
 from ops_agent.model.ports import TokenAbilities
@@ -25,7 +25,7 @@ from ops_agent.run.commit import as_patch
 from ops_agent.run.propose import PATCH_ONLY, propose
 from ops_agent.run.publish import closing_references, link_problem
 from pages.page_samples import PROSE, SIX, changes, ending, failing, headings, material, section, target
-from plan.plan_samples import captured
+from plan.plan_samples import captured, change, plan_document, read
 
 GOLDEN = Path(__file__).parent / "golden"
 WORKFLOW = (
@@ -183,6 +183,22 @@ def test_new_values_for_existing_commands_make_a_draft_that_begins_with_them() -
     assert "Review first:" in section(proposal.body, "Guard verdict")
     old = replace(fed, pre_existing=True)
     assert not build_proposal(material(verdict=Verdict(findings=(old,), rules_run=("a",)))).draft
+
+
+def test_a_planned_foreign_account_makes_a_draft_that_begins_with_it() -> None:
+    def proposed(account: str, **fields: Any) -> Proposal:
+        trust = change("aws_sns_topic_policy.x", "create", after={"policy": f"arn:aws:iam::{account}:root"})
+        plan = read(plan_document(trust), account="125611408459")
+        found = replace(material().verification, targets=(target(plan=plan, **fields),))
+        return build_proposal(material(verification=found))
+
+    proposal = proposed("999988887777")
+    assert proposal.draft
+    assert "**Not ready to merge**: the plan names an account that is not one of ours." in proposal.body
+    assert "> - `aws_sns_topic_policy.x` in infra (dev) names account 999988887777" in proposal.body
+    assert not proposed("125611408459").draft
+    assert not proposed("906394416424").draft, "an account of AWS"
+    assert not proposed("999988887777", own=frozenset()).draft, "an apply of the base branch does it too"
 
 
 def test_an_agent_that_did_not_finish_leaves_a_draft_that_says_so() -> None:

@@ -169,7 +169,7 @@ def scopes_of(block: Block, scope: Scope) -> Iterator[Scope]:
         pairs = list(collection.items())
     elif isinstance(collection, list):
         pairs = [(one, one) for one in collection]
-    many = range(count) if isinstance(count, int) and 0 < count <= MAX_LOOP else range(1)
+    many = range(count) if isinstance(count, int) and 0 < count <= MAX_LOOP and not pairs else range(1)
     for key, value in pairs if 0 < len(pairs) <= MAX_LOOP else [(UNKNOWN, UNKNOWN)]:
         for index in many:
             yield replace(scope, iterators={"each": {"key": key, "value": value}, "count": {"index": index}})

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from ops_agent.guard.data import words
 from ops_agent.model.change_set import ChangeKind, ChangeSet, FileChange, Proposal
 from ops_agent.model.conversation import Ending, Transcript
 from ops_agent.model.errors import RedactionFailed
@@ -61,7 +62,10 @@ _ACTIVE_IN_PATCH = re.compile(
     r"|\[(?=(?:skip|no) (?:ci|actions)\]|(?:ci|actions) skip\])"
 )
 _FEEDS_COMMANDS: Final = "terraform/changed-command"
-"""The rule whose findings make a draft: existing commands get values that nobody reviewed beside them."""
+_FOREIGN_ACCOUNT: Final = "plan/foreign-account"
+"""The rules whose findings make a draft: existing commands get values that nobody reviewed beside them, and a planned
+value names an account that is not the organization's, however the code made it.
+"""
 _IN_ITS_PLACE: Final = {"@": "＠", "#": "＃", "[": "［", "-": "\u2011", "/": "／"}
 
 
@@ -104,12 +108,26 @@ class Material:
             reasons.append("the agent did not finish")
         if self.fed_commands:
             reasons.append("what existing commands run with the new values is not reviewed")
+        if self.foreign_accounts:
+            reasons.append("the plan names an account that is not one of ours")
         return tuple(reasons)
 
     @property
     def fed_commands(self) -> tuple[Finding, ...]:
         """Existing commands that the change hands new values to."""
         return tuple(f for f in self.verdict.findings if f.rule == _FEEDS_COMMANDS and not f.pre_existing)
+
+    @property
+    def foreign_accounts(self) -> tuple[str, ...]:
+        """Planned values of this change with accounts that are neither the organization's nor AWS's own."""
+        found: dict[str, None] = {}
+        for target in self.verification.targets:
+            pending = {change.address for change in target.pending}
+            for danger in target.plan.dangers if target.plan is not None else ():
+                is_known = any(account in danger.what for account in words("known_accounts"))
+                if danger.rule == _FOREIGN_ACCOUNT and danger.address not in pending and not is_known:
+                    found[f"`{danger.address}` in {target.target} {danger.what}"] = None
+        return tuple(found)
 
 
 def build_proposal(material: Material) -> Proposal:
@@ -234,7 +252,8 @@ def _about(material: Material) -> str:
     redact, warning = material.redact, ""
     if material.unfinished:
         lines = [f"**Not ready to merge**: {'; '.join(material.unfinished)}."]
-        lines += capped([f"- {list_item(redact(f.what))}" for f in material.fed_commands], MOST_FED, IN_SUMMARY)
+        shown = (*(f.what for f in material.fed_commands), *material.foreign_accounts)
+        lines += capped([f"- {list_item(redact(what))}" for what in shown], MOST_FED, IN_SUMMARY)
         warning = "\n".join(f"> {line}" for line in ("[!WARNING]", *lines))
     title = f"For the work item *{cell(redact(material.item.title))}*."
     return joined(warning, title, *items(map(redact, material.item.warnings)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
+from itertools import islice
 
 from ops_agent.guard.data import words
 from ops_agent.guard.rule import Piece, RootInEnvironment, TerraformFile, TextFile, hit, hit_at, rule
@@ -40,6 +41,7 @@ _TWELVE = re.compile(r"[0-9]{12}")
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 _TIME = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])[0-5]\d")
 _IN_ADDRESS = re.compile(r"(?:arn:[^:\s]*:[^:\s]*:[^:\s]*:|//|^)([0-9]{12})(?=[:.])")
+_MOST_ROUNDS = 2_000
 _OTHER_CLOUDS = re.compile(r"(google|azurerm|azuread|azapi)(_|-|$)")
 
 
@@ -309,11 +311,11 @@ def _evaluated(root: RootInEnvironment) -> Iterator[_Made]:
 
 
 def _in_rounds(whole: Expression, scopes: tuple[Scope, ...]) -> Iterator[tuple[Expression, Scope]]:
-    """What makes text or lists in `whole`, in each instance of its block and each round of a loop."""
+    """What makes text or lists in `whole`, in each instance of its block and each round of a loop (bounded)."""
     if any(e.kind in _MADE for e in whole.walk()):
         is_repeated = any(e.steps[:1] in (("each",), ("count",)) for e in whole.walk())
-        for scope in scopes if is_repeated else scopes[:1]:
-            yield from ((e, s) for e, s in with_scopes(whole, scope) if e.kind in _MADE)
+        rounds = (pair for scope in (scopes if is_repeated else scopes[:1]) for pair in with_scopes(whole, scope))
+        yield from ((e, s) for e, s in islice(rounds, _MOST_ROUNDS) if e.kind in _MADE)
 
 
 def _hides_a_place(expression: Expression, value: object, attribute: Attribute, scope: Scope) -> bool:
