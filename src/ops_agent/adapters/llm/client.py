@@ -36,20 +36,15 @@ def build_client(
     identity: IdentityToken | None,
     bedrock: BedrockKeys | None,
 ) -> Any:
-    """An `anthropic.Anthropic` (or `AnthropicBedrock`) client without retries of its own.
+    """An `anthropic.Anthropic` (or `AnthropicBedrock`, in `region`) client without retries of its own.
 
-    `region` is where Bedrock is asked. `deadline` gives the monotonic time at which the request under way is cut off.
-    Raises ConfigError without a credential, ToolchainError when Bedrock's extra is missing, LlmError when it has no
-    keys.
+    `deadline` gives the monotonic time at which the request under way is cut off. Raises ConfigError without a
+    credential, ToolchainError when Bedrock's extra is missing, LlmError when it has no keys.
     """
     import anthropic
 
-    common: dict[str, Any] = {
-        "max_retries": 0,
-        "http_client": _http_client(clock, deadline),
-        "timeout": _timeout(),
-        "open_telemetry": False,
-    }
+    http_client = _http_client(clock, deadline)
+    common = {"max_retries": 0, "http_client": http_client, "timeout": http_client.timeout, "open_telemetry": False}
     with _without_ambient():
         if settings.use_bedrock:
             return _bedrock_client(settings.base_url, region, bedrock, common)
@@ -57,19 +52,15 @@ def build_client(
         if settings.anthropic_api_key:
             return anthropic.Anthropic(api_key=settings.anthropic_api_key, base_url=base_url, **common)
         if settings.anthropic_federation_rule_id and identity is not None:
-            return anthropic.Anthropic(
-                credentials=_federation(settings, identity, clock, deadline), base_url=base_url, **common
-            )
+            credentials = _federation(settings, identity, _http_client(clock, deadline))
+            return anthropic.Anthropic(credentials=credentials, base_url=base_url, **common)
+    federation = "`anthropic_federation_rule_id` with the job's `id-token: write`"
     raise ConfigError(
-        "there is no credential for the llm",
-        hint=(
-            "Set `anthropic_api_key`, or `anthropic_federation_rule_id` with the job's `id-token: write`, or "
-            "`use_bedrock`."
-        ),
+        "there is no credential for the llm", hint=f"Set `anthropic_api_key`, or {federation}, or `use_bedrock`."
     )
 
 
-def _federation(settings: LlmSettings, identity: IdentityToken, clock: Clock, deadline: Callable[[], float]) -> Any:
+def _federation(settings: LlmSettings, identity: IdentityToken, http_client: Any) -> Any:
     """Workload identity federation: GitHub's OIDC token for a short-lived API token; every exchange mints a new one."""
     from anthropic.lib.credentials import WorkloadIdentityCredentials
 
@@ -79,13 +70,13 @@ def _federation(settings: LlmSettings, identity: IdentityToken, clock: Clock, de
         organization_id=settings.anthropic_organization_id,
         service_account_id=settings.anthropic_service_account_id or None,
         workspace_id=settings.anthropic_workspace_id or None,
-        http_client=_http_client(clock, deadline),
+        http_client=http_client,
     )
 
 
 def _bedrock_client(base_url: str, region: str, bedrock: BedrockKeys | None, common: dict[str, Any]) -> Any:
     try:
-        import boto3  # type: ignore[import-untyped]  # noqa: F401 - the SDK signs with it, and says so only at the first request
+        import boto3  # type: ignore[import-untyped]  # noqa: F401 - the SDK imports it at the first request only
         from anthropic import AnthropicBedrock
     except ImportError as missing:
         raise ToolchainError(
@@ -117,12 +108,6 @@ def _without_ambient() -> Iterator[None]:
         os.environ.update(hidden)
 
 
-def _timeout() -> Any:
-    import httpx2
-
-    return httpx2.Timeout(STALL_SECONDS, connect=15.0)
-
-
 def _http_client(clock: Clock, deadline: Callable[[], float]) -> Any:
     """No proxy, CA bundle or netrc from the environment; no redirect; every body is cut off at the deadline."""
     import httpx2
@@ -148,6 +133,5 @@ def _http_client(clock: Clock, deadline: Callable[[], float]) -> Any:
             response.stream = Bounded(response.stream)
             return response
 
-    return httpx2.Client(
-        transport=Transport(trust_env=False), trust_env=False, follow_redirects=False, timeout=_timeout()
-    )
+    timeout = httpx2.Timeout(STALL_SECONDS, connect=15.0)
+    return httpx2.Client(transport=Transport(trust_env=False), trust_env=False, follow_redirects=False, timeout=timeout)

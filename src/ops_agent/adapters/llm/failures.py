@@ -47,9 +47,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One failed request. `retry_after` is what the server asked for, in seconds, None when it did not; `usage` was
-    billed all the same.
-    """
+    """One failed request. `retry_after` is what the server asked for, in seconds; `usage` was billed all the same."""
 
     kind: Kind
     sentence: str
@@ -59,7 +57,7 @@ class Failure:
 
 
 def understand(error: Exception) -> Failure | None:
-    """The failure behind an exception from the SDK or its transport; None when the exception is none of theirs (a bug)."""
+    """The failure behind an exception from the SDK or its transport; None when it is none of theirs (a bug)."""
     import anthropic
     import httpx2
     from anthropic.lib.credentials import WorkloadIdentityError
@@ -104,7 +102,7 @@ def _of_status(error: Any) -> Failure:
 
 
 def _of_identity(status: int | None, text: str) -> Failure:
-    """A failed exchange of the OIDC token (`/v1/oauth/token`): single use (`jti_reused`) or expired, so mint once more."""
+    """A failed exchange of the OIDC token: used (`jti_reused`) or expired, so mint once more."""
     if status is None or status == 429 or status >= 500:
         return Failure(Kind.TRANSIENT, f"the token exchange failed: {text[:_MAX_SENTENCE]}")
     return Failure(Kind.IDENTITY, f"the token exchange was refused: {text[:_MAX_SENTENCE]}", hint=_HINTS[401])

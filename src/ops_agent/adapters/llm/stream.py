@@ -162,8 +162,9 @@ def _prices() -> dict[str, Price]:
 
 
 def price_of(llm_id: str) -> Price:
-    """The price of an llm id. Bedrock ids and ARNs (`eu.anthropic.claude-opus-5-5-v1:0`) are matched inside. What is not
-    listed has the dearest listed rates, so that a budget errs on the safe side.
+    """The price of an llm id, also inside an id or ARN of Bedrock's (`eu.anthropic.claude-opus-5-5-v1:0`).
+
+    What is not listed has the dearest listed rates, so that a budget errs on the safe side.
     """
     start, listed = llm_id.find("claude-"), _prices()
     family = llm_id[start:] if start >= 0 else ""

@@ -1,6 +1,4 @@
-"""What every report does to its text first: secrets out, control characters made visible. And the transcript as a file:
-redacted, for its owner only, written when the input `upload_transcript` asks for it.
-"""
+"""What every report does to its text first: secrets out, control characters made visible. And the transcript's file."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ WITHHELD = "(withheld: the redaction of this text failed)"
 
 
 def printable(text: str) -> str:
-    """`text` without terminal escapes and other control characters (line feeds and tabs stay), each shown as its code."""
+    """`text` with terminal escapes and other control characters shown as their codes (line feeds and tabs stay)."""
     return _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))
 
 
@@ -35,9 +33,7 @@ def closed_redaction(redact: Callable[[str], str]) -> Callable[[str], str]:
 
 
 def write_transcript(transcript: Transcript, folder: Path, number: int, redact: Callable[[str], str]) -> Path:
-    """Write `ops-agent-transcript-{number}.json` (mode 0600) into `folder`; returns its path. Raises OSError,
-    RedactionFailed.
-    """
+    """The path of the redacted transcript (mode 0600) in `folder`. Raises OSError, RedactionFailed."""
     text = json.dumps(asdict(transcript), indent=1, ensure_ascii=False, default=str)
     path = folder / f"ops-agent-transcript-{number}.json"
     path.unlink(missing_ok=True)

@@ -1,6 +1,4 @@
-"""Progress for a person at a terminal: stages done, the one that runs, turns and cost. By rich (the extra `laptop`) when
-it is installed; plain lines without it, and in a pipe.
-"""
+"""Progress for a person at a terminal, by rich (the extra `laptop`); plain lines without it, and in a pipe."""
 
 from __future__ import annotations
 
