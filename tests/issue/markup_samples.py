@@ -61,6 +61,12 @@ HIDDEN = {
     "cell outside the table": "| seen |\n|---|\n| seen | secret |",
     "formula": "seen $\\phantom{secret}$ seen",
     "formula in ticks": "seen $`\\phantom{secret}`$ seen",
+    "title after a destination with an open parenthesis": 'seen\n\n[x](/u(v "secret")',
+    "title that an escaped quotation mark ends": 'seen\n\n[x](/u "secret\\")',
+    "definition with an open parenthesis": 'seen\n\n[x]: /u(v "secret"',
+    "tag in ticks that an address takes in": "seen\n\nhttps://example.com`<b title='secret'>`",
+    "tag after a backslash in an address": "seen\n\nhttps://example.com/\\<b title='secret'>",
+    "tag below a list item": "seen\n\n- x\n<b>\n`\n<i title='secret'>`",
     "block of definitions": "seen\n\n[a]: /u\n[b]: /secret\n[secret]:\n  /u\n  'secret'",
 }
 INVISIBLE = {
