@@ -386,7 +386,7 @@ class _Page:
         self._end = 0
 
     def _drop_footnote(self, first: int, last: int) -> None:
-        """A footnote may not be on the page. The rest of its paragraph and the indented blocks after it belong to it."""
+        """A footnote may not be on the page. The rest of its paragraph and indented blocks after it belong to it."""
 
         def indent(line: str) -> int:
             wide = line.expandtabs(4)
@@ -417,8 +417,8 @@ class _Page:
         return self._text(first, last, lines, self._reader.markdown)
 
     def _is_split(self, first: int, lines: list[str]) -> bool:
-        """On a line with fewer container marks than its paragraph, GitHub's parser starts an HTML block or a table where
-        markdown-it goes on with the paragraph.
+        """On a line with fewer container marks than its paragraph, GitHub's parser starts an HTML block or a table
+        where markdown-it goes on with the paragraph.
         """
         marks = [len(self._prefix(first + offset, line).replace("> ", ">")) for offset, line in enumerate(lines)]
         return any(line.startswith(("<", "|")) and mark < marks[0] for line, mark in zip(lines, marks, strict=True))
