@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ops_agent.config.policy_file import POLICY_FILE
 from ops_agent.config.settings import Settings
@@ -56,7 +57,8 @@ class Repository:
         found: list = []  # type: ignore[type-arg]
         settings, tree, layout = look_at_repository(self.folder, Settings(), found)
         assert layout is not None and not [one for one in found if one.health is Health.FAIL], found
-        patient = Patient(settings=settings, world=None, environment={}, tree=tree, layout=layout)  # type: ignore[arg-type]
+        no_world: Any = None
+        patient = Patient(settings=settings, world=no_world, environment={}, tree=tree, layout=layout)
         out = io.StringIO()
         show([*found, *CHECKS["layout"](patient)], out)
         paths = [path for path, entry in tree.entries().items() if entry.is_regular]

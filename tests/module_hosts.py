@@ -74,7 +74,8 @@ class ModuleHost:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(*_certificate(self.folder))
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that does not trust us hangs up
+        # A client that does not trust us hangs up.
+        self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
 
@@ -108,7 +109,7 @@ class ModuleHost:
     def add_repository(
         self, name: str, files: Mapping[str, str | Path], tag: str = "v1", more: tuple[str, ...] = ()
     ) -> str:
-        """A repository `org/name` with one commit and a tag on it; a Path as content is a symlink. Returns the commit."""
+        """A repository `org/name` with one commit and a tag on it; a Path as content is a symlink. Gives the commit."""
         work = self.folder / "work" / name
         bare = self.folder / "git" / f"{name}.git"
         work.mkdir(parents=True, exist_ok=True)

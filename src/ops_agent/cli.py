@@ -1,6 +1,4 @@
-"""The commands, each from its inputs to an exit code: read the event, open the world, run the pipeline for every chosen
-item, report.
-"""
+"""The commands, each from its inputs to an exit code: read the event, open the world, run each item, report."""
 
 from __future__ import annotations
 
@@ -121,9 +119,7 @@ def print_rules(_command: Command, _environment: Mapping[str, str]) -> int:
 
 
 def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, identity: RunIdentity) -> int:
-    """One item from its event to its exit code; whatever it ends with, its report and (when asked for) its transcript
-    are written.
-    """
+    """One item from its event to its exit code. Its report and (when asked for) its transcript are always written."""
     started = world.clock.now()
     reporter, redact = world.reporter, world.redact
     result: RunResult | None = None
@@ -148,9 +144,7 @@ def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, ident
 
 
 def _with_own_key(inputs: dict[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """On a laptop `ANTHROPIC_API_KEY` is the key, unless an input names a way to the llm. A job's environment never
-    counts.
-    """
+    """On a laptop `ANTHROPIC_API_KEY` is the key unless an input names a way to the llm. In a job it never counts."""
     ways = ("INPUT_ANTHROPIC_API_KEY", "INPUT_ANTHROPIC_FEDERATION_RULE_ID", "INPUT_USE_BEDROCK")
     key = environment.get("ANTHROPIC_API_KEY", "")
     return inputs if not key or any(inputs.get(way) for way in ways) else inputs | {"INPUT_ANTHROPIC_API_KEY": key}

@@ -1,6 +1,4 @@
-"""Builds the world: one adapter per port, for a runner or for a laptop. The only module that knows every adapter's
-constructor.
-"""
+"""Builds the world: one adapter per port, for a runner or a laptop. Only here is every adapter's constructor known."""
 
 from __future__ import annotations
 
@@ -170,9 +168,7 @@ def terraform_of(settings: Settings, environment: Mapping[str, str], say: Callab
 
 
 def module_credentials(settings: Settings, environment: Mapping[str, str]) -> ModuleCredentials:
-    """The given ones; and the run's own token for git repositories of the same owner on the host that issued it
-    (docs/setup/modules.md).
-    """
+    """The given ones, and the run's own token for repositories of its owner on its host (docs/setup/modules.md)."""
     repository = settings.target_repository or environment.get("GITHUB_REPOSITORY", "")
     server = urlsplit(environment.get("GITHUB_SERVER_URL") or "https://github.com")
     has_own = bool(settings.github_token and repository) and server.scheme == "https"

@@ -22,8 +22,9 @@ from ops_agent.agent.standards import (
 from ops_agent.model.work_item import Request
 
 TWELVE = {
-    "foundation-global-principles", "foundation-environment-constraints", "infrastructure-terraform", "ci-cd-github-actions",
-    "ci-cd-terraform-integration", "aws-ecs", "aws-lambda", "aws-dynamodb", "aws-s3", "aws-secrets-manager", "aws-sns", "aws-cognito",
+    "foundation-global-principles", "foundation-environment-constraints", "infrastructure-terraform",
+    "ci-cd-github-actions", "ci-cd-terraform-integration", "aws-ecs", "aws-lambda", "aws-dynamodb", "aws-s3",
+    "aws-secrets-manager", "aws-sns", "aws-cognito",
 }  # fmt: skip
 
 

@@ -62,7 +62,7 @@ def test_an_unknown_environment_is_reported_in_the_words_of_a_run(
 def test_an_input_that_cannot_be_used_is_never_judged_by_its_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A role in prod's account is no role of dev; `terraform_binary` is a good one, and is the one that is asked for."""
+    """A role in prod's account is no role of dev; `terraform_binary` is good, and is the one that is asked for."""
     found = examined(tmp_path, monkeypatch, "AWS", "toolchain", aws_role_arn=ROLE, terraform_binary="/nope/terraform")
     said = {(one.subject, one.health): one.what for one in found if one.subject != "layout"}
     assert "the role of `dev` is in account 283165662494" in said["inputs", Health.FAIL]

@@ -43,8 +43,8 @@ def test_the_doctor_names_file_line_block_call_and_root() -> None:
     found = [one for one in CHECKS["layout"](patient({"infra/main.tf": BACKEND + SECRET})) if one.subject == "plans"]
     assert [(one.health, one.hint) for one in found] == [(Health.WARN, DENIED_REMEDY)]
     assert found[0].what == (
-        'infra/main.tf:4: `resource "aws_secretsmanager_secret_version" "key"` is read with `secretsmanager:GetSecretValue`, '
-        "so plans of `infra` fail with AccessDenied once it is deployed"
+        'infra/main.tf:4: `resource "aws_secretsmanager_secret_version" "key"` is read with '
+        "`secretsmanager:GetSecretValue`, so plans of `infra` fail with AccessDenied once it is deployed"
     )
 
 
@@ -146,7 +146,8 @@ def test_each_value_that_the_session_policy_denies_and_terraform_can_read_is_in_
 
 
 def denied(action: str) -> dict[str, Any]:
-    detail = f"AccessDeniedException: User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform: {action} on resource: x"
+    who = "arn:aws:sts::1:assumed-role/r/s"
+    detail = f"AccessDeniedException: User: {who} is not authorized to perform: {action} on resource: x"
     return {
         "severity": "error",
         "summary": "error reading",

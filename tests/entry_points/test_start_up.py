@@ -19,7 +19,8 @@ LATER = {
 
 
 def test_the_pipeline_is_loaded_without_what_only_some_runs_need() -> None:
-    code = f"import sys, ops_agent.__main__, ops_agent.cli; print(*[name for name in {list(LATER)} if name in sys.modules])"
+    loaded = f"[name for name in {list(LATER)} if name in sys.modules]"
+    code = f"import sys, ops_agent.__main__, ops_agent.cli; print(*{loaded})"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     ).stdout.split()

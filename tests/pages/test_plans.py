@@ -68,7 +68,8 @@ def test_drift_is_kept_apart_from_planned_changes() -> None:
     text = (
         "Note: Objects have changed outside of Terraform\n\nTerraform detected the following changes made outside of"
         " Terraform since the\n"
-        'last "terraform apply":\n\n  # a.b has changed\n  ~ resource "a" "b" {\n    }\n\n\nUnless you have made equivalent changes\n\n'
+        'last "terraform apply":\n\n  # a.b has changed\n  ~ resource "a" "b" {\n    }\n\n\n'
+        "Unless you have made equivalent changes\n\n"
         "Terraform used the selected providers\n\nTerraform will perform the following actions:\n\n"
         '  # a.c will be created\n  + resource "a" "c" {\n'
         "    }\n\nPlan: 1 to add, 0 to change, 0 to destroy.\n"

@@ -81,7 +81,8 @@ GOLDENS: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", GOLDENS)
 def test_the_text_is_the_reviewed_golden_file(name: str) -> None:
     proposal = build_proposal(material(**GOLDENS[name]))
-    head = f"title: {proposal.title}\ndraft: {proposal.draft}\ncommit: {proposal.commit_headline}\n\n{proposal.commit_body}"
+    commit = f"{proposal.commit_headline}\n\n{proposal.commit_body}"
+    head = f"title: {proposal.title}\ndraft: {proposal.draft}\ncommit: {commit}"
     text = f"{head}\n\n---\n\n{proposal.body}"
     assert_golden(GOLDEN / f"{name}.md", text)
 

@@ -1,4 +1,4 @@
-"""Policies that allow too much, however they are spelled; changes that shut people out; values hidden from the reviewer."""
+"""Policies that allow too much, however they are spelled; changes that shut people out; hidden values."""
 
 from __future__ import annotations
 

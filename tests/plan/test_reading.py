@@ -1,4 +1,4 @@
-"""Every kind of change is accounted for, or the plan is refused; the counts are Terraform's; the hash forgets the time."""
+"""Every kind of change is accounted for, or the plan is refused. Counts are Terraform's; the hash forgets the time."""
 
 from __future__ import annotations
 

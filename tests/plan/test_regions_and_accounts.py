@@ -167,7 +167,7 @@ CONFIGURED = {
 def test_a_region_that_cannot_be_seen_blocks_when_the_source_sets_it(
     marks: Any, configuration: Any, rules: list[tuple[str, bool]]
 ) -> None:
-    """AWS provider 6 takes `region` at every resource; older ones compute it, and then it is unknown at every creation."""
+    """AWS provider 6 takes `region` at every resource; older ones compute it: it is unknown at every creation."""
     found = dangers(
         "aws_thing", {"region": AWAY if "after_sensitive" in marks else None}, marks=marks, configuration=configuration
     )

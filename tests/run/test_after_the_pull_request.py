@@ -37,7 +37,8 @@ def test_a_text_that_github_does_not_keep_is_a_warning_and_goes_to_the_summary(h
     here.issue.edit(body="other", by="maria")
     at_work = Run(here, event_id=9002, run_id=78)
     at_work.claim()
-    here.repository.pull_requests[0].edit = lambda **_: None  # type: ignore[method-assign]  # answers 200, keeps the old text
+    # Answers 200 and keeps the old text.
+    here.repository.pull_requests[0].edit = lambda **_: None  # type: ignore[method-assign]
     out = at_work.publish(text=proposal(body="new text\n\nCloses #12"))
     assert isinstance(out, Published) and "another text" in out.warnings[0]
     assert "new text" in at_work.world.reporter.summaries[0]  # type: ignore[attr-defined]

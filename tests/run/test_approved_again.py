@@ -1,4 +1,4 @@
-"""The same issue once more, after a publication, and after a person's hand: over the wire against the embedded GitHub."""
+"""The same issue once more, after a publication, and after a person's hand, against the embedded GitHub."""
 
 from __future__ import annotations
 

@@ -45,8 +45,9 @@ def change_set(*changes: FileChange) -> ChangeSet:
 
 @pytest.mark.parametrize(
     "text",
-    ["Closes #12", "closes: #12", "FIXES  #12", "resolved #12", "Close DrivvenConsulting/orders#12", "fix drivvenconsulting/ORDERS#12",
-     "closes https://github.com/DrivvenConsulting/orders/issues/12", "Fixed GH-12", "see\n- closes #12.", "```\ncloses #12\n```"],
+    ["Closes #12", "closes: #12", "FIXES  #12", "resolved #12", "Close DrivvenConsulting/orders#12",
+     "fix drivvenconsulting/ORDERS#12", "closes https://github.com/DrivvenConsulting/orders/issues/12", "Fixed GH-12",
+     "see\n- closes #12.", "```\ncloses #12\n```"],
 )  # fmt: skip
 def test_every_spelling_of_a_closing_keyword_is_seen(text: str) -> None:
     assert closing_references(text, HERE) == (IssueRef(repository=HERE.casefold(), number=12),)
@@ -86,7 +87,7 @@ def test_a_closing_keyword_for_another_issue_is_a_problem_anywhere(text: str, nu
 
 
 # --- trees
-# ------------------------------------------------------------------------------------------------------------------------------
+# ----------------------------------------------------------------------------------------------------------------------
 
 names = st.sampled_from(["a", "b", "c", "d/e", "d/f"])
 contents = st.binary(max_size=3)

@@ -60,9 +60,7 @@ class AgentLoop:
         self._words.append(words.strip())
 
     def run(self) -> Ending | Stopped:
-        """Raises LlmError when the llm cannot be reached, and what the world raises; never because of what the llm
-        sends.
-        """
+        """Raises LlmError when the llm cannot be reached, and what the world raises; never for what the llm sends."""
         self._idle = 0
         while True:
             if why := self.budget.exhausted():
@@ -169,8 +167,9 @@ def _summary(reply: LlmReply) -> str:
 
 
 class Budget:
-    """What one conversation may use, repair rounds included: turns, money, tokens, and time from its construction. Asked
-    before every call of the llm, never afterwards.
+    """What one conversation may use, repair rounds included: turns, money, tokens, and time from its construction.
+
+    Asked before every call of the llm, never afterwards.
     """
 
     def __init__(self, limits: Limits, clock: Clock) -> None:

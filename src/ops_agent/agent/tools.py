@@ -31,9 +31,7 @@ class ToolRefusal(ValueError):
 
 @dataclass(slots=True)
 class Workbench:
-    """What the tools of one conversation work on. `standards` are texts by id; `writes` counts the writes that changed
-    something.
-    """
+    """What a conversation's tools work on. `standards` are texts by id; `writes` counts those that changed one."""
 
     scratch: Scratch
     refuse: WriteRefusal
@@ -44,11 +42,12 @@ class Workbench:
     writes: int = 0
 
     def allow(self, path: str, content: bytes | None) -> None:
-        """Raises ToolRefusal when this write is not allowed. Asked before every write: the guard is not in the prompt."""
+        """Raises ToolRefusal when this write is not allowed. Asked before each: the guard is not in the prompt."""
         why = self.refuse(path, content)
         if why is not None:
             raise ToolRefusal(
-                f"refused: {why}. Nothing was written; choose another path or content, or say in `not_done` what is missing."
+                f"refused: {why}. Nothing was written; choose another path or content, or say in `not_done` what is "
+                "missing."
             )
 
 
@@ -308,7 +307,9 @@ def ask_for_info(
     reason: Annotated[str, "Why the work cannot be done without an answer."],
     questions: Annotated[_Entries[str], "Questions that a person can answer in a sentence each; at most ten."],
 ) -> Ending:
-    """End without a change, because something essential is missing or contradictory and no sensible assumption exists."""
+    """End without a change, because something essential is missing or contradictory and no sensible assumption
+    exists.
+    """
     return Ending(kind="needs_info", description=reason, questions=tuple(questions[:10]))
 
 

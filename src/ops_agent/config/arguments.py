@@ -1,6 +1,4 @@
-"""The command line: `ops-agent run | select | doctor | rules`. Arguments in, a parsed `Command` out; nothing is done
-here.
-"""
+"""The command line: `ops-agent run | select | doctor | rules`. Arguments in, a parsed `Command` out."""
 
 from __future__ import annotations
 

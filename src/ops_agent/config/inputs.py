@@ -104,9 +104,7 @@ def secret(text: str) -> str:
 
 
 def host_tokens(text: str) -> dict[str, str]:
-    """A map `host=token` (or `host=user:token`) by line; hosts in lower case, with a port unless it is 443. No token
-    gets into a message.
-    """
+    """A map `host=token` (or `host=user:token`) by line; a port only if it is not 443. No message shows a token."""
     found: dict[str, str] = {}
     wrong: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -126,9 +124,7 @@ def host_tokens(text: str) -> dict[str, str]:
 
 
 def is_branch_name(name: str) -> bool:
-    """Whether git accepts `name` as a branch (git-check-ref-format) and people can say it: at most 200 characters, not
-    `refs/...`.
-    """
+    """Whether git accepts `name` as a branch (git-check-ref-format), of at most 200 characters, and not `refs/...`."""
     wrong = (
         len(name) > 200
         or _BAD_IN_REF.search(name)

@@ -1,6 +1,4 @@
-"""A strict reader of YAML: every scalar stays text and keeps its line; whatever is read in two ways by two readers is
-refused.
-"""
+"""A strict reader of YAML: scalars stay text and keep their lines; what two readers read in two ways is refused."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ _TRUTHY = frozenset({"true", "false", "yes", "no", "y", "n", "on", "off"})
 
 @dataclass(frozen=True, slots=True)
 class YamlNode:
-    """`kind` is text, list or map; `items` are a list's elements, `members` a map's pairs, `quoted` how a text was
-    written.
-    """
+    """`kind` is text, list or map; `items` are a list's elements, `members` a map's pairs, `quoted` a text's style."""
 
     kind: str
     line: int
@@ -111,9 +107,7 @@ def _read(content: bytes, aliases: bool) -> YamlNode:
 
 
 def _events(text: str) -> Iterator[Any]:
-    """PyYAML's events, one by one: what is too deep or too much is refused before the rest is read (its cost grows with
-    depth).
-    """
+    """PyYAML's events, one by one: too deep or too much is refused before the rest is read (cost grows with depth)."""
     depth = 0
     for number, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)

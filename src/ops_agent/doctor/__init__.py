@@ -1,5 +1,5 @@
-"""`ops-agent doctor`: is everything in place? Inputs, token, board, AWS, toolchain and layout, all at once and without a
-call of the llm. The checks are in checks.py; a broken one never hides the others.
+"""`ops-agent doctor`: is everything in place? Inputs, token, board, AWS, toolchain and layout, without a call of the
+llm. The checks are in checks.py; one that fails never hides the others.
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ def diagnose(folder: Path | None, environment: Mapping[str, str]) -> list[Diagno
 def look_at_repository(
     folder: Path | None, settings: Settings, found: list[Diagnosis]
 ) -> tuple[Settings, BaseTree | None, Layout | None]:
-    """The settings as the policy file narrows them, the files of the checkout's HEAD, and their layout; problems go to
-    `found`.
-    """
+    """The narrowed settings, the files of the checkout's HEAD, and their layout; problems go to `found`."""
     health = SKIP if folder is None else FAIL  # a runner needs no checkout; one that was named must be there
     try:
         objects = GitObjects(folder or Path())

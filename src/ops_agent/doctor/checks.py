@@ -1,6 +1,4 @@
-"""The doctor's checks, one function each, in the order of `CHECKS`. None of them creates, changes or publishes anything,
-and none calls the llm.
-"""
+"""The doctor's checks, one function each, in the order of `CHECKS`. None changes anything, and none calls the llm."""
 
 from __future__ import annotations
 
@@ -200,9 +198,7 @@ def _places(findings: tuple[Finding, ...], health: Health, more: str) -> Iterato
 
 
 def loadable_roots(layout: Layout, broken: tuple[Finding, ...]) -> tuple[str, ...]:
-    """Roots that hold none of `broken`, nor do the modules that they reach; an environment's file spoils that
-    environment only.
-    """
+    """Roots that hold none of `broken`, nor do their modules. A broken file of an environment does not count."""
     spoilt = {directory_of(f.place.path) for f in broken if is_configuration(f.place.path)}
     return tuple(root.path for root in layout.roots if not spoilt & {root.path, *root.local_modules})
 
@@ -267,7 +263,7 @@ def _check_board(patient: Patient) -> Iterator[Diagnosis]:
     ref = parse_references(settings.issue_number, patient.repository, server)[0]
     card = patient.world.board.card(patient.world.issues.issue(ref))
     if isinstance(card, str):
-        hint = "docs/setup/board.md; without the board the label `ready` counts as Ready, and the intended column is written down."
+        hint = "See docs/setup/board.md. Without the board the label `ready` counts as Ready."
         yield Diagnosis("board", WARN, card, hint)
         return
     yield Diagnosis("board", OK, f"{ref} is in {card.status or 'no column'}")

@@ -29,9 +29,9 @@ def look_before_local_run(
 ) -> tuple[Settings, tuple[str, ...]]:
     """The settings of the run, and warnings that do not stop it: no Terraform to work on, files that cannot be read.
 
-    Checks the inputs (`inputs` are the environment with `INPUT_*`), the issue's file, the repository, its policy file and
-    environments; and, when one of these is wrong, the engine as well (the run itself starts with it). One error is raised
-    as it is; of several, a ConfigError names every one.
+    Checks the inputs (`inputs` are the environment with `INPUT_*`), the issue's file, the repository, its policy file
+    and environments; when one of these is wrong, the engine as well (the run itself starts with it). One error is
+    raised as it is; of several, a ConfigError names every one.
     """
     read = read_inputs(inputs, needs=("llm",))
     errors: list[OpsAgentError] = [_of_inputs(read)] if read.problems else []
@@ -81,9 +81,7 @@ def _of_inputs(read: InputsRead) -> ConfigError:
 
 
 def _warnings(layout: Layout, paths: list[str], tree: BaseTree, policy: Policy) -> tuple[str, ...]:
-    """What a person should know before the llm is paid: an issue may ask to write the first Terraform, or to repair a
-    file.
-    """
+    """What to know before the llm is paid. No error: an issue may ask for the first Terraform, or to repair a file."""
     broken = broken_files(layout, paths, tree.read)
     words = [f"{finding.place}: {finding.what}" for finding in broken[:_MOST_PLACES]]
     if len(broken) > _MOST_PLACES:

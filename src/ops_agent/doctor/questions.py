@@ -14,7 +14,10 @@ from ops_agent.terraform.environments import RootFiles, canonical, environments_
 from ops_agent.terraform.layout import FoundRoot, Survey, is_backend_alone
 from ops_agent.terraform.modules import directory_of, is_configuration, read_source
 
-_ADD: Final = "Add the file, or map roots and environments under `layout:` in `.github/ops-agent.yml` (docs/setup/policy-file.md)."
+_ADD: Final = (
+    "Add the file, or map roots and environments under `layout:` in `.github/ops-agent.yml` "
+    "(docs/setup/policy-file.md)."
+)
 _MAP: Final = (
     "Write the mapping that `ops-agent doctor` prints into `.github/ops-agent.yml` (docs/setup/policy-file.md)."
 )
@@ -26,7 +29,9 @@ _NO_ROOT: Final = (
     "Give the directory that Terraform runs in a backend (`backend/ENVIRONMENT/backend.hcl` beside it for each "
     "environment), or map it under `layout:` in `.github/ops-agent.yml` (docs/setup/policy-file.md)."
 )
-_NO_TERRAFORM: Final = "If Terraform is to be written here for the first time, nothing is wrong; if not, name the repository that holds it."
+_NO_TERRAFORM: Final = (
+    "Nothing is wrong if the first Terraform is to be written here; if not, name the repository that holds it."
+)
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 _MISSING = "WRITE-THE-PATH-OF-ITS-BACKEND-FILE"
 _STACKS = (".tfstack.hcl", ".tfcomponent.hcl", ".tfdeploy.hcl")
@@ -58,7 +63,9 @@ def _of_repository(survey: Survey, policy: Policy) -> Iterator[Finding]:
     roots = {root.module.directory for root in survey.roots}
     for module in survey.modules.values():
         if module.directory not in roots and is_backend_alone(module, survey.files.of(module.directory)):
-            what = "it holds a backend block alone, as if a pipeline copied it into a root: ops-agent reads a backend file instead"
+            what = (
+                "it holds a backend block alone, for a pipeline that copies it: ops-agent reads a backend file instead"
+            )
             yield _question("backend-block-alone", module.directory, what, _MAP)
     for gone in sorted({mapped.path for mapped in policy.layout} - survey.modules.keys()):
         yield _question("mapped-root-missing", gone, "the policy file names this root, but it holds no Terraform file")
@@ -142,7 +149,8 @@ def _of_environments(
                 what = f"the environment `{name}` of `{where}` has no variable file"
                 yield _question("variable-file-missing", path, what)
         elif doubt.kind == "unknown-environment":
-            remedy = f"If it is an environment, add `{name}=<account>` to the input `aws_accounts`; it is never planned without one."
+            add = f"If it is an environment, add `{name}=<account>` to the input `aws_accounts`"
+            remedy = f"{add}; it is never planned without one."
             yield _question(doubt.kind, where, doubt.why, remedy)
         elif doubt.kind == "several-files" and not of_others:
             yield _question(doubt.kind, where, f"for `{name}` {doubt.why}", _MAP)
@@ -189,8 +197,8 @@ def _foreign_tools(paths: Iterable[str]) -> Iterator[Finding]:
     terragrunt = next((p for p in deployed if p.rpartition("/")[2] in _TERRAGRUNT), None)
     stacks = next((p for p in deployed if p.endswith(_STACKS)), None)
     if terragrunt is not None:
-        what = "Terragrunt is not supported: ops-agent does not see the backends and inputs that it makes, and plans nothing that it runs"
-        remedy = "Map the roots that plain Terraform can run, if there are any; changes of the others are judged by their text alone."
+        what = "Terragrunt is not supported: what it generates is not seen, and what it runs is not planned"
+        remedy = "Map the roots that plain Terraform can run; changes of the others are judged by their text alone."
         yield _question("terragrunt", terragrunt, what, remedy)
     if stacks is not None:
         what = "Terraform Stacks are not supported: components and deployments are not planned"

@@ -7,6 +7,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
+from ops_agent.model.conversation import Transcript
 from ops_agent.text.markdown import cell, one_line
 
 K = TypeVar("K", bound=Hashable)
@@ -32,6 +33,12 @@ class Overflow:
 def counted(number: int, noun: str) -> str:
     """`1 finding`, `1,200 findings`."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def spent(transcript: Transcript) -> str:
+    """`3 turns, $0.12, 1,234 tokens in ...`: what the conversation cost."""
+    usage = transcript.usage
+    return f"{counted(transcript.turn_count, 'turn')}, ${usage.cost_usd:.2f}, {usage.tokens_in_words}"
 
 
 def capped(items: Sequence[str], most: int, rest: str = "") -> list[str]:

@@ -1,6 +1,4 @@
-"""A Mermaid graph of what changes and what uses what; GitHub draws it. Labels hold only letters that neither Mermaid nor
-GitHub acts on.
-"""
+"""A Mermaid graph of what changes and what uses what. Labels hold only letters that neither it nor GitHub acts on."""
 
 from __future__ import annotations
 

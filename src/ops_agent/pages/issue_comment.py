@@ -46,17 +46,14 @@ def now_line(text: str) -> str:
 
 
 def published_text(pull_request: PullRequest, item: WorkItem, updated: bool, warnings: tuple[str, ...]) -> str:
-    """Links the pull request; says so when GitHub will not (the keyword is ignored unless the base is the default
-    branch).
-    """
+    """Links the pull request. GitHub ignores the closing keyword unless the base is the default branch: says so."""
     verb = "updated" if updated else "opened"
-    lines = [
-        f"Pull request [#{pull_request.number}]({pull_request.url}) was {verb}{' as a draft' if pull_request.draft else ''}."
-    ]
+    how = f"{verb} as a draft" if pull_request.draft else verb
+    lines = [f"Pull request [#{pull_request.number}]({pull_request.url}) was {how}."]
     if item.base_branch != item.target.default_branch:
         lines.append(
-            f"It goes to `{item.base_branch}`, not to the default branch `{item.target.default_branch}`, so GitHub neither links it "
-            "to this issue nor closes the issue when it is merged: close it by hand."
+            f"It goes to `{item.base_branch}`, not to the default branch `{item.target.default_branch}`, so GitHub "
+            "neither links it to this issue nor closes the issue when it is merged: close it by hand."
         )
     lines.extend(f"- {cell(warning)}" for warning in warnings)
     return "\n\n".join(lines)

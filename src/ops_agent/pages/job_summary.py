@@ -13,7 +13,7 @@ from ops_agent.model.finding import Finding, Place
 from ops_agent.model.outcome import Conclusion
 from ops_agent.model.plan import PlanCounts
 from ops_agent.model.verification import TargetVerification, Verification
-from ops_agent.pages.fragments import counted, items, joined
+from ops_agent.pages.fragments import items, joined, spent
 from ops_agent.pages.results import cautions, checks_table, danger_lines, danger_list, findings_list, headlines
 from ops_agent.text.markdown import cell, code
 from ops_agent.text.templates import fill
@@ -57,9 +57,7 @@ _MOST_LISTED = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """Everything that is reported at the end. `reason` and `remedy` are empty when there is a pull request and nothing
-    failed.
-    """
+    """All that is reported at the end. `reason` and `remedy` are empty for a pull request without a failure."""
 
     ref: IssueRef | None
     conclusion: Conclusion
@@ -139,7 +137,7 @@ def summary(report: RunReport, redact: Callable[[str], str]) -> str:
 
 
 def beside_the_code(report: RunReport) -> tuple[Annotation, ...]:
-    """Annotations: findings that stopped the run and those of failed checks, at most ten of a level, and the last word."""
+    """Annotations: what stopped the run, and findings of failed checks; at most ten of a level."""
     failed = [f for check in report.verification.failed for f in check.findings] if report.verification else []
     found = list(dict.fromkeys((*report.findings, *failed)))
     errors = [Annotation(level="error", text=_sentence(f), place=f.place) for f in found if f.blocks]
@@ -192,9 +190,7 @@ def _checks(verification: Verification) -> str:
 def _cost(report: RunReport) -> str:
     if report.transcript is None:
         return f"No model calls. {report.seconds:.0f} s."
-    usage = report.transcript.usage
-    spent = f"{counted(report.transcript.turn_count, 'turn')}, ${usage.cost_usd:.2f}, {usage.tokens_in_words}; {report.seconds:.0f} s."
-    return f"{code(report.transcript.llm_id or 'unknown')}: {spent}"
+    return f"{code(report.transcript.llm_id or 'unknown')}: {spent(report.transcript)}; {report.seconds:.0f} s."
 
 
 def _sentence(finding: Finding) -> str:

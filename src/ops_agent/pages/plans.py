@@ -1,6 +1,4 @@
-"""The plans of all targets: one line each, one table of changes with how to undo them, and one text of a given length,
-cut by whole resources.
-"""
+"""The plans of all targets: one line each, one table of changes with how to undo them, and their text, cut to fit."""
 
 from __future__ import annotations
 
@@ -39,16 +37,14 @@ def name_of(target: TargetVerification) -> str:
 
 
 def names_of(targets: Iterable[TargetVerification]) -> str:
-    """`infra` (dev, prod), or `queues`, `topics` (each dev, prod): each root once, those of the same environments
-    together. Markdown.
-    """
+    """`infra` (dev, prod), or `queues`, `topics` (each dev, prod): each root once, by equal environments. Markdown."""
     environments = grouped((one.target.root.path, cell(one.target.environment.name)) for one in targets)
     roots = grouped((", ".join(names), code(root)) for root, names in environments.items())
     return "; ".join(f"{', '.join(same)} ({'each ' if len(same) > 1 else ''}{names})" for names, same in roots.items())
 
 
 def headline(target: TargetVerification) -> str:
-    """One line of Markdown: the counts of this change set, loud for what hurts. `cautions` says why there is no plan."""
+    """One line of Markdown: the counts of this change set, loud for what hurts. `cautions` says why there is none."""
     if target.plan is None:
         return "**not planned**"
     counts = PlanCounts.of(target.caused, target.caused_outputs)
@@ -71,9 +67,7 @@ def headline(target: TargetVerification) -> str:
 
 
 def changes_table(targets: Sequence[TargetVerification]) -> str:
-    """One table over all plans, the hardest to undo first; what several of them share is one row. Empty: nothing
-    changes.
-    """
+    """One table over all plans, the hardest to undo first; what several share is one row. Empty without changes."""
     planned = [target for target in targets if target.plan is not None]
     owners = grouped((row, target) for target in planned for row in dict.fromkeys(_rows(target)))
     if not owners:
@@ -160,9 +154,7 @@ class PlanBlock:
 
 
 def fill_block(pieces: list[str], budget: int, beyond: int = 0) -> PlanBlock:
-    """As many whole pieces as fit in `budget` code points, fence and mark included; a piece that does not fit lets
-    smaller ones pass.
-    """
+    """As many whole pieces as fit in `budget` code points, fence and mark included; smaller ones pass a large one."""
     room = budget - len(_EMPTY_BLOCK) - 80
     kept: list[str] = []
     left: list[str] = []
@@ -262,9 +254,7 @@ def _shared(
 
 
 def _picture(target: TargetVerification) -> str:
-    """The graph of what this change set does, as a `mermaid` block; empty where nothing depends on anything: the table
-    says the rest.
-    """
+    """The graph of what this change set does, as a `mermaid` block; empty where nothing depends on anything."""
     drawn = graph(target.plan, target.caused) if target.plan else ""
     return fence_verbatim(drawn, "mermaid") if " --> " in drawn else ""
 

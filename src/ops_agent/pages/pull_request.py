@@ -20,7 +20,7 @@ from ops_agent.model.finding import Finding, Severity, Verdict
 from ops_agent.model.terraform import Unreadable
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.model.work_item import Claim, WorkItem
-from ops_agent.pages.fragments import IN_SUMMARY, Overflow, capped, counted, details, grouped, items, joined
+from ops_agent.pages.fragments import IN_SUMMARY, Overflow, capped, counted, details, grouped, items, joined, spent
 from ops_agent.pages.observability import observability
 from ops_agent.pages.plans import changes_table, plans_text
 from ops_agent.pages.results import (
@@ -71,9 +71,7 @@ _IN_ITS_PLACE: Final = {"@": "＠", "#": "＃", "[": "［", "-": "\u2011", "/": 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """Everything that the text is made of. `patch` is a unified diff of the workflow files `left_out`, `why_patch` the
-    reason in one sentence.
-    """
+    """What the text is made of. `patch` is a diff of the workflow files `left_out`, `why_patch` says why."""
 
     item: WorkItem
     claim: Claim
@@ -94,9 +92,7 @@ class Material:
 
     @property
     def unfinished(self) -> tuple[str, ...]:
-        """Why this must not be merged as it is, in code's words; empty when every check passed and the agent said that
-        it is done.
-        """
+        """Why this must not be merged as it is; empty when every check passed and the agent said that it is done."""
         failed = self.verification.failed
         reasons = []
         if self.verdict.blocked:
@@ -131,9 +127,7 @@ class Material:
 
 
 def build_proposal(material: Material) -> Proposal:
-    """Title, body, commit message and overflow; redacted twice: each text before it is neutralised, and the whole at
-    the end.
-    """
+    """Title, body, commit message and overflow; redacted before they are neutralised, and as a whole at the end."""
     overflow = Overflow()
     holes = _fitted(_sections(material, overflow), overflow)
     bare = fill(_MESSAGE, plans="", **holes)
@@ -260,9 +254,7 @@ def _about(material: Material) -> str:
 
 
 def _infrastructure(changes: ChangeSet, verification: Verification, overflow: Overflow) -> str:
-    """What is not certain, counts for each target, the danger list, what changes, and the files; dangers that are too
-    many go to `overflow`.
-    """
+    """Warnings, counts for each target, the danger list, what changes, and the files. Excess goes to `overflow`."""
     targets = verification.targets
     found = danger_lines(targets)
     if found[MOST_DANGERS:]:
@@ -287,9 +279,7 @@ def _files(files: list[FileChange]) -> str:
 
 
 def ci_cd_facts(changes: ChangeSet, verification: Verification, left_out: tuple[str, ...] = (), patch: str = "") -> str:
-    """Changed workflows with their triggers and jobs, `patch` (Markdown) of those `left_out`, and commands to plan and
-    apply.
-    """
+    """Changed workflows with triggers and jobs, the `patch` of those `left_out`, and commands to plan and apply."""
     files = [change for change in changes.changes if _is_ci(change.path)]
     parts = ["No workflows changed."]
     if files:
@@ -344,9 +334,7 @@ def _patch(material: Material, overflow: Overflow) -> str:
 
 
 def linked_issue(item: WorkItem) -> str:
-    """The one closing keyword, for the sub-issue; the parent without a keyword; and a sentence when GitHub will not act
-    on it.
-    """
+    """The one closing keyword; the parent, without one; and a sentence when GitHub will not act on it."""
     ref, target = item.issue.ref, item.target
 
     def near(repository: str) -> str:
@@ -392,7 +380,7 @@ def _provenance(material: Material) -> str:
     What all plans were made from is here, once; what one plan alone was made from is below the plans.
     """
     item, claim, transcript, run = material.item, material.claim, material.transcript, material.run
-    approval, usage, targets = item.approval, transcript.usage, material.verification.targets
+    approval, targets = item.approval, material.verification.targets
     act = "a dispatch" if approval.by_dispatch else "a label"
     shown = [f"- approved by {cell(approval.by.login)} with {act} on {cell(_in_utc(approval.at))}"]
     removed = sum(item.removed.values())
@@ -401,7 +389,6 @@ def _provenance(material: Material) -> str:
         shown.append(f"- **{counted(removed, 'hidden element')} removed** from the issue's text: {cell(kinds)}")
     if run is not None and run.run_id:
         shown.append(f"- [run {run.run_id}, attempt {run.attempt}]({run.url})")
-    spent = f"{counted(transcript.turn_count, 'turn')}, ${usage.cost_usd:.2f}, {usage.tokens_in_words}"
     policies = dict.fromkeys(one.evidence.policy for one in targets if one.evidence and one.evidence.policy)
     standards = transcript.extra.get("standards")
     engine = material.verification.engine
@@ -411,7 +398,7 @@ def _provenance(material: Material) -> str:
         f"- change set (SHA-256): {code(material.changes.digest)}",
         *(f"- policy (SHA-256): {code(policy)}" for policy in policies),
         *([f"- engine: {code(engine)}"] if engine else []),
-        f"- language model: {code(transcript.llm_id or 'unknown')}, {spent}",
+        f"- language model: {code(transcript.llm_id or 'unknown')}, {spent(transcript)}",
         *([f"- standards: {cell(standards)}"] if standards else []),
     ]
     return joined("\n".join(shown), details("Commits, hashes, versions, cost", "\n".join(lines)))
@@ -430,7 +417,7 @@ def _in_utc(at: str) -> str:
 
 
 def _headline(material: Material) -> str:
-    """One line for title and commit: the llm's wish as plain text, else the issue's title; never with our prefix twice."""
+    """One line for title and commit: the llm's wish as plain text, else the issue's title; without our prefix."""
     wish = material.ending.title if material.ending else ""
     prefix = material.title_prefix.casefold()
     for text in (wish, material.item.title):

@@ -1,6 +1,4 @@
-"""What rules, checks and plans found, as Markdown: the parts that pull request, comment and job summary share. Every
-word of status is code's.
-"""
+"""What rules, checks and plans found, as Markdown, for pull request, comment and job summary."""
 
 from __future__ import annotations
 
@@ -61,9 +59,7 @@ def danger_list(lines: Sequence[str], most: int = MOST_DANGERS, rest: str = IN_S
 
 
 def cautions(targets: Sequence[TargetVerification]) -> str:
-    """A warning that cannot be overlooked: what was not planned as an apply would do it, and why; empty when all of it
-    was.
-    """
+    """A warning that cannot be overlooked: what was not planned as an apply would do it, and why. Empty: nothing."""
     parts = []
     without = [target for target in targets if target.plan is None or target.mocked]
     if without:
@@ -144,9 +140,7 @@ def failed_text(failed: Iterable[CheckResult], redact: Callable[[str], str]) -> 
 def findings_list(
     findings: Iterable[Finding], redact: Callable[[str], str], most: int = MOST_FINDINGS, rest: str = ""
 ) -> str:
-    """One item for each finding, at most `most`; several of one rule are grouped below its remedy; `rest` says where
-    the others are.
-    """
+    """At most `most` items, findings of one rule grouped below its remedy; `rest` says where the others are."""
     everything = tuple(findings)
     lines: list[str] = []
     for (rule, remedy), same in grouped(((f.rule, f.remedy), f) for f in everything[:most]).items():

@@ -31,15 +31,14 @@ _EFFECTS: Final = {
 
 
 def rules_page(rules: Iterable[Rule], samples: Mapping[str, tuple[tuple[str, str], ...]]) -> str:
-    """The page as Markdown. `samples` maps a rule's id to (file name, content) pairs; names start with `good-` or
-    `bad-`.
-    """
+    """The page as Markdown. `samples`: rule id -> (file name, content) pairs; names start with `good-` or `bad-`."""
     table = list(rules)
     closed = [f"| {c.what} | {' '.join(f'`{glob}`' for glob in c.globs.split())} | {c.why} |" for c in CLOSED_NAMES]
+    blocking = sum(rule.severity is Severity.BLOCKS for rule in table)
     return fill(
         "pages/messages/rules.md",
         allow_destroy=ALLOW_DESTROY,
-        counts=f"{len(table)} rules over files, of which {sum(r.severity is Severity.BLOCKS for r in table)} block, and {len(PLAN_TABLE)}",
+        counts=f"{len(table)} rules over files, of which {blocking} block, and {len(PLAN_TABLE)}",
         rows="\n".join(f"| [`{r.id}`](#{r.id.replace('/', '')}) | {r.title} | {_effect(r)} |" for r in table),
         groups=[
             (title, [_section(r, samples.get(r.id, ())) for r in table if r.id.split("/")[0] == group], group == "path")

@@ -1,6 +1,4 @@
-"""The text of `terraform show -no-color`: cut into one piece for each resource, and made into the lines of a `diff`
-block. Linear.
-"""
+"""The text of `terraform show -no-color`, cut by resource and made into the lines of a `diff` block. Linear."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ _MOST_WORDS = 20
 
 @dataclass(frozen=True, slots=True)
 class ResourceText:
-    """The lines of one resource, or of the outputs (`address` None); `drift` marks what changed outside of Terraform."""
+    """The lines of one resource, or of the outputs (`address` None); `drift`: it changed outside of Terraform."""
 
     address: str | None
     text: str
@@ -91,9 +89,7 @@ def _pieces(text: str, known: Collection[str]) -> Iterator[ResourceText]:
 
 
 def _address(header: str, known: Collection[str]) -> str | None:
-    """The address that `header` begins with (a move: ends with). A key may hold Terraform's words, so the address must
-    be a known one.
-    """
+    """The known address that `header` begins with (a move: ends with). A key may hold Terraform's words."""
     for number, words in enumerate(_WORDS.finditer(header)):
         if number >= _MOST_WORDS:
             break

@@ -1,4 +1,4 @@
-"""The configuration inside a plan: its resources in all modules, what they refer to, and what the source itself sets."""
+"""The configuration inside a plan: resources in all modules, what they refer to, and what the source itself sets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEY: Final = re.compile(r'\[(?:[^"\]]+|"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z))*\]?'
 
 
 def without_key(address: str) -> str:
-    """`module.a["x"].aws_s3_bucket.b[0]` -> `module.a.aws_s3_bucket.b`; brackets and quotes inside a key do not end it."""
+    """`module.a["x"].aws_s3_bucket.b[0]` -> `module.a.aws_s3_bucket.b`. Brackets and quotes in a key do not end it."""
     return _KEY.sub("", address) if "[" in address else address
 
 
@@ -55,9 +55,7 @@ def edges_of(plan: dict[str, Any], changes: Iterable[ResourceChange]) -> tuple[t
 
 
 def _references(resource: dict[str, Any], prefix: str) -> Iterator[str]:
-    """`references` lists every prefix of a traversal: `aws_sqs_queue.a.arn` and `aws_sqs_queue.a`; two words name the
-    resource.
-    """
+    """`references` lists every prefix of a traversal, `aws_sqs_queue.a.arn` too; two words name the resource."""
     stack: list[Any] = [resource.get(name) for name in ("expressions", "for_each_expression", "count_expression")]
     while stack:
         item = stack.pop()
@@ -80,9 +78,7 @@ def output_references(plan: dict[str, Any], name: str) -> tuple[str, ...]:
 
 
 def configured_secrets(plan: dict[str, Any]) -> list[str]:
-    """Values of the root variables that the configuration declares sensitive or ephemeral; the plan's `variables` carry
-    no mark.
-    """
+    """Values of root variables that are declared sensitive or ephemeral; the plan's `variables` carry no mark."""
     declared = members(inside(plan, "configuration", "root_module", "variables"))
     marked = (name for name, one in declared.items() if inside(one, "sensitive") or inside(one, "ephemeral"))
     return [text for name in marked for _, text in leaves(inside(plan, "variables", name))]

@@ -1,6 +1,4 @@
-"""The danger list: what a reviewer must look at, computed from the plan's values, three-valued (yes, no, cannot tell
-until apply).
-"""
+"""The danger list: what a reviewer must look at, by the plan's values: yes, no, or cannot tell until apply."""
 
 from __future__ import annotations
 
@@ -64,9 +62,7 @@ def provisioner_findings(plan: dict[str, Any], changes: Iterable[ResourceChange]
 
 
 def failed_checks(plan: dict[str, Any]) -> Iterator[Finding]:
-    """A notice for each `check` block that fails: Terraform only warns. Conditions of resources and variables stop the
-    plan by themselves.
-    """
+    """A notice for each `check` block that fails, where Terraform only warns. Other conditions stop the plan."""
     for check in blocks(plan.get("checks")):
         address = check.get("address")
         if isinstance(address, dict) and address.get("kind") == "check" and check.get("status") in _FAILED:

@@ -25,9 +25,7 @@ def own_changes(head: TerraformPlan, base: TerraformPlan | None) -> frozenset[st
 
 
 def own_outputs(head: TerraformPlan, base: TerraformPlan | None) -> frozenset[str]:
-    """Names of outputs whose change differs from the base's, by the same rules. A value that is not known yet is
-    compared by its references.
-    """
+    """Names of outputs whose change differs from the base's. An unknown one is compared by its references."""
     before = {output.name: output for output in base.outputs} if base else {}
     return frozenset(
         output.name for output in head.outputs if output != before.get(output.name) or has_sensitive(output.after)

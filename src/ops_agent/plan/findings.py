@@ -1,4 +1,4 @@
-"""The rules over plans: what the modules of this package may find, and with what weight. docs/rules.md shows the table."""
+"""The rules over plans: what the modules of this package may find, and with what weight (docs/rules.md)."""
 
 from __future__ import annotations
 

@@ -20,8 +20,10 @@ _ESCALATIONS: Final[tuple[str, ...]] = tuple(_ARGUMENTS["ways_to_more_permission
 _EXCLUSIVE: Final[dict[str, str]] = _ARGUMENTS["takes_away_unlisted"]
 # Managed by AWS; `[^/]*` may hold a path. Administration of everything, or of who may do what, of secrets and keys.
 _WIDE_MANAGED = re.compile(
-    r"arn:[^:]*:iam::aws:policy/([^/]*/)?((AdministratorAccess|PowerUser|IAMFullAccess|SystemAdministrator|SecretsManagerReadWrite).*"
-    r"|(AWSOrganizations|AWSLambda_|AmazonSSM|AmazonS3|AmazonEC2|AmazonDynamoDB|AWSKeyManagementService|AWSSSM|AWSSSOMember).*(FullAccess|PowerUser))"
+    r"arn:[^:]*:iam::aws:policy/([^/]*/)?("
+    r"(AdministratorAccess|PowerUser|IAMFullAccess|SystemAdministrator|SecretsManagerReadWrite).*"
+    r"|(AWSOrganizations|AWSLambda_|AmazonSSM|AmazonS3|AmazonEC2|AmazonDynamoDB|AWSKeyManagementService|AWSSSM"
+    r"|AWSSSOMember).*(FullAccess|PowerUser))"
 )
 _SERVICE_ADMIN = re.compile(r"(?:iam|sts|organizations|kms|secretsmanager|lambda|s3|ec2|ssm):\*+$", re.IGNORECASE)
 # Every resource, or every role, user, group, policy, however it is spelled: `*`, `**`, `arn:aws:iam::*:role/*`.

@@ -261,9 +261,7 @@ _WHAT: Final = {"expiration": "objects", "noncurrent_version_expiration": "old v
 
 @dataclass(frozen=True, slots=True)
 class _Expiry:
-    """`what` of a selection (canonical JSON; `{}`: all) is deleted when it is older than `age` days, or on `date`, but
-    `spared` ones.
-    """
+    """`what` of a selection (JSON; `{}`: all) is deleted after `age` days, or on `date`, but `spared` ones."""
 
     what: str
     selection: str
@@ -339,9 +337,7 @@ def _expiries(rule: dict[str, Any]) -> Iterator[_Expiry]:
 
 
 def _bare(value: Any) -> Any:
-    """`value` without what is empty, a list of one block as the block: AWS 3 to 6 write the same filter in different
-    ways.
-    """
+    """`value` without what is empty, a list of one block as the block: AWS 3 to 6 write filters in different ways."""
     if isinstance(value, dict):
         return {key: bare for key, item in value.items() if (bare := _bare(item)) not in (None, "", {}, [], 0)}
     if isinstance(value, list):

@@ -66,9 +66,7 @@ def _masked_list(value: list[Any], sensitive: list[Any], unknown: list[Any], hid
 
 
 def leaves(value: Any, key: str = "") -> list[Leaf]:
-    """Every string of six characters or more below `value` that is shown, with the key above it; in no particular
-    order.
-    """
+    """Every string of six characters or more below `value` that is shown, with the key above it. Unordered."""
     found: list[Leaf] = []
     maps: list[dict[str, Any]] = [{key: value}]
     for item in maps:  # which grows meanwhile

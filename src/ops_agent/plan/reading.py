@@ -34,9 +34,7 @@ _ACTIONS: Final[dict[tuple[str, ...], ResourceAction]] = {
     ("create", "delete"): ResourceAction.REPLACE_CREATE_FIRST,
     ("create", "forget"): ResourceAction.REPLACE_FORGET,
 }
-"""https://developer.hashicorp.com/terraform/internals/json-format, "Change representation", and Terraform's own
-jsonplan package.
-"""
+"""https://developer.hashicorp.com/terraform/internals/json-format, "Change representation"; Terraform's jsonplan."""
 _REFUSED: Final = (
     "Nothing was published. Change the configuration so that one plan holds the whole change, then start the run again."
 )
@@ -57,8 +55,8 @@ def read_plan(
     `account` the 12-digit account that the plan was made against.
 
     Raises ToolchainError when the document is not one that we understand completely (another major format, an unknown
-    kind of change, counts that differ from Terraform's own summary, more than MOST_PLAN_BYTES), PolicyViolation when the
-    plan is errored, incomplete or defers changes.
+    kind of change, counts that differ from Terraform's own summary, more than MOST_PLAN_BYTES), PolicyViolation when
+    the plan is errored, incomplete or defers changes.
     """
     try:
         with _without_collector():
@@ -135,9 +133,7 @@ def canonical_hash(document: bytes) -> str:
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Python's cyclic collector walks a growing document again and again, in vain: JSON has no cycles (measured: a
-    third of the time).
-    """
+    """Python's cyclic collector walks a growing document in vain, for a third of the time: JSON has no cycles."""
     if not gc.isenabled():
         yield
         return

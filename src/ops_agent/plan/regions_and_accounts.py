@@ -35,7 +35,8 @@ _SHORT = re.compile(
 )
 _DIRECTIONS: Final = {"n": "north", "s": "south", "e": "east", "w": "west", "c": "central"}
 _ARN = re.compile(
-    r"(?<![a-z0-9])arn:[a-z*?][a-z0-9*?-]{0,20}:[a-z0-9*?-]{0,60}:([a-z0-9*?-]{0,40}):([0-9*?]{0,20})(?=[:\s\"',\]})]|$)"
+    r"(?<![a-z0-9])arn:[a-z*?][a-z0-9*?-]{0,20}:[a-z0-9*?-]{0,60}:"
+    r"([a-z0-9*?-]{0,40}):([0-9*?]{0,20})(?=[:\s\"',\]})]|$)"
 )
 _SEPARATORS = re.compile(r"[\s\"'`,;<>(){}\[\]]+")
 _OF_AWS: Final = ("amazonaws", "amazoncognito", "awsapprunner", ".aws", "aws.")
@@ -67,7 +68,7 @@ _HINT = re.compile(r"[-.:{\[\"]|[0-9]{12}")
 
 
 def regions_and_accounts_in(key: str, text: str) -> Found:
-    """What `text` names as the value of `key` (the nearest attribute or map key). Total, and linear in the text's length."""
+    """What `text` names as the value of `key` (the nearest attribute or map key). Never raises; linear."""
     if len(text) < _LEAST or (len(text) < _LEAST_ENCODED and not _HINT.search(text)):
         return NOTHING
     regions: set[str] = set()
@@ -95,7 +96,8 @@ def regions_and_accounts_in(key: str, text: str) -> Found:
 def _regions(text: str) -> Iterator[str]:
     if "-az" in text or ".cache." in text:
         for area, direction, number in _SHORT.findall(text):
-            yield f"{'us-gov' if area == 'usg' else area}-{''.join(_DIRECTIONS[letter] for letter in direction)}-{number}"
+            words = "".join(_DIRECTIONS[letter] for letter in direction)
+            yield f"{'us-gov' if area == 'usg' else area}-{words}-{number}"
     if "-" not in text or not _INSIDE_ZONE.search(text):
         return
     if whole := _WHOLE.fullmatch(text):
@@ -110,9 +112,7 @@ def _regions(text: str) -> Iterator[str]:
 
 
 def _layers(key: str, text: str, depth: int) -> Iterator[tuple[str, str]]:
-    """`text` itself, and what it holds in another form: the strings of JSON, the text behind base64 and gzip. At most
-    `depth` deep.
-    """
+    """`text`, and what it holds in another form: strings of JSON, text behind base64 and gzip; `depth` deep at most."""
     yield key, text
     if depth <= 0:
         return
@@ -209,7 +209,7 @@ class RegionAndAccountFinder:
             self._findings.append(finding("foreign-principal", address, "names principals of every account (`*`)"))
 
     def found(self, plan: dict[str, Any]) -> RegionsAndAccounts:
-        """All that was found, and what the plan's configuration says of providers and of regions that cannot be seen."""
+        """All that was found, and what the configuration says of providers and of regions that cannot be seen."""
         found, self._findings = self._findings, []
         for provider, region in provider_regions(plan):
             if region is None:
@@ -246,7 +246,7 @@ class RegionAndAccountFinder:
 
 
 def _hidden_region(change: ResourceChange, explicit: frozenset[str]) -> Iterator[Finding]:
-    """It blocks when the source sets the region; the provider's own computed one is a notice, or nothing at a creation."""
+    """Blocks when the source sets the region; one that the provider computes is a notice, or nothing at a creation."""
     is_secret = change.new["region"] is SENSITIVE
     blocks = is_secret or without_key(change.address) in explicit
     if blocks or "region" in change.old:

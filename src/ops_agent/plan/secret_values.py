@@ -1,6 +1,4 @@
-"""Secrets among the planned values: what Terraform's own marks miss must not be published, not even masked, because it
-is in the change itself.
-"""
+"""Secrets among the planned values that Terraform's marks miss. Masking does not help: they are in the change."""
 
 from __future__ import annotations
 
@@ -16,7 +14,7 @@ from ops_agent.plan.masking import Leaf, leaves, planned_leaves
 from ops_agent.text.redaction import Redactor, entropy, token_finds
 
 _SECRET_NAME = re.compile(
-    r"(?i)(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|private[_-]?key|access[_-]?key|secret[_-]?key|credential)s?"
+    r"(?i)(?:passw(?:or)?d|passphrase|secret|token|(?:api|private|access|secret)[_-]?key|credential)s?"
     r"(?:[_-]?(?:value|string|plain))?$"
 )
 _NAME_LIKE = re.compile(r"(?:[A-Za-z]+[0-9]{0,2}|[0-9]{1,4})(?:[-_/.:@](?:[A-Za-z]+[0-9]{0,2}|[0-9]{1,4}))*$")
@@ -43,9 +41,7 @@ class SecretFinder:
         self._leaves.update(strings)
 
     def secrets(self, hidden: Iterable[str]) -> dict[str, str]:
-        """Every secret that was fed, and why it is one (words for a reviewer, without the value). `hidden`: what is
-        sensitive elsewhere.
-        """
+        """Every secret that was fed, and why it is one, without the value. `hidden`: what is sensitive elsewhere."""
         sensitive = frozenset(text for text in hidden if _worth_hiding(text))
         parts = tuple(sorted(sensitive, key=len, reverse=True)[:_PARTS])
         texts = {text for _, text in self._leaves}
@@ -105,7 +101,5 @@ def looks_random(text: str) -> bool:
 
 
 def _worth_hiding(text: str) -> bool:
-    """False for what may well be both sensitive here and public there: short words, names without a digit, ARNs, paths,
-    URLs.
-    """
+    """False for what may be sensitive here and public there: short words, names without a digit, ARNs, paths, URLs."""
     return len(text) >= 12 and not text.startswith(_REFERENCE_LIKE) and any(char.isdigit() for char in text)

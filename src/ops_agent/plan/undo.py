@@ -1,6 +1,4 @@
-"""Can a change be undone by merging its inverse? One word and a reason for each change, computed from its kind and
-type.
-"""
+"""Can a change be undone by merging its inverse? One word and a reason for each, computed from its kind and type."""
 
 from __future__ import annotations
 
@@ -14,9 +12,7 @@ from ops_agent.plan.losses import is_recovery, losses, one_way
 
 
 class Reversibility(StrEnum):
-    """`reversible`: the inverse change restores what was. `recreatable`: it creates an equal thing with another
-    identity.
-    """
+    """`reversible`: the inverse change restores what was. `recreatable`: it creates an equal thing with a new id."""
 
     REVERSIBLE = "reversible"
     RECREATABLE = "recreatable"

@@ -1,6 +1,4 @@
-"""admit: from an event and an issue to a WorkItem, or to the reason why not. It reads GitHub and writes nothing but,
-for a refusal, one comment.
-"""
+"""admit: from an event and an issue to a WorkItem, or to the reason why not. Reads GitHub; `answer` writes it."""
 
 from __future__ import annotations
 

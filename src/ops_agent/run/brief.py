@@ -1,6 +1,4 @@
-"""brief: one clean, bounded page for the agent: work item, standards, repository map. No history, no ambient
-instructions.
-"""
+"""brief: one bounded page for the agent: work item, standards, repository map; no history, no ambient instructions."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ from ops_agent.model.work_item import WorkItem
 
 
 def require_environments(wanted: tuple[str, ...], layout: Layout) -> None:
-    """Raises ConfigError when the input or the policy file's `environments` names one that the repository does not
-    have.
-    """
+    """Raises ConfigError when `environments` (input or policy file) names one that the repository does not have."""
     unknown = [name for name in wanted if name not in layout.environment_names]
     if unknown:
         known = ", ".join(layout.environment_names) or "none was found"

@@ -1,4 +1,4 @@
-"""claim: take an item, and give it back. One branch, one comment, one run at work (docs/decisions/0002-claim-and-lock.md)."""
+"""claim: take an item, and give it back. One branch, one comment, one run (docs/decisions/0002-claim-and-lock.md)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def claim(world: World, settings: Settings, item: WorkItem, run: RunIdentity) ->
     if not is_our_branch(branch, settings.branch_prefix, item):
         return Stopped(
             Conclusion.CONFIG_ERROR,
-            f"{branch} cannot be one of our branches: it must be `branch_prefix` and a number, and not the base branch.",
+            f"{branch} cannot be one of our branches: it must be `branch_prefix` and a number, not the base branch.",
             "Correct the inputs `branch_prefix` and `base_branch`.",
         )
     base = world.branches.head(item.target.full_name, item.base_branch)
@@ -95,7 +95,8 @@ class _Claiming:
                 return self._take(seen, created)
             clock.sleep(_LOOK_AGAIN_SECONDS)
         raise GitHubError(
-            f"The branch {self.wanted.branch} of {self._repository} is taken and released again and again; this run gave up."
+            f"The branch {self.wanted.branch} of {self._repository} is taken and released again and again; "
+            "this run gave up."
         )
 
     def _look(self, waited: float) -> Seen:
@@ -193,9 +194,7 @@ class _Claiming:
         return claimed
 
     def _start(self, seen: Seen) -> _Start | Stopped:
-        """Base and head of the existing branch. `stale` when others committed to it, or nothing shows what it was made
-        from.
-        """
+        """Base and head of the existing branch. `stale` when others committed to it, or its base is not known."""
         branches, repository, wanted = self.world.branches, self._repository, self.wanted
         head = branches.head(repository, wanted.branch)
         if head is None:  # deleted since; the release of another run came in between
@@ -209,7 +208,8 @@ class _Claiming:
         known = seen.published.base if seen.published else seen.holder.record.base if seen.holder else None
         if known is not None and known != wanted.base_commit and not self._is_on_base(known):
             return _stale(
-                f"The record of branch {wanted.branch} names {known[:12]} as its base, which is no commit of {self.item.base_branch}.",
+                f"The record of branch {wanted.branch} names {known[:12]} as its base, which is no commit of "
+                f"{self.item.base_branch}.",
                 "Close its pull request, if there is one, and delete the branch",
             )
         own = branches.commits_between(repository, known or wanted.base_commit, head)
@@ -233,8 +233,8 @@ class _Claiming:
         return _Start(base=known, head=head)
 
     def _is_on_base(self, commit: str) -> bool:
-        """Records can be edited by everybody who may write, and GitHub serves the commits of every fork: only what passed
-        the base branch is a place to start from, since what is on it is not judged again.
+        """Everybody who may write can edit records, and GitHub serves the commits of every fork: only what passed the
+        base branch is a place to start from, since what is on it is not judged again.
         """
         try:
             return not self.world.branches.commits_between(self._repository, self.wanted.base_commit, commit)
@@ -253,9 +253,7 @@ class _Claiming:
         return replace(claimed, base_commit=base, head_commit=base)
 
     def _comment(self, claimed: Claim, before: SeenClaim | None) -> int | Stopped:
-        """Write our claim and see whether it is the one in force: an own dead attempt's comment is edited, anybody
-        else's is replaced.
-        """
+        """Write our claim and see whether it is in force. An own dead attempt's is edited, another replaced."""
         issues, ref = self.world.issues, self.item.issue.ref
         after = before.comment_id if before else 0
         if before is not None and is_own_earlier_attempt(before.record, self.run):
@@ -284,9 +282,7 @@ class _Claiming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Start:
-    """What the branch starts from. `outdated`: it has no commit of its own and the base has moved on, so it may be made
-    anew.
-    """
+    """What the branch starts from. `outdated`: without a commit of its own on an old base, so it may be made anew."""
 
     base: str
     head: str

@@ -42,9 +42,7 @@ def commit(branches: Branches, repository: str, claim: Claim, changes: ChangeSet
 
 
 def unwritable(base: Tree, changes: ChangeSet) -> tuple[str, ...]:
-    """Sentences about changes that would need a symlink, a submodule or a path inside of a file: impossible
-    without tampering.
-    """
+    """Why changes cannot be made: a symlink, a submodule, a path inside of a file. Impossible without tampering."""
     problems = []
     deleted = {c.path for c in changes.changes if c.after is None}
     for change in changes.changes:

@@ -1,6 +1,4 @@
-"""converse: the agent works in the scratch tree until it ends the work, and comes back for a bounded number of repair
-rounds.
-"""
+"""converse: the agent works in the scratch tree until it ends the work; it comes back for a few repair rounds."""
 
 from __future__ import annotations
 
@@ -39,9 +37,7 @@ _UNFINISHED = frozenset(
 
 
 class Conversation:
-    """One work item's conversation with the llm; see pipeline.py for the order of its calls. `close` it: it holds copies
-    of the tree.
-    """
+    """One work item's conversation with the llm, called as in pipeline.py. `close` it: it holds copies of the tree."""
 
     def __init__(
         self,
@@ -91,9 +87,7 @@ class Conversation:
         return None if self._scratch.change_set().changes else _NO_CHANGES
 
     def repair(self, verdict: Verdict, verification: Verification | None) -> Stopped | None:
-        """Give findings and failed checks back to the agent: None when another round may run, Stopped when none is
-        left.
-        """
+        """Give findings and failed checks back to the agent. Stopped: no round is left."""
         self._blocked = verdict.blocked
         limit = self._settings.limits.max_repair_rounds
         if self._cut_short is not None:
@@ -114,7 +108,7 @@ class Conversation:
         return None
 
     def worth_a_draft(self, stopped: Stopped, verification: Verification | None) -> bool:
-        """Whether unfinished work becomes a draft: only with `draft_on_failure`, when it was verified and no rule blocks it."""
+        """Whether unfinished work becomes a draft: when that is asked for, it was verified, and nothing blocks it."""
         about_the_work = stopped.conclusion in _UNFINISHED
         return self._settings.draft_on_failure and about_the_work and verification is not None and not self._blocked
 
@@ -160,9 +154,8 @@ class Conversation:
             "findings": findings_material(tuple(f for f in verdict.findings if not f.pre_existing)),
         }
         if pinned:
-            shown["pinned"] = (
-                f"code replaced the tags of {len(pinned)} actions by commits: read the workflow again before you edit it"
-            )
+            count = f"the tags of {len(pinned)} actions"
+            shown["pinned"] = f"code replaced {count} by commits: read the workflow again before you edit it"
         if verdict.blocked:
             note = "a finding blocks, so nothing was executed; fix it and check again"
             return {"passed": False, **shown, "note": note}
@@ -171,9 +164,7 @@ class Conversation:
         return {"passed": all(r.status is not CheckStatus.FAILED for r in results), **shown}
 
     def _terraform_checks(self, changes: ChangeSet) -> list[CheckResult]:
-        """Of each touched root, without credentials, all roots side by side: fmt; then init, where the root has to be
-        initialised, and validate.
-        """
+        """Of each touched root, without credentials, side by side: fmt; init where it is needed, and validate."""
         terraform, scratch = self._world.terraform, self._scratch
         tree = source_tree(scratch.base, self._settings.policy).with_changes(changes)
         roots = tree.affected_roots(changes.paths)[:MAX_CHECKED_ROOTS]
@@ -214,8 +205,8 @@ class _Kept:
 
 
 class KeptCells:
-    """Where the tool `check` validates: a cell for each root, without credentials, that stays initialised from one check
-    to the next.
+    """Where the tool `check` validates: a cell for each root, without credentials, initialised from one check to the
+    next.
 
     A cell serves again while the target and what init reads of it (terraform.modules.init_inputs) are the same; its
     files are taken anew each time. Verification never uses one of these.
@@ -307,9 +298,7 @@ _ENDINGS = {
 
 
 def _stopped_by(ending: Ending) -> Stopped:
-    """The agent declines. The conclusion is ours; its words become questions and proposals, which are neutralised before they
-    are shown.
-    """
+    """The agent declines. The conclusion is ours; its words become questions and proposals, neutralised when shown."""
     conclusion, reason, remedy = _ENDINGS[ending.kind]
     said = (ending.description,) if ending.description.strip() else ()
     asked = ending.questions if ending.kind == "needs_info" else ()

@@ -44,9 +44,7 @@ def pin_actions(world: World, settings: Settings, scratch: Scratch) -> tuple[Use
 
 
 def judge_sources(world: World, settings: Settings, base: BaseTree, changes: ChangeSet) -> Verdict:
-    """Every source rule over the change set, with the modules from outside that the base calls: they are fetched by its
-    files alone.
-    """
+    """Every source rule over the change set and the modules from outside, fetched by the base's files alone."""
     tree = source_tree(base, settings.policy)
     return judge(
         changes,

@@ -51,8 +51,8 @@ class Permissions:
     def trusts(self, repository: str, pull_request: PullRequest) -> bool:
         """Whether we, or an account that may write, opened it.
 
-        Every account that can read a repository can open a pull request between two of its branches, and write a record like
-        ours into its body (godotengine/godot#6971, github/docs#7730).
+        Every account that can read a repository can open a pull request between two of its branches, and write a
+        record like ours into its body (godotengine/godot#6971, github/docs#7730).
         """
         author = pull_request.author
         return author is not None and (author.id == self.issues.viewer().id or self.may_write(repository, author))

@@ -47,7 +47,7 @@ class Progress:
         self.write(phase, now_line(self._redact(text)))
 
     def write(self, phase: Phase, markdown: str) -> None:
-        """As `show`, with finished Markdown that is neutralised and redacted already. The last phases are always shown."""
+        """As `show`, with finished Markdown, neutralised and redacted already. The last phases are always shown."""
         now, last = self._clock.monotonic(), phase in (Phase.PUBLISHED, Phase.STOPPED)
         soon = phase is self._phase and now - self._edited_at < SECONDS_BETWEEN_EDITS
         if self.claim.comment_id is None or self._deleted or (soon and not last):

@@ -116,9 +116,7 @@ def publish(
 
 
 def _still_wanted(issues: Issues, item: WorkItem, triggers: Sequence[str]) -> tuple[str, ...] | Stopped:
-    """Look at the issue again before anything is written. An edit of its text lets the approved text finish and is
-    noted.
-    """
+    """Look at the issue again before anything is written. After an edit the approved text is finished, with a note."""
     try:
         live = issues.issue(item.issue.ref)
     except NotFound as gone:
@@ -166,6 +164,7 @@ def _base_moved(branches: Branches, item: WorkItem, claim: Claim, paths: tuple[s
     before, after = (branches.tree(repository, commit).entries() for commit in (claim.base_commit, now))
     common = sorted(moved_paths(before, after) & set(paths))
     if common:
+        named = ", ".join(common[:_NAMED_PATHS])
         remedy = (
             "Put the label again for a new start."
             if claim.existing is None
@@ -173,25 +172,25 @@ def _base_moved(branches: Branches, item: WorkItem, claim: Claim, paths: tuple[s
         )
         return Stopped(
             Conclusion.STALE,
-            f"{item.base_branch} has moved on since the run began and changed files of this change: {', '.join(common[:_NAMED_PATHS])}.",
+            f"{item.base_branch} has moved on since the run began and changed files of this change: {named}.",
             f"Nothing was published. {remedy}",
         )
-    return (
-        f"Made and planned on {claim.base_commit[:12]}; {code(item.base_branch)} has moved on to {now[:12]} since, in other files.",
-    )
+    made_on, moved = claim.base_commit[:12], f"{code(item.base_branch)} has moved on to {now[:12]}"
+    return (f"Made and planned on {made_on}; {moved} since, in other files.",)
 
 
 # The text: exactly one closing keyword, and a record of what the pull request was made of.
 
 _KEYWORD = r"(?:close[sd]?|fix(?:es|ed)?|resolve[sd]?)"
-_TARGET = r"(?:(?P<repo>[\w.-]+/[\w.-]+)?#(?P<n>\d+)|gh-(?P<gh>\d+)|https?://[^\s/]+/(?P<url>[\w.-]+/[\w.-]+)/(?:issues|pull)/(?P<un>\d+))"
+_TARGET = (
+    r"(?:(?P<repo>[\w.-]+/[\w.-]+)?#(?P<n>\d+)|gh-(?P<gh>\d+)"
+    r"|https?://[^\s/]+/(?P<url>[\w.-]+/[\w.-]+)/(?:issues|pull)/(?P<un>\d+))"
+)
 _CLOSING = re.compile(rf"(?<![\w-]){_KEYWORD}:?\s*{_TARGET}", re.IGNORECASE)
 
 
 def closing_references(text: str, repository: str) -> tuple[IssueRef, ...]:
-    """Every issue that `text` in `repository` would close. Code blocks count too: a squashed body becomes a commit
-    message.
-    """
+    """Every issue that `text` in `repository` would close. Code counts too: a body may become a commit message."""
     found = []
     for match in _CLOSING.finditer(text):
         number = match["n"] or match["gh"] or match["un"]
@@ -214,9 +213,7 @@ def link_problem(texts: tuple[str, ...], repository: str, issue: IssueRef) -> st
 def _final_text(
     item: WorkItem, claim: Claim, changes: ChangeSet, proposal: Proposal, notes: Sequence[str], *, at: int
 ) -> Proposal:
-    """The proposal with notes (above everything: they are about merging) and the record. Raises PolicyViolation when it
-    may not be sent.
-    """
+    """The proposal with notes about merging and the record. Raises PolicyViolation when it may not be sent."""
     record = PullRequestRecord(
         issue=str(item.issue.ref),
         key=item.key,
@@ -353,7 +350,7 @@ class Overlap:
         return f"changes files in common: {shown}{more}."
 
     def comment(self, number: int) -> str:
-        """For the other pull request, about ours with this number. The first line marks it, so that it is written once."""
+        """For the other pull request, about ours with this number. The first line marks it: it is written once."""
         return f"<!-- ops-agent:overlap {number} -->\n#{number} {self.sentence} {_WHAT_TO_DO}\n"
 
 

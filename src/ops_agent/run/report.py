@@ -1,6 +1,4 @@
-"""report: how one work item ended, as exit code, outputs, job summary, annotations and last line of the log; every
-outcome, from here.
-"""
+"""report: how one work item ended, as exit code, outputs, job summary, annotations and last line of the log."""
 
 from __future__ import annotations
 

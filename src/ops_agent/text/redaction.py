@@ -1,8 +1,8 @@
 """The last net in front of every sink: known secrets, their encodings, any part of them, and the formats of well-known
 tokens.
 
-It is a net, not the control: reversed, split or doubly encoded secrets are not promised. The controls are that no secret
-is within reach of the llm or of Terraform.
+It is a net, not the control: reversed, split or doubly encoded secrets are not promised. The controls are that no
+secret is within reach of the llm or of Terraform.
 """
 
 from __future__ import annotations
@@ -108,9 +108,7 @@ _GRAM = WINDOW - _STRIDE + 1
 
 
 class Redactor:
-    """Replaces secrets by `[redacted]`. Secrets may be added while it is in use; they are kept nowhere else and never
-    printed.
-    """
+    """Replaces secrets by `[redacted]`. Secrets may be added while it is in use; they are never printed."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._windows: set[str] = set()
@@ -130,9 +128,7 @@ class Redactor:
                     self._add_form(form)
 
     def redact(self, text: str) -> str:
-        """`text` without secrets; the same object when there are none. Linear. Raises RedactionFailed for whatever goes
-        wrong inside.
-        """
+        """`text` without secrets; the same object when there are none. Linear. Any failure is a RedactionFailed."""
         try:
             spans = self._spans(text)
             return _cut(text, spans) if spans else text
@@ -159,9 +155,7 @@ class Redactor:
         return spans
 
     def _window_spans(self, text: str) -> Iterator[Span]:
-        """Every window of a secret covers a whole gram that starts at a multiple of the stride: only those places are
-        looked up.
-        """
+        """A window of a secret covers a whole gram at a multiple of the stride: only those places are looked up."""
         grams, windows = self._grams, self._windows
         begin, end = 0, -1
         for at in range(0, len(text) - _GRAM + 1, _STRIDE):
@@ -204,9 +198,7 @@ def _occurrences(text: str, needle: str) -> Iterator[Span]:
 
 
 def _forms(secret: str) -> set[str]:
-    """A secret as a text may hold it: plain, JSON (Python's and Go's way), URL, hexadecimal, and base64 at each
-    alignment.
-    """
+    """A secret as a text may hold it: plain, JSON (as Python and Go write it), URL, hex, base64 at each alignment."""
     raw = secret.encode("utf-8", "surrogatepass")
     as_json = json.dumps(secret)[1:-1]
     as_go_json = as_json.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -29,9 +29,7 @@ _MARKS = Environment(
 
 
 def fill(path: str, **holes: object) -> str:
-    """The prompt or message at `path` of this package (`agent/prompts/task.md`), with every hole filled; raises as
-    `render` does.
-    """
+    """The prompt or message at `path` of this package (`agent/prompts/task.md`), filled and checked as by `render`."""
     return render(read(path), **holes)
 
 
