@@ -67,7 +67,7 @@ def _on_the_job_page(error: OpsAgentError, environment: Mapping[str, str]) -> in
     from ops_agent.run.report import report_error
     from ops_agent.wiring import redactor_of, reporter_of
 
-    redactor = redactor_of(read_inputs(environment).settings, environment)
+    redactor = redactor_of(read_inputs(environment).settings.secrets, environment)
     return report_error(reporter_of(redactor, on_runner=True), redactor.redact, ref=None, error=error, seconds=0.0)
 
 

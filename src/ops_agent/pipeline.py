@@ -72,7 +72,7 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
             if stopped is not None:
                 break
             with world.reporter.stage("judge"):
-                pin_actions(world, settings, scratch)
+                pin_actions(world.branches, settings.policy, scratch)
                 changes = scratch.change_set()
                 verdict = judge_sources(world, settings, base, changes)
             verification = None
@@ -80,7 +80,7 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
                 progress.show(Phase.VERIFYING, "")
                 with world.reporter.stage("verify"):
                     verification = verify(world, settings, base, changes, scratch.root, base_plans)
-                verdict = judge_plans(settings, item, verdict, verification)
+                verdict = judge_plans(settings.policy, item, verdict, verification)
             if not verdict.blocked and verification is not None and verification.passed:
                 break
             stopped = talk.repair(verdict, verification)

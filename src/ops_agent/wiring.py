@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -58,7 +58,7 @@ def actions_world(settings: Settings, environment: Mapping[str, str]) -> Iterato
     from ops_agent.adapters.github.issues import GitHubIssues
     from ops_agent.adapters.github.pull_requests import GitHubPullRequests
 
-    redactor = redactor_of(settings, environment)
+    redactor = redactor_of(settings.secrets, environment)
     on_runner = environment.get("GITHUB_ACTIONS") == "true"
     reporter = reporter_of(redactor, on_runner=on_runner)
     for secret in settings.secrets:
@@ -82,7 +82,7 @@ def local_world(
     branch: str | None,
 ) -> Iterator[tuple[World, LocalIssues]]:
     """The world of a laptop: no GitHub, no board; new git objects stay in quarantine unless a branch was asked for."""
-    redactor = redactor_of(settings, environment)
+    redactor = redactor_of(settings.secrets, environment)
     reporter = reporter_of(redactor, on_runner=False)
     with ExitStack() as stack:
         objects = GitObjects(folder) if branch else stack.enter_context(quarantined(folder))
@@ -191,9 +191,9 @@ def reporter_of(redactor: Redactor, *, on_runner: bool) -> Reporter:
     return TerminalReporter(redactor.redact, rich_console())
 
 
-def redactor_of(settings: Settings, environment: Mapping[str, str]) -> Redactor:
+def redactor_of(secrets: Iterable[str], environment: Mapping[str, str]) -> Redactor:
     """Every secret of the job that this process was given, known before anything is said."""
-    return Redactor([*settings.secrets, *(environment[name] for name in _AMBIENT_SECRETS if environment.get(name))])
+    return Redactor([*secrets, *(environment[name] for name in _AMBIENT_SECRETS if environment.get(name))])
 
 
 def _identity_token(sts: Sts, runner: Runner, mask: Callable[[str], None]) -> Callable[[str], str]:

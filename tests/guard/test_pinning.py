@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.config.settings import Settings
 from ops_agent.guard.pins import UsedAction, find_uses, pin
 from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.model.policy import Policy
 from ops_agent.run.judge import pin_actions
 
 PATH = ".github/workflows/x.yml"
@@ -107,7 +107,7 @@ def test_the_scratch_tree_holds_the_pinned_bytes_and_only_allowed_names_are_aske
     world: Any = SimpleNamespace(branches=SimpleNamespace(resolve_action=resolve))
     text = "- uses: actions/checkout@v4\n- uses: Actions/Checkout@v4\n- uses: evil/secret-in-a-name@v4\n- uses: actions/setup-node@gone\n"
     scratch: Any = Scratch({PATH: text, "infra/main.tf": text})
-    pinned = pin_actions(world, Settings(), scratch)
+    pinned = pin_actions(world.branches, Policy(), scratch)
     assert asked == [("actions/checkout", "v4"), ("Actions/Checkout", "v4"), ("actions/setup-node", "gone")]
     assert [u.line for u in pinned] == [1, 2]
     assert (

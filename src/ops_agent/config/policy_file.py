@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from functools import cache
+from operator import eq
 from typing import Annotated, Any, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
@@ -130,10 +131,32 @@ def _sentence(error: ErrorDetails) -> str:
 WIDENING_REMEDY = (
     "Take these entries out of the policy file; where an input is named, it can allow more in the workflow file."
 )
-_INPUTS = frozenset(
-    {"allowed_providers", "allowed_modules", "allowed_uses", "allowed_secrets", "allowed_permissions"}
-    | {"environments", "max_turns", "max_cost_usd"}
-)
+
+
+def _equal_without_case(given: str, asked: str) -> bool:
+    return given.casefold() == asked.casefold()
+
+
+def _same_provider(given: str, asked: str) -> bool:
+    """`hashicorp/aws` in the file means that provider in every registry that the inputs name."""
+    return given == asked or (asked.count("/") == 1 and given.endswith(f"/{asked}"))
+
+
+def _below(given: str, asked: str) -> bool:
+    """A module source is narrower than the prefix that it starts with."""
+    return asked.startswith(given)
+
+
+_LISTS: dict[str, Callable[[str, str], bool]] = {
+    "allowed_providers": _same_provider,
+    "allowed_modules": _below,
+    "allowed_uses": _equal_without_case,
+    "allowed_secrets": eq,
+    "allowed_permissions": eq,
+}
+"""List of the policy -> whether an entry of it covers one of the file."""
+_COUNTS = ("max_files", "max_turns", "max_cost_usd")
+_INPUTS = frozenset({*_LISTS, "environments", "max_turns", "max_cost_usd"})
 """The limits that an input of the same name sets; the others are built in."""
 
 
@@ -159,7 +182,8 @@ def narrow(settings: Settings, file: PolicyFile) -> Settings:
             kept += [max(entry, one, key=len) for one in matching]  # the longer of the two is the narrower
         return tuple(dict.fromkeys(kept))
 
-    def at_most(name: str, asked: float | None, given: float) -> float:
+    def at_most(name: str) -> Any:
+        asked, given = getattr(file, name), getattr(limits, name)
         if asked is not None and asked > given:
             limit = f"{given:g} of the input `{name}`" if name in _INPUTS else f"built-in limit of {given:g}"
             problems.append(f"`{name}`: {asked:g} is more than the {limit}")
@@ -169,31 +193,21 @@ def narrow(settings: Settings, file: PolicyFile) -> Settings:
         problems.append("`workflows`: workflow files are not allowed, and the file can only take away")
     environments = settings.environments
     if file.environments is not None:
-        environments = part("environments", file.environments, environments or file.environments, _equal)
+        environments = part("environments", file.environments, environments or file.environments, eq)
+    lists: dict[str, Any] = {
+        name: part(name, getattr(file, name), getattr(policy, name), covers) for name, covers in _LISTS.items()
+    }
     narrowed = replace(
         settings,
         environments=environments,
         policy=replace(
             policy,
-            allowed_providers=part(
-                "allowed_providers", file.allowed_providers, policy.allowed_providers, _same_provider
-            ),
-            allowed_modules=part("allowed_modules", file.allowed_modules, policy.allowed_modules, _below),
-            allowed_uses=part("allowed_uses", file.allowed_uses, policy.allowed_uses, _equal_without_case),
-            allowed_secrets=part("allowed_secrets", file.allowed_secrets, policy.allowed_secrets, _equal),
-            allowed_permissions=part(
-                "allowed_permissions", file.allowed_permissions, policy.allowed_permissions, _equal
-            ),
+            **lists,
             allow_workflow_files=policy.allow_workflow_files and file.workflows is not False,
             closed_paths=tuple(dict.fromkeys((*policy.closed_paths, *file.closed_paths))),
             layout=tuple(root.mapped() for root in file.layout),
         ),
-        limits=replace(
-            limits,
-            max_files=int(at_most("max_files", file.max_files, limits.max_files)),
-            max_turns=int(at_most("max_turns", file.max_turns, limits.max_turns)),
-            max_cost_usd=at_most("max_cost_usd", file.max_cost_usd, limits.max_cost_usd),
-        ),
+        limits=replace(limits, **{name: at_most(name) for name in _COUNTS}),
     )
     if problems:
         raise ConfigError(
@@ -227,21 +241,3 @@ def narrow_by_policy_file(settings: Settings, base: BaseTree) -> Settings:
     except ConfigError as widening:
         problems, correct = (*problems, *widening.problems), f"{correct} {WIDENING_REMEDY}"
     raise ConfigError(f"{POLICY_FILE} cannot be used: {'; '.join(problems)}", problems=problems, hint=correct)
-
-
-def _equal(given: str, asked: str) -> bool:
-    return given == asked
-
-
-def _equal_without_case(given: str, asked: str) -> bool:
-    return given.casefold() == asked.casefold()
-
-
-def _same_provider(given: str, asked: str) -> bool:
-    """`hashicorp/aws` in the file means that provider in every registry that the inputs name."""
-    return given == asked or (asked.count("/") == 1 and given.endswith(f"/{asked}"))
-
-
-def _below(given: str, asked: str) -> bool:
-    """A module source is narrower than the prefix that it starts with."""
-    return asked.startswith(given)

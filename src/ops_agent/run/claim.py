@@ -29,7 +29,7 @@ from ops_agent.model.work_item import Claim, WorkItem
 from ops_agent.pages.issue_comment import stopped_text
 from ops_agent.run.permissions import Permissions
 from ops_agent.run.progress import Phase, Progress, comment_text, move_card
-from ops_agent.run.publish import conclude
+from ops_agent.run.publish import conclude, find_overlaps
 
 _LOOK_AGAIN_SECONDS = 2.0
 _MOST_LOOKS = 12
@@ -158,7 +158,15 @@ class _Claiming:
         )
         progress = Progress(world, self.item, finished, self.run)
         paths = world.pull_requests.files(self._repository, pull_request.number)
-        conclude(world, self.settings, progress, pull_request, published.labels, paths)
+        overlaps = find_overlaps(
+            world.pull_requests,
+            world.reporter,
+            self._repository,
+            self.settings.branch_prefix,
+            self.wanted.branch,
+            paths,
+        )
+        conclude(world, self.settings, progress, pull_request, published.labels, overlaps)
         return Stopped(
             Conclusion.DUPLICATE,
             (

@@ -144,7 +144,7 @@ class Conversation:
         """The tool `check`: findings and checks as material for the llm. Nothing is executed while a rule blocks: init
         and validate run what was written.
         """
-        pinned = pin_actions(self._world, self._settings, self._scratch)
+        pinned = pin_actions(self._world.branches, self._settings.policy, self._scratch)
         changes = self._scratch.change_set()
         if not changes.changes:
             return {"passed": False, "note": "nothing is changed yet"}
@@ -271,8 +271,6 @@ def _end(kept: _Kept | None) -> None:
         kept.close.close()
 
 
-# Why a conversation ends without a change to publish.
-
 _NO_CHANGES = Stopped(
     Conclusion.NO_CHANGES,
     "The agent finished without changing a file: the repository seems to hold already what the issue asks for.",
@@ -302,13 +300,7 @@ def _stopped_by(ending: Ending) -> Stopped:
     conclusion, reason, remedy = _ENDINGS[ending.kind]
     said = (ending.description,) if ending.description.strip() else ()
     asked = ending.questions if ending.kind == "needs_info" else ()
-    return Stopped(
-        conclusion,
-        reason,
-        remedy,
-        questions=asked or said,
-        proposed_issues=ending.proposed_issues,
-    )
+    return Stopped(conclusion, reason, remedy, questions=asked or said, proposed_issues=ending.proposed_issues)
 
 
 def _given_up(verdict: Verdict, verification: Verification | None, rounds: int) -> Stopped:

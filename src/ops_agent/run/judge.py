@@ -26,15 +26,15 @@ ALLOW_DESTROY = "allow-destroy"
 _PLAN_RULES = tuple(rule.id for rule in PLAN_TABLE)
 
 
-def pin_actions(world: World, settings: Settings, scratch: Scratch) -> tuple[UsedAction, ...]:
+def pin_actions(branches: Branches, policy: Policy, scratch: Scratch) -> tuple[UsedAction, ...]:
     """Replace tags of allow-listed actions in the changed workflows by the commits that they mean; returns what was
     pinned.
 
     GitHub is asked about allow-listed names only: what the llm wrote reaches no other address. Call it before
     `change_set` is judged.
     """
-    changes, resolve = scratch.change_set(), cache(world.branches.resolve_action)
-    wanted = [u for u in find_uses(changes) if not is_commit(u.ref) and _is_allowed(u, settings.policy)]
+    changes, resolve = scratch.change_set(), cache(branches.resolve_action)
+    wanted = [u for u in find_uses(changes) if not is_commit(u.ref) and _is_allowed(u, policy)]
     found = {(u.uses, u.ref): resolve(u.uses, u.ref) for u in wanted}
     commits = {tag: commit for tag, commit in found.items() if commit is not None}
     for before, after in zip(changes.changes, pin(changes, commits).changes, strict=True):
@@ -64,12 +64,12 @@ def lint(linters: Linters, changes: ChangeSet) -> Lint:
     return Lint(base=linters.check(before), head=linters.check(after))
 
 
-def judge_plans(settings: Settings, item: WorkItem, verdict: Verdict, verification: Verification) -> Verdict:
+def judge_plans(policy: Policy, item: WorkItem, verdict: Verdict, verification: Verification) -> Verdict:
     """The source verdict plus the blocking findings of the plans.
 
     A label `allow-destroy` by a writer lifts the rules about destroying what holds data, never another one.
     """
-    may_destroy = settings.policy.allow_destroy or ALLOW_DESTROY in item.labels_by_writers
+    may_destroy = policy.allow_destroy or ALLOW_DESTROY in item.labels_by_writers
     found = [f for target in verification.targets for f in _of_plan(target, may_destroy)]
     ran = _PLAN_RULES if any(target.plan for target in verification.targets) else ()
     return replace(verdict, findings=(*verdict.findings, *found), rules_run=(*verdict.rules_run, *ran))

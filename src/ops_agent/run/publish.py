@@ -102,7 +102,7 @@ def publish(
         world.reporter.summary(world.redact(text.body))
     if proposal.overflow:
         world.reporter.summary(world.redact(proposal.overflow))
-    warnings = conclude(world, settings, progress, pull_request, text.labels, kept.paths, warnings, overlaps)
+    warnings = conclude(world, settings, progress, pull_request, text.labels, overlaps, warnings)
     return Published(
         pull_request=pull_request,
         updated=claim.existing is not None,
@@ -120,30 +120,17 @@ def _still_wanted(issues: Issues, item: WorkItem, triggers: Sequence[str]) -> tu
     try:
         live = issues.issue(item.issue.ref)
     except NotFound as gone:
-        return Stopped(
-            Conclusion.STALE,
-            f"The issue is gone since the run began: {gone}",
-            "Nothing was published. Open a new issue when the work is still wanted.",
+        return _stale(
+            f"The issue is gone since the run began: {gone}", "Open a new issue when the work is still wanted."
         )
     if not live.is_open:
-        return Stopped(
-            Conclusion.STALE,
-            "The issue was closed during the run.",
-            "Nothing was published. Reopen it and put the label again.",
-        )
+        return _stale("The issue was closed during the run.", "Reopen it and put the label again.")
     if live.locked:
-        return Stopped(
-            Conclusion.STALE,
-            "The issue was locked during the run.",
-            "Nothing was published. Unlock it and put the label again.",
-        )
+        return _stale("The issue was locked during the run.", "Unlock it and put the label again.")
     starting = {label.casefold() for label in triggers}
     if not item.approval.by_dispatch and starting.isdisjoint(label.casefold() for label in live.labels):
-        return Stopped(
-            Conclusion.STALE,
-            "The approving label was taken off during the run.",
-            "Nothing was published. Put the label again when the work is still wanted.",
-        )
+        remedy = "Put the label again when the work is still wanted."
+        return _stale("The approving label was taken off during the run.", remedy)
     if content_hash(live.title, live.body) != item.approval.content_hash:
         return ("The issue's text was edited after its approval; this change implements the approved text.",)
     return ()
@@ -165,18 +152,18 @@ def _base_moved(branches: Branches, item: WorkItem, claim: Claim, paths: tuple[s
     common = sorted(moved_paths(before, after) & set(paths))
     if common:
         named = ", ".join(common[:_NAMED_PATHS])
-        remedy = (
+        return _stale(
+            f"{item.base_branch} has moved on since the run began and changed files of this change: {named}.",
             "Put the label again for a new start."
             if claim.existing is None
-            else "Settle the pull request by hand, or close it and open a new issue."
-        )
-        return Stopped(
-            Conclusion.STALE,
-            f"{item.base_branch} has moved on since the run began and changed files of this change: {named}.",
-            f"Nothing was published. {remedy}",
+            else "Settle the pull request by hand, or close it and open a new issue.",
         )
     made_on, moved = claim.base_commit[:12], f"{code(item.base_branch)} has moved on to {now[:12]}"
     return (f"Made and planned on {made_on}; {moved} since, in other files.",)
+
+
+def _stale(reason: str, remedy: str) -> Stopped:
+    return Stopped(Conclusion.STALE, reason, f"Nothing was published. {remedy}")
 
 
 # The text: exactly one closing keyword, and a record of what the pull request was made of.
@@ -283,14 +270,11 @@ def conclude(
     progress: Progress,
     pull_request: PullRequest,
     labels: tuple[str, ...],
-    paths: tuple[str, ...],
+    overlaps: tuple[Overlap, ...],
     warnings: tuple[str, ...] = (),
-    overlaps: tuple[Overlap, ...] | None = None,
 ) -> tuple[str, ...]:
     """The last steps, each repeatable: labels, other pull requests, board, comment. Returns all warnings; a step that
     fails adds one. The comment's state `published` comes last and means that all is done.
-
-    `paths` are the files of the pull request; `overlaps` None: to be found here.
     """
     problems = list(warnings)
     item, claim, repository = progress.item, progress.claim, progress.item.target.full_name
@@ -305,10 +289,6 @@ def conclude(
     if missing := tuple(label for label in dict.fromkeys(labels) if label not in pull_request.labels):
         add = partial(world.issues.add_labels, repository, pull_request.number, missing)
         attempt("The labels could not be put", add)
-    if overlaps is None:
-        overlaps = find_overlaps(
-            world.pull_requests, world.reporter, repository, settings.branch_prefix, claim.branch, paths
-        )
     for overlap in overlaps:
         text = world.redact(overlap.comment(pull_request.number))
         other = IssueRef(repository=repository, number=overlap.number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from ops_agent.model.conversation import Transcript
 from ops_agent.model.errors import OpsAgentError, RedactionFailed
@@ -31,9 +32,11 @@ class RunResult:
 def report(reporter: Reporter, redact: Callable[[str], str], result: RunResult, seconds: float) -> int:
     """Show how an item ended after so many seconds; returns the exit code."""
     ending = result.ending
+    used = partial(
+        RunReport, ref=result.ref, transcript=result.transcript, verification=result.verification, seconds=seconds
+    )
     if isinstance(ending, Stopped):
-        shown = RunReport(
-            ref=result.ref,
+        shown = used(
             conclusion=ending.conclusion,
             reason=ending.reason,
             remedy=ending.remedy,
@@ -41,24 +44,17 @@ def report(reporter: Reporter, redact: Callable[[str], str], result: RunResult, 
             questions=ending.questions,
             proposed_issues=ending.proposed_issues,
             branch=result.claim.branch if result.claim else "",
-            transcript=result.transcript,
-            verification=result.verification,
-            seconds=seconds,
         )
     else:
         conclusion = _of_publication(ending, result.transcript, result.verification)
         failed = conclusion.exit_code != 0
-        shown = RunReport(
-            ref=result.ref,
+        shown = used(
             conclusion=conclusion,
             reason=SENTENCES[conclusion] if failed else "",
             remedy="Look at the draft pull request; put the label again for another try." if failed else "",
             warnings=(*(result.item.warnings if result.item else ()), *ending.warnings),
             pull_request=ending.pull_request,
             branch=ending.pull_request.head_branch,
-            transcript=result.transcript,
-            verification=result.verification,
-            seconds=seconds,
             dry_run=ending.dry_run,
         )
     return _show(reporter, redact, shown)
