@@ -12,7 +12,7 @@ from typing import Any
 
 from ops_agent.config.policy_file import POLICY_FILE
 from ops_agent.config.settings import Settings
-from ops_agent.doctor import look_at_repository, show
+from ops_agent.doctor import read_repository, show
 from ops_agent.doctor.checks import CHECKS, Health, Patient
 from ops_agent.doctor.questions import questions
 from ops_agent.model.finding import Finding
@@ -55,7 +55,7 @@ class Repository:
         self.git("add", "--all", "--force")
         self.git("commit", "-q", "-m", "files")
         found: list = []  # type: ignore[type-arg]
-        settings, tree, layout = look_at_repository(self.folder, Settings(), found)
+        settings, tree, layout = read_repository(self.folder, Settings(), found)
         assert layout is not None and not [one for one in found if one.health is Health.FAIL], found
         no_world: Any = None
         patient = Patient(settings=settings, world=no_world, environment={}, tree=tree, layout=layout)

@@ -59,13 +59,13 @@ def run_local(command: Command, issue_file: Path, environment: Mapping[str, str]
 
     What can be checked without the llm is checked before it, and every problem is reported at once.
     """
-    from ops_agent.doctor.laptop import look_before_local_run
+    from ops_agent.doctor.laptop import check_before_local_run
 
     inputs = _with_own_key(_inputs(command, environment), environment)
     if command.environments:
         inputs["INPUT_ENVIRONMENTS"] = ",".join(command.environments)
     folder = command.repository or Path()
-    settings, warnings = look_before_local_run(issue_file, folder, command.branch, inputs)
+    settings, warnings = check_before_local_run(issue_file, folder, command.branch, inputs)
     with local_world(
         settings, environment, issue_file=issue_file, folder=folder, output=command.output, branch=command.branch
     ) as (world, issues):

@@ -168,7 +168,7 @@ def test_a_board_that_cannot_be_read_is_a_warning_and_a_missing_column_is_not() 
 
 def test_an_id_token_permission_that_nothing_needs_is_a_warning() -> None:
     found = examine(patient(settings=healthy(aws_role_arns={})))
-    assert "the job may ask for OIDC tokens, and nothing here needs them" in ill(found, Health.WARN)
+    assert "the job has `id-token: write`, and no input needs an OIDC token" in ill(found, Health.WARN)
     assert not ill(found)
 
 
@@ -189,7 +189,7 @@ def test_a_linter_that_does_not_start_or_finds_nothing_fails() -> None:
     there.world.linters.check = Mock(side_effect=ToolchainError("zizmor is not installed beside ops-agent"))
     assert ill(examine(there)) == ["zizmor is not installed beside ops-agent"]
     blind = examine(patient(finding=("actionlint",)))
-    assert ill(blind) == ["zizmor does not find an injection that was put there"]
+    assert ill(blind) == ["zizmor does not find the injection in a sample workflow"]
 
 
 def test_odd_places_of_the_layout_are_shown_with_their_remedy() -> None:
@@ -236,7 +236,7 @@ def test_on_a_laptop_the_doctor_takes_the_key_that_a_local_run_would_take(
 ) -> None:
     """On a runner only inputs count."""
     assert "through an Anthropic key (not called" in doctored(tmp_path, monkeypatch, capsys)
-    assert "no way to reach the language model" in doctored(tmp_path, monkeypatch, capsys, GITHUB_ACTIONS="true")
+    assert "no credentials for the language model" in doctored(tmp_path, monkeypatch, capsys, GITHUB_ACTIONS="true")
     other = {"INPUT_USE_BEDROCK": "true", "INPUT_BEDROCK_ROLE_ARN": ROLE}
     assert "through Bedrock" in doctored(tmp_path, monkeypatch, capsys, **other), (
         "a way that an input names is not doubled"

@@ -12,7 +12,7 @@ from layout_repository import PARTIAL, Repository
 from ops_agent.__main__ import end_with
 from ops_agent.cli import COMMANDS
 from ops_agent.config.arguments import parse
-from ops_agent.doctor.laptop import look_before_local_run
+from ops_agent.doctor.laptop import check_before_local_run
 from ops_agent.model.errors import ConfigError, OpsAgentError
 
 KEY = {"INPUT_ANTHROPIC_API_KEY": "sk-ant-of-a-laptop", "PATH": "/usr/bin:/bin"}
@@ -37,7 +37,7 @@ def looked(
     place = committed(folder / "orders", files)
     command = parse(["run", "--issue-file", str(folder / "item.md"), "--repo", str(place), *more])
     given = KEY | {f"INPUT_{name.upper()}": text for name, text in inputs.items()}
-    return look_before_local_run(folder / "item.md", place, command.branch, given)[1]
+    return check_before_local_run(folder / "item.md", place, command.branch, given)[1]
 
 
 def test_every_problem_is_reported_before_the_run_starts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ def _transfer(here: Workplace) -> None:
         (lambda here: here.issue.delete(), "gone"),
         (_transfer, "gone"),
         (lambda here: here.issue.lock(by="maria"), "locked"),
-        (lambda here: here.issue.remove_label("ready", by="maria"), "label was taken off"),
+        (lambda here: here.issue.remove_label("ready", by="maria"), "label was removed"),
     ],
 )  # fmt: skip
 def test_an_issue_that_is_no_longer_wanted_is_not_published(

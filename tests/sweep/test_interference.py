@@ -54,7 +54,7 @@ def test_a_token_that_expires_in_the_middle_leaves_work_that_the_next_attempt_co
     assert first not in str(scenario.seen())
     if when == "/labels":
         assert (end.exit_code, end.conclusion) == (0, "published"), "what fails after the pull request is a warning"
-        assert any("labels could not be put" in text for _, text in end.reporter.annotations)
+        assert any("labels could not be added" in text for _, text in end.reporter.annotations)
     else:
         assert (end.exit_code, end.conclusion) == (4, "github_failed"), end.reporter.said
         assert "Start the run again; nothing was lost." in end.reporter.said

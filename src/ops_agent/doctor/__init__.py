@@ -29,7 +29,7 @@ def diagnose(folder: Path | None, environment: Mapping[str, str]) -> list[Diagno
     found = found or [Diagnosis("inputs", OK, "all inputs can be read")]
     try:
         with actions_world(settings, environment) as world:
-            settings, tree, layout = look_at_repository(folder, settings, found)
+            settings, tree, layout = read_repository(folder, settings, found)
             patient = Patient(
                 settings=settings, world=world, environment=environment, tree=tree, layout=layout, wrong=wrong
             )
@@ -38,7 +38,7 @@ def diagnose(folder: Path | None, environment: Mapping[str, str]) -> list[Diagno
         return [*found, from_error("set-up", error)]
 
 
-def look_at_repository(
+def read_repository(
     folder: Path | None, settings: Settings, found: list[Diagnosis]
 ) -> tuple[Settings, BaseTree | None, Layout | None]:
     """The narrowed settings, the files of the checkout's HEAD, and their layout; problems go to `found`."""
@@ -89,8 +89,10 @@ def show(diagnoses: Iterable[Diagnosis], stream: TextIO) -> int:
     failed = sum(one.health is FAIL for one in diagnoses)
     warned = sum(one.health is WARN for one in diagnoses)
     skipped = ", ".join(dict.fromkeys(one.subject for one in diagnoses if one.health is SKIP))
-    summary = [f"{failed} to fix before a run can succeed." if failed else "No failures."]
+    summary = [
+        f"{failed} failure{'s' if failed > 1 else ''} to fix before a run can succeed." if failed else "No failures."
+    ]
     summary += [f"Skipped: {skipped}."] if skipped else []
-    summary += [f"{warned} warning{'s' if warned > 1 else ''}: read them first."] if warned and not failed else []
+    summary += [f"{warned} warning{'s' if warned > 1 else ''}."] if warned else []
     stream.write(" ".join(summary) + "\n")
     return 2 if failed else 0

@@ -162,9 +162,7 @@ def _check_layout(patient: Patient) -> Iterator[Diagnosis]:
         if finding not in shown:
             yield _from_finding("layout", WARN, finding)
     if mapping:
-        what = (
-            f"these lines in `{POLICY_FILE}` on the base branch answer it; correct what is in capitals or behind `or`"
-        )
+        what = f"add these lines to `{POLICY_FILE}` on the base branch, and correct what is in capitals or behind `or`"
         yield Diagnosis("layout", WARN, what, mapping)
     if tree is not None:
         yield from check_existing(layout, tree, policy)
@@ -228,7 +226,7 @@ def _check_llm(patient: Patient) -> Iterator[Diagnosis]:
         )
     else:
         hint = "Set `anthropic_api_key`, the `anthropic_federation_*` inputs, or `use_bedrock`."
-        yield Diagnosis("llm", patient.needed, "no way to reach the language model is given", hint)
+        yield Diagnosis("llm", patient.needed, "no credentials for the language model are given", hint)
 
 
 def _check_token(patient: Patient) -> Iterator[Diagnosis]:
@@ -256,7 +254,7 @@ def _check_token(patient: Patient) -> Iterator[Diagnosis]:
 def _check_board(patient: Patient) -> Iterator[Diagnosis]:
     settings = patient.settings
     if not settings.github_token or not patient.repository or not settings.issue_number:
-        what = "the board is looked up from an issue, and no issue is named"
+        what = "the board is found through an issue, and no issue is named"
         yield Diagnosis("board", SKIP, what, "Name one: `doctor --input issue_number=12`.")
         return
     server = (patient.environment.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/")
@@ -282,7 +280,7 @@ def _check_aws(patient: Patient) -> Iterator[Diagnosis]:
         settings.aws_role_arns or settings.llm.anthropic_federation_rule_id or settings.llm.use_bedrock
     ):
         hint = "Remove `id-token: write` from the job, or set `aws_role_arn`."
-        yield Diagnosis("AWS", WARN, "the job may ask for OIDC tokens, and nothing here needs them", hint)
+        yield Diagnosis("AWS", WARN, "the job has `id-token: write`, and no input needs an OIDC token", hint)
     if not settings.aws_role_arns:
         hint = "Set `aws_role_arn` (docs/setup/aws-role.md); without it a pull request says that nothing was planned."
         yield Diagnosis("AWS", WARN, "no role for plans is given", hint)
@@ -296,7 +294,7 @@ def _check_aws(patient: Patient) -> Iterator[Diagnosis]:
         if name in known:
             yield _check_role(patient, known[name])
         else:
-            yield Diagnosis("AWS", WARN, f"a role is given for `{name}`, but no root has that environment")
+            yield Diagnosis("AWS", WARN, f"`aws_role_arns` names `{name}`, but no root has that environment")
 
 
 def _check_role(patient: Patient, environment: Environment) -> Diagnosis:
@@ -324,7 +322,7 @@ def _check_toolchain(patient: Patient) -> Iterator[Diagnosis]:
     else:
         for tool in ("actionlint", "zizmor"):
             found = any(entry.tool == tool for entry in entries)
-            what = f"{tool} runs" if found else f"{tool} does not find an injection that was put there"
+            what = f"{tool} runs" if found else f"{tool} does not find the injection in a sample workflow"
             yield Diagnosis("toolchain", OK if found else FAIL, what)
     free = shutil.disk_usage(tempfile.gettempdir()).free
     hint = "The AWS provider alone takes several hundred MB."
@@ -363,7 +361,7 @@ def check_modules(patient: Patient) -> Iterator[Diagnosis]:
         health = OK if came else FAIL if patient.on_runner or refused else WARN
         yield Diagnosis("modules", health, f"root module `{root.path}` calls modules from outside: {named}{more}")
         if came:
-            yield Diagnosis("modules", OK, f"those of `{root.path}` were fetched in {check.seconds:.1f} s")
+            yield Diagnosis("modules", OK, f"the modules of `{root.path}` were fetched in {check.seconds:.1f} s")
         for finding in check.findings:
             yield _from_finding("modules", health, finding)
 

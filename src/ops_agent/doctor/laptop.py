@@ -24,7 +24,7 @@ from ops_agent.wiring import terraform_of
 _MOST_PLACES = 5
 
 
-def look_before_local_run(
+def check_before_local_run(
     issue_file: Path, folder: Path, branch: str | None, inputs: Mapping[str, str]
 ) -> tuple[Settings, tuple[str, ...]]:
     """The settings of the run, and warnings that do not stop it: no Terraform to work on, files that cannot be read.

@@ -35,7 +35,7 @@ PLAN_TABLE: Final = (
         "destroys-stateful",
         "Something that holds data, or an address that people use, is destroyed or replaced",
         (BLOCKS,),
-        "Keep the resource; if it must go, a person with write permission puts the label `allow-destroy` on the issue, "
+        "Keep the resource; if it must go, a person with write permission adds the label `allow-destroy` to the issue, "
         "and then the label that starts a run.",
         lifted=True,
     ),

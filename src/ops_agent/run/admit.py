@@ -127,7 +127,7 @@ def _work_item(admission: Admission, base_branch: str, comments: tuple[Comment, 
         return Stopped(
             Conclusion.NEEDS_INFO,
             f"{snapshot.ref} does not say what should be done.",
-            "Answer the questions in the issue's text and put the label again.",
+            "Answer the questions in the issue's text and add the label again.",
             questions=questions,
         )
     removed: Counter[str] = Counter()
@@ -154,8 +154,8 @@ def _gone(event: Event, ref: IssueRef) -> Stopped:
     if isinstance(event, Labelled):
         return Stopped(
             Conclusion.STALE,
-            f"{ref} was deleted or transferred after the label was put.",
-            "Put the label on the issue where it is now.",
+            f"{ref} was deleted or transferred after the label was added.",
+            "Add the label to the issue where it is now.",
         )
     return Stopped(
         Conclusion.NEEDS_INFO,

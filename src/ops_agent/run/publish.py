@@ -124,13 +124,13 @@ def _still_wanted(issues: Issues, item: WorkItem, triggers: Sequence[str]) -> tu
             f"The issue is gone since the run began: {gone}", "Open a new issue when the work is still wanted."
         )
     if not live.is_open:
-        return _stale("The issue was closed during the run.", "Reopen it and put the label again.")
+        return _stale("The issue was closed during the run.", "Reopen it and add the label again.")
     if live.locked:
-        return _stale("The issue was locked during the run.", "Unlock it and put the label again.")
+        return _stale("The issue was locked during the run.", "Unlock it and add the label again.")
     starting = {label.casefold() for label in triggers}
     if not item.approval.by_dispatch and starting.isdisjoint(label.casefold() for label in live.labels):
-        remedy = "Put the label again when the work is still wanted."
-        return _stale("The approving label was taken off during the run.", remedy)
+        remedy = "Add the label again when the work is still wanted."
+        return _stale("The approving label was removed during the run.", remedy)
     if content_hash(live.title, live.body) != item.approval.content_hash:
         return ("The issue's text was edited after its approval; this change implements the approved text.",)
     return ()
@@ -144,7 +144,7 @@ def _base_moved(branches: Branches, item: WorkItem, claim: Claim, paths: tuple[s
         return Stopped(
             Conclusion.STALE,
             f"The branch {item.base_branch} is gone.",
-            "Correct the input `base_branch` and put the label again.",
+            "Correct the input `base_branch` and add the label again.",
         )
     if now == claim.base_commit:
         return ()
@@ -154,7 +154,7 @@ def _base_moved(branches: Branches, item: WorkItem, claim: Claim, paths: tuple[s
         named = ", ".join(common[:_NAMED_PATHS])
         return _stale(
             f"{item.base_branch} has moved on since the run began and changed files of this change: {named}.",
-            "Put the label again for a new start."
+            "Add the label again for a new start."
             if claim.existing is None
             else "Settle the pull request by hand, or close it and open a new issue.",
         )
@@ -288,7 +288,7 @@ def conclude(
 
     if missing := tuple(label for label in dict.fromkeys(labels) if label not in pull_request.labels):
         add = partial(world.issues.add_labels, repository, pull_request.number, missing)
-        attempt("The labels could not be put", add)
+        attempt("The labels could not be added", add)
     for overlap in overlaps:
         text = world.redact(overlap.comment(pull_request.number))
         other = IssueRef(repository=repository, number=overlap.number)

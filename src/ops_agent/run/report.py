@@ -51,7 +51,7 @@ def report(reporter: Reporter, redact: Callable[[str], str], result: RunResult, 
         shown = used(
             conclusion=conclusion,
             reason=SENTENCES[conclusion] if failed else "",
-            remedy="Look at the draft pull request; put the label again for another try." if failed else "",
+            remedy="Look at the draft pull request; add the label again for another try." if failed else "",
             warnings=(*(result.item.warnings if result.item else ()), *ending.warnings),
             pull_request=ending.pull_request,
             branch=ending.pull_request.head_branch,

@@ -108,7 +108,7 @@ class _Selecting:
         return readiness(settings.board, issue, card, dispatched=by_hand, ready_label=by_label, claimed_before=claimed)
 
     def _writer_put_ready(self, issue: Issue) -> bool:
-        """Whether a writer put the label that replaces the board."""
+        """Whether a writer added the label that replaces the board."""
         settings = self.settings
         if isinstance(self.event, Labelled) and means_ready(settings.board, self.event.label):
             return True

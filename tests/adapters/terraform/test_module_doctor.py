@@ -46,7 +46,7 @@ def test_roots_tokens_and_answers_are_named(host):
         Health.OK,
         f"root module `one` calls modules from outside: `queue` from `git::{host.url}/org/net.git//sqs?ref=v1` (token given)",
     )
-    assert said[1][0] is Health.OK and said[1][1].startswith("those of `one` were fetched in ")
+    assert said[1][0] is Health.OK and said[1][1].startswith("the modules of `one` were fetched in ")
     assert said[2][0] is Health.WARN, "nothing is called fine that did not come"
     assert (
         said[2][1] == "root module `two` calls modules from outside: `far` from `git@github.com:org/net.git` (no token)"
