@@ -48,7 +48,7 @@ def run_event(command: Command, environment: Mapping[str, str]) -> int:
         if selection.nothing is not None:
             only = selection.declined[0].ref if len(selection.declined) == 1 else None
             if only is not None:
-                answer(world, settings, only, selection.nothing, identity)
+                answer(world, only, selection.nothing, identity, dry_run=settings.dry_run)
             return report(world.reporter, world.redact, RunResult(ref=only, ending=selection.nothing), 0.0)
         return max(run_one(world, settings, event, issue.ref, identity) for issue in selection.items)
 

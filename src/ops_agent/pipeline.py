@@ -38,7 +38,7 @@ def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run:
     with world.reporter.stage("admit"):
         item = admit(world, settings, event, ref, run)
     if isinstance(item, Stopped):
-        answer(world, settings, ref, item, run)
+        answer(world, ref, item, run, dry_run=settings.dry_run)
         return RunResult(ref=ref, ending=item)
     with world.reporter.stage("claim"):
         claimed = claim(world, settings, item, run)

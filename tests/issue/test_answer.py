@@ -11,7 +11,6 @@ from builders import MARIA, comment, run
 from doubles.hosting import CommentingHost
 from doubles.reporter import KeepingReporter
 from issue.intake_doubles import ref
-from ops_agent.config.settings import Settings
 from ops_agent.model.errors import NotPermitted
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import World
@@ -28,7 +27,7 @@ ASKED = Stopped(
 def told(
     host: CommentingHost,
     stopped: Stopped = ASKED,
-    settings: Settings | None = None,
+    dry_run: bool = False,
     reporter: KeepingReporter | None = None,
 ) -> list[str]:
     parts: dict[str, Any] = dict.fromkeys(
@@ -40,7 +39,7 @@ def told(
         reporter=reporter or KeepingReporter(),
         redact=lambda text: text.replace("ghs_secret", "[redacted]"),
     )
-    answer(world, settings or Settings(), ref(12), stopped, run())
+    answer(world, ref(12), stopped, run(), dry_run=dry_run)
     return [c.body for c in host.said.get(ref(12), ())]
 
 
@@ -61,16 +60,16 @@ def test_a_mark_in_someone_else_s_comment_is_not_ours() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stopped", "settings"),
+    ("stopped", "dry_run"),
     [
-        (replace(ASKED, quiet=True), Settings()),
-        (replace(ASKED, conclusion=Conclusion.NOT_AUTHORISED), Settings()),
-        (replace(ASKED, conclusion=Conclusion.STALE), Settings()),
-        (ASKED, Settings(dry_run=True)),
+        (replace(ASKED, quiet=True), False),
+        (replace(ASKED, conclusion=Conclusion.NOT_AUTHORISED), False),
+        (replace(ASKED, conclusion=Conclusion.STALE), False),
+        (ASKED, True),
     ],
 )
-def test_nothing_is_written_where_nobody_should_be_answered(stopped: Stopped, settings: Settings) -> None:
-    assert told(CommentingHost(), stopped, settings) == []
+def test_nothing_is_written_where_nobody_should_be_answered(stopped: Stopped, dry_run: bool) -> None:
+    assert told(CommentingHost(), stopped, dry_run) == []
 
 
 def test_a_comment_that_cannot_be_written_is_a_warning() -> None:

@@ -228,7 +228,7 @@ def read_inputs(environment: Mapping[str, str], *, needs: Collection[str] = ()) 
     settings = _settings(read)
     found += _contradictions(settings, read.converted, frozenset(dict(found)))
     wrong_names = frozenset(name for name, _ in found)
-    found += [need for need in _missing(settings, needs) if need[0] not in wrong_names]
+    found += [need for need in _missing(settings.llm, settings.github_token, needs) if need[0] not in wrong_names]
     return InputsRead(
         settings=settings,
         problems=tuple(f"input `{re.sub(r'[^a-z0-9_-]', '?', name)[:60]}`: {sentence}" for name, sentence in found),
@@ -361,9 +361,9 @@ def ways_to_llm(llm: LlmSettings) -> list[str]:
     return [n for n in ("anthropic_api_key", "anthropic_federation_rule_id", "use_bedrock") if getattr(llm, n)]
 
 
-def _missing(settings: Settings, needs: Collection[str]) -> Iterator[tuple[str, str]]:
-    if "llm" in needs and not ways_to_llm(settings.llm):
+def _missing(llm: LlmSettings, github_token: str, needs: Collection[str]) -> Iterator[tuple[str, str]]:
+    if "llm" in needs and not ways_to_llm(llm):
         remedy = "give it, or `anthropic_federation_rule_id`, or `use_bedrock`"
         yield "anthropic_api_key", f"it is empty and no other way to reach the llm is given; {remedy}"
-    if "github" in needs and not settings.github_token:
+    if "github" in needs and not github_token:
         yield "github_token", "it is empty; give a GitHub App token or ${{ github.token }}"

@@ -170,13 +170,13 @@ ANSWERED = (Conclusion.NEEDS_INFO, Conclusion.DECLINED, Conclusion.CONTENT_CHANG
 """The other conclusions concern the workflow's author, or an issue that nobody watches any more."""
 
 
-def answer(world: World, settings: Settings, ref: IssueRef, stopped: Stopped, run: RunIdentity) -> None:
+def answer(world: World, ref: IssueRef, stopped: Stopped, run: RunIdentity, *, dry_run: bool) -> None:
     """Write on `ref` why it is not worked on and what to do: one comment, edited in place. Nothing for a quiet
     `stopped`, for other conclusions and in a dry run.
 
     Our earlier answer is found by its mark and our account's id. A failure is a warning and changes no outcome.
     """
-    if stopped.quiet or stopped.conclusion not in ANSWERED or settings.dry_run or not run.run_id:
+    if stopped.quiet or stopped.conclusion not in ANSWERED or dry_run or not run.run_id:
         return
     by = f"[run {run.run_id}, attempt {run.attempt}]({run.url})"
     text = world.redact(

@@ -166,7 +166,7 @@ class _Claiming:
             self.wanted.branch,
             paths,
         )
-        conclude(world, self.settings, progress, pull_request, published.labels, overlaps)
+        conclude(world, self.settings.board.status_review, progress, pull_request, published.labels, overlaps)
         return Stopped(
             Conclusion.DUPLICATE,
             (

@@ -102,7 +102,7 @@ def publish(
         world.reporter.summary(world.redact(text.body))
     if proposal.overflow:
         world.reporter.summary(world.redact(proposal.overflow))
-    warnings = conclude(world, settings, progress, pull_request, text.labels, overlaps, warnings)
+    warnings = conclude(world, settings.board.status_review, progress, pull_request, text.labels, overlaps, warnings)
     return Published(
         pull_request=pull_request,
         updated=claim.existing is not None,
@@ -266,7 +266,7 @@ def _as_kept_by_github(
 
 def conclude(
     world: World,
-    settings: Settings,
+    status_review: str,
     progress: Progress,
     pull_request: PullRequest,
     labels: tuple[str, ...],
@@ -296,8 +296,8 @@ def conclude(
             f"The comment on #{overlap.number} about files in common could not be written",
             partial(_comment_once, world.issues, other, text),
         )
-    if settings.board.status_review:
-        note = move_card(world.board, world.reporter, item.issue, settings.board.status_review)
+    if status_review:
+        note = move_card(world.board, world.reporter, item.issue, status_review)
         problems += [note] if note else []
     shown = published_text(pull_request, item, claim.existing is not None, tuple(problems))
     progress.write(Phase.PUBLISHED, world.redact(shown))
