@@ -22,7 +22,7 @@ _ONE_OF = frozenset(
 )  # fmt: skip
 _ELEMENT_OF = frozenset({"element", "one", "lookup"})
 _SHIFTING = frozenset({"concat", "compact", "distinct", "values", "flatten"})
-_SAME_KEYS = frozenset({"merge", "try", "coalesce", "tomap", "sensitive", "nonsensitive"})
+_AS_MANY = frozenset({"merge", "try", "coalesce", "tomap", "tolist", "concat", "values", "sensitive", "nonsensitive"})
 _PLAIN = frozenset({"try", "coalesce", "sensitive", "nonsensitive", "tostring", "lookup", "one"})
 _SHAPE = frozenset({"length", "keys", "values", "toset", "tomap", "tolist", "one"})
 _KEYS_OF = frozenset({"length", "keys"})
@@ -66,7 +66,7 @@ def step_into(value: Expression, path: Path, where: Position) -> Iterator[_Place
         yield value, where
     elif kind is ExpressionKind.REFERENCE:
         yield replace(value, text="", steps=(*value.steps, *path)[:_MOST_STEPS]), where
-    elif path[0] == _KEYS:
+    elif path[0] == _KEYS and _looked_up(value) is None:
         yield from _keys(value, where)
     elif kind is ExpressionKind.OBJECT and all(k.kind is ExpressionKind.LITERAL for k in parts[::2]):
         for key, item in zip(parts[::2], parts[1::2], strict=True):
@@ -77,6 +77,10 @@ def step_into(value: Expression, path: Path, where: Position) -> Iterator[_Place
             yield from step_into(item, path[1:], where)
     elif kind is ExpressionKind.CALL and value.name in _SHIFTING:  # an index counts in the result, not in an argument
         yield from _elements(value, path[1:], where)
+    elif (found := _looked_up(value)) is not None:
+        yield from step_into(parts[0], (*found, *path), where)
+        for default in parts[2:]:
+            yield from step_into(default, path, where)
     elif kind is ExpressionKind.CALL and value.name in _ONE_OF | _ELEMENT_OF:
         for part in parts:
             yield from step_into(part, path if value.name in _ONE_OF else (None, *path), where)
@@ -92,26 +96,36 @@ def step_into(value: Expression, path: Path, where: Position) -> Iterator[_Place
         yield value, where
 
 
+def _looked_up(value: Expression) -> Path | None:
+    """The key of `lookup(map, "key", default)`; None for any other expression, and for a key that is computed."""
+    is_lookup = value.kind is ExpressionKind.CALL and value.name == "lookup" and len(value.children) in (2, 3)
+    key = value.children[1].value if is_lookup else None
+    return (key,) if isinstance(key, str) else None
+
+
 def _keys(value: Expression, where: Position) -> Iterator[_Placed]:
-    """What can be a key of `value`, or an element of a set; an index is nothing."""
-    kind, parts = value.kind, value.children
+    """What can be a key of `value` or an element of a set, and what decides how many elements there are."""
+    kind, parts, form = value.kind, value.children, str(value.value)
     if kind is ExpressionKind.OBJECT:
         yield from ((key, where) for key in parts[::2])
     elif kind is ExpressionKind.FOR:
-        if str(value.value).startswith("k"):
-            yield from ((part, where.inside(value)) for part in (parts[1], *parts[3:]))
+        yield from _keys(parts[0], where)
+        key, condition = parts[1:2] if form.startswith("k") else (), parts[-1:] if form.endswith("c") else ()
+        yield from ((part, where.inside(value)) for part in (*key, *condition))
     elif kind is ExpressionKind.CONDITIONAL:
         yield parts[0], where
         for part in parts[1:]:
             yield from _keys(part, where)
     elif value.name == "toset":
         yield from step_into(parts[0], (None,), where)
-    elif value.name in _SAME_KEYS:
+    elif value.name in _AS_MANY:
         for part in parts:
             yield from _keys(part, where)
+    elif _looked_up(value) is not None:
+        yield from step_into(value, (_KEYS,), where)
     elif kind is ExpressionKind.REFERENCE:
         yield replace(value, text="", steps=(*value.steps, _KEYS)[:_MOST_STEPS]), where
-    elif kind is not ExpressionKind.TUPLE and value.name not in _SHIFTING | {"tolist"}:
+    elif kind is not ExpressionKind.TUPLE:
         yield value, where
 
 
@@ -189,6 +203,8 @@ class Taint:
             inner, at = pending.pop()
             if inner.kind is ExpressionKind.REFERENCE:
                 pending += [(c, at) for c in inner.children]
+                if inner.steps[-1] == _KEYS and self.is_shape(replace(inner, steps=inner.steps[:-1]), at):
+                    continue
                 loop = at.iterators.get(str(inner.steps[0]))
                 key = (id(at.scope), id(at.block if loop is None else loop[0]), inner.steps)
                 meant = None if key in seen else self._iterated(inner, at, secrets)
@@ -204,6 +220,9 @@ class Taint:
             elif inner.kind is ExpressionKind.OTHER and inner.steps:
                 pending += [(c, at) for c in inner.children[1:]]
                 pending += step_into(inner.children[0], inner.steps, at)
+            elif (found := _looked_up(inner)) is not None:
+                pending += [(c, at) for c in inner.children[2:]]
+                pending += step_into(inner.children[0], found, at)
             elif inner.kind is ExpressionKind.FOR:
                 pending += [(c, at.inside(inner)) for c in inner.children[1:]]
                 over = inner.children[0]

@@ -118,6 +118,10 @@ def _shown(instance: Instance, tree: SourceTree, taint: Taint) -> Iterator[_Leak
             value, name = attribute.expression, where[-1]
             if name in ("count", "for_each") and taint.is_shape(value, position):
                 continue
+            if (
+                name == "for_each" and block.attribute(name) is not attribute
+            ):  # of `dynamic`: a plan shows each value apart
+                value = Expression(kind=ExpressionKind.CALL, line=value.line, name="keys", children=(value,))
             if name in _SHOWN:
                 is_shown = (
                     len(where) == 1
