@@ -1,4 +1,4 @@
-"""From the start of the process to its first request to the language model: seconds, peak memory, bytes of the request."""
+"""From the start of the process to its first request to the language model: seconds, peak memory, bytes."""
 
 from __future__ import annotations
 

@@ -129,7 +129,8 @@ def machine() -> str:
         (int(line.split()[1]) // 1_000_000 for line in _lines("/proc/meminfo") if line.startswith("MemTotal")), 0
     )
     load = os.getloadavg()[0]
-    return f"{os.cpu_count()} cores ({cpu}), {memory} GB, Linux, Python {platform.python_version()}, load {load:.1f} at the end"
+    python = platform.python_version()
+    return f"{os.cpu_count()} cores ({cpu}), {memory} GB, Linux, Python {python}, load {load:.1f} at the end"
 
 
 def commit() -> str:

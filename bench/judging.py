@@ -49,7 +49,9 @@ resource "aws_sqs_queue" "main_{module}" {{
   message_retention_seconds = 345600
   sqs_managed_sse_enabled   = true
   tags                      = var.tags
-  redrive_policy            = jsonencode({{ deadLetterTargetArn = aws_sqs_queue.dead_{module}.arn, maxReceiveCount = 5 }})
+  redrive_policy = jsonencode({{
+    deadLetterTargetArn = aws_sqs_queue.dead_{module}.arn, maxReceiveCount = 5
+  }})
 }}
 
 data "aws_iam_policy_document" "send" {{
@@ -172,8 +174,8 @@ def measure(runs: int) -> Figure:
         title="Judging",
         how=(
             "All source rules over generated trees, in a process that has judged before; processor time. The layout of "
-            "the base is read once for a run. Five files in five roots get one resource more; then the whole tree is one "
-            "change, of which both HCL readers read every file."
+            "the base is read once for a run. Five files in five roots get one resource more; then the whole tree is "
+            "one change, of which both HCL readers read every file."
         ),
         columns=(
             Column(name="layout of the base", unit="ms", digits=0),
@@ -266,6 +268,6 @@ def _beside(files: dict[str, bytes], ours: float) -> str:
     ratio = theirs / ours
     return _judged(
         ratio >= LEAST_RATIO,
-        f"{ratio:.1f} times faster than checkov over the {BESIDE:,} files ({theirs:.0f} s; at least {LEAST_RATIO}): two readers "
-        "that must agree about every file that a change writes take half of our time",
+        f"{ratio:.1f} times faster than checkov over the {BESIDE:,} files ({theirs:.0f} s; at least {LEAST_RATIO}): "
+        "two readers that must agree about every file that a change writes take half of our time",
     )

@@ -35,7 +35,7 @@ WORDS = {
 
 
 def measure(runs: int) -> Figure:
-    """One row for each size; `json.loads` and ours in processes of their own, the least of `runs` rounds (at least 3)."""
+    """One row for each size; `json.loads` and ours in processes of their own, the least of at least 3 rounds."""
     found = _rows(max(3, runs))
     figure = Figure(
         title="Plan reading",

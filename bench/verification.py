@@ -101,10 +101,12 @@ def _verdicts(samples: Mapping[str, list[Mapping[str, float]]]) -> Iterator[str]
     column = _column(SIZES[-1])
     ratios = sorted(slow[column] / quick[column] for quick, slow in zip(ours, theirs, strict=True))
     ratio = ratios[len(ratios) // 2]
-    yield f"{_mark(ratio >= WANTED)}: {ratio:.2f} times faster at {column} on {os.cpu_count()} cores (at least {WANTED})"
+    cores = f"{os.cpu_count()} cores"
+    yield f"{_mark(ratio >= WANTED)}: {ratio:.2f} times faster at {column} on {cores} (at least {WANTED})"
     expected = starts_by_formula(SIZES[-1])
     counted = {int(one[_starts(SIZES[-1])]) for one in ours}
-    yield f"{_mark(counted == {expected})}: {', '.join(map(str, sorted(counted)))} provider starts, {expected} by the formula"
+    starts = ", ".join(map(str, sorted(counted)))
+    yield f"{_mark(counted == {expected})}: {starts} provider starts, {expected} by the formula"
 
 
 def _mark(met: bool) -> str:
@@ -229,7 +231,7 @@ class _Bench:
         plan_file.unlink()
 
     def _run(self, tree: Path, directory: Path, environment: str, command: commands.TerraformCommand) -> None:
-        """By the same launcher as the sandbox's children, so that both start equally fast, without a user of its own."""
+        """By the same launcher as the sandbox's children, so that both start equally fast, without its own user."""
         spec = json.dumps({"uid": None, "gid": None, "library": str(find_library())})
         variables = {
             "PATH": "/usr/bin:/bin",

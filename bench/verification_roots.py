@@ -128,8 +128,8 @@ def files_of(pairs: int, *, added: bool) -> Mapping[str, bytes]:
         if added:
             files[f"{root}/topic.tf"] = _ADDED.replace("NAME", root)
         files[f"{root}/backend/{environment}/backend.hcl"] = (
-            f'bucket       = "bench-{environment}"\nkey          = "{root}/terraform.tfstate"\nregion       = "sa-east-1"\n'
-            "encrypt      = true\nuse_lockfile = true\n"
+            f'bucket       = "bench-{environment}"\nkey          = "{root}/terraform.tfstate"\n'
+            'region       = "sa-east-1"\nencrypt      = true\nuse_lockfile = true\n'
         )
         files[f"{root}/environments/{environment}/terraform.tfvars"] = 'region = "sa-east-1"\n'
     return {path: text.encode() for path, text in files.items()}

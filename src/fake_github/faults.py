@@ -70,9 +70,10 @@ class Fault:
         return self
 
     def secondary_rate_limit(self, *, retry_after: int | None = 1, status: int = 403) -> Fault:
+        page = "https://docs.github.com/rest/overview/rate-limits-for-the-rest-api"
         body = {
             "message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
-            "documentation_url": "https://docs.github.com/rest/overview/rate-limits-for-the-rest-api#about-secondary-rate-limits",
+            "documentation_url": f"{page}#about-secondary-rate-limits",
         }
         return self.answer(status, body=body, headers={} if retry_after is None else {"Retry-After": str(retry_after)})
 

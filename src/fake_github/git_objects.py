@@ -14,7 +14,7 @@ FILE, EXECUTABLE, SYMLINK, FOLDER, SUBMODULE = "100644", "100755", "120000", "40
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry of a flattened tree: `mode` as git writes it (`40000` for a folder), `sha` of the blob, tree or commit."""
+    """One entry of a flattened tree: `mode` as git writes it (`40000`: a folder), `sha` of the blob, tree or commit."""
 
     mode: str
     sha: str

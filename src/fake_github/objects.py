@@ -223,7 +223,7 @@ class Issue:
                 self.record("blocked_by_added", by or self.author, blocking_issue=blocker)
 
     def transfer(self, target: Repository) -> Issue:
-        """Move to another repository; the old address answers 301 from now on. Returns the issue under its new address."""
+        """Move to another repository; the old address answers 301. Returns the issue under its new address."""
         with self.github.lock:
             del self.repository.issues[self.number]
             self.repository.transferred[self.number] = self
@@ -310,7 +310,7 @@ class Board:
             return card
 
     def put(self, issue: Issue, column: str) -> Card:
-        """Add if needed, and move to the column of that exact name. Raises KeyError when the board has no such column."""
+        """Add if needed, and move to the column of that exact name. Raises KeyError when there is none."""
         with self.github.lock:
             option = next((key for key, name in self.options.items() if name == column), None)
             if option is None:
@@ -331,7 +331,8 @@ class Board:
 # GitHub reads these keywords in the description of a pull request to the default branch, and in commit messages when
 # they get there.
 _CLOSING = re.compile(
-    r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?):?\s+(?:(?P<repository>[\w.-]+/[\w.-]+)?#|\S+?//[^/\s]+/(?P<linked>[\w.-]+/[\w.-]+)/issues/)(?P<number>\d+)\b",
+    r"\b(?:close[sd]?|fix(?:e[sd])?|resolve[sd]?):?\s+"
+    r"(?:(?P<repository>[\w.-]+/[\w.-]+)?#|\S+?//[^/\s]+/(?P<linked>[\w.-]+/[\w.-]+)/issues/)(?P<number>\d+)\b",
     re.IGNORECASE,
 )
 
@@ -557,8 +558,8 @@ class Repository:
 
     # People
 
-    def add_person(self, login: str, *, id: int | None = None, role: str = "write") -> Account:  # noqa: A002 - GitHub's word
-        """A person (or a bot, when the login ends in `[bot]`) with a role: none, read, triage, write, maintain, admin."""
+    def add_person(self, login: str, *, id: int | None = None, role: str = "write") -> Account:  # noqa: A002
+        """A person (a bot, when the login ends in `[bot]`) with a role: none, read, triage, write, maintain, admin."""
         if role not in ROLES:
             raise ValueError(f"unknown role {role!r}; known are {', '.join(ROLES)}")
         with self.github.lock:
@@ -783,7 +784,13 @@ class Platform:
         except KeyError:
             raise KeyError(f"nobody is called {who!r} here; add_person or add_account first") from None
 
-    def add_account(self, login: str, *, id: int | None = None, kind: AccountKind | None = None) -> Account:  # noqa: A002 - GitHub's word
+    def add_account(
+        self,
+        login: str,
+        *,
+        id: int | None = None,  # noqa: A002 - GitHub's word
+        kind: AccountKind | None = None,
+    ) -> Account:
         """The account of that login, made if needed. A login that ends in `[bot]` is a bot's."""
         with self.lock:
             known = self.accounts.get(login.lower())

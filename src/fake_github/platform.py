@@ -75,7 +75,7 @@ class EmbeddedGitHub(Platform):
             return webhooks.workflow_dispatch(repository, self.account(by), inputs)
 
     def export_pages(self, folder: Path) -> list[Path]:
-        """Write every page as self-contained HTML with relative links below `folder`; `index.html` first in the list."""
+        """Write every page as self-contained HTML with relative links below `folder`; `index.html` comes first."""
         from fake_github.pages.site import export_pages
 
         return export_pages(self, folder)

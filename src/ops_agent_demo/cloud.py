@@ -160,8 +160,10 @@ def _deploy_keys(aws: EmbeddedAws) -> Mapping[str, str]:
         "RoleSessionName": "deploy",
         "WebIdentityToken": token,
     }
-    with urllib.request.urlopen(aws.endpoint, urllib.parse.urlencode(form).encode(), timeout=10) as answer:  # noqa: S310 - loopback
-        keys = {node.tag.rpartition("}")[2]: node.text or "" for node in ElementTree.fromstring(answer.read()).iter()}  # noqa: S314
+    body = urllib.parse.urlencode(form).encode()
+    with urllib.request.urlopen(aws.endpoint, body, timeout=10) as answer:  # noqa: S310 - loopback
+        nodes = ElementTree.fromstring(answer.read()).iter()  # noqa: S314
+    keys = {node.tag.rpartition("}")[2]: node.text or "" for node in nodes}
     return {
         "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
         "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],

@@ -1,4 +1,4 @@
-"""The demo's story from first to last: start the platform, let a person act, run the workflow, show what became of it."""
+"""The demo's story from first to last: start the platform, let a person act, run the workflow, show the result."""
 
 from __future__ import annotations
 
@@ -72,8 +72,9 @@ def run_demo(argv: Sequence[str]) -> int:
         show.outcomes(told)
         conversations = scenery.minutes.conversations(scenery.llm) if scenery.llm else []
         page = write_output(options.output, scenery.stage, end, pulls, conversations)
+        seconds = time.monotonic() - started
         show.say(
-            f"Exit code of the job: {end.exit_code}. {time.monotonic() - started:.0f} s in all. Pages, plan, diff, conversation: {page}"
+            f"Exit code of the job: {end.exit_code}. {seconds:.0f} s in all. Pages, plan, diff, conversation: {page}"
         )
         if options.serve:
             _serve(scenery.stage, show)

@@ -1,4 +1,4 @@
-"""Nobody looks at a silent log: each wait before another try says what failed, which try it was and how long it waits."""
+"""Nobody looks at a silent log: each wait says what failed, which try it was and how long it is."""
 
 from __future__ import annotations
 

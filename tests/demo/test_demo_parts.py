@@ -189,7 +189,8 @@ def test_a_conversation_is_kept_whole_with_its_last_answer() -> None:
     script = minutes.of(of_answers(Answer(text="one"), Answer(calls=(("finish", {"title": "t"}),))))
     asked = {"max_tokens": 9, "model": "m", "messages": [{"role": "user", "content": "go"}]}
     with LlmServer([script]) as llm:
-        more = [*asked["messages"], {"role": "assistant", "content": "one"}, {"role": "user", "content": "on"}]  # type: ignore[misc]
+        said = [{"role": "assistant", "content": "one"}, {"role": "user", "content": "on"}]
+        more = [*asked["messages"], *said]  # type: ignore[misc]
         for messages in (asked["messages"], more):
             body = json.dumps({**asked, "messages": messages}).encode()
             request = urllib.request.Request(

@@ -22,8 +22,8 @@ HEADER = """# A slice of GitHub's public GraphQL schema, from the npm package @o
 
 FIELDS: dict[str, str] = {
     "Query": "viewer repository organization resource node nodes rateLimit",
-    "Mutation": "createCommitOnBranch convertPullRequestToDraft markPullRequestReadyForReview updateProjectV2ItemFieldValue "
-    "addProjectV2ItemById",
+    "Mutation": "createCommitOnBranch convertPullRequestToDraft markPullRequestReadyForReview "
+    "updateProjectV2ItemFieldValue addProjectV2ItemById",
     "RateLimit": "cost limit remaining resetAt used nodeCount",
     "Actor": "login url",
     "User": "id login databaseId url name",
@@ -31,8 +31,8 @@ FIELDS: dict[str, str] = {
     "Organization": "id login databaseId url name projectV2",
     "Node": "id",
     "UniformResourceLocatable": "url resourcePath",
-    "Repository": "id databaseId name nameWithOwner owner url resourcePath isArchived isDisabled isEmpty isPrivate defaultBranchRef ref "
-    "issue pullRequest object viewerPermission pullRequests",
+    "Repository": "id databaseId name nameWithOwner owner url resourcePath isArchived isDisabled isEmpty isPrivate "
+    "defaultBranchRef ref issue pullRequest object viewerPermission pullRequests",
     "RepositoryOwner": "id login url",
     "Ref": "id name prefix target",
     "GitObject": "id oid",
@@ -46,12 +46,13 @@ FIELDS: dict[str, str] = {
     "Label": "id name color description",
     "LabelConnection": "nodes totalCount pageInfo",
     "PageInfo": "hasNextPage endCursor hasPreviousPage startCursor",
-    "Issue": "id databaseId number title body state stateReason url resourcePath author labels projectItems repository createdAt updatedAt "
-    "lastEditedAt locked parent subIssues subIssuesSummary",
+    "Issue": "id databaseId number title body state stateReason url resourcePath author labels projectItems repository "
+    "createdAt updatedAt lastEditedAt locked parent subIssues subIssuesSummary",
     "IssueConnection": "nodes totalCount pageInfo",
     "SubIssuesSummary": "total completed percentCompleted",
-    "PullRequest": "id databaseId number title body state url resourcePath author labels projectItems repository createdAt updatedAt "
-    "lastEditedAt isDraft merged mergedAt closed baseRefName headRefName headRefOid baseRefOid closingIssuesReferences",
+    "PullRequest": "id databaseId number title body state url resourcePath author labels projectItems repository "
+    "createdAt updatedAt lastEditedAt isDraft merged mergedAt closed baseRefName headRefName headRefOid baseRefOid "
+    "closingIssuesReferences",
     "PullRequestConnection": "nodes totalCount pageInfo",
     "ProjectV2": "id databaseId number title url resourcePath closed field fields items",
     "ProjectV2FieldCommon": "id name dataType",

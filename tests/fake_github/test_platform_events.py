@@ -1,4 +1,4 @@
-"""The builder reads like prose, its webhook payloads are valid by the published schemas, and the platform starts fast."""
+"""The builder reads like prose, its payloads are valid by the published schemas, and the platform starts fast."""
 
 from __future__ import annotations
 

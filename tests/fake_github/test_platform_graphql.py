@@ -8,12 +8,15 @@ from typing import Any
 import pytest
 
 COMMIT = """mutation($input: CreateCommitOnBranchInput!) {
-  createCommitOnBranch(input: $input) { commit { oid message signature { isValid wasSignedByGitHub } } ref { name target { oid } } }
+  createCommitOnBranch(input: $input) {
+    commit { oid message signature { isValid wasSignedByGitHub } } ref { name target { oid } }
+  }
 }"""
 CARD = """query($url: URI!) { resource(url: $url) { ... on Issue { projectItems(first: 10) { nodes {
   id project { id number field(name: "Status") { ... on ProjectV2SingleSelectField { id options { id name } } } }
   fieldValueByName(name: "Status") { ... on ProjectV2ItemFieldSingleSelectValue { name optionId } } } } } } }"""
-MOVE = """mutation($input: UpdateProjectV2ItemFieldValueInput!) { updateProjectV2ItemFieldValue(input: $input) { projectV2Item { id } } }"""
+MOVE = """mutation($input: UpdateProjectV2ItemFieldValueInput!) {
+  updateProjectV2ItemFieldValue(input: $input) { projectV2Item { id } } }"""
 
 
 def commit_input(
@@ -170,7 +173,8 @@ def test_what_the_schema_does_not_know_is_refused_before_anything_happens(unchec
 
 
 def test_a_connection_needs_a_page_size(org: Any) -> None:
-    text = "query($url: URI!, $first: Int) { resource(url: $url) { ... on Issue { labels(first: $first) { totalCount } } } }"
+    wanted = "... on Issue { labels(first: $first) { totalCount } }"
+    text = f"query($url: URI!, $first: Int) {{ resource(url: $url) {{ {wanted} }} }}"
     assert error(org.app.query(text, url=org.issue.url))[0] == "MISSING_PAGINATION_BOUNDARIES"
     assert error(org.app.query(text, url=org.issue.url, first=101))[0] == "EXCESSIVE_PAGINATION"
 
@@ -178,7 +182,8 @@ def test_a_connection_needs_a_page_size(org: Any) -> None:
 def test_sub_issues_and_their_parent_are_seen_in_graphql(org: Any) -> None:
     parent = org.orders.add_issue("Parent", author="maria")
     parent.add_sub_issue(org.issue)
-    text = """query($url: URI!) { resource(url: $url) { ... on Issue { parent { number subIssues(first: 5) { nodes { number } } } } } }"""
+    text = """query($url: URI!) { resource(url: $url) {
+      ... on Issue { parent { number subIssues(first: 5) { nodes { number } } } } } }"""
     assert org.app.query(text, url=org.issue.url)["data"]["resource"]["parent"] == {
         "number": parent.number,
         "subIssues": {"nodes": [{"number": 12}]},

@@ -18,8 +18,10 @@ from fake_github.pages.rendering import sanitize
 from fake_github.pages.site import rows
 
 HOSTILE = """</div></main></body><script>alert(1)</script><style>*{display:none}</style>
-<img src=x onerror=alert(1)> <a href="java&#10;script:alert(1)">one</a> [two](javascript:alert(1)) <a href=" javascript:alert(1)">three</a>
-<iframe src="https://example.org"></iframe><svg onload=alert(1)><form action="https://example.org"><input name=q><button>go</button></form>
+<img src=x onerror=alert(1)> <a href="java&#10;script:alert(1)">one</a> [two](javascript:alert(1))
+<a href=" javascript:alert(1)">three</a>
+<iframe src="https://example.org"></iframe><svg onload=alert(1)>
+<form action="https://example.org"><input name=q><button>go</button></form>
 <a href="data:text/html,<script>alert(1)</script>">four</a>
 <div style="position:fixed" class="top" onclick="alert(1)" id="content">five</div>
 <details><summary>Plan</summary>

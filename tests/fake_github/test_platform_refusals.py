@@ -219,7 +219,8 @@ def test_a_body_may_have_65536_code_points(org: Any) -> None:
     assert ok.status_code == 201 and len(ok.json()["body"]) == 65_536
     long = org.app("POST", f"{R}/issues/12/comments", {"body": "x" * 65_537}).json()
     assert long["errors"][0] == {
-        "resource": "IssueComment", "field": "data", "code": "unprocessable", "message": "Body is too long (maximum is 65536 characters)",
+        "resource": "IssueComment", "field": "data", "code": "unprocessable",
+        "message": "Body is too long (maximum is 65536 characters)",
     }  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """Whole runs in process: the event as a runner writes it, the real pipeline and report, the real GitHub adapters over
-the wire, the real scratch tree, guard and judge; the language model, Terraform, the linters and AWS are small doubles."""
+the wire, the real scratch tree, guard and judge. The language model, Terraform, linters and AWS are small doubles.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many requests a run makes: each is part of what we promise, so each is named, here and in docs/architecture.md."""
+"""How many requests a run makes: each is promised, so each is named, here and in docs/architecture.md."""
 
 from __future__ import annotations
 
@@ -96,16 +96,17 @@ def table() -> str:
         f"| {stage} | {when} | {len(calls)} | {', '.join(f'`{_short(call)}`' for call in calls)} |"
         for stage, when, calls in STAGES
     ]
-    return f"""A clean run that changes a workflow makes {len(CALLS)} requests to GitHub's API, with one page of each list.
+    made = f"{len(CALLS)} requests to GitHub's API"
+    return f"""A clean run that changes a workflow makes {made}, with one page of each list.
 Addresses without `/apps` begin with `/repos/{{owner}}/{{repo}}`.
 
 | stage | when | requests | which |
 |---|---|---|---|
 {chr(10).join(rows)}
 
-`select` makes 2 requests (permission, parent), one for each page of 100 sub-issues, one for each 50 cards of those that are open and
-ours, and one for each that is ready and blocked: {select_calls(20)} for a parent with 20 unblocked, {select_calls(100)} with 100, which is
-GitHub's limit."""
+`select` makes 2 requests (permission, parent), one for each page of 100 sub-issues, one for each 50 cards of those that
+are open and ours, and one for each that is ready and blocked: {select_calls(20)} for a parent with 20 unblocked,
+{select_calls(100)} with 100, which is GitHub's limit."""
 
 
 def _short(call: str) -> str:

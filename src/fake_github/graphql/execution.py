@@ -54,7 +54,7 @@ def _operation(body: Any) -> OperationDefinitionNode | None:
 
 
 def operation_name(body: Any) -> str:
-    """`query viewer`, `mutation createCommitOnBranch`: the kind and the root fields. `graphql` when it cannot be read."""
+    """`query viewer`, `mutation createCommitOnBranch`: kind and root fields. `graphql` when it cannot be read."""
     operation = _operation(body)
     if operation is None:
         return "graphql"

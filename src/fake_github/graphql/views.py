@@ -30,7 +30,8 @@ def connection(everything: Sequence[Any], view: Callable[[Any], View]) -> Callab
             words = f"You must provide a `first` or `last` value to properly paginate the `{name}` connection."
             raise Refusal(422, words, kind="MISSING_PAGINATION_BOUNDARIES")
         if size > PAGE_LIMIT:
-            words = f"Requesting {size} records on the `{name}` connection exceeds the `first` limit of {PAGE_LIMIT} records."
+            asked = f"Requesting {size} records on the `{name}` connection"
+            words = f"{asked} exceeds the `first` limit of {PAGE_LIMIT} records."
             raise Refusal(422, words, kind="EXCESSIVE_PAGINATION")
         start = int(after) if after else 0
         if last and not first:
@@ -132,7 +133,12 @@ def repository(r: Repository) -> View:
             raise unresolved("PullRequest", f"number of {number}")
         return pull_request(found)
 
-    def pulls(info: Any, states: list[str] | None = None, headRefName: str | None = None, **paging: Any) -> View:  # noqa: N803
+    def pulls(
+        info: Any,
+        states: list[str] | None = None,
+        headRefName: str | None = None,  # noqa: N803
+        **paging: Any,
+    ) -> View:
         found = [
             p for p in reversed(r.pull_requests) if headRefName in (None, p.head) and (not states or state(p) in states)
         ]

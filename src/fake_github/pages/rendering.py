@@ -27,18 +27,19 @@ from fake_github.objects import Repository
 
 _VOID = re.compile("br|hr|img|wbr|input|source")
 _TAGS = re.compile(
-    "br|hr|img|wbr|input|source|h[1-6]|b|i|strong|em|a|pre|code|tt|div|ins|del|sup|sub|p|ol|ul|li|table|thead|tbody|tfoot|tr|td|th|"
-    "caption|blockquote|dl|dt|dd|kbd|q|samp|var|ruby|rt|rp|s|strike|summary|details|figure|figcaption|abbr|bdo|cite|dfn|mark|small|"
-    "span|time|picture"
+    "br|hr|img|wbr|input|source|h[1-6]|b|i|strong|em|a|pre|code|tt|div|ins|del|sup|sub|p|ol|ul|li|table|thead|tbody|"
+    "tfoot|tr|td|th|caption|blockquote|dl|dt|dd|kbd|q|samp|var|ruby|rt|rp|s|strike|summary|details|figure|figcaption|"
+    "abbr|bdo|cite|dfn|mark|small|span|time|picture"
 )
 # The content of these is never shown.
 _SILENT = re.compile("script|style|title|textarea|xmp|iframe|noembed|noframes|noscript|plaintext|template")
 _ATTRIBUTES = re.compile(
-    "align|alt|border|cellpadding|cellspacing|cite|colspan|rowspan|dir|height|width|lang|open|start|title|type|value|checked|"
-    "disabled|datetime|scope"
+    "align|alt|border|cellpadding|cellspacing|cite|colspan|rowspan|dir|height|width|lang|open|start|title|type|value|"
+    "checked|disabled|datetime|scope"
 )
 _CLASSES = re.compile(
-    r"language-[\w+#.-]{1,40}|mermaid|task-list-item|contains-task-list|task-list-item-checkbox|mention|alert|alert-\w+|d-(add|del|hunk)"
+    r"language-[\w+#.-]{1,40}|mermaid|task-list-item|contains-task-list|task-list-item-checkbox|mention|alert|alert-\w+|"
+    r"d-(add|del|hunk)"
 )
 # An allow-list, so that a scheme hidden behind control characters does not match: http, https, mailto, or no scheme at
 # all.

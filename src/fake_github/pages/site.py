@@ -6,7 +6,7 @@ import os.path
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from html import escape, unescape
 from importlib import resources
 from pathlib import Path
@@ -183,7 +183,7 @@ def pages(github: Platform) -> dict[str, Callable[[], str]]:
             found[issue.path] = lambda issue=issue: _issue(issue)  # type: ignore[misc]
         for pull in repository.pull_requests:
             for sha in pull.commits:
-                found[f"/{repository.full_name}/commit/{sha}"] = lambda r=repository, sha=sha: _commit(r, sha)  # type: ignore[misc]
+                found[f"/{repository.full_name}/commit/{sha}"] = partial(_commit, repository, sha)
     return found
 
 
@@ -232,7 +232,7 @@ def export_pages(github: Platform, folder: Path) -> list[Path]:
         here = _file(path)
         target = folder / here
         target.parent.mkdir(parents=True, exist_ok=True)
-        linked = _HREF.sub(lambda found, here=here: _relative(found[1], here, github.base_url, known), html)  # type: ignore[misc]
+        linked = _HREF.sub(lambda href, at=here: _relative(href[1], at, github.base_url, known), html)  # type: ignore[misc]
         target.write_text(linked, encoding="utf-8")
         written.append(target)
     return written

@@ -44,7 +44,7 @@ def installation_repositories(asked: Asked) -> Answer:
 
 
 def permission(asked: Asked) -> Answer:
-    """`collaborators/{username}/permission`: 404 for a login that does not exist, `none` for somebody without access."""
+    """`collaborators/{username}/permission`: 404 for an unknown login, `none` for somebody without access."""
     who = asked.github.accounts.get(asked.params["username"].lower())
     if who is None:
         raise Refusal(404, f"{asked.params['username']} is not a user")

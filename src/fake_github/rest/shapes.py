@@ -86,7 +86,7 @@ def account(github: Platform, who: Account) -> Json:
 
 
 def repository(r: Repository, *, permissions_of: Account | None = None, integration: bool = False) -> Json:
-    """`full-repository`. For an integration every entry of `permissions` is false, whatever it may do: so does GitHub."""
+    """`full-repository`. As on GitHub every entry of an integration's `permissions` is false, whatever it may do."""
     role = r.role(permissions_of) if permissions_of else "none"
     levels = {"admin": "admin", "maintain": "maintain", "push": "write", "triage": "triage", "pull": "read"}
     flags = {name: not integration and role_includes(role, level) for name, level in levels.items()}

@@ -1,4 +1,4 @@
-"""One emulated account from its owner's side: buckets and objects for state, by plain requests (no AWS SDK is needed)."""
+"""One emulated account from its owner's side: buckets and objects for state, by plain requests."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ class Account:
 
     def make_bucket(self, name: str) -> None:
         """No error when it is there already."""
-        place = f"<CreateBucketConfiguration><LocationConstraint>{self._region}</LocationConstraint></CreateBucketConfiguration>"
-        self._s3("PUT", f"/{name}", place.encode(), fine=(409,))
+        place = f"<LocationConstraint>{self._region}</LocationConstraint>"
+        wanted = f"<CreateBucketConfiguration>{place}</CreateBucketConfiguration>"
+        self._s3("PUT", f"/{name}", wanted.encode(), fine=(409,))
 
     def put(self, bucket: str, key: str, content: bytes) -> None:
         self._s3("PUT", f"/{bucket}/{quote(key)}", content)

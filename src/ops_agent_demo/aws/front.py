@@ -163,9 +163,9 @@ _IDENTITY = (
 
 
 _PLATFORMS = (
-    '<DescribeAccountAttributesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>embedded</requestId><accountAttributeSet>'
-    "<item><attributeName>supported-platforms</attributeName><attributeValueSet><item><attributeValue>VPC</attributeValue></item>"
-    "</attributeValueSet></item></accountAttributeSet></DescribeAccountAttributesResponse>"
+    '<DescribeAccountAttributesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">'
+    "<requestId>embedded</requestId><accountAttributeSet><item><attributeName>supported-platforms</attributeName>"
+    "<attributeValueSet><item><attributeValue>VPC</attributeValue></item></attributeValueSet></item></accountAttributeSet></DescribeAccountAttributesResponse>"
 )
 
 
@@ -177,7 +177,7 @@ def _ready_answer(call: Call, acting_account: str) -> bytes | None:
 
 
 def _body(environ: dict[str, Any]) -> bytes:
-    """The request's bytes, for small form posts; put back so that moto reads them again. Anything else is left alone."""
+    """The request's bytes, for small form posts; put back so that moto reads them again."""
     length = int(environ.get("CONTENT_LENGTH") or 0)
     if not 0 < length < 1 << 20:
         return b""

@@ -1,4 +1,4 @@
-"""Files that point Terraform at the emulated AWS. The harness adds them to a copy; no agent ever writes such a thing."""
+"""Files that point Terraform at the emulated AWS. The harness adds them to a copy; no agent writes such a thing."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ OVERLAY_NAME = "zz_embedded_aws_override.tf"
 
 # Names of the provider's `endpoints` block that 3.39 and 5.100 both know (measured with `providers schema`).
 _SERVICES = """
-acm acmpca apigateway applicationautoscaling appsync athena autoscaling backup batch cloudformation cloudfront cloudtrail cloudwatch
-cloudwatchevents cloudwatchlogs codebuild cognitoidentity cognitoidp configservice dynamodb ec2 ecr ecs efs eks elasticache elb es firehose
-glue guardduty iam kinesis kms lambda organizations rds redshift resourcegroups resourcegroupstaggingapi route53 route53resolver s3
-s3control secretsmanager servicediscovery ses shield sns sqs ssm stepfunctions sts synthetics waf wafv2 xray
+acm acmpca apigateway applicationautoscaling appsync athena autoscaling backup batch cloudformation cloudfront
+cloudtrail cloudwatch cloudwatchevents cloudwatchlogs codebuild cognitoidentity cognitoidp configservice dynamodb ec2
+ecr ecs efs eks elasticache elb es firehose glue guardduty iam kinesis kms lambda organizations rds redshift
+resourcegroups resourcegroupstaggingapi route53 route53resolver s3 s3control secretsmanager
+servicediscovery ses shield sns sqs ssm stepfunctions sts synthetics waf wafv2 xray
 """
 
 

@@ -29,7 +29,8 @@ class Refusal:
     def xml(self) -> bytes:
         return (
             '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
-            f"<Code>{self.code}</Code><Message>{self.message}</Message></Error><RequestId>embedded</RequestId></ErrorResponse>"
+            f"<Code>{self.code}</Code><Message>{self.message}</Message></Error>"
+            "<RequestId>embedded</RequestId></ErrorResponse>"
         ).encode()
 
 

@@ -106,7 +106,7 @@ Player = Generator[Answer, Exchange, None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Script:
-    """`play` starts the script for one conversation; it plays when `match` stands in the conversation's first message."""
+    """`play` starts the script for one conversation; it plays when `match` is in the conversation's first message."""
 
     play: Callable[[], Player]
     match: str = ""

@@ -93,7 +93,7 @@ def error_event(kind: str, text: str) -> bytes:
 
 
 def request_problem(body: Any) -> str | None:
-    """Why the request would be refused by the SDK's own types and by rules that the API holds; None when it is sound."""
+    """Why the SDK's own types and the API's rules would refuse the request; None when it is sound."""
     from pydantic import ValidationError
 
     adapter, names = _request_type()

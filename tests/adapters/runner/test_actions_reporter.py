@@ -16,8 +16,9 @@ from ops_agent.model.finding import Place
 from runner_files import commands_in, outputs_in, reporter
 
 NASTY = [
-    "::add-mask::x", "::set-output name=a::b", "  ::error::x", "::stop-commands::x\n::warning::y", "text\r::warning::z", "##[error]x",
-    "a ##[set-output name=x]y", "::endgroup::", "\x1b[31mred", "::save-state name=x::y", "\u2028::error::x", "::debug::\n::x::",
+    "::add-mask::x", "::set-output name=a::b", "  ::error::x", "::stop-commands::x\n::warning::y", "text\r::warning::z",
+    "##[error]x", "a ##[set-output name=x]y", "::endgroup::", "\x1b[31mred", "::save-state name=x::y",
+    "\u2028::error::x", "::debug::\n::x::",
 ]  # fmt: skip
 
 
