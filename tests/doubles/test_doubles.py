@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from adapters.terraform import recorders
 from agent.converse_doubles import Engine
 from doubles.clock import FakeClock
 from doubles.hosting import CommentingHost, FakeBoard, FakeHost
@@ -18,6 +17,7 @@ from doubles.llm import SayingLlm
 from doubles.reporter import KeepingReporter
 from doubles.tree import MemoryTree
 from ops_agent.model import ports
+from run import recorders
 from sweep import sweep_doubles
 
 WHOLE: tuple[tuple[type, Any], ...] = (

@@ -27,10 +27,9 @@ from ops_agent.plan.reading import read_plan
 from ops_agent.terraform.buckets import named_buckets
 from ops_agent.terraform.layout import LayoutUses, targets, unsettled_by
 from ops_agent.terraform.module_sources import module_files
-from ops_agent.terraform.modules import directory_of, locked_providers
+from ops_agent.terraform.modules import LOCK_FILE, directory_of, locked_providers
 
 T = TypeVar("T")
-LOCK_FILE = ".terraform.lock.hcl"
 
 BasePlans = dict[tuple[str, TerraformTarget, str | None], TerraformPlan]
 """Plans of base commits, by commit, target and the account of the lease (None: with mocked providers).
@@ -38,10 +37,10 @@ BasePlans = dict[tuple[str, TerraformTarget, str | None], TerraformPlan]
 The pipeline makes one for each run and hands it to every round: repair rounds change the head alone. A plan that failed
 is not kept, so the next round asks again.
 
-The state, or what a data source reads, may change between two rounds. The head is planned anew in each, so what is shown
-and what is dangerous is never old. Old is only what is subtracted, and a change is subtracted when its values before
-*and* after are those of the base's plan: where the state changed, the values before differ, and the change counts as
-ours. So an old plan of the base rather blames this change for too much. It is never older than the run.
+The state, or what a data source reads, may change between two rounds. The head is planned anew in each, so what is
+shown and what is dangerous is never old. Old is only what is subtracted, and a change is subtracted when its values
+before *and* after are those of the base's plan: where the state changed, the values before differ, and the change
+counts as ours. So an old plan of the base rather blames this change for too much. It is never older than the run.
 """
 
 
@@ -65,7 +64,7 @@ class _Head:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """One target: why it is not planned, or the lease to plan with; its counterpart on the base commit, if it has one."""
+    """One target: why it is not planned, or the lease to plan with; the same target on the base commit, if any."""
 
     target: TerraformTarget
     unplanned: str | None
@@ -201,8 +200,8 @@ def _unplanned(cloud: CloudIdentity, root: TerraformRoot, environment: Environme
 
 
 def run_all(terraform: Terraform, jobs: Mapping[str, Callable[[], T]]) -> dict[str, T]:
-    """Every job's result. Jobs start children of `terraform`: they begin in their order, as many at once as this machine
-    carries.
+    """Every job's result. Jobs start children of `terraform`: they begin in their order, as many at once as this
+    machine carries.
 
     The first exception ends all: what runs is finished or, when the run is cancelled, killed.
     """
@@ -221,9 +220,6 @@ def run_all(terraform: Terraform, jobs: Mapping[str, Callable[[], T]]) -> dict[s
                 terraform.cancel()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-# The jobs.
 
 
 def _verify_target(head: _Head, work: _Work, *, validates: bool) -> TargetVerification:
@@ -340,11 +336,10 @@ def _compared(work: _Work, head: object, before: TerraformPlan | None) -> Target
     return replace(head, own=own_changes(head.plan, before), own_outputs=own_outputs(head.plan, before))
 
 
-# Lock files of roots that got a new allow-listed provider: their entries come from our code, never from the llm.
-
-
 def with_lock_files(base: BaseTree, changes: ChangeSet, verification: Verification) -> ChangeSet:
-    """`changes` plus the lock files that the verification had to complete. The guard has judged `changes` without them."""
+    """`changes` plus the lock files that the verification had to complete for new allow-listed providers. Their entries
+    come from our code, never from the llm, so the guard has judged `changes` without them.
+    """
     completed = {_lock_path(t.target): t.lock_file for t in verification.targets if t.lock_file is not None}
     entries = base.entries()
     added = [
@@ -358,11 +353,10 @@ def _lock_path(target: TerraformTarget) -> str:
     return LOCK_FILE if target.root.path == "." else f"{target.root.path}/{LOCK_FILE}"
 
 
-# Modules from outside the repository, fetched before anything that the llm wrote is run: by what the base commit calls.
-
-
 def fetched_modules(terraform: Terraform, base: BaseTree, roots: Iterable[TerraformRoot]) -> FetchedModules:
-    """What the base's calls of remote modules brought, for the rules to read. Raises what `fetch_modules` does."""
+    """What the base's calls of modules from outside brought, for the rules to read: fetched before anything that the
+    llm wrote is run. Raises what `fetch_modules` does.
+    """
     calling = _calling(base, roots)
     if calling:
         terraform.self_test()

@@ -149,7 +149,7 @@ def local_source(directory: str, block: Block) -> str | None:
     return local_directory(directory, block.literal("source"))
 
 
-_LOCK_FILE = ".terraform.lock.hcl"
+LOCK_FILE = ".terraform.lock.hcl"
 _TESTS = (".tftest.hcl", ".tftest.json", ".tofutest.hcl", ".tofutest.json")
 
 
@@ -168,7 +168,7 @@ def init_inputs(root: TerraformRoot, paths: Iterable[str], read: Callable[[str],
             source = read_source(path, read(path))
             words = (read(path).hex(),) if isinstance(source, Unreadable) else _words(source.blocks)
             said |= {repr((directory, word)) for word in words}
-        elif path == _inside(root, _LOCK_FILE) or (directory in tests and path.endswith(_TESTS)):
+        elif path == _inside(root, LOCK_FILE) or (directory in tests and path.endswith(_TESTS)):
             said.add(repr((path, read(path))))
     return hashlib.sha256("\n".join(sorted(said)).encode()).hexdigest()
 

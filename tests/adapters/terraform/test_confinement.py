@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from adapters.terraform.worlds import bare_target, write
-from ops_agent.adapters.terraform import confinement, sandbox_child, self_test
+from ops_agent.adapters.terraform import confinement, sandbox_child
 from ops_agent.adapters.terraform.confinement import Confinement, filters_sockets, landlock_abi
 from ops_agent.adapters.terraform.engine import find_program
 from ops_agent.adapters.terraform.processes import Patience
-from ops_agent.adapters.terraform.sandbox import Sandbox
+from ops_agent.adapters.terraform.sandbox import Sandbox, prove
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.model.errors import ToolchainError
 from ops_agent.model.policy import Policy
@@ -126,7 +126,8 @@ def test_a_child_cannot_do_anything_else(code, box, listener):
         code = code.replace("{port}", str(listener.getsockname()[1])).replace("{abstract}", name)
         printed = confined(
             box,
-            f"try:\n    exec({code!r})\nexcept OSError as error:\n    print('refused', error.errno)\nelse:\n    print('DONE')",
+            f"try:\n    exec({code!r})\nexcept OSError as error:\n    print('refused', error.errno)\n"
+            "else:\n    print('DONE')",
         )
     assert printed in ("refused 13", "refused 1"), printed
     listener.settimeout(0.05)
@@ -159,7 +160,8 @@ def test_the_filter_refuses_the_calls_of_other_architectures():
 def test_the_kernel_refuses_an_engine_that_connects_elsewhere_on_this_machine(engine, tmp_path, listener):
     """Go never sends loopback through a proxy, so this is the kernel's rule in the engine's own threads."""
     port = listener.getsockname()[1]
-    backend = f'terraform {{\n  backend "http" {{\n    address = "http://127.0.0.1:{port}/state"\n    retry_max = 0\n  }}\n}}\n'
+    settings = f'address = "http://127.0.0.1:{port}/state"\n    retry_max = 0'
+    backend = f'terraform {{\n  backend "http" {{\n    {settings}\n  }}\n}}\n'
     from adapters.terraform.conftest import available
 
     with (
@@ -168,7 +170,7 @@ def test_the_kernel_refuses_an_engine_that_connects_elsewhere_on_this_machine(en
         ) as terraform,
         terraform.workspace(write(tmp_path, {"main.tf": backend}), bare_target(), None) as workspace,
     ):
-        workspace.with_backend = True
+        workspace.leased = True
         init = workspace.init()
         plan, left = workspace.plan()
     said = " ".join(f.what for f in (*init.findings, *plan.findings))
@@ -233,13 +235,13 @@ def test_a_promise_that_does_not_hold_on_this_machine_stops_every_plan(promise, 
     config.write_text("disable_checkpoint = true\n")
     config.chmod(0o644)
     with pytest.raises(ToolchainError, match=f"can (leave its sandbox|read this process) .*{promise}"):
-        self_test.prove(box, {"TF_CLI_CONFIG_FILE": str(config)})
+        prove(box, {"TF_CLI_CONFIG_FILE": str(config)})
 
 
 def test_a_bare_child_that_does_not_answer_stops_every_plan(box, monkeypatch):
     monkeypatch.setattr(box, "attempt", lambda *_: {})
     with pytest.raises(ToolchainError, match="self-test did not run"):
-        self_test.prove(box, {})
+        prove(box, {})
 
 
 @pytest.mark.terraform

@@ -30,7 +30,7 @@ UNREACHABLE = "Terraform tried to reach a place that is not allowed"
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
-    """Key and self-signed certificate of the service names that the tests use, in two files that every user can read."""
+    """Key and self-signed certificate of the service names that the tests use, in files that every user can read."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
     now = datetime.datetime.now(datetime.UTC)

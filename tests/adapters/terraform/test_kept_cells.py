@@ -1,4 +1,4 @@
-"""A cell that stays initialised: new files each time, nothing left behind, and the same answer as a fresh cell gives."""
+"""A cell that stays initialised: new files each time, nothing left behind, and the answer that a fresh cell gives."""
 
 from __future__ import annotations
 

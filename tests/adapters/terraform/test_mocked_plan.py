@@ -36,9 +36,13 @@ data "aws_iam_policy_document" "send" {
   }
 }
 
+locals {
+  account = data.aws_caller_identity.me.account_id
+}
+
 module "queue" {
   source = "./modules/queue"
-  name   = "${data.aws_caller_identity.me.account_id}-${data.aws_region.here.name}-${length(data.aws_availability_zones.zones.names)}"
+  name   = "${local.account}-${data.aws_region.here.name}-${length(data.aws_availability_zones.zones.names)}"
   policy = data.aws_iam_policy_document.send.json
   topic  = data.aws_sns_topic.shared.arn
 }
@@ -78,11 +82,9 @@ def test_two_mocked_plans_of_one_configuration_with_modules_aliases_and_data_sou
 
 
 def test_what_mocks_cannot_evaluate_is_reported_and_does_not_fail_the_check(terraform, tmp_path):
-    main = (
-        QUEUE
-        + 'resource "terraform_data" "x" {\n  lifecycle {\n    precondition {\n      condition     = var.region == "x"\n'
-    )
-    main += '      error_message = "never true"\n    }\n  }\n}\n'
+    condition = 'condition     = var.region == "x"\n      error_message = "never true"'
+    main = QUEUE + 'resource "terraform_data" "x" {\n  lifecycle {\n    precondition {\n'
+    main += f"      {condition}\n    }}\n  }}\n}}\n"
     with terraform.workspace(write(tmp_path, service("never", main)), target(environment("prod")), None) as workspace:
         assert workspace.init().status is CheckStatus.PASSED
         check, document = workspace.mocked_plan()

@@ -221,7 +221,7 @@ def test_a_host_that_fails_in_passing_is_asked_again_and_one_that_is_away_three_
 
 
 def test_git_that_is_missing_is_named(host, monkeypatch):
-    monkeypatch.setattr("terraform.module_worlds.PATH", "/nowhere")
+    monkeypatch.setattr("adapters.terraform.module_worlds.PATH", "/nowhere")
     with engine(host) as terraform:
         _, what, remedy = only_finding(fetch(terraform, {"main.tf": call(f"git::{host.url}/org/net.git")}))
     assert "git must be available" in what and remedy.startswith("Install git on the runner")

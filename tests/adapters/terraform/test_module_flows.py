@@ -1,4 +1,4 @@
-"""What flows into modules of a real host is judged before anything of the change is run: the stage with a real fetch."""
+"""What flows into modules of a real host is judged before anything of the change is run."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What is kept of a fetch: plain files and links that stay inside, within limits; the settings of git and Terraform; what a
-head is given.
+"""What is kept of a fetch: plain files and links that stay inside, within limits; the settings of git and Terraform;
+what a head is given.
 """
 
 from __future__ import annotations
@@ -253,7 +253,8 @@ def test_no_other_child_lives_or_starts_while_it_is_quiet(tmp_path):
 
 
 def test_tokens_of_hosts_are_read_by_line_and_never_shown():
-    given = "Git.Example.com = a-good-token\n\napp.terraform.io:8443=user:another-token\nhttps://x.example.com=third-token\nno-token-line\nb.example.com=short"
+    given = "Git.Example.com = a-good-token\n\napp.terraform.io:8443=user:another-token\n"
+    given += "https://x.example.com=third-token\nno-token-line\nb.example.com=short"
     read = read_inputs({"INPUT_MODULE_CREDENTIALS": given})
     assert read.wrong == {"module_credentials"} and len(read.problems) == 3
     assert "line 4" in read.problems[0] and "line 5" in read.problems[1] and "`b.example.com`" in read.problems[2]

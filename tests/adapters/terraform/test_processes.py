@@ -45,7 +45,8 @@ def test_a_child_that_ends_at_the_first_signal_is_asked_politely():
 
 def test_a_child_that_ignores_every_polite_signal_is_killed_after_the_deadline():
     """SIGINT, SIGTERM, SIGKILL."""
-    code = "import signal, time\nfor s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, signal.SIG_IGN)\nwhile True: time.sleep(1)"
+    code = "import signal, time\nfor s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, signal.SIG_IGN)\n"
+    code += "while True: time.sleep(1)"
     result = python(code)
     assert (result.returncode, result.ending) == (-9, Ending.DEADLINE)
     assert result.seconds < 3

@@ -80,7 +80,7 @@ def test_hosts_of_aws_customers_in_the_region_may_not_be_reached(host):
     assert host not in hosts("plan")
 
 
-def test_the_global_hosts_are_botocores_and_belong_to_the_services_that_the_session_policy_lets_answer_outside_the_region():
+def test_the_global_hosts_are_botocores_and_of_the_services_that_the_session_policy_allows_outside_the_region():
     statement = next(s for s in json.loads(session_policy("sa-east-1", ACCOUNTS))["Statement"] if s["Sid"] == "Region")
     assert {action.partition(":")[0] for action in statement["NotAction"]} - {"s3"} == set(GLOBAL_HOSTS)
     for service, host in GLOBAL_HOSTS.items():
@@ -171,5 +171,6 @@ def test_without_a_role_no_command_reaches_aws():
 
 
 def test_only_addresses_of_this_machine_give_ports():
-    text = 'sqs = "http://127.0.0.1:4566" x http://localhost:80/ https://[::1]:9 http://evil.example:22 http://127.0.0.1.evil.example:23'
+    text = 'sqs = "http://127.0.0.1:4566" x http://localhost:80/ https://[::1]:9 http://evil.example:22 '
+    text += "http://127.0.0.1.evil.example:23"
     assert loopback_ports([text]) == {4566, 80, 9}

@@ -30,7 +30,8 @@ def test_each_workspace_has_a_user_of_its_own_and_cannot_write_into_its_copy(bar
         bare_terraform.workspace(tree, bare_target(), None) as other,
     ):
         assert len({one.cell.uid, other.cell.uid, os.geteuid()}) == 3
-        script = "import os; print(os.getuid(), os.getgid(), os.getgroups(), os.access('.', os.W_OK), os.access({!r}, os.R_OK))"
+        script = "import os; print(os.getuid(), os.getgid(), os.getgroups(), "
+        script += "os.access('.', os.W_OK), os.access({!r}, os.R_OK))"
         code = script.format(str(other.cell.work / "main.tf"))
         spec = f'{{"uid": {one.cell.uid}, "gid": {one.cell.uid}, "library": null}}'
         child = [sys.executable, "-I", "-S", sandbox_child.__file__, spec]
@@ -82,7 +83,7 @@ from ops_agent.model.errors import ToolchainError
 harden_this_process()
 with TerraformCli(policy=Policy(), binary="embedded") as terraform:
     terraform.self_test()
-    print(terraform._sandbox.isolation)
+    print(terraform._sandbox.confinement)
 confinement.landlock_abi = lambda: 0
 with TerraformCli(policy=Policy(), binary="embedded") as terraform:
     terraform.engine()

@@ -74,13 +74,23 @@ BLOCKS = [
     f'resource "terraform_data" "x" {{\n  count = length({P})\n}}\n',
     f'resource "terraform_data" "x" {{\n  for_each = toset([for c in ["a", "b"] : c if can(regex(c, {P}))])\n}}\n',
     f'resource "terraform_data" "x" {{\n  input = can(regex("^a", {P}))\n}}\n',
-    f'resource "terraform_data" "x" {{\n  input = {P}\n}}\n\noutput "x" {{\n  value = terraform_data.x.input == "aaaaaaaa1"\n}}\n',
     (
-        f'resource "terraform_data" "x" {{\n  lifecycle {{\n    precondition {{\n      condition     = {P} == "aaaaaaaa1"\n'
+        f'resource "terraform_data" "x" {{\n  input = {P}\n}}\n\n'
+        'output "x" {\n  value = terraform_data.x.input == "aaaaaaaa1"\n}\n'
+    ),
+    (
+        'resource "terraform_data" "x" {\n  lifecycle {\n    precondition {\n'
+        f'      condition     = {P} == "aaaaaaaa1"\n'
         '      error_message = "No."\n    }\n  }\n}\n'
     ),
-    f'output "x" {{\n  value = 1\n  precondition {{\n    condition     = {P} == "aaaaaaaa1"\n    error_message = "No."\n  }}\n}}\n',
-    f'resource "aws_sqs_queue" "x" {{\n  name                      = "x"\n  kms_data_key_reuse_period_seconds = length({P})\n}}\n',
+    (
+        f'output "x" {{\n  value = 1\n  precondition {{\n    condition     = {P} == "aaaaaaaa1"\n'
+        '    error_message = "No."\n  }\n}\n'
+    ),
+    (
+        'resource "aws_sqs_queue" "x" {\n  name                      = "x"\n'
+        f"  kms_data_key_reuse_period_seconds = length({P})\n}}\n"
+    ),
     f'resource "aws_s3_bucket" "x" {{\n  acl = {P}\n}}\n',
     f'resource "aws_sqs_queue" "x" {{\n  policy = {P}\n}}\n',
     f'resource "aws_s3_bucket" "x" {{\n  bucket = "x"\n  acl    = {P}\n}}\n',
@@ -88,7 +98,10 @@ BLOCKS = [
     f'resource "aws_sqs_queue" "x" {{\n  name = "x"\n  tags = {{ (substr({P}, 0, 1)) = "y" }}\n}}\n',
     f'module "x" {{\n  source = "./m"\n  word   = {P}\n}}\n\noutput "x" {{\n  value = module.x.seen\n}}\n',
     f'locals {{\n  found = can(regex("^a", {P}))\n}}\n\noutput "x" {{\n  value = local.found\n}}\n',
-    f'variable "x" {{\n  default = 1\n}}\n\nmodule "x" {{\n  source = "./m"\n  count  = length({P})\n  word   = "w"\n}}\n',
+    (
+        'variable "x" {\n  default = 1\n}\n\nmodule "x" {\n  source = "./m"\n'
+        f'  count  = length({P})\n  word   = "w"\n}}\n'
+    ),
 ]
 MODULE = 'variable "word" {\n  type = string\n}\n\noutput "seen" {\n  value = can(regex("^a", var.word))\n}\n'
 MORE = (

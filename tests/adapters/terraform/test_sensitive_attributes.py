@@ -1,4 +1,4 @@
-"""The provider's own marks, as the guard knows them, are what the provider says: version 3.39.0, which the tests embed."""
+"""The provider's own marks, as the guard knows them, are what the provider says (3.39.0, which the tests embed)."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def test_our_own_commands_are_on_the_list():
     plan = commands.plan(out=Path("/o/p"), var_files=(Path("/w/a.tfvars"),))
     assert {"-lock=false", "-input=false", "-detailed-exitcode"} <= set(plan.argv)
     assert "-lockfile=readonly" in commands.init(backend_files=(Path("/w/b.hcl"),), lock_read_only=True).argv
-    assert commands.init(backend=False, lock_read_only=False).argv[-1] == "-backend=false"
+    assert commands.init(lock_read_only=False).argv[-1] == "-backend=false"
     assert commands.show(Path("/o/p"), json=True).argv == ("show", "-no-color", "-json", "/o/p")
 
 

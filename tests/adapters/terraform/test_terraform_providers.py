@@ -9,19 +9,36 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import ops_agent
-from adapters.terraform.worlds import BINARY, IS_ROOT, VERSIONS, alive, bare_target, scripted, wrapped, write
+from adapters.terraform.worlds import (
+    BINARY,
+    IS_ROOT,
+    VERSIONS,
+    alive,
+    bare_target,
+    changes,
+    scripted,
+    service,
+    world,
+    wrapped,
+    write,
+)
+from doubles.tree import MemoryTree
 from ops_agent.adapters.terraform.confinement import landlock_abi
 from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.providers import Providers, configuration
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
+from ops_agent.config.settings import Settings
 from ops_agent.model.errors import ToolchainError
 from ops_agent.model.policy import Policy
 from ops_agent.model.verification import CheckStatus
+from ops_agent.run.verify import BasePlans, verify
 from ops_agent_demo.terraform import wheel_zips
 
 pytestmark = pytest.mark.terraform
@@ -186,20 +203,24 @@ def test_zips_are_unpacked_once_and_shared_by_every_target(tmp_path, open_direct
                 assert workspace.validate().status is CheckStatus.PASSED
 
 
-def test_a_fetch_is_made_once_and_links_are_never_taken_over(tmp_path):
-    made = Providers("", (), tmp_path)
+def test_a_fetch_is_made_once_and_links_are_never_taken_over(tmp_path, monkeypatch):
     calls = []
 
-    def fetch(take):
+    @contextmanager
+    def installed(*_):
         calls.append(1)
-        write(tmp_path / "fetched", {"host/ns/good/1.0.0/linux_amd64/binary": "x"})
-        bad = tmp_path / "fetched/host/ns/bad/1.0.0/linux_amd64"
+        write(tmp_path / "data/providers", {"host/ns/good/1.0.0/linux_amd64/binary": "x"})
+        bad = tmp_path / "data/providers/host/ns/bad/1.0.0/linux_amd64"
         bad.mkdir(parents=True)
         (bad / "binary").symlink_to("/etc/passwd")
-        take(tmp_path / "fetched")
+        yield SimpleNamespace(data=tmp_path / "data")
 
+    made = Providers("", (), tmp_path)
+    terraform = TerraformCli(policy=Policy())
+    monkeypatch.setattr(TerraformCli, "_providers", made)
+    monkeypatch.setattr(terraform, "_installed", installed)
     for _ in range(3):
-        made.fetch_once("infra", fetch)
+        terraform._fetch_providers(tmp_path, bare_target(), None)
     assert calls == [1]
     assert [str(p.relative_to(made.shared)) for p in made.shared.rglob("binary")] == [
         "host/ns/good/1.0.0/linux_amd64/binary"
@@ -251,3 +272,27 @@ def test_a_mirror_that_the_children_cannot_read_is_named_with_the_remedy(tmp_pat
     ):
         terraform.engine()
     assert "chmod" in caught.value.hint
+
+
+def test_a_second_round_starts_fewer_providers_and_reports_the_same_own_changes(tmp_path, counted, cloud, aws):
+    """The formula in run/verify.py: V + 2*P + 3*S in the first round, V + P + 2*S in the second."""
+    mirror, count = counted
+    before = service("rounds")
+    after = {**before, "infra/topic.tf": 'resource "aws_sns_topic" "t" {\n  name = "rounds"\n}\n'}
+    tree, plans, found = write(tmp_path, after), BasePlans(), []
+    with TerraformCli(
+        policy=Policy(),
+        binary="embedded",
+        mirror=str(mirror),
+        overlay=aws.overlay,
+        backend_settings=aws.backend_overrides,
+    ) as terraform:
+        for _ in range(2):
+            made = world(terraform, cloud)
+            proof = verify(
+                made, Settings(environments=("dev",)), MemoryTree(before), changes(before, after), tree, plans
+            )
+            assert proof.passed, proof.failed
+            assert [target.own for target in proof.targets] == [{"aws_sns_topic.t"}]
+            found.append(count())
+    assert found == [2 + 2 * 3 + 3 * 1, 2 + 3 + 2 * 1]

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.terraform.worlds import write
 from ops_agent.adapters.terraform.diagnostics import from_fmt, from_json, from_text, json_lines
-from ops_agent.adapters.terraform.mocked_plan import mocks_file, plan_document
-from ops_agent.adapters.terraform.placeholders import placeholder, placeholders, read_type
+from ops_agent.adapters.terraform.placeholders import mocks_file, placeholder, placeholders, plan_document, read_type
 from ops_agent.adapters.terraform.workspace import _Diagnostics
 
 KEYS = ["range", "start", "line", "severity", "summary"]

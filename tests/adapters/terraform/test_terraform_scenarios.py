@@ -77,7 +77,8 @@ output "name" {
 }
 """
 ORDERS = "aws_sqs_queue.orders"
-IMPORT = 'import {\n  to = aws_sqs_queue.found\n  id = "{url}"\n}\n\nresource "aws_sqs_queue" "found" {\n  name = "found"\n}\n'
+FOUND = 'resource "aws_sqs_queue" "found" {\n  name = "found"\n}\n'
+IMPORT = 'import {\n  to = aws_sqs_queue.found\n  id = "{url}"\n}\n\n' + FOUND
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +135,7 @@ def test_a_plan_without_a_change_of_a_resource_is_shown_as_that(output, deployed
 
 
 def test_an_import_block_of_the_base_is_planned_as_an_import(deployed, terraform, cloud, tmp_path, aws, mirror):
-    apply(service("imported", 'resource "aws_sqs_queue" "found" {\n  name = "found"\n}\n'), aws, mirror)
+    apply(service("imported", FOUND), aws, mirror)
     url = f"{aws.endpoint}/{DEV}/found"
     check, plan = planned(terraform, cloud, tmp_path, service("importing", IMPORT.replace("{url}", url)))
     assert check.status is CheckStatus.PASSED, check.findings

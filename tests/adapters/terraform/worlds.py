@@ -58,8 +58,8 @@ def service(name: str, main: str = QUEUE, **more: str) -> dict[str, str]:
     files = {"infra/versions.tf": VERSIONS, "infra/main.tf": main.replace("{name}", name)}
     for environment, account in (("dev", DEV), ("prod", PROD)):
         files[f"infra/backend/{environment}/backend.hcl"] = (
-            f'bucket       = "tfstate-{account}"\nkey          = "{name}/terraform.tfstate"\nregion       = "sa-east-1"\n'
-            "encrypt      = true\nuse_lockfile = true\n"
+            f'bucket       = "tfstate-{account}"\nkey          = "{name}/terraform.tfstate"\n'
+            'region       = "sa-east-1"\nencrypt      = true\nuse_lockfile = true\n'
         )
         files[f"infra/environments/{environment}/terraform.tfvars"] = 'region = "sa-east-1"\n'
     return {**files, **more}

@@ -50,11 +50,11 @@ VALIDATE = TerraformCommand(("validate", "-json", "-no-color"))
 STATE = TerraformCommand(("state", "pull"))
 
 
-def init(*, backend_files: tuple[Path, ...] = (), backend: bool = True, lock_read_only: bool) -> TerraformCommand:
-    """`backend_files` are absolute; the later wins."""
-    flags = [*([] if backend else ["-backend=false"]), *(["-lockfile=readonly"] if lock_read_only else [])]
-    files = (f"-backend-config={path}" for path in backend_files)
-    return TerraformCommand(("init", "-input=false", "-no-color", *flags, *files))
+def init(*, backend_files: tuple[Path, ...] | None = None, lock_read_only: bool) -> TerraformCommand:
+    """`backend_files` are absolute, the later wins; None: without a backend."""
+    flags = ["-lockfile=readonly"] if lock_read_only else []
+    backend = ["-backend=false"] if backend_files is None else [f"-backend-config={path}" for path in backend_files]
+    return TerraformCommand(("init", "-input=false", "-no-color", *flags, *backend))
 
 
 def plan(*, out: Path, var_files: tuple[Path, ...] = ()) -> TerraformCommand:

@@ -20,8 +20,8 @@ _SOURCE_LINE = re.compile(r"\s+\d+:")
 _FMT_NAME = re.compile(r"^--- old/(?P<path>.+)$", re.MULTILINE)
 _MODULE_SUMMARIES = ("Failed to download module", "Error accessing remote module registry", "Module not found")
 _MODULE = re.compile(
-    r'[mM]odule "(?P<name>[^"]+)"(?: \([^)]*\))?(?: source code from "(?P<package>[^"]+)"|,? (?:from|cannot be found in '
-    r"the module registry at) (?P<registry>[^ ]+?)(?=:? |:?$|\.$))"
+    r'[mM]odule "(?P<name>[^"]+)"(?: \([^)]*\))?(?: source code from "(?P<package>[^"]+)"|,? (?:from|cannot be found '
+    r"in the module registry at) (?P<registry>[^ ]+?)(?=:? |:?$|\.$))"
 )
 _CORRECT = "Correct the configuration at this place."
 _REMEDIES = {

@@ -2,35 +2,115 @@
 cell that the root is run in.
 
 The fetch is Terraform's own `get`, outside the confinement, over files that people merged. Nothing of the llm's takes
-part, and no provider is started or installed for it.
+part, and no provider is started or installed for it. Why a module was not fetched is a finding: which call in which
+file, from which host, and what to do about it.
 """
 
 from __future__ import annotations
 
-import os
+import posixpath
+import re
 import tempfile
 import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from ops_agent.adapters.terraform.cells import Cell
 from ops_agent.adapters.terraform.commands import GET
+from ops_agent.adapters.terraform.diagnostics import (
+    MODULE_TITLE,
+    MOST,
+    PrintedError,
+    finding,
+    from_text,
+    printed_errors,
+)
 from ops_agent.adapters.terraform.engine import ended_well, unexplained
-from ops_agent.adapters.terraform.module_failures import CHECK, PLAIN_HTTP, VENDOR, at_call, failures, may_pass, refusal
 from ops_agent.adapters.terraform.module_hosts import TRIES, ModuleCredentials, Registry, find_registries
 from ops_agent.adapters.terraform.module_store import Kept, NotKept, install, keep, read_fetched, records_for, size_of
 from ops_agent.adapters.terraform.processes import Ending, Patience
 from ops_agent.adapters.terraform.sandbox import Sandbox
-from ops_agent.model.finding import Finding
+from ops_agent.model.finding import Finding, Place
 from ops_agent.model.terraform import FetchedModules, TerraformRoot
 from ops_agent.model.verification import CheckResult, CheckStatus
-from ops_agent.terraform.module_sources import ModuleCall, SourceKind, module_calls, read_module_source, shown_source
+from ops_agent.terraform.module_sources import (
+    ModuleCall,
+    ModuleSource,
+    SourceKind,
+    module_calls,
+    read_module_source,
+    shown_source,
+)
 from ops_agent.terraform.modules import is_configuration
 
+CHECK = "modules"
+WRONG_BASE = "The base branch's modules cannot be loaded"
+PLAIN_HTTP = "plain-http-is-refused.invalid"
+VENDOR = "copy the module into the repository and call it by its path (`./modules/NAME`)"
+_SETUP = "(docs/setup/modules.md)"
+_GIVE = f"Give `{{name}}=<token that may read it>` in the input `module_credentials` {_SETUP}."
+_STILL_THERE = "Check whether the module is still there under this name, and"
+
+# Summaries of Terraform's errors that are about fetching.
+_OF_FETCH = re.compile(
+    r"Failed to download module|Error accessing remote module registry|Module not found|Failed to expand subdir globs|"
+    r"Unresolvable module version|Unreadable module|Invalid (?:response|package location) from|"
+    r"Unable to evaluate directory symlink|Failed to remove local"
+)
+
+
+def _answer(pattern: str, remedy: str, with_token: str = "") -> tuple[re.Pattern[str], str, str]:
+    return re.compile(pattern, re.IGNORECASE), remedy, with_token or remedy
+
+
+# Answers after which no other try helps, each with its remedy, and with the one when a token was given. The first that
+# matches counts: a missing ref is also "not found".
+_ANSWERS = (
+    _answer(
+        re.escape(PLAIN_HTTP),
+        "Its host points to an address of plain http, which proves nothing about who answers. Serve it over https, "
+        f"or {VENDOR}.",
+    ),
+    _answer(
+        r"git must be available and on the PATH",
+        "Install git on the runner, or use a source that needs none (a registry's archive).",
+    ),
+    _answer(
+        r"invalid ref|pathspec|remote branch \S+ not found|couldn't find remote ref|unable to find remote ref",
+        "The branch, tag or commit after `?ref=` is not there (any more): correct it in the repository.",
+    ),
+    _answer(
+        r"no (?:available|matching|module) (?:releases|versions?)|Unresolvable module version|"
+        r"matching the version constraint",
+        "No version of the registry satisfies `{version}`: correct the constraint, or publish the version.",
+    ),
+    _answer(
+        r"subdir .* not found|Unreadable module|does not contain|no such file or directory",
+        "The path after `//` is not in the package: correct the source in the repository.",
+    ),
+    _answer(
+        r"Authentication failed|could not read (?:Username|Password)|terminal prompts disabled|\b40[13]\b|"
+        r"unauthorized|forbidden|access denied",
+        _GIVE,
+        f"{{host}} does not take the given token for this module: check that it lives and may read it {_SETUP}.",
+    ),
+    _answer(
+        r"not found|cannot be found|\b404\b|does not exist|does not appear to be a git",
+        f"{_STILL_THERE} whether it is private: then give a token for {{host}} in `module_credentials` {_SETUP}.",
+        f"{_STILL_THERE} whether the given token may read it {_SETUP}.",
+    ),
+)
+_NO_ANSWER = (
+    "From this runner {host} does not answer as a module host. Start the run again; if it repeats, open the way, or "
+    f"{VENDOR}."
+)
+_NOISE = re.compile(r"Cloning into '[^']*'\.\.\. ?")
+_FOLDER = re.compile(r'subdir "(?P<folder>[^"]+)" not found')
+_INSIDE = re.compile(r"(?:^|/)modules/(?P<key>[^/]+)/")
 # Clones hold their history until they are copied without it.
 MOST_RAW = 1 << 30
 _LOOK_EVERY, _MOST_LINES = 1.0, 40
@@ -51,14 +131,15 @@ class ModuleAccess:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Fetched:
-    """What a fetch gave. `calls` are the base's remote calls; `kept` is None when something failed, and `check` says
-    what; `lines` name what came.
-    """
+    """What a fetch gave. `calls` are the base's remote calls; `kept` is None when something failed (see `check`)."""
 
     calls: tuple[ModuleCall, ...]
     check: CheckResult
     kept: Kept | None
-    lines: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(_described(self.calls, self.kept)) if self.kept is not None else ()
 
 
 class RemoteModules:
@@ -90,7 +171,7 @@ class RemoteModules:
     def names(self, root: TerraformRoot) -> tuple[str, ...]:
         """A line for each module that came, with its version or commit."""
         fetched = self._fetched.get(root.path)
-        return fetched.lines if fetched is not None else ()
+        return fetched.names if fetched is not None else ()
 
     def give(self, cell: Cell, root: TerraformRoot) -> tuple[Finding, ...]:
         """Lay what the tree in `cell.work` calls and the base had into the cell's data directory; or why it is not
@@ -102,8 +183,7 @@ class RemoteModules:
         fetched = self._fetched.get(root.path)
         if fetched is None:
             return ()
-        found = (Path(directory, name) for directory, _, names in os.walk(cell.work) for name in names)
-        paths = [str(path.relative_to(cell.work)) for path in found if is_configuration(path.name)]
+        paths = [str(path.relative_to(cell.work)) for path in cell.work.rglob("*") if is_configuration(path.name)]
         calls = module_calls(root, paths, lambda path: (cell.work / path).read_bytes())
         if fetched.kept is None:
             wanted = {(call.source, call.version) for call in calls}
@@ -126,9 +206,9 @@ class RemoteModules:
                 problems = self._get(cell, root, calls)
                 if not problems:
                     kept, problems = self._keep(cell, root, calls)
-        lines = tuple(_described(calls, kept)) if kept is not None else ()
-        dropped = ", ".join(kept.dropped[:20]) if kept is not None else ""
-        shown = [*lines, f"Left out, because they lead out of their module: {dropped}"] if dropped else lines
+        shown = [*_described(calls, kept)] if kept is not None else []
+        if kept is not None and kept.dropped:
+            shown.append(f"Left out, because they lead out of their module: {', '.join(kept.dropped[:20])}")
         check = CheckResult(
             name=CHECK,
             subject=root.path,
@@ -137,22 +217,22 @@ class RemoteModules:
             output="\n".join(shown)[:20_000],
             seconds=time.monotonic() - begun,
         )
-        return _Fetched(calls=calls, check=check, kept=kept, lines=lines)
+        return _Fetched(calls=calls, check=check, kept=kept)
 
     def _refusals(self, root: TerraformRoot, calls: Sequence[ModuleCall]) -> Iterator[Finding]:
         """Calls that are not even tried. A registry is asked only when no call is refused for its source."""
         found = [refused for call in calls if (refused := refusal(root.path, call, self._access.credentials))]
         yield from found
+        remedy = (
+            "Start the run again; or, if that other host is meant to have the token, give it an entry in "
+            "`module_credentials` too."
+        )
         for call in calls if not found else ():
             source = read_module_source(call.source or "")
-            if source.kind is SourceKind.REGISTRY and (
-                problem := self._registries.get(source.host, Registry()).problem
-            ):
-                remedy = (
-                    "Start the run again; or, if that other host is meant to have the token, give it an entry in "
-                    "`module_credentials` too."
-                )
-                yield at_call(root.path, call, f"the token of `{source.host}` stays here, because {problem}", remedy)
+            registry = self._registries.get(source.host) if source.kind is SourceKind.REGISTRY else None
+            if registry is not None and registry.problem:
+                why = f"the token of `{source.host}` stays here, because {registry.problem}"
+                yield at_call(root.path, call, why, remedy)
 
     @cached_property
     def _registries(self) -> Mapping[str, Registry]:
@@ -245,3 +325,76 @@ def _described(calls: Iterable[ModuleCall], kept: Kept) -> Iterator[str]:
         yield f"{call.key}: {shown_source(call.source or '')}" + (f" ({', '.join(what)})" if what else "")
     if len(came) > _MOST_LINES:
         yield f"and {len(came) - _MOST_LINES} more"
+
+
+def at_call(root: str, call: ModuleCall, why: str, remedy: str) -> Finding:
+    """A finding at the call of a module that is not fetched."""
+    source = shown_source(call.source or "a computed source")
+    what = f"Module `{call.key}` of the root `{root}` cannot be fetched from `{source}`: {why}"
+    found = finding(CHECK, "", textwrap.shorten(what, 1_000, placeholder="…"), title=MODULE_TITLE)
+    return replace(found, place=Place(path=call.path, line=call.line), remedy=remedy)
+
+
+def refusal(root: str, call: ModuleCall, credentials: ModuleCredentials) -> Finding | None:
+    """Why `call` is not even tried, None when it is."""
+    source = read_module_source(call.source or "")
+    if source.kind is SourceKind.REFUSED:
+        remedy = f"Take it from git or an archive over https, or from a registry; or {VENDOR}."
+        return at_call(root, call, source.why, remedy)
+    if source.kind is SourceKind.SSH and not credentials.serve(source):
+        why = f"there is no ssh key here, and no token of `{source.host}` to fetch it over https instead"
+        return at_call(root, call, why, _GIVE.format(name=source.host))
+    return None
+
+
+def failures(root: str, text: str, calls: Sequence[ModuleCall], credentials: ModuleCredentials) -> tuple[Finding, ...]:
+    """Findings of what Terraform printed when it ended with an error; none when nothing in it is an error of
+    Terraform's.
+    """
+    errors = [*printed_errors(text)][:MOST]
+    if not any(_OF_FETCH.match(error.summary) for error in errors):
+        # `get` of 1.15 loads what came, and gives no manifest when the base's own files are wrong.
+        remedy = (
+            "Correct this on the base branch first: modules from outside are fetched as the base branch calls them."
+        )
+        return tuple(replace(found, title=WRONG_BASE, remedy=remedy) for found in from_text(CHECK, root, text))
+    return tuple(dict.fromkeys(_failure(root, error, calls, credentials) for error in errors))
+
+
+def may_pass(findings: Sequence[Finding]) -> bool:
+    """Whether another try may help: nothing of what was said is an answer of the host's."""
+    return not any(f.title == WRONG_BASE or any(answer.search(f.what) for answer, *_ in _ANSWERS) for f in findings)
+
+
+def _failure(root: str, error: PrintedError, calls: Sequence[ModuleCall], credentials: ModuleCredentials) -> Finding:
+    place = posixpath.normpath(posixpath.join(root, error.file)) if error.file else root
+    name, _, why = error.module or ("", "", error.text)
+    why = shown_source(_NOISE.sub("", why)).strip(" .") or "the module was not found there"
+    call = _call_of(error, place, name, calls)
+    if call is None:
+        found = finding(CHECK, root, why, file=error.file, line=error.line, title=MODULE_TITLE)
+        return replace(found, remedy=_remedy(why, ModuleSource(kind=SourceKind.GIT), "", credentials))
+    if error.line and (place, error.line) != (call.path, call.line):
+        why = f"a module that it calls ({posixpath.basename(place)}): {why}"
+    return at_call(root, call, why, _remedy(why, read_module_source(call.source or ""), call.version, credentials))
+
+
+def _call_of(error: PrintedError, path: str, name: str, calls: Sequence[ModuleCall]) -> ModuleCall | None:
+    """The call of the repository that an error is about: the one at that place, or the one whose package holds it."""
+    at_place = next((c for c in calls if (c.path, c.line) == (path, error.line)), None)
+    if at_place is not None:
+        return at_place
+    if folder := _FOLDER.search(error.detail):
+        return next((c for c in calls if f"//{folder['folder']}" in (c.source or "")), None)
+    if inside := _INSIDE.search(path):
+        return next((c for c in calls if c.key == inside["key"]), None)
+    return next((c for c in calls if name in (c.key, c.key.rpartition(".")[2])), None)
+
+
+def _remedy(why: str, source: ModuleSource, version: str, credentials: ModuleCredentials) -> str:
+    remedies = next((remedies for answer, *remedies in _ANSWERS if answer.search(why)), [_NO_ANSWER, _NO_ANSWER])
+    return remedies[credentials.serve(source)].format(
+        host=f"`{source.host}`" if source.host else "its host",
+        name=source.host or "HOST",
+        version=version or "any version",
+    )

@@ -78,8 +78,8 @@ class _Token:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModuleCredentials:
-    """`tokens` maps `host[:port]` to a token, or to `user:token`. The run's own token serves git on the host and for the
-    owner of the repository that is changed; it is empty when the run has none.
+    """`tokens` maps `host[:port]` to a token, or to `user:token`. The run's own token serves git on the host and for
+    the owner of the repository that is changed; it is empty when the run has none.
     """
 
     tokens: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -92,8 +92,8 @@ class ModuleCredentials:
         return any(token.serves(source) for token in self._all())
 
     def variables(self, registries: Collection[str] = ()) -> dict[str, str]:
-        """The environment of git and Terraform: nobody's configuration, https only, and the tokens. Terraform gets those
-        of `registries` only (see find_registries).
+        """The environment of git and Terraform: nobody's configuration, https only, and the tokens. Terraform gets
+        those of `registries` only (see find_registries).
         """
         settings, found = list(_GIT), dict[str, str]()
         for number, token in enumerate(self._all()):

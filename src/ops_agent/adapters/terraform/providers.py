@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from ops_agent.adapters.terraform.cells import is_open_to_others
@@ -19,7 +19,7 @@ class Providers:
     are source addresses with a host; `folder` is ours.
 
     What was fetched once (from a registry, or from a mirror of zips) serves every target, because an AWS provider has
-    up to 700 MB: only this process writes to `shared`, Terraform links to what is in it. Safe from several threads.
+    up to 700 MB: only this process writes to `shared`, Terraform links to what is in it.
 
     Raises ToolchainError when the mirror is not there, or cannot be read by the children's user.
     """
@@ -30,9 +30,8 @@ class Providers:
         self.shared.mkdir()
         _open(self.shared)
         self._allowed, self._folder = allowed, folder
-        self._lock = threading.RLock()  # what `fetch_once` calls asks for `settings`
+        self._lock = threading.Lock()
         self._settings: dict[tuple[str, ...], Path] = {}
-        self._fetched: set[str] = set()
 
     @property
     def are_unpacked(self) -> bool:
@@ -52,15 +51,10 @@ class Providers:
                 self._settings[allowed] = path
             return self._settings[allowed]
 
-    def fetch_once(self, key: str, fetch: Callable[[Callable[[Path], None]], None]) -> None:
-        """Call `fetch` once for each `key`; it hands a data directory's `providers` to the function that it is given."""
-        with self._lock:
-            if key not in self._fetched:
-                fetch(self._take)
-                self._fetched.add(key)
-
-    def _take(self, providers: Path) -> None:
-        """Move every package to `shared` and make it ours: whoever fetched it may not change it any more."""
+    def take(self, providers: Path) -> None:
+        """Move every package of a data directory's `providers` to `shared` and make it ours: whoever fetched it may not
+        change it any more.
+        """
         for package in providers.glob("*/*/*/*/*"):
             relative = package.relative_to(providers)
             place = self.shared / relative

@@ -1,9 +1,13 @@
-"""Where Terraform runs: out of reach of this process, of the checkout, and of other targets.
+"""Where Terraform runs: out of reach of this process, of the checkout, and of other targets; and the proof of that.
 
 As root every workspace gets a uid of its own; otherwise this process is made undumpable, so that a child of the same
 uid cannot read its environment or memory. Either way: an environment built from nothing, private directories, no new
 privileges, no core dumps, a bound on memory, and what the kernel can hold besides (confinement): files of the cell
 alone, and no way out but the egress proxy.
+
+Before anything of the llm's is planned, `prove` tries everything that this machine is said to hold from inside. A
+hostile configuration tries to read this process and a private file through the engine; a child that is confined in the
+same way tries to connect to another port of this machine, to send UDP, to signal this process.
 """
 
 from __future__ import annotations
@@ -14,16 +18,18 @@ import json
 import os
 import resource
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ops_agent.adapters.terraform import confinement, sandbox_child
 from ops_agent.adapters.terraform.cells import Cell, is_open_to_others, new_run_directory, pick_uid, remove, sweep
-from ops_agent.adapters.terraform.commands import TerraformCommand
+from ops_agent.adapters.terraform.commands import TerraformCommand, plan, show
 from ops_agent.adapters.terraform.confinement import Confinement, memory_bound
 from ops_agent.adapters.terraform.egress import EgressProxy
 from ops_agent.adapters.terraform.engine import Program
@@ -32,6 +38,7 @@ from ops_agent.adapters.terraform.reach import NOWHERE, Reach
 from ops_agent.model.errors import ToolchainError
 
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
+_READ = {"environment", "memory", "descriptors", "secret_file", "other_file"}
 
 
 def harden_this_process() -> None:
@@ -71,11 +78,6 @@ class Sandbox:
         self._shared: dict[Path, None] = {}
         self._writable: dict[Path, tuple[Path, ...]] = {}
         self._proxy = EgressProxy()
-
-    @property
-    def isolation(self) -> str:
-        """How children are kept apart, for doctor and the log."""
-        return str(self.confinement)
 
     def share(self, *places: Path) -> None:
         """Every cell's children may read and execute what is below `places`: provider mirrors."""
@@ -225,3 +227,68 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def prove(sandbox: Sandbox, variables: Mapping[str, str]) -> None:
+    """One plan without providers and one bare child. Raises ToolchainError when something that `sandbox.confinement`
+    states does not hold.
+    """
+    promised = sandbox.confinement
+    must_fail = {
+        "environment": True,
+        "memory": True,
+        "descriptors": True,
+        "secret_file": promised.own_uid or promised.files,
+        "other_file": promised.own_uid or promised.files,
+        "other_ports": promised.ports,
+        "udp": promised.sockets,
+        "signals": promised.signals,
+    }
+    with sandbox.cell() as cell:
+        secret, control = cell.kept / "canary", cell.work / "main.tf"
+        secret.write_bytes(os.urandom(16))
+        secret.chmod(0o600)
+        with secret.open("rb") as opened:
+            # `control` proves that the configuration was executed and could have read: without it a broken probe would
+            # look like a tight sandbox.
+            process = f"/proc/{os.getpid()}"
+            files = {
+                "control": str(control),
+                "environment": f"{process}/environ",
+                "memory": f"{process}/auxv",
+                "descriptors": f"{process}/fd/{opened.fileno()}",
+                "secret_file": str(secret),
+            }
+            output = 'output "{}" {{\n  value = can(filebase64("{}"))\n}}\n'
+            control.write_text("".join(output.format(*probe) for probe in files.items()))
+            sandbox.hand_over(cell)
+            found, said = _by_the_engine(sandbox, cell, variables)
+            with socket.create_server(("127.0.0.1", 0)) as other:
+                others = {"bare_control": control, "other_file": secret}
+                found |= sandbox.attempt(cell, others, other.getsockname()[1])
+    if not (found.get("control") is True and found.get("bare_control") is True and must_fail.keys() <= found.keys()):
+        raise ToolchainError(f"The sandbox's self-test did not run on this machine, so no plan is made ({said})")
+    leaks = [name for name, must in must_fail.items() if must and found[name] is not False]
+    if leaks:
+        what = "can read this process" if _READ & set(leaks) else "can leave its sandbox"
+        named = ", ".join(leaks).replace("_", " ")
+        raise ToolchainError(
+            f"On this machine a Terraform configuration {what} ({named}), so no plan is made",
+            hint=(
+                "Run ops-agent as root in a container (children get a user id of their own) or as an ordinary user "
+                "on Linux."
+            ),
+        )
+
+
+def _by_the_engine(sandbox: Sandbox, cell: Cell, variables: Mapping[str, str]) -> tuple[dict[str, Any], str]:
+    """Values of the outputs in `show -json`, empty when it is not readable; and how the plan ended."""
+    plan_file, patience = cell.out / "probe.tfplan", Patience(deadline=60)
+    answer = sandbox.run(cell, plan(out=plan_file), variables, patience=patience)
+    shown = sandbox.run(cell, show(plan_file, json=True), variables, patience=patience)
+    said = f"exit code {answer.returncode} {answer.stderr.decode(errors='replace').strip()[-300:]}".strip()
+    try:
+        outputs = json.loads(shown.stdout)["planned_values"]["outputs"]
+        return {name: output["value"] for name, output in outputs.items()}, said
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}, said

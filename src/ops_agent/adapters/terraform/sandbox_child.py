@@ -1,7 +1,7 @@
 """First act of every sandboxed child: give up what it must not have, then become the program.
 
-Run as a file (`python -I -S sandbox_child.py SPEC PROGRAM ARG...`), never imported by the product: it must start fast and
-find nothing of the repository or of site-packages. SPEC is JSON: `uid` and `gid` to change to (null keeps the
+Run as a file (`python -I -S sandbox_child.py SPEC PROGRAM ARG...`), never imported by the product: it must start fast
+and find nothing of the repository or of site-packages. SPEC is JSON: `uid` and `gid` to change to (null keeps the
 caller's), `library` of the embedded engine (null executes PROGRAM), and what may be left out: `memory` (bytes),
 `landlock` (`abi`, `rules`: path -> rights, `ports`), `sockets` (true: filter them), `attempts` (what the self-test
 tries instead of running PROGRAM). Exit code 125: it could not give up what it should.

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ops_agent.adapters.terraform import commands
-from ops_agent.adapters.terraform.cells import Cell
+from ops_agent.adapters.terraform.cells import Cell, copy_tree
 from ops_agent.adapters.terraform.confinement import memory_left
-from ops_agent.adapters.terraform.copies import copy_tree, needed
 from ops_agent.adapters.terraform.diagnostics import finding, from_fmt, from_text
 from ops_agent.adapters.terraform.engine import ended_well, find_program, open_directories, read_engine
 from ops_agent.adapters.terraform.module_fetch import ModuleAccess, RemoteModules
@@ -23,15 +22,14 @@ from ops_agent.adapters.terraform.placeholders import placeholders
 from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.providers import Providers
 from ops_agent.adapters.terraform.reach import Buckets, Reach, reach
-from ops_agent.adapters.terraform.sandbox import Sandbox
-from ops_agent.adapters.terraform.self_test import prove
-from ops_agent.adapters.terraform.workspace import LOCK_FILE, Workspace
-from ops_agent.model.finding import Finding
+from ops_agent.adapters.terraform.sandbox import Sandbox, prove
+from ops_agent.adapters.terraform.workspace import Workspace
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import CredentialLease
 from ops_agent.model.terraform import FetchedModules, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus
 from ops_agent.terraform.buckets import named_buckets, needs_path_style, state_buckets
+from ops_agent.terraform.modules import LOCK_FILE
 
 # Terraform and one AWS provider while they plan: 164 MB with 3.39, about 700 MB with 5.100.
 PLAN_BYTES = 768 << 20
@@ -69,6 +67,7 @@ class TerraformCli:
         self._overlay, self._backend_settings = dict(overlay or {}), backend_settings
         self._extra, self._access = dict(extra_variables or {}), modules or ModuleAccess()
         self._lock, self._made = threading.RLock(), dict[str, Any]()
+        self._fetched = set[tuple[Path, str, tuple[str, ...] | None]]()
 
     def _once(self, name: str, make: Callable[[], _T]) -> _T:
         """What `make` gives, made once whichever thread asks first."""
@@ -110,10 +109,10 @@ class TerraformCli:
         return self._once("engine", ask)
 
     def self_test(self) -> str:
-        """Once per process: see self_test.py. Raises ToolchainError."""
+        """Once per process. Raises ToolchainError."""
         self.engine()
         self._once("proof", lambda: prove(self._sandbox, self._variables(None)))
-        return self._sandbox.isolation
+        return str(self._sandbox.confinement)
 
     def parallel(self) -> int:
         return max(1, min(len(os.sched_getaffinity(0)), memory_left() // PLAN_BYTES))
@@ -139,7 +138,7 @@ class TerraformCli:
         syntax error (2).
         """
         with self._cell() as cell:
-            copy_tree(tree, cell.work, needed(root), whole=False)
+            copy_tree(tree, cell.work, root, root.environments, whole=False)
             self._sandbox.hand_over(cell)
             result = self._sandbox.run(cell, commands.FMT, self._variables(None), patience=self._patience)
         ended_well(result, f"terraform fmt for {root.path}")
@@ -171,11 +170,8 @@ class TerraformCli:
     ) -> Iterator[Workspace]:
         """A copy of the tree with its own data directory; gone, with every plan file, when the context closes."""
         with self._cell() as made:
-            missing_modules = self._fill(made, tree, target)
-            directory = made.work / target.root.path
-            directory.mkdir(parents=True, exist_ok=True)
-            for name, content in self._overlay.items():
-                (directory / name).write_bytes(content)
+            directory = self._fill(made, tree, target)
+            missing_modules = self._modules.give(made, target.root)
             backend_files = [made.work / target.environment.backend_file] if target.environment.backend_file else []
             if self._backend_settings:
                 backend_files.append(made.work / "ops-agent-emulator.tfbackend")
@@ -203,27 +199,29 @@ class TerraformCli:
                 lock=lambda: self._completed_lock_file(tree, target, providers),
                 modules=self._modules.names(target.root),
                 missing_modules=missing_modules,
-                overlay=self._overlay,
+                fill=lambda tree: self._fill(cell, tree, target),
                 reach_with=reach_with if lease is not None and buckets is not None else None,
             )
 
-    def _fill(self, cell: Cell, tree: Path, target: TerraformTarget) -> tuple[Finding, ...]:
-        """The tree, and the modules that it shares with the base; or why those are not there."""
-        copy_tree(tree, cell.work, needed(target.root, target))
-        return self._modules.give(cell, target.root)
+    def _fill(self, cell: Cell, tree: Path, target: TerraformTarget) -> Path:
+        """Copy the tree and the harness's files to the cell; returns the root's directory."""
+        copy_tree(tree, cell.work, target.root, (target.environment,))
+        directory = cell.work / target.root.path
+        directory.mkdir(parents=True, exist_ok=True)
+        for name, content in self._overlay.items():
+            (directory / name).write_bytes(content)
+        return directory
 
     def _fetch_providers(self, tree: Path, target: TerraformTarget, providers: tuple[str, ...] | None) -> None:
         """Before the first of a root's targets: fetch its providers, unless a mirror has them unpacked. The real init
         reports a failure.
         """
-
-        def fetch(take: Callable[[Path], None]) -> None:
-            with self._installed(tree, target, providers) as cell:
-                if cell is not None:
-                    take(cell.data / "providers")
-
-        if not self._providers.are_unpacked:
-            self._providers.fetch_once(f"{tree}\0{target.root.path}\0{providers}", fetch)
+        with self._lock:
+            if not self._providers.are_unpacked and (tree, target.root.path, providers) not in self._fetched:
+                with self._installed(tree, target, providers) as cell:
+                    if cell is not None:
+                        self._providers.take(cell.data / "providers")
+                self._fetched.add((tree, target.root.path, providers))
 
     def _completed_lock_file(
         self, tree: Path, target: TerraformTarget, providers: tuple[str, ...] | None
@@ -244,16 +242,13 @@ class TerraformCli:
     ) -> Iterator[Cell | None]:
         """A cell after an `init` without a backend; None when it failed."""
         with self._cell() as cell:
-            self._fill(cell, tree, target)
-            directory = cell.work / target.root.path
+            directory = self._fill(cell, tree, target)
+            self._modules.give(cell, target.root)
             lock = directory / LOCK_FILE
             read_only = lock.is_file() and not completes_lock
             writable = () if read_only else (directory, lock) if lock.is_file() else (directory,)
             self._sandbox.hand_over(cell, writable)
-            command, variables = (
-                commands.init(backend=False, lock_read_only=read_only),
-                self._variables(None, providers),
-            )
+            command, variables = commands.init(lock_read_only=read_only), self._variables(None, providers)
             made = self._sandbox.run(cell, command, variables, cwd=directory, patience=self._patience)
             yield cell if made.returncode == 0 else None
 

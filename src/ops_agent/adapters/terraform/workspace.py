@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ops_agent.adapters.terraform import commands
-from ops_agent.adapters.terraform.cells import Cell
-from ops_agent.adapters.terraform.copies import copy_tree, empty, needed, snapshot
+from ops_agent.adapters.terraform.cells import Cell, empty, snapshot
 from ops_agent.adapters.terraform.diagnostics import finding, from_json, from_text, json_lines, unreachable
 from ops_agent.adapters.terraform.engine import ended_well, unexplained
-from ops_agent.adapters.terraform.mocked_plan import MOCKS_FILE, mocks_file, plan_document
+from ops_agent.adapters.terraform.placeholders import MOCKS_FILE, mocks_file, plan_document
 from ops_agent.adapters.terraform.processes import Capped, ChildResult, Patience
 from ops_agent.adapters.terraform.reach import Reach
 from ops_agent.adapters.terraform.sandbox import Sandbox
@@ -25,8 +22,8 @@ from ops_agent.model.ports import PlanFiles
 from ops_agent.model.terraform import TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus
 from ops_agent.plan.reading import MOST_PLAN_BYTES
+from ops_agent.terraform.modules import LOCK_FILE
 
-LOCK_FILE = ".terraform.lock.hcl"
 _LEAST_ROOM = 1 << 20
 # A mocked plan prints the provider's schemas beside the plan: 14 MB with 5.100.
 _MOST_MOCKED = 64 << 20
@@ -40,7 +37,7 @@ class Workspace:
     so there is a backend, and what `plan` reports may hold values of the state.
 
     `modules` names what came from outside; `missing_modules` says what did not, and then init is not even tried.
-    `overlay` are the harness's files of the root. `lock` makes the lock file's bytes when the one in the tree lacks an
+    `fill` copies a tree to the cell. `lock` makes the lock file's bytes when the one in the tree lacks an
     allow-listed provider (our code writes it, never the llm). `reach_with` says what the plan may reach, given the
     state; None leaves the cell's reach as it is.
     """
@@ -54,12 +51,12 @@ class Workspace:
     leased: bool
     patience: Patience
     region: str
+    fill: Callable[[Path], object]
     placeholders: tuple[str, ...] = ()
     lock: Callable[[], bytes | None] = lambda: None
     lock_file_update: bytes | None = None
     modules: tuple[str, ...] = ()
     missing_modules: tuple[Finding, ...] = ()
-    overlay: Mapping[str, bytes] = field(default_factory=dict)
     reach_with: Callable[[bytes], Reach] | None = None
     _before: dict[str, tuple[int, int]] = field(default_factory=dict)
     _refused: dict[str, None] = field(default_factory=dict)
@@ -85,26 +82,24 @@ class Workspace:
                 self.sandbox.hand_over(self.cell)
                 result = self._init(True)
         self._before = snapshot(self.cell.work)
-        if result.returncode != 0:
-            return self._failed("init", result, from_text("init", self.target.root.path, result.text))
-        if self.reach_with is not None:
+        found = from_text("init", self.target.root.path, result.text) if result.returncode != 0 else ()
+        if self.reach_with is not None and result.returncode == 0:
             pulled = Capped(_MOST_STATE, 10**9)
             state = self._run(commands.STATE, sink=pulled)
             known = bytes(pulled.kept) if state.returncode == 0 else b""
             self.cell = replace(self.cell, reach=self.reach_with(known))
-        return self._check("init", result)
+        return self._check("init", result, found, failed=result.returncode != 0)
 
     def refresh(self, tree: Path) -> None:
         """Whatever a child left in the working directory goes, but for the lock file that init wrote; now nothing there
         is writable.
         """
         lock = self.directory / LOCK_FILE
-        kept = {LOCK_FILE: lock.read_bytes()} if lock.is_file() and not lock.is_symlink() else {}
+        kept = lock.read_bytes() if lock.is_file() and not lock.is_symlink() else None
         empty(self.cell.work)
-        copy_tree(tree, self.cell.work, needed(self.target.root, self.target))
-        self.directory.mkdir(parents=True, exist_ok=True)
-        for name, content in {**self.overlay, **kept}.items():
-            (self.directory / name).write_bytes(content)
+        self.fill(tree)
+        if kept is not None:
+            lock.write_bytes(kept)
         self.sandbox.hand_over(self.cell)
         self._before = snapshot(self.cell.work)
 
@@ -113,29 +108,28 @@ class Workspace:
         answer = next(iter(json_lines(result.stdout.replace(b"\n", b" "))), {})
         diagnostics = answer.get("diagnostics")
         found = from_json("validate", self.target.root.path, diagnostics if isinstance(diagnostics, list) else ())
-        return (
-            self._check("validate", result, found)
-            if result.returncode == 0
-            else self._failed("validate", result, found)
-        )
+        return self._check("validate", result, found, failed=result.returncode != 0)
 
     def plan(self, *, with_text: bool = True) -> tuple[CheckResult, PlanFiles | None]:
-        """The plan and what it shows. A plan file that was written despite errors is deleted: it would look like "no
-        changes".
+        """The plan and what it shows. Nothing is read of a plan file that was written despite errors, which would look
+        like "no changes"; and none is left.
         """
-        plan_file, stream = self.cell.out / "plan.tfplan", _Diagnostics()
         try:
-            result = self._run(commands.plan(out=plan_file, var_files=self.var_files), sink=stream)
-            found = from_json("plan", self.target.root.path, stream.found, withhold=self.leased)
-            written = self._written()
-            if result.returncode not in (0, 2) or written or not _took(plan_file):
-                return self._failed("plan", result, (*found, *written)), None
+            return self._plan(self.cell.out / "plan.tfplan", with_text)
+        finally:
+            empty(self.cell.out)
+
+    def _plan(self, plan_file: Path, with_text: bool) -> tuple[CheckResult, PlanFiles | None]:
+        stream = _Diagnostics()
+        result = self._run(commands.plan(out=plan_file, var_files=self.var_files), sink=stream)
+        found = (*from_json("plan", self.target.root.path, stream.found, withhold=self.leased), *self._written())
+        failed = result.returncode not in (0, 2) or plan_file.is_symlink() or not plan_file.is_file()
+        left = None
+        if not failed and not any(f.blocks for f in found):
             json_path = self._show_json(plan_file)
             text = self._show_text(plan_file) if with_text else ""
-        finally:
-            _drop(plan_file)
-        check = self._check("plan", result, found)
-        left = PlanFiles(json_path=json_path, text=text, changes_present=result.returncode == 2)
+            left = PlanFiles(json_path=json_path, text=text, changes_present=result.returncode == 2)
+        check = self._check("plan", result, found, failed=failed)
         return check, left if check.status is CheckStatus.PASSED else None
 
     def mocked_plan(self) -> tuple[CheckResult, bytes | None]:
@@ -160,14 +154,14 @@ class Workspace:
         return check, document
 
     def _init(self, locked: bool) -> ChildResult:
-        files = self.backend_files if self.leased else ()
-        return self._run(commands.init(backend_files=files, backend=self.leased, lock_read_only=locked))
+        files = self.backend_files if self.leased else None
+        return self._run(commands.init(backend_files=files, lock_read_only=locked))
 
     def _show_json(self, plan_file: Path) -> Path:
         """Stream `show -json` into a private file (0600), never in memory."""
         path, left = self.cell.kept / "plan.json", MOST_PLAN_BYTES
-        path.unlink(missing_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, stat.S_IRUSR | stat.S_IWUSR), "wb") as out:
+        path.touch(0o600)
+        with path.open("wb") as out:
 
             def sink(chunk: bytes) -> None:
                 nonlocal left
@@ -213,17 +207,19 @@ class Workspace:
         what = "The plan wrote to the working directory. The file is not taken over."
         return tuple(finding("plan", "", what, file=path) for path in changed[:10])
 
-    def _failed(self, name: str, result: ChildResult, found: tuple[Finding, ...]) -> CheckResult:
-        """A check that did not pass, whether something that was printed explains it or not."""
-        if not any(f.blocks for f in found):
+    def _check(
+        self, name: str, result: ChildResult, found: tuple[Finding, ...] = (), *, failed: bool = False
+    ) -> CheckResult:
+        """The check of a command with what it found and what it tried to reach. One that `failed` has a finding that
+        blocks, whether something that was printed explains it or not.
+        """
+        root = self.target.root.path
+        if failed and not any(f.blocks for f in found):
             is_plan = name == "plan"
             withhold = is_plan and self.leased
             why = unexplained(result, self.patience.deadline, is_plan=is_plan, withhold=withhold)
-            found = (*found, finding(name, self.target.root.path, why))
-        return self._check(name, result, found)
-
-    def _check(self, name: str, result: ChildResult, found: tuple[Finding, ...] = ()) -> CheckResult:
-        found = (*found, *(unreachable(name, self.target.root.path, what) for what in self._refused))
+            found = (*found, finding(name, root, why))
+        found = (*found, *(unreachable(name, root, what) for what in self._refused))
         self._refused.clear()
         return CheckResult(
             name=name,
@@ -233,25 +229,6 @@ class Workspace:
             output=result.text[:20_000] if name == "init" else "",
             seconds=result.seconds,
         )
-
-
-def _took(plan_file: Path) -> bool:
-    """Make the plan file that a child left ours alone to read. False when there is none: nothing, a link, a directory."""
-    try:
-        if not stat.S_ISREG(plan_file.lstat().st_mode):
-            return False
-        plan_file.chmod(0o600)
-    except FileNotFoundError:
-        return False
-    return True
-
-
-def _drop(plan_file: Path) -> None:
-    """Remove whatever is at the plan file's path."""
-    if plan_file.is_dir() and not plan_file.is_symlink():
-        shutil.rmtree(plan_file, ignore_errors=True)
-    else:
-        plan_file.unlink(missing_ok=True)
 
 
 class _Diagnostics:

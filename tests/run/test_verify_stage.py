@@ -11,13 +11,14 @@ import time
 
 import pytest
 
-from adapters.terraform.recorders import FAILED, Cloud, Recorder, check, finding
-from adapters.terraform.worlds import changes, service, world
+from adapters.terraform.worlds import DEV, PROD, changes, environment, service, target, world
 from doubles.tree import MemoryTree
 from ops_agent.config.settings import Settings
 from ops_agent.model.errors import AwsError, ToolchainError
+from ops_agent.model.plan import TerraformPlan
 from ops_agent.model.policy import Policy
-from ops_agent.run.verify import verify
+from ops_agent.run.verify import BasePlans, verify
+from run.recorders import FAILED, Cloud, Recorder, check, finding
 
 
 def proof(before, after, tmp_path, terraform=None, cloud=None, settings=None, **fields):
@@ -139,8 +140,8 @@ def test_secrets_are_taken_out_of_every_text_of_a_check(tmp_path):
         Recorder(results={"validate": leaky}),
         redact=lambda text: text.replace("secret", "***"),
     )
-    for target in result.targets:
-        assert "secret" not in str(target.checks)
+    for one in result.targets:
+        assert "secret" not in str(one.checks)
 
 
 def test_a_broken_engine_ends_the_verification_with_its_error(tmp_path):
@@ -168,3 +169,26 @@ def test_an_interrupt_cancels_every_running_child(tmp_path):
         proof(BEFORE, AFTER, tmp_path, terraform)
     assert terraform.cancelled.is_set()
     assert time.monotonic() - begun < 10
+
+
+def test_a_plan_of_the_base_is_known_for_its_commit_target_and_account_only():
+    kept = TerraformPlan(changes=(), outputs=(), drift=(), text="", canonical_hash="")
+    plans: BasePlans = {("a" * 40, target(), DEV): kept}
+    assert plans["a" * 40, target(), DEV] is kept
+    moved = target(environment("dev", backend_file="infra/backend/other.hcl"))
+    others = [
+        ("b" * 40, target(), DEV),
+        ("a" * 40, moved, DEV),
+        ("a" * 40, target(), PROD),
+        ("a" * 40, target(), None),
+    ]
+    assert [plans.get(other) for other in others] == [None] * 4
+
+
+def test_a_base_that_could_not_be_planned_is_asked_again_in_the_next_round(tmp_path):
+    """What failed in passing must not cost every later round its comparison."""
+    terraform, plans = Recorder(), BasePlans()
+    (tmp_path / "HEAD").write_text("")
+    for _ in range(2):
+        verify(world(terraform, Cloud()), Settings(), MemoryTree(BEFORE), changes(BEFORE, AFTER), tmp_path, plans)
+    assert terraform.log.count("plan base infra (dev)") == terraform.log.count("plan head infra (dev)") == 2

@@ -1,12 +1,14 @@
-"""Environments that cannot be distinguished are never planned, and a change cannot make it so unseen. Terraform is a recorder here."""
+"""Environments that cannot be distinguished are never planned, and a change cannot make it so unseen. Terraform is a
+recorder here.
+"""
 
 from __future__ import annotations
 
-from adapters.terraform.recorders import Cloud, Recorder
 from adapters.terraform.worlds import changes, service, world
 from doubles.tree import MemoryTree
 from ops_agent.config.settings import Settings
 from ops_agent.run.verify import verify
+from run.recorders import Cloud, Recorder
 
 WHOLE = 'terraform {\n  backend "s3" {\n    bucket = "b"\n    key    = "k"\n  }\n}\n'
 
