@@ -63,7 +63,7 @@ def test_the_leftovers_of_a_killed_run_are_swept_and_those_of_a_living_one_stay(
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="mounting a small file system needs root")
-def test_a_full_disk_is_named_and_nothing_is_left_half_done(tmp_path, mirror):
+def test_a_full_disk_is_named_and_nothing_is_left_half_done(tmp_path, monkeypatch):
     """Init, plan and show on a file system without room."""
     small = Path(tempfile.mkdtemp(dir="/tmp"))
     if subprocess.run(
@@ -71,8 +71,9 @@ def test_a_full_disk_is_named_and_nothing_is_left_half_done(tmp_path, mirror):
     ).returncode:
         small.rmdir()
         pytest.skip("this container may not mount")
+    monkeypatch.setattr(tempfile, "tempdir", str(small))
     try:
-        with TerraformCli(policy=Policy(), binary="embedded", temporary=small) as terraform, pytest.raises(NoSpace):
+        with TerraformCli(policy=Policy(), binary="embedded") as terraform, pytest.raises(NoSpace):
             tree = write(
                 tmp_path, {"main.tf": "".join(f'output "o{n}" {{\n  value = "{n * 1000}"\n}}\n' for n in range(10))}
             )

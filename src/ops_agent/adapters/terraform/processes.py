@@ -23,7 +23,7 @@ from ops_agent.model.errors import NoSpace, ToolchainError
 
 MARKER = "OPS_AGENT_CHILD"
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-_CHUNK = 1 << 16
+_CHUNK, _MOST_STDERR = 1 << 16, 1 << 20
 
 
 class Ending(Enum):
@@ -130,7 +130,6 @@ class Children:
         sink: Callable[[bytes], None] | None = None,
         in_vain: Callable[[], bool] = lambda: False,
         most_stdout: int = 10 << 20,
-        most_stderr: int = 1 << 20,
     ) -> ChildResult:
         """Run `argv` (its first word an absolute path) with exactly `variables`. `uid` only helps to find descendants;
         once `in_vain` is true the child is stopped.
@@ -139,7 +138,7 @@ class Children:
         the child is dead.
         """
         marker = os.urandom(12).hex()
-        out, err = Capped(most_stdout), Capped(most_stderr)
+        out, err = Capped(most_stdout), Capped(_MOST_STDERR)
         begun = time.monotonic()
         try:
             with self._starting:

@@ -58,11 +58,11 @@ def harden_this_process() -> None:
 class Sandbox:
     """All cells of one run. A context manager: its end kills what still runs and removes every file."""
 
-    def __init__(self, program: Program, *, temporary: Path | None = None) -> None:
+    def __init__(self, program: Program) -> None:
         harden_this_process()
         self.children = Children()
         own_uid = os.geteuid() == 0
-        base = temporary or Path(tempfile.gettempdir())
+        base = Path(tempfile.gettempdir())
         if own_uid and not is_open_to_others(base):
             base = Path("/tmp")  # noqa: S108  a directory of our own is made below it
         sweep(base)

@@ -58,11 +58,10 @@ class TerraformCli:
         overlay: Mapping[str, bytes] | None = None,
         backend_settings: bytes = b"",
         extra_variables: Mapping[str, str] | None = None,
-        temporary: Path | None = None,
         modules: ModuleAccess | None = None,
     ) -> None:
         self._policy, self._binary, self._mirror = policy, binary, mirror
-        self._path_variable, self._closed, self._temporary = path_variable, tuple(closed), temporary
+        self._path_variable, self._closed = path_variable, tuple(closed)
         self._patience = patience or Patience()
         self._overlay, self._backend_settings = dict(overlay or {}), backend_settings
         self._extra, self._access = dict(extra_variables or {}), modules or ModuleAccess()
@@ -81,7 +80,7 @@ class TerraformCli:
     def _sandbox(self) -> Sandbox:
         def make() -> Sandbox:
             atexit.register(self.close)
-            return Sandbox(find_program(self._binary, self._path_variable, self._closed), temporary=self._temporary)
+            return Sandbox(find_program(self._binary, self._path_variable, self._closed))
 
         return self._once("sandbox", make)
 
