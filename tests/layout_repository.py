@@ -13,7 +13,7 @@ from typing import Any
 from ops_agent.config.policy_file import POLICY_FILE
 from ops_agent.config.settings import Settings
 from ops_agent.doctor import read_repository, show
-from ops_agent.doctor.checks import CHECKS, Health, Patient
+from ops_agent.doctor.checks import CHECKS, Health, Setup
 from ops_agent.doctor.questions import questions
 from ops_agent.model.finding import Finding
 from ops_agent.model.terraform import Environment, TerraformRoot
@@ -58,9 +58,9 @@ class Repository:
         settings, tree, layout = read_repository(self.folder, Settings(), found)
         assert layout is not None and not [one for one in found if one.health is Health.FAIL], found
         no_world: Any = None
-        patient = Patient(settings=settings, world=no_world, environment={}, tree=tree, layout=layout)
+        setup = Setup(settings=settings, world=no_world, environment={}, tree=tree, layout=layout)
         out = io.StringIO()
-        show([*found, *CHECKS["layout"](patient)], out)
+        show([*found, *CHECKS["layout"](setup)], out)
         paths = [path for path, entry in tree.entries().items() if entry.is_regular]
         asked, mapping = questions(survey_of(paths, tree.read, settings.policy), settings.policy, tree.read)
         return Seen(layout.roots, layout.workflows, asked, mapping), out.getvalue()

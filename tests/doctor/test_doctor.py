@@ -19,7 +19,7 @@ from ops_agent.cli import run_doctor
 from ops_agent.config.arguments import parse
 from ops_agent.config.settings import Settings
 from ops_agent.doctor import diagnose, examine, show
-from ops_agent.doctor.checks import CHECKS, Diagnosis, Health, Patient
+from ops_agent.doctor.checks import CHECKS, Diagnosis, Health, Setup
 from ops_agent.model.change_set import TreeEntry
 from ops_agent.model.errors import AwsError, NotFound, ToolchainError
 from ops_agent.model.event import Repository
@@ -62,7 +62,7 @@ class Host:
 ALL = TokenAbilities(contents=True, pull_requests=True, issues=True, workflows=True)
 
 
-def patient(
+def setup(
     *,
     settings: Settings | None = None,
     environment: dict[str, str] | None = None,
@@ -73,7 +73,7 @@ def patient(
     finding: tuple[str, ...] = ("actionlint", "zizmor"),
     layout: Layout | None = None,
     tree: Any = None,
-) -> Patient:
+) -> Setup:
     @contextmanager
     def lease(environment: Environment) -> Iterator[CredentialLease]:
         if lease_error:
@@ -96,7 +96,7 @@ def patient(
             }
         ),
     )
-    return Patient(
+    return Setup(
         settings=settings or healthy(),
         world=world,
         environment=OIDC if environment is None else environment,
@@ -119,8 +119,8 @@ def ill(found: list[Diagnosis], health: Health = Health.FAIL) -> list[str]:
     return [one.what for one in found if one.health is health]
 
 
-def test_a_healthy_patient_has_nothing_to_fix() -> None:
-    found = examine(patient())
+def test_a_healthy_setup_has_nothing_to_fix() -> None:
+    found = examine(setup())
     assert {one.health for one in found} == {Health.OK}
     assert {one.subject for one in found} >= {"layout", "llm", "GitHub", "board", "AWS", "toolchain"}
     out = io.StringIO()
@@ -142,7 +142,7 @@ def test_a_skipped_check_is_named_in_the_summary() -> None:
 
 def test_a_token_that_may_not_write_is_named_by_permission() -> None:
     abilities = TokenAbilities(contents=True, pull_requests=False, issues=None, workflows=False)
-    found = examine(patient(host=Host(abilities)))
+    found = examine(setup(host=Host(abilities)))
     assert ill(found) == ["the token may not write pull requests"]
     assert "the token does not show whether it may write issues" in ill(found, Health.WARN)
     assert "the token may not write workflow files" in ill(found, Health.WARN)
@@ -150,45 +150,45 @@ def test_a_token_that_may_not_write_is_named_by_permission() -> None:
 
 def test_a_broken_check_does_not_hide_the_others() -> None:
     error = NotFound("DrivvenConsulting/orders is not there", hint="look again")
-    found = examine(patient(host=Host(ALL, error=error), engine_error=ToolchainError("no terraform")))
+    found = examine(setup(host=Host(ALL, error=error), engine_error=ToolchainError("no terraform")))
     assert ill(found) == ["DrivvenConsulting/orders is not there", "no terraform"]
     assert any(one.subject == "AWS" and one.health is Health.OK for one in found)
 
 
 def test_an_archived_repository_cannot_be_worked_on() -> None:
     archived = Repository(owner="DrivvenConsulting", name="orders", id=1, default_branch="main", archived=True)
-    assert ill(examine(patient(host=Host(ALL, archived)))) == ["the repository is archived or disabled"]
+    assert ill(examine(setup(host=Host(ALL, archived)))) == ["the repository is archived or disabled"]
 
 
 def test_a_board_that_cannot_be_read_is_a_warning_and_a_missing_column_is_not() -> None:
-    assert "no such project" in ill(examine(patient(card="no such project")), Health.WARN)
-    (what,) = ill(examine(patient(settings=healthy(status_in_progress="Doing"))))
+    assert "no such project" in ill(examine(setup(card="no such project")), Health.WARN)
+    (what,) = ill(examine(setup(settings=healthy(status_in_progress="Doing"))))
     assert what == "there is no column `Doing` (`status_in_progress`)"
 
 
 def test_an_id_token_permission_that_nothing_needs_is_a_warning() -> None:
-    found = examine(patient(settings=healthy(aws_role_arns={})))
+    found = examine(setup(settings=healthy(aws_role_arns={})))
     assert "the job has `id-token: write`, and no input needs an OIDC token" in ill(found, Health.WARN)
     assert not ill(found)
 
 
 def test_a_role_without_the_right_to_ask_for_tokens_fails_on_a_runner_and_is_skipped_on_a_laptop() -> None:
-    assert ill(examine(patient(environment=RUNNER))) == ["this process cannot ask for OIDC tokens"]
-    laptop = examine(patient(environment={"GITHUB_REPOSITORY": REPOSITORY.full_name}))
+    assert ill(examine(setup(environment=RUNNER))) == ["this process cannot ask for OIDC tokens"]
+    laptop = examine(setup(environment={"GITHUB_REPOSITORY": REPOSITORY.full_name}))
     assert not ill(laptop) and "this process cannot ask for OIDC tokens" in ill(laptop, Health.SKIP)
 
 
 def test_a_role_that_is_refused_says_why() -> None:
-    found = examine(patient(lease_error=AwsError("Not authorized to perform sts:AssumeRoleWithWebIdentity")))
+    found = examine(setup(lease_error=AwsError("Not authorized to perform sts:AssumeRoleWithWebIdentity")))
     (one,) = [d for d in found if d.health is Health.FAIL]
     assert "Not authorized" in one.what and "aws-role.md" in one.hint
 
 
 def test_a_linter_that_does_not_start_or_finds_nothing_fails() -> None:
-    there = patient()
+    there = setup()
     there.world.linters.check = Mock(side_effect=ToolchainError("zizmor is not installed beside ops-agent"))
     assert ill(examine(there)) == ["zizmor is not installed beside ops-agent"]
-    blind = examine(patient(finding=("actionlint",)))
+    blind = examine(setup(finding=("actionlint",)))
     assert ill(blind) == ["zizmor does not find the injection in a sample workflow"]
 
 
@@ -197,7 +197,7 @@ def test_odd_places_of_the_layout_are_shown_with_their_remedy() -> None:
     entries = {path: TreeEntry(path=path, mode="100644", blob="b" * 40, size=1) for path in files}
     tree: Any = SimpleNamespace(commit="a" * 40, entries=lambda: entries, read=files.__getitem__)
     prod = ("infra/backend/prod/backend.hcl", "infra/environments/prod/terraform.tfvars")
-    found = examine(patient(tree=tree, layout=discover_layout(files, tree.read, Policy())))
+    found = examine(setup(tree=tree, layout=discover_layout(files, tree.read, Policy())))
     assert [(d.what, d.hint) for d in found if d.subject == "layout" and d.health is Health.WARN] == [
         (
             "infra: the environment `prod` has no files here",
@@ -209,7 +209,7 @@ def test_odd_places_of_the_layout_are_shown_with_their_remedy() -> None:
 def test_credentials_left_in_the_checkout_are_a_warning(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     (tmp_path / ".git/config").write_text('[http "https://github.com/"]\n\textraheader = AUTHORIZATION: basic xxx\n')
-    found = examine(patient(environment=OIDC | {"GITHUB_WORKSPACE": str(tmp_path)}))
+    found = examine(setup(environment=OIDC | {"GITHUB_WORKSPACE": str(tmp_path)}))
     assert ill(found, Health.WARN) == ["the checkout's .git/config holds a token"]
 
 
@@ -245,26 +245,26 @@ def test_on_a_laptop_the_doctor_takes_the_key_that_a_local_run_would_take(
 
 def test_an_input_that_this_version_does_not_use_is_a_warning() -> None:
     assert "`mcp_config` is reserved: this version does not use it" in ill(
-        examine(patient(settings=healthy(mcp_config="{}"))), Health.WARN
+        examine(setup(settings=healthy(mcp_config="{}"))), Health.WARN
     )
 
 
 def test_another_region_than_the_default_is_a_warning() -> None:
     """docs/decisions/0006."""
     elsewhere = healthy(policy=Policy(region="eu-central-1"))
-    assert "`aws_region` makes eu-central-1 the only region" in ill(examine(patient(settings=elsewhere)), Health.WARN)
+    assert "`aws_region` makes eu-central-1 the only region" in ill(examine(setup(settings=elsewhere)), Health.WARN)
 
 
 @pytest.mark.parametrize(
     ("engine", "fails"), [("Terraform 1.15.5 (embedded)", True), ("OpenTofu 1.10.6 (tofu on PATH)", False)]
 )
 def test_files_that_only_opentofu_loads_need_opentofu(engine: str, fails: bool) -> None:
-    ill_one = patient()
+    ill_one = setup()
     tree: Any = SimpleNamespace(entries=lambda: {"infra/main.tofu": None, "docs/x.tofu": None}, read=lambda _: b"")
     told = [d for d in CHECKS["toolchain"](with_engine(replace(ill_one, tree=tree), engine)) if d.health is Health.FAIL]
     assert [d.what for d in told] == (["infra/main.tofu is for OpenTofu: Terraform does not load it"] if fails else [])
 
 
-def with_engine(given: Patient, engine: str) -> Patient:
+def with_engine(given: Setup, engine: str) -> Setup:
     given.world.terraform.engine = lambda: engine  # type: ignore[method-assign]
     return given

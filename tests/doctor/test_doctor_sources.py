@@ -12,7 +12,7 @@ import pytest
 from layout_repository import PARTIAL, QUEUE, WHOLE, Repository
 from ops_agent.config.settings import Settings
 from ops_agent.doctor import read_repository, show
-from ops_agent.doctor.checks import CHECKS, EXISTING_RULES, Diagnosis, Health, Patient
+from ops_agent.doctor.checks import CHECKS, EXISTING_RULES, Diagnosis, Health, Setup
 from ops_agent.guard.rules import TABLE
 
 SERVICE = {
@@ -39,8 +39,8 @@ def looked(folder: Path, files: dict[str, str]) -> list[Diagnosis]:
     repository.git("commit", "-q", "-m", "files")
     found: list[Diagnosis] = []
     settings, tree, layout = read_repository(folder, Settings(), found)
-    patient = Patient(settings=settings, world=None, environment={}, tree=tree, layout=layout)  # type: ignore[arg-type]
-    return [*found, *CHECKS["layout"](patient)]
+    setup = Setup(settings=settings, world=None, environment={}, tree=tree, layout=layout)  # type: ignore[arg-type]
+    return [*found, *CHECKS["layout"](setup)]
 
 
 def ill(found: list[Diagnosis], health: Health) -> list[str]:

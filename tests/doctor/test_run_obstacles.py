@@ -13,7 +13,7 @@ import pytest
 from ops_agent.adapters.aws.sts import session_policy
 from ops_agent.adapters.terraform.diagnostics import from_json
 from ops_agent.config.settings import Settings
-from ops_agent.doctor.checks import CHECKS, Health, Patient
+from ops_agent.doctor.checks import CHECKS, Health, Setup
 from ops_agent.model.change_set import TreeEntry
 from ops_agent.model.policy import Policy
 from ops_agent.terraform.layout import discover_layout
@@ -24,23 +24,21 @@ SECRET = 'resource "aws_secretsmanager_secret_version" "key" {\n  secret_id = "x
 PERMISSIONS = json.loads((Path(__file__).parents[2] / "docs/setup/permissions-policy.json").read_text())
 
 
-def patient(files: dict[str, str]) -> Patient:
+def setup(files: dict[str, str]) -> Setup:
     content = {path: text.encode() for path, text in files.items()}
     entries = {path: TreeEntry(path=path, mode="100644", blob="b" * 40, size=1) for path in content}
     tree: Any = SimpleNamespace(commit="a" * 40, entries=lambda: entries, read=content.__getitem__)
     layout = discover_layout(content, tree.read, Policy())
     world: Any = SimpleNamespace()
-    return Patient(settings=Settings(), world=world, environment={}, tree=tree, layout=layout)
+    return Setup(settings=Settings(), world=world, environment={}, tree=tree, layout=layout)
 
 
 def named(files: dict[str, str]) -> list[str]:
-    return [
-        one.what for one in CHECKS["layout"](patient(files)) if one.subject == "plans" and one.health is Health.WARN
-    ]
+    return [one.what for one in CHECKS["layout"](setup(files)) if one.subject == "plans" and one.health is Health.WARN]
 
 
 def test_the_doctor_names_file_line_block_call_and_root() -> None:
-    found = [one for one in CHECKS["layout"](patient({"infra/main.tf": BACKEND + SECRET})) if one.subject == "plans"]
+    found = [one for one in CHECKS["layout"](setup({"infra/main.tf": BACKEND + SECRET})) if one.subject == "plans"]
     assert [(one.health, one.hint) for one in found] == [(Health.WARN, DENIED_REMEDY)]
     assert found[0].what == (
         'infra/main.tf:4: `resource "aws_secretsmanager_secret_version" "key"` is read with '

@@ -11,7 +11,7 @@ from typing import TextIO
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.config.policy_file import narrow_by_policy_file
 from ops_agent.config.settings import Settings, read_inputs
-from ops_agent.doctor.checks import CHECKS, FAIL, NEEDS, OK, SKIP, WARN, Diagnosis, Patient, from_error
+from ops_agent.doctor.checks import CHECKS, FAIL, NEEDS, OK, SKIP, WARN, Diagnosis, Setup, from_error
 from ops_agent.model.errors import ConfigError, OpsAgentError
 from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import Layout
@@ -30,10 +30,10 @@ def diagnose(folder: Path | None, environment: Mapping[str, str]) -> list[Diagno
     try:
         with actions_world(settings, environment) as world:
             settings, tree, layout = read_repository(folder, settings, found)
-            patient = Patient(
+            setup = Setup(
                 settings=settings, world=world, environment=environment, tree=tree, layout=layout, wrong=wrong
             )
-            return found + examine(patient)
+            return found + examine(setup)
     except OpsAgentError as error:
         return [*found, from_error("set-up", error)]
 
@@ -63,16 +63,16 @@ def read_repository(
     return settings, tree, discover_layout(paths, tree.read, settings.policy)
 
 
-def examine(patient: Patient) -> list[Diagnosis]:
-    """All checks over one patient, without those that need an input that cannot be used: they would judge a default."""
+def examine(setup: Setup) -> list[Diagnosis]:
+    """All checks, without those that need an input that cannot be used: they would judge a default."""
     found: list[Diagnosis] = []
     for subject, check in CHECKS.items():
-        if unusable := sorted(patient.wrong & NEEDS.get(subject, frozenset())):
+        if unusable := sorted(setup.wrong & NEEDS.get(subject, frozenset())):
             what = f"skipped, because {' and '.join(f'`{name}`' for name in unusable)} cannot be used"
             found.append(Diagnosis(subject, SKIP, what))
             continue
         try:
-            found += check(patient)
+            found += check(setup)
         except OpsAgentError as error:
             found.append(from_error(subject, error))
     return found

@@ -83,7 +83,7 @@ class Diagnosis:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patient:
+class Setup:
     """What is examined. `tree` is None when there is no repository to read, `layout` when there is no tree.
 
     `wrong` names the inputs that cannot be used: `settings` has their defaults, which nobody chose.
@@ -120,32 +120,32 @@ def _from_finding(subject: str, health: Health, finding: Finding, more: str = ""
     return Diagnosis(subject, health, f"{finding.place}: {finding.what}", finding.remedy + more)
 
 
-def _check_reserved(patient: Patient) -> Iterator[Diagnosis]:
-    if patient.settings.mcp_config:
+def _check_reserved(setup: Setup) -> Iterator[Diagnosis]:
+    if setup.settings.mcp_config:
         hint = "Put the standards into the input `standards` or into the repository."
         yield Diagnosis("inputs", WARN, "`mcp_config` is reserved: this version does not use it", hint)
 
 
-def _check_environments(patient: Patient) -> Iterable[Diagnosis]:
+def _check_environments(setup: Setup) -> Iterable[Diagnosis]:
     """Raises ConfigError in the words in which a run would."""
-    if patient.layout is not None:
-        require_environments(patient.settings.environments, patient.layout)
+    if setup.layout is not None:
+        require_environments(setup.settings.environments, setup.layout)
     return ()
 
 
-def _check_region(patient: Patient) -> Iterator[Diagnosis]:
+def _check_region(setup: Setup) -> Iterator[Diagnosis]:
     """The default is silent; another region is the workflow's right (docs/decisions/0006), and never a secret."""
-    region, usual = patient.settings.policy.region, Policy().region
+    region, usual = setup.settings.policy.region, Policy().region
     if region != usual:
         hint = f"If this is not meant, remove the input: the default is {usual}."
         yield Diagnosis("inputs", WARN, f"`aws_region` makes {region} the only region", hint)
 
 
-def _check_layout(patient: Patient) -> Iterator[Diagnosis]:
-    layout = patient.layout
+def _check_layout(setup: Setup) -> Iterator[Diagnosis]:
+    layout = setup.layout
     if layout is None:
         return
-    tree, policy = patient.tree, patient.settings.policy
+    tree, policy = setup.tree, setup.settings.policy
     paths = _regular(tree) if tree is not None else []
     asked, mapping = questions(survey_of(paths, tree.read, policy), policy, tree.read) if tree is not None else ((), "")
     shown: set[Finding] = set()
@@ -213,33 +213,31 @@ def existing_findings(layout: Layout, tree: BaseTree, policy: Policy) -> tuple[F
     return judge(change_set, FilesInMemory(paths, tree.read), policy, table=rules).findings
 
 
-def _check_llm(patient: Patient) -> Iterator[Diagnosis]:
+def _check_llm(setup: Setup) -> Iterator[Diagnosis]:
     names = {
         "anthropic_api_key": "an Anthropic key",
         "anthropic_federation_rule_id": "workload identity federation",
         "use_bedrock": "Bedrock",
     }
-    given = [names[way] for way in ways_to_llm(patient.settings.llm)]
+    given = [names[way] for way in ways_to_llm(setup.settings.llm)]
     if given:
-        yield Diagnosis(
-            "llm", OK, f"`{patient.settings.llm.model}` through {given[0]} (not called: a call costs money)"
-        )
+        yield Diagnosis("llm", OK, f"`{setup.settings.llm.model}` through {given[0]} (not called: a call costs money)")
     else:
         hint = "Set `anthropic_api_key`, the `anthropic_federation_*` inputs, or `use_bedrock`."
-        yield Diagnosis("llm", patient.needed, "no credentials for the language model are given", hint)
+        yield Diagnosis("llm", setup.needed, "no credentials for the language model are given", hint)
 
 
-def _check_token(patient: Patient) -> Iterator[Diagnosis]:
-    if not patient.settings.github_token or not patient.repository:
-        missing = "`github_token`" if not patient.settings.github_token else "a repository (`target_repository`)"
-        yield Diagnosis("GitHub", patient.needed, f"{missing} is not given")
+def _check_token(setup: Setup) -> Iterator[Diagnosis]:
+    if not setup.settings.github_token or not setup.repository:
+        missing = "`github_token`" if not setup.settings.github_token else "a repository (`target_repository`)"
+        yield Diagnosis("GitHub", setup.needed, f"{missing} is not given")
         return
-    host = patient.world.issues
-    described = host.repository(patient.repository)
+    host = setup.world.issues
+    described = host.repository(setup.repository)
     yield Diagnosis("GitHub", OK, f"the token acts as {host.viewer().login} on {described.full_name}")
     if described.archived or described.disabled:
         yield Diagnosis("GitHub", FAIL, "the repository is archived or disabled", "Choose another one.")
-    abilities = host.token_abilities(patient.repository)
+    abilities = host.token_abilities(setup.repository)
     hint = "docs/setup/token.md lists the permissions and who gives them."
     words = {True: "may write", False: "may not write", None: "does not show whether it may write"}
     for name in ("contents", "pull_requests", "issues"):
@@ -251,15 +249,15 @@ def _check_token(patient: Patient) -> Iterator[Diagnosis]:
         yield Diagnosis("GitHub", WARN, f"the token {words[abilities.workflows]} workflow files", remedy)
 
 
-def _check_board(patient: Patient) -> Iterator[Diagnosis]:
-    settings = patient.settings
-    if not settings.github_token or not patient.repository or not settings.issue_number:
+def _check_board(setup: Setup) -> Iterator[Diagnosis]:
+    settings = setup.settings
+    if not settings.github_token or not setup.repository or not settings.issue_number:
         what = "the board is found through an issue, and no issue is named"
         yield Diagnosis("board", SKIP, what, "Name one: `doctor --input issue_number=12`.")
         return
-    server = (patient.environment.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/")
-    ref = parse_references(settings.issue_number, patient.repository, server)[0]
-    card = patient.world.board.card(patient.world.issues.issue(ref))
+    server = (setup.environment.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/")
+    ref = parse_references(settings.issue_number, setup.repository, server)[0]
+    card = setup.world.board.card(setup.world.issues.issue(ref))
     if isinstance(card, str):
         hint = "See docs/setup/board.md. Without the board the label `ready` counts as Ready."
         yield Diagnosis("board", WARN, card, hint)
@@ -273,9 +271,9 @@ def _check_board(patient: Patient) -> Iterator[Diagnosis]:
             yield Diagnosis("board", FAIL, f"there is no column `{status}` (`{name}`)", hint)
 
 
-def _check_aws(patient: Patient) -> Iterator[Diagnosis]:
-    settings = patient.settings
-    can_mint = bool(patient.environment.get("ACTIONS_ID_TOKEN_REQUEST_URL"))
+def _check_aws(setup: Setup) -> Iterator[Diagnosis]:
+    settings = setup.settings
+    can_mint = bool(setup.environment.get("ACTIONS_ID_TOKEN_REQUEST_URL"))
     if can_mint and not (
         settings.aws_role_arns or settings.llm.anthropic_federation_rule_id or settings.llm.use_bedrock
     ):
@@ -286,37 +284,37 @@ def _check_aws(patient: Patient) -> Iterator[Diagnosis]:
         yield Diagnosis("AWS", WARN, "no role for plans is given", hint)
         return
     if not can_mint:
-        hint = "Add `id-token: write` to the job's permissions." if patient.on_runner else ""
-        yield Diagnosis("AWS", patient.needed, "this process cannot ask for OIDC tokens", hint)
+        hint = "Add `id-token: write` to the job's permissions." if setup.on_runner else ""
+        yield Diagnosis("AWS", setup.needed, "this process cannot ask for OIDC tokens", hint)
         return
-    known = {e.name: e for root in (patient.layout.roots if patient.layout else ()) for e in root.environments}
+    known = {e.name: e for root in (setup.layout.roots if setup.layout else ()) for e in root.environments}
     for name in settings.aws_role_arns:
         if name in known:
-            yield _check_role(patient, known[name])
+            yield _check_role(setup, known[name])
         else:
             yield Diagnosis("AWS", WARN, f"`aws_role_arns` names `{name}`, but no root has that environment")
 
 
-def _check_role(patient: Patient, environment: Environment) -> Diagnosis:
+def _check_role(setup: Setup, environment: Environment) -> Diagnosis:
     try:
-        with patient.world.cloud.lease(environment) as lease:
+        with setup.world.cloud.lease(environment) as lease:
             return Diagnosis("AWS", OK, f"the role for `{environment.name}` gives access to account {lease.account}")
     except OpsAgentError as error:
         return from_error("AWS", error)
 
 
-def _check_toolchain(patient: Patient) -> Iterator[Diagnosis]:
-    terraform = patient.world.terraform
+def _check_toolchain(setup: Setup) -> Iterator[Diagnosis]:
+    terraform = setup.world.terraform
     engine = terraform.engine()
     yield Diagnosis("toolchain", OK, engine)
-    if not engine.startswith("OpenTofu") and (unread := next(_tofu_files(patient), None)):
+    if not engine.startswith("OpenTofu") and (unread := next(_tofu_files(setup), None)):
         hint = "Put `tofu` on PATH (opentofu/setup-opentofu) and set `terraform_binary: tofu`."
         yield Diagnosis("toolchain", FAIL, f"{unread} is for OpenTofu: Terraform does not load it", hint)
     guarantees = terraform.self_test()
     what = f"a hostile configuration cannot read this process (tried with a canary); Terraform's children: {guarantees}"
     yield Diagnosis("toolchain", OK, what)
     try:
-        entries = patient.world.linters.check({"sample.yml": _SAMPLE_WORKFLOW})["sample.yml"]
+        entries = setup.world.linters.check({"sample.yml": _SAMPLE_WORKFLOW})["sample.yml"]
     except ToolchainError as error:
         yield from_error("toolchain", error)
     else:
@@ -330,35 +328,35 @@ def _check_toolchain(patient: Patient) -> Iterator[Diagnosis]:
     yield Diagnosis("toolchain", health, f"{free / 1e9:.0f} GB are free for temporary files", hint)
 
 
-def _tofu_files(patient: Patient) -> Iterator[str]:
+def _tofu_files(setup: Setup) -> Iterator[str]:
     """Files of roots and their modules that only OpenTofu loads."""
-    roots = patient.layout.roots if patient.layout else ()
+    roots = setup.layout.roots if setup.layout else ()
     directories = {directory for root in roots for directory in (root.path, *root.local_modules)}
-    for path in sorted(patient.tree.entries() if patient.tree else ()):
+    for path in sorted(setup.tree.entries() if setup.tree else ()):
         if path.endswith((".tofu", ".tofu.json")) and directory_of(path) in directories:
             yield path
 
 
-def check_modules(patient: Patient) -> Iterator[Diagnosis]:
+def check_modules(setup: Setup) -> Iterator[Diagnosis]:
     """For each root with remote modules: which it calls, whether a token for the host is given, and whether they come.
     Raises ToolchainError, NoSpace.
 
     A source that is refused fails everywhere. What this laptop cannot fetch, a job with other tokens perhaps can.
     """
-    if patient.layout is None or patient.tree is None:
+    if setup.layout is None or setup.tree is None:
         return
-    paths = _regular(patient.tree)
-    for root in patient.layout.roots:
-        files = module_files(root, paths, patient.tree.read)
+    paths = _regular(setup.tree)
+    for root in setup.layout.roots:
+        files = module_files(root, paths, setup.tree.read)
         if not files:
             continue
         remote = [call for call in module_calls(root, files, files.__getitem__) if call.is_remote]
-        named = "; ".join(_named(call, patient) for call in remote[:_MOST])
+        named = "; ".join(_named(call, setup) for call in remote[:_MOST])
         more = f"; and {len(remote) - _MOST} more" if len(remote) > _MOST else ""
-        check = patient.world.terraform.fetch_modules(root, files)
+        check = setup.world.terraform.fetch_modules(root, files)
         came = check.status is CheckStatus.PASSED
         refused = any(read_module_source(call.source or "").kind is SourceKind.REFUSED for call in remote)
-        health = OK if came else FAIL if patient.on_runner or refused else WARN
+        health = OK if came else FAIL if setup.on_runner or refused else WARN
         yield Diagnosis("modules", health, f"root module `{root.path}` calls modules from outside: {named}{more}")
         if came:
             yield Diagnosis("modules", OK, f"the modules of `{root.path}` were fetched in {check.seconds:.1f} s")
@@ -366,17 +364,17 @@ def check_modules(patient: Patient) -> Iterator[Diagnosis]:
             yield _from_finding("modules", health, finding)
 
 
-def _named(call: ModuleCall, patient: Patient) -> str:
+def _named(call: ModuleCall, setup: Setup) -> str:
     source = read_module_source(call.source or "")
-    serves = module_credentials(patient.settings, patient.environment).serve(source)
+    serves = module_credentials(setup.settings, setup.environment).serve(source)
     token = "refused" if source.kind is SourceKind.REFUSED else "token given" if serves else "no token"
     return f"`{call.key}` from `{shown_source(call.source or '')}` ({token})"
 
 
-def _check_job(patient: Patient) -> Iterator[Diagnosis]:
-    configuration = Path(patient.environment.get("GITHUB_WORKSPACE", ""), ".git", "config")
+def _check_job(setup: Setup) -> Iterator[Diagnosis]:
+    configuration = Path(setup.environment.get("GITHUB_WORKSPACE", ""), ".git", "config")
     if (
-        patient.environment.get("GITHUB_WORKSPACE")
+        setup.environment.get("GITHUB_WORKSPACE")
         and os.access(configuration, os.R_OK)
         and "extraheader" in configuration.read_text(encoding="utf-8", errors="replace")
     ):
@@ -384,7 +382,7 @@ def _check_job(patient: Patient) -> Iterator[Diagnosis]:
         yield Diagnosis("job", WARN, "the checkout's .git/config holds a token", hint)
 
 
-CHECKS: dict[str, Callable[[Patient], Iterable[Diagnosis]]] = {
+CHECKS: dict[str, Callable[[Setup], Iterable[Diagnosis]]] = {
     "inputs": _check_reserved,
     "environments": _check_environments,
     "region": _check_region,

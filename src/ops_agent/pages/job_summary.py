@@ -10,7 +10,7 @@ from typing import Final
 from ops_agent.model.conversation import Transcript, Usage
 from ops_agent.model.event import IssueRef, PullRequest
 from ops_agent.model.finding import Finding, Place
-from ops_agent.model.outcome import Conclusion
+from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.plan import PlanCounts
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.pages.fragments import items, joined, spent
@@ -57,15 +57,10 @@ _MOST_LISTED = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """All that is reported at the end. `reason` and `remedy` are empty for a pull request without a failure."""
+    """All that is reported at the end. The `ending` of a pull request without a failure has no reason and no remedy."""
 
     ref: IssueRef | None
-    conclusion: Conclusion
-    reason: str = ""
-    remedy: str = ""
-    findings: tuple[Finding, ...] = ()
-    questions: tuple[str, ...] = ()
-    proposed_issues: tuple[str, ...] = ()
+    ending: Stopped
     warnings: tuple[str, ...] = ()
     pull_request: PullRequest | None = None
     branch: str = ""
@@ -73,6 +68,10 @@ class RunReport:
     verification: Verification | None = None
     seconds: float = 0.0
     dry_run: bool = False
+
+    @property
+    def sentence(self) -> str:
+        return "Dry run: nothing was written." if self.dry_run else SENTENCES[self.ending.conclusion]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +89,7 @@ def outputs(report: RunReport) -> dict[str, str]:
     request = report.pull_request if report.pull_request is not None and report.pull_request.number else None
     targets = report.verification.targets if report.verification else ()
     return {
-        "conclusion": report.conclusion.value,
+        "conclusion": report.ending.conclusion.value,
         "issue_number": str(report.ref.number) if report.ref else "",
         "pr_number": str(request.number) if request else "",
         "pr_url": request.url if request else "",
@@ -119,14 +118,14 @@ def summary(report: RunReport, redact: Callable[[str], str]) -> str:
         fill(
             "pages/messages/job_summary.md",
             issue=subject(report),
-            conclusion=report.conclusion.value,
-            sentence="Dry run: nothing was written." if report.dry_run else SENTENCES[report.conclusion],
+            conclusion=report.ending.conclusion.value,
+            sentence=report.sentence,
             pull_request=_link(report.pull_request),
-            reason=cell(redact(report.reason)),
-            remedy=cell(redact(report.remedy)),
-            questions=listed(report.questions),
-            proposed_issues=listed(report.proposed_issues),
-            findings=findings_list(report.findings, redact, _MOST_LISTED),
+            reason=cell(redact(report.ending.reason)),
+            remedy=cell(redact(report.ending.remedy)),
+            questions=listed(report.ending.questions),
+            proposed_issues=listed(report.ending.proposed_issues),
+            findings=findings_list(report.ending.findings, redact, _MOST_LISTED),
             warnings=listed(report.warnings),
             plans=joined(cautions(targets), headlines(targets)),
             dangers=danger_list(danger_lines(targets), _MOST_LISTED, "that do not fit here"),
@@ -136,25 +135,25 @@ def summary(report: RunReport, redact: Callable[[str], str]) -> str:
     )
 
 
-def beside_the_code(report: RunReport) -> tuple[Annotation, ...]:
+def annotations_of(report: RunReport) -> tuple[Annotation, ...]:
     """Annotations: what stopped the run, and findings of failed checks; at most ten of a level."""
     failed = [f for check in report.verification.failed for f in check.findings] if report.verification else []
-    found = list(dict.fromkeys((*report.findings, *failed)))
+    found = list(dict.fromkeys((*report.ending.findings, *failed)))
     errors = [Annotation(level="error", text=_sentence(f), place=f.place) for f in found if f.blocks]
     warned = [Annotation(level="warning", text=_sentence(f), place=f.place) for f in found if not f.blocks]
     warned += [Annotation(level="warning", text=warning) for warning in report.warnings]
-    if report.conclusion.exit_code and not errors:
-        text = f"{report.conclusion.value}: {report.reason or SENTENCES[report.conclusion]}"
+    if report.ending.conclusion.exit_code and not errors:
+        text = f"{report.ending.conclusion.value}: {report.ending.reason or SENTENCES[report.ending.conclusion]}"
         errors.append(Annotation(level="error", text=text))
     return (*_at_most_ten(errors), *_at_most_ten(warned))
 
 
-def last_word(report: RunReport) -> str:
+def log_line(report: RunReport) -> str:
     """One line for the log's end."""
     link = report.pull_request.url if report.pull_request is not None else ""
-    words = f"{subject(report)}: {report.conclusion.value}. {link or report.reason or SENTENCES[report.conclusion]}"
+    words = f"{subject(report)}: {report.ending.conclusion.value}. {link or report.ending.reason or SENTENCES[report.ending.conclusion]}"
     words += "" if link or words.endswith((".", "?", "!")) else "."
-    return f"{words} {report.remedy}".strip() if report.conclusion.exit_code else words
+    return f"{words} {report.ending.remedy}".strip() if report.ending.conclusion.exit_code else words
 
 
 def subject(report: RunReport) -> str:

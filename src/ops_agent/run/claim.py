@@ -31,8 +31,8 @@ from ops_agent.run.permissions import Permissions
 from ops_agent.run.progress import Phase, Progress, comment_text, move_card
 from ops_agent.run.publish import conclude, find_overlaps
 
-_LOOK_AGAIN_SECONDS = 2.0
-_MOST_LOOKS = 12
+_RETRY_SECONDS = 2.0
+_MOST_ATTEMPTS = 12
 _NAMED_AUTHORS = 3
 _SECONDS_WHEN_CANCELLED = 2.0
 
@@ -80,8 +80,8 @@ class _Claiming:
         lease = self.settings.limits.timeout_seconds + LEASE_MARGIN_SECONDS
         branches, clock = self.world.branches, self.world.clock
         created, began = False, clock.monotonic()
-        for _ in range(_MOST_LOOKS):
-            seen = self._look(waited=clock.monotonic() - began)
+        for _ in range(_MOST_ATTEMPTS):
+            seen = self._observe(waited=clock.monotonic() - began)
             step = decide(self.item, self.run, seen, lease)
             if isinstance(step, Stopped):
                 return step
@@ -93,13 +93,13 @@ class _Claiming:
                 step = decide(self.item, self.run, replace(seen, branch_exists=True), lease)
             if step is not Step.WAIT:
                 return self._take(seen, created)
-            clock.sleep(_LOOK_AGAIN_SECONDS)
+            clock.sleep(_RETRY_SECONDS)
         raise GitHubError(
             f"The branch {self.wanted.branch} of {self._repository} is taken and released again and again; "
             "this run gave up."
         )
 
-    def _look(self, waited: float) -> Seen:
+    def _observe(self, waited: float) -> Seen:
         """What GitHub shows of the item's pull requests and claims."""
         issues, repository = self.world.issues, self._repository
         permissions = Permissions(issues, self.settings.labels.allowed_bots)

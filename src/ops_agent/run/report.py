@@ -13,7 +13,7 @@ from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Reporter
 from ops_agent.model.verification import Verification
 from ops_agent.model.work_item import Claim, WorkItem
-from ops_agent.pages.job_summary import SENTENCES, RunReport, beside_the_code, last_word, outputs, summary
+from ops_agent.pages.job_summary import SENTENCES, RunReport, annotations_of, log_line, outputs, summary
 from ops_agent.run.publish import Published
 
 
@@ -36,27 +36,18 @@ def report(reporter: Reporter, redact: Callable[[str], str], result: RunResult, 
         RunReport, ref=result.ref, transcript=result.transcript, verification=result.verification, seconds=seconds
     )
     if isinstance(ending, Stopped):
-        shown = used(
-            conclusion=ending.conclusion,
-            reason=ending.reason,
-            remedy=ending.remedy,
-            findings=ending.findings,
-            questions=ending.questions,
-            proposed_issues=ending.proposed_issues,
-            branch=result.claim.branch if result.claim else "",
-        )
-    else:
-        conclusion = _of_publication(ending, result.transcript, result.verification)
-        failed = conclusion.exit_code != 0
-        shown = used(
-            conclusion=conclusion,
-            reason=SENTENCES[conclusion] if failed else "",
-            remedy="Look at the draft pull request; add the label again for another try." if failed else "",
-            warnings=(*(result.item.warnings if result.item else ()), *ending.warnings),
-            pull_request=ending.pull_request,
-            branch=ending.pull_request.head_branch,
-            dry_run=ending.dry_run,
-        )
+        return _show(reporter, redact, used(ending=ending, branch=result.claim.branch if result.claim else ""))
+    conclusion = _of_publication(ending, result.transcript, result.verification)
+    reason, remedy = "", ""
+    if conclusion.exit_code != 0:
+        reason, remedy = SENTENCES[conclusion], "Look at the draft pull request; add the label again for another try."
+    shown = used(
+        ending=Stopped(conclusion, reason, remedy),
+        warnings=(*(result.item.warnings if result.item else ()), *ending.warnings),
+        pull_request=ending.pull_request,
+        branch=ending.pull_request.head_branch,
+        dry_run=ending.dry_run,
+    )
     return _show(reporter, redact, shown)
 
 
@@ -66,10 +57,7 @@ def report_error(
     """Show what broke, after so many seconds; returns the exit code."""
     shown = RunReport(
         ref=ref,
-        conclusion=error.conclusion,
-        reason=str(error),
-        remedy=error.hint,
-        findings=error.findings,
+        ending=Stopped(error.conclusion, str(error), error.hint, findings=error.findings),
         warnings=tuple(getattr(error, "problems", ())),
         transcript=error.transcript,
         seconds=seconds,
@@ -91,8 +79,8 @@ def _show(reporter: Reporter, redact: Callable[[str], str], shown: RunReport) ->
     """Everything is redacted before the first line is written, so that a failed redaction shows nothing of it."""
     try:
         page = summary(shown, redact)
-        beside = [(a.level, redact(a.text), a.place) for a in beside_the_code(shown)]
-        word = redact(last_word(shown))
+        beside = [(a.level, redact(a.text), a.place) for a in annotations_of(shown)]
+        word = redact(log_line(shown))
         named = {name: redact(text) for name, text in outputs(shown).items()}
     except RedactionFailed as broken:
         conclusion = Conclusion.REDACTION_FAILED
@@ -105,4 +93,4 @@ def _show(reporter: Reporter, redact: Callable[[str], str], shown: RunReport) ->
         reporter.output(name, text)
     reporter.summary(page)
     reporter.line(word)
-    return shown.conclusion.exit_code
+    return shown.ending.conclusion.exit_code

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.terraform.module_worlds import TOKEN, call, engine
 from ops_agent.config.settings import Settings
-from ops_agent.doctor.checks import Health, Patient, check_modules
+from ops_agent.doctor.checks import Health, Setup, check_modules
 from ops_agent.model.change_set import TreeEntry
 from ops_agent.model.policy import Policy
 from ops_agent.terraform.layout import discover_layout
@@ -22,13 +22,13 @@ pytestmark = [pytest.mark.terraform, pytest.mark.timeout(120)]
 BACKEND = 'terraform {\n  backend "s3" {}\n}\n'
 
 
-def patient(files: dict[str, str], settings: Settings, terraform: Any, environment: dict[str, str]) -> Patient:
+def setup(files: dict[str, str], settings: Settings, terraform: Any, environment: dict[str, str]) -> Setup:
     content = {path: text.encode() for path, text in files.items()}
     entries = {path: TreeEntry(path=path, mode="100644", blob="b" * 40, size=1) for path in content}
     tree: Any = SimpleNamespace(commit="a" * 40, entries=lambda: entries, read=content.__getitem__)
     world: Any = SimpleNamespace(terraform=terraform)
     layout = discover_layout(content, tree.read, Policy())
-    return Patient(settings=settings, world=world, environment=environment, tree=tree, layout=layout)
+    return Setup(settings=settings, world=world, environment=environment, tree=tree, layout=layout)
 
 
 def test_roots_tokens_and_answers_are_named(host):
@@ -39,8 +39,8 @@ def test_roots_tokens_and_answers_are_named(host):
     }
     settings = Settings(module_credentials={host.name: TOKEN})
     with engine(host) as terraform:
-        found = list(check_modules(patient(files, settings, terraform, {})))
-        on_runner = list(check_modules(patient(files, settings, terraform, {"GITHUB_ACTIONS": "true"})))
+        found = list(check_modules(setup(files, settings, terraform, {})))
+        on_runner = list(check_modules(setup(files, settings, terraform, {"GITHUB_ACTIONS": "true"})))
     said = [(one.health, one.what) for one in found]
     source = f"git::{host.url}/org/net.git//sqs?ref=v1"
     assert said[0] == (
@@ -63,7 +63,7 @@ def test_roots_tokens_and_answers_are_named(host):
 def test_a_source_that_is_refused_everywhere_fails_on_a_laptop_too(host):
     files = {"one/main.tf": BACKEND + call("s3::https://s3-sa-east-1.amazonaws.com/modules/net.zip", "far")}
     with engine(host) as terraform:
-        found = list(check_modules(patient(files, Settings(), terraform, {})))
+        found = list(check_modules(setup(files, Settings(), terraform, {})))
     assert len(found) == 2 and {one.health for one in found} == {Health.FAIL}
     assert "(refused)" in found[0].what
 
