@@ -169,40 +169,40 @@ class _Claiming:
         conclude(world, self.settings.board.status_review, progress, pull_request, published.labels, overlaps)
         return Stopped(
             Conclusion.DUPLICATE,
-            (
-                f"Pull request #{pull_request.number} was published by an earlier attempt; "
-                f"its last steps are done ({pull_request.url})."
-            ),
+            f"Pull request #{pull_request.number} was published by an earlier attempt; "
+            f"its last steps are done ({pull_request.url}).",
             "Review the pull request.",
         )
 
     def _take(self, seen: Seen, created: bool) -> Claim | Stopped:
         world, item, wanted = self.world, self.item, self.wanted
         try:
-            start: _Start | Stopped = _Start(base=wanted.base_commit, head=wanted.base_commit)
-            if not created:
-                start = self._start(seen)
-            if isinstance(start, Stopped):
-                return start
-            claimed = replace(wanted, base_commit=start.base, head_commit=start.head, existing=seen.open)
+            found = wanted if created else self._found_branch(seen)
+            if isinstance(found, Stopped):
+                return found
+            claimed = replace(found, existing=seen.open)
             comment_id = self._comment(claimed, seen.holder)
             if isinstance(comment_id, Stopped):
                 return comment_id
             claimed = replace(claimed, comment_id=comment_id)
-            if start.outdated:
+            is_empty = claimed.existing is None and claimed.head_commit == claimed.base_commit
+            if is_empty and claimed.base_commit != wanted.base_commit:
                 claimed = self._renewed(claimed)
             note = move_card(world.board, world.reporter, item.issue, self.settings.board.status_in_progress)
         except OpsAgentError:
             if created:
                 _delete_untouched(world.branches, world.pull_requests, world.reporter, item, wanted)
             raise
-        if note or claimed.base_commit != start.base:
+        if note or claimed.base_commit != found.base_commit:
             claimed = replace(claimed, notes=(note,) if note else ())
             Progress(world, item, claimed, self.run).write(Phase.CLAIMED, "")
         return claimed
 
-    def _start(self, seen: Seen) -> _Start | Stopped:
-        """Base and head of the existing branch. `stale` when others committed to it, or its base is not known."""
+    def _found_branch(self, seen: Seen) -> Claim | Stopped:
+        """The claim on an existing branch, whose base is its head when it has no commit of its own.
+
+        `stale` when others committed to it, or its base is not known.
+        """
         branches, repository, wanted = self.world.branches, self._repository, self.wanted
         head = branches.head(repository, wanted.branch)
         if head is None:  # deleted since; the release of another run came in between
@@ -212,7 +212,7 @@ class _Claiming:
                 )
             head = wanted.base_commit
         if head == wanted.base_commit:
-            return _Start(base=head, head=head)
+            return wanted
         known = seen.published.base if seen.published else seen.holder.record.base if seen.holder else None
         if known is not None and known != wanted.base_commit and not self._is_on_base(known):
             return _stale(
@@ -222,7 +222,7 @@ class _Claiming:
             )
         own = branches.commits_between(repository, known or wanted.base_commit, head)
         if not own and seen.open is None:
-            return _Start(base=head, head=head, outdated=True)
+            return replace(wanted, base_commit=head, head_commit=head)
         foreign = {
             author.login if author else "an author without a GitHub account"
             for _, author in own
@@ -238,7 +238,7 @@ class _Claiming:
                 f"The branch {wanted.branch} holds commits, but nothing shows what it was made from.",
                 "Delete the branch",
             )
-        return _Start(base=known, head=head)
+        return replace(wanted, base_commit=known, head_commit=head)
 
     def _is_on_base(self, commit: str) -> bool:
         """Everybody who may write can edit records, and GitHub serves the commits of every fork: only what passed the
@@ -286,15 +286,6 @@ class _Claiming:
             if other.comment_id != comment_id:
                 issues.delete_comment(ref.repository, other.comment_id)
         return comment_id
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Start:
-    """What the branch starts from. `outdated`: without a commit of its own on an old base, so it may be made anew."""
-
-    base: str
-    head: str
-    outdated: bool = False
 
 
 def release(world: World, settings: Settings, progress: Progress, why: Stopped | BaseException) -> None:
