@@ -179,12 +179,6 @@ class _Converted:
     allowed_permissions: Annotated[tuple[_Scope, ...], _list] = ()
 
 
-@dataclass(slots=True)
-class _Inputs:
-    settings: Settings
-    converted: _Converted
-
-
 class InputsRead(NamedTuple):
     """What could be read, with defaults for the inputs in `wrong`, and a sentence for each problem."""
 
@@ -198,14 +192,13 @@ class InputsRead(NamedTuple):
 
 
 _GROUPS = {"labels": LabelSettings, "board": BoardSettings, "llm": LlmSettings}
-_PLACES = {
-    **{f.name: ("settings",) for f in fields(Settings) if f.name not in (*_GROUPS, "limits", "policy")},
-    **{f.name: ("settings", group) for group, shape in _GROUPS.items() for f in fields(shape)},
-    **{f.name: ("converted",) for f in fields(_Converted)},
+_SHAPES: dict[type[Any], tuple[str, ...]] = {
+    shape: tuple(f.name for f in fields(shape) if f.name not in (*_GROUPS, "limits", "policy"))
+    for shape in (Settings, *_GROUPS.values(), _Converted)
 }
-"""Input -> where its value is in `_Inputs`."""
+"""Class -> the inputs that are its fields."""
 
-INPUT_NAMES = frozenset(_PLACES) | {"command"}
+INPUT_NAMES = frozenset(name for names in _SHAPES.values() for name in names) | {"command"}
 """The container form hands `command` over as a variable too; the command line is what counts."""
 
 
@@ -213,20 +206,26 @@ def read_inputs(environment: Mapping[str, str], *, needs: Collection[str] = ()) 
     """As `Settings.from_inputs`, for callers who go on when something is wrong. Raises nothing."""
     given = {name[6:].lower(): text.strip() for name, text in environment.items() if name.startswith("INPUT_")}
     found: list[tuple[str, str]] = [(name, _unknown(name)) for name in sorted(set(given) - INPUT_NAMES)]
-    texts = {name: text for name, text in given.items() if text and name in _PLACES}
+    texts = {name: text for name, text in given.items() if text and name in INPUT_NAMES}
     for name, text in list(texts.items()):
         if len(text) > _LONGEST_TEXT or "\x00" in text:
             what = "it holds a NUL character" if "\x00" in text else f"{len(text):,} characters are too many"
             found.append((name, f"{what}; shorten or correct it"))
             del texts[name]
-    try:
-        read = _validated(texts)
-    except ValidationError as error:
-        wrong = [(_name_of(one), sentence) for one in error.errors(include_url=False) for sentence in _sentences(one)]
-        found += wrong
-        read = _validated({name: text for name, text in texts.items() if name not in dict(wrong)})
-    settings = _settings(read)
-    found += _contradictions(settings, read.converted, frozenset(dict(found)))
+    read: dict[type[Any], Any] = {}
+    for shape, names in _SHAPES.items():
+        own = {name: texts[name] for name in names if name in texts}
+        try:
+            read[shape] = _adapters()[shape].validate_python(own)
+        except ValidationError as error:
+            wrong = [(str(one["loc"][0]), why) for one in error.errors(include_url=False) for why in _sentences(one)]
+            found += wrong
+            usable = {name: text for name, text in own.items() if name not in dict(wrong)}
+            read[shape] = _adapters()[shape].validate_python(usable)
+    converted: _Converted = read[_Converted]
+    groups = {group: read[shape] for group, shape in _GROUPS.items()}
+    settings = _settings(replace(read[Settings], **groups), converted)
+    found += _contradictions(settings, converted, frozenset(dict(found)))
     wrong_names = frozenset(name for name, _ in found)
     found += [need for need in _missing(settings.llm, settings.github_token, needs) if need[0] not in wrong_names]
     return InputsRead(
@@ -237,28 +236,18 @@ def read_inputs(environment: Mapping[str, str], *, needs: Collection[str] = ()) 
 
 
 @cache
-def _adapter() -> TypeAdapter[_Inputs]:
-    return TypeAdapter(_Inputs)
+def _adapters() -> dict[type[Any], TypeAdapter[Any]]:
+    return {shape: TypeAdapter(shape) for shape in _SHAPES}
 
 
-def _validated(texts: Mapping[str, str]) -> _Inputs:
-    nested: dict[str, Any] = {"settings": {group: {} for group in _GROUPS}, "converted": {}}
-    for name, text in texts.items():
-        place = nested
-        for step in _PLACES[name]:
-            place = place[step]
-        place[name] = text
-    return _adapter().validate_python(nested)
-
-
-def _settings(read: _Inputs) -> Settings:
-    converted, policy = read.converted, Policy()
+def _settings(read: Settings, converted: _Converted) -> Settings:
+    policy = Policy()
     providers: list[str] = []
     for provider in converted.allowed_providers:
         providers += [provider] if provider.count("/") == 2 else [f"{host}/{provider}" for host in _REGISTRIES]
-    roles = read.settings.aws_role_arns
+    roles = read.aws_role_arns
     return replace(
-        read.settings,
+        read,
         aws_role_arns={DEV: converted.aws_role_arn} | roles if converted.aws_role_arn else roles,
         limits=Limits(
             max_turns=converted.max_turns,
@@ -283,10 +272,6 @@ def _unknown(name: str) -> str:
     near = difflib.get_close_matches(name.replace("-", "_"), INPUT_NAMES, n=1, cutoff=0.6)
     remedy = f"did you mean `{near[0]}`?" if near else "remove it (docs/inputs.md lists the inputs)"
     return f"there is no such input; {remedy}"
-
-
-def _name_of(error: ErrorDetails) -> str:
-    return next(str(step) for step in error["loc"] if step in _PLACES)
 
 
 def _sentences(error: ErrorDetails) -> tuple[str, ...]:
