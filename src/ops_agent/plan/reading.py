@@ -15,9 +15,9 @@ from ops_agent.model.plan import OutputChange, PlanCounts, ResourceAction, Resou
 from ops_agent.model.policy import Policy
 from ops_agent.plan.configuration import configured_secrets, edges_of, inside, output_references
 from ops_agent.plan.dangers import dangers_of, failed_checks, provisioner_findings
-from ops_agent.plan.masking import changed_keys, leaves, masked, planned_leaves
+from ops_agent.plan.masking import Leaf, changed_keys, leaves, masked, planned_leaves
 from ops_agent.plan.regions_and_accounts import RegionAndAccountFinder
-from ops_agent.plan.secret_values import SecretFinder, output_leaves, secret_findings
+from ops_agent.plan.secret_values import output_leaves, secret_findings, secrets_among
 from ops_agent.text.redaction import Redactor
 
 CUT_MARK: Final = "\n... (cut)\n"
@@ -77,28 +77,28 @@ def _read(
     counts = PlanCounts.of(changes, outputs)
     if text and not text.endswith(CUT_MARK):
         _check_summary(text, counts, changes)
-    named, secrets = RegionAndAccountFinder(policy, account), SecretFinder(redact)
+    named, shown = RegionAndAccountFinder(policy, account), set[Leaf]()
     for change in changes:
         strings = set(planned_leaves(change))
         named.add(change, strings)
-        secrets.add(strings)
-        secrets.add(leaves(change.before))
+        shown |= strings
+        shown.update(leaves(change.before))
     invocations = _entries(plan, "action_invocations")
     for entry in invocations:
         strings = set(leaves(entry))
         named.add_strings(_address(entry), strings)
-        secrets.add(strings)
-    for _, shown in output_leaves(plan):
-        secrets.add(shown)
-    where, found = named.found(plan), secrets.secrets(hidden)
+        shown |= strings
+    for _, in_output in output_leaves(plan):
+        shown.update(in_output)
+    where, secrets = named.found(plan), secrets_among(shown, hidden, redact)
     return TerraformPlan(
         changes=changes,
         outputs=outputs,
         drift=drift,
-        text=Redactor(found).redact(redact(text)),
+        text=Redactor(secrets).redact(redact(text)),
         canonical_hash=canonical_hash(document),
         dangers=(
-            *secret_findings(changes, plan, found),
+            *secret_findings(changes, plan, secrets),
             *where.findings,
             *provisioner_findings(plan, changes),
             *dangers_of(changes, map(_address, invocations)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, Final
 
 from ops_agent.model.finding import Finding
@@ -25,44 +25,30 @@ _PARTS: Final = 200
 _ELSEWHERE: Final = "shows a value that is sensitive elsewhere"
 
 
-class SecretFinder:
-    """Secrets that a plan would set in clear text. Fed with one change after the other.
+def secrets_among(strings: Collection[Leaf], hidden: Iterable[str], redact: Callable[[str], str]) -> dict[str, str]:
+    """The secrets among `strings`, which a plan shows, each with the reason in words for a reviewer.
 
     A secret is: what `redact` knows, a token of a known format, a value that is sensitive elsewhere (`hidden`), or what
     looks random under a name such as `password`.
     """
+    sensitive = frozenset(text for text in hidden if _worth_hiding(text))
+    parts = tuple(sorted(sensitive, key=len, reverse=True)[:_PARTS])
+    texts = {text for _, text in strings}
+    names = {key for key, _ in strings if _SECRET_NAME.search(key)}
+    found = {text: "looks like a secret" for key, text in strings if key in names and looks_random(text)}
+    found |= dict.fromkeys(texts & sensitive, _ELSEWHERE)
 
-    def __init__(self, redact: Callable[[str], str]) -> None:
-        self._redact = redact
-        self._leaves: set[Leaf] = set()
-
-    def add(self, strings: Iterable[Leaf]) -> None:
-        """Strings that are shown, planned or not."""
-        self._leaves.update(strings)
-
-    def secrets(self, hidden: Iterable[str]) -> dict[str, str]:
-        """Every secret that was fed, and why it is one, without the value. `hidden`: what is sensitive elsewhere."""
-        sensitive = frozenset(text for text in hidden if _worth_hiding(text))
-        parts = tuple(sorted(sensitive, key=len, reverse=True)[:_PARTS])
-        texts = {text for _, text in self._leaves}
-        names = {key for key, _ in self._leaves if _SECRET_NAME.search(key)}
-        found = {text: "looks like a secret" for key, text in self._leaves if key in names and looks_random(text)}
-        found |= dict.fromkeys(texts & sensitive, _ELSEWHERE)
-        joined = "\n".join(texts)
-        if (
-            self._redact(joined) == joined
-            and Redactor().redact(joined) == joined
-            and not any(part in joined for part in parts)
-        ):
-            return found
-        return found | {text: why for text in texts if (why := self._known(text, parts))}
-
-    def _known(self, text: str, parts: tuple[str, ...]) -> str | None:
+    def known(text: str) -> str | None:
         for name, _, _ in token_finds(text):
             return f"holds a secret ({name})"
-        if self._redact(text) != text:
+        if redact(text) != text:
             return "holds a secret of this run"
         return _ELSEWHERE if any(part in text for part in parts) else None
+
+    joined = "\n".join(texts)
+    if redact(joined) == joined == Redactor().redact(joined) and not any(part in joined for part in parts):
+        return found
+    return found | {text: why for text in texts if (why := known(text))}
 
 
 def secret_findings(
