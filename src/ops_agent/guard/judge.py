@@ -1,4 +1,4 @@
-"""The deterministic judge over what the llm wrote: every rule over everything that the change touches, on both sides."""
+"""The judge over what the llm wrote: every rule over everything that the change touches, on both sides."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ def judge(
     fetched: FetchedModules | None = None,
     table: tuple[Rule, ...] = TABLE,
 ) -> Verdict:
-    """All findings over `changes` against the files of `base`. Pure; a rule that crashes on what the change touches, and
-    a changed file that cannot be read, block.
+    """All findings over `changes` against the files of `base`. Pure.
+
+    A rule that crashes on what the change touches blocks, and so does a changed file that cannot be read.
 
     A finding that the base has already is marked `pre_existing`, in whatever file and line it is now. `known_pins` are
     the commits of actions that our code trusts (`owner/name@commit`); None leaves that question out. `lint` is what
@@ -74,6 +75,7 @@ def judge(
             findings.append(_crashed(rule, where, crash, blocks=where in changes.paths or where not in unknown))
     written = [change.path for change in changes.changes if change.after is not None and is_workflow(change.path)]
     findings += [_not_linted(path) for path in written if path not in lint.head]
+    # Dangers first: a list is cut at some length, and what a reviewer must not miss is not to drown in it.
     findings.sort(key=lambda f: (f.severity is not Severity.DANGER, f.place, f.rule, f.what))
     kinds = {type(subject) for subject in arriving}
     return Verdict(
@@ -94,9 +96,7 @@ class _Excuses:
             self._under.setdefault(_identity(finding).anchor, []).append(_circumstances(finding, before))
 
     def take(self, where: str, finding: Finding) -> bool:
-        """True when the base has this finding already, under the same or worse circumstances; it excuses no second one,
-        unless it `excuses_all`.
-        """
+        """True when the base has this finding, in the same or worse circumstances; once, unless it `excuses_all`."""
         identity, now = _identity(finding), _circumstances(finding, self._after)
         left = self._under.get(identity.anchor, [])
         fitting = min((under for under in left if now <= under), key=len, default=None)

@@ -1,6 +1,4 @@
-"""One rule, one function: its id comes from its module and name, its words from its docstring, its subject from its
-annotation.
-"""
+"""What rules judge, what they find, and how a function becomes a rule."""
 
 from __future__ import annotations
 
@@ -20,8 +18,6 @@ from ops_agent.model.terraform import Attribute, Block, Expression, TerraformSou
 from ops_agent.model.workflow import SCOPES, Job, LintEntry, Step, Workflow, WorkflowText
 from ops_agent.terraform.environments import canonical, environment_of_path
 from ops_agent.terraform.modules import directory_of
-
-# What rules judge. A rule's annotation names one of these, and the judge hands it every one that the change touches.
 
 
 def hit(
@@ -123,9 +119,7 @@ class UnreadableFile(_OfTree):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A top-level block, one attribute of `locals`, or one assignment of a variable file: the unit that is touched or
-    not.
-    """
+    """A top-level block, one attribute of `locals`, or one assignment of a variable file."""
 
     name: str
     line: int
@@ -142,9 +136,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TerraformFile(_OfTree):
-    """A changed configuration, variable or backend file that was read whole. `kind` is configuration, variables or
-    backend.
-    """
+    """A changed file that was read whole. `kind` is configuration, variables or backend."""
 
     path: str
     kind: str
@@ -156,9 +148,7 @@ class TerraformFile(_OfTree):
 
     @property
     def environment(self) -> str | None:
-        """The environment that this file belongs to by layout or by name (`dev`, not `development`), None when it
-        serves several.
-        """
+        """The environment that the layout or its name gives this file (`dev`, not `development`), None for several."""
         name = self.tree.environment_of.get(self.path)
         return environment_of_path(self.path, self.policy) if name is None else canonical(name)
 
@@ -241,7 +231,7 @@ class WorkflowFile(_OfTree):
         return self._hit(under, text.line, what, f"{key} {at or text.text.strip()}", once=once)
 
     def _hit(self, under: frozenset[str], line: int, what: str, anchor: str, *, once: bool = False) -> Finding:
-        """People accepted it in this file, in a job with as many rights: a second time it is nothing new, unless `once`."""
+        """Accepted once in this file, in a job with as many rights, it is nothing new a second time, unless `once`."""
         anchor = f"{self.path} {anchor}"
         return hit(path=self.path, line=line, what=what, anchor=anchor, under=under, excuses_all=not once)
 
@@ -317,9 +307,7 @@ _severities: dict[RuleFunction, Severity] = {}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule as the judge runs it and as the documents show it. Findings of a DANGER do not block, and are listed
-    first: a list is cut at some length, and what a reviewer must not miss does not drown in what is merely nice to know.
-    """
+    """A rule as the judge runs it and as the documents show it."""
 
     id: str
     title: str

@@ -15,7 +15,6 @@ from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import Block, FetchedModules, Layout, TerraformRoot, TerraformSource, Unreadable
 from ops_agent.model.workflow import Job, Workflow
 from ops_agent.terraform.environments import is_backend, is_deployed, is_loaded_silently
-from ops_agent.terraform.hcl import second_opinion
 from ops_agent.terraform.layout import LayoutUses, survey
 from ops_agent.terraform.modules import (
     Module,
@@ -173,6 +172,9 @@ class SourceTree:
         source = self.terraform(path)
         if isinstance(source, Unreadable) or path.endswith(".json"):
             return source
+        # Loading python-hcl2 takes half a second, and only a run that judges a change needs it.
+        from ops_agent.terraform.second_reader import second_opinion
+
         return self._once(second_opinion, self.read(path)) or source
 
     @cached_property

@@ -22,9 +22,7 @@ def named_buckets(texts: Iterable[str]) -> frozenset[str]:
 
 
 def state_buckets(state: bytes) -> frozenset[str]:
-    """Buckets of every resource and data source in a state file (`terraform state pull`, version 4); none when it is no
-    state.
-    """
+    """Buckets that a state file (`terraform state pull`, version 4) names; none when it is no state."""
     try:
         document = json.loads(state)
     except ValueError:

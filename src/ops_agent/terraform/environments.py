@@ -16,8 +16,8 @@ from ops_agent.terraform.modules import directory_of
 _ALIASES = {
     "dev": DEV, "development": DEV, "develop": DEV,
     "prod": PROD, "production": PROD, "prd": PROD,
-    "staging": "staging", "stage": "staging", "stg": "staging", "homolog": "staging", "hml": "staging", "qa": "qa", "uat": "uat",
-    "sandbox": "sandbox", "test": "test",
+    "staging": "staging", "stage": "staging", "stg": "staging", "homolog": "staging", "hml": "staging",
+    "qa": "qa", "uat": "uat", "sandbox": "sandbox", "test": "test",
 }  # fmt: skip
 ENVIRONMENT_FOLDERS = frozenset({"environments", "environment", "envs", "env"})
 """What is in them is an environment, whatever it is called. `vars/network.tfvars` is none."""
@@ -30,11 +30,8 @@ _NO_ENVIRONMENT = frozenset(
 )
 _NOT_DEPLOYED = frozenset({"examples", "example", "tests", "test", "fixtures", "testdata", "node_modules", "vendor"})
 _FOLDERS = ENVIRONMENT_FOLDERS | BACKEND_FOLDERS | {"vars", "tfvars", "variables", "config", "configs", "settings"}
-_VARIABLES, _AUTO, _LOADED_ANYWAY = (
-    (".tfvars", ".tfvars.json"),
-    (".auto.tfvars", ".auto.tfvars.json"),
-    ("terraform.tfvars", "terraform.tfvars.json"),
-)
+_VARIABLES, _AUTO = (".tfvars", ".tfvars.json"), (".auto.tfvars", ".auto.tfvars.json")
+_LOADED_ANYWAY = ("terraform.tfvars", "terraform.tfvars.json")
 
 
 def canonical(name: str) -> str:
@@ -48,17 +45,16 @@ def environment_account(name: str, policy: Policy) -> str | None:
 
 
 def environment_of_path(path: str, policy: Policy) -> str | None:
-    """The environment that a path names by a segment, a file stem or a word of the stem; None when none, or more than
-    one.
-    """
+    """The one environment that a path names by a segment, a file stem or a word of it; None without or with several."""
     found = {canonical(name) for segment in path.split("/") for name in _known_in(segment, policy)} - {ROOT}
     return found.pop() if len(found) == 1 else None
 
 
 def environments_of_directory(directory: str, policy: Policy) -> frozenset[str]:
-    """The environments that a root's own directory names (`environments/dev`, `live/prod/network`,
-    `accounts/125611408459`), as they are spelled; an account's number is its environment. Two of them mean that it is
-    unclear."""
+    """The environments that a root's own directory names, as they are spelled; two of them mean that it is unclear.
+
+    `environments/dev` and `live/prod/network` name one, and so does `accounts/125611408459`: that number.
+    """
     found: dict[str, str] = {}
     segments = directory.split("/")
     for before, segment in zip(["", *segments], segments, strict=False):
@@ -107,10 +103,8 @@ def _known_in(segment: str, policy: Policy) -> Iterator[str]:
         return
     words = [w for w in re.split(r"[._-]", segment) if w]
     for before, word in zip(["", *words], words, strict=False):
-        name = _whole(word, policy)
-        if name is None:
-            continue
-        yield f"{before}-{word}" if before.casefold() in _NEGATING else name
+        if (name := _whole(word, policy)) is not None:
+            yield f"{before}-{word}" if before.casefold() in _NEGATING else name
 
 
 def _unknown(segment: str) -> str | None:
@@ -150,8 +144,7 @@ class Candidates:
 
 @dataclass(slots=True)
 class RootFiles:
-    """The files of one root: by environment (canonical name), those that name no environment, those that name two, and
-    those that Terraform loads by itself in every environment."""
+    """The files of one root: by environment (canonical name), of none, of two, and loaded in every environment."""
 
     by_environment: dict[str, Candidates] = field(default_factory=dict)
     unnamed: list[str] = field(default_factory=list)
@@ -180,9 +173,7 @@ class EnvironmentFiles:
         return not nested or first.casefold() in _FOLDERS or bool(environments_of_file(first, self._policy))
 
     def of(self, directory: str) -> RootFiles:
-        """The files whose nearest Terraform directory is `directory`. What Terraform loads by itself belongs to no
-        environment.
-        """
+        """The files whose nearest Terraform directory is `directory`."""
         found = RootFiles()
         for path in self._by_owner.get(directory, []):
             relative = path if directory == "." else path.removeprefix(f"{directory}/")
@@ -193,9 +184,7 @@ class EnvironmentFiles:
         return found
 
     def for_directory(self, directory: str) -> RootFiles:
-        """The files that belong to no directory with Terraform, as seen by a root that found none of its own:
-        candidates for a mapping.
-        """
+        """For a root without files of its own: those of no Terraform directory, as candidates for a mapping."""
         top = directory.split("/")[0]
         near = [path for path in self.outside if path.split("/")[0] == top] or self.outside
         found = RootFiles()
@@ -231,13 +220,9 @@ def is_deployed(path: str) -> bool:
 
 def is_backend(path: str) -> bool:
     name = path.rpartition("/")[2]
-    if name.endswith(".tfbackend"):
-        return True
-    return (
-        name.endswith(".hcl")
-        and ("backend" in name or "/backend" in f"/{path}")
-        and not name.startswith((".", "terragrunt"))
-    )
+    is_named_so = "backend" in name or "/backend" in f"/{path}"
+    is_hcl = name.endswith(".hcl") and not name.startswith((".", "terragrunt"))
+    return name.endswith(".tfbackend") or (is_hcl and is_named_so)
 
 
 def _is_home(directory: str, environment: str) -> bool:

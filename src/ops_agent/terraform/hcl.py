@@ -1,6 +1,4 @@
-"""HCL text -> TerraformSource. Two independent readers must agree on what a changed file holds
-(docs/decisions/0004-two-hcl-readers.md).
-"""
+"""The first HCL reader: tree-sitter's tree as a TerraformSource (docs/decisions/0004-two-hcl-readers.md)."""
 
 from __future__ import annotations
 
@@ -43,18 +41,8 @@ _QUOTES = ("quoted_template_start", "quoted_template_end", "heredoc_start", "her
 
 @lru_cache(maxsize=256)
 def read_terraform(content: bytes) -> TerraformSource | Unreadable:
-    """One `.tf`, `.tfvars` or backend file (UTF-8 bytes) as tree-sitter reads it. Unreadable when it is too large, too
-    deep, or not HCL without doubt.
-    """
+    """One configuration, variable or backend file (UTF-8); Unreadable when too large, too deep, or not plainly HCL."""
     return _unfit(content) or _read(content, None)
-
-
-def second_opinion(content: bytes) -> Unreadable | None:
-    """What python-hcl2, ten times slower, objects to in a file that `read_terraform` has read: for what is judged."""
-    # It takes half a second to load, and only files that a change writes need it.
-    from ops_agent.terraform.second_reader import disagreement
-
-    return disagreement(_ended(content).decode(), _parsed(content))
 
 
 def read_blocks(content: bytes, whole: Collection[str]) -> TerraformSource | Unreadable:
@@ -63,30 +51,30 @@ def read_blocks(content: bytes, whole: Collection[str]) -> TerraformSource | Unr
 
 
 def _read(content: bytes, whole: Collection[str] | None) -> TerraformSource | Unreadable:
-    root = _parsed(content)
+    root = syntax_tree(content)
     try:
         return _odd(root, is_deep=whole is None) or _source(root, whole)
     except (RecursionError, UnicodeDecodeError):
         return Unreadable(what="expressions are nested too deeply to be read safely")
 
 
-def _parsed(content: bytes) -> Node:
+def syntax_tree(content: bytes) -> Node:
+    """tree-sitter's own tree of a file."""
+
     def escaped(found: re.Match[bytes]) -> bytes:
         return STANDINS["$"] + found[1] if found[1] else STANDINS["%"] + found[2]
 
-    return Parser(_LANGUAGE).parse(_ODD_ESCAPE.sub(escaped, _ended(content))).root_node
+    return Parser(_LANGUAGE).parse(_ODD_ESCAPE.sub(escaped, ended(content))).root_node
 
 
-def _ended(content: bytes) -> bytes:
+def ended(content: bytes) -> bytes:
     """Both readers want the last line to end."""
     return content if content.endswith(b"\n") else content + b"\n"
 
 
 @lru_cache(maxsize=256)
 def read_template(text: str) -> Expression | Unreadable:
-    """A template outside quotes, as in a file for `templatefile` or a string of JSON syntax: backslashes mean
-    themselves.
-    """
+    """A template outside quotes (a file for `templatefile`, a string of JSON syntax): backslashes mean themselves."""
     mark = "TEMPLATE"
     while mark in text:
         mark += "E"
@@ -208,9 +196,7 @@ def raw_text(node: Node) -> str:
 
 
 def plain_text(node: Node) -> str:
-    """The leaves' text joined by blanks, without comments: equal for any layout of the same code. Text inside quotes
-    stays as it is.
-    """
+    """The leaves' text joined by blanks, without comments: equal for any layout of the same code."""
     return " ".join(t for t in _leaves(node) if t)
 
 

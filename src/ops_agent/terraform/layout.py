@@ -34,6 +34,9 @@ class Doubt:
     why: str
 
 
+_Environments = dict[Environment, Doubt | None]
+
+
 @dataclass(frozen=True, slots=True)
 class FoundRoot:
     """A directory that Terraform runs in. `names`: the environments that it names; `doubts`: by environment."""
@@ -95,7 +98,6 @@ def survey(paths: Iterable[str], modules: Mapping[str, Module], policy: Policy) 
     for directory, module in modules.items():
         reached = tuple(modules[m] for m in _reached(directory, modules))
         found, names = of_environments.of(directory), environments_of_directory(directory, policy)
-        environments: dict[Environment, Doubt | None]
         if directory in mapped:
             environments = _mapped(mapped[directory], module, known, policy)
         elif is_backend_alone(module, found) or not _is_root(
@@ -135,11 +137,9 @@ def _reached(directory: str, modules: Mapping[str, Module]) -> tuple[str, ...]:
     return tuple(sorted(reached))
 
 
-def _mapped(
-    mapped: MappedRoot, module: Module, files: Collection[str], policy: Policy
-) -> dict[Environment, Doubt | None]:
+def _mapped(mapped: MappedRoot, module: Module, files: Collection[str], policy: Policy) -> _Environments:
     """The environments as the policy file names them; one whose files do not exist is not planned."""
-    found: dict[Environment, Doubt | None] = {}
+    found: _Environments = {}
     for entry in mapped.environments:
         gone = [path for path in (entry.backend_file, *entry.var_files) if path is not None and path not in files]
         doubt = None
@@ -147,41 +147,40 @@ def _mapped(
             doubt = Doubt("mapped-file-missing", f"`{gone[0]}`, which the policy file names, does not exist")
         elif module.needs_backend_file and entry.backend_file is None:
             doubt = _no_backend(module, entry.name)
-        environment = Environment(
-            name=entry.name,
-            account=environment_account(entry.name, policy),
-            backend_file=entry.backend_file if entry.backend_file in files else None,
-            var_files=tuple(p for p in entry.var_files if p in files),
-            unsettled=doubt.why if doubt else "",
-        )
-        found[environment] = doubt
+        backend = entry.backend_file if entry.backend_file in files else None
+        found[_environment(entry.name, backend, (p for p in entry.var_files if p in files), doubt, policy)] = doubt
     return found
 
 
 def _environments(
     reached: tuple[Module, ...], files: RootFiles, names: frozenset[str], policy: Policy, *, is_wrapped: bool
-) -> dict[Environment, Doubt | None]:
+) -> _Environments:
     """The environments of the root `reached[0]` (the rest are the modules that it reaches), from its `files` and the
     `names` of its directory. `is_wrapped`: Terragrunt runs it.
     """
     if len(names) > 1:
         return {}
     candidates = _of_own_directory(next(iter(names)), files) if names else files.by_environment
-    root = reached[0]
     sharing = [c for c in candidates.values() if not c.backends]
-    shares_state = root.has_backend and not root.needs_backend_file and len(sharing) > 1
-    found: dict[Environment, Doubt | None] = {}
+    shares_state = reached[0].has_backend and not reached[0].needs_backend_file and len(sharing) > 1
+    found: _Environments = {}
     for _, one in sorted(candidates.items()):
         doubt = _doubt(reached, one, policy, is_wrapped=is_wrapped, shares_state=shares_state)
-        environment = Environment(
-            name=one.name,
-            account=environment_account(one.name, policy),
-            backend_file=None if doubt else next(iter(one.backends), None),
-            var_files=() if doubt else tuple(one.variables),
-            unsettled=doubt.why if doubt else "",
-        )
-        found[environment] = doubt
+        backend, variables = (None, []) if doubt else (next(iter(one.backends), None), one.variables)
+        found[_environment(one.name, backend, variables, doubt, policy)] = doubt
     return found
+
+
+def _environment(
+    name: str, backend: str | None, variables: Iterable[str], doubt: Doubt | None, policy: Policy
+) -> Environment:
+    return Environment(
+        name=name,
+        account=environment_account(name, policy),
+        backend_file=backend,
+        var_files=tuple(variables),
+        unsettled=doubt.why if doubt else "",
+    )
 
 
 def _of_own_directory(name: str, files: RootFiles) -> dict[str, Candidates]:
@@ -267,26 +266,23 @@ def targets(roots: Iterable[TerraformRoot]) -> tuple[TerraformTarget, ...]:
 
 
 def unsettled_by(before: Layout, after: Layout) -> tuple[Finding, ...]:
-    """A blocking finding for each environment that could be planned on the base and is unsettled on the head:
-    nothing would prove the change.
+    """A blocking finding for each environment that only the base can plan: nothing would prove the change.
 
     An environment that is gone with its files is none of these: its removal is seen for what it is.
     """
-    found = []
     head = {(root.path, e.name): e for root in after.roots for e in root.environments}
     emptied = {root.path for root in after.roots if not root.environments}
-    for root in before.roots:
-        for environment in (e for e in root.environments if not e.unsettled):
-            now = head.get((root.path, environment.name))
-            why = now.unsettled if now else "its directory and files no longer name it" if root.path in emptied else ""
-            if why:
-                found.append(
-                    Finding(
-                        rule="layout/unsettled-by-this-change",
-                        title="The repository's layout leaves a question open",
-                        place=Place(path=root.path),
-                        what=f"after this change `{environment.name}` of `{root.path}` cannot be planned any more: {why}",
-                        remedy="Take back the file that made it so, or write into the files that exist already.",
-                    )
-                )
+    found = []
+    for root, name in ((r, e.name) for r in before.roots for e in r.environments if not e.unsettled):
+        now = head.get((root.path, name))
+        why = now.unsettled if now else "its directory and files no longer name it" if root.path in emptied else ""
+        if why:
+            finding = Finding(
+                rule="layout/unsettled-by-this-change",
+                title="The repository's layout leaves a question open",
+                place=Place(path=root.path),
+                what=f"after this change `{name}` of `{root.path}` cannot be planned any more: {why}",
+                remedy="Take back the file that made it so, or write into the files that exist already.",
+            )
+            found.append(finding)
     return tuple(found)

@@ -1,6 +1,4 @@
-"""What is in the repository already and would fail a run: what Terraform cannot load, what a describing role cannot
-refresh.
-"""
+"""What on the base branch would fail a run: what Terraform cannot load, what a describing role cannot refresh."""
 
 from __future__ import annotations
 

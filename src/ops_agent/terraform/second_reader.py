@@ -1,6 +1,4 @@
-"""The second HCL reader: python-hcl2 reads the same text, and both readers must see the same blocks, labels,
-attributes and calls (docs/decisions/0004-two-hcl-readers.md).
-"""
+"""The second HCL reader: python-hcl2 must see the same blocks, labels, attributes and calls as the first one."""
 
 from __future__ import annotations
 
@@ -17,14 +15,12 @@ from lark.exceptions import LarkError
 from tree_sitter import Node
 
 from ops_agent.model.terraform import Unreadable
-from ops_agent.terraform.hcl import label_text, line_of, raw_text, unescape
+from ops_agent.terraform.hcl import ended, label_text, line_of, raw_text, syntax_tree, unescape
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """One block or attribute as a reader saw it: its words, its line, its depth, and what it calls outside
-    heredocs.
-    """
+    """One block or attribute as a reader saw it, and what it calls outside heredocs."""
 
     depth: int
     words: tuple[str, ...]
@@ -32,19 +28,17 @@ class _Seen:
     calls: tuple[tuple[str, int], ...] = ()
 
 
-def disagreement(text: str, root: Node) -> Unreadable | None:
-    """Unreadable when python-hcl2 cannot read `text` or sees other blocks, attributes or calls than tree-sitter did;
-    else None.
-    """
+def second_opinion(content: bytes) -> Unreadable | None:
+    """What is unclear in a file that the first reader has read: python-hcl2 cannot read it, or sees something else."""
     try:
-        tree = _parser().parse(f"{text}\n")
+        tree = _parser().parse(f"{ended(content).decode()}\n")
     except LarkError as error:
         line = getattr(error, "line", 0)
         return Unreadable(
             what="python-hcl2 cannot read it: write the expression in its plain form",
             line=line if line and line > 0 else 0,
         )
-    theirs, ours = list(_of_lark(tree)), list(_of_tree_sitter(root))
+    theirs, ours = list(_of_lark(tree)), list(_of_tree_sitter(syntax_tree(content)))
     for their, our in zip(theirs, ours, strict=False):
         if their != our:
             return Unreadable(what=f"two readers disagree about `{' '.join(our.words)}`", line=our.line)
