@@ -46,8 +46,10 @@ counts as ours. So an old plan of the base rather blames this change for too muc
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Head:
-    """What is verified: the head's files (`tree` on disk; `read(path)` gives bytes, None where there is no file), their
-    identity, and what they are verified with.
+    """What is verified: the head's files on disk (`tree`), their identity, and what they are verified with.
+
+    `buckets` are the S3 buckets that the base commit names: with those of backend and state the only ones that a plan
+    may reach.
     """
 
     terraform: Terraform
@@ -57,9 +59,11 @@ class _Head:
     base_commit: str
     changes: ChangeSet
     tree: Path
-    read: Callable[[str], bytes | None]
-    buckets: frozenset[str] = frozenset()
-    """S3 buckets that the base commit names: with those of backend and state the only ones that a plan may reach."""
+    buckets: frozenset[str]
+
+    def read(self, path: str) -> bytes | None:
+        place = self.tree / path
+        return place.read_bytes() if place.is_file() else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,22 +104,21 @@ def verify(
     terraform, redact = world.terraform, world.redact
     engine = terraform.engine()
     terraform.self_test()
-    read, before, after = _layouts(settings.policy, base, changes)
-    head = _Head(
-        terraform=terraform,
-        engine=engine,
-        redact=redact,
-        policy=settings.policy,
-        base_commit=base.commit,
-        changes=changes,
-        tree=tree,
-        read=read,
-    )
+    files = source_tree(base, settings.policy)
+    before, after = files.layout, files.with_changes(changes).layout
     roots = LayoutUses(after).affected(changes.paths)
     with ExitStack() as stack:
         work = _work(world.cloud, settings.environments, before, roots, stack)
-        if any(w.lease is not None for w in work):
-            head = replace(head, buckets=_named_buckets(base, before, roots))
+        head = _Head(
+            terraform=terraform,
+            engine=engine,
+            redact=redact,
+            policy=settings.policy,
+            base_commit=base.commit,
+            changes=changes,
+            tree=tree,
+            buckets=_named_buckets(base, before, roots) if any(w.lease for w in work) else frozenset(),
+        )
         # Before any job, so that nothing of the llm's runs beside the tokens of module hosts; init reports what failed.
         modules = fetch_modules(terraform, redact, base, roots)
         unknown = [w for w in work if w.base is not None and w.base_plan(known, base.commit) is None]
@@ -143,15 +146,6 @@ def verify(
         checks=tuple(checks),
         targets=tuple(_compared(w, done[f"head {w.target}"], w.base_plan(known, base.commit)) for w in work),
     )
-
-
-def _layouts(
-    policy: Policy, base: BaseTree, changes: ChangeSet
-) -> tuple[Callable[[str], bytes | None], Layout, Layout]:
-    """How to read a file of the head; the base commit's layout and the head's."""
-    tree = source_tree(base, policy)
-    head = tree.with_changes(changes)
-    return lambda path: head.read(path) if path in head.paths else None, tree.layout, head.layout
 
 
 def _named_buckets(base: BaseTree, before: Layout, roots: Iterable[TerraformRoot]) -> frozenset[str]:

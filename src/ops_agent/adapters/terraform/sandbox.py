@@ -211,8 +211,6 @@ class Sandbox:
 
     def _words(self, cell: Cell, spec: Mapping[str, object]) -> list[str]:
         """An interpreter, `sandbox_child` and its SPEC."""
-        if not sys.executable:
-            raise ToolchainError("This Python does not know its own interpreter, so no child can be started")
         library = str(self.program.path) if self.program.embedded else None
         whole = {"uid": cell.uid, "gid": cell.uid, "library": library, **spec}
         return [sys.executable, "-I", "-S", sandbox_child.__file__, json.dumps(whole)]
