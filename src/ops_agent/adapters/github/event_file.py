@@ -12,12 +12,11 @@ import stat
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
 from ops_agent.adapters.github import parsing
+from ops_agent.adapters.github.parsing import Part
 from ops_agent.config.inputs import LOOPBACK
 from ops_agent.issue.selection import parse_references
 from ops_agent.model.errors import ConfigError
@@ -31,70 +30,6 @@ _VARIABLES = (
     "GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH", "GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT",
     "GITHUB_ACTOR", "GITHUB_TRIGGERING_ACTOR",
 )  # fmt: skip
-
-
-class _Part(BaseModel):
-    """A part of GitHub's webhook payloads that is read."""
-
-    model_config = ConfigDict(strict=True)
-
-
-_Id = Annotated[int, Field(gt=0, lt=2**63)]
-
-
-class _Account(_Part):
-    login: str
-    id: _Id
-    type: str
-
-
-class _Owner(_Part):
-    login: str
-
-
-class _Repository(_Part):
-    owner: _Owner
-    name: str
-    full_name: str
-    id: _Id
-    default_branch: str
-    archived: bool | None = None
-    disabled: bool | None = None
-
-
-class _Label(_Part):
-    name: str
-
-
-class _Issue(_Part):
-    number: _Id
-    id: _Id
-    node_id: str
-    title: str
-    body: str | None = None
-    state: str
-    labels: list[_Label]
-    user: _Account | None = None
-    html_url: str
-    locked: bool | None = None
-
-
-class _Inputs(_Part):
-    issue_number: str | None = None
-
-
-class _DispatchPayload(_Part):
-    repository: _Repository
-    sender: _Account
-    inputs: _Inputs | None = None
-
-
-class _LabelPayload(_Part):
-    action: str
-    issue: _Issue
-    label: _Label
-    repository: _Repository
-    sender: _Account
 
 
 def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[Event, RunIdentity]:
@@ -115,30 +50,40 @@ def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[
     action = payload.get("action", "labeled")
     if name == "issues" and action != "labeled":
         raise _unusable(f"ops-agent does not work on `issues` with the action {str(action)[:60]!a}")
-    _require_shape(payload, _LabelPayload if name == "issues" else _DispatchPayload, name)
-    repository = parsing.repository(payload["repository"])
-    full_name = payload["repository"]["full_name"]
+    parts = ("issue", "label", "repository", "sender") if name == "issues" else ("repository", "sender")
+    if missing := [f"event.{part}" for part in parts if payload.get(part) is None]:
+        what = f"it lacks {', '.join(missing)}" if payload else "an empty object"
+        raise _unusable(f"the event file (GITHUB_EVENT_PATH) is not what GitHub sends for `{name}`: {what}")
+    try:
+        return _event(name, Part(payload, "event"), payload, run, issue_number), run
+    except ValueError as error:
+        raise _unusable(str(error)) from None
+
+
+def _event(name: str, event: Part, payload: dict[str, Any], run: RunIdentity, issue_number: str) -> Event:
+    """Raises ValueError for what has not GitHub's shape, ConfigError for what is not this run's."""
+    repository = parsing.repository(payload["repository"], "event.repository")
+    full_name = event.part("repository").text("full_name")
     if full_name != run.repository or full_name != repository.full_name:
         said = ascii(full_name[:150])
         raise _unusable(f"event.repository.full_name is {said}, but the run belongs to {run.repository}")
-    kind, sender = payload["sender"]["type"], parsing.actor(payload["sender"])
+    kind, sender = event.part("sender").text("type"), event.actor("sender")
     if sender is None or kind not in set(ActorKind):
         raise _unusable(f"event.sender.type is {kind[:40]!a}, which is no kind of account that may ask for work")
     if name == "workflow_dispatch":
-        text = issue_number or (payload.get("inputs") or {}).get("issue_number")
-        if text is None:
-            raise ConfigError(
-                "the dispatch names no issue", hint="Give the workflow's input `issue_number`, or the action's."
-            )
-        refs = parse_references(text, run.repository, run.server_url)
-        return Dispatched(repository=repository, sender=sender, issues=refs), run
-    issue = parsing.issue(payload["issue"], run.repository)
+        form = event.part("inputs").maybe("issue_number", str) if event.maybe("inputs", dict) else None
+        if not issue_number and form is None:
+            hint = "Give the workflow's input `issue_number`, or the action's."
+            raise ConfigError("the dispatch names no issue", hint=hint)
+        refs = parse_references(issue_number or form or "", run.repository, run.server_url)
+        return Dispatched(repository=repository, sender=sender, issues=refs)
+    issue = parsing.issue(payload["issue"], run.repository, "event.issue")
     if issue_number and parse_references(issue_number, run.repository, run.server_url) != (issue.ref,):
         raise ConfigError(
             f"the label was put on {issue.ref}, but issue_number names another issue",
             hint="Leave issue_number empty for label events; dispatch the workflow to name issues by hand.",
         )
-    return Labelled(repository=repository, issue=issue, label=payload["label"]["name"], sender=sender), run
+    return Labelled(repository=repository, issue=issue, label=event.part("label").text("name"), sender=sender)
 
 
 def _unusable(what: str) -> ConfigError:
@@ -215,17 +160,3 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> Any:
     raise _unusable(f"the event file holds {name}, which is not JSON")
-
-
-def _require_shape(payload: dict[str, Any], shape: type[_Part], event: str) -> None:
-    """Raises ConfigError that names every part that is missing, or else the first place that is wrong."""
-    missing = [f"event.{part}" for part in shape.model_fields if part != "inputs" and payload.get(part) is None]
-    if missing:
-        what = f"it lacks {', '.join(missing)}" if payload else "an empty object"
-        raise _unusable(f"the event file (GITHUB_EVENT_PATH) is not what GitHub sends for `{event}`: {what}")
-    try:
-        shape.model_validate(payload)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(step) for step in ("event", *first["loc"]))
-        raise _unusable(f"{place}: {first['msg']}") from None

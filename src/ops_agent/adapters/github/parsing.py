@@ -1,13 +1,12 @@
 """GitHub's JSON, of the API and of events, as our nouns.
 
-Null authors, deleted head repositories and missing lists are normal; a wrong type raises (KeyError, TypeError,
-ValueError).
+Null authors, deleted head repositories and missing lists are normal. A field that is missing or of a wrong type raises
+ValueError, which names its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from ops_agent.model.event import (
     Actor,
@@ -22,117 +21,168 @@ from ops_agent.model.event import (
     Review,
 )
 
-Json = Mapping[str, Any]
+T = TypeVar("T")
 GHOST = Actor(login="ghost", id=0, kind=ActorKind.USER)
+_ANSWER = "the answer"
+_KINDS = {str: "a string", int: "a number", bool: "true or false", list: "a list", dict: "an object"}
 
 
-def actor(found: Json | None) -> Actor | None:
+class Part:
+    """An object of GitHub's JSON, with the `place` where it is."""
+
+    def __init__(self, found: Any, place: str = _ANSWER) -> None:
+        if not isinstance(found, dict):
+            raise ValueError(f"{place} should be an object, found a JSON {type(found).__name__}")
+        self._found, self.place = found, place
+
+    def maybe(self, name: str, kind: type[T]) -> T | None:
+        value: T | None = self._found.get(name)
+        if value is not None and type(value) is not kind:
+            raise ValueError(f"{self.place}.{name} should be {_KINDS[kind]}")
+        return value
+
+    def need(self, name: str, kind: type[T]) -> T:
+        value = self.maybe(name, kind)
+        if value is None:
+            raise ValueError(f"{self.place}.{name} should be {_KINDS[kind]}, found nothing")
+        return value
+
+    def text(self, name: str) -> str:
+        return self.need(name, str)
+
+    def number(self, name: str = "id") -> int:
+        value = self.need(name, int)
+        if not 0 < value < 2**63:
+            raise ValueError(f"{self.place}.{name} should be a number above 0")
+        return value
+
+    def part(self, name: str) -> Part:
+        return Part(self._found.get(name), f"{self.place}.{name}")
+
+    def actor(self, name: str) -> Actor | None:
+        return actor(self._found.get(name), f"{self.place}.{name}")
+
+    def labels(self) -> tuple[str, ...]:
+        found = enumerate(self.maybe("labels", list) or ())
+        return tuple(
+            label if isinstance(label, str) else _label(label, f"{self.place}.labels.{n}") for n, label in found
+        )
+
+
+def _label(found: Any, place: str) -> str:
+    return Part(found, place).text("name")
+
+
+def actor(found: Any, place: str = _ANSWER) -> Actor | None:
     """A REST "simple user"; None for a deleted account. A kind that we do not know counts as the least trusted one."""
     if not found:
         return None
-    kind = found.get("type", ActorKind.USER)
-    return Actor(
-        login=str(found["login"]),
-        id=int(found["id"]),
-        kind=ActorKind(kind) if kind in set(ActorKind) else ActorKind.BOT,
-    )
+    part = Part(found, place)
+    kind = part.maybe("type", str) or ActorKind.USER
+    known = ActorKind(kind) if kind in set(ActorKind) else ActorKind.BOT
+    return Actor(login=part.text("login"), id=part.number(), kind=known)
 
 
-def repository(found: Json) -> Repository:
+def repository(found: Any, place: str = _ANSWER) -> Repository:
+    part = Part(found, place)
     return Repository(
-        owner=str(found["owner"]["login"]),
-        name=str(found["name"]),
-        id=int(found["id"]),
-        default_branch=str(found["default_branch"]),
-        archived=bool(found.get("archived")),
-        disabled=bool(found.get("disabled")),
+        owner=part.part("owner").text("login"),
+        name=part.text("name"),
+        id=part.number(),
+        default_branch=part.text("default_branch"),
+        archived=bool(part.maybe("archived", bool)),
+        disabled=bool(part.maybe("disabled", bool)),
     )
 
 
-def issue(found: Json, repository: str | None = None) -> Issue:
+def issue(found: Any, repository: str | None = None, place: str = _ANSWER) -> Issue:
     """`repository` is `owner/name`; None: the one that the issue names itself."""
-    name = repository or "/".join(str(found["repository_url"]).rstrip("/").split("/")[-2:])
-    summary = found.get("issue_dependencies_summary")
-    blockers = summary.get("blocked_by") if isinstance(summary, Mapping) else None
+    part = Part(found, place)
+    summary = part.maybe("issue_dependencies_summary", dict) or {}
+    name = repository or "/".join(part.text("repository_url").rstrip("/").split("/")[-2:])
     return Issue(
-        ref=IssueRef(repository=name, number=int(found["number"])),
-        id=int(found["id"]),
-        node_id=str(found["node_id"]),
-        title=str(found["title"]),
-        body=str(found.get("body") or ""),
-        is_open=found["state"] == "open",
-        is_pull_request=found.get("pull_request") is not None,
-        labels=tuple(
-            label if isinstance(label, str) else str(label.get("name") or "") for label in found.get("labels") or []
-        ),
-        author=actor(found.get("user")) or GHOST,
-        url=str(found["html_url"]),
-        locked=bool(found.get("locked")),
-        open_blockers=blockers if isinstance(blockers, int) else None,
+        ref=IssueRef(repository=name, number=part.number("number")),
+        id=part.number(),
+        node_id=part.text("node_id"),
+        title=part.text("title"),
+        body=part.maybe("body", str) or "",
+        is_open=part.text("state") == "open",
+        is_pull_request=part.maybe("pull_request", dict) is not None,
+        labels=part.labels(),
+        author=part.actor("user") or GHOST,
+        url=part.text("html_url"),
+        locked=bool(part.maybe("locked", bool)),
+        open_blockers=Part(summary, place).maybe("blocked_by", int),
     )
 
 
-def comment(found: Json) -> Comment:
+def comment(found: Any) -> Comment:
+    part = Part(found)
     return Comment(
-        id=int(found["id"]),
-        author=actor(found.get("user")) or GHOST,
-        body=str(found.get("body") or ""),
-        created_at=str(found["created_at"]),
-        updated_at=str(found["updated_at"]),
+        id=part.number(),
+        author=part.actor("user") or GHOST,
+        body=part.maybe("body", str) or "",
+        created_at=part.text("created_at"),
+        updated_at=part.text("updated_at"),
     )
 
 
-def issue_event(found: Json) -> IssueEvent | None:
+def issue_event(found: Any) -> IssueEvent | None:
     """One timeline entry; None for those without an id and a time (commits, cross references)."""
-    if found.get("id") is None or not found.get("created_at"):
+    part = Part(found)
+    at = part.maybe("created_at", str)
+    if part.maybe("id", int) is None or not at:
         return None
-    label = found.get("label")
     return IssueEvent(
-        id=int(found["id"]),
-        kind=str(found["event"]),
-        actor=actor(found.get("actor") or found.get("user")),
-        at=str(found["created_at"]),
-        label=str(label["name"]) if isinstance(label, Mapping) and label.get("name") else None,
+        id=part.number(),
+        kind=part.text("event"),
+        actor=part.actor("actor") or part.actor("user"),
+        at=at,
+        label=part.part("label").maybe("name", str) if part.maybe("label", dict) else None,
     )
 
 
-def pull_request(found: Json) -> PullRequest:
+def pull_request(found: Any) -> PullRequest:
+    part = Part(found)
+    head = part.part("head")
     return PullRequest(
-        number=int(found["number"]),
-        node_id=str(found["node_id"]),
-        url=str(found["html_url"]),
-        title=str(found["title"]),
-        body=str(found.get("body") or ""),
-        head_branch=str(found["head"]["ref"]),
-        head_commit=str(found["head"]["sha"]),
-        base_branch=str(found["base"]["ref"]),
-        is_open=found["state"] == "open",
-        merged=found.get("merged_at") is not None,
-        draft=bool(found.get("draft")),
-        labels=tuple(str(label.get("name") or "") for label in found.get("labels") or []),
-        author=actor(found.get("user")),
+        number=part.number("number"),
+        node_id=part.text("node_id"),
+        url=part.text("html_url"),
+        title=part.text("title"),
+        body=part.maybe("body", str) or "",
+        head_branch=head.text("ref"),
+        head_commit=head.text("sha"),
+        base_branch=part.part("base").text("ref"),
+        is_open=part.text("state") == "open",
+        merged=part.maybe("merged_at", str) is not None,
+        draft=bool(part.maybe("draft", bool)),
+        labels=part.labels(),
+        author=part.actor("user"),
     )
 
 
-def head_repository(found: Json) -> str:
+def head_repository(found: Any) -> str:
     """`owner/name` of a pull request's head, lower case; empty when that repository was deleted."""
-    repo = (found.get("head") or {}).get("repo") or {}
-    return str(repo.get("full_name") or "").lower()
+    head = Part(found).part("head")
+    return head.part("repo").text("full_name").lower() if head.maybe("repo", dict) else ""
 
 
-def review(found: Json) -> Review:
+def review(found: Any) -> Review:
+    part = Part(found)
     return Review(
-        id=int(found["id"]),
-        author=actor(found.get("user")) or GHOST,
-        verdict=str(found["state"]),
-        body=str(found.get("body") or ""),
-        at=str(found.get("submitted_at") or ""),
+        id=part.number(),
+        author=part.actor("user") or GHOST,
+        verdict=part.text("state"),
+        body=part.maybe("body", str) or "",
+        at=part.maybe("submitted_at", str) or "",
     )
 
 
-def permission(found: Json) -> Permission:
+def permission(found: Any) -> Permission:
     """`role_name` where it is one of GitHub's own roles, else what the custom role grants (`permission`)."""
-    for name in (found.get("role_name"), found.get("permission")):
+    part = Part(found)
+    for name in (part.maybe("role_name", str), part.maybe("permission", str)):
         if name in set(Permission):
             return Permission(str(name))
     return Permission.NONE
