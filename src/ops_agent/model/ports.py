@@ -29,8 +29,6 @@ from ops_agent.model.terraform import Environment, FetchedModules, TerraformRoot
 from ops_agent.model.verification import CheckResult
 from ops_agent.model.workflow import LintEntries
 
-# GitHub, or a folder on a laptop.
-
 
 class BaseTree(Protocol):
     """The files of one commit, from git's objects: no filters, no checkout, no symlink is ever followed."""
@@ -168,9 +166,6 @@ class Board(Protocol):
         """Set the status (name matched without case). None when done, else one sentence that says why not."""
 
 
-# The llm, and where its edits land.
-
-
 class Llm(Protocol):
     """The language model. The adapter does retries and streaming."""
 
@@ -205,9 +200,6 @@ class Scratch(Protocol):
 
 class ScratchRefusal(ValueError):
     """A path or a write that the scratch tree refuses; the text goes back to the llm."""
-
-
-# What proves a change: AWS, Terraform, linters.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -320,9 +312,6 @@ class Linters(Protocol):
         """What they report about each of `files`, by path; `unreadable` is an entry for what one of them cannot read.
         Raises ToolchainError when a linter is missing or does not work at all.
         """
-
-
-# The job.
 
 
 class Reporter(Protocol):

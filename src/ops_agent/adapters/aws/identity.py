@@ -55,11 +55,9 @@ class AwsIdentity:
 
     @contextmanager
     def lease(self, environment: Environment) -> Iterator[CredentialLease]:
-        """Raises ConfigError for a role that cannot be the environment's (before any token is asked for),
-        PolicyViolation, AwsError.
+        """See ports.CloudIdentity; ConfigError is raised before any token is asked for.
 
-        When fresh credentials could not be made during the lease, that error is raised at its end: the plan failed
-        because of it.
+        An error of a renewal during the lease is raised at its end: the plan failed by it.
         """
         role, account = self._role(environment)
         policy = session_policy(self._policy.region, self._policy.accounts.values())

@@ -179,9 +179,7 @@ class GitHubBranches:
             return None
 
     def create(self, repository: str, branch: str, commit: str) -> bool:
-        """GitHub's compare-and-set. After a lost answer a branch that exists counts as another run's, so that two runs
-        never both win; the claim comment decides who goes on.
-        """
+        """GitHub's compare-and-set. After a lost answer a branch that exists is another run's: never both win."""
         doing = f"creating the branch {branch} in {repository}"
 
         def create() -> bool:

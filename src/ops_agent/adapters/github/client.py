@@ -26,6 +26,7 @@ from github import Auth, Consts, GithubException
 from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass, Requester, RequestsResponse
 
 from ops_agent.adapters.github.failures import FailureKind, Refused, RetryPolicy, error_for, lost, refusal
+from ops_agent.adapters.github.parsing import Misshapen
 from ops_agent.model.errors import GitHubError, NotFound
 from ops_agent.model.ports import Clock
 
@@ -130,9 +131,7 @@ class GitHubHttp(Requester):
         raise error_for(refused, doing, self._clock.now())
 
     def probe(self, path: str, impossible: dict[str, str]) -> int | None:
-        """The status with which GitHub refuses a POST that it cannot fulfil; None for a rate limit, a lost answer, or
-        (never) success.
-        """
+        """The status with which GitHub refuses a POST that it cannot fulfil; None when it does not say."""
         try:
             self.requestJsonAndCheck("POST", path, input=impossible)
         except Refused as refused:
@@ -147,8 +146,9 @@ class GitHubHttp(Requester):
         return location
 
     def download(self, url: str, doing: str) -> requests.Response:
-        """The open stream behind a redirect target of GitHub's (PyGithub would read all of it into memory). The token
-        goes along only to the API's own host.
+        """The open stream behind a redirect target of GitHub's, which PyGithub would read into memory whole.
+
+        The token goes along only to the API's own host.
         """
         parts, api = urlsplit(url), self.hostname
         same = parts.netloc == self.hostname_and_port or (parts.hostname == api and parts.port is None)
@@ -182,11 +182,12 @@ class GitHubHttp(Requester):
             attempt += 1
             try:
                 headers, found = super().requestJsonAndCheck(verb, url, *arguments, **options)
-                is_text = isinstance(found, dict) and isinstance(found.get("data"), str)  # PyGithub's wrapping of it
-                if query and not is_text and "errors" in found:
-                    refused = self._refusal(400, headers, found)
-                elif is_text and "location" not in headers:
+                body = found if isinstance(found, dict) else {}
+                is_text = isinstance(body.get("data"), str) and "location" not in headers  # PyGithub wraps it so
+                if is_text or (query and not body):
                     refused = lost("an answer that cannot be read")
+                elif query and "errors" in body:
+                    refused = self._refusal(400, headers, body)
                 else:
                     return headers, found
             except GithubException as error:
@@ -197,7 +198,7 @@ class GitHubHttp(Requester):
                 refused = lost(f"no answer within {TIMEOUT_SECONDS} s")
             except (requests.RequestException, OSError) as problem:
                 refused = lost(f"connection lost ({type(problem).__name__})")
-            except (AttributeError, TypeError, ValueError, RecursionError):
+            except (AttributeError, ValueError, RecursionError):  # PyGithub's parser and its createException
                 refused = lost("an answer that cannot be read")
             refused.attempts = attempt
             may = repeatable or refused.failure.kind.rejected_unprocessed
@@ -230,6 +231,8 @@ def _shaped(doing: str, call: Callable[[], T]) -> T:
         return call()
     except AssertionError:
         what = f"GitHub pointed to a host that is not its own while {doing}."
+    except Misshapen as error:
+        what = f"GitHub's answer while {doing} has an unknown shape: {error}."
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         what = f"GitHub's answer while {doing} has an unknown shape ({type(error).__name__})."
     raise GitHubError(what)

@@ -16,16 +16,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ops_agent.adapters.github import parsing
-from ops_agent.adapters.github.parsing import Part
+from ops_agent.adapters.github.parsing import Misshapen, Part
 from ops_agent.config.inputs import LOOPBACK
 from ops_agent.issue.selection import parse_references
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.event import ActorKind, Dispatched, Event, Labelled, RunIdentity
 
 LARGEST_EVENT_BYTES = 2_000_000
-"""An issue's body has at most 262,144 bytes, six times that when every character is escaped; the rest of a payload is
-some 20 kB.
-"""
+"""An issue's body has at most 262,144 bytes, six times that when all is escaped; the rest of a payload some 20 kB."""
 _VARIABLES = (
     "GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH", "GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT",
     "GITHUB_ACTOR", "GITHUB_TRIGGERING_ACTOR",
@@ -56,12 +54,12 @@ def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[
         raise _unusable(f"the event file (GITHUB_EVENT_PATH) is not what GitHub sends for `{name}`: {what}")
     try:
         return _event(name, Part(payload, "event"), payload, run, issue_number), run
-    except ValueError as error:
+    except Misshapen as error:
         raise _unusable(str(error)) from None
 
 
 def _event(name: str, event: Part, payload: dict[str, Any], run: RunIdentity, issue_number: str) -> Event:
-    """Raises ValueError for what has not GitHub's shape, ConfigError for what is not this run's."""
+    """Raises Misshapen, and ConfigError for what is not this run's."""
     repository = parsing.repository(payload["repository"], "event.repository")
     full_name = event.part("repository").text("full_name")
     if full_name != run.repository or full_name != repository.full_name:

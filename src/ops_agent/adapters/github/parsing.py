@@ -1,7 +1,7 @@
 """GitHub's JSON, of the API and of events, as our nouns.
 
 Null authors, deleted head repositories and missing lists are normal. A field that is missing or of a wrong type raises
-ValueError, which names its place.
+Misshapen.
 """
 
 from __future__ import annotations
@@ -27,24 +27,28 @@ _ANSWER = "the answer"
 _KINDS = {str: "a string", int: "a number", bool: "true or false", list: "a list", dict: "an object"}
 
 
+class Misshapen(ValueError):
+    """JSON of another shape than GitHub documents. The text names the place, never the value."""
+
+
 class Part:
     """An object of GitHub's JSON, with the `place` where it is."""
 
     def __init__(self, found: Any, place: str = _ANSWER) -> None:
         if not isinstance(found, dict):
-            raise ValueError(f"{place} should be an object, found a JSON {type(found).__name__}")
+            raise Misshapen(f"{place} should be an object, found a JSON {type(found).__name__}")
         self._found, self.place = found, place
 
     def maybe(self, name: str, kind: type[T]) -> T | None:
         value: T | None = self._found.get(name)
         if value is not None and type(value) is not kind:
-            raise ValueError(f"{self.place}.{name} should be {_KINDS[kind]}")
+            raise Misshapen(f"{self.place}.{name} should be {_KINDS[kind]}")
         return value
 
     def need(self, name: str, kind: type[T]) -> T:
         value = self.maybe(name, kind)
         if value is None:
-            raise ValueError(f"{self.place}.{name} should be {_KINDS[kind]}, found nothing")
+            raise Misshapen(f"{self.place}.{name} should be {_KINDS[kind]}, found nothing")
         return value
 
     def text(self, name: str) -> str:
@@ -53,7 +57,7 @@ class Part:
     def number(self, name: str = "id") -> int:
         value = self.need(name, int)
         if not 0 < value < 2**63:
-            raise ValueError(f"{self.place}.{name} should be a number above 0")
+            raise Misshapen(f"{self.place}.{name} should be a number above 0")
         return value
 
     def part(self, name: str) -> Part:
