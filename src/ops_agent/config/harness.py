@@ -14,10 +14,10 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ops_agent.config.inputs import LOOPBACK
 from ops_agent.model.errors import ConfigError
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^\s\"'\\]+", re.IGNORECASE)
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _Trust = Annotated[str, Field(pattern=r"^(GIT_SSL_CAINFO|SSL_CERT_FILE)$")]
 _HINT = "Unset it; only the demo and the tests use it."
 
@@ -51,7 +51,7 @@ def read_harness(environment: Mapping[str, str]) -> Harness:
         harness = Harness.model_validate_json(text)
     except (OSError, ValueError) as error:
         raise ConfigError(f"OPS_AGENT_HARNESS={name} cannot be read: {error}", hint=_HINT) from error
-    strays = [url for url in _URL.findall(text) if urlsplit(url).hostname not in _LOOPBACK]
+    strays = [url for url in _URL.findall(text) if urlsplit(url).hostname not in LOOPBACK]
     if strays:
         raise ConfigError(f"OPS_AGENT_HARNESS names {strays[0]}, which is not this machine", hint=_HINT)
     return harness

@@ -19,11 +19,9 @@ SHORTEST_SECRET = 6
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 _BAD_IN_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(?:/|$)")
-_REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}")
 _LABEL_OF_HOST = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _HOST = re.compile(rf"(?=.{{1,253}}(?::|$)){_LABEL_OF_HOST}(?:\.{_LABEL_OF_HOST})+(?::[0-9]{{1,5}})?")
-_ROLE_ARN = re.compile(r"arn:aws:iam::([0-9]{12}):role/[A-Za-z0-9_+=,.@/-]{1,512}")
-_ENVIRONMENT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,38}")
+ENVIRONMENT = r"[A-Za-z][A-Za-z0-9_-]{0,38}"
 _ONE_WORD = re.compile(r"[\x21-\x7e]+")
 
 
@@ -70,7 +68,7 @@ def by_environment(pattern: str, what: str) -> Callable[[str], dict[str, str]]:
         wrong: list[str] = []
         for entry in entries(text):
             name, equals, value = (part.strip() for part in entry.partition("="))
-            if not equals or not _ENVIRONMENT.fullmatch(name) or not compiled.fullmatch(value):
+            if not equals or not re.fullmatch(ENVIRONMENT, name) or not compiled.fullmatch(value):
                 wrong.append(f"{shown(entry)} is not `environment={what}`; write one `environment=value` per line")
             elif found.setdefault(name, value) != value:
                 wrong.append(f"{shown(name)} has two values; keep one of them")
@@ -145,10 +143,11 @@ def branch_prefix(text: str) -> str:
     return branch_name(text + "1")[:-1]
 
 
-def repository_name(text: str) -> str:
-    if not _REPOSITORY.fullmatch(text):
-        raise ValueError(f"{shown(text)} is not `owner/name`; write the repository's full name")
-    return text
+repository_name = matching(
+    r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/(?!\.{1,2}$)[A-Za-z0-9._-]{1,100}",
+    "`owner/name`",
+    "write the repository's full name",
+)
 
 
 def region(text: str) -> str:
@@ -176,13 +175,11 @@ def base_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def role_arn(text: str) -> str:
-    """The ARN of a role in the partition `aws`."""
-    if not _ROLE_ARN.fullmatch(text):
-        raise ValueError(
-            f"{shown(text)} is not a role ARN of the partition `aws`; write it like arn:aws:iam::<account>:role/<name>"
-        )
-    return text
+role_arn = matching(
+    r"arn:aws:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,512}",
+    "a role ARN of the partition `aws`",
+    "write it like arn:aws:iam::<account>:role/<name>",
+)
 
 
 def account_of(role: str) -> str:

@@ -11,7 +11,7 @@ from typing import TextIO
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.config.policy_file import narrow_by_policy_file
 from ops_agent.config.settings import Settings, read_inputs
-from ops_agent.doctor.checks import CHECKS, FAIL, NEEDS, OK, SKIP, WARN, Diagnosis, Setup, from_error
+from ops_agent.doctor.checks import CHECKS, FAIL, NEEDS, OK, SKIP, WARN, Diagnosis, Setup, from_error, regular_paths
 from ops_agent.model.errors import ConfigError, OpsAgentError
 from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import Layout
@@ -59,8 +59,7 @@ def read_repository(
         settings = narrow_by_policy_file(settings, tree)
     except ConfigError as error:
         found += [Diagnosis("policy file", FAIL, what, error.hint) for what in error.problems or (str(error),)]
-    paths = [path for path, entry in tree.entries().items() if entry.is_regular]
-    return settings, tree, discover_layout(paths, tree.read, settings.policy)
+    return settings, tree, discover_layout(regular_paths(tree), tree.read, settings.policy)
 
 
 def examine(setup: Setup) -> list[Diagnosis]:

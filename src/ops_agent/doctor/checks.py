@@ -146,7 +146,7 @@ def _check_layout(setup: Setup) -> Iterator[Diagnosis]:
     if layout is None:
         return
     tree, policy = setup.tree, setup.settings.policy
-    paths = _regular(tree) if tree is not None else []
+    paths = regular_paths(tree) if tree is not None else []
     asked, mapping = questions(survey_of(paths, tree.read, policy), policy, tree.read) if tree is not None else ((), "")
     shown: set[Finding] = set()
     for root in layout.roots:
@@ -174,7 +174,7 @@ def _concerns(finding: Finding, root: str) -> bool:
     return root == "." or finding.place.path == root or finding.place.path.startswith(f"{root}/")
 
 
-def _regular(tree: BaseTree) -> list[str]:
+def regular_paths(tree: BaseTree) -> list[str]:
     return [path for path, entry in tree.entries().items() if entry.is_regular]
 
 
@@ -182,7 +182,7 @@ def check_existing(layout: Layout, tree: BaseTree, policy: Policy) -> Iterator[D
     """The base branch: can its files be read and loaded, and do they keep to region, accounts and states? FAIL when
     Terraform can load no root: nothing could be verified then.
     """
-    broken = broken_files(layout, _regular(tree), tree.read)
+    broken = broken_files(layout, regular_paths(tree), tree.read)
     health = FAIL if broken and not loadable_roots(layout, broken) else WARN
     yield from _places(broken, health, "")
     yield from _places(existing_findings(layout, tree, policy), WARN, " Already on the base branch; does not block.")
@@ -205,7 +205,7 @@ def existing_findings(layout: Layout, tree: BaseTree, policy: Policy) -> tuple[F
     """What EXISTING_RULES find on the base branch: in its roots, their modules and the files of environments."""
     reached = {directory for root in layout.roots for directory in (root.path, *root.local_modules)}
     files = {p for root in layout.roots for e in root.environments for p in (e.backend_file, *e.var_files) if p}
-    paths = _regular(tree)
+    paths = regular_paths(tree)
     wanted = [p for p in sorted(paths) if p in files or (is_configuration(p) and directory_of(p) in reached)]
     changes = tuple(FileChange(path=p, before=content, after=content) for p in wanted for content in (tree.read(p),))
     rules = tuple(rule for rule in TABLE if rule.id in EXISTING_RULES)
@@ -345,7 +345,7 @@ def check_modules(setup: Setup) -> Iterator[Diagnosis]:
     """
     if setup.layout is None or setup.tree is None:
         return
-    paths = _regular(setup.tree)
+    paths = regular_paths(setup.tree)
     for root in setup.layout.roots:
         files = module_files(root, paths, setup.tree.read)
         if not files:

@@ -10,7 +10,7 @@ from ops_agent.adapters.local.folder import base_commit, read_issue_file, requir
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.config.policy_file import POLICY_FILE, narrow_by_policy_file
 from ops_agent.config.settings import InputsRead, Settings, read_inputs
-from ops_agent.doctor.checks import loadable_roots
+from ops_agent.doctor.checks import loadable_roots, regular_paths
 from ops_agent.doctor.questions import questions
 from ops_agent.model.errors import ConfigError, OpsAgentError
 from ops_agent.model.policy import Policy
@@ -48,7 +48,7 @@ def check_before_local_run(
         except ConfigError as error:
             error.problems = tuple(f"{POLICY_FILE}: {problem}" for problem in error.problems)
             errors.append(error)
-        paths = [path for path, entry in tree.entries().items() if entry.is_regular]
+        paths = regular_paths(tree)
         layout = discover_layout(paths, tree.read, settings.policy)
         if "environments" not in read.wrong:
             with _collecting(errors):
