@@ -32,8 +32,7 @@ def run(command: Command, environment: Mapping[str, str]) -> int:
 def run_event(command: Command, environment: Mapping[str, str]) -> int:
     """The action's `run`: a label names one issue, a dispatch one, several, or a parent.
 
-    Items run one after the other; the worst exit code is the exit code. What a dispatch did not select is in the job
-    summary.
+    Items run one after the other; the worst exit code counts. What was not selected is in the job summary.
     """
     require_job(environment)
     settings = Settings.from_inputs(_inputs(command, environment), needs=("github", "llm"))
@@ -54,8 +53,7 @@ def run_event(command: Command, environment: Mapping[str, str]) -> int:
 
 
 def run_local(command: Command, issue_file: Path, environment: Mapping[str, str]) -> int:
-    """`run --issue-file`: the same pipeline on this machine; the result is a patch, a text, and a local branch when
-    asked for.
+    """`run --issue-file`: the same pipeline on this machine; makes a patch, a text, and a local branch when asked for.
 
     What can be checked without the llm is checked before it, and every problem is reported at once.
     """

@@ -173,8 +173,7 @@ def findings_material(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
 def check_material(check: CheckResult) -> dict[str, Any]:
     """A check as it goes back to the llm: diagnostics with file and line.
 
-    With output of `fmt` (its diff), and where no finding says what is wrong; never of a plan, which holds values of the
-    real world.
+    With the output of `fmt` (its diff), and where no finding says what is wrong; never of a plan, which holds values.
     """
     shown: dict[str, Any] = {"check": check.name, "subject": plain_name(check.subject), "status": str(check.status)}
     if check.findings:

@@ -1,8 +1,6 @@
-"""The loop: ask the llm, run its tools, until it ends the work or code ends it. We own it, because judging happens in
-its middle.
+"""The loop: ask the llm, run its tools, until it ends the work or code ends it. We own it: judging is in its middle.
 
-Every way out is a value: how the llm ended (Ending), or why code did (Stopped). What the llm writes as text decides
-nothing.
+Every way out is a value: how the llm ended (Ending), or why code did (Stopped). The llm's text decides nothing.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""The shapes that an input's text may have. One function each: text in, value out; ValueError(*sentences) when it does
-not fit.
+"""The shapes that an input's text may have: text in, value out; ValueError(*sentences) when it does not fit.
 
 A sentence reads "what is wrong; what to do". It quotes the text only where that can be no secret.
 """

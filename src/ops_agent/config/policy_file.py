@@ -81,10 +81,9 @@ def _adapter() -> TypeAdapter[PolicyFile]:
 
 
 def read_policy(content: bytes) -> tuple[PolicyFile, tuple[str, ...]]:
-    """The file's policy and its problems (`line 4: ...`). With problems the policy must not be used: an unread limit is
-    no limit.
+    """The file's policy and its problems (`line 4: ...`). With problems it may not be used: no limit is missed.
 
-    It holds what could be read all the same, so that everything else that is wrong can be reported as well.
+    It holds what could be read, so that everything else that is wrong can be reported as well.
     """
     root = read_yaml(content) if content.strip() else YamlNode("map", 1)
     if isinstance(root, Unreadable):

@@ -150,10 +150,11 @@ def annotations_of(report: RunReport) -> tuple[Annotation, ...]:
 
 def log_line(report: RunReport) -> str:
     """One line for the log's end."""
+    ending = report.ending
     link = report.pull_request.url if report.pull_request is not None else ""
-    words = f"{subject(report)}: {report.ending.conclusion.value}. {link or report.ending.reason or SENTENCES[report.ending.conclusion]}"
+    words = f"{subject(report)}: {ending.conclusion.value}. {link or ending.reason or SENTENCES[ending.conclusion]}"
     words += "" if link or words.endswith((".", "?", "!")) else "."
-    return f"{words} {report.ending.remedy}".strip() if report.ending.conclusion.exit_code else words
+    return f"{words} {ending.remedy}".strip() if ending.conclusion.exit_code else words
 
 
 def subject(report: RunReport) -> str:

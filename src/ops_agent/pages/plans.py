@@ -100,8 +100,7 @@ def _rows(target: TargetVerification) -> list[tuple[int, str, str, str, str]]:
 
 
 def plans_text(targets: tuple[TargetVerification, ...], budget: int, overflow: Overflow) -> str:
-    """Every plan as Markdown within `budget` code points: whole resources, in fair shares; then graphs and evidence,
-    equal ones once.
+    """Every plan as Markdown within `budget` code points: whole resources, in fair shares; then graphs and evidence.
 
     Counts, and why a target has no plan, are at the top of the pull request and not here again.
     """

@@ -374,8 +374,7 @@ def _listed(title: str, found: list[Finding], redact: Callable[[str], str], over
 
 
 def _provenance(material: Material) -> str:
-    """Who approved what, and what was taken out of the issue's text before the llm saw it; details: hashes, versions,
-    cost.
+    """Who approved what, and what was removed from the issue's text; details: hashes, versions, cost.
 
     What all plans were made from is here, once; what one plan alone was made from is below the plans.
     """

@@ -32,8 +32,7 @@ class ResourceText:
 
 
 def pieces_of(text: str, known: Collection[str]) -> tuple[ResourceText, ...]:
-    """`text` by resource, in its order, without the key of symbols and Terraform's advice. `known` are the addresses of
-    the plan's JSON.
+    """`text` by resource, in order, without the key of symbols and advice. `known`: the addresses in the plan's JSON.
 
     Terraform's own lines begin at the margin or, a resource's header, two columns in; user text is always further in.
     """
@@ -41,8 +40,7 @@ def pieces_of(text: str, known: Collection[str]) -> tuple[ResourceText, ...]:
 
 
 def outputs_in(text: str, names: Collection[str]) -> tuple[str, str] | None:
-    """The piece of the outputs as two: those called `names`, and the others (either may be empty). None for any other
-    text.
+    """The piece of the outputs as two: those called `names`, and the others. None for any other text.
 
     An output's own line has its sign two columns in; whatever belongs to its value is further in.
     """

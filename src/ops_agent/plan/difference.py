@@ -13,8 +13,7 @@ from ops_agent.plan.masking import has_sensitive
 def own_changes(head: TerraformPlan, base: TerraformPlan | None) -> frozenset[str]:
     """Addresses whose change differs from the base's (drift, and changes that the base plans too, are not ours).
 
-    Without a base plan (a new root) every change is. Where a sensitive value is masked on either side it counts as
-    different.
+    Without a base plan (a new root) every change is. A masked sensitive value counts as different.
     """
     before = {change.address: change for change in base.changes} if base else {}
     return frozenset(

@@ -310,8 +310,7 @@ _PART = re.compile(r"([0-9]+) to ([a-z]+)")
 
 
 def summary_of(text: str) -> dict[str, int] | None:
-    """`{"add": 1, "change": 0, ...}` from the line `Plan: 1 to add, ...` of `terraform show`; None when there is no
-    such line.
+    """`{"add": 1, "change": 0, ...}` from the line `Plan: 1 to add, ...` of `terraform show`; None without one.
 
     The line begins at the margin, where user text never does: `show` indents every value. The last one is Terraform's.
     """

@@ -171,10 +171,9 @@ ANSWERED = (Conclusion.NEEDS_INFO, Conclusion.DECLINED, Conclusion.CONTENT_CHANG
 
 
 def answer(world: World, ref: IssueRef, stopped: Stopped, run: RunIdentity, *, dry_run: bool) -> None:
-    """Write on `ref` why it is not worked on and what to do: one comment, edited in place. Nothing for a quiet
-    `stopped`, for other conclusions and in a dry run.
+    """Write on `ref` why it is not worked on and what to do, unless `stopped` is quiet or not in ANSWERED.
 
-    Our earlier answer is found by its mark and our account's id. A failure is a warning and changes no outcome.
+    One comment, edited in place, found by its mark and our account's id. A failure is a warning only.
     """
     if stopped.quiet or stopped.conclusion not in ANSWERED or dry_run or not run.run_id:
         return

@@ -22,8 +22,7 @@ _LINE = re.compile(r"[^\n]*\n|[^\n]+")  # git knows no other line end
 
 
 def commit(branches: Branches, repository: str, claim: Claim, changes: ChangeSet, headline: str, body: str) -> str:
-    """The commit on our branch whose tree is base plus `changes`: made now, or found there from an attempt that died
-    after it.
+    """The commit on our branch whose tree is base plus `changes`: made now, or by an attempt that died after it.
 
     Raises Conflict when the branch moved, PolicyViolation when the tree that GitHub reports is another one.
     """

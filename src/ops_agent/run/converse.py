@@ -141,9 +141,7 @@ class Conversation:
             self._show(f"turn {turn}, ${cost_usd:.2f} so far")
 
     def _check(self) -> dict[str, Any]:
-        """The tool `check`: findings and checks as material for the llm. Nothing is executed while a rule blocks: init
-        and validate run what was written.
-        """
+        """The tool `check`: findings and checks for the llm. Nothing is executed while a rule blocks."""
         pinned = pin_actions(self._world.branches, self._settings.policy, self._scratch)
         changes = self._scratch.change_set()
         if not changes.changes:
@@ -205,8 +203,7 @@ class _Kept:
 
 
 class KeptCells:
-    """Where the tool `check` validates: a cell for each root, without credentials, initialised from one check to the
-    next.
+    """Where the tool `check` validates: a cell for each root, without credentials, kept from one check to the next.
 
     A cell serves again while the target and what init reads of it (terraform.modules.init_inputs) are the same; its
     files are taken anew each time. Verification never uses one of these.
@@ -218,8 +215,7 @@ class KeptCells:
         self._kept: dict[str, _Kept] = {}
 
     def validate(self, tree: Path, target: TerraformTarget, inputs: str) -> tuple[CheckResult, ...]:
-        """The results of init, if it was needed, and of validate. An engine that cannot be used is a check that was not
-        run.
+        """The results of init, if it was needed, and of validate. Without a usable engine neither is run.
 
         Calls for different roots may come from different threads.
         """

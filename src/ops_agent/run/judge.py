@@ -27,8 +27,7 @@ _PLAN_RULES = tuple(rule.id for rule in PLAN_TABLE)
 
 
 def pin_actions(branches: Branches, policy: Policy, scratch: Scratch) -> tuple[UsedAction, ...]:
-    """Replace tags of allow-listed actions in the changed workflows by the commits that they mean; returns what was
-    pinned.
+    """Replace tags of allow-listed actions in the changed workflows by their commits; returns what was pinned.
 
     GitHub is asked about allow-listed names only: what the llm wrote reaches no other address. Call it before
     `change_set` is judged.

@@ -36,8 +36,7 @@ _NAMED_PATHS = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """The pull request that is the item's now. `left_out` are workflow files that the token may not write (offered as a
-    patch).
+    """The item's pull request. `left_out` are workflow files that the token may not write (offered as a patch).
 
     In a dry run nothing was written: the pull request has number 0 and carries the text.
     """

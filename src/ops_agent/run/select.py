@@ -29,8 +29,7 @@ from ops_agent.run.permissions import Permissions
 
 
 def select(world: World, settings: Settings, event: Event, run: RunIdentity) -> Selection:
-    """What to run for `event`. Admission is asked again for each item when it runs: a selection is a proposal, not a
-    permission.
+    """What to run for `event`. Each item is admitted again when it runs: a selection is no permission.
 
     Raises GitHubError when GitHub cannot be asked.
     """

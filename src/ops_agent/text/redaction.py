@@ -1,5 +1,4 @@
-"""The last net in front of every sink: known secrets, their encodings, any part of them, and the formats of well-known
-tokens.
+"""The last net in front of every sink: known secrets, their encodings and parts, and the formats of known tokens.
 
 It is a net, not the control: reversed, split or doubly encoded secrets are not promised. The controls are that no
 secret is within reach of the llm or of Terraform.

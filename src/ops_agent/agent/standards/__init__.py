@@ -134,8 +134,7 @@ def choose_standards(
     """The standards that apply, and the others.
 
     One applies always (`alwaysApply`, or given by the caller), by its globs over the repository's `paths`, or by words
-    of its id and description in the request. Together they have at most MAX_ALL characters; what does not fit is among
-    the others.
+    of its id and description in the request. What is beyond MAX_ALL characters is among the others.
     """
     lowered = request.casefold()
     ranked = sorted(((_rank(one, paths, lowered), one.id, one) for one in candidates), key=lambda entry: entry[:2])
