@@ -81,7 +81,7 @@ def _adapter() -> TypeAdapter[PolicyFile]:
 
 
 def read_policy(content: bytes) -> tuple[PolicyFile, tuple[str, ...]]:
-    """The file's policy and its problems (`line 4: ...`). With problems it may not be used: no limit is missed.
+    """The file's policy and its problems (`line 4: ...`). With problems it may not be used: an unread limit is none.
 
     It holds what could be read, so that everything else that is wrong can be reported as well.
     """
