@@ -103,17 +103,17 @@ def test_a_backend_that_is_no_second_one_is_not_named(tmp_path: Path, path: str)
         (
             "infra/providers.tf",
             'provider "aws" {\n  region = "us-east-1"\n}\n',
-            "infra/providers.tf:2: `us-east-1` is named",
+            "infra/providers.tf:2: `us-east-1` is not the policy's region",
         ),
         (
             "infra/backend/dev/backend.hcl",
             'bucket = "dev-state"\nkey = "orders"\nregion = "us-east-1"\n',
-            "infra/backend/dev/backend.hcl:3: `us-east-1` is named",
+            "infra/backend/dev/backend.hcl:3: `us-east-1` is not the policy's region",
         ),
         (
             "infra/backend/dev/backend.hcl",
             'bucket = "prod-state"\nkey = "orders"\nregion = "sa-east-1"\n',
-            "bucket and key are those of `infra/backend/",
+            "bucket and key are the same as in `infra/backend/",
         ),
         (
             "infra/environments/dev/terraform.tfvars",

@@ -1,4 +1,4 @@
-"""No rule crashes on a workflow, whatever stands where GitHub allows a text, a list, a mapping or an expression."""
+"""No rule crashes on a workflow, whatever is written where GitHub allows a text, a list or a mapping."""
 
 from __future__ import annotations
 

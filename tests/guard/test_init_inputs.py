@@ -8,8 +8,14 @@ from ops_agent.model.terraform import TerraformRoot
 from ops_agent.terraform.modules import init_inputs
 
 ROOT = TerraformRoot(path="infra", environments=(), local_modules=("infra/modules/queue",))
-TERRAFORM = 'terraform {\n  required_providers {\n    aws = {\n      source  = "hashicorp/aws"\n      version = ">= 3.39"\n    }\n  }\n}\n'
-MAIN = 'resource "aws_sqs_queue" "q" {\n  name = "q"\n}\n\nmodule "queue" {\n  source = "./modules/queue"\n  name   = "a"\n}\n'
+TERRAFORM = (
+    'terraform {\n  required_providers {\n    aws = {\n      source  = "hashicorp/aws"\n'
+    '      version = ">= 3.39"\n    }\n  }\n}\n'
+)
+MAIN = (
+    'resource "aws_sqs_queue" "q" {\n  name = "q"\n}\n\nmodule "queue" {\n'
+    '  source = "./modules/queue"\n  name   = "a"\n}\n'
+)
 FILES = {
     "infra/versions.tf": TERRAFORM,
     "infra/main.tf": MAIN,

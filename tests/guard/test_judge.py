@@ -339,7 +339,10 @@ def test_commits_that_are_neither_their_tag_nor_on_the_base_block() -> None:
 
 
 def test_existing_code_with_a_computed_path_stays_excused_until_what_flows_into_the_path_changes() -> None:
-    reads = 'variable "path" {\n  default = "a"\n}\n\noutput "o" {\n  value = templatefile(var.path, { name = var.service_name })\n}\n'
+    reads = (
+        'variable "path" {\n  default = "a"\n}\n\noutput "o" {\n'
+        "  value = templatefile(var.path, { name = var.service_name })\n}\n"
+    )
     base = {**base_files(), "infra/old.tf": reads.encode()}
     values = base["infra/environments/dev/terraform.tfvars"]
     beside = verdict_of({"infra/environments/dev/terraform.tfvars": values + b'service_name = "bills"\n'}, base)

@@ -1,4 +1,4 @@
-"""Judging costs in proportion to the files that changed (release gate 8; the closer ratio is a figure of `make bench`)."""
+"""Judging costs in proportion to the files that changed; the closer ratio is a figure of `make bench`."""
 
 from __future__ import annotations
 

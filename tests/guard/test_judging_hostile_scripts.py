@@ -1,4 +1,4 @@
-"""A script made to be slow is judged in time that grows with its length: no rule looks from each place to the end again."""
+"""A script that is made to be slow is judged in linear time: no rule looks from each place to the end again."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Values fed into existing privileged code: what runs or reads while Terraform plans is refused, what can reach a command
-or the like is shown first, nothing else is blamed.
+"""Values fed into existing privileged code: what runs or reads while Terraform plans is refused, what can reach a
+command or the like is shown first, nothing else is blamed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,10 @@ from rules.judging import base_files, verdict_of
 
 TFVARS = "infra/environments/dev/terraform.tfvars"
 DECLARED = 'variable "v" {\n  type    = any\n  default = {}\n}\n'
-RUNS = 'variable "p" {\n  type = any\n}\n\nresource "terraform_data" "x" {\n  provisioner "local-exec" {\n    command = var.p\n  }\n}\n'
+RUNS = (
+    'variable "p" {\n  type = any\n}\n\nresource "terraform_data" "x" {\n'
+    '  provisioner "local-exec" {\n    command = var.p\n  }\n}\n'
+)
 RUNS_ONE = RUNS.replace("= var.p\n", "= var.p.c\n")
 READS_OUTPUT = 'output "x" {\n  value = %s\n}\n'
 CALL = 'module "m" {\n  source   = "./modules/m"\n  %s\n}\n'
@@ -50,17 +53,25 @@ FLOWS = {
         "    content {\n      description = file(it.value)\n    }\n  }\n}\n"
     ),
     "count.index": 'resource "aws_sqs_queue" "x" {\n  count = length(var.v)\n  name  = file("x-${count.index}")\n}\n',
-    "nonsensitive in a loop": 'resource "aws_sqs_queue" "x" {\n  for_each = var.v\n  name     = nonsensitive(each.value)\n}\n',
-    "self": 'resource "aws_instance" "x" {\n  tags = var.v\n  provisioner "remote-exec" {\n    inline = [self.tags.a]\n  }\n}\n',
+    "nonsensitive in a loop": (
+        'resource "aws_sqs_queue" "x" {\n  for_each = var.v\n  name     = nonsensitive(each.value)\n}\n'
+    ),
+    "self": (
+        'resource "aws_instance" "x" {\n  tags = var.v\n  provisioner "remote-exec" {\n'
+        "    inline = [self.tags.a]\n  }\n}\n"
+    ),
     "what AWS makes of an argument": (
-        'resource "aws_instance" "x" {\n  tags = var.v\n  provisioner "remote-exec" {\n    inline = [self.tags_all.a]\n  }\n}\n'
+        'resource "aws_instance" "x" {\n  tags = var.v\n  provisioner "remote-exec" {\n'
+        "    inline = [self.tags_all.a]\n  }\n}\n"
     ),
     "a data source in a check": (
-        'check "x" {\n  data "http" "y" {\n    url = var.v.a\n  }\n  assert {\n    condition     = true\n    error_message = "x"\n  }\n}\n'
+        'check "x" {\n  data "http" "y" {\n    url = var.v.a\n  }\n  assert {\n'
+        '    condition     = true\n    error_message = "x"\n  }\n}\n'
     ),
     "an import": "import {\n  to = aws_sqs_queue.x\n  id = var.v.a\n}\n",
     "a provisioner's loop": (
-        'resource "terraform_data" "x" {\n  for_each = var.v\n  provisioner "local-exec" {\n    command = each.value\n  }\n}\n'
+        'resource "terraform_data" "x" {\n  for_each = var.v\n  provisioner "local-exec" {\n'
+        "    command = each.value\n  }\n}\n"
     ),
 }
 
@@ -129,7 +140,9 @@ EVERYDAY = {
         'resource "aws_eks_cluster" "x" {\n  version = var.v.a\n}\n\n'
         'data "tls_certificate" "x" {\n  url = aws_eks_cluster.x.identity[0].oidc[0].issuer\n}\n'
     ),
-    "what a check compares": 'check "x" {\n  assert {\n    condition     = var.v.a != "x"\n    error_message = "x"\n  }\n}\n',
+    "what a check compares": (
+        'check "x" {\n  assert {\n    condition     = var.v.a != "x"\n    error_message = "x"\n  }\n}\n'
+    ),
 }
 
 

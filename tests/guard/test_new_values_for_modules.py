@@ -17,7 +17,10 @@ SOURCE, VERSION = "git::https://modules.example.com/platform.git//x?ref=" + "c" 
 WHERE = "infra/module:x"
 CALL = 'module "x" {\n  source = "' + SOURCE + '"\n%s}\n'
 DECLARED = 'variable "v" {\n  type    = any\n  default = {}\n}\n'
-COMMAND = 'variable "command" {\n  type    = string\n  default = "true"\n}\n\nvariable "size" {\n  type    = number\n  default = 1\n}\n\n'
+COMMAND = (
+    'variable "command" {\n  type    = string\n  default = "true"\n}\n\nvariable "size" {\n'
+    "  type    = number\n  default = 1\n}\n\n"
+)
 RUNS = COMMAND + 'resource "terraform_data" "x" {\n  provisioner "local-exec" {\n    command = var.command\n  }\n}\n'
 EXTERNAL = COMMAND + 'data "external" "x" {\n  program = ["sh", "-c", var.command]\n}\n'
 HTTP = COMMAND + 'data "http" "x" {\n  url = var.command\n}\n'

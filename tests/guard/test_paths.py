@@ -45,18 +45,18 @@ GIT = """
     .git/config .git/hooks/x.md .gitmodules .gitattributes infra/.gitignore .GIT/config .git::$INDEX/x.tf
     infra/.GitHub/x.md infra/.hidden/x.tf"""
 TERRAFORM_INTERNALS = """
-    infra/.terraform/x.tf infra/.terraform.lock.hcl infra/terraform.d/plugins/x.tf .terraformrc terraform.tfrc infra/.TERRAFORM/x.tf
-    infra/terraform.tfstate infra/x.tfplan infra/terraform.tfstate.backup"""
+    infra/.terraform/x.tf infra/.terraform.lock.hcl infra/terraform.d/plugins/x.tf .terraformrc terraform.tfrc
+    infra/.TERRAFORM/x.tf infra/terraform.tfstate infra/x.tfplan infra/terraform.tfstate.backup"""
 GITHUB = """
-    CODEOWNERS .github/CODEOWNERS docs/CODEOWNERS .github/dependabot.yml .github/actions/x/action.yml .github/workflows/sub/x.yml
-    .GitHub/workflows/x.yml .github/Workflows/x.yml .github/workflows/x.md .github/ops-agent.yml .github/workflows/../ops-agent.yml"""
+    CODEOWNERS .github/CODEOWNERS docs/CODEOWNERS .github/dependabot.yml .github/actions/x/action.yml
+    .github/workflows/sub/x.yml .GitHub/workflows/x.yml .github/Workflows/x.yml .github/workflows/x.md
+    .github/ops-agent.yml .github/workflows/../ops-agent.yml"""
 CODE = "Makefile infra/deploy.sh package.json .env .env.prod src/app.py infra/handler.py"
 AGENTS = "CLAUDE.md AGENTS.md infra/claude.md .claude/settings.md .mcp.json .cursor/rules/x.md .gemini/x.md"
 SHADOWS = """
-    infra/override.tf infra/main_override.tf infra/main.tf.json infra/x.tfvars.json infra/x.auto.tfvars infra/x.auto.tfvars.json
-    infra/main.tofu
-    infra/x.tofu.json infra/x.tftest.hcl infra/x.tfquery.hcl infra/terragrunt.hcl infra/x.hcl infra/x.json infra/Main_Override.tf
-    infra/override.tf.json infra/main.TF"""
+    infra/override.tf infra/main_override.tf infra/main.tf.json infra/x.tfvars.json infra/x.auto.tfvars
+    infra/x.auto.tfvars.json infra/main.tofu infra/x.tofu.json infra/x.tftest.hcl infra/x.tfquery.hcl
+    infra/terragrunt.hcl infra/x.hcl infra/x.json infra/Main_Override.tf infra/override.tf.json infra/main.TF"""
 BAD = STRANGE + " ".join([OUTSIDE, GIT, TERRAFORM_INTERNALS, GITHUB, CODE, AGENTS, SHADOWS]).split()
 
 
@@ -111,11 +111,12 @@ def test_any_path_is_refused_or_stays_inside_in_its_plain_form(middle: str, star
 
 
 STEERING = """
-    AGENTS.md AGENTS.override.md agents.local.md CLAUDE.md claude.local.md SKILL.md RULE.md memory.md GEMINI.md WARP.md
-    copilot-instructions.md terraform.instructions.md review.prompt.md plan.chatmode.md PULL_REQUEST_TEMPLATE.md issue_template.md
-    .cursorrules .windsurfrules .clinerules .mcp.json mcp.json .tflint.hcl tflint.hcl .terraformrc .tofurc .pre-commit-config.yaml .envrc
-    Makefile GNUmakefile makefile.md justfile docker-bake.hcl docker-bake.override.hcl root.hcl terragrunt.hcl terragrunt.stack.hcl
-    x.tfpolicy.hcl sentinel.hcl lefthook.yml atlantis.yaml dependabot.yml tfplan CODEOWNERS.md Dockerfile.md"""
+    AGENTS.md AGENTS.override.md agents.local.md CLAUDE.md claude.local.md SKILL.md RULE.md memory.md GEMINI.md
+    WARP.md copilot-instructions.md terraform.instructions.md review.prompt.md plan.chatmode.md
+    PULL_REQUEST_TEMPLATE.md issue_template.md .cursorrules .windsurfrules .clinerules .mcp.json mcp.json .tflint.hcl
+    tflint.hcl .terraformrc .tofurc .pre-commit-config.yaml .envrc Makefile GNUmakefile makefile.md justfile
+    docker-bake.hcl docker-bake.override.hcl root.hcl terragrunt.hcl terragrunt.stack.hcl x.tfpolicy.hcl sentinel.hcl
+    lefthook.yml atlantis.yaml dependabot.yml tfplan CODEOWNERS.md Dockerfile.md"""
 DIRECTORIES = ("", "infra/", "infra/modules/queue/", "infra/backend/dev/", "infra/docs/deep/er/")
 
 

@@ -30,7 +30,10 @@ def after(change_set: ChangeSet) -> str:
 
 
 def test_uses_are_found_with_line_and_tag() -> None:
-    text = f"x:\n  - uses: actions/checkout@v4\n  - uses: 'a/b/c@{COMMIT}' # v7.1 pinned\n  - name: uses: no\n    uses: ./local\n"
+    text = (
+        f"x:\n  - uses: actions/checkout@v4\n  - uses: 'a/b/c@{COMMIT}' # v7.1 pinned\n"
+        "  - name: uses: no\n    uses: ./local\n"
+    )
     assert find_uses(changes(text)) == (
         UsedAction(path=PATH, line=2, uses="actions/checkout", ref="v4"),
         UsedAction(path=PATH, line=3, uses="a/b/c", ref=COMMIT, tag="v7.1"),
@@ -105,7 +108,10 @@ def test_the_scratch_tree_holds_the_pinned_bytes_and_only_allowed_names_are_aske
         return COMMIT if ref == "v4" else None
 
     world: Any = SimpleNamespace(branches=SimpleNamespace(resolve_action=resolve))
-    text = "- uses: actions/checkout@v4\n- uses: Actions/Checkout@v4\n- uses: evil/secret-in-a-name@v4\n- uses: actions/setup-node@gone\n"
+    text = (
+        "- uses: actions/checkout@v4\n- uses: Actions/Checkout@v4\n- uses: evil/secret-in-a-name@v4\n"
+        "- uses: actions/setup-node@gone\n"
+    )
     scratch: Any = Scratch({PATH: text, "infra/main.tf": text})
     pinned = pin_actions(world.branches, Policy(), scratch)
     assert asked == [("actions/checkout", "v4"), ("Actions/Checkout", "v4"), ("actions/setup-node", "gone")]

@@ -1,6 +1,6 @@
 """Samples as changes: a sample becomes a change set against `tests/rules/base`, and is judged under every rule.
 
-A sample is a file (`bad-x.tf`; a first line `# at: path` says where it is) or a directory: files that are added, or
+A sample is a file (`bad-x.tf`; a first line `# at: path` names its place) or a directory: files that are added, or
 `base/` and `head/` with both sides (`path.deleted` takes a file away). `# allows: hashicorp/random` in it allows a
 provider, `# allows: git::https://...` a module.
 """
@@ -23,7 +23,7 @@ from ops_agent.model.policy import Policy
 from ops_agent.model.workflow import Lint, LintEntries, LintEntry
 
 HERE = Path(__file__).parent
-VOUCHED_COMMIT = "a" * 40
+TAGGED_COMMIT = "a" * 40
 """What every tag of every action means."""
 _AT = re.compile(r"^(?:#|<!--) at: (\S+)")
 _ALLOWS = re.compile(r"^# allows: (\S+)", re.MULTILINE)
@@ -91,7 +91,7 @@ def verdict_of(
     changes = change_set(base, written)
     head = {c.path: c.after for c in changes.changes if c.after is not None}
     lint = Lint(base=_lint_of({c.path: c.before for c in changes.changes if c.before is not None}), head=_lint_of(head))
-    pins = frozenset(f"{u.uses}@{u.ref}".casefold() for u in find_uses(changes) if u.ref == VOUCHED_COMMIT)
+    pins = frozenset(f"{u.uses}@{u.ref}".casefold() for u in find_uses(changes) if u.ref == TAGGED_COMMIT)
     return judge(changes, FilesInMemory.of(base), policy or Policy(), lint=lint, known_pins=pins)
 
 
@@ -102,7 +102,7 @@ def _lint_of(files: dict[str, bytes]) -> LintEntries:
 
 @cache
 def linted() -> dict[bytes, tuple[LintEntry, ...]]:
-    """What the linters report about every workflow of every sample, by its content; asked once, for it takes seconds."""
+    """What the linters report about every workflow of every sample, by its content; asked once: it takes seconds."""
     contents = {
         content
         for paths in samples().values()

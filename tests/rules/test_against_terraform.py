@@ -1,7 +1,11 @@
-"""Differential: what the real Terraform reads as a call of a file function, the guard has seen too."""
+"""Differential: what Terraform reads from a file the guard has seen too, and what the guard computes is what Terraform
+computes.
+"""
 
 from __future__ import annotations
 
+import base64
+import json
 import os
 import shutil
 import subprocess
@@ -9,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from ops_agent.guard.values import Scope, evaluate
+from ops_agent.model.terraform import TerraformSource
+from ops_agent.terraform.hcl import read_terraform
 from rules.judging import verdict_of
 from rules.test_metamorphic import SPELLINGS
 
@@ -79,3 +86,63 @@ def test_what_terraform_reads_from_a_file_the_guard_denies(form: str, tmp_path: 
     blocked = verdict_of({"infra/x.tf": f'output "x" {{\n  value = {text}\n}}\n'.encode()}).blocked
     if shown is not None and CANARY in shown:
         assert blocked, shown
+
+
+COMPUTED = [
+    'format("%05d|%-6s|%6.2f|%x|%X|%b|%o|%q|%v|%t|%%|%+d", 42, "ab", 3.14159, 255, 255, 5, 8, "a\\"b", true, true, 7)',
+    'format("%s-%s", "a", 12)',
+    'formatlist("%s-%02d", ["a", "b"], 7)',
+    'replace("a.b.c", "/[.]/", "-")',
+    'replace("ab-cd", "/(\\\\w+)-(\\\\w+)/", "$${2}x$1")',
+    'replace("9999-8888", "-", "")',
+    'regex("^([a-z]+)-([0-9]+)", "ab-12")',
+    'regex("[0-9]+", "ab-12")',
+    'regexall("[0-9]+", "a1b22")',
+    'strrev("abc")',
+    'trim("xxaxx", "x")',
+    'title("hello world")',
+    "reverse([1, 2, 3])",
+    'sort(["b", "a", "C"])',
+    'slice(["a", "b", "c"], 1, 3)',
+    "range(3)",
+    "range(1, 10, 4)",
+    'zipmap(["a", "b"], [1, 2])',
+    'tonumber("12")',
+    'parseint("ff", 16)',
+    "max(3, 12, 9) - min(3, 12, 9)",
+    "floor(7.9) + ceil(7.1)",
+    'cidrhost("10.1.2.0/24", 5)',
+    'cidrhost("1234:5678:9012::/48", 0)',
+    'cidrsubnet("10.0.0.0/16", 8, 3)',
+    'md5("x")',
+    'base64sha256("x")',
+    "999988 * 1000000 + 887777",
+    "12 / 4",
+    "7 / 2",
+    "17 % 5",
+    'join("", [for place in split("", "abc") : lookup({ a = "9", b = "8", c = "7" }, place)])',
+]
+
+
+@pytest.mark.terraform
+@pytest.mark.skipif(TERRAFORM is None, reason="neither terraform nor tofu is on PATH")
+def test_what_the_guard_computes_is_what_terraform_computes(tmp_path: Path) -> None:
+    (tmp_path / "settings.tfrc").write_text("")
+    (tmp_path / "main.tf").write_text("")
+    environment = {"HOME": str(tmp_path), "TF_CLI_CONFIG_FILE": str(tmp_path / "settings.tfrc"), "PATH": os.defpath}
+    assert TERRAFORM is not None
+    result = subprocess.run(
+        [TERRAFORM, "console", "-no-color"],
+        cwd=tmp_path,
+        env={**environment, "CHECKPOINT_DISABLE": "1"},
+        input=f"base64encode(jsonencode([{', '.join(COMPUTED)}]))\n",
+        capture_output=True,
+        text=True,
+    )
+    theirs = json.loads(base64.b64decode(result.stdout.strip().strip('"')))
+    source = read_terraform(
+        b"locals {\n" + "".join(f"  x{n} = {t}\n" for n, t in enumerate(COMPUTED)).encode() + b"}\n"
+    )
+    assert isinstance(source, TerraformSource)
+    ours = [evaluate(a.expression, Scope("sa-east-1")) for a in source.blocks[0].attributes]
+    assert dict(zip(COMPUTED, ours, strict=True)) == dict(zip(COMPUTED, theirs, strict=True))

@@ -35,7 +35,7 @@ QUIET = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCh
 
 
 def reformatted(text: str, chooser: random.Random) -> str:
-    """The same code: blanks, blank lines and comments between lines, escapes in plain quoted strings, carriage returns."""
+    """The same code: spaces, blank lines and comments between lines, escapes in quoted strings, carriage returns."""
     lines = (text if "<<" in text else _QUOTED.sub(lambda m: _escaped(m[1], chooser), text)).split("\n")
     out = []
     in_heredoc = False

@@ -16,8 +16,8 @@ from ops_agent.model.terraform import Step
 
 Path = tuple[Step, ...]
 _NAMED_LIKE_A_SECRET = re.compile(
-    r"(.*_)?(passwords?|passwd|passphrase|secrets?|secret_string|secret_binary|secret_key|private_key|api_?key|access_key|auth_token"
-    r"|access_token|preshared_key|plaintext|key_material|connection_string|shared_secret|plaintext_value)"
+    r"(.*_)?(passwords?|passwd|passphrase|secrets?|secret_string|secret_binary|secret_key|private_key|api_?key"
+    r"|access_key|auth_token|access_token|preshared_key|plaintext|key_material|connection_string|shared_secret|plaintext_value)"
     r"|private_key_(pem|openssh)|tokens?|.*_wo"
 )
 
@@ -36,14 +36,14 @@ def keeps_secret(type_: str, path: Sequence[str]) -> bool:
 
 
 def holds_secret(kind: str, type_: str, steps: Path) -> bool:
-    """True when a reference by `steps` below one instance of `kind` (resource, data, ephemeral) can be or contain a secret. None among the
-    steps is one that is computed.
+    """True when a reference by `steps` below one instance of `kind` (resource, data, ephemeral) can be or contain a
+    secret. None among the steps is one that is computed.
     """
     known = _places(type_ if kind == "resource" else f"{kind}.{type_}")
     if kind == "ephemeral":
         return True
     if known is not None:
-        return any(_meets(steps, path, opened) for path, opened in known)
+        return any(_leads_to(steps, path, opened) for path, opened in known)
     return any(isinstance(s, str) and named_like_a_secret(s) for s in steps)
 
 
@@ -63,15 +63,15 @@ def _places(type_: str) -> tuple[tuple[Path, bool], ...] | None:
     return () if type_.startswith("data.aws_") else None
 
 
-def _meets(steps: Path, path: Path, opened: bool) -> bool:
-    """Can `steps` lead to what is at `path`, into it, or to something around it? A number steps into a list; None may be any step."""
+def _leads_to(steps: Path, path: Path, opened: bool) -> bool:
+    """True when `steps` can lead to `path`, into it or around it. A number steps into a list, None anywhere."""
     if not path:
         return opened or not any(isinstance(s, str) for s in steps)
     if not steps:
         return True
     first, rest = steps[0], steps[1:]
     if isinstance(first, int):
-        return _meets(rest, path, opened)
+        return _leads_to(rest, path, opened)
     if first is None:
-        return _meets(rest, path, opened) or _meets(rest, path[1:], opened)
-    return first == path[0] and _meets(rest, path[1:], opened)
+        return _leads_to(rest, path, opened) or _leads_to(rest, path[1:], opened)
+    return first == path[0] and _leads_to(rest, path[1:], opened)

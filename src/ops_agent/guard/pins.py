@@ -77,8 +77,8 @@ def _written(change: FileChange) -> Iterator[tuple[UsedAction, int]]:
 
 
 def pin(changes: ChangeSet, commits: Mapping[tuple[str, str], str]) -> ChangeSet:
-    """The change set with every (uses, ref) of `commits` that it writes replaced by its commit, the ref kept as a comment;
-    other bytes stay.
+    """The change set with every (uses, ref) of `commits` that it writes replaced by its commit, and the ref as a
+    comment behind it.
     """
     return ChangeSet(base_commit=changes.base_commit, changes=tuple(_pinned(c, commits) for c in changes.changes))
 

@@ -20,8 +20,8 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _VARIABLE = re.compile(
-    r"\$\{\{(?P<expression>[^}]*+(?:\}(?!\})[^}]*+)*)(?:\}\}|\}?\Z)|\$\{(?P<braced>[A-Za-z_]\w*)[^}]*+(?:\}|\Z)|\$(?P<plain>[A-Za-z_]\w*)"
-    r"|\$[0-9*@#?!$-]|\$\{[^}]*+(?:\}|\Z)"
+    r"\$\{\{(?P<expression>[^}]*+(?:\}(?!\})[^}]*+)*)(?:\}\}|\}?\Z)"
+    r"|\$\{(?P<braced>[A-Za-z_]\w*)[^}]*+(?:\}|\Z)|\$(?P<plain>[A-Za-z_]\w*)|\$[0-9*@#?!$-]|\$\{[^}]*+(?:\}|\Z)"
 )
 _WORD = re.compile(
     r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\|&;<>()]|['"])+|[0-9]*[<>]+[&|]?|\|\|?&?|&&?|;+|[()]""", re.DOTALL
@@ -87,8 +87,11 @@ def forms(line: str, values: Mapping[str, tuple[str, ...]]) -> list[str]:
     """
     names = dict.fromkeys(n for found in _VARIABLE.finditer(line) if (n := _name(found)) in values)
     choices = product(*(values[n] for n in names))
-    taken = [dict(zip(names, chosen, strict=True)) for chosen in islice(choices, _MOST_FORMS)]
-    return [_VARIABLE.sub(lambda found, chosen=chosen: chosen.get(_name(found), COMPUTED), line) for chosen in taken]  # type: ignore[misc]
+
+    def form(values: Mapping[str, str]) -> str:
+        return _VARIABLE.sub(lambda found: values.get(_name(found), COMPUTED), line)
+
+    return [form(dict(zip(names, chosen, strict=True))) for chosen in islice(choices, _MOST_FORMS)]
 
 
 def _name(found: re.Match[str]) -> str:

@@ -6,154 +6,30 @@ separated count as whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Final
+from collections.abc import Iterator
+from dataclasses import replace
 
 from ops_agent.guard.marks import Path, holds_secret, named_like_a_secret
-from ops_agent.guard.tree import SourceTree
-from ops_agent.guard.values import Instance, Scope
+from ops_agent.guard.parts import KEYS, Placed, Position, is_taken_apart, keys_of, looked_up, step_into
+from ops_agent.guard.values import Instance
 from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind, Step
 
-MOST_NAMES, _MOST_STEPS = 5_000, 20
-# A path into the value of these is a path into one of their arguments, or into an element of one.
-_ONE_OF = frozenset(
-    {"toset", "tolist", "tomap", "try", "coalesce", "merge", "concat", "compact", "distinct", "values", "sensitive", "nonsensitive"}
-)  # fmt: skip
-_ELEMENT_OF = frozenset({"element", "one", "lookup"})
-_SHIFTING = frozenset({"concat", "compact", "distinct", "values", "flatten"})
-_AS_MANY = frozenset({"merge", "try", "coalesce", "tomap", "tolist", "concat", "values", "sensitive", "nonsensitive"})
+MOST_NAMES = 5_000
 _PLAIN = frozenset({"try", "coalesce", "sensitive", "nonsensitive", "tostring", "lookup", "one"})
 _SHAPE = frozenset({"length", "keys", "values", "toset", "tomap", "tolist", "one"})
-_KEYS_OF = frozenset({"length", "keys"})
-_KEYS: Final = "\0keys"  # a step that asks for the keys of a map
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    """Where an expression is: a module's scope, the block around it (`each`, `count`, `self`), and what the iterators of
-    `for` run over.
-    """
-
-    scope: Scope
-    block: Block | None = None
-    iterators: Mapping[str, tuple[Expression, Position, Step]] = field(default_factory=dict)
-
-    def inside(self, loop: Expression) -> Position:
-        """Within a `for`."""
-        *keys, element = loop.name.split(",")
-        names = {**dict.fromkeys(keys, (loop.children[0], self, _KEYS)), element: (loop.children[0], self, None)}
-        return replace(self, iterators={**self.iterators, **names})
-
-    def walk(self, expression: Expression) -> Iterator[tuple[Expression, Position]]:
-        """`expression` and every one inside it, each with its own position."""
-        pending = [(expression, self)]
-        while pending:
-            inner, where = pending.pop()
-            yield inner, where
-            within = where.inside(inner) if inner.kind is ExpressionKind.FOR else where
-            pending += [(c, where if n == 0 else within) for n, c in enumerate(inner.children)]
-
-
-_Placed = tuple[Expression, Position]
-_Behind = tuple[str, _Placed | None]
-
-
-def step_into(value: Expression, path: Path, where: Position) -> Iterator[_Placed]:
-    """The parts of `value` that `path` can lead to; None in it means every element."""
-    kind, parts = value.kind, value.children
-    if not path:
-        yield value, where
-    elif kind is ExpressionKind.REFERENCE:
-        yield replace(value, text="", steps=(*value.steps, *path)[:_MOST_STEPS]), where
-    elif path[0] == _KEYS and _looked_up(value) is None:
-        yield from _keys(value, where)
-    elif kind is ExpressionKind.OBJECT and all(k.kind is ExpressionKind.LITERAL for k in parts[::2]):
-        for key, item in zip(parts[::2], parts[1::2], strict=True):
-            if path[0] is None or not isinstance(key.value, str) or key.value == str(path[0]):
-                yield from step_into(item, path[1:], where)
-    elif kind is ExpressionKind.TUPLE and not isinstance(path[0], str | bool):
-        for item in parts if path[0] is None else parts[path[0] : path[0] + 1]:
-            yield from step_into(item, path[1:], where)
-    elif kind is ExpressionKind.CALL and value.name in _SHIFTING:  # an index counts in the result, not in an argument
-        yield from _elements(value, path[1:], where)
-    elif (found := _looked_up(value)) is not None:
-        yield from step_into(parts[0], (*found, *path), where)
-        for default in parts[2:]:
-            yield from step_into(default, path, where)
-    elif kind is ExpressionKind.CALL and value.name in _ONE_OF | _ELEMENT_OF:
-        for part in parts:
-            yield from step_into(part, path if value.name in _ONE_OF else (None, *path), where)
-    elif kind is ExpressionKind.CONDITIONAL:
-        yield parts[0], where
-        for part in parts[1:]:
-            yield from step_into(part, path, where)
-    elif kind is ExpressionKind.FOR:
-        within = where.inside(value)
-        yield from ((part, within) for part in parts[3 if str(value.value).startswith("kv") else 2 :])
-        yield from step_into(parts[2 if str(value.value).startswith("kv") else 1], path[1:], within)
-    else:
-        yield value, where
-
-
-def _looked_up(value: Expression) -> Path | None:
-    """The key of `lookup(map, "key", default)`; None for any other expression, and for a key that is computed."""
-    is_lookup = value.kind is ExpressionKind.CALL and value.name == "lookup" and len(value.children) in (2, 3)
-    key = value.children[1].value if is_lookup else None
-    return (key,) if isinstance(key, str) else None
-
-
-def _keys(value: Expression, where: Position) -> Iterator[_Placed]:
-    """What can be a key of `value` or an element of a set, and what decides how many elements there are."""
-    kind, parts, form = value.kind, value.children, str(value.value)
-    if kind is ExpressionKind.OBJECT:
-        yield from ((key, where) for key in parts[::2])
-    elif kind is ExpressionKind.FOR:
-        yield from _keys(parts[0], where)
-        key, condition = parts[1:2] if form.startswith("k") else (), parts[-1:] if form.endswith("c") else ()
-        yield from ((part, where.inside(value)) for part in (*key, *condition))
-    elif kind is ExpressionKind.CONDITIONAL:
-        yield parts[0], where
-        for part in parts[1:]:
-            yield from _keys(part, where)
-    elif value.name == "toset":
-        yield from step_into(parts[0], (None,), where)
-    elif value.name in _AS_MANY:
-        for part in parts:
-            yield from _keys(part, where)
-    elif _looked_up(value) is not None:
-        yield from step_into(value, (_KEYS,), where)
-    elif kind is ExpressionKind.REFERENCE:
-        yield replace(value, text="", steps=(*value.steps, _KEYS)[:_MOST_STEPS]), where
-    elif kind is not ExpressionKind.TUPLE:
-        yield value, where
-
-
-def _elements(value: Expression, path: Path, where: Position) -> Iterator[_Placed]:
-    """What `path` leads to in any element of a list that a function makes."""
-    for part in value.children:
-        for element, at in step_into(part, (None,), where):
-            is_list = element.kind is ExpressionKind.TUPLE or element.name in _SHIFTING
-            is_list |= element.kind is ExpressionKind.FOR and not str(element.value).startswith("k")
-            if value.name == "flatten" and is_list:
-                yield from _elements(replace(value, children=(element,)), path, at)
-                continue
-            yield from step_into(element, path, at)
-            if value.name == "flatten" and element.kind is not ExpressionKind.OBJECT:
-                yield from step_into(element, (None, *path), at)
+_Behind = tuple[str, Placed | None]
 
 
 class Taint:
     """Follows the names of one root in one environment."""
 
-    def __init__(self, instances: tuple[Instance, ...], tree: SourceTree) -> None:
-        self._tree = tree
+    def __init__(self, instances: tuple[Instance, ...]) -> None:
         self._by_scope = {id(i.scope): i for i in instances}
         self._by_path = {i.path: i for i in instances}
         self._clean: set[tuple[int, Path, bool]] = set()
 
     def secret(self, value: Expression, where: Position, *, variables: bool = True) -> str | None:
-        """The name of a secret that `value` holds or depends on, None without one; sensitive `variables` count or not."""
+        """The name of a secret that `value` holds or depends on, or None. With `variables`, sensitive ones count."""
         seen: set[tuple[int, Path]] = set()
         pending = [(value, where)]
         while pending:
@@ -163,7 +39,7 @@ class Taint:
                     continue
                 seen.add(key)
                 if len(seen) > MOST_NAMES or self._is_secret(reference, at, variables):
-                    return ".".join(s for s in reference.steps if isinstance(s, str) and s != _KEYS)
+                    return ".".join(s for s in reference.steps if isinstance(s, str) and s != KEYS)
                 pending += [placed for _, placed in self._behind(reference, at, computed=False) if placed is not None]
         self._clean |= {(*key, variables) for key in seen}
         return None
@@ -186,8 +62,8 @@ class Taint:
         return frozenset(found)
 
     def is_shape(self, value: Expression, where: Position) -> bool:
-        """True for a block with `count` or `for_each` that is named whole, and for its length or keys: plans show them."""
-        if value.kind is ExpressionKind.CALL and value.name in _SHAPE and len(value.children) == 1:
+        """True for all instances of a block with `count` or `for_each`, their number or keys: plans show those."""
+        if value.function in _SHAPE and len(value.children) == 1:
             return self.is_shape(value.children[0], where)
         if value.kind is not ExpressionKind.REFERENCE or value.steps[0] in where.iterators:
             return False
@@ -196,14 +72,14 @@ class Taint:
         is_whole = rest == () or (rest == (None,) and not value.children)
         return is_whole and any(b.members & {"for_each", "count"} for b in blocks)
 
-    def _references(self, value: Expression, where: Position, *, secrets: bool) -> Iterator[_Placed]:
+    def _references(self, value: Expression, where: Position, *, secrets: bool) -> Iterator[Placed]:
         """The references inside `value`, with `each`, `self` and iterators replaced by what they are."""
         pending, seen = [(value, where)], set[tuple[int, int, Path]]()
         while pending:
             inner, at = pending.pop()
             if inner.kind is ExpressionKind.REFERENCE:
                 pending += [(c, at) for c in inner.children]
-                if inner.steps[-1] == _KEYS and self.is_shape(replace(inner, steps=inner.steps[:-1]), at):
+                if inner.steps[-1] == KEYS and self.is_shape(replace(inner, steps=inner.steps[:-1]), at):
                     continue
                 loop = at.iterators.get(str(inner.steps[0]))
                 key = (id(at.scope), id(at.block if loop is None else loop[0]), inner.steps)
@@ -213,37 +89,37 @@ class Taint:
                     pending += meant
                 elif key not in seen and len(inner.steps) > 1 and inner.steps[0] not in ("path", "terraform"):
                     yield inner, at
-            elif secrets and self._tells_little(inner, at):
+            elif secrets and self._reveals_little(inner, at):
                 continue
-            elif inner.name in _KEYS_OF and len(inner.children) == 1:
-                pending += step_into(inner.children[0], (_KEYS,), at)
+            elif inner.name in ("length", "keys") and len(inner.children) == 1:
+                pending += step_into(inner.children[0], (KEYS,), at)
             elif inner.kind is ExpressionKind.OTHER and inner.steps:
                 pending += [(c, at) for c in inner.children[1:]]
                 pending += step_into(inner.children[0], inner.steps, at)
-            elif (found := _looked_up(inner)) is not None:
+            elif (found := looked_up(inner)) is not None:
                 pending += [(c, at) for c in inner.children[2:]]
                 pending += step_into(inner.children[0], found, at)
             elif inner.kind is ExpressionKind.FOR:
                 pending += [(c, at.inside(inner)) for c in inner.children[1:]]
                 over = inner.children[0]
-                pending += [] if _is_taken_apart(over) or self.is_shape(over, at) else [(over, at)]
+                pending += [] if is_taken_apart(over) or self.is_shape(over, at) else [(over, at)]
             else:
                 pending += [(c, at) for c in inner.children]
 
-    def _tells_little(self, value: Expression, where: Position) -> bool:
+    def _reveals_little(self, value: Expression, where: Position) -> bool:
         """True for a number of instances, and for whether there is a value at all: neither reveals a secret."""
         if value.name in ("==", "!="):
             nothing = [c.kind is ExpressionKind.LITERAL and c.value in (None, "") for c in value.children]
             others = [c for c, is_nothing in zip(value.children, nothing, strict=True) if not is_nothing]
             return any(nothing) and all(c.kind is ExpressionKind.REFERENCE and self._is_plain(c, where) for c in others)
-        return value.kind is ExpressionKind.CALL and self.is_shape(value, where)
+        return bool(value.function) and self.is_shape(value, where)
 
     def _is_plain(self, reference: Expression, where: Position) -> bool:
         """True for a name of a value that nothing is computed from: `local.x == ""` may ask how a secret begins."""
         pending, seen = [(reference, where)], set[tuple[int, Path]]()
         while pending:
             value, at = pending.pop()
-            if value.kind is ExpressionKind.CALL and value.name in _PLAIN:
+            if value.function in _PLAIN:
                 pending += [(c, at) for c in value.children]
             elif value.kind is ExpressionKind.REFERENCE:
                 key = (id(at.scope), value.steps)
@@ -257,20 +133,16 @@ class Taint:
                 return False
         return True
 
-    def _iterated(self, reference: Expression, where: Position, secrets: bool) -> list[_Placed] | None:
+    def _iterated(self, reference: Expression, where: Position, secrets: bool) -> list[Placed] | None:
         """What a name that a loop gives means; None for every other name."""
         head, rest = reference.steps[0], reference.steps[1:]
         if head in where.iterators:
             over, around, step = where.iterators[str(head)]
             if step is None:
                 return list(step_into(over, (step, *rest), around))
-            return (
-                list(_keys(over, around))
-                if secrets and not self.is_shape(over, around)
-                else []
-                if secrets
-                else [(over, around)]
-            )
+            if not secrets:
+                return [(over, around)]
+            return [] if self.is_shape(over, around) else list(keys_of(over, around))
         block = where.block
         if block is None:
             return None
@@ -303,14 +175,14 @@ class Taint:
             return False
         if steps[0] == "var":
             declared = instance.named.get(f"variable.{steps[1]}", ())
-            return variables and any(_says(b, "sensitive", "ephemeral") for b in declared)
+            return variables and any(_has_on(b, "sensitive", "ephemeral") for b in declared)
         kind, blocks, rest = self._blocks(reference, where)
         if kind == "module":
             outputs = self._outputs(reference, where)
             if outputs is None:
                 return any(isinstance(s, str) and named_like_a_secret(s) for s in rest[:1])
-            return variables and any(_says(b, "sensitive", "ephemeral") for _, b in outputs)
-        type_, plain = str(steps[0] if kind == "resource" else steps[1]), tuple(s for s in rest if s != _KEYS)
+            return variables and any(_has_on(b, "sensitive", "ephemeral") for _, b in outputs)
+        type_, plain = str(steps[0] if kind == "resource" else steps[1]), tuple(s for s in rest if s != KEYS)
         return bool(blocks or type_.startswith("aws_")) and holds_secret(kind, type_, plain)
 
     def _outputs(self, reference: Expression, where: Position) -> list[tuple[Instance, Block]] | None:
@@ -321,7 +193,7 @@ class Taint:
         if called is None:
             return None
         wanted = next((s for s in self._blocks(reference, where)[2] if isinstance(s, str)), None)
-        return [(called, b) for _, b in called.blocks("output") if wanted is None or b.labels[:1] == (wanted,)]
+        return [(called, b) for _, b in called.blocks("output") if wanted is None or b.label == wanted]
 
     def _behind(self, reference: Expression, where: Position, *, computed: bool) -> Iterator[_Behind]:
         """What a reference means. `computed`: what AWS makes of arguments depends on all of them."""
@@ -341,7 +213,7 @@ class Taint:
                 yield from _parts(name, value.expression, rest[1:], Position(called.scope))
         for block in blocks if outputs is None else ():
             at = Position(where.scope, block)
-            is_given_back = rest[:1] == ("output",) and block.labels[:1] == ("terraform_data",)
+            is_given_back = rest[:1] == ("output",) and block.label == "terraform_data"
             attribute = block.attribute("input" if is_given_back else str(rest[0])) if rest else None
             inner = [b for b in block.blocks if rest and b.kind == rest[0]]
             if attribute is not None:
@@ -367,13 +239,7 @@ def _parts(name: str, whole: Expression, path: Path, where: Position) -> Iterato
         yield f"{name}: {part.spelling}", (part, at)
 
 
-def _is_taken_apart(collection: Expression) -> bool:
-    """True for a collection whose elements are followed one by one."""
-    kinds = (ExpressionKind.LITERAL, ExpressionKind.OBJECT, ExpressionKind.TUPLE, ExpressionKind.REFERENCE)
-    return all(e.kind in kinds or e.name in _ONE_OF for e in collection.walk())
-
-
-def _says(block: Block, *names: str) -> bool:
+def _has_on(block: Block, *names: str) -> bool:
     return any(a.name in names and a.expression.value is not False for a in block.attributes)
 
 

@@ -65,8 +65,7 @@ class SourceTree:
     fetched: FetchedModules = field(default_factory=FetchedModules)
     base: SourceTree | None = None
     changed: Mapping[str, bytes | None] = field(default_factory=dict)
-    remembered: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
-    """What rules found out about this side, so that it is found out once."""
+    _remembered: dict[object, Any] = field(default_factory=dict, init=False, repr=False)
     _contents: dict[str, bytes] = field(default_factory=dict, init=False, repr=False)
     _named: dict[str, Mapping[str, tuple[Block, ...]]] = field(default_factory=dict, init=False, repr=False)
 
@@ -180,6 +179,13 @@ class SourceTree:
     @cached_property
     def _known(self) -> dict[object, Any]:
         return {} if self.base is None else self.base._known
+
+    def remembered(self, key: object, find: Callable[[], T]) -> T:
+        """What rules find out about this side by `find`, found out once."""
+        if key not in self._remembered:
+            self._remembered[key] = find()
+        answer: T = self._remembered[key]
+        return answer
 
     def _once(self, read: Callable[..., T], *given: object) -> T:
         """What `read` makes of `given`, found out once for this side and its base."""

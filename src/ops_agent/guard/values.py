@@ -62,9 +62,8 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One module as a root calls it. `path` are the names of the calls (`module.a.module.b`, empty for the root), `root` the
-    root's directory, `named`
-    its blocks by the names of SourceTree.named.
+    """One module as a root calls it. `path` are the names of the calls (`module.a.module.b`, empty for the root),
+    `root` the root's directory, `named` its blocks by the names of SourceTree.named.
     """
 
     directory: str
@@ -80,34 +79,32 @@ class Instance:
 
 
 def instances_of(target: TerraformTarget, tree: SourceTree) -> tuple[Instance, ...]:
-    """The root and every call of a module below it whose files are here (bounded), with the values of the environment;
-    remembered by the tree.
-    """
+    """The root and every call of a module below it whose files are here, with the environment's values; bounded."""
     key = ("instances", target.root.path, target.environment.name, target.environment.var_files)
-    if key not in tree.remembered:
-        scope = Scope(tree.policy.region)
-        given: dict[str, Bound] = {}
-        for path in (*tree.loaded_silently(target.root.path), *target.environment.var_files):
-            source = tree.terraform(path) if path in tree.paths else None
-            if isinstance(source, TerraformSource):
-                given.update({a.name: Bound(a.expression, scope) for a in source.attributes})
-        found: list[Instance] = []
-        _collect(target.root.path, "", scope, given, tree, found)
-        tree.remembered[key] = tuple(found)
-    instances: tuple[Instance, ...] = tree.remembered[key]
-    return instances
+    return tree.remembered(key, lambda: _instances(target, tree))
+
+
+def _instances(target: TerraformTarget, tree: SourceTree) -> tuple[Instance, ...]:
+    scope = Scope(tree.policy.region)
+    given: dict[str, Bound] = {}
+    for path in (*tree.loaded_silently(target.root.path), *target.environment.var_files):
+        source = tree.terraform(path) if path in tree.paths else None
+        if isinstance(source, TerraformSource):
+            given.update({a.name: Bound(a.expression, scope) for a in source.attributes})
+    found: list[Instance] = []
+    _collect(target.root.path, "", scope, given, tree, found)
+    return tuple(found)
 
 
 def instances_in(directory: str, tree: SourceTree) -> tuple[Instance, ...]:
     """Every instance of one module, in each environment of the roots that reach it; without values when none does."""
-    key = ("instances in", directory)
-    if key not in tree.remembered:
+
+    def instances() -> tuple[Instance, ...]:
         alone = TerraformTarget(root=TerraformRoot(path=directory, environments=()), environment=NO_ENVIRONMENT)
         every = [t for root in tree.roots_of(directory) for t in all_targets(root)] or [alone]
-        found = [i for t in every for i in instances_of(t, tree) if i.directory == directory]
-        tree.remembered[key] = tuple(found)
-    instances: tuple[Instance, ...] = tree.remembered[key]
-    return instances
+        return tuple(i for t in every for i in instances_of(t, tree) if i.directory == directory)
+
+    return tree.remembered(("instances in", directory), instances)
 
 
 def all_targets(root: TerraformRoot) -> tuple[TerraformTarget, ...]:
@@ -117,8 +114,8 @@ def all_targets(root: TerraformRoot) -> tuple[TerraformTarget, ...]:
 
 
 def affected_targets(tree: SourceTree, changed: Sequence[str]) -> Iterator[TerraformTarget]:
-    """The roots that a change of these paths can affect, in their environments, and with each changed variable file that
-    is no environment's: somebody's pipeline may name it.
+    """The roots that a change of these paths can affect, in their environments, and with each changed variable file
+    that belongs to none: a pipeline may name it.
     """
     for root in tree.affected_roots(changed):
         yield from all_targets(root)
@@ -146,8 +143,8 @@ def _collect(
         default = block.attribute("default") if block.type == "variable" else None
         if block.type == "locals":
             scope.locals.update({a.name: Bound(a.expression, scope) for a in block.attributes})
-        elif default is not None and block.labels:
-            scope.variables[block.labels[0]] = Bound(default.expression, scope)
+        elif default is not None:
+            scope.variables[block.label] = Bound(default.expression, scope)
     scope.variables.update(given)
     found.append(instance)
     for _, block in instance.blocks("module"):
@@ -307,7 +304,7 @@ def sources_of(expression: Expression, scope: Scope) -> frozenset[str]:
         loop = inner.name.split(",") if inner.kind is ExpressionKind.FOR else ()
         inside = replace(where, iterators={**where.iterators, **dict.fromkeys(loop, UNKNOWN)}) if loop else where
         pending += [(c, inside) for c in inner.children]
-        if inner.kind is ExpressionKind.CALL and _UNSEEN.fullmatch(inner.name):
+        if _UNSEEN.fullmatch(inner.function):
             found.add(UNSEEN)
         if inner.kind is ExpressionKind.REFERENCE and inner.steps[0] not in ("path", *where.iterators):
             bound = where.bound(inner)

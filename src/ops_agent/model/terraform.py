@@ -60,6 +60,17 @@ class Expression:
         inner = " ".join(child.spelling for child in self.children)
         return f"({self.kind} {self.name} {self.value!r} {self.steps} {inner})"
 
+    @property
+    def function(self) -> str:
+        """The function that a call calls; empty for other expressions."""
+        return self.name if self.kind is ExpressionKind.CALL else ""
+
+    @property
+    def pairs(self) -> tuple[tuple[Expression, Expression], ...]:
+        """Keys and values of an object; none for other expressions."""
+        of_object = self.children if self.kind is ExpressionKind.OBJECT else ()
+        return tuple(zip(of_object[::2], of_object[1::2], strict=True))
+
     def walk(self) -> Iterator[Expression]:
         """This expression and every one inside it."""
         pending = [self]
@@ -93,6 +104,11 @@ class Block:
     def name(self) -> str:
         """How people call it: `resource "aws_sqs_queue" "orders"`."""
         return " ".join([self.type, *(f'"{label}"' for label in self.labels)])
+
+    @property
+    def label(self) -> str:
+        """Its first label, the type of a resource or data source; empty without one."""
+        return self.labels[0] if self.labels else ""
 
     @property
     def members(self) -> frozenset[str]:

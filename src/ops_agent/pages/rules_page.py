@@ -33,7 +33,10 @@ _EFFECTS: Final = {
 def rules_page(rules: Iterable[Rule], samples: Mapping[str, tuple[tuple[str, str], ...]]) -> str:
     """The page as Markdown. `samples`: rule id -> (file name, content) pairs; names start with `good-` or `bad-`."""
     table = list(rules)
-    closed = [f"| {c.what} | {' '.join(f'`{glob}`' for glob in c.globs.split())} | {c.why} |" for c in CLOSED_NAMES]
+    closed = [
+        f"| {what} | {' '.join(f'`{glob}`' for glob in names['globs'].split())} | {names['why']} |"
+        for what, names in CLOSED_NAMES.items()
+    ]
     blocking = sum(rule.severity is Severity.BLOCKS for rule in table)
     return fill(
         "pages/messages/rules.md",

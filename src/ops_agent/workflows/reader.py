@@ -13,8 +13,8 @@ _TOP_KEYS = frozenset(
 )
 _JOB_KEYS = frozenset(
     {
-        "name", "permissions", "needs", "if", "runs-on", "environment", "concurrency", "outputs", "env", "defaults", "steps",
-        "timeout-minutes", "strategy", "continue-on-error", "container", "services", "uses", "with", "secrets",
+        "name", "permissions", "needs", "if", "runs-on", "environment", "concurrency", "outputs", "env", "defaults",
+        "steps", "timeout-minutes", "strategy", "continue-on-error", "container", "services", "uses", "with", "secrets",
     }
 )  # fmt: skip
 _STEP_KEYS = frozenset(
@@ -32,7 +32,7 @@ _NESTED_KEYS = {
 _SHELL_KEYS = frozenset({"shell", "working-directory"})
 _IMAGE_KEYS = frozenset({"image", "env", "ports", "options", "credentials"})
 
-# What is a mapping (or, for steps, a list) may also be computed by an expression: then nobody can judge what it holds.
+# What is a mapping (or, for steps, a list) may also be an expression: then its content cannot be judged.
 _COLLECTIONS = {**dict.fromkeys(("env", "with", "defaults", "services", "outputs"), "map"), "steps": "list"}
 
 

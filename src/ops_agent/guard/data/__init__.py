@@ -1,8 +1,8 @@
 """Lists that the rules read: text files, so that adding a name is no change of code.
 
-`#` starts a comment. A file holds words, or entries `key: word word`; a line that starts with blanks continues the entry
-before it. A file of regular expressions has one a line below its key, and parts `NAME = expression` that others use as
-`%NAME%`. A file in YAML holds entries with named fields.
+`#` starts a comment. A file holds words, or entries `key: word word`; a line that starts with blanks continues the
+entry before it. A file of regular expressions has one a line below its key, and parts `NAME = expression` that others
+use as `%NAME%`. A file in YAML holds entries with named fields.
 """
 
 from __future__ import annotations

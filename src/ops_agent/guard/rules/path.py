@@ -21,8 +21,8 @@ _STARTS_US = re.compile(rb"uses[\"']?\s*:\s*[\"']?\S*ops-agent\S*", re.IGNORECAS
 def allowed_path(changed: ChangedPath) -> Iterator[Finding]:
     """A path outside the allow-list is written or deleted.
 
-    The agent's domain is Terraform, its documentation and workflows. Git's, Terraform's and the policy's own files,
-    scripts and whatever is loaded silently are closed for good.
+    ops-agent writes Terraform, its documentation and workflows. It never writes the files of git, of Terraform itself
+    or of its own policy, nor scripts, nor files that a tool loads on its own.
 
     Remedy: Leave this file alone; put the change into a `.tf`, `.tfvars`, `.md`, backend or workflow file.
     """
@@ -35,10 +35,10 @@ def allowed_path(changed: ChangedPath) -> Iterator[Finding]:
 def own_workflow(changed: ChangedPath) -> Iterator[Finding]:
     """A workflow that starts ops-agent is changed or deleted, whatever its name.
 
-    Its inputs name the accounts, the roles, the limits and the people whose label counts: whoever writes it writes this
-    agent's own bounds.
+    Its inputs set the accounts, the roles, the limits and whose label counts. By changing it, ops-agent would change
+    its own limits.
 
-    Remedy: Leave this workflow to a person.
+    Remedy: Leave this workflow alone; ask a person to change it.
     """
     before = changed.change.before
     if before is not None and is_workflow(changed.change.path) and _STARTS_US.search(before):
@@ -50,9 +50,9 @@ def own_workflow(changed: ChangedPath) -> Iterator[Finding]:
 def too_large(change: WholeChange) -> Iterator[Finding]:
     """The change is larger than a person can review.
 
-    Quotas on files and bytes keep a pull request reviewable and a mistake small.
+    Limits on files and bytes keep a pull request reviewable and a mistake small.
 
-    Remedy: Split the work: declare `needs_split` with a proposed list of sub-issues.
+    Remedy: Split the work: declare `needs_split` with a list of proposed sub-issues.
     """
     changes, limits = change.changes.changes, change.limits
     if len(changes) > limits.max_files:
@@ -66,13 +66,13 @@ def too_large(change: WholeChange) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def hidden_text(file: TextFile) -> Iterator[Finding]:
-    """A file holds text that people do not see, or see in another order.
+    """A file contains text that is invisible, or shown in another order.
 
-    Direction marks show code in another order than it runs in, characters without a picture hide words from people and
-    not from machines, control characters rewrite what a terminal shows, and a hundred blanks push code out of the
-    window. Emoji keep their joiners.
+    Direction marks display code in another order than it runs in, zero-width characters hide words from people but not
+    from programs, control characters change what a terminal shows, and a long run of spaces pushes code out of view.
+    Joiners inside of emoji are allowed.
 
-    Remedy: Write the text with visible characters, and a second line instead of many blanks.
+    Remedy: Remove the hidden characters; start a new line instead of a long run of spaces.
     """
     for number, line in enumerate(file.text.split("\n"), start=1):
         hidden = next((c for place, c in enumerate(line) if not c.isascii() and _is_hidden(line, place)), None)
@@ -100,10 +100,10 @@ def _is_hidden(line: str, place: int) -> bool:
 
 @rule(Severity.BLOCKS)
 def look_alike_path(change: WholeChange) -> Iterator[Finding]:
-    """A new path differs from another one only by case, or goes through a file.
+    """A new path differs from an existing one only in case, or uses a file as a folder.
 
-    Two such files are one on Windows and macOS, so what a person sees there is not what the runner reads; and git
-    cannot hold a folder where a file is.
+    On Windows and macOS two such files are one, so a person sees another file than the runner reads. Git cannot hold a
+    folder and a file of the same name.
 
     Remedy: Use the existing spelling, or another name.
     """
@@ -126,7 +126,7 @@ def look_alike_path(change: WholeChange) -> Iterator[Finding]:
                 yield hit(path=path, what=f"`{others[0]}` already exists", anchor=path)
         file = next((p for p in parts[:-1] if p in change.head.paths), None)
         if file is not None:
-            yield hit(path=path, what=f"`{file}` is a file", anchor=path)
+            yield hit(path=path, what=f"`{file}` is a file, so it cannot be a folder", anchor=path)
 
 
 def _with_folders(path: str) -> Iterator[str]:

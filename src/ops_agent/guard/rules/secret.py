@@ -15,12 +15,14 @@ from ops_agent.model.terraform import Block, Expression, ExpressionKind
 from ops_agent.text.redaction import entropy, token_finds
 
 _SECRET_NAME = re.compile(
-    r"(.*[_-])?(password|passwd|passphrase|secret|secret_string|secret_key|private_key|api_?key|access_key|auth_?token|client_secret|token)"
+    r"(.*[_-])?(password|passwd|passphrase|secret|secret_string|secret_key|private_key|api_?key|access_key|auth_?token"
+    r"|client_secret|token)"
     r"([_-]?(b64|base64|hex|encoded|enc|value))?",
     re.IGNORECASE,
 )
 _NOT_A_VALUE = re.compile(
-    r"|true|false|null|arn:aws[^ ]*|https?://[^@\s]*|/[A-Za-z0-9/_.-]*|[a-z0-9_./-]*(secret|password|token|key)s?[a-z0-9_./-]*",
+    r"|true|false|null|arn:aws[^ ]*|https?://[^@\s]*|/[A-Za-z0-9/_.-]*"
+    r"|[a-z0-9_./-]*(secret|password|token|key)s?[a-z0-9_./-]*",
     re.IGNORECASE,
 )
 _RANDOM = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/=_-]{24,200}(?![A-Za-z0-9+/=_-])")
@@ -31,11 +33,11 @@ _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{16,4000}")
 
 @rule(Severity.BLOCKS)
 def known_token(file: TextFile) -> Iterator[Finding]:
-    """A token or key of a known format is in a file.
+    """A file contains a token or key of a known format.
 
-    What is committed once is public to everyone who can read the repository, for ever.
+    Once committed, everyone who can read the repository can read it for ever.
 
-    Remedy: Take it out, keep it in Secrets Manager and name its ARN; if it is real, have it revoked.
+    Remedy: Remove it, keep it in Secrets Manager and use its ARN; if it is real, have it revoked.
     """
     for name, start, _ in token_finds(file.text):
         line = file.text.count("\n", 0, start) + 1
@@ -47,11 +49,11 @@ def known_token(file: TextFile) -> Iterator[Finding]:
 def secret_in_terraform(file: TerraformFile) -> Iterator[Finding]:
     """A secret value is written into Terraform.
 
-    An argument whose name says that it is a secret has a value that is written in the source, or a text is a token once
-    its escapes and encodings are undone or its parts are joined. It would also be in the state and in the plan.
+    An argument whose name says that it is a secret has a literal value, or a text is a token once it is decoded or its
+    parts are joined. It would also be in the state and in the plan.
 
-    Remedy: Create the secret without a value (`aws_secretsmanager_secret`) and let people or rotation fill it; pass its
-    ARN. A placeholder is fine where `ignore_changes` covers the argument.
+    Remedy: Create the secret without a value (`aws_secretsmanager_secret`), let a person or rotation set it, and pass
+    its ARN. A placeholder is fine where `ignore_changes` covers the argument.
     """
     constants = _constants(file)
     for piece in file.pieces():
@@ -72,9 +74,9 @@ def secret_in_terraform(file: TerraformFile) -> Iterator[Finding]:
 def random_text(file: TextFile) -> Iterator[Finding]:
     """A long random text may be a secret.
 
-    Its letters are as mixed as those of a key. It is shown, and does not block: identifiers look like this too.
+    Its characters are as mixed as those of a key. It does not block, because identifiers can look like this too.
 
-    Remedy: If it is a secret, take it out; else say in the pull request what it is.
+    Remedy: If it is a secret, remove it; otherwise say in the pull request what it is.
     """
     for number, line in enumerate(file.text.split("\n"), start=1):
         for found in _RANDOM.finditer(line):
@@ -90,7 +92,7 @@ def secret_in_workflow(file: WorkflowFile) -> Iterator[Finding]:
 
     An environment variable or input whose name says that it is a secret has a literal value.
 
-    Remedy: Use OIDC instead of keys, or a secret of the GitHub environment that the policy allows.
+    Remedy: Use OIDC instead of keys, or a secret that the policy allows.
     """
     for text in file.workflow.texts:
         key = text.path[-1]
@@ -124,13 +126,9 @@ def _ignored(block: Block | None) -> frozenset[str]:
 
 
 def _meant(name: str, piece: Piece) -> str:
-    """The name that says what an argument is: for a variable's default the variable's."""
+    """The name of an argument; for a variable's default that of the variable."""
     block = piece.block
-    return (
-        block.labels[0]
-        if block is not None and block.type == "variable" and name == "default" and block.labels
-        else name
-    )
+    return block.label if block is not None and block.type == "variable" and name == "default" else name
 
 
 def _readings(expression: Expression) -> Iterator[str]:
@@ -156,7 +154,7 @@ def _named_values(name: str, expression: Expression) -> Iterator[tuple[str, Expr
     yield name, expression
     for inner in expression.walk():
         if inner.kind is ExpressionKind.OBJECT:
-            pairs = [(str(k.value), v) for k, v in zip(inner.children[::2], inner.children[1::2], strict=True)]
+            pairs = [(str(k.value), v) for k, v in inner.pairs]
             yield from pairs
             named = {key.casefold(): value for key, value in pairs}
             if "name" in named and "value" in named:

@@ -22,9 +22,9 @@ _OF_OTHER_CLOUDS = frozenset({"azurerm", "gcs"})
 def backend_changed(change: WholeChange) -> Iterator[Finding]:
     """The backend of an existing module changes.
 
-    Another backend is another state: the next apply would create everything again, or write where somebody else reads.
+    Another backend means another state: the next apply would create everything again, or overwrite another state.
 
-    Remedy: Leave `backend` and `cloud` as they are; ask people to move state.
+    Remedy: Leave `backend` and `cloud` as they are; ask a person to move the state.
     """
     for directory, before, after in _modules(change):
         old, new = ({t: p for t, p in side.items() if not t.startswith("required_version")} for side in (before, after))
@@ -37,8 +37,8 @@ def backend_changed(change: WholeChange) -> Iterator[Finding]:
 def required_version_changed(change: WholeChange) -> Iterator[Finding]:
     """The required version of Terraform changes.
 
-    Everybody who plans or applies this module needs a version that fits, and a newer one may write the state in a form
-    that older ones cannot read.
+    Everybody who plans or applies this module needs a matching version, and a newer one may write a state that older
+    ones cannot read.
 
     Remedy: Keep `required_version`, or say in the pull request which version people need.
     """
@@ -51,17 +51,16 @@ def required_version_changed(change: WholeChange) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def backend_block(file: TerraformFile) -> Iterator[Finding]:
-    """A backend is not the S3 backend that each environment's file fills.
+    """A backend is not an empty S3 backend.
 
-    The team's state is in S3, and each environment's backend file says where; HCP Terraform and other backends are not
-    in use.
+    The state is in S3, and each environment's backend file says where. HCP Terraform and other backends are not in use.
 
     Remedy: Write `backend "s3" {}` and put bucket, key, region, lock and encryption into
     `backend/{environment}/backend.hcl`.
     """
     for block in file.source.of_type("terraform"):
         for inner in block.blocks:
-            is_other = inner.labels[:1] == () or inner.labels[0] in _OF_OTHER_CLOUDS
+            is_other = inner.label in ("", *_OF_OTHER_CLOUDS)
             if is_other and inner.type == "backend" and is_of_another_cloud(file.tree, file.directory):
                 continue
             if inner.type == "cloud" or (inner.type == "backend" and inner.labels != ("s3",)):
@@ -75,9 +74,9 @@ def backend_block(file: TerraformFile) -> Iterator[Finding]:
 def backend_file_changed(change: WholeChange) -> Iterator[Finding]:
     """An existing backend file is changed or deleted.
 
-    It says where the state of an environment is; a change would orphan or overwrite it.
+    It says where an environment's state is; a change would orphan or overwrite the state.
 
-    Remedy: Leave the file as it is; ask people to move state.
+    Remedy: Leave the file as it is; ask a person to move the state.
     """
     for entry in change.changes.changes:
         if entry.before is not None and _is_backend(entry.path, change.base):
@@ -91,10 +90,10 @@ def backend_file_changed(change: WholeChange) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def backend_file(file: TerraformFile) -> Iterator[Finding]:
-    """A backend file lacks what the standard demands, or sets more.
+    """A backend file lacks a required argument, or has one that is not allowed.
 
-    A backend file has literal bucket, key, region (the policy's), `encrypt = true` and a lock (`use_lockfile = true` or
-    a table), and nothing that leads credentials elsewhere.
+    A backend file has a literal bucket, key and region (the policy's), `encrypt = true` and a lock (`use_lockfile =
+    true` or a table), and nothing that sends credentials elsewhere.
 
     Remedy: Write bucket, key, region, encrypt and use_lockfile as literals, and nothing else.
     """
@@ -114,15 +113,15 @@ def backend_file(file: TerraformFile) -> Iterator[Finding]:
             yield hit(path=file.path, line=1, what=f"{name} is missing, wrong or not a literal", anchor=anchor)
     for piece in file.pieces():
         if piece.name not in _OPEN:
-            yield file.hit(piece, f"the agent may not set `{piece.name}`")
+            yield file.hit(piece, f"`{piece.name}` may not be set")
 
 
 @rule(Severity.BLOCKS)
 def missing_environment_file(change: WholeChange) -> Iterator[Finding]:
     """An environment has no variable file or backend file, although another one has.
 
-    The same code serves every environment. Without its own files an environment cannot be planned, or shares what is
-    another one's.
+    All environments share the code. An environment without its own files cannot be planned, or would use those of
+    another one.
 
     Remedy: Add the file for every environment: `environments/{environment}/terraform.tfvars` and
     `backend/{environment}/backend.hcl`.
@@ -139,21 +138,21 @@ def missing_environment_file(change: WholeChange) -> Iterator[Finding]:
 def shared_state(change: WholeChange) -> Iterator[Finding]:
     """Two environments or roots share one state.
 
-    The same bucket and key twice means that one overwrites the other.
+    With the same bucket and key, one overwrites the other.
 
     Remedy: Give every environment its own bucket, and every root its own key.
     """
     for path, files in _with_the_same(change, "bucket", "key"):
         other = next(iter(files), None)
         if other is not None:
-            yield hit(path=path, line=1, what=f"bucket and key are those of `{other}`", anchor=f"{path} {other}")
+            yield hit(path=path, line=1, what=f"bucket and key are the same as in `{other}`", anchor=f"{path} {other}")
 
 
 @rule(Severity.NOTICE)
 def shared_bucket(change: WholeChange) -> Iterator[Finding]:
-    """Two environments keep their state in one bucket or lock by one table.
+    """Two environments keep their state in one bucket, or lock it in one table.
 
-    Whoever may write one environment's state can then write the other's.
+    Who may write the state of one environment can then write that of the other.
 
     Remedy: Give every environment its own bucket and table.
     """
@@ -162,7 +161,7 @@ def shared_bucket(change: WholeChange) -> Iterator[Finding]:
         for path, files in _with_the_same(change, argument):
             other = next((file for file in files if names[file] != names[path]), None)
             if other is not None:
-                what = f"`{argument}` is that of `{other}`"
+                what = f"`{argument}` is the same as in `{other}`"
                 yield hit(path=path, line=1, what=what, anchor=f"{path} {other} {argument}")
 
 

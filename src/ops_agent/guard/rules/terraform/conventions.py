@@ -28,8 +28,8 @@ _TAG_VALUE_LENGTH = 256
 def hard_coded_environment(file: TerraformFile) -> Iterator[Finding]:
     """An environment's name is hard-coded in shared code.
 
-    The same code serves dev and prod; names of environments come from variables. A list of the allowed values in a
-    variable's validation is fine, and so are paths of machines and commands.
+    All environments share the code, so their names come from variables. Allowed are lists of valid values in a
+    variable's validation, and paths and commands of machines.
 
     Remedy: Use `var.environment`, or a map over it.
     """
@@ -50,11 +50,10 @@ def hard_coded_environment(file: TerraformFile) -> Iterator[Finding]:
 def required_tags(change: WholeChange) -> Iterator[Finding]:
     """A resource lacks required tags.
 
-    By the tagging standard every taggable resource carries environment, service-name, category, feature and channel,
-    spelled like this, on itself or by the provider's `default_tags`. Tags are resolved through locals, variables and
-    `merge`.
+    The tagging standard requires environment, service-name, category, feature and channel on every taggable resource,
+    its own or from the provider's `default_tags`. Tags are computed through locals, variables and `merge`.
 
-    Remedy: Put the tags into `default_tags` of the provider, or `tags = local.tags`.
+    Remedy: Put the tags into `default_tags` of the provider, or set `tags = local.tags`.
     """
     found: dict[tuple[str, str, str], Finding] = {}
     for target in affected_targets(change.head, change.changes.paths):
@@ -69,16 +68,16 @@ def required_tags(change: WholeChange) -> Iterator[Finding]:
 
 @rule(Severity.NOTICE)
 def tag_form(file: TerraformFile) -> Iterator[Finding]:
-    """A tag is not written as the standard says.
+    """A tag does not follow the tagging standard.
 
-    By the tagging standard keys are kebab-case; AWS takes values of at most 256 characters.
+    Tag keys are kebab-case; AWS accepts values of at most 256 characters.
 
-    Remedy: Rename the key to kebab-case, shorten the value.
+    Remedy: Rename the key to kebab-case, or shorten the value.
     """
     for block in file.source.of_type("resource", "provider"):
         for attribute, expression in block.expressions():
-            if attribute.name == "tags" and expression.kind is ExpressionKind.OBJECT:
-                for key, value in zip(expression.children[::2], expression.children[1::2], strict=True):
+            if attribute.name == "tags":
+                for key, value in expression.pairs:
                     if isinstance(key.value, str) and not _KEBAB.fullmatch(key.value) and key.value != "Name":
                         yield file.hit(block, f"the tag key `{key.value}` is not kebab-case", key)
                     if isinstance(value.value, str) and len(value.value) > _TAG_VALUE_LENGTH:
@@ -90,7 +89,7 @@ def tag_form(file: TerraformFile) -> Iterator[Finding]:
 def undescribed_variable(file: TerraformFile) -> Iterator[Finding]:
     """A variable or output has no type or description.
 
-    Explicit code is read without its author.
+    Others must be able to use it without asking its author.
 
     Remedy: Add `type` and `description`.
     """
@@ -128,7 +127,7 @@ def _untagged(target: TerraformTarget, tree: SourceTree) -> dict[tuple[str, str]
         for path, block in instance.blocks("resource"):
             tags = block.attribute("tags")
             own = _keys(tags, instance) if tags is not None else frozenset()
-            if block.labels[:1] and block.labels[0] in words("taggable_types") and own is not None:
+            if block.label in words("taggable_types") and own is not None:
                 given = own.union(*(keys for keys in defaults if keys is not None))
                 missing = ", ".join(tag for tag in REQUIRED_TAGS if tag not in given)
                 if missing and instance.directory not in tree.fetched.directories:

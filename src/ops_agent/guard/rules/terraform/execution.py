@@ -38,9 +38,10 @@ _ISSUERS = re.compile(
 def unreadable_file(file: UnreadableFile) -> Iterator[Finding]:
     """A Terraform file cannot be parsed reliably.
 
-    Terraform may read what a checker cannot. What two parsers do not read alike cannot be judged, so it is refused.
+    Two parsers read every file. Where they disagree, Terraform may read something else than the rules do, so the file
+    is refused.
 
-    Remedy: Write plain HCL: no comment inside an expression, no `core::`, no `~` in `${ }`, one argument a line.
+    Remedy: Write plain HCL: no comment inside of an expression, no `core::`, no `~` in `${ }`, one argument a line.
     """
     if not file.path.endswith((".yml", ".yaml")):
         yield hit(path=file.path, line=file.reason.line, what=file.reason.what, anchor=file.text)
@@ -51,16 +52,16 @@ def external_data_source(file: TerraformFile) -> Iterator[Finding]:
     """A data source runs a program or reads from another system.
 
     `external` runs a program at plan time, `http` sends a request anywhere, `terraform_remote_state` and `tfe_outputs`
-    read other states. Open are the data sources of AWS that describe infrastructure, and a list for other providers.
+    read other states. Allowed are AWS data sources that describe infrastructure, and a list for other providers.
 
     Remedy: Take the value from a variable, a resource of this configuration or a data source of the AWS provider.
     """
     for block in file.source.of_type("data", "ephemeral"):
-        if _type(block) not in table("data_sources") and not _type(block).startswith("aws_"):
+        if block.label not in table("data_sources") and not block.label.startswith("aws_"):
             yield file.hit(block, f"`{block.name}` is not a data source that only describes infrastructure")
         elif not is_issuer(block, file.directory, file.tree):
             yield file.hit(
-                block, f"`{block.name}` connects to an address that is no known issuer", block.attribute("url")
+                block, f"`{block.name}` connects to an address that is not a known issuer", block.attribute("url")
             )
 
 
@@ -68,13 +69,13 @@ def external_data_source(file: TerraformFile) -> Iterator[Finding]:
 def secret_data_source(file: TerraformFile) -> Iterator[Finding]:
     """A data source reads a secret or runs code.
 
-    Its answer is in the plan and in the state in clear text; `aws_lambda_invocation` runs a function on every plan.
+    Its result is in the plan and in the state in clear text, and `aws_lambda_invocation` runs a function on every plan.
+    Parameters that AWS publishes below `/aws/service/` are allowed.
 
-    Remedy: Pass the ARN (`aws_secretsmanager_secret`) and let the service read the value at run time. Parameters that
-    AWS publishes below `/aws/service/` are open.
+    Remedy: Pass the secret's ARN (`aws_secretsmanager_secret`) and let the service read the value at run time.
     """
     for block in file.source.of_type("data", "ephemeral"):
-        if _type(block) in words("secret_data_sources") and not is_published(block, file.directory, file.tree):
+        if block.label in words("secret_data_sources") and not is_published(block, file.directory, file.tree):
             yield _of_data(file, block, "reads a secret or runs something at plan time")
 
 
@@ -82,27 +83,27 @@ def secret_data_source(file: TerraformFile) -> Iterator[Finding]:
 def unlisted_data_source(file: TerraformFile) -> Iterator[Finding]:
     """A data source or one of its arguments is not on the allow-list.
 
-    A data source may answer with a function's environment, user data, a key's value or any resource at all; some start
-    tasks, some take an address to read from. Ephemeral resources fetch secrets by design.
+    A data source can return a function's environment, user data or a key's value; some start tasks, some read from an
+    address that they are given. Ephemeral resources exist to fetch secrets.
 
-    Remedy: Pass what is needed by a variable; ask the maintainers of ops-agent to list the data source if it only
-    describes.
+    Remedy: Pass the value in a variable. If the data source only describes infrastructure, ask the maintainers of
+    ops-agent to add it to the list.
     """
     listed = table("data_sources")
     for block in file.source.of_type("data", "ephemeral"):
-        type_ = _type(block)
+        type_ = block.label
         if block.type == "ephemeral" or (
             type_.startswith("aws_") and type_ not in listed and not is_published(block, file.directory, file.tree)
         ):
-            yield _of_data(file, block, "is not on the list")
+            yield _of_data(file, block, "is not on the allow-list")
         for name, part in block.parts if type_ in listed else ():
             if name not in _META and name not in listed[type_]:
-                yield file.hit(block, f"`{name}` of `{block.name}` is not on the list", part)
+                yield file.hit(block, f"`{name}` of `{block.name}` is not on the allow-list", part)
 
 
 def _of_data(file: TerraformFile, block: Block, why: str) -> Finding:
-    """An objection to a data source; its arguments matter to what runs. A newer provider's name for the type is no other
-    data source.
+    """An objection to a data source: other arguments make it another one, a newer provider's name for its type does
+    not.
     """
     name = block.name.replace('"aws_s3_bucket_object', '"aws_s3_object')
     asked = " ".join(sorted(f"{'.'.join(path)}={a.expression.spelling}" for path, a in block.arguments()))
@@ -112,17 +113,17 @@ def _of_data(file: TerraformFile, block: Block, why: str) -> Finding:
 
 def is_open(block: Block, directory: str, tree: SourceTree) -> bool:
     """True for a data source that new code may have."""
-    return block.type == "data" and (_type(block) in table("data_sources") or is_published(block, directory, tree))
+    return block.type == "data" and (block.label in table("data_sources") or is_published(block, directory, tree))
 
 
 def runs(block: Block) -> bool:
     """True for a data source that runs something, or sends its arguments elsewhere, while Terraform plans."""
-    return not _type(block).startswith("aws_") or _type(block) in _RUNNING
+    return not block.label.startswith("aws_") or block.label in _RUNNING
 
 
 def is_published(block: Block, directory: str, tree: SourceTree) -> bool:
     """True for public parameters of AWS (the ids of images), by a name that is known as far as `/aws/service/`."""
-    name = block.attribute({"aws_ssm_parameter": "name", "aws_ssm_parameters_by_path": "path"}.get(_type(block), ""))
+    name = block.attribute({"aws_ssm_parameter": "name", "aws_ssm_parameters_by_path": "path"}.get(block.label, ""))
     if block.type != "data" or name is None:
         return False
     first = name.expression.children[0] if name.expression.kind is ExpressionKind.TEMPLATE else name.expression
@@ -134,7 +135,7 @@ def is_published(block: Block, directory: str, tree: SourceTree) -> bool:
 
 def is_issuer(block: Block, directory: str, tree: SourceTree) -> bool:
     """False for a `tls_certificate` of another address than a known host, or what AWS reports as a cluster's issuer."""
-    url = block.attribute("url") if _type(block) == "tls_certificate" else None
+    url = block.attribute("url") if block.label == "tls_certificate" else None
     steps = url.expression.steps if url is not None else ()
     if url is None or (steps[-1:] == ("issuer",) and "aws_eks_cluster" in steps[:2]):
         return True
@@ -149,9 +150,9 @@ def is_issuer(block: Block, directory: str, tree: SourceTree) -> bool:
 def provisioner(file: TerraformFile) -> Iterator[Finding]:
     """A provisioner runs commands on the machine that applies.
 
-    `local-exec`, `remote-exec` and `file` run what the text says, with the credentials that are there.
+    `local-exec`, `remote-exec` and `file` run whatever the text says, with that machine's credentials.
 
-    Remedy: Use a resource of the provider; do work at deployment time in a workflow step that people review.
+    Remedy: Use a resource of the provider; put deployment work into a workflow step that people review.
     """
     for block in file.source.blocks:
         for inner in block.walk():
@@ -161,12 +162,12 @@ def provisioner(file: TerraformFile) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def unknown_block(file: TerraformFile) -> Iterator[Finding]:
-    """A block type that the agent may not write.
+    """A block type is one that ops-agent may not write.
 
-    `action`, `list`, `run`, `provider_meta`, a `check` with a data source of its own and block types of the future run
-    something or are not understood by this guard.
+    `action`, `list`, `run`, `provider_meta`, a `check` with its own data source, and block types of later Terraform
+    versions run something, or the rules do not know them.
 
-    Remedy: Use resource, data, module, variable, output, locals, provider, terraform or moved blocks.
+    Remedy: Use `resource`, `data`, `module`, `variable`, `output`, `locals`, `provider`, `terraform` or `moved` blocks.
     """
     if file.kind != "configuration":
         for block in file.source.blocks:
@@ -181,17 +182,17 @@ def unknown_block(file: TerraformFile) -> Iterator[Finding]:
         labels = _LABELS.get(block.type, 0)
         asks = block.type == "check" and "data" in block.members
         if block.type not in (_TOP_BLOCKS if asks else _TOP_BLOCKS | STATE_BLOCKS):
-            yield file.hit(block, f"the agent may not write `{block.type}` blocks")
+            yield file.hit(block, f"ops-agent may not write `{block.type}` blocks")
         elif len(block.labels) != labels:
             yield file.hit(
                 block, f"`{block.name}` has {len(block.labels)} labels instead of {labels}", str(block.labels)
             )
         for name, part in block.parts if block.type == "terraform" else ():
             if name not in _TERRAFORM_MEMBERS and not _names_user_agent(part):
-                yield file.hit(block, f"the agent may not write `{name}` in a `terraform` block", part)
+                yield file.hit(block, f"ops-agent may not write `{name}` in a `terraform` block", part)
         for inner in block.walk():
             if inner.kind == "action_trigger" and inner is not block:
-                yield file.hit(block, f"the agent may not write `{inner.kind}`", inner)
+                yield file.hit(block, f"ops-agent may not write `{inner.kind}`", inner)
 
 
 def _names_user_agent(part: Attribute | Block) -> bool:
@@ -203,25 +204,25 @@ def _names_user_agent(part: Attribute | Block) -> bool:
 
 @rule(Severity.DANGER)
 def state_block(file: TerraformFile) -> Iterator[Finding]:
-    """A block changes the state without changing a resource, or checks it.
+    """An `import`, `removed` or `check` block is added.
 
-    `import` takes a resource into the state and `removed` out of it: the next plans treat it otherwise. A `check` fails
-    for others.
+    `import` takes an existing resource into the state and `removed` takes one out of it, so later plans treat it
+    differently. A failing `check` is reported in everybody's plans.
 
     Remedy: Say in the pull request why the block is needed.
     """
     for block in file.source.of_type(*STATE_BLOCKS) if file.kind == "configuration" else ():
-        yield file.hit(block, f"the change has a `{block.type}` block")
+        yield file.hit(block, f"the change adds or edits a `{block.type}` block")
 
 
 @rule(Severity.BLOCKS)
 def revealing_function(file: TerraformFile) -> Iterator[Finding]:
     """`nonsensitive`, `templatestring` or a function of a provider is called.
 
-    `nonsensitive` prints a secret in the plan; functions of providers run code that this guard does not know;
-    `templatestring` reads a template that is computed.
+    `nonsensitive` prints a secret in the plan, `templatestring` evaluates a template that is only known at run time,
+    and a provider's function runs code that the rules do not know.
 
-    Remedy: Keep the value sensitive; write the template as a quoted string or as a literal file for `templatefile`.
+    Remedy: Keep the value sensitive; write the template as a quoted string, or as a file for `templatefile`.
     """
     for piece in file.pieces():
         for _, expression in piece.expressions():
@@ -233,7 +234,7 @@ def revealing_function(file: TerraformFile) -> Iterator[Finding]:
 def unlisted_function(file: TerraformFile) -> Iterator[Finding]:
     """An unknown function is called.
 
-    What a function of a future version reads or reveals is not known here.
+    The rules do not know what a function of a later Terraform version reads or reveals.
 
     Remedy: Use a function of Terraform 1.5 to 1.14.
     """
@@ -245,7 +246,7 @@ def unlisted_function(file: TerraformFile) -> Iterator[Finding]:
 
 def reveals(expression: Expression) -> bool:
     """True for a call that can print a secret, or that runs a provider's code."""
-    return expression.kind is ExpressionKind.CALL and (expression.name in REVEALING or "::" in expression.name)
+    return expression.function in REVEALING or "::" in expression.function
 
 
 def shows_published(call: Expression, directory: str, tree: SourceTree) -> bool:
@@ -257,10 +258,5 @@ def shows_published(call: Expression, directory: str, tree: SourceTree) -> bool:
 
 def is_unlisted(expression: Expression) -> bool:
     """True for a call of a function that no rule knows."""
-    if expression.kind is not ExpressionKind.CALL or reveals(expression) or READS.fullmatch(expression.name):
-        return False
-    return expression.name not in words("functions") | _TYPES
-
-
-def _type(block: Block) -> str:
-    return block.labels[0] if block.labels else ""
+    name = expression.function
+    return bool(name) and not (reveals(expression) or READS.fullmatch(name) or name in words("functions") | _TYPES)

@@ -33,31 +33,20 @@ _CONTENT = frozenset({"file", "filebase64", "templatefile"})
 _HOLDS_SECRETS = re.compile(
     r"tfplan|plan\.(out|json)|.*\.(tfstate|tfplan|pem|key)(\..*)?|credentials(\..*)?", re.IGNORECASE
 )
-_DECODES = frozenset(
-    {
-        "textdecodebase64",
-        "base64decode",
-        "base64gunzip",
-        "urldecode",
-        "yamldecode",
-        "csvdecode",
-        "rsadecrypt",
-        "regex",
-        "regexall",
-    }
-)
+_DECODES = frozenset({"textdecodebase64", "base64decode", "base64gunzip", "urldecode"})
+_DECODES |= {"yamldecode", "csvdecode", "rsadecrypt", "regex", "regexall"}
 UNDETERMINED = "a path that the source does not determine"
 
 
 @rule(Severity.BLOCKS)
 def file_function(file: TerraformFile) -> Iterator[Finding]:
-    """A function reads a file that is not in the repository, or by a path that the source does not determine.
+    """A function reads a file that is not in the repository, or whose path the source does not determine.
 
-    `file("/proc/self/environ")` prints the environment in the plan. A path is put together from literals, locals,
-    variables and loops as Terraform does it; it has to name a file of the repository that is no state, plan or key.
+    `file("/proc/self/environ")` prints the environment in the plan. The path is evaluated as Terraform does it, with
+    literals, locals, variables and loops, and must name a file of the repository that is no state, plan or key.
 
-    Remedy: Name a file of the repository below `${path.module}`, by literals, locals, variables with a value or
-    `fileset`; or inline the content.
+    Remedy: Name a file of the repository below `${path.module}`, using literals, locals, variables with a value or
+    `fileset`; or write the content into the configuration.
     """
     for piece in file.pieces():
         for call, whys in _reads_of(piece, file.tree, file.directory):
@@ -67,11 +56,10 @@ def file_function(file: TerraformFile) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def unsafe_template(file: TerraformFile) -> Iterator[Finding]:
-    """A template calls what a configuration may not call, or cannot be read.
+    """A template calls a function that a configuration may not call, or cannot be parsed.
 
-    `templatefile` runs the expressions of another file while Terraform plans: `${file("/proc/self/environ")}` in a
-    template is as bad as in the configuration. Every call in it is judged; a template that cannot be parsed reliably
-    is refused.
+    `templatefile` evaluates the expressions of another file at plan time: `${file("/proc/self/environ")}` in a template
+    is as dangerous as in the configuration.
 
     Remedy: Use another template, or write the text in the configuration as a quoted string.
     """
@@ -88,8 +76,8 @@ def unsafe_template(file: TerraformFile) -> Iterator[Finding]:
 def written_file_read(change: WholeChange) -> Iterator[Finding]:
     """Terraform reads a file that this change writes.
 
-    A document or a variable file that `file` or `templatefile` reads is code in disguise: a policy, a script, a
-    template that no other rule judges.
+    A document or variable file that `file` or `templatefile` reads becomes a policy, a script or a template, and no
+    other rule judges it as one.
 
     Remedy: Write the content into the configuration, where it is judged; leave files alone that the configuration
     reads.
@@ -107,24 +95,23 @@ def written_file_read(change: WholeChange) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def uploaded_file(file: TerraformFile) -> Iterator[Finding]:
-    """A resource takes a file from outside of the repository.
+    """A resource uploads a file that is not in the repository.
 
     The provider reads `filename`, `source` or `zip_file` on the machine that applies: `/proc/self/environ` as an object
-    or as a function's code carries that machine's secrets away. Hidden files, states and saved plans are refused too.
+    or as a function's code gives that machine's secrets away. Hidden files, states and saved plans are refused too.
 
-    Remedy: Name a file of the repository below `${path.module}`, by literals, locals or `fileset`.
+    Remedy: Name a file of the repository below `${path.module}`, using literals, locals or `fileset`.
     """
     yield from (hit for is_known, hit in _uploads(file) if is_known)
 
 
 @rule(Severity.DANGER)
 def undetermined_upload(file: TerraformFile) -> Iterator[Finding]:
-    """A resource takes a file by a path that the source does not determine.
+    """A resource uploads a file whose path the source does not determine.
 
-    Which file of the machine that applies goes into the function or the bucket is decided by a value that is not in the
-    repository.
+    A value from outside of the repository decides which file of the machine that applies is uploaded.
 
-    Remedy: Name the file by literals, locals, `fileset` or the `output_path` of an `archive_file`.
+    Remedy: Name the file using literals, locals, `fileset` or the `output_path` of an `archive_file`.
     """
     yield from (hit for is_known, hit in _uploads(file) if not is_known)
 
@@ -147,8 +134,7 @@ def _uploads(file: TerraformFile) -> Iterator[tuple[bool, Finding]]:
 
 
 def _file_arguments(block: Block) -> tuple[str, ...]:
-    type_ = block.labels[0] if block.labels else ""
-    return table("file_arguments").get(type_ if block.type == "resource" else f"data.{type_}", ())
+    return table("file_arguments").get(block.label if block.type == "resource" else f"data.{block.label}", ())
 
 
 def _values(expression: Expression, block: Block, instance: Instance) -> Iterator[object]:
@@ -178,9 +164,7 @@ def _reads_of(piece: Piece, tree: SourceTree, directory: str) -> Iterator[tuple[
 
 def is_read(expression: Expression) -> bool:
     """True for a call of a function that reads files."""
-    return (
-        expression.kind is ExpressionKind.CALL and bool(READS.fullmatch(expression.name)) and bool(expression.children)
-    )
+    return bool(READS.fullmatch(expression.function) and expression.children)
 
 
 def calls(block: Block | None, values: list[Expression], instance: Instance) -> Iterator[tuple[Expression, Scope]]:
@@ -227,7 +211,7 @@ def _other_paths(expression: Expression, scope: Scope) -> Iterator[str]:
         value = UNKNOWN if is_piece else evaluate(inner, at)
         if isinstance(value, str) and value != "/" and value.startswith(("/", "~")):
             yield f"`{value[:80]}`"
-        if value is UNKNOWN and inner.kind is ExpressionKind.CALL and inner.name in _DECODES:
+        if value is UNKNOWN and inner.function in _DECODES:
             yield UNDETERMINED
         is_text = inner.kind is ExpressionKind.TEMPLATE
         pending += [(c, at, is_text and c.kind is ExpressionKind.LITERAL) for c in inner.children]
@@ -238,7 +222,7 @@ def _other_paths(expression: Expression, scope: Scope) -> Iterator[str]:
 
 def templates_of(piece: Piece, instance: Instance) -> Iterator[tuple[Expression, str]]:
     """Calls of `templatefile` with the paths that they read."""
-    if any(e.kind is ExpressionKind.CALL and e.name == "templatefile" for _, e in piece.expressions()):
+    if any(e.function == "templatefile" for _, e in piece.expressions()):
         for call, scope in calls(piece.block, [e for _, e in piece.values], instance):
             for value in possible_values(call.children[0], scope) if call.name == "templatefile" else ():
                 if isinstance(value, str):

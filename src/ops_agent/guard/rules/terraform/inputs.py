@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ops_agent.guard.data import table
+from ops_agent.guard.parts import Position
 from ops_agent.guard.rule import WholeChange, hit, rule
 from ops_agent.guard.rules.terraform.execution import STATE_BLOCKS, is_issuer, is_open, reveals, runs, shows_published
 from ops_agent.guard.rules.terraform.files import calls, is_read, objections, unsafe_calls, whole_path
 from ops_agent.guard.rules.terraform.sources import open_arguments
-from ops_agent.guard.taint import Position, Taint
+from ops_agent.guard.taint import Taint
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import Instance, Scope, affected_targets, instances_of, possible_values
 from ops_agent.model.finding import Finding, Severity
-from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind, TerraformTarget
+from ops_agent.model.terraform import Attribute, Block, Expression, TerraformTarget
 
 _UNOPENED = STATE_BLOCKS | {"action", "list", "run"}
 
@@ -33,8 +34,8 @@ class _Use(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Sink:
-    """A value in a place that new code may not fill. `is_safe`: what the value is now, new code may have. `is_given`: the
-    value itself is handed over.
+    """A value in a place that new code may not fill. `is_safe`: new code may have the value that it has now.
+    `is_given`: the value itself is passed on.
     """
 
     use: _Use
@@ -51,11 +52,11 @@ class _Sink:
 def changed_plan_input(change: WholeChange) -> Iterator[Finding]:
     """The change feeds new values into code that runs or reads while Terraform plans.
 
-    An `external` program, the address of `http`, a provider's endpoint and the path of `file` are as dangerous as what
-    a variable file, a local, a module call or a resource hands to them. Modules from outside that the base calls are
-    read too.
+    The program of `external`, the address of `http`, a provider's endpoint and the path of `file` are as dangerous when
+    a variable file, a local, a module call or a resource sets them. This includes modules from outside that the base
+    branch calls.
 
-    Remedy: Leave what flows into this code as it is; ask people to change it.
+    Remedy: Undo the change of this value; ask a person to make it.
     """
     yield from _hits(change, _Use.WHILE_PLANNING)
     for target in affected_targets(change.head, change.changes.paths):
@@ -69,9 +70,8 @@ def changed_plan_input(change: WholeChange) -> Iterator[Finding]:
 def changed_command(change: WholeChange) -> Iterator[Finding]:
     """The change feeds new values into existing privileged code.
 
-    A provisioner, `user_data`, the command of a container or the script of a document that exists gets another value
-    from a variable file, a local, a module call or a resource. It does not run while Terraform plans; it does after the
-    merge.
+    An existing provisioner, `user_data`, container command or document script gets another value from a variable file,
+    a local, a module call or a resource. It does not run while Terraform plans, but it does after the merge.
 
     Remedy: Check the command with its new value before the merge.
     """
@@ -80,9 +80,10 @@ def changed_command(change: WholeChange) -> Iterator[Finding]:
 
 @rule(Severity.DANGER)
 def changed_privileged_value(change: WholeChange) -> Iterator[Finding]:
-    """The change feeds new values into existing code that the agent may not write.
+    """The change feeds new values into existing code that ops-agent may not write.
 
-    `nonsensitive`, `import`, a secret that is read and the like exist on the base branch; what they get is new.
+    The base branch has the `nonsensitive`, the `import`, the secret that is read or the like; the value that it gets is
+    new.
 
     Remedy: Check the new value before the merge.
     """
@@ -90,11 +91,8 @@ def changed_privileged_value(change: WholeChange) -> Iterator[Finding]:
 
 
 def _hits(change: WholeChange, use: _Use) -> Iterator[Finding]:
-    key = "changed inputs"
-    if key not in change.head.remembered:
-        change.head.remembered[key] = tuple(_changed(change))
     found: dict[tuple[str, int, str], Finding] = {}
-    for sink, target in change.head.remembered[key]:
+    for sink, target in change.head.remembered("changed inputs", lambda: tuple(_changed(change))):
         if sink.use is use:
             line = sink.expression.line
             code = f"`{sink.name}` of `{sink.block.name}` in {target} {use.value}"
@@ -129,7 +127,7 @@ def _is_beyond(target: TerraformTarget, tree: SourceTree) -> bool:
 def _values(target: TerraformTarget, tree: SourceTree) -> dict[tuple[str, ...], dict[str, _Sink]]:
     """Sinks by their code, each with a digest of all that is behind it in one instance or another."""
     instances = instances_of(target, tree)
-    taint = Taint(instances, tree)
+    taint = Taint(instances)
     found: dict[tuple[str, ...], dict[str, _Sink]] = {}
     for instance in instances:
         for sink in _sinks(instance, tree):
@@ -181,7 +179,7 @@ def _privileged(block: Block, instance: Instance, tree: SourceTree) -> Iterator[
 
 def _commands(block: Block) -> Iterator[tuple[tuple[str, ...], Attribute]]:
     """Arguments that hold commands, with the keys of the objects in them that do (empty: all of it)."""
-    listed = table("command_arguments").get(block.labels[0] if block.type == "resource" and block.labels else "", ())
+    listed = table("command_arguments").get(block.label if block.type == "resource" else "", ())
     for path, attribute in block.arguments() if listed else ():
         keys = [p.partition("#")[2] for p in listed if p.partition("#")[0] == ".".join(path)]
         if keys:
@@ -189,10 +187,7 @@ def _commands(block: Block) -> Iterator[tuple[tuple[str, ...], Attribute]]:
 
 
 def _of_keys(expression: Expression, keys: tuple[str, ...]) -> Iterator[Expression]:
-    if expression.kind is ExpressionKind.OBJECT:
-        for key, value in zip(expression.children[::2], expression.children[1::2], strict=True):
-            if key.value in keys:
-                yield value
+    return (value for key, value in expression.pairs if key.value in keys)
 
 
 def _called(path: str, block: Block, instance: Instance, tree: SourceTree) -> Iterator[_Sink]:

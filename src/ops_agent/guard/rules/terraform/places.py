@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 from itertools import islice
 
 from ops_agent.guard.data import words
+from ops_agent.guard.regions import accounts_in, foreign_regions, real_accounts
 from ops_agent.guard.rule import Piece, RootInEnvironment, TerraformFile, TextFile, hit, hit_at, rule
 from ops_agent.guard.rules.terraform.sources import declared_providers
 from ops_agent.guard.tree import SourceTree
@@ -31,16 +32,13 @@ _REGION_ARGUMENT = re.compile(r"((.+_)?region(_name)?|(.+_)?regions|region_names
 _ZONE_ARGUMENT = re.compile(r"(.+_)?(availability_zones?|zone_ids?)|service_name")
 _MADE = (ExpressionKind.TEMPLATE, ExpressionKind.CALL, ExpressionKind.FOR, ExpressionKind.OTHER)
 _ADDRESS = re.compile(r"\barn:|amazonaws\.com|\bon\.aws|\bapi\.aws")
-# Arguments for people.
+# Arguments with prose.
 _PROSE = re.compile(r"description|error_message|comment|.*_description|title|readme")
 _OF_ACCOUNT = re.compile(r".*(account|owner|principal|registry_id|aws_id|identifiers|policy).*", re.IGNORECASE)
 _OF_ORGANIZATION = re.compile(
     r"(.*[_-])?(root|org|organi[sz]ation|management|master|payer|main)([_-].*)?", re.IGNORECASE
 )
 _TWELVE = re.compile(r"[0-9]{12}")
-_UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
-_TIME = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])[0-5]\d")
-_IN_ADDRESS = re.compile(r"(?:arn:[^:\s]*:[^:\s]*:[^:\s]*:|//|^)([0-9]{12})(?=[:.])")
 _MOST_ROUNDS = 2_000
 _OTHER_CLOUDS = re.compile(r"(google|azurerm|azuread|azapi)(_|-|$)")
 
@@ -49,29 +47,29 @@ _OTHER_CLOUDS = re.compile(r"(google|azurerm|azuread|azapi)(_|-|$)")
 def foreign_region(file: TerraformFile) -> Iterator[Finding]:
     """Another region is named.
 
-    Everything is in the region of the policy: backend, provider, ARNs, availability zones, registry addresses. Nothing
-    is exempt, not even services that answer elsewhere: those are for people.
+    Everything is in the policy's region: backend, provider, ARNs, availability zones, registry addresses. There is no
+    exception, not even for global services: a person adds those.
 
     Remedy: Use the policy's region, best by `var.aws_region` or `data.aws_region.current`.
     """
     for piece, part, _, text in _literals(file):
         for region in foreign_regions(text, file.policy.region):
-            yield file.hit(piece, f"`{region}` is named; only `{file.policy.region}` may be", part)
+            yield file.hit(piece, f"`{region}` is not the policy's region `{file.policy.region}`", part)
 
 
 @rule(Severity.BLOCKS)
 def assembled_region(root: RootInEnvironment) -> Iterator[Finding]:
-    """Another region is assembled from parts.
+    """Another region is assembled from parts, or a text may hide one.
 
-    A name such as `"us-${var.side}-1"` means another region once the environment's values are filled in. An ARN, an
-    address or a zone that is made of constants only and cannot be computed here is refused.
+    `"us-${var.side}-1"` names another region once the environment's values are known. A text that is made of constants
+    only, and that these rules cannot compute, may hide a region or an account.
 
-    Remedy: Use the policy's region as it is; do not compute region names.
+    Remedy: Use the policy's region as it is, or `data.aws_region.current`; write constant texts as literals.
     """
     for path, block, attribute, expression, value, scope in _made(root):
         for text in texts(value):
             for region in foreign_regions(text, root.policy.region):
-                what = f"`{attribute.name}` becomes `{region}` in {root.target}"
+                what = f"`{attribute.name}` evaluates to `{region}` in {root.target}"
                 yield hit_at(path, block, what, expression, also=region)
         if _hides_a_place(expression, value, attribute, scope):
             what = (
@@ -84,15 +82,16 @@ def assembled_region(root: RootInEnvironment) -> Iterator[Finding]:
 def provider_region(root: RootInEnvironment) -> Iterator[Finding]:
     """The AWS provider is not in the policy's region.
 
-    The region of every provider block and alias is resolved for each environment from its variable files, locals and
-    defaults. What does not resolve is refused.
+    The region of every provider block and alias is computed for each environment from its variable files, locals and
+    defaults. One that cannot be computed is refused.
 
-    Remedy: Set `region = var.aws_region` and give the variable the policy's region in the environment's variable file.
+    Remedy: Set `region = var.aws_region`, and set the variable to the policy's region in the environment's variable
+    file.
     """
     for instance in root.instances:
         for path, block in instance.blocks("provider"):
             attribute = block.attribute("region")
-            address = declared_providers(root.tree, instance.directory).get(block.labels[0]) if block.labels else None
+            address = declared_providers(root.tree, instance.directory).get(block.label)
             is_aws = block.labels == ("aws",) or str(address).endswith("/hashicorp/aws")
             if is_aws and attribute is None:
                 yield hit_at(path, block, f"`{block.name}` names no region", "region")
@@ -102,16 +101,16 @@ def provider_region(root: RootInEnvironment) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def resource_region(root: RootInEnvironment) -> Iterator[Finding]:
-    """A resource, data source or replica of AWS names a region that is not the policy's.
+    """An AWS resource, data source or replica names a region that is not the policy's.
 
-    Since version 6 of the AWS provider every resource can name its own region, and replicas always could. What does not
-    resolve is refused.
+    Since version 6 of the AWS provider every resource can have its own region, and replicas always could. One that
+    cannot be computed is refused.
 
-    Remedy: Leave the argument out: the provider's region holds.
+    Remedy: Remove the argument: the provider's region is used then.
     """
     for instance in root.instances:
         for path, block in instance.blocks("resource", "data", "ephemeral"):
-            if block.labels and block.labels[0].startswith("aws_"):
+            if block.label.startswith("aws_"):
                 for inner in block.walk():
                     for attribute in inner.attributes:
                         if _REGION_ARGUMENT.fullmatch(attribute.name):
@@ -122,10 +121,10 @@ def resource_region(root: RootInEnvironment) -> Iterator[Finding]:
 def foreign_account(file: TerraformFile) -> Iterator[Finding]:
     """An account that is not the organization's is named.
 
-    No account id beyond those of the policy may be hard-coded: an ARN of a stranger gives rights away or takes data
-    from elsewhere. Accounts of AWS services and of publishers of images are known.
+    An ARN of a foreign account gives rights away or takes data from elsewhere, so only the policy's accounts may be
+    hard-coded. Accounts of AWS services and of known image publishers are allowed.
 
-    Remedy: Use a variable that the environment's file fills, or `data.aws_caller_identity.current.account_id`.
+    Remedy: Use a variable that the environment's file sets, or `data.aws_caller_identity.current.account_id`.
     """
     known = frozenset(file.policy.accounts.values()) | words("known_accounts")
     for piece, account, line, text in _accounts(file):
@@ -137,25 +136,30 @@ def foreign_account(file: TerraformFile) -> Iterator[Finding]:
 def misplaced_account(file: TerraformFile) -> Iterator[Finding]:
     """An account id is hard-coded in shared code.
 
-    Account ids differ between environments; they belong into the backend and variable files of their environment.
+    Account ids differ between environments; they belong in the backend and variable files of an environment.
 
-    Remedy: Use `data.aws_caller_identity.current.account_id`, or a variable that each environment's file fills.
+    Remedy: Use `data.aws_caller_identity.current.account_id`, or a variable that each environment's file sets.
     """
     known = frozenset(file.policy.accounts.values())
     if file.environment is None and not may_name_accounts(file.path, file.policy):
         for piece, account, line, text in _accounts(file):
             if account in known:
-                yield file.hit(piece, f"the account `{account}` is written into `{file.path}`", text, line=line)
+                yield file.hit(
+                    piece,
+                    f"the account `{account}` is hard-coded in `{file.path}`, which several environments share",
+                    text,
+                    line=line,
+                )
 
 
 @rule(Severity.BLOCKS)
 def account_of_another_environment(file: TerraformFile) -> Iterator[Finding]:
     """A file of one environment names the account of another.
 
-    Files of `dev` name the dev account, files of `prod` the prod account: otherwise one environment acts on the other.
-    The root account is for matters of the organization: only what is called so may name it.
+    Files of `dev` name the dev account and files of `prod` the prod account: otherwise one environment acts on the
+    other. Only an argument whose name says so (`root`, `organization` and the like) may name the root account.
 
-    Remedy: Put the environment's own account there.
+    Remedy: Use the environment's own account.
     """
     environment = file.environment
     if environment is None:
@@ -172,10 +176,9 @@ def account_of_another_environment(file: TerraformFile) -> Iterator[Finding]:
 def assembled_account(root: RootInEnvironment) -> Iterator[Finding]:
     """An account that is not the environment's is assembled from parts.
 
-    `"${"1234"}${"56789012"}"`, `join`, `format` or a number that is added up means an account as much as its digits in
-    one piece.
+    `"${"1234"}${"56789012"}"`, `join`, `format` or a sum names an account as well as its twelve digits do.
 
-    Remedy: Use `data.aws_caller_identity.current.account_id`, or a variable that each environment's file fills.
+    Remedy: Use `data.aws_caller_identity.current.account_id`, or a variable that each environment's file sets.
     """
     environment = canonical(root.target.environment.name)
     of_account = {account: canonical(name) for name, account in root.policy.accounts.items()}
@@ -187,7 +190,7 @@ def assembled_account(root: RootInEnvironment) -> Iterator[Finding]:
             owner = of_account.get(account)
             if owner not in (environment, ROOT) and (owner is None or environment in of_account.values()):
                 whose = f"of `{owner}`" if owner else "that is not one of the policy's"
-                what = f"`{attribute.name}` becomes the account `{account}` {whose} in {root.target}"
+                what = f"`{attribute.name}` evaluates to the account `{account}` {whose} in {root.target}"
                 yield hit_at(path, block, what, expression, also=f"{account} {root.target.environment.name}")
 
 
@@ -195,7 +198,7 @@ def assembled_account(root: RootInEnvironment) -> Iterator[Finding]:
 def root_account(file: TerraformFile) -> Iterator[Finding]:
     """The organization's root account is named.
 
-    It is for matters of the organization only; a reviewer should see why it is needed here.
+    It is for matters of the organization only, and a reviewer should see why it is needed here.
 
     Remedy: Use the environment's own account unless the issue is about the organization.
     """
@@ -227,15 +230,8 @@ def may_name_accounts(path: str, policy: Policy) -> bool:
     )
 
 
-def real_accounts(text: str) -> Iterator[str]:
-    """Account ids in a text; identifiers and times of twelve digits are none, unless an address has them as its account."""
-    in_addresses = set(_IN_ADDRESS.findall(text))
-    plain = _UUID.sub("", text)
-    yield from (a for a in accounts_in(text) if a in in_addresses or (a in plain and not _TIME.fullmatch(a)))
-
-
 def _literals(file: TerraformFile) -> Iterator[tuple[Piece, Expression | str, str, str]]:
-    """Literal texts of a file with their piece, the part they are in, and the argument's name; words for people are left out."""
+    """Literal texts of a file, without prose: the piece, the part that they are in, the argument's name, the text."""
     if is_of_another_cloud(file.tree, file.directory):
         return
     for piece in file.pieces():
@@ -249,15 +245,15 @@ def _literals(file: TerraformFile) -> Iterator[tuple[Piece, Expression | str, st
 
 
 def _is_prose(block: Block | None, name: str) -> bool:
-    """Words for people. A local, an entry of a variable file or a module's argument is a value for other code, whatever
-    its name.
+    """True for an argument with prose, such as a description. Locals, variable files and arguments of modules are
+    values for other code, whatever their names.
     """
     is_value = block is None or block.type in ("locals", "module", "output")
     return not is_value and _PROSE.fullmatch(name) is not None
 
 
 def _accounts(file: TerraformFile) -> Iterator[tuple[Piece, str, int, str]]:
-    """Account ids with their piece, line and the line of text around them; a number counts where an account is meant."""
+    """Account ids with their piece, line and line of text; a number counts in an argument about accounts."""
     for piece, part, name, text in _literals(file):
         if not _TWELVE.search(text):
             continue
@@ -274,15 +270,16 @@ def is_of_another_cloud(tree: SourceTree, directory: str) -> bool:
     """True for a module of Azure or Google without anything of AWS; its variable files may be in folders below it."""
     while "/" in directory and not tree.configurations(directory):
         directory = directory.rpartition("/")[0]
-    key = ("other cloud", directory)
-    if key not in tree.remembered:
+
+    def answer() -> bool:
         blocks = [b for _, s in tree.module(directory) for b in s.of_type("provider", "resource", "data", "terraform")]
-        names = {b.labels[0] for b in blocks if b.labels}
+        names = {b.label for b in blocks}
         names |= {a.name for b in blocks for i in b.blocks if i.type == "required_providers" for a in i.attributes}
         sources = declared_providers(tree, directory).values()
         is_aws = any(n == "aws" or n.startswith("aws_") for n in names) or any(str(s).endswith("/aws") for s in sources)
-        tree.remembered[key] = not is_aws and any(_OTHER_CLOUDS.match(n) for n in names)
-    return bool(tree.remembered[key])
+        return not is_aws and any(_OTHER_CLOUDS.match(n) for n in names)
+
+    return tree.remembered(("other cloud", directory), answer)
 
 
 _Made = tuple[str, Block, Attribute, Expression, object, Scope]
@@ -290,11 +287,7 @@ _Made = tuple[str, Block, Attribute, Expression, object, Scope]
 
 def _made(root: RootInEnvironment) -> tuple[_Made, ...]:
     """Every expression that makes text or lists of parts, with its value."""
-    key = ("made", root.target)
-    if key not in root.tree.remembered:
-        root.tree.remembered[key] = tuple(_evaluated(root))
-    found: tuple[_Made, ...] = root.tree.remembered[key]
-    return found
+    return root.tree.remembered(("made", root.target), lambda: tuple(_evaluated(root)))
 
 
 def _evaluated(root: RootInEnvironment) -> Iterator[_Made]:
@@ -323,7 +316,7 @@ def _hides_a_place(expression: Expression, value: object, attribute: Attribute, 
     used = (scope.iterators.get(str(e.steps[0])) for e in expression.walk() if e.steps)
     if value is not UNKNOWN or any(_is_unknown(given) for given in used):
         return False
-    if expression.kind is ExpressionKind.CALL and expression.name in words("text_functions"):
+    if expression.function in words("text_functions"):
         return not sources_of(expression, scope)
     if expression.kind not in (ExpressionKind.TEMPLATE, ExpressionKind.CALL):
         return False
@@ -363,32 +356,3 @@ def _not_ours(
             seen.add(shown)
             what = f"`{attribute.name}` of `{block.name}` is {shown} in {root.target}"
             yield hit_at(path, block, what, attribute, also=f"{shown} {root.target.environment.name}")
-
-
-# AWS regions and account ids in text.
-
-_REGION = re.compile(
-    r"(?<![a-z0-9])((?:af|ap|ca|cn|eu|il|me|mx|sa|us|us-gov|us-isob?|us-isof|eu-isoe|eusc-de)"
-    r"-(?:central|north|south|east|west|northeast|northwest|southeast|southwest)-\d{1,2})(?![0-9])",
-    re.IGNORECASE,
-)
-_ZONE_ID = re.compile(r"(?<![a-z0-9])([a-z]{3,5}\d{1,2})-az\d(?![0-9])", re.IGNORECASE)
-_ACCOUNT = re.compile(r"(?<![0-9a-zA-Z.])([0-9]{12})(?![0-9a-zA-Z]|\.[0-9])")
-_SHORT = {"central": "c", "north": "n", "south": "s", "east": "e", "west": "w"}
-_SHORT |= {"northeast": "ne", "northwest": "nw", "southeast": "se", "southwest": "sw"}
-
-
-def foreign_regions(text: str, region: str) -> tuple[str, ...]:
-    """Region names and availability zone ids in `text` that are not of `region`, in order, as written."""
-    found = [m[1] for m in _REGION.finditer(text) if m[1].lower() != region]
-    return tuple(dict.fromkeys(found + [m[0] for m in _ZONE_ID.finditer(text) if m[1].lower() != _short(region)]))
-
-
-def accounts_in(text: str) -> Iterator[str]:
-    """Numbers of exactly 12 digits, as account ids do in ARNs, registries and policies."""
-    return (m[1] for m in _ACCOUNT.finditer(text))
-
-
-def _short(region: str) -> str:
-    *start, direction, number = region.split("-")
-    return "".join(start)[:4] + _SHORT.get(direction, "") + number

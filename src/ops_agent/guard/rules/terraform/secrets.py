@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 
 from ops_agent.guard.data import table, words
 from ops_agent.guard.marks import keeps_secret, named_like_a_secret
+from ops_agent.guard.parts import Position
 from ops_agent.guard.rule import WholeChange, hit_at, rule
-from ops_agent.guard.taint import Position, Taint
+from ops_agent.guard.taint import Taint
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import Instance, affected_targets, instances_of
 from ops_agent.model.finding import Finding, Severity
@@ -22,31 +23,30 @@ _SHOWN = frozenset({"condition", "error_message", "count", "for_each"})
 def secret_computed(change: WholeChange) -> Iterator[Finding]:
     """A secret of the state is shown, or decides something that is shown.
 
-    Terraform marks a secret, and loses the mark: `can(regex("^a", aws_db_instance.main.password))` is an open yes or
-    no, `count` shows a number, a condition that fails says so, an error message quotes. A list of these is the password.
-    A secret is what the provider marks, and a short list of what it does not mark (a function's environment, user data).
+    Some results of a secret are not marked as sensitive: `can(regex("^a", aws_db_instance.main.password))` is a visible
+    yes or no, `count` is a visible number, a failing condition or an error message reveals a part. Enough of them
+    reveal the password. Secrets are what the provider marks as sensitive, and a short list of what it does not mark (a
+    function's environment, user data).
 
-    Remedy: Pass the value on unchanged to a sensitive argument or output, or leave it out.
+    Remedy: Pass the value unchanged to a sensitive argument or output, or leave it out.
     """
     for what, secret, path, block, attribute in _new(change, _shown):
-        yield hit_at(
-            path, block, f"`{block.name}` shows, or decides by, `{secret}` in `{what}`", attribute, also=secret
-        )
+        yield hit_at(path, block, f"`{block.name}` shows or depends on `{secret}` in `{what}`", attribute, also=secret)
 
 
 @rule(Severity.BLOCKS)
 def secret_in_open_argument(change: WholeChange) -> Iterator[Finding]:
     """A secret of the state goes into an argument that is not sensitive.
 
-    The provider quotes arguments in its error messages (`expected acl to be one of [...], got ...`) and builds ids,
-    ARNs and addresses from them, all without Terraform's mark. Only arguments that the provider marks as sensitive,
-    environments, user data and the like may take one. What a data source reads may be used as the base branch uses it:
-    in other open arguments, or in code that takes such secrets already.
+    The provider quotes arguments in error messages (`expected acl to be one of [...], got ...`) and builds ids, ARNs
+    and addresses from them, without marking them as sensitive. Allowed are arguments that the provider marks as
+    sensitive, environments, user data and the like, and what a data source reads where the base branch already uses it
+    in such an argument.
 
-    Remedy: Put the secret into Secrets Manager and hand over its ARN; otherwise pass it to a sensitive argument.
+    Remedy: Put the secret into Secrets Manager and pass its ARN, or pass the secret to a sensitive argument.
     """
     for what, secret, path, block, attribute in _new(change, _opened):
-        yield hit_at(path, block, f"`{block.name}` takes `{secret}` in `{what}`", attribute, also=secret)
+        yield hit_at(path, block, f"`{block.name}` puts `{secret}` into `{what}`", attribute, also=secret)
 
 
 _Leak = tuple[str, str, str, Block, Attribute]
@@ -81,7 +81,7 @@ _Code = tuple[str, str, str]
 def _behind(target: TerraformTarget, tree: SourceTree, codes: set[_Code]) -> dict[_Code, set[str]]:
     """What variables and locals put into code that leaks: a leak of the base with another question is a new one."""
     instances = instances_of(target, tree)
-    taint, names = Taint(instances, tree), {name for _, name, _ in codes}
+    taint, names = Taint(instances), {name for _, name, _ in codes}
     found: dict[_Code, set[str]] = {}
     for instance in instances:
         for block in (b for _, s in instance.files for b in s.blocks if b.name in names):
@@ -97,7 +97,7 @@ def _behind(target: TerraformTarget, tree: SourceTree, codes: set[_Code]) -> dic
 
 def _leaks(target: TerraformTarget, tree: SourceTree, find: _Find) -> Iterator[_Leak]:
     instances = instances_of(target, tree)
-    taint = Taint(instances, tree)
+    taint = Taint(instances)
     for instance in (i for i in instances if i.directory not in tree.fetched.directories):
         yield from find(instance, tree, taint)
 
@@ -148,7 +148,7 @@ def _opened(instance: Instance, _: SourceTree, taint: Taint) -> Iterator[_Leak]:
         for where, attribute in block.arguments():
             if where[0] in ("lifecycle", "provisioner", "connection") or where[-1] in _ORDER | _SHOWN:
                 continue
-            if block.type == "resource" and keeps_secret(block.labels[0] if block.labels else "", where):
+            if block.type == "resource" and keeps_secret(block.label, where):
                 continue
             secret = taint.secret(attribute.expression, position, variables=False)
             if secret is not None:
@@ -160,18 +160,12 @@ def _asked(expression: Expression, position: Position) -> Iterator[tuple[Express
     (`can(regex("^a", secret))`); error messages quote (`cidrhost(secret, 1)`: invalid CIDR address: hunter2).
     """
     for inner, where in position.walk(expression):
-        if inner.kind is ExpressionKind.CALL and inner.name in table("quoting_functions"):
-            quoted = table("quoting_functions")[inner.name]
+        if quoted := table("quoting_functions").get(inner.function):
             yield from ((c, where) for n, c in enumerate(inner.children) if str(n) in quoted)
-        tried = inner.children if inner.name == "can" else inner.children[:-1] if inner.name == "try" else ()
-        for part in tried if inner.kind is ExpressionKind.CALL else ():
-            if any(
-                e.kind is ExpressionKind.CALL and e.name not in _DECODES | words("passing_functions")
-                for e in part.walk()
-            ):
-                yield part, where
+        tried = {"can": inner.children, "try": inner.children[:-1]}.get(inner.function, ())
+        yield from ((part, where) for part in tried if _computes(part, _DECODES))
 
 
-def _computes(expression: Expression) -> bool:
-    """True when something is computed from what is in `expression`."""
-    return any(e.kind is ExpressionKind.CALL and e.name not in words("passing_functions") for e in expression.walk())
+def _computes(expression: Expression, harmless: frozenset[str] = frozenset()) -> bool:
+    """True when a function that is neither `harmless` nor passes its arguments on is called in `expression`."""
+    return any(e.function and e.function not in harmless | words("passing_functions") for e in expression.walk())

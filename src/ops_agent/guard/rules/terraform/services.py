@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from math import inf
 
 from ops_agent.guard.data import table
 from ops_agent.guard.rule import TerraformFile, WholeChange, hit_at, rule
@@ -31,7 +32,7 @@ _BLOCK_PUBLIC = ("block_public_acls", "block_public_policy", "ignore_public_acls
 def lambda_without_log_group(file: TerraformFile) -> Iterator[Finding]:
     """A Lambda function has no log group of its own.
 
-    Without one AWS makes it at the first call, kept for ever and outside of Terraform.
+    AWS then creates one at the first call, which keeps its logs for ever and is not managed by Terraform.
 
     Remedy: Add `aws_cloudwatch_log_group` named `/aws/lambda/<function>` with `retention_in_days`.
     """
@@ -44,7 +45,7 @@ def lambda_without_log_group(file: TerraformFile) -> Iterator[Finding]:
 def lambda_limits(file: TerraformFile) -> Iterator[Finding]:
     """A Lambda function has no timeout or memory size.
 
-    The defaults (3 seconds, 128 MB) are seldom what is meant.
+    The defaults (3 seconds, 128 MB) are rarely right.
 
     Remedy: Set `timeout` and `memory_size`.
     """
@@ -57,21 +58,17 @@ def lambda_limits(file: TerraformFile) -> Iterator[Finding]:
 
 @rule(Severity.NOTICE)
 def secret_in_environment(file: TerraformFile) -> Iterator[Finding]:
-    """An environment variable of a function or task seems to carry a secret.
+    """An environment variable of a function or task seems to hold a secret.
 
-    Everyone who may describe the function reads it, and so does the state.
+    Everyone who may describe the function can read it, and it is in the state.
 
     Remedy: Pass the secret's ARN, or use `secrets` of the container definition.
     """
     for block in _resources(file, "aws_lambda_function", "aws_ecs_task_definition"):
         for attribute, expression in block.expressions():
-            if (
-                attribute.name not in ("variables", "environment", "container_definitions")
-                or expression.kind is not ExpressionKind.OBJECT
-            ):
+            if attribute.name not in ("variables", "environment", "container_definitions"):
                 continue
-            pairs = list(zip(expression.children[::2], expression.children[1::2], strict=True))
-            named = {str(k.value): v for k, v in pairs if isinstance(k.value, str)}
+            named = {k.value: v for k, v in expression.pairs if isinstance(k.value, str)}
             names = [str(named["name"].value)] if "name" in named and "value" in named else list(named)
             for name in names:
                 if _SECRET_WORD.search(name) and not name.lower().endswith(("_arn", "_name", "_id")):
@@ -84,25 +81,24 @@ def secret_in_environment(file: TerraformFile) -> Iterator[Finding]:
 def table_capacity(file: TerraformFile) -> Iterator[Finding]:
     """A DynamoDB table is not on demand.
 
-    The standard for DynamoDB is on-demand capacity, always.
+    The standard for DynamoDB is on-demand capacity.
 
-    Remedy: Set `billing_mode = "PAY_PER_REQUEST"` and leave capacities out.
+    Remedy: Set `billing_mode = "PAY_PER_REQUEST"` and remove the capacities.
     """
     for block in _resources(file, "aws_dynamodb_table"):
         mode = block.attribute("billing_mode")
-        if mode is None or (
-            mode.expression.kind is ExpressionKind.LITERAL and mode.expression.value != "PAY_PER_REQUEST"
-        ):
+        is_literal = mode is not None and mode.expression.kind is ExpressionKind.LITERAL
+        if mode is None or (is_literal and mode.expression.value != "PAY_PER_REQUEST"):
             yield file.hit(block, f"`{block.name}` has provisioned capacity", mode or "billing_mode")
 
 
 @rule(Severity.NOTICE)
 def bucket_protection(file: TerraformFile) -> Iterator[Finding]:
-    """A bucket's public access is not blocked, or its encryption is not written down.
+    """A bucket's public access is not blocked, or its encryption is not configured.
 
-    By the standard for S3, buckets are private and encrypted.
+    The standard for S3 is private and encrypted buckets.
 
-    Remedy: Add `aws_s3_bucket_public_access_block` with all four switches on, and
+    Remedy: Add `aws_s3_bucket_public_access_block` with all four arguments on, and
     `aws_s3_bucket_server_side_encryption_configuration`.
     """
     for block in _resources(file, "aws_s3_bucket"):
@@ -117,14 +113,14 @@ def bucket_protection(file: TerraformFile) -> Iterator[Finding]:
 def public_bucket(file: TerraformFile) -> Iterator[Finding]:
     """A bucket is opened to the public.
 
-    By the standard for S3, no bucket is public.
+    The standard for S3 allows no public bucket.
 
-    Remedy: Serve public files by CloudFront with origin access control; keep the bucket private.
+    Remedy: Keep the bucket private, and serve public files through CloudFront with origin access control.
     """
     for block in _resources(file, "aws_s3_bucket", "aws_s3_bucket_acl"):
-        acl = block.attribute("acl")
-        if acl is not None and acl.expression.value in _PUBLIC_ACLS:
-            yield file.hit(block, f"`{block.name}` has the acl `{acl.expression.value}`", acl)
+        acl = block.literal("acl")
+        if acl in _PUBLIC_ACLS:
+            yield file.hit(block, f"`{block.name}` has the acl `{acl}`", block.attribute("acl"))
     for block in _resources(file, "aws_s3_bucket_public_access_block", "aws_s3_account_public_access_block"):
         for name in _BLOCK_PUBLIC:
             switch = block.attribute(name)
@@ -136,9 +132,9 @@ def public_bucket(file: TerraformFile) -> Iterator[Finding]:
 def hard_coded_bucket_name(file: TerraformFile) -> Iterator[Finding]:
     """A bucket's name is a literal.
 
-    Names of buckets are unique in the world and differ by environment.
+    Bucket names are unique in the world, so each environment needs another one.
 
-    Remedy: Build the name from variables, e.g. `"${var.service_name}-${var.environment}-files"`.
+    Remedy: Build the name from variables, for example `"${var.service_name}-${var.environment}-files"`.
     """
     if file.kind == "configuration" and file.environment is None:
         for block in _resources(file, "aws_s3_bucket"):
@@ -151,23 +147,22 @@ def hard_coded_bucket_name(file: TerraformFile) -> Iterator[Finding]:
 def server(file: TerraformFile) -> Iterator[Finding]:
     """A server runs all the time.
 
-    Managed and serverless services come first; containers run on Fargate, not on EC2.
+    The standard prefers managed and serverless services; containers run on Fargate, not on EC2.
 
     Remedy: Use Lambda, Fargate or a managed service, or say in the pull request why a server is needed.
     """
     for block in _resources(file, *_SERVERS):
         yield file.hit(block, f"`{block.name}` is a server", "server")
     for block in _resources(file, "aws_ecs_service"):
-        launch = block.attribute("launch_type")
-        if launch is not None and launch.expression.value == "EC2":
-            yield file.hit(block, f"`{block.name}` runs on EC2", launch)
+        if block.literal("launch_type") == "EC2":
+            yield file.hit(block, f"`{block.name}` runs on EC2", block.attribute("launch_type"))
 
 
 @rule(Severity.NOTICE)
 def task_logging(file: TerraformFile) -> Iterator[Finding]:
     """A container has no log configuration or no health check.
 
-    Containers write to CloudWatch and say whether they are well.
+    Containers log to CloudWatch and report their health.
 
     Remedy: Add `logConfiguration` with the `awslogs` driver and `healthCheck` to the container definition.
     """
@@ -181,11 +176,11 @@ def task_logging(file: TerraformFile) -> Iterator[Finding]:
 
 @rule(Severity.NOTICE)
 def managed_secret_value(file: TerraformFile) -> Iterator[Finding]:
-    """A secret's value is managed by Terraform.
+    """Terraform manages a secret's value.
 
     The value is in the state and in the plan.
 
-    Remedy: Create the secret only, and let people or rotation fill it.
+    Remedy: Create only the secret, and let a person or rotation set its value.
     """
     for block in _resources(file, "aws_secretsmanager_secret_version"):
         for name in ("secret_string", "secret_binary"):
@@ -194,13 +189,11 @@ def managed_secret_value(file: TerraformFile) -> Iterator[Finding]:
 
 
 def _resources(file: TerraformFile, *types: str) -> Iterator[Block]:
-    return (b for b in file.source.of_type("resource") if b.labels and b.labels[0] in types)
+    return (b for b in file.source.of_type("resource") if b.label in types)
 
 
 def _module_has(file: TerraformFile, type_: str) -> bool:
-    return any(
-        b.labels[:1] == (type_,) for _, source in file.tree.module(file.directory) for b in source.of_type("resource")
-    )
+    return any(b.label == type_ for _, s in file.tree.module(file.directory) for b in s.of_type("resource"))
 
 
 def _words(attribute: Attribute | None) -> frozenset[str]:
@@ -217,13 +210,13 @@ _LISTS = ("lifecycle.ignore_changes", "lifecycle.replace_triggered_by")
 
 @rule(Severity.DANGER)
 def weakened_protection(change: WholeChange) -> Iterator[Finding]:
-    """A protection of a resource is removed or loosened.
+    """A protection of a resource is removed or weakened.
 
-    `prevent_destroy`, deletion protection, final snapshots and waiting times are what is left when a plan is wrong;
-    `ignore_changes` hides from every later plan what differs. The values are those of each environment, so a variable
-    file can loosen one too.
+    `prevent_destroy`, deletion protection, final snapshots and waiting times help when a plan is wrong;
+    `ignore_changes` hides differences from every later plan. Values are computed for each environment, so a change of a
+    variable file counts too.
 
-    Remedy: Leave the protection in place; if the issue asks for this, say in the pull request why.
+    Remedy: Leave the protection in place; if the issue asks for this, say so in the pull request.
     """
     found: dict[tuple[str, str], Finding] = {}
     for target in targets(change.head.affected_roots(change.changes.paths)):
@@ -283,18 +276,11 @@ def _lost(name: str, old: dict[str, object], new: dict[str, object] | None) -> I
         if kept:
             yield f"`{name}` is removed, and `{'`, `'.join(kept)}` with it"
         return
-    for key in kinds["on"]:
-        if _is_on(old.get(key)) and not _is_on(new.get(key)):
-            yield f"`{key}` of `{name}` {_state(new.get(key))}"
-    for key in kinds["off"]:
-        if not _is_on(old.get(key)) and (_is_on(new.get(key)) or new.get(key) is UNKNOWN):
-            yield f"`{key}` of `{name}` {_state(new.get(key))}"
-    for key in kinds["more"]:
-        first, second = old.get(key), new.get(key)
-        if isinstance(first, int) and not isinstance(second, int):
-            yield f"`{key}` of `{name}` was {first} and {_state(second)}"
-        elif isinstance(first, int) and isinstance(second, int) and _is_less(key, second, first):
-            yield f"`{key}` of `{name}` falls from {first} to {second}"
+    for kind, keys in kinds.items():
+        for key in keys:
+            first, second = old.get(key), new.get(key)
+            if _strength(kind, key, second) < _strength(kind, key, first):
+                yield f"`{key}` of `{name}` changes from {_shown(first)} to {_shown(second)}"
     for key in _LISTS:
         first, second = old.get(key, frozenset()), new.get(key, frozenset())
         if second == _ALL and first != _ALL:
@@ -307,13 +293,16 @@ def _is_on(value: object) -> bool:
     return value is True or value in ("true", "Enabled", "enabled")
 
 
-def _is_less(key: str, second: int, first: int) -> bool:
-    if key == "retention_in_days":  # 0 keeps log lines for ever
-        return 0 < second < first or (first == 0 < second)
-    return second < first
+def _strength(kind: str, key: str, value: object) -> float:
+    """How much a value protects: one that has to be on, off, or a large number."""
+    if kind == "on":
+        return float(_is_on(value))
+    if kind == "off":
+        return -1 if _is_on(value) else -0.5 if value is UNKNOWN else 0
+    if not isinstance(value, int):
+        return -1
+    return inf if key == "retention_in_days" and value == 0 else value  # 0 keeps log lines for ever
 
 
-def _state(value: object) -> str:
-    if value is UNKNOWN:
-        return "is no longer shown by the source"
-    return "is removed" if value is None else "is switched on" if _is_on(value) else "is switched off"
+def _shown(value: object) -> str:
+    return "no value" if value is None else "an unknown value" if value is UNKNOWN else f"`{str(value).lower()}`"

@@ -24,8 +24,8 @@ _INDIRECT = re.compile(r"(^|[/:])\.\.?(/|$)|%|\\|[?&].*[?&]ref=")
 def provider_source(file: TerraformFile) -> Iterator[Finding]:
     """A provider is not on the allow-list.
 
-    A provider is a program that `plan` runs. Its source counts with its host (`registry.terraform.io/hashicorp/aws`),
-    and a resource without a declared source has one implied by its type.
+    A provider is a program that `terraform plan` runs. Its full source address counts
+    (`registry.terraform.io/hashicorp/aws`); without a declared source, the type of a resource implies one.
 
     Remedy: Use the AWS provider (`source = "hashicorp/aws"`); another one must be allowed in the action's input
     `allowed_providers`.
@@ -41,7 +41,7 @@ def provider_source(file: TerraformFile) -> Iterator[Finding]:
     for block in file.source.of_type("provider", "resource", "data", "ephemeral"):
         local_name = _local_name(block)
         if local_name is None:
-            yield file.hit(block, f"`{block.name}` takes a provider that is computed", block.attribute("provider"))
+            yield file.hit(block, f"`{block.name}` has a computed `provider`", block.attribute("provider"))
         elif local_name != _BUILT_IN:
             source = declared.get(local_name, f"{_DEFAULT_HOST}/hashicorp/{local_name}")
             if source not in file.policy.allowed_providers:
@@ -52,7 +52,7 @@ def provider_source(file: TerraformFile) -> Iterator[Finding]:
 def module_source(file: TerraformFile) -> Iterator[Finding]:
     """A remote module is not on the allow-list.
 
-    `init` downloads a remote module and `plan` runs it. Local modules are open; a remote one must be on the allow-list.
+    `terraform init` downloads a remote module and `terraform plan` runs it. Local modules are allowed.
 
     Remedy: Write the module under `modules/` and call it by a relative path.
     """
@@ -72,24 +72,24 @@ def module_source(file: TerraformFile) -> Iterator[Finding]:
 def unpinned_module(change: WholeChange) -> Iterator[Finding]:
     """A remote module is not pinned.
 
-    What a tag, a branch or a version range means can change after the review. Where the base branch already calls
-    modules of the same owner so, they may be called so.
+    A tag, a branch or a version range can mean other code after the review. Modules of an owner whose modules the base
+    branch already calls without a pin are excepted.
 
-    Remedy: Pin the module to an exact version or a 40-digit commit.
+    Remedy: Pin the module to an exact version or to a commit of 40 digits.
     """
     for path in (p for p in change.changes.paths if p.endswith(".tf") and p in change.head.paths):
         source = change.head.terraform(path)
         for block in source.of_type("module") if isinstance(source, TerraformSource) else ():
-            called = str(_literal(block, "source"))
+            called = str(block.literal("source"))
             is_open = called.startswith(change.policy.allowed_modules or ("\0",)) and not _is_pinned(block)
             if is_open and _owner(called) not in _unpinned_on(change.base):
                 what = f"`{called}` is not pinned to an exact version or a 40-digit commit"
-                yield hit_at(path, block, what, f"{called} {_literal(block, 'version')}")
+                yield hit_at(path, block, what, f"{called} {block.literal('version')}")
 
 
 def _is_pinned(block: Block) -> bool:
-    is_commit = _PINNED_REF.fullmatch(str(_literal(block, "source"))) is not None
-    return is_commit or _EXACT_VERSION.fullmatch(str(_literal(block, "version"))) is not None
+    is_commit = _PINNED_REF.fullmatch(str(block.literal("source"))) is not None
+    return is_commit or _EXACT_VERSION.fullmatch(str(block.literal("version"))) is not None
 
 
 def _owner(source: str) -> str:
@@ -101,24 +101,24 @@ def _owner(source: str) -> str:
 
 def _unpinned_on(tree: SourceTree) -> frozenset[str]:
     """What the files of a tree call without a pin."""
-    key = "unpinned modules"
-    if key not in tree.remembered:
+
+    def owners() -> frozenset[str]:
         files = (tree.terraform(p) for p in tree.paths if p.endswith(".tf") and b"module" in tree.read(p))
         blocks = (b for s in files if isinstance(s, TerraformSource) for b in s.of_type("module"))
-        tree.remembered[key] = frozenset(_owner(str(_literal(b, "source"))) for b in blocks if not _is_pinned(b))
-    found: frozenset[str] = tree.remembered[key]
-    return found
+        return frozenset(_owner(str(b.literal("source"))) for b in blocks if not _is_pinned(b))
+
+    return tree.remembered("unpinned modules", owners)
 
 
 @rule(Severity.BLOCKS)
 def provider_argument(file: TerraformFile) -> Iterator[Finding]:
-    """A provider takes credentials, another endpoint or another account.
+    """A provider is given credentials, another endpoint or another account.
 
-    `endpoints`, `profile`, `shared_config_files`, `assume_role`, keys, proxies and the `skip_*` switches lead
+    `endpoints`, `profile`, `shared_config_files`, `assume_role`, keys, proxies and the `skip_*` arguments send
     credentials elsewhere or run a program (`credential_process`). Credentials come from the job's role only.
 
-    Remedy: Keep the provider's arguments that the list allows (for AWS `region`, `alias`, `default_tags`, `ignore_tags`,
-    `allowed_account_ids`); take every other argument out.
+    Remedy: Remove the argument. Allowed for AWS are `region`, `alias`, `default_tags`, `ignore_tags` and
+    `allowed_account_ids`.
     """
     for block in file.source.of_type("provider"):
         for name, part in block.parts:
@@ -128,8 +128,7 @@ def provider_argument(file: TerraformFile) -> Iterator[Finding]:
 
 def open_arguments(block: Block, tree: SourceTree, directory: str) -> frozenset[str]:
     """What the `provider` block may set."""
-    local_name = block.labels[0] if block.labels else ""
-    address = declared_providers(tree, directory).get(local_name) or local_name
+    address = declared_providers(tree, directory).get(block.label) or block.label
     listed = table("provider_arguments")
     return frozenset((*listed["any"], *listed.get(address.rpartition("/")[2], ())))
 
@@ -140,8 +139,9 @@ def provider_address(local_name: str, expression: Expression) -> str | None:
         return f"{_DEFAULT_HOST}/hashicorp/{local_name}"
     if expression.kind is not ExpressionKind.OBJECT:
         return None
-    pairs = zip(expression.children[::2], expression.children[1::2], strict=True)
-    sources = [value for key, value in pairs if key.value == "source" or key.kind is not ExpressionKind.LITERAL]
+    sources = [
+        value for key, value in expression.pairs if key.value == "source" or key.kind is not ExpressionKind.LITERAL
+    ]
     if not sources:
         return f"{_DEFAULT_HOST}/hashicorp/{local_name}"
     source = sources[0].value
@@ -166,11 +166,6 @@ def _local_name(block: Block) -> str | None:
         return None
     chosen = block.attribute("provider")
     if block.type == "provider" or chosen is None:
-        return block.labels[0].split("_")[0]
+        return block.label.split("_")[0]
     steps = chosen.expression.steps or (chosen.expression.value,)
     return str(steps[0]).split(".")[0] if isinstance(steps[0], str) else None
-
-
-def _literal(block: Block, name: str) -> object:
-    attribute = block.attribute(name)
-    return attribute.expression.value if attribute else None

@@ -13,19 +13,21 @@ from ops_agent.model.workflow import Job, Step
 _HOSTED = re.compile(r"(ubuntu|windows|macos)-(latest|[0-9]{2}(\.[0-9]{2})?)(-arm|-xlarge|-large)?")
 _AFTER_A_REVIEW = frozenset({"push", "schedule", "workflow_call", "workflow_dispatch"})
 _IMAGE = re.compile(r"(?P<name>[A-Za-z0-9._/-]+(:[0-9]+/[A-Za-z0-9._/-]+)?)(:[A-Za-z0-9._-]+)?@sha256:[0-9a-f]{64}")
-# Docker's own images have no owner in their name; the others belong to the makers of what an infrastructure workflow
-# runs.
+# Docker's own images have no owner in their name; the others are of publishers whose tools such workflows run.
 _KNOWN_PUBLISHER = re.compile(
-    r"((index\.)?docker\.io/)?(library/[a-z0-9._-]+|(?![^/]*[.:])[a-z0-9._-]+|(hashicorp|amazon|localstack|opentofu)/[a-z0-9._/-]+)"
-    r"|public\.ecr\.aws/(docker/library|hashicorp|amazonlinux|lambda|aws-cli|localstack)/[a-z0-9._/-]+|ghcr\.io/opentofu/[a-z0-9._/-]+"
+    r"((index\.)?docker\.io/)?(library/[a-z0-9._-]+|(?![^/]*[.:])[a-z0-9._-]+"
+    r"|(hashicorp|amazon|localstack|opentofu)/[a-z0-9._/-]+)"
+    r"|public\.ecr\.aws/(docker/library|hashicorp|amazonlinux|lambda|aws-cli|localstack)/[a-z0-9._/-]+"
+    r"|ghcr\.io/opentofu/[a-z0-9._/-]+"
 )
 _HEALTH_ONLY = re.compile(
     r"(\s*--health-(cmd|interval|timeout|retries|start-period)[= ]\s*(\"[^\"$`]*\"|'[^'$`]*'|[A-Za-z0-9._-]+))*\s*"
 )
 _INPUT = re.compile(
-    r"(.*-)?(mirror|proxy|endpoint|hostname|server|base-url)(-.*)?|registry-url|output-credentials|pip-install|repository"
+    r"(.*-)?(mirror|proxy|endpoint|hostname|server|base-url)(-.*)?"
+    r"|registry-url|output-credentials|pip-install|repository"
 )
-_OF_PEOPLE = re.compile(r"\$\{\{\s*(?:vars|secrets)\.\w+\s*\}\}")
+_OF_SETTINGS = re.compile(r"\$\{\{\s*(?:vars|secrets)\.\w+\s*\}\}")
 _OWN_PLACES = frozenset(
     {"", "false", "app.terraform.io", "https://registry.npmjs.org", "https://registry.npmjs.org/", "https://github.com"}
 )
@@ -35,8 +37,8 @@ _OWN_PLACES = frozenset(
 def unlisted_action(file: WorkflowFile) -> Iterator[Finding]:
     """An action or reusable workflow is not on the allow-list.
 
-    An action is a program that runs with the job's rights. Local actions, docker images and strangers' actions are
-    closed.
+    An action is a program that runs with the job's rights. Local actions, Docker images and actions of unknown
+    publishers are not allowed.
 
     Remedy: Use an action of the allow-list (`allowed_uses`), or a `run:` step.
     """
@@ -55,7 +57,7 @@ def unlisted_action(file: WorkflowFile) -> Iterator[Finding]:
 def unknown_commit(file: WorkflowFile) -> Iterator[Finding]:
     """An action is pinned to a commit that is neither the tag's commit nor already used on the base branch.
 
-    GitHub finds a commit by its hash in any fork: it may be anybody's.
+    GitHub also accepts commits of any fork of the action: anybody may have written it.
 
     Remedy: Write the tag (`actions/checkout@v4`); ops-agent replaces it by its commit.
     """
@@ -68,19 +70,18 @@ def unknown_commit(file: WorkflowFile) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def steering_input(file: WorkflowFile) -> Iterator[Finding]:
-    """An input makes an allowed action talk to another server or give away credentials.
+    """An input makes an allowed action use another server, or reveal credentials.
 
-    Checkout sends the job's token to the server that it is given, setup actions run what a mirror hands them, and an
-    action that puts credentials or passwords into outputs and logs gives them away: the action is allowed, and no
-    longer does what it was allowed for.
+    Checkout sends the job's token to the given server, setup actions run what a mirror delivers, and credentials in
+    outputs or logs can be read by others. The action is allowed, but not for this.
 
-    Remedy: Leave the input out.
+    Remedy: Remove the input.
     """
     for _, step in file.steps:
         for name, value in step.with_.items() if step.uses else ():
             plain = name.casefold().replace("_", "-")
-            is_chosen_by_people = _OF_PEOPLE.fullmatch(value) and plain != "repository"
-            leads_away = _INPUT.fullmatch(plain) and value not in _OWN_PLACES and not is_chosen_by_people
+            is_a_setting = _OF_SETTINGS.fullmatch(value) and plain != "repository"
+            leads_away = _INPUT.fullmatch(plain) and value not in _OWN_PLACES and not is_a_setting
             if leads_away or (plain, value) == ("mask-password", "false"):
                 what = f"`{name}: {value}` is given to `{step.uses}`"
                 yield file.hit(step, what, step.uses_line, at=f"{step.uses.partition('@')[0]} {name}: {value}")
@@ -90,11 +91,11 @@ def steering_input(file: WorkflowFile) -> Iterator[Finding]:
 def container_image(file: WorkflowFile) -> Iterator[Finding]:
     """A container image has no digest, is not from a known publisher, or is started with special rights.
 
-    A tag can be moved to another image, and a digest says only that a stranger's image stays the same; options such
-    as `--privileged` and volumes open the machine.
+    A tag can be moved to another image, and a digest only keeps an unknown publisher's image the same; options such as
+    `--privileged` and volumes give access to the machine.
 
-    Remedy: Name an image of Docker's own library, of HashiCorp, OpenTofu or AWS, or one that a workflow of the base
-    uses, by digest (`image@sha256:...`), with `env`, `ports` and health checks only.
+    Remedy: Use an image of Docker's own library, of HashiCorp, OpenTofu or AWS, or one that a workflow of the base
+    branch uses, by digest (`image@sha256:...`), with `env`, `ports` and health checks only.
     """
     for job in file.workflow.jobs:
         for image in job.images:
@@ -117,10 +118,10 @@ def container_image(file: WorkflowFile) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def self_hosted_runner(file: WorkflowFile) -> Iterator[Finding]:
-    """A job does not run on a GitHub-hosted runner, nor, after a merge, on one that the base branch uses.
+    """A job runs neither on a GitHub-hosted runner nor, after a merge, on one that the base branch uses.
 
-    Self-hosted runners keep what a job leaves behind; a computed label can name one. On pull requests they run what
-    nobody has reviewed.
+    Self-hosted runners keep what a job leaves behind, and run unreviewed code on pull requests. A computed label can
+    name one.
 
     Remedy: Write `runs-on: ubuntu-24.04`.
     """
@@ -141,7 +142,7 @@ def _uses(file: WorkflowFile) -> Iterator[tuple[Job | Step, str, int]]:
 
 
 def _call(part: Job | Step, uses: str) -> str:
-    """What is called with what: nobody knows what a stranger's action does with other inputs."""
+    """What is called with which inputs: an unknown action may do anything else with other ones."""
     if uses.startswith("./.github/workflows/"):
         return uses
     return f"{uses} {part.with_}" if isinstance(part, Step) else part.text

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ops_agent.guard.regions import accounts_in, foreign_regions
 from ops_agent.guard.rule import WorkflowFile, rule
-from ops_agent.guard.rules.terraform.places import accounts_in, foreign_regions
 from ops_agent.guard.rules.workflow.gates import is_gated, keeps_out
 from ops_agent.guard.shell import script_lines
 from ops_agent.model.finding import Finding, Severity
@@ -24,13 +24,13 @@ _BEFORE_A_MERGE = frozenset({"pull_request", "merge_group"})
 def workflow_region(file: WorkflowFile) -> Iterator[Finding]:
     """A workflow names another AWS region.
 
-    Everything is in the region of the policy.
+    Everything is in the policy's region.
 
     Remedy: Use the policy's region, or `vars.AWS_REGION`.
     """
     for line in file.workflow.lines:
         for region in foreign_regions(line.text, file.policy.region):
-            what = f"`{region}` is named; only `{file.policy.region}` may be"
+            what = f"`{region}` is not the policy's region `{file.policy.region}`"
             yield file.hit_text(line, what, anywhere=True)
 
 
@@ -38,7 +38,7 @@ def workflow_region(file: WorkflowFile) -> Iterator[Finding]:
 def workflow_account(file: WorkflowFile) -> Iterator[Finding]:
     """A workflow contains an AWS account id.
 
-    Account ids belong to environments: the GitHub environment's variables hold the role that a job takes.
+    Account ids belong to environments: the role that a job assumes is a variable of its GitHub environment.
 
     Remedy: Use `${{ vars.AWS_ROLE_ARN }}` of the job's GitHub environment.
     """
@@ -51,7 +51,7 @@ def workflow_account(file: WorkflowFile) -> Iterator[Finding]:
 def ungated_apply(file: WorkflowFile) -> Iterator[Finding]:
     """A job runs `terraform apply` without a gate.
 
-    Apply runs after a merge to a protected branch or by hand, in a job that a GitHub environment gates, never on a pull
+    Apply runs after a merge to a protected branch or by hand, in a job with a GitHub environment, and never on a pull
     request.
 
     Remedy: Give the job an `environment:`, and start it on `push` to a protected branch or `workflow_dispatch`, with an
@@ -59,11 +59,11 @@ def ungated_apply(file: WorkflowFile) -> Iterator[Finding]:
     """
     early = file.events & _BEFORE_A_MERGE
     for job, step, line, _ in _applies(file):
-        found = [] if is_gated(job, file.workflow) else ["without a certain `environment`"]
+        found = [] if is_gated(job, file.workflow) else ["without an `environment` that is never empty"]
         if early and not (keeps_out(job.condition, early) or keeps_out(step.condition, early)):
             found.append("on pull requests")
         if not file.events & {"push", "workflow_dispatch", "workflow_call"}:
-            found.append("without a merge and without a person")
+            found.append("on events that are neither a merge nor a person's start")
         for what in found:
             yield file.hit_text(line, f"the job `{job.id}` applies {what}", at=f"{job.id} {what}", once=True)
 
@@ -72,9 +72,9 @@ def ungated_apply(file: WorkflowFile) -> Iterator[Finding]:
 def apply_without_plan(file: WorkflowFile) -> Iterator[Finding]:
     """A job applies something else than a saved plan.
 
-    What is applied must be what was planned and seen: `plan -out=tfplan` first, then `apply tfplan`.
+    What is applied must be what was planned and reviewed: `plan -out=tfplan` first, then `apply tfplan`.
 
-    Remedy: Run `terraform plan -out=tfplan` before, and `terraform apply tfplan`, without `-auto-approve`.
+    Remedy: Run `terraform plan -out=tfplan` first, then `terraform apply tfplan` without `-auto-approve`.
     """
     for job, step, line, arguments in _applies(file):
         words = [w for w in arguments.split() if not w.startswith(("-", "#", ">", "2>"))]
@@ -89,7 +89,7 @@ def apply_without_plan(file: WorkflowFile) -> Iterator[Finding]:
 def environment_variable(file: WorkflowFile) -> Iterator[Finding]:
     """A workflow runs Terraform without setting `ENVIRONMENT`.
 
-    The environment comes from the dispatch input first, else from the branch.
+    The standard takes the environment from the dispatch input, or else from the branch.
 
     Remedy: Set `env: ENVIRONMENT: ${{ inputs.environment || (github.ref_name == 'main' && 'prod' || 'dev') }}`.
     """
@@ -103,7 +103,7 @@ def environment_variable(file: WorkflowFile) -> Iterator[Finding]:
 def checks_on_pull_requests(file: WorkflowFile) -> Iterator[Finding]:
     """A workflow runs Terraform on pull requests without `fmt` and `validate`.
 
-    Both run on every pull request.
+    The standard requires both on every pull request.
 
     Remedy: Add `terraform fmt -check -recursive` and `terraform validate`.
     """

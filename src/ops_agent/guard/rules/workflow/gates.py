@@ -1,6 +1,4 @@
-"""What binds a job: a GitHub environment whose name is not empty, a condition that excludes events, and steps that can do
-nothing but plan.
-"""
+"""What limits a job: an environment that is never empty, a condition that excludes events, steps that only plan."""
 
 from __future__ import annotations
 

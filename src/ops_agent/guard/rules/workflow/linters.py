@@ -14,7 +14,7 @@ from ops_agent.workflows.expressions import parts_of
 
 _SEVERITIES = ("informational", "low", "medium", "high")
 _AUDITS = records("audits")
-# Their findings need knowledge that nobody has here: who can fill a cache, and what an app's key is for.
+# Their findings depend on facts outside of the repository: who can fill a cache, and what an app's key is for.
 _ONLY_NOTED = frozenset({"cache-poisoning", "github-app"})
 _INJECTION = "zizmor/template-injection"
 _MOST_OF_A_LINE = 2_000
@@ -52,7 +52,7 @@ def _rule_of(entry: LintEntry) -> str:
 
 
 def _harmless_variables(file: WorkflowFile | None) -> frozenset[str]:
-    """Variables of the workflow that are made only of text and of what nobody can choose."""
+    """Variables of the workflow that are made only of text and of values that GitHub sets."""
     values = [(t.path[-1], t.text) for t in (file.workflow.texts if file else ()) if t.path[-2:-1] == ("env",)]
     parts = [(name, part) for name, value in values for part in parts_of(value) if part.is_expression]
     chosen = {name for name, part in parts if not part.closed or not _HARMLESS.fullmatch(part.text)}

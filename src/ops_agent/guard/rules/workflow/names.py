@@ -1,4 +1,6 @@
-"""The form of a workflow, the names that other workflows and branches go by, and what a change takes from workflows."""
+"""The form of a workflow, the names that other workflows and branch rules use, and what a change removes from a
+workflow.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +26,11 @@ _NEVER = ("false", "${{ false }}")
 
 @rule(Severity.BLOCKS)
 def unreadable_workflow(file: UnreadableFile) -> Iterator[Finding]:
-    """A workflow cannot be read without doubt.
+    """A workflow cannot be parsed reliably.
 
-    Duplicate keys, merge keys, tags, tabs and computed mappings mean different things to different readers.
+    Parsers disagree about duplicate keys, merge keys, tags, tabs and computed mappings.
 
-    Remedy: Write plain YAML: every key once, blanks for indentation, no merge keys.
+    Remedy: Write plain YAML: every key once, spaces for indentation, no merge keys.
     """
     if file.path.endswith((".yml", ".yaml")):
         what = file.reason.what
@@ -37,11 +39,11 @@ def unreadable_workflow(file: UnreadableFile) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def unknown_key(file: WorkflowFile) -> Iterator[Finding]:
-    """A workflow has a key that this guard does not know.
+    """A workflow has a key that the rules do not know.
 
-    What is not known is not judged.
+    The rules cannot judge what they do not know.
 
-    Remedy: Correct the key's spelling, or leave it out.
+    Remedy: Correct the key's spelling, or remove it.
     """
     parts: list[Workflow | Job | Step] = [file.workflow, *file.workflow.jobs, *(step for _, step in file.steps)]
     for part in parts:
@@ -53,8 +55,8 @@ def unknown_key(file: WorkflowFile) -> Iterator[Finding]:
 def shared_concurrency(change: WholeChange) -> Iterator[Finding]:
     """A workflow's `concurrency` group can be the group of another workflow.
 
-    A group is one for the whole repository: a run that joins it cancels the run that waits there, or the one that runs,
-    and that can be a deployment. Names are compared without case, and what an expression makes can be anything.
+    A group is shared by the whole repository: a run that enters it cancels the waiting run, or the running one, which
+    may be a deployment. GitHub ignores case here, and an expression is taken for any text.
 
     Remedy: Begin the group with a word of its own, or with `${{ github.workflow }}` and a name that no other workflow
     has.
@@ -65,16 +67,17 @@ def shared_concurrency(change: WholeChange) -> Iterator[Finding]:
     for path, group, line in groups:
         for other, theirs, there in groups:
             is_old = (path, group) in before and (other, theirs) in before
-            if path in changed and other != path and not is_old and _can_meet(group, theirs):
+            if path in changed and other != path and not is_old and _can_be_equal(group, theirs):
                 what = f"the group `{group.replace(_ANY, '*')}` can be that of `{other}` line {there}"
                 yield hit(path=path, line=line, what=what, anchor=f"{path} {group} {other}")
 
 
 @rule(Severity.BLOCKS)
 def shared_name(change: WholeChange) -> Iterator[Finding]:
-    """A workflow takes the name of another one, or one that a `workflow_run` trigger listens to.
+    """A workflow takes the name of another one, or one that a `workflow_run` trigger waits for.
 
-    `workflow_run` starts on a workflow's name, with the rights of the default branch: whoever takes the name starts it.
+    `workflow_run` starts by a workflow's name, with the rights of the default branch: a workflow of that name starts
+    it.
 
     Remedy: Give the workflow a name of its own.
     """
@@ -92,16 +95,15 @@ def shared_name(change: WholeChange) -> Iterator[Finding]:
 def shared_check(change: WholeChange) -> Iterator[Finding]:
     """A job that checks pull requests has the name of a job in another workflow.
 
-    A branch rule requires checks by the names of jobs: one of the two can answer for the other. Merge queues use this
-    on purpose.
+    A branch rule requires checks by their job's name, so either job satisfies it. Merge queues do this on purpose.
 
-    Remedy: Give the job a `name:` of its own, unless one check is to answer for both.
+    Remedy: Give the job a `name:` of its own, unless either check is enough.
     """
     for path, mine, old, others in _compared(change):
         for other, theirs, before in others:
             known = _checks(old) & _checks(before) if old is not None and before is not None else set()
             for check in sorted((_checks(mine) & _checks(theirs)) - known):
-                what = f"`{other}` has the check `{check}` already"
+                what = f"`{other}` already has the check `{check}`"
                 yield hit(path=path, line=1, what=what, anchor=f"{path} {check} {other}")
 
 
@@ -109,8 +111,8 @@ def shared_check(change: WholeChange) -> Iterator[Finding]:
 def weakened_check(change: WholeChange) -> Iterator[Finding]:
     """An existing workflow checks less, or waits for less.
 
-    A check that is gone, runs on fewer events, may fail, or is skipped lets the next change through; a job without its
-    environment or its `needs` waits for nobody. It may be what the issue asks for, and it is easy to overlook.
+    A check that is removed, runs on fewer events, may fail or is skipped lets the next change through; a job without
+    its environment or its `needs` no longer waits. It may be what the issue asks for, and it is easy to overlook.
 
     Remedy: Keep the check and its gate, or explain in the pull request why they go.
     """
@@ -150,8 +152,8 @@ def _resolved(group: str, path: str, workflow: Workflow) -> str:
     return re.sub(f"{_ANY}+", _ANY, "".join(pieces))
 
 
-def _can_meet(one: str, other: str) -> bool:
-    """Is there a text that both patterns may allow? `_ANY` stands for any text."""
+def _can_be_equal(one: str, other: str) -> bool:
+    """Whether both patterns can match the same text; `_ANY` matches any text."""
     for literal, pattern in ((one, other), (other, one)):
         if _ANY not in literal:
             return fnmatchcase(literal, "*".join(map(escape, pattern.split(_ANY))))

@@ -62,17 +62,16 @@ _Texts = dict[str, list[str]]
 def dangerous_command(file: WorkflowFile) -> Iterator[Finding]:
     """A script does what no infrastructure workflow needs.
 
-    Downloads that are run, printed environments, connections elsewhere, tokens, commands that are computed: shapes that
-    took secrets out of pipelines before. This list is a net with holes; permissions, allow-lists and environments are
-    the wall.
+    Running a download, printing the environment, connecting elsewhere, using a token, computing a command: this is how
+    secrets have been taken out of pipelines. The list cannot be complete; permissions, allow-lists and environments are
+    the real protection.
 
-    Remedy: Say what the step must achieve with Terraform, the AWS CLI or plain `curl --fail "$URL"`; check what is
-    downloaded with `sha256sum --check`.
+    Remedy: Use Terraform, the AWS CLI or plain `curl --fail "$URL"`; check downloads with `sha256sum --check`.
     """
     for text in file.workflow.texts:
         place = text.path[-3:] if text.path[-3:-2] == ("defaults",) else (*text.path[2:3], *text.path[4:])
         if place in (("defaults", "run", "shell"), ("steps", "shell")) and not _SHELL.fullmatch(text.text):
-            yield file.hit_text(text, f"the shell `{text.text}` is not open")
+            yield file.hit_text(text, f"the shell `{text.text}` is not allowed")
     of_workflow = _tokens_of(file.workflow.env)
     of_job = {job.id: of_workflow | _tokens_of(job.env) for job in file.workflow.jobs}
     defined = _variables(file)
@@ -128,7 +127,7 @@ def _variables(file: WorkflowFile) -> dict[tuple[str, ...], _Texts]:
 
 
 def _meanings(lines: tuple[Line, ...], scopes: list[_Texts], digests: list[int]) -> Callable[[Line, str], str]:
-    """What a line is, with everything that may give its variables their values: with another value it is another command.
+    """What a line is, with everything that may set its variables: with another value it is another command.
 
     `scopes` are what the workflow, the job and the step define, `digests` all of each: a script that is downloaded or
     computed can read all of them.
@@ -194,10 +193,10 @@ def _computes_a_command(line: str) -> bool:
 def steering_variable(file: WorkflowFile) -> Iterator[Finding]:
     """A variable changes what other commands do.
 
-    `BASH_ENV` runs a file before every script, `AWS_ENDPOINT_URL_STS` and proxies lead credentials elsewhere,
-    `TF_CLI_ARGS` adds options to every Terraform command: the step looks harmless and is not.
+    `BASH_ENV` runs a file before every script, `AWS_ENDPOINT_URL_STS` and proxies send credentials elsewhere,
+    `TF_CLI_ARGS` adds options to every Terraform command: the step looks harmless but is not.
 
-    Remedy: Leave the variable out; write options beside the command.
+    Remedy: Remove the variable; write options into the command.
     """
     for text in file.workflow.texts:
         name = text.path[-1]
@@ -235,10 +234,11 @@ _Values = Mapping[str, tuple[str, ...]]
 def executed_file(change: WholeChange) -> Iterator[Finding]:
     """A script of the repository runs a document or a Terraform file that this change writes.
 
-    `bash infra/README.md` and `source terraform.tfvars` run any file whatever its name: what looks like prose or values
-    is a program there, and this change would write it.
+    `bash infra/README.md` and `source terraform.tfvars` run a file whatever its name, so this change would write a
+    program.
 
-    Remedy: Leave the file as it is, or change the script so that it reads the file instead of running it.
+    Remedy: Leave the file as it is, or ask a person to change the script so that it reads the file instead of running
+    it.
     """
     changed = [c.path for c in change.changes.changes if c.path.endswith(_WRITTEN)]
     for path, line, script, values in _scripts_of(change.head) if changed else ():
@@ -341,7 +341,7 @@ def _operands_run(words: list[str]) -> Iterator[str]:
 
 
 def may_be(pattern: str, path: str) -> bool:
-    """Could the shell pattern name `path`, seen from any directory of the repository?"""
+    """True when the shell pattern can name `path`, seen from any directory of the repository."""
     plain = re.sub(r"^(?:\*|\.{1,2})?/+(?:\.{1,2}/+)*", "", pattern)
     parts = path.split("/")
     return any(_expression(plain).match("/".join(parts[i:])) for i in range(len(parts)))

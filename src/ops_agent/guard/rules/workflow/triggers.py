@@ -19,7 +19,7 @@ _SECRETS = re.compile(r"(?<![A-Za-z0-9_.-])secrets\b(\s*\.\s*([A-Za-z_][A-Za-z0-
 
 @rule(Severity.BLOCKS)
 def dangerous_trigger(file: WorkflowFile) -> Iterator[Finding]:
-    """A job starts on an event that strangers can cause, or that runs with rights of the default branch.
+    """A job starts on an event that strangers can cause, or that has the rights of the default branch.
 
     `pull_request_target`, `workflow_run`, `issue_comment` and the like run with secrets on what others wrote.
 
@@ -33,9 +33,9 @@ def dangerous_trigger(file: WorkflowFile) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def push_from_any_branch(file: WorkflowFile) -> Iterator[Finding]:
-    """A job starts on a push of a tag, or to a branch that is not named.
+    """A job starts on a pushed tag, or on a push to a branch that is not named.
 
-    The agent's own branch is pushed before anybody has reviewed it; only named, protected branches may start a
+    ops-agent's own branch is pushed before anybody has reviewed it, so only named, protected branches may start a
     workflow.
 
     Remedy: Write `push:` with `branches: [main]`, without patterns and without tags.
@@ -60,12 +60,11 @@ def push_from_any_branch(file: WorkflowFile) -> Iterator[Finding]:
 def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Finding]:
     """A workflow that runs on pull requests may do more than read.
 
-    It runs as the pull request's branch wrote it, before anybody has reviewed it: `contents: read`, and `id-token:
-    write` only in a job that a GitHub environment gates. So does a workflow that another one calls on pull requests.
-    The environment must be named by a workflow of the base branch: GitHub makes an unknown one on its first use, and
-    then it protects nothing.
+    It runs as the pull request's branch has it, before anybody has reviewed it, and so do the workflows that it calls.
+    Allowed are `contents: read`, and `id-token: write` in a job with a GitHub environment. A workflow of the base
+    branch must already name that environment: GitHub creates an unknown one on first use, without protection.
 
-    Remedy: Give its jobs `contents: read` only; put what writes into a workflow on `push` to a protected branch.
+    Remedy: Give its jobs `contents: read` only; put steps that write into a workflow on `push` to a protected branch.
     """
     if not file.events & _BEFORE_A_MERGE:
         return
@@ -85,11 +84,11 @@ def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Finding]:
 def open_step_with_identity_token(file: WorkflowFile) -> Iterator[Finding]:
     """A pull request workflow with `id-token: write` does more than plan: it is offered as a patch, not committed.
 
-    Such a job runs as the pull request's branch wrote it and can become the AWS role. ops-agent commits it only when
+    Such a job runs as the pull request's branch has it, and can assume the AWS role. ops-agent commits it only when
     every step is checkout, AWS credentials, Terraform or OpenTofu setup, or `terraform fmt`, `init`, `validate` and
-    `plan` with literal arguments. Otherwise the pull request's text holds the workflow as a patch for a person to apply.
+    `plan` with literal arguments. Otherwise the pull request contains the workflow as a patch for a person to apply.
 
-    Remedy: Keep to these steps, or move other steps to a job without `id-token: write`.
+    Remedy: Use only these steps, or move the others to a job without `id-token: write`.
     """
     if not file.events & _BEFORE_A_MERGE:
         return
@@ -98,7 +97,8 @@ def open_step_with_identity_token(file: WorkflowFile) -> Iterator[Finding]:
         if "id-token" not in _written(file, job):
             continue
         if job.uses or job.images or not shells <= {"bash"}:
-            what = f"the job `{job.id}` with `id-token: write` on pull requests calls a workflow, or has containers or a shell of its own"
+            why = "calls a workflow, or has containers or a shell of its own"
+            what = f"the job `{job.id}` with `id-token: write` on pull requests {why}"
             yield file.hit(job, what, at=f"{job.id} {job.uses} {job.images} {sorted(shells)}")
         for step in job.steps:
             if not is_closed_step(step, job, file.workflow):
@@ -108,12 +108,12 @@ def open_step_with_identity_token(file: WorkflowFile) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def wide_permissions(file: WorkflowFile) -> Iterator[Finding]:
-    """A workflow asks for permissions that are not open to it.
+    """A workflow asks for permissions that it may not have.
 
-    Scopes are named one by one; writing is open for `id-token` (OIDC), which needs an environment, and for what
-    `allowed_permissions` lists.
+    Each scope is named on its own. Write access is allowed for `id-token` (OIDC) with an environment, and for the
+    scopes in `allowed_permissions`.
 
-    Remedy: Use `contents: read` and, where AWS is needed, `id-token: write` in that job.
+    Remedy: Use `contents: read` and, in a job that needs AWS, `id-token: write`.
     """
     whole = file.workflow.permissions
     for what in _too_wide(file, whole):
@@ -126,25 +126,26 @@ def wide_permissions(file: WorkflowFile) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def identity_token_without_environment(file: WorkflowFile) -> Iterator[Finding]:
-    """A job can take an identity token without a GitHub environment.
+    """A job can get an identity token without a GitHub environment.
 
-    Whoever holds the token can become the AWS role. The environment's protection rules (reviewers, branches) gate it.
+    Who holds the token can assume the AWS role. The protection rules of an environment (reviewers, branches) prevent
+    that.
 
-    Remedy: Give the job an `environment:` with a name that cannot be empty, and `id-token: write` to that job only.
+    Remedy: Give the job an `environment:` whose name cannot be empty, and give `id-token: write` to that job only.
     """
     if "id-token" in file.policy.allowed_permissions:
         return
     for job in file.workflow.jobs:
         if "id-token" in _written(file, job) and not is_gated(job, file.workflow):
-            what = f"the job `{job.id}` has `id-token: write` and no certain `environment`"
+            what = f"the job `{job.id}` has `id-token: write` and no `environment` that is never empty"
             yield file.hit(job, what, at=f"{job.id} id-token")
 
 
 @rule(Severity.DANGER)
 def privileged_step(file: WorkflowFile) -> Iterator[Finding]:
-    """The change writes a step that runs with rights, or on events, which a new workflow may not have.
+    """The change writes a step that runs with rights, or on events, that a new workflow may not have.
 
-    The job has them on the base branch already, so people decided on them; what runs with them now is new.
+    The job has them on the base branch already, so people decided on them; the step that uses them is new.
 
     Remedy: Move the step to a job with `contents: read`, or explain in the pull request why it needs the job's rights.
     """
@@ -160,11 +161,11 @@ def privileged_step(file: WorkflowFile) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def unlisted_secret(file: WorkflowFile) -> Iterator[Finding]:
-    """A workflow uses a secret that the policy does not name.
+    """A workflow uses a secret that the policy does not allow.
 
-    A secret in a step is readable by everything that the step runs; `toJSON(secrets)` hands over all of them.
+    Everything that a step runs can read the step's secrets; `toJSON(secrets)` contains all of them.
 
-    Remedy: Use OIDC and variables (`vars.NAME`); a secret must be allowed by the action's policy.
+    Remedy: Use OIDC and variables (`vars.NAME`); a secret must be listed in the action's input `allowed_secrets`.
     """
     for text in file.workflow.texts:
         if not all(part.closed for part in parts_of(text.text)):
@@ -217,4 +218,4 @@ def _too_wide(file: WorkflowFile, permissions: Permissions | None) -> Iterator[s
     for scope, access in permissions.scopes.items():
         known = scope in SCOPES and access in ("read", "none", "write")
         if not known or (access == "write" and scope not in ("id-token", *file.policy.allowed_permissions)):
-            yield f"`{scope}: {access}` is not open"
+            yield f"`{scope}: {access}` is not allowed"
