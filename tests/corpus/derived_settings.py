@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 _REGION = re.compile(r"\b(?:af|ap|ca|eu|il|me|mx|sa|us)-(?:central|(?:north|south)(?:east|west)?|east|west)-[1-9]\b")
 _ACCOUNT = re.compile(r"(?<![0-9A-Za-z.])[0-9]{12}(?![0-9A-Za-z]|\.[0-9])")
 _ENVIRONMENT = re.compile(
-    r"(?<![a-z])(dev|development|prod|production|prd|staging|stage|preproduction|preprod|qa|uat|int|test|sandbox)(?![a-z])"
+    r"(?<![a-z])(dev|development|prod|production|prd|staging|stage|preproduction|preprod|qa|uat|int|test|sandbox)"
+    r"(?![a-z])"
 )
 _REQUIRED = re.compile(r"\brequired_providers\s*\{")
 _ENTRY = re.compile(r"([\w-]+)\s*=\s*(?:\{([^}]*)\}|\")")
@@ -27,9 +28,10 @@ _SHORT = {"development": "dev", "production": "prod", "prd": "prod", "stage": "s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DerivedSettings:
-    """`region` is named most often, `regions` are all; `accounts` maps environments to account ids; `account_files` name
-    one. `pins` are `owner/name/path@commit` as workflows use them, `uses` their `owner/name`,
-    `permissions` the scopes that they may write.
+    """`region` is named most often, `regions` are all; `accounts` maps environments to account ids.
+
+    `account_files` name an account. `pins` are `owner/name/path@commit` as workflows use them, `uses` their
+    `owner/name`, `permissions` the scopes that they may write.
     """
 
     region: str | None = None
@@ -140,7 +142,8 @@ def _environment(text: str) -> str | None:
 def _named(places: Iterable[tuple[str, str, str | None]]) -> dict[str, str]:
     """Environment -> the account that its files or lines name most often.
 
-    An account of several environments, or of none, belongs to none: the most frequent one is `root`, the others carry their number.
+    An account of several environments, or of none, belongs to none: the most frequent one is `root`, the others carry
+    their number.
     """
     votes: dict[str, Counter[str]] = {}
     for account, path, by_line in places:

@@ -40,7 +40,7 @@ class Commit:
 
     @property
     def kind(self) -> str | None:
-        """`workflow` when it changes a workflow, `terraform` when it changes Terraform and otherwise only documents, else None."""
+        """`workflow` when it changes one, `terraform` when it changes Terraform and else only documents, or None."""
         paths = [c.path for c in self.changes]
         if any(p.startswith(".github/workflows/") and p.endswith((".yml", ".yaml")) for p in paths):
             return WORKFLOW
@@ -62,7 +62,7 @@ class Repository:
 
     @cached_property
     def commits(self) -> tuple[Commit, ...]:
-        """The newest commits that are no merges, newest first, without those that change a symbolic link or a submodule."""
+        """The newest commits, newest first, without merges and changes of symbolic links or submodules."""
         form = "--format=%x01%H%x02%P%x02%an <%ae>%x02%s"
         options = ("--no-merges", "--raw", "-z", "--no-renames", "--no-abbrev", f"-n{_DEPTH}", form)
         return tuple(_parsed(self._git("log", *options, "HEAD")))
@@ -141,7 +141,7 @@ def chosen(commits: Sequence[Commit], count: int, kinds: Sequence[str]) -> list[
 
 
 def _spread(candidates: Sequence[Commit], count: int) -> list[Commit]:
-    """Spread evenly over the newest, because neighbours often correct one another; at most a quarter are version bumps."""
+    """Spread evenly over the newest, as neighbours often correct one another; at most a quarter are version bumps."""
     people = [c for c in candidates if not c.is_bump][: 4 * count]
     bumps = [c for c in candidates if c.is_bump][: 4 * count]
     by_bots = min(len(bumps), count // 4, len(people) // 3)

@@ -105,7 +105,7 @@ def _policy(settings: DerivedSettings) -> Policy:
 
 
 def _pinned(changes: ChangeSet, policy: Policy, pins: frozenset[str]) -> tuple[ChangeSet, frozenset[str]]:
-    """What a run does before it judges: tags of allowed actions become commits, and a commit beside its tag is looked up.
+    """What a run does before it judges: tags of allowed actions become commits, a commit beside its tag is looked up.
 
     No network here: a tag's commit is made up, and a commit beside a tag is believed.
     """

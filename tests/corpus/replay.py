@@ -87,8 +87,8 @@ def refused_of(judged: Iterable[Judged], kind: str) -> tuple[int, int]:
 def summary(judged: Sequence[Judged]) -> str:
     """A row for each repository and one for all, then what each rule refuses, then what is not counted.
 
-    "by settings" counts the commits, not among the refused, that bring what their own repository's settings do not allow
-    yet.
+    "by settings" counts the commits that bring what their repository's settings do not allow yet; they are not among
+    the refused.
     """
     names = list(dict.fromkeys(j.repository for j in judged))
     rows = [_row(name, [j for j in judged if j.repository == name]) for name in names]

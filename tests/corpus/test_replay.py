@@ -1,4 +1,4 @@
-"""The replay of real commits: what is chosen, which settings are derived, and how the rules do on a folder of clones."""
+"""The replay of real commits: what is chosen, which settings are derived, how the rules do on a folder of clones."""
 
 from __future__ import annotations
 
