@@ -143,7 +143,7 @@ def toolbox(workbench: Workbench, max_calls: int = 20) -> Toolbox:
 
 def loop(llm: Any, workbench: Workbench, limits: Limits | None = None, clock: FakeClock | None = None) -> AgentLoop:
     budget = Budget(limits or Limits(), clock or FakeClock())
-    built = AgentLoop(llm, "system", workbench, toolbox(workbench), budget, lambda *_: None)
+    built = AgentLoop(llm, "system", toolbox(workbench), budget, lambda *_: None)
     built.say("task")
     return built
 

@@ -123,7 +123,7 @@ def play(said: list[LlmReply]) -> None:
             )
             llm = SayingLlm(*said)
             toolbox = Toolbox(workbench, BOUNDARY, LIMITS.max_tool_calls_per_turn, lambda t: t)
-            loop = AgentLoop(llm, "s", workbench, toolbox, Budget(LIMITS, clock), lambda *_: None)
+            loop = AgentLoop(llm, "s", toolbox, Budget(LIMITS, clock), lambda *_: None)
             loop.say("t")
             end = loop.run()
 
@@ -180,7 +180,6 @@ def test_the_episodes_do_write_and_do_get_refused() -> None:
             built = AgentLoop(
                 SayingLlm(*said),
                 "s",
-                workbench,
                 Toolbox(workbench, BOUNDARY, 20, str),
                 Budget(LIMITS, FakeClock()),
                 lambda *_: None,
@@ -232,9 +231,7 @@ def test_ten_megabytes_of_text_and_escapes_are_just_text() -> None:
     with bench() as (workbench, _):
         notes: list[Any] = []
         toolbox = Toolbox(workbench, BOUNDARY, 20, str)
-        built = AgentLoop(
-            SayingLlm(huge), "s", workbench, toolbox, Budget(LIMITS, FakeClock()), lambda *n: notes.append(n)
-        )
+        built = AgentLoop(SayingLlm(huge), "s", toolbox, Budget(LIMITS, FakeClock()), lambda *n: notes.append(n))
         built.say("t")
         assert isinstance(built.run(), Stopped)
     assert all(len(str(n)) < 100 and "\x1b" not in str(n) for n in notes), (

@@ -13,7 +13,6 @@ from dataclasses import replace
 from typing import Final
 
 from ops_agent.agent.toolbox import Toolbox, specs
-from ops_agent.agent.tools import Workbench
 from ops_agent.model.conversation import Ending, LlmReply, PeopleTurn, StopReason, ToolCall, ToolResult, Turn, Usage
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.policy import Limits
@@ -35,12 +34,9 @@ TurnNote = Callable[[int, float, str], None]
 class AgentLoop:
     """One conversation. `say` puts our text into the next turn; `run` goes on until an end."""
 
-    def __init__(
-        self, llm: Llm, system: str, bench: Workbench, toolbox: Toolbox, budget: Budget, note: TurnNote
-    ) -> None:
+    def __init__(self, llm: Llm, system: str, toolbox: Toolbox, budget: Budget, note: TurnNote) -> None:
         self._llm = llm
         self._system = system
-        self._bench = bench
         self._toolbox = toolbox
         self._note = note
         self._watch = CircleWatch()
@@ -102,11 +98,11 @@ class AgentLoop:
         return self._run_tools(reply)
 
     def _run_tools(self, reply: LlmReply) -> Ending | Stopped | None:
-        writes = self._bench.writes
+        writes = self._toolbox.bench.writes
         self._results, ending = self._toolbox.run(reply.tool_calls)
         if ending is not None:
             return ending
-        tool = self._watch.repeated(reply.tool_calls, self._results, self._bench.writes > writes)
+        tool = self._watch.repeated(reply.tool_calls, self._results, self._toolbox.bench.writes > writes)
         if tool is None:
             return None
         if self._warned:

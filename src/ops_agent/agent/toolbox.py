@@ -84,7 +84,7 @@ class Toolbox:
     """
 
     def __init__(self, bench: Workbench, boundary: str, max_calls: int, redact: Callable[[str], str]) -> None:
-        self._bench = bench
+        self.bench = bench
         self._boundary = boundary
         self._max_calls = max_calls
         self._redact = redact
@@ -123,7 +123,7 @@ class Toolbox:
         if call.arguments is None:
             return ToolRefusal("the arguments are not one complete JSON object; send the call again")
         try:
-            return tool(self._bench, **checked(tool, call.arguments))
+            return tool(self.bench, **checked(tool, call.arguments))
         except (ToolRefusal, ScratchRefusal) as refusal:
             return refusal
 

@@ -64,7 +64,7 @@ class Conversation:
             standards={s.id: s.text for s in (*briefing.standards, *briefing.more_standards)},
         )
         toolbox = Toolbox(bench, briefing.boundary, limits.max_tool_calls_per_turn, world.redact)
-        self._loop = AgentLoop(world.llm, briefing.system, bench, toolbox, Budget(limits, world.clock), self._note)
+        self._loop = AgentLoop(world.llm, briefing.system, toolbox, Budget(limits, world.clock), self._note)
         self._loop.say(briefing.task)
 
     def go_on(self) -> Stopped | None:
