@@ -161,6 +161,15 @@ def test_a_replace_without_a_final_snapshot_says_so() -> None:
     assert {"plan/destroys-stateful", "plan/no-final-snapshot"} <= {d.rule for d in found}
 
 
+@pytest.mark.parametrize(
+    ("type_", "name"), [("aws_s3_bucket", "force_destroy"), ("aws_ecr_repository", "force_delete")]
+)
+def test_a_destroy_with_all_contents_names_the_argument_that_allows_it(type_: str, name: str) -> None:
+    found = dangers(type_, {}, before={name: True}, actions=("delete",))
+    (one,) = (danger for danger in found if danger.rule == "plan/destroys-contents")
+    assert one.what == f"`{name}` is true: its contents are deleted with it"
+
+
 def test_an_attribute_that_the_update_leaves_alone_is_no_danger() -> None:
     wide = policy(Action="*", Resource="*")
     assert not dangers(
