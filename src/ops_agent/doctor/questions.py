@@ -30,7 +30,7 @@ _NO_ROOT: Final = (
     "environment), or map it under `layout:` in `.github/ops-agent.yml` (docs/setup/policy-file.md)."
 )
 _NO_TERRAFORM: Final = (
-    "Nothing is wrong if the first Terraform is to be written here; if not, name the repository that holds it."
+    "Nothing is wrong if Terraform is written here for the first time; if not, name the repository that holds it."
 )
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 _MISSING = "WRITE-THE-PATH-OF-ITS-BACKEND-FILE"

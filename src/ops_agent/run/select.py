@@ -58,23 +58,18 @@ class _Selecting:
 
     def among(self, named: Iterable[IssueRef]) -> Selection:
         candidates = self._candidates(named)
-        stopped: dict[IssueRef, Stopped] = {}
+        stopped = {c.ref: why for c in candidates if (why := eligible(self.settings.labels, c)) is not None}
+        open_and_ours = [(c, c.issue) for c in candidates if c.ref not in stopped and c.issue is not None]
+        cards = self.world.board.cards_of(tuple(issue for _, issue in open_and_ours))
         warnings: list[str] = []
         ready: list[Issue] = []
-        for candidate in candidates:
-            if (why := eligible(self.settings.labels, candidate)) is not None:
-                stopped[candidate.ref] = why
-        open_and_ours = [c for c in candidates if c.ref not in stopped]
-        cards = self.world.board.cards_of(tuple(c.issue for c in open_and_ours if c.issue is not None))
-        for candidate in open_and_ours:
-            if candidate.issue is None:
-                continue
-            answer = self._readiness(candidate, candidate.issue, cards[candidate.ref])
+        for candidate, issue in open_and_ours:
+            answer = self._readiness(candidate, issue, cards[candidate.ref])
             if isinstance(answer, Stopped):
                 stopped[candidate.ref] = answer
             else:
                 warnings += answer
-                ready.append(candidate.issue)
+                ready.append(issue)
         blockers = {issue.ref: self._blockers(issue) for issue in ready}
         if None in blockers.values():
             warnings.append(UNKNOWN_ORDER)
