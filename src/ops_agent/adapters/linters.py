@@ -21,7 +21,7 @@ DEADLINE_SECONDS = 20.0
 _MOST_OUTPUT = 4 << 20
 _MOST_SAID = 400
 _SEVERITIES = {"Informational": 0, "Low": 1, "Medium": 2}
-_NOT_LOADED = re.compile(r"failed to load file://(?:\./)?(\w+\.yml) as workflow(.*?)(?:Stack backtrace|\Z)", re.DOTALL)
+_NOT_LOADED = re.compile(r"failed to load file://\S+ as workflow(.*?)(?:Stack backtrace|\Z)", re.DOTALL)
 _WORKING = b"on: push\npermissions: {}\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: echo\n"
 _Found = dict[str, list[LintEntry]]
 
@@ -76,24 +76,17 @@ class WheelLinters:
         return found
 
     def _audit(self, home: Path, names: list[str]) -> _Found:
-        """One file that zizmor cannot read ends it for all: that one is taken out, and the others are read again."""
         options = ["--offline", "--strict-collection", "--no-ignores", "--config=zizmor", "--persona=regular"]
         options += ["--format=json-v1", "--no-progress", "--no-exit-codes"]
-        found: _Found = {}
-        names = list(names)
-        while names:
-            code, answer, said = self._run([str(self._zizmor), *options, *names], home)
-            if code == 0:
-                for entry in answer:
-                    name, read = _from_zizmor(entry)
-                    found.setdefault(name, []).append(read)
-                return found
+        code, answer, said = self._run([str(self._zizmor), *options, *names], home)
+        if code != 0:
             refused = _NOT_LOADED.search(said)
-            if refused is None or refused[1] not in names:
-                raise _NoAnswer(f"zizmor ended with code {code}: {said[-_MOST_SAID:].strip() or 'no explanation'}")
-            names.remove(refused[1])
-            reason = " ".join(refused[2].replace("Caused by:", "").split())
-            found[refused[1]] = [_unreadable("zizmor", reason or "no explanation")]
+            why = refused[1].replace("Caused by:", "") if refused else said[-_MOST_SAID:]
+            raise _NoAnswer(f"zizmor ended with code {code}: {' '.join(why.split()) or 'no explanation'}")
+        found: _Found = {}
+        for entry in answer:
+            name, read = _from_zizmor(entry)
+            found.setdefault(name, []).append(read)
         return found
 
     def _run(self, argv: list[str], home: Path) -> tuple[int, Any, str]:
