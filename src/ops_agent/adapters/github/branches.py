@@ -13,7 +13,6 @@ from functools import lru_cache, partial
 from typing import IO, Any
 from urllib.parse import quote
 
-import requests
 from urllib3.exceptions import HTTPError
 
 from ops_agent.adapters.github import parsing
@@ -37,7 +36,6 @@ MOST_ENTRIES = 250_000
 MOST_BYTES_OF_A_FILE = 1_000_000
 """A larger file is fetched on demand only."""
 MOST_BYTES_KEPT = 1_000_000_000
-_STREAM_FAILURES = (tarfile.TarError, requests.RequestException, HTTPError, EOFError, zlib.error)
 
 
 class GitHubTree:
@@ -102,9 +100,9 @@ class GitHubTree:
             url = self._http.redirect(in_repository(self._repository, f"/tarball/{self.commit}"), doing)
             with self._http.download(url, doing) as answer, tarfile.open(fileobj=answer.raw, mode="r|gz") as archive:
                 self._keep(archive, self._kept)
-        except _STREAM_FAILURES:
+        except (tarfile.TarError, HTTPError, EOFError, zlib.error):
             return
-        except OSError as error:
+        except OSError as error:  # of the disk, or of the connection
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise NoSpace(f"The disk is full while {doing}.") from None
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from ops_agent.adapters.github import parsing
 from ops_agent.adapters.github.client import GitHubHttp, in_repository
+from ops_agent.adapters.github.parsing import Part
 from ops_agent.model.errors import NotFound, NotPermitted
 from ops_agent.model.event import Actor, ActorKind, Comment, Issue, IssueEvent, IssueRef, Permission, Repository
 from ops_agent.model.ports import TokenAbilities
@@ -38,7 +39,7 @@ class GitHubIssues:
     def permission(self, repository: str, login: str) -> Permission:
         path = in_repository(repository, f"/collaborators/{quote(login, safe='')}/permission")
         try:
-            return self._http.get(path, f"reading the permission of {login} on {repository}", parsing.permission)
+            return self._http.get(path, f"reading the permission of {login} on {repository}", _permission)
         except NotFound:
             return Permission.NONE
 
@@ -99,7 +100,7 @@ class GitHubIssues:
         return read
 
     def timeline(self, ref: IssueRef) -> tuple[IssueEvent, ...]:
-        found = self._http.items(_issue(ref, "/timeline"), f"reading the timeline of {ref}", parsing.issue_event)
+        found = self._http.items(_issue(ref, "/timeline"), f"reading the timeline of {ref}", _issue_event)
         return tuple(event for event in found if event is not None)
 
     def sub_issues(self, ref: IssueRef) -> tuple[Issue, ...]:
@@ -115,13 +116,13 @@ class GitHubIssues:
         return self._http.items(_issue(ref, "/dependencies/blocked_by"), f"reading what blocks {ref}", parsing.issue)
 
     def comments(self, ref: IssueRef) -> tuple[Comment, ...]:
-        return self._http.items(_issue(ref, "/comments"), f"reading the comments of {ref}", parsing.comment)
+        return self._http.items(_issue(ref, "/comments"), f"reading the comments of {ref}", _comment)
 
     def create_comment(self, ref: IssueRef, body: str) -> Comment:
         """After a lost answer an identical comment of ours counts as this one."""
 
         def create() -> Comment:
-            return parsing.comment(self._http.post(_issue(ref, "/comments"), {"body": body}))
+            return _comment(self._http.post(_issue(ref, "/comments"), {"body": body}))
 
         def look() -> Comment | None:
             mine = self.viewer().id
@@ -153,3 +154,38 @@ def _viewer(found: dict[str, Any]) -> Actor:
 
 def _issue(ref: IssueRef, path: str = "") -> str:
     return in_repository(ref.repository, f"/issues/{ref.number}{path}")
+
+
+def _permission(found: Any) -> Permission:
+    """`role_name` where it is one of GitHub's own roles, else what the custom role grants (`permission`)."""
+    part = Part(found)
+    for name in (part.maybe("role_name", str), part.maybe("permission", str)):
+        if name in set(Permission):
+            return Permission(str(name))
+    return Permission.NONE
+
+
+def _issue_event(found: Any) -> IssueEvent | None:
+    """One timeline entry; None for those without an id and a time (commits, cross references)."""
+    part = Part(found)
+    at = part.maybe("created_at", str)
+    if part.maybe("id", int) is None or not at:
+        return None
+    return IssueEvent(
+        id=part.number(),
+        kind=part.text("event"),
+        actor=part.actor("actor") or part.actor("user"),
+        at=at,
+        label=part.part("label").maybe("name", str) if part.maybe("label", dict) else None,
+    )
+
+
+def _comment(found: Any) -> Comment:
+    part = Part(found)
+    return Comment(
+        id=part.number(),
+        author=part.actor("user") or parsing.GHOST,
+        body=part.maybe("body", str) or "",
+        created_at=part.text("created_at"),
+        updated_at=part.text("updated_at"),
+    )

@@ -8,18 +8,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from ops_agent.model.event import (
-    Actor,
-    ActorKind,
-    Comment,
-    Issue,
-    IssueEvent,
-    IssueRef,
-    Permission,
-    PullRequest,
-    Repository,
-    Review,
-)
+from ops_agent.model.event import Actor, ActorKind, Issue, IssueRef, Repository
 
 T = TypeVar("T")
 GHOST = Actor(login="ghost", id=0, kind=ActorKind.USER)
@@ -118,75 +107,3 @@ def issue(found: Any, repository: str | None = None, place: str = _ANSWER) -> Is
         locked=bool(part.maybe("locked", bool)),
         open_blockers=Part(summary, place).maybe("blocked_by", int),
     )
-
-
-def comment(found: Any) -> Comment:
-    part = Part(found)
-    return Comment(
-        id=part.number(),
-        author=part.actor("user") or GHOST,
-        body=part.maybe("body", str) or "",
-        created_at=part.text("created_at"),
-        updated_at=part.text("updated_at"),
-    )
-
-
-def issue_event(found: Any) -> IssueEvent | None:
-    """One timeline entry; None for those without an id and a time (commits, cross references)."""
-    part = Part(found)
-    at = part.maybe("created_at", str)
-    if part.maybe("id", int) is None or not at:
-        return None
-    return IssueEvent(
-        id=part.number(),
-        kind=part.text("event"),
-        actor=part.actor("actor") or part.actor("user"),
-        at=at,
-        label=part.part("label").maybe("name", str) if part.maybe("label", dict) else None,
-    )
-
-
-def pull_request(found: Any) -> PullRequest:
-    part = Part(found)
-    head = part.part("head")
-    return PullRequest(
-        number=part.number("number"),
-        node_id=part.text("node_id"),
-        url=part.text("html_url"),
-        title=part.text("title"),
-        body=part.maybe("body", str) or "",
-        head_branch=head.text("ref"),
-        head_commit=head.text("sha"),
-        base_branch=part.part("base").text("ref"),
-        is_open=part.text("state") == "open",
-        merged=part.maybe("merged_at", str) is not None,
-        draft=bool(part.maybe("draft", bool)),
-        labels=part.labels(),
-        author=part.actor("user"),
-    )
-
-
-def head_repository(found: Any) -> str:
-    """`owner/name` of a pull request's head, lower case; empty when that repository was deleted."""
-    head = Part(found).part("head")
-    return head.part("repo").text("full_name").lower() if head.maybe("repo", dict) else ""
-
-
-def review(found: Any) -> Review:
-    part = Part(found)
-    return Review(
-        id=part.number(),
-        author=part.actor("user") or GHOST,
-        verdict=part.text("state"),
-        body=part.maybe("body", str) or "",
-        at=part.maybe("submitted_at", str) or "",
-    )
-
-
-def permission(found: Any) -> Permission:
-    """`role_name` where it is one of GitHub's own roles, else what the custom role grants (`permission`)."""
-    part = Part(found)
-    for name in (part.maybe("role_name", str), part.maybe("permission", str)):
-        if name in set(Permission):
-            return Permission(str(name))
-    return Permission.NONE

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from ops_agent.adapters.github import parsing
+from typing import Any
+
 from ops_agent.adapters.github.client import GitHubHttp, in_repository
 from ops_agent.adapters.github.failures import Refused
+from ops_agent.adapters.github.parsing import GHOST, Part
 from ops_agent.model.event import PullRequest, Review
 
 
@@ -27,7 +29,7 @@ class GitHubPullRequests:
         found = self._http.items(
             in_repository(repository, "/pulls"),
             f"listing the pull requests of {branch} in {repository}",
-            lambda p: parsing.pull_request(p) if parsing.head_repository(p) == repository.lower() else None,
+            lambda p: _pull_request(p) if _head_repository(p) == repository.lower() else None,
             sort="created",
             direction="desc",
             **asked,
@@ -45,7 +47,7 @@ class GitHubPullRequests:
 
     def reviews(self, repository: str, number: int) -> tuple[Review, ...]:
         path = in_repository(repository, f"/pulls/{number}/reviews")
-        return self._http.items(path, f"reading the reviews of {repository}#{number}", parsing.review)
+        return self._http.items(path, f"reading the reviews of {repository}#{number}", _review)
 
     def create(self, repository: str, head: str, base: str, title: str, body: str, draft: bool) -> PullRequest:
         """GitHub allows one open pull request for a head and a base; one that exists (a lost answer) is returned.
@@ -61,7 +63,7 @@ class GitHubPullRequests:
 
         def create() -> PullRequest:
             try:
-                return parsing.pull_request(self._http.post(in_repository(repository, "/pulls"), wanted))
+                return _pull_request(self._http.post(in_repository(repository, "/pulls"), wanted))
             except Refused as refused:
                 words = refused.words.lower() if refused.status == 422 else ""
                 if "already exists" in words and (existing := look()) is not None:
@@ -76,7 +78,7 @@ class GitHubPullRequests:
     def update(self, repository: str, number: int, title: str, body: str) -> PullRequest:
         path, doing = in_repository(repository, f"/pulls/{number}"), f"updating the pull request {repository}#{number}"
         sent = {"title": title, "body": body}
-        updated: PullRequest = self._http.write("PATCH", path, doing, sent, parsing.pull_request)
+        updated: PullRequest = self._http.write("PATCH", path, doing, sent, _pull_request)
         return updated
 
     def set_draft(self, pull_request: PullRequest, draft: bool) -> None:
@@ -95,3 +97,40 @@ class GitHubPullRequests:
             )
 
         self._http.ensure(doing, create, look)
+
+
+def _pull_request(found: Any) -> PullRequest:
+    part = Part(found)
+    head = part.part("head")
+    return PullRequest(
+        number=part.number("number"),
+        node_id=part.text("node_id"),
+        url=part.text("html_url"),
+        title=part.text("title"),
+        body=part.maybe("body", str) or "",
+        head_branch=head.text("ref"),
+        head_commit=head.text("sha"),
+        base_branch=part.part("base").text("ref"),
+        is_open=part.text("state") == "open",
+        merged=part.maybe("merged_at", str) is not None,
+        draft=bool(part.maybe("draft", bool)),
+        labels=part.labels(),
+        author=part.actor("user"),
+    )
+
+
+def _head_repository(found: Any) -> str:
+    """`owner/name` of a pull request's head, lower case; empty when that repository was deleted."""
+    head = Part(found).part("head")
+    return head.part("repo").text("full_name").lower() if head.maybe("repo", dict) else ""
+
+
+def _review(found: Any) -> Review:
+    part = Part(found)
+    return Review(
+        id=part.number(),
+        author=part.actor("user") or GHOST,
+        verdict=part.text("state"),
+        body=part.maybe("body", str) or "",
+        at=part.maybe("submitted_at", str) or "",
+    )
