@@ -34,6 +34,7 @@ _WORKFLOWS = ".github/"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+# A quick yes for most paths, so that a repository of 200,000 files opens in seconds.
 _PLAIN = re.compile(r"(?!\.\.?/)[A-Za-z0-9._@+=-]*[A-Za-z0-9_@+=-](/(?!\.\.?/)[A-Za-z0-9._@+=-]*[A-Za-z0-9_@+=-])*")
 _INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _NEVER = re.compile(
@@ -286,9 +287,7 @@ def path_trouble(path: object) -> str | None:
     """Why `path` is refused, as one sentence without the path itself; None when it is sound."""
     if not isinstance(path, str) or not path:
         return "a path is a non-empty string"
-    if len(path) < MAX_PATH_BYTES and _PLAIN.fullmatch(
-        path
-    ):  # most are: a repository of 200,000 files opens in seconds
+    if len(path) < MAX_PATH_BYTES and _PLAIN.fullmatch(path):
         return None
     if any(unicodedata.category(c) in _INVISIBLE for c in path):
         return "a path holds no control, line break or invisible character"

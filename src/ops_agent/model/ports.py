@@ -195,7 +195,7 @@ class Scratch(Protocol):
         """Regular files, sorted."""
 
     def change_set(self) -> ChangeSet:
-        """The journal against the base. Raises PolicyViolation when the tree holds anything that it does not."""
+        """What was written and deleted, against the base. Raises PolicyViolation when the tree holds anything else."""
 
 
 class ScratchRefusal(ValueError):
