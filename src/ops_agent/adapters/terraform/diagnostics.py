@@ -151,7 +151,8 @@ def from_json(check: str, root: str, diagnostics: Iterable[Any], *, withhold: bo
             fixed = denied if denied in (None, DENIED_REMEDY) else _DENIED
             made = replace(made, remedy=fixed or f"{made.remedy} {_SEE_IT}")
         found.append(made)
-    return tuple(found[:MOST])
+    # Without their addresses the instances of a resource are all the same.
+    return tuple(dict.fromkeys(found))[:MOST]
 
 
 def _withheld(summary: str) -> str:

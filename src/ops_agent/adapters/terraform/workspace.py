@@ -52,12 +52,12 @@ class Workspace:
     patience: Patience
     region: str
     fill: Callable[[Path], object]
-    placeholders: tuple[str, ...] = ()
-    lock: Callable[[], bytes | None] = lambda: None
+    placeholders: tuple[str, ...]
+    modules: tuple[str, ...]
+    missing_modules: tuple[Finding, ...]
+    lock: Callable[[], bytes | None]
+    reach_with: Callable[[bytes], Reach] | None
     lock_file_update: bytes | None = None
-    modules: tuple[str, ...] = ()
-    missing_modules: tuple[Finding, ...] = ()
-    reach_with: Callable[[bytes], Reach] | None = None
     _before: dict[str, tuple[int, int]] = field(default_factory=dict)
     _refused: dict[str, None] = field(default_factory=dict)
 
@@ -105,8 +105,8 @@ class Workspace:
 
     def validate(self) -> CheckResult:
         result = self._run(commands.VALIDATE)
-        answer = next(iter(json_lines(result.stdout.replace(b"\n", b" "))), {})
-        diagnostics = answer.get("diagnostics")
+        answer = json_lines(result.stdout.replace(b"\n", b" "))
+        diagnostics = answer[0].get("diagnostics") if answer else ()
         found = from_json("validate", self.target.root.path, diagnostics if isinstance(diagnostics, list) else ())
         return self._check("validate", result, found, failed=result.returncode != 0)
 
@@ -133,7 +133,7 @@ class Workspace:
         return check, left if check.status is CheckStatus.PASSED else None
 
     def mocked_plan(self) -> tuple[CheckResult, bytes | None]:
-        """See mocked_plan.py. Our file joins the copy, never the change set."""
+        """See placeholders.py. Our file joins the copy, never the change set."""
         root = self.target.root
         directories = (self.directory, *(self.cell.work / path for path in root.local_modules))
         account = self.target.environment.account or "000000000000"
