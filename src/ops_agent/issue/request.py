@@ -1,18 +1,18 @@
-"""The cleaned text of an issue as a Request: sections by heading (English and Portuguese), criteria with stable ids."""
+"""The cleaned text of an issue as a Request: sections by heading (English and Portuguese), criteria with stable ids.
+
+`parse_request` cuts the text into blocks by heading, and a block into items: list entries, table rows and paragraphs.
+A line-by-line reading that never fails: what it does not know is description. Linear in the text's length.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
 from ops_agent.model.work_item import Criterion, Request
-
-# Markdown of an issue cut into sections by heading, and a section into items: list entries, table rows, or paragraphs.
-#
-# A line-by-line reading that never fails: what it does not know is description. Linear in the text's length.
 
 
 class Section(Enum):
@@ -51,82 +51,137 @@ _ITEM = re.compile(r"([ \t]*)(?:[-*+]|[0-9]{1,9}[.)])[ \t]+(.*)")
 _TASK = re.compile(r"\[([ xX])\](?:[ \t]+|$)(.*)", re.DOTALL)
 _RULE = re.compile(r"[ \t]*\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
 _ROW_MARK = re.compile(r"(?:ac|ca|#|no\.?|us)?[ \t-]*[0-9]{0,4}[.)]?", re.IGNORECASE)
+_PLACEHOLDER = re.compile(
+    r"[\W_]*(?:no response|tbd|todo|n/?a|none|nothing|to be defined|a definir|nenhum[ao]?|sem resposta)[\W_]*",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"[^\W\d_]{2,}")
+_FEWEST_WORDS = 3
 
 
 @dataclass(slots=True)
-class Block:
-    """The lines under one heading. `level` is the heading's; 7 for a line in bold or with a colon that serves as one."""
+class _Block:
+    """The lines under one heading; its `title` when the heading is not a known one."""
 
     section: Section
-    heading: str
+    title: str
     level: int
     lines: list[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
-    """One list entry, table row or paragraph."""
-
+class _Item:
     text: str
-    is_task: bool = False
-    is_done: bool = False
+    is_task: bool
+    is_done: bool
 
 
-def split_sections(text: str) -> list[Block]:
+def parse_request(text: str) -> Request:
+    """`text` is cleaned Markdown (visible_text.clean). Headings may come in any order and level, or be missing: then
+    all is description.
+
+    Criteria become AC1, AC2, ... in order of appearance. Without a criteria section the task list items of the whole
+    text are the criteria.
+    """
+    read = [(block, *_items_of(block)) for block in _blocks(text)]
+    criteria = [item for block, _, items in read if block.section is Section.CRITERIA for item in items]
+    if not criteria:
+        criteria = [item for _, _, items in read for item in items if item.is_task]
+
+    def listed(section: Section) -> tuple[str, ...]:
+        found = [item.text for block, _, items in read if block.section is section for item in items]
+        return tuple(text for text in found if not _is_placeholder(text))
+
+    described = [_text_of(block) for block, _, _ in read if block.section is Section.DESCRIPTION]
+    intros = [intro for block, intro, _ in read if block.section is not Section.DESCRIPTION and intro]
+    kept = [item for item in criteria if not _is_placeholder(item.text)]
+    return Request(
+        description="\n\n".join(part for part in described if part and not _is_placeholder(part)),
+        user_stories=listed(Section.STORIES),
+        criteria=tuple(
+            Criterion(id=f"AC{number}", text=item.text, done=item.is_done) for number, item in enumerate(kept, 1)
+        ),
+        notes=listed(Section.NOTES) + tuple(intros),
+        assumptions=listed(Section.ASSUMPTIONS),
+        references=listed(Section.REFERENCES),
+    )
+
+
+def missing(request: Request, removed: Mapping[str, int] | None = None) -> tuple[str, ...]:
+    """Questions to the author when there is nothing to work on; empty when there is. `removed` is what cleaning took
+    out.
+    """
+    criteria = (criterion.text for criterion in request.criteria)
+    said = [request.description, *request.user_stories, *criteria, *request.notes]
+    if sum(len(_WORD.findall(part)) for part in said) >= _FEWEST_WORDS:
+        return ()
+    questions = [
+        "What should exist or change: which AWS resources, Terraform or workflows, and in which environments?",
+        "How will you see that it is done? Please write it as acceptance criteria, one list item each.",
+    ]
+    if removed:
+        sorts = ", ".join(f"{count} {sort}" for sort, count in sorted(removed.items()))
+        questions.append(
+            f"The issue's text held elements that a reader does not see ({sorts}), which are never read: can you write "
+            "it as plain text?"
+        )
+    return tuple(questions)
+
+
+def _is_placeholder(text: str) -> bool:
+    return not re.search(r"\w", text) or _PLACEHOLDER.fullmatch(text) is not None
+
+
+def _blocks(text: str) -> list[_Block]:
     """Blocks in order; the text before the first known heading, and unknown headings outside a section, are
     description.
     """
     lines = text.split("\n")
-    block = Block(Section.DESCRIPTION, "", 0, [])
+    block = _Block(Section.DESCRIPTION, "", 0, [])
     blocks = [block]
-    fence = ""
-    skip = False
-    for index, line in enumerate(lines):
-        if skip:
-            skip = False
+    fence, is_underline = "", False
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        if is_underline:
+            is_underline = False
             continue
-        mark = _FENCE.match(line)
-        if fence:
-            if mark and mark[1].startswith(fence) and not line.strip().strip(fence[0]):
-                fence = ""
-        elif mark:
-            fence = mark[1]
-        else:
-            following = lines[index + 1] if index + 1 < len(lines) else ""
-            found = _heading(line, following)
-            if found is not None:
-                title, level, rest, underlined = found
-                section = _BY_WORDING.get(_wording(title))
-                skip = underlined
-                if section is None and block.section is not Section.DESCRIPTION and level > block.level:
-                    block.lines.append(f"{'#' * min(level, 6)} {title}")
-                    continue
-                if section is None and level == 7:
-                    block.lines.append(line)
-                    skip = False
-                    continue
-                heading = "" if section is not None else title
-                block = Block(section or Section.DESCRIPTION, heading, level, [rest] if rest else [])
-                blocks.append(block)
-                continue
-        block.lines.append(line)
+        in_code, fence = bool(fence), _fence_after(line, fence)
+        heading = None if in_code or fence else _heading(line, following)
+        if heading is None:
+            block.lines.append(line)
+            continue
+        title, level, rest, is_underline = heading
+        section = _BY_WORDING.get(_wording(title))
+        if section is None and block.section is not Section.DESCRIPTION and level > block.level:
+            block.lines.append(f"{'#' * level} {title}")
+            continue
+        shown = "" if section is not None else title
+        block = _Block(section or Section.DESCRIPTION, shown, level, [rest] if rest else [])
+        blocks.append(block)
     return blocks
 
 
-def text_of(block: Block) -> str:
+def _fence_after(line: str, fence: str) -> str:
+    """The mark of the code fence that is open after `line`, given the one before it; empty for none."""
+    mark = _FENCE.match(line)
+    if not mark or not fence:
+        return mark[1] if mark else fence
+    return "" if mark[1].startswith(fence) and not line.strip().strip(fence[0]) else fence
+
+
+def _text_of(block: _Block) -> str:
     """The block's text as it is, under its heading when the heading is not one of the known ones."""
     body = "\n".join(block.lines).strip()
-    if not block.heading:
+    if not block.title:
         return body
-    return f"{block.heading}\n{body}" if body else ""
+    return f"{block.title}\n{body}" if body else ""
 
 
-def items_of(block: Block) -> tuple[str, list[Item]]:
+def _items_of(block: _Block) -> tuple[str, list[_Item]]:
     """The lead-in before a list ("... must hold:"), then list entries, table rows and paragraphs in order.
 
     A deeper heading comes before each item under it, as `heading: item`.
     """
-    items: list[Item] = []
+    items: list[_Item] = []
     intro = under = ""
     chunks = list(_chunks(block.lines))
     for position, (kind, text) in enumerate(chunks):
@@ -141,11 +196,8 @@ def items_of(block: Block) -> tuple[str, list[Item]]:
         words = (task[2] if task else text).strip()
         if words:
             full = f"{under}: {words}" if under else words
-            items.append(
-                Item(
-                    text=full, is_task=task is not None and kind == "item", is_done=task is not None and task[1] != " "
-                )
-            )
+            is_done = task is not None and task[1] != " "
+            items.append(_Item(text=full, is_task=task is not None and kind == "item", is_done=is_done))
     return intro, items
 
 
@@ -174,30 +226,23 @@ def _wording(title: str) -> str:
 
 
 def _chunks(lines: list[str]) -> Iterator[tuple[str, str]]:
-    """(kind, text): item, row, paragraph or heading. Lines under a list entry belong to it, a code fence to what it
-    stands in.
+    """(kind, text): item, row, paragraph or heading. Lines under a list entry belong to it, a code fence to what is
+    around it.
     """
     kind, held, indent, fence = "", list[str](), 0, ""
     table = _table_lines(lines)
     for index, line in enumerate(lines):
-        mark = _FENCE.match(line)
-        if fence or mark:
+        in_code, fence = bool(fence), _fence_after(line, fence)
+        if in_code or fence:
             held.append(line.rstrip())
             kind = kind or "paragraph"
-            if not fence and mark:
-                fence = mark[1]
-            elif mark and mark[1].startswith(fence) and not line.strip().strip(fence[0]):
-                fence = ""
             continue
-        item, atx = _ITEM.fullmatch(line), _ATX.fullmatch(line)
+        item, atx, is_blank = _ITEM.fullmatch(line), _ATX.fullmatch(line), not line.strip()
         width = len(line) - len(line.lstrip(" \t"))
-        deeper = kind == "item" and width > indent + 1
-        starts = atx or index in table or (item and not deeper)
-        if held and (
-            starts
-            or (not line.strip() and kind == "paragraph")
-            or (kind == "item" and not deeper and line.strip() and held[-1] == "")
-        ):
+        is_deeper = kind == "item" and width > indent + 1
+        starts = atx or index in table or (item and not is_deeper)
+        ends = is_blank if kind == "paragraph" else held[-1:] == [""] and not is_blank and not is_deeper
+        if held and (starts or ends):
             yield kind, "\n".join(held).strip()
             kind, held = "", []
         if atx:
@@ -205,9 +250,9 @@ def _chunks(lines: list[str]) -> Iterator[tuple[str, str]]:
         elif index in table:
             if table[index]:
                 yield "row", table[index]
-        elif item and not deeper:
+        elif item and not is_deeper:
             kind, held, indent = "item", [item[2]], width
-        elif line.strip():
+        elif not is_blank:
             kind = kind or "paragraph"
             held.append(line.strip())
         elif held:
@@ -235,73 +280,3 @@ def _row(line: str) -> str:
     cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
     words = [cell for cell in cells if cell and not _ROW_MARK.fullmatch(cell)]
     return " | ".join(words)
-
-
-_PLACEHOLDER = re.compile(
-    r"[\W_]*(?:no response|tbd|todo|n/?a|none|nothing|to be defined|a definir|nenhum[ao]?|sem resposta)[\W_]*",
-    re.IGNORECASE,
-)
-_WORD = re.compile(r"[^\W\d_]{2,}")
-_FEWEST_WORDS = 3
-
-
-def parse_request(text: str) -> Request:
-    """`text` is cleaned Markdown (see cleaning.py). Headings may come in any order and level, or be missing: then all
-    is description.
-
-    Criteria become AC1, AC2, ... in order of appearance. Without a criteria section the task list items of the whole
-    text are the criteria.
-    """
-    read = [(block, *items_of(block)) for block in split_sections(text)]
-    criteria = [item for block, _, items in read if block.section is Section.CRITERIA for item in items]
-    if not criteria:
-        criteria = [item for _, _, items in read for item in items if item.is_task]
-
-    def listed(section: Section) -> tuple[str, ...]:
-        found = [item.text for block, _, items in read if block.section is section for item in items]
-        return tuple(text for text in found if not _is_placeholder(text))
-
-    described = [text_of(block) for block, _, _ in read if block.section is Section.DESCRIPTION]
-    intros = [intro for block, intro, _ in read if block.section is not Section.DESCRIPTION and intro]
-    kept = [item for item in criteria if not _is_placeholder(item.text)]
-    return Request(
-        description="\n\n".join(part for part in described if part and not _is_placeholder(part)),
-        user_stories=listed(Section.STORIES),
-        criteria=tuple(
-            Criterion(id=f"AC{number}", text=item.text, done=item.is_done) for number, item in enumerate(kept, 1)
-        ),
-        notes=listed(Section.NOTES) + tuple(intros),
-        assumptions=listed(Section.ASSUMPTIONS),
-        references=listed(Section.REFERENCES),
-    )
-
-
-def missing(request: Request, removed: dict[str, int] | None = None) -> tuple[str, ...]:
-    """Questions to the author when there is nothing to work on; empty when there is. `removed` is what cleaning took
-    out.
-    """
-    said = [
-        request.description,
-        *request.user_stories,
-        *(criterion.text for criterion in request.criteria),
-        *request.notes,
-    ]
-    if sum(len(_WORD.findall(part)) for part in said) >= _FEWEST_WORDS:
-        return ()
-    questions = [
-        (
-            "What should exist or change: which AWS resources, Terraform or workflows, for which service, and in which "
-            "environments?"
-        ),
-        "How will you see that it is done? Please write it as acceptance criteria, one list item each.",
-    ]
-    if sum((removed or {}).values()):
-        sorts = ", ".join(f"{count} {sort}" for sort, count in sorted((removed or {}).items()))
-        questions.append(
-            f"The issue's text held elements that a reader does not see ({sorts}), which are never read: can you write it as plain text?"
-        )
-    return tuple(questions)
-
-
-def _is_placeholder(text: str) -> bool:
-    return not re.search(r"\w", text) or _PLACEHOLDER.fullmatch(text) is not None
