@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from issue.event_payloads import GITHUB, HERE
-from ops_agent.issue.selection import parse_references
+from ops_agent.issue.references import parse_references
 from ops_agent.model.errors import ConfigError
 
 

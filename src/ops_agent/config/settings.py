@@ -104,7 +104,7 @@ class Settings:
 
     # what
     issue_number: Annotated[_Line, Field(max_length=10_000)] = ""
-    """As written: a number, several, a URL (issue.selection.parse_references)."""
+    """As written: a number, several, a URL (issue.references.parse_references)."""
     target_repository: Annotated[str, BeforeValidator(inputs.repository_name)] = ""
     base_branch: Annotated[str, BeforeValidator(inputs.branch_name)] = ""
     infra_context: str = ""

@@ -17,7 +17,7 @@ from ops_agent.doctor.questions import questions
 from ops_agent.guard.judge import judge
 from ops_agent.guard.rules import TABLE
 from ops_agent.guard.tree import FilesInMemory
-from ops_agent.issue.selection import parse_references
+from ops_agent.issue.references import parse_references
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.errors import OpsAgentError, ToolchainError
 from ops_agent.model.finding import Finding

@@ -1,15 +1,16 @@
 """Whether an issue may be worked on: decisions only, over facts that `run/admit.py` gathered.
 
-Three questions in the order of what they cost: `before_asking` (the event alone), `who_must_write` and `refuse_people`
+Asked in the order of what they cost: `before_asking` (the event alone), `who_must_write` and `refuse_people`
 (permissions), `decide` (everything else). A refusal is a Stopped; nothing here raises.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from ops_agent.config.settings import BoardSettings, LabelSettings, Settings
 from ops_agent.model.event import (
@@ -30,197 +31,11 @@ from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import BoardCard
 from ops_agent.model.work_item import Approval, content_hash
 
-# Whether an issue is one of ours: its title starts with exactly the prefix, or it carries the role label.
-
-
-def same(left: str, right: str) -> bool:
-    """Labels, logins and status names are compared without case, as GitHub does."""
-    return left.casefold() == right.casefold()
-
-
-def has_prefix(title: str, prefix: str) -> bool:
-    """True when `title` in NFC starts with `prefix`, code point by code point, and no mark or invisible character
-    continues it.
-    """
-    normal = unicodedata.normalize("NFC", title)
-    following = normal[len(prefix) : len(prefix) + 1]
-    continued = bool(following) and unicodedata.category(following)[0] in "MC"
-    return normal.startswith(unicodedata.normalize("NFC", prefix)) and not continued
-
-
-def is_ours(labels: LabelSettings, issue: Issue) -> bool:
-    by_label = bool(labels.role_label) and any(same(label, labels.role_label) for label in issue.labels)
-    return by_label or has_prefix(issue.title, labels.title_prefix)
-
-
-def lacks_identity(labels: LabelSettings, ref: IssueRef) -> Stopped:
-    role = f" or carries the label `{labels.role_label}`" if labels.role_label else ""
-    prefix = labels.title_prefix
-    return Stopped(
-        Conclusion.DECLINED,
-        f"{ref} is not a work item of ops-agent: only an issue whose title starts with exactly `{prefix}`{role} is.",
-        f"Start its title with `{prefix}` when it is infrastructure work, and put the label again.",
-        quiet=True,
-    )
-
-
-# Whether an item is ready: the board's status where it can be read, else the label that bears the status's name.
-
-
-def means_ready(board: BoardSettings, label: str) -> bool:
-    """True for `ready` and for a label named like the board's status; `[ops]` as a label only marks whose work it is."""
-    return same(label, "ready") or same(label, board.status_ready)
-
-
-def board_complaint(board: BoardSettings, card: BoardCard | str) -> str | None:
-    """Why the board cannot decide (no access, not on it, no such column), None when it can."""
-    if isinstance(card, str):
-        return card.rstrip(".")
-    if not any(same(name, board.status_ready) for _, name in card.options):
-        return f"the board has no status `{board.status_ready}`"
-    return None
-
-
-def was_started(board: BoardSettings, card: BoardCard | str) -> bool:
-    """True for a card that is not ready but in a status that ops-agent itself gives; with a branch of ours that means
-    that the item was ready once.
-    """
-    started = (name for name in (board.status_in_progress, board.status_review) if name)
-    return (
-        isinstance(card, BoardCard) and not _is_ready(board, card) and any(same(card.status or "", s) for s in started)
-    )
-
-
-def _is_ready(board: BoardSettings, card: BoardCard) -> bool:
-    return same(card.status or "", board.status_ready)
-
-
-def readiness(
-    board: BoardSettings,
-    issue: Issue,
-    card: BoardCard | str,
-    *,
-    dispatched: bool,
-    ready_label: bool,
-    claimed_before: bool,
-) -> tuple[str, ...] | Stopped:
-    """Warnings (none when the board says Ready), or the reason why the item is not ready.
-
-    `ready_label`: a writer put the label that means ready. `dispatched`: a writer named this item by hand, which counts
-    as much. `claimed_before`: our branch for the item exists, so that a re-run or a new approval may go on from In
-    Progress.
-    """
-    complaint = board_complaint(board, card)
-    if complaint is None and isinstance(card, BoardCard):
-        if _is_ready(board, card) or (claimed_before and was_started(board, card)):
-            return ()
-        status = f"`{card.status}`" if card.status else "a column without a status"
-        return Stopped(
-            Conclusion.DECLINED,
-            f"{issue.ref} is in {status} on the board, not in `{board.status_ready}`.",
-            f"Move it to `{board.status_ready}` when it may be worked on, and put the label again.",
-        )
-    if ready_label or dispatched:
-        by = "the label `ready`" if ready_label else "the dispatch"
-        return (f"The board was not used ({complaint}); {by} counts as `{board.status_ready}`.",)
-    return Stopped(
-        Conclusion.DECLINED,
-        f"Whether {issue.ref} is ready is not known: the board was not used ({complaint}) and no writer put the label "
-        "`ready`.",
-        "Put the label `ready` on it, or give the token access to the board.",
-    )
-
-
-# Whether an approval is still valid, and covers the words that the issue holds now.
-
 ALLOW_DESTROY = "allow-destroy"
-_LABEL_AGAIN = "Read the issue as it is now and put the label again."
 
-
-def approving_event(event: Labelled, events: tuple[IssueEvent, ...]) -> IssueEvent | None:
-    """The newest timeline entry in which the sender put this label; None when the timeline does not show it (yet)."""
-    for entry in reversed(events):
-        if (
-            entry.kind == "labeled"
-            and entry.label == event.label
-            and entry.actor is not None
-            and entry.actor.id == event.sender.id
-        ):
-            return entry
-    return None
-
-
-def labellers(board: BoardSettings, issue: Issue, events: tuple[IssueEvent, ...]) -> dict[str, Actor]:
-    """Who put those labels of `issue` that only count when a writer put them: `allow-destroy`, and the label that
-    means ready.
-    """
-    found: dict[str, Actor] = {}
-    for label in issue.labels:
-        if same(label, ALLOW_DESTROY) or means_ready(board, label):
-            put = [
-                entry
-                for entry in events
-                if entry.kind == "labeled" and entry.label is not None and same(entry.label, label)
-            ]
-            if put and put[-1].actor is not None:
-                found[label.casefold()] = put[-1].actor
-    return found
-
-
-def approve(
-    event: Event, ref: IssueRef, run: RunIdentity, live: Issue, events: tuple[IssueEvent, ...], now: str
-) -> Approval | Stopped:
-    """The approval, or why it is void. A dispatch approves `live` as it is `now` (ISO 8601 UTC), a label only the words
-    of its payload.
-    """
-    if not live.is_open:
-        closed = isinstance(event, Labelled) and event.issue.is_open
-        conclusion = Conclusion.STALE if closed or run.attempt > 1 else Conclusion.DECLINED
-        return _void(
-            conclusion, f"{ref} is closed.", "Reopen it and put the label again when the work is still wanted."
-        )
-    if isinstance(event, Dispatched):
-        words = content_hash(live.title, live.body)
-        return Approval(by=event.sender, event_id=run.run_id, at=now, content_hash=words, by_dispatch=True)
-    if not any(same(event.label, label) for label in live.labels):
-        return _void(Conclusion.STALE, f"The label `{event.label}` was taken off {ref}.")
-    put = approving_event(event, events)
-    if put is None:
-        return _void(
-            Conclusion.STALE, f"The timeline of {ref} does not show that `{event.sender.login}` put the label."
-        )
-    later = events[events.index(put) + 1 :]
-    if any(entry.kind == "unlabeled" and entry.label == event.label for entry in later):
-        return _void(
-            Conclusion.STALE,
-            f"The label `{event.label}` was taken off {ref} and put again by someone else, who has a run of their own.",
-        )
-    if any(entry.kind == "renamed" for entry in later):
-        return _void(Conclusion.CONTENT_CHANGED, f"{ref} was renamed after the label was put.")
-    approved = content_hash(event.issue.title, event.issue.body)
-    if approved != content_hash(live.title, live.body):
-        part = "title" if event.issue.title != live.title else "body"
-        return _void(
-            Conclusion.CONTENT_CHANGED, f"The {part} of {ref} is no longer what it was when the label was put."
-        )
-    return Approval(by=event.sender, event_id=put.id, at=put.at, content_hash=approved)
-
-
-def usable_comments(comments: tuple[Comment, ...], writers: frozenset[int], before: str) -> tuple[Comment, ...]:
-    """Comments of people who may write, made and last edited strictly before `before` (ISO 8601 UTC)."""
-    limit = datetime.fromisoformat(before)
-    return tuple(
-        comment
-        for comment in comments
-        if comment.author.kind is ActorKind.USER
-        and comment.author.id in writers
-        and datetime.fromisoformat(comment.created_at) < limit
-        and datetime.fromisoformat(comment.updated_at) < limit
-    )
-
-
-def _void(conclusion: Conclusion, reason: str, remedy: str = _LABEL_AGAIN) -> Stopped:
-    return Stopped(conclusion, reason, remedy)
+_config_error = partial(Stopped, Conclusion.CONFIG_ERROR)
+_declined = partial(Stopped, Conclusion.DECLINED)
+_not_authorised = partial(Stopped, Conclusion.NOT_AUTHORISED, quiet=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,43 +74,36 @@ def before_asking(settings: Settings, event: Event, ref: IssueRef, run: RunIdent
     labels, target = settings.labels, settings.target_repository or run.repository
     own, *others = (name.partition("/")[0] for name in (run.repository, target, ref.repository))
     if not all(same(own, other) for other in others):
-        return Stopped(
-            Conclusion.CONFIG_ERROR,
+        return _config_error(
             f"{ref} and {target} do not both belong to {own}, which owns the workflow.",
             f"Name issues and a `target_repository` of {own}.",
         )
     if isinstance(event, Labelled):
-        if not any(same(event.label, label) for label in labels.label_trigger):
-            return Stopped(
-                Conclusion.DECLINED,
+        if not _has(labels.label_trigger, event.label):
+            return _declined(
                 f"The label `{_word(event.label)}` does not start ops-agent.",
-                f"Put one of the labels {', '.join(f'`{label}`' for label in labels.label_trigger)} to start it.",
+                f"Apply one of the labels {', '.join(f'`{label}`' for label in labels.label_trigger)} to start it.",
                 quiet=True,
             )
         if ref != event.issue.ref:
-            return Stopped(
-                Conclusion.NOT_AUTHORISED,
-                f"The label was put on {event.issue.ref}, which approves nothing for {ref}.",
-                f"Put the label on {ref}, or dispatch the workflow with its number.",
-                quiet=True,
+            return _not_authorised(
+                f"The label was applied to {event.issue.ref}, which approves nothing for {ref}.",
+                f"Apply the label to {ref}, or dispatch the workflow with its number.",
             )
-        if event.issue.is_pull_request:
-            return _pull_request(ref)
-        if not is_ours(labels, event.issue):
-            return lacks_identity(labels, ref)
-    if event.sender.kind is not ActorKind.USER and not _allowed_bot(labels, event.sender):
-        return Stopped(
-            Conclusion.NOT_AUTHORISED,
-            f"`{_word(event.sender.login)}` (id {event.sender.id}) is a {event.sender.kind.value}, and no bot is trusted by its name.",
-            f"Ask a person with write permission, or add the id {event.sender.id} to `allowed_bots`.",
-            quiet=True,
+        if refused := refuse_identity(labels, event.issue):
+            return refused
+    sender = event.sender
+    if sender.kind is not ActorKind.USER and not _is_allowed_bot(labels, sender):
+        return _not_authorised(
+            f"`{_word(sender.login)}` (id {sender.id}) is a {sender.kind.value}; no bot is trusted by its name.",
+            f"Ask a person with write permission, or add the id {sender.id} to `allowed_bots`.",
         )
     return None
 
 
 def who_must_write(labels: LabelSettings, event: Event, run: RunIdentity) -> tuple[str, ...]:
     """Logins whose permission must be write or more: who asked, and who started this attempt of the run."""
-    logins = [] if _allowed_bot(labels, event.sender) else [event.sender.login]
+    logins = [] if _is_allowed_bot(labels, event.sender) else [event.sender.login]
     if not same(run.triggering_actor, event.sender.login):
         logins.append(run.triggering_actor)
     return tuple(logins)
@@ -305,63 +113,203 @@ def refuse_people(permissions: Mapping[tuple[str, str], Permission]) -> Stopped 
     """`permissions` by (repository, login): everyone of `who_must_write` on every repository that the run touches."""
     for (repository, login), permission in permissions.items():
         if not permission.may_write:
-            return Stopped(
-                Conclusion.NOT_AUTHORISED,
-                f"`{_word(login)}` has the permission `{permission.value}` on {repository}, and asking for work needs write.",
-                f"Ask a person with write permission on {repository} to put the label or to start the workflow.",
-                quiet=True,
+            return _not_authorised(
+                f"`{_word(login)}` has the permission `{permission.value}` on {repository}; asking for work needs write.",
+                f"Ask a person with write permission on {repository} to apply the label or to start the workflow.",
             )
     return None
 
 
 def decide(settings: Settings, event: Event, ref: IssueRef, run: RunIdentity, facts: Facts) -> Admission | Stopped:
-    """Yes with the approval, or the first reason why not."""
-    approval = approve(event, ref, run, facts.live, facts.events, facts.now)
+    """The admission with its approval, or the first reason against it."""
+    approval = _approve(event, ref, run, facts)
     if isinstance(approval, Stopped):
         return approval
-    if facts.live.is_pull_request:
-        return _pull_request(ref)
-    if not is_ours(settings.labels, facts.live):
-        return lacks_identity(settings.labels, ref)
+    if refused := refuse_identity(settings.labels, facts.live):
+        return refused
     target = _usable_target(settings.target_repository or run.repository, facts)
     if isinstance(target, Stopped):
         return target
-    put_by_writers = tuple(
+    by_writers = {
         label
         for label, actor in labellers(settings.board, facts.live, facts.events).items()
         if actor.id in facts.writers
-    )
+    }
     if isinstance(event, Labelled):
-        put_by_writers += (event.label,)
-    ready = readiness(
+        by_writers.add(event.label)
+    warnings = readiness(
         settings.board,
         facts.live,
         facts.card,
         dispatched=isinstance(event, Dispatched),
-        ready_label=any(means_ready(settings.board, label) for label in put_by_writers),
+        ready_label=any(means_ready(settings.board, label) for label in by_writers),
         claimed_before=facts.claimed_before,
     )
-    if isinstance(ready, Stopped):
-        return ready
-    blockers = tuple(issue.ref for issue in facts.blockers if issue.is_open)
-    if blockers:
+    if isinstance(warnings, Stopped):
+        return warnings
+    if blockers := tuple(issue.ref for issue in facts.blockers if issue.is_open):
         return blocked_by(ref, blockers)
     return Admission(
         snapshot=event.issue if isinstance(event, Labelled) else facts.live,
         approval=approval,
         target=target,
-        labels_by_writers=(ALLOW_DESTROY,) if ALLOW_DESTROY in put_by_writers else (),
-        warnings=ready,
+        labels_by_writers=(ALLOW_DESTROY,) if ALLOW_DESTROY in by_writers else (),
+        warnings=warnings,
+    )
+
+
+def is_ours(labels: LabelSettings, issue: Issue) -> bool:
+    """True when the title starts with exactly the prefix, or the issue carries the role label."""
+    by_label = bool(labels.role_label) and _has(issue.labels, labels.role_label)
+    return by_label or _has_prefix(issue.title, labels.title_prefix)
+
+
+def refuse_identity(labels: LabelSettings, issue: Issue) -> Stopped | None:
+    """Why `issue` is not a work item of ops-agent, ready or not; None when it is one."""
+    if issue.is_pull_request:
+        return _declined(f"{issue.ref} is a pull request, not an issue.", "Choose an issue.", quiet=True)
+    if is_ours(labels, issue):
+        return None
+    role = f" or carries the label `{labels.role_label}`" if labels.role_label else ""
+    rule = f"only an issue whose title starts with exactly `{labels.title_prefix}`{role} is"
+    return _declined(
+        f"{issue.ref} is not a work item of ops-agent: {rule}.",
+        f"Start its title with `{labels.title_prefix}` when it is infrastructure work, and re-apply the label.",
+        quiet=True,
+    )
+
+
+def means_ready(board: BoardSettings, label: str) -> bool:
+    """True for `ready` and for a label named like the board's status; `[ops]` as a label only says whose work it is."""
+    return same(label, "ready") or same(label, board.status_ready)
+
+
+def board_complaint(board: BoardSettings, card: BoardCard | str) -> str | None:
+    """Why the board cannot decide (no access, not on it, no such column), None when it can."""
+    if isinstance(card, str):
+        return card.rstrip(".")
+    if not _has((name for _, name in card.options), board.status_ready):
+        return f"the board has no status `{board.status_ready}`"
+    return None
+
+
+def was_started(board: BoardSettings, card: BoardCard | str) -> bool:
+    """True for a card that is not ready but in a status that ops-agent itself gives; with a branch of ours that means
+    that the item was ready once.
+    """
+    if isinstance(card, str) or not card.status or same(card.status, board.status_ready):
+        return False
+    return _has((board.status_in_progress, board.status_review), card.status)
+
+
+def readiness(
+    board: BoardSettings,
+    issue: Issue,
+    card: BoardCard | str,
+    *,
+    dispatched: bool,
+    ready_label: bool,
+    claimed_before: bool,
+) -> tuple[str, ...] | Stopped:
+    """Warnings (none when the board says Ready), or the reason why the item is not ready.
+
+    The board's status decides where it can be read. `ready_label`: a writer applied the label that means ready.
+    `dispatched`: a writer named this item by hand, which counts as much. `claimed_before`: our branch for the item
+    exists, so that a re-run or a new approval may go on from In Progress.
+    """
+    complaint = board_complaint(board, card)
+    if complaint is None and isinstance(card, BoardCard):
+        if same(card.status or "", board.status_ready) or (claimed_before and was_started(board, card)):
+            return ()
+        status = f"`{card.status}`" if card.status else "a column without a status"
+        return _declined(
+            f"{issue.ref} is in {status} on the board, not in `{board.status_ready}`.",
+            f"Move it to `{board.status_ready}` when it may be worked on, and re-apply the label.",
+        )
+    if ready_label or dispatched:
+        by = "the label `ready`" if ready_label else "the dispatch"
+        return (f"The board was not used ({complaint}); {by} counts as `{board.status_ready}`.",)
+    return _declined(
+        f"Whether {issue.ref} is ready is not known: the board was not used ({complaint}) and no writer applied the "
+        "label `ready`.",
+        "Apply the label `ready`, or give the token access to the board.",
     )
 
 
 def blocked_by(ref: IssueRef, blockers: tuple[IssueRef, ...]) -> Stopped:
     names = ", ".join(f"#{b.number}" if b.repository == ref.repository else str(b) for b in blockers)
-    return Stopped(
-        Conclusion.DECLINED,
-        f"{ref} is blocked by {names}, which {'is' if len(blockers) == 1 else 'are'} still open.",
-        f"Put the label again when {names} {'is' if len(blockers) == 1 else 'are'} closed.",
+    verb = "is" if len(blockers) == 1 else "are"
+    return _declined(
+        f"{ref} is blocked by {names}, which {verb} still open.", f"Re-apply the label when {names} {verb} closed."
     )
+
+
+def approving_event(event: Labelled, events: tuple[IssueEvent, ...]) -> IssueEvent | None:
+    """The newest timeline entry in which the sender applied this label; None when the timeline does not show it (yet)."""
+    wanted = ("labeled", event.label, event.sender.id)
+    return next((e for e in reversed(events) if e.actor and (e.kind, e.label, e.actor.id) == wanted), None)
+
+
+def labellers(board: BoardSettings, issue: Issue, events: tuple[IssueEvent, ...]) -> dict[str, Actor]:
+    """Who applied those labels of `issue` that only count when a writer did: `allow-destroy`, and the label that means
+    ready. Keys are in lower case.
+    """
+    newest = {e.label.casefold(): e.actor for e in events if e.kind == "labeled" and e.label is not None}
+    counting = (label for label in issue.labels if same(label, ALLOW_DESTROY) or means_ready(board, label))
+    return {label.casefold(): actor for label in counting if (actor := newest.get(label.casefold())) is not None}
+
+
+def usable_comments(comments: tuple[Comment, ...], writers: frozenset[int], before: str) -> tuple[Comment, ...]:
+    """Comments of people who may write, made and last edited strictly before `before` (ISO 8601 UTC)."""
+    limit = datetime.fromisoformat(before)
+    return tuple(
+        comment
+        for comment in comments
+        if comment.author.kind is ActorKind.USER
+        and comment.author.id in writers
+        and datetime.fromisoformat(comment.created_at) < limit
+        and datetime.fromisoformat(comment.updated_at) < limit
+    )
+
+
+def same(left: str, right: str) -> bool:
+    """Labels, logins and status names are compared without case, as GitHub does."""
+    return left.casefold() == right.casefold()
+
+
+def _approve(event: Event, ref: IssueRef, run: RunIdentity, facts: Facts) -> Approval | Stopped:
+    """The approval, or why it is void. A dispatch approves the issue as it is now, a label only the words of its
+    payload.
+    """
+    live, events = facts.live, facts.events
+    if not live.is_open:
+        closed_since = isinstance(event, Labelled) and event.issue.is_open
+        conclusion = Conclusion.STALE if closed_since or run.attempt > 1 else Conclusion.DECLINED
+        remedy = "Reopen it and re-apply the label when the work is still wanted."
+        return Stopped(conclusion, f"{ref} is closed.", remedy)
+    words = content_hash(live.title, live.body)
+    if isinstance(event, Dispatched):
+        return Approval(by=event.sender, event_id=run.run_id, at=facts.now, content_hash=words, by_dispatch=True)
+    if not _has(live.labels, event.label):
+        return _void(Conclusion.STALE, f"The label `{event.label}` was removed from {ref}.")
+    applied = approving_event(event, events)
+    if applied is None:
+        who = event.sender.login
+        return _void(Conclusion.STALE, f"The timeline of {ref} does not show that `{who}` applied the label.")
+    later = events[events.index(applied) + 1 :]
+    if any(entry.kind == "unlabeled" and entry.label == event.label for entry in later):
+        reason = f"The label `{event.label}` was removed from {ref} and applied again by someone else"
+        return _void(Conclusion.STALE, f"{reason}, who has a run of their own.")
+    if any(entry.kind == "renamed" for entry in later):
+        return _void(Conclusion.CONTENT_CHANGED, f"{ref} was renamed after the label was applied.")
+    if content_hash(event.issue.title, event.issue.body) != words:
+        part = "title" if event.issue.title != live.title else "body"
+        return _void(Conclusion.CONTENT_CHANGED, f"The {part} of {ref} changed after the label was applied.")
+    return Approval(by=event.sender, event_id=applied.id, at=applied.at, content_hash=words)
+
+
+def _void(conclusion: Conclusion, reason: str) -> Stopped:
+    return Stopped(conclusion, reason, "Read the issue as it is now and re-apply the label.")
 
 
 def _usable_target(name: str, facts: Facts) -> Repository | Stopped:
@@ -373,8 +321,7 @@ def _usable_target(name: str, facts: Facts) -> Repository | Stopped:
         )
     if facts.target.archived or facts.target.disabled:
         kind = "archived" if facts.target.archived else "disabled"
-        return Stopped(
-            Conclusion.CONFIG_ERROR,
+        return _config_error(
             f"The repository {name} is {kind}: nothing can be written to it.",
             "Unarchive it, or name another `target_repository`.",
         )
@@ -386,23 +333,27 @@ def _usable_target(name: str, facts: Facts) -> Repository | Stopped:
     return facts.target
 
 
-def _allowed_bot(labels: LabelSettings, actor: Actor) -> bool:
-    return actor.kind is ActorKind.BOT and actor.id in labels.allowed_bots
-
-
-def _pull_request(ref: IssueRef) -> Stopped:
-    return Stopped(
-        Conclusion.DECLINED, f"{ref} is a pull request, not an issue.", "Put the label on an issue.", quiet=True
-    )
-
-
 def _ask(reason: str, question: str) -> Stopped:
-    return Stopped(
-        Conclusion.NEEDS_INFO,
-        reason,
-        "Answer the question, correct the inputs or the issue, and put the label again.",
-        questions=(question,),
-    )
+    remedy = "Answer the question, correct the inputs or the issue, and re-apply the label."
+    return Stopped(Conclusion.NEEDS_INFO, reason, remedy, questions=(question,))
+
+
+def _has(names: Iterable[str], wanted: str) -> bool:
+    return any(same(name, wanted) for name in names)
+
+
+def _has_prefix(title: str, prefix: str) -> bool:
+    """True when `title` in NFC starts with `prefix`, code point by code point, and no mark or invisible character
+    continues it.
+    """
+    normal = unicodedata.normalize("NFC", title)
+    following = normal[len(prefix) : len(prefix) + 1]
+    continued = bool(following) and unicodedata.category(following)[0] in "MC"
+    return normal.startswith(unicodedata.normalize("NFC", prefix)) and not continued
+
+
+def _is_allowed_bot(labels: LabelSettings, actor: Actor) -> bool:
+    return actor.kind is ActorKind.BOT and actor.id in labels.allowed_bots
 
 
 def _word(name: str) -> str:

@@ -1,6 +1,7 @@
 """Who holds an issue: the records in our comment and in our pull request, and who may work on the item now.
 
-Decisions only, over what `run/claim.py` read (docs/decisions/0002-claim-and-lock.md).
+Decisions only, over what `run/claim.py` read (docs/decisions/0002-claim-and-lock.md). First the records and how they
+are read back, then `decide`: what a claiming run does next.
 """
 
 from __future__ import annotations
@@ -8,16 +9,26 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from ops_agent.model.event import Comment, PullRequest, RunIdentity
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.work_item import WorkItem
 
-T = TypeVar("T")
+GRACE_SECONDS = 10.0
+"""How long the winner of the branch has to write its comment before another run may take over."""
+LEASE_MARGIN_SECONDS = 600
+"""Added to the run's own time limit; covers clocks that differ by up to ten minutes."""
+DONE_STATES = ("published", "stopped")
+
+_duplicate = partial(Stopped, Conclusion.DUPLICATE)
+
 _CLAIM = re.compile(r"\A<!-- ops-agent:claim (\{[^\n]{1,4000}\}) -->")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _PULL_REQUEST = re.compile(r"<!-- ops-agent:pull-request (\{[^\n]{1,4000}\}) -->\s*\Z")
@@ -75,6 +86,9 @@ class PullRequestRecord:
         return f"<!-- ops-agent:pull-request {_packed(self)} -->"
 
 
+_Record = TypeVar("_Record", ClaimRecord, PullRequestRecord)
+
+
 def claims_among(comments: Iterable[Comment], author_id: int) -> tuple[SeenClaim, ...]:
     """Our claim comments, oldest first. Only comments by `author_id` count."""
     seen = []
@@ -100,13 +114,11 @@ def holder(claims: Iterable[SeenClaim]) -> SeenClaim | None:
     claims = sorted(claims, key=lambda claim: claim.comment_id)
     present = {claim.comment_id for claim in claims}
     current = next((claim for claim in claims if claim.record.after not in present), None)
-    while current is not None:
-        heir = next(
-            (c for c in claims if c.record.after == current.comment_id and c.comment_id > current.comment_id), None
-        )
-        if heir is None:
-            break
+    heir = current
+    while heir is not None:
         current = heir
+        following = (c for c in claims if c.record.after == heir.comment_id and c.comment_id > heir.comment_id)
+        heir = next(following, None)
     return current
 
 
@@ -124,39 +136,13 @@ def _packed(record: ClaimRecord | PullRequestRecord) -> str:
     return json.dumps(asdict(record), separators=(",", ":")).replace(">", "\\u003e")
 
 
-def _unpacked(kind: type[T], found: re.Match[str] | None) -> T | None:
+def _unpacked(kind: type[_Record], found: re.Match[str] | None) -> _Record | None:
     """The record, only when every field has its type and `base` is the name of a commit."""
     try:
-        raw: Any = json.loads(found[1]) if found else None
-    except (ValueError, RecursionError):
+        record = TypeAdapter(kind).validate_json(found[1], strict=True, extra="forbid") if found else None
+    except ValidationError:
         return None
-    known = {f.name: f.type for f in fields(kind)}  # type: ignore[arg-type]  # both kinds are dataclasses
-    if not isinstance(raw, dict) or not set(raw) <= set(known):
-        return None
-    if not _COMMIT.fullmatch(str(raw.get("base"))):
-        return None
-    for name, value in raw.items():
-        if known[name] == "int" and (not isinstance(value, int) or isinstance(value, bool)):
-            return None
-        if known[name] == "str" and not isinstance(value, str):
-            return None
-        if known[name] == "tuple[str, ...]":
-            if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-                return None
-            raw[name] = tuple(value)
-    try:
-        return kind(**raw)
-    except TypeError:
-        return None
-
-
-# Who may work on an item now.
-
-GRACE_SECONDS = 10.0
-"""How long the winner of the branch has to write its comment before another run may take over."""
-LEASE_MARGIN_SECONDS = 600
-"""Added to the run's own time limit; covers clocks that differ by up to ten minutes."""
-DONE_STATES = ("published", "stopped")
+    return record if record is not None and _COMMIT.fullmatch(record.base) else None
 
 
 class Step(StrEnum):
@@ -172,10 +158,10 @@ class Step(StrEnum):
 class Seen:
     """What GitHub showed.
 
-    `pull_requests`: newest first, all of our branch that count; `in_the_way`: an open one whose author may not write, so
-    that ours cannot be opened. `holder`: our comment in force; `holder_finished`: what is known of its run. `reviewed`:
-    a writer reviewed the open pull request after its publication. `branch_exists` None: not known yet. `waited`: seconds
-    since the branch was first seen without a comment. `now`: epoch seconds.
+    `pull_requests`: newest first, all of our branch that count; `in_the_way`: an open one whose author may not write,
+    so that ours cannot be opened. `holder`: our comment in force; `holder_finished`: what is known of its run.
+    `reviewed`: a writer reviewed the open pull request after its publication. `branch_exists` None: not known yet.
+    `waited`: seconds since the branch was first seen without a comment. `now`: epoch seconds.
     """
 
     pull_requests: tuple[PullRequest, ...] = ()
@@ -219,56 +205,46 @@ def is_own_earlier_attempt(record: ClaimRecord, run: RunIdentity) -> bool:
 def is_alive(seen: Seen, run: RunIdentity, lease_seconds: float) -> bool:
     """Whether the run that holds the item may still be at work."""
     claim = seen.holder
-    if (
-        claim is None
-        or claim.record.state in DONE_STATES
-        or is_own_earlier_attempt(claim.record, run)
-        or seen.holder_finished is True
-    ):
+    if claim is None or claim.record.state in DONE_STATES or seen.holder_finished:
         return False
-    return seen.now - claim.updated_at <= lease_seconds
+    return not is_own_earlier_attempt(claim.record, run) and seen.now - claim.updated_at <= lease_seconds
 
 
 def decide(item: WorkItem, run: RunIdentity, seen: Seen, lease_seconds: float) -> Step | Stopped:
     """TAKE: write a comment, lowest id wins. CONTINUE: go on with our own dead attempt's comment. WAIT: look again
-    shortly.
+    shortly. FINISH: the pull request is out, only its last steps are missing.
 
-    FINISH: the pull request is out, only its last steps are missing. A Stopped is `duplicate` or `declined`; nothing is
-    written for it.
+    A Stopped is `duplicate`, `declined` or `stale`; nothing is written for it.
     """
-    content, claim = item.approval.content_hash, seen.holder
+    claim, same_text = seen.holder, seen.published is not None and seen.published.content == item.approval.content_hash
     if seen.open is None and seen.pull_requests:
-        return _closed(seen.pull_requests[0], seen.published, content)
+        return _closed(seen.pull_requests[0], same_text)
     if claim is not None and is_alive(seen, run, lease_seconds):
-        return Stopped(
-            Conclusion.DUPLICATE,
+        return _duplicate(
             f"Run {claim.record.run_id} (attempt {claim.record.attempt}) is working on this issue.",
             "Wait until it has ended.",
         )
     if seen.open is None and seen.in_the_way is not None:
         return untrusted_pull_request(seen.in_the_way)
-    mine = claim is not None and is_own_earlier_attempt(claim.record, run)
-    if seen.open is not None:
-        if seen.published is None or seen.published.content != content or seen.reviewed:
-            return Step.CONTINUE if mine else Step.TAKE
-        if claim is not None and claim.record.state not in DONE_STATES:
+    is_done = claim is not None and claim.record.state in DONE_STATES
+    if seen.open is not None and same_text and not seen.reviewed:
+        if claim is not None and not is_done:
             return Step.FINISH
-        return Stopped(
-            Conclusion.DUPLICATE,
-            f"Pull request #{seen.open.number} already holds this very text of the issue, and no review asks for more ({seen.open.url}).",
-            "Change the issue's text or review the pull request, then put the label again.",
+        return _duplicate(
+            f"Pull request #{seen.open.number} already holds this very text of the issue, and no review asks for more "
+            f"({seen.open.url}).",
+            "Change the issue's text or review the pull request, then re-apply the label.",
         )
-    if mine:
+    if claim is not None and is_own_earlier_attempt(claim.record, run):
         return Step.CONTINUE
-    if claim is not None and claim.record.key == item.key and claim.record.state in DONE_STATES:
-        return Stopped(
-            Conclusion.DUPLICATE,
+    if seen.open is not None:
+        return Step.TAKE
+    if claim is not None and is_done and claim.record.key == item.key:
+        return _duplicate(
             f"This approval was worked on by run {claim.record.run_id}, which ended without a pull request.",
-            "Put the label again (or start the workflow again) for another try.",
+            "Re-apply the label (or start the workflow again) for another try.",
         )
-    if seen.branch_exists and claim is None and seen.waited < GRACE_SECONDS:
-        return Step.WAIT
-    return Step.TAKE
+    return Step.WAIT if seen.branch_exists and claim is None and seen.waited < GRACE_SECONDS else Step.TAKE
 
 
 def untrusted_pull_request(found: PullRequest) -> Stopped:
@@ -277,26 +253,26 @@ def untrusted_pull_request(found: PullRequest) -> Stopped:
     """
     return Stopped(
         Conclusion.STALE,
-        f"Pull request #{found.number} of our branch was opened by an account that may not write to the repository ({found.url}).",
-        "Close it, then put the label again.",
+        f"Pull request #{found.number} of our branch was opened by an account that may not write to the repository "
+        f"({found.url}).",
+        "Close it, then re-apply the label.",
     )
 
 
-def _closed(newest: PullRequest, published: PullRequestRecord | None, content: str) -> Stopped:
+def _closed(newest: PullRequest, same_text: bool) -> Stopped:
+    if newest.merged and same_text:
+        reason = f"Pull request #{newest.number} for this text was merged already ({newest.url})."
+        return _duplicate(reason, "Nothing is left to do.")
     if newest.merged:
-        if published is not None and published.content == content:
-            return Stopped(
-                Conclusion.DUPLICATE,
-                f"Pull request #{newest.number} for this text was merged already ({newest.url}).",
-                "Nothing is left to do.",
-            )
         return Stopped(
             Conclusion.DECLINED,
-            f"Pull request #{newest.number} of this issue was merged already ({newest.url}); an issue has one pull request.",
+            f"Pull request #{newest.number} of this issue was merged already ({newest.url}); an issue has one pull "
+            "request.",
             "Open a new issue for what is still missing.",
         )
     return Stopped(
         Conclusion.DECLINED,
-        f"Pull request #{newest.number} was closed by a person without merging ({newest.url}); ops-agent does not reopen it.",
-        "Reopen it (restore its branch if that was deleted) and put the label again, or open a new issue.",
+        f"Pull request #{newest.number} was closed by a person without merging ({newest.url}); ops-agent does not "
+        "reopen it.",
+        "Reopen it (restore its branch if that was deleted) and re-apply the label, or open a new issue.",
     )

@@ -116,7 +116,7 @@ def missing(request: Request, removed: Mapping[str, int] | None = None) -> tuple
     if sum(len(_WORD.findall(part)) for part in said) >= _FEWEST_WORDS:
         return ()
     questions = [
-        "What should exist or change: which AWS resources, Terraform or workflows, and in which environments?",
+        "What should exist or change (AWS resources, Terraform, workflows), for which service, in which environments?",
         "How will you see that it is done? Please write it as acceptance criteria, one list item each.",
     ]
     if removed:

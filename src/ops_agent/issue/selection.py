@@ -8,19 +8,21 @@ issue that is ours is an item even when it has sub-issues.
 from __future__ import annotations
 
 import json
-import re
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ops_agent.config.settings import LabelSettings
-from ops_agent.issue.admission import blocked_by, is_ours, lacks_identity
+from ops_agent.issue.admission import blocked_by, is_ours, refuse_identity
 from ops_agent.issue.visible_text import clean_line
-from ops_agent.model.errors import ConfigError
 from ops_agent.model.event import Issue, IssueRef
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.text.markdown import cell
 
 MOST_JOBS = 256  # GitHub's limit for one matrix
+
+_declined = partial(Stopped, Conclusion.DECLINED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,7 @@ class Selection:
         if len(self.declined) == 1:
             return self.declined[0].why
         remedy = "Read the reasons in the job summary; make an item ready and start the workflow again."
-        return Stopped(Conclusion.DECLINED, "No work item was selected.", remedy)
+        return _declined("No work item was selected.", remedy)
 
     @property
     def summary(self) -> str:
@@ -118,20 +120,17 @@ def eligible(labels: LabelSettings, candidate: Candidate) -> Stopped | None:
             questions=(f"Which issue should be worked on? There is no {ref}.",),
         )
     if candidate.parent is not None and ref.repository != candidate.parent.repository:
-        return Stopped(
-            Conclusion.DECLINED,
+        return _declined(
             f"{ref} is in another repository than its parent.",
             f"Label it there, or dispatch the workflow of {ref.repository}.",
         )
-    if issue.is_pull_request:
-        return Stopped(Conclusion.DECLINED, f"{ref} is a pull request.", "Name an issue.")
     if not issue.is_open:
-        return Stopped(Conclusion.DECLINED, f"{ref} is closed.", "Reopen it when the work is still wanted.")
-    return None if is_ours(labels, issue) else lacks_identity(labels, ref)
+        return _declined(f"{ref} is closed.", "Reopen it when the work is still wanted.")
+    return refuse_identity(labels, issue)
 
 
 def is_parent(labels: LabelSettings, issue: Issue) -> bool:
-    """True when a dispatched issue's sub-issues should be asked for: it is an open issue, and not a work item itself."""
+    """True when a dispatched issue's sub-issues should be asked for: an open issue that is not a work item itself."""
     return issue.is_open and not issue.is_pull_request and not is_ours(labels, issue)
 
 
@@ -143,33 +142,25 @@ def refuse_blocked(ready: Sequence[Issue], blockers: Mapping[IssueRef, tuple[Iss
         circle = _circle(item.ref, open_blockers)
         if circle:
             path = " -> ".join(str(ref) for ref in (*circle, item.ref))
-            found[item.ref] = Stopped(
-                Conclusion.DECLINED,
-                f"{item.ref} waits for itself: {path} (blocked by).",
-                "Remove one of these dependencies.",
-            )
+            reason = f"{item.ref} waits for itself: {path} (blocked by)."
+            found[item.ref] = _declined(reason, "Remove one of these dependencies.")
         elif open_blockers[item.ref]:
             found[item.ref] = blocked_by(item.ref, open_blockers[item.ref])
     return found
 
 
 def _circle(start: IssueRef, blockers: Mapping[IssueRef, tuple[IssueRef, ...]]) -> tuple[IssueRef, ...]:
-    """The shortest way from `start` through its blockers back to it, without the last step; empty when there is none."""
-    came_from: dict[IssueRef, IssueRef] = {}
-    border = [start]
-    while border:
-        following: list[IssueRef] = []
-        for ref in border:
-            for blocker in blockers.get(ref, ()):
-                if blocker == start:
-                    path = [ref]
-                    while path[-1] != start:
-                        path.append(came_from[path[-1]])
-                    return tuple(reversed(path))
-                if blocker not in came_from:
-                    came_from[blocker] = ref
-                    following.append(blocker)
-        border = following
+    """The shortest path from `start` through its blockers back to it, without the last step; empty for none."""
+    paths: deque[tuple[IssueRef, ...]] = deque([(start,)])
+    seen: set[IssueRef] = set()
+    while paths:
+        path = paths.popleft()
+        for blocker in blockers.get(path[-1], ()):
+            if blocker == start:
+                return path
+            if blocker not in seen:
+                seen.add(blocker)
+                paths.append((*path, blocker))
     return ()
 
 
@@ -182,60 +173,11 @@ def choose(
     for candidate in candidates:
         why = refused.get(candidate.ref)
         if why is None and len(items) == MOST_JOBS:
-            why = Stopped(
-                Conclusion.DECLINED,
-                f"A run holds at most {MOST_JOBS} items.",
-                "Dispatch the workflow again when these are done.",
-            )
+            limit = f"A run holds at most {MOST_JOBS} items."
+            why = _declined(limit, "Dispatch the workflow again when these are done.")
         if why is None and candidate.issue is not None:
             items.append(candidate.issue)
         elif why is not None:
-            declined.append(
-                Declined(ref=candidate.ref, title=candidate.issue.title if candidate.issue else "", why=why)
-            )
+            title = candidate.issue.title if candidate.issue else ""
+            declined.append(Declined(ref=candidate.ref, title=title, why=why))
     return Selection(items=tuple(items), declined=tuple(declined), warnings=tuple(dict.fromkeys(warnings)))
-
-
-# The words by which a person names issues: `12`, `#12`, `12,14`, or the address of an issue of the same owner. Nothing
-# else.
-
-MOST_ISSUES = 100
-_NUMBER = re.compile(r"#?([1-9][0-9]{0,8})")
-_ADDRESS = re.compile(r"/([A-Za-z0-9-]{1,39})/([A-Za-z0-9._-]{1,100})/issues/([1-9][0-9]{0,8})")
-_FORMS = "write an issue's number (12 or #12), several by comma (12,14), or the address of an issue of this owner"
-
-
-def parse_references(text: str, repository: str, server_url: str) -> tuple[IssueRef, ...]:
-    """Issues named by `text`, in its order; a bare number is an issue of `repository` (`owner/name`).
-
-    `server_url` is GitHub's address without a slash at its end. Raises ConfigError for everything else, and for an
-    issue named twice.
-    """
-    refs: list[IssueRef] = []
-    for part in text.split(","):
-        ref = _reference(part.strip(" \t"), repository, server_url)
-        if ref in refs:
-            raise ConfigError(f"issue_number names {ref} twice", hint="Name each issue once.")
-        refs.append(ref)
-    if len(refs) > MOST_ISSUES:
-        raise ConfigError(
-            f"issue_number names {len(refs)} issues", hint=f"Name at most {MOST_ISSUES} issues for one run."
-        )
-    return tuple(refs)
-
-
-def _reference(word: str, repository: str, server_url: str) -> IssueRef:
-    owner = repository.partition("/")[0]
-    if number := _NUMBER.fullmatch(word):
-        return IssueRef(repository=repository, number=int(number[1]))
-    if not word:
-        raise ConfigError("issue_number is empty, or has an empty entry", hint=f"Please {_FORMS}.")
-    if word.startswith(server_url + "/") and (address := _ADDRESS.fullmatch(word[len(server_url) :])):
-        if address[1].lower() != owner.lower():
-            raise ConfigError(
-                f"issue_number names an issue of {address[1]}, this run belongs to {owner}", hint=f"Please {_FORMS}."
-            )
-        named = f"{address[1]}/{address[2]}"
-        return IssueRef(repository=repository if named.lower() == repository.lower() else named, number=int(address[3]))
-    shown = ascii(word if len(word) <= 60 else word[:57] + "...")
-    raise ConfigError(f"issue_number holds {shown}, which names no issue", hint=f"Please {_FORMS}.")

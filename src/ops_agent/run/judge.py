@@ -10,6 +10,7 @@ from ops_agent.guard.judge import judge
 from ops_agent.guard.paths import is_workflow
 from ops_agent.guard.pins import UsedAction, find_uses, is_commit, pin, uses_in
 from ops_agent.guard.tree import SourceTree, source_tree
+from ops_agent.issue.admission import ALLOW_DESTROY
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.errors import ToolchainError
 from ops_agent.model.finding import Finding, Place, Verdict
@@ -22,7 +23,6 @@ from ops_agent.model.workflow import Lint
 from ops_agent.plan.findings import LIFTED_BY_ALLOW_DESTROY, PLAN_TABLE
 from ops_agent.run.verify import fetched_modules
 
-ALLOW_DESTROY = "allow-destroy"
 _PLAN_RULES = tuple(rule.id for rule in PLAN_TABLE)
 
 

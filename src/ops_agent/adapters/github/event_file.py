@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from ops_agent.adapters.github import parsing
 from ops_agent.adapters.github.parsing import Misshapen, Part
 from ops_agent.config.inputs import LOOPBACK
-from ops_agent.issue.selection import parse_references
+from ops_agent.issue.references import parse_references
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.event import ActorKind, Dispatched, Event, Labelled, RunIdentity
 
