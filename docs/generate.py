@@ -34,7 +34,7 @@ REMEDIES = {
     "plan_failed": "Read Terraform's error, correct the repository, the role or the issue, and approve again.",
     "budget_exhausted": "Split the issue, or raise `max_turns`, `max_cost_usd` or `timeout_minutes`.",
     "no_progress": "Make the issue more precise, or split it, and approve again.",
-    "not_authorised": "Ask a person with write permission on the repository to put the label on or to start the workflow.",
+    "not_authorised": "Ask a person with write permission on the repository to apply the label or to start the workflow.",
     "content_changed": "Read the current text and approve again.",
     "stale": "Approve again: the run starts from the current branch.",
 }

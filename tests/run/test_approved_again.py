@@ -12,7 +12,7 @@ from run.publication_runs import NO, Run, published, stopped
 
 
 def test_the_same_text_approved_again_is_a_duplicate_and_writes_nothing(here: Workplace) -> None:
-    """Label removed and put again."""
+    """Label removed and applied again."""
     published(here)
     before = len(here.github.recorder.writes)
     answer = stopped(Run(here, event_id=9002, run_id=78).claim(), Conclusion.DUPLICATE)

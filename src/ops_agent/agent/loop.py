@@ -128,7 +128,7 @@ class AgentLoop:
 
 
 _REWRITE = (
-    "Read the issue's text, make it plainer or smaller, and add the label again; the `model` input chooses another llm."
+    "Read the issue's text, make it plainer or smaller, and re-apply the label; the `model` input chooses another llm."
 )
 _DEAD_ENDS = {
     StopReason.REFUSAL: "The llm refused to work on this issue.",
@@ -140,7 +140,7 @@ def _out_of_budget(why: str) -> Stopped:
     return Stopped(
         conclusion=Conclusion.BUDGET_EXHAUSTED,
         reason=f"The run ended before the work was done: {why}.",
-        remedy="Add the label again with a higher limit, or split the issue into smaller ones.",
+        remedy="Re-apply the label with a higher limit, or split the issue into smaller ones.",
     )
 
 
@@ -148,7 +148,7 @@ def _no_progress(what: str) -> Stopped:
     return Stopped(
         conclusion=Conclusion.NO_PROGRESS,
         reason=f"The llm made no progress: {what}.",
-        remedy="Make the issue's text more exact, or smaller, and add the label again.",
+        remedy="Make the issue's text more exact, or smaller, and re-apply the label.",
     )
 
 

@@ -78,7 +78,7 @@ class NotFound(GitHubError):
 class Conflict(GitHubError):
     """Optimistic locking refused a write: another write came first."""
 
-    default_hint = "Look at the branch; put the label again when the other change is settled."
+    default_hint = "Look at the branch; re-apply the label when the other change is settled."
 
 
 class LlmError(OpsAgentError):
@@ -122,7 +122,7 @@ class PolicyViolation(OpsAgentError):
 
 class Cancelled(OpsAgentError):
     conclusion = Conclusion.CANCELLED
-    default_hint = "Put the label again, or start the workflow again, when you want the work done."
+    default_hint = "Re-apply the label, or start the workflow again, when you want the work done."
 
 
 class Interrupted(KeyboardInterrupt):

@@ -127,7 +127,7 @@ def _work_item(admission: Admission, base_branch: str, comments: tuple[Comment, 
         return Stopped(
             Conclusion.NEEDS_INFO,
             f"{snapshot.ref} does not say what should be done.",
-            "Answer the questions in the issue's text and add the label again.",
+            "Answer the questions in the issue's text and re-apply the label.",
             questions=questions,
         )
     removed: Counter[str] = Counter()

@@ -54,7 +54,7 @@ def claim(world: World, settings: Settings, item: WorkItem, run: RunIdentity) ->
         return Stopped(
             Conclusion.CONFIG_ERROR,
             f"There is no branch {item.base_branch} in {item.target.full_name} (renamed, or the repository is empty).",
-            "Correct the input `base_branch`, or make a first commit, and add the label again.",
+            "Correct the input `base_branch`, or make a first commit, and re-apply the label.",
         )
     wanted = Claim(branch=branch, base_commit=base, head_commit=base, comment_id=None)
     if settings.dry_run:
@@ -340,4 +340,4 @@ def _delete_untouched(
 
 
 def _stale(reason: str, remedy: str) -> Stopped:
-    return Stopped(Conclusion.STALE, reason, f"{remedy}, then add the label again.")
+    return Stopped(Conclusion.STALE, reason, f"{remedy}, then re-apply the label.")

@@ -270,13 +270,13 @@ def _end(kept: _Kept | None) -> None:
 _NO_CHANGES = Stopped(
     Conclusion.NO_CHANGES,
     "The agent finished without changing a file: the repository seems to hold already what the issue asks for.",
-    "Close the issue if that is right; otherwise say in its text what is missing, and add the label again.",
+    "Close the issue if that is right; otherwise say in its text what is missing, and re-apply the label.",
 )
 _ENDINGS = {
     "needs_info": (
         Conclusion.NEEDS_INFO,
         "The issue does not say everything that is needed.",
-        "Answer the questions in the issue's text and add the label again.",
+        "Answer the questions in the issue's text and re-apply the label.",
     ),
     "needs_split": (
         Conclusion.NEEDS_SPLIT,
@@ -313,6 +313,6 @@ def _given_up(verdict: Verdict, verification: Verification | None, rounds: int) 
     return Stopped(
         Conclusion.PLAN_FAILED if in_plan else Conclusion.CHECKS_FAILED,
         f"{len(failed)} check{'s' if len(failed) > 1 else ''} failed, still after {rounds} repair rounds: {names}.",
-        "Read the checks' output in the job summary; make the issue's text more exact, and add the label again.",
+        "Read the checks' output in the job summary; make the issue's text more exact, and re-apply the label.",
         findings=tuple(f for c in failed for f in c.findings),
     )

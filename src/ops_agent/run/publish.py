@@ -123,12 +123,12 @@ def _still_wanted(issues: Issues, item: WorkItem, triggers: Sequence[str]) -> tu
             f"The issue is gone since the run began: {gone}", "Open a new issue when the work is still wanted."
         )
     if not live.is_open:
-        return _stale("The issue was closed during the run.", "Reopen it and add the label again.")
+        return _stale("The issue was closed during the run.", "Reopen it and re-apply the label.")
     if live.locked:
-        return _stale("The issue was locked during the run.", "Unlock it and add the label again.")
+        return _stale("The issue was locked during the run.", "Unlock it and re-apply the label.")
     starting = {label.casefold() for label in triggers}
     if not item.approval.by_dispatch and starting.isdisjoint(label.casefold() for label in live.labels):
-        remedy = "Add the label again when the work is still wanted."
+        remedy = "Re-apply the label when the work is still wanted."
         return _stale("The approving label was removed during the run.", remedy)
     if content_hash(live.title, live.body) != item.approval.content_hash:
         return ("The issue's text was edited after its approval; this change implements the approved text.",)
@@ -143,7 +143,7 @@ def _base_moved(branches: Branches, item: WorkItem, claim: Claim, paths: tuple[s
         return Stopped(
             Conclusion.STALE,
             f"The branch {item.base_branch} is gone.",
-            "Correct the input `base_branch` and add the label again.",
+            "Correct the input `base_branch` and re-apply the label.",
         )
     if now == claim.base_commit:
         return ()
@@ -153,7 +153,7 @@ def _base_moved(branches: Branches, item: WorkItem, claim: Claim, paths: tuple[s
         named = ", ".join(common[:_NAMED_PATHS])
         return _stale(
             f"{item.base_branch} has moved on since the run began and changed files of this change: {named}.",
-            "Add the label again for a new start."
+            "Re-apply the label for a new start."
             if claim.existing is None
             else "Settle the pull request by hand, or close it and open a new issue.",
         )

@@ -40,7 +40,7 @@ def report(reporter: Reporter, redact: Callable[[str], str], result: RunResult, 
     conclusion = _of_publication(ending, result.transcript, result.verification)
     reason, remedy = "", ""
     if conclusion.exit_code != 0:
-        reason, remedy = SENTENCES[conclusion], "Look at the draft pull request; add the label again for another try."
+        reason, remedy = SENTENCES[conclusion], "Look at the draft pull request; re-apply the label for another try."
     shown = used(
         ending=Stopped(conclusion, reason, remedy),
         warnings=(*(result.item.warnings if result.item else ()), *ending.warnings),

@@ -78,7 +78,7 @@ def _event(name: str, event: Part, payload: dict[str, Any], run: RunIdentity, is
     issue = parsing.issue(payload["issue"], run.repository, "event.issue")
     if issue_number and parse_references(issue_number, run.repository, run.server_url) != (issue.ref,):
         raise ConfigError(
-            f"the label was put on {issue.ref}, but issue_number names another issue",
+            f"the label was applied to {issue.ref}, but issue_number names another issue",
             hint="Leave issue_number empty for label events; dispatch the workflow to name issues by hand.",
         )
     return Labelled(repository=repository, issue=issue, label=event.part("label").text("name"), sender=sender)

@@ -34,7 +34,7 @@ _HINTS = {
     403: "The key or the federation rule may not use this workspace or `model`.",
     404: "Check the inputs `model` and `base_url`.",
     413: "The request is larger than the API takes; choose a smaller repository part or `standards`.",
-    429: "The organisation's spend limit is reached: raise it in the Claude Console, then put the label again.",
+    429: "The organisation's spend limit is reached: raise it in the Claude Console, then re-apply the label.",
 }
 
 
