@@ -1,4 +1,4 @@
-"""What tests of the intake say often: people, a label's event, a World that can only be read."""
+"""Shared by the tests of admission and selection: people, issue references and a World that can only be read."""
 
 from __future__ import annotations
 

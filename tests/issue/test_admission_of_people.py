@@ -1,4 +1,4 @@
-"""Who may start work: group A of the bar."""
+"""Who may start work."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_everyone_who_may_write_may_approve(permission: Permission) -> None:
     assert admitted(FakeHost(permissions={(HERE, "maria"): permission}))
 
 
-def test_a_bot_is_refused_without_a_question_to_github() -> None:
+def test_a_bot_is_refused_without_a_request() -> None:
     host = FakeHost()
     assert stopped(Conclusion.NOT_AUTHORISED, host, labelled(sender=BOT)).quiet
     assert not host.calls
@@ -62,18 +62,18 @@ def test_a_bot_is_known_by_its_id_never_by_its_name() -> None:
     assert isinstance(answer, Stopped) and answer.conclusion is Conclusion.NOT_AUTHORISED
 
 
-def test_an_organization_cannot_ask() -> None:
+def test_an_organization_is_refused() -> None:
     stopped(Conclusion.NOT_AUTHORISED, FakeHost(), labelled(sender=replace(MARIA, kind=ActorKind.ORGANIZATION)))
 
 
-def test_another_label_is_passed_over_in_silence() -> None:
+def test_another_label_is_declined_without_a_comment() -> None:
     host = FakeHost()
     assert stopped(Conclusion.DECLINED, host, labelled(label="documentation")).quiet
     assert not host.calls
 
 
 @pytest.mark.parametrize("event", [labelled(), dispatched()])
-def test_a_second_attempt_needs_a_writer_at_the_button(event: Event) -> None:
+def test_a_re_run_needs_a_writer_as_the_one_who_started_it(event: Event) -> None:
     again = replace(run(), attempt=2, triggering_actor="joao")
     host = FakeHost(permissions={(HERE, "maria"): Permission.WRITE, (HERE, "joao"): Permission.READ})
     answer = admit(world(host), Settings(), event, ref(12), again)
@@ -82,19 +82,18 @@ def test_a_second_attempt_needs_a_writer_at_the_button(event: Event) -> None:
     assert isinstance(admit(world(host), Settings(), event, ref(12), again), WorkItem)
 
 
-def test_a_label_taken_off_and_put_again_by_another_writer_belongs_to_that_writers_run() -> None:
+def test_a_label_removed_and_applied_again_by_another_writer_belongs_to_that_writers_run() -> None:
     events = (put(), put(number=9002, kind="unlabeled"), put(number=9003, by=JOAO))
     stopped(Conclusion.STALE, FakeHost(events={ref(12): events}))
 
 
-def test_a_label_put_again_by_the_same_person_approves_by_its_newest_event() -> None:
-    """Both runs come to the same key."""
+def test_a_label_that_the_same_person_applies_again_approves_by_its_newest_event() -> None:
+    """Both runs have the same key."""
     events = (put(), put(number=9002, kind="unlabeled"), put(number=9003))
     assert admitted(FakeHost(events={ref(12): events})).approval.event_id == 9003
 
 
 def test_comments_count_only_from_writers_and_strictly_before_the_label() -> None:
-
     host = FakeHost(
         said={
             ref(12): (
@@ -113,7 +112,7 @@ def test_comments_count_only_from_writers_and_strictly_before_the_label() -> Non
 
 @pytest.mark.parametrize("failure", [GitHubError("500"), NotPermitted("403")])
 def test_a_permission_that_cannot_be_read_ends_the_run(failure: GitHubError) -> None:
-    """It fails closed, nothing else is asked."""
+    """The run fails closed; no other request is made."""
     host = FakeHost(permissions={(HERE, "maria"): failure})
     with pytest.raises(GitHubError):
         go(host)
@@ -129,8 +128,8 @@ def test_a_label_approves_no_other_issue() -> None:
 
 
 @pytest.mark.parametrize(("by", "counts"), [(MARIA, True), (JOAO, False), (BOT, False)])
-def test_allow_destroy_counts_only_when_a_writer_put_it(by: Actor, counts: bool) -> None:
-    """The last one who put it counts."""
+def test_allow_destroy_counts_only_when_a_writer_applied_it(by: Actor, counts: bool) -> None:
+    """The last person who applied it counts."""
     events = (put("allow-destroy", by=MARIA, number=1), put("allow-destroy", by=by, number=2), put())
     host = live(FakeHost(events={ref(12): events}), labels=("ready", "Allow-Destroy"))
     assert admitted(host).labels_by_writers == (("allow-destroy",) if counts else ())
@@ -143,7 +142,7 @@ def test_an_admission_makes_eight_requests() -> None:
 
 
 def test_what_was_removed_is_counted_over_title_body_and_comments() -> None:
-    """The reviewer is told how much was hidden, wherever it stood."""
+    """The pull request reports how much was hidden, wherever it was."""
     title, body = "[ops] Queue\u200b for orders", BODY + "\nx\u200by\u200bz <!-- a -->\n"
     host = live(FakeHost(said={ref(12): (comment("use\u200b FIFO<!-- b -->", MARIA),)}), title=title, body=body)
     item = admitted(host, labelled(issue=issue(title=title, body=body)), include_comments=True)

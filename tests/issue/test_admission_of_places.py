@@ -16,7 +16,7 @@ from ops_agent.model.outcome import Conclusion
 
 
 @pytest.mark.parametrize("field", ["archived", "disabled"])
-def test_a_repository_that_cannot_be_written_is_a_permanent_error(field: str) -> None:
+def test_a_repository_that_cannot_be_written_is_a_config_error(field: str) -> None:
     host = FakeHost(repositories={HERE: replace(REPOSITORY, **{field: True})})
     assert field in stopped(Conclusion.CONFIG_ERROR, host).reason
 
@@ -28,7 +28,7 @@ def test_a_missing_repository_branch_or_issue_is_asked_for() -> None:
     assert stopped(Conclusion.NEEDS_INFO, FakeHost(), dispatched(), to=ref(99)).questions
 
 
-def test_another_repository_of_the_owner_may_be_the_target_when_the_asker_may_write_there() -> None:
+def test_another_repository_of_the_owner_may_be_the_target_when_the_labeller_may_write_there() -> None:
     infra = replace(REPOSITORY, name="infra", id=4712, default_branch="develop")
     host = FakeHost(repositories={HERE: REPOSITORY, infra.full_name: infra}, branches={(infra.full_name, "develop")})
     stopped(Conclusion.NOT_AUTHORISED, host, target_repository=infra.full_name)
@@ -50,7 +50,7 @@ def test_an_item_that_is_not_in_ready_is_declined(status: str | None) -> None:
     assert "Ready" in answer.reason and not answer.quiet
 
 
-def test_the_boards_words_are_compared_without_case() -> None:
+def test_the_status_of_the_board_is_compared_without_case() -> None:
     board = FakeBoard(otherwise=card("READY", (("o1", "READY"),)))
     assert admitted(board=board)
     assert admitted(
@@ -59,7 +59,7 @@ def test_the_boards_words_are_compared_without_case() -> None:
 
 
 def test_an_item_of_ours_goes_on_from_in_progress() -> None:
-    """Also a new approval of an item that has a branch."""
+    """A new approval may continue an item that has a branch."""
     board = FakeBoard(otherwise=card("In progress"))
     host = FakeHost(branches={(HERE, "main"), (HERE, "ops-agent/issue-12")})
     assert admitted(host, board=board)
@@ -70,8 +70,8 @@ def test_an_item_of_ours_goes_on_from_in_progress() -> None:
 @pytest.mark.parametrize(
     "board", [FakeBoard(otherwise=UNREADABLE), FakeBoard(otherwise=card("Todo", (("o1", "Todo"),)))]
 )
-def test_the_label_ready_stands_for_a_board_that_cannot_be_used(board: FakeBoard) -> None:
-    """A warning, and the label `[ops]` alone is not enough."""
+def test_the_label_ready_replaces_a_board_that_cannot_be_used(board: FakeBoard) -> None:
+    """With a warning; the label `[ops]` alone is not enough."""
     assert "board" in admitted(board=board).warnings[0]
     alone = live(FakeHost(events={ref(12): (put("[ops]"),)}), labels=("[ops]",))
     stopped(Conclusion.DECLINED, alone, labelled(label="[ops]"), board=board)
@@ -97,7 +97,7 @@ def test_a_github_without_dependencies_is_warned_about() -> None:
     assert "order" in admitted(FakeHost(blocking={ref(12): NotFound("404")})).warnings[0]
 
 
-def test_the_base_branch_of_the_input_is_the_items() -> None:
+def test_the_input_base_branch_becomes_the_base_branch_of_the_item() -> None:
     host = FakeHost(branches={(HERE, "main"), (HERE, "develop")})
     assert admitted(host, base_branch="develop").base_branch == "develop"
 

@@ -1,4 +1,4 @@
-"""Which issue, and which words of it, an approval covers: group A of the bar."""
+"""Which issue, and which words of it, an approval covers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_only_a_title_that_starts_with_exactly_the_prefix_is_ours(title: str) ->
     assert stopped(Conclusion.DECLINED, host, dispatched())
 
 
-def test_a_configured_prefix_is_compared_in_nfc_and_a_role_label_stands_for_it() -> None:
+def test_a_configured_prefix_is_compared_in_nfc_and_a_role_label_replaces_it() -> None:
     title = "[operac\u0327a\u0303o] Fila"
     host = live(FakeHost(), title=title)
     assert admitted(host, labelled(issue=issue(title=title)), title_prefix="[operação]")

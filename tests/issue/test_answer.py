@@ -1,4 +1,4 @@
-"""What an issue is told when it was not admitted."""
+"""The comment on an issue that was not admitted."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def told(
     return [c.body for c in host.said.get(ref(12), ())]
 
 
-def test_the_questions_are_put_in_one_comment_that_is_edited_in_place() -> None:
+def test_questions_go_into_one_comment_that_is_edited_in_place() -> None:
     host = CommentingHost()
     first = told(host)
     assert len(first) == 1 and "Which queue" in first[0] and "run 77" in first[0]
@@ -68,7 +68,7 @@ def test_a_mark_in_someone_else_s_comment_is_not_ours() -> None:
         (ASKED, True),
     ],
 )
-def test_nothing_is_written_where_nobody_should_be_answered(stopped: Stopped, dry_run: bool) -> None:
+def test_quiet_refusals_and_dry_runs_write_no_comment(stopped: Stopped, dry_run: bool) -> None:
     assert told(CommentingHost(), stopped, dry_run) == []
 
 

@@ -1,6 +1,4 @@
-"""Group B of the bar: nothing that a reader of the page does not see gets through, and what is legitimate stays
-readable.
-"""
+"""Cleaning removes what a reader of the issue's page does not see, and keeps what is legitimate readable."""
 
 from __future__ import annotations
 
@@ -55,11 +53,14 @@ def test_visible_content_of_elements_stays() -> None:
 
 
 def test_links_are_shown_as_text_and_nothing_is_fetched(socket_disabled: None) -> None:
-    text = "[docs](https://example.com/a 'x') <https://example.com/b> ![p](https://example.com/c.png) <img src=https://example.com/d>"
+    text = (
+        "[docs](https://example.com/a 'x') <https://example.com/b> ![p](https://example.com/c.png) "
+        "<img src=https://example.com/d>"
+    )
     assert clean(text).text.split() == ["[docs](https://example.com/a)", "https://example.com/b"]
 
 
-def test_a_huge_body_is_cut_at_a_stated_place() -> None:
+def test_a_huge_body_is_cut_and_the_text_says_so() -> None:
     for body in ("word " * 1_000_000, "- line\n" * 200_000, "<!-- x --> y\n" * 400_000, "\u200b" * 5_000_000):
         cleaned = clean(body)
         assert len(cleaned.text) <= LONGEST_TEXT and cleaned.removed["cut at the size limit"] == 1
@@ -94,12 +95,12 @@ def test_a_huge_body_is_cut_at_a_stated_place() -> None:
         "(",
     ],
 )
-def test_text_made_to_be_slow_is_not(unit: str) -> None:
-    """As many characters as are read of whatever a parser dislikes."""
+def test_cleaning_takes_linear_time(unit: str) -> None:
+    """For each piece that could make a parser slow, repeated."""
     assert_linear(lambda size: clean(unit * (size // len(unit))), LONGEST_TEXT // 8)
 
 
-def test_a_title_is_one_visible_line() -> None:
+def test_a_title_becomes_one_line_of_visible_characters() -> None:
     """A title is no Markdown, so `<env>` in it was seen and stays."""
     title = clean_line("[ops] Queue\u202e for `<env>`\n<!-- x\u200b -->  now\x1b[31m")
     assert title.text == "[ops] Queue for `<env>` x now[31m" and title.removed["invisible character"] == 3

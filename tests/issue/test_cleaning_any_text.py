@@ -1,4 +1,4 @@
-"""Group B of the bar for any text: a fixed point, in an alphabet, of what the rendered page shows."""
+"""For any text: cleaning twice changes nothing more, and keeps only allowed characters that the page shows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ops_agent.issue.visible_text import clean, clean_line, is_allowed, with_pla
 @given(st.text())
 @example("&amp;" * 40 + "lt;")
 @example("\u0958<\u0338!--x-->")
-def test_any_text_comes_to_a_fixed_point_of_the_alphabet(text: str) -> None:
+def test_cleaning_any_text_twice_gives_the_same_in_allowed_characters(text: str) -> None:
     """Idempotent; only allowed code points; never longer than the text in NFC; counted exactly when it changed."""
     _holds(text)
 
@@ -40,7 +40,7 @@ def _uncounted(text: str) -> str:
 @settings(max_examples=400)
 @example("\\<!--")
 @given(MARKUP)
-def test_any_markup_comes_to_a_fixed_point_of_the_alphabet(text: str) -> None:
+def test_cleaning_any_markup_twice_gives_the_same_without_comments(text: str) -> None:
     """A backslash before it makes `<!--` plain text that every reader sees."""
     _holds(text)
     assert not re.search(r"(?<!\\)(?:\\\\)*<!--", clean(text).text)
@@ -48,7 +48,7 @@ def test_any_markup_comes_to_a_fixed_point_of_the_alphabet(text: str) -> None:
 
 @settings(max_examples=100)
 @given(MARKUP, st.integers(80, 200))
-def test_a_cut_text_is_a_fixed_point_too(text: str, longest: int) -> None:
+def test_cleaning_a_cut_text_twice_gives_the_same(text: str, longest: int) -> None:
     cleaned = clean(text * 5, longest)
     assert len(cleaned.text) <= longest and clean(cleaned.text, longest).text == cleaned.text
 
@@ -105,7 +105,7 @@ def test_text_put_after_a_blank_line_reveals_nothing_that_was_hidden_before(firs
 
 
 @given(st.text())
-def test_any_title_comes_to_a_fixed_point(text: str) -> None:
+def test_cleaning_any_title_twice_gives_the_same_line(text: str) -> None:
     title = clean_line(text)
     assert (
         clean_line(title.text).text == title.text and "\n" not in title.text and all(is_allowed(c) for c in title.text)

@@ -10,7 +10,7 @@ from issue.event_payloads import GITHUB, HERE, payload, read, refused
 from ops_agent.model.event import ActorKind, Dispatched, IssueRef, Labelled
 
 
-def test_a_label_event_is_read_whole(tmp_path: Path) -> None:
+def test_every_field_of_a_label_event_is_read(tmp_path: Path) -> None:
     event, run = read(tmp_path, payload())
     assert isinstance(event, Labelled)
     assert (event.label, event.sender.id, event.sender.kind) == ("ready", 101, ActorKind.USER)
@@ -53,7 +53,7 @@ def test_an_event_of_another_repository_is_refused(tmp_path: Path) -> None:
     assert "other" in refused(tmp_path, payload(), GITHUB_REPOSITORY="DrivvenConsulting/other")
 
 
-def test_a_label_event_keeps_to_its_own_issue(tmp_path: Path) -> None:
+def test_a_label_event_with_another_issue_number_is_refused(tmp_path: Path) -> None:
     assert read(tmp_path, payload(), issue_number="#12")
     assert "another issue" in refused(tmp_path, payload(), "issues", "13")
 
@@ -76,5 +76,5 @@ def test_a_dispatch_names_issues_by_its_form_or_by_the_input(tmp_path: Path) -> 
         ("GITHUB_ACTOR", ""),
     ],
 )
-def test_run_variables_that_cannot_be_are_refused(tmp_path: Path, name: str, value: str) -> None:
+def test_impossible_run_variables_are_refused(tmp_path: Path, name: str, value: str) -> None:
     assert name in refused(tmp_path, payload(), **{name: value})

@@ -1,4 +1,4 @@
-"""An event file that is not one of GitHub's is refused quickly and with its place."""
+"""An event file that is not one of GitHub's is refused quickly, naming the place."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_a_file_that_is_missing_or_not_a_file_is_refused(tmp_path: Path) -> None
     assert "cannot be read" in refused(tmp_path, payload(), GITHUB_EVENT_PATH=str(tmp_path / "none"))
 
 
-def test_an_event_file_that_is_something_else_says_so_whole(tmp_path: Path) -> None:
+def test_an_event_file_that_is_something_else_is_refused_with_a_full_sentence(tmp_path: Path) -> None:
     said = refused(tmp_path, {})
     assert said == "the event file (GITHUB_EVENT_PATH) is not what GitHub sends for `issues`: an empty object"
     said = refused(tmp_path, {"action": "labeled", "repository": {}})

@@ -1,4 +1,4 @@
-"""Words that name issues: numbers, lists and addresses."""
+"""How issues are named: numbers, lists and addresses."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from ops_agent.model.errors import ConfigError
         ",".join(str(number) for number in range(1, 102)),
     ],
 )
-def test_words_that_name_no_issue_are_refused_at_parsing(word: str) -> None:
+def test_words_that_name_no_issue_are_refused(word: str) -> None:
     with pytest.raises(ConfigError):
         parse_references(word, HERE, GITHUB)
 

@@ -1,4 +1,4 @@
-"""Which items of a dispatch run, in which order, and what it costs to find out."""
+"""Which issues of an event are selected, in which order, and how many requests that takes."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def reasons(selection: Selection) -> dict[int, str]:
     return {no.ref.number: no.why.reason for no in selection.declined}
 
 
-def test_a_dispatched_parent_gives_its_own_ready_items_in_its_order() -> None:
-    """Each other one with its reason."""
+def test_a_dispatched_parent_selects_its_ready_sub_issues_in_its_order() -> None:
+    """Every other sub-issue is declined with its reason."""
     far = issue(ref=ref(3, "DrivvenConsulting/network"), title="[ops] Far")
     host = family(
         child(14),
@@ -76,7 +76,7 @@ def test_a_dispatched_parent_gives_its_own_ready_items_in_its_order() -> None:
     )
 
 
-def test_numbers_are_taken_as_they_are_named_and_each_once() -> None:
+def test_dispatched_numbers_are_selected_in_their_order_and_once_each() -> None:
     host = family(child(11), child(12), child(13))
     assert numbers(chosen(host, dispatch(13, 10))) == [13, 11, 12]
     assert numbers(chosen(host, dispatch(10, 12))) == [11, 12, 13]
@@ -89,8 +89,8 @@ def test_an_item_with_sub_issues_is_an_item() -> None:
     assert numbers(chosen(host, dispatch(11))) == [11] and host.calls["sub_issues"] == 0
 
 
-def test_a_label_speaks_for_its_own_issue_only() -> None:
-    """The words of sub-issues were not what the label approved."""
+def test_a_label_selects_its_own_issue_only() -> None:
+    """The label does not approve the text of sub-issues."""
     host = family(child(11))
     event = labelled(issue=issue(ref=PARENT, title="Orders, the epic"))
     selection = chosen(host, event)
@@ -99,14 +99,14 @@ def test_a_label_speaks_for_its_own_issue_only() -> None:
     assert numbers(chosen(host, labelled())) == [12] and host.calls["sub_issues"] == 0
 
 
-def test_an_issue_that_lost_its_prefix_after_the_label_is_not_taken_for_a_parent() -> None:
+def test_an_issue_that_lost_its_prefix_after_the_label_is_no_parent() -> None:
     host = family(child(11))
     event = labelled(issue=issue(ref=PARENT))
     selection = chosen(host, event)
     assert selection.items == () and "[ops]" in reasons(selection)[10]
 
 
-def test_who_may_not_write_selects_nothing() -> None:
+def test_a_person_without_write_permission_selects_nothing() -> None:
     selection = chosen(family(child(11), permissions={(HERE, "maria"): Permission.READ}), dispatch(10))
     assert selection.refused is not None and selection.refused.conclusion is Conclusion.NOT_AUTHORISED
     assert (
@@ -115,7 +115,7 @@ def test_who_may_not_write_selects_nothing() -> None:
     )
 
 
-def test_what_does_not_exist_or_is_a_pull_request_is_declined() -> None:
+def test_a_missing_issue_and_a_pull_request_are_declined() -> None:
     host = family(child(11, is_pull_request=True))
     told = reasons(chosen(host, dispatch(10, 99)))
     assert "does not exist" in told[99] and "pull request" in told[11]
@@ -130,7 +130,7 @@ def test_items_that_block_each_other_are_named_as_a_circle() -> None:
     assert all("waits for itself" in told[number] for number in (11, 12, 13)) and "blocked by #12" in told[14]
 
 
-def test_a_child_of_a_board_that_cannot_be_read_needs_the_label_ready_from_a_writer() -> None:
+def test_without_a_readable_board_a_sub_issue_needs_the_label_ready_from_a_writer() -> None:
     host = family(child(11, labels=("ready",)), child(12, labels=("ready",)), child(13, labels=()))
     host.events = {ref(11): (put(),), ref(12): (put(by=JOAO),)}
     selection = chosen(host, dispatch(10), FakeBoard(otherwise="no access"))
@@ -142,7 +142,7 @@ def test_a_child_of_a_board_that_cannot_be_read_needs_the_label_ready_from_a_wri
 def test_a_hundred_sub_issues_cost_one_request_for_all_cards_and_one_for_each_that_may_be_blocked(
     open_blockers: int | None, requests: int
 ) -> None:
-    """Issue 3: permission, parent, children and cards are four; blockers are asked for where GitHub counts some, or
+    """Permission, parent, children and cards are four; blockers are asked for where GitHub counts some, or
     does not tell.
     """
     ours = [replace(child(number), open_blockers=open_blockers) for number in range(100, 150)]
@@ -183,7 +183,7 @@ def test_a_github_without_dependencies_is_warned_about_once() -> None:
 
 
 @pytest.mark.parametrize("status", ["In Progress", "in progress"])
-def test_an_item_of_ours_in_progress_is_selected_again(status: str) -> None:
+def test_an_item_in_progress_with_our_branch_is_selected_again(status: str) -> None:
     host = family(child(11), branches={(HERE, "ops-agent/issue-11")})
     assert numbers(chosen(host, dispatch(10), FakeBoard(otherwise=card(status)))) == [11]
 
@@ -192,7 +192,7 @@ EDGES = st.dictionaries(st.integers(1, 8), st.lists(st.integers(1, 10), max_size
 
 
 @given(EDGES)
-def test_whatever_blocks_what_the_free_items_run_and_every_other_has_a_reason(edges: dict[int, list[int]]) -> None:
+def test_unblocked_items_are_selected_and_every_other_has_a_reason(edges: dict[int, list[int]]) -> None:
     ready = [child(number) for number in range(1, 9)]
     blockers = {ref(number): tuple(child(one) for one in those) for number, those in edges.items()}
     refused = refuse_blocked(ready, blockers)
@@ -207,13 +207,13 @@ def test_whatever_blocks_what_the_free_items_run_and_every_other_has_a_reason(ed
         assert ("waits for itself" in why.reason) == reaches(key.number, key.number)
 
 
-def test_issue_references_sort_nothing() -> None:
-    """The parent's order is the order; numbers do not matter."""
+def test_sub_issues_keep_the_order_of_their_parent() -> None:
+    """Their numbers do not matter."""
     host = family(child(30), child(20), child(25))
     assert numbers(chosen(host, dispatch(10))) == [30, 20, 25] and isinstance(PARENT, IssueRef)
 
 
-def test_issues_of_another_repository_are_selected_only_for_somebody_who_may_write_there() -> None:
+def test_issues_of_another_repository_need_a_person_who_may_write_there() -> None:
     far = issue(ref=ref(3, "DrivvenConsulting/network"), title="[ops] Far")
     host = FakeHost(issues={far.ref: far}, events={})
     event = replace(dispatch(3), issues=(far.ref,))
@@ -223,17 +223,17 @@ def test_issues_of_another_repository_are_selected_only_for_somebody_who_may_wri
 
 
 @pytest.mark.parametrize("order", [(10, 11), (11, 10)])
-def test_a_child_that_is_named_by_hand_as_well_counts_as_named(order: tuple[int, ...]) -> None:
-    """On a board that cannot be read the dispatch stands for Ready, for what it names."""
+def test_a_sub_issue_that_is_also_dispatched_itself_counts_as_dispatched(order: tuple[int, ...]) -> None:
+    """Where the board cannot be read, the dispatch of an issue counts as Ready."""
     host = family(child(11, labels=()), child(12, labels=()))
     selection = chosen(host, dispatch(*order), FakeBoard(otherwise="no access"))
     assert numbers(selection) == [11] and set(reasons(selection)) == {12}
 
 
-def test_an_item_in_progress_without_a_branch_of_ours_is_somebody_elses() -> None:
+def test_an_item_in_progress_without_our_branch_is_declined() -> None:
     assert numbers(chosen(family(child(11)), dispatch(10), FakeBoard(otherwise=card("In Progress")))) == []
 
 
-def test_the_label_of_the_event_stands_for_a_board_that_cannot_be_read_before_the_timeline_shows_it() -> None:
+def test_without_a_readable_board_the_label_of_the_event_counts_before_the_timeline_shows_it() -> None:
     """The timeline may lag behind the webhook."""
     assert numbers(chosen(FakeHost(events={}), labelled(), FakeBoard(otherwise="no access"))) == [12]

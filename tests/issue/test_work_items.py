@@ -18,7 +18,7 @@ def criteria(text: str) -> list[str]:
     return [criterion.text for criterion in parse_request(text).criteria]
 
 
-def test_the_team_s_usual_body_is_read_whole() -> None:
+def test_a_usual_body_is_read_completely() -> None:
     request = parse_request(BODY)
     assert request.description == "The orders service loses messages when the consumer is down."
     assert request.user_stories == ("As an operator I want failed messages to be kept.",)
@@ -117,7 +117,7 @@ def test_criteria_keep_their_text_in_every_form(body: str, expected: list[str]) 
     assert criteria(f"## Acceptance Criteria\n{body}\n") == expected
 
 
-def test_done_and_open_criteria_are_told_apart_and_a_lead_in_is_kept() -> None:
+def test_checked_criteria_are_marked_done_and_a_lead_in_is_kept() -> None:
     request = parse_request("## Acceptance Criteria\nThe following must hold:\n- [x] one\n- [ ] two\n")
     assert [(c.id, c.done) for c in request.criteria] == [("AC1", True), ("AC2", False)]
     assert request.notes == ("The following must hold:",)
@@ -155,7 +155,7 @@ def test_headings_inside_a_fence_are_code() -> None:
         "n/a",
     ],
 )
-def test_a_text_that_says_nothing_gives_precise_questions(text: str) -> None:
+def test_a_text_without_content_leads_to_questions(text: str) -> None:
     questions = missing(parse_request(text), {"html comment": 2})
     assert (
         len(questions) == 3
@@ -194,7 +194,7 @@ PARTS = [
 
 
 @given(st.lists(st.sampled_from(PARTS) | st.text(max_size=12), max_size=20).map("\n".join))
-def test_any_text_is_read_and_ids_count_from_one(text: str) -> None:
+def test_any_text_is_read_and_criteria_are_numbered_from_one(text: str) -> None:
     request = parse_request(text)
     assert [c.id for c in request.criteria] == [f"AC{number}" for number in range(1, len(request.criteria) + 1)]
     assert all(c.text.strip() for c in request.criteria)
@@ -207,7 +207,7 @@ def test_any_text_is_read_and_ids_count_from_one(text: str) -> None:
         max_size=8,
     )
 )
-def test_the_words_of_a_list_are_the_words_of_the_criteria(words: list[str]) -> None:
+def test_list_entries_become_criteria_word_for_word(words: list[str]) -> None:
     assert criteria("## Acceptance Criteria\n" + "\n".join(f"- [ ] {word}" for word in words)) == words
 
 

@@ -32,10 +32,10 @@ ACTIVE = {"html_inline", "html_block", "image", "link_open", "heading_open", "hr
 PIECES = st.sampled_from(
     [
         "@maria", "@org/team", "Closes #1", "fixes o/r#2", "Resolves GH-3", "GH\\-3", "https://github.com/o/r/issues/4",
-        "www.evil.example", "<!-- x", "-->", "<img src=x>", "</details>", "![a](b)", "[a](b)", "[a]: https://x", "[^1]", "`", "``",
-        "```", "~~~", "\\", "\\\\", "\\`", "\n", "\n\n", "\n# ", "\n## Guard verdict", "\n---", "\n===", "\n- ", "\n> ", "\n1. ",
-        "    ", " ", "|", "\n|---|---|\n", "&#64;x", "&lt;b>", "<https://x>", "*", "_", "**", "text", "/deploy", "\n/lgtm",
-        "\natlantis apply", "[skip ci]", "\x1b[31m", "\u202e", "\u200b", "a", "1", "#", "-", "=", "$",
+        "www.evil.example", "<!-- x", "-->", "<img src=x>", "</details>", "![a](b)", "[a](b)", "[a]: https://x", "[^1]",
+        "`", "``", "```", "~~~", "\\", "\\\\", "\\`", "\n", "\n\n", "\n# ", "\n## Guard verdict", "\n---", "\n===",
+        "\n- ", "\n> ", "\n1. ", "    ", " ", "|", "\n|---|---|\n", "&#64;x", "&lt;b>", "<https://x>", "*", "_", "**",
+        "text", "/deploy", "\n/lgtm", "\natlantis apply", "[skip ci]", "\x1b[31m", "\u202e", "\u200b", "a", "1", "#", "-", "=", "$",
     ]
 )  # fmt: skip
 HOSTILE = st.lists(PIECES | st.characters(), max_size=30).map("".join)
@@ -114,8 +114,8 @@ def test_a_commit_message_loses_forged_trailers_and_skip_marks(trailer: str) -> 
 
 
 def test_ordinary_prose_is_left_as_it_is() -> None:
-    text = "The queue `aws_sqs_queue.orders` keeps **failed** messages:\n\n- one, 14 days\n- two_words\n\n1. `terraform plan` & wait"
-    text += "\n\n```\naws sqs list\n```"
+    text = "The queue `aws_sqs_queue.orders` keeps **failed** messages:\n\n- one, 14 days\n- two_words\n\n"
+    text += "1. `terraform plan` & wait\n\n```\naws sqs list\n```"
     assert neutralise(text) == text
 
 

@@ -37,7 +37,7 @@ TOKENS = {
     "password in a URL": "postgres://app:s3cr3t-Pa55@db.internal:5432/orders",
     "Authorization header": "Authorization: Bearer abcdef0123456789ABCDEF",
     "private key": "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA7\nabcdef\n-----END RSA PRIVATE KEY-----",
-    "private key, cut": "-----BEGIN PRIVATE KEY-----\n        MIIEowIBAAKCAQEA7abcdefgh\n        MIIEowIBAAKCAQEA7abcdefgh\n",
+    "private key, cut": "-----BEGIN PRIVATE KEY-----\n" + "        MIIEowIBAAKCAQEA7abcdefgh\n" * 2,
 }  # fmt: skip
 
 

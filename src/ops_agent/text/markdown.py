@@ -31,6 +31,18 @@ _REPLACED: Final[tuple[tuple[tuple[str, ...], re.Pattern[str], str], ...]] = (
     (("/", *_BOTS), re.compile(rf"(?im)^(?=/[a-z]|(?:{'|'.join(_BOTS)})[ \t])"), " "),
 )
 """(lower-case text without which nothing matches, what is found, what replaces it)."""
+_FENCE = re.compile(r"`{3,}")
+_NEUTRAL_FENCE = re.compile(r"[ ]*+(?:(`{3,}+)[^`]*+|(~{3,}+).*+)$")
+_PREFIX = re.compile(r"(?:[ ]*+(?:>|[-+*](?= )|[0-9]{1,9}[.)](?= )))*[ ]*+")
+_RULE_LINE = re.compile(r"[-=_*~|:+ ]+$")
+_TICKS = re.compile(r"`+")
+_SPECIAL = re.compile(r"[\\`<\[\]|$]|&(?=[#A-Za-z])|[A-Za-z][A-Za-z0-9+.-]{0,20}://|(?<![A-Za-z0-9])[wW]{3}\.")
+_URL_REST = re.compile(r"[^\s`<>\"'()\[\]{}|\\,;*]*+")
+_ESCAPABLE: Final = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_{|}~")
+_COMMIT_LINE = re.compile(
+    r"(?i)[ >*+-]*+(?:[a-z-]{1,30}-by|skip-checks|on-behalf-of|change-id)[ ]*+[-:]"
+    r"|.*\((?:skip ci|ci skip|no ci|skip actions|actions skip)\)"
+)
 
 
 def inert(text: str) -> str:
@@ -84,11 +96,6 @@ def as_kept(text: str) -> str:
     return text.replace("\r\n", "\n").strip()
 
 
-# Cut our own Markdown at a line where nothing is open, so that what is kept is whole.
-
-_FENCE = re.compile(r"`{3,}")
-
-
 def cut_markdown(text: str, most: int) -> tuple[str, str]:
     """(what is kept, the rest): whole lines, at most `most` code points, no code block or `<details>` torn apart."""
     if len(text) <= most:
@@ -126,30 +133,13 @@ def fit(sections: Mapping[str, str], most: int, least: int = 1_500) -> tuple[dic
     return kept, {name: text for name, text in rest.items() if text}
 
 
-# Prose of the llm or of people inside our Markdown.
-#
-# Paragraphs, lists, emphasis and code stay; everything that acts, links, loads, hides or imitates our own sections is
-# shown as plain text.
-
-_NEUTRAL_FENCE = re.compile(r"[ ]*+(?:(`{3,}+)[^`]*+|(~{3,}+).*+)$")
-_PREFIX = re.compile(r"(?:[ ]*+(?:>|[-+*](?= )|[0-9]{1,9}[.)](?= )))*+[ ]*+")
-_RULE_LINE = re.compile(r"[-=_*~|:+ ]+$")
-_TICKS = re.compile(r"`+")
-_SPECIAL = re.compile(r"[\\`<\[\]|$]|&(?=[#A-Za-z])|[A-Za-z][A-Za-z0-9+.-]{0,20}://|(?<![A-Za-z0-9])[wW]{3}\.")
-_URL_REST = re.compile(r"[^\s`<>\"'()\[\]{}|\\,;*]*+")
-_ESCAPABLE: Final = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_{|}~")
-_COMMIT_LINE = re.compile(
-    r"(?i)[ >*+-]*+(?:[a-z-]{1,30}-by|skip-checks|on-behalf-of|change-id)[ ]*+[-:]"
-    r"|.*\((?:skip ci|ci skip|no ci|skip actions|actions skip)\)"
-)
-
-
 def neutralise(text: str) -> str:
     """`text` as Markdown that can do nothing: no mention, reference, keyword, link, image, HTML, heading, rule, table,
     command.
 
-    Fenced code stays a code block, with our own fence that nothing inside can close. Idempotent; linear in the text's
-    length.
+    Paragraphs, lists, emphasis and code stay; everything that acts, links, loads, hides or imitates our own sections is
+    shown as plain text. Fenced code stays a code block, with our own fence that nothing inside can close. Idempotent;
+    linear in the text's length.
     """
     out: list[str] = []
     block: list[str] = []
@@ -262,7 +252,7 @@ def _ticks(line: str, start: int, closings: dict[int, tuple[int, int]]) -> tuple
 
 
 def _closings(line: str) -> dict[int, tuple[int, int]]:
-    """For each run of backticks: its length, and where the code span that it would open ends (0: nowhere on this line)."""
+    """For each run of backticks: its length, and where a code span opened by it ends (0: nowhere on this line)."""
     closings: dict[int, tuple[int, int]] = {}
     following: dict[int, int] = {}
     for run in reversed(list(_TICKS.finditer(line))):
