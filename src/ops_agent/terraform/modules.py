@@ -154,11 +154,10 @@ _TESTS = (".tftest.hcl", ".tftest.json", ".tofutest.hcl", ".tofutest.json")
 
 
 def init_inputs(root: TerraformRoot, paths: Iterable[str], read: Callable[[str], bytes]) -> str:
-    """A SHA-256 (hex) of it. `paths` are the tree's files, `read` gives their bytes.
+    """A SHA-256 (hex) of what `terraform init` of a root reads: while it stays the same, what is installed still fits.
 
-    It is: the lock file; every `terraform` block; source and version of every module call; every provider that a block
-    names, or implies by its type (`aws_sqs_queue`: `aws`); tests, and what cannot be read, whole. Of the root and of
-    the local modules that it reaches.
+    Of the root and its local modules: the lock file; every `terraform` block; source and version of every module call;
+    every provider that a block names, or implies by its type (`aws_sqs_queue`: `aws`); tests, and unreadable files.
     """
     said: set[str] = set()
     directories, tests = {root.path, *root.local_modules}, {root.path, _inside(root, "tests")}
