@@ -34,8 +34,9 @@ PIECES = st.sampled_from(
         "@maria", "@org/team", "Closes #1", "fixes o/r#2", "Resolves GH-3", "GH\\-3", "https://github.com/o/r/issues/4",
         "www.evil.example", "<!-- x", "-->", "<img src=x>", "</details>", "![a](b)", "[a](b)", "[a]: https://x", "[^1]",
         "`", "``", "```", "~~~", "\\", "\\\\", "\\`", "\n", "\n\n", "\n# ", "\n## Guard verdict", "\n---", "\n===",
-        "\n- ", "\n> ", "\n1. ", "    ", " ", "|", "\n|---|---|\n", "&#64;x", "&lt;b>", "<https://x>", "*", "_", "**",
-        "text", "/deploy", "\n/lgtm", "\natlantis apply", "[skip ci]", "\x1b[31m", "\u202e", "\u200b", "a", "1", "#", "-", "=", "$",
+        "\n- ", "\n> ", "\n1. ", "    ", " ", "|", "\n|---|---|\n", "&#64;x", "&lt;b>", "<https://x>", "*", "_",
+        "**", "text", "/deploy", "\n/lgtm", "\natlantis apply", "[skip ci]",
+        "\x1b[31m", "\u202e", "\u200b", "a", "1", "#", "-", "=", "$",
     ]
 )  # fmt: skip
 HOSTILE = st.lists(PIECES | st.characters(), max_size=30).map("".join)

@@ -114,7 +114,7 @@ def refuse_people(permissions: Mapping[tuple[str, str], Permission]) -> Stopped 
     for (repository, login), permission in permissions.items():
         if not permission.may_write:
             return _not_authorised(
-                f"`{_word(login)}` has the permission `{permission.value}` on {repository}; asking for work needs write.",
+                f"`{_word(login)}` has the permission `{permission.value}` on {repository}; starting work needs write.",
                 f"Ask a person with write permission on {repository} to apply the label or to start the workflow.",
             )
     return None
@@ -245,7 +245,7 @@ def blocked_by(ref: IssueRef, blockers: tuple[IssueRef, ...]) -> Stopped:
 
 
 def approving_event(event: Labelled, events: tuple[IssueEvent, ...]) -> IssueEvent | None:
-    """The newest timeline entry in which the sender applied this label; None when the timeline does not show it (yet)."""
+    """The newest timeline entry in which the sender applied this label; None when the timeline lacks it (yet)."""
     wanted = ("labeled", event.label, event.sender.id)
     return next((e for e in reversed(events) if e.actor and (e.kind, e.label, e.actor.id) == wanted), None)
 
