@@ -6,6 +6,7 @@ from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from ops_agent.guard.tree import FilesInMemory, SourceTree, source_tree
 from ops_agent.model.change_set import ChangeSet, TreeEntry
 from ops_agent.model.policy import Policy
 from ops_agent.model.terraform import FetchedModules, MappedEnvironment, MappedRoot
+from ops_agent.terraform import second_reader
 from rules.judging import change_set
 
 BACKEND = b'terraform {\n  backend "s3" {}\n}\n'
@@ -91,6 +93,20 @@ def test_a_second_check_reads_nothing_and_no_check_reads_another_root_but_for_th
     assert set(base.reads) == {p for p in files if p.endswith(".tf")} | {"r7/dev.tfvars"}
     judge(changes, tree.with_fetched(FetchedModules()), Policy())
     assert set(base.reads.values()) == {1}
+
+
+def test_the_second_reader_reads_and_blocks_changed_files_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[bytes] = []
+    opinion = second_reader.second_opinion
+    monkeypatch.setattr(second_reader, "second_opinion", lambda content: read.append(content) or opinion(content))
+    odd = b'locals {\n  x = "${~ var.a ~}"\n}\n'
+    files = {"app/main.tf": BACKEND, "app/odd.tf": odd, "app/dev.tfvars": b"", "app/dev.tfbackend": b""}
+    base = FilesInMemory.of(files)
+    plain = b"locals {\n  y = 1\n}\n"
+    assert not judge(change_set(files, {"app/more.tf": plain}), base, Policy()).findings and read == [plain]
+    (refused,) = judge(change_set(files, {"app/odd.tf": odd + plain}), base, Policy()).blocking
+    assert (refused.rule, refused.place.path) == ("terraform/unreadable-file", "app/odd.tf")
+    assert read == [plain, odd + plain]
 
 
 def test_links_and_submodules_are_no_part_of_the_tree() -> None:
