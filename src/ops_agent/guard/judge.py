@@ -19,7 +19,7 @@ from ops_agent.guard.rule import (
     WorkflowFile,
 )
 from ops_agent.guard.rules import TABLE
-from ops_agent.guard.tree import Files, SourceTree, called_on
+from ops_agent.guard.tree import FilesInMemory, SourceTree, called_on
 from ops_agent.guard.values import all_targets
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.finding import Finding, Identity, Place, Severity, Verdict
@@ -33,7 +33,7 @@ _MAX_FINDINGS = 50
 
 def judge(
     changes: ChangeSet,
-    base: Files | SourceTree,
+    base: FilesInMemory | SourceTree,
     policy: Policy,
     *,
     limits: Limits | None = None,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from ops_agent.guard.paths import is_workflow
 from ops_agent.model.change_set import ChangeSet
@@ -30,18 +30,9 @@ from ops_agent.workflows.reader import read_workflow
 T = TypeVar("T")
 
 
-class Files(Protocol):
-    """Regular files of one commit: their paths, and `read(path)` for the bytes."""
-
-    @property
-    def paths(self) -> Collection[str]: ...
-
-    def read(self, path: str) -> bytes: ...
-
-
 @dataclass(frozen=True, slots=True)
 class FilesInMemory:
-    """Files from a dictionary or from any reader."""
+    """Regular files of one commit: their paths, and `read(path)` for the bytes."""
 
     paths: Collection[str]
     read: Callable[[str], bytes]
@@ -60,7 +51,7 @@ class SourceTree:
     once, on both sides together.
     """
 
-    files: Files
+    files: FilesInMemory
     policy: Policy
     fetched: FetchedModules = field(default_factory=FetchedModules)
     base: SourceTree | None = None

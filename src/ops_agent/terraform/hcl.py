@@ -6,6 +6,7 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from functools import lru_cache
+from typing import Any
 
 import tree_sitter_hcl
 from tree_sitter import Language, Node, Parser
@@ -150,7 +151,7 @@ def _members(
     for child in body.children if body is not None else ():
         if child.type == "attribute":
             name, value = label_text(child.children[0]), child.children[-1]
-            expression = replace(ExpressionBuilder().build(value), text=plain_text(value))
+            expression = replace(_expression(value), text=plain_text(value))
             attributes.append(Attribute(name=name, expression=expression, line=line_of(child)))
             texts.append(f"{name} = {expression.text}")
         elif child.type == "block":
@@ -235,144 +236,135 @@ def label_text(node: Node) -> str:
     return raw_text(node)
 
 
-class ExpressionBuilder:
-    """Builds one attribute's expression; recursion is bounded by the reader's depth limit."""
+def _expression(node: Node) -> Expression:
+    """The expression of `node`; the reader's depth limit bounds the recursion."""
+    terms = _terms(node.children)
+    if len(terms) == 1:
+        return terms[0]
+    return _make(ExpressionKind.OTHER, node, children=tuple(terms))
 
-    def build(self, node: Node) -> Expression:
-        """The expression of `node`."""
-        terms = self._terms(node.children)
-        if len(terms) == 1:
-            return terms[0]
-        return self._make(ExpressionKind.OTHER, node, children=tuple(terms))
 
-    def _terms(self, nodes: list[Node]) -> list[Expression]:
-        """Operands among `nodes`: punctuation and operators fall away, accessors join the operand before them."""
-        terms: list[Expression] = []
-        for node in nodes:
-            if node.type in _ACCESSORS and terms:
-                terms[-1] = self._access(terms[-1], node)
-            elif node.is_named and node.type != "comment":
-                terms.extend(self._term(node))
-        return terms
+def _terms(nodes: list[Node]) -> list[Expression]:
+    """Operands among `nodes`: punctuation and operators fall away, accessors join the operand before them."""
+    terms: list[Expression] = []
+    for node in nodes:
+        if node.type in _ACCESSORS and terms:
+            terms[-1] = _access(terms[-1], node)
+        elif node.is_named and node.type != "comment":
+            terms.extend(_term(node))
+    return terms
 
-    def _term(self, node: Node) -> list[Expression]:
-        match node.type:
-            case "expression" | "operation" | "collection_value" | "literal_value" | "template_expr" | "for_expr":
-                return [self.build(node)] if node.type in ("expression", "operation") else self._terms(node.children)
-            case "numeric_lit" | "bool_lit" | "null_lit" | "string_lit":
-                return [self._make(ExpressionKind.LITERAL, node, value=_scalar(node))]
-            case "variable_expr":
-                return [self._make(ExpressionKind.REFERENCE, node, steps=(raw_text(node.children[0]),))]
-            case "quoted_template" | "heredoc_template":
-                return [self._template(node)]
-            case "function_call":
-                return [self._call(node)]
-            case "tuple":
-                return [self._make(ExpressionKind.TUPLE, node, children=tuple(self._terms(node.children)))]
-            case "object":
-                return [self._object(node)]
-            case "conditional":
-                return [self._make(ExpressionKind.CONDITIONAL, node, children=tuple(self._terms(node.children)))]
-            case "for_tuple_expr" | "for_object_expr":
-                return [self._for(node)]
-            case "binary_operation" | "unary_operation":
-                operator = "".join(raw_text(c) for c in node.children if not c.is_named)
-                return [
-                    self._make(ExpressionKind.OTHER, node, name=operator, children=tuple(self._terms(node.children)))
-                ]
-            case _:
-                return self._terms(node.children)
 
-    def _call(self, node: Node) -> Expression:
-        name = "".join(raw_text(node.children[0]).split()).removeprefix("core::")
-        arguments = tuple(self._terms(node.children[1:]))
-        return self._make(ExpressionKind.CALL, node, name=name, children=arguments)
+def _term(node: Node) -> list[Expression]:
+    match node.type:
+        case "expression" | "operation" | "collection_value" | "literal_value" | "template_expr" | "for_expr":
+            return [_expression(node)] if node.type in ("expression", "operation") else _terms(node.children)
+        case "numeric_lit" | "bool_lit" | "null_lit" | "string_lit":
+            return [_make(ExpressionKind.LITERAL, node, value=_scalar(node))]
+        case "variable_expr":
+            return [_make(ExpressionKind.REFERENCE, node, steps=(raw_text(node.children[0]),))]
+        case "quoted_template" | "heredoc_template":
+            return [_template(node)]
+        case "function_call":
+            return [_call(node)]
+        case "tuple":
+            return [_make(ExpressionKind.TUPLE, node, children=tuple(_terms(node.children)))]
+        case "object":
+            return [_object(node)]
+        case "conditional":
+            return [_make(ExpressionKind.CONDITIONAL, node, children=tuple(_terms(node.children)))]
+        case "for_tuple_expr" | "for_object_expr":
+            return [_for(node)]
+        case "binary_operation" | "unary_operation":
+            operator = "".join(raw_text(c) for c in node.children if not c.is_named)
+            return [_make(ExpressionKind.OTHER, node, name=operator, children=tuple(_terms(node.children)))]
+        case _:
+            return _terms(node.children)
 
-    def _object(self, node: Node) -> Expression:
-        children: list[Expression] = []
-        for element in (c for c in node.children if c.type == "object_elem"):
-            expressions = [c for c in element.children if c.type == "expression"]
-            children += [self._key(expressions[0]), self.build(expressions[-1])]
-        return self._make(ExpressionKind.OBJECT, node, children=tuple(children))
 
-    def _key(self, node: Node) -> Expression:
-        key = self.build(node)
-        is_bare_word = (
-            key.kind is ExpressionKind.REFERENCE and len(key.steps) == 1 and not raw_text(node).startswith("(")
+def _call(node: Node) -> Expression:
+    name = "".join(raw_text(node.children[0]).split()).removeprefix("core::")
+    arguments = tuple(_terms(node.children[1:]))
+    return _make(ExpressionKind.CALL, node, name=name, children=arguments)
+
+
+def _object(node: Node) -> Expression:
+    children: list[Expression] = []
+    for element in (c for c in node.children if c.type == "object_elem"):
+        expressions = [c for c in element.children if c.type == "expression"]
+        children += [_key(expressions[0]), _expression(expressions[-1])]
+    return _make(ExpressionKind.OBJECT, node, children=tuple(children))
+
+
+def _key(node: Node) -> Expression:
+    key = _expression(node)
+    is_bare_word = key.kind is ExpressionKind.REFERENCE and len(key.steps) == 1 and not raw_text(node).startswith("(")
+    return _make(ExpressionKind.LITERAL, node, value=key.steps[0]) if is_bare_word else key
+
+
+def _for(node: Node) -> Expression:
+    intro = next(c for c in node.children if c.type == "for_intro")
+    condition = next((c for c in node.children if c.type == "for_cond"), None)
+    bodies = [c for c in node.children if c.type == "expression"]
+    names = [raw_text(c) for c in intro.children if c.type == "identifier"]
+    parts = [*_terms(intro.children)[-1:], *(_expression(b) for b in bodies)]
+    parts += _terms(condition.children)[-1:] if condition is not None else []
+    shape = ("kv" if len(bodies) == 2 else "v") + ("c" if condition is not None else "")
+    return _make(ExpressionKind.FOR, node, value=shape, name=",".join(names), children=tuple(parts))
+
+
+def _template(node: Node) -> Expression:
+    quoted = node.type == "quoted_template"
+    parts = _parts(node, quoted)
+    if all(p.kind is ExpressionKind.LITERAL for p in parts):
+        return _make(ExpressionKind.LITERAL, node, value="".join(_shown(p.value) for p in parts))
+    return _make(ExpressionKind.TEMPLATE, node, children=tuple(parts))
+
+
+def _parts(node: Node, quoted: bool) -> list[Expression]:
+    parts: list[Expression] = []
+    for child in node.children:
+        if child.type == "template_literal":
+            text = raw_text(child)
+            parts.append(_make(ExpressionKind.LITERAL, child, value=unescape(text) if quoted else unmark(text)))
+        elif child.type == "template_interpolation":
+            inner = _terms(child.children)
+            parts.append(_make(ExpressionKind.OTHER, child, children=tuple(inner)) if len(inner) != 1 else inner[0])
+        elif child.type.startswith("template_") and child.child_count:
+            parts.append(_make(ExpressionKind.OTHER, child, children=tuple(_parts(child, quoted))))
+        elif child.type == "expression":
+            parts.append(_expression(child))
+    return parts
+
+
+def _access(term: Expression, node: Node) -> Expression:
+    steps, computed = _steps(node)
+    if term.kind is ExpressionKind.REFERENCE:
+        return Expression(
+            kind=term.kind, line=term.line, steps=(*term.steps, *steps), children=(*term.children, *computed)
         )
-        return self._make(ExpressionKind.LITERAL, node, value=key.steps[0]) if is_bare_word else key
+    if term.kind is ExpressionKind.OTHER and term.steps:
+        return replace(term, steps=(*term.steps, *steps), children=(*term.children, *computed))
+    return Expression(kind=ExpressionKind.OTHER, line=term.line, steps=steps, children=(term, *computed))
 
-    def _for(self, node: Node) -> Expression:
-        intro = next(c for c in node.children if c.type == "for_intro")
-        condition = next((c for c in node.children if c.type == "for_cond"), None)
-        bodies = [c for c in node.children if c.type == "expression"]
-        names = [raw_text(c) for c in intro.children if c.type == "identifier"]
-        parts = [*self._terms(intro.children)[-1:], *(self.build(b) for b in bodies)]
-        parts += self._terms(condition.children)[-1:] if condition is not None else []
-        shape = ("kv" if len(bodies) == 2 else "v") + ("c" if condition is not None else "")
-        return self._make(ExpressionKind.FOR, node, value=shape, name=",".join(names), children=tuple(parts))
 
-    def _template(self, node: Node) -> Expression:
-        quoted = node.type == "quoted_template"
-        parts = self._parts(node, quoted)
-        if all(p.kind is ExpressionKind.LITERAL for p in parts):
-            return self._make(ExpressionKind.LITERAL, node, value="".join(_shown(p.value) for p in parts))
-        return self._make(ExpressionKind.TEMPLATE, node, children=tuple(parts))
+def _steps(node: Node) -> tuple[tuple[Step, ...], tuple[Expression, ...]]:
+    if node.type == "get_attr":
+        return (raw_text(node.children[-1]),), ()
+    if node.type == "splat":
+        return (None,), ()
+    inner = node.children[0]
+    if inner.type == "legacy_index":
+        return (int(raw_text(inner).removeprefix(".")),), ()
+    index = _terms(inner.children)
+    literal = index[0].value if len(index) == 1 and index[0].kind is ExpressionKind.LITERAL else None
+    if isinstance(literal, str) or (isinstance(literal, int) and not isinstance(literal, bool)):
+        return (literal,), ()
+    return (None,), tuple(index)
 
-    def _parts(self, node: Node, quoted: bool) -> list[Expression]:
-        parts: list[Expression] = []
-        for child in node.children:
-            if child.type == "template_literal":
-                text = raw_text(child)
-                parts.append(
-                    self._make(ExpressionKind.LITERAL, child, value=unescape(text) if quoted else unmark(text))
-                )
-            elif child.type == "template_interpolation":
-                inner = self._terms(child.children)
-                parts.append(
-                    self._make(ExpressionKind.OTHER, child, children=tuple(inner)) if len(inner) != 1 else inner[0]
-                )
-            elif child.type.startswith("template_") and child.child_count:
-                parts.append(self._make(ExpressionKind.OTHER, child, children=tuple(self._parts(child, quoted))))
-            elif child.type == "expression":
-                parts.append(self.build(child))
-        return parts
 
-    def _access(self, term: Expression, node: Node) -> Expression:
-        steps, computed = self._steps(node)
-        if term.kind is ExpressionKind.REFERENCE:
-            return Expression(
-                kind=term.kind, line=term.line, steps=(*term.steps, *steps), children=(*term.children, *computed)
-            )
-        if term.kind is ExpressionKind.OTHER and term.steps:
-            return replace(term, steps=(*term.steps, *steps), children=(*term.children, *computed))
-        return Expression(kind=ExpressionKind.OTHER, line=term.line, steps=steps, children=(term, *computed))
-
-    def _steps(self, node: Node) -> tuple[tuple[Step, ...], tuple[Expression, ...]]:
-        if node.type == "get_attr":
-            return (raw_text(node.children[-1]),), ()
-        if node.type == "splat":
-            return (None,), ()
-        inner = node.children[0]
-        if inner.type == "legacy_index":
-            return (int(raw_text(inner).removeprefix(".")),), ()
-        index = self._terms(inner.children)
-        literal = index[0].value if len(index) == 1 and index[0].kind is ExpressionKind.LITERAL else None
-        if isinstance(literal, str) or (isinstance(literal, int) and not isinstance(literal, bool)):
-            return (literal,), ()
-        return (None,), tuple(index)
-
-    @staticmethod
-    def _make(
-        kind: ExpressionKind,
-        node: Node,
-        *,
-        value: Scalar = None,
-        name: str = "",
-        steps: tuple[Step, ...] = (),
-        children: tuple[Expression, ...] = (),
-    ) -> Expression:
-        return Expression(kind=kind, line=line_of(node), value=value, name=name, steps=steps, children=children)
+def _make(kind: ExpressionKind, node: Node, **parts: Any) -> Expression:
+    return Expression(kind=kind, line=line_of(node), **parts)
 
 
 def _shown(value: Scalar) -> str:
