@@ -68,11 +68,9 @@ class WheelLinters:
             raise _NoAnswer(f"actionlint ended with code {code}: {said[-_MOST_SAID:].strip() or 'no explanation'}")
         found: _Found = {}
         for entry in answer or ():
-            found.setdefault(entry["filepath"], []).append(
-                LintEntry(
-                    tool="actionlint", kind=str(entry["kind"]), line=int(entry["line"]), says=str(entry["message"])
-                )
-            )
+            kind, says = str(entry["kind"]), str(entry["message"])
+            read = LintEntry(tool="actionlint", kind=kind, line=int(entry["line"]), says=says)
+            found.setdefault(entry["filepath"], []).append(read)
         return found
 
     def _audit(self, home: Path, names: list[str]) -> _Found:
@@ -136,7 +134,8 @@ def _over_all(tool: str, run: Callable[[Path, list[str]], _Found], home: Path, n
         try:
             found.update(attempt([name]))
         except _NoAnswer as failed:
-            found[name] = [_unreadable(tool, str(failed))]
+            says = str(failed)[:_MOST_SAID]
+            found[name] = [LintEntry(tool=tool, kind="unreadable", line=0, says=says, severity=3)]
     return found
 
 
@@ -155,10 +154,6 @@ def _from_zizmor(entry: Any) -> tuple[str, LintEntry]:
         severity=_SEVERITIES.get(entry["determinations"]["severity"], 3),
         route=tuple(str(key.get("Key", key.get("Index", ""))) for key in keys),
     )
-
-
-def _unreadable(tool: str, says: str) -> LintEntry:
-    return LintEntry(tool=tool, kind="unreadable", line=0, says=says[:_MOST_SAID], severity=3)
 
 
 def _placed(entries: list[LintEntry], content: bytes) -> Iterator[LintEntry]:
