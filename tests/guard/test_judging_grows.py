@@ -29,3 +29,21 @@ def test_judging_is_linear_in_the_number_of_files() -> None:
         assert not verdict.blocked, verdict.blocking
 
     assert_linear(judged, 3)
+
+
+LOOPS = """resource "aws_sqs_queue" "q%d_%d" {
+  for_each = toset([for n in range(200) : tostring(n)])
+  name     = join("", [for a in range(200) : join("", [for b in range(200) : "${a}${b}${each.key}"])])
+}
+"""
+
+
+def test_loops_inside_of_loops_are_judged_in_linear_time() -> None:
+    fresh = count()
+
+    def judged(size: int) -> None:
+        run = next(fresh)
+        file = FileChange(path="infra/a.tf", before=None, after="".join(LOOPS % (run, i) for i in range(size)).encode())
+        judge(ChangeSet(base_commit="a" * 40, changes=(file,)), FilesInMemory.of({}), Policy())
+
+    assert_linear(judged, 2)

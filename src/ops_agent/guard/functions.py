@@ -10,8 +10,9 @@ import math
 import posixpath
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from itertools import islice, product
 from typing import Any, Final
 from urllib.parse import unquote_plus
 
@@ -183,6 +184,10 @@ def _all_known(items: list[Any]) -> list[Any]:
     return items
 
 
+def _set(items: Iterable[Any]) -> list[str]:
+    return sorted({_text(i) for i in items})
+
+
 def climbs(path: str) -> bool:
     """True when a relative path or pattern can lead out of its directory."""
     return path.startswith(("/", "~")) or ".." in path.split("/")
@@ -229,6 +234,13 @@ _KNOWN: Final[dict[str, Callable[..., Any]]] = {
     "sort": lambda items: sorted(_text(i) for i in _all_known(items)),
     "slice": lambda items, start, end: items[start:end],
     "range": lambda *bounds: [n for n, _ in zip(range(*bounds), range(MAX_ITEMS + 1), strict=False)],
+    "setunion": lambda *sets: _set(i for one in sets for i in _all_known(one)),
+    "setintersection": lambda first, *sets: _set(i for i in _all_known(first) if all(i in one for one in sets)),
+    "setsubtract": lambda first, second: _set(i for i in _all_known(first) if i not in _all_known(second)),
+    "setproduct": lambda *sets: [list(pair) for pair in islice(product(*sets), MAX_ITEMS + 1)],
+    "chunklist": lambda items, size: [items[n : n + size] for n in range(0, len(items), size)],
+    "coalescelist": lambda *lists: next(one for one in lists if one),
+    "matchkeys": lambda items, keys, wanted: [i for i, k in zip(items, keys, strict=True) if k in wanted],
     "zipmap": lambda keys, items: dict(zip(_all_known(keys), items, strict=True)),
     "tonumber": _number,
     "parseint": int,
@@ -241,7 +253,7 @@ _KNOWN: Final[dict[str, Callable[..., Any]]] = {
     "base64gunzip": lambda text: _unpacked(base64.b64decode(text, validate=True)),
     "concat": lambda *lists: [i for part in lists for i in part],
     "flatten": lambda items: list(_flat(items)),
-    "toset": lambda items: sorted({_text(i) for i in _all_known(items)}),
+    "toset": lambda items: _set(_all_known(items)),
     "distinct": lambda items: list(dict.fromkeys(_all_known(items))),
     "compact": lambda items: [i for i in _all_known(items) if i not in ("", None)],
     "element": lambda items, index: items[index % len(items)],

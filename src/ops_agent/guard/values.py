@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from ops_agent.guard.functions import MAX_ITEMS, bounded, call, operate
 from ops_agent.guard.tree import SourceTree
 from ops_agent.model.terraform import (
     UNKNOWN,
+    Attribute,
     Block,
     Environment,
     Expression,
@@ -23,7 +24,7 @@ from ops_agent.model.terraform import (
     TerraformTarget,
 )
 
-MAX_STEPS, MAX_INSTANCES, MAX_LOOP, MAX_VALUES = 40, 300, 200, 50
+MAX_STEPS, MAX_INSTANCES, MAX_LOOP, MAX_VALUES, MAX_ROUNDS = 40, 300, 200, 50, 10_000
 INPUT, ELSEWHERE, UNSEEN = "input", "elsewhere", "unseen"
 _UNSEEN = re.compile(r"file.*|templatefile|uuid|.*timestamp|bcrypt|rsadecrypt")
 NO_ENVIRONMENT = Environment(name="any environment", account=None, backend_file=None)
@@ -42,7 +43,7 @@ class Bound:
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Names of one module instance. `directory` is `path.module`, `iterators` what a `for`, `each` or `count` gives;
-    `known` remembers values, so that a name is evaluated once.
+    `known` remembers values, so that a name is evaluated once. `rounds` is how often the loops around run, all together.
     """
 
     region: str
@@ -51,6 +52,11 @@ class Scope:
     locals: dict[str, Bound] = field(default_factory=dict)
     iterators: dict[str, object] = field(default_factory=dict)
     known: dict[int, object] = field(default_factory=dict)
+    rounds: int = 1
+
+    def in_round(self, rounds: int, **names: object) -> Scope:
+        """The scope in one of `rounds` of a loop that gives `names`."""
+        return replace(self, iterators={**self.iterators, **names}, rounds=self.rounds * rounds)
 
     def bound(self, reference: Expression) -> Bound | None:
         """What `var.x` or `local.x` is; None for other references and for what has no value here."""
@@ -157,19 +163,56 @@ def _collect(
 
 def scopes_of(block: Block, scope: Scope) -> Iterator[Scope]:
     """The scope in each instance of a block: what `each` and `count` are, as far as the source shows it."""
-    collection, count = (
-        evaluate(a.expression, scope) if (a := block.attribute(name)) is not None else None
-        for name in ("for_each", "count")
-    )
+    count = block.attribute("count")
+    number = evaluate(count.expression, scope) if count is not None else None
+    if isinstance(number, int) and 0 < number <= MAX_LOOP:
+        each: list[tuple[object, object]] = [(UNKNOWN, UNKNOWN)]
+    else:
+        number, each = 1, _pairs(block, scope)
+    for index in range(number):
+        for key, value in each:
+            names = {"each": {"key": key, "value": value}, "count": {"index": index}}
+            yield scope.in_round(number * len(each), **names)
+
+
+def _pairs(block: Block, scope: Scope) -> list[tuple[object, object]]:
+    """Keys and values of `for_each`, unknown ones when the source does not show them or they are too many."""
+    over = block.attribute("for_each")
+    collection = evaluate(over.expression, scope) if over is not None else None
     pairs: list[tuple[object, object]] = []
     if isinstance(collection, dict):
         pairs = list(collection.items())
     elif isinstance(collection, list):
         pairs = [(one, one) for one in collection]
-    many = range(count) if isinstance(count, int) and 0 < count <= MAX_LOOP and not pairs else range(1)
-    for key, value in pairs if 0 < len(pairs) <= MAX_LOOP else [(UNKNOWN, UNKNOWN)]:
-        for index in many:
-            yield replace(scope, iterators={"each": {"key": key, "value": value}, "count": {"index": index}})
+    return pairs if 0 < len(pairs) <= MAX_LOOP else [(UNKNOWN, UNKNOWN)]
+
+
+def arguments_in(block: Block, scope: Scope) -> Iterator[tuple[Attribute, Scope]]:
+    """Every argument at any depth, in each instance of the block and each round of a `dynamic` block around it; of very
+    many rounds only the first ones.
+    """
+    left = iter(range(MAX_ROUNDS))
+
+    def walk(part: Block, rounds: Iterable[Scope], is_first: bool) -> Iterator[tuple[Attribute, Scope]]:
+        for inside in rounds:
+            if not is_first and next(left, None) is None:
+                return
+            yield from ((attribute, inside) for attribute in part.attributes)
+            for inner in part.blocks:
+                yield from walk(inner, _rounds_of(inner, inside), is_first)
+            is_first = False
+
+    return walk(block, scopes_of(block, scope), True)
+
+
+def _rounds_of(block: Block, scope: Scope) -> list[Scope]:
+    """The scope in each round of a `dynamic` block; that around it for another one."""
+    if block.type != "dynamic":
+        return [scope]
+    iterator = block.attribute("iterator")
+    name = ".".join(map(str, iterator.expression.steps)) if iterator is not None else block.label
+    pairs = _pairs(block, scope)
+    return [scope.in_round(len(pairs), **{name: {"key": key, "value": value}}) for key, value in pairs]
 
 
 def possible_values(expression: Expression, scope: Scope, steps: int = MAX_STEPS) -> tuple[object, ...]:
@@ -251,25 +294,28 @@ def _stepped(value: object, path: Sequence[Any], indices: Sequence[Expression], 
 
 
 def _loop(expression: Expression, scope: Scope, steps: int) -> object:
-    inner = _rounds(expression, scope, steps)
-    if inner is None or "c" in str(expression.value):
+    form, found, rounds = str(expression.value), [], _rounds(expression, scope, steps)
+    if rounds is None:
         return UNKNOWN
-    results = [[evaluate(c, s, steps - 1) for c in expression.children[1:]] for s in inner]
-    if str(expression.value).startswith("k"):
-        return {str(k): v for k, v in results} if all(k is not UNKNOWN for k, _ in results) else UNKNOWN
-    return bounded([v for (v,) in results])
+    for inner in rounds:
+        results = [evaluate(c, inner, steps - 1) for c in expression.children[1:]]
+        is_kept = results.pop() if form.endswith("c") else True
+        if not isinstance(is_kept, bool):
+            return UNKNOWN
+        found += [results] if is_kept else []
+    if form.startswith("k"):
+        return {str(k): v for k, v in found} if all(k is not UNKNOWN for k, _ in found) else UNKNOWN
+    return bounded([v for (v,) in found])
 
 
 def _rounds(loop: Expression, scope: Scope, steps: int = MAX_STEPS) -> list[Scope] | None:
-    """The scope in each round of a `for`, None when the source does not show over what it runs."""
+    """The scope in each round of a `for`, None when the source does not show over what it runs, or it runs too often."""
     over = evaluate(loop.children[0], scope, steps - 1)
-    items = (
-        sorted(over.items()) if isinstance(over, dict) else list(enumerate(over)) if isinstance(over, list) else None
-    )
-    if items is None or len(items) > MAX_LOOP:
+    if not isinstance(over, dict | list) or len(over) > MAX_LOOP or len(over) * scope.rounds > MAX_ROUNDS:
         return None
+    items = sorted(over.items()) if isinstance(over, dict) else list(enumerate(over))
     *keys, element = loop.name.split(",")
-    return [replace(scope, iterators={**scope.iterators, **dict.fromkeys(keys, k), element: v}) for k, v in items]
+    return [scope.in_round(len(items), **dict.fromkeys(keys, k), **{element: v}) for k, v in items]
 
 
 def with_scopes(expression: Expression, scope: Scope) -> Iterator[tuple[Expression, Scope]]:

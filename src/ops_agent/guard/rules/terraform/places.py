@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from itertools import islice
 
 from ops_agent.guard.data import words
 from ops_agent.guard.regions import accounts_in, foreign_regions, real_accounts
@@ -16,12 +15,12 @@ from ops_agent.guard.values import (
     UNSEEN,
     Instance,
     Scope,
+    arguments_in,
     evaluate,
     possible_values,
     scopes_of,
     sources_of,
     texts,
-    with_scopes,
 )
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.policy import ROOT, Policy
@@ -39,7 +38,6 @@ _OF_ORGANIZATION = re.compile(
     r"(.*[_-])?(root|org|organi[sz]ation|management|master|payer|main)([_-].*)?", re.IGNORECASE
 )
 _TWELVE = re.compile(r"[0-9]{12}")
-_MOST_ROUNDS = 2_000
 _OTHER_CLOUDS = re.compile(r"(google|azurerm|azuread|azapi)(_|-|$)")
 
 
@@ -296,19 +294,21 @@ def _evaluated(root: RootInEnvironment) -> Iterator[_Made]:
             continue
         for path, source in instance.files:
             for block in source.blocks:
-                scopes = tuple(scopes_of(block, instance.scope))
-                for attribute in (a for b in block.walk() if b.type != "validation" for a in b.attributes):
-                    if not _is_prose(block, attribute.name):
-                        for expression, scope in _in_rounds(attribute.expression, scopes):
-                            yield path, block, attribute, expression, evaluate(expression, scope), scope
+                names = {id(a): {e.steps[0] for e in a.expression.walk() if e.steps} for a in _acting(block)}
+                seen: set[int] = set()
+                for attribute, scope in arguments_in(block, instance.scope):
+                    key = id(attribute)
+                    if key in names and (key not in seen or names[key] & scope.iterators.keys()):
+                        seen.add(key)
+                        made = (e for e in attribute.expression.walk() if e.kind in _MADE)
+                        yield from ((path, block, attribute, e, evaluate(e, scope), scope) for e in made)
 
 
-def _in_rounds(whole: Expression, scopes: tuple[Scope, ...]) -> Iterator[tuple[Expression, Scope]]:
-    """What makes text or lists in `whole`, in each instance of its block and each round of a loop (bounded)."""
-    if any(e.kind in _MADE for e in whole.walk()):
-        is_repeated = any(e.steps[:1] in (("each",), ("count",)) for e in whole.walk())
-        rounds = (pair for scope in (scopes if is_repeated else scopes[:1]) for pair in with_scopes(whole, scope))
-        yield from ((e, s) for e, s in islice(rounds, _MOST_ROUNDS) if e.kind in _MADE)
+def _acting(block: Block) -> Iterator[Attribute]:
+    """The arguments of a block that are neither prose nor conditions."""
+    for inner in block.walk():
+        if inner.type not in ("validation", "precondition", "postcondition", "assert"):
+            yield from (a for a in inner.attributes if not _is_prose(block, a.name))
 
 
 def _hides_a_place(expression: Expression, value: object, attribute: Attribute, scope: Scope) -> bool:

@@ -122,7 +122,7 @@ def _variables(file: WorkflowFile) -> dict[tuple[str, ...], _Texts]:
         if name := _variable(text.path):
             job = text.path[1:2] if text.path[0] == "jobs" else ()
             step = text.path[3:4] if job and text.path[2] == "steps" else ()
-            found.setdefault((*job, *step), {}).setdefault(name, []).append(text.text)
+            found.setdefault((*job, *step), {}).setdefault(name.casefold(), []).append(text.text)
     return found
 
 
@@ -139,14 +139,19 @@ def _meanings(lines: tuple[Line, ...], scopes: list[_Texts], digests: list[int])
     known: dict[str, int] = {}
 
     def read_by(text: str) -> set[str]:
-        return {*_USED.findall(text), *(w for w in _WORD.findall(text) if any(w in scope for scope in scopes))}
+        words = _WORD.findall(text.casefold())  # names of contexts have no case
+        return {*_USED.findall(text), *(w for w in words if any(w in scope for scope in scopes))}
 
     def behind(name: str) -> int:
         found: dict[str, tuple[str, ...]] = {}
         pending = {name}
         while pending:
             one = pending.pop()
-            found[one] = tuple(text for texts in (*scopes, setters) for text in texts.get(one, ()))
+            found[one] = tuple(
+                text
+                for texts in (*scopes, setters)
+                for text in texts.get(one if texts is setters else one.casefold(), ())
+            )
             for text in found[one]:
                 pending |= read_by(text) - found.keys()
                 if len(pending) + len(found) > _MOST_NAMES:  # too many to tell apart
