@@ -16,7 +16,7 @@ from graphql import (
 )
 from graphql.utilities import print_type
 
-HEADER = """# A slice of GitHub's public GraphQL schema, from the npm package @octokit/graphql-schema (MIT, see NOTICE beside this file).
+HEADER = """# A slice of GitHub's public GraphQL schema, from the npm package @octokit/graphql-schema (MIT, see NOTICE).
 # Made by tests/fake_github/slice_descriptions.py; do not edit.
 """
 

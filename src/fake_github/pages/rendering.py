@@ -38,8 +38,8 @@ _ATTRIBUTES = re.compile(
     "checked|disabled|datetime|scope"
 )
 _CLASSES = re.compile(
-    r"language-[\w+#.-]{1,40}|mermaid|task-list-item|contains-task-list|task-list-item-checkbox|mention|alert|alert-\w+|"
-    r"d-(add|del|hunk)"
+    r"language-[\w+#.-]{1,40}|mermaid|task-list-item|contains-task-list|task-list-item-checkbox|"
+    r"mention|alert|alert-\w+|d-(add|del|hunk)"
 )
 # An allow-list, so that a scheme hidden behind control characters does not match: http, https, mailto, or no scheme at
 # all.

@@ -232,8 +232,8 @@ def export_pages(github: Platform, folder: Path) -> list[Path]:
         here = _file(path)
         target = folder / here
         target.parent.mkdir(parents=True, exist_ok=True)
-        linked = _HREF.sub(lambda href, at=here: _relative(href[1], at, github.base_url, known), html)  # type: ignore[misc]
-        target.write_text(linked, encoding="utf-8")
+        relative = partial(_relative, here=here, base_url=github.base_url, known=known)
+        target.write_text(_HREF.sub(lambda href, to=relative: to(href[1]), html), encoding="utf-8")  # type: ignore[misc]
         written.append(target)
     return written
 

@@ -165,7 +165,8 @@ _IDENTITY = (
 _PLATFORMS = (
     '<DescribeAccountAttributesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">'
     "<requestId>embedded</requestId><accountAttributeSet><item><attributeName>supported-platforms</attributeName>"
-    "<attributeValueSet><item><attributeValue>VPC</attributeValue></item></attributeValueSet></item></accountAttributeSet></DescribeAccountAttributesResponse>"
+    "<attributeValueSet><item><attributeValue>VPC</attributeValue></item></attributeValueSet></item>"
+    "</accountAttributeSet></DescribeAccountAttributesResponse>"
 )
 
 
