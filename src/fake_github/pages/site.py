@@ -233,7 +233,8 @@ def export_pages(github: Platform, folder: Path) -> list[Path]:
         target = folder / here
         target.parent.mkdir(parents=True, exist_ok=True)
         relative = partial(_relative, here=here, base_url=github.base_url, known=known)
-        target.write_text(_HREF.sub(lambda href, to=relative: to(href[1]), html), encoding="utf-8")  # type: ignore[misc]
+        linked = _HREF.sub(lambda href, to=relative: to(href[1]), html)  # type: ignore[misc]
+        target.write_text(linked, encoding="utf-8")
         written.append(target)
     return written
 
