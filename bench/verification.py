@@ -35,8 +35,7 @@ from bench.verification_roots import (
 from ops_agent.adapters.aws.identity import AwsIdentity
 from ops_agent.adapters.aws.sts import Runner, Sts
 from ops_agent.adapters.scratch import scratch_tree
-from ops_agent.adapters.terraform import engine as commands
-from ops_agent.adapters.terraform import sandbox_child
+from ops_agent.adapters.terraform import commands, sandbox_child
 from ops_agent.adapters.terraform.engine import find_library
 from ops_agent.adapters.terraform.providers import configuration
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli

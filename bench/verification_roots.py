@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops_agent.adapters.terraform.confinement import Cell
+from ops_agent.adapters.terraform.cells import Cell
 from ops_agent.adapters.terraform.sandbox import Sandbox
 from ops_agent.model.change_set import TreeEntry
 from ops_agent.model.policy import Policy
