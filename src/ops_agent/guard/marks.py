@@ -17,7 +17,8 @@ from ops_agent.model.terraform import Step
 Path = tuple[Step, ...]
 _NAMED_LIKE_A_SECRET = re.compile(
     r"(.*_)?(passwords?|passwd|passphrase|secrets?|secret_string|secret_binary|secret_key|private_key|api_?key"
-    r"|access_key|auth_token|access_token|preshared_key|plaintext|key_material|connection_string|shared_secret|plaintext_value)"
+    r"|access_key|auth_token|access_token|preshared_key|plaintext|key_material|connection_string"
+    r"|shared_secret|plaintext_value)"
     r"|private_key_(pem|openssh)|tokens?|.*_wo"
 )
 

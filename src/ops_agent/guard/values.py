@@ -43,7 +43,7 @@ class Bound:
 @dataclass(frozen=True, slots=True)
 class Scope:
     """Names of one module instance. `directory` is `path.module`, `iterators` what a `for`, `each` or `count` gives;
-    `known` remembers values, so that a name is evaluated once. `rounds` is how often the loops around run, all together.
+    `known` remembers values, so that a name is evaluated once. `rounds` is how often all loops around run together.
     """
 
     region: str
@@ -309,7 +309,7 @@ def _loop(expression: Expression, scope: Scope, steps: int) -> object:
 
 
 def _rounds(loop: Expression, scope: Scope, steps: int = MAX_STEPS) -> list[Scope] | None:
-    """The scope in each round of a `for`, None when the source does not show over what it runs, or it runs too often."""
+    """The scope in each round of a `for`; None when its collection is not known, or it runs too often."""
     over = evaluate(loop.children[0], scope, steps - 1)
     if not isinstance(over, dict | list) or len(over) > MAX_LOOP or len(over) * scope.rounds > MAX_ROUNDS:
         return None
