@@ -49,7 +49,9 @@ def wanted_by(names: Iterable[str], ours: Iterable[str]) -> dict[str, set[str]]:
 
 
 def parts(requirement: str) -> tuple[str, set[str], set[str]]:
-    """(name, extras that are asked for, extras of the parent that alone ask for it) of `name[extras]>=1; extra == "x"`."""
+    """(name, extras that are asked for, extras of the parent that alone ask for it) of a requirement
+    (`name[extras]>=1; extra == "x"`).
+    """
     wanted, _, marker = requirement.partition(";")
     extras = re.search(r"\[([^\]]*)\]", wanted)
     name = re.split(r"[\s<>=!~\[(@]", wanted.strip(), maxsplit=1)[0]

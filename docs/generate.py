@@ -34,7 +34,8 @@ REMEDIES = {
     "plan_failed": "Read Terraform's error, correct the repository, the role or the issue, and approve again.",
     "budget_exhausted": "Split the issue, or raise `max_turns`, `max_cost_usd` or `timeout_minutes`.",
     "no_progress": "Make the issue more precise, or split it, and approve again.",
-    "not_authorised": "Ask a person with write permission on the repository to apply the label or to start the workflow.",
+    "not_authorised": "Ask a person with write permission on the repository to apply the label or to start the "
+    "workflow.",
     "content_changed": "Read the current text and approve again.",
     "stale": "Approve again: the run starts from the current branch.",
 }
@@ -121,9 +122,9 @@ def inputs_page() -> str:
     lines = [
         "# Inputs and outputs",
         "",
-        "Generated from [action.yml](../action.yml) by `make docs`. Every input is text; an empty text means the default.",
-        "All problems are reported at once, each with what to do. The container form (`docker/action.yml`) has the same",
-        "inputs and outputs.",
+        "Generated from [action.yml](../action.yml) by `make docs`. Every input is text; an empty text means the",
+        "default. All problems are reported at once, each with what to do. The container form (`docker/action.yml`)",
+        "has the same inputs and outputs.",
     ]
     for group, names in groups().items():
         lines += ["", f"## Inputs: {group}", "", "| input | default | meaning |", "|---|---|---|"]
@@ -170,9 +171,9 @@ def outcomes_page() -> str:
     lines = [
         "# How a run can end",
         "",
-        "Generated from the code by `make docs`. The word is the output `conclusion`; it comes from code, never from the",
-        "language model. Exit code 0 is a normal end, also if the run declines. *Again*: whether the same run, started",
-        "again, can end differently without a change by a person.",
+        "Generated from the code by `make docs`. The word is the output `conclusion`; it comes from code, never from",
+        "the language model. Exit code 0 is a normal end, also if the run declines. *Again*: whether the same run,",
+        "started again, can end differently without a change by a person.",
         "",
         "| exit | conclusion | again | what happened | what to do |",
         "|---|---|---|---|---|",

@@ -25,7 +25,9 @@ Marked = dict[str, frozenset[str]]
 
 
 def marked_in(schema: Mapping[str, Any]) -> Marked:
-    """Type (`data.` and `ephemeral.` in front) -> paths of marked attributes, `{}` behind those that hold a collection."""
+    """Type (`data.` and `ephemeral.` in front) -> paths of marked attributes; `{}` behind those
+    that hold a collection.
+    """
     found = {}
     for kind, prefix in _KINDS.items():
         for type_, described in _aws(schema).get(kind, {}).items():
@@ -66,7 +68,8 @@ def sensitive_text(versions: Mapping[str, Marked]) -> str:
             words.append(path if holders == names else f"{path}@{','.join(holders)}")
         lines += textwrap.wrap(f"{type_}: {' '.join(words)}", _WIDTH, subsequent_indent="    ")
     return (
-        "# Attributes that the AWS provider marks `sensitive` or `write_only`. Written by docs/sensitive_attributes.py: do not edit.\n"
+        "# Attributes that the AWS provider marks `sensitive` or `write_only`. Written by "
+        "docs/sensitive_attributes.py: do not edit.\n"
         "# A path names nested blocks by dots; `{}`: a collection is marked; `@`: in these versions only.\n\n"
         f"versions: {' '.join(names)}\n\n" + "\n".join(lines) + "\n"
     )
