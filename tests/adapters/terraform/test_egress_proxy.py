@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops_agent.adapters.terraform import egress
-from ops_agent.adapters.terraform.egress import EgressProxy, Grant, Refused, dial
+from ops_agent.adapters.terraform.egress import EgressProxy, Grant, HostRefused, dial
 from ops_agent.adapters.terraform.reach import NOWHERE, Hosts, aws_hosts
 
 AWS = Hosts(aws=aws_hosts("sa-east-1", ()), others=frozenset({"registry.example"}), words="not AWS in sa-east-1")
@@ -176,7 +176,22 @@ def addresses(monkeypatch, *ips: str) -> None:
 def test_a_name_that_leads_to_this_machine_or_to_its_neighbours_is_refused(ip, monkeypatch):
     """DNS that lies: the name is AWS's, the address is not."""
     addresses(monkeypatch, ip)
-    with pytest.raises(Refused, match="not on the Internet"):
+    with pytest.raises(HostRefused, match="not on the Internet"):
+        dial(SQS, AWS)
+
+
+def test_a_name_that_nobody_knows_is_refused_by_name_and_a_silent_name_service_is_an_error(monkeypatch):
+    def resolve(*_, **__):
+        raise socket.gaierror(number, "as getaddrinfo says it")
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    number = socket.EAI_NONAME
+    grant = Grant(AWS, 1)
+    with pytest.raises(HostRefused, match="unknown to the name service"):
+        egress._connect(grant, f"CONNECT {SQS}:443 HTTP/1.1")
+    assert grant.refused == [f"{SQS}:443, which is unknown to the name service"]
+    number = socket.EAI_AGAIN
+    with pytest.raises(socket.gaierror):
         dial(SQS, AWS)
 
 
@@ -187,7 +202,7 @@ def test_private_addresses_are_for_aws_names_alone(monkeypatch):
     monkeypatch.setattr(socket, "create_connection", lambda address, timeout: asked.append(address))
     dial(SQS, AWS)
     assert asked == [("10.1.2.3", 443)]
-    with pytest.raises(Refused):
+    with pytest.raises(HostRefused):
         dial("registry.example", AWS)
 
 
@@ -205,7 +220,7 @@ def test_any_authority_is_a_host_of_the_list_or_a_printable_refusal(text):
     grant = Grant(AWS, 1)
     try:
         assert grant.check(text) in AWS
-    except Refused as refused:
+    except HostRefused as refused:
         assert str(refused).isascii()
         assert str(refused).isprintable()
         assert len(str(refused)) < 330
@@ -215,7 +230,7 @@ def test_any_authority_is_a_host_of_the_list_or_a_printable_refusal(text):
 def test_a_flood_of_refusals_is_kept_short(places):
     grant = Grant(AWS, 1)
     for place in places:
-        with pytest.raises(Refused):
+        with pytest.raises(HostRefused):
             grant.check(place)
     assert len(grant.refused) <= egress.MOST_REFUSALS
 

@@ -2,8 +2,8 @@
 reach.
 
 A child holds a URL with a token of its own (Go sends user information of HTTPS_PROXY as Proxy-Authorization, and
-never proxies loopback). TLS goes through unread but for its first record, whose server name must be the one that
-CONNECT named. Where the kernel holds TCP ports (Landlock, sandbox_child) there is no way round the proxy.
+never proxies loopback). TLS goes through unread except its first record, whose server name must be the one that
+CONNECT named. Where Landlock restricts TCP ports (sandbox_child), the proxy cannot be bypassed.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ _PRIVATE = [
 ]
 
 
-class Refused(Exception):
+class HostRefused(Exception):
     """Where a child wanted to go and why it may not, for people: `HOST:PORT, which is ...`."""
 
 
 @dataclass(slots=True)
 class Grant:
-    """One child's pass. `refused` fills while the child runs: each place once, in order, as `HOST:PORT, which is ...`;
-    the last of MOST_REFUSALS says that there were more.
+    """What one child may reach, and its token. `refused` fills while the child runs: each place once, in order, as
+    `HOST:PORT, which is ...`; the last of MOST_REFUSALS says that there were more.
     """
 
     hosts: Hosts
@@ -62,29 +62,35 @@ class Grant:
         return {"HTTPS_PROXY": url, "HTTP_PROXY": url}
 
     def check(self, authority: str) -> str:
-        """The host of `HOST:443`. Raises Refused, and keeps the refusal."""
+        """The host of `HOST:443`. Raises HostRefused, and keeps the refusal."""
         found = _AUTHORITY.fullmatch(authority)
         host = (found["name"] or "").lower().removesuffix(".") if found else ""
         if found and int(found["port"]) == PORT and len(host) <= 253 and _HOST.fullmatch(host) and host in self.hosts:
             return host
         raise self.refuse(authority, self.hosts.why(host))
 
-    def refuse(self, place: str, why: str) -> Refused:
+    def refuse(self, place: str, why: str) -> HostRefused:
         """Keep a refusal; returns it to be raised."""
         shown = re.sub(r"[^\w.:\[\]/-]", "?", place, flags=re.ASCII)[:260]
         text = f"{shown}, which is {why}"
         if text not in self.refused and len(self.refused) < MOST_REFUSALS:
             is_last = len(self.refused) == MOST_REFUSALS - 1
             self.refused.append("further places, which are not named here" if is_last else text)
-        return Refused(text)
+        return HostRefused(text)
 
 
 def dial(host: str, hosts: Hosts) -> socket.socket:
-    """Connect to `host`, to an address that was looked at. Raises OSError; Refused when it is not on the Internet (AWS
-    may be private).
+    """Connect to `host`, to an address that was looked at. Raises HostRefused when there is no such host or it is not
+    on the Internet (AWS may be private), and OSError.
     """
-    problem = "unknown to the name service"
-    for *_, address in socket.getaddrinfo(host, PORT, type=socket.SOCK_STREAM):
+    try:
+        found = socket.getaddrinfo(host, PORT, type=socket.SOCK_STREAM)
+    except socket.gaierror as error:
+        if error.errno != socket.EAI_NONAME:
+            raise
+        raise HostRefused("unknown to the name service") from error
+    problem = ""
+    for *_, address in found:
         ip = ipaddress.ip_address(str(address[0]).partition("%")[0])
         ip = getattr(ip, "ipv4_mapped", None) or ip
         private = any(ip.version == network.version and ip in network for network in _PRIVATE)
@@ -95,7 +101,7 @@ def dial(host: str, hosts: Hosts) -> socket.socket:
             return socket.create_connection((str(ip), PORT), CONNECT_SECONDS)
         problem = ""
     if problem:
-        raise Refused(problem)
+        raise HostRefused(problem)
     raise OSError(f"{host} does not answer")
 
 
@@ -114,7 +120,7 @@ class EgressProxy:
 
     @contextmanager
     def grant(self, hosts: Hosts) -> Iterator[Grant]:
-        """A pass for one child; it is worth nothing when the context has closed."""
+        """A grant for one child, valid until the context exits."""
         made = Grant(hosts, self.port)
         with self._lock:
             self._grants.append(made)
@@ -146,11 +152,11 @@ class EgressProxy:
         first, *lines = head.decode("latin-1").split("\r\n")
         grant = self._whose(lines)
         if grant is None:
-            client.sendall(b"HTTP/1.1 407 No pass\r\nProxy-Authenticate: Basic\r\n" + _NOTHING_MORE)
+            client.sendall(b"HTTP/1.1 407 No grant\r\nProxy-Authenticate: Basic\r\n" + _NOTHING_MORE)
             return
         try:
             host, there = _connect(grant, first)
-        except Refused as refused:
+        except HostRefused as refused:
             client.sendall(f"HTTP/1.1 403 refused by ops-agent: {refused}\r\n".encode() + _NOTHING_MORE)
             return
         except OSError:
@@ -180,7 +186,7 @@ class EgressProxy:
 
 
 def _connect(grant: Grant, request_line: str) -> tuple[str, socket.socket]:
-    """The host that is asked for, and a connection to it. Raises Refused, which the grant keeps; OSError."""
+    """The host that is asked for, and a connection to it. Raises HostRefused, which the grant keeps; OSError."""
     method, _, rest = request_line.partition(" ")
     target = rest.partition(" ")[0]
     if method != "CONNECT":
@@ -189,7 +195,7 @@ def _connect(grant: Grant, request_line: str) -> tuple[str, socket.socket]:
     host = grant.check(target)
     try:
         return host, dial(host, grant.hosts)
-    except Refused as refused:
+    except HostRefused as refused:
         raise grant.refuse(f"{host}:{PORT}", str(refused)) from None
 
 
@@ -242,14 +248,14 @@ def server_name(record: bytes) -> str | None:
 
 def _carry(client: socket.socket, there: socket.socket) -> None:
     """Bytes both ways until both have ended, a limit is reached, or both are silent for too long."""
-    end = time.monotonic() + SECONDS
+    deadline = time.monotonic() + SECONDS
     left = {client: MOST_SENT, there: MOST_RECEIVED}
     other = {client: there, there: client}
     with selectors.DefaultSelector() as selector:
         for end_point in other:
             end_point.settimeout(IDLE_SECONDS)
             selector.register(end_point, selectors.EVENT_READ, end_point)
-        while selector.get_map() and (wait := end - time.monotonic()) > 0:
+        while selector.get_map() and (wait := deadline - time.monotonic()) > 0:
             ready = selector.select(min(wait, IDLE_SECONDS))
             if not ready:
                 return

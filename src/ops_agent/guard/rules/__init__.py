@@ -10,18 +10,21 @@ from ops_agent.guard.rules.terraform import (
     execution,
     files,
     inputs,
-    places,
+    regions_and_accounts,
     secrets,
     services,
     sources,
 )
 from ops_agent.guard.rules.workflow import actions, deployments, names, scripts, triggers
+from ops_agent.guard.rules.workflow import conventions as workflow_conventions
+from ops_agent.guard.rules.workflow import regions_and_accounts as workflow_regions_and_accounts
 from ops_agent.guard.rules.workflow.linters import LINTER_RULES
 
 TABLE: tuple[Rule, ...] = (
     *rules_of(path),
-    *rules_of(execution, files, sources, inputs, secrets, places, backends, services, conventions),
-    *rules_of(names, triggers, actions, scripts, deployments),
+    *rules_of(execution, files, sources, inputs, secrets, regions_and_accounts, backends, services, conventions),
+    *rules_of(names, triggers, actions, scripts),
+    *rules_of(workflow_regions_and_accounts, deployments, workflow_conventions),
     *LINTER_RULES,
     *rules_of(secret),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ops_agent.guard.paths import is_backend_file
 from ops_agent.guard.rule import TerraformFile, WholeChange, hit, rule
-from ops_agent.guard.rules.terraform.places import is_of_another_cloud
+from ops_agent.guard.rules.terraform.regions_and_accounts import is_of_another_cloud
 from ops_agent.guard.tree import SourceTree
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.policy import ROOT

@@ -1,0 +1,3 @@
+locals {
+  zone = "usw2-lax1-az1"
+}
