@@ -112,9 +112,9 @@ def write_results(figures: Mapping[str, Figure], command: str, folder: Path) -> 
         "# Figures\n\nWritten by `make bench`. Medians of runs that take turns, so ratios count more than numbers.\n"
     ]
     for one in known.values():
-        told = dict(one["figure"])
-        told["columns"] = [Column(**column) for column in told["columns"]]
-        parts.append(as_markdown(Figure(**told)))
+        fields = dict(one["figure"])
+        fields["columns"] = [Column(**column) for column in fields["columns"]]
+        parts.append(as_markdown(Figure(**fields)))
         parts.append(f"Measured {one['at']} with `{one['command']}` on {one['machine']}.\n")
     (folder / "results.md").write_text("\n".join(parts), encoding="utf-8")
 

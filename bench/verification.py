@@ -52,7 +52,7 @@ MOST_RUNS = 3
 
 
 def starts_by_formula(pairs: int) -> int:
-    """Provider starts of pairs that stand on the base commit too: V for each root, 2*P + 3*S for each pair
+    """Provider starts of pairs that exist on the base commit too: V for each root, 2*P + 3*S for each pair
     (run/verify.py).
     """
     return 2 * len({root for root, _ in pairs_of(pairs)}) + (3 * 2 + 1 * 3) * pairs

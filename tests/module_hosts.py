@@ -43,7 +43,7 @@ class Asked:
 
     @property
     def secret(self) -> str:
-        """What stands in the Authorization header: a bearer token, or the password of Basic."""
+        """The secret in the Authorization header: a bearer token, or the password of Basic."""
         kind, _, value = self.authorization.partition(" ")
         return base64.b64decode(value).decode().partition(":")[2] if kind.lower() == "basic" else value
 

@@ -18,14 +18,14 @@ _PATIENCE = 60.0
 
 class Interruption:
     """A signal in a stage (`interrupt: {stage: verify, child: terraform-provider-aws, signal: SIGINT, within: 5}`), if
-    one is told.
+    the scenario has one.
 
     It is sent as soon as a process of that name runs below the job (`child`), or some seconds after the stage began
     (`after`).
     """
 
-    def __init__(self, told: Mapping[str, Any]) -> None:
-        self._told = told
+    def __init__(self, interrupt: Mapping[str, Any]) -> None:
+        self._interrupt = interrupt
         self._pid = 0
         self._sent_at = 0.0
         self._children: list[int] = []
@@ -34,12 +34,14 @@ class Interruption:
         self._pid = pid
 
     def listen(self, line: LogLine) -> None:
-        if self._told and not self._sent_at and line.kind == "group" and line.text == self._told["stage"]:
+        if self._interrupt and not self._sent_at and line.kind == "group" and line.text == self._interrupt["stage"]:
             self._children = (
-                self._wait_for(self._told["child"]) if "child" in self._told else self._wait(self._told["after"])
+                self._wait_for(self._interrupt["child"])
+                if "child" in self._interrupt
+                else self._wait(self._interrupt["after"])
             )
             self._sent_at = time.monotonic()
-            os.kill(self._pid, signal.Signals[self._told.get("signal", "SIGINT")])
+            os.kill(self._pid, signal.Signals[self._interrupt.get("signal", "SIGINT")])
 
     def _wait(self, seconds: float) -> list[int]:
         time.sleep(seconds)
@@ -55,14 +57,14 @@ class Interruption:
         return []
 
     def check(self) -> None:
-        if self._told:
+        if self._interrupt:
             seconds = time.monotonic() - self._sent_at
-            assert self._sent_at, f"the stage {self._told['stage']} never began"
-            assert seconds < self._told.get("within", 5.0), f"the run took {seconds:.1f} s to end"
+            assert self._sent_at, f"the stage {self._interrupt['stage']} never began"
+            assert seconds < self._interrupt.get("within", 5.0), f"the run took {seconds:.1f} s to end"
             alive = [pid for pid in self._children if Path(f"/proc/{pid}").exists() and _state(pid) != "Z"]
             assert not alive, f"children outlived the run: {alive}"
-            assert self._children or "child" not in self._told, (
-                f"no {self._told['child']} ran: there was nothing to end"
+            assert self._children or "child" not in self._interrupt, (
+                f"no {self._interrupt['child']} ran: there was nothing to end"
             )
 
 

@@ -76,37 +76,37 @@ def play(folder: Path, world: World, workplace: Path) -> tuple[dict[str, Any], P
 
 
 def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str]) -> tuple[dict[str, Any], Played]:
-    told = yaml.safe_load((folder / "scenario.yml").read_text(encoding="utf-8"))
+    scenario = yaml.safe_load((folder / "scenario.yml").read_text(encoding="utf-8"))
     files = sample_files() | {
         str(path.relative_to(folder / "repo")): path.read_bytes()
         for path in sorted((folder / "repo").rglob("*"))
         if path.is_file()
     }
-    for path in told.get("without", ()):
+    for path in scenario.get("without", ()):
         files = {name: content for name, content in files.items() if not name.startswith(path)}
     before = len(world.aws.calls)
     scripts = [load_script(folder / "script.yml")] if (folder / "script.yml").exists() else []
     with EmbeddedGitHub() as github, LlmServer(scripts) as llm:
         repository = github.add_repository(f"{OWNER}/orders", files)
-        for login, role in ({PERSON: "write"} | told.get("people", {})).items():
+        for login, role in ({PERSON: "write"} | scenario.get("people", {})).items():
             repository.add_person(login, role=role)
         board = github.add_board(OWNER, number=6)
-        for _ in range(int(told.get("older_issues", 1))):
+        for _ in range(int(scenario.get("older_issues", 1))):
             repository.add_issue("An older issue", "", author=PERSON)
-        text = told.get("issue", {})
+        text = scenario.get("issue", {})
         issue = repository.add_issue(
             text.get("title", "[ops] Queue for billing"), text.get("body", BODY), author=PERSON
         )
         board.put(issue, text.get("status", "Ready"))
-        for label, by in told.get("labels", {}).items():
+        for label, by in scenario.get("labels", {}).items():
             issue.add_label(label, by=by)
         checkout = github.add_repository("actions/checkout", {"action.yml": "name: checkout\n"}, private=False)
         checkout.tags["v7"] = checkout.head()
-        token = github.actions_token(repository) if told.get("token") == "actions" else github.app_token()
-        trigger = {"label": "ready", "by": PERSON} | told.get("trigger", {})
+        token = github.actions_token(repository) if scenario.get("token") == "actions" else github.app_token()
+        trigger = {"label": "ready", "by": PERSON} | scenario.get("trigger", {})
         head = repository.head()
         ends: list[JobEnd] = []
-        for attempt in range(1, int(told.get("runs", 1)) + 1):
+        for attempt in range(1, int(scenario.get("runs", 1)) + 1):
             if "dispatch" in trigger:
                 name = "workflow_dispatch"
                 event = github.dispatch(
@@ -114,7 +114,7 @@ def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str])
                 )
             else:
                 name, event = "issues", github.label(issue, trigger["label"], by=trigger["by"])
-            for act in told.get("then", ()):
+            for act in scenario.get("then", ()):
                 _people(issue, act)
             place = workplace / f"job-{attempt}"
             place.mkdir()
@@ -123,9 +123,9 @@ def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str])
             )
             repository.add_run(4241 + attempt)
             job = _job(
-                told, github, llm, world, harness, name, event, trigger["by"], token, repository.files(), attempt
+                scenario, github, llm, world, harness, name, event, trigger["by"], token, repository.files(), attempt
             )
-            interruption = Interruption(told.get("interrupt", {}))
+            interruption = Interruption(scenario.get("interrupt", {}))
             ends.append(run_plainly(job, place, interruption.listen, interruption.started))
             interruption.check()
         played = Played(
@@ -136,11 +136,11 @@ def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str])
             llm=llm,
             column=board.column(issue) or "",
             aws_calls=world.aws.calls[before:],
-            secrets=(token, "sk-ant-api03-a-key-of-the-test", *_runner_secrets(job), *told.get("secrets", ())),
+            secrets=(token, "sk-ant-api03-a-key-of-the-test", *_runner_secrets(job), *scenario.get("secrets", ())),
             default_head=head,
         )
         hold_invariants(played)
-        return told["end"], played
+        return scenario["end"], played
 
 
 def hold_invariants(played: Played) -> None:
@@ -169,7 +169,7 @@ def hold_invariants(played: Played) -> None:
     }
     for name, text in sinks.items():
         for secret in played.secrets:
-            assert secret not in text, f"a secret stands in the {name}"
+            assert secret not in text, f"there is a secret in the {name}"
 
 
 def paths_of(pull: PullRequest) -> list[str]:
@@ -192,7 +192,7 @@ def _people(issue: Issue, act: Mapping[str, Any] | str) -> None:
 
 
 def _job(
-    told: Mapping[str, Any],
+    scenario: Mapping[str, Any],
     github: EmbeddedGitHub,
     llm: LlmServer,
     world: World,
@@ -206,7 +206,7 @@ def _job(
 ) -> Job:
     workflow = yaml.safe_load(files[WORKFLOW] if WORKFLOW in files else sample_files()[WORKFLOW])
     step = next(s for s in workflow["jobs"]["run"]["steps"] if str(s.get("uses", "")).startswith("org/ops-agent@"))
-    step["with"] |= {name: str(value) for name, value in told.get("inputs", {}).items()}
+    step["with"] |= {name: str(value) for name, value in scenario.get("inputs", {}).items()}
     return Job(
         event_name=event_name,
         event=event,

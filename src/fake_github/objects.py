@@ -296,7 +296,7 @@ class Board:
         return next((card for card in self.cards if card.issue is issue), None)
 
     def column(self, issue: Issue) -> str | None:
-        """Name of the column that the issue stands in, None when it has no status or is not on the board."""
+        """Name of the column that the issue is in; None when it has no status or is not on the board."""
         card = self.card(issue)
         return card.column if card else None
 
@@ -387,7 +387,7 @@ class PullRequest(Issue):
 
     @property
     def head_commit(self) -> str:
-        """Where the head branch stands; where it stood when the pull request was merged or the branch deleted."""
+        """The commit of the head branch, or its last one before the pull request was merged or the branch deleted."""
         if not self.merged and self.head in self.repository.branches:
             self._head_when_gone = self.repository.branches[self.head]
         return self._head_when_gone

@@ -29,8 +29,8 @@ class EmbeddedGitHub(Platform):
 
     @property
     def base_url(self) -> str:
-        """`http://127.0.0.1:PORT`, for REST and for pages; GraphQL is at `{base_url}/graphql`. The port is bound by the
-        first look.
+        """`http://127.0.0.1:PORT`, for REST and for pages; GraphQL is at `{base_url}/graphql`. The port is bound when
+        this is first read.
         """
         return self._server.url
 
@@ -64,7 +64,7 @@ class EmbeddedGitHub(Platform):
         return serve_page(self, request)
 
     def label(self, issue: Issue, name: str, *, by: str) -> dict[str, Any]:
-        """Put a label on an issue as a person does; returns the webhook payload `issues.labeled`."""
+        """Apply a label to an issue as a person does; returns the webhook payload `issues.labeled`."""
         with self.lock:
             issue.add_label(name, by=by)
             return webhooks.labeled(issue, issue.repository.label(name), self.account(by))

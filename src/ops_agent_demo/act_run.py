@@ -78,7 +78,7 @@ def run_with_act(job: Job, folder: Path, listen: Callable[[LogLine], None]) -> J
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(folder),
         "LANG": "C.UTF-8",
-        # A secret without a value is read from act's own environment: nothing secret stands in its arguments.
+        # A secret without a value is read from act's own environment: its arguments contain no secret.
         **job.secrets,
     }
     end = JobEnd()
@@ -108,7 +108,7 @@ def _record(raw: bytes) -> Mapping[str, Any]:
 
 
 def _work_tree(files: Mapping[str, bytes], folder: Path) -> Path:
-    """A checkout with the remote that tells act the repository's name."""
+    """A checkout with a remote, from which act takes the repository's name."""
     for path, content in files.items():
         place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -14,9 +14,7 @@ Messages = list[dict[str, Any]]
 
 
 class Minutes:
-    """Listens to scripts as they are played. Conversations are told apart by their first message, as the server does
-    it.
-    """
+    """Listens to scripts as they are played. A conversation is identified by its first message, as in the server."""
 
     def __init__(self) -> None:
         self._last: dict[str, Answer] = {}

@@ -55,9 +55,8 @@ class JobEnd:
             if line.text:
                 self.outputs[line.name] = line.text
         elif line.kind == "summary":
-            if (
-                line.text not in self.summary
-            ):  # act tells it for the step inside the composite action and once more for the action
+            # act reports it for the step inside the composite action, and again for the action.
+            if line.text not in self.summary:
                 self.summary += line.text
         else:
             self.log.append(line.text if line.kind in ("text", "trouble") else f"[{line.kind}] {line.text}")
@@ -82,16 +81,16 @@ def read_log_line(record: Mapping[str, Any]) -> LogLine | None:
 
 
 class StepOutput:
-    """A step's own output, read as a runner reads it: commands are told from text, and `::stop-commands::` makes them
-    text for a while.
+    """A step's own output, read as a runner reads it: commands are separated from text, and after `::stop-commands::`
+    they are text until the stop ends.
     """
 
     def __init__(self) -> None:
         self._resumes_at = ""
 
     def read(self, raw: str) -> LogLine | None:
-        """The line of the log, None for a command that a runner obeys in silence: a mask (a secret stands in it), a
-        stop, its end.
+        """The line of the log; None for a command that a runner obeys without showing it: a mask (it contains a
+        secret), a stop, or the end of a stop.
         """
         if self._resumes_at:
             if raw == f"::{self._resumes_at}::":

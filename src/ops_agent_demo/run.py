@@ -39,7 +39,7 @@ _RUN_ID = "4242"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scenery:
-    """The running platform. `llm` is None with the real API; `deployed` is done when the sample service stands in the
+    """The running platform. `llm` is None with the real API; `deployed` is done when the sample service exists in the
     dev account.
     """
 
@@ -65,11 +65,11 @@ def run_demo(argv: Sequence[str]) -> int:
         scenery = raise_platform(stack, show, story, scripted=options.llm == "script")
         end = _play(scenery, options, show, key or "scripted")
         show.say(f"The deployment of the sample service took {scenery.deployed.result():.1f} s beside the run.", "dim")
-        told = _outcomes(scenery.stage, story, end.summary)
+        outcomes = _outcomes(scenery.stage, story, end.summary)
         pulls = scenery.stage.repository.pull_requests[::-1]
         for pull in pulls:
             show.pull_request(pull)
-        show.outcomes(told)
+        show.outcomes(outcomes)
         conversations = scenery.minutes.conversations(scenery.llm) if scenery.llm else []
         page = write_output(options.output, scenery.stage, end, pulls, conversations)
         seconds = time.monotonic() - started
@@ -78,7 +78,7 @@ def run_demo(argv: Sequence[str]) -> int:
         )
         if options.serve:
             _serve(scenery.stage, show)
-    return 0 if _as_told(options, story, end, pulls) else 1
+    return 0 if _as_scripted(options, story, end, pulls) else 1
 
 
 def raise_platform(stack: ExitStack, show: Show, story: Story, *, scripted: bool) -> Scenery:
@@ -140,7 +140,7 @@ def make_job(scenery: Scenery, event_name: str, event: Mapping[str, Any], api_ke
 def _play(scenery: Scenery, options: Options, show: Show, api_key: str) -> JobEnd:
     if options.scenario == "single":
         issue = scenery.stage.issues[_SINGLE]
-        show.say(f"\n{PERSON} puts the label `ready` on #{issue.number} {issue.title}", "bold")
+        show.say(f"\n{PERSON} applies the label `ready` to #{issue.number} {issue.title}", "bold")
         job = make_job(scenery, "issues", scenery.stage.label_ready(_SINGLE), api_key)
     else:
         parent = scenery.stage.parent
@@ -190,14 +190,14 @@ def _why_not(issue: Issue, summary: str) -> str:
     return lines[0] if lines else "a comment"
 
 
-def _as_told(options: Options, story: Story, end: JobEnd, pulls: Sequence[PullRequest]) -> bool:
+def _as_scripted(options: Options, story: Story, end: JobEnd, pulls: Sequence[PullRequest]) -> bool:
     """One pull request for each item of the story that is ready and has a script."""
     ours = sum(item.script is not None and item.status == "Ready" for item in story.children)
     return end.exit_code == 0 and len(pulls) == (1 if options.scenario == "single" else ours)
 
 
 def served_pages(stage: Stage) -> list[tuple[str, str]]:
-    """What a person looks at first: path of the page and what it is."""
+    """The pages that a person opens first: path and what the page shows."""
     pulls = [(pull.path, f"pull request #{pull.number}") for pull in stage.repository.pull_requests[::-1]]
     return [*pulls, (stage.board.path, "the board")]
 

@@ -1,4 +1,4 @@
-"""What the demo tells: a sample repository, work items, and what the scripted language model says to each of them."""
+"""The demo's story: a sample repository, work items, and what the scripted language model answers to each of them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ SCENARIOS = ("single", "parent")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoryItem:
-    """One issue: `folder` below work_items, the column it stands in, its text, and the script for it when it is work
-    for the agent.
+    """One issue: `folder` below work_items, the column it is in, its text, and its script when it is work for the
+    agent.
     """
 
     folder: str
@@ -40,9 +40,9 @@ def load_story(folder: Path = WORK_ITEMS) -> Story:
     """The story in `folder`/items.yml. Raises OSError, KeyError or ValueError when a file of it is missing or
     malformed.
     """
-    told = yaml.safe_load((folder / "items.yml").read_text(encoding="utf-8"))
+    listing = yaml.safe_load((folder / "items.yml").read_text(encoding="utf-8"))
     return Story(
-        parent=_item(folder, told["parent"]), children=tuple(_item(folder, child) for child in told["children"])
+        parent=_item(folder, listing["parent"]), children=tuple(_item(folder, child) for child in listing["children"])
     )
 
 
@@ -51,15 +51,15 @@ def sample_files(folder: Path = SAMPLE) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def _item(folder: Path, told: dict[str, str]) -> StoryItem:
-    place = folder / told["folder"]
+def _item(folder: Path, entry: dict[str, str]) -> StoryItem:
+    place = folder / entry["folder"]
     heading, _, body = (place / "issue.md").read_text(encoding="utf-8").partition("\n")
     if not heading.startswith("# "):
         raise ValueError(f"{place.name}/issue.md: the first line is the title, `# ...`")
     script = place / "script.yml"
     return StoryItem(
-        folder=told["folder"],
-        status=told["status"],
+        folder=entry["folder"],
+        status=entry["status"],
         title=heading[2:].strip(),
         body=body.strip() + "\n",
         script=load_script(script) if script.exists() else None,

@@ -156,7 +156,7 @@ def unfenced(boundary: str, text: str) -> object:
     return json.loads("\n".join(middle))
 
 
-def told(result: ToolResult) -> Any:
+def content_of(result: ToolResult) -> Any:
     """What a tool result says, out of its fence."""
     return unfenced(BOUNDARY, result.text)
 

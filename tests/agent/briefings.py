@@ -1,4 +1,4 @@
-"""What the agent is told in a test: a briefing with a fixed boundary."""
+"""The briefing of the agent in a test, with a fixed boundary."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def fixed_boundary(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(brief_module.secrets, "token_hex", lambda _: BOUNDARY[1:])
 
 
-def told(files: dict[str, bytes] | None = None, item: Any = None, **settings: Any) -> Briefing:
+def briefing(files: dict[str, bytes] | None = None, item: Any = None, **settings: Any) -> Briefing:
     world: Any = SimpleNamespace(
         redact=lambda text: text.replace("s3cr3t", "***"), reporter=SimpleNamespace(line=lambda _: None)
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from agent.agent_doubles import BOUNDARY, FINISH, SMALL, call, reply, told
+from agent.agent_doubles import BOUNDARY, FINISH, SMALL, call, content_of, reply
 from builders import settings_with
 from doubles.clock import FakeClock
 from doubles.linters import QuietLinters
@@ -28,7 +28,7 @@ WRITE = reply(call("write_file", path="infra/queue.tf", content='variable "a" {\
 
 
 class Engine:
-    """ports.Terraform, as far as a quick check goes; `broken` stands for a missing engine."""
+    """ports.Terraform, as far as a quick check goes; `broken` simulates a missing engine."""
 
     def __init__(
         self, status: CheckStatus = CheckStatus.PASSED, broken: bool = False, failing: str = "validate"
@@ -72,7 +72,7 @@ class Engine:
 
 
 class Here:
-    """A conversation over a real scratch tree; `said` collects what the issue's comment was told."""
+    """A conversation over a real scratch tree; `said` collects what was written into the issue's comment."""
 
     def __init__(
         self,
@@ -112,4 +112,4 @@ def check(here: Here) -> Any:
     results = next(
         t for t in here.llm.heard[2] if isinstance(t, PeopleTurn) and t.tool_results and t is here.llm.heard[2][-1]
     ).tool_results
-    return told(results[0])["result"]
+    return content_of(results[0])["result"]

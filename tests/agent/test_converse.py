@@ -96,14 +96,14 @@ def test_each_way_the_agent_declines_has_a_conclusion(
 
 
 def test_a_finding_goes_back_with_file_and_line_and_the_agent_fixes_it(tmp_path: Path) -> None:
-    here = Here(tmp_path, WRITE, DONE, reply(call("write_file", path="infra/queue.tf", content="# mended\n")), DONE)
+    here = Here(tmp_path, WRITE, DONE, reply(call("write_file", path="infra/queue.tf", content="# fixed\n")), DONE)
     assert here.go_on() is None
     assert here.conversation.repair(BLOCKED, None) is None
     assert here.go_on() is None
     back = next(t for t in here.llm.heard[2] if isinstance(t, PeopleTurn) and "blocks it" in t.text)
     assert "infra/queue.tf:3" in back.text and "use sa-east-1" in back.text and "round 1 of 3" in back.text
     assert back.tool_results[0].call_id == "c1", "the finish call is answered in the same turn"
-    assert here.scratch.read("infra/queue.tf") == b"# mended\n"
+    assert here.scratch.read("infra/queue.tf") == b"# fixed\n"
     assert "findings went back" in here.said[-1]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from agent.agent_doubles import SMALL, call, reply, told
+from agent.agent_doubles import SMALL, call, content_of, reply
 from agent.converse_doubles import DONE, WRITE, Engine, Here, check
 from ops_agent.model.outcome import Conclusion
 from ops_agent.model.policy import Policy
@@ -90,7 +90,7 @@ def test_check_before_any_edit_says_so(tmp_path: Path) -> None:
     here = Here(tmp_path, reply(call("list_files")), reply(call("check")), DONE)
     here.go_on()
     results = here.llm.heard[-1][-1].tool_results  # type: ignore[union-attr]
-    assert told(results[0])["result"] == {"passed": False, "note": "nothing is changed yet"}
+    assert content_of(results[0])["result"] == {"passed": False, "note": "nothing is changed yet"}
 
 
 def test_the_policy_of_the_run_narrows_what_may_be_written(tmp_path: Path) -> None:

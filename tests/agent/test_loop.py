@@ -191,7 +191,7 @@ def test_each_budget_stops_a_llm_that_never_ends(limits: Limits, turns: int, nam
     assert len(llm.heard) == turns
     assert built.budget.usage.cost_usd <= limits.max_cost_usd + 1e-9
     low = [w for w in words(llm) if "Wrap up now" in w]
-    assert len(low) == 1, "told once, at 80 %"
+    assert len(low) == 1, "warned once, at 80 %"
     assert built.soft_limit_reached
 
 

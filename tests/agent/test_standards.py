@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.agent_doubles import SMALL
-from agent.briefings import fixed_boundary, told  # noqa: F401 - the fixture is for every test here
+from agent.briefings import briefing, fixed_boundary  # noqa: F401 - the fixture is for every test here
 from builders import work_item
 from ops_agent.agent.standards import (
     MAX_ALL,
@@ -42,15 +42,15 @@ def test_no_bundled_standard_names_a_region_an_account_or_an_example_of_another(
 def test_the_repositorys_own_standard_replaces_the_bundled_one_and_the_callers_replaces_both() -> None:
     own = b'---\ndescription: "Ours"\nglobs: **/*.tf, infra/**\nalwaysApply: false\n---\nOUR TERRAFORM RULES'
     files = {**SMALL, ".claude/rules/infrastructure-terraform/RULE.md": own, "docs/tf.md": b"CALLER'S FILE"}
-    system = told(files).system
+    system = briefing(files).system
     assert "OUR TERRAFORM RULES" in system
     assert "## infrastructure-terraform (.claude/rules/infrastructure-terraform/RULE.md)" in system
     assert "Every environment MUST have its own variable file" not in system
-    assert "CALLER'S FILE" in told(files, standards="docs/tf.md").system
-    assert "Just this text" in told(files, standards="Just this text\nand more").system
+    assert "CALLER'S FILE" in briefing(files, standards="docs/tf.md").system
+    assert "Just this text" in briefing(files, standards="Just this text\nand more").system
     given_file = {**files, "x/infrastructure-terraform/RULE.md": b"GIVEN"}
-    assert "GIVEN" in told(given_file, standards="x/infrastructure-terraform/RULE.md").system
-    assert "OUR TERRAFORM RULES" not in told(given_file, standards="x/infrastructure-terraform/RULE.md").system
+    assert "GIVEN" in briefing(given_file, standards="x/infrastructure-terraform/RULE.md").system
+    assert "OUR TERRAFORM RULES" not in briefing(given_file, standards="x/infrastructure-terraform/RULE.md").system
 
 
 def test_an_earlier_place_of_a_standard_wins() -> None:
@@ -67,14 +67,14 @@ def test_an_earlier_place_of_a_standard_wins() -> None:
 
 def test_standards_are_chosen_by_always_by_path_and_by_words() -> None:
     """Always on, by glob, on request by their description."""
-    ids = {s.id for s in told().standards}
+    ids = {s.id for s in briefing().standards}
     assert {"foundation-global-principles", "foundation-environment-constraints", "infrastructure-terraform"} <= ids
     assert not ids & {"aws-s3", "aws-dynamodb", "aws-cognito", "aws-sns"}
     bucket = replace(work_item(), request=Request(description="We need a bucket for exports"))
-    assert "aws-s3" in {s.id for s in told(item=bucket).standards}
-    assert "aws-ecs" in {s.id for s in told({**SMALL, "app/Dockerfile": b"FROM x"}).standards}
-    assert "aws-lambda" in {s.id for s in told({**SMALL, "src/functions/a.py": b""}).standards}
-    empty = told({"README.md": b""})
+    assert "aws-s3" in {s.id for s in briefing(item=bucket).standards}
+    assert "aws-ecs" in {s.id for s in briefing({**SMALL, "app/Dockerfile": b"FROM x"}).standards}
+    assert "aws-lambda" in {s.id for s in briefing({**SMALL, "src/functions/a.py": b""}).standards}
+    empty = briefing({"README.md": b""})
     assert "infrastructure-terraform" in {s.id for s in empty.standards}
     assert {s.id for s in empty.standards} | {s.id for s in empty.more_standards} == TWELVE
     assert "- aws-s3: S3 buckets" in empty.task

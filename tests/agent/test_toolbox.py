@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.agent_doubles import BOUNDARY, FINISH, bench, call, pretty, told, toolbox, unfenced
+from agent.agent_doubles import BOUNDARY, FINISH, bench, call, content_of, pretty, toolbox, unfenced
 from golden import assert_golden
 from ops_agent.agent.briefing import fenced
 from ops_agent.agent.toolbox import checked, specs
@@ -23,7 +23,7 @@ HERE = Path(__file__).parent
 def run(name: str, files: dict[str, bytes] | None = None, **arguments: Any) -> Any:
     with bench(files) as (workbench, _):
         results, _ending = toolbox(workbench).run((call(name, **arguments),))
-    return told(results[0])
+    return content_of(results[0])
 
 
 def test_the_tools_are_sent_as_reviewed() -> None:
@@ -97,7 +97,7 @@ def test_a_call_that_makes_no_sense_gets_an_error_that_says_why(tool_call: ToolC
     with bench() as (workbench, scratch):
         results, ending = toolbox(workbench).run((tool_call,))
         assert results[0].is_error
-        assert says in told(results[0])["error"]
+        assert says in content_of(results[0])["error"]
         assert len(results[0].text) < 2_000
         assert ending is None
         assert scratch.change_set().changes == ()
@@ -136,8 +136,8 @@ def test_checks_run_out() -> None:
     with bench() as (workbench, _):
         workbench.checks_left = 1
         results, _ = toolbox(workbench).run((call("check", "1"), call("check", "2")))
-    assert told(results[0]) == {"tool": "check", "result": {"passed": True}}
-    assert "no checks are left" in told(results[1])["error"]
+    assert content_of(results[0]) == {"tool": "check", "result": {"passed": True}}
+    assert "no checks are left" in content_of(results[1])["error"]
 
 
 _json = st.recursive(
@@ -168,7 +168,7 @@ def test_any_calls_get_one_result_each_in_order_and_raise_nothing(calls: list[To
         results, _ = toolbox(workbench).run(tuple(calls))
         assert [r.call_id for r in results] == [c.id for c in calls]
         for result in results:
-            assert set(told(result)) in ({"tool", "result"}, {"tool", "error"})
+            assert set(content_of(result)) in ({"tool", "result"}, {"tool", "error"})
         scratch.change_set()
 
 

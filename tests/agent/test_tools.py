@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent.agent_doubles import NO_OPT_IN, SMALL, bench, call, told, toolbox
+from agent.agent_doubles import NO_OPT_IN, SMALL, bench, call, content_of, toolbox
 from doubles.clock import FakeClock
 from ops_agent.agent.tools import compiled
 from ops_agent.model.conversation import ToolCall
@@ -15,7 +15,7 @@ from ops_agent.model.conversation import ToolCall
 def run(name: str, files: dict[str, bytes] | None = None, **arguments: Any) -> Any:
     with bench(files) as (workbench, _):
         results, _ending = toolbox(workbench).run((call(name, **arguments),))
-    return told(results[0])
+    return content_of(results[0])
 
 
 @pytest.mark.parametrize("path", NO_OPT_IN)
@@ -25,7 +25,7 @@ def test_a_write_outside_the_allow_list_is_refused_with_the_rule(path: str, tool
         arguments = {"path": path, "content": "x"} if tool == "write_file" else {"path": path}
         results, _ = toolbox(workbench).run((ToolCall(id="1", name=tool, arguments=arguments),))
         assert results[0].is_error
-        assert told(results[0])["error"].startswith("refused: ")
+        assert content_of(results[0])["error"].startswith("refused: ")
         assert scratch.change_set().changes == ()
 
 
@@ -42,7 +42,7 @@ def test_a_file_is_written_read_replaced_and_deleted() -> None:
         assert ending is None
         assert [r.call_id for r in results] == ["1", "2", "3", "4"]
         assert not any(r.is_error for r in results)
-        assert told(results[2])["result"]["text"] == "a = 1\nb = 3\n"
+        assert content_of(results[2])["result"]["text"] == "a = 1\nb = 3\n"
         assert scratch.change_set().paths == ("infra/new.tf", "infra/variables.tf")
         assert workbench.writes == 3
 
@@ -128,7 +128,7 @@ def test_a_listing_of_two_hundred_thousand_files_is_capped() -> None:
     files = {**SMALL, **{f"src/d{n // 500}/file{n}.py": b"x" for n in range(200_000)}}
     with bench(files) as (workbench, _):
         results, _ = toolbox(workbench).run((call("list_files", glob="**"),))
-    shown = told(results[0])["result"]
+    shown = content_of(results[0])["result"]
     assert shown["matching"] == 200_000 + len(SMALL)
     assert len(shown["paths"]) == 500
 
@@ -141,7 +141,7 @@ def test_a_search_ends_when_its_time_is_over() -> None:
             return self.time
 
     with bench({f"infra/f{n}.tf": b"x" for n in range(50)}, clock=Hurrying()) as (workbench, _):
-        shown = told(toolbox(workbench).run((call("search", text="y"),))[0][0])["result"]
+        shown = content_of(toolbox(workbench).run((call("search", text="y"),))[0][0])["result"]
     assert "narrow the glob" in shown["notes"][0]
 
 

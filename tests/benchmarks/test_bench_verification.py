@@ -34,8 +34,10 @@ def samples(ours: list[float], theirs: list[float], starts: int = 80) -> Rows:
     ],
 )
 def test_each_target_is_judged_by_the_middle_round(measured: Any, words: list[str]) -> None:
-    told = list(verification._verdicts(measured))
-    assert len(told) == len(words) and all(said.startswith(word) for said, word in zip(told, words, strict=True))
+    verdicts = list(verification._verdicts(measured))
+    assert len(verdicts) == len(words) and all(
+        said.startswith(word) for said, word in zip(verdicts, words, strict=True)
+    )
 
 
 @pytest.mark.parametrize("pairs", verification.SIZES)

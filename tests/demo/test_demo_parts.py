@@ -24,7 +24,7 @@ from ops_agent_demo.options import read_options
 from ops_agent_demo.output_folder import plans_of, unified_diff, write_output
 from ops_agent_demo.plain_run import read_outputs
 from ops_agent_demo.platform_setup import set_up
-from ops_agent_demo.run import _as_told
+from ops_agent_demo.run import _as_scripted
 from ops_agent_demo.showing import readable
 from ops_agent_demo.story import SAMPLE, load_story, sample_files
 
@@ -91,7 +91,7 @@ def test_a_record_of_the_engines_log_becomes_a_line(record: dict[str, object], l
     assert read_log_line(record) == line
 
 
-def test_workflow_commands_in_a_steps_output_are_told_from_text() -> None:
+def test_workflow_commands_in_a_steps_output_are_separated_from_text() -> None:
     step = StepOutput()
     assert step.read("::group::verify") == LogLine(kind="group", text="verify")
     assert step.read("::error file=a%2Cb.tf,line=2::50%25 wrong%0Aindeed") == LogLine(
@@ -197,22 +197,22 @@ def test_a_conversation_is_kept_whole_with_its_last_answer() -> None:
                 f"{llm.url}/v1/messages", body, {"x-api-key": "k", "content-type": "application/json"}
             )
             urllib.request.urlopen(request, timeout=90).close()  # the first one loads the SDK's types
-        (told,) = minutes.conversations(llm)
-    assert [m["role"] for m in told] == ["user", "assistant", "user", "assistant"]
-    assert told[-1]["content"][0]["name"] == "finish"
+        (conversation,) = minutes.conversations(llm)
+    assert [m["role"] for m in conversation] == ["user", "assistant", "user", "assistant"]
+    assert conversation[-1]["content"][0]["name"] == "finish"
 
 
 def test_an_item_more_in_the_story_is_a_pull_request_more() -> None:
-    """CONTRIBUTING: a scenario is a folder and a line; no number stands anywhere else."""
+    """CONTRIBUTING: a scenario is a folder and a line; no number is written anywhere else."""
     story, options = load_story(), read_options(["--scenario", "parent"])
     ready = next(item for item in story.children if item.script)
     longer = replace(story, children=(*story.children, ready, replace(ready, status="Backlog")))
     pulls: Any = [None] * 4
-    assert _as_told(options, longer, JobEnd(), pulls) and not _as_told(options, story, JobEnd(), pulls)
-    assert not _as_told(options, longer, JobEnd(exit_code=1), pulls)
+    assert _as_scripted(options, longer, JobEnd(), pulls) and not _as_scripted(options, story, JobEnd(), pulls)
+    assert not _as_scripted(options, longer, JobEnd(exit_code=1), pulls)
 
 
-def test_a_summary_that_act_tells_of_the_step_and_of_the_action_around_it_is_kept_once() -> None:
+def test_a_summary_that_act_reports_for_the_step_and_for_the_action_around_it_is_kept_once() -> None:
     """GitHub keeps one file for each step inside a composite action and shows it once."""
     end = JobEnd()
     for text in ("# one\n", "# two\n", "# one\n", "# two\n"):

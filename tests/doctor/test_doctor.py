@@ -261,8 +261,10 @@ def test_another_region_than_the_default_is_a_warning() -> None:
 def test_files_that_only_opentofu_loads_need_opentofu(engine: str, fails: bool) -> None:
     ill_one = setup()
     tree: Any = SimpleNamespace(entries=lambda: {"infra/main.tofu": None, "docs/x.tofu": None}, read=lambda _: b"")
-    told = [d for d in CHECKS["toolchain"](with_engine(replace(ill_one, tree=tree), engine)) if d.health is Health.FAIL]
-    assert [d.what for d in told] == (["infra/main.tofu is for OpenTofu: Terraform does not load it"] if fails else [])
+    found = [
+        d for d in CHECKS["toolchain"](with_engine(replace(ill_one, tree=tree), engine)) if d.health is Health.FAIL
+    ]
+    assert [d.what for d in found] == (["infra/main.tofu is for OpenTofu: Terraform does not load it"] if fails else [])
 
 
 def with_engine(given: Setup, engine: str) -> Setup:

@@ -1,4 +1,4 @@
-"""What stands in the repository and would fail a run is named before it, and when a plan fails for that reason."""
+"""What is in the repository and would fail a run is named before the run, and when a plan fails for that reason."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def main(folder: Path) -> None:
         (target / f"{name}.json").write_text(
             json.dumps(built, indent=None, separators=(",", ":"), sort_keys=True) + "\n"
         )
-    # The published snapshot defines two fields twice; graphql-core is strict about that unless told to trust the text.
+    # The published snapshot defines two fields twice; graphql-core is strict about that unless asked to trust the text.
     schema = build_schema(find(folder, "octokit-graphql-schema", "schema.graphql").read_text(), assume_valid_sdl=True)
     SDL.write_text(prune(schema))
 

@@ -1,4 +1,4 @@
-"""Faults happen at the planned call, before or after the deed, and the recorder tells what happened."""
+"""Faults happen at the planned call, before or after its effect, and the recorder reports what happened."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def test_history_knows_what_is_ahead_and_where_two_branches_part() -> None:
     assert store.merge_base(merged, commit("stranger")) is None
 
 
-def test_a_patch_tells_a_missing_last_newline_as_git_does(org: Any, tmp_path: Path) -> None:
+def test_a_patch_reports_a_missing_last_newline_as_git_does(org: Any, tmp_path: Path) -> None:
     org.orders.commit("main", {"a.txt": "one\ntwo", "b.txt": "one\n"}, "before", by="maria")
     org.orders.commit("main", {"a.txt": "one\ntwo\n", "b.txt": None, "c.txt": "", "d.bin": b"\0"}, "after", by="maria")
     head = org.orders.head()

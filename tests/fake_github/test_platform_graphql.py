@@ -131,7 +131,7 @@ def test_adding_an_issue_twice_gives_the_same_card(org: Any) -> None:
     assert first == second and len(org.board.cards) == 1
 
 
-def test_a_token_without_the_organisations_projects_is_told_there_is_no_board(org: Any) -> None:
+def test_a_token_without_the_organisations_projects_receives_no_board(org: Any) -> None:
     """The words by which a missing permission is known."""
     actions = org.wire(org.github.actions_token(org.orders))
     found = actions.query('{ organization(login: "DrivvenConsulting") { projectV2(number: 6) { id } } }')

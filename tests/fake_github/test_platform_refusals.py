@@ -73,7 +73,7 @@ def test_a_persons_token_does_what_the_person_may(org: Any) -> None:
     assert tom.refused("POST", f"{R}/git/refs", {"ref": "refs/heads/x", "sha": head}) == (403, PAT)
 
 
-def test_a_classic_token_tells_its_scopes(org: Any) -> None:
+def test_a_classic_token_reports_its_scopes(org: Any) -> None:
     answer = org.wire(org.github.classic_token("maria", "repo", "read:project"))("GET", "/user")
     assert answer.headers["X-OAuth-Scopes"] == "repo, read:project"
 
@@ -93,7 +93,7 @@ def test_github_token_can_never_have_these_permissions(org: Any, area: str) -> N
         ("DrivvenConsulting", ("admin", "admin")),
     ],
 )
-def test_a_persons_role_is_told_in_both_fields(org: Any, login: str, expected: tuple[str, str]) -> None:
+def test_a_persons_role_is_reported_in_both_fields(org: Any, login: str, expected: tuple[str, str]) -> None:
     org.github.add_account("stranger")
     shown = org.app.get(f"{R}/collaborators/{login}/permission")
     assert (shown["permission"], shown["role_name"]) == expected

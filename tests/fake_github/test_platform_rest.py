@@ -84,7 +84,7 @@ def test_every_route_answers_as_the_description_says(org: Any) -> None:
     assert {f"{r.method} {r.template}" for r in ROUTES} <= answered
 
 
-def test_an_issue_tells_its_timeline_in_order(org: Any) -> None:
+def test_an_issue_gives_its_timeline_in_order(org: Any) -> None:
     org.github.label(org.issue, "ready", by="tom")
     org.issue.edit(title="[ops] Queue for orders, with DLQ", by="tom")
     org.issue.comment("Please.", by="maria")
@@ -138,7 +138,7 @@ def test_a_tag_leads_to_its_commit(org: Any, by: str | None) -> None:
     assert found["sha"] == org.orders.head() == org.app.get(f"{R}/commits/v4")["sha"]
 
 
-def test_an_app_tells_what_it_asks_for(org: Any) -> None:
+def test_an_app_reports_the_permissions_it_asks_for(org: Any) -> None:
     org.github.app_token("narrow", contents="write")
     asked = {slug: org.app.get(f"/apps/{slug}")["permissions"] for slug in ("narrow", "ops-agent")}
     assert asked["narrow"] == {"metadata": "read", "contents": "write"}

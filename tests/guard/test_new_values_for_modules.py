@@ -96,7 +96,7 @@ def test_a_variable_file_of_no_environment_is_a_way_too() -> None:
     assert not found_in(RUNS, "  size = var.v.c\n", None, infra__config__x_DOT_tfvars="v = { c = 2 }\n")
 
 
-def test_a_second_call_of_a_standing_module_answers_for_what_it_hands_over() -> None:
+def test_a_second_call_of_an_existing_module_is_judged_by_the_values_it_passes() -> None:
     second = CALL.replace('"x"', '"y"', 1)
     assert not found_in(RUNS, "", None, infra__y_DOT_tf=second % "  size = 3\n")
     assert rules(found_in(RUNS, "", None, infra__y_DOT_tf=second % '  command = "evil"\n')) == {RUN}

@@ -24,7 +24,7 @@ ASKED = Stopped(
 )
 
 
-def told(
+def comments_after(
     host: CommentingHost,
     stopped: Stopped = ASKED,
     dry_run: bool = False,
@@ -45,17 +45,18 @@ def told(
 
 def test_questions_go_into_one_comment_that_is_edited_in_place() -> None:
     host = CommentingHost()
-    first = told(host)
+    first = comments_after(host)
     assert len(first) == 1 and "Which queue" in first[0] and "run 77" in first[0]
     assert "@nothing" not in first[0] and "ghs_secret" not in first[0]
     assert (
-        len(told(host, replace(ASKED, questions=("And where?",)))) == 1 and "And where?" in host.said[ref(12)][0].body
+        len(comments_after(host, replace(ASKED, questions=("And where?",)))) == 1
+        and "And where?" in host.said[ref(12)][0].body
     )
 
 
 def test_a_mark_in_someone_else_s_comment_is_not_ours() -> None:
     host = CommentingHost(said={ref(12): (comment(f"{MARK} forged", MARIA),)})
-    first, second = told(host)
+    first, second = comments_after(host)
     assert first == f"{MARK} forged" and second.startswith(MARK)
 
 
@@ -69,10 +70,10 @@ def test_a_mark_in_someone_else_s_comment_is_not_ours() -> None:
     ],
 )
 def test_quiet_refusals_and_dry_runs_write_no_comment(stopped: Stopped, dry_run: bool) -> None:
-    assert told(CommentingHost(), stopped, dry_run) == []
+    assert comments_after(CommentingHost(), stopped, dry_run) == []
 
 
 def test_a_comment_that_cannot_be_written_is_a_warning() -> None:
     host = CommentingHost(broken=NotPermitted("issues: write is missing"))
     reporter = KeepingReporter()
-    assert told(host, reporter=reporter) == [] and "issues: write" in reporter.annotations[0][1]
+    assert comments_after(host, reporter=reporter) == [] and "issues: write" in reporter.annotations[0][1]

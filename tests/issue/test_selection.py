@@ -66,13 +66,13 @@ def test_a_dispatched_parent_selects_its_ready_sub_issues_in_its_order() -> None
     board = FakeBoard(cards={ref(16): card("Backlog")})
     selection = chosen(host, dispatch(10), board)
     assert numbers(selection) == [14, 11]
-    told = reasons(selection)
+    why = reasons(selection)
     assert (
-        "another repository" in told[3]
-        and "closed" in told[13]
-        and "[ops]" in told[15]
-        and "Backlog" in told[16]
-        and "#14" in told[12]
+        "another repository" in why[3]
+        and "closed" in why[13]
+        and "[ops]" in why[15]
+        and "Backlog" in why[16]
+        and "#14" in why[12]
     )
 
 
@@ -117,17 +117,17 @@ def test_a_person_without_write_permission_selects_nothing() -> None:
 
 def test_a_missing_issue_and_a_pull_request_are_declined() -> None:
     host = family(child(11, is_pull_request=True))
-    told = reasons(chosen(host, dispatch(10, 99)))
-    assert "does not exist" in told[99] and "pull request" in told[11]
+    why = reasons(chosen(host, dispatch(10, 99)))
+    assert "does not exist" in why[99] and "pull request" in why[11]
 
 
 def test_items_that_block_each_other_are_named_as_a_circle() -> None:
     host = family(child(11), child(12), child(13), child(14))
     host.blocking = {ref(11): (child(12),), ref(12): (child(13),), ref(13): (child(11),), ref(14): (child(12),)}
     selection = chosen(host, dispatch(10))
-    told = reasons(selection)
-    assert f"{ref(11)} -> {ref(12)} -> {ref(13)} -> {ref(11)}" in told[11]
-    assert all("waits for itself" in told[number] for number in (11, 12, 13)) and "blocked by #12" in told[14]
+    why = reasons(selection)
+    assert f"{ref(11)} -> {ref(12)} -> {ref(13)} -> {ref(11)}" in why[11]
+    assert all("waits for itself" in why[number] for number in (11, 12, 13)) and "blocked by #12" in why[14]
 
 
 def test_without_a_readable_board_a_sub_issue_needs_the_label_ready_from_a_writer() -> None:
@@ -142,8 +142,8 @@ def test_without_a_readable_board_a_sub_issue_needs_the_label_ready_from_a_write
 def test_a_hundred_sub_issues_cost_one_request_for_all_cards_and_one_for_each_that_may_be_blocked(
     open_blockers: int | None, requests: int
 ) -> None:
-    """Permission, parent, children and cards are four; blockers are asked for where GitHub counts some, or
-    does not tell.
+    """Permission, parent, children and cards are four; blockers are requested where GitHub counts some, or
+    gives no count.
     """
     ours = [replace(child(number), open_blockers=open_blockers) for number in range(100, 150)]
     others = [issue(ref=ref(number), title=f"[dev] {number}") for number in range(150, 200)]

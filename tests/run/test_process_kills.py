@@ -59,7 +59,7 @@ def reference(shared_github: SharedGitHub) -> dict[str, Any]:
     assert isinstance(whole_run(here, here.world(), here.run()), Published)
     assert len(here.github.recorder.calls) - 1 == CALLS, str(
         here.github.recorder
-    )  # one is the test's own look at the issue
+    )  # one is the test's own read of the issue
     return here.seen()
 
 

@@ -81,7 +81,7 @@ class IssueScenario:
         return issue
 
     def labelled(self, issue: Issue | None = None) -> dict[str, Any]:
-        """The payload of a person putting the label, again if it is there."""
+        """The payload when a person applies the label, again if it is there."""
         issue = issue or self.issue
         if "ready" in issue.label_names:
             issue.remove_label("ready", by=PERSON)

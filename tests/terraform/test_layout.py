@@ -149,7 +149,7 @@ def test_a_repository_without_terraform_has_an_empty_layout_that_says_so() -> No
     assert not layout(files).roots and [f.rule for f in asked(files)] == ["layout/no-terraform"]
 
 
-def test_a_mapping_helps_where_names_tell_nothing() -> None:
+def test_a_mapping_helps_where_names_say_nothing() -> None:
     files = {"stack/main.tf": BACKEND, "stack/a.cfg.hcl": "", "stack/a.tfvars": ""}
     mapping = (
         MappedRoot(

@@ -1,4 +1,4 @@
-"""How expressions and conditions of workflows are cut and understood."""
+"""How expressions and conditions of workflows are parsed and understood."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_an_expression_ends_where_github_ends_it(text: str, inside: list[str]) -
     assert [p.text for p in parts_of(text) if p.is_expression] == inside
 
 
-def test_an_expression_without_an_end_is_told() -> None:
+def test_an_expression_without_an_end_is_reported() -> None:
     assert [p.closed for p in parts_of("${{ a }} ${{ 'b }}")] == [True, True, False]
 
 

@@ -104,7 +104,7 @@ def organization(info: Any, login: str) -> View:
 
     def project(_info: Any, number: int) -> View:
         found = [b for b in session.github.boards if b.owner is account and b.number == number]
-        # An integration without the permission is told that there is no such project.
+        # To an integration without the permission, GitHub reports that the project does not exist.
         if not found or not session.token.may("organization_projects", "read"):
             raise unresolved("ProjectV2", f"number {number}")
         return views.board(found[0])

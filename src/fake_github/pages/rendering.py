@@ -19,11 +19,11 @@ from mdit_py_plugins.tasklists import tasklists_plugin
 
 from fake_github.objects import Repository
 
-# What HTML may stay in people's text: GitHub's allow-list in its spirit. No script, no style, no address but http,
-# https and mailto.
+# The HTML that is kept in user-written text, in the spirit of GitHub's allow-list: no scripts, no styles, and only
+# http, https and mailto addresses.
 #
-# The result is well formed whatever came in: an end tag without its start is dropped, an open tag is closed, so text
-# cannot leave its box.
+# The result is well formed whatever the input is: an end tag without a start tag is dropped and an open tag is closed,
+# so the text cannot break out of its box.
 
 _VOID = re.compile("br|hr|img|wbr|input|source")
 _TAGS = re.compile(

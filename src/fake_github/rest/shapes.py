@@ -149,7 +149,7 @@ def label(r: Repository, one: Label) -> Json:
 
 
 def verification(commit: Commit) -> Json:
-    """GitHub signs what its API commits. The signature here is a stand-in: nothing of ours verifies it."""
+    """GitHub signs the commits that its API creates. Nothing here verifies this placeholder of a signature."""
     signed = commit.verified
     return {
         "verified": signed,

@@ -34,7 +34,7 @@ BOUNDARY_PREFIX = "B"
 def fenced(boundary: str, material: object) -> str:
     """`material` (what JSON can hold) between two lines with `boundary`, this run's random mark, which is not inside.
 
-    The fence helps the llm to tell material from instructions. It proves nothing: the guard judges what comes out.
+    The fence helps the llm to separate material from instructions. It proves nothing: the guard judges what comes out.
     """
     text = json.dumps(material, ensure_ascii=False, indent=None if isinstance(material, str) else 1)
     for line_end in "\u2028\u2029\x85\x7f":

@@ -82,7 +82,7 @@ class AgentLoop:
 
     def _take(self, reply: LlmReply) -> Ending | Stopped | None:
         if reply.stop_reason is StopReason.CONTEXT_EXCEEDED:
-            return self._make_room()
+            return self._compact()
         self.turns = (*self.turns, reply)
         if reply.stop_reason in _DEAD_ENDS:
             return Stopped(conclusion=Conclusion.LLM_FAILED, reason=_DEAD_ENDS[reply.stop_reason], remedy=_REWRITE)
@@ -119,7 +119,7 @@ class AgentLoop:
             self.say(words)
         return None
 
-    def _make_room(self) -> Stopped | None:
+    def _compact(self) -> Stopped | None:
         if self._compacted:
             return _out_of_budget("the conversation no longer fits into the llm's window")
         self._compacted = True
@@ -264,7 +264,7 @@ def compacted(turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
 
 
 def _shorter(turn: PeopleTurn) -> PeopleTurn:
-    lost = "[dropped to make room: call the tool again when you need it]"
+    lost = "[dropped to save space: call the tool again when you need it]"
     return replace(
         turn,
         tool_results=tuple(r if len(r.text) <= KEPT_CHARACTERS else replace(r, text=lost) for r in turn.tool_results),

@@ -144,7 +144,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labelled:
-    """`issues.labeled`: `sender` put `label` on `issue`, whose text is what `sender` saw."""
+    """`issues.labeled`: `sender` applied `label` to `issue`, whose text is what `sender` saw."""
 
     repository: Repository
     issue: Issue

@@ -12,7 +12,7 @@ Step = str | int | None
 
 
 class Unknown(Enum):
-    """A value that the source alone does not tell."""
+    """A value that cannot be read from the source alone."""
 
     UNKNOWN = "unknown"
 
@@ -112,7 +112,7 @@ class Block:
 
     @property
     def members(self) -> frozenset[str]:
-        """Names of its attributes and nested blocks (`dynamic "x"` is `x`), which JSON syntax does not tell apart."""
+        """Names of its attributes and nested blocks (`dynamic "x"` is `x`), which JSON syntax does not distinguish."""
         return frozenset(name for name, _ in self.parts)
 
     @property

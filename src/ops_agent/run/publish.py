@@ -350,7 +350,7 @@ def find_overlaps(
 
 
 def _overlap_notes(overlaps: tuple[Overlap, ...]) -> tuple[str, ...]:
-    """For the pull request's text, which has little room: the first few, how many more there are, and what to do."""
+    """For the pull request's text, which has little space: the first few, how many more there are, and what to do."""
     if not overlaps:
         return ()
     more = len(overlaps) - _MOST_SENTENCES

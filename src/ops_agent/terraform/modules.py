@@ -14,7 +14,7 @@ from ops_agent.terraform.json_syntax import read_terraform_json
 
 _WORKSPACE = re.compile(rb"terraform\s*\.\s*workspace\b")
 # A backend, a provider or a `source` that may be a local path: only then is a file worth parsing.
-_TELLING = re.compile(
+_WORTH_PARSING = re.compile(
     rb"(?:^|[{}/])[ \t]*(?:(?:backend|cloud|provider)\b(?!\s*[.=])|source\b(?!\s*=\s*\"[^.\\\"]))", re.MULTILINE
 )
 _DEPLOYED_BLOCK = re.compile(rb"^[ \t]*(?:resource|data|ephemeral|module|locals|variable|output)\b", re.MULTILINE)
@@ -79,7 +79,7 @@ def read_headers(path: str, content: bytes) -> Headers:
     """The headers of one configuration file. Most files hold nothing that counts here, and are not even parsed."""
     if path.endswith(".json"):
         source = read_source(path, content)
-    elif _TELLING.search(content):
+    elif _WORTH_PARSING.search(content):
         source = read_blocks(content, ("terraform", "module"))
     else:
         return Headers(reads_workspace=_reads_workspace(content), deploys=bool(_DEPLOYED_BLOCK.search(content)))

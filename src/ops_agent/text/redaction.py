@@ -141,9 +141,9 @@ class Redactor:
             self._short.add(form)
             return
         windows = {form[i : i + WINDOW] for i in range(len(form) - WINDOW + 1)}
-        telling = {w for w in windows if len(set(w)) > 3} or windows
-        self._windows |= telling
-        self._grams.update(w[i : i + _GRAM] for w in telling for i in range(_STRIDE))
+        distinctive = {w for w in windows if len(set(w)) > 3} or windows
+        self._windows |= distinctive
+        self._grams.update(w[i : i + _GRAM] for w in distinctive for i in range(_STRIDE))
 
     def _spans(self, text: str) -> list[Span]:
         spans = [(start, stop) for _, start, stop in token_finds(text)]

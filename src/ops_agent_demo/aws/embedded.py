@@ -55,7 +55,7 @@ class EmbeddedAws:
         return f"tfstate-{account}"
 
     def account(self, number: str) -> Account:
-        """What a person with the console would do in one account: seed and look."""
+        """What a person can do with the console of one account: create objects and inspect them."""
         return Account(self.endpoint, number, self.region)
 
     def runner_variables(self, sub: str, **claims: str) -> dict[str, str]:

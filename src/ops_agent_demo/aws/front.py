@@ -26,7 +26,7 @@ _LONGEST_HOLD = 15.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One request to the emulated AWS: `service` and `region` from its signature, `operation` where the wire format
-    tells it.
+    contains it.
     """
 
     method: str
@@ -43,8 +43,8 @@ class Front:
     """`trust` maps role ARN -> accepted `sub` values. `sessions` maps access key -> end of its life (seconds since the
     epoch).
 
-    `held` maps role ARN -> event: a session of the role is given once it is set; who has waited 15 s is told to try
-    again.
+    `held` maps role ARN -> event: a session of the role is issued once it is set; after 15 s of waiting the answer is
+    an error that asks the caller to try again.
     """
 
     def __init__(self, moto: Callable[..., Iterable[bytes]], issuer: Issuer, trust: dict[str, tuple[str, ...]]) -> None:

@@ -1,4 +1,4 @@
-"""What the scripted llm says: steps that react to what it was told last.
+"""What the scripted llm says: steps that react to the last message.
 
 A script is a Python generator, or a YAML file (`load_script`) such as
 

@@ -76,7 +76,7 @@ class LlmServer:
         self._http.server_close()
 
     def answer(self, exchange: Exchange) -> Answer:
-        """The script's next answer to this conversation (told apart by its first message)."""
+        """The script's next answer to this conversation (identified by its first message)."""
         first = exchange.first_text
         with self._lock:
             player = self._players.get(first)

@@ -134,7 +134,7 @@ def test_a_prompt_that_is_too_long_is_an_answer_not_an_error() -> None:
 
 
 def test_two_calls_with_one_id_can_be_answered() -> None:
-    """The API refuses a message in which an id stands twice."""
+    """The API refuses a message that contains an id twice."""
     block = {"type": "tool_use", "id": "same", "name": "check", "input": {}}
     twice = LlmReply(
         text="", tool_calls=(), stop_reason=StopReason.TOOL_USE, usage=Usage(), llm_id="x", wire_blocks=(block, block)

@@ -43,11 +43,11 @@ def test_the_server_refuses_what_the_real_api_would_refuse() -> None:
         assert httpx2.post(f"{server.url}/v1/messages", content=b"{}", trust_env=False).status_code == 401
 
 
-def test_a_script_reacts_to_what_it_is_told() -> None:
+def test_a_script_reacts_to_the_last_message() -> None:
     def play() -> Any:
-        told = yield Answer()
-        while "stop" not in told.last_text:
-            told = yield Answer(text=f"you said {told.last_text}")
+        exchange = yield Answer()
+        while "stop" not in exchange.last_text:
+            exchange = yield Answer(text=f"you said {exchange.last_text}")
 
     with LlmServer([Script(play=play, match="go")]) as server:
         llm = llm_at(server)

@@ -19,7 +19,7 @@ from ops_agent.model.errors import ToolchainError
 from ops_agent.model.policy import Policy
 from ops_agent.model.verification import CheckStatus
 
-# A billion triples: Terraform makes room for all of them at once.
+# A billion triples: Terraform allocates memory for all of them at once.
 GREEDY = 'output "x" {\n  value = length(setproduct(range(1000), range(1000), range(1000)))\n}\n'
 SMALL = 'output "x" {\n  value = 1\n}\n'
 

@@ -64,7 +64,7 @@ def test_the_leftovers_of_a_killed_run_are_swept_and_those_of_a_living_one_stay(
 
 @pytest.mark.skipif(not IS_ROOT, reason="mounting a small file system needs root")
 def test_a_full_disk_is_named_and_nothing_is_left_half_done(tmp_path, monkeypatch):
-    """Init, plan and show on a file system without room."""
+    """Init, plan and show on a full file system."""
     small = Path(tempfile.mkdtemp(dir="/tmp"))
     if subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=3m,mode=0755", "tmpfs", str(small)], capture_output=True

@@ -110,10 +110,10 @@ class GitHubHttp(Requester):
         return self.graphql_named_mutation(name, given, wanted)[1]
 
     def ensure(self, doing: str, create: Callable[[], T], look: Callable[[], T | None] = lambda: None) -> T:
-        """Do a write exactly once: when the answer to `create` is lost, `look` whether it was done, and only if not,
-        try again.
+        """Do a write exactly once: when the answer to `create` is lost, `look` checks whether it was done; only if not,
+        it is tried again.
 
-        `create` calls `post` or `mutate`, `look` the methods that read. A write that may be done twice needs no look.
+        `create` calls `post` or `mutate`; `look` only reads. A write that may be done twice needs no `look`.
         """
         attempt = 0
         while True:

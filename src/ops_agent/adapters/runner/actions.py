@@ -91,9 +91,9 @@ class ActionsReporter:
         content = (self._redact(markdown).rstrip("\n") + "\n").encode("utf-8", "replace")
         try:
             path = Path(target)
-            room = SUMMARY_LIMIT - (path.stat().st_size if path.exists() else 0)
-            if len(content) > room:
-                content = _cut(content, room)
+            space = SUMMARY_LIMIT - (path.stat().st_size if path.exists() else 0)
+            if len(content) > space:
+                content = _cut(content, space)
             with path.open("ab") as file:
                 file.write(content)
         except OSError as error:
@@ -123,9 +123,9 @@ def _one_line(text: str) -> str:
     return " ".join(printable(text).split())[:200]
 
 
-def _cut(content: bytes, room: int) -> bytes:
+def _cut(content: bytes, space: int) -> bytes:
     """The whole lines of `content` that fit, and a visible mark; nothing when not even the mark fits."""
     mark = _CUT.encode()
-    if room < len(mark):
+    if space < len(mark):
         return b""
-    return content[: content.rfind(b"\n", 0, room - len(mark)) + 1] + mark
+    return content[: content.rfind(b"\n", 0, space - len(mark)) + 1] + mark

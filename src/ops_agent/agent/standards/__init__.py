@@ -140,13 +140,13 @@ def choose_standards(
     ranked = sorted(((_rank(one, paths, lowered), one.id, one) for one in candidates), key=lambda entry: entry[:2])
     chosen: list[Standard] = []
     others: list[Standard] = []
-    room = MAX_ALL
+    left = MAX_ALL
     for rank, standard_id, one in ranked:
         found = Standard(id=standard_id, description=one.description, text=shortened(one.text), source=one.source)
-        if rank > 2 or len(found.text) > room:
+        if rank > 2 or len(found.text) > left:
             others.append(found)
         else:
-            room -= len(found.text)
+            left -= len(found.text)
             chosen.append(found)
     return tuple(chosen), tuple(sorted(others, key=lambda s: s.id))
 

@@ -9,7 +9,7 @@ output "endpoints" {
 }
 
 output "addresses" {
-  description = "Where they stand."
+  description = "The hosts they run on."
   value       = [for one in values(aws_db_instance.main) : one.address if one.port == 5432]
 }
 

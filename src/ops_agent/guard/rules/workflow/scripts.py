@@ -154,7 +154,7 @@ def _meanings(lines: tuple[Line, ...], scopes: list[_Texts], digests: list[int])
             )
             for text in found[one]:
                 pending |= read_by(text) - found.keys()
-                if len(pending) + len(found) > _MOST_NAMES:  # too many to tell apart
+                if len(pending) + len(found) > _MOST_NAMES:  # too many to distinguish
                     return hash((lines, *digests))
         return hash(tuple(sorted(found.items())))
 
