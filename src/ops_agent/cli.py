@@ -44,11 +44,11 @@ def run_event(command: Command, environment: Mapping[str, str]) -> int:
         with world.reporter.stage("select"):
             selection = select(world, settings, event, identity)
         world.reporter.summary(world.redact(selection.summary))
-        if selection.nothing is not None:
+        if selection.why_nothing is not None:
             only = selection.declined[0].ref if len(selection.declined) == 1 else None
             if only is not None:
-                answer(world, only, selection.nothing, identity, dry_run=settings.dry_run)
-            return report(world.reporter, world.redact, RunResult(ref=only, ending=selection.nothing), 0.0)
+                answer(world, only, selection.why_nothing, identity, dry_run=settings.dry_run)
+            return report(world.reporter, world.redact, RunResult(ref=only, ending=selection.why_nothing), 0.0)
         return max(run_one(world, settings, event, issue.ref, identity) for issue in selection.items)
 
 
@@ -91,10 +91,10 @@ def run_select(command: Command, environment: Mapping[str, str]) -> int:
         for name, text in selection.outputs.items():
             world.reporter.output(name, text)
         world.reporter.summary(world.redact(selection.summary))
-        if selection.nothing is None:
+        if selection.why_nothing is None:
             return 0
-        world.reporter.output("conclusion", selection.nothing.conclusion)
-        world.reporter.annotate("error" if selection.refused else "notice", world.redact(selection.nothing.reason))
+        world.reporter.output("conclusion", selection.why_nothing.conclusion)
+        world.reporter.annotate("error" if selection.refused else "notice", world.redact(selection.why_nothing.reason))
         return selection.refused.conclusion.exit_code if selection.refused else 0
 
 

@@ -79,6 +79,19 @@ def test_what_is_not_understood_is_a_problem(content: bytes) -> None:
     assert read_policy(content)[1]
 
 
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"allowed_modules: x\n", "line 1: `allowed_modules` must be a list"),
+        (b"allowed_uses: [{a: b}]\n", "line 1: `allowed_uses` must hold texts only"),
+        (b"layout: [x]\n", "line 1: `layout` must have keys with values"),
+        (b"- x\n", "line 1: must be keys with values"),
+    ],
+)
+def test_a_problem_says_what_must_be(content: bytes, problem: str) -> None:
+    assert read_policy(content)[1] == (problem,)
+
+
 @given(st.binary(max_size=100))
 def test_any_bytes_give_a_policy_or_problems(content: bytes) -> None:
     policy, problems = read_policy(content)

@@ -1,11 +1,11 @@
-"""`.github/ops-agent.yml` on the base branch over the action's inputs: it takes away and never adds.
+"""`.github/ops-agent.yml` on the base branch over the action's inputs: it narrows and never widens.
 
 Read strictly: every problem at once, each with its line; an unknown key is a problem.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from operator import eq
@@ -55,7 +55,7 @@ class _Root:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyFile:
-    """What the file says. None means that it is silent; a list keeps part of the inputs'."""
+    """What the file says. None means that it is silent; a list keeps only those input entries."""
 
     __pydantic_config__: ClassVar = _STRICT
 
@@ -81,15 +81,16 @@ def _adapter() -> TypeAdapter[PolicyFile]:
 
 
 def read_policy(content: bytes) -> tuple[PolicyFile, tuple[str, ...]]:
-    """The file's policy and its problems (`line 4: ...`). With problems it may not be used: an unread limit is none.
+    """The file's policy and its problems (`line 4: ...`). With problems, reject the file: a limit that could
+    not be read would not be enforced.
 
-    It holds what could be read, so that everything else that is wrong can be reported as well.
+    The policy holds what could be read, so that everything else that is wrong can be reported as well.
     """
     root = read_yaml(content) if content.strip() else YamlNode("map", 1)
     if isinstance(root, Unreadable):
         return PolicyFile(), (f"line {root.line}: {root.what}",)
     if root.kind != "map":
-        return PolicyFile(), (f"line {root.line}: keys with values are expected",)
+        return PolicyFile(), (f"line {root.line}: must be keys with values",)
     values: dict[str, Any] = root.plain
     try:
         return _adapter().validate_python(values), ()
@@ -119,15 +120,15 @@ def _sentence(error: ErrorDetails) -> str:
         return f"`{name}` is not known; known are {', '.join(sorted(f.name for f in fields(shape)))}"
     words = {
         "missing": "is missing",
-        "tuple_type": "is a list",
-        "string_type": "holds texts only",
-        "dict_type": "has keys with values",
-        "dataclass_type": "has keys with values",
+        "tuple_type": "must be a list",
+        "string_type": "must hold texts only",
+        "dict_type": "must have keys with values",
+        "dataclass_type": "must have keys with values",
     }
     return f"`{name}` {words[error['type']]}" if error["type"] in words else f"`{name}`: {error['msg']}"
 
 
-WIDENING_REMEDY = (
+_WIDENING_REMEDY = (
     "Take these entries out of the policy file; where an input is named, it can allow more in the workflow file."
 )
 
@@ -159,13 +160,12 @@ _INPUTS = frozenset({*_LISTS, "environments", "max_turns", "max_cost_usd"})
 """The limits that an input of the same name sets; the others are built in."""
 
 
-def narrow(settings: Settings, file: PolicyFile) -> Settings:
+def narrow(settings: Settings, file: PolicyFile, problems: Sequence[str] = ()) -> Settings:
     """`settings` with the limits of `file`, which is silent where it says None.
 
-    Raises ConfigError with every line of the file that would widen what the inputs allow: a limit that is not
-    understood is no limit.
+    Raises ConfigError with the `problems` of reading the file and every limit that would widen what the inputs allow.
     """
-    policy, limits, problems = settings.policy, settings.limits, list[str]()
+    policy, limits, widening = settings.policy, settings.limits, list[str]()
 
     def part(
         name: str, asked: tuple[str, ...] | None, given: tuple[str, ...], covers: Callable[[str, str], bool]
@@ -177,7 +177,7 @@ def narrow(settings: Settings, file: PolicyFile) -> Settings:
             matching = [one for one in given if covers(one, entry)]
             if not matching:
                 where = f"by the input `{name}`" if name in _INPUTS else "by the built-in list"
-                problems.append(f"`{name}`: {entry!a} is not allowed {where}, and the file can only take away")
+                widening.append(f"`{name}`: {entry!a} is not allowed {where}, and the file can only take away")
             kept += [max(entry, one, key=len) for one in matching]  # the longer of the two is the narrower
         return tuple(dict.fromkeys(kept))
 
@@ -185,11 +185,11 @@ def narrow(settings: Settings, file: PolicyFile) -> Settings:
         asked, given = getattr(file, name), getattr(limits, name)
         if asked is not None and asked > given:
             limit = f"{given:g} of the input `{name}`" if name in _INPUTS else f"built-in limit of {given:g}"
-            problems.append(f"`{name}`: {asked:g} is more than the {limit}")
+            widening.append(f"`{name}`: {asked:g} is more than the {limit}")
         return given if asked is None else min(asked, given)
 
     if file.workflows and not policy.allow_workflow_files:
-        problems.append("`workflows`: workflow files are not allowed, and the file can only take away")
+        widening.append("`workflows`: workflow files are not allowed, and the file can only take away")
     environments = settings.environments
     if file.environments is not None:
         environments = part("environments", file.environments, environments or file.environments, eq)
@@ -208,12 +208,10 @@ def narrow(settings: Settings, file: PolicyFile) -> Settings:
         ),
         limits=replace(limits, **{name: at_most(name) for name in _COUNTS}),
     )
-    if problems:
-        raise ConfigError(
-            f"the policy file on the base branch would widen what the workflow allows: {'; '.join(problems)}",
-            problems=tuple(problems),
-            hint=WIDENING_REMEDY,
-        )
+    if found := (*problems, *widening):
+        correct = f"Correct `{POLICY_FILE}` on the base branch."
+        hint = f"{correct} {_WIDENING_REMEDY}" if widening else correct
+        raise ConfigError(f"{POLICY_FILE} cannot be used: {'; '.join(found)}", problems=found, hint=hint)
     return narrowed
 
 
@@ -232,11 +230,4 @@ def narrow_by_policy_file(settings: Settings, base: BaseTree) -> Settings:
             hint=f"Replace `{POLICY_FILE}` by a regular file.",
         )
     file, problems = read_policy(base.read(POLICY_FILE))
-    if not problems:
-        return narrow(settings, file)
-    correct = f"Correct `{POLICY_FILE}` on the base branch."
-    try:
-        narrow(settings, file)
-    except ConfigError as widening:
-        problems, correct = (*problems, *widening.problems), f"{correct} {WIDENING_REMEDY}"
-    raise ConfigError(f"{POLICY_FILE} cannot be used: {'; '.join(problems)}", problems=problems, hint=correct)
+    return narrow(settings, file, problems)

@@ -50,8 +50,8 @@ class Selection:
     """The items that may run, in order, and the declined candidates. `refused`: the event as a whole gives no right to
     anything.
 
-    Nothing selected is a clean end: the matrix is then empty and `selected_count` 0, which the workflow asks before it
-    starts jobs.
+    Nothing selected is a clean end: the matrix is then empty and `selected_count` 0, which the workflow checks before
+    it starts jobs.
     """
 
     items: tuple[Issue, ...]
@@ -72,7 +72,7 @@ class Selection:
         return {"matrix": self.matrix, "selected_count": str(len(self.items))}
 
     @property
-    def nothing(self) -> Stopped | None:
+    def why_nothing(self) -> Stopped | None:
         """Why nothing runs: the refusal, the one candidate's own reason, or that every candidate has one; None when
         something runs.
         """
@@ -97,8 +97,8 @@ class Selection:
         ]
         for place, item in enumerate(self.items, 1):
             lines.append(f"| {place} | {item.ref} | {_title(item.title)} | selected |")
-        for no in self.declined:
-            lines.append(f"| - | {no.ref} | {_title(no.title)} | {cell(no.why.reason)} {cell(no.why.remedy)} |")
+        for one in self.declined:
+            lines.append(f"| - | {one.ref} | {_title(one.title)} | {cell(one.why.reason)} {cell(one.why.remedy)} |")
         if many and self.items:
             lines += ["", "Jobs start in this order; `max-parallel` of the workflow limits how many run at once."]
         lines += ["", *(f"- {cell(warning)}" for warning in self.warnings)]
@@ -109,7 +109,7 @@ def _title(title: str) -> str:
     return cell(clean_line(title, 120).text)
 
 
-def eligible(labels: LabelSettings, candidate: Candidate) -> Stopped | None:
+def refuse_candidate(labels: LabelSettings, candidate: Candidate) -> Stopped | None:
     """What the issue alone already rules out; None when the board and the blockers are worth asking."""
     ref, issue = candidate.ref, candidate.issue
     if issue is None:
@@ -135,13 +135,13 @@ def is_parent(labels: LabelSettings, issue: Issue) -> bool:
 
 
 def refuse_blocked(ready: Sequence[Issue], blockers: Mapping[IssueRef, tuple[Issue, ...]]) -> dict[IssueRef, Stopped]:
-    """The ready items that have an open blocker; a circle of items that block each other is named as such."""
+    """The ready items that have an open blocker; a cycle of items that block each other is named as such."""
     open_blockers = {item.ref: tuple(b.ref for b in blockers.get(item.ref, ()) if b.is_open) for item in ready}
     found: dict[IssueRef, Stopped] = {}
     for item in ready:
-        circle = _circle(item.ref, open_blockers)
-        if circle:
-            path = " -> ".join(str(ref) for ref in (*circle, item.ref))
+        cycle = _cycle(item.ref, open_blockers)
+        if cycle:
+            path = " -> ".join(str(ref) for ref in (*cycle, item.ref))
             reason = f"{item.ref} waits for itself: {path} (blocked by)."
             found[item.ref] = _declined(reason, "Remove one of these dependencies.")
         elif open_blockers[item.ref]:
@@ -149,7 +149,7 @@ def refuse_blocked(ready: Sequence[Issue], blockers: Mapping[IssueRef, tuple[Iss
     return found
 
 
-def _circle(start: IssueRef, blockers: Mapping[IssueRef, tuple[IssueRef, ...]]) -> tuple[IssueRef, ...]:
+def _cycle(start: IssueRef, blockers: Mapping[IssueRef, tuple[IssueRef, ...]]) -> tuple[IssueRef, ...]:
     """The shortest path from `start` through its blockers back to it, without the last step; empty for none."""
     paths: deque[tuple[IssueRef, ...]] = deque([(start,)])
     seen: set[IssueRef] = set()

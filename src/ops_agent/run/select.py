@@ -20,7 +20,7 @@ from ops_agent.issue.admission import (
     was_started,
     who_must_write,
 )
-from ops_agent.issue.selection import Candidate, Selection, choose, eligible, is_parent, refuse_blocked
+from ops_agent.issue.selection import Candidate, Selection, choose, is_parent, refuse_blocked, refuse_candidate
 from ops_agent.model.event import Dispatched, Event, Issue, IssueRef, Labelled, RunIdentity
 from ops_agent.model.outcome import Stopped
 from ops_agent.model.ports import BoardCard, World
@@ -58,7 +58,7 @@ class _Selecting:
 
     def among(self, named: Iterable[IssueRef]) -> Selection:
         candidates = self._candidates(named)
-        stopped = {c.ref: why for c in candidates if (why := eligible(self.settings.labels, c)) is not None}
+        stopped = {c.ref: why for c in candidates if (why := refuse_candidate(self.settings.labels, c)) is not None}
         open_and_ours = [(c, c.issue) for c in candidates if c.ref not in stopped and c.issue is not None]
         cards = self.world.board.cards_of(tuple(issue for _, issue in open_and_ours))
         warnings: list[str] = []

@@ -17,7 +17,7 @@ from urllib3.exceptions import HTTPError
 
 from ops_agent.adapters.github import parsing
 from ops_agent.adapters.github.client import GitHubHttp, in_repository
-from ops_agent.adapters.github.failures import Refused
+from ops_agent.adapters.github.failures import RequestFailed
 from ops_agent.model.change_set import ChangeSet, TreeEntry, blob_id, needs_workflows_permission
 from ops_agent.model.errors import (
     ConfigError,
@@ -183,7 +183,7 @@ class GitHubBranches:
         def create() -> bool:
             try:
                 self._http.post(in_repository(repository, "/git/refs"), {"ref": f"refs/heads/{branch}", "sha": commit})
-            except Refused as refused:
+            except RequestFailed as refused:
                 if refused.status == 422 and "reference already exists" in refused.words.lower():
                     return False
                 raise

@@ -25,7 +25,7 @@ import requests
 from github import Auth, Consts, GithubException
 from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectionClass, Requester, RequestsResponse
 
-from ops_agent.adapters.github.failures import FailureKind, Refused, RetryPolicy, error_for, lost, refusal
+from ops_agent.adapters.github.failures import FailureKind, RequestFailed, RetryPolicy, error_for, lost, refusal
 from ops_agent.adapters.github.parsing import Misshapen
 from ops_agent.model.errors import GitHubError, NotFound
 from ops_agent.model.ports import Clock
@@ -120,12 +120,12 @@ class GitHubHttp(Requester):
             attempt += 1
             try:
                 return _shaped(doing, create)
-            except Refused as error:
+            except RequestFailed as error:
                 refused = error
             kind = refused.failure.kind
             if kind in (FailureKind.LOST, FailureKind.SERVER) and (done := look()) is not None:
                 return done
-            if kind.rejected_unprocessed or not self._waited(refused, doing, kind.value, attempt):
+            if kind.is_rate_limit or not self._waited(refused, doing, kind.value, attempt):
                 break
         refused.attempts = attempt
         raise error_for(refused, doing, self._clock.now())
@@ -134,7 +134,7 @@ class GitHubHttp(Requester):
         """The status with which GitHub refuses a POST that it cannot fulfil; None when it does not say."""
         try:
             self.requestJsonAndCheck("POST", path, input=impossible)
-        except Refused as refused:
+        except RequestFailed as refused:
             return refused.status if refused.failure.kind is FailureKind.PERMANENT else None
         return None
 
@@ -173,7 +173,7 @@ class GitHubHttp(Requester):
     ) -> tuple[dict[str, Any], Any]:
         """PyGithub's one way to the wire: one request, repeated where that cannot do harm.
 
-        Raises Refused for every failure, errors of GraphQL included.
+        Raises RequestFailed for every failure, errors of GraphQL included.
         """
         query = options["input"]["query"].lstrip() if url == self.graphql_url else ""
         repeatable = verb != "POST" or (query and not query.startswith("mutation"))
@@ -201,14 +201,14 @@ class GitHubHttp(Requester):
             except (AttributeError, ValueError, RecursionError):  # PyGithub's parser and its createException
                 refused = lost("an answer that cannot be read")
             refused.attempts = attempt
-            may = repeatable or refused.failure.kind.rejected_unprocessed
-            if not may or not self._waited(refused, f"{verb} {urlsplit(url).path}", refused.seen, attempt):
+            may = repeatable or refused.failure.kind.is_rate_limit
+            if not may or not self._waited(refused, f"{verb} {urlsplit(url).path}", str(refused), attempt):
                 raise refused
 
-    def _refusal(self, status: int, headers: Mapping[str, str], payload: Any) -> Refused:
+    def _refusal(self, status: int, headers: Mapping[str, str], payload: Any) -> RequestFailed:
         return refusal(status, headers, payload, now=self._clock.now(), secret=self._token)
 
-    def _waited(self, refused: Refused, doing: str, failed: str, attempt: int) -> bool:
+    def _waited(self, refused: RequestFailed, doing: str, failed: str, attempt: int) -> bool:
         """Wait for the next try; False when there is none."""
         wait = self._policy.wait(refused.failure, attempt, self._budget_left, self._draw())
         if wait is not None:
@@ -221,7 +221,7 @@ class GitHubHttp(Requester):
     def _translated(self, doing: str, call: Callable[[], T]) -> T:
         try:
             return _shaped(doing, call)
-        except Refused as refused:
+        except RequestFailed as refused:
             failed = error_for(refused, doing, self._clock.now())
         raise failed
 

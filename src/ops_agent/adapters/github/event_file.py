@@ -1,4 +1,5 @@
-"""The event that started the run: GITHUB_EVENT_PATH, GITHUB_EVENT_NAME and the run's variables, read as frozen nouns.
+"""The event that started the run: GITHUB_EVENT_PATH, GITHUB_EVENT_NAME and the run's variables, read as frozen nouns;
+who may start a run is decided in `issue/admission.py`.
 
 Only `issues` with action `labeled` and `workflow_dispatch` are accepted. Everything else, and whatever does not
 have GitHub's shape, raises ConfigError which names the place. Nothing here asks the network.

@@ -1,8 +1,9 @@
 """What GitHub refused: whether to ask again and when, and our error for it, with the permission or rule to blame.
 
-By docs.github.com "Best practices for using the REST API": honour `retry-after`; without it and with
+Follows GitHub's "Best practices for using the REST API": honour `retry-after`; without it and with
 `x-ratelimit-remaining: 0` wait until `x-ratelimit-reset`; else at least one minute for a secondary limit, then
-exponentially longer. Pure decisions: no clock and no dice of their own. No header, URL or token gets into a text.
+exponentially longer. Pure decisions: the caller passes the time and the random draw. No header, URL or token
+gets into a text.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from ops_agent.model.errors import Conflict, GitHubError, NeedsWorkflowsPermission, NotFound, NotPermitted, RateLimited
@@ -34,8 +36,8 @@ class FailureKind(StrEnum):
     PERMANENT = "permanent"
 
     @property
-    def rejected_unprocessed(self) -> bool:
-        """True when GitHub surely did nothing: even a write may be sent again."""
+    def is_rate_limit(self) -> bool:
+        """GitHub did nothing then: even a write may be sent again."""
         return self in (FailureKind.SECONDARY, FailureKind.PRIMARY)
 
 
@@ -76,22 +78,35 @@ class RetryPolicy:
 
 def classify(status: int, headers: Mapping[str, str], message: str, now: float) -> Failure:
     """What a failed answer means. `headers` have lower-case names; `now` in epoch seconds."""
-    asked = _number(headers.get("retry-after"))  # GitHub never sends the date form
-    if asked is not None:
-        asked = min(asked, _LONGEST_HEADER_WAIT) if asked >= 0 else None
+    asked = _asked(headers)
     if status in (403, 429):
         words = message.lower()
         exhausted = headers.get("x-ratelimit-remaining", "").strip() == "0"
         secondary = any(phrase in words for phrase in _SECONDARY_PHRASES)
-        reset = _number(headers.get("x-ratelimit-reset"))  # one second more: it may come late in its second
-        until_reset = 3600.0 if reset is None else max(0.0, min(reset - now, _LONGEST_HEADER_WAIT)) + 1.0
         if words.startswith("api rate limit exceeded") or (exhausted and not secondary):
-            return Failure(kind=FailureKind.PRIMARY, wait=until_reset if asked is None else asked)
+            return _primary(headers, now)
         if status == 429 or asked is not None or secondary:
-            return Failure(kind=FailureKind.SECONDARY, wait=until_reset if asked is None and exhausted else asked)
+            wait = _until_reset(headers, now) if asked is None and exhausted else asked
+            return Failure(kind=FailureKind.SECONDARY, wait=wait)
     elif status >= 500 or status == 408:
         return Failure(kind=FailureKind.SERVER, wait=asked)
     return Failure(kind=FailureKind.PERMANENT)
+
+
+def _primary(headers: Mapping[str, str], now: float) -> Failure:
+    asked = _asked(headers)
+    return Failure(kind=FailureKind.PRIMARY, wait=_until_reset(headers, now) if asked is None else asked)
+
+
+def _asked(headers: Mapping[str, str]) -> float | None:
+    seconds = _number(headers.get("retry-after"))  # GitHub never sends the date form
+    return None if seconds is None or seconds < 0 else min(seconds, _LONGEST_HEADER_WAIT)
+
+
+def _until_reset(headers: Mapping[str, str], now: float) -> float:
+    reset = _number(headers.get("x-ratelimit-reset"))
+    # One second more: the reset may come late in its second.
+    return 3600.0 if reset is None else max(0.0, min(reset - now, _LONGEST_HEADER_WAIT)) + 1.0
 
 
 def _number(text: str | None) -> float | None:
@@ -102,40 +117,46 @@ def _number(text: str | None) -> float | None:
     return value if math.isfinite(value) else None
 
 
-class Refused(Exception):
+class RequestFailed(Exception):
     """GitHub did not do what was asked; or nobody knows whether it did (`status` None).
 
-    `seen` names the failure for the log, `words` are GitHub's own, `types` those of GraphQL errors.
+    Its text names the failure for the log, `words` are GitHub's own, `types` those of GraphQL errors.
     """
 
-    def __init__(self, failure: Failure, seen: str, status: int | None = None) -> None:
+    def __init__(
+        self,
+        failure: Failure,
+        seen: str,
+        *,
+        status: int | None = None,
+        words: str = "",
+        types: frozenset[str] = frozenset(),
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         super().__init__(seen)
-        self.failure, self.seen, self.status = failure, seen, status
-        self.words = ""
-        self.types: frozenset[str] = frozenset()
-        self.headers: Mapping[str, str] = {}
+        self.failure, self.status, self.words = failure, status, words
+        self.types, self.headers = types, headers
         self.attempts = 1
 
 
-def lost(seen: str) -> Refused:
-    return Refused(Failure(kind=FailureKind.LOST), seen)
+def lost(seen: str) -> RequestFailed:
+    return RequestFailed(Failure(kind=FailureKind.LOST), seen)
 
 
-def refusal(status: int, headers: Mapping[str, str], payload: Any, *, now: float, secret: str) -> Refused:
+def refusal(status: int, headers: Mapping[str, str], payload: Any, *, now: float, secret: str) -> RequestFailed:
     """What an answer from `status` 300 on means, or one with errors of GraphQL (as 400). `secret` never gets out."""
     body = payload if isinstance(payload, dict) else {}
     errors = body["errors"] if isinstance(body.get("errors"), list) else []
     words = _words(body.get("message"), errors, secret)
     types = frozenset(str(error["type"]).upper() for error in errors if isinstance(error, dict) and error.get("type"))
     if types & {"RATE_LIMITED", "RATE_LIMIT"}:
-        failure = classify(403, {**headers, "x-ratelimit-remaining": "0"}, "api rate limit exceeded", now)
+        failure = _primary(headers, now)
     elif "something went wrong while executing your query" in words.lower():
         failure = Failure(kind=FailureKind.SERVER)
     else:
         failure = classify(status, headers, words, now)
-    refused = Refused(failure, f"answer {status}, {failure.kind.value}", status)
-    refused.words, refused.types, refused.headers = words, types, headers
-    return refused
+    seen = f"answer {status}, {failure.kind.value}"
+    return RequestFailed(failure, seen, status=status, words=words, types=types, headers=headers)
 
 
 def _words(message: Any, errors: list[Any], secret: str) -> str:
@@ -173,14 +194,14 @@ _BY_WORDS: tuple[tuple[str, type[GitHubError], str, str | None], ...] = (
 _GONE = {404: "not found, or the token may not see it", 410: "deleted", 451: "blocked for legal reasons"}
 
 
-def error_for(refused: Refused, doing: str, now: float) -> GitHubError:
+def error_for(refused: RequestFailed, doing: str, now: float) -> GitHubError:
     """Our error for a failed call. `doing` is a phrase such as `reading the branch x of o/r`."""
     status, headers, types = refused.status, refused.headers, refused.types
     words = refused.words.rstrip(".")
     again = f" ({refused.attempts} attempts)" if refused.attempts > 1 else ""
     if status is None:
-        return GitHubError(f"GitHub could not be reached while {doing}: {refused.seen}{again}.")
-    if refused.failure.kind.rejected_unprocessed:
+        return GitHubError(f"GitHub could not be reached while {doing}: {refused}{again}.")
+    if refused.failure.kind.is_rate_limit:
         return RateLimited(f"GitHub's rate limit is used up (while {doing}){_when(headers, now)}.")
     searched = words.lower() + (" saml" if "sso" in headers.get("x-github-sso", "").lower() else "")
     for pattern, kind, beginning, hint in _BY_WORDS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ops_agent.adapters.github.client import GitHubHttp, in_repository
-from ops_agent.adapters.github.failures import Refused
+from ops_agent.adapters.github.failures import RequestFailed
 from ops_agent.adapters.github.parsing import GHOST, Part
 from ops_agent.model.event import PullRequest, Review
 
@@ -64,7 +64,7 @@ class GitHubPullRequests:
         def create() -> PullRequest:
             try:
                 return _pull_request(self._http.post(in_repository(repository, "/pulls"), wanted))
-            except Refused as refused:
+            except RequestFailed as refused:
                 words = refused.words.lower() if refused.status == 422 else ""
                 if "already exists" in words and (existing := look()) is not None:
                     return existing
