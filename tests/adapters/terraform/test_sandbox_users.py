@@ -13,7 +13,7 @@ import ops_agent
 from adapters.terraform.worlds import IS_ROOT, bare_target, write
 from ops_agent.adapters.terraform import confinement, sandbox_child
 from ops_agent.adapters.terraform import sandbox as sandbox_module
-from ops_agent.adapters.terraform.cells import pick_uid
+from ops_agent.adapters.terraform.cells import fresh_uid
 from ops_agent.adapters.terraform.sandbox import harden_this_process
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.model.errors import ToolchainError
@@ -48,8 +48,23 @@ def test_each_workspace_has_a_user_of_its_own_and_cannot_write_into_its_copy(bar
 
 
 def test_a_user_id_is_picked_that_nobody_has():
-    uid = pick_uid() if IS_ROOT else None
+    uid = fresh_uid() if IS_ROOT else None
     assert uid is None or uid > 10_000
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root gives children a user of their own")
+def test_runs_at_the_same_time_never_share_user_ids():
+    """A run's end kills its children by their user id."""
+    code = "import sys; from ops_agent.adapters.terraform.cells import fresh_uid; print(fresh_uid()); sys.stdin.read()"
+    environment = os.environ | {"PYTHONPATH": str(Path(ops_agent.__file__).parents[1])}
+    runs = [
+        subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True, env=environment)
+        for _ in range(20)
+    ]
+    blocks = [int(run.stdout.readline()) // 1_000 for run in runs]
+    for run in runs:
+        run.communicate()
+    assert len({*blocks, fresh_uid() // 1_000}) == 21
 
 
 def test_the_self_test_passes_here_and_is_run_once(bare_terraform):
@@ -63,8 +78,7 @@ def test_the_self_test_passes_here_and_is_run_once(bare_terraform):
 def test_the_self_test_finds_out_when_children_run_as_root_and_nothing_is_planned(tmp_path, monkeypatch):
     """Undumpable alone does not stop a child with root's capabilities, where the kernel has no Landlock."""
     monkeypatch.setattr(confinement, "landlock_abi", lambda: 0)
-    monkeypatch.setattr(sandbox_module, "pick_uid", lambda: None)
-    monkeypatch.setattr(sandbox_module.itertools, "count", lambda _: iter(lambda: None, 0))
+    monkeypatch.setattr(sandbox_module, "fresh_uid", lambda: None)
     with (
         TerraformCli(policy=Policy(), binary="embedded") as terraform,
         pytest.raises(ToolchainError, match="can read this process"),

@@ -4,10 +4,12 @@ a crash. In each lies a copy of the tree: regular files only, nothing of Terrafo
 
 from __future__ import annotations
 
+import itertools
 import os
 import pwd
 import re
 import shutil
+import socket
 import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +24,10 @@ from ops_agent.model.terraform import Environment, TerraformRoot
 
 _PREFIX = "ops-agent-run-"
 # Below these lie systemd's and containers' user ids. Of a small user namespace the upper end is taken.
-_HIGHEST_UID, _BLOCK, _BLOCKS = 2_090_000_000, 1_000, 16
+_HIGHEST_UID, _BLOCK, _BLOCKS = 2_090_000_000, 1_000, 64
+_NUMBERS = itertools.count()
+_CLAIMED: list[tuple[int, socket.socket]] = []
+"""This process's block of user ids, and the socket whose name says so as long as the process lives."""
 MOST_FILES, MOST_BYTES = 20_000, 200 << 20
 _SHUT_DIRECTORIES = frozenset({".git", ".terraform", "terraform.d", ".terragrunt-cache", "node_modules", ".venv"})
 _SHUT_FILES = re.compile(r"(?i)\.terraformrc|terraform\.rc|.*\.tfrc|.*\.tfplan|.*\.tfstate(\..*)?|\.tofurc|tofu\.rc")
@@ -100,19 +105,44 @@ def is_open_to_others(path: Path) -> bool:
     return all(mode & stat.S_IXOTH for mode in modes) and bool(modes[0] & stat.S_IROTH)
 
 
-def pick_uid() -> int:
-    """First of a block of 1,000 user ids that nobody uses, high in the user namespace. Raises ToolchainError."""
+def fresh_uid() -> int:
+    """A user id for one cell, from this process's block; it comes again after 1,000 cells. Raises ToolchainError."""
+    return _block() + next(_NUMBERS) % _BLOCK
+
+
+def _block() -> int:
+    """First of this process's block of 1,000 user ids, high in the user namespace.
+
+    Until it ends no other run on the machine takes the block: children are killed by their user id, so two runs must
+    not share one.
+    """
+    if _CLAIMED:
+        return _CLAIMED[0][0]
     with suppress(OSError, ValueError):
         lines = [[int(n) for n in line.split()] for line in Path("/proc/self/uid_map").read_text().splitlines()]
         end = min(_HIGHEST_UID, max(first + count for first, _, count in lines) - 4 * _BLOCK)
         for block in range(_BLOCKS):
             uid = end - (1 + (os.getpid() + block) % _BLOCKS) * _BLOCK
-            if uid > 0 and not _in_use(uid):
+            if uid > 0 and not _in_use(uid) and _claim(uid):
                 return uid
     raise ToolchainError(
         "This process is root but no free user id was found for Terraform",
         hint="Run the container with its default user namespace, or run ops-agent as an ordinary user.",
     )
+
+
+def _claim(uid: int) -> bool:
+    """Whether this process is the one that has the block: an abstract socket's name is given once, and freed by the
+    kernel.
+    """
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(f"\0ops-agent-uids-{uid}")
+    except OSError:
+        claim.close()
+        return False
+    _CLAIMED.append((uid, claim))
+    return True
 
 
 def _in_use(uid: int) -> bool:

@@ -13,7 +13,6 @@ same way tries to connect to another port of this machine, to send UDP, to signa
 from __future__ import annotations
 
 import ctypes
-import itertools
 import json
 import os
 import resource
@@ -28,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ops_agent.adapters.terraform import confinement, sandbox_child
-from ops_agent.adapters.terraform.cells import Cell, is_open_to_others, new_run_directory, pick_uid, remove, sweep
+from ops_agent.adapters.terraform.cells import Cell, fresh_uid, is_open_to_others, new_run_directory, remove, sweep
 from ops_agent.adapters.terraform.commands import TerraformCommand, plan, show
 from ops_agent.adapters.terraform.confinement import Confinement, memory_bound
 from ops_agent.adapters.terraform.egress import EgressProxy
@@ -71,7 +70,7 @@ class Sandbox:
         if own_uid and not program.embedded and not is_open_to_others(program.path):
             self.program = replace(program, path=Path(shutil.copy(program.path, self.root)))
             self.program.path.chmod(0o755)
-        self._uids = itertools.count(pick_uid()) if own_uid else itertools.repeat(None)
+        self._own_uid = own_uid
         self.confinement = Confinement(
             own_uid=own_uid, landlock=confinement.landlock_abi(), sockets=confinement.filters_sockets()
         )
@@ -95,7 +94,7 @@ class Sandbox:
     def open_cell(self, reach: Reach | None = None) -> Cell:
         """Fresh directories: 0700 and owned by the cell's uid, except `work` (read by it) and `kept` (ours)."""
         root = Path(tempfile.mkdtemp(prefix="cell-", dir=self.root))
-        cell = Cell(root=root, uid=next(self._uids), reach=reach or Reach())
+        cell = Cell(root=root, uid=fresh_uid() if self._own_uid else None, reach=reach or Reach())
         for directory in (*cell.private, cell.work, cell.kept):
             directory.mkdir(mode=0o700)
         if cell.uid is not None:
