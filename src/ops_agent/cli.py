@@ -108,6 +108,13 @@ def run_doctor(command: Command, environment: Mapping[str, str]) -> int:
     return show(diagnose(command.repository, inputs), sys.stdout)
 
 
+def run_judge(command: Command, environment: Mapping[str, str]) -> int:
+    """`judge`: the source rules over a checkout; 3 when something blocks."""
+    from ops_agent.judging import judge_checkout
+
+    return judge_checkout(command, _inputs(command, environment), sys.stdout, sys.stderr)
+
+
 def print_rules(_command: Command, _environment: Mapping[str, str]) -> int:
     """`rules`: every guard rule as Markdown."""
     from ops_agent.pages.rules_page import render_rules
@@ -157,5 +164,6 @@ COMMANDS: dict[str, Callable[[Command, Mapping[str, str]], int]] = {
     "run": run,
     "select": run_select,
     "doctor": run_doctor,
+    "judge": run_judge,
     "rules": print_rules,
 }

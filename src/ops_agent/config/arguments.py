@@ -1,4 +1,4 @@
-"""The command line: `ops-agent run | select | doctor | rules`. Arguments in, a parsed `Command` out."""
+"""The command line: `ops-agent run | select | doctor | judge | rules`. Arguments in, a parsed `Command` out."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OUTPUT = Path("ops-agent-output")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """What was asked for. `inputs` are `--input name=value` pairs, laid over the environment's `INPUT_*`; `repository`
-    is None when nobody named one.
+    is None when nobody named one. `base`, `format` and `write_baseline` are of `judge`.
     """
 
     name: str
@@ -26,6 +26,9 @@ class Command:
     output: Path = OUTPUT
     branch: str | None = None
     environments: tuple[str, ...] = ()
+    base: str | None = None
+    format: str = "text"
+    write_baseline: bool = False
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -49,6 +52,9 @@ def parse(arguments: Sequence[str]) -> Command:
         output=given.get("output", OUTPUT),
         branch=branch,
         environments=tuple(given.get("environment") or ()),
+        base=given.get("base"),
+        format=given.get("format", "text"),
+        write_baseline=given.get("write_baseline", False),
     )
 
 
@@ -85,5 +91,28 @@ def _parser() -> argparse.ArgumentParser:
         "doctor", parents=[inputs], help="check inputs, permissions, board, AWS and toolchain; makes no model calls"
     )
     doctor.add_argument("--repo", type=Path, metavar="PATH", help="a checkout whose layout is shown (default: here)")
+    judge = commands.add_parser(
+        "judge",
+        parents=[inputs],
+        help="hold a checkout against the rules: no GitHub, no model, no network, nothing is executed",
+        epilog="Exit code 0: nothing blocks; 3: something blocks; 2: it could not be judged. docs/judge.md says more.",
+    )
+    judge.add_argument(
+        "repo",
+        nargs="?",
+        type=Path,
+        default=Path(),
+        metavar="PATH",
+        help="a directory of a git checkout (default: here)",
+    )
+    judge.add_argument(
+        "--base",
+        metavar="REV",
+        help="judge only what differs from this commit, uncommitted and untracked files included",
+    )
+    judge.add_argument("--format", choices=("text", "json", "sarif"), default="text", help="default: text")
+    judge.add_argument(
+        "--write-baseline", action="store_true", help="write what blocks now into .github/ops-agent-baseline.yml"
+    )
     commands.add_parser("rules", help="print every guard rule as Markdown")
     return parser

@@ -41,6 +41,7 @@ def judge(
     lint: Lint | None = None,
     fetched: FetchedModules | None = None,
     table: tuple[Rule, ...] = TABLE,
+    most: int = _MAX_FINDINGS,
 ) -> Verdict:
     """All findings over `changes` against the files of `base`. Pure.
 
@@ -49,7 +50,8 @@ def judge(
     A finding that the base has already is marked `pre_existing`, in whatever file and line it is now. `known_pins` are
     the commits of actions that our code trusts (`owner/name@commit`); None leaves that question out. `lint` is what
     the linters report about the changed workflows; a workflow that it leaves out blocks. `fetched` are the modules from
-    outside that the base calls: what flows into them is judged as for those of the repository.
+    outside that the base calls: what flows into them is judged as for those of the repository. Of one rule there are at
+    most `most` findings.
     """
     before = base if isinstance(base, SourceTree) else SourceTree(base, policy, fetched or FetchedModules())
     after = before.with_changes(changes)
@@ -70,7 +72,7 @@ def judge(
         new, crashes = _judged(rule, arriving)
         found = [_completed(finding, rule, pre_existing=excuses.take(where, finding)) for where, finding in new]
         for old in (False, True):  # a new finding is shown behind any number of old ones
-            findings += list(dict.fromkeys(f for f in found if f.pre_existing is old))[:_MAX_FINDINGS]
+            findings += list(dict.fromkeys(f for f in found if f.pre_existing is old))[:most]
         for where, crash in crashes.items():
             findings.append(_crashed(rule, where, crash, blocks=where in changes.paths or where not in unknown))
     written = [change.path for change in changes.changes if change.after is not None and is_workflow(change.path)]

@@ -265,7 +265,7 @@ def evaluate(expression: Expression, scope: Scope, steps: int = MAX_STEPS) -> ob
 def _reference(expression: Expression, scope: Scope, steps: int) -> object:
     path = expression.steps
     if path[:2] == ("data", "aws_region") and path[-1] in ("name", "id", "region"):
-        return scope.region
+        return scope.region or UNKNOWN
     if path[0] in scope.iterators:
         return _stepped(scope.iterators[str(path[0])], path[1:], expression.children, scope, steps)
     if path in (("path", "module"), ("path", "root")):

@@ -40,7 +40,11 @@ def canonical(name: str) -> str:
 
 
 def environment_account(name: str, policy: Policy) -> str | None:
-    """The account that the policy gives to an environment of this name or of an alias."""
+    """The account that the policy gives to an environment of this name or of an alias; an empty one where the policy
+    has no accounts, because nobody named them.
+    """
+    if not policy.accounts:
+        return ""
     return next((account for known, account in policy.accounts.items() if canonical(known) == canonical(name)), None)
 
 

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -100,6 +100,24 @@ class GitObjects:
             content = answers.read(int(header[2]))
             answers.read(1)
             return content
+
+    def blobs(self, identities: Iterable[str]) -> dict[str, bytes]:
+        """Bytes of many blobs, in one go. Raises ToolchainError when one is missing."""
+        wanted = list(dict.fromkeys(identities))
+        if not wanted:
+            return {}
+        answer = self.run("cat-file", "--batch", "--buffer", stdin="".join(f"{i}\n" for i in wanted).encode())
+        found, place = dict[str, bytes](), 0
+        for identity in wanted:
+            end = answer.index(b"\n", place)
+            header = answer[place:end].split()
+            if len(header) != 3 or header[1] != b"blob":
+                raise ToolchainError(
+                    f"git has no blob {identity}: the repository is incomplete", hint="Fetch the base commit whole."
+                )
+            place = end + 2 + int(header[2])
+            found[identity] = answer[end + 1 : place - 1]
+        return found
 
     def close(self) -> None:
         """End the reading child."""

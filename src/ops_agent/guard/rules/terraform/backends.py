@@ -103,7 +103,7 @@ def backend_file(file: TerraformFile) -> Iterator[Finding]:
     wanted = {
         "bucket": bool(values.get("bucket")),
         "key": bool(values.get("key")),
-        "region": values.get("region") == file.policy.region,
+        "region": values.get("region") == (file.policy.region or values.get("region") or True),
         "encrypt": values.get("encrypt") is True,
         "a lock": values.get("use_lockfile") is True or bool(values.get("dynamodb_table")),
     }

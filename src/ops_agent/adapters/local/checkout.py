@@ -1,0 +1,254 @@
+"""A checkout on this disk: its files as they are now, against a commit.
+
+`git status` and `git diff` run the filters that a repository's configuration names, so neither is used: the index says
+by size, times and inode which files are as they were checked out, and only the others are read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import stat
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from functools import cached_property
+from pathlib import Path
+
+from ops_agent.adapters.local.git_objects import GitObjects, GitTree
+from ops_agent.model.change_set import ChangeSet, FileChange, TreeEntry
+from ops_agent.model.errors import ConfigError, ToolchainError
+from ops_agent.model.ports import BaseTree
+from ops_agent.terraform import hcl, hcl_expressions, json_syntax, modules
+from ops_agent.terraform.layout import is_deployed
+from ops_agent.terraform.modules import Headers, is_configuration, read_headers
+
+MOST_BYTES = 5_000_000
+"""Of a file that is not as it was checked out; what is after them is not judged."""
+_ENTRY = re.compile(
+    rb"(?P<mode>\d{6}) (?P<blob>[0-9a-f]+) \d\t(?P<path>[^\0]+)\0  ctime: (\d+):(\d+)\n  mtime: (\d+):(\d+)\n"
+    rb"  dev: \d+\tino: (\d+)\n  uid: \d+\tgid: \d+\n  size: (\d+)\tflags: (?P<flags>[0-9a-f]+)\n"
+)
+_SKIP_WORKTREE = 0x40000000
+_GIVE_PATH = "Give PATH a directory inside a git checkout."
+
+
+class Checkout:
+    """ports.BaseTree of the files on the disk: tracked ones, and untracked ones that are not ignored.
+
+    `top` is the checkout's root, `scope` the directory that was named, relative to it (`infra/`; empty: all).
+    """
+
+    commit = "0" * 40
+
+    def __init__(self, objects: GitObjects) -> None:
+        self.objects = objects
+        try:
+            said = objects.run("rev-parse", "--show-toplevel", "--show-prefix", "--git-path", "index").decode()
+        except ToolchainError as error:
+            raise ConfigError(
+                f"{objects.directory} has no work tree: it is a bare repository, or a repository's own directory",
+                hint=_GIVE_PATH,
+            ) from error
+        top, self.scope, index = said.split("\n")[:3]
+        self.top = Path(top)
+        self._index = Path(top, self.scope, index)
+        self._read: dict[str, bytes] = {}
+        self._plain: dict[str, bool] = {"": True}
+
+    def base(self, revision: str) -> GitTree:
+        """The tree of `revision`. Raises ConfigError when there is no such commit here."""
+        commit = self.objects.commit_of(revision)
+        if commit is None:
+            is_shallow = self.objects.run("rev-parse", "--is-shallow-repository").strip() == b"true"
+            hint = (
+                "Fetch it first: this clone is shallow (`fetch-depth: 0` of actions/checkout, `git fetch --unshallow`)."
+            )
+            raise ConfigError(
+                f"there is no commit {revision!a} in this repository",
+                hint=hint if is_shallow else "Give --base a branch, a tag or a commit that `git log` knows.",
+            )
+        return GitTree(self.objects, commit)
+
+    def head(self) -> GitTree | None:
+        """The tree of HEAD; None before the first commit."""
+        commit = self.objects.commit_of("HEAD")
+        return GitTree(self.objects, commit) if commit else None
+
+    def entries(self) -> Mapping[str, TreeEntry]:
+        return self._entries
+
+    @cached_property
+    def _entries(self) -> dict[str, TreeEntry]:
+        found = dict(self._tracked())
+        others = self.objects.run("ls-files", "--others", "--exclude-standard", "--full-name", "-z", ":/")
+        for path in map(_path, others.split(b"\0")):
+            if path and not path.endswith("/"):  # a repository of its own
+                self._add(found, path, "", "100644")
+        return found
+
+    def _tracked(self) -> Iterator[tuple[str, TreeEntry]]:
+        listing = self.objects.run("ls-files", "--stage", "--debug", "--full-name", "-z", ":/")
+        try:
+            written_at = self._index.stat().st_mtime_ns
+        except OSError:
+            written_at = 0
+        found: dict[str, TreeEntry] = {}
+        place = 0
+        for entry in _ENTRY.finditer(listing):
+            if entry.start() != place:
+                break
+            place = entry.end()
+            path, mode, blob = _path(entry["path"]), entry["mode"].decode(), entry["blob"].decode()
+            if int(entry["flags"], 16) & _SKIP_WORKTREE and not os.path.lexists(self.top / path):
+                found[path] = TreeEntry(path=path, mode=mode, blob=blob, size=0)
+            elif mode == "160000":
+                continue
+            else:
+                self._add(found, path, blob, mode, tuple(map(int, entry.groups()[3:9])), written_at)
+        if place != len(listing):
+            raise ToolchainError("git's list of the index cannot be read", hint="Use git 2.20 or newer.")
+        yield from found.items()
+
+    def _add(
+        self,
+        found: dict[str, TreeEntry],
+        path: str,
+        blob: str,
+        mode: str,
+        known: tuple[int, ...] = (),
+        written_at: int = 0,
+    ) -> None:
+        """The file of this path as it is now, if there is one: no link, and not behind one.
+
+        A file that was written in the same moment as the index, or after it, may have changed without a trace there.
+        """
+        try:
+            now = os.lstat(f"{self.top}/{path}")
+        except OSError:
+            return
+        times = (*divmod(now.st_ctime_ns, 10**9), *divmod(now.st_mtime_ns, 10**9))
+        if known == (*times, now.st_ino & 0xFFFFFFFF, now.st_size) and now.st_mtime_ns < written_at:
+            found[path] = TreeEntry(path=path, mode=mode, blob=blob, size=now.st_size)
+        elif stat.S_ISREG(now.st_mode) and self._is_plain(path.rpartition("/")[0]):
+            content = self._from_disk(path)
+            if content is None:
+                return
+            hasher = hashlib.sha256 if len(blob) == 64 else hashlib.sha1
+            identity = hasher(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+            if identity != blob:
+                self._read[path] = content
+            found[path] = TreeEntry(path=path, mode="100644", blob=identity, size=now.st_size)
+
+    def _is_plain(self, directory: str) -> bool:
+        """True when no part of the directory's path is a link."""
+        if directory not in self._plain:
+            above = self._is_plain(directory.rpartition("/")[0])
+            self._plain[directory] = above and stat.S_ISDIR(os.lstat(self.top / directory).st_mode)
+        return self._plain[directory]
+
+    def _from_disk(self, path: str) -> bytes | None:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        try:
+            with os.fdopen(os.open(self.top / path, flags), "rb") as opened:
+                return opened.read(MOST_BYTES)
+        except OSError as error:
+            if isinstance(error, FileNotFoundError):
+                return None
+            raise ConfigError(f"{path!a} cannot be read: {error.strerror}", hint="Make it readable.") from error
+
+    def read(self, path: str) -> bytes:
+        content = self._read.get(path)
+        if content is None:
+            content = self._read[path] = self.objects.blob(self._entries[path].blob)
+        return content
+
+    def load(self, paths: Collection[str]) -> None:
+        """Read many files at once; `read` gives them later."""
+        wanted = {path: self._entries[path].blob for path in paths if path not in self._read}
+        contents = self.objects.blobs(wanted.values())
+        self._read |= {path: contents[blob] for path, blob in wanted.items()}
+
+    def changes_since(self, base: BaseTree) -> ChangeSet:
+        """What is different in `scope`. Binary files, links and submodules are no part of it."""
+        before, now = base.entries(), self._entries
+        changes = []
+        for path in sorted(p for p in before.keys() | now.keys() if p.startswith(self.scope)):
+            sides = [e if e is not None and e.is_regular else None for e in (before.get(path), now.get(path))]
+            if (sides[0] and sides[0].blob) != (sides[1] and sides[1].blob):
+                old, new = (tree.read(path) if side else None for side, tree in zip(sides, (base, self), strict=True))
+                if not is_binary(new if new is not None else old or b""):
+                    changes.append(FileChange(path=path, before=old, after=new))
+        return ChangeSet(base_commit=base.commit, changes=tuple(changes))
+
+
+def is_binary(content: bytes) -> bool:
+    """As git decides it: a NUL byte near the beginning."""
+    return b"\0" in content[:8000]
+
+
+@contextmanager
+def open_checkout(folder: Path) -> Iterator[Checkout]:
+    """The checkout that `folder` is in. Raises ConfigError when it is in none."""
+    if not folder.is_dir():
+        raise ConfigError(f"{str(folder)!a} is not a directory", hint=_GIVE_PATH)
+    try:
+        objects = GitObjects(folder)
+    except ConfigError as error:
+        error.hint = _GIVE_PATH
+        raise
+    try:
+        yield Checkout(objects)
+    finally:
+        objects.close()
+
+
+def _path(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")
+
+
+# What discovery reads of every Terraform file is kept between runs by the names that git gives to contents, so that a
+# large repository is read once.
+
+
+def headers_of(tree: GitTree, objects: GitObjects, cache: Path | None) -> dict[str, Headers]:
+    """The headers of the tree's configuration files by path, from the folder `cache` where they are known there."""
+    wanted = {
+        path: f"{entry.blob}{'.json' * path.endswith('.json')}"
+        for path, entry in tree.entries().items()
+        if entry.is_regular and is_configuration(path) and is_deployed(path)
+    }
+    file = cache / f"{_readers()}-{hashlib.sha256(bytes(objects.directory)).hexdigest()[:16]}.json" if cache else None
+    known = _known(file) if file else {}
+    missing = {key: path for path, key in wanted.items() if key not in known}
+    contents = objects.blobs([key.removesuffix(".json") for key in missing])
+    known |= {key: read_headers(path, contents[key.removesuffix(".json")]) for key, path in missing.items()}
+    if file and missing:
+        _keep(file, {key: known[key] for key in wanted.values()})
+    return {path: known[key] for path, key in wanted.items()}
+
+
+def _readers() -> str:
+    """Changes when the code that reads headers does."""
+    texts = (Path(module.__file__ or "").read_bytes() for module in (modules, hcl, hcl_expressions, json_syntax))
+    return hashlib.sha256(b"".join(texts)).hexdigest()[:16]
+
+
+def _known(file: Path) -> dict[str, Headers]:
+    try:
+        return {
+            key: Headers(tuple(sources), tuple((str(name), bool(needs)) for name, needs in backends), *map(bool, rest))
+            for key, (sources, backends, *rest) in json.loads(file.read_bytes()).items()
+        }
+    except (OSError, ValueError, TypeError, AttributeError):  # not there, or not ours: it is made again
+        return {}
+
+
+def _keep(file: Path, headers: Mapping[str, Headers]) -> None:
+    beside = file.with_suffix(f".{os.getpid()}")
+    with suppress(OSError):
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        beside.write_text(json.dumps({key: list(asdict(one).values()) for key, one in headers.items()}))
+        beside.replace(file)
