@@ -15,13 +15,14 @@ import pytest
 import yaml
 
 from checkouts import checkout, commit, git, write
-from entry_points.action_files import ROOT
+from entry_points.action_files import ROOT, bench_frame
 from ops_agent import judging
+from ops_agent.adapters.local.git_objects import GitObjects
 from ops_agent.config.arguments import parse
 from ops_agent.config.baseline import BASELINE_FILE
+from ops_agent.guard.data import table
 from ops_agent.guard.rules import TABLE
 from ops_agent.model.errors import ConfigError
-from ops_agent.run import checkout as people
 from rules.judging import base_files
 
 ACCOUNTS = "aws_accounts=dev=125611408459,prod=283165662494,root=813395879296"
@@ -143,9 +144,33 @@ def test_without_accounts_and_region_their_rules_are_quiet_and_that_is_said(repo
     assert by_environment.err.count("note: ") == 1 and "terraform/foreign-region" not in by_environment.rules
 
 
-def test_every_rule_that_is_named_exists() -> None:
-    named = people.OF_THE_AGENT | people.SHOWN_TO_PEOPLE | people.OF_A_CHANGE | people._IN_INFRASTRUCTURE
-    assert named.union(*people._INPUTS.values()) <= {rule.id for rule in TABLE}
+def test_every_rule_that_holds_otherwise_for_people_exists() -> None:
+    assert {rule for entry in table("people").values() for rule in entry} <= {rule.id for rule in TABLE}
+
+
+def test_five_files_of_a_large_tree_cost_no_more_reading_than_of_a_small_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once what every file says about modules and backends is known. `make bench` has the times."""
+    bench_frame()
+    from bench.judging import tree
+
+    read: list[str] = []
+    blob, blobs = GitObjects.blob, GitObjects.blobs
+    monkeypatch.setattr(GitObjects, "blob", lambda self, name: read.append(name) or blob(self, name))
+    monkeypatch.setattr(GitObjects, "blobs", lambda self, names: read.extend(names := [*names]) or blobs(self, names))
+    counts = []
+    for size in (80, 320):
+        folder = checkout(tmp_path / str(size), {path: content.decode() for path, content in tree(size).items()})
+        for number in range(5):
+            with (folder / f"services/service{number}/orders.tf").open("a") as file:
+                file.write('resource "aws_sqs_queue" "more" {\n  name = "${local.name}-more"\n  tags = local.tags\n}\n')
+        for _ in range(2):
+            read.clear()
+            said = judge(folder, "--base", "HEAD", *WITH_ALL, XDG_CACHE_HOME=str(tmp_path / "cache"))
+        assert (said.code, said.rules) == (0, set())
+        counts.append(len(read))
+    assert counts[1] < 1.5 * counts[0], counts
 
 
 def test_a_change_cannot_weaken_what_judges_it(repository: Path) -> None:
