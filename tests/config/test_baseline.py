@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ops_agent.config.baseline import (
+    BASELINE_FILE,
     DAYS,
     TODO,
     Accepted,
@@ -18,8 +19,10 @@ from ops_agent.config.baseline import (
     write_baseline,
 )
 from ops_agent.config.strict_yaml import MAX_BYTES
+from ops_agent.guard.paths import path_refusal
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.finding import Finding, Place, Severity
+from ops_agent.model.policy import Policy
 
 TODAY = date(2026, 11, 30)
 ENTRY = """\
@@ -153,3 +156,7 @@ def test_a_baseline_that_could_not_be_read_again_is_not_written() -> None:
     many = [finding(number) for number in range(MAX_BYTES // 100)]
     with pytest.raises(ConfigError, match="more than the 120,000 bytes"):
         write_baseline(many, dict.fromkeys(many, "f" * 16), (), TODAY)
+
+
+def test_the_agent_may_not_write_it() -> None:
+    assert path_refusal(BASELINE_FILE, b"", Policy()) is not None

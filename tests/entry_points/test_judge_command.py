@@ -17,12 +17,13 @@ import yaml
 from checkouts import checkout, commit, git, write
 from entry_points.action_files import ROOT, bench_frame
 from ops_agent import judging
+from ops_agent.adapters.linters import WheelLinters
 from ops_agent.adapters.local.git_objects import GitObjects
 from ops_agent.config.arguments import parse
 from ops_agent.config.baseline import BASELINE_FILE
 from ops_agent.guard.data import table
 from ops_agent.guard.rules import TABLE
-from ops_agent.model.errors import ConfigError
+from ops_agent.model.errors import ConfigError, ToolchainError
 from rules.judging import base_files
 
 ACCOUNTS = "aws_accounts=dev=125611408459,prod=283165662494,root=813395879296"
@@ -142,6 +143,26 @@ def test_without_accounts_and_region_their_rules_are_quiet_and_that_is_said(repo
     assert judge(repository).rules == set()
     by_environment = judge(repository, "--base", "HEAD", INPUT_AWS_REGION="us-east-1")
     assert by_environment.err.count("note: ") == 1 and "terraform/foreign-region" not in by_environment.rules
+
+
+def test_colours_are_for_terminals_only(repository: Path) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    for variables, has_colours in (({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)):
+        for arguments in (["--format", "json"], []):
+            out = Terminal()
+            judging.judge_checkout(parse(["judge", str(repository), *arguments]), variables, out, io.StringIO())
+            assert ("\x1b[" in out.getvalue()) is (has_colours and not arguments)
+
+
+def test_a_linter_that_is_missing_keeps_its_own_code(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "WheelLinters", lambda: WheelLinters(zizmor=Path("/nonexistent")))
+    write(repository, {".github/workflows/plan.yml": WORKFLOW})
+    with pytest.raises(ToolchainError) as broken:
+        judge(repository, "--base", "HEAD")
+    assert broken.value.exit_code == 6
 
 
 def test_every_rule_that_holds_otherwise_for_people_exists() -> None:

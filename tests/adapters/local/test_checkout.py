@@ -114,6 +114,30 @@ def test_a_file_as_young_as_the_index_is_read(repository: Path, monkeypatch: pyt
     assert kinds(repository) == {} and "run.sh" in read
 
 
+def test_a_file_that_git_forgot_and_that_is_still_there_is_no_change(repository: Path) -> None:
+    git(repository, "rm", "-q", "--cached", "run.sh")
+    assert kinds(repository) == {}
+
+
+def test_untracked_files_are_read_when_they_are_asked_for(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    from_disk = Checkout._from_disk
+    monkeypatch.setattr(Checkout, "_from_disk", lambda self, path: read.append(path) or from_disk(self, path))
+    write(repository, {"notes/large.txt": "x", "infra/new.tf": "x"})
+    with open_checkout(repository / "infra") as opened:
+        assert opened.changes_since(opened.base("HEAD")).paths == ("infra/new.tf",)
+        opened.load(["infra/new.tf", "infra/main.tf"])
+    assert read == ["infra/new.tf"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_file_that_cannot_be_read_is_named(repository: Path) -> None:
+    write(repository, {"infra/new.tf": "x"})
+    (repository / "infra/new.tf").chmod(0)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        changes(repository)
+
+
 def test_links_and_what_is_behind_them_are_no_files(repository: Path, tmp_path: Path) -> None:
     write(tmp_path / "outside", {"main.tf": "secret\n", "a/b.tf": "secret\n"})
     (repository / "infra/link.tf").symlink_to(tmp_path / "outside/main.tf")

@@ -59,7 +59,7 @@ class Checkout:
         self._plain: dict[str, bool] = {"": True}
 
     def base(self, revision: str) -> GitTree:
-        """The tree of `revision`. Raises ConfigError when there is no such commit here."""
+        """The tree of a commit. Raises ConfigError when it is not here."""
         commit = self.objects.commit_of(revision)
         if commit is None:
             is_shallow = self.objects.run("rev-parse", "--is-shallow-repository").strip() == b"true"
@@ -133,14 +133,14 @@ class Checkout:
         if known == (*times, now.st_ino & 0xFFFFFFFF, now.st_size) and now.st_mtime_ns < written_at:
             found[path] = TreeEntry(path=path, mode=mode, blob=blob, size=now.st_size)
         elif stat.S_ISREG(now.st_mode) and self._is_plain(path.rpartition("/")[0]):
-            content = self._from_disk(path)
-            if content is None:
-                return
-            hasher = hashlib.sha256 if len(blob) == 64 else hashlib.sha1
-            identity = hasher(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-            if identity != blob:
-                self._read[path] = content
-            found[path] = TreeEntry(path=path, mode="100644", blob=identity, size=now.st_size)
+            if blob:  # an untracked file is read when it is asked for
+                content = self._from_disk(path)
+                hasher = hashlib.sha256 if len(blob) == 64 else hashlib.sha1
+                identity = hasher(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+                if identity != blob:
+                    self._read[path] = content
+                blob = identity
+            found[path] = TreeEntry(path=path, mode="100644", blob=blob, size=now.st_size)
 
     def _is_plain(self, directory: str) -> bool:
         """True when no part of the directory's path is a link."""
@@ -149,25 +149,26 @@ class Checkout:
             self._plain[directory] = above and stat.S_ISDIR(os.lstat(self.top / directory).st_mode)
         return self._plain[directory]
 
-    def _from_disk(self, path: str) -> bytes | None:
+    def _from_disk(self, path: str) -> bytes:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             with os.fdopen(os.open(self.top / path, flags), "rb") as opened:
                 return opened.read(MOST_BYTES)
         except OSError as error:
-            if isinstance(error, FileNotFoundError):
-                return None
-            raise ConfigError(f"{path!a} cannot be read: {error.strerror}", hint="Make it readable.") from error
+            raise ConfigError(
+                f"{path!a} cannot be read: {error.strerror}", hint="Make it readable, or let git ignore it."
+            ) from error
 
     def read(self, path: str) -> bytes:
         content = self._read.get(path)
         if content is None:
-            content = self._read[path] = self.objects.blob(self._entries[path].blob)
+            blob = self._entries[path].blob
+            content = self._read[path] = self.objects.blob(blob) if blob else self._from_disk(path)
         return content
 
     def load(self, paths: Collection[str]) -> None:
         """Read many files at once; `read` gives them later."""
-        wanted = {path: self._entries[path].blob for path in paths if path not in self._read}
+        wanted = {path: blob for path in paths if path not in self._read and (blob := self._entries[path].blob)}
         contents = self.objects.blobs(wanted.values())
         self._read |= {path: contents[blob] for path, blob in wanted.items()}
 
@@ -179,7 +180,7 @@ class Checkout:
             sides = [e if e is not None and e.is_regular else None for e in (before.get(path), now.get(path))]
             if (sides[0] and sides[0].blob) != (sides[1] and sides[1].blob):
                 old, new = (tree.read(path) if side else None for side, tree in zip(sides, (base, self), strict=True))
-                if not is_binary(new if new is not None else old or b""):
+                if old != new and not is_binary(new if new is not None else old or b""):
                     changes.append(FileChange(path=path, before=old, after=new))
         return ChangeSet(base_commit=base.commit, changes=tuple(changes))
 
