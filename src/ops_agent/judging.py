@@ -10,7 +10,7 @@ from typing import TextIO
 
 from ops_agent import __version__
 from ops_agent.adapters.linters import WheelLinters
-from ops_agent.adapters.local.checkout import Checkout, headers_of, open_checkout
+from ops_agent.adapters.local.checkout import Checkout, modules_in, open_checkout
 from ops_agent.adapters.local.git_objects import GitTree
 from ops_agent.config.arguments import Command
 from ops_agent.config.baseline import (
@@ -69,9 +69,9 @@ def _of_change(
     if not changes.changes:
         return ()
     home = inputs.get("XDG_CACHE_HOME") or (f"{inputs['HOME']}/.cache" if inputs.get("HOME") else "")
-    headers = headers_of(base, checkout.objects, Path(home, "ops-agent") if home else None)
+    modules = modules_in(checkout, base, Path(home, "ops-agent") if home else None)
     paths = tuple(path for path, entry in base.entries().items() if entry.is_regular)
-    return judge_change(WheelLinters(), changes, SourceTree(FilesInMemory(paths, base.read, headers), policy), missing)
+    return judge_change(WheelLinters(), changes, SourceTree(FilesInMemory(paths, base.read, modules), policy), missing)
 
 
 def _of_tree(checkout: Checkout, policy: Policy, missing: tuple[str, ...]) -> tuple[Finding, ...]:

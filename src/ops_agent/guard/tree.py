@@ -32,10 +32,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class FilesInMemory:
-    """Regular files of one commit: their paths, and `read(path)` for the bytes."""
+    """Regular files of one commit: their paths, and `read(path)` for the bytes. `modules` are those of the files by
+    directory, where they are known.
+    """
 
     paths: Collection[str]
     read: Callable[[str], bytes]
+    modules: Mapping[str, Module] | None = None
 
     @classmethod
     def of(cls, files: dict[str, bytes]) -> FilesInMemory:
@@ -98,7 +101,8 @@ class SourceTree:
     def _modules(self) -> Mapping[str, Module]:
         """Of the whole base, and of a head where it differs."""
         if self.base is None:
-            return modules_of(filter(is_deployed, self.paths), self.read)
+            known: Mapping[str, Module] | None = getattr(self.files, "modules", None)
+            return modules_of(filter(is_deployed, self.paths), self.read) if known is None else known
         found = dict(self.base._modules)
         for directory in self._changed_directories:
             found.pop(directory, None)

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from checkouts import checkout, commit, git, write
-from ops_agent.adapters.local.checkout import Checkout, headers_of, open_checkout
+from ops_agent.adapters.local.checkout import Checkout, modules_in, open_checkout
 from ops_agent.adapters.local.git_objects import GitObjects
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.errors import ConfigError, ToolchainError
-from ops_agent.terraform.modules import read_headers
+from ops_agent.terraform.modules import modules_of
 
 FILES = {
     "infra/main.tf": 'resource "terraform_data" "a" {}\n',
@@ -274,26 +274,29 @@ def test_a_repository_without_a_commit_has_files_and_no_base(tmp_path: Path) -> 
         assert opened.read("main.tf") == b"x\n"
 
 
-def test_headers_are_read_once_and_kept_by_content(repository: Path, tmp_path: Path, read_from_git: list[str]) -> None:
-    def headers() -> dict[str, Any]:
+def test_modules_are_read_once_and_kept_by_content(repository: Path, tmp_path: Path, read_from_git: list[str]) -> None:
+    def modules() -> dict[str, Any]:
         with open_checkout(repository) as opened:
-            return headers_of(opened.base("HEAD"), opened.objects, tmp_path / "cache")
+            return modules_in(opened, opened.base("HEAD"), tmp_path / "cache")
 
-    first = headers()
-    assert first == {path: read_headers(path, FILES[path].encode()) for path in FILES if path.endswith(".tf")}
+    def expected(files: dict[str, str]) -> dict[str, Any]:
+        return modules_of(files, lambda path: files[path].encode())
+
+    first = modules()
+    assert first == expected(FILES) and first["infra"].calls == ("modules/m",)
     assert len(read_from_git) == 3
-    assert headers() == first and len(read_from_git) == 3
-    write(repository, {"infra/more.tf": 'provider "aws" {}\n'})
+    assert modules() == first and len(read_from_git) == 3
+    write(repository, {"infra/more.tf": 'provider "aws" {}\n', "tests/x.tf": ""})
     commit(repository)
-    assert headers() == {**first, "infra/more.tf": read_headers("infra/more.tf", b'provider "aws" {}\n')}
-    assert len(read_from_git) == 4
+    assert modules() == expected({**FILES, "infra/more.tf": 'provider "aws" {}\n'})
+    assert len(read_from_git) == 6, "the files of that directory"
     (kept,) = (tmp_path / "cache").iterdir()
-    for broken in ("", "{", "[]", '{"a": 1}', '{"a": [[], [[1]]]}'):
+    for broken in ("", "{", "[]", '{"a": 1}', '{"a": {"calls": 1}}', '{"a": {}}', '{"a": {"calls": [], "x": 1}}'):
         kept.write_text(broken)
-        assert headers()["infra/main.tf"] == first["infra/main.tf"]
+        assert modules()["infra"].has_provider
     shutil.rmtree(tmp_path / "cache")
     (tmp_path / "cache").write_text("a file")
-    assert headers()["infra/main.tf"] == first["infra/main.tf"]
+    assert modules()["infra"].has_provider
 
 
 def test_a_missing_object_is_named(repository: Path) -> None:

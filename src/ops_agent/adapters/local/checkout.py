@@ -21,9 +21,9 @@ from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.model.change_set import ChangeSet, FileChange, TreeEntry
 from ops_agent.model.errors import ConfigError, ToolchainError
 from ops_agent.model.ports import BaseTree
-from ops_agent.terraform import hcl, hcl_expressions, json_syntax, modules
-from ops_agent.terraform.layout import is_deployed
-from ops_agent.terraform.modules import Headers, is_configuration, read_headers
+from ops_agent.terraform import hcl, json_syntax, modules
+from ops_agent.terraform.environments import is_deployed
+from ops_agent.terraform.modules import Module, by_directory, is_configuration, modules_of
 
 MOST_BYTES = 5_000_000
 """Of a file that is not as it was checked out; what is after them is not judged."""
@@ -43,13 +43,13 @@ class Checkout:
 
     commit = "0" * 40
 
-    def __init__(self, objects: GitObjects) -> None:
+    def __init__(self, objects: GitObjects, folder: Path) -> None:
         self.objects = objects
         try:
             said = objects.run("rev-parse", "--show-toplevel", "--show-prefix", "--git-path", "index").decode()
         except ToolchainError as error:
             raise ConfigError(
-                f"{objects.directory} has no work tree: it is a bare repository, or a repository's own directory",
+                f"{str(folder)!a} has no work tree: it is a bare repository, or a repository's own directory",
                 hint=_GIVE_PATH,
             ) from error
         top, self.scope, index = said.split("\n")[:3]
@@ -201,7 +201,7 @@ def open_checkout(folder: Path) -> Iterator[Checkout]:
         error.hint = _GIVE_PATH
         raise
     try:
-        yield Checkout(objects)
+        yield Checkout(objects, folder)
     finally:
         objects.close()
 
@@ -210,46 +210,45 @@ def _path(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
-# What discovery reads of every Terraform file is kept between runs by the names that git gives to contents, so that a
-# large repository is read once.
+# Whom each module calls and where its state is, kept between runs by the names that git gives to the contents: a large
+# repository is read whole only once.
 
 
-def headers_of(tree: GitTree, objects: GitObjects, cache: Path | None) -> dict[str, Headers]:
-    """The headers of the tree's configuration files by path, from the folder `cache` where they are known there."""
-    wanted = {
-        path: f"{entry.blob}{'.json' * path.endswith('.json')}"
-        for path, entry in tree.entries().items()
-        if entry.is_regular and is_configuration(path) and is_deployed(path)
-    }
-    file = cache / f"{_readers()}-{hashlib.sha256(bytes(objects.directory)).hexdigest()[:16]}.json" if cache else None
+def modules_in(checkout: Checkout, tree: GitTree, cache: Path | None) -> dict[str, Module]:
+    """The modules of a commit by directory, from the folder `cache` where they are known there."""
+    blobs = {p: e.blob for p, e in tree.entries().items() if e.is_regular and is_configuration(p) and is_deployed(p)}
+    directories = by_directory(blobs)
+    keys = {d: _digest("\0".join((d, *(f"{p} {blobs[p]}" for p in files)))) for d, files in directories.items()}
+    file = cache / f"{_readers()}-{_digest(str(checkout.top))}.json" if cache else None
     known = _known(file) if file else {}
-    missing = {key: path for path, key in wanted.items() if key not in known}
-    contents = objects.blobs([key.removesuffix(".json") for key in missing])
-    known |= {key: read_headers(path, contents[key.removesuffix(".json")]) for key, path in missing.items()}
-    if file and missing:
-        _keep(file, {key: known[key] for key in wanted.values()})
-    return {path: known[key] for path, key in wanted.items()}
+    unknown = [path for directory, files in directories.items() if keys[directory] not in known for path in files]
+    contents = checkout.objects.blobs(blobs[path] for path in unknown)
+    known |= {keys[d]: module for d, module in modules_of(unknown, lambda path: contents[blobs[path]]).items()}
+    if file and unknown:
+        _keep(file, {key: known[key] for key in keys.values()})
+    return {directory: known[key] for directory, key in sorted(keys.items())}
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:32]
 
 
 def _readers() -> str:
-    """Changes when the code that reads headers does."""
-    texts = (Path(module.__file__ or "").read_bytes() for module in (modules, hcl, hcl_expressions, json_syntax))
-    return hashlib.sha256(b"".join(texts)).hexdigest()[:16]
+    """Changes when the code does that reads modules."""
+    return _digest("".join(Path(module.__file__ or "").read_text() for module in (modules, hcl, json_syntax)))
 
 
-def _known(file: Path) -> dict[str, Headers]:
+def _known(file: Path) -> dict[str, Module]:
     try:
-        return {
-            key: Headers(tuple(sources), tuple((str(name), bool(needs)) for name, needs in backends), *map(bool, rest))
-            for key, (sources, backends, *rest) in json.loads(file.read_bytes()).items()
-        }
-    except (OSError, ValueError, TypeError, AttributeError):  # not there, or not ours: it is made again
+        kept = json.loads(file.read_bytes()).items()
+        return {key: Module(**{**fields, "calls": tuple(fields["calls"])}) for key, fields in kept}
+    except (OSError, ValueError, TypeError, AttributeError, KeyError):  # not there, or not ours: it is made again
         return {}
 
 
-def _keep(file: Path, headers: Mapping[str, Headers]) -> None:
+def _keep(file: Path, found: Mapping[str, Module]) -> None:
     beside = file.with_suffix(f".{os.getpid()}")
     with suppress(OSError):
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        beside.write_text(json.dumps({key: list(asdict(one).values()) for key, one in headers.items()}))
+        beside.write_text(json.dumps({key: asdict(module) for key, module in found.items()}))
         beside.replace(file)
