@@ -12,11 +12,14 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from io import StringIO
 from pathlib import Path
 
 from bench.frame import Column, Figure, take_turns
+from ops_agent.config.arguments import parse
 from ops_agent.guard.judge import judge
 from ops_agent.guard.tree import FilesInMemory, SourceTree
+from ops_agent.judging import judge_checkout
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.policy import Policy
 
@@ -175,11 +178,13 @@ def measure(runs: int) -> Figure:
         how=(
             "All source rules over generated trees, in a process that has judged before; processor time. The layout of "
             "the base is read once for a run. Five files in five roots get one resource more; then the whole tree is "
-            "one change, of which both HCL readers read every file."
+            "one change, of which both HCL readers read every file. The command is `judge --base HEAD` on a checkout that "
+            "it has judged before, with git's own processes and without the imports."
         ),
         columns=(
             Column(name="layout of the base", unit="ms", digits=0),
             Column(name="five files", unit="ms", digits=0),
+            Column(name="command, five files", unit="ms", digits=0),
             Column(name="whole tree", unit="s", digits=1),
             Column(name="of it both readers", unit="s", digits=1),
         ),
@@ -203,6 +208,11 @@ def measure(runs: int) -> Figure:
             f"eight times the tree costs five files {last['five files'] - first['five files']:+.0f} ms",
         ),
         _judged(
+            last["command, five files"] <= MOST_SECONDS * 1000,
+            f"the command on five files in {last['command, five files']:.0f} ms (at most {MOST_SECONDS * 1000:.0f}), "
+            f"of which eight times the tree is {last['command, five files'] - first['command, five files']:.0f} ms",
+        ),
+        _judged(
             growth <= MOST_GROWTH,
             f"the whole tree grows {growth:.2f} times as fast as its files (at most {MOST_GROWTH})",
         ),
@@ -224,9 +234,33 @@ def _times(files: dict[str, bytes]) -> Mapping[str, float]:
     return {
         "layout of the base": 1000 * _seconds(lambda: base.layout),
         "five files": 1000 * _seconds(lambda: judge(change, base, Policy())),
+        "command, five files": 1000 * _command(files, {path: files[path] + more for path in touched}),
         "whole tree": _seconds(lambda: judge(whole, FilesInMemory.of({}), Policy())),
         "of it both readers": _seconds(lambda: _read(files)),
     }
+
+
+def _command(files: dict[str, bytes], touched: dict[str, bytes]) -> float:
+    with tempfile.TemporaryDirectory(prefix="ops-agent-bench-") as folder:
+        home = Path(folder, "home")
+        _write(Path(folder, "tree"), files)
+        for step in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "base"], ["gc", "-q"]):
+            options = ["-c", "user.name=bench", "-c", "user.email=bench@example.com", "-c", "gc.auto=0"]
+            subprocess.run(["git", *options, *step], cwd=Path(folder, "tree"), check=True, capture_output=True)  # noqa: S603, S607
+        _write(Path(folder, "tree"), touched)
+        command = parse(["judge", str(Path(folder, "tree")), "--base", "HEAD"])
+        inputs = {"XDG_CACHE_HOME": str(home), "INPUT_AWS_REGION": "sa-east-1"}
+        judge_checkout(command, inputs, StringIO(), StringIO())
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        ours = _seconds(lambda: judge_checkout(command, inputs, StringIO(), StringIO()))
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return ours + (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> None:
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(content)
 
 
 def _read(files: dict[str, bytes]) -> None:
@@ -253,9 +287,7 @@ def _beside(files: dict[str, bytes], ours: float) -> str:
     if checkov is None:
         return "checkov was not run: it is not installed (`CHECKOV=/path/to/checkov`)"
     with tempfile.TemporaryDirectory(prefix="ops-agent-bench-") as folder:
-        for path, content in files.items():
-            (Path(folder) / path).parent.mkdir(parents=True, exist_ok=True)
-            (Path(folder) / path).write_bytes(content)
+        _write(Path(folder), files)
         options = ["--framework", "terraform", "--quiet", "--compact", "--download-external-modules", "false"]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(  # noqa: S603 - the developer's own checkov

@@ -28,8 +28,8 @@ from ops_agent.terraform.modules import Module, by_directory, is_configuration, 
 MOST_BYTES = 5_000_000
 """Of a file that is not as it was checked out; what is after them is not judged."""
 _ENTRY = re.compile(
-    rb"(?P<mode>\d{6}) (?P<blob>[0-9a-f]+) \d\t(?P<path>[^\0]+)\0  ctime: (\d+):(\d+)\n  mtime: (\d+):(\d+)\n"
-    rb"  dev: \d+\tino: (\d+)\n  uid: \d+\tgid: \d+\n  size: (\d+)\tflags: (?P<flags>[0-9a-f]+)\n"
+    rb"(\d{6}) ([0-9a-f]+) \d\t([^\0]+)\0  ctime: (\d+):(\d+)\n  mtime: (\d+):(\d+)\n"
+    rb"  dev: \d+\tino: (\d+)\n  uid: \d+\tgid: \d+\n  size: (\d+)\tflags: ([0-9a-f]+)\n"
 )
 _SKIP_WORKTREE = 0x40000000
 _GIVE_PATH = "Give PATH a directory inside a git checkout."
@@ -46,14 +46,14 @@ class Checkout:
     def __init__(self, objects: GitObjects, folder: Path) -> None:
         self.objects = objects
         try:
-            said = objects.run("rev-parse", "--show-toplevel", "--show-prefix", "--git-path", "index").decode()
+            said = os.fsdecode(objects.run("rev-parse", "--show-toplevel", "--show-prefix", "--git-path", "index"))
         except ToolchainError as error:
             raise ConfigError(
                 f"{str(folder)!a} has no work tree: it is a bare repository, or a repository's own directory",
                 hint=_GIVE_PATH,
             ) from error
         top, self.scope, index = said.split("\n")[:3]
-        self.top = Path(top)
+        self.top, self._top = Path(top), os.fsencode(top) + b"/"
         self._index = Path(top, self.scope, index)
         self._read: dict[str, bytes] = {}
         self._plain: dict[str, bool] = {"": True}
@@ -82,65 +82,41 @@ class Checkout:
 
     @cached_property
     def _entries(self) -> dict[str, TreeEntry]:
-        found = dict(self._tracked())
-        others = self.objects.run("ls-files", "--others", "--exclude-standard", "--full-name", "-z", ":/")
-        for path in map(_path, others.split(b"\0")):
-            if path and not path.endswith("/"):  # a repository of its own
-                self._add(found, path, "", "100644")
-        return found
-
-    def _tracked(self) -> Iterator[tuple[str, TreeEntry]]:
         listing = self.objects.run("ls-files", "--stage", "--debug", "--full-name", "-z", ":/")
-        try:
-            written_at = self._index.stat().st_mtime_ns
-        except OSError:
-            written_at = 0
-        found: dict[str, TreeEntry] = {}
-        place = 0
-        for entry in _ENTRY.finditer(listing):
-            if entry.start() != place:
-                break
-            place = entry.end()
-            path, mode, blob = _path(entry["path"]), entry["mode"].decode(), entry["blob"].decode()
-            if int(entry["flags"], 16) & _SKIP_WORKTREE and not os.path.lexists(self.top / path):
-                found[path] = TreeEntry(path=path, mode=mode, blob=blob, size=0)
-            elif mode == "160000":
-                continue
-            else:
-                self._add(found, path, blob, mode, tuple(map(int, entry.groups()[3:9])), written_at)
-        if place != len(listing):
+        tracked = _ENTRY.findall(listing)
+        if len(tracked) != listing.count(b"\0"):
             raise ToolchainError("git's list of the index cannot be read", hint="Use git 2.20 or newer.")
-        yield from found.items()
-
-    def _add(
-        self,
-        found: dict[str, TreeEntry],
-        path: str,
-        blob: str,
-        mode: str,
-        known: tuple[int, ...] = (),
-        written_at: int = 0,
-    ) -> None:
-        """The file of this path as it is now, if there is one: no link, and not behind one.
-
-        A file that was written in the same moment as the index, or after it, may have changed without a trace there.
-        """
-        try:
-            now = os.lstat(f"{self.top}/{path}")
-        except OSError:
-            return
-        times = (*divmod(now.st_ctime_ns, 10**9), *divmod(now.st_mtime_ns, 10**9))
-        if known == (*times, now.st_ino & 0xFFFFFFFF, now.st_size) and now.st_mtime_ns < written_at:
-            found[path] = TreeEntry(path=path, mode=mode, blob=blob, size=now.st_size)
-        elif stat.S_ISREG(now.st_mode) and self._is_plain(path.rpartition("/")[0]):
-            if blob:  # an untracked file is read when it is asked for
+        written_at = self._index.stat().st_mtime_ns if tracked else 0
+        found: dict[str, TreeEntry] = {}
+        for mode, blob, name, *known, flags in tracked:
+            path, now = _path(name), self._status(name)
+            # What was written in the same moment as the index, or after it, may have changed without a trace there.
+            is_known = now is not None and now.st_mtime_ns < written_at and [*map(int, known)] == _noted(now)
+            if is_known or (now is None and int(flags, 16) & _SKIP_WORKTREE):
+                found[path] = TreeEntry(path=path, mode=mode.decode(), blob=blob.decode(), size=0)
+            elif mode != b"160000" and self._is_file(path, now):
                 content = self._from_disk(path)
                 hasher = hashlib.sha256 if len(blob) == 64 else hashlib.sha1
                 identity = hasher(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-                if identity != blob:
+                if identity != blob.decode():
                     self._read[path] = content
-                blob = identity
-            found[path] = TreeEntry(path=path, mode="100644", blob=blob, size=now.st_size)
+                found[path] = TreeEntry(path=path, mode="100644", blob=identity, size=len(content))
+        others = self.objects.run("ls-files", "--others", "--exclude-standard", "--full-name", "-z", ":/")
+        for name in others.split(b"\0"):
+            path = _path(name)
+            if name and not path.endswith("/") and self._is_file(path, self._status(name)):  # `/`: another repository
+                found[path] = TreeEntry(path=path, mode="100644", blob="", size=0)  # read when it is asked for
+        return found
+
+    def _status(self, name: bytes) -> os.stat_result | None:
+        try:
+            return os.lstat(self._top + name)
+        except OSError:
+            return None
+
+    def _is_file(self, path: str, now: os.stat_result | None) -> bool:
+        """True for a regular file that is not behind a link."""
+        return now is not None and stat.S_ISREG(now.st_mode) and self._is_plain(path.rpartition("/")[0])
 
     def _is_plain(self, directory: str) -> bool:
         """True when no part of the directory's path is a link."""
@@ -204,6 +180,12 @@ def open_checkout(folder: Path) -> Iterator[Checkout]:
         yield Checkout(objects, folder)
     finally:
         objects.close()
+
+
+def _noted(now: os.stat_result) -> list[int]:
+    """What the index notes of a file."""
+    times = (*divmod(now.st_ctime_ns, 10**9), *divmod(now.st_mtime_ns, 10**9))
+    return [*times, now.st_ino & 0xFFFFFFFF, now.st_size]
 
 
 def _path(name: bytes) -> str:
