@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -53,7 +53,7 @@ def judge_checkout(command: Command, inputs: Mapping[str, str], out: TextIO, err
         for name in missing:
             err.write(f"note: no `{name}` is given, so the rules that need it were left out (`--input {name}=...`)\n")
         if command.write_baseline:
-            return _write(checkout, findings, prints, err)
+            return _write(checkout, findings, prints, today, err, whole=base is None)
         kept, excused = excuse(findings, prints, _accepted(rules_of), today, whole=not base and not checkout.scope)
     kept = tuple(sorted(kept, key=lambda f: (f.place, f.severity, f.rule, f.what)))
     shown = Judgement(findings=kept, prints=prints, excused=excused, version=__version__)
@@ -96,11 +96,21 @@ def _accepted(tree: GitTree | None) -> tuple[Accepted, ...]:
     return entries
 
 
-def _write(checkout: Checkout, findings: tuple[Finding, ...], prints: Mapping[Finding, str], err: TextIO) -> int:
+def _write(
+    checkout: Checkout,
+    findings: tuple[Finding, ...],
+    prints: Mapping[Finding, str],
+    today: date,
+    err: TextIO,
+    *,
+    whole: bool,
+) -> int:
     """Write the baseline into the work tree, for a person to complete and commit; what is there keeps its reasons."""
     known, problems = read_baseline(_text(checkout, BASELINE_FILE).encode())
     require_usable(tuple(p for p in problems if "`reason`" not in p), "of the work tree")
-    text, todo = write_baseline(findings, prints, known, datetime.now(UTC).date())
+    text, count, todo = write_baseline(
+        findings, prints, known, today, lambda path: whole and path.startswith(checkout.scope)
+    )
     file = checkout.top / BASELINE_FILE
     try:
         file.parent.mkdir(exist_ok=True)
@@ -110,7 +120,6 @@ def _write(checkout: Checkout, findings: tuple[Finding, ...], prints: Mapping[Fi
             opened.write(text)
     except OSError as error:
         raise ConfigError(f"{BASELINE_FILE} cannot be written: {error.strerror}", hint="Make it writable.") from error
-    count = text.count("\n- ")
     err.write(f"{BASELINE_FILE} has {count} {'entry' if count == 1 else 'entries'}.")
     err.write(f" {todo} of them need a reason in the place of `{TODO}`; then commit it.\n" if todo else "\n")
     return 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from ops_agent.config.baseline import (
 )
 from ops_agent.config.strict_yaml import MAX_BYTES
 from ops_agent.guard.paths import path_refusal
+from ops_agent.guard.rules import TABLE
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.model.policy import Policy
@@ -133,8 +136,8 @@ def test_an_expired_entry_excuses_nothing_and_is_reported_and_so_is_an_unused_on
 
 def test_what_blocks_is_written_and_refused_until_a_person_has_given_a_reason() -> None:
     one, notice = finding(what="a `\x1b` line\nand more"), finding(8, severity=Severity.NOTICE)
-    text, todo = write_baseline((one, notice), {one: "a" * 16, notice: "b" * 16}, (), TODAY)
-    assert todo == 1
+    text, *counts = write_baseline((one, notice), {one: "a" * 16, notice: "b" * 16}, (), TODAY, lambda _: True)
+    assert counts == [1, 1]
     (entry,), problems = read_baseline(text.encode())
     assert entry.key == (one.rule, "infra/main.tf", "a" * 16)
     assert entry.expires == TODAY + timedelta(days=DAYS)
@@ -146,17 +149,27 @@ def test_what_blocks_is_written_and_refused_until_a_person_has_given_a_reason() 
 def test_a_second_writing_keeps_reasons_and_forgets_what_is_gone() -> None:
     one, new = finding(1), finding(2)
     known = (accepted(reason='ours: "quoted" ☃', expires=date(2030, 1, 1)), accepted(fingerprint="0" * 16))
-    text, todo = write_baseline((one, new), {one: "f" * 16, new: "f" * 16}, known, TODAY)
+    prints = {one: "f" * 16, new: "f" * 16}
+    text, *counts = write_baseline((one, new), prints, known, TODAY, lambda _: True)
     entries, _ = read_baseline(text.encode())
     assert [(e.reason, e.expires.year) for e in entries] == [('ours: "quoted" ☃', 2030), (TODO, 2027)]
-    assert todo == 1
+    assert counts == [2, 1]
+    text, *counts = write_baseline((), prints, known, TODAY, lambda path: path != "infra/main.tf")
+    assert [e.key for e in read_baseline(text.encode())[0]] == [e.key for e in known] and counts == [2, 0]
 
 
 def test_a_baseline_that_could_not_be_read_again_is_not_written() -> None:
     many = [finding(number) for number in range(MAX_BYTES // 100)]
     with pytest.raises(ConfigError, match="more than the 120,000 bytes"):
-        write_baseline(many, dict.fromkeys(many, "f" * 16), (), TODAY)
+        write_baseline(many, dict.fromkeys(many, "f" * 16), (), TODAY, lambda _: True)
 
 
 def test_the_agent_may_not_write_it() -> None:
     assert path_refusal(BASELINE_FILE, b"", Policy()) is not None
+
+
+def test_the_example_of_the_documents_can_be_used() -> None:
+    page = (Path(__file__).parents[2] / "docs/judge.md").read_text()
+    (example,) = re.findall(r"```yaml\n(- rule:.*?)```", page, re.DOTALL)
+    (entry,), problems = read_baseline(example.encode())
+    assert entry.rule in {rule.id for rule in TABLE} and problems == ()

@@ -24,6 +24,7 @@ from ops_agent.config.baseline import BASELINE_FILE
 from ops_agent.guard.data import table
 from ops_agent.guard.rules import TABLE
 from ops_agent.model.errors import ConfigError, ToolchainError
+from pages.sarif.validation import invalid
 from rules.judging import base_files
 
 ACCOUNTS = "aws_accounts=dev=125611408459,prod=283165662494,root=813395879296"
@@ -227,6 +228,9 @@ def test_a_baseline_is_written_completed_and_counts_once_it_is_committed(reposit
     assert excused.code == 0 and excused.out == "Nothing blocks, 1 excused by the baseline\n"
     assert judge(repository, "--write-baseline", *WITH_ALL, text=True).err == f"{BASELINE_FILE} has 1 entry.\n"
     assert "until the migration is done" in file.read_text()
+    for arguments in (["--base", "HEAD"], []):  # of a change, and of a directory: the rest is kept
+        judge(repository / "infra/backend", "--write-baseline", *arguments, *WITH_ALL)
+        assert "until the migration is done" in file.read_text()
     (repository / "infra/new.tf").unlink()
     assert judge(repository, *WITH_ALL).rules == {"baseline/unused"}
     file.write_text(re.sub(r'expires: "[^"]+"', 'expires: "2020-01-31"', file.read_text()))
@@ -261,11 +265,12 @@ def ops_agent(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 
 def test_the_command_says_by_its_code_what_its_output_says(repository: Path) -> None:
-    write(repository, {"infra/new.tf": PROVISIONER})
+    write(repository, {"infra/new.tf": PROVISIONER, ".github/workflows/plan.yml": WORKFLOW})
     for format_ in ("text", "json", "sarif"):
         done = ops_agent(repository, "--base", "HEAD", "--format", format_, *WITH_ALL)
         assert (done.returncode, done.stderr) == (3, ""), format_
         assert "terraform/provisioner" in done.stdout and "\x1b" not in done.stdout
+    assert invalid(json.loads(done.stdout)) == []
     assert ops_agent(repository, "infra/backend", "--base", "HEAD", *WITH_ALL).returncode == 0
 
 

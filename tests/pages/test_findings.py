@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,8 +13,8 @@ from hypothesis import strategies as st
 from ops_agent.guard.rules import TABLE
 from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.pages.findings import Judgement, as_json, as_sarif, as_text
+from pages.sarif.validation import invalid
 
-SCHEMA = json.loads((Path(__file__).parent / "sarif/sarif-2.1.0.json").read_text())
 _RULES = st.sampled_from([*(rule.id for rule in TABLE), "guard/rule-crashed", "baseline/expired"])
 _PATHS = st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=20)
 FINDINGS = st.builds(
@@ -38,11 +37,6 @@ JUDGEMENTS = st.lists(FINDINGS, max_size=6).map(
 def finding(**fields: Any) -> Finding:
     usual = {"rule": "terraform/provisioner", "what": "a provisioner runs", "remedy": "Take it out.", "title": "T"}
     return Finding(**{**usual, "place": Place(path="infra/main.tf", line=7), **fields})
-
-
-def invalid(log: Any) -> list[str]:
-    validator = jsonschema_rs.validator_for(SCHEMA, validate_formats=True)
-    return [str(error) for error in validator.iter_errors(log)]
 
 
 @given(JUDGEMENTS)

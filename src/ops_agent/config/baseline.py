@@ -140,28 +140,37 @@ def _about(entry: Accepted, rule: str, title: str, what: str) -> Finding:
 
 
 def write_baseline(
-    findings: Iterable[Finding], prints: Mapping[Finding, str], known: tuple[Accepted, ...], today: date
-) -> tuple[str, int]:
-    """The file for everything that blocks, and the number of its entries without a reason yet. Reasons and days of
-    `known` entries are kept, entries for what is gone are not. Raises ConfigError when it would be too large to be read.
+    findings: Iterable[Finding],
+    prints: Mapping[Finding, str],
+    known: tuple[Accepted, ...],
+    today: date,
+    is_judged: Callable[[str], bool],
+) -> tuple[str, int, int]:
+    """The file for everything that blocks, the number of its entries, and of those without a reason yet. `known` entries
+    keep reason and day; those for what is gone are left out, where a path `is_judged`. Raises ConfigError when the file
+    would be too large to be read.
     """
-    reasons: dict[tuple[str, str, str], list[Accepted]] = {}
-    for entry in known:
-        reasons.setdefault(entry.key, []).append(entry)
-    blocks, todo = [_HEAD], 0
+    left, entries = list(known), list[tuple[Accepted, str]]()
     for finding in (f for f in findings if f.blocks):
-        key = (finding.rule, finding.place.path, prints[finding])
-        old = reasons[key].pop(0) if reasons.get(key) else None
-        reason = old.reason if old and old.reason else TODO
-        todo += reason.casefold() == TODO.casefold()
-        values = (*key, reason, str(old.expires if old else today + timedelta(days=DAYS)))
+        rule, path, print_ = finding.rule, finding.place.path, prints[finding]
+        entry = next((e for e in left if e.key == (rule, path, print_)), None)
+        if entry is None:
+            expires = today + timedelta(days=DAYS)
+            entry = Accepted(rule=rule, path=path, fingerprint=print_, reason=TODO, expires=expires)
+        else:
+            left.remove(entry)
+        entries.append((entry, f"{finding.place}: {finding.what}"))
+    entries += [(entry, "not judged when this was written") for entry in left if not is_judged(entry.path)]
+    blocks = [_HEAD]
+    for entry, what in entries:
+        values = (*entry.key, entry.reason or TODO, str(entry.expires))
         lines = (f"{name}: {json.dumps(value)}" for name, value in zip(_KEYS, values, strict=True))
-        what = "".join(c if c.isprintable() else "?" for c in f"{finding.place}: {finding.what}")
-        blocks.append(f"\n# {what}\n- " + "\n  ".join(lines) + "\n")
+        comment = "".join(c if c.isprintable() else "?" for c in what)
+        blocks.append(f"\n# {comment}\n- " + "\n  ".join(lines) + "\n")
     text = "".join(blocks)
     if len(text.encode()) > MAX_BYTES:
         raise ConfigError(
-            f"a baseline of {len(blocks) - 1} findings would have more than the {MAX_BYTES:,} bytes that are read",
-            hint="Judge changes only (`--base REV`): what is on the base does not block. Or write it for a directory.",
+            f"a baseline of {len(entries)} findings would have more than the {MAX_BYTES:,} bytes that are read",
+            hint="Judge changes only (`--base REV`): what is on the base does not block.",
         )
-    return text, todo
+    return text, len(entries), sum((entry.reason or TODO).casefold() == TODO.casefold() for entry, _ in entries)
