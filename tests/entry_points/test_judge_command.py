@@ -126,6 +126,14 @@ def test_people_may_write_what_the_agent_may_not(repository: Path) -> None:
     assert judge(repository, "--base", "HEAD", *WITH_ALL).blocking == {"secret/known-token"}
 
 
+def test_pictures_are_not_judged_and_terraform_is_whatever_it_holds(repository: Path) -> None:
+    (repository / "logo.png").write_bytes(b"\x89PNG\0\x1b")
+    assert judge(repository, "--base", "HEAD", *WITH_ALL).rules == set()
+    (repository / "infra/odd.tf").write_bytes(b"\0\x1b")
+    assert "terraform/unreadable-file" in judge(repository, "--base", "HEAD", *WITH_ALL).blocking
+    assert "terraform/unreadable-file" in judge(repository, *WITH_ALL).blocking
+
+
 def test_a_moved_state_is_shown_to_people_and_does_not_block(repository: Path) -> None:
     (file,) = repository.glob("infra/backend/dev/*.hcl")
     file.write_text(re.sub(r'key( *)= "[^"]+"', 'key = "elsewhere"', file.read_text()))

@@ -36,8 +36,10 @@ def judge_change(
     linters: Linters, changes: ChangeSet, base: SourceTree, missing: tuple[str, ...]
 ) -> tuple[Finding, ...]:
     """Every finding about a change by people, without the rules that need a `missing` input. Whether an action's commit
-    is its tag's is not asked: that needs GitHub.
+    is its tag's is not asked: that needs GitHub. Pictures and other binary files are no part of it.
     """
+    texts = tuple(c for c in changes.changes if is_judged(c.path) or b"\0" not in (c.after or c.before or b"")[:8000])
+    changes = replace(changes, changes=texts)
     rules = _for_people("agent", *missing)
     return judge(changes, base, base.policy, lint=lint(linters, changes), table=rules, most=_MOST_FINDINGS).findings
 

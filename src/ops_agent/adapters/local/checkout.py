@@ -149,21 +149,16 @@ class Checkout:
         self._read |= {path: contents[blob] for path, blob in wanted.items()}
 
     def changes_since(self, base: BaseTree) -> ChangeSet:
-        """What is different in `scope`. Binary files, links and submodules are no part of it."""
+        """What is different in `scope`. Links and submodules are no part of it."""
         before, now = base.entries(), self._entries
         changes = []
         for path in sorted(p for p in before.keys() | now.keys() if p.startswith(self.scope)):
             sides = [e if e is not None and e.is_regular else None for e in (before.get(path), now.get(path))]
             if (sides[0] and sides[0].blob) != (sides[1] and sides[1].blob):
                 old, new = (tree.read(path) if side else None for side, tree in zip(sides, (base, self), strict=True))
-                if old != new and not is_binary(new if new is not None else old or b""):
+                if old != new:
                     changes.append(FileChange(path=path, before=old, after=new))
         return ChangeSet(base_commit=base.commit, changes=tuple(changes))
-
-
-def is_binary(content: bytes) -> bool:
-    """As git decides it: a NUL byte near the beginning."""
-    return b"\0" in content[:8000]
 
 
 @contextmanager
