@@ -113,6 +113,7 @@ def test_every_shape_of_input_is_read() -> None:
         ("aws_region", "SA-EAST-1"),
         ("aws_accounts", "dev=12561140845"),
         ("aws_accounts", "125611408459"),
+        ("aws_accounts", " , "),
         ("aws_accounts", "dev=125611408459,dev=283165662494"),
         ("base_url", "http://gateway.example.com"),
         ("base_url", "https://user:secret@gateway.example.com"),

@@ -150,6 +150,10 @@ def test_without_accounts_and_region_their_rules_are_quiet_and_that_is_said(repo
     assert (quiet.code, quiet.rules) == (0, set())
     assert "no `aws_accounts` is given" in quiet.err and "no `aws_region` is given" in quiet.err
     assert judge(repository).rules == set()
+    (repository / "infra/new.tf").write_text('provider "aws" {\n  alias  = "other"\n  region = var.aws_region\n}\n')
+    assert judge(repository, "--input", "aws_region=sa-east-1").rules == set(), "values of environments are known"
+    assert "terraform/provider-region" in judge(repository, "--input", "aws_region=us-east-1").rules
+    write(repository, {"infra/new.tf": FOREIGN})
     by_environment = judge(repository, "--base", "HEAD", INPUT_AWS_REGION="us-east-1")
     assert by_environment.err.count("note: ") == 1 and "terraform/foreign-region" not in by_environment.rules
 

@@ -71,6 +71,8 @@ def by_environment(pattern: str, what: str) -> Callable[[str], dict[str, str]]:
                 wrong.append(f"{shown(entry)} is not `environment={what}`; write one `environment=value` per line")
             elif found.setdefault(name, value) != value:
                 wrong.append(f"{shown(name)} has two values; keep one of them")
+        if not found and not wrong:  # a run without accounts would know no account as foreign
+            wrong.append(f"there is no `environment={what}` in it; write one per line, or leave it out")
         if wrong:
             raise ValueError(*wrong)
         return found

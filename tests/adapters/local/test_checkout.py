@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from checkouts import checkout, commit, git, write
 from ops_agent.adapters.local.checkout import Checkout, modules_in, open_checkout
@@ -297,6 +299,45 @@ def test_modules_are_read_once_and_kept_by_content(repository: Path, tmp_path: P
     shutil.rmtree(tmp_path / "cache")
     (tmp_path / "cache").write_text("a file")
     assert modules()["infra"].has_provider
+
+
+_NAMES = st.sampled_from(["a.tf", "b.tf", "d/a.tf", "d/b.tf", "e", "e.ignored", "new/x.tf"])
+_STEPS = st.lists(
+    st.tuples(st.sampled_from(["write", "delete", "touch", "add", "commit", "chmod"]), _NAMES), max_size=9
+)
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_STEPS, st.sampled_from(["same\n", "other\n", "same size\n", "", "size same\n"]))
+def test_it_finds_what_is_on_the_disk_whatever_the_index_says(
+    tmp_path: Path, steps: list[tuple[str, str]], text: str
+) -> None:
+    start = {"a.tf": "same\n", "d/a.tf": "same size\n", "e": "x\n", ".gitignore": "*.ignored\n"}
+    folder = checkout(tmp_path / str(len(list(tmp_path.iterdir()))), start)
+    first = git(folder, "rev-parse", "HEAD")
+    for step, name in steps:
+        file = folder / name
+        match step:
+            case "write":
+                write(folder, {name: text})
+            case "add":
+                git(folder, "add", "--all")
+            case "commit":
+                commit(folder)
+            case _ if not file.is_file():
+                continue
+            case "delete":
+                file.unlink()
+            case "touch":
+                os.utime(file)
+            case "chmod":
+                file.chmod(0o755)
+    files = {path: folder / path for path in git(folder, "ls-files", "-co", "--exclude-standard").split("\n")}
+    now = {path: file.read_bytes() for path, file in files.items() if file.is_file()}
+    before = {path: content.encode() for path, content in start.items()}
+    assert {change.path: (change.before, change.after) for change in changes(folder, first).changes} == {
+        path: (before.get(path), now.get(path)) for path in before | now if before.get(path) != now.get(path)
+    }
 
 
 def test_a_missing_object_is_named(repository: Path) -> None:
