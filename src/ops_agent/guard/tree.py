@@ -101,7 +101,7 @@ class SourceTree:
     def _modules(self) -> Mapping[str, Module]:
         """Of the whole base, and of a head where it differs."""
         if self.base is None:
-            known = self.files.modules if isinstance(self.files, FilesInMemory) else None
+            known = self.files.modules
             return modules_of(filter(is_deployed, self.paths), self.read) if known is None else known
         found = dict(self.base._modules)
         for directory in self._changed_directories:
