@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -154,6 +155,18 @@ def test_links_and_what_is_behind_them_are_no_files(repository: Path, tmp_path: 
     (repository / "run.sh").symlink_to("/etc/passwd")
     git(repository, "add", "infra/link.tf")
     assert kinds(repository) == {"modules/m/main.tf": "deleted", "run.sh": "deleted"}
+
+
+def test_a_link_that_leads_elsewhere_now_is_no_change(repository: Path) -> None:
+    (repository / "infra/link.tf").symlink_to("main.tf")
+    base = commit(repository)
+    (repository / "infra/link.tf").unlink()
+    (repository / "infra/link.tf").symlink_to("../run.sh")
+    time.sleep(0.02)
+    commit(repository)
+    assert kinds(repository, base) == {}
+    (repository / "infra/link.tf").unlink()
+    assert kinds(repository, base) == {}
 
 
 def test_a_device_a_pipe_and_a_directory_in_the_place_of_a_file_are_no_files(repository: Path) -> None:

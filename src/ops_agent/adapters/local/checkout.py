@@ -104,7 +104,7 @@ class Checkout:
         others = self.objects.run("ls-files", "--others", "--exclude-standard", "--full-name", "-z", ":/")
         for name in others.split(b"\0"):
             path = _path(name)
-            if name and not path.endswith("/") and self._is_file(path, self._status(name)):  # `/`: another repository
+            if self._is_file(path, self._status(name)):  # a repository of its own is named as a directory
                 found[path] = TreeEntry(path=path, mode="100644", blob="", size=0)  # read when it is asked for
         return found
 
