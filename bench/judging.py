@@ -178,8 +178,8 @@ def measure(runs: int) -> Figure:
         how=(
             "All source rules over generated trees, in a process that has judged before; processor time. The layout of "
             "the base is read once for a run. Five files in five roots get one resource more; then the whole tree is "
-            "one change, of which both HCL readers read every file. The command is `judge --base HEAD` on a checkout that "
-            "it has judged before, with git's own processes and without the imports."
+            "one change, of which both HCL readers read every file. The command is `judge --base HEAD` on a checkout "
+            "that it has judged before, with git's own processes and without the imports."
         ),
         columns=(
             Column(name="layout of the base", unit="ms", digits=0),

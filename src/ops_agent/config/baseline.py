@@ -58,8 +58,8 @@ def fingerprint(finding: Finding, read: Callable[[str], str]) -> str:
 
 
 def read_baseline(content: bytes) -> tuple[tuple[Accepted, ...], tuple[str, ...]]:
-    """The entries, and every problem (`line 4: ...`): with one, nothing may be excused. An entry whose reason is missing
-    or `TODO` is among both, so that it can be written again.
+    """The entries, and every problem (`line 4: ...`): with one, nothing may be excused. An entry whose reason is
+    missing or `TODO` is among both, so that it can be written again.
     """
     root = read_yaml(content) if content.strip() else YamlNode("list", 1)
     if isinstance(root, Unreadable):
@@ -146,9 +146,9 @@ def write_baseline(
     today: date,
     is_judged: Callable[[str], bool],
 ) -> tuple[str, int, int]:
-    """The file for everything that blocks, the number of its entries, and of those without a reason yet. `known` entries
-    keep reason and day; those for what is gone are left out, where a path `is_judged`. Raises ConfigError when the file
-    would be too large to be read.
+    """The file for everything that blocks, the number of its entries, and of those without a reason yet. `known`
+    entries keep reason and day; those for what is gone are left out, where a path `is_judged`. Raises ConfigError when
+    the file would be too large to be read.
     """
     left, entries = list(known), list[tuple[Accepted, str]]()
     for finding in (f for f in findings if f.blocks):

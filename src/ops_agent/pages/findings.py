@@ -35,7 +35,7 @@ class Judgement:
 
 
 def as_text(judgement: Judgement, *, colours: bool = False) -> str:
-    """`path:line: severity rule: message` for each new finding, its remedy below it, and a line that counts them all."""
+    """`path:line: severity rule: message` for each new finding, its remedy below it; then a line that counts them."""
 
     def painted(text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if colours else text
