@@ -21,8 +21,8 @@ from typing import Any
 from bench.frame import Column, Figure
 
 SIZES = (50, 500, 5_000, 10_000, 50_000)
-MOST_BODY = 60_000
-MOST_MEMORY = 512
+MAX_BODY = 60_000
+MAX_MEMORY = 512
 """MB: the limit at 10,000 changes. What more changes take is stated."""
 KINDS = (*[["create"]] * 7, ["update"], ["delete"], ["delete", "create"])
 SIGNS = {"create": "  +", "update": "  ~", "delete": "  -", "delete create": "-/+"}
@@ -107,9 +107,9 @@ def _notes(found: list[dict[str, Any]]) -> list[str]:
         if row["changes"] <= 5_000:
             notes.append(_note(total < limit, f"{name} in {total:.2f} s (at most {limit:.2f} s)"))
         body = row["body_code_points"]
-        notes.append(_note(body <= MOST_BODY, f"{name}: {body:,.0f} code points (at most {MOST_BODY:,})"))
+        notes.append(_note(body <= MAX_BODY, f"{name}: {body:,.0f} code points (at most {MAX_BODY:,})"))
         if row["changes"] == 10_000:
-            notes.append(_note(row["peak_mb"] < MOST_MEMORY, f"{memory} (under {MOST_MEMORY})"))
+            notes.append(_note(row["peak_mb"] < MAX_MEMORY, f"{memory} (under {MAX_MEMORY})"))
         elif row["changes"] > 10_000:
             notes.append(f"stated, without a target: {memory}, `json.loads` alone {row['loads_peak_mb']:.0f} MB")
     return notes
@@ -241,7 +241,7 @@ def _read_and_rendered(document: bytes, text: str) -> dict[str, Any]:
         begun = time.process_time()
         plan = read_plan(document, text, Policy())
         read = time.process_time()
-        body = plans_text((TargetVerification(target=where, checks=(), plan=plan),), MOST_BODY, Overflow())
+        body = plans_text((TargetVerification(target=where, checks=(), plan=plan),), MAX_BODY, Overflow())
         reads.append(read - begun)
         renders.append(time.process_time() - read)
         del plan

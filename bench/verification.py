@@ -48,7 +48,7 @@ from ops_agent_demo.terraform import unpack_mirror, wheel_zips
 
 SIZES = (1, 4, 8)
 WANTED = 1.4
-MOST_RUNS = 3
+MAX_RUNS = 3
 
 
 def starts_by_formula(pairs: int) -> int:
@@ -59,7 +59,7 @@ def starts_by_formula(pairs: int) -> int:
 
 
 def measure(runs: int) -> Figure:
-    """At most MOST_RUNS rounds: one takes minutes."""
+    """At most MAX_RUNS rounds: one takes minutes."""
     figure = Figure(
         title="Verification",
         how=(
@@ -77,9 +77,7 @@ def measure(runs: int) -> Figure:
         ),
     )
     with tempfile.TemporaryDirectory(prefix="bench-", dir="/tmp") as folder, _Bench.open(Path(folder)) as bench:
-        figure.samples = take_turns(
-            {"ops-agent": bench.ours, "one after the other": bench.theirs}, min(runs, MOST_RUNS)
-        )
+        figure.samples = take_turns({"ops-agent": bench.ours, "one after the other": bench.theirs}, min(runs, MAX_RUNS))
     figure.notes = [*_verdicts(figure.samples)]
     return figure
 

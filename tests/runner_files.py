@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ops_agent.adapters.runner.actions import ActionsReporter
+from ops_agent.adapters.runner.job_log import ActionsReporter
 
 
 def commands_in(log: str) -> list[tuple[str, str]]:

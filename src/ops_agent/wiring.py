@@ -183,7 +183,7 @@ def module_credentials(settings: Settings, environment: Mapping[str, str]) -> Mo
 def reporter_of(redactor: Redactor, *, on_runner: bool) -> Reporter:
     """A job never loads rich, a laptop never what only a job needs."""
     if on_runner:
-        from ops_agent.adapters.runner.actions import ActionsReporter
+        from ops_agent.adapters.runner.job_log import ActionsReporter
 
         return ActionsReporter(redactor.redact)
     from ops_agent.adapters.runner.terminal import TerminalReporter, rich_console

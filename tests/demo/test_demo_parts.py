@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fake_github.platform import EmbeddedGitHub
-from ops_agent.adapters.runner.actions import ActionsReporter
+from ops_agent.adapters.runner.job_log import ActionsReporter
 from ops_agent_demo.conversations import Minutes
 from ops_agent_demo.job import JobEnd, LogLine, StepOutput, read_log_line
 from ops_agent_demo.llm.script import Answer, of_answers

@@ -9,7 +9,7 @@ import pytest
 
 from growth import assert_linear
 from ops_agent.guard.judge import judge
-from ops_agent.guard.shell import MOST_CHARACTERS
+from ops_agent.guard.shell import MAX_CHARACTERS
 from ops_agent.guard.tree import FilesInMemory
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.policy import Policy
@@ -83,5 +83,5 @@ def test_a_hostile_script_is_judged_in_linear_time(unit: str) -> None:
 
 
 def test_a_script_that_is_too_long_to_be_judged_is_refused() -> None:
-    script = "echo a\n" * (MOST_CHARACTERS // 7 + 1)
+    script = "echo a\n" * (MAX_CHARACTERS // 7 + 1)
     assert any("too long to be judged" in what for what in judged(WORKFLOW, f"{HEAD}{json.dumps(script)}\n"))

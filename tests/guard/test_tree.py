@@ -15,7 +15,7 @@ from ops_agent.guard.tree import FilesInMemory, SourceTree, source_tree
 from ops_agent.model.change_set import ChangeSet, TreeEntry
 from ops_agent.model.policy import Policy
 from ops_agent.model.terraform import FetchedModules, MappedEnvironment, MappedRoot
-from ops_agent.terraform import second_reader
+from ops_agent.terraform import hcl_python_hcl2
 from rules.judging import change_set
 
 BACKEND = b'terraform {\n  backend "s3" {}\n}\n'
@@ -97,8 +97,8 @@ def test_a_second_check_reads_nothing_and_no_check_reads_another_root_but_for_th
 
 def test_the_second_reader_reads_and_blocks_changed_files_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[bytes] = []
-    opinion = second_reader.second_opinion
-    monkeypatch.setattr(second_reader, "second_opinion", lambda content: read.append(content) or opinion(content))
+    opinion = hcl_python_hcl2.second_opinion
+    monkeypatch.setattr(hcl_python_hcl2, "second_opinion", lambda content: read.append(content) or opinion(content))
     odd = b'locals {\n  x = "${~ var.a ~}"\n}\n'
     files = {"app/main.tf": BACKEND, "app/odd.tf": odd, "app/dev.tfvars": b"", "app/dev.tfbackend": b""}
     base = FilesInMemory.of(files)

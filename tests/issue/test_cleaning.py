@@ -6,7 +6,7 @@ import pytest
 
 from growth import assert_linear
 from issue.markup_samples import HIDDEN, INVISIBLE, LEGITIMATE
-from ops_agent.issue.visible_text import LONGEST_TEXT, clean, clean_line
+from ops_agent.issue.visible_text import MAX_TEXT, clean, clean_line
 
 
 @pytest.mark.parametrize("channel", HIDDEN)
@@ -63,7 +63,7 @@ def test_links_are_shown_as_text_and_nothing_is_fetched(socket_disabled: None) -
 def test_a_huge_body_is_cut_and_the_text_says_so() -> None:
     for body in ("word " * 1_000_000, "- line\n" * 200_000, "<!-- x --> y\n" * 400_000, "\u200b" * 5_000_000):
         cleaned = clean(body)
-        assert len(cleaned.text) <= LONGEST_TEXT and cleaned.removed["cut at the size limit"] == 1
+        assert len(cleaned.text) <= MAX_TEXT and cleaned.removed["cut at the size limit"] == 1
         assert (
             cleaned.text.endswith("the rest was cut.)")
             and clean(body) == cleaned
@@ -97,7 +97,7 @@ def test_a_huge_body_is_cut_and_the_text_says_so() -> None:
 )
 def test_cleaning_takes_linear_time(unit: str) -> None:
     """For each piece that could make a parser slow, repeated."""
-    assert_linear(lambda size: clean(unit * (size // len(unit))), LONGEST_TEXT // 8)
+    assert_linear(lambda size: clean(unit * (size // len(unit))), MAX_TEXT // 8)
 
 
 def test_a_title_becomes_one_line_of_visible_characters() -> None:

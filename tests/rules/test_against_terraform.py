@@ -15,7 +15,7 @@ import pytest
 
 from ops_agent.guard.values import Scope, evaluate
 from ops_agent.model.terraform import TerraformSource
-from ops_agent.terraform.hcl import read_terraform
+from ops_agent.terraform.hcl_tree_sitter import read_terraform
 from rules.judging import verdict_of
 from rules.test_metamorphic import SPELLINGS
 

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from builders import MARIA, OUR_BOT, REPOSITORY, comment, run, work_item
 from ops_agent.issue.claims import (
     GRACE_SECONDS,
+    ClaimAction,
     ClaimRecord,
     PullRequestRecord,
     Seen,
     SeenClaim,
-    Step,
     branch_name,
     claims_among,
     decide,
@@ -94,35 +94,43 @@ NEW_KEY = "another approval"
 @pytest.mark.parametrize(
     ("case", "found", "expected"),
     [
-        ("nothing is there", seen(), Step.TAKE),
+        ("nothing is there", seen(), ClaimAction.TAKE),
         ("another run is at work", seen(holder=held()), Conclusion.DUPLICATE),
-        ("another run has ended", seen(holder=held(), holder_finished=True), Step.TAKE),
+        ("another run has ended", seen(holder=held(), holder_finished=True), ClaimAction.TAKE),
         (
             "another run says it runs, but its lease is over",
             seen(holder=held(updated_at=-9000.0), holder_finished=False),
-            Step.TAKE,
+            ClaimAction.TAKE,
         ),
-        ("nothing is known of the run and its lease is over", seen(holder=held(updated_at=-9000.0)), Step.TAKE),
-        ("our own dead attempt", seen(holder=held(run_id=77, attempt=0)), Step.CONTINUE),
+        ("nothing is known of the run and its lease is over", seen(holder=held(updated_at=-9000.0)), ClaimAction.TAKE),
+        ("our own dead attempt", seen(holder=held(run_id=77, attempt=0)), ClaimAction.CONTINUE),
         ("this very attempt again", seen(holder=held(run_id=77, attempt=1)), Conclusion.DUPLICATE),
         ("the same approval stopped in another run", seen(holder=held(state="stopped")), Conclusion.DUPLICATE),
-        ("a new approval after a stop", seen(holder=held(state="stopped", key=NEW_KEY)), Step.TAKE),
-        ("a re-run of a job that stopped", seen(holder=held(state="stopped", run_id=77, attempt=0)), Step.CONTINUE),
-        ("a branch without a comment", seen(branch_exists=True), Step.WAIT),
-        ("a branch without a comment for long", seen(branch_exists=True, waited=GRACE_SECONDS), Step.TAKE),
+        ("a new approval after a stop", seen(holder=held(state="stopped", key=NEW_KEY)), ClaimAction.TAKE),
+        (
+            "a re-run of a job that stopped",
+            seen(holder=held(state="stopped", run_id=77, attempt=0)),
+            ClaimAction.CONTINUE,
+        ),
+        ("a branch without a comment", seen(branch_exists=True), ClaimAction.WAIT),
+        ("a branch without a comment for long", seen(branch_exists=True, waited=GRACE_SECONDS), ClaimAction.TAKE),
         (
             "published already",
             seen(pull_requests=(pull(),), published=published(), holder=held(state="published")),
             Conclusion.DUPLICATE,
         ),
         ("published, the comment is gone", seen(pull_requests=(pull(),), published=published()), Conclusion.DUPLICATE),
-        ("published, then changed text", seen(pull_requests=(pull(),), published=EDITED), Step.TAKE),
-        ("published, then reviewed", seen(pull_requests=(pull(),), published=published(), reviewed=True), Step.TAKE),
-        ("opened by a person from our branch", seen(pull_requests=(pull(),)), Step.TAKE),
+        ("published, then changed text", seen(pull_requests=(pull(),), published=EDITED), ClaimAction.TAKE),
+        (
+            "published, then reviewed",
+            seen(pull_requests=(pull(),), published=published(), reviewed=True),
+            ClaimAction.TAKE,
+        ),
+        ("opened by a person from our branch", seen(pull_requests=(pull(),)), ClaimAction.TAKE),
         (
             "its run died late",
             seen(pull_requests=(pull(),), published=published(), holder=held(), holder_finished=True),
-            Step.FINISH,
+            ClaimAction.FINISH,
         ),
         (
             "published, at its last steps",
@@ -135,11 +143,11 @@ NEW_KEY = "another approval"
         (
             "reopened beside an older closed one",
             seen(pull_requests=(pull(), pull(is_open=False)), published=EDITED),
-            Step.TAKE,
+            ClaimAction.TAKE,
         ),
     ],
 )  # fmt: skip
-def test_each_situation_leads_to_its_claim_decision(case: str, found: Seen, expected: Step | Conclusion) -> None:
+def test_each_situation_leads_to_its_claim_decision(case: str, found: Seen, expected: ClaimAction | Conclusion) -> None:
     answer = decide(ITEM, run(), found, LEASE)
     assert (answer.conclusion if isinstance(answer, Stopped) else answer) == expected, case
     if isinstance(answer, Stopped):

@@ -13,7 +13,7 @@ from fake_github.refusals import BODY_LIMIT
 from ops_agent.model.errors import PolicyViolation
 from ops_agent.model.finding import Finding, Place
 from ops_agent.model.outcome import Stopped
-from ops_agent.run.publish import MOST_BODY_CHARACTERS, Published
+from ops_agent.run.publish import MAX_BODY_CHARACTERS, Published
 from run.github_world import Workplace, changes, proposal
 from run.publication_runs import NO, Run
 
@@ -67,5 +67,5 @@ def test_a_text_beyond_githubs_limit_is_refused_before_anything_is_written(here:
     at_work.claim()
     before = len(here.github.recorder.writes)
     with pytest.raises(PolicyViolation, match="characters; GitHub takes"):
-        at_work.publish(text=proposal(body="x" * MOST_BODY_CHARACTERS + "\n\nCloses #12"))
+        at_work.publish(text=proposal(body="x" * MAX_BODY_CHARACTERS + "\n\nCloses #12"))
     assert len(here.github.recorder.writes) == before

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from growth import assert_linear
 from ops_agent.model.terraform import Expression, ExpressionKind, TerraformSource, Unreadable
-from ops_agent.terraform.hcl import read_template, read_terraform
+from ops_agent.terraform.hcl_python_hcl2 import second_opinion
+from ops_agent.terraform.hcl_tree_sitter import read_template, read_terraform
 from ops_agent.terraform.json_syntax import read_terraform_json
-from ops_agent.terraform.second_reader import second_opinion
 
 EXAMPLE = b"""resource aws_s3_bucket "x" { # a comment
   name = "pre-${var.env}-${upper("x")}"

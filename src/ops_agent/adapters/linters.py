@@ -13,13 +13,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ops_agent.adapters.terraform.processes import Children, Ending, Patience
+from ops_agent.adapters.terraform.processes import Children, ExitReason, Patience
 from ops_agent.model.errors import ToolchainError
 from ops_agent.model.workflow import LintEntries, LintEntry
 
 DEADLINE_SECONDS = 20.0
-_MOST_OUTPUT = 4 << 20
-_MOST_SAID = 400
+_MAX_OUTPUT = 4 << 20
+_MAX_SAID = 400
 _SEVERITIES = {"Informational": 0, "Low": 1, "Medium": 2}
 _NOT_LOADED = re.compile(r"failed to load file://\S+ as workflow(.*?)(?:Stack backtrace|\Z)", re.DOTALL)
 _WORKING = b"on: push\npermissions: {}\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: echo\n"
@@ -65,7 +65,7 @@ class WheelLinters:
         options = ("-no-color", "-shellcheck=", "-pyflakes=", "-config-file=actionlint", "-format", "{{json .}}")
         code, answer, said = self._run([str(self._actionlint), *options, *names], home)
         if code not in (0, 1):
-            raise _NoAnswer(f"actionlint ended with code {code}: {said[-_MOST_SAID:].strip() or 'no explanation'}")
+            raise _NoAnswer(f"actionlint ended with code {code}: {said[-_MAX_SAID:].strip() or 'no explanation'}")
         found: _Found = {}
         for entry in answer or ():
             kind, says = str(entry["kind"]), str(entry["message"])
@@ -79,7 +79,7 @@ class WheelLinters:
         code, answer, said = self._run([str(self._zizmor), *options, *names], home)
         if code != 0:
             refused = _NOT_LOADED.search(said)
-            why = refused[1].replace("Caused by:", "") if refused else said[-_MOST_SAID:]
+            why = refused[1].replace("Caused by:", "") if refused else said[-_MAX_SAID:]
             raise _NoAnswer(f"zizmor ended with code {code}: {' '.join(why.split()) or 'no explanation'}")
         found: _Found = {}
         for entry in answer:
@@ -97,12 +97,12 @@ class WheelLinters:
             variables={"HOME": str(home), "PATH": "/nonexistent", "LC_ALL": "C.UTF-8", "NO_COLOR": "1"},
             cwd=home,
             patience=Patience(deadline=self._deadline),
-            most_stdout=_MOST_OUTPUT,
+            most_stdout=_MAX_OUTPUT,
         )
-        if child.ending is not Ending.EXITED:
+        if child.ending is not ExitReason.EXITED:
             raise _NoAnswer(f"{tool} did not end in {self._deadline:.0f} s")
         if child.truncated:
-            raise _NoAnswer(f"{tool} reports more than {_MOST_OUTPUT >> 20} MB")
+            raise _NoAnswer(f"{tool} reports more than {_MAX_OUTPUT >> 20} MB")
         said = child.stderr.decode(errors="replace")
         try:
             return child.returncode, json.loads(child.stdout or b"[]"), said
@@ -134,7 +134,7 @@ def _over_all(tool: str, run: Callable[[Path, list[str]], _Found], home: Path, n
         try:
             found.update(attempt([name]))
         except _NoAnswer as failed:
-            says = str(failed)[:_MOST_SAID]
+            says = str(failed)[:_MAX_SAID]
             found[name] = [LintEntry(tool=tool, kind="unreadable", line=0, says=says, severity=3)]
     return found
 

@@ -16,7 +16,7 @@ from ops_agent.model.policy import Limits, Policy
 from ops_agent.model.terraform import Layout, TerraformRoot, TerraformSource
 from ops_agent.model.verification import CheckResult, CheckStatus
 from ops_agent.model.work_item import WorkItem
-from ops_agent.terraform.hcl import read_terraform
+from ops_agent.terraform.hcl_tree_sitter import read_terraform
 from ops_agent.text.templates import fill
 
 MAX_FILES = 150

@@ -29,7 +29,7 @@ def shown(text: str) -> str:
     return ascii(text if len(text) <= 60 else text[:57] + "...")
 
 
-def one_line(text: str) -> str:
+def require_one_line(text: str) -> str:
     """One printable line, in NFC."""
     line = unicodedata.normalize("NFC", text)
     if _has_invisible(line):
@@ -133,7 +133,7 @@ def is_branch_name(name: str) -> bool:
     return bool(name) and not wrong and name not in ("@", "HEAD")
 
 
-def branch_name(text: str) -> str:
+def valid_branch_name(text: str) -> str:
     if not is_branch_name(text):
         raise ValueError(f"{shown(text)} is not a branch name that git accepts; correct it")
     return text
@@ -141,7 +141,7 @@ def branch_name(text: str) -> str:
 
 def branch_prefix(text: str) -> str:
     """The beginning of a branch name."""
-    return branch_name(text + "1")[:-1]
+    return valid_branch_name(text + "1")[:-1]
 
 
 repository_name = matching(

@@ -23,7 +23,7 @@ from ops_agent.model.errors import ConfigError
 from ops_agent.model.policy import DEV, Limits, Policy
 from ops_agent.model.workflow import SCOPES
 
-_LONGEST_TEXT = 200_000
+_MAX_TEXT = 200_000
 _REGISTRIES = ("registry.terraform.io", "registry.opentofu.org")
 _PROVIDER = r"(?:[a-z0-9.-]+\.[a-z]{2,}(?::[0-9]+)?/)?[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*"
 _LLM_ID = r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,199}"
@@ -35,7 +35,7 @@ def _like(pattern: str, what: str, remedy: str = "correct or remove this entry")
 
 _list = BeforeValidator(inputs.entries)
 _lower = BeforeValidator(str.lower)
-_Line = Annotated[str, BeforeValidator(inputs.one_line)]
+_Line = Annotated[str, BeforeValidator(inputs.require_one_line)]
 _Id = Annotated[_Line, Field(max_length=256)]
 _Status = Annotated[_Line, Field(max_length=60)]
 _Secret = Annotated[str, BeforeValidator(inputs.secret)]
@@ -106,7 +106,7 @@ class Settings:
     issue_number: Annotated[_Line, Field(max_length=10_000)] = ""
     """As written: a number, several, a URL (issue.references.parse_references)."""
     target_repository: Annotated[str, BeforeValidator(inputs.repository_name)] = ""
-    base_branch: Annotated[str, BeforeValidator(inputs.branch_name)] = ""
+    base_branch: Annotated[str, BeforeValidator(inputs.valid_branch_name)] = ""
     infra_context: str = ""
     standards: str = ""
     """Paths of files on the base branch, one a line, or the text itself."""
@@ -208,7 +208,7 @@ def read_inputs(environment: Mapping[str, str], *, needs: Collection[str] = ()) 
     found: list[tuple[str, str]] = [(name, _unknown(name)) for name in sorted(set(given) - INPUT_NAMES)]
     texts = {name: text for name, text in given.items() if text and name in INPUT_NAMES}
     for name, text in list(texts.items()):
-        if len(text) > _LONGEST_TEXT or "\x00" in text:
+        if len(text) > _MAX_TEXT or "\x00" in text:
             what = "it holds a NUL character" if "\x00" in text else f"{len(text):,} characters are too many"
             found.append((name, f"{what}; shorten or correct it"))
             del texts[name]

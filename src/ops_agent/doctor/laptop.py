@@ -21,7 +21,7 @@ from ops_agent.terraform.layout import discover_layout, survey_of
 from ops_agent.terraform.obstacles import broken_files
 from ops_agent.wiring import terraform_of
 
-_MOST_PLACES = 5
+_MAX_PLACES = 5
 
 
 def check_before_local_run(
@@ -83,9 +83,9 @@ def _of_inputs(read: InputsRead) -> ConfigError:
 def _warnings(layout: Layout, paths: list[str], tree: BaseTree, policy: Policy) -> tuple[str, ...]:
     """What to know before the llm is paid. No error: an issue may ask for the first Terraform, or to repair a file."""
     broken = broken_files(layout, paths, tree.read)
-    words = [f"{finding.place}: {finding.what}" for finding in broken[:_MOST_PLACES]]
-    if len(broken) > _MOST_PLACES:
-        words.append(f"and {len(broken) - _MOST_PLACES} more places like these")
+    words = [f"{finding.place}: {finding.what}" for finding in broken[:_MAX_PLACES]]
+    if len(broken) > _MAX_PLACES:
+        words.append(f"and {len(broken) - _MAX_PLACES} more places like these")
     if broken and not loadable_roots(layout, broken):
         words.append(
             "Terraform can load no root of this repository: nothing can be planned unless the change repairs that"

@@ -18,7 +18,7 @@ from urllib.parse import unquote_plus
 
 from ops_agent.model.terraform import UNKNOWN
 
-MAX_TEXT, MAX_ITEMS, _LONGEST_SEARCHED = 20_000, 1_000, 200
+MAX_TEXT, MAX_ITEMS, _MAX_SEARCHED = 20_000, 1_000, 200
 _LARGEST = 10**30
 _VERB = re.compile(r"%([-+ 0]*)([0-9]{0,5}(?:\.[0-9]{1,3})?)([%svtqdbxXof])")
 _GROUP = re.compile(r"\$(?=\{[0-9]\}|[0-9](?!\w))\{?([0-9])\}?")
@@ -116,7 +116,7 @@ def _number(value: Any) -> int | float:
 def _found(pattern: str, text: str) -> Iterator[re.Match[str]]:
     """Raises ValueError for a pattern that Python could read otherwise than Terraform, or not in linear time."""
     is_odd = _ODD_PATTERN.search(pattern) or len(_REPEATS.findall(pattern)) > 2
-    if is_odd or len(text) > _LONGEST_SEARCHED or "\n" in text:
+    if is_odd or len(text) > _MAX_SEARCHED or "\n" in text:
         raise ValueError
     for found in re.finditer(pattern, text, re.ASCII):
         if not found[0]:

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from functools import cache
 
 from ops_agent.guard.data import table
-from ops_agent.model.terraform import Step
+from ops_agent.model.terraform import PathStep
 
-Path = tuple[Step, ...]
+Path = tuple[PathStep, ...]
 _NAMED_LIKE_A_SECRET = re.compile(
     r"(.*_)?(passwords?|passwd|passphrase|secrets?|secret_string|secret_binary|secret_key|private_key|api_?key"
     r"|access_key|auth_token|access_token|preshared_key|plaintext|key_material|connection_string"

@@ -8,9 +8,9 @@ from typing import Final
 
 from ops_agent.guard.marks import Path
 from ops_agent.guard.values import Scope
-from ops_agent.model.terraform import Block, Expression, ExpressionKind, Step
+from ops_agent.model.terraform import Block, Expression, ExpressionKind, PathStep
 
-_MOST_STEPS = 20
+_MAX_STEPS = 20
 # A path into the value of these is a path into one of their arguments, or into an element of one.
 _ONE_OF = frozenset(
     {"toset", "tolist", "tomap", "try", "coalesce", "merge", "concat", "compact", "distinct", "values"}
@@ -31,7 +31,7 @@ class Position:
 
     scope: Scope
     block: Block | None = None
-    iterators: Mapping[str, tuple[Expression, Position, Step]] = field(default_factory=dict)
+    iterators: Mapping[str, tuple[Expression, Position, PathStep]] = field(default_factory=dict)
 
     def inside(self, loop: Expression) -> Position:
         """Within a `for`."""
@@ -58,7 +58,7 @@ def step_into(value: Expression, path: Path, where: Position) -> Iterator[Placed
     if not path:
         yield value, where
     elif kind is ExpressionKind.REFERENCE:
-        yield replace(value, text="", steps=(*value.steps, *path)[:_MOST_STEPS]), where
+        yield replace(value, text="", steps=(*value.steps, *path)[:_MAX_STEPS]), where
     elif path[0] == KEYS and looked_up(value) is None:
         yield from keys_of(value, where)
     elif kind is ExpressionKind.OBJECT and all(k.kind is ExpressionKind.LITERAL for k in parts[::2]):
@@ -117,7 +117,7 @@ def keys_of(value: Expression, where: Position) -> Iterator[Placed]:
     elif looked_up(value) is not None:
         yield from step_into(value, (KEYS,), where)
     elif kind is ExpressionKind.REFERENCE:
-        yield replace(value, text="", steps=(*value.steps, KEYS)[:_MOST_STEPS]), where
+        yield replace(value, text="", steps=(*value.steps, KEYS)[:_MAX_STEPS]), where
     elif kind is not ExpressionKind.TUPLE:
         yield value, where
 

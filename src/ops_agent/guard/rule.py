@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any, TypeVar, get_type_hints
 
-from ops_agent.guard.shell import MOST_CHARACTERS, Line, script_lines
+from ops_agent.guard.shell import MAX_CHARACTERS, Line, script_lines
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import Instance, instances_of
 from ops_agent.model.change_set import ChangeSet, FileChange
@@ -28,14 +28,14 @@ def hit(
     return Finding(what=what, place=Place(path=path, line=line), identity=identity)
 
 
-Part = Attribute | Block | Expression | str | None
+Culprit = Attribute | Block | Expression | str | None
 """What offends in a block: one of its arguments, a nested block, a part of an expression, or words of one (for what is
 missing: its name). None is the block as a whole, for code that is dangerous whatever its arguments say.
 """
 
 
 def hit_at(
-    path: str, owner: Block | Piece, what: str, at: Part = None, *, line: int | None = None, also: str = ""
+    path: str, owner: Block | Piece, what: str, at: Culprit = None, *, line: int | None = None, also: str = ""
 ) -> Finding:
     """An objection to the part `at` of a top-level block or another piece of the file `path`.
 
@@ -170,7 +170,7 @@ class TerraformFile(_OfTree):
             anchor = f"{a.name} = {a.expression.text}"
             yield Piece(name=a.name, line=a.line, anchor=anchor, block=None, values=((a.name, a.expression),))
 
-    def hit(self, owner: Block | Piece, what: str, at: Part = None, *, line: int | None = None) -> Finding:
+    def hit(self, owner: Block | Piece, what: str, at: Culprit = None, *, line: int | None = None) -> Finding:
         """An objection to the part `at` of a top-level block or piece of this file (see `hit_at`)."""
         return hit_at(self.path, owner, what, at, line=line)
 
@@ -253,7 +253,7 @@ class WorkflowFile(_OfTree):
     def commands(self) -> Iterator[tuple[Job, Step, WorkflowText, Line]]:
         """The logical lines of what steps run: each as a place, and as a shell reads it."""
         for job, step, text in self.scripts:
-            for line in script_lines(text.text[:MOST_CHARACTERS]):
+            for line in script_lines(text.text[:MAX_CHARACTERS]):
                 yield job, step, text.part(line.number, line.text), line
 
     def job(self, name: str) -> Job | None:

@@ -11,7 +11,7 @@ from itertools import accumulate, islice, product
 
 COMPUTED = "\x00"
 """Replaces an unknown value in a line."""
-MOST_CHARACTERS = 20_000
+MAX_CHARACTERS = 20_000
 """Of a script that is read as a shell reads it."""
 # No possessive quantifier over alternatives: Python before 3.11.5 matches those wrongly (python/cpython#106052).
 _TOKEN = re.compile(
@@ -27,7 +27,7 @@ _WORD = re.compile(
     r"""(?:\\.|'[^']*'|"(?:\\.|[^"\\])*"|[^\s'"\\|&;<>()]|['"])+|[0-9]*[<>]+[&|]?|\|\|?&?|&&?|;+|[()]""", re.DOTALL
 )
 _BEFORE_A_NAME = re.compile(r"[A-Za-z_]\w*(\[.*\])?\+?=|(?:if|while|until|then|do|else|elif|!|\{)\Z")
-_MOST_FORMS = 16
+_MAX_FORMS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def forms(line: str, values: Mapping[str, tuple[str, ...]]) -> list[str]:
     def form(values: Mapping[str, str]) -> str:
         return _VARIABLE.sub(lambda found: values.get(_name(found), COMPUTED), line)
 
-    return [form(dict(zip(names, chosen, strict=True))) for chosen in islice(choices, _MOST_FORMS)]
+    return [form(dict(zip(names, chosen, strict=True))) for chosen in islice(choices, _MAX_FORMS)]
 
 
 def _name(found: re.Match[str]) -> str:

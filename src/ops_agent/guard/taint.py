@@ -12,9 +12,9 @@ from dataclasses import replace
 from ops_agent.guard.marks import Path, holds_secret, named_like_a_secret
 from ops_agent.guard.parts import KEYS, Placed, Position, is_taken_apart, keys_of, looked_up, step_into
 from ops_agent.guard.values import Instance
-from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind, Step
+from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind, PathStep
 
-MOST_NAMES = 5_000
+MAX_NAMES = 5_000
 _PLAIN = frozenset({"try", "coalesce", "sensitive", "nonsensitive", "tostring", "lookup", "one"})
 _SHAPE = frozenset({"length", "keys", "values", "toset", "tomap", "tolist", "one"})
 _Behind = tuple[str, Placed | None]
@@ -38,7 +38,7 @@ class Taint:
                 if key in seen or (*key, variables) in self._clean:
                     continue
                 seen.add(key)
-                if len(seen) > MOST_NAMES or self._is_secret(reference, at, variables):
+                if len(seen) > MAX_NAMES or self._is_secret(reference, at, variables):
                     return ".".join(s for s in reference.steps if isinstance(s, str) and s != KEYS)
                 pending += [placed for _, placed in self._behind(reference, at, computed=False) if placed is not None]
         self._clean |= {(*key, variables) for key in seen}
@@ -54,7 +54,7 @@ class Taint:
                 if (id(at.scope), reference.steps) in seen:
                     continue
                 seen.add((id(at.scope), reference.steps))
-                if len(seen) > MOST_NAMES:
+                if len(seen) > MAX_NAMES:
                     return frozenset({*found, "..."})
                 for text, placed in self._behind(reference, at, computed=True):
                     found.add(text)
@@ -243,7 +243,7 @@ def _has_on(block: Block, *names: str) -> bool:
     return any(a.name in names and a.expression.value is not False for a in block.attributes)
 
 
-def _dynamic(block: Block, name: Step) -> Attribute | None:
+def _dynamic(block: Block, name: PathStep) -> Attribute | None:
     """What the `dynamic` block in `block` whose iterator is `name` runs over."""
     for inner in block.walk():
         if inner.type == "dynamic":

@@ -167,7 +167,7 @@ class SourceTree:
         if isinstance(source, Unreadable) or path.endswith(".json"):
             return source
         # Loading python-hcl2 takes half a second, and only a run that judges a change needs it.
-        from ops_agent.terraform.second_reader import second_opinion
+        from ops_agent.terraform.hcl_python_hcl2 import second_opinion
 
         return self._once(second_opinion, self.read(path)) or source
 

@@ -145,7 +145,7 @@ def _unpacked(kind: type[_Record], found: re.Match[str] | None) -> _Record | Non
     return record if record is not None and _COMMIT.fullmatch(record.base) else None
 
 
-class Step(StrEnum):
+class ClaimAction(StrEnum):
     """What a claiming run does next."""
 
     TAKE = "take"
@@ -210,7 +210,7 @@ def is_alive(seen: Seen, run: RunIdentity, lease_seconds: float) -> bool:
     return not is_own_earlier_attempt(claim.record, run) and seen.now - claim.updated_at <= lease_seconds
 
 
-def decide(item: WorkItem, run: RunIdentity, seen: Seen, lease_seconds: float) -> Step | Stopped:
+def decide(item: WorkItem, run: RunIdentity, seen: Seen, lease_seconds: float) -> ClaimAction | Stopped:
     """TAKE: write a comment, lowest id wins. CONTINUE: go on with our own dead attempt's comment. WAIT: look again
     shortly. FINISH: the pull request is out, only its last steps are missing.
 
@@ -229,22 +229,24 @@ def decide(item: WorkItem, run: RunIdentity, seen: Seen, lease_seconds: float) -
     is_done = claim is not None and claim.record.state in DONE_STATES
     if seen.open is not None and same_text and not seen.reviewed:
         if claim is not None and not is_done:
-            return Step.FINISH
+            return ClaimAction.FINISH
         return _duplicate(
             f"Pull request #{seen.open.number} already holds this very text of the issue, and no review asks for more "
             f"({seen.open.url}).",
             "Change the issue's text or review the pull request, then re-apply the label.",
         )
     if claim is not None and is_own_earlier_attempt(claim.record, run):
-        return Step.CONTINUE
+        return ClaimAction.CONTINUE
     if seen.open is not None:
-        return Step.TAKE
+        return ClaimAction.TAKE
     if claim is not None and is_done and claim.record.key == item.key:
         return _duplicate(
             f"This approval was worked on by run {claim.record.run_id}, which ended without a pull request.",
             "Re-apply the label (or start the workflow again) for another try.",
         )
-    return Step.WAIT if seen.branch_exists and claim is None and seen.waited < GRACE_SECONDS else Step.TAKE
+    return (
+        ClaimAction.WAIT if seen.branch_exists and claim is None and seen.waited < GRACE_SECONDS else ClaimAction.TAKE
+    )
 
 
 def untrusted_pull_request(found: PullRequest) -> Stopped:

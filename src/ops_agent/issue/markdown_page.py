@@ -24,7 +24,7 @@ COMMENT = "html comment"
 _BLANKS = " \t"
 _DEEPEST = 100
 # markdown-it looks ahead from every bracket, which is not linear: a paragraph with more of them is not read.
-_MOST_BRACKETS = 1_000
+_MAX_BRACKETS = 1_000
 _REFERENCE = "\0"  # the address of a link by reference; no source contains it
 _LEAVES = ("inline", "html_block", "fence", "code_block", "tr_open")
 _FOOTNOTE = re.compile(r"\[\^[^\]\s]+\]:")
@@ -118,7 +118,7 @@ class _Grammar(MarkdownIt):
 
     def spans(self, content: str, environment: dict[str, Any]) -> list[Token]:
         """The tokens of a paragraph's text. Raises _TooMuchMarkupError."""
-        if content.count("[") + content.count("<") > _MOST_BRACKETS:
+        if content.count("[") + content.count("<") > _MAX_BRACKETS:
             raise _TooMuchMarkupError
         return self.inline.parse(content, self, environment, [])
 

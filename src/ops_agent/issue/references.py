@@ -7,7 +7,7 @@ import re
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.event import IssueRef
 
-MOST_ISSUES = 100
+MAX_ISSUES = 100
 _NUMBER = re.compile(r"#?([1-9][0-9]{0,8})")
 _ADDRESS = re.compile(r"/([A-Za-z0-9-]{1,39})/([A-Za-z0-9._-]{1,100})/issues/([1-9][0-9]{0,8})")
 _FORMS = "write an issue's number (12 or #12), several by comma (12,14), or the address of an issue of this owner"
@@ -25,9 +25,9 @@ def parse_references(text: str, repository: str, server_url: str) -> tuple[Issue
         if ref in refs:
             raise ConfigError(f"issue_number names {ref} twice", hint="Name each issue once.")
         refs.append(ref)
-    if len(refs) > MOST_ISSUES:
+    if len(refs) > MAX_ISSUES:
         raise ConfigError(
-            f"issue_number names {len(refs)} issues", hint=f"Name at most {MOST_ISSUES} issues for one run."
+            f"issue_number names {len(refs)} issues", hint=f"Name at most {MAX_ISSUES} issues for one run."
         )
     return tuple(refs)
 

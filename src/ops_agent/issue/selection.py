@@ -20,7 +20,7 @@ from ops_agent.model.event import Issue, IssueRef
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.text.markdown import cell
 
-MOST_JOBS = 256  # GitHub's limit for one matrix
+MAX_JOBS = 256  # GitHub's limit for one matrix
 
 _declined = partial(Stopped, Conclusion.DECLINED)
 
@@ -172,8 +172,8 @@ def choose(
     declined: list[Declined] = []
     for candidate in candidates:
         why = refused.get(candidate.ref)
-        if why is None and len(items) == MOST_JOBS:
-            limit = f"A run holds at most {MOST_JOBS} items."
+        if why is None and len(items) == MAX_JOBS:
+            limit = f"A run holds at most {MAX_JOBS} items."
             why = _declined(limit, "Dispatch the workflow again when these are done.")
         if why is None and candidate.issue is not None:
             items.append(candidate.issue)

@@ -14,9 +14,9 @@ from collections import Counter
 from ops_agent.issue.markdown_page import COMMENT, shown
 from ops_agent.model.work_item import Cleaned
 
-LONGEST_TEXT = 65_536
-LONGEST_LINE = 256
-_MOST_ROUNDS = 10
+MAX_TEXT = 65_536
+MAX_LINE = 256
+_MAX_ROUNDS = 10
 _CUT = "cut at the size limit"
 _CUT_NOTE = "\n\n(The text was longer than ops-agent reads; the rest was cut.)"
 _INVISIBLE = "invisible character"
@@ -28,7 +28,7 @@ _BLANK = re.compile(
 )
 
 
-def clean(raw: str, longest: int = LONGEST_TEXT) -> Cleaned:
+def clean(raw: str, longest: int = MAX_TEXT) -> Cleaned:
     """`raw` Markdown without hidden content, and how much of each sort was removed; at most `longest` characters, in
     time linear in it.
 
@@ -37,7 +37,7 @@ def clean(raw: str, longest: int = LONGEST_TEXT) -> Cleaned:
     """
     removed: Counter[str] = Counter()
     text, limit = with_plain_line_ends(raw[: 2 * longest + 1]), longest
-    for number in range(2 * _MOST_ROUNDS):
+    for number in range(2 * _MAX_ROUNDS):
         if len(text) > limit:
             limit = max(longest - len(_CUT_NOTE), 0)
             text = text[:limit]
@@ -46,7 +46,7 @@ def clean(raw: str, longest: int = LONGEST_TEXT) -> Cleaned:
         text, hidden = shown(text)
         text, invisible = visible(text)
         removed += hidden + Counter({_INVISIBLE: invisible})
-        if number >= _MOST_ROUNDS and text != before:
+        if number >= _MAX_ROUNDS and text != before:
             # Only text made to resist gets here: remove every character that means something to Markdown or HTML.
             text = _only_words(text)
             removed["nested encoding"] += 1
@@ -57,7 +57,7 @@ def clean(raw: str, longest: int = LONGEST_TEXT) -> Cleaned:
     return Cleaned(text=text, removed=dict(removed))
 
 
-def clean_line(raw: str, longest: int = LONGEST_LINE) -> Cleaned:
+def clean_line(raw: str, longest: int = MAX_LINE) -> Cleaned:
     """A title: one line, which GitHub shows as it is written, so only invisible characters and comment marks go."""
     removed: Counter[str] = Counter()
     text, invisible = visible(" ".join(raw[: 4 * longest].split()))

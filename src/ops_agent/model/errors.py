@@ -133,7 +133,7 @@ class Interrupted(KeyboardInterrupt):
         self.transcript = transcript
 
 
-_MOST_FRAMES: Final = 4
+_MAX_FRAMES: Final = 4
 
 
 def as_error(broken: BaseException) -> OpsAgentError:
@@ -149,6 +149,6 @@ def as_error(broken: BaseException) -> OpsAgentError:
         return error
     if isinstance(broken, OSError) and broken.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpace("there is no space left on the disk")
-    frames = reversed(traceback.extract_tb(broken.__traceback__)[-_MOST_FRAMES:])
+    frames = reversed(traceback.extract_tb(broken.__traceback__)[-_MAX_FRAMES:])
     places = " < ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames)
     return OpsAgentError(f"{type(broken).__name__} at {places or 'an unknown place'}")

@@ -8,7 +8,7 @@ from enum import Enum, StrEnum
 from functools import cached_property
 
 Scalar = str | int | float | bool | None
-Step = str | int | None
+PathStep = str | int | None
 
 
 class Unknown(Enum):
@@ -51,7 +51,7 @@ class Expression:
     text: str = ""
     value: Scalar = None
     name: str = ""
-    steps: tuple[Step, ...] = ()
+    steps: tuple[PathStep, ...] = ()
     children: tuple[Expression, ...] = ()
 
     @property

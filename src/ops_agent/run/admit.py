@@ -28,7 +28,7 @@ from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Clock, Issues, World
 from ops_agent.model.work_item import WorkItem
 from ops_agent.pages.issue_comment import stopped_text
-from ops_agent.run.permissions import Permissions
+from ops_agent.run.permissions import PermissionReader
 
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ def admit(world: World, settings: Settings, event: Event, ref: IssueRef, run: Ru
     refused = before_asking(settings, event, ref, run)
     if refused is not None:
         return refused
-    issues, permissions = world.issues, Permissions(world.issues, settings.labels.allowed_bots)
+    issues, permissions = world.issues, PermissionReader(world.issues, settings.labels.allowed_bots)
     target = found_or_none(lambda: issues.repository(settings.target_repository or run.repository))
     repositories = (run.repository, ref.repository, *((target.full_name,) if target else ()))
     refused = permissions.refuse(who_must_write(settings.labels, event, run), repositories)
@@ -109,7 +109,7 @@ def _timeline(issues: Issues, clock: Clock, event: Event, ref: IssueRef) -> tupl
     return events
 
 
-def _writers_comments(issues: Issues, permissions: Permissions, admission: Admission) -> tuple[Comment, ...]:
+def _writers_comments(issues: Issues, permissions: PermissionReader, admission: Admission) -> tuple[Comment, ...]:
     """The comments of people who may write, as they were before the approval."""
     ref = admission.snapshot.ref
     comments = issues.comments(ref)

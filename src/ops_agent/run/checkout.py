@@ -22,7 +22,7 @@ from ops_agent.run.judge import lint
 from ops_agent.terraform.modules import is_configuration
 
 _WITHOUT_DEFAULT = ("aws_accounts", "aws_region")
-_MOST_FINDINGS = 10_000
+_MAX_FINDINGS = 10_000
 
 
 def without_defaults(settings: Settings, inputs: Mapping[str, str]) -> tuple[Policy, tuple[str, ...]]:
@@ -41,7 +41,7 @@ def judge_change(
     texts = tuple(c for c in changes.changes if is_judged(c.path) or b"\0" not in (c.after or c.before or b"")[:8000])
     changes = replace(changes, changes=texts)
     rules = _for_people("agent", *missing)
-    return judge(changes, base, base.policy, lint=lint(linters, changes), table=rules, most=_MOST_FINDINGS).findings
+    return judge(changes, base, base.policy, lint=lint(linters, changes), table=rules, most=_MAX_FINDINGS).findings
 
 
 def judge_tree(
@@ -65,7 +65,7 @@ def judge_tree(
     base = SourceTree(FilesInMemory({p for p in paths if p not in contents or is_workflow(p)}, read), policy)
     linted = lint(linters, replace(changes, changes=tuple(replace(c, before=None) for c in changes.changes)))
     rules, both = _for_people("agent", "change", *missing), replace(linted, base=linted.head)
-    found = judge(changes, base, policy, lint=both, table=rules, most=_MOST_FINDINGS).findings
+    found = judge(changes, base, policy, lint=both, table=rules, most=_MAX_FINDINGS).findings
     return tuple(replace(finding, pre_existing=False) for finding in found)
 
 

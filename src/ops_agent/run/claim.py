@@ -9,9 +9,9 @@ from ops_agent.config.settings import Settings
 from ops_agent.issue.claims import (
     DONE_STATES,
     LEASE_MARGIN_SECONDS,
+    ClaimAction,
     Seen,
     SeenClaim,
-    Step,
     branch_name,
     claims_among,
     decide,
@@ -27,12 +27,12 @@ from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Branches, PullRequests, Reporter, World
 from ops_agent.model.work_item import Claim, WorkItem
 from ops_agent.pages.issue_comment import stopped_text
-from ops_agent.run.permissions import Permissions
+from ops_agent.run.permissions import PermissionReader
 from ops_agent.run.progress import Phase, Progress, comment_text, move_card
 from ops_agent.run.publish import conclude, find_overlaps
 
 _RETRY_SECONDS = 2.0
-_MOST_ATTEMPTS = 12
+_MAX_ATTEMPTS = 12
 _NAMED_AUTHORS = 3
 _SECONDS_WHEN_CANCELLED = 2.0
 
@@ -80,18 +80,18 @@ class _Claiming:
         lease = self.settings.limits.timeout_seconds + LEASE_MARGIN_SECONDS
         branches, clock = self.world.branches, self.world.clock
         created, began = False, clock.monotonic()
-        for _ in range(_MOST_ATTEMPTS):
+        for _ in range(_MAX_ATTEMPTS):
             seen = self._observe(waited=clock.monotonic() - began)
-            step = decide(self.item, self.run, seen, lease)
-            if isinstance(step, Stopped):
-                return step
-            if step is Step.FINISH:
+            action = decide(self.item, self.run, seen, lease)
+            if isinstance(action, Stopped):
+                return action
+            if action is ClaimAction.FINISH:
                 return self._finish(seen)
             if not created and seen.open is None:
                 created = branches.create(self._repository, self.wanted.branch, self.wanted.base_commit)
             if not created:
-                step = decide(self.item, self.run, replace(seen, branch_exists=True), lease)
-            if step is not Step.WAIT:
+                action = decide(self.item, self.run, replace(seen, branch_exists=True), lease)
+            if action is not ClaimAction.WAIT:
                 return self._take(seen, created)
             clock.sleep(_RETRY_SECONDS)
         raise GitHubError(
@@ -102,7 +102,7 @@ class _Claiming:
     def _observe(self, waited: float) -> Seen:
         """What GitHub shows of the item's pull requests and claims."""
         issues, repository = self.world.issues, self._repository
-        permissions = Permissions(issues, self.settings.labels.allowed_bots)
+        permissions = PermissionReader(issues, self.settings.labels.allowed_bots)
         found = self.world.pull_requests.of_branch(repository, self.wanted.branch)
         trusted = [p for p in found if permissions.trusts(repository, p)]
         # A bot's that is closed may be ours, from before the token was changed: what a person closed stays closed.
@@ -136,7 +136,7 @@ class _Claiming:
             now=self.world.clock.now(),
         )
 
-    def _reviewed_since(self, permissions: Permissions, number: int, published_at: int) -> bool:
+    def _reviewed_since(self, permissions: PermissionReader, number: int, published_at: int) -> bool:
         """Whether a person who may write asked for something after the publication; an approval asks for nothing."""
         return any(
             review.verdict in ("CHANGES_REQUESTED", "COMMENTED")

@@ -13,7 +13,7 @@ from ops_agent.model.ports import Issues
 
 
 @dataclass(frozen=True, slots=True)
-class Permissions:
+class PermissionReader:
     """What accounts may do, asked of GitHub once per repository and login.
 
     An account that GitHub does not know has no permission. Every other failure is raised, so that the run fails closed.

@@ -26,11 +26,11 @@ from ops_agent.model.ports import Branches, Issues, PullRequests, Reporter, Worl
 from ops_agent.model.work_item import Claim, WorkItem, content_hash
 from ops_agent.pages.issue_comment import published_text
 from ops_agent.run.commit import as_patch, commit, moved_paths, split_by_abilities
-from ops_agent.run.permissions import Permissions
+from ops_agent.run.permissions import PermissionReader
 from ops_agent.run.progress import Phase, Progress, move_card
 from ops_agent.text.markdown import as_kept, code
 
-MOST_BODY_CHARACTERS = 65_000
+MAX_BODY_CHARACTERS = 65_000
 _NAMED_PATHS = 5
 
 
@@ -92,7 +92,7 @@ def publish(
         return _needs_workflows(str(refused), replace(kept, changes=workflows))
     except Conflict as conflict:
         return Stopped(Conclusion.STALE, str(conflict), Conflict.default_hint)
-    permissions = Permissions(world.issues, settings.labels.allowed_bots)
+    permissions = PermissionReader(world.issues, settings.labels.allowed_bots)
     sent = _open_or_update(world.pull_requests, permissions, progress, text)
     if isinstance(sent, Stopped):
         return sent
@@ -211,9 +211,9 @@ def _final_text(
     )
     alert = "> [!WARNING]\n" + "\n>\n".join(f"> {note}" for note in notes) if notes else ""
     body = "\n\n".join(part for part in (alert, proposal.body.rstrip(), record.line) if part)
-    if len(body) > MOST_BODY_CHARACTERS:
+    if len(body) > MAX_BODY_CHARACTERS:
         raise PolicyViolation(
-            f"The pull request's text has {len(body):,} characters; GitHub takes {MOST_BODY_CHARACTERS:,}."
+            f"The pull request's text has {len(body):,} characters; GitHub takes {MAX_BODY_CHARACTERS:,}."
         )
     texts = (proposal.title, body, f"{proposal.commit_headline}\n\n{proposal.commit_body}")
     if problem := link_problem(texts, item.target.full_name, item.issue.ref):
@@ -225,7 +225,7 @@ def _final_text(
 
 
 def _open_or_update(
-    pull_requests: PullRequests, permissions: Permissions, progress: Progress, text: Proposal
+    pull_requests: PullRequests, permissions: PermissionReader, progress: Progress, text: Proposal
 ) -> PullRequest | Stopped:
     item, claim, repository = progress.item, progress.claim, progress.item.target.full_name
     if claim.existing is not None:
@@ -305,10 +305,10 @@ def conclude(
 
 # Our open pull requests that touch the same files: mentioned in both.
 
-_MOST_PULL_REQUESTS = 30
-_MOST_PATHS = 5
-_MOST_SENTENCES = 5
-_MOST_OF_A_PATH = 100
+_MAX_PULL_REQUESTS = 30
+_MAX_PATHS = 5
+_MAX_SENTENCES = 5
+_MAX_PATH_CHARACTERS = 100
 _WHAT_TO_DO = (
     "Merge one first. Then merge the base branch into the other's branch, settle what conflicts, and plan it again: "
     "neither plan knows of the other change. Or close the other and open a new issue for it."
@@ -324,8 +324,8 @@ class Overlap:
 
     @property
     def sentence(self) -> str:
-        shown = ", ".join(code(path[-_MOST_OF_A_PATH:]) for path in self.paths[:_MOST_PATHS])
-        more = f" and {len(self.paths) - _MOST_PATHS} more" if len(self.paths) > _MOST_PATHS else ""
+        shown = ", ".join(code(path[-_MAX_PATH_CHARACTERS:]) for path in self.paths[:_MAX_PATHS])
+        more = f" and {len(self.paths) - _MAX_PATHS} more" if len(self.paths) > _MAX_PATHS else ""
         return f"changes files in common: {shown}{more}."
 
     def comment(self, number: int) -> str:
@@ -340,7 +340,7 @@ def find_overlaps(
     found = []
     try:
         others = [p for p in pull_requests.open_with_prefix(repository, prefix) if p.head_branch != branch]
-        for other in others[:_MOST_PULL_REQUESTS]:
+        for other in others[:_MAX_PULL_REQUESTS]:
             common = sorted(set(pull_requests.files(repository, other.number)) & set(paths))
             if common:
                 found.append(Overlap(number=other.number, paths=tuple(common)))
@@ -353,9 +353,9 @@ def _overlap_notes(overlaps: tuple[Overlap, ...]) -> tuple[str, ...]:
     """For the pull request's text, which has little space: the first few, how many more there are, and what to do."""
     if not overlaps:
         return ()
-    more = len(overlaps) - _MOST_SENTENCES
+    more = len(overlaps) - _MAX_SENTENCES
     rest = (f"{more} more open pull requests of ops-agent change files in common.",) if more > 0 else ()
-    return (*(f"#{overlap.number} {overlap.sentence}" for overlap in overlaps[:_MOST_SENTENCES]), *rest, _WHAT_TO_DO)
+    return (*(f"#{overlap.number} {overlap.sentence}" for overlap in overlaps[:_MAX_SENTENCES]), *rest, _WHAT_TO_DO)
 
 
 def _comment_once(issues: Issues, ref: IssueRef, text: str) -> None:

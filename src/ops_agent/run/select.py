@@ -25,7 +25,7 @@ from ops_agent.model.event import Dispatched, Event, Issue, IssueRef, Labelled, 
 from ops_agent.model.outcome import Stopped
 from ops_agent.model.ports import BoardCard, World
 from ops_agent.run.admit import UNKNOWN_ORDER, found_or_none
-from ops_agent.run.permissions import Permissions
+from ops_agent.run.permissions import PermissionReader
 
 
 def select(world: World, settings: Settings, event: Event, run: RunIdentity) -> Selection:
@@ -38,7 +38,7 @@ def select(world: World, settings: Settings, event: Event, run: RunIdentity) -> 
         refused = before_asking(settings, event, ref, run)
         if refused is not None:
             return Selection(items=(), refused=refused)
-    permissions = Permissions(world.issues, settings.labels.allowed_bots)
+    permissions = PermissionReader(world.issues, settings.labels.allowed_bots)
     repositories = (run.repository, *(ref.repository for ref in named))
     refused = permissions.refuse(who_must_write(settings.labels, event, run), repositories)
     if refused is not None:
@@ -54,7 +54,7 @@ class _Selecting:
     settings: Settings
     event: Event
     run: RunIdentity
-    permissions: Permissions
+    permissions: PermissionReader
 
     def among(self, named: Iterable[IssueRef]) -> Selection:
         candidates = self._candidates(named)

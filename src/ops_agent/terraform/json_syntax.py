@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any, NoReturn
 
 from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind, TerraformSource, Unreadable
-from ops_agent.terraform.hcl import MAX_BYTES, MAX_NESTING, read_template
+from ops_agent.terraform.hcl_tree_sitter import MAX_BYTES, MAX_NESTING, read_template
 
 _LABELS = {"resource": 2, "data": 2, "ephemeral": 2, "action": 2, "list": 2}
 _LABELS |= dict.fromkeys(("provider", "variable", "output", "module", "check"), 1)

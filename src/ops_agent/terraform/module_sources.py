@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from ops_agent.model.terraform import TerraformRoot, TerraformSource
 from ops_agent.terraform.modules import by_directory, directory_of, is_configuration, local_directory, read_source
 
-MOST_CALLS, DEEPEST = 2_000, 20
+MAX_CALLS, DEEPEST = 2_000, 20
 _OVERRIDE = re.compile(r"(?:.*_)?override\.(?:tf|tofu)(?:\.json)?")
 _FORCED = re.compile(r"(?P<getter>[a-z0-9]+)::(?P<rest>.+)", re.DOTALL)
 _SCP = re.compile(r"(?:[\w.-]+@)(?P<host>[\w.-]+):(?P<path>.+)")
@@ -71,7 +71,7 @@ class ModuleCall:
 def module_calls(root: TerraformRoot, paths: Iterable[str], read: Callable[[str], bytes]) -> tuple[ModuleCall, ...]:
     """Every call that `root` reaches through modules of the repository, callers first; `read(path)` gives the bytes.
 
-    What a fetched module calls is not here. Bounded by MOST_CALLS and DEEPEST; unreadable files are passed over.
+    What a fetched module calls is not here. Bounded by MAX_CALLS and DEEPEST; unreadable files are passed over.
     """
     files_of = by_directory(paths)
     calls_of: dict[str, tuple[ModuleCall, ...]] = {}
@@ -84,7 +84,7 @@ def module_calls(root: TerraformRoot, paths: Iterable[str], read: Callable[[str]
         for call in calls_of[directory]:
             keyed = replace(call, key=f"{prefix}{call.key}")
             found.append(keyed)
-            if len(found) >= MOST_CALLS:
+            if len(found) >= MAX_CALLS:
                 return tuple(found)
             called = local_directory(directory, call.source)
             if called in files_of and keyed.key.count(".") < DEEPEST:

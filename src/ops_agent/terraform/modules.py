@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ops_agent.model.terraform import Block, TerraformRoot, TerraformSource, Unreadable
-from ops_agent.terraform.hcl import read_blocks, read_terraform
+from ops_agent.terraform.hcl_tree_sitter import read_blocks, read_terraform
 from ops_agent.terraform.json_syntax import read_terraform_json
 
 _WORKSPACE = re.compile(rb"terraform\s*\.\s*workspace\b")

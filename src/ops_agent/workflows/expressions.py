@@ -10,7 +10,7 @@ _STRING_OR_END = re.compile(r"'[^']*(?:'|$)|\}\}", re.DOTALL)  # a string withou
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class TextPart:
     """A stretch of a text: literal, or the inside of an expression. `closed` is False for an expression without its
     end.
     """
@@ -20,20 +20,20 @@ class Part:
     closed: bool = True
 
 
-def parts_of(text: str) -> Iterator[Part]:
+def parts_of(text: str) -> Iterator[TextPart]:
     """The whole of `text`, part by part; an expression that is not closed reaches to the end."""
     position = 0
     while (start := text.find("${{", position)) >= 0:
         if start > position:
-            yield Part(text[position:start], False)
+            yield TextPart(text[position:start], False)
         end = next((m for m in _STRING_OR_END.finditer(text, start + 3) if m[0] == "}}"), None)
         if end is None:
-            yield Part(text[start + 3 :], True, closed=False)
+            yield TextPart(text[start + 3 :], True, closed=False)
             return
-        yield Part(text[start + 3 : end.start()], True)
+        yield TextPart(text[start + 3 : end.start()], True)
         position = end.end()
     if position < len(text):
-        yield Part(text[position:], False)
+        yield TextPart(text[position:], False)
 
 
 def terms(expression: str, operator: str) -> list[str]:

@@ -20,7 +20,7 @@ from ops_agent_demo.aws.trust import Refusal, judge
 _SCOPE = re.compile(r"Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[^/]+)/(?P<service>[^/]+)/aws4_request")
 _ACCOUNT = re.compile(r"\d{12}")
 Start = Callable[..., Any]
-_LONGEST_HOLD = 15.0
+_MAX_HOLD = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class Front:
 
     def _hold(self, role: str) -> Refusal | None:
         over = self.held.get(role)
-        if over is None or over.wait(_LONGEST_HOLD):
+        if over is None or over.wait(_MAX_HOLD):
             return None
         return Refusal(status=503, code="ServiceUnavailable", message="Somebody is at work in this account; try again")
 

@@ -12,7 +12,7 @@ from botocore.credentials import Credentials as BotoCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.adapters.aws.sts import MOST_CHARACTERS, Credentials, session_policy, signed_headers
+from ops_agent.adapters.aws.sts import MAX_CHARACTERS, Credentials, session_policy, signed_headers
 from ops_agent.model.policy import Policy
 
 KEY = st.text(alphabet="ABCDEFabcdef0123456789+/=", min_size=1, max_size=60)
@@ -44,7 +44,7 @@ def test_secrets_are_not_in_the_repr_of_credentials():
 
 
 def test_the_session_policy_fits_into_what_sts_takes_even_with_ten_accounts():
-    assert len(session_policy("sa-east-1", [f"{n:012d}" for n in range(10)])) <= MOST_CHARACTERS
+    assert len(session_policy("sa-east-1", [f"{n:012d}" for n in range(10)])) <= MAX_CHARACTERS
 
 
 @pytest.mark.parametrize(

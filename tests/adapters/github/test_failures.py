@@ -127,7 +127,7 @@ def test_a_server_that_does_not_answer_is_given_up_after_its_time() -> None:
 
 def test_a_list_without_an_end_is_an_error_not_a_shorter_list(here: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is behind the last page that we read may be the label that was taken off."""
-    monkeypatch.setattr("ops_agent.adapters.github.client._MOST_PAGES", 2)
+    monkeypatch.setattr("ops_agent.adapters.github.client._MAX_PAGES", 2)
     for count in range(201):
         here.issue.comment(f"comment {count}", by="joao")
     with pytest.raises(GitHubError, match="more than 2 pages"):

@@ -115,7 +115,7 @@ def test_an_archive_that_breaks_off_is_completed_by_blobs(
 
 def test_bytes_that_are_not_what_the_tree_names_are_refused(here: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     """No other content can be put under a path of the base."""
-    monkeypatch.setattr(branches, "MOST_BYTES_OF_A_FILE", 0)
+    monkeypatch.setattr(branches, "MAX_FILE_BYTES", 0)
     here.github.faults.on("git/blobs").answer(200, body={"encoding": "base64", "content": "ZXZpbA=="})
     with pytest.raises(PolicyViolation, match=r"README\.md"):
         tree(here).read("README.md")
@@ -196,7 +196,7 @@ def test_a_listed_file_costs_less_than_half_a_kilobyte() -> None:
 
 
 def test_more_files_than_the_cap_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(branches, "MOST_ENTRIES", 1000)
+    monkeypatch.setattr(branches, "MAX_ENTRIES", 1000)
     assert len(listed(1000).entries()) == 1000
     with pytest.raises(ConfigError, match="1,000 files"):
         listed(1001).entries()

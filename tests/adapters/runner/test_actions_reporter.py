@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from ops_agent.adapters.runner.actions import SUMMARY_LIMIT
+from ops_agent.adapters.runner.job_log import SUMMARY_LIMIT
 from ops_agent.model.finding import Place
 from runner_files import commands_in, outputs_in, reporter
 

@@ -50,7 +50,7 @@ def test_a_closed_standard_output_does_not_end_the_run(stdout: str, tmp_path: Pa
 import os, sys
 if {stdout!r} == "closed": sys.stdout.close()
 if {stdout!r} == "none": sys.stdout = None
-from ops_agent.adapters.runner.actions import ActionsReporter
+from ops_agent.adapters.runner.job_log import ActionsReporter
 r = ActionsReporter(lambda t: t)
 with r.stage("ä"):
     for _ in range(3): r.line("ü" * 100_000)

@@ -158,7 +158,7 @@ def test_a_closed_proxy_answers_nobody(proxy):
 
 def test_more_than_the_cap_is_not_sent(proxy, monkeypatch):
     """A tunnel is for requests, not for a copy of the disk."""
-    monkeypatch.setattr(egress, "MOST_SENT", 100_000)
+    monkeypatch.setattr(egress, "MAX_SENT", 100_000)
     with upstream(monkeypatch), proxy.grant(AWS) as grant, suppress(ConnectionError):
         answer = ask(proxy, grant.token, f"CONNECT {SQS}:443", hello(SQS) + b"x" * 5_000_000)
         assert len(answer) < 300_000
@@ -232,14 +232,14 @@ def test_a_flood_of_refusals_is_kept_short(places):
     for place in places:
         with pytest.raises(HostRefused):
             grant.check(place)
-    assert len(grant.refused) <= egress.MOST_REFUSALS
+    assert len(grant.refused) <= egress.MAX_REFUSALS
 
 
 def test_a_place_that_is_hidden_behind_a_flood_is_still_reported():
     grant = Grant(AWS, 1)
-    for number in range(egress.MOST_REFUSALS + 5):
+    for number in range(egress.MAX_REFUSALS + 5):
         grant.refuse(f"x{number}.example.com:443", "on no list")
-    assert len(grant.refused) == egress.MOST_REFUSALS
+    assert len(grant.refused) == egress.MAX_REFUSALS
     assert grant.refused[-2:] == [
         "x18.example.com:443, which is on no list",
         "further places, which are not named here",

@@ -12,7 +12,7 @@ from adapters.terraform.worlds import bare_target, write
 from ops_agent.adapters.terraform import sandbox as sandbox_module
 from ops_agent.adapters.terraform.confinement import LEAST_MEMORY, memory_bound, memory_left
 from ops_agent.adapters.terraform.engine import ended_well, find_program
-from ops_agent.adapters.terraform.processes import ChildResult, Ending, Patience
+from ops_agent.adapters.terraform.processes import ChildResult, ExitReason, Patience
 from ops_agent.adapters.terraform.sandbox import Sandbox
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.model.errors import ToolchainError
@@ -55,7 +55,7 @@ def test_any_program_is_held_by_the_bound(monkeypatch):
 
 
 def test_another_signal_is_still_a_broken_tool():
-    result = ChildResult(returncode=-9, ending=Ending.EXITED, stdout=b"", stderr=b"", truncated=False, seconds=0.0)
+    result = ChildResult(returncode=-9, ending=ExitReason.EXITED, stdout=b"", stderr=b"", truncated=False, seconds=0.0)
     with pytest.raises(ToolchainError, match="signal 9"):
         ended_well(result, "x")
 

@@ -61,7 +61,7 @@ def test_links_that_leave_and_insides_of_git_and_terraform_are_left_out_and_name
     assert (tmp_path / "kept/0/sqs/inner.tf").read_text() == "y"
 
 
-@pytest.mark.parametrize(("name", "value"), [("MOST_FILES", 2), ("MOST_BYTES", 10)])
+@pytest.mark.parametrize(("name", "value"), [("MAX_MODULE_FILES", 2), ("MAX_MODULE_BYTES", 10)])
 def test_too_many_files_or_bytes_are_refused(name, value, tmp_path, monkeypatch):
     modules = fetched(tmp_path, {"sqs/main.tf": "x" * 6, "sqs/a.tf": "x" * 6, "sqs/b.tf": ""})
     monkeypatch.setattr(module_store, name, value)

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.terraform.worlds import alive
-from ops_agent.adapters.terraform.processes import Capped, Children, Ending, Patience
+from ops_agent.adapters.terraform.processes import Capped, Children, ExitReason, Patience
 from ops_agent.model.errors import ToolchainError
 
 QUICK = Patience(deadline=1.0, after_interrupt=0.4, after_terminate=0.4)
@@ -32,14 +32,14 @@ def python(code: str, *, children: Children | None = None, patience: Patience = 
 def test_a_childs_output_exit_code_and_environment_are_what_they_are():
     """Nothing of our environment, one marker of ours."""
     result = python("import os, sys; print(sorted(os.environ)); print('e', file=sys.stderr); sys.exit(3)")
-    assert (result.returncode, result.ending, result.stderr) == (3, Ending.EXITED, b"e\n")
+    assert (result.returncode, result.ending, result.stderr) == (3, ExitReason.EXITED, b"e\n")
     assert result.stdout == b"['LC_CTYPE', 'OPS_AGENT_CHILD', 'PATH']\n"
 
 
 def test_a_child_that_ends_at_the_first_signal_is_asked_politely():
     code = "import signal, sys, time\nsignal.signal(signal.SIGINT, lambda *_: sys.exit(42))\ntime.sleep(60)"
     result = python(code)
-    assert (result.returncode, result.ending) == (42, Ending.DEADLINE)
+    assert (result.returncode, result.ending) == (42, ExitReason.DEADLINE)
     assert result.seconds < 1.5
 
 
@@ -48,7 +48,7 @@ def test_a_child_that_ignores_every_polite_signal_is_killed_after_the_deadline()
     code = "import signal, time\nfor s in (signal.SIGINT, signal.SIGTERM): signal.signal(s, signal.SIG_IGN)\n"
     code += "while True: time.sleep(1)"
     result = python(code)
-    assert (result.returncode, result.ending) == (-9, Ending.DEADLINE)
+    assert (result.returncode, result.ending) == (-9, ExitReason.DEADLINE)
     assert result.seconds < 3
 
 
@@ -60,9 +60,9 @@ def test_a_child_whose_work_is_in_vain_gets_a_moment_for_its_last_words_and_is_s
         patience=patience,
         in_vain=lambda: time.monotonic() - begun > 0.3,
     )
-    assert (result.ending, result.stdout) == (Ending.STOPPED, b"x\n")
+    assert (result.ending, result.stdout) == (ExitReason.STOPPED, b"x\n")
     assert 0.5 < result.seconds < 4
-    assert python("print('done')", patience=patience, in_vain=lambda: True).ending is Ending.EXITED
+    assert python("print('done')", patience=patience, in_vain=lambda: True).ending is ExitReason.EXITED
 
 
 @pytest.mark.parametrize("escape", ["", "os.setsid()"], ids=["same session", "session of its own"])
@@ -79,7 +79,7 @@ if os.fork() == 0:
 time.sleep(0.5)
 """
     result = python(code, patience=Patience(deadline=20))
-    assert result.ending is Ending.EXITED
+    assert result.ending is ExitReason.EXITED
     assert result.seconds < 5
     assert not alive(int((tmp_path / "pid").read_text()))
 
@@ -142,8 +142,8 @@ def test_a_cancelled_run_ends_all_children_at_once_and_starts_no_more():
     for thread in threads:
         thread.join(5)
     assert time.monotonic() - begun < 5
-    assert [result.ending for result in results] == [Ending.CANCELLED] * 3
-    assert python("print(1)", children=children).ending is Ending.CANCELLED
+    assert [result.ending for result in results] == [ExitReason.CANCELLED] * 3
+    assert python("print(1)", children=children).ending is ExitReason.CANCELLED
 
 
 def test_an_interrupt_of_ours_kills_the_child_before_it_passes(tmp_path):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ops_agent.adapters.terraform import commands
 from ops_agent.adapters.terraform.engine import Program, find_program, read_engine
-from ops_agent.adapters.terraform.processes import ChildResult, Ending
+from ops_agent.adapters.terraform.processes import ChildResult, ExitReason
 from ops_agent.model.errors import PolicyViolation, ToolchainError
 
 KNOWN = {"version", "fmt", "get", "state", "init", "validate", "plan", "show", "test"}
@@ -129,7 +129,9 @@ def test_a_missing_engine_is_named_with_what_to_do(wanted, tmp_path):
 
 
 def answered(code: int, stdout: bytes) -> ChildResult:
-    return ChildResult(returncode=code, ending=Ending.EXITED, stdout=stdout, stderr=b"boom", truncated=False, seconds=0)
+    return ChildResult(
+        returncode=code, ending=ExitReason.EXITED, stdout=stdout, stderr=b"boom", truncated=False, seconds=0
+    )
 
 
 @pytest.mark.parametrize("version", ["0.12.31", "1.7.5", "2.0.0", "x", ""])

@@ -22,10 +22,10 @@ from ops_agent.model.errors import AwsError
 
 AUDIENCE = "sts.amazonaws.com"
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
-MOST_CHARACTERS = 2_048
+MAX_CHARACTERS = 2_048
 _ATTEMPTS = 4
 _SKEW = 300.0
-_MOST_ANSWER = 1 << 20
+_MAX_ANSWER = 1 << 20
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _SIGNED = "content-type;host;x-amz-date;x-amz-security-token"
 _FORM = "application/x-www-form-urlencoded; charset=utf-8"
@@ -75,7 +75,7 @@ class Credentials:
 
 def session_policy(region: str, accounts: Iterable[str]) -> str:
     """The inline policy that narrows every session, as compact JSON: reading only, one region,
-    the given 12-digit accounts, no secrets. It has at most MOST_CHARACTERS.
+    the given 12-digit accounts, no secrets. It has at most MAX_CHARACTERS.
 
     It is passed beside AWS's managed ReadOnlyAccess (`PolicyArns`): a session may do what the role AND one of these
     policies allow, minus what a statement here denies. So a role that is widened later does not widen ops-agent.
@@ -251,7 +251,7 @@ def _request(
             answer = pool.request(
                 method, url, body=body, headers=headers, timeout=timeout, retries=False, preload_content=False
             )
-            return _Answer(status=answer.status, body=answer.read(_MOST_ANSWER), date=answer.headers.get("Date", ""))
+            return _Answer(status=answer.status, body=answer.read(_MAX_ANSWER), date=answer.headers.get("Date", ""))
     except (OSError, urllib3.exceptions.HTTPError) as error:
         raise _Unreachable(f"{parts.hostname}: {type(error).__name__}") from None
 

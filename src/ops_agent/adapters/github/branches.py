@@ -32,10 +32,10 @@ from ops_agent.model.errors import (
 from ops_agent.model.event import Actor
 from ops_agent.model.ports import BaseTree
 
-MOST_ENTRIES = 250_000
-MOST_BYTES_OF_A_FILE = 1_000_000
+MAX_ENTRIES = 250_000
+MAX_FILE_BYTES = 1_000_000
 """A larger file is fetched on demand only."""
-MOST_BYTES_KEPT = 1_000_000_000
+MAX_BYTES_KEPT = 1_000_000_000
 
 
 class GitHubTree:
@@ -66,7 +66,7 @@ class GitHubTree:
         entry = self.entries().get(path)
         if entry is None or not entry.is_regular:
             raise KeyError(path)
-        if self._kept is None and entry.size <= MOST_BYTES_OF_A_FILE:
+        if self._kept is None and entry.size <= MAX_FILE_BYTES:
             self._take_archive()
         place = self._places.get(entry.blob)
         if place is not None and self._kept is not None:
@@ -84,9 +84,9 @@ class GitHubTree:
             where = f"{prefix or 'the root'} of {self._repository}"
             raise ConfigError(f"A single folder ({where}) has more entries than GitHub lists.")
         found.update(files)
-        if len(found) > MOST_ENTRIES:
+        if len(found) > MAX_ENTRIES:
             raise ConfigError(
-                f"{self._repository} has more than {MOST_ENTRIES:,} files.",
+                f"{self._repository} has more than {MAX_ENTRIES:,} files.",
                 hint="ops-agent lists at most that many; split the repository.",
             )
         for path, folder in folders.items() if whole is None else ():
@@ -113,13 +113,13 @@ class GitHubTree:
             entry = self.entries().get(member.name.partition("/")[2])
             if entry is None or not entry.is_regular or not member.isreg() or entry.blob in self._places:
                 continue
-            if member.size != entry.size or entry.size > MOST_BYTES_OF_A_FILE:
+            if member.size != entry.size or entry.size > MAX_FILE_BYTES:
                 continue
             stream = archive.extractfile(member)
             content = stream.read() if stream else b""
             if blob_id(content) != entry.blob:
                 continue
-            if kept + len(content) > MOST_BYTES_KEPT:
+            if kept + len(content) > MAX_BYTES_KEPT:
                 return
             file.write(content)
             self._places[entry.blob] = (kept, len(content))

@@ -32,7 +32,7 @@ from ops_agent.model.ports import Clock
 
 T = TypeVar("T")
 TIMEOUT_SECONDS = 30
-_MOST_PAGES = 300
+_MAX_PAGES = 300
 
 
 class GitHubHttp(Requester):
@@ -85,7 +85,7 @@ class GitHubHttp(Requester):
     def _pages(self, path: str, doing: str, key: str | None, parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
         url = path
         given: dict[str, Any] | None = {"per_page": 100, **parameters}
-        for _ in range(_MOST_PAGES):
+        for _ in range(_MAX_PAGES):
             headers, page = self.requestJsonAndCheck("GET", url, parameters=given)
             items = page.get(key) if key and isinstance(page, dict) else page
             yield from (item for item in items or [] if isinstance(item, dict))
@@ -94,7 +94,7 @@ class GitHubHttp(Requester):
                 return
             url, given = following[1], None
         raise GitHubError(
-            f"GitHub has more than {_MOST_PAGES} pages while {doing}; part of a list is not taken for the whole."
+            f"GitHub has more than {_MAX_PAGES} pages while {doing}; part of a list is not taken for the whole."
         )
 
     def graphql(self, query: str, doing: str, read: Callable[[dict[str, Any]], T], **variables: Any) -> T:

@@ -17,7 +17,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ops_agent.adapters.github import parsing
-from ops_agent.adapters.github.parsing import Misshapen, Part
+from ops_agent.adapters.github.parsing import JsonPart, Misshapen
 from ops_agent.config.inputs import LOOPBACK
 from ops_agent.issue.references import parse_references
 from ops_agent.model.errors import ConfigError
@@ -54,12 +54,12 @@ def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[
         what = f"it lacks {', '.join(missing)}" if payload else "an empty object"
         raise _unusable(f"the event file (GITHUB_EVENT_PATH) is not what GitHub sends for `{name}`: {what}")
     try:
-        return _event(name, Part(payload, "event"), payload, run, issue_number), run
+        return _event(name, JsonPart(payload, "event"), payload, run, issue_number), run
     except Misshapen as error:
         raise _unusable(str(error)) from None
 
 
-def _event(name: str, event: Part, payload: dict[str, Any], run: RunIdentity, issue_number: str) -> Event:
+def _event(name: str, event: JsonPart, payload: dict[str, Any], run: RunIdentity, issue_number: str) -> Event:
     """Raises Misshapen, and ConfigError for what is not this run's."""
     repository = parsing.repository(payload["repository"], "event.repository")
     full_name = event.part("repository").text("full_name")

@@ -21,8 +21,8 @@ from ops_agent.model.errors import Conflict, GitHubError, NeedsWorkflowsPermissi
 
 CREATE_PULL_REQUESTS_SETTING = "Allow GitHub Actions to create and approve pull requests"
 _SECONDARY_WAIT = 60.0
-_LONGEST_HEADER_WAIT = 24 * 3600.0
-_LONGEST_WORDS = 600
+_MAX_HEADER_WAIT = 24 * 3600.0
+_MAX_WORDS = 600
 _SECONDARY_PHRASES = ("secondary rate limit", "abuse detection", "please wait a few minutes before you try again")
 
 
@@ -100,13 +100,13 @@ def _primary(headers: Mapping[str, str], now: float) -> Failure:
 
 def _asked(headers: Mapping[str, str]) -> float | None:
     seconds = _number(headers.get("retry-after"))  # GitHub never sends the date form
-    return None if seconds is None or seconds < 0 else min(seconds, _LONGEST_HEADER_WAIT)
+    return None if seconds is None or seconds < 0 else min(seconds, _MAX_HEADER_WAIT)
 
 
 def _until_reset(headers: Mapping[str, str], now: float) -> float:
     reset = _number(headers.get("x-ratelimit-reset"))
     # One second more: the reset may come late in its second.
-    return 3600.0 if reset is None else max(0.0, min(reset - now, _LONGEST_HEADER_WAIT)) + 1.0
+    return 3600.0 if reset is None else max(0.0, min(reset - now, _MAX_HEADER_WAIT)) + 1.0
 
 
 def _number(text: str | None) -> float | None:
@@ -169,7 +169,7 @@ def _words(message: Any, errors: list[Any], secret: str) -> str:
         else:
             words.append(str(error))
     flat = " ".join(": ".join(filter(None, words)).split())
-    return (flat.replace(secret, "***") if secret else flat)[:_LONGEST_WORDS]
+    return (flat.replace(secret, "***") if secret else flat)[:_MAX_WORDS]
 
 
 _BY_WORDS: tuple[tuple[str, type[GitHubError], str, str | None], ...] = (

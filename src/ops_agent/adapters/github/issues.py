@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from ops_agent.adapters.github import parsing
 from ops_agent.adapters.github.client import GitHubHttp, in_repository
-from ops_agent.adapters.github.parsing import Part
+from ops_agent.adapters.github.parsing import JsonPart
 from ops_agent.model.errors import NotFound, NotPermitted
 from ops_agent.model.event import Actor, ActorKind, Comment, Issue, IssueEvent, IssueRef, Permission, Repository
 from ops_agent.model.ports import TokenAbilities
@@ -158,7 +158,7 @@ def _issue(ref: IssueRef, path: str = "") -> str:
 
 def _permission(found: Any) -> Permission:
     """`role_name` where it is one of GitHub's own roles, else what the custom role grants (`permission`)."""
-    part = Part(found)
+    part = JsonPart(found)
     for name in (part.maybe("role_name", str), part.maybe("permission", str)):
         if name in set(Permission):
             return Permission(str(name))
@@ -167,7 +167,7 @@ def _permission(found: Any) -> Permission:
 
 def _issue_event(found: Any) -> IssueEvent | None:
     """One timeline entry; None for those without an id and a time (commits, cross references)."""
-    part = Part(found)
+    part = JsonPart(found)
     at = part.maybe("created_at", str)
     if part.maybe("id", int) is None or not at:
         return None
@@ -181,7 +181,7 @@ def _issue_event(found: Any) -> IssueEvent | None:
 
 
 def _comment(found: Any) -> Comment:
-    part = Part(found)
+    part = JsonPart(found)
     return Comment(
         id=part.number(),
         author=part.actor("user") or parsing.GHOST,

@@ -20,7 +20,7 @@ class Misshapen(ValueError):
     """JSON of another shape than GitHub documents. The text names the place, never the value."""
 
 
-class Part:
+class JsonPart:
     """An object of GitHub's JSON, with the `place` where it is."""
 
     def __init__(self, found: Any, place: str = _ANSWER) -> None:
@@ -49,8 +49,8 @@ class Part:
             raise Misshapen(f"{self.place}.{name} should be a number above 0")
         return value
 
-    def part(self, name: str) -> Part:
-        return Part(self._found.get(name), f"{self.place}.{name}")
+    def part(self, name: str) -> JsonPart:
+        return JsonPart(self._found.get(name), f"{self.place}.{name}")
 
     def actor(self, name: str) -> Actor | None:
         return actor(self._found.get(name), f"{self.place}.{name}")
@@ -63,21 +63,21 @@ class Part:
 
 
 def _label(found: Any, place: str) -> str:
-    return Part(found, place).text("name")
+    return JsonPart(found, place).text("name")
 
 
 def actor(found: Any, place: str = _ANSWER) -> Actor | None:
     """A REST "simple user"; None for a deleted account. A kind that we do not know counts as the least trusted one."""
     if not found:
         return None
-    part = Part(found, place)
+    part = JsonPart(found, place)
     kind = part.maybe("type", str) or ActorKind.USER
     known = ActorKind(kind) if kind in set(ActorKind) else ActorKind.BOT
     return Actor(login=part.text("login"), id=part.number(), kind=known)
 
 
 def repository(found: Any, place: str = _ANSWER) -> Repository:
-    part = Part(found, place)
+    part = JsonPart(found, place)
     return Repository(
         owner=part.part("owner").text("login"),
         name=part.text("name"),
@@ -90,7 +90,7 @@ def repository(found: Any, place: str = _ANSWER) -> Repository:
 
 def issue(found: Any, repository: str | None = None, place: str = _ANSWER) -> Issue:
     """`repository` is `owner/name`; None: the one that the issue names itself."""
-    part = Part(found, place)
+    part = JsonPart(found, place)
     summary = part.maybe("issue_dependencies_summary", dict) or {}
     name = repository or "/".join(part.text("repository_url").rstrip("/").split("/")[-2:])
     return Issue(
@@ -105,5 +105,5 @@ def issue(found: Any, repository: str | None = None, place: str = _ANSWER) -> Is
         author=part.actor("user") or GHOST,
         url=part.text("html_url"),
         locked=bool(part.maybe("locked", bool)),
-        open_blockers=Part(summary, place).maybe("blocked_by", int),
+        open_blockers=JsonPart(summary, place).maybe("blocked_by", int),
     )

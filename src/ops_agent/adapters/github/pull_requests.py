@@ -6,7 +6,7 @@ from typing import Any
 
 from ops_agent.adapters.github.client import GitHubHttp, in_repository
 from ops_agent.adapters.github.failures import RequestFailed
-from ops_agent.adapters.github.parsing import GHOST, Part
+from ops_agent.adapters.github.parsing import GHOST, JsonPart
 from ops_agent.model.event import PullRequest, Review
 
 
@@ -100,7 +100,7 @@ class GitHubPullRequests:
 
 
 def _pull_request(found: Any) -> PullRequest:
-    part = Part(found)
+    part = JsonPart(found)
     head = part.part("head")
     return PullRequest(
         number=part.number("number"),
@@ -121,12 +121,12 @@ def _pull_request(found: Any) -> PullRequest:
 
 def _head_repository(found: Any) -> str:
     """`owner/name` of a pull request's head, lower case; empty when that repository was deleted."""
-    head = Part(found).part("head")
+    head = JsonPart(found).part("head")
     return head.part("repo").text("full_name").lower() if head.maybe("repo", dict) else ""
 
 
 def _review(found: Any) -> Review:
-    part = Part(found)
+    part = JsonPart(found)
     return Review(
         id=part.number(),
         author=part.actor("user") or GHOST,

@@ -20,7 +20,7 @@ MAX_ATTEMPTS = 8
 MAX_WAIT_SECONDS = 600.0
 REQUEST_SECONDS = 900.0
 KEYS_LAST_SECONDS = 45 * 60
-_LONGEST_BACKOFF = 60.0
+_MAX_BACKOFF = 60.0
 _WITHOUT_ADAPTIVE_THINKING = ("claude-haiku-4", "claude-sonnet-4-5", "claude-opus-4-5", "claude-opus-4-1")
 _CACHED = {"type": "ephemeral"}
 
@@ -140,7 +140,7 @@ def wait_before_retry(attempt: int, retry_after: float | None, uniform: Callable
     """Seconds before the next attempt: what the server asked for and up to one more, else full jitter to a minute."""
     if retry_after is not None:
         return retry_after + uniform(0.0, 1.0)
-    return uniform(0.0, min(_LONGEST_BACKOFF, 2.0 * 2**attempt))
+    return uniform(0.0, min(_MAX_BACKOFF, 2.0 * 2**attempt))
 
 
 def request_body(

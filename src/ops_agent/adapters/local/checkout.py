@@ -25,7 +25,7 @@ from ops_agent.terraform import hcl, json_syntax, modules
 from ops_agent.terraform.environments import is_deployed
 from ops_agent.terraform.modules import Module, by_directory, is_configuration, modules_of
 
-MOST_BYTES = 5_000_000
+MAX_BYTES = 5_000_000
 """Of a file that is not as it was checked out; what is after them is not judged."""
 _ENTRY = re.compile(
     rb"(\d{6}) ([0-9a-f]+) \d\t([^\0]+)\0  ctime: (\d+):(\d+)\n  mtime: (\d+):(\d+)\n"
@@ -129,7 +129,7 @@ class Checkout:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             with os.fdopen(os.open(self.top / path, flags), "rb") as opened:
-                return opened.read(MOST_BYTES)
+                return opened.read(MAX_BYTES)
         except OSError as error:
             raise ConfigError(
                 f"{path!a} cannot be read: {error.strerror}", hint="Make it readable, or let git ignore it."

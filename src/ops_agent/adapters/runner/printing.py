@@ -15,7 +15,7 @@ _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 WITHHELD = "(withheld: the redaction of this text failed)"
 
 
-def printable(text: str) -> str:
+def escape_controls(text: str) -> str:
     """`text` with terminal escapes and other control characters shown as their codes (line feeds and tabs stay)."""
     return _UNPRINTABLE.sub(lambda found: f"\\x{ord(found[0]):02x}", text.replace("\r\n", "\n"))
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from ops_agent.adapters.runner.printing import closed_redaction, printable
+from ops_agent.adapters.runner.printing import closed_redaction, escape_controls
 from ops_agent.model.finding import Place
 
 _COLOURS = {"notice": "cyan", "warning": "yellow", "error": "red"}
-_LONGEST_OUTPUT = 200
+_MAX_OUTPUT = 200
 _Part = str | tuple[str, str]
 """A text, or a text with its style."""
 
@@ -40,7 +40,7 @@ class TerminalReporter:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         began = time.monotonic()
-        self._stages.append(printable(self._redact(name)))
+        self._stages.append(escape_controls(self._redact(name)))
         if not self._is_live:
             self._print(f"== {self._stages[-1]}")
         self._show()
@@ -54,29 +54,29 @@ class TerminalReporter:
             self._print((f"{mark:>6}", colour), f"  {stage}  ", (f"{time.monotonic() - began:.1f} s", "dim"))
 
     def line(self, text: str) -> None:
-        self._print((f"        {printable(self._redact(text))}", "dim"))
+        self._print((f"        {escape_controls(self._redact(text))}", "dim"))
 
     def turn(self, number: int, cost_usd: float, note: str) -> None:
         self._turn = f"turn {number}, ${cost_usd:.2f}"
-        clean = " ".join(printable(self._redact(note)).split())
+        clean = " ".join(escape_controls(self._redact(note)).split())
         self._show()
         self._print((f"        {self._turn}{f': {clean}' if clean else ''}", "dim"))
 
     def annotate(self, level: str, text: str, place: Place | None = None) -> None:
-        where = f"{printable(self._redact(str(place)))}: " if place is not None else ""
-        self._print((f"{level}: ", _COLOURS.get(level, "red")), where, printable(self._redact(text)))
+        where = f"{escape_controls(self._redact(str(place)))}: " if place is not None else ""
+        self._print((f"{level}: ", _COLOURS.get(level, "red")), where, escape_controls(self._redact(text)))
 
     def mask(self, secret: str) -> None:
         """A terminal has no masks; the redaction knows the secrets."""
 
     def output(self, name: str, text: str) -> None:
         """Short ones only: a plan's JSON is no news for a person."""
-        clean = printable(self._redact(text))
-        if clean and "\n" not in clean and len(clean) <= _LONGEST_OUTPUT:
+        clean = escape_controls(self._redact(text))
+        if clean and "\n" not in clean and len(clean) <= _MAX_OUTPUT:
             self._print((f"{name}: ", "bold"), clean)
 
     def summary(self, markdown: str) -> None:
-        clean = printable(self._redact(markdown))
+        clean = escape_controls(self._redact(markdown))
         if not self._is_live:
             self._print(clean)
             return

@@ -28,7 +28,7 @@ _HIGHEST_UID, _BLOCK, _BLOCKS = 2_090_000_000, 1_000, 64
 _NUMBERS = itertools.count()
 _CLAIMED: list[tuple[int, socket.socket]] = []
 """This process's block of user ids, and the socket whose name says so as long as the process lives."""
-MOST_FILES, MOST_BYTES = 20_000, 200 << 20
+MAX_FILES, MAX_BYTES = 20_000, 200 << 20
 _SHUT_DIRECTORIES = frozenset({".git", ".terraform", "terraform.d", ".terragrunt-cache", "node_modules", ".venv"})
 _SHUT_FILES = re.compile(r"(?i)\.terraformrc|terraform\.rc|.*\.tfrc|.*\.tfplan|.*\.tfstate(\..*)?|\.tofurc|tofu\.rc")
 
@@ -216,7 +216,7 @@ def copy_tree(
         only = (root.path, *root.local_modules, *named)
         files = _listed(tree, only)
         if files is None:
-            most = f"{MOST_FILES:,} files or {MOST_BYTES >> 20} MB"
+            most = f"{MAX_FILES:,} files or {MAX_BYTES >> 20} MB"
             raise ConfigError(f"The Terraform directories hold more than {most}: {', '.join(only)}")
     for relative in files:
         place = work / relative
@@ -248,7 +248,7 @@ def _listed(tree: Path, starts: tuple[str, ...]) -> list[str] | None:
         if relative not in found:
             found[relative] = None
             size += path.lstat().st_size
-        if len(found) > MOST_FILES or size > MOST_BYTES:
+        if len(found) > MAX_FILES or size > MAX_BYTES:
             return None
     return list(found)
 

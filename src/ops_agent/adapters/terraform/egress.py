@@ -26,9 +26,9 @@ from dataclasses import dataclass, field
 from ops_agent.adapters.terraform.reach import Hosts
 
 PORT = 443
-MOST_HEAD, MOST_TUNNELS, MOST_REFUSALS = 16_384, 128, 20
+MAX_HEAD, MAX_TUNNELS, MAX_REFUSALS = 16_384, 128, 20
 # A plan sends requests and reads answers; the largest answer is a provider's zip (150 MB).
-MOST_SENT, MOST_RECEIVED = 64 << 20, 4 << 30
+MAX_SENT, MAX_RECEIVED = 64 << 20, 4 << 30
 SECONDS, IDLE_SECONDS, CONNECT_SECONDS = 900.0, 120.0, 15.0
 _END_OF_HEAD = b"\r\n\r\n"
 _NOTHING_MORE = b"Content-Length: 0\r\nConnection: close" + _END_OF_HEAD
@@ -47,7 +47,7 @@ class HostRefused(Exception):
 @dataclass(slots=True)
 class Grant:
     """What one child may reach, and its token. `refused` fills while the child runs: each place once, in order, as
-    `HOST:PORT, which is ...`; the last of MOST_REFUSALS says that there were more.
+    `HOST:PORT, which is ...`; the last of MAX_REFUSALS says that there were more.
     """
 
     hosts: Hosts
@@ -73,8 +73,8 @@ class Grant:
         """Keep a refusal; returns it to be raised."""
         shown = re.sub(r"[^\w.:\[\]/-]", "?", place, flags=re.ASCII)[:260]
         text = f"{shown}, which is {why}"
-        if text not in self.refused and len(self.refused) < MOST_REFUSALS:
-            is_last = len(self.refused) == MOST_REFUSALS - 1
+        if text not in self.refused and len(self.refused) < MAX_REFUSALS:
+            is_last = len(self.refused) == MAX_REFUSALS - 1
             self.refused.append("further places, which are not named here" if is_last else text)
         return HostRefused(text)
 
@@ -111,7 +111,7 @@ class EgressProxy:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._grants: list[Grant] = []
-        self._places = threading.BoundedSemaphore(MOST_TUNNELS)
+        self._places = threading.BoundedSemaphore(MAX_TUNNELS)
         self._server = _Server(self)
         self.port = int(self._server.server_address[1])
         threading.Thread(
@@ -146,7 +146,7 @@ class EgressProxy:
             self._places.release()
 
     def _answer(self, client: socket.socket) -> None:
-        head, end, early = _read(client, b"", lambda data: _END_OF_HEAD in data, MOST_HEAD).partition(_END_OF_HEAD)
+        head, end, early = _read(client, b"", lambda data: _END_OF_HEAD in data, MAX_HEAD).partition(_END_OF_HEAD)
         if not end:
             return
         first, *lines = head.decode("latin-1").split("\r\n")
@@ -164,7 +164,7 @@ class EgressProxy:
             return
         with there:
             client.sendall(b"HTTP/1.1 200 Connected" + _END_OF_HEAD)
-            hello = _read(client, early, _is_record, MOST_HEAD + 5)
+            hello = _read(client, early, _is_record, MAX_HEAD + 5)
             if (named := server_name(hello)) != host:
                 asked = f"asked for as {named!r}" if named else "not asked for by name"
                 grant.refuse(f"{host}:{PORT}", f"{asked} inside TLS")
@@ -249,7 +249,7 @@ def server_name(record: bytes) -> str | None:
 def _carry(client: socket.socket, there: socket.socket) -> None:
     """Bytes both ways until both have ended, a limit is reached, or both are silent for too long."""
     deadline = time.monotonic() + SECONDS
-    left = {client: MOST_SENT, there: MOST_RECEIVED}
+    left = {client: MAX_SENT, there: MAX_RECEIVED}
     other = {client: there, there: client}
     with selectors.DefaultSelector() as selector:
         for end_point in other:

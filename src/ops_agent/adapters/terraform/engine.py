@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops_agent.adapters.terraform.processes import ChildResult, Ending
+from ops_agent.adapters.terraform.processes import ChildResult, ExitReason
 from ops_agent.model.errors import Cancelled, NoSpace, ToolchainError
 
 # Mocked providers need 1.7, `complete` and `applyable` in plan JSON 1.8; the next major may change everything.
@@ -116,11 +116,11 @@ def ended_well(result: ChildResult, what: str) -> ChildResult:
     """`result`, when the child ended by itself or at its deadline. Raises Cancelled, NoSpace, or ToolchainError when it
     did not: a signal ended it, or the engine's own runtime.
     """
-    if result.ending is Ending.CANCELLED:
+    if result.ending is ExitReason.CANCELLED:
         raise Cancelled(f"{what} was cancelled")
     if result.returncode != 0 and _NO_SPACE in result.text.lower():
         raise NoSpace(f"No space left on the runner's disk during {what}")
-    if result.ending is not Ending.EXITED:
+    if result.ending is not ExitReason.EXITED:
         return result
     words = _LAST_WORDS.search(result.stderr) if result.returncode in _RUNTIME_GAVE_UP else None
     if words is not None:
@@ -136,9 +136,9 @@ def unexplained(result: ChildResult, deadline: float, *, is_plan: bool = False, 
     """How a child that failed ended, when nothing that it printed is an error of Terraform's. `withhold`: its last
     words may quote values of a state.
     """
-    if result.ending is Ending.STOPPED:
+    if result.ending is ExitReason.STOPPED:
         return "It was stopped, because nothing that comes of it could be used."
-    if result.ending is Ending.DEADLINE:
+    if result.ending is ExitReason.DEADLINE:
         return f"It did not end within {deadline:.0f} s and was stopped."
     last = " ".join([line.strip() for line in result.text.splitlines() if line.strip()][-5:])
     if last and withhold:

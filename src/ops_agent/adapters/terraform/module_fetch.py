@@ -32,7 +32,7 @@ from ops_agent.adapters.terraform.diagnostics import (
 from ops_agent.adapters.terraform.engine import ended_well, unexplained
 from ops_agent.adapters.terraform.module_hosts import TRIES, ModuleCredentials, Registry, find_registries
 from ops_agent.adapters.terraform.module_store import Kept, NotKept, install, keep, read_fetched, records_for, size_of
-from ops_agent.adapters.terraform.processes import Ending, Patience
+from ops_agent.adapters.terraform.processes import ExitReason, Patience
 from ops_agent.adapters.terraform.sandbox import Sandbox
 from ops_agent.model.finding import Finding, Place
 from ops_agent.model.terraform import FetchedModules, TerraformRoot
@@ -112,8 +112,8 @@ _NOISE = re.compile(r"Cloning into '[^']*'\.\.\. ?")
 _FOLDER = re.compile(r'subdir "(?P<folder>[^"]+)" not found')
 _INSIDE = re.compile(r"(?:^|/)modules/(?P<key>[^/]+)/")
 # Clones hold their history until they are copied without it.
-MOST_RAW = 1 << 30
-_LOOK_EVERY, _MOST_LINES = 1.0, 40
+MAX_RAW = 1 << 30
+_LOOK_EVERY, _MAX_LINES = 1.0, 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,19 +261,19 @@ class RemoteModules:
             if time.monotonic() - looked < _LOOK_EVERY:
                 return False
             looked = time.monotonic()
-            return size_of(cell.data, MOST_RAW) > MOST_RAW
+            return size_of(cell.data, MAX_RAW) > MAX_RAW
 
         ended = self._sandbox.run_unconfined(
             cell, GET, self._variables(cell), patience=patience, cwd=cell.work / root.path, in_vain=is_too_large
         )
-        if ended.ending is Ending.STOPPED:
-            why = f"more than {MOST_RAW >> 20} MB came before it ended"
+        if ended.ending is ExitReason.STOPPED:
+            why = f"more than {MAX_RAW >> 20} MB came before it ended"
             remedy = "Use smaller module repositories, or pin `?depth=1` in the sources."
             return (at_call(root.path, calls[0], why, remedy),)
         if ended_well(ended, f"the fetch of the modules of {root.path}").returncode == 0:
             return ()
         # What an engine says when our deadline interrupts it is not why the modules did not come.
-        text = "" if ended.ending is Ending.DEADLINE else ended.text
+        text = "" if ended.ending is ExitReason.DEADLINE else ended.text
         why = f"`terraform get` {unexplained(ended, patience.deadline).removeprefix('It ')}"
         remedy = "Start the run again; the log of the host may say more."
         return failures(root.path, text, calls, self._access.credentials) or (
@@ -318,13 +318,13 @@ def _described(calls: Iterable[ModuleCall], kept: Kept) -> Iterator[str]:
     """A line for each call: what was asked for, and what came (a version, a commit)."""
     by_key = {record.key: record for record in kept.records if record.package is not None}
     came = [(call, by_key[call.key]) for call in calls if call.key in by_key]
-    for call, record in came[:_MOST_LINES]:
+    for call, record in came[:_MAX_LINES]:
         commit = kept.commits.get(record.package or 0, "")
         what = [f"version {record.version}"] if record.version else []
         what += [f"commit {commit}"] if commit else []
         yield f"{call.key}: {shown_source(call.source or '')}" + (f" ({', '.join(what)})" if what else "")
-    if len(came) > _MOST_LINES:
-        yield f"and {len(came) - _MOST_LINES} more"
+    if len(came) > _MAX_LINES:
+        yield f"and {len(came) - _MAX_LINES} more"
 
 
 def at_call(root: str, call: ModuleCall, why: str, remedy: str) -> Finding:

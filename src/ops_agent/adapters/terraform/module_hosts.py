@@ -22,7 +22,7 @@ from urllib.parse import urljoin, urlsplit
 from ops_agent.terraform.module_sources import ModuleSource, SourceKind
 
 TRIES = 3
-_SECONDS, _MOST_BYTES, _MOST_REQUESTS = 10, 1 << 20, 5
+_SECONDS, _MAX_BYTES, _MAX_REQUESTS = 10, 1 << 20, 5
 _DOCUMENT = "/.well-known/terraform.json"
 # GitHub, GitLab, Bitbucket and Azure take any name beside a token; GitHub documents this one.
 _ANY_USER = "x-access-token"
@@ -163,12 +163,12 @@ def _discover(host: str, tokens: Mapping[str, str], context: ssl.SSLContext) -> 
     asked for. Raises OSError or HTTPException when there is no answer, which may be another one later.
     """
     address, headers = f"https://{host}{_DOCUMENT}", {"Accept": "application/json"}
-    for _ in range(_MOST_REQUESTS):
+    for _ in range(_MAX_REQUESTS):
         connection = http.client.HTTPSConnection(host, timeout=_SECONDS, context=context)
         try:
             connection.request("GET", urlsplit(address).path, headers=headers)
             answer = connection.getresponse()
-            status, body, location = answer.status, answer.read(_MOST_BYTES), answer.getheader("Location")
+            status, body, location = answer.status, answer.read(_MAX_BYTES), answer.getheader("Location")
         finally:
             connection.close()
         if status >= 500 or status == 429:

@@ -13,15 +13,15 @@ from pathlib import Path
 
 from ops_agent.adapters.terraform.cells import Cell
 from ops_agent.model.terraform import FetchedModules
-from ops_agent.terraform.hcl import MAX_BYTES
+from ops_agent.terraform.hcl_tree_sitter import MAX_BYTES
 from ops_agent.terraform.module_sources import ModuleCall
 from ops_agent.terraform.modules import is_configuration
 
-MOST_FILES, MOST_BYTES = 20_000, 200 << 20
+MAX_MODULE_FILES, MAX_MODULE_BYTES = 20_000, 200 << 20
 _SHUT = frozenset({".git", ".terraform", ".hg", ".svn", ".terragrunt-cache"})
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _TEMPLATES = (".tpl", ".tftpl", ".tmpl", ".template")
-_MOST_TEMPLATES = 500
+_MAX_TEMPLATES = 500
 
 
 class NotKept(ValueError):
@@ -69,7 +69,7 @@ def keep(modules: Path, folder: Path) -> Kept:
     commits: dict[int, str] = {}
     records: list[Record] = []
     dropped: list[str] = []
-    left = _Left(MOST_FILES, MOST_BYTES)
+    left = _Left(MAX_MODULE_FILES, MAX_MODULE_BYTES)
     for entry in sorted(_manifest(modules), key=lambda e: e["Key"]):
         record = Record(key=entry["Key"], source=entry["Source"], version=entry.get("Version", ""))
         place = Path(entry["Dir"])
@@ -166,7 +166,7 @@ def _copy(package: Path, target: Path, key: str, left: _Left) -> Iterator[str]:
             else:
                 yield str(path.relative_to(package))
             if min(left.files, left.bytes) < 0:
-                most = f"{MOST_FILES:,} files or {MOST_BYTES >> 20} MB"
+                most = f"{MAX_MODULE_FILES:,} files or {MAX_MODULE_BYTES >> 20} MB"
                 raise NotKept(key, f"the modules of this root hold more than {most}")
 
 
@@ -275,7 +275,7 @@ def read_fetched(root: str, calls: Iterable[ModuleCall], kept: Kept) -> FetchedM
 
 def _names(folder: Path) -> Iterator[str]:
     """Configurations of the directory itself, templates at any depth below it."""
-    left = _MOST_TEMPLATES
+    left = _MAX_TEMPLATES
     for directory, directories, names in os.walk(folder):
         directories.sort()
         here = Path(directory).relative_to(folder)

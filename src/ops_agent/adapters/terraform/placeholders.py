@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ops_agent.model.terraform import Block, Expression, ExpressionKind, TerraformSource
-from ops_agent.terraform.hcl import read_terraform
+from ops_agent.terraform.hcl_tree_sitter import read_terraform
 from ops_agent.terraform.modules import is_configuration, read_source
 
 MOCKS_FILE = "zz_ops_agent_mocked.tftest.hcl"

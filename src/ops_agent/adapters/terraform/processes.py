@@ -23,10 +23,10 @@ from ops_agent.model.errors import NoSpace, ToolchainError
 
 MARKER = "OPS_AGENT_CHILD"
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
-_CHUNK, _MOST_STDERR = 1 << 16, 1 << 20
+_CHUNK, _MAX_STDERR = 1 << 16, 1 << 20
 
 
-class Ending(Enum):
+class ExitReason(Enum):
     EXITED = "exited"
     DEADLINE = "deadline"
     STOPPED = "stopped"
@@ -40,7 +40,7 @@ class ChildResult:
     """
 
     returncode: int
-    ending: Ending
+    ending: ExitReason
     stdout: bytes = b""
     stderr: bytes = b""
     truncated: bool = False
@@ -138,12 +138,12 @@ class Children:
         the child is dead.
         """
         marker = os.urandom(12).hex()
-        out, err = Capped(most_stdout), Capped(_MOST_STDERR)
+        out, err = Capped(most_stdout), Capped(_MAX_STDERR)
         begun = time.monotonic()
         try:
             with self._starting:
                 if self._cancelled.is_set():
-                    return ChildResult(returncode=-signal.SIGINT, ending=Ending.CANCELLED)
+                    return ChildResult(returncode=-signal.SIGINT, ending=ExitReason.CANCELLED)
                 child = subprocess.Popen(  # noqa: S603  argv lists of a closed allow-list, see commands.py
                     list(argv),
                     env={**variables, MARKER: marker},
@@ -176,7 +176,7 @@ class Children:
                     stream.close()
         return ChildResult(
             returncode=code,
-            ending=Ending.CANCELLED if self._cancelled.is_set() else ending,
+            ending=ExitReason.CANCELLED if self._cancelled.is_set() else ending,
             stdout=bytes(out.kept),
             stderr=bytes(err.kept),
             truncated=out.truncated or err.truncated,
@@ -191,16 +191,16 @@ def _follow(
     begun: float,
     patience: Patience,
     in_vain: Callable[[], bool],
-) -> Ending:
+) -> ExitReason:
     """Copy both streams to their sinks until the child has ended; escalate when the deadline has passed."""
-    steps, too_late, ending = patience.steps(begun + patience.deadline), Ending.DEADLINE, Ending.EXITED
+    steps, too_late, ending = patience.steps(begun + patience.deadline), ExitReason.DEADLINE, ExitReason.EXITED
     with selectors.DefaultSelector() as selector:
         for stream, sink in ((child.stdout, out), (child.stderr, err)):
             if stream is not None:
                 selector.register(stream, selectors.EVENT_READ, sink)
         while True:
-            if too_late is Ending.DEADLINE and ending is Ending.EXITED and in_vain():
-                too_late = Ending.STOPPED
+            if too_late is ExitReason.DEADLINE and ending is ExitReason.EXITED and in_vain():
+                too_late = ExitReason.STOPPED
                 steps = patience.steps(min(steps[0][0], time.monotonic() + patience.grace))
             while steps and time.monotonic() >= steps[0][0]:
                 ending = too_late

@@ -26,8 +26,8 @@ from ops_agent.terraform.modules import LOCK_FILE
 
 _LEAST_ROOM = 1 << 20
 # A mocked plan prints the provider's schemas beside the plan: 14 MB with 5.100.
-_MOST_MOCKED = 64 << 20
-_MOST_STATE = 256 << 20
+_MAX_MOCKED = 64 << 20
+_MAX_STATE = 256 << 20
 _LOCK_MUST_CHANGE = "Provider dependency changes detected"
 
 
@@ -84,7 +84,7 @@ class Workspace:
         self._before = snapshot(self.cell.work)
         found = from_text("init", self.target.root.path, result.text) if result.returncode != 0 else ()
         if self.reach_with is not None and result.returncode == 0:
-            pulled = Capped(_MOST_STATE, 10**9)
+            pulled = Capped(_MAX_STATE, 10**9)
             state = self._run(commands.STATE, sink=pulled)
             known = bytes(pulled.kept) if state.returncode == 0 else b""
             self.cell = replace(self.cell, reach=self.reach_with(known))
@@ -141,7 +141,7 @@ class Workspace:
             mocks_file(directories, self.directory, account=account, region=self.region)
         )
         self.sandbox.hand_over(self.cell)
-        made = Capped(_MOST_MOCKED)
+        made = Capped(_MAX_MOCKED)
         result = self._run(commands.mocked_test(MOCKS_FILE, self.var_files), sink=made)
         lines = json_lines(bytes(made.kept))
         document = plan_document(lines) if result.returncode == 0 else None

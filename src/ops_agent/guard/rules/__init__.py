@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ops_agent.guard.rule import Rule, rules_of
-from ops_agent.guard.rules import path, secret
+from ops_agent.guard.rules.path import changed_paths
+from ops_agent.guard.rules.secret import secrets_in_text
 from ops_agent.guard.rules.terraform import (
     backends,
     conventions,
@@ -21,10 +22,10 @@ from ops_agent.guard.rules.workflow import regions_and_accounts as workflow_regi
 from ops_agent.guard.rules.workflow.linters import LINTER_RULES
 
 TABLE: tuple[Rule, ...] = (
-    *rules_of(path),
+    *rules_of(changed_paths),
     *rules_of(execution, files, sources, inputs, secrets, regions_and_accounts, backends, services, conventions),
     *rules_of(names, triggers, actions, scripts),
     *rules_of(workflow_regions_and_accounts, deployments, workflow_conventions),
     *LINTER_RULES,
-    *rules_of(secret),
+    *rules_of(secrets_in_text),
 )

@@ -26,7 +26,7 @@ from ops_agent.guard.values import (
 )
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.terraform import UNKNOWN, Block, Expression, ExpressionKind, Unreadable
-from ops_agent.terraform.hcl import read_template
+from ops_agent.terraform.hcl_tree_sitter import read_template
 from ops_agent.terraform.layout import targets
 
 _CONTENT = frozenset({"file", "filebase64", "templatefile"})

@@ -17,7 +17,7 @@ _AUDITS = records("audits")
 # Their findings depend on facts outside of the repository: who can fill a cache, and what an app's key is for.
 _ONLY_NOTED = frozenset({"cache-poisoning", "github-app"})
 _INJECTION = "zizmor/template-injection"
-_MOST_OF_A_LINE = 2_000
+_MAX_LINE_CHARACTERS = 2_000
 _HARMLESS = re.compile(r"\s*github\.(?:run_id|run_number|run_attempt|sha|repository|repository_owner|event_name)\s*")
 
 
@@ -61,7 +61,7 @@ def _harmless_variables(file: WorkflowFile | None) -> frozenset[str]:
 
 def _is_harmless(entry: LintEntry, harmless: frozenset[str]) -> bool:
     """zizmor calls a variable in a script low, whatever expression it is made of."""
-    if _SEVERITIES[entry.severity] != "low" or len(entry.text) > _MOST_OF_A_LINE:
+    if _SEVERITIES[entry.severity] != "low" or len(entry.text) > _MAX_LINE_CHARACTERS:
         return False
     names = set(re.findall(r"\benv\.(\w+)", entry.text))
     return bool(names) and names <= harmless

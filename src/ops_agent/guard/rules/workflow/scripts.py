@@ -11,7 +11,7 @@ from ops_agent.config.strict_yaml import read_yaml
 from ops_agent.guard.data import expressions, words
 from ops_agent.guard.paths import is_workflow
 from ops_agent.guard.rule import SCRIPT_INPUTS, WholeChange, WorkflowFile, hit, rule
-from ops_agent.guard.shell import COMPUTED, MOST_CHARACTERS, Line, forms, names_of_commands, script_lines
+from ops_agent.guard.shell import COMPUTED, MAX_CHARACTERS, Line, forms, names_of_commands, script_lines
 from ops_agent.guard.tree import SourceTree
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.terraform import Unreadable
@@ -50,7 +50,7 @@ _HARMLESS_IN_SCRIPT = re.compile(r"\b(?:\w*PAGER=(?:cat|\"\"|'')?(?=\s|$)|GIT_TE
 _MAY_SET = re.compile(r"(?<![${\w])[A-Za-z_]\w*|(?<=\{)[A-Za-z_]\w*(?=:?=)")
 _USED = re.compile(r"\$\{?([A-Za-z_]\w*)")
 _WORD = re.compile(r"(?:matrix|inputs)\.[\w-]+|[A-Za-z_]\w*")
-_MOST_NAMES = 100
+_MAX_NAMES = 100
 _READS_EVERYTHING = frozenset(
     {"a download is run", "what a command prints is run", "a script is run whose name is computed"}
     | {"a command is computed", "a download is unpacked or made a program, and nothing checks it"}
@@ -79,8 +79,8 @@ def dangerous_command(file: WorkflowFile) -> Iterator[Finding]:
     for job, step, text in file.scripts:
         scopes = [scope for scope in ((), (job.id,), (job.id, text.path[3])) if scope in defined]
         tokens = of_job[job.id] | _tokens_of(step.env)
-        if len(text.text) > MOST_CHARACTERS:
-            size = f"{len(text.text):,} characters; at most {MOST_CHARACTERS:,}"
+        if len(text.text) > MAX_CHARACTERS:
+            size = f"{len(text.text):,} characters; at most {MAX_CHARACTERS:,}"
             yield file.hit_text(text, f"the script is too long to be judged ({size})")
             continue
         for token in (p.text for p in parts_of(text.text) if p.is_expression and _HOLDS_TOKEN.search(p.text)):
@@ -154,7 +154,7 @@ def _meanings(lines: tuple[Line, ...], scopes: list[_Texts], digests: list[int])
             )
             for text in found[one]:
                 pending |= read_by(text) - found.keys()
-                if len(pending) + len(found) > _MOST_NAMES:  # too many to distinguish
+                if len(pending) + len(found) > _MAX_NAMES:  # too many to distinguish
                     return hash((lines, *digests))
         return hash(tuple(sorted(found.items())))
 
@@ -222,7 +222,7 @@ _INTERPRETS = re.compile(
     rb"(?:^|[\s;&|(`/\"'])(?:(?:ba|z|da|k)?sh|source|\.|eval|python[0-9.]*|node|ruby|perl|php|pwsh)[ \t<\\]+\S"
 )
 _CALLED = {"makefile": "make", "gnumakefile": "make", "justfile": "just"}
-_MOST_OF_A_FILE = 200_000
+_MAX_SCRIPT_CHARACTERS = 200_000
 _INTERPRETER = re.compile(r"(?:ba|z|da|k)?sh|python[0-9.]*|node|ruby|perl|php|pwsh|source|\.|eval")
 _WRAPPERS = frozenset(
     {"sudo", "env", "exec", "command", "builtin", "nohup", "time", "timeout", "xargs"}
@@ -305,7 +305,7 @@ def executed_by(script: str, values: _Values) -> frozenset[str]:
 
     `values` are what variables from outside can be; what is not known matches anything.
     """
-    lines = [re.sub(r"[\"']", "", line.text) for line in script_lines(script[:_MOST_OF_A_FILE])]
+    lines = [re.sub(r"[\"']", "", line.text) for line in script_lines(script[:_MAX_SCRIPT_CHARACTERS])]
     given: dict[str, dict[str, None]] = {}
     for found in (m for line in lines for m in _GIVEN.finditer(line)):
         words = dict.fromkeys(w for w in (found[2] or found[4]).split() if w.endswith(_WRITTEN))

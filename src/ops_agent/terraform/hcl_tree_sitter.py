@@ -16,8 +16,8 @@ from ops_agent.model.terraform import (
     Block,
     Expression,
     ExpressionKind,
+    PathStep,
     Scalar,
-    Step,
     TerraformSource,
     Unreadable,
 )
@@ -348,7 +348,7 @@ def _access(term: Expression, node: Node) -> Expression:
     return Expression(kind=ExpressionKind.OTHER, line=term.line, steps=steps, children=(term, *computed))
 
 
-def _steps(node: Node) -> tuple[tuple[Step, ...], tuple[Expression, ...]]:
+def _steps(node: Node) -> tuple[tuple[PathStep, ...], tuple[Expression, ...]]:
     if node.type == "get_attr":
         return (raw_text(node.children[-1]),), ()
     if node.type == "splat":

@@ -15,7 +15,7 @@ from lark.exceptions import LarkError
 from tree_sitter import Node
 
 from ops_agent.model.terraform import Unreadable
-from ops_agent.terraform.hcl import ended, label_text, line_of, raw_text, syntax_tree, unescape
+from ops_agent.terraform.hcl_tree_sitter import ended, label_text, line_of, raw_text, syntax_tree, unescape
 
 
 @dataclass(frozen=True, slots=True)

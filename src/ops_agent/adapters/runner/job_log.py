@@ -19,7 +19,7 @@ from typing import Any
 
 from actions_toolkit import core  # type: ignore[import-untyped]  # it ships no types
 
-from ops_agent.adapters.runner.printing import closed_redaction, printable
+from ops_agent.adapters.runner.printing import closed_redaction, escape_controls
 from ops_agent.model.finding import Place
 
 SUMMARY_LIMIT = 1024 * 1024
@@ -55,7 +55,7 @@ class ActionsReporter:
                 self._emit(core.end_group)
 
     def line(self, text: str) -> None:
-        self._emit(core.info, _inert(printable(self._redact(text))))
+        self._emit(core.info, _inert(escape_controls(self._redact(text))))
 
     def turn(self, number: int, cost_usd: float, note: str) -> None:
         self.line(f"turn {number}, ${cost_usd:.2f}" + (f": {_one_line(note)}" if note else ""))
@@ -64,8 +64,10 @@ class ActionsReporter:
         write: Callable[..., Any] = {"notice": core.notice, "warning": core.warning}.get(level, core.error)
         where: dict[str, Any] = {}
         if place is not None:
-            where = {"file": printable(self._redact(place.path))} | ({"start_line": place.line} if place.line else {})
-        self._emit(write, printable(self._redact(text))[:_ANNOTATION_LIMIT], **where)
+            where = {"file": escape_controls(self._redact(place.path))} | (
+                {"start_line": place.line} if place.line else {}
+            )
+        self._emit(write, escape_controls(self._redact(text))[:_ANNOTATION_LIMIT], **where)
 
     def mask(self, secret: str) -> None:
         """Each line by itself: the runner masks line by line."""
@@ -120,7 +122,7 @@ def _inert(text: str) -> str:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(printable(text).split())[:200]
+    return " ".join(escape_controls(text).split())[:200]
 
 
 def _cut(content: bytes, space: int) -> bytes:

@@ -27,7 +27,7 @@ _NOT_A_VALUE = re.compile(
 )
 _RANDOM = re.compile(r"(?<![A-Za-z0-9+/=_-])[A-Za-z0-9+/=_-]{24,200}(?![A-Za-z0-9+/=_-])")
 _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_MIN_ENTROPY, _LONGEST_NAME = 4.3, 500
+_MIN_ENTROPY, _MAX_NAME = 4.3, 500
 _ENCODED = re.compile(r"[A-Za-z0-9+/_-]{16,4000}")
 
 
@@ -106,7 +106,7 @@ def secret_in_workflow(file: WorkflowFile) -> Iterator[Finding]:
 
 def _is_value(text: str) -> bool:
     """True for what is no name, path, ARN or address of a secret. Names are short, and the expression is not linear."""
-    return len(text) > _LONGEST_NAME or not _NOT_A_VALUE.fullmatch(text)
+    return len(text) > _MAX_NAME or not _NOT_A_VALUE.fullmatch(text)
 
 
 def _constants(file: TerraformFile) -> Scope:

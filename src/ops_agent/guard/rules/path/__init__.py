@@ -1,0 +1,1 @@
+"""Rules over the paths of a change."""
