@@ -21,7 +21,7 @@ from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.model.change_set import ChangeSet, FileChange, TreeEntry
 from ops_agent.model.errors import ConfigError, ToolchainError
 from ops_agent.model.ports import BaseTree
-from ops_agent.terraform import hcl, json_syntax, modules
+from ops_agent.terraform import hcl_tree_sitter, json_syntax, modules
 from ops_agent.terraform.environments import is_deployed
 from ops_agent.terraform.modules import Module, by_directory, is_configuration, modules_of
 
@@ -212,7 +212,8 @@ def _digest(text: str) -> str:
 
 def _readers() -> str:
     """Changes when the code does that reads modules."""
-    return _digest("".join(Path(module.__file__ or "").read_text() for module in (modules, hcl, json_syntax)))
+    readers = (modules, hcl_tree_sitter, json_syntax)
+    return _digest("".join(Path(module.__file__ or "").read_text() for module in readers))
 
 
 def _known(file: Path) -> dict[str, Module]:
