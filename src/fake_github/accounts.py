@@ -22,7 +22,7 @@ _NODE_PREFIX = {AccountKind.USER: "U_kgDO", AccountKind.BOT: "BOT_kgDO", Account
 
 @dataclass(slots=True)
 class Account:
-    """One account. A bot's login ends in `[bot]` in REST and goes without it in GraphQL."""
+    """One account. A bot's login ends in `[bot]` in REST, but not in GraphQL."""
 
     login: str
     id: int
@@ -47,7 +47,7 @@ def role_includes(role: str, needed: str) -> bool:
 
 
 def legacy_permission(role: str) -> str:
-    """REST's older field `permission`, which knows neither triage nor maintain."""
+    """REST's older field `permission`, which has neither triage nor maintain."""
     return {"triage": "read", "maintain": "write"}.get(role, role)
 
 

@@ -58,8 +58,8 @@ def provider_mirror(folder: Path) -> Path:
 
 
 def deploy_service(aws: EmbeddedAws, mirror: Path, folder: Path) -> None:
-    """Apply the sample's infrastructure to the emulated dev account, as the team did long ago. The agent never applies
-    anything.
+    """Apply the sample's infrastructure to the emulated dev account, as the team did before the story begins. The
+    agent never applies anything.
 
     Raises RuntimeError with Terraform's own words when that fails.
     """
@@ -96,7 +96,7 @@ def deploy_service(aws: EmbeddedAws, mirror: Path, folder: Path) -> None:
 
 
 def deploy_beside(aws: EmbeddedAws, mirror: Path, folder: Path) -> Future[float]:
-    """`deploy_service` in a thread; the role of the plans is given to nobody before it is through. Returns its seconds
+    """`deploy_service` in a thread; the role for plans is not issued until it is done. Returns its seconds
     to come.
 
     It takes eight seconds, five of which AWS's provider sleeps to see a Lambda function become active; a run does not

@@ -65,7 +65,7 @@ class JobEnd:
 
 
 def read_log_line(record: Mapping[str, Any]) -> LogLine | None:
-    """A record of act's JSON log as a line, None for what only act itself finds interesting."""
+    """A record of act's JSON log as a line, None for a record that concerns only act itself."""
     command = str(record.get("command", ""))
     if record.get("raw_output"):
         return LogLine(kind="text", text=str(record["msg"]).rstrip("\n"))

@@ -93,7 +93,7 @@ EPISODES = st.lists(_answers, min_size=1, max_size=14)
 
 @contextmanager
 def outside() -> Iterator[tuple[Path, dict[str, tuple[int, float, bytes]]]]:
-    """A folder with decoys beside the scratch tree, and how they were."""
+    """A folder with decoys beside the scratch tree, and their original content."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for decoy in ("decoy", "decoys/main.tf", "decoys/.git/config"):
@@ -147,7 +147,7 @@ def play(said: list[LlmReply]) -> None:
     max_examples=200, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate, Phase.shrink]
 )
 def test_two_hundred_hostile_episodes_break_no_invariant(said: list[LlmReply]) -> None:
-    """As many as a change to the code should cost."""
+    """Few enough for every change to the code."""
     play(said)
 
 
@@ -163,7 +163,7 @@ def test_ten_thousand_hostile_episodes_break_no_invariant(said: list[LlmReply]) 
 
 
 def test_the_episodes_do_write_and_do_get_refused() -> None:
-    """The machine would show nothing if everything were refused, or nothing tried."""
+    """The episodes would prove nothing if every call were refused, or if none were."""
     seen: dict[str, int] = {"written": 0, "refused": 0, "finished": 0}
 
     @given(EPISODES)

@@ -1,4 +1,4 @@
-"""The measure of growth itself: it lets work in proportion pass, and nothing that grows with the square."""
+"""The measure of growth itself: linear work passes, quadratic work fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which scripts run a document or a Terraform file, and which only name it."""
+"""Scripts that run a document or a Terraform file, and scripts that only name it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""actionlint and zizmor as they come in their wheels: they run over every changed workflow, and fail closed."""
+"""actionlint and zizmor from their wheels: they run over every changed workflow, and fail closed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def script(tmp_path: Path, text: str) -> Path:
 
 
 def judged(before: str | None, after: str) -> tuple[Finding, ...]:
-    """What the guard says of one workflow that the change writes, with what the linters report."""
+    """The guard's verdict on one workflow that the change writes, with the linters' reports."""
     sides = [None if side is None else side.encode() for side in (before, after)]
     base, head = ({} if side is None else {PATH: side} for side in sides)
     changes = ChangeSet(base_commit="a" * 40, changes=(FileChange(path=PATH, before=sides[0], after=sides[1]),))
@@ -78,7 +78,7 @@ def test_both_report_an_injection_with_line_and_place() -> None:
 def test_a_repositorys_own_linter_configuration_is_not_honoured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Neither beside the process nor among the files."""
+    """Neither in the working directory nor among the linted files."""
     for name, text in (("actionlint.yaml", "paths: {'**': {ignore: ['.*']}}"), ("zizmor.yml", "rules: {}")):
         (tmp_path / ".github").mkdir(exist_ok=True)
         (tmp_path / ".github" / name).write_text(text)

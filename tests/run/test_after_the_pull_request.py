@@ -69,7 +69,7 @@ def test_the_card_goes_to_review_where_one_is_configured(here: Workplace) -> Non
 
 
 def test_notes_and_overflow_are_redacted(here: Workplace) -> None:
-    """Names of files and of other people's pull requests come from outside."""
+    """File names and titles of other pull requests are untrusted text."""
     path = "infra__s3cr3t_dot_tf"
     other = Run(here, run_id=90)
     other.item = here.item(here.add_issue(20))
@@ -85,7 +85,7 @@ def test_notes_and_overflow_are_redacted(here: Workplace) -> None:
     assert at_work.world.reporter.summaries == ["the plan's ***"]  # type: ignore[attr-defined]
 
 
-def test_the_configured_labels_and_those_of_the_proposal_are_put_once(here: Workplace) -> None:
+def test_the_configured_labels_and_those_of_the_proposal_are_applied_once(here: Workplace) -> None:
     published(here, given={"pr_labels": ("infra", "ops-agent")})
     assert sorted(here.repository.pull_requests[0].label_names) == ["infra", "ops-agent"]
 

@@ -1,4 +1,4 @@
-"""What rules, permissions and settings of a repository or of a token do to a publication."""
+"""How the rules, settings and permissions of a repository or token affect a publication."""
 
 from __future__ import annotations
 

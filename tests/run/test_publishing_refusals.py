@@ -79,7 +79,7 @@ def test_a_claim_marker_by_another_account_claims_nothing(here: Workplace) -> No
 
 
 def test_no_run_ever_forces_merges_approves_or_touches_another_branch(here: Workplace) -> None:
-    """Over everything that this module's runs did."""
+    """Checked over all requests of the runs in this module."""
     published(here)
     calls = here.github.recorder.writes
     allowed = (

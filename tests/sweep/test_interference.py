@@ -1,5 +1,5 @@
-"""People, settings and tokens change in the middle of whole runs: every end is defined, and nothing of anybody else's
-is touched.
+"""People, settings and tokens change in the middle of whole runs: every run ends in a defined way, and nothing that
+belongs to somebody else is touched.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _nothing_published(scenario: IssueScenario) -> None:
 def test_a_token_that_expires_in_the_middle_leaves_work_that_the_next_attempt_completes(
     sweep_github: SweepGitHub, scenario: IssueScenario, when: str
 ) -> None:
-    """A defined end, no secret anywhere, and nothing that blocks the next attempt."""
+    """The end is defined, no text holds a secret, and nothing blocks the next attempt."""
     first, payload = scenario.token, scenario.labelled()
     if when == "in the conversation":
         end = scenario.run(payload, between=lambda: sweep_github.github.revoke(first))
@@ -97,7 +97,7 @@ def test_a_cancelled_run_releases_the_item_and_reports_its_cost(scenario: IssueS
 def test_an_unforeseen_error_releases_the_item_before_it_is_reported(
     scenario: IssueScenario, bug: Exception, conclusion: str
 ) -> None:
-    """Nobody waits at a card that says In Progress for a run that is gone; the bug's words stay out of everything."""
+    """No card stays In Progress for a run that has ended, and the bug's own message is in no published text."""
 
     def happen() -> None:
         raise bug

@@ -1,4 +1,4 @@
-"""No secret, in no known encoding, no part of one, gets past the redactor."""
+"""No secret, and no part of one, gets past the redactor in any known encoding."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ def test_each_line_of_a_secret_is_a_secret_and_a_short_one_is_found_whole() -> N
 
 
 def test_a_secret_may_be_added_later() -> None:
-    """Dynamic secrets."""
+    """Some secrets exist only after the run has started."""
     redactor = Redactor()
     text = "token kaleidoscope-77-zebra"
     assert redactor.redact(text) is text

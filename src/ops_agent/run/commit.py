@@ -1,6 +1,6 @@
 """The one commit of a publication: its tree is the base commit's plus the change set, and nothing else.
 
-What the token may not write is offered as a patch instead.
+Files that the token may not write are offered as a patch instead.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ _LINE = re.compile(r"[^\n]*\n|[^\n]+")  # git knows no other line end
 
 
 def commit(branches: Branches, repository: str, claim: Claim, changes: ChangeSet, headline: str, body: str) -> str:
-    """The commit on our branch whose tree is base plus `changes`: made now, or by an attempt that died after it.
+    """The commit on our branch whose tree is base plus `changes`: made now, or by an earlier attempt that ended after
+    it.
 
-    Raises Conflict when the branch moved, PolicyViolation when the tree that GitHub reports is another one.
+    Raises Conflict when the branch moved, and PolicyViolation when GitHub reports a different tree.
     """
     base = branches.tree(repository, claim.base_commit)
     if problems := unwritable(base.entries(), changes):
@@ -41,7 +42,9 @@ def commit(branches: Branches, repository: str, claim: Claim, changes: ChangeSet
 
 
 def unwritable(base: Tree, changes: ChangeSet) -> tuple[str, ...]:
-    """Why changes cannot be made: a symlink, a submodule, a path inside of a file. Impossible without tampering."""
+    """Why changes cannot be made: a symlink, a submodule, a path below a file. None of these happens without
+    tampering.
+    """
     problems = []
     deleted = {c.path for c in changes.changes if c.after is None}
     for change in changes.changes:
@@ -124,7 +127,7 @@ def split_by_abilities(
 
 
 def as_patch(changes: ChangeSet) -> str:
-    """A unified diff that `git apply` takes, of text files; a file that is no UTF-8 text is only named."""
+    """A unified diff that `git apply` takes, of text files; a file that is not UTF-8 text is only named."""
     return "".join(_file_patch(change) for change in changes.changes)
 
 

@@ -1,6 +1,6 @@
 """Names of S3 buckets that a repository and its state use already: the only ones that a plan of a change may reach.
 
-Any bucket of the region answers at a host name of its own, so a bucket of a stranger would be a way out.
+Every bucket in the region has a host name of its own, so a stranger's bucket would be a way out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def named_buckets(texts: Iterable[str]) -> frozenset[str]:
 
 
 def state_buckets(state: bytes) -> frozenset[str]:
-    """Buckets that a state file (`terraform state pull`, version 4) names; none when it is no state."""
+    """Buckets that a state file (`terraform state pull`, version 4) names; none when it is not a state."""
     try:
         document = json.loads(state)
     except ValueError:

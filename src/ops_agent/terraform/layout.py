@@ -112,7 +112,7 @@ def survey(paths: Iterable[str], modules: Mapping[str, Module], policy: Policy) 
 
 
 def is_backend_alone(module: Module, files: RootFiles) -> bool:
-    """A backend block alone in a folder for backends, as if a pipeline copied it into a root: that is no root."""
+    """A backend block alone in a folder for backends, as if a pipeline copied it into a root: that is not a root."""
     segments = {s.casefold() for s in module.directory.split("/")}
     return module.is_backend_only and not files.by_environment and bool(BACKEND_FOLDERS & segments)
 

@@ -20,7 +20,7 @@ draws = st.floats(0, 1, exclude_max=True)
 def test_all_waits_of_a_run_together_never_exceed_its_budget(
     kind: FailureKind, asked: float | None, budget: float, draw: list[float]
 ) -> None:
-    """Total wait at most the budget, whatever GitHub says."""
+    """The waits add up to the budget at most, whatever GitHub answers."""
     policy, left = RetryPolicy(budget=budget), budget
     for attempt, chance in enumerate(draw, start=1):
         wait = policy.wait(Failure(kind=kind, wait=asked), attempt, left, chance)

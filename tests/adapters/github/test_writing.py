@@ -21,7 +21,7 @@ def test_a_comment_is_made_edited_and_deleted(here: Workplace) -> None:
 
 
 def test_a_branch_can_be_created_once(here: Workplace) -> None:
-    """The lock."""
+    """Creating the branch is the lock."""
     base = here.repository.head()
     assert host(here).branches.create(name(here), f"{PREFIX}12", base) is True
     assert host(here).branches.create(name(here), f"{PREFIX}12", base) is False
@@ -100,7 +100,7 @@ def test_workflow_files_need_their_own_permission(here: Workplace) -> None:
 
 
 def test_a_ruleset_that_refuses_is_named(here: Workplace) -> None:
-    """Permanent, asked once, the rule in GitHub's words."""
+    """The failure is permanent, is not retried, and carries the rule in GitHub's words."""
     here.repository.protect("ops-agent/*", "creation")
     here.github.recorder.restart()
     with pytest.raises(NotPermitted, match="creations being restricted"):

@@ -1,4 +1,4 @@
-"""Who asks, and where: federation, Bedrock, nothing ambient."""
+"""How the llm client authenticates, and at which host: federation, Bedrock, and nothing from the environment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ops_agent_demo.llm.server import LlmServer
 
 
 class Exchanges:
-    """A token endpoint that takes each OIDC token once."""
+    """A token endpoint that accepts each OIDC token once."""
 
     def __init__(self, expire_first: bool = False) -> None:
         self.seen: list[str] = []
@@ -58,7 +58,7 @@ def federated(server: LlmServer, tokens: Iterable[str]) -> tuple[AnthropicLlm, l
 
 
 def test_federation_exchanges_a_fresh_token_for_access() -> None:
-    """Keyless: no stored secret."""
+    """There is no stored key."""
     exchange = Exchanges()
     with answers(Answer(text="one"), Answer(text="two"), exchange=exchange) as server:
         llm, audiences = federated(server, ["jwt-1", "jwt-2"])
@@ -188,7 +188,7 @@ def test_bedrocks_keys_are_renewed_before_they_end() -> None:
 
 
 def test_the_sdk_is_not_imported_before_it_is_needed() -> None:
-    """Start-up: the import takes a second, `--help` and `doctor` do not pay for it."""
+    """The import takes a second, which `--help` and `doctor` do not need to spend."""
     code = "import sys, ops_agent.adapters.llm.anthropic_llm; sys.exit('anthropic' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 

@@ -116,7 +116,7 @@ def test_any_chunking_of_a_stream_gives_the_same_calls(answer: Answer, sizes: li
 @given(_scripted, st.data())
 @settings(max_examples=60, deadline=None)
 def test_a_stream_that_ends_early_gives_no_calls_at_all(answer: Answer, data: st.DataObject) -> None:
-    """Wherever it is cut."""
+    """At any place of the cut."""
     whole = b"".join(events(message(answer, 1, "claude-opus-5-5", {"output_tokens": 1})))
     end = whole.rindex(b"event: message_stop")
     with pytest.raises((BrokenStream, ValueError)):

@@ -1,4 +1,4 @@
-"""Retries: what is asked again, how long is waited, and never longer than the run."""
+"""Retries: which requests are repeated, and how long the client waits, which is never longer than the run."""
 
 from __future__ import annotations
 

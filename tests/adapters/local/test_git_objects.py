@@ -1,4 +1,4 @@
-"""Git by plumbing: the bytes of a commit, whatever the repository's configuration would run."""
+"""Git's plumbing commands give the bytes of a commit, and run nothing that the repository's configuration names."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_an_existing_branch_is_never_moved(repository: Path) -> None:
     objects.close()
 
 
-def test_a_folder_that_is_no_repository_is_named(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_repository_is_reported_by_name(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is not a git repository"):
         GitObjects(tmp_path)
 

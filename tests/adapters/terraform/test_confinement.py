@@ -1,4 +1,4 @@
-"""What the kernel holds against a child, tried by one that does its worst (docs/decisions/0008-confinement.md)."""
+"""What the kernel prevents, tried by a hostile child (docs/decisions/0008-confinement.md)."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_a_child_cannot_do_anything_else(code, box, listener):
 
 
 def test_the_same_child_reaches_a_port_that_it_was_given(box, listener):
-    """The refusals above are the rule's, not the machine's."""
+    """The refusals above come from the rules, not from the machine."""
     port = listener.getsockname()[1]
     threading.Thread(target=listener.accept, daemon=True).start()
     code = f"socket.socket().connect(('127.0.0.1', {port})); print('connected')"
@@ -215,7 +215,7 @@ def test_the_sandbox_states_what_holds_and_what_does_not():
 
 @pytest.mark.parametrize("promise", ["other ports", "udp", "other file"])
 def test_a_promise_that_does_not_hold_on_this_machine_stops_every_plan(promise, box, monkeypatch):
-    """Fail closed: the sandbox states more than its children are held to."""
+    """Fail closed: the sandbox claims more than it enforces on its children."""
     given = box._child
 
     def leaky(*arguments):
@@ -250,7 +250,7 @@ def test_a_bare_child_that_does_not_answer_stops_every_plan(box, monkeypatch):
     [(0, False), (4, True), *(pytest.param(abi, True, marks=pytest.mark.proof) for abi in (0, 1, 2, 3, 5))],
 )
 def test_an_older_kernel_gets_what_it_can_hold_and_plans_all_the_same(abi, sockets, tmp_path, monkeypatch):
-    """Degrades by version: the self-test asks for no more than what is stated."""
+    """The sandbox adapts to the kernel's version, and the self-test tries only what is claimed."""
     monkeypatch.setattr(confinement, "landlock_abi", lambda: abi)
     monkeypatch.setattr(confinement, "filters_sockets", lambda: sockets)
     with TerraformCli(policy=Policy(), binary="embedded", patience=Patience(deadline=30)) as terraform:

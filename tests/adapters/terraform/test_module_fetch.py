@@ -189,7 +189,7 @@ def test_what_the_host_lacks_is_reported_once_with_a_remedy(source, more, why, r
         )
     assert place == "main.tf:1"
     assert why in what and remedy in advice
-    assert said == [], "an answer is no reason to ask again"
+    assert said == [], "an answer is not a reason to ask again"
 
 
 @pytest.mark.parametrize("source", ["git::{url}/org/net.git//sqs?ref=v1", "{name}/org/queue/aws"])

@@ -1,4 +1,4 @@
-"""What flows into modules of a real host is judged before anything of the change is run."""
+"""Values that flow into modules of a real host are judged before any part of the change is run."""
 
 from __future__ import annotations
 

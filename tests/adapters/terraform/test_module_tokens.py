@@ -1,4 +1,4 @@
-"""Tokens of module hosts reach their host and nobody else, whatever a broken or hostile one answers."""
+"""A module host's token reaches that host only, whatever a broken or hostile host answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.terraform, pytest.mark.timeout(120)]
 
 
 def both(host: ModuleHost, stranger: ModuleHost, folder: Path) -> dict[str, str]:
-    """Trust in both."""
+    """What makes a run trust both hosts."""
     bundle = folder / "both.pem"
     bundle.write_bytes(host.authority.read_bytes() + stranger.authority.read_bytes())
     bundle.chmod(0o644)
@@ -29,7 +29,7 @@ def both(host: ModuleHost, stranger: ModuleHost, folder: Path) -> dict[str, str]
     ("start", "source"), [("/org/net.git", "git::{url}/org/net.git"), ("/v1/modules/", "{name}/org/queue/aws")]
 )
 def test_no_token_follows_a_redirect_to_another_host(start, source, only_with_token, host, stranger, folder):
-    """A broken or hostile module host cannot make us hand its token on."""
+    """A broken or hostile module host cannot make ops-agent pass on its token."""
     host.redirects[start] = stranger.other_url + start
     host.redirect_authorised = only_with_token
     with engine(host, variables=both(host, stranger, folder)) as terraform:

@@ -1,4 +1,4 @@
-"""What a run leaves behind: private while it lives, gone afterwards, named when the disk is full."""
+"""Files of a run are private while it runs and gone afterwards, and a full disk is reported by name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.terraform
 
 
 def test_what_a_plan_leaves_is_private_and_gone_afterwards(bare_terraform, tmp_path):
-    """Plan JSON 0600 while it is there, no plan file, nothing after the workspace."""
+    """The plan JSON has mode 0600 while it exists, there is no plan file, and nothing outlives the workspace."""
     with bare_terraform.workspace(
         write(tmp_path, {"main.tf": 'output "x" {\n  value = 1\n}\n'}), bare_target(), None
     ) as workspace:
@@ -93,7 +93,7 @@ def test_a_full_disk_is_named_and_nothing_is_left_half_done(tmp_path, monkeypatc
 
 
 def test_a_hostile_plan_file_cannot_be_shown_instead_of_ours(tmp_path):
-    """The plan that is shown is the one that was just made: its name is ours, its directory the child's alone."""
+    """The plan that is shown is the one that was just made: ops-agent names the file, in the child's own directory."""
     with Sandbox(find_program("embedded", "")) as box:
         one, other = box.open_cell(), box.open_cell()
         assert one.out != other.out

@@ -118,7 +118,7 @@ def _number(text: str | None) -> float | None:
 
 
 class RequestFailed(Exception):
-    """GitHub did not do what was asked; or nobody knows whether it did (`status` None).
+    """GitHub did not do what was asked, or it is unknown whether it did (`status` None).
 
     Its text names the failure for the log, `words` are GitHub's own, `types` those of GraphQL errors.
     """

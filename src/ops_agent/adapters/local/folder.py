@@ -158,7 +158,7 @@ class LocalIssues:
         self._comments.pop(comment_id, None)
 
     def add_labels(self, repository: str, number: int, labels: tuple[str, ...]) -> None:
-        """Labels mean nothing in a folder."""
+        """A folder has no labels."""
 
     def _write_comments(self) -> None:
         _write(self._output / "comments.md", "\n\n---\n\n".join(c.body for c in self._comments.values()).encode())

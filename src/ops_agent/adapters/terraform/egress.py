@@ -1,5 +1,5 @@
-"""The only way out for Terraform's children: a CONNECT proxy on loopback that knows which child asks and what it may
-reach.
+"""The only way out for Terraform's children: a CONNECT proxy on loopback that knows which child is asking and what
+it may reach.
 
 A child holds a URL with a token of its own (Go sends user information of HTTPS_PROXY as Proxy-Authorization, and
 never proxies loopback). TLS goes through unread except its first record, whose server name must be the one that
@@ -282,7 +282,7 @@ class _Server(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), _Request)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A child that goes away is no news; nothing of a request is ever printed."""
+        """A child that disconnects is not an error; no part of a request is ever printed."""
 
 
 class _Request(socketserver.BaseRequestHandler):
