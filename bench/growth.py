@@ -1,5 +1,5 @@
-"""What guards the run against long input, at one size and at twice that size: release gate 8 of the bar allows 2.5
-times the time.
+"""What guards the run against long input, at one size and at twice that size: the release gate allows 2.5 times
+the time.
 """
 
 from __future__ import annotations

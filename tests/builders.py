@@ -1,4 +1,4 @@
-"""Nouns for tests: each builder gives a valid value, and takes what the test is about as keywords."""
+"""Builders for tests: each gives a valid value, and takes the fields that the test is about as keywords."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def commit(folder: Path, message: str = "x") -> str:
 
 
 def checkout(folder: Path, files: dict[str, str]) -> Path:
-    """A new repository with one commit of `files`, which are old enough for the index to vouch for them."""
+    """A new repository with one commit of `files`, which are old enough for the index to be trusted about them."""
     folder.mkdir(parents=True, exist_ok=True)
     git(folder, "init", "-q")
     write(folder, files)

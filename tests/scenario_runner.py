@@ -1,5 +1,5 @@
-"""A scenario folder, played whole: embedded GitHub, AWS and llm, the action's own step as a child, and what must be
-true of every run.
+"""A scenario folder, played as a whole run: embedded GitHub, AWS and llm, the action's own step as a child, and what
+must be true of every run.
 
 `tests/scenarios/<name>/scenario.yml` says what people did and how the run must end; `script.yml` beside it is what the
 llm says; `repo/` holds files laid over the demo's sample repository. A bug becomes a folder.

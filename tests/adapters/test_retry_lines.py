@@ -1,4 +1,4 @@
-"""Nobody looks at a silent log: each wait says what failed, which try it was and how long it is."""
+"""A run that waits is not silent: each wait says what failed, which try it was and how long the wait is."""
 
 from __future__ import annotations
 

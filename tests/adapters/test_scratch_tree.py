@@ -1,4 +1,4 @@
-"""Nothing leaves the scratch tree and nothing gets in by another way."""
+"""Nothing leaves the scratch tree, and nothing enters it except through its methods."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def test_pipes_sockets_and_huge_files_are_refused_at_once(tree: ScratchTree) -> 
 )
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_string_stays_inside_or_is_refused(tmp_path: Path, path: str) -> None:
-    """A reference that resolves the path for real agrees that it is inside."""
+    """A reference implementation that resolves the path on disk agrees that it is inside."""
     decoy = tmp_path / "decoy"
     decoy.write_bytes(b"decoy")
     with scratch_tree(MemoryTree({"infra/a": b"a"}), parent=tmp_path) as tree:

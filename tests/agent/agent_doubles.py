@@ -1,4 +1,4 @@
-"""What tests of the agent say often: hostile paths, replies of an llm, a workbench over a real scratch tree."""
+"""Shared by tests of the agent: hostile paths, replies of an llm, a workbench over a real scratch tree."""
 
 from __future__ import annotations
 

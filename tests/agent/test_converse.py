@@ -137,7 +137,7 @@ def test_repair_rounds_are_counted_and_end(
 
 
 def test_budgets_hold_over_repair_rounds(tmp_path: Path) -> None:
-    """Pain point 8: a repair round gives no new budget."""
+    """A repair round gives no new budget."""
     here = Here(tmp_path, WRITE, DONE, limits=Limits(max_turns=2))
     assert here.go_on() is None
     assert here.conversation.repair(CLEAN, failed()) is None
@@ -156,7 +156,7 @@ def test_time_spent_in_checks_counts(tmp_path: Path) -> None:
 
 
 def test_work_cut_short_is_checked_when_drafts_are_wanted(tmp_path: Path) -> None:
-    """Pain point 7: hitting the cap does not throw the work away."""
+    """Reaching the limit does not throw the work away."""
     here = Here(tmp_path, WRITE, limits=Limits(max_turns=1), draft_on_failure=True)
     assert here.go_on() is None
     transcript = here.conversation.transcript

@@ -1,4 +1,4 @@
-"""The loop: every way out is a value, budgets are asked before each call, circles end."""
+"""The loop: every ending is a value, budgets are checked before each call, and repetition ends the run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_results_go_back_until_the_llm_finishes() -> None:
 
 
 def test_text_alone_is_asked_for_a_tool_twice_and_then_ends() -> None:
-    """A llm that only chats."""
+    """An llm that only writes text."""
     llm = SayingLlm(reply(text="All checks passed, the pull request is open!"))
     end, built = run(llm)
     assert isinstance(end, Stopped) and end.conclusion is Conclusion.NO_PROGRESS
@@ -74,7 +74,7 @@ def test_a_pause_goes_on_without_words_and_not_for_ever() -> None:
 
 
 def test_a_call_in_an_answer_that_was_cut_off_is_not_run() -> None:
-    """The last call may be half of itself, even when its JSON parses."""
+    """The last call may be incomplete, even when its JSON parses."""
     cut = reply(call("write_file", path="infra/half.tf", content="resource"), stop=StopReason.MAX_TOKENS)
     with bench() as (workbench, scratch):
         llm = SayingLlm(cut, DONE)
@@ -137,7 +137,7 @@ def test_the_same_call_three_times_is_nudged_and_then_ends() -> None:
 
 
 def test_flipping_a_file_to_and_fro_is_noticed() -> None:
-    """Ping-pong."""
+    """Each edit undoes the one before."""
     flip = SayingLlm(by_number=lambda n: reply(call("write_file", path="infra/a.tf", content=str(n % 2))))
     end, built = run(flip)
     assert isinstance(end, Stopped) and end.conclusion is Conclusion.NO_PROGRESS
@@ -145,7 +145,7 @@ def test_flipping_a_file_to_and_fro_is_noticed() -> None:
 
 
 def test_reading_again_after_an_edit_is_progress() -> None:
-    """No false alarm."""
+    """The same call after an edit is not a repetition."""
 
     def turn(n: int) -> LlmReply:
         if n > 30:
@@ -215,7 +215,7 @@ def test_a_limit_of_nothing_asks_nothing() -> None:
 
 @given(st.lists(st.floats(0, 3), min_size=1, max_size=60), st.floats(0.1, 10))
 def test_money_is_kept_for_the_next_call(costs: list[float], cap: float) -> None:
-    """Spending ends at the cap, but for the one call that is dearer than all before it."""
+    """Spending ends at the cap, except for one call that costs more than all before it."""
     budget = Budget(Limits(max_cost_usd=cap, max_turns=1000), FakeClock())
     dearest = 0.0
     for cost in costs:

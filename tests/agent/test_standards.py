@@ -1,4 +1,4 @@
-"""Which written standards the agent is given: whose version, on which occasion, how much of them."""
+"""Which written standards the agent is given: which version, when, and how much of each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TWELVE = {
 
 
 def test_no_bundled_standard_names_a_region_an_account_or_an_example_of_another() -> None:
-    """The trap inside the users' own standards."""
+    """Examples in standards are easily copied into a change."""
     for name, raw in bundled().items():
         assert "us-east-1" not in raw and "123456789012" not in raw, name
     assert set(bundled()) == TWELVE

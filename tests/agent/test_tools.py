@@ -1,4 +1,4 @@
-"""What single tools do: edits, odd files, bounded searches."""
+"""Each tool by itself: edits, unusual files, bounded searches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's pages in a real browser: headless Chromium opens the exported files and looks at them."""
+"""The demo's pages in a real browser: headless Chromium opens and inspects the exported files."""
 
 from __future__ import annotations
 

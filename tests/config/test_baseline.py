@@ -1,4 +1,4 @@
-"""The baseline: what people agreed to live with, with a reason, until a day."""
+"""The baseline: findings that people accepted, each with a reason and an end date."""
 
 from __future__ import annotations
 

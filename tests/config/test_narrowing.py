@@ -1,4 +1,4 @@
-"""The repository's policy file takes away and never adds."""
+"""The repository's policy file narrows what is allowed and never widens it."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def test_an_issue_file_without_a_title_is_refused_by_name(tmp_path: Path) -> Non
 
 
 def test_the_sample_repository_has_the_teams_layout() -> None:
-    """K1-K3 of the standards."""
+    """The layout that the bundled standards describe."""
     files = sample_files()
     for environment in ("dev", "prod"):
         backend = files[f"infra/backend/{environment}/backend.hcl"].decode()

@@ -92,7 +92,7 @@ class TestParent:
     def test_a_parent_gives_three_pull_requests_in_order_one_declined_one_not_ready(
         self, how: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        """Issue 3, last bullet."""
+        """Each sub-issue has a pull request or a reason."""
         folder = tmp_path / "out"
         assert main(["--scenario", "parent", "--output", str(folder), *how]) == 0, capsys.readouterr().out
         bodies = [path.read_text() for path in sorted(folder.glob("pull-request-*.md"))]

@@ -1,4 +1,4 @@
-"""What the doctor says of inputs and of the place that was named: all of it at once, and nothing about values that
+"""What the doctor reports about inputs and the given checkout: every problem at once, and none about values that
 nobody chose.
 """
 

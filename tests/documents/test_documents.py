@@ -1,4 +1,4 @@
-"""Documents say what is there: links lead somewhere, commands and files exist, pictures are small."""
+"""Documents match the repository: links resolve, commands and files exist, pictures are small."""
 
 from __future__ import annotations
 

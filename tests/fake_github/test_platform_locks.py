@@ -11,7 +11,7 @@ R = "/repos/DrivvenConsulting/orders"
 
 
 def at_once(*deeds: Callable[[], Any]) -> list[Any]:
-    """Run the deeds in threads that start together; their results in order."""
+    """Run the functions in threads that start together; their results in order."""
     barrier, results = threading.Barrier(len(deeds)), [None] * len(deeds)
 
     def run(index: int, deed: Callable[[], Any]) -> None:

@@ -1,4 +1,4 @@
-"""The pages: readable, linked, and inert whatever people wrote."""
+"""The pages: readable, linked, and inert, whatever people wrote."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_each_page_has_one_title_one_main_and_headings_in_order(org: Any, publis
 
 
 def test_a_hostile_body_is_inert_and_stays_in_its_box(org: Any, published: Any) -> None:
-    """C-side of the bar for our own pages: nothing that people write can run, fetch, or leave its place."""
+    """Nothing that people write can run, fetch anything, or leave its place on the page."""
     org.issue.edit(title="<script>alert(1)</script>", by="maria")
     for path in (published.path, org.issue.path, org.board.path, "/DrivvenConsulting/orders"):
         assert_inert(page(org, path))

@@ -1,4 +1,4 @@
-"""A script that is made to be slow is judged in linear time: no rule looks from each place to the end again."""
+"""A script that is made to be slow is judged in linear time: no rule scans from every position to the end."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def test_cleaning_takes_linear_time(unit: str) -> None:
 
 
 def test_a_title_becomes_one_line_of_visible_characters() -> None:
-    """A title is no Markdown, so `<env>` in it was seen and stays."""
+    """A title is not Markdown, so `<env>` in it was seen and stays."""
     title = clean_line("[ops] Queue\u202e for `<env>`\n<!-- x\u200b -->  now\x1b[31m")
     assert title.text == "[ops] Queue for `<env>` x now[31m" and title.removed["invisible character"] == 3
     assert clean_line("a" * 300).text == "a" * 256

@@ -96,7 +96,9 @@ def verdict_of(
 
 
 def _lint_of(files: dict[str, bytes]) -> LintEntries:
-    """Nothing about a workflow that is no sample's: our own rules must hold for variants without the linters' help."""
+    """Nothing about a workflow that is not a sample's: our own rules must hold for variants without the linters'
+    help.
+    """
     return {path: linted().get(content, ()) for path, content in files.items() if is_workflow(path)}
 
 

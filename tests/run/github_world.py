@@ -1,5 +1,5 @@
-"""A World whose GitHub is the embedded one, over the wire; time is ours, everything that GITHUB does not own is absent
-or tiny.
+"""A World whose GitHub is the embedded one, over the wire; the test moves the clock, and every other
+port is absent or minimal.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Workplace:
         return replace(make_world(http, self.clock), **parts)
 
     def item(self, issue: Issue | None = None, event_id: int = 9001, **fields: Any) -> WorkItem:
-        """What INTAKE would have admitted: the issue as it is now, approved by maria's label."""
+        """The work item that admission would give: the issue as it is now, approved by maria's label."""
         issue = issue or self.issue
         noun = GitHubIssues(self.connection()).issue(
             IssueRef(repository=issue.repository.full_name, number=issue.number)

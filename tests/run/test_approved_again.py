@@ -1,4 +1,4 @@
-"""The same issue once more, after a publication, and after a person's hand, against the embedded GitHub."""
+"""The same issue once more, after a publication, and after a person's changes, against the embedded GitHub."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_only_a_writers_review_that_asks_for_more_reopens_the_work(
 
 
 def test_a_pull_request_that_a_person_closed_is_not_reopened(here: Workplace) -> None:
-    """And nothing is written for it, even when its branch is gone."""
+    """Nothing is written for it either, even when its branch is gone."""
     published(here)
     here.repository.pull_requests[0].close(by="maria")
     here.repository.delete_branch("ops-agent/issue-12")

@@ -43,8 +43,8 @@ def test_a_reason_of_any_length_fits_the_comment(here: Workplace, stopped: Stopp
     assert at_work.said.count("could not be edited") == 0 and "cut" in comment
 
 
-def test_many_pull_requests_with_the_same_long_path_leave_room_for_ours(here: Workplace) -> None:
-    """Whoever may push can open any number of them; our own text has its place."""
+def test_many_pull_requests_with_the_same_long_path_leave_space_for_ours(here: Workplace) -> None:
+    """Whoever may push can open any number of them; our own text is kept."""
     path = "/".join(["infra", *["x" * 200] * 12, "queue.tf"])
     for number in range(100, 130):
         here.repository.commit(f"ops-agent/issue-{number}", {path: str(number)}, "x", by="maria")

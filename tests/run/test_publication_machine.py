@@ -1,4 +1,4 @@
-"""Any order of approvals, edits, deaths, re-runs and acts of people: publication keeps its promises.
+"""Any order of approvals, edits, deaths, re-runs and actions of people: publication keeps its promises.
 
 GitHub is the embedded one over the wire; a run dies at a random request, before or after GitHub did what it asked.
 """

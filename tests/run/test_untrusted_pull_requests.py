@@ -51,9 +51,7 @@ def again(here: Workplace) -> Run:
 
 
 def evil_commit(here: Workplace) -> str:
-    """A commit that is no part of the base branch, as those of a fork are: the repository's API serves them all the
-    same.
-    """
+    """A commit that is not on the base branch, such as a fork's, which the repository's API serves too."""
     head = here.repository.head()
     here.repository.create_branch("fork", head)
     commit = here.repository.commit(

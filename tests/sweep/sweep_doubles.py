@@ -1,6 +1,4 @@
-"""What whole runs are made of that is not ours to test here: what the agent says, and small doubles of Terraform and
-AWS.
-"""
+"""Parts of a whole run that these tests do not test: the agent's answers, and small doubles of Terraform and AWS."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def test_a_release_that_dies_is_finished_by_the_next_attempt(
 
 @pytest.mark.parametrize("k", RELEASING)
 def test_a_release_that_died_does_not_keep_a_new_label_from_publishing(sweep_github: SweepGitHub, k: int) -> None:
-    """Nothing of the dead "no" is left in the pull request, and its comment is replaced."""
+    """The pull request holds no trace of the earlier refusal, whose comment is replaced."""
     scenario = sweep_github.scenario()
     with pytest.raises(Died):
         scenario.run(scenario.labelled(), asking(), http=mortal(scenario.connection(), k, after=True))

@@ -227,7 +227,7 @@ def test_a_mapping_with_a_file_that_is_gone_is_not_planned(look: Look) -> None:
 
 @pytest.mark.parametrize("added", ["infra/environments/us/dev.tfvars", "infra/backend/dev/second.hcl"])
 def test_a_change_that_makes_a_plain_environment_ambiguous_is_reported_and_fails(added: str, look: Look) -> None:
-    """Else a file more would be a way to publish without a plan."""
+    """Otherwise one more file would be a way to publish without a plan."""
     files = {
         f"infra/{p}": ""
         for e in ("dev", "prod")

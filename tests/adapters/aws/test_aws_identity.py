@@ -1,4 +1,4 @@
-"""Whose credentials a run gets, and what happens when they are not the right ones."""
+"""The credentials that a run gets, and what happens when they are the wrong ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def operations(aws) -> list[str]:
 
 
 def test_the_lease_of_an_environment_is_made_by_three_requests_and_holds_no_credential(identity, aws, masked):
-    """The audience is exactly STS's; nothing of the session is in the variables."""
+    """The audience is exactly STS's; the variables hold no part of the session."""
     with identity().lease(ENV) as lease:
         assert lease.account == DEV
         assert set(lease.variables) == {"AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN"}
@@ -43,7 +43,7 @@ def test_the_token_and_both_secrets_of_the_session_are_masked_before_the_lease_i
 
 
 def test_a_session_is_short_named_after_the_run_and_narrowed_by_our_policy(identity, aws):
-    """Session policy, 900 to 3600 s, name with the run's id."""
+    """It has a session policy, lasts 900 to 3600 s, and its name holds the run's id."""
     with identity().lease(ENV):
         form = next(call.form for call in aws.calls if call.operation == "AssumeRoleWithWebIdentity")
     assert form["RoleSessionName"] == "ops-agent-77"
@@ -58,14 +58,14 @@ def test_a_session_is_short_named_after_the_run_and_narrowed_by_our_policy(ident
 
 
 def test_an_account_that_is_not_ours_stops_the_run_before_a_lease_exists(identity, aws):
-    """What GetCallerIdentity says counts, not what the ARN promised."""
+    """The answer of GetCallerIdentity counts, not the account in the ARN."""
     aws.answer_as("999999999999")
     with pytest.raises(PolicyViolation, match="acts in AWS account 999999999999"), identity().lease(ENV):
         pytest.fail("a lease was handed out")
 
 
 def test_the_account_of_another_environment_stops_the_run_too(identity, aws):
-    """Prod's account behind dev's directory."""
+    """Dev's directory with a role in prod's account."""
     aws.answer_as(PROD)
     with (
         pytest.raises(PolicyViolation, match=f"acts in AWS account {PROD}, but the environment's account is {DEV}"),
@@ -110,7 +110,7 @@ def test_a_job_without_the_id_token_permission_gets_an_error_without_a_request(i
 
 
 def test_broken_answers_are_asked_again_and_then_named(identity, aws):
-    """5xx of the token endpoint."""
+    """The token endpoint answers 5xx."""
     down = Refusal(status=503, code="ServiceUnavailable", message="try later")
     aws.fail_next(down, down)
     with identity().lease(ENV) as lease:

@@ -1,4 +1,4 @@
-"""The emulated AWS itself: its STS refuses for the reasons, and with the words, of the real one."""
+"""The emulated AWS itself: its STS refuses what the real one refuses, with the same words."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_state_buckets_are_in_their_own_accounts(aws):
 
 
 def test_a_held_role_is_given_when_the_work_in_its_account_is_over_and_never_before(aws, monkeypatch):
-    """So that no plan of the demo sees a half deployed service; who waited long is asked to try again."""
+    """No plan of the demo sees a half-deployed service; a caller that waited too long is asked to try again."""
     monkeypatch.setattr("ops_agent_demo.aws.front._MAX_HOLD", 0.3)
     over = threading.Event()
     aws.hold_role(ROLE, over)

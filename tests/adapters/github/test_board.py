@@ -1,4 +1,4 @@
-"""The project board from the issue's side; a board that cannot be used is a sentence."""
+"""The project board from the issue's side; a board that cannot be used is reported in a sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes wrong on the way to GitHub and back, and what our error says of it."""
+"""Failures between ops-agent and GitHub, and the error that reports each."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ def test_a_server_that_does_not_answer_is_given_up_after_its_time() -> None:
 
 
 def test_a_list_without_an_end_is_an_error_not_a_shorter_list(here: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is behind the last page that we read may be the label that was taken off."""
+    """The event that removed a label may be on a page that was not read."""
     monkeypatch.setattr("ops_agent.adapters.github.client._MAX_PAGES", 2)
     for count in range(201):
         here.issue.comment(f"comment {count}", by="joao")
@@ -146,7 +146,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("bomb", BOMBS.values(), ids=BOMBS)
 def test_an_answer_that_no_parser_accepts_is_a_github_error(bomb: str) -> None:
-    """Whoever answers in GitHub's name ends the run with a defined word, for REST and for GraphQL."""
+    """An answer that is not GitHub's ends the run with a defined conclusion, for REST and for GraphQL."""
 
     class Answering(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

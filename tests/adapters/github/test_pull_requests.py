@@ -59,7 +59,7 @@ def test_pull_requests_are_found_by_branch_and_by_prefix(here: Workplace) -> Non
 
 
 def test_reviews_of_a_deleted_account_are_read(here: Workplace) -> None:
-    """Null authors."""
+    """Their author is null."""
     made = open_pull(here)
     here.repository.pull_request(made.number).review("CHANGES_REQUESTED", "please", by="maria")
     (found,) = host(here).pull_requests.reviews(name(here), made.number)

@@ -75,7 +75,7 @@ def test_an_issue_that_was_transferred_deleted_or_never_was_is_not_found(here: W
 
 
 def test_an_answer_from_another_repository_is_refused(here: Workplace) -> None:
-    """Even when GitHub answers 200 for an issue that now lives elsewhere."""
+    """Even when GitHub answers 200 for an issue that is now in another repository."""
     other = here.github.add_repository(f"{name(here)}-elsewhere", dict(FILES))
     moved = host(here)
     other.add_issue("[ops] x", "y", author="maria", number=12)

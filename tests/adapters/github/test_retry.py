@@ -1,4 +1,4 @@
-"""When GitHub is asked again."""
+"""When a request to GitHub is repeated, and how long the waits are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An Anthropic adapter at a local server that answers what a test wants."""
+"""An Anthropic adapter, connected to a local server that gives the answers a test prepares."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def test_an_edit_that_hides_behind_the_old_size_and_time_is_seen(repository: Pat
 
 
 def test_a_file_as_young_as_the_index_is_read(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may have been written again in the same moment."""
+    """It may have been written again within the same clock tick."""
     read: list[str] = []
     from_disk = Checkout._from_disk
     monkeypatch.setattr(Checkout, "_from_disk", lambda self, path: read.append(path) or from_disk(self, path))

@@ -1,4 +1,4 @@
-"""A log, an output or a summary that cannot be written ends nothing."""
+"""A log, an output or a summary that cannot be written does not end the run."""
 
 from __future__ import annotations
 

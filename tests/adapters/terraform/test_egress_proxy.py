@@ -64,7 +64,7 @@ def ask(proxy: EgressProxy, token: str, line: str, then: bytes = b"") -> bytes:
 
 
 def hello(name: str | None) -> bytes:
-    """The first record of a TLS client that asks for `name`, or for nobody by name."""
+    """The first record of a TLS client that asks for `name`, or for no name."""
     context = ssl.create_default_context()
     context.check_hostname = name is not None
     outgoing = ssl.MemoryBIO()
@@ -157,7 +157,7 @@ def test_a_closed_proxy_answers_nobody(proxy):
 
 
 def test_more_than_the_cap_is_not_sent(proxy, monkeypatch):
-    """A tunnel is for requests, not for a copy of the disk."""
+    """A tunnel carries requests, not a copy of the disk."""
     monkeypatch.setattr(egress, "MAX_SENT", 100_000)
     with upstream(monkeypatch), proxy.grant(AWS) as grant, suppress(ConnectionError):
         answer = ask(proxy, grant.token, f"CONNECT {SQS}:443", hello(SQS) + b"x" * 5_000_000)
@@ -174,7 +174,7 @@ def addresses(monkeypatch, *ips: str) -> None:
     ["127.0.0.1", "169.254.169.254", "::1", "::ffff:127.0.0.1", "fe80::1%eth0", "0.0.0.0", "224.0.0.1", "192.0.2.1"],
 )
 def test_a_name_that_leads_to_this_machine_or_to_its_neighbours_is_refused(ip, monkeypatch):
-    """DNS that lies: the name is AWS's, the address is not."""
+    """DNS is hostile: the name is AWS's, the address is not."""
     addresses(monkeypatch, ip)
     with pytest.raises(HostRefused, match="not on the Internet"):
         dial(SQS, AWS)

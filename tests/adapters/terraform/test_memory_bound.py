@@ -1,4 +1,4 @@
-"""A child that wants more memory than is left ends precisely, and this process lives on."""
+"""A child that needs more memory than is left ends with a clear error, and this process continues."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ resource "terraform_data" "quiet" {}
 
 @pytest.fixture
 def listening() -> Iterator[str]:
-    """An address of this machine that answers nobody but whom the kernel lets through."""
+    """An address of this machine that a child reaches only if the kernel lets it through."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}/"
 

@@ -1,4 +1,4 @@
-"""Children end when they must, print as much as they like, and leave nobody behind."""
+"""Children end by their deadline, may print any amount, and leave no process behind."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def python(code: str, *, children: Children | None = None, patience: Patience = 
 
 
 def test_a_childs_output_exit_code_and_environment_are_what_they_are():
-    """Nothing of our environment, one marker of ours."""
+    """None of ops-agent's environment, and one marker variable."""
     result = python("import os, sys; print(sorted(os.environ)); print('e', file=sys.stderr); sys.exit(3)")
     assert (result.returncode, result.ending, result.stderr) == (3, ExitReason.EXITED, b"e\n")
     assert result.stdout == b"['LC_CTYPE', 'OPS_AGENT_CHILD', 'PATH']\n"
@@ -67,7 +67,7 @@ def test_a_child_whose_work_is_in_vain_gets_a_moment_for_its_last_words_and_is_s
 
 @pytest.mark.parametrize("escape", ["", "os.setsid()"], ids=["same session", "session of its own"])
 def test_grandchildren_die_with_the_child(escape, tmp_path):
-    """Also one that left the group, and holds the output open."""
+    """Even one that left the process group and keeps the output open."""
     code = f"""
 import os, time
 if os.fork() == 0:

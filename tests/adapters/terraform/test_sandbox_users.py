@@ -1,4 +1,4 @@
-"""Who the children are, and the self-test that tries what that promises."""
+"""The user ids of the children, and the self-test of the separation that they promise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Only a closed list of command lines exists, and only an engine of ours runs them."""
+"""Only a closed list of command lines exists, and only a known engine runs them."""
 
 from __future__ import annotations
 

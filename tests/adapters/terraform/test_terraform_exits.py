@@ -1,4 +1,4 @@
-"""What each way to end means: exit codes, signals, nonsense on stdout. The engine is a script here."""
+"""What each exit means: exit codes, signals, invalid output on stdout. The engine is a script here."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_an_exit_code_that_speaks_of_a_plan_without_its_file_fails_the_check(cod
 
 @pytest.mark.parametrize("command", ["plan", "validate", "init"])
 def test_an_engine_whose_runtime_gives_up_is_a_broken_toolchain_and_not_changes_present(command, scripted, tmp_path):
-    """Go ends with 2, as a plan with changes does."""
+    """A crashed Go program exits with 2, as a plan with changes does."""
     said = ("runtime: out of memory: cannot allocate 4194304-byte block", "fatal error: out of memory")
     died = "".join(f"echo '{line}' >&2; " for line in said) + "exit 2"
     with pytest.raises(ToolchainError, match=r"terraform \w+ for \. \(dev\) broke down: runtime: out of memory"):

@@ -1,5 +1,5 @@
-"""Nouns of these tests: a repository as a dictionary of files, a base tree over it, a world whose Terraform and AWS are
-real.
+"""Builders for these tests: a repository as a dictionary of files, a base tree over it, a world whose Terraform and
+AWS are real.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def target(env: Environment | None = None, **fields) -> TerraformTarget:
 
 
 def bare_target(path: str = ".") -> TerraformTarget:
-    """A root without backend, provider or environment's files."""
+    """A root without a backend, a provider or files of an environment."""
     env = Environment(name="dev", account=None, backend_file=None)
     return TerraformTarget(root=TerraformRoot(path=path, environments=(env,)), environment=env)
 
@@ -105,9 +105,7 @@ def scripted(directory: Path, script: str) -> Path:
 
 
 def wrapped(directory: Path, script: str, real: Path) -> Path:
-    """A mirror whose provider is a shell script that may end in `exec $real`: the genuine one lies beside it, within
-    reach.
-    """
+    """A mirror whose provider is a shell script that may end in `exec $real`, the genuine provider beside it."""
     mirror = scripted(directory, f"real={directory / 'mirror' / BINARY}.real\n{script}")
     os.link(real, f"{mirror / BINARY}.real")
     return mirror
