@@ -1,4 +1,4 @@
-"""Markdown as GitHub renders it."""
+"""Plain text of Markdown, for closing keywords."""
 
 from __future__ import annotations
 

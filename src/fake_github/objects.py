@@ -319,11 +319,6 @@ class Board:
             card.status, card.updated_at = option, self.github.now()
             return card
 
-    def rename_column(self, old: str, new: str) -> None:
-        with self.github.lock:
-            option = next(key for key, name in self.options.items() if name == old)
-            self.options[option] = new
-
 
 # Pull requests: an issue with two branches, a diff, reviews and a merge.
 

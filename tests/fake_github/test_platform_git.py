@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import subprocess
+import zlib
 from pathlib import Path
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fake_github.bare import export_bare
 from fake_github.diffs import diff_files
 from fake_github.git_objects import Entry, GitStore, Signature
+from fake_github.objects import Repository
 
 
 def git(folder: Path, *arguments: str, stdin: bytes | None = None) -> str:
     done = subprocess.run(["git", "--git-dir", str(folder), *arguments], input=stdin, capture_output=True, check=True)
     return done.stdout.decode()
+
+
+def export_bare(repository: Repository, folder: Path) -> Path:
+    """Every object, branch and tag as a real bare repository at `folder`, for a second opinion by git."""
+    with repository.github.lock:
+        objects, default = dict(repository.store.objects), repository.default_branch
+        refs = {f"refs/heads/{name}": commit for name, commit in repository.branches.items()}
+        refs |= {f"refs/tags/{name}": target for name, target in repository.tags.items()}
+    git(folder, "init", "--quiet", "--bare", f"--initial-branch={default}")
+    for sha, (kind, payload) in objects.items():
+        target = folder / "objects" / sha[:2] / sha[2:]
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(zlib.compress(f"{kind} {len(payload)}\0".encode() + payload))
+    for ref, named in refs.items():
+        git(folder, "update-ref", ref, named)
+    return folder
 
 
 def test_git_verifies_every_object_and_clones_the_files(org: Any, tmp_path: Path) -> None:

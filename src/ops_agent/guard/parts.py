@@ -83,8 +83,8 @@ def step_into(value: Expression, path: Path, where: Position) -> Iterator[Placed
             yield from step_into(part, path, where)
     elif kind is ExpressionKind.FOR:
         within = where.inside(value)
-        yield from ((part, within) for part in parts[3 if str(value.value).startswith("kv") else 2 :])
-        yield from step_into(parts[2 if str(value.value).startswith("kv") else 1], path[1:], within)
+        yield from ((part, within) for part in value.condition)
+        yield from step_into(parts[2 if value.is_map else 1], path[1:], within)
     else:
         yield value, where
 
@@ -98,13 +98,13 @@ def looked_up(value: Expression) -> Path | None:
 
 def keys_of(value: Expression, where: Position) -> Iterator[Placed]:
     """What can be a key of `value` or an element of a set, and what decides how many elements there are."""
-    kind, parts, form = value.kind, value.children, str(value.value)
+    kind, parts = value.kind, value.children
     if kind is ExpressionKind.OBJECT:
         yield from ((key, where) for key in parts[::2])
     elif kind is ExpressionKind.FOR:
         yield from keys_of(parts[0], where)
-        key, condition = parts[1:2] if form.startswith("k") else (), parts[-1:] if form.endswith("c") else ()
-        yield from ((part, where.inside(value)) for part in (*key, *condition))
+        key = parts[1:2] if value.is_map else ()
+        yield from ((part, where.inside(value)) for part in (*key, *value.condition))
     elif kind is ExpressionKind.CONDITIONAL:
         yield parts[0], where
         for part in parts[1:]:
@@ -127,7 +127,7 @@ def _elements(value: Expression, path: Path, where: Position) -> Iterator[Placed
     for part in value.children:
         for element, at in step_into(part, (None,), where):
             is_list = element.kind is ExpressionKind.TUPLE or element.name in _SHIFTING
-            is_list |= element.kind is ExpressionKind.FOR and not str(element.value).startswith("k")
+            is_list |= element.kind is ExpressionKind.FOR and not element.is_map
             if value.name == "flatten" and is_list:
                 yield from _elements(replace(value, children=(element,)), path, at)
                 continue

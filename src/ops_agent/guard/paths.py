@@ -18,7 +18,6 @@ MAX_FILE_BYTES = 1_000_000
 MAX_PATH = 400
 EMPTY_REPOSITORY_AREAS = ("infra", "terraform")
 WORKFLOW_DIRECTORY = ".github/workflows/"
-POLICY_FILE = ".github/ops-agent.yml"
 
 _PLAIN = re.compile(r"[A-Za-z0-9._@+=-]+(/[A-Za-z0-9._@+=-]+)*")
 _BACKEND_DIRECTORY = re.compile(r"(^|/)backends?(/[^/]+)?/[^/]+\.hcl$")

@@ -294,16 +294,16 @@ def _stepped(value: object, path: Sequence[Any], indices: Sequence[Expression], 
 
 
 def _loop(expression: Expression, scope: Scope, steps: int) -> object:
-    form, found, rounds = str(expression.value), [], _rounds(expression, scope, steps)
+    found, rounds = [], _rounds(expression, scope, steps)
     if rounds is None:
         return UNKNOWN
     for inner in rounds:
         results = [evaluate(c, inner, steps - 1) for c in expression.children[1:]]
-        is_kept = results.pop() if form.endswith("c") else True
+        is_kept = results.pop() if expression.condition else True
         if not isinstance(is_kept, bool):
             return UNKNOWN
         found += [results] if is_kept else []
-    if form.startswith("k"):
+    if expression.is_map:
         return {str(k): v for k, v in found} if all(k is not UNKNOWN for k, _ in found) else UNKNOWN
     return bounded([v for (v,) in found])
 

@@ -42,8 +42,9 @@ class Expression:
     with `(0, "arn")` and the call as its first child). `children` are parts of a template or tuple, arguments of a
     call, key and value in turn of an object, condition and both results of a conditional, computed indices of a
     reference, and every sub-expression of anything else. A `for` has its iterators as `name` (`k,v`) and as `children`
-    the collection and what `value` spells: `k`ey, `v`alue, `c`ondition. `text` is the source without comments and
-    layout, given for the whole expression of an attribute and empty inside it. `line` counts from 1.
+    the collection, the key if it makes a map (`is_map`), the value, and the condition if there is one. `text` is the
+    source without comments and layout, given for the whole expression of an attribute and empty inside it. `line`
+    counts from 1.
     """
 
     kind: ExpressionKind
@@ -53,12 +54,18 @@ class Expression:
     name: str = ""
     steps: tuple[PathStep, ...] = ()
     children: tuple[Expression, ...] = ()
+    is_map: bool = False
 
     @property
     def spelling(self) -> str:
         """Equal for two expressions that are written alike, in whatever place and layout."""
         inner = " ".join(child.spelling for child in self.children)
-        return f"({self.kind} {self.name} {self.value!r} {self.steps} {inner})"
+        return f"({self.kind}{' of a map' if self.is_map else ''} {self.name} {self.value!r} {self.steps} {inner})"
+
+    @property
+    def condition(self) -> tuple[Expression, ...]:
+        """The condition of a `for`; empty without one, and for other expressions."""
+        return self.children[3 if self.is_map else 2 :] if self.kind is ExpressionKind.FOR else ()
 
     @property
     def function(self) -> str:

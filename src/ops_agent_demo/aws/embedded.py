@@ -13,7 +13,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from ops_agent_demo.aws.accounts import Account
 from ops_agent_demo.aws.front import Call, Front
 from ops_agent_demo.aws.issuer import Issuer
-from ops_agent_demo.aws.settings_files import OVERLAY_NAME, backend_overrides, provider_overlay, provider_overlay_5
+from ops_agent_demo.aws.settings_files import OVERLAY_NAME, backend_overrides, provider_overlay
 from ops_agent_demo.aws.trust import Refusal
 
 
@@ -70,11 +70,6 @@ class EmbeddedAws:
     def overlay(self) -> dict[str, bytes]:
         """Files that the harness adds to every root module: the provider's endpoints (provider 3 and 4)."""
         return {OVERLAY_NAME: provider_overlay(self.endpoint)}
-
-    @property
-    def overlay_5(self) -> dict[str, bytes]:
-        """The same for provider 5 and later."""
-        return {OVERLAY_NAME: provider_overlay_5(self.endpoint)}
 
     @property
     def backend_overrides(self) -> bytes:

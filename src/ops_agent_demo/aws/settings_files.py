@@ -27,11 +27,6 @@ def provider_overlay(endpoint: str) -> bytes:
     ).encode()
 
 
-def provider_overlay_5(endpoint: str) -> bytes:
-    """The same for provider 5 and later, where the path style has another name."""
-    return provider_overlay(endpoint).replace(b"s3_force_path_style         =", b"s3_use_path_style           =")
-
-
 def backend_overrides(endpoint: str) -> bytes:
     """A second `-backend-config` file for an S3 backend."""
     url = _quoted(endpoint)
