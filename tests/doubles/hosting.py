@@ -15,7 +15,7 @@ HERE = REPOSITORY.full_name
 OPTIONS = (("o1", "Backlog"), ("o2", "Ready"), ("o3", "In Progress"))
 
 
-def put(
+def label_event(
     label: str = "ready", by: Actor = MARIA, at: str = LABELLED_AT, number: int = 9001, kind: str = "labeled"
 ) -> IssueEvent:
     return IssueEvent(id=number, kind=kind, actor=by, at=at, label=label)
@@ -30,7 +30,7 @@ class FakeHost:
     """The reading half of ports.Issues, and ports.Branches as far as heads go: there is no method that writes."""
 
     issues: dict[IssueRef, Issue] = field(default_factory=lambda: {issue().ref: issue()})
-    events: dict[IssueRef, tuple[IssueEvent, ...]] = field(default_factory=lambda: {issue().ref: (put(),)})
+    events: dict[IssueRef, tuple[IssueEvent, ...]] = field(default_factory=lambda: {issue().ref: (label_event(),)})
     repositories: dict[str, Repository] = field(default_factory=lambda: {HERE: REPOSITORY})
     permissions: dict[tuple[str, str], Permission | OpsAgentError] = field(
         default_factory=lambda: {(HERE, "maria"): Permission.WRITE}

@@ -12,7 +12,7 @@ from ops_agent.model.event import Actor, ActorKind, IssueRef
 from ops_agent.model.ports import World
 
 JOAO = Actor(login="joao", id=102, kind=ActorKind.USER)
-NOW = 1_795_000_000.0  # 2026-11-18T09:46:40Z, after the label of `put`
+NOW = 1_795_000_000.0  # 2026-11-18T09:46:40Z, after the label of `label_event`
 
 
 def ref(number: int, repository: str = HERE) -> IssueRef:

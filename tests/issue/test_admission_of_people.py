@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from builders import BODY, MARIA, REPOSITORY, comment, dispatched, issue, labelled, run, settings_with
-from doubles.hosting import HERE, LABELLED_AT, FakeBoard, FakeHost, put
+from doubles.hosting import HERE, LABELLED_AT, FakeBoard, FakeHost, label_event
 from issue.admission_runs import BOT, admitted, go, stopped
 from issue.intake_doubles import JOAO, live, ref, world
 from ops_agent.config.settings import Settings
@@ -53,7 +53,7 @@ def test_a_bot_is_refused_without_a_request() -> None:
 
 def test_a_bot_is_known_by_its_id_never_by_its_name() -> None:
     event = labelled(sender=BOT)
-    host = FakeHost(events={ref(12): (put(by=BOT),)})
+    host = FakeHost(events={ref(12): (label_event(by=BOT),)})
     same_run = replace(run(), triggering_actor=BOT.login)
     allowed = settings_with(allowed_bots=(7001,))
     assert isinstance(admit(world(host), allowed, event, ref(12), same_run), WorkItem)
@@ -83,13 +83,13 @@ def test_a_re_run_needs_a_writer_as_the_one_who_started_it(event: Event) -> None
 
 
 def test_a_label_removed_and_applied_again_by_another_writer_belongs_to_that_writers_run() -> None:
-    events = (put(), put(number=9002, kind="unlabeled"), put(number=9003, by=JOAO))
+    events = (label_event(), label_event(number=9002, kind="unlabeled"), label_event(number=9003, by=JOAO))
     stopped(Conclusion.STALE, FakeHost(events={ref(12): events}))
 
 
 def test_a_label_that_the_same_person_applies_again_approves_by_its_newest_event() -> None:
     """Both runs have the same key."""
-    events = (put(), put(number=9002, kind="unlabeled"), put(number=9003))
+    events = (label_event(), label_event(number=9002, kind="unlabeled"), label_event(number=9003))
     assert admitted(FakeHost(events={ref(12): events})).approval.event_id == 9003
 
 
@@ -130,7 +130,11 @@ def test_a_label_approves_no_other_issue() -> None:
 @pytest.mark.parametrize(("by", "counts"), [(MARIA, True), (JOAO, False), (BOT, False)])
 def test_allow_destroy_counts_only_when_a_writer_applied_it(by: Actor, counts: bool) -> None:
     """The last person who applied it counts."""
-    events = (put("allow-destroy", by=MARIA, number=1), put("allow-destroy", by=by, number=2), put())
+    events = (
+        label_event("allow-destroy", by=MARIA, number=1),
+        label_event("allow-destroy", by=by, number=2),
+        label_event(),
+    )
     host = live(FakeHost(events={ref(12): events}), labels=("ready", "Allow-Destroy"))
     assert admitted(host).labels_by_writers == (("allow-destroy",) if counts else ())
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from builders import REPOSITORY, dispatched, issue, labelled
-from doubles.hosting import HERE, FakeBoard, FakeHost, card, put
+from doubles.hosting import HERE, FakeBoard, FakeHost, card, label_event
 from issue.admission_runs import UNREADABLE, admitted, stopped
 from issue.intake_doubles import JOAO, live, ref
 from ops_agent.model.errors import NotFound
@@ -73,12 +73,15 @@ def test_an_item_of_ours_goes_on_from_in_progress() -> None:
 def test_the_label_ready_replaces_a_board_that_cannot_be_used(board: FakeBoard) -> None:
     """With a warning; the label `[ops]` alone is not enough."""
     assert "board" in admitted(board=board).warnings[0]
-    alone = live(FakeHost(events={ref(12): (put("[ops]"),)}), labels=("[ops]",))
+    alone = live(FakeHost(events={ref(12): (label_event("[ops]"),)}), labels=("[ops]",))
     stopped(Conclusion.DECLINED, alone, labelled(label="[ops]"), board=board)
-    both = live(FakeHost(events={ref(12): (put("ready", number=1), put("[ops]"))}), labels=("[ops]", "ready"))
+    both = live(
+        FakeHost(events={ref(12): (label_event("ready", number=1), label_event("[ops]"))}), labels=("[ops]", "ready")
+    )
     assert admitted(both, labelled(label="[ops]"), board=board)
     by_triage = live(
-        FakeHost(events={ref(12): (put("ready", by=JOAO, number=1), put("[ops]"))}), labels=("[ops]", "ready")
+        FakeHost(events={ref(12): (label_event("ready", by=JOAO, number=1), label_event("[ops]"))}),
+        labels=("[ops]", "ready"),
     )
     stopped(Conclusion.DECLINED, by_triage, labelled(label="[ops]"), board=board)
     assert "dispatch" in admitted(FakeHost(events={}), dispatched(), board=board).warnings[0]

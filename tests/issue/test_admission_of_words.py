@@ -9,7 +9,7 @@ import pytest
 
 from builders import BODY, dispatched, issue, labelled, run
 from doubles.clock import FakeClock
-from doubles.hosting import HERE, FakeHost, put
+from doubles.hosting import HERE, FakeHost, label_event
 from issue.admission_runs import admitted, stopped
 from issue.intake_doubles import live, ref, world
 from ops_agent.config.settings import Settings
@@ -21,7 +21,7 @@ from ops_agent.run.admit import admit
 
 @pytest.mark.parametrize("label", ["Ready", "READY", "[OPS]"])
 def test_trigger_labels_are_compared_without_case(label: str) -> None:
-    host = live(FakeHost(events={ref(12): (put(label),)}), labels=(label,))
+    host = live(FakeHost(events={ref(12): (label_event(label),)}), labels=(label,))
     assert admitted(host, labelled(label=label))
 
 
@@ -72,9 +72,13 @@ def test_words_changed_after_the_label_stop_the_run() -> None:
 
 def test_a_new_title_after_the_label_stops_the_run_even_when_it_was_changed_back() -> None:
     assert "title" in stopped(Conclusion.CONTENT_CHANGED, live(FakeHost(), title="[ops] Another")).reason
-    renamed = FakeHost(events={ref(12): (put(), put(number=9002, kind="renamed"), put(number=9003, kind="renamed"))})
+    renamed = FakeHost(
+        events={
+            ref(12): (label_event(), label_event(number=9002, kind="renamed"), label_event(number=9003, kind="renamed"))
+        }
+    )
     stopped(Conclusion.CONTENT_CHANGED, renamed)
-    before = FakeHost(events={ref(12): (put(number=8999, kind="renamed"), put())})
+    before = FakeHost(events={ref(12): (label_event(number=8999, kind="renamed"), label_event())})
     assert admitted(before)
 
 

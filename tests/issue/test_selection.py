@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders import issue, labelled, run, settings_with
-from doubles.hosting import HERE, FakeBoard, FakeHost, card, put
+from doubles.hosting import HERE, FakeBoard, FakeHost, card, label_event
 from issue.intake_doubles import JOAO, ref, world
 from ops_agent.issue.selection import Selection, refuse_blocked
 from ops_agent.model.errors import NotFound
@@ -132,7 +132,7 @@ def test_items_that_block_each_other_are_named_as_a_circle() -> None:
 
 def test_without_a_readable_board_a_sub_issue_needs_the_label_ready_from_a_writer() -> None:
     host = family(child(11, labels=("ready",)), child(12, labels=("ready",)), child(13, labels=()))
-    host.events = {ref(11): (put(),), ref(12): (put(by=JOAO),)}
+    host.events = {ref(11): (label_event(),), ref(12): (label_event(by=JOAO),)}
     selection = chosen(host, dispatch(10), FakeBoard(otherwise="no access"))
     assert numbers(selection) == [11] and len(selection.warnings) == 1 and set(reasons(selection)) == {12, 13}
     assert numbers(chosen(host, dispatch(13), FakeBoard(otherwise="no access"))) == [13]

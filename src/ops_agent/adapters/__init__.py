@@ -1,1 +1,1 @@
-"""One outside thing each: they translate and never decide."""
+"""One external system each: they translate and never decide."""

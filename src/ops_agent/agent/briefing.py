@@ -52,7 +52,7 @@ def plain_name(text: str) -> str:
 
 
 def system_prompt(policy: Policy, limits: Limits, standards: tuple[Standard, ...], title_prefix: str) -> str:
-    """The same for every run in a repository, so that it is cached; it holds nothing of the issue."""
+    """The same for every run in a repository, so that it is cached; it contains no part of the issue."""
     return fill(
         "agent/prompts/system.md",
         title_prefix=title_prefix,

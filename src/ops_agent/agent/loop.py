@@ -1,6 +1,7 @@
-"""The loop: ask the llm, run its tools, until it ends the work or code ends it. We own it: judging is in its middle.
+"""The loop: ask the llm, run its tools, until it ends the work or code ends it. It is our own, because judging happens
+inside it.
 
-Every way out is a value: how the llm ended (Ending), or why code did (Stopped). The llm's text decides nothing.
+Every ending is a value: how the llm ended (Ending), or why code did (Stopped). The llm's text decides nothing.
 """
 
 from __future__ import annotations

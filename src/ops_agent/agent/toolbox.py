@@ -1,4 +1,4 @@
-"""Runs the llm's tool calls. Whatever it sends, it gets a result for every call, in order; nothing of it raises.
+"""Runs the llm's tool calls. Whatever it sends, it gets a result for every call, in order, and nothing raises.
 
 What the llm sees of a tool, and whether its arguments fit, both come from the tool's signature.
 """

@@ -107,7 +107,7 @@ class Setup:
 
     @property
     def needed(self) -> Health:
-        """How bad it is when something that only a job has is missing."""
+        """The health of a check when something is missing that only a job has."""
         return FAIL if self.on_runner else SKIP
 
 
@@ -127,7 +127,7 @@ def _check_reserved(setup: Setup) -> Iterator[Diagnosis]:
 
 
 def _check_environments(setup: Setup) -> Iterable[Diagnosis]:
-    """Raises ConfigError in the words in which a run would."""
+    """Raises ConfigError with the same text as a run."""
     if setup.layout is not None:
         require_environments(setup.settings.environments, setup.layout)
     return ()

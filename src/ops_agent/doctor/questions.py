@@ -39,7 +39,7 @@ _TERRAGRUNT = ("terragrunt.hcl", "terragrunt.hcl.json", "terragrunt.stack.hcl")
 
 
 def questions(survey: Survey, policy: Policy, read: Callable[[str], bytes]) -> tuple[tuple[Finding, ...], str]:
-    """What is odd about a layout, with what to do about it; nothing of it blocks. `read` gives a file's bytes.
+    """What is unusual about a layout, and what to do about it; none of it blocks. `read` gives a file's bytes.
 
     Beside it the `layout:` of the policy file for what a mapping answers: the candidates that exist, the others as
     comments; empty when nothing is open. A path that nobody can know is in capitals; with it the file does not pass as

@@ -1,4 +1,6 @@
-"""The judge over what the llm wrote: every rule over everything that the change touches, on both sides."""
+"""The judge over what the llm wrote: every rule over everything that the change touches, on the base and on the
+head.
+"""
 
 from __future__ import annotations
 
@@ -224,7 +226,7 @@ def _completed(finding: Finding, rule: Rule, *, pre_existing: bool) -> Finding:
 
 
 def _crashed(rule: Rule, where: str, crash: Exception, *, blocks: bool) -> Finding:
-    """A rule that cannot judge must let nothing pass that the change touches."""
+    """When a rule crashes, nothing that the change touches may pass."""
     return Finding(
         rule="guard/rule-crashed",
         title="A rule could not judge the change",

@@ -108,9 +108,9 @@ class _Selecting:
             return True
         if not any(means_ready(settings.board, label) for label in issue.labels):
             return False
-        put = labellers(settings.board, issue, self.world.issues.timeline(issue.ref))
-        writers = self.permissions.writers(issue.ref.repository, put.values())
-        return any(means_ready(settings.board, label) and actor.id in writers for label, actor in put.items())
+        applied = labellers(settings.board, issue, self.world.issues.timeline(issue.ref))
+        writers = self.permissions.writers(issue.ref.repository, applied.values())
+        return any(means_ready(settings.board, label) and actor.id in writers for label, actor in applied.items())
 
     def _blockers(self, issue: Issue) -> tuple[Issue, ...] | None:
         """None when GitHub does not know of blockers."""

@@ -81,7 +81,7 @@ class _Server(ThreadingHTTPServer):
         self.broker = broker
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away is no news; nothing of a request is ever printed."""
+        """A client that disconnects is not an error; no part of a request is ever printed."""
 
 
 class _Request(BaseHTTPRequestHandler):

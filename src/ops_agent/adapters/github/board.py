@@ -35,7 +35,9 @@ fragment Items on Issue {
 
 
 class GitHubBoard:
-    """ports.Board. A board that cannot be used is a sentence, never an error: the run goes on without it."""
+    """ports.Board. A board that cannot be used is reported in a sentence, never as an error: the run goes on without
+    it.
+    """
 
     def __init__(self, http: GitHubHttp, owner: str, number: int) -> None:
         self._http, self._owner, self._number = http, owner, number

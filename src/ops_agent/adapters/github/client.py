@@ -73,13 +73,15 @@ class GitHubHttp(Requester):
     def write(
         self, verb: str, path: str, doing: str, body: Any = None, read: Callable[[Any], Any] = lambda _: None
     ) -> Any:
-        """A write that sets a value (PATCH, PUT, DELETE). What creates something goes through `ensure`."""
+        """A write that sets a value (PATCH, PUT, DELETE). A write that creates something goes through `ensure`."""
         return self._translated(doing, lambda: read(self.requestJsonAndCheck(verb, path, input=body)[1]))
 
     def items(
         self, path: str, doing: str, read: Callable[[dict[str, Any]], T], key: str | None = None, **parameters: Any
     ) -> tuple[T, ...]:
-        """Every item of a list, 100 a page; `key` names the list inside an object. What is no object is left out."""
+        """Every item of a list, 100 a page; `key` names the list inside an object. Anything that is not an object is
+        left out.
+        """
         return self._translated(doing, lambda: tuple(map(read, self._pages(path, doing, key, parameters))))
 
     def _pages(self, path: str, doing: str, key: str | None, parameters: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -148,7 +150,7 @@ class GitHubHttp(Requester):
     def download(self, url: str, doing: str) -> requests.Response:
         """The open stream behind a redirect target of GitHub's, which PyGithub would read into memory whole.
 
-        The token goes along only to the API's own host.
+        The token is sent only to the API's own host.
         """
         parts, api = urlsplit(url), self.hostname
         same = parts.netloc == self.hostname_and_port or (parts.hostname == api and parts.port is None)
@@ -254,7 +256,7 @@ def connect(
 
 
 def in_repository(repository: str, path: str = "") -> str:
-    """The path of the API below a repository (`owner/name`); another name is a bug or an attack and finds nothing."""
+    """The path of the API below a repository (`owner/name`); any other name is a bug or an attack, and is not found."""
     owner, _, name = repository.partition("/")
     if not owner or not name or "/" in name or ".." in (owner, name):
         raise NotFound(f"{repository!r} is not the name of a repository (owner/name).")

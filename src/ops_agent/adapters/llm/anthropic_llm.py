@@ -56,7 +56,7 @@ class AnthropicLlm:
         self._client_since = 0.0
 
     def warm_up(self) -> None:
-        """Import the SDK (about a second) in a thread while other work goes on."""
+        """Import the SDK (about a second) in a thread while other work continues."""
         threading.Thread(target=_import_sdk, daemon=True).start()
 
     def reply(self, *, system: str, tools: tuple[ToolSpec, ...], turns: tuple[Turn, ...], max_tokens: int) -> LlmReply:

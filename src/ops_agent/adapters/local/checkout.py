@@ -149,7 +149,7 @@ class Checkout:
         self._read |= {path: contents[blob] for path, blob in wanted.items()}
 
     def changes_since(self, base: BaseTree) -> ChangeSet:
-        """What is different in `scope`. Links and submodules are no part of it."""
+        """What is different in `scope`. Links and submodules are not part of it."""
         before, now = base.entries(), self._entries
         changes = []
         for path in sorted(p for p in before.keys() | now.keys() if p.startswith(self.scope)):

@@ -70,7 +70,7 @@ class TerminalReporter:
         """A terminal has no masks; the redaction knows the secrets."""
 
     def output(self, name: str, text: str) -> None:
-        """Short ones only: a plan's JSON is no news for a person."""
+        """Short ones only: a plan's JSON is of no use to a person."""
         clean = escape_controls(self._redact(text))
         if clean and "\n" not in clean and len(clean) <= _MAX_OUTPUT:
             self._print((f"{name}: ", "bold"), clean)

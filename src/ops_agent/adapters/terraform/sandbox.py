@@ -197,7 +197,7 @@ class Sandbox:
         ports: frozenset[int],
         attempts: Mapping[str, object] | None = None,
     ) -> list[str]:
-        """The words before a confined program."""
+        """The command line before a confined program."""
         landlock = self.confinement.rules(
             cell,
             execute=(self.program.path, *self._shared),

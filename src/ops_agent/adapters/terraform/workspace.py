@@ -91,8 +91,9 @@ class Workspace:
         return self._check("init", result, found, failed=result.returncode != 0)
 
     def refresh(self, tree: Path) -> None:
-        """Whatever a child left in the working directory goes, but for the lock file that init wrote; now nothing there
-        is writable.
+        """Fill the working directory anew; of what a child left there, only the lock file that init wrote is kept.
+
+        Now nothing there is writable for a child.
         """
         lock = self.directory / LOCK_FILE
         kept = lock.read_bytes() if lock.is_file() and not lock.is_symlink() else None

@@ -1,4 +1,4 @@
-"""Lists that the rules read: text files, so that adding a name is no change of code.
+"""Lists that the rules read: text files, so that adding a name does not change code.
 
 `#` starts a comment. A file holds words, or entries `key: word word`; a line that starts with blanks continues the
 entry before it. A file of regular expressions has one a line below its key, and parts `NAME = expression` that others
@@ -31,7 +31,7 @@ def words(name: str) -> frozenset[str]:
 
 @cache
 def table(name: str) -> dict[str, tuple[str, ...]]:
-    """The entries of `name`.txt; a key that comes twice has the words of both."""
+    """The entries of `name`.txt; a key that is there twice has the words of both."""
     found: dict[str, list[str]] = {}
     key = ""
     for line in _lines(name):
