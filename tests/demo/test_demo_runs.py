@@ -99,5 +99,5 @@ class TestParent:
         assert [re.findall(r"^Closes (#\d+)$", body, re.MULTILINE) for body in bodies] == [["#2"], ["#4"], ["#5"]]
         summary: Any = (folder / "job-summary.md").read_text()
         assert "3 work items selected, 2 not" in summary
-        assert "is not a work item of ops-agent" in summary and "stands in `Backlog`" in summary
+        assert "is not a work item of ops-agent" in summary and "is in `Backlog`" in summary
         assert ".github/workflows/terraform.yml" in (folder / "pull-request-9.diff").read_text()
