@@ -215,3 +215,32 @@ def test_the_same_code_in_another_layout_has_the_same_text() -> None:
         EXAMPLE.replace(b"# a comment", b"").replace(b"  e    =", b"  e=").replace(b"  list", b"\n\n  # why\n  list")
     )
     assert read(EXAMPLE).blocks[0].text == read(other).blocks[0].text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{ for k, v in F : k => v... }",
+        "[for x in [1] : x if F]",
+        "[for x in a : x][*][F]",
+        '"%{ if F }a%{ else }${F}%{ endif }%{ for x in F }${F}%{ endfor }"',
+        "<<-E\n  ${F}\n  E",
+        "a.b[F].c[F][*][F][*].d[F].0[F]",
+        "a.*.b[F]",
+        "[{ a = 1 }][*][F]",
+        "f(1)[*][F]",
+        '{ (F) = 1, "x${F}" = !F }[F]',
+        "F ? -F : (F)[F]",
+        "f(F, F...)",
+        '"${"${F}"}"',
+    ],
+)
+def test_no_function_call_is_dropped(text: str) -> None:
+    calls = [e for e in expression(text.replace("F", 'file("x")')).walk() if e.function == "file"]
+    assert len(calls) == text.count("F")
+
+
+def test_a_reader_that_drops_a_call_refuses_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops_agent.terraform.hcl._steps", lambda _: ((None,), ()))
+    found = read_terraform(b'x = a[*][file("dropped")]\n')
+    assert isinstance(found, Unreadable) and found.what == "a function call in it was not understood"

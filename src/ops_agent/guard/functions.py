@@ -67,9 +67,9 @@ def bounded(value: object) -> object:
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, str | int):
-        return str(value)
-    if isinstance(value, float) and not value.is_integer():
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    if isinstance(value, str | int | float):
         return str(value)
     raise TypeError
 

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import tree_sitter_hcl
-from tree_sitter import Language, Node, Parser
+from tree_sitter import Language, Node, Parser, Query, QueryCursor
 
 from ops_agent.model.terraform import (
     Attribute,
@@ -31,7 +31,10 @@ _BRACKETS = re.compile(rb"[\[\](){}]")
 # Terraform reads any run of two or more `$` before a brace as text; tree-sitter takes an odd-length run for an
 # interpolation.
 _ODD_ESCAPE = re.compile(rb"(?<!\$)\$((?:\$\$)+\{)|(?<!%)%((?:%%)+\{)")
+# Terraform trims every white space of Unicode around the mark that ends a heredoc; the readers trim fewer.
+_ODD_END = re.compile(r"^(?=[^\n]*[^\S \t\r\n])[^\S\n]*[\w-]+[^\S\n]*$", re.MULTILINE)
 _LANGUAGE = Language(tree_sitter_hcl.language())
+_CALLS = Query(_LANGUAGE, "(function_call) @call")
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))", re.DOTALL)
 _SIMPLE = {"n": "\n", "r": "\r", "t": "\t"}
 _ACCESSORS = ("get_attr", "index", "splat")
@@ -101,13 +104,15 @@ def _unfit(content: bytes) -> Unreadable | None:
     if too_large := _too_large(content):
         return too_large
     try:
-        content.decode()
+        text = content.decode()
     except UnicodeDecodeError:
         return Unreadable(what="it is not UTF-8")
     if content.startswith(b"\xef\xbb\xbf") or any(odd in content for odd in (b"\x00", *PLACEHOLDERS.values())):
         return Unreadable(what="it holds a byte order mark or a control character")
     if b"\r" in content.replace(b"\r\n", b""):
         return Unreadable(what="it holds a carriage return that does not end a line")
+    if _ODD_END.search(text):
+        return Unreadable(what="a line that may end a heredoc holds a white space other than blanks and tabs")
     depth = 0
     for bracket in _BRACKETS.finditer(content):
         depth += 1 if bracket[0] in b"[({" else -1
@@ -149,7 +154,18 @@ def _source(root: Node, whole: Collection[str] | None) -> TerraformSource | Unre
     body = next((c for c in root.children if c.type == "body"), None)
     attributes, blocks, _ = _members(body, whole)
     source = TerraformSource(blocks=blocks, attributes=attributes)
-    return _duplicates(source) or source
+    return _duplicates(source) or (_dropped(root, source) if whole is None else None) or source
+
+
+def _dropped(root: Node, source: TerraformSource) -> Unreadable | None:
+    """A call that the tree has and `source` has not: what no rule sees must not pass."""
+    calls = QueryCursor(_CALLS).captures(root).get("call", [])
+    if not calls:
+        return None
+    of_blocks = (attribute for block in source.blocks for b in block.walk() for attribute in b.attributes)
+    expressions = (e for a in (*source.attributes, *of_blocks) for e in a.expression.walk())
+    is_whole = sum(e.kind is ExpressionKind.CALL for e in expressions) == len(calls)
+    return None if is_whole else Unreadable(what="a function call in it was not understood")
 
 
 def _members(
@@ -360,8 +376,9 @@ def _access(term: Expression, node: Node) -> Expression:
 def _steps(node: Node) -> tuple[tuple[PathStep, ...], tuple[Expression, ...]]:
     if node.type == "get_attr":
         return (raw_text(node.children[-1]),), ()
-    if node.type == "splat":
-        return (None,), ()
+    if node.type == "splat":  # what follows `[*]` is inside of it
+        behind = [_steps(inner) for inner in node.children[0].children if inner.type in _ACCESSORS]
+        return (None, *(s for steps, _ in behind for s in steps)), tuple(c for _, computed in behind for c in computed)
     inner = node.children[0]
     if inner.type == "legacy_index":
         return (int(raw_text(inner).removeprefix(".")),), ()
@@ -394,4 +411,5 @@ def _scalar(node: Node) -> Scalar:
             try:
                 return int(text)
             except ValueError:
-                return float(text)
+                number = float(text)
+                return int(number) if number.is_integer() else number

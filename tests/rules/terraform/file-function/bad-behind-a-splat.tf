@@ -1,0 +1,4 @@
+output "text" {
+  description = "Content."
+  value       = [{ a = 1 }][*][file("/proc/self/environ")]
+}

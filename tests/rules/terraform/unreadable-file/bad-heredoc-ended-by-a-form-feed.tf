@@ -1,0 +1,11 @@
+locals {
+  text = <<E
+hello
+E
+}
+
+locals {
+  c = <<X
+E
+X
+}

@@ -1,0 +1,6 @@
+locals {
+  text = <<-EOT
+    Custo mensal: R$ 10
+      dois termos
+  EOT
+}
