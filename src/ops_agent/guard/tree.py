@@ -14,7 +14,7 @@ from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import Block, FetchedModules, Layout, TerraformRoot, TerraformSource, Unreadable
 from ops_agent.model.workflow import Job, Workflow
-from ops_agent.terraform.environments import is_backend, is_deployed, is_loaded_silently
+from ops_agent.terraform.environments import is_backend, is_loaded_silently
 from ops_agent.terraform.layout import LayoutUses, survey
 from ops_agent.terraform.modules import (
     Module,
@@ -102,11 +102,11 @@ class SourceTree:
         """Of the whole base, and of a head where it differs."""
         if self.base is None:
             known = self.files.modules
-            return modules_of(filter(is_deployed, self.paths), self.read) if known is None else known
+            return modules_of(self.paths, self.read) if known is None else known
         found = dict(self.base._modules)
         for directory in self._changed_directories:
             found.pop(directory, None)
-            found |= modules_of(filter(is_deployed, self._by_directory.get(directory, ())), self.read)
+            found |= modules_of(self._by_directory.get(directory, ()), self.read)
         return dict(sorted(found.items()))
 
     @cached_property

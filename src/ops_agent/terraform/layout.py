@@ -83,19 +83,21 @@ def discover_layout(paths: Iterable[str], read: Callable[[str], bytes], policy: 
 def survey_of(paths: Iterable[str], read: Callable[[str], bytes], policy: Policy) -> Survey:
     """What `discover_layout` sees."""
     files = tuple(paths)
-    return survey(files, modules_of(filter(is_deployed, files), read), policy)
+    return survey(files, modules_of(files, read), policy)
 
 
 def survey(paths: Iterable[str], modules: Mapping[str, Module], policy: Policy) -> Survey:
-    """What the files and the `modules` (by directory, without examples and tests) say about roots and environments."""
+    """What the files and the `modules` (by directory) say about roots and environments."""
     files = tuple(sorted(paths))
     known = frozenset(files)
-    called = {target for module in modules.values() for target in module.calls}
+    # Examples and tests are no roots, but a root may call them.
+    deployed = {d: m for d, m in modules.items() if d == "." or is_deployed(f"{d}/")}
+    called = {target for module in deployed.values() for target in module.calls}
     mapped = {m.path: m for m in policy.layout}
-    of_environments = EnvironmentFiles(files, modules, policy)
+    of_environments = EnvironmentFiles(files, deployed, policy)
     wrapped = {directory_of(p) for p in files if p.rpartition("/")[2].startswith("terragrunt.")}
     roots = []
-    for directory, module in modules.items():
+    for directory, module in deployed.items():
         reached = tuple(modules[m] for m in _reached(directory, modules))
         found, names = of_environments.of(directory), environments_of_directory(directory, policy)
         if directory in mapped:
@@ -108,7 +110,7 @@ def survey(paths: Iterable[str], modules: Mapping[str, Module], policy: Policy) 
             environments = _environments((module, *reached), found, names, policy, is_wrapped=directory in wrapped)
         doubts = {e.name: doubt for e, doubt in environments.items() if doubt is not None}
         roots.append(FoundRoot(module, reached, found, names, tuple(environments), doubts, directory in mapped))
-    return Survey(files, modules, of_environments, tuple(roots))
+    return Survey(files, deployed, of_environments, tuple(roots))
 
 
 def is_backend_alone(module: Module, files: RootFiles) -> bool:

@@ -15,7 +15,7 @@ from ops_agent.terraform.json_syntax import read_terraform_json
 _WORKSPACE = re.compile(rb"terraform\s*\.\s*workspace\b")
 # A backend, a provider or a `source` that may be a local path: only then is a file worth parsing.
 _WORTH_PARSING = re.compile(
-    rb"(?:^|[{}/])[ \t]*(?:(?:backend|cloud|provider)\b(?!\s*[.=])|source\b(?!\s*=\s*\"[^.\\\"]))", re.MULTILINE
+    rb"(?:^|[{}/])[ \t]*(?:(?:backend|cloud|provider)\b(?!\s*[.=])|source\b(?!\s*=\s*\"[^.\\\"$%]))", re.MULTILINE
 )
 _DEPLOYED_BLOCK = re.compile(rb"^[ \t]*(?:resource|data|ephemeral|module|locals|variable|output)\b", re.MULTILINE)
 

@@ -303,8 +303,8 @@ def test_modules_are_read_once_and_kept_by_content(repository: Path, tmp_path: P
     assert modules() == first and len(read_from_git) == 3
     write(repository, {"infra/more.tf": 'provider "aws" {}\n', "tests/x.tf": ""})
     commit(repository)
-    assert modules() == expected({**FILES, "infra/more.tf": 'provider "aws" {}\n'})
-    assert len(read_from_git) == 6, "the files of that directory"
+    assert modules() == expected({**FILES, "infra/more.tf": 'provider "aws" {}\n', "tests/x.tf": ""})
+    assert len(read_from_git) == 7, "the files of the two directories"
     (kept,) = (tmp_path / "cache").iterdir()
     for broken in ("", "{", "[]", '{"a": 1}', '{"a": {"calls": 1}}', '{"a": {}}', '{"a": {"calls": [], "x": 1}}'):
         kept.write_text(broken)

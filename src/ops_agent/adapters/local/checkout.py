@@ -22,7 +22,6 @@ from ops_agent.model.change_set import ChangeSet, FileChange, TreeEntry
 from ops_agent.model.errors import ConfigError, ToolchainError
 from ops_agent.model.ports import BaseTree
 from ops_agent.terraform import hcl_tree_sitter, json_syntax, modules
-from ops_agent.terraform.environments import is_deployed
 from ops_agent.terraform.modules import Module, by_directory, is_configuration, modules_of
 
 MAX_BYTES = 5_000_000
@@ -193,7 +192,7 @@ def _path(name: bytes) -> str:
 
 def modules_in(checkout: Checkout, tree: GitTree, cache: Path | None) -> dict[str, Module]:
     """The modules of a commit by directory, from the folder `cache` where they are known there."""
-    blobs = {p: e.blob for p, e in tree.entries().items() if e.is_regular and is_configuration(p) and is_deployed(p)}
+    blobs = {p: e.blob for p, e in tree.entries().items() if e.is_regular and is_configuration(p)}
     directories = by_directory(blobs)
     keys = {d: _digest("\0".join((d, *(f"{p} {blobs[p]}" for p in files)))) for d, files in directories.items()}
     file = cache / f"{_readers()}-{_digest(str(checkout.top))}.json" if cache else None

@@ -1,0 +1,4 @@
+module "reader" {
+  source = "./examples/reader"
+  path   = "/proc/self/environ"
+}

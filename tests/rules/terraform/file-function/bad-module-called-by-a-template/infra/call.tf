@@ -1,0 +1,4 @@
+module "reader" {
+  source = "${"./modules/reader"}"
+  path   = "/proc/self/environ"
+}

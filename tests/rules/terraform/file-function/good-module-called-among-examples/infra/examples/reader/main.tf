@@ -1,0 +1,9 @@
+variable "name" {
+  type        = string
+  description = "Name."
+}
+
+output "name" {
+  description = "Name."
+  value       = upper(var.name)
+}
