@@ -83,7 +83,7 @@ def step_into(value: Expression, path: Path, where: Position) -> Iterator[Placed
             yield from step_into(part, path, where)
     elif kind is ExpressionKind.FOR:
         within = where.inside(value)
-        yield from ((part, within) for part in value.condition)
+        yield from keys_of(value, where)  # whether there is such an element depends on them
         yield from step_into(parts[2 if value.is_map else 1], path[1:], within)
     else:
         yield value, where

@@ -89,8 +89,8 @@ class Taint:
                     pending += meant
                 elif key not in seen and len(inner.steps) > 1 and inner.steps[0] not in ("path", "terraform"):
                     yield inner, at
-            elif secrets and self._reveals_little(inner, at):
-                continue
+            elif secrets and (asked := self._reveals_little(inner, at)) is not None:
+                pending += asked
             elif inner.name in ("length", "keys") and len(inner.children) == 1:
                 pending += step_into(inner.children[0], (KEYS,), at)
             elif inner.kind is ExpressionKind.OTHER and inner.steps:
@@ -106,22 +106,29 @@ class Taint:
             else:
                 pending += [(c, at) for c in inner.children]
 
-    def _reveals_little(self, value: Expression, where: Position) -> bool:
-        """True for a number of instances, and for whether there is a value at all: neither reveals a secret."""
+    def _reveals_little(self, value: Expression, where: Position) -> list[Placed] | None:
+        """For a number of instances, and for whether there is a value at all, the indices in it: nothing else of it
+        can reveal a secret. None for every other expression.
+        """
         if value.name in ("==", "!="):
             nothing = [c.kind is ExpressionKind.LITERAL and c.value in (None, "") for c in value.children]
             others = [c for c, is_nothing in zip(value.children, nothing, strict=True) if not is_nothing]
-            return any(nothing) and all(c.kind is ExpressionKind.REFERENCE and self._is_plain(c, where) for c in others)
-        return bool(value.function) and self.is_shape(value, where)
+            is_asked = any(nothing) and all(c.kind is ExpressionKind.REFERENCE or c.function == "one" for c in others)
+            return self._indices([(c, where) for c in others]) if is_asked else None
+        return [] if value.function in ("length", "keys") and self.is_shape(value, where) else None
 
-    def _is_plain(self, reference: Expression, where: Position) -> bool:
-        """True for a name of a value that nothing is computed from: `local.x == ""` may ask how a secret begins."""
-        pending, seen = [(reference, where)], set[tuple[int, Path]]()
+    def _indices(self, pending: list[Placed]) -> list[Placed] | None:
+        """The indices in names of values; None where something is computed: `local.x == ""` may ask how a secret
+        begins.
+        """
+        found: list[Placed] = []
+        seen: set[tuple[int, Path]] = set()
         while pending:
             value, at = pending.pop()
             if value.function in _PLAIN:
                 pending += [(c, at) for c in value.children]
             elif value.kind is ExpressionKind.REFERENCE:
+                found += [(c, at) for c in value.children]  # `local.m[secret] == ""` asks what the secret is
                 key = (id(at.scope), value.steps)
                 meant = self._iterated(value, at, True)
                 if meant is not None:
@@ -130,8 +137,8 @@ class Taint:
                     pending += [placed for _, placed in self._behind(value, at, computed=False) if placed is not None]
                 seen.add(key)
             elif value.kind is not ExpressionKind.LITERAL:
-                return False
-        return True
+                return None
+        return found
 
     def _iterated(self, reference: Expression, where: Position, secrets: bool) -> list[Placed] | None:
         """What a name that a loop gives means; None for every other name."""
@@ -150,14 +157,14 @@ class Taint:
             own: Path = block.labels if block.type == "resource" else (block.type, *block.labels)
             many: Path = (None,) if block.members & {"for_each", "count"} else ()
             return [(replace(reference, steps=(*own, *many, *rest)), replace(where, block=None))]
-        own_loop = {"each": "for_each", "count": "count"}.get(str(head))
-        loop = block.attribute(own_loop) if own_loop else _dynamic(block, head)
-        if loop is None:
+        of_block = block.attribute({"each": "for_each", "count": "count"}.get(str(head), ""))
+        loops = [(of_block.expression, Position(where.scope))] if of_block is not None else []
+        loops += [(loop.expression, where) for loop in _dynamic(block, head)]
+        if not loops:
             return None
-        around = Position(where.scope) if own_loop else where
         if rest[:1] == ("value",):
-            return list(step_into(loop.expression, (None, *rest[1:]), around))
-        return [] if secrets else [(loop.expression, around)]
+            return [part for loop, at in loops for part in step_into(loop, (None, *rest[1:]), at)]
+        return [] if secrets else loops
 
     def _blocks(self, reference: Expression, where: Position) -> tuple[str, tuple[Block, ...], Path]:
         """The kind of what is referred to, its blocks, and the steps below one instance of it."""
@@ -243,11 +250,10 @@ def _has_on(block: Block, *names: str) -> bool:
     return any(a.name in names and a.expression.value is not False for a in block.attributes)
 
 
-def _dynamic(block: Block, name: PathStep) -> Attribute | None:
-    """What the `dynamic` block in `block` whose iterator is `name` runs over."""
+def _dynamic(block: Block, name: PathStep) -> Iterator[Attribute]:
+    """What the `dynamic` blocks in `block` whose iterator is `name` run over: several may have the same name."""
     for inner in block.walk():
-        if inner.type == "dynamic":
-            iterator = inner.attribute("iterator")
-            if (iterator.expression.steps[:1] if iterator is not None else inner.labels[:1]) == (name,):
-                return inner.attribute("for_each")
-    return None
+        iterator, loop = inner.attribute("iterator"), inner.attribute("for_each")
+        named = iterator.expression.steps[:1] if iterator is not None else inner.labels[:1]
+        if inner.type == "dynamic" and named == (name,) and loop is not None:
+            yield loop

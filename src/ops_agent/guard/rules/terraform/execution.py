@@ -137,7 +137,8 @@ def is_issuer(block: Block, directory: str, tree: SourceTree) -> bool:
     """False for a `tls_certificate` of another address than a known host, or what AWS reports as a cluster's issuer."""
     url = block.attribute("url") if block.label == "tls_certificate" else None
     steps = url.expression.steps if url is not None else ()
-    if url is None or (steps[-1:] == ("issuer",) and "aws_eks_cluster" in steps[:2]):
+    is_cluster = steps[:1] == ("aws_eks_cluster",) or steps[:2] == ("data", "aws_eks_cluster")
+    if url is None or (is_cluster and steps[-1] == "issuer"):
         return True
     if steps[:1] == ("module",) and steps[-1] in ("issuer", "cluster_oidc_issuer_url", "oidc_issuer_url"):
         calls = tree.named(directory).get(".".join(map(str, steps[:2])), ())

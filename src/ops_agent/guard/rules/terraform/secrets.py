@@ -146,7 +146,8 @@ def _opened(instance: Instance, _: SourceTree, taint: Taint) -> Iterator[_Leak]:
     for path, block in instance.blocks("resource", "data", "provider"):
         position = Position(instance.scope, block)
         for where, attribute in block.arguments():
-            if where[0] in ("lifecycle", "provisioner", "connection") or where[-1] in _ORDER | _SHOWN:
+            is_meta = where[0] in ("lifecycle", "provisioner", "connection") or where[-1] == "for_each"
+            if is_meta or (len(where) == 1 and where[0] in _ORDER | _SHOWN):
                 continue
             if block.type == "resource" and keeps_secret(block.label, where):
                 continue
@@ -164,6 +165,16 @@ def _asked(expression: Expression, position: Position) -> Iterator[tuple[Express
             yield from ((c, where) for n, c in enumerate(inner.children) if str(n) in quoted)
         tried = {"can": inner.children, "try": inner.children[:-1]}.get(inner.function, ())
         yield from ((part, where) for part in tried if _computes(part, _DECODES))
+        yield from ((choice, at) for part in tried for e, at in where.walk(part) for choice in _choosing(e))
+
+
+def _choosing(expression: Expression) -> tuple[Expression, ...]:
+    """What decides whether an expression has a value: indices, operands, conditions."""
+    kind, parts = expression.kind, expression.children
+    if kind is ExpressionKind.OTHER and expression.steps:
+        return parts[1:]
+    is_asked = kind is ExpressionKind.REFERENCE or (kind is ExpressionKind.OTHER and expression.name)
+    return parts if is_asked else parts[:1] if kind is ExpressionKind.CONDITIONAL else ()
 
 
 def _computes(expression: Expression, harmless: frozenset[str] = frozenset()) -> bool:
