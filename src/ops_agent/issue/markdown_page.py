@@ -69,6 +69,7 @@ _DESTINATION = re.compile(r"\]\(\s*+(\S*+)")
 _ESCAPED_TITLE_END = re.compile(r"\\[\"')]\s*+(?:\)|$)", re.MULTILINE)
 _FORMULA_IN_TICKS = re.compile(r"\$\0+\$")
 _COMMAND = re.compile(r"\\[A-Za-z]")
+_FORMULA_WITH_COMMENT = re.compile(r"\$[^$%]*+%[^$]*+\$(?!\w)")  # `%` hides the rest of its line
 
 
 def shown(text: str) -> tuple[str, Counter[str]]:
@@ -204,7 +205,8 @@ class _Reader:
         outside_code = "".join("\0" * len(piece) if is_code else piece for piece, is_code in pieces)
         cuts = [found.span() for found in _FORMULA_IN_TICKS.finditer(outside_code)]
         first, last = outside_code.find("$"), outside_code.rfind("$")
-        if _COMMAND.search(outside_code, first + 1, max(last, 0)):
+        is_hiding = _COMMAND.search(outside_code, first + 1, max(last, 0)) or _FORMULA_WITH_COMMENT.search(outside_code)
+        if is_hiding:
             cuts = [(first, last + 1)]
         for start, end in reversed(cuts):
             self.count("mathematics")

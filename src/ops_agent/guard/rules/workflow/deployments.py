@@ -11,7 +11,8 @@ from ops_agent.guard.rules.workflow.gates import is_gated, keeps_out
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.workflow import Job, Step, WorkflowText
 
-_TERRAFORM = r"\b(?:terraform|tofu|terragrunt)\s+(?:(?:run|run-all|-\S+)\s+)*"
+_OPTION = r"-(?:\$\{\{[^}\n]{0,500}\}\}|(?!\$\{\{)\S)+"
+_TERRAFORM = rf"\b(?:terraform|tofu|terragrunt)\s+(?:(?:run|run-all|{_OPTION})\s+)*"
 _ARGUMENTS = r"((?:\$\{\{[^${}\n]*\}\}|[<>]&|>\||&>|[^\n;&|])*)"
 _PLAN = re.compile(rf"{_TERRAFORM}plan\b{_ARGUMENTS}")
 _APPLY = re.compile(rf"{_TERRAFORM}apply\b{_ARGUMENTS}")
