@@ -241,6 +241,6 @@ def test_no_function_call_is_dropped(text: str) -> None:
 
 
 def test_a_reader_that_drops_a_call_refuses_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ops_agent.terraform.hcl._steps", lambda _: ((None,), ()))
+    monkeypatch.setattr("ops_agent.terraform.hcl_tree_sitter._steps", lambda _: ((None,), ()))
     found = read_terraform(b'x = a[*][file("dropped")]\n')
     assert isinstance(found, Unreadable) and found.what == "a function call in it was not understood"
