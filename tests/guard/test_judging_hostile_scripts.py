@@ -9,10 +9,10 @@ import pytest
 
 from growth import assert_linear
 from ops_agent.guard.judge import judge
-from ops_agent.guard.shell import MAX_CHARACTERS
 from ops_agent.guard.tree import FilesInMemory
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.policy import Policy
+from ops_agent.workflows.shell import MAX_CHARACTERS
 
 WORKFLOW = ".github/workflows/checks.yml"
 SCRIPT = "scripts/check.sh"

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from types import FunctionType, ModuleType
 from typing import Any, TypeVar, get_type_hints
 
-from ops_agent.guard.shell import MAX_CHARACTERS, Line, script_lines
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import Instance, instances_of
 from ops_agent.model.change_set import ChangeSet, FileChange
@@ -18,6 +17,7 @@ from ops_agent.model.terraform import Attribute, Block, Expression, TerraformSou
 from ops_agent.model.workflow import SCOPES, Job, LintEntry, Step, Workflow, WorkflowText
 from ops_agent.terraform.environments import canonical, environment_of_path
 from ops_agent.terraform.modules import directory_of
+from ops_agent.workflows.shell import MAX_CHARACTERS, Line, script_lines
 
 
 def hit(

@@ -91,7 +91,7 @@ def shared_name(change: WholeChange) -> Iterator[Finding]:
                 yield hit(path=path, line=1, what=what, anchor=f"{path} {name} {other}")
 
 
-@rule(Severity.DANGER)
+@rule(Severity.WARNING)
 def shared_check(change: WholeChange) -> Iterator[Finding]:
     """A job that checks pull requests has the name of a job in another workflow.
 
@@ -107,7 +107,7 @@ def shared_check(change: WholeChange) -> Iterator[Finding]:
                 yield hit(path=path, line=1, what=what, anchor=f"{path} {check} {other}")
 
 
-@rule(Severity.DANGER)
+@rule(Severity.WARNING)
 def weakened_check(change: WholeChange) -> Iterator[Finding]:
     """An existing workflow checks less, or waits for less.
 

@@ -11,12 +11,12 @@ from ops_agent.config.strict_yaml import read_yaml
 from ops_agent.guard.data import expressions, words
 from ops_agent.guard.paths import is_workflow
 from ops_agent.guard.rule import SCRIPT_INPUTS, WholeChange, WorkflowFile, hit, rule
-from ops_agent.guard.shell import COMPUTED, MAX_CHARACTERS, Line, forms, names_of_commands, script_lines
 from ops_agent.guard.tree import SourceTree
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.terraform import Unreadable
 from ops_agent.model.workflow import Job, Permissions, Step
 from ops_agent.workflows.expressions import parts_of
+from ops_agent.workflows.shell import COMPUTED, MAX_CHARACTERS, Line, forms, names_of_commands, script_lines
 
 _SHELL = re.compile(r"|python|pwsh|(?:ba)?sh(?:(?: -(?:[euxl]+|o pipefail)| --noprofile| --norc)* \{0\})?")
 _WRITES = "the repository is written"

@@ -80,7 +80,7 @@ def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Finding]:
             yield file.hit(job, what, at=f"{job.id} {scope}")
 
 
-@rule(Severity.DANGER)
+@rule(Severity.WARNING)
 def open_step_with_identity_token(file: WorkflowFile) -> Iterator[Finding]:
     """A pull request workflow with `id-token: write` does more than plan: it is offered as a patch, not committed.
 
@@ -141,7 +141,7 @@ def identity_token_without_environment(file: WorkflowFile) -> Iterator[Finding]:
             yield file.hit(job, what, at=f"{job.id} id-token")
 
 
-@rule(Severity.DANGER)
+@rule(Severity.WARNING)
 def privileged_step(file: WorkflowFile) -> Iterator[Finding]:
     """The change writes a step that runs with rights, or on events, that a new workflow may not have.
 

@@ -1,0 +1,303 @@
+"""What a merge does: which workflow of the base branch applies which root and environment, and on which event.
+
+Read from the workflows alone. Where an expression hides the root or the environment, the effect says that it cannot be
+told; it is never left out.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice, product
+from typing import Final
+
+from ops_agent.model.terraform import Layout, TerraformRoot
+from ops_agent.model.workflow import Job, Step, Trigger, Workflow
+from ops_agent.workflows.evaluation import Value, holds, written_out
+from ops_agent.workflows.reader import read_workflow
+from ops_agent.workflows.shell import COMPUTED, forms, names_of_commands, script_lines
+
+WORKFLOWS: Final = ".github/workflows/"
+_APPLY = re.compile(r"\b(?:terraform|tofu|terragrunt)\s+(?:(?:run|run-all|-\S+)\s+)*apply(?![\w-])")
+_CHDIR = re.compile(r"\b(?:terraform|tofu)\s+(?:\S+\s+)*?-chdir[= ](\S+)")
+_CHANGES_DIRECTORY = re.compile(r"(?:^|[;&(]\s*)(?:cd|pushd)\s+([^\s;&|]+)")
+_DEPLOYS = re.compile(r"(?i)\b(?:make|just|task|npm run|\S*/\S*)\s*\S*(?:apply|deploy)\S*")
+_APPLY_ACTIONS: Final[dict[str, tuple[str, str]]] = {
+    "dflook/terraform-apply": ("path", ""),
+    "dflook/tofu-apply": ("path", ""),
+    "gruntwork-io/terragrunt-action": ("tg_dir", "tg_command"),
+    "op5dev/tf-via-pr": ("working-directory", "command"),
+    "devsectop/tf-via-pr-action": ("working-directory", "command"),
+    "hashicorp/tfc-workflows-github/actions/apply-run": ("", ""),
+}
+"""Action -> its input with the directory, and the one that must hold `apply` (empty: it always applies)."""
+_MAX_FORMS: Final = 32
+_MAX_CALLS: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class MergeEffect:
+    """One job that applies Terraform. `root` is a root's path, empty when it cannot be told; so is `environment`.
+
+    `event` is what starts the workflow, `on_merge` whether a merge into the base branch does. `certain` False: whether
+    the job applies at all depends on what the workflow alone does not tell.
+    """
+
+    workflow: str
+    job: str
+    event: str
+    root: str = ""
+    environment: str = ""
+    on_merge: bool = False
+    certain: bool = True
+
+
+def what_a_merge_does(
+    layout: Layout,
+    read: Callable[[str], bytes | None],
+    base_branch: str,
+    changed: Collection[str] | None = None,
+) -> tuple[MergeEffect, ...]:
+    """Every effect of the workflows of the base branch, those of a merge first. `read` gives a file's bytes, None where
+    there is none. `changed` (None: not known) leaves out what the path filters leave out.
+    """
+    workflows: dict[str, Workflow] = {}
+    for path in layout.workflows:
+        content = read(path)
+        workflow = read_workflow(content) if content is not None else None
+        if isinstance(workflow, Workflow):
+            workflows[path] = workflow
+    reader = _Effects(layout, workflows, base_branch, changed)
+    found = {effect for path in workflows for effect in reader.of(path)}
+    merging = {(e.workflow, e.job, e.root, e.environment) for e in found if e.on_merge}
+    kept = [e for e in found if e.on_merge or (e.workflow, e.job, e.root, e.environment) not in merging]
+    return tuple(sorted(kept, key=lambda effect: (not effect.on_merge, effect)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """How a workflow is started: the event for people, whether a merge does it, and what expressions know then."""
+
+    event: str
+    on_merge: bool
+    known: Mapping[str, Value]
+    certain: bool = True
+
+
+class _Effects:
+    def __init__(
+        self, layout: Layout, workflows: Mapping[str, Workflow], base_branch: str, changed: Collection[str] | None
+    ) -> None:
+        self._roots = {root.path: root for root in layout.roots}
+        self._workflows, self._branch, self._changed = workflows, base_branch, changed
+
+    def of(self, path: str) -> Iterator[MergeEffect]:
+        for trigger in self._workflows[path].triggers:
+            if start := self._start(trigger, path):
+                yield from self._of_workflow(path, path, start, 0)
+
+    def _start(self, trigger: Trigger, path: str) -> _Start | None:
+        """None for an event that starts nothing of interest: calls are followed from their callers."""
+        event = trigger.event
+        if event == "push" and not self._is_touched(trigger):
+            return None
+        on_branch: dict[str, Value] = {"github.event_name": event, "github.ref_type": "branch", "inputs.": ""}
+        on_branch |= {"github.ref": f"refs/heads/{self._branch}", "github.ref_name": self._branch}
+        if event == "push" and self._is_pushed(trigger):
+            return _Start(event, True, {**on_branch, "github.event.inputs.": ""})
+        if event in ("pull_request", "pull_request_target") and self._is_closed(trigger):
+            closed: dict[str, Value] = {"github.event.pull_request.merged": True, "github.event.action": "closed"}
+            return _Start("merge", True, {**closed, "github.event_name": event, "github.base_ref": self._branch})
+        if event == "workflow_run" and self._follows_a_merge(trigger, path):
+            before: dict[str, Value] = {"conclusion": "success", "event": "push", "head_branch": self._branch}
+            told = {f"github.event.workflow_run.{name}": value for name, value in before.items()}
+            return _Start(event, True, {**on_branch, **told})
+        if event in ("workflow_dispatch", "schedule", "release", "repository_dispatch", "deployment", "push"):
+            words = event if event != "push" else "push of another branch or a tag"
+            return _Start(words, False, {"github.event_name": event})
+        return None
+
+    def _is_pushed(self, trigger: Trigger) -> bool:
+        filters = trigger.filters
+        if "branches" in filters:
+            return _matches(self._branch, filters["branches"])
+        if "branches-ignore" in filters:
+            return not _matches(self._branch, filters["branches-ignore"])
+        return not ("tags" in filters or "tags-ignore" in filters)
+
+    def _is_touched(self, trigger: Trigger) -> bool:
+        paths, ignored = trigger.filters.get("paths"), trigger.filters.get("paths-ignore")
+        if self._changed is None or not self._changed:
+            return True
+        if paths is not None:
+            return any(_matches(path, paths) for path in self._changed)
+        return ignored is None or any(not _matches(path, ignored) for path in self._changed)
+
+    def _is_closed(self, trigger: Trigger) -> bool:
+        branches = trigger.filters.get("branches")
+        onto = branches is None or _matches(self._branch, branches)
+        return "closed" in trigger.filters.get("types", ()) and onto and self._is_touched(trigger)
+
+    def _follows_a_merge(self, trigger: Trigger, path: str) -> bool:
+        wanted = {name.casefold() for name in trigger.filters.get("workflows", ())}
+        named = {_name_of(other, workflow): workflow for other, workflow in self._workflows.items() if other != path}
+        return any(
+            name.casefold() in wanted and any(t.event == "push" and self._is_pushed(t) for t in workflow.triggers)
+            for name, workflow in named.items()
+        )
+
+    def _of_workflow(self, path: str, called: str, start: _Start, depth: int) -> Iterator[MergeEffect]:
+        workflow = self._workflows[called]
+        for job in workflow.jobs:
+            for known in _combinations(job, start.known):
+                runs = holds(job.condition, known)
+                if runs is False:
+                    continue
+                begun = replace(start, known=known, certain=start.certain and runs is True)
+                if job.uses:
+                    yield from self._called(path, job, workflow, begun, depth)
+                else:
+                    yield from self._of_job(path, job, workflow, begun)
+
+    def _called(self, path: str, job: Job, workflow: Workflow, start: _Start, depth: int) -> Iterator[MergeEffect]:
+        called = posixpath.normpath(job.uses.partition("@")[0])
+        if not job.uses.startswith("./"):
+            if _DEPLOYS.search(job.uses):
+                yield MergeEffect(workflow=path, job=job.id, event=start.event, on_merge=start.on_merge, certain=False)
+        elif called in self._workflows and depth < _MAX_CALLS:
+            given = {t.path[3].lower(): t.text for t in workflow.texts if t.path[:3] == ("jobs", job.id, "with")}
+            inputs = {f"inputs.{name}": written_out(text, start.known) for name, text in given.items()}
+            kept = {k: v for k, v in start.known.items() if not k.startswith(("inputs.", "matrix."))}
+            yield from self._of_workflow(path, called, replace(start, known={**kept, **inputs}), depth + 1)
+
+    def _of_job(self, path: str, job: Job, workflow: Workflow, start: _Start) -> Iterator[MergeEffect]:
+        values = _environment_values({**workflow.env, **job.env}, start.known)
+        known = {**start.known, **{f"env.{name.lower()}": value for name, value in values.items()}}
+        places = {t.path: t.text for t in workflow.texts}
+        default = places.get(("jobs", job.id, "defaults", "run", "working-directory"), "") or places.get(
+            ("defaults", "run", "working-directory"), ""
+        )
+        for number, step in enumerate(job.steps):
+            runs = holds(step.condition, known)
+            if runs is False:
+                continue
+            own = places.get(("jobs", job.id, "steps", str(number), "working-directory"), "")
+            for directory, is_sure in _applied(step, written_out(own or default, known), known, values):
+                effect = MergeEffect(
+                    workflow=path,
+                    job=job.id,
+                    event=start.event,
+                    on_merge=start.on_merge,
+                    certain=start.certain and runs is True and is_sure,
+                )
+                yield from self._placed(effect, directory, job, known, values)
+
+    def _placed(
+        self,
+        effect: MergeEffect,
+        directory: str | None,
+        job: Job,
+        known: Mapping[str, Value],
+        values: Mapping[str, Value],
+    ) -> Iterator[MergeEffect]:
+        path = None if directory is None or COMPUTED in directory else posixpath.normpath(directory or ".")
+        root = self._roots.get(path) if path is not None else None
+        if path is None and len(self._roots) == 1:
+            root = next(iter(self._roots.values()))
+        named = written_out(job.environment, known)
+        texts = [named or "", *(str(value) for value in values.values() if value)]
+        texts += [" ".join(form for form in _scripts(job, known, values)), path or ""]
+        environment = _environment(root, texts, self._roots.values()) or (named or "")
+        yield replace(effect, root=root.path if root else path or "", environment=environment)
+
+
+def _environment(root: TerraformRoot | None, texts: list[str], roots: Collection[TerraformRoot]) -> str:
+    """The environment that one of `texts` names, the strongest first; empty when none or several do."""
+    owners = (root,) if root is not None else tuple(roots)
+    names = {environment.name for owner in owners for environment in owner.environments}
+    for text in texts:
+        words = set(re.split(r"[^A-Za-z0-9]+", text.casefold()))
+        found = [name for name in names if name.casefold() in words or name.casefold() == text.casefold()]
+        if len(found) == 1:
+            return found[0]
+    return next(iter(names)) if len(names) == 1 else ""
+
+
+def _applied(
+    step: Step, directory: str | None, known: Mapping[str, Value], values: Mapping[str, Value]
+) -> Iterator[tuple[str | None, bool]]:
+    """The directory of each apply of a step (None: cannot be told), and whether it surely is one."""
+    name = step.uses.partition("@")[0].casefold()
+    if name in _APPLY_ACTIONS:
+        place, command = _APPLY_ACTIONS[name]
+        if not command or "apply" in step.with_.get(command, ""):
+            yield (written_out(step.with_.get(place, "."), known) if place else None), True
+        return
+    if step.uses.startswith("./") and _DEPLOYS.search(step.uses):
+        yield None, False
+        return
+    current = directory
+    for form, is_text in _forms(
+        step, {**known, **_step_values(step, known)}, {**values, **_environment_values(step.env, known)}
+    ):
+        if is_text:
+            continue
+        if moved := _CHANGES_DIRECTORY.search(form):
+            current = posixpath.join(current, moved[1]) if current is not None else None
+        if _APPLY.search(form):
+            chosen = _CHDIR.search(form)
+            yield (posixpath.join(current, chosen[1]) if chosen and current is not None else current), True
+        elif _DEPLOYS.match(form) and any(True for _ in names_of_commands(form)):
+            yield None, False
+
+
+def _step_values(step: Step, known: Mapping[str, Value]) -> dict[str, Value]:
+    return {f"env.{name.lower()}": value for name, value in _environment_values(step.env, known).items()}
+
+
+def _forms(step: Step, known: Mapping[str, Value], values: Mapping[str, Value]) -> Iterator[tuple[str, bool]]:
+    texts = {name: (str(value),) for name, value in values.items() if value is not None}
+    for line in script_lines(step.run):
+        for form in forms(written_out(line.plain, known) or line.plain, texts):
+            yield form, line.is_text
+
+
+def _scripts(job: Job, known: Mapping[str, Value], values: Mapping[str, Value]) -> Iterator[str]:
+    """What the job's Terraform commands say: `-var-file=environments/prod/...` names an environment."""
+    for step in job.steps:
+        for form, _ in _forms(step, known, values):
+            if re.search(r"\b(?:terraform|tofu|terragrunt)\b", form):
+                yield form
+
+
+def _environment_values(env: Mapping[str, str], known: Mapping[str, Value]) -> dict[str, Value]:
+    return {name: written_out(text, known) for name, text in env.items()}
+
+
+def _combinations(job: Job, known: Mapping[str, Value]) -> Iterator[Mapping[str, Value]]:
+    """What is known in each job of a literal matrix."""
+    axes = list(job.matrix)
+    for chosen in islice(product(*(job.matrix[axis] for axis in axes)), _MAX_FORMS):
+        yield {**known, **{f"matrix.{axis.lower()}": value for axis, value in zip(axes, chosen, strict=True)}}
+
+
+def _name_of(path: str, workflow: Workflow) -> str:
+    return next((text.text for text in workflow.texts if text.path == ("name",)), path)
+
+
+def _matches(name: str, patterns: Collection[str]) -> bool:
+    """GitHub's filter patterns: the last one that matches decides, `!` excludes."""
+    matched = False
+    for pattern in patterns:
+        excludes = pattern.startswith("!")
+        if _pattern(pattern.removeprefix("!")).fullmatch(name):
+            matched = not excludes
+    return matched
+
+
+def _pattern(pattern: str) -> re.Pattern[str]:
+    pieces = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
+    kinds = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*", "?": r"[^/]?"}
+    return re.compile("".join(kinds.get(piece) or re.escape(piece) for piece in pieces))

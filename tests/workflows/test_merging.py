@@ -1,0 +1,237 @@
+"""What a merge applies, read from the workflows of the base branch."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops_agent.model.terraform import Environment, Layout, TerraformRoot
+from ops_agent.workflows.evaluation import Value, evaluate, holds, written_out
+from ops_agent.workflows.merging import MergeEffect, what_a_merge_does
+
+APPLY = "terraform apply tfplan"
+
+
+def root(path: str, *environments: str) -> TerraformRoot:
+    return TerraformRoot(
+        path=path, environments=tuple(Environment(name=e, account=None, backend_file=None) for e in environments)
+    )
+
+
+def effects(
+    workflow: str, *roots: TerraformRoot, branch: str = "main", changed: tuple[str, ...] | None = None, **others: str
+) -> tuple[MergeEffect, ...]:
+    files = {f".github/workflows/{name}.yml": text.encode() for name, text in {"deploy": workflow, **others}.items()}
+    layout = Layout(roots=roots or (root("infra", "dev", "prod"),), workflows=tuple(sorted(files)))
+    return what_a_merge_does(layout, files.get, branch, changed)
+
+
+def shown(found: tuple[MergeEffect, ...]) -> list[tuple[str, str, str, bool, bool]]:
+    return [(e.event, e.root, e.environment, e.on_merge, e.certain) for e in found]
+
+
+def deploy(on: str, job: str = "environment: prod", directory: str = "infra", run: str = APPLY) -> str:
+    return (
+        f"on: {on}\njobs:\n  apply:\n    runs-on: ubuntu-24.04\n    {job}\n    steps:\n"
+        f"      - run: {run}\n        working-directory: {directory}\n"
+    )
+
+
+def test_a_push_to_the_base_branch_that_applies_is_named_with_root_and_environment() -> None:
+    assert effects(deploy("{push: {branches: [main]}}")) == (
+        MergeEffect(
+            workflow=".github/workflows/deploy.yml",
+            job="apply",
+            event="push",
+            root="infra",
+            environment="prod",
+            on_merge=True,
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("on", "starts"),
+    [
+        ("push", True),
+        ("[pull_request, push]", True),
+        ("{push: {branches: ['ma*']}}", True),
+        ("{push: {branches: ['**', '!main']}}", False),
+        ("{push: {branches: [release]}}", False),
+        ("{push: {branches-ignore: [main]}}", False),
+        ("{push: {tags: ['v*']}}", False),
+        ("{push: {tags: ['v*'], branches: [main]}}", True),
+        ("{pull_request: {types: [closed], branches: [main]}}", True),
+        ("{pull_request: {types: [closed], branches: [release]}}", False),
+        ("workflow_dispatch", False),
+        ("{schedule: [{cron: '0 3 * * *'}]}", False),
+    ],
+)
+def test_only_events_of_a_merge_into_the_base_branch_count_as_a_merge(on: str, starts: bool) -> None:
+    assert any(effect.on_merge for effect in effects(deploy(on))) is starts
+
+
+def test_a_workflow_that_only_calls_start_is_no_effect_by_itself() -> None:
+    assert effects(deploy("workflow_call")) == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "starts"), [(("infra/main.tf",), True), (("docs/read.md",), False), (("infra/notes.md",), False)]
+)
+def test_path_filters_leave_out_what_the_change_does_not_touch(changed: tuple[str, ...], starts: bool) -> None:
+    on = "{push: {branches: [main], paths: ['infra/**', '!infra/*.md']}}"
+    assert bool(effects(deploy(on), changed=changed)) is starts
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("github.event_name == 'push'", True),
+        ("github.ref == 'refs/heads/main' && success()", True),
+        ("github.ref_name == 'release'", None),
+        ("github.event_name == 'workflow_dispatch' || github.ref != 'refs/heads/main'", None),
+        ("vars.APPLY == 'yes'", False),
+        ("always()", True),
+        ("needs.plan.outputs.changed == 'true'", False),
+    ],
+)
+def test_conditions_decide_whether_a_job_applies(condition: str, expected: bool | None) -> None:
+    found = effects(deploy("push", f"if: {condition}\n    environment: prod"))
+    assert [effect.certain for effect in found] == ([] if expected is None else [expected])
+
+
+def test_a_matrix_of_environments_is_one_effect_for_each() -> None:
+    job = "strategy: {matrix: {env: [dev, prod]}}\n    environment: ${{ matrix.env }}"
+    assert [e.environment for e in effects(deploy("push", job))] == ["dev", "prod"]
+
+
+def test_a_computed_matrix_cannot_be_told() -> None:
+    job = "strategy: {matrix: {env: '${{ fromJSON(needs.x.outputs.list) }}'}}\n    environment: ${{ matrix.env }}"
+    assert shown(effects(deploy("push", job))) == [("push", "infra", "", True, True)]
+
+
+def test_the_environment_that_falls_back_by_branch_is_evaluated() -> None:
+    job = "env:\n      ENVIRONMENT: ${{ inputs.environment || (github.ref_name == 'main' && 'prod' || 'dev') }}"
+    assert [e.environment for e in effects(deploy("push", job))] == ["prod"]
+    assert [e.environment for e in effects(deploy("push", job), branch="develop")] == ["dev"]
+
+
+def test_the_variable_file_names_the_environment_when_nothing_else_does() -> None:
+    run = "terraform plan -var-file=environments/dev/terraform.tfvars -out=p && terraform apply p"
+    assert [e.environment for e in effects(deploy("push", "timeout-minutes: 9", run=run))] == ["dev"]
+
+
+@pytest.mark.parametrize(
+    ("run", "directory"),
+    [
+        ("terraform -chdir=infra apply p", "."),
+        ("|\n          cd infra\n          terraform apply p", "."),
+        ("terraform -chdir=../infra apply p", "tools"),
+        ('terraform -chdir="$DIR" apply p', "."),
+    ],
+)
+def test_the_directory_is_found_wherever_it_is_chosen(run: str, directory: str) -> None:
+    two = (root("infra", "prod"), root("network", "prod"))
+    found = effects(deploy("push", "env: {DIR: infra}", directory, run), *two)
+    assert [e.root for e in found] == ["infra"]
+
+
+def test_a_directory_that_is_computed_cannot_be_told() -> None:
+    two = (root("infra", "prod"), root("network", "prod"))
+    assert [e.root for e in effects(deploy("push", directory="${{ vars.WHERE }}"), *two)] == [""]
+
+
+def test_a_reusable_workflow_is_followed_with_its_inputs() -> None:
+    caller = "on: push\njobs:\n  prod:\n    uses: ./.github/workflows/apply.yml\n    with: {env: prod, dir: infra}\n"
+    called = deploy("workflow_call", "environment: ${{ inputs.env }}", "${{ inputs.dir }}")
+    assert shown(effects(caller, apply=called)) == [("push", "infra", "prod", True, True)]
+
+
+def test_reusable_workflows_that_call_each_other_end() -> None:
+    caller = "on: push\njobs:\n  again:\n    uses: ./.github/workflows/deploy.yml\n"
+    assert effects(caller) == ()
+
+
+def test_a_workflow_that_follows_one_of_a_merge_is_a_merge_too() -> None:
+    build = "name: Build\non: push\njobs:\n  b:\n    runs-on: x\n    steps: [{run: make}]\n"
+    found = effects(deploy("{workflow_run: {workflows: [build], types: [completed]}}"), build=build)
+    assert shown(found) == [("workflow_run", "infra", "prod", True, True)]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "uses: dflook/terraform-apply@v2\n        with: {path: infra}",
+        "uses: gruntwork-io/terragrunt-action@v3\n        with: {tg_dir: infra, tg_command: apply}",
+        "uses: op5dev/tf-via-pr@v13\n        with: {working-directory: infra, command: apply}",
+    ],
+)
+def test_known_actions_that_apply_are_found(step: str) -> None:
+    workflow = f"on: push\njobs:\n  a:\n    runs-on: x\n    environment: prod\n    steps:\n      - {step}\n"
+    assert shown(effects(workflow)) == [("push", "infra", "prod", True, True)]
+
+
+def test_a_script_that_may_apply_is_an_uncertain_effect() -> None:
+    assert shown(effects(deploy("push", run="make deploy", directory="."))) == [("push", "infra", "prod", True, False)]
+
+
+@pytest.mark.parametrize(
+    "run", ["terraform plan", "echo terraform-apply", "terraform apply-me", "'# terraform apply'", "kubectl apply -f x"]
+)
+def test_what_applies_no_terraform_is_no_effect(run: str) -> None:
+    assert effects(deploy("push", run=run)) == ()
+
+
+def test_a_job_that_a_merge_and_a_dispatch_start_is_listed_once() -> None:
+    assert len(effects(deploy("[push, workflow_dispatch]"))) == 1
+
+
+def test_a_workflow_that_cannot_be_read_is_left_to_the_rules() -> None:
+    assert effects("on: [push\n") == ()
+
+
+KNOWN: dict[str, Value] = {"github.ref_name": "main", "github.event_name": "push", "inputs.": "", "matrix.n": None}
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("'it''s'", "it's"),
+        ("github.ref_name == 'MAIN'", True),
+        ("github.ref_name != 'main' || 'b'", "b"),
+        ("inputs.x || 'dev'", "dev"),
+        ("matrix.n || 'dev'", None),
+        ("matrix.n && false", False),
+        ("matrix.n || true", None),
+        ("!failure() && 'yes'", "yes"),
+        ("format('{0}-{1}', github.ref_name, 'x')", "main-x"),
+        ("startsWith(github.ref_name, 'MA')", True),
+        ("contains(matrix.n, 'x')", None),
+        ("fromJSON('[1]')[0]", None),
+        ("github.ref_name ==", None),
+        ("(" * 100 + "'a'" + ")" * 100, None),
+    ],
+)
+def test_an_expression_has_githubs_value_or_none(expression: str, value: Value) -> None:
+    assert evaluate(expression, KNOWN) == value
+
+
+@given(st.text(alphabet="abz.'()!&|=, []{}$0", max_size=60))
+def test_no_text_makes_the_evaluation_fail(text: str) -> None:
+    evaluate(text, KNOWN)
+    holds(text, KNOWN)
+    written_out(text, KNOWN)
+
+
+_JOINED = st.recursive(
+    st.sampled_from(["true", "false", "m.x", "m.y"]),
+    lambda inner: st.tuples(inner, st.sampled_from(["&&", "||"]), inner).map(lambda parts: f"({' '.join(parts)})"),
+)
+
+
+@given(_JOINED)
+def test_what_is_told_without_a_value_is_so_for_every_value(expression: str) -> None:
+    told = evaluate(expression, {})
+    results = {evaluate(expression, {"m.x": x, "m.y": y}) for x in (True, False) for y in (True, False)}
+    assert told is None or results == {told}
