@@ -9,8 +9,7 @@ import pytest
 
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.policy import Policy
-from ops_agent.plan.findings import LIFTED_BY_ALLOW_DESTROY
-from ops_agent.plan.undo import Reversibility, reversibility
+from ops_agent.plan.findings import LIFTED_BY
 from plan.plan_samples import captured, change, plan_document, read
 
 DEV, PROD = "125611408459", "283165662494"
@@ -30,7 +29,7 @@ def dangers(
 
 
 CREATED: list[tuple[str, str, dict[str, Any]]] = [
-    ("plan/iam-wildcard", "aws_iam_policy", {"policy": policy(Action="*", Resource="*")}),
+    ("plan/administrator", "aws_iam_policy", {"policy": policy(Action="*", Resource="*")}),
     (
         "plan/iam-wildcard",
         "aws_iam_role_policy",
@@ -42,10 +41,10 @@ CREATED: list[tuple[str, str, dict[str, Any]]] = [
     (
         "plan/iam-wildcard",
         "aws_iam_role",
-        {"inline_policy": [{"name": "p", "policy": policy(Action="*", Resource="x")}]},
+        {"inline_policy": [{"name": "p", "policy": policy(Action="ec2:*", Resource="x")}]},
     ),
     (
-        "plan/iam-wildcard",
+        "plan/administrator",
         "aws_iam_role_policy_attachment",
         {"policy_arn": "arn:aws:iam::aws:policy/AdministratorAccess"},
     ),
@@ -67,11 +66,11 @@ CREATED: list[tuple[str, str, dict[str, Any]]] = [
     ),
     ("plan/foreign-principal", "aws_lambda_permission", {"principal": "*"}),
     (
-        "plan/foreign-account",
+        "plan/foreign-principal",
         "aws_iam_role",
         {"assume_role_policy": policy(Principal={"AWS": "arn:aws:iam::999988887777:root"})},
     ),
-    ("plan/foreign-account", "aws_lambda_permission", {"principal": "999988887777"}),
+    ("plan/foreign-principal", "aws_lambda_permission", {"principal": "999988887777"}),
     ("plan/foreign-account", "aws_ecs_service", {"image": "999988887777.dkr.ecr.sa-east-1.amazonaws.com/x"}),
     (
         "plan/open-to-everyone",
@@ -80,11 +79,13 @@ CREATED: list[tuple[str, str, dict[str, Any]]] = [
     ),
     ("plan/open-to-everyone", "aws_security_group_rule", {"type": "ingress", "ipv6_cidr_blocks": ["::/0"]}),
     ("plan/open-to-everyone", "aws_vpc_security_group_ingress_rule", {"cidr_ipv4": "0.0.0.0/0"}),
-    ("plan/public-bucket", "aws_s3_bucket_acl", {"acl": "public-read"}),
-    ("plan/public-bucket", "aws_s3_bucket_public_access_block", {"block_public_acls": False}),
-    ("plan/public-bucket", "aws_s3_bucket", {"grant": [{"uri": "http://acs.amazonaws.com/groups/global/AllUsers"}]}),
+    ("plan/public-data", "aws_s3_bucket_acl", {"acl": "public-read"}),
+    ("plan/public-data", "aws_s3_bucket_public_access_block", {"block_public_acls": False}),
+    ("plan/public-data", "aws_s3_bucket", {"grant": [{"uri": "http://acs.amazonaws.com/groups/global/AllUsers"}]}),
     ("plan/public-function", "aws_lambda_function_url", {"authorization_type": "NONE"}),
-    ("plan/public-address", "aws_db_instance", {"publicly_accessible": True}),
+    ("plan/public-data", "aws_db_instance", {"publicly_accessible": True}),
+    ("plan/public-data", "aws_db_snapshot", {"shared_accounts": ["all"]}),
+    ("plan/public-address", "aws_instance", {"associate_public_ip_address": True}),
     ("plan/unencrypted", "aws_db_instance", {"storage_encrypted": False}),
     ("plan/unencrypted", "aws_lb_listener", {"protocol": "HTTP", "default_action": [{"type": "forward"}]}),
     ("plan/runs-code", "aws_instance", {"user_data": "#!/bin/sh"}),
@@ -98,13 +99,21 @@ CREATED: list[tuple[str, str, dict[str, Any]]] = [
 ]
 
 
+BLOCKING = {
+    "plan/administrator",
+    "plan/foreign-principal",
+    "plan/foreign-region",
+    "plan/public-data",
+    "plan/public-function",
+}
+
+
 @pytest.mark.parametrize(("rule", "type_", "after"), CREATED)
 def test_each_danger_is_found_with_its_address(rule: str, type_: str, after: dict[str, Any]) -> None:
     found = [d for d in dangers(type_, after) if d.rule == rule]
     assert found, f"{rule} is not among the dangers"
     assert {d.address for d in found} == {f"{type_}.x"}
-    severity = Severity.BLOCKS if rule == "plan/foreign-region" else Severity.DANGER
-    assert {d.severity for d in found} == {severity}
+    assert {d.severity for d in found} == {Severity.BLOCKS if rule in BLOCKING else Severity.DECISION}
 
 
 @pytest.mark.parametrize(
@@ -136,7 +145,7 @@ def test_ordinary_settings_are_no_danger(type_: str, after: dict[str, Any]) -> N
 def test_destroying_what_holds_data_blocks_until_a_writer_allows_it(actions: tuple[str, ...]) -> None:
     found = dangers("aws_dynamodb_table", None if actions == ("delete",) else {}, before={"name": "t"}, actions=actions)
     assert [(d.rule, d.blocks) for d in found] == [("plan/destroys-stateful", True)]
-    assert found[0].rule in LIFTED_BY_ALLOW_DESTROY
+    assert found[0].rule in LIFTED_BY
 
 
 def test_destroying_what_holds_no_data_is_a_notice() -> None:
@@ -177,9 +186,9 @@ def test_an_attribute_that_the_update_leaves_alone_is_no_danger() -> None:
     )
 
 
-def test_a_policy_known_only_after_apply_is_a_notice() -> None:
+def test_a_policy_known_only_after_apply_is_a_decision() -> None:
     found = dangers("aws_sqs_queue_policy", {}, marks={"after_unknown": {"policy": True}})
-    assert [(d.rule, d.severity) for d in found] == [("plan/policy-unknown", Severity.NOTICE)]
+    assert [(d.rule, d.severity) for d in found] == [("plan/policy-unknown", Severity.DECISION)]
     assert "cannot tell until apply" in found[0].what
 
 
@@ -221,43 +230,6 @@ def test_the_region_of_a_provider_is_resolved_or_reported_as_unresolved(
     assert plan.regions == regions
     assert [d.rule for d in plan.dangers] == rules
     assert all(d.address == "provider aws.other" for d in plan.dangers)
-
-
-@pytest.mark.parametrize(
-    ("entry", "word"),
-    [
-        (change("aws_sqs_queue.q", "create", after={}), Reversibility.REVERSIBLE),
-        (change("aws_sqs_queue.q", "update", before={"a": 1}, after={"a": 2}), Reversibility.REVERSIBLE),
-        (
-            change("aws_db_instance.d", "update", before={"engine_version": "14"}, after={"engine_version": "15"}),
-            Reversibility.IRREVERSIBLE,
-        ),
-        (
-            change(
-                "aws_cloudwatch_log_group.g", "update", before={"retention_in_days": 30}, after={"retention_in_days": 7}
-            ),
-            Reversibility.IRREVERSIBLE,
-        ),
-        (
-            change(
-                "aws_cloudwatch_log_group.g", "update", before={"retention_in_days": 7}, after={"retention_in_days": 30}
-            ),
-            Reversibility.REVERSIBLE,
-        ),
-        (change("aws_dynamodb_table.t", "delete", before={}), Reversibility.IRREVERSIBLE),
-        (change("aws_cloudwatch_metric_alarm.a", "delete", "create", before={}, after={}), Reversibility.RECREATABLE),
-        (change("aws_sqs_queue.q", "forget", before={}), Reversibility.RECREATABLE),
-        (change("other_thing.q", "delete", before={}), Reversibility.UNKNOWN),
-        (
-            change("aws_sqs_queue.q", "no-op", before={}, after={}, previous_address="aws_sqs_queue.p"),
-            Reversibility.REVERSIBLE,
-        ),
-    ],
-)
-def test_each_change_says_whether_it_can_be_undone(entry: dict[str, Any], word: Reversibility) -> None:
-    assessed = reversibility(read(plan_document(entry)).changes[0])
-    assert assessed.word is word
-    assert assessed.why
 
 
 def test_region_and_accounts_come_from_the_settings() -> None:

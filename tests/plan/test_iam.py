@@ -9,10 +9,11 @@ import pytest
 
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.plan import ResourceAction, ResourceChange
-from ops_agent.plan.iam import policy_findings
+from ops_agent.plan.iam import Trust, policy_findings
 from plan.plan_samples import change, plan_document, read
 
 ROLE = "aws_iam_role"
+WIDE = {"plan/administrator", "plan/iam-wildcard"}
 EVERYTHING = json.dumps({"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]})
 
 
@@ -68,7 +69,7 @@ def denying(principal: Any, action: Any = "s3:*", **more: Any) -> dict[str, Any]
 )
 def test_each_way_to_shut_someone_out_is_a_danger(rule: str, type_: str, before: Any, after: Any) -> None:
     assert [(d.rule, d.severity, d.address) for d in dangers(type_, after, before=before)] == [
-        (rule, Severity.DANGER, f"{type_}.x")
+        (rule, Severity.DECISION, f"{type_}.x")
     ]
 
 
@@ -94,9 +95,9 @@ def test_a_shorter_window_to_notice_a_deletion_is_a_notice() -> None:
     assert dangers("aws_kms_key", {"deletion_window_in_days": 30}, before={"deletion_window_in_days": 7}) == ()
 
 
-def test_a_protection_known_only_after_apply_is_a_notice() -> None:
+def test_a_protection_known_only_after_apply_needs_a_decision() -> None:
     found = dangers("aws_db_instance", {}, before={"deletion_protection": True}, unknown={"deletion_protection": True})
-    assert [(d.rule, d.severity) for d in found] == [("plan/protection-off", Severity.NOTICE)]
+    assert [(d.rule, d.severity) for d in found] == [("plan/protection-off", Severity.DECISION)]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_what_is_judged_by_its_value_cannot_be_hidden_by_marking_it_sensitive(
     type_: str, after: Any, sensitive: Any
 ) -> None:
     found = dangers(type_, after, sensitive=sensitive)
-    assert [(d.rule, d.severity) for d in found] == [("plan/hidden-value", Severity.DANGER)]
+    assert [(d.rule, d.severity) for d in found] == [("plan/hidden-value", Severity.DECISION)]
     assert "*" not in found[0].what
 
 
@@ -134,7 +135,7 @@ def _rules(type_: str, **after: object) -> set[str]:
         after=after,
         changed_attributes=tuple(after),
     )
-    return {danger.rule for danger in policy_findings(change)}
+    return {danger.rule for danger in policy_findings(change, Trust())}
 
 
 def _policy(action: str, resource: str) -> str:
@@ -156,7 +157,7 @@ def _policy(action: str, resource: str) -> str:
     ],
 )
 def test_a_wide_permission_is_a_danger_however_it_is_spelled(action: str, resource: str) -> None:
-    assert "plan/iam-wildcard" in _rules("aws_iam_policy", policy=_policy(action, resource))
+    assert _rules("aws_iam_policy", policy=_policy(action, resource)) & WIDE
 
 
 def test_a_permission_on_one_role_is_no_danger() -> None:
@@ -167,10 +168,134 @@ def test_a_permission_on_one_role_is_no_danger() -> None:
     "name", ["AdministratorAccess", "AdministratorAccess-Amplify", "AmazonS3FullAccess", "SecretsManagerReadWrite"]
 )
 def test_a_wide_managed_policy_is_a_danger(name: str) -> None:
-    assert "plan/iam-wildcard" in _rules("aws_iam_role_policy_attachment", policy_arn=f"arn:aws:iam::aws:policy/{name}")
+    assert WIDE & _rules("aws_iam_role_policy_attachment", policy_arn=f"arn:aws:iam::aws:policy/{name}")
 
 
 def test_a_managed_policy_for_logs_is_no_danger() -> None:
     assert not _rules(
         "aws_iam_role_policy_attachment", policy_arn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
     )
+
+
+def trusting(principal: Any, condition: Any = None, **more: Any) -> str:
+    statement = {"Effect": "Allow", "Principal": principal, "Action": "sqs:SendMessage", "Resource": "*"} | more
+    return json.dumps({"Statement": [statement | ({"Condition": condition} if condition else {})]})
+
+
+DEV, STRANGER = "125611408459", "999988887777"
+OIDC = {"Federated": f"arn:aws:iam::{DEV}:oidc-provider/token.actions.githubusercontent.com"}
+SUB = "token.actions.githubusercontent.com:sub"
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        trusting("*"),
+        trusting({"AWS": "*"}),
+        trusting({"AWS": f"arn:aws:iam::{STRANGER}:root"}),
+        trusting({"AWS": STRANGER}),
+        trusting("*", {"StringEquals": {"aws:SourceAccount": STRANGER}}),
+        trusting("*", {"StringEquals": {"aws:SourceAccount": "*"}}),
+        trusting("*", {"StringLike": {"aws:PrincipalArn": "arn:aws:iam::*:role/x"}}),
+        trusting("*", {"StringNotEquals": {"aws:SourceAccount": DEV}}),
+        trusting("*", {"StringEqualsIfExists": {"aws:SourceAccount": DEV}}),
+        trusting("*", {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}),
+        trusting({"AWS": f"arn:aws:iam::{STRANGER}:root"}, {"StringEquals": {"sts:ExternalId": "x"}}),
+    ],
+)
+def test_whom_no_condition_keeps_out_is_refused(policy: str) -> None:
+    found = [d for d in dangers("aws_sqs_queue_policy", {"policy": policy}) if d.rule == "plan/foreign-principal"]
+    assert found and all(d.severity is Severity.BLOCKS for d in found)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        trusting({"Service": "sns.amazonaws.com"}),
+        trusting(
+            {"Service": "events.amazonaws.com"},
+            {"ArnEquals": {"aws:SourceArn": f"arn:aws:events:sa-east-1:{DEV}:rule/r"}},
+        ),
+        trusting({"AWS": f"arn:aws:iam::{DEV}:root"}, Action="kms:*"),
+        trusting("*", {"StringEquals": {"aws:SourceAccount": DEV}}),
+        trusting("*", {"ArnLike": {"aws:SourceArn": f"arn:aws:sns:sa-east-1:{DEV}:t"}}),
+        trusting("*", {"StringEquals": {"aws:PrincipalOrgID": "o-abc123"}}),
+        trusting("*", {"StringEquals": {"aws:SourceVpce": "vpce-1"}}),
+        trusting({"AWS": f"arn:aws:iam::{DEV}:role/deploy"}),
+    ],
+)
+def test_ordinary_grants_are_quiet(policy: str) -> None:
+    assert dangers("aws_sqs_queue_policy", {"policy": policy}) == ()
+
+
+@pytest.mark.parametrize(
+    ("condition", "refused"),
+    [
+        (None, True),
+        ({"StringLike": {SUB: "*"}}, True),
+        ({"StringLike": {SUB: "repo:*/*:ref:refs/heads/main"}}, True),
+        ({"StringLike": {SUB: "repo:org/orders:*"}}, False),
+        ({"StringEquals": {SUB: "repo:org/orders:environment:dev"}}, False),
+    ],
+)
+def test_a_role_for_an_identity_provider_names_who_may_come(condition: Any, refused: bool) -> None:
+    policy = trusting(OIDC, condition, Action="sts:AssumeRoleWithWebIdentity")
+    assert bool(dangers(ROLE, {"assume_role_policy": policy})) is refused
+
+
+def written(**statement: Any) -> dict[str, Any]:
+    """The configuration of a queue policy that is a policy document with this statement."""
+    document = {
+        "address": "data.aws_iam_policy_document.d",
+        "mode": "data",
+        "expressions": {"statement": [statement]},
+    }
+    user = {
+        "address": "aws_sqs_queue_policy.x",
+        "expressions": {
+            "policy": {"references": ["data.aws_iam_policy_document.d.json", "data.aws_iam_policy_document.d"]}
+        },
+    }
+    queue = {"address": "aws_sqs_queue.q", "expressions": {}}
+    return {"root_module": {"resources": [document, user, queue]}}
+
+
+def constant(value: Any) -> dict[str, Any]:
+    return {"constant_value": value}
+
+
+ARN = {"references": ["aws_sqs_queue.q.arn", "aws_sqs_queue.q"]}
+SNS = [{"type": constant("Service"), "identifiers": constant(["sns.amazonaws.com"])}]
+
+
+@pytest.mark.parametrize(
+    ("statement", "rules"),
+    [
+        ({"actions": constant(["sqs:SendMessage"]), "resources": ARN, "principals": SNS}, []),
+        ({"actions": constant(["*"]), "resources": ARN, "principals": SNS}, ["plan/administrator"]),
+        (
+            {
+                "actions": constant(["sqs:SendMessage"]),
+                "resources": ARN,
+                "principals": [{"type": constant("*"), "identifiers": constant(["*"])}],
+            },
+            ["plan/foreign-principal"],
+        ),
+        (
+            {
+                "actions": constant(["sqs:SendMessage"]),
+                "resources": ARN,
+                "principals": [{"type": constant("AWS"), "identifiers": constant(["*"])}],
+                "condition": [
+                    {"test": constant("ArnEquals"), "variable": constant("aws:SourceArn"), "values": ARN},
+                ],
+            },
+            [],
+        ),
+        ({"actions": {"references": ["local.actions"]}, "resources": ARN, "principals": SNS}, ["plan/policy-unknown"]),
+    ],
+)
+def test_a_policy_document_is_known_by_what_its_code_writes_out(statement: dict[str, Any], rules: list[str]) -> None:
+    entry = change("aws_sqs_queue_policy.x", "create", after={}, change={"after_unknown": {"policy": True}})
+    plan = read(plan_document(entry, configuration=written(**statement)))
+    assert [danger.rule for danger in plan.dangers] == rules

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from ops_agent.model.finding import Severity
 from ops_agent.plan.dangers import lost_with
 from ops_agent.plan.losses import DESTROYED, SHORTENED, SWITCHED_OFF, SWITCHED_ON, Retention, losses
-from ops_agent.plan.undo import Reversibility, reversibility
+from ops_agent.plan.undo import Undo, undo_of
 from plan.plan_samples import change, loss_entry, losses_found, nested, plan_document, read
 
 
@@ -151,14 +151,15 @@ def test_a_loss_without_a_destroy_is_a_danger_and_is_called_irreversible(
     built = loss_entry(type_, before, after)
     dangers = losses_found(built)
     assert [(danger.rule, danger.address, danger.severity) for danger in dangers] == [
-        (name, f"{type_}.x", Severity.DANGER)
+        (name, f"{type_}.x", Severity.DECISION)
     ]
     assert not dangers[0].blocks
-    assessed = reversibility(read(plan_document(built)).changes[0])
+    assessed = undo_of(read(plan_document(built)).changes[0])
     if name == "plan/recovery-off":
-        assert assessed.word is Reversibility.REVERSIBLE
+        assert assessed.word is Undo.PLAIN
     else:
-        assert (assessed.word, assessed.why) == (Reversibility.IRREVERSIBLE, dangers[0].what)
+        word = Undo.LOSES_DATA if name == "plan/loses-data" else Undo.ONE_WAY
+        assert (assessed.word, assessed.why) == (word, dangers[0].what)
 
 
 @pytest.mark.parametrize(
@@ -229,20 +230,20 @@ def test_keeping_more_or_the_same_loses_nothing(type_: str, before: Any, after: 
         ("aws_db_instance", {"engine_version": "14"}, {}, {"engine_version": True}),
     ],
 )
-def test_a_loss_known_only_after_apply_is_a_notice(type_: str, before: Any, after: Any, unknown: Any) -> None:
+def test_a_loss_known_only_after_apply_needs_a_decision(type_: str, before: Any, after: Any, unknown: Any) -> None:
     built = loss_entry(type_, before, after, unknown=unknown)
     dangers = losses_found(built)
-    assert {danger.severity for danger in dangers} == {Severity.NOTICE}
+    assert {danger.severity for danger in dangers} == {Severity.DECISION}
     assert all("cannot tell until apply" in danger.what for danger in dangers)
-    word = reversibility(read(plan_document(built)).changes[0]).word
-    assert word is (Reversibility.REVERSIBLE if dangers[0].rule == "plan/recovery-off" else Reversibility.UNKNOWN)
+    word = undo_of(read(plan_document(built)).changes[0]).word
+    assert word is (Undo.PLAIN if dangers[0].rule == "plan/recovery-off" else Undo.CANNOT_TELL)
 
 
 @pytest.mark.parametrize("type_", sorted(type_ for type_ in DESTROYED if not lost_with(type_)))
 def test_destroying_what_keeps_data_safe_is_a_danger_that_does_not_block(type_: str) -> None:
     dangers = losses_found(loss_entry(type_, {"bucket": "b"}, None, "delete"))
     assert [(danger.rule, danger.severity, danger.blocks) for danger in dangers] == [
-        ("plan/recovery-off", Severity.DANGER, False)
+        ("plan/recovery-off", Severity.DECISION, False)
     ]
 
 
@@ -252,10 +253,10 @@ def test_a_lifecycle_rule_loses_data_of_an_existing_bucket_and_none_of_a_new_one
     assert [danger.rule for danger in losses_found(configuration)] == ["plan/loses-data"]
     assert losses_found(configuration, bucket) == ()
     elsewhere = loss_entry(LIFECYCLE, None, {"rule": [rule(30)]}, "create", unknown={"bucket": True})
-    assert [danger.severity for danger in losses_found(elsewhere)] == [Severity.NOTICE]
+    assert [danger.severity for danger in losses_found(elsewhere)] == [Severity.DECISION]
 
 
-def test_a_new_resource_that_suspends_versioning_is_a_notice() -> None:
+def test_a_new_resource_that_suspends_versioning_needs_a_decision() -> None:
     suspended = loss_entry(
         "aws_s3_bucket_versioning",
         None,
@@ -263,7 +264,7 @@ def test_a_new_resource_that_suspends_versioning_is_a_notice() -> None:
         "create",
     )
     assert [(danger.rule, danger.severity) for danger in losses_found(suspended)] == [
-        ("plan/recovery-off", Severity.NOTICE)
+        ("plan/recovery-off", Severity.DECISION)
     ]
     enabled = loss_entry(
         "aws_s3_bucket_versioning", None, {"bucket": "b", "versioning_configuration": [{"status": "Enabled"}]}, "create"
@@ -298,7 +299,7 @@ def test_a_value_that_is_marked_sensitive_does_not_hide_a_shorter_retention(span
     for before_mark in (False, {top: True}):
         built = loss_entry(span.type, nested(span.path, 30), nested(span.path, 1), sensitive={top: True})
         built["change"]["before_sensitive"] = before_mark
-        assert {danger.severity for danger in losses_found(built)} == {Severity.NOTICE}
+        assert {danger.severity for danger in losses_found(built)} == {Severity.DECISION}
 
 
 @given(
@@ -317,10 +318,10 @@ def test_a_length_is_lost_exactly_when_less_is_kept(span: Retention, old: int | 
     if old == new:
         assert not shortened
     elif was is None or becomes is None:
-        assert [danger.severity for danger in shortened] == [Severity.NOTICE]
+        assert [danger.severity for danger in shortened] == [Severity.DECISION]
     else:
         assert bool(shortened) == (becomes < was)
-        assert all(danger.severity is Severity.DANGER for danger in shortened)
+        assert all(danger.severity is Severity.DECISION for danger in shortened)
 
 
 @pytest.mark.parametrize("switch", [*SWITCHED_OFF, *SWITCHED_ON], ids=lambda switch: f"{switch.type}.{switch.path}")
@@ -377,4 +378,4 @@ def test_values_of_any_shape_are_judged_without_an_error(
     )
     for read_change in plan.changes:
         assert all(loss.what for loss in losses(read_change))
-        assert reversibility(read_change).why
+        assert undo_of(read_change).why

@@ -263,9 +263,9 @@ def test_what_is_not_one_json_object_in_utf8_is_refused(document: bytes) -> None
 
 def test_a_plan_with_too_much_json_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     document = written(plan_document(change("a.b", "create", after={})))
-    monkeypatch.setattr(reading, "MOST_PLAN_BYTES", len(document))
+    monkeypatch.setattr(reading, "MAX_PLAN_BYTES", len(document))
     assert read_plan(document, "", Policy()).counts.add == 1
-    monkeypatch.setattr(reading, "MOST_PLAN_BYTES", len(document) - 1)
+    monkeypatch.setattr(reading, "MAX_PLAN_BYTES", len(document) - 1)
     with pytest.raises(ToolchainError, match="at most") as refused:
         read_plan(document, "", Policy())
     assert "Split the root" in refused.value.hint

@@ -29,9 +29,7 @@ from ops_agent.model.event import (
 )
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import BoardCard
-from ops_agent.model.work_item import Approval, content_hash
-
-ALLOW_DESTROY = "allow-destroy"
+from ops_agent.model.work_item import PERMITTING_LABELS, Approval, content_hash
 
 _config_error = partial(Stopped, Conclusion.CONFIG_ERROR)
 _declined = partial(Stopped, Conclusion.DECLINED)
@@ -153,7 +151,7 @@ def decide(settings: Settings, event: Event, ref: IssueRef, run: RunIdentity, fa
         snapshot=event.issue if isinstance(event, Labelled) else facts.live,
         approval=approval,
         target=target,
-        labels_by_writers=(ALLOW_DESTROY,) if ALLOW_DESTROY in by_writers else (),
+        labels_by_writers=tuple(label for label in PERMITTING_LABELS if label in by_writers),
         warnings=warnings,
     )
 
@@ -251,11 +249,11 @@ def approving_event(event: Labelled, events: tuple[IssueEvent, ...]) -> IssueEve
 
 
 def labellers(board: BoardSettings, issue: Issue, events: tuple[IssueEvent, ...]) -> dict[str, Actor]:
-    """Who applied those labels of `issue` that only count when a writer did: `allow-destroy`, and the label that means
-    ready. Keys are in lower case.
+    """Who applied those labels of `issue` that only count when a writer did: those that permit, and the label that
+    means ready. Keys are in lower case.
     """
     newest = {e.label.casefold(): e.actor for e in events if e.kind == "labeled" and e.label is not None}
-    counting = (label for label in issue.labels if same(label, ALLOW_DESTROY) or means_ready(board, label))
+    counting = (label for label in issue.labels if _has(PERMITTING_LABELS, label) or means_ready(board, label))
     return {label.casefold(): actor for label in counting if (actor := newest.get(label.casefold())) is not None}
 
 

@@ -24,7 +24,7 @@ class Briefing:
     """What the llm is given at the start: one clean, bounded page, no history. `system` and `task` are the prompts.
 
     `boundary` is this run's random mark (128 bits) around everything that is material and not an instruction.
-    `more_standards` were not loaded and can be read by the agent.
+    `more_standards` were not loaded and can be read by the agent; `criteria` are the ids of the issue's criteria.
     """
 
     standards: tuple[Standard, ...]
@@ -33,6 +33,7 @@ class Briefing:
     task: str
     boundary: str = ""
     more_standards: tuple[Standard, ...] = ()
+    criteria: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,19 +123,41 @@ Turn = PeopleTurn | LlmReply
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Assertion:
+    """Evidence for a criterion that code can look at. Text from the llm.
+
+    `kind` is plan, workflow or file; `where` a resource's address (`*` for any characters) or a file's path; `key` the
+    path of an attribute, or of a key of a workflow; `op` one of `agent.tools.Operator`; `value` what it is compared
+    with, as text. `environments`: where it has to hold, all that are planned when there are none.
+    """
+
+    kind: str
+    where: str
+    op: str
+    key: str = ""
+    value: str = ""
+    environments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CriterionAnswer:
-    """How the agent claims to have met one acceptance criterion. Text from the llm: neutralised before it is shown."""
+    """How the agent claims to have met one acceptance criterion. Text from the llm: neutralised before it is shown.
+
+    `met` is yes, partly or no.
+    """
 
     criterion_id: str
     met: str
     how: str
+    evidence: tuple[Assertion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """What the agent declared with its ending tool. Every string is from the llm and hostile until neutralised.
 
-    `kind` is finished, needs_info, needs_split or infeasible.
+    `kind` is finished, needs_info, needs_split or infeasible. `justifications` are (rule, place or address, reason) of
+    findings that the agent leaves as they are.
     """
 
     kind: str
@@ -146,6 +169,7 @@ class Ending:
     validation: str = ""
     criteria: tuple[CriterionAnswer, ...] = ()
     not_done: str = ""
+    justifications: tuple[tuple[str, str, str], ...] = ()
     questions: tuple[str, ...] = ()
     proposed_issues: tuple[str, ...] = ()
 

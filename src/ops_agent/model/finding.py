@@ -12,9 +12,11 @@ class Severity(IntEnum):
 
     BLOCKS = 0
     """The change may not leave."""
-    DANGER = 1
-    """Shown before everything else."""
-    NOTICE = 2
+    DECISION = 1
+    """A person has to want it: the pull request is a draft that begins with it."""
+    WARNING = 2
+    """Shown before what is only mentioned."""
+    NOTICE = 3
     """Mentioned."""
 
 

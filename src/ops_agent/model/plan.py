@@ -140,9 +140,11 @@ class TerraformPlan:
     """A plan that was read whole.
 
     `text` is `terraform show -no-color` after redaction; `canonical_hash` is SHA-256 of the JSON without `timestamp`.
-    `changes` leaves out what does not change. `edges` are pairs (user, used) of changed resources, by the
-    configuration's references; `invocations` are the provider actions that an apply would run. `log_groups` are the
-    names of all CloudWatch log groups after an apply; an empty one is known only then.
+    `changes` leaves out what does not change, `unchanged` are these managed resources, masked too. `edges` are pairs
+    (user, used) of changed resources, by the configuration's references; `invocations` are the provider actions that an
+    apply would run. `log_groups` are the names of all CloudWatch log groups after an apply, also of those that stay as
+    they are; an empty one is known only then. `made` is what the plan creates
+    or sets on something that it creates (`plan.losses.made_here`).
     """
 
     changes: tuple[ResourceChange, ...]
@@ -156,6 +158,8 @@ class TerraformPlan:
     edges: tuple[tuple[str, str], ...] = ()
     invocations: tuple[str, ...] = ()
     log_groups: frozenset[str] = frozenset()
+    unchanged: tuple[ResourceChange, ...] = ()
+    made: frozenset[str] = frozenset()
 
     @property
     def counts(self) -> PlanCounts:

@@ -40,7 +40,6 @@ class Policy:
     allowed_secrets: tuple[str, ...] = ()
     allowed_permissions: tuple[str, ...] = ()
     allow_workflow_files: bool = True
-    allow_destroy: bool = False
     account_files: tuple[str, ...] = ("**/backend/**", "**/environments/**", "backend/**", "environments/**", "**/*.md")
     closed_paths: tuple[str, ...] = ()
     layout: tuple[MappedRoot, ...] = ()

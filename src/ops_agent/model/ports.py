@@ -282,6 +282,9 @@ class Terraform(Protocol):
 
     def fmt(self, tree: Path, root: TerraformRoot) -> CheckResult: ...
 
+    def formatted(self, tree: Path, root: TerraformRoot) -> dict[str, bytes]:
+        """What `terraform fmt` makes of the files of `root` that are not formatted, by path; `tree` stays as it is."""
+
     def fetch_modules(self, root: TerraformRoot, files: Mapping[str, bytes]) -> CheckResult:
         """Fetch, once a run, the modules from outside that `files`, the base's configuration of `root`, calls.
 

@@ -56,7 +56,8 @@ class TargetVerification:
     `plan` is the head's plan; `own` the addresses whose change this change set causes (after subtraction of the base's
     plan), None when the base could not be planned; `own_outputs` the same for names of outputs; `unplanned` says why
     there is no plan; `mocked` marks a plan against mocked providers. `placeholders` are required variables that got an
-    invented value; `lock_file` is the root's lock file with entries that our code had to add.
+    invented value; `lock_file` is the root's lock file with
+    entries that our code had to add; `prevented` are resources (`type.name`) whose code has `prevent_destroy`.
     """
 
     target: TerraformTarget
@@ -69,6 +70,7 @@ class TargetVerification:
     evidence: Evidence | None = None
     placeholders: tuple[str, ...] = ()
     lock_file: bytes | None = None
+    prevented: frozenset[str] = frozenset()
 
     @property
     def caused(self) -> tuple[ResourceChange, ...]:
@@ -93,6 +95,31 @@ class TargetVerification:
         return tuple(o for o in found if self.own_outputs is not None and o.name not in self.own_outputs)
 
 
+class ProofState(StrEnum):
+    """What is known about an acceptance criterion."""
+
+    BY_PLAN = "proved by plan"
+    BY_FILE = "proved by file"
+    CLAIMED = "claimed only"
+    REFUTED = "not met"
+    """Evidence that the agent named does not hold."""
+    OPEN = "open"
+    """The agent says that it is not met, or says nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CriterionProof:
+    """The state of one criterion. `where` are environments, or files; `on_base`: all of its evidence holds without the
+    change; `why` says what is missing, in code's words and values that are masked.
+    """
+
+    criterion_id: str
+    state: ProofState
+    where: tuple[str, ...] = ()
+    on_base: bool = False
+    why: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
     """The proof: passed when no check failed. `engine` is empty when nothing ran on it."""
@@ -100,6 +127,7 @@ class Verification:
     engine: str
     checks: tuple[CheckResult, ...] = ()
     targets: tuple[TargetVerification, ...] = ()
+    criteria: tuple[CriterionProof, ...] = ()
 
     @property
     def all_checks(self) -> tuple[CheckResult, ...]:
@@ -112,3 +140,7 @@ class Verification:
     @property
     def passed(self) -> bool:
         return not self.failed
+
+    @property
+    def refuted(self) -> tuple[CriterionProof, ...]:
+        return tuple(proof for proof in self.criteria if proof.state is ProofState.REFUTED)

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import Final
 
 from ops_agent.model.event import Actor, Issue, IssueRef, PullRequest, Repository
+
+ALLOW_DESTROY: Final = "allow-destroy"
+ALLOW_ACCESS: Final = "allow-access"
+PERMITTING_LABELS: Final = (ALLOW_DESTROY, ALLOW_ACCESS)
+"""Labels with which a person with write permission allows what a rule over plans forbids."""
 
 
 def content_hash(title: str, body: str) -> str:
@@ -60,7 +66,7 @@ class WorkItem:
 
     `target` is the repository that is changed, `base_branch` the branch the pull request goes to; `warnings` are shown
     in comment and pull request. `labels_by_writers` are labels on the issue that a person with write permission put
-    (`allow-destroy` counts only there).
+    (`PERMITTING_LABELS` count only there).
     """
 
     issue: Issue

@@ -106,3 +106,133 @@ def _resolved(expression: dict[str, Any], plan: dict[str, Any], *, in_root: bool
     if in_root and isinstance(references, list) and len(references) == 1 and str(references[0]).startswith("var."):
         return inside(plan, "variables", str(references[0])[4:], "value")
     return None
+
+
+class Origins:
+    """Where the value of an argument comes from, followed through variables and outputs of modules. The plan holds no
+    expressions of `locals`: what goes through one cannot be followed.
+    """
+
+    def __init__(self, plan: dict[str, Any]) -> None:
+        self._modules: dict[str, tuple[dict[str, Any], str]] = {}
+        self._resources = {address: (resource, prefix) for address, resource, prefix in configured(plan)}
+        stack: list[tuple[str, Any, str]] = [("", inside(plan, "configuration", "root_module"), "")]
+        while stack:
+            prefix, module, above = stack.pop()
+            self._modules[prefix] = (members(module), above)
+            for name, call in members(inside(module, "module_calls")).items():
+                stack.append((f"{prefix}module.{name}.", inside(call, "module"), prefix))
+
+    def of(self, address: str, argument: str) -> frozenset[str] | None:
+        """The resources (addresses without keys) that an unknown value of the argument comes from; None when it comes
+        from elsewhere too, or cannot be followed.
+        """
+        resource, prefix = self._resources.get(without_key(address), ({}, ""))
+        expression = inside(resource, "expressions", argument)
+        return self._all(expression, resource.get("for_each_expression"), prefix, 0)
+
+    def is_made_here(self, address: str, argument: str) -> bool:
+        """Whether an unknown value of the resource's argument comes from resources of this configuration alone."""
+        return self.of(address, argument) is not None
+
+    def document(self, address: str, argument: str) -> list[dict[str, Any]] | None:
+        """The statements of the `aws_iam_policy_document` whose JSON the argument is, with `OWN` for what comes from
+        this plan's resources; None when the argument is something else, or actions or principals are not written out.
+        """
+        resource, prefix = self._resources.get(without_key(address), ({}, ""))
+        names = {without_key(name) for name in _named(inside(resource, "expressions", argument))}
+        if len(names) != 1 or not (name := names.pop()).startswith("data.aws_iam_policy_document."):
+            return None
+        data, _ = self._resources.get(prefix + ".".join(name.split(".")[:3]), ({}, ""))
+        expressions = members(data.get("expressions"))
+        if not expressions or expressions.keys() & _MERGED:
+            return None
+        statements = [self._statement(block, prefix) for block in blocks(expressions.get("statement"))]
+        return [one for one in statements if one is not None] if None not in statements else None
+
+    def _statement(self, block: dict[str, Any], prefix: str) -> dict[str, Any] | None:
+        actions = self._written(block.get("actions") or block.get("not_actions"), prefix)
+        effect = self._written(block.get("effect"), prefix) or ["Allow"]
+        found: dict[str, Any] = {"Effect": effect[0], "Not" * ("not_actions" in block) + "Action": actions}
+        if "resources" in block or "not_resources" in block:
+            key = "Resource" if "resources" in block else "NotResource"
+            found[key] = self._written(block.get("resources") or block.get("not_resources"), prefix) or [OWN]
+        for key, name in (("principals", "Principal"), ("not_principals", "NotPrincipal")):
+            for principal in blocks(block.get(key)):
+                kind, who = (self._written(principal.get(part), prefix) for part in ("type", "identifiers"))
+                if kind is None or who is None:
+                    return None
+                if kind[0] == "*":
+                    found[name] = "*"
+                elif found.get(name) != "*":
+                    found.setdefault(name, {}).setdefault(kind[0], []).extend(who)
+        for condition in blocks(block.get("condition")):
+            test, variable, values = (self._written(condition.get(n), prefix) for n in ("test", "variable", "values"))
+            if test and variable and values is not None:
+                found.setdefault("Condition", {}).setdefault(test[0], {})[variable[0]] = values
+        return found if actions is not None else None
+
+    def _written(self, expression: Any, prefix: str) -> list[str] | None:
+        """The texts of a constant; `OWN` for what comes from this plan's resources; None for what cannot be told."""
+        constant = inside(expression, "constant_value")
+        if constant is not None:
+            return [str(one) for one in (constant if isinstance(constant, list) else [constant])]
+        return [OWN] if self._all(expression, None, prefix, 0) is not None else None
+
+    def _all(self, expression: Any, each: Any, prefix: str, depth: int) -> frozenset[str] | None:
+        names = set(_named(expression))
+        if depth > _DEEPEST or not names:
+            return None
+        found = [self._one(name, each, prefix, depth + 1) for name in names]
+        return frozenset().union(*found) if None not in found else None  # type: ignore[arg-type]
+
+    def _one(self, name: str, each: Any, prefix: str, depth: int) -> frozenset[str] | None:
+        kind, _, rest = without_key(name).partition(".")
+        first = rest.split(".")[0]
+        if kind in ("path", "terraform", "count"):
+            return frozenset()
+        if kind == "each":
+            return self._all(each, None, prefix, depth) if each is not None else None
+        if kind == "var":
+            return self._of_variable(first, prefix, depth)
+        if kind == "module":
+            inner = f"{prefix}module.{first}."
+            output = inside(self._modules.get(inner, ({}, ""))[0], "outputs", *rest.split(".")[1:2], "expression")
+            return self._all(output, None, inner, depth)
+        if kind == "data":
+            return frozenset() if rest.startswith(_COMPUTED_DATA) else None
+        return frozenset({f"{prefix}{kind}.{first}"}) if kind != "local" else None
+
+    def _of_variable(self, name: str, prefix: str, depth: int) -> frozenset[str] | None:
+        """Of a module's variable what its call gives; the root's variables are known."""
+        if not prefix:
+            return frozenset()
+        above = self._modules[prefix][1]
+        call = inside(self._modules[above][0], "module_calls", prefix[len(above) :].split(".")[1])
+        given = inside(call, "expressions", name)
+        if given is None or "constant_value" in given:
+            return frozenset()
+        return self._all(given, inside(call, "for_each_expression"), above, depth)
+
+
+OWN: Final = "(of this plan)"
+"""In the place of a value that comes from this plan's own resources."""
+_DEEPEST: Final = 20
+_MERGED: Final = frozenset({"source_policy_documents", "override_policy_documents", "source_json", "override_json"})
+_COMPUTED_DATA: Final = ("aws_iam_policy_document.", "aws_caller_identity.", "aws_partition.", "aws_region.")
+"""Data sources that only say again what they are given, or who asks."""
+
+
+def _named(expression: Any) -> Iterator[str]:
+    """The longest of each group of references: `aws_sqs_queue.a.arn` comes with `aws_sqs_queue.a`."""
+    stack = [expression]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            found = [str(one) for one in item.get("references") or ()]
+            yield from (
+                one for one in found if not any(other != one and other.startswith(f"{one}.") for other in found)
+            )
+            stack.extend(value for key, value in item.items() if key != "references")
+        elif isinstance(item, list):
+            stack.extend(item)

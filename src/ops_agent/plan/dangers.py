@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.plan import UNKNOWN, Hidden, ResourceAction, ResourceChange
 from ops_agent.plan.configuration import configured, without_key
+from ops_agent.plan.deliveries import Known, delivery_findings
 from ops_agent.plan.findings import finding, rank, table
-from ops_agent.plan.iam import POLICY_DOCUMENTS, access_findings, policy_findings
+from ops_agent.plan.iam import POLICY_DOCUMENTS, Trust, access_findings, policy_findings
 from ops_agent.plan.losses import losses, made_here
 from ops_agent.plan.masking import blocks, has_sensitive, number
 
@@ -29,14 +31,34 @@ _ON: Final = (True, "ACTIVE")
 _EVERYWHERE: Final = frozenset({"0.0.0.0/0", "::/0"})
 _PUBLIC_ACLS: Final = frozenset({"public-read", "public-read-write", "authenticated-read", "website"})
 _CANNOT_TELL: Final = "cannot tell until apply"
+_WEB_PORTS: Final = (80, 443)
+"""What a public load balancer listens on; who lets these in from everywhere runs a web server."""
+_LOGGING: Final[dict[str, str]] = _ARGUMENTS["logging"]
 _FAILED: Final = {"fail": "fails", "error": "cannot be evaluated"}
 
 
-def dangers_of(changes: Iterable[ResourceChange], invocations: Iterable[str] = ()) -> tuple[Finding, ...]:
-    """Every danger of `changes` and of provider actions, the worst first, in the plan's order within."""
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What dangers are judged by beside a change itself: whom to trust, where data may go, what the plan creates."""
+
+    trust: Trust = Trust()
+    ends: Known | None = None
+    made: frozenset[str] = frozenset()
+
+
+def dangers_of(
+    changes: Iterable[ResourceChange],
+    invocations: Iterable[str] = (),
+    trust: Trust = Trust(),  # noqa: B008 - frozen
+    ends: Known | None = None,
+    made: frozenset[str] | None = None,
+) -> tuple[Finding, ...]:
+    """Every danger of `changes` and of provider actions, the worst first, in the plan's order within. Without `ends`
+    deliveries are not judged. `made`: see `losses.made_here`.
+    """
     managed = [change for change in changes if change.mode == "managed"]
-    made = made_here(managed)
-    found = [one for change in managed for one in _of_change(change, made)]
+    around = Surroundings(trust, ends, made_here(managed) if made is None else made)
+    found = [one for change in managed for one in _of_change(change, around)]
     found += [finding("runs-an-action", address, "the apply runs this provider action") for address in invocations]
     return tuple(sorted(found, key=rank))
 
@@ -72,21 +94,29 @@ def failed_checks(plan: dict[str, Any]) -> Iterator[Finding]:
             yield finding("check-failed", str(address.get("to_display", "check")), why)
 
 
+def is_protected(values: dict[str, Any]) -> str:
+    """The argument that keeps the resource from being destroyed; empty when none does."""
+    return next((name for name in _ARGUMENTS["deletion_protection"] if values.get(name) in _ON), "")
+
+
 def lost_with(type_: str) -> str:
     """What is lost when a resource of this type is destroyed; empty when an equal one can be created."""
     return _STATEFUL.get(type_, "")
 
 
-def _of_change(change: ResourceChange, made: frozenset[str]) -> Iterator[Finding]:
+def _of_change(change: ResourceChange, around: Surroundings) -> Iterator[Finding]:
     yield from _destroyed(change)
     if change.action.forgets:
         yield finding("forgotten", change.address, "Terraform forgets it: it stays in the account, unmanaged")
-    yield from losses(change, made)
+    yield from losses(change, around.made)
     if isinstance(change.after, Hidden):
         yield finding("hidden-value", change.address, "all of it is hidden: nobody can see what it does")
     if change.action is not ResourceAction.DELETE and isinstance(change.after, dict):
         for check in _CHECKS:
             yield from check(change)
+        yield from policy_findings(change, around.trust)
+        if around.ends is not None:
+            yield from delivery_findings(change, around.ends)
 
 
 def _destroyed(change: ResourceChange) -> Iterator[Finding]:
@@ -102,6 +132,8 @@ def _destroyed(change: ResourceChange) -> Iterator[Finding]:
     if change.old.get("skip_final_snapshot") is True:
         why = "`skip_final_snapshot` is true: it is destroyed without a final snapshot"
         yield finding("no-final-snapshot", change.address, why)
+    if change.type in _LOGGING:
+        yield finding("logging-off", change.address, f"is {verb}: {_LOGGING[change.type]}")
     for name in ("force_destroy", "force_delete"):
         if change.old.get(name) is True:
             yield finding("destroys-contents", change.address, f"`{name}` is true: its contents are deleted with it")
@@ -142,27 +174,34 @@ def _open_network(change: ResourceChange) -> Iterator[Finding]:
         flat = [entry for value in ranges for entry in (value if isinstance(value, list) else [value])]
         open_to = sorted({entry for entry in flat if isinstance(entry, str) and entry in _EVERYWHERE})
         if open_to:
-            why = f"lets in {' and '.join(open_to)} on ports {rule.get('from_port')} to {rule.get('to_port')}"
-            yield finding("open-to-everyone", change.address, why)
+            first, last = rule.get("from_port"), rule.get("to_port")
+            ports = f"port {first}" if first == last else f"ports {first} to {last}"
+            how = Severity.NOTICE if first == last and first in _WEB_PORTS else Severity.DECISION
+            yield finding("open-to-everyone", change.address, f"lets in {' and '.join(open_to)} on {ports}", how)
         elif change.type != "aws_security_group" and any(entry is UNKNOWN for entry in flat):
             yield _unsure("open-to-everyone", change, "which addresses it lets in")
     for name in _ARGUMENTS["public_address"]:
         if _becomes(change, name, True):
             why = f"`{name}` is true: it can be reached from the internet"
-            yield finding("public-address", change.address, why)
+            holds_data = name == "publicly_accessible" and lost_with(change.type) != ""
+            yield finding("public-data" if holds_data else "public-address", change.address, why)
 
 
 def _public(change: ResourceChange) -> Iterator[Finding]:
     acl = change.new.get("acl")
     if isinstance(acl, str) and acl in _PUBLIC_ACLS and "acl" in change.changed_attributes:
-        yield finding("public-bucket", change.address, f"`acl` is {acl}")
+        yield finding("public-data", change.address, f"`acl` is {acl}")
     if "public_access_block" in change.type:
         off = [f"`{name}`" for name in _ARGUMENTS["public_access_block"] if _becomes(change, name, False)]
         if off:
-            yield finding("public-bucket", change.address, f"{', '.join(off)} off")
+            yield finding("public-data", change.address, f"{', '.join(off)} off")
     for grant in blocks(change.new.get("grant")):
         if "AllUsers" in str(grant.get("uri")) or "AuthenticatedUsers" in str(grant.get("uri")):
-            yield finding("public-bucket", change.address, "grants access to everyone")
+            yield finding("public-data", change.address, "grants access to everyone")
+    for name in ("shared_accounts", "snapshot_shared_accounts", "restore_attributes", "user_ids"):
+        shared = change.new.get(name)
+        if name in change.changed_attributes and isinstance(shared, list) and "all" in shared:
+            yield finding("public-data", change.address, f"`{name}` holds `all`: anyone may copy the snapshot")
     if change.type == "aws_lambda_function_url" and change.new.get("authorization_type") == "NONE":
         yield finding("public-function", change.address, "`authorization_type` is NONE: anyone may call it")
 
@@ -203,7 +242,7 @@ def _becomes(change: ResourceChange, name: str, value: bool) -> bool:
 
 
 def _unsure(rule: str, change: ResourceChange, what: str) -> Finding:
-    return finding(rule, change.address, f"{_CANNOT_TELL} {what}", Severity.NOTICE, certain=False)
+    return finding(rule, change.address, f"{_CANNOT_TELL} {what}", certain=False)
 
 
 _CHECKS: Final[tuple[Callable[[ResourceChange], Iterator[Finding]], ...]] = (
@@ -214,5 +253,4 @@ _CHECKS: Final[tuple[Callable[[ResourceChange], Iterator[Finding]], ...]] = (
     _start_script,
     access_findings,
     _hidden,
-    policy_findings,
 )

@@ -54,7 +54,18 @@ def mocked_difference(head: TerraformPlan, base: TerraformPlan | None) -> Terraf
     found = (*(danger for danger in head.dangers if danger.address in addresses), *dangers_of(changes))
     dangers = {(danger.address, danger.rule, danger.what): danger for danger in found}
     outputs = tuple(output for output in head.outputs if base is None or output not in base.outputs)
-    return replace(head, changes=tuple(changes), dangers=tuple(dangers.values()), outputs=outputs, drift=(), text="")
+    resting = (
+        replace(one, action=ResourceAction.NO_OP, before=one.after, changed_attributes=()) for one in after.values()
+    )
+    return replace(
+        head,
+        changes=tuple(changes),
+        unchanged=tuple(one for one in resting if one.address not in addresses),
+        dangers=tuple(dangers.values()),
+        outputs=outputs,
+        drift=(),
+        text="",
+    )
 
 
 def _exists(change: ResourceChange) -> bool:

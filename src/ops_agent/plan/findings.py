@@ -8,27 +8,35 @@ from importlib.resources import files
 from typing import Any, Final
 
 from ops_agent.model.finding import Finding, Severity
+from ops_agent.model.work_item import ALLOW_ACCESS, ALLOW_DESTROY
 
-BLOCKS, DANGER, NOTICE = Severity.BLOCKS, Severity.DANGER, Severity.NOTICE
+BLOCKS, DECISION, NOTICE = Severity.BLOCKS, Severity.DECISION, Severity.NOTICE
 
 
 @dataclass(frozen=True, slots=True)
 class PlanRule:
     """`title` is a sentence without a full stop; `severities` are what its findings may weigh, the usual one first.
 
-    `lifted`: the label `allow-destroy` makes a danger of what blocks.
+    `lifted_by`: the label with which a writer allows what blocks; it is on the danger list all the same.
     """
 
     name: str
     title: str
-    severities: tuple[Severity, ...] = (DANGER,)
+    severities: tuple[Severity, ...] = (DECISION,)
     remedy: str = ""
-    lifted: bool = False
+    lifted_by: str = ""
 
     @property
     def id(self) -> str:
         return f"plan/{self.name}"
 
+
+_LABEL: Final = (
+    f"If it must be, a person with write permission adds the label `{ALLOW_ACCESS}` to the issue, and then the label "
+    "that starts a run."
+)
+_GRANT: Final = "Allow only the actions and resources that are needed. " + _LABEL
+_PRIVATE: Final = "Keep it private. " + _LABEL
 
 PLAN_TABLE: Final = (
     PlanRule(
@@ -37,7 +45,7 @@ PLAN_TABLE: Final = (
         (BLOCKS,),
         "Keep the resource; if it must go, a person with write permission adds the label `allow-destroy` to the issue, "
         "and then the label that starts a run.",
-        lifted=True,
+        lifted_by=ALLOW_DESTROY,
     ),
     PlanRule(
         "secret-value",
@@ -49,44 +57,75 @@ PLAN_TABLE: Final = (
     PlanRule(
         "unresolved-region",
         "The region cannot be seen in the plan; when the code itself sets it on a resource, this blocks",
-        (DANGER, BLOCKS, NOTICE),
+        (DECISION, BLOCKS, NOTICE),
         "Set the region to a constant, or to a variable of the root module.",
     ),
-    PlanRule("foreign-account", "An account that is not the organisation's"),
+    PlanRule("foreign-account", "An account that is not one of the inputs'"),
     PlanRule("other-account", "The account of another environment, or the organisation's root account"),
-    PlanRule("loses-data", "The apply deletes stored data, or lets it expire", (DANGER, NOTICE)),
-    PlanRule("recovery-off", "Backups, versions, audit logs or their protection are removed", (DANGER, NOTICE)),
-    PlanRule("one-way", "The old value cannot be set again", (DANGER, NOTICE)),
+    PlanRule("loses-data", "The apply deletes stored data, or lets it expire", (DECISION, NOTICE)),
+    PlanRule("recovery-off", "Backups, versions, audit logs or their protection are removed", (DECISION, NOTICE)),
+    PlanRule("one-way", "The old value cannot be set again", (DECISION, NOTICE)),
     PlanRule("destroys-contents", "A resource is destroyed with all its contents (`force_destroy`, `force_delete`)"),
     PlanRule("no-final-snapshot", "A database is destroyed without a final snapshot"),
     PlanRule("no-backups", "Automatic backups are switched off"),
-    PlanRule("protection-off", "Deletion protection is switched off, or it is not known to stay on", (DANGER, NOTICE)),
-    PlanRule("destroy-made-easy", "A later destroy keeps less, or leaves less time to notice it", (DANGER, NOTICE)),
+    PlanRule(
+        "protection-off", "Deletion protection is switched off, or it is not known to stay on", (DECISION, NOTICE)
+    ),
+    PlanRule("destroy-made-easy", "A later destroy keeps less, or leaves less time to notice it", (DECISION, NOTICE)),
     PlanRule("forgotten", "Terraform forgets a resource: it stays in the account, unmanaged"),
     PlanRule("takes-rights", "Permissions that somebody has today are taken away"),
     PlanRule("locks-out", "A key is disabled, or a policy may lock everyone out"),
     PlanRule("hidden-value", "A value that a reviewer must judge is marked sensitive"),
-    PlanRule("iam-wildcard", "A policy allows too much: `*`, all of a service, or a way to more permissions"),
-    PlanRule("foreign-principal", "Everyone, or whoever an identity provider names, gets access"),
-    PlanRule("policy-unknown", "What a policy allows is known only after the apply", (NOTICE,)),
+    PlanRule("administrator", "Every action is allowed", (BLOCKS, DECISION), _GRANT, lifted_by=ALLOW_ACCESS),
+    PlanRule(
+        "iam-wildcard",
+        "A policy allows too much: all of a service, or a way to more permissions",
+        (DECISION, NOTICE),
+        _GRANT,
+    ),
+    PlanRule(
+        "foreign-principal",
+        "Everyone, another account, or whoever an identity provider names, gets access",
+        (BLOCKS, DECISION),
+        "Name the principal, or close the statement with a condition on accounts, ARNs or the organization. " + _LABEL,
+        lifted_by=ALLOW_ACCESS,
+    ),
+    PlanRule(
+        "new-destination",
+        "Data goes to a host, an account or a bucket that the base branch does not know",
+        (BLOCKS, DECISION),
+        "Deliver inside the accounts of the inputs. " + _LABEL,
+        lifted_by=ALLOW_ACCESS,
+    ),
+    PlanRule(
+        "logging-off",
+        "Audit, flow or threat logging, or a firewall, is taken away",
+        (BLOCKS,),
+        "Keep it. " + _LABEL,
+        lifted_by=ALLOW_ACCESS,
+    ),
+    PlanRule("policy-unknown", "What a policy allows is known only after the apply"),
     PlanRule("policy-unreadable", "A policy document cannot be read"),
     PlanRule(
         "open-to-everyone",
         "A network lets in every address, or the addresses are known only after the apply",
-        (DANGER, NOTICE),
+        (DECISION, NOTICE),
     ),
     PlanRule("public-address", "A resource can be reached from the internet"),
-    PlanRule("public-bucket", "A bucket is opened to the public"),
-    PlanRule("public-function", "Anyone may call a function"),
+    PlanRule(
+        "public-data", "A data store or a snapshot is opened to the public", (BLOCKS,), _PRIVATE, lifted_by=ALLOW_ACCESS
+    ),
+    PlanRule("public-function", "Anyone may call a function", (BLOCKS,), _PRIVATE, lifted_by=ALLOW_ACCESS),
     PlanRule("unencrypted", "Encryption is switched off, or a listener speaks plain HTTP"),
-    PlanRule("runs-code", "The start script of a server changes", (DANGER, NOTICE)),
+    PlanRule("runs-code", "The start script of a server changes", (DECISION, NOTICE)),
     PlanRule("runs-a-program", "The apply runs provisioners, which no plan shows"),
     PlanRule("runs-an-action", "The apply runs an action of a provider"),
     PlanRule("destroys", "Something without data of its own is destroyed or replaced", (NOTICE,)),
     PlanRule("check-failed", "A `check` block fails, or cannot be evaluated", (NOTICE,)),
 )
 _BY_NAME: Final = {rule.name: rule for rule in PLAN_TABLE}
-LIFTED_BY_ALLOW_DESTROY: Final = frozenset(rule.id for rule in PLAN_TABLE if rule.lifted)
+LIFTED_BY: Final = {rule.id: rule.lifted_by for rule in PLAN_TABLE if rule.lifted_by}
+"""Rule -> the label that lifts it."""
 
 
 def finding(name: str, address: str, what: str, severity: Severity | None = None, *, certain: bool = True) -> Finding:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.plan import Hidden, ResourceAction, ResourceChange
+from ops_agent.plan.configuration import without_key
 from ops_agent.plan.findings import finding, table
 from ops_agent.plan.masking import at, blocks, has_unknown, number, parsed_json
 
@@ -82,7 +83,9 @@ def losses(change: ResourceChange, made: frozenset[str] = frozenset()) -> tuple[
         found = (loss for check in _ON_UPDATE for loss in check(change))
     elif change.action is ResourceAction.CREATE and change.type in _COMPANIONS | _EXPIRING:
         found = (*_set_on_another(change, made), *_expiring(change, made))
-        if isinstance(change.new.get("repository" if change.type.startswith("aws_ecr") else "bucket"), Hidden):
+        if change.address in made:
+            found = ()
+        elif isinstance(change.new.get(_target(change)), Hidden):
             found = map(_of_something_unknown, found)
     elif change.action is ResourceAction.DELETE and change.type in DESTROYED:
         found = (_lost(_RECOVERY_OFF, DESTROYED[change.type]),)
@@ -101,13 +104,29 @@ def one_way(change: ResourceChange) -> Iterator[str]:
             yield _ONE_WAY[name]
 
 
-def made_here(changes: Iterable[ResourceChange]) -> frozenset[str]:
-    """Names of what this plan creates: nothing is stored there that could be lost. Pass it to `losses`."""
+Sources = Callable[[str, str], frozenset[str] | None]
+"""The resources that an unknown value comes from, by address and argument; None when that cannot be told."""
+
+
+def made_here(changes: Iterable[ResourceChange], sources: Sources = lambda *_: None) -> frozenset[str]:
+    """What this plan creates, by name, and the addresses of what is set on something that it creates: nothing is stored
+    there that could be lost. Pass it to `losses`.
+    """
+    changes = tuple(changes)
     names = {"aws_s3_bucket": "bucket", "aws_ecr_repository": "name"}
     created = [change for change in changes if change.action is ResourceAction.CREATE and change.type in names]
-    return frozenset(
-        f"{change.type}:{name}" for change in created if type(name := change.new.get(names[change.type])) is str
-    )
+    named = {f"{change.type}:{name}" for change in created if type(name := change.new.get(names[change.type])) is str}
+    new = {without_key(change.address) for change in created}
+    return frozenset(named) | {
+        change.address
+        for change in changes
+        if change.type in _COMPANIONS | _EXPIRING and (sources(change.address, _target(change)) or {""}) <= new
+    }
+
+
+def _target(change: ResourceChange) -> str:
+    """The argument of a companion that names what it sets something on."""
+    return "repository" if change.type.startswith("aws_ecr") else "bucket"
 
 
 def is_recovery(loss: Finding) -> bool:
@@ -115,18 +134,18 @@ def is_recovery(loss: Finding) -> bool:
     return loss.rule == f"plan/{_RECOVERY_OFF}"
 
 
-def _lost(rule: str, what: str, severity: Severity = Severity.DANGER) -> Finding:
+def _lost(rule: str, what: str, severity: Severity = Severity.DECISION) -> Finding:
     """A loss; `losses` adds the address."""
     return finding(rule, "", what, severity)
 
 
 def _maybe_lost(rule: str, what: str) -> Finding:
-    return finding(rule, "", f"{_CANNOT_TELL} {what}", Severity.NOTICE, certain=False)
+    return finding(rule, "", f"{_CANNOT_TELL} {what}", certain=False)
 
 
 def _of_something_unknown(loss: Finding) -> Finding:
     doubt = f"{_CANNOT_TELL} whether something is stored there already: " if loss.certain else ""
-    return replace(loss, what=f"{doubt}{loss.what}", severity=Severity.NOTICE, certain=False)
+    return replace(loss, what=f"{doubt}{loss.what}", severity=Severity.DECISION, certain=False)
 
 
 def _changes(change: ResourceChange, path: str) -> bool:
@@ -212,7 +231,7 @@ def _versions(change: ResourceChange) -> Iterator[Finding]:
         words = (
             f"`{name}` changes from {old} to {new}: {'a major' if is_major else 'an'} upgrade cannot be undone{when}"
         )
-        yield _lost(_ONE_WAY_RULE, words, Severity.DANGER if is_major or now else Severity.NOTICE)
+        yield _lost(_ONE_WAY_RULE, words, Severity.DECISION if is_major or now else Severity.NOTICE)
 
 
 def _parts(version: str) -> tuple[int, ...]:

@@ -6,22 +6,25 @@ import gc
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
 from ops_agent.model.errors import PolicyViolation, ToolchainError
 from ops_agent.model.plan import OutputChange, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.policy import Policy
-from ops_agent.plan.configuration import configured_secrets, edges_of, inside, output_references
+from ops_agent.plan.configuration import Origins, configured_secrets, edges_of, inside, output_references
 from ops_agent.plan.dangers import dangers_of, failed_checks, provisioner_findings
+from ops_agent.plan.deliveries import known_ends
+from ops_agent.plan.iam import Trust
+from ops_agent.plan.losses import made_here
 from ops_agent.plan.masking import Leaf, changed_keys, leaves, masked, planned_leaves
 from ops_agent.plan.regions_and_accounts import RegionAndAccountFinder
 from ops_agent.plan.secret_values import output_leaves, secret_findings, secrets_among
 from ops_agent.text.redaction import Redactor
 
 CUT_MARK: Final = "\n... (cut)\n"
-MOST_PLAN_BYTES: Final = 200_000_000
+MAX_PLAN_BYTES: Final = 200_000_000
 """Of JSON: about 90,000 changes. Reading takes about seven times as much memory."""
 _ACTIONS: Final[dict[tuple[str, ...], ResourceAction]] = {
     ("no-op",): ResourceAction.NO_OP,
@@ -35,6 +38,8 @@ _ACTIONS: Final[dict[tuple[str, ...], ResourceAction]] = {
     ("create", "forget"): ResourceAction.REPLACE_FORGET,
 }
 """https://developer.hashicorp.com/terraform/internals/json-format, "Change representation"; Terraform's jsonplan."""
+_NAMES_THE_ACCOUNT: Final = ("plan/foreign-principal", "plan/new-destination")
+"""Rules whose finding says more about a foreign account than that it is named."""
 _REFUSED: Final = (
     "Nothing was published. Change the configuration so that one plan holds the whole change, then start the run again."
 )
@@ -47,37 +52,46 @@ def read_plan(
     *,
     redact: Callable[[str], str] = str,
     account: str | None = None,
+    known_accounts: Collection[str] = (),
 ) -> TerraformPlan:
     """Read a plan whole; linear in its size.
 
     `document` is `show -json`, `text` is `show -no-color` of the same plan file: empty when none was made, and with
     CUT_MARK as its end when it was too long (its counts can then not be compared). `redact` is the run's redactor,
-    `account` the 12-digit account that the plan was made against.
+    `account` the 12-digit account that the plan was made against, `known_accounts` those of AWS and image publishers.
 
     Raises ToolchainError when the document is not one that we understand completely (another major format, an unknown
-    kind of change, counts that differ from Terraform's own summary, more than MOST_PLAN_BYTES), PolicyViolation when
+    kind of change, counts that differ from Terraform's own summary, more than MAX_PLAN_BYTES), PolicyViolation when
     the plan is errored, incomplete or defers changes.
     """
     try:
         with _without_collector():
-            return _read(document, text, policy, redact, account)
+            return _read(document, text, policy, redact, account, known_accounts)
     except RecursionError:
         raise ToolchainError("the plan's JSON is nested too deeply to be read") from None
 
 
 def _read(
-    document: bytes, text: str, policy: Policy, redact: Callable[[str], str], account: str | None
+    document: bytes,
+    text: str,
+    policy: Policy,
+    redact: Callable[[str], str],
+    account: str | None,
+    known_accounts: Collection[str],
 ) -> TerraformPlan:
     plan = _parsed(document)
     hidden = configured_secrets(plan)
     entries = _entries(plan, "resource_changes")
-    changes = _changes(entries, hidden)
-    drift = _changes(_entries(plan, "resource_drift"), hidden)
+    resources = _changes(entries, hidden)
+    changes = tuple(one for one in resources if one.action is not ResourceAction.NO_OP)
+    drift = [
+        one for one in _changes(_entries(plan, "resource_drift"), hidden) if one.action is not ResourceAction.NO_OP
+    ]
     outputs = _outputs(plan, hidden)
     counts = PlanCounts.of(changes, outputs)
     if text and not text.endswith(CUT_MARK):
         _check_summary(text, counts, changes)
-    named, shown = RegionAndAccountFinder(policy, account), set[Leaf]()
+    named, shown = RegionAndAccountFinder(policy, account, known_accounts), set[Leaf]()
     for change in changes:
         strings = set(planned_leaves(change))
         named.add(change, strings)
@@ -90,18 +104,25 @@ def _read(
         shown |= strings
     for _, in_output in output_leaves(plan):
         shown.update(in_output)
+    unchanged = tuple(one for one in resources if one.action is ResourceAction.NO_OP and one.mode == "managed")
+    origins, accounts = Origins(plan), frozenset({*policy.accounts.values(), *known_accounts})
+    made = made_here(changes, origins.of)
+    trust, ends = Trust(accounts, origins.document), known_ends(accounts, changes, unchanged, origins.is_made_here)
     where, secrets = named.found(plan), secrets_among(shown, hidden, redact)
+    dangers = dangers_of(changes, map(_address, invocations), trust, ends, made)
+    judged = {(one.rule, one.address) for one in dangers}
+    judged |= {("plan/foreign-account", one.address) for one in dangers if one.rule in _NAMES_THE_ACCOUNT}
     return TerraformPlan(
         changes=changes,
         outputs=outputs,
-        drift=drift,
+        drift=tuple(drift),
         text=Redactor(secrets).redact(redact(text)),
         canonical_hash=canonical_hash(document),
         dangers=(
             *secret_findings(changes, plan, secrets),
-            *where.findings,
+            *(one for one in where.findings if (one.rule, one.address) not in judged),
             *provisioner_findings(plan, changes),
-            *dangers_of(changes, map(_address, invocations)),
+            *dangers,
             *failed_checks(plan),
         ),
         regions=where.regions,
@@ -109,6 +130,8 @@ def _read(
         edges=edges_of(plan, changes),
         invocations=tuple(map(_address, invocations)),
         log_groups=_log_groups(entries),
+        unchanged=unchanged,
+        made=made,
     )
 
 
@@ -149,8 +172,8 @@ def _without_collector() -> Iterator[None]:
 
 def _parsed(document: bytes) -> dict[str, Any]:
     """The document's members, of a format that is known and a plan that is whole."""
-    if len(document) > MOST_PLAN_BYTES:
-        size, most = (f"{number / 1e6:,.0f} MB" for number in (len(document), MOST_PLAN_BYTES))
+    if len(document) > MAX_PLAN_BYTES:
+        size, most = (f"{number / 1e6:,.0f} MB" for number in (len(document), MAX_PLAN_BYTES))
         raise ToolchainError(
             f"the plan has {size} of JSON, and ops-agent reads at most {most}",
             hint="Split the root into smaller ones, then start the run again.",
@@ -202,7 +225,7 @@ def _address(entry: dict[str, Any]) -> str:
 
 
 def _changes(entries: list[dict[str, Any]], hidden: list[str]) -> tuple[ResourceChange, ...]:
-    """What changes; masked strings are added to `hidden`."""
+    """Every entry but the ephemeral ones; masked strings are added to `hidden`."""
     return tuple(change for entry in entries if (change := _change(entry, hidden)) is not None)
 
 
@@ -217,9 +240,10 @@ def _change(entry: dict[str, Any], hidden: list[str]) -> ResourceChange | None:
     before = masked(change.get("before"), change.get("before_sensitive"), None, hidden)
     after = masked(change.get("after"), change.get("after_sensitive"), change.get("after_unknown"), hidden)
     if action is ResourceAction.NO_OP:
-        if previous is None and importing is None:
-            return None
-        action = ResourceAction.MOVE if previous is not None else ResourceAction.IMPORT
+        if previous is not None:
+            action = ResourceAction.MOVE
+        elif importing is not None:
+            action = ResourceAction.IMPORT
     paths = change.get("replace_paths")
     return ResourceChange(
         address=address,

@@ -8,7 +8,7 @@ import base64
 import binascii
 import re
 import zlib
-from collections.abc import Iterator, Set
+from collections.abc import Collection, Iterator, Set
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any, Final
@@ -48,7 +48,7 @@ _ACCOUNT_KEY = re.compile(r"(?i)(?:account(?:_?id)?|owner(?:_?id)?|principal|reg
 _REGION_KEY = re.compile(r"(?i)(?:.+_)?region(?:_name|s)?")
 _PRINCIPAL_KEY = re.compile(r"(?i)(?:aws|.*principal(?:arn|account)?s?)")
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]{24,}+={0,2}\s*")
-_MOST_DECODED: Final = 1_000_000
+_MAX_DECODED: Final = 1_000_000
 _DEEPEST: Final = 4
 
 
@@ -151,10 +151,10 @@ def _decoded(text: str) -> str:
         return ""
     if raw[:2] == b"\x1f\x8b":
         try:
-            raw = zlib.decompressobj(wbits=31).decompress(raw, _MOST_DECODED)
+            raw = zlib.decompressobj(wbits=31).decompress(raw, _MAX_DECODED)
         except zlib.error:
             return ""
-    decoded = raw[:_MOST_DECODED].decode("utf-8", errors="replace")
+    decoded = raw[:_MAX_DECODED].decode("utf-8", errors="replace")
     readable = sum(char.isprintable() or char in "\n\r\t" for char in decoded[:200])
     return decoded if readable * 10 >= len(decoded[:200]) * 9 else ""
 
@@ -171,9 +171,10 @@ class RegionsAndAccounts:
 class RegionAndAccountFinder:
     """Every region and account that what changes names. Fed with one change after the other."""
 
-    def __init__(self, policy: Policy, account: str | None) -> None:
+    def __init__(self, policy: Policy, account: str | None, known_accounts: Collection[str] = ()) -> None:
         self._policy = policy
         self._account = account
+        self._public = frozenset(known_accounts)
         self._ours = {number: name for name, number in policy.accounts.items()}
         self._regions: set[str] = set()
         self._accounts: set[str] = {account} if account else set()
@@ -236,6 +237,8 @@ class RegionAndAccountFinder:
             self._findings.append(finding("foreign-region", address, f"names region {region}; only {ours} is allowed"))
         for owner in sorted(accounts):
             name = self._ours.get(owner)
+            if name is None and owner in self._public:
+                continue
             if name is None:
                 why = f"names account {owner}, which is not one of our accounts"
                 self._findings.append(finding("foreign-account", address, why))

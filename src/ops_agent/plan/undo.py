@@ -1,61 +1,112 @@
-"""Can a change be undone by merging its inverse? One word and a reason for each, computed from its kind and type."""
+"""What it takes to undo a change after it was applied: one word and a reason, from what the resource holds and what
+protects it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from ops_agent.model.plan import ResourceAction, ResourceChange
-from ops_agent.plan.dangers import DELETION_WINDOWS, lost_with
+from ops_agent.plan.configuration import without_key
+from ops_agent.plan.dangers import DELETION_WINDOWS, is_protected, lost_with
 from ops_agent.plan.losses import is_recovery, losses, one_way
 
 
-class Reversibility(StrEnum):
-    """`reversible`: the inverse change restores what was. `recreatable`: it creates an equal thing with a new id."""
+class Undo(StrEnum):
+    """The hardest first."""
 
-    REVERSIBLE = "reversible"
-    RECREATABLE = "recreatable"
-    IRREVERSIBLE = "irreversible"
-    UNKNOWN = "cannot tell"
+    LOSES_DATA = "loses data"
+    ONE_WAY = "one-way"
+    CANNOT_TELL = "cannot tell"
+    PROTECTED = "protected"
+    DELAYED = "delayed"
+    RECREATE = "recreate"
+    PLAIN = "plain"
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """A word and one clause that says why."""
+    """A word and one clause that says what to do, or what is lost."""
 
-    word: Reversibility
+    word: Undo
     why: str
 
 
 _BY_ACTION: Final = {
-    ResourceAction.CREATE: Assessment(Reversibility.REVERSIBLE, "destroy it"),
-    ResourceAction.UPDATE: Assessment(Reversibility.REVERSIBLE, "restore the old values"),
-    ResourceAction.MOVE: Assessment(Reversibility.REVERSIBLE, "move it back; only the state changes"),
-    ResourceAction.IMPORT: Assessment(Reversibility.REVERSIBLE, "remove it from the state"),
-    ResourceAction.FORGET: Assessment(Reversibility.RECREATABLE, "import it by its id"),
-    ResourceAction.REPLACE_FORGET: Assessment(Reversibility.RECREATABLE, "import it by its id"),
+    ResourceAction.CREATE: Assessment(Undo.PLAIN, "destroy it"),
+    ResourceAction.UPDATE: Assessment(Undo.PLAIN, "restore the old values"),
+    ResourceAction.MOVE: Assessment(Undo.PLAIN, "move it back; only the state changes"),
+    ResourceAction.IMPORT: Assessment(Undo.PLAIN, "remove it from the state"),
+    ResourceAction.FORGET: Assessment(Undo.RECREATE, "import it by its id"),
+    ResourceAction.REPLACE_FORGET: Assessment(Undo.RECREATE, "import it by its id"),
 }
+_DAYS: Final = 30
+"""Between a destroy and the deletion of a key or a secret, when its window is not set (AWS provider)."""
+_HELD_BY_THE_CODE: Final = frozenset(
+    {
+        "its value is deleted",
+        "activity in the account is no longer recorded",
+        "certificates that it signed can be neither renewed nor revoked",
+        "its name or address is released and may not be available again",
+        "everything attached to it stops working",
+    }
+)
+"""What is lost with a resource and was never written to it by anybody: undoing its creation loses nothing."""
 
 
-def reversibility(change: ResourceChange, made: frozenset[str] = frozenset()) -> Assessment:
-    """How `change` can be undone after it was applied. `made`: what the plan creates (`losses.made_here`)."""
+def undo_of(
+    change: ResourceChange, made: frozenset[str] = frozenset(), prevented: Collection[str] = frozenset()
+) -> Assessment:
+    """How `change` can be undone. `made`: what the plan creates (`losses.made_here`); `prevented`: `type.name` of the
+    resources whose code has `prevent_destroy`.
+    """
     if change.action.destroys:
         return _after_destroy(change)
+    if change.action is ResourceAction.CREATE:
+        return _after_create(change, prevented)
     lost = [loss for loss in losses(change, made) if not is_recovery(loss)]
-    certain = [*(loss.what for loss in lost if loss.certain), *one_way(change)]
-    if certain:
-        return Assessment(Reversibility.IRREVERSIBLE, certain[0])
+    if certain := [loss for loss in lost if loss.certain]:
+        deletes = certain[0].rule == "plan/loses-data"
+        return Assessment(Undo.LOSES_DATA if deletes else Undo.ONE_WAY, certain[0].what)
+    if ways := list(one_way(change)):
+        return Assessment(Undo.ONE_WAY, ways[0])
     if lost:
-        return Assessment(Reversibility.UNKNOWN, lost[0].what)
-    return _BY_ACTION.get(change.action, Assessment(Reversibility.REVERSIBLE, "nothing real changes"))
+        return Assessment(Undo.CANNOT_TELL, lost[0].what)
+    return _BY_ACTION.get(change.action, Assessment(Undo.PLAIN, "nothing real changes"))
+
+
+def _after_create(change: ResourceChange, prevented: Collection[str]) -> Assessment:
+    lost = lost_with(change.type)
+    holds = lost if lost not in _HELD_BY_THE_CODE else ""
+    loses = f"; then {holds}" if holds else ""
+    name = ".".join(without_key(change.address).split(".")[-2:])
+    if name in prevented:
+        return Assessment(Undo.PROTECTED, f"remove `prevent_destroy`, then destroy it{loses}")
+    if switch := is_protected(change.new):
+        return Assessment(Undo.PROTECTED, f"switch `{switch}` off, then destroy it{loses}")
+    if change.type in DELETION_WINDOWS:
+        return Assessment(
+            Undo.DELAYED, f"destroy it: it is deleted {_window(change.type, change.new)} days later{loses}"
+        )
+    if holds:
+        return Assessment(Undo.LOSES_DATA, f"destroy it: {holds}, with what was written since")
+    return _BY_ACTION[ResourceAction.CREATE]
 
 
 def _after_destroy(change: ResourceChange) -> Assessment:
-    if lost := lost_with(change.type):
-        days = change.old.get(DELETION_WINDOWS.get(change.type, ""))
-        later = f", {days} days after the apply" if isinstance(days, int) and days > 0 else ""
-        return Assessment(Reversibility.IRREVERSIBLE, f"{lost}{later}")
+    lost = lost_with(change.type)
+    if change.type in DELETION_WINDOWS and (days := _window(change.type, change.old)):
+        return Assessment(Undo.LOSES_DATA, f"the deletion can be cancelled for {days} days; then {lost}")
+    if lost:
+        return Assessment(Undo.LOSES_DATA, lost)
     if change.type.startswith(("aws_", "terraform_data")):
-        return Assessment(Reversibility.RECREATABLE, "create it again; it gets a new id")
-    return Assessment(Reversibility.UNKNOWN, f"{change.type} is not a known type")
+        return Assessment(Undo.RECREATE, "create it again; it gets a new id")
+    return Assessment(Undo.CANNOT_TELL, f"{change.type} is not a known type")
+
+
+def _window(type_: str, values: dict[str, object]) -> int:
+    days = values.get(DELETION_WINDOWS[type_])
+    return days if isinstance(days, int) and not isinstance(days, bool) else _DAYS

@@ -1,0 +1,262 @@
+"""Evidence for acceptance criteria: what holds in the plan and the files, what does not, and what cannot be told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops_agent.model.conversation import Assertion, CriterionAnswer
+from ops_agent.model.verification import CriterionProof, ProofState, TargetVerification
+from ops_agent.model.work_item import Criterion
+from ops_agent.plan.evidence import _is_like, prove
+from pages.page_samples import target
+from plan.plan_samples import change, plan_document, read
+
+QUEUE = "aws_sqs_queue.orders"
+REDRIVE = '{"deadLetterTargetArn": "arn:aws:sqs:sa-east-1:125611408459:dead", "maxReceiveCount": 5}'
+VALUES: dict[str, Any] = {
+    "name": "orders",
+    "fifo_queue": False,
+    "message_retention_seconds": 345600,
+    "redrive_policy": REDRIVE,
+    "tags": {"team": "orders"},
+    "arn": None,
+}
+WORKFLOW = """
+on: {pull_request: {branches: [main]}}
+jobs:
+  plan:
+    runs-on: ubuntu-24.04
+    environment: dev
+    steps:
+      - run: |
+          # terraform apply
+          terraform plan
+"""
+TERRAFORM = b"""
+# point_in_time_recovery = true
+resource "aws_dynamodb_table" "t" {
+  name = "a # b" // hash_key = "id"
+  /* ttl {
+  } */
+  billing_mode   =   "PAY_PER_REQUEST"
+}
+"""
+FILES = {".github/workflows/plan.yml": WORKFLOW.encode(), "infra/main.tf": TERRAFORM, "README.md": b"a queue exists\n"}
+
+
+def planned(name: str, *entries: dict[str, Any]) -> TargetVerification:
+    return target(name, read(plan_document(*entries)))
+
+
+def proof(
+    *evidence: Assertion,
+    targets: tuple[TargetVerification, ...] = (),
+    met: str = "yes",
+    base: dict[str, bytes] | None = None,
+) -> CriterionProof:
+    answer = CriterionAnswer(criterion_id="AC1", met=met, how="so", evidence=evidence)
+    criteria = (Criterion(id="AC1", text="there is a queue"),)
+    (found,) = prove(criteria, (answer,), targets, (base or {}).get, FILES.get)
+    return found
+
+
+def plan(where: str = QUEUE, key: str = "", op: str = "exists", value: str = "", *environments: str) -> Assertion:
+    return Assertion(kind="plan", where=where, key=key, op=op, value=value, environments=environments)
+
+
+def created(address: str = QUEUE, **values: Any) -> dict[str, Any]:
+    return change(address, "create", after=VALUES | values, change={"after_unknown": {"arn": True}})
+
+
+@pytest.mark.parametrize(
+    ("key", "op", "value"),
+    [
+        ("name", "equals", "orders"),
+        ("fifo_queue", "equals", "false"),
+        ("message_retention_seconds", "equals", "345600"),
+        ("message_retention_seconds", "at_least", "86400"),
+        ("message_retention_seconds", "at_most", "345600"),
+        ("redrive_policy.maxReceiveCount", "equals", "5"),
+        ("redrive_policy.deadLetterTargetArn", "matches", "arn:aws:sqs:*:dead"),
+        ("tags", "contains", "team"),
+        ("tags.team", "exists", ""),
+        ("tags.owner", "absent", ""),
+        ("name", "not_equals", "bills"),
+        ("", "created", ""),
+        ("", "exists", ""),
+    ],
+)
+def test_a_planned_value_that_is_as_named_proves_the_criterion(key: str, op: str, value: str) -> None:
+    found = proof(plan(key=key, op=op, value=value), targets=(planned("dev", created()),))
+    assert (found.state, found.where, found.on_base) == (ProofState.BY_PLAN, ("dev",), False)
+
+
+@pytest.mark.parametrize(
+    ("key", "op", "value", "says"),
+    [
+        ("name", "equals", "bills", "dev: `aws_sqs_queue.orders` `name` is `orders`, not equals `bills`"),
+        ("message_retention_seconds", "at_least", "999999", "is `345600`"),
+        ("name", "at_least", "3", "is `orders`"),
+        ("delay_seconds", "exists", "", "has no value"),
+        ("tags.team", "absent", "", "is `orders`"),
+        ("", "destroyed", "", "is not destroyed, the plan says create"),
+    ],
+)
+def test_a_value_that_differs_is_named_with_what_is_planned(key: str, op: str, value: str, says: str) -> None:
+    found = proof(plan(key=key, op=op, value=value), targets=(planned("dev", created()),))
+    assert found.state is ProofState.REFUTED
+    assert says in found.why
+
+
+def test_a_resource_that_does_not_exist_is_no_evidence() -> None:
+    found = proof(plan("aws_sqs_queue.invented"), targets=(planned("dev", created()),))
+    assert (found.state, "aws_sqs_queue.invented" in found.why) == (ProofState.REFUTED, True)
+
+
+@pytest.mark.parametrize("key", ["arn", "secret"])
+def test_a_value_that_is_not_shown_proves_nothing(key: str) -> None:
+    entry = change(
+        QUEUE,
+        "create",
+        after=VALUES | {"secret": "s3cr3t-value"},
+        change={"after_unknown": {"arn": True}, "after_sensitive": {"secret": True}},
+    )
+    found = proof(plan(key=key, op="equals", value="s3cr3t-value"), targets=(planned("dev", entry),))
+    assert found.state is ProofState.CLAIMED
+    assert "s3cr3t" not in found.why
+
+
+def test_evidence_has_to_hold_in_every_planned_environment() -> None:
+    targets = (planned("dev", created()), planned("prod", created(name="other")))
+    named = plan(key="name", op="equals", value="orders")
+    assert "prod:" in proof(named, targets=targets).why
+    both = plan(key="message_retention_seconds", op="equals", value="345600")
+    assert proof(both, targets=targets).where == ("dev", "prod")
+    assert proof(plan(QUEUE, "name", "equals", "orders", "dev"), targets=targets).where == ("dev",)
+
+
+def test_an_environment_without_a_plan_is_claimed_only() -> None:
+    found = proof(plan(QUEUE, "name", "equals", "orders", "prod"), targets=(planned("dev", created()),))
+    assert (found.state, found.why) == (ProofState.CLAIMED, "there is no plan of prod")
+
+
+def test_every_instance_of_a_counted_resource_has_to_be_so() -> None:
+    entries = [created(f"{QUEUE}[{n}]", name=f"orders-{n}") for n in range(3)]
+    targets = (planned("dev", *entries),)
+    assert proof(plan(key="name", op="matches", value="orders-*"), targets=targets).state is ProofState.BY_PLAN
+    assert proof(plan(key="name", op="equals", value="orders-1"), targets=targets).state is ProofState.REFUTED
+    assert proof(plan(f"{QUEUE}[1]", "name", "equals", "orders-1"), targets=targets).state is ProofState.BY_PLAN
+
+
+def test_what_the_plan_leaves_unchanged_is_evidence_that_was_there_before() -> None:
+    entry = change(QUEUE, "no-op", before=VALUES, after=VALUES)
+    found = proof(plan(key="name", op="equals", value="orders"), targets=(planned("dev", entry),))
+    assert (found.state, found.on_base) == (ProofState.BY_PLAN, True)
+
+
+def test_an_updated_value_is_new_and_the_others_are_not() -> None:
+    entry = change(QUEUE, "update", before=VALUES | {"delay_seconds": 0}, after=VALUES | {"delay_seconds": 9})
+    targets = (planned("dev", entry),)
+    assert not proof(plan(key="delay_seconds", op="equals", value="9"), targets=targets).on_base
+    assert proof(plan(key="name", op="equals", value="orders"), targets=targets).on_base
+
+
+def test_nested_blocks_are_entered_by_name() -> None:
+    entry = created(versioning_configuration=[{"status": "Enabled"}])
+    found = proof(
+        plan(key="versioning_configuration.status", op="equals", value="Enabled"), targets=(planned("dev", entry),)
+    )
+    assert found.state is ProofState.BY_PLAN
+
+
+def test_all_evidence_of_a_criterion_has_to_hold() -> None:
+    right, wrong = plan(key="name", op="equals", value="orders"), plan(key="name", op="equals", value="x")
+    assert proof(right, wrong, targets=(planned("dev", created()),)).state is ProofState.REFUTED
+
+
+@pytest.mark.parametrize(
+    ("key", "op", "value", "state"),
+    [
+        ("jobs.plan.environment", "equals", "dev", ProofState.BY_FILE),
+        ("jobs.plan.steps.*.run", "contains", "terraform plan", ProofState.BY_FILE),
+        ("jobs.plan.steps.*.run", "contains", "terraform apply", ProofState.REFUTED),
+        ("on.pull_request.branches", "equals", "main", ProofState.BY_FILE),
+        ("on.push", "absent", "", ProofState.BY_FILE),
+        ("jobs.apply", "exists", "", ProofState.REFUTED),
+    ],
+)
+def test_a_key_of_a_workflow_is_looked_at_without_comments(key: str, op: str, value: str, state: ProofState) -> None:
+    evidence = Assertion(kind="workflow", where=".github/workflows/plan.yml", key=key, op=op, value=value)
+    assert proof(evidence).state is state
+
+
+@pytest.mark.parametrize(
+    ("path", "line", "state"),
+    [
+        ("infra/main.tf", 'billing_mode = "PAY_PER_REQUEST"', ProofState.BY_FILE),
+        ("infra/main.tf", 'name = "a # b"', ProofState.BY_FILE),
+        ("infra/main.tf", "point_in_time_recovery = true", ProofState.REFUTED),
+        ("infra/main.tf", "hash_key", ProofState.REFUTED),
+        ("infra/main.tf", "ttl {", ProofState.REFUTED),
+        ("infra/main.tf", "", ProofState.REFUTED),
+        ("README.md", "a queue exists", ProofState.REFUTED),
+        ("infra/other.tf", "x", ProofState.REFUTED),
+    ],
+)
+def test_a_line_of_a_file_counts_outside_of_comments_and_prose(path: str, line: str, state: ProofState) -> None:
+    assert proof(Assertion(kind="file", where=path, op="contains", value=line)).state is state
+
+
+def test_a_file_that_is_the_same_on_the_base_shows_nothing_new() -> None:
+    evidence = Assertion(kind="file", where="infra/main.tf", op="contains", value="billing_mode")
+    assert proof(evidence, base=FILES).on_base
+    assert not proof(evidence).on_base
+
+
+def test_a_criterion_without_evidence_is_claimed_only() -> None:
+    assert proof().state is ProofState.CLAIMED
+
+
+@pytest.mark.parametrize("met", ["no", "partly"])
+def test_what_the_agent_does_not_claim_stays_open(met: str) -> None:
+    assert proof(plan(), targets=(planned("dev", created()),), met=met).state is ProofState.OPEN
+
+
+def test_a_criterion_without_an_answer_stays_open() -> None:
+    (found,) = prove((Criterion(id="AC1", text="x"),), (), (), FILES.get, FILES.get)
+    assert found.state is ProofState.OPEN
+
+
+def test_without_any_plan_planned_values_are_claims() -> None:
+    assert proof(plan()).state is ProofState.CLAIMED
+
+
+@given(st.text(alphabet="ab*", max_size=8), st.text(alphabet="ab", max_size=8))
+def test_a_pattern_matches_as_stars_say(pattern: str, text: str) -> None:
+    def matches(rest: str, left: str) -> bool:
+        if not rest:
+            return not left
+        if rest[0] == "*":
+            return any(matches(rest[1:], left[n:]) for n in range(len(left) + 1))
+        return bool(left) and left[0] == rest[0] and matches(rest[1:], left[1:])
+
+    assert _is_like(pattern, text) is matches(pattern, text)
+
+
+@given(
+    st.builds(
+        Assertion,
+        kind=st.sampled_from(["plan", "workflow", "file"]),
+        where=st.one_of(st.sampled_from([QUEUE, *FILES]), st.text(max_size=20)),
+        key=st.text(alphabet="abc.[]*\"'0é", max_size=20),
+        op=st.sampled_from(["equals", "not_equals", "contains", "matches", "at_least", "exists", "absent", "created"]),
+        value=st.text(max_size=20),
+        environments=st.lists(st.sampled_from(["dev", "x"]), max_size=2).map(tuple),
+    )
+)
+def test_no_evidence_makes_the_proof_fail(evidence: Assertion) -> None:
+    proof(evidence, targets=(planned("dev", created()),))
