@@ -49,7 +49,7 @@ lint: $(VENV)/.installed-test
 
 docs: $(VENV)/.installed-test
 	$(PY) docs/generate.py
-	cd tests && PYTHONPATH=../src:. ../$(PY) -m rules.test_rules_page
+	UPDATE_GOLDEN=1 $(PY) -m pytest -q -n 0 tests/rules/test_rules_page.py
 
 # Strict: a broken link or anchor, or a page that the navigation lacks, fails the build.
 site: $(VENV)/.installed-docs

@@ -21,7 +21,7 @@ from ops_agent.run.admit import admit, answer
 from ops_agent.run.brief import brief
 from ops_agent.run.claim import claim, release
 from ops_agent.run.converse import Conversation
-from ops_agent.run.judge import judge_plans, judge_sources, pin_actions
+from ops_agent.run.judge import format_files, judge_plans, judge_sources, pin_actions, prove_criteria
 from ops_agent.run.progress import Phase, Progress
 from ops_agent.run.propose import propose
 from ops_agent.run.publish import publish
@@ -73,6 +73,7 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
                 break
             with world.reporter.stage("judge"):
                 pin_actions(world.branches, settings.policy, scratch)
+                format_files(world.terraform, settings.policy, scratch)
                 changes = scratch.change_set()
                 verdict = judge_sources(world, settings, base, changes)
             verification = None
@@ -80,9 +81,10 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
                 progress.show(Phase.VERIFYING, "")
                 with world.reporter.stage("verify"):
                     verification = verify(world, settings, base, changes, scratch.root, base_plans)
-                verdict = judge_plans(settings.policy, item, verdict, verification)
-            if not verdict.blocked and verification is not None and verification.passed:
-                break
+                verdict = judge_plans(item, verdict, verification)
+                verification = prove_criteria(item, talk.answers, verification, base, scratch)
+                if talk.is_done(verdict, verification):
+                    break
             stopped = talk.repair(verdict, verification)
             if stopped is not None:
                 break
@@ -93,7 +95,7 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
             raise PolicyViolation("a change set that was not verified came to publication")
         changes = with_lock_files(base, changes, verification)
         with world.reporter.stage("publish"):
-            proposal = propose(world, settings, progress, changes, verdict, verification, transcript)
+            proposal = propose(world, settings, progress, base, changes, verdict, verification, transcript)
             ending = publish(world, settings, progress, changes, proposal)
     return result(ending=ending, transcript=transcript, verification=verification)
 

@@ -132,6 +132,7 @@ def bench(
                 check=lambda: {"passed": True},
                 clock=clock or FakeClock(),
                 standards={"aws-s3": "No public buckets."},
+                criteria=("AC1",),
             ),
             scratch,
         )

@@ -47,6 +47,9 @@ class Engine:
             raise ToolchainError("terraform was not found")
         return "nothing real"
 
+    def formatted(self, tree: Path, root: Any) -> dict[str, bytes]:
+        return {}
+
     def fmt(self, tree: Path, root: Any) -> CheckResult:
         return self._result("fmt", root.path)
 
@@ -98,7 +101,7 @@ class Here:
         )
         base = MemoryTree(files or SMALL)
         layout = discover_layout(base.files, base.read, Policy())
-        briefing = Briefing(standards=(), layout=layout, system="s", task="t", boundary=BOUNDARY)
+        briefing = Briefing(standards=(), layout=layout, system="s", task="t", boundary=BOUNDARY, criteria=("AC1",))
         self.context = scratch_tree(base, parent=tmp_path)
         self.scratch = self.context.__enter__()
         self.conversation = Conversation(world, settings_with(**fields), briefing, self.scratch, self.said.append)

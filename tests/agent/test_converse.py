@@ -11,10 +11,10 @@ import pytest
 from agent.agent_doubles import call, reply
 from agent.converse_doubles import DONE, WRITE, Here
 from ops_agent.model.conversation import PeopleTurn
-from ops_agent.model.finding import Finding, Place, Verdict
+from ops_agent.model.finding import Finding, Place, Severity, Verdict
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.policy import Limits
-from ops_agent.model.verification import CheckResult, CheckStatus, Verification
+from ops_agent.model.verification import CheckResult, CheckStatus, CriterionProof, ProofState, Verification
 
 FINDING = Finding(
     rule="terraform/region",
@@ -104,7 +104,7 @@ def test_a_finding_goes_back_with_file_and_line_and_the_agent_fixes_it(tmp_path:
     assert "infra/queue.tf:3" in back.text and "use sa-east-1" in back.text and "round 1 of 3" in back.text
     assert back.tool_results[0].call_id == "c1", "the finish call is answered in the same turn"
     assert here.scratch.read("infra/queue.tf") == b"# fixed\n"
-    assert "findings went back" in here.said[-1]
+    assert "finding went back" in here.said[-1]
 
 
 def test_failed_checks_go_back_redacted(tmp_path: Path) -> None:
@@ -195,3 +195,38 @@ def test_a_draft_needs_the_input_a_verification_and_unfinished_work(
     assert (
         here.conversation.worth_a_draft(Stopped(conclusion=conclusion, reason="r", remedy="m"), verification) is worth
     )
+
+
+ADVICE = Verdict(findings=(replace(FINDING, severity=Severity.NOTICE, what="no alarm"),), rules_run=("a",))
+PASSED = Verification(engine="T")
+REFUTED = replace(
+    PASSED, criteria=(CriterionProof(criterion_id="AC1", state=ProofState.REFUTED, why="dev: `name` is `a`"),)
+)
+
+
+def test_advice_goes_back_once_with_its_remedy_and_costs_no_repair_round(tmp_path: Path) -> None:
+    here = Here(tmp_path, WRITE, DONE, DONE, limits=Limits(max_repair_rounds=0))
+    here.go_on()
+    assert not here.conversation.is_done(ADVICE, PASSED)
+    assert here.conversation.repair(ADVICE, PASSED) is None
+    here.go_on()
+    assert '"severity": "notice"' in last_words(here) and "no alarm" in last_words(here)
+    assert "`justifications`" in last_words(here)
+    assert here.conversation.is_done(ADVICE, PASSED), "the second time it is for the reviewer"
+
+
+def test_what_the_base_branch_has_already_is_no_advice(tmp_path: Path) -> None:
+    here = Here(tmp_path, WRITE, DONE)
+    here.go_on()
+    old = Verdict(findings=(replace(ADVICE.findings[0], pre_existing=True),), rules_run=("a",))
+    assert here.conversation.is_done(old, PASSED)
+
+
+def test_evidence_that_does_not_hold_goes_back_with_what_is_planned(tmp_path: Path) -> None:
+    here = Here(tmp_path, WRITE, DONE, DONE, limits=Limits(max_repair_rounds=1))
+    here.go_on()
+    assert not here.conversation.is_done(CLEAN, REFUTED)
+    assert here.conversation.repair(CLEAN, REFUTED) is None
+    here.go_on()
+    assert "dev: `name` is `a`" in last_words(here) and "round 1 of 1" in last_words(here)
+    assert here.conversation.is_done(CLEAN, REFUTED), "no round is left: it is published as not met"

@@ -15,7 +15,7 @@ def test_check_runs_format_and_validation_after_the_rules(tmp_path: Path) -> Non
     here = Here(tmp_path, WRITE, reply(call("check")), DONE)
     result = check(here)
     assert result["passed"] is True, result
-    assert here.engine.ran == ["self_test", "open", "init", "validate", "fmt"]
+    assert here.engine.ran == ["self_test", "self_test", "open", "init", "validate", "fmt"]
     assert [c["check"] for c in result["checks"]] == ["fmt", "init", "validate"]
 
 
@@ -63,7 +63,7 @@ def test_check_executes_nothing_while_a_rule_blocks(tmp_path: Path) -> None:
     here = Here(tmp_path, hostile, reply(call("check")), DONE)
     result = check(here)
     assert result["passed"] is False and result["findings"]
-    assert here.engine.ran == []
+    assert here.engine.ran == ["self_test"], "formatting parses, and runs nothing"
 
 
 def test_check_says_when_a_check_fails_or_cannot_run(tmp_path: Path) -> None:

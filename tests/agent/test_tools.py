@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agent.agent_doubles import NO_OPT_IN, SMALL, bench, call, content_of, toolbox
+from agent.agent_doubles import FINISH, NO_OPT_IN, SMALL, bench, call, content_of, toolbox
 from doubles.clock import FakeClock
 from ops_agent.agent.tools import compiled
 from ops_agent.model.conversation import ToolCall
@@ -164,3 +164,65 @@ def test_a_search_ends_when_its_time_is_over() -> None:
 def test_globs_mean_what_people_expect(glob: str, yes: tuple[str, ...], no: tuple[str, ...]) -> None:
     assert all(compiled(glob).fullmatch(path) for path in yes)
     assert not any(compiled(glob).fullmatch(path) for path in no)
+
+
+LAMBDA = 'resource "aws_lambda_function" "f" {\n  function_name = "f"\n}\n'
+NO_PLACE = {"kind": "plan", "where": "aws_sqs_queue.q", "op": "created"}
+
+
+def finished(*changes: dict[str, Any], written: str = "", files: tuple[str, ...] = ()) -> list[str]:
+    """What each `finish` in turn was answered: an error's text, or `ended`."""
+    with bench() as (workbench, _):
+        box = toolbox(workbench)
+        if written:
+            box.run((call("write_file", path="infra/new.tf", content=written),))
+        answers = []
+        for change in changes:
+            results, _ending = box.run((call("finish", **FINISH | change),))
+            answer = content_of(results[0])
+            answers.append(answer.get("error", "ended"))
+        return answers
+
+
+@pytest.mark.parametrize("answers", [[], [{"id": "AC1", "met": "no", "how": "x"}]])
+def test_a_finish_that_leaves_a_criterion_out_is_sent_back_once(answers: list[dict[str, Any]]) -> None:
+    first, second = finished({"criteria": answers}, {"criteria": answers})
+    assert (first, second) == (("ended", "ended") if answers else ("answer AC1 too", "ended"))
+
+
+@pytest.mark.parametrize(
+    ("criteria", "says"),
+    [
+        ([{"id": "AC9", "met": "yes", "how": "x"}], "there is no criterion AC9; there are AC1"),
+        ([{"id": "AC1", "met": "yes", "how": "x"}] * 2, "a criterion is answered twice"),
+        (
+            [
+                {
+                    "id": "AC1",
+                    "met": "yes",
+                    "how": "x",
+                    "evidence": [{"kind": "file", "where": "docs/a.md", "op": "contains", "value": "x"}],
+                }
+            ],
+            "`docs/a.md` is text for people and no evidence",
+        ),
+        ([{"id": "AC1", "met": "yes", "how": "x", "evidence": [{**NO_PLACE, "op": "is"}]}], "evidence"),
+    ],
+)
+def test_an_answer_that_means_nothing_is_refused_every_time(criteria: list[dict[str, Any]], says: str) -> None:
+    for answer in finished({"criteria": criteria}, {"criteria": criteria}):
+        assert says in answer
+
+
+@pytest.mark.parametrize("empty", ["", "None.", "n/a"])
+def test_a_changed_resource_without_validation_is_sent_back_once(empty: str) -> None:
+    first, second = finished({"validation": empty}, {"validation": empty}, written=LAMBDA)
+    assert "say how a person verifies the deployment" in first
+    assert second == "ended"
+
+
+def test_something_that_runs_without_observability_is_sent_back_once() -> None:
+    first, second = finished({"observability": "None"}, {"observability": "None"}, written=LAMBDA)
+    assert "which alarms and health checks" in first
+    assert second == "ended"
+    assert finished({"observability": "None"}, written="locals {\n  a = 1\n}\n") == ["ended"]

@@ -139,7 +139,7 @@ def test_a_moved_state_is_shown_to_people_and_does_not_block(repository: Path) -
     file.write_text(re.sub(r'key( *)= "[^"]+"', 'key = "elsewhere"', file.read_text()))
     said = judge(repository, "--base", "HEAD", *WITH_ALL)
     (found,) = said.json["findings"]
-    assert (said.code, found["rule"], found["severity"]) == (0, "terraform/backend-file-changed", "danger")
+    assert (said.code, found["rule"], found["severity"]) == (0, "terraform/backend-file-changed", "decision")
 
 
 def test_without_accounts_and_region_their_rules_are_quiet_and_that_is_said(repository: Path) -> None:

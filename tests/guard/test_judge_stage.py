@@ -16,7 +16,6 @@ from ops_agent.config.settings import Settings
 from ops_agent.model.errors import ConfigError, ToolchainError
 from ops_agent.model.finding import Finding, Verdict
 from ops_agent.model.plan import ResourceAction, ResourceChange, TerraformPlan
-from ops_agent.model.policy import Policy
 from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.plan.findings import PLAN_TABLE, finding
@@ -107,7 +106,7 @@ def plans(made: TerraformPlan | None, labels: tuple[str, ...] = (), own: frozens
     environment = Environment(name="dev", account=None, backend_file=None)
     target = TerraformTarget(root=TerraformRoot(path="infra", environments=(environment,)), environment=environment)
     verification = Verification(engine="x", targets=(TargetVerification(target=target, checks=(), plan=made, own=own),))
-    return judge_plans(Policy(), work_item(labels_by_writers=labels), Verdict(findings=(), rules_run=()), verification)
+    return judge_plans(work_item(labels_by_writers=labels), Verdict(findings=(), rules_run=()), verification)
 
 
 DESTROYS = finding("destroys-stateful", "aws_dynamodb_table.orders", "is destroyed: its data is deleted")

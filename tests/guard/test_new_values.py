@@ -35,7 +35,7 @@ def fed(code: str, before: str, after: str, **more: str) -> set[str]:
 
 def spoken(verdict: Verdict) -> set[str]:
     found = {f.rule: f.severity for f in verdict.findings if f.blocks or f.rule in (PLAN, COMMAND, OTHER)}
-    assert found == {rule: Severity.BLOCKS if rule == PLAN else Severity.DANGER for rule in found}
+    assert found == {rule: Severity.BLOCKS if rule == PLAN else Severity.WARNING for rule in found}
     return set(found)
 
 

@@ -57,7 +57,7 @@ def found_in(module: dict[str, str] | str, before: str, after: str | None, **wri
     policy = Policy(allowed_modules=("git::https://modules.example.com/",))
     verdict = judge(change_set(base, head), FilesInMemory.of(base), policy, fetched=fetched)
     spoken = [f for f in verdict.findings if f.blocks or f.rule in (PLAN, RUN, OTHER)]
-    assert all(f.severity is (Severity.BLOCKS if f.rule == PLAN else Severity.DANGER) for f in spoken)
+    assert all(f.severity is (Severity.BLOCKS if f.rule == PLAN else Severity.WARNING) for f in spoken)
     return spoken
 
 

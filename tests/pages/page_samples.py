@@ -10,13 +10,14 @@ from markdown_it import MarkdownIt
 
 import builders
 from ops_agent.model.change_set import ChangeSet, FileChange
-from ops_agent.model.conversation import CriterionAnswer, Ending, Transcript, Usage
+from ops_agent.model.conversation import Assertion, CriterionAnswer, Ending, Transcript, Usage
 from ops_agent.model.finding import Finding, Place, Verdict
 from ops_agent.model.plan import TerraformPlan
 from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, Evidence, TargetVerification, Verification
 from ops_agent.model.work_item import Claim
 from ops_agent.pages.pull_request import Material
+from ops_agent.plan.evidence import prove
 from plan.plan_samples import captured
 
 MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
@@ -56,6 +57,12 @@ def target(name: str = "dev", plan: TerraformPlan | None = None, **fields: Any) 
     return replace(built, **fields)
 
 
+def answer(id_: str, how: str) -> CriterionAnswer:
+    """A criterion that is met, with a line of the changed file as evidence."""
+    line = Assertion(kind="file", where="infra/main.tf", op="contains", value="resource {}")
+    return CriterionAnswer(criterion_id=id_, met="yes", how=how, evidence=(line,))
+
+
 def ending(**fields: Any) -> Ending:
     built = Ending(
         kind="finished",
@@ -65,7 +72,10 @@ def ending(**fields: Any) -> Ending:
         ci_cd="No change was needed.",
         observability="An alarm watches the dead-letter queue.",
         validation="Send a message:\n\n```\naws sqs send-message --queue-url $URL --message-body x\n```",
-        criteria=(CriterionAnswer(criterion_id="AC1", met="yes", how="`aws_sqs_queue.orders` in dev and prod"),),
+        criteria=(
+            answer("AC1", "`aws_sqs_queue.orders` in dev and prod"),
+            answer("AC2", "the redrive policy of `aws_sqs_queue.orders`"),
+        ),
     )
     return replace(built, **fields)
 
@@ -95,12 +105,22 @@ def material(**fields: Any) -> Material:
         redact=str,
         run=builders.run(),
     )
-    return replace(built, **fields)
+    made = replace(built, **fields)
+    answers = made.ending.criteria if made.ending else ()
+    proofs = prove(
+        made.item.request.criteria, answers, made.verification.targets, {}.get, {"infra/main.tf": b"resource {}\n"}.get
+    )
+    return replace(made, verification=replace(made.verification, criteria=proofs))
 
 
 def headings(body: str) -> list[str]:
     tokens = MARKDOWN.parse(body)
     return [after.content for before, after in pairwise(tokens) if before.type == "heading_open" and before.tag == "h2"]
+
+
+def first_screen(body: str) -> str:
+    """What is above the six sections."""
+    return body.partition("## Description")[0]
 
 
 def section(body: str, title: str) -> str:

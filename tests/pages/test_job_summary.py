@@ -19,7 +19,7 @@ from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import World
 from ops_agent.model.verification import CheckResult, CheckStatus, Verification
-from ops_agent.pages.job_summary import MOST_ANNOTATIONS, SENTENCES
+from ops_agent.pages.job_summary import MAX_ANNOTATIONS, SENTENCES
 from ops_agent.run.publish import Published
 from ops_agent.run.report import RunResult, report, report_error
 from ops_agent.text.redaction import Redactor
@@ -169,7 +169,7 @@ def test_annotations_carry_file_and_line_and_are_capped() -> None:
     )
     errors = [a for a in sink.annotations if a[0] == "error"]
     warnings = [a for a in sink.annotations if a[0] == "warning"]
-    assert len(errors) == len(warnings) == MOST_ANNOTATIONS
+    assert len(errors) == len(warnings) == MAX_ANNOTATIONS
     assert sink.places[sink.annotations.index(errors[0])] == Place(path="infra/main.tf", line=1)
     assert "21 more" in errors[-1][1]
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ops_agent.model.plan import TerraformPlan
 from ops_agent.pages.fragments import Overflow
-from ops_agent.pages.graph import MOST_NODES, graph
+from ops_agent.pages.graph import MAX_NODES, graph
 from ops_agent.pages.plans import diff_pieces, fill_block, headline, plans_text
 from ops_agent.pages.results import danger_lines
 from ops_agent.pages.terraform_show import as_diff, pieces_of
@@ -150,7 +150,7 @@ def test_the_graph_shows_the_worst_first_and_is_capped() -> None:
     ]
     plan = read(plan_document(*many))
     drawn = graph(plan, plan.changes)
-    assert drawn.count(":::created") == MOST_NODES - 1
+    assert drawn.count(":::created") == MAX_NODES - 1
     assert 'n0["aws_dynamodb_table.t"]:::destroyed' in drawn
     assert 'more["21 more"]' in drawn
 

@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 import builders
+from doubles.tree import MemoryTree
 from golden import assert_golden
 from ops_agent.config.settings import Settings
+from ops_agent.guard.data import words
 from ops_agent.guard.rules import TABLE
 from ops_agent.model.change_set import ChangeSet, FileChange, Proposal
 from ops_agent.model.event import IssueRef
@@ -24,7 +26,7 @@ from ops_agent.pages.pull_request import build_proposal
 from ops_agent.run.commit import as_patch
 from ops_agent.run.propose import PATCH_ONLY, propose
 from ops_agent.run.publish import closing_references, link_problem
-from pages.page_samples import PROSE, SIX, changes, ending, failing, headings, material, section, target
+from pages.page_samples import PROSE, SIX, changes, ending, failing, first_screen, headings, material, section, target
 from plan.plan_samples import captured, change, plan_document, read
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -105,9 +107,11 @@ def test_a_workflow_that_the_guard_keeps_out_of_the_commit_is_shown_as_a_patch(
     abilities = TokenAbilities(contents=True, pull_requests=True, issues=True, workflows=True)
     world: Any = SimpleNamespace(issues=SimpleNamespace(token_abilities=lambda _: abilities), redact=str)
     progress: Any = SimpleNamespace(item=sample.item, claim=sample.claim, run=sample.run)
-    found = Finding(rule=PATCH_ONLY, what="x", place=Place(path=ADDED.path), severity=Severity.DANGER)
+    found = Finding(rule=PATCH_ONLY, what="x", place=Place(path=ADDED.path), severity=Severity.WARNING)
     verdict = Verdict(findings=(replace(found, pre_existing=pre_existing),), rules_run=())
-    made = propose(world, Settings(), progress, changes(ADDED), verdict, sample.verification, sample.transcript)
+    made = propose(
+        world, Settings(), progress, MemoryTree({}), changes(ADDED), verdict, sample.verification, sample.transcript
+    )
     assert made.patch_only == kept_out
     assert ("could use an AWS identity on a pull request" in made.body) is bool(kept_out)
     assert ("+name: plan" in made.body) is bool(kept_out)
@@ -143,7 +147,7 @@ def test_the_agents_claims_do_not_change_a_status() -> None:
     )
     assert "**failed**" in section(proposal.body, "Validation")
     assert section(proposal.body, "Guard verdict").strip().startswith("**blocked** by 1 finding")
-    assert "**Not ready to merge**" in section(proposal.body, "Description")
+    assert "**Not ready to merge**" in first_screen(proposal.body)
     assert proposal.draft
 
 
@@ -173,15 +177,15 @@ def test_what_did_not_pass_is_a_draft_and_a_target_without_a_plan_is_no_failure(
 def test_new_values_for_existing_commands_make_a_draft_that_begins_with_them() -> None:
     what = "The change feeds new values into existing privileged code: `user_data` of `aws_instance.a`"
     rule = next(rule for rule in TABLE if rule.title == "The change feeds new values into existing privileged code")
-    fed = replace(failing("x", what).findings[0], rule=rule.id, severity=Severity.DANGER, remedy="Check it.")
+    fed = replace(failing("x", what).findings[0], rule=rule.id, severity=rule.severity, remedy="Check it.")
     proposal = build_proposal(material(verdict=Verdict(findings=(fed,), rules_run=("a",))))
     assert proposal.draft
-    assert proposal.body.splitlines()[2:5] == [
+    assert first_screen(proposal.body).splitlines()[2:5] == [
         "> [!WARNING]",
-        "> **Not ready to merge**: what existing commands run with the new values is not reviewed.",
+        "> **Not ready to merge**: 1 decision needed.",
         f"> - {what}",
     ]
-    assert "Review first:" in section(proposal.body, "Guard verdict")
+    assert "Needs a decision:" in section(proposal.body, "Guard verdict")
     old = replace(fed, pre_existing=True)
     assert not build_proposal(material(verdict=Verdict(findings=(old,), rules_run=("a",)))).draft
 
@@ -189,14 +193,14 @@ def test_new_values_for_existing_commands_make_a_draft_that_begins_with_them() -
 def test_a_planned_foreign_account_makes_a_draft_that_begins_with_it() -> None:
     def proposed(account: str, **fields: Any) -> Proposal:
         trust = change("aws_sns_topic_policy.x", "create", after={"policy": f"arn:aws:iam::{account}:root"})
-        plan = read(plan_document(trust), account="125611408459")
+        plan = read(plan_document(trust), account="125611408459", known_accounts=words("known_accounts"))
         found = replace(material().verification, targets=(target(plan=plan, **fields),))
         return build_proposal(material(verification=found))
 
     proposal = proposed("999988887777")
     assert proposal.draft
-    assert "**Not ready to merge**: the plan names an account that is not one of ours." in proposal.body
-    assert "> - `aws_sns_topic_policy.x` in infra (dev) names account 999988887777" in proposal.body
+    assert "**Not ready to merge**: 1 decision needed." in first_screen(proposal.body)
+    assert "**DECISION** `aws_sns_topic_policy.x`: names account 999988887777" in first_screen(proposal.body)
     assert not proposed("125611408459").draft
     assert not proposed("906394416424").draft, "an account of AWS"
     assert not proposed("999988887777", own=frozenset()).draft, "an apply of the base branch does it too"
@@ -207,18 +211,16 @@ def test_an_agent_that_did_not_finish_leaves_a_draft_that_says_so() -> None:
     assert proposal.draft
     assert "the agent did not finish" in proposal.body
     assert headings(proposal.body)[:6] == SIX
-    assert "**not answered**" in section(proposal.body, "Acceptance criteria")
+    assert "not answered" in section(proposal.body, "Acceptance criteria")
     assert "limit" in section(proposal.body, "Not done")
 
 
 def test_every_criterion_has_a_row_and_an_unanswered_one_says_so() -> None:
-    rows = [
-        line
-        for line in section(build_proposal(material()).body, "Acceptance criteria").split("\n")
-        if line.startswith("| AC")
-    ]
+    one = ending(criteria=ending().criteria[:1])
+    body = build_proposal(material(transcript=replace(material().transcript, ending=one))).body
+    rows = [line for line in section(body, "Acceptance criteria").split("\n") if line.startswith("| AC")]
     assert [row.split(" | ")[0] for row in rows] == ["| AC1", "| AC2"]
-    assert "**not answered**" in rows[1]
+    assert "**open**: not answered" in rows[1]
 
 
 def test_what_is_infeasible_is_documented_with_follow_ups() -> None:
@@ -288,7 +290,7 @@ def test_changed_workflows_carry_the_review_note_triggers_and_the_patch_when_lef
     assert "+++ b/.github/workflows/plan.yml" in text
 
 
-def test_a_patch_can_neither_mention_nor_close_but_keeps_its_hunks() -> None:
+def test_a_patch_is_shown_as_it_is_but_for_what_acts_in_a_commit_message() -> None:
     evil = WORKFLOW + b"# @org/team Closes #7 [skip ci]\n      - uses: actions/checkout@abc\n"
     patch = as_patch(
         ChangeSet(base_commit="a" * 40, changes=(FileChange(path=".github/workflows/p.yml", before=None, after=evil),))
@@ -296,6 +298,6 @@ def test_a_patch_can_neither_mention_nor_close_but_keeps_its_hunks() -> None:
     body = build_proposal(material(patch=patch, left_out=(".github/workflows/p.yml",))).body
     assert "@@ -0,0 +1" in body
     assert "actions/checkout@abc" in body
-    assert "@org" not in body
+    assert "@org/team" in body
     assert "[skip ci]" not in body
     assert [ref.number for ref in closing_references(body, "DrivvenConsulting/orders")] == [12]

@@ -16,7 +16,7 @@ from ops_agent.model.finding import Verdict
 from ops_agent.model.plan import ResourceAction
 from ops_agent.model.verification import Verification
 from ops_agent.model.work_item import Criterion, Request
-from ops_agent.pages.pull_request import MOST_BODY, Material, build_proposal
+from ops_agent.pages.pull_request import MAX_BODY, Material, build_proposal
 from ops_agent.run.publish import closing_references, link_problem
 from ops_agent.text.markdown import cut_markdown, fit
 from ops_agent.text.redaction import Redactor
@@ -72,7 +72,7 @@ def test_no_material_makes_the_text_too_long_or_unbalanced(
         patch="+" + texts[0] * 3,
     )
     proposal = build_proposal(made)
-    assert len(proposal.body) <= MOST_BODY
+    assert len(proposal.body) <= MAX_BODY
     assert headings(proposal.body)[:6] == SIX
     assert headings(proposal.body)[-1] == "Provenance"
     assert len(re.findall(r"(?m)^<details", proposal.body)) == len(re.findall(r"(?m)^</details>$", proposal.body))

@@ -11,8 +11,8 @@ import pytest
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.pages.plans import names_of
 from ops_agent.pages.pull_request import build_proposal
-from ops_agent.pages.results import MOST_DANGERS
-from pages.page_samples import ending, material, section, target
+from ops_agent.pages.results import MAX_DANGERS
+from pages.page_samples import ending, first_screen, material, section, target
 from plan.plan_samples import captured, change, plan_document, read
 
 ENGINE = "Terraform 1.15.5 (embedded)"
@@ -22,9 +22,9 @@ TWO = Verification(engine=ENGINE, targets=(target(plan=captured("replace")), PRO
 
 def test_equal_entries_of_two_environments_are_shown_once_with_both_names() -> None:
     body = build_proposal(material(verification=TWO)).body
-    infrastructure = section(body, "Infrastructure changes")
-    assert infrastructure.count("Review these first") == infrastructure.count("(`plan/destroys`)") == 1
-    assert "- `terraform_data.a` in `infra` (dev, prod): is replaced" in infrastructure
+    infrastructure, first = section(body, "Infrastructure changes"), first_screen(body)
+    assert body.count("Review these first") == first.count("(`plan/destroys`)") == 1
+    assert "- `terraform_data.a` in `infra` (dev, prod): is replaced" in first
     assert (
         "Changes in `infra` (dev, prod), the same in each:" in infrastructure
         and infrastructure.count("| **REPLACE") == 1
@@ -35,9 +35,10 @@ def test_what_only_one_environment_has_is_shown_under_its_name_alone() -> None:
     dev, prod = target(plan=captured("replace")), target("prod", plan=captured("delete"))
     body = build_proposal(material(verification=Verification(engine=ENGINE, targets=(dev, prod)))).body
     infrastructure = section(body, "Infrastructure changes")
-    assert "| Change | Resource | Target | Undo |" in infrastructure
+    assert "| Change | Resource | Target |\n" in infrastructure
+    assert "\nUndo of each: **recreate**: create it again; it gets a new id.\n" in infrastructure
     for name, kind in (("dev", "REPLACE (DELETE FIRST)"), ("prod", "DELETE")):
-        assert f"- `terraform_data.a` in `infra` ({name}): " in infrastructure
+        assert f"- `terraform_data.a` in `infra` ({name}): " in first_screen(body)
         assert f"| **{kind}** | `terraform_data.a` | `infra` ({name}) |" in infrastructure
 
 
@@ -48,12 +49,9 @@ def test_the_worst_comes_first_whichever_environment_it_is_in() -> None:
     table = change("aws_dynamodb_table.orders", "delete", before={"name": "orders"})
     shared = [change(f"terraform_data.a{n}", "delete", before={}) for n in range(3)]
     dev, prod = target(plan=read(plan_document(*shared))), target("prod", plan=read(plan_document(*shared, table)))
-    infrastructure = section(
-        build_proposal(material(verification=Verification(engine=ENGINE, targets=(dev, prod)))).body,
-        "Infrastructure changes",
-    )
-    items = [line for line in infrastructure.split("\n") if line.startswith(("- ", "| **D"))]
-    assert items[0].startswith("- **DANGER** `aws_dynamodb_table.orders` in `infra` (prod): ")
+    body = build_proposal(material(verification=Verification(engine=ENGINE, targets=(dev, prod)))).body
+    items = [line for line in body.split("\n") if line.startswith(("- ", "| **D"))]
+    assert items[0].startswith("- **ALLOWED by `allow-destroy`** `aws_dynamodb_table.orders` in `infra` (prod): ")
     assert items[1].startswith("- `terraform_data.a0` in `infra` (dev, prod): ")
     assert next(line for line in items if line.startswith("|")).startswith(
         "| **DELETE** | `aws_dynamodb_table.orders` | `infra` (prod) |"
@@ -70,10 +68,10 @@ def test_eight_pairs_with_sixty_dangers_stay_readable_and_none_is_lost() -> None
         for name in names
     )
     proposal = build_proposal(material(verification=Verification(engine=ENGINE, targets=targets)))
-    infrastructure = section(proposal.body, "Infrastructure changes")
-    listed = [line for line in infrastructure.split("\n") if line.startswith("- **DANGER**")]
-    assert len(listed) == MOST_DANGERS and "- **and 20 more in the job summary**" in infrastructure
-    assert proposal.overflow.count("- **DANGER**") == 20
+    first = first_screen(proposal.body)
+    listed = [line for line in first.split("\n") if line.startswith("- **ALLOWED")]
+    assert len(listed) == MAX_DANGERS and "- **and 20 more in the job summary**" in first
+    assert proposal.overflow.count("- **ALLOWED") == 20
     assert proposal.body.count(without) == 1, "seven environments, one reason"
     assert "| init | passed | every target (8) |" in section(proposal.body, "Validation")
 
@@ -105,22 +103,17 @@ def test_a_graph_that_two_environments_share_is_drawn_once_and_one_without_lines
 
 
 def test_a_mocked_plan_and_placeholder_values_cannot_be_overlooked() -> None:
-    """In a warning before everything else of the section, in the line of counts, at the plan, and at the checks;
-    the reason once.
-    """
+    """In the headline and a warning, in the line of counts, at the plan, and at the checks; the reason once."""
     body = build_proposal(material(verification=TWO)).body
+    assert first_screen(body).startswith("**dev +1 ~0 -1, 1 REPLACE planned, prod the same offline;")
     assert (
-        section(body, "Infrastructure changes")
-        .lstrip()
-        .startswith(
-            "> [!WARNING]\n> **Not planned against the account**\n> - `infra` (prod), mocked plan: no role was given\n"
-        )
-    )
+        "> [!WARNING]\n> **Not planned against the account**\n> - `infra` (prod), mocked plan: no role was given\n"
+    ) in first_screen(body)
     assert "| `infra` (prod) | `+1 ~0 -1`, **1 REPLACE**, **mocked** |" in body
     assert "<summary>Mocked plan of infra (prod)" in body and "<summary>Plan of infra (dev)" in body
     assert (
         "> **Planned with placeholder values** in `infra` (prod): the repository sets no value for `image`."
-        in section(body, "Infrastructure changes")
+        in first_screen(body)
     )
     assert "| plan | **not run** | `infra (prod)` |" in section(body, "Validation")
 

@@ -54,6 +54,9 @@ class Recorder:
             self.on(f"{name} {what}", self)
         return self.results.get(name, check(name))
 
+    def formatted(self, tree, root):
+        return {}
+
     def fmt(self, tree, root):
         return self.run("fmt", root.path)
 

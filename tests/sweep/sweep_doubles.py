@@ -114,6 +114,9 @@ class Terraform:
 
     def cancel(self) -> None: ...
 
+    def formatted(self, tree: Path, root: TerraformRoot) -> dict[str, bytes]:
+        return {}
+
     def fmt(self, tree: Path, root: TerraformRoot) -> CheckResult:
         return _passed("fmt", root.path)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from ops_agent.model.conversation import Standard
@@ -18,6 +18,7 @@ from ops_agent.model.verification import CheckResult, CheckStatus
 from ops_agent.model.work_item import WorkItem
 from ops_agent.terraform.hcl_tree_sitter import read_terraform
 from ops_agent.text.templates import fill
+from ops_agent.workflows.merging import MergeEffect
 
 MAX_FILES = 150
 MAX_NAMES = 40
@@ -111,7 +112,9 @@ def _item(item: WorkItem) -> dict[str, Any]:
     return {name: value for name, value in shown.items() if value}
 
 
-def repository_map(layout: Layout, paths: Collection[str], read: Callable[[str], bytes]) -> dict[str, Any]:
+def repository_map(
+    layout: Layout, paths: Collection[str], read: Callable[[str], bytes], merges: Sequence[MergeEffect] = ()
+) -> dict[str, Any]:
     """A page that saves the agent a search: roots with environments, blocks by Terraform file, workflows, and how many
     other files each directory has. Bounded; names escaped.
     """
@@ -121,11 +124,24 @@ def repository_map(layout: Layout, paths: Collection[str], read: Callable[[str],
         "roots": [_root(r) for r in layout.roots[:MAX_DIRECTORIES]],
         "terraform_files": {plain_name(p): _blocks(read(p)) for p in held[:MAX_FILES]},
         "workflows": [plain_name(p) for p in layout.workflows[:MAX_DIRECTORIES]],
+        "applied_by": [_effect(effect) for effect in merges[:MAX_DIRECTORIES]],
         "other_files_by_directory": {plain_name(n): c for n, c in sorted(counts.most_common(MAX_DIRECTORIES))},
     }
     if len(held) > MAX_FILES:
         found["not_shown"] = f"{len(held) - MAX_FILES} more Terraform files: use list_files"
     return found
+
+
+def _effect(effect: MergeEffect) -> dict[str, Any]:
+    """A job that applies Terraform: what, where, and whether a merge starts it."""
+    shown = {
+        "workflow": plain_name(effect.workflow),
+        "job": plain_name(effect.job),
+        "root": plain_name(effect.root) or "cannot tell",
+        "environment": plain_name(effect.environment) or "cannot tell",
+        "started_by": "merging the pull request" if effect.on_merge else effect.event,
+    }
+    return shown if effect.certain else shown | {"certain": False}
 
 
 def _root(root: TerraformRoot) -> dict[str, Any]:
@@ -159,10 +175,21 @@ def _blocks(content: bytes) -> str:
     return ", ".join(plain_name(n) for n in names[:MAX_NAMES]) + more
 
 
-def findings_material(findings: tuple[Finding, ...]) -> list[dict[str, str]]:
-    """Findings as they go back to the llm: file and line, rule, what and what to do."""
+def findings_material(findings: tuple[Finding, ...]) -> list[dict[str, Any]]:
+    """Findings as they go back to the llm: file and line, rule, how grave, what and what to do. Those that block come
+    first, then new ones; what the base branch has already is not `new`.
+    """
+    findings = tuple(sorted(findings, key=lambda f: (not f.blocks, f.pre_existing, f.severity)))
     shown = [
-        {"where": str(f.place), "rule": f.rule, "what": f.what[:1000], "remedy": f.remedy[:500]}
+        {
+            "where": str(f.place) or f.address,
+            "rule": f.rule,
+            "blocks": f.blocks,
+            "new": not f.pre_existing,
+            "severity": f.severity.name.lower(),
+            "what": f.what[:1000],
+            "remedy": f.remedy[:500],
+        }
         for f in findings[:MAX_FINDINGS]
     ]
     if len(findings) > MAX_FINDINGS:

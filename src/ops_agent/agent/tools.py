@@ -8,7 +8,7 @@ toolbox.py checks the arguments before it calls a tool.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from io import StringIO
@@ -16,8 +16,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ops_agent.model.conversation import CriterionAnswer, Ending
+from ops_agent.model.conversation import Assertion, CriterionAnswer, Ending
 from ops_agent.model.ports import Clock, Scratch
+from ops_agent.plan.evidence import is_prose
+from ops_agent.text.markdown import says_nothing
 
 STRICT = ConfigDict(extra="forbid", strict=True, str_max_length=1_200_000)
 
@@ -31,15 +33,20 @@ class ToolRefusal(ValueError):
 
 @dataclass(slots=True)
 class Workbench:
-    """What a conversation's tools work on. `standards` are texts by id; `writes` counts those that changed one."""
+    """What the tools of one conversation work on. `standards` are texts by id; `criteria` the ids of the issue's
+    acceptance criteria; `writes` counts the writes that changed something; `asked` are what `finish` was sent back for
+    already.
+    """
 
     scratch: Scratch
     refuse: WriteRefusal
     check: Callable[[], dict[str, Any]]
     clock: Clock
     standards: Mapping[str, str] = field(default_factory=dict)
+    criteria: tuple[str, ...] = ()
     checks_left: int = 25
     writes: int = 0
+    asked: set[str] = field(default_factory=set)
 
     def allow(self, path: str, content: bytes | None) -> None:
         """Raises ToolRefusal when this write is not allowed. Asked before each: the guard is not in the prompt."""
@@ -50,7 +57,43 @@ class Workbench:
                 "missing."
             )
 
+    def accept(self, answers: Sequence[CriterionAnswer], *, validation: str, observability: str) -> None:
+        """Raises ToolRefusal when `finish` leaves something out: once for each thing, so that it cannot go round in
+        circles; for what names nothing at all, every time.
+        """
+        known, given = set(self.criteria), [answer.criterion_id for answer in answers]
+        if strange := sorted(set(given) - known):
+            raise ToolRefusal(
+                f"there is no criterion {', '.join(strange)[:200]}; there are {', '.join(self.criteria) or 'none'}"
+            )
+        if len(given) > len(set(given)):
+            raise ToolRefusal("a criterion is answered twice")
+        pages = [
+            one.where for answer in answers for one in answer.evidence if one.kind == "file" and is_prose(one.where)
+        ]
+        if pages:
+            raise ToolRefusal(
+                f"`{pages[0][:200]}` is text for people and no evidence: name code, or leave the evidence out"
+            )
+        changes = self.scratch.change_set().changes
+        runs = any(_RUNNABLE.search(change.after) for change in changes if change.after and change.path.endswith(".tf"))
+        lacking = {
+            f"answer {', '.join(c for c in self.criteria if c not in given)} too": known > set(given),
+            "`validation` is empty: say how a person verifies the deployment": bool(changes)
+            and says_nothing(validation),
+            "`observability` is empty although the change has something that runs: say what is logged and where, which "
+            "alarms and health checks there are": runs and says_nothing(observability),
+        }
+        missing = [what for what, is_missing in lacking.items() if is_missing and what not in self.asked]
+        if missing:
+            self.asked.update(missing)
+            raise ToolRefusal("; ".join(missing))
 
+
+_RUNNABLE = re.compile(
+    rb'resource[ \t]+"aws_(lambda_function|ecs_(service|task_definition)|instance|autoscaling_group|launch_template'
+    rb"|sfn_state_machine|apigatewayv2_api|api_gateway_rest_api|batch_job_definition|apprunner_service|eks_cluster)\"",
+)
 _Path = Annotated[str, "Path relative to the repository's root."]
 _Count = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 _T = TypeVar("_T")
@@ -252,6 +295,45 @@ def check(bench: Workbench) -> Any:
 # Ending. Exactly one of these is called, alone, as the last call.
 
 
+Operator = Literal[
+    "equals",
+    "not_equals",
+    "contains",
+    "matches",
+    "at_least",
+    "at_most",
+    "exists",
+    "absent",
+    "created",
+    "updated",
+    "destroyed",
+]
+
+
+class Evidence(BaseModel):
+    """Something that code can look at to see that a criterion is met. Comments and Markdown are no evidence."""
+
+    model_config = STRICT
+
+    kind: Literal["plan", "workflow", "file"] = Field(
+        description="`plan`: a planned value; `workflow`: a key of a workflow; `file`: a line of another file."
+    )
+    where: str = Field(
+        description="A resource's address as in the plan (`*` for any characters; without a key at the end all "
+        "instances), or `output.NAME`, or the file's path."
+    )
+    key: str = Field(
+        "",
+        description="The attribute's path (`redrive_policy.maxReceiveCount`, JSON in a text is entered), or the key's "
+        "in the workflow (`jobs.plan.steps.*.run`). Empty for a file, and for created, updated, destroyed.",
+    )
+    op: Operator = Field(description="`matches` knows `*`; created, updated and destroyed ask what the plan does.")
+    value: str = Field("", description="What the value is compared with, as text; for a file the line or a part of it.")
+    environments: list[str] = Field(
+        default_factory=list, description="Only in these environments; empty: in every one that is planned."
+    )
+
+
 class Criterion(BaseModel):
     """One acceptance criterion of the issue."""
 
@@ -260,10 +342,26 @@ class Criterion(BaseModel):
     id: str = Field(description="`AC1`, `AC2`, ... as in the task.")
     met: Literal["yes", "partly", "no"]
     how: str = Field(description="Which resource, file or job meets it, or why it is not met.")
+    evidence: list[Evidence] = Field(
+        default_factory=list,
+        max_length=20,
+        description="What shows it; all of it has to hold. The action looks at the plan and the files: evidence that "
+        "does not hold comes back, a criterion without evidence is shown as claimed only.",
+    )
+
+
+class Justification(BaseModel):
+    """Why a finding that does not block is left as it is."""
+
+    model_config = STRICT
+
+    rule: str = Field(description="The finding's rule.")
+    where: str = Field(description="The finding's place or address, as it was given.")
+    why: str = Field(description="One sentence for the reviewer.")
 
 
 def finish(
-    bench: Workbench,  # noqa: ARG001 - every tool takes the workbench
+    bench: Workbench,
     title: Annotated[
         str, "Title of the pull request, at most 70 characters, without `[ops]` and without an issue number."
     ],
@@ -284,11 +382,26 @@ def finish(
         str,
         "What the issue asks for and this change does not do, why, and a follow-up issue to open. Empty when nothing.",
     ] = "",
+    justifications: Annotated[
+        _Entries[Justification], "For findings that came back and do not block: why each is left as it is."
+    ] = [],  # noqa: B006 - never changed
 ) -> Ending:
     """End the work: every edit is made. The action judges, checks and plans the change, and opens the pull request.
 
     When something fails it comes back to you. Claims about checks or plans are not taken from this text.
     """
+    answers = tuple(
+        CriterionAnswer(
+            criterion_id=c.id,
+            met=c.met,
+            how=c.how,
+            evidence=tuple(
+                Assertion(**one.model_dump() | {"environments": tuple(one.environments)}) for one in c.evidence
+            ),
+        )
+        for c in criteria
+    )
+    bench.accept(answers, validation=validation, observability=observability)
     return Ending(
         kind="finished",
         title=title,
@@ -297,13 +410,14 @@ def finish(
         ci_cd=ci_cd,
         observability=observability,
         validation=validation,
-        criteria=tuple(CriterionAnswer(criterion_id=c.id, met=c.met, how=c.how) for c in criteria),
+        criteria=answers,
         not_done=not_done,
+        justifications=tuple((one.rule, one.where, one.why) for one in justifications),
     )
 
 
 def ask_for_info(
-    bench: Workbench,  # noqa: ARG001
+    bench: Workbench,  # noqa: ARG001 - every tool takes the workbench
     reason: Annotated[str, "Why the work cannot be done without an answer."],
     questions: Annotated[_Entries[str], "Questions that a person can answer in a sentence each; at most ten."],
 ) -> Ending:

@@ -31,6 +31,7 @@ from ops_agent.model.workflow import Lint, LintEntries, LintEntry
 from ops_agent.terraform.modules import directory_of, is_configuration
 
 _MAX_FINDINGS = 50
+_FIRST = (Severity.DECISION, Severity.WARNING)
 
 
 def judge(
@@ -80,7 +81,7 @@ def judge(
     written = [change.path for change in changes.changes if change.after is not None and is_workflow(change.path)]
     findings += [_not_linted(path) for path in written if path not in lint.head]
     # Dangers first: a list is cut at some length, and what a reviewer must not miss is not to drown in it.
-    findings.sort(key=lambda f: (f.severity is not Severity.DANGER, f.place, f.rule, f.what))
+    findings.sort(key=lambda f: (f.severity not in _FIRST, f.place, f.rule, f.what))
     kinds = {type(subject) for subject in arriving}
     return Verdict(
         findings=tuple(findings),

@@ -16,8 +16,13 @@ _REPOSITORY = "https://github.com/org/ops-agent"
 _RULES_PAGE = f"{_REPOSITORY}/blob/main/docs/rules.md"
 _BASELINE_PAGE = f"{_REPOSITORY}/blob/main/docs/judge.md#baseline"
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
-_LEVELS = {Severity.BLOCKS: "error", Severity.DANGER: "warning", Severity.NOTICE: "note"}
-_COLOURS = {Severity.BLOCKS: "31", Severity.DANGER: "33", Severity.NOTICE: "36"}
+_LEVELS = {
+    Severity.BLOCKS: "error",
+    Severity.DECISION: "warning",
+    Severity.WARNING: "warning",
+    Severity.NOTICE: "note",
+}
+_COLOURS = {Severity.BLOCKS: "31", Severity.DECISION: "33", Severity.WARNING: "33", Severity.NOTICE: "36"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +54,7 @@ def as_text(judgement: Judgement, *, colours: bool = False) -> str:
     counts = Counter(one.severity for one in new)
     count = counts[Severity.BLOCKS]
     parts = [f"{count} finding{'s block' if count > 1 else ' blocks'}" if count else "Nothing blocks"]
-    others = (("danger", counts[Severity.DANGER]), ("notice", counts[Severity.NOTICE]))
+    others = ((one.name.lower(), counts[one]) for one in Severity if one is not Severity.BLOCKS)
     parts += [f"{number} {word}{'s' * (number > 1)}" for word, number in others if number]
     old = len(judgement.findings) - len(new)
     parts += [f"{old} on the base already (`--format json` shows them)"] if old else []

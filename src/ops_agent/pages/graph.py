@@ -10,8 +10,8 @@ from ops_agent.model.plan import ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.plan.configuration import without_key
 from ops_agent.text.markdown import inert
 
-MOST_NODES: Final = 40
-_MOST_EDGES: Final = 80
+MAX_NODES: Final = 40
+_MAX_EDGES: Final = 80
 _LABEL_LENGTH: Final = 80
 _UNSAFE = re.compile(r"[^A-Za-z0-9_./\-\[\] ]")
 _CLASSES: Final = {
@@ -42,7 +42,7 @@ def graph(plan: TerraformPlan, changes: Iterable[ResourceChange]) -> str:
             kinds.setdefault(without_key(change.address), []).append(_KINDS.get(change.action, "other"))
     order = list(_CLASSES)
     worst = sorted(kinds, key=lambda address: (min(order.index(kind) for kind in kinds[address]), address))
-    shown = {address: f"n{number}" for number, address in enumerate(worst[:MOST_NODES])}
+    shown = {address: f"n{number}" for number, address in enumerate(worst[:MAX_NODES])}
     if not shown:
         return ""
     lines = ["graph LR"]
@@ -53,9 +53,9 @@ def graph(plan: TerraformPlan, changes: Iterable[ResourceChange]) -> str:
         drawn.add(kind)
         lines.append(f'  {node}["{_label(address)}{number}"]:::{kind}')
     edges = [(shown[user], shown[used]) for user, used in plan.edges if user in shown and used in shown]
-    lines += [f"  {user} --> {used}" for user, used in edges[:_MOST_EDGES]]
-    if len(worst) > MOST_NODES:
-        lines.append(f'  more["{len(worst) - MOST_NODES} more"]:::other')
+    lines += [f"  {user} --> {used}" for user, used in edges[:_MAX_EDGES]]
+    if len(worst) > MAX_NODES:
+        lines.append(f'  more["{len(worst) - MAX_NODES} more"]:::other')
         drawn.add("other")
     lines += [f"  classDef {name} {style}" for name, style in _CLASSES.items() if name in drawn]
     return "\n".join(lines)

@@ -10,10 +10,10 @@ from ops_agent.pages.fragments import IN_SUMMARY, details, items
 from ops_agent.pages.results import findings_list
 from ops_agent.text.markdown import cell, cut_markdown, fence_verbatim
 
-_MOST_FINDINGS = 20
-_MOST_PATCH_CHARACTERS = 40_000
-_MOST_CHARACTERS = 60_000  # GitHub takes 65,536
-_MOST_OF_A_LINE = 4_000
+_MAX_FINDINGS = 20
+_MAX_PATCH_CHARACTERS = 40_000
+_MAX_CHARACTERS = 60_000  # GitHub takes 65,536
+_MAX_OF_A_LINE = 4_000
 _CUT = "\n\n*(cut here: GitHub takes no longer comment)*"
 
 HEADINGS = {
@@ -29,7 +29,7 @@ def progress_comment(record: ClaimRecord, item: WorkItem, run: RunIdentity, note
     """The whole comment. `says` is our finished Markdown; `notes` are sentences that stay through the run."""
     where = f"`{record.branch}` in {item.target.full_name}, from `{item.base_branch}` at `{record.base[:12]}`"
     by = f"[run {run.run_id}, attempt {run.attempt}]({run.url})" if run.run_id else "a run on a laptop"
-    kept, rest = cut_markdown(says.strip(), _MOST_CHARACTERS)
+    kept, rest = cut_markdown(says.strip(), _MAX_CHARACTERS)
     says = f"{kept}{_CUT}" if rest else kept
     parts = [
         record.line,
@@ -69,9 +69,9 @@ def stopped_text(stopped: Stopped) -> str:
         if listed := items(entries):
             lines.append("\n".join([f"**{title}:**", *listed]))
     if stopped.findings:
-        lines.append(findings_list(stopped.findings, str, _MOST_FINDINGS, IN_SUMMARY))
+        lines.append(findings_list(stopped.findings, str, _MAX_FINDINGS, IN_SUMMARY))
     if stopped.patch:
-        cut = stopped.patch[:_MOST_PATCH_CHARACTERS]
+        cut = stopped.patch[:_MAX_PATCH_CHARACTERS]
         note = "" if cut == stopped.patch else f" (cut; the whole patch is {IN_SUMMARY})"
         lines.append(details(f"Patch{note}", fence_verbatim(cut, "diff")))
     return "\n\n".join(lines)
@@ -79,5 +79,5 @@ def stopped_text(stopped: Stopped) -> str:
 
 def _cut(sentence: str) -> str:
     """A line that fits beside the others; the job summary has it whole."""
-    is_short = len(sentence) <= _MOST_OF_A_LINE
-    return sentence if is_short else f"{sentence[:_MOST_OF_A_LINE]}... (cut; see the job summary)"
+    is_short = len(sentence) <= _MAX_OF_A_LINE
+    return sentence if is_short else f"{sentence[:_MAX_OF_A_LINE]}... (cut; see the job summary)"

@@ -49,9 +49,9 @@ SENTENCES: Final[dict[Conclusion, str]] = {
     Conclusion.CANCELLED: "The run was cancelled.",
 }
 """One sentence for each way in which a run ends. The conclusion comes from code, and so does the sentence."""
-MOST_ANNOTATIONS = 10
+MAX_ANNOTATIONS = 10
 """Per level: GitHub shows ten errors and ten warnings of a step and drops the rest in silence."""
-_MOST_LISTED = 300
+_MAX_LISTED = 300
 """A summary has room for what the pull request and the comment leave out."""
 
 
@@ -112,7 +112,7 @@ def summary(report: RunReport, redact: Callable[[str], str]) -> str:
     targets = verification.targets if verification else ()
 
     def listed(texts: Iterable[str]) -> str:
-        return "\n".join(items(map(redact, texts), _MOST_LISTED))
+        return "\n".join(items(map(redact, texts), _MAX_LISTED))
 
     return redact(
         fill(
@@ -125,10 +125,10 @@ def summary(report: RunReport, redact: Callable[[str], str]) -> str:
             remedy=cell(redact(report.ending.remedy)),
             questions=listed(report.ending.questions),
             proposed_issues=listed(report.ending.proposed_issues),
-            findings=findings_list(report.ending.findings, redact, _MOST_LISTED),
+            findings=findings_list(report.ending.findings, redact, _MAX_LISTED),
             warnings=listed(report.warnings),
             plans=joined(cautions(targets), headlines(targets)),
-            dangers=danger_list(danger_lines(targets), _MOST_LISTED, "that do not fit here"),
+            dangers=danger_list(danger_lines(targets), _MAX_LISTED, "that do not fit here"),
             checks=_checks(verification) if verification else "",
             cost=_cost(report),
         )
@@ -198,7 +198,7 @@ def _sentence(finding: Finding) -> str:
 
 
 def _at_most_ten(found: list[Annotation]) -> list[Annotation]:
-    if len(found) <= MOST_ANNOTATIONS:
+    if len(found) <= MAX_ANNOTATIONS:
         return found
-    more = Annotation(level=found[0].level, text=f"and {len(found) - MOST_ANNOTATIONS + 1} more, see the job summary")
-    return [*found[: MOST_ANNOTATIONS - 1], more]
+    more = Annotation(level=found[0].level, text=f"and {len(found) - MAX_ANNOTATIONS + 1} more, see the job summary")
+    return [*found[: MAX_ANNOTATIONS - 1], more]

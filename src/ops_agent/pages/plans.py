@@ -12,21 +12,15 @@ from ops_agent.model.verification import Evidence, TargetVerification
 from ops_agent.pages.fragments import Overflow, details, grouped, joined
 from ops_agent.pages.graph import graph
 from ops_agent.pages.terraform_show import ResourceText, as_diff, outputs_in, pieces_of
-from ops_agent.plan.losses import made_here
-from ops_agent.plan.undo import Reversibility, reversibility
+from ops_agent.plan.undo import Undo, undo_of
 from ops_agent.text.markdown import cell, code, fence_verbatim, one_line
 
-MOST_ROWS: Final = 60
-MOST_PLAN_TEXT: Final = 1_000_000
+MAX_ROWS: Final = 60
+MAX_PLAN_TEXT: Final = 1_000_000
 """Code points of one plan that are rendered at all: more than a pull request and a job summary hold together."""
-_HARDEST: Final = (
-    Reversibility.IRREVERSIBLE,
-    Reversibility.UNKNOWN,
-    Reversibility.RECREATABLE,
-    Reversibility.REVERSIBLE,
-)
+_HARDEST: Final = tuple(Undo)
 _EMPTY_BLOCK = "```diff\n\n```"
-_MOST_TITLES = 8_000
+_MAX_TITLES = 8_000
 _LEAST_PLAN = 2_000
 """Code points: with less than this for each plan, graphs and evidence make way."""
 
@@ -73,25 +67,30 @@ def changes_table(targets: Sequence[TargetVerification]) -> str:
     if not owners:
         return ""
     alike = all(len(where) == len(planned) for where in owners.values())
+    undos = {undo for *_, undo in owners}
+    same_undo = next(iter(undos)) if len(undos) == 1 and len(owners) > 1 else ""
     head = f"Changes in {names_of(planned)}{', the same in each' if len(planned) > 1 else ''}:" if alike else "Changes:"
-    columns = ("Change", "Resource", "Undo") if alike else ("Change", "Resource", "Target", "Undo")
+    columns = ["Change", "Resource", *([] if alike else ["Target"]), *([] if same_undo else ["Undo"])]
     lines = [f"{head}\n", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-    for (_, _, kind, resource, undo), where in sorted(owners.items(), key=lambda entry: entry[0])[:MOST_ROWS]:
-        lines.append(f"| {' | '.join((kind, resource, undo) if alike else (kind, resource, names_of(where), undo))} |")
-    if len(owners) > MOST_ROWS:
-        lines.append(f"\nand {len(owners) - MOST_ROWS:,} more: see the plans")
+    for (_, _, kind, resource, undo), where in sorted(owners.items(), key=lambda entry: entry[0])[:MAX_ROWS]:
+        cells = [kind, resource, *([] if alike else [names_of(where)]), *([] if same_undo else [undo])]
+        lines.append(f"| {' | '.join(cells)} |")
+    if same_undo:
+        lines.append(f"\nUndo of each: {same_undo}.")
+    if len(owners) > MAX_ROWS:
+        lines.append(f"\nand {len(owners) - MAX_ROWS:,} more: see the plans")
     return "\n".join(lines)
 
 
 def _rows(target: TargetVerification) -> list[tuple[int, str, str, str, str]]:
     """(rank, address, change, resource, undo); the first two order the rows."""
-    made = made_here(target.plan.changes if target.plan else ())
+    made = target.plan.made if target.plan else frozenset()
     rows = []
     for change in (change for change in target.caused if change.mode == "managed"):
-        undo = reversibility(change, made)
+        undo = undo_of(change, made, target.prevented)
         kind = f"**{change.action.value.upper()}**" if change.action.destroys else change.action.value
         moved = f" (was {code(change.previous_address)})" if change.previous_address else ""
-        words = f"{undo.word.value}: {cell(undo.why)}"
+        words = cell(undo.why) if undo.word is Undo.PLAIN else f"**{undo.word.value}**: {cell(undo.why)}"
         rows.append((_HARDEST.index(undo.word), change.address, kind, f"{code(change.address)}{moved}", words))
     return rows
 
@@ -113,12 +112,12 @@ def plans_text(targets: tuple[TargetVerification, ...], budget: int, overflow: O
     notes = [f"No changes in {names_of(still)}."] if still else []
     notes += [f"No plan for {names_of(without)}; *Infrastructure changes* says why."] if without else []
     note = "\n\n".join(notes)
-    if len(note) > _MOST_TITLES:
+    if len(note) > _MAX_TITLES:
         overflow.add("Targets without changes or without a plan", note)
         note = (
             f"**{len(still) + len(without)} targets without changes or without a plan are listed in the job summary.**"
         )
-    fitting = sum(total <= _MOST_TITLES for total in accumulate(len(_title(target)) for target in changing))
+    fitting = sum(total <= _MAX_TITLES for total in accumulate(len(_title(target)) for target in changing))
     shown, beyond = changing[: max(1, fitting)], changing[max(1, fitting) :]
     if beyond:
         note += f"\n\n**{len(beyond)} more targets in the job summary.**"
@@ -179,7 +178,7 @@ def _widest(piece: str) -> int:
 
 
 def diff_pieces(target: TargetVerification) -> tuple[list[str], int]:
-    """The plan as lines of a diff, one text for each resource, and how many resources are beyond MOST_PLAN_TEXT.
+    """The plan as lines of a diff, one text for each resource, and how many resources are beyond MAX_PLAN_TEXT.
 
     What destroys comes first, then this change's own, then what is pending on the base branch, then drift.
     """
@@ -197,7 +196,7 @@ def diff_pieces(target: TargetVerification) -> tuple[list[str], int]:
         mark = "" if is_ours else "# pending on the base branch:\n"
         ranked.append((rank, "# changed outside of Terraform:\n" if piece.drift else mark, piece))
     rendered: list[str] = []
-    room = MOST_PLAN_TEXT
+    room = MAX_PLAN_TEXT
     for _, mark, piece in sorted(ranked, key=lambda entry: entry[0]):
         room -= len(piece.text)
         if room < 0:

@@ -4,14 +4,12 @@ plans, provenance. In each section the facts come first, and the agent's words a
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from ops_agent.guard.data import words
 from ops_agent.model.change_set import ChangeKind, ChangeSet, FileChange, Proposal
 from ops_agent.model.conversation import Ending, Transcript
 from ops_agent.model.errors import RedactionFailed
@@ -20,58 +18,55 @@ from ops_agent.model.finding import Finding, Severity, Verdict
 from ops_agent.model.terraform import Unreadable
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.model.work_item import Claim, WorkItem
+from ops_agent.pages.criteria import criteria_section, unproved
 from ops_agent.pages.fragments import IN_SUMMARY, Overflow, capped, counted, details, grouped, items, joined, spent
 from ops_agent.pages.observability import observability
 from ops_agent.pages.plans import changes_table, plans_text
 from ops_agent.pages.results import (
-    MOST_DANGERS,
-    MOST_FINDINGS,
-    cautions,
+    MAX_FINDINGS,
+    Reasons,
     checks_table,
-    danger_lines,
-    danger_list,
     failed_text,
     findings_list,
     headlines,
     judged,
 )
-from ops_agent.text.markdown import cell, code, fence_verbatim, fit, list_item, neutralise, neutralise_commit, one_line
+from ops_agent.pages.summary import decisions_of, first_screen, planned_decisions
+from ops_agent.text.markdown import (
+    cell,
+    code,
+    code_block,
+    fit,
+    neutralise,
+    neutralise_commit,
+    one_line,
+    quoted,
+    says_nothing,
+)
 from ops_agent.text.templates import fill
+from ops_agent.workflows.merging import MergeEffect
 from ops_agent.workflows.reader import read_workflow
 
 _MESSAGE: Final = "pages/messages/pull_request.md"
-MOST_BODY: Final = 60_000
+MAX_BODY: Final = 60_000
 """Code points. GitHub refuses a body above 65,536; publication adds notes and its record."""
-MOST_PROSE: Final = 4_000
-MOST_CRITERIA: Final = 50
-MOST_FILES: Final = 40
-MOST_FED: Final = 10
-_MOST_COMMANDS: Final = 30
-_MOST_CELL: Final = 300
-_MOST_OVERFLOW: Final = 900_000
-_MOST_PATCH: Final = 12_000
-_MOST_TITLE: Final = 120
-_MOST_HEADLINE: Final = 72
-_MOST_COMMIT_BODY: Final = 2_000
-_MOST_SECTIONS: Final = 42_000
+MAX_PROSE: Final = 4_000
+MAX_FILES: Final = 40
+_MAX_COMMANDS: Final = 30
+_MAX_CELL: Final = 300
+_MAX_OVERFLOW: Final = 900_000
+_MAX_PATCH: Final = 12_000
+_MAX_TITLE: Final = 120
+_MAX_HEADLINE: Final = 72
+_MAX_COMMIT_BODY: Final = 2_000
+_MAX_SECTIONS: Final = 42_000
 _SLACK: Final = 500
-_SAYS_NOTHING = re.compile(r"(?i)[\s*_`-]*(?:none|nothing|n/?a|not applicable|no changes?|no)?[\s*_`.-]*")
-"""What llms write where a section wants no words."""
-_ACTIVE_IN_PATCH = re.compile(
-    r"(?i)(?<=[^\w@])@(?=[a-z0-9])|#(?=[0-9])|(?<=gh)-(?=[0-9])|(?<=/issues)/(?=[0-9])|(?<=/pull)/(?=[0-9])"
-    r"|\[(?=(?:skip|no) (?:ci|actions)\]|(?:ci|actions) skip\])"
-)
-_FEEDS_COMMANDS: Final = "terraform/changed-command"
-_FOREIGN_ACCOUNT: Final = "plan/foreign-account"
-"""The rules whose findings make a draft: existing commands get values that nobody reviewed beside them, and a planned
-value names an account that is not the organization's, however the code made it.
-"""
-_IN_ITS_PLACE: Final = {"@": "＠", "#": "＃", "[": "［", "-": "\u2011", "/": "／"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """What the text is made of. `patch` is a diff of the workflow files `left_out`, `why_patch` says why."""
+    """What the text is made of. `patch` is a diff of the workflow files `left_out`, `why_patch` says why; `merges` is
+    what workflows of the base branch apply."""
 
     item: WorkItem
     claim: Claim
@@ -82,6 +77,7 @@ class Material:
     redact: Callable[[str], str]
     title_prefix: str = "[ops]"
     run: RunIdentity | None = None
+    merges: tuple[MergeEffect, ...] = ()
     left_out: tuple[str, ...] = ()
     patch: str = ""
     why_patch: str = "The token may not write workflow files, so they are not in the commit."
@@ -89,6 +85,18 @@ class Material:
     @property
     def ending(self) -> Ending | None:
         return self.transcript.ending
+
+    @property
+    def new_issue(self) -> str:
+        """The address of GitHub's form for a new issue beside this one; empty on a laptop."""
+        run = self.run
+        return f"{run.server_url}/{self.item.issue.ref.repository}/issues/new" if run is not None and run.run_id else ""
+
+    @property
+    def reasons(self) -> dict[tuple[str, str], str]:
+        """Why the agent leaves findings as they are, by rule and place or address."""
+        given = self.ending.justifications if self.ending else ()
+        return {(rule, where): self.redact(why) for rule, where, why in given}
 
     @property
     def unfinished(self) -> tuple[str, ...]:
@@ -102,28 +110,11 @@ class Material:
             reasons.append(f"{counted(len(failed), 'check')} failed ({names})")
         if self.ending is None:
             reasons.append("the agent did not finish")
-        if self.fed_commands:
-            reasons.append("what existing commands run with the new values is not reviewed")
-        if self.foreign_accounts:
-            reasons.append("the plan names an account that is not one of ours")
+        reasons += unproved(self.verification.criteria)
+        asked = len(decisions_of(self.verdict)) + len(planned_decisions(self.verification.targets))
+        if asked:
+            reasons.append(f"{counted(asked, 'decision')} needed")
         return tuple(reasons)
-
-    @property
-    def fed_commands(self) -> tuple[Finding, ...]:
-        """Existing commands that the change hands new values to."""
-        return tuple(f for f in self.verdict.findings if f.rule == _FEEDS_COMMANDS and not f.pre_existing)
-
-    @property
-    def foreign_accounts(self) -> tuple[str, ...]:
-        """Planned values of this change with accounts that are neither the organization's nor AWS's own."""
-        found: dict[str, None] = {}
-        for target in self.verification.targets:
-            pending = {change.address for change in target.pending}
-            for danger in target.plan.dangers if target.plan is not None else ():
-                is_known = any(account in danger.what for account in words("known_accounts"))
-                if danger.rule == _FOREIGN_ACCOUNT and danger.address not in pending and not is_known:
-                    found[f"`{danger.address}` in {target.target} {danger.what}"] = None
-        return tuple(found)
 
 
 def build_proposal(material: Material) -> Proposal:
@@ -131,18 +122,18 @@ def build_proposal(material: Material) -> Proposal:
     overflow = Overflow()
     holes = _fitted(_sections(material, overflow), overflow)
     bare = fill(_MESSAGE, plans="", **holes)
-    plans = plans_text(material.verification.targets, MOST_BODY - _SLACK - len(bare), overflow)
+    plans = plans_text(material.verification.targets, MAX_BODY - _SLACK - len(bare), overflow)
     body = material.redact(fill(_MESSAGE, plans=plans, **holes))
-    if len(body) > MOST_BODY:
+    if len(body) > MAX_BODY:
         raise RedactionFailed(f"the text grew to {len(body):,} characters when it was redacted")
     left = material.redact(overflow.text)
-    if len(left) > _MOST_OVERFLOW:
-        left = left[:_MOST_OVERFLOW].rsplit("\n### ", 1)[0] + "\n\n*(the rest does not fit into a job summary)*"
+    if len(left) > _MAX_OVERFLOW:
+        left = left[:_MAX_OVERFLOW].rsplit("\n### ", 1)[0] + "\n\n*(the rest does not fit into a job summary)*"
     headline = _headline(material)
     return Proposal(
-        title=material.redact(f"{material.title_prefix} {headline}".strip()[:_MOST_TITLE]),
+        title=material.redact(f"{material.title_prefix} {headline}".strip()[:_MAX_TITLE]),
         body=body,
-        commit_headline=material.redact(headline[:_MOST_HEADLINE].strip()),
+        commit_headline=material.redact(headline[:_MAX_HEADLINE].strip()),
         commit_body=material.redact(_commit_body(material)),
         draft=bool(material.unfinished),
         overflow=left,
@@ -155,22 +146,34 @@ def _sections(material: Material, overflow: Overflow) -> dict[str, str]:
     verification, redact = material.verification, material.redact
 
     def section(facts: str, title: str, text: str) -> str:
-        """What code knows, then the llm's words below a line that says whose they are."""
+        """What code knows, then the llm's words, quoted below a line that says whose they are."""
         theirs = _prose(title, text, redact, overflow)
-        return f"{facts}\n\n*In the agent's words:*\n\n{theirs}" if theirs and facts else theirs or facts
+        return joined(facts, quoted(f"*In the agent's words:*\n\n{theirs}") if theirs else "")
 
-    infrastructure = _infrastructure(material.changes, verification, overflow)
+    infrastructure = _infrastructure(material.changes, verification)
     ci_cd = ci_cd_facts(material.changes, verification, material.left_out, _patch(material, overflow))
     checks = joined(checks_table(verification, material.verdict), failed_text(verification.failed, redact))
     return {
-        "description": section(_about(material), "Description", words.description),
+        "first_screen": first_screen(
+            material.verdict,
+            verification,
+            material.merges,
+            material.item.base_branch,
+            material.unfinished,
+            redact,
+            overflow,
+            material.reasons,
+        ),
+        "description": section(
+            f"For the work item *{cell(redact(material.item.title))}*.", "Description", words.description
+        ),
         "infrastructure": section(infrastructure, "Infrastructure changes", words.infrastructure),
         "ci_cd": section(ci_cd, "CI/CD changes", words.ci_cd),
         "observability": section(observability(verification), "Observability & logging", words.observability),
         "validation": section(checks, "Validation", words.validation),
         "linked_issue": linked_issue(material.item),
-        "verdict": _verdict(material.verdict, redact, overflow),
-        "criteria": _criteria(material),
+        "verdict": _verdict(material.verdict, redact, overflow, material.reasons),
+        "criteria": criteria_section(material.item, material.ending, verification, redact, material.new_issue),
         "not_done": _not_done(material, overflow),
         "provenance": _provenance(material),
     }
@@ -178,7 +181,7 @@ def _sections(material: Material, overflow: Overflow) -> dict[str, str]:
 
 def _fitted(holes: dict[str, str], overflow: Overflow) -> dict[str, str]:
     """The sections, cut so that at least a quarter of the body is left for the plans."""
-    kept, rest = fit(holes, _MOST_SECTIONS)
+    kept, rest = fit(holes, _MAX_SECTIONS)
     for name, markdown in rest.items():
         overflow.add(f"{name.replace('_', ' ').capitalize()}, continued", markdown)
         kept[name] += f"\n\n*(cut here: the rest is {IN_SUMMARY})*"
@@ -189,12 +192,12 @@ def _fitted(holes: dict[str, str], overflow: Overflow) -> dict[str, str]:
 
 
 def _prose(title: str, text: str, redact: Callable[[str], str], overflow: Overflow) -> str:
-    """`text` as Markdown of at most MOST_PROSE code points; the rest goes to `overflow`. Empty for `None.`"""
+    """`text` as Markdown of at most MAX_PROSE code points; the rest goes to `overflow`. Empty for `None.`"""
     clean = redact(text).strip()
-    if not clean or _SAYS_NOTHING.fullmatch(clean):
+    if not clean or says_nothing(clean):
         return ""
     kept = clean
-    while len(shown := neutralise(kept)) > MOST_PROSE:
+    while len(shown := neutralise(kept)) > MAX_PROSE:
         kept = kept[: len(kept) * 3 // 4]
         kept = kept[: kept.rfind("\n")] if "\n" in kept[len(kept) // 2 :] else kept
     rest = clean[len(kept) :].strip()
@@ -204,37 +207,16 @@ def _prose(title: str, text: str, redact: Callable[[str], str], overflow: Overfl
     return f"{shown}\n\n*(cut here: {len(rest):,} more characters {IN_SUMMARY})*"
 
 
-def _short(text: str) -> str:
-    return cell(text if len(text) <= _MOST_CELL else text[:_MOST_CELL] + "…")
-
-
-def _criteria(material: Material) -> str:
-    """Every acceptance criterion of the item with the agent's answer. A criterion without one says `not answered`."""
-    criteria, redact = material.item.request.criteria, material.redact
-    if not criteria:
-        return "The issue names no acceptance criteria."
-    answers = {answer.criterion_id: answer for answer in (material.ending.criteria if material.ending else ())}
-    lines = ["The answers are the agent's; the checks and the plan are the proof.", ""]
-    lines += ["| | Criterion | Met | How |", "|---|---|---|---|"]
-    for criterion in criteria[:MOST_CRITERIA]:
-        answer = answers.get(criterion.id)
-        met = _short(redact(answer.met)) if answer and answer.met.strip() else "**not answered**"
-        how = _short(redact(answer.how)) if answer else ""
-        lines.append(f"| {criterion.id} | {_short(redact(criterion.text))} | {met} | {how} |")
-    if len(criteria) > MOST_CRITERIA:
-        lines.append(f"| | and {len(criteria) - MOST_CRITERIA} more in the issue | | |")
-    return "\n".join(lines)
-
-
 def _not_done(material: Material, overflow: Overflow) -> str:
     ending, redact = material.ending, material.redact
     parts = []
     if material.transcript.soft_limit_reached:
         parts.append("The run came close to its limit of turns, cost or time, and the agent was asked to finish.")
     if ending is not None:
-        parts.append(_prose("Not done", ending.not_done, redact, overflow))
+        if theirs := _prose("Not done", ending.not_done, redact, overflow):
+            parts.append(quoted(f"*In the agent's words:*\n\n{theirs}"))
         for title, entries in (("Proposed issues", ending.proposed_issues), ("Open questions", ending.questions)):
-            listed = items(map(redact, entries), longest=_MOST_CELL)
+            listed = items(map(redact, entries), longest=_MAX_CELL)
             parts.append("\n".join([f"{title}:\n", *listed]) if listed else "")
     return joined(*parts)
 
@@ -242,26 +224,12 @@ def _not_done(material: Material, overflow: Overflow) -> str:
 # What code knows about the change.
 
 
-def _about(material: Material) -> str:
-    redact, warning = material.redact, ""
-    if material.unfinished:
-        lines = [f"**Not ready to merge**: {'; '.join(material.unfinished)}."]
-        shown = (*(f.what for f in material.fed_commands), *material.foreign_accounts)
-        lines += capped([f"- {list_item(redact(what))}" for what in shown], MOST_FED, IN_SUMMARY)
-        warning = "\n".join(f"> {line}" for line in ("[!WARNING]", *lines))
-    title = f"For the work item *{cell(redact(material.item.title))}*."
-    return joined(warning, title, *items(map(redact, material.item.warnings)))
-
-
-def _infrastructure(changes: ChangeSet, verification: Verification, overflow: Overflow) -> str:
-    """Warnings, counts for each target, the danger list, what changes, and the files. Excess goes to `overflow`."""
+def _infrastructure(changes: ChangeSet, verification: Verification) -> str:
+    """Counts for each target, what changes, and the files."""
     targets = verification.targets
-    found = danger_lines(targets)
-    if found[MOST_DANGERS:]:
-        overflow.add("Review these first, continued", "\n".join(found[MOST_DANGERS:]))
     files = [change for change in changes.changes if not _is_ci(change.path)]
     named = f"Files: {_files(files)}." if files else "No infrastructure files changed."
-    return joined(cautions(targets), headlines(targets), danger_list(found), changes_table(targets), named)
+    return joined(headlines(targets), changes_table(targets), named)
 
 
 def _is_ci(path: str) -> bool:
@@ -272,10 +240,10 @@ def _is_ci(path: str) -> bool:
 def _files(files: list[FileChange]) -> str:
     """The worst first: deleted, modified, added."""
     order = (ChangeKind.DELETED, ChangeKind.MODIFIED, ChangeKind.ADDED)
-    shown = sorted(files, key=lambda change: order.index(change.kind))[:MOST_FILES]
+    shown = sorted(files, key=lambda change: order.index(change.kind))[:MAX_FILES]
     kinds = grouped((change.kind, code(change.path)) for change in shown)
     words = [f"{kind.value} {', '.join(paths)}" for kind, paths in kinds.items()]
-    return "; ".join([*words, *([f"and {len(files) - MOST_FILES} more"] if len(files) > MOST_FILES else [])])
+    return "; ".join([*words, *([f"and {len(files) - MAX_FILES} more"] if len(files) > MAX_FILES else [])])
 
 
 def ci_cd_facts(changes: ChangeSet, verification: Verification, left_out: tuple[str, ...] = (), patch: str = "") -> str:
@@ -284,12 +252,12 @@ def ci_cd_facts(changes: ChangeSet, verification: Verification, left_out: tuple[
     parts = ["No workflows changed."]
     if files:
         note = "**CI changes: review before approving runs.** A workflow on this branch runs as this branch defines it."
-        listed = (_workflow(change, change.path in left_out) for change in files[:MOST_FILES])
+        listed = (_workflow(change, change.path in left_out) for change in files[:MAX_FILES])
         parts = [f"> [!IMPORTANT]\n> {note}", "\n".join(listed)]
     commands = list(dict.fromkeys(_commands(target) for target in verification.targets))
     if commands:
         steps = "After the merge, on the base branch. Compare each plan with the one shown here before you apply it:\n"
-        by_hand = details("How to plan and apply by hand", "\n".join([steps, *capped(commands, _MOST_COMMANDS)]))
+        by_hand = details("How to plan and apply by hand", "\n".join([steps, *capped(commands, _MAX_COMMANDS)]))
         return joined(*parts, patch, by_hand)
     return joined(*parts, patch)
 
@@ -323,11 +291,9 @@ def _patch(material: Material, overflow: Overflow) -> str:
     if not material.patch:
         return ""
     clean = material.redact(material.patch)
-    inert = _ACTIVE_IN_PATCH.sub(lambda found: _IN_ITS_PLACE[found.group()], clean)
     note = f"{material.why_patch} Apply this patch with `git apply`"
-    note += " (some characters were replaced, so it does not apply unchanged)" if inert != material.patch else ""
-    block = fence_verbatim(inert.rstrip("\n"), "diff")
-    if len(block) > _MOST_PATCH:
+    block = code_block(clean.rstrip("\n"), "diff")
+    if len(block) > _MAX_PATCH:
         overflow.add("Patch of the workflow files", block)
         return f"{note}; it is {IN_SUMMARY}."
     return f"{note}:\n\n{details('Patch of the workflow files', block, is_open=True)}"
@@ -351,26 +317,33 @@ def linked_issue(item: WorkItem) -> str:
     return joined(*lines)
 
 
-def _verdict(verdict: Verdict, redact: Callable[[str], str], overflow: Overflow) -> str:
+def _verdict(verdict: Verdict, redact: Callable[[str], str], overflow: Overflow, reasons: Reasons) -> str:
     """Passed or blocked, and by what it was judged; then the findings, those of the base branch apart."""
     new = grouped((f.severity, f) for f in verdict.findings if not f.pre_existing)
     old = [f for f in verdict.findings if f.pre_existing]
     word = f"**blocked** by {counted(len(verdict.blocking), 'finding')}" if verdict.blocked else "**passed**"
     parts = [f"{word}: {judged(verdict)}."]
-    titles = {Severity.BLOCKS: "Blocks", Severity.DANGER: "Review first", Severity.NOTICE: "Mentioned"}
+    titles = {
+        Severity.BLOCKS: "Blocks",
+        Severity.DECISION: "Needs a decision",
+        Severity.WARNING: "Review first",
+        Severity.NOTICE: "Mentioned",
+    }
     for severity, title in titles.items():
         if found := new.get(severity):
-            parts.append(f"{title}:\n\n{_listed(title, found, redact, overflow)}")
+            parts.append(f"{title}:\n\n{_listed(title, found, redact, overflow, reasons)}")
     if old:
         title = f"{counted(len(old), 'finding')} already on the base branch; does not block"
-        parts.append(details(title, _listed("Already on the base branch", old, redact, overflow)))
+        parts.append(details(title, _listed("Already on the base branch", old, redact, overflow, reasons)))
     return joined(*parts)
 
 
-def _listed(title: str, found: list[Finding], redact: Callable[[str], str], overflow: Overflow) -> str:
-    if len(found) > MOST_FINDINGS:
-        overflow.add(f"{title}, all findings", findings_list(found, redact, len(found)))
-    return findings_list(found, redact, rest=IN_SUMMARY)
+def _listed(
+    title: str, found: list[Finding], redact: Callable[[str], str], overflow: Overflow, reasons: Reasons
+) -> str:
+    if len(found) > MAX_FINDINGS:
+        overflow.add(f"{title}, all findings", findings_list(found, redact, len(found), reasons=reasons))
+    return findings_list(found, redact, rest=IN_SUMMARY, reasons=reasons)
 
 
 def _provenance(material: Material) -> str:
@@ -381,7 +354,10 @@ def _provenance(material: Material) -> str:
     item, claim, transcript, run = material.item, material.claim, material.transcript, material.run
     approval, targets = item.approval, material.verification.targets
     act = "a dispatch" if approval.by_dispatch else "a label"
-    shown = [f"- approved by {cell(approval.by.login)} with {act} on {cell(_in_utc(approval.at))}"]
+    shown = [
+        *items(map(material.redact, item.warnings)),
+        f"- approved by {cell(approval.by.login)} with {act} on {cell(_in_utc(approval.at))}",
+    ]
     removed = sum(item.removed.values())
     if removed:
         kinds = ", ".join(f"{count} {one_line(kind)}" for kind, count in sorted(item.removed.items()))
@@ -430,4 +406,4 @@ def _headline(material: Material) -> str:
 
 def _commit_body(material: Material) -> str:
     words = neutralise_commit(material.redact(material.ending.description if material.ending else ""))
-    return f"{words[:_MOST_COMMIT_BODY].strip()}\n\nWork item: {material.item.issue.ref}".strip()
+    return f"{words[:_MAX_COMMIT_BODY].strip()}\n\nWork item: {material.item.issue.ref}".strip()

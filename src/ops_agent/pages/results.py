@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from ops_agent.model.finding import Finding, Severity, Verdict
 from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerification, Verification
 from ops_agent.pages.fragments import IN_SUMMARY, capped, counted, grouped, left_out
 from ops_agent.pages.plans import headline, name_of, names_of
-from ops_agent.plan.findings import LIFTED_BY_ALLOW_DESTROY, is_final, rank
+from ops_agent.plan.findings import LIFTED_BY, is_final, rank
 from ops_agent.text.markdown import cell, code, list_item
 
-MOST_FACTS: Final = 30
-MOST_DANGERS: Final = 40
-MOST_FINDINGS: Final = 30
-_MOST_FAILED: Final = 20
+MAX_FACTS: Final = 30
+MAX_DANGERS: Final = 40
+MAX_FINDINGS: Final = 30
+_MAX_FAILED: Final = 20
 _FEW: Final = 3
+_MAX_REASON: Final = 300
 _NO_RESOURCE: Final = ("provider ", "output.", "check.", "action.")
 _MOCKED: Final = (
     "A **mocked plan** compares base and change, each planned from an empty state with mock values in place of AWS. It "
@@ -33,19 +35,24 @@ def headlines(targets: Sequence[TargetVerification]) -> str:
     return "\n".join(["| Target | Plan |", "|---|---|", *rows]) if rows else ""
 
 
-def danger_lines(targets: Sequence[TargetVerification]) -> list[str]:
+Reasons = Mapping[tuple[str, str], str]
+"""(rule, place or address) -> why the agent leaves the finding as it is, redacted."""
+
+
+def danger_lines(targets: Sequence[TargetVerification], reasons: Reasons = MappingProxyType({})) -> list[str]:
     """Everything in the plans that a reviewer should look at, as list items over all targets, the worst first.
 
     What the base branch's plan holds too is counted, except what cannot be restored: an apply does that as well.
     """
     found = [(danger, target) for target in targets if target.plan for danger in dict.fromkeys(target.plan.dangers)]
-    ours = grouped((danger, target) for danger, target in found if _is_own(danger, target))
-    pending = grouped((danger, target) for danger, target in found if not _is_own(danger, target))
+    ours = grouped((danger, target) for danger, target in found if is_own(danger, target))
+    pending = grouped((danger, target) for danger, target in found if not is_own(danger, target))
     final = [one for one in sorted(pending, key=rank) if one.severity is not Severity.NOTICE and is_final(one)]
 
     def line(mark: str, danger: Finding, where: list[TargetVerification]) -> str:
         place = f" in {names_of(where)}" if len(targets) > 1 else ""
-        return f"- {mark}{code(danger.address)}{place}: {cell(danger.what)} ({code(danger.rule)})"
+        what = f"{cell(danger.what)} ({code(danger.rule)}){reason_of(danger, reasons)}"
+        return f"- {mark}{code(danger.address)}{place}: {what}"
 
     lines = [line(_mark(one), one, ours[one]) for one in sorted(ours, key=rank)]
     lines += [line("**pending on the base branch, an apply does it too:** ", one, pending[one]) for one in final]
@@ -53,7 +60,13 @@ def danger_lines(targets: Sequence[TargetVerification]) -> list[str]:
     return lines + ([f"- {more} more pending on the base branch"] if more else [])
 
 
-def danger_list(lines: Sequence[str], most: int = MOST_DANGERS, rest: str = IN_SUMMARY) -> str:
+def reason_of(finding: Finding, reasons: Reasons) -> str:
+    """The agent's reason for a finding, as a clause that says whose it is; empty when it gave none."""
+    why = reasons.get((finding.rule, str(finding.place) or finding.address), "")
+    return f". *The agent: {cell(why[:_MAX_REASON])}*" if why.strip() else ""
+
+
+def danger_list(lines: Sequence[str], most: int = MAX_DANGERS, rest: str = IN_SUMMARY) -> str:
     """The first `most` of `lines` under their title. Empty without lines."""
     return "\n".join(["**Review these first:**\n", *capped(lines, most, rest)]) if lines else ""
 
@@ -78,16 +91,18 @@ def cautions(targets: Sequence[TargetVerification]) -> str:
     return "> [!WARNING]\n" + "\n>\n".join(parts) if parts else ""
 
 
-def _is_own(danger: Finding, target: TargetVerification) -> bool:
+def is_own(danger: Finding, target: TargetVerification) -> bool:
     """Whether the change set causes it. What is no resource has no base to be compared with: it is shown."""
     address = danger.address
     return target.own is None or address in target.own or address.startswith(_NO_RESOURCE) or ".action." in address
 
 
 def _mark(danger: Finding) -> str:
-    if danger.severity is Severity.BLOCKS and danger.rule not in LIFTED_BY_ALLOW_DESTROY:
-        return "**BLOCKS** "
-    return "" if danger.severity is Severity.NOTICE else "**DANGER** "
+    """A finding that blocks and is published all the same was allowed by its label."""
+    if danger.severity is Severity.BLOCKS:
+        label = LIFTED_BY.get(danger.rule)
+        return f"**ALLOWED by {code(label)}** " if label else "**BLOCKS** "
+    return "**DECISION** " if danger.severity is Severity.DECISION else ""
 
 
 # Checks.
@@ -115,12 +130,12 @@ def checks_table(verification: Verification, verdict: Verdict | None = None) -> 
         if status is CheckStatus.PASSED and len(distinct) > _FEW and set(distinct) == every:
             where = f"every target ({len(distinct)})"
         else:
-            more = f" and {len(distinct) - MOST_FACTS} more" if len(distinct) > MOST_FACTS else ""
-            where = ", ".join(code(subject) for subject in distinct[:MOST_FACTS]) + more
+            more = f" and {len(distinct) - MAX_FACTS} more" if len(distinct) > MAX_FACTS else ""
+            where = ", ".join(code(subject) for subject in distinct[:MAX_FACTS]) + more
         word = status.value if status is CheckStatus.PASSED else f"**{status.value}**"
         lines.append(f"| {cell(name)} | {word} | {where} |")
     silent = [check for check in verification.all_checks if check.status is CheckStatus.NOT_RUN and check.output]
-    reasons = [f"- {cell(one.name)} of {code(one.subject)}: {cell(one.output[:300])}" for one in silent[:MOST_FACTS]]
+    reasons = [f"- {cell(one.name)} of {code(one.subject)}: {cell(one.output[:300])}" for one in silent[:MAX_FACTS]]
     return "\n".join([*lines, *([""] if reasons else []), *reasons])
 
 
@@ -130,21 +145,28 @@ def failed_text(failed: Iterable[CheckResult], redact: Callable[[str], str]) -> 
     for check in failed:
         why = findings_list(check.findings, redact) if check.findings else "- no details"
         parts.append(f"**{cell(check.name)}** of {code(check.subject)} failed:\n\n{why}")
-    more = [f"**and {len(parts) - _MOST_FAILED} more failed checks**"] if len(parts) > _MOST_FAILED else []
-    return "\n\n".join([*parts[:_MOST_FAILED], *more])
+    more = [f"**and {len(parts) - _MAX_FAILED} more failed checks**"] if len(parts) > _MAX_FAILED else []
+    return "\n\n".join([*parts[:_MAX_FAILED], *more])
 
 
 # Findings.
 
 
 def findings_list(
-    findings: Iterable[Finding], redact: Callable[[str], str], most: int = MOST_FINDINGS, rest: str = ""
+    findings: Iterable[Finding],
+    redact: Callable[[str], str],
+    most: int = MAX_FINDINGS,
+    rest: str = "",
+    reasons: Reasons = MappingProxyType({}),
 ) -> str:
     """At most `most` items, findings of one rule grouped below its remedy; `rest` says where the others are."""
     everything = tuple(findings)
     lines: list[str] = []
     for (rule, remedy), same in grouped(((f.rule, f.remedy), f) for f in everything[:most]).items():
-        what = [f"{code(redact(str(f.place) or f.address))}: {list_item(redact(f.what))}" for f in same]
+        what = [
+            f"{code(redact(str(f.place) or f.address))}: {list_item(redact(f.what))}{reason_of(f, reasons)}"
+            for f in same
+        ]
         todo = f" {list_item(redact(remedy))}" if remedy else ""
         if len(same) == 1:
             lines.append(f"- {what[0]} ({code(rule)}){todo}")

@@ -8,7 +8,6 @@ from typing import Final
 from ops_agent.guard.paths import CLOSED_NAMES
 from ops_agent.guard.rule import Rule
 from ops_agent.guard.rules import TABLE
-from ops_agent.issue.admission import ALLOW_DESTROY
 from ops_agent.model.finding import Severity
 from ops_agent.plan.findings import PLAN_TABLE, PlanRule
 from ops_agent.text.templates import fill
@@ -22,10 +21,11 @@ _GROUPS: Final = {
     "secret": "Secrets",
 }
 _LANGUAGES: Final = {"tf": "hcl", "tfvars": "hcl", "hcl": "hcl", "yml": "yaml", "md": "markdown"}
-_MOST_LINES: Final = 14
+_MAX_LINES: Final = 14
 _EFFECTS: Final = {
     Severity.BLOCKS: "blocks",
-    Severity.DANGER: "mentioned first",
+    Severity.DECISION: "makes a draft",
+    Severity.WARNING: "mentioned first",
     Severity.NOTICE: "mentioned",
 }
 
@@ -40,7 +40,6 @@ def rules_page(rules: Iterable[Rule], samples: Mapping[str, tuple[tuple[str, str
     blocking = sum(rule.severity is Severity.BLOCKS for rule in table)
     return fill(
         "pages/messages/rules.md",
-        allow_destroy=ALLOW_DESTROY,
         counts=f"{len(table)} rules over files, of which {blocking} block, and {len(PLAN_TABLE)}",
         rows="\n".join(f"| [`{r.id}`](#{r.id.replace('/', '')}) | {r.title} | {_effect(r)} |" for r in table),
         groups=[
@@ -60,7 +59,7 @@ def render_rules() -> str:
 def _section(rule: Rule, samples: tuple[tuple[str, str], ...]) -> str:
     parts = [f"### `{rule.id}`", f"**{rule.title}** ({_effect(rule)}). {rule.reason}", f"*Remedy:* {rule.remedy}"]
     for start, word in (("bad-", "Found"), ("good-", "Passes")):
-        fitting = (one for one in samples if one[0].startswith(start) and 0 < one[1].count("\n") <= _MOST_LINES)
+        fitting = (one for one in samples if one[0].startswith(start) and 0 < one[1].count("\n") <= _MAX_LINES)
         for name, text in list(fitting)[:1]:
             language = _LANGUAGES.get(name.rpartition(".")[2], "")
             parts += [f"{word}:", f"```{language}\n{text.rstrip()}\n```"]
@@ -73,4 +72,4 @@ def _effect(rule: Rule) -> str:
 
 def _severities(rule: PlanRule) -> str:
     words = " or ".join(severity.name.lower() for severity in sorted(rule.severities))
-    return f"{words}; a danger with `{ALLOW_DESTROY}`" if rule.lifted else words
+    return f"{words}; lifted by `{rule.lifted_by}`" if rule.lifted_by else words

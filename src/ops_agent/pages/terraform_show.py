@@ -19,7 +19,7 @@ _OUTPUTS: Final = "Changes to Outputs:"
 _COLOURS: Final = {"+": "+", "-": "-", "~": "!", "-/+": "-", "+/-": "!"}
 _DRIFT: Final = ("Note: Objects have changed", "Terraform detected the following changes made outside")
 _PLANNED: Final = ("Terraform will perform", "Terraform used the selected", _OUTPUTS)
-_MOST_WORDS = 20
+_MAX_WORDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def _pieces(text: str, known: Collection[str]) -> Iterator[ResourceText]:
 def _address(header: str, known: Collection[str]) -> str | None:
     """The known address that `header` begins with (a move: ends with). A key may hold Terraform's words."""
     for number, words in enumerate(_WORDS.finditer(header)):
-        if number >= _MOST_WORDS:
+        if number >= _MAX_WORDS:
             break
         if header[: words.start()] in known:
             return header[: words.start()]

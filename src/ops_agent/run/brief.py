@@ -13,6 +13,7 @@ from ops_agent.model.errors import ConfigError
 from ops_agent.model.ports import BaseTree, World
 from ops_agent.model.terraform import Layout
 from ops_agent.model.work_item import WorkItem
+from ops_agent.run.judge import merge_effects
 
 
 def require_environments(wanted: tuple[str, ...], layout: Layout) -> None:
@@ -31,6 +32,7 @@ def brief(world: World, settings: Settings, item: WorkItem, base: BaseTree) -> B
     entries = base.entries()
     paths = tuple(p for p, e in entries.items() if e.is_regular and "\n" not in p)
     layout = source_tree(base, settings.policy).layout
+    merges = merge_effects(settings.policy, base, item.base_branch)
     require_environments(settings.environments, layout)
     standards, others = standards_for(settings.standards, paths, base.read, _words(item))
     boundary = BOUNDARY_PREFIX + secrets.token_hex(16)
@@ -40,10 +42,13 @@ def brief(world: World, settings: Settings, item: WorkItem, base: BaseTree) -> B
         layout=layout,
         system=system_prompt(settings.policy, settings.limits, standards, settings.labels.title_prefix),
         task=world.redact(
-            task_prompt(item, boundary, repository_map(layout, paths, base.read), settings.infra_context, others)
+            task_prompt(
+                item, boundary, repository_map(layout, paths, base.read, merges), settings.infra_context, others
+            )
         ),
         boundary=boundary,
         more_standards=others,
+        criteria=tuple(criterion.id for criterion in item.request.criteria),
     )
 
 

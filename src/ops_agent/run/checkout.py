@@ -80,7 +80,7 @@ def _for_people(*left_out: str) -> tuple[Rule, ...]:
     of, without = table("people"), {rule for entry in left_out for rule in table("people")[entry]}
     rules = []
     for rule in (r for r in TABLE if r.id not in without):
-        severity = Severity.DANGER if rule.id in of["danger"] else rule.severity
+        severity = Severity.DECISION if rule.id in of["decision"] else rule.severity
         is_limited = rule.id in of["infrastructure"]
         function = partial(_in_infrastructure, rule.function) if is_limited else rule.function
         rules.append(replace(rule, severity=severity, function=function))

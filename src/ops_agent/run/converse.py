@@ -14,17 +14,19 @@ from ops_agent.agent.loop import AgentLoop, Budget
 from ops_agent.agent.toolbox import Toolbox
 from ops_agent.agent.tools import Workbench
 from ops_agent.config.settings import Settings
-from ops_agent.guard.paths import path_refusal
+from ops_agent.guard.paths import is_workflow, path_refusal
 from ops_agent.guard.tree import source_tree
 from ops_agent.model.change_set import ChangeSet
-from ops_agent.model.conversation import Briefing, Ending, Transcript
+from ops_agent.model.conversation import Briefing, CriterionAnswer, Ending, Transcript
 from ops_agent.model.errors import OpsAgentError, ToolchainError
-from ops_agent.model.finding import Verdict
+from ops_agent.model.finding import Finding, Verdict
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Scratch, Terraform, TerraformWorkspace, World
 from ops_agent.model.terraform import TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, Verification
-from ops_agent.run.judge import judge_sources, pin_actions
+from ops_agent.pages.fragments import counted
+from ops_agent.pages.summary import planned_decisions
+from ops_agent.run.judge import format_files, judge_sources, pin_actions
 from ops_agent.run.verify import fetch_modules, run_all
 from ops_agent.terraform.modules import init_inputs
 from ops_agent.text.templates import fill
@@ -52,6 +54,7 @@ class Conversation:
         self._show = show
         self._rounds = 0
         self._blocked = False
+        self._advised = False
         self._cut_short: Stopped | None = None
         self._ending: Ending | None = None
         self._cells = KeptCells(world.terraform, settings.policy.allowed_providers)
@@ -62,6 +65,7 @@ class Conversation:
             check=self._check,
             clock=world.clock,
             standards={s.id: s.text for s in (*briefing.standards, *briefing.more_standards)},
+            criteria=briefing.criteria,
         )
         toolbox = Toolbox(bench, briefing.boundary, limits.max_tool_calls_per_turn, world.redact)
         self._loop = AgentLoop(world.llm, briefing.system, toolbox, Budget(limits, world.clock), self._note)
@@ -92,20 +96,49 @@ class Conversation:
         limit = self._settings.limits.max_repair_rounds
         if self._cut_short is not None:
             return self._cut_short
+        if verification is not None and not verdict.blocked and verification.passed and not verification.refuted:
+            advice = self._advice(verdict, verification)
+            self._advised = True
+            self._loop.say(fill("agent/prompts/advice.md", findings=self._fenced(findings_material(advice))))
+            self._show(f"{counted(len(advice), 'finding')} went back to the agent, to be fixed or justified")
+            return None
         if self._rounds >= limit:
             return _given_up(verdict, verification, self._rounds)
         self._rounds += 1
         if verdict.blocked:
             findings = self._fenced(findings_material(verdict.blocking))
             self._loop.say(fill("agent/prompts/blocked.md", round=self._rounds, rounds=limit, findings=findings))
-            what = f"{len(verdict.blocking)} findings"
+            what = counted(len(verdict.blocking), "finding")
+        elif verification is not None and verification.passed and verification.refuted:
+            wrong = self._fenced([{"criterion": one.criterion_id, "seen": one.why} for one in verification.refuted])
+            self._loop.say(fill("agent/prompts/evidence.md", round=self._rounds, rounds=limit, criteria=wrong))
+            what = f"evidence of {', '.join(one.criterion_id for one in verification.refuted)}"
         else:
             failed = verification.failed if verification is not None else ()
             checks = self._fenced([check_material(c) for c in failed])
             self._loop.say(fill("agent/prompts/checks_failed.md", round=self._rounds, rounds=limit, checks=checks))
-            what = f"{len(failed)} failed checks"
+            what = counted(len(failed), "failed check")
         self._show(f"{what} went back to the agent (round {self._rounds})")
         return None
+
+    def is_done(self, verdict: Verdict, verification: Verification) -> bool:
+        """Whether nothing is left to fix, to prove or to justify, or nothing that may still go back to the agent."""
+        if verdict.blocked or not verification.passed:
+            return False
+        may_repair = self._cut_short is None and self._rounds < self._settings.limits.max_repair_rounds
+        return not (verification.refuted and may_repair) and not self._advice(verdict, verification)
+
+    def _advice(self, verdict: Verdict, verification: Verification) -> tuple[Finding, ...]:
+        """What is no reason to refuse and should be fixed or justified: given to the agent once."""
+        if self._advised or self._cut_short is not None or self._loop.budget.exhausted():
+            return ()
+        of_files = (f for f in verdict.findings if not f.blocks and not f.pre_existing)
+        return (*of_files, *planned_decisions(verification.targets))
+
+    @property
+    def answers(self) -> tuple[CriterionAnswer, ...]:
+        """The agent's last answers to the acceptance criteria."""
+        return self._ending.criteria if self._ending is not None else ()
 
     def worth_a_draft(self, stopped: Stopped, verification: Verification | None) -> bool:
         """Whether unfinished work becomes a draft: when that is asked for, it was verified, and nothing blocks it."""
@@ -143,26 +176,35 @@ class Conversation:
     def _check(self) -> dict[str, Any]:
         """The tool `check`: findings and checks for the llm. Nothing is executed while a rule blocks."""
         pinned = pin_actions(self._world.branches, self._settings.policy, self._scratch)
+        try:
+            formatted = format_files(self._world.terraform, self._settings.policy, self._scratch)
+        except ToolchainError:  # the checks below say that they were not run, and why
+            formatted = ()
         changes = self._scratch.change_set()
         if not changes.changes:
             return {"passed": False, "note": "nothing is changed yet"}
         verdict = judge_sources(self._world, self._settings, self._scratch.base, changes)
         shown: dict[str, Any] = {
             "changed": list(changes.paths),
-            "findings": findings_material(tuple(f for f in verdict.findings if not f.pre_existing)),
+            "findings": findings_material(verdict.findings),
         }
         if pinned:
             count = f"the tags of {len(pinned)} actions"
             shown["pinned"] = f"code replaced {count} by commits: read the workflow again before you edit it"
-        if verdict.blocked:
+        if formatted:
+            shown["formatted"] = f"code formatted {', '.join(formatted)}: read them again before you edit them in place"
+        if any(not is_workflow(f.place.path) for f in verdict.blocking):
             note = "a finding blocks, so nothing was executed; fix it and check again"
             return {"passed": False, **shown, "note": note}
         results = self._terraform_checks(changes)
         shown["checks"] = [check_material(r) for r in results]
-        return {"passed": all(r.status is not CheckStatus.FAILED for r in results), **shown}
+        passed = not verdict.blocked and all(r.status is not CheckStatus.FAILED for r in results)
+        return {"passed": passed, **shown}
 
     def _terraform_checks(self, changes: ChangeSet) -> list[CheckResult]:
-        """Of each touched root, without credentials, side by side: fmt; init where it is needed, and validate."""
+        """Of each touched root (the first `MAX_CHECKED_ROOTS`, each in its first environment), without credentials,
+        side by side: fmt; init where it is needed, and validate. Verification checks all of them.
+        """
         terraform, scratch = self._world.terraform, self._scratch
         tree = source_tree(scratch.base, self._settings.policy).with_changes(changes)
         roots = tree.affected_roots(changes.paths)[:MAX_CHECKED_ROOTS]

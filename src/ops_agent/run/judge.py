@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
 
@@ -10,18 +11,20 @@ from ops_agent.guard.judge import judge
 from ops_agent.guard.paths import is_workflow
 from ops_agent.guard.pins import UsedAction, find_uses, is_commit, pin, uses_in
 from ops_agent.guard.tree import SourceTree, source_tree
-from ops_agent.issue.admission import ALLOW_DESTROY
 from ops_agent.model.change_set import ChangeSet
+from ops_agent.model.conversation import CriterionAnswer
 from ops_agent.model.errors import ToolchainError
 from ops_agent.model.finding import Finding, Place, Verdict
 from ops_agent.model.policy import Policy
-from ops_agent.model.ports import BaseTree, Branches, Linters, Scratch, Terraform, World
+from ops_agent.model.ports import BaseTree, Branches, Linters, Scratch, ScratchRefusal, Terraform, World
 from ops_agent.model.terraform import FetchedModules
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.model.work_item import WorkItem
 from ops_agent.model.workflow import Lint
-from ops_agent.plan.findings import LIFTED_BY_ALLOW_DESTROY, PLAN_TABLE
+from ops_agent.plan.evidence import prove
+from ops_agent.plan.findings import LIFTED_BY, PLAN_TABLE
 from ops_agent.run.verify import fetched_modules
+from ops_agent.workflows.merging import MergeEffect, what_a_merge_does
 
 _PLAN_RULES = tuple(rule.id for rule in PLAN_TABLE)
 
@@ -40,6 +43,24 @@ def pin_actions(branches: Branches, policy: Policy, scratch: Scratch) -> tuple[U
         if after.after is not None and after.after != before.after:
             scratch.write(after.path, after.after)
     return tuple(u for u in wanted if (u.uses, u.ref) in commits)
+
+
+def format_files(terraform: Terraform, policy: Policy, scratch: Scratch) -> tuple[str, ...]:
+    """Format the changed Terraform files; returns the paths of those that were not formatted. Formatting parses and
+    runs nothing.
+    """
+    changes = scratch.change_set()
+    written = {change.path for change in changes.changes if change.after is not None}
+    if not any(path.endswith((".tf", ".tfvars", ".tofu")) for path in written):
+        return ()
+    terraform.self_test()
+    tree = source_tree(scratch.base, policy).with_changes(changes)
+    found: dict[str, bytes] = {}
+    for root in tree.affected_roots(changes.paths):
+        found |= {p: c for p, c in terraform.formatted(scratch.root, root).items() if p in written}
+    for path, content in found.items():
+        scratch.write(path, content)
+    return tuple(sorted(found))
 
 
 def judge_sources(world: World, settings: Settings, base: BaseTree, changes: ChangeSet) -> Verdict:
@@ -63,15 +84,42 @@ def lint(linters: Linters, changes: ChangeSet) -> Lint:
     return Lint(base=linters.check(before), head=linters.check(after))
 
 
-def judge_plans(policy: Policy, item: WorkItem, verdict: Verdict, verification: Verification) -> Verdict:
+def judge_plans(item: WorkItem, verdict: Verdict, verification: Verification) -> Verdict:
     """The source verdict plus the blocking findings of the plans.
 
-    A label `allow-destroy` by a writer lifts the rules about destroying what holds data, never another one.
+    A label by a writer lifts the rules that it is for, never another one.
     """
-    may_destroy = policy.allow_destroy or ALLOW_DESTROY in item.labels_by_writers
-    found = [f for target in verification.targets for f in _of_plan(target, may_destroy)]
+    found = [f for target in verification.targets for f in _of_plan(target, item.labels_by_writers)]
     ran = _PLAN_RULES if any(target.plan for target in verification.targets) else ()
     return replace(verdict, findings=(*verdict.findings, *found), rules_run=(*verdict.rules_run, *ran))
+
+
+def merge_effects(
+    policy: Policy, base: BaseTree, base_branch: str, changed: Collection[str] | None = None
+) -> tuple[MergeEffect, ...]:
+    """What workflows of the base branch apply, and when; with `changed` only what a merge of these paths starts."""
+    tree = source_tree(base, policy)
+    return what_a_merge_does(
+        tree.layout, lambda path: tree.read(path) if path in tree.paths else None, base_branch, changed
+    )
+
+
+def prove_criteria(
+    item: WorkItem, answers: tuple[CriterionAnswer, ...], verification: Verification, base: BaseTree, scratch: Scratch
+) -> Verification:
+    """`verification` with a proof for each acceptance criterion of `item`."""
+    entries = base.entries()
+
+    def before(path: str) -> bytes | None:
+        return base.read(path) if path in entries and entries[path].is_regular else None
+
+    def after(path: str) -> bytes | None:
+        try:
+            return scratch.read(path)
+        except ScratchRefusal:
+            return None
+
+    return replace(verification, criteria=prove(item.request.criteria, answers, verification.targets, before, after))
 
 
 def _fetched(terraform: Terraform, base: BaseTree, tree: SourceTree, changes: ChangeSet) -> FetchedModules:
@@ -101,7 +149,7 @@ def _pin(used: UsedAction) -> str:
     return f"{used.uses}@{used.ref}".casefold()
 
 
-def _of_plan(target: TargetVerification, may_destroy: bool) -> list[Finding]:
+def _of_plan(target: TargetVerification, labels: tuple[str, ...]) -> list[Finding]:
     """What blocks in the danger list, with its root as the place and the target in its words."""
     if target.plan is None:
         return []
@@ -115,5 +163,5 @@ def _of_plan(target: TargetVerification, may_destroy: bool) -> list[Finding]:
             pre_existing=target.own is not None and danger.address in changed - target.own,
         )
         for danger in target.plan.dangers
-        if danger.blocks and not (may_destroy and danger.rule in LIFTED_BY_ALLOW_DESTROY)
+        if danger.blocks and LIFTED_BY.get(danger.rule) not in labels
     ]

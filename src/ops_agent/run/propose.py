@@ -9,10 +9,11 @@ from ops_agent.config.settings import Settings
 from ops_agent.model.change_set import ChangeSet, Proposal
 from ops_agent.model.conversation import Transcript
 from ops_agent.model.finding import Verdict
-from ops_agent.model.ports import World
+from ops_agent.model.ports import BaseTree, World
 from ops_agent.model.verification import Verification
 from ops_agent.pages.pull_request import Material, build_proposal
 from ops_agent.run.commit import as_patch, split_by_abilities
+from ops_agent.run.judge import merge_effects
 from ops_agent.run.progress import Progress
 
 PATCH_ONLY = "workflow/open-step-with-identity-token"
@@ -27,6 +28,7 @@ def propose(
     world: World,
     settings: Settings,
     progress: Progress,
+    base: BaseTree,
     changes: ChangeSet,
     verdict: Verdict,
     verification: Verification,
@@ -50,6 +52,7 @@ def propose(
         redact=world.redact,
         title_prefix=settings.labels.title_prefix,
         run=progress.run,
+        merges=merge_effects(settings.policy, base, item.base_branch, changes.paths),
         left_out=left.paths,
         patch=as_patch(left),
     )

@@ -15,16 +15,25 @@ from pathlib import Path
 from typing import TypeVar
 
 from ops_agent.config.settings import Settings
+from ops_agent.guard.data import words
 from ops_agent.guard.tree import source_tree
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.plan import TerraformPlan
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree, CloudIdentity, CredentialLease, Terraform, TerraformWorkspace, World
-from ops_agent.model.terraform import Environment, FetchedModules, Layout, TerraformRoot, TerraformTarget
+from ops_agent.model.terraform import (
+    Environment,
+    FetchedModules,
+    Layout,
+    TerraformRoot,
+    TerraformSource,
+    TerraformTarget,
+)
 from ops_agent.model.verification import CheckResult, CheckStatus, Evidence, TargetVerification, Verification
 from ops_agent.plan.difference import mocked_difference, own_changes, own_outputs
 from ops_agent.plan.reading import read_plan
 from ops_agent.terraform.buckets import named_buckets
+from ops_agent.terraform.hcl_tree_sitter import read_terraform
 from ops_agent.terraform.layout import LayoutUses, targets, unsettled_by
 from ops_agent.terraform.module_sources import module_files
 from ops_agent.terraform.modules import LOCK_FILE, directory_of, locked_providers
@@ -248,6 +257,20 @@ def _verify_target(head: _Head, work: _Work, *, validates: bool) -> TargetVerifi
         placeholders=placeholders,
         evidence=_evidence(head, work, plan, lock_file, modules) if plan is not None else None,
         lock_file=lock_file,
+        prevented=_prevented(head.tree, target.root) if plan is not None else frozenset(),
+    )
+
+
+def _prevented(tree: Path, root: TerraformRoot) -> frozenset[str]:
+    """`type.name` of the resources of a root and its local modules with `prevent_destroy`: no plan says so."""
+    files = (path for directory in (root.path, *root.local_modules) for path in sorted((tree / directory).glob("*.tf")))
+    sources = (read_terraform(content) for path in files if b"prevent_destroy" in (content := path.read_bytes()))
+    return frozenset(
+        ".".join(block.labels)
+        for source in sources
+        if isinstance(source, TerraformSource)
+        for block in source.of_type("resource")
+        if any(inner.type == "lifecycle" and inner.literal("prevent_destroy") is True for inner in block.blocks)
     )
 
 
@@ -273,7 +296,9 @@ def _planned(
         document, text = (files.json_path.read_bytes(), files.text) if files else (None, "")
     if document is None:
         return result, None
-    return result, read_plan(document, text, head.policy, redact=head.redact, account=account)
+    return result, read_plan(
+        document, text, head.policy, redact=head.redact, account=account, known_accounts=words("known_accounts")
+    )
 
 
 def _fmt(head: _Head, root: TerraformRoot) -> CheckResult:

@@ -1,8 +1,9 @@
 """Make text from the llm, from Terraform or from people inert wherever it lands: in a code block, a title, a commit
 message, a log.
 
-What GitHub or a bot would act on is replaced by a sign that looks the same and does nothing. That holds inside code
-blocks too: a pull request's body becomes a commit message when it is squashed, and bots read raw lines.
+What GitHub or a bot would act on is replaced by a sign that looks the same and does nothing. Code blocks stay as they
+are, so that they can be copied: GitHub acts on nothing inside them. What would act in a commit message is replaced
+there too (see `code_block`), because a pull request's body becomes one when it is squashed.
 """
 
 from __future__ import annotations
@@ -96,6 +97,11 @@ def as_kept(text: str) -> str:
     return text.replace("\r\n", "\n").strip()
 
 
+def quoted(text: str) -> str:
+    """Markdown as a quotation: every line of it, so that nothing in it passes for what is around it."""
+    return "\n".join(f"> {line}".rstrip() for line in text.split("\n"))
+
+
 def cut_markdown(text: str, most: int) -> tuple[str, str]:
     """(what is kept, the rest): whole lines, at most `most` code points, no code block or `<details>` torn apart."""
     if len(text) <= most:
@@ -138,27 +144,50 @@ def neutralise(text: str) -> str:
     command.
 
     Paragraphs, lists, emphasis and code stay; everything that acts, links, loads, hides or imitates our own sections is
-    shown as plain text. Fenced code stays a code block, with our own fence that nothing inside can close. Idempotent;
-    linear in the text's length.
+    shown as plain text. Fenced code stays a code block with what can be seen of it, in our own fence that nothing
+    inside can close. Idempotent; linear in the text's length.
     """
     out: list[str] = []
     block: list[str] = []
     fence = ""
-    for line in inert(text).split("\n"):
+    for line in printable(text).split("\n"):
         if fence:
             bare = line.strip()
             if len(bare) >= len(fence) and set(bare) == {fence[0]}:
-                out.append(fence_verbatim("\n".join(block)))
+                out.append(code_block("\n".join(block)))
                 fence, block = "", []
             else:
                 block.append(line)
         elif opened := _NEUTRAL_FENCE.match(line):
             fence = opened.group(1) or opened.group(2)
         else:
-            out.append(_prose_line(line))
+            out.append(_prose_line(inert(line)))
     if fence:
-        out.append(fence_verbatim("\n".join(block)))
+        out.append(code_block("\n".join(block)))
     return "\n".join(out)
+
+
+_ACTS_IN_A_COMMIT: Final = (
+    (
+        re.compile(
+            r"(?i)\b((?:close[sd]?|fix(?:es|ed)?|resolve[sd]?):?[ \t]{1,20}(?:[\w.-]{1,100}/[\w.-]{1,100})?)#(?=[0-9])"
+        ),
+        rf"\1{HASH}",
+    ),
+    (re.compile(r"(?i)\b((?:close[sd]?|fix(?:es|ed)?|resolve[sd]?):?[ \t]{1,20}gh)-(?=[0-9])"), "\\1\u2011"),
+    (re.compile(r"(?i)\b((?:close[sd]?|fix(?:es|ed)?|resolve[sd]?):?[ \t]{1,20}https?:)//"), "\\1\u2215/"),
+    (re.compile(r"(?i)\[(skip ci|ci skip|no ci|skip actions|actions skip)\]"), r"(\1)"),
+)
+
+
+def code_block(text: str, language: str = "") -> str:
+    """What can be seen of `text` in a code block that it cannot close; exact but for what acts in a commit message:
+    closing keywords and marks that skip workflows.
+    """
+    shown = printable(text)
+    for pattern, instead in _ACTS_IN_A_COMMIT:
+        shown = pattern.sub(instead, shown)
+    return fence_verbatim(shown, language)
 
 
 def fence_verbatim(text: str, language: str = "") -> str:
@@ -260,3 +289,11 @@ def _closings(line: str) -> dict[int, tuple[int, int]]:
         closings[run.start()] = (length, following.get(length, 0))
         following[length] = run.end()
     return closings
+
+
+_NOTHING = re.compile(r"(?i)[\s*_`-]*(?:none|nothing|n/?a|not applicable|no changes?|no)?[\s*_`.-]*")
+
+
+def says_nothing(text: str) -> bool:
+    """Whether a section of an llm is empty, or one of the words that it writes where a section wants none."""
+    return bool(_NOTHING.fullmatch(text))

@@ -57,7 +57,7 @@ def test_a_provisioner_of_a_fetched_module_does_not_run_while_planning_and_is_a_
             plan = read_plan(left.json_path.read_bytes(), left.text, Policy())
     assert not canary.exists()
     assert [(d.address, d.severity) for d in plan.dangers if d.rule == "plan/runs-a-program"] == [
-        (f"module.x.terraform_data.run[{number}]", Severity.DANGER) for number in (0, 1)
+        (f"module.x.terraform_data.run[{number}]", Severity.WARNING) for number in (0, 1)
     ]
     assert "local-exec" in plan.dangers[0].what
 

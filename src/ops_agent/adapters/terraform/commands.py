@@ -45,6 +45,7 @@ class TerraformCommand:
 
 VERSION = TerraformCommand(("version", "-json"))
 FMT = TerraformCommand(("fmt", "-check", "-recursive", "-diff", "-no-color"))
+FORMAT = TerraformCommand(("fmt", "-recursive", "-no-color"))
 GET = TerraformCommand(("get", "-no-color"))
 VALIDATE = TerraformCommand(("validate", "-json", "-no-color"))
 STATE = TerraformCommand(("state", "pull"))

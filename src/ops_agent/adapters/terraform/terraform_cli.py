@@ -151,6 +151,19 @@ class TerraformCli:
             name="fmt", subject=root.path, status=status, findings=found, output=output[:20_000], seconds=result.seconds
         )
 
+    def formatted(self, tree: Path, root: TerraformRoot) -> dict[str, bytes]:
+        with self._cell() as cell:
+            copy_tree(tree, cell.work, root, root.environments, whole=False)
+            self._sandbox.hand_over(cell)
+            result = self._sandbox.run(cell, commands.FORMAT, self._variables(None), patience=self._patience)
+            ended_well(result, f"terraform fmt for {root.path}")
+            # It prints the files that it changed. What it cannot read it leaves alone; `fmt` reports that.
+            names = result.stdout.decode(errors="replace").splitlines()
+            places = {name: cell.work / name for name in names if ".." not in name.split("/")}
+            return {
+                name: place.read_bytes() for name, place in places.items() if place.is_file() and not place.is_symlink()
+            }
+
     def fetch_modules(self, root: TerraformRoot, files: Mapping[str, bytes]) -> CheckResult:
         return self._modules.fetch(root, files)
 

@@ -21,7 +21,7 @@ from ops_agent.model.finding import Finding
 from ops_agent.model.ports import PlanFiles
 from ops_agent.model.terraform import TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus
-from ops_agent.plan.reading import MOST_PLAN_BYTES
+from ops_agent.plan.reading import MAX_PLAN_BYTES
 from ops_agent.terraform.modules import LOCK_FILE
 
 _LEAST_ROOM = 1 << 20
@@ -160,7 +160,7 @@ class Workspace:
 
     def _show_json(self, plan_file: Path) -> Path:
         """Stream `show -json` into a private file (0600), never in memory."""
-        path, left = self.cell.kept / "plan.json", MOST_PLAN_BYTES
+        path, left = self.cell.kept / "plan.json", MAX_PLAN_BYTES
         path.touch(0o600)
         with path.open("wb") as out:
 
@@ -168,7 +168,7 @@ class Workspace:
                 nonlocal left
                 left -= len(chunk)
                 if left < 0:
-                    most = f"{MOST_PLAN_BYTES / 1e6:.0f} MB"
+                    most = f"{MAX_PLAN_BYTES / 1e6:.0f} MB"
                     raise ToolchainError(f"The plan of {self.target} has more than {most} of JSON")
                 out.write(chunk)
 

@@ -33,7 +33,7 @@ def backend_changed(change: WholeChange) -> Iterator[Finding]:
             yield hit(path=path, line=line, what=f"the backend of `{directory}` changes", anchor=directory)
 
 
-@rule(Severity.DANGER)
+@rule(Severity.WARNING)
 def required_version_changed(change: WholeChange) -> Iterator[Finding]:
     """The required version of Terraform changes.
 

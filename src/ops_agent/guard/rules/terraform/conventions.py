@@ -46,7 +46,7 @@ def hard_coded_environment(file: TerraformFile) -> Iterator[Finding]:
                     yield file.hit(piece, f"`{text[:60]}` names an environment", expression)
 
 
-@rule(Severity.DANGER)
+@rule(Severity.WARNING)
 def required_tags(change: WholeChange) -> Iterator[Finding]:
     """A resource lacks required tags.
 

@@ -203,7 +203,7 @@ def _names_user_agent(part: Attribute | Block) -> bool:
     return all(e.kind is not ExpressionKind.REFERENCE for _, e in part.expressions())
 
 
-@rule(Severity.DANGER)
+@rule(Severity.WARNING)
 def state_block(file: TerraformFile) -> Iterator[Finding]:
     """An `import`, `removed` or `check` block is added.
 

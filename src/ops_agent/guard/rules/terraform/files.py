@@ -105,7 +105,7 @@ def uploaded_file(file: TerraformFile) -> Iterator[Finding]:
     yield from (hit for is_known, hit in _uploads(file) if is_known)
 
 
-@rule(Severity.DANGER)
+@rule(Severity.WARNING)
 def undetermined_upload(file: TerraformFile) -> Iterator[Finding]:
     """A resource uploads a file whose path the source does not determine.
 

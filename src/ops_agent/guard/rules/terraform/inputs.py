@@ -66,7 +66,7 @@ def changed_plan_input(change: WholeChange) -> Iterator[Finding]:
             yield hit(path=where, what=what, anchor=what)
 
 
-@rule(Severity.DANGER)
+@rule(Severity.DECISION)
 def changed_command(change: WholeChange) -> Iterator[Finding]:
     """The change feeds new values into existing privileged code.
 
@@ -78,7 +78,7 @@ def changed_command(change: WholeChange) -> Iterator[Finding]:
     yield from _hits(change, _Use.COMMAND)
 
 
-@rule(Severity.DANGER)
+@rule(Severity.WARNING)
 def changed_privileged_value(change: WholeChange) -> Iterator[Finding]:
     """The change feeds new values into existing code that ops-agent may not write.
 

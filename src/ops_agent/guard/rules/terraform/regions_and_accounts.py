@@ -192,7 +192,7 @@ def assembled_account(root: RootInEnvironment) -> Iterator[Finding]:
                 yield hit_at(path, block, what, expression, also=f"{account} {root.target.environment.name}")
 
 
-@rule(Severity.DANGER)
+@rule(Severity.WARNING)
 def root_account(file: TerraformFile) -> Iterator[Finding]:
     """The organization's root account is named.
 

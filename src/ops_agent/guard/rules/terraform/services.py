@@ -208,7 +208,7 @@ _ALL = "all"
 _LISTS = ("lifecycle.ignore_changes", "lifecycle.replace_triggered_by")
 
 
-@rule(Severity.DANGER)
+@rule(Severity.WARNING)
 def weakened_protection(change: WholeChange) -> Iterator[Finding]:
     """A protection of a resource is removed or weakened.
 

@@ -1,0 +1,121 @@
+"""The acceptance criteria of the issue: what is proved, by what, and what stays open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+from urllib.parse import urlencode
+
+from ops_agent.model.conversation import CriterionAnswer, Ending
+from ops_agent.model.event import IssueRef
+from ops_agent.model.verification import CriterionProof, ProofState, TargetVerification, Verification
+from ops_agent.model.work_item import Criterion, WorkItem
+from ops_agent.pages.fragments import capped, counted, details, joined
+from ops_agent.plan.evidence import touched_by
+from ops_agent.text.markdown import cell, code, one_line
+
+MAX_CRITERIA: Final = 50
+_MAX_CELL: Final = 300
+_MAX_BEYOND: Final = 30
+_MAX_LINK: Final = 4_000
+_PROVED: Final = (ProofState.BY_PLAN, ProofState.BY_FILE)
+_STATES: Final = {ProofState.OPEN: "**open**", ProofState.REFUTED: "**not met**", ProofState.CLAIMED: "claimed only"}
+
+
+def criteria_headline(proofs: Sequence[CriterionProof]) -> str:
+    """`4 of 5 criteria proved, 1 open`; empty for an issue without criteria."""
+    if not proofs:
+        return ""
+    counts = [
+        (sum(proof.state in states for proof in proofs), words)
+        for states, words in (
+            ((ProofState.CLAIMED,), "claimed only"),
+            ((ProofState.REFUTED,), "not met"),
+            ((ProofState.OPEN,), "open"),
+        )
+    ]
+    proved = sum(proof.state in _PROVED for proof in proofs)
+    return ", ".join([f"{proved} of {len(proofs)} criteria proved", *(f"{n} {words}" for n, words in counts if n)])
+
+
+def unproved(proofs: Sequence[CriterionProof]) -> tuple[str, ...]:
+    """Why the criteria make a draft, one clause each; nothing when every one is proved, or some are and the rest
+    claimed.
+    """
+    open_ = [proof.criterion_id for proof in proofs if proof.state in (ProofState.OPEN, ProofState.REFUTED)]
+    if open_:
+        one = len(open_) == 1
+        return (
+            f"{', '.join(open_)} {'is' if one else 'are'} not met: a merge leaves {'it' if one else 'them'} undone",
+        )
+    if proofs and all(proof.state is ProofState.CLAIMED for proof in proofs):
+        return ("no acceptance criterion is proved by the plan or a file",)
+    return ()
+
+
+def criteria_section(
+    item: WorkItem, ending: Ending | None, verification: Verification, redact: Callable[[str], str], new_issue: str
+) -> str:
+    """A row for each criterion, the link to a follow-up issue for the open ones, and what changes beyond the criteria.
+
+    `new_issue` is the address of the repository's form for a new issue.
+    """
+    criteria, proofs = item.request.criteria, {proof.criterion_id: proof for proof in verification.criteria}
+    answers = {answer.criterion_id: answer for answer in (ending.criteria if ending else ())}
+    if not criteria:
+        return joined("The issue names no acceptance criteria.")
+    lines = ["| | Criterion | State | How, in the agent's words |", "|---|---|---|---|"]
+    for criterion in criteria[:MAX_CRITERIA]:
+        proof = proofs.get(
+            criterion.id, CriterionProof(criterion_id=criterion.id, state=ProofState.OPEN, why="not looked at")
+        )
+        answer = answers.get(criterion.id)
+        how = _short(redact(answer.how)) if answer else ""
+        lines.append(f"| {criterion.id} | {_short(redact(criterion.text))} | {_state(proof, redact)} | {how} |")
+    if len(criteria) > MAX_CRITERIA:
+        lines.append(f"| | and {len(criteria) - MAX_CRITERIA} more in the issue | | |")
+    left = [c for c in criteria if c.id in proofs and proofs[c.id].state in (ProofState.OPEN, ProofState.REFUTED)]
+    follow_up = _follow_up(item.issue.ref, left, answers, redact, new_issue) if left and new_issue else ""
+    return joined("\n".join(lines), follow_up, _beyond(tuple(answers.values()), verification.targets))
+
+
+def _state(proof: CriterionProof, redact: Callable[[str], str]) -> str:
+    if proof.state in _PROVED:
+        where = ", ".join(code(name) if "/" in name else cell(name) for name in proof.where[:10])
+        on_base = "; **already so on the base branch**" if proof.on_base else ""
+        return f"{proof.state.value} ({where}){on_base}"
+    return f"{_STATES[proof.state]}{f': {_short(redact(proof.why))}' if proof.why else ''}"
+
+
+def _short(text: str) -> str:
+    return cell(text if len(text) <= _MAX_CELL else text[:_MAX_CELL] + "…")
+
+
+def _follow_up(
+    ref: IssueRef,
+    left: Sequence[Criterion],
+    answers: dict[str, CriterionAnswer],
+    redact: Callable[[str], str],
+    new_issue: str,
+) -> str:
+    """A link that fills in GitHub's form; nothing is created until a person sends it."""
+    rows = [
+        f"- {one_line(redact(c.text))}: {one_line(redact(a.how)) if (a := answers.get(c.id)) else ''}" for c in left
+    ]
+    body = "\n".join([f"Left open by the pull request for {ref}:", "", *rows])
+    query = urlencode({"title": f"[ops] Follow-up of #{ref.number}", "body": body})
+    if len(query) > _MAX_LINK:
+        query = urlencode(
+            {"title": f"[ops] Follow-up of #{ref.number}", "body": f"Left open by the pull request for {ref}."}
+        )
+    return f"[Open a follow-up issue]({new_issue}?{query}) for what is open."
+
+
+def _beyond(answers: Sequence[CriterionAnswer], targets: Sequence[TargetVerification]) -> str:
+    """Resources that change and that no criterion's evidence names."""
+    changed = {change.address: change for target in targets for change in target.caused if change.mode == "managed"}
+    rest = [f"- {code(a)}: {change.action.value}" for a, change in changed.items() if not touched_by(answers, change)]
+    if not rest or not any(one.kind == "plan" for answer in answers for one in answer.evidence):
+        return ""
+    title = f"Beyond the criteria: {counted(len(rest), 'changed resource')} that no evidence names"
+    return details(title, "\n".join(capped(rest, _MAX_BEYOND)))

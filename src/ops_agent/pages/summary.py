@@ -1,0 +1,148 @@
+"""The first screen of a pull request: one line for all of it, what must be decided, and what a merge does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+from ops_agent.model.finding import Finding, Severity, Verdict
+from ops_agent.model.plan import PlanCounts
+from ops_agent.model.verification import TargetVerification, Verification
+from ops_agent.pages.criteria import criteria_headline
+from ops_agent.pages.fragments import IN_SUMMARY, Overflow, capped, counted, grouped, joined
+from ops_agent.pages.results import MAX_DANGERS, Reasons, cautions, danger_lines, danger_list, is_own, reason_of
+from ops_agent.text.markdown import cell, code, list_item
+from ops_agent.workflows.merging import MergeEffect
+
+_MAX_DECISIONS: Final = 10
+_MAX_EFFECTS: Final = 10
+
+
+def first_screen(
+    verdict: Verdict,
+    verification: Verification,
+    merges: Sequence[MergeEffect],
+    base_branch: str,
+    unfinished: Sequence[str],
+    redact: Callable[[str], str],
+    overflow: Overflow,
+    reasons: Reasons,
+) -> str:
+    """Everything above the six sections, as Markdown. `unfinished`: why this is a draft. Dangers that are too many go
+    to `overflow`.
+    """
+    dangers = danger_lines(verification.targets, reasons)
+    if dangers[MAX_DANGERS:]:
+        overflow.add("Review these first, continued", "\n".join(dangers[MAX_DANGERS:]))
+    warning = ""
+    if unfinished:
+        asked = [f"- {list_item(redact(f.what))}{reason_of(f, reasons)}" for f in decisions_of(verdict)]
+        lines = [f"**Not ready to merge**: {'; '.join(unfinished)}.", *capped(asked, _MAX_DECISIONS, IN_SUMMARY)]
+        warning = "> [!WARNING]\n" + "\n".join(f"> {line}" for line in lines)
+    return joined(
+        f"**{headline_of(verdict, verification)}**",
+        warning,
+        cautions(verification.targets),
+        danger_list(dangers),
+        what_merging_does(merges, base_branch, has_roots=bool(verification.targets)),
+    )
+
+
+def headline_of(verdict: Verdict, verification: Verification) -> str:
+    """`dev +5 ~1 -0 planned, prod the same offline; 4 of 5 criteria proved, 1 open; no danger`."""
+    parts = [_plans(verification.targets), criteria_headline(verification.criteria)]
+    failed = len(verification.failed)
+    parts.append(f"{counted(failed, 'check')} failed" if failed else "")
+    asked = sum(grave for _, grave in _weights(verdict, verification.targets))
+    notices = sum(not grave for _, grave in _weights(verdict, verification.targets))
+    words = counted(asked, "danger") if asked else "no danger"
+    parts.append(f"{words}, {counted(notices, 'notice')}" if notices else words)
+    return "; ".join(part for part in parts if part)
+
+
+def decisions_of(verdict: Verdict) -> tuple[Finding, ...]:
+    """What the rules over files leave to a person."""
+    return tuple(f for f in verdict.findings if f.severity is Severity.DECISION and not f.pre_existing)
+
+
+def planned_decisions(targets: Iterable[TargetVerification]) -> tuple[Finding, ...]:
+    """What the plans leave to a person, each once."""
+    return tuple(
+        dict.fromkeys(
+            danger
+            for target in targets
+            for danger in (target.plan.dangers if target.plan else ())
+            if danger.severity is Severity.DECISION and is_own(danger, target)
+        )
+    )
+
+
+def what_merging_does(merges: Sequence[MergeEffect], base_branch: str, *, has_roots: bool) -> str:
+    """What is applied by a merge, or how to apply; empty when nothing of Terraform is affected."""
+    if not has_roots:
+        return ""
+    on_merge = [effect for effect in merges if effect.on_merge]
+    later = [effect for effect in merges if not effect.on_merge]
+    if on_merge:
+        lines = [f"**Merging to {code(base_branch)} applies:**\n", *capped(_effects(on_merge), _MAX_EFFECTS)]
+        return "\n".join(lines)
+    if later:
+        lines = [f"**Merging to {code(base_branch)} applies nothing.** These workflows apply:\n"]
+        return "\n".join([*lines, *capped(_effects(later, with_event=True), _MAX_EFFECTS)])
+    return f"**Merging to {code(base_branch)} applies nothing:** no workflow applies Terraform, so apply by hand."
+
+
+def _effects(effects: Sequence[MergeEffect], *, with_event: bool = False) -> list[str]:
+    """One item for each workflow, job and event, with its roots and environments."""
+    rows = grouped(((e.workflow, e.job, e.event, e.certain), e) for e in effects)
+    lines = []
+    for (workflow, job, event, certain), same in rows.items():
+        places = grouped((effect.environment, effect.root) for effect in same)
+        where = "; ".join(
+            f"{', '.join(code(root) if root else 'a root that the workflow does not tell' for root in roots)}"
+            f" to {cell(environment) if environment else 'an environment that the workflow does not tell'}"
+            for environment, roots in places.items()
+        )
+        started = f", started by {code(event)}" if with_event else ""
+        doubt = "" if certain else ", if its conditions hold"
+        lines.append(f"- {where}: job {code(job)} of {code(workflow)}{started}{doubt}")
+    return lines
+
+
+def _plans(targets: Sequence[TargetVerification]) -> str:
+    """Counts for each environment; several roots are summed, equal environments said once."""
+    if not targets:
+        return "no Terraform root is affected"
+    by_name = grouped((target.target.environment.name, target) for target in targets)
+    said: list[tuple[str, str]] = []
+    words = []
+    for name, same in by_name.items():
+        missing = [target for target in same if target.plan is None]
+        how = "offline" if any(target.mocked for target in same) else "planned"
+        counts = _counts(same)
+        if len(missing) == len(same):
+            words.append(f"{cell(name)} not planned")
+            continue
+        like = next((other for other, line in said if line == counts), None)
+        shown = f"the same {'offline' if how == 'offline' else ''}".strip() if like else f"{counts} {how}"
+        said.append((name, counts))
+        part = f", {len(missing)} of {len(same)} roots not planned" if missing else ""
+        words.append(f"{cell(name)} {shown}{part}")
+    return ", ".join(words)
+
+
+def _counts(targets: Sequence[TargetVerification]) -> str:
+    changes = [change for target in targets for change in target.caused]
+    outputs = [output for target in targets for output in target.caused_outputs]
+    if not changes and not outputs:
+        return "no changes"
+    return PlanCounts.of(changes, outputs).line
+
+
+def _weights(verdict: Verdict, targets: Sequence[TargetVerification]) -> list[tuple[Finding, bool]]:
+    """Own dangers and notices of the plans, and decisions of the file rules, each once with whether it is grave."""
+    found = dict.fromkeys(
+        danger for target in targets if target.plan for danger in target.plan.dangers if is_own(danger, target)
+    )
+    grave = [(one, one.severity is not Severity.NOTICE) for one in found]
+    return grave + [(one, True) for one in (*decisions_of(verdict), *verdict.blocking) if one not in found]
