@@ -21,6 +21,7 @@ CALL = 'module "m" {\n  source   = "./modules/m"\n  %s\n}\n'
 
 
 PLAN, COMMAND, OTHER = "terraform/changed-plan-input", "terraform/changed-command", "terraform/changed-privileged-value"
+GRADES = {PLAN: Severity.BLOCKS, COMMAND: Severity.DECISION, OTHER: Severity.WARNING}
 
 
 def fed(code: str, before: str, after: str, **more: str) -> set[str]:
@@ -35,7 +36,7 @@ def fed(code: str, before: str, after: str, **more: str) -> set[str]:
 
 def spoken(verdict: Verdict) -> set[str]:
     found = {f.rule: f.severity for f in verdict.findings if f.blocks or f.rule in (PLAN, COMMAND, OTHER)}
-    assert found == {rule: Severity.BLOCKS if rule == PLAN else Severity.WARNING for rule in found}
+    assert found == {rule: GRADES[rule] for rule in found}
     return set(found)
 
 

@@ -30,6 +30,7 @@ ENDPOINT = COMMAND + 'provider "aws" {\n  endpoints {\n    s3 = var.command\n  }
 PARAMETER = COMMAND + 'data "aws_ssm_parameter" "x" {\n  name = var.command\n}\n'
 STATE = COMMAND + 'data "terraform_remote_state" "x" {\n  backend = "s3"\n  config = {\n    key = var.command\n  }\n}\n'
 PLAN, RUN, OTHER = "terraform/changed-plan-input", "terraform/changed-command", "terraform/changed-privileged-value"
+GRADES = {PLAN: Severity.BLOCKS, RUN: Severity.DECISION, OTHER: Severity.WARNING}
 SINKS = {
     "a program": (EXTERNAL, PLAN),
     "an address": (HTTP, PLAN),
@@ -57,7 +58,7 @@ def found_in(module: dict[str, str] | str, before: str, after: str | None, **wri
     policy = Policy(allowed_modules=("git::https://modules.example.com/",))
     verdict = judge(change_set(base, head), FilesInMemory.of(base), policy, fetched=fetched)
     spoken = [f for f in verdict.findings if f.blocks or f.rule in (PLAN, RUN, OTHER)]
-    assert all(f.severity is (Severity.BLOCKS if f.rule == PLAN else Severity.WARNING) for f in spoken)
+    assert all(f.severity is GRADES[f.rule] for f in spoken)
     return spoken
 
 

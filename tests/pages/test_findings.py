@@ -44,7 +44,7 @@ def test_json_and_sarif_hold_the_same_findings_and_the_log_fits_the_schema(judge
     said, log = json.loads(as_json(judgement)), json.loads(as_sarif(judgement))
     assert invalid(log) == []
     assert said["blocks"] is judgement.blocks is any(one["blocks"] for one in said["findings"])
-    levels = {"blocks": "error", "danger": "warning", "notice": "note"}
+    levels = {"blocks": "error", "decision": "warning", "warning": "warning", "notice": "note"}
     results = log["runs"][0]["results"]
     assert [
         (one["rule"], levels[one["severity"]], max(one["line"], 1), one["preexisting"]) for one in said["findings"]
@@ -96,7 +96,7 @@ def test_the_text_shows_what_is_new_and_counts_the_rest() -> None:
         Judgement(
             findings=(
                 finding(),
-                finding(severity=Severity.DANGER, place=Place(path="infra")),
+                finding(severity=Severity.DECISION, place=Place(path="infra")),
                 finding(severity=Severity.NOTICE, pre_existing=True),
             ),
             excused=2,
@@ -105,9 +105,9 @@ def test_the_text_shows_what_is_new_and_counts_the_rest() -> None:
     assert shown.splitlines() == [
         "infra/main.tf:7: blocks terraform/provisioner: a provisioner runs",
         "    Take it out.",
-        "infra: danger terraform/provisioner: a provisioner runs",
+        "infra: decision terraform/provisioner: a provisioner runs",
         "    Take it out.",
-        "1 finding blocks, 1 danger, 1 on the base already (`--format json` shows them), 2 excused by the baseline",
+        "1 finding blocks, 1 decision, 1 on the base already (`--format json` shows them), 2 excused by the baseline",
     ]
     assert as_text(Judgement(findings=())) == "Nothing blocks\n"
 
