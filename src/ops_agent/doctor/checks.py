@@ -280,7 +280,7 @@ def _check_aws(setup: Setup) -> Iterator[Diagnosis]:
         hint = "Remove `id-token: write` from the job, or set `aws_role_arn`."
         yield Diagnosis("AWS", WARN, "the job has `id-token: write`, and no input needs an OIDC token", hint)
     if not settings.aws_role_arns:
-        hint = "Set `aws_role_arn` (docs/setup/aws-role.md); without it a pull request says that nothing was planned."
+        hint = "Set `aws_role_arn` (docs/setup/aws-role.md); without it plans are made without the account, and marked."
         yield Diagnosis("AWS", WARN, "no role for plans is given", hint)
         return
     if not can_mint:
