@@ -50,7 +50,12 @@ _TAG = re.compile(
     re.ASCII,
 )
 _TAG_START = re.compile("</?[A-Za-z]")
-_STEALTHY_ATTRIBUTE = re.compile(r"(?:^|[\s/\"'])(?:hidden|style|aria-hidden)(?=[\s=/]|$)", re.IGNORECASE | re.ASCII)
+# GitHub draws `<pre lang="mermaid">` as it draws a fence; an entity may spell any language.
+_STEALTHY_ATTRIBUTE = re.compile(
+    r"(?:^|[\s/\"'])(?:(?:hidden|style|aria-hidden)(?=[\s=/]|$)"
+    rf"|lang\s*=\s*[\"']?\s*(?:{_DRAWN.pattern}|[^\s\"'>&]{{0,40}}&))",
+    re.IGNORECASE | re.ASCII,
+)
 _VOID = re.compile("area|base|br|col|embed|hr|img|input|link|meta|param|source|track|wbr")
 # Elements whose content a page does not show as text, or shows only when something is missing.
 _HIDING = re.compile(
@@ -199,14 +204,15 @@ class _Reader:
         self._pieces.append((text, is_code, not self.hidden and not self.ended))
 
     def _without_formulas(self) -> str:
-        """A formula can hide words (`\\phantom`): where one may be, all from the first to the last dollar sign goes."""
+        """A formula can hide words (`\\phantom`, a comment). Where one may be, all from the first to the last dollar
+        sign goes.
+        """
         pieces = [(text, is_code) for text, is_code, is_shown in self._pieces if is_shown]
         text = "".join(piece for piece, _ in pieces)
         outside_code = "".join("\0" * len(piece) if is_code else piece for piece, is_code in pieces)
         cuts = [found.span() for found in _FORMULA_IN_TICKS.finditer(outside_code)]
         first, last = outside_code.find("$"), outside_code.rfind("$")
-        is_hiding = _COMMAND.search(outside_code, first + 1, max(last, 0)) or _FORMULA_WITH_COMMENT.search(outside_code)
-        if is_hiding:
+        if _COMMAND.search(outside_code, first + 1, max(last, 0)) or _FORMULA_WITH_COMMENT.search(outside_code):
             cuts = [(first, last + 1)]
         for start, end in reversed(cuts):
             self.count("mathematics")

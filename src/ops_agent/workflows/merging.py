@@ -17,7 +17,7 @@ from ops_agent.model.terraform import Layout, TerraformRoot
 from ops_agent.model.workflow import Job, Step, Trigger, Workflow
 from ops_agent.workflows.evaluation import Value, holds, written_out
 from ops_agent.workflows.reader import read_workflow
-from ops_agent.workflows.shell import COMPUTED, forms, names_of_commands, script_lines
+from ops_agent.workflows.shell import COMPUTED, commands_of, forms, script_lines
 
 WORKFLOWS: Final = ".github/workflows/"
 _APPLY = re.compile(r"\b(?:terraform|tofu|terragrunt)\s+(?:(?:run|run-all|-\S+)\s+)*apply(?![\w-])")
@@ -249,7 +249,7 @@ def _applied(
         if _APPLY.search(form):
             chosen = _CHDIR.search(form)
             yield (posixpath.join(current, chosen[1]) if chosen and current is not None else current), True
-        elif _DEPLOYS.match(form) and any(True for _ in names_of_commands(form)):
+        elif _DEPLOYS.match(form) and any(True for _ in commands_of(form)):
             yield None, False
 
 

@@ -98,17 +98,22 @@ def _name(found: re.Match[str]) -> str:
     return (found["braced"] or found["plain"] or (found["expression"] or "").strip()).removeprefix("env.")
 
 
-def names_of_commands(text: str) -> Iterator[str]:
-    """The first word of each command of a line, without quotes; assignments before it are left out."""
-    expected, is_target, word = True, False, ""
+def commands_of(text: str) -> Iterator[list[str]]:
+    """The words of each command of a line, as written; assignments before it and redirections are left out."""
+    is_target, word, words = False, "", list[str]()
+    is_list = False
     for token in _WORD.finditer(text):
         last, word = word, token[0]
         if word[0] in "|&;()":
-            expected = word != "(" or not last.endswith("=")  # `names=($A $B)` is a list
+            is_list = word == "(" and last.endswith("=")  # `names=($A $B)` is a list
+            if words:
+                yield words
+            words = []
         elif word.strip("0123456789")[:1] in ("<", ">"):
             is_target = True
             continue
-        elif expected and not is_target and not _BEFORE_A_NAME.match(word):
-            yield re.sub(r"[\"']", "", word)
-            expected = False
+        elif not is_target and not is_list and (words or not _BEFORE_A_NAME.match(word)):
+            words.append(word)
         is_target = False
+    if words:
+        yield words

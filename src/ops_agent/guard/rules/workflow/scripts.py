@@ -8,7 +8,7 @@ from fnmatch import translate
 from functools import lru_cache
 
 from ops_agent.config.strict_yaml import read_yaml
-from ops_agent.guard.data import expressions, words
+from ops_agent.guard.data import expressions, table, words
 from ops_agent.guard.paths import is_workflow
 from ops_agent.guard.rule import SCRIPT_INPUTS, WholeChange, WorkflowFile, hit, rule
 from ops_agent.guard.tree import SourceTree
@@ -16,7 +16,7 @@ from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.terraform import Unreadable
 from ops_agent.model.workflow import Job, Permissions, Step
 from ops_agent.workflows.expressions import parts_of
-from ops_agent.workflows.shell import COMPUTED, MAX_CHARACTERS, Line, forms, names_of_commands, script_lines
+from ops_agent.workflows.shell import COMPUTED, MAX_CHARACTERS, Line, commands_of, forms, script_lines
 
 _SHELL = re.compile(r"|python|pwsh|(?:ba)?sh(?:(?: -(?:[euxl]+|o pipefail)| --noprofile| --norc)* \{0\})?")
 _WRITES = "the repository is written"
@@ -188,10 +188,14 @@ _TEST = re.compile(
 
 
 def _computes_a_command(line: str) -> bool:
-    """`$X now`, `${A}${B}`, `$(echo cu)rl`: the command's own name is not written. A path below a variable is."""
+    """`$X now`, `${A}${B}`, `$(echo cu)rl`: the command's own name is not written. A path below a variable is.
+    `terraform $X`: nor is what Terraform does.
+    """
     without_tests = _TEST.sub("test", line)
     inner = re.sub(r"\$\([^()]*\)", COMPUTED, without_tests)
-    return any(COMPUTED in name and "/" not in name for name in names_of_commands(forms(inner, {})[0]))
+    commands = list(commands_of(forms(inner, {})[0]))
+    names = [re.sub(r"[\"']", "", words[0]) for words in commands]
+    return any(COMPUTED in name and "/" not in name for name in names) or any(map(_computes_a_subcommand, commands))
 
 
 @rule(Severity.BLOCKS)
@@ -233,6 +237,45 @@ _GIVEN = re.compile(r"(?<![\w-])([A-Za-z_]\w*)=([^\s;&|()]+)|(?<![\w-])for +([A-
 _CONTENT = re.compile(r"[$<]\( *(?:cat +|< *)([^\s()]+) *\)|` *cat +([^\s`]+) *`|(?<!<)< *([^\s<>()&|;]+)")
 _INNER = re.compile(r"\$\(([^()]*)\)|`([^`]*)`")
 _Values = Mapping[str, tuple[str, ...]]
+
+_SUBCOMMANDS = table("terraform_subcommands")
+_MORE_FOLLOWS = frozenset({"run", "run-all", "graph", "exec", "stack"})
+_GOES_BEFORE = re.compile(rf"-|[0-9]|\w+=|(?:{_INTERPRETER.pattern})\Z")
+_EXECUTES = frozenset({"-exec", "-execdir", "-ok", "-okdir"})
+_NOT_LITERAL = re.compile(rf"[{COMPUTED}`{{}}*?\[]")
+
+
+def _computes_a_subcommand(command: list[str]) -> bool:
+    """True where Terraform is run and what it does is not written in the command."""
+    plain = [re.sub(r"\\(?=[A-Za-z])|[\"']", "", word) for word in command]
+    names = [word.rpartition("/")[2] for word in plain]
+    own = next((n for n, w in enumerate(names) if not _GOES_BEFORE.match(w) and w not in _WRAPPERS), 0)
+    if any(map(_INTERPRETER.fullmatch, names[:own])):  # `sh -c "cd infra && terraform $X"`
+        return any(map(_computes_a_subcommand, commands_of(" ".join(plain[own:]))))
+    found = next((n for n, name in enumerate(names) if name in _SUBCOMMANDS), None)
+    if (
+        found is None
+        or plain[own] in words("commands_that_run_nothing")
+        or (plain[own] == "find" and not _EXECUTES.intersection(plain))
+    ):
+        return False
+    is_given_more = "xargs" in plain[:found]
+    return _is_open(" ".join(plain[found:]).split(), is_command=found == own or is_given_more, is_open=is_given_more)
+
+
+def _is_open(command: list[str], *, is_command: bool, is_open: bool) -> bool:
+    """True when the first word of `command` is followed by no subcommand as written, with `is_open` also when by none.
+    Where it is not known to be a command, only a word that is computed counts.
+    """
+    known, last = _SUBCOMMANDS[command[0].rpartition("/")[2]], ""
+    for word in command[1:]:
+        is_value = command[0].endswith("terragrunt") and last.startswith("--") and "=" not in last and word not in known
+        last = word
+        if is_value:
+            is_open |= bool(_NOT_LITERAL.search(word))
+        elif not (word.startswith("-") and "{" not in word) and word not in _MORE_FOLLOWS:
+            return bool(_NOT_LITERAL.search(word)) or (is_command and word not in known)
+    return is_open
 
 
 @rule(Severity.BLOCKS)
