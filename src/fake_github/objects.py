@@ -374,6 +374,8 @@ class PullRequest(Issue):
         self.merged_by: Account | None = None
         self.merge_commit: str | None = None
         self.reviews: list[Review] = []
+        self.fork: Repository | None = None
+        """Where the head branch is, when it is in another repository."""
         self._head_when_gone = self._base_when_gone = ""
 
     @property
@@ -383,7 +385,7 @@ class PullRequest(Issue):
     @property
     def head_commit(self) -> str:
         """The commit of the head branch, or its last one before the pull request was merged or the branch deleted."""
-        if not self.merged and self.head in self.repository.branches:
+        if not self.merged and self.fork is None and self.head in self.repository.branches:
             self._head_when_gone = self.repository.branches[self.head]
         return self._head_when_gone
 
@@ -590,6 +592,20 @@ class Repository:
             self, head=head, base=base or self.default_branch, title=title, body=body, by=by, draft=draft
         )
 
+    def open_pull_request_of_fork(self, title: str, commit: str, *, head: str, by: Account | str) -> PullRequest:
+        """From the branch `head` of a fork of `by`, at `commit`, which GitHub shows in this repository too."""
+        with self.github.lock:
+            author = self.github.account(by)
+            pull = PullRequest(
+                self, self.next_number(), title, "", author, head=head, base=self.default_branch, draft=False
+            )
+            pull.fork = Repository(
+                self.github, author, self.name, private=self.private, default_branch=self.default_branch
+            )
+            pull._head_when_gone = commit
+            self.issues[pull.number] = pull
+            return pull
+
     def pull_request(self, number: int) -> PullRequest:
         issue = self.issues[number]
         if not isinstance(issue, PullRequest):
@@ -700,7 +716,7 @@ class Repository:
                 raise unprocessable("Reference does not exist")
             self.check_rules("deletion", name)
             for pull in self.pull_requests:
-                if pull.head == name and pull.state == "open":
+                if pull.head == name and pull.fork is None and pull.state == "open":
                     pull.close(by=pull.author)
             del self.branches[name]
 

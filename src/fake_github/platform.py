@@ -11,7 +11,7 @@ from typing import Any
 from werkzeug.wrappers import Request, Response
 
 from fake_github import webhooks
-from fake_github.objects import Issue, Platform, Repository
+from fake_github.objects import Issue, Platform, PullRequest, Repository
 from fake_github.server import LoopbackServer
 
 _API = ("/repos/", "/repositories/", "/apps/", "/user", "/graphql", "/installation/", "/rate_limit")
@@ -68,6 +68,16 @@ class EmbeddedGitHub(Platform):
         with self.lock:
             issue.add_label(name, by=by)
             return webhooks.labeled(issue, issue.repository.label(name), self.account(by))
+
+    def pull_request_event(self, pull: PullRequest, action: str, *, by: str) -> dict[str, Any]:
+        """The webhook payload of `pull_request_target`."""
+        with self.lock:
+            return webhooks.pull_request(pull, action, self.account(by))
+
+    def push_event(self, repository: Repository, branch: str, before: str, *, by: str) -> dict[str, Any]:
+        """The webhook payload of `push`, after the branch moved from `before`."""
+        with self.lock:
+            return webhooks.push(repository, branch, before, self.account(by))
 
     def dispatch(self, repository: Repository, *, by: str, inputs: Mapping[str, str]) -> dict[str, Any]:
         """The webhook payload `workflow_dispatch`."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fake_github.accounts import Account, AccountKind
-from fake_github.objects import Issue, Label, Repository
+from fake_github.objects import Issue, Label, PullRequest, Repository
 from fake_github.rest import shapes
 
 Payload = dict[str, Any]
@@ -38,6 +38,22 @@ def labeled(issue: Issue, label: Label, sender: Account) -> Payload:
         "label": shapes.label(issue.repository, label),
         **_surroundings(issue.repository, sender),
     }
+
+
+def pull_request(pull: PullRequest, action: str, sender: Account) -> Payload:
+    """`pull_request` and `pull_request_target`, which have the same payload."""
+    return {
+        "action": action,
+        "number": pull.number,
+        "pull_request": _as_payload(shapes.pull_request(pull)),
+        **_surroundings(pull.repository, sender),
+    }
+
+
+def push(repository: Repository, branch: str, before: str, sender: Account) -> Payload:
+    """`push` to a branch, without the commits: nobody here reads them."""
+    after = repository.head(branch)
+    return {"ref": f"refs/heads/{branch}", "before": before, "after": after, **_surroundings(repository, sender)}
 
 
 def workflow_dispatch(repository: Repository, sender: Account, inputs: Mapping[str, str]) -> Payload:

@@ -16,7 +16,7 @@ from ops_agent.config.arguments import parse
 from ops_agent.model.errors import OpsAgentError, as_error
 from ops_agent.model.outcome import Conclusion
 
-_WITH_OUTPUTS = ("run", "select")
+_WITH_OUTPUTS = ("run", "select", "verify")
 """Commands whose output `conclusion` the next step may ask for."""
 _SECONDS_TO_CLEAN_UP = {int(signal.SIGINT): 4.5, int(signal.SIGTERM): 2.0}
 
@@ -45,8 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def end_with(error: OpsAgentError, command: str, environment: Mapping[str, str]) -> int:
     """Show `error` to people; returns its exit code. Never raises.
 
-    In a job, `run` and `select` write the annotations, the job summary and the output `conclusion` that every other end
-    has; elsewhere the error goes to stderr.
+    In a job, `run`, `select` and `verify` write the annotations, the job summary and the output `conclusion` that every
+    other end has; elsewhere the error goes to stderr.
     """
     if command in _WITH_OUTPUTS and environment.get("GITHUB_ACTIONS") == "true":
         with suppress(Exception):

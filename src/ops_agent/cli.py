@@ -8,17 +8,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ops_agent.adapters.github.event_file import read_event, require_job
+from ops_agent.adapters.github.event_file import read_event, read_pull_request_event, require_job
 from ops_agent.adapters.runner.printing import write_transcript
 from ops_agent.config.arguments import Command
 from ops_agent.config.settings import Settings
 from ops_agent.model.errors import RedactionFailed, as_error
-from ops_agent.model.event import Event, IssueRef, Labelled, RunIdentity
+from ops_agent.model.event import Event, IssueRef, Labelled, RunIdentity, VerificationAsked
+from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import World
 from ops_agent.pipeline import run_item
 from ops_agent.run.admit import answer
-from ops_agent.run.report import RunResult, report, report_error
+from ops_agent.run.report import RunResult, report, report_error, report_verified
 from ops_agent.run.select import select
+from ops_agent.run.verify_pull_request import ours_to, verify_pull_request
 from ops_agent.wiring import actions_world, local_world
 
 
@@ -98,6 +100,36 @@ def run_select(command: Command, environment: Mapping[str, str]) -> int:
         return selection.refused.conclusion.exit_code if selection.refused else 0
 
 
+def run_verify(command: Command, environment: Mapping[str, str]) -> int:
+    """`verify`: the pull requests of the event, one after the other; the worst exit code counts."""
+    settings = Settings.from_inputs(_inputs(command, environment), needs=("github",))
+    with actions_world(settings, environment) as world:
+        asked, identity = read_pull_request_event(environment, settings.issue_number)
+        return verify_each(world, settings, asked, identity)
+
+
+def verify_each(world: World, settings: Settings, asked: VerificationAsked, identity: RunIdentity) -> int:
+    """Every pull request that is asked for, each with its report; returns the worst exit code."""
+    repository = asked.repository.full_name
+    numbers = asked.numbers or ours_to(world, settings, repository, asked.pushed_branch)
+    if not numbers:
+        reason = f"No pull request of ops-agent to {asked.pushed_branch} is open."
+        nothing = RunResult(ref=None, ending=Stopped(Conclusion.NO_CHANGES, reason, ""))
+        return report(world.reporter, world.redact, nothing, 0.0)
+    refs = [IssueRef(repository=repository, number=number) for number in numbers]
+    return max(_verify_one(world, settings, ref, identity) for ref in refs)
+
+
+def _verify_one(world: World, settings: Settings, ref: IssueRef, identity: RunIdentity) -> int:
+    started = world.clock.now()
+    try:
+        result = verify_pull_request(world, settings, ref, identity)
+    except Exception as broken:
+        seconds = world.clock.now() - started
+        return report_error(world.reporter, world.redact, ref=ref, error=as_error(broken), seconds=seconds)
+    return report_verified(world.reporter, world.redact, ref, result, world.clock.now() - started)
+
+
 def run_doctor(command: Command, environment: Mapping[str, str]) -> int:
     """`doctor`: every check that needs no call of the llm, each with what to do."""
     from ops_agent.doctor import diagnose, show
@@ -163,6 +195,7 @@ def _inputs(command: Command, environment: Mapping[str, str]) -> dict[str, str]:
 COMMANDS: dict[str, Callable[[Command, Mapping[str, str]], int]] = {
     "run": run,
     "select": run_select,
+    "verify": run_verify,
     "doctor": run_doctor,
     "judge": run_judge,
     "rules": print_rules,

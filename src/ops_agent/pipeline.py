@@ -81,7 +81,7 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
                 progress.show(Phase.VERIFYING, "")
                 with world.reporter.stage("verify"):
                     verification = verify(world, settings, base, changes, scratch.root, base_plans)
-                verdict = judge_plans(item, verdict, verification)
+                verdict = judge_plans(item.labels_by_writers, verdict, verification)
                 verification = prove_criteria(item, talk.answers, verification, base, scratch)
                 if talk.is_done(verdict, verification):
                     break

@@ -8,7 +8,6 @@ from unittest.mock import Mock
 
 import pytest
 
-from builders import work_item
 from doubles.linters import QuietLinters
 from doubles.tree import MemoryTree
 from ops_agent.config.policy_file import narrow_by_policy_file
@@ -106,7 +105,7 @@ def plans(made: TerraformPlan | None, labels: tuple[str, ...] = (), own: frozens
     environment = Environment(name="dev", account=None, backend_file=None)
     target = TerraformTarget(root=TerraformRoot(path="infra", environments=(environment,)), environment=environment)
     verification = Verification(engine="x", targets=(TargetVerification(target=target, checks=(), plan=made, own=own),))
-    return judge_plans(work_item(labels_by_writers=labels), Verdict(findings=(), rules_run=()), verification)
+    return judge_plans(labels, Verdict(findings=(), rules_run=()), verification)
 
 
 DESTROYS = finding("destroys-stateful", "aws_dynamodb_table.orders", "is destroyed: its data is deleted")

@@ -19,7 +19,7 @@ def list_pulls(asked: Asked) -> Answer:
     found = [p for p in asked.repository.pull_requests if state in ("all", p.state) and base in (None, p.base)]
     if ":" in head:
         owner, _, branch = head.partition(":")
-        found = [p for p in found if p.head == branch and p.repository.owner.login.lower() == owner.lower()]
+        found = [p for p in found if p.head == branch and (p.fork or p.repository).owner.login.lower() == owner.lower()]
     if asked.query.get("direction") == "asc":
         found.reverse()
     return asked.page(found, shapes.pull_request_simple)

@@ -380,8 +380,7 @@ def review(p: PullRequest, v: Review) -> Json:
 # JSON of pull requests and their files.
 
 
-def _side(p: PullRequest, ref: str, sha: str) -> Json:
-    r = p.repository
+def _side(p: PullRequest, r: Repository, ref: str, sha: str) -> Json:
     owner = account(p.github, r.owner)
     return {"label": f"{r.owner.login}:{ref}", "ref": ref, "sha": sha, "user": owner, "repo": repository(r)}
 
@@ -430,8 +429,8 @@ def pull_request_simple(p: PullRequest) -> Json:
         "merge_commit_sha": p.merge_commit,
         "requested_reviewers": [],
         "requested_teams": [],
-        "head": _side(p, p.head, p.head_commit),
-        "base": _side(p, p.base, p.base_commit),
+        "head": _side(p, p.fork or p.repository, p.head, p.head_commit),
+        "base": _side(p, p.repository, p.base, p.base_commit),
         "_links": {name: {"href": href} for name, href in links.items()},
         "author_association": shared["author_association"],
         "auto_merge": None,

@@ -1,4 +1,4 @@
-"""The command line: `ops-agent run | select | doctor | judge | rules`. Arguments in, a parsed `Command` out."""
+"""The command line: `ops-agent run | select | verify | doctor | judge | rules`. Arguments in, a `Command` out."""
 
 from __future__ import annotations
 
@@ -113,6 +113,9 @@ def _parser() -> argparse.ArgumentParser:
     judge.add_argument("--format", choices=("text", "json", "sarif"), default="text", help="default: text")
     judge.add_argument(
         "--write-baseline", action="store_true", help="write what blocks now into .github/ops-agent-baseline.yml"
+    )
+    commands.add_parser(
+        "verify", parents=[inputs], help="verify a pull request's head: rules, plan, dangers; makes no model calls"
     )
     commands.add_parser("rules", help="print every guard rule as Markdown")
     return parser

@@ -114,6 +114,7 @@ class PullRequest:
     """A pull request as the API describes it. `is_open` False with `merged` False means that a person closed it.
 
     Anybody who can read the repository may be its author, also for our branch; None: the account was deleted.
+    `head_repository` is `owner/name` of where its head branch is; empty: that repository was deleted.
     """
 
     number: int
@@ -129,6 +130,7 @@ class PullRequest:
     draft: bool
     labels: tuple[str, ...] = ()
     author: Actor | None = None
+    head_repository: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +164,15 @@ class Dispatched:
 
 
 Event = Labelled | Dispatched
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationAsked:
+    """What `verify` works on: the pull requests `numbers`, or all of ours to `pushed_branch`, which has moved."""
+
+    repository: Repository
+    numbers: tuple[int, ...] = ()
+    pushed_branch: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

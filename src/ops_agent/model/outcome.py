@@ -22,6 +22,7 @@ class Conclusion(StrEnum):
 
     PUBLISHED = "published", 0
     UPDATED = "updated", 0
+    VERIFIED = "verified", 0
     NO_CHANGES = "no_changes", 0
     DUPLICATE = "duplicate", 0
     DECLINED = "declined", 0

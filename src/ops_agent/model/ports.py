@@ -111,6 +111,9 @@ class Branches(Protocol):
     def commits_between(self, repository: str, base: str, head: str) -> tuple[tuple[str, Actor | None], ...]:
         """(commit, author) of the commits on head that are not on base, oldest first."""
 
+    def merge_base(self, repository: str, base: str, head: str) -> str:
+        """The newest commit that both commits have in their history. Raises NotFound when they share none."""
+
     def tree(self, repository: str, commit: str) -> BaseTree: ...
 
     def commit(
@@ -124,6 +127,9 @@ class Branches(Protocol):
 
 class PullRequests(Protocol):
     """Pull requests and their reviews. Nothing here merges, approves or reopens."""
+
+    def pull_request(self, repository: str, number: int) -> PullRequest:
+        """Raises NotFound when there is no pull request of that number."""
 
     def of_branch(self, repository: str, branch: str) -> tuple[PullRequest, ...]:
         """All (open and closed) whose head is this branch of this repository, newest first."""

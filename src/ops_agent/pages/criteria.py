@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from typing import Final
 from urllib.parse import urlencode
+
+from pydantic import TypeAdapter, ValidationError
 
 from ops_agent.model.conversation import CriterionAnswer, Ending
 from ops_agent.model.event import IssueRef
@@ -18,6 +23,10 @@ MAX_CRITERIA: Final = 50
 _MAX_CELL: Final = 300
 _MAX_BEYOND: Final = 30
 _MAX_LINK: Final = 4_000
+MAX_RECORD: Final = 8_000
+_RECORD: Final = "<!-- ops-agent:evidence % -->"
+_ACTS: Final = re.compile(r"[#@<>/-]")
+_ANSWERS: Final = TypeAdapter(tuple[CriterionAnswer, ...])
 _PROVED: Final = (ProofState.BY_PLAN, ProofState.BY_FILE)
 _STATES: Final = {ProofState.OPEN: "**open**", ProofState.REFUTED: "**not met**", ProofState.CLAIMED: "claimed only"}
 
@@ -71,7 +80,7 @@ def criteria_section(
         )
         answer = answers.get(criterion.id)
         how = _short(redact(answer.how)) if answer else ""
-        lines.append(f"| {criterion.id} | {_short(redact(criterion.text))} | {_state(proof, redact)} | {how} |")
+        lines.append(f"| {criterion.id} | {_short(redact(criterion.text))} | {state_cell(proof, redact)} | {how} |")
     if len(criteria) > MAX_CRITERIA:
         lines.append(f"| | and {len(criteria) - MAX_CRITERIA} more in the issue | | |")
     left = [c for c in criteria if c.id in proofs and proofs[c.id].state in (ProofState.OPEN, ProofState.REFUTED)]
@@ -79,7 +88,33 @@ def criteria_section(
     return joined("\n".join(lines), follow_up, _beyond(tuple(answers.values()), verification.targets))
 
 
-def _state(proof: CriterionProof, redact: Callable[[str], str]) -> str:
+def evidence_record(answers: Sequence[CriterionAnswer], redact: Callable[[str], str]) -> str:
+    """A line that nobody sees, from which `recorded_answers` reads the evidence again. Empty without evidence, and for
+    evidence of more than MAX_RECORD characters.
+    """
+    if not any(answer.evidence for answer in answers):
+        return ""
+    kept = []
+    for answer in answers:
+        shown = (replace(e, where=redact(e.where), key=redact(e.key), value=redact(e.value)) for e in answer.evidence)
+        kept.append(asdict(replace(answer, how="", evidence=tuple(shown))))
+    text = json.dumps(kept, separators=(",", ":"))
+    # Nothing in it may end the comment, or be read as a mention, a reference or a closing keyword.
+    line = _RECORD.replace("%", _ACTS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    return line if len(line) <= MAX_RECORD else ""
+
+
+def recorded_answers(body: str) -> tuple[CriterionAnswer, ...]:
+    """The answers with the evidence that a pull request of ours records; none when there is no readable record."""
+    before, _, after = _RECORD.partition("%")
+    line = next((line for line in reversed(body.split("\n")) if line.startswith(before)), "")
+    try:
+        return _ANSWERS.validate_json(line.strip().removeprefix(before).removesuffix(after))
+    except ValidationError:
+        return ()
+
+
+def state_cell(proof: CriterionProof, redact: Callable[[str], str]) -> str:
     if proof.state in _PROVED:
         where = ", ".join(code(name) if "/" in name else cell(name) for name in proof.where[:10])
         on_base = "; **already so on the base branch**" if proof.on_base else ""

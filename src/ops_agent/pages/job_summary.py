@@ -21,8 +21,9 @@ from ops_agent.text.templates import fill
 SENTENCES: Final[dict[Conclusion, str]] = {
     Conclusion.PUBLISHED: "A pull request was opened.",
     Conclusion.UPDATED: "The pull request was updated.",
+    Conclusion.VERIFIED: "The pull request was verified; nothing blocks it.",
     Conclusion.NO_CHANGES: "The request needs no change.",
-    Conclusion.DUPLICATE: "Another run works, or worked, on this approval.",
+    Conclusion.DUPLICATE: "Another run works, or worked, on this.",
     Conclusion.DECLINED: "The issue is not ready to be worked on.",
     Conclusion.NEEDS_INFO: "The agent has questions that must be answered first.",
     Conclusion.NEEDS_SPLIT: "The request is too large for one focused pull request.",

@@ -18,7 +18,7 @@ from ops_agent.model.finding import Finding, Severity, Verdict
 from ops_agent.model.terraform import Unreadable
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.model.work_item import Claim, WorkItem
-from ops_agent.pages.criteria import criteria_section, unproved
+from ops_agent.pages.criteria import criteria_section, evidence_record, unproved
 from ops_agent.pages.fragments import IN_SUMMARY, Overflow, capped, counted, details, grouped, items, joined, spent
 from ops_agent.pages.observability import observability
 from ops_agent.pages.plans import changes_table, plans_text
@@ -101,29 +101,34 @@ class Material:
     @property
     def unfinished(self) -> tuple[str, ...]:
         """Why this must not be merged as it is; empty when every check passed and the agent said that it is done."""
-        failed = self.verification.failed
-        reasons = []
-        if self.verdict.blocked:
-            reasons.append(f"the guard blocks it with {counted(len(self.verdict.blocking), 'finding')}")
-        if failed:
-            names = ", ".join(sorted({cell(check.name) for check in failed}))
-            reasons.append(f"{counted(len(failed), 'check')} failed ({names})")
-        if self.ending is None:
-            reasons.append("the agent did not finish")
-        reasons += unproved(self.verification.criteria)
-        asked = len(decisions_of(self.verdict)) + len(planned_decisions(self.verification.targets))
-        if asked:
-            reasons.append(f"{counted(asked, 'decision')} needed")
-        return tuple(reasons)
+        return not_ready(self.verdict, self.verification, *([] if self.ending else ["the agent did not finish"]))
+
+
+def not_ready(verdict: Verdict, verification: Verification, *others: str) -> tuple[str, ...]:
+    """Why a pull request must not be merged as it is, one clause each, with `others` before the criteria."""
+    failed = verification.failed
+    reasons = []
+    if verdict.blocked:
+        reasons.append(f"the guard blocks it with {counted(len(verdict.blocking), 'finding')}")
+    if failed:
+        names = ", ".join(sorted({cell(check.name) for check in failed}))
+        reasons.append(f"{counted(len(failed), 'check')} failed ({names})")
+    reasons += [*others, *unproved(verification.criteria)]
+    asked = len(decisions_of(verdict)) + len(planned_decisions(verification.targets))
+    if asked:
+        reasons.append(f"{counted(asked, 'decision')} needed")
+    return tuple(reasons)
 
 
 def build_proposal(material: Material) -> Proposal:
     """Title, body, commit message and overflow; redacted before they are neutralised, and as a whole at the end."""
     overflow = Overflow()
     holes = _fitted(_sections(material, overflow), overflow)
-    bare = fill(_MESSAGE, plans="", **holes)
+    answers = material.ending.criteria if material.ending else ()
+    evidence = evidence_record(answers, material.redact)
+    bare = fill(_MESSAGE, plans="", **holes) + evidence
     plans = plans_text(material.verification.targets, MAX_BODY - _SLACK - len(bare), overflow)
-    body = material.redact(fill(_MESSAGE, plans=plans, **holes))
+    body = joined(material.redact(fill(_MESSAGE, plans=plans, **holes)).rstrip(), evidence)
     if len(body) > MAX_BODY:
         raise RedactionFailed(f"the text grew to {len(body):,} characters when it was redacted")
     left = material.redact(overflow.text)
@@ -150,9 +155,9 @@ def _sections(material: Material, overflow: Overflow) -> dict[str, str]:
         theirs = _prose(title, text, redact, overflow)
         return joined(facts, quoted(f"*In the agent's words:*\n\n{theirs}") if theirs else "")
 
-    infrastructure = _infrastructure(material.changes, verification)
+    infrastructure = infrastructure_facts(material.changes, verification)
     ci_cd = ci_cd_facts(material.changes, verification, material.left_out, _patch(material, overflow))
-    checks = joined(checks_table(verification, material.verdict), failed_text(verification.failed, redact))
+    checks = validation_facts(verification, material.verdict, redact)
     return {
         "first_screen": first_screen(
             material.verdict,
@@ -172,7 +177,7 @@ def _sections(material: Material, overflow: Overflow) -> dict[str, str]:
         "observability": section(observability(verification), "Observability & logging", words.observability),
         "validation": section(checks, "Validation", words.validation),
         "linked_issue": linked_issue(material.item),
-        "verdict": _verdict(material.verdict, redact, overflow, material.reasons),
+        "verdict": verdict_section(material.verdict, redact, overflow, material.reasons),
         "criteria": criteria_section(material.item, material.ending, verification, redact, material.new_issue),
         "not_done": _not_done(material, overflow),
         "provenance": _provenance(material),
@@ -224,12 +229,17 @@ def _not_done(material: Material, overflow: Overflow) -> str:
 # What code knows about the change.
 
 
-def _infrastructure(changes: ChangeSet, verification: Verification) -> str:
+def infrastructure_facts(changes: ChangeSet, verification: Verification) -> str:
     """Counts for each target, what changes, and the files."""
     targets = verification.targets
     files = [change for change in changes.changes if not _is_ci(change.path)]
     named = f"Files: {_files(files)}." if files else "No infrastructure files changed."
     return joined(headlines(targets), changes_table(targets), named)
+
+
+def validation_facts(verification: Verification, verdict: Verdict, redact: Callable[[str], str]) -> str:
+    """Every check, and what those that failed say."""
+    return joined(checks_table(verification, verdict), failed_text(verification.failed, redact))
 
 
 def _is_ci(path: str) -> bool:
@@ -317,7 +327,7 @@ def linked_issue(item: WorkItem) -> str:
     return joined(*lines)
 
 
-def _verdict(verdict: Verdict, redact: Callable[[str], str], overflow: Overflow, reasons: Reasons) -> str:
+def verdict_section(verdict: Verdict, redact: Callable[[str], str], overflow: Overflow, reasons: Reasons) -> str:
     """Passed or blocked, and by what it was judged; then the findings, those of the base branch apart."""
     new = grouped((f.severity, f) for f in verdict.findings if not f.pre_existing)
     old = [f for f in verdict.findings if f.pre_existing]

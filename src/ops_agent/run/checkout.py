@@ -40,7 +40,7 @@ def judge_change(
     """
     texts = tuple(c for c in changes.changes if is_judged(c.path) or b"\0" not in (c.after or c.before or b"")[:8000])
     changes = replace(changes, changes=texts)
-    rules = _for_people("agent", *missing)
+    rules = rules_for_people("agent", *missing)
     return judge(changes, base, base.policy, lint=lint(linters, changes), table=rules, most=_MAX_FINDINGS).findings
 
 
@@ -64,7 +64,7 @@ def judge_tree(
     )
     base = SourceTree(FilesInMemory({p for p in paths if p not in contents or is_workflow(p)}, read), policy)
     linted = lint(linters, replace(changes, changes=tuple(replace(c, before=None) for c in changes.changes)))
-    rules, both = _for_people("agent", "change", *missing), replace(linted, base=linted.head)
+    rules, both = rules_for_people("agent", "change", *missing), replace(linted, base=linted.head)
     found = judge(changes, base, policy, lint=both, table=rules, most=_MAX_FINDINGS).findings
     return tuple(replace(finding, pre_existing=False) for finding in found)
 
@@ -75,7 +75,7 @@ def is_judged(path: str) -> bool:
     return is_terraform or is_workflow(path)
 
 
-def _for_people(*left_out: str) -> tuple[Rule, ...]:
+def rules_for_people(*left_out: str) -> tuple[Rule, ...]:
     """The rules as they hold for people, without those of the entries `left_out`."""
     of, without = table("people"), {rule for entry in left_out for rule in table("people")[entry]}
     rules = []

@@ -10,6 +10,8 @@ from ops_agent.config.settings import Settings
 from ops_agent.guard.judge import judge
 from ops_agent.guard.paths import is_workflow
 from ops_agent.guard.pins import UsedAction, find_uses, is_commit, pin, uses_in
+from ops_agent.guard.rule import Rule
+from ops_agent.guard.rules import TABLE
 from ops_agent.guard.tree import SourceTree, source_tree
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.conversation import CriterionAnswer
@@ -63,16 +65,27 @@ def format_files(terraform: Terraform, policy: Policy, scratch: Scratch) -> tupl
     return tuple(sorted(found))
 
 
-def judge_sources(world: World, settings: Settings, base: BaseTree, changes: ChangeSet) -> Verdict:
-    """Every source rule over the change set and the modules from outside, fetched by the base's files alone."""
+def judge_sources(
+    world: World,
+    settings: Settings,
+    base: BaseTree,
+    changes: ChangeSet,
+    *,
+    table: tuple[Rule, ...] = TABLE,
+    fetches: bool = True,
+) -> Verdict:
+    """Every source rule of `table` over the change set and the modules from outside, fetched by the base's files alone
+    (not at all unless it `fetches`).
+    """
     tree = source_tree(base, settings.policy)
     return judge(
         changes,
-        tree.with_fetched(_fetched(world.terraform, base, tree, changes)),
+        tree.with_fetched(_fetched(world.terraform, base, tree, changes)) if fetches else tree,
         settings.policy,
         limits=settings.limits,
         known_pins=_known_pins(world.branches, tree, changes),
         lint=lint(world.linters, changes),
+        table=table,
     )
 
 
@@ -84,12 +97,12 @@ def lint(linters: Linters, changes: ChangeSet) -> Lint:
     return Lint(base=linters.check(before), head=linters.check(after))
 
 
-def judge_plans(item: WorkItem, verdict: Verdict, verification: Verification) -> Verdict:
+def judge_plans(labels_by_writers: tuple[str, ...], verdict: Verdict, verification: Verification) -> Verdict:
     """The source verdict plus the blocking findings of the plans.
 
     A label by a writer lifts the rules that it is for, never another one.
     """
-    found = [f for target in verification.targets for f in _of_plan(target, item.labels_by_writers)]
+    found = [f for target in verification.targets for f in _of_plan(target, labels_by_writers)]
     ran = _PLAN_RULES if any(target.plan for target in verification.targets) else ()
     return replace(verdict, findings=(*verdict.findings, *found), rules_run=(*verdict.rules_run, *ran))
 

@@ -15,6 +15,7 @@ from ops_agent.model.verification import Verification
 from ops_agent.model.work_item import Claim, WorkItem
 from ops_agent.pages.job_summary import SENTENCES, RunReport, annotations_of, log_line, outputs, summary
 from ops_agent.run.publish import Published
+from ops_agent.run.verify_pull_request import VerifyResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +50,25 @@ def report(reporter: Reporter, redact: Callable[[str], str], result: RunResult, 
         dry_run=ending.dry_run,
     )
     return _show(reporter, redact, shown)
+
+
+def report_verified(
+    reporter: Reporter, redact: Callable[[str], str], ref: IssueRef, result: VerifyResult, seconds: float
+) -> int:
+    """Show how the verification of the pull request `ref` ended; returns the exit code."""
+    shown = RunReport(
+        ref=ref,
+        ending=result.ending,
+        warnings=result.warnings,
+        pull_request=result.pull_request,
+        branch=result.pull_request.head_branch if result.pull_request else "",
+        verification=result.verification,
+        seconds=seconds,
+    )
+    code = _show(reporter, redact, shown)
+    if result.overflow:
+        reporter.summary(result.overflow)
+    return code
 
 
 def report_error(

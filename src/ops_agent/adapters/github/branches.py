@@ -210,6 +210,11 @@ class GitHubBranches:
             key="commits",
         )
 
+    def merge_base(self, repository: str, base: str, head: str) -> str:
+        path = in_repository(repository, f"/compare/{quote(base)}...{quote(head)}")
+        doing = f"comparing {base[:12]} with {head[:12]} in {repository}"
+        return self._http.get(path, doing, lambda found: str(found["merge_base_commit"]["sha"]), per_page="1")
+
     def tree(self, repository: str, commit: str) -> BaseTree:
         """The same object for the same commit while it is among the last few: its listing costs one call."""
         return self._tree(repository, commit)

@@ -1,8 +1,9 @@
 """The event that started the run: GITHUB_EVENT_PATH, GITHUB_EVENT_NAME and the run's variables, read as frozen nouns;
 who may start a run is decided in `issue/admission.py`.
 
-Only `issues` with action `labeled` and `workflow_dispatch` are accepted. Everything else, and whatever does not
-have GitHub's shape, raises ConfigError which names the place. Nothing here asks the network.
+`run` and `select` accept `issues` with action `labeled` and `workflow_dispatch`; `verify` accepts
+`pull_request_target`, `push` and `workflow_dispatch`. Everything else, and whatever does not have GitHub's shape,
+raises ConfigError which names the place. Nothing here asks the network.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ops_agent.adapters.github.parsing import JsonPart, Misshapen
 from ops_agent.config.inputs import LOOPBACK
 from ops_agent.issue.references import parse_references
 from ops_agent.model.errors import ConfigError
-from ops_agent.model.event import ActorKind, Dispatched, Event, Labelled, RunIdentity
+from ops_agent.model.event import ActorKind, Dispatched, Event, Labelled, RunIdentity, VerificationAsked
 
 LARGEST_EVENT_BYTES = 2_000_000
 """An issue's body has at most 262,144 bytes, six times that when all is escaped; the rest of a payload some 20 kB."""
@@ -57,6 +58,54 @@ def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[
         return _event(name, JsonPart(payload, "event"), payload, run, issue_number), run
     except Misshapen as error:
         raise _unusable(str(error)) from None
+
+
+def read_pull_request_event(
+    environment: Mapping[str, str], issue_number: str = ""
+) -> tuple[VerificationAsked, RunIdentity]:
+    """What `verify` is asked for: a pull request by its event or, in a dispatch, by number; all of ours after a push.
+
+    Of the payload only numbers and names are used: what is verified is read from GitHub. Raises ConfigError as
+    `read_event` does, and for `pull_request`, whose workflow comes from the pull request itself.
+    """
+    require_job(environment)
+    run = _run_identity(environment)
+    name = environment["GITHUB_EVENT_NAME"]
+    if name == "pull_request":
+        hint = "Use `pull_request_target`: its workflow comes from the default branch (docs/verify.md)."
+        raise ConfigError("with `pull_request` a pull request could change its own verification", hint=hint)
+    if name not in ("pull_request_target", "push", "workflow_dispatch"):
+        raise ConfigError(
+            f"`verify` does not work on the event {name[:60]!a}",
+            hint="Start it by `pull_request_target`, `push` to the base branch, or `workflow_dispatch`.",
+        )
+    payload = _load(Path(environment["GITHUB_EVENT_PATH"]))
+    if not isinstance(payload, dict) or not isinstance(payload.get("repository"), dict):
+        raise _unusable(f"the event file (GITHUB_EVENT_PATH) is not what GitHub sends for `{name}`")
+    try:
+        repository = parsing.repository(payload["repository"], "event.repository")
+        if repository.full_name != run.repository:
+            said = ascii(repository.full_name[:150])
+            raise _unusable(f"event.repository.full_name is {said}, but the run belongs to {run.repository}")
+        event = JsonPart(payload, "event")
+        if name == "push":
+            return VerificationAsked(repository=repository, pushed_branch=_branch(event.text("ref"))), run
+        if name == "pull_request_target":
+            number = event.part("pull_request").number("number")
+            return VerificationAsked(repository=repository, numbers=(number,)), run
+        form = event.part("inputs").maybe("issue_number", str) if event.maybe("inputs", dict) else None
+    except Misshapen as error:
+        raise _unusable(str(error)) from None
+    refs = parse_references(issue_number or form or "", run.repository, run.server_url)
+    if others := [str(ref) for ref in refs if ref.repository != run.repository]:
+        raise ConfigError(f"{others[0]} is not in {run.repository}", hint="Verify pull requests of this repository.")
+    return VerificationAsked(repository=repository, numbers=tuple(ref.number for ref in refs)), run
+
+
+def _branch(ref: str) -> str:
+    if not ref.startswith("refs/heads/"):
+        raise ConfigError(f"the push is to {ref[:80]!a}", hint="Run `verify` on pushes to branches, not to tags.")
+    return ref.removeprefix("refs/heads/")
 
 
 def _event(name: str, event: JsonPart, payload: dict[str, Any], run: RunIdentity, issue_number: str) -> Event:

@@ -16,6 +16,10 @@ class GitHubPullRequests:
     def __init__(self, http: GitHubHttp) -> None:
         self._http = http
 
+    def pull_request(self, repository: str, number: int) -> PullRequest:
+        path = in_repository(repository, f"/pulls/{number}")
+        return self._http.get(path, f"reading the pull request {repository}#{number}", _pull_request)
+
     def of_branch(self, repository: str, branch: str) -> tuple[PullRequest, ...]:
         found = self._of_repository(repository, branch, state="all", head=f"{repository.split('/')[0]}:{branch}")
         return tuple(p for p in found if p.head_branch == branch)
@@ -116,6 +120,7 @@ def _pull_request(found: Any) -> PullRequest:
         draft=bool(part.maybe("draft", bool)),
         labels=part.labels(),
         author=part.actor("user"),
+        head_repository=_head_repository(found),
     )
 
 

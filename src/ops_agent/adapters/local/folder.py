@@ -189,6 +189,9 @@ class LocalBranches:
     def commits_between(self, repository: str, base: str, head: str) -> tuple[tuple[str, Actor | None], ...]:
         return () if base == head else ((head, OPS_AGENT),)
 
+    def merge_base(self, repository: str, base: str, head: str) -> str:
+        return base
+
     def tree(self, repository: str, commit: str) -> BaseTree:
         return GitTree(self._objects, commit)
 
@@ -215,6 +218,11 @@ class LocalPullRequests:
     def __init__(self, branches: LocalBranches, output: Path) -> None:
         self._branches, self._output = branches, output
         self._made: PullRequest | None = None
+
+    def pull_request(self, repository: str, number: int) -> PullRequest:
+        if self._made is None or self._made.number != number:
+            raise NotFound(f"There is no pull request {number}.")
+        return self._made
 
     def of_branch(self, repository: str, branch: str) -> tuple[PullRequest, ...]:
         return tuple(p for p in self.open_with_prefix(repository, branch) if p.head_branch == branch)

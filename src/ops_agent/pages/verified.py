@@ -1,0 +1,207 @@
+"""The page of `verify`: the text of one pull request of ours brought up to date, or a comment on anybody's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ops_agent.model.change_set import ChangeSet
+from ops_agent.model.event import RunIdentity
+from ops_agent.model.finding import Verdict
+from ops_agent.model.verification import CriterionProof, Verification
+from ops_agent.pages.criteria import state_cell
+from ops_agent.pages.fragments import IN_SUMMARY, Overflow, details, joined
+from ops_agent.pages.observability import observability
+from ops_agent.pages.plans import plans_text
+from ops_agent.pages.pull_request import (
+    MAX_BODY,
+    ci_cd_facts,
+    infrastructure_facts,
+    not_ready,
+    validation_facts,
+    verdict_section,
+)
+from ops_agent.pages.summary import first_screen, headline_of
+from ops_agent.text.markdown import code, fit
+from ops_agent.workflows.merging import MergeEffect
+
+_MARK = re.compile(r"<!-- ops-agent:verified ([0-9a-f]{40,64}) ([0-9a-f]{40,64}) -->")
+_MAX_SECTIONS: Final = 40_000
+_SLACK: Final = 500
+_FACTS: Final = ("Infrastructure changes", "CI/CD changes", "Observability & logging", "Validation")
+_TITLES: Final = (
+    "Description",
+    *_FACTS,
+    "Linked issue",
+    "Guard verdict",
+    "Acceptance criteria",
+    "Terraform plan",
+    "Provenance",
+)
+_AGENTS_WORDS: Final = "> *In the agent's words:*"
+_PATCH: Final = "Patch of the workflow files"
+_OLD_BASE: Final = "> Made and planned on "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What was verified. `notes` are sentences of ours, already Markdown; `merges` is what a merge applies."""
+
+    head_commit: str
+    base_branch: str
+    base_commit: str
+    changes: ChangeSet
+    verdict: Verdict
+    verification: Verification
+    merges: tuple[MergeEffect, ...]
+    notes: tuple[str, ...]
+    run: RunIdentity
+    redact: Callable[[str], str]
+
+    @property
+    def mark(self) -> str:
+        """One line that says of which commits the text is."""
+        return f"<!-- ops-agent:verified {self.head_commit} {self.base_commit} -->"
+
+    @property
+    def headline(self) -> str:
+        return self.redact(headline_of(self.verdict, self.verification))
+
+    def first_screen(self, overflow: Overflow) -> str:
+        unfinished = not_ready(self.verdict, self.verification)
+        screen = first_screen(
+            self.verdict, self.verification, self.merges, self.base_branch, unfinished, self.redact, overflow, {}
+        )
+        return joined(screen, "\n".join(f"> {line}" for line in ("[!NOTE]", *self._notes)), self.mark)
+
+    @property
+    def _notes(self) -> Sequence[str]:
+        by = f" by [run {self.run.run_id}]({self.run.url})" if self.run.run_id else ""
+        where = f"{self.head_commit[:12]} on {code(self.base_branch)} at {self.base_commit[:12]}"
+        return (f"Verified without a model{by}: {where}. Nothing was applied.", *self.notes)
+
+
+def verified_commits(text: str) -> tuple[str, str] | None:
+    """(head, base) that a text of ours is about; None when it is about none."""
+    found = _MARK.search(text)
+    return (found[1], found[2]) if found else None
+
+
+def is_our_comment(body: str) -> bool:
+    """Whether a comment (of our account) is the one that `verify` keeps."""
+    return body.startswith("<!-- ops-agent:verify -->")
+
+
+def comment_of(verified: Verified) -> tuple[str, str]:
+    """The comment on a pull request, and what did not fit into it."""
+    overflow = Overflow()
+    redact, verification = verified.redact, verified.verification
+    sections = {
+        "first_screen": verified.first_screen(overflow),
+        "verdict": verdict_section(verified.verdict, redact, overflow, {}),
+        "changes": infrastructure_facts(verified.changes, verification),
+        "checks": validation_facts(verification, verified.verdict, redact),
+    }
+    kept = _cut(sections, overflow)
+    text = joined(
+        "<!-- ops-agent:verify -->",
+        "## Terraform verification",
+        kept["first_screen"],
+        f"### Verdict\n\n{kept['verdict']}",
+        f"### Changes\n\n{kept['changes']}",
+        details("Checks", kept["checks"]),
+    )
+    plans = plans_text(verification.targets, MAX_BODY - _SLACK - len(text), overflow) if verification.targets else ""
+    return redact(joined(text, f"### Terraform plan\n\n{plans}" if plans else "")), redact(overflow.text)
+
+
+def nothing_to_verify(verified: Verified) -> str:
+    """The comment when a pull request no longer changes what is verified."""
+    note = f"Commit {verified.head_commit[:12]} changes no Terraform and no workflow."
+    return joined("<!-- ops-agent:verify -->", "## Terraform verification", note, verified.mark)
+
+
+def body_of(verified: Verified, body: str, answered: bool) -> tuple[str, str] | None:
+    """`body`, the text of our own pull request, with the facts of `verified`, and what did not fit. The agent's words
+    and the record at its end stay. None when a person has changed the order or the headings of our text.
+
+    `answered`: the criteria were evaluated again, so their states are new too.
+    """
+    parts = _parts(body)
+    if parts is None:
+        return None
+    overflow, redact, verification = Overflow(), verified.redact, verified.verification
+    facts = {
+        "Infrastructure changes": infrastructure_facts(verified.changes, verification),
+        "CI/CD changes": ci_cd_facts(verified.changes, verification),
+        "Observability & logging": observability(verification),
+        "Validation": validation_facts(verification, verified.verdict, redact),
+    }
+    if _PATCH in parts["CI/CD changes"]:  # the workflow files that could not be committed
+        del facts["CI/CD changes"]
+    new = {title: joined(text, _words(parts[title])) for title, text in facts.items()}
+    new["Guard verdict"] = verdict_section(verified.verdict, redact, overflow, {})
+    new[""] = joined(_alert(parts[""]), verified.first_screen(overflow))
+    parts |= _cut(new, overflow)
+    if answered:
+        parts["Acceptance criteria"] = _with_states(parts["Acceptance criteria"], verification.criteria, redact)
+    parts["Terraform plan"] = ""
+    room = MAX_BODY - _SLACK - len(_joined(parts))
+    parts["Terraform plan"] = plans_text(verification.targets, room, overflow)
+    return redact(_joined(parts)), redact(overflow.text)
+
+
+def _cut(sections: dict[str, str], overflow: Overflow) -> dict[str, str]:
+    kept, rest = fit(sections, _MAX_SECTIONS)
+    for name, markdown in rest.items():
+        overflow.add(f"{(name or 'first screen').replace('_', ' ').capitalize()}, continued", markdown)
+        kept[name] += f"\n\n*(cut here: the rest is {IN_SUMMARY})*"
+    return kept
+
+
+# Our text, taken apart by its headings. Whatever the agent wrote is quoted, so no line of it is a heading.
+
+
+def _parts(body: str) -> dict[str, str] | None:
+    """The text below each of our headings, and above the first (``); None unless each is there, in our order."""
+    text, parts, title = "\n" + body.replace("\r\n", "\n"), dict[str, str](), ""
+    for following in _TITLES:
+        line = f"\n## {following}\n"
+        # The plans are text of Terraform's: what comes after them is looked for from the end.
+        at = text.rfind(line) if following == "Provenance" else text.find(line)
+        if at < 0:
+            return None
+        parts[title], text, title = text[:at].strip("\n"), text[at + len(line) - 1 :], following
+    return parts | {title: text.strip("\n")}
+
+
+def _joined(parts: dict[str, str]) -> str:
+    return joined(*(f"## {title}\n\n{text}" if title else text for title, text in parts.items()))
+
+
+def _words(section: str) -> str:
+    """The agent's words in a section: the quotation at its end."""
+    at = section.find(_AGENTS_WORDS)
+    return section[at:] if at >= 0 else ""
+
+
+def _alert(top: str) -> str:
+    """What publication warned of above the first line; that the base has moved on is no longer so."""
+    alert = top.partition("\n\n")[0].split("\n") if top.startswith("> [!WARNING]\n") else []
+    notes = [line for line in alert[1:] if not line.startswith(_OLD_BASE) and line != ">"]
+    return "> [!WARNING]\n" + "\n>\n".join(notes) if notes else ""
+
+
+def _with_states(table: str, proofs: Sequence[CriterionProof], redact: Callable[[str], str]) -> str:
+    """The table of criteria with the states of `proofs` in its third column."""
+    known = {proof.criterion_id: proof for proof in proofs}
+    lines = table.split("\n")
+    for number, line in enumerate(lines):
+        cells = line.split(" | ")
+        id_ = cells[0].removeprefix("| ")
+        if line.startswith("| ") and len(cells) == 4 and id_ in known:
+            cells[2] = state_cell(known[id_], redact)
+            lines[number] = " | ".join(cells)
+    return "\n".join(lines)

@@ -1,0 +1,449 @@
+"""`verify`: rules, plan and dangers of anybody's pull request, without a model. What it finds is written into the text
+of our own pull request, or into one comment on anybody else's.
+
+The head is read through the API as data. Nothing of it is executed before it passed the source rules, and then only in
+the sandbox; of a fork nothing is executed at all. Policy and baseline are those of the base branch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from functools import cached_property
+
+from ops_agent.config.baseline import BASELINE_FILE, excuse, fingerprint, read_baseline, require_usable
+from ops_agent.config.policy_file import narrow_by_policy_file
+from ops_agent.config.settings import Settings
+from ops_agent.guard.data import table
+from ops_agent.guard.paths import areas
+from ops_agent.guard.tree import SourceTree, source_tree
+from ops_agent.issue.admission import labellers
+from ops_agent.issue.claims import PullRequestRecord, pull_request_record
+from ops_agent.model.change_set import ChangeSet, FileChange, TreeEntry
+from ops_agent.model.errors import NotFound
+from ops_agent.model.event import IssueRef, PullRequest, RunIdentity
+from ops_agent.model.finding import Finding, Place, Verdict
+from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.policy import Policy
+from ops_agent.model.ports import BaseTree, Branches, Issues, World
+from ops_agent.model.terraform import Environment, TerraformTarget
+from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerification, Verification
+from ops_agent.model.work_item import PERMITTING_LABELS, Criterion
+from ops_agent.pages.criteria import recorded_answers
+from ops_agent.pages.fragments import counted
+from ops_agent.pages.verified import (
+    Verified,
+    body_of,
+    comment_of,
+    is_our_comment,
+    nothing_to_verify,
+    verified_commits,
+)
+from ops_agent.plan.evidence import prove
+from ops_agent.run.checkout import is_judged, rules_for_people
+from ops_agent.run.judge import judge_plans, judge_sources, merge_effects
+from ops_agent.run.permissions import PermissionReader
+from ops_agent.run.publish import link_problem
+from ops_agent.run.verify import redacted, verify
+from ops_agent.text.markdown import as_kept, code
+
+MAX_BYTES_OF_A_FILE = 1_000_000
+"""A larger file is neither judged nor planned; Terraform's own are far smaller."""
+MAX_FILES = 3_000
+"""GitHub lists no more of a pull request either."""
+_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyResult:
+    """How the verification of one pull request ended. `overflow` did not fit into its text."""
+
+    ending: Stopped
+    pull_request: PullRequest | None = None
+    verification: Verification | None = None
+    warnings: tuple[str, ...] = ()
+    overflow: str = ""
+
+
+def verify_pull_request(world: World, settings: Settings, ref: IssueRef, run: RunIdentity) -> VerifyResult:
+    """Verify the pull request `ref` and write what was found where people see it.
+
+    Raises what `run.verify.verify` does, ConfigError for an unusable policy file or baseline, and GitHubError.
+    """
+    repository = ref.repository
+    try:
+        pull = world.pull_requests.pull_request(repository, ref.number)
+    except NotFound:
+        return VerifyResult(
+            ending=Stopped(Conclusion.DECLINED, f"{ref} is no pull request.", "Give the number of a pull request.")
+        )
+    base_head = world.branches.head(repository, pull.base_branch)
+    if not pull.is_open or base_head is None:
+        return VerifyResult(ending=_superseded(f"{ref} is closed, or its base branch is gone."), pull_request=pull)
+    newest = world.branches.tree(repository, base_head)
+    settings = narrow_by_policy_file(settings, newest)
+    with world.reporter.stage("judge"):
+        merged = merge(world.branches, repository, newest, pull.head_commit, settings.policy)
+        record = own_record(world.issues, settings, repository, pull)
+        own = _OwnPullRequest(world, repository, pull, record, merged) if record is not None else None
+        verdict, unplanned = _judged(world, settings, merged, repository, pull, is_ours=own is not None and own.is_ours)
+    verification = Verification(engine="", targets=_not_planned(merged.after, merged.changes, unplanned))
+    labels = labels_by_writers(world.issues, settings, (ref, *([own.issue] if own and own.issue else [])))
+    if not unplanned and merged.concerns_terraform:
+        with world.reporter.stage("verify"), world.scratch(merged.head) as scratch:
+            verification = verify(world, settings, merged.base, merged.changes, scratch.root)
+        verdict = judge_plans(labels, verdict, verification)
+    verdict = _excused(newest, merged, verdict, datetime.fromtimestamp(world.clock.now(), UTC).date())
+    if merged.unread:
+        failed = CheckResult(name="files", subject=".", status=CheckStatus.FAILED, findings=merged.unread)
+        verification = replace(verification, checks=(redacted(failed, world.redact), *verification.checks))
+    answers = recorded_answers(pull.body) if own and verification.engine else ()
+    if answers:
+        criteria = [Criterion(id=answer.criterion_id, text="") for answer in answers]
+        proofs = prove(criteria, answers, verification.targets, merged.read_base, merged.read_head)
+        verification = replace(verification, criteria=proofs)
+    verified = Verified(
+        head_commit=pull.head_commit,
+        base_branch=pull.base_branch,
+        base_commit=base_head,
+        changes=merged.changes,
+        verdict=verdict,
+        verification=verification,
+        merges=merge_effects(settings.policy, newest, pull.base_branch, merged.changes.paths),
+        notes=tuple(world.redact(note) for note in (*merged.notes, *(own.notes(bool(answers)) if own else ()))),
+        run=run,
+        redact=world.redact,
+    )
+    ending = _ending(verified, merged)
+    result = VerifyResult(ending=ending, pull_request=pull, verification=verification)
+    if settings.dry_run:
+        world.reporter.line("Dry run: nothing was written.")
+        return result
+    with world.reporter.stage("publish"):
+        if (moved := _moved_on(world, repository, pull, base_head)) is not None:
+            return replace(result, ending=moved)
+        overflow = _written(world, repository, verified, pull, own is not None, bool(answers), merged.concerns_us)
+    return replace(result, overflow=overflow)
+
+
+# What the pull request changes, laid over the newest base.
+
+
+class MergedTree:
+    """ports.BaseTree: `below` with the `paths` as they are in `above`."""
+
+    def __init__(self, below: BaseTree, above: BaseTree, paths: frozenset[str]) -> None:
+        self.commit = above.commit
+        self._below, self._above, self._paths = below, above, paths
+        kept = {path: entry for path, entry in below.entries().items() if path not in paths}
+        self._found = kept | {path: entry for path, entry in above.entries().items() if path in paths}
+
+    def entries(self) -> Mapping[str, TreeEntry]:
+        return self._found
+
+    def read(self, path: str) -> bytes:
+        return (self._above if path in self._paths else self._below).read(path)
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a merge would make of a pull request: `changes` to `base`, which gives `head`.
+
+    `base` is the newest commit of the base branch, or the merge base when both have changed the files `conflicts`.
+    `unread`: changed files that cannot be judged.
+    """
+
+    base: BaseTree
+    head: MergedTree
+    changes: ChangeSet
+    merge_base: str
+    conflicts: tuple[str, ...]
+    unread: tuple[Finding, ...]
+    after: SourceTree
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        if not self.conflicts:
+            return ()
+        shown = ", ".join(code(path) for path in self.conflicts[:_NAMED])
+        more = f" and {len(self.conflicts) - _NAMED} more" if len(self.conflicts) > _NAMED else ""
+        what = f"**The base branch has changed {shown}{more} too**, so this was judged and planned on the merge base"
+        return (f"{what} {self.merge_base[:12]}, not on the newest base. Merge the base branch into this branch.",)
+
+    @cached_property
+    def concerns_terraform(self) -> bool:
+        return bool(self.after.affected_roots(self.changes.paths))
+
+    @property
+    def concerns_us(self) -> bool:
+        return self.concerns_terraform or bool(self.unread) or any(is_judged(path) for path in self.changes.paths)
+
+    def read_base(self, path: str) -> bytes | None:
+        return _read(self.base, path)
+
+    def read_head(self, path: str) -> bytes | None:
+        return _read(self.head, path)
+
+
+def merge(branches: Branches, repository: str, newest: BaseTree, head_commit: str, policy: Policy) -> Merged:
+    """The files of `head_commit` that differ from its merge base, on the `newest` base. Raises NotFound when they have
+    no history in common.
+    """
+    merge_base = branches.merge_base(repository, newest.commit, head_commit)
+    old, head = branches.tree(repository, merge_base), branches.tree(repository, head_commit)
+    before, after, now = old.entries(), head.entries(), newest.entries()
+    changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
+    conflicts = tuple(p for p in changed if now.get(p) not in (before.get(p), after.get(p)))
+    base = old if conflicts else newest
+    merged = MergedTree(base, head, frozenset(changed))
+    contents = [_content(base, merged, path) for path in changed[:MAX_FILES]]
+    changes = ChangeSet(base_commit=base.commit, changes=tuple(c for c in contents if c and c.before != c.after))
+    tree = source_tree(base, policy).with_changes(changes)
+    unread = tuple(f for p in changed[:MAX_FILES] if (f := _unreadable(merged.entries().get(p), p, tree)))
+    if len(changed) > MAX_FILES:
+        what = f"{len(changed):,} files are changed; at most {MAX_FILES:,} are judged"
+        unread = (_unread(".", what), *unread)
+    return Merged(base, merged, changes, merge_base, conflicts, unread, tree)
+
+
+def _content(base: BaseTree, head: BaseTree, path: str) -> FileChange | None:
+    """The change of a file whose bytes count: what is judged, or text."""
+    before, after = _read(base, path), _read(head, path)
+    is_text = is_judged(path) or b"\0" not in (after or before or b"")[:8000]
+    return FileChange(path=path, before=before, after=after) if is_text else None
+
+
+def _read(tree: BaseTree, path: str) -> bytes | None:
+    entry = tree.entries().get(path)
+    return tree.read(path) if entry and entry.is_regular and entry.size <= MAX_BYTES_OF_A_FILE else None
+
+
+def _unreadable(entry: TreeEntry | None, path: str, tree: SourceTree) -> Finding | None:
+    """Why a changed file is not what Terraform would see after a merge."""
+    places = areas(tree.layout)
+    if entry is None or not (is_judged(path) or path.split("/")[0] in (*places, ".github") or "." in places):
+        return None
+    if not entry.is_regular:
+        return _unread(path, "a symbolic link or a submodule is neither judged nor planned")
+    if entry.size > MAX_BYTES_OF_A_FILE and is_judged(path):
+        return _unread(path, f"a file of {entry.size:,} bytes is neither judged nor planned")
+    return None
+
+
+def _unread(path: str, what: str) -> Finding:
+    remedy = "Replace it by a regular file of at most 1 MB, or review it by hand."
+    return Finding(rule="check/files", what=what, place=Place(path=path), remedy=remedy)
+
+
+# Judging and planning.
+
+
+def _judged(
+    world: World,
+    settings: Settings,
+    merged: Merged,
+    repository: str,
+    pull: PullRequest,
+    *,
+    is_ours: bool,
+) -> tuple[Verdict, str]:
+    """The verdict over the sources, and why nothing may be executed (empty: it may).
+
+    What moves the state asks people for a decision only; where the state is then read from, a plan does not try.
+    """
+    is_fork = pull.head_repository != repository.lower()
+    rules = {} if is_ours else {"table": rules_for_people("agent")}
+    verdict = judge_sources(world, settings, merged.base, merged.changes, fetches=not is_fork, **rules)
+    moved = [f for f in verdict.findings if f.rule in table("people")["danger"] and not f.pre_existing]
+    if is_fork:
+        return verdict, "the pull request comes from a fork: its files are judged, and nothing of it is executed"
+    if verdict.blocked:
+        return verdict, "the guard blocks the change, so nothing of it is executed"
+    if moved:
+        return verdict, f"{moved[0].place} changes where the state is kept"
+    return verdict, "" if not merged.unread else "changed files could not be read"
+
+
+def _not_planned(after: SourceTree, changes: ChangeSet, why: str) -> tuple[TargetVerification, ...]:
+    nowhere = (Environment(name="default", account=None, backend_file=None),)
+    return tuple(
+        TargetVerification(target=TerraformTarget(root=root, environment=one), checks=(), unplanned=why)
+        for root in (after.affected_roots(changes.paths) if why else ())
+        for one in root.environments or nowhere
+    )
+
+
+def _excused(newest: BaseTree, merged: Merged, verdict: Verdict, today: date) -> Verdict:
+    """The verdict without what the baseline of the base branch excuses. Whether anything is executed was decided
+    before: an entry lets people merge, it does not let code run here.
+    """
+    entry = newest.entries().get(BASELINE_FILE)
+    if entry is None or not entry.is_regular:
+        return verdict
+    entries, problems = read_baseline(newest.read(BASELINE_FILE))
+    require_usable(problems, f"of the commit {newest.commit[:12]}")
+
+    def text(path: str) -> str:
+        return (merged.read_head(path) or b"").decode(errors="replace")
+
+    prints = {finding: fingerprint(finding, text) for finding in verdict.findings}
+    kept, _ = excuse(verdict.findings, prints, entries, today, whole=False)
+    return replace(verdict, findings=kept)
+
+
+def labels_by_writers(issues: Issues, settings: Settings, refs: tuple[IssueRef, ...]) -> tuple[str, ...]:
+    """Labels that lift a rule and that a person who may write put on one of `refs`."""
+    readers, found = PermissionReader(issues, settings.labels.allowed_bots), set[str]()
+    for ref in refs:
+        try:
+            putters = labellers(settings.board, issues.issue(ref), issues.timeline(ref))
+        except NotFound:
+            continue
+        writers = readers.writers(ref.repository, putters.values())
+        found |= {label for label, actor in putters.items() if actor.id in writers}
+    return tuple(label for label in PERMITTING_LABELS if label in found)
+
+
+def _ending(verified: Verified, merged: Merged) -> Stopped:
+    verdict, verification = verified.verdict, verified.verification
+    if verdict.blocked:
+        reason = f"{counted(len(verdict.blocking), 'finding')} of the guard block this pull request."
+        remedy = "Correct what is named, or ask a person with write permission for the label that the finding names."
+        return Stopped(Conclusion.BLOCKED_BY_POLICY, reason, remedy, findings=verdict.blocking)
+    if failed := verification.failed:
+        only_plans = all(check.name == "plan" for check in failed)
+        conclusion = Conclusion.PLAN_FAILED if only_plans else Conclusion.CHECKS_FAILED
+        return Stopped(conclusion, f"{counted(len(failed), 'check')} failed.", "Correct what the checks name.")
+    if verification.refuted:
+        ids = ", ".join(proof.criterion_id for proof in verification.refuted)
+        remedy = "Correct the change, or the issue."
+        return Stopped(Conclusion.CHECKS_FAILED, f"The evidence for {ids} does not hold any more.", remedy)
+    if not merged.concerns_us:
+        return Stopped(Conclusion.NO_CHANGES, "The pull request changes no Terraform and no workflow.", "")
+    return Stopped(Conclusion.VERIFIED, "", "")
+
+
+# Our own pull requests.
+
+
+def own_record(issues: Issues, settings: Settings, repository: str, pull: PullRequest) -> PullRequestRecord | None:
+    """The record of a pull request that our account opened from a branch of ours; None for everybody else's."""
+    if pull.head_repository != repository.lower() or not pull.head_branch.startswith(settings.branch_prefix):
+        return None
+    if pull.author is None or pull.author.id != issues.viewer().id:
+        return None
+    return pull_request_record(pull.body)
+
+
+def ours_to(world: World, settings: Settings, repository: str, base_branch: str) -> tuple[int, ...]:
+    """The numbers of our open pull requests to `base_branch`, oldest first."""
+    found = world.pull_requests.open_with_prefix(repository, settings.branch_prefix)
+    ours = (p for p in found if p.base_branch == base_branch and own_record(world.issues, settings, repository, p))
+    return tuple(sorted(pull.number for pull in ours))
+
+
+@dataclass(frozen=True)
+class _OwnPullRequest:
+    world: World
+    repository: str
+    pull: PullRequest
+    record: PullRequestRecord
+    merged: Merged
+
+    @cached_property
+    def is_ours(self) -> bool:
+        """Whether the head holds exactly what was published, by content: names of authors can be forged."""
+        same = replace(self.merged.changes, base_commit=self.record.base).digest == self.record.changes
+        return same and self.merged.merge_base == self.record.base
+
+    @property
+    def issue(self) -> IssueRef | None:
+        repository, _, number = self.record.issue.rpartition("#")
+        return IssueRef(repository=repository, number=int(number)) if number.isdecimal() else None
+
+    def notes(self, answered: bool) -> tuple[str, ...]:
+        """Which commits people added, and what was not evaluated again."""
+        notes = [] if answered else ["The states of the acceptance criteria are those of the publication."]
+        if self.is_ours:
+            return tuple(notes)
+        ours = self.world.issues.viewer().id
+        commits = self.world.branches.commits_between(self.repository, self.record.base, self.pull.head_commit)
+        theirs = [
+            f"{commit[:12]}{f' by {code(author.login)}' if author else ''}"
+            for commit, author in commits
+            if author is None or author.id != ours
+        ]
+        shown = f"{', '.join(theirs[:_NAMED])}{f' and {len(theirs) - _NAMED} more' if len(theirs) > _NAMED else ''}"
+        who = f"People added {counted(len(theirs), 'commit')}: {shown}" if theirs else "The files are other ones"
+        return (f"**Not only the agent's work.** {who}; its words below are about its own change.", *notes)
+
+
+# What is written: our text, or one comment.
+
+
+def _moved_on(world: World, repository: str, pull: PullRequest, base_head: str) -> Stopped | None:
+    """Why another run's result counts: the head has moved, or somebody wrote about a newer base meanwhile."""
+    live = world.pull_requests.pull_request(repository, pull.number)
+    if not live.is_open or live.head_commit != pull.head_commit or live.base_branch != pull.base_branch:
+        return _superseded(f"#{pull.number} has moved on to {live.head_commit[:12]} since this run began.")
+    now = world.branches.head(repository, pull.base_branch)
+    ours = world.issues.viewer().id
+    texts = [live.body, *(c.body for c in world.issues.comments(_ref(repository, pull)) if c.author.id == ours)]
+    if now != base_head and any(verified_commits(text) == (live.head_commit, now) for text in texts):
+        return _superseded(f"A newer run has verified #{pull.number} on {str(now)[:12]} already.")
+    return None
+
+
+def _superseded(reason: str) -> Stopped:
+    return Stopped(Conclusion.DUPLICATE, reason, "The run of the newest commit counts.")
+
+
+def _ref(repository: str, pull: PullRequest) -> IssueRef:
+    return IssueRef(repository=repository, number=pull.number)
+
+
+def _written(
+    world: World, repository: str, verified: Verified, pull: PullRequest, is_own: bool, answered: bool, concerns: bool
+) -> str:
+    """Write our text or the comment; returns what did not fit."""
+    if is_own:
+        live = world.pull_requests.pull_request(repository, pull.number)
+        found = body_of(verified, live.body, answered)
+        record = pull_request_record(live.body)
+        if found is not None and record is not None and not _link_problem(repository, record, live.title, found[0]):
+            if as_kept(found[0]) != as_kept(live.body):
+                world.pull_requests.update(repository, pull.number, live.title, found[0])
+            return found[1]
+    text, overflow = comment_of(verified) if concerns else (nothing_to_verify(verified), "")
+    _keep_comment(world.issues, _ref(repository, pull), text, creates=concerns)
+    return overflow
+
+
+def _link_problem(repository: str, record: PullRequestRecord, title: str, body: str) -> str | None:
+    owner, _, number = record.issue.rpartition("#")
+    return link_problem((title, body), repository, IssueRef(repository=owner, number=int(number)))
+
+
+def _keep_comment(issues: Issues, ref: IssueRef, text: str, *, creates: bool) -> None:
+    """One comment, edited in place, found by its first line and our account's id. Of two runs that write it at
+    once, the one with the lower id stays.
+    """
+    mine = issues.viewer().id
+
+    def kept() -> list[tuple[int, str]]:
+        found = [(c.id, c.body) for c in issues.comments(ref) if c.author.id == mine and is_our_comment(c.body)]
+        return sorted(found)
+
+    if not kept():
+        if not creates:
+            return
+        issues.create_comment(ref, text)
+    (first, body), *others = kept() or [(0, text)]
+    if first and as_kept(body) != as_kept(text):
+        issues.update_comment(ref.repository, first, text)
+    for comment_id, _ in others:
+        try:
+            issues.delete_comment(ref.repository, comment_id)
+        except NotFound:
+            continue

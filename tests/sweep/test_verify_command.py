@@ -1,0 +1,269 @@
+"""`verify`: pull requests of ours and of people, on a moved base, with a conflict, of a fork."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from agent.agent_doubles import FINISH, call, reply
+from fake_github.objects import PullRequest
+from ops_agent.issue.claims import pull_request_record
+from ops_agent.model.errors import ConfigError
+from ops_agent.pages.verified import verified_commits
+from sweep.sweep_doubles import QUEUE, QUEUE_FILE, Terraform, write
+from sweep.sweep_world import PERSON, IssueScenario, SweepGitHub
+from sweep.verify_runs import event_of, verify_by
+
+EXTERNAL = 'data "external" "x" {\n  program = ["id"]\n}\n'
+
+
+class Untouchable:
+    """Fails whoever executes something, or asks for credentials."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"{name} was called")
+
+
+@pytest.fixture
+def scenario(sweep_github: SweepGitHub) -> IssueScenario:
+    return sweep_github.scenario()
+
+
+def published(scenario: IssueScenario) -> PullRequest:
+    assert scenario.run(scenario.labelled()).conclusion == "published"
+    (pull,) = scenario.repository.pull_requests
+    return pull
+
+
+def of_people(scenario: IssueScenario, files: dict[str, Any], branch: str = "feature", **kinds: Any) -> PullRequest:
+    scenario.repository.commit(branch, files, "Work of people", by=PERSON, **kinds)
+    return scenario.repository.open_pull_request("A queue", "By hand.", head=branch, by=PERSON)
+
+
+def headings(body: str) -> list[str]:
+    return [line for line in body.split("\n") if line.startswith("## ")]
+
+
+def comments(pull: PullRequest) -> list[str]:
+    return [comment.body for comment in pull.comments]
+
+
+def test_our_pull_request_is_brought_up_to_date_after_a_push_by_people(scenario: IssueScenario) -> None:
+    pull = published(scenario)
+    before = pull.body
+    commit = scenario.repository.commit(pull.head, {"infra/notes.tf": "locals {}\n"}, "By hand", by=PERSON)
+    end = verify_by(scenario, event_of(pull))
+    assert (end.exit_code, end.conclusion) == (0, "verified"), end.reporter.said
+    body = pull.body
+    assert "**Not only the agent's work.** People added 1 commit" in body
+    assert f"{commit[:12]} by `{PERSON}`" in body
+    assert "infra/notes.tf" in body
+    assert verified_commits(body) == (commit, scenario.repository.head())
+    assert pull_request_record(body) == pull_request_record(before)
+    kept = "> *In the agent's words:*"
+    assert body.count(kept) == before.count(kept) > 0
+    assert headings(body) == headings(before)
+    assert comments(pull) == []
+    verify_by(scenario, event_of(pull))
+    assert pull.body == body, "a second run changes nothing"
+
+
+def test_what_was_published_verifies_as_it_was_published(scenario: IssueScenario) -> None:
+    pull = published(scenario)
+    before = pull.body
+    end = verify_by(scenario, event_of(pull, "reopened"))
+    assert (end.exit_code, end.conclusion) == (0, "verified"), end.reporter.said
+    assert "Not only the agent's work" not in pull.body
+    tables = [line for line in before.split("\n") if line.startswith("| ")]
+    assert [line for line in pull.body.split("\n") if line.startswith("| ")] == tables
+
+
+def test_a_push_that_breaks_a_criterion_s_evidence_is_shown_in_its_row(scenario: IssueScenario) -> None:
+    evidence = [{"kind": "file", "where": QUEUE_FILE, "op": "contains", "value": "aws_sqs_queue"}]
+    criteria = [{"id": "AC1", "met": "yes", "how": "queue", "evidence": evidence}]
+    finish = reply(call("finish", **(FINISH | {"criteria": criteria})))
+    assert scenario.run(scenario.labelled(), (write(QUEUE_FILE, QUEUE), finish)).conclusion == "published"
+    (pull,) = scenario.repository.pull_requests
+    assert "proved by file" in pull.body
+    scenario.repository.commit(pull.head, {QUEUE_FILE: None, "infra/other.tf": "locals {}\n"}, "Away", by=PERSON)
+    end = verify_by(scenario, event_of(pull))
+    assert (end.exit_code, end.conclusion) == (1, "checks_failed"), end.reporter.said
+    (row,) = [line for line in pull.body.split("\n") if line.startswith("| AC1 |")]
+    assert "**not met**" in row
+    assert "Not ready to merge" in pull.body
+
+
+def test_forged_authorship_does_not_hide_a_commit_of_people(scenario: IssueScenario) -> None:
+    pull = published(scenario)
+    scenario.repository.commit(pull.head, {"infra/notes.tf": "locals {}\n"}, "By hand", by="ops-agent[bot]")
+    verify_by(scenario, event_of(pull))
+    assert "**Not only the agent's work.** The files are other ones" in pull.body
+
+
+def test_what_blocks_is_not_executed_and_ends_the_job_with_3(scenario: IssueScenario) -> None:
+    pull = of_people(scenario, {QUEUE_FILE: QUEUE, "infra/x.tf": EXTERNAL})
+    end = verify_by(scenario, event_of(pull), cloud=Untouchable())
+    assert (end.exit_code, end.conclusion) == (3, "blocked_by_policy"), end.reporter.said
+    (comment,) = comments(pull)
+    assert "terraform/external" in comment or "external" in comment
+    assert "nothing of it is executed" in comment
+    assert "not planned" in comment
+
+
+def test_anybody_s_pull_request_gets_one_comment_that_is_kept(scenario: IssueScenario) -> None:
+    pull = of_people(scenario, {QUEUE_FILE: QUEUE})
+    end = verify_by(scenario, event_of(pull, "opened"))
+    assert (end.exit_code, end.conclusion) == (0, "verified"), end.reporter.said
+    assert pull.body == "By hand."
+    (first,) = comments(pull)
+    assert "+2 ~0 -0 planned" in first
+    assert end.reporter.outputs["pr_number"] == str(pull.number)
+    commit = scenario.repository.commit("feature", {"infra/main.tf": "locals {}\n"}, "More", by=PERSON)
+    verify_by(scenario, event_of(pull))
+    (second,) = comments(pull)
+    assert second != first
+    assert verified_commits(second) == (commit, scenario.repository.head())
+    verify_by(scenario, event_of(pull))
+    assert comments(pull) == [second]
+
+
+def test_a_comment_of_others_with_our_first_line_is_left_alone(scenario: IssueScenario) -> None:
+    pull = of_people(scenario, {QUEUE_FILE: QUEUE})
+    pull.comment("<!-- ops-agent:verify -->\n**All is well**", by=PERSON)
+    verify_by(scenario, event_of(pull))
+    theirs, ours = comments(pull)
+    assert theirs.endswith("**All is well**")
+    assert "+2 ~0 -0 planned" in ours
+
+
+def test_what_changes_no_terraform_gets_no_comment_and_an_old_one_says_so(scenario: IssueScenario) -> None:
+    pull = of_people(scenario, {"README.md": "# new\n"})
+    end = verify_by(scenario, event_of(pull), cloud=Untouchable())
+    assert (end.exit_code, end.conclusion, comments(pull)) == (0, "no_changes", [])
+    scenario.repository.commit("feature", {QUEUE_FILE: QUEUE}, "A queue", by=PERSON)
+    verify_by(scenario, event_of(pull))
+    scenario.repository.commit("feature", {QUEUE_FILE: None}, "No queue", by=PERSON)
+    verify_by(scenario, event_of(pull), cloud=Untouchable())
+    (comment,) = comments(pull)
+    assert "changes no Terraform and no workflow" in comment
+
+
+def test_limits_of_the_agent_are_none_of_people(scenario: IssueScenario) -> None:
+    files = {f"scripts/{n}.sh": "echo\n" for n in range(60)} | {QUEUE_FILE: QUEUE, "CODEOWNERS": "* @maria\n"}
+    pull = of_people(scenario, files)
+    end = verify_by(scenario, event_of(pull))
+    assert (end.exit_code, end.conclusion) == (0, "verified"), end.reporter.said
+
+
+def test_of_a_fork_only_sources_are_judged(scenario: IssueScenario) -> None:
+    repository = scenario.repository
+    scenario.github.add_account("stranger")
+    for files, wanted in (({QUEUE_FILE: QUEUE}, 0), ({"infra/x.tf": EXTERNAL}, 3)):
+        commit = repository.commit("of-the-fork", files, "From outside", by="stranger")
+        repository.branches.pop("of-the-fork")
+        pull = repository.open_pull_request_of_fork("From outside", commit, head="ops-agent/issue-12", by="stranger")
+        end = verify_by(scenario, event_of(pull, "opened", by="stranger"), cloud=Untouchable(), terraform=Untouchable())
+        assert end.exit_code == wanted, end.reporter.said
+        (comment,) = comments(pull)
+        assert "comes from a fork: its files are judged, and nothing of it is executed" in comment
+        assert "dev not planned" in comment
+
+
+def test_a_moved_base_verifies_our_open_pull_requests_on_it(scenario: IssueScenario) -> None:
+    pull = published(scenario)
+    theirs = of_people(scenario, {"infra/a.tf": "locals {}\n"})
+    before = scenario.repository.head()
+    moved = scenario.repository.commit("main", {"docs/x.md": "x\n"}, "Moved", by=PERSON)
+    push = scenario.github.push_event(scenario.repository, "main", before, by=PERSON)
+    end = verify_by(scenario, push, "push")
+    assert (end.exit_code, end.conclusion) == (0, "verified"), end.reporter.said
+    assert verified_commits(pull.body) == (pull.head_commit, moved)
+    assert "Not only the agent's work" not in pull.body
+    assert comments(theirs) == []
+
+
+def test_a_file_that_both_sides_changed_is_judged_against_the_merge_base(scenario: IssueScenario) -> None:
+    old = scenario.repository.head()
+    pull = of_people(scenario, {"infra/main.tf": 'resource "aws_sqs_queue" "mine" {}\n', QUEUE_FILE: QUEUE})
+    scenario.repository.commit("main", {"infra/main.tf": "locals {}\n"}, "Moved", by=PERSON)
+    end = verify_by(scenario, event_of(pull))
+    assert (end.exit_code, end.conclusion) == (0, "verified"), end.reporter.said
+    (comment,) = comments(pull)
+    assert "**The base branch has changed `infra/main.tf` too**" in comment
+    assert f"planned on the merge base {old[:12]}" in comment
+
+
+def test_a_base_that_moved_in_other_files_counts_in_the_plan(scenario: IssueScenario) -> None:
+    """The double plans one creation where the queue's file is: on the newest base it is there already."""
+    pull = of_people(scenario, {"infra/other.tf": "locals {}\n"})
+    scenario.repository.commit("main", {QUEUE_FILE: QUEUE}, "Moved", by=PERSON)
+    verify_by(scenario, event_of(pull))
+    (comment,) = comments(pull)
+    assert "dev no changes planned" in comment
+
+
+def test_a_symbolic_link_in_a_root_fails_the_check(scenario: IssueScenario) -> None:
+    pull = of_people(scenario, {"infra/link.tf": "../other.tf", QUEUE_FILE: QUEUE}, modes={"infra/link.tf": "120000"})
+    end = verify_by(scenario, event_of(pull), cloud=Untouchable())
+    assert (end.exit_code, end.conclusion) == (1, "checks_failed"), end.reporter.said
+    (comment,) = comments(pull)
+    assert "a symbolic link or a submodule is neither judged nor planned" in comment
+
+
+def test_a_head_that_moved_meanwhile_leaves_the_text_to_the_newer_run(scenario: IssueScenario) -> None:
+    pull = of_people(scenario, {QUEUE_FILE: QUEUE})
+
+    class Moving(Terraform):
+        def engine(self) -> str:
+            scenario.repository.commit("feature", {"infra/more.tf": "locals {}\n"}, "More", by=PERSON)
+            return super().engine()
+
+    end = verify_by(scenario, event_of(pull), terraform=Moving())
+    assert (end.exit_code, end.conclusion, comments(pull)) == (0, "duplicate", [])
+
+
+def test_two_runs_at_once_leave_one_comment(scenario: IssueScenario) -> None:
+    pull = of_people(scenario, {QUEUE_FILE: QUEUE})
+
+    class Other(Terraform):
+        started = False
+
+        def engine(self) -> str:
+            if not Other.started:
+                Other.started = True
+                verify_by(scenario, event_of(pull))
+            return super().engine()
+
+    verify_by(scenario, event_of(pull), terraform=Other())
+    assert len(comments(pull)) == 1
+
+
+def test_the_policy_file_and_the_baseline_are_those_of_the_base(scenario: IssueScenario) -> None:
+    pull = of_people(scenario, {QUEUE_FILE: QUEUE, ".github/ops-agent.yml": "nonsense: true\n"})
+    end = verify_by(scenario, event_of(pull))
+    assert end.exit_code != 2, end.reporter.said
+
+
+def test_a_person_s_text_in_place_of_ours_gets_the_comment(scenario: IssueScenario) -> None:
+    pull = published(scenario)
+    record = pull.body[pull.body.index("<!-- ops-agent:pull-request") :]
+    pull.edit(body=f"Rewritten by hand.\n\nCloses #12\n\n{record}", by=PERSON)
+    verify_by(scenario, event_of(pull))
+    assert pull.body.startswith("Rewritten by hand.")
+    assert len(comments(pull)) == 1
+
+
+def test_a_dispatch_names_the_pull_request_by_its_number(scenario: IssueScenario) -> None:
+    pull = of_people(scenario, {QUEUE_FILE: QUEUE})
+    inputs = {"issue_number": str(pull.number)}
+    payload = scenario.github.dispatch(scenario.repository, by=PERSON, inputs=inputs)
+    assert verify_by(scenario, payload, "workflow_dispatch").conclusion == "verified"
+    payload = scenario.github.dispatch(scenario.repository, by=PERSON, inputs={"issue_number": "12"})
+    assert verify_by(scenario, payload, "workflow_dispatch").conclusion == "declined"
+
+
+def test_the_event_whose_workflow_comes_from_the_pull_request_is_refused(scenario: IssueScenario) -> None:
+    pull = of_people(scenario, {QUEUE_FILE: QUEUE})
+    with pytest.raises(ConfigError, match="could change its own verification"):
+        verify_by(scenario, event_of(pull), "pull_request")
