@@ -24,6 +24,7 @@ SECRETS = ("github_token", "anthropic_api_key", "module_credentials")
 REMEDIES = {
     "published": "Review it as you would a stranger's; dangers come first.",
     "updated": "Review what changed since the last time.",
+    "verified": "Review it: that nothing blocks is no review (docs/verify.md).",
     "no_changes": "Close the issue, or write into it what is missing, and approve again.",
     "duplicate": "Nothing. To repeat the work, remove the label and put it on again.",
     "declined": "The comment says what the issue needs; add it and approve again.",

@@ -8,6 +8,7 @@ import pytest
 
 from agent.agent_doubles import FINISH, call, reply
 from fake_github.objects import PullRequest
+from ops_agent.config.baseline import BASELINE_FILE
 from ops_agent.issue.claims import pull_request_record
 from ops_agent.model.errors import ConfigError
 from ops_agent.pages.verified import verified_commits
@@ -240,9 +241,12 @@ def test_two_runs_at_once_leave_one_comment(scenario: IssueScenario) -> None:
 
 
 def test_the_policy_file_and_the_baseline_are_those_of_the_base(scenario: IssueScenario) -> None:
-    pull = of_people(scenario, {QUEUE_FILE: QUEUE, ".github/ops-agent.yml": "nonsense: true\n"})
+    theirs = {"infra/x.tf": EXTERNAL, ".github/ops-agent.yml": "nonsense: true\n", BASELINE_FILE: "- nonsense\n"}
+    pull = of_people(scenario, theirs)
     end = verify_by(scenario, event_of(pull))
-    assert end.exit_code != 2, end.reporter.said
+    assert (end.exit_code, end.conclusion) == (3, "blocked_by_policy"), end.reporter.said
+    scenario.repository.commit("main", {BASELINE_FILE: "- nonsense\n"}, "Accept", by=PERSON)
+    assert verify_by(scenario, event_of(pull)).conclusion == "config_error"
 
 
 def test_a_person_s_text_in_place_of_ours_gets_the_comment(scenario: IssueScenario) -> None:

@@ -255,7 +255,7 @@ def _judged(
     is_fork = pull.head_repository != repository.lower()
     rules = {} if is_ours else {"table": rules_for_people("agent")}
     verdict = judge_sources(world, settings, merged.base, merged.changes, fetches=not is_fork, **rules)
-    moved = [f for f in verdict.findings if f.rule in table("people")["danger"] and not f.pre_existing]
+    moved = [f for f in verdict.findings if f.rule in table("people")["decision"] and not f.pre_existing]
     if is_fork:
         return verdict, "the pull request comes from a fork: its files are judged, and nothing of it is executed"
     if verdict.blocked:
