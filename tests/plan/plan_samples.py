@@ -37,6 +37,7 @@ def plan_document(*changes: dict[str, Any], **top: Any) -> dict[str, Any]:
         "applyable": True,
         "complete": True,
         "resource_changes": list(changes),
+        "configuration": {"root_module": {}},
     } | top
 
 

@@ -129,3 +129,12 @@ def test_what_does_not_change_is_not_judged() -> None:
     values = {"endpoint": "https://old.example", "raw": False}
     entry = change("aws_sns_topic_subscription.x", "update", before=values, after=values | {"raw": True})
     assert not [one for one in read(plan_document(entry)).dangers if one.rule == RULE]
+
+
+def test_a_plan_on_mocked_providers_knows_no_address_and_asks_no_question() -> None:
+    document = plan_document(
+        change("aws_sns_topic_subscription.x", "create", after={}, change={"after_unknown": {"endpoint": True}}),
+        change("aws_sqs_queue_policy.x", "create", after={}, change={"after_unknown": {"policy": True}}),
+    )
+    del document["configuration"]
+    assert read(document).dangers == ()

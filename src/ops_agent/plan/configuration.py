@@ -110,10 +110,12 @@ def _resolved(expression: dict[str, Any], plan: dict[str, Any], *, in_root: bool
 
 class Origins:
     """Where the value of an argument comes from, followed through variables and outputs of modules. The plan holds no
-    expressions of `locals`: what goes through one cannot be followed.
+    expressions of `locals`: what goes through one cannot be followed. A plan on mocked providers has no configuration
+    and knows no value of AWS: there everything counts as this configuration's own.
     """
 
     def __init__(self, plan: dict[str, Any]) -> None:
+        self._is_mocked = "configuration" not in plan
         self._modules: dict[str, tuple[dict[str, Any], str]] = {}
         self._resources = {address: (resource, prefix) for address, resource, prefix in configured(plan)}
         stack: list[tuple[str, Any, str]] = [("", inside(plan, "configuration", "root_module"), "")]
@@ -127,6 +129,8 @@ class Origins:
         """The resources (addresses without keys) that an unknown value of the argument comes from; None when it comes
         from elsewhere too, or cannot be followed.
         """
+        if self._is_mocked:
+            return frozenset()
         resource, prefix = self._resources.get(without_key(address), ({}, ""))
         expression = inside(resource, "expressions", argument)
         return self._all(expression, resource.get("for_each_expression"), prefix, 0)
@@ -139,6 +143,8 @@ class Origins:
         """The statements of the `aws_iam_policy_document` whose JSON the argument is, with `OWN` for what comes from
         this plan's resources; None when the argument is something else, or actions or principals are not written out.
         """
+        if self._is_mocked:
+            return []
         resource, prefix = self._resources.get(without_key(address), ({}, ""))
         names = {without_key(name) for name in _named(inside(resource, "expressions", argument))}
         if len(names) != 1 or not (name := names.pop()).startswith("data.aws_iam_policy_document."):

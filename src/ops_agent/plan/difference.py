@@ -7,6 +7,7 @@ from typing import Any
 
 from ops_agent.model.plan import ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.plan.dangers import dangers_of
+from ops_agent.plan.iam import Trust
 from ops_agent.plan.masking import has_sensitive
 
 
@@ -51,7 +52,10 @@ def mocked_difference(head: TerraformPlan, base: TerraformPlan | None) -> Terraf
         if address not in after:
             changes.append(replace(old, action=ResourceAction.DELETE, before=old.after, after=None))
     addresses = {change.address for change in changes}
-    found = (*(danger for danger in head.dangers if danger.address in addresses), *dangers_of(changes))
+    found = (
+        *(danger for danger in head.dangers if danger.address in addresses),
+        *dangers_of(changes, trust=Trust(document=lambda *_: [])),
+    )
     dangers = {(danger.address, danger.rule, danger.what): danger for danger in found}
     outputs = tuple(output for output in head.outputs if base is None or output not in base.outputs)
     resting = (
