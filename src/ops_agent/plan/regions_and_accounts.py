@@ -19,21 +19,14 @@ from ops_agent.model.policy import ROOT, Policy
 from ops_agent.plan.configuration import provider_regions, resources_with_region, without_key
 from ops_agent.plan.findings import finding
 from ops_agent.plan.masking import Leaf, leaves, parsed_json
+from ops_agent.text.aws_regions import REGION, SHORT_REGION, region_of
 
-REGION: Final = (
-    r"(?:af|ap|ca|cn|eu|eusc|il|me|mx|sa|us)(?:-gov|-iso[a-z]?|-de)?"
-    r"-(?:central|east|north|northeast|northwest|south|southeast|southwest|west)-[0-9]{1,2}"
-)
 _LEAST: Final = 8
 """Shorter texts name no place: `use1-az1` has eight characters."""
 _WHOLE = re.compile(rf"({REGION})(?:[a-z]|-[a-z]{{3}}-[0-9]{{1,2}}[a-z])?")
 _WHOLE_LIST = re.compile(rf"{REGION}(?:[\s,;|/]+{REGION})+")
 _INSIDE = re.compile(rf"(?<![a-z0-9])({REGION})(?![0-9])")
 _INSIDE_ZONE = re.compile(REGION)
-_SHORT = re.compile(
-    r"(?<![a-z0-9])(af|ap|ca|cn|eu|il|me|mx|sa|us|usg)(n|s|e|w|c|ne|nw|se|sw)([0-9]{1,2})(?=-az[0-9]|\.cache\.)"
-)
-_DIRECTIONS: Final = {"n": "north", "s": "south", "e": "east", "w": "west", "c": "central"}
 _ARN = re.compile(
     r"(?<![a-z0-9])arn:[a-z*?][a-z0-9*?-]{0,20}:[a-z0-9*?-]{0,60}:"
     r"([a-z0-9*?-]{0,40}):([0-9*?]{0,20})(?=[:\s\"',\]})]|$)"
@@ -95,9 +88,7 @@ def regions_and_accounts_in(key: str, text: str) -> Found:
 
 def _regions(text: str) -> Iterator[str]:
     if "-az" in text or ".cache." in text:
-        for area, direction, number in _SHORT.findall(text):
-            words = "".join(_DIRECTIONS[letter] for letter in direction)
-            yield f"{'us-gov' if area == 'usg' else area}-{words}-{number}"
+        yield from map(region_of, SHORT_REGION.finditer(text))
     if "-" not in text or not _INSIDE_ZONE.search(text):
         return
     if whole := _WHOLE.fullmatch(text):

@@ -92,7 +92,7 @@ def _after_create(change: ResourceChange, prevented: Collection[str]) -> Assessm
             Undo.DELAYED, f"destroy it: it is deleted {_window(change.type, change.new)} days later{loses}"
         )
     if holds:
-        return Assessment(Undo.LOSES_DATA, f"destroy it: {holds}, with what was written since")
+        return Assessment(Undo.LOSES_DATA, f"destroy it; {holds}, also what was written since")
     return _BY_ACTION[ResourceAction.CREATE]
 
 
