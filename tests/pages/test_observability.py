@@ -53,3 +53,30 @@ def test_a_new_function_lacks_a_log_group_only_when_no_group_of_its_name_is_left
     plan = read(plan_document(group, change("aws_lambda_function.api", "create", after={"function_name": "api"})))
     body = build_proposal(material(verification=Verification(engine=ENGINE, targets=(target(plan=plan),)))).body
     assert ("No log group" in section(body, "Observability & logging")) is named
+
+
+TOPIC = "arn:aws:sns:sa-east-1:125611408459:on-call"
+
+
+@pytest.mark.parametrize(
+    ("alarm", "key", "says"),
+    [
+        ({"alarm_actions": [TOPIC]}, "alias/aws/sns", "which CloudWatch may not use"),
+        ({"alarm_actions": [TOPIC]}, "alias/ours", ""),
+        ({"alarm_actions": [TOPIC]}, None, ""),
+        ({"alarm_actions": []}, None, "it notifies nobody"),
+        ({}, None, "it notifies nobody"),
+        ({"alarm_actions": [TOPIC], "actions_enabled": False}, None, "its actions are switched off"),
+    ],
+)
+def test_an_alarm_that_reaches_nobody_says_so(alarm: dict[str, Any], key: str | None, says: str) -> None:
+    topic = {"arn": TOPIC, "kms_master_key_id": key}
+    plan = read(
+        plan_document(
+            change("aws_sns_topic.t", "no-op", before=topic, after=topic),
+            change("aws_cloudwatch_metric_alarm.a", "create", after={"metric_name": "Errors", **alarm}),
+        )
+    )
+    body = build_proposal(material(verification=Verification(engine=ENGINE, targets=(target(plan=plan),)))).body
+    line = next(one for one in section(body, "Observability & logging").split("\n") if one.startswith("- Alarm"))
+    assert says in line if says else line.endswith("on `Errors`")

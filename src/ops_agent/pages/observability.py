@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from ops_agent.model.plan import UNKNOWN, ResourceAction, ResourceChange
+from ops_agent.model.plan import UNKNOWN, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.verification import Verification
 from ops_agent.pages.fragments import capped
 from ops_agent.plan.masking import blocks, parsed_json
@@ -17,13 +17,13 @@ _MOST: Final = 30
 def observability(verification: Verification) -> str:
     """Log groups, alarms and health checks among the planned changes; what runs code and has none is named."""
     own = [
-        (change, target.plan.log_groups)
+        (change, target.plan)
         for target in verification.targets
         if target.plan
         for change in target.caused
         if change.mode == "managed" and isinstance(change.after, dict)
     ]
-    observed = (line for change, groups in own if not _goes(change) for line in _observed(change, groups))
+    observed = (line for change, plan in own if not _goes(change) for line in _observed(change, plan))
     if lines := list(dict.fromkeys(observed)):
         return "\n".join(capped(lines, _MOST))
     return "The plan changes no log group, alarm or health check." if own else "The plan changes no resource."
@@ -33,7 +33,7 @@ def _goes(change: ResourceChange) -> bool:
     return change.action in (ResourceAction.DELETE, ResourceAction.FORGET)
 
 
-def _observed(change: ResourceChange, log_groups: frozenset[str]) -> Iterator[str]:
+def _observed(change: ResourceChange, plan: TerraformPlan) -> Iterator[str]:
     after, where = change.new, code(change.address)
     match change.type:
         case "aws_cloudwatch_log_group":
@@ -42,10 +42,10 @@ def _observed(change: ResourceChange, log_groups: frozenset[str]) -> Iterator[st
             kept = "retention known after apply" if days is UNKNOWN else kept
             yield f"- Logs: {where} holds {_named(after.get('name'))}, {kept}"
         case "aws_cloudwatch_metric_alarm":
-            yield f"- Alarm: {where} on {_named(after.get('metric_name'))}"
+            yield f"- Alarm: {where} on {_named(after.get('metric_name'))}{_undelivered(change, plan)}"
         case "aws_lambda_function":
             own_group = next((block.get("log_group") for block in blocks(after.get("logging_config"))), None)
-            has_group = own_group or log_groups & {f"/aws/lambda/{after.get('function_name')}", ""}
+            has_group = own_group or plan.log_groups & {f"/aws/lambda/{after.get('function_name')}", ""}
             if change.action is ResourceAction.CREATE and not has_group:
                 yield f"- **No log group** in this configuration for {where}: Lambda creates one that never expires"
         case "aws_ecs_task_definition":
@@ -55,6 +55,23 @@ def _observed(change: ResourceChange, log_groups: frozenset[str]) -> Iterator[st
             yield f"- Health check: {where} " + (f"requests {_named(path)}" if path else "uses the default")
         case "aws_route53_health_check":
             yield f"- Health check: {where} of {_named(after.get('fqdn') or after.get('ip_address'))}"
+
+
+def _undelivered(change: ResourceChange, plan: TerraformPlan) -> str:
+    """Why an alarm reaches nobody, as a clause; empty when nothing shows that it does not.
+
+    CloudWatch may not use the key `alias/aws/sns` that AWS manages (Amazon SNS developer guide, "Encryption at rest").
+    """
+    actions = change.new.get("alarm_actions")
+    if change.new.get("actions_enabled") is False:
+        return ", **its actions are switched off**"
+    if not actions:
+        return ", **without an action: it notifies nobody**"
+    topics = [one for one in (*plan.changes, *plan.unchanged) if one.type == "aws_sns_topic"]
+    silent = {one.new.get("arn") for one in topics if one.new.get("kms_master_key_id") == "alias/aws/sns"}
+    if isinstance(actions, list) and any(type(arn) is str and arn in silent for arn in actions):
+        return ", **not delivered: its topic is encrypted with `alias/aws/sns`, which CloudWatch may not use**"
+    return ""
 
 
 def _containers(change: ResourceChange) -> Iterator[str]:
