@@ -8,7 +8,7 @@ from enum import StrEnum
 
 READ, WRITE = "read", "write"
 ROLES = ("none", "read", "triage", "write", "maintain", "admin")
-AREAS = ("contents", "pull_requests", "issues", "workflows", "organization_projects", "actions", "metadata")
+AREAS = ("contents", "pull_requests", "issues", "workflows", "organization_projects", "actions", "checks", "metadata")
 
 
 class AccountKind(StrEnum):

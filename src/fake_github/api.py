@@ -18,11 +18,17 @@ from fake_github.limits import exceeded_message
 from fake_github.objects import Platform
 from fake_github.recorder import Call
 from fake_github.refusals import Refusal, bad_credentials, not_found
-from fake_github.rest import branches, issues, pulls, repositories
+from fake_github.rest import branches, checks, issues, pulls, repositories
 from fake_github.rest.routing import Answer, Asked, Route, find_route
 from fake_github.server import ConnectionDropped
 
-ROUTES: tuple[Route, ...] = (*repositories.ROUTES, *issues.ROUTES, *branches.ROUTES, *pulls.ROUTES)
+ROUTES: tuple[Route, ...] = (
+    *repositories.ROUTES,
+    *issues.ROUTES,
+    *checks.ROUTES,
+    *branches.ROUTES,
+    *pulls.ROUTES,
+)
 """Every REST call that the platform answers."""
 
 

@@ -509,6 +509,23 @@ class WorkflowRun:
     event: str = "issues"
 
 
+@dataclass(frozen=True, slots=True)
+class CheckRun:
+    """What an App says about a commit; it never changes here."""
+
+    id: int
+    name: str
+    commit: str
+    app: Account
+    status: str
+    conclusion: str | None
+    title: str | None
+    summary: str | None
+    details_url: str
+    external_id: str
+    at: str
+
+
 class Repository:
     def __init__(self, github: Platform, owner: Account, name: str, *, private: bool, default_branch: str) -> None:
         self.github = github
@@ -530,6 +547,7 @@ class Repository:
         self.deleted: set[int] = set()
         self.rules: list[BranchRule] = []
         self.runs: dict[int, WorkflowRun] = {}
+        self.check_runs: list[CheckRun] = []
         self.actions_may_open_pull_requests = True
         self.tree_limit = 100_000
         self.created_at = github.now()

@@ -16,13 +16,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from fake_github.rest.routes import ROUTES
 from graphql import build_schema
 from graphql_slice import prune
 
+from fake_github.api import ROUTES
+
 HERE = Path(__file__).parent
 SDL = HERE.parent.parent / "src/fake_github/schema/github.graphql"
-WEBHOOKS = ("issues$labeled", "workflow_dispatch$event")
+WEBHOOKS = ("issues$labeled", "pull_request$synchronize", "workflow_dispatch$event")
 _LEFT_OUT = {
     "description",
     "examples",

@@ -28,7 +28,14 @@ def test_a_broken_payload_is_noticed(org: Any) -> None:
 def test_a_dispatch_gives_the_payload_workflow_dispatch(org: Any) -> None:
     payload = org.github.dispatch(org.orders, by="maria", inputs={"issue_number": "12"})
     assert validate_webhook(payload, "workflow_dispatch$event") == []
-    assert payload["inputs"] == {"issue_number": "12"} and payload["sender"]["id"] == 101
+
+
+def test_a_push_to_a_pull_request_gives_the_payload_synchronize(org: Any) -> None:
+    org.orders.commit("feature", {"b.txt": "b\n"}, "B", by="maria")
+    pull = org.orders.open_pull_request("B", "", head="feature", by="maria")
+    commits = {"before": org.orders.head(), "after": pull.head_commit}
+    payload = org.github.pull_request_event(pull, "synchronize", by="maria") | commits
+    assert validate_webhook(payload, "pull_request$synchronize") == []
 
 
 def test_putting_a_label_twice_is_one_event_and_removing_it_another(org: Any) -> None:

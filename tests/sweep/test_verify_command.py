@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from agent.agent_doubles import FINISH, call, reply
-from fake_github.objects import PullRequest
+from fake_github.objects import APP_PERMISSIONS, PullRequest
+from github_descriptions import Checker
 from ops_agent.config.baseline import BASELINE_FILE
 from ops_agent.issue.claims import pull_request_record
 from ops_agent.model.errors import ConfigError
 from ops_agent.pages.verified import verified_commits
+from run.github_world import BOT_ID
 from sweep.sweep_doubles import QUEUE, QUEUE_FILE, Terraform, write
 from sweep.sweep_world import PERSON, IssueScenario, SweepGitHub
 from sweep.verify_runs import event_of, verify_by
@@ -256,6 +258,30 @@ def test_a_person_s_text_in_place_of_ours_gets_the_comment(scenario: IssueScenar
     verify_by(scenario, event_of(pull))
     assert pull.body.startswith("Rewritten by hand.")
     assert len(comments(pull)) == 1
+
+
+def test_the_check_run_says_whether_something_blocks(scenario: IssueScenario) -> None:
+    scenario.token = scenario.github.app_token("ops-agent", bot_id=BOT_ID, **APP_PERMISSIONS, checks="write")
+    pull = of_people(scenario, {QUEUE_FILE: QUEUE})
+    assert verify_by(scenario, event_of(pull)).reporter.annotations == []
+    (run,) = scenario.repository.check_runs
+    assert (run.name, run.commit, run.conclusion) == ("ops-agent verify", pull.head_commit, "success")
+    assert run.title == "dev +2 ~0 -0 planned; no danger"
+    verify_by(scenario, event_of(pull))
+    assert scenario.repository.check_runs == [run]
+    commit = scenario.repository.commit("feature", {"infra/x.tf": EXTERNAL}, "More", by=PERSON)
+    verify_by(scenario, event_of(pull))
+    *_, run = scenario.repository.check_runs
+    assert (run.commit, run.conclusion) == (commit, "failure")
+    assert "2 findings of the guard block this pull request" in str(run.summary)
+    Checker().assert_all_valid(scenario.github.recorder)
+
+
+def test_without_the_right_to_write_checks_there_is_a_warning(scenario: IssueScenario) -> None:
+    pull = of_people(scenario, {QUEUE_FILE: QUEUE})
+    end = verify_by(scenario, event_of(pull))
+    assert end.exit_code == 0
+    assert any("The check run could not be written" in text for text in map(str, end.reporter.annotations))
 
 
 def test_a_dispatch_names_the_pull_request_by_its_number(scenario: IssueScenario) -> None:

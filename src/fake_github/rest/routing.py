@@ -29,6 +29,7 @@ _ROLE_NEEDED = {
     "issues": "triage",
     "workflows": "write",
     "actions": "write",
+    "checks": "write",
 }
 
 

@@ -9,6 +9,7 @@ from fake_github.accounts import READ, Account, AccountKind, role_includes
 from fake_github.diffs import FileDiff
 from fake_github.git_objects import Commit, Signature, Tag, iso
 from fake_github.objects import (
+    CheckRun,
     Comment,
     Issue,
     Label,
@@ -506,6 +507,35 @@ def run(r: Repository, one: WorkflowRun) -> Json:
         "head_commit": None,
         "repository": repository_core(r),
         "head_repository": repository_core(r),
+    }
+
+
+def check_run(r: Repository, run: CheckRun) -> Json:
+    base = f"{api(r)}/check-runs/{run.id}"
+    slug = run.app.graphql_login
+    return {
+        "id": run.id,
+        "node_id": f"CR_kwDO{run.id}",
+        "head_sha": run.commit,
+        "external_id": run.external_id,
+        "url": base,
+        "html_url": f"{r.url}/runs/{run.id}",
+        "details_url": run.details_url,
+        "status": run.status,
+        "conclusion": run.conclusion,
+        "started_at": run.at,
+        "completed_at": run.at if run.conclusion else None,
+        "output": {
+            "title": run.title,
+            "summary": run.summary,
+            "text": None,
+            "annotations_count": 0,
+            "annotations_url": f"{base}/annotations",
+        },
+        "name": run.name,
+        "check_suite": {"id": run.app.id},
+        "app": app(r.github, slug, run.app),
+        "pull_requests": [],
     }
 
 

@@ -125,6 +125,17 @@ class Branches(Protocol):
         """Commit of an action's tag or branch (`actions/checkout`, `v4`), None when it does not exist."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReport:
+    """What a check run says about a commit. `conclusion` is success, failure or neutral; `url` leads to the details."""
+
+    name: str
+    conclusion: str
+    title: str
+    summary: str
+    url: str
+
+
 class PullRequests(Protocol):
     """Pull requests and their reviews. Nothing here merges, approves or reopens."""
 
@@ -146,6 +157,11 @@ class PullRequests(Protocol):
     def update(self, repository: str, number: int, title: str, body: str) -> PullRequest: ...
 
     def set_draft(self, pull_request: PullRequest, draft: bool) -> None: ...
+
+    def report_check(self, repository: str, commit: str, check: CheckReport) -> None:
+        """Make `check` the newest check run of its name on `commit`. Raises NotPermitted for a token that is no App's,
+        or without the permission.
+        """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

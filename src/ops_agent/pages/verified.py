@@ -23,12 +23,14 @@ from ops_agent.pages.pull_request import (
     validation_facts,
     verdict_section,
 )
+from ops_agent.pages.results import failed_text, findings_list
 from ops_agent.pages.summary import first_screen, headline_of
-from ops_agent.text.markdown import code, fit
+from ops_agent.text.markdown import cell, code, cut_markdown, fit
 from ops_agent.workflows.merging import MergeEffect
 
 _MARK = re.compile(r"<!-- ops-agent:verified ([0-9a-f]{40,64}) ([0-9a-f]{40,64}) -->")
 _MAX_SECTIONS: Final = 40_000
+_MAX_SUMMARY: Final = 20_000
 _SLACK: Final = 500
 _FACTS: Final = ("Infrastructure changes", "CI/CD changes", "Observability & logging", "Validation")
 _TITLES: Final = (
@@ -115,6 +117,16 @@ def comment_of(verified: Verified) -> tuple[str, str]:
     )
     plans = plans_text(verification.targets, MAX_BODY - _SLACK - len(text), overflow) if verification.targets else ""
     return redact(joined(text, f"### Terraform plan\n\n{plans}" if plans else "")), redact(overflow.text)
+
+
+def summary_of(verified: Verified, reason: str) -> str:
+    """The summary of the check run: what blocks; the rest is in the pull request."""
+    redact = verified.redact
+    where = f"Commit {verified.head_commit[:12]} on {code(verified.base_branch)} at {verified.base_commit[:12]}."
+    blocking = findings_list(verified.verdict.blocking, redact)
+    failed = failed_text(verified.verification.failed, redact)
+    text = joined(f"**{verified.headline}**", cell(reason), where, blocking, failed)
+    return redact(cut_markdown(text, _MAX_SUMMARY)[0])
 
 
 def nothing_to_verify(verified: Verified) -> str:

@@ -21,12 +21,12 @@ from ops_agent.guard.tree import SourceTree, source_tree
 from ops_agent.issue.admission import labellers
 from ops_agent.issue.claims import PullRequestRecord, pull_request_record
 from ops_agent.model.change_set import ChangeSet, FileChange, TreeEntry
-from ops_agent.model.errors import NotFound
+from ops_agent.model.errors import NotFound, NotPermitted
 from ops_agent.model.event import IssueRef, PullRequest, RunIdentity
 from ops_agent.model.finding import Finding, Place, Verdict
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.policy import Policy
-from ops_agent.model.ports import BaseTree, Branches, Issues, World
+from ops_agent.model.ports import BaseTree, Branches, CheckReport, Issues, World
 from ops_agent.model.terraform import Environment, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerification, Verification
 from ops_agent.model.work_item import PERMITTING_LABELS, Criterion
@@ -38,6 +38,7 @@ from ops_agent.pages.verified import (
     comment_of,
     is_our_comment,
     nothing_to_verify,
+    summary_of,
     verified_commits,
 )
 from ops_agent.plan.evidence import prove
@@ -50,6 +51,8 @@ from ops_agent.text.markdown import as_kept, code
 
 MAX_BYTES_OF_A_FILE = 1_000_000
 """A larger file is neither judged nor planned; Terraform's own are far smaller."""
+CHECK_NAME = "ops-agent verify"
+MAX_TITLE = 200
 MAX_FILES = 3_000
 """GitHub lists no more of a pull request either."""
 _NAMED = 5
@@ -124,7 +127,8 @@ def verify_pull_request(world: World, settings: Settings, ref: IssueRef, run: Ru
         if (moved := _moved_on(world, repository, pull, base_head)) is not None:
             return replace(result, ending=moved)
         overflow = _written(world, repository, verified, pull, own is not None, bool(answers), merged.concerns_us)
-    return replace(result, overflow=overflow)
+        warnings = _reported(world, repository, verified, ending)
+    return replace(result, overflow=overflow, warnings=warnings)
 
 
 # What the pull request changes, laid over the newest base.
@@ -418,6 +422,24 @@ def _written(
     text, overflow = comment_of(verified) if concerns else (nothing_to_verify(verified), "")
     _keep_comment(world.issues, _ref(repository, pull), text, creates=concerns)
     return overflow
+
+
+def _reported(world: World, repository: str, verified: Verified, ending: Stopped) -> tuple[str, ...]:
+    """The check run on the head; a token that may not write checks is a warning."""
+    planned = all(target.plan for target in verified.verification.targets)
+    conclusion = "failure" if ending.conclusion.exit_code else "success" if planned else "neutral"
+    check = CheckReport(
+        name=CHECK_NAME,
+        conclusion=conclusion,
+        title=verified.headline[:MAX_TITLE],
+        summary=summary_of(verified, world.redact(ending.reason)),
+        url=verified.run.url if verified.run.run_id else "",
+    )
+    try:
+        world.pull_requests.report_check(repository, verified.head_commit, check)
+    except NotPermitted as refused:
+        return (f"The check run could not be written: {refused} The job's own result says the same.",)
+    return ()
 
 
 def _link_problem(repository: str, record: PullRequestRecord, title: str, body: str) -> str | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import asdict
 from typing import Any
 
 from ops_agent.adapters.github.client import GitHubHttp, in_repository
 from ops_agent.adapters.github.failures import RequestFailed
 from ops_agent.adapters.github.parsing import GHOST, JsonPart
 from ops_agent.model.event import PullRequest, Review
+from ops_agent.model.ports import CheckReport
 
 
 class GitHubPullRequests:
@@ -101,6 +104,34 @@ class GitHubPullRequests:
             )
 
         self._http.ensure(doing, create, look)
+
+    def report_check(self, repository: str, commit: str, check: CheckReport) -> None:
+        """The newest of a name counts. One that says the same already is not repeated."""
+        doing = f"reporting the check {check.name} of {commit[:12]} in {repository}"
+        digest = hashlib.sha256("\x00".join(asdict(check).values()).encode()).hexdigest()[:40]
+        wanted = {
+            "name": check.name,
+            "head_sha": commit,
+            "status": "completed",
+            "conclusion": check.conclusion,
+            "external_id": digest,
+            "output": {"title": check.title, "summary": check.summary},
+            **({"details_url": check.url} if check.url else {}),
+        }
+
+        def look() -> bool | None:
+            path = in_repository(repository, f"/commits/{commit}/check-runs")
+            found = self._http.items(
+                path, doing, lambda run: run.get("external_id"), key="check_runs", check_name=check.name
+            )
+            return True if digest in found else None
+
+        def create() -> bool:
+            self._http.post(in_repository(repository, "/check-runs"), wanted)
+            return True
+
+        if not look():
+            self._http.ensure(doing, create, look)
 
 
 def _pull_request(found: Any) -> PullRequest:

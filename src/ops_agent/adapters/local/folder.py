@@ -27,7 +27,7 @@ from ops_agent.model.event import (
     Repository,
     Review,
 )
-from ops_agent.model.ports import BaseTree, BoardCard, TokenAbilities
+from ops_agent.model.ports import BaseTree, BoardCard, CheckReport, TokenAbilities
 
 YOU = Actor(login="you", id=1, kind=ActorKind.USER)
 OPS_AGENT = Actor(login="ops-agent", id=2, kind=ActorKind.BOT)
@@ -260,6 +260,9 @@ class LocalPullRequests:
 
     def set_draft(self, pull_request: PullRequest, draft: bool) -> None:
         self._replaced(draft=draft)
+
+    def report_check(self, repository: str, commit: str, check: CheckReport) -> None:
+        """A folder has no checks."""
 
     def _replaced(self, **fields: Any) -> PullRequest:
         if self._made is None:
