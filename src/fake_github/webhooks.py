@@ -42,10 +42,13 @@ def labeled(issue: Issue, label: Label, sender: Account) -> Payload:
 
 def pull_request(pull: PullRequest, action: str, sender: Account) -> Payload:
     """`pull_request` and `pull_request_target`, which have the same payload."""
+    shown = shapes.pull_request(pull)
+    for side in ("head", "base"):
+        shown[side]["repo"] = _described(shown[side]["repo"])
     return {
         "action": action,
         "number": pull.number,
-        "pull_request": _as_payload(shapes.pull_request(pull)),
+        "pull_request": _as_payload(shown),
         **_surroundings(pull.repository, sender),
     }
 
@@ -65,10 +68,15 @@ def workflow_dispatch(repository: Repository, sender: Account, inputs: Mapping[s
     }
 
 
+def _described(repository: Payload) -> Payload:
+    """A repository as payloads show it."""
+    kept = {name: value for name, value in repository.items() if name != "organization"}
+    return kept | {"web_commit_signoff_required": False, "custom_properties": {}}
+
+
 def _surroundings(repository: Repository, sender: Account) -> Payload:
     github = repository.github
-    described = {k: v for k, v in shapes.repository(repository).items() if k != "organization"}
-    described |= {"web_commit_signoff_required": False, "custom_properties": {}}
+    described = _described(shapes.repository(repository))
     payload: Payload = _as_payload({"repository": described, "sender": shapes.account(github, sender)})
     if repository.owner.kind is AccountKind.ORGANIZATION:
         base = f"{github.base_url}/orgs/{repository.owner.login}"

@@ -71,6 +71,11 @@ def conversation(org: Any) -> None:
         wire.get(f"{R}/pulls/{pull['number']}{path}")
     wire.get(f"{R}/issues/{pull['number']}/timeline")
     send("PATCH", f"/pulls/{pull['number']}", {"title": "Queue for orders", "body": "Closes #12\n"}, 200)
+    checks = org.wire(org.github.app_token(contents="read", checks="write"))
+    wanted = {"name": "lint", "head_sha": new, "conclusion": "success", "output": {"title": "ok", "summary": "ok"}}
+    assert checks("POST", f"{R}/check-runs", wanted).status_code == 201
+    assert checks.get(f"{R}/commits/{new}/check-runs")["check_runs"][0]["conclusion"] == "success"
+    assert person("POST", f"{R}/check-runs", wanted).status_code == 403
     send("PUT", "/issues/12/lock", None, 204)
     wire.get(f"{R}/issues/12/timeline")
     send("DELETE", "/git/refs/heads/ops-agent/issue-12", None, 204)
