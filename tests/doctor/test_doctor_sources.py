@@ -118,7 +118,7 @@ def test_a_backend_that_is_no_second_one_is_not_named(tmp_path: Path, path: str)
         (
             "infra/environments/dev/terraform.tfvars",
             'name = "arn:aws:iam::123123123123:role/x"\n',
-            "the account `123123123123` is not one of the policy's",
+            "the account `123123123123` is not one of the input `aws_accounts`",
         ),
         (
             "infra/environments/dev/terraform.tfvars",

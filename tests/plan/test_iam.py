@@ -243,59 +243,73 @@ def test_a_role_for_an_identity_provider_names_who_may_come(condition: Any, refu
     assert bool(dangers(ROLE, {"assume_role_policy": policy})) is refused
 
 
-def written(**statement: Any) -> dict[str, Any]:
-    """The configuration of a queue policy that is a policy document with this statement."""
+DOCUMENT = "data.aws_iam_policy_document.d"
+USER = {
+    "address": "aws_sqs_queue_policy.x",
+    "expressions": {"policy": {"references": [f"{DOCUMENT}.json", DOCUMENT]}},
+}
+
+
+def rules_of_document(*statements: dict[str, Any], unknown: Any = None, **top: Any) -> list[str]:
+    """What is found about a queue policy that is a policy document with these planned statements; None in them is what
+    only the apply shows.
+    """
+    marks = {"actions": ["read"], "before": None, "after": {"statement": list(statements), **top}}
     document = {
-        "address": "data.aws_iam_policy_document.d",
+        "address": DOCUMENT,
         "mode": "data",
-        "expressions": {"statement": [statement]},
+        "type": "aws_iam_policy_document",
+        "change": marks | {"after_unknown": {"json": True, "statement": [{}], **(unknown or {})}},
     }
-    user = {
-        "address": "aws_sqs_queue_policy.x",
-        "expressions": {
-            "policy": {"references": ["data.aws_iam_policy_document.d.json", "data.aws_iam_policy_document.d"]}
-        },
-    }
-    queue = {"address": "aws_sqs_queue.q", "expressions": {}}
-    return {"root_module": {"resources": [document, user, queue]}}
+    entry = change("aws_sqs_queue_policy.x", "create", after={}, change={"after_unknown": {"policy": True}})
+    plan = read(plan_document(entry, document, configuration={"root_module": {"resources": [USER]}}))
+    return [danger.rule for danger in plan.dangers]
 
 
-def constant(value: Any) -> dict[str, Any]:
-    return {"constant_value": value}
-
-
-ARN = {"references": ["aws_sqs_queue.q.arn", "aws_sqs_queue.q"]}
-SNS = [{"type": constant("Service"), "identifiers": constant(["sns.amazonaws.com"])}]
+SNS = [{"type": "Service", "identifiers": ["sns.amazonaws.com"]}]
+SENDS = {"actions": ["sqs:SendMessage"], "resources": [None], "principals": SNS}
+ANYONE = [{"type": "AWS", "identifiers": ["*"]}]
+FROM_HERE = [{"test": "ArnEquals", "variable": "aws:SourceArn", "values": [None]}]
 
 
 @pytest.mark.parametrize(
     ("statement", "rules"),
     [
-        ({"actions": constant(["sqs:SendMessage"]), "resources": ARN, "principals": SNS}, []),
-        ({"actions": constant(["*"]), "resources": ARN, "principals": SNS}, ["plan/administrator"]),
-        (
-            {
-                "actions": constant(["sqs:SendMessage"]),
-                "resources": ARN,
-                "principals": [{"type": constant("*"), "identifiers": constant(["*"])}],
-            },
-            ["plan/foreign-principal"],
-        ),
-        (
-            {
-                "actions": constant(["sqs:SendMessage"]),
-                "resources": ARN,
-                "principals": [{"type": constant("AWS"), "identifiers": constant(["*"])}],
-                "condition": [
-                    {"test": constant("ArnEquals"), "variable": constant("aws:SourceArn"), "values": ARN},
-                ],
-            },
-            [],
-        ),
-        ({"actions": {"references": ["local.actions"]}, "resources": ARN, "principals": SNS}, ["plan/policy-unknown"]),
+        (SENDS, []),
+        (SENDS | {"actions": ["*"]}, ["plan/administrator"]),
+        (SENDS | {"principals": ANYONE}, ["plan/foreign-principal"]),
+        (SENDS | {"principals": ANYONE, "condition": FROM_HERE}, []),
+        (SENDS | {"effect": "Deny", "actions": ["*"]}, []),
+        (SENDS | {"actions": [None]}, ["plan/policy-unknown"]),
+        (SENDS | {"actions": None}, ["plan/policy-unknown"]),
+        (SENDS | {"principals": [{"type": "AWS", "identifiers": [None]}]}, ["plan/policy-unknown"]),
     ],
 )
-def test_a_policy_document_is_known_by_what_its_code_writes_out(statement: dict[str, Any], rules: list[str]) -> None:
-    entry = change("aws_sqs_queue_policy.x", "create", after={}, change={"after_unknown": {"policy": True}})
-    plan = read(plan_document(entry, configuration=written(**statement)))
-    assert [danger.rule for danger in plan.dangers] == rules
+def test_a_policy_that_is_unknown_is_judged_by_its_planned_statements(
+    statement: dict[str, Any], rules: list[str]
+) -> None:
+    assert rules_of_document(statement) == rules
+
+
+def test_every_statement_counts_whatever_block_made_it() -> None:
+    """The configuration inside a plan leaves out what a `dynamic` block makes."""
+    assert rules_of_document(SENDS, SENDS | {"actions": ["iam:*"]}) == ["plan/iam-wildcard"]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"unknown": {"statement": True}},
+        {"unknown": {"statement": [{}, True]}},
+        {"source_policy_documents": ["{}"]},
+        {"unknown": {"override_policy_documents": True}},
+    ],
+)
+def test_a_document_that_is_not_known_whole_needs_a_decision(document: dict[str, Any]) -> None:
+    assert rules_of_document(SENDS, **document) == ["plan/policy-unknown"]
+
+
+def test_an_inline_policy_that_nobody_sets_is_the_providers_affair() -> None:
+    role = {"address": f"{ROLE}.x", "expressions": {"name": {"constant_value": "r"}}}
+    entry = change(f"{ROLE}.x", "create", after={"name": "r"}, change={"after_unknown": {"inline_policy": True}})
+    assert not read(plan_document(entry, configuration={"root_module": {"resources": [role]}})).dangers

@@ -73,7 +73,7 @@ class Workbench:
         ]
         if pages:
             raise ToolRefusal(
-                f"`{pages[0][:200]}` is text for people and no evidence: name code, or leave the evidence out"
+                f"`{pages[0][:200]}` is text for people and no evidence: leave it out, and say it in `how`"
             )
         changes = self.scratch.change_set().changes
         runs = any(_RUNNABLE.search(change.after) for change in changes if change.after and change.path.endswith(".tf"))
@@ -316,7 +316,8 @@ class Evidence(BaseModel):
     model_config = STRICT
 
     kind: Literal["plan", "workflow", "file"] = Field(
-        description="`plan`: a planned value; `workflow`: a key of a workflow; `file`: a line of another file."
+        description="`plan`: a planned value; `workflow`: a key of a workflow; `file`: a line of code in another file. "
+        "Text for people, such as `.md`, is no evidence: such a criterion has none."
     )
     where: str = Field(
         description="A resource's address as in the plan (`*` for any characters; without a key at the end all "
@@ -327,7 +328,10 @@ class Evidence(BaseModel):
         description="The attribute's path (`redrive_policy.maxReceiveCount`, JSON in a text is entered), or the key's "
         "in the workflow (`jobs.plan.steps.*.run`). Empty for a file, and for created, updated, destroyed.",
     )
-    op: Operator = Field(description="`matches` knows `*`; created, updated and destroyed ask what the plan does.")
+    op: Operator = Field(
+        description="`contains`: a part of a text, or of an element of a list; `matches` knows `*`; created, updated "
+        "and destroyed ask what the plan does."
+    )
     value: str = Field("", description="What the value is compared with, as text; for a file the line or a part of it.")
     environments: list[str] = Field(
         default_factory=list, description="Only in these environments; empty: in every one that is planned."

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from pydantic import TypeAdapter, ValidationError
 
-from ops_agent.model.conversation import CriterionAnswer, Ending
+from ops_agent.model.conversation import Assertion, CriterionAnswer, Ending
 from ops_agent.model.event import IssueRef
 from ops_agent.model.verification import CriterionProof, ProofState, TargetVerification, Verification
 from ops_agent.model.work_item import Criterion, WorkItem
@@ -22,6 +22,7 @@ from ops_agent.text.markdown import cell, code, one_line
 MAX_CRITERIA: Final = 50
 _MAX_CELL: Final = 300
 _MAX_BEYOND: Final = 30
+_MAX_EVIDENCE: Final = 60
 _MAX_LINK: Final = 4_000
 MAX_RECORD: Final = 8_000
 _RECORD: Final = "<!-- ops-agent:evidence % -->"
@@ -43,8 +44,11 @@ def criteria_headline(proofs: Sequence[CriterionProof]) -> str:
             ((ProofState.OPEN,), "open"),
         )
     ]
-    proved = sum(proof.state in _PROVED for proof in proofs)
-    return ", ".join([f"{proved} of {len(proofs)} criteria proved", *(f"{n} {words}" for n, words in counts if n)])
+    proved = [proof for proof in proofs if proof.state in _PROVED]
+    before = sum(proof.on_base for proof in proved)
+    counts = [(before, "already so on the base branch"), *counts]
+    shown = f"{len(proved) - before} of {len(proofs)} criteria proved"
+    return ", ".join([shown, *(f"{number} {words}" for number, words in counts if number)])
 
 
 def unproved(proofs: Sequence[CriterionProof]) -> tuple[str, ...]:
@@ -54,9 +58,7 @@ def unproved(proofs: Sequence[CriterionProof]) -> tuple[str, ...]:
     open_ = [proof.criterion_id for proof in proofs if proof.state in (ProofState.OPEN, ProofState.REFUTED)]
     if open_:
         one = len(open_) == 1
-        return (
-            f"{', '.join(open_)} {'is' if one else 'are'} not met: a merge leaves {'it' if one else 'them'} undone",
-        )
+        return (f"{', '.join(open_)} {'is' if one else 'are'} open: a merge leaves {'it' if one else 'them'} undone",)
     if proofs and all(proof.state is ProofState.CLAIMED for proof in proofs):
         return ("no acceptance criterion is proved by the plan or a file",)
     return ()
@@ -85,7 +87,24 @@ def criteria_section(
         lines.append(f"| | and {len(criteria) - MAX_CRITERIA} more in the issue | | |")
     left = [c for c in criteria if c.id in proofs and proofs[c.id].state in (ProofState.OPEN, ProofState.REFUTED)]
     follow_up = _follow_up(item.issue.ref, left, answers, redact, new_issue) if left and new_issue else ""
-    return joined("\n".join(lines), follow_up, _beyond(tuple(answers.values()), verification.targets))
+    given = tuple(answers.values())
+    return joined("\n".join(lines), follow_up, _evidence(given, redact), _beyond(given, verification.targets))
+
+
+def _evidence(answers: Sequence[CriterionAnswer], redact: Callable[[str], str]) -> str:
+    """What code looked at for each criterion, so that a reviewer can judge whether it is the right thing."""
+    rows = [
+        f"- {cell(answer.criterion_id)}: {_assertion(one, redact)}" for answer in answers for one in answer.evidence
+    ]
+    return details("Evidence that was looked at", "\n".join(capped(rows, _MAX_EVIDENCE))) if rows else ""
+
+
+def _assertion(one: Assertion, redact: Callable[[str], str]) -> str:
+    """`aws_sqs_queue.orders` `name` equals `orders` (dev)."""
+    words = [code(redact(one.where)), code(redact(one.key)) if one.key else "", one.op.replace("_", " ")]
+    words.append(code(redact(one.value)[:_MAX_CELL]) if one.value else "")
+    words.append(f"({', '.join(cell(redact(name)) for name in one.environments)})" if one.environments else "")
+    return " ".join(word for word in words if word)
 
 
 def evidence_record(answers: Sequence[CriterionAnswer], redact: Callable[[str], str]) -> str:

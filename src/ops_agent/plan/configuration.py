@@ -117,6 +117,11 @@ class Origins:
     def __init__(self, plan: dict[str, Any]) -> None:
         self._is_mocked = "configuration" not in plan
         self._modules: dict[str, tuple[dict[str, Any], str]] = {}
+        self._documents: dict[str, list[dict[str, Any] | None]] = {}
+        for entry in blocks(plan.get("resource_changes")):
+            if entry.get("type") == "aws_iam_policy_document":
+                address = without_key(str(entry.get("address")))
+                self._documents.setdefault(address, []).append(_planned_document(members(entry.get("change"))))
         self._resources = {address: (resource, prefix) for address, resource, prefix in configured(plan)}
         stack: list[tuple[str, Any, str]] = [("", inside(plan, "configuration", "root_module"), "")]
         while stack:
@@ -140,8 +145,9 @@ class Origins:
         return self.of(address, argument) is not None
 
     def document(self, address: str, argument: str) -> list[dict[str, Any]] | None:
-        """The statements of the `aws_iam_policy_document` whose JSON the argument is, with `OWN` for what comes from
-        this plan's resources; None when the argument is something else, or actions or principals are not written out.
+        """The planned statements of the `aws_iam_policy_document` whose JSON the argument is, with `OWN` for what only
+        the apply shows of resources and conditions; None when the argument is something else, or when an action or a
+        principal is not known. The configuration would not do: it leaves out what a `dynamic` block makes.
         """
         if self._is_mocked:
             return []
@@ -149,41 +155,16 @@ class Origins:
         names = {without_key(name) for name in _named(inside(resource, "expressions", argument))}
         if len(names) != 1 or not (name := names.pop()).startswith("data.aws_iam_policy_document."):
             return None
-        data, _ = self._resources.get(prefix + ".".join(name.split(".")[:3]), ({}, ""))
-        expressions = members(data.get("expressions"))
-        if not expressions or expressions.keys() & _MERGED:
+        documents = self._documents.get(prefix + ".".join(name.split(".")[:3]), [])
+        if not documents or None in documents:
             return None
-        statements = [self._statement(block, prefix) for block in blocks(expressions.get("statement"))]
-        return [one for one in statements if one is not None] if None not in statements else None
+        found = [_statement(one) for document in documents if document for one in blocks(document.get("statement"))]
+        return [one for one in found if one is not None] if None not in found else None
 
-    def _statement(self, block: dict[str, Any], prefix: str) -> dict[str, Any] | None:
-        actions = self._written(block.get("actions") or block.get("not_actions"), prefix)
-        effect = self._written(block.get("effect"), prefix) or ["Allow"]
-        found: dict[str, Any] = {"Effect": effect[0], "Not" * ("not_actions" in block) + "Action": actions}
-        if "resources" in block or "not_resources" in block:
-            key = "Resource" if "resources" in block else "NotResource"
-            found[key] = self._written(block.get("resources") or block.get("not_resources"), prefix) or [OWN]
-        for key, name in (("principals", "Principal"), ("not_principals", "NotPrincipal")):
-            for principal in blocks(block.get(key)):
-                kind, who = (self._written(principal.get(part), prefix) for part in ("type", "identifiers"))
-                if kind is None or who is None:
-                    return None
-                if kind[0] == "*":
-                    found[name] = "*"
-                elif found.get(name) != "*":
-                    found.setdefault(name, {}).setdefault(kind[0], []).extend(who)
-        for condition in blocks(block.get("condition")):
-            test, variable, values = (self._written(condition.get(n), prefix) for n in ("test", "variable", "values"))
-            if test and variable and values is not None:
-                found.setdefault("Condition", {}).setdefault(test[0], {})[variable[0]] = values
-        return found if actions is not None else None
-
-    def _written(self, expression: Any, prefix: str) -> list[str] | None:
-        """The texts of a constant; `OWN` for what comes from this plan's resources; None for what cannot be told."""
-        constant = inside(expression, "constant_value")
-        if constant is not None:
-            return [str(one) for one in (constant if isinstance(constant, list) else [constant])]
-        return [OWN] if self._all(expression, None, prefix, 0) is not None else None
+    def sets(self, address: str, argument: str) -> bool:
+        """Whether the configuration sets the argument; what it does not set, the provider computes."""
+        found = self._resources.get(without_key(address))
+        return found is None or inside(found[0], "expressions", argument) is not None
 
     def _all(self, expression: Any, each: Any, prefix: str, depth: int) -> frozenset[str] | None:
         names = set(_named(expression))
@@ -221,12 +202,48 @@ class Origins:
         return self._all(given, inside(call, "for_each_expression"), above, depth)
 
 
-OWN: Final = "(of this plan)"
-"""In the place of a value that comes from this plan's own resources."""
+OWN: Final = "(known after apply)"
+"""In the place of a value that comes from this plan's own resources, in a statement."""
 _DEEPEST: Final = 20
 _MERGED: Final = frozenset({"source_policy_documents", "override_policy_documents", "source_json", "override_json"})
 _COMPUTED_DATA: Final = ("aws_iam_policy_document.", "aws_caller_identity.", "aws_partition.", "aws_region.")
 """Data sources that only say again what they are given, or who asks."""
+
+
+def _planned_document(change: dict[str, Any]) -> dict[str, Any] | None:
+    """What a policy document will hold; None when it is put together of others, or how many statements it has is not
+    known.
+    """
+    planned, unknown = members(change.get("after")), members(change.get("after_unknown"))
+    statements = unknown.get("statement")
+    is_open = statements is True or (isinstance(statements, list) and True in statements)
+    return None if is_open or any(planned.get(key) or unknown.get(key) for key in _MERGED) else planned
+
+
+def _statement(planned: dict[str, Any]) -> dict[str, Any] | None:
+    """A planned statement as a policy writes it; None when an action or a principal is not known."""
+    found: dict[str, Any] = {"Effect": planned.get("effect") or "Allow"}
+    for name, key in (("actions", "Action"), ("not_actions", "NotAction")):
+        if planned.get(name):
+            found[key] = planned[name]
+    for name, key in (("resources", "Resource"), ("not_resources", "NotResource")):
+        found |= {key: [one or OWN for one in planned[name]]} if planned.get(name) else {}
+    for name, key in (("principals", "Principal"), ("not_principals", "NotPrincipal")):
+        for principal in blocks(planned.get(name)):
+            kind, who = principal.get("type"), principal.get("identifiers")
+            if not isinstance(kind, str) or not isinstance(who, list) or not all(isinstance(one, str) for one in who):
+                return None
+            if kind == "*":
+                found[key] = "*"
+            elif found.get(key) != "*":
+                found.setdefault(key, {}).setdefault(kind, []).extend(who)
+    for condition in blocks(planned.get("condition")):
+        test, variable, values = (condition.get(part) for part in ("test", "variable", "values"))
+        if isinstance(test, str) and isinstance(variable, str) and isinstance(values, list):
+            found.setdefault("Condition", {}).setdefault(test, {})[variable] = [one or OWN for one in values]
+    actions = found.get("Action") or found.get("NotAction")
+    is_known = isinstance(actions, list) and all(isinstance(one, str) for one in actions)
+    return found if is_known else None
 
 
 def _named(expression: Any) -> Iterator[str]:

@@ -75,9 +75,11 @@ def _proof(
     wrong = [result.why for result in results if result.holds is False]
     unsure = [result.why for result in results if result.holds is None]
     if answer.met != "yes":
-        return CriterionProof(criterion_id=id_, state=ProofState.OPEN, why=f"the agent says: {answer.met}")
+        holds = [one for one, result in zip(answer.evidence, results, strict=True) if result.holds]
+        known = f"; of its evidence {len(holds)} of {len(results)} hold" if results else ""
+        return CriterionProof(criterion_id=id_, state=ProofState.OPEN, why=f"the agent says: {answer.met}{known}")
     if wrong:
-        return CriterionProof(criterion_id=id_, state=ProofState.REFUTED, why="; ".join(wrong))
+        return CriterionProof(criterion_id=id_, state=ProofState.REFUTED, why="; ".join(dict.fromkeys(wrong)))
     if unsure or not results:
         return CriterionProof(
             criterion_id=id_, state=ProofState.CLAIMED, why="; ".join(unsure) or "no evidence is named"
@@ -105,23 +107,23 @@ def _result(assertion: Assertion, targets: Sequence[TargetVerification], before:
 
 def _in_plans(assertion: Assertion, targets: Sequence[TargetVerification]) -> _Result:
     """It has to hold in each environment that is planned, or in each that the assertion names."""
-    planned = [(target.target.environment.name, target.plan) for target in targets if target.plan is not None]
+    planned = [(target.target.environment.name, target) for target in targets if target.plan is not None]
     wanted = set(assertion.environments) or {name for name, _ in planned}
     if not wanted:
         return _Result(None, why=f"`{assertion.where}`: nothing was planned")
     results = []
     for name in sorted(wanted):
-        plans = [plan for environment, plan in planned if environment == name]
-        results.append(_in_environment(assertion, name, plans))
+        results.append(_in_environment(assertion, name, [target for its, target in planned if its == name]))
     worst = min(results, key=lambda result: (result.holds is not False, result.holds is not None))
     if not worst.holds:
         return worst
     return _Result(True, tuple(sorted(wanted)), on_base=all(result.on_base for result in results))
 
 
-def _in_environment(assertion: Assertion, name: str, plans: list[TerraformPlan]) -> _Result:
-    if not plans:
+def _in_environment(assertion: Assertion, name: str, targets: list[TargetVerification]) -> _Result:
+    if not targets:
         return _Result(None, why=f"there is no plan of {name}")
+    plans = [target.plan for target in targets if target.plan is not None]
     found = [one for plan in plans for one in _resources(plan) if _is_named(assertion.where, one.address)]
     if not found:
         if assertion.op == "absent" and not assertion.key:
@@ -129,6 +131,10 @@ def _in_environment(assertion: Assertion, name: str, plans: list[TerraformPlan])
         return _Result(False, why=f"{name}: no resource or output `{assertion.where}` is in the plan")
     if assertion.op in _ACTIONS:
         other = [one for one in found if not _ACTIONS[assertion.op](one.action)]
+        if other and any(target.mocked for target in targets) and other[0].action is ResourceAction.NO_OP:
+            return _Result(
+                None, why=f"{name}: without the account nobody can tell what happens to `{other[0].address}`"
+            )
         why = f"{name}: `{other[0].address}` is not {assertion.op}, the plan says {other[0].action}" if other else ""
         return _Result(not other, why=why)
     results = [_of_resource(assertion, one, name) for one in found]
@@ -151,7 +157,7 @@ def _of_resource(assertion: Assertion, change: ResourceChange, name: str) -> _Re
 
 def _resources(plan: TerraformPlan) -> Iterator[ResourceChange]:
     """Everything that the plan shows the value of: what changes, what stays, and outputs under `output.NAME`."""
-    yield from (change for change in plan.changes if change.mode == "managed")
+    yield from plan.changes
     yield from plan.unchanged
     for output in plan.outputs:
         address = f"output.{output.name}"
@@ -233,7 +239,7 @@ def _satisfies(op: str, value: Any, wanted: str) -> bool:
         return _equal(value, wanted)
     if op == "contains":
         if isinstance(value, list):
-            return any(_equal(one, wanted) for one in value)
+            return any(_equal(one, wanted) or (isinstance(one, str) and wanted in one) for one in value)
         return wanted in value if isinstance(value, dict | str) else False
     if op == "matches":
         return isinstance(value, str) and _is_like(wanted, value)

@@ -94,7 +94,7 @@ PLAN_TABLE: Final = (
         "new-destination",
         "Data goes to a host, an account or a bucket that the base branch does not know",
         (BLOCKS, DECISION),
-        "Deliver inside the accounts of the inputs. " + _LABEL,
+        "Deliver to a host or account that the repository uses already. " + _LABEL,
         lifted_by=ALLOW_ACCESS,
     ),
     PlanRule(
@@ -104,7 +104,11 @@ PLAN_TABLE: Final = (
         "Keep it. " + _LABEL,
         lifted_by=ALLOW_ACCESS,
     ),
-    PlanRule("policy-unknown", "What a policy allows is known only after the apply"),
+    PlanRule(
+        "policy-unknown",
+        "What a policy allows is known only after the apply",
+        remedy="Write actions and principals as constants, in `data.aws_iam_policy_document`.",
+    ),
     PlanRule("policy-unreadable", "A policy document cannot be read"),
     PlanRule(
         "open-to-everyone",
@@ -140,7 +144,7 @@ def finding(name: str, address: str, what: str, severity: Severity | None = None
         severity=weight,
         address=address,
         title=rule.title,
-        remedy=rule.remedy or "Change the configuration so that the plan no longer holds this.",
+        remedy=rule.remedy or "Change the configuration, or tell the reviewer why it is meant.",
         certain=certain,
     )
 

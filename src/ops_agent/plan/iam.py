@@ -37,11 +37,13 @@ _EVERY_RESOURCE = re.compile(r"[*?]+|arn:[^:]*:[^:]*:[^:]*:[^:]*:([a-z*-]+[/:])?
 @dataclass(frozen=True, slots=True)
 class Trust:
     """Who may be let in: the accounts of the inputs. `document(address, argument)` gives the statements of a policy
-    that is unknown until the apply, as far as the configuration writes them out; None where it does not.
+    that is unknown until the apply, None where the plan does not know them; `sets(address, argument)` says whether the
+    configuration sets an argument.
     """
 
     accounts: frozenset[str] = frozenset()
     document: Callable[[str, str], list[dict[str, Any]] | None] = lambda *_: None
+    sets: Callable[[str, str], bool] = lambda *_: True
 
 
 def policy_findings(change: ResourceChange, trust: Trust) -> Iterator[Finding]:
@@ -87,6 +89,8 @@ def _reasons(change: ResourceChange, trust: Trust) -> Iterator[_Reason]:
         if value is UNKNOWN:
             written = trust.document(change.address, name)
             may_be_wide = change.type.startswith("aws_iam") or "policy" in change.type
+            if change.action is ResourceAction.CREATE and not trust.sets(change.address, name):
+                continue
             if written is None and (may_be_wide or change.action is not ResourceAction.CREATE):
                 yield "policy-unknown", f"`{name}`: cannot tell until apply what it allows", Severity.DECISION
             statements = written or []

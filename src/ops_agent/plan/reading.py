@@ -107,7 +107,8 @@ def _read(
     unchanged = tuple(one for one in resources if one.action is ResourceAction.NO_OP and one.mode == "managed")
     origins, accounts = Origins(plan), frozenset({*policy.accounts.values(), *known_accounts})
     made = made_here(changes, origins.of)
-    trust, ends = Trust(accounts, origins.document), known_ends(accounts, changes, unchanged, origins.is_made_here)
+    trust = Trust(accounts, origins.document, origins.sets)
+    ends = known_ends(accounts, changes, unchanged, origins.is_made_here)
     where, secrets = named.found(plan), secrets_among(shown, hidden, redact)
     dangers = dangers_of(changes, map(_address, invocations), trust, ends, made)
     judged = {(one.rule, one.address) for one in dangers}

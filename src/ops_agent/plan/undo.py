@@ -91,6 +91,8 @@ def _after_create(change: ResourceChange, prevented: Collection[str]) -> Assessm
         return Assessment(
             Undo.DELAYED, f"destroy it: it is deleted {_window(change.type, change.new)} days later{loses}"
         )
+    if change.type == "aws_s3_bucket" and change.new.get("force_destroy") is not True:
+        return Assessment(Undo.LOSES_DATA, f"empty it, then destroy it; {holds}")
     if holds:
         return Assessment(Undo.LOSES_DATA, f"destroy it; {holds}, also what was written since")
     return _BY_ACTION[ResourceAction.CREATE]

@@ -122,12 +122,13 @@ def foreign_account(file: TerraformFile) -> Iterator[Finding]:
     An ARN of a foreign account gives rights away or takes data from elsewhere, so only the policy's accounts may be
     hard-coded. Accounts of AWS services and of known image publishers are allowed.
 
-    Remedy: Use a variable that the environment's file sets, or `data.aws_caller_identity.current.account_id`.
+    Remedy: For the account of the run use `data.aws_caller_identity.current.account_id`. Another account is a person's
+    decision: leave it out and say so; who may decide adds it to the input `aws_accounts`.
     """
     known = frozenset(file.policy.accounts.values()) | words("known_accounts")
     for piece, account, line, text in _accounts(file):
         if account not in known:
-            yield file.hit(piece, f"the account `{account}` is not one of the policy's", text, line=line)
+            yield file.hit(piece, f"the account `{account}` is not one of the input `aws_accounts`", text, line=line)
 
 
 @rule(Severity.BLOCKS)
@@ -187,7 +188,7 @@ def assembled_account(root: RootInEnvironment) -> Iterator[Finding]:
         for account in (a for text in found for a in real_accounts(text) if a not in known):
             owner = of_account.get(account)
             if owner not in (environment, ROOT) and (owner is None or environment in of_account.values()):
-                whose = f"of `{owner}`" if owner else "that is not one of the policy's"
+                whose = f"of `{owner}`" if owner else "that is not one of the input `aws_accounts`"
                 what = f"`{attribute.name}` evaluates to the account `{account}` {whose} in {root.target}"
                 yield hit_at(path, block, what, expression, also=f"{account} {root.target.environment.name}")
 
@@ -217,7 +218,7 @@ def documented_foreign_account(file: TextFile) -> Iterator[Finding]:
     for number, line in enumerate(file.text.split("\n") if file.path.endswith(".md") else (), start=1):
         for account in real_accounts(line):
             if account not in known:
-                what = f"the account `{account}` is not one of the policy's"
+                what = f"the account `{account}` is not one of the input `aws_accounts`"
                 yield hit(path=file.path, line=number, what=what, anchor=line.strip())
 
 
