@@ -8,7 +8,7 @@ llm says; `repo/` holds files laid over the demo's sample repository. A bug beco
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +128,20 @@ def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str])
             interruption = Interruption(scenario.get("interrupt", {}))
             ends.append(run_plainly(job, place, interruption.listen, interruption.started))
             interruption.check()
+        if "verify" in scenario:
+            (pull,) = repository.pull_requests
+            repository.commit(pull.head, scenario["verify"]["push"], "By hand", by=PERSON)
+            event = github.pull_request_event(pull, "synchronize", by=PERSON)
+            place = workplace / "verify"
+            place.mkdir()
+            number = len(ends) + 1
+            files = repository.files()
+            job = replace(
+                _job(scenario, github, llm, world, harness, "", event, PERSON, token, files, number),
+                event_name="pull_request_target",
+                command="verify",
+            )
+            ends.append(run_plainly(job, place, lambda line: None))
         played = Played(
             github=github,
             issue=issue,

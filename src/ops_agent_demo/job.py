@@ -15,7 +15,7 @@ _COMMAND = re.compile(r"::([\w-]+)(?: ([^:]*))?::(.*)", re.DOTALL)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """`event_name` and `event` as GitHub would send them; `files` is the default branch; `variables` are the runner's,
-    `secrets` and `repository_variables` the repository's."""
+    `secrets` and `repository_variables` the repository's; `command` is the step's."""
 
     event_name: str
     event: Mapping[str, Any]
@@ -24,6 +24,7 @@ class Job:
     variables: Mapping[str, str]
     secrets: Mapping[str, str]
     repository_variables: Mapping[str, str]
+    command: str = "run"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

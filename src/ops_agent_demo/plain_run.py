@@ -26,7 +26,7 @@ _EXPRESSION = re.compile(r"\$\{\{\s*(\w+)\.(\w+)\s*\}\}")
 def run_plainly(
     job: Job, folder: Path, listen: Callable[[LogLine], None], started: Callable[[int], None] = lambda _: None
 ) -> JobEnd:
-    """Run `python -I -m ops_agent run` as the action's last line does, with files for outputs and summary as a runner
+    """Run `python -I -m ops_agent {command}` as the action does, with files for outputs and summary as a runner
     gives them.
 
     `listen` gets every line of the log as it appears, `started` the process id.
@@ -53,7 +53,7 @@ def run_plainly(
         **_inputs(job),
     }
     end, step = JobEnd(), StepOutput()
-    command = [sys.executable, "-I", "-m", "ops_agent", "run"]
+    command = [sys.executable, "-I", "-m", "ops_agent", job.command]
     with subprocess.Popen(  # noqa: S603
         command,
         stdout=subprocess.PIPE,
