@@ -12,10 +12,12 @@ from github_descriptions import Checker
 from ops_agent.config.baseline import BASELINE_FILE
 from ops_agent.issue.claims import pull_request_record
 from ops_agent.model.errors import ConfigError
+from ops_agent.model.event import IssueRef
 from ops_agent.pages.verified import verified_commits
+from ops_agent.run.verify_pull_request import labels_by_writers
 from run.github_world import BOT_ID
 from sweep.sweep_doubles import QUEUE, QUEUE_FILE, Terraform, write
-from sweep.sweep_world import PERSON, IssueScenario, SweepGitHub
+from sweep.sweep_world import GIVEN, PERSON, IssueScenario, SweepGitHub
 from sweep.verify_runs import event_of, verify_by
 
 EXTERNAL = 'data "external" "x" {\n  program = ["id"]\n}\n'
@@ -197,6 +199,15 @@ def test_a_file_that_both_sides_changed_is_judged_against_the_merge_base(scenari
     assert f"planned on the merge base {old[:12]}" in comment
 
 
+def test_a_file_where_the_base_has_a_directory_now_is_a_conflict(scenario: IssueScenario) -> None:
+    pull = of_people(scenario, {"infra/x": "text\n", QUEUE_FILE: QUEUE})
+    scenario.repository.commit("main", {"infra/x/main.tf": "locals {}\n"}, "Moved", by=PERSON)
+    end = verify_by(scenario, event_of(pull))
+    assert (end.exit_code, end.conclusion) == (0, "verified"), end.reporter.said
+    (comment,) = comments(pull)
+    assert "**The base branch has changed `infra/x` too**" in comment
+
+
 def test_a_base_that_moved_in_other_files_counts_in_the_plan(scenario: IssueScenario) -> None:
     """The double plans one creation where the queue's file is: on the newest base it is there already."""
     pull = of_people(scenario, {"infra/other.tf": "locals {}\n"})
@@ -258,6 +269,16 @@ def test_a_person_s_text_in_place_of_ours_gets_the_comment(scenario: IssueScenar
     verify_by(scenario, event_of(pull))
     assert pull.body.startswith("Rewritten by hand.")
     assert len(comments(pull)) == 1
+
+
+def test_a_label_that_lifts_a_rule_counts_only_by_a_writer(scenario: IssueScenario) -> None:
+    pull = of_people(scenario, {QUEUE_FILE: QUEUE})
+    scenario.repository.add_person("ana", role="triage")
+    world, ref = scenario.world(), IssueRef(repository=scenario.repository.full_name, number=pull.number)
+    pull.add_label("allow-destroy", by="ana")
+    assert labels_by_writers(world.issues, scenario.clock, GIVEN, (ref,)) == ()
+    pull.add_label("allow-access", by=PERSON)
+    assert labels_by_writers(world.issues, scenario.clock, GIVEN, (ref,)) == ("allow-access",)
 
 
 def test_the_check_run_says_whether_something_blocks(scenario: IssueScenario) -> None:

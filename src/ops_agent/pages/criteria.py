@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 from urllib.parse import urlencode
 
@@ -27,9 +27,19 @@ _MAX_LINK: Final = 4_000
 MAX_RECORD: Final = 8_000
 _RECORD: Final = "<!-- ops-agent:evidence % -->"
 _ACTS: Final = re.compile(r"[#@<>/-]")
-_ANSWERS: Final = TypeAdapter(tuple[CriterionAnswer, ...])
 _PROVED: Final = (ProofState.BY_PLAN, ProofState.BY_FILE)
 _STATES: Final = {ProofState.OPEN: "**open**", ProofState.REFUTED: "**not met**", ProofState.CLAIMED: "claimed only"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What the agent said, kept for a later look: evidence, and why findings stay (rule, place or address, reason)."""
+
+    criteria: tuple[CriterionAnswer, ...] = ()
+    reasons: tuple[tuple[str, str, str], ...] = ()
+
+
+_RECORDED: Final = TypeAdapter(Recorded)
 
 
 def criteria_headline(proofs: Sequence[CriterionProof]) -> str:
@@ -107,30 +117,35 @@ def _assertion(one: Assertion, redact: Callable[[str], str]) -> str:
     return " ".join(word for word in words if word)
 
 
-def evidence_record(answers: Sequence[CriterionAnswer], redact: Callable[[str], str]) -> str:
-    """A line that nobody sees, from which `recorded_answers` reads the evidence again. Empty without evidence, and for
-    evidence of more than MAX_RECORD characters.
+def evidence_record(ending: Ending | None, redact: Callable[[str], str]) -> str:
+    """A line that nobody sees, from which `recorded` reads the evidence of the criteria and the agent's reasons again.
+
+    Empty without either; what makes it longer than MAX_RECORD characters is left out.
     """
-    if not any(answer.evidence for answer in answers):
-        return ""
-    kept = []
-    for answer in answers:
+    answers = []
+    for answer in ending.criteria if ending else ():
         shown = (replace(e, where=redact(e.where), key=redact(e.key), value=redact(e.value)) for e in answer.evidence)
-        kept.append(asdict(replace(answer, how="", evidence=tuple(shown))))
-    text = json.dumps(kept, separators=(",", ":"))
-    # Nothing in it may end the comment, or be read as a mention, a reference or a closing keyword.
-    line = _RECORD.replace("%", _ACTS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
-    return line if len(line) <= MAX_RECORD else ""
+        answers.append(asdict(replace(answer, how="", evidence=tuple(shown))))
+    reasons = [[rule, redact(where), redact(why)] for rule, where, why in (ending.justifications if ending else ())]
+    if not any(answer["evidence"] for answer in answers):
+        answers = []
+    for kept in ({"criteria": answers, "reasons": reasons}, {"criteria": answers, "reasons": []}):
+        text = json.dumps(kept, separators=(",", ":"))
+        # Nothing in it may end the comment, or be read as a mention, a reference or a closing keyword.
+        line = _RECORD.replace("%", _ACTS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+        if any(kept.values()) and len(line) <= MAX_RECORD:
+            return line
+    return ""
 
 
-def recorded_answers(body: str) -> tuple[CriterionAnswer, ...]:
-    """The answers with the evidence that a pull request of ours records; none when there is no readable record."""
+def recorded(body: str) -> Recorded:
+    """What the record in a pull request of ours holds; nothing when there is no readable record."""
     before, _, after = _RECORD.partition("%")
     line = next((line for line in reversed(body.split("\n")) if line.startswith(before)), "")
     try:
-        return _ANSWERS.validate_json(line.strip().removeprefix(before).removesuffix(after))
+        return _RECORDED.validate_json(line.strip().removeprefix(before).removesuffix(after))
     except ValidationError:
-        return ()
+        return Recorded()
 
 
 def state_cell(proof: CriterionProof, redact: Callable[[str], str]) -> str:

@@ -124,8 +124,7 @@ def build_proposal(material: Material) -> Proposal:
     """Title, body, commit message and overflow; redacted before they are neutralised, and as a whole at the end."""
     overflow = Overflow()
     holes = _fitted(_sections(material, overflow), overflow)
-    answers = material.ending.criteria if material.ending else ()
-    evidence = evidence_record(answers, material.redact)
+    evidence = evidence_record(material.ending, material.redact)
     bare = fill(_MESSAGE, plans="", **holes) + evidence
     plans = plans_text(material.verification.targets, MAX_BODY - _SLACK - len(bare), overflow)
     body = joined(material.redact(fill(_MESSAGE, plans=plans, **holes)).rstrip(), evidence)

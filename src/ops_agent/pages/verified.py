@@ -49,7 +49,8 @@ _OLD_BASE: Final = "> Made and planned on "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What was verified. `notes` are sentences of ours, already Markdown; `merges` is what a merge applies."""
+    """What was verified. `notes` are sentences of ours, already Markdown; `merges` is what a merge applies,
+    `reasons` the agent's for findings (rule, place or address, reason)."""
 
     head_commit: str
     base_branch: str
@@ -59,6 +60,7 @@ class Verified:
     verification: Verification
     merges: tuple[MergeEffect, ...]
     notes: tuple[str, ...]
+    reasons: tuple[tuple[str, str, str], ...]
     run: RunIdentity
     redact: Callable[[str], str]
 
@@ -68,13 +70,24 @@ class Verified:
         return f"<!-- ops-agent:verified {self.head_commit} {self.base_commit} -->"
 
     @property
+    def why(self) -> dict[tuple[str, str], str]:
+        return {(rule, where): self.redact(why) for rule, where, why in self.reasons}
+
+    @property
     def headline(self) -> str:
         return self.redact(headline_of(self.verdict, self.verification))
 
     def first_screen(self, overflow: Overflow) -> str:
         unfinished = not_ready(self.verdict, self.verification)
         screen = first_screen(
-            self.verdict, self.verification, self.merges, self.base_branch, unfinished, self.redact, overflow, {}
+            self.verdict,
+            self.verification,
+            self.merges,
+            self.base_branch,
+            unfinished,
+            self.redact,
+            overflow,
+            self.why,
         )
         return joined(screen, "\n".join(f"> {line}" for line in ("[!NOTE]", *self._notes)), self.mark)
 
@@ -102,7 +115,7 @@ def comment_of(verified: Verified) -> tuple[str, str]:
     redact, verification = verified.redact, verified.verification
     sections = {
         "first_screen": verified.first_screen(overflow),
-        "verdict": verdict_section(verified.verdict, redact, overflow, {}),
+        "verdict": verdict_section(verified.verdict, redact, overflow, verified.why),
         "changes": infrastructure_facts(verified.changes, verification),
         "checks": validation_facts(verification, verified.verdict, redact),
     }
@@ -154,7 +167,7 @@ def body_of(verified: Verified, body: str, answered: bool) -> tuple[str, str] | 
     if _PATCH in parts["CI/CD changes"]:  # the workflow files that could not be committed
         del facts["CI/CD changes"]
     new = {title: joined(text, _words(parts[title])) for title, text in facts.items()}
-    new["Guard verdict"] = verdict_section(verified.verdict, redact, overflow, {})
+    new["Guard verdict"] = verdict_section(verified.verdict, redact, overflow, verified.why)
     new[""] = joined(_alert(parts[""]), verified.first_screen(overflow))
     parts |= _cut(new, overflow)
     if answered:

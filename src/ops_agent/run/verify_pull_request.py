@@ -7,7 +7,7 @@ the sandbox; of a fork nothing is executed at all. Policy and baseline are those
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
@@ -22,15 +22,15 @@ from ops_agent.issue.admission import labellers
 from ops_agent.issue.claims import PullRequestRecord, pull_request_record
 from ops_agent.model.change_set import ChangeSet, FileChange, TreeEntry
 from ops_agent.model.errors import NotFound, NotPermitted
-from ops_agent.model.event import IssueRef, PullRequest, RunIdentity
+from ops_agent.model.event import Actor, IssueRef, PullRequest, RunIdentity
 from ops_agent.model.finding import Finding, Place, Verdict
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.policy import Policy
-from ops_agent.model.ports import BaseTree, Branches, CheckReport, Issues, World
+from ops_agent.model.ports import BaseTree, Branches, CheckReport, Clock, Issues, World
 from ops_agent.model.terraform import Environment, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerification, Verification
 from ops_agent.model.work_item import PERMITTING_LABELS, Criterion
-from ops_agent.pages.criteria import recorded_answers
+from ops_agent.pages.criteria import Recorded, recorded
 from ops_agent.pages.fragments import counted
 from ops_agent.pages.verified import (
     Verified,
@@ -42,6 +42,7 @@ from ops_agent.pages.verified import (
     verified_commits,
 )
 from ops_agent.plan.evidence import prove
+from ops_agent.run.admit import TIMELINE_WAITS
 from ops_agent.run.checkout import is_judged, rules_for_people
 from ops_agent.run.judge import judge_plans, judge_sources, merge_effects
 from ops_agent.run.permissions import PermissionReader
@@ -92,7 +93,7 @@ def verify_pull_request(world: World, settings: Settings, ref: IssueRef, run: Ru
         own = _OwnPullRequest(world, repository, pull, record, merged) if record is not None else None
         verdict, unplanned = _judged(world, settings, merged, repository, pull, is_ours=own is not None and own.is_ours)
     verification = Verification(engine="", targets=_not_planned(merged.after, merged.changes, unplanned))
-    labels = labels_by_writers(world.issues, settings, (ref, *([own.issue] if own and own.issue else [])))
+    labels = labels_by_writers(world.issues, world.clock, settings, (ref, *([own.issue] if own and own.issue else [])))
     if not unplanned and merged.concerns_terraform:
         with world.reporter.stage("verify"), world.scratch(merged.head) as scratch:
             verification = verify(world, settings, merged.base, merged.changes, scratch.root)
@@ -101,7 +102,8 @@ def verify_pull_request(world: World, settings: Settings, ref: IssueRef, run: Ru
     if merged.unread:
         failed = CheckResult(name="files", subject=".", status=CheckStatus.FAILED, findings=merged.unread)
         verification = replace(verification, checks=(redacted(failed, world.redact), *verification.checks))
-    answers = recorded_answers(pull.body) if own and verification.engine else ()
+    record_of_agent = recorded(pull.body) if own else Recorded()
+    answers = record_of_agent.criteria if verification.engine else ()
     if answers:
         criteria = [Criterion(id=answer.criterion_id, text="") for answer in answers]
         proofs = prove(criteria, answers, verification.targets, merged.read_base, merged.read_head)
@@ -115,6 +117,7 @@ def verify_pull_request(world: World, settings: Settings, ref: IssueRef, run: Ru
         verification=verification,
         merges=merge_effects(settings.policy, newest, pull.base_branch, merged.changes.paths),
         notes=tuple(world.redact(note) for note in (*merged.notes, *(own.notes(bool(answers)) if own else ()))),
+        reasons=record_of_agent.reasons,
         run=run,
         redact=world.redact,
     )
@@ -124,7 +127,7 @@ def verify_pull_request(world: World, settings: Settings, ref: IssueRef, run: Ru
         world.reporter.line("Dry run: nothing was written.")
         return result
     with world.reporter.stage("publish"):
-        if (moved := _moved_on(world, repository, pull, base_head)) is not None:
+        if (moved := _moved_on(world, repository, pull, base_head, own is not None)) is not None:
             return replace(result, ending=moved)
         overflow = _written(world, repository, verified, pull, own is not None, bool(answers), merged.concerns_us)
         warnings = _reported(world, repository, verified, ending)
@@ -199,8 +202,10 @@ def merge(branches: Branches, repository: str, newest: BaseTree, head_commit: st
     before, after, now = old.entries(), head.entries(), newest.entries()
     changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
     conflicts = tuple(p for p in changed if now.get(p) not in (before.get(p), after.get(p)))
+    merged = MergedTree(newest, head, frozenset(changed))
+    conflicts = conflicts or tuple(p for p in directories_of(merged.entries()) if p in merged.entries())
     base = old if conflicts else newest
-    merged = MergedTree(base, head, frozenset(changed))
+    merged = MergedTree(old, head, frozenset(changed)) if conflicts else merged
     contents = [_content(base, merged, path) for path in changed[:MAX_FILES]]
     changes = ChangeSet(base_commit=base.commit, changes=tuple(c for c in contents if c and c.before != c.after))
     tree = source_tree(base, policy).with_changes(changes)
@@ -209,6 +214,15 @@ def merge(branches: Branches, repository: str, newest: BaseTree, head_commit: st
         what = f"{len(changed):,} files are changed; at most {MAX_FILES:,} are judged"
         unread = (_unread(".", what), *unread)
     return Merged(base, merged, changes, merge_base, conflicts, unread, tree)
+
+
+def directories_of(paths: Iterable[str]) -> tuple[str, ...]:
+    """Every directory that holds one of `paths`, sorted."""
+    found = set[str]()
+    for path in paths:
+        while (path := path.rpartition("/")[0]) and path not in found:
+            found.add(path)
+    return tuple(sorted(found))
 
 
 def _content(base: BaseTree, head: BaseTree, path: str) -> FileChange | None:
@@ -296,12 +310,18 @@ def _excused(newest: BaseTree, merged: Merged, verdict: Verdict, today: date) ->
     return replace(verdict, findings=kept)
 
 
-def labels_by_writers(issues: Issues, settings: Settings, refs: tuple[IssueRef, ...]) -> tuple[str, ...]:
+def labels_by_writers(issues: Issues, clock: Clock, settings: Settings, refs: tuple[IssueRef, ...]) -> tuple[str, ...]:
     """Labels that lift a rule and that a person who may write put on one of `refs`."""
     readers, found = PermissionReader(issues, settings.labels.allowed_bots), set[str]()
     for ref in refs:
         try:
-            putters = labellers(settings.board, issues.issue(ref), issues.timeline(ref))
+            live, putters = issues.issue(ref), dict[str, Actor]()
+            wanted = {label.casefold() for label in live.labels} & set(PERMITTING_LABELS)
+            for seconds in (0.0, *TIMELINE_WAITS) if wanted else ():  # the timeline may be behind the event
+                clock.sleep(seconds)
+                putters = labellers(settings.board, live, issues.timeline(ref))
+                if wanted <= putters.keys():
+                    break
         except NotFound:
             continue
         writers = readers.writers(ref.repository, putters.values())
@@ -386,14 +406,15 @@ class _OwnPullRequest:
 # What is written: our text, or one comment.
 
 
-def _moved_on(world: World, repository: str, pull: PullRequest, base_head: str) -> Stopped | None:
+def _moved_on(world: World, repository: str, pull: PullRequest, base_head: str, is_own: bool) -> Stopped | None:
     """Why another run's result counts: the head has moved, or somebody wrote about a newer base meanwhile."""
     live = world.pull_requests.pull_request(repository, pull.number)
     if not live.is_open or live.head_commit != pull.head_commit or live.base_branch != pull.base_branch:
         return _superseded(f"#{pull.number} has moved on to {live.head_commit[:12]} since this run began.")
     now = world.branches.head(repository, pull.base_branch)
     ours = world.issues.viewer().id
-    texts = [live.body, *(c.body for c in world.issues.comments(_ref(repository, pull)) if c.author.id == ours)]
+    texts = [c.body for c in world.issues.comments(_ref(repository, pull)) if c.author.id == ours]
+    texts += [live.body] if is_own else []
     if now != base_head and any(verified_commits(text) == (live.head_commit, now) for text in texts):
         return _superseded(f"A newer run has verified #{pull.number} on {str(now)[:12]} already.")
     return None
