@@ -176,6 +176,11 @@ def outcomes_page() -> str:
         "the language model. Exit code 0 is a normal end, also if the run declines. *Again*: whether the same run,",
         "started again, can end differently without a change by a person.",
         "",
+        "No work is lost: when files were changed and no pull request shows them, the job summary has them as a patch,",
+        "and the output `patch` names the file. Left out are files in which a rule finds a secret, files that the",
+        "redaction would change, and files that the guard refuses; each is named. Review the patch first: it may break",
+        "rules or fail checks, which is why the run ended.",
+        "",
         "| exit | conclusion | again | what happened | what to do |",
         "|---|---|---|---|---|",
     ]

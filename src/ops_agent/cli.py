@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ops_agent.adapters.github.event_file import read_event, read_pull_request_event, require_job
-from ops_agent.adapters.runner.printing import write_transcript
+from ops_agent.adapters.runner.printing import write_patch, write_transcript
 from ops_agent.config.arguments import Command
 from ops_agent.config.settings import Settings
 from ops_agent.model.errors import RedactionFailed, as_error
@@ -156,16 +156,23 @@ def print_rules(_command: Command, _environment: Mapping[str, str]) -> int:
 
 
 def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, identity: RunIdentity) -> int:
-    """One item from its event to its exit code. Its report and (when asked for) its transcript are always written."""
+    """One item from its event to its exit code. Always written: its report, its patch when no pull request shows the
+    changes, its transcript when asked for.
+    """
     started = world.clock.now()
     reporter, redact = world.reporter, world.redact
     result: RunResult | None = None
     try:
         result = run_item(world, settings, event, ref, identity)
-        transcript = result.transcript
+        transcript, patch = result.transcript, result.patch
     except (Exception, KeyboardInterrupt) as broken:
         error = as_error(broken)
-        transcript = error.transcript
+        transcript, patch = error.transcript, error.patch
+    if patch is not None and patch.text:
+        try:
+            patch = replace(patch, file=str(write_patch(patch, Path(tempfile.gettempdir()), ref.number)))
+        except OSError as problem:
+            reporter.annotate("warning", f"The patch could not be written: {problem.strerror}")
     if settings.upload_transcript and transcript is not None:
         try:
             kept = write_transcript(transcript, Path(tempfile.gettempdir()), ref.number, redact)
@@ -175,9 +182,9 @@ def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, ident
             reporter.annotate("warning", f"The transcript could not be written: {why}")
     seconds = world.clock.now() - started
     if result is None:
-        error.transcript = transcript
+        error.transcript, error.patch = transcript, patch
         return report_error(reporter, redact, ref=ref, error=error, seconds=seconds)
-    return report(reporter, redact, replace(result, transcript=transcript), seconds)
+    return report(reporter, redact, replace(result, transcript=transcript, patch=patch), seconds)
 
 
 def _with_own_key(inputs: dict[str, str], environment: Mapping[str, str]) -> dict[str, str]:

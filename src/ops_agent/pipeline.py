@@ -51,7 +51,7 @@ def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run:
         release(world, settings, progress, broken)
         raise
     if isinstance(result.ending, Stopped):
-        release(world, settings, progress, result.ending)
+        release(world, settings, progress, result.ending, result.patch)
     return result
 
 
@@ -65,7 +65,7 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
     show = partial(progress.show, Phase.WORKING)
     verification: Verification | None = None
     base_plans = BasePlans()
-    with world.scratch(base) as scratch, _with_cost(Conversation(world, settings, briefing, scratch, show)) as talk:
+    with world.scratch(base) as scratch, _with_work(Conversation(world, settings, briefing, scratch, show)) as talk:
         while True:
             with world.reporter.stage("converse"):
                 stopped = talk.go_on()
@@ -90,26 +90,27 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
                 break
         transcript = talk.transcript
         if stopped is not None and not talk.worth_a_draft(stopped, verification):
-            return result(ending=stopped, transcript=transcript)
+            return result(ending=stopped, transcript=transcript, patch=talk.kept_patch())
         if verification is None:
             raise PolicyViolation("a change set that was not verified came to publication")
         changes = with_lock_files(base, changes, verification)
         with world.reporter.stage("publish"):
             proposal = propose(world, settings, progress, base, changes, verdict, verification, transcript)
             ending = publish(world, settings, progress, changes, proposal)
-    return result(ending=ending, transcript=transcript, verification=verification)
+        patch = talk.kept_patch() if isinstance(ending, Stopped) else None
+    return result(ending=ending, transcript=transcript, verification=verification, patch=patch)
 
 
 @contextmanager
-def _with_cost(conversation: Conversation) -> Iterator[Conversation]:
-    """Whatever breaks or interrupts takes along what was said until then, so that its cost is reported all the same."""
+def _with_work(conversation: Conversation) -> Iterator[Conversation]:
+    """Whatever breaks or interrupts takes along what was said and changed until then: neither cost nor work is lost."""
     try:
         yield conversation
     except KeyboardInterrupt as interrupt:
-        raise Interrupted(conversation.transcript) from interrupt
+        raise Interrupted(conversation.transcript, conversation.kept_patch()) from interrupt
     except Exception as broken:
         error = as_error(broken)
-        error.transcript = conversation.transcript
+        error.transcript, error.patch = conversation.transcript, conversation.kept_patch()
         raise error from broken
     finally:
         conversation.close()

@@ -24,6 +24,17 @@ def needs_workflows_permission(path: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeptPatch:
+    """The work of a run that ended without a pull request: a redacted unified diff, (path, reason) of changed files
+    that it leaves out, and the `file` it was written to.
+    """
+
+    text: str
+    left_out: tuple[tuple[str, str], ...] = ()
+    file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
     """One file: its bytes on the base commit and now; None means that it does not exist on that side."""
 

@@ -7,6 +7,7 @@ import traceback
 from pathlib import PurePath
 from typing import ClassVar, Final
 
+from ops_agent.model.change_set import KeptPatch
 from ops_agent.model.conversation import Transcript
 from ops_agent.model.finding import Finding
 from ops_agent.model.outcome import Conclusion
@@ -15,7 +16,8 @@ from ops_agent.model.outcome import Conclusion
 class OpsAgentError(Exception):
     """Base of all. `str(error)` says what was wrong and where; `hint` says what to do now.
 
-    `transcript` is what was said until it broke, and what that cost; None when the llm was not asked.
+    `transcript` is what was said until it broke, and what that cost; None when the llm was not asked. `patch` is what
+    the agent had changed until then.
     """
 
     conclusion: ClassVar[Conclusion] = Conclusion.INTERNAL_ERROR
@@ -26,6 +28,7 @@ class OpsAgentError(Exception):
         self.hint = hint or self.default_hint
         self.findings = findings
         self.transcript: Transcript | None = None
+        self.patch: KeptPatch | None = None
 
     @property
     def exit_code(self) -> int:
@@ -126,11 +129,14 @@ class Cancelled(OpsAgentError):
 
 
 class Interrupted(KeyboardInterrupt):
-    """A cancellation in the middle of a conversation, with what was said until then; only the command may catch it."""
+    """A cancellation in the middle of a conversation, with what was said and changed until then; only the command may
+    catch it.
+    """
 
-    def __init__(self, transcript: Transcript) -> None:
+    def __init__(self, transcript: Transcript, patch: KeptPatch | None = None) -> None:
         super().__init__()
         self.transcript = transcript
+        self.patch = patch
 
 
 _MAX_FRAMES: Final = 4
@@ -145,7 +151,8 @@ def as_error(broken: BaseException) -> OpsAgentError:
         return broken
     if isinstance(broken, KeyboardInterrupt):
         error: OpsAgentError = Cancelled("the run was cancelled")
-        error.transcript = broken.transcript if isinstance(broken, Interrupted) else None
+        if isinstance(broken, Interrupted):
+            error.transcript, error.patch = broken.transcript, broken.patch
         return error
     if isinstance(broken, OSError) and broken.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoSpace("there is no space left on the disk")

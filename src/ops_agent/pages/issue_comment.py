@@ -59,8 +59,8 @@ def published_text(pull_request: PullRequest, item: WorkItem, updated: bool, war
     return "\n\n".join(lines)
 
 
-def stopped_text(stopped: Stopped) -> str:
-    """Why, and what to do now."""
+def stopped_text(stopped: Stopped, *, has_patch: bool = False) -> str:
+    """Why, what to do now, and where the work is."""
     lines = [
         f"**{stopped.conclusion.value}**: {cell(_cut(stopped.reason))}",
         f"**What to do:** {cell(_cut(stopped.remedy))}",
@@ -74,6 +74,8 @@ def stopped_text(stopped: Stopped) -> str:
         cut = stopped.patch[:_MAX_PATCH_CHARACTERS]
         note = "" if cut == stopped.patch else f" (cut; the whole patch is {IN_SUMMARY})"
         lines.append(details(f"Patch{note}", fence_verbatim(cut, "diff")))
+    elif has_patch:
+        lines.append(f"What was changed until then is kept as a patch {IN_SUMMARY}.")
     return "\n\n".join(lines)
 
 

@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from ops_agent.model.change_set import KeptPatch
 from ops_agent.model.conversation import Transcript, Usage
 from ops_agent.model.event import IssueRef, PullRequest
 from ops_agent.model.finding import Finding, Place
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.plan import PlanCounts
 from ops_agent.model.verification import TargetVerification, Verification
-from ops_agent.pages.fragments import items, joined, spent
+from ops_agent.pages.fragments import details, items, joined, spent
 from ops_agent.pages.results import cautions, checks_table, danger_lines, danger_list, findings_list, headlines
-from ops_agent.text.markdown import cell, code
+from ops_agent.text.markdown import cell, code, fence_verbatim
 from ops_agent.text.templates import fill
 
 SENTENCES: Final[dict[Conclusion, str]] = {
@@ -52,6 +53,7 @@ SENTENCES: Final[dict[Conclusion, str]] = {
 """One sentence for each way in which a run ends. The conclusion comes from code, and so does the sentence."""
 MAX_ANNOTATIONS = 10
 """Per level: GitHub shows ten errors and ten warnings of a step and drops the rest in silence."""
+_MAX_PATCH = 200_000  # a summary has room for 1 MiB
 _MAX_LISTED = 300
 """A summary has room for what the pull request and the comment leave out."""
 
@@ -67,6 +69,7 @@ class RunReport:
     branch: str = ""
     transcript: Transcript | None = None
     verification: Verification | None = None
+    patch: KeptPatch | None = None
     seconds: float = 0.0
     dry_run: bool = False
 
@@ -104,6 +107,7 @@ def outputs(report: RunReport) -> dict[str, str]:
         "num_turns": str(report.transcript.turn_count if report.transcript else 0),
         "duration_seconds": str(round(report.seconds)),
         "execution_file": report.transcript.extra.get("execution_file", "") if report.transcript else "",
+        "patch": report.patch.file if report.patch else "",
     }
 
 
@@ -131,6 +135,7 @@ def summary(report: RunReport, redact: Callable[[str], str]) -> str:
             plans=joined(cautions(targets), headlines(targets)),
             dangers=danger_list(danger_lines(targets), _MAX_LISTED, "that do not fit here"),
             checks=_checks(verification) if verification else "",
+            patch=_patch(report.patch) if report.patch else "",
             cost=_cost(report),
         )
     )
@@ -186,6 +191,17 @@ def _link(request: PullRequest | None) -> str:
 def _checks(verification: Verification) -> str:
     engine = f"Engine: {code(verification.engine)}\n\n" if verification.engine else ""
     return engine + checks_table(verification)
+
+
+def _patch(patch: KeptPatch) -> str:
+    """The work that no pull request shows, collapsed; what is left out of it, and why."""
+    left_out = "\n".join(items((f"{path} is left out: {why}" for path, why in patch.left_out), _MAX_LISTED))
+    if not patch.text:
+        return left_out
+    note = "No pull request shows these changes, and no rule or check need have passed them: review them first."
+    shown = patch.text[:_MAX_PATCH]
+    title = "Patch for git apply" + ("" if shown == patch.text else " (cut; the file is whole)")
+    return joined(note, details(title, fence_verbatim(shown, "diff")), left_out)
 
 
 def _cost(report: RunReport) -> str:

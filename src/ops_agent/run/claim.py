@@ -21,6 +21,7 @@ from ops_agent.issue.claims import (
     is_own_earlier_attempt,
     pull_request_record,
 )
+from ops_agent.model.change_set import KeptPatch
 from ops_agent.model.errors import Conflict, GitHubError, NotFound, OpsAgentError, as_error
 from ops_agent.model.event import ActorKind, RunIdentity
 from ops_agent.model.outcome import Conclusion, Stopped
@@ -290,8 +291,15 @@ class _Claiming:
         return comment_id
 
 
-def release(world: World, settings: Settings, progress: Progress, why: Stopped | BaseException) -> None:
-    """Give the item back: why and what to do in the comment, the card back to Ready, an untouched branch deleted.
+def release(
+    world: World,
+    settings: Settings,
+    progress: Progress,
+    why: Stopped | BaseException,
+    patch: KeptPatch | None = None,
+) -> None:
+    """Give the item back: why and what to do in the comment, where the `patch` is, if any, the card back to Ready, an
+    untouched branch deleted.
 
     Never raises an OpsAgentError: the run ends for another reason already. A pull request and a branch with commits
     stay. A cancelled run has no time: what has not begun within two seconds is left to the next run.
@@ -304,7 +312,7 @@ def release(world: World, settings: Settings, progress: Progress, why: Stopped |
     def in_time() -> bool:
         return not isinstance(why, KeyboardInterrupt) or world.clock.monotonic() - began < _SECONDS_WHEN_CANCELLED
 
-    progress.write(Phase.STOPPED, _reason(world.redact, why))
+    progress.write(Phase.STOPPED, _reason(world.redact, why, patch))
     if claimed.existing is None and in_time():
         move_card(
             world.board,
@@ -317,13 +325,13 @@ def release(world: World, settings: Settings, progress: Progress, why: Stopped |
         _delete_untouched(world.branches, world.pull_requests, world.reporter, item, claimed)
 
 
-def _reason(redact: Callable[[str], str], why: Stopped | BaseException) -> str:
+def _reason(redact: Callable[[str], str], why: Stopped | BaseException, patch: KeptPatch | None) -> str:
     """Why the run ended, as Markdown. When the redaction fails, only the conclusion is shown."""
     if isinstance(why, BaseException):
         error = as_error(why)
-        why = Stopped(error.conclusion, str(error), error.hint, findings=error.findings)
+        why, patch = Stopped(error.conclusion, str(error), error.hint, findings=error.findings), error.patch
     try:
-        return redact(stopped_text(why))
+        return redact(stopped_text(why, has_patch=patch is not None))
     except Exception:
         return f"**{why.conclusion.value}**: the reason is withheld, because its redaction failed."
 

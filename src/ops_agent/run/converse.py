@@ -16,7 +16,7 @@ from ops_agent.agent.tools import Workbench
 from ops_agent.config.settings import Settings
 from ops_agent.guard.paths import is_workflow, path_refusal
 from ops_agent.guard.tree import source_tree
-from ops_agent.model.change_set import ChangeSet
+from ops_agent.model.change_set import ChangeSet, KeptPatch
 from ops_agent.model.conversation import Briefing, CriterionAnswer, Ending, Transcript
 from ops_agent.model.errors import OpsAgentError, ToolchainError
 from ops_agent.model.finding import Finding, Verdict
@@ -27,6 +27,7 @@ from ops_agent.model.verification import CheckResult, CheckStatus, Verification
 from ops_agent.pages.fragments import counted
 from ops_agent.pages.summary import planned_decisions
 from ops_agent.run.judge import format_files, judge_sources, pin_actions
+from ops_agent.run.keep import kept_patch
 from ops_agent.run.verify import fetch_modules, run_all
 from ops_agent.terraform.modules import init_inputs
 from ops_agent.text.templates import fill
@@ -147,6 +148,10 @@ class Conversation:
 
     def close(self) -> None:
         self._cells.close()
+
+    def kept_patch(self) -> KeptPatch | None:
+        """What the agent has changed until now, for people."""
+        return kept_patch(self._scratch, self._settings, self._world.redact)
 
     @property
     def transcript(self) -> Transcript:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+from ops_agent.model.change_set import KeptPatch
 from ops_agent.model.conversation import Transcript
 from ops_agent.model.errors import OpsAgentError, RedactionFailed
 from ops_agent.model.event import IssueRef
@@ -28,13 +29,19 @@ class RunResult:
     claim: Claim | None = None
     transcript: Transcript | None = None
     verification: Verification | None = None
+    patch: KeptPatch | None = None
 
 
 def report(reporter: Reporter, redact: Callable[[str], str], result: RunResult, seconds: float) -> int:
     """Show how an item ended after so many seconds; returns the exit code."""
     ending = result.ending
     used = partial(
-        RunReport, ref=result.ref, transcript=result.transcript, verification=result.verification, seconds=seconds
+        RunReport,
+        ref=result.ref,
+        transcript=result.transcript,
+        verification=result.verification,
+        patch=result.patch,
+        seconds=seconds,
     )
     if isinstance(ending, Stopped):
         return _show(reporter, redact, used(ending=ending, branch=result.claim.branch if result.claim else ""))
@@ -80,6 +87,7 @@ def report_error(
         ending=Stopped(error.conclusion, str(error), error.hint, findings=error.findings),
         warnings=tuple(getattr(error, "problems", ())),
         transcript=error.transcript,
+        patch=error.patch,
         seconds=seconds,
     )
     return _show(reporter, redact, shown)

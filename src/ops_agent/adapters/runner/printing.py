@@ -1,4 +1,4 @@
-"""What every report does to its text first: secrets out, control characters made visible. And the transcript's file."""
+"""What every report does to its text first: secrets out, control characters made visible. And the files of a run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+from ops_agent.model.change_set import KeptPatch
 from ops_agent.model.conversation import Transcript
 
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
@@ -35,9 +36,17 @@ def closed_redaction(redact: Callable[[str], str]) -> Callable[[str], str]:
 def write_transcript(transcript: Transcript, folder: Path, number: int, redact: Callable[[str], str]) -> Path:
     """The path of the redacted transcript (mode 0600) in `folder`. Raises OSError, RedactionFailed."""
     text = json.dumps(asdict(transcript), indent=1, ensure_ascii=False, default=str)
-    path = folder / f"ops-agent-transcript-{number}.json"
+    return _written(folder / f"ops-agent-transcript-{number}.json", redact(text))
+
+
+def write_patch(patch: KeptPatch, folder: Path, number: int) -> Path:
+    """The path of the kept patch (mode 0600) in `folder`. Raises OSError."""
+    return _written(folder / f"ops-agent-{number}.patch", patch.text)
+
+
+def _written(path: Path, text: str) -> Path:
     path.unlink(missing_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
-        stream.write(redact(text))
+        stream.write(text)
     return path
