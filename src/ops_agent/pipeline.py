@@ -18,7 +18,8 @@ from ops_agent.model.outcome import Stopped
 from ops_agent.model.ports import World
 from ops_agent.model.verification import Verification
 from ops_agent.run.admit import admit, answer
-from ops_agent.run.brief import brief
+from ops_agent.run.base_first import BaseFirst
+from ops_agent.run.brief import brief, token_trouble
 from ops_agent.run.claim import claim, release
 from ops_agent.run.converse import Conversation
 from ops_agent.run.judge import format_files, judge_plans, judge_sources, pin_actions, prove_criteria
@@ -26,7 +27,7 @@ from ops_agent.run.progress import Phase, Progress
 from ops_agent.run.propose import propose
 from ops_agent.run.publish import publish
 from ops_agent.run.report import RunResult
-from ops_agent.run.verify import BasePlans, verify, with_lock_files
+from ops_agent.run.verify import verify, with_lock_files
 
 
 def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> RunResult:
@@ -61,11 +62,18 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
     base = world.branches.tree(item.target.full_name, claimed.base_commit)
     settings = narrow_by_policy_file(settings, base)
     with world.reporter.stage("brief"):
-        briefing = brief(world, settings, item, base)
+        abilities = world.issues.token_abilities(item.target.full_name)
+        stopped = token_trouble(settings, abilities)
+        if stopped is not None:
+            return result(ending=stopped)
+        briefing = brief(world, settings, item, base, abilities)
     show = partial(progress.show, Phase.WORKING)
     verification: Verification | None = None
-    base_plans = BasePlans()
-    with world.scratch(base) as scratch, _with_work(Conversation(world, settings, briefing, scratch, show)) as talk:
+    with (
+        world.scratch(base) as scratch,
+        BaseFirst(world, settings, base, briefing.layout) as base_first,
+        _with_work(Conversation(world, settings, briefing, scratch, show, base_first)) as talk,
+    ):
         while True:
             with world.reporter.stage("converse"):
                 stopped = talk.go_on()
@@ -80,7 +88,11 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
             if not verdict.blocked:
                 progress.show(Phase.VERIFYING, "")
                 with world.reporter.stage("verify"):
-                    verification = verify(world, settings, base, changes, scratch.root, base_plans)
+                    base_first.settle()
+                    verification = verify(world, settings, base, changes, scratch.root, base_first.plans)
+                stopped = base_first.no_proof(verification)
+                if stopped is not None:
+                    break
                 verdict = judge_plans(item.labels_by_writers, verdict, verification)
                 verification = prove_criteria(item, talk.answers, verification, base, scratch)
                 if talk.is_done(verdict, verification):

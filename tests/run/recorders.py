@@ -25,11 +25,12 @@ def finding(path: str) -> Finding:
 
 @dataclass
 class Recorder:
-    """ports.Terraform that runs nothing. `results` replaces the result of a command; `on` is called with every
-    command's name.
+    """ports.Terraform that runs nothing. `results` replaces the result of a command of the head, `base_results` one of
+    the base; `on` is called with every command's name.
     """
 
     results: dict[str, CheckResult] = field(default_factory=dict)
+    base_results: dict[str, CheckResult] = field(default_factory=dict)
     on: object = None
     log: list[str] = field(default_factory=list)
     allowed: set[tuple[str, ...] | None] = field(default_factory=set)
@@ -52,7 +53,8 @@ class Recorder:
         self.log.append(f"{name} {what}")
         if self.on:
             self.on(f"{name} {what}", self)
-        return self.results.get(name, check(name))
+        results = self.base_results if what.startswith("base ") else self.results
+        return results.get(name, check(name))
 
     def formatted(self, tree, root):
         return {}

@@ -50,7 +50,7 @@ def test_head_and_base_are_planned_with_a_role_and_with_mocks_without_one(tmp_pa
             "fmt infra",
             *(f"{name} head infra (dev)" for name in ("init", "validate", "plan")),
             *(f"{name} head infra (prod)" for name in ("init", "mocked plan")),
-            *(f"{name} base infra (dev)" for name in ("init", "plan")),
+            *(f"{name} base infra (dev)" for name in ("init", "plan", "validate")),  # recorded plans are none
             *(f"{name} base infra (prod)" for name in ("init", "mocked plan")),
         ]
     )
@@ -173,7 +173,7 @@ def test_an_interrupt_cancels_every_running_child(tmp_path):
 
 def test_a_plan_of_the_base_is_known_for_its_commit_target_and_account_only():
     kept = TerraformPlan(changes=(), outputs=(), drift=(), text="", canonical_hash="")
-    plans: BasePlans = {("a" * 40, target(), DEV): kept}
+    plans = BasePlans({("a" * 40, target(), DEV): kept})
     assert plans["a" * 40, target(), DEV] is kept
     moved = target(environment("dev", backend_file="infra/backend/other.hcl"))
     others = [

@@ -32,7 +32,7 @@ CLAIM = (
     "query organization,node",
     "mutation updateProjectV2ItemFieldValue",
 )
-READ_BASE = (f"GET {_REPO}/git/trees/{{tree_sha}}", f"GET {_REPO}/tarball/{{ref}}")
+TREE, ARCHIVE = READ_BASE = (f"GET {_REPO}/git/trees/{{tree_sha}}", f"GET {_REPO}/tarball/{{ref}}")
 PROGRESS = f"PATCH {_REPO}/issues/comments/{{comment_id}}"
 PIN = (f"GET {_REPO}/git/ref/{{ref}}",)
 ASK_ABILITIES = (f"POST {_REPO}/git/refs", f"POST {_REPO}/pulls", f"POST {_REPO}/issues", "GET /apps/{app_slug}")
@@ -58,9 +58,10 @@ RELEASE = (
     f"DELETE {_REPO}/git/refs/{{ref}}",
 )
 ANSWER = ("query viewer", f"GET {_ISSUE}/comments", f"POST {_ISSUE}/comments")
-CALLS = (*ADMIT, *CLAIM, *READ_BASE, PROGRESS, *PIN, PROGRESS, *ASK_ABILITIES, *PUBLISH)
-"""A clean run whose change set holds a workflow with an action by tag (PIN, ASK_ABILITIES), with a label and a review
-status.
+ADVISED = (PROGRESS, PROGRESS, PROGRESS)
+CALLS = (*ADMIT, *CLAIM, TREE, *ASK_ABILITIES, ARCHIVE, PROGRESS, *PIN, *ADVISED, *PUBLISH)
+"""A clean run whose change set holds a workflow with an action by tag (PIN), with a label and a review status. It is
+verified, gets its advice, and is verified again (ADVISED).
 """
 WRITES = tuple(
     n for n, call in enumerate(CALLS, start=1) if not call.startswith(("GET", "query")) and call not in ASK_ABILITIES
@@ -75,9 +76,9 @@ STAGES = (
     ("answer", "only when an item is not admitted; its earlier answer is edited (`PATCH`)", ANSWER),
     ("claim", "a first claim", CLAIM),
     ("brief", "the tree and its archive; the archive's own address is one more download", READ_BASE),
+    ("brief", "once, before the first call of the llm: what the token may do; refused by design (422)", ASK_ABILITIES),
     ("progress", "each new phase, and at most every 20 seconds within one", (PROGRESS,)),
     ("judge", "for each action named by a tag, to pin it; asked once in a run", PIN),
-    ("publish", "once, when a workflow file changed: what the token may do; refused by design (422)", ASK_ABILITIES),
     ("publish", "with a label and a review status; each open pull request of ours adds one", PUBLISH),
     ("release", "only when nothing is published", RELEASE),
 )
@@ -122,7 +123,7 @@ def test_a_clean_run_makes_exactly_the_listed_requests(sweep_github: SweepGitHub
     scenario = sweep_github.scenario()
     assert scenario.run(scenario.labelled()).conclusion == "published"
     assert tuple(call.operation for call in sweep_github.github.recorder.calls) == CALLS
-    assert [call.number for call in sweep_github.github.recorder.calls if call.status >= 400] == [8, 23, 24, 25], (
+    assert [call.number for call in sweep_github.github.recorder.calls if call.status >= 400] == [8, 19, 20, 21], (
         "no parent; the probes"
     )
 

@@ -81,8 +81,12 @@ def task_prompt(
     repository_map: dict[str, Any],
     infra_context: str,
     others: tuple[Standard, ...],
+    *,
+    workflows_as_patch: bool = False,
 ) -> str:
-    """The issue, what the caller adds and the repository map, each in its fence."""
+    """The issue, what the caller adds and the repository map, each in its fence. `workflows_as_patch`: the token may
+    not write workflow files.
+    """
     return fill(
         "agent/prompts/task.md",
         boundary=boundary,
@@ -91,6 +95,7 @@ def task_prompt(
         repository=item.target.full_name,
         base_branch=plain_name(item.base_branch),
         map=fenced(boundary, repository_map),
+        workflows_as_patch=workflows_as_patch,
         others=tuple((plain_name(s.id), plain_name(s.description)) for s in others),
     )
 

@@ -35,8 +35,18 @@ TurnNote = Callable[[int, float, str], None]
 class AgentLoop:
     """One conversation. `say` puts our text into the next turn; `run` goes on until an end."""
 
-    def __init__(self, llm: Llm, system: str, toolbox: Toolbox, budget: Budget, note: TurnNote) -> None:
+    def __init__(
+        self,
+        llm: Llm,
+        system: str,
+        toolbox: Toolbox,
+        budget: Budget,
+        note: TurnNote,
+        before_call: Callable[[], Stopped | None] = lambda: None,
+    ) -> None:
+        """`before_call` may `say` something, or stop the run before it pays for another answer."""
         self._llm = llm
+        self._before_call = before_call
         self._system = system
         self._toolbox = toolbox
         self._note = note
@@ -60,6 +70,8 @@ class AgentLoop:
         while True:
             if why := self.budget.exhausted():
                 return _out_of_budget(why)
+            if stopped := self._before_call():
+                return stopped
             self._speak()
             end = self._take(self._ask())
             if end is not None:

@@ -13,6 +13,8 @@ from ops_agent.model.terraform import TerraformTarget
 class CheckStatus(StrEnum):
     PASSED = "passed"
     FAILED = "failed"
+    ON_BASE = "already failing on the base"
+    """The base commit fails this check in the same way, so it says nothing about the change."""
     NOT_RUN = "not run"
 
 
@@ -136,6 +138,10 @@ class Verification:
     @property
     def failed(self) -> tuple[CheckResult, ...]:
         return tuple(c for c in self.all_checks if c.status is CheckStatus.FAILED)
+
+    @property
+    def failing_on_base(self) -> tuple[CheckResult, ...]:
+        return tuple(c for c in self.all_checks if c.status is CheckStatus.ON_BASE)
 
     @property
     def passed(self) -> bool:

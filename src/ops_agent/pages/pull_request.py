@@ -113,6 +113,9 @@ def not_ready(verdict: Verdict, verification: Verification, *others: str) -> tup
     if failed:
         names = ", ".join(sorted({cell(check.name) for check in failed}))
         reasons.append(f"{counted(len(failed), 'check')} failed ({names})")
+    if already := verification.failing_on_base:
+        names = ", ".join(sorted({cell(check.name) for check in already}))
+        reasons.append(f"{names} fails on the base branch already, so no plan proves the change there")
     reasons += [*others, *unproved(verification.criteria)]
     asked = len(decisions_of(verdict)) + len(planned_decisions(verification.targets))
     if asked:

@@ -112,7 +112,7 @@ def checks_table(verification: Verification, verdict: Verdict | None = None) -> 
     """Every check with its result: what failed first, then what was not run; one row for each check and result. The
     linters' results are in the `verdict`.
     """
-    order = (CheckStatus.FAILED, CheckStatus.NOT_RUN, CheckStatus.PASSED)
+    order = (CheckStatus.FAILED, CheckStatus.ON_BASE, CheckStatus.NOT_RUN, CheckStatus.PASSED)
     results = [((order.index(check.status), check.name), check.subject) for check in verification.all_checks]
     for tool in ("actionlint", "zizmor"):
         if verdict is not None and any(rule.startswith(tool) for rule in verdict.rules_run):
@@ -120,7 +120,9 @@ def checks_table(verification: Verification, verdict: Verdict | None = None) -> 
             number = order.index(CheckStatus.FAILED if failed else CheckStatus.PASSED)
             results.append(((number, tool), "changed workflows"))
     not_run = order.index(CheckStatus.NOT_RUN)
-    results += [((not_run, "plan"), str(t.target)) for t in verification.targets if t.unplanned]
+    tried = {check.subject for check in verification.failing_on_base if check.name == "plan"}
+    unplanned = [str(t.target) for t in verification.targets if t.unplanned]
+    results += [((not_run, "plan"), target) for target in unplanned if target not in tried]
     if not results:
         return "No checks ran."
     every = {str(target.target) for target in verification.targets}
@@ -136,6 +138,11 @@ def checks_table(verification: Verification, verdict: Verdict | None = None) -> 
         lines.append(f"| {cell(name)} | {word} | {where} |")
     silent = [check for check in verification.all_checks if check.status is CheckStatus.NOT_RUN and check.output]
     reasons = [f"- {cell(one.name)} of {code(one.subject)}: {cell(one.output[:300])}" for one in silent[:MAX_FACTS]]
+    reasons += [
+        f"- {cell(one.name)} of {code(one.subject)} on the base: {code(str(error.place))}: {cell(error.what[:300])}"
+        for one in verification.failing_on_base[:MAX_FACTS]
+        for error in one.findings[:1]
+    ]
     return "\n".join([*lines, *([""] if reasons else []), *reasons])
 
 

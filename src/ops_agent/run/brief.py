@@ -9,8 +9,9 @@ from ops_agent.agent.standards import standards_for
 from ops_agent.config.settings import Settings
 from ops_agent.guard.tree import source_tree
 from ops_agent.model.conversation import Briefing
-from ops_agent.model.errors import ConfigError
-from ops_agent.model.ports import BaseTree, World
+from ops_agent.model.errors import ConfigError, NotPermitted
+from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.ports import BaseTree, TokenAbilities, World
 from ops_agent.model.terraform import Layout
 from ops_agent.model.work_item import WorkItem
 from ops_agent.run.judge import merge_effects
@@ -27,8 +28,28 @@ def require_environments(wanted: tuple[str, ...], layout: Layout) -> None:
         )
 
 
-def brief(world: World, settings: Settings, item: WorkItem, base: BaseTree) -> Briefing:
-    """The briefing for `item` on `base`. Raises what reading the base tree raises."""
+def token_trouble(settings: Settings, abilities: TokenAbilities) -> Stopped | None:
+    """Why nothing could be published in the end, with what to do; None when the token surely lacks nothing that every
+    run needs. Workflow files are no such thing: without the right to write them they become a patch.
+    """
+    lacking = [
+        words
+        for may, words in (
+            (abilities.contents, "write branches (`contents: write`)"),
+            (abilities.pull_requests, "open pull requests (`pull-requests: write`)"),
+        )
+        if may is False
+    ]
+    if settings.dry_run or not lacking:
+        return None
+    reason = f"The token may not {' or '.join(lacking)}, so no work could be published. The llm was not asked."
+    return Stopped(Conclusion.NOT_PERMITTED, reason, NotPermitted.default_hint)
+
+
+def brief(
+    world: World, settings: Settings, item: WorkItem, base: BaseTree, abilities: TokenAbilities | None = None
+) -> Briefing:
+    """The briefing for `item` on `base`, with what the token cannot do. Raises what reading the base tree raises."""
     entries = base.entries()
     paths = tuple(p for p, e in entries.items() if e.is_regular and "\n" not in p)
     layout = source_tree(base, settings.policy).layout
@@ -43,7 +64,12 @@ def brief(world: World, settings: Settings, item: WorkItem, base: BaseTree) -> B
         system=system_prompt(settings.policy, settings.limits, standards, settings.labels.title_prefix),
         task=world.redact(
             task_prompt(
-                item, boundary, repository_map(layout, paths, base.read, merges), settings.infra_context, others
+                item,
+                boundary,
+                repository_map(layout, paths, base.read, merges),
+                settings.infra_context,
+                others,
+                workflows_as_patch=abilities is not None and abilities.workflows is False,
             )
         ),
         boundary=boundary,

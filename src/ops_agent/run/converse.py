@@ -26,6 +26,8 @@ from ops_agent.model.terraform import TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, Verification
 from ops_agent.pages.fragments import counted
 from ops_agent.pages.summary import planned_decisions
+from ops_agent.run.base_failures import read_file
+from ops_agent.run.base_first import BaseFirst
 from ops_agent.run.judge import format_files, judge_sources, pin_actions
 from ops_agent.run.keep import kept_patch
 from ops_agent.run.verify import fetch_modules, run_all
@@ -49,10 +51,13 @@ class Conversation:
         briefing: Briefing,
         scratch: Scratch,
         show: Callable[[str], None] = lambda _: None,
+        base_first: BaseFirst | None = None,
     ) -> None:
-        """`show` gets one line for people now and then."""
+        """`show` gets one line for people now and then; `base_first` finds out what the base fails by itself."""
         self._world, self._settings, self._briefing, self._scratch = world, settings, briefing, scratch
         self._show = show
+        self._base_first = base_first
+        self._told = set[tuple[str, str]]()
         self._rounds = 0
         self._blocked = False
         self._advised = False
@@ -69,7 +74,9 @@ class Conversation:
             criteria=briefing.criteria,
         )
         toolbox = Toolbox(bench, briefing.boundary, limits.max_tool_calls_per_turn, world.redact)
-        self._loop = AgentLoop(world.llm, briefing.system, toolbox, Budget(limits, world.clock), self._note)
+        self._loop = AgentLoop(
+            world.llm, briefing.system, toolbox, Budget(limits, world.clock), self._note, self._before_call
+        )
         self._loop.say(briefing.task)
 
     def go_on(self) -> Stopped | None:
@@ -170,6 +177,26 @@ class Conversation:
             extra=extra,
         )
 
+    def _before_call(self) -> Stopped | None:
+        """Say what the base fails by itself, once; stop when no change could ever be planned."""
+        if self._base_first is None:
+            return None
+        stopped = self._base_first.before_call()
+        new = [c for c in self._base_first.plans.failures.checks if (c.name, c.subject) not in self._told]
+        if new and stopped is None:
+            self._told |= {(c.name, c.subject) for c in new}
+            checks = self._fenced([check_material(c) for c in new])
+            self._loop.say(fill("agent/prompts/failing_on_base.md", checks=checks))
+        return stopped
+
+    def _excused(self, root: TerraformRoot, check: CheckResult) -> CheckResult:
+        """A check of the scratch tree; what the base fails in the same way is not the change's."""
+        if self._base_first is None:
+            return check
+        subject = root.path if check.name == "validate" else check.subject
+        read = partial(read_file, self._scratch.root)
+        return self._base_first.plans.failures.excused(check, subject, read)
+
     def _fenced(self, material: object) -> str:
         return self._world.redact(fenced(self._briefing.boundary, material))
 
@@ -235,8 +262,12 @@ class Conversation:
             jobs[f"fmt {root.path}"] = lambda root=root: (terraform.fmt(scratch.root, root),)  # type: ignore[misc]
         done = run_all(terraform, jobs)
         self._cells.keep_at_most(MAX_CHECKED_ROOTS)
-        names = [f"{name} {root.path}" for root in roots for name in ("fmt", "validate")]
-        return [check for name in names for check in done.get(name, ())]
+        return [
+            self._excused(root, check)
+            for root in roots
+            for name in ("fmt", "validate")
+            for check in done.get(f"{name} {root.path}", ())
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,7 @@ from ops_agent.model.terraform import (
 from ops_agent.model.verification import CheckResult, CheckStatus, Evidence, TargetVerification, Verification
 from ops_agent.plan.difference import mocked_difference, own_changes, own_outputs
 from ops_agent.plan.reading import read_plan
+from ops_agent.run.base_failures import BaseFailures, read_file
 from ops_agent.terraform.buckets import named_buckets
 from ops_agent.terraform.hcl_tree_sitter import read_terraform
 from ops_agent.terraform.layout import LayoutUses, targets, unsettled_by
@@ -40,17 +41,24 @@ from ops_agent.terraform.modules import LOCK_FILE, directory_of, locked_provider
 
 T = TypeVar("T")
 
-BasePlans = dict[tuple[str, TerraformTarget, str | None], TerraformPlan]
-"""Plans of base commits, by commit, target and the account of the lease (None: with mocked providers).
 
-The pipeline makes one for each run and hands it to every round: repair rounds change the head alone. A plan that failed
-is not kept, so the next round asks again.
+class BasePlans(dict[tuple[str, TerraformTarget, str | None], TerraformPlan]):
+    """Plans of base commits, by commit, target and the account of the lease (None: with mocked providers).
 
-The state, or what a data source reads, may change between two rounds. The head is planned anew in each, so what is
-shown and what is dangerous is never old. Old is only what is subtracted, and a change is subtracted when its values
-before *and* after are those of the base's plan: where the state changed, the values before differ, and the change
-counts as ours. So an old plan of the base rather blames this change for too much. It is never older than the run.
-"""
+    The pipeline makes one for each run and hands it to every round: repair rounds change the head alone. A plan that
+    failed is not kept, so the next round asks again. `tree` holds the base commit's files while the run lasts; without
+    it `verify` makes a tree. `failures` is what the base fails by itself.
+
+    The state, or what a data source reads, may change between two rounds. The head is planned anew in each, so what is
+    shown and what is dangerous is never old. Old is only what is subtracted, and a change is subtracted when its values
+    before *and* after are those of the base's plan: where the state changed, the values before differ, and the change
+    counts as ours. So an old plan of the base rather blames this change for too much. It is never older than the run.
+    """
+
+    def __init__(self, plans: Mapping[tuple[str, TerraformTarget, str | None], TerraformPlan] | None = None) -> None:
+        super().__init__(plans or {})
+        self.tree: Path | None = None
+        self.failures = BaseFailures()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +79,7 @@ class _Head:
     buckets: frozenset[str]
 
     def read(self, path: str) -> bytes | None:
-        place = self.tree / path
-        return place.read_bytes() if place.is_file() else None
+        return read_file(self.tree, path)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +116,7 @@ def verify(
     + bp) + M*(m + bm)`, where validate, plan, show and a mocked plan start a provider V = 2, P = 3, S = 1 and M = 1
     (Terraform 1.11: 3) times; measured with AWS 3.39, asserted by tests/adapters/terraform/test_terraform_providers.py.
     """
-    known = {} if base_plans is None else base_plans
+    known = BasePlans() if base_plans is None else base_plans
     terraform, redact = world.terraform, world.redact
     engine = terraform.engine()
     terraform.self_test()
@@ -131,14 +138,19 @@ def verify(
         # Before any job, so that nothing of the llm's runs beside the tokens of module hosts; init reports what failed.
         modules = fetch_modules(terraform, redact, base, roots)
         unknown = [w for w in work if w.base is not None and w.base_plan(known, base.commit) is None]
-        untouched = stack.enter_context(world.scratch(base)).root if unknown else tree
+        untouched = known.tree or (stack.enter_context(world.scratch(base)).root if unknown else tree)
         validating = {w.target.root.path: w.target for w in reversed(work)}
         # The longest first, so that at the end no job runs alone.
         jobs: dict[str, Callable[[], object]] = {
             f"head {w.target}": partial(_verify_target, head, w, validates=validating[w.target.root.path] is w.target)
             for w in work
         }
-        jobs |= {f"base {w.target}": partial(_plan_base, head, w, untouched) for w in unknown}
+        jobs |= {
+            f"base {w.target}": partial(
+                _plan_base, head, w, untouched, known.failures, validates=validating[w.target.root.path] is w.target
+            )
+            for w in unknown
+        }
         jobs |= {f"fmt {root.path}": partial(_fmt, head, root) for root in roots}
         done = run_all(terraform, jobs)
     for w in unknown:
@@ -153,7 +165,10 @@ def verify(
     return Verification(
         engine=engine if roots else "",
         checks=tuple(checks),
-        targets=tuple(_compared(w, done[f"head {w.target}"], w.base_plan(known, base.commit)) for w in work),
+        targets=tuple(
+            known.failures.excuse(_compared(w, done[f"head {w.target}"], w.base_plan(known, base.commit)), head.read)
+            for w in work
+        ),
     )
 
 
@@ -274,15 +289,75 @@ def _prevented(tree: Path, root: TerraformRoot) -> frozenset[str]:
     )
 
 
-def _plan_base(head: _Head, work: _Work, untouched: Path) -> TerraformPlan | None:
-    """The plan of the base commit's files, to be subtracted; None when they cannot be planned."""
+def _plan_base(
+    head: _Head,
+    work: _Work,
+    untouched: Path,
+    failures: BaseFailures,
+    *,
+    validates: bool,
+    goes_on: Callable[[CheckResult], bool] = lambda _: True,
+) -> TerraformPlan | None:
+    """The plan of the base commit's files, to be subtracted; None when they cannot be planned, and `failures` has why.
+
+    Validated only without a plan, to say what is wrong there. `goes_on` gets each result; the plan is left out when it
+    answers False.
+    """
     if work.base is None:
         return None
+    target = work.base
+
+    def passes(check: CheckResult) -> bool:
+        check = redacted(check, head.redact)
+        failures.note(check, untouched)
+        return goes_on(check) and check.status is not CheckStatus.FAILED
+
     providers = head.policy.allowed_providers
-    with head.terraform.workspace(untouched, work.base, work.lease, providers=providers, buckets=None) as workspace:
-        if workspace.init().status is CheckStatus.FAILED:
+    with head.terraform.workspace(untouched, target, work.lease, providers=providers, buckets=None) as workspace:
+        if not passes(workspace.init()):
             return None
-        return _planned(head, work, work.base, workspace, with_text=False)[1]
+        result, plan = _planned(head, work, target, workspace, with_text=False)
+        passes(result)
+        if plan is None and validates:
+            passes(replace(workspace.validate(), subject=target.root.path))
+        return plan
+
+
+def plan_bases(
+    world: World,
+    settings: Settings,
+    base: BaseTree,
+    layout: Layout,
+    known: BasePlans,
+    goes_on: Callable[[TerraformTarget, CheckResult | None], bool],
+) -> None:
+    """init, validate and plan of the base's own targets, one after another, into `known`, whose `tree` has the files.
+
+    `goes_on` is asked before each target (None) and after each step. Raises what `verify` does.
+    """
+    if known.tree is None:
+        raise ValueError("the base's files are not on disk")
+    with ExitStack() as stack:
+        work = _work(world.cloud, settings.environments, layout, layout.roots, stack)
+        own = _Head(
+            terraform=world.terraform,
+            engine=world.terraform.engine(),
+            redact=world.redact,
+            policy=settings.policy,
+            base_commit=base.commit,
+            changes=ChangeSet(base_commit=base.commit, changes=()),
+            tree=known.tree,
+            buckets=frozenset(),
+        )
+        validating = {w.target.root.path: w for w in reversed(work)}
+        for w in work:
+            if w.base is None or not goes_on(w.base, None):
+                continue
+            steps = partial(goes_on, w.base)
+            validates = validating[w.target.root.path] is w
+            plan = _plan_base(own, w, known.tree, known.failures, validates=validates, goes_on=steps)
+            if plan is not None:
+                known[base.commit, w.base, w.account] = plan
 
 
 def _planned(

@@ -72,6 +72,38 @@ MODULE_REMEDY: Final = (
     "with its source and version as they are, copy the module into the repository and call it by its path "
     "(`./modules/NAME`), or let a person add it first."
 )
+_BACKEND_REMEDY: Final = (
+    "Correct the backend's settings on the base branch, or let the role for plans read the state "
+    "(docs/setup/aws-role.md)."
+)
+_NOT_ALLOWED: Final = "Allow the provider `{provider}` with `allowed_providers`, or take it out of the root."
+_OBSTACLES: Final = (
+    (
+        re.compile(r"doesn't match any of the checksums|is not available for your (?:current )?(?:target )?platform"),
+        "Run `terraform providers lock -platform=linux_amd64` in the root, and commit the lock file.",
+    ),
+    (
+        re.compile(r"^Unsupported (?:Terraform|OpenTofu) Core version"),
+        "Set up a version of Terraform that `required_version` allows, in a step before ops-agent.",
+    ),
+    (
+        re.compile(
+            r"^(?:Failed to query available provider packages|Failed to install provider|Incompatible provider)"
+        ),
+        "Correct the version constraint or the lock file on the base branch, or give the provider mirror this version.",
+    ),
+    (
+        re.compile(
+            r"(?i)required by the backend|backend|existing workspaces|error loading state|S3 bucket \"[^\"]*\" does"
+        ),
+        _BACKEND_REMEDY,
+    ),
+    (
+        re.compile(r"^Module `.*` cannot be fetched from"),
+        "Give a token that may read the module with `module_credentials` (docs/setup/modules.md).",
+    ),
+)
+_PROVIDER = re.compile(r"provider (?:(?P<host>[\w.-]+\.[\w.-]+)/)?(?P<name>[\w-]+/[\w-]+)\b")
 _ACTION_REMEDY: Final = (
     "The role for plans lacks `{action}`: add it to the role's permissions (docs/setup/aws-role.md) if it only "
     "describes."
@@ -132,6 +164,19 @@ def broken_files(layout: Layout, paths: Iterable[str], read: Callable[[str], byt
                     title, remedy = "A root has two backends", "Keep the one that holds the state."
                     found.append(_finding(path, block.line, "two-backends", title, what, remedy))
     return tuple(found)
+
+
+def init_remedy(text: str, allowed_providers: Iterable[str]) -> str | None:
+    """What a person can do about an error of `init` that no change of configuration by an issue is about: a provider
+    that is not allowed, a version that cannot be had, a backend or module host that cannot be reached. None: it is none
+    of these.
+    """
+    provider = _PROVIDER.search(text)
+    if provider and "not found in any of the search locations" in text:
+        allowed = {"/".join(address.split("/")[-2:]) for address in allowed_providers}
+        if provider["name"] not in allowed:
+            return _NOT_ALLOWED.format(provider=provider[0].removeprefix("provider "))
+    return next((remedy for pattern, remedy in _OBSTACLES if pattern.search(text)), None)
 
 
 def remedy_of_denial(text: str) -> str | None:

@@ -1,0 +1,16 @@
+terraform {
+  required_version = ">= 1.10"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = ">= 3.39"
+    }
+    google = {
+      source = "hashicorp/google"
+    }
+  }
+
+  # Filled from backend/{environment}/backend.hcl at init.
+  backend "s3" {}
+}
