@@ -16,6 +16,8 @@ from scenario_runner import Played, World, paths_of, play, scenario_folders
 
 pytestmark = [pytest.mark.terraform, pytest.mark.timeout(300)]
 
+_READS = ("Get", "List", "Describe", "AssumeRoleWithWebIdentity")
+
 
 @pytest.fixture(scope="module")
 def world() -> Iterator[World]:
@@ -46,6 +48,10 @@ def test_a_run_ends_as_its_folder_says(folder: Path, world: World, tmp_path: Pat
         assert branches == expected.get("branches", []), "an unused claim was left behind"
     if expected.get("aws_untouched"):
         assert not played.aws_calls, "AWS was asked although the run had to stop before"
+    if expected.get("aws_reads_of_the_base_only"):
+        others = [c for c in played.aws_calls if c.method not in ("GET", "HEAD") and not c.operation.startswith(_READS)]
+        assert not others, "AWS was asked for more than the plan of the base needs"
+        assert "verify" not in [line.partition("[group] ")[2] for line in played.end.log], "the change was planned"
 
 
 def _pull_request(played: Played, expected: dict[str, object]) -> None:
