@@ -29,7 +29,9 @@ def create_pull(asked: Asked) -> Answer:
     r, body = asked.repository, asked.body
     head, base = asked.text("head").rpartition(":")[2], asked.text("base")
     title, text = asked.text("title"), body.get("body") or ""
-    if asked.token and asked.token.kind is TokenKind.ACTIONS and not r.actions_may_open_pull_requests:
+    by_actions = asked.token is not None and asked.token.kind is TokenKind.ACTIONS
+    # The fields first: a request that is invalid anyway does not show the setting.
+    if by_actions and title and head in r.branches and not r.actions_may_open_pull_requests:
         raise pull_requests_by_actions_forbidden()
     draft = bool(body.get("draft"))
     pull = open_pull_request(r, head=head, base=base, title=title, body=text, by=asked.actor, draft=draft)
