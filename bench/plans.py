@@ -224,11 +224,10 @@ def _measured(what: str, path: Path, number: int) -> dict[str, Any]:
 
 
 def _read_and_rendered(document: bytes, text: str) -> dict[str, Any]:
-    from ops_agent.pages.parts import Overflow
-
     from ops_agent.model.policy import Policy
     from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
     from ops_agent.model.verification import TargetVerification
+    from ops_agent.pages.fragments import Overflow
     from ops_agent.pages.plans import plans_text
     from ops_agent.plan.reading import read_plan
 
