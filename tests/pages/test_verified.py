@@ -11,7 +11,8 @@ from builders import run
 from ops_agent.issue.claims import pull_request_record
 from ops_agent.model.conversation import Assertion, CriterionAnswer, Ending
 from ops_agent.model.verification import CriterionProof, ProofState, Verification
-from ops_agent.pages.criteria import MAX_RECORD, evidence_record, recorded
+from ops_agent.model.work_item import Criterion
+from ops_agent.pages.criteria import MAX_RECORD, record_of, recorded
 from ops_agent.pages.pull_request import Material, build_proposal
 from ops_agent.pages.verified import Verified, body_of, verified_commits
 from ops_agent.run.publish import closing_references
@@ -24,6 +25,7 @@ RECORD = (
 )
 
 
+CRITERIA = (Criterion(id="AC1", text="One"), Criterion(id="AC2", text="Two"))
 SAMPLES = {"plain": material(), "planned": material(verification=Verification(engine="", targets=(target(),)))}
 
 
@@ -37,7 +39,8 @@ def _verified(of: Material, **fields: Any) -> Verified:
         verification=of.verification,
         merges=(),
         notes=("A note.",),
-        reasons=(),
+        said=None,
+        evaluated=True,
         run=run(),
         redact=lambda text: text,
     )
@@ -53,9 +56,10 @@ def _ending(value: str) -> Ending:
 def test_what_is_recorded_comes_back_and_cannot_act() -> None:
     value = 'closes #5 --> <b> @maria https://example.com/x gh-5 "\\\\ é\u2028\u202e'
     ending = _ending(value)
-    line = evidence_record(ending, lambda text: text)
+    line = record_of(CRITERIA, ending, lambda text: text)
     found = recorded(f"text\n\n{line}\n\n{RECORD}")
-    assert found.criteria == tuple(replace(answer, how="") for answer in ending.criteria)
+    assert found is not None and found.ids == ("AC1", "AC2") and found.finished
+    assert found.answers == tuple(replace(answer, how="") for answer in ending.criteria)
     assert found.reasons == ending.justifications
     inner = line.removeprefix("<!-- ops-agent:evidence ").removesuffix(" -->")
     assert inner.isascii() and not set("#@<>/-\n") & set(inner)
@@ -63,26 +67,31 @@ def test_what_is_recorded_comes_back_and_cannot_act() -> None:
 
 
 def test_what_is_too_long_is_not_recorded_and_what_is_no_record_is_none() -> None:
-    assert evidence_record(_ending("x" * MAX_RECORD), str) == ""
-    assert evidence_record(None, str) == ""
-    for text in ("", "<!-- ops-agent:evidence [] -->", '<!-- ops-agent:evidence {"criteria": 1} -->'):
-        assert recorded(text).criteria == ()
+    assert record_of(CRITERIA, _ending("x" * MAX_RECORD), str) == ""
+    for text in ("", "<!-- ops-agent:evidence [] -->", '<!-- ops-agent:evidence {"ids": 1} -->'):
+        assert recorded(text) is None
+
+
+def test_an_agent_that_did_not_finish_stays_one_that_did_not() -> None:
+    said = recorded(record_of(CRITERIA, None, str))
+    assert said is not None and not said.finished
+    assert "the agent did not finish" in _verified(SAMPLES["plain"], said=said).unfinished
 
 
 def test_a_secret_in_the_evidence_is_redacted_before_it_is_written() -> None:
-    assert "hunter2" not in evidence_record(_ending('a "hunter2"'), lambda text: text.replace('"hunter2"', "***"))
+    assert "hunter2" not in record_of(CRITERIA, _ending('a "hunter2"'), lambda text: text.replace('"hunter2"', "***"))
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))
 def test_verified_again_unchanged_only_the_notes_are_new(name: str) -> None:
     of = SAMPLES[name]
     before = f"{build_proposal(of).body}\n\n{RECORD}"
-    found = body_of(_verified(of), before, answered=True)
+    found = body_of(_verified(of), before)
     assert found is not None
     body, _ = found
     assert pull_request_record(body) == pull_request_record(before)
     assert verified_commits(body) == ("b" * 40, "c" * 40)
-    again = body_of(_verified(of), body, answered=True)
+    again = body_of(_verified(of), body)
     assert again is not None and again[0] == body
     kept = "> *In the agent's words:*"
     assert body.count(kept) == before.count(kept)
@@ -92,7 +101,7 @@ def test_a_criterion_that_fails_now_is_shown_in_its_row() -> None:
     of = SAMPLES["plain"]
     proofs = (CriterionProof(criterion_id="AC1", state=ProofState.REFUTED, why="it is gone"),)
     verification = replace(of.verification, criteria=proofs)
-    found = body_of(_verified(of, verification=verification), build_proposal(of).body, answered=True)
+    found = body_of(_verified(of, verification=verification), build_proposal(of).body)
     assert found is not None
     (row,) = [line for line in found[0].split("\n") if line.startswith("| AC1 |")]
     assert "**not met**: it is gone" in row
@@ -100,7 +109,7 @@ def test_a_criterion_that_fails_now_is_shown_in_its_row() -> None:
 
 def test_a_text_without_one_of_our_headings_is_left_alone() -> None:
     body = build_proposal(SAMPLES["plain"]).body
-    assert body_of(_verified(SAMPLES["plain"]), body.replace("## Validation", "## Tests"), answered=False) is None
+    assert body_of(_verified(SAMPLES["plain"]), body.replace("## Validation", "## Tests")) is None
 
 
 def test_a_warning_of_the_publication_stays_but_for_the_base() -> None:
@@ -108,6 +117,6 @@ def test_a_warning_of_the_publication_stays_but_for_the_base() -> None:
         "> [!WARNING]\n> The issue's text was edited.\n>\n> Made and planned on abc; `main` has moved on to def since."
     )
     of = SAMPLES["plain"]
-    found = body_of(_verified(of), f"{warning}\n\n{build_proposal(of).body}", answered=False)
+    found = body_of(_verified(of), f"{warning}\n\n{build_proposal(of).body}")
     assert found is not None
     assert found[0].startswith("> [!WARNING]\n> The issue's text was edited.\n\n**")

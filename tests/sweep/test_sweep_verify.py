@@ -29,7 +29,7 @@ def _die_everywhere(scenario: IssueScenario, pull: PullRequest, *, after: bool) 
         ours = [body for body in (pull.body, *(c.body for c in pull.comments)) if verified_commits(body)]
         assert [verified_commits(body) for body in ours] == [(commit, scenario.repository.head())], k
         checks = [run for run in scenario.repository.check_runs if run.commit == commit]
-        assert [run.conclusion for run in checks] == ["success"], k
+        assert len(checks) == 1 and checks[0].conclusion != "failure", k
     assert k > FEWEST_REQUESTS
 
 

@@ -80,6 +80,7 @@ def test_what_was_published_verifies_as_it_was_published(scenario: IssueScenario
     end = verify_by(scenario, event_of(pull, "reopened"))
     assert (end.exit_code, end.conclusion) == (0, "verified"), end.reporter.said
     assert "Not only the agent's work" not in pull.body
+    assert "no acceptance criterion is proved" in pull.body, "what publication said is not forgotten"
     tables = [line for line in before.split("\n") if line.startswith("| ")]
     assert [line for line in pull.body.split("\n") if line.startswith("| ")] == tables
 

@@ -33,10 +33,14 @@ _STATES: Final = {ProofState.OPEN: "**open**", ProofState.REFUTED: "**not met**"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """What the agent said, kept for a later look: evidence, and why findings stay (rule, place or address, reason)."""
+    """What the agent said, kept for a later look: which criteria there are (`ids`), its answers with their evidence,
+    why findings stay (rule, place or address, reason), and whether it finished.
+    """
 
-    criteria: tuple[CriterionAnswer, ...] = ()
-    reasons: tuple[tuple[str, str, str], ...] = ()
+    ids: tuple[str, ...]
+    answers: tuple[CriterionAnswer, ...]
+    reasons: tuple[tuple[str, str, str], ...]
+    finished: bool
 
 
 _RECORDED: Final = TypeAdapter(Recorded)
@@ -117,35 +121,40 @@ def _assertion(one: Assertion, redact: Callable[[str], str]) -> str:
     return " ".join(word for word in words if word)
 
 
-def evidence_record(ending: Ending | None, redact: Callable[[str], str]) -> str:
-    """A line that nobody sees, from which `recorded` reads the evidence of the criteria and the agent's reasons again.
-
-    Empty without either; what makes it longer than MAX_RECORD characters is left out.
+def record_of(criteria: Sequence[Criterion], ending: Ending | None, redact: Callable[[str], str]) -> str:
+    """A line that nobody sees, from which `recorded` reads again what the agent said. Empty when it would be longer
+    than MAX_RECORD characters; reasons for findings go first.
     """
     answers = []
     for answer in ending.criteria if ending else ():
         shown = (replace(e, where=redact(e.where), key=redact(e.key), value=redact(e.value)) for e in answer.evidence)
-        answers.append(asdict(replace(answer, how="", evidence=tuple(shown))))
-    reasons = [[rule, redact(where), redact(why)] for rule, where, why in (ending.justifications if ending else ())]
-    if not any(answer["evidence"] for answer in answers):
-        answers = []
-    for kept in ({"criteria": answers, "reasons": reasons}, {"criteria": answers, "reasons": []}):
-        text = json.dumps(kept, separators=(",", ":"))
+        answers.append(replace(answer, how="", evidence=tuple(shown)))
+    reasons = tuple(
+        (rule, redact(where), redact(why)) for rule, where, why in (ending.justifications if ending else ())
+    )
+    made = Recorded(
+        ids=tuple(criterion.id for criterion in criteria),
+        answers=tuple(answers),
+        reasons=reasons,
+        finished=ending is not None,
+    )
+    for kept in (made, replace(made, reasons=())):
+        text = json.dumps(asdict(kept), separators=(",", ":"))
         # Nothing in it may end the comment, or be read as a mention, a reference or a closing keyword.
         line = _RECORD.replace("%", _ACTS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
-        if any(kept.values()) and len(line) <= MAX_RECORD:
+        if len(line) <= MAX_RECORD:
             return line
     return ""
 
 
-def recorded(body: str) -> Recorded:
-    """What the record in a pull request of ours holds; nothing when there is no readable record."""
+def recorded(body: str) -> Recorded | None:
+    """What the record in a pull request of ours holds; None when there is no readable record."""
     before, _, after = _RECORD.partition("%")
     line = next((line for line in reversed(body.split("\n")) if line.startswith(before)), "")
     try:
         return _RECORDED.validate_json(line.strip().removeprefix(before).removesuffix(after))
     except ValidationError:
-        return Recorded()
+        return None
 
 
 def state_cell(proof: CriterionProof, redact: Callable[[str], str]) -> str:

@@ -18,7 +18,7 @@ from ops_agent.model.finding import Finding, Severity, Verdict
 from ops_agent.model.terraform import Unreadable
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.model.work_item import Claim, WorkItem
-from ops_agent.pages.criteria import criteria_section, evidence_record, unproved
+from ops_agent.pages.criteria import criteria_section, record_of, unproved
 from ops_agent.pages.fragments import IN_SUMMARY, Overflow, capped, counted, details, grouped, items, joined, spent
 from ops_agent.pages.observability import observability
 from ops_agent.pages.plans import changes_table, plans_text
@@ -127,7 +127,7 @@ def build_proposal(material: Material) -> Proposal:
     """Title, body, commit message and overflow; redacted before they are neutralised, and as a whole at the end."""
     overflow = Overflow()
     holes = _fitted(_sections(material, overflow), overflow)
-    evidence = evidence_record(material.ending, material.redact)
+    evidence = record_of(material.item.request.criteria, material.ending, material.redact)
     bare = fill(_MESSAGE, plans="", **holes) + evidence
     plans = plans_text(material.verification.targets, MAX_BODY - _SLACK - len(bare), overflow)
     body = joined(material.redact(fill(_MESSAGE, plans=plans, **holes)).rstrip(), evidence)

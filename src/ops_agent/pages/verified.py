@@ -11,7 +11,7 @@ from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.event import RunIdentity
 from ops_agent.model.finding import Verdict
 from ops_agent.model.verification import CriterionProof, Verification
-from ops_agent.pages.criteria import state_cell
+from ops_agent.pages.criteria import Recorded, state_cell
 from ops_agent.pages.fragments import IN_SUMMARY, Overflow, details, joined
 from ops_agent.pages.observability import observability
 from ops_agent.pages.plans import plans_text
@@ -50,7 +50,7 @@ _OLD_BASE: Final = "> Made and planned on "
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
     """What was verified. `notes` are sentences of ours, already Markdown; `merges` is what a merge applies,
-    `reasons` the agent's for findings (rule, place or address, reason)."""
+    `said` what the agent of our own pull request said, `evaluated` False when its criteria could not be looked at."""
 
     head_commit: str
     base_branch: str
@@ -60,7 +60,8 @@ class Verified:
     verification: Verification
     merges: tuple[MergeEffect, ...]
     notes: tuple[str, ...]
-    reasons: tuple[tuple[str, str, str], ...]
+    said: Recorded | None
+    evaluated: bool
     run: RunIdentity
     redact: Callable[[str], str]
 
@@ -71,25 +72,32 @@ class Verified:
 
     @property
     def why(self) -> dict[tuple[str, str], str]:
-        return {(rule, where): self.redact(why) for rule, where, why in self.reasons}
+        """The agent's reasons for findings."""
+        return {(rule, where): self.redact(why) for rule, where, why in (self.said.reasons if self.said else ())}
+
+    @property
+    def unfinished(self) -> tuple[str, ...]:
+        """Why this must not be merged as it is."""
+        others = [] if self.said is None or self.said.finished else ["the agent did not finish"]
+        others += [] if self.evaluated else ["the acceptance criteria were not evaluated again"]
+        return not_ready(self.verdict, self.verification, *others)
 
     @property
     def headline(self) -> str:
         return self.redact(headline_of(self.verdict, self.verification))
 
     def first_screen(self, overflow: Overflow) -> str:
-        unfinished = not_ready(self.verdict, self.verification)
         screen = first_screen(
             self.verdict,
             self.verification,
             self.merges,
             self.base_branch,
-            unfinished,
+            self.unfinished,
             self.redact,
             overflow,
             self.why,
         )
-        return joined(screen, "\n".join(f"> {line}" for line in ("[!NOTE]", *self._notes)), self.mark)
+        return joined(screen, "> [!NOTE]\n" + "\n>\n".join(f"> {note}" for note in self._notes), self.mark)
 
     @property
     def _notes(self) -> Sequence[str]:
@@ -125,7 +133,7 @@ def comment_of(verified: Verified) -> tuple[str, str]:
         "## Terraform verification",
         kept["first_screen"],
         f"### Verdict\n\n{kept['verdict']}",
-        f"### Changes\n\n{kept['changes']}",
+        f"### Infrastructure changes\n\n{kept['changes']}",
         details("Checks", kept["checks"]),
     )
     plans = plans_text(verification.targets, MAX_BODY - _SLACK - len(text), overflow) if verification.targets else ""
@@ -148,11 +156,9 @@ def nothing_to_verify(verified: Verified) -> str:
     return joined("<!-- ops-agent:verify -->", "## Terraform verification", note, verified.mark)
 
 
-def body_of(verified: Verified, body: str, answered: bool) -> tuple[str, str] | None:
+def body_of(verified: Verified, body: str) -> tuple[str, str] | None:
     """`body`, the text of our own pull request, with the facts of `verified`, and what did not fit. The agent's words
     and the record at its end stay. None when a person has changed the order or the headings of our text.
-
-    `answered`: the criteria were evaluated again, so their states are new too.
     """
     parts = _parts(body)
     if parts is None:
@@ -170,7 +176,7 @@ def body_of(verified: Verified, body: str, answered: bool) -> tuple[str, str] | 
     new["Guard verdict"] = verdict_section(verified.verdict, redact, overflow, verified.why)
     new[""] = joined(_alert(parts[""]), verified.first_screen(overflow))
     parts |= _cut(new, overflow)
-    if answered:
+    if verified.evaluated:
         parts["Acceptance criteria"] = _with_states(parts["Acceptance criteria"], verification.criteria, redact)
     parts["Terraform plan"] = ""
     room = MAX_BODY - _SLACK - len(_joined(parts))

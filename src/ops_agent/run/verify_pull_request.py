@@ -30,7 +30,7 @@ from ops_agent.model.ports import BaseTree, Branches, CheckReport, Clock, Issues
 from ops_agent.model.terraform import Environment, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerification, Verification
 from ops_agent.model.work_item import PERMITTING_LABELS, Criterion
-from ops_agent.pages.criteria import Recorded, recorded
+from ops_agent.pages.criteria import recorded
 from ops_agent.pages.fragments import counted
 from ops_agent.pages.verified import (
     Verified,
@@ -102,11 +102,11 @@ def verify_pull_request(world: World, settings: Settings, ref: IssueRef, run: Ru
     if merged.unread:
         failed = CheckResult(name="files", subject=".", status=CheckStatus.FAILED, findings=merged.unread)
         verification = replace(verification, checks=(redacted(failed, world.redact), *verification.checks))
-    record_of_agent = recorded(pull.body) if own else Recorded()
-    answers = record_of_agent.criteria if verification.engine else ()
-    if answers:
-        criteria = [Criterion(id=answer.criterion_id, text="") for answer in answers]
-        proofs = prove(criteria, answers, verification.targets, merged.read_base, merged.read_head)
+    said = recorded(pull.body) if own else None
+    evaluated = own is None or (said is not None and not unplanned)
+    if said is not None and evaluated:
+        criteria = [Criterion(id=id_, text="") for id_ in said.ids]
+        proofs = prove(criteria, said.answers, verification.targets, merged.read_base, merged.read_head)
         verification = replace(verification, criteria=proofs)
     verified = Verified(
         head_commit=pull.head_commit,
@@ -116,8 +116,9 @@ def verify_pull_request(world: World, settings: Settings, ref: IssueRef, run: Ru
         verdict=verdict,
         verification=verification,
         merges=merge_effects(settings.policy, newest, pull.base_branch, merged.changes.paths),
-        notes=tuple(world.redact(note) for note in (*merged.notes, *(own.notes(bool(answers)) if own else ()))),
-        reasons=record_of_agent.reasons,
+        notes=tuple(world.redact(note) for note in (*merged.notes, *(own.notes if own else ()))),
+        said=said,
+        evaluated=evaluated,
         run=run,
         redact=world.redact,
     )
@@ -129,7 +130,7 @@ def verify_pull_request(world: World, settings: Settings, ref: IssueRef, run: Ru
     with world.reporter.stage("publish"):
         if (moved := _moved_on(world, repository, pull, base_head, own is not None)) is not None:
             return replace(result, ending=moved)
-        overflow = _written(world, repository, verified, pull, own is not None, bool(answers), merged.concerns_us)
+        overflow = _written(world, repository, verified, pull, own is not None, merged.concerns_us)
         warnings = _reported(world, repository, verified, ending)
     return replace(result, overflow=overflow, warnings=warnings)
 
@@ -386,11 +387,11 @@ class _OwnPullRequest:
         repository, _, number = self.record.issue.rpartition("#")
         return IssueRef(repository=repository, number=int(number)) if number.isdecimal() else None
 
-    def notes(self, answered: bool) -> tuple[str, ...]:
-        """Which commits people added, and what was not evaluated again."""
-        notes = [] if answered else ["The states of the acceptance criteria are those of the publication."]
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which commits people added."""
         if self.is_ours:
-            return tuple(notes)
+            return ()
         ours = self.world.issues.viewer().id
         commits = self.world.branches.commits_between(self.repository, self.record.base, self.pull.head_commit)
         theirs = [
@@ -400,7 +401,7 @@ class _OwnPullRequest:
         ]
         shown = f"{', '.join(theirs[:_NAMED])}{f' and {len(theirs) - _NAMED} more' if len(theirs) > _NAMED else ''}"
         who = f"People added {counted(len(theirs), 'commit')}: {shown}" if theirs else "The files are other ones"
-        return (f"**Not only the agent's work.** {who}; its words below are about its own change.", *notes)
+        return (f"**Not only the agent's work.** {who}; the agent's words are about its own change.",)
 
 
 # What is written: our text, or one comment.
@@ -428,13 +429,11 @@ def _ref(repository: str, pull: PullRequest) -> IssueRef:
     return IssueRef(repository=repository, number=pull.number)
 
 
-def _written(
-    world: World, repository: str, verified: Verified, pull: PullRequest, is_own: bool, answered: bool, concerns: bool
-) -> str:
+def _written(world: World, repository: str, verified: Verified, pull: PullRequest, is_own: bool, concerns: bool) -> str:
     """Write our text or the comment; returns what did not fit."""
     if is_own:
         live = world.pull_requests.pull_request(repository, pull.number)
-        found = body_of(verified, live.body, answered)
+        found = body_of(verified, live.body)
         record = pull_request_record(live.body)
         if found is not None and record is not None and not _link_problem(repository, record, live.title, found[0]):
             if as_kept(found[0]) != as_kept(live.body):
@@ -447,8 +446,8 @@ def _written(
 
 def _reported(world: World, repository: str, verified: Verified, ending: Stopped) -> tuple[str, ...]:
     """The check run on the head; a token that may not write checks is a warning."""
-    planned = all(target.plan for target in verified.verification.targets)
-    conclusion = "failure" if ending.conclusion.exit_code else "success" if planned else "neutral"
+    clear = all(target.plan for target in verified.verification.targets) and not verified.unfinished
+    conclusion = "failure" if ending.conclusion.exit_code else "success" if clear else "neutral"
     check = CheckReport(
         name=CHECK_NAME,
         conclusion=conclusion,
