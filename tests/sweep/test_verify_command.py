@@ -9,10 +9,11 @@ import pytest
 from agent.agent_doubles import FINISH, call, reply
 from fake_github.objects import APP_PERMISSIONS, PullRequest
 from github_descriptions import Checker
-from ops_agent.config.baseline import BASELINE_FILE
+from ops_agent.config.baseline import BASELINE_FILE, fingerprint
 from ops_agent.issue.claims import pull_request_record
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.event import IssueRef
+from ops_agent.model.finding import Finding, Place
 from ops_agent.pages.verified import verified_commits
 from ops_agent.run.verify_pull_request import labels_by_writers
 from run.github_world import BOT_ID
@@ -261,6 +262,22 @@ def test_the_policy_file_and_the_baseline_are_those_of_the_base(scenario: IssueS
     assert (end.exit_code, end.conclusion) == (3, "blocked_by_policy"), end.reporter.said
     scenario.repository.commit("main", {BASELINE_FILE: "- nonsense\n"}, "Accept", by=PERSON)
     assert verify_by(scenario, event_of(pull)).conclusion == "config_error"
+
+
+def test_what_the_baseline_of_the_base_excuses_does_not_block_and_is_not_executed(scenario: IssueScenario) -> None:
+    pull = of_people(scenario, {QUEUE_FILE: QUEUE, "infra/x.tf": EXTERNAL})
+    entries = []
+    for rule in ("terraform/external-data-source", "terraform/provider-source"):
+        finding = Finding(rule=rule, what="", place=Place(path="infra/x.tf", line=1))
+        print_ = fingerprint(finding, lambda _: EXTERNAL)
+        entries.append(
+            f"- {{rule: {rule}, path: infra/x.tf, fingerprint: '{print_}', reason: ours, expires: 2099-01-01}}"
+        )
+    scenario.repository.commit("main", {BASELINE_FILE: "\n".join(entries) + "\n"}, "Accept", by=PERSON)
+    end = verify_by(scenario, event_of(pull), cloud=Untouchable())
+    assert (end.exit_code, end.conclusion) == (0, "verified"), end.reporter.said
+    (comment,) = comments(pull)
+    assert "nothing of it is executed" in comment
 
 
 def test_a_person_s_text_in_place_of_ours_gets_the_comment(scenario: IssueScenario) -> None:
