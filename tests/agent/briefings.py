@@ -11,6 +11,7 @@ from agent.agent_doubles import BOUNDARY, SMALL
 from builders import settings_with, work_item
 from doubles.tree import MemoryTree
 from ops_agent.model.conversation import Briefing
+from ops_agent.model.ports import TokenAbilities
 from ops_agent.run import brief as brief_module
 from ops_agent.run.brief import brief
 
@@ -20,10 +21,13 @@ def fixed_boundary(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(brief_module.secrets, "token_hex", lambda _: BOUNDARY[1:])
 
 
-def briefing(files: dict[str, bytes] | None = None, item: Any = None, **settings: Any) -> Briefing:
+def briefing(
+    files: dict[str, bytes] | None = None, item: Any = None, abilities: TokenAbilities | None = None, **settings: Any
+) -> Briefing:
     world: Any = SimpleNamespace(
         redact=lambda text: text.replace("s3cr3t", "***"), reporter=SimpleNamespace(line=lambda _: None)
     )
-    made = brief(world, settings_with(**settings), item or work_item(), MemoryTree(SMALL if files is None else files))
+    base = MemoryTree(SMALL if files is None else files)
+    made = brief(world, settings_with(**settings), item or work_item(), base, abilities)
     assert isinstance(made, Briefing)
     return made

@@ -83,6 +83,7 @@ class Here:
         *replies: LlmReply,
         engine: Engine | None = None,
         files: dict[str, bytes] | None = None,
+        base_first: Any = None,
         **fields: Any,
     ) -> None:
         self.llm = SayingLlm(*replies)
@@ -104,7 +105,9 @@ class Here:
         briefing = Briefing(standards=(), layout=layout, system="s", task="t", boundary=BOUNDARY, criteria=("AC1",))
         self.context = scratch_tree(base, parent=tmp_path)
         self.scratch = self.context.__enter__()
-        self.conversation = Conversation(world, settings_with(**fields), briefing, self.scratch, self.said.append)
+        self.conversation = Conversation(
+            world, settings_with(**fields), briefing, self.scratch, self.said.append, base_first
+        )
 
     def go_on(self) -> Stopped | None:
         return self.conversation.go_on()

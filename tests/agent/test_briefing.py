@@ -15,6 +15,7 @@ from ops_agent.agent.briefing import check_material, findings_material, plain_na
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.finding import Finding, Place
 from ops_agent.model.policy import Policy
+from ops_agent.model.ports import TokenAbilities
 from ops_agent.model.verification import CheckResult, CheckStatus
 from ops_agent.model.work_item import Request
 from ops_agent.terraform.layout import discover_layout
@@ -153,3 +154,10 @@ def test_environments_that_the_repository_does_not_have_stop_the_run_before_the_
     with pytest.raises(ConfigError, match="names nope, which the repository does not have") as refused:
         briefing(environments=("nope",))
     assert "dev" in refused.value.hint
+
+
+def test_the_agent_knows_when_its_workflow_files_become_a_patch() -> None:
+    may = TokenAbilities(contents=True, pull_requests=True, issues=True, workflows=None)
+    says = "may not write workflow files"
+    assert says in briefing(abilities=replace(may, workflows=False)).task
+    assert says not in briefing(abilities=may).task

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 from agent.agent_doubles import SMALL, call, content_of, reply
 from agent.converse_doubles import DONE, WRITE, Engine, Here, check
-from ops_agent.model.outcome import Conclusion
+from ops_agent.model.conversation import PeopleTurn
+from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.policy import Policy
-from ops_agent.model.verification import CheckStatus
+from ops_agent.model.verification import CheckResult, CheckStatus
+from ops_agent.run.base_failures import BaseFailures
 
 
 def test_check_runs_format_and_validation_after_the_rules(tmp_path: Path) -> None:
@@ -99,3 +103,33 @@ def test_the_policy_of_the_run_narrows_what_may_be_written(tmp_path: Path) -> No
     stopped = here.go_on()
     assert stopped is not None and stopped.conclusion is Conclusion.NO_CHANGES
     assert "refused" in here.llm.heard[1][-1].tool_results[0].text  # type: ignore[union-attr]
+
+
+def known_base(tmp_path: Path, *names: str, stopped: Stopped | None = None) -> Any:
+    """A base that fails `names`, each time with the same words."""
+    failures = BaseFailures()
+    for name in names:
+        failures.note(CheckResult(name=name, subject="infra", status=CheckStatus.FAILED), tmp_path)
+    return SimpleNamespace(before_call=lambda: stopped, plans=SimpleNamespace(failures=failures))
+
+
+def test_what_the_base_fails_is_said_once_and_does_not_fail_the_check(tmp_path: Path) -> None:
+    base = known_base(tmp_path, "validate")
+    here = Here(tmp_path, WRITE, reply(call("check")), DONE, engine=Engine(CheckStatus.FAILED), base_first=base)
+    result = check(here)
+    assert result["passed"] is True
+    assert [c["status"] for c in result["checks"] if c["check"] == "validate"] == ["already failing on the base"]
+    told = [t.text for t in here.llm.heard[-1] if isinstance(t, PeopleTurn) and "fail on the base branch" in t.text]
+    assert len(told) == 1 and '"check": "validate"' in told[0]
+
+
+def test_another_failure_than_the_base_s_fails_the_check(tmp_path: Path) -> None:
+    base = known_base(tmp_path, "init")
+    here = Here(tmp_path, WRITE, reply(call("check")), DONE, engine=Engine(CheckStatus.FAILED), base_first=base)
+    assert check(here)["passed"] is False
+
+
+def test_no_call_is_paid_for_when_no_change_could_be_planned(tmp_path: Path) -> None:
+    stopped = Stopped(Conclusion.TOOLCHAIN_FAILED, "no init", "allow the provider")
+    here = Here(tmp_path, WRITE, DONE, base_first=known_base(tmp_path, stopped=stopped))
+    assert here.go_on() is stopped and here.llm.heard == []

@@ -103,7 +103,7 @@ _OBSTACLES: Final = (
         "Give a token that may read the module with `module_credentials` (docs/setup/modules.md).",
     ),
 )
-_PROVIDER = re.compile(r"provider (?:(?P<host>[\w.-]+\.[\w.-]+)/)?(?P<name>[\w-]+/[\w-]+)\b")
+_MISSING = re.compile(r"provider (?P<address>\S+/(?P<name>[\w-]+/[\w-]+)) was not found in any of the search locations")
 _ACTION_REMEDY: Final = (
     "The role for plans lacks `{action}`: add it to the role's permissions (docs/setup/aws-role.md) if it only "
     "describes."
@@ -171,11 +171,9 @@ def init_remedy(text: str, allowed_providers: Iterable[str]) -> str | None:
     that is not allowed, a version that cannot be had, a backend or module host that cannot be reached. None: it is none
     of these.
     """
-    provider = _PROVIDER.search(text)
-    if provider and "not found in any of the search locations" in text:
-        allowed = {"/".join(address.split("/")[-2:]) for address in allowed_providers}
-        if provider["name"] not in allowed:
-            return _NOT_ALLOWED.format(provider=provider[0].removeprefix("provider "))
+    missing = _MISSING.search(text)
+    if missing and missing["name"] not in {"/".join(address.split("/")[-2:]) for address in allowed_providers}:
+        return _NOT_ALLOWED.format(provider=missing["address"])
     return next((remedy for pattern, remedy in _OBSTACLES if pattern.search(text)), None)
 
 
