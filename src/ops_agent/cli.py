@@ -117,13 +117,13 @@ def verify_each(world: World, settings: Settings, asked: VerificationAsked, iden
         nothing = RunResult(ref=None, ending=Stopped(Conclusion.NO_CHANGES, reason, ""))
         return report(world.reporter, world.redact, nothing, 0.0)
     refs = [IssueRef(repository=repository, number=number) for number in numbers]
-    return max(_verify_one(world, settings, ref, identity) for ref in refs)
+    return max(_verify_one(world, settings, ref, asked.repository.default_branch, identity) for ref in refs)
 
 
-def _verify_one(world: World, settings: Settings, ref: IssueRef, identity: RunIdentity) -> int:
+def _verify_one(world: World, settings: Settings, ref: IssueRef, default_branch: str, identity: RunIdentity) -> int:
     started = world.clock.now()
     try:
-        result = verify_pull_request(world, settings, ref, identity)
+        result = verify_pull_request(world, settings, ref, default_branch, identity)
     except Exception as broken:
         seconds = world.clock.now() - started
         return report_error(world.reporter, world.redact, ref=ref, error=as_error(broken), seconds=seconds)

@@ -177,6 +177,17 @@ def test_of_a_fork_only_sources_are_judged(scenario: IssueScenario) -> None:
         assert "dev not planned" in comment
 
 
+def test_a_pull_request_to_a_branch_that_is_not_protected_is_not_planned(scenario: IssueScenario) -> None:
+    scenario.repository.commit("mine", {"infra/x.tf": EXTERNAL, BASELINE_FILE: "- nonsense\n"}, "Base", by=PERSON)
+    scenario.repository.branches["feature"] = scenario.repository.branches["mine"]
+    scenario.repository.commit("feature", {QUEUE_FILE: QUEUE}, "A queue", by=PERSON)
+    pull = scenario.repository.open_pull_request("A queue", head="feature", base="mine", by=PERSON)
+    end = verify_by(scenario, event_of(pull), cloud=Untouchable(), terraform=Untouchable())
+    assert (end.exit_code, end.conclusion) == (0, "verified"), end.reporter.said
+    (comment,) = comments(pull)
+    assert "the base is not `main`: files are judged, and nothing is executed" in comment
+
+
 def test_a_moved_base_verifies_our_open_pull_requests_on_it(scenario: IssueScenario) -> None:
     pull = published(scenario)
     theirs = of_people(scenario, {"infra/a.tf": "locals {}\n"})
@@ -194,17 +205,18 @@ def test_a_file_that_both_sides_changed_is_judged_against_the_merge_base(scenari
     old = scenario.repository.head()
     pull = of_people(scenario, {"infra/main.tf": 'resource "aws_sqs_queue" "mine" {}\n', QUEUE_FILE: QUEUE})
     scenario.repository.commit("main", {"infra/main.tf": "locals {}\n"}, "Moved", by=PERSON)
-    end = verify_by(scenario, event_of(pull))
+    end = verify_by(scenario, event_of(pull), cloud=Untouchable())
     assert (end.exit_code, end.conclusion) == (0, "verified"), end.reporter.said
     (comment,) = comments(pull)
     assert "**The base branch has changed `infra/main.tf` too**" in comment
-    assert f"planned on the merge base {old[:12]}" in comment
+    assert f"judged on the merge base {old[:12]}" in comment
+    assert "dev not planned" in comment
 
 
 def test_a_file_where_the_base_has_a_directory_now_is_a_conflict(scenario: IssueScenario) -> None:
     pull = of_people(scenario, {"infra/x": "text\n", QUEUE_FILE: QUEUE})
     scenario.repository.commit("main", {"infra/x/main.tf": "locals {}\n"}, "Moved", by=PERSON)
-    end = verify_by(scenario, event_of(pull))
+    end = verify_by(scenario, event_of(pull), cloud=Untouchable())
     assert (end.exit_code, end.conclusion) == (0, "verified"), end.reporter.said
     (comment,) = comments(pull)
     assert "**The base branch has changed `infra/x` too**" in comment

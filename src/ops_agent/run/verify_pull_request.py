@@ -70,8 +70,13 @@ class VerifyResult:
     overflow: str = ""
 
 
-def verify_pull_request(world: World, settings: Settings, ref: IssueRef, run: RunIdentity) -> VerifyResult:
+def verify_pull_request(
+    world: World, settings: Settings, ref: IssueRef, default_branch: str, run: RunIdentity
+) -> VerifyResult:
     """Verify the pull request `ref` and write what was found where people see it.
+
+    The input `base_branch`, or the `default_branch`, is the branch that is trusted: what is on it was reviewed. Policy
+    file and baseline are read there, and a pull request to another branch is not planned.
 
     Raises what `run.verify.verify` does, ConfigError for an unusable policy file or baseline, and GitHubError.
     """
@@ -82,23 +87,25 @@ def verify_pull_request(world: World, settings: Settings, ref: IssueRef, run: Ru
         return VerifyResult(
             ending=Stopped(Conclusion.DECLINED, f"{ref} is no pull request.", "Give the number of a pull request.")
         )
-    base_head = world.branches.head(repository, pull.base_branch)
-    if not pull.is_open or base_head is None:
+    trusted_branch = settings.base_branch or default_branch
+    base_head, trusted_head = (world.branches.head(repository, b) for b in (pull.base_branch, trusted_branch))
+    if not pull.is_open or base_head is None or trusted_head is None:
         return VerifyResult(ending=_superseded(f"{ref} is closed, or its base branch is gone."), pull_request=pull)
-    newest = world.branches.tree(repository, base_head)
-    settings = narrow_by_policy_file(settings, newest)
+    newest, trusted = (world.branches.tree(repository, commit) for commit in (base_head, trusted_head))
+    settings = narrow_by_policy_file(settings, trusted)
     with world.reporter.stage("judge"):
         merged = merge(world.branches, repository, newest, pull.head_commit, settings.policy)
         record = own_record(world.issues, settings, repository, pull)
         own = _OwnPullRequest(world, repository, pull, record, merged) if record is not None else None
-        verdict, unplanned = _judged(world, settings, merged, repository, pull, is_ours=own is not None and own.is_ours)
+        untrusted = _untrusted(repository, pull, trusted_branch)
+        verdict, unplanned = _judged(world, settings, merged, untrusted, is_ours=own is not None and own.is_ours)
     verification = Verification(engine="", targets=_not_planned(merged.after, merged.changes, unplanned))
     labels = labels_by_writers(world.issues, world.clock, settings, (ref, *([own.issue] if own and own.issue else [])))
     if not unplanned and merged.concerns_terraform:
         with world.reporter.stage("verify"), world.scratch(merged.head) as scratch:
             verification = verify(world, settings, merged.base, merged.changes, scratch.root)
         verdict = judge_plans(labels, verdict, verification)
-    verdict = _excused(newest, merged, verdict, datetime.fromtimestamp(world.clock.now(), UTC).date())
+    verdict = _excused(trusted, merged, verdict, datetime.fromtimestamp(world.clock.now(), UTC).date())
     if merged.unread:
         failed = CheckResult(name="files", subject=".", status=CheckStatus.FAILED, findings=merged.unread)
         verification = replace(verification, checks=(redacted(failed, world.redact), *verification.checks))
@@ -176,8 +183,8 @@ class Merged:
             return ()
         shown = ", ".join(code(path) for path in self.conflicts[:_NAMED])
         more = f" and {len(self.conflicts) - _NAMED} more" if len(self.conflicts) > _NAMED else ""
-        what = f"**The base branch has changed {shown}{more} too**, so this was judged and planned on the merge base"
-        return (f"{what} {self.merge_base[:12]}, not on the newest base. Merge the base branch into this branch.",)
+        what = f"**The base branch has changed {shown}{more} too**, so this was judged on the merge base"
+        return (f"{what} {self.merge_base[:12]}, and nothing is planned. Merge the base branch into this branch.",)
 
     @cached_property
     def concerns_terraform(self) -> bool:
@@ -258,27 +265,33 @@ def _unread(path: str, what: str) -> Finding:
 # Judging and planning.
 
 
-def _judged(
-    world: World,
-    settings: Settings,
-    merged: Merged,
-    repository: str,
-    pull: PullRequest,
-    *,
-    is_ours: bool,
-) -> tuple[Verdict, str]:
+def _untrusted(repository: str, pull: PullRequest, trusted_branch: str) -> str:
+    """Why nothing of a pull request may be executed, whatever is in it; empty when it may. Everybody who may push can
+    make a branch that is the base of another.
+    """
+    if pull.head_repository != repository.lower():
+        return "the pull request comes from a fork: its files are judged, and nothing of it is executed"
+    if pull.base_branch != trusted_branch:
+        return f"the base is not `{trusted_branch}`: files are judged, and nothing is executed"
+    return ""
+
+
+def _judged(world: World, settings: Settings, merged: Merged, untrusted: str, *, is_ours: bool) -> tuple[Verdict, str]:
     """The verdict over the sources, and why nothing may be executed (empty: it may).
 
     What moves the state asks people for a decision only; where the state is then read from, a plan does not try.
     """
-    is_fork = pull.head_repository != repository.lower()
     rules = {} if is_ours else {"table": rules_for_people("agent")}
-    verdict = judge_sources(world, settings, merged.base, merged.changes, fetches=not is_fork, **rules)
+    verdict = judge_sources(
+        world, settings, merged.base, merged.changes, fetches=not (untrusted or merged.conflicts), **rules
+    )
     moved = [f for f in verdict.findings if f.rule in table("people")["decision"] and not f.pre_existing]
-    if is_fork:
-        return verdict, "the pull request comes from a fork: its files are judged, and nothing of it is executed"
+    if untrusted:
+        return verdict, untrusted
     if verdict.blocked:
         return verdict, "the guard blocks the change, so nothing of it is executed"
+    if merged.conflicts:
+        return verdict, "the base branch has changed the same files"
     if moved:
         return verdict, f"{moved[0].place} changes where the state is kept"
     return verdict, "" if not merged.unread else "changed files could not be read"
@@ -293,15 +306,15 @@ def _not_planned(after: SourceTree, changes: ChangeSet, why: str) -> tuple[Targe
     )
 
 
-def _excused(newest: BaseTree, merged: Merged, verdict: Verdict, today: date) -> Verdict:
+def _excused(trusted: BaseTree, merged: Merged, verdict: Verdict, today: date) -> Verdict:
     """The verdict without what the baseline of the base branch excuses. Whether anything is executed was decided
     before: an entry lets people merge, it does not let code run here.
     """
-    entry = newest.entries().get(BASELINE_FILE)
+    entry = trusted.entries().get(BASELINE_FILE)
     if entry is None or not entry.is_regular:
         return verdict
-    entries, problems = read_baseline(newest.read(BASELINE_FILE))
-    require_usable(problems, f"of the commit {newest.commit[:12]}")
+    entries, problems = read_baseline(trusted.read(BASELINE_FILE))
+    require_usable(problems, f"of the commit {trusted.commit[:12]}")
 
     def text(path: str) -> str:
         return (merged.read_head(path) or b"").decode(errors="replace")
