@@ -239,6 +239,16 @@ def test_a_symbolic_link_in_a_root_fails_the_check(scenario: IssueScenario) -> N
     assert "a symbolic link or a submodule is neither judged nor planned" in comment
 
 
+def test_a_pull_request_too_large_to_be_read_whole_fails_the_check(
+    scenario: IssueScenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops_agent.run.verify_pull_request.MAX_BYTES", 100)
+    pull = of_people(scenario, {"infra/a.tf": "locals {}\n" * 9, "infra/b.tf": "locals {}\n" * 9})
+    end = verify_by(scenario, event_of(pull), cloud=Untouchable())
+    assert (end.exit_code, end.conclusion) == (1, "checks_failed"), end.reporter.said
+    assert "2 files are changed; only the first 1 were judged" in comments(pull)[0]
+
+
 def test_a_head_that_moved_meanwhile_leaves_the_text_to_the_newer_run(scenario: IssueScenario) -> None:
     pull = of_people(scenario, {QUEUE_FILE: QUEUE})
 

@@ -29,7 +29,8 @@ from ops_agent.text.markdown import cell, code, cut_markdown, fit
 from ops_agent.workflows.merging import MergeEffect
 
 _MARK = re.compile(r"<!-- ops-agent:verified ([0-9a-f]{40,64}) ([0-9a-f]{40,64}) -->")
-_MAX_SECTIONS: Final = 40_000
+_MAX_SECTIONS: Final = 42_000
+_MIN_SECTIONS: Final = 15_000
 _MAX_SUMMARY: Final = 20_000
 _SLACK: Final = 500
 _FACTS: Final = ("Infrastructure changes", "CI/CD changes", "Observability & logging", "Validation")
@@ -127,7 +128,7 @@ def comment_of(verified: Verified) -> tuple[str, str]:
         "changes": infrastructure_facts(verified.changes, verification),
         "checks": validation_facts(verification, verified.verdict, redact),
     }
-    kept = _cut(sections, overflow)
+    kept = _cut(sections, overflow, _MAX_SECTIONS)
     text = joined(
         "<!-- ops-agent:verify -->",
         "## Terraform verification",
@@ -175,7 +176,8 @@ def body_of(verified: Verified, body: str) -> tuple[str, str] | None:
     new = {title: joined(text, _words(parts[title])) for title, text in facts.items()}
     new["Guard verdict"] = verdict_section(verified.verdict, redact, overflow, verified.why)
     new[""] = joined(_alert(parts[""]), verified.first_screen(overflow))
-    parts |= _cut(new, overflow)
+    others = sum(len(text) for title, text in parts.items() if title not in new and title != "Terraform plan")
+    parts |= _cut(new, overflow, max(_MIN_SECTIONS, _MAX_SECTIONS - others))
     if verified.evaluated:
         parts["Acceptance criteria"] = _with_states(parts["Acceptance criteria"], verification.criteria, redact)
     parts["Terraform plan"] = ""
@@ -184,8 +186,8 @@ def body_of(verified: Verified, body: str) -> tuple[str, str] | None:
     return redact(_joined(parts)), redact(overflow.text)
 
 
-def _cut(sections: dict[str, str], overflow: Overflow) -> dict[str, str]:
-    kept, rest = fit(sections, _MAX_SECTIONS)
+def _cut(sections: dict[str, str], overflow: Overflow, most: int) -> dict[str, str]:
+    kept, rest = fit(sections, most)
     for name, markdown in rest.items():
         overflow.add(f"{(name or 'first screen').replace('_', ' ').capitalize()}, continued", markdown)
         kept[name] += f"\n\n*(cut here: the rest is {IN_SUMMARY})*"

@@ -46,7 +46,7 @@ from ops_agent.run.admit import TIMELINE_WAITS
 from ops_agent.run.checkout import is_judged, rules_for_people
 from ops_agent.run.judge import judge_plans, judge_sources, merge_effects
 from ops_agent.run.permissions import PermissionReader
-from ops_agent.run.publish import link_problem
+from ops_agent.run.publish import MAX_BODY_CHARACTERS, link_problem
 from ops_agent.run.verify import redacted, verify
 from ops_agent.text.markdown import as_kept, code
 
@@ -56,6 +56,8 @@ CHECK_NAME = "ops-agent verify"
 MAX_TITLE = 200
 MAX_FILES = 3_000
 """GitHub lists no more of a pull request either."""
+MAX_BYTES = 50_000_000
+"""Of all changed files together: a stranger's pull request is read into memory."""
 _NAMED = 5
 
 
@@ -214,14 +216,23 @@ def merge(branches: Branches, repository: str, newest: BaseTree, head_commit: st
     conflicts = conflicts or tuple(p for p in directories_of(merged.entries()) if p in merged.entries())
     base = old if conflicts else newest
     merged = MergedTree(old, head, frozenset(changed)) if conflicts else merged
-    contents = [_content(base, merged, path) for path in changed[:MAX_FILES]]
-    changes = ChangeSet(base_commit=base.commit, changes=tuple(c for c in contents if c and c.before != c.after))
-    tree = source_tree(base, policy).with_changes(changes)
-    unread = tuple(f for p in changed[:MAX_FILES] if (f := _unreadable(merged.entries().get(p), p, tree)))
-    if len(changed) > MAX_FILES:
-        what = f"{len(changed):,} files are changed; at most {MAX_FILES:,} are judged"
-        unread = (_unread(".", what), *unread)
-    return Merged(base, merged, changes, merge_base, conflicts, unread, tree)
+    files = source_tree(base, policy)
+    places = {".github", *areas(files.layout), *(p.split("/")[0] if "/" in p else "." for p in changed if is_judged(p))}
+    ours = [p for p in changed if is_judged(p) or "." in places or p.split("/")[0] in places]
+    taken, size = list[str](), 0
+    for path in dict.fromkeys((*ours, *changed)):  # what Terraform and GitHub read comes first
+        found = [tree.get(path) for tree in (base.entries(), after)]
+        size += sum(e.size for e in found if e and e.size <= MAX_BYTES_OF_A_FILE)
+        if len(taken) == MAX_FILES or size > MAX_BYTES:
+            break
+        taken.append(path)
+    contents = [c for path in taken if (c := _content(base, merged, path)) and c.before != c.after]
+    changes = ChangeSet(base_commit=base.commit, changes=tuple(sorted(contents, key=lambda c: c.path)))
+    unread = [f for path in ours if (f := _unreadable(merged.entries().get(path), path))]
+    if len(ours) > len(taken):
+        what = f"{len(changed):,} files are changed; only the first {len(taken):,} were judged"
+        unread.insert(0, _unread(".", what))
+    return Merged(base, merged, changes, merge_base, conflicts, tuple(unread), files.with_changes(changes))
 
 
 def directories_of(paths: Iterable[str]) -> tuple[str, ...]:
@@ -245,10 +256,9 @@ def _read(tree: BaseTree, path: str) -> bytes | None:
     return tree.read(path) if entry and entry.is_regular and entry.size <= MAX_BYTES_OF_A_FILE else None
 
 
-def _unreadable(entry: TreeEntry | None, path: str, tree: SourceTree) -> Finding | None:
+def _unreadable(entry: TreeEntry | None, path: str) -> Finding | None:
     """Why a changed file is not what Terraform would see after a merge."""
-    places = areas(tree.layout)
-    if entry is None or not (is_judged(path) or path.split("/")[0] in (*places, ".github") or "." in places):
+    if entry is None:
         return None
     if not entry.is_regular:
         return _unread(path, "a symbolic link or a submodule is neither judged nor planned")
@@ -448,7 +458,8 @@ def _written(world: World, repository: str, verified: Verified, pull: PullReques
         live = world.pull_requests.pull_request(repository, pull.number)
         found = body_of(verified, live.body)
         record = pull_request_record(live.body)
-        if found is not None and record is not None and not _link_problem(repository, record, live.title, found[0]):
+        fits = found is not None and len(found[0]) <= MAX_BODY_CHARACTERS
+        if found and fits and record and not _link_problem(repository, record, live.title, found[0]):
             if as_kept(found[0]) != as_kept(live.body):
                 world.pull_requests.update(repository, pull.number, live.title, found[0])
             return found[1]
