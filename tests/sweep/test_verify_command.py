@@ -15,7 +15,9 @@ from ops_agent.model.errors import ConfigError
 from ops_agent.model.event import IssueRef
 from ops_agent.model.finding import Finding, Place
 from ops_agent.pages.verified import verified_commits
+from ops_agent.run.publish import closing_references
 from ops_agent.run.verify_pull_request import labels_by_writers
+from ops_agent.text.redaction import Redactor
 from run.github_world import BOT_ID
 from sweep.sweep_doubles import QUEUE, QUEUE_FILE, Terraform, write
 from sweep.sweep_world import GIVEN, PERSON, IssueScenario, SweepGitHub
@@ -319,6 +321,20 @@ def test_a_label_that_lifts_a_rule_counts_only_by_a_writer(scenario: IssueScenar
     assert labels_by_writers(world.issues, scenario.clock, GIVEN, (ref,)) == ()
     pull.add_label("allow-access", by=PERSON)
     assert labels_by_writers(world.issues, scenario.clock, GIVEN, (ref,)) == ("allow-access",)
+
+
+def test_nothing_that_is_written_holds_a_secret_or_acts(scenario: IssueScenario) -> None:
+    secret = scenario.token
+    scenario.token = scenario.github.app_token("ops-agent", bot_id=BOT_ID, **APP_PERMISSIONS, checks="write")
+    pull = of_people(
+        scenario, {QUEUE_FILE: QUEUE, f"infra/{secret}.tf": EXTERNAL, "infra/@maria #1 closes #12.tf": EXTERNAL}
+    )
+    end = verify_by(scenario, event_of(pull), redact=Redactor([secret]).redact)
+    assert end.exit_code == 3
+    check = scenario.repository.check_runs[-1]
+    for text in (*comments(pull), str(check.title), str(check.summary), end.reporter.said):
+        assert secret not in text
+    assert closing_references(comments(pull)[0], "o/r") == ()
 
 
 def test_the_check_run_says_whether_something_blocks(scenario: IssueScenario) -> None:
