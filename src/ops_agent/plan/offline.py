@@ -29,13 +29,10 @@ _TOKEN: Final = re.compile(r"oa[0-9a-f]{14}")
 _ADDRESS: Final = re.compile(r"(?<![0-9.])100(?:\.[0-9]{1,3}){3}(?![0-9.])")
 _NUMBER: Final = re.compile(r"(?<![0-9])7[0-9]{9}(?![0-9])")
 # Types whose `id` is their ARN; a reference to the id must pass where a provider checks for an ARN.
-_ID_IS_ARN: Final = frozenset(
-    f"aws_{name}"
-    for name in (
-        "acm_certificate acmpca_certificate_authority alb alb_listener alb_target_group appautoscaling_policy ecs_cluster"
-        " ecs_service iam_policy kinesis_firehose_delivery_stream kinesis_stream lb lb_listener lb_target_group"
-        " secretsmanager_secret sfn_activity sfn_state_machine sns_topic sns_topic_subscription"
-    ).split()
+_ID_IS_ARN: Final = re.compile(
+    "aws_(acm_certificate|acmpca_certificate_authority|appautoscaling_policy|ecs_(cluster|service)|iam_policy|kinesis_stream"
+    "|kinesis_firehose_delivery_stream|a?lb(_listener|_target_group)?|secretsmanager_secret|sfn_(activity|state_machine)"
+    "|sns_topic(_subscription)?)"
 )
 # Ids that a provider checks for their form.
 _ID_PREFIXES: Final = {
@@ -83,12 +80,16 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One side after its mocked runs. `planned` are the mocked plan's entries, `outputs` the root module's."""
+    """One side after its mocked runs. `planned` are the mocked plan's entries, `outputs` the root module's. Of a base also
+    `stated`, its values with the provider's defaults by address, and in `failed` why some have none.
+    """
 
     items: Mapping[str, Item] = field(default_factory=dict)
     planned: Mapping[str, Json] = field(default_factory=dict)
     outputs: Mapping[str, Json] = field(default_factory=dict)
     schemas: Mapping[str, Any] = field(default_factory=dict)
+    stated: Mapping[str, Json] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
     statements: Statements = field(default_factory=Statements)
 
     @property
@@ -141,8 +142,9 @@ def standins(address: str, mode: str, type_: str, schema: Json, place: Place) ->
     for name, attribute in schema.get("block", {}).get("attributes", {}).items():
         type_of = attribute.get("type")
         # Blocks that the provider declares as attributes (`ingress`) are left to the mock, which answers none.
-        is_block = attribute.get("optional") and isinstance(type_of, list) and not isinstance(type_of[1], str)
-        if attribute.get("computed") and type_of is not None and not is_block:
+        # So are numbers that the sources may set: a provider computes with them.
+        is_set = type_of == "number" or (isinstance(type_of, list) and not isinstance(type_of[1], str))
+        if attribute.get("computed") and type_of is not None and not (is_set and attribute.get("optional")):
             value = answers[name] if name in answers else _standin(address, type_, type_of, name, place)
             if value is not None:
                 given[name] = value
@@ -158,7 +160,7 @@ def _standin(address: str, resource: str, type_: Any, path: str, place: Place) -
             statement = {"Sid": token, "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}
             return json.dumps({"Version": "2012-10-17", "Statement": [statement]}) if "json" in path else token
         name = path.rpartition(".")[2]
-        if name == "arn" or name.endswith("_arn") or (name == "id" and resource in _ID_IS_ARN):
+        if name == "arn" or name.endswith("_arn") or (name == "id" and _ID_IS_ARN.fullmatch(resource)):
             return f"arn:aws:{resource.split('_')[1]}:{place.region}:{place.account}:{token}"
         if resource == "aws_sqs_queue" and name in ("id", "url"):
             return f"https://sqs.{place.region}.amazonaws.com/{place.account}/{token}"
@@ -389,10 +391,44 @@ class Difference:
         left = set(addresses)
         return replace(self, names={a: n for a, n in self.names.items() if a not in left})
 
-    @property
-    def is_planned(self) -> bool:
-        """Whether anything exists on both sides: only then the base has to be planned first."""
-        return any(a in self.base and a in self.head for a in self.names)
+
+def whole(side: Side, place: Place) -> Difference:
+    """Everything of one side, to be planned by itself."""
+    registry = Registry(side.items.values(), place)
+    set_ = {a: arguments(item, registry.own[a]) for a, item in side.items.items()}
+    names = _flat_names(side.items)
+    return Difference(
+        base=side.items,
+        head=side.items,
+        base_arguments=set_,
+        head_arguments=set_,
+        registry=registry,
+        moved={},
+        names=names,
+        base_side=side,
+        head_side=side,
+        all_names=tuple(names),
+    )
+
+
+def _flat_names(items: Mapping[str, Item], of: Iterable[str] | None = None) -> dict[str, str]:
+    wanted = sorted(items if of is None else of)
+    flat = [a for a in wanted if a in items and (items[a].mode == "managed" or items[a].is_document)]
+    return {address: f"r{number}" for number, address in enumerate(flat)}
+
+
+def stated(base: Difference, plan: Mapping[str, Any] | None, failed: Mapping[str, str]) -> Side:
+    """The base with its values as the provider planned them from nothing: its defaults are in them. `plan` is `show
+    -json` of the flat configuration of `whole`.
+    """
+    planned = {entry["address"]: entry["change"] for entry in (plan or {}).get("resource_changes") or ()}
+    found = {}
+    for address, name in base.names.items():
+        item = base.base[address]
+        change = planned.get(f"{item.type}.{name}")
+        if item.mode == "managed" and change is not None:
+            found[address] = _filled(change.get("after"), change.get("after_unknown"), item.values)
+    return replace(base.base_side, stated=found, failed=dict(failed))
 
 
 def difference(base: Side, head: Side, place: Place) -> Difference:
@@ -417,27 +453,23 @@ def difference(base: Side, head: Side, place: Place) -> Difference:
     users: dict[str, set[str]] = {}
     for address, value in after.items():
         triggers = [name for name, _ in head.statements.triggers(address)]
-        named = {a for a in head.items if triggers and a.partition("[")[0] in triggers or a in triggers}
+        named = {a for a in head.items if a in triggers or a.rpartition("[")[0] in triggers} if triggers else set()
         for used in {s.address for s in registry.found(value)} | named:
             users.setdefault(used, set()).add(address)
+    both = {**base.items, **head.items}
     pending = list(changed)
     while pending:
         fresh = users.get(pending.pop(), set()) - changed
         changed |= fresh
         pending += fresh
-    for side in (before, after):  # documents that the others use, whether they differ or not
+    for arguments_of in (before, after):  # documents that the others use, whether they differ or not
         pending = list(changed)
         while pending:
-            used = {s.address for s in registry.found(side.get(pending.pop(), {}))}
-            fresh = {
-                a
-                for a in used - changed
-                if a in head.items and head.items[a].is_document or a in base.items and base.items[a].is_document
-            }
+            found = {s.address for s in registry.found(arguments_of.get(pending.pop(), {}))} - changed
+            fresh = {a for a in found if a in both and both[a].is_document}
             changed |= fresh
             pending += fresh
-    both = {**base.items, **head.items}
-    flat = sorted(a for a in changed if a in both and (both[a].mode == "managed" or both[a].is_document))
+    names = _flat_names(both, changed)
     return Difference(
         base=base.items,
         head=head.items,
@@ -445,10 +477,10 @@ def difference(base: Side, head: Side, place: Place) -> Difference:
         head_arguments=after,
         registry=registry,
         moved=moved,
-        names={address: f"r{number}" for number, address in enumerate(flat)},
+        names=names,
         base_side=base,
         head_side=head,
-        all_names=tuple(flat),
+        all_names=tuple(names),
     )
 
 
@@ -467,7 +499,8 @@ def _renamed(base: Side, head: Side, place: Place) -> tuple[Side, dict[str, str]
 def _with_other_standins(base: Side, addresses: Iterable[str], place: Place) -> Side:
     items = {a: base.items[a] for a in addresses}
     changed = _with_names(base, items, {a: f"{a} on the base" for a in items}, place)
-    return replace(changed, items={a.removesuffix(" on the base"): item for a, item in changed.items.items()})
+    items = {a.removesuffix(" on the base"): item for a, item in changed.items.items()}
+    return replace(base, items=items, stated=changed.stated)
 
 
 def _with_names(side: Side, items: Mapping[str, Item], names: Mapping[str, str], place: Place) -> Side:
@@ -483,7 +516,10 @@ def _with_names(side: Side, items: Mapping[str, Item], names: Mapping[str, str],
         )
         for a, item in side.items.items()
     }
-    return replace(side, items=renamed)
+    stated = {
+        names.get(a, a): registry.rewritten(values, lambda s: texts.get(s.text)) for a, values in side.stated.items()
+    }
+    return replace(side, items=renamed, stated=stated, failed={names.get(a, a): why for a, why in side.failed.items()})
 
 
 def arguments(item: Item, own: Mapping[str, Any]) -> Json:
@@ -653,23 +689,17 @@ def _provider(schema: Json, evaluated: Any, key: str) -> Json:
     return {**found, "endpoints": [dict.fromkeys(services, "http://127.0.0.1:9")] if services else []}
 
 
-def state(difference: Difference, plan: Mapping[str, Any] | None) -> str:
-    """The state (JSON) that holds the base's part of the difference. `plan` is `show -json` of the base's flat
-    configuration: the values with the provider's defaults in them.
-    """
-    planned = {entry["address"]: entry["change"] for entry in (plan or {}).get("resource_changes") or ()}
+def state(difference: Difference) -> str:
+    """The state (JSON) that holds the base's part of the difference."""
     aliases, resources = _aliases(difference), []
     for address, name in difference.names.items():
         item = difference.base.get(address)
         if item is None or item.mode != "managed":
             continue
-        change = planned.get(f"{item.type}.{name}")
-        values = item.values
-        if change is not None:
-            values = _filled(change.get("after"), change.get("after_unknown"), item.values)
+        values = dict(difference.base_side.stated.get(address, item.values))
         for attribute, definition in item.schema.get("block", {}).get("attributes", {}).items():
             if definition.get("type") == "dynamic" and values.get(attribute) is not None:
-                values = {**values, attribute: {"value": values[attribute], "type": _type_of(values[attribute])}}
+                values[attribute] = {"value": values[attribute], "type": _type_of(values[attribute])}
         alias = aliases[address].partition(".")[2]
         resources.append(
             {
@@ -856,8 +886,8 @@ def _doubt(difference: Difference, address: str, change: Mapping[str, Any]) -> s
     base, head = difference.base.get(address), difference.head.get(address)
     if head is not None and base is None and difference.head_side.statements.is_imported(address):
         return "it imports an object that exists, and what it is like only the account knows"
-    if base is None or head is None or change["actions"] == ["no-op"]:
-        return ""
+    if base is None or head is None or len(change["actions"]) < 2:
+        return ""  # between an update and none the difference is harmless
     before, after = difference.base_arguments[address], difference.head_arguments[address]
     own = difference.registry.own[address]
     doubtful: dict[str, str] = {}
@@ -873,16 +903,8 @@ def _doubt(difference: Difference, address: str, change: Mapping[str, Any]) -> s
                 doubtful[name] = f"`{name}` depends on what `{where}` answers"
     if not doubtful:
         return ""
-    paths = change.get("replace_paths")
-    if paths:
-        decisive = {str(path[0]) for path in paths if path}
-    else:
-        old, new = change.get("before") or {}, change.get("after") or {}
-        unknown = change.get("after_unknown") or {}
-        decisive = {n for n in old.keys() | new.keys() if old.get(n) != new.get(n) and not unknown.get(n)} - {
-            "tags_all"
-        }
-        decisive |= {n for n in unknown if unknown[n] and before.get(n) != after.get(n)}
+    # A provider that replaces for no named attribute (`replace_triggered_by`) does so whatever the values are.
+    decisive = {str(path[0]) for path in change.get("replace_paths") or () if path}
     return next(iter(doubtful.values())) if decisive and decisive <= doubtful.keys() else ""
 
 

@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from adapters.terraform.offline_cases import CASES, side
 from adapters.terraform.offline_worlds import Planned, planned
@@ -28,7 +29,7 @@ from ops_agent_demo.aws.embedded import EmbeddedAws
 from ops_agent_demo.terraform import unpack_mirror, wheel_zips
 
 
-def real_actions(mirror: Path, directory: Path) -> dict[str, dict[str, list[str]]]:
+def real_actions(mirror: Path, directory: Path) -> dict[str, dict[str, str]]:
     """Actions of a real plan of the base and of the head, by address, after the base was applied as far as it goes."""
     with EmbeddedAws(accounts={"dev": DEV, "prod": PROD}, trust={}) as aws:
         files = service("agreement", side(1))
@@ -50,31 +51,39 @@ def real_actions(mirror: Path, directory: Path) -> dict[str, dict[str, list[str]
             words = [sys.executable, "-I", "-m", "ops_agent_demo.terraform", *arguments]
             return subprocess.run(words, cwd=root, env=variables, capture_output=True, text=True, timeout=1500)
 
-        def actions() -> dict[str, list[str]]:
+        def actions() -> dict[str, str]:
             engine("plan", "-input=false", "-no-color", "-out=p", "-var-file=environments/prod/terraform.tfvars")
             shown = engine("show", "-json", "p")
             changes = json.loads(shown.stdout)["resource_changes"]
-            return {c["address"]: c["change"]["actions"] for c in changes}
+            return {c["address"]: decided(c["change"]) for c in changes}
 
         assert engine("init", "-input=false", "-no-color").returncode == 0
-        done = engine("apply", "-auto-approve", "-input=false", "-no-color", "-var-file=environments/prod/terraform.tfvars")
+        done = engine(
+            "apply", "-auto-approve", "-input=false", "-no-color", "-var-file=environments/prod/terraform.tfvars"
+        )
         (directory / "apply.log").write_text(done.stdout + done.stderr)
         base = actions()
         write(root, {"main.tf": side(2)})
         return {"base": base, "head": actions()}
 
 
-def compared(real: Mapping[str, Mapping[str, list[str]]], offline: Planned) -> list[tuple[str, str, str]]:
+def decided(change: Mapping[str, Any]) -> str:
+    """The action of an entry, with what forces a replacement."""
+    paths = sorted({str(path[0]) for path in change.get("replace_paths") or ()})
+    return " ".join(("/".join(change["actions"]), *paths))
+
+
+def compared(real: Mapping[str, Mapping[str, str]], offline: Planned) -> list[tuple[str, str, str]]:
     """(address, real, offline) of each comparable resource."""
     rows = []
     for address, actions in sorted(real["head"].items()):
-        if real["base"].get(address) != ["no-op"]:
+        if real["base"].get(address) != "no-op":
             continue
         if address in offline.untold:
             ours = "cannot tell"
         else:
-            ours = "/".join(offline.entries[address]["change"]["actions"])
-        rows.append((address, "/".join(actions), ours))
+            ours = decided(offline.entries[address]["change"])
+        rows.append((address, actions, ours))
     return rows
 
 
@@ -104,7 +113,7 @@ def main(report: Path) -> None:
 
 def kind(real: str, offline: str) -> str:
     if real == offline:
-        return f"agree: {real}"
+        return f"agree: {real.partition(' ')[0]}"
     return f"differ: {real} but offline {offline}"
 
 

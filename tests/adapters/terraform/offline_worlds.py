@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.terraform.worlds import Files, environment, service, target, write
-from ops_agent.adapters.terraform.offline_plan import Seen, mocked_side, plan_offline
+from ops_agent.adapters.terraform.offline_plan import Seen, base_side, mocked_side, plan_offline
 from ops_agent.model.plan import ResourceChange, TerraformPlan
 from ops_agent.model.policy import Policy
 from ops_agent.model.verification import CheckResult, CheckStatus
@@ -43,7 +43,7 @@ def planned(terraform, directory: Path, before: Files, after: Files, *, seen: Se
     with terraform.workspace(write(directory / "base", before), prod, None) as workspace:
         init = workspace.init()
         assert init.status is CheckStatus.PASSED, init
-        base = mocked_side(workspace, seen)
+        base = base_side(workspace, seen)
         assert not isinstance(base, str), base
     with terraform.workspace(write(directory / "head", after), prod, None) as workspace:
         init = workspace.init()

@@ -141,9 +141,7 @@ def test_a_replacement_spreads_to_what_uses_it(terraform, tmp_path):
     before = NETWORK + SUBNETS
     found = changed(terraform, tmp_path, before, before.replace('"10.0.0.0/16"', '"10.1.0.0/16"'))
     replaced = "replace (delete first)"
-    assert found.actions == dict.fromkeys(
-        ("aws_vpc.main", "aws_subnet.private[0]", "aws_subnet.private[1]"), replaced
-    )
+    assert found.actions == dict.fromkeys(("aws_vpc.main", "aws_subnet.private[0]", "aws_subnet.private[1]"), replaced)
 
 
 def test_a_moved_block_is_no_change(terraform, tmp_path):
@@ -231,7 +229,9 @@ def test_a_replacement_of_what_must_not_be_destroyed_is_an_error(terraform, tmp_
 
 
 def test_create_before_destroy_and_replace_triggered_by_are_carried(terraform, tmp_path):
-    first = TABLE.replace("PAY_PER_REQUEST\"\n", 'PAY_PER_REQUEST"\n  lifecycle {\n    create_before_destroy = true\n  }\n')
+    first = TABLE.replace(
+        'PAY_PER_REQUEST"\n', 'PAY_PER_REQUEST"\n  lifecycle {\n    create_before_destroy = true\n  }\n'
+    )
     triggered = QUEUE.replace(
         'name = "orders"\n',
         'name = "orders"\n  lifecycle {\n    replace_triggered_by = [aws_dynamodb_table.orders.name]\n  }\n',
@@ -246,7 +246,7 @@ def test_create_before_destroy_and_replace_triggered_by_are_carried(terraform, t
 
 def test_ignored_changes_are_ignored(terraform, tmp_path):
     ignoring = TABLE.replace(
-        "PAY_PER_REQUEST\"\n",
+        'PAY_PER_REQUEST"\n',
         'PAY_PER_REQUEST"\n  tags = {\n    a = "1"\n    b = "1"\n  }\n  lifecycle {\n    ignore_changes = [name, tags["a"]]\n  }\n',
     )
     after = ignoring.replace('"orders"\n', '"orders-2"\n', 1).replace('a = "1"', 'a = "2"')
@@ -306,10 +306,11 @@ def test_what_a_data_source_answers_cannot_be_told(terraform, tmp_path):
 
 
 def test_a_value_that_aws_chose_before_cannot_be_told(terraform, tmp_path):
-    after = QUEUE.replace('"orders"\n', '"orders"\n  kms_data_key_reuse_period_seconds = 300\n')
-    found = changed(terraform, tmp_path, QUEUE, after)
+    before = NETWORK + 'resource "aws_subnet" "s" {\n  vpc_id     = aws_vpc.main.id\n  cidr_block = "10.0.0.0/24"\n}\n'
+    after = before.replace('"10.0.0.0/24"\n', '"10.0.0.0/24"\n  availability_zone = "sa-east-1a"\n')
+    found = changed(terraform, tmp_path, before, after)
     assert found.actions == {}
-    assert "kms_data_key_reuse_period_seconds" in found.untold["aws_sqs_queue.orders"]
+    assert "availability_zone" in found.untold["aws_subnet.s"]
 
 
 def test_a_provisioner_is_never_run(terraform, tmp_path):

@@ -31,6 +31,8 @@ from ops_agent.plan.offline import (
     provider_outputs,
     read_side,
     state,
+    stated,
+    whole,
 )
 from ops_agent.terraform.statements import Statements, read_statements
 
@@ -92,21 +94,29 @@ def place_of(workspace: Workspace) -> Place:
     return Place(account=workspace.target.environment.account or "000000000000", region=workspace.region)
 
 
-def plan_offline(workspace: Workspace, base: Side, head: Side) -> tuple[CheckResult, OfflinePlan | None]:
+def base_side(workspace: Workspace, seen: Seen) -> Side | str:
+    """The base after its mocked runs and a plan from nothing by the real provider, which only depends on the base."""
+    side = mocked_side(workspace, seen)
+    if isinstance(side, str):
+        return side
+    everything = whole(side, place_of(workspace))
+    plan, _, failed, _ = _planned(workspace, everything, is_base=True)
+    return stated(everything, plan, failed)
+
+
+def plan_offline(workspace: Workspace, base: Side, head: Side) -> tuple[CheckResult, OfflinePlan]:
     """The offline plan of the head's `workspace`, after `init`. The check fails when a plan with the account would end
-    with an error too; it is not run when the provider could plan nothing.
+    with an error too.
     """
     wanted = difference(base, head, place_of(workspace))
-    failed: dict[str, str] = {}
-    before: Mapping[str, Any] | None = None
-    if wanted.is_planned:
-        before, wanted, more, _ = _planned(workspace, wanted, None, is_base=True)
-        failed |= more
-    after, refused = None, []
+    failed = {a: why for a, why in base.failed.items() if a in wanted.names}
+    wanted = wanted.without(a for a in failed if a in head.items)
+    plan: Mapping[str, Any] | None = None
+    refused: list[str] = []
     if wanted.names:
-        after, wanted, more, refused = _planned(workspace, wanted, state(wanted, before), is_base=False)
+        plan, wanted, more, refused = _planned(workspace, wanted, is_base=False)
         failed |= more
-    made = offline_plan(wanted, after, failed, refused)
+    made = offline_plan(wanted, plan, failed, refused)
     root, subject = workspace.target.root.path, str(workspace.target)
     findings = tuple(finding("plan", root, text) for text in made.refused)
     status = CheckStatus.FAILED if findings else CheckStatus.PASSED
@@ -114,60 +124,59 @@ def plan_offline(workspace: Workspace, base: Side, head: Side) -> tuple[CheckRes
 
 
 def _planned(
-    workspace: Workspace, wanted: Difference, before: str | None, *, is_base: bool
+    workspace: Workspace, wanted: Difference, *, is_base: bool
 ) -> tuple[Mapping[str, Any] | None, Difference, dict[str, str], list[str]]:
     """`show -json` of a flat configuration's plan, what is left of the difference, why the rest was left out, and what
-    Terraform refuses in any account.
+    Terraform refuses in any account. What an error names is left out, and the rest is planned again.
     """
     directory = workspace.cell.work / f"zz_ops_agent_{'base' if is_base else 'head'}"
     directory.mkdir(exist_ok=True)
-    lock = workspace.directory / LOCK_FILE
+    lock, plan_file = workspace.directory / LOCK_FILE, workspace.cell.out / "offline.tfplan"
     if lock.is_file():
         (directory / LOCK_FILE).write_bytes(lock.read_bytes())
     failed: dict[str, str] = {}
     refused: list[str] = []
     for _ in range(_MOST_PLANS):
+        if not wanted.names:
+            return None, wanted, failed, refused
         (directory / "main.tf.json").write_text(configuration(wanted, is_base=is_base, protects=not refused))
-        if before is not None:
-            (directory / "terraform.tfstate").write_text(before)
+        if not is_base:
+            (directory / "terraform.tfstate").write_text(state(wanted))
         workspace.sandbox.hand_over(workspace.cell)
-        plan_file = workspace.cell.out / "offline.tfplan"
         result, lines = _run(workspace, plan_literals(plan_file), directory)
         if result.returncode in (0, 2):
             shown, found = _run(workspace, commands.show(plan_file, json=True), directory)
             plan_file.unlink(missing_ok=True)
             return (found[0] if shown.returncode == 0 and found else None), wanted, failed, refused
-        addresses = {name: address for address, name in wanted.names.items()}
-        left: dict[str, str] = {}
-        for error in (d for line in lines if isinstance(d := line.get("diagnostic"), dict)):
-            if error.get("severity") != "error":
-                continue
-            text = ": ".join(filter(None, (str(error.get("summary") or ""), str(error.get("detail") or ""))))
-            true = _FLAT.sub(lambda found: addresses.get(found[1], found[0]), text)
-            if "prevent_destroy" in text:
-                refused.append(true)
-                continue
-            names = _FLAT.findall(f"{error.get('address') or ''} {_snippet(error)}") or _FLAT.findall(text)
-            for address in {addresses[name] for name in names if name in addresses} or set(wanted.names):
-                left.setdefault(address, f"the provider could not plan it without AWS: {true[:300]}")
-        if not left and not refused:
+        left, more = _errors(lines, {name: address for address, name in wanted.names.items()})
+        refused += more
+        if not left and not more:
             left = dict.fromkeys(wanted.names, f"the provider could not plan it: {_why(lines, result)}")
         failed |= left
         wanted = wanted.without(left)
-        if before is not None and left:
-            before = _state_without(
-                before, {f"r{n}" for n in ()} | {name for name, a in addresses.items() if a in left}
-            )
-        if not wanted.names:
-            return None, wanted, failed, refused
     failed |= dict.fromkeys(wanted.names, "the provider could not plan it")
     return None, wanted.without(wanted.names), failed, refused
 
 
-def _state_without(before: str, names: set[str]) -> str:
-    document = json.loads(before)
-    document["resources"] = [r for r in document["resources"] if r["name"] not in names]
-    return json.dumps(document)
+def _errors(lines: Iterable[Mapping[str, Any]], addresses: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
+    """By address why it cannot be planned offline, and what is refused in any account. `addresses` by flat names."""
+    left: dict[str, str] = {}
+    refused: list[str] = []
+    for error in _diagnostics(lines):
+        text = ": ".join(filter(None, (str(error.get("summary") or ""), str(error.get("detail") or ""))))
+        true = _FLAT.sub(lambda found: addresses.get(found[1], found[0]), text)
+        if "prevent_destroy" in text:
+            refused.append(true)
+            continue
+        names = _FLAT.findall(f"{error.get('address') or ''} {_snippet(error)}") or _FLAT.findall(text)
+        for address in {addresses[name] for name in names if name in addresses} or set(addresses.values()):
+            left.setdefault(address, f"the provider could not plan it without AWS: {true[:300]}")
+    return left, refused
+
+
+def _diagnostics(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    found = (line.get("diagnostic") for line in lines)
+    return [d for d in found if isinstance(d, dict) and d.get("severity") == "error"]
 
 
 def plan_literals(out: Path) -> commands.TerraformCommand:
@@ -193,8 +202,7 @@ def _snippet(error: Mapping[str, Any]) -> str:
 
 
 def _why(lines: Iterable[Mapping[str, Any]], result: ChildResult) -> str:
-    found = [d for line in lines if isinstance(d := line.get("diagnostic"), dict) and d.get("severity") == "error"]
-    texts = dict.fromkeys(f"{d.get('summary')}: {d.get('detail')}" for d in found)
+    texts = dict.fromkeys(f"{d.get('summary')}: {d.get('detail')}" for d in _diagnostics(lines))
     return "; ".join([*texts][:3])[:1000] or f"it ended with exit code {result.returncode}"
 
 
