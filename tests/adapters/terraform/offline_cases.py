@@ -516,6 +516,55 @@ CASES: tuple[tuple[str, str], ...] = (
         "aws_redshift_cluster",
         'cluster_identifier = "rs@|-new@"\nnode_type = "dc2.large"\nmaster_username = "root"\nmaster_password = "Hunter2hunter2"\nskip_final_snapshot = true',
     ),
+    ("aws_sqs_queue", 'name = "q8"\n@delay_seconds = 5|@'),
+    ("aws_sqs_queue", 'name = "q9"\n@policy = jsonencode({ Version = "2012-10-17", Statement = [] })|@'),
+    ("aws_sqs_queue", 'name = "q10"\ntags = { @a = "1"|b = "1"@ }'),
+    (
+        "aws_security_group",
+        'name = "sg4"\nvpc_id = aws_vpc.h.id\n@ingress {\n  from_port = 1\n  to_port = 2\n  protocol = "tcp"\n  self = true\n}|@\n'
+        'egress {\n  from_port = 1\n  to_port = 2\n  protocol = "tcp"\n  cidr_blocks = ["10.0.0.0/8"]\n}',
+    ),
+    (
+        "aws_lambda_function",
+        'function_name = "f4"\nrole = aws_iam_role.h.arn\nhandler = "a.b"\nruntime = "python3.8"\ns3_key = "code.zip"\n'
+        's3_bucket = aws_s3_bucket_object.code.bucket\nenvironment {\n  variables = { a = "@1|2@" }\n}',
+    ),
+    (
+        "aws_s3_bucket",
+        'bucket = "offline-b6"\n@lifecycle_rule {\n  enabled = true\n  expiration {\n    days = 3\n  }\n}|@',
+    ),
+    (
+        "aws_s3_bucket",
+        'bucket = "offline-b7"\nserver_side_encryption_configuration {\n  rule {\n    apply_server_side_encryption_by_default {\n'
+        '      sse_algorithm = "@AES256|aws:kms@"\n    }\n  }\n}',
+    ),
+    ("aws_dynamodb_table", 'name = "ddd7"\n' + _TABLE + "@server_side_encryption {\n  enabled = true\n}|@"),
+    (
+        "aws_dynamodb_table",
+        'name = "ddd8"\nhash_key = "id"\nbilling_mode = "PAY_PER_REQUEST"\nattribute {\n  name = "id"\n  type = "S"\n}\n'
+        'attribute {\n  name = "g"\n  type = "S"\n}\nglobal_secondary_index {\n  name = "@one|two@"\n  hash_key = "g"\n'
+        '  projection_type = "ALL"\n}',
+    ),
+    (
+        "aws_iam_role",
+        'name = "r6"\n@permissions_boundary = aws_iam_policy.h.arn|@\n' + _ROLE.replace("@lambda|ec2@", "lambda"),
+    ),
+    ("aws_cloudwatch_log_group", 'name = "l4"\n@retention_in_days = 7|@'),
+    ("aws_kms_key", "enable_key_rotation = @true|false@"),
+    ("aws_ssm_parameter", 'name = "/p4"\ntype = "String"\nvalue = aws_sqs_queue.@h|c0@.arn'),
+    ("aws_sns_topic_policy", "arn = aws_sns_topic.@h|i@.arn\npolicy = " + _DOCUMENT.replace("@SendMessage|*@", "*")),
+    (
+        "aws_lambda_function_event_invoke_config",
+        "function_name = aws_lambda_function.h.function_name\nmaximum_retry_attempts = @1|2@",
+    ),
+    ("aws_cloudwatch_composite_alarm", 'alarm_name = "ca@|-new@"\nalarm_rule = "ALARM(x)"'),
+    ("aws_nat_gateway", "subnet_id = aws_subnet.@h|i@.id\nallocation_id = aws_eip.c82.id"),
+    ("aws_network_interface", "subnet_id = aws_subnet.@h|i@.id"),
+    ("aws_vpc_dhcp_options", 'domain_name = "@a|b@.example"'),
+    ("aws_default_security_group", "vpc_id = aws_vpc.h.id"),
+    ("aws_secretsmanager_secret", 'name = "s3"\n@|kms_key_id = aws_kms_key.h.arn@'),
+    ("terraform_data", 'input = "@a|b@"'),
+    ("terraform_data", 'input = "a"\ntriggers_replace = ["@a|b@"]'),
 )
 _MARK = re.compile(r"@([^@|]*)\|([^@]*)@")
 

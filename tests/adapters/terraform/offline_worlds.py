@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapters.terraform.worlds import Files, environment, service, target, write
@@ -36,7 +36,16 @@ class Planned:
         return next(change for change in self.plan.changes if change.address == address)
 
 
-def planned(terraform, directory: Path, before: Files, after: Files, *, seen: Seen | None = None, **fields) -> Planned:
+def planned(
+    terraform,
+    directory: Path,
+    before: Files,
+    after: Files,
+    *,
+    seen: Seen | None = None,
+    failed: dict[str, str] | None = None,
+    **fields,
+) -> Planned:
     """The offline plan of prod from the trees `before` and `after`."""
     seen = seen or Seen()
     prod = target(environment("prod"), **fields)
@@ -50,7 +59,7 @@ def planned(terraform, directory: Path, before: Files, after: Files, *, seen: Se
         assert init.status is CheckStatus.PASSED, init
         head = mocked_side(workspace, seen)
         assert not isinstance(head, str), head
-        check, made = plan_offline(workspace, base, head)
+        check, made = plan_offline(workspace, replace(base, failed={**base.failed, **(failed or {})}), head)
     plan = read_plan(made.document, "", Policy())
     entries = {entry["address"]: entry for entry in json.loads(made.document)["resource_changes"]}
     return Planned(check, made, plan, entries)

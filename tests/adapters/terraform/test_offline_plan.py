@@ -9,6 +9,8 @@ import pytest
 from adapters.terraform.offline_worlds import changed, planned
 from adapters.terraform.worlds import PROD, service
 from ops_agent.adapters.terraform import commands
+from ops_agent.adapters.terraform.offline_plan import Seen
+from ops_agent.adapters.terraform.sandbox import Sandbox
 from ops_agent.model.verification import CheckStatus
 
 pytestmark = pytest.mark.terraform
@@ -333,3 +335,113 @@ def test_a_sensitive_value_stays_sensitive(terraform, tmp_path):
     found = changed(terraform, tmp_path, before, before.replace("hunter2", "hunter3"))
     assert found.actions == {"aws_sqs_queue.orders": "update"}
     assert "hunter" not in repr(found["aws_sqs_queue.orders"])
+
+
+FROM_A_DATA_SOURCE = """\
+data "aws_sns_topic" "shared" {
+  name = "shared"
+}
+
+resource "aws_sns_topic_subscription" "s" {
+  topic_arn = data.aws_sns_topic.shared.arn
+  protocol  = "sqs"
+  endpoint  = "arn:aws:sqs:sa-east-1:283165662494:x"
+}
+"""
+
+
+def test_what_a_data_source_answers_unchanged_is_no_change(terraform, tmp_path):
+    found = changed(terraform, tmp_path, FROM_A_DATA_SOURCE, FROM_A_DATA_SOURCE + QUEUE)
+    assert found.actions == {"aws_sqs_queue.orders": "create"}
+    assert found.untold == {}
+
+
+def test_what_the_provider_cannot_plan_is_not_told_and_the_rest_is(terraform, tmp_path):
+    failed = {"aws_dynamodb_table.orders": "it called AWS"}
+    after = TABLE.replace('"orders"\n', '"orders-2"\n', 1) + QUEUE
+    found = changed(terraform, tmp_path / "1", TABLE, after, failed=failed)
+    assert found.actions == {"aws_sqs_queue.orders": "create"}
+    assert found.untold == failed
+    assert changed(terraform, tmp_path / "2", TABLE, QUEUE, failed=failed).actions == {
+        "aws_dynamodb_table.orders": "delete",
+        "aws_sqs_queue.orders": "create",
+    }
+
+
+def test_addresses_and_ranges_of_the_account_pass_the_provider(terraform, tmp_path):
+    group = """
+resource "aws_eip" "one" {
+  vpc = true
+}
+
+resource "aws_security_group" "one" {
+  vpc_id = aws_vpc.main.id
+  ingress {
+    from_port        = 1
+    to_port          = 2
+    protocol         = "tcp"
+    cidr_blocks      = ["${aws_eip.one.public_ip}/32"]
+    ipv6_cidr_blocks = [aws_vpc.main.ipv6_cidr_block]
+  }
+}
+"""
+    found = changed(terraform, tmp_path, NETWORK, NETWORK + group)
+    assert found.actions == {"aws_eip.one": "create", "aws_security_group.one": "create"}
+
+
+ALIASES = """
+provider "aws" {
+  alias  = "logs"
+  region = var.region
+  default_tags {
+    tags = { alias = "logs" }
+  }
+}
+
+module "queue" {
+  source    = "./modules/queue"
+  providers = { aws = aws.logs }
+  name      = "x"
+}
+
+resource "aws_sqs_queue" "direct" {
+  provider = aws.logs
+  name     = "direct"
+}
+"""
+
+
+def test_each_resource_is_planned_by_its_own_provider_block(terraform, tmp_path):
+    modules = {"infra/modules/queue/main.tf": MODULE}
+    found = planned(
+        terraform,
+        tmp_path,
+        service("alias", QUEUE, **modules),
+        service("alias", QUEUE + ALIASES, **modules),
+        local_modules=("infra/modules/queue",),
+    )
+    for address in ("module.queue.aws_sqs_queue.q", "aws_sqs_queue.direct"):
+        assert found[address].new["tags_all"] == {"alias": "logs"}
+
+
+def test_two_environments_share_what_was_seen(terraform, tmp_path):
+    seen = Seen()
+    for round_ in ("1", "2"):
+        found = changed(terraform, tmp_path / round_, TABLE, TABLE + QUEUE, seen=seen)
+        assert found.actions == {"aws_sqs_queue.orders": "create"}
+
+
+def test_no_credential_and_no_network_is_used(terraform, tmp_path):
+    runs = []
+    original = Sandbox.run
+
+    def run(self, cell, command, variables, **more):
+        result = original(self, cell, command, variables, **more)
+        runs.append((command.argv[0], result.refused, {name for name in variables if "SECRET" in name}))
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Sandbox, "run", run)
+        changed(terraform, tmp_path, TABLE, TABLE.replace('"orders"\n', '"orders-2"\n', 1))
+    assert [name for name, _, _ in runs] == ["init", "providers", "test", "test", "init", "test", "plan", "show"]
+    assert all(not refused and not secrets for _, refused, secrets in runs)

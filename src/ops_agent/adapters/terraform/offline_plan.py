@@ -38,6 +38,10 @@ from ops_agent.terraform.statements import Statements, read_statements
 
 TEST_FILE: Final = "zz_ops_agent_offline.tftest.json"
 OUTPUTS_FILE: Final = "zz_ops_agent_offline.tf.json"
+SCHEMA: Final = commands.TerraformCommand(("providers", "schema", "-json"))
+_LOCKED: Final = re.compile(r'^provider "([^"\s]+)"', re.MULTILINE)
+PLAN_FILE: Final = "plan.tftest.json"
+PLAN_TEST: Final = json.dumps({"run": {"planned": {"command": "plan"}}})
 # A mocked run prints the provider's schemas beside its plan and its state: 14 MB each with 5.100.
 _MOST: Final = 192 << 20
 _MOST_RUNS, _MOST_PLANS = 3, 6
@@ -59,27 +63,44 @@ def mocked_side(workspace: Workspace, seen: Seen) -> Side | str:
         return why
     place = place_of(workspace)
     (workspace.directory / OUTPUTS_FILE).write_text(provider_outputs(statements))
-    why = ""
+    workspace.sandbox.hand_over(workspace.cell)
+    if not seen.schemas:
+        seen.schemas.update(_schemas(workspace))
+    why = "its instances differ from run to run"
     for _ in range(_MOST_RUNS):
-        test = mocked_test(statements, seen.items.values(), seen.schemas, place)
-        expected = set(seen.items) | {address for address, _, _ in statements.single} if seen.schemas else set()
-        (workspace.directory / TEST_FILE).write_text(test)
+        expected = set(seen.items) | {address for address, _, _ in statements.single}
+        (workspace.directory / TEST_FILE).write_text(mocked_test(statements, seen.items.values(), seen.schemas, place))
         workspace.sandbox.hand_over(workspace.cell)
         result, lines = _run(workspace, commands.mocked_test(TEST_FILE, workspace.var_files))
         side, shown = read_side(lines, statements)
-        if side is not None:
-            seen.schemas.update(side.schemas)
-        else:
-            for line in lines:
-                seen.schemas.update((line.get("test_plan") or {}).get("provider_schemas") or {})
-        covered = all(item.address in expected for item in shown if not item.type.startswith("terraform_"))
         seen.items.update({item.address: item for item in shown})
-        if covered and side is not None:
-            return side
-        why = _why(lines, result)
-        if not shown or (covered and side is None):
+        if all(item.address in expected for item in shown if not item.type.startswith("terraform_")):
+            if side is not None:
+                return side
+            why = _why(lines, result)
             break
     return f"with mocked providers it could not be evaluated: {why}"
+
+
+def _schemas(workspace: Workspace) -> dict[str, Any]:
+    """The schemas of the providers in the lock file. In a directory of their own: the root's backend is not there."""
+    directory, locked = _generated(workspace, "schemas")
+    sources = dict.fromkeys(_LOCKED.findall(locked))
+    required = {f"p{number}": {"source": source} for number, source in enumerate(sources)}
+    (directory / "main.tf.json").write_text(json.dumps({"terraform": {"required_providers": required}}))
+    workspace.sandbox.hand_over(workspace.cell)
+    _, answer = _run(workspace, SCHEMA, directory)
+    return (answer[0].get("provider_schemas") or {}) if answer else {}
+
+
+def _generated(workspace: Workspace, name: str) -> tuple[Path, str]:
+    """A directory for generated files with the root's lock file, and that file's text."""
+    directory = workspace.cell.work / f"zz_ops_agent_{name}"
+    directory.mkdir(exist_ok=True)
+    lock = workspace.directory / LOCK_FILE
+    text = lock.read_text() if lock.is_file() else ""
+    (directory / LOCK_FILE).write_text(text)
+    return directory, text
 
 
 def _not_mocked(statements: Statements) -> str:
@@ -129,22 +150,24 @@ def _planned(
     """`show -json` of a flat configuration's plan, what is left of the difference, why the rest was left out, and what
     Terraform refuses in any account. What an error names is left out, and the rest is planned again.
     """
-    directory = workspace.cell.work / f"zz_ops_agent_{'base' if is_base else 'head'}"
-    directory.mkdir(exist_ok=True)
-    lock, plan_file = workspace.directory / LOCK_FILE, workspace.cell.out / "offline.tfplan"
-    if lock.is_file():
-        (directory / LOCK_FILE).write_bytes(lock.read_bytes())
+    directory, _ = _generated(workspace, "base" if is_base else "head")
+    plan_file = workspace.cell.out / "offline.tfplan"
     failed: dict[str, str] = {}
     refused: list[str] = []
     for _ in range(_MOST_PLANS):
         if not wanted.names:
             return None, wanted, failed, refused
         (directory / "main.tf.json").write_text(configuration(wanted, is_base=is_base, protects=not refused))
-        if not is_base:
-            (directory / "terraform.tfstate").write_text(state(wanted))
+        # A test starts the provider once and prints its plan, but it knows no state.
+        file, content = (PLAN_FILE, PLAN_TEST) if is_base else ("terraform.tfstate", state(wanted))
+        (directory / file).write_text(content)
         workspace.sandbox.hand_over(workspace.cell)
-        result, lines = _run(workspace, plan_literals(plan_file), directory)
-        if result.returncode in (0, 2):
+        command = commands.mocked_test(PLAN_FILE) if is_base else plan_literals(plan_file)
+        result, lines = _run(workspace, command, directory)
+        if is_base and result.returncode == 0:
+            plan = next((line["test_plan"] for line in lines if line.get("test_plan")), None)
+            return plan, wanted, failed, refused
+        if not is_base and result.returncode in (0, 2):
             shown, found = _run(workspace, commands.show(plan_file, json=True), directory)
             plan_file.unlink(missing_ok=True)
             return (found[0] if shown.returncode == 0 and found else None), wanted, failed, refused
