@@ -54,7 +54,7 @@ def config_address(address: str) -> tuple[Module, str]:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`moved` (from `old` to `new`), `removed` (of `old`; `new` is empty) or `import` (to `new`; `old` is empty)."""
+    """`moved` (from `old` to `new`), `removed` with `destroy = false` (of `old`) or `import` (to `new`)."""
 
     module: Module
     old: Parts = ()
@@ -71,7 +71,7 @@ class Statement:
         if here[:-1] != self.old[:-1] or name != old_name or (below and self.old[0][0] != "module"):
             return None
         if not self.new:
-            return ""
+            return "" if old_key in ("", key) else None
         new_name, new_key = self.new[-1]
         if old_key == new_key == "":
             return joined((*inside, *self.new[:-1], (new_name, key), *below))
@@ -205,8 +205,8 @@ def read_statements(modules: Mapping[Module, Mapping[str, bytes]]) -> Statements
                 elif block.type == "module" and block.labels:
                     calls.setdefault((*module, block.labels[0]), block)
                 elif block.type in found:
-                    kept = any(b.literal("destroy") in (True, "true") for b in block.blocks)
-                    if block.type != "removed" or not kept:
+                    forgets = any(b.literal("destroy") in (False, "false") for b in block.blocks)
+                    if block.type != "removed" or forgets:
                         found[block.type].append(Statement(module, _address(block, "from"), _address(block, "to")))
     return Statements(
         blocks=blocks,
@@ -262,6 +262,8 @@ def _address(block: Block, name: str) -> Parts:
         return parts_of(expression.value)
     found: list[tuple[str, str]] = []
     for step, written in zip(expression.steps, _STEP.findall(expression.text), strict=False):
+        if step is None:
+            break  # a computed key: any
         if written.startswith("[") and found:
             key = f'["{step}"]' if isinstance(step, str) else f"[{step}]"
             found[-1] = (found[-1][0], key)

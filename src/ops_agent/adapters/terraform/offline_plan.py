@@ -58,7 +58,10 @@ class Seen:
 
 def mocked_side(workspace: Workspace, seen: Seen) -> Side | str:
     """One side after its mocked runs; or in one sentence why there is none."""
-    statements = read_statements(_modules(workspace))
+    modules = _modules(workspace)
+    if modules is None:
+        return "a module lies outside of what may be read"
+    statements = read_statements(modules)
     if why := _not_mocked(statements):
         return why
     place = place_of(workspace)
@@ -229,8 +232,10 @@ def _why(lines: Iterable[Mapping[str, Any]], result: ChildResult) -> str:
     return "; ".join([*texts][:3])[:1000] or f"it ended with exit code {result.returncode}"
 
 
-def _modules(workspace: Workspace) -> dict[tuple[str, ...], dict[str, bytes]]:
-    """The files of every module by the calls that lead to it, as `init` installed them."""
+def _modules(workspace: Workspace) -> dict[tuple[str, ...], dict[str, bytes]] | None:
+    """The files of every module by the calls that lead to it, as `init` installed them; None when one cannot be read:
+    what nobody has read is not applied, on mocks neither.
+    """
     entries = [{"Key": "", "Dir": "."}]
     manifest = workspace.cell.data / "modules" / "modules.json"
     if manifest.is_file() and not manifest.is_symlink():
@@ -238,7 +243,8 @@ def _modules(workspace: Workspace) -> dict[tuple[str, ...], dict[str, bytes]]:
     found = {}
     for entry in entries:
         directory = (workspace.directory / str(entry["Dir"])).resolve()
-        if directory.is_dir() and directory.is_relative_to(workspace.cell.root.resolve()):
-            files = {p.name: p.read_bytes() for p in sorted(directory.iterdir()) if p.is_file() and not p.is_symlink()}
-            found[tuple(filter(None, str(entry["Key"]).split(".")))] = files
+        if not directory.is_dir() or not directory.is_relative_to(workspace.cell.root.resolve()):
+            return None
+        files = {path.name: path.read_bytes() for path in sorted(directory.iterdir()) if path.is_file()}
+        found[tuple(filter(None, str(entry["Key"]).split(".")))] = files
     return found
