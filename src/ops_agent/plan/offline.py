@@ -402,11 +402,11 @@ class Difference:
         return replace(self, names={a: n for a, n in self.names.items() if a not in left})
 
 
-def whole(side: Side, place: Place) -> Difference:
-    """Everything of one side, to be planned by itself."""
+def whole(side: Side, place: Place, prefix: str = "") -> Difference:
+    """Everything of one side, to be planned by itself. `prefix` keeps flat names of several environments apart."""
     registry = Registry(side.items.values(), place)
     set_ = {a: arguments(item, registry.own[a]) for a, item in side.items.items()}
-    names = _flat_names(side.items)
+    names = _flat_names(side.items, side.items, prefix)
     return Difference(
         base=side.items,
         head=side.items,
@@ -421,10 +421,9 @@ def whole(side: Side, place: Place) -> Difference:
     )
 
 
-def _flat_names(items: Mapping[str, Item], of: Iterable[str] | None = None) -> dict[str, str]:
-    wanted = sorted(items if of is None else of)
-    flat = [a for a in wanted if a in items and (items[a].mode == "managed" or items[a].is_document)]
-    return {address: f"r{number}" for number, address in enumerate(flat)}
+def _flat_names(items: Mapping[str, Item], of: Iterable[str], prefix: str) -> dict[str, str]:
+    flat = [a for a in sorted(of) if a in items and (items[a].mode == "managed" or items[a].is_document)]
+    return {address: f"{prefix}r{number}" for number, address in enumerate(flat)}
 
 
 def stated(base: Difference, plan: Mapping[str, Any] | None, failed: Mapping[str, str]) -> Side:
@@ -441,8 +440,8 @@ def stated(base: Difference, plan: Mapping[str, Any] | None, failed: Mapping[str
     return replace(base.base_side, stated=found, failed=dict(failed))
 
 
-def difference(base: Side, head: Side, place: Place) -> Difference:
-    """What differs between the sides, with everything on the head that uses it."""
+def difference(base: Side, head: Side, place: Place, prefix: str = "") -> Difference:
+    """What differs between the sides, with everything on the head that uses it. `prefix` as in `whole`."""
     base, moved = _renamed(base, head, place)
     registry = Registry([*base.items.values(), *head.items.values()], place)
     before = {a: arguments(item, registry.own[a]) for a, item in base.items.items()}
@@ -479,7 +478,7 @@ def difference(base: Side, head: Side, place: Place) -> Difference:
             fresh = {a for a in found if a in both and both[a].is_document}
             changed |= fresh
             pending += fresh
-    names = _flat_names(both, changed)
+    names = _flat_names(both, changed, prefix)
     return Difference(
         base=base.items,
         head=head.items,
@@ -581,10 +580,25 @@ def _escaped(text: str) -> str:
     return text.replace("${", "$${").replace("%{", "%%{")
 
 
-def configuration(difference: Difference, *, is_base: bool, protects: bool = True) -> str:
-    """The flat configuration (JSON) of one side's part of the difference; the head's has an output for each policy
+def configuration(differences: Iterable[Difference], *, is_base: bool, protects: bool = True) -> str:
+    """The flat configuration (JSON) of one side's part of the differences; the head's has an output for each policy
     document. `protects`: with `prevent_destroy`.
     """
+    found: Json = {}
+    for one in differences:
+        found = _joined(found, _configuration(one, is_base=is_base, protects=protects))
+    return json.dumps(found)
+
+
+def _joined(one: Any, other: Any) -> Any:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return {key: _joined(one.get(key), other.get(key)) for key in one.keys() | other.keys()}
+    if isinstance(one, list) and isinstance(other, list):
+        return [*one, *(inner for inner in other if inner not in one)]
+    return other if one is None else one
+
+
+def _configuration(difference: Difference, *, is_base: bool, protects: bool) -> Json:
     items = difference.base if is_base else difference.head
     values = difference.base_arguments if is_base else difference.head_arguments
     names = {a: n for a, n in difference.names.items() if a in items and (not is_base or a in difference.head)}
@@ -600,7 +614,7 @@ def configuration(difference: Difference, *, is_base: bool, protects: bool = Tru
     def literal(standin: Standin) -> str | None:
         return reference(standin, documents="l")
 
-    aliases = _aliases(difference)
+    aliases, sources, providers = _providers(difference, is_base=is_base)
     resources: dict[str, Json] = {}
     documents: Json = {}
     outputs: Json = {}
@@ -622,7 +636,6 @@ def configuration(difference: Difference, *, is_base: bool, protects: bool = Tru
         for a, n in gone.items()
         if forgotten(a) and not difference.base[a].is_document
     ]
-    sources, providers = _providers(difference, is_base=is_base)
     found = {
         "terraform": {"required_providers": {local: {"source": source} for local, source in sources.items()}},
         "provider": providers,
@@ -631,7 +644,7 @@ def configuration(difference: Difference, *, is_base: bool, protects: bool = Tru
         "output": outputs,
         "removed": removed,
     }
-    return json.dumps({key: value for key, value in found.items() if value})
+    return {key: value for key, value in found.items() if value}
 
 
 def _configured_by(difference: Difference, address: str) -> tuple[str, str]:
@@ -642,33 +655,33 @@ def _configured_by(difference: Difference, address: str) -> tuple[str, str]:
     return difference.base[address].source, difference.base_side.statements.provider_of(old)
 
 
-def _aliases(difference: Difference) -> dict[str, str]:
-    """The flat configuration's provider for each address, `p0.c1`; empty for what is built in."""
-    sources: dict[str, str] = {}
-    keys: dict[tuple[str, str], str] = {}
-    found = {}
-    for address in difference.all_names:
-        source, key = _configured_by(difference, address)
-        local = sources.setdefault(source, f"p{len(sources)}")
-        alias = f"{local}.{keys.setdefault((source, key), f'c{len(keys)}')}"
-        found[address] = "" if source.startswith(_BUILT_IN) else alias
-    return found
-
-
-def _providers(difference: Difference, *, is_base: bool) -> tuple[dict[str, str], dict[str, list[Json]]]:
+def _providers(
+    difference: Difference, *, is_base: bool
+) -> tuple[dict[str, str], dict[str, str], dict[str, list[Json]]]:
+    """The flat configuration's provider for each address (`p0.c1`; empty for what is built in), the sources, and the
+    blocks. Equal blocks are one: each starts the provider.
+    """
+    aliases: dict[str, str] = {}
     sources: dict[str, str] = {}
     blocks: dict[str, dict[str, Json]] = {}
     side, other = difference.base_side, difference.head_side
     if not is_base:
         side, other = other, side
-    for address, alias in _aliases(difference).items():
-        if alias:
-            (source, key), (local, _, name) = _configured_by(difference, address), alias.partition(".")
-            sources[local] = source
-            schema = side.schemas.get(source, {}).get("provider", {}).get("block", {})
-            evaluated = side.providers.get(key, other.providers.get(key))
-            blocks.setdefault(local, {})[name] = {"alias": name, **_provider(schema, evaluated, key)}
-    return sources, {local: [*named.values()] for local, named in blocks.items()}
+    for address in difference.all_names:
+        source, key = _configured_by(difference, address)
+        if source.startswith(_BUILT_IN):
+            aliases[address] = ""
+            continue
+        schema = side.schemas.get(source, {}).get("provider", {}).get("block", {})
+        block = _provider(schema, side.providers.get(key, other.providers.get(key)), key)
+        local, alias = f"p{_digest(source)}", f"c{_digest(json.dumps(block, sort_keys=True))}"
+        aliases[address], sources[local] = f"{local}.{alias}", source
+        blocks.setdefault(local, {})[alias] = {"alias": alias, **block}
+    return aliases, sources, {local: [*named.values()] for local, named in blocks.items()}
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _lifecycle(difference: Difference, address: str, names: Mapping[str, str], *, protects: bool) -> Json:
@@ -699,9 +712,14 @@ def _provider(schema: Json, evaluated: Any, key: str) -> Json:
     return {**found, "endpoints": [dict.fromkeys(services, "http://127.0.0.1:9")] if services else []}
 
 
-def state(difference: Difference) -> str:
-    """The state (JSON) that holds the base's part of the difference."""
-    aliases, resources = _aliases(difference), []
+def state(differences: Iterable[Difference]) -> str:
+    """The state (JSON) that holds the base's part of the differences."""
+    head = {"version": 4, "terraform_version": "1.0.0", "serial": 1, "lineage": "offline", "outputs": {}}
+    return json.dumps({**head, "resources": [resource for one in differences for resource in _state_entries(one)]})
+
+
+def _state_entries(difference: Difference) -> Iterator[Json]:
+    aliases, _, _ = _providers(difference, is_base=False)
     for address, name in difference.names.items():
         item = difference.base.get(address)
         if item is None or item.mode != "managed":
@@ -711,17 +729,13 @@ def state(difference: Difference) -> str:
             if definition.get("type") == "dynamic" and values.get(attribute) is not None:
                 values[attribute] = {"value": values[attribute], "type": _type_of(values[attribute])}
         alias = aliases[address].partition(".")[2]
-        resources.append(
-            {
-                "mode": "managed",
-                "type": item.type,
-                "name": name,
-                "provider": f'provider["{item.source}"]' + (f".{alias}" if alias else ""),
-                "instances": [{"schema_version": item.version, "attributes": values, "sensitive_attributes": []}],
-            }
-        )
-    head = {"version": 4, "terraform_version": "1.0.0", "serial": 1, "lineage": "offline", "outputs": {}}
-    return json.dumps({**head, "resources": resources})
+        yield {
+            "mode": "managed",
+            "type": item.type,
+            "name": name,
+            "provider": f'provider["{item.source}"]' + (f".{alias}" if alias else ""),
+            "instances": [{"schema_version": item.version, "attributes": values, "sensitive_attributes": []}],
+        }
 
 
 def _filled(after: Any, unknown: Any, known: Any) -> Any:
@@ -776,6 +790,8 @@ def offline_plan(
             untold[address] = Untold(address=address, type=entry["type"], reason=reason)
             continue
         entries[address] = _entry(difference, address, _with_documents(difference, address, change, documents))
+    _spread(difference, untold)
+    entries = {address: entry for address, entry in entries.items() if address not in untold}
     for address in failed:
         if address not in untold:
             entries[address] = _entry(difference, address, _mocked_change(difference, address))
@@ -798,9 +814,26 @@ def offline_plan(
     )
     return OfflinePlan(
         document=json.dumps(document, separators=(",", ":")).encode(),
-        untold=tuple(untold[a] for a in sorted(untold)),
+        untold=tuple(untold[a] for a in sorted(untold) if _item(difference, a).mode == "managed"),
         refused=(*refused, *orphans),
     )
+
+
+def _spread(difference: Difference, untold: dict[str, Untold]) -> None:
+    """What exists and uses something that cannot be told: if that is replaced, this may be too."""
+    uses = {
+        a: {s.address for s in difference.registry.found(difference.head_arguments[a])}
+        for a in difference.all_names
+        if a in difference.base and a in difference.head
+    }
+    doubtful = list(untold)
+    while doubtful:
+        used = doubtful.pop()
+        for address in (a for a, names in uses.items() if used in names and a not in untold):
+            reason = f"it uses `{used}`, which cannot be told"
+            item = difference.head[address]
+            doubtful.append(address)
+            untold[address] = Untold(address=address, type=item.type, reason=reason)
 
 
 def _item(difference: Difference, address: str) -> Item:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapters.terraform.worlds import Files, environment, service, target, write
-from ops_agent.adapters.terraform.offline_plan import Seen, base_side, mocked_side, plan_offline
+from ops_agent.adapters.terraform.offline_plan import Seen, base_sides, mocked_side, plan_offline
 from ops_agent.model.plan import ResourceChange, TerraformPlan
 from ops_agent.model.policy import Policy
 from ops_agent.model.verification import CheckResult, CheckStatus
@@ -52,14 +52,15 @@ def planned(
     with terraform.workspace(write(directory / "base", before), prod, None) as workspace:
         init = workspace.init()
         assert init.status is CheckStatus.PASSED, init
-        base = base_side(workspace, seen)
+        [base] = base_sides([workspace], seen)
         assert not isinstance(base, str), base
     with terraform.workspace(write(directory / "head", after), prod, None) as workspace:
         init = workspace.init()
         assert init.status is CheckStatus.PASSED, init
         head = mocked_side(workspace, seen)
         assert not isinstance(head, str), head
-        check, made = plan_offline(workspace, replace(base, failed={**base.failed, **(failed or {})}), head)
+        base = replace(base, failed={**base.failed, **(failed or {})})
+        [(check, made)] = plan_offline([workspace], [(base, head)])
     plan = read_plan(made.document, "", Policy())
     entries = {entry["address"]: entry for entry in json.loads(made.document)["resource_changes"]}
     return Planned(check, made, plan, entries)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import ExitStack
 
 import pytest
 
 from adapters.terraform.offline_worlds import changed, planned
-from adapters.terraform.worlds import PROD, service
+from adapters.terraform.worlds import DEV, PROD, environment, service, target, write
 from ops_agent.adapters.terraform import commands
-from ops_agent.adapters.terraform.offline_plan import Seen
+from ops_agent.adapters.terraform.offline_plan import Seen, base_sides, mocked_side, plan_offline
+from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.sandbox import Sandbox
+from ops_agent.adapters.terraform.terraform_cli import TerraformCli
+from ops_agent.model.policy import Policy
 from ops_agent.model.verification import CheckStatus
+from ops_agent.plan.reading import read_plan
 
 pytestmark = pytest.mark.terraform
 
@@ -445,3 +451,59 @@ def test_no_credential_and_no_network_is_used(terraform, tmp_path):
         changed(terraform, tmp_path, TABLE, TABLE.replace('"orders"\n', '"orders-2"\n', 1))
     assert [name for name, _, _ in runs] == ["init", "providers", "test", "test", "init", "test", "plan", "show"]
     assert all(not refused and not secrets for _, refused, secrets in runs)
+
+
+def test_the_environments_of_a_root_are_planned_at_once(terraform, tmp_path):
+    before = service("both", TABLE + 'data "aws_caller_identity" "me" {\n}\n')
+    renamed = TABLE.replace('"orders"\n', '"orders-${data.aws_caller_identity.me.account_id}"\n', 1)
+    after = {**before, "infra/main.tf": renamed + QUEUE + 'data "aws_caller_identity" "me" {\n}\n'}
+    trees = write(tmp_path / "base", before), write(tmp_path / "head", after)
+    both = [target(environment(name)) for name in ("dev", "prod")]
+    seen = Seen()
+    with ExitStack() as stack:
+        bases, heads = ([stack.enter_context(terraform.workspace(tree, one, None)) for one in both] for tree in trees)
+        assert all(workspace.init().status is CheckStatus.PASSED for workspace in (*bases, *heads))
+        sides = zip(base_sides(bases, seen), [mocked_side(workspace, seen) for workspace in heads], strict=True)
+        found = plan_offline(heads, [*sides])
+    for (check, made), account in zip(found, (DEV, PROD), strict=True):
+        assert check.status is CheckStatus.PASSED
+        plan = read_plan(made.document, "", Policy())
+        assert {change.address: str(change.action) for change in plan.changes} == {
+            "aws_dynamodb_table.orders": "replace (delete first)",
+            "aws_sqs_queue.orders": "create",
+        }
+        assert next(c for c in plan.changes if c.type == "aws_dynamodb_table").new["name"] == f"orders-{account}"
+
+
+def test_what_uses_something_that_cannot_be_told_cannot_be_told_either(terraform, tmp_path):
+    failed = {"aws_vpc.main": "it called AWS"}
+    before = NETWORK + SUBNETS
+    found = changed(terraform, tmp_path, before, before.replace('"10.0.0.0/16"', '"10.1.0.0/16"'), failed=failed)
+    assert found.actions == {}
+    assert found.untold["aws_subnet.private[0]"] == "it uses `aws_vpc.main`, which cannot be told"
+
+
+MACHINE = """
+resource "aws_sfn_state_machine" "m" {
+  name       = "m"
+  role_arn   = "arn:aws:iam::283165662494:role/x"
+  definition = jsonencode({ StartAt = "a", States = { a = { Type = "Pass", End = true } } })
+}
+"""
+
+
+@pytest.mark.timeout(600)
+def test_a_type_whose_plan_calls_aws_is_not_told_and_the_rest_is(tmp_path):
+    """Provider 5 asks AWS whether a state machine is right; in a mirror that OPS_AGENT_TEST_MIRROR names."""
+    if not (newer := os.environ.get("OPS_AGENT_TEST_MIRROR")):
+        pytest.skip("OPS_AGENT_TEST_MIRROR names no mirror with provider 5")
+    after = (
+        TABLE.replace('"orders"\n', '"orders-2"\n', 1) + MACHINE.replace('"a"', '"b"') + MACHINE.replace('"m"', '"n"')
+    )
+    with TerraformCli(policy=Policy(), binary="embedded", mirror=newer, patience=Patience(deadline=120)) as terraform:
+        found = changed(terraform, tmp_path, TABLE + MACHINE, after)
+    assert found.actions == {
+        "aws_dynamodb_table.orders": "replace (delete first)",
+        "aws_sfn_state_machine.n": "create",
+    }
+    assert "127.0.0.1" in found.untold["aws_sfn_state_machine.m"]

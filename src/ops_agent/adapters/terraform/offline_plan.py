@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -45,7 +45,7 @@ PLAN_TEST: Final = json.dumps({"run": {"planned": {"command": "plan"}}})
 # A mocked run prints the provider's schemas beside its plan and its state: 14 MB each with 5.100.
 _MOST: Final = 192 << 20
 _MOST_RUNS, _MOST_PLANS = 3, 6
-_FLAT: Final = re.compile(r"(?:data\.)?[a-z0-9_]+\.l?(r\d+)\b")
+_FLAT: Final = re.compile(r"(?:data\.)?[a-z0-9_]+\.l?(e\d+r\d+)\b")
 
 
 @dataclass(slots=True)
@@ -118,86 +118,115 @@ def place_of(workspace: Workspace) -> Place:
     return Place(account=workspace.target.environment.account or "000000000000", region=workspace.region)
 
 
-def base_side(workspace: Workspace, seen: Seen) -> Side | str:
-    """The base after its mocked runs and a plan from nothing by the real provider, which only depends on the base."""
-    side = mocked_side(workspace, seen)
-    if isinstance(side, str):
-        return side
-    everything = whole(side, place_of(workspace))
-    plan, _, failed, _ = _planned(workspace, everything, is_base=True)
-    return stated(everything, plan, failed)
-
-
-def plan_offline(workspace: Workspace, base: Side, head: Side) -> tuple[CheckResult, OfflinePlan]:
-    """The offline plan of the head's `workspace`, after `init`. The check fails when a plan with the account would end
-    with an error too.
+def base_sides(workspaces: Sequence[Workspace], seen: Seen) -> list[Side | str]:
+    """For each environment of a root its base after the mocked runs and a plan from nothing by the real provider, which
+    only depends on the base; or why there is none. The provider plans all of them at once.
     """
-    wanted = difference(base, head, place_of(workspace))
-    failed = {a: why for a, why in base.failed.items() if a in wanted.names}
-    wanted = wanted.without(a for a in failed if a in head.items)
+    sides = [mocked_side(workspace, seen) for workspace in workspaces]
+    wanted = {
+        number: whole(side, place_of(workspaces[number]), f"e{number}")
+        for number, side in enumerate(sides)
+        if isinstance(side, Side)
+    }
+    done = _planned(workspaces[0], wanted, is_base=True)
+    for number, everything in wanted.items():
+        sides[number] = stated(everything, done.plan, done.failed[number])
+    return sides
+
+
+def plan_offline(
+    workspaces: Sequence[Workspace], sides: Sequence[tuple[Side, Side]]
+) -> list[tuple[CheckResult, OfflinePlan]]:
+    """For each of the head's `workspaces`, of one root and after `init`, the offline plan of its base and head. A check
+    fails when a plan with the account would end with an error too. The provider plans all of them at once.
+    """
+    failed: dict[int, dict[str, str]] = {}
+    wanted: dict[int, Difference] = {}
+    for number, (base, head) in enumerate(sides):
+        one = difference(base, head, place_of(workspaces[number]), f"e{number}")
+        failed[number] = {a: why for a, why in base.failed.items() if a in one.names}
+        wanted[number] = one.without(a for a in failed[number] if a in head.items)
+    done = _planned(workspaces[0], wanted, is_base=False)
+    found = []
+    for number, workspace in enumerate(workspaces):
+        why = {**failed[number], **done.failed[number]}
+        made = offline_plan(done.left[number], done.plan, why, done.refused[number])
+        root, subject = workspace.target.root.path, str(workspace.target)
+        findings = tuple(finding("plan", root, text) for text in made.refused)
+        status = CheckStatus.FAILED if findings else CheckStatus.PASSED
+        found.append((CheckResult(name="offline plan", subject=subject, status=status, findings=findings), made))
+    return found
+
+
+@dataclass(slots=True)
+class _Planned:
+    """`plan` in the shape of `show -json`; by number what is `left` of each difference, why the rest `failed` by address,
+    and what Terraform refuses in any account.
+    """
+
+    left: dict[int, Difference]
     plan: Mapping[str, Any] | None = None
-    refused: list[str] = []
-    if wanted.names:
-        plan, wanted, more, refused = _planned(workspace, wanted, is_base=False)
-        failed |= more
-    made = offline_plan(wanted, plan, failed, refused)
-    root, subject = workspace.target.root.path, str(workspace.target)
-    findings = tuple(finding("plan", root, text) for text in made.refused)
-    status = CheckStatus.FAILED if findings else CheckStatus.PASSED
-    return CheckResult(name="offline plan", subject=subject, status=status, findings=findings), made
+    failed: dict[int, dict[str, str]] = field(default_factory=dict)
+    refused: dict[int, list[str]] = field(default_factory=dict)
 
 
-def _planned(
-    workspace: Workspace, wanted: Difference, *, is_base: bool
-) -> tuple[Mapping[str, Any] | None, Difference, dict[str, str], list[str]]:
-    """`show -json` of a flat configuration's plan, what is left of the difference, why the rest was left out, and what
-    Terraform refuses in any account. What an error names is left out, and the rest is planned again.
+def _planned(workspace: Workspace, wanted: dict[int, Difference], *, is_base: bool) -> _Planned:
+    """The plan of a flat configuration by the real provider. What an error names is left out, and the rest is planned
+    again.
     """
+    done = _Planned(dict(wanted), failed={n: {} for n in wanted}, refused={n: [] for n in wanted})
     directory, _ = _generated(workspace, "base" if is_base else "head")
     plan_file = workspace.cell.out / "offline.tfplan"
-    failed: dict[str, str] = {}
-    refused: list[str] = []
     for _ in range(_MOST_PLANS):
-        if not wanted.names:
-            return None, wanted, failed, refused
-        (directory / "main.tf.json").write_text(configuration(wanted, is_base=is_base, protects=not refused))
+        if not any(one.names for one in done.left.values()):
+            return done
+        protects = not any(done.refused.values())
+        text = configuration(done.left.values(), is_base=is_base, protects=protects)
+        (directory / "main.tf.json").write_text(text)
         # A test starts the provider once and prints its plan, but it knows no state.
-        file, content = (PLAN_FILE, PLAN_TEST) if is_base else ("terraform.tfstate", state(wanted))
+        file, content = (PLAN_FILE, PLAN_TEST) if is_base else ("terraform.tfstate", state(done.left.values()))
         (directory / file).write_text(content)
         workspace.sandbox.hand_over(workspace.cell)
         command = commands.mocked_test(PLAN_FILE) if is_base else plan_literals(plan_file)
         result, lines = _run(workspace, command, directory)
         if is_base and result.returncode == 0:
-            plan = next((line["test_plan"] for line in lines if line.get("test_plan")), None)
-            return plan, wanted, failed, refused
+            done.plan = next((line["test_plan"] for line in lines if line.get("test_plan")), None)
+            return done
         if not is_base and result.returncode in (0, 2):
             shown, found = _run(workspace, commands.show(plan_file, json=True), directory)
             plan_file.unlink(missing_ok=True)
-            return (found[0] if shown.returncode == 0 and found else None), wanted, failed, refused
-        left, more = _errors(lines, {name: address for address, name in wanted.names.items()})
-        refused += more
-        if not left and not more:
-            left = dict.fromkeys(wanted.names, f"the provider could not plan it: {_why(lines, result)}")
-        failed |= left
-        wanted = wanted.without(left)
-    failed |= dict.fromkeys(wanted.names, "the provider could not plan it")
-    return None, wanted.without(wanted.names), failed, refused
+            done.plan = found[0] if shown.returncode == 0 and found else None
+            return done
+        _leave_out(done, lines, f"the provider could not plan it: {_why(lines, result)}", protects=protects)
+    _leave_out(done, (), "the provider could not plan it", protects=False)
+    return done
 
 
-def _errors(lines: Iterable[Mapping[str, Any]], addresses: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """By address why it cannot be planned offline, and what is refused in any account. `addresses` by flat names."""
-    left: dict[str, str] = {}
-    refused: list[str] = []
+def _leave_out(done: _Planned, lines: Iterable[Mapping[str, Any]], otherwise: str, *, protects: bool) -> None:
+    """Take what the errors name out of what is left; all of it, for the reason `otherwise`, when they name nothing.
+    What is refused in any account stays, to be planned without protection.
+    """
+    named = {name: (number, address) for number, one in done.left.items() for address, name in one.names.items()}
+    gone: dict[tuple[int, str], str] = {}
+    is_refused = False
     for error in _diagnostics(lines):
         text = ": ".join(filter(None, (str(error.get("summary") or ""), str(error.get("detail") or ""))))
-        true = _FLAT.sub(lambda found: addresses.get(found[1], found[0]), text)
-        if "prevent_destroy" in text:
-            refused.append(true)
+        true = _FLAT.sub(lambda found: named[found[1]][1] if found[1] in named else found[0], text)
+        where = _FLAT.findall(f"{error.get('address') or ''} {_snippet(error)}") or _FLAT.findall(text)
+        places = {named[name] for name in where if name in named}
+        if protects and "prevent_destroy" in text and places:
+            is_refused = True
+            for number in {number for number, _ in places}:
+                done.refused[number].append(true)
             continue
-        names = _FLAT.findall(f"{error.get('address') or ''} {_snippet(error)}") or _FLAT.findall(text)
-        for address in {addresses[name] for name in names if name in addresses} or set(addresses.values()):
-            left.setdefault(address, f"the provider could not plan it without AWS: {true[:300]}")
-    return left, refused
+        for place in places or set(named.values()):
+            gone.setdefault(place, f"the provider could not plan it without AWS: {true[:300]}")
+    if not gone and not is_refused:
+        gone = dict.fromkeys(named.values(), otherwise)
+    for (number, address), why in gone.items():
+        done.failed[number][address] = why
+    for number, one in done.left.items():
+        done.left[number] = one.without(a for n, a in gone if n == number)
 
 
 def _diagnostics(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
