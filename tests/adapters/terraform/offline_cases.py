@@ -1,3 +1,4 @@
+# ruff: noqa: E501, ISC004  a case is one line, however long
 """Changes of one argument each, for the agreement of the offline plan with a real one: `@old|new@` in a resource's body.
 
 `helpers` exist on both sides. An empty side of a mark leaves the text out there.
