@@ -66,7 +66,7 @@ class TestByAct:
 
     def test_the_plan_counts_only_what_the_change_adds_to_the_deployed_service(self, run: tuple[int, Path]) -> None:
         dev = next(one for one in json.loads(outputs_of(run[1])["plan_summary"]) if one["environment"] == "dev")
-        assert (dev["add"], dev["change"], dev["destroy"], dev["mocked"]) == (5, 0, 0, False)
+        assert (dev["add"], dev["change"], dev["destroy"], dev["offline"]) == (5, 0, 0, False)
 
     def test_every_output_that_a_run_sets_is_declared_and_none_is_a_token(self, run: tuple[int, Path]) -> None:
         outputs = outputs_of(run[1])

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from ops_agent.model.plan import TerraformPlan
 from ops_agent.pages.plans import diff_pieces, headline
 from ops_agent.pages.terraform_show import outputs_in
-from ops_agent.plan.difference import mocked_difference, own_outputs
+from ops_agent.plan.difference import own_outputs
 from pages.page_samples import target
 from plan.plan_samples import captured, document, plan_document, read
 
@@ -78,8 +77,3 @@ def test_outputs_are_split_by_terraforms_own_lines_alone() -> None:
     )
     assert outputs_in(text, {"a", "b"}) == (text, "")
     assert outputs_in("  # aws_sns_topic.a will be created\n  + b = 1", {"b"}) is None
-
-
-def test_a_mocked_plan_shows_outputs_whose_value_differs() -> None:
-    other = replace(HEAD, outputs=tuple(replace(o, after="else") if o.name == "o" else o for o in HEAD.outputs))
-    assert [o.name for o in mocked_difference(HEAD, other).outputs] == ["o"]

@@ -85,7 +85,7 @@ def test_headlines_are_loud_for_what_hurts() -> None:
     assert headline(target(plan=captured("outputs_only"))) == "`+0 ~0 -0`, 2 outputs"
     assert headline(target(plan=captured("no_change"))) == "no changes"
     assert headline(target(unplanned="no role")) == "**not planned**"
-    assert headline(target(plan=captured("create"), mocked=True)) == "`+2 ~0 -0`, **mocked**"
+    assert headline(target(plan=captured("create"), offline=True)) == "`+2 ~0 -0`, **offline**"
 
 
 def test_a_change_pending_on_the_base_branch_is_not_counted_as_this_change() -> None:
@@ -138,9 +138,9 @@ def test_a_block_never_exceeds_its_budget_nor_loses_a_piece(pieces: list[str], b
 
 
 def test_a_plan_with_no_text_is_shown_from_its_values() -> None:
-    """A mocked plan has no text of Terraform's."""
+    """A offline plan has no text of Terraform's."""
     entry = change("aws_sqs_queue.q", "update", before={"a": 1, "b": 1}, after={"a": 2, "b": 1})
-    pieces, _ = diff_pieces(target(plan=read(plan_document(entry)), mocked=True))
+    pieces, _ = diff_pieces(target(plan=read(plan_document(entry)), offline=True))
     assert pieces == ["!   aws_sqs_queue.q (update)\n!       a"]
 
 

@@ -54,7 +54,7 @@ GOLDENS: dict[str, dict[str, Any]] = {
                 target(
                     "prod",
                     plan=captured("replace"),
-                    mocked=True,
+                    offline=True,
                     placeholders=("image",),
                     unplanned="no role was given for the environment `prod` (`aws_role_arns`)",
                 ),

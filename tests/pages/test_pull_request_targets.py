@@ -16,7 +16,7 @@ from pages.page_samples import ending, first_screen, material, section, target
 from plan.plan_samples import captured, change, plan_document, read
 
 ENGINE = "Terraform 1.15.5 (embedded)"
-PROD = target("prod", plan=captured("replace"), mocked=True, placeholders=("image",), unplanned="no role was given")
+PROD = target("prod", plan=captured("replace"), offline=True, placeholders=("image",), unplanned="no role was given")
 TWO = Verification(engine=ENGINE, targets=(target(plan=captured("replace")), PROD))
 
 
@@ -64,7 +64,7 @@ def test_eight_pairs_with_sixty_dangers_stay_readable_and_none_is_lost() -> None
     doomed = read(plan_document(*(change(f"aws_dynamodb_table.t{n}", "delete", before={}) for n in range(60))))
     without = "no role was given"
     targets = tuple(
-        target(name, plan=doomed, mocked=name != "env0", unplanned=without if name != "env0" else None)
+        target(name, plan=doomed, offline=name != "env0", unplanned=without if name != "env0" else None)
         for name in names
     )
     proposal = build_proposal(material(verification=Verification(engine=ENGINE, targets=targets)))
@@ -102,15 +102,15 @@ def test_a_graph_that_two_environments_share_is_drawn_once_and_one_without_lines
     assert (drawn("create"), drawn("create", "create"), drawn("aws_dangers")) == (1, 1, 0)
 
 
-def test_a_mocked_plan_and_placeholder_values_cannot_be_overlooked() -> None:
+def test_an_offline_plan_and_placeholder_values_cannot_be_overlooked() -> None:
     """In the headline and a warning, in the line of counts, at the plan, and at the checks; the reason once."""
     body = build_proposal(material(verification=TWO)).body
     assert first_screen(body).startswith("**dev +1 ~0 -1, 1 REPLACE planned, prod the same offline;")
     assert (
-        "> [!WARNING]\n> **Not planned against the account**\n> - `infra` (prod), mocked plan: no role was given\n"
+        "> [!WARNING]\n> **Not planned against the account**\n> - `infra` (prod), offline plan: no role was given\n"
     ) in first_screen(body)
-    assert "| `infra` (prod) | `+1 ~0 -1`, **1 REPLACE**, **mocked** |" in body
-    assert "<summary>Mocked plan of infra (prod)" in body and "<summary>Plan of infra (dev)" in body
+    assert "| `infra` (prod) | `+1 ~0 -1`, **1 REPLACE**, **offline** |" in body
+    assert "<summary>Offline plan of infra (prod)" in body and "<summary>Plan of infra (dev)" in body
     assert (
         "> **Planned with placeholder values** in `infra` (prod): the repository sets no value for `image`."
         in first_screen(body)

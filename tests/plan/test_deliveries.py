@@ -131,10 +131,16 @@ def test_what_does_not_change_is_not_judged() -> None:
     assert not [one for one in read(plan_document(entry)).dangers if one.rule == RULE]
 
 
-def test_a_plan_on_mocked_providers_knows_no_address_and_asks_no_question() -> None:
-    document = plan_document(
-        change("aws_sns_topic_subscription.x", "create", after={}, change={"after_unknown": {"endpoint": True}}),
-        change("aws_sqs_queue_policy.x", "create", after={}, change={"after_unknown": {"policy": True}}),
-    )
-    del document["configuration"]
-    assert read(document).dangers == ()
+@pytest.mark.parametrize(
+    ("origins", "asked"),
+    [
+        (["aws_sqs_queue.q"], False),
+        (['module.a["x"].aws_sqs_queue.q[0]', "aws_sqs_queue.q"], False),
+        (["module.a.data.aws_sqs_queue.q"], True),
+        ([], True),
+    ],
+)
+def test_an_offline_plan_says_itself_where_an_unknown_address_comes_from(origins: list[str], asked: bool) -> None:
+    entry = change("aws_sns_topic_subscription.x", "create", after={}, change={"after_unknown": {"endpoint": True}})
+    document = plan_document(entry) | {"origins": {"aws_sns_topic_subscription.x": {"endpoint": origins}}}
+    assert [one.severity for one in read(document).dangers if one.rule == RULE] == [Severity.DECISION] * asked

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from ops_agent.model.plan import SENSITIVE, ResourceAction, ResourceChange, TerraformPlan
-from ops_agent.plan.difference import mocked_difference, own_changes
+from ops_agent.plan.difference import own_changes
 
 
 def resource(address: str, action: ResourceAction = ResourceAction.CREATE, after=None, **fields) -> ResourceChange:
@@ -40,25 +37,3 @@ def test_equal_masks_of_a_secret_prove_nothing():
     assert own_changes(plan(hidden), plan(hidden)) == {"a"}
     named = resource("a", ResourceAction.UPDATE, {"password": "(sensitive value)"})
     assert own_changes(plan(named), plan(named)) == frozenset()
-
-
-CHANGES = st.dictionaries(st.sampled_from("abcde"), st.sampled_from(["x", "y"])).map(
-    lambda found: plan(*(resource(name, after={"name": value}) for name, value in found.items()))
-)
-
-
-@given(CHANGES, CHANGES)
-def test_a_mocked_difference_leads_from_the_base_to_the_head(base, head):
-    """Applying it to the base's resources gives the head's; what is equal is not in it."""
-    difference = mocked_difference(head, base)
-    state = {c.address: c.after for c in base.changes}
-    for change in difference.changes:
-        if change.action is ResourceAction.DELETE:
-            assert state.pop(change.address) == change.before
-        else:
-            assert state.get(change.address) == change.before
-            assert change.before != change.after
-            state[change.address] = change.after
-    assert state == {c.address: c.after for c in head.changes}
-    counts = difference.counts
-    assert counts.add + counts.change + counts.destroy == len(difference.changes)

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 from adapters.terraform.worlds import DEV
 from ops_agent.model.finding import Finding, Place
+from ops_agent.model.plan import OfflineSide
 from ops_agent.model.verification import CheckResult, CheckStatus
 
 PASSED, FAILED = CheckStatus.PASSED, CheckStatus.FAILED
@@ -75,11 +76,19 @@ class Recorder:
             init=lambda: self.run("init", what),
             validate=lambda: self.run("validate", what),
             plan=plan,
-            mocked_plan=lambda: (self.run("mocked plan", what), None),
             placeholders=("image",),
             lock_file_update=None,
             modules=(),
+            what=what,
         )
+
+    def offline_bases(self, workspaces):
+        for one in workspaces:
+            self.run("offline", one.what)
+        return [OfflineSide() for _ in workspaces]
+
+    def plan_offline(self, workspaces, bases):
+        return [(self.run("offline plan", one.what), None) for one in workspaces]
 
 
 class Cloud:

@@ -91,7 +91,7 @@ def test_a_call_waits_once_and_never_for_a_plan():
     waits = Recorder(on=lambda name, _: go_on.wait(20) if name.startswith("plan base") else None)
     with base_first(waits) as first:
         assert first.before_call() is None
-        assert "mocked plan base infra (prod)" not in waits.log
+        assert "offline base infra (prod)" not in waits.log
         go_on.set()
 
 

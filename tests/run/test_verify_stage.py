@@ -42,16 +42,16 @@ def test_a_change_of_documents_runs_no_terraform_but_the_self_test(tmp_path):
     assert result.passed
 
 
-def test_head_and_base_are_planned_with_a_role_and_with_mocks_without_one(tmp_path):
+def test_head_and_base_are_planned_with_a_role_and_offline_without_one(tmp_path):
     result, terraform = proof(BEFORE, AFTER, tmp_path)
     assert sorted(terraform.log) == sorted(
         [
             "self test",
             "fmt infra",
             *(f"{name} head infra (dev)" for name in ("init", "validate", "plan")),
-            *(f"{name} head infra (prod)" for name in ("init", "mocked plan")),
+            *(f"{name} head infra (prod)" for name in ("init", "offline plan")),
             *(f"{name} base infra (dev)" for name in ("init", "plan", "validate")),  # recorded plans are none
-            *(f"{name} base infra (prod)" for name in ("init", "mocked plan")),
+            *(f"{name} base infra (prod)" for name in ("init", "offline")),
         ]
     )
     assert [t.unplanned for t in result.targets] == [None, "no role"]

@@ -98,9 +98,6 @@ class Workspace:
         files = PlanFiles(json_path=_PLANS / f"{self._plan}.json", text=text, changes_present=self._plan == "create")
         return _passed("plan", self._target), files
 
-    def mocked_plan(self) -> tuple[CheckResult, bytes | None]:
-        raise AssertionError("every target of these runs has a role")
-
 
 class Terraform:
     def engine(self) -> str:

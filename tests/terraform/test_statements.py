@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ops_agent.terraform.hcl import read_terraform
+from ops_agent.terraform.hcl_tree_sitter import read_terraform
 from ops_agent.terraform.statements import expression_source, implied, read_statements
 
 
@@ -100,12 +100,29 @@ def test_a_provider_is_followed_through_the_calls():
 
 
 def test_provisioners_and_actions_are_seen():
-    assert statements(
-        'resource "aws_x" "a" {\n  provisioner "local-exec" {\n    command = "x"\n  }\n}\n'
-    ).has_provisioners
-    assert not statements(LIFECYCLE).has_provisioners
+    assert (
+        statements('resource "aws_x" "a" {\n  provisioner "local-exec" {\n    command = "x"\n  }\n}\n').runs
+        == "provisioner"
+    )
+    assert statements(LIFECYCLE).runs == ""
     acts = 'resource "aws_x" "a" {\n  lifecycle {\n    action_trigger {\n      events = [after_create]\n    }\n  }\n}\n'
-    assert statements(acts).runs_actions
+    assert statements(acts).runs == "action_trigger"
+
+
+RUNS = (
+    {"main_override.tf": 'resource "aws_x" "a" {\n  provisioner "local-exec" {\n    command = "x"\n  }\n}\n'},
+    {"override.tf.json": '{"resource": {"aws_x": {"a": {"provisioner": {"local-exec": {"command": "x"}}}}}}'},
+    {"b.tf.json": '{"resource": {"aws_x": {"b": [{"provisioner": [{"local-exec": [{"command": "x"}]}]}]}}}'},
+    {"b.tofu": 'resource "terraform_data" "b" {\n  provisioner "remote-exec" {\n    inline = ["x"]\n  }\n}\n'},
+)
+
+
+@pytest.mark.parametrize("files", RUNS, ids=lambda files: next(iter(files)))
+@pytest.mark.parametrize("module", [(), ("m",), ("m", "inner")], ids=str)
+def test_a_provisioner_is_seen_in_every_kind_of_file_of_every_module(module, files):
+    written = {name: text.encode() for name, text in files.items()}
+    main = {"main.tf": b'resource "aws_x" "a" {\n}\n'}
+    assert read_statements({(): main, module: {**main, **written}}).runs == "provisioner"
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ class ResourceAction(StrEnum):
     MOVE = "move"
     IMPORT = "import"
     NO_OP = "no-op"
+    CANNOT_TELL = "cannot tell without the account"
 
     @property
     def destroys(self) -> bool:
@@ -51,7 +52,9 @@ class ResourceAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceChange:
-    """One entry of `resource_changes`. `before` and `after` are masked by both sensitive trees, and with UNKNOWN."""
+    """One entry of `resource_changes`. `before` and `after` are masked by both sensitive trees, and with UNKNOWN. `why`
+    says of CANNOT_TELL, which only an offline plan has, what is missing.
+    """
 
     address: str
     type: str
@@ -63,6 +66,7 @@ class ResourceChange:
     before: Any = None
     after: Any = None
     changed_attributes: tuple[str, ...] = ()
+    why: str = ""
 
     @property
     def old(self) -> dict[str, Any]:
@@ -99,6 +103,7 @@ class PlanCounts:
     forget: int = 0
     read: int = 0
     outputs: int = 0
+    untold: int = 0
 
     @classmethod
     def of(cls, changes: Collection[ResourceChange], outputs: Sized) -> PlanCounts:
@@ -117,6 +122,7 @@ class PlanCounts:
             forget=kinds[ResourceAction.FORGET] + forgotten,
             read=sum(change.action is ResourceAction.READ for change in changes),
             outputs=len(outputs),
+            untold=kinds[ResourceAction.CANNOT_TELL],
         )
 
     @property
@@ -129,6 +135,7 @@ class PlanCounts:
             (self.import_, "import"),
             (self.move, "move"),
             (self.forget, "forget"),
+            (self.untold, "cannot be told"),
         ):
             if count > 0:
                 words.append(f"{count} {word}")
@@ -164,3 +171,21 @@ class TerraformPlan:
     @property
     def counts(self) -> PlanCounts:
         return PlanCounts.of(self.changes, self.outputs)
+
+
+class OfflineSide:
+    """The base or the head of one environment as the offline plan sees it: only its maker looks inside."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfflinePlan:
+    """A plan without the account. `document` has the shape of `show -json`; `untold` are resources without an entry in
+    it: they change, or may change, in a way that only the account decides. `refused` are errors that a plan with the
+    account would end with too.
+    """
+
+    document: bytes
+    untold: tuple[ResourceChange, ...] = ()
+    refused: tuple[str, ...] = ()

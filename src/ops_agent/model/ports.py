@@ -5,7 +5,7 @@ Every method raises only classes of `ops_agent.model.errors`. Adapters translate
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,7 @@ from ops_agent.model.event import (
     Review,
 )
 from ops_agent.model.finding import Place
+from ops_agent.model.plan import OfflinePlan, OfflineSide
 from ops_agent.model.terraform import Environment, FetchedModules, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult
 from ops_agent.model.workflow import LintEntries
@@ -277,12 +278,6 @@ class TerraformWorkspace(Protocol):
     def plan(self, *, with_text: bool = True) -> tuple[CheckResult, PlanFiles | None]:
         """Without text (one provider start less) `PlanFiles.text` is empty."""
 
-    def mocked_plan(self) -> tuple[CheckResult, bytes | None]:
-        """Plan from nothing with mocked providers, without a lease: a document shaped like `show -json`, or None.
-
-        The check never fails: what mocks cannot do is not the change's fault. It is then not run, and says why.
-        """
-
 
 class Terraform(Protocol):
     """The terraform, tofu or embedded engine, in a sandbox (docs/threat-model.md)."""
@@ -327,6 +322,21 @@ class Terraform(Protocol):
     ) -> AbstractContextManager[TerraformWorkspace]:
         """`providers` (source addresses with a host) narrows the allow-list that Terraform installs from. `buckets` may
         be reached beside those of the backend and the state; None, for the base's own configuration: any of the region.
+        """
+
+    def offline_bases(self, workspaces: Sequence[TerraformWorkspace]) -> list[OfflineSide | str]:
+        """For each of a root's `workspaces` of the base, without a lease and after init, what `plan_offline` needs of
+        it; or why there is none. It stays right as long as the base commit does.
+        """
+
+    def plan_offline(
+        self, workspaces: Sequence[TerraformWorkspace], bases: Sequence[OfflineSide | str | None]
+    ) -> list[tuple[CheckResult, OfflinePlan | None]]:
+        """What the head does to each environment of a root, without its account. `workspaces` are those of the head,
+        without a lease and after init, `bases` theirs (None: there is nothing on the base).
+
+        A check fails when a plan with the account would fail too. What cannot be planned offline is not the change's
+        fault: the check is not run, and says why.
         """
 
 

@@ -57,9 +57,9 @@ class TargetVerification:
 
     `plan` is the head's plan; `own` the addresses whose change this change set causes (after subtraction of the base's
     plan), None when the base could not be planned; `own_outputs` the same for names of outputs; `unplanned` says why
-    there is no plan; `mocked` marks a plan against mocked providers. `placeholders` are required variables that got an
-    invented value; `lock_file` is the root's lock file with
-    entries that our code had to add; `prevented` are resources (`type.name`) whose code has `prevent_destroy`.
+    there is no plan with the account; `offline` marks a plan without it. `placeholders` are required variables that got
+    an invented value; `lock_file` is the root's lock file with entries that our code had to add; `prevented` are
+    resources (`type.name`) whose code has `prevent_destroy`.
     """
 
     target: TerraformTarget
@@ -68,7 +68,7 @@ class TargetVerification:
     own: frozenset[str] | None = None
     own_outputs: frozenset[str] | None = None
     unplanned: str | None = None
-    mocked: bool = False
+    offline: bool = False
     evidence: Evidence | None = None
     placeholders: tuple[str, ...] = ()
     lock_file: bytes | None = None

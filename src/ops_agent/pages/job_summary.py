@@ -175,7 +175,7 @@ def _counts(target: TargetVerification) -> dict[str, object]:
     found = PlanCounts.of(target.caused, target.caused_outputs)
     names = ("add", "change", "destroy", "replace", "move", "forget", "outputs")
     counts = {name: getattr(found, name) for name in names}
-    return where | {"planned": True, "mocked": target.mocked, "import": found.import_} | counts
+    return where | {"planned": True, "offline": target.offline, "import": found.import_} | counts
 
 
 def _destroys(target: TargetVerification) -> bool:

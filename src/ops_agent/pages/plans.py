@@ -54,7 +54,7 @@ def headline(target: TargetVerification) -> str:
     if pending:
         lost = sum(change.action.destroys for change in target.pending)
         words.append(f"{pending} pending on the base branch{f' (**{lost} DESTROYED by an apply**)' if lost else ''}")
-    return ", ".join([*words, *(["**mocked**"] if target.mocked else [])])
+    return ", ".join([*words, *(["**offline**"] if target.offline else [])])
 
 
 # What a change set does to each resource, and how to undo it.
@@ -140,7 +140,7 @@ def plans_text(targets: tuple[TargetVerification, ...], budget: int, overflow: O
 
 
 def _title(target: TargetVerification) -> str:
-    return f"{'Mocked plan' if target.mocked else 'Plan'} of {target.target}"
+    return f"{'Offline plan' if target.offline else 'Plan'} of {target.target}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +215,7 @@ def _outputs_apart(piece: ResourceText, pending: set[str]) -> list[tuple[Resourc
 
 
 def _without_text(plan: TerraformPlan) -> tuple[ResourceText, ...]:
-    """A mocked plan has no text of Terraform's: each resource with the names of the attributes that differ."""
+    """An offline plan has no text of Terraform's: each resource with the names of the attributes that differ."""
     signs = {ResourceAction.DELETE: "-", ResourceAction.CREATE: "+"}
     pieces = []
     for change in plan.changes:

@@ -20,9 +20,9 @@ _MAX_FAILED: Final = 20
 _FEW: Final = 3
 _MAX_REASON: Final = 300
 _NO_RESOURCE: Final = ("provider ", "output.", "check.", "action.")
-_MOCKED: Final = (
-    "A **mocked plan** compares base and change, each planned from an empty state with mock values in place of AWS. It "
-    "cannot show replacements, moves, drift, or anything that depends on what exists in the account."
+_OFFLINE: Final = (
+    "An **offline plan** compares base and change without the account: the provider plans what differs between the "
+    "two. It cannot show drift, what is not applied yet, or whether the account would refuse."
 )
 
 
@@ -74,13 +74,13 @@ def danger_list(lines: Sequence[str], most: int = MAX_DANGERS, rest: str = IN_SU
 def cautions(targets: Sequence[TargetVerification]) -> str:
     """A warning that cannot be overlooked: what was not planned as an apply would do it, and why. Empty: nothing."""
     parts = []
-    without = [target for target in targets if target.plan is None or target.mocked]
+    without = [target for target in targets if target.plan is None or target.offline]
     if without:
         lines = ["> **Not planned against the account**"]
         reasons = grouped(((cell(t.unplanned or "no plan was made"), t.plan is not None), t) for t in without)
-        for (reason, mocked), same in reasons.items():
-            lines.append(f"> - {names_of(same)}, {'mocked plan' if mocked else 'no plan'}: {reason}")
-        lines += [">", f"> {_MOCKED}"] if any(target.plan for target in without) else []
+        for (reason, offline), same in reasons.items():
+            lines.append(f"> - {names_of(same)}, {'offline plan' if offline else 'no plan'}: {reason}")
+        lines += [">", f"> {_OFFLINE}"] if any(target.plan for target in without) else []
         parts.append("\n".join(lines))
     for names, same in grouped((target.placeholders, target) for target in targets if target.placeholders).items():
         values = ", ".join(code(name) for name in names)

@@ -118,7 +118,7 @@ def _plans(targets: Sequence[TargetVerification]) -> str:
     words = []
     for name, same in by_name.items():
         missing = [target for target in same if target.plan is None]
-        how = "offline" if any(target.mocked for target in same) else "planned"
+        how = "offline" if any(target.offline for target in same) else "planned"
         counts = _counts(same)
         if len(missing) == len(same):
             words.append(f"{cell(name)} not planned")

@@ -110,12 +110,12 @@ def _resolved(expression: dict[str, Any], plan: dict[str, Any], *, in_root: bool
 
 class Origins:
     """Where the value of an argument comes from, followed through variables and outputs of modules. The plan holds no
-    expressions of `locals`: what goes through one cannot be followed. A plan on mocked providers has no configuration
-    and knows no value of AWS: there everything counts as this configuration's own.
+    expressions of `locals`: what goes through one cannot be followed. An offline plan followed every value by itself
+    (`origins`), and shows of policies what is known.
     """
 
     def __init__(self, plan: dict[str, Any]) -> None:
-        self._is_mocked = "configuration" not in plan
+        self._offline: dict[str, dict[str, list[str]]] | None = plan.get("origins")
         self._modules: dict[str, tuple[dict[str, Any], str]] = {}
         self._documents: dict[str, list[dict[str, Any] | None]] = {}
         for entry in blocks(plan.get("resource_changes")):
@@ -134,8 +134,9 @@ class Origins:
         """The resources (addresses without keys) that an unknown value of the argument comes from; None when it comes
         from elsewhere too, or cannot be followed.
         """
-        if self._is_mocked:
-            return frozenset()
+        if self._offline is not None:
+            names = self._offline.get(address, {}).get(argument)
+            return frozenset(map(without_key, names)) if names and not any(map(is_data, names)) else None
         resource, prefix = self._resources.get(without_key(address), ({}, ""))
         expression = inside(resource, "expressions", argument)
         return self._all(expression, resource.get("for_each_expression"), prefix, 0)
@@ -149,8 +150,6 @@ class Origins:
         the apply shows of resources and conditions; None when the argument is something else, or when an action or a
         principal is not known. The configuration would not do: it leaves out what a `dynamic` block makes.
         """
-        if self._is_mocked:
-            return []
         resource, prefix = self._resources.get(without_key(address), ({}, ""))
         names = {without_key(name) for name in _named(inside(resource, "expressions", argument))}
         if len(names) != 1 or not (name := names.pop()).startswith("data.aws_iam_policy_document."):
@@ -163,6 +162,8 @@ class Origins:
 
     def sets(self, address: str, argument: str) -> bool:
         """Whether the configuration sets the argument; what it does not set, the provider computes."""
+        if self._offline is not None:
+            return argument in self._offline.get(address, {})
         found = self._resources.get(without_key(address))
         return found is None or inside(found[0], "expressions", argument) is not None
 
@@ -204,6 +205,21 @@ class Origins:
 
 OWN: Final = "(known after apply)"
 """In the place of a value that comes from this plan's own resources, in a statement."""
+_REFERENCE: Final = re.compile(r"\$\{[^{}]+\.[a-z0-9_]+(\[\d+\])?\}")
+
+
+def is_own(value: str) -> bool:
+    """Whether a text in a statement stands for what a resource of this configuration will be: `OWN`, or in an offline
+    plan a reference to it (IAM's own variables have a colon, and Terraform writes none of these as it is).
+    """
+    return value == OWN or (_REFERENCE.fullmatch(value) is not None and ":" not in value and not is_data(value[2:]))
+
+
+def is_data(reference: str) -> bool:
+    """Whether an address, or a reference, is one of a data source, in whatever module."""
+    return re.match(r"(?:module\.[\w-]+(?:\[[^\]]*\])?\.)*data\.", reference) is not None
+
+
 _DEEPEST: Final = 20
 _MERGED: Final = frozenset({"source_policy_documents", "override_policy_documents", "source_json", "override_json"})
 _COMPUTED_DATA: Final = ("aws_iam_policy_document.", "aws_caller_identity.", "aws_partition.", "aws_region.")

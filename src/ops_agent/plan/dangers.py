@@ -106,6 +106,10 @@ def lost_with(type_: str) -> str:
 
 def _of_change(change: ResourceChange, around: Surroundings) -> Iterator[Finding]:
     yield from _destroyed(change)
+    if change.action is ResourceAction.CANNOT_TELL:
+        lost = lost_with(change.type)
+        why = f"{change.why}; if it is replaced: {lost}" if lost else change.why
+        yield finding("cannot-tell", change.address, why, None if lost else Severity.NOTICE)
     if change.action.forgets:
         yield finding("forgotten", change.address, "Terraform forgets it: it stays in the account, unmanaged")
     yield from losses(change, around.made)

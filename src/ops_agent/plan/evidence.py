@@ -129,9 +129,11 @@ def _in_environment(assertion: Assertion, name: str, targets: list[TargetVerific
         if assertion.op == "absent" and not assertion.key:
             return _Result(True)
         return _Result(False, why=f"{name}: no resource or output `{assertion.where}` is in the plan")
+    if (doubt := next((one for one in found if one.action is ResourceAction.CANNOT_TELL), None)) is not None:
+        return _Result(None, why=f"{name}: what happens to `{doubt.address}` cannot be told without the account")
     if assertion.op in _ACTIONS:
         other = [one for one in found if not _ACTIONS[assertion.op](one.action)]
-        if other and any(target.mocked for target in targets) and other[0].action is ResourceAction.NO_OP:
+        if other and any(target.offline for target in targets) and other[0].action is ResourceAction.NO_OP:
             return _Result(
                 None, why=f"{name}: without the account nobody can tell what happens to `{other[0].address}`"
             )

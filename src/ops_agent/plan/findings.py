@@ -125,6 +125,12 @@ PLAN_TABLE: Final = (
     PlanRule("runs-a-program", "The apply runs provisioners, which no plan shows"),
     PlanRule("runs-an-action", "The apply runs an action of a provider"),
     PlanRule("destroys", "Something without data of its own is destroyed or replaced", (NOTICE,)),
+    PlanRule(
+        "cannot-tell",
+        "Whether a resource is changed in place or replaced cannot be told without the account",
+        (DECISION, NOTICE),
+        "Plan this environment with its account before the merge, or look the value up there.",
+    ),
     PlanRule("check-failed", "A `check` block fails, or cannot be evaluated", (NOTICE,)),
 )
 _BY_NAME: Final = {rule.name: rule for rule in PLAN_TABLE}

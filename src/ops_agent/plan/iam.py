@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.plan import UNKNOWN, ResourceAction, ResourceChange
-from ops_agent.plan.configuration import OWN
+from ops_agent.plan.configuration import is_data, is_own
 from ops_agent.plan.findings import finding, table
 from ops_agent.plan.masking import blocks, parsed_json
 
@@ -177,6 +177,8 @@ def _let_in(statement: dict[str, Any], kind: _Kind, trust: Trust) -> Iterator[_R
         if principal == "*" or "*" in principal.split(":")[4:5]:
             limited = ", and its condition does not close that" if statement.get("Condition") else ""
             yield "foreign-principal", f"lets everyone in (`Principal` is `*`){limited}", Severity.BLOCKS
+        elif principal.startswith("${") and is_data(principal[2:]):
+            yield "foreign-principal", f"lets in whoever {principal[:100]} is", Severity.DECISION
         elif account:
             yield "foreign-principal", f"lets in the account {account}, which is not one of ours", Severity.BLOCKS
     named = statement.get("Principal")
@@ -215,8 +217,8 @@ def _is_ours(key: str, value: str, trust: Trust) -> bool:
     if value.strip("*?:") == "":
         return False
     if any(word in key for word in _ACCOUNT_KEYS):
-        return value in trust.accounts or value == OWN
-    if key.endswith("arn") and value != OWN:
+        return value in trust.accounts or is_own(value)
+    if key.endswith("arn") and not is_own(value):
         account = value.split(":")[4] if value.count(":") >= 5 else ""
         return account in trust.accounts or (account == "" and ":s3:::" in value and not value.endswith(":::*"))
     return True

@@ -18,12 +18,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
+from ops_agent.model.plan import OfflinePlan, OfflineSide, ResourceAction, ResourceChange
 from ops_agent.terraform.statements import Statements, config_address, implied
 
 Json = dict[str, Any]
 DOCUMENT: Final = "aws_iam_policy_document"
 """The one data source that the real provider answers by itself."""
 PROVIDER_OUTPUT: Final = "ops_agent_provider_"
+DERIVED_TEXT: Final = "(computed of what only the account knows)"
+"""In the place of a value that a function made of an invented one."""
 _BUILT_IN: Final = "terraform.io/builtin/"
 _TOKEN: Final = re.compile(r"oa[0-9a-f]{14}")
 _ADDRESS: Final = re.compile(
@@ -81,9 +84,9 @@ class Item:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Side:
-    """One side after its mocked runs. `planned` are the mocked plan's entries, `outputs` the root module's. Of a base also
-    `stated`, its values with the provider's defaults by address, and in `failed` why some have none.
+class Side(OfflineSide):
+    """One side after its mocked runs. `planned` are the mocked plan's entries, `outputs` the root module's. Of a base
+    also `stated`, its values with the provider's defaults by address, and in `failed` why some have none.
     """
 
     items: Mapping[str, Item] = field(default_factory=dict)
@@ -101,32 +104,12 @@ class Side:
         return {name.removeprefix(PROVIDER_OUTPUT).replace("__", "."): value for name, value in found.items()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Untold:
-    """What the offline plan cannot tell without the account. `address` is empty for all of the environment."""
-
-    address: str
-    type: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OfflinePlan:
-    """`document` has the shape of `show -json`. An address in `untold` has no entry there: it changes, or may change, in
-    a way that only the account decides. `refused` are errors that a real plan would end with too.
-    """
-
-    document: bytes
-    untold: tuple[Untold, ...] = ()
-    refused: tuple[str, ...] = ()
-
-
 # What stands for values that only an apply knows.
 
 
 @dataclass(frozen=True, slots=True)
 class Standin:
-    """The value in the place of `path` (`arn`, `ids[0]`) of the instance `address`; `text` is how it reads in a string."""
+    """The value in the place of `path` (`arn`, `ids[0]`) of the instance `address`; `text` is how a string shows it."""
 
     address: str
     path: str
@@ -382,8 +365,8 @@ def _types(schemas: Mapping[str, Any]) -> Iterator[tuple[str, str, Json]]:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """What the real provider has to plan. `base` and `head` are instances by their address on the head, `arguments` what
-    the sources set of each; `moved` are old addresses by new ones; `names` their names in the flat configuration.
+    """What the real provider has to plan. `base` and `head` are instances by their address on the head, `arguments`
+    what the sources set of each; `moved` are old addresses by new ones; `names` their names in the flat configuration.
     """
 
     base: Mapping[str, Item]
@@ -493,12 +476,17 @@ def difference(base: Side, head: Side, place: Place, prefix: str = "") -> Differ
     )
 
 
+def _moves(base: Mapping[str, Item], head: Side) -> Iterator[tuple[str, str]]:
+    """Old and new address of what `moved` blocks, or a `count` that comes or goes, move."""
+    for address, item in base.items():
+        new = implied(head.statements.moved_to(address), head.items) if item.mode == "managed" else address
+        if new != address and new not in base and new in head.items:
+            yield address, new
+
+
 def _renamed(base: Side, head: Side, place: Place) -> tuple[Side, dict[str, str]]:
     """The base under the addresses of the head, and old addresses by new ones."""
-    new = {
-        a: implied(head.statements.moved_to(a), head.items) for a, item in base.items.items() if item.mode == "managed"
-    }
-    moved = {a: b for a, b in new.items() if a != b and b not in base.items and b in head.items}
+    moved = {a: b for a, b in _moves(base.items, head) if head.items[b].type == base.items[a].type}
     if not moved:
         return base, {}
     items = {a: item for a, item in base.items.items() if a in moved}
@@ -777,7 +765,7 @@ def offline_plan(
     }
     entries: dict[str, Json] = {}
     untold = {
-        a: Untold(address=a, type=_item(difference, a).type, reason=reason)
+        a: _untold(difference, a, reason)
         for a, reason in failed.items()
         if a in difference.base and a in difference.head
     }
@@ -787,18 +775,26 @@ def offline_plan(
             continue
         change = _without_artefacts(difference, address, entry["change"])
         if reason := _doubt(difference, address, change):
-            untold[address] = Untold(address=address, type=entry["type"], reason=reason)
+            untold[address] = _untold(difference, address, reason)
             continue
-        entries[address] = _entry(difference, address, _with_documents(difference, address, change, documents))
+        shown = _with_documents(difference, address, change, documents)
+        entries[address] = _entry(difference, address, _without_derived(difference, address, shown))
+    for old, new in _moves(difference.base, difference.head_side):
+        # Of one type they have one address by now.
+        untold[new] = _untold(
+            difference, new, f"it was `{old}`, of another type: only the state shows what becomes of it"
+        )
+        entries.pop(old, None)
     _spread(difference, untold)
     entries = {address: entry for address, entry in entries.items() if address not in untold}
     for address in failed:
         if address not in untold:
-            entries[address] = _entry(difference, address, _mocked_change(difference, address))
+            shown = _without_derived(difference, address, _mocked_change(difference, address))
+            entries[address] = _entry(difference, address, shown)
     for address, item in difference.head.items():
         if item.mode == "managed" and address not in entries and address not in untold:
             same = {"actions": ["no-op"], "before": item.values, "after": item.values, "after_unknown": {}}
-            entries[address] = _entry(difference, address, same)
+            entries[address] = _entry(difference, address, _without_derived(difference, address, same))
     document = {
         "format_version": "1.2",
         "terraform_version": "",
@@ -806,6 +802,14 @@ def offline_plan(
         "resource_changes": [entries[a] for a in sorted(entries)],
         "output_changes": _outputs(difference),
         "configuration": _configuration_of(difference),
+        "origins": {
+            address: {
+                name: sorted({s.address.removesuffix(" on the base") for s in difference.registry.found(value)})
+                for name, value in difference.head_arguments[address].items()
+            }
+            for address in entries
+            if address in difference.head
+        },
     }
     orphans = (
         f"{a} has lifecycle.prevent_destroy set, but the plan destroys it"
@@ -819,7 +823,12 @@ def offline_plan(
     )
 
 
-def _spread(difference: Difference, untold: dict[str, Untold]) -> None:
+def _untold(difference: Difference, address: str, why: str) -> ResourceChange:
+    type_ = _item(difference, address).type
+    return ResourceChange(address=address, type=type_, action=ResourceAction.CANNOT_TELL, why=why)
+
+
+def _spread(difference: Difference, untold: dict[str, ResourceChange]) -> None:
     """What exists and uses something that cannot be told: if that is replaced, this may be too."""
     uses = {
         a: {s.address for s in difference.registry.found(difference.head_arguments[a])}
@@ -831,9 +840,8 @@ def _spread(difference: Difference, untold: dict[str, Untold]) -> None:
         used = doubtful.pop()
         for address in (a for a, names in uses.items() if used in names and a not in untold):
             reason = f"it uses `{used}`, which cannot be told"
-            item = difference.head[address]
             doubtful.append(address)
-            untold[address] = Untold(address=address, type=item.type, reason=reason)
+            untold[address] = _untold(difference, address, reason)
 
 
 def _item(difference: Difference, address: str) -> Item:
@@ -907,8 +915,57 @@ def _with_documents(
     return {**change, "after": {**after, **shown}, "after_unknown": left}
 
 
+def _without_derived(difference: Difference, address: str, change: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The change without what functions made of invented values: a hash of an ARN reads like any other text."""
+    sides: Json = {"before": change.get("before"), "after": change.get("after")}
+    unknown = change.get("after_unknown") or {}
+    found: dict[tuple[str, ...], set[str]] = {}
+    for side, items, values in (
+        ("before", difference.base, difference.base_arguments),
+        ("after", difference.head, difference.head_arguments),
+    ):
+        if address in items and isinstance(sides[side], dict):
+            for path in _derived(difference.registry, items[address].unknown, values.get(address, {})):
+                for one in (path, ("tags_all", *path[1:])) if path[0] == "tags" else (path,):
+                    found.setdefault(one, set()).add(side)
+    for path, where in found.items():
+        same = _at(sides["before"], path) == _at(sides["after"], path)
+        for side in where:
+            if side == "after" and not same:
+                unknown = _put(unknown, path, True)
+            sides[side] = _put(sides[side], path, DERIVED_TEXT if side == "before" or same else None)
+    return {**change, **sides, "after_unknown": unknown} if found else change
+
+
+def _derived(registry: Registry, unknown: Any, values: Any) -> Iterator[tuple[str, ...]]:
+    """Where `values` hold something that was not known before the apply and has no stand-in in it. Not inside lists,
+    whose order is not that of a plan.
+    """
+    if isinstance(unknown, dict) and isinstance(values, dict):
+        for name, mark in unknown.items():
+            yield from ((name, *path) for path in _derived(registry, mark, values.get(name)))
+    elif isinstance(unknown, list) and isinstance(values, list):
+        if any(path is not None for pair in zip(unknown, values, strict=False) for path in _derived(registry, *pair)):
+            yield ()
+    elif unknown is True and values is not None and not any(registry.found(values)):
+        yield ()
+
+
+def _at(value: Any, path: tuple[str, ...]) -> Any:
+    for step in path:
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def _put(value: Any, path: tuple[str, ...], new: Any) -> Any:
+    if not path:
+        return new
+    inside = value if isinstance(value, dict) else {}
+    return {**inside, path[0]: _put(inside.get(path[0]), path[1:], new)}
+
+
 def _without_artefacts(difference: Difference, address: str, change: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The update without what a provider made of a stand-in that neither side sets (DynamoDB writes one in capitals)."""
+    """The update without what a provider made of a stand-in that neither side sets (capitals, for DynamoDB)."""
     if change["actions"] != ["update"]:
         return change
     set_ = difference.base_arguments.get(address, {}).keys() | difference.head_arguments.get(address, {}).keys()

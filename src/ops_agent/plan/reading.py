@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 from ops_agent.model.errors import PolicyViolation, ToolchainError
@@ -53,12 +54,14 @@ def read_plan(
     redact: Callable[[str], str] = str,
     account: str | None = None,
     known_accounts: Collection[str] = (),
+    untold: Collection[ResourceChange] = (),
 ) -> TerraformPlan:
     """Read a plan whole; linear in its size.
 
     `document` is `show -json`, `text` is `show -no-color` of the same plan file: empty when none was made, and with
     CUT_MARK as its end when it was too long (its counts can then not be compared). `redact` is the run's redactor,
-    `account` the 12-digit account that the plan was made against, `known_accounts` those of AWS and image publishers.
+    `account` the 12-digit account that the plan was made against, `known_accounts` those of AWS and image publishers,
+    `untold` what an offline plan cannot tell, to be listed among its changes.
 
     Raises ToolchainError when the document is not one that we understand completely (another major format, an unknown
     kind of change, counts that differ from Terraform's own summary, more than MAX_PLAN_BYTES), PolicyViolation when
@@ -66,7 +69,7 @@ def read_plan(
     """
     try:
         with _without_collector():
-            return _read(document, text, policy, redact, account, known_accounts)
+            return _read(document, text, policy, redact, account, known_accounts, untold)
     except RecursionError:
         raise ToolchainError("the plan's JSON is nested too deeply to be read") from None
 
@@ -78,12 +81,16 @@ def _read(
     redact: Callable[[str], str],
     account: str | None,
     known_accounts: Collection[str],
+    untold: Collection[ResourceChange],
 ) -> TerraformPlan:
     plan = _parsed(document)
     hidden = configured_secrets(plan)
     entries = _entries(plan, "resource_changes")
     resources = _changes(entries, hidden)
-    changes = tuple(one for one in resources if one.action is not ResourceAction.NO_OP)
+    changes = (
+        *(one for one in resources if one.action is not ResourceAction.NO_OP),
+        *(replace(one, why=redact(one.why)) for one in untold),
+    )
     drift = [
         one for one in _changes(_entries(plan, "resource_drift"), hidden) if one.action is not ResourceAction.NO_OP
     ]

@@ -67,6 +67,8 @@ def undo_of(
         return _after_destroy(change)
     if change.action is ResourceAction.CREATE:
         return _after_create(change, prevented)
+    if change.action is ResourceAction.CANNOT_TELL:
+        return Assessment(Undo.CANNOT_TELL, change.why)
     lost = [loss for loss in losses(change, made) if not is_recovery(loss)]
     if certain := [loss for loss in lost if loss.certain]:
         deletes = certain[0].rule == "plan/loses-data"

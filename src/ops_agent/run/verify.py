@@ -6,9 +6,9 @@ The run's proof. Source rules have passed before (`judge_sources`): init and pla
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from ops_agent.config.settings import Settings
 from ops_agent.guard.data import words
 from ops_agent.guard.tree import source_tree
 from ops_agent.model.change_set import ChangeSet, FileChange
-from ops_agent.model.plan import TerraformPlan
+from ops_agent.model.plan import OfflineSide, ResourceChange, TerraformPlan
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree, CloudIdentity, CredentialLease, Terraform, TerraformWorkspace, World
 from ops_agent.model.terraform import (
@@ -30,7 +30,7 @@ from ops_agent.model.terraform import (
     TerraformTarget,
 )
 from ops_agent.model.verification import CheckResult, CheckStatus, Evidence, TargetVerification, Verification
-from ops_agent.plan.difference import mocked_difference, own_changes, own_outputs
+from ops_agent.plan.difference import own_changes, own_outputs
 from ops_agent.plan.reading import read_plan
 from ops_agent.run.base_failures import BaseFailures, read_file
 from ops_agent.terraform.buckets import named_buckets
@@ -42,8 +42,8 @@ from ops_agent.terraform.modules import LOCK_FILE, directory_of, locked_provider
 T = TypeVar("T")
 
 
-class BasePlans(dict[tuple[str, TerraformTarget, str | None], TerraformPlan]):
-    """Plans of base commits, by commit, target and the account of the lease (None: with mocked providers).
+class BasePlans(dict[tuple[str, TerraformTarget, str | None], TerraformPlan | OfflineSide]):
+    """Plans of base commits, by commit, target and the account of the lease (None: what the offline plan has to know).
 
     The pipeline makes one for each run and hands it to every round: repair rounds change the head alone. A plan that
     failed is not kept, so the next round asks again. `tree` holds the base commit's files while the run lasts; without
@@ -95,7 +95,7 @@ class _Work:
     def account(self) -> str | None:
         return self.lease.account if self.lease else None
 
-    def base_plan(self, known: BasePlans, commit: str) -> TerraformPlan | None:
+    def base_plan(self, known: BasePlans, commit: str) -> TerraformPlan | OfflineSide | None:
         return known.get((commit, self.base, self.account)) if self.base else None
 
 
@@ -111,10 +111,12 @@ def verify(
     ToolchainError (no engine, the sandbox leaks, an engine that died), PolicyViolation (another account), AwsError,
     NoSpace, Cancelled. `base_plans` is what earlier rounds of the run planned, and gets what this one plans.
 
-    Provider starts: with r roots, p planned targets and m mocked ones, of which bp and bm exist on the base commit too
+    Provider starts: with r roots and p targets that are planned with a lease, of which bp exist on the base commit too
     and were not planned in an earlier round (in a first round: all that exist there), it is `V*r + P*(p + bp) + S*(2*p
-    + bp) + M*(m + bm)`, where validate, plan, show and a mocked plan start a provider V = 2, P = 3, S = 1 and M = 1
-    (Terraform 1.11: 3) times; measured with AWS 3.39, asserted by tests/adapters/terraform/test_terraform_providers.py.
+    + bp)`, where validate, plan and show start a provider V = 2, P = 3 and S = 1 times. A root of which m targets are
+    planned offline, bm of them with a base as above, starts it `M*(m + bm) + 3 + 4 + 1` times more: M = 1 for a mocked
+    run (Terraform 1.11: 9), 3 for the plan of the bases, 4 for that of what differs, 1 for the schemas. Measured with
+    AWS 3.39, asserted by tests/adapters/terraform/test_terraform_providers.py.
     """
     known = BasePlans() if base_plans is None else base_plans
     terraform, redact = world.terraform, world.redact
@@ -138,25 +140,38 @@ def verify(
         # Before any job, so that nothing of the llm's runs beside the tokens of module hosts; init reports what failed.
         modules = fetch_modules(terraform, redact, base, roots)
         unknown = [w for w in work if w.base is not None and w.base_plan(known, base.commit) is None]
+        offline: dict[str, list[_Work]] = {}
+        for w in work:
+            if w.lease is None:
+                offline.setdefault(w.target.root.path, []).append(w)
         untouched = known.tree or (stack.enter_context(world.scratch(base)).root if unknown else tree)
         validating = {w.target.root.path: w.target for w in reversed(work)}
         # The longest first, so that at the end no job runs alone.
         jobs: dict[str, Callable[[], object]] = {
             f"head {w.target}": partial(_verify_target, head, w, validates=validating[w.target.root.path] is w.target)
             for w in work
+            if w.lease is not None
         }
         jobs |= {
             f"base {w.target}": partial(
                 _plan_base, head, w, untouched, known.failures, validates=validating[w.target.root.path] is w.target
             )
             for w in unknown
+            if w.lease is not None
+        }
+        jobs |= {
+            f"offline {path}": partial(_verify_offline, head, same, known, untouched, validating[path])
+            for path, same in offline.items()
         }
         jobs |= {f"fmt {root.path}": partial(_fmt, head, root) for root in roots}
         done = run_all(terraform, jobs)
     for w in unknown:
-        plan = done[f"base {w.target}"]
+        plan = done.get(f"base {w.target}")
         if w.base is not None and isinstance(plan, TerraformPlan):
             known[base.commit, w.base, w.account] = plan
+    verified = [_compared(w, done[f"head {w.target}"], w.base_plan(known, base.commit)) for w in work if w.lease]
+    verified += [target for path in offline for target in _targets(done[f"offline {path}"])]
+    order = {str(w.target): number for number, w in enumerate(work)}
     checks = [check for check in modules if check.status is CheckStatus.PASSED]
     if lost := unsettled_by(before, after):
         failed = CheckResult(name="layout", subject=lost[0].place.path, status=CheckStatus.FAILED, findings=lost)
@@ -166,8 +181,7 @@ def verify(
         engine=engine if roots else "",
         checks=tuple(checks),
         targets=tuple(
-            known.failures.excuse(_compared(w, done[f"head {w.target}"], w.base_plan(known, base.commit)), head.read)
-            for w in work
+            known.failures.excuse(one, head.read) for one in sorted(verified, key=lambda one: order[str(one.target)])
         ),
     )
 
@@ -192,7 +206,7 @@ def _work(
     environment, before any Terraform runs: a wrong account stops all.
     """
     leases: dict[tuple[str, str | None], CredentialLease] = {}
-    on_base = {str(target): target for target in targets(before.roots) if not target.environment.unsettled}
+    on_base = {str(target): target for target in targets(before.roots)}
     found = []
     for root in roots:
         for environment in root.environments or (Environment(name="default", account=None, backend_file=None),):
@@ -205,7 +219,10 @@ def _work(
                     leases[key] = stack.enter_context(cloud.lease(environment))
                 lease = leases[key]
             target = TerraformTarget(root=root, environment=environment)
-            found.append(_Work(target=target, unplanned=unplanned, lease=lease, base=on_base.get(str(target))))
+            base = on_base.get(str(target))
+            if lease is not None and base is not None and base.environment.unsettled:
+                base = None
+            found.append(_Work(target=target, unplanned=unplanned, lease=lease, base=base))
     return tuple(found)
 
 
@@ -241,39 +258,127 @@ def run_all(terraform: Terraform, jobs: Mapping[str, Callable[[], T]]) -> dict[s
 
 
 def _verify_target(head: _Head, work: _Work, *, validates: bool) -> TargetVerification:
-    """init, validate, plan, each only after the one before passed. Without a lease: init without backend, validate, a
-    mocked plan.
+    """init, validate, plan, each only after the one before passed, with a lease.
 
     `validate` reads no variable file and no state, so one target of a root `validates` for all of them.
     """
-    target, plan = work.target, None
-    checks: list[CheckResult] = []
+    plan = None
+    with _opened(head, work) as workspace:
+        checks = _initialised(head, work.target, workspace, validates=validates)
+        if _all_pass(checks):
+            result, plan = _planned(head, work, workspace)
+            checks.append(redacted(result, head.redact))
+        return _verified(head, work, workspace, checks, plan)
 
-    def passes(check: CheckResult) -> bool:
-        checks.append(redacted(check, head.redact))
-        return check.status is not CheckStatus.FAILED
 
-    with head.terraform.workspace(
-        head.tree, target, work.lease, providers=head.policy.allowed_providers, buckets=head.buckets
-    ) as workspace:
-        if passes(workspace.init()) and (
-            not validates or passes(replace(workspace.validate(), subject=target.root.path))
-        ):
-            result, plan = _planned(head, work, target, workspace)
-            passes(result)
-        placeholders, lock_file = workspace.placeholders, workspace.lock_file_update
-        modules = tuple(head.redact(name) for name in workspace.modules)
+def _verify_offline(
+    head: _Head, work: Sequence[_Work], known: BasePlans, untouched: Path, validating: TerraformTarget
+) -> tuple[TargetVerification, ...]:
+    """The same for all targets of one root without a lease: init without backend, validate, and one offline plan for
+    all of them, which is the difference to the base by itself.
+    """
+    with ExitStack() as stack:
+        opened = [(w, stack.enter_context(_opened(head, w))) for w in work]
+        checks = [_initialised(head, w.target, one, validates=w.target is validating) for w, one in opened]
+        ready = [number for number, results in enumerate(checks) if _all_pass(results)]
+        plans: dict[int, TerraformPlan] = {}
+        if ready:
+            bases = _offline_bases(head, [work[number] for number in ready], known, untouched)
+            found = head.terraform.plan_offline([opened[number][1] for number in ready], bases)
+            for number, (result, offline) in zip(ready, found, strict=True):
+                checks[number].append(redacted(result, head.redact))
+                if offline is not None:
+                    plans[number] = _read(head, work[number], offline.document, "", offline.untold)
+        return tuple(
+            _verified(head, w, one, checks[number], plans.get(number)) for number, (w, one) in enumerate(opened)
+        )
+
+
+def _offline_bases(
+    head: _Head,
+    work: Sequence[_Work],
+    known: BasePlans,
+    untouched: Path,
+    goes_on: Callable[[TerraformTarget, CheckResult], bool] = lambda *_: True,
+) -> list[OfflineSide | str | None]:
+    """For each of `work`, of one root, what the offline plan has to know of its base: from `known`, or made now and
+    kept there. None where the base has no such target, a text where its base cannot be planned: then the root is
+    validated, to say what is wrong there. `goes_on` gets each result; nothing more is done when it answers False.
+    """
+    found: dict[str, OfflineSide | str] = {}
+
+    def passes(target: TerraformTarget, check: CheckResult) -> bool:
+        check = redacted(check, head.redact)
+        known.failures.note(check, untouched)
+        return goes_on(target, check) and check.status is not CheckStatus.FAILED
+
+    with ExitStack() as stack:
+        ready = []
+        for w in work:
+            if w.base is None:
+                continue
+            if isinstance(known_side := w.base_plan(known, head.base_commit), OfflineSide):
+                found[str(w.target)] = known_side
+                continue
+            providers = head.policy.allowed_providers
+            workspace = stack.enter_context(head.terraform.workspace(untouched, w.base, None, providers=providers))
+            if passes(w.base, workspace.init()):
+                ready.append((w, w.base, workspace))
+            else:
+                found[str(w.target)] = "`init` fails"
+        made = head.terraform.offline_bases([workspace for *_, workspace in ready]) if ready else []
+        for (w, base, workspace), side in zip(ready, made, strict=True):
+            if isinstance(side, OfflineSide):
+                known[head.base_commit, base, None] = side
+            elif not any(isinstance(other, str) for other in found.values()):
+                passes(base, replace(workspace.validate(), subject=base.root.path))
+            found[str(w.target)] = side
+    return [found.get(str(w.target)) for w in work]
+
+
+def _opened(head: _Head, work: _Work) -> AbstractContextManager[TerraformWorkspace]:
+    providers = head.policy.allowed_providers
+    return head.terraform.workspace(head.tree, work.target, work.lease, providers=providers, buckets=head.buckets)
+
+
+def _initialised(
+    head: _Head, target: TerraformTarget, workspace: TerraformWorkspace, *, validates: bool
+) -> list[CheckResult]:
+    checks = [redacted(workspace.init(), head.redact)]
+    if validates and _all_pass(checks):
+        checks.append(redacted(replace(workspace.validate(), subject=target.root.path), head.redact))
+    return checks
+
+
+def _all_pass(checks: Iterable[CheckResult]) -> bool:
+    return all(check.status is not CheckStatus.FAILED for check in checks)
+
+
+def _verified(
+    head: _Head, work: _Work, workspace: TerraformWorkspace, checks: Iterable[CheckResult], plan: TerraformPlan | None
+) -> TargetVerification:
+    """What was found of a target, and what its plan was made from. An offline plan is all this change's own."""
+    lock_file, is_offline = workspace.lock_file_update, plan is not None and work.lease is None
+    modules = tuple(head.redact(name) for name in workspace.modules)
     return TargetVerification(
-        target=target,
+        target=work.target,
         checks=tuple(checks),
         plan=plan,
+        own=frozenset(c.address for c in plan.changes) if plan is not None and is_offline else None,
+        own_outputs=frozenset(o.name for o in plan.outputs) if plan is not None and is_offline else None,
         unplanned=work.unplanned,
-        mocked=work.lease is None and plan is not None,
-        placeholders=placeholders,
+        offline=is_offline,
+        placeholders=workspace.placeholders,
         evidence=_evidence(head, work, plan, lock_file, modules) if plan is not None else None,
         lock_file=lock_file,
-        prevented=_prevented(head.tree, target.root) if plan is not None else frozenset(),
+        prevented=_prevented(head.tree, work.target.root) if plan is not None else frozenset(),
     )
+
+
+def _targets(made: object) -> tuple[TargetVerification, ...]:
+    if not isinstance(made, tuple):
+        raise TypeError(f"the job of a root gave {type(made).__name__}")
+    return made
 
 
 def _prevented(tree: Path, root: TerraformRoot) -> frozenset[str]:
@@ -316,7 +421,7 @@ def _plan_base(
     with head.terraform.workspace(untouched, target, work.lease, providers=providers, buckets=None) as workspace:
         if not passes(workspace.init()):
             return None
-        result, plan = _planned(head, work, target, workspace, with_text=False)
+        result, plan = _planned(head, work, workspace, with_text=False)
         passes(result)
         if plan is None and validates:
             passes(replace(workspace.validate(), subject=target.root.path))
@@ -350,8 +455,14 @@ def plan_bases(
             buckets=frozenset(),
         )
         validating = {w.target.root.path: w for w in reversed(work)}
+        offline: set[str] = set()
         for w in work:
-            if w.base is None or not goes_on(w.base, None):
+            if w.base is None or (w.lease is None and w.target.root.path in offline) or not goes_on(w.base, None):
+                continue
+            if w.lease is None:
+                offline.add(w.target.root.path)
+                same = [one for one in work if one.lease is None and one.target.root.path == w.target.root.path]
+                _offline_bases(own, same, known, known.tree, goes_on)
                 continue
             steps = partial(goes_on, w.base)
             validates = validating[w.target.root.path] is w
@@ -361,18 +472,23 @@ def plan_bases(
 
 
 def _planned(
-    head: _Head, work: _Work, target: TerraformTarget, workspace: TerraformWorkspace, *, with_text: bool = True
+    head: _Head, work: _Work, workspace: TerraformWorkspace, *, with_text: bool = True
 ) -> tuple[CheckResult, TerraformPlan | None]:
-    text, account = "", work.account or target.environment.account
-    if work.lease is None:
-        result, document = workspace.mocked_plan()
-    else:
-        result, files = workspace.plan(with_text=with_text)
-        document, text = (files.json_path.read_bytes(), files.text) if files else (None, "")
-    if document is None:
-        return result, None
-    return result, read_plan(
-        document, text, head.policy, redact=head.redact, account=account, known_accounts=words("known_accounts")
+    result, files = workspace.plan(with_text=with_text)
+    return result, _read(head, work, files.json_path.read_bytes(), files.text) if files else None
+
+
+def _read(
+    head: _Head, work: _Work, document: bytes, text: str, untold: Collection[ResourceChange] = ()
+) -> TerraformPlan:
+    return read_plan(
+        document,
+        text,
+        head.policy,
+        redact=head.redact,
+        account=work.account or work.target.environment.account,
+        known_accounts=words("known_accounts"),
+        untold=untold,
     )
 
 
@@ -416,18 +532,14 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _compared(work: _Work, head: object, before: TerraformPlan | None) -> TargetVerification:
-    """The head's verification, compared with the base's plan; mocked plans become one difference."""
+def _compared(work: _Work, head: object, before: object) -> TargetVerification:
+    """The head's verification, compared with the base's plan."""
     if not isinstance(head, TargetVerification):
         raise TypeError(f"the job of {work.target} gave {type(head).__name__}")
-    if head.plan is None or (before is None and work.base is not None):
-        # Nothing to compare; a mocked plan alone would show every resource as new.
-        return replace(head, plan=None, mocked=False) if head.mocked else head
-    if head.mocked:
-        difference = mocked_difference(head.plan, before)
-        own, names = frozenset(c.address for c in difference.changes), frozenset(o.name for o in difference.outputs)
-        return replace(head, plan=difference, own=own, own_outputs=names)
-    return replace(head, own=own_changes(head.plan, before), own_outputs=own_outputs(head.plan, before))
+    planned = before if isinstance(before, TerraformPlan) else None
+    if head.plan is None or (planned is None and work.base is not None):
+        return head
+    return replace(head, own=own_changes(head.plan, planned), own_outputs=own_outputs(head.plan, planned))
 
 
 def with_lock_files(base: BaseTree, changes: ChangeSet, verification: Verification) -> ChangeSet:

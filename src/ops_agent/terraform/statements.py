@@ -20,6 +20,7 @@ Module = tuple[str, ...]
 _PART: Final = re.compile(r'\.?([A-Za-z_][\w-]*)(\[(?:"(?:[^"\\]|\\.)*"|\d+)\])?')
 _STEP: Final = re.compile(r'\[\s*(?:"(?:[^"\\]|\\.)*"|\d+)\s*\]|[A-Za-z_][\w-]*')
 _MOST_LINES: Final = 300
+_RUN: Final = frozenset({"provisioner", "action_trigger", "action"})
 
 
 def parts_of(address: str) -> Parts:
@@ -82,6 +83,7 @@ class Statement:
 class Statements:
     """`blocks` are those of resources and data sources by module and address, `providers` the root's by `aws` or
     `aws.alias` with the expressions of some arguments, `calls` the `module` blocks, by the module that they call.
+    `runs` names what an apply would run beside providers: a provisioner or an action, wherever it is written.
     """
 
     blocks: Mapping[tuple[Module, str], Block] = field(default_factory=dict)
@@ -91,14 +93,7 @@ class Statements:
     removed: tuple[Statement, ...] = ()
     imported: tuple[Statement, ...] = ()
     unreadable: str = ""
-
-    @property
-    def has_provisioners(self) -> bool:
-        return any(inner.kind == "provisioner" for block in self.blocks.values() for inner in block.walk())
-
-    @property
-    def runs_actions(self) -> bool:
-        return any(inner.kind == "action_trigger" for block in self.blocks.values() for inner in block.walk())
+    runs: str = ""
 
     @property
     def single(self) -> Iterator[tuple[str, str, str]]:
@@ -148,7 +143,7 @@ class Statements:
         return any(Statement(s.module, s.new).applied(address) == "" for s in self.imported)
 
     def lifecycle(self, address: str) -> dict[str, Any]:
-        """The literal arguments of an instance's `lifecycle`, `ignore_changes` as texts; `replace_triggered_by` apart."""
+        """The literal arguments of an instance's `lifecycle`, `ignore_changes` as texts."""
         found: dict[str, Any] = {}
         for block in self._lifecycles(address):
             for name in ("create_before_destroy", "prevent_destroy"):
@@ -160,7 +155,7 @@ class Statements:
         return found
 
     def triggers(self, address: str) -> Iterator[tuple[str, str]]:
-        """What `replace_triggered_by` names: an address of the same module, without a key, and the attribute or empty."""
+        """What `replace_triggered_by` names: an address of the module without a key, and the attribute or empty."""
         for block in self._lifecycles(address):
             if (triggers := block.attribute("replace_triggered_by")) is not None:
                 for inner in triggers.expression.children:
@@ -188,6 +183,7 @@ def read_statements(modules: Mapping[Module, Mapping[str, bytes]]) -> Statements
     blocks: dict[tuple[Module, str], Block] = {}
     providers: dict[str, Mapping[str, str]] = {}
     calls: dict[Module, Block] = {}
+    runs = ""
     found: dict[str, list[Statement]] = {"moved": [], "removed": [], "import": []}
     for module, files in modules.items():
         # Override files come last, so that they win.
@@ -195,6 +191,8 @@ def read_statements(modules: Mapping[Module, Mapping[str, bytes]]) -> Statements
             source = read_source(name, files[name])
             if isinstance(source, Unreadable):
                 return Statements(unreadable=f"{name}: {source.what}")
+            # Of every block: one of an override file joins the resource that `blocks` has from another file.
+            runs = runs or next((b.kind for block in source.blocks for b in block.walk() if b.kind in _RUN), "")
             for block in source.blocks:
                 if block.type in ("resource", "data") and len(block.labels) == 2:
                     address = ".".join(("data", *block.labels) if block.type == "data" else block.labels)
@@ -215,11 +213,12 @@ def read_statements(modules: Mapping[Module, Mapping[str, bytes]]) -> Statements
         moved=tuple(found["moved"]),
         removed=tuple(found["removed"]),
         imported=tuple(found["import"]),
+        runs=runs,
     )
 
 
 def _arguments(provider: Block, text: str) -> Iterator[tuple[str, str]]:
-    """The source of the arguments of a provider block that decide what is planned; what cannot be cut out is left out."""
+    """The source of those arguments of a provider block that decide what is planned, where it can be cut out."""
     for block, path in ((provider, "region"), *((b, "tags") for b in provider.blocks if b.type == "default_tags")):
         attribute = block.attribute(path)
         if attribute is not None and (source := expression_source(text, path, attribute.expression, attribute.line)):

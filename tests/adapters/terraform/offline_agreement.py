@@ -1,4 +1,6 @@
-"""Offline plans against real ones of the same changes: `python tests/adapters/terraform/offline_agreement.py`, with `tests` on PYTHONPATH.
+"""Offline plans against real ones of the same changes.
+
+Run it by `PYTHONPATH=tests python tests/adapters/terraform/offline_agreement.py`.
 
 The base of every case is applied to an emulated AWS by the real provider; then the head is planned for real (with
 refresh) and offline, and the actions are compared. A resource that could not be applied, or whose base does not plan to

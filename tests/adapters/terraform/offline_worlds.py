@@ -7,11 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from adapters.terraform.worlds import Files, environment, service, target, write
-from ops_agent.adapters.terraform.offline_plan import Seen, base_sides, mocked_side, plan_offline
-from ops_agent.model.plan import ResourceChange, TerraformPlan
+from ops_agent.adapters.terraform.offline_plan import Seen, base_sides, plan_offline
+from ops_agent.model.plan import OfflinePlan, ResourceChange, TerraformPlan
 from ops_agent.model.policy import Policy
 from ops_agent.model.verification import CheckResult, CheckStatus
-from ops_agent.plan.offline import OfflinePlan
 from ops_agent.plan.reading import read_plan
 
 
@@ -30,7 +29,7 @@ class Planned:
 
     @property
     def untold(self) -> dict[str, str]:
-        return {row.address: row.reason for row in self.made.untold}
+        return {row.address: row.why for row in self.made.untold}
 
     def __getitem__(self, address: str) -> ResourceChange:
         return next(change for change in self.plan.changes if change.address == address)
@@ -57,10 +56,9 @@ def planned(
     with terraform.workspace(write(directory / "head", after), prod, None) as workspace:
         init = workspace.init()
         assert init.status is CheckStatus.PASSED, init
-        head = mocked_side(workspace, seen)
-        assert not isinstance(head, str), head
         base = replace(base, failed={**base.failed, **(failed or {})})
-        [(check, made)] = plan_offline([workspace], [(base, head)])
+        [(check, made)] = plan_offline([workspace], [base], seen)
+    assert made is not None, check
     plan = read_plan(made.document, "", Policy())
     entries = {entry["address"]: entry for entry in json.loads(made.document)["resource_changes"]}
     return Planned(check, made, plan, entries)

@@ -10,22 +10,17 @@ import pytest
 
 from adapters.terraform.offline_worlds import changed, planned
 from adapters.terraform.worlds import DEV, PROD, environment, service, target, write
-from ops_agent.adapters.terraform import commands
-from ops_agent.adapters.terraform.offline_plan import Seen, base_sides, mocked_side, plan_offline
+from ops_agent.adapters.terraform.offline_plan import Seen, base_sides, plan_offline
 from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.sandbox import Sandbox
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
+from ops_agent.model.plan import UNKNOWN
 from ops_agent.model.policy import Policy
 from ops_agent.model.verification import CheckStatus
+from ops_agent.plan.offline import DERIVED_TEXT
 from ops_agent.plan.reading import read_plan
 
 pytestmark = pytest.mark.terraform
-
-
-@pytest.fixture(autouse=True)
-def plan_of_literals(monkeypatch):
-    """The one argument that the closed list lacks."""
-    monkeypatch.setitem(commands._ALLOWED, ("plan",), (*commands._ALLOWED["plan",], "-refresh=false"))
 
 
 TABLE = """\
@@ -255,7 +250,8 @@ def test_create_before_destroy_and_replace_triggered_by_are_carried(terraform, t
 def test_ignored_changes_are_ignored(terraform, tmp_path):
     ignoring = TABLE.replace(
         'PAY_PER_REQUEST"\n',
-        'PAY_PER_REQUEST"\n  tags = {\n    a = "1"\n    b = "1"\n  }\n  lifecycle {\n    ignore_changes = [name, tags["a"]]\n  }\n',
+        'PAY_PER_REQUEST"\n  tags = {\n    a = "1"\n    b = "1"\n  }\n'
+        '  lifecycle {\n    ignore_changes = [name, tags["a"]]\n  }\n',
     )
     after = ignoring.replace('"orders"\n', '"orders-2"\n', 1).replace('a = "1"', 'a = "2"')
     assert changed(terraform, tmp_path / "1", ignoring, after).actions == {}
@@ -327,8 +323,130 @@ def test_a_provisioner_is_never_run(terraform, tmp_path):
         changed(terraform, tmp_path, QUEUE, QUEUE + runs)
 
 
+MANY = """\
+provider "aws" {
+  alias  = "logs"
+  region = var.region
+}
+
+data "aws_availability_zones" "zones" {}
+
+data "aws_region" "here" {}
+
+data "aws_caller_identity" "me" {}
+
+data "aws_sns_topic" "shared" {
+  name = "shared"
+}
+
+data "aws_iam_policy_document" "send" {
+  statement {
+    actions   = ["sqs:SendMessage"]
+    resources = ["arn:aws:sqs:${data.aws_region.here.name}:${data.aws_caller_identity.me.account_id}:x"]
+  }
+}
+
+locals {
+  account = data.aws_caller_identity.me.account_id
+}
+
+module "queue" {
+  source = "./modules/queue"
+  name   = "${local.account}-${data.aws_region.here.name}-${length(data.aws_availability_zones.zones.names)}"
+  policy = data.aws_iam_policy_document.send.json
+  topic  = data.aws_sns_topic.shared.arn
+}
+"""
+QUEUE_MODULE = """\
+variable "name" {}
+variable "policy" {}
+variable "topic" {}
+
+data "aws_kms_alias" "key" {
+  name = "alias/aws/sqs"
+}
+
+resource "aws_sqs_queue" "q" {
+  name              = var.name
+  policy            = var.policy
+  kms_master_key_id = data.aws_kms_alias.key.arn
+  tags              = { topic = var.topic }
+}
+"""
+
+
+def test_nothing_differs_by_chance_between_two_equal_sides_with_modules_aliases_and_data_sources(terraform, tmp_path):
+    files = service("equal", MANY, **{"infra/modules/queue/main.tf": QUEUE_MODULE})
+    found = planned(terraform, tmp_path, files, files, local_modules=("infra/modules/queue",))
+    assert (found.actions, found.untold) == ({}, {})
+    queue = next(one for one in found.plan.unchanged if one.address == "module.queue.aws_sqs_queue.q")
+    assert queue.new["name"] == f"{PROD}-sa-east-1-3"
+
+
+NEVER = """
+resource "terraform_data" "x" {
+  lifecycle {
+    precondition {
+      condition     = var.region == "x"
+      error_message = "never true"
+    }
+  }
+}
+"""
+
+
+def test_what_mocks_cannot_evaluate_is_reported_and_does_not_fail_the_check(terraform, tmp_path):
+    """On the head, and on the base: neither says that the change is wrong."""
+    prod = target(environment("prod"))
+    for before, after, where in ((QUEUE, NEVER, ""), (NEVER, QUEUE, "on the base branch ")):
+        seen = Seen()
+        with terraform.workspace(write(tmp_path / f"1{where}", service("never", before)), prod, None) as workspace:
+            assert workspace.init().status is CheckStatus.PASSED
+            bases = base_sides([workspace], seen)
+        with terraform.workspace(write(tmp_path / f"2{where}", service("never", after)), prod, None) as workspace:
+            assert workspace.init().status is CheckStatus.PASSED
+            [(check, made)] = plan_offline([workspace], bases, seen)
+        assert made is None
+        assert check.status is CheckStatus.NOT_RUN
+        assert check.output.startswith(f"No offline plan: {where}with mocked providers it could not be evaluated")
+        assert "never true" in check.output
+
+
+def test_another_type_by_a_moved_block_cannot_be_told(terraform, tmp_path):
+    move = "moved {\n  from = aws_sqs_queue.orders\n  to   = aws_sns_topic.orders\n}\n"
+    found = changed(terraform, tmp_path, QUEUE, QUEUE.replace("aws_sqs_queue", "aws_sns_topic") + move)
+    assert found.actions == {}
+    assert "`aws_sqs_queue.orders`" in found.untold["aws_sns_topic.orders"]
+
+
+DERIVED = """
+resource "aws_sqs_queue" "derived" {
+  name              = "a-${substr(sha256(aws_dynamodb_table.orders.arn), 0, 8)}"
+  kms_master_key_id = substr(aws_dynamodb_table.orders.stream_arn, 0, 30)
+  tags = {
+    whole = aws_dynamodb_table.orders.arn
+    hash  = md5(aws_dynamodb_table.orders.arn)
+    own   = "x"
+  }
+}
+"""
+
+
+def test_what_is_computed_of_an_invented_value_is_not_shown(terraform, tmp_path):
+    found = changed(terraform, tmp_path / "1", TABLE, TABLE + DERIVED)
+    queue = found["aws_sqs_queue.derived"].new
+    assert (queue["name"], queue["kms_master_key_id"]) == (UNKNOWN, UNKNOWN)
+    for tags in (queue["tags"], queue["tags_all"]):
+        assert (tags["hash"], tags["own"]) == (UNKNOWN, "x")
+    after = DERIVED.replace('own   = "x"', 'own   = "y"')
+    update = changed(terraform, tmp_path / "2", TABLE + DERIVED, TABLE + after)["aws_sqs_queue.derived"]
+    assert update.changed_attributes == ("tags", "tags_all")
+    assert update.old["name"] == update.new["name"] == DERIVED_TEXT
+
+
 def test_terraform_data_is_planned_like_any_other(terraform, tmp_path):
-    data = 'resource "terraform_data" "x" {\n  input            = { a = [1, "${"$"}{b}"] }\n  triggers_replace = ["1"]\n}\n'
+    arguments = '  input            = { a = [1, "${"$"}{b}"] }\n  triggers_replace = ["1"]\n'
+    data = f'resource "terraform_data" "x" {{\n{arguments}}}\n'
     found = changed(terraform, tmp_path / "1", data, data.replace("[1,", "[2,"))
     assert found.actions == {"terraform_data.x": "update"}
     found = changed(terraform, tmp_path / "2", data, data.replace('["1"]', '["2"]'))
@@ -463,8 +581,7 @@ def test_the_environments_of_a_root_are_planned_at_once(terraform, tmp_path):
     with ExitStack() as stack:
         bases, heads = ([stack.enter_context(terraform.workspace(tree, one, None)) for one in both] for tree in trees)
         assert all(workspace.init().status is CheckStatus.PASSED for workspace in (*bases, *heads))
-        sides = zip(base_sides(bases, seen), [mocked_side(workspace, seen) for workspace in heads], strict=True)
-        found = plan_offline(heads, [*sides])
+        found = plan_offline(heads, base_sides(bases, seen), seen)
     for (check, made), account in zip(found, (DEV, PROD), strict=True):
         assert check.status is CheckStatus.PASSED
         plan = read_plan(made.document, "", Policy())

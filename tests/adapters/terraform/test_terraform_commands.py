@@ -32,7 +32,7 @@ KNOWN = {"version", "fmt", "get", "state", "init", "validate", "plan", "show", "
         ("taint", "a.b"),
         ("providers", "mirror", "/tmp"),
         ("providers", "lock"),
-        ("providers", "schema", "-json"),
+        ("providers", "schema", "-json", "x"),
         ("-chdir=/", "plan"),
         ("plan", "-destroy"),
         ("plan", "-target=a.b;c"),

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -175,11 +175,30 @@ def test_the_number_of_provider_starts_is_the_one_that_verify_states(tmp_path, c
             found["plan and one show"] = count()
             assert workspace.plan()[0].status is CheckStatus.PASSED
             found["plan and two shows"] = count()
-            assert workspace.mocked_plan()[1] is not None
-            found["mocked"] = count()
-    # Terraform 1.11 starts it three times for a mocked plan, 1.15 once.
-    assert found.pop("mocked") in (1, 3)
-    assert found == {"init": 0, "validate": 2, "plan and one show": 4, "plan and two shows": 5}
+        after = write(tmp_path / "after", {**FILES, "other.tf": 'resource "aws_sns_topic" "o" {\n  name = "o"\n}\n'})
+        for number in (1, 2):
+            with ExitStack() as stack:
+                bases, heads = (
+                    [stack.enter_context(terraform.workspace(side, bare_target(), None)) for _ in range(number)]
+                    for side in (tree, after)
+                )
+                assert all(one.init().status is CheckStatus.PASSED for one in (*bases, *heads))
+                sides = terraform.offline_bases(bases)
+                found[f"base of {number} offline"] = count()
+                assert all(made is not None for _, made in terraform.plan_offline(heads, sides))
+                found[f"head of {number} offline"] = count()
+    mocked = found["head of 2 offline"] - found["head of 1 offline"]
+    assert mocked in (1, 9)  # Terraform 1.15 starts it once for a mocked run, 1.11 nine times
+    assert found == {
+        "init": 0,
+        "validate": 2,
+        "plan and one show": 4,
+        "plan and two shows": 5,
+        "base of 1 offline": 1 + mocked + 3,
+        "head of 1 offline": mocked + 4,
+        "base of 2 offline": 2 * mocked + 3,
+        "head of 2 offline": 2 * mocked + 4,
+    }
 
 
 def test_zips_are_unpacked_once_and_shared_by_every_target(tmp_path, open_directory):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.terraform.worlds import write
 from ops_agent.adapters.terraform.diagnostics import from_fmt, from_json, from_text, json_lines
-from ops_agent.adapters.terraform.placeholders import mocks_file, placeholder, placeholders, plan_document, read_type
+from ops_agent.adapters.terraform.placeholders import placeholder, placeholders, read_type
 from ops_agent.adapters.terraform.workspace import _Diagnostics
 
 KEYS = ["range", "start", "line", "severity", "summary"]
@@ -139,18 +139,3 @@ def test_only_required_variables_without_a_value_get_a_placeholder(tmp_path):
         },
     )
     assert placeholders(root, [root / "dev.tfvars"]) == {"wanted": "0", "from_json": "[]"}
-
-
-def test_the_mocks_are_written_from_names_only(tmp_path):
-    """Nothing of the repository's text gets into the test file but identifiers."""
-    evil = 'provider "aws" {\n  alias = "x\\" {}"\n}\nprovider "aws" {\n  alias = "east"\n}\n'
-    evil += 'data "aws_x\\" {}" "d" {}\ndata "aws_region" "r" {}\n'
-    text = mocks_file([write(tmp_path, {"main.tf": evil})], tmp_path, account="125611408459", region="sa-east-1")
-    assert text.count("mock_provider") == 2
-    assert 'alias = "east"' in text
-    assert '\\"' not in text.replace(r"\"Version\"", "").replace(r"\"2012-10-17\",\"Statement\"", "")
-    assert text.endswith('run "mocked" {\n  command = plan\n}\n')
-
-
-def test_a_test_run_without_a_plan_gives_no_document():
-    assert plan_document([{"type": "test_summary"}, {"type": "test_plan", "test_plan": None}]) is None

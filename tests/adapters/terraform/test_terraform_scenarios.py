@@ -189,7 +189,7 @@ def test_a_required_variable_without_a_value_gets_a_placeholder_that_is_named(ba
         assert workspace.plan(with_text=False)[0].status is CheckStatus.PASSED
 
 
-def test_verification_plans_dev_with_its_role_and_prod_with_mocks_and_blames_only_the_change(
+def test_verification_plans_dev_with_its_role_and_prod_offline_and_blames_only_the_change(
     terraform, cloud, deployed, tmp_path
 ):
     """The base commit differs from what is deployed (drift of the team's own); only the new topic is ours."""
@@ -204,16 +204,16 @@ def test_verification_plans_dev_with_its_role_and_prod_with_mocks_and_blames_onl
     assert dev.own == {"aws_sns_topic.news"}
     assert dev.evidence.account == DEV
     assert dev.evidence.plan_json == dev.plan.canonical_hash
-    assert (dev.unplanned, dev.mocked) == (None, False)
+    assert (dev.unplanned, dev.offline) == (None, False)
     assert prod.unplanned == "no role was given for the environment `prod` (`aws_role_arns`)"
-    assert prod.mocked
+    assert prod.offline
     assert actions(prod.plan) == {"aws_sns_topic.news": ResourceAction.CREATE}
     assert [(c.name, c.subject) for c in dev.checks] == [
         ("init", "infra (dev)"),
         ("validate", "infra"),
         ("plan", "infra (dev)"),
     ]
-    assert [c.name for c in prod.checks] == ["init", "mocked plan"]
+    assert [c.name for c in prod.checks] == ["init", "offline plan"]
 
 
 def test_a_wrong_account_stops_verification_before_any_terraform(terraform, cloud, tmp_path, aws):

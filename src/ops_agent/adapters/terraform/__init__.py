@@ -3,7 +3,8 @@
 From the port down:
 
 - `terraform_cli`: all Terraform of one run (`ports.Terraform`); `workspace`: one target's init, validate and plan, with
-  `placeholders` (values that are not given, mocked providers) and `diagnostics` (what was printed, as findings).
+  `placeholders` (values that are not given) and `diagnostics` (what was printed, as findings). `offline_plan`: plans
+  of a root's targets without an account.
 - `providers`: where providers come from. `module_fetch`: modules from outside, with `module_hosts` (tokens and
   registries) and `module_store` (what is kept of a fetch and given to cells).
 - `engine`: which Terraform, and how it ended; `commands`: the closed list of what it is asked.

@@ -17,10 +17,11 @@ _ALLOWED: dict[tuple[str, ...], tuple[str, ...]] = {
     ("get",): ("-no-color",),
     ("validate",): ("-json", "-no-color"),
     ("plan",): (
-        *("-input=false", "-lock=false", "-no-color", "-json", "-detailed-exitcode"),
+        *("-input=false", "-lock=false", "-no-color", "-json", "-detailed-exitcode", "-refresh=false"),
         *(f"-out={_PATH}", f"-var-file={_PATH}"),
     ),
     ("show",): ("-json", "-no-color", _PATH),
+    ("providers", "schema"): ("-json",),
     ("state", "pull"): (),
     ("test",): ("-json", "-verbose", "-no-color", r"-filter=[a-z0-9_.]+", f"-var-file={_PATH}"),
 }
@@ -48,6 +49,7 @@ FMT = TerraformCommand(("fmt", "-check", "-recursive", "-diff", "-no-color"))
 FORMAT = TerraformCommand(("fmt", "-recursive", "-no-color"))
 GET = TerraformCommand(("get", "-no-color"))
 VALIDATE = TerraformCommand(("validate", "-json", "-no-color"))
+SCHEMA = TerraformCommand(("providers", "schema", "-json"))
 STATE = TerraformCommand(("state", "pull"))
 
 
@@ -68,7 +70,20 @@ def show(plan_file: Path, *, json: bool) -> TerraformCommand:
     return TerraformCommand(("show", "-no-color", *(("-json",) if json else ()), str(plan_file)))
 
 
-def mocked_test(test_file: str, var_files: tuple[Path, ...] = ()) -> TerraformCommand:
-    """Only for files that our own code generates: mocked providers, `command = plan`."""
+def plan_literals(*, out: Path) -> TerraformCommand:
+    """A plan that reads nothing: only for directories whose every file our own code generates."""
+    flags = ("-input=false", "-lock=false", "-no-color", "-json", "-detailed-exitcode", "-refresh=false")
+    return TerraformCommand(("plan", *flags, f"-out={out}"))
+
+
+def test(test_file: str, var_files: tuple[Path, ...] = ()) -> TerraformCommand:
+    """Only for test files that our own code generates.
+
+    Such a test may apply, since only an apply shows what is computed of values that a plan does not know. It applies to
+    mocked providers, which are no processes and reach no network, and its state is in memory. What an apply runs beside
+    providers, provisioners and actions, would be real: a configuration with one of them, in whatever module, is not
+    tested (offline_plan.py). Behind that stands the sandbox: a workspace without a lease has no credential and reaches
+    nothing.
+    """
     flags = ("-json", "-verbose", "-no-color", f"-filter={test_file}")
     return TerraformCommand(("test", *flags, *(f"-var-file={path}" for path in var_files)))

@@ -1,4 +1,4 @@
-"""Runs the engine for the offline plan (plan/offline.py): mocked runs of both sides, then the real provider on literals.
+"""Runs the engine for the offline plan (plan/offline.py): mocked runs of both sides, then the provider on literals.
 
 Everything runs in the workspace's cell, with its commands and without a credential. The generated files join the cell's
 copy of the tree, never the change set.
@@ -9,19 +9,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from ops_agent.adapters.terraform import commands
 from ops_agent.adapters.terraform.diagnostics import finding, json_lines
 from ops_agent.adapters.terraform.processes import Capped, ChildResult
-from ops_agent.adapters.terraform.workspace import LOCK_FILE, Workspace
+from ops_agent.adapters.terraform.workspace import Workspace
+from ops_agent.model.plan import OfflinePlan
 from ops_agent.model.verification import CheckResult, CheckStatus
 from ops_agent.plan.offline import (
     Difference,
     Item,
-    OfflinePlan,
     Place,
     Side,
     configuration,
@@ -34,11 +34,11 @@ from ops_agent.plan.offline import (
     stated,
     whole,
 )
+from ops_agent.terraform.modules import LOCK_FILE
 from ops_agent.terraform.statements import Statements, read_statements
 
 TEST_FILE: Final = "zz_ops_agent_offline.tftest.json"
 OUTPUTS_FILE: Final = "zz_ops_agent_offline.tf.json"
-SCHEMA: Final = commands.TerraformCommand(("providers", "schema", "-json"))
 _LOCKED: Final = re.compile(r'^provider "([^"\s]+)"', re.MULTILINE)
 PLAN_FILE: Final = "plan.tftest.json"
 PLAN_TEST: Final = json.dumps({"run": {"planned": {"command": "plan"}}})
@@ -71,10 +71,11 @@ def mocked_side(workspace: Workspace, seen: Seen) -> Side | str:
         seen.schemas.update(_schemas(workspace))
     why = "its instances differ from run to run"
     for _ in range(_MOST_RUNS):
-        expected = set(seen.items) | {address for address, _, _ in statements.single}
-        (workspace.directory / TEST_FILE).write_text(mocked_test(statements, seen.items.values(), seen.schemas, place))
+        expected = {*seen.items} | {address for address, _, _ in statements.single}
+        text = mocked_test(statements, [*seen.items.values()], seen.schemas, place)
+        (workspace.directory / TEST_FILE).write_text(text)
         workspace.sandbox.hand_over(workspace.cell)
-        result, lines = _run(workspace, commands.mocked_test(TEST_FILE, workspace.var_files))
+        result, lines = _run(workspace, commands.test(TEST_FILE, workspace.var_files))
         side, shown = read_side(lines, statements)
         seen.items.update({item.address: item for item in shown})
         if all(item.address in expected for item in shown if not item.type.startswith("terraform_")):
@@ -92,7 +93,7 @@ def _schemas(workspace: Workspace) -> dict[str, Any]:
     required = {f"p{number}": {"source": source} for number, source in enumerate(sources)}
     (directory / "main.tf.json").write_text(json.dumps({"terraform": {"required_providers": required}}))
     workspace.sandbox.hand_over(workspace.cell)
-    _, answer = _run(workspace, SCHEMA, directory)
+    _, answer = _run(workspace, commands.SCHEMA, directory)
     return (answer[0].get("provider_schemas") or {}) if answer else {}
 
 
@@ -109,9 +110,7 @@ def _generated(workspace: Workspace, name: str) -> tuple[Path, str]:
 def _not_mocked(statements: Statements) -> str:
     if statements.unreadable:
         return f"a file cannot be read: {statements.unreadable}"
-    if statements.has_provisioners:
-        return "a provisioner would run on a mocked apply"
-    return "an action would run on a mocked apply" if statements.runs_actions else ""
+    return f"its `{statements.runs}` would run" if statements.runs else ""
 
 
 def place_of(workspace: Workspace) -> Place:
@@ -119,8 +118,8 @@ def place_of(workspace: Workspace) -> Place:
 
 
 def base_sides(workspaces: Sequence[Workspace], seen: Seen) -> list[Side | str]:
-    """For each environment of a root its base after the mocked runs and a plan from nothing by the real provider, which
-    only depends on the base; or why there is none. The provider plans all of them at once.
+    """For each environment of a root, after its `init`, its base after the mocked runs and a plan from nothing by the
+    real provider, which only depends on the base; or why there is none. The provider plans all of them at once.
     """
     sides = [mocked_side(workspace, seen) for workspace in workspaces]
     wanted = {
@@ -128,40 +127,51 @@ def base_sides(workspaces: Sequence[Workspace], seen: Seen) -> list[Side | str]:
         for number, side in enumerate(sides)
         if isinstance(side, Side)
     }
-    done = _planned(workspaces[0], wanted, is_base=True)
-    for number, everything in wanted.items():
-        sides[number] = stated(everything, done.plan, done.failed[number])
+    if wanted:
+        done = _planned(workspaces[0], wanted, is_base=True)
+        for number, everything in wanted.items():
+            sides[number] = stated(everything, done.plan, done.failed[number])
     return sides
 
 
 def plan_offline(
-    workspaces: Sequence[Workspace], sides: Sequence[tuple[Side, Side]]
-) -> list[tuple[CheckResult, OfflinePlan]]:
+    workspaces: Sequence[Workspace], bases: Sequence[Side | str], seen: Seen
+) -> list[tuple[CheckResult, OfflinePlan | None]]:
     """For each of the head's `workspaces`, of one root and after `init`, the offline plan of its base and head. A check
-    fails when a plan with the account would end with an error too. The provider plans all of them at once.
+    fails when a plan with the account would end with an error too; what cannot be planned offline is no fault of the
+    change, and not run. The provider plans all of them at once.
     """
     failed: dict[int, dict[str, str]] = {}
     wanted: dict[int, Difference] = {}
-    for number, (base, head) in enumerate(sides):
-        one = difference(base, head, place_of(workspaces[number]), f"e{number}")
+    missing: dict[int, str] = {}
+    for number, (workspace, base) in enumerate(zip(workspaces, bases, strict=True)):
+        head = f"on the base branch {base}" if isinstance(base, str) else mocked_side(workspace, seen)
+        if isinstance(base, str) or isinstance(head, str):
+            missing[number] = str(head)
+            continue
+        one = difference(base, head, place_of(workspace), f"e{number}")
         failed[number] = {a: why for a, why in base.failed.items() if a in one.names}
         wanted[number] = one.without(a for a in failed[number] if a in head.items)
     done = _planned(workspaces[0], wanted, is_base=False)
-    found = []
+    found: list[tuple[CheckResult, OfflinePlan | None]] = []
     for number, workspace in enumerate(workspaces):
-        why = {**failed[number], **done.failed[number]}
-        made = offline_plan(done.left[number], done.plan, why, done.refused[number])
-        root, subject = workspace.target.root.path, str(workspace.target)
-        findings = tuple(finding("plan", root, text) for text in made.refused)
-        status = CheckStatus.FAILED if findings else CheckStatus.PASSED
-        found.append((CheckResult(name="offline plan", subject=subject, status=status, findings=findings), made))
+        check = CheckResult(name="offline plan", subject=str(workspace.target), status=CheckStatus.PASSED)
+        if number in missing:
+            why = f"No offline plan: {missing[number]}"
+            found.append((replace(check, status=CheckStatus.NOT_RUN, output=why), None))
+            continue
+        reasons = {**failed[number], **done.failed[number]}
+        made = offline_plan(done.left[number], done.plan, reasons, done.refused[number])
+        if findings := tuple(finding("plan", workspace.target.root.path, text) for text in made.refused):
+            check = replace(check, status=CheckStatus.FAILED, findings=findings)
+        found.append((check, made))
     return found
 
 
 @dataclass(slots=True)
 class _Planned:
-    """`plan` in the shape of `show -json`; by number what is `left` of each difference, why the rest `failed` by address,
-    and what Terraform refuses in any account.
+    """`plan` in the shape of `show -json`; by number what is `left` of each difference, why the rest `failed` by
+    address, and what Terraform refuses in any account.
     """
 
     left: dict[int, Difference]
@@ -187,7 +197,7 @@ def _planned(workspace: Workspace, wanted: dict[int, Difference], *, is_base: bo
         file, content = (PLAN_FILE, PLAN_TEST) if is_base else ("terraform.tfstate", state(done.left.values()))
         (directory / file).write_text(content)
         workspace.sandbox.hand_over(workspace.cell)
-        command = commands.mocked_test(PLAN_FILE) if is_base else plan_literals(plan_file)
+        command = commands.test(PLAN_FILE) if is_base else commands.plan_literals(out=plan_file)
         result, lines = _run(workspace, command, directory)
         if is_base and result.returncode == 0:
             done.plan = next((line["test_plan"] for line in lines if line.get("test_plan")), None)
@@ -234,20 +244,11 @@ def _diagnostics(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [d for d in found if isinstance(d, dict) and d.get("severity") == "error"]
 
 
-def plan_literals(out: Path) -> commands.TerraformCommand:
-    """A plan that reads nothing: only for directories that our own code generates."""
-    flags = ("-input=false", "-lock=false", "-no-color", "-json", "-detailed-exitcode", "-refresh=false")
-    return commands.TerraformCommand(("plan", *flags, f"-out={out}"))
-
-
 def _run(
     workspace: Workspace, command: commands.TerraformCommand, directory: Path | None = None
 ) -> tuple[ChildResult, list[dict[str, Any]]]:
     made = Capped(_MOST)
-    where = directory or workspace.directory
-    result = workspace.sandbox.run(
-        workspace.cell, command, workspace.variables, cwd=where, patience=workspace.patience, sink=made
-    )
+    result = workspace.run_in(directory or workspace.directory, command, made)
     return result, json_lines(bytes(made.kept))
 
 

@@ -6,7 +6,7 @@ import atexit
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -18,16 +18,19 @@ from ops_agent.adapters.terraform.confinement import memory_left
 from ops_agent.adapters.terraform.diagnostics import finding, from_fmt, from_text
 from ops_agent.adapters.terraform.engine import ended_well, find_program, open_directories, read_engine
 from ops_agent.adapters.terraform.module_fetch import ModuleAccess, RemoteModules
+from ops_agent.adapters.terraform.offline_plan import Seen, base_sides, plan_offline
 from ops_agent.adapters.terraform.placeholders import placeholders
 from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.providers import Providers
 from ops_agent.adapters.terraform.reach import Buckets, Reach, reach
 from ops_agent.adapters.terraform.sandbox import Sandbox, prove
 from ops_agent.adapters.terraform.workspace import Workspace
+from ops_agent.model.plan import OfflinePlan, OfflineSide
 from ops_agent.model.policy import Policy
-from ops_agent.model.ports import CredentialLease
+from ops_agent.model.ports import CredentialLease, TerraformWorkspace
 from ops_agent.model.terraform import FetchedModules, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus
+from ops_agent.plan.offline import Side
 from ops_agent.terraform.buckets import named_buckets, needs_path_style, state_buckets
 from ops_agent.terraform.modules import LOCK_FILE
 
@@ -214,6 +217,20 @@ class TerraformCli:
                 fill=lambda tree: self._fill(cell, tree, target),
                 reach_with=reach_with if lease is not None and buckets is not None else None,
             )
+
+    def offline_bases(self, workspaces: Sequence[TerraformWorkspace]) -> list[OfflineSide | str]:
+        own = [one for one in workspaces if isinstance(one, Workspace)]
+        return [*base_sides(own, self._seen(own))]
+
+    def plan_offline(
+        self, workspaces: Sequence[TerraformWorkspace], bases: Sequence[OfflineSide | str | None]
+    ) -> list[tuple[CheckResult, OfflinePlan | None]]:
+        own = [one for one in workspaces if isinstance(one, Workspace)]
+        sides = [base if isinstance(base, Side | str) else Side() for base in bases]
+        return plan_offline(own, sides, self._seen(own))
+
+    def _seen(self, workspaces: Sequence[Workspace]) -> Seen:
+        return self._once(f"seen {workspaces[0].target.root.path}", Seen)
 
     def _fill(self, cell: Cell, tree: Path, target: TerraformTarget) -> Path:
         """Copy the tree and the harness's files to the cell; returns the root's directory."""

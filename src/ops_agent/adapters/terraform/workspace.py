@@ -12,7 +12,6 @@ from ops_agent.adapters.terraform import commands
 from ops_agent.adapters.terraform.cells import Cell, empty, snapshot
 from ops_agent.adapters.terraform.diagnostics import finding, from_json, from_text, json_lines, unreachable
 from ops_agent.adapters.terraform.engine import ended_well, unexplained
-from ops_agent.adapters.terraform.placeholders import MOCKS_FILE, mocks_file, plan_document
 from ops_agent.adapters.terraform.processes import Capped, ChildResult, Patience
 from ops_agent.adapters.terraform.reach import Reach
 from ops_agent.adapters.terraform.sandbox import Sandbox
@@ -25,8 +24,6 @@ from ops_agent.plan.reading import MAX_PLAN_BYTES
 from ops_agent.terraform.modules import LOCK_FILE
 
 _LEAST_ROOM = 1 << 20
-# A mocked plan prints the provider's schemas beside the plan: 14 MB with 5.100.
-_MAX_MOCKED = 64 << 20
 _MAX_STATE = 256 << 20
 _LOCK_MUST_CHANGE = "Provider dependency changes detected"
 
@@ -133,27 +130,6 @@ class Workspace:
         check = self._check("plan", result, found, failed=failed)
         return check, left if check.status is CheckStatus.PASSED else None
 
-    def mocked_plan(self) -> tuple[CheckResult, bytes | None]:
-        """See placeholders.py. Our file joins the copy, never the change set."""
-        root = self.target.root
-        directories = (self.directory, *(self.cell.work / path for path in root.local_modules))
-        account = self.target.environment.account or "000000000000"
-        (self.directory / MOCKS_FILE).write_text(
-            mocks_file(directories, self.directory, account=account, region=self.region)
-        )
-        self.sandbox.hand_over(self.cell)
-        made = Capped(_MAX_MOCKED)
-        result = self._run(commands.mocked_test(MOCKS_FILE, self.var_files), sink=made)
-        lines = json_lines(bytes(made.kept))
-        document = plan_document(lines) if result.returncode == 0 else None
-        check = self._check("mocked plan", result)
-        if document is None and check.status is CheckStatus.PASSED:
-            found = from_json("plan", root.path, (line.get("diagnostic") for line in lines))
-            why = "; ".join(f.what for f in found[:3]) or f"terraform test ended with exit code {result.returncode}"
-            output = f"With mocked providers this could not be evaluated: {why}"
-            check = replace(check, status=CheckStatus.NOT_RUN, output=output)
-        return check, document
-
     def _init(self, locked: bool) -> ChildResult:
         files = self.backend_files if self.leased else None
         return self._run(commands.init(backend_files=files, lock_read_only=locked))
@@ -191,13 +167,20 @@ class Workspace:
         how = f"exit code {result.returncode}: {said}"
         raise ToolchainError(f"`terraform show` of the plan of {self.target} failed with {how}")
 
+    def run_in(
+        self,
+        directory: Path,
+        command: commands.TerraformCommand,
+        sink: Callable[[bytes], None] | None = None,
+    ) -> ChildResult:
+        """A command in a directory of the cell. Raises what `ended_well` does."""
+        result = self.sandbox.run(self.cell, command, self.variables, cwd=directory, patience=self.patience, sink=sink)
+        return ended_well(result, f"terraform {command.argv[0]} for {self.target}")
+
     def _run(self, command: commands.TerraformCommand, sink: Callable[[bytes], None] | None = None) -> ChildResult:
-        result = self.sandbox.run(
-            self.cell, command, self.variables, cwd=self.directory, patience=self.patience, sink=sink
-        )
-        name = command.argv[0]
+        result, name = self.run_in(self.directory, command, sink), command.argv[0]
         self._refused |= dict.fromkeys(f"`terraform {name}` tried to reach {p}: refused." for p in result.refused)
-        return ended_well(result, f"terraform {name} for {self.target}")
+        return result
 
     def _written(self) -> tuple[Finding, ...]:
         """Files that a provider made or changed in the copy: never part of the change set, but no provider of ours does
