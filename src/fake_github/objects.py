@@ -373,6 +373,7 @@ class PullRequest(Issue):
         self.merged_at: str | None = None
         self.merged_by: Account | None = None
         self.merge_commit: str | None = None
+        self.trial_merge: str | None = None
         self.reviews: list[Review] = []
         self.fork: Repository | None = None
         """Where the head branch is, when it is in another repository."""
@@ -434,6 +435,18 @@ class PullRequest(Issue):
             self.reviews.append(review)
             self.record("reviewed", author, review=review)
             return review
+
+    def try_merge(self, files: Mapping[str, str]) -> str:
+        """The commit that GitHub makes to try the merge; `files` is what it finds for those that both sides changed."""
+        with self.github.lock:
+            store, signature = self.repository.store, self.repository._signature(self.author)
+            merged = {**store.files(self.base_commit), **store.files(self.head_commit)}
+            merged |= {path: Entry(FILE, store.put_blob(text.encode())) for path, text in files.items()}
+            parents = (self.base_commit, self.head_commit)
+            self.trial_merge = store.put_commit(
+                store.put_tree(merged), parents, "Merge", signature, signature, verified=True
+            )
+            return self.trial_merge
 
     def merge(self, *, by: Account | str) -> str:
         """A merge commit on the base branch; closes what the keywords name. Returns the commit."""

@@ -19,7 +19,7 @@ from ops_agent.run.publish import closing_references
 from ops_agent.run.verify_pull_request import labels_by_writers
 from ops_agent.text.redaction import Redactor
 from run.github_world import BOT_ID
-from sweep.sweep_doubles import QUEUE, QUEUE_FILE, Terraform, write
+from sweep.sweep_doubles import FILES, QUEUE, QUEUE_FILE, Terraform, write
 from sweep.sweep_world import GIVEN, PERSON, IssueScenario, SweepGitHub
 from sweep.verify_runs import event_of, verify_by
 
@@ -213,6 +213,20 @@ def test_a_file_that_both_sides_changed_is_judged_against_the_merge_base(scenari
     assert "**The base branch has changed `infra/main.tf` too**" in comment
     assert f"judged on the merge base {old[:12]}" in comment
     assert "dev not planned" in comment
+
+
+def test_a_file_that_github_can_merge_is_planned_on_the_newest_base(scenario: IssueScenario) -> None:
+    pull = of_people(scenario, {"infra/main.tf": FILES["infra/main.tf"] + "# mine\n", QUEUE_FILE: QUEUE})
+    moved = scenario.repository.commit("main", {"infra/main.tf": "# theirs\n" + FILES["infra/main.tf"]}, "M", by=PERSON)
+    pull.try_merge({"infra/main.tf": "# theirs\n" + FILES["infra/main.tf"] + "# mine\n"})
+    end = verify_by(scenario, event_of(pull))
+    assert (end.exit_code, end.conclusion) == (0, "verified"), end.reporter.said
+    (comment,) = comments(pull)
+    assert "dev +2 ~0 -0 planned" in comment and "too**" not in comment
+    assert verified_commits(comment) == (pull.head_commit, moved)
+    scenario.repository.commit("feature", {"infra/more.tf": "locals {}\n"}, "More", by=PERSON)
+    verify_by(scenario, event_of(pull), cloud=Untouchable())
+    assert "too**, so this was judged on the merge base" in comments(pull)[0], "GitHub's merge is of an older head"
 
 
 def test_a_file_where_the_base_has_a_directory_now_is_a_conflict(scenario: IssueScenario) -> None:

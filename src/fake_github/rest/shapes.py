@@ -427,7 +427,7 @@ def pull_request_simple(p: PullRequest) -> Json:
         "comments_url": links["comments"],
         "statuses_url": links["statuses"],
         "merged_at": p.merged_at,
-        "merge_commit_sha": p.merge_commit,
+        "merge_commit_sha": p.merge_commit or p.trial_merge,
         "requested_reviewers": [],
         "requested_teams": [],
         "head": _side(p, p.fork or p.repository, p.head, p.head_commit),

@@ -115,6 +115,7 @@ class PullRequest:
 
     Anybody who can read the repository may be its author, also for our branch; None: the account was deleted.
     `head_repository` is `owner/name` of where its head branch is; empty: that repository was deleted.
+    `merge_commit` is what GitHub made to try the merge, perhaps of an older head or base; empty when it has conflicts.
     """
 
     number: int
@@ -131,6 +132,7 @@ class PullRequest:
     labels: tuple[str, ...] = ()
     author: Actor | None = None
     head_repository: str = ""
+    merge_commit: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,6 +112,8 @@ class Branches(Protocol):
     def commits_between(self, repository: str, base: str, head: str) -> tuple[tuple[str, Actor | None], ...]:
         """(commit, author) of the commits on head that are not on base, oldest first."""
 
+    def parents(self, repository: str, commit: str) -> tuple[str, ...]: ...
+
     def merge_base(self, repository: str, base: str, head: str) -> str:
         """The newest commit that both commits have in their history. Raises NotFound when they share none."""
 

@@ -96,7 +96,7 @@ def verify_pull_request(
     newest, trusted = (world.branches.tree(repository, commit) for commit in (base_head, trusted_head))
     settings = narrow_by_policy_file(settings, trusted)
     with world.reporter.stage("judge"):
-        merged = merge(world.branches, repository, newest, pull.head_commit, settings.policy)
+        merged = merge(world.branches, repository, newest, pull, settings.policy)
         record = own_record(world.issues, settings, repository, pull)
         own = _OwnPullRequest(world, repository, pull, record, merged) if record is not None else None
         untrusted = _untrusted(repository, pull, trusted_branch)
@@ -168,13 +168,16 @@ class Merged:
     """What a merge would make of a pull request: `changes` to `base`, which gives `head`.
 
     `base` is the newest commit of the base branch, or the merge base when both have changed the files `conflicts`.
-    `unread`: changed files that cannot be judged.
+    `pushed` are the files that the pull request's own commit, `pushed_tree`, changes since the merge base; `unread`:
+    changed files that cannot be judged.
     """
 
     base: BaseTree
-    head: MergedTree
+    head: BaseTree
     changes: ChangeSet
     merge_base: str
+    pushed: tuple[str, ...]
+    pushed_tree: BaseTree
     conflicts: tuple[str, ...]
     unread: tuple[Finding, ...]
     after: SourceTree
@@ -203,19 +206,27 @@ class Merged:
         return _read(self.head, path)
 
 
-def merge(branches: Branches, repository: str, newest: BaseTree, head_commit: str, policy: Policy) -> Merged:
-    """The files of `head_commit` that differ from its merge base, on the `newest` base. Raises NotFound when they have
-    no history in common.
+def merge(branches: Branches, repository: str, newest: BaseTree, pull: PullRequest, policy: Policy) -> Merged:
+    """The files of the pull request that differ from its merge base, on the `newest` base. Raises NotFound when the two
+    have no history in common.
     """
-    merge_base = branches.merge_base(repository, newest.commit, head_commit)
-    old, head = branches.tree(repository, merge_base), branches.tree(repository, head_commit)
+    merge_base = branches.merge_base(repository, newest.commit, pull.head_commit)
+    old, head = branches.tree(repository, merge_base), branches.tree(repository, pull.head_commit)
     before, after, now = old.entries(), head.entries(), newest.entries()
     changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
     conflicts = tuple(p for p in changed if now.get(p) not in (before.get(p), after.get(p)))
     merged = MergedTree(newest, head, frozenset(changed))
     conflicts = conflicts or tuple(p for p in directories_of(merged.entries()) if p in merged.entries())
-    base = old if conflicts else newest
-    merged = MergedTree(old, head, frozenset(changed)) if conflicts else merged
+    base, laid, whose, pushed = newest, merged, head, tuple(changed)
+    if conflicts:
+        # GitHub merges within files too. Its commit counts only when it is of this base and this head.
+        tried = pull.merge_commit
+        if tried and branches.parents(repository, tried) == (newest.commit, pull.head_commit):
+            conflicts, whose = (), branches.tree(repository, tried)
+            now, after = newest.entries(), whose.entries()
+            changed = sorted(path for path in {*now, *after} if now.get(path) != after.get(path))
+        base = old if conflicts else newest
+        laid = MergedTree(base, whose, frozenset(changed))
     files = source_tree(base, policy)
     places = {".github", *areas(files.layout), *(p.split("/")[0] if "/" in p else "." for p in changed if is_judged(p))}
     ours = [p for p in changed if is_judged(p) or "." in places or p.split("/")[0] in places]
@@ -226,13 +237,23 @@ def merge(branches: Branches, repository: str, newest: BaseTree, head_commit: st
         if len(taken) == MAX_FILES or size > MAX_BYTES:
             break
         taken.append(path)
-    contents = [c for path in taken if (c := _content(base, merged, path)) and c.before != c.after]
+    contents = [c for path in taken if (c := _content(base, laid, path)) and c.before != c.after]
     changes = ChangeSet(base_commit=base.commit, changes=tuple(sorted(contents, key=lambda c: c.path)))
-    unread = [f for path in ours if (f := _unreadable(merged.entries().get(path), path))]
+    unread = [f for path in ours if (f := _unreadable(laid.entries().get(path), path))]
     if len(ours) > len(taken):
         what = f"{len(changed):,} files are changed; only the first {len(taken):,} were judged"
         unread.insert(0, _unread(".", what))
-    return Merged(base, merged, changes, merge_base, conflicts, tuple(unread), files.with_changes(changes))
+    return Merged(
+        base=base,
+        head=laid,
+        changes=changes,
+        merge_base=merge_base,
+        pushed=pushed,
+        pushed_tree=head,
+        conflicts=conflicts,
+        unread=tuple(unread),
+        after=files.with_changes(changes),
+    )
 
 
 def directories_of(paths: Iterable[str]) -> tuple[str, ...]:
@@ -402,8 +423,11 @@ class _OwnPullRequest:
     @cached_property
     def is_ours(self) -> bool:
         """Whether the head holds exactly what was published, by content: names of authors can be forged."""
-        same = replace(self.merged.changes, base_commit=self.record.base).digest == self.record.changes
-        return same and self.merged.merge_base == self.record.base
+        if self.merged.merge_base != self.record.base:
+            return False
+        contents = ((path, _read(self.merged.pushed_tree, path)) for path in self.merged.pushed)
+        changes = tuple(FileChange(path=path, before=None, after=content) for path, content in contents)
+        return ChangeSet(base_commit=self.record.base, changes=changes).digest == self.record.changes
 
     @property
     def issue(self) -> IssueRef | None:

@@ -210,6 +210,10 @@ class GitHubBranches:
             key="commits",
         )
 
+    def parents(self, repository: str, commit: str) -> tuple[str, ...]:
+        path, doing = in_repository(repository, f"/git/commits/{commit}"), f"reading {commit[:12]} of {repository}"
+        return self._http.get(path, doing, lambda found: tuple(str(parent["sha"]) for parent in found["parents"]))
+
     def merge_base(self, repository: str, base: str, head: str) -> str:
         path = in_repository(repository, f"/compare/{quote(base)}...{quote(head)}")
         doing = f"comparing {base[:12]} with {head[:12]} in {repository}"

@@ -152,6 +152,7 @@ def _pull_request(found: Any) -> PullRequest:
         labels=part.labels(),
         author=part.actor("user"),
         head_repository=_head_repository(found),
+        merge_commit=part.maybe("merge_commit_sha", str) or "",
     )
 
 

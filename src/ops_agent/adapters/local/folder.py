@@ -189,6 +189,9 @@ class LocalBranches:
     def commits_between(self, repository: str, base: str, head: str) -> tuple[tuple[str, Actor | None], ...]:
         return () if base == head else ((head, OPS_AGENT),)
 
+    def parents(self, repository: str, commit: str) -> tuple[str, ...]:
+        return ()
+
     def merge_base(self, repository: str, base: str, head: str) -> str:
         return base
 
