@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 
 from ops_agent.model.finding import Finding, Severity
+from ops_agent.model.plan import ResourceAction, ResourceChange
 from ops_agent.model.policy import Policy
 from ops_agent.plan.findings import LIFTED_BY
+from ops_agent.plan.reading import read_plan
+from ops_agent.plan.undo import Undo, undo_of
 from plan.plan_samples import captured, change, plan_document, read
 
 DEV, PROD = "125611408459", "283165662494"
@@ -262,3 +265,18 @@ def test_a_provisioner_is_a_danger_when_an_apply_would_start_it(actions: list[st
     why = f"the apply {says} its provisioners (local-exec, remote-exec), which no plan shows"
     found = [(d.address, d.what) for d in plan.dangers if d.rule == "plan/runs-a-program"]
     assert found == ([('module.m["]x"].a.b[0]', why)] if says else [])
+
+
+def test_what_cannot_be_told_is_a_decision_where_data_is_at_stake() -> None:
+    """It is counted apart, redacted, never reversible, and an action of its own."""
+    rows = tuple(
+        ResourceChange(address=f"{type_}.x", type=type_, action=ResourceAction.CANNOT_TELL, why="hush: AWS chose it")
+        for type_ in ("aws_dynamodb_table", "aws_sns_topic")
+    )
+    document = json.dumps(plan_document(change("aws_sqs_queue.q", "create", after={}))).encode()
+    plan = read_plan(document, "", Policy(), redact=lambda text: text.replace("hush", "***"), untold=rows)
+    found = {one.address: one.severity for one in plan.dangers if one.rule == "plan/cannot-tell"}
+    assert found == {"aws_dynamodb_table.x": Severity.DECISION, "aws_sns_topic.x": Severity.NOTICE}
+    assert plan.counts.line == "+1 ~0 -0, 2 cannot be told"
+    assert {undo_of(one).word for one in plan.changes[1:]} == {Undo.CANNOT_TELL}
+    assert [one.why for one in plan.changes[1:]] == ["***: AWS chose it"] * 2

@@ -55,9 +55,12 @@ def test_a_provisioner_of_a_fetched_module_does_not_run_while_planning_and_is_a_
             check, left = workspace.plan()
             assert left is not None, check.findings
             plan = read_plan(left.json_path.read_bytes(), left.text, Policy())
+            [(offline, made)] = terraform.plan_offline([workspace], [None])
     assert not canary.exists()
+    assert (offline.status, made) == (CheckStatus.NOT_RUN, None)
+    assert offline.output == "No offline plan: its `provisioner` would run"
     assert [(d.address, d.severity) for d in plan.dangers if d.rule == "plan/runs-a-program"] == [
-        (f"module.x.terraform_data.run[{number}]", Severity.WARNING) for number in (0, 1)
+        (f"module.x.terraform_data.run[{number}]", Severity.DECISION) for number in (0, 1)
     ]
     assert "local-exec" in plan.dangers[0].what
 

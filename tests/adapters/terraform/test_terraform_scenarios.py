@@ -26,7 +26,7 @@ from ops_agent.model.plan import ResourceAction
 from ops_agent.model.policy import Policy
 from ops_agent.model.verification import CheckStatus
 from ops_agent.plan.reading import read_plan
-from ops_agent.run.verify import verify
+from ops_agent.run.verify import BasePlans, verify
 
 pytestmark = pytest.mark.terraform
 
@@ -214,6 +214,50 @@ def test_verification_plans_dev_with_its_role_and_prod_offline_and_blames_only_t
         ("plan", "infra (dev)"),
     ]
     assert [c.name for c in prod.checks] == ["init", "offline plan"]
+
+
+TABLE = """
+resource "aws_dynamodb_table" "orders" {
+  name         = "orders"
+  hash_key     = "id"
+  billing_mode = "PAY_PER_REQUEST"
+  attribute {
+    name = "id"
+    type = "S"
+  }
+}
+"""
+
+
+def test_renaming_a_table_offline_is_a_replacement_that_blocks_and_a_redrive_policy_is_an_update(
+    terraform, cloud, tmp_path
+):
+    """In prod, which has no role; the base is planned once for both rounds."""
+    before = service("offline", TABLE + QUEUE)
+    redrive = "redrive_policy = jsonencode({ deadLetterTargetArn = aws_sqs_queue.dead.arn, maxReceiveCount = 3 })"
+    dead = QUEUE.replace('"orders"', '"dead"').replace("-orders", "-dead")
+    changed = QUEUE.replace("{\n", f"{{\n  {redrive}\n", 1) + dead
+    after = service("offline", TABLE.replace('= "orders"', '= "orders-2"') + changed)
+    plans = BasePlans()
+    for _ in range(2):
+        proof = verify(
+            world(terraform, cloud),
+            Settings(environments=("prod",)),
+            MemoryTree(before),
+            changes(before, after),
+            write(tmp_path, after),
+            plans,
+        )
+        (prod,) = proof.targets
+        assert prod.offline, prod.checks
+        assert actions(prod.plan) == {
+            "aws_dynamodb_table.orders": ResourceAction.REPLACE_DELETE_FIRST,
+            "aws_sqs_queue.orders": ResourceAction.UPDATE,
+            "aws_sqs_queue.dead": ResourceAction.CREATE,
+        }
+        assert {d.address for d in prod.plan.dangers if d.blocks} == {"aws_dynamodb_table.orders"}
+        assert prod.plan.counts.line == "+2 ~1 -1, 1 REPLACE"
+    assert len(plans) == 1
 
 
 def test_a_wrong_account_stops_verification_before_any_terraform(terraform, cloud, tmp_path, aws):
