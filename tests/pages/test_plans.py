@@ -138,10 +138,27 @@ def test_a_block_never_exceeds_its_budget_nor_loses_a_piece(pieces: list[str], b
 
 
 def test_a_plan_with_no_text_is_shown_from_its_values() -> None:
-    """A offline plan has no text of Terraform's."""
-    entry = change("aws_sqs_queue.q", "update", before={"a": 1, "b": 1}, after={"a": 2, "b": 1})
-    pieces, _ = diff_pieces(target(plan=read(plan_document(entry)), offline=True))
-    assert pieces == ["!   aws_sqs_queue.q (update)\n!       a"]
+    """An offline plan has no text of Terraform's."""
+    entries = (
+        change("aws_sqs_queue.q", "update", before={"a": 1, "b": 1}, after={"a": 2, "b": 1}),
+        change(
+            "aws_sns_topic.t", "create", after={"name": "t\n```", "e": None}, change={"after_unknown": {"arn": True}}
+        ),
+        change(
+            "aws_vpc.v",
+            "delete",
+            "create",
+            before={"cidr": "a", "x": {"y": 1}},
+            after={"cidr": "b", "x": {"y": 1}},
+            change={"replace_paths": [["cidr"]]},
+        ),
+    )
+    pieces, _ = diff_pieces(target(plan=read(plan_document(*entries)), offline=True))
+    assert pieces == [
+        '!   aws_vpc.v (replace (delete first))\n!       cidr = "a" -> "b" # forces replacement',
+        "!   aws_sqs_queue.q (update)\n!       a = 1 -> 2",
+        '+   aws_sns_topic.t (create)\n+       arn = (known after apply)\n+       name = "t\\n```"',
+    ]
 
 
 def test_the_graph_shows_the_worst_first_and_is_capped() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final
 
-from ops_agent.model.plan import PlanCounts, ResourceAction, TerraformPlan
+from ops_agent.model.plan import Hidden, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.verification import Evidence, TargetVerification
 from ops_agent.pages.fragments import Overflow, details, grouped, joined
 from ops_agent.pages.graph import graph
@@ -215,15 +216,32 @@ def _outputs_apart(piece: ResourceText, pending: set[str]) -> list[tuple[Resourc
 
 
 def _without_text(plan: TerraformPlan) -> tuple[ResourceText, ...]:
-    """An offline plan has no text of Terraform's: each resource with the names of the attributes that differ."""
-    signs = {ResourceAction.DELETE: "-", ResourceAction.CREATE: "+"}
+    """An offline plan has no text of Terraform's: each resource with its values, written as Terraform writes them."""
     pieces = []
     for change in plan.changes:
-        sign = signs.get(change.action, "~")
-        names = [f"      {sign} {name}" for name in change.changed_attributes] if sign == "~" else []
+        sign = "-" if change.action is ResourceAction.DELETE else "+" if change.action is ResourceAction.CREATE else "~"
         title = f"  {sign} {one_line(change.address)} ({change.action.value})"
-        pieces.append(ResourceText(change.address, "\n".join([title, *names])))
+        pieces.append(ResourceText(change.address, "\n".join([title, *_values(change, sign)])))
     return tuple(pieces)
+
+
+def _values(change: ResourceChange, sign: str) -> Iterator[str]:
+    """One line for each attribute that differs, or that is set on what is created or destroyed."""
+    if change.why:
+        yield f"      # {one_line(change.why)}"
+    names = change.changed_attributes if sign == "~" else sorted(change.old | change.new)
+    forcing = {path.split(".")[0] for path in change.replace_paths}
+    for name in names:
+        old, new = change.old.get(name), change.new.get(name)
+        if sign != "~" and (old if sign == "-" else new) in (None, [], {}):
+            continue
+        words = _written(old if sign == "-" else new) if sign != "~" else f"{_written(old)} -> {_written(new)}"
+        yield f"      {sign} {one_line(name)} = {words}{' # forces replacement' if name in forcing else ''}"
+
+
+def _written(value: object) -> str:
+    """A planned value as JSON in one line, whole; what is hidden in words."""
+    return str(value) if isinstance(value, Hidden) else json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 # Graphs and evidence.
