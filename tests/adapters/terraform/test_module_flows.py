@@ -81,7 +81,7 @@ def test_a_value_that_reaches_a_fetched_modules_template_blocks_before_init_and_
     }
     first = evil.findings[0]
     assert (first.rule, first.place.path) == ("terraform/changed-command", "infra/module:x.deep/main.tf")
-    assert first.severity is Severity.WARNING and "existing privileged code" in first.what
+    assert first.severity is Severity.DECISION and "existing privileged code" in first.what
     assert not size.blocking
 
 
