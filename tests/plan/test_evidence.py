@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops_agent.model.conversation import Assertion, CriterionAnswer
+from ops_agent.model.plan import ResourceAction, ResourceChange
 from ops_agent.model.verification import CriterionProof, ProofState, TargetVerification
 from ops_agent.model.work_item import Criterion
 from ops_agent.plan.evidence import _is_like, prove
@@ -142,6 +144,15 @@ def test_evidence_has_to_hold_in_every_planned_environment() -> None:
 def test_an_environment_without_a_plan_is_claimed_only() -> None:
     found = proof(plan(QUEUE, "name", "equals", "orders", "prod"), targets=(planned("dev", created()),))
     assert (found.state, found.why) == (ProofState.CLAIMED, "there is no plan of prod")
+
+
+@pytest.mark.parametrize("op", ["updated", "created", "exists", "equals"])
+def test_what_an_offline_plan_cannot_tell_is_claimed_only(op: str) -> None:
+    untold = ResourceChange(address=QUEUE, type="aws_sqs_queue", action=ResourceAction.CANNOT_TELL, why="AWS chose it")
+    prod = target("prod", replace(read(plan_document()), changes=(untold,)), offline=True)
+    found = proof(plan(key="" if op != "equals" else "name", op=op, value="orders"), targets=(prod,))
+    assert found.state is ProofState.CLAIMED
+    assert "cannot be told without the account" in found.why
 
 
 def test_every_instance_of_a_counted_resource_has_to_be_so() -> None:

@@ -309,14 +309,20 @@ def provider_outputs(statements: Statements) -> str:
     return json.dumps({"output": outputs} if outputs else {})
 
 
-def read_side(lines: Iterable[Mapping[str, Any]], statements: Statements) -> tuple[Side | None, list[Item]]:
-    """The side, None when its mocked apply did not pass; and all instances that its mocked plan shows."""
+def read_side(
+    lines: Iterable[Mapping[str, Any]], statements: Statements, known: dict[str, Any]
+) -> tuple[Side | None, list[Item]]:
+    """The side, None when its mocked apply did not pass; and all instances that its mocked plan shows. Schemas that
+    equal those in `known` are these, and new ones are kept there: those of AWS take 100 MB.
+    """
     plan: Json = {}
     state: Json = {}
     for line in lines:
         plan = line.get("test_plan") or plan
         state = line.get("test_state") or state
-    schemas = state.get("provider_schemas") or plan.get("provider_schemas") or {}
+    shown = state.get("provider_schemas") or plan.get("provider_schemas") or {}
+    kept = {source: known.setdefault(source, schema) for source, schema in shown.items()}
+    schemas = {source: kept[source] if kept[source] == schema else schema for source, schema in shown.items()}
     by_type = {(source, mode, type_): schema for source, mode, type_, schema in _all_types(schemas)}
     planned = {entry["address"]: entry for entry in plan.get("resource_changes") or ()}
 

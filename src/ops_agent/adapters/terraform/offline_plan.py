@@ -76,7 +76,7 @@ def mocked_side(workspace: Workspace, seen: Seen) -> Side | str:
         (workspace.directory / TEST_FILE).write_text(text)
         workspace.sandbox.hand_over(workspace.cell)
         result, lines = _run(workspace, commands.test(TEST_FILE, workspace.var_files))
-        side, shown = read_side(lines, statements)
+        side, shown = read_side(lines, statements, seen.schemas)
         seen.items.update({item.address: item for item in shown})
         if all(item.address in expected for item in shown if not item.type.startswith("terraform_")):
             if side is not None:
