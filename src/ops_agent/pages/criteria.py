@@ -127,10 +127,21 @@ def record_of(criteria: Sequence[Criterion], ending: Ending | None, redact: Call
     """
     answers = []
     for answer in ending.criteria if ending else ():
-        shown = (replace(e, where=redact(e.where), key=redact(e.key), value=redact(e.value)) for e in answer.evidence)
-        answers.append(replace(answer, how="", evidence=tuple(shown)))
+        shown = (
+            Assertion(
+                kind=redact(one.kind),
+                where=redact(one.where),
+                op=redact(one.op),
+                key=redact(one.key),
+                value=redact(one.value),
+                environments=tuple(map(redact, one.environments)),
+            )
+            for one in answer.evidence
+        )
+        id_, met = redact(answer.criterion_id), redact(answer.met)
+        answers.append(CriterionAnswer(criterion_id=id_, met=met, how="", evidence=tuple(shown)))
     reasons = tuple(
-        (rule, redact(where), redact(why)) for rule, where, why in (ending.justifications if ending else ())
+        (redact(rule), redact(where), redact(why)) for rule, where, why in (ending.justifications if ending else ())
     )
     made = Recorded(
         ids=tuple(criterion.id for criterion in criteria),
