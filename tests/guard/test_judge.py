@@ -86,6 +86,10 @@ POLICY = """resource "aws_sqs_queue_policy" "orders" {
   })
 }
 """
+TOKEN = """data "aws_ecrpublic_authorization_token" "token" {
+  provider = aws.other
+}
+"""
 PROGRAM = """resource "aws_sqs_queue" "orders" {
   name = "orders"
   provisioner "local-exec" {
@@ -103,6 +107,8 @@ PROGRAM = """resource "aws_sqs_queue" "orders" {
         (PROGRAM, '"orders"\n', '"orders"\n  delay_seconds = 5\n'),
         ('output "o" {\n  value = nonsensitive(var.x)\n}\n', "  value", '  description = "x"\n  value'),
         ('provider "aws" {\n  region = "sa-east-1"\n  profile = "p"\n}\n', '"sa-east-1"', "var.aws_region"),
+        (TOKEN, "provider = aws.other", 'region = "sa-east-1"'),
+        (TOKEN, "  provider = aws.other\n", ""),
     ],
 )
 def test_a_change_beside_an_old_finding_inherits_it_not(old: str, before: str, after: str) -> None:
@@ -122,6 +128,13 @@ def test_a_change_beside_an_old_finding_inherits_it_not(old: str, before: str, a
         (PROGRAM, '"make"', '"make all"', "terraform/provisioner"),
         ('output "o" {\n  value = nonsensitive(var.x)\n}\n', "var.x", "var.y", "terraform/revealing-function"),
         ('output "o" {\n  value = file(var.p + 1)\n}\n', "+", "*", "terraform/file-function"),
+        (TOKEN, "aws.other", "aws.root", "terraform/unlisted-data-source"),
+        (
+            TOKEN.replace("  provider = aws.other\n", ""),
+            "{\n",
+            "{\n  provider = aws.other\n",
+            "terraform/unlisted-data-source",
+        ),
     ],
 )
 def test_a_change_of_what_offends_is_blamed(old: str, before: str, after: str, rule: str) -> None:
@@ -186,6 +199,84 @@ def test_another_variable_blames_the_old_commands_that_can_read_it(command: str,
     verdict = verdict_of({place: head.encode()}, {**base_files(), place: workflow.encode()})
     new = [f for f in verdict.findings if f.rule == "workflow/dangerous-command" and not f.pre_existing]
     assert bool(new) is blocked
+
+
+RIGHTS = """name: check
+on:
+  pull_request:
+permissions:
+  contents: read
+jobs:
+  check:
+    runs-on: ubuntu-24.04
+    permissions:
+      issues: write
+    steps:
+      - run: echo done
+"""
+
+
+@pytest.mark.parametrize(
+    ("changes", "blocked"),
+    [
+        ({"  check:": "  report:"}, False),
+        ({"  check:": "  report:", "echo done": "echo reported"}, False),
+        ({"  check:": "  report:", "issues: write": "issues: write\n      checks: write"}, True),
+        ({"  check:": "  report:\n    environment: prod"}, True),
+        (
+            {
+                "      - run: echo done\n": "      - run: echo done\n"
+                + RIGHTS.partition("jobs:\n")[2].replace("k:", "k2:")
+            },
+            True,
+        ),
+    ],
+)
+def test_a_job_in_the_place_of_another_has_its_rights_and_no_more(changes: dict[str, str], blocked: bool) -> None:
+    place, head = ".github/workflows/check.yml", RIGHTS
+    for before, after in changes.items():
+        assert before in head
+        head = head.replace(before, after, 1)
+    verdict = verdict_of({place: head.encode()}, {**base_files(), place: RIGHTS.encode()})
+    assert ("workflow/pull-request-beyond-reading" in rules_blocking(verdict)) is blocked
+
+
+@pytest.mark.parametrize(("given", "blocked"), [("id-token: write", False), ("id-token: none", True)])
+def test_a_called_workflow_may_write_down_what_its_caller_gives(given: str, blocked: bool) -> None:
+    caller, called = ".github/workflows/caller.yml", ".github/workflows/called.yml"
+    job = "jobs:\n  plan:\n    runs-on: ubuntu-24.04\n    steps:\n      - run: echo done\n"
+    base = {
+        **base_files(),
+        caller: (
+            "on:\n  pull_request:\njobs:\n  call:\n    permissions:\n      contents: read\n"
+            f"      {given}\n    uses: ./{called}\n"
+        ).encode(),
+        called: f"on: workflow_call\n{job}".encode(),
+    }
+    head = base[called].replace(b"jobs:", b"permissions:\n  id-token: write\njobs:")
+    verdict = verdict_of({called: head}, base)
+    assert ("workflow/pull-request-beyond-reading" in rules_blocking(verdict)) is blocked
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "blocked"),
+    [
+        ("unzip tool.zip", "unzip tool.zip tool", False),
+        ("&& unzip", "&& sha256sum tool.zip && unzip", False),
+        ("unzip tool.zip", "unzip tool.zip -d /usr/bin", True),
+        ("unzip tool.zip", "unzip other.zip tool.zip", True),
+        ("get.example.org", "get.example.com", True),
+        ("sudo mv tool /usr/bin/", "sudo mv tool /usr/sbin/", True),
+        ("unzip tool.zip", "sudo unzip tool.zip", True),
+    ],
+)
+def test_of_joined_commands_the_dangerous_one_is_blamed(before: str, after: str, blocked: bool) -> None:
+    command = "curl --fail -o tool.zip https://get.example.org/tool.zip && unzip tool.zip && sudo mv tool /usr/bin/"
+    workflow = WORKFLOW + f"      - run: {command}\n"
+    place, head = ".github/workflows/deploy.yml", workflow.replace(before, after, 1)
+    assert before in command
+    verdict = verdict_of({place: head.encode()}, {**base_files(), place: workflow.encode()})
+    assert ("workflow/dangerous-command" in rules_blocking(verdict)) is blocked
 
 
 def test_a_copy_of_an_existing_block_is_new() -> None:

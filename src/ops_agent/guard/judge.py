@@ -27,7 +27,7 @@ from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.finding import Finding, Identity, Place, Severity, Verdict
 from ops_agent.model.policy import Limits, Policy
 from ops_agent.model.terraform import FetchedModules, Unreadable
-from ops_agent.model.workflow import Lint, LintEntries, LintEntry
+from ops_agent.model.workflow import Lint, LintEntries, LintEntry, Workflow, renamed_job
 from ops_agent.terraform.modules import directory_of, is_configuration
 
 _MAX_FINDINGS = 50
@@ -59,11 +59,11 @@ def judge(
     before = base if isinstance(base, SourceTree) else SourceTree(base, policy, fetched or FetchedModules())
     after = before.with_changes(changes)
     lint = lint or Lint(base={}, head={})
-    existing = [*_of_side(changes, before, before, known_pins, lint.base)]
+    existing = [*_of_side(changes, before, before, after, known_pins, lint.base)]
     arriving = [
         WholeChange(changes=changes, base=before, head=after, limits=limits or Limits()),
         *(ChangedPath(change=change, base=before) for change in changes.changes),
-        *_of_side(changes, after, before, known_pins, lint.head),
+        *_of_side(changes, after, before, after, known_pins, lint.head),
         *_newly_reached(changes, before, after),
     ]
     unread = {s.path for s in existing if isinstance(s, UnreadableFile) and is_workflow(s.path)}
@@ -129,14 +129,19 @@ def _circumstances(finding: Finding, tree: SourceTree) -> frozenset[str]:
 
 
 def _of_side(
-    changes: ChangeSet, tree: SourceTree, base: SourceTree, pins: frozenset[str] | None, lint: LintEntries
+    changes: ChangeSet,
+    tree: SourceTree,
+    base: SourceTree,
+    head: SourceTree,
+    pins: frozenset[str] | None,
+    lint: LintEntries,
 ) -> Iterator[Subject]:
     """What the change touches, on the side `tree`."""
     for path in changes.paths:
         if path in tree.paths:
             yield from _of_file(path, tree)
             if is_workflow(path):
-                yield from _of_workflow(path, tree, base, pins, lint.get(path, ()))
+                yield from _of_workflow(path, tree, base, head, pins, lint.get(path, ()))
     for root in tree.affected_roots(changes.paths):
         yield from (RootInEnvironment(target=target, tree=tree) for target in all_targets(root))
         for directory in (root.path, *root.local_modules):
@@ -166,9 +171,19 @@ def _of_file(path: str, tree: SourceTree) -> Iterator[Subject]:
 
 
 def _of_workflow(
-    path: str, tree: SourceTree, base: SourceTree, pins: frozenset[str] | None, entries: tuple[LintEntry, ...]
+    path: str,
+    tree: SourceTree,
+    base: SourceTree,
+    head: SourceTree,
+    pins: frozenset[str] | None,
+    entries: tuple[LintEntry, ...],
 ) -> Iterator[Subject]:
     workflow, file = tree.workflows[path], None
+    later = head.workflows.get(path)
+    if tree is base and isinstance(workflow, Workflow) and isinstance(later, Workflow):
+        names = _successors(workflow, later)
+        workflow = workflow.with_job_names(names)
+        entries = tuple(replace(entry, route=renamed_job(entry.route, names)) for entry in entries)
     if isinstance(workflow, Unreadable):
         yield UnreadableFile(path=path, reason=workflow, text=_text(path, tree), tree=tree)
     else:
@@ -176,6 +191,22 @@ def _of_workflow(
         file = WorkflowFile(path=path, workflow=workflow, tree=tree, base=base, pins=pins, called_on=events)
         yield file
     yield LintedWorkflow(path=path, entries=entries, file=file)
+
+
+def _successors(before: Workflow, after: Workflow) -> dict[str, str]:
+    """Jobs that are gone -> new jobs in their place, by what their steps have in common: a job with as many rights that
+    has another name is no new one.
+    """
+    kept = {job.id for job in before.jobs} & {job.id for job in after.jobs}
+    gone = [job for job in before.jobs if job.id not in kept]
+    names: dict[str, str] = {}
+    for job in after.jobs:
+        if gone and job.id not in kept:
+            steps = {step.text for step in job.steps}
+            nearest = max(gone, key=lambda old: len(steps.intersection(step.text for step in old.steps)))
+            gone.remove(nearest)
+            names[nearest.id] = job.id
+    return names
 
 
 def _text(path: str, tree: SourceTree) -> str:

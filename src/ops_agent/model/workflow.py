@@ -125,6 +125,24 @@ class Workflow:
     def trigger(self, event: str) -> Trigger | None:
         return next((t for t in self.triggers if t.event == event), None)
 
+    def with_job_names(self, names: Mapping[str, str]) -> Workflow:
+        """The same workflow with other ids for the jobs in `names`, also in `needs`."""
+        if not names:
+            return self
+        jobs = (
+            replace(job, id=names.get(job.id, job.id), needs=tuple(names.get(n, n) for n in job.needs))
+            for job in self.jobs
+        )
+        texts = (replace(text, path=renamed_job(text.path, names)) for text in self.texts)
+        return replace(self, jobs=tuple(jobs), texts=tuple(texts))
+
+
+def renamed_job(path: tuple[str, ...], names: Mapping[str, str]) -> tuple[str, ...]:
+    """The place of a text when its job has another id."""
+    if path[:1] != ("jobs",) or len(path) < 2:
+        return path
+    return ("jobs", names.get(path[1], path[1]), *path[2:])
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LintEntry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from fnmatch import translate
 from functools import lru_cache
 
@@ -22,6 +23,7 @@ _SHELL = re.compile(r"|python|pwsh|(?:ba)?sh(?:(?: -(?:[euxl]+|o pipefail)| --no
 _WRITES = "the repository is written"
 _DOWNLOADS = re.compile(r"\b(curl|wget)\b")
 _UNPACKS = re.compile(r"\bchmod\s+(-\S+\s+)*(\S*\+\S*x|[0-7]*[1357][0-7]*)\b|\b(tar|unzip|dpkg|rpm)\s")
+_MEMBERS = re.compile(r"(\bunzip(?:\s+-[joqn]+)*\s+[\w.-]+)(?:\s+\w[\w.-]*)+\Z")
 _RUNS = re.compile(
     r"(?:^|[;&|(`])\s*(?:sudo\s+)?(?:(?:ba|z|da|k)?sh|source|\.|python[0-9.]*)\s+(?:-\S+\s+)*([^\s;&|)]+)"
 )
@@ -96,11 +98,12 @@ def dangerous_command(file: WorkflowFile) -> Iterator[Finding]:
 
 
 def _objections(lines: tuple[Line, ...], shell: str, tokens: frozenset[str]) -> Iterator[tuple[Line, str]]:
+    """What is wrong, each with its line, or with the commands of it that are wrong by themselves."""
     for line in lines:
-        text, plain = (_INSTALLS.sub(r"\1 apt", written) for written in (line.text, line.plain))
         for what, pattern in expressions("dangerous_commands").items():
-            if pattern.search(text) or pattern.search(plain):
-                yield line, what
+            if _offends(line, pattern):
+                alone = [part for part in _parts_of(line) if _offends(part, pattern)]
+                yield from ((part, what) for part in alone or [line])
         for name in sorted(tokens) if _DOWNLOADS.search(line.text) and not _OWN_API.search(line.text) else ():
             if re.search(rf"\$\{{?{re.escape(name)}\b", line.text):
                 yield line, f"the token in `{name}` is sent away"
@@ -110,9 +113,28 @@ def _objections(lines: tuple[Line, ...], shell: str, tokens: frozenset[str]) -> 
     names = {word.rpartition("/")[2] for plain in fetching for word in re.split(r"[\s=;&|>]+", plain)} - {""}
     for line in lines if fetching and not any(_CHECKED.search(line.text) for line in lines) else ():
         if _UNPACKS.search(line.plain):
-            yield line, "a download is unpacked or made a program, and nothing checks it"
+            # Of a line, where the download comes from and how it is unpacked; which of its files is no other question.
+            parts = [part for part in _parts_of(line) if _DOWNLOADS.search(part.plain) or _UNPACKS.search(part.plain)]
+            text = " && ".join(_MEMBERS.sub(r"\1", part.text) for part in parts)
+            yield replace(line, text=text), "a download is unpacked or made a program, and nothing checks it"
         if any(run[1].rpartition("/")[2] in names for run in _RUNS.finditer(line.plain)):
             yield line, "a download is run"
+
+
+def _offends(line: Line, pattern: re.Pattern[str]) -> bool:
+    return any(pattern.search(_INSTALLS.sub(r"\1 apt", written)) for written in (line.text, line.plain))
+
+
+def _parts_of(line: Line) -> list[Line]:
+    """The commands of a line that `&&` joins, as far as quotes and brackets let it be seen."""
+    parts = [""]
+    for piece in re.split(r"(\s&&\s)", line.text):
+        is_even = not any(parts[-1].count(quote) % 2 for quote in "\"'`")
+        if piece[1:3] == "&&" and is_even and all(parts[-1].count(a) == parts[-1].count(b) for a, b in ("()", "{}")):
+            parts.append("")
+        else:
+            parts[-1] += piece
+    return [replace(line, text=part.strip()) for part in parts]
 
 
 def _variables(file: WorkflowFile) -> dict[tuple[str, ...], _Texts]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from ops_agent.guard.rule import WorkflowFile, rule
 from ops_agent.guard.rules.workflow.gates import environments_of, is_closed_step, is_gated
+from ops_agent.guard.tree import workflows_of
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.workflow import SCOPES, Job, Permissions, WorkflowText
 from ops_agent.workflows.expressions import parts_of
@@ -205,9 +206,15 @@ def _dangerous_events(file: WorkflowFile) -> Iterator[tuple[str, int, str]]:
 
 
 def _written(file: WorkflowFile, job: Job) -> list[str]:
-    """The scopes that the job may write."""
-    permissions = job.permissions or file.workflow.permissions
-    return [scope for scope, access in (permissions.scopes if permissions else {}).items() if access == "write"]
+    """The scopes that the job may write. A called workflow of the base without `permissions` has those of its callers,
+    and can never have more: a change that writes them down adds nothing.
+    """
+    rights = [job.permissions or file.workflow.permissions]
+    if rights == [None] and file.tree is file.base and file.workflow.events == {"workflow_call"}:
+        calls = ((w, j) for w in workflows_of(file.tree).values() for j in w.jobs)
+        rights = [j.permissions or w.permissions for w, j in calls if j.uses == f"./{file.path}"]
+    scopes = (given for permissions in rights if permissions for given in permissions.scopes.items())
+    return list(dict.fromkeys(scope for scope, access in scopes if access == "write"))
 
 
 def _too_wide(file: WorkflowFile, permissions: Permissions | None) -> Iterator[str]:
