@@ -95,20 +95,23 @@ def unlisted_data_source(file: TerraformFile) -> Iterator[Finding]:
         if block.type == "ephemeral" or (
             type_.startswith("aws_") and type_ not in listed and not is_published(block, file.directory, file.tree)
         ):
-            yield _of_data(file, block, "is not on the allow-list")
+            yield _of_data(file, block, "is not on the allow-list", anywhere=True)
         for name, part in block.parts if type_ in listed else ():
             if name not in _META and name not in listed[type_]:
                 yield file.hit(block, f"`{name}` of `{block.name}` is not on the allow-list", part)
 
 
-def _of_data(file: TerraformFile, block: Block, why: str) -> Finding:
+def _of_data(file: TerraformFile, block: Block, why: str, *, anywhere: bool = False) -> Finding:
     """An objection to a data source: other arguments make it another one, a newer provider's name for its type does
-    not.
+    not; `anywhere`: nor does another `region`, which has its own rules, or a `provider` that is no longer given.
     """
     name = block.name.replace('"aws_s3_bucket_object', '"aws_s3_object')
-    asked = " ".join(sorted(f"{'.'.join(path)}={a.expression.spelling}" for path, a in block.arguments()))
+    places = {"provider", "region"} if anywhere else {""}
+    given = {".".join(path): a.expression.spelling for path, a in block.arguments()}
+    asked = " ".join(f"{key}={spelling}" for key, spelling in sorted(given.items()) if key not in places)
+    under = frozenset(given[key] for key in places & {"provider"} & given.keys())
     anchor = block.text if runs(block) else f"{name} {why} {asked}"
-    return hit(path=file.path, line=block.line, what=f"`{block.name}` {why}", anchor=anchor)
+    return hit(path=file.path, line=block.line, what=f"`{block.name}` {why}", anchor=anchor, under=under)
 
 
 def is_open(block: Block, directory: str, tree: SourceTree) -> bool:

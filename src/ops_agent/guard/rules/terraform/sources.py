@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 from ops_agent.guard.data import table
 from ops_agent.guard.rule import TerraformFile, WholeChange, hit_at, rule
 from ops_agent.guard.tree import SourceTree
 from ops_agent.model.finding import Finding, Severity
-from ops_agent.model.terraform import Block, Expression, ExpressionKind, TerraformSource
+from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind, TerraformSource
 from ops_agent.terraform.modules import local_source
 
 _DEFAULT_HOST = "registry.terraform.io"
 _BUILT_IN = "terraform"
+_MOST_BESIDE = 50
 _EXACT_VERSION = re.compile(r"=?\s*\d+\.\d+\.\d+")
 _PINNED_REF = re.compile(r"[^?]*\?ref=[0-9a-f]{40}")
 # `git` and `curl` take `acme/../evil` for `evil`; an escape can spell both dots and `ref`.
@@ -115,15 +117,69 @@ def provider_argument(file: TerraformFile) -> Iterator[Finding]:
     """A provider is given credentials, another endpoint or another account.
 
     `endpoints`, `profile`, `shared_config_files`, `assume_role`, keys, proxies and the `skip_*` arguments send
-    credentials elsewhere or run a program (`credential_process`). Credentials come from the job's role only.
+    credentials elsewhere or run a program (`credential_process`). Credentials come from the job's role only. A new
+    directory may have the provider of a directory beside it, with everything that its arguments come from.
 
     Remedy: Remove the argument. Allowed for AWS are `region`, `alias`, `default_tags`, `ignore_tags` and
     `allowed_account_ids`.
     """
     for block in file.source.of_type("provider"):
-        for name, part in block.parts:
-            if name not in open_arguments(block, file.tree, file.directory):
-                yield file.hit(block, f"`{block.name}` sets `{name}`", part)
+        open_ = open_arguments(block, file.tree, file.directory)
+        closed = [(name, part) for name, part in block.parts if name not in open_]
+        for name, part in closed if closed and not _is_usual(file, block) else ():
+            yield file.hit(block, f"`{block.name}` sets `{name}`", part)
+
+
+def _is_usual(file: TerraformFile, block: Block) -> bool:
+    """True when a directory beside a new one gives the same provider the same on the base, in a file of this name, and
+    writes everything in the same way that it comes from.
+    """
+    base, directory, name = file.tree.base, file.directory, file.path.rpartition("/")[2]
+    if base is None or "/" not in directory or any(p.startswith(f"{directory}/") for p in base.paths):
+        return False
+    if any(p.startswith(f"{directory}/") and ".tfvars" in p for p in file.tree.paths):
+        return False
+    behind = _behind(file.tree, directory, block)
+    pattern = re.compile(rf"{re.escape(directory.rpartition('/')[0])}/[^/]+/{re.escape(name)}")
+    beside = (p for p in sorted(base.paths) if pattern.fullmatch(p) and p not in file.tree.changed)
+    for path in islice(beside, _MOST_BESIDE) if behind is not None else ():
+        source = base.terraform(path)
+        for known in source.of_type("provider") if isinstance(source, TerraformSource) else ():
+            if known.name == block.name and _behind(base, path.rpartition("/")[0], known) == behind:
+                return True
+    return False
+
+
+def _behind(tree: SourceTree, directory: str, provider: Block) -> frozenset[str] | None:
+    """The text of the closed arguments of a provider, and of every module call and variable that they come from; None
+    when another kind of block is among these, or one is not there or there twice.
+    """
+    named, open_ = tree.named(directory), open_arguments(provider, tree, directory)
+    pending: list[Attribute | Block] = [part for name, part in provider.parts if name not in open_]
+    found = {_text_of(part) for part in pending}
+    while pending:
+        one = pending.pop()
+        blocks = list(one.walk()) if isinstance(one, Block) else []
+        iterators = {inner.label for inner in blocks if inner.type == "dynamic"}
+        is_variable = isinstance(one, Block) and one.type == "variable"
+        attributes = [a for block in blocks for a in block.attributes] if isinstance(one, Block) else [one]
+        for attribute in attributes:
+            for expression in () if is_variable and attribute.name == "type" else attribute.expression.walk():
+                if expression.kind is not ExpressionKind.REFERENCE or expression.steps[0] in iterators:
+                    continue
+                kind, *rest = (str(step) for step in expression.steps)
+                source = named.get(f"{'variable' if kind == 'var' else kind}.{rest[0]}" if rest else "", ())
+                if len(source) != 1 or source[0].type not in ("module", "variable"):
+                    return None
+                text = f"{source[0].text} {tree.called(directory, source[0])}"
+                if text not in found:
+                    found.add(text)
+                    pending += source
+    return frozenset(found)
+
+
+def _text_of(part: Attribute | Block) -> str:
+    return part.text if isinstance(part, Block) else f"{part.name} = {part.expression.text}"
 
 
 def open_arguments(block: Block, tree: SourceTree, directory: str) -> frozenset[str]:

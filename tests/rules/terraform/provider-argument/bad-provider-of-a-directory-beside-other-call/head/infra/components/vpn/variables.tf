@@ -1,0 +1,4 @@
+variable "stage" {
+  description = "Where the account is."
+  type        = string
+}

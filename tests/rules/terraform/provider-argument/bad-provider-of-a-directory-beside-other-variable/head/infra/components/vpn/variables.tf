@@ -1,0 +1,5 @@
+variable "stage" {
+  description = "Where the account is."
+  type        = string
+  default     = "admin"
+}
