@@ -194,9 +194,8 @@ def _row(name: str, judged: Sequence[Judged]) -> tuple[str, ...]:
     shares = [refused_of(judged, kind) for kind in KINDS]
     refused = [f"{n} of {total} ({n / total:.0%})" if total else "-" for n, total in shares]
     seconds = [j.seconds for j in judged] or [0.0]
-    counts = (
-        sum(map(bool, of)) for of in zip(*((j.needs_settings, j.crashes, j.timed_out) for j in judged), strict=True)
-    )
+    kinds = ([j.needs_settings for j in judged], [j.crashes for j in judged], [j.timed_out for j in judged])
+    counts = (sum(map(bool, of)) for of in kinds)
     return (name, *refused, *map(str, counts), f"{median(seconds):.2f}", f"{max(seconds):.2f}")
 
 
