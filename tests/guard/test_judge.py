@@ -262,7 +262,7 @@ def test_a_called_workflow_may_write_down_what_its_caller_gives(given: str, bloc
     ("before", "after", "blocked"),
     [
         ("unzip tool.zip", "unzip tool.zip tool", False),
-        ("&& unzip", "&& sha256sum tool.zip && unzip", False),
+        ("&& unzip", "&& cp other.zip tool.zip && unzip", True),
         ("unzip tool.zip", "unzip tool.zip -d /usr/bin", True),
         ("unzip tool.zip", "unzip other.zip tool.zip", True),
         ("get.example.org", "get.example.com", True),

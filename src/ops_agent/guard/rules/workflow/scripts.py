@@ -113,9 +113,8 @@ def _objections(lines: tuple[Line, ...], shell: str, tokens: frozenset[str]) -> 
     names = {word.rpartition("/")[2] for plain in fetching for word in re.split(r"[\s=;&|>]+", plain)} - {""}
     for line in lines if fetching and not any(_CHECKED.search(line.text) for line in lines) else ():
         if _UNPACKS.search(line.plain):
-            # Of a line, where the download comes from and how it is unpacked; which of its files is no other question.
-            parts = [part for part in _parts_of(line) if _DOWNLOADS.search(part.plain) or _UNPACKS.search(part.plain)]
-            text = " && ".join(_MEMBERS.sub(r"\1", part.text) for part in parts)
+            # Where the download comes from and how it is unpacked counts; which of its files does not.
+            text = " && ".join(_MEMBERS.sub(r"\1", part.text) for part in _parts_of(line))
             yield replace(line, text=text), "a download is unpacked or made a program, and nothing checks it"
         if any(run[1].rpartition("/")[2] in names for run in _RUNS.finditer(line.plain)):
             yield line, "a download is run"
