@@ -127,12 +127,14 @@ def test_actions_and_principals_of_a_policy_document_are_known(terraform, tmp_pa
     assert (statement["Action"], statement["Resource"]) == ("dynamodb:GetItem", "${aws_dynamodb_table.orders.arn}")
 
 
+@pytest.mark.proof
 def test_a_document_on_a_new_resource_shows_its_literals(terraform, tmp_path):
     found = changed(terraform, tmp_path, QUEUE, QUEUE + POLICY)
     statement = json.loads(found["aws_iam_policy.read"].new["policy"])["Statement"][0]
     assert (statement["Action"], statement["Resource"]) == ("dynamodb:GetItem", "${aws_dynamodb_table.orders.arn}")
 
 
+@pytest.mark.proof
 def test_another_action_in_a_policy_document_updates_what_uses_it(terraform, tmp_path):
     found = changed(terraform, tmp_path, POLICY, POLICY.replace("GetItem", "*"))
     assert found.actions == {"aws_iam_policy.read": "update"}
@@ -155,6 +157,7 @@ def test_a_moved_block_is_no_change(terraform, tmp_path):
     assert found["aws_dynamodb_table.sales"].previous_address == "aws_dynamodb_table.orders"
 
 
+@pytest.mark.proof
 def test_a_new_label_without_a_moved_block_destroys_and_creates(terraform, tmp_path):
     found = changed(terraform, tmp_path, TABLE, TABLE.replace('table" "orders"', 'table" "sales"'))
     assert found.actions == {"aws_dynamodb_table.sales": "create", "aws_dynamodb_table.orders": "delete"}
@@ -193,6 +196,7 @@ resource "aws_sns_topic" "t" {
 """
 
 
+@pytest.mark.proof
 def test_instances_of_modules_and_resources_are_kept_apart(terraform, tmp_path):
     modules = {"infra/modules/queue/main.tf": MODULE}
     before = service("keys", CALL, **modules)
@@ -205,6 +209,7 @@ def test_instances_of_modules_and_resources_are_kept_apart(terraform, tmp_path):
     }
 
 
+@pytest.mark.proof
 def test_a_resource_that_moves_into_a_module_is_no_change(terraform, tmp_path):
     call = 'module "queue" {\n  source = "./modules/queue"\n  name = "orders"\n}\n'
     call += "moved {\n  from = aws_sqs_queue.orders\n  to   = module.queue.aws_sqs_queue.q\n}\n"
@@ -231,6 +236,7 @@ def test_a_replacement_of_what_must_not_be_destroyed_is_an_error(terraform, tmp_
     assert found.actions == {"aws_dynamodb_table.orders": "replace (delete first)"}
 
 
+@pytest.mark.proof
 def test_create_before_destroy_and_replace_triggered_by_are_carried(terraform, tmp_path):
     first = TABLE.replace(
         'PAY_PER_REQUEST"\n', 'PAY_PER_REQUEST"\n  lifecycle {\n    create_before_destroy = true\n  }\n'
@@ -260,6 +266,7 @@ def test_ignored_changes_are_ignored(terraform, tmp_path):
     assert tag["aws_dynamodb_table.orders"].new["tags"] == {"a": "1", "b": "2"}
 
 
+@pytest.mark.proof
 def test_default_tags_are_in_tags_all(terraform, tmp_path):
     before = service("tags", QUEUE)
     after = dict(before)
@@ -303,6 +310,7 @@ resource "aws_instance" "one" {
 """
 
 
+@pytest.mark.proof
 def test_what_a_data_source_answers_cannot_be_told(terraform, tmp_path):
     found = changed(terraform, tmp_path, AMI, AMI.replace('"amazon"', '"self"'))
     assert found.actions == {}
@@ -375,6 +383,7 @@ resource "aws_sqs_queue" "q" {
 """
 
 
+@pytest.mark.proof
 def test_nothing_differs_by_chance_between_two_equal_sides_with_modules_aliases_and_data_sources(terraform, tmp_path):
     files = service("equal", MANY, **{"infra/modules/queue/main.tf": QUEUE_MODULE})
     found = planned(terraform, tmp_path, files, files, local_modules=("infra/modules/queue",))
@@ -395,6 +404,7 @@ resource "terraform_data" "x" {
 """
 
 
+@pytest.mark.proof
 def test_what_mocks_cannot_evaluate_is_reported_and_does_not_fail_the_check(terraform, tmp_path):
     """On the head, and on the base: neither says that the change is wrong."""
     prod = target(environment("prod"))
@@ -444,6 +454,7 @@ def test_what_is_computed_of_an_invented_value_is_not_shown(terraform, tmp_path)
     assert update.old["name"] == update.new["name"] == DERIVED_TEXT
 
 
+@pytest.mark.proof
 def test_terraform_data_is_planned_like_any_other(terraform, tmp_path):
     arguments = '  input            = { a = [1, "${"$"}{b}"] }\n  triggers_replace = ["1"]\n'
     data = f'resource "terraform_data" "x" {{\n{arguments}}}\n'
@@ -474,12 +485,14 @@ resource "aws_sns_topic_subscription" "s" {
 """
 
 
+@pytest.mark.proof
 def test_what_a_data_source_answers_unchanged_is_no_change(terraform, tmp_path):
     found = changed(terraform, tmp_path, FROM_A_DATA_SOURCE, FROM_A_DATA_SOURCE + QUEUE)
     assert found.actions == {"aws_sqs_queue.orders": "create"}
     assert found.untold == {}
 
 
+@pytest.mark.proof
 def test_what_the_provider_cannot_plan_is_not_told_and_the_rest_is(terraform, tmp_path):
     failed = {"aws_dynamodb_table.orders": "it called AWS"}
     after = TABLE.replace('"orders"\n', '"orders-2"\n', 1) + QUEUE
@@ -492,6 +505,7 @@ def test_what_the_provider_cannot_plan_is_not_told_and_the_rest_is(terraform, tm
     }
 
 
+@pytest.mark.proof
 def test_addresses_and_ranges_of_the_account_pass_the_provider(terraform, tmp_path):
     group = """
 resource "aws_eip" "one" {
@@ -535,6 +549,7 @@ resource "aws_sqs_queue" "direct" {
 """
 
 
+@pytest.mark.proof
 def test_each_resource_is_planned_by_its_own_provider_block(terraform, tmp_path):
     modules = {"infra/modules/queue/main.tf": MODULE}
     found = planned(
@@ -548,6 +563,7 @@ def test_each_resource_is_planned_by_its_own_provider_block(terraform, tmp_path)
         assert found[address].new["tags_all"] == {"alias": "logs"}
 
 
+@pytest.mark.proof
 def test_two_environments_share_what_was_seen(terraform, tmp_path):
     seen = Seen()
     for round_ in ("1", "2"):
@@ -592,6 +608,7 @@ def test_the_environments_of_a_root_are_planned_at_once(terraform, tmp_path):
         assert next(c for c in plan.changes if c.type == "aws_dynamodb_table").new["name"] == f"orders-{account}"
 
 
+@pytest.mark.proof
 def test_what_uses_something_that_cannot_be_told_cannot_be_told_either(terraform, tmp_path):
     failed = {"aws_vpc.main": "it called AWS"}
     before = NETWORK + SUBNETS
