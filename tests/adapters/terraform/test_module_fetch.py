@@ -220,6 +220,28 @@ def test_a_host_that_fails_in_passing_is_asked_again_and_one_that_is_away_three_
     assert "port 9" in what and "Start the run again" in remedy
 
 
+def test_many_roots_wait_once_for_a_host_that_is_away_and_ask_once_for_a_module_that_is_gone(host):
+    said: list[str] = []
+    gone = f"git::{host.url}/org/nothing.git"
+    with engine(host, said=said) as terraform:
+        away = [
+            fetch(terraform, {f"s{n}/main.tf": call("git::https://127.0.0.1:9/a.git")}, root=f"s{n}") for n in (1, 2)
+        ]
+        away.append(fetch(terraform, {"s3/main.tf": call("git::https://127.0.0.1:9/another.git?ref=v2")}, root="s3"))
+        assert len(said) == 2
+        fetch(terraform, {"s4/main.tf": call(gone)}, root="s4")
+        asked = len(host.asked)
+        again = fetch(terraform, {"s5/main.tf": call(gone) + call(f"git::{host.url}/org/net.git", "net")}, root="s5")
+        assert len(host.asked) == asked and len(said) == 2
+        one = call(f"git::{host.url}/org/net.git//sqs?ref=v1", name="queue")
+        assert fetch(terraform, {"s6/main.tf": one}, root="s6").status is CheckStatus.PASSED
+    found = [only_finding(check) for check in away]
+    assert [place for place, _, _ in found] == ["s1/main.tf:1", "s2/main.tf:1", "s3/main.tf:1"]
+    assert all("port 9" in what and "Start the run again" in remedy for _, what, remedy in found)
+    place, what, remedy = only_finding(again)
+    assert place == "s5/main.tf:1" and "root `s5`" in what and "may read it" in remedy
+
+
 def test_git_that_is_missing_is_named(host, monkeypatch):
     monkeypatch.setattr("adapters.terraform.module_worlds.PATH", "/nowhere")
     with engine(host) as terraform:

@@ -114,6 +114,9 @@ _INSIDE = re.compile(r"(?:^|/)modules/(?P<key>[^/]+)/")
 # Clones hold their history until they are copied without it.
 MAX_RAW = 1 << 30
 _LOOK_EVERY, _MAX_LINES = 1.0, 40
+_LONGEST_TRIES = 60.0
+"""Seconds after which a fetch is not tried again: a host that lets everybody wait stays that way."""
+_FROM, _ENDED = "cannot be fetched from `", "`terraform get`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +152,7 @@ class RemoteModules:
         self._sandbox, self._access, self._path_variable = sandbox, access, path_variable
         self._lock = threading.Lock()
         self._fetched: dict[str, _Fetched] = {}
+        self._verdicts: dict[object, tuple[str, str]] = {}
 
     def fetch(self, root: TerraformRoot, files: Mapping[str, bytes]) -> CheckResult:
         """Fetch for `root` once; later calls return the same result. `files` are the configuration files of the root
@@ -204,6 +208,7 @@ class RemoteModules:
                     copy.write_bytes(content)
                 self._sandbox.hand_over(cell)
                 problems = self._get(cell, root, calls)
+                self._remember(problems, calls)
                 if not problems:
                     kept, problems = self._keep(cell, root, calls)
         shown = [*_described(calls, kept)] if kept is not None else []
@@ -220,8 +225,14 @@ class RemoteModules:
         return _Fetched(calls=calls, check=check, kept=kept)
 
     def _refusals(self, root: TerraformRoot, calls: Sequence[ModuleCall]) -> Iterator[Finding]:
-        """Calls that are not even tried. A registry is asked only when no call is refused for its source."""
+        """Calls that are not even tried: by their source, or because it failed another root already. A registry is
+        asked only when there is none.
+        """
         found = [refused for call in calls if (refused := refusal(root.path, call, self._access.credentials))]
+        for call in calls:
+            verdict = self._verdicts.get(read_module_source(call.source or "").host)
+            verdict = verdict or self._verdicts.get((call.source, call.version))
+            found += [at_call(root.path, call, *verdict)] if verdict else []
         yield from found
         remedy = (
             "Start the run again; or, if that other host is meant to have the token, give it an entry in "
@@ -234,6 +245,19 @@ class RemoteModules:
                 why = f"the token of `{source.host}` stays here, because {registry.problem}"
                 yield at_call(root.path, call, why, remedy)
 
+    def _remember(self, problems: Iterable[Finding], calls: Sequence[ModuleCall]) -> None:
+        """One verdict for the whole run: a host that gave no answer is not waited for again by another root, a source
+        that it refused is not asked for again.
+        """
+        hosts = {read_module_source(call.source or "").host for call in calls}
+        for found in problems:
+            call = next((c for c in calls if (c.path, c.line) == (found.place.path, found.place.line)), None)
+            why = found.what.partition(_FROM)[2].partition("`: ")[2]
+            if call is None or not why or (why.startswith(_ENDED) and len(hosts) > 1):
+                continue
+            key = read_module_source(call.source or "").host if may_pass((found,)) else (call.source, call.version)
+            self._verdicts[key] = (why, found.remedy)
+
     @cached_property
     def _registries(self) -> Mapping[str, Registry]:
         authority = self._access.variables.get("SSL_CERT_FILE", "")
@@ -241,10 +265,12 @@ class RemoteModules:
         return find_registries(tokens, authority=authority, sleep=self._access.sleep)
 
     def _get(self, cell: Cell, root: TerraformRoot, calls: Sequence[ModuleCall]) -> tuple[Finding, ...]:
-        """Run `get`, again when no host gave an answer; returns the findings of the last try."""
+        """Run `get`, again when no host gave an answer soon; returns the findings of the last try."""
+        begun = time.monotonic()
         for attempt in range(1, TRIES + 1):
             problems = self._try(cell, root, calls)
-            if not problems or attempt == TRIES or not may_pass(problems):
+            is_last = attempt == TRIES or time.monotonic() - begun > _LONGEST_TRIES
+            if not problems or is_last or not may_pass(problems):
                 break
             wait = 2.0**attempt
             why = textwrap.shorten(problems[0].what, 240, placeholder="…")
@@ -274,7 +300,7 @@ class RemoteModules:
             return ()
         # What an engine says when our deadline interrupts it is not why the modules did not come.
         text = "" if ended.ending is ExitReason.DEADLINE else ended.text
-        why = f"`terraform get` {unexplained(ended, patience.deadline).removeprefix('It ')}"
+        why = f"{_ENDED} {unexplained(ended, patience.deadline).removeprefix('It ')}"
         remedy = "Start the run again; the log of the host may say more."
         return failures(root.path, text, calls, self._access.credentials) or (
             at_call(root.path, calls[0], why, remedy),
@@ -330,7 +356,7 @@ def _described(calls: Iterable[ModuleCall], kept: Kept) -> Iterator[str]:
 def at_call(root: str, call: ModuleCall, why: str, remedy: str) -> Finding:
     """A finding at the call of a module that is not fetched."""
     source = shown_source(call.source or "a computed source")
-    what = f"Module `{call.key}` of the root `{root}` cannot be fetched from `{source}`: {why}"
+    what = f"Module `{call.key}` of the root `{root}` {_FROM}{source}`: {why}"
     found = finding(CHECK, "", textwrap.shorten(what, 1_000, placeholder="…"), title=MODULE_TITLE)
     return replace(found, place=Place(path=call.path, line=call.line), remedy=remedy)
 
