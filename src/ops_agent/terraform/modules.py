@@ -198,10 +198,30 @@ def _inside(root: TerraformRoot, name: str) -> str:
     return name if root.path == "." else f"{root.path}/{name}"
 
 
-def locked_providers(lock_file: bytes) -> tuple[str, ...]:
-    """`registry.terraform.io/hashicorp/aws 3.39.0` for each entry, sorted; empty when the file cannot be read."""
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """An entry of a lock file: a provider's address with its host, its version, and the hashes that it may have: `zh:`
+    of zips, `h1:` of unpacked packages.
+    """
+
+    address: str
+    version: str
+    hashes: frozenset[str]
+
+
+def read_lock_file(lock_file: bytes) -> tuple[Locked, ...]:
+    """The entries, sorted by address; none when the file cannot be read."""
     source = read_terraform(lock_file)
     if isinstance(source, Unreadable):
         return ()
-    found = [block for block in source.blocks if block.type == "provider" and len(block.labels) == 1]
-    return tuple(sorted(f"{block.labels[0]} {block.literal('version') or 'of no version'}" for block in found))
+    found = []
+    for block in (b for b in source.blocks if b.type == "provider" and len(b.labels) == 1):
+        hashes = block.attribute("hashes")
+        given = (str(item.value) for item in (hashes.expression.children if hashes else ()))
+        found.append(Locked(block.labels[0], str(block.literal("version") or ""), frozenset(given)))
+    return tuple(sorted(found, key=lambda entry: entry.address))
+
+
+def locked_providers(lock_file: bytes) -> tuple[str, ...]:
+    """`registry.terraform.io/hashicorp/aws 3.39.0` for each entry."""
+    return tuple(f"{entry.address} {entry.version or 'of no version'}" for entry in read_lock_file(lock_file))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -222,6 +223,41 @@ def test_zips_are_unpacked_once_and_shared_by_every_target(tmp_path, open_direct
                 assert workspace.validate().status is CheckStatus.PASSED
 
 
+def test_a_lock_file_of_another_platform_holds_by_its_zips_and_only_by_them(tmp_path, open_directory):
+    """As `terraform init` on a Mac writes it: `h1` of the Mac, `zh` of every platform. Two roots, two lock files, one
+    fetched package; a third root's `zh` are of other zips, and a fourth has none.
+    """
+    archive = wheel_zips()[0]
+    zips = open_directory / "zips/registry.terraform.io/hashicorp/aws"
+    zips.mkdir(parents=True)
+    shutil.copy(archive, zips)
+    for path in (open_directory, *(open_directory / "zips").rglob("*"), open_directory / "zips"):
+        path.chmod(0o755)
+    zh = f"zh:{hashlib.sha256(archive.read_bytes()).hexdigest()}"
+    other = f"zh:{'0' * 64}"
+    held = {"a": ("h1:OneMac=", other, zh), "b": ("h1:OtherMac=", zh), "c": ("h1:OneMac=", other), "d": ("h1:OneMac=",)}
+    files = {}
+    for name, hashes in held.items():
+        entry = "".join(f'    "{one}",\n' for one in hashes)
+        text = f'provider "{INCLUDED}" {{\n  version = "3.39.0"\n  hashes = [\n{entry}  ]\n}}\n'
+        files |= {f"{name}/.terraform.lock.hcl": text, f"{name}/main.tf": FILES["main.tf"]}
+    tree = write(tmp_path, files)
+    with terraform_with(open_directory / "zips") as terraform:
+        for name in ("a", "b", "a", "c", "d", "b"):
+            with terraform.workspace(tree, bare_target(name), None) as workspace:
+                result = workspace.init()
+                lock = (workspace.directory / ".terraform.lock.hcl").read_text()
+                if name in "ab":
+                    assert result.status is CheckStatus.PASSED, (name, result.findings)
+                    assert lock.count('"h1:') == 2 and workspace.validate().status is CheckStatus.PASSED
+                    assert next((workspace.cell.data / "providers").rglob("linux_amd64")).is_symlink()
+                else:
+                    assert result.status is CheckStatus.FAILED and lock == files[f"{name}/.terraform.lock.hcl"]
+                    assert "doesn't match any of the checksums" in result.findings[0].what
+        assert len([*terraform._providers.shared.rglob("linux_amd64")]) == 1
+    assert (tree / "a/.terraform.lock.hcl").read_text() == files["a/.terraform.lock.hcl"]
+
+
 def test_a_fetch_is_made_once_and_links_are_never_taken_over(tmp_path, monkeypatch):
     calls = []
 
@@ -232,7 +268,7 @@ def test_a_fetch_is_made_once_and_links_are_never_taken_over(tmp_path, monkeypat
         bad = tmp_path / "data/providers/host/ns/bad/1.0.0/linux_amd64"
         bad.mkdir(parents=True)
         (bad / "binary").symlink_to("/etc/passwd")
-        yield SimpleNamespace(data=tmp_path / "data")
+        yield SimpleNamespace(data=tmp_path / "data", work=tmp_path)
 
     made = Providers("", (), tmp_path)
     terraform = TerraformCli(policy=Policy())

@@ -1,17 +1,27 @@
 """Where providers come from: a mirror on disk, or the registries of the allow-listed ones; unpacked once and shared by
 all targets.
+
+A lock file that was made on another platform has the `zh` of this one's zip and no `h1` of what is in it. Terraform
+compares the zip when it fetches it; the package that is left can be compared no more. So the `h1` of a package that was
+fetched under a lock file's entry counts as part of that entry: in the working copies, never in the repository.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import threading
+from base64 import b64encode
 from collections.abc import Iterable
 from pathlib import Path
 
 from ops_agent.adapters.terraform.cells import is_open_to_others
 from ops_agent.model.errors import ToolchainError
+from ops_agent.terraform.modules import Locked, read_lock_file
+
+_ADDRESS = re.compile(r"[a-z0-9][a-z0-9.:-]*/[\w-]+/[\w-]+/\d[\w.+-]*", re.ASCII)
 
 
 class Providers:
@@ -31,30 +41,60 @@ class Providers:
         _open(self.shared)
         self._allowed, self._folder = allowed, folder
         self._lock = threading.Lock()
-        self._settings: dict[tuple[str, ...], Path] = {}
+        self._settings: dict[tuple[tuple[str, ...], bool], Path] = {}
+        self._verified: dict[Locked, str] = {}
+        self._hashes: dict[Path, str] = {}
 
     @property
     def are_unpacked(self) -> bool:
         """Whether Terraform can link to all of them as they are."""
         return bool(self.mirrors) and not any(next(mirror.rglob("*.zip"), None) for mirror in self.mirrors)
 
-    def settings(self, providers: tuple[str, ...] | None) -> Path:
+    def settings(self, providers: tuple[str, ...] | None, *, anew: bool = False) -> Path:
         """The CLI configuration file that every child gets, whatever a home directory or the tree holds. `providers`
-        only narrows the run's allow-list; None leaves it alone.
+        only narrows the run's allow-list; None leaves it alone. `anew`: nothing comes from `shared`.
         """
-        allowed = tuple(source for source in self._allowed if providers is None or source in providers)
+        key = (tuple(source for source in self._allowed if providers is None or source in providers), anew)
         with self._lock:
-            if allowed not in self._settings:
+            if key not in self._settings:
                 path = self._folder / f"cli-{len(self._settings)}.tfrc"
-                path.write_text(configuration((self.shared, *self.mirrors), allowed, registry=not self.mirrors))
+                places = self.mirrors if anew else (self.shared, *self.mirrors)
+                path.write_text(configuration(places, key[0], registry=not self.mirrors))
                 path.chmod(0o644)
-                self._settings[allowed] = path
-            return self._settings[allowed]
+                self._settings[key] = path
+            return self._settings[key]
 
-    def take(self, providers: Path) -> None:
-        """Move every package of a data directory's `providers` to `shared` and make it ours: whoever fetched it may not
-        change it any more.
+    def complete(self, lock_file: Path) -> bool:
+        """Add what is known of this platform's packages to a working copy's lock file. True when an entry is left that
+        the package in `shared` cannot be compared with: it has to be fetched anew.
         """
+        text = lock_file.read_text(encoding="utf-8", errors="replace") if lock_file.is_file() else ""
+        is_left = False
+        for entry in read_lock_file(text.encode()):
+            known = self._verified.get(entry)
+            if known is None:
+                is_left = is_left or any(self._hash(p) not in entry.hashes for p in _packages(self.shared, entry))
+            elif known not in entry.hashes:
+                begins = rf'(provider\s+"{re.escape(entry.address)}"\s*\{{[^}}]*?\bhashes\s*=\s*\[)'
+                text = re.sub(begins, rf'\1\n    "{known}",', text, count=1)
+                lock_file.write_text(text, encoding="utf-8")
+        return is_left
+
+    def _hash(self, package: Path) -> str:
+        """Its `h1`; that of what lies in `shared` is found out once, because nobody changes it."""
+        if not package.is_relative_to(self.shared):
+            return _h1(package)
+        if package not in self._hashes:
+            self._hashes[package] = _h1(package)
+        return self._hashes[package]
+
+    def take(self, providers: Path, lock_file: Path) -> None:
+        """Move every package of a data directory's `providers` to `shared` and make it ours: whoever fetched it may not
+        change it any more. `lock_file` is the one that Terraform held it to.
+        """
+        for entry in read_lock_file(lock_file.read_bytes()) if lock_file.is_file() else ():
+            for package in _packages(providers, entry):
+                self._verified[entry] = self._hash(package)
         for package in providers.glob("*/*/*/*/*"):
             relative = package.relative_to(providers)
             place = self.shared / relative
@@ -85,6 +125,24 @@ def configuration(mirrors: Iterable[Path], allowed: Iterable[str], *, registry: 
     if registry:
         blocks.append(f"  direct {{\n    include = {sources}\n  }}\n")
     return f"disable_checkpoint = true\nprovider_installation {{\n{''.join(blocks) if sources != '[]' else ''}}}\n"
+
+
+def _packages(folder: Path, entry: Locked) -> list[Path]:
+    """This machine's packages of an entry in a folder of Terraform's making: one or none."""
+    if not _ADDRESS.fullmatch(f"{entry.address}/{entry.version}"):
+        return []
+    return [place.resolve() for place in (folder / entry.address / entry.version).glob("*")]
+
+
+def _h1(package: Path) -> str:
+    """Terraform's hash of an unpacked package: of the names and SHA-256 sums of its files."""
+    sums = {}
+    for path in package.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as content:
+                sums[path.relative_to(package).as_posix()] = hashlib.file_digest(content, "sha256").hexdigest()
+    listed = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums))
+    return f"h1:{b64encode(hashlib.sha256(listed.encode()).digest()).decode()}"
 
 
 def _mirrors(wanted: str) -> tuple[Path, ...]:

@@ -196,6 +196,7 @@ class TerraformCli:
             cell = replace(made, reach=reach_with(b""))
             if not missing_modules:
                 self._fetch_providers(tree, target, providers)
+            self._providers.complete(directory / LOCK_FILE)
             missing = placeholders(directory, var_files)
             # Without a lock file init writes one, so the root's directory (not its files) must be writable.
             self._sandbox.hand_over(cell, () if (directory / LOCK_FILE).is_file() else (directory,))
@@ -249,7 +250,8 @@ class TerraformCli:
             if not self._providers.are_unpacked and (tree, target.root.path, providers) not in self._fetched:
                 with self._installed(tree, target, providers) as cell:
                     if cell is not None:
-                        self._providers.take(cell.data / "providers")
+                        lock = cell.work / target.root.path / LOCK_FILE
+                        self._providers.take(cell.data / "providers", lock)
                 self._fetched.add((tree, target.root.path, providers))
 
     def _completed_lock_file(
@@ -276,8 +278,9 @@ class TerraformCli:
             lock = directory / LOCK_FILE
             read_only = lock.is_file() and not completes_lock
             writable = () if read_only else (directory, lock) if lock.is_file() else (directory,)
+            anew = self._providers.complete(lock)
             self._sandbox.hand_over(cell, writable)
-            command, variables = commands.init(lock_read_only=read_only), self._variables(None, providers)
+            command, variables = commands.init(lock_read_only=read_only), self._variables(None, providers, anew=anew)
             made = self._sandbox.run(cell, command, variables, cwd=directory, patience=self._patience)
             yield cell if made.returncode == 0 else None
 
@@ -313,9 +316,11 @@ class TerraformCli:
     def _cell(self) -> AbstractContextManager[Cell]:
         return self._sandbox.cell(self._reach())
 
-    def _variables(self, lease: CredentialLease | None, providers: tuple[str, ...] | None = None) -> dict[str, str]:
+    def _variables(
+        self, lease: CredentialLease | None, providers: tuple[str, ...] | None = None, *, anew: bool = False
+    ) -> dict[str, str]:
         common = {
-            "TF_CLI_CONFIG_FILE": str(self._providers.settings(providers)),
+            "TF_CLI_CONFIG_FILE": str(self._providers.settings(providers, anew=anew)),
             **dict.fromkeys(("AWS_REGION", "AWS_DEFAULT_REGION"), self._policy.region),
         }
         return {**common, **self._extra, **(lease.variables if lease else {})}
