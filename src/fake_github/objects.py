@@ -503,15 +503,25 @@ RULES = {
     "update": "Cannot update this protected ref.",
     "deletion": "Cannot delete this protected ref.",
     "pull_request": "Changes must be made through a pull request.",
+    "required_status_checks": "Required status checks are expected.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class BranchRule:
-    """A ruleset's rule (`RULES`) for branches that match `pattern` (fnmatch)."""
+    """A ruleset's rule for branches that match `pattern` (fnmatch). Those of `RULES` are enforced, the others shown.
+
+    `bypass` is GitHub's `current_user_can_bypass`, for every token; empty where GitHub does not say.
+    """
 
     pattern: str
     kind: str
+    ruleset: int
+    bypass: str
+    parameters: Mapping[str, Any]
+
+    def applies(self, branch: str) -> bool:
+        return fnmatch.fnmatchcase(branch, self.pattern)
 
 
 @dataclass(slots=True, eq=False)
@@ -758,16 +768,23 @@ class Repository:
                 pull.base = name if pull.base == self.default_branch else pull.base
             self.default_branch = name
 
-    def protect(self, pattern: str, *rules: str) -> None:
-        """Add a ruleset: `rules` are keys of RULES."""
-        self.rules += [BranchRule(pattern, kind) for kind in rules if RULES[kind]]
+    def protect(
+        self, pattern: str, *rules: str, bypass: str = "never", parameters: Mapping[str, Any] | None = None
+    ) -> None:
+        """Add a ruleset: `rules` are types of GitHub's, all with the same `parameters`."""
+        ruleset = self.github.next_id()
+        self.rules += [BranchRule(pattern, kind, ruleset, bypass, parameters or {}) for kind in rules]
 
     def check_rules(self, *kinds_and_branch: str) -> None:
         """Last argument is the branch, the others are what is about to happen to it. Raises 422 with every rule that is
         violated.
         """
         *kinds, branch = kinds_and_branch
-        violated = [RULES[r.kind] for r in self.rules if r.kind in kinds and fnmatch.fnmatchcase(branch, r.pattern)]
+        violated = [
+            RULES[r.kind]
+            for r in self.rules
+            if r.kind in kinds and r.applies(branch) and r.bypass not in ("always", "exempt")
+        ]
         if violated:
             raise rule_violated(*violated)
 

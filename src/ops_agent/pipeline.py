@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 from ops_agent.config.policy_file import narrow_by_policy_file
@@ -19,6 +20,7 @@ from ops_agent.model.ports import World
 from ops_agent.model.verification import Verification
 from ops_agent.run.admit import admit, answer
 from ops_agent.run.base_first import BaseFirst
+from ops_agent.run.branch_rules import branch_rules
 from ops_agent.run.brief import brief, token_trouble
 from ops_agent.run.claim import claim, release
 from ops_agent.run.converse import Conversation
@@ -63,10 +65,14 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
     settings = narrow_by_policy_file(settings, base)
     with world.reporter.stage("brief"):
         abilities = world.issues.token_abilities(item.target.full_name)
-        stopped = token_trouble(settings, abilities)
+        rules = branch_rules(world, item.target.full_name, claimed.branch, is_new=False)
+        for doubt in rules.doubtful:
+            world.reporter.annotate("warning", doubt)
+        stopped = token_trouble(settings, abilities, rules)
         if stopped is not None:
             return result(ending=stopped)
-        briefing = brief(world, settings, item, base, abilities)
+        settings = replace(settings, policy=replace(settings.policy, ruleset_paths=rules.paths))
+        briefing = brief(world, settings, item, base, abilities, rules.messages)
     show = partial(progress.show, Phase.WORKING)
     verification: Verification | None = None
     with (

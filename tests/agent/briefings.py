@@ -22,12 +22,16 @@ def fixed_boundary(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def briefing(
-    files: dict[str, bytes] | None = None, item: Any = None, abilities: TokenAbilities | None = None, **settings: Any
+    files: dict[str, bytes] | None = None,
+    item: Any = None,
+    abilities: TokenAbilities | None = None,
+    messages: tuple[str, ...] = (),
+    **settings: Any,
 ) -> Briefing:
     world: Any = SimpleNamespace(
         redact=lambda text: text.replace("s3cr3t", "***"), reporter=SimpleNamespace(line=lambda _: None)
     )
     base = MemoryTree(SMALL if files is None else files)
-    made = brief(world, settings_with(**settings), item or work_item(), base, abilities)
+    made = brief(world, settings_with(**settings), item or work_item(), base, abilities, messages)
     assert isinstance(made, Briefing)
     return made

@@ -24,6 +24,9 @@ from ops_agent.text.templates import read
 GOLDEN = Path(__file__).parent / "golden"
 
 
+CLOSED = Policy(closed_paths=("infra/network/**",), ruleset_paths=("docs/*",))
+
+
 def test_the_prompts_are_as_reviewed() -> None:
     made = briefing(infra_context="The queue module of the platform team is not to be used.")
     assert_golden(GOLDEN / "system.md", made.system)
@@ -161,3 +164,10 @@ def test_the_agent_knows_when_its_workflow_files_become_a_patch() -> None:
     says = "may not write workflow files"
     assert says in briefing(abilities=replace(may, workflows=False)).task
     assert says not in briefing(abilities=may).task
+
+
+def test_the_agent_knows_what_rulesets_and_the_policy_close_and_what_a_commit_message_must_be() -> None:
+    told = briefing(messages=("a commit's message must be one that starts with `feat`",), policy=CLOSED)
+    assert "closes also `infra/network/**`, `docs/*`." in told.system
+    assert "a commit's message must be one that starts with `feat`. Its message is your `title`" in told.task
+    assert "closes also" not in briefing().system and "commit's message" not in briefing().task

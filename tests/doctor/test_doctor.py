@@ -24,7 +24,7 @@ from ops_agent.model.change_set import TreeEntry
 from ops_agent.model.errors import AwsError, NotFound, ToolchainError
 from ops_agent.model.event import Repository
 from ops_agent.model.policy import Policy
-from ops_agent.model.ports import BoardCard, CredentialLease, TokenAbilities
+from ops_agent.model.ports import BoardCard, BranchRule, CredentialLease, TokenAbilities
 from ops_agent.model.terraform import Environment, Layout, TerraformRoot
 from ops_agent.model.workflow import LintEntry
 from ops_agent.terraform.layout import discover_layout
@@ -73,6 +73,7 @@ def setup(
     finding: tuple[str, ...] = ("actionlint", "zizmor"),
     layout: Layout | None = None,
     tree: Any = None,
+    rules: tuple[BranchRule, ...] = (),
 ) -> Setup:
     @contextmanager
     def lease(environment: Environment) -> Iterator[CredentialLease]:
@@ -87,6 +88,7 @@ def setup(
 
     world: Any = SimpleNamespace(
         issues=host or Host(ALL),
+        branches=SimpleNamespace(rules=lambda _name, _branch: rules, ruleset=lambda _name, id_: (f"set {id_}", False)),
         board=SimpleNamespace(card=lambda _issue: card),
         cloud=SimpleNamespace(lease=lease),
         terraform=SimpleNamespace(engine=engine, self_test=lambda: None),
@@ -146,6 +148,19 @@ def test_a_token_that_may_not_write_is_named_by_permission() -> None:
     assert ill(found) == ["the token may not write pull requests"]
     assert "the token does not show whether it may write issues" in ill(found, Health.WARN)
     assert "the token may not write workflow files" in ill(found, Health.WARN)
+
+
+def test_rulesets_that_stand_in_the_way_of_our_branches_are_named() -> None:
+    rules = (
+        BranchRule(kind="creation", ruleset=1),
+        BranchRule(kind="workflows", ruleset=2),
+        BranchRule(kind="file_path_restriction", ruleset=3, parameters={"restricted_file_paths": ["infra/*"]}),
+    )
+    found = examine(setup(rules=rules))
+    (what,) = ill(found)
+    assert what.startswith("The ruleset `set 1` applies to our branch `ops-agent/issue-1`: creations are restricted")
+    warned = ill(found, Health.WARN)
+    assert any("workflows must pass" in what for what in warned) and "rulesets restrict `infra/*`" in warned
 
 
 def test_a_broken_check_does_not_hide_the_others() -> None:

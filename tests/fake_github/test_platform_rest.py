@@ -37,6 +37,10 @@ def conversation(org: Any) -> None:
         f"/issues/{parent.number}/sub_issues", "/issues/12/dependencies/blocked_by", "/pulls",
     ):  # fmt: skip
         wire.get(R + path)
+    restricted = {"restricted_file_paths": ["secret/*"]}
+    orders.protect("ops-agent/*", "file_path_restriction", parameters=restricted, bypass="always")
+    rules = wire.get(f"{R}/rules/branches/ops-agent%2Fissue-12")
+    assert wire.get(f"{R}/rulesets/{rules[0]['ruleset_id']}")["current_user_can_bypass"] == "always"
     person.get("/user")
     wire.get("/apps/ops-agent")
     wire.get("/installation/repositories")

@@ -150,3 +150,19 @@ def test_a_closed_name_with_a_look_alike_letter_is_refused_too(name: str, place:
 )
 def test_modules_may_be_called_like_what_they_make(name: str) -> None:
     assert path_refusal(name, b"# text\n", POLICY, INFRA) is None
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "closed"),
+    [
+        ("infra/*", "infra/main.tf", True),
+        ("infra/*", "infra/net/main.tf", False),
+        ("infra/**/*", "infra/net/main.tf", True),
+        ("infra/**/*", "infra/main.tf", True),
+        ("**/*.md", "README.md", True),
+        ("infra", "infra/main.tf", False),
+    ],
+)
+def test_a_path_that_a_ruleset_restricts_is_refused_by_github_s_patterns(glob: str, path: str, closed: bool) -> None:
+    refusal = path_refusal(path, b"", Policy(ruleset_paths=(glob,)))
+    assert refusal == (f"a ruleset of the repository restricts `{glob}`" if closed else None)

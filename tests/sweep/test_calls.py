@@ -36,6 +36,7 @@ TREE, ARCHIVE = READ_BASE = (f"GET {_REPO}/git/trees/{{tree_sha}}", f"GET {_REPO
 PROGRESS = f"PATCH {_REPO}/issues/comments/{{comment_id}}"
 PIN = (f"GET {_REPO}/git/ref/{{ref}}",)
 ASK_ABILITIES = (f"POST {_REPO}/git/refs", f"POST {_REPO}/pulls", f"POST {_REPO}/issues", "GET /apps/{app_slug}")
+ASK_RULES = (f"GET {_REPO}/rules/branches/{{branch}}",)
 PUBLISH = (
     f"GET {_ISSUE}",
     f"GET {_REPO}/git/ref/{{ref}}",
@@ -59,7 +60,7 @@ RELEASE = (
 )
 ANSWER = ("query viewer", f"GET {_ISSUE}/comments", f"POST {_ISSUE}/comments")
 ADVISED = (PROGRESS, PROGRESS, PROGRESS)
-CALLS = (*ADMIT, *CLAIM, TREE, *ASK_ABILITIES, ARCHIVE, PROGRESS, *PIN, *ADVISED, *PUBLISH)
+CALLS = (*ADMIT, *CLAIM, TREE, *ASK_ABILITIES, *ASK_RULES, ARCHIVE, PROGRESS, *PIN, *ADVISED, *PUBLISH)
 """A clean run whose change set holds a workflow with an action by tag (PIN), with a label and a review status. It is
 verified, gets its advice, and is verified again (ADVISED).
 """
@@ -77,6 +78,7 @@ STAGES = (
     ("claim", "a first claim", CLAIM),
     ("brief", "the tree and its archive; the archive's own address is one more download", READ_BASE),
     ("brief", "once, before the first call of the llm: what the token may do; refused by design (422)", ASK_ABILITIES),
+    ("brief", "the rules for our branch; each ruleset that stands in the way is one request more", ASK_RULES),
     ("progress", "each new phase, and at most every 20 seconds within one", (PROGRESS,)),
     ("judge", "for each action named by a tag, to pin it; asked once in a run", PIN),
     ("publish", "with a label and a review status; each open pull request of ours adds one", PUBLISH),

@@ -203,6 +203,23 @@ def test_a_ruleset_that_forbids_our_branch_ends_the_run_without_a_trace(scenario
     assert (scenario.board.column(scenario.issue), scenario.issue.comments) == ("Ready", [])
 
 
+def test_a_ruleset_that_refuses_every_commit_ends_the_run_before_the_llm_is_asked(scenario: IssueScenario) -> None:
+    scenario.repository.protect("ops-agent/*", "update")
+    end = scenario.run(scenario.labelled())
+    assert (end.exit_code, end.conclusion, end.llm_requests) == (4, "not_permitted", 0), end.reporter.said
+    _nothing_published(scenario)
+    (comment,) = scenario.issue.comments
+    assert "updates are restricted" in comment.body and "target branches" in comment.body
+    assert scenario.board.column(scenario.issue) == "Ready"
+
+
+def test_a_path_that_a_ruleset_restricts_is_refused_when_it_is_written(scenario: IssueScenario) -> None:
+    restricted = {"restricted_file_paths": [QUEUE_FILE]}
+    scenario.repository.protect("ops-agent/*", "file_path_restriction", parameters=restricted)
+    end = scenario.run(scenario.labelled(), (write(QUEUE_FILE, QUEUE), finished()))
+    assert end.conclusion == "no_changes", end.reporter.said
+
+
 def test_a_repository_where_actions_may_not_open_pull_requests_keeps_the_commit_and_explains_how_to_go_on(
     scenario: IssueScenario,
 ) -> None:

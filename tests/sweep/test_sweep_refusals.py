@@ -13,10 +13,10 @@ from ops_agent.model.conversation import LlmReply
 from run.deaths import Died, mortal
 from sweep.sweep_doubles import asking, forbidden
 from sweep.sweep_world import IssueScenario, SweepGitHub
-from sweep.test_calls import ADMIT, ANSWER, CLAIM, READ_BASE, RELEASE
+from sweep.test_calls import ADMIT, ANSWER, ASK_ABILITIES, ASK_RULES, CLAIM, READ_BASE, RELEASE
 
 _BEFORE_RELEASE = (
-    len(ADMIT) + len(CLAIM) + len(READ_BASE) + 2
+    len(ADMIT) + len(CLAIM) + len(READ_BASE) + len(ASK_ABILITIES) + len(ASK_RULES) + 2
 )  # the archive's second address, and one edit of the comment
 RELEASING = range(_BEFORE_RELEASE + 1, _BEFORE_RELEASE + len(RELEASE) + 1)
 ENDINGS: dict[str, tuple[LlmReply, ...]] = {"needs_info": asking(), "blocked_by_policy": forbidden()}

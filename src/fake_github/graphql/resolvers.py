@@ -29,7 +29,7 @@ def create_commit_on_branch(info: Any, input: dict[str, Any]) -> View:  # noqa: 
     deleted = [deletion["path"] for deletion in files.get("deletions") or []]
     if repository.branches[branch] != input["expectedHeadOid"]:
         raise stale_head(input["expectedHeadOid"])
-    repository.check_rules("update", "pull_request", branch)
+    repository.check_rules("update", "pull_request", "required_status_checks", branch)
     _check_paths(repository, branch, added, deleted)
     repository.check_workflow_files([*added, *deleted], session.token)
     text = "\n\n".join(part for part in (message["headline"], message.get("body")) if part)

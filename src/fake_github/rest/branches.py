@@ -11,7 +11,7 @@ from werkzeug.wrappers import Request, Response
 
 from fake_github.diffs import diff_files
 from fake_github.git_objects import EXECUTABLE, SUBMODULE, SYMLINK, Entry
-from fake_github.objects import Platform, Repository
+from fake_github.objects import BranchRule, Platform, Repository
 from fake_github.refusals import empty_repository, not_found, unprocessable
 from fake_github.rest import shapes
 from fake_github.rest.routing import Answer, Asked, Route
@@ -97,6 +97,38 @@ def get_branch(asked: Asked) -> Answer:
     return Answer(200, built)
 
 
+def branch_rules(asked: Asked) -> Answer:
+    """The rules for a branch of this name, which need not exist. Who may bypass them is not in it."""
+    r = asked.repository
+
+    def shown(rule: BranchRule) -> Json:
+        built = {
+            "type": rule.kind,
+            "ruleset_source_type": "Repository",
+            "ruleset_source": r.full_name,
+            "ruleset_id": rule.ruleset,
+        }
+        return {**built, "parameters": rule.parameters} if rule.parameters else built
+
+    return asked.page([rule for rule in r.rules if rule.applies(asked.params["branch"])], shown)
+
+
+def get_ruleset(asked: Asked) -> Answer:
+    r, wanted = asked.repository, int(asked.params["ruleset_id"])
+    rules = [rule for rule in r.rules if rule.ruleset == wanted]
+    if not rules:
+        raise not_found()
+    built = {
+        "id": wanted,
+        "name": f"for {rules[0].pattern}",
+        "target": "branch",
+        "source_type": "Repository",
+        "source": r.full_name,
+        "enforcement": "active",
+    }
+    return Answer(200, {**built, "current_user_can_bypass": rules[0].bypass} if rules[0].bypass else built)
+
+
 def list_commits(asked: Asked) -> Answer:
     r = stocked(asked)
     start = resolve(r, asked.query.get("sha", r.default_branch))
@@ -167,7 +199,7 @@ def update_ref(asked: Asked) -> Answer:
         raise unprocessable("Object does not exist")
     if not asked.body.get("force") and r.branches[short] not in r.store.history(sha):
         raise unprocessable("Update is not a fast forward")
-    r.check_rules("update", "pull_request", short)
+    r.check_rules("update", "pull_request", "required_status_checks", short)
     r.branches[short] = sha
     return Answer(200, _ref(r, f"heads/{short}", sha))
 
@@ -295,6 +327,8 @@ ROUTES = (
     Route("PATCH", f"{_R}/git/refs/{{ref}}", update_ref, _WRITE),
     Route("DELETE", f"{_R}/git/refs/{{ref}}", delete_ref, _WRITE),
     Route("GET", f"{_R}/branches/{{branch}}", get_branch, _READ),
+    Route("GET", f"{_R}/rules/branches/{{branch}}", branch_rules, ("metadata=read",)),
+    Route("GET", f"{_R}/rulesets/{{ruleset_id}}", get_ruleset, ("metadata=read",)),
     Route("GET", f"{_R}/commits", list_commits, _READ),
     Route("GET", f"{_R}/commits/{{ref}}", get_commit, _READ),
     Route("GET", f"{_R}/compare/{{basehead}}", compare, _READ),

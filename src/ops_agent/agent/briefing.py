@@ -62,6 +62,7 @@ def system_prompt(policy: Policy, limits: Limits, standards: tuple[Standard, ...
         providers=_listed(policy.allowed_providers),
         modules=_listed(policy.allowed_modules),
         workflows=policy.allow_workflow_files,
+        closed=_listed((*policy.closed_paths, *policy.ruleset_paths)),
         uses=_listed(policy.allowed_uses),
         repair_rounds=limits.max_repair_rounds,
         calls_per_turn=limits.max_tool_calls_per_turn,
@@ -83,9 +84,10 @@ def task_prompt(
     others: tuple[Standard, ...],
     *,
     workflows_as_patch: bool = False,
+    messages: tuple[str, ...] = (),
 ) -> str:
     """The issue, what the caller adds and the repository map, each in its fence. `workflows_as_patch`: the token may
-    not write workflow files.
+    not write workflow files. `messages`: what rulesets want of a commit's message.
     """
     return fill(
         "agent/prompts/task.md",
@@ -96,6 +98,8 @@ def task_prompt(
         base_branch=plain_name(item.base_branch),
         map=fenced(boundary, repository_map),
         workflows_as_patch=workflows_as_patch,
+        messages=messages,
+        issue=str(item.issue.ref),
         others=tuple((plain_name(s.id), plain_name(s.description)) for s in others),
     )
 

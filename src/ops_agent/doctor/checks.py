@@ -25,6 +25,7 @@ from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree, World
 from ops_agent.model.terraform import Environment, Layout
 from ops_agent.model.verification import CheckStatus
+from ops_agent.run.branch_rules import REMEDY, branch_rules
 from ops_agent.run.brief import require_environments
 from ops_agent.terraform.layout import survey_of
 from ops_agent.terraform.module_sources import (
@@ -37,6 +38,7 @@ from ops_agent.terraform.module_sources import (
 )
 from ops_agent.terraform.modules import directory_of, is_configuration
 from ops_agent.terraform.obstacles import broken_files, denied_reads
+from ops_agent.text.markdown import code
 from ops_agent.wiring import module_credentials
 
 EXISTING_RULES: Final = frozenset(
@@ -247,6 +249,11 @@ def _check_token(setup: Setup) -> Iterator[Diagnosis]:
     if abilities.workflows is not True:
         remedy = f"Changes of workflows are offered as a patch then; for commits use a GitHub App token. {hint}"
         yield Diagnosis("GitHub", WARN, f"the token {words[abilities.workflows]} workflow files", remedy)
+    rules = branch_rules(setup.world, setup.repository, f"{setup.settings.branch_prefix}1", is_new=True)
+    yield from (Diagnosis("GitHub", FAIL, why, REMEDY) for why in rules.refused)
+    yield from (Diagnosis("GitHub", WARN, why, REMEDY) for why in rules.doubtful)
+    told = [f"rulesets restrict {code(path)}" for path in rules.paths] + list(rules.messages)
+    yield from (Diagnosis("GitHub", WARN, what, "The agent is told so; nothing is to be done.") for what in told)
 
 
 def _check_board(setup: Setup) -> Iterator[Diagnosis]:

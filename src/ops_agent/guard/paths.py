@@ -13,6 +13,7 @@ from typing import Final
 from ops_agent.guard.data import records
 from ops_agent.model.policy import Policy
 from ops_agent.model.terraform import Layout
+from ops_agent.workflows.merging import glob_pattern
 
 MAX_FILE_BYTES = 1_000_000
 MAX_PATH = 400
@@ -76,6 +77,9 @@ def _kind_refusal(path: str, policy: Policy, layout: Layout | None) -> str | Non
     closed = next((glob for glob in policy.closed_paths if fnmatchcase(path, glob)), None)
     if closed is not None:
         return f"the repository's policy closes `{closed}`"
+    restricted = next((glob for glob in policy.ruleset_paths if glob_pattern(glob).fullmatch(path)), None)
+    if restricted is not None:
+        return f"a ruleset of the repository restricts `{restricted}`"
     if path.casefold().startswith(".github"):
         if not is_workflow(path):
             return "under `.github` only `workflows/*.yml` and `workflows/*.yaml` may be written"

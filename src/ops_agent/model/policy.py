@@ -17,8 +17,8 @@ class Policy:
     addresses with a host (`registry.terraform.io/hashicorp/aws`), `allowed_modules` source prefixes, `allowed_buckets`
     S3 buckets that a plan may reach besides those in use, `allowed_uses` owner/name of actions (`actions/checkout`),
     `allowed_permissions` scopes that jobs of workflows may write (`packages`). `account_files` are path globs in which
-    account ids are allowed as literals, `closed_paths` globs that may not be written; `layout` maps roots that
-    discovery cannot find.
+    account ids are allowed as literals, `closed_paths` globs that may not be written, `ruleset_paths` those
+    that a ruleset on GitHub restricts, in GitHub's patterns; `layout` maps roots that discovery cannot find.
     """
 
     region: str = "sa-east-1"
@@ -42,6 +42,7 @@ class Policy:
     allow_workflow_files: bool = True
     account_files: tuple[str, ...] = ("**/backend/**", "**/environments/**", "backend/**", "environments/**", "**/*.md")
     closed_paths: tuple[str, ...] = ()
+    ruleset_paths: tuple[str, ...] = ()
     layout: tuple[MappedRoot, ...] = ()
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ops_agent.model.change_set import ChangeSet, TreeEntry
 from ops_agent.model.conversation import LlmReply, ToolSpec, Turn
@@ -51,6 +51,15 @@ class TokenAbilities:
     pull_requests: bool | None
     issues: bool | None
     workflows: bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BranchRule:
+    """A rule of an active ruleset that applies to a branch. `kind` and `parameters` are GitHub's."""
+
+    kind: str
+    ruleset: int
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Issues(Protocol):
@@ -123,6 +132,12 @@ class Branches(Protocol):
         self, repository: str, branch: str, expected_head: str, headline: str, body: str, changes: ChangeSet
     ) -> str:
         """Returns the new commit. Raises Conflict when the head moved, NeedsWorkflowsPermission."""
+
+    def rules(self, repository: str, branch: str) -> tuple[BranchRule, ...]:
+        """The rules for a branch of this name, which need not exist; none where the token may not ask."""
+
+    def ruleset(self, repository: str, ruleset: int) -> tuple[str, bool | None]:
+        """Its name, and whether the token may bypass it on a commit; None when GitHub does not say."""
 
     def resolve_action(self, uses: str, ref: str) -> str | None:
         """Commit of an action's tag or branch (`actions/checkout`, `v4`), None when it does not exist."""

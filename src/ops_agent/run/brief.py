@@ -14,6 +14,7 @@ from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import BaseTree, TokenAbilities, World
 from ops_agent.model.terraform import Layout
 from ops_agent.model.work_item import WorkItem
+from ops_agent.run.branch_rules import NO_RULES, REMEDY, BranchRules
 from ops_agent.run.judge import merge_effects
 
 
@@ -28,9 +29,10 @@ def require_environments(wanted: tuple[str, ...], layout: Layout) -> None:
         )
 
 
-def token_trouble(settings: Settings, abilities: TokenAbilities) -> Stopped | None:
+def token_trouble(settings: Settings, abilities: TokenAbilities, rules: BranchRules = NO_RULES) -> Stopped | None:
     """Why nothing could be published in the end, with what to do; None when the token surely lacks nothing that every
-    run needs. Workflow files are no such thing: without the right to write them they become a patch.
+    run needs, and no ruleset is surely in the way. Workflow files are no such thing: without the right to write them
+    they become a patch.
     """
     lacking = [
         words
@@ -40,16 +42,28 @@ def token_trouble(settings: Settings, abilities: TokenAbilities) -> Stopped | No
         )
         if may is False
     ]
-    if settings.dry_run or not lacking:
+    if settings.dry_run:
+        return None
+    if not lacking and rules.refused:
+        reason = f"{' '.join(rules.refused)} So no work could be published. The llm was not asked."
+        return Stopped(Conclusion.NOT_PERMITTED, reason, f"{REMEDY} Then start the run again.")
+    if not lacking:
         return None
     reason = f"The token may not {' or '.join(lacking)}, so no work could be published. The llm was not asked."
     return Stopped(Conclusion.NOT_PERMITTED, reason, NotPermitted.default_hint)
 
 
 def brief(
-    world: World, settings: Settings, item: WorkItem, base: BaseTree, abilities: TokenAbilities | None = None
+    world: World,
+    settings: Settings,
+    item: WorkItem,
+    base: BaseTree,
+    abilities: TokenAbilities | None = None,
+    messages: tuple[str, ...] = (),
 ) -> Briefing:
-    """The briefing for `item` on `base`, with what the token cannot do. Raises what reading the base tree raises."""
+    """The briefing for `item` on `base`, with what the token cannot do and what rulesets want of commit `messages`.
+    Raises what reading the base tree raises.
+    """
     entries = base.entries()
     paths = tuple(p for p, e in entries.items() if e.is_regular and "\n" not in p)
     layout = source_tree(base, settings.policy).layout
@@ -70,6 +84,7 @@ def brief(
                 settings.infra_context,
                 others,
                 workflows_as_patch=abilities is not None and abilities.workflows is False,
+                messages=messages,
             )
         ),
         boundary=boundary,

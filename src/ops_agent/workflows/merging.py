@@ -292,12 +292,13 @@ def _matches(name: str, patterns: Collection[str]) -> bool:
     matched = False
     for pattern in patterns:
         excludes = pattern.startswith("!")
-        if _pattern(pattern.removeprefix("!")).fullmatch(name):
+        if glob_pattern(pattern.removeprefix("!")).fullmatch(name):
             matched = not excludes
     return matched
 
 
-def _pattern(pattern: str) -> re.Pattern[str]:
-    pieces = re.split(r"(\*\*/|\*\*|\*|\?)", pattern)
+def glob_pattern(text: str) -> re.Pattern[str]:
+    """A pattern of GitHub's for branches and paths: `*` stays within a folder, `**` does not."""
+    pieces = re.split(r"(\*\*/|\*\*|\*|\?)", text)
     kinds = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*", "?": r"[^/]?"}
     return re.compile("".join(kinds.get(piece) or re.escape(piece) for piece in pieces))

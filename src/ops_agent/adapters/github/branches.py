@@ -30,7 +30,7 @@ from ops_agent.model.errors import (
     PolicyViolation,
 )
 from ops_agent.model.event import Actor
-from ops_agent.model.ports import BaseTree
+from ops_agent.model.ports import BaseTree, BranchRule
 
 MAX_ENTRIES = 250_000
 MAX_FILE_BYTES = 1_000_000
@@ -292,6 +292,20 @@ class GitHubBranches:
                 continue
         return None
 
+    def rules(self, repository: str, branch: str) -> tuple[BranchRule, ...]:
+        path = in_repository(repository, f"/rules/branches/{quote(branch, safe='')}")
+        try:
+            return self._http.items(path, f"reading the rules for the branch {branch} of {repository}", _rule)
+        except (NotFound, NotPermitted):  # 403: rulesets are not in this plan
+            return ()
+
+    def ruleset(self, repository: str, ruleset: int) -> tuple[str, bool | None]:
+        path = in_repository(repository, f"/rulesets/{ruleset}")
+        try:
+            return self._http.get(path, f"reading the ruleset {ruleset} of {repository}", _ruleset)
+        except (NotFound, NotPermitted):
+            return str(ruleset), None
+
     def _ref(self, repository: str, name: str, doing: str) -> tuple[str, str]:
         """(object type, SHA-1) of exactly this ref."""
 
@@ -306,3 +320,15 @@ class GitHubBranches:
 def _target(found: dict[str, Any]) -> tuple[str, str]:
     """(object type, SHA-1) of a ref or an annotated tag."""
     return str(found["object"]["type"]), str(found["object"]["sha"])
+
+
+def _rule(found: dict[str, Any]) -> BranchRule:
+    return BranchRule(
+        kind=str(found["type"]), ruleset=int(found.get("ruleset_id") or 0), parameters=found.get("parameters") or {}
+    )
+
+
+def _ruleset(found: dict[str, Any]) -> tuple[str, bool | None]:
+    """`pull_requests_only` bypasses when a pull request is merged, not on a commit."""
+    may = {"always": True, "exempt": True, "pull_requests_only": False, "never": False}
+    return str(found["name"]), may.get(str(found.get("current_user_can_bypass")))

@@ -27,7 +27,7 @@ from ops_agent.model.event import (
     Repository,
     Review,
 )
-from ops_agent.model.ports import BaseTree, BoardCard, CheckReport, TokenAbilities
+from ops_agent.model.ports import BaseTree, BoardCard, BranchRule, CheckReport, TokenAbilities
 
 YOU = Actor(login="you", id=1, kind=ActorKind.USER)
 OPS_AGENT = Actor(login="ops-agent", id=2, kind=ActorKind.BOT)
@@ -209,6 +209,12 @@ class LocalBranches:
             require_free(self._objects, self._kept)
         self._heads[branch] = commit
         return commit
+
+    def rules(self, repository: str, branch: str) -> tuple[BranchRule, ...]:
+        return ()
+
+    def ruleset(self, repository: str, ruleset: int) -> tuple[str, bool | None]:
+        raise NotFound(f"A folder has no ruleset {ruleset}.")
 
     def resolve_action(self, uses: str, ref: str) -> str | None:
         """A laptop run has no API to ask: the tag stays, and the rule that wants a commit reports it."""
