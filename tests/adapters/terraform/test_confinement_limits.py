@@ -59,7 +59,7 @@ def test_a_package_behind_a_link_that_a_child_made_is_not_taken_into_the_mirror(
     providers.mkdir()
     (providers / "registry.terraform.io").symlink_to(tmp_path / "outside")
     made = Providers("", (), tmp_path / "run")
-    made.take(providers)
+    made.take(providers, tmp_path / ".terraform.lock.hcl")
     assert (outside / "private").exists()
     assert [path for path in made.shared.rglob("*") if path.is_file()] == []
 
