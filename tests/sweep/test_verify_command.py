@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from fake_github.objects import APP_PERMISSIONS, PullRequest
 from github_descriptions import Checker
 from ops_agent.config.baseline import BASELINE_FILE, fingerprint
 from ops_agent.issue.claims import pull_request_record
-from ops_agent.model.errors import ConfigError
+from ops_agent.model.errors import ConfigError, ToolchainError
 from ops_agent.model.event import IssueRef
 from ops_agent.model.finding import Finding, Place
 from ops_agent.pages.verified import verified_commits
@@ -19,7 +20,7 @@ from ops_agent.run.publish import closing_references
 from ops_agent.run.verify_pull_request import labels_by_writers
 from ops_agent.text.redaction import Redactor
 from run.github_world import BOT_ID
-from sweep.sweep_doubles import FILES, QUEUE, QUEUE_FILE, Terraform, write
+from sweep.sweep_doubles import FILES, QUEUE, QUEUE_FILE, WORKFLOW, WORKFLOW_FILE, Terraform, write
 from sweep.sweep_world import GIVEN, PERSON, IssueScenario, SweepGitHub
 from sweep.verify_runs import event_of, verify_by
 
@@ -388,3 +389,145 @@ def test_the_event_whose_workflow_comes_from_the_pull_request_is_refused(scenari
     pull = of_people(scenario, {QUEUE_FILE: QUEUE})
     with pytest.raises(ConfigError, match="could change its own verification"):
         verify_by(scenario, event_of(pull), "pull_request")
+
+
+@pytest.fixture
+def may_check(scenario: IssueScenario) -> IssueScenario:
+    """The same with a token that may write check runs."""
+    scenario.token = scenario.github.app_token("ops-agent", bot_id=BOT_ID, **APP_PERMISSIONS, checks="write")
+    return scenario
+
+
+def checks_of(scenario: IssueScenario) -> list[tuple[str, str | None]]:
+    return [(run.name, run.conclusion) for run in scenario.repository.check_runs]
+
+
+@pytest.mark.parametrize("heading", ["", "## Validation\n\n", "## Terraform plan\n\n"])
+def test_words_of_people_in_what_is_replaced_are_never_lost(scenario: IssueScenario, heading: str) -> None:
+    pull = published(scenario)
+    ours, words = pull.body, "Do not merge before Friday."
+    edited = ours.replace(heading, f"{heading}{words}\n\n", 1) if heading else f"{words}\n\n{ours}"
+    pull.edit(body=edited.replace("\n", "\r\n"), by=PERSON)
+    for _ in range(2):
+        verify_by(scenario, event_of(pull))
+        assert words in pull.body and pull.body.count("**This text is not up to date:**") == 1
+        assert pull.body.replace("\r\n", "\n").endswith(edited)
+        assert "0 of 1 criteria proved" in comments(pull)[0]
+    pull.edit(body=pull.body.replace(f"{words}\n\n", ""), by=PERSON)
+    verify_by(scenario, event_of(pull))
+    assert verified_commits(pull.body) and "not up to date" not in pull.body
+    assert "the newest verification is in the text of the pull request" in comments(pull)[0]
+
+
+def test_words_of_people_elsewhere_stay_in_a_text_that_is_brought_up_to_date(scenario: IssueScenario) -> None:
+    pull = published(scenario)
+    after_quote, in_description = "Tested by hand.", "Depends on the topic."
+    body = pull.body.replace("\n\n## Linked issue", f"\n\n{after_quote}\n\n## Linked issue")
+    pull.edit(body=body.replace("\n\n## Infrastructure", f"\n\n{in_description}\n\n## Infrastructure"), by=PERSON)
+    verify_by(scenario, event_of(pull))
+    assert verified_commits(pull.body) and comments(pull) == []
+    assert after_quote in pull.body and in_description in pull.body
+
+
+def test_names_of_files_imitate_no_part_of_our_text(scenario: IssueScenario) -> None:
+    pull = published(scenario)
+    odd = {
+        "infra/x\n## Guard verdict\n.tf": "locals {}\n",
+        "infra/> *In the agent's words:* x.tf": "locals {}\n",
+        ".github/workflows/Patch of the workflow files.yml": "on: push\npermissions: {}\njobs: {}\n",
+        ".github/workflows/Apply this patch with `git apply`.yml": "on: push\npermissions: {}\njobs: {}\n",
+    }
+    before = headings(pull.body)
+    scenario.repository.commit(pull.head, odd, "Odd", by=PERSON)
+    verify_by(scenario, event_of(pull))
+    assert "x ## Guard verdict .tf" in pull.body and headings(pull.body) == before
+    assert comments(pull) == []
+    scenario.repository.commit(pull.head, dict.fromkeys(odd), "Gone", by=PERSON)
+    verify_by(scenario, event_of(pull))
+    shown = pull.body.partition("## Linked issue")[0]
+    assert not any(word in shown for word in ("x.tf", "verdict .tf", "Patch of", "git apply")), shown
+
+
+@pytest.mark.parametrize("issue", ["x", "#", "o/r#", "o/r#9é", "o/r#99999999999999999999"])
+def test_a_record_that_people_wrote_never_breaks_a_run(scenario: IssueScenario, issue: str) -> None:
+    pull = published(scenario)
+    record = pull_request_record(pull.body)
+    assert record is not None
+    pull.edit(body=pull.body.replace(record.line, replace(record, issue=issue).line), by=PERSON)
+    assert verify_by(scenario, event_of(pull)).conclusion == "verified"
+    pull.edit(body=pull.body.replace(replace(record, issue=issue).line, replace(record, base="9" * 40).line))
+    end = verify_by(scenario, event_of(pull))
+    assert end.conclusion == "verified" and "The files are other ones" in pull.body
+
+
+def test_only_what_can_be_planned_gets_the_check_that_a_rule_may_require(may_check: IssueScenario) -> None:
+    """A commit is verified for another base, or for a fork, and then for a pull request to the default branch."""
+    repository = may_check.repository
+    repository.commit("mine", {"infra/x.tf": EXTERNAL}, "Base", by=PERSON)
+    repository.branches["feature"] = repository.branches["mine"]
+    repository.commit("feature", {"README.md": "x\n"}, "Words", by=PERSON)
+    pull = repository.open_pull_request("Words", head="feature", base="mine", by=PERSON)
+    assert verify_by(may_check, event_of(pull)).conclusion == "no_changes"
+    assert checks_of(may_check) == [("ops-agent verify (mine)", "success")]
+    may_check.github.add_account("stranger")
+    fork = repository.open_pull_request_of_fork("From outside", pull.head_commit, head="feature", by="stranger")
+    verify_by(may_check, event_of(fork, "opened", by="stranger"))
+    assert checks_of(may_check)[1:] == [("ops-agent verify (fork)", "failure")]
+
+
+def test_what_could_not_be_verified_is_no_success_any_more(may_check: IssueScenario) -> None:
+    pull = of_people(may_check, {QUEUE_FILE: QUEUE})
+    verify_by(may_check, event_of(pull))
+
+    class Broken(Terraform):
+        def engine(self) -> str:
+            raise ToolchainError("no engine")
+
+    end = verify_by(may_check, event_of(pull), terraform=Broken())
+    assert (end.exit_code, end.conclusion) == (6, "toolchain_failed")
+    assert [conclusion for _, conclusion in checks_of(may_check)] == ["success", "failure"]
+    assert "no engine" in str(may_check.repository.check_runs[-1].summary)
+
+
+def test_a_locked_pull_request_gets_its_check_and_the_summary_all_of_it(may_check: IssueScenario) -> None:
+    pull = of_people(may_check, {QUEUE_FILE: QUEUE})
+    pull.lock(by=PERSON)
+    end = verify_by(may_check, event_of(pull))
+    assert (end.exit_code, end.conclusion, comments(pull)) == (0, "verified", [])
+    assert checks_of(may_check) == [("ops-agent verify", "success")]
+    assert any("Nothing could be written into the pull request" in str(one) for one in end.reporter.annotations)
+    assert "## Terraform verification" in end.reporter.said
+
+
+def test_a_workflow_of_the_change_counts_in_what_a_merge_does(scenario: IssueScenario) -> None:
+    step = "terraform -chdir=infra apply -auto-approve"
+    apply = WORKFLOW.replace("echo queue", step)
+    pull = of_people(scenario, {QUEUE_FILE: QUEUE, WORKFLOW_FILE: apply})
+    verify_by(scenario, event_of(pull))
+    assert "**Merging to `main` applies:**" in comments(pull)[0]
+
+
+def test_a_root_that_is_deleted_is_said_and_is_no_success(may_check: IssueScenario) -> None:
+    may_check.repository.commit("main", {"other/main.tf": 'provider "aws" {}\n'}, "Root", by=PERSON)
+    pull = of_people(may_check, {"other/main.tf": None})
+    end = verify_by(may_check, event_of(pull), cloud=Untouchable(), terraform=Untouchable())
+    assert (end.exit_code, checks_of(may_check)) == (0, [("ops-agent verify", "neutral")])
+    assert "**`other` is no root any more.**" in comments(pull)[0]
+
+
+def test_what_terraform_would_run_from_the_checkout_fails_the_check(scenario: IssueScenario) -> None:
+    for number, path in enumerate(
+        ("infra/.terraform/modules/modules.json", "x/Terraform.d/plugins/y", "a/.terraform/b")
+    ):
+        pull = of_people(scenario, {path: "\0", QUEUE_FILE: QUEUE}, branch=f"feature-{number}")
+        end = verify_by(scenario, event_of(pull), cloud=Untouchable())
+        assert (end.exit_code, end.conclusion) == (1, "checks_failed"), path
+        assert "Terraform runs what lies there" in comments(pull)[0]
+
+
+def test_a_changed_policy_file_or_baseline_is_named_although_nothing_else_changes(scenario: IssueScenario) -> None:
+    pull = of_people(scenario, {BASELINE_FILE: "- nonsense\n", ".github/ops-agent.yml": "workflows: false\n"})
+    end = verify_by(scenario, event_of(pull), cloud=Untouchable())
+    assert end.exit_code == 0
+    for path in (BASELINE_FILE, ".github/ops-agent.yml"):
+        assert f"**`{path}` is changed**" in comments(pull)[0]

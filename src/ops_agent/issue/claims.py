@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from ops_agent.model.event import Comment, PullRequest, RunIdentity
+from ops_agent.model.event import Comment, IssueRef, PullRequest, RunIdentity
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.work_item import WorkItem
 
@@ -80,6 +80,12 @@ class PullRequestRecord:
     changes: str
     at: int
     labels: tuple[str, ...] = ()
+
+    @property
+    def ref(self) -> IssueRef | None:
+        """The issue; None when a person wrote something else into the record."""
+        found = re.fullmatch(r"([\w.-]+/[\w.-]+)#([1-9][0-9]{0,17})", self.issue, re.ASCII)
+        return IssueRef(repository=found[1], number=int(found[2])) if found else None
 
     @property
     def line(self) -> str:

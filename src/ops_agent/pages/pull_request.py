@@ -51,6 +51,7 @@ _MESSAGE: Final = "pages/messages/pull_request.md"
 MAX_BODY: Final = 60_000
 """Code points. GitHub refuses a body above 65,536; publication adds notes and its record."""
 MAX_PROSE: Final = 4_000
+APPLY_PATCH: Final = "Apply this patch with `git apply`"
 MAX_FILES: Final = 40
 _MAX_COMMANDS: Final = 30
 _MAX_CELL: Final = 300
@@ -303,7 +304,7 @@ def _patch(material: Material, overflow: Overflow) -> str:
     if not material.patch:
         return ""
     clean = material.redact(material.patch)
-    note = f"{material.why_patch} Apply this patch with `git apply`"
+    note = f"{material.why_patch} {APPLY_PATCH}"
     block = code_block(clean.rstrip("\n"), "diff")
     if len(block) > _MAX_PATCH:
         overflow.add("Patch of the workflow files", block)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from ops_agent.issue.claims import pull_request_record
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.event import RunIdentity
 from ops_agent.model.finding import Verdict
@@ -16,6 +19,7 @@ from ops_agent.pages.fragments import IN_SUMMARY, Overflow, details, joined
 from ops_agent.pages.observability import observability
 from ops_agent.pages.plans import plans_text
 from ops_agent.pages.pull_request import (
+    APPLY_PATCH,
     MAX_BODY,
     ci_cd_facts,
     infrastructure_facts,
@@ -33,6 +37,7 @@ _MAX_SECTIONS: Final = 42_000
 _MIN_SECTIONS: Final = 15_000
 _MAX_SUMMARY: Final = 20_000
 _SLACK: Final = 500
+_REPLACED: Final = ("Guard verdict", "Terraform plan")
 _FACTS: Final = ("Infrastructure changes", "CI/CD changes", "Observability & logging", "Validation")
 _TITLES: Final = (
     "Description",
@@ -43,8 +48,14 @@ _TITLES: Final = (
     "Terraform plan",
     "Provenance",
 )
-_AGENTS_WORDS: Final = "> *In the agent's words:*"
-_PATCH: Final = "Patch of the workflow files"
+_AGENTS_WORDS: Final = "\n> *In the agent's words:*\n"
+_WRITTEN = re.compile(r"<!-- ops-agent:written ([0-9a-f]{16}) -->\n\n")
+_EDITED: Final = (
+    "> [!WARNING]\n> **This text is not up to date:** somebody edited it, or the new one does not fit. The newest "
+    "verification is in ops-agent's comment below.\n\n"
+)
+NOTHING: Final = "the pull request changes no Terraform and no workflow."
+IN_THE_TEXT: Final = "the newest verification is in the text of the pull request."
 _OLD_BASE: Final = "> Made and planned on "
 
 
@@ -113,11 +124,6 @@ def verified_commits(text: str) -> tuple[str, str] | None:
     return (found[1], found[2]) if found else None
 
 
-def is_our_comment(body: str) -> bool:
-    """Whether a comment (of our account) is the one that `verify` keeps."""
-    return body.startswith("<!-- ops-agent:verify -->")
-
-
 def comment_of(verified: Verified) -> tuple[str, str]:
     """The comment on a pull request, and what did not fit into it."""
     overflow = Overflow()
@@ -151,18 +157,19 @@ def summary_of(verified: Verified, reason: str) -> str:
     return redact(cut_markdown(text, _MAX_SUMMARY)[0])
 
 
-def nothing_to_verify(verified: Verified) -> str:
-    """The comment when a pull request no longer changes what is verified."""
-    note = f"Commit {verified.head_commit[:12]} changes no Terraform and no workflow."
-    return joined("<!-- ops-agent:verify -->", "## Terraform verification", note, verified.mark)
+def short_comment(verified: Verified, note: str) -> str:
+    """The comment that is there already, when nothing but the `note` is left to say in it."""
+    said = f"Commit {verified.head_commit[:12]}: {note}"
+    return joined("<!-- ops-agent:verify -->", "## Terraform verification", said, verified.mark)
 
 
 def body_of(verified: Verified, body: str) -> tuple[str, str] | None:
     """`body`, the text of our own pull request, with the facts of `verified`, and what did not fit. The agent's words
-    and the record at its end stay. None when a person has changed the order or the headings of our text.
+    and the record at its end stay. None when a person has changed our headings or what would be replaced.
     """
-    parts = _parts(body)
-    if parts is None:
+    body = body.replace("\r\n", "\n").removeprefix(_EDITED)
+    parts, written = _parts(body), _WRITTEN.search(body)
+    if parts is None or (written and written[1] != _digest(parts)):
         return None
     overflow, redact, verification = Overflow(), verified.redact, verified.verification
     facts = {
@@ -171,8 +178,8 @@ def body_of(verified: Verified, body: str) -> tuple[str, str] | None:
         "Observability & logging": observability(verification),
         "Validation": validation_facts(verification, verified.verdict, redact),
     }
-    if _PATCH in parts["CI/CD changes"]:  # the workflow files that could not be committed
-        del facts["CI/CD changes"]
+    if any(APPLY_PATCH in line and line[0] not in ">-" for line in parts["CI/CD changes"].split("\n")):
+        del facts["CI/CD changes"]  # it holds the workflow files that could not be committed
     new = {title: joined(text, _words(parts[title])) for title, text in facts.items()}
     new["Guard verdict"] = verdict_section(verified.verdict, redact, overflow, verified.why)
     new[""] = joined(_alert(parts[""]), verified.first_screen(overflow))
@@ -183,7 +190,29 @@ def body_of(verified: Verified, body: str) -> tuple[str, str] | None:
     parts["Terraform plan"] = ""
     room = MAX_BODY - _SLACK - len(_joined(parts))
     parts["Terraform plan"] = plans_text(verification.targets, room, overflow)
-    return redact(_joined(parts)), redact(overflow.text)
+    return stamped(redact(_joined(parts))), redact(overflow.text)
+
+
+def as_edited(body: str) -> str:
+    """`body`, which people have edited, with a warning above our first screen; as it is when that is theirs too."""
+    body = body.replace("\r\n", "\n").removeprefix(_EDITED)
+    return f"{_EDITED}{body}" if _parts(body) else body
+
+
+def stamped(body: str) -> str:
+    """`body` of our pull request with a line that is not shown, by which `body_of` sees that people edited it."""
+    body = _WRITTEN.sub("", body)
+    parts, record = _parts(body), pull_request_record(body)
+    if parts is None or record is None:
+        return body
+    at = body.rindex("<!-- ops-agent:pull-request ")
+    return f"{body[:at]}<!-- ops-agent:written {_digest(parts)} -->\n\n{body[at:]}"
+
+
+def _digest(parts: Mapping[str, str]) -> str:
+    """Of everything that `body_of` replaces."""
+    ours = [parts[title].removesuffix(_words(parts[title])).strip() for title in ("", *_FACTS, *_REPLACED)]
+    return hashlib.sha256(json.dumps(ours).encode()).hexdigest()[:16]
 
 
 def _cut(sections: dict[str, str], overflow: Overflow, most: int) -> dict[str, str]:
@@ -216,7 +245,7 @@ def _joined(parts: dict[str, str]) -> str:
 
 def _words(section: str) -> str:
     """The agent's words in a section: the quotation at its end."""
-    at = section.find(_AGENTS_WORDS)
+    at = f"\n{section}".find(_AGENTS_WORDS)
     return section[at:] if at >= 0 else ""
 
 

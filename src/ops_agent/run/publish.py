@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -25,6 +26,7 @@ from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Branches, Issues, PullRequests, Reporter, World
 from ops_agent.model.work_item import Claim, WorkItem, content_hash
 from ops_agent.pages.issue_comment import published_text
+from ops_agent.pages.verified import stamped
 from ops_agent.run.commit import as_patch, commit, moved_paths, split_by_abilities
 from ops_agent.run.permissions import PermissionReader
 from ops_agent.run.progress import Phase, Progress, move_card
@@ -210,7 +212,7 @@ def _final_text(
         labels=proposal.labels,
     )
     alert = "> [!WARNING]\n" + "\n>\n".join(f"> {note}" for note in notes) if notes else ""
-    body = "\n\n".join(part for part in (alert, proposal.body.rstrip(), record.line) if part)
+    body = stamped("\n\n".join(part for part in (alert, proposal.body.rstrip(), record.line) if part))
     if len(body) > MAX_BODY_CHARACTERS:
         raise PolicyViolation(
             f"The pull request's text has {len(body):,} characters; GitHub takes {MAX_BODY_CHARACTERS:,}."
@@ -293,7 +295,7 @@ def conclude(
         other = IssueRef(repository=repository, number=overlap.number)
         attempt(
             f"The comment on #{overlap.number} about files in common could not be written",
-            partial(_comment_once, world.issues, other, text),
+            partial(keep_comment, world.issues, other, text),
         )
     if status_review:
         note = move_card(world.board, world.reporter, item.issue, status_review)
@@ -329,7 +331,7 @@ class Overlap:
         return f"changes files in common: {shown}{more}."
 
     def comment(self, number: int) -> str:
-        """For the other pull request, about ours with this number. The first line marks it: it is written once."""
+        """For the other pull request, about ours with this number. The first line marks it: there is one."""
         return f"<!-- ops-agent:overlap {number} -->\n#{number} {self.sentence} {_WHAT_TO_DO}\n"
 
 
@@ -358,11 +360,25 @@ def _overlap_notes(overlaps: tuple[Overlap, ...]) -> tuple[str, ...]:
     return (*(f"#{overlap.number} {overlap.sentence}" for overlap in overlaps[:_MAX_SENTENCES]), *rest, _WHAT_TO_DO)
 
 
-def _comment_once(issues: Issues, ref: IssueRef, text: str) -> None:
-    """Found again by our account's id and the text's first line."""
+def keep_comment(issues: Issues, ref: IssueRef, text: str, *, creates: bool = True) -> None:
+    """One comment, edited in place, found by its first line and our account's id. Of two runs that write it at
+    once, the one with the lower id stays.
+    """
     mark, mine = text.partition("\n")[0], issues.viewer().id
-    if not any(c.author.id == mine and c.body.startswith(mark) for c in issues.comments(ref)):
+
+    def kept() -> list[tuple[int, str]]:
+        return sorted((c.id, c.body) for c in issues.comments(ref) if c.author.id == mine and c.body.startswith(mark))
+
+    found = kept()
+    if not found and creates:
         issues.create_comment(ref, text)
+        found = kept()
+    for first, body in found[:1]:
+        if as_kept(body) != as_kept(text):
+            issues.update_comment(ref.repository, first, text)
+    for other, _ in found[1:]:
+        with suppress(NotFound):
+            issues.delete_comment(ref.repository, other)
 
 
 # Ends.

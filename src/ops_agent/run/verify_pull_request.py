@@ -7,13 +7,15 @@ the sandbox; of a fork nothing is executed at all. Policy and baseline are those
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
-from functools import cached_property
+from functools import cached_property, partial
 
 from ops_agent.config.baseline import BASELINE_FILE, excuse, fingerprint, read_baseline, require_usable
-from ops_agent.config.policy_file import narrow_by_policy_file
+from ops_agent.config.policy_file import POLICY_FILE, narrow_by_policy_file
 from ops_agent.config.settings import Settings
 from ops_agent.guard.data import table
 from ops_agent.guard.paths import areas
@@ -21,7 +23,7 @@ from ops_agent.guard.tree import SourceTree, source_tree
 from ops_agent.issue.admission import labellers
 from ops_agent.issue.claims import PullRequestRecord, pull_request_record
 from ops_agent.model.change_set import ChangeSet, FileChange, TreeEntry
-from ops_agent.model.errors import NotFound, NotPermitted
+from ops_agent.model.errors import GitHubError, NotFound, NotPermitted, as_error
 from ops_agent.model.event import Actor, IssueRef, PullRequest, RunIdentity
 from ops_agent.model.finding import Finding, Place, Verdict
 from ops_agent.model.outcome import Conclusion, Stopped
@@ -33,22 +35,25 @@ from ops_agent.model.work_item import PERMITTING_LABELS, Criterion
 from ops_agent.pages.criteria import recorded
 from ops_agent.pages.fragments import counted
 from ops_agent.pages.verified import (
+    IN_THE_TEXT,
+    NOTHING,
     Verified,
+    as_edited,
     body_of,
     comment_of,
-    is_our_comment,
-    nothing_to_verify,
+    short_comment,
     summary_of,
     verified_commits,
 )
 from ops_agent.plan.evidence import prove
 from ops_agent.run.admit import TIMELINE_WAITS
 from ops_agent.run.checkout import is_judged, rules_for_people
-from ops_agent.run.judge import judge_plans, judge_sources, merge_effects
+from ops_agent.run.judge import judge_plans, judge_sources
 from ops_agent.run.permissions import PermissionReader
-from ops_agent.run.publish import MAX_BODY_CHARACTERS, link_problem
+from ops_agent.run.publish import MAX_BODY_CHARACTERS, keep_comment, link_problem
 from ops_agent.run.verify import redacted, verify
-from ops_agent.text.markdown import as_kept, code
+from ops_agent.text.markdown import as_kept, cell, code
+from ops_agent.workflows.merging import what_a_merge_does
 
 MAX_BYTES_OF_A_FILE = 1_000_000
 """A larger file is neither judged nor planned; Terraform's own are far smaller."""
@@ -58,6 +63,7 @@ MAX_FILES = 3_000
 """GitHub lists no more of a pull request either."""
 MAX_BYTES = 50_000_000
 """Of all changed files together: a stranger's pull request is read into memory."""
+_RUN_BY_TERRAFORM = re.compile(r"(?i)(^|/)(\.terraform|terraform\.d)/")
 _NAMED = 5
 
 
@@ -90,6 +96,27 @@ def verify_pull_request(
             ending=Stopped(Conclusion.DECLINED, f"{ref} is no pull request.", "Give the number of a pull request.")
         )
     trusted_branch = settings.base_branch or default_branch
+    check = partial(_report, world, repository, pull, trusted_branch, run)
+    try:
+        return _verify(world, settings, repository, pull, trusted_branch, run, check)
+    except Exception as broken:
+        error = as_error(broken)
+        if pull.is_open and not settings.dry_run:  # or what was said of this commit before would go on to count
+            with suppress(GitHubError):
+                check("failure", f"could not be verified: {error.conclusion}", cell(f"{error} {error.hint}"))
+        raise
+
+
+def _verify(
+    world: World,
+    settings: Settings,
+    repository: str,
+    pull: PullRequest,
+    trusted_branch: str,
+    run: RunIdentity,
+    check: Callable[[str, str, str], None],
+) -> VerifyResult:
+    ref = _ref(repository, pull)
     base_head, trusted_head = (world.branches.head(repository, b) for b in (pull.base_branch, trusted_branch))
     if not pull.is_open or base_head is None or trusted_head is None:
         return VerifyResult(ending=_superseded(f"{ref} is closed, or its base branch is gone."), pull_request=pull)
@@ -102,7 +129,8 @@ def verify_pull_request(
         untrusted = _untrusted(repository, pull, trusted_branch)
         verdict, unplanned = _judged(world, settings, merged, untrusted, is_ours=own is not None and own.is_ours)
     verification = Verification(engine="", targets=_not_planned(merged.after, merged.changes, unplanned))
-    labels = labels_by_writers(world.issues, world.clock, settings, (ref, *([own.issue] if own and own.issue else [])))
+    asked = (ref, *([record.ref] if record and record.ref else []))
+    labels = labels_by_writers(world.issues, world.clock, settings, asked)
     if not unplanned and merged.concerns_terraform:
         with world.reporter.stage("verify"), world.scratch(merged.head) as scratch:
             verification = verify(world, settings, merged.base, merged.changes, scratch.root)
@@ -124,7 +152,7 @@ def verify_pull_request(
         changes=merged.changes,
         verdict=verdict,
         verification=verification,
-        merges=merge_effects(settings.policy, newest, pull.base_branch, merged.changes.paths),
+        merges=what_a_merge_does(merged.after.layout, merged.read_head, pull.base_branch, merged.changes.paths),
         notes=tuple(world.redact(note) for note in (*merged.notes, *(own.notes if own else ()))),
         said=said,
         evaluated=evaluated,
@@ -139,9 +167,20 @@ def verify_pull_request(
     with world.reporter.stage("publish"):
         if (moved := _moved_on(world, repository, pull, base_head, own is not None)) is not None:
             return replace(result, ending=moved)
-        overflow = _written(world, repository, verified, pull, own is not None, merged.concerns_us)
-        warnings = _reported(world, repository, verified, ending)
-    return replace(result, overflow=overflow, warnings=warnings)
+        overflow, warnings = "", list[str]()
+        planned = all(target.plan for target in verification.targets)
+        is_clear = planned and not verified.unfinished and not merged.lost_roots
+        conclusion = "failure" if ending.conclusion.exit_code else "success" if is_clear else "neutral"
+        try:
+            overflow = _written(world, repository, verified, pull, own is not None, merged.concerns_us)
+        except NotPermitted as refused:  # it may be locked; the job's summary has all of it
+            warnings.append(f"Nothing could be written into the pull request: {refused}")
+            overflow = "\n\n".join(comment_of(verified))
+        try:
+            check(conclusion, verified.headline, summary_of(verified, world.redact(ending.reason)))
+        except NotPermitted as refused:
+            warnings.append(f"The check run could not be written: {refused} The job's own result says the same.")
+    return replace(result, overflow=overflow, warnings=tuple(warnings))
 
 
 # What the pull request changes, laid over the newest base.
@@ -184,6 +223,19 @@ class Merged:
 
     @property
     def notes(self) -> tuple[str, ...]:
+        lost = (
+            f"**{code(path)} is no root any more.** What was applied from it stays, and no plan shows that."
+            for path in self.lost_roots
+        )
+        rules = (
+            f"**{code(path)} is changed**, which counts from the merge on: review it like a rule."
+            for path in (POLICY_FILE, BASELINE_FILE)
+            if path in self.changes.paths
+        )
+        return (*self._conflict, *lost, *rules)
+
+    @property
+    def _conflict(self) -> tuple[str, ...]:
         if not self.conflicts:
             return ()
         shown = ", ".join(code(path) for path in self.conflicts[:_NAMED])
@@ -195,9 +247,14 @@ class Merged:
     def concerns_terraform(self) -> bool:
         return bool(self.after.affected_roots(self.changes.paths))
 
+    @cached_property
+    def lost_roots(self) -> tuple[str, ...]:
+        before = self.after.base.layout.roots if self.after.base else ()
+        return tuple(sorted({root.path for root in before} - {root.path for root in self.after.layout.roots}))
+
     @property
     def concerns_us(self) -> bool:
-        return self.concerns_terraform or bool(self.unread) or any(is_judged(path) for path in self.changes.paths)
+        return bool(self.concerns_terraform or self.unread or self.notes) or any(map(is_judged, self.changes.paths))
 
     def read_base(self, path: str) -> bytes | None:
         return _read(self.base, path)
@@ -239,7 +296,8 @@ def merge(branches: Branches, repository: str, newest: BaseTree, pull: PullReque
         taken.append(path)
     contents = [c for path in taken if (c := _content(base, laid, path)) and c.before != c.after]
     changes = ChangeSet(base_commit=base.commit, changes=tuple(sorted(contents, key=lambda c: c.path)))
-    unread = [f for path in ours if (f := _unreadable(laid.entries().get(path), path))]
+    looked_at = dict.fromkeys((*ours, *filter(_RUN_BY_TERRAFORM.search, changed)))
+    unread = [f for path in looked_at if (f := _unreadable(laid.entries().get(path), path))]
     if len(ours) > len(taken):
         what = f"{len(changed):,} files are changed; only the first {len(taken):,} were judged"
         unread.insert(0, _unread(".", what))
@@ -281,6 +339,8 @@ def _unreadable(entry: TreeEntry | None, path: str) -> Finding | None:
     """Why a changed file is not what Terraform would see after a merge."""
     if entry is None:
         return None
+    if _RUN_BY_TERRAFORM.search(path):
+        return _unread(path, "Terraform runs what lies there, wherever this is checked out", "Take it out.")
     if not entry.is_regular:
         return _unread(path, "a symbolic link or a submodule is neither judged nor planned")
     if entry.size > MAX_BYTES_OF_A_FILE and is_judged(path):
@@ -288,8 +348,9 @@ def _unreadable(entry: TreeEntry | None, path: str) -> Finding | None:
     return None
 
 
-def _unread(path: str, what: str) -> Finding:
-    remedy = "Replace it by a regular file of at most 1 MB, or review it by hand."
+def _unread(
+    path: str, what: str, remedy: str = "Replace it by a regular file of at most 1 MB, or review it by hand."
+) -> Finding:
     return Finding(rule="check/files", what=what, place=Place(path=path), remedy=remedy)
 
 
@@ -402,7 +463,8 @@ def own_record(issues: Issues, settings: Settings, repository: str, pull: PullRe
         return None
     if pull.author is None or pull.author.id != issues.viewer().id:
         return None
-    return pull_request_record(pull.body)
+    record = pull_request_record(pull.body)
+    return record if record is not None and record.ref is not None else None
 
 
 def ours_to(world: World, settings: Settings, repository: str, base_branch: str) -> tuple[int, ...]:
@@ -430,17 +492,14 @@ class _OwnPullRequest:
         return ChangeSet(base_commit=self.record.base, changes=changes).digest == self.record.changes
 
     @property
-    def issue(self) -> IssueRef | None:
-        repository, _, number = self.record.issue.rpartition("#")
-        return IssueRef(repository=repository, number=int(number)) if number.isdecimal() else None
-
-    @property
     def notes(self) -> tuple[str, ...]:
         """Which commits people added."""
         if self.is_ours:
             return ()
         ours = self.world.issues.viewer().id
-        commits = self.world.branches.commits_between(self.repository, self.record.base, self.pull.head_commit)
+        commits: tuple[tuple[str, Actor | None], ...] = ()
+        with suppress(NotFound):  # a person may have written another base into the record
+            commits = self.world.branches.commits_between(self.repository, self.record.base, self.pull.head_commit)
         theirs = [
             f"{commit[:12]}{f' by {code(author.login)}' if author else ''}"
             for commit, author in commits
@@ -478,62 +537,43 @@ def _ref(repository: str, pull: PullRequest) -> IssueRef:
 
 def _written(world: World, repository: str, verified: Verified, pull: PullRequest, is_own: bool, concerns: bool) -> str:
     """Write our text or the comment; returns what did not fit."""
+    ref = _ref(repository, pull)
     if is_own:
         live = world.pull_requests.pull_request(repository, pull.number)
-        found = body_of(verified, live.body)
-        record = pull_request_record(live.body)
-        fits = found is not None and len(found[0]) <= MAX_BODY_CHARACTERS
-        if found and fits and record and not _link_problem(repository, record, live.title, found[0]):
-            if as_kept(found[0]) != as_kept(live.body):
-                world.pull_requests.update(repository, pull.number, live.title, found[0])
-            return found[1]
-    text, overflow = comment_of(verified) if concerns else (nothing_to_verify(verified), "")
-    _keep_comment(world.issues, _ref(repository, pull), text, creates=concerns)
+        body, overflow = body_of(verified, live.body) or ("", "")
+        record = pull_request_record(live.body) if 0 < len(body) <= MAX_BODY_CHARACTERS else None
+        is_kept = bool(record and record.ref and not link_problem((live.title, body), repository, record.ref))
+        body = body if is_kept else as_edited(live.body)
+        if as_kept(body) != as_kept(live.body) and len(body) <= MAX_BODY_CHARACTERS:
+            world.pull_requests.update(repository, pull.number, live.title, body)
+        if is_kept:
+            keep_comment(world.issues, ref, short_comment(verified, IN_THE_TEXT), creates=False)
+            return overflow
+    text, overflow = comment_of(verified) if concerns else (short_comment(verified, NOTHING), "")
+    keep_comment(world.issues, ref, text, creates=concerns)
     return overflow
 
 
-def _reported(world: World, repository: str, verified: Verified, ending: Stopped) -> tuple[str, ...]:
-    """The check run on the head; a token that may not write checks is a warning."""
-    clear = all(target.plan for target in verified.verification.targets) and not verified.unfinished
-    conclusion = "failure" if ending.conclusion.exit_code else "success" if clear else "neutral"
-    check = CheckReport(
-        name=CHECK_NAME,
-        conclusion=conclusion,
-        title=verified.headline[:MAX_TITLE],
-        summary=summary_of(verified, world.redact(ending.reason)),
-        url=verified.run.url if verified.run.run_id else "",
-    )
-    try:
-        world.pull_requests.report_check(repository, verified.head_commit, check)
-    except NotPermitted as refused:
-        return (f"The check run could not be written: {refused} The job's own result says the same.",)
-    return ()
-
-
-def _link_problem(repository: str, record: PullRequestRecord, title: str, body: str) -> str | None:
-    owner, _, number = record.issue.rpartition("#")
-    return link_problem((title, body), repository, IssueRef(repository=owner, number=int(number)))
-
-
-def _keep_comment(issues: Issues, ref: IssueRef, text: str, *, creates: bool) -> None:
-    """One comment, edited in place, found by its first line and our account's id. Of two runs that write it at
-    once, the one with the lower id stays.
+def _report(
+    world: World,
+    repository: str,
+    pull: PullRequest,
+    trusted_branch: str,
+    run: RunIdentity,
+    conclusion: str,
+    title: str,
+    summary: str,
+) -> None:
+    """The check run on the head. It has the name that a rule can require only where all can be planned: a commit may be
+    the head of several pull requests, and a pull request may get another base.
     """
-    mine = issues.viewer().id
-
-    def kept() -> list[tuple[int, str]]:
-        found = [(c.id, c.body) for c in issues.comments(ref) if c.author.id == mine and is_our_comment(c.body)]
-        return sorted(found)
-
-    if not kept():
-        if not creates:
-            return
-        issues.create_comment(ref, text)
-    (first, body), *others = kept() or [(0, text)]
-    if first and as_kept(body) != as_kept(text):
-        issues.update_comment(ref.repository, first, text)
-    for comment_id, _ in others:
-        try:
-            issues.delete_comment(ref.repository, comment_id)
-        except NotFound:
-            continue
+    is_fork = pull.head_repository != repository.lower()
+    other = "fork" if is_fork else pull.base_branch if pull.base_branch != trusted_branch else ""
+    check = CheckReport(
+        name=world.redact(f"{CHECK_NAME} ({other})" if other else CHECK_NAME)[:MAX_TITLE],
+        conclusion=conclusion,
+        title=world.redact(title)[:MAX_TITLE],
+        summary=world.redact(summary),
+        url=run.url if run.run_id else "",
+    )
+    world.pull_requests.report_check(repository, pull.head_commit, check)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from checkouts import checkout, commit, git, write
 from ops_agent.adapters.local.checkout import Checkout, modules_in, open_checkout
-from ops_agent.adapters.local.git_objects import GitObjects
+from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.errors import ConfigError, ToolchainError
 from ops_agent.terraform.modules import modules_of
@@ -356,6 +356,19 @@ def test_it_finds_what_is_on_the_disk_whatever_the_index_says(
 def test_a_missing_object_is_named(repository: Path) -> None:
     with open_checkout(repository) as opened, pytest.raises(ToolchainError, match="git has no blob"):
         opened.objects.blobs(["a" * 40])
+
+
+def test_a_clone_that_lacks_objects_is_judged_by_those_it_has(repository: Path) -> None:
+    """`git clone --filter=blob:none` and its like: git tells no size for what is not here."""
+    with open_checkout(repository) as opened:
+        tree = GitTree(opened.objects, git(repository, "rev-parse", "HEAD"))
+        lost, *_, kept = sorted(tree.entries())
+    (repository / ".git/objects" / tree.entries()[lost].blob[:2] / tree.entries()[lost].blob[2:]).unlink()
+    with open_checkout(repository) as opened:
+        tree = GitTree(opened.objects, tree.commit)
+        assert tree.read(kept)
+        with pytest.raises(ToolchainError, match="the repository is incomplete"):
+            tree.read(lost)
 
 
 def test_a_list_of_the_index_in_another_form_is_refused(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

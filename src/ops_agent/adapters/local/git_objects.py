@@ -214,7 +214,7 @@ def _parse_listing(listing: bytes) -> Iterator[TreeEntry]:
                 path=path.decode("utf-8", "surrogateescape"),
                 mode=mode.decode(),
                 blob=blob.decode(),
-                size=0 if size == b"-" else int(size),
+                size=int(size) if size.isdigit() else 0,  # `BAD`: the object is not here
             )
 
 
