@@ -183,9 +183,9 @@ class OfflineSide:
 class OfflinePlan:
     """A plan without the account. `document` has the shape of `show -json`; `untold` are resources without an entry in
     it: they change, or may change, in a way that only the account decides. `refused` are errors that a plan with the
-    account would end with too.
+    account would end with too, each with the address of its resource.
     """
 
     document: bytes
     untold: tuple[ResourceChange, ...] = ()
-    refused: tuple[str, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -28,6 +28,9 @@ PROVIDER_OUTPUT: Final = "ops_agent_provider_"
 DERIVED_TEXT: Final = "(computed of what only the account knows)"
 """In the place of a value that a function made of an invented one."""
 _BUILT_IN: Final = "terraform.io/builtin/"
+_UNKNOWN_NAME: Final = "unknown"
+_NOT_KNOWN: Final = f"${{jsondecode(terraform_data.{_UNKNOWN_NAME}.id)}}"
+"""Of any type, and unknown until an apply."""
 _TOKEN: Final = re.compile(r"oa[0-9a-f]{14}")
 _ADDRESS: Final = re.compile(
     r"(?<![0-9.])100(?:\.[0-9]{1,3}){3}(?:/24)?(?![0-9.])|fd[0-9a-f]{2}:[0-9a-f]{4}:[0-9a-f]{4}::/56"
@@ -56,10 +59,13 @@ _SKIPPED: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a side is planned for."""
+    """Where a side is planned for. `other`: whatever is invented gets another value and number, to see what depends on
+    it.
+    """
 
     account: str
     region: str
+    other: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +143,8 @@ def standins(address: str, mode: str, type_: str, schema: Json, place: Place) ->
 
 
 def _standin(address: str, resource: str, type_: Any, path: str, place: Place) -> Any:
-    token = "oa" + hashlib.sha256(f"{address}\0{path}".encode()).hexdigest()[:14]
+    seed = f"{address}\0{path}" + ("\0other" if place.other else "")
+    token = "oa" + hashlib.sha256(seed.encode()).hexdigest()[:14]
     if type_ == "number":
         return 7_000_000_000 + int(token[2:], 16) % 1_000_000_000
     if type_ == "string":
@@ -159,7 +166,7 @@ def _standin(address: str, resource: str, type_: Any, path: str, place: Place) -
         return (_ID_PREFIXES.get(resource, "").format(region=place.region) if name == "id" else "") + token
     if isinstance(type_, list) and type_[0] in ("list", "set"):
         inner = type_[1]
-        number = 3 if inner in ("string", "number") else 1
+        number = (2 if place.other else 3) if inner in ("string", "number") else 1
         made = [_standin(address, resource, inner, f"{path}[{index}]", place) for index in range(number)]
         return None if None in made else made
     if isinstance(type_, list) and type_[0] == "object":
@@ -212,6 +219,7 @@ class Registry:
     """Every stand-in of some instances, to be found in values."""
 
     def __init__(self, items: Iterable[Item], place: Place) -> None:
+        self.place = place
         self.own: dict[str, Json] = {}
         self._by_token: dict[str, Standin] = {}
         self._by_number: dict[int, Standin] = {}
@@ -222,6 +230,16 @@ class Registry:
                     self._by_token[token[0]] = Standin(item.address, path, value)
                 elif isinstance(value, int) and not isinstance(value, bool) and value >= 7_000_000_000:
                     self._by_number[value] = Standin(item.address, path, str(value))
+
+    def written(self, item: Item) -> Json | None:
+        """What the sources write out of an instance, with anything else unknown; None when that has no place."""
+        values = arguments(item, self.own[item.address])
+        made: Json = self.rewritten(values, lambda _: _NOT_KNOWN, _escaped)
+        for path in _derived(self, item.unknown, values):
+            if path[0] in (item.schema.get("block", {}).get("block_types") or {}):
+                return None
+            made = _put(made, path, _NOT_KNOWN)
+        return made
 
     def found(self, value: Any) -> Iterator[Standin]:
         """The stand-ins inside a value."""
@@ -385,6 +403,14 @@ class Difference:
     base_side: Side
     head_side: Side
     all_names: tuple[str, ...]
+
+    def is_written_in(self, other: Side, address: str) -> bool:
+        """Whether `other`, the head with other invented values, has the same written out for an instance."""
+        place = replace(self.registry.place, other=True)
+        found = other.items.get(address)
+        return found is not None and Registry(other.items.values(), place).written(found) == self.registry.written(
+            self.head[address]
+        )
 
     def without(self, addresses: Iterable[str]) -> Difference:
         left = set(addresses)
@@ -706,6 +732,23 @@ def _provider(schema: Json, evaluated: Any, key: str) -> Json:
     return {**found, "endpoints": [dict.fromkeys(services, "http://127.0.0.1:9")] if services else []}
 
 
+def alone(differences: Iterable[Difference], names: Collection[str]) -> str:
+    """A flat configuration of the head's instances with these `names`, where everything is unknown that the sources do
+    not write out.
+    """
+    found: Json = {"resource": {"terraform_data": {_UNKNOWN_NAME: {}}}}
+    for one in differences:
+        aliases, sources, providers = _providers(one, is_base=False)
+        required = {local: {"source": source} for local, source in sources.items()}
+        found = _joined(found, {"terraform": {"required_providers": required}, "provider": providers})
+        for address, name in one.names.items():
+            item = one.head.get(address)
+            if name in names and item is not None and (body := one.registry.written(item)) is not None:
+                block = {**body, **({"provider": aliases[address]} if aliases[address] else {})}
+                found = _joined(found, {"resource": {item.type: {name: block}}})
+    return json.dumps(found)
+
+
 def state(differences: Iterable[Difference]) -> str:
     """The state (JSON) that holds the base's part of the differences."""
     head = {"version": 4, "terraform_version": "1.0.0", "serial": 1, "lineage": "offline", "outputs": {}}
@@ -758,7 +801,10 @@ def _type_of(value: Any) -> Any:
 
 
 def offline_plan(
-    difference: Difference, plan: Mapping[str, Any] | None, failed: Mapping[str, str], refused: Iterable[str] = ()
+    difference: Difference,
+    plan: Mapping[str, Any] | None,
+    failed: Mapping[str, str],
+    refused: Iterable[tuple[str, str]] = (),
 ) -> OfflinePlan:
     """The plan under true addresses. `plan` is `show -json` of the head's flat configuration (None: nothing had to be
     planned), `failed` says by address why the provider could not plan it.
@@ -818,7 +864,7 @@ def offline_plan(
         },
     }
     orphans = (
-        f"{a} has lifecycle.prevent_destroy set, but the plan destroys it"
+        (a, f"{a} has lifecycle.prevent_destroy set, but the plan destroys it")
         for a in difference.base
         if a not in difference.head and difference.head_side.statements.lifecycle(a).get("prevent_destroy")
     )

@@ -83,10 +83,12 @@ class Statement:
 class Statements:
     """`blocks` are those of resources and data sources by module and address, `providers` the root's by `aws` or
     `aws.alias` with the expressions of some arguments, `calls` the `module` blocks, by the module that they call.
-    `runs` names what an apply would run beside providers: a provisioner or an action, wherever it is written.
+    `files` name the file of each of the `blocks`. `runs` names what an apply would run beside providers: a provisioner
+    or an action, wherever it is written.
     """
 
     blocks: Mapping[tuple[Module, str], Block] = field(default_factory=dict)
+    files: Mapping[tuple[Module, str], str] = field(default_factory=dict)
     providers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     calls: Mapping[Module, Block] = field(default_factory=dict)
     moved: tuple[Statement, ...] = ()
@@ -126,6 +128,11 @@ class Statements:
                         break
             module = module[:-1]
         return name
+
+    def place_of(self, address: str) -> tuple[str, int]:
+        """File and line of an instance's block; an empty name when it has none."""
+        place = config_address(address)
+        return (self.files[place], self.blocks[place].line) if place in self.blocks else ("", 0)
 
     def moved_to(self, address: str) -> str:
         """Where `address` of the base is on the head, by the `moved` blocks, one after another."""
@@ -179,8 +186,9 @@ def implied(address: str, known: Collection[str]) -> str:
 
 
 def read_statements(modules: Mapping[Module, Mapping[str, bytes]]) -> Statements:
-    """Of all modules, each with its files by name. A file that cannot be read makes the whole `unreadable`."""
+    """Of all modules, each with its files by path. A file that cannot be read makes the whole `unreadable`."""
     blocks: dict[tuple[Module, str], Block] = {}
+    paths: dict[tuple[Module, str], str] = {}
     providers: dict[str, Mapping[str, str]] = {}
     calls: dict[Module, Block] = {}
     runs = ""
@@ -197,6 +205,7 @@ def read_statements(modules: Mapping[Module, Mapping[str, bytes]]) -> Statements
                 if block.type in ("resource", "data") and len(block.labels) == 2:
                     address = ".".join(("data", *block.labels) if block.type == "data" else block.labels)
                     blocks.setdefault((module, address), block)
+                    paths.setdefault((module, address), name)
                 elif block.type == "provider" and block.labels and not module:
                     key = ".".join(filter(None, (block.labels[0], str(block.literal("alias") or ""))))
                     providers.setdefault(key, dict(_arguments(block, files[name].decode(errors="replace"))))
@@ -208,6 +217,7 @@ def read_statements(modules: Mapping[Module, Mapping[str, bytes]]) -> Statements
                         found[block.type].append(Statement(module, _address(block, "from"), _address(block, "to")))
     return Statements(
         blocks=blocks,
+        files=paths,
         providers=providers,
         calls=calls,
         moved=tuple(found["moved"]),

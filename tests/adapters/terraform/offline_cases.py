@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 HELPERS = """
 resource "aws_vpc" "h" {
@@ -570,10 +571,12 @@ CASES: tuple[tuple[str, str], ...] = (
 _MARK = re.compile(r"@([^@|]*)\|([^@]*)@")
 
 
-def side(number: int, cases: tuple[tuple[str, str], ...] = CASES) -> str:
-    """The configuration of the base (1) or the head (2)."""
+def side(number: int, without: Collection[str] = ()) -> str:
+    """The configuration of the base (1) or the head (2), `without` cases by their name (`c3`)."""
     blocks = []
-    for index, (type_, body) in enumerate(cases):
+    for index, (type_, body) in enumerate(CASES):
+        if f"c{index}" in without:
+            continue
         chosen = _MARK.sub(lambda found: found[number], body)
         blocks.append(f'resource "{type_}" "c{index}" {{\n{chosen}\n}}\n')
     return HELPERS + "".join(blocks)

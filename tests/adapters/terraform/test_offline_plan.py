@@ -617,6 +617,62 @@ def test_what_uses_something_that_cannot_be_told_cannot_be_told_either(terraform
     assert found.untold["aws_subnet.private[0]"] == "it uses `aws_vpc.main`, which cannot be told"
 
 
+ASKED = """
+data "aws_vpcs" "all" {
+}
+
+locals {
+  answered = "orders ${substr(md5(data.aws_vpcs.all.id), 0, 4)}"
+}
+"""
+
+
+def test_what_the_provider_refuses_about_the_sources_alone_fails_the_check(terraform, tmp_path):
+    """Not what it says about a value that a data source answered, however it was computed."""
+    module = {"infra/modules/queue/main.tf": MODULE}
+    call = '\nmodule "queue" {\n  source = "./modules/queue"\n  name   = "orders ${1 + 1}"\n}\n'
+    asked = ASKED + QUEUE.replace('"orders"\n', "local.answered\n")
+    before = TABLE + 'data "aws_vpcs" "all" {\n}\n' + QUEUE
+    after = TABLE.replace("hash_key ", '  range_key    = "at"\n  hash_key ') + asked + call
+    found = planned(
+        terraform,
+        tmp_path,
+        service("refused", before, **module),
+        service("refused", after, **module),
+        local_modules=("infra/modules/queue",),
+    )
+    assert found.check.status is CheckStatus.FAILED
+    indexes = '1 error occurred: * all indexes must match a defined attribute. Unmatched indexes: ["at"]'
+    assert {(f.what, f.place.path, f.place.line) for f in found.check.findings} == {
+        (f"{indexes} (at aws_dynamodb_table.orders)", "infra/main.tf", 1),
+        ("invalid queue name: orders 2 (at module.queue.aws_sqs_queue.q)", "infra/modules/queue/main.tf", 5),
+    }
+    assert found.untold["aws_dynamodb_table.orders"].startswith("the provider refuses it: 1 error occurred")
+    assert found.untold["aws_sqs_queue.orders"].startswith("the provider could not plan it without AWS: invalid queue")
+
+
+def test_a_value_out_of_range_fails_the_check_unless_a_data_source_answered_it(terraform, tmp_path):
+    stream = 'resource "aws_kinesis_stream" "s" {\n  name = "s"\n  shard_count = 1\n  retention_period = %s\n}\n'
+    prod, seen = target(environment("prod")), Seen()
+    number = 'variable "days" {\n  default = 0.5\n}\n'
+    tried = (
+        ("var.days * 24", CheckStatus.FAILED),
+        ("length(data.aws_vpcs.all.ids)", CheckStatus.NOT_RUN),
+    )
+    with terraform.workspace(write(tmp_path / "base", service("range", QUEUE + ASKED)), prod, None) as workspace:
+        assert workspace.init().status is CheckStatus.PASSED
+        bases = base_sides([workspace], seen)
+    for value, status in tried:
+        head = write(tmp_path / status.name, service("range", QUEUE + ASKED + number + stream % value))
+        with terraform.workspace(head, prod, None) as workspace:
+            assert workspace.init().status is CheckStatus.PASSED
+            [(check, made)] = plan_offline([workspace], bases, seen)
+        assert (check.status, made) == (status, None)
+        assert "to be in the range (24 - 8760), got" in check.output
+        places = [(f.place.path, f.place.line) for f in check.findings]
+        assert places == ([("infra/main.tf", 17)] if status is CheckStatus.FAILED else [])
+
+
 MACHINE = """
 resource "aws_sfn_state_machine" "m" {
   name       = "m"

@@ -7,16 +7,18 @@ copy of the tree, never the change set.
 from __future__ import annotations
 
 import json
+import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from ops_agent.adapters.terraform import commands
-from ops_agent.adapters.terraform.diagnostics import finding, json_lines
+from ops_agent.adapters.terraform.diagnostics import finding, from_json, json_lines
 from ops_agent.adapters.terraform.processes import Capped, ChildResult
 from ops_agent.adapters.terraform.workspace import Workspace
+from ops_agent.model.finding import Finding
 from ops_agent.model.plan import OfflinePlan
 from ops_agent.model.verification import CheckResult, CheckStatus
 from ops_agent.plan.offline import (
@@ -24,6 +26,7 @@ from ops_agent.plan.offline import (
     Item,
     Place,
     Side,
+    alone,
     configuration,
     difference,
     mocked_test,
@@ -45,6 +48,8 @@ PLAN_TEST: Final = json.dumps({"run": {"planned": {"command": "plan"}}})
 # A mocked run prints the provider's schemas beside its plan and its state: 14 MB each with 5.100.
 _MOST: Final = 192 << 20
 _MOST_RUNS, _MOST_PLANS = 3, 6
+# A provider that asked something, or ended by itself, does not speak of the sources.
+_ASKED: Final = re.compile(r"127\.0\.0\.1|dial tcp|no such host|RequestError|StatusCode|credential|[Pp]lugin |panic")
 _FLAT: Final = re.compile(r"(?:data\.)?[a-z0-9_]+\.l?(e\d+r\d+)\b")
 
 
@@ -56,20 +61,28 @@ class Seen:
     schemas: dict[str, Any] = field(default_factory=dict)
 
 
-def mocked_side(workspace: Workspace, seen: Seen) -> Side | str:
-    """One side after its mocked runs; or in one sentence why there is none."""
+@dataclass(frozen=True, slots=True)
+class NoSide:
+    """In one sentence why a side cannot be had; `errors` are the diagnostics of it that it has in any account."""
+
+    why: str
+    errors: tuple[Mapping[str, Any], ...] = ()
+
+
+def mocked_side(workspace: Workspace, seen: Seen, *, other: bool = False) -> Side | NoSide:
+    """One side after its mocked runs; `other`: with other invented values."""
     modules = _modules(workspace)
     if modules is None:
-        return "a module lies outside of what may be read"
+        return NoSide("a module lies outside of what may be read")
     statements = read_statements(modules)
     if why := _not_mocked(statements):
-        return why
-    place = place_of(workspace)
+        return NoSide(why)
+    place = replace(place_of(workspace), other=other)
     (workspace.directory / OUTPUTS_FILE).write_text(provider_outputs(statements))
     workspace.sandbox.hand_over(workspace.cell)
     if not seen.schemas:
         seen.schemas.update(_schemas(workspace))
-    why = "its instances differ from run to run"
+    why, errors = "its instances differ from run to run", NoSide("").errors
     for _ in range(_MOST_RUNS):
         expected = {*seen.items} | {address for address, _, _ in statements.single}
         text = mocked_test(statements, [*seen.items.values()], seen.schemas, place)
@@ -81,9 +94,14 @@ def mocked_side(workspace: Workspace, seen: Seen) -> Side | str:
         if all(item.address in expected for item in shown if not item.type.startswith("terraform_")):
             if side is not None:
                 return side
-            why = _why(lines, result)
+            why, errors = _why(lines, result), _complaints(lines, run="planned")
             break
-    return f"with mocked providers it could not be evaluated: {why}"
+    if errors and not other:
+        # Only what the provider says whatever data sources answer.
+        again = mocked_side(workspace, seen, other=True)
+        same = again.errors if isinstance(again, NoSide) else ()
+        errors = () if workspace.placeholders else tuple(e for e in errors if e in same)
+    return NoSide(f"with mocked providers it could not be evaluated: {why}", errors)
 
 
 def _schemas(workspace: Workspace) -> dict[str, Any]:
@@ -121,7 +139,8 @@ def base_sides(workspaces: Sequence[Workspace], seen: Seen) -> list[Side | str]:
     """For each environment of a root, after its `init`, its base after the mocked runs and a plan from nothing by the
     real provider, which only depends on the base; or why there is none. The provider plans all of them at once.
     """
-    sides = [mocked_side(workspace, seen) for workspace in workspaces]
+    found = [mocked_side(workspace, seen) for workspace in workspaces]
+    sides = [one.why if isinstance(one, NoSide) else one for one in found]
     wanted = {
         number: whole(side, place_of(workspaces[number]), f"e{number}")
         for number, side in enumerate(sides)
@@ -143,41 +162,85 @@ def plan_offline(
     """
     failed: dict[int, dict[str, str]] = {}
     wanted: dict[int, Difference] = {}
-    missing: dict[int, str] = {}
+    missing: dict[int, NoSide] = {}
     for number, (workspace, base) in enumerate(zip(workspaces, bases, strict=True)):
-        head = f"on the base branch {base}" if isinstance(base, str) else mocked_side(workspace, seen)
-        if isinstance(base, str) or isinstance(head, str):
-            missing[number] = str(head)
+        head = NoSide(f"on the base branch {base}") if isinstance(base, str) else mocked_side(workspace, seen)
+        if isinstance(base, str) or isinstance(head, NoSide):
+            missing[number] = head if isinstance(head, NoSide) else NoSide("")
             continue
         one = difference(base, head, place_of(workspace), f"e{number}")
         failed[number] = {a: why for a, why in base.failed.items() if a in one.names}
         wanted[number] = one.without(a for a in failed[number] if a in head.items)
     done = _planned(workspaces[0], wanted, is_base=False)
+    for number, address, text in _certain(workspaces, wanted, done, seen):
+        done.refused[number].append((address, text))
+        done.failed[number][address] = f"the provider refuses it: {text[:300]}"
     found: list[tuple[CheckResult, OfflinePlan | None]] = []
     for number, workspace in enumerate(workspaces):
         check = CheckResult(name="offline plan", subject=str(workspace.target), status=CheckStatus.PASSED)
+        root = workspace.target.root.path
         if number in missing:
-            why = f"No offline plan: {missing[number]}"
-            found.append((replace(check, status=CheckStatus.NOT_RUN, output=why), None))
+            why, errors = f"No offline plan: {missing[number].why}", from_json("plan", root, missing[number].errors)
+            status = CheckStatus.FAILED if errors else CheckStatus.NOT_RUN
+            found.append((replace(check, status=status, findings=errors, output=why), None))
             continue
         reasons = {**failed[number], **done.failed[number]}
         made = offline_plan(done.left[number], done.plan, reasons, done.refused[number])
-        if findings := tuple(finding("plan", workspace.target.root.path, text) for text in made.refused):
+        if made.refused:
+            statements = wanted[number].head_side.statements
+            findings = tuple(_refusal(root, statements, address, text) for address, text in made.refused)
             check = replace(check, status=CheckStatus.FAILED, findings=findings)
         found.append((check, made))
     return found
 
 
+def _refusal(root: str, statements: Statements, address: str, text: str) -> Finding:
+    file, line = statements.place_of(address)
+    path = posixpath.normpath(posixpath.join(root, file))
+    file, line = ("", 0) if path.startswith("..") else (file, line)
+    return finding("plan", root, text if address in text else f"{text} (at {address})", file=file, line=line)
+
+
+def _certain(
+    workspaces: Sequence[Workspace], wanted: Mapping[int, Difference], done: _Planned, seen: Seen
+) -> Iterator[tuple[int, str, str]]:
+    """Number, address and text of each complaint that the provider has about the sources alone. It repeats them for a
+    plan from nothing in which everything else is unknown, and what the sources write out is the same when everything
+    invented is something else.
+    """
+    named = {name: (number, address) for number, one in wanted.items() for address, name in one.names.items()}
+    said = {complaint for complaint in done.complaints if not workspaces[named[complaint[0]][0]].placeholders}
+    if not said:
+        return
+    directory, _ = _generated(workspaces[0], "alone")
+    (directory / "main.tf.json").write_text(alone(wanted.values(), {name for name, _ in said}))
+    (directory / PLAN_FILE).write_text(PLAN_TEST)
+    workspaces[0].sandbox.hand_over(workspaces[0].cell)
+    _, lines = _run(workspaces[0], commands.test(PLAN_FILE), directory)
+    others: dict[int, Side | NoSide] = {}
+    for error in _complaints(lines):
+        for name in _FLAT.findall(error["address"]):
+            if (name, _text(error)) not in said:
+                continue
+            number, address = named[name]
+            if number not in others:
+                others[number] = mocked_side(workspaces[number], seen, other=True)
+            if isinstance(other := others[number], Side) and wanted[number].is_written_in(other, address):
+                yield number, address, _named(_text(error), named)
+
+
 @dataclass(slots=True)
 class _Planned:
     """`plan` in the shape of `show -json`; by number what is `left` of each difference, why the rest `failed` by
-    address, and what Terraform refuses in any account.
+    address, and what Terraform refuses in any account. `complaints` are flat names and what the provider said of them
+    without having asked AWS.
     """
 
     left: dict[int, Difference]
     plan: Mapping[str, Any] | None = None
     failed: dict[int, dict[str, str]] = field(default_factory=dict)
-    refused: dict[int, list[str]] = field(default_factory=dict)
+    refused: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
+    complaints: set[tuple[str, str]] = field(default_factory=set)
 
 
 def _planned(workspace: Workspace, wanted: dict[int, Difference], *, is_base: bool) -> _Planned:
@@ -219,15 +282,17 @@ def _leave_out(done: _Planned, lines: Iterable[Mapping[str, Any]], otherwise: st
     named = {name: (number, address) for number, one in done.left.items() for address, name in one.names.items()}
     gone: dict[tuple[int, str], str] = {}
     is_refused = False
+    lines = [*lines]
+    done.complaints |= {(n, _text(e)) for e in _complaints(lines) for n in _FLAT.findall(e["address"]) if n in named}
     for error in _diagnostics(lines):
-        text = ": ".join(filter(None, (str(error.get("summary") or ""), str(error.get("detail") or ""))))
-        true = _FLAT.sub(lambda found: named[found[1]][1] if found[1] in named else found[0], text)
+        text = _text(error)
+        true = _named(text, named)
         where = _FLAT.findall(f"{error.get('address') or ''} {_snippet(error)}") or _FLAT.findall(text)
         places = {named[name] for name in where if name in named}
         if protects and "prevent_destroy" in text and places:
             is_refused = True
-            for number in {number for number, _ in places}:
-                done.refused[number].append(true)
+            for number, address in places:
+                done.refused[number].append((address, true))
             continue
         for place in places or set(named.values()):
             gone.setdefault(place, f"the provider could not plan it without AWS: {true[:300]}")
@@ -242,6 +307,24 @@ def _leave_out(done: _Planned, lines: Iterable[Mapping[str, Any]], otherwise: st
 def _diagnostics(lines: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     found = (line.get("diagnostic") for line in lines)
     return [d for d in found if isinstance(d, dict) and d.get("severity") == "error"]
+
+
+def _complaints(lines: Iterable[Mapping[str, Any]], *, run: str = "") -> tuple[dict[str, Any], ...]:
+    """Errors of providers about a resource, which Terraform gives its address, without having asked AWS; of one run of
+    a test.
+    """
+    of_run = (line for line in lines if line.get("@testrun", "") == run or not run)
+    return tuple(e for e in _diagnostics(of_run) if e.get("address") and not _ASKED.search(_text(e)))
+
+
+def _text(error: Mapping[str, Any]) -> str:
+    said = (" ".join(str(error.get(key) or "").split()) for key in ("summary", "detail"))
+    return ": ".join(filter(None, said))
+
+
+def _named(text: str, named: Mapping[str, tuple[int, str]]) -> str:
+    """The text with true addresses in the place of flat ones."""
+    return _FLAT.sub(lambda found: named[found[1]][1] if found[1] in named else found[0], text)
 
 
 def _run(
@@ -275,6 +358,7 @@ def _modules(workspace: Workspace) -> dict[tuple[str, ...], dict[str, bytes]] | 
         directory = (workspace.directory / str(entry["Dir"])).resolve()
         if not directory.is_dir() or not directory.is_relative_to(workspace.cell.root.resolve()):
             return None
-        files = {path.name: path.read_bytes() for path in sorted(directory.iterdir()) if path.is_file()}
+        paths = (path for path in sorted(directory.iterdir()) if path.is_file())
+        files = {posixpath.join(str(entry["Dir"]), path.name).removeprefix("./"): path.read_bytes() for path in paths}
         found[tuple(filter(None, str(entry["Key"]).split(".")))] = files
     return found
