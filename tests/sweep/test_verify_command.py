@@ -278,6 +278,47 @@ def test_a_head_that_moved_meanwhile_leaves_the_text_to_the_newer_run(scenario: 
     assert (end.exit_code, end.conclusion, comments(pull)) == (0, "duplicate", [])
 
 
+def test_a_pull_request_that_is_closed_meanwhile_is_left_alone(may_check: IssueScenario) -> None:
+    pull = of_people(may_check, {QUEUE_FILE: QUEUE})
+
+    class Closing(Terraform):
+        def engine(self) -> str:
+            pull.close(by=PERSON)
+            return super().engine()
+
+    end = verify_by(may_check, event_of(pull), terraform=Closing())
+    assert (end.exit_code, end.conclusion) == (0, "duplicate")
+    assert (comments(pull), checks_of(may_check)) == ([], [])
+
+
+def test_a_run_on_an_older_base_leaves_our_text_to_the_newer_one(scenario: IssueScenario) -> None:
+    pull, bases = published(scenario), list[str]()
+
+    class Moving(Terraform):
+        def engine(self) -> str:
+            if not bases:
+                bases.append(scenario.repository.commit("main", {"README.md": "x\n"}, "Moved", by=PERSON))
+                verify_by(scenario, event_of(pull))
+            return super().engine()
+
+    end = verify_by(scenario, event_of(pull), terraform=Moving())
+    assert (end.exit_code, end.conclusion) == (0, "duplicate")
+    assert verified_commits(pull.body) == (pull.head_commit, *bases)
+
+
+def test_a_merged_base_is_no_work_of_people_on_our_pull_request(scenario: IssueScenario) -> None:
+    """The button "Update branch": the commits of the base are not said to be added, and the change is ours still."""
+    pull = published(scenario)
+    for number in range(3):
+        scenario.repository.commit("main", {"README.md": f"{number}\n"}, "Moved", by=PERSON)
+    scenario.repository.branches[pull.head] = pull.try_merge({"README.md": "2\n"})
+    verify_by(scenario, event_of(pull))
+    assert verified_commits(pull.body) and "Not only the agent's work" not in pull.body
+    commit = scenario.repository.commit(pull.head, {"infra/notes.tf": "locals {}\n"}, "By hand", by=PERSON)
+    verify_by(scenario, event_of(pull))
+    assert f"People added 1 commit: {commit[:12]}" in pull.body
+
+
 def test_two_runs_at_once_leave_one_comment(scenario: IssueScenario) -> None:
     pull = of_people(scenario, {QUEUE_FILE: QUEUE})
 
@@ -413,6 +454,10 @@ def test_words_of_people_in_what_is_replaced_are_never_lost(scenario: IssueScena
         assert words in pull.body and pull.body.count("**This text is not up to date:**") == 1
         assert pull.body.replace("\r\n", "\n").endswith(edited)
         assert "0 of 1 criteria proved" in comments(pull)[0]
+    pull.edit(body=f"Above.\n\n{pull.body}", by=PERSON)
+    verify_by(scenario, event_of(pull))
+    assert "Above." in pull.body and pull.body.count("**This text is not up to date:**") == 1
+    pull.edit(body=pull.body.replace("Above.\n\n", ""), by=PERSON)
     pull.edit(body=pull.body.replace(f"{words}\n\n", ""), by=PERSON)
     verify_by(scenario, event_of(pull))
     assert verified_commits(pull.body) and "not up to date" not in pull.body
@@ -487,6 +532,16 @@ def test_what_could_not_be_verified_is_no_success_any_more(may_check: IssueScena
     assert (end.exit_code, end.conclusion) == (6, "toolchain_failed")
     assert [conclusion for _, conclusion in checks_of(may_check)] == ["success", "failure"]
     assert "no engine" in str(may_check.repository.check_runs[-1].summary)
+
+
+def test_a_check_run_that_imitates_ours_does_not_take_its_place(may_check: IssueScenario) -> None:
+    """Whoever may push can write one of our name from a workflow of their branch."""
+    pull = of_people(may_check, {"infra/x.tf": EXTERNAL})
+    verify_by(may_check, event_of(pull))
+    runs = may_check.repository.check_runs
+    runs[:] = [replace(run, conclusion="success") for run in runs]
+    verify_by(may_check, event_of(pull))
+    assert [conclusion for _, conclusion in checks_of(may_check)] == ["success", "failure"]
 
 
 def test_a_locked_pull_request_gets_its_check_and_the_summary_all_of_it(may_check: IssueScenario) -> None:

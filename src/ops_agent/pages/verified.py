@@ -167,7 +167,7 @@ def body_of(verified: Verified, body: str) -> tuple[str, str] | None:
     """`body`, the text of our own pull request, with the facts of `verified`, and what did not fit. The agent's words
     and the record at its end stay. None when a person has changed our headings or what would be replaced.
     """
-    body = body.replace("\r\n", "\n").removeprefix(_EDITED)
+    body = body.replace("\r\n", "\n").replace(_EDITED, "")
     parts, written = _parts(body), _WRITTEN.search(body)
     if parts is None or (written and written[1] != _digest(parts)):
         return None
@@ -195,7 +195,7 @@ def body_of(verified: Verified, body: str) -> tuple[str, str] | None:
 
 def as_edited(body: str) -> str:
     """`body`, which people have edited, with a warning above our first screen; as it is when that is theirs too."""
-    body = body.replace("\r\n", "\n").removeprefix(_EDITED)
+    body = body.replace("\r\n", "\n").replace(_EDITED, "")
     return f"{_EDITED}{body}" if _parts(body) else body
 
 

@@ -485,21 +485,17 @@ class _OwnPullRequest:
     @cached_property
     def is_ours(self) -> bool:
         """Whether the head holds exactly what was published, by content: names of authors can be forged."""
-        if self.merged.merge_base != self.record.base:
-            return False
         contents = ((path, _read(self.merged.pushed_tree, path)) for path in self.merged.pushed)
         changes = tuple(FileChange(path=path, before=None, after=content) for path, content in contents)
         return ChangeSet(base_commit=self.record.base, changes=changes).digest == self.record.changes
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Which commits people added."""
+        """Which commits people added; what they merged from the base branch is none."""
         if self.is_ours:
             return ()
-        ours = self.world.issues.viewer().id
-        commits: tuple[tuple[str, Actor | None], ...] = ()
-        with suppress(NotFound):  # a person may have written another base into the record
-            commits = self.world.branches.commits_between(self.repository, self.record.base, self.pull.head_commit)
+        ours, base = self.world.issues.viewer().id, self.merged.merge_base
+        commits = self.world.branches.commits_between(self.repository, base, self.pull.head_commit)
         theirs = [
             f"{commit[:12]}{f' by {code(author.login)}' if author else ''}"
             for commit, author in commits

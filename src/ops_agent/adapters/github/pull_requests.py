@@ -121,10 +121,8 @@ class GitHubPullRequests:
 
         def look() -> bool | None:
             path = in_repository(repository, f"/commits/{commit}/check-runs")
-            found = self._http.items(
-                path, doing, lambda run: run.get("external_id"), key="check_runs", check_name=check.name
-            )
-            return True if digest in found else None
+            found = self._http.items(path, doing, _said, key="check_runs", check_name=check.name)
+            return True if (digest, check.conclusion) in found else None
 
         def create() -> bool:
             self._http.post(in_repository(repository, "/check-runs"), wanted)
@@ -154,6 +152,11 @@ def _pull_request(found: Any) -> PullRequest:
         head_repository=_head_repository(found),
         merge_commit=part.maybe("merge_commit_sha", str) or "",
     )
+
+
+def _said(run: Any) -> tuple[Any, Any]:
+    """Others can imitate a name and an id: then it must at least say the same."""
+    return run.get("external_id"), run.get("conclusion")
 
 
 def _head_repository(found: Any) -> str:
