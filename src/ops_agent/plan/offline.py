@@ -757,12 +757,18 @@ def state(differences: Iterable[Difference]) -> str:
 
 def _state_entries(difference: Difference) -> Iterator[Json]:
     aliases, _, _ = _providers(difference, is_base=False)
+    users = {*difference.registry.found([*difference.base_arguments.values(), *difference.head_arguments.values()])}
     for address, name in difference.names.items():
         item = difference.base.get(address)
         if item is None or item.mode != "managed":
             continue
         values = dict(difference.base_side.stated.get(address, item.values))
+        own = difference.registry.own[address]
+        used = {*difference.base_arguments[address], *(s.path.partition("[")[0] for s in users if s.address == address)}
         for attribute, definition in item.schema.get("block", {}).get("attributes", {}).items():
+            is_invented = attribute in own and values.get(attribute) == own[attribute] and attribute not in used
+            if is_invented and definition.get("optional") and definition["type"] == "string" and attribute != "id":
+                values[attribute] = None  # a provider may refuse an invented one
             if definition.get("type") == "dynamic" and values.get(attribute) is not None:
                 values[attribute] = {"value": values[attribute], "type": _type_of(values[attribute])}
         alias = aliases[address].partition(".")[2]

@@ -1,0 +1,6 @@
+resource "aws_sqs_queue" "orders" {
+  name = "orders"
+  tags = {
+    team = "orders"
+  }
+}
