@@ -28,7 +28,7 @@ SMALL = {
     "infra/environments/dev/terraform.tfvars": b'name = "orders-dev"\n',
     "infra/backend/prod/backend.hcl": b'bucket = "state-prod"\nkey = "orders"\n',
     "infra/environments/prod/terraform.tfvars": b'name = "orders-prod"\n',
-    ".github/workflows/ci.yml": b"on: push\n",
+    ".github/workflows/ci.yml": b"on: push\njobs: {}\n",
     "app/main.py": b"print('orders')\n",
 }
 

@@ -15,6 +15,7 @@ import pytest
 from ops_agent.adapters.terraform.engine import find_library
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.pages.pull_request import ci_cd_facts
+from ops_agent.workflows.merging import MergeEffect
 from pages.page_samples import changes, target
 
 MAIN = 'terraform {\n  backend "local" {}\n}\nvariable "name" {}\nresource "terraform_data" "a" { input = var.name }\n'
@@ -22,8 +23,8 @@ MAIN = 'terraform {\n  backend "local" {}\n}\nvariable "name" {}\nresource "terr
 
 def commands(*targets: TargetVerification) -> tuple[list[str], list[str]]:
     """(the plans, the applies), as the text gives them."""
-    text = ci_cd_facts(changes(), Verification(engine="t", targets=targets))
-    found = re.findall(r"^- .+?, in `infra`: `(.+)`, then `(.+)`$", text, re.MULTILINE)
+    text = ci_cd_facts(changes(), Verification(engine="t", targets=targets), ())
+    found = re.findall(r"^```shell\n(.+)\n(.+)\n```$", text, re.MULTILINE)
     return [before for before, _ in found], [after for _, after in found]
 
 
@@ -68,3 +69,18 @@ def test_a_root_with_one_backend_everywhere_is_initialised_without_reconfigure()
     made = target()
     where = replace(made.target, environment=replace(made.target.environment, backend_file=None))
     assert "terraform init && terraform plan" in commands(replace(made, target=where))[0][0]
+
+
+def test_what_a_merge_applies_is_not_to_be_applied_by_hand() -> None:
+    both = Verification(engine="t", targets=(target(), target("prod")))
+    merge = MergeEffect(workflow="a.yml", job="a", event="push", root="infra", environment="prod", on_merge=True)
+    for applies, by_hand in (((merge,), 1), ((replace(merge, certain=False),), 2)):
+        text = ci_cd_facts(changes(), both, applies)
+        assert text.count("terraform plan") == 2 and text.count("terraform apply") == by_hand
+        assert ("<summary>How to plan this yourself</summary>" in text) is (by_hand == 1)
+
+
+def test_the_commands_can_be_copied_whatever_the_paths_are() -> None:
+    made = target()
+    where = replace(made.target, environment=replace(made.target.environment, var_files=("infra/a@b|c#1.tfvars",)))
+    assert "-var-file='a@b|c#1.tfvars'" in commands(replace(made, target=where))[0][0]

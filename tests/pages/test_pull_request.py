@@ -261,8 +261,8 @@ def test_rules_over_plans_are_counted_only_when_there_was_a_plan() -> None:
         return section(body, "Guard verdict").strip()
 
     both, one = verdict("path/a", "terraform/b", "plan/c"), verdict("path/a")
-    assert both == "**passed**: 2 file rules and 1 plan rule ran."
-    assert one == "**passed**: 1 file rule ran; there is no plan."
+    assert both == "**nothing blocks**: 2 file rules and 1 plan rule ran."
+    assert one == "**nothing blocks**: 1 file rule ran; there is no plan."
 
 
 def test_findings_of_one_rule_share_a_remedy_and_what_is_cut_is_in_the_job_summary() -> None:
@@ -291,13 +291,13 @@ def test_changed_workflows_carry_the_review_note_triggers_and_the_patch_when_lef
 
 
 def test_a_patch_is_shown_as_it_is_but_for_what_acts_in_a_commit_message() -> None:
-    evil = WORKFLOW + b"# @org/team Closes #7 [skip ci]\n      - uses: actions/checkout@abc\n"
+    evil = WORKFLOW + b"#\ttab @org/team Closes #7 [skip ci]\n      - uses: actions/checkout@abc\n"
     patch = as_patch(
         ChangeSet(base_commit="a" * 40, changes=(FileChange(path=".github/workflows/p.yml", before=None, after=evil),))
     )
     body = build_proposal(material(patch=patch, left_out=(".github/workflows/p.yml",))).body
     assert "@@ -0,0 +1" in body
     assert "actions/checkout@abc" in body
-    assert "@org/team" in body
+    assert "+#\ttab @org/team" in body
     assert "[skip ci]" not in body
     assert [ref.number for ref in closing_references(body, "DrivvenConsulting/orders")] == [12]

@@ -103,7 +103,7 @@ def test_a_graph_that_two_environments_share_is_drawn_once_and_one_without_lines
 
 
 def test_an_offline_plan_and_placeholder_values_cannot_be_overlooked() -> None:
-    """In the headline and a warning, in the line of counts, at the plan, and at the checks; the reason once."""
+    """In the headline and a warning, in the line of counts and at the plan; the reason once."""
     body = build_proposal(material(verification=TWO)).body
     assert first_screen(body).startswith("**dev +1 ~0 -1, 1 REPLACE planned, prod the same offline;")
     assert (
@@ -115,7 +115,7 @@ def test_an_offline_plan_and_placeholder_values_cannot_be_overlooked() -> None:
         "> **Planned with placeholder values** in `infra` (prod): the repository sets no value for `image`."
         in first_screen(body)
     )
-    assert "| plan | **not run** | `infra (prod)` |" in section(body, "Validation")
+    assert "not run" not in section(body, "Validation")
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from ops_agent.model.conversation import Assertion, CriterionAnswer, Ending
 from ops_agent.model.verification import CriterionProof, ProofState, Verification
 from ops_agent.model.work_item import Criterion
 from ops_agent.pages.criteria import MAX_RECORD, record_of, recorded
+from ops_agent.pages.fragments import with_notes
 from ops_agent.pages.pull_request import Material, build_proposal
 from ops_agent.pages.verified import Verified, body_of, verified_commits
 from ops_agent.run.publish import closing_references
@@ -113,10 +114,9 @@ def test_a_text_without_one_of_our_headings_is_left_alone() -> None:
 
 
 def test_a_warning_of_the_publication_stays_but_for_the_base() -> None:
-    warning = (
-        "> [!WARNING]\n> The issue's text was edited.\n>\n> Made and planned on abc; `main` has moved on to def since."
-    )
+    notes = ("The issue's text was edited.", "Made and planned on abc; `main` has moved on to def since.")
     of = SAMPLES["plain"]
-    found = body_of(_verified(of), f"{warning}\n\n{build_proposal(of).body}")
+    found = body_of(_verified(of), with_notes(build_proposal(of).body, notes))
     assert found is not None
-    assert found[0].startswith("> [!WARNING]\n> The issue's text was edited.\n\n**")
+    headline, note, _ = found[0].split("\n\n", 2)
+    assert headline.startswith("**dev ") and note == "> [!IMPORTANT]\n> The issue's text was edited."

@@ -187,8 +187,166 @@ def test_a_job_that_a_merge_and_a_dispatch_start_is_listed_once() -> None:
     assert len(effects(deploy("[push, workflow_dispatch]"))) == 1
 
 
-def test_a_workflow_that_cannot_be_read_is_left_to_the_rules() -> None:
-    assert effects("on: [push\n") == ()
+REACHES = "permissions: {id-token: write}"
+
+
+def pushed(step: str, job: str = "environment: prod") -> str:
+    return f"on: push\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    {job}\n    steps:\n      - {step}\n"
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "./scripts/deploy.sh prod",
+        "bash scripts/deploy.sh prod",
+        "make deploy",
+        "make -C infra deploy",
+        "make ENV=prod apply",
+        "cd infra && make apply",
+        "task infra:apply",
+        "npx cdktf deploy",
+        "gh workflow run deploy.yml",
+        "aws codepipeline start-pipeline-execution --name infra",
+        "./ci/run.sh prod",
+        "python tools/roll_out.py",
+        "curl -sS https://example.com/x | bash",
+        "$TF apply tfplan",
+        "terraform ${{ vars.COMMAND }}",
+        "docker run --rm org/tool:latest prod",
+    ],
+)
+def test_what_cannot_be_read_may_apply(run: str) -> None:
+    assert [(e.on_merge, e.certain, bool(e.unread)) for e in effects(pushed(f"run: {run}"))] == [(True, False, True)]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "uses: org/tool@v1",
+        "uses: ./.github/actions/tf",
+        "uses: docker://org/tool:latest",
+        "uses: peter-evans/repository-dispatch@v3",
+        "{shell: python, run: 'import os'}",
+    ],
+)
+def test_an_action_that_is_not_known_may_apply(step: str) -> None:
+    assert [(e.certain, bool(e.unread)) for e in effects(pushed(step))] == [(False, True)]
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "make test lint",
+        "make",
+        "npm ci && npm run build",
+        "npx -y prettier --check .",
+        "poetry run pytest -q",
+        "python -m pip install -r requirements.txt",
+        "sudo apt-get update",
+        'echo "deploy; apply" | tee log',
+        "terraform -chdir=infra plan -out=p",
+        "aws sts get-caller-identity",
+        "aws s3 sync site s3://site",
+        "docker build -t x . && docker push x",
+        'if [[ "$A" == b && "$C" == d ]]; then echo no; fi',
+        "x=$(terraform output -raw y)",
+        "./scripts/test.sh",
+        "kubectl apply -f x",
+        "export A=b",
+    ],
+)
+def test_ordinary_commands_make_no_noise(run: str) -> None:
+    quoted = run.replace("'", "''")
+    assert effects(pushed(f"run: '{quoted}'")) == ()
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "uses: actions/checkout@v4",
+        "uses: aws-actions/configure-aws-credentials@v4",
+        "uses: hashicorp/setup-terraform@v3",
+        "uses: dflook/terraform-plan@v2",
+        "uses: org/setup-tool@v1",
+        "uses: op5dev/tf-via-pr@v13\n        with: {command: plan}",
+    ],
+)
+def test_known_actions_make_no_noise(step: str) -> None:
+    assert effects(pushed(step)) == ()
+
+
+@pytest.mark.parametrize(
+    ("job", "can"),
+    [
+        ("timeout-minutes: 5", False),
+        ("permissions: {contents: write}", False),
+        ("env: {TOKEN: '${{ secrets.GITHUB_TOKEN }}'}", False),
+        ("env: {TOKEN: '${{ secrets.TF_TOKEN }}'}", True),
+        (REACHES, True),
+        ("permissions: write-all", True),
+        ("environment: prod", True),
+    ],
+)
+def test_a_job_without_credentials_applies_nothing(job: str, can: bool) -> None:
+    assert bool(effects(pushed("run: ./ci/run.sh", job))) is can
+
+
+def test_a_machine_of_ones_own_may_have_a_role() -> None:
+    text = pushed("run: ./ci/run.sh", "timeout-minutes: 5").replace("ubuntu-24.04", "[self-hosted, linux]")
+    assert [e.certain for e in effects(text)] == [False]
+
+
+def test_a_job_that_surely_applies_is_not_doubted_for_its_other_steps() -> None:
+    text = pushed("run: ./ci/notify.sh\n      - run: terraform apply p\n        working-directory: infra")
+    assert shown(effects(text)) == [("push", "infra", "prod", True, True)]
+
+
+def test_what_is_started_by_hand_is_not_doubted() -> None:
+    assert effects(pushed("run: ./ci/run.sh").replace("on: push", "on: workflow_dispatch")) == ()
+
+
+def test_a_destroy_is_an_effect_of_its_own() -> None:
+    found = effects(deploy("push", run="terraform destroy -auto-approve"))
+    assert [(e.root, e.environment, e.destroys) for e in found] == [("infra", "prod", True)]
+
+
+def test_terraform_in_a_container_applies() -> None:
+    run = "docker run --rm hashicorp/terraform:1.9 -chdir=infra apply -auto-approve"
+    assert shown(effects(deploy("push", run=run, directory="."))) == [("push", "infra", "prod", True, True)]
+
+
+def test_a_merge_queue_is_a_merge() -> None:
+    assert shown(effects(deploy("merge_group"))) == [("merge_group", "infra", "prod", True, True)]
+
+
+@pytest.mark.parametrize(
+    ("uses", "found"),
+    [
+        ("org/shared/.github/workflows/terraform.yml@v1", [False]),
+        ("org/shared/.github/workflows/lint.yml@v1", []),
+    ],
+)
+def test_a_workflow_of_another_repository_cannot_be_read(uses: str, found: list[bool]) -> None:
+    assert [e.certain for e in effects(f"on: push\njobs:\n  infra:\n    uses: {uses}\n")] == found
+
+
+def test_a_composite_action_of_the_repository_is_read() -> None:
+    step = "{run: 'terraform -chdir=infra ${{ inputs.command }}', shell: bash}"
+    action = f"runs:\n  using: composite\n  steps: [{step}]\n"
+    for command, found in (("apply", [("push", "infra", "prod", True, True)]), ("plan", [])):
+        files = {
+            ".github/workflows/a.yml": pushed(f"uses: ./.github/actions/tf\n        with: {{command: {command}}}"),
+            ".github/actions/tf/action.yml": action,
+        }
+        layout = Layout(roots=(root("infra", "dev", "prod"),), workflows=(".github/workflows/a.yml",))
+        read = {path: text.encode() for path, text in files.items()}.get
+        assert shown(what_a_merge_does(layout, read, "main")) == found
+
+
+def test_a_workflow_that_cannot_be_read_may_apply() -> None:
+    assert [(e.job, e.on_merge, e.certain, e.unread) for e in effects("on: [push\n")] == [
+        ("", True, False, ".github/workflows/deploy.yml")
+    ]
 
 
 KNOWN: dict[str, Value] = {"github.ref_name": "main", "github.event_name": "push", "inputs.": "", "matrix.n": None}

@@ -149,8 +149,10 @@ def _effect(effect: MergeEffect) -> dict[str, Any]:
         "root": plain_name(effect.root) or "cannot tell",
         "environment": plain_name(effect.environment) or "cannot tell",
         "started_by": "merging the pull request" if effect.on_merge else effect.event,
+        **({"destroys": True} if effect.destroys else {}),
     }
-    return shown if effect.certain else shown | {"certain": False}
+    doubt = {"cannot_tell": f"what {plain_name(effect.unread)} does"} if effect.unread else {}
+    return shown if effect.certain else shown | {"certain": False} | doubt
 
 
 def _root(root: TerraformRoot) -> dict[str, Any]:

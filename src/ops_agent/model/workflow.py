@@ -70,6 +70,7 @@ class Step:
     uses_line: int = 0
     run: str = ""
     shell: str = ""
+    directory: str = ""
     condition: str = ""
     with_: dict[str, str] = field(default_factory=dict)
     env: dict[str, str] = field(default_factory=dict)

@@ -14,6 +14,7 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 
 IN_SUMMARY: Final = "in the job summary"
+NOTES: Final = "> [!IMPORTANT]\n"
 
 
 @dataclass(slots=True)
@@ -66,6 +67,12 @@ def details(summary: str, content: str, *, is_open: bool = False) -> str:
 def joined(*parts: str) -> str:
     """Paragraphs; empty ones are left out."""
     return "\n\n".join(part for part in parts if part)
+
+
+def with_notes(body: str, notes: Sequence[str]) -> str:
+    """`body` with what publication notes, as Markdown, below its first line: the headline stays first."""
+    first, _, rest = body.partition("\n\n")
+    return joined(first, NOTES + "\n>\n".join(f"> {note}" for note in notes) if notes else "", rest)
 
 
 def grouped(pairs: Iterable[tuple[K, V]]) -> dict[K, list[V]]:

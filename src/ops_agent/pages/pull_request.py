@@ -5,7 +5,7 @@ plans, provenance. In each section the facts come first, and the agent's words a
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -118,10 +118,13 @@ def not_ready(verdict: Verdict, verification: Verification, *others: str) -> tup
         names = ", ".join(sorted({cell(check.name) for check in already}))
         reasons.append(f"{names} fails on the base branch already, so no plan proves the change there")
     reasons += [*others, *unproved(verification.criteria)]
-    asked = len(decisions_of(verdict)) + len(planned_decisions(verification.targets))
-    if asked:
+    if asked := _decisions(verdict, verification.targets):
         reasons.append(f"{counted(asked, 'decision')} needed")
     return tuple(reasons)
+
+
+def _decisions(verdict: Verdict, targets: Sequence[TargetVerification]) -> int:
+    return len(decisions_of(verdict)) + len(planned_decisions(targets))
 
 
 def build_proposal(material: Material) -> Proposal:
@@ -159,7 +162,7 @@ def _sections(material: Material, overflow: Overflow) -> dict[str, str]:
         return joined(facts, quoted(f"*In the agent's words:*\n\n{theirs}") if theirs else "")
 
     infrastructure = infrastructure_facts(material.changes, verification)
-    ci_cd = ci_cd_facts(material.changes, verification, material.left_out, _patch(material, overflow))
+    ci_cd = ci_cd_facts(material.changes, verification, material.merges, material.left_out, _patch(material, overflow))
     checks = validation_facts(verification, material.verdict, redact)
     return {
         "first_screen": first_screen(
@@ -171,6 +174,7 @@ def _sections(material: Material, overflow: Overflow) -> dict[str, str]:
             redact,
             overflow,
             material.reasons,
+            has_workflows=any(map(is_ci, material.changes.paths)),
         ),
         "description": section(
             f"For the work item *{cell(redact(material.item.title))}*.", "Description", words.description
@@ -180,7 +184,7 @@ def _sections(material: Material, overflow: Overflow) -> dict[str, str]:
         "observability": section(observability(verification), "Observability & logging", words.observability),
         "validation": section(checks, "Validation", words.validation),
         "linked_issue": linked_issue(material.item),
-        "verdict": verdict_section(material.verdict, redact, overflow, material.reasons),
+        "verdict": verdict_section(material.verdict, verification.targets, redact, overflow, material.reasons),
         "criteria": criteria_section(material.item, material.ending, verification, redact, material.new_issue),
         "not_done": _not_done(material, overflow),
         "provenance": _provenance(material),
@@ -235,7 +239,7 @@ def _not_done(material: Material, overflow: Overflow) -> str:
 def infrastructure_facts(changes: ChangeSet, verification: Verification) -> str:
     """Counts for each target, what changes, and the files."""
     targets = verification.targets
-    files = [change for change in changes.changes if not _is_ci(change.path)]
+    files = [change for change in changes.changes if not is_ci(change.path)]
     named = f"Files: {_files(files)}." if files else "No infrastructure files changed."
     return joined(headlines(targets), changes_table(targets), named)
 
@@ -245,7 +249,7 @@ def validation_facts(verification: Verification, verdict: Verdict, redact: Calla
     return joined(checks_table(verification, verdict), failed_text(verification.failed, redact))
 
 
-def _is_ci(path: str) -> bool:
+def is_ci(path: str) -> bool:
     """True for a file that GitHub Actions runs or that needs the `workflows` permission."""
     return path.casefold().startswith(".github/")
 
@@ -259,20 +263,35 @@ def _files(files: list[FileChange]) -> str:
     return "; ".join([*words, *([f"and {len(files) - MAX_FILES} more"] if len(files) > MAX_FILES else [])])
 
 
-def ci_cd_facts(changes: ChangeSet, verification: Verification, left_out: tuple[str, ...] = (), patch: str = "") -> str:
-    """Changed workflows with triggers and jobs, the `patch` of those `left_out`, and commands to plan and apply."""
-    files = [change for change in changes.changes if _is_ci(change.path)]
+def ci_cd_facts(
+    changes: ChangeSet,
+    verification: Verification,
+    merges: Sequence[MergeEffect],
+    left_out: tuple[str, ...] = (),
+    patch: str = "",
+) -> str:
+    """Changed workflows with triggers and jobs, the `patch` of those `left_out`, and commands to plan and apply what a
+    merge does not apply by itself.
+    """
+    files = [change for change in changes.changes if is_ci(change.path)]
     parts = ["No workflows changed."]
     if files:
         note = "**CI changes: review before approving runs.** A workflow on this branch runs as this branch defines it."
         listed = (_workflow(change, change.path in left_out) for change in files[:MAX_FILES])
         parts = [f"> [!IMPORTANT]\n> {note}", "\n".join(listed)]
-    commands = list(dict.fromkeys(_commands(target) for target in verification.targets))
-    if commands:
-        steps = "After the merge, on the base branch. Compare each plan with the one shown here before you apply it:\n"
-        by_hand = details("How to plan and apply by hand", "\n".join([steps, *capped(commands, _MAX_COMMANDS)]))
-        return joined(*parts, patch, by_hand)
-    return joined(*parts, patch)
+    applied = {(one.root, one.environment) for one in merges if one.on_merge and one.certain and not one.destroys}
+    by = grouped(((t.target.root.path, t.target.environment.name) in applied, t) for t in verification.targets)
+    return joined(
+        *parts,
+        patch,
+        _commands(by.get(True, ()), "How to plan this yourself", "Before the merge, on this branch: a merge applies."),
+        _commands(
+            by.get(False, ()),
+            "How to plan and apply by hand",
+            "After the merge, on the base branch. Compare each plan with the one shown here before you apply it:",
+            applies=True,
+        ),
+    )
 
 
 def _workflow(change: FileChange, is_left_out: bool) -> str:
@@ -286,17 +305,23 @@ def _workflow(change: FileChange, is_left_out: bool) -> str:
     return f"{line}: on {triggers}; jobs {jobs}"
 
 
-def _commands(target: TargetVerification) -> str:
-    root, environment = target.target.root, target.target.environment
-    inside = "" if root.path == "." else root.path + "/"
-    # Without -reconfigure, init refuses the second environment, and what it offers instead copies the first one's state
-    # there.
-    backend = environment.backend_file and shlex.quote(environment.backend_file.removeprefix(inside))
-    chosen = f" -reconfigure -backend-config={backend}" if backend else ""
-    variables = "".join(f" -var-file={shlex.quote(path.removeprefix(inside))}" for path in environment.var_files)
-    saved = shlex.quote(f"{environment.name}.tfplan")
-    steps = f"terraform init{chosen} && terraform plan{variables} -out={saved}"
-    return f"- {cell(environment.name)}, in {code(root.path)}: {code(steps)}, then {code(f'terraform apply {saved}')}"
+def _commands(targets: Sequence[TargetVerification], title: str, says: str, *, applies: bool = False) -> str:
+    """Commands for each of `targets`, collapsed; empty without targets."""
+    blocks = []
+    for target in targets:
+        root, environment = target.target.root, target.target.environment
+        inside = "" if root.path == "." else root.path + "/"
+        # Without -reconfigure, init refuses the second environment, and what it offers instead copies the first one's
+        # state there.
+        backend = environment.backend_file and shlex.quote(environment.backend_file.removeprefix(inside))
+        chosen = f" -reconfigure -backend-config={backend}" if backend else ""
+        variables = "".join(f" -var-file={shlex.quote(path.removeprefix(inside))}" for path in environment.var_files)
+        saved = shlex.quote(f"{environment.name}.tfplan")
+        lines = [f"terraform init{chosen} && terraform plan{variables} -out={saved}"]
+        lines += [f"terraform apply {saved}"] if applies else []
+        blocks.append(f"{cell(environment.name)}, in {code(root.path)}:\n\n{code_block(chr(10).join(lines), 'shell')}")
+    shown = capped(list(dict.fromkeys(blocks)), _MAX_COMMANDS)
+    return details(title, joined(says, *shown)) if shown else ""
 
 
 def _patch(material: Material, overflow: Overflow) -> str:
@@ -330,11 +355,19 @@ def linked_issue(item: WorkItem) -> str:
     return joined(*lines)
 
 
-def verdict_section(verdict: Verdict, redact: Callable[[str], str], overflow: Overflow, reasons: Reasons) -> str:
-    """Passed or blocked, and by what it was judged; then the findings, those of the base branch apart."""
+def verdict_section(
+    verdict: Verdict,
+    targets: Sequence[TargetVerification],
+    redact: Callable[[str], str],
+    overflow: Overflow,
+    reasons: Reasons,
+) -> str:
+    """Whether something blocks, and by what it was judged; then the findings, those of the base branch apart."""
     new = grouped((f.severity, f) for f in verdict.findings if not f.pre_existing)
     old = [f for f in verdict.findings if f.pre_existing]
-    word = f"**blocked** by {counted(len(verdict.blocking), 'finding')}" if verdict.blocked else "**passed**"
+    word = f"**blocked** by {counted(len(verdict.blocking), 'finding')}" if verdict.blocked else "**nothing blocks**"
+    if asked := _decisions(verdict, targets):
+        word += f"; {counted(asked, 'decision')} needed (above)"
     parts = [f"{word}: {judged(verdict)}."]
     titles = {
         Severity.BLOCKS: "Blocks",

@@ -121,7 +121,7 @@ def checks_table(verification: Verification, verdict: Verdict | None = None) -> 
             results.append(((number, tool), "changed workflows"))
     not_run = order.index(CheckStatus.NOT_RUN)
     tried = {check.subject for check in verification.failing_on_base if check.name == "plan"}
-    unplanned = [str(t.target) for t in verification.targets if t.unplanned]
+    unplanned = [str(t.target) for t in verification.targets if t.plan is None and t.unplanned]
     results += [((not_run, "plan"), target) for target in unplanned if target not in tried]
     if not results:
         return "No checks ran."

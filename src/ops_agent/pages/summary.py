@@ -27,6 +27,8 @@ def first_screen(
     redact: Callable[[str], str],
     overflow: Overflow,
     reasons: Reasons,
+    *,
+    has_workflows: bool = False,
 ) -> str:
     """Everything above the six sections, as Markdown. `unfinished`: why this is a draft. Dangers that are too many go
     to `overflow`.
@@ -44,7 +46,7 @@ def first_screen(
         warning,
         cautions(verification.targets),
         danger_list(dangers),
-        what_merging_does(merges, base_branch, has_roots=bool(verification.targets)),
+        what_merging_does(merges, base_branch, has_roots=bool(verification.targets), has_workflows=has_workflows),
     )
 
 
@@ -77,35 +79,47 @@ def planned_decisions(targets: Iterable[TargetVerification]) -> tuple[Finding, .
     )
 
 
-def what_merging_does(merges: Sequence[MergeEffect], base_branch: str, *, has_roots: bool) -> str:
-    """What is applied by a merge, or how to apply; empty when nothing of Terraform is affected."""
-    if not has_roots:
-        return ""
+def what_merging_does(merges: Sequence[MergeEffect], base_branch: str, *, has_roots: bool, has_workflows: bool) -> str:
+    """What is applied by a merge, or how to apply; empty when nothing of Terraform is affected and a merge applies
+    nothing. `has_workflows`: the change set holds some.
+    """
     on_merge = [effect for effect in merges if effect.on_merge]
     later = [effect for effect in merges if not effect.on_merge]
+    if not (has_roots or has_workflows or on_merge):
+        return ""
+    merging = f"Merging to {code(base_branch)}"
     if on_merge:
-        lines = [f"**Merging to {code(base_branch)} applies:**\n", *capped(_effects(on_merge), _MAX_EFFECTS)]
-        return "\n".join(lines)
+        is_told = any(not effect.unread for effect in on_merge)
+        lines = [f"**{merging} applies:**\n" if is_told else f"**{merging} may apply Terraform: cannot tell.**\n"]
+        return "\n".join([*lines, *capped(_effects(on_merge), _MAX_EFFECTS)])
     if later:
-        lines = [f"**Merging to {code(base_branch)} applies nothing.** These workflows apply:\n"]
+        lines = [f"**{merging} applies nothing.** These workflows apply:\n"]
         return "\n".join([*lines, *capped(_effects(later, with_event=True), _MAX_EFFECTS)])
-    return f"**Merging to {code(base_branch)} applies nothing:** no workflow applies Terraform, so apply by hand."
+    by_hand = ", so apply by hand" if has_roots else ""
+    return f"**{merging} applies nothing:** no workflow applies Terraform{by_hand}."
 
 
 def _effects(effects: Sequence[MergeEffect], *, with_event: bool = False) -> list[str]:
-    """One item for each workflow, job and event, with its roots and environments."""
-    rows = grouped(((e.workflow, e.job, e.event, e.certain), e) for e in effects)
+    """One item for each workflow, job and event, with its roots and environments; what cannot be told comes last."""
+    ordered = sorted(effects, key=lambda effect: bool(effect.unread))
+    rows = grouped(((e.workflow, e.job, e.event, e.certain, e.destroys, e.unread, e.is_new), e) for e in ordered)
     lines = []
-    for (workflow, job, event, certain), same in rows.items():
+    for (workflow, job, event, certain, destroys, unread, is_new), same in rows.items():
         places = grouped((effect.environment, effect.root) for effect in same)
+        into = "in" if destroys else "to"
         where = "; ".join(
             f"{', '.join(code(root) if root else 'a root that the workflow does not tell' for root in roots)}"
-            f" to {cell(environment) if environment else 'an environment that the workflow does not tell'}"
+            f" {into} {cell(environment) if environment else 'an environment that the workflow does not tell'}"
             for environment, roots in places.items()
         )
+        what = f"**destroys** {where}" if destroys else where
+        if unread:
+            told = f" {where}" if any(effect.root or effect.environment for effect in same) else ""
+            what = f"**may apply**{told}, cannot tell what {code(unread)} does"
+        by = f"job {code(job)} of {code(workflow)}" if job else "it cannot be read"
         started = f", started by {code(event)}" if with_event else ""
-        doubt = "" if certain else ", if its conditions hold"
-        lines.append(f"- {where}: job {code(job)} of {code(workflow)}{started}{doubt}")
+        doubt = "" if certain or unread else ", if its conditions hold"
+        lines.append(f"- {'**new with this change:** ' if is_new else ''}{what}: {by}{started}{doubt}")
     return lines
 
 
@@ -114,21 +128,27 @@ def _plans(targets: Sequence[TargetVerification]) -> str:
     if not targets:
         return "no Terraform root is affected"
     by_name = grouped((target.target.environment.name, target) for target in targets)
-    said: list[tuple[str, str]] = []
+    said: list[frozenset[tuple[str, ...]]] = []
     words = []
     for name, same in by_name.items():
         missing = [target for target in same if target.plan is None]
         how = "offline" if any(target.offline for target in same) else "planned"
-        counts = _counts(same)
         if len(missing) == len(same):
             words.append(f"{cell(name)} not planned")
             continue
-        like = next((other for other, line in said if line == counts), None)
-        shown = f"the same {'offline' if how == 'offline' else ''}".strip() if like else f"{counts} {how}"
-        said.append((name, counts))
+        does = frozenset(step for target in same for step in _steps(target))
+        shown = f"the same{' offline' if how == 'offline' else ''}" if does in said else f"{_counts(same)} {how}"
+        said.append(does)
         part = f", {len(missing)} of {len(same)} roots not planned" if missing else ""
         words.append(f"{cell(name)} {shown}{part}")
     return ", ".join(words)
+
+
+def _steps(target: TargetVerification) -> list[tuple[str, ...]]:
+    """What the plan of a target does, to be compared with another's."""
+    root = target.target.root.path
+    done: list[tuple[str, ...]] = [(root, change.address, change.action.value) for change in target.caused]
+    return done + [(root, "output", output.name, output.action.value) for output in target.caused_outputs]
 
 
 def _counts(targets: Sequence[TargetVerification]) -> str:

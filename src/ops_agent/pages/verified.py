@@ -15,7 +15,7 @@ from ops_agent.model.event import RunIdentity
 from ops_agent.model.finding import Verdict
 from ops_agent.model.verification import CriterionProof, Verification
 from ops_agent.pages.criteria import Recorded, state_cell
-from ops_agent.pages.fragments import IN_SUMMARY, Overflow, details, joined
+from ops_agent.pages.fragments import IN_SUMMARY, NOTES, Overflow, details, joined, with_notes
 from ops_agent.pages.observability import observability
 from ops_agent.pages.plans import plans_text
 from ops_agent.pages.pull_request import (
@@ -23,6 +23,7 @@ from ops_agent.pages.pull_request import (
     MAX_BODY,
     ci_cd_facts,
     infrastructure_facts,
+    is_ci,
     not_ready,
     validation_facts,
     verdict_section,
@@ -108,6 +109,7 @@ class Verified:
             self.redact,
             overflow,
             self.why,
+            has_workflows=any(map(is_ci, self.changes.paths)),
         )
         return joined(screen, "> [!NOTE]\n" + "\n>\n".join(f"> {note}" for note in self._notes), self.mark)
 
@@ -130,7 +132,7 @@ def comment_of(verified: Verified) -> tuple[str, str]:
     redact, verification = verified.redact, verified.verification
     sections = {
         "first_screen": verified.first_screen(overflow),
-        "verdict": verdict_section(verified.verdict, redact, overflow, verified.why),
+        "verdict": verdict_section(verified.verdict, verification.targets, redact, overflow, verified.why),
         "changes": infrastructure_facts(verified.changes, verification),
         "checks": validation_facts(verification, verified.verdict, redact),
     }
@@ -174,15 +176,15 @@ def body_of(verified: Verified, body: str) -> tuple[str, str] | None:
     overflow, redact, verification = Overflow(), verified.redact, verified.verification
     facts = {
         "Infrastructure changes": infrastructure_facts(verified.changes, verification),
-        "CI/CD changes": ci_cd_facts(verified.changes, verification),
+        "CI/CD changes": ci_cd_facts(verified.changes, verification, verified.merges),
         "Observability & logging": observability(verification),
         "Validation": validation_facts(verification, verified.verdict, redact),
     }
     if any(APPLY_PATCH in line and line[0] not in ">-" for line in parts["CI/CD changes"].split("\n")):
         del facts["CI/CD changes"]  # it holds the workflow files that could not be committed
     new = {title: joined(text, _words(parts[title])) for title, text in facts.items()}
-    new["Guard verdict"] = verdict_section(verified.verdict, redact, overflow, verified.why)
-    new[""] = joined(_alert(parts[""]), verified.first_screen(overflow))
+    new["Guard verdict"] = verdict_section(verified.verdict, verification.targets, redact, overflow, verified.why)
+    new[""] = with_notes(verified.first_screen(overflow), _alert(parts[""]))
     others = sum(len(text) for title, text in parts.items() if title not in new and title != "Terraform plan")
     parts |= _cut(new, overflow, max(_MIN_SECTIONS, _MAX_SECTIONS - others))
     if verified.evaluated:
@@ -249,11 +251,10 @@ def _words(section: str) -> str:
     return section[at:] if at >= 0 else ""
 
 
-def _alert(top: str) -> str:
-    """What publication warned of above the first line; that the base has moved on is no longer so."""
-    alert = top.partition("\n\n")[0].split("\n") if top.startswith("> [!WARNING]\n") else []
-    notes = [line for line in alert[1:] if not line.startswith(_OLD_BASE) and line != ">"]
-    return "> [!WARNING]\n" + "\n>\n".join(notes) if notes else ""
+def _alert(top: str) -> tuple[str, ...]:
+    """What publication noted below the first line; that the base has moved on is no longer so."""
+    alert = next((part for part in top.split("\n\n") if part.startswith(NOTES)), "").split("\n")
+    return tuple(line.removeprefix("> ") for line in alert[1:] if not line.startswith(_OLD_BASE) and line != ">")
 
 
 def _with_states(table: str, proofs: Sequence[CriterionProof], redact: Callable[[str], str]) -> str:

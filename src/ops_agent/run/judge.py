@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
 
@@ -108,13 +107,24 @@ def judge_plans(labels_by_writers: tuple[str, ...], verdict: Verdict, verificati
 
 
 def merge_effects(
-    policy: Policy, base: BaseTree, base_branch: str, changed: Collection[str] | None = None
+    policy: Policy, base: BaseTree, base_branch: str, changes: ChangeSet | None = None
 ) -> tuple[MergeEffect, ...]:
-    """What workflows of the base branch apply, and when; with `changed` only what a merge of these paths starts."""
+    """What workflows apply, and when; with `changes` only what a merge of them starts. A merge runs the workflows as
+    they are then: what `changes` adds is marked.
+    """
     tree = source_tree(base, policy)
-    return what_a_merge_does(
-        tree.layout, lambda path: tree.read(path) if path in tree.paths else None, base_branch, changed
-    )
+    before = _effects(tree, base_branch, changes)
+    if changes is None or not any(path.startswith(".github/") for path in changes.paths):
+        return before
+    after = _effects(tree.with_changes(changes), base_branch, changes)
+    return tuple(replace(effect, is_new=effect not in before) for effect in after)
+
+
+def _effects(tree: SourceTree, base_branch: str, changes: ChangeSet | None) -> tuple[MergeEffect, ...]:
+    def read(path: str) -> bytes | None:
+        return tree.read(path) if path in tree.paths else None
+
+    return what_a_merge_does(tree.layout, read, base_branch, changes.paths if changes else None)
 
 
 def prove_criteria(

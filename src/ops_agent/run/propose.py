@@ -41,7 +41,7 @@ def propose(
     item = progress.item
     ask = partial(world.issues.token_abilities, item.target.full_name)
     patch_only = frozenset(f.place.path for f in verdict.findings if f.rule == PATCH_ONLY and not f.pre_existing)
-    _, left = split_by_abilities(changes, ask, patch_only)
+    kept, left = split_by_abilities(changes, ask, patch_only)
     material = Material(
         item=item,
         claim=progress.claim,
@@ -52,7 +52,7 @@ def propose(
         redact=world.redact,
         title_prefix=settings.labels.title_prefix,
         run=progress.run,
-        merges=merge_effects(settings.policy, base, item.base_branch, changes.paths),
+        merges=merge_effects(settings.policy, base, item.base_branch, kept),
         left_out=left.paths,
         patch=as_patch(left),
     )

@@ -25,6 +25,7 @@ from ops_agent.model.event import IssueRef, PullRequest
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Branches, Issues, PullRequests, Reporter, World
 from ops_agent.model.work_item import Claim, WorkItem, content_hash
+from ops_agent.pages.fragments import joined, with_notes
 from ops_agent.pages.issue_comment import published_text
 from ops_agent.pages.verified import stamped
 from ops_agent.run.commit import as_patch, commit, moved_paths, split_by_abilities
@@ -211,8 +212,7 @@ def _final_text(
         at=at,
         labels=proposal.labels,
     )
-    alert = "> [!WARNING]\n" + "\n>\n".join(f"> {note}" for note in notes) if notes else ""
-    body = stamped("\n\n".join(part for part in (alert, proposal.body.rstrip(), record.line) if part))
+    body = stamped(joined(with_notes(proposal.body.rstrip(), notes), record.line))
     if len(body) > MAX_BODY_CHARACTERS:
         raise PolicyViolation(
             f"The pull request's text has {len(body):,} characters; GitHub takes {MAX_BODY_CHARACTERS:,}."

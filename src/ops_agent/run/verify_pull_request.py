@@ -48,12 +48,11 @@ from ops_agent.pages.verified import (
 from ops_agent.plan.evidence import prove
 from ops_agent.run.admit import TIMELINE_WAITS
 from ops_agent.run.checkout import is_judged, rules_for_people
-from ops_agent.run.judge import judge_plans, judge_sources
+from ops_agent.run.judge import judge_plans, judge_sources, merge_effects
 from ops_agent.run.permissions import PermissionReader
 from ops_agent.run.publish import MAX_BODY_CHARACTERS, keep_comment, link_problem
 from ops_agent.run.verify import redacted, verify
 from ops_agent.text.markdown import as_kept, cell, code
-from ops_agent.workflows.merging import what_a_merge_does
 
 MAX_BYTES_OF_A_FILE = 1_000_000
 """A larger file is neither judged nor planned; Terraform's own are far smaller."""
@@ -152,7 +151,7 @@ def _verify(
         changes=merged.changes,
         verdict=verdict,
         verification=verification,
-        merges=what_a_merge_does(merged.after.layout, merged.read_head, pull.base_branch, merged.changes.paths),
+        merges=merge_effects(settings.policy, merged.base, pull.base_branch, merged.changes),
         notes=tuple(world.redact(note) for note in (*merged.notes, *(own.notes if own else ()))),
         said=said,
         evaluated=evaluated,

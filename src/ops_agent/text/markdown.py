@@ -73,6 +73,11 @@ def printable(text: str) -> str:
     return text.translate({ord(c): seen for c in set(text) if (seen := _seen(c)) != c})
 
 
+def _with_tabs(text: str) -> str:
+    """`printable` for code, where a tab is a tab."""
+    return "\t".join(map(printable, text.split("\t")))
+
+
 def one_line(text: str) -> str:
     """`text` inert and on one line, runs of blanks made one."""
     return " ".join(inert(text).split())
@@ -150,7 +155,7 @@ def neutralise(text: str) -> str:
     out: list[str] = []
     block: list[str] = []
     fence = ""
-    for line in printable(text).split("\n"):
+    for line in _with_tabs(text).split("\n"):
         if fence:
             bare = line.strip()
             if len(bare) >= len(fence) and set(bare) == {fence[0]}:
@@ -158,7 +163,7 @@ def neutralise(text: str) -> str:
                 fence, block = "", []
             else:
                 block.append(line)
-        elif opened := _NEUTRAL_FENCE.match(line):
+        elif opened := _NEUTRAL_FENCE.match(printable(line)):
             fence = opened.group(1) or opened.group(2)
         else:
             out.append(_prose_line(inert(line)))
@@ -184,7 +189,7 @@ def code_block(text: str, language: str = "") -> str:
     """What can be seen of `text` in a code block that it cannot close; exact but for what acts in a commit message:
     closing keywords and marks that skip workflows.
     """
-    shown = printable(text)
+    shown = _with_tabs(text)
     for pattern, instead in _ACTS_IN_A_COMMIT:
         shown = pattern.sub(instead, shown)
     return fence_verbatim(shown, language)

@@ -1,14 +1,14 @@
-"""What a merge does: which workflow of the base branch applies which root and environment, and on which event.
+"""What a merge does: which workflow applies which root and environment, and on which event.
 
-Read from the workflows alone. Where an expression hides the root or the environment, the effect says that it cannot be
-told; it is never left out.
+Read from the workflows and composite actions alone. Where an expression hides the root or the environment, the effect
+says that it cannot be told; what cannot be read may apply, and is never left out.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, product
 from typing import Final
@@ -16,14 +16,16 @@ from typing import Final
 from ops_agent.model.terraform import Layout, TerraformRoot
 from ops_agent.model.workflow import Job, Step, Trigger, Workflow
 from ops_agent.workflows.evaluation import Value, holds, written_out
-from ops_agent.workflows.reader import read_workflow
-from ops_agent.workflows.shell import COMPUTED, commands_of, forms, script_lines
+from ops_agent.workflows.reader import read_action, read_workflow
+from ops_agent.workflows.shell import COMPUTED, Line, commands_of, forms, script_lines
+from ops_agent.workflows.understood import DEPLOYS, is_understood_action, is_understood_command, may_reach_aws
 
 WORKFLOWS: Final = ".github/workflows/"
-_APPLY = re.compile(r"\b(?:terraform|tofu|terragrunt)\s+(?:(?:run|run-all|-\S+)\s+)*apply(?![\w-])")
-_CHDIR = re.compile(r"\b(?:terraform|tofu)\s+(?:\S+\s+)*?-chdir[= ](\S+)")
+_APPLY = re.compile(
+    r"\b(?:terraform|tofu|terragrunt)(?:[:@]\S+)?\s+(?:(?:run|run-all|stack|-\S+)\s+)*(?P<verb>apply|destroy)(?![\w-])"
+)
+_CHDIR = re.compile(r"\b(?:terraform|tofu)(?:[:@]\S+)?\s+(?:\S+\s+)*?-chdir[= ](\S+)")
 _CHANGES_DIRECTORY = re.compile(r"(?:^|[;&(]\s*)(?:cd|pushd)\s+([^\s;&|]+)")
-_DEPLOYS = re.compile(r"(?i)\b(?:make|just|task|npm run|\S*/\S*)\s*\S*(?:apply|deploy)\S*")
 _APPLY_ACTIONS: Final[dict[str, tuple[str, str]]] = {
     "dflook/terraform-apply": ("path", ""),
     "dflook/tofu-apply": ("path", ""),
@@ -33,16 +35,20 @@ _APPLY_ACTIONS: Final[dict[str, tuple[str, str]]] = {
     "hashicorp/tfc-workflows-github/actions/apply-run": ("", ""),
 }
 """Action -> its input with the directory, and the one that must hold `apply` (empty: it always applies)."""
+_SHELLS: Final = ("bash", "sh")
 _MAX_FORMS: Final = 32
 _MAX_CALLS: Final = 5
+_MAX_SHOWN: Final = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class MergeEffect:
-    """One job that applies Terraform. `root` is a root's path, empty when it cannot be told; so is `environment`.
+    """One job that applies Terraform, or destroys what it made. `root` is a root's path, empty when it cannot be told;
+    so is `environment`.
 
     `event` is what starts the workflow, `on_merge` whether a merge into the base branch does. `certain` False: whether
-    the job applies at all depends on what the workflow alone does not tell.
+    the job applies at all depends on what the workflow alone does not tell; then `unread` may name the command or
+    action that cannot be read (the workflow itself, with no `job`). `is_new`: not without this change.
     """
 
     workflow: str
@@ -52,6 +58,14 @@ class MergeEffect:
     environment: str = ""
     on_merge: bool = False
     certain: bool = True
+    destroys: bool = False
+    unread: str = ""
+    is_new: bool = False
+
+    @property
+    def place(self) -> tuple[str, ...]:
+        """What is the same for each event that starts the job."""
+        return (self.workflow, self.job, self.root, self.environment, self.unread)
 
 
 def what_a_merge_does(
@@ -60,19 +74,22 @@ def what_a_merge_does(
     base_branch: str,
     changed: Collection[str] | None = None,
 ) -> tuple[MergeEffect, ...]:
-    """Every effect of the workflows of the base branch, those of a merge first. `read` gives a file's bytes, None where
+    """Every effect of the workflows in `layout`, those of a merge first. `read` gives a file's bytes, None where
     there is none. `changed` (None: not known) leaves out what the path filters leave out.
     """
     workflows: dict[str, Workflow] = {}
+    found: set[MergeEffect] = set()
     for path in layout.workflows:
         content = read(path)
         workflow = read_workflow(content) if content is not None else None
         if isinstance(workflow, Workflow):
             workflows[path] = workflow
-    reader = _Effects(layout, workflows, base_branch, changed)
-    found = {effect for path in workflows for effect in reader.of(path)}
-    merging = {(e.workflow, e.job, e.root, e.environment) for e in found if e.on_merge}
-    kept = [e for e in found if e.on_merge or (e.workflow, e.job, e.root, e.environment) not in merging]
+        elif content is not None:
+            found.add(MergeEffect(workflow=path, job="", event="", on_merge=True, certain=False, unread=path))
+    reader = _Effects(layout, workflows, read, base_branch, changed)
+    found |= {effect for path in workflows for effect in reader.of(path)}
+    merging = {effect.place for effect in found if effect.on_merge}
+    kept = [effect for effect in found if effect.on_merge or effect.place not in merging]
     return tuple(sorted(kept, key=lambda effect: (not effect.on_merge, effect)))
 
 
@@ -84,14 +101,30 @@ class _Start:
     on_merge: bool
     known: Mapping[str, Value]
     certain: bool = True
+    reaches_aws: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Applied:
+    """One apply in a step: its directory (None: cannot be told), and whether it surely is one."""
+
+    directory: str | None = None
+    certain: bool = True
+    destroys: bool = False
+    unread: str = ""
 
 
 class _Effects:
     def __init__(
-        self, layout: Layout, workflows: Mapping[str, Workflow], base_branch: str, changed: Collection[str] | None
+        self,
+        layout: Layout,
+        workflows: Mapping[str, Workflow],
+        read: Callable[[str], bytes | None],
+        base_branch: str,
+        changed: Collection[str] | None,
     ) -> None:
         self._roots = {root.path: root for root in layout.roots}
-        self._workflows, self._branch, self._changed = workflows, base_branch, changed
+        self._workflows, self._read, self._branch, self._changed = workflows, read, base_branch, changed
 
     def of(self, path: str) -> Iterator[MergeEffect]:
         for trigger in self._workflows[path].triggers:
@@ -107,6 +140,8 @@ class _Effects:
         on_branch |= {"github.ref": f"refs/heads/{self._branch}", "github.ref_name": self._branch}
         if event == "push" and self._is_pushed(trigger):
             return _Start(event, True, {**on_branch, "github.event.inputs.": ""})
+        if event == "merge_group" and self._is_onto(trigger):
+            return _Start(event, True, {"github.event_name": event, "inputs.": ""})
         if event in ("pull_request", "pull_request_target") and self._is_closed(trigger):
             closed: dict[str, Value] = {"github.event.pull_request.merged": True, "github.event.action": "closed"}
             return _Start("merge", True, {**closed, "github.event_name": event, "github.base_ref": self._branch})
@@ -127,6 +162,10 @@ class _Effects:
             return not _matches(self._branch, filters["branches-ignore"])
         return not ("tags" in filters or "tags-ignore" in filters)
 
+    def _is_onto(self, trigger: Trigger) -> bool:
+        branches = trigger.filters.get("branches")
+        return branches is None or _matches(self._branch, branches)
+
     def _is_touched(self, trigger: Trigger) -> bool:
         paths, ignored = trigger.filters.get("paths"), trigger.filters.get("paths-ignore")
         if self._changed is None or not self._changed:
@@ -136,9 +175,8 @@ class _Effects:
         return ignored is None or any(not _matches(path, ignored) for path in self._changed)
 
     def _is_closed(self, trigger: Trigger) -> bool:
-        branches = trigger.filters.get("branches")
-        onto = branches is None or _matches(self._branch, branches)
-        return "closed" in trigger.filters.get("types", ()) and onto and self._is_touched(trigger)
+        is_closed = "closed" in trigger.filters.get("types", ())
+        return is_closed and self._is_onto(trigger) and self._is_touched(trigger)
 
     def _follows_a_merge(self, trigger: Trigger, path: str) -> bool:
         wanted = {name.casefold() for name in trigger.filters.get("workflows", ())}
@@ -151,11 +189,12 @@ class _Effects:
     def _of_workflow(self, path: str, called: str, start: _Start, depth: int) -> Iterator[MergeEffect]:
         workflow = self._workflows[called]
         for job in workflow.jobs:
+            reaches = start.reaches_aws or may_reach_aws(job, workflow)
             for known in _combinations(job, start.known):
                 runs = holds(job.condition, known)
                 if runs is False:
                     continue
-                begun = replace(start, known=known, certain=start.certain and runs is True)
+                begun = replace(start, known=known, certain=start.certain and runs is True, reaches_aws=reaches)
                 if job.uses:
                     yield from self._called(path, job, workflow, begun, depth)
                 else:
@@ -163,10 +202,18 @@ class _Effects:
 
     def _called(self, path: str, job: Job, workflow: Workflow, start: _Start, depth: int) -> Iterator[MergeEffect]:
         called = posixpath.normpath(job.uses.partition("@")[0])
-        if not job.uses.startswith("./"):
-            if _DEPLOYS.search(job.uses):
-                yield MergeEffect(workflow=path, job=job.id, event=start.event, on_merge=start.on_merge, certain=False)
-        elif called in self._workflows and depth < _MAX_CALLS:
+        if not job.uses.startswith("./") or called not in self._workflows:
+            # A job of it may name an environment, and so hold credentials, whatever this one hands over.
+            if (start.on_merge or DEPLOYS.search(job.uses)) and not is_understood_action(job.uses):
+                yield MergeEffect(
+                    workflow=path,
+                    job=job.id,
+                    event=start.event,
+                    on_merge=start.on_merge,
+                    certain=False,
+                    unread=job.uses[:_MAX_SHOWN],
+                )
+        elif depth < _MAX_CALLS:
             given = {t.path[3].lower(): t.text for t in workflow.texts if t.path[:3] == ("jobs", job.id, "with")}
             inputs = {f"inputs.{name}": written_out(text, start.known) for name, text in given.items()}
             kept = {k: v for k, v in start.known.items() if not k.startswith(("inputs.", "matrix."))}
@@ -179,20 +226,52 @@ class _Effects:
         default = places.get(("jobs", job.id, "defaults", "run", "working-directory"), "") or places.get(
             ("defaults", "run", "working-directory"), ""
         )
-        for number, step in enumerate(job.steps):
+        found = list(self._of_steps(job.steps, default, known, values, 0))
+        # What is doubted is named once, and where a job surely applies only what is named like a deployment.
+        named = next((one for one in found if DEPLOYS.search(one.unread)), None)
+        other = next((one for one in found if one.unread), None) if start.on_merge and start.reaches_aws else None
+        sure = [one for one in found if not one.unread]
+        doubted = named or (None if sure else other)
+        for one in (*sure, *([doubted] if doubted else [])):
+            effect = MergeEffect(
+                workflow=path,
+                job=job.id,
+                event=start.event,
+                on_merge=start.on_merge,
+                certain=start.certain and one.certain,
+                destroys=one.destroys,
+                unread=one.unread,
+            )
+            yield from self._placed(effect, one.directory, job, known, values)
+
+    def _of_steps(
+        self,
+        steps: Sequence[Step],
+        default: str,
+        known: Mapping[str, Value],
+        values: Mapping[str, Value],
+        depth: int,
+    ) -> Iterator[_Applied]:
+        for step in steps:
             runs = holds(step.condition, known)
             if runs is False:
                 continue
-            own = places.get(("jobs", job.id, "steps", str(number), "working-directory"), "")
-            for directory, is_sure in _applied(step, written_out(own or default, known), known, values):
-                effect = MergeEffect(
-                    workflow=path,
-                    job=job.id,
-                    event=start.event,
-                    on_merge=start.on_merge,
-                    certain=start.certain and runs is True and is_sure,
-                )
-                yield from self._placed(effect, directory, job, known, values)
+            directory = written_out(step.directory or default, known)
+            inner = self._steps_of_action(step, depth) if step.uses.startswith("./") else None
+            if inner is not None:
+                kept = {k: v for k, v in known.items() if not k.startswith("inputs.")}
+                given = {f"inputs.{name.lower()}": written_out(text, known) for name, text in step.with_.items()}
+                found = self._of_steps(inner, "", {**kept, **given}, values, depth + 1)
+            else:
+                found = _applied(step, directory, known, values)
+            yield from (replace(one, certain=one.certain and runs is True) for one in found)
+
+    def _steps_of_action(self, step: Step, depth: int) -> tuple[Step, ...] | None:
+        """None for an action of this repository that cannot be read."""
+        folder = posixpath.normpath(step.uses)
+        found = (self._read(f"{folder}/action.{ending}") for ending in ("yml", "yaml"))
+        content = next((text for text in found if text is not None), None)
+        return read_action(content) if content is not None and depth < _MAX_CALLS else None
 
     def _placed(
         self,
@@ -227,47 +306,59 @@ def _environment(root: TerraformRoot | None, texts: list[str], roots: Collection
 
 def _applied(
     step: Step, directory: str | None, known: Mapping[str, Value], values: Mapping[str, Value]
-) -> Iterator[tuple[str | None, bool]]:
-    """The directory of each apply of a step (None: cannot be told), and whether it surely is one."""
+) -> Iterator[_Applied]:
+    """Each apply of a step that is no action of this repository, and what in it cannot be read."""
     name = step.uses.partition("@")[0].casefold()
     if name in _APPLY_ACTIONS:
         place, command = _APPLY_ACTIONS[name]
-        if not command or "apply" in step.with_.get(command, ""):
-            yield (written_out(step.with_.get(place, "."), known) if place else None), True
+        given = written_out(step.with_.get(command, ""), known) if command else "apply"
+        if given is None or "apply" in given:
+            where = written_out(step.with_.get(place, "."), known) if place else None
+            yield _Applied(where) if given else _doubted(step.uses)
         return
-    if step.uses.startswith("./") and _DEPLOYS.search(step.uses):
-        yield None, False
+    if step.uses and not is_understood_action(step.uses):
+        yield _doubted(step.uses)
+    if step.shell and not step.shell.startswith(_SHELLS):
+        yield _doubted(f"a script of {step.shell.split()[0]}")
         return
     current = directory
-    for form, is_text in _forms(
+    for form, quoted, is_text in _forms(
         step, {**known, **_step_values(step, known)}, {**values, **_environment_values(step.env, known)}
     ):
         if is_text:
             continue
         if moved := _CHANGES_DIRECTORY.search(form):
             current = posixpath.join(current, moved[1]) if current is not None else None
-        if _APPLY.search(form):
+        if found := _APPLY.search(form):
             chosen = _CHDIR.search(form)
-            yield (posixpath.join(current, chosen[1]) if chosen and current is not None else current), True
-        elif _DEPLOYS.match(form) and any(True for _ in commands_of(form)):
-            yield None, False
+            where = posixpath.join(current, chosen[1]) if chosen and current is not None else current
+            yield _Applied(where, destroys=found["verb"] == "destroy")
+            continue
+        commands = ([Line(0, word).plain for word in words] for words in commands_of(quoted))
+        yield from (_doubted(" ".join(words)) for words in commands if not is_understood_command(words))
+
+
+def _doubted(what: str) -> _Applied:
+    return _Applied(certain=False, unread=what.replace(COMPUTED, "…")[:_MAX_SHOWN])
 
 
 def _step_values(step: Step, known: Mapping[str, Value]) -> dict[str, Value]:
     return {f"env.{name.lower()}": value for name, value in _environment_values(step.env, known).items()}
 
 
-def _forms(step: Step, known: Mapping[str, Value], values: Mapping[str, Value]) -> Iterator[tuple[str, bool]]:
+def _forms(step: Step, known: Mapping[str, Value], values: Mapping[str, Value]) -> Iterator[tuple[str, str, bool]]:
+    """(a line of the script without quotes, the same line with them, whether it is text of a here-document)."""
     texts = {name: (str(value),) for name, value in values.items() if value is not None}
     for line in script_lines(step.run):
-        for form in forms(written_out(line.plain, known) or line.plain, texts):
-            yield form, line.is_text
+        both = (forms(written_out(text, known) or text, texts) for text in (line.plain, line.text))
+        for form, quoted in zip(*both, strict=False):
+            yield form, quoted, line.is_text
 
 
 def _scripts(job: Job, known: Mapping[str, Value], values: Mapping[str, Value]) -> Iterator[str]:
     """What the job's Terraform commands say: `-var-file=environments/prod/...` names an environment."""
     for step in job.steps:
-        for form, _ in _forms(step, known, values):
+        for form, *_ in _forms(step, known, values):
             if re.search(r"\b(?:terraform|tofu|terragrunt)\b", form):
                 yield form
 

@@ -65,6 +65,16 @@ def read_workflow(content: bytes) -> Workflow | Unreadable:
     )
 
 
+def read_action(content: bytes) -> tuple[Step, ...] | None:
+    """The steps of a composite action (`action.yml`); None for another kind, or for what cannot be read."""
+    root = read_yaml(content, aliases=True)
+    runs = None if isinstance(root, Unreadable) else root.get("runs")
+    steps = runs.get("steps") if runs is not None else None
+    if steps is None or any(step.kind != "map" for step in steps.items):
+        return None
+    return tuple(_step(step) for step in steps.items)
+
+
 def _computed(root: YamlNode, jobs: YamlNode) -> Unreadable | None:
     """A key that is an expression (`${{ insert }}` merges a computed mapping), or text where a mapping or the steps
     belong.
@@ -151,6 +161,7 @@ def _step(node: YamlNode) -> Step:
         uses_line=uses.line if uses is not None else 0,
         run=_text(node, "run"),
         shell=_text(node, "shell"),
+        directory=_text(node, "working-directory"),
         condition=_text(node, "if"),
         with_=_texts(node.get("with")),
         env=_texts(node.get("env")),

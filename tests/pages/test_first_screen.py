@@ -1,0 +1,85 @@
+"""The first screen: what it says of a merge, of equal environments, and of what is left to decide."""
+
+from __future__ import annotations
+
+import pytest
+
+from ops_agent.model.change_set import FileChange
+from ops_agent.model.plan import TerraformPlan
+from ops_agent.model.verification import Verification
+from ops_agent.pages.pull_request import build_proposal
+from ops_agent.workflows.merging import MergeEffect
+from pages.page_samples import changes, first_screen, material, section, target
+from plan.plan_samples import change, plan_document, read
+
+APPLIES = MergeEffect(
+    workflow=".github/workflows/tf.yml", job="apply", event="push", root="infra", environment="prod", on_merge=True
+)
+UNREAD = MergeEffect(
+    workflow=".github/workflows/ci.yml",
+    job="roll",
+    event="push",
+    environment="prod",
+    root="infra",
+    on_merge=True,
+    certain=False,
+    unread="./scripts/deploy.sh prod",
+)
+WORKFLOW = FileChange(path=".github/workflows/lint.yml", before=None, after=b"on: push\njobs: {}\n")
+
+
+def screen(**fields: object) -> str:
+    return first_screen(build_proposal(material(**fields)).body)
+
+
+def of(*entries: dict[str, object]) -> TerraformPlan:
+    return read(plan_document(*entries))
+
+
+def test_what_cannot_be_read_is_never_said_to_apply_nothing() -> None:
+    text = screen(merges=(UNREAD,))
+    assert "**Merging to `main` may apply Terraform: cannot tell.**" in text
+    assert (
+        "- **may apply** `infra` to prod, cannot tell what `./scripts/deploy.sh prod` does: job `roll` of "
+        "`.github/workflows/ci.yml`" in text
+    )
+    both = screen(merges=(UNREAD, APPLIES))
+    assert both.index("- `infra` to prod: job `apply`") < both.index("- **may apply**")
+    assert "applies nothing" not in text + both
+
+
+@pytest.mark.parametrize(
+    ("merges", "says"),
+    [
+        ((), "**Merging to `main` applies nothing:** no workflow applies Terraform."),
+        ((APPLIES,), "**Merging to `main` applies:**"),
+    ],
+)
+def test_a_change_of_workflows_alone_says_what_a_merge_does(merges: tuple[MergeEffect, ...], says: str) -> None:
+    assert says in screen(changes=changes(WORKFLOW), verification=Verification(engine=""), merges=merges)
+
+
+def test_a_change_that_touches_neither_terraform_nor_workflows_says_it_only_where_a_merge_applies() -> None:
+    notes = changes(FileChange(path="infra/notes.md", before=b"", after=b"x"))
+    for merges, is_said in (((), False), ((APPLIES,), True)):
+        text = screen(changes=notes, verification=Verification(engine=""), merges=merges)
+        assert ("Merging to" in text) is is_said
+
+
+def test_environments_are_the_same_only_when_the_same_resources_change() -> None:
+    queue, admin = (change(address, "create", after={}) for address in ("aws_sqs_queue.a", "aws_iam_user.admin"))
+    for prod, says in ((queue, "prod the same offline"), (admin, "prod +1 ~0 -0 offline")):
+        pair = (target(plan=of(queue)), target("prod", plan=of(prod), offline=True, unplanned="no role"))
+        assert f"dev +1 ~0 -0 planned, {says};" in screen(verification=Verification(engine="x", targets=pair))
+
+
+def test_the_verdict_names_the_decisions_and_an_offline_plan_is_not_a_plan_that_did_not_run() -> None:
+    open_to_all = change(
+        "aws_security_group.a",
+        "create",
+        after={"ingress": [{"from_port": 22, "to_port": 22, "cidr_blocks": ["0.0.0.0/0"]}]},
+    )
+    made = target("prod", plan=of(open_to_all), offline=True, unplanned="no role")
+    body = build_proposal(material(verification=Verification(engine="x", targets=(made,)))).body
+    assert section(body, "Guard verdict").strip().startswith("**nothing blocks**; 1 decision needed (above): ")
+    assert "not run" not in section(body, "Validation")
