@@ -40,8 +40,11 @@ from ops_agent.adapters.terraform.engine import find_library
 from ops_agent.adapters.terraform.providers import configuration
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.config.settings import Settings
+from ops_agent.guard.judge import judge
+from ops_agent.guard.tree import source_tree
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import World
+from ops_agent.run.judge import judge_plans
 from ops_agent.run.verify import verify
 from ops_agent_demo.aws.embedded import EmbeddedAws
 from ops_agent_demo.terraform import unpack_mirror, wheel_zips
@@ -65,8 +68,8 @@ def measure(runs: int) -> Figure:
         how=(
             "Generated roots with four AWS resources, one of them new, each root with the environments dev and prod "
             "(one pair: dev). "
-            "Ours is the stage `verify`: with the sandbox's self-test, credentials, copies, fmt and reading of the "
-            "plans. The other way: "
+            "Ours is what `command: verify` does beside its requests to GitHub: judging of sources and plans, the "
+            "sandbox's self-test, credentials, copies, fmt and reading of the plans. The other way: "
             "init, validate, plan and show of the head for each pair, init, plan and show of the base commit, one "
             "after the other, without "
             "sandbox, in directories that were prepared before."
@@ -164,7 +167,9 @@ class _Bench:
                 )
             )
             world = SimpleNamespace(terraform=terraform, cloud=self._cloud(), scratch=scratch_tree, redact=str)
+            verdict = judge(changes, source_tree(base, Policy()), Policy())
             done = verify(cast("World", world), Settings(), base, changes, tree.root)
+            judge_plans((), verdict, done)
             seconds = time.monotonic() - begun
         planned = [target for target in done.targets if target.plan and target.own and len(target.own) == 1]
         if not done.passed or len(planned) != pairs:

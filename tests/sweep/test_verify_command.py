@@ -580,9 +580,12 @@ def test_what_terraform_would_run_from_the_checkout_fails_the_check(scenario: Is
         assert "Terraform runs what lies there" in comments(pull)[0]
 
 
-def test_a_changed_policy_file_or_baseline_is_named_although_nothing_else_changes(scenario: IssueScenario) -> None:
-    pull = of_people(scenario, {BASELINE_FILE: "- nonsense\n", ".github/ops-agent.yml": "workflows: false\n"})
+def test_a_changed_policy_file_baseline_or_verifier_is_named(scenario: IssueScenario) -> None:
+    verifier, before = ".github/workflows/verify.yml", "on: push\npermissions: {}\njobs: {}\n"
+    scenario.repository.commit("main", {verifier: f"{before}# org/ops-agent@v1\n"}, "Verify", by=PERSON)
+    changed = {BASELINE_FILE: "- nonsense\n", ".github/ops-agent.yml": "workflows: false\n", verifier: before}
+    pull = of_people(scenario, changed)
     end = verify_by(scenario, event_of(pull), cloud=Untouchable())
     assert end.exit_code == 0
-    for path in (BASELINE_FILE, ".github/ops-agent.yml"):
+    for path in changed:
         assert f"**`{path}` is changed**" in comments(pull)[0]

@@ -18,7 +18,7 @@ from ops_agent.config.baseline import BASELINE_FILE, excuse, fingerprint, read_b
 from ops_agent.config.policy_file import POLICY_FILE, narrow_by_policy_file
 from ops_agent.config.settings import Settings
 from ops_agent.guard.data import table
-from ops_agent.guard.paths import areas
+from ops_agent.guard.paths import areas, is_workflow
 from ops_agent.guard.tree import SourceTree, source_tree
 from ops_agent.issue.admission import labellers
 from ops_agent.issue.claims import PullRequestRecord, pull_request_record
@@ -227,9 +227,9 @@ class Merged:
             for path in self.lost_roots
         )
         rules = (
-            f"**{code(path)} is changed**, which counts from the merge on: review it like a rule."
-            for path in (POLICY_FILE, BASELINE_FILE)
-            if path in self.changes.paths
+            f"**{code(c.path)} is changed**, which counts from the merge on: review it like a rule."
+            for c in self.changes.changes
+            if c.path in (POLICY_FILE, BASELINE_FILE) or (is_workflow(c.path) and b"ops-agent" in (c.before or b""))
         )
         return (*self._conflict, *lost, *rules)
 
