@@ -15,20 +15,27 @@ from sweep.verify_runs import event_of, verify_by
 FEWEST_REQUESTS = 14
 
 
-def _die_everywhere(scenario: IssueScenario, pull: PullRequest, *, after: bool) -> None:
-    """Each time a person pushes, the run that verifies it dies a request later, and another run follows."""
-    died, k = True, 0
+def _die_everywhere(scenario: IssueScenario, pull: PullRequest, *, after: bool, moves_base: bool = False) -> None:
+    """Each time a person pushes, the run that verifies it dies a request later, and another run follows. With
+    `moves_base` the base moves then too, and its event starts the runs.
+    """
+    repository, died, k = scenario.repository, True, 0
     while died:
         k += 1
-        commit = scenario.repository.commit(pull.head, {"infra/notes.tf": f"# {k}\n"}, f"Push {k}", by=PERSON)
+        before = repository.head()
+        commit = repository.commit(pull.head, {"infra/notes.tf": f"# {k}\n"}, f"Push {k}", by=PERSON)
+        event, name = event_of(pull), "pull_request_target"
+        if moves_base:
+            repository.commit("main", {"README.md": f"{k}\n"}, f"Moved {k}", by=PERSON)
+            event, name = scenario.github.push_event(repository, "main", before, by=PERSON), "push"
         try:
-            verify_by(scenario, event_of(pull), http=mortal(scenario.connection(), k, after=after))
+            verify_by(scenario, event, name, http=mortal(scenario.connection(), k, after=after))
             died = False
         except Died:
-            assert verify_by(scenario, event_of(pull)).conclusion == "verified"
+            assert verify_by(scenario, event, name).conclusion == "verified"
         ours = [body for body in (pull.body, *(c.body for c in pull.comments)) if verified_commits(body)]
-        assert [verified_commits(body) for body in ours] == [(commit, scenario.repository.head())], k
-        checks = [run for run in scenario.repository.check_runs if run.commit == commit]
+        assert [verified_commits(body) for body in ours] == [(commit, repository.head())], k
+        checks = [run for run in repository.check_runs if run.commit == commit]
         assert len(checks) == 1 and checks[0].conclusion != "failure", k
     assert k > FEWEST_REQUESTS
 
@@ -52,4 +59,4 @@ def test_a_run_on_people_s_pull_request_that_dies_is_completed_by_the_next(
 def test_a_run_on_our_pull_request_that_dies_is_completed_by_the_next(scenario: IssueScenario, after: bool) -> None:
     assert scenario.run(scenario.labelled()).conclusion == "published"
     (pull,) = scenario.repository.pull_requests
-    _die_everywhere(scenario, pull, after=after)
+    _die_everywhere(scenario, pull, after=after, moves_base=True)
