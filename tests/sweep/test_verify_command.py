@@ -208,6 +208,7 @@ def test_a_file_that_both_sides_changed_is_judged_against_the_merge_base(scenari
     old = scenario.repository.head()
     pull = of_people(scenario, {"infra/main.tf": 'resource "aws_sqs_queue" "mine" {}\n', QUEUE_FILE: QUEUE})
     scenario.repository.commit("main", {"infra/main.tf": "locals {}\n"}, "Moved", by=PERSON)
+    pull.trial_merge = "f" * 40  # of an older head, and gone since
     end = verify_by(scenario, event_of(pull), cloud=Untouchable())
     assert (end.exit_code, end.conclusion) == (0, "verified"), end.reporter.said
     (comment,) = comments(pull)

@@ -276,8 +276,10 @@ def merge(branches: Branches, repository: str, newest: BaseTree, pull: PullReque
     base, laid, whose, pushed = newest, merged, head, tuple(changed)
     if conflicts:
         # GitHub merges within files too. Its commit counts only when it is of this base and this head.
-        tried = pull.merge_commit
-        if tried and branches.parents(repository, tried) == (newest.commit, pull.head_commit):
+        tried, parents = pull.merge_commit, tuple[str, ...]()
+        with suppress(NotFound):  # one of an older head may be gone
+            parents = branches.parents(repository, tried) if tried else ()
+        if tried and parents == (newest.commit, pull.head_commit):
             conflicts, whose = (), branches.tree(repository, tried)
             now, after = newest.entries(), whose.entries()
             changed = sorted(path for path in {*now, *after} if now.get(path) != after.get(path))
