@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops_agent.model.conversation import Assertion, CriterionAnswer
-from ops_agent.model.plan import ResourceAction, ResourceChange
+from ops_agent.model.plan import OutputChange, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.verification import CriterionProof, ProofState, TargetVerification
 from ops_agent.model.work_item import Criterion
-from ops_agent.plan.evidence import _is_like, prove
+from ops_agent.plan.evidence import _is_like, problem_of, prove
 from pages.page_samples import target
 from plan.plan_samples import change, plan_document, read
 
@@ -26,6 +26,7 @@ VALUES: dict[str, Any] = {
     "redrive_policy": REDRIVE,
     "tags": {"team": "orders"},
     "arn": None,
+    "delay_seconds": None,
 }
 WORKFLOW = """
 on: {pull_request: {branches: [main]}}
@@ -36,7 +37,15 @@ jobs:
     steps:
       - run: |
           # terraform apply
+          echo 'terraform test'
+          : terraform destroy
           terraform plan
+      - if: false
+        run: terraform fmt -check
+  never:
+    if: ${{ false }}
+    runs-on: ubuntu-24.04
+    steps: [{run: make}]
 """
 TERRAFORM = b"""
 # point_in_time_recovery = true
@@ -45,6 +54,14 @@ resource "aws_dynamodb_table" "t" {
   /* ttl {
   } */
   billing_mode   =   "PAY_PER_REQUEST"
+}
+variable "v" {
+  description = "deletion_protection = true here"
+}
+variable "w" {
+  description = <<EOT
+min_capacity = 2
+EOT
 }
 """
 FILES = {".github/workflows/plan.yml": WORKFLOW.encode(), "infra/main.tf": TERRAFORM, "README.md": b"a queue exists\n"}
@@ -106,6 +123,7 @@ def test_a_planned_value_that_is_as_named_proves_the_criterion(key: str, op: str
         ("delay_seconds", "exists", "", "has no value"),
         ("tags.team", "absent", "", "is `orders`"),
         ("", "destroyed", "", "is not destroyed, the plan says create"),
+        ("polciy", "absent", "", "has no argument or attribute `polciy`"),
     ],
 )
 def test_a_value_that_differs_is_named_with_what_is_planned(key: str, op: str, value: str, says: str) -> None:
@@ -142,8 +160,125 @@ def test_evidence_has_to_hold_in_every_planned_environment() -> None:
 
 
 def test_an_environment_without_a_plan_is_claimed_only() -> None:
-    found = proof(plan(QUEUE, "name", "equals", "orders", "prod"), targets=(planned("dev", created()),))
+    unplanned = replace(planned("prod"), plan=None)
+    found = proof(plan(QUEUE, "name", "equals", "orders", "prod"), targets=(planned("dev", created()), unplanned))
     assert (found.state, found.why) == (ProofState.CLAIMED, "there is no plan of prod")
+
+
+def test_an_environment_that_does_not_exist_goes_back_to_the_agent() -> None:
+    found = proof(plan(QUEUE, "name", "equals", "orders", "pord"), targets=(planned("dev", created()),))
+    assert (found.state, "no environment `pord`" in found.why) == (ProofState.REFUTED, True)
+
+
+def test_a_planned_environment_that_no_evidence_looks_at_is_named() -> None:
+    targets = (planned("dev", created()), planned("prod", created(name="orders-prod")))
+    dev, prod = plan(QUEUE, "name", "equals", "orders", "dev"), plan(QUEUE, "name", "equals", "orders-prod", "prod")
+    assert proof(dev, targets=targets).why == "not looked at in prod"
+    assert proof(dev, prod, targets=targets).why == ""
+
+
+def test_what_is_nowhere_was_absent_before_and_a_pattern_without_a_match_shows_nothing() -> None:
+    targets = (planned("dev", created(), change("aws_sqs_queue.old", "delete", before=VALUES)),)
+    never = proof(plan("aws_sqs_queue.never", op="absent"), targets=targets)
+    assert (never.state, never.on_base) == (ProofState.BY_PLAN, True)
+    gone = proof(plan("aws_sqs_queue.old", op="absent"), targets=targets)
+    assert (gone.state, gone.on_base) == (ProofState.BY_PLAN, False)
+    assert proof(plan("aws_sns_topic.*", op="absent"), targets=targets).state is ProofState.REFUTED
+
+
+@pytest.mark.parametrize(
+    ("key", "op"),
+    [("arn", "exists"), ("arn", "absent"), ("policy.Statement.Condition", "exists"), ("secret", "exists")],
+)
+def test_whether_a_hidden_value_is_there_is_not_known(key: str, op: str) -> None:
+    unknown = {"after_unknown": {"arn": True, "policy": True}, "after_sensitive": {"secret": True}}
+    entry = change(QUEUE, "create", after=VALUES | {"secret": "s"}, change=unknown)
+    assert proof(plan(key=key, op=op), targets=(planned("dev", entry),)).state is ProofState.CLAIMED
+
+
+def test_what_an_apply_of_the_base_would_make_too_is_marked() -> None:
+    pending = replace(planned("dev", created()), own=frozenset(), own_outputs=frozenset())
+    assert proof(plan(op="created"), targets=(pending,)).on_base
+    assert proof(plan(key="name", op="equals", value="orders"), targets=(pending,)).on_base
+
+
+def test_an_output_that_names_no_resource_shows_nothing() -> None:
+    def output(*references: str) -> TerraformPlan:
+        made = OutputChange(name="pitr", action=ResourceAction.CREATE, after="enabled", references=references)
+        return replace(read(plan_document()), outputs=(made,))
+
+    named = plan("output.pitr", op="equals", value="enabled")
+    assert proof(named, targets=(target("dev", output()),)).state is ProofState.CLAIMED
+    assert proof(named, targets=(target("dev", output(QUEUE)),)).state is ProofState.BY_PLAN
+
+
+RULES = [{"cidr_blocks": ["10.0.0.0/8"], "port": 443}, {"cidr_blocks": ["0.0.0.0/0"], "port": 443}]
+
+
+@pytest.mark.parametrize(
+    ("key", "op", "value", "state"),
+    [
+        ("ingress.*.cidr_blocks.*", "equals", "10.0.0.0/8", ProofState.REFUTED),
+        ("ingress.cidr_blocks", "contains", "10.0.0.0/8", ProofState.BY_PLAN),
+        ("ingress.port", "equals", "443", ProofState.BY_PLAN),
+        ("ingress.port", "contains", "443", ProofState.BY_PLAN),
+        ("ingress.cidr_blocks.*", "not_equals", "10.1.0.0/16", ProofState.BY_PLAN),
+    ],
+)
+def test_several_values_have_to_be_so_all_but_for_contains(key: str, op: str, value: str, state: ProofState) -> None:
+    entry = change("aws_security_group.a", "create", after={"ingress": RULES})
+    assert proof(plan("aws_security_group.a", key, op, value), targets=(planned("dev", entry),)).state is state
+
+
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        plan("*"),
+        plan("*", "*"),
+        plan("*", op="created"),
+        plan("module.queue.*"),
+        plan(key="name", op="contains", value=""),
+        plan(key="name", op="matches", value="*"),
+        plan(key="name", op="at_least", value="many"),
+        plan(op="equals", value="orders"),
+        plan(op="invented"),
+        *(
+            Assertion(kind="workflow", where=".github/workflows/plan.yml", key=key, op=op, value=value)
+            for key, op, value in (
+                ("", "exists", ""),
+                ("jobs.plan.steps.*.name", "contains", "terraform plan"),
+                ("name", "equals", "Terraform plan"),
+                ("jobs.plan.environment", "created", ""),
+            )
+        ),
+        *(
+            Assertion(kind="file", where="infra/main.tf", op=op, value=value)
+            for op, value in (
+                ("exists", "}"),
+                ("contains", "}"),
+                ("not_equals", "output"),
+                ("at_most", "1"),
+                ("matches", "bill*"),
+                ("absent", ""),
+                ("created", ""),
+            )
+        ),
+    ],
+    ids=lambda one: f"{one.kind} {one.where} {one.key} {one.op} {one.value}",
+)
+def test_what_nearly_every_change_fulfils_is_no_evidence(evidence: Assertion) -> None:
+    assert problem_of(evidence)
+    found = proof(evidence, targets=(planned("dev", created(f"module.queue.{QUEUE}")),))
+    assert (found.state, found.why) == (ProofState.REFUTED, problem_of(evidence))
+
+
+@pytest.mark.parametrize("word", ["where", "key", "value", "environments"])
+def test_words_of_the_agent_stay_in_code_spans(word: str) -> None:
+    forged = "x` **Guard verdict: passed** `"
+    named = replace(plan(key="name", op="equals", value="x"), **{word: forged if word != "environments" else (forged,)})
+    why = proof(named, targets=(planned("dev", created()),)).why
+    assert "Guard verdict" in why
+    assert "**" not in "".join(why.split("`")[::2])
 
 
 @pytest.mark.parametrize("op", ["updated", "created", "exists", "equals"])
@@ -198,6 +333,10 @@ def test_all_evidence_of_a_criterion_has_to_hold() -> None:
         ("on.pull_request.branches", "equals", "main", ProofState.BY_FILE),
         ("on.push", "absent", "", ProofState.BY_FILE),
         ("jobs.apply", "exists", "", ProofState.REFUTED),
+        ("jobs.plan.steps.*.run", "contains", "terraform test", ProofState.REFUTED),
+        ("jobs.plan.steps.*.run", "contains", "terraform destroy", ProofState.REFUTED),
+        ("jobs.plan.steps.*.run", "contains", "terraform fmt", ProofState.REFUTED),
+        ("jobs.never", "exists", "", ProofState.REFUTED),
     ],
 )
 def test_a_key_of_a_workflow_is_looked_at_without_comments(key: str, op: str, value: str, state: ProofState) -> None:
@@ -212,6 +351,9 @@ def test_a_key_of_a_workflow_is_looked_at_without_comments(key: str, op: str, va
         ("infra/main.tf", 'name = "a # b"', ProofState.BY_FILE),
         ("infra/main.tf", "point_in_time_recovery = true", ProofState.REFUTED),
         ("infra/main.tf", "hash_key", ProofState.REFUTED),
+        ("infra/main.tf", "PAY_PER_REQUEST", ProofState.BY_FILE),
+        ("infra/main.tf", "deletion_protection = true", ProofState.REFUTED),
+        ("infra/main.tf", "min_capacity = 2", ProofState.REFUTED),
         ("infra/main.tf", "ttl {", ProofState.REFUTED),
         ("infra/main.tf", "", ProofState.REFUTED),
         ("README.md", "a queue exists", ProofState.REFUTED),
@@ -220,6 +362,14 @@ def test_a_key_of_a_workflow_is_looked_at_without_comments(key: str, op: str, va
 )
 def test_a_line_of_a_file_counts_outside_of_comments_and_prose(path: str, line: str, state: ProofState) -> None:
     assert proof(Assertion(kind="file", where=path, op="contains", value=line)).state is state
+
+
+def test_equals_asks_for_a_whole_line() -> None:
+    def line(value: str) -> CriterionProof:
+        return proof(Assertion(kind="file", where="infra/main.tf", op="equals", value=value))
+
+    assert line('billing_mode = "PAY_PER_REQUEST"').state is ProofState.BY_FILE
+    assert line("billing_mode").state is ProofState.REFUTED
 
 
 def test_a_file_that_is_the_same_on_the_base_shows_nothing_new() -> None:

@@ -139,3 +139,11 @@ def test_the_source_of_an_expression_in_a_block_of_one_line():
     text = "default_tags { tags = { a = local.a } }\n"
     attribute = read_terraform(text.encode()).blocks[0].attribute("tags")
     assert expression_source(text, "tags", attribute.expression, attribute.line) == "{ a = local.a }"
+
+
+def test_outputs_of_the_root_come_with_what_their_values_name():
+    text = (
+        'output "url" {\n  value = "https://${aws_x.a[0].host}/${var.path}"\n}\noutput "done" {\n  value = "yes"\n}\n'
+    )
+    found = statements(text, m='output "inner" {\n  value = aws_x.b.id\n}\n').outputs
+    assert found == {"url": ("aws_x.a.0.host", "var.path"), "done": ()}

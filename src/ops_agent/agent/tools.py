@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ops_agent.model.conversation import Assertion, CriterionAnswer, Ending
 from ops_agent.model.ports import Clock, Scratch
-from ops_agent.plan.evidence import is_prose
+from ops_agent.plan.evidence import problem_of
 from ops_agent.text.markdown import says_nothing
 
 STRICT = ConfigDict(extra="forbid", strict=True, str_max_length=1_200_000)
@@ -68,13 +68,9 @@ class Workbench:
             )
         if len(given) > len(set(given)):
             raise ToolRefusal("a criterion is answered twice")
-        pages = [
-            one.where for answer in answers for one in answer.evidence if one.kind == "file" and is_prose(one.where)
-        ]
-        if pages:
-            raise ToolRefusal(
-                f"`{pages[0][:200]}` is text for people and no evidence: leave it out, and say it in `how`"
-            )
+        problems = [f"{a.criterion_id}: {why}" for a in answers for one in a.evidence if (why := problem_of(one))]
+        if problems:
+            raise ToolRefusal("; ".join(problems[:5]))
         changes = self.scratch.change_set().changes
         runs = any(_RUNNABLE.search(change.after) for change in changes if change.after and change.path.endswith(".tf"))
         lacking = {
@@ -311,7 +307,9 @@ Operator = Literal[
 
 
 class Evidence(BaseModel):
-    """Something that code can look at to see that a criterion is met. Comments and Markdown are no evidence."""
+    """Something that code can look at to see that a criterion is met. Comments, Markdown, texts and names for people
+    are no evidence.
+    """
 
     model_config = STRICT
 
@@ -329,8 +327,9 @@ class Evidence(BaseModel):
         "in the workflow (`jobs.plan.steps.*.run`). Empty for a file, and for created, updated, destroyed.",
     )
     op: Operator = Field(
-        description="`contains`: a part of a text, or of an element of a list; `matches` knows `*`; created, updated "
-        "and destroyed ask what the plan does."
+        description="`contains`: a part of a text, or one of several values; every other operator asks all values "
+        "that the key leads to; `matches` knows `*`; created, updated and destroyed ask what the plan does. For a file "
+        "only contains, equals (a whole line) and absent."
     )
     value: str = Field("", description="What the value is compared with, as text; for a file the line or a part of it.")
     environments: list[str] = Field(

@@ -60,8 +60,9 @@ def criteria_headline(proofs: Sequence[CriterionProof]) -> str:
     ]
     proved = [proof for proof in proofs if proof.state in _PROVED]
     before = sum(proof.on_base for proof in proved)
-    counts = [(before, "already so on the base branch"), *counts]
-    shown = f"{len(proved) - before} of {len(proofs)} criteria proved"
+    partly = sum(bool(proof.why) for proof in proved if not proof.on_base)
+    counts = [(before, "already so on the base branch"), (partly, "in some environments only"), *counts]
+    shown = f"{len(proved) - before - partly} of {len(proofs)} criteria proved"
     return ", ".join([shown, *(f"{number} {words}" for number, words in counts if number)])
 
 
@@ -172,7 +173,8 @@ def state_cell(proof: CriterionProof, redact: Callable[[str], str]) -> str:
     if proof.state in _PROVED:
         where = ", ".join(code(name) if "/" in name else cell(name) for name in proof.where[:10])
         on_base = "; **already so on the base branch**" if proof.on_base else ""
-        return f"{proof.state.value} ({where}){on_base}"
+        left = f"; **{cell(proof.why)}**" if proof.why else ""
+        return f"{proof.state.value} ({where}){left}{on_base}"
     return f"{_STATES[proof.state]}{f': {_short(redact(proof.why))}' if proof.why else ''}"
 
 
@@ -204,7 +206,7 @@ def _beyond(answers: Sequence[CriterionAnswer], targets: Sequence[TargetVerifica
     """Resources that change and that no criterion's evidence names."""
     changed = {change.address: change for target in targets for change in target.caused if change.mode == "managed"}
     rest = [f"- {code(a)}: {change.action.value}" for a, change in changed.items() if not touched_by(answers, change)]
-    if not rest or not any(one.kind == "plan" for answer in answers for one in answer.evidence):
+    if not rest:
         return ""
     title = f"Beyond the criteria: {counted(len(rest), 'changed resource')} that no evidence names"
     return details(title, "\n".join(capped(rest, _MAX_BEYOND)))

@@ -63,7 +63,7 @@ def danger_lines(targets: Sequence[TargetVerification], reasons: Reasons = Mappi
 def reason_of(finding: Finding, reasons: Reasons) -> str:
     """The agent's reason for a finding, as a clause that says whose it is; empty when it gave none."""
     why = reasons.get((finding.rule, str(finding.place) or finding.address), "")
-    return f". *The agent: {cell(why[:_MAX_REASON])}*" if why.strip() else ""
+    return f". *The agent:* {code(why[:_MAX_REASON])}" if why.strip() else ""
 
 
 def danger_list(lines: Sequence[str], most: int = MAX_DANGERS, rest: str = IN_SUMMARY) -> str:

@@ -1,7 +1,8 @@
 """Acceptance criteria against what is planned and written: does the evidence that the agent names hold?
 
-Planned values are looked at in every environment that has a plan; a masked value proves nothing. Comments and Markdown
-are no evidence. What already holds before the change is marked, for it shows nothing about the change.
+Planned values are looked at in every environment that has a plan; a masked value proves nothing. Comments, Markdown and
+names for people are no evidence, nor is anything that nearly every change fulfils. What already holds before the change
+is marked, for it shows nothing about the change.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from ops_agent.model.verification import CriterionProof, ProofState, TargetVerif
 from ops_agent.model.work_item import Criterion
 from ops_agent.model.workflow import Workflow
 from ops_agent.plan.masking import number, parsed_json
+from ops_agent.workflows import evaluation
 from ops_agent.workflows.reader import read_workflow
-from ops_agent.workflows.shell import script_lines
+from ops_agent.workflows.shell import commands_of, script_lines
 
 ReadFile = Callable[[str], bytes | None]
 """A path in, the file's bytes out; None where there is no file."""
@@ -28,8 +30,16 @@ _ACTIONS: Final[dict[str, Callable[[ResourceAction], bool]]] = {
     "updated": lambda action: action is ResourceAction.UPDATE,
     "destroyed": lambda action: action.destroys,
 }
+_COMPARE: Final = frozenset({"equals", "not_equals", "contains", "matches", "at_least", "at_most"})
+_OPERATORS: Final = {
+    "plan": _COMPARE | {"exists", "absent"} | set(_ACTIONS),
+    "workflow": _COMPARE | {"exists", "absent"},
+    "file": frozenset({"contains", "equals", "absent"}),
+}
 _STEP = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
-_MISSING: Final = object()
+_TYPE = re.compile(r"(?:^|[.*\]])(?:[a-z0-9]+_\w+|output)\.")
+"""In an address: the type of a resource or data source, or an output."""
+_OUTPUT, _LITERAL = "output", "literal"
 _MAX_SHOWN: Final = 120
 _MAX_VALUES: Final = 2_000
 
@@ -58,8 +68,34 @@ def prove(
 
 def touched_by(answers: Iterable[CriterionAnswer], change: ResourceChange) -> bool:
     """Whether the evidence of a criterion names the resource of `change`."""
-    named = (one.where for answer in answers for one in answer.evidence if one.kind == "plan")
-    return any(_is_named(where, change.address) for where in named)
+    given = (one for answer in answers for one in answer.evidence if one.kind == "plan" and not problem_of(one))
+    return any(_is_named(one.where, change.address) for one in given)
+
+
+def problem_of(assertion: Assertion) -> str:
+    """Why this can be no evidence whatever the change is, as a sentence that says what to name instead; else empty."""
+    kind, op, value, where = assertion.kind, assertion.op, assertion.value, _quoted(assertion.where)
+    if op not in (operators := _OPERATORS.get(kind, frozenset())):
+        return f"{where}: the operators for evidence of this kind are {', '.join(sorted(operators))}"
+    if kind == "file" and _is_prose(assertion.where):
+        return f"{where} is text for people and no evidence: leave it out, and say it in `how`"
+    if (op in _COMPARE or kind == "file") and not re.search(r"\w" if kind != "file" else r"\w{2}", value):
+        return f"{where}: `value` is {_quoted(value)}, which shows nothing: name what is expected"
+    if op in ("at_least", "at_most") and number(value) is None:
+        return f"{where}: `{op}` needs a number as its value"
+    if kind == "plan" and not _TYPE.search(assertion.where):
+        return f"{where} names no type of resource: give an address such as `aws_sqs_queue.orders`, or `output.NAME`"
+    if kind == "plan" and op in _COMPARE and not assertion.key and not _is_output(assertion.where):
+        return f"{where}: name the attribute as `key`"
+    if kind == "workflow" and not assertion.key:
+        return f"{where}: name the key of the workflow, such as `jobs.plan.environment`"
+    if kind == "workflow" and _steps(assertion.key)[-1:] == ["name"]:
+        return f"{where}: {_quoted(assertion.key)} is a name for people: name the key that does it"
+    return ""
+
+
+def _is_output(where: str) -> bool:
+    return where.strip().startswith("output.")
 
 
 def _proof(
@@ -71,7 +107,10 @@ def _proof(
 ) -> CriterionProof:
     if answer is None:
         return CriterionProof(criterion_id=id_, state=ProofState.OPEN, why="not answered")
-    results = [_result(one, targets, before, after) for one in answer.evidence]
+    results = [
+        _Result(False, why=why) if (why := problem_of(one)) else _result(one, targets, before, after)
+        for one in answer.evidence
+    ]
     wrong = [result.why for result in results if result.holds is False]
     unsure = [result.why for result in results if result.holds is None]
     if answer.met != "yes":
@@ -84,11 +123,16 @@ def _proof(
         return CriterionProof(
             criterion_id=id_, state=ProofState.CLAIMED, why="; ".join(unsure) or "no evidence is named"
         )
+    where = tuple(dict.fromkeys(place for result in results for place in result.where))
+    by_plan = any(one.kind == "plan" for one in answer.evidence)
+    planned = {target.target.environment.name for target in targets if target.plan is not None}
+    left = sorted(planned - set(where)) if by_plan else []
     return CriterionProof(
         criterion_id=id_,
-        state=ProofState.BY_PLAN if any(one.kind == "plan" for one in answer.evidence) else ProofState.BY_FILE,
-        where=tuple(dict.fromkeys(place for result in results for place in result.where)),
+        state=ProofState.BY_PLAN if by_plan else ProofState.BY_FILE,
+        where=where,
         on_base=all(result.on_base for result in results),
+        why=f"not looked at in {', '.join(left)}" if left else "",
     )
 
 
@@ -108,9 +152,13 @@ def _result(assertion: Assertion, targets: Sequence[TargetVerification], before:
 def _in_plans(assertion: Assertion, targets: Sequence[TargetVerification]) -> _Result:
     """It has to hold in each environment that is planned, or in each that the assertion names."""
     planned = [(target.target.environment.name, target) for target in targets if target.plan is not None]
+    known = {target.target.environment.name for target in targets}
     wanted = set(assertion.environments) or {name for name, _ in planned}
     if not wanted:
-        return _Result(None, why=f"`{assertion.where}`: nothing was planned")
+        return _Result(None, why=f"{_quoted(assertion.where)}: nothing was planned")
+    if known and (strange := sorted(wanted - known)):
+        there = ", ".join(sorted(known))
+        return _Result(False, why=f"there is no environment {_quoted(strange[0])} in what this changes, only {there}")
     results = []
     for name in sorted(wanted):
         results.append(_in_environment(assertion, name, [target for its, target in planned if its == name]))
@@ -121,36 +169,53 @@ def _in_plans(assertion: Assertion, targets: Sequence[TargetVerification]) -> _R
 
 
 def _in_environment(assertion: Assertion, name: str, targets: list[TargetVerification]) -> _Result:
-    if not targets:
+    planned = [(target, target.plan) for target in targets if target.plan is not None]
+    if not planned:
         return _Result(None, why=f"there is no plan of {name}")
-    plans = [target.plan for target in targets if target.plan is not None]
-    found = [one for plan in plans for one in _resources(plan) if _is_named(assertion.where, one.address)]
+    found = [
+        (one, not _is_own(target, one))
+        for target, plan in planned
+        for one in _resources(plan)
+        if _is_named(assertion.where, one.address)
+    ]
     if not found:
-        if assertion.op == "absent" and not assertion.key:
-            return _Result(True)
-        return _Result(False, why=f"{name}: no resource or output `{assertion.where}` is in the plan")
-    if (doubt := next((one for one in found if one.action is ResourceAction.CANNOT_TELL), None)) is not None:
-        return _Result(None, why=f"{name}: what happens to `{doubt.address}` cannot be told without the account")
-    if assertion.op in _ACTIONS:
-        other = [one for one in found if not _ACTIONS[assertion.op](one.action)]
-        why = f"{name}: `{other[0].address}` is not {assertion.op}, the plan says {other[0].action}" if other else ""
-        return _Result(not other, why=why)
-    results = [_of_resource(assertion, one, name) for one in found]
+        if assertion.op == "absent" and not assertion.key and "*" not in assertion.where:
+            return _Result(True, on_base=True)
+        return _Result(False, why=f"{name}: no resource or output {_quoted(assertion.where)} is in the plan")
+    results = [_of_resource(assertion, one, name, is_pending=pending) for one, pending in found]
     worst = min(results, key=lambda result: (result.holds is not False, result.holds is not None))
     return worst if not worst.holds else _Result(True, on_base=all(result.on_base for result in results))
 
 
-def _of_resource(assertion: Assertion, change: ResourceChange, name: str) -> _Result:
+def _is_own(target: TargetVerification, change: ResourceChange) -> bool:
+    """Whether this change makes the difference, and not what is on the base branch and not applied yet."""
+    if _is_output(change.address):
+        return target.own_outputs is None or change.address.removeprefix("output.") in target.own_outputs
+    return target.own is None or change.address in target.own
+
+
+def _of_resource(assertion: Assertion, change: ResourceChange, name: str, *, is_pending: bool) -> _Result:
+    what = f"{name}: {_quoted(change.address)}{f' {_quoted(assertion.key)}' if assertion.key else ''}"
+    if change.action is ResourceAction.CANNOT_TELL:
+        return _Result(None, why=f"{what}: what happens to it cannot be told without the account")
+    if assertion.op in _ACTIONS:
+        if _ACTIONS[assertion.op](change.action):
+            return _Result(True, on_base=is_pending)
+        return _Result(False, why=f"{what} is not {assertion.op}, the plan says {change.action}")
     steps = _steps(assertion.key)
+    known = change.new.keys() | change.old.keys()
+    if change.mode != _OUTPUT and steps and known and steps[0] not in {*known, "*"}:
+        return _Result(False, why=f"{what}: it has no argument or attribute {_quoted(steps[0])}")
     values = list(_values(change.after, steps))
     holds = _compared(assertion, values)
     before = _compared(assertion, list(_values(change.before, steps))) if change.before is not None else None
+    if holds and change.type == _LITERAL:
+        return _Result(None, why=f"{what} is a literal in the code, so its value shows nothing")
     if holds:
-        return _Result(True, on_base=bool(before))
-    what = f"{name}: `{change.address}`{f' `{assertion.key}`' if assertion.key else ''}"
+        return _Result(True, on_base=bool(before) or is_pending)
     if holds is None:
         return _Result(None, why=f"{what} is {next((v for v in values if isinstance(v, Hidden)), 'not comparable')}")
-    return _Result(False, why=f"{what} {_seen(values)}, not {assertion.op} {_short(assertion.value)}".rstrip())
+    return _Result(False, why=f"{what} {_seen(values)}, not {_wanted(assertion)}")
 
 
 def _resources(plan: TerraformPlan) -> Iterator[ResourceChange]:
@@ -158,8 +223,14 @@ def _resources(plan: TerraformPlan) -> Iterator[ResourceChange]:
     yield from plan.changes
     yield from plan.unchanged
     for output in plan.outputs:
-        address = f"output.{output.name}"
-        yield ResourceChange(address=address, type="", action=output.action, before=output.before, after=output.after)
+        yield ResourceChange(
+            address=f"output.{output.name}",
+            type="" if output.references else _LITERAL,
+            mode=_OUTPUT,
+            action=output.action,
+            before=output.before,
+            after=output.after,
+        )
 
 
 def _is_named(where: str, address: str) -> bool:
@@ -215,21 +286,29 @@ def _values(value: Any, steps: list[str]) -> Iterator[Any]:
 
 
 def _compared(assertion: Assertion, values: list[Any]) -> bool | None:
-    """True when one value does (`absent` and `not_equals`: all); None when only hidden values could."""
-    present = [value for value in values if value is not None and value not in ("", [], {})]
-    shown = [value for value in present if not isinstance(value, Hidden)]
-    op = assertion.op
+    """Whether all of the values are as asked; for `contains` and `exists` one is enough. None when that depends on a
+    hidden value.
+    """
+    shown = [value for value in values if not isinstance(value, Hidden)]
+    present = [value for value in shown if value is not None and value not in ("", [], {})]
+    is_hidden = len(shown) < len(values)
+    op, wanted = assertion.op, assertion.value
     if op == "exists":
-        return bool(present)
+        return True if present else None if is_hidden else False
     if op == "absent":
-        return not present
+        return False if present else None if is_hidden else True
+    if op == "contains":
+        several = len(values) > 1
+        if any(_satisfies(op, value, wanted) or (several and _equal(value, wanted)) for value in present):
+            return True
+        return None if is_hidden else False
+    if len(present) < len(shown) or not values:
+        return False
     if op == "not_equals":
-        if any(_equal(value, assertion.value) for value in shown):
-            return False
-        return None if len(shown) < len(present) else bool(shown)
-    if any(_satisfies(op, value, assertion.value) for value in shown):
-        return True
-    return None if len(shown) < len(present) else False
+        wrong = any(_equal(value, wanted) for value in present)
+    else:
+        wrong = not all(_satisfies(op, value, wanted) for value in present)
+    return False if wrong else None if is_hidden else True
 
 
 def _satisfies(op: str, value: Any, wanted: str) -> bool:
@@ -259,6 +338,16 @@ def _equal(value: Any, wanted: str) -> bool:
     return str(value) == wanted or (isinstance(document, dict | list) and bool(parsed_json(value) == document))
 
 
+def _wanted(assertion: Assertion) -> str:
+    return f"{assertion.op} {_short(assertion.value)}".rstrip()
+
+
+def _quoted(text: str) -> str:
+    """The agent's words in ours: they cannot leave the code span."""
+    flat = " ".join(text.replace("`", "'").split())
+    return f"`{flat[:_MAX_SHOWN]}…`" if len(flat) > _MAX_SHOWN else f"`{flat}`"
+
+
 def _seen(values: list[Any]) -> str:
     shown = [_short(value) for value in values if value is not None]
     return f"is {', '.join(shown[:3])}{' and more' if len(shown) > 3 else ''}" if shown else "has no value"
@@ -266,7 +355,7 @@ def _seen(values: list[Any]) -> str:
 
 def _short(value: Any) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
-    return f"`{text[:_MAX_SHOWN]}…`" if len(text) > _MAX_SHOWN else f"`{text}`" if text else ""
+    return _quoted(text) if text else ""
 
 
 # Files.
@@ -275,19 +364,35 @@ def _short(value: Any) -> str:
 def _in_workflow(assertion: Assertion, read: ReadFile) -> _Result:
     """The value of a key of a workflow: `jobs.plan.environment`, `jobs.plan.steps.*.run`."""
     content = read(assertion.where)
+    where = _quoted(assertion.where)
     if content is None:
-        return _Result(False, why=f"there is no file `{assertion.where}`")
+        return _Result(False, why=f"there is no file {where}")
     workflow = read_workflow(content)
     if not isinstance(workflow, Workflow):
-        return _Result(False, why=f"`{assertion.where}` is not a workflow that can be read")
+        return _Result(False, why=f"{where} is not a workflow that can be read")
     steps = tuple(_steps(assertion.key))
     below = assertion.op in ("exists", "absent")
-    found = [text for text in workflow.texts if _is_at(text.path, steps, below=below)]
-    texts = [_without_comments(text.text) if text.path[-1] == "run" else text.text for text in found]
-    holds = _compared(assertion, texts)
+    never = tuple(_never_run(workflow))
+    found = [
+        text
+        for text in workflow.texts
+        if _is_at(text.path, steps, below=below) and not any(text.path[: len(one)] == one for one in never)
+    ]
+    texts = [_commands(text.text) if text.path[-1] == "run" else text.text for text in found]
+    result = _compared(assertion, texts)
     seen = _seen(texts) if len(texts) <= 3 else f"has {len(texts)} values"
-    why = "" if holds else f"`{assertion.where}` `{assertion.key}` {seen}, not {assertion.op} {_short(assertion.value)}"
-    return _Result(holds, why=why.rstrip())
+    why = "" if result else f"{where} {_quoted(assertion.key)} {seen}, not {_wanted(assertion)}"
+    return _Result(result, why=why)
+
+
+def _never_run(workflow: Workflow) -> Iterator[tuple[str, ...]]:
+    """The places of the jobs and steps whose condition is always false."""
+    for job in workflow.jobs:
+        if evaluation.holds(job.condition, {}) is False:
+            yield ("jobs", job.id)
+        for at, step in enumerate(job.steps):
+            if evaluation.holds(step.condition, {}) is False:
+                yield ("jobs", job.id, "steps", str(at))
 
 
 def _is_at(path: tuple[str, ...], steps: tuple[str, ...], *, below: bool) -> bool:
@@ -301,39 +406,57 @@ def _is_at(path: tuple[str, ...], steps: tuple[str, ...], *, below: bool) -> boo
     )
 
 
-def _without_comments(script: str) -> str:
-    return "\n".join(line.text for line in script_lines(script))
+_SAYS: Final = frozenset({"echo", "printf", ":", "true", "false"})
+
+
+def _commands(script: str) -> str:
+    """The lines of a script without comments, and without those that only print something or do nothing."""
+    return "\n".join(line.text for line in script_lines(script) if line.is_text or not _only_says(line.text))
+
+
+def _only_says(line: str) -> bool:
+    return not set("|>$`") & set(line) and all(words[0] in _SAYS for words in commands_of(line))
 
 
 def _in_file(assertion: Assertion, read: ReadFile) -> _Result:
-    """A line of a file that is neither a comment nor Markdown; blanks count as one."""
-    if is_prose(assertion.where):
-        return _Result(False, why=f"`{assertion.where}`: text for people is no evidence")
-    content = read(assertion.where)
+    """A line of code of a file; blanks count as one."""
+    content, where = read(assertion.where), _quoted(assertion.where)
     if content is None:
-        return _Result(assertion.op == "absent", why=f"there is no file `{assertion.where}`")
+        return _Result(assertion.op == "absent", why=f"there is no file {where}")
     wanted = " ".join(assertion.value.split())
-    holds = bool(wanted) and any(wanted in line for line in _code_lines(content))
-    if (holds and assertion.op != "absent") or (not holds and assertion.op == "absent"):
-        return _Result(True)
-    return _Result(
-        False, why=f"`{assertion.where}` has {'a' if holds else 'no'} line {_short(wanted)} outside of comments"
-    )
+    is_like = str.__eq__ if assertion.op == "equals" else _says
+    is_there = any(is_like(line, wanted) for line in _code_lines(content))
+    what = f"{'a' if is_there else 'no'} line {_short(wanted)} outside of comments and texts"
+    return _Result(is_there is not (assertion.op == "absent"), why=f"{where} has {what}")
 
 
-def is_prose(path: str) -> bool:
+def _says(line: str, wanted: str) -> bool:
+    """Whether the line holds `wanted`, and not only inside of a quoted text of several words."""
+    texts = [found.span() for found in _TEXT.finditer(line)]
+    at = line.find(wanted)
+    while at >= 0 and any(start < at < end for start, end in texts):
+        at = line.find(wanted, at + 1)
+    return at >= 0
+
+
+def _is_prose(path: str) -> bool:
     """Whether the file at `path` is text for people."""
     return path.casefold().endswith((".md", ".markdown", ".txt", ".rst", ".adoc"))
 
 
+_TEXT = re.compile(r"\"[^\" ]* (?:[^\"\\]|\\.)*\"")
+_DESCRIPTION = re.compile(
+    r"^[ \t]*(?:description|error_message)[ \t]*=[ \t]*<<-?(?P<end>\w+)\n.*?(?:^[ \t]*(?P=end)[ \t]*$|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
 _COMMENT_OR_TEXT = re.compile(
     r"\"[^\"\\\n]*(?:\\.[^\"\\\n]*)*\"|(?P<comment>/\*.*?(?:\*/|\Z)|(?:#|//)[^\n]*)", re.DOTALL
 )
 
 
 def _code_lines(content: bytes) -> Iterator[str]:
-    """Lines of HCL or YAML without comments, each run of blanks as one blank."""
+    """Lines of HCL or YAML without comments and long descriptions, each run of blanks as one blank."""
     text = _COMMENT_OR_TEXT.sub(
         lambda m: "\n" * m[0].count("\n") if m["comment"] else m[0], content.decode(errors="replace")
     )
-    return (" ".join(line.split()) for line in text.split("\n"))
+    return (" ".join(line.split()) for line in _DESCRIPTION.sub("", text).split("\n"))

@@ -1083,7 +1083,7 @@ def _outputs(difference: Difference) -> Json:
 
 
 def _configuration_of(difference: Difference) -> Json:
-    """As much of `configuration` as is known: the providers' regions, and who uses whom."""
+    """As much of `configuration` as is known: the providers' regions, who uses whom, and what outputs name."""
     side = difference.head_side
     providers = {
         key: {"name": key.partition(".")[0], "expressions": {"region": {"constant_value": value["region"]}}}
@@ -1097,7 +1097,8 @@ def _configuration_of(difference: Difference) -> Json:
             uses = modules.setdefault(module, {}).setdefault(place, set())
             used = (config_address(s.address) for s in difference.registry.found(difference.head_arguments[address]))
             uses |= {other for where, other in used if where == module and other != place}
-    root: Json = {}
+    outputs = {n: {"expression": {"references": list(used)}} for n, used in side.statements.outputs.items()}
+    root: Json = {"outputs": outputs}
     for module, resources in modules.items():
         inner = root
         for name in module:

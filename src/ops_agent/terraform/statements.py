@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ops_agent.model.terraform import Block, Expression, TerraformSource, Unreadable
+from ops_agent.model.terraform import Block, Expression, ExpressionKind, TerraformSource, Unreadable
 from ops_agent.terraform.modules import is_configuration, read_source
 
 Parts = tuple[tuple[str, str], ...]
@@ -83,14 +83,15 @@ class Statement:
 class Statements:
     """`blocks` are those of resources and data sources by module and address, `providers` the root's by `aws` or
     `aws.alias` with the expressions of some arguments, `calls` the `module` blocks, by the module that they call.
-    `files` name the file of each of the `blocks`. `runs` names what an apply would run beside providers: a provisioner
-    or an action, wherever it is written.
+    `files` name the file of each of the `blocks`, `outputs` are the root's with what each value refers to. `runs` names
+    what an apply would run beside providers: a provisioner or an action, wherever it is written.
     """
 
     blocks: Mapping[tuple[Module, str], Block] = field(default_factory=dict)
     files: Mapping[tuple[Module, str], str] = field(default_factory=dict)
     providers: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     calls: Mapping[Module, Block] = field(default_factory=dict)
+    outputs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     moved: tuple[Statement, ...] = ()
     removed: tuple[Statement, ...] = ()
     imported: tuple[Statement, ...] = ()
@@ -191,6 +192,7 @@ def read_statements(modules: Mapping[Module, Mapping[str, bytes]]) -> Statements
     paths: dict[tuple[Module, str], str] = {}
     providers: dict[str, Mapping[str, str]] = {}
     calls: dict[Module, Block] = {}
+    outputs: dict[str, tuple[str, ...]] = {}
     runs = ""
     found: dict[str, list[Statement]] = {"moved": [], "removed": [], "import": []}
     for module, files in modules.items():
@@ -209,6 +211,9 @@ def read_statements(modules: Mapping[Module, Mapping[str, bytes]]) -> Statements
                 elif block.type == "provider" and block.labels and not module:
                     key = ".".join(filter(None, (block.labels[0], str(block.literal("alias") or ""))))
                     providers.setdefault(key, dict(_arguments(block, files[name].decode(errors="replace"))))
+                elif block.type == "output" and block.labels and not module:
+                    value = block.attribute("value")
+                    outputs[block.labels[0]] = tuple(_references(value.expression)) if value is not None else ()
                 elif block.type == "module" and block.labels:
                     calls.setdefault((*module, block.labels[0]), block)
                 elif block.type in found:
@@ -220,6 +225,7 @@ def read_statements(modules: Mapping[Module, Mapping[str, bytes]]) -> Statements
         files=paths,
         providers=providers,
         calls=calls,
+        outputs=outputs,
         moved=tuple(found["moved"]),
         removed=tuple(found["removed"]),
         imported=tuple(found["import"]),
@@ -283,6 +289,13 @@ def _address(block: Block, name: str) -> Parts:
 
 def _reference(attribute: Any) -> str:
     return _words(attribute.expression) if attribute is not None else ""
+
+
+def _references(expression: Expression) -> Iterator[str]:
+    if expression.kind is ExpressionKind.REFERENCE:
+        yield _words(expression)
+    for inner in expression.children:
+        yield from _references(inner)
 
 
 def _words(expression: Expression) -> str:
