@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from doubles.tree import MemoryTree
 from ops_agent.model.change_set import FileChange
 from ops_agent.model.plan import TerraformPlan
+from ops_agent.model.policy import Policy
 from ops_agent.model.verification import Verification
 from ops_agent.pages.pull_request import build_proposal
+from ops_agent.run.judge import merge_effects
 from ops_agent.workflows.merging import MergeEffect
 from pages.page_samples import changes, first_screen, material, section, target
 from plan.plan_samples import change, plan_document, read
@@ -64,6 +67,16 @@ def test_a_change_that_touches_neither_terraform_nor_workflows_says_it_only_wher
     for merges, is_said in (((), False), ((APPLIES,), True)):
         text = screen(changes=notes, verification=Verification(engine=""), merges=merges)
         assert ("Merging to" in text) is is_said
+
+
+def test_a_merge_runs_the_workflows_of_this_change() -> None:
+    text = b"on: push\njobs: {go: {runs-on: ubuntu-24.04, steps: [{run: terraform -chdir=infra apply}]}}\n"
+    added = FileChange(path=".github/workflows/new.yml", before=None, after=text)
+    taken = FileChange(path=".github/workflows/old.yml", before=text, after=None)
+    base = MemoryTree({".github/workflows/old.yml": text, "infra/main.tf": b'resource "aws_sqs_queue" "a" {}\n'})
+    merges = merge_effects(Policy(), base, "main", changes(added, taken))
+    shown = screen(changes=changes(added, taken), merges=merges)
+    assert "- **new with this change:** `infra` to " in shown and "new.yml`" in shown and "old.yml" not in shown
 
 
 def test_environments_are_the_same_only_when_the_same_resources_change() -> None:

@@ -216,6 +216,15 @@ def test_a_redactor_that_breaks_withholds_everything_but_the_conclusion() -> Non
     assert SECRET not in sink.said
 
 
+def test_numbers_in_our_own_words_link() -> None:
+    sink = KeepingReporter()
+    where = "DrivvenConsulting/orders"
+    tell(sink, Stopped(Conclusion.DECLINED, f"{where}#12 is blocked by #7.", "Wait for #7."))
+    tell(sink, published(warnings=("See #8.",)))
+    stopped, made = sink.summaries
+    assert f"{where}#12 is blocked by #7." in stopped and "Wait for #7." in stopped and "- See #8." in made
+
+
 def test_hostile_words_do_nothing_in_the_summary() -> None:
     sink = KeepingReporter()
     tell(

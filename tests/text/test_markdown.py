@@ -15,12 +15,14 @@ from growth import assert_linear
 from ops_agent.text.markdown import (
     cell,
     code,
+    code_block,
     fence_verbatim,
     inert,
     neutralise,
     neutralise_commit,
     one_line,
     printable,
+    sentence,
 )
 
 GITHUB = MarkdownIt("gfm-like", {"linkify": True, "html": True})
@@ -33,7 +35,8 @@ PIECES = st.sampled_from(
     [
         "@maria", "@org/team", "Closes #1", "fixes o/r#2", "Resolves GH-3", "GH\\-3", "https://github.com/o/r/issues/4",
         "www.evil.example", "<!-- x", "-->", "<img src=x>", "</details>", "![a](b)", "[a](b)", "[a]: https://x", "[^1]",
-        "`", "``", "```", "~~~", "\\", "\\\\", "\\`", "\n", "\n\n", "\n# ", "\n## Guard verdict", "\n---", "\n===",
+        "`", "``", "```", "\t```", "~~~", "\t", "\\", "\\\\", "\\`", "\n", "\n\n", "\n# ", "\n---",
+        "\n## Guard verdict", "\n===",
         "\n- ", "\n> ", "\n1. ", "    ", " ", "|", "\n|---|---|\n", "&#64;x", "&lt;b>", "<https://x>", "*", "_",
         "**", "text", "/deploy", "\n/lgtm", "\natlantis apply", "[skip ci]",
         "\x1b[31m", "\u202e", "\u200b", "a", "1", "#", "-", "=", "$",
@@ -112,6 +115,29 @@ def test_cells_and_code_spans_stay_in_their_cell(text: str) -> None:
 )
 def test_a_commit_message_loses_forged_trailers_and_skip_marks(trailer: str) -> None:
     assert neutralise_commit(f"Add a queue\n\n{trailer}\nCloses #12") == "Add a queue\n\nCloses ＃12"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("o/r#3 is blocked by #4, #5.", "o/r#3 is blocked by #4, #5."),
+        ("Pull request #7 (see #8)", "Pull request #7 (see #8)"),
+        ("other/r#3 and o/r2#3", "other/r＃3 and o/r2＃3"),
+        ("the branch a#3 @team", "the branch a＃3 ＠team"),
+        ("closes #3, Fixes: o/r#4", "closes ＃3, Fixes: o/r＃4"),
+        ("a branch ＃3 and #3", "a branch ＃3 and ＃3"),
+    ],
+)
+def test_numbers_in_our_own_sentences_link_and_close_nothing(text: str, expected: str) -> None:
+    assert sentence(text, "o/r") == expected
+    assert "#" not in sentence(text, "")
+
+
+def test_tabs_in_code_are_kept_and_those_in_prose_are_blanks() -> None:
+    text = "a\tb\n\n```make\nall:\n\techo\n```"
+    assert neutralise(text) == "a  b\n\n```\nall:\n\techo\n```"
+    assert neutralise(neutralise(text)) == neutralise(text)
+    assert code_block("all:\n\techo") == "```\nall:\n\techo\n```"
 
 
 def test_ordinary_prose_is_left_as_it_is() -> None:

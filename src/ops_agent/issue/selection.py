@@ -18,7 +18,7 @@ from ops_agent.issue.admission import blocked_by, is_ours, refuse_identity
 from ops_agent.issue.visible_text import clean_line
 from ops_agent.model.event import Issue, IssueRef
 from ops_agent.model.outcome import Conclusion, Stopped
-from ops_agent.text.markdown import cell
+from ops_agent.text.markdown import cell, sentence
 
 MAX_JOBS = 256  # GitHub's limit for one matrix
 
@@ -98,7 +98,8 @@ class Selection:
         for place, item in enumerate(self.items, 1):
             lines.append(f"| {place} | {item.ref} | {_title(item.title)} | selected |")
         for one in self.declined:
-            lines.append(f"| - | {one.ref} | {_title(one.title)} | {cell(one.why.reason)} {cell(one.why.remedy)} |")
+            why = (sentence(text, one.ref.repository) for text in (one.why.reason, one.why.remedy))
+            lines.append(f"| - | {one.ref} | {_title(one.title)} | {' '.join(why)} |")
         if many and self.items:
             lines += ["", "Jobs start in this order; `max-parallel` of the workflow limits how many run at once."]
         lines += ["", *(f"- {cell(warning)}" for warning in self.warnings)]

@@ -82,6 +82,12 @@ class WorkItem:
     warnings: tuple[str, ...] = ()
 
     @property
+    def own_repository(self) -> str:
+        """The repository whose numbers mean the same on the issue and in the pull request; empty when these are two."""
+        name = self.issue.ref.repository
+        return name if name.casefold() == self.target.full_name.casefold() else ""
+
+    @property
     def key(self) -> str:
         """Idempotency key: (repository id, issue number, approving event, content)."""
         parts = (self.target.id, self.issue.ref, self.approval.event_id, self.approval.content_hash)

@@ -8,7 +8,7 @@ from ops_agent.model.outcome import Stopped
 from ops_agent.model.work_item import WorkItem
 from ops_agent.pages.fragments import IN_SUMMARY, details, items
 from ops_agent.pages.results import findings_list
-from ops_agent.text.markdown import cell, cut_markdown, fence_verbatim
+from ops_agent.text.markdown import cell, cut_markdown, fence_verbatim, sentence
 
 _MAX_FINDINGS = 20
 _MAX_PATCH_CHARACTERS = 40_000
@@ -55,15 +55,15 @@ def published_text(pull_request: PullRequest, item: WorkItem, updated: bool, war
             f"It goes to `{item.base_branch}`, not to the default branch `{item.target.default_branch}`, so GitHub "
             "neither links it to this issue nor closes the issue when it is merged: close it by hand."
         )
-    lines.extend(f"- {cell(warning)}" for warning in warnings)
+    lines.extend(f"- {sentence(warning, item.own_repository)}" for warning in warnings)
     return "\n\n".join(lines)
 
 
-def stopped_text(stopped: Stopped, *, has_patch: bool = False) -> str:
-    """Why, what to do now, and where the work is."""
+def stopped_text(stopped: Stopped, repository: str, *, has_patch: bool = False) -> str:
+    """Why, what to do now, and where the work is. Numbers of `repository` link."""
     lines = [
-        f"**{stopped.conclusion.value}**: {cell(_cut(stopped.reason))}",
-        f"**What to do:** {cell(_cut(stopped.remedy))}",
+        f"**{stopped.conclusion.value}**: {sentence(_cut(stopped.reason), repository)}",
+        f"**What to do:** {sentence(_cut(stopped.remedy), repository)}",
     ]
     for title, entries in (("Questions", stopped.questions), ("Proposed issues", stopped.proposed_issues)):
         if listed := items(entries):
@@ -79,7 +79,6 @@ def stopped_text(stopped: Stopped, *, has_patch: bool = False) -> str:
     return "\n\n".join(lines)
 
 
-def _cut(sentence: str) -> str:
+def _cut(text: str) -> str:
     """A line that fits beside the others; the job summary has it whole."""
-    is_short = len(sentence) <= _MAX_OF_A_LINE
-    return sentence if is_short else f"{sentence[:_MAX_OF_A_LINE]}... (cut; see the job summary)"
+    return text if len(text) <= _MAX_OF_A_LINE else f"{text[:_MAX_OF_A_LINE]}... (cut; see the job summary)"

@@ -16,7 +16,7 @@ from ops_agent.model.plan import PlanCounts
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.pages.fragments import details, items, joined, spent
 from ops_agent.pages.results import cautions, checks_table, danger_lines, danger_list, findings_list, headlines
-from ops_agent.text.markdown import cell, code, fence_verbatim
+from ops_agent.text.markdown import cell, code, fence_verbatim, sentence
 from ops_agent.text.templates import fill
 
 SENTENCES: Final[dict[Conclusion, str]] = {
@@ -119,6 +119,9 @@ def summary(report: RunReport, redact: Callable[[str], str]) -> str:
     def listed(texts: Iterable[str]) -> str:
         return "\n".join(items(map(redact, texts), _MAX_LISTED))
 
+    def ours(text: str) -> str:
+        return sentence(redact(text), report.ref.repository if report.ref else "")
+
     return redact(
         fill(
             "pages/messages/job_summary.md",
@@ -126,12 +129,12 @@ def summary(report: RunReport, redact: Callable[[str], str]) -> str:
             conclusion=report.ending.conclusion.value,
             sentence=report.sentence,
             pull_request=_link(report.pull_request),
-            reason=cell(redact(report.ending.reason)),
-            remedy=cell(redact(report.ending.remedy)),
+            reason=ours(report.ending.reason),
+            remedy=ours(report.ending.remedy),
             questions=listed(report.ending.questions),
             proposed_issues=listed(report.ending.proposed_issues),
             findings=findings_list(report.ending.findings, redact, _MAX_LISTED),
-            warnings=listed(report.warnings),
+            warnings="\n".join(f"- {ours(warning)}" for warning in report.warnings[:_MAX_LISTED]),
             plans=joined(cautions(targets), headlines(targets)),
             dangers=danger_list(danger_lines(targets), _MAX_LISTED, "that do not fit here"),
             checks=_checks(verification) if verification else "",

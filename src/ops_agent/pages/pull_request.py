@@ -42,6 +42,7 @@ from ops_agent.text.markdown import (
     one_line,
     quoted,
     says_nothing,
+    sentence,
 )
 from ops_agent.text.templates import fill
 from ops_agent.workflows.merging import MergeEffect
@@ -401,7 +402,7 @@ def _provenance(material: Material) -> str:
     approval, targets = item.approval, material.verification.targets
     act = "a dispatch" if approval.by_dispatch else "a label"
     shown = [
-        *items(map(material.redact, item.warnings)),
+        *(f"- {sentence(material.redact(warning), item.own_repository)}" for warning in item.warnings),
         f"- approved by {cell(approval.by.login)} with {act} on {cell(_in_utc(approval.at))}",
     ]
     removed = sum(item.removed.values())

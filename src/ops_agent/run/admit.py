@@ -178,9 +178,8 @@ def answer(world: World, ref: IssueRef, stopped: Stopped, run: RunIdentity, *, d
     if stopped.quiet or stopped.conclusion not in ANSWERED or dry_run or not run.run_id:
         return
     by = f"[run {run.run_id}, attempt {run.attempt}]({run.url})"
-    text = world.redact(
-        f"{MARK}\n\n### ops-agent did not take this issue\n\n{stopped_text(stopped)}\n\n<sub>{by}</sub>\n"
-    )
+    why = stopped_text(stopped, ref.repository)
+    text = world.redact(f"{MARK}\n\n### ops-agent did not take this issue\n\n{why}\n\n<sub>{by}</sub>\n")
     issues = world.issues
     try:
         own = issues.viewer().id

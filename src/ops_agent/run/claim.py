@@ -312,7 +312,7 @@ def release(
     def in_time() -> bool:
         return not isinstance(why, KeyboardInterrupt) or world.clock.monotonic() - began < _SECONDS_WHEN_CANCELLED
 
-    progress.write(Phase.STOPPED, _reason(world.redact, why, patch))
+    progress.write(Phase.STOPPED, _reason(world.redact, why, patch, item.own_repository))
     if claimed.existing is None and in_time():
         move_card(
             world.board,
@@ -325,13 +325,17 @@ def release(
         _delete_untouched(world.branches, world.pull_requests, world.reporter, item, claimed)
 
 
-def _reason(redact: Callable[[str], str], why: Stopped | BaseException, patch: KeptPatch | None) -> str:
-    """Why the run ended, as Markdown. When the redaction fails, only the conclusion is shown."""
+def _reason(
+    redact: Callable[[str], str], why: Stopped | BaseException, patch: KeptPatch | None, repository: str
+) -> str:
+    """Why the run ended, as Markdown, with links for numbers of `repository`. When the redaction fails, only the
+    conclusion is shown.
+    """
     if isinstance(why, BaseException):
         error = as_error(why)
         why, patch = Stopped(error.conclusion, str(error), error.hint, findings=error.findings), error.patch
     try:
-        return redact(stopped_text(why, has_patch=patch is not None))
+        return redact(stopped_text(why, repository, has_patch=patch is not None))
     except Exception:
         return f"**{why.conclusion.value}**: the reason is withheld, because its redaction failed."
 

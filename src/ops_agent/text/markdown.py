@@ -208,6 +208,18 @@ def cell(text: str) -> str:
     return list_item(text.replace("|", "¦"))
 
 
+def sentence(text: str, repository: str) -> str:
+    """`cell` for a sentence of ours: `owner/name#3` of this `repository` and `#3` link. What would close an issue, and
+    the names of other repositories, stay inert. Without a `repository` nothing links.
+    """
+    shown = cell(text)
+    if not repository or HASH in text:
+        return shown
+    linked = re.sub(rf"(?i)(?<![^\s(])({re.escape(repository)})?{HASH}(?=[0-9])", r"\1#", shown)
+    closing, instead = _ACTS_IN_A_COMMIT[0]
+    return closing.sub(instead, linked)
+
+
 def list_item(text: str) -> str:
     """`text` neutralised on one line, inside a list's item and never in a table: `|` stays, so that code in it can be
     copied.
