@@ -253,6 +253,8 @@ def test_an_action_that_is_not_known_may_apply(step: str) -> None:
         "./scripts/test.sh",
         "kubectl apply -f x",
         "export A=b",
+        "n=$((total / 2))",
+        "chrome --version",
     ],
 )
 def test_ordinary_commands_make_no_noise(run: str) -> None:
@@ -268,6 +270,7 @@ def test_ordinary_commands_make_no_noise(run: str) -> None:
         "uses: hashicorp/setup-terraform@v3",
         "uses: dflook/terraform-plan@v2",
         "uses: org/setup-tool@v1",
+        "uses: org/ops-agent@v1",
         "uses: op5dev/tf-via-pr@v13\n        with: {command: plan}",
     ],
 )

@@ -13,6 +13,7 @@ from ops_agent.pages.fragments import IN_SUMMARY, Overflow, capped, counted, gro
 from ops_agent.pages.results import MAX_DANGERS, Reasons, cautions, danger_lines, danger_list, is_own, reason_of
 from ops_agent.text.markdown import cell, code, list_item
 from ops_agent.workflows.merging import MergeEffect
+from ops_agent.workflows.understood import DEPLOYS
 
 _MAX_DECISIONS: Final = 10
 _MAX_EFFECTS: Final = 10
@@ -101,7 +102,7 @@ def what_merging_does(merges: Sequence[MergeEffect], base_branch: str, *, has_ro
 
 def _effects(effects: Sequence[MergeEffect], *, with_event: bool = False) -> list[str]:
     """One item for each workflow, job and event, with its roots and environments; what cannot be told comes last."""
-    ordered = sorted(effects, key=lambda effect: bool(effect.unread))
+    ordered = sorted(effects, key=lambda effect: (bool(effect.unread), not DEPLOYS.search(effect.unread)))
     rows = grouped(((e.workflow, e.job, e.event, e.certain, e.destroys, e.unread, e.is_new), e) for e in ordered)
     lines = []
     for (workflow, job, event, certain, destroys, unread, is_new), same in rows.items():

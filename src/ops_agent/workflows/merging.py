@@ -35,6 +35,7 @@ _APPLY_ACTIONS: Final[dict[str, tuple[str, str]]] = {
     "hashicorp/tfc-workflows-github/actions/apply-run": ("", ""),
 }
 """Action -> its input with the directory, and the one that must hold `apply` (empty: it always applies)."""
+_ARITHMETIC = re.compile(r"\$\(\([^()]*\)\)")
 _SHELLS: Final = ("bash", "sh")
 _MAX_FORMS: Final = 32
 _MAX_CALLS: Final = 5
@@ -227,12 +228,11 @@ class _Effects:
             ("defaults", "run", "working-directory"), ""
         )
         found = list(self._of_steps(job.steps, default, known, values, 0))
-        # What is doubted is named once, and where a job surely applies only what is named like a deployment.
-        named = next((one for one in found if DEPLOYS.search(one.unread)), None)
-        other = next((one for one in found if one.unread), None) if start.on_merge and start.reaches_aws else None
+        # What is not named like a deployment is doubted once, and not at all where the job surely applies.
+        named = [one for one in found if DEPLOYS.search(one.unread)]
+        other = [one for one in found if one.unread][:1] if start.on_merge and start.reaches_aws else []
         sure = [one for one in found if not one.unread]
-        doubted = named or (None if sure else other)
-        for one in (*sure, *([doubted] if doubted else [])):
+        for one in (*sure, *(named or ([] if sure else other))):
             effect = MergeEffect(
                 workflow=path,
                 job=job.id,
@@ -257,7 +257,7 @@ class _Effects:
             if runs is False:
                 continue
             directory = written_out(step.directory or default, known)
-            inner = self._steps_of_action(step, depth) if step.uses.startswith("./") else None
+            inner = self._steps_of_action(step, depth) if step.uses.startswith(("./", "$/")) else None
             if inner is not None:
                 kept = {k: v for k, v in known.items() if not k.startswith("inputs.")}
                 given = {f"inputs.{name.lower()}": written_out(text, known) for name, text in step.with_.items()}
@@ -268,8 +268,7 @@ class _Effects:
 
     def _steps_of_action(self, step: Step, depth: int) -> tuple[Step, ...] | None:
         """None for an action of this repository that cannot be read."""
-        folder = posixpath.normpath(step.uses)
-        found = (self._read(f"{folder}/action.{ending}") for ending in ("yml", "yaml"))
+        found = (self._read(posixpath.normpath(f"{step.uses[2:]}/action.{ending}")) for ending in ("yml", "yaml"))
         content = next((text for text in found if text is not None), None)
         return read_action(content) if content is not None and depth < _MAX_CALLS else None
 
@@ -334,7 +333,7 @@ def _applied(
             where = posixpath.join(current, chosen[1]) if chosen and current is not None else current
             yield _Applied(where, destroys=found["verb"] == "destroy")
             continue
-        commands = ([Line(0, word).plain for word in words] for words in commands_of(quoted))
+        commands = ([Line(0, word).plain for word in words] for words in commands_of(_ARITHMETIC.sub("0", quoted)))
         yield from (_doubted(" ".join(words)) for words in commands if not is_understood_command(words))
 
 

@@ -26,9 +26,9 @@ _HOSTED: Final = ("ubuntu-", "windows-", "macos-")
 _ORDINARY: Final = _words("""
     activate all audit benchmark build bundle bump cache changed check checks ci clean codegen compile coverage
     credentials dependencies deps doc docs download e2e env filter fmt format formatting generate help images info
-    inspect install integration label lint linter list login logs metadata notification notify package pack plan prepare
-    prettier publish pull push report restore sbom scan security setup slack smoke summary sync tag test tests typecheck
-    unit up update upload validate verify version
+    inspect install integration label lint linter list login logs metadata mod notification notify package pack plan
+    prepare prettier publish pull push report restore sbom scan security setup slack smoke summary sync tag test tests
+    typecheck unit up update upload validate verify version
 """)
 _TOOLS: Final = _words("""
     [ [[ : { } ! ;; awk base64 basename break case cat cd chmod chown comm command continue cp cut date declare df diff
@@ -41,7 +41,7 @@ _TOOLS: Final = _words("""
     infracost isort jest kubeval markdownlint mocha mypy nox opa phpunit pre-commit prettier pylint pytest pyright
     regula rspec rubocop ruff shellcheck shfmt snyk staticcheck terraform-docs terrascan tflint tfsec tox trivy tsc
     vitest yamllint zizmor
-    helm kubectl kustomize semantic-release twine
+    helm kubectl kustomize mkdocs semantic-release twine
 """)
 """The shell and its tools, packages, checks, and what deploys something else than Terraform."""
 _REACHING: Final = _words("aws curl gh wget")
@@ -59,8 +59,9 @@ _WRAPPERS: Final = (
     *(("python", "-m"), ("python3", "-m")),
 )
 _OWNERS: Final = _words("""
-    actions aquasecurity astral-sh aws-actions azure bridgecrewio codecov docker dorny github google-github-actions
-    googleapis opentofu pypa release-drafter slackapi softprops step-security terraform-linters tj-actions
+    actions aquasecurity astral-sh aws-actions azure bridgecrewio codecov docker cycjimmy dorny github
+    google-github-actions googleapis hadolint opentofu ossf pypa release-drafter slackapi softprops step-security
+    terraform-linters tj-actions webfactory zizmorcore
 """)
 """None of their actions applies Terraform."""
 
@@ -79,7 +80,7 @@ def may_reach_aws(job: Job, workflow: Workflow) -> bool:
 def is_understood_command(words: Sequence[str]) -> bool:
     """Whether a command, as its words without quotes, applies no Terraform for all that can be known."""
     words = _unwrapped(words)
-    if not words or words[-1] == "]]":
+    if not words or words[-1] in ("]]", "--version", "--help"):
         return True
     name, rest = posixpath.basename(words[0]).casefold(), " ".join(words[1:])
     if COMPUTED in words[0]:
@@ -101,10 +102,10 @@ def is_understood_command(words: Sequence[str]) -> bool:
 def is_understood_action(uses: str) -> bool:
     """The same for an action or a reusable workflow of another repository (`owner/name/path@ref`)."""
     name = uses.partition("@")[0].casefold()
-    if name.partition("/")[0] in _OWNERS:
+    owner, _, rest = name.partition("/")
+    if owner in _OWNERS or rest.partition("/")[0] == "ops-agent":
         return True
-    is_image = uses.startswith("docker:")
-    return not is_image and not DEPLOYS.search(name) and _is_ordinary(name.partition("/")[2])
+    return not uses.startswith("docker:") and not DEPLOYS.search(name) and _is_ordinary(rest)
 
 
 def _unwrapped(words: Sequence[str]) -> Sequence[str]:
