@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from doubles.tree import MemoryTree
@@ -12,7 +14,7 @@ from ops_agent.model.verification import Verification
 from ops_agent.pages.pull_request import build_proposal
 from ops_agent.run.judge import merge_effects
 from ops_agent.workflows.merging import MergeEffect
-from pages.page_samples import changes, first_screen, material, section, target
+from pages.page_samples import answer, changes, ending, first_screen, material, section, target
 from plan.plan_samples import change, plan_document, read
 
 APPLIES = MergeEffect(
@@ -84,6 +86,12 @@ def test_environments_are_the_same_only_when_the_same_resources_change() -> None
     for prod, says in ((queue, "prod the same offline"), (admin, "prod +1 ~0 -0 offline")):
         pair = (target(plan=of(queue)), target("prod", plan=of(prod), offline=True, unplanned="no role"))
         assert f"dev +1 ~0 -0 planned, {says};" in screen(verification=Verification(engine="x", targets=pair))
+
+
+def test_the_first_line_names_the_criteria_that_are_not_proved() -> None:
+    answers = (replace(answer("AC1", "how"), met="no"), replace(answer("AC2", "how"), evidence=()))
+    made = replace(material().transcript, ending=ending(criteria=answers))
+    assert "; 0 of 2 criteria proved, 1 claimed only (AC2), 1 open (AC1); " in screen(transcript=made).split("\n")[0]
 
 
 def test_the_verdict_names_the_decisions_and_an_offline_plan_is_not_a_plan_that_did_not_run() -> None:

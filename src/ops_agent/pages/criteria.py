@@ -24,6 +24,7 @@ _MAX_CELL: Final = 300
 _MAX_BEYOND: Final = 30
 _MAX_EVIDENCE: Final = 60
 _MAX_LINK: Final = 4_000
+_MAX_IDS: Final = 5
 MAX_RECORD: Final = 8_000
 _RECORD: Final = "<!-- ops-agent:evidence % -->"
 _ACTS: Final = re.compile(r"[#@<>/-]")
@@ -47,23 +48,26 @@ _RECORDED: Final = TypeAdapter(Recorded)
 
 
 def criteria_headline(proofs: Sequence[CriterionProof]) -> str:
-    """`4 of 5 criteria proved, 1 open`; empty for an issue without criteria."""
+    """`4 of 5 criteria proved, 1 open (AC2)`; empty for an issue without criteria."""
     if not proofs:
         return ""
-    counts = [
-        (sum(proof.state in states for proof in proofs), words)
-        for states, words in (
-            ((ProofState.CLAIMED,), "claimed only"),
-            ((ProofState.REFUTED,), "not met"),
-            ((ProofState.OPEN,), "open"),
-        )
-    ]
     proved = [proof for proof in proofs if proof.state in _PROVED]
-    before = sum(proof.on_base for proof in proved)
-    partly = sum(bool(proof.why) for proof in proved if not proof.on_base)
-    counts = [(before, "already so on the base branch"), (partly, "in some environments only"), *counts]
-    shown = f"{len(proved) - before - partly} of {len(proofs)} criteria proved"
-    return ", ".join([shown, *(f"{number} {words}" for number, words in counts if number)])
+    before = [proof for proof in proved if proof.on_base]
+    partly = [proof for proof in proved if proof.why and not proof.on_base]
+    others = [
+        (before, "already so on the base branch"),
+        (partly, "in some environments only"),
+        ([proof for proof in proofs if proof.state is ProofState.CLAIMED], "claimed only"),
+        ([proof for proof in proofs if proof.state is ProofState.REFUTED], "not met"),
+        ([proof for proof in proofs if proof.state is ProofState.OPEN], "open"),
+    ]
+    shown = f"{len(proved) - len(before) - len(partly)} of {len(proofs)} criteria proved"
+    return ", ".join([shown, *(f"{len(found)} {words} ({_ids(found)})" for found, words in others if found)])
+
+
+def _ids(proofs: Sequence[CriterionProof]) -> str:
+    more = ["…"] if len(proofs) > _MAX_IDS else []
+    return ", ".join([*(cell(proof.criterion_id) for proof in proofs[:_MAX_IDS]), *more])
 
 
 def unproved(proofs: Sequence[CriterionProof]) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ def first_screen(
 
 
 def headline_of(verdict: Verdict, verification: Verification) -> str:
-    """`dev +5 ~1 -0 planned, prod the same offline; 4 of 5 criteria proved, 1 open; no danger`."""
+    """`dev +5 ~1 -0 planned, prod the same offline; 4 of 5 criteria proved, 1 open (AC2); no danger`."""
     parts = [_plans(verification.targets), criteria_headline(verification.criteria)]
     failed = len(verification.failed)
     parts.append(f"{counted(failed, 'check')} failed" if failed else "")
