@@ -14,6 +14,7 @@ def look(tmp_path: Path) -> Look:
     return Repository(tmp_path).look
 
 
+STATE = 'bucket = "state-@"\nkey    = "orders"\nregion = "sa-east-1"\n'
 PLAIN: dict[str, dict[str, str]] = {
     "the team's": {"infra/backend/{e}/backend.hcl": "", "infra/environments/{e}/terraform.tfvars": ""},
     "tfbackend and tfvars beside the code": {"infra/{e}.tfbackend": "", "infra/{e}.tfvars": ""},
@@ -26,6 +27,19 @@ PLAIN: dict[str, dict[str, str]] = {
         "infra/environments/{e}/queues.tfvars": "",
     },
     "accounts by number": {"infra/backend/{n}/backend.hcl": "", "infra/environments/{n}/terraform.tfvars": ""},
+    "a backend in tfvars by suffix": {"infra/env/{e}.backend.tfvars": STATE, "infra/env/{e}.tfvars": ""},
+    "a backend in tfvars by prefix": {"infra/vars/backend-{e}.tfvars": STATE, "infra/vars/{e}.tfvars": ""},
+    "a backend in a folder for backends": {"infra/backend-config/{e}.tfvars": STATE, "infra/env/{e}.tfvars": ""},
+    "a backend in the environment's folder": {
+        "infra/environments/{e}/backend.tfvars": STATE,
+        "infra/environments/{e}/terraform.tfvars": "",
+    },
+    "workspace variables": {
+        "infra/workspace_variables/{e}_backend.tfvars": STATE,
+        "infra/workspace_variables/{e}.tfvars.json": "{}",
+    },
+    "a backend in conf": {"infra/config/backend-{e}.conf": STATE, "infra/config/{e}.tfvars": ""},
+    "the environment behind the word config": {"infra/config.{e}.tfbackend": "", "infra/{e}.tfvars": ""},
     "capital letters": {"infra/Backend-{E}.hcl".replace("Backend", "backend"): "", "infra/{E}.tfvars": ""},
 }
 
@@ -34,7 +48,7 @@ PLAIN: dict[str, dict[str, str]] = {
 def test_a_plain_layout_is_one_root_with_dev_and_prod(name: str, look: Look) -> None:
     files = {"infra/main.tf": PARTIAL + QUEUE, "infra/variables.tf": 'variable "name" {}\n'}
     for e, n in (("dev", DEV), ("prod", PROD)):
-        files |= {path.format(e=e, n=n, E=e.upper()): text for path, text in PLAIN[name].items()}
+        files |= {path.format(e=e, n=n, E=e.upper()): text.replace("@", e) for path, text in PLAIN[name].items()}
     layout, said = look(files)
     found = {k.lower(): v for k, v in environments(layout, "infra").items()}
     assert set(found) == {"dev", "prod"} and not layout.findings and not layout.suggestion, said
@@ -75,6 +89,14 @@ def test_a_folder_for_each_environment_is_a_root_of_that_environment_alone(
             word in path for word in other for path in (environment.backend_file or "", *environment.var_files)
         )
     assert "not planned" not in said
+
+
+def test_variables_of_something_called_backend_are_no_backend_file(look: Look) -> None:
+    """What `backend` means is in the file, not in its name."""
+    files = {"infra/main.tf": PARTIAL, "infra/backend-dev.hcl": ""}
+    layout, _ = look({**files, "infra/env/dev/backend.tfvars": 'bucket = "uploads"\ninstances = 2\n'})
+    dev = environments(layout, "infra")["dev"]
+    assert (dev.backend_file, dev.var_files) == ("infra/backend-dev.hcl", ("infra/env/dev/backend.tfvars",))
 
 
 def test_several_roots_keep_their_files_apart(look: Look) -> None:

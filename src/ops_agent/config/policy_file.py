@@ -22,7 +22,7 @@ from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import MappedEnvironment, MappedRoot, Unreadable
 
 POLICY_FILE = ".github/ops-agent.yml"
-_PATH = r"(?!/)(?!.*(^|/)\.\.(/|$))[A-Za-z0-9._@+=/*?-]+"
+_PATH = r"(?!/)(?!.*(^|/)\.\.(/|$)).+"
 
 _Path = Annotated[str, AfterValidator(matching(_PATH, "a path inside the repository", "correct it"))]
 _Texts = tuple[Annotated[str, Field(min_length=1)], ...]

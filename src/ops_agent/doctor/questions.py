@@ -10,7 +10,7 @@ from typing import Final
 from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.model.policy import ROOT, Policy
 from ops_agent.model.terraform import TerraformSource
-from ops_agent.terraform.environments import RootFiles, canonical, environments_of_file, is_deployed
+from ops_agent.terraform.environments import Candidates, RootFiles, canonical, environments_of_file, is_deployed
 from ops_agent.terraform.layout import FoundRoot, Survey, is_backend_alone
 from ops_agent.terraform.modules import directory_of, is_configuration, read_source
 
@@ -25,6 +25,9 @@ _UNREAD: Final = "Correct the file on the base branch, or let the issue ask for 
 _NO_MAPPING_HELPS: Final = (
     "ops-agent cannot do that: keep the state of each environment in S3, with a backend file of its own."
 )
+_NAME_BACKENDS: Final = "Name a backend file of its own for each environment in `.github/ops-agent.yml`."
+_UNMAPPABLE: Final = frozenset({"backend-type", "workspaces", "terragrunt"})
+"""Doubts that no line of the policy file settles."""
 _NO_ROOT: Final = (
     "Give the directory that Terraform runs in a backend (`backend/ENVIRONMENT/backend.hcl` beside it for each "
     "environment), or map it under `layout:` in `.github/ops-agent.yml` (docs/setup/policy-file.md)."
@@ -32,7 +35,8 @@ _NO_ROOT: Final = (
 _NO_TERRAFORM: Final = (
     "Nothing is wrong if Terraform is written here for the first time; if not, name the repository that holds it."
 )
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._/-]*")
+_WORDS = frozenset({"true", "false", "yes", "no", "y", "n", "on", "off", "null"})
 _MISSING = "WRITE-THE-PATH-OF-ITS-BACKEND-FILE"
 _STACKS = (".tfstack.hcl", ".tfcomponent.hcl", ".tfdeploy.hcl")
 _TERRAGRUNT = ("terragrunt.hcl", "terragrunt.hcl.json", "terragrunt.stack.hcl")
@@ -55,7 +59,8 @@ def questions(survey: Survey, policy: Policy, read: Callable[[str], bytes]) -> t
         found += asked
         if any(question.remedy is _MAP for question in asked):
             has_own = root.files.by_environment or root.files.unnamed
-            lines += _lines(root, root.files if has_own else survey.files.for_directory(root.module.directory))
+            files = root.files if has_own else survey.files.for_directory(root.module.directory)
+            lines += _lines(root, files, policy)
     return (*found, *_of_repository(survey, policy)), "\n".join(["layout:", *lines]) if lines else ""
 
 
@@ -80,27 +85,37 @@ def _of_repository(survey: Survey, policy: Policy) -> Iterator[Finding]:
         yield _question("no-root", ".", what, _NO_ROOT)
 
 
-def _lines(root: FoundRoot, files: RootFiles) -> Iterator[str]:
-    yield f"  - root: {_text(root.module.directory)}"
-    yield "    environments:"
-    settled = {e.name: e for e in root.environments if not e.unsettled}
-    by_name = {c.name: c for c in files.by_environment.values()}
-    for name in dict.fromkeys([*(e.name for e in root.environments), *by_name]) or {"dev": None}:
-        if name in settled:
-            backends = [path] if (path := settled[name].backend_file) else []
-            variables = list(settled[name].var_files)
-        else:
-            backends, variables = (by_name[name].backends, by_name[name].variables) if name in by_name else ([], [])
+def _lines(root: FoundRoot, files: RootFiles, policy: Policy) -> Iterator[str]:
+    """The lines for one root. An environment is left out where no file can say which state is its own, and so is a path
+    that cannot be printed.
+    """
+    anyone = next((name for name in policy.accounts if name != ROOT), "dev")
+    settled = {canonical(e.name): e for e in root.environments if not e.unsettled}
+    names = {key: candidates.name for key, candidates in files.by_environment.items()}
+    names = {canonical(e.name): e.name for e in root.environments} | names
+    unclear = {canonical(name) for name, doubt in root.doubts.items() if doubt.kind in _UNMAPPABLE}
+    needs_file = root.module.needs_backend_file or any(d.kind == "shared-state" for d in root.doubts.values())
+    entries = []
+    for key, name in names.items() if names else [("", anyone)]:
+        if key in unclear:
+            continue
+        candidates = files.by_environment.get(key, Candidates(name))
+        backends, variables = ([*filter(str.isprintable, of)] for of in (candidates.backends, candidates.variables))
+        if key in settled:
+            backends, variables = [path] if (path := settled[key].backend_file) else [], [*settled[key].var_files]
         given = []
-        if backends or (root.module.has_backend and name not in settled):
+        if backends or (needs_file and key not in settled):
             given.append(f"backend: {_text(backends[0] if backends else _MISSING)}")
         if variables:
-            given.append(f"variables: [{', '.join(_text(v) for v in variables)}]")
-        others = (
-            f"  # or {', '.join(_text(b) for b in backends[1:])}: keep the one of this root" if backends[1:] else ""
-        )
-        yield f"      {_text(name)}: {{ {', '.join(given)} }}{others}" if given else f"      {_text(name)}: {{}}"
-    loose = [*files.contradictory, *files.unnamed]
+            given.append(f"variables: [{', '.join(map(_text, variables))}]")
+        others = ", ".join(map(_text, backends[1:]))
+        comment = f"  # or {others}: keep the one of this root" if others else ""
+        comment = comment if names else "  # or the environment whose state it is"
+        entries.append(f"      {_text(name)}: " + (f"{{ {', '.join(given)} }}" if given else "{}") + comment)
+    if not entries or not root.module.directory.isprintable():
+        return
+    yield from [f"  - root: {_text(root.module.directory)}", "    environments:", *entries]
+    loose = [*filter(str.isprintable, (*files.contradictory, *files.unnamed))]
     if loose:
         yield f"      # of no environment, or of two: {', '.join(_text(path) for path in loose[:5])}"
 
@@ -123,7 +138,8 @@ def _of_root(root: FoundRoot, policy: Policy, read: Callable[[str], bytes], surv
         reads = any(module.reads_workspace for module in (root.module, *root.reached))
         why = "it reads `terraform.workspace`, and workspaces are not selected here" if reads else "no file names one"
         what = f"no environment of this root was found ({why}): nothing can be planned here"
-        yield _question("no-environment", where, what, _MAP)
+        remedy = _NO_MAPPING_HELPS if reads and not root.module.needs_backend_file else _MAP
+        yield _question("no-environment", where, what, remedy)
         return
     else:
         for path in files.unnamed:
@@ -145,7 +161,8 @@ def _of_environments(
         name, doubt = environment.name, root.doubts.get(environment.name)
         if doubt is None:
             if not environment.var_files and not root.files.loaded_anyway and _wants_variables(where, survey, read):
-                path = f"{where}/environments/{name}/terraform.tfvars".removeprefix("./")
+                inside = "" if root.names else f"environments/{name}/"
+                path = f"{where}/{inside}terraform.tfvars".removeprefix("./")
                 what = f"the environment `{name}` of `{where}` has no variable file"
                 yield _question("variable-file-missing", path, what)
         elif doubt.kind == "unknown-environment":
@@ -158,8 +175,9 @@ def _of_environments(
             what = f"{doubt.why}: the backend is written out in the code, and has no file for each of them"
             yield _question(doubt.kind, where, what, _MAP)
         elif doubt.kind == "backend-file-missing":
-            yield _question(doubt.kind, f"{where}/backend/{name}/backend.hcl".removeprefix("./"), doubt.why, _MAP)
-        elif doubt.kind in ("backend-type", "workspaces"):
+            inside = "" if root.names else f"backend/{name}/"
+            yield _question(doubt.kind, f"{where}/{inside}backend.hcl".removeprefix("./"), doubt.why, _MAP)
+        elif doubt.kind in _UNMAPPABLE and doubt.kind != "terragrunt":
             yield _question(doubt.kind, where, doubt.why, _NO_MAPPING_HELPS)
     present = {e.account for e in root.environments}
     for name, account in sorted(policy.accounts.items()) if not root.names else ():
@@ -171,6 +189,10 @@ def _of_environments(
 
 
 def _of_mapping(root: FoundRoot, survey: Survey, policy: Policy) -> Iterator[Finding]:
+    for doubt in {doubt.kind: doubt for doubt in root.doubts.values()}.values():
+        if doubt.kind != "mapped-file-missing":
+            remedy = _NO_MAPPING_HELPS if doubt.kind in _UNMAPPABLE else _NAME_BACKENDS
+            yield _question(doubt.kind, root.module.directory, doubt.why, remedy)
     mapped = next(m for m in policy.layout if m.path == root.module.directory)
     known = set(survey.paths)
     for entry in mapped.environments:
@@ -217,4 +239,7 @@ def _question(rule: str, path: str, what: str, remedy: str = _ADD) -> Finding:
 
 
 def _text(value: str) -> str:
-    return value if _PLAIN.fullmatch(value) and not value.isdigit() else json.dumps(value)
+    """A text as the policy file takes it: quoted where it could be read as something else."""
+    if _PLAIN.fullmatch(value) and value.casefold() not in _WORDS:
+        return value
+    return json.dumps(value, ensure_ascii=False)

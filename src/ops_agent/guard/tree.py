@@ -14,7 +14,7 @@ from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import Block, FetchedModules, Layout, TerraformRoot, TerraformSource, Unreadable
 from ops_agent.model.workflow import Job, Workflow
-from ops_agent.terraform.environments import is_backend, is_loaded_silently
+from ops_agent.terraform.environments import is_backend, is_loaded_silently, may_be_backend
 from ops_agent.terraform.layout import LayoutUses, survey
 from ops_agent.terraform.modules import (
     Module,
@@ -113,10 +113,10 @@ class SourceTree:
     def layout(self) -> Layout:
         if self.base is not None and self._modules == self.base._modules:
             mapped = {p for m in self.policy.layout for e in m.environments for p in (e.backend_file, *e.var_files)}
-            moved = self.paths.symmetric_difference(self.base.paths)
+            moved = self.paths.symmetric_difference(self.base.paths) | set(filter(may_be_backend, self.changed))
             if not any(path in mapped or _counts_in_layout(path) for path in moved):
                 return self.base.layout
-        return survey(self.paths, self._modules, self.policy).layout
+        return survey(self.paths, self._modules, self.policy, self.read).layout
 
     @cached_property
     def _uses(self) -> LayoutUses:
@@ -278,7 +278,8 @@ def source_tree(base: BaseTree, policy: Policy) -> SourceTree:
 
 def _counts_in_layout(path: str) -> bool:
     """True for files whose mere presence counts: those of environments, workflows and other tools."""
-    return path.endswith((".tfvars", ".tfvars.json")) or is_backend(path) or is_workflow(path) or "terragrunt." in path
+    is_file_of_environment = path.endswith((".tfvars", ".tfvars.json")) or is_backend(path) or may_be_backend(path)
+    return is_file_of_environment or is_workflow(path) or "terragrunt." in path
 
 
 _WORTH_KNOWING = (

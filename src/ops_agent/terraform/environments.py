@@ -6,12 +6,13 @@ A name that can be read in two ways is no name, and where two answers are possib
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from ops_agent.model.policy import DEV, PROD, REGIONS, ROOT, Policy
-from ops_agent.terraform.modules import directory_of
+from ops_agent.model.terraform import TerraformSource
+from ops_agent.terraform.modules import directory_of, read_source
 
 _ALIASES = {
     "dev": DEV, "development": DEV, "develop": DEV,
@@ -30,7 +31,19 @@ _NO_ENVIRONMENT = frozenset(
 )
 _NOT_DEPLOYED = frozenset({"examples", "example", "tests", "test", "fixtures", "testdata", "node_modules", "vendor"})
 _FOLDERS = ENVIRONMENT_FOLDERS | BACKEND_FOLDERS | {"vars", "tfvars", "variables", "config", "configs", "settings"}
+_FOLDERS |= {"workspace_variables", "workspace-variables"}
 _VARIABLES, _AUTO = (".tfvars", ".tfvars.json"), (".auto.tfvars", ".auto.tfvars.json")
+_LOOSE = (*_VARIABLES, ".conf", ".config")
+"""Endings that a backend file may have whose content shows that it is one."""
+_ENDING = re.compile(r"(?:\.s3)?\.(?:tfbackend|hcl|tfvars|tfvars\.json|conf|config)$")
+_BACKEND_WORD = re.compile(r"^backend[._-]+|[._-]+backend$", re.IGNORECASE)
+_NAMES_BACKEND = re.compile(r"(?:^|[/._-])backends?(?:[/._-]|$)", re.IGNORECASE)
+_S3_ARGUMENT = re.compile(
+    r"bucket|key|region|dynamodb_table|encrypt|kms_key_id|acl|profile|role_arn|session_name|external_id|token|insecure"
+    r"|workspace_key_prefix|(?:access|secret|sse_customer)_key|max_retries|retry_mode|force_path_style|sts_region"
+    r"|use_(?:lockfile|path_style|(?:dualstack|fips)_endpoint)|(?:\w+_)?endpoints?|\w+_proxy|custom_ca_bundle"
+    r"|(?:allowed|forbidden)_account_ids|(?:assume_role|shared|skip)_\w+|assume_role"
+)
 _LOADED_ANYWAY = ("terraform.tfvars", "terraform.tfvars.json")
 
 
@@ -79,7 +92,7 @@ def environments_of_file(relative: str, policy: Policy) -> frozenset[str]:
     unclear.
     """
     segments = relative.split("/")
-    segments[-1] = re.sub(r"\.(backend\.hcl|backend\.tfvars|hcl|tfvars|tfvars\.json|tfbackend)$", "", segments[-1])
+    segments[-1] = _BACKEND_WORD.sub("", _ENDING.sub("", segments[-1]))
     known: dict[str, str] = {}
     for segment in segments:
         for name in _known_in(segment, policy):
@@ -100,15 +113,27 @@ def _whole(segment: str, policy: Policy) -> str | None:
 
 
 def _known_in(segment: str, policy: Policy) -> Iterator[str]:
-    """Names in the words of a segment. `pre-prod` and `non-prod` are names of their own, never `prod`."""
+    """Names in the words of a segment. A whole name of `aws_accounts` beats a word in it (`infra-dev` is not `dev`);
+    `pre-prod` and `non-prod` are names of their own, never `prod`.
+    """
     whole = _whole(segment, policy)
     if whole is not None:
         yield whole
         return
     words = [w for w in re.split(r"[._-]", segment) if w]
-    for before, word in zip(["", *words], words, strict=False):
-        if (name := _whole(word, policy)) is not None:
-            yield f"{before}-{word}" if before.casefold() in _NEGATING else name
+    several = {tuple(re.split(r"[._-]", name.casefold())): name for name in policy.accounts if name != ROOT}
+    longest = max(map(len, several), default=1)
+    spans: list[tuple[int, int, str]] = []
+    for start, word in enumerate(words):
+        if (known := _whole(word, policy)) is not None:
+            spans.append((start, start + 1, known))
+        for end in range(start + 2, min(start + longest, len(words)) + 1):
+            if (name := several.get(tuple(w.casefold() for w in words[start:end]))) is not None:
+                spans.append((start, end, name))
+    for start, end, name in spans:
+        if not any(a <= start and end <= b and (a, b) != (start, end) for a, b, _ in spans):
+            before = words[start - 1] if start else ""
+            yield f"{before}-{name}" if before.casefold() in _NEGATING else name
 
 
 def _unknown(segment: str) -> str | None:
@@ -148,23 +173,34 @@ class Candidates:
 
 @dataclass(slots=True)
 class RootFiles:
-    """The files of one root: by environment (canonical name), of none, of two, and loaded in every environment."""
+    """The files of one root: by environment (canonical name), of none, of two, and loaded in every environment.
+
+    `backends` holds those of them that are backend files, and others.
+    """
 
     by_environment: dict[str, Candidates] = field(default_factory=dict)
     unnamed: list[str] = field(default_factory=list)
     contradictory: list[str] = field(default_factory=list)
     loaded_anyway: list[str] = field(default_factory=list)
+    backends: Collection[str] = ()
 
 
 class EnvironmentFiles:
-    """Backend and variable files of a repository, each with the nearest directory above it that holds Terraform."""
+    """Backend and variable files of a repository, each with the nearest directory above it that holds Terraform.
+    `read(path)` gives a file's bytes.
+    """
 
-    def __init__(self, files: Iterable[str], modules: Collection[str], policy: Policy) -> None:
+    def __init__(
+        self, files: Iterable[str], modules: Collection[str], policy: Policy, read: Callable[[str], bytes]
+    ) -> None:
         self._policy = policy
         self._by_owner: dict[str, list[str]] = {}
+        self._backends: set[str] = set()
         self.outside: list[str] = []
-        for path in files:
-            if is_deployed(path) and (is_backend(path) or path.endswith(_VARIABLES)):
+        for path in filter(is_deployed, files):
+            if is_backend(path) or (may_be_backend(path) and _holds_backend(path, read(path))):
+                self._backends.add(path)
+            if path in self._backends or path.endswith(_VARIABLES):
                 owner = directory_of(path)
                 while owner not in modules and owner != ".":
                     owner = directory_of(owner)
@@ -178,7 +214,7 @@ class EnvironmentFiles:
 
     def of(self, directory: str) -> RootFiles:
         """The files whose nearest Terraform directory is `directory`."""
-        found = RootFiles()
+        found = RootFiles(backends=self._backends)
         for path in self._by_owner.get(directory, []):
             relative = path if directory == "." else path.removeprefix(f"{directory}/")
             if "/" not in relative and is_loaded_silently(path):
@@ -191,7 +227,7 @@ class EnvironmentFiles:
         """For a root without files of its own: those of no Terraform directory, as candidates for a mapping."""
         top = directory.split("/")[0]
         near = [path for path in self.outside if path.split("/")[0] == top] or self.outside
-        found = RootFiles()
+        found = RootFiles(backends=self._backends)
         for path in near:
             _sort(found, path, environments_of_file(path, self._policy))
         return found
@@ -205,7 +241,7 @@ def _sort(found: RootFiles, path: str, names: frozenset[str]) -> None:
     else:
         (name,) = names
         candidates = found.by_environment.setdefault(canonical(name), Candidates(name))
-        (candidates.backends if is_backend(path) else candidates.variables).append(path)
+        (candidates.backends if path in found.backends else candidates.variables).append(path)
 
 
 def is_loaded_silently(path: str) -> bool:
@@ -223,10 +259,24 @@ def is_deployed(path: str) -> bool:
 
 
 def is_backend(path: str) -> bool:
+    """True for what is a backend file by its name alone."""
     name = path.rpartition("/")[2]
     is_named_so = "backend" in name or "/backend" in f"/{path}"
     is_hcl = name.endswith(".hcl") and not name.startswith((".", "terragrunt"))
     return name.endswith(".tfbackend") or (is_hcl and is_named_so)
+
+
+def may_be_backend(path: str) -> bool:
+    """True for a file whose content shows whether it is a backend file: `dev.backend.tfvars` may be the variables of
+    something that is called backend.
+    """
+    return path.endswith(_LOOSE) and bool(_NAMES_BACKEND.search(_ENDING.sub("", path)))
+
+
+def _holds_backend(path: str, content: bytes) -> bool:
+    source = read_source(path, content)
+    names = {a.name for a in source.attributes} if isinstance(source, TerraformSource) and not source.blocks else set()
+    return "bucket" in names and all(map(_S3_ARGUMENT.fullmatch, names))
 
 
 def _is_home(directory: str, environment: str) -> bool:

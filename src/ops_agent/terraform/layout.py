@@ -6,6 +6,7 @@ two answers fit is left unsettled and is never planned. The doctor asks people a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -20,7 +21,6 @@ from ops_agent.terraform.environments import (
     canonical,
     environment_account,
     environments_of_directory,
-    is_backend,
     is_deployed,
 )
 from ops_agent.terraform.modules import Module, directory_of, is_configuration, modules_of
@@ -83,10 +83,10 @@ def discover_layout(paths: Iterable[str], read: Callable[[str], bytes], policy: 
 def survey_of(paths: Iterable[str], read: Callable[[str], bytes], policy: Policy) -> Survey:
     """What `discover_layout` sees."""
     files = tuple(paths)
-    return survey(files, modules_of(files, read), policy)
+    return survey(files, modules_of(files, read), policy, read)
 
 
-def survey(paths: Iterable[str], modules: Mapping[str, Module], policy: Policy) -> Survey:
+def survey(paths: Iterable[str], modules: Mapping[str, Module], policy: Policy, read: Callable[[str], bytes]) -> Survey:
     """What the files and the `modules` (by directory) say about roots and environments."""
     files = tuple(sorted(paths))
     known = frozenset(files)
@@ -94,14 +94,14 @@ def survey(paths: Iterable[str], modules: Mapping[str, Module], policy: Policy) 
     deployed = {d: m for d, m in modules.items() if d == "." or is_deployed(f"{d}/")}
     called = {target for module in deployed.values() for target in module.calls}
     mapped = {m.path: m for m in policy.layout}
-    of_environments = EnvironmentFiles(files, deployed, policy)
+    of_environments = EnvironmentFiles(files, deployed, policy, read)
     wrapped = {directory_of(p) for p in files if p.rpartition("/")[2].startswith("terragrunt.")}
     roots = []
     for directory, module in deployed.items():
         reached = tuple(modules[m] for m in _reached(directory, modules))
         found, names = of_environments.of(directory), environments_of_directory(directory, policy)
         if directory in mapped:
-            environments = _mapped(mapped[directory], module, known, policy)
+            environments = _mapped(mapped[directory], (module, *reached), known, policy)
         elif is_backend_alone(module, found) or not _is_root(
             module, directory in called, bool(found.by_environment), bool(names), bool(wrapped)
         ):
@@ -139,16 +139,20 @@ def _reached(directory: str, modules: Mapping[str, Module]) -> tuple[str, ...]:
     return tuple(sorted(reached))
 
 
-def _mapped(mapped: MappedRoot, module: Module, files: Collection[str], policy: Policy) -> _Environments:
-    """The environments as the policy file names them; one whose files do not exist is not planned."""
+def _mapped(mapped: MappedRoot, reached: tuple[Module, ...], files: Collection[str], policy: Policy) -> _Environments:
+    """The environments as the policy file names them; one whose files do not exist, or whose state could be another's,
+    is not planned.
+    """
     found: _Environments = {}
+    states = Counter(entry.backend_file for entry in mapped.environments)
     for entry in mapped.environments:
         gone = [path for path in (entry.backend_file, *entry.var_files) if path is not None and path not in files]
-        doubt = None
+        doubt: Doubt | None = None
         if gone:
             doubt = Doubt("mapped-file-missing", f"`{gone[0]}`, which the policy file names, does not exist")
-        elif module.needs_backend_file and entry.backend_file is None:
-            doubt = _no_backend(module, entry.name)
+        else:
+            shares = reached[0].has_backend and states[entry.backend_file] > 1
+            doubt = _doubt_about_state(reached, entry.name, entry.backend_file is not None, shares_state=shares)
         backend = entry.backend_file if entry.backend_file in files else None
         found[_environment(entry.name, backend, (p for p in entry.var_files if p in files), doubt, policy)] = doubt
     return found
@@ -191,7 +195,7 @@ def _of_own_directory(name: str, files: RootFiles) -> dict[str, Candidates]:
     named = files.by_environment.get(canonical(name), Candidates(name))
     own = Candidates(name, list(named.backends), list(named.variables))
     for path in files.unnamed:
-        (own.backends if is_backend(path) else own.variables).append(path)
+        (own.backends if path in files.backends else own.variables).append(path)
     if others:
         own.doubted = f"files of {_words(others)} lie in its directory"
     elif len(own.variables) > 1:
@@ -202,28 +206,34 @@ def _of_own_directory(name: str, files: RootFiles) -> dict[str, Candidates]:
 def _doubt(
     reached: tuple[Module, ...], candidates: Candidates, policy: Policy, *, is_wrapped: bool, shares_state: bool
 ) -> Doubt | None:
-    root, name = reached[0], candidates.name
-    where = root.directory
+    name = candidates.name
     if is_wrapped:
-        return Doubt("terragrunt", f"`{where}` is run by Terragrunt, which is not supported")
-    if root.backend not in ("", "s3"):
-        return Doubt("backend-type", f"the state of `{where}` is kept by `{root.backend}`, which is not supported")
+        return Doubt("terragrunt", f"`{reached[0].directory}` is run by Terragrunt, which is not supported")
     if environment_account(name, policy) is None:
         return Doubt("unknown-environment", f"the environment `{name}` has no account in `aws_accounts`")
     if candidates.doubt:
         return Doubt("several-files", f"it is unclear which files are meant: {candidates.doubt}")
-    if not candidates.backends and any(module.reads_workspace for module in reached):
+    has_backend_file = bool(candidates.backends)
+    return _doubt_about_state(reached, name, has_backend_file, shares_state=shares_state and not has_backend_file)
+
+
+def _doubt_about_state(
+    reached: tuple[Module, ...], name: str, has_backend_file: bool, *, shares_state: bool
+) -> Doubt | None:
+    """Why it is unclear which state belongs to the environment `name` of the root `reached[0]`. A state in a workspace
+    must never be taken for that of `default`.
+    """
+    root, where = reached[0], reached[0].directory
+    if root.backend not in ("", "s3"):
+        return Doubt("backend-type", f"the state of `{where}` is kept by `{root.backend}`, which is not supported")
+    if any(module.reads_workspace for module in reached) and (shares_state or not has_backend_file):
         return Doubt("workspaces", f"`{where}` reads `terraform.workspace`, and workspaces are not selected here")
-    if not candidates.backends and root.needs_backend_file:
-        return _no_backend(root, name)
-    if not candidates.backends and shares_state:
+    if not has_backend_file and root.needs_backend_file:
+        why = f"no backend file was found for the environment `{name}` of `{where}`"
+        return Doubt("backend-file-missing", why)
+    if shares_state:
         return Doubt("shared-state", f"the environments of `{where}` would share one state")
     return None
-
-
-def _no_backend(root: Module, name: str) -> Doubt:
-    why = f"no backend file was found for the environment `{name}` of `{root.directory}`"
-    return Doubt("backend-file-missing", why)
 
 
 def _words(names: Collection[str]) -> str:

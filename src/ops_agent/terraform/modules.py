@@ -90,13 +90,19 @@ def read_headers(path: str, content: bytes) -> Headers:
     return Headers(
         sources=tuple(s for s in sources if isinstance(s, str)),
         backends=tuple(
-            (b.labels[0] if b.labels else b.type, b.type == "backend" and not {"key", "path"} & b.members)
-            for b in backends
+            (b.labels[0] if b.labels else b.type, b.type == "backend" and not _is_complete(b)) for b in backends
         ),
         has_provider=any(b.type == "provider" for b in source.blocks),
         reads_workspace=_reads_workspace(content),
         deploys=any(b.type != "terraform" for b in source.blocks),
     )
+
+
+def _is_complete(backend: Block) -> bool:
+    """Whether a backend block alone says where the state is."""
+    if backend.label == "s3":
+        return {"bucket", "key"} <= backend.members
+    return bool({"key", "path"} & backend.members)
 
 
 def _reads_workspace(content: bytes) -> bool:
