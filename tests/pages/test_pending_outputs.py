@@ -38,10 +38,14 @@ def test_an_output_that_the_base_changes_the_same_way_is_not_ours() -> None:
     assert own_outputs(HEAD, HEAD) == frozenset()
 
 
-def test_equal_masks_of_a_sensitive_output_prove_nothing() -> None:
-    hidden = read(plan_document(output_changes={"key": output("x", "y", after_sensitive=True, before_sensitive=True)}))
-    assert own_outputs(hidden, hidden) == {"key"}
-    assert "y" not in str(hidden.outputs[0].after)
+def test_a_sensitive_output_is_ours_when_its_value_differs() -> None:
+    def hidden(value: str) -> TerraformPlan:
+        sensitive = output("x", value, after_sensitive=True, before_sensitive=True)
+        return read(plan_document(output_changes={"key": sensitive}))
+
+    assert own_outputs(hidden("y"), hidden("y")) == frozenset()
+    assert own_outputs(hidden("y"), hidden("z")) == {"key"}
+    assert "y" not in str(hidden("y").outputs[0].after)
 
 
 def test_an_unknown_output_is_compared_by_its_references() -> None:

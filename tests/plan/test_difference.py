@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from ops_agent.model.plan import SENSITIVE, ResourceAction, ResourceChange, TerraformPlan
-from ops_agent.plan.difference import own_changes
+from ops_agent.plan.difference import own_changes, own_outputs
+from plan.plan_samples import change, plan_document, read
 
 
 def resource(address: str, action: ResourceAction = ResourceAction.CREATE, after=None, **fields) -> ResourceChange:
@@ -37,3 +40,21 @@ def test_equal_masks_of_a_secret_prove_nothing():
     assert own_changes(plan(hidden), plan(hidden)) == {"a"}
     named = resource("a", ResourceAction.UPDATE, {"password": "(sensitive value)"})
     assert own_changes(plan(named), plan(named)) == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "is_own"),
+    [("hunter-2-hunter", "hunter-2-hunter", False), ("hunter-2-hunter", "another-one", True), (None, None, False)],
+)
+def test_sensitive_values_are_compared_before_they_are_hidden(base: str | None, head: str | None, is_own: bool) -> None:
+    """A certificate that the base has not applied yet has a sensitive attribute that is null."""
+
+    def planned(secret: str | None) -> TerraformPlan:
+        marks = {"after_sensitive": {"private_key": True}, "after_unknown": {}}
+        entry = change("aws_x.db", "create", after={"name": "db", "private_key": secret}, change=marks)
+        output = {"actions": ["create"], "before": None, "after": secret, "after_sensitive": True}
+        return read(plan_document(entry, output_changes={"key": output}))
+
+    assert own_changes(planned(head), planned(base)) == ({"aws_x.db"} if is_own else frozenset())
+    assert own_outputs(planned(head), planned(base)) == ({"key"} if is_own else frozenset())
+    assert "hunter" not in repr(planned(head))

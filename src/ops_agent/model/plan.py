@@ -52,8 +52,9 @@ class ResourceAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceChange:
-    """One entry of `resource_changes`. `before` and `after` are masked by both sensitive trees, and with UNKNOWN. `why`
-    says of CANNOT_TELL, which only an offline plan has, what is missing.
+    """One entry of `resource_changes`. `before` and `after` are masked by both sensitive trees, and with UNKNOWN.
+    `secrets` is equal for two changes whose hidden values are equal, in this process alone; empty when nothing is
+    hidden as sensitive. `why` says of CANNOT_TELL, which only an offline plan has, what is missing.
     """
 
     address: str
@@ -66,6 +67,7 @@ class ResourceChange:
     before: Any = None
     after: Any = None
     changed_attributes: tuple[str, ...] = ()
+    secrets: bytes = b""
     why: str = ""
 
     @property
@@ -87,6 +89,7 @@ class OutputChange:
     action: ResourceAction
     before: Any = None
     after: Any = None
+    secrets: bytes = b""
     references: tuple[str, ...] = ()
 
 

@@ -9,7 +9,7 @@ from ops_agent.plan.masking import has_sensitive
 def own_changes(head: TerraformPlan, base: TerraformPlan | None) -> frozenset[str]:
     """Addresses whose change differs from the base's (drift, and changes that the base plans too, are not ours).
 
-    Without a base plan (a new root) every change is. A masked sensitive value counts as different.
+    Without a base plan (a new root) every change is. Sensitive values are compared as they are, not by their masks.
     """
     before = {change.address: change for change in base.changes} if base else {}
     return frozenset(
@@ -23,13 +23,15 @@ def own_outputs(head: TerraformPlan, base: TerraformPlan | None) -> frozenset[st
     """Names of outputs whose change differs from the base's. An unknown one is compared by its references."""
     before = {output.name: output for output in base.outputs} if base else {}
     return frozenset(
-        output.name for output in head.outputs if output != before.get(output.name) or has_sensitive(output.after)
+        output.name
+        for output in head.outputs
+        if output != before.get(output.name) or (has_sensitive(output.after) and not output.secrets)
     )
 
 
 def _same(change: ResourceChange, old: ResourceChange | None) -> bool:
     """Equal masks prove nothing: what a sensitive value is may differ."""
-    if old is None or has_sensitive(change.after):
+    if old is None or (has_sensitive(change.after) and not change.secrets):
         return False
-    names = ("action", "previous_address", "import_id", "before", "after")
+    names = ("action", "previous_address", "import_id", "before", "after", "secrets")
     return all(getattr(change, name) == getattr(old, name) for name in names)

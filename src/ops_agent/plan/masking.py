@@ -6,7 +6,9 @@ everything below it. `show -json` holds the clear text of sensitive values too, 
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from itertools import zip_longest
@@ -63,6 +65,19 @@ def _masked_map(
 
 def _masked_list(value: list[Any], sensitive: list[Any], unknown: list[Any], hidden: list[str]) -> list[Any]:
     return [masked(*parts, hidden) for parts in zip_longest(value, sensitive, unknown)]
+
+
+_KEY: Final = os.urandom(32)
+
+
+def secrets_of(change: dict[str, Any], *shown: Any) -> bytes:
+    """Equal for two changes whose values are equal: a keyed hash that means nothing outside of this process. Empty when
+    nothing of what is `shown` is masked as sensitive.
+    """
+    if not any(map(has_sensitive, shown)):
+        return b""
+    values = json.dumps([change.get("before"), change.get("after")], sort_keys=True)
+    return hashlib.blake2b(values.encode(), key=_KEY, digest_size=32).digest()
 
 
 def leaves(value: Any, key: str = "") -> list[Leaf]:

@@ -19,7 +19,7 @@ from ops_agent.plan.dangers import dangers_of, failed_checks, provisioner_findin
 from ops_agent.plan.deliveries import known_ends
 from ops_agent.plan.iam import Trust
 from ops_agent.plan.losses import made_here
-from ops_agent.plan.masking import Leaf, changed_keys, leaves, masked, planned_leaves
+from ops_agent.plan.masking import Leaf, changed_keys, leaves, masked, planned_leaves, secrets_of
 from ops_agent.plan.regions_and_accounts import RegionAndAccountFinder
 from ops_agent.plan.secret_values import output_leaves, secret_findings, secrets_among
 from ops_agent.text.redaction import Redactor
@@ -264,6 +264,7 @@ def _change(entry: dict[str, Any], hidden: list[str]) -> ResourceChange | None:
         before=before,
         after=after,
         changed_attributes=_changed(change, before, after),
+        secrets=secrets_of(change, before, after),
     )
 
 
@@ -322,7 +323,12 @@ def _outputs(plan: dict[str, Any], hidden: list[str]) -> tuple[OutputChange, ...
         if action is not ResourceAction.NO_OP:
             outputs.append(
                 OutputChange(
-                    name=name, action=action, before=before, after=after, references=output_references(plan, name)
+                    name=name,
+                    action=action,
+                    before=before,
+                    after=after,
+                    secrets=secrets_of(change, before, after),
+                    references=output_references(plan, name),
                 )
             )
     return tuple(outputs)
