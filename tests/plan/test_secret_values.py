@@ -11,27 +11,31 @@ from ops_agent.plan.secret_values import looks_random
 from ops_agent.text.redaction import Redactor
 from plan.plan_samples import captured, change, plan_document, read
 
+PASSWORD = "Zx81-Qw7!pL0"
+VARIABLES = [{"name": "DB_PASSWORD", "value": PASSWORD}]
 SECRETS = [
-    ("environment", {"variables": {"DB_PASSWORD": "Zx81-Qw7!pL0"}}),
-    ("environment", {"variables": {"ANYTHING": "ghp_" + "a1B2" * 9}}),
-    ("user_data", "export KEY=AKIAIOSFODNN7EXAMPLE"),
-    ("api_key", "9f86d081884c7d659a2feaa0c55ad015"),
-    ("url", "postgres://app:s3cr3t-Pa55@db/orders"),
+    ("environment", {"variables": {"DB_PASSWORD": PASSWORD}}, PASSWORD),
+    ("environment", {"variables": {"ANYTHING": "ghp_" + "a1B2" * 9}}, "a1B2" * 9),
+    ("user_data", "export KEY=AKIAIOSFODNN7EXAMPLE", "AKIAIOSFODNN7EXAMPLE"),
+    ("api_key", "9f86d081884c7d659a2feaa0c55ad015", "9f86d081884c7d659a2feaa0c55ad015"),
+    ("url", "postgres://app:s3cr3t-Pa55@db/orders", "s3cr3t-Pa55"),
+    ("environment_variable", VARIABLES, PASSWORD),
+    ("container_definitions", json.dumps([{"environment": VARIABLES}]), PASSWORD),
+    ("settings", json.dumps({"database": {"password": PASSWORD}}), PASSWORD),
 ]
 
 
-@pytest.mark.parametrize(("name", "value"), SECRETS)
-def test_a_secret_among_planned_values_blocks_and_is_not_repeated(name: str, value: Any) -> None:
+@pytest.mark.parametrize(("name", "value", "secret"), SECRETS)
+def test_a_secret_among_planned_values_blocks_and_is_not_repeated(name: str, value: Any, secret: str) -> None:
     text = (
         f"Terraform will perform:\n\n      + {name} = {json.dumps(value)}\nPlan: 1 to add, 0 to change, 0 to destroy.\n"
     )
     plan = read(plan_document(change("aws_lambda_function.f", "create", after={name: value})), text)
     found = [d for d in plan.dangers if d.rule == "plan/secret-value"]
     assert [(d.address, d.blocks) for d in found] == [("aws_lambda_function.f", True)]
-    secret = value if isinstance(value, str) else next(iter(value["variables"].values()))
-    core = secret.split("=")[-1]
-    assert core not in plan.text
-    assert all(core not in d.what for d in plan.dangers)
+    assert secret in text
+    assert secret not in plan.text
+    assert all(secret not in d.what for d in plan.dangers)
 
 
 def test_a_secret_of_the_run_among_planned_values_blocks() -> None:

@@ -81,10 +81,14 @@ def secrets_of(change: dict[str, Any], *shown: Any) -> bytes:
 
 
 def leaves(value: Any, key: str = "") -> list[Leaf]:
-    """Every string of six characters or more below `value` that is shown, with the key above it. Unordered."""
+    """Every string of six characters or more below `value` that is shown, with the key above it: of a map with `name`
+    and `value`, what its name says. Unordered.
+    """
     found: list[Leaf] = []
     maps: list[dict[str, Any]] = [{key: value}]
-    for item in maps:  # which grows meanwhile
+    for held in maps:  # which grows meanwhile
+        is_named = "value" in held and type(held.get("name")) is str
+        item = {**held, held["name"]: held["value"], "value": None} if is_named else held
         for leaf in item.items():
             name, element = leaf
             kind = type(element)  # never a Hidden, which is a subclass of str; these are the hottest lines of all

@@ -10,13 +10,14 @@ from ops_agent.model.finding import Finding
 from ops_agent.model.plan import ResourceChange
 from ops_agent.plan.configuration import members
 from ops_agent.plan.findings import finding
-from ops_agent.plan.masking import Leaf, leaves, planned_leaves
+from ops_agent.plan.masking import Leaf, leaves, parsed_json, planned_leaves
 from ops_agent.text.redaction import Redactor, entropy, token_finds
 
 _SECRET_NAME = re.compile(
     r"(?i)(?:passw(?:or)?d|passphrase|secret|token|(?:api|private|access|secret)[_-]?key|credential)s?"
     r"(?:[_-]?(?:value|string|plain))?$"
 )
+_MAY_NAME_A_SECRET = re.compile(r"(?i)pass|secret|token|key|credential")
 _NAME_LIKE = re.compile(r"(?:[A-Za-z]+[0-9]{0,2}|[0-9]{1,4})(?:[-_/.:@](?:[A-Za-z]+[0-9]{0,2}|[0-9]{1,4}))*$")
 _REFERENCE_LIKE = ("arn:", "/", "http:", "https:", "${", "{{", "secretsmanager:", "ssm:")
 _STRONG_LENGTH: Final = 16
@@ -29,8 +30,9 @@ def secrets_among(strings: Collection[Leaf], hidden: Iterable[str], redact: Call
     """The secrets among `strings`, which a plan shows, each with the reason in words for a reviewer.
 
     A secret is: what `redact` knows, a token of a known format, a value that is sensitive elsewhere (`hidden`), or what
-    looks random under a name such as `password`.
+    looks random under a name such as `password`, which may stand in a JSON document.
     """
+    strings = _inside_too(strings)
     sensitive = frozenset(text for text in hidden if _worth_hiding(text))
     parts = tuple(sorted(sensitive, key=len, reverse=True)[:_PARTS])
     texts = {text for _, text in strings}
@@ -51,6 +53,15 @@ def secrets_among(strings: Collection[Leaf], hidden: Iterable[str], redact: Call
     return found | {text: why for text in texts if (why := known(text))}
 
 
+def _inside_too(strings: Iterable[Leaf]) -> list[Leaf]:
+    """`strings`, and those inside of JSON documents among them, such as the variables of a container definition."""
+    found = list(strings)
+    for key, text in found:  # which grows meanwhile
+        if text[0] in "[{" and _MAY_NAME_A_SECRET.search(text):
+            found.extend(leaves(parsed_json(text), key))
+    return found
+
+
 def secret_findings(
     changes: Iterable[ResourceChange], plan: dict[str, Any], secrets: dict[str, str]
 ) -> tuple[Finding, ...]:
@@ -61,7 +72,7 @@ def secret_findings(
     places += [(f"output.{name}", shown) for name, shown in output_leaves(plan)]
     found: dict[tuple[str, str], Finding] = {}
     for address, strings in places:
-        for key, text in strings:
+        for key, text in _inside_too(strings):
             if text in secrets:
                 why = f"`{key}` {secrets[text]}: it would be published and stored in clear text"
                 found.setdefault((address, key), finding("secret-value", address, why))
