@@ -71,7 +71,8 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
         stopped = token_trouble(settings, abilities, rules)
         if stopped is not None:
             return result(ending=stopped)
-        settings = replace(settings, policy=replace(settings.policy, ruleset_paths=rules.paths))
+        owner = item.target.owner if progress.run.run_id else ""
+        settings = replace(settings, policy=replace(settings.policy, ruleset_paths=rules.paths, owner=owner))
         briefing = brief(world, settings, item, base, abilities, rules.messages)
     show = partial(progress.show, Phase.WORKING)
     verification: Verification | None = None

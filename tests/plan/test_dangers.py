@@ -152,8 +152,240 @@ def test_destroying_what_holds_data_blocks_until_a_writer_allows_it(actions: tup
 
 
 def test_destroying_what_holds_no_data_is_a_notice() -> None:
-    found = dangers("aws_cloudwatch_metric_alarm", None, before={"x": 1}, actions=("delete",))
+    found = dangers("aws_lambda_alias", None, before={"x": 1}, actions=("delete",))
     assert [(d.rule, d.severity, d.blocks) for d in found] == [("plan/destroys", Severity.NOTICE, False)]
+
+
+def levels(level: str) -> dict[str, Any]:
+    return {"logging_configuration": [{"level": level}]}
+
+
+def exports(*names: str) -> dict[str, Any]:
+    return {"enabled_cloudwatch_logs_exports": list(names)}
+
+
+def tokens(value: str) -> dict[str, Any]:
+    return {"metadata_options": [{"http_tokens": value}]}
+
+
+def stage(*arns: str) -> dict[str, Any]:
+    return {"access_log_settings": [{"destination_arn": arn} for arn in arns]}
+
+
+def access_logs(**values: Any) -> dict[str, Any]:
+    return {"access_logs": [values] if values else []}
+
+
+ON, RECORDER = True, "aws_config_configuration_recorder_status"
+OFF: list[tuple[str, str, dict[str, Any], dict[str, Any]]] = [
+    ("protection-off", "aws_db_instance", {"deletion_protection": ON}, {"deletion_protection": False}),
+    ("protection-off", "aws_cognito_user_pool", {"deletion_protection": "ACTIVE"}, {"deletion_protection": "INACTIVE"}),
+    ("protection-off", "aws_iam_role", {"permissions_boundary": "arn:x"}, {"permissions_boundary": None}),
+    ("protection-off", "aws_kms_key", {"enable_key_rotation": ON}, {"enable_key_rotation": False}),
+    ("protection-off", "aws_instance", tokens("required"), tokens("optional")),
+    ("logging-off", "aws_cloudtrail", {"enable_logging": ON}, {"enable_logging": False}),
+    ("logging-off", "aws_cloudtrail", {"enable_log_file_validation": ON}, {"enable_log_file_validation": None}),
+    ("logging-off", "aws_guardduty_detector", {"enable": ON}, {"enable": False}),
+    ("logging-off", RECORDER, {"is_enabled": ON}, {"is_enabled": False}),
+    ("logging-off", "aws_lb", access_logs(enabled=True), access_logs(enabled=False)),
+    ("logging-off", "aws_lb", access_logs(enabled=True), access_logs()),
+    ("logging-off", "aws_apigatewayv2_stage", stage("arn:x"), stage()),
+    ("logging-off", "aws_db_instance", exports("audit", "error"), exports("error")),
+    ("logging-off", "aws_eks_cluster", {"enabled_cluster_log_types": ["api"]}, {"enabled_cluster_log_types": []}),
+    ("logging-off", "aws_sfn_state_machine", levels("ALL"), levels("OFF")),
+]
+
+
+@pytest.mark.parametrize(("rule", "type_", "before", "after"), OFF)
+def test_a_protection_or_a_log_that_is_taken_away_blocks_and_the_way_back_is_quiet(
+    rule: str, type_: str, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    found = dangers(type_, after, before=before, actions=("update",))
+    assert [(one.rule, one.blocks) for one in found] == [(f"plan/{rule}", True)]
+    assert found[0].rule in LIFTED_BY
+    assert not dangers(type_, before, before=after, actions=("update",))
+
+
+@pytest.mark.parametrize(
+    ("type_", "before", "after"),
+    [
+        ("aws_lb", access_logs(enabled=True, bucket="a"), access_logs(enabled=True, bucket=None)),
+        ("aws_apigatewayv2_stage", stage("arn:x"), stage("arn:y")),
+        ("aws_db_instance", exports("a"), exports("a", "b")),
+        ("aws_iam_role", {"permissions_boundary": "arn:x"}, {"permissions_boundary": "arn:y"}),
+        ("aws_sfn_state_machine", {"logging_configuration": []}, levels("OFF")),
+        ("aws_guardduty_detector", {"tags": {}}, {"tags": {"a": "b"}}),
+    ],
+)
+def test_a_log_that_goes_elsewhere_is_not_taken_away(type_: str, before: Any, after: Any) -> None:
+    assert not dangers(type_, after, before=before, actions=("update",))
+
+
+@pytest.mark.parametrize(
+    ("type_", "action", "severity"),
+    [
+        ("aws_cloudtrail", "delete", Severity.BLOCKS),
+        ("aws_cloudtrail", "forget", Severity.BLOCKS),
+        ("aws_wafv2_web_acl", "delete", Severity.BLOCKS),
+        ("aws_networkfirewall_firewall", "delete", Severity.BLOCKS),
+        ("aws_cloudwatch_log_subscription_filter", "delete", Severity.BLOCKS),
+        ("aws_cloudwatch_metric_alarm", "delete", Severity.DECISION),
+    ],
+)
+def test_who_watches_cannot_be_taken_away_unseen(type_: str, action: str, severity: Severity) -> None:
+    found = dangers(type_, None, before={"name": "x"}, actions=(action,))
+    assert [one.severity for one in found if one.rule == "plan/logging-off"] == [severity]
+
+
+GROUPS = "http://acs.amazonaws.com/groups"
+
+
+def granted(**grantee: str) -> dict[str, Any]:
+    return {"access_control_policy": [{"grant": [{"permission": "READ", "grantee": [grantee]}]}]}
+
+
+def brokers(access: str) -> dict[str, Any]:
+    return {"broker_node_group_info": [{"connectivity_info": [{"public_access": [{"type": access}]}]}]}
+
+
+def shared(accounts: str) -> dict[str, Any]:
+    return {"permissions": {"type": "Share", "account_ids": accounts}}
+
+
+def of_cluster(name: str) -> dict[str, Any]:
+    return {"policy_arn": f"arn:aws:eks::aws:cluster-access-policy/AmazonEKS{name}Policy"}
+
+
+ADMIN = "arn:aws:iam::aws:policy/AdministratorAccess"
+COLLECTION = "aws_opensearchserverless_access_policy"
+STRANGER_ROOT = "arn:aws:iam::999988887777:root"
+
+
+@pytest.mark.parametrize(
+    ("rule", "type_", "after"),
+    [
+        ("public-data", "aws_s3_bucket_acl", granted(type="Group", uri=f"{GROUPS}/global/AllUsers")),
+        ("public-data", "aws_redshiftserverless_workgroup", {"publicly_accessible": True}),
+        ("public-data", "aws_msk_cluster", brokers("SERVICE_PROVIDED_EIPS")),
+        ("public-data", "aws_opensearchserverless_security_policy", {"policy": '[{"AllowFromPublic": true}]'}),
+        ("public-data", "aws_ebs_snapshot_block_public_access", {"state": "unblocked"}),
+        ("new-destination", "aws_ssm_document", shared("All")),
+        ("new-destination", "aws_ssm_document", shared(f"{DEV},999988887777")),
+        ("new-destination", "aws_vpc_endpoint_service", {"allowed_principals": ["*"]}),
+        ("new-destination", COLLECTION, {"policy": json.dumps([{"Principal": [STRANGER_ROOT]}])}),
+        ("new-destination", "aws_s3_bucket_acl", granted(id="ab" * 32)),
+        ("administrator", "aws_ssoadmin_managed_policy_attachment", {"managed_policy_arn": ADMIN}),
+        ("administrator", "aws_eks_access_policy_association", of_cluster("ClusterAdmin")),
+        ("administrator", "aws_iam_role_policy_attachments_exclusive", {"policy_arns": [ADMIN]}),
+        ("foreign-principal", "aws_cloudwatch_event_permission", {"principal": "*"}),
+    ],
+)
+def test_a_door_that_everyone_or_a_stranger_can_open_blocks(rule: str, type_: str, after: dict[str, Any]) -> None:
+    assert [one.rule for one in dangers(type_, after) if one.blocks] == [f"plan/{rule}"]
+
+
+@pytest.mark.parametrize(
+    ("type_", "after"),
+    [
+        ("aws_s3_bucket_acl", {"acl": "private"}),
+        ("aws_s3_bucket_acl", granted(type="Group", uri=f"{GROUPS}/s3/LogDelivery")),
+        ("aws_redshiftserverless_workgroup", {"publicly_accessible": False}),
+        ("aws_msk_cluster", brokers("DISABLED")),
+        ("aws_opensearchserverless_security_policy", {"policy": '[{"AllowFromPublic": false}]'}),
+        ("aws_lambda_function_url", {"authorization_type": "AWS_IAM"}),
+        ("aws_cognito_identity_pool", {"allow_unauthenticated_identities": False}),
+        ("aws_ssm_document", shared(DEV)),
+        ("aws_eks_access_policy_association", of_cluster("View")),
+        ("aws_cloudwatch_event_permission", {"principal": DEV}),
+        ("aws_vpc_endpoint_service", {"allowed_principals": [f"arn:aws:iam::{DEV}:root"]}),
+    ],
+)
+def test_a_door_that_stays_closed_is_quiet(type_: str, after: dict[str, Any]) -> None:
+    assert not dangers(type_, after)
+
+
+def test_guests_of_an_identity_pool_are_a_decision_and_a_dropped_public_access_block_blocks() -> None:
+    (guests,) = dangers("aws_cognito_identity_pool", {"allow_unauthenticated_identities": True})
+    assert guests.severity is Severity.DECISION
+    block = "aws_s3_bucket_public_access_block"
+    before, after = {"block_public_policy": True}, {"block_public_policy": None}
+    assert [d.blocks for d in dangers(block, after, before=before, actions=("update",))] == [True]
+    assert not dangers(block, before, before=after, actions=("update",))
+
+
+def ingress(*ranges: str, port: int = 22) -> dict[str, Any]:
+    return {"ingress": [{"from_port": port, "to_port": port, "cidr_blocks": list(ranges)}]}
+
+
+def acl_rule(action: str, *, egress: bool = False) -> dict[str, Any]:
+    return {"cidr_block": "0.0.0.0/0", "egress": egress, "rule_action": action, "from_port": 1024, "to_port": 65535}
+
+
+@pytest.mark.parametrize(
+    ("type_", "after", "severity"),
+    [
+        ("aws_security_group", ingress("0.0.0.0/1", "128.0.0.0/1"), Severity.DECISION),
+        ("aws_security_group", ingress("52.0.0.0/8"), Severity.DECISION),
+        ("aws_security_group", ingress("2000::/3"), Severity.DECISION),
+        ("aws_security_group", ingress("0.0.0.0/0", port=443), Severity.NOTICE),
+        ("aws_security_group", ingress("10.0.0.0/8", "172.16.0.0/12"), None),
+        ("aws_security_group", ingress("203.0.113.0/24"), None),
+        ("aws_security_group", ingress("fd00::/8"), None),
+        ("aws_vpc_security_group_ingress_rule", {"cidr_ipv4": "0.0.0.0/1", "from_port": 5432}, Severity.DECISION),
+        ("aws_network_acl_rule", acl_rule("allow"), Severity.NOTICE),
+        ("aws_network_acl_rule", acl_rule("deny"), None),
+        ("aws_network_acl_rule", acl_rule("allow", egress=True), None),
+    ],
+)
+def test_a_network_is_open_when_a_good_part_of_the_internet_may_come(
+    type_: str, after: dict[str, Any], severity: Severity | None
+) -> None:
+    assert [one.severity for one in dangers(type_, after)] == [severity] * (severity is not None)
+
+
+@pytest.mark.parametrize(
+    ("type_", "argument", "rule"),
+    [
+        ("aws_sqs_queue", "policy", "policy-unknown"),
+        ("aws_s3_bucket", "policy", "policy-unknown"),
+        ("aws_kms_key", "policy", "policy-unknown"),
+        ("aws_vpc_endpoint", "policy", "policy-unknown"),
+        ("aws_opensearch_domain", "access_policies", "policy-unknown"),
+        ("aws_iam_role_policy_attachment", "policy_arn", "policy-unknown"),
+        ("aws_iam_role", "managed_policy_arns", "policy-unknown"),
+        ("aws_lambda_permission", "principal", "policy-unknown"),
+        ("aws_s3_bucket_acl", "acl", "public-data"),
+        ("aws_db_instance", "publicly_accessible", "public-data"),
+        ("aws_instance", "associate_public_ip_address", "public-address"),
+        ("aws_lambda_function_url", "authorization_type", "public-function"),
+        ("aws_s3_bucket_public_access_block", "block_public_policy", "public-data"),
+        ("aws_security_group", "ingress", "open-to-everyone"),
+        ("aws_vpc_security_group_ingress_rule", "cidr_ipv4", "open-to-everyone"),
+        ("aws_lambda_function", "dead_letter_config", "new-destination"),
+    ],
+)
+def test_what_is_unknown_at_a_graded_place_is_a_decision_unless_nobody_set_it(
+    type_: str, argument: str, rule: str
+) -> None:
+    entry = change(f"{type_}.x", "create", after={}, change={"after_unknown": {argument: True}})
+    asks = {"references": ["data.aws_ssm_parameter.p.value", "data.aws_ssm_parameter.p"]}
+
+    def found(expressions: dict[str, Any]) -> list[tuple[str, Severity, bool]]:
+        resource = {"address": f"{type_}.x", "expressions": expressions}
+        plan = read(plan_document(entry, configuration={"root_module": {"resources": [resource]}}))
+        return [(one.rule, one.severity, "cannot tell" in one.what) for one in plan.dangers]
+
+    assert found({argument: asks}) == [(f"plan/{rule}", Severity.DECISION, True)]
+    assert found({}) == []
+    if rule != "policy-unknown" or "policy_arn" in argument:
+        assert found({argument: {"references": ["aws_iam_policy.p.arn", "aws_iam_policy.p"]}}) == []
+
+
+def test_one_unknown_range_inside_a_rule_is_a_decision() -> None:
+    rule = {"from_port": 22, "to_port": 22, "cidr_blocks": ["10.0.0.0/8", None]}
+    unknown = {"after_unknown": {"ingress": [{"cidr_blocks": [False, True]}]}}
+    (one,) = dangers("aws_security_group", {"ingress": [rule]}, marks=unknown)
+    assert (one.rule, one.severity) == ("plan/open-to-everyone", Severity.DECISION)
 
 
 @pytest.mark.parametrize(

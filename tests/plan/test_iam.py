@@ -9,6 +9,7 @@ import pytest
 
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.plan import ResourceAction, ResourceChange
+from ops_agent.model.policy import Policy
 from ops_agent.plan.iam import Trust, policy_findings
 from plan.plan_samples import change, plan_document, read
 
@@ -18,11 +19,16 @@ EVERYTHING = json.dumps({"Statement": [{"Effect": "Allow", "Action": "*", "Resou
 
 
 def dangers(
-    type_: str, after: Any, *, before: Any = None, sensitive: Any = None, unknown: Any = None
+    type_: str, after: Any, *others: Any, before: Any = None, sensitive: Any = None, unknown: Any = None, **options: Any
 ) -> tuple[Finding, ...]:
     marks = {"after_sensitive": sensitive or {}, "after_unknown": unknown or {}}
     actions = ("update",) if before is not None else ("create",)
-    return read(plan_document(change(f"{type_}.x", *actions, before=before, after=after, change=marks))).dangers
+    entry = change(f"{type_}.x", *actions, before=before, after=after, change=marks)
+    return read(plan_document(entry, *others), **options).dangers
+
+
+def unchanged(address: str, **values: Any) -> dict[str, Any]:
+    return change(address, "no-op", before=values, after=values)
 
 
 def denying(principal: Any, action: Any = "s3:*", **more: Any) -> dict[str, Any]:
@@ -52,12 +58,6 @@ def denying(principal: Any, action: Any = "s3:*", **more: Any) -> dict[str, Any]
             "aws_iam_policy_attachment",
             None,
             {"policy_arn": "arn:aws:iam::aws:policy/ReadOnlyAccess"},
-        ),
-        (
-            "plan/protection-off",
-            "aws_cognito_user_pool",
-            {"deletion_protection": "ACTIVE"},
-            {"deletion_protection": "INACTIVE"},
         ),
         (
             "plan/destroy-made-easy",
@@ -201,6 +201,19 @@ SUB = "token.actions.githubusercontent.com:sub"
         trusting("*", {"StringEqualsIfExists": {"aws:SourceAccount": DEV}}),
         trusting("*", {"IpAddress": {"aws:SourceIp": "0.0.0.0/0"}}),
         trusting({"AWS": f"arn:aws:iam::{STRANGER}:root"}, {"StringEquals": {"sts:ExternalId": "x"}}),
+        trusting("*", {"StringLike": {"aws:PrincipalOrgID": "o-*"}}),
+        trusting("*", {"StringLike": {"aws:PrincipalOrgPaths": "*/r-ab/*"}}),
+        trusting("*", {"StringLike": {"aws:SourceVpc": "vpc-*"}}),
+        trusting("*", {"StringLike": {"aws:SourceVpce": "vpce-0123456789abcdef?"}}),
+        trusting("*", {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::*"}}),
+        trusting("*", {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::a*"}}),
+        trusting("*", {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::?*"}}),
+        trusting("*", {"ArnLike": {"aws:SourceArn": "arn:aws:s3:*:*:*"}}),
+        trusting("*", {"StringEquals": {"aws:SourceAccount": []}}),
+        trusting("*", {"StringEquals": {"aws:SourceAccount": [DEV, STRANGER]}}),
+        trusting("*", {"ForAllValues:StringEquals": {"aws:PrincipalOrgID": "o-abc123def4"}}),
+        trusting("*", {"StringEquals": {"kms:ViaService": "s3.sa-east-1.amazonaws.com"}}),
+        trusting({"CanonicalUser": "ab" * 32}),
     ],
 )
 def test_whom_no_condition_keeps_out_is_refused(policy: str) -> None:
@@ -219,28 +232,165 @@ def test_whom_no_condition_keeps_out_is_refused(policy: str) -> None:
         trusting({"AWS": f"arn:aws:iam::{DEV}:root"}, Action="kms:*"),
         trusting("*", {"StringEquals": {"aws:SourceAccount": DEV}}),
         trusting("*", {"ArnLike": {"aws:SourceArn": f"arn:aws:sns:sa-east-1:{DEV}:t"}}),
-        trusting("*", {"StringEquals": {"aws:PrincipalOrgID": "o-abc123"}}),
-        trusting("*", {"StringEquals": {"aws:SourceVpce": "vpce-1"}}),
+        trusting("*", {"StringEquals": {"aws:PrincipalOrgID": "o-abc123def4"}}),
+        trusting("*", {"ForAnyValue:StringLike": {"aws:PrincipalOrgPaths": "o-abc123def4/r-ab12/*"}}),
+        trusting("*", {"StringEquals": {"aws:SourceVpce": "vpce-0123456789abcdef0"}}),
+        trusting("*", {"StringEquals": {"aws:SourceVpc": ["vpc-0123456789abcdef0"]}}),
+        trusting("*", {"ArnLike": {"aws:SourceArn": "arn:aws:s3:::uploads-of-ours"}}),
+        trusting("*", {"ArnLike": {"aws:PrincipalArn": f"arn:aws:iam::{DEV}:role/*"}}),
         trusting({"AWS": f"arn:aws:iam::{DEV}:role/deploy"}),
+        trusting({"CanonicalUser": "cd" * 32}),
     ],
 )
 def test_ordinary_grants_are_quiet(policy: str) -> None:
-    assert dangers("aws_sqs_queue_policy", {"policy": policy}) == ()
+    """The organization, the networks and the bucket are what the base branch or its resources name."""
+    assert dangers("aws_sqs_queue_policy", {"policy": policy}, *BASE) == ()
+
+
+BASE = (
+    unchanged("aws_kms_key.k", policy=trusting("*", {"StringEquals": {"aws:PrincipalOrgID": "o-abc123def4"}})),
+    unchanged("aws_vpc_endpoint.e", id="vpce-0123456789abcdef0", vpc_id="vpc-0123456789abcdef0"),
+    unchanged("aws_s3_bucket.uploads", bucket="uploads-of-ours"),
+    unchanged("aws_cloudfront_origin_access_identity.i", id="E1ABCDEF", s3_canonical_user_id="cd" * 32),
+)
 
 
 @pytest.mark.parametrize(
-    ("condition", "refused"),
+    "condition",
     [
-        (None, True),
-        ({"StringLike": {SUB: "*"}}, True),
-        ({"StringLike": {SUB: "repo:*/*:ref:refs/heads/main"}}, True),
-        ({"StringLike": {SUB: "repo:org/orders:*"}}, False),
-        ({"StringEquals": {SUB: "repo:org/orders:environment:dev"}}, False),
+        {"StringEquals": {"aws:PrincipalOrgID": "o-stranger12"}},
+        {"StringEquals": {"aws:SourceVpc": "vpc-0aaaaaaaaaaaaaaaa"}},
+        {"ArnEquals": {"aws:SourceArn": "arn:aws:s3:::somebodys-bucket"}},
     ],
 )
-def test_a_role_for_an_identity_provider_names_who_may_come(condition: Any, refused: bool) -> None:
-    policy = trusting(OIDC, condition, Action="sts:AssumeRoleWithWebIdentity")
-    assert bool(dangers(ROLE, {"assume_role_policy": policy})) is refused
+def test_a_condition_on_what_nobody_knows_needs_a_decision(condition: Any) -> None:
+    found = dangers("aws_sqs_queue_policy", {"policy": trusting("*", condition)}, *BASE)
+    assert [(one.rule, one.severity) for one in found] == [("plan/foreign-principal", Severity.DECISION)]
+
+
+VENDOR, LOGS = "099720109477", "507241528517"
+
+
+def test_a_publisher_of_images_is_named_by_everybody_and_trusted_by_nobody() -> None:
+    """A load balancer's account of AWS writes logs into a bucket; it gets nothing else."""
+    known = {"known_accounts": (VENDOR, LOGS)}
+    assert not dangers("aws_instance", {"owner_id": VENDOR}, **known)
+    root = {"AWS": f"arn:aws:iam::{VENDOR}:root"}
+    for found in (
+        dangers(ROLE, {"assume_role_policy": trusting(root, Action="sts:AssumeRole")}, **known),
+        dangers("aws_s3_bucket_replication_configuration", {"rule": [{"destination": [{"account": VENDOR}]}]}, **known),
+        dangers("aws_s3_bucket_policy", {"policy": trusting(root, Action="s3:GetObject")}, **known),
+    ):
+        assert [one.severity for one in found] == [Severity.BLOCKS]
+    writes = trusting({"AWS": f"arn:aws:iam::{LOGS}:root"}, Action="s3:PutObject")
+    assert not dangers("aws_s3_bucket_policy", {"policy": writes}, **known)
+
+
+def permission(principal: str, **more: str) -> tuple[Finding, ...]:
+    return dangers("aws_lambda_permission", {"principal": principal, "action": "lambda:InvokeFunction"} | more)
+
+
+def test_the_conditions_of_a_lambda_permission_are_judged_like_those_of_a_policy() -> None:
+    for one in ({}, {"source_arn": "arn:aws:s3:::*"}, {"source_account": STRANGER}):
+        assert [d.severity for d in permission("*", **one) if d.rule == "plan/foreign-principal"] == [Severity.BLOCKS]
+    assert not permission("*", source_account=DEV)
+    assert not permission("s3.amazonaws.com", source_arn="arn:aws:s3:::uploads")
+    assert not permission("events.amazonaws.com", source_arn=f"arn:aws:events:sa-east-1:{DEV}:rule/r")
+
+
+GITHUB, OTHER, POOL = "token.actions.githubusercontent.com", "login.example.org", "cognito-identity.amazonaws.com"
+EKS, GITLAB, HCP = "oidc.eks.sa-east-1.amazonaws.com/id/ABC", "gitlab.com", "app.terraform.io"
+
+
+def trusted(issuer: str, condition: Any, *others: Any, owner: str = "Org") -> list[Severity]:
+    kind = "" if "saml" in issuer else "oidc-provider/"
+    whole = issuer if issuer == POOL else f"arn:aws:iam::{DEV}:{kind}{issuer}"
+    document = trusting({"Federated": whole}, condition, Action="sts:AssumeRoleWithWebIdentity")
+    found = dangers(ROLE, {"assume_role_policy": document}, *others, policy=Policy(owner=owner))
+    assert {one.rule for one in found} <= {"plan/foreign-principal"}
+    return [one.severity for one in found]
+
+
+@pytest.mark.parametrize(
+    ("issuer", "condition"),
+    [
+        (GITHUB, None),
+        (GITHUB, {"StringEquals": {f"{GITHUB}:aud": "sts.amazonaws.com"}}),
+        *(
+            (GITHUB, {"StringLike": {SUB: subject}})
+            for subject in (
+                "*",
+                "r*",
+                "repo:*",
+                "repo:*/*:ref:refs/heads/main",
+                "repo:org*/orders:*",
+                "*:ref:refs/heads/main",
+                "repo:evil/evil:*",
+                "repo:evil@1/org@2:*",
+                ["repo:org/orders:*", "repo:*"],
+                ["repo:org/orders:*", "repo:evil/evil:*"],
+                [],
+            )
+        ),
+        (GITHUB, {"StringNotEquals": {SUB: "repo:org/orders:*"}}),
+        (GITHUB, {"StringEqualsIfExists": {SUB: "repo:org/orders:environment:dev"}}),
+        (GITHUB, {"ForAllValues:StringEquals": {SUB: "repo:org/orders:environment:dev"}}),
+        (GITHUB, {"StringEquals": {f"{GITHUB}:job_workflow_ref": "org/shared/.github/workflows/x.yml@main"}}),
+        (GITLAB, {"StringEquals": {f"{GITLAB}:aud": "https://gitlab.com"}}),
+        (HCP, {"StringLike": {f"{HCP}:sub": "organization:*:project:*"}}),
+        (POOL, {"StringEquals": {f"{POOL}:aud": "sa-east-1:1"}}),
+        (POOL, {"ForAnyValue:StringLike": {f"{POOL}:amr": "authenticated"}}),
+        (POOL, {"StringEquals": {f"{POOL}:aud": "sa-east-1:1", f"{POOL}:amr": "unauthenticated"}}),
+        (OTHER, None),
+        ("saml-provider/sso", None),
+    ],
+)
+def test_a_role_that_strangers_of_an_identity_provider_can_take_is_refused(issuer: str, condition: Any) -> None:
+    assert trusted(issuer, condition) == [Severity.BLOCKS]
+
+
+@pytest.mark.parametrize(
+    ("issuer", "condition"),
+    [
+        *(
+            (GITHUB, {"StringLike": {SUB: subject}})
+            for subject in (
+                "repo:org/orders:*",
+                "repo:Org/orders:environment:dev",
+                "repo:org@123456/orders@456789:ref:refs/heads/main",
+                "repo:org/*",
+                "repo:second-org/orders:*",
+            )
+        ),
+        (GITHUB, {"StringLike": {SUB: "repo:*"}, "StringEquals": {SUB: "repo:org/orders:environment:dev"}}),
+        (GITLAB, {"StringLike": {f"{GITLAB}:sub": "project_path:group/*:ref_type:branch:ref:main"}}),
+        (HCP, {"StringLike": {f"{HCP}:sub": "organization:ours:project:*"}}),
+        (EKS, {"StringLike": {f"{EKS}:sub": "system:serviceaccount:orders:*"}}),
+        (
+            POOL,
+            {
+                "StringEquals": {f"{POOL}:aud": "sa-east-1:1"},
+                "ForAnyValue:StringLike": {f"{POOL}:amr": "authenticated"},
+            },
+        ),
+        ("saml-provider/sso", {"StringEquals": {"SAML:aud": "https://signin.aws.amazon.com/saml"}}),
+    ],
+)
+def test_a_role_for_our_own_workflows_pods_and_people_is_quiet(issuer: str, condition: Any) -> None:
+    """A second organisation is ours when the base branch trusts it already."""
+    second = trusting(OIDC, {"StringLike": {SUB: "repo:second-org/a:*"}})
+    assert trusted(issuer, condition, unchanged("aws_iam_role.old", assume_role_policy=second)) == []
+
+
+@pytest.mark.parametrize(
+    ("issuer", "condition"),
+    [
+        (GITHUB, {"StringEquals": {SUB: "repository_owner_id:65"}}),
+        (OTHER, {"StringEquals": {f"{OTHER}:aud": "client"}}),
+    ],
+)
+def test_a_role_for_whom_nobody_can_name_needs_a_decision(issuer: str, condition: Any) -> None:
+    assert trusted(issuer, condition) == [Severity.DECISION]
 
 
 DOCUMENT = "data.aws_iam_policy_document.d"

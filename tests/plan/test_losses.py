@@ -131,7 +131,6 @@ CERTAIN: list[tuple[str, str, Any, Any]] = [
     ("plan/recovery-off", "aws_backup_plan", backup(35), backup(7)),
     ("plan/recovery-off", "aws_backup_plan", backup(None), backup(7)),
     ("plan/recovery-off", "aws_backup_plan", backup(35), backup(35, "weekly")),
-    ("plan/recovery-off", "aws_cloudtrail", {"enable_logging": True}, {"enable_logging": False}),
     ("plan/one-way", "aws_db_instance", {"engine": "postgres", "engine_version": "14.9"}, {"engine_version": "15"}),
     ("plan/one-way", "aws_db_instance", {"engine": "mysql", "engine_version": "8.0.32"}, {"engine_version": "8.4.1"}),
     (

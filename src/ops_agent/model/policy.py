@@ -18,7 +18,8 @@ class Policy:
     S3 buckets that a plan may reach besides those in use, `allowed_uses` owner/name of actions (`actions/checkout`),
     `allowed_permissions` scopes that jobs of workflows may write (`packages`). `account_files` are path globs in which
     account ids are allowed as literals, `closed_paths` globs that may not be written, `ruleset_paths` those
-    that a ruleset on GitHub restricts, in GitHub's patterns; `layout` maps roots that discovery cannot find.
+    that a ruleset on GitHub restricts, in GitHub's patterns; `layout` maps roots that discovery cannot find. `owner`,
+    no input, is who owns the repository on GitHub; empty when that is not known.
     """
 
     region: str = "sa-east-1"
@@ -44,6 +45,7 @@ class Policy:
     closed_paths: tuple[str, ...] = ()
     ruleset_paths: tuple[str, ...] = ()
     layout: tuple[MappedRoot, ...] = ()
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

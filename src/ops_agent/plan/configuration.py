@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-from ops_agent.model.plan import ResourceChange
-from ops_agent.plan.masking import blocks, leaves
+from ops_agent.model.plan import ResourceAction, ResourceChange
+from ops_agent.plan.masking import blocks, has_sensitive, leaves
 
 _KEY: Final = re.compile(r'\[(?:[^"\]]+|"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z))*\]?', re.DOTALL)
 """`[0]`, `["x]"]`; one that does not end takes all that follows. No part can fail, so it never looks back."""
@@ -108,6 +108,30 @@ def _resolved(expression: dict[str, Any], plan: dict[str, Any], *, in_root: bool
     return None
 
 
+def answers(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What data sources found in the account, without what the configuration told them."""
+    asked = {address: resource for address, resource, _ in configured(plan) if resource.get("mode") == "data"}
+    stack = [inside(plan, "prior_state", "values", "root_module")] if asked else []
+    while stack:
+        module = members(stack.pop())
+        stack.extend(blocks(module.get("child_modules")))
+        for one in blocks(module.get("resources")):
+            values, told = members(one.get("values")), members(asked.get(without_key(str(one.get("address")))))
+            if one.get("mode") == "data" and told and not _ECHOES.fullmatch(str(one.get("type"))):
+                given = _GIVEN | members(told.get("expressions")).keys()
+                said = {text for name in given for _, text in leaves(values.get(name))}
+                yield {
+                    name: value
+                    for name, value in values.items()
+                    if name not in given and not (isinstance(value, str) and value in said)
+                }
+
+
+_GIVEN: Final = frozenset({"filter", "filters", "tags"})
+_ECHOES: Final = re.compile(r"aws_(?:arn|service|partition|region|.*policy_document)")
+"""Data sources that compute a text of what they are told, and ask nobody."""
+
+
 class Origins:
     """Where the value of an argument comes from, followed through variables and outputs of modules. The plan holds no
     expressions of `locals`: what goes through one cannot be followed. An offline plan followed every value by itself
@@ -141,9 +165,20 @@ class Origins:
         expression = inside(resource, "expressions", argument)
         return self._all(expression, resource.get("for_each_expression"), prefix, 0)
 
-    def is_made_here(self, address: str, argument: str) -> bool:
-        """Whether an unknown value of the resource's argument comes from resources of this configuration alone."""
-        return self.of(address, argument) is not None
+    def is_set(self, change: ResourceChange, argument: str) -> bool:
+        """Whether the source may set the argument of `change`; what it does not set on something new, the provider
+        computes.
+        """
+        is_new = change.action is ResourceAction.CREATE or change.action.replaces
+        return not is_new or self.sets(change.address, argument)
+
+    def is_open(self, change: ResourceChange, argument: str) -> bool:
+        """Whether a hidden value of the argument must be judged and cannot be: the source sets it, and not from
+        resources of this configuration alone. What is marked sensitive says nothing of where it comes from.
+        """
+        return has_sensitive(change.new.get(argument)) or (
+            self.is_set(change, argument) and self.of(change.address, argument) is None
+        )
 
     def document(self, address: str, argument: str) -> list[dict[str, Any]] | None:
         """The planned statements of the `aws_iam_policy_document` whose JSON the argument is, with `OWN` for what only
@@ -205,12 +240,12 @@ class Origins:
 
 OWN: Final = "(known after apply)"
 """In the place of a value that comes from this plan's own resources, in a statement."""
-_REFERENCE: Final = re.compile(r"\$\{[^{}]+\.[a-z0-9_]+(\[\d+\])?\}")
+_REFERENCE: Final = re.compile(r"\$\{(?:module\.[^{}.]+\.)*[a-z][a-z0-9]*_[a-z0-9_]*\.[^{}]+\}")
 
 
 def is_own(value: str) -> bool:
     """Whether a text in a statement stands for what a resource of this configuration will be: `OWN`, or in an offline
-    plan a reference to it (IAM's own variables have a colon, and Terraform writes none of these as it is).
+    plan a reference to it. IAM's own variables have a colon, those of API Gateway no `_` before the dot.
     """
     return value == OWN or (_REFERENCE.fullmatch(value) is not None and ":" not in value and not is_data(value[2:]))
 

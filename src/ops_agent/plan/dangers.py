@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from ipaddress import collapse_addresses, ip_network
 from typing import Any, Final
 
 from ops_agent.model.finding import Finding, Severity
@@ -13,7 +14,7 @@ from ops_agent.plan.deliveries import Known, delivery_findings
 from ops_agent.plan.findings import finding, rank, table
 from ops_agent.plan.iam import POLICY_DOCUMENTS, Trust, access_findings, policy_findings
 from ops_agent.plan.losses import losses, made_here
-from ops_agent.plan.masking import blocks, has_sensitive, number
+from ops_agent.plan.masking import blocks, every, has_sensitive, number
 
 _STATEFUL: Final[dict[str, str]] = {type_: lost for lost, types in table("stateful").items() for type_ in types}
 """Resource type -> what is lost with it: a new resource of the same name does not bring it back."""
@@ -23,17 +24,21 @@ DELETION_WINDOWS: Final[dict[str, str]] = _ARGUMENTS["deletion_windows"]
 _RANGES: Final[list[str]] = _ARGUMENTS["address_ranges"]
 _JUDGED: Final = frozenset(
     {*POLICY_DOCUMENTS, *_RANGES, *_ARGUMENTS["other_judged"]}
-    | {*_ARGUMENTS["public_address"], *_ARGUMENTS["public_access_block"]}
+    | {path.split(".")[0] for row in _ARGUMENTS["opened"] for path in row["paths"]}
 )
 """The arguments that the checks of this package read."""
 _ON: Final = (True, "ACTIVE")
 """A user pool's deletion protection is the string `ACTIVE`, not `true`."""
-_EVERYWHERE: Final = frozenset({"0.0.0.0/0", "::/0"})
-_PUBLIC_ACLS: Final = frozenset({"public-read", "public-read-write", "authenticated-read", "website"})
+_OFF: Final = (False, None, "", "OFF", "DISABLED", "optional")
+_WIDEST: Final = {4: (8, (ip_network("10.0.0.0/8"),)), 6: (16, (ip_network("fc00::/7"), ip_network("fe80::/10")))}
+"""By the version of IP: a range with no longer prefix is the public, or a good part of it, but for the private ones."""
 _CANNOT_TELL: Final = "cannot tell until apply"
 _WEB_PORTS: Final = (80, 443)
 """What a public load balancer listens on; who lets these in from everywhere runs a web server."""
 _LOGGING: Final[dict[str, str]] = _ARGUMENTS["logging"]
+_WATCHING: Final[dict[str, str]] = _ARGUMENTS["watching"]
+_NETWORK_ACLS: Final = ("aws_network_acl", "aws_default_network_acl", "aws_network_acl_rule")
+"""These let in what security groups keep out, so an open one is only mentioned (VPC user guide, "Network ACLs")."""
 _FAILED: Final = {"fail": "fails", "error": "cannot be evaluated"}
 
 
@@ -112,12 +117,17 @@ def _of_change(change: ResourceChange, around: Surroundings) -> Iterator[Finding
         yield finding("cannot-tell", change.address, why, None if lost else Severity.NOTICE)
     if change.action.forgets:
         yield finding("forgotten", change.address, "Terraform forgets it: it stays in the account, unmanaged")
+        if change.type in _LOGGING:
+            why = f"nothing keeps it on when Terraform forgets it; without it {_LOGGING[change.type]}"
+            yield finding("logging-off", change.address, why)
     yield from losses(change, around.made)
     if isinstance(change.after, Hidden):
         yield finding("hidden-value", change.address, "all of it is hidden: nobody can see what it does")
     if change.action is not ResourceAction.DELETE and isinstance(change.after, dict):
         for check in _CHECKS:
             yield from check(change)
+        for check_with in (_open_network, _opened):
+            yield from check_with(change, around.trust)
         yield from policy_findings(change, around.trust)
         if around.ends is not None:
             yield from delivery_findings(change, around.ends)
@@ -138,6 +148,8 @@ def _destroyed(change: ResourceChange) -> Iterator[Finding]:
         yield finding("no-final-snapshot", change.address, why)
     if change.type in _LOGGING:
         yield finding("logging-off", change.address, f"is {verb}: {_LOGGING[change.type]}")
+    if change.type in _WATCHING and change.action is ResourceAction.DELETE:
+        yield finding("logging-off", change.address, f"is {verb}: {_WATCHING[change.type]}", Severity.DECISION)
     for name in ("force_destroy", "force_delete"):
         if change.old.get(name) is True:
             yield finding("destroys-contents", change.address, f"`{name}` is true: its contents are deleted with it")
@@ -166,48 +178,100 @@ def _protection(change: ResourceChange) -> Iterator[Finding]:
         yield finding("destroy-made-easy", change.address, why, Severity.NOTICE)
 
 
-def _open_network(change: ResourceChange) -> Iterator[Finding]:
+def _off(change: ResourceChange) -> Iterator[Finding]:
+    """Logging and protections that an update switches off, by the table `switched_off`."""
+    for row in _ARGUMENTS["switched_off"]:
+        for path in row["paths"] if row["type"] == change.type and change.old else ():
+            if path.split(".")[0] not in change.changed_attributes:
+                continue
+            was, stays = (
+                {one for one in every(values, path) if isinstance(one, Hidden) or one not in _OFF}
+                for values in (change.old, change.new)
+            )
+            if gone := was - stays if row.get("each") or not stays else ():
+                if any(isinstance(one, Hidden) for one in stays):
+                    yield _unsure(row["rule"], change, f"whether `{path}` stays on")
+                else:
+                    what = f" ({', '.join(sorted(map(str, gone)))})" if row.get("each") else ""
+                    yield finding(row["rule"], change.address, f"`{path}` is switched off{what}: {row['lost']}")
+
+
+def _open_network(change: ResourceChange, trust: Trust) -> Iterator[Finding]:
     ingress = change.new.get("ingress")
-    rules = list(blocks(ingress)) if "ingress" in change.changed_attributes else []
-    if change.type == "aws_vpc_security_group_ingress_rule" or (
-        change.type == "aws_security_group_rule" and change.new.get("type") == "ingress"
+    if (
+        "ingress" in change.changed_attributes
+        and isinstance(ingress, Hidden)
+        and trust.known.is_open(change, "ingress")
     ):
-        rules.append(change.new)
-    for rule in rules:
-        ranges = [rule[name] for name in _RANGES if name in rule]
-        flat = [entry for value in ranges for entry in (value if isinstance(value, list) else [value])]
-        open_to = sorted({entry for entry in flat if isinstance(entry, str) and entry in _EVERYWHERE})
-        if open_to:
+        yield _unsure("open-to-everyone", change, "what `ingress` lets in")
+    rules = [("ingress", rule) for rule in blocks(ingress)] if "ingress" in change.changed_attributes else []
+    is_ingress = change.new.get("type") == "ingress" or change.new.get("egress") is False
+    if change.type == "aws_vpc_security_group_ingress_rule" or (
+        change.type in ("aws_security_group_rule", "aws_network_acl_rule") and is_ingress
+    ):
+        rules.append(("", change.new))
+    for block, rule in rules:
+        if "deny" in (rule.get("rule_action"), rule.get("action")):
+            continue
+        for name in _RANGES if block == "" else ():
+            if UNKNOWN in _texts(rule.get(name)) and trust.known.is_open(change, name):
+                yield _unsure("open-to-everyone", change, "which addresses it lets in")
+        texts = [text for name in _RANGES for text in _texts(rule.get(name))]
+        if block and UNKNOWN in texts and trust.known.is_open(change, block):
+            yield _unsure("open-to-everyone", change, "which addresses it lets in")
+        if open_to := _public_ranges(texts):
             first, last = rule.get("from_port"), rule.get("to_port")
             ports = f"port {first}" if first == last else f"ports {first} to {last}"
-            how = Severity.NOTICE if first == last and first in _WEB_PORTS else Severity.DECISION
+            is_web = first == last and first in _WEB_PORTS
+            how = Severity.NOTICE if is_web or change.type in _NETWORK_ACLS else Severity.DECISION
             yield finding("open-to-everyone", change.address, f"lets in {' and '.join(open_to)} on {ports}", how)
-        elif change.type != "aws_security_group" and any(entry is UNKNOWN for entry in flat):
-            yield _unsure("open-to-everyone", change, "which addresses it lets in")
-    for name in _ARGUMENTS["public_address"]:
-        if _becomes(change, name, True):
-            why = f"`{name}` is true: it can be reached from the internet"
-            holds_data = name == "publicly_accessible" and lost_with(change.type) != ""
-            yield finding("public-data" if holds_data else "public-address", change.address, why)
 
 
-def _public(change: ResourceChange) -> Iterator[Finding]:
-    acl = change.new.get("acl")
-    if isinstance(acl, str) and acl in _PUBLIC_ACLS and "acl" in change.changed_attributes:
-        yield finding("public-data", change.address, f"`acl` is {acl}")
-    if "public_access_block" in change.type:
-        off = [f"`{name}`" for name in _ARGUMENTS["public_access_block"] if _becomes(change, name, False)]
-        if off:
-            yield finding("public-data", change.address, f"{', '.join(off)} off")
-    for grant in blocks(change.new.get("grant")):
-        if "AllUsers" in str(grant.get("uri")) or "AuthenticatedUsers" in str(grant.get("uri")):
-            yield finding("public-data", change.address, "grants access to everyone")
-    for name in ("shared_accounts", "snapshot_shared_accounts", "restore_attributes", "user_ids"):
-        shared = change.new.get(name)
-        if name in change.changed_attributes and isinstance(shared, list) and "all" in shared:
-            yield finding("public-data", change.address, f"`{name}` holds `all`: anyone may copy the snapshot")
-    if change.type == "aws_lambda_function_url" and change.new.get("authorization_type") == "NONE":
-        yield finding("public-function", change.address, "`authorization_type` is NONE: anyone may call it")
+def _texts(value: Any) -> list[str]:
+    return [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
+
+
+def _public_ranges(texts: Iterable[str]) -> list[str]:
+    """The ranges that let in the public, or a good part of it; halves of one are put together first."""
+    networks: dict[int, list[Any]] = {4: [], 6: []}
+    for text in texts:
+        try:
+            network = ip_network(text, strict=False)
+        except ValueError:
+            continue
+        networks[network.version].append(network)
+    found = []
+    for version, (longest, private) in _WIDEST.items():
+        for network in collapse_addresses(networks[version]):
+            if network.prefixlen <= longest and not any(network.subnet_of(one) for one in private):
+                found.append(str(network))
+    return found
+
+
+def _opened(change: ResourceChange, trust: Trust) -> Iterator[Finding]:
+    """What the table `opened` names: an argument with one of these values lets everyone in. Its first row decides."""
+    seen = set[str]()
+    for row in _ARGUMENTS["opened"]:
+        for path in row["paths"] if change.type in row.get("types", [change.type]) else ():
+            argument = path.split(".")[0]
+            if argument not in change.changed_attributes or path in seen:
+                continue
+            seen.add(path)
+            weight = Severity[row["weighs"]] if "weighs" in row else None
+            for value in every(change.new, path):
+                if value is UNKNOWN and trust.known.is_open(change, argument):
+                    yield _unsure(row["rule"], change, f"what `{path}` is")
+                elif not isinstance(value, Hidden) and value in row["on"]:
+                    shown = str(value).lower() if isinstance(value, bool) else value or "not set any more"
+                    means = row.get("means") or _MEANS[row["rule"]]
+                    yield finding(row["rule"], change.address, f"`{path}` is {shown}: {means}", weight)
+
+
+_MEANS: Final = {
+    "public-data": "everyone may reach what it holds",
+    "public-function": "anyone may call it",
+    "public-address": "it can be reached from the internet",
+}
 
 
 def _unencrypted(change: ResourceChange) -> Iterator[Finding]:
@@ -246,13 +310,12 @@ def _becomes(change: ResourceChange, name: str, value: bool) -> bool:
 
 
 def _unsure(rule: str, change: ResourceChange, what: str) -> Finding:
-    return finding(rule, change.address, f"{_CANNOT_TELL} {what}", certain=False)
+    return finding(rule, change.address, f"{_CANNOT_TELL} {what}", Severity.DECISION, certain=False)
 
 
 _CHECKS: Final[tuple[Callable[[ResourceChange], Iterator[Finding]], ...]] = (
     _protection,
-    _open_network,
-    _public,
+    _off,
     _unencrypted,
     _start_script,
     access_findings,

@@ -69,7 +69,11 @@ PLAN_TABLE: Final = (
     PlanRule("no-final-snapshot", "A database is destroyed without a final snapshot"),
     PlanRule("no-backups", "Automatic backups are switched off"),
     PlanRule(
-        "protection-off", "Deletion protection is switched off, or it is not known to stay on", (DECISION, NOTICE)
+        "protection-off",
+        "Deletion protection, or another protection, is switched off or not known to stay on",
+        (BLOCKS, DECISION),
+        "Keep it. " + _LABEL,
+        lifted_by=ALLOW_ACCESS,
     ),
     PlanRule("destroy-made-easy", "A later destroy keeps less, or leaves less time to notice it", (DECISION, NOTICE)),
     PlanRule("forgotten", "Terraform forgets a resource: it stays in the account, unmanaged"),
@@ -99,8 +103,8 @@ PLAN_TABLE: Final = (
     ),
     PlanRule(
         "logging-off",
-        "Audit, flow or threat logging, or a firewall, is taken away",
-        (BLOCKS,),
+        "Audit, access, flow or threat logging, a firewall or an alarm is taken away, or not known to stay",
+        (BLOCKS, DECISION),
         "Keep it. " + _LABEL,
         lifted_by=ALLOW_ACCESS,
     ),
@@ -112,14 +116,24 @@ PLAN_TABLE: Final = (
     PlanRule("policy-unreadable", "A policy document cannot be read"),
     PlanRule(
         "open-to-everyone",
-        "A network lets in every address, or the addresses are known only after the apply",
+        "A network lets in every address or a large part of them, or they are known only after the apply",
         (DECISION, NOTICE),
     ),
     PlanRule("public-address", "A resource can be reached from the internet"),
     PlanRule(
-        "public-data", "A data store or a snapshot is opened to the public", (BLOCKS,), _PRIVATE, lifted_by=ALLOW_ACCESS
+        "public-data",
+        "A data store or a snapshot is opened to the public, or not known to stay private",
+        (BLOCKS, DECISION),
+        _PRIVATE,
+        lifted_by=ALLOW_ACCESS,
     ),
-    PlanRule("public-function", "Anyone may call a function", (BLOCKS,), _PRIVATE, lifted_by=ALLOW_ACCESS),
+    PlanRule(
+        "public-function",
+        "Anyone may call a function, or who may is known only after the apply",
+        (BLOCKS, DECISION),
+        _PRIVATE,
+        lifted_by=ALLOW_ACCESS,
+    ),
     PlanRule("unencrypted", "Encryption is switched off, or a listener speaks plain HTTP"),
     PlanRule("runs-code", "The start script of a server changes", (DECISION, NOTICE)),
     PlanRule("runs-a-program", "The apply runs provisioners, which no plan shows"),

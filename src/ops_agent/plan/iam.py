@@ -11,15 +11,17 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 
 from ops_agent.model.finding import Finding, Severity
-from ops_agent.model.plan import UNKNOWN, ResourceAction, ResourceChange
-from ops_agent.plan.configuration import is_data, is_own
+from ops_agent.model.plan import UNKNOWN, Hidden, ResourceAction, ResourceChange
+from ops_agent.plan.configuration import OWN, is_data, is_own
+from ops_agent.plan.deliveries import NOTHING_KNOWN, Known
 from ops_agent.plan.findings import finding, table
-from ops_agent.plan.masking import blocks, parsed_json
+from ops_agent.plan.masking import blocks, every, parsed_json
 
 _ARGUMENTS: Final = table("arguments")
 POLICY_DOCUMENTS: Final[tuple[str, ...]] = tuple(_ARGUMENTS["policy_documents"])
 _ESCALATIONS: Final[tuple[str, ...]] = tuple(_ARGUMENTS["ways_to_more_permissions"])
 _EXCLUSIVE: Final[dict[str, str]] = _ARGUMENTS["takes_away_unlisted"]
+_GRANTED_BY: Final[dict[str, dict[str, str]]] = _ARGUMENTS["granted_by_arguments"]
 # Managed by AWS; `[^/]*` may hold a path. Administration of everything, or of who may do what, of secrets and keys.
 _WIDE_MANAGED = re.compile(
     r"arn:[^:]*:iam::aws:policy/([^/]*/)?("
@@ -27,7 +29,12 @@ _WIDE_MANAGED = re.compile(
     r"|(AWSOrganizations|AWSLambda_|AmazonSSM|AmazonS3|AmazonEC2|AmazonDynamoDB|AWSKeyManagementService|AWSSSM"
     r"|AWSSSOMember).*(FullAccess|PowerUser))"
 )
-_ADMINISTRATOR = re.compile(r"arn:[^:]*:iam::aws:policy/([^/]*/)?(AdministratorAccess.*|IAMFullAccess)")
+_ADMINISTRATOR = re.compile(
+    r"arn:[^:]*:(?:iam::aws:policy/([^/]*/)?(?:AdministratorAccess.*|IAMFullAccess)"
+    r"|eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy)"
+)
+"""Also who may do everything in a cluster (EKS user guide, "Access policy permissions")."""
+_ATTACHED: Final = ("policy_arn", "managed_policy_arn", "policy_arns", "managed_policy_arns")
 _READS = re.compile(r"[a-z0-9-]+:(?:Describe|List)", re.IGNORECASE)
 _SERVICE_ADMIN = re.compile(r"(?:iam|sts|organizations|kms|secretsmanager|lambda|s3|ec2|ssm):\*+$", re.IGNORECASE)
 # Every resource, or every role, user, group, policy, however it is spelled: `*`, `**`, `arn:aws:iam::*:role/*`.
@@ -36,14 +43,21 @@ _EVERY_RESOURCE = re.compile(r"[*?]+|arn:[^:]*:[^:]*:[^:]*:[^:]*:([a-z*-]+[/:])?
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Who may be let in: the accounts of the inputs. `document(address, argument)` gives the statements of a policy
-    that is unknown until the apply, None where the plan does not know them; `sets(address, argument)` says whether the
-    configuration sets an argument.
+    """Who may be let in: the accounts of the inputs and what else `known` names. `log_writers` are accounts of AWS that
+    deliver logs to buckets, `owner` is whose repository it is on GitHub. `document(address, argument)` gives the
+    statements of a policy that is unknown until the apply, None where the plan does not know them; `is_set(change,
+    argument)` says whether the source sets an argument.
     """
 
-    accounts: frozenset[str] = frozenset()
+    known: Known = NOTHING_KNOWN
+    log_writers: frozenset[str] = frozenset()
+    owner: str = ""
     document: Callable[[str, str], list[dict[str, Any]] | None] = lambda *_: None
-    sets: Callable[[str, str], bool] = lambda *_: True
+    is_set: Callable[[ResourceChange, str], bool] = lambda *_: True
+
+    @property
+    def accounts(self) -> frozenset[str]:
+        return self.known.accounts
 
 
 def policy_findings(change: ResourceChange, trust: Trust) -> Iterator[Finding]:
@@ -88,10 +102,7 @@ def _reasons(change: ResourceChange, trust: Trust) -> Iterator[_Reason]:
         statements: list[dict[str, Any]] = []
         if value is UNKNOWN:
             written = trust.document(change.address, name)
-            may_be_wide = change.type.startswith("aws_iam") or "policy" in change.type
-            if change.action is ResourceAction.CREATE and not trust.sets(change.address, name):
-                continue
-            if written is None and (may_be_wide or change.action is not ResourceAction.CREATE):
+            if written is None and trust.is_set(change, name):
                 yield "policy-unknown", f"`{name}`: cannot tell until apply what it allows", Severity.DECISION
             statements = written or []
         for document in [value] if isinstance(value, str) else [block.get("policy") for block in blocks(value)]:
@@ -103,23 +114,37 @@ def _reasons(change: ResourceChange, trust: Trust) -> Iterator[_Reason]:
             if statement.get("Effect", "Allow") == "Allow":
                 kind = _Kind(trust=name == "assume_role_policy", identity=change.type.startswith("aws_iam_"))
                 yield from ((rule, f"`{name}` {what}", how) for rule, what, how in _allowed(statement, kind, trust))
-    for name in ("policy_arn", "managed_policy_arns"):
-        for arn in _texts(change.new.get(name)) if name in change.changed_attributes else ():
-            if _ADMINISTRATOR.fullmatch(arn):
+    for name in _ATTACHED:
+        for arn in every(change.new, name) if name in change.changed_attributes else ():
+            if isinstance(arn, Hidden):
+                if arn is UNKNOWN and trust.known.is_open(change, name):
+                    yield "policy-unknown", f"`{name}`: cannot tell until apply what is attached", Severity.DECISION
+            elif isinstance(arn, str) and _ADMINISTRATOR.fullmatch(arn):
                 yield "administrator", f"attaches {arn.rsplit('/', 1)[-1]}", Severity.BLOCKS
-            elif _WIDE_MANAGED.fullmatch(arn):
+            elif isinstance(arn, str) and _WIDE_MANAGED.fullmatch(arn):
                 yield "iam-wildcard", f"attaches {arn.rsplit('/', 1)[-1]}", Severity.DECISION
-    if change.type == "aws_lambda_permission" and "principal" in change.changed_attributes:
-        yield from _lambda_permission(change, trust)
+    if change.type in _GRANTED_BY and "principal" in change.changed_attributes:
+        yield from _granted(change, trust)
 
 
-def _lambda_permission(change: ResourceChange, trust: Trust) -> Iterator[_Reason]:
-    principal, closed = change.new.get("principal"), any(change.new.get(n) for n in ("source_arn", "source_account"))
-    organization = bool(change.new.get("principal_org_id"))
-    if principal == "*" and not (closed or organization):
-        yield "foreign-principal", "`principal` is `*`: anyone may call the function", Severity.BLOCKS
-    elif isinstance(principal, str) and (account := _account(principal)) and account not in trust.accounts:
-        yield "foreign-principal", f"lets in the account {account}, which is not one of ours", Severity.BLOCKS
+def _granted(change: ResourceChange, trust: Trust) -> Iterator[_Reason]:
+    """What a resource grants that is a statement without JSON: its `principal`, and arguments that are conditions."""
+    conditions: dict[str, str] = {
+        str(block.get("key")): str(block.get("value")) for block in blocks(change.new.get("condition"))
+    }
+    for name, key in _GRANTED_BY[change.type].items():
+        value = change.new.get(name)
+        if value is UNKNOWN and not trust.known.is_open(change, name):
+            conditions[key] = OWN
+        elif value and not isinstance(value, Hidden):
+            conditions[key] = str(value)
+    principal = change.new.get("principal")
+    if principal is UNKNOWN:
+        if trust.known.is_open(change, "principal"):
+            yield "policy-unknown", "`principal`: cannot tell until apply whom it lets in", Severity.DECISION
+        return
+    statement = {"Principal": {"AWS": principal}} | ({"Condition": {"StringLike": conditions}} if conditions else {})
+    yield from _let_in(statement, _Kind(trust=False, identity=False), trust)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,72 +194,153 @@ def _allowed(statement: dict[str, Any], kind: _Kind, trust: Trust) -> Iterator[_
 def _let_in(statement: dict[str, Any], kind: _Kind, trust: Trust) -> Iterator[_Reason]:
     if "NotPrincipal" in statement:
         yield "foreign-principal", "lets in everyone except a list (`NotPrincipal`)", Severity.BLOCKS
-    closed = _is_closed(statement.get("Condition"), trust)
+    condition, named = statement.get("Condition"), statement.get("Principal")
+    if (open_to := _open_to(condition, trust)) is not None:
+        yield from (("foreign-principal", *one) for one in _let_in_by_name(statement, open_to, trust))
+    for provider in _texts(named.get("Federated")) if isinstance(named, dict) and kind.trust else []:
+        if (stranger := _whoever(provider, condition, trust)) is not None:
+            yield "foreign-principal", f"trusts {provider[:100]} {stranger.what}", stranger.severity
+
+
+def _let_in_by_name(statement: dict[str, Any], open_to: _Open, trust: Trust) -> Iterator[tuple[str, Severity]]:
+    """(who gets in, how grave that is) of a statement that no condition closes."""
+    actions = {action.casefold() for action in _texts(statement.get("Action"))}
+    writes_logs = bool(actions) and actions <= _WRITES_LOGS
     for principal in _principals(statement):
         account = _account(principal)
-        if closed or (account and account in trust.accounts):
+        if account and (account in trust.accounts or (writes_logs and account in trust.log_writers)):
             continue
         if principal == "*" or "*" in principal.split(":")[4:5]:
-            limited = ", and its condition does not close that" if statement.get("Condition") else ""
-            yield "foreign-principal", f"lets everyone in (`Principal` is `*`){limited}", Severity.BLOCKS
+            limited = f", and its condition does not close that{open_to.what}" if statement.get("Condition") else ""
+            yield f"lets everyone in (`Principal` is `*`){limited}", open_to.severity
         elif principal.startswith("${") and is_data(principal[2:]):
-            yield "foreign-principal", f"lets in whoever {principal[:100]} is", Severity.DECISION
+            yield f"lets in whoever {principal[:100]} is", Severity.DECISION
         elif account:
-            yield "foreign-principal", f"lets in the account {account}, which is not one of ours", Severity.BLOCKS
+            yield f"lets in the account {account}, which is not one of ours", open_to.severity
     named = statement.get("Principal")
-    for provider in _texts(named.get("Federated")) if isinstance(named, dict) and kind.trust else []:
-        if not _names_a_subject(statement.get("Condition")):
-            what = f"trusts {provider[:100]} without a condition that names who may come (`sub`, or `aud` and a group)"
-            yield "foreign-principal", what, Severity.BLOCKS
+    for user in _texts(named.get("CanonicalUser")) if isinstance(named, dict) else []:
+        if user not in trust.known.ids and not is_own(user):
+            yield f"lets in the account with the canonical id `{user[:16]}...`", open_to.severity
 
 
-_CLOSING: Final = frozenset(
-    {
-        "aws:principalorgid", "aws:principalorgpaths", "aws:sourceorgid", "aws:sourceorgpaths", "aws:principalaccount",
-        "aws:sourceaccount", "aws:sourceowner", "aws:principalarn", "aws:sourcearn", "aws:sourcevpc", "aws:sourcevpce",
-        "kms:calleraccount",
-    }
-)  # fmt: skip
-"""Condition keys that a stranger cannot fulfil, as long as their values have no wildcard for the account. An external
-id is no secret of ours and closes nothing; neither does an address.
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """How a condition fails to close a statement."""
+
+    severity: Severity = Severity.BLOCKS
+    what: str = ""
+
+
+_WRITES_LOGS: Final = frozenset({"s3:putobject", "s3:getbucketacl"})
+"""What load balancers, CloudTrail and Redshift need to deliver their logs ("Access logs", user guide of each)."""
+_CLOSING: Final[dict[str, str]] = _ARGUMENTS["closing_conditions"]
+"""Condition key -> what its values name. A stranger cannot fulfil them, as long as their values have no wildcard there.
+An external id is no secret of ours and closes nothing; neither does an address. Source: IAM user guide, "AWS global
+condition context keys".
 """
-_ACCOUNT_KEYS: Final = ("account", "owner")
+_POSITIVE = re.compile(r"(?:foranyvalue:)?(?:stringequals(?:ignorecase)?|stringlike|arnequals|arnlike)")
+"""`ForAllValues`, `...IfExists` and `Null` are true for a request without the key (IAM user guide, "Condition operators
+and keys with multiple values").
+"""
 
 
-def _is_closed(condition: Any, trust: Trust) -> bool:
-    """Whether one of the conditions, which all must hold, names accounts, an organization or networks of ours."""
+def _tests(condition: Any) -> Iterator[tuple[str, list[str]]]:
+    """(key in lower case, its values) of every test that a request without the key fails. At least one value."""
     for operator, tests in condition.items() if isinstance(condition, dict) else ():
-        positive = operator.casefold().replace("foranyvalue:", "").startswith(("stringequals", "stringlike", "arn"))
-        if not positive or "not" in operator.casefold() or operator.casefold().endswith("ifexists"):
-            continue
-        for key, values in tests.items() if isinstance(tests, dict) else ():
-            if key.casefold() in _CLOSING and all(_is_ours(key.casefold(), value, trust) for value in _texts(values)):
-                return True
-    return False
+        if _POSITIVE.fullmatch(operator.casefold()):
+            for key, values in tests.items() if isinstance(tests, dict) else ():
+                if texts := _texts(values):
+                    yield key.casefold(), texts
 
 
-def _is_ours(key: str, value: str, trust: Trust) -> bool:
-    if value.strip("*?:") == "":
-        return False
-    if any(word in key for word in _ACCOUNT_KEYS):
-        return value in trust.accounts or is_own(value)
-    if key.endswith("arn") and not is_own(value):
-        account = value.split(":")[4] if value.count(":") >= 5 else ""
-        return account in trust.accounts or (account == "" and ":s3:::" in value and not value.endswith(":::*"))
-    return True
+def _open_to(condition: Any, trust: Trust) -> _Open | None:
+    """None when one of the conditions, which all must hold, names accounts, an organization or networks of ours; a
+    decision when one names what may be ours.
+    """
+    found = _Open()
+    for key, values in _tests(condition):
+        if key in _CLOSING:
+            severities = [_is_ours(_CLOSING[key], value, trust) for value in values]
+            if all(one is None for one in severities):
+                return None
+            if Severity.BLOCKS not in severities and len(values) == len(severities):
+                unknown = next(v for v, one in zip(values, severities, strict=True) if one is not None)
+                found = _Open(Severity.DECISION, f": nothing on the base branch names `{unknown[:100]}`")
+    return found
 
 
-def _names_a_subject(condition: Any) -> bool:
-    """Whether a trust policy's condition says which subject of an identity provider may come, not any (`*`)."""
-    found = [
-        value
-        for tests in (condition.values() if isinstance(condition, dict) else ())
-        for key, values in (tests.items() if isinstance(tests, dict) else ())
-        if key.casefold().endswith((":sub", ":aud", ":amr", ":email", ":job_workflow_ref", ":repository"))
-        for value in _texts(values)
-    ]
-    subjects = [value for value in found if value.strip("*?") and not re.match(r"repo:[*?]", value)]
-    return bool(subjects) and len(subjects) == len(found)
+def _is_ours(kind: str, value: str, trust: Trust) -> Severity | None:
+    """None for ours, BLOCKS for a stranger's or a pattern, a decision for what neither the base nor the plan knows."""
+    if is_own(value) or _OWN_DATA.match(value):
+        return None
+    if kind == "arn" and value.count(":") >= 5:
+        account, name = value.split(":")[4], value.split(":")[5]
+        if account or ":s3:::" not in value:
+            return None if account in trust.accounts else Severity.BLOCKS
+        kind, value = "bucket", name.partition("/")[0]
+    if kind == "account":
+        return None if value in trust.accounts else Severity.BLOCKS
+    name = value.partition("/")[0] if kind == "organization" else value
+    if not name or set(name) & set("*?") or kind == "arn":
+        return Severity.BLOCKS
+    known = trust.known.buckets if kind == "bucket" else trust.known.ids
+    return None if name in known else Severity.DECISION
+
+
+_OWN_DATA = re.compile(rf"\$\{{(?:module\.[^{{}}.]+\.)*data\.(?:{'|'.join(_ARGUMENTS['answers_of_ours'])})\.")
+"""A reference to a data source that finds nothing but what is the account's own."""
+_SHARED: Final[dict[str, str]] = _ARGUMENTS["shared_identity_providers"]
+"""Issuer -> the claims that name a customer of it, one of which a trust policy must test. Of any other issuer, which
+is an organization's own, the subject may be everyone whom it knows (IAM user guide, "Identity-provider controls for
+shared OIDC providers"; for Cognito "Trust policies for IAM roles in identity pools").
+"""
+_GITHUB: Final = "token.actions.githubusercontent.com"
+
+
+def _whoever(provider: str, condition: Any, trust: Trust) -> _Open | None:
+    """None when a trust policy names who may come from an identity provider."""
+    issuer = provider.partition("provider/")[2] or provider
+    tests = [(key.rpartition(":")[2], values) for key, values in _tests(condition)]
+    claims = dict(tests)
+    needs = next((needs for name, needs in _SHARED.items() if issuer == name or issuer.startswith(f"{name}/")), "")
+    if issuer == "cognito-identity.amazonaws.com":
+        signed_in = "amr" in claims and not any("unauthenticated" in one for one in claims["amr"])
+        if "aud" in claims and signed_in and not any(set(one) & set("*?") for one in claims["aud"]):
+            return None
+        return _Open(what="without conditions on its pool (`aud`) and on people who signed in (`amr`)")
+    if ":saml-provider/" in provider or issuer.startswith("saml-provider"):
+        return None if "aud" in claims or "sub" in claims else _Open(what="without a condition on `SAML:aud`")
+    subjects = [one for key, values in tests if key in (needs or "sub").split() for one in [values] if _names(values)]
+    if not subjects:
+        if not needs and ("aud" in claims or issuer.startswith("${")) and "sub" not in claims:
+            return _Open(Severity.DECISION, "for everyone whom it knows: no condition on `sub`")
+        return _Open(what=f"without a condition that names who may come (`{(needs or 'sub').split()[0]}`)")
+    return _stranger_on_github(subjects, trust) if issuer == _GITHUB else None
+
+
+def _names(values: list[str]) -> bool:
+    """Whether each subject names an owner: nothing up to its second `:` or `/` is a pattern or a variable."""
+    return all(value and not set("".join(re.split("[:/]", value)[:2])) & set("*?$") for value in values)
+
+
+def _stranger_on_github(subjects: list[list[str]], trust: Trust) -> _Open | None:
+    """The subject is `repo:owner/name:...`, or `repo:owner@id/name@id:...` (GitHub docs, "OpenID Connect reference",
+    "Immutable subject claims"); a repository can have one of another form.
+    """
+    found = None
+    for values in subjects:
+        owners = [re.match(r"(?:repo|job_workflow_ref):([\w.-]+)(?:@\d+)?/", value) for value in values]
+        named = [owner[1].casefold() if owner else "" for owner in owners]
+        foreign = [
+            one for one in named if one and one != trust.owner.casefold() and f"repo:{one}" not in trust.known.ids
+        ]
+        if foreign and trust.owner:
+            found = _Open(what=f"for repositories of `{foreign[0]}`, which owns none of ours")
+        elif "" in named:
+            found = found or _Open(Severity.DECISION, "for a subject that does not begin with `repo:owner/`")
+        else:
+            return None
+    return found
 
 
 def _account(principal: str) -> str:

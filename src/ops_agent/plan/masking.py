@@ -126,6 +126,31 @@ def at(value: Any, path: str) -> Any:
     return next(iter(value), None) if isinstance(value, list) and value and isinstance(value[0], Hidden) else value
 
 
+def every(value: Any, path: str | list[str]) -> Iterator[Any]:
+    """Every scalar, or hidden value, at the path. Nested blocks are entered, and JSON in a text; `*` stands for any
+    name, `**` for any depth, and `x` for `x.$` of a state machine too.
+    """
+    steps = path.split(".") if isinstance(path, str) else path
+    if isinstance(value, Hidden):
+        yield value
+    elif isinstance(value, list):
+        for one in value:
+            yield from every(one, steps)
+    elif not steps:
+        yield from [] if isinstance(value, dict) else [value]
+    elif isinstance(value, dict):
+        name, rest = steps[0], steps[1:]
+        if name == "**":
+            yield from every(value, rest)
+            for one in value.values():
+                yield from every(one, steps) if isinstance(one, dict | list) else ()
+        else:
+            for key in value if name == "*" else [key for key in (name, f"{name}.$") if key in value]:
+                yield from every(value[key], rest)
+    elif (parsed := parsed_json(value)) is not None and not isinstance(parsed, str):
+        yield from every(parsed, steps)
+
+
 def number(value: Any) -> float | None:
     """A number, also when it is written as text; None for everything else."""
     if isinstance(value, bool):

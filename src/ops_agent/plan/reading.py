@@ -14,7 +14,7 @@ from typing import Any, Final
 from ops_agent.model.errors import PolicyViolation, ToolchainError
 from ops_agent.model.plan import OutputChange, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.policy import Policy
-from ops_agent.plan.configuration import Origins, configured_secrets, edges_of, inside, output_references
+from ops_agent.plan.configuration import Origins, answers, configured_secrets, edges_of, inside, output_references
 from ops_agent.plan.dangers import dangers_of, failed_checks, provisioner_findings
 from ops_agent.plan.deliveries import known_ends
 from ops_agent.plan.iam import Trust
@@ -60,8 +60,9 @@ def read_plan(
 
     `document` is `show -json`, `text` is `show -no-color` of the same plan file: empty when none was made, and with
     CUT_MARK as its end when it was too long (its counts can then not be compared). `redact` is the run's redactor,
-    `account` the 12-digit account that the plan was made against, `known_accounts` those of AWS and image publishers,
-    `untold` what an offline plan cannot tell, to be listed among its changes.
+    `account` the 12-digit account that the plan was made against, `known_accounts` those of AWS and image publishers:
+    no strangers where they are named, and nobody to trust or to send data to. `untold` is what an offline plan cannot
+    tell, to be listed among its changes.
 
     Raises ToolchainError when the document is not one that we understand completely (another major format, an unknown
     kind of change, counts that differ from Terraform's own summary, more than MAX_PLAN_BYTES), PolicyViolation when
@@ -112,10 +113,10 @@ def _read(
     for _, in_output in output_leaves(plan):
         shown.update(in_output)
     unchanged = tuple(one for one in resources if one.action is ResourceAction.NO_OP and one.mode == "managed")
-    origins, accounts = Origins(plan), frozenset({*policy.accounts.values(), *known_accounts})
+    origins, ours = Origins(plan), frozenset(policy.accounts.values())
     made = made_here(changes, origins.of)
-    trust = Trust(accounts, origins.document, origins.sets)
-    ends = known_ends(accounts, changes, unchanged, origins.is_made_here)
+    ends = known_ends(ours, changes, unchanged, origins.is_open, plan["answers"])
+    trust = Trust(ends, frozenset(known_accounts), policy.owner, origins.document, origins.is_set)
     where, secrets = named.found(plan), secrets_among(shown, hidden, redact)
     dangers = dangers_of(changes, map(_address, invocations), trust, ends, made)
     judged = {(one.rule, one.address) for one in dangers}
@@ -192,6 +193,7 @@ def _parsed(document: bytes) -> dict[str, Any]:
         raise ToolchainError(f"the plan's JSON cannot be read: {error}") from None
     if not isinstance(plan, dict):
         raise ToolchainError("the plan's JSON is not an object")
+    plan["answers"] = list(answers(plan))
     for repeated in ("planned_values", "prior_state", "relevant_attributes"):
         plan.pop(repeated, None)
     version = plan.get("format_version")
