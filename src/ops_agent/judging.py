@@ -31,7 +31,7 @@ from ops_agent.model.finding import Finding
 from ops_agent.model.outcome import Conclusion
 from ops_agent.model.policy import Policy
 from ops_agent.pages.findings import FORMATS, Judgement, as_text
-from ops_agent.run.checkout import is_judged, judge_change, judge_tree, without_defaults
+from ops_agent.run.checkout import is_judged, judge_change, judge_tree, unjudged, without_defaults
 
 
 def judge_checkout(command: Command, inputs: Mapping[str, str], out: TextIO, err: TextIO) -> int:
@@ -49,6 +49,8 @@ def judge_checkout(command: Command, inputs: Mapping[str, str], out: TextIO, err
             settings = narrow_by_policy_file(settings, rules_of)
         policy, missing = without_defaults(settings, inputs)
         findings = _of_change(checkout, base, policy, missing, inputs) if base else _of_tree(checkout, policy, missing)
+        links = filter(is_judged, checkout.links_since(base))
+        findings += tuple(unjudged(path, "a symbolic link is not judged, and Terraform follows it") for path in links)
         prints = {finding: fingerprint(finding, lambda path: _text(checkout, path)) for finding in findings}
         for name in missing:
             err.write(f"note: no `{name}` is given, so the rules that need it were left out (`--input {name}=...`)\n")

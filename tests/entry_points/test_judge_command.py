@@ -75,6 +75,10 @@ def judge(folder: Path, *arguments: str, text: bool = False, **environment: str)
     return Said(judging.judge_checkout(command, inputs, out, err), out.getvalue(), err.getvalue())
 
 
+def places(said: Said) -> set[tuple[str, str]]:
+    return {(one["rule"], one["path"]) for one in said.json["findings"] if one["blocks"]}
+
+
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     return checkout(tmp_path / "r", {path: content.decode() for path, content in base_files().items()})
@@ -140,6 +144,22 @@ def test_a_moved_state_is_shown_to_people_and_does_not_block(repository: Path) -
     said = judge(repository, "--base", "HEAD", *WITH_ALL)
     (found,) = said.json["findings"]
     assert (said.code, found["rule"], found["severity"]) == (0, "terraform/backend-file-changed", "decision")
+
+
+def test_a_link_that_terraform_follows_is_not_passed_over(repository: Path) -> None:
+    write(repository, {"docs/x.txt": PROVISIONER, "infra/text.tf": "../docs/x.txt"})
+    (repository / "infra/link.tf").symlink_to("../docs/x.txt")
+    (repository / "docs/link.md").symlink_to("x.txt")
+    commit(repository)
+    assert ("check/files", "infra/link.tf") in places(judge(repository, *WITH_ALL))
+    assert judge(repository, "--base", "HEAD", *WITH_ALL).code == 0, "it is on the base"
+    for name in ("new.tf", "text.tf"):
+        (repository / "infra" / name).unlink(missing_ok=True)
+        (repository / "infra" / name).symlink_to("../docs/x.txt")
+    (repository / "infra/link.tf").unlink()
+    (repository / "infra/link.tf").symlink_to("../docs/x.txt")
+    said = judge(repository, "--base", "HEAD", *WITH_ALL)
+    assert (said.code, places(said)) == (3, {("check/files", f"infra/{name}.tf") for name in ("new", "text")})
 
 
 def test_without_accounts_and_region_their_rules_are_quiet_and_that_is_said(repository: Path) -> None:

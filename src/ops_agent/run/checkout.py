@@ -15,7 +15,7 @@ from ops_agent.guard.rule import Rule, RuleFunction
 from ops_agent.guard.rules import TABLE
 from ops_agent.guard.tree import FilesInMemory, SourceTree
 from ops_agent.model.change_set import ChangeSet, FileChange
-from ops_agent.model.finding import Finding, Severity
+from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import Linters
 from ops_agent.run.judge import lint
@@ -73,6 +73,13 @@ def is_judged(path: str) -> bool:
     """True for what is judged of a whole tree: Terraform with its variable and backend files, and workflows."""
     is_terraform = is_configuration(path) or path.endswith((".tfvars", ".tfvars.json")) or is_backend_file(path)
     return is_terraform or is_workflow(path)
+
+
+def unjudged(
+    path: str, what: str, remedy: str = "Replace it by a regular file of at most 1 MB, or review it by hand."
+) -> Finding:
+    """The finding about a file that nobody has judged."""
+    return Finding(rule="check/files", what=what, place=Place(path=path), remedy=remedy)
 
 
 def rules_for_people(*left_out: str) -> tuple[Rule, ...]:

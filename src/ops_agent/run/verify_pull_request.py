@@ -25,7 +25,7 @@ from ops_agent.issue.claims import PullRequestRecord, pull_request_record
 from ops_agent.model.change_set import ChangeSet, FileChange, TreeEntry
 from ops_agent.model.errors import GitHubError, NotFound, NotPermitted, as_error
 from ops_agent.model.event import Actor, IssueRef, PullRequest, RunIdentity
-from ops_agent.model.finding import Finding, Place, Verdict
+from ops_agent.model.finding import Finding, Verdict
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree, Branches, CheckReport, Clock, Issues, World
@@ -47,7 +47,7 @@ from ops_agent.pages.verified import (
 )
 from ops_agent.plan.evidence import prove
 from ops_agent.run.admit import TIMELINE_WAITS
-from ops_agent.run.checkout import is_judged, rules_for_people
+from ops_agent.run.checkout import is_judged, rules_for_people, unjudged
 from ops_agent.run.judge import judge_plans, judge_sources, merge_effects
 from ops_agent.run.permissions import PermissionReader
 from ops_agent.run.publish import MAX_BODY_CHARACTERS, keep_comment, link_problem
@@ -302,7 +302,7 @@ def merge(branches: Branches, repository: str, newest: BaseTree, pull: PullReque
     unread = [f for path in looked_at if (f := _unreadable(laid.entries().get(path), path))]
     if len(ours) > len(taken):
         what = f"{len(changed):,} files are changed; only the first {len(taken):,} were judged"
-        unread.insert(0, _unread(".", what))
+        unread.insert(0, unjudged(".", what))
     return Merged(
         base=base,
         head=laid,
@@ -342,18 +342,12 @@ def _unreadable(entry: TreeEntry | None, path: str) -> Finding | None:
     if entry is None:
         return None
     if _RUN_BY_TERRAFORM.search(path):
-        return _unread(path, "Terraform runs what lies there, wherever this is checked out", "Take it out.")
+        return unjudged(path, "Terraform runs what lies there, wherever this is checked out", "Take it out.")
     if not entry.is_regular:
-        return _unread(path, "a symbolic link or a submodule is neither judged nor planned")
+        return unjudged(path, "a symbolic link or a submodule is neither judged nor planned")
     if entry.size > MAX_BYTES_OF_A_FILE and is_judged(path):
-        return _unread(path, f"a file of {entry.size:,} bytes is neither judged nor planned")
+        return unjudged(path, f"a file of {entry.size:,} bytes is neither judged nor planned")
     return None
-
-
-def _unread(
-    path: str, what: str, remedy: str = "Replace it by a regular file of at most 1 MB, or review it by hand."
-) -> Finding:
-    return Finding(rule="check/files", what=what, place=Place(path=path), remedy=remedy)
 
 
 # Judging and planning.

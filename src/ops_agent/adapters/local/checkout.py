@@ -31,6 +31,7 @@ _ENTRY = re.compile(
     rb"  dev: \d+\tino: (\d+)\n  uid: \d+\tgid: \d+\n  size: (\d+)\tflags: ([0-9a-f]+)\n"
 )
 _SKIP_WORKTREE = 0x40000000
+FILE, LINK = "100644", "120000"
 _GIVE_PATH = "Give PATH a directory inside a git checkout."
 
 
@@ -93,18 +94,18 @@ class Checkout:
             is_known = now is not None and now.st_mtime_ns < written_at and [*map(int, known)] == _noted(now)
             if is_known or (now is None and int(flags, 16) & _SKIP_WORKTREE):
                 found[path] = TreeEntry(path=path, mode=mode.decode(), blob=blob.decode(), size=0)
-            elif mode != b"160000" and self._is_file(path, now):
-                content = self._from_disk(path)
+            elif mode != b"160000" and (kind := self._kind(path, now)):
+                content = self._from_disk(path) if kind == FILE else os.fsencode(os.readlink(self.top / path))  # noqa: PTH115
                 hasher = hashlib.sha256 if len(blob) == 64 else hashlib.sha1
                 identity = hasher(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
                 if identity != blob.decode():
                     self._read[path] = content
-                found[path] = TreeEntry(path=path, mode="100644", blob=identity, size=len(content))
+                found[path] = TreeEntry(path=path, mode=kind, blob=identity, size=len(content))
         others = self.objects.run("ls-files", "--others", "--exclude-standard", "--full-name", "-z", ":/")
         for name in others.split(b"\0"):
             path = _path(name)
-            if self._is_file(path, self._status(name)):  # a repository of its own is named as a directory
-                found[path] = TreeEntry(path=path, mode="100644", blob="", size=0)  # read when it is asked for
+            if kind := self._kind(path, self._status(name)):  # a repository of its own is named as a directory
+                found[path] = TreeEntry(path=path, mode=kind, blob="", size=0)  # read when it is asked for
         return found
 
     def _status(self, name: bytes) -> os.stat_result | None:
@@ -113,9 +114,11 @@ class Checkout:
         except OSError:
             return None
 
-    def _is_file(self, path: str, now: os.stat_result | None) -> bool:
-        """True for a regular file that is not behind a link."""
-        return now is not None and stat.S_ISREG(now.st_mode) and self._is_plain(path.rpartition("/")[0])
+    def _kind(self, path: str, now: os.stat_result | None) -> str:
+        """The mode of a regular file or a link that is not behind a link; empty for everything else."""
+        known = now is not None and self._is_plain(path.rpartition("/")[0])
+        kind = stat.S_IFMT(now.st_mode) if known and now else 0
+        return FILE if kind == stat.S_IFREG else LINK if kind == stat.S_IFLNK else ""
 
     def _is_plain(self, directory: str) -> bool:
         """True when no part of the directory's path is a link."""
@@ -158,6 +161,13 @@ class Checkout:
                 if old != new:
                     changes.append(FileChange(path=path, before=old, after=new))
         return ChangeSet(base_commit=base.commit, changes=tuple(changes))
+
+    def links_since(self, base: BaseTree | None) -> tuple[str, ...]:
+        """Symbolic links in `scope` that `base` has not, or has otherwise."""
+        before = base.entries() if base else {}
+        known = {(path, entry.blob) for path, entry in before.items() if entry.mode == LINK}
+        links = (e for path, e in sorted(self._entries.items()) if e.mode == LINK and path.startswith(self.scope))
+        return tuple(e.path for e in links if (e.path, e.blob) not in known)
 
 
 @contextmanager
