@@ -21,22 +21,9 @@ from ops_agent.adapters.terraform.workspace import Workspace
 from ops_agent.model.finding import Finding
 from ops_agent.model.plan import OfflinePlan
 from ops_agent.model.verification import CheckResult, CheckStatus
-from ops_agent.plan.offline import (
-    Difference,
-    Item,
-    Place,
-    Side,
-    alone,
-    configuration,
-    difference,
-    mocked_test,
-    offline_plan,
-    provider_outputs,
-    read_side,
-    state,
-    stated,
-    whole,
-)
+from ops_agent.plan.literals import Difference, configuration, difference, state, stated, whole
+from ops_agent.plan.offline import offline_plan
+from ops_agent.plan.sides import Item, Place, Side, mocked_test, provider_outputs, read_side
 from ops_agent.terraform.modules import LOCK_FILE
 from ops_agent.terraform.statements import Statements, read_statements
 
@@ -89,7 +76,7 @@ def mocked_side(workspace: Workspace, seen: Seen, *, other: bool = False) -> Sid
         (workspace.directory / TEST_FILE).write_text(text)
         workspace.sandbox.hand_over(workspace.cell)
         result, lines = _run(workspace, commands.test(TEST_FILE, workspace.var_files))
-        side, shown = read_side(lines, statements, seen.schemas)
+        side, shown = read_side(lines, statements, seen.schemas, place)
         seen.items.update({item.address: item for item in shown})
         if all(item.address in expected for item in shown if not item.type.startswith("terraform_")):
             if side is not None:
@@ -141,11 +128,7 @@ def base_sides(workspaces: Sequence[Workspace], seen: Seen) -> list[Side | str]:
     """
     found = [mocked_side(workspace, seen) for workspace in workspaces]
     sides = [one.why if isinstance(one, NoSide) else one for one in found]
-    wanted = {
-        number: whole(side, place_of(workspaces[number]), f"e{number}")
-        for number, side in enumerate(sides)
-        if isinstance(side, Side)
-    }
+    wanted = {number: whole(side, f"e{number}") for number, side in enumerate(sides) if isinstance(side, Side)}
     if wanted:
         done = _planned(workspaces[0], wanted, is_base=True)
         for number, everything in wanted.items():
@@ -168,12 +151,13 @@ def plan_offline(
         if isinstance(base, str) or isinstance(head, NoSide):
             missing[number] = head if isinstance(head, NoSide) else NoSide("")
             continue
-        one = difference(base, head, place_of(workspace), f"e{number}")
+        one = difference(base, head, f"e{number}")
         failed[number] = {a: why for a, why in base.failed.items() if a in one.names}
         wanted[number] = one.without(a for a in failed[number] if a in head.items)
     done = _planned(workspaces[0], wanted, is_base=False)
+    refused: dict[int, list[tuple[str, str]]] = {number: [] for number in wanted}
     for number, address, text in _certain(workspaces, wanted, done, seen):
-        done.refused[number].append((address, text))
+        refused[number].append((address, text))
         done.failed[number][address] = f"the provider refuses it: {text[:300]}"
     found: list[tuple[CheckResult, OfflinePlan | None]] = []
     for number, workspace in enumerate(workspaces):
@@ -185,9 +169,9 @@ def plan_offline(
             found.append((replace(check, status=status, findings=errors, output=why), None))
             continue
         reasons = {**failed[number], **done.failed[number]}
-        made = offline_plan(done.left[number], done.plan, reasons, done.refused[number])
+        made = offline_plan(done.left[number], done.plan, reasons, refused[number])
         if made.refused:
-            statements = wanted[number].head_side.statements
+            statements = wanted[number].head.statements
             findings = tuple(_refusal(root, statements, address, text) for address, text in made.refused)
             check = replace(check, status=CheckStatus.FAILED, findings=findings)
         found.append((check, made))
@@ -213,7 +197,9 @@ def _certain(
     if not said:
         return
     directory, _ = _generated(workspaces[0], "alone")
-    (directory / "main.tf.json").write_text(alone(wanted.values(), {name for name, _ in said}))
+    names = {name for name, _ in said}
+    those = [one.without(a for a, name in one.names.items() if name not in names) for one in wanted.values()]
+    (directory / "main.tf.json").write_text(configuration(those, of="alone"))
     (directory / PLAN_FILE).write_text(PLAN_TEST)
     workspaces[0].sandbox.hand_over(workspaces[0].cell)
     _, lines = _run(workspaces[0], commands.test(PLAN_FILE), directory)
@@ -225,21 +211,20 @@ def _certain(
             number, address = named[name]
             if number not in others:
                 others[number] = mocked_side(workspaces[number], seen, other=True)
-            if isinstance(other := others[number], Side) and wanted[number].is_written_in(other, address):
+            one, other = wanted[number].head, others[number]
+            if isinstance(other, Side) and address in other.items and other.written(address) == one.written(address):
                 yield number, address, _named(_text(error), named)
 
 
 @dataclass(slots=True)
 class _Planned:
-    """`plan` in the shape of `show -json`; by number what is `left` of each difference, why the rest `failed` by
-    address, and what Terraform refuses in any account. `complaints` are flat names and what the provider said of them
-    without having asked AWS.
+    """`plan` in the shape of `show -json`; by number what is `left` of each difference, and why the rest `failed` by
+    address. `complaints` are flat names and what the provider said of them without having asked AWS.
     """
 
     left: dict[int, Difference]
-    plan: Mapping[str, Any] | None = None
+    plan: dict[str, Any] = field(default_factory=dict)
     failed: dict[int, dict[str, str]] = field(default_factory=dict)
-    refused: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
     complaints: set[tuple[str, str]] = field(default_factory=set)
 
 
@@ -247,14 +232,13 @@ def _planned(workspace: Workspace, wanted: dict[int, Difference], *, is_base: bo
     """The plan of a flat configuration by the real provider. What an error names is left out, and the rest is planned
     again.
     """
-    done = _Planned(dict(wanted), failed={n: {} for n in wanted}, refused={n: [] for n in wanted})
+    done = _Planned(dict(wanted), failed={n: {} for n in wanted})
     directory, _ = _generated(workspace, "base" if is_base else "head")
     plan_file = workspace.cell.out / "offline.tfplan"
     for _ in range(_MOST_PLANS):
         if not any(one.names for one in done.left.values()):
             return done
-        protects = not any(done.refused.values())
-        text = configuration(done.left.values(), is_base=is_base, protects=protects)
+        text = configuration(done.left.values(), of="base" if is_base else "head")
         (directory / "main.tf.json").write_text(text)
         # A test starts the provider once and prints its plan, but it knows no state.
         file, content = (PLAN_FILE, PLAN_TEST) if is_base else ("terraform.tfstate", state(done.left.values()))
@@ -263,25 +247,22 @@ def _planned(workspace: Workspace, wanted: dict[int, Difference], *, is_base: bo
         command = commands.test(PLAN_FILE) if is_base else commands.plan_literals(out=plan_file)
         result, lines = _run(workspace, command, directory)
         if is_base and result.returncode == 0:
-            done.plan = next((line["test_plan"] for line in lines if line.get("test_plan")), None)
+            done.plan = next((line["test_plan"] for line in lines if line.get("test_plan")), {})
             return done
         if not is_base and result.returncode in (0, 2):
             shown, found = _run(workspace, commands.show(plan_file, json=True), directory)
             plan_file.unlink(missing_ok=True)
-            done.plan = found[0] if shown.returncode == 0 and found else None
+            done.plan = found[0] if shown.returncode == 0 and found else {}
             return done
-        _leave_out(done, lines, f"the provider could not plan it: {_why(lines, result)}", protects=protects)
-    _leave_out(done, (), "the provider could not plan it", protects=False)
+        _leave_out(done, lines, f"the provider could not plan it: {_why(lines, result)}")
+    _leave_out(done, (), "the provider could not plan it")
     return done
 
 
-def _leave_out(done: _Planned, lines: Iterable[Mapping[str, Any]], otherwise: str, *, protects: bool) -> None:
-    """Take what the errors name out of what is left; all of it, for the reason `otherwise`, when they name nothing.
-    What is refused in any account stays, to be planned without protection.
-    """
+def _leave_out(done: _Planned, lines: Iterable[Mapping[str, Any]], otherwise: str) -> None:
+    """Take what the errors name out of what is left; all of it, for the reason `otherwise`, when they name nothing."""
     named = {name: (number, address) for number, one in done.left.items() for address, name in one.names.items()}
     gone: dict[tuple[int, str], str] = {}
-    is_refused = False
     lines = [*lines]
     done.complaints |= {(n, _text(e)) for e in _complaints(lines) for n in _FLAT.findall(e["address"]) if n in named}
     for error in _diagnostics(lines):
@@ -289,14 +270,9 @@ def _leave_out(done: _Planned, lines: Iterable[Mapping[str, Any]], otherwise: st
         true = _named(text, named)
         where = _FLAT.findall(f"{error.get('address') or ''} {_snippet(error)}") or _FLAT.findall(text)
         places = {named[name] for name in where if name in named}
-        if protects and "prevent_destroy" in text and places:
-            is_refused = True
-            for number, address in places:
-                done.refused[number].append((address, true))
-            continue
         for place in places or set(named.values()):
             gone.setdefault(place, f"the provider could not plan it without AWS: {true[:300]}")
-    if not gone and not is_refused:
+    if not gone:
         gone = dict.fromkeys(named.values(), otherwise)
     for (number, address), why in gone.items():
         done.failed[number][address] = why

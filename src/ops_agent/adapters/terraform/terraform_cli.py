@@ -30,7 +30,7 @@ from ops_agent.model.policy import Policy
 from ops_agent.model.ports import CredentialLease, TerraformWorkspace
 from ops_agent.model.terraform import FetchedModules, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus
-from ops_agent.plan.offline import Side
+from ops_agent.plan.sides import Side
 from ops_agent.terraform.buckets import named_buckets, needs_path_style, state_buckets
 from ops_agent.terraform.modules import LOCK_FILE
 
