@@ -40,3 +40,10 @@ resource "aws_cloudwatch_metric_alarm" "api_throttles" {
 
   tags = local.tags
 }
+
+# A mail address has to be confirmed by a person who reads it.
+resource "aws_sns_topic_subscription" "team_mail" {
+  topic_arn = var.alarm_topic_arn
+  protocol  = "email"
+  endpoint  = var.team_mail
+}

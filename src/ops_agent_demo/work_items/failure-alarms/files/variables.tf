@@ -43,3 +43,8 @@ variable "api_error_threshold" {
   description = "Failed API calls within five minutes that wake somebody."
   type        = number
 }
+
+variable "team_mail" {
+  description = "Address of the team that reads the alarms along with the person on call."
+  type        = string
+}
