@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from ops_agent.adapters.scratch import scratch_tree
 from ops_agent.model.conversation import Briefing, LlmReply, PeopleTurn
 from ops_agent.model.errors import ToolchainError
 from ops_agent.model.outcome import Stopped
+from ops_agent.model.plan import OfflinePlan, OfflineSide
 from ops_agent.model.policy import Policy
 from ops_agent.model.verification import CheckResult, CheckStatus
 from ops_agent.run.converse import Conversation
@@ -27,8 +29,13 @@ DONE = reply(call("finish", **FINISH))
 WRITE = reply(call("write_file", path="infra/queue.tf", content='variable "a" {\n  type = string\n}\n'))
 
 
+NOTHING = b'{"format_version": "1.2", "resource_changes": [], "output_changes": {}, "configuration": {}}'
+
+
 class Engine:
-    """ports.Terraform, as far as a quick check goes; `broken` simulates a missing engine."""
+    """ports.Terraform, as far as a check goes; `broken` simulates a missing engine. `ran` has what runs over the head's
+    files, and `base ...` for the base's. `plans` are the offline plans by environment; `cannot`: why the base has none.
+    """
 
     def __init__(
         self, status: CheckStatus = CheckStatus.PASSED, broken: bool = False, failing: str = "validate"
@@ -37,6 +44,12 @@ class Engine:
         self.broken = broken
         self.providers: set[Any] = set()
         self.ran: list[str] = []
+        self.head = Path()
+        self.plans: dict[str, OfflinePlan] = {}
+        self.cannot = ""
+
+    def engine(self) -> str:
+        return "Terraform 9.9.9 (double)"
 
     def parallel(self) -> int:
         return 1
@@ -48,6 +61,7 @@ class Engine:
         return "nothing real"
 
     def formatted(self, tree: Path, root: Any) -> dict[str, bytes]:
+        self.ran.append("format")
         return {}
 
     def fmt(self, tree: Path, root: Any) -> CheckResult:
@@ -59,16 +73,39 @@ class Engine:
     ) -> Iterator[Any]:
         assert lease is None, "a check has no credentials"
         self.providers.add(providers)
-        self.ran.append("open")
+        side = "" if tree == self.head else "base "
+        self.ran.append(f"{side}open")
         yield SimpleNamespace(
-            init=lambda: self._result("init", "infra"),
-            validate=lambda: self._result("validate", "infra"),
+            init=lambda: self._result("init", "infra", side),
+            validate=lambda: self._result("validate", "infra", side),
             refresh=lambda tree: self.ran.append("refresh"),
+            placeholders=(),
+            lock_file_update=None,
+            modules=(),
+            target=target,
         )
-        self.ran.append("close")
+        self.ran.append(f"{side}close")
 
-    def _result(self, name: str, subject: str) -> CheckResult:
-        self.ran.append(name)
+    def offline_bases(self, workspaces: Any) -> list[Any]:
+        names = ", ".join(one.target.environment.name for one in workspaces)
+        self.ran.append(f"base side of {names}")
+        return [self.cannot or OfflineSide() for _ in workspaces]
+
+    def plan_offline(self, workspaces: Any, bases: Any) -> list[Any]:
+        names = [one.target.environment.name for one in workspaces]
+        self.ran.append(f"plan of {', '.join(names)}")
+        found = []
+        for name in names:
+            check = CheckResult(name="offline plan", subject=f"infra ({name})", status=CheckStatus.PASSED)
+            if self.cannot:
+                why = f"No offline plan: on the base branch {self.cannot}"
+                found.append((replace(check, status=CheckStatus.NOT_RUN, output=why), None))
+            else:
+                found.append((check, self.plans.get(name, OfflinePlan(document=NOTHING))))
+        return found
+
+    def _result(self, name: str, subject: str, side: str = "") -> CheckResult:
+        self.ran.append(f"{side}{name}")
         return CheckResult(
             name=name, subject=subject, status=self.status if name == self.failing else CheckStatus.PASSED
         )
@@ -84,6 +121,7 @@ class Here:
         engine: Engine | None = None,
         files: dict[str, bytes] | None = None,
         base_first: Any = None,
+        labels: tuple[str, ...] = (),
         **fields: Any,
     ) -> None:
         self.llm = SayingLlm(*replies)
@@ -98,13 +136,23 @@ class Here:
             reporter=SimpleNamespace(turn=lambda *a: self.turns.append(a), line=lambda _: None),
             terraform=self.engine,
             linters=QuietLinters(),
+            scratch=scratch_tree,
             branches=SimpleNamespace(resolve_action=lambda *_: "c" * 40),
         )
         base = MemoryTree(files or SMALL)
         layout = discover_layout(base.files, base.read, Policy())
-        briefing = Briefing(standards=(), layout=layout, system="s", task="t", boundary=BOUNDARY, criteria=("AC1",))
+        briefing = Briefing(
+            standards=(),
+            layout=layout,
+            system="s",
+            task="t",
+            boundary=BOUNDARY,
+            criteria=("AC1",),
+            labels_by_writers=labels,
+        )
         self.context = scratch_tree(base, parent=tmp_path)
         self.scratch = self.context.__enter__()
+        self.engine.head = self.scratch.root
         self.conversation = Conversation(
             world, settings_with(**fields), briefing, self.scratch, self.said.append, base_first
         )

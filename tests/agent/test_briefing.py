@@ -11,7 +11,7 @@ from agent.agent_doubles import BOUNDARY, SMALL, unfenced
 from agent.briefings import briefing, fixed_boundary  # noqa: F401 - the fixture is for every test here
 from builders import work_item
 from golden import assert_golden
-from ops_agent.agent.briefing import check_material, findings_material, plain_name, repository_map
+from ops_agent.agent.briefing import checks_material, findings_material, plain_name, repository_map
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.finding import Finding, Place
 from ops_agent.model.policy import Policy
@@ -132,16 +132,16 @@ def test_findings_go_back_with_place_and_remedy_and_a_cap() -> None:
 def test_a_plans_output_never_goes_to_the_llm() -> None:
     """A plan's text holds real values; the diagnostics are enough to fix the change."""
     plan = CheckResult(name="plan", subject="infra (dev)", status=CheckStatus.FAILED, output="secret value")
-    assert "secret value" not in str(check_material(plan))
+    assert "secret value" not in str(checks_material([plan]))
     validate = replace(plan, name="validate", output="no finding says it")
-    assert check_material(validate)["output"] == "no finding says it"
+    assert checks_material([validate])[0]["output"] == "no finding says it"
     fmt = replace(
         plan,
         name="fmt",
         output="-a=1\n+a = 1",
         findings=(Finding(rule="fmt", title="t", place=Place(path="a"), what="w", remedy="m"),),
     )
-    assert "+a = 1" in check_material(fmt)["output"]
+    assert "+a = 1" in checks_material([fmt])[0]["output"]
 
 
 @pytest.mark.parametrize(

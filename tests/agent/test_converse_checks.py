@@ -2,25 +2,58 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 from agent.agent_doubles import SMALL, call, content_of, reply
 from agent.converse_doubles import DONE, WRITE, Engine, Here, check
+from golden import assert_golden
 from ops_agent.model.conversation import PeopleTurn
 from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.plan import OfflinePlan, ResourceAction, ResourceChange
 from ops_agent.model.policy import Policy
 from ops_agent.model.verification import CheckResult, CheckStatus
-from ops_agent.run.base_failures import BaseFailures
+from ops_agent.model.work_item import ALLOW_DESTROY
+from ops_agent.run.target import BasePlans
+from plan.plan_samples import change, plan_document
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+OPEN = ["open", "open", "init", "init", "validate"]
+BASE = ["base open", "base init", "base open", "base init", "base side of dev, prod", "base close", "base close"]
+FIRST = [*OPEN, *BASE, "plan of dev, prod"]
+AGAIN = ["refresh", "refresh", "validate", "plan of dev, prod"]
+"""What runs over a root in a first check, and in one after an edit of it."""
+
+
+def results_of(here: Here, tool: str) -> list[Any]:
+    """What the llm was answered by `tool`, in order; the last conversation has all of it."""
+    turns = [t for t in here.llm.heard[-1] if isinstance(t, PeopleTurn)]
+    found = [content_of(result) for turn in turns for result in turn.tool_results]
+    return [one["result"] for one in found if one["tool"] == tool]
+
+
+def offline(*changes: dict[str, Any], untold: tuple[ResourceChange, ...] = ()) -> OfflinePlan:
+    return OfflinePlan(document=json.dumps(plan_document(*changes)).encode(), untold=untold)
+
+
+def created(address: str, **values: object) -> OfflinePlan:
+    return offline(change(address, "create", after=values))
+
+
+def commands(here: Here) -> list[str]:
+    return [ran for ran in here.engine.ran if ran not in ("self_test", "format", "fmt")]
 
 
 def test_check_runs_format_and_validation_after_the_rules(tmp_path: Path) -> None:
     here = Here(tmp_path, WRITE, reply(call("check")), DONE)
     result = check(here)
     assert result["passed"] is True, result
-    assert here.engine.ran == ["self_test", "self_test", "open", "init", "validate", "fmt"]
-    assert [c["check"] for c in result["checks"]] == ["fmt", "init", "validate"]
+    assert here.engine.ran == ["self_test", "format", "self_test", *FIRST, "fmt"]
+    assert [c["check"] for c in result["checks"]] == ["fmt", "init", "validate", "offline plan"]
 
 
 MODULE = 'module "queue" {\n  source = "./queue"\n}\n'
@@ -33,8 +66,8 @@ def test_a_second_check_initialises_again_only_when_something_that_init_reads_ha
     asks = [reply(call("check")) for _ in range(3)]
     here = Here(tmp_path, WRITE, asks[0], argument, asks[1], module, called, asks[2], DONE)
     here.go_on()
-    first, second, third = ["open", "init", "validate"], ["refresh", "validate"], ["close", "open", "init", "validate"]
-    assert [ran for ran in here.engine.ran if ran not in ("self_test", "fmt")] == [*first, *second, *third]
+    anew = ["close", "close", *OPEN, "plan of dev, prod"]
+    assert commands(here) == [*FIRST, *AGAIN, *anew], "the base is planned once"
     here.conversation.close()
     assert here.engine.ran[-1] == "close"
 
@@ -49,7 +82,11 @@ def test_a_cell_whose_init_failed_is_not_kept(tmp_path: Path) -> None:
         engine=Engine(CheckStatus.FAILED, failing="init"),
     )
     here.go_on()
-    assert [ran for ran in here.engine.ran if ran not in ("self_test", "fmt")] == ["open", "init", "close"] * 2
+    assert commands(here) == ["open", "open", "init", "init", "close", "close"], "and the result is"
+    failing = Engine(CheckStatus.FAILED, failing="init")
+    again = Here(tmp_path, WRITE, reply(call("check")), MORE, reply(call("check")), DONE, engine=failing)
+    again.go_on()
+    assert commands(again) == ["open", "open", "init", "init", "close", "close"] * 2
 
 
 def test_check_installs_from_the_providers_of_the_narrowed_policy(tmp_path: Path) -> None:
@@ -67,7 +104,7 @@ def test_check_executes_nothing_while_a_rule_blocks(tmp_path: Path) -> None:
     here = Here(tmp_path, hostile, reply(call("check")), DONE)
     result = check(here)
     assert result["passed"] is False and result["findings"]
-    assert here.engine.ran == ["self_test"], "formatting parses, and runs nothing"
+    assert here.engine.ran == ["self_test", "format"], "formatting parses, and runs nothing"
 
 
 def test_check_says_when_a_check_fails_or_cannot_run(tmp_path: Path) -> None:
@@ -105,12 +142,106 @@ def test_the_policy_of_the_run_narrows_what_may_be_written(tmp_path: Path) -> No
     assert "refused" in here.llm.heard[1][-1].tool_results[0].text  # type: ignore[union-attr]
 
 
+MORE = reply(call("write_file", path="infra/more.tf", content='variable "more" {\n  type = string\n}\n'))
+PAGES = (
+    reply(call("write_file", path="infra/README.md", content="# orders\n")),
+    reply(call("write_file", path=".github/workflows/ci.yml", content="on: pull_request\n")),
+)
+
+
+def test_a_check_after_an_edit_of_a_page_or_a_workflow_starts_nothing_of_terraform_and_answers_the_same(
+    tmp_path: Path,
+) -> None:
+    here = Here(tmp_path, WRITE, reply(call("check")), *PAGES, reply(call("check")), MORE, reply(call("check")), DONE)
+    here.engine.plans = dict.fromkeys(("dev", "prod"), created("aws_sqs_queue.billing", name="billing"))
+    here.go_on()
+    first, second, third = results_of(here, "check")
+    assert first["plans"] == second["plans"] == third["plans"] and first["plans"]
+    assert first["checks"] == second["checks"] and len(second["changed"]) == 3
+    assert commands(here) == [*FIRST, *AGAIN]
+    assert here.engine.ran.count("fmt") == here.engine.ran.count("format") == 2
+
+
+def test_a_base_that_cannot_be_planned_offline_is_tried_once_and_said(tmp_path: Path) -> None:
+    here = Here(tmp_path, WRITE, reply(call("check")), MORE, reply(call("check")), DONE)
+    here.engine.cannot = "its `provisioner` would run"
+    here.go_on()
+    first, second = results_of(here, "check")
+    assert first["passed"] is True and "plans" not in first
+    assert first["checks"][-1] == {
+        "check": "offline plan",
+        "subject": "infra (dev), infra (prod)",
+        "status": "not run",
+        "output": "No offline plan: on the base branch its `provisioner` would run",
+    }
+    assert second["checks"][-1] == first["checks"][-1]
+    assert commands(here).count("base side of dev, prod") == 1
+
+
+def renamed(environment: str) -> OfflinePlan:
+    """A table that is renamed; a password in clear text; a queue whose policy only the account knows."""
+    before = {"name": f"orders-{environment}", "billing_mode": "PAY_PER_REQUEST"}
+    after = {**before, "name": f"orders-{environment}-v2"}
+    table = change(
+        "aws_dynamodb_table.orders",
+        *("delete", "create"),
+        before={**before, "arn": "arn:aws:dynamodb:sa-east-1:125611408459:table/x"},
+        after=after,
+        change={"replace_paths": [["name"]], "after_unknown": {"arn": True}},
+    )
+    secret = {"identifier": "orders", "password": "xK9!mQ2z_Vb7Lp4w", "username": "admin", "tags": None, "port": 5432}
+    database = change(
+        "aws_db_instance.orders",
+        "create",
+        after=secret,
+        change={"after_sensitive": {"username": True}, "after_unknown": {"id": True}},
+    )
+    documented = change("aws_sqs_queue.text", "create", after={"name": "q", "policy": "x" * 2_000})
+    untold = ResourceChange(
+        address="aws_sqs_queue.orders",
+        type="aws_sqs_queue",
+        action=ResourceAction.CANNOT_TELL,
+        changed_attributes=("policy",),
+        why="its `policy` is decided by a data source",
+    )
+    only = [change("aws_sns_topic.alarms", "create", after={"name": "alarms"})] if environment == "prod" else []
+    return offline(table, database, documented, *only, untold=(untold,))
+
+
+def test_check_shows_every_environment_once_and_a_forbidden_danger_fails_it(tmp_path: Path) -> None:
+    """The golden file is what the llm reads; of secrets it reads that they are there."""
+    here = Here(tmp_path, WRITE, reply(call("check")), DONE)
+    here.engine.plans = {name: renamed(name) for name in ("dev", "prod")}
+    result = check(here)
+    assert result["passed"] is False
+    assert_golden(GOLDEN / "check.json", json.dumps(result, indent=1) + "\n")
+    assert "xK9!mQ2z" not in str(result) and '"admin"' not in str(result)
+
+
+def test_a_label_of_a_writer_lifts_the_danger_and_a_decision_is_advice(tmp_path: Path) -> None:
+    table = {"name": "orders", "billing_mode": "PAY_PER_REQUEST"}
+    gone = offline(change("aws_dynamodb_table.orders", "delete", before=table))
+    listener = {"protocol": "HTTP", "port": 80}
+    for plan, labels, passed in (
+        (gone, (), False),
+        (gone, (ALLOW_DESTROY,), True),
+        (offline(change("aws_lb_listener.web", "create", after=listener)), (), True),
+    ):
+        here = Here(tmp_path, WRITE, reply(call("check")), DONE, labels=labels)
+        here.engine.plans = dict.fromkeys(("dev", "prod"), plan)
+        result = check(here)
+        [danger] = result["plans"][0]["dangers"]
+        assert (result["passed"], danger["blocks"]) == (passed, not passed)
+        assert danger.get("lifted_by") == (ALLOW_DESTROY if plan is gone else None)
+        assert danger["severity"] == ("blocks" if plan is gone else "decision")
+
+
 def known_base(tmp_path: Path, *names: str, stopped: Stopped | None = None) -> Any:
     """A base that fails `names`, each time with the same words."""
-    failures = BaseFailures()
+    plans = BasePlans()
     for name in names:
-        failures.note(CheckResult(name=name, subject="infra", status=CheckStatus.FAILED), tmp_path)
-    return SimpleNamespace(before_call=lambda: stopped, plans=SimpleNamespace(failures=failures))
+        plans.failures.note(CheckResult(name=name, subject="infra", status=CheckStatus.FAILED), tmp_path)
+    return SimpleNamespace(before_call=lambda: stopped, plans=plans)
 
 
 def test_what_the_base_fails_is_said_once_and_does_not_fail_the_check(tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ class Briefing:
     """What the llm is given at the start: one clean, bounded page, no history. `system` and `task` are the prompts.
 
     `boundary` is this run's random mark (128 bits) around everything that is material and not an instruction.
-    `more_standards` were not loaded and can be read by the agent; `criteria` are the ids of the issue's criteria.
+    `more_standards` were not loaded and can be read by the agent; `criteria` are the ids of the issue's criteria,
+    `labels_by_writers` the labels that writers gave it.
     """
 
     standards: tuple[Standard, ...]
@@ -34,6 +35,7 @@ class Briefing:
     boundary: str = ""
     more_standards: tuple[Standard, ...] = ()
     criteria: tuple[str, ...] = ()
+    labels_by_writers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

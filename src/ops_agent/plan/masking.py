@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Container, Iterator
 from itertools import zip_longest
 from typing import Any, Final
 
@@ -76,8 +76,22 @@ def secrets_of(change: dict[str, Any], *shown: Any) -> bytes:
     """
     if not any(map(has_sensitive, shown)):
         return b""
-    values = json.dumps([change.get("before"), change.get("after")], sort_keys=True)
-    return hashlib.blake2b(values.encode(), key=_KEY, digest_size=32).digest()
+    return digest_of(change.get("before"), change.get("after"))
+
+
+def digest_of(*values: Any) -> bytes:
+    return hashlib.blake2b(json.dumps(values, sort_keys=True).encode(), key=_KEY, digest_size=32).digest()
+
+
+def without(value: Any, secrets: Container[str], redact: Callable[[str], str]) -> Any:
+    """`value` with SENSITIVE for every string that is one of `secrets`, and without the parts that `redact` knows."""
+    if isinstance(value, dict):
+        return {key: without(inner, secrets, redact) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [without(inner, secrets, redact) for inner in value]
+    if type(value) is not str:  # what is hidden already is a subclass
+        return value
+    return SENSITIVE if value in secrets else redact(value)
 
 
 def leaves(value: Any, key: str = "") -> list[Leaf]:

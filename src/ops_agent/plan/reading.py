@@ -6,10 +6,10 @@ import gc
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from ops_agent.model.errors import PolicyViolation, ToolchainError
 from ops_agent.model.plan import OutputChange, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
@@ -19,11 +19,21 @@ from ops_agent.plan.dangers import dangers_of, failed_checks, provisioner_findin
 from ops_agent.plan.deliveries import known_ends
 from ops_agent.plan.iam import Trust
 from ops_agent.plan.losses import made_here
-from ops_agent.plan.masking import Leaf, changed_keys, leaves, masked, planned_leaves, secrets_of
+from ops_agent.plan.masking import (
+    Leaf,
+    changed_keys,
+    digest_of,
+    leaves,
+    masked,
+    planned_leaves,
+    secrets_of,
+    without,
+)
 from ops_agent.plan.regions_and_accounts import RegionAndAccountFinder
 from ops_agent.plan.secret_values import output_leaves, secret_findings, secrets_among
 from ops_agent.text.redaction import Redactor
 
+_T = TypeVar("_T", ResourceChange, OutputChange)
 CUT_MARK: Final = "\n... (cut)\n"
 MAX_PLAN_BYTES: Final = 200_000_000
 """Of JSON: about 90,000 changes. Reading takes about seven times as much memory."""
@@ -118,14 +128,15 @@ def _read(
     ends = known_ends(ours, changes, unchanged, origins.is_open, plan["answers"])
     trust = Trust(ends, frozenset(known_accounts), policy.owner, origins.document, origins.is_set)
     where, secrets = named.found(plan), secrets_among(shown, hidden, redact)
+    known = Redactor(secrets)
     dangers = dangers_of(changes, map(_address, invocations), trust, ends, made)
     judged = {(one.rule, one.address) for one in dangers}
     judged |= {("plan/foreign-account", one.address) for one in dangers if one.rule in _NAMES_THE_ACCOUNT}
     return TerraformPlan(
-        changes=changes,
-        outputs=outputs,
+        changes=tuple(_without(one, secrets, known.redact) for one in changes) if secrets else changes,
+        outputs=tuple(_without(one, secrets, known.redact) for one in outputs) if secrets else outputs,
         drift=tuple(drift),
-        text=Redactor(secrets).redact(redact(text)),
+        text=known.redact(redact(text)),
         canonical_hash=canonical_hash(document),
         dangers=(
             *secret_findings(changes, plan, secrets),
@@ -177,6 +188,14 @@ def _without_collector() -> Iterator[None]:
         gc.freeze()
         gc.unfreeze()
         gc.enable()
+
+
+def _without(change: _T, secrets: Container[str], redact: Callable[[str], str]) -> _T:
+    """The same change with the secrets that Terraform's marks miss hidden too, and still compared with others."""
+    before, after = (without(value, secrets, redact) for value in (change.before, change.after))
+    if (before, after) == (change.before, change.after):
+        return change
+    return replace(change, before=before, after=after, secrets=change.secrets + digest_of(change.before, change.after))
 
 
 def _parsed(document: bytes) -> dict[str, Any]:

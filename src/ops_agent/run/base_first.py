@@ -17,7 +17,8 @@ from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import BaseTree, World
 from ops_agent.model.terraform import Layout, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, Verification
-from ops_agent.run.verify import BasePlans, fetched_modules, plan_bases
+from ops_agent.run.target import BasePlans
+from ops_agent.run.verify import fetched_modules, plan_bases
 from ops_agent.terraform.obstacles import init_remedy
 
 MAX_ROOTS: Final = 4

@@ -90,6 +90,7 @@ def brief(
         boundary=boundary,
         more_standards=others,
         criteria=tuple(criterion.id for criterion in item.request.criteria),
+        labels_by_writers=item.labels_by_writers,
     )
 
 

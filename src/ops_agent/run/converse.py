@@ -3,39 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
-from ops_agent.agent.briefing import check_material, fenced, findings_material
+from ops_agent.agent.briefing import checks_material, fenced, findings_material, plans_material
 from ops_agent.agent.loop import AgentLoop, Budget
 from ops_agent.agent.toolbox import Toolbox
 from ops_agent.agent.tools import Workbench
 from ops_agent.config.settings import Settings
 from ops_agent.guard.paths import is_workflow, path_refusal
-from ops_agent.guard.tree import source_tree
-from ops_agent.model.change_set import ChangeSet, KeptPatch
+from ops_agent.model.change_set import KeptPatch
 from ops_agent.model.conversation import Briefing, CriterionAnswer, Ending, Transcript
-from ops_agent.model.errors import OpsAgentError, ToolchainError
+from ops_agent.model.errors import ToolchainError
 from ops_agent.model.finding import Finding, Verdict
 from ops_agent.model.outcome import Conclusion, Stopped
-from ops_agent.model.ports import Scratch, Terraform, TerraformWorkspace, World
-from ops_agent.model.terraform import TerraformRoot, TerraformTarget
-from ops_agent.model.verification import CheckResult, CheckStatus, Verification
+from ops_agent.model.ports import Scratch, World
+from ops_agent.model.verification import Verification
 from ops_agent.pages.fragments import counted
 from ops_agent.pages.summary import planned_decisions
-from ops_agent.run.base_failures import read_file
 from ops_agent.run.base_first import BaseFirst
-from ops_agent.run.judge import format_files, judge_sources, pin_actions
+from ops_agent.run.check import Checks
+from ops_agent.run.judge import judge_plans, judge_sources, pin_actions
 from ops_agent.run.keep import kept_patch
-from ops_agent.run.verify import fetch_modules, run_all
-from ops_agent.terraform.modules import init_inputs
+from ops_agent.run.target import BasePlans
 from ops_agent.text.templates import fill
 
 SHOW_EVERY_TURNS = 10
-MAX_CHECKED_ROOTS = 4
 _UNFINISHED = frozenset(
     {Conclusion.CHECKS_FAILED, Conclusion.PLAN_FAILED, Conclusion.BUDGET_EXHAUSTED, Conclusion.NO_PROGRESS}
 )
@@ -63,7 +55,7 @@ class Conversation:
         self._advised = False
         self._cut_short: Stopped | None = None
         self._ending: Ending | None = None
-        self._cells = KeptCells(world.terraform, settings.policy.allowed_providers)
+        self._checks = Checks(world, settings, scratch, base_first.plans if base_first else BasePlans())
         limits = settings.limits
         bench = Workbench(
             scratch=scratch,
@@ -123,7 +115,7 @@ class Conversation:
             what = f"evidence of {', '.join(one.criterion_id for one in verification.refuted)}"
         else:
             failed = verification.failed if verification is not None else ()
-            checks = self._fenced([check_material(c) for c in failed])
+            checks = self._fenced(checks_material(failed))
             self._loop.say(fill("agent/prompts/checks_failed.md", round=self._rounds, rounds=limit, checks=checks))
             what = counted(len(failed), "failed check")
         self._show(f"{what} went back to the agent (round {self._rounds})")
@@ -154,7 +146,7 @@ class Conversation:
         return self._settings.draft_on_failure and about_the_work and verification is not None and not self._blocked
 
     def close(self) -> None:
-        self._cells.close()
+        self._checks.close()
 
     def kept_patch(self) -> KeptPatch | None:
         """What the agent has changed until now, for people."""
@@ -185,17 +177,9 @@ class Conversation:
         new = [c for c in self._base_first.plans.failures.checks if (c.name, c.subject) not in self._told]
         if new and stopped is None:
             self._told |= {(c.name, c.subject) for c in new}
-            checks = self._fenced([check_material(c) for c in new])
+            checks = self._fenced(checks_material(new))
             self._loop.say(fill("agent/prompts/failing_on_base.md", checks=checks))
         return stopped
-
-    def _excused(self, root: TerraformRoot, check: CheckResult) -> CheckResult:
-        """A check of the scratch tree; what the base fails in the same way is not the change's."""
-        if self._base_first is None:
-            return check
-        subject = root.path if check.name == "validate" else check.subject
-        read = partial(read_file, self._scratch.root)
-        return self._base_first.plans.failures.excused(check, subject, read)
 
     def _fenced(self, material: object) -> str:
         return self._world.redact(fenced(self._briefing.boundary, material))
@@ -206,10 +190,12 @@ class Conversation:
             self._show(f"turn {turn}, ${cost_usd:.2f} so far")
 
     def _check(self) -> dict[str, Any]:
-        """The tool `check`: findings and checks for the llm. Nothing is executed while a rule blocks."""
+        """The tool `check`: findings, checks and offline plans for the llm. Nothing is executed while a rule over
+        Terraform blocks.
+        """
         pinned = pin_actions(self._world.branches, self._settings.policy, self._scratch)
         try:
-            formatted = format_files(self._world.terraform, self._settings.policy, self._scratch)
+            formatted = self._checks.format()
         except ToolchainError:  # the checks below say that they were not run, and why
             formatted = ()
         changes = self._scratch.change_set()
@@ -228,121 +214,13 @@ class Conversation:
         if any(not is_workflow(f.place.path) for f in verdict.blocking):
             note = "a finding blocks, so nothing was executed; fix it and check again"
             return {"passed": False, **shown, "note": note}
-        results = self._terraform_checks(changes)
-        shown["checks"] = [check_material(r) for r in results]
-        passed = not verdict.blocked and all(r.status is not CheckStatus.FAILED for r in results)
+        verification = self._checks.verify(changes)
+        labels = self._briefing.labels_by_writers
+        shown["checks"] = checks_material(verification.all_checks)
+        if plans := plans_material(verification.targets, labels):
+            shown["plans"] = plans
+        passed = verification.passed and not judge_plans(labels, verdict, verification).blocked
         return {"passed": passed, **shown}
-
-    def _terraform_checks(self, changes: ChangeSet) -> list[CheckResult]:
-        """Of each touched root (the first `MAX_CHECKED_ROOTS`, each in its first environment), without credentials,
-        side by side: fmt; init where it is needed, and validate. Verification checks all of them.
-        """
-        terraform, scratch = self._world.terraform, self._scratch
-        tree = source_tree(scratch.base, self._settings.policy).with_changes(changes)
-        roots = tree.affected_roots(changes.paths)[:MAX_CHECKED_ROOTS]
-        served = [root for root in roots if root.environments]
-        broken: ToolchainError | None = None
-        try:
-            if served:
-                terraform.self_test()
-                # Before any job, so that nothing of the llm's runs beside the tokens of module hosts.
-                fetch_modules(terraform, self._world.redact, scratch.base, served)
-        except ToolchainError as error:
-            broken = error
-        jobs: dict[str, Callable[[], tuple[CheckResult, ...]]] = {}
-        for root in served:
-            target = TerraformTarget(root=root, environment=root.environments[0])
-            inputs = init_inputs(root, tree.paths, tree.read)
-            jobs[f"validate {root.path}"] = (
-                partial(self._cells.validate, scratch.root, target, inputs)
-                if broken is None
-                else partial(_not_run, root, broken)
-            )
-        for root in roots:
-            jobs[f"fmt {root.path}"] = lambda root=root: (terraform.fmt(scratch.root, root),)  # type: ignore[misc]
-        done = run_all(terraform, jobs)
-        self._cells.keep_at_most(MAX_CHECKED_ROOTS)
-        return [
-            self._excused(root, check)
-            for root in roots
-            for name in ("fmt", "validate")
-            for check in done.get(f"{name} {root.path}", ())
-        ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
-    """An initialised workspace: for which target, and by which inputs of init. `close` ends it."""
-
-    target: TerraformTarget
-    inputs: str
-    workspace: TerraformWorkspace
-    close: ExitStack
-
-
-class KeptCells:
-    """Where the tool `check` validates: a cell for each root, without credentials, kept from one check to the next.
-
-    A cell serves again while the target and what init reads of it (terraform.modules.init_inputs) are the same; its
-    files are taken anew each time. Verification never uses one of these.
-    """
-
-    def __init__(self, terraform: Terraform, providers: tuple[str, ...]) -> None:
-        self._terraform = terraform
-        self._providers = providers
-        self._kept: dict[str, _Kept] = {}
-
-    def validate(self, tree: Path, target: TerraformTarget, inputs: str) -> tuple[CheckResult, ...]:
-        """The results of init, if it was needed, and of validate. Without a usable engine neither is run.
-
-        Calls for different roots may come from different threads.
-        """
-        kept = self._kept.pop(target.root.path, None)
-        try:
-            checks: tuple[CheckResult, ...] = ()
-            if kept is not None and (kept.target, kept.inputs) == (target, inputs):
-                kept.workspace.refresh(tree)
-            else:
-                _end(kept)
-                kept, checks = self._initialised(tree, target, inputs)
-            if kept is None:
-                return checks
-            checks = (*checks, kept.workspace.validate())
-        except OpsAgentError as error:
-            _end(kept)
-            if not isinstance(error, ToolchainError):
-                raise
-            return _not_run(target.root, error)
-        self._kept[target.root.path] = kept
-        return checks
-
-    def keep_at_most(self, count: int) -> None:
-        """End the cells that were used longest ago."""
-        for path in list(self._kept)[: max(0, len(self._kept) - count)]:
-            _end(self._kept.pop(path))
-
-    def close(self) -> None:
-        self.keep_at_most(0)
-
-    def _initialised(
-        self, tree: Path, target: TerraformTarget, inputs: str
-    ) -> tuple[_Kept | None, tuple[CheckResult, ...]]:
-        """A new cell, and the result of init; no cell when it failed."""
-        with ExitStack() as stack:
-            workspace = stack.enter_context(self._terraform.workspace(tree, target, None, providers=self._providers))
-            init = workspace.init()
-            if init.status is not CheckStatus.PASSED:
-                return None, (init,)
-            return _Kept(target=target, inputs=inputs, workspace=workspace, close=stack.pop_all()), (init,)
-
-
-def _not_run(root: TerraformRoot, why: ToolchainError) -> tuple[CheckResult, ...]:
-    return (CheckResult(name="validate", subject=root.path, status=CheckStatus.NOT_RUN, output=str(why)),)
-
-
-def _end(kept: _Kept | None) -> None:
-    if kept is not None:
-        kept.close.close()
 
 
 _NO_CHANGES = Stopped(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
@@ -18,7 +19,7 @@ from ops_agent.model.errors import ToolchainError
 from ops_agent.model.finding import Finding, Place, Verdict
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree, Branches, Linters, Scratch, ScratchRefusal, Terraform, World
-from ops_agent.model.terraform import FetchedModules
+from ops_agent.model.terraform import FetchedModules, TerraformRoot
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.model.work_item import WorkItem
 from ops_agent.model.workflow import Lint
@@ -46,18 +47,25 @@ def pin_actions(branches: Branches, policy: Policy, scratch: Scratch) -> tuple[U
     return tuple(u for u in wanted if (u.uses, u.ref) in commits)
 
 
-def format_files(terraform: Terraform, policy: Policy, scratch: Scratch) -> tuple[str, ...]:
-    """Format the changed Terraform files; returns the paths of those that were not formatted. Formatting parses and
-    runs nothing.
+def format_files(
+    terraform: Terraform,
+    policy: Policy,
+    scratch: Scratch,
+    is_done: Callable[[TerraformRoot, SourceTree, ChangeSet], bool] = lambda *_: False,
+) -> tuple[str, ...]:
+    """Format the changed Terraform files of the roots that are not done; returns the paths of those that were not
+    formatted. Formatting parses and runs nothing.
     """
     changes = scratch.change_set()
     written = {change.path for change in changes.changes if change.after is not None}
     if not any(path.endswith((".tf", ".tfvars", ".tofu")) for path in written):
         return ()
-    terraform.self_test()
     tree = source_tree(scratch.base, policy).with_changes(changes)
     found: dict[str, bytes] = {}
     for root in tree.affected_roots(changes.paths):
+        if is_done(root, tree, changes):
+            continue
+        terraform.self_test()
         found |= {p: c for p, c in terraform.formatted(scratch.root, root).items() if p in written}
     for path, content in found.items():
         scratch.write(path, content)

@@ -51,7 +51,8 @@ from ops_agent.run.checkout import is_judged, rules_for_people, unjudged
 from ops_agent.run.judge import judge_plans, judge_sources, merge_effects
 from ops_agent.run.permissions import PermissionReader
 from ops_agent.run.publish import MAX_BODY_CHARACTERS, keep_comment, link_problem
-from ops_agent.run.verify import redacted, verify
+from ops_agent.run.target import redacted
+from ops_agent.run.verify import verify
 from ops_agent.text.markdown import as_kept, cell, code
 
 MAX_BYTES_OF_A_FILE = 1_000_000
