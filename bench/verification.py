@@ -102,14 +102,14 @@ def _verdicts(samples: Mapping[str, list[Mapping[str, float]]]) -> Iterator[str]
     ratios = sorted(slow[column] / quick[column] for quick, slow in zip(ours, theirs, strict=True))
     ratio = ratios[len(ratios) // 2]
     cores = f"{os.cpu_count()} cores"
-    yield f"{_mark(ratio >= WANTED)}: {ratio:.2f} times faster at {column} on {cores} (at least {WANTED})"
+    yield f"{mark(ratio >= WANTED)}: {ratio:.2f} times faster at {column} on {cores} (at least {WANTED})"
     expected = starts_by_formula(SIZES[-1])
     counted = {int(one[_starts(SIZES[-1])]) for one in ours}
     starts = ", ".join(map(str, sorted(counted)))
-    yield f"{_mark(counted == {expected})}: {starts} provider starts, {expected} by the formula"
+    yield f"{mark(counted == {expected})}: {starts} provider starts, {expected} by the formula"
 
 
-def _mark(met: bool) -> str:
+def mark(met: bool) -> str:
     return "met" if met else "**missed**"
 
 
@@ -233,21 +233,22 @@ class _Bench:
         plan_file.unlink()
 
     def _run(self, tree: Path, directory: Path, environment: str, command: commands.TerraformCommand) -> None:
-        """By the same launcher as the sandbox's children, so that both start equally fast, without its own user."""
-        spec = json.dumps({"uid": None, "gid": None, "library": str(find_library())})
-        variables = {
-            "PATH": "/usr/bin:/bin",
-            "HOME": str(tree),
-            "TMPDIR": str(tree),
-            "TF_CLI_CONFIG_FILE": str(tree / "cli.tfrc"),
-            "CHECKPOINT_DISABLE": "1",
-            "AWS_ACCESS_KEY_ID": ENVIRONMENTS[environment],
-            "AWS_SECRET_ACCESS_KEY": "owner",
-            "AWS_REGION": Policy().region,
-        }
-        line = [sys.executable, "-I", "-S", sandbox_child.__file__, spec, "terraform", *command.argv]
-        done = subprocess.run(line, cwd=directory, env=variables, capture_output=True, check=False)  # noqa: S603
-        if done.returncode not in (0, 2 if command.argv[0] == "plan" else 0):
-            raise RuntimeError(
-                f"{command.argv[0]} failed: {(done.stdout + done.stderr)[-1000:].decode(errors='replace')}"
-            )
+        keys = {"AWS_ACCESS_KEY_ID": ENVIRONMENTS[environment], "AWS_SECRET_ACCESS_KEY": "owner"}
+        bare(command, directory, tree, {"TF_CLI_CONFIG_FILE": str(tree / "cli.tfrc"), **keys})
+
+
+def bare(command: commands.TerraformCommand, directory: Path, home: Path, variables: Mapping[str, str]) -> None:
+    """By the same launcher as the sandbox's children, so that both start equally fast, without its own user."""
+    spec = json.dumps({"uid": None, "gid": None, "library": str(find_library())})
+    common = {
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "CHECKPOINT_DISABLE": "1",
+        "AWS_REGION": Policy().region,
+    }
+    line = [sys.executable, "-I", "-S", sandbox_child.__file__, spec, "terraform", *command.argv]
+    done = subprocess.run(line, cwd=directory, env={**common, **variables}, capture_output=True, check=False)  # noqa: S603
+    if done.returncode not in (0, 2 if command.argv[0] == "plan" else 0):
+        said = (done.stdout + done.stderr)[-1000:].decode(errors="replace")
+        raise RuntimeError(f"{command.argv[0]} failed: {said}")

@@ -45,6 +45,11 @@ class Difference:
         """The instance on the head, or of what goes on the base."""
         return self.head.items.get(address) or self.base.items[address]
 
+    @property
+    def held(self) -> list[str]:
+        """Resources that the base has: those in its state."""
+        return [a for a in self.names if a in self.base.items and self.base.items[a].mode == "managed"]
+
     def without(self, addresses: Iterable[str]) -> Difference:
         left = set(addresses)
         return replace(self, names={a: n for a, n in self.names.items() if a not in left})
@@ -273,7 +278,7 @@ def state(differences: Iterable[Difference]) -> str:
         sides = (one.base, one.head)
         users = {*one.registry.found([item.arguments for side in sides for item in side.items.values()])}
         aliases, _ = _providers(one)
-        for address in (a for a in one.names if a in one.base.items and one.base.items[a].mode == "managed"):
+        for address in one.held:
             item = one.base.items[address]
             values = dict(one.base.stated.get(address, item.values))
             used = {"id", *item.arguments, *(s.path.partition("[")[0] for s in users if s.address == address)}

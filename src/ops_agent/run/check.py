@@ -6,7 +6,7 @@ The stage `verify` takes over what was found out about the base, and nothing els
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,20 +22,13 @@ from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerific
 from ops_agent.run.base_failures import read_file
 from ops_agent.run.judge import format_files
 from ops_agent.run.offline import Opened, verify_offline
-from ops_agent.run.target import BasePlans, Head, Work, all_pass, fmt, opened, redacted, work_of
+from ops_agent.run.target import BasePlans, Head, Work, all_pass, fmt, opened, redacted, validated, work_of
 from ops_agent.run.verify import fetch_modules, layout_checks, run_all
 from ops_agent.terraform.modules import init_inputs
 
 MAX_CHECKED_ROOTS: Final = 4
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """What was found out about a root, and from which `inputs` (None: the engine did not run)."""
-
-    inputs: tuple[object, ...] | None
-    checks: tuple[CheckResult, ...]
-    targets: tuple[TargetVerification, ...] = ()
+Inputs = tuple[object, ...]
+Cells = Callable[[str, Sequence[Work]], AbstractContextManager[tuple[Opened, ...]]]
 
 
 class Checks:
@@ -43,12 +36,17 @@ class Checks:
     Close it.
 
     `known` is what the run has planned of the base: a side of it is made once, by whoever needs it first.
+
+    Provider starts of a check: for each root whose files changed since the last one `V + M*m + L`, with m environments,
+    V and M as in run/verify.py, and L = 4, or 3 where everything that differs is created. The run's first offline plan
+    of a root starts it `M*m + 3 + 1` times more, for the base's sides and the schemas. Asserted by
+    tests/adapters/terraform/test_kept_cells.py.
     """
 
     def __init__(self, world: World, settings: Settings, scratch: Scratch, known: BasePlans) -> None:
         self._world, self._settings, self._scratch, self._known = world, settings, scratch, known
         self._cells = KeptCells()
-        self._found: dict[str, _Found] = {}
+        self._found: dict[str, tuple[Inputs, Verification]] = {}
         self._stack = ExitStack()
 
     def close(self) -> None:
@@ -61,28 +59,31 @@ class Checks:
 
     def verify(self, changes: ChangeSet) -> Verification:
         """The first `MAX_CHECKED_ROOTS` that `changes` touch. A root whose files are as in the last check is not run
-        again.
+        again. A target may have two entries, of which one has its plan.
         """
         before = source_tree(self._scratch.base, self._settings.policy)
         after = before.with_changes(changes)
         roots = after.affected_roots(changes.paths)[:MAX_CHECKED_ROOTS]
-        self._run(before, after, changes, [root for root in roots if not self._is_known(root, after, changes)])
-        found = [self._found[root.path] for root in roots]
+        new = [root for root in roots if not self._is_known(root, after, changes)]
+        found = {root.path: self._found[root.path][1] for root in roots if root not in new}
+        if new:
+            found |= self._run(before, after, changes, new)
         read = partial(read_file, self._scratch.root)
+        checks = [check for root in roots for check in found[root.path].checks]
+        targets = [target for root in roots for target in found[root.path].targets]
         return Verification(
             engine="",
-            checks=(*layout_checks(before.layout, after.layout), *(check for one in found for check in one.checks)),
-            targets=tuple(self._known.failures.excuse(target, read) for one in found for target in one.targets),
+            checks=(*layout_checks(before.layout, after.layout), *checks),
+            targets=tuple(self._known.failures.excuse(target, read) for target in targets),
         )
 
     def _is_known(self, root: TerraformRoot, after: SourceTree, changes: ChangeSet) -> bool:
-        found = self._found.get(root.path)
-        return found is not None and found.inputs == _inputs(root, after, changes)
+        return root.path in self._found and self._found[root.path][0] == _inputs(root, after, changes)
 
-    def _run(self, before: SourceTree, after: SourceTree, changes: ChangeSet, roots: Sequence[TerraformRoot]) -> None:
-        """Find out about `roots`, side by side."""
-        if not roots:
-            return
+    def _run(
+        self, before: SourceTree, after: SourceTree, changes: ChangeSet, roots: Sequence[TerraformRoot]
+    ) -> dict[str, Verification]:
+        """What is found out about `roots`, side by side; kept, unless the engine broke."""
         world, base = self._world, self._scratch.base
         try:
             world.terraform.self_test()
@@ -100,43 +101,55 @@ class Checks:
             )
             if self._known.tree is None:
                 self._known.tree = self._stack.enter_context(world.scratch(base)).root
-            jobs: dict[str, Callable[[], _Found]] = {}
+            jobs: dict[str, Callable[[], Verification]] = {}
             for root in roots:
-                work = work_of(self._settings.environments, before.layout, (root,))
-                inputs, of_init = _inputs(root, after, changes), init_inputs(root, after.paths, after.read)
-                if work:
-                    jobs[f"offline {root.path}"] = partial(self._offline, head, work, self._known.tree, inputs, of_init)
-                jobs[f"fmt {root.path}"] = partial(_formatted, head, root, inputs)
+                if work := work_of(self._settings.environments, before.layout, (root,)):
+                    cells = partial(self._cells.opened, head, init_inputs(root, after.paths, after.read))
+                    jobs[f"offline {root.path}"] = partial(_planned, head, work, cells, self._known, self._known.tree)
+                    jobs[f"validate {root.path}"] = partial(_validated, head, work[0], cells)
+                jobs[f"fmt {root.path}"] = partial(_formatted, head, root)
             done = run_all(world.terraform, jobs)
         except ToolchainError as error:
-            done = {f"offline {root.path}": _not_run(root, error) for root in roots}
+            check = CheckResult(name="validate", subject="", status=CheckStatus.NOT_RUN, output=str(error))
+            return {r.path: Verification(engine="", checks=(replace(check, subject=r.path),)) for r in roots}
         self._cells.keep_at_most(MAX_CHECKED_ROOTS)
-        for root in roots:
-            parts = [done[job] for job in (f"fmt {root.path}", f"offline {root.path}") if job in done]
-            checks = tuple(check for part in parts for check in part.checks)
-            self._found[root.path] = replace(parts[-1], checks=checks)
-
-    def _offline(
-        self, head: Head, work: Sequence[Work], untouched: Path, inputs: tuple[object, ...], of_init: str
-    ) -> _Found:
-        try:
-            with self._cells.opened(head, work, of_init) as cells:
-                targets = verify_offline(head, cells, self._known, untouched, work[0].target)
-        except ToolchainError as error:
-            return _not_run(work[0].target.root, error)
-        return _Found(inputs=inputs, checks=(), targets=targets)
+        found = {root.path: _joined(*(done.get(f"{job} {root.path}") for job in _JOBS)) for root in roots}
+        self._found |= {root.path: (_inputs(root, after, changes), found[root.path]) for root in roots}
+        return found
 
 
-def _formatted(head: Head, root: TerraformRoot, inputs: tuple[object, ...]) -> _Found:
-    return _Found(inputs=inputs, checks=(fmt(head, root),))
+_JOBS: Final = ("fmt", "validate", "offline")
 
 
-def _not_run(root: TerraformRoot, why: ToolchainError) -> _Found:
-    check = CheckResult(name="validate", subject=root.path, status=CheckStatus.NOT_RUN, output=str(why))
-    return _Found(inputs=None, checks=(check,))
+def _formatted(head: Head, root: TerraformRoot) -> Verification:
+    return Verification(engine=head.engine, checks=(fmt(head, root),))
 
 
-def _inputs(root: TerraformRoot, after: SourceTree, changes: ChangeSet) -> tuple[object, ...]:
+def _validated(head: Head, work: Work, cells: Cells) -> Verification:
+    """In a cell of its own, beside the mocked runs, which write into theirs."""
+    with cells("validate", (work,)) as (one,):
+        checks = one.checks
+        if all_pass(checks):
+            checks += (validated(head, work.target, one.workspace),)
+    return Verification(engine=head.engine, targets=(TargetVerification(target=work.target, checks=checks),))
+
+
+def _planned(head: Head, work: Sequence[Work], cells: Cells, known: BasePlans, untouched: Path) -> Verification:
+    with cells("offline", work) as opened:
+        return Verification(engine=head.engine, targets=verify_offline(head, opened, known, untouched))
+
+
+def _joined(formatted: Verification | None, valid: Verification | None, planned: Verification | None) -> Verification:
+    """What a root that is not valid would do is nobody's concern."""
+    targets = planned.targets if planned is not None and valid is not None and valid.passed else ()
+    return Verification(
+        engine="",
+        checks=formatted.checks if formatted else (),
+        targets=(*(valid.targets if valid else ()), *targets),
+    )
+
+
+def _inputs(root: TerraformRoot, after: SourceTree, changes: ChangeSet) -> Inputs:
     """What the results of a root depend on while the base commit is the same: its changed files. Markdown is none of
     them: what a configuration reads may not be written (rule terraform/written-file-read).
     """
@@ -155,23 +168,23 @@ class _Kept:
 
 
 class KeptCells:
-    """Where the tool `check` validates and plans: a cell for each target, without credentials, kept from one check to
-    the next.
+    """Where the tool `check` validates and plans: cells without credentials, kept from one check to the next.
 
-    A cell serves again while the targets of its root and what init reads of it (terraform.modules.init_inputs) are the
-    same; its files are taken anew each time. Verification never uses one of these.
+    They serve again while their targets and what init reads of the root (terraform.modules.init_inputs) are the same;
+    their files are taken anew each time. Verification never uses one of these.
     """
 
     def __init__(self) -> None:
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[tuple[str, str], _Kept] = {}
 
     @contextmanager
-    def opened(self, head: Head, work: Sequence[Work], inputs: str) -> Iterator[tuple[Opened, ...]]:
-        """The workspaces of `work`, of one root, with the head's files. They are kept when every `init` passed and the
-        block raises nothing. Calls for different roots may come from different threads.
+    def opened(self, head: Head, inputs: str, purpose: str, work: Sequence[Work]) -> Iterator[tuple[Opened, ...]]:
+        """Workspaces for `work`, of one root, with the head's files. They are kept for this `purpose` when every init
+        passed and the block raises nothing. Calls for different roots or purposes may come from different threads.
         """
         targets = tuple(one.target for one in work)
-        kept = self._kept.pop(targets[0].root.path, None)
+        key = (targets[0].root.path, purpose)
+        kept = self._kept.pop(key, None)
         if kept is not None and (kept.targets, kept.inputs) != (targets, inputs):
             kept.close.close()
             kept = None
@@ -190,14 +203,14 @@ class KeptCells:
                 for one, workspace, results in zip(work, workspaces, checks, strict=True)
             )
             if all(map(all_pass, checks)):
-                self._kept[targets[0].root.path] = _Kept(
-                    targets=targets, inputs=inputs, workspaces=workspaces, close=stack.pop_all()
-                )
+                self._kept[key] = _Kept(targets=targets, inputs=inputs, workspaces=workspaces, close=stack.pop_all())
 
-    def keep_at_most(self, count: int) -> None:
+    def keep_at_most(self, roots: int) -> None:
         """End the cells of the roots that were checked longest ago."""
-        for path in list(self._kept)[: max(0, len(self._kept) - count)]:
-            self._kept.pop(path).close.close()
+        by_root = dict.fromkeys(path for path, _ in reversed(self._kept))
+        for path in [*by_root][roots:]:
+            for key in [key for key in self._kept if key[0] == path]:
+                self._kept.pop(key).close.close()
 
     def close(self) -> None:
         self.keep_at_most(0)

@@ -11,12 +11,12 @@ from ops_agent.model.plan import OfflineSide, TerraformPlan
 from ops_agent.model.ports import TerraformWorkspace
 from ops_agent.model.terraform import TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerification
-from ops_agent.run.target import BasePlans, Head, Work, all_pass, read, redacted, validated, verified
+from ops_agent.run.target import BasePlans, Head, Work, all_pass, read, redacted, verified
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """A target's workspace, without a lease. `checks`: the result of init, none where it was initialised before."""
+    """A target's workspace, without a lease and initialised. `checks`: what ran in it now."""
 
     work: Work
     workspace: TerraformWorkspace
@@ -24,18 +24,15 @@ class Opened:
 
 
 def verify_offline(
-    head: Head, opened: Sequence[Opened], known: BasePlans, untouched: Path, validating: TerraformTarget
+    head: Head, opened: Sequence[Opened], known: BasePlans, untouched: Path
 ) -> tuple[TargetVerification, ...]:
-    """All targets of one root: validate, in the target `validating` for all, and one offline plan, which is the
-    difference to the base by itself. A root that fails before is not planned.
+    """One offline plan for all targets of one root, which is the difference to the base by itself. A root of which a
+    check failed before is not planned.
     """
     checks = [[*one.checks] for one in opened]
     plans: list[TerraformPlan | None] = [None] * len(opened)
-    for one, results in zip(opened, checks, strict=True):
-        if one.work.target is validating and all_pass(results):
-            results.append(validated(head, one.work.target, one.workspace))
     if all(map(all_pass, checks)):
-        with known.offline(validating.root):
+        with known.offline(opened[0].work.target.root):
             bases = offline_bases(head, [one.work for one in opened], known, untouched)
             found = head.terraform.plan_offline([one.workspace for one in opened], bases)
         for number, (result, offline) in enumerate(found):

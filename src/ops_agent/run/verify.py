@@ -205,13 +205,18 @@ def _verify_target(head: Head, work: Work, *, validates: bool) -> TargetVerifica
     """init, validate, plan, each only after the one before passed, with a lease."""
     plan = None
     with opened(head, work) as workspace:
-        checks = [redacted(workspace.init(), head.redact)]
-        if validates and all_pass(checks):
-            checks.append(validated(head, work.target, workspace))
+        checks = _initialised(head, work, workspace, validates=validates)
         if all_pass(checks):
             result, plan = _planned(head, work, workspace)
             checks.append(redacted(result, head.redact))
         return verified(head, work, workspace, checks, plan)
+
+
+def _initialised(head: Head, work: Work, workspace: TerraformWorkspace, *, validates: bool) -> list[CheckResult]:
+    checks = [redacted(workspace.init(), head.redact)]
+    if validates and all_pass(checks):
+        checks.append(validated(head, work.target, workspace))
+    return checks
 
 
 def _verify_offline(
@@ -222,9 +227,9 @@ def _verify_offline(
         found = []
         for w in work:
             workspace = stack.enter_context(opened(head, w))
-            checks = (redacted(workspace.init(), head.redact),)
-            found.append(Opened(work=w, workspace=workspace, checks=checks))
-        return verify_offline(head, found, known, untouched, validating)
+            checks = _initialised(head, w, workspace, validates=w.target is validating)
+            found.append(Opened(work=w, workspace=workspace, checks=tuple(checks)))
+        return verify_offline(head, found, known, untouched)
 
 
 def _targets(made: object) -> tuple[TargetVerification, ...]:

@@ -7,9 +7,15 @@ import stat
 
 import pytest
 
-from adapters.terraform.worlds import IS_ROOT, VERSIONS, bare_target, write
+from adapters.terraform.worlds import IS_ROOT, VERSIONS, bare_target, changes, service, world, write
+from doubles.tree import MemoryTree
+from ops_agent.adapters.scratch import scratch_tree
+from ops_agent.adapters.terraform.terraform_cli import TerraformCli
+from ops_agent.config.settings import Settings
+from ops_agent.model.policy import Policy
 from ops_agent.model.verification import CheckResult, CheckStatus
-from ops_agent.run.converse import KeptCells
+from ops_agent.run.check import Checks, KeptCells
+from ops_agent.run.target import BasePlans, Head, Work, all_pass, validated
 
 pytestmark = pytest.mark.terraform
 MAIN = VERSIONS.replace('  backend "s3" {}\n', "")
@@ -36,20 +42,36 @@ def outcome(checks: tuple[CheckResult, ...]) -> tuple[CheckStatus, list[str]]:
     return checks[-1].status, [str(f.place) for f in checks[-1].findings]
 
 
+def validate(kept: KeptCells, head: Head, inputs: str) -> tuple[CheckResult, ...]:
+    with kept.opened(head, inputs, "validate", (Work(target=bare_target(), base=None),)) as (one,):
+        if not all_pass(one.checks):
+            return one.checks
+        return (*one.checks, validated(head, one.work.target, one.workspace))
+
+
 def test_a_kept_cell_answers_as_a_fresh_one_whatever_was_edited_in_between(terraform, tmp_path):
     """`inputs` is given as the stage would: another value where a module call came or went."""
-    tree, kept = tmp_path / "tree", KeptCells(terraform, ("registry.terraform.io/hashicorp/aws",))
-    inits = []
+    tree, kept, inits = tmp_path / "tree", KeptCells(), []
+    head = Head(
+        terraform=terraform,
+        engine="",
+        redact=str,
+        policy=Policy(),
+        base_commit="",
+        changes=changes({}, {}),
+        tree=tree,
+        buckets=frozenset(),
+    )
     for what, files in ROUNDS.items():
         shutil.rmtree(tree, ignore_errors=True)
         write(tree, {"main.tf": MAIN, **files})
-        checks = kept.validate(tree, bare_target(), "with a module" if "m.tf" in files else "without")
+        checks = validate(kept, head, "with a module" if "m.tf" in files else "without")
         inits.append(checks[0].name == "init")
-        fresh = KeptCells(terraform, ("registry.terraform.io/hashicorp/aws",))
-        assert outcome(checks) == outcome(fresh.validate(tree, bare_target(), "")), what
+        fresh = KeptCells()
+        assert outcome(checks) == outcome(validate(fresh, head, "")), what
         fresh.close()
     assert inits == [True, False, False, False, True, False]
-    cells = [one.workspace.cell.root for one in kept._kept.values()]
+    cells = [workspace.cell.root for one in kept._kept.values() for workspace in one.workspaces]
     kept.close()
     assert cells and not any(cell.exists() for cell in cells)
 
@@ -77,3 +99,50 @@ def test_nothing_but_the_lock_file_that_init_wrote_outlives_a_refresh_and_no_lin
         workspace.refresh(tree)
         assert not lock.exists()
     assert secret.read_text() == "root's own"
+
+
+TABLE = """\
+resource "aws_dynamodb_table" "orders" {
+  name         = "orders"
+  hash_key     = "id"
+  billing_mode = "PAY_PER_REQUEST"
+
+  attribute {
+    name = "id"
+    type = "S"
+  }
+}
+"""
+QUEUE = 'resource "aws_sqs_queue" "billing" {\n  name = "billing"\n}\n'
+
+
+def test_the_number_of_provider_starts_of_a_check_is_the_one_that_it_states(tmp_path, counted):
+    """V, M and L of the formula in run/check.py, for two environments. The first check plans the base too; a page is no
+    reason for a new plan.
+    """
+    mirror, count = counted
+    found, plans = [], []
+    base = MemoryTree(service("checks", TABLE))
+    with (
+        TerraformCli(policy=Policy(), binary="embedded", mirror=str(mirror)) as terraform,
+        scratch_tree(base, parent=tmp_path) as scratch,
+    ):
+        made = world(terraform, None)
+        made.scratch = scratch_tree
+        checks = Checks(made, Settings(), scratch, BasePlans())
+        for path, text in (
+            ("infra/queue.tf", QUEUE),
+            ("infra/main.tf", TABLE.replace('"orders"\n', '"orders-2"\n', 1)),
+            ("infra/README.md", "# Orders\n"),
+            ("infra/main.tf", TABLE),
+        ):
+            scratch.write(path, text.encode())
+            proof = checks.verify(scratch.change_set())
+            assert proof.passed, proof.failed
+            found.append(count())
+            plans.append([[(c.address, str(c.action)) for c in t.plan.changes] for t in proof.targets if t.plan])
+        checks.close()
+    queue, table = ("aws_sqs_queue.billing", "create"), ("aws_dynamodb_table.orders", "replace (delete first)")
+    assert plans == [[changed] * 2 for changed in ([queue], [table, queue], [table, queue], [queue])]
+    valid, mocked, created, changed = 2, 1 * 2, 3, 4
+    assert found == [mocked + 3 + 1 + valid + mocked + created, valid + mocked + changed, 0, valid + mocked + created]

@@ -241,15 +241,16 @@ def _planned(workspace: Workspace, wanted: dict[int, Difference], *, is_base: bo
         text = configuration(done.left.values(), of="base" if is_base else "head")
         (directory / "main.tf.json").write_text(text)
         # A test starts the provider once and prints its plan, but it knows no state.
-        file, content = (PLAN_FILE, PLAN_TEST) if is_base else ("terraform.tfstate", state(done.left.values()))
+        from_nothing = is_base or not any(one.held for one in done.left.values())
+        file, content = (PLAN_FILE, PLAN_TEST) if from_nothing else ("terraform.tfstate", state(done.left.values()))
         (directory / file).write_text(content)
         workspace.sandbox.hand_over(workspace.cell)
-        command = commands.test(PLAN_FILE) if is_base else commands.plan_literals(out=plan_file)
+        command = commands.test(PLAN_FILE) if from_nothing else commands.plan_literals(out=plan_file)
         result, lines = _run(workspace, command, directory)
-        if is_base and result.returncode == 0:
+        if from_nothing and result.returncode == 0:
             done.plan = next((line["test_plan"] for line in lines if line.get("test_plan")), {})
             return done
-        if not is_base and result.returncode in (0, 2):
+        if not from_nothing and result.returncode in (0, 2):
             shown, found = _run(workspace, commands.show(plan_file, json=True), directory)
             plan_file.unlink(missing_ok=True)
             done.plan = found[0] if shown.returncode == 0 and found else {}
