@@ -108,6 +108,19 @@ def test_check_executes_nothing_while_a_rule_blocks(tmp_path: Path) -> None:
     assert here.engine.ran == ["self_test", "format"], "formatting parses, and runs nothing"
 
 
+def test_a_workflow_that_blocks_does_not_keep_terraform_from_being_checked(tmp_path: Path) -> None:
+    workflow = "on: pull_request_target\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: ls\n"
+    write = reply(call("write_file", path=".github/workflows/ci.yml", content=workflow))
+    here = Here(tmp_path, WRITE, write, reply(call("check")), DONE)
+    here.go_on()
+    [result] = results_of(here, "check")
+    assert result["passed"] is False
+    assert {one["where"].partition(":")[0] for one in result["findings"] if one["blocks"]} == {
+        ".github/workflows/ci.yml"
+    }
+    assert commands(here) == FIRST
+
+
 def test_check_says_when_a_check_fails_or_cannot_run(tmp_path: Path) -> None:
     failing = check(Here(tmp_path, WRITE, reply(call("check")), DONE, engine=Engine(CheckStatus.FAILED)))
     assert failing["passed"] is False

@@ -278,9 +278,12 @@ def _write(bench: Workbench, path: str, content: bytes) -> Any:
 
 
 def check(bench: Workbench) -> Any:
-    """Check everything changed so far: source rules, then `terraform fmt` and `validate` of the roots that you touched.
+    """Check everything changed so far: source rules; then `terraform fmt`, `validate` and an offline plan of the roots
+    that you touched, in every environment.
 
-    Gives findings with file and line. The action makes plans after finish. At most 25 checks in one run: edit first.
+    Gives findings with file and line; of each resource the action, the values that are set and what forces a
+    replacement; and dangers, with what to do. Offline is without the account: a row that only it decides is `cannot
+    tell without the account`. At most 25 checks in one run: edit first.
     """
     if bench.checks_left <= 0:
         raise ToolRefusal("no checks are left in this run; finish, the action checks everything again anyway")
