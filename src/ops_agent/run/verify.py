@@ -61,8 +61,8 @@ def verify(
     and were not planned in an earlier round (in a first round: all that exist there), it is `V*r + P*(p + bp) + S*(2*p
     + bp)`, where validate, plan and show start a provider V = 2, P = 3 and S = 1 times. A root of which m targets are
     planned offline, bm of them with a base as above, starts it `M*(m + bm) + 3 + 4 + 1` times more: M = 1 for a mocked
-    run (Terraform 1.11: 9), 3 for the plan of the bases, 4 for that of what differs, 1 for the schemas. Measured with
-    AWS 3.39, asserted by tests/adapters/terraform/test_terraform_providers.py.
+    run (Terraform 1.11: 9), 3 for the plan of the bases, 4 for that of what differs (3 where all of it is created), 1
+    for the schemas. Measured with AWS 3.39, asserted by tests/adapters/terraform/test_terraform_providers.py.
     """
     known = BasePlans() if base_plans is None else base_plans
     terraform, redact = world.terraform, world.redact
