@@ -193,7 +193,9 @@ def test_a_base_that_cannot_be_planned_offline_is_tried_once_and_said(tmp_path: 
 
 
 def renamed(environment: str) -> OfflinePlan:
-    """A table that is renamed; a password in clear text; a queue whose policy only the account knows."""
+    """A table that is renamed; passwords in clear text, also inside of a document; a policy that only the account
+    knows.
+    """
     before = {"name": f"orders-{environment}", "billing_mode": "PAY_PER_REQUEST"}
     after = {**before, "name": f"orders-{environment}-v2"}
     table = change(
@@ -210,6 +212,12 @@ def renamed(environment: str) -> OfflinePlan:
         after=secret,
         change={"after_sensitive": {"username": True}, "after_unknown": {"id": True}},
     )
+    containers = [{"name": "api", "environment": [{"name": "DB_PASSWORD", "value": "Zt7#pQ9w_Lm2Xc5v"}]}]
+    task = change(
+        "aws_ecs_task_definition.api",
+        "create",
+        after={"family": "api", "container_definitions": json.dumps(containers)},
+    )
     documented = change("aws_sqs_queue.text", "create", after={"name": "q", "policy": "x" * 2_000})
     untold = ResourceChange(
         address="aws_sqs_queue.orders",
@@ -219,7 +227,7 @@ def renamed(environment: str) -> OfflinePlan:
         why="its `policy` is decided by a data source",
     )
     only = [change("aws_sns_topic.alarms", "create", after={"name": "alarms"})] if environment == "prod" else []
-    return offline(table, database, documented, *only, untold=(untold,))
+    return offline(table, database, task, documented, *only, untold=(untold,))
 
 
 def test_check_shows_every_environment_once_and_a_forbidden_danger_fails_it(tmp_path: Path) -> None:
@@ -229,7 +237,7 @@ def test_check_shows_every_environment_once_and_a_forbidden_danger_fails_it(tmp_
     result = check(here)
     assert result["passed"] is False
     assert_golden(GOLDEN / "check.json", json.dumps(result, indent=1) + "\n")
-    assert "xK9!mQ2z" not in str(result) and '"admin"' not in str(result)
+    assert "xK9!mQ2z" not in str(result) and "Zt7#pQ9w" not in str(result) and '"admin"' not in str(result)
 
 
 def test_a_label_of_a_writer_lifts_the_danger_and_a_decision_is_advice(tmp_path: Path) -> None:

@@ -58,3 +58,13 @@ def test_sensitive_values_are_compared_before_they_are_hidden(base: str | None, 
     assert own_changes(planned(head), planned(base)) == ({"aws_x.db"} if is_own else frozenset())
     assert own_outputs(planned(head), planned(base)) == ({"key"} if is_own else frozenset())
     assert "hunter" not in repr(planned(head))
+
+
+@pytest.mark.parametrize("inside", ["{}", '[{"name": "DB_PASSWORD", "value": "{}"}]'])
+def test_a_secret_that_nothing_marks_is_compared_before_it_is_hidden_too(inside: str) -> None:
+    def planned(secret: str) -> TerraformPlan:
+        return read(plan_document(change("aws_x.db", "create", after={"password": inside.replace("{}", secret)})))
+
+    one, other = planned("xK9!mQ2z_Vb7Lp4w"), planned("Zt7#pQ9w_Lm2Xc5v")
+    assert one.changes[0].after == other.changes[0].after
+    assert own_changes(one, one) == frozenset() and own_changes(one, other) == {"aws_x.db"}
