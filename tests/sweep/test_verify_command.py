@@ -370,6 +370,16 @@ def test_a_person_s_text_in_place_of_ours_gets_the_comment(scenario: IssueScenar
     assert len(comments(pull)) == 1
 
 
+def test_a_text_of_ours_without_its_record_is_said_to_be_old(scenario: IssueScenario) -> None:
+    pull = published(scenario)
+    record = pull_request_record(pull.body)
+    assert record is not None
+    pull.edit(body=pull.body.replace(record.line, ""), by=PERSON)
+    verify_by(scenario, event_of(pull))
+    assert pull.body.startswith("> [!WARNING]\n> **This text is not up to date:**")
+    assert len(comments(pull)) == 1
+
+
 def test_a_label_that_lifts_a_rule_counts_only_by_a_writer(scenario: IssueScenario) -> None:
     pull = of_people(scenario, {QUEUE_FILE: QUEUE})
     scenario.repository.add_person("ana", role="triage")

@@ -173,7 +173,8 @@ def _verify(
         is_clear = planned and not verified.unfinished and not merged.lost_roots
         conclusion = "failure" if ending.conclusion.exit_code else "success" if is_clear else "neutral"
         try:
-            overflow = _written(world, repository, verified, pull, own is not None, merged.concerns_us)
+            from_us = is_from_us(world.issues, settings, repository, pull)
+            overflow = _written(world, repository, verified, pull, from_us, merged.concerns_us)
         except NotPermitted as refused:  # it may be locked; the job's summary has all of it
             warnings.append(f"Nothing could be written into the pull request: {refused}")
             overflow = "\n\n".join(comment_of(verified))
@@ -454,13 +455,15 @@ def _ending(verified: Verified, merged: Merged) -> Stopped:
 # Our own pull requests.
 
 
+def is_from_us(issues: Issues, settings: Settings, repository: str, pull: PullRequest) -> bool:
+    """Whether our account opened a pull request from a branch of ours."""
+    is_of_branch = pull.head_repository == repository.lower() and pull.head_branch.startswith(settings.branch_prefix)
+    return is_of_branch and pull.author is not None and pull.author.id == issues.viewer().id
+
+
 def own_record(issues: Issues, settings: Settings, repository: str, pull: PullRequest) -> PullRequestRecord | None:
-    """The record of a pull request that our account opened from a branch of ours; None for everybody else's."""
-    if pull.head_repository != repository.lower() or not pull.head_branch.startswith(settings.branch_prefix):
-        return None
-    if pull.author is None or pull.author.id != issues.viewer().id:
-        return None
-    record = pull_request_record(pull.body)
+    """The record of a pull request that is from us; None for everybody else's, and when people took it out."""
+    record = pull_request_record(pull.body) if is_from_us(issues, settings, repository, pull) else None
     return record if record is not None and record.ref is not None else None
 
 
@@ -528,10 +531,12 @@ def _ref(repository: str, pull: PullRequest) -> IssueRef:
     return IssueRef(repository=repository, number=pull.number)
 
 
-def _written(world: World, repository: str, verified: Verified, pull: PullRequest, is_own: bool, concerns: bool) -> str:
+def _written(
+    world: World, repository: str, verified: Verified, pull: PullRequest, from_us: bool, concerns: bool
+) -> str:
     """Write our text or the comment; returns what did not fit."""
     ref = _ref(repository, pull)
-    if is_own:
+    if from_us:
         live = world.pull_requests.pull_request(repository, pull.number)
         body, overflow = body_of(verified, live.body) or ("", "")
         record = pull_request_record(live.body) if 0 < len(body) <= MAX_BODY_CHARACTERS else None
