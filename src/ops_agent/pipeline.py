@@ -13,6 +13,7 @@ from functools import partial
 
 from ops_agent.config.policy_file import narrow_by_policy_file
 from ops_agent.config.settings import Settings
+from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.errors import Interrupted, PolicyViolation, as_error
 from ops_agent.model.event import Event, IssueRef, RunIdentity
 from ops_agent.model.outcome import Stopped
@@ -76,6 +77,7 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
         briefing = brief(world, settings, item, base, abilities, rules.messages)
     show = partial(progress.show, Phase.WORKING)
     verification: Verification | None = None
+    planned: tuple[ChangeSet, Verification] | None = None
     with (
         world.scratch(base) as scratch,
         BaseFirst(world, settings, base, briefing.layout) as base_first,
@@ -94,9 +96,12 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
             verification = None
             if not verdict.blocked:
                 progress.show(Phase.VERIFYING, "")
-                with world.reporter.stage("verify"):
-                    base_first.settle()
-                    verification = verify(world, settings, base, changes, scratch.root, base_first.plans)
+                # A round that only justifies or answers again leaves the files, and so the plans, as they are.
+                if planned is None or planned[0] != changes or not planned[1].passed:
+                    with world.reporter.stage("verify"):
+                        base_first.settle()
+                        planned = changes, verify(world, settings, base, changes, scratch.root, base_first.plans)
+                verification = planned[1]
                 stopped = base_first.no_proof(verification)
                 if stopped is not None:
                     break

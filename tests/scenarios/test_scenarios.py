@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from _pytest.mark import ParameterSet
 
 from ops_agent_demo import cloud
 from scenario_runner import Played, World, paths_of, play, scenario_folders
@@ -29,7 +30,14 @@ def world() -> Iterator[World]:
         yield World(aws=aws, mirror=mirror)
 
 
-@pytest.mark.parametrize("folder", scenario_folders(), ids=lambda folder: folder.name)
+def _folders() -> Iterator[ParameterSet]:
+    """Those that say `proof: true` differ little from another one, and run in `make proof`."""
+    for folder in scenario_folders():
+        is_slow = yaml.safe_load((folder / "scenario.yml").read_text(encoding="utf-8")).get("proof")
+        yield pytest.param(folder, id=folder.name, marks=[pytest.mark.proof] if is_slow else [])
+
+
+@pytest.mark.parametrize("folder", list(_folders()))
 def test_a_run_ends_as_its_folder_says(folder: Path, world: World, tmp_path: Path) -> None:
     expected, played = play(folder, world, tmp_path)
     log = "\n".join(played.end.log)[-4000:]
@@ -41,6 +49,9 @@ def test_a_run_ends_as_its_folder_says(folder: Path, world: World, tmp_path: Pat
     _texts("comment", "".join(comment.body for comment in played.issue.comments), expected)
     _texts("log", log, expected)
     _texts("summary", played.end.summary, expected)
+    if "verified" in expected:
+        times = sum(line.startswith("[group] verify") for line in played.end.log)
+        assert times == expected["verified"], "planned more often than the files changed"
     if played.pulls:
         _pull_request(played, expected)
     else:

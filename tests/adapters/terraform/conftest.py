@@ -130,9 +130,9 @@ def terraform(engines: dict[str, TerraformCli], mirror: Path, aws: EmbeddedAws) 
     return build(engines, "embedded", mirror, aws)
 
 
-@pytest.fixture(params=["embedded", "terraform", "tofu"])
+@pytest.fixture(params=["embedded", *(pytest.param(name, marks=pytest.mark.proof) for name in ("terraform", "tofu"))])
 def any_terraform(request, engines: dict[str, TerraformCli], mirror: Path, aws: EmbeddedAws) -> TerraformCli:
-    """Each engine that this machine has."""
+    """The engine that `make test` installs; in `make proof` each that this machine has."""
     return build(engines, available(request.param), mirror, aws)
 
 

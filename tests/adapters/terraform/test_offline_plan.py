@@ -218,6 +218,7 @@ def test_a_resource_that_moves_into_a_module_is_no_change(terraform, tmp_path):
     assert found.actions == {"module.queue.aws_sqs_queue.q": "move"}
 
 
+@pytest.mark.proof
 def test_a_count_of_one_is_no_change_and_one_fewer_destroys_one(terraform, tmp_path):
     one = QUEUE.replace("{\n", "{\n  count = 1\n", 1)
     assert changed(terraform, tmp_path / "1", QUEUE, one).actions == {"aws_sqs_queue.orders[0]": "move"}
@@ -253,6 +254,7 @@ def test_create_before_destroy_and_replace_triggered_by_are_carried(terraform, t
     }
 
 
+@pytest.mark.proof
 def test_ignored_changes_are_ignored(terraform, tmp_path):
     ignoring = TABLE.replace(
         'PAY_PER_REQUEST"\n',
@@ -281,6 +283,7 @@ def test_default_tags_are_in_tags_all(terraform, tmp_path):
     assert new["aws_dynamodb_table.orders"].new["tags_all"] == {"owner": "team", "region": "sa-east-1"}
 
 
+@pytest.mark.proof
 def test_deleting_shows_what_goes_and_removed_blocks_forget(terraform, tmp_path):
     found = changed(terraform, tmp_path / "1", TABLE + QUEUE, QUEUE)
     assert found.actions == {"aws_dynamodb_table.orders": "delete"}
@@ -290,6 +293,7 @@ def test_deleting_shows_what_goes_and_removed_blocks_forget(terraform, tmp_path)
     assert found.actions == {"aws_dynamodb_table.orders": "forget"}
 
 
+@pytest.mark.proof
 def test_an_import_cannot_be_told(terraform, tmp_path):
     taken = 'import {\n  to = aws_dynamodb_table.orders\n  id = "orders"\n}\n'
     found = changed(terraform, tmp_path, QUEUE, QUEUE + TABLE + taken)
@@ -422,6 +426,7 @@ def test_what_mocks_cannot_evaluate_is_reported_and_does_not_fail_the_check(terr
         assert "never true" in check.output
 
 
+@pytest.mark.proof
 def test_another_type_by_a_moved_block_cannot_be_told(terraform, tmp_path):
     move = "moved {\n  from = aws_sqs_queue.orders\n  to   = aws_sns_topic.orders\n}\n"
     found = changed(terraform, tmp_path, QUEUE, QUEUE.replace("aws_sqs_queue", "aws_sns_topic") + move)
