@@ -125,12 +125,12 @@ def _changed(base: Side, head: Side) -> set[str]:
     return (base.items.keys() ^ head.items.keys()) | {a for a in both if base.arguments(a) != head.arguments(a)}
 
 
-def closed(start: Iterable[str], more: Callable[[str], Iterable[str]]) -> set[str]:
-    """`start` and all that `more` leads to."""
-    found = set(start)
-    pending = list(found)
+def closed(start: Iterable[str], more: Callable[[str], Iterable[str]]) -> Iterable[str]:
+    """`start` and all that `more` leads to, in the same order each time."""
+    found = dict.fromkeys(start)
+    pending = [*found]
     while pending:
-        fresh = {*more(pending.pop())} - found
+        fresh = dict.fromkeys(address for address in more(pending.pop()) if address not in found)
         found |= fresh
         pending += fresh
     return found
@@ -149,16 +149,10 @@ def _readdressed(side: Side, names: Mapping[str, str], keys: Mapping[str, str]) 
     if not names:
         return side
     new = {address: replace(side.items[address], address=name) for address, name in names.items()}
-    texts: dict[str, Any] = {}
-    for address, item in new.items():
-        pairs = zip(leaves(side.items[address].own), leaves(item.own), strict=True)
-        texts |= {str(old): made for (_, old), (_, made) in pairs}
+    pairs = (zip(leaves(side.items[a].own), leaves(item.own), strict=True) for a, item in new.items())
+    texts = {str(old): made for pair in pairs for (_, old), (_, made) in pair}
     registry = Registry(side.items[address] for address in names)
-
-    def renamed(values: Json) -> Json:
-        made: Json = registry.rewritten(values, lambda standin: texts.get(standin.text))
-        return made
-
+    renamed = partial(registry.rewritten, of=lambda standin: texts.get(standin.text))
     return replace(
         side,
         items={keys.get(a, a): replace(new.get(a, i), values=renamed(i.values)) for a, i in side.items.items()},

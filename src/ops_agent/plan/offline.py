@@ -50,7 +50,7 @@ def offline_plan(
 
     def doubtful(used: str) -> Iterator[str]:
         """What exists and uses something that cannot be told: if that is replaced, this may be too."""
-        for address in difference.users.get(used, set()) & base.items.keys():
+        for address in sorted(difference.users.get(used, set()) & base.items.keys()):
             untold.setdefault(address, f"it uses `{used}`, which cannot be told")
             yield address
 
