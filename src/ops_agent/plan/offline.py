@@ -19,7 +19,7 @@ from typing import Any, Final
 from ops_agent.model.plan import OfflinePlan, ResourceAction, ResourceChange
 from ops_agent.plan.configuration import inside, members
 from ops_agent.plan.literals import ON_BASE, Difference, closed, moves
-from ops_agent.plan.sides import PROVIDER_OUTPUT, Json, Standin, put
+from ops_agent.plan.sides import Json, Standin, put
 from ops_agent.terraform.statements import config_address
 
 DERIVED_TEXT: Final = "(computed of what only the account knows)"
@@ -194,7 +194,7 @@ def _doubt(difference: Difference, address: str, change: Json) -> str:
 def _outputs(difference: Difference) -> Json:
     found: Json = {}
     base, head = difference.base.outputs, difference.head.outputs
-    for name in sorted(n for n in base.keys() | head.keys() if not n.startswith(PROVIDER_OUTPUT)):
+    for name in sorted(base.keys() | head.keys()):
         old, new = base.get(name), head.get(name)
         action = "create" if old is None else "delete" if new is None else "update" if old != new else "no-op"
         found[name] = {"actions": [action], "after_unknown": False}

@@ -25,7 +25,7 @@ from ops_agent.terraform.statements import Statements
 Json = dict[str, Any]
 DOCUMENT: Final = "aws_iam_policy_document"
 """The one data source that the real provider answers by itself."""
-PROVIDER_OUTPUT: Final = "ops_agent_provider_"
+_PROVIDER: Final = "ops_agent_provider_"
 _KINDS: Final = {"managed": "resource", "data": "data"}
 _TOKEN: Final = re.compile(r"oa[0-9a-f]{14}")
 _INVENTED: Final = re.compile(
@@ -77,22 +77,18 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Side(OfflineSide):
-    """One side after its mocked runs; `outputs` are the root module's. Of a base also `stated`, its values with the
-    provider's defaults by address, and in `failed` why some have none.
+    """One side after its mocked runs; `outputs` are the root module's, `providers` its evaluated blocks by `aws` or
+    `aws.alias`. Of a base also `stated`, its values with the provider's defaults by address, and in `failed` why some
+    have none.
     """
 
     items: Mapping[str, Item] = field(default_factory=dict)
     outputs: Mapping[str, Json] = field(default_factory=dict)
+    providers: Mapping[str, Any] = field(default_factory=dict)
     schemas: Mapping[str, Any] = field(default_factory=dict)
     stated: Mapping[str, Json] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
     statements: Statements = field(default_factory=Statements)
-
-    @property
-    def providers(self) -> Json:
-        """The evaluated provider blocks, by `aws` or `aws.alias`."""
-        found = {name: out.get("value") for name, out in self.outputs.items() if name.startswith(PROVIDER_OUTPUT)}
-        return {name.removeprefix(PROVIDER_OUTPUT).replace("__", "."): value for name, value in found.items()}
 
     def arguments(self, address: str) -> Json:
         """What the sources set of an instance; nothing where there is none."""
@@ -110,14 +106,9 @@ def _arguments(block: Json, values: Json, unknown: Any, own: Json) -> Json:
         value = values.get(name)
         if value is None or not (attribute.get("optional") or attribute.get("required")):
             continue
-        if attribute.get("computed"):
-            if name in own:
-                is_invented = value == own[name]
-            else:
-                is_invented = marks.get(name) is True and not _TOKEN.search(json.dumps(value))
-            if is_invented:
-                continue
-        found[name] = value
+        is_invented = marks.get(name) is True and not _TOKEN.search(json.dumps(value))
+        if not attribute.get("computed") or not (value == own[name] if name in own else is_invented):
+            found[name] = value
     for name, inner in (block.get("block_types") or {}).items():
         value, below = values.get(name) or [], marks.get(name)
         if isinstance(value, list):
@@ -298,7 +289,7 @@ def mocked_test(statements: Statements, known: Iterable[Item], schemas: Mapping[
 def provider_outputs(statements: Statements) -> str:
     """A configuration file (JSON) for the root module, with an output for each provider block's arguments."""
     outputs = {
-        PROVIDER_OUTPUT + name.replace(".", "__"): {
+        _PROVIDER + name.replace(".", "__"): {
             "value": {argument: f"${{{source}}}" for argument, source in arguments.items()},
             "sensitive": True,
         }
@@ -344,7 +335,10 @@ def read_side(
         modules += module.get("child_modules") or ()
         for entry in module.get("resources") or ():
             items[entry["address"]] = item(entry, entry.get("values"), entry.get("sensitive_values"))
-    side = Side(items=items, outputs=state.get("outputs") or {}, schemas=schemas, statements=statements)
+    outputs = dict(state.get("outputs") or {})
+    ours = [name for name in outputs if name.startswith(_PROVIDER)]
+    blocks = {name.removeprefix(_PROVIDER).replace("__", "."): outputs.pop(name).get("value") for name in ours}
+    side = Side(items=items, outputs=outputs, providers=blocks, schemas=schemas, statements=statements)
     return side, [*items.values()]
 
 
