@@ -165,9 +165,9 @@ class Checkout:
     def links_since(self, base: BaseTree | None) -> tuple[str, ...]:
         """Symbolic links in `scope` that `base` has not, or has otherwise."""
         before = base.entries() if base else {}
-        known = {(path, entry.blob) for path, entry in before.items() if entry.mode == LINK}
-        links = (e for path, e in sorted(self._entries.items()) if e.mode == LINK and path.startswith(self.scope))
-        return tuple(e.path for e in links if (e.path, e.blob) not in known)
+        now = (e for e in self._entries.values() if e.mode == LINK and e.path.startswith(self.scope))
+        other = (e.path for e in now if (b := before.get(e.path)) is None or (b.mode, b.blob) != (LINK, e.blob))
+        return tuple(sorted(other))
 
 
 @contextmanager
