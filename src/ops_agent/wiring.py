@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
 from ops_agent.adapters.local.folder import LocalBranches, LocalIssues, LocalPullRequests, NoBoard
 from ops_agent.adapters.local.git_objects import GitObjects, quarantined
 from ops_agent.adapters.scratch import scratch_tree
+from ops_agent.adapters.terraform.engine import kept_programs
 from ops_agent.adapters.terraform.module_fetch import ModuleAccess
 from ops_agent.adapters.terraform.module_hosts import ModuleCredentials
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
@@ -158,6 +160,7 @@ def terraform_of(settings: Settings, environment: Mapping[str, str], say: Callab
         overlay=harness.terraform_overlay,
         backend_settings=harness.backend_settings,
         extra_variables=harness.terraform_variables,
+        kept=partial(kept_programs, environment),
         modules=ModuleAccess(
             credentials=module_credentials(settings, environment),
             variables=harness.module_variables,

@@ -21,6 +21,7 @@ from ops_agent.model.errors import ToolchainError
 from ops_agent.model.outcome import Stopped
 from ops_agent.model.plan import OfflinePlan, OfflineSide
 from ops_agent.model.policy import Policy
+from ops_agent.model.terraform import FetchedModules
 from ops_agent.model.verification import CheckResult, CheckStatus
 from ops_agent.run.converse import Conversation
 from ops_agent.terraform.layout import discover_layout
@@ -53,6 +54,9 @@ class Engine:
 
     def parallel(self) -> int:
         return 1
+
+    def fetched_modules(self, root: Any) -> FetchedModules:
+        return FetchedModules()
 
     def self_test(self) -> str:
         self.ran.append("self_test")

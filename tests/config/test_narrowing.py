@@ -12,7 +12,7 @@ from doubles.tree import MemoryTree
 from ops_agent.config.policy_file import PolicyFile, narrow, narrow_by_policy_file
 from ops_agent.config.settings import Settings
 from ops_agent.model.errors import ConfigError
-from ops_agent.model.policy import Limits, Policy
+from ops_agent.model.policy import AWS_PROVIDERS, Limits, Policy
 
 AWS = "registry.terraform.io/hashicorp/aws"
 WIDE = Settings(
@@ -55,10 +55,7 @@ def test_every_limit_can_be_narrowed() -> None:
 
 
 def test_a_provider_without_its_registry_means_it_in_every_allowed_one() -> None:
-    assert (
-        narrow(WIDE, PolicyFile(allowed_providers=("hashicorp/aws",))).policy.allowed_providers
-        == Policy().allowed_providers
-    )
+    assert narrow(WIDE, PolicyFile(allowed_providers=("hashicorp/aws",))).policy.allowed_providers == AWS_PROVIDERS
 
 
 def test_everything_that_would_widen_is_refused_at_once() -> None:

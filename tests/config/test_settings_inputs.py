@@ -78,11 +78,7 @@ def test_every_shape_of_input_is_read() -> None:
         "live": "arn:aws:iam::222222222222:role/live",
     }
     assert settings.policy.accounts == {"dev": "111111111111", "live": "222222222222"}
-    assert settings.policy.allowed_providers == (
-        "registry.terraform.io/hashicorp/aws",
-        "registry.opentofu.org/hashicorp/aws",
-        "registry.example.com/acme/dns",
-    )
+    assert settings.policy.allowed_providers == (*Policy().allowed_providers, "registry.example.com/acme/dns")
     assert (settings.policy.region, settings.llm.base_url, settings.environments) == (
         "eu-central-1",
         "http://127.0.0.1:8080/v1",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +18,7 @@ from ops_agent.cli import run_doctor
 from ops_agent.config.arguments import parse
 from ops_agent.config.settings import Settings
 from ops_agent.doctor import diagnose, examine, show
-from ops_agent.doctor.checks import CHECKS, Diagnosis, Health, Setup
+from ops_agent.doctor.checks import Diagnosis, Health, Setup
 from ops_agent.model.change_set import TreeEntry
 from ops_agent.model.errors import AwsError, NotFound, ToolchainError
 from ops_agent.model.event import Repository
@@ -90,8 +89,8 @@ def setup(
         issues=host or Host(ALL),
         branches=SimpleNamespace(rules=lambda _name, _branch: rules, ruleset=lambda _name, id_: (f"set {id_}", False)),
         board=SimpleNamespace(card=lambda _issue: card),
-        cloud=SimpleNamespace(lease=lease),
-        terraform=SimpleNamespace(engine=engine, self_test=lambda: None),
+        cloud=SimpleNamespace(lease=lease, unplanned_reason=lambda _environment: None),
+        terraform=SimpleNamespace(engine=engine, self_test=lambda: None, choose_engine=lambda _wishes: None),
         linters=SimpleNamespace(
             check=lambda files: {
                 path: tuple(LintEntry(tool=tool, kind="x", line=1, says="y") for tool in finding) for path in files
@@ -268,20 +267,3 @@ def test_another_region_than_the_default_is_a_warning() -> None:
     """docs/decisions/0006."""
     elsewhere = healthy(policy=Policy(region="eu-central-1"))
     assert "`aws_region` makes eu-central-1 the only region" in ill(examine(setup(settings=elsewhere)), Health.WARN)
-
-
-@pytest.mark.parametrize(
-    ("engine", "fails"), [("Terraform 1.15.5 (embedded)", True), ("OpenTofu 1.10.6 (tofu on PATH)", False)]
-)
-def test_files_that_only_opentofu_loads_need_opentofu(engine: str, fails: bool) -> None:
-    ill_one = setup()
-    tree: Any = SimpleNamespace(entries=lambda: {"infra/main.tofu": None, "docs/x.tofu": None}, read=lambda _: b"")
-    found = [
-        d for d in CHECKS["toolchain"](with_engine(replace(ill_one, tree=tree), engine)) if d.health is Health.FAIL
-    ]
-    assert [d.what for d in found] == (["infra/main.tofu is for OpenTofu: Terraform does not load it"] if fails else [])
-
-
-def with_engine(given: Setup, engine: str) -> Setup:
-    given.world.terraform.engine = lambda: engine  # type: ignore[method-assign]
-    return given

@@ -111,13 +111,6 @@ def test_what_hands_out_values_is_named_with_its_call(block: str, call: str) -> 
     assert f"is read with `{call}`, so plans of `infra` fail with AccessDenied" in said
 
 
-def test_a_provider_that_becomes_another_role_is_named() -> None:
-    assumes = 'provider "aws" {\n  assume_role {\n    role_arn = var.role\n  }\n}\n'
-    (said,) = named({"infra/main.tf": BACKEND, "infra/more.tf": assumes})
-    assert said.startswith('infra/more.tf:1: `provider "aws"` assumes a role, which the role for plans may not')
-    assert "sts:AssumeRole*" in session_policy("sa-east-1", ["125611408459"])
-
-
 def test_each_value_that_the_session_policy_denies_and_terraform_can_read_is_in_the_table() -> None:
     """The session policy is what counts in the end: a call it denies by name, and that some block makes, is named
     beforehand.

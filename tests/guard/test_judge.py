@@ -47,10 +47,8 @@ def test_what_the_base_has_untouched_is_reported_and_does_not_block() -> None:
     base = {**base_files(), "infra/old.tf": EVIL.encode()}
     verdict = verdict_of({"infra/old.tf": (EVIL + QUEUE).encode()}, base)
     assert not verdict.blocked
-    assert {f.rule for f in verdict.findings if f.pre_existing and f.severity is Severity.BLOCKS} == {
-        "terraform/external-data-source",
-        "terraform/provider-source",
-    }
+    known = {f.rule for f in verdict.findings if f.pre_existing and f.severity is Severity.BLOCKS}
+    assert known == {"terraform/external-data-source"}, "the root has the provider, and may keep it"
 
 
 @pytest.mark.parametrize(

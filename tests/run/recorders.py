@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from adapters.terraform.worlds import DEV
 from ops_agent.model.finding import Finding, Place
 from ops_agent.model.plan import OfflineSide
+from ops_agent.model.terraform import FetchedModules
 from ops_agent.model.verification import CheckResult, CheckStatus
 
 PASSED, FAILED = CheckStatus.PASSED, CheckStatus.FAILED
@@ -34,11 +35,17 @@ class Recorder:
     base_results: dict[str, CheckResult] = field(default_factory=dict)
     on: object = None
     log: list[str] = field(default_factory=list)
-    allowed: set[tuple[str, ...] | None] = field(default_factory=set)
+    installs: dict[str, tuple[str, ...]] = field(default_factory=dict)
     cancelled: threading.Event = field(default_factory=threading.Event)
 
     def engine(self) -> str:
         return "Terraform 9.9.9 (recorded)"
+
+    def choose_engine(self, wishes):
+        pass
+
+    def fetched_modules(self, root):
+        return FetchedModules()
 
     def self_test(self) -> str:
         self.log.append("self test")
@@ -65,9 +72,9 @@ class Recorder:
 
     @contextmanager
     def workspace(self, tree, target, lease, *, providers=None, buckets=frozenset()):
-        self.allowed.add(providers)
         side = "head" if (Path(tree) / "HEAD").exists() else "base"
         what = f"{side} {target}"
+        self.installs[what] = providers
 
         def plan(*, with_text=True):
             return self.run("plan", what), None

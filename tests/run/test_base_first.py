@@ -62,7 +62,7 @@ def test_a_base_that_can_never_be_initialised_ends_the_run_before_the_first_call
         stopped = first.before_call()
     assert stopped.conclusion is Conclusion.TOOLCHAIN_FAILED
     assert "`infra`" in stopped.reason and "hashicorp/google" in stopped.reason
-    assert "`registry.terraform.io/hashicorp/google` with `allowed_providers`" in stopped.remedy
+    assert "give the provider mirror this version" in stopped.remedy
 
 
 def test_one_environment_that_can_be_initialised_is_worth_the_run():

@@ -14,9 +14,10 @@ import pytest
 from adapters.terraform.worlds import DEV, PROD, changes, environment, service, target, world
 from doubles.tree import MemoryTree
 from ops_agent.config.settings import Settings
+from ops_agent.guard.providers import BESIDE_A_ROLE
 from ops_agent.model.errors import AwsError, ToolchainError
 from ops_agent.model.plan import TerraformPlan
-from ops_agent.model.policy import Policy
+from ops_agent.model.policy import AWS_PROVIDERS, Policy
 from ops_agent.run.verify import BasePlans, verify
 from run.recorders import FAILED, Cloud, Recorder, check, finding
 
@@ -84,6 +85,35 @@ def test_a_lease_that_cannot_be_had_ends_the_run_before_terraform(tmp_path):
     assert terraform.log == ["self test"]
 
 
+PROFILE = 'provider "aws" {\n  alias   = "mine"\n  profile = "mine"\n}\n'
+
+
+@pytest.mark.parametrize("on_base", [True, False])
+def test_a_root_that_takes_other_credentials_or_providers_is_planned_without_the_role(tmp_path, on_base):
+    """Also when only the base, or only the change, does."""
+    for number, (text, why) in enumerate(
+        {PROFILE: "`profile`", 'provider "datadog" {}\n': "`hashicorp/datadog`"}.items()
+    ):
+        mine, cloud = {**BEFORE, "infra/mine.tf": text}, Cloud()
+        before, after = (mine, AFTER) if on_base else (BEFORE, mine)
+        (tmp_path / str(number)).mkdir()
+        result, terraform = proof(before, after, tmp_path / str(number), cloud=cloud)
+        dev = next(t for t in result.targets if t.target.environment.name == "dev")
+        assert cloud.leases == [] and why in (dev.unplanned or "") and "plan head infra (dev)" not in terraform.log
+
+
+def test_beside_a_role_nothing_but_aws_and_the_utility_providers_is_installed(tmp_path):
+    """Whatever a lock file names that nothing uses any more."""
+    lock = 'provider "registry.terraform.io/datadog/datadog" {\n  version = "1.0.0"\n  hashes  = ["h1:x="]\n}\n'
+    before = {**BEFORE, "infra/.terraform.lock.hcl": lock}
+    _, terraform = proof(before, {**before, "infra/new.tf": "locals {}\n"}, tmp_path)
+    assert {name for name, of in terraform.installs.items() if {*of} - BESIDE_A_ROLE} == {
+        "base infra (prod)",
+        "head infra (prod)",
+    }
+    assert {*terraform.installs["head infra (dev)"]} == BESIDE_A_ROLE
+
+
 def test_an_environment_without_its_backend_file_is_named_and_not_planned(tmp_path):
     before = {p: c for p, c in BEFORE.items() if p != "infra/backend/dev/backend.hcl"}
     result, terraform = proof(before, {**before, "infra/new.tf": "locals {}\n"}, tmp_path)
@@ -101,9 +131,9 @@ def test_head_and_base_are_initialised_with_the_providers_of_the_narrowed_policy
     """What the policy file of the base branch took away is not served, although the engine was built before it was
     read.
     """
-    narrowed = Settings(policy=Policy(allowed_providers=("registry.terraform.io/hashicorp/aws",)))
+    narrowed = Settings(policy=Policy(allowed_providers=()))
     _, terraform = proof(BEFORE, AFTER, tmp_path, settings=narrowed)
-    assert terraform.allowed == {("registry.terraform.io/hashicorp/aws",)}
+    assert {frozenset(of) for of in terraform.installs.values()} == {frozenset(AWS_PROVIDERS)}, "what the base has"
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,8 @@ class Terraform:
     def engine(self) -> str:
         return "Terraform 1.15.5 (double)"
 
+    def choose_engine(self, wishes: object) -> None: ...
+
     def self_test(self) -> str:
         return "nothing real"
 

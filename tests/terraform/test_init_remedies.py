@@ -6,7 +6,6 @@ import pytest
 
 from ops_agent.terraform.obstacles import init_remedy
 
-ALLOWED = ("registry.terraform.io/hashicorp/aws",)
 QUERY = "Failed to query available provider packages: Could not retrieve the list of available versions for provider "
 
 
@@ -17,7 +16,7 @@ QUERY = "Failed to query available provider packages: Could not retrieve the lis
             QUERY
             + "hashicorp/google: provider registry.terraform.io/hashicorp/google was not found in any of the search "
             "locations",
-            "Allow the provider `registry.terraform.io/hashicorp/google` with `allowed_providers`",
+            "give the provider mirror this version",
         ),
         (
             QUERY + "hashicorp/aws: provider registry.terraform.io/hashicorp/aws was not found in any of the search "
@@ -43,7 +42,7 @@ QUERY = "Failed to query available provider packages: Could not retrieve the lis
     ],
 )
 def test_an_obstacle_has_its_remedy(said: str, remedy: str) -> None:
-    assert remedy in (init_remedy(said, ALLOWED) or "")
+    assert remedy in (init_remedy(said) or "")
 
 
 @pytest.mark.parametrize(
@@ -55,4 +54,4 @@ def test_an_obstacle_has_its_remedy(said: str, remedy: str) -> None:
     ],
 )
 def test_an_error_in_the_configuration_is_no_obstacle(said: str) -> None:
-    assert init_remedy(said, ALLOWED) is None
+    assert init_remedy(said) is None

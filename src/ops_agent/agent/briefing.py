@@ -14,7 +14,7 @@ from typing import Any
 from ops_agent.model.conversation import Standard
 from ops_agent.model.finding import Finding
 from ops_agent.model.plan import UNKNOWN, PlanCounts, ResourceAction, ResourceChange
-from ops_agent.model.policy import Limits, Policy
+from ops_agent.model.policy import PUBLIC_REGISTRIES, Limits, Policy
 from ops_agent.model.terraform import Layout, TerraformRoot, TerraformSource
 from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerification
 from ops_agent.model.work_item import WorkItem
@@ -66,7 +66,7 @@ def system_prompt(policy: Policy, limits: Limits, standards: tuple[Standard, ...
         title_prefix=title_prefix,
         region=policy.region,
         accounts=tuple(policy.accounts.items()),
-        providers=_listed(policy.allowed_providers),
+        providers=_listed(tuple(dict.fromkeys(_short(address) for address in policy.allowed_providers))),
         modules=_listed(policy.allowed_modules),
         workflows=policy.allow_workflow_files,
         closed=_listed((*policy.closed_paths, *policy.ruleset_paths)),
@@ -77,6 +77,12 @@ def system_prompt(policy: Policy, limits: Limits, standards: tuple[Standard, ...
         max_file_bytes=f"{limits.max_file_bytes:,}",
         standards=standards,
     )
+
+
+def _short(provider: str) -> str:
+    """A provider's address without its registry, where everybody knows that one."""
+    host, _, name = provider.partition("/")
+    return name if host in PUBLIC_REGISTRIES else provider
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -258,7 +258,7 @@ def _settings(read: Settings, converted: _Converted) -> Settings:
             policy,
             region=converted.aws_region,
             accounts=converted.aws_accounts,
-            allowed_providers=tuple(providers) or policy.allowed_providers,
+            allowed_providers=tuple(dict.fromkeys((*policy.allowed_providers, *providers))),
             allowed_modules=converted.allowed_modules,
             allowed_buckets=converted.allowed_buckets,
             allowed_uses=tuple(dict.fromkeys((*policy.allowed_uses, *converted.allowed_uses))),

@@ -15,6 +15,7 @@ from ops_agent.config.policy_file import POLICY_FILE
 from ops_agent.config.settings import Settings, ways_to_llm
 from ops_agent.doctor.questions import questions
 from ops_agent.guard.judge import judge
+from ops_agent.guard.needs import by_words
 from ops_agent.guard.rules import TABLE
 from ops_agent.guard.tree import FilesInMemory
 from ops_agent.issue.references import parse_references
@@ -27,6 +28,7 @@ from ops_agent.model.terraform import Environment, Layout
 from ops_agent.model.verification import CheckStatus
 from ops_agent.run.branch_rules import REMEDY, branch_rules
 from ops_agent.run.brief import require_environments
+from ops_agent.run.needs import find_needs, named, stopped_by
 from ops_agent.terraform.layout import survey_of
 from ops_agent.terraform.module_sources import (
     ModuleCall,
@@ -312,11 +314,9 @@ def _check_role(setup: Setup, environment: Environment) -> Diagnosis:
 
 def _check_toolchain(setup: Setup) -> Iterator[Diagnosis]:
     terraform = setup.world.terraform
-    engine = terraform.engine()
-    yield Diagnosis("toolchain", OK, engine)
-    if not engine.startswith("OpenTofu") and (unread := next(_tofu_files(setup), None)):
-        hint = "Put `tofu` on PATH (opentofu/setup-opentofu) and set `terraform_binary: tofu`."
-        yield Diagnosis("toolchain", FAIL, f"{unread} is for OpenTofu: Terraform does not load it", hint)
+    if setup.tree is not None and setup.layout is not None:
+        yield from _of_needs(setup, setup.tree, setup.layout)
+    yield Diagnosis("toolchain", OK, terraform.engine())
     guarantees = terraform.self_test()
     what = f"a hostile configuration cannot read this process (tried with a canary); Terraform's children: {guarantees}"
     yield Diagnosis("toolchain", OK, what)
@@ -335,13 +335,14 @@ def _check_toolchain(setup: Setup) -> Iterator[Diagnosis]:
     yield Diagnosis("toolchain", health, f"{free / 1e9:.0f} GB are free for temporary files", hint)
 
 
-def _tofu_files(setup: Setup) -> Iterator[str]:
-    """Files of roots and their modules that only OpenTofu loads."""
-    roots = setup.layout.roots if setup.layout else ()
-    directories = {directory for root in roots for directory in (root.path, *root.local_modules)}
-    for path in sorted(setup.tree.entries() if setup.tree else ()):
-        if path.endswith((".tofu", ".tofu.json")) and directory_of(path) in directories:
-            yield path
+def _of_needs(setup: Setup, tree: BaseTree, layout: Layout) -> Iterator[Diagnosis]:
+    """What the roots need of engine, providers, lock files and credentials, each thing once for all roots. FAIL when no
+    root can be planned.
+    """
+    needs = find_needs(setup.world, setup.settings, tree, layout)
+    hopeless = stopped_by(needs, setup.settings, layout) is not None
+    for (what, remedy, stops), places in by_words(needs).items():
+        yield Diagnosis("roots", FAIL if stops and hopeless else WARN, f"{named(places)}: {what}", remedy)
 
 
 def check_modules(setup: Setup) -> Iterator[Diagnosis]:

@@ -7,6 +7,16 @@ from dataclasses import dataclass, field
 from ops_agent.model.terraform import MappedRoot
 
 DEV, PROD, ROOT = "dev", "prod", "root"
+PUBLIC_REGISTRIES = ("registry.terraform.io", "registry.opentofu.org")
+AWS_PROVIDERS = tuple(f"{host}/hashicorp/aws" for host in PUBLIC_REGISTRIES)
+UTILITY_PROVIDERS = tuple(
+    f"{host}/hashicorp/{name}"
+    for name in ("archive", "cloudinit", "null", "random", "time", "tls")
+    for host in PUBLIC_REGISTRIES
+)
+"""HashiCorp's providers that neither run programs nor reach out. Exceptions (`tls_certificate`, a path outside of the
+module) have rules of their own; `external`, `http` and `local` are none of these.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,19 +24,19 @@ class Policy:
     """The limits that the guard and the verification hold.
 
     `accounts` maps an environment's name (and `root`) to a 12-digit account id. `allowed_providers` are source
-    addresses with a host (`registry.terraform.io/hashicorp/aws`), `allowed_modules` source prefixes, `allowed_buckets`
-    S3 buckets that a plan may reach besides those in use, `allowed_uses` owner/name of actions (`actions/checkout`),
-    `allowed_permissions` scopes that jobs of workflows may write (`packages`). `account_files` are path globs in which
-    account ids are allowed as literals, `closed_paths` globs that may not be written, `ruleset_paths` those
-    that a ruleset on GitHub restricts, in GitHub's patterns; `layout` maps roots that discovery cannot find. `owner`,
-    no input, is who owns the repository on GitHub; empty when that is not known.
+    addresses with a host (`registry.terraform.io/hashicorp/aws`) that any code may use, `allowed_modules` source
+    prefixes, `allowed_buckets` S3 buckets that a plan may reach besides those in use, `allowed_uses` owner/name of
+    actions (`actions/checkout`), `allowed_permissions` scopes that jobs of workflows may write (`packages`).
+    `account_files` are path globs in which account ids are allowed as literals, `closed_paths` globs that may not be
+    written, `ruleset_paths` those that a ruleset on GitHub restricts, in GitHub's patterns; `layout` maps roots that
+    discovery cannot find. `owner`, no input, is who owns the repository on GitHub; empty when that is not known.
     """
 
     region: str = "sa-east-1"
     accounts: dict[str, str] = field(
         default_factory=lambda: {DEV: "125611408459", PROD: "283165662494", ROOT: "813395879296"}
     )
-    allowed_providers: tuple[str, ...] = ("registry.terraform.io/hashicorp/aws", "registry.opentofu.org/hashicorp/aws")
+    allowed_providers: tuple[str, ...] = (*AWS_PROVIDERS, *UTILITY_PROVIDERS)
     allowed_modules: tuple[str, ...] = ()
     allowed_buckets: tuple[str, ...] = ()
     allowed_uses: tuple[str, ...] = (

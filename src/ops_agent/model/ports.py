@@ -26,7 +26,7 @@ from ops_agent.model.event import (
 )
 from ops_agent.model.finding import Place
 from ops_agent.model.plan import OfflinePlan, OfflineSide
-from ops_agent.model.terraform import Environment, FetchedModules, TerraformRoot, TerraformTarget
+from ops_agent.model.terraform import EngineWish, Environment, FetchedModules, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult
 from ops_agent.model.workflow import LintEntries
 
@@ -302,6 +302,9 @@ class Terraform(Protocol):
     def engine(self) -> str:
         """Name, version and where it came from, e.g. `Terraform 1.15.5 (embedded)`. Raises ToolchainError."""
 
+    def choose_engine(self, wishes: Sequence[EngineWish]) -> None:
+        """Before anything is run: take the engine here that meets most of the `wishes`, one for each root."""
+
     def self_test(self) -> str:
         """Prove with a canary that a hostile configuration cannot read this process or leave its sandbox.
 
@@ -337,7 +340,7 @@ class Terraform(Protocol):
         providers: tuple[str, ...] | None = None,
         buckets: frozenset[str] | None = frozenset(),
     ) -> AbstractContextManager[TerraformWorkspace]:
-        """`providers` (source addresses with a host) narrows the allow-list that Terraform installs from. `buckets` may
+        """`providers` (source addresses with a host) is what Terraform may install; None: the allow-list. `buckets` may
         be reached beside those of the backend and the state; None, for the base's own configuration: any of the region.
         """
 

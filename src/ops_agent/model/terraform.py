@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from functools import cached_property
 
+from ops_agent.model.finding import Place
+
 Scalar = str | int | float | bool | None
 PathStep = str | int | None
 
@@ -227,6 +229,18 @@ class TerraformTarget:
 
     def __str__(self) -> str:
         return f"{self.root.path} ({self.environment.name})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineWish:
+    """What one root asks of the engine. `required` are the constraints of `required_version`, each with its place;
+    `loads_tofu` is a file that only OpenTofu loads; `pinned` is what a version file names: `terraform` or `tofu`, the
+    exact version, and the place.
+    """
+
+    required: tuple[tuple[Place, str], ...] = ()
+    loads_tofu: Place | None = None
+    pinned: tuple[str, str, Place] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import BaseTree, World
 from ops_agent.model.terraform import Layout, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, Verification
+from ops_agent.run.needs import find_needs, lines_of, stopped_by
 from ops_agent.run.target import BasePlans
 from ops_agent.run.verify import fetched_modules, plan_bases
 from ops_agent.terraform.obstacles import init_remedy
@@ -41,12 +42,17 @@ class BaseFirst:
         self._enough = self._at_once = False
         self._patience = _PATIENCE
         self._broken: BaseException | None = None
+        self._lacking: Stopped | None = None
 
     def __enter__(self) -> BaseFirst:
-        """Copies the base's files and fetches its modules first: the base is read by one thread only, and nothing runs
-        beside the tokens of module hosts. Raises what they raise.
+        """Says what the roots need; copies the base's files and fetches its modules first: the base is read by one
+        thread only, and nothing runs beside the tokens of module hosts. Raises what they raise.
         """
-        if not any(root.environments for root in self._layout.roots):
+        needs = find_needs(self._world, self._settings, self._base, self._layout)
+        for line in lines_of(needs):
+            self._world.reporter.line(line)
+        self._lacking = stopped_by(needs, self._settings, self._layout)
+        if self._lacking is not None or not any(root.environments for root in self._layout.roots):
             self._decided.set()
             return self
         try:
@@ -72,6 +78,8 @@ class BaseFirst:
         Raises what ended the thread: a toolchain that is missing, a role that cannot be had, a full disk. After
         `settle` the verification knows more.
         """
+        if self._lacking is not None:
+            return self._lacking
         is_known, self._patience = self._decided.wait(self._patience), 0.0
         if not is_known or self._enough:
             return None
@@ -129,6 +137,5 @@ class BaseFirst:
         """Findings of a failed init that a person must remove, with the remedy; empty when it passed."""
         if check.status is not CheckStatus.FAILED:
             return ()
-        allowed = self._settings.policy.allowed_providers
-        remedies = ((finding, init_remedy(finding.what, allowed)) for finding in check.findings)
+        remedies = ((finding, init_remedy(finding.what)) for finding in check.findings)
         return tuple(replace(finding, remedy=remedy) for finding, remedy in remedies if remedy is not None)

@@ -94,7 +94,7 @@ class Checks:
                 engine=world.terraform.engine(),
                 redact=world.redact,
                 policy=self._settings.policy,
-                base_commit=base.commit,
+                base=base,
                 changes=changes,
                 tree=self._scratch.root,
                 buckets=frozenset(),

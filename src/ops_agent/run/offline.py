@@ -71,7 +71,7 @@ def offline_bases(
             if isinstance(side := known.get((head.base_commit, w.base, None)), OfflineSide | str):
                 found[str(w.target)] = side
                 continue
-            providers = head.policy.allowed_providers
+            providers = head.providers(w.base.root, None)
             workspace = stack.enter_context(head.terraform.workspace(untouched, w.base, None, providers=providers))
             if passes(w.base, workspace.init()):
                 ready.append((w, w.base, workspace))

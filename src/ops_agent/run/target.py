@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ops_agent.guard.data import words
+from ops_agent.guard.providers import BESIDE_A_ROLE, installable
+from ops_agent.guard.tree import SourceTree, source_tree
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.plan import OfflineSide, ResourceChange, TerraformPlan
 from ops_agent.model.policy import Policy
-from ops_agent.model.ports import CredentialLease, Terraform, TerraformWorkspace
+from ops_agent.model.ports import BaseTree, CredentialLease, Terraform, TerraformWorkspace
 from ops_agent.model.terraform import Environment, Layout, TerraformRoot, TerraformSource, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, Evidence, TargetVerification
 from ops_agent.plan.reading import read_plan
@@ -62,10 +64,21 @@ class Head:
     engine: str
     redact: Callable[[str], str]
     policy: Policy
-    base_commit: str
+    base: BaseTree
     changes: ChangeSet
     tree: Path
     buckets: frozenset[str]
+
+    @property
+    def base_commit(self) -> str:
+        return self.base.commit
+
+    def providers(self, root: TerraformRoot, lease: CredentialLease | None) -> tuple[str, ...]:
+        """What may be installed for a root: the allow-list and what its base has; where a role's credentials are, only
+        what may run beside them.
+        """
+        found = installable(self.policy, with_modules(self.terraform, self.base, self.policy, root), root)
+        return found if lease is None else tuple(address for address in found if address in BESIDE_A_ROLE)
 
     def read(self, path: str) -> bytes | None:
         return read_file(self.tree, path)
@@ -100,8 +113,14 @@ def work_of(wanted: tuple[str, ...], before: Layout, roots: Iterable[TerraformRo
     return tuple(Work(target=target, base=on_base.get(str(target))) for target in found)
 
 
+def with_modules(terraform: Terraform, base: BaseTree, policy: Policy, root: TerraformRoot) -> SourceTree:
+    """The base with the modules from outside that were fetched for a root."""
+    fetched, tree = terraform.fetched_modules(root), source_tree(base, policy)
+    return tree.with_fetched(fetched) if fetched.files else tree
+
+
 def opened(head: Head, work: Work) -> AbstractContextManager[TerraformWorkspace]:
-    providers = head.policy.allowed_providers
+    providers = head.providers(work.target.root, work.lease)
     return head.terraform.workspace(head.tree, work.target, work.lease, providers=providers, buckets=head.buckets)
 
 

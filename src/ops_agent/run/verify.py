@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from ops_agent.config.settings import Settings
+from ops_agent.guard.needs import not_with_role
 from ops_agent.guard.tree import source_tree
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.plan import TerraformPlan
+from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree, CloudIdentity, CredentialLease, Terraform, TerraformWorkspace, World
 from ops_agent.model.terraform import Environment, FetchedModules, Layout, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerification, Verification
@@ -35,6 +37,7 @@ from ops_agent.run.target import (
     redacted,
     validated,
     verified,
+    with_modules,
     work_of,
 )
 from ops_agent.terraform.buckets import named_buckets
@@ -72,13 +75,14 @@ def verify(
     before, after = files.layout, files.with_changes(changes).layout
     roots = LayoutUses(after).affected(changes.paths)
     with ExitStack() as stack:
-        work = _leased(world.cloud, work_of(settings.environments, before, roots), stack)
+        why = partial(_not_with_role, terraform, base, settings.policy, changes)
+        work = _leased(world.cloud, work_of(settings.environments, before, roots), stack, why)
         head = Head(
             terraform=terraform,
             engine=engine,
             redact=redact,
             policy=settings.policy,
-            base_commit=base.commit,
+            base=base,
             changes=changes,
             tree=tree,
             buckets=_named_buckets(base, before, roots) if any(w.lease for w in work) else frozenset(),
@@ -150,7 +154,9 @@ def _named_buckets(base: BaseTree, before: Layout, roots: Iterable[TerraformRoot
     )
 
 
-def _leased(cloud: CloudIdentity, work: Iterable[Work], stack: ExitStack) -> tuple[Work, ...]:
+def _leased(
+    cloud: CloudIdentity, work: Iterable[Work], stack: ExitStack, not_with_role: Callable[[TerraformTarget], str]
+) -> tuple[Work, ...]:
     """`work` with a lease where its environment has a role, else with the reason why there is none. Leases are opened
     here, one for each environment, before any Terraform runs: a wrong account stops all.
     """
@@ -158,8 +164,8 @@ def _leased(cloud: CloudIdentity, work: Iterable[Work], stack: ExitStack) -> tup
     found = []
     for w in work:
         environment = w.target.environment
-        unplanned = _unplanned(cloud, w.target.root, environment)
-        if unplanned is not None:
+        unplanned = _unplanned(cloud, w.target.root, environment) or not_with_role(w.target)
+        if unplanned:
             found.append(replace(w, unplanned=unplanned))
             continue
         key = (environment.name, environment.account)
@@ -176,6 +182,17 @@ def _unplanned(cloud: CloudIdentity, root: TerraformRoot, environment: Environme
     if not root.environments and root.has_backend:
         return f"no environment of `{root.path}` was found"
     return cloud.unplanned_reason(environment)
+
+
+def _not_with_role(
+    terraform: Terraform, base: BaseTree, policy: Policy, changes: ChangeSet, target: TerraformTarget
+) -> str:
+    """Why a target is planned without its account although there is a role, on the base or with the changes; empty when
+    it is planned with it.
+    """
+    tree = with_modules(terraform, base, policy, target.root)
+    sides = (tree.with_changes(changes), tree) if changes.changes else (tree,)
+    return "; ".join(dict.fromkeys(found.what for side in sides for found in not_with_role(side, target)))
 
 
 def run_all(terraform: Terraform, jobs: Mapping[str, Callable[[], T]]) -> dict[str, T]:
@@ -261,7 +278,7 @@ def _plan_base(
         failures.note(check, untouched)
         return goes_on(check) and check.status is not CheckStatus.FAILED
 
-    providers = head.policy.allowed_providers
+    providers = head.providers(target.root, work.lease)
     with head.terraform.workspace(untouched, target, work.lease, providers=providers, buckets=None) as workspace:
         if not passes(workspace.init()):
             return None
@@ -287,14 +304,16 @@ def plan_bases(
     if known.tree is None:
         raise ValueError("the base's files are not on disk")
     with ExitStack() as stack:
-        work = _leased(world.cloud, work_of(settings.environments, layout, layout.roots), stack)
+        nothing = ChangeSet(base_commit=base.commit, changes=())
+        why = partial(_not_with_role, world.terraform, base, settings.policy, nothing)
+        work = _leased(world.cloud, work_of(settings.environments, layout, layout.roots), stack, why)
         own = Head(
             terraform=world.terraform,
             engine=world.terraform.engine(),
             redact=world.redact,
             policy=settings.policy,
-            base_commit=base.commit,
-            changes=ChangeSet(base_commit=base.commit, changes=()),
+            base=base,
+            changes=nothing,
             tree=known.tree,
             buckets=frozenset(),
         )

@@ -49,6 +49,7 @@ from ops_agent.plan.evidence import prove
 from ops_agent.run.admit import TIMELINE_WAITS
 from ops_agent.run.checkout import is_judged, rules_for_people, unjudged
 from ops_agent.run.judge import judge_plans, judge_sources, merge_effects
+from ops_agent.run.needs import find_needs, lines_of
 from ops_agent.run.permissions import PermissionReader
 from ops_agent.run.publish import MAX_BODY_CHARACTERS, keep_comment, link_problem
 from ops_agent.run.target import redacted
@@ -134,6 +135,9 @@ def _verify(
     labels = labels_by_writers(world.issues, world.clock, settings, asked)
     if not unplanned and merged.concerns_terraform:
         with world.reporter.stage("verify"), world.scratch(merged.head) as scratch:
+            layout = source_tree(merged.base, settings.policy).layout
+            for line in lines_of(find_needs(world, settings, merged.base, layout)):
+                world.reporter.line(line)
             verification = verify(world, settings, merged.base, merged.changes, scratch.root)
         verdict = judge_plans(labels, verdict, verification)
     verdict = _excused(trusted, merged, verdict, datetime.fromtimestamp(world.clock.now(), UTC).date())

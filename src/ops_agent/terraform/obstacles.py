@@ -52,7 +52,6 @@ they are created and never again (`aws_lambda_invocation`).
 """
 
 _OVERRIDES = re.compile(r"(?:^|/|_)override\.(?:tf|tofu)(?:\.json)?$")
-_ASSUMES: Final = frozenset({"assume_role", "assume_role_with_web_identity", "assume_role_with_saml"})
 
 _ACTIONS: Final = frozenset(action.casefold() for types in DENIED.values() for action in types.values())
 _SAID = re.compile(r"(?i)not authorized to perform: ([a-z0-9-]+:[a-z]+)")
@@ -63,10 +62,6 @@ DENIED_REMEDY: Final = (
     "Terraform (manage the secret or parameter, let people or a rotation set its value), or move it to a root of its "
     "own that ops-agent does not change."
 )
-ASSUME_REMEDY: Final = (
-    "ops-agent hands Terraform the credentials of the environment's own role (`aws_role_arn`, `aws_role_arns`). Let a "
-    "pipeline assume its role before Terraform starts, and take `assume_role` out of the provider."
-)
 MODULE_REMEDY: Final = (
     "Only modules that the base branch uses already are fetched for a plan (docs/setup/modules.md). Use one of them "
     "with its source and version as they are, copy the module into the repository and call it by its path "
@@ -76,7 +71,10 @@ _BACKEND_REMEDY: Final = (
     "Correct the backend's settings on the base branch, or let the role for plans read the state "
     "(docs/setup/aws-role.md)."
 )
-_NOT_ALLOWED: Final = "Allow the provider `{provider}` with `allowed_providers`, or take it out of the root."
+_VERSION_REMEDY: Final = (
+    "Correct the version constraint or the lock file on the base branch, give the provider mirror this version, or "
+    "allow the provider of a private registry with `allowed_providers`."
+)
 _OBSTACLES: Final = (
     (
         re.compile(r"doesn't match any of the checksums|is not available for your (?:current )?(?:target )?platform"),
@@ -90,7 +88,7 @@ _OBSTACLES: Final = (
         re.compile(
             r"^(?:Failed to query available provider packages|Failed to install provider|Incompatible provider)"
         ),
-        "Correct the version constraint or the lock file on the base branch, or give the provider mirror this version.",
+        _VERSION_REMEDY,
     ),
     (
         re.compile(
@@ -103,7 +101,6 @@ _OBSTACLES: Final = (
         "Give a token that may read the module with `module_credentials` (docs/setup/modules.md).",
     ),
 )
-_MISSING = re.compile(r"provider (?P<address>\S+/(?P<name>[\w-]+/[\w-]+)) was not found in any of the search locations")
 _ACTION_REMEDY: Final = (
     "The role for plans lacks `{action}`: add it to the role's permissions (docs/setup/aws-role.md) if it only "
     "describes."
@@ -130,11 +127,6 @@ def denied_reads(layout: Layout, paths: Iterable[str], read: Callable[[str], byt
                 what = f"`{block.name}` is read with `{action}`, so plans of {roots} fail with AccessDenied{when}"
                 title = "A role that only describes cannot refresh this"
                 found.append(_finding(path, block.line, "denied-read", title, what, DENIED_REMEDY))
-            elif block.type == "provider" and _ASSUMES & block.members:
-                what = f"`{block.name}` assumes a role, which the role for plans may not"
-                what += f", so plans of {roots} fail with AccessDenied"
-                title = "The role for plans may not become another role"
-                found.append(_finding(path, block.line, "assumed-role", title, what, ASSUME_REMEDY))
     return tuple(found)
 
 
@@ -166,14 +158,11 @@ def broken_files(layout: Layout, paths: Iterable[str], read: Callable[[str], byt
     return tuple(found)
 
 
-def init_remedy(text: str, allowed_providers: Iterable[str]) -> str | None:
+def init_remedy(text: str) -> str | None:
     """What a person can do about an error of `init` that no change of configuration by an issue is about: a provider
     that is not allowed, a version that cannot be had, a backend or module host that cannot be reached. None: it is none
     of these.
     """
-    missing = _MISSING.search(text)
-    if missing and missing["name"] not in {"/".join(address.split("/")[-2:]) for address in allowed_providers}:
-        return _NOT_ALLOWED.format(provider=missing["address"])
     return next((remedy for pattern, remedy in _OBSTACLES if pattern.search(text)), None)
 
 

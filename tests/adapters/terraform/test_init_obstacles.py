@@ -38,5 +38,5 @@ def test_each_obstacle_of_init_is_known(terraform, aws, cloud, tmp_path):
             with terraform.workspace(tree, target(), lease, providers=ALLOWED, buckets=None) as workspace:
                 result = workspace.init()
             assert result.status is CheckStatus.FAILED, name
-            known = [found for f in result.findings if (found := init_remedy(f.what, ALLOWED)) is not None]
+            known = [found for f in result.findings if (found := init_remedy(f.what)) is not None]
             assert any(remedy in found for found in known), (name, [f.what for f in result.findings])

@@ -57,7 +57,7 @@ def test_a_kept_cell_answers_as_a_fresh_one_whatever_was_edited_in_between(terra
         engine="",
         redact=str,
         policy=Policy(),
-        base_commit="",
+        base=MemoryTree({"main.tf": MAIN}),
         changes=changes({}, {}),
         tree=tree,
         buckets=frozenset(),

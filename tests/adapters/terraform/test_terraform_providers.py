@@ -296,16 +296,16 @@ def test_every_source_of_providers_names_the_allow_list():
     assert "mirror" not in configuration((Path("/a"),), (), registry=True)
 
 
-def test_a_narrowed_list_is_what_init_installs_from_and_it_never_widens(tmp_path, mirror):
-    """Per workspace, because the policy file of the base branch is read after the engine was built."""
+def test_the_list_of_a_root_is_what_init_installs_from_and_it_never_adds_a_registry(tmp_path, mirror):
+    """Per workspace: what a root has on the base branch is known after the engine was built."""
     tree = write(tmp_path, FILES)
     statuses = []
     with terraform_with(mirror) as terraform:
-        for providers in ((), None, (INCLUDED, "registry.terraform.io/evil/aws"), ()):
+        for providers in ((), None, (INCLUDED, "registry.terraform.io/a/own", "evil.example/hashicorp/aws"), ()):
             with terraform.workspace(tree, bare_target(), None, providers=providers) as workspace:
                 statuses.append(workspace.init().status)
                 served = Path(workspace.variables["TF_CLI_CONFIG_FILE"]).read_text()
-                assert "evil" not in served
+                assert "evil" not in served and ("a/own" in served) is (len(providers or ()) == 3)
     assert statuses == [CheckStatus.FAILED, CheckStatus.PASSED, CheckStatus.PASSED, CheckStatus.FAILED]
 
 

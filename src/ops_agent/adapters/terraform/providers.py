@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ops_agent.adapters.terraform.cells import is_open_to_others
 from ops_agent.model.errors import ToolchainError
+from ops_agent.model.policy import PUBLIC_REGISTRIES
 from ops_agent.terraform.modules import Locked, read_lock_file
 
 _ADDRESS = re.compile(r"[a-z0-9][a-z0-9.:-]*/[\w-]+/[\w-]+/\d[\w.+-]*", re.ASCII)
@@ -51,10 +52,13 @@ class Providers:
         return bool(self.mirrors) and not any(next(mirror.rglob("*.zip"), None) for mirror in self.mirrors)
 
     def settings(self, providers: tuple[str, ...] | None, *, anew: bool = False) -> Path:
-        """The CLI configuration file that every child gets, whatever a home directory or the tree holds. `providers`
-        only narrows the run's allow-list; None leaves it alone. `anew`: nothing comes from `shared`.
+        """The CLI configuration file that every child gets, whatever a home directory or the tree holds. `providers` is
+        what may be installed, of the public registries and of the hosts of the run's allow-list; None: the allow-list.
+        `anew`: nothing comes from `shared`.
         """
-        key = (tuple(source for source in self._allowed if providers is None or source in providers), anew)
+        hosts = {*PUBLIC_REGISTRIES, *(source.partition("/")[0] for source in self._allowed)}
+        wanted = self._allowed if providers is None else providers
+        key = (tuple(source for source in wanted if source.partition("/")[0] in hosts), anew)
         with self._lock:
             if key not in self._settings:
                 path = self._folder / f"cli-{len(self._settings)}.tfrc"

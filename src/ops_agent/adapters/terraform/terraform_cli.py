@@ -7,7 +7,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +16,14 @@ from ops_agent.adapters.terraform import commands
 from ops_agent.adapters.terraform.cells import Cell, copy_tree
 from ops_agent.adapters.terraform.confinement import memory_left
 from ops_agent.adapters.terraform.diagnostics import finding, from_fmt, from_text
-from ops_agent.adapters.terraform.engine import ended_well, find_program, open_directories, read_engine
+from ops_agent.adapters.terraform.engine import (
+    Program,
+    all_programs,
+    ended_well,
+    find_program,
+    open_directories,
+    read_engine,
+)
 from ops_agent.adapters.terraform.module_fetch import ModuleAccess, RemoteModules
 from ops_agent.adapters.terraform.offline_plan import Seen, base_sides, plan_offline
 from ops_agent.adapters.terraform.placeholders import placeholders
@@ -25,14 +32,16 @@ from ops_agent.adapters.terraform.providers import Providers
 from ops_agent.adapters.terraform.reach import Buckets, Reach, reach
 from ops_agent.adapters.terraform.sandbox import Sandbox, prove
 from ops_agent.adapters.terraform.workspace import Workspace
+from ops_agent.model.errors import ToolchainError
 from ops_agent.model.plan import OfflinePlan, OfflineSide
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import CredentialLease, TerraformWorkspace
-from ops_agent.model.terraform import FetchedModules, TerraformRoot, TerraformTarget
+from ops_agent.model.terraform import EngineWish, FetchedModules, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus
 from ops_agent.plan.sides import Side
 from ops_agent.terraform.buckets import named_buckets, needs_path_style, state_buckets
 from ops_agent.terraform.modules import LOCK_FILE
+from ops_agent.terraform.versions import is_as_pinned, unmet
 
 # Terraform and one AWS provider while they plan: 164 MB with 3.39, about 700 MB with 5.100.
 PLAN_BYTES = 768 << 20
@@ -62,8 +71,12 @@ class TerraformCli:
         backend_settings: bytes = b"",
         extra_variables: Mapping[str, str] | None = None,
         modules: ModuleAccess | None = None,
+        kept: Callable[[], Iterable[Path]] = tuple,
     ) -> None:
         self._policy, self._binary, self._mirror = policy, binary, mirror
+        self._kept = kept
+        self._program: Program | None = None
+        self._chosen_for: tuple[EngineWish, ...] | None = None
         self._path_variable, self._closed = path_variable, tuple(closed)
         self._patience = patience or Patience()
         self._overlay, self._backend_settings = dict(overlay or {}), backend_settings
@@ -83,7 +96,7 @@ class TerraformCli:
     def _sandbox(self) -> Sandbox:
         def make() -> Sandbox:
             atexit.register(self.close)
-            return Sandbox(find_program(self._binary, self._path_variable, self._closed))
+            return Sandbox(self._program or find_program(self._binary, self._path_variable, self._closed))
 
         return self._once("sandbox", make)
 
@@ -109,6 +122,39 @@ class TerraformCli:
             return read_engine(self._sandbox.program, answer)
 
         return self._once("engine", ask)
+
+    def choose_engine(self, wishes: Sequence[EngineWish]) -> None:
+        def rank(engine: str) -> tuple[int, int]:
+            name, version, *_ = [*engine.split(), "", ""]
+            kind = "tofu" if name == "OpenTofu" else "terraform"
+            met = [wish for wish in wishes if engine and unmet(wish, kind, version) is None]
+            return len(met), sum(is_as_pinned(wish, kind, version) for wish in met)
+
+        with self._lock:
+            if self._chosen_for == tuple(wishes):
+                return
+            self._chosen_for = tuple(wishes)
+            best, taken = (-1, -1), None
+            for program, version in all_programs(self._binary, self._path_variable, self._kept(), self._closed):
+                named = f"{'OpenTofu' if program.kind == 'tofu' else 'Terraform'} {version}" if version else ""
+                if named and rank(named) <= best:
+                    continue
+                self._use(program)
+                with suppress(ToolchainError):
+                    if rank(self.engine()) > best:
+                        best, taken = rank(self.engine()), program
+                if best == (len(wishes), len(wishes)):
+                    break
+            if taken is not self._program:
+                self._use(taken)
+
+    def _use(self, program: Program | None) -> None:
+        """Begin anew with another program, unless it is this one."""
+        if self._program != program or program is None:
+            self.close()
+            self._made.clear()
+            self._fetched.clear()
+            self._program = program
 
     def self_test(self) -> str:
         """Once per process. Raises ToolchainError."""

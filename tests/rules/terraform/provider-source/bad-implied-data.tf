@@ -1,1 +1,1 @@
-data "archive_file" "x" {}
+data "local_file" "x" {}

@@ -1,1 +1,1 @@
-resource "null_resource" "x" {}
+resource "local_file" "x" {}

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from ops_agent.guard.data import words
+from ops_agent.guard.providers import declared_providers
 from ops_agent.guard.regions_and_accounts import accounts_in, foreign_regions, real_accounts
 from ops_agent.guard.rule import Piece, RootInEnvironment, TerraformFile, TextFile, hit, hit_at, rule
-from ops_agent.guard.rules.terraform.sources import declared_providers
 from ops_agent.guard.tree import SourceTree
 from ops_agent.guard.values import (
     UNSEEN,

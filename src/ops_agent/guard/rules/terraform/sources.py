@@ -7,14 +7,20 @@ from collections.abc import Iterator
 from itertools import islice
 
 from ops_agent.guard.data import table
+from ops_agent.guard.providers import (
+    BUILT_IN,
+    allowed_in,
+    declared_providers,
+    implied_address,
+    local_name,
+    provider_address,
+)
 from ops_agent.guard.rule import TerraformFile, WholeChange, hit_at, rule
 from ops_agent.guard.tree import SourceTree
 from ops_agent.model.finding import Finding, Severity
-from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind, TerraformSource
+from ops_agent.model.terraform import Attribute, Block, ExpressionKind, TerraformSource
 from ops_agent.terraform.modules import local_source
 
-_DEFAULT_HOST = "registry.terraform.io"
-_BUILT_IN = "terraform"
 _MOST_BESIDE = 50
 _EXACT_VERSION = re.compile(r"=?\s*\d+\.\d+\.\d+")
 _PINNED_REF = re.compile(r"[^?]*\?ref=[0-9a-f]{40}")
@@ -27,26 +33,29 @@ def provider_source(file: TerraformFile) -> Iterator[Finding]:
     """A provider is not on the allow-list.
 
     A provider is a program that `terraform plan` runs. Its full source address counts
-    (`registry.terraform.io/hashicorp/aws`); without a declared source, the type of a resource implies one.
+    (`registry.terraform.io/hashicorp/aws`); without a declared source, the type of a resource implies one. Allowed are
+    AWS, HashiCorp's providers that neither run programs nor reach out (`random`, `null`, `time`, `tls`, `cloudinit`,
+    `archive`), those of the action's input `allowed_providers`, and in a root those that it has on the base branch.
 
-    Remedy: Use the AWS provider (`source = "hashicorp/aws"`); another one must be allowed in the action's input
-    `allowed_providers`.
+    Remedy: Use the AWS provider (`source = "hashicorp/aws"`), or one that this root has already; another one must be
+    allowed in the action's input `allowed_providers`.
     """
+    allowed = allowed_in(file.directory, file.tree)
     for block in file.source.of_type("terraform"):
         for inner in (b for b in block.blocks if b.type == "required_providers"):
             for attribute in inner.attributes:
                 source = provider_address(attribute.name, attribute.expression)
-                if source not in file.policy.allowed_providers:
+                if source not in allowed:
                     what = f"the provider `{attribute.name}` comes from `{source or 'a computed source'}`"
                     yield file.hit(block, what, attribute)
     declared = declared_providers(file.tree, file.directory)
     for block in file.source.of_type("provider", "resource", "data", "ephemeral"):
-        local_name = _local_name(block)
-        if local_name is None:
+        name = local_name(block)
+        if name is None:
             yield file.hit(block, f"`{block.name}` has a computed `provider`", block.attribute("provider"))
-        elif local_name != _BUILT_IN:
-            source = declared.get(local_name, f"{_DEFAULT_HOST}/hashicorp/{local_name}")
-            if source not in file.policy.allowed_providers:
+        elif name != BUILT_IN:
+            source = declared.get(name, implied_address(name))
+            if source not in allowed:
                 yield file.hit(block, f"`{block.name}` needs the provider `{source}`", str(source))
 
 
@@ -187,41 +196,3 @@ def open_arguments(block: Block, tree: SourceTree, directory: str) -> frozenset[
     address = declared_providers(tree, directory).get(block.label) or block.label
     listed = table("provider_arguments")
     return frozenset((*listed["any"], *listed.get(address.rpartition("/")[2], ())))
-
-
-def provider_address(local_name: str, expression: Expression) -> str | None:
-    """The full source address that an entry of `required_providers` means, None when it is computed."""
-    if expression.kind is ExpressionKind.LITERAL:
-        return f"{_DEFAULT_HOST}/hashicorp/{local_name}"
-    if expression.kind is not ExpressionKind.OBJECT:
-        return None
-    sources = [
-        value for key, value in expression.pairs if key.value == "source" or key.kind is not ExpressionKind.LITERAL
-    ]
-    if not sources:
-        return f"{_DEFAULT_HOST}/hashicorp/{local_name}"
-    source = sources[0].value
-    if len(sources) != 1 or not isinstance(source, str):
-        return None
-    parts = source.casefold().split("/")
-    return "/".join([_DEFAULT_HOST, "hashicorp"][: 3 - len(parts)] + parts)
-
-
-def declared_providers(tree: SourceTree, directory: str) -> dict[str, str | None]:
-    """Local name -> full source address, as the module's `required_providers` say."""
-    declared: dict[str, str | None] = {}
-    for _, source in tree.module(directory):
-        for block in source.of_type("terraform"):
-            for inner in (b for b in block.blocks if b.type == "required_providers"):
-                declared.update({a.name: provider_address(a.name, a.expression) for a in inner.attributes})
-    return declared
-
-
-def _local_name(block: Block) -> str | None:
-    if not block.labels:
-        return None
-    chosen = block.attribute("provider")
-    if block.type == "provider" or chosen is None:
-        return block.label.split("_")[0]
-    steps = chosen.expression.steps or (chosen.expression.value,)
-    return str(steps[0]).split(".")[0] if isinstance(steps[0], str) else None

@@ -6,8 +6,8 @@ terraform {
       source  = "hashicorp/aws"
       version = ">= 3.39"
     }
-    google = {
-      source = "hashicorp/google"
+    dns = {
+      source = "registry.acme.example/acme/dns"
     }
   }
 

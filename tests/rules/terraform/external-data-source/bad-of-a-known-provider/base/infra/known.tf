@@ -1,0 +1,3 @@
+data "http" "known" {
+  url = "https://example.com"
+}

@@ -1,0 +1,3 @@
+data "http" "more" {
+  url = "https://example.org"
+}

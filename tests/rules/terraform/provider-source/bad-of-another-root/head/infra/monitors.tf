@@ -1,0 +1,14 @@
+terraform {
+  required_providers {
+    datadog = {
+      source  = "datadog/datadog"
+      version = "~> 3.0"
+    }
+  }
+}
+resource "datadog_monitor" "errors" {
+  name    = "errors"
+  type    = "metric alert"
+  message = "errors"
+  query   = "avg(last_5m):avg:orders.errors{*} > 1"
+}

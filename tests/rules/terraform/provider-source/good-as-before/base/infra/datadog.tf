@@ -1,0 +1,8 @@
+terraform {
+  required_providers {
+    datadog = {
+      source  = "datadog/datadog"
+      version = "~> 3.0"
+    }
+  }
+}
