@@ -83,8 +83,9 @@ def test_a_merge_runs_the_workflows_of_this_change() -> None:
 
 def test_environments_are_the_same_only_when_the_same_resources_change() -> None:
     queue, admin = (change(address, "create", after={}) for address in ("aws_sqs_queue.a", "aws_iam_user.admin"))
+    reads = change("data.aws_iam_policy_document.a", "read", after={}, mode="data")
     for prod, says in ((queue, "prod the same offline"), (admin, "prod +1 ~0 -0 offline")):
-        pair = (target(plan=of(queue)), target("prod", plan=of(prod), offline=True, unplanned="no role"))
+        pair = (target(plan=of(queue, reads)), target("prod", plan=of(prod), offline=True, unplanned="no role"))
         assert f"dev +1 ~0 -0 planned, {says};" in screen(verification=Verification(engine="x", targets=pair))
 
 

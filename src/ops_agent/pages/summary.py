@@ -146,9 +146,10 @@ def _plans(targets: Sequence[TargetVerification]) -> str:
 
 
 def _steps(target: TargetVerification) -> list[tuple[str, ...]]:
-    """What the plan of a target does, to be compared with another's."""
+    """What the plan of a target does, to be compared with another's; only a real plan reads data at the apply."""
     root = target.target.root.path
-    done: list[tuple[str, ...]] = [(root, change.address, change.action.value) for change in target.caused]
+    managed = [change for change in target.caused if change.mode == "managed"]
+    done: list[tuple[str, ...]] = [(root, change.address, change.action.value) for change in managed]
     return done + [(root, "output", output.name, output.action.value) for output in target.caused_outputs]
 
 
