@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -142,3 +143,39 @@ def test_a_target_without_a_plan_does_not_block() -> None:
 def test_every_rule_over_plans_ran_when_a_plan_was_read_and_none_without_one() -> None:
     assert plans(plan()).rules_run == tuple(rule.id for rule in PLAN_TABLE)
     assert plans(None).rules_run == ()
+
+
+UNTAGGED = finding("required-tags", 'module.q["a"].aws_sqs_queue.x[0]', "has no tag `feature`")
+WHERE = "module.q.aws_sqs_queue.x"
+
+
+def standards(
+    *given: tuple[str, tuple[Finding, ...]], own: frozenset[str] | None = None
+) -> list[tuple[str, str, bool]]:
+    """(address, what, whether it is pre-existing) of what the plans of these targets (`root environment`) lack."""
+    targets = []
+    for name, found in given:
+        root, _, environment = name.partition(" ")
+        made = Environment(name=environment, account=None, backend_file=None)
+        where = TerraformTarget(root=TerraformRoot(path=root, environments=(made,)), environment=made)
+        targets.append(TargetVerification(target=where, checks=(), plan=replace(plan(), standards=found), own=own))
+    verdict = judge_plans((), Verdict(findings=(), rules_run=()), Verification(engine="x", targets=tuple(targets)))
+    assert not verdict.blocked and all(f.remedy and f.title and not f.place.path for f in verdict.findings)
+    return [(f.address, f.what, f.pre_existing) for f in verdict.findings]
+
+
+def test_what_a_resource_lacks_is_said_once_for_its_instances_and_environments() -> None:
+    other = replace(UNTAGGED, address='module.q["b"].aws_sqs_queue.x[0]')
+    old = replace(UNTAGGED, pre_existing=True)
+    same = standards(("infra dev", (UNTAGGED, other)), ("infra prod", (other,)))
+    assert same == [(WHERE, "has no tag `feature`", False)]
+    assert standards(("infra dev", (UNTAGGED,)), ("infra prod", ())) == [
+        (WHERE, "has no tag `feature` in infra (dev)", False)
+    ]
+    two = standards(("infra dev", (UNTAGGED,)), ("network dev", (old,)))
+    assert two == [
+        (WHERE, "has no tag `feature` in infra (dev)", False),
+        (WHERE, "has no tag `feature` in network (dev)", True),
+    ]
+    assert standards(("infra dev", (old,)), ("infra prod", (other,))) == [(WHERE, "has no tag `feature`", False)]
+    assert standards(("infra dev", (UNTAGGED,)), own=frozenset({other.address})) == []

@@ -17,7 +17,7 @@ ENGINE = "Terraform 1.15.5 (embedded)"
 def test_observability_is_computed_from_the_plan() -> None:
     verification = Verification(engine=ENGINE, targets=(target(plan=captured("aws_dangers")),))
     text = section(build_proposal(material(verification=verification)).body, "Observability & logging")
-    assert "**No log group** in this configuration for `aws_lambda_function.fn`" in text
+    assert "- **Not watched**: `aws_lambda_function.fn` is new, with no log group and no alarm in this plan" in text
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_new_function_lacks_a_log_group_only_when_no_group_of_its_name_is_left
     """A group that does not change is in no table; to say that there is none would be false."""
     plan = read(plan_document(group, change("aws_lambda_function.api", "create", after={"function_name": "api"})))
     body = build_proposal(material(verification=Verification(engine=ENGINE, targets=(target(plan=plan),)))).body
-    assert ("No log group" in section(body, "Observability & logging")) is named
+    assert ("no log group" in section(body, "Observability & logging")) is named
 
 
 TOPIC = "arn:aws:sns:sa-east-1:125611408459:on-call"

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,8 @@ def make(name: str) -> None:
         (directory / "cli.tfrc").write_text(
             f'provider_installation {{\n  filesystem_mirror {{\n    path = "{directory / "mirror"}"\n  }}\n}}\n'
         )
+        if (SOURCES / name / "modules").is_dir():
+            shutil.copytree(SOURCES / name / "modules", directory / "modules")
         for source, last in zip(sources, ("apply", "plan"), strict=True):
             (directory / "main.tf").write_text(source.read_text() if source.is_file() else "")
             done = terraform(directory, "init", "-no-color")

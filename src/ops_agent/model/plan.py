@@ -153,8 +153,8 @@ class TerraformPlan:
     `changes` leaves out what does not change, `unchanged` are these managed resources, masked too. `edges` are pairs
     (user, used) of changed resources, by the configuration's references; `invocations` are the provider actions that an
     apply would run. `log_groups` are the names of all CloudWatch log groups after an apply, also of those that stay as
-    they are; an empty one is known only then. `made` is what the plan creates
-    or sets on something that it creates (`plan.losses.made_here`).
+    they are; an empty one is known only then. `made` is what the plan creates or sets on something that it creates
+    (`plan.losses.made_here`). `standards` is advice (`plan.standards`), apart from the dangers.
     """
 
     changes: tuple[ResourceChange, ...]
@@ -163,6 +163,7 @@ class TerraformPlan:
     text: str
     canonical_hash: str
     dangers: tuple[Finding, ...] = ()
+    standards: tuple[Finding, ...] = ()
     regions: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
     edges: tuple[tuple[str, str], ...] = ()

@@ -8,8 +8,11 @@ from typing import Final
 from ops_agent.model.plan import UNKNOWN, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.verification import Verification
 from ops_agent.pages.fragments import capped
+from ops_agent.pages.results import is_own
+from ops_agent.plan.configuration import without_key
 from ops_agent.plan.masking import blocks, parsed_json
-from ops_agent.text.markdown import code
+from ops_agent.plan.standards import UNWATCHED
+from ops_agent.text.markdown import cell, code
 
 _MOST: Final = 30
 
@@ -23,7 +26,13 @@ def observability(verification: Verification) -> str:
         for change in target.caused
         if change.mode == "managed" and isinstance(change.after, dict)
     ]
-    observed = (line for change, plan in own if not _goes(change) for line in _observed(change, plan))
+    observed = [
+        f"- **Not watched**: {code(without_key(one.address))} {cell(one.what)}"
+        for target in verification.targets
+        for one in (target.plan.standards if target.plan else ())
+        if one.rule == UNWATCHED and is_own(one, target)
+    ]
+    observed += [line for change, plan in own if not _goes(change) for line in _observed(change, plan)]
     if lines := list(dict.fromkeys(observed)):
         return "\n".join(capped(lines, _MOST))
     return "The plan changes no log group, alarm or health check." if own else "The plan changes no resource."
@@ -43,11 +52,6 @@ def _observed(change: ResourceChange, plan: TerraformPlan) -> Iterator[str]:
             yield f"- Logs: {where} holds {_named(after.get('name'))}, {kept}"
         case "aws_cloudwatch_metric_alarm":
             yield f"- Alarm: {where} on {_named(after.get('metric_name'))}{_undelivered(change, plan)}"
-        case "aws_lambda_function":
-            own_group = next((block.get("log_group") for block in blocks(after.get("logging_config"))), None)
-            has_group = own_group or plan.log_groups & {f"/aws/lambda/{after.get('function_name')}", ""}
-            if change.action is ResourceAction.CREATE and not has_group:
-                yield f"- **No log group** in this configuration for {where}: Lambda creates one that never expires"
         case "aws_ecs_task_definition":
             yield from _containers(change)
         case "aws_lb_target_group" | "aws_alb_target_group":

@@ -9,7 +9,7 @@ from ops_agent.guard.paths import CLOSED_NAMES
 from ops_agent.guard.rule import Rule
 from ops_agent.guard.rules import TABLE
 from ops_agent.model.finding import Severity
-from ops_agent.plan.findings import PLAN_TABLE, PlanRule
+from ops_agent.plan.findings import DANGERS, PLAN_TABLE, STANDARDS, PlanRule
 from ops_agent.text.templates import fill
 
 _GROUPS: Final = {
@@ -47,7 +47,8 @@ def rules_page(rules: Iterable[Rule], samples: Mapping[str, tuple[tuple[str, str
             for group, title in _GROUPS.items()
         ],
         closed_names="\n".join(closed),
-        plan_rows="\n".join(f"| `{r.id}` | {r.title} | {_severities(r)} |" for r in PLAN_TABLE),
+        plan_rows="\n".join(f"| `{r.id}` | {r.title} | {_severities(r)} |" for r in DANGERS),
+        standard_rows="\n".join(f"| `{r.id}` | {r.title} | {r.remedy} |" for r in STANDARDS),
     )
 
 

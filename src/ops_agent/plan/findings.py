@@ -38,7 +38,7 @@ _LABEL: Final = (
 _GRANT: Final = "Allow only the actions and resources that are needed. " + _LABEL
 _PRIVATE: Final = "Keep it private. " + _LABEL
 
-PLAN_TABLE: Final = (
+DANGERS: Final = (
     PlanRule(
         "destroys-stateful",
         "Something that holds data, or an address that people use, is destroyed or replaced",
@@ -147,6 +147,44 @@ PLAN_TABLE: Final = (
     ),
     PlanRule("check-failed", "A `check` block fails, or cannot be evaluated", (NOTICE,)),
 )
+STANDARDS: Final = (
+    PlanRule(
+        "required-tags",
+        "A resource lacks required tags: environment, service-name, category, feature, channel",
+        (Severity.WARNING, NOTICE),
+        "Put the tags into `default_tags` of the provider, or set `tags = local.tags`.",
+    ),
+    PlanRule(
+        "log-retention", "A log group keeps its logs for ever", (NOTICE,), "Set `retention_in_days` from a variable."
+    ),
+    PlanRule(
+        "capacity-mode",
+        "A table or a stream is not on demand",
+        (NOTICE,),
+        'Set `billing_mode = "PAY_PER_REQUEST"` (a stream: `stream_mode_details`) and remove the capacities.',
+    ),
+    PlanRule(
+        "not-encrypted",
+        "Something that AWS does not encrypt by itself is left unencrypted at rest",
+        (NOTICE,),
+        "Switch encryption on, or name a key that those who use it may use.",
+    ),
+    PlanRule(
+        "open-bucket",
+        "A new bucket has no public access block of its own",
+        (NOTICE,),
+        "Add `aws_s3_bucket_public_access_block` with all four arguments on.",
+    ),
+    PlanRule(
+        "unwatched",
+        "Something new that runs has no logs or no alarm",
+        (NOTICE,),
+        "Add a log group with `retention_in_days` and an alarm that notifies somebody, or say in the pull "
+        "request what watches it.",
+    ),
+)
+"""Advice about what a change creates or changes: listed with the findings over files, not among the dangers."""
+PLAN_TABLE: Final = (*DANGERS, *STANDARDS)
 _BY_NAME: Final = {rule.name: rule for rule in PLAN_TABLE}
 LIFTED_BY: Final = {rule.id: rule.lifted_by for rule in PLAN_TABLE if rule.lifted_by}
 """Rule -> the label that lifts it."""

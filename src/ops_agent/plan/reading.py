@@ -31,6 +31,7 @@ from ops_agent.plan.masking import (
 )
 from ops_agent.plan.regions_and_accounts import RegionAndAccountFinder
 from ops_agent.plan.secret_values import output_leaves, secret_findings, secrets_among
+from ops_agent.plan.standards import standards_of
 from ops_agent.text.redaction import Redactor
 
 _T = TypeVar("_T", ResourceChange, OutputChange)
@@ -131,6 +132,7 @@ def _read(
     known = Redactor(secrets)
     dangers = dangers_of(changes, map(_address, invocations), trust, ends, made)
     judged = {(one.rule, one.address) for one in dangers}
+    edges, log_groups = edges_of(plan, changes), _log_groups(entries)
     judged |= {("plan/foreign-account", one.address) for one in dangers if one.rule in _NAMES_THE_ACCOUNT}
     return TerraformPlan(
         changes=tuple(_without(one, secrets, known.redact) for one in changes) if secrets else changes,
@@ -147,9 +149,10 @@ def _read(
         ),
         regions=where.regions,
         accounts=where.accounts,
-        edges=edges_of(plan, changes),
+        standards=standards_of(plan, changes, unchanged, edges, log_groups, origins),
+        edges=edges,
         invocations=tuple(map(_address, invocations)),
-        log_groups=_log_groups(entries),
+        log_groups=log_groups,
         unchanged=unchanged,
         made=made,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cache
 
@@ -23,11 +23,15 @@ from ops_agent.model.terraform import FetchedModules, TerraformRoot
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.model.work_item import WorkItem
 from ops_agent.model.workflow import Lint
+from ops_agent.pages.fragments import grouped
+from ops_agent.pages.results import is_own
+from ops_agent.plan.configuration import without_key
 from ops_agent.plan.evidence import prove
 from ops_agent.plan.findings import LIFTED_BY, PLAN_TABLE
 from ops_agent.run.verify import fetched_modules
 from ops_agent.workflows.merging import MergeEffect, what_a_merge_does
 
+_MAX_PLACES = 5
 _PLAN_RULES = tuple(rule.id for rule in PLAN_TABLE)
 
 
@@ -105,11 +109,12 @@ def lint(linters: Linters, changes: ChangeSet) -> Lint:
 
 
 def judge_plans(labels_by_writers: tuple[str, ...], verdict: Verdict, verification: Verification) -> Verdict:
-    """The source verdict plus the blocking findings of the plans.
+    """The source verdict plus the blocking findings of the plans, and what planned values lack by the standards.
 
     A label by a writer lifts the rules that it is for, never another one.
     """
     found = [f for target in verification.targets for f in _of_plan(target, labels_by_writers)]
+    found += _standards(verification.targets)
     ran = _PLAN_RULES if any(target.plan for target in verification.targets) else ()
     return replace(verdict, findings=(*verdict.findings, *found), rules_run=(*verdict.rules_run, *ran))
 
@@ -196,3 +201,19 @@ def _of_plan(target: TargetVerification, labels: tuple[str, ...]) -> list[Findin
         for danger in target.plan.dangers
         if danger.blocks and LIFTED_BY.get(danger.rule) not in labels
     ]
+
+
+def _standards(targets: Iterable[TargetVerification]) -> Iterator[Finding]:
+    """What this change leaves out, once for each resource of the code, in whatever instances and environments."""
+    planned = grouped((target.target.root.path, target) for target in targets if target.plan)
+    for same in planned.values():
+        found = grouped(
+            (replace(one, address=without_key(one.address), pre_existing=False), (one, target))
+            for target in same
+            for one in (target.plan.standards if target.plan else ())
+            if is_own(one, target)
+        )
+        for finding, rows in found.items():
+            places = list(dict.fromkeys(str(target.target) for _, target in rows))
+            only = "" if len(places) == len(same) and len(planned) == 1 else f" in {', '.join(places[:_MAX_PLACES])}"
+            yield replace(finding, what=f"{finding.what}{only}", pre_existing=all(one.pre_existing for one, _ in rows))

@@ -702,3 +702,75 @@ def test_a_type_whose_plan_calls_aws_is_not_told_and_the_rest_is(tmp_path):
         "aws_sfn_state_machine.n": "create",
     }
     assert "127.0.0.1" in found.untold["aws_sfn_state_machine.m"]
+
+
+STANDARDS = """
+locals {
+  tags = { environment = "production", service-name = "orders", category = "commerce", feature = "x", channel = "web" }
+  few  = { environment = "production", service-name = "orders" }
+}
+
+provider "aws" {
+  alias  = "tagged"
+  region = var.region
+  default_tags {
+    tags = { category = "commerce", feature = "x", channel = "web" }
+  }
+}
+
+resource "aws_sns_topic" "first" {
+  count             = 2
+  name              = "first-${count.index}"
+  kms_master_key_id = "alias/ours"
+  tags              = local.few
+}
+
+resource "aws_sns_topic" "complete" {
+  name = "complete"
+  tags = merge(local.tags, { source = aws_sns_topic.first[0].arn })
+}
+
+resource "aws_sns_topic" "few" {
+  name              = "few"
+  kms_master_key_id = aws_sns_topic.first[0].id
+  tags              = merge(local.few, { source = aws_sns_topic.first[0].arn })
+}
+
+resource "aws_sns_topic" "default" {
+  provider          = aws.tagged
+  name              = "default"
+  kms_master_key_id = "alias/ours"
+  tags              = merge(local.few, { source = aws_sns_topic.first[0].arn })
+}
+
+module "queue" {
+  source   = "./modules/queue"
+  for_each = toset(["a", "b"])
+  name     = each.key
+  tags     = local.few
+}
+"""
+TAGGED_MODULE = """
+variable "name" {}
+variable "tags" {}
+resource "aws_sqs_queue" "q" {
+  name = var.name
+  tags = var.tags
+}
+"""
+
+
+def test_planned_values_are_held_against_the_standards_with_tags_key_by_key(terraform, tmp_path):
+    modules = {"infra/modules/queue/main.tf": TAGGED_MODULE}
+    before = service("standards", QUEUE, **modules)
+    after = service("standards", QUEUE + STANDARDS, **modules)
+    found = planned(terraform, tmp_path, before, after, local_modules=("infra/modules/queue",)).plan.standards
+    few = "has no tag `category`, `feature`, `channel`"
+    assert {(one.rule, one.address, one.what) for one in found} == {
+        ("plan/required-tags", "aws_sns_topic.first[0]", few),
+        ("plan/required-tags", "aws_sns_topic.first[1]", few),
+        ("plan/required-tags", "aws_sns_topic.few", few),
+        ("plan/required-tags", 'module.queue["a"].aws_sqs_queue.q', few),
+        ("plan/required-tags", 'module.queue["b"].aws_sqs_queue.q', few),
+        ("plan/not-encrypted", "aws_sns_topic.complete", "is not encrypted at rest: `kms_master_key_id` is not set"),
+    }

@@ -5,14 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ops_agent.guard.data import words
-from ops_agent.guard.rule import TerraformFile, WholeChange, hit_at, rule
-from ops_agent.guard.tree import SourceTree
-from ops_agent.guard.values import Instance, affected_targets, evaluate, instances_of
+from ops_agent.guard.rule import TerraformFile, rule
 from ops_agent.model.finding import Finding, Severity
-from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind, TerraformTarget
+from ops_agent.model.terraform import Expression, ExpressionKind
 
-REQUIRED_TAGS = ("environment", "service-name", "category", "feature", "channel")
 _ENVIRONMENT_NAMES = re.compile(r"dev|development|prod|production|prd|staging|stg|homolog|hml", re.IGNORECASE)
 _ENVIRONMENT_WORD = re.compile(rf"(^|[-_./:])({_ENVIRONMENT_NAMES.pattern})($|[-_./:])", re.IGNORECASE)
 # Paths of machines and services, and commands: `/dev/null` is no environment.
@@ -44,26 +40,6 @@ def hard_coded_environment(file: TerraformFile) -> Iterator[Finding]:
                 text = expression.value if expression.kind is ExpressionKind.LITERAL else None
                 if isinstance(text, str) and id(expression) not in excused and _names_environment(text):
                     yield file.hit(piece, f"`{text[:60]}` names an environment", expression)
-
-
-@rule(Severity.WARNING)
-def required_tags(change: WholeChange) -> Iterator[Finding]:
-    """A resource lacks required tags.
-
-    The tagging standard requires environment, service-name, category, feature and channel on every taggable resource,
-    its own or from the provider's `default_tags`. Tags are computed through locals, variables and `merge`.
-
-    Remedy: Put the tags into `default_tags` of the provider, or set `tags = local.tags`.
-    """
-    found: dict[tuple[str, str, str], Finding] = {}
-    for target in affected_targets(change.head, change.changes.paths):
-        before = _untagged(target, change.base)
-        for key, (path, block, missing) in _untagged(target, change.head).items():
-            if key not in before or before[key][2] != missing:
-                what, tags = f"`{block.name}` has no tag {missing}", block.attribute("tags")
-                hit = hit_at(path, block, what, f"tags {missing}", line=tags.line if tags else None)
-                found.setdefault((path, block.name, missing), hit)
-    yield from found.values()
 
 
 @rule(Severity.NOTICE)
@@ -116,32 +92,3 @@ def _excused(value: Expression) -> Iterator[Expression]:
     for key, inner in zip(keys, values, strict=True):
         if is_map or _NO_NAME.fullmatch(str(key.value)):
             yield from inner.walk()
-
-
-def _untagged(target: TerraformTarget, tree: SourceTree) -> dict[tuple[str, str], tuple[str, Block, str]]:
-    """Resources that lack tags, by their module and name: the file, the block, the tags."""
-    instances = instances_of(target, tree)
-    defaults = [_keys(a, i) for i in instances if not i.path for _, b in i.blocks("provider") for a in _default_tags(b)]
-    found: dict[tuple[str, str], tuple[str, Block, str]] = {}
-    for instance in instances if None not in defaults else ():
-        for path, block in instance.blocks("resource"):
-            tags = block.attribute("tags")
-            own = _keys(tags, instance) if tags is not None else frozenset()
-            if block.label in words("taggable_types") and own is not None:
-                given = own.union(*(keys for keys in defaults if keys is not None))
-                missing = ", ".join(tag for tag in REQUIRED_TAGS if tag not in given)
-                if missing and instance.directory not in tree.fetched.directories:
-                    found[instance.path, block.name] = path, block, missing
-    return found
-
-
-def _keys(tags: Attribute, instance: Instance) -> frozenset[str] | None:
-    """The keys of a map of tags, None when the source does not show them."""
-    value = evaluate(tags.expression, instance.scope)
-    return frozenset(value) if isinstance(value, dict) else None
-
-
-def _default_tags(provider: Block) -> Iterator[Attribute]:
-    for inner in provider.blocks:
-        if inner.kind == "default_tags":
-            yield from (a for b in inner.walk() for a in b.attributes if a.name == "tags")

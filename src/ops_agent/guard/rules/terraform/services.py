@@ -29,19 +29,6 @@ _BLOCK_PUBLIC = ("block_public_acls", "block_public_policy", "ignore_public_acls
 
 
 @rule(Severity.NOTICE)
-def lambda_without_log_group(file: TerraformFile) -> Iterator[Finding]:
-    """A Lambda function has no log group of its own.
-
-    AWS then creates one at the first call, which keeps its logs for ever and is not managed by Terraform.
-
-    Remedy: Add `aws_cloudwatch_log_group` named `/aws/lambda/<function>` with `retention_in_days`.
-    """
-    if not _module_has(file, "aws_cloudwatch_log_group"):
-        for block in _resources(file, "aws_lambda_function"):
-            yield file.hit(block, f"`{block.name}` has no log group in this module", "log group")
-
-
-@rule(Severity.NOTICE)
 def lambda_limits(file: TerraformFile) -> Iterator[Finding]:
     """A Lambda function has no timeout or memory size.
 
@@ -75,38 +62,6 @@ def secret_in_environment(file: TerraformFile) -> Iterator[Finding]:
                     yield file.hit(
                         block, f"`{block.name}` has the environment variable `{name}`", name, line=expression.line
                     )
-
-
-@rule(Severity.NOTICE)
-def table_capacity(file: TerraformFile) -> Iterator[Finding]:
-    """A DynamoDB table is not on demand.
-
-    The standard for DynamoDB is on-demand capacity.
-
-    Remedy: Set `billing_mode = "PAY_PER_REQUEST"` and remove the capacities.
-    """
-    for block in _resources(file, "aws_dynamodb_table"):
-        mode = block.attribute("billing_mode")
-        is_literal = mode is not None and mode.expression.kind is ExpressionKind.LITERAL
-        if mode is None or (is_literal and mode.expression.value != "PAY_PER_REQUEST"):
-            yield file.hit(block, f"`{block.name}` has provisioned capacity", mode or "billing_mode")
-
-
-@rule(Severity.NOTICE)
-def bucket_protection(file: TerraformFile) -> Iterator[Finding]:
-    """A bucket's public access is not blocked, or its encryption is not configured.
-
-    The standard for S3 is private and encrypted buckets.
-
-    Remedy: Add `aws_s3_bucket_public_access_block` with all four arguments on, and
-    `aws_s3_bucket_server_side_encryption_configuration`.
-    """
-    for block in _resources(file, "aws_s3_bucket"):
-        if not _module_has(file, "aws_s3_bucket_public_access_block"):
-            yield file.hit(block, f"`{block.name}` has no public access block in this module", "public access block")
-        encrypted = "server_side_encryption_configuration" in block.members
-        if not encrypted and not _module_has(file, "aws_s3_bucket_server_side_encryption_configuration"):
-            yield file.hit(block, f"`{block.name}` has no encryption in this module", "encryption")
 
 
 @rule(Severity.NOTICE)
@@ -190,10 +145,6 @@ def managed_secret_value(file: TerraformFile) -> Iterator[Finding]:
 
 def _resources(file: TerraformFile, *types: str) -> Iterator[Block]:
     return (b for b in file.source.of_type("resource") if b.label in types)
-
-
-def _module_has(file: TerraformFile, type_: str) -> bool:
-    return any(b.label == type_ for _, s in file.tree.module(file.directory) for b in s.of_type("resource"))
 
 
 def _words(attribute: Attribute | None) -> frozenset[str]:

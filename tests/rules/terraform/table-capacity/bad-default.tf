@@ -1,3 +1,0 @@
-resource "aws_dynamodb_table" "x" {
-  name = "x"
-}
