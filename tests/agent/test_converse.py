@@ -215,11 +215,14 @@ def test_advice_goes_back_once_with_its_remedy_and_costs_no_repair_round(tmp_pat
     assert here.conversation.is_done(ADVICE, PASSED), "the second time it is for the reviewer"
 
 
-def test_what_the_base_branch_has_already_is_no_advice(tmp_path: Path) -> None:
+@pytest.mark.parametrize("why", [{"pre_existing": True}, {"certain": False}])
+def test_what_the_base_branch_has_already_or_only_an_apply_shows_is_no_advice(
+    tmp_path: Path, why: dict[str, Any]
+) -> None:
     here = Here(tmp_path, WRITE, DONE)
     here.go_on()
-    old = Verdict(findings=(replace(ADVICE.findings[0], pre_existing=True),), rules_run=("a",))
-    assert here.conversation.is_done(old, PASSED)
+    verdict = Verdict(findings=(replace(ADVICE.findings[0], **why),), rules_run=("a",))
+    assert here.conversation.is_done(verdict, PASSED)
 
 
 def test_evidence_that_does_not_hold_goes_back_with_what_is_planned(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ EXPECTED = {
     "outputs_only": PlanCounts(outputs=2),
     "aws_read": PlanCounts(add=2, read=1),
     "aws_dangers": PlanCounts(add=7),
+    "aws_standards": PlanCounts(add=38),
     "sensitive": PlanCounts(add=1, outputs=1),
     "hostile_text": PlanCounts(change=2, outputs=1),
     "check_fails": PlanCounts(add=1),

@@ -41,6 +41,11 @@ def test_a_plan_of_the_provider_is_held_against_the_standards() -> None:
         ("log-retention", 'module.unwatched["one"].aws_cloudwatch_log_group.this', "keeps its logs for ever"),
         ("log-retention", 'module.unwatched["two"].aws_cloudwatch_log_group.this', "keeps its logs for ever"),
         ("not-encrypted", "aws_db_instance.db", "is not encrypted at rest: `storage_encrypted` is not set"),
+        (
+            "not-encrypted",
+            "aws_ebs_volume.disk",
+            "is encrypted only where the account does that by default: `encrypted` is not set",
+        ),
         ("not-encrypted", "aws_efs_file_system.files", "is not encrypted at rest: `encrypted` is not set"),
         ("open-bucket", "aws_s3_bucket.bare", "has no public access block in this plan"),
         (
@@ -56,7 +61,6 @@ def test_a_plan_of_the_provider_is_held_against_the_standards() -> None:
         ("unwatched", 'module.unwatched["two"].aws_lambda_function.this', "is new, with no alarm in this plan"),
     ]
     assert {(one.address, one.what.partition(" apply ")[2]) for one in found if not one.certain} == {
-        ("aws_ebs_volume.disk", "whether it is encrypted: the account decides without `encrypted`"),
         ("aws_sqs_queue.unknown", f"whether it has the tags {every}"),
     }
     tags = [one for one in found if one.rule == "plan/required-tags"]

@@ -58,7 +58,7 @@ def offline_plan(
     unplanned = {*failed, *(head.items.keys() - changes.keys())}
     changes |= {address: _sourced(difference, address) for address in unplanned}
     entries = {
-        address: _entry(difference, address, _without_derived(difference, address, change))
+        address: _entry(difference, address, _without_derived(difference, address, _with_tags(difference, address, change)))
         for address, change in sorted(changes.items())
         if difference.item(address).mode == "managed" and address not in untold
     }
@@ -127,7 +127,10 @@ def _sourced(difference: Difference, address: str) -> Json:
     item = difference.head.items[address]
     if address in difference.base.items:
         return {"actions": ["no-op"], "before": item.values, "after": item.values, "after_unknown": {}}
-    return {"actions": ["create"], "before": None, **{k: item.planned.get(k) for k in ("after", "after_unknown")}}
+    after, unknown = members(item.planned.get("after")), members(item.planned.get("after_unknown"))
+    if "tags_all" in after:  # the mock does not know the default tags
+        unknown = {**unknown, "tags_all": True}
+    return {"actions": ["create"], "before": None, "after": after, "after_unknown": unknown}
 
 
 def _with_documents(difference: Difference, address: str, change: Json, documents: Mapping[str, str]) -> Json:
@@ -145,6 +148,19 @@ def _with_documents(difference: Difference, address: str, change: Json, document
             text = registry.rewritten(value, document)
             if not any(standin.text == text for standin in registry.found(text)):
                 shown[name] = text
+    left = {name: mark for name, mark in unknown.items() if name not in shown}
+    return {**change, "after": {**after, **shown}, "after_unknown": left}
+
+
+def _with_tags(difference: Difference, address: str, change: Json) -> Json:
+    """The change with the tags that the sources give, one by one: a provider knows none when it does not know all."""
+    unknown, after = members(change.get("after_unknown")), members(change.get("after"))
+    if "tags_all" not in {*unknown, *after} or True not in (unknown.get("tags"), unknown.get("tags_all")):
+        return change
+    head = difference.head
+    tags = head.arguments(address).get("tags")
+    defaults = inside(head.providers, head.statements.provider_of(address), "default_tags")
+    shown = {"tags": tags, "tags_all": {**members(defaults), **members(tags)}}
     left = {name: mark for name, mark in unknown.items() if name not in shown}
     return {**change, "after": {**after, **shown}, "after_unknown": left}
 

@@ -96,13 +96,13 @@ class _Judge:
         if "tags_all" not in values or not change.type.startswith("aws_"):
             return REQUIRED_TAGS, True
         own, every = values.get("tags"), values["tags_all"]
-        provider = self._providers.get(without_key(change.address), "")
-        known = members(own).keys() | members(every).keys() | self._default_tags.get(provider, set())
+        known = members(own).keys() | members(every).keys()
+        if isinstance(every, dict) and not isinstance(own, Hidden):
+            return known, True
         # With one unknown value in it the provider leaves all of `tags` unknown, and of `tags_all` shows the others.
-        is_whole = not isinstance(own, Hidden) and (
-            isinstance(every, dict) or not self._has_open_default_tags(provider)
-        )
-        return known, is_whole
+        provider = self._providers.get(without_key(change.address), "")
+        is_whole = not isinstance(own, Hidden) and not self._has_open_default_tags(provider)
+        return known | self._default_tags.get(provider, set()), is_whole
 
     @cached_property
     def _providers(self) -> dict[str, str]:
@@ -162,7 +162,8 @@ class _Judge:
             if not first.endswith("_id"):  # a key that is known after the apply is a key
                 yield _unsure("not-encrypted", change, f"whether `{path}` is on")
         elif row.get("account_decides") and (value is UNKNOWN or value is None):
-            yield _unsure("not-encrypted", change, f"whether it is encrypted: the account decides without `{path}`")
+            what = f"is encrypted only where the account does that by default: `{path}` is not set"
+            yield finding("not-encrypted", change.address, what)
         elif value is UNKNOWN or value in (*_NOTHING, "NONE", "false") or (value is False and first in _BLOCKS):
             how = "not set" if value is UNKNOWN or value in _NOTHING else str(value)
             yield finding("not-encrypted", change.address, f"is not encrypted at rest: `{path}` is {how}")

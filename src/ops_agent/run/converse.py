@@ -132,8 +132,8 @@ class Conversation:
         """What is no reason to refuse and should be fixed or justified: given to the agent once."""
         if self._advised or self._cut_short is not None or self._loop.budget.exhausted():
             return ()
-        of_files = (f for f in verdict.findings if not f.blocks and not f.pre_existing)
-        return (*of_files, *planned_decisions(verification.targets))
+        advice = (f for f in verdict.findings if f.certain and not f.blocks and not f.pre_existing)
+        return (*advice, *planned_decisions(verification.targets))
 
     @property
     def answers(self) -> tuple[CriterionAnswer, ...]:
