@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ops_agent.model.finding import Finding, Severity
+from ops_agent.plan.difference import standards_beside
 from plan.plan_samples import captured, change, plan_document, read
 
 TAGS = {"environment": "production", "service-name": "orders", "category": "c", "feature": "f", "channel": "web"}
@@ -221,3 +222,14 @@ def test_a_public_access_block_is_one_of_this_bucket(bucket: Any, block: Any, ex
         configuration=config,
     )
     assert [one.what[: len(says)] for one in found] == ([says] if says else [])
+
+
+def test_what_the_plan_of_the_base_lacks_too_is_pre_existing() -> None:
+    """A resource that was never applied is created by both plans."""
+    base = read(plan_document(created("aws_sqs_queue", {"tags": FEW, "tags_all": FEW, "delay_seconds": 0})))
+    head = read(plan_document(created("aws_sqs_queue", {"tags": FEW, "tags_all": FEW, "delay_seconds": 1})))
+    worse = read(plan_document(created("aws_sqs_queue", {"tags": {}, "tags_all": {}})))
+    assert [
+        [one.pre_existing for one in standards_beside(new, old)]
+        for new, old in ((head, base), (worse, base), (head, None))
+    ] == [[True], [False], [False]]

@@ -30,7 +30,7 @@ def observability(verification: Verification) -> str:
         f"- **Not watched**: {code(without_key(one.address))} {cell(one.what)}"
         for target in verification.targets
         for one in (target.plan.standards if target.plan else ())
-        if one.rule == UNWATCHED and is_own(one, target)
+        if one.rule == UNWATCHED and is_own(one, target) and not one.pre_existing
     ]
     observed += [line for change, plan in own if not _goes(change) for line in _observed(change, plan)]
     if lines := list(dict.fromkeys(observed)):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from ops_agent.model.finding import Finding
 from ops_agent.model.plan import ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.plan.masking import has_sensitive
 
@@ -26,6 +29,15 @@ def own_outputs(head: TerraformPlan, base: TerraformPlan | None) -> frozenset[st
         output.name
         for output in head.outputs
         if output != before.get(output.name) or (has_sensitive(output.after) and not output.secrets)
+    )
+
+
+def standards_beside(head: TerraformPlan, base: TerraformPlan | None) -> tuple[Finding, ...]:
+    """What the head's planned values lack; what those of the base's plan lack too is marked as pre-existing."""
+    known = {(one.rule, one.address, one.what) for one in base.standards} if base else set()
+    return tuple(
+        replace(one, pre_existing=one.pre_existing or (one.rule, one.address, one.what) in known)
+        for one in head.standards
     )
 
 

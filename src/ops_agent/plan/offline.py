@@ -57,8 +57,9 @@ def offline_plan(
     closed([*untold], doubtful)
     unplanned = {*failed, *(head.items.keys() - changes.keys())}
     changes |= {address: _sourced(difference, address) for address in unplanned}
+    changes = {address: _with_tags(difference, address, change) for address, change in changes.items()}
     entries = {
-        address: _entry(difference, address, _without_derived(difference, address, _with_tags(difference, address, change)))
+        address: _entry(difference, address, _without_derived(difference, address, change))
         for address, change in sorted(changes.items())
         if difference.item(address).mode == "managed" and address not in untold
     }

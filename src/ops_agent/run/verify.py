@@ -22,7 +22,7 @@ from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree, CloudIdentity, CredentialLease, Terraform, TerraformWorkspace, World
 from ops_agent.model.terraform import Environment, FetchedModules, Layout, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerification, Verification
-from ops_agent.plan.difference import own_changes, own_outputs
+from ops_agent.plan.difference import own_changes, own_outputs, standards_beside
 from ops_agent.run.base_failures import BaseFailures
 from ops_agent.run.offline import Opened, offline_bases, verify_offline
 from ops_agent.run.target import (
@@ -348,7 +348,8 @@ def _compared(work: Work, head: object, before: object) -> TargetVerification:
     planned = before if isinstance(before, TerraformPlan) else None
     if head.plan is None or (planned is None and work.base is not None):
         return head
-    return replace(head, own=own_changes(head.plan, planned), own_outputs=own_outputs(head.plan, planned))
+    plan = replace(head.plan, standards=standards_beside(head.plan, planned))
+    return replace(head, plan=plan, own=own_changes(plan, planned), own_outputs=own_outputs(plan, planned))
 
 
 def with_lock_files(base: BaseTree, changes: ChangeSet, verification: Verification) -> ChangeSet:
