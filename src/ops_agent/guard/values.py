@@ -199,13 +199,13 @@ def arguments_in(block: Block, scope: Scope) -> Iterator[tuple[Attribute, Scope]
                 return
             yield from ((attribute, inside) for attribute in part.attributes)
             for inner in part.blocks:
-                yield from walk(inner, _rounds_of(inner, inside), is_first)
+                yield from walk(inner, rounds_of(inner, inside), is_first)
             is_first = False
 
     return walk(block, scopes_of(block, scope), True)
 
 
-def _rounds_of(block: Block, scope: Scope) -> list[Scope]:
+def rounds_of(block: Block, scope: Scope) -> list[Scope]:
     """The scope in each round of a `dynamic` block; that around it for another one."""
     if block.type != "dynamic":
         return [scope]
@@ -294,7 +294,7 @@ def _stepped(value: object, path: Sequence[Any], indices: Sequence[Expression], 
 
 
 def _loop(expression: Expression, scope: Scope, steps: int) -> object:
-    found, rounds = [], _rounds(expression, scope, steps)
+    found, rounds = [], for_rounds(expression, scope, steps)
     if rounds is None:
         return UNKNOWN
     for inner in rounds:
@@ -308,7 +308,7 @@ def _loop(expression: Expression, scope: Scope, steps: int) -> object:
     return bounded([v for (v,) in found])
 
 
-def _rounds(loop: Expression, scope: Scope, steps: int = MAX_STEPS) -> list[Scope] | None:
+def for_rounds(loop: Expression, scope: Scope, steps: int = MAX_STEPS) -> list[Scope] | None:
     """The scope in each round of a `for`; None when its collection is not known, or it runs too often."""
     over = evaluate(loop.children[0], scope, steps - 1)
     if not isinstance(over, dict | list) or len(over) > MAX_LOOP or len(over) * scope.rounds > MAX_ROUNDS:
@@ -326,7 +326,7 @@ def with_scopes(expression: Expression, scope: Scope) -> Iterator[tuple[Expressi
         yield inner, at
         rounds = [at]
         if inner.kind is ExpressionKind.FOR:
-            known = _rounds(inner, at)
+            known = for_rounds(inner, at)
             names = dict.fromkeys(inner.name.split(","), UNKNOWN)
             rounds = (
                 known

@@ -20,6 +20,8 @@ class Unknown(Enum):
 
 
 UNKNOWN = Unknown.UNKNOWN
+UNSEEN = "${unseen}"
+"""The same inside of texts, beside references (`${aws_sqs_queue.q.arn}`) and literals."""
 
 
 class ExpressionKind(StrEnum):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 from ops_agent.model.plan import ResourceAction, ResourceChange
-from ops_agent.plan.masking import blocks, has_sensitive, leaves
+from ops_agent.model.terraform import UNSEEN
+from ops_agent.plan.masking import blocks, every, has_sensitive, leaves, parsed_json
 
+Written = Callable[[str], tuple[dict[str, Any], ...]]
+"""The arguments of a resource, by its address, as the sources write them (`guard.written`)."""
 _KEY: Final = re.compile(r'\[(?:[^"\]]+|"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z))*\]?', re.DOTALL)
 """`[0]`, `["x]"]`; one that does not end takes all that follows. No part can fail, so it never looks back."""
 
@@ -134,11 +137,12 @@ _ECHOES: Final = re.compile(r"aws_(?:arn|service|partition|region|.*policy_docum
 
 class Origins:
     """Where the value of an argument comes from, followed through variables and outputs of modules. The plan holds no
-    expressions of `locals`: what goes through one cannot be followed. An offline plan followed every value by itself
-    (`origins`), and shows of policies what is known.
+    expressions of `locals`: for what goes through one, `written` says what the sources write. An offline plan followed
+    every value by itself (`origins`), and shows of policies what is known.
     """
 
-    def __init__(self, plan: dict[str, Any]) -> None:
+    def __init__(self, plan: dict[str, Any], written: Written = lambda _: ()) -> None:
+        self._written = written
         self._offline: dict[str, dict[str, list[str]]] | None = plan.get("origins")
         self._modules: dict[str, tuple[dict[str, Any], str]] = {}
         self._documents: dict[str, list[dict[str, Any] | None]] = {}
@@ -154,6 +158,11 @@ class Origins:
             for name, call in members(inside(module, "module_calls")).items():
                 stack.append((f"{prefix}module.{name}.", inside(call, "module"), prefix))
 
+    def texts(self, address: str, path: str) -> tuple[str, ...]:
+        """The texts that the sources write at the dotted `path`; empty when they do not show all of them."""
+        found = [one for values in self._written(address) for one in every(values, path)]
+        return tuple(dict.fromkeys(one for one in found if isinstance(one, str))) if UNSEEN not in found else ()
+
     def of(self, address: str, argument: str) -> frozenset[str] | None:
         """The resources (addresses without keys) that an unknown value of the argument comes from; None when it comes
         from elsewhere too, or cannot be followed.
@@ -163,7 +172,10 @@ class Origins:
             return frozenset(map(without_key, names)) if names and not any(map(is_data, names)) else None
         resource, prefix = self._resources.get(without_key(address), ({}, ""))
         expression = inside(resource, "expressions", argument)
-        return self._all(expression, resource.get("for_each_expression"), prefix, 0)
+        found = self._all(expression, resource.get("for_each_expression"), prefix, 0)
+        if found is None and (texts := self.texts(address, argument)) and all(map(is_own, texts)):
+            return frozenset(".".join(text[2:-1].rsplit(".", 1)[:1]) for text in texts)
+        return found
 
     def is_set(self, change: ResourceChange, argument: str) -> bool:
         """Whether the source may set the argument of `change`; what it does not set on something new, the provider
@@ -186,21 +198,39 @@ class Origins:
         principal is not known. The configuration would not do: it leaves out what a `dynamic` block makes.
         """
         resource, prefix = self._resources.get(without_key(address), ({}, ""))
-        names = {without_key(name) for name in _named(inside(resource, "expressions", argument))}
-        if len(names) != 1 or not (name := names.pop()).startswith("data.aws_iam_policy_document."):
-            return None
-        documents = self._documents.get(prefix + ".".join(name.split(".")[:3]), [])
+        names = {prefix + without_key(name) for name in _named(inside(resource, "expressions", argument))}
+        if not any(map(is_data, names)):  # it may be one behind a local or in another module
+            names = {text[2:-1] for text in self.texts(address, argument)}
+        found = _DOCUMENT.fullmatch(names.pop()) if len(names) == 1 else None
+        if found is None:
+            return self._written_document(address, argument)
+        documents = self._documents.get(found[1], [])
         if not documents or None in documents:
             return None
-        found = [_statement(one) for document in documents if document for one in blocks(document.get("statement"))]
-        return [one for one in found if one is not None] if None not in found else None
+        who = self.texts(found[1], "statement.principals.identifiers")
+        unknown = OWN if who and all(map(is_own, (r for text in who for r in REFERENCE.findall(text)))) else None
+        statements = [
+            _statement(one, unknown) for document in documents if document for one in blocks(document.get("statement"))
+        ]
+        return [one for one in statements if one is not None] if None not in statements else None
+
+    def _written_document(self, address: str, argument: str) -> list[dict[str, Any]] | None:
+        """The statements of a policy that the sources write as JSON; None when a part that decides is not seen."""
+        texts = self.texts(address, argument)
+        found = [parsed_json(text) for text in texts]
+        if not found or not all(isinstance(policy, dict) for policy in found):
+            return None
+        statements = [one for policy in found for one in blocks(policy.get("Statement"))]
+        decides = [[value for key, value in one.items() if key not in ("Resource", "Sid")] for one in statements]
+        return None if any(UNSEEN in text for _, text in leaves({"": decides})) else statements
 
     def sets(self, address: str, argument: str) -> bool:
         """Whether the configuration sets the argument; what it does not set, the provider computes."""
         if self._offline is not None:
             return argument in self._offline.get(address, {})
         found = self._resources.get(without_key(address))
-        return found is None or inside(found[0], "expressions", argument) is not None
+        is_told = found is None or inside(found[0], "expressions", argument) is not None
+        return is_told or any(argument in values for values in self._written(address))  # by a `dynamic` block
 
     def _all(self, expression: Any, each: Any, prefix: str, depth: int) -> frozenset[str] | None:
         names = set(_named(expression))
@@ -238,6 +268,8 @@ class Origins:
         return self._all(given, inside(call, "for_each_expression"), above, depth)
 
 
+_DOCUMENT: Final = re.compile(r"((?:module\.[^.]+\.)*data\.aws_iam_policy_document\.[^.]+)(?:\..*)?")
+REFERENCE: Final = re.compile(r"\$\{[^{}]*\}")
 OWN: Final = "(known after apply)"
 """In the place of a value that comes from this plan's own resources, in a statement."""
 _REFERENCE: Final = re.compile(r"\$\{(?:module\.[^{}.]+\.)*[a-z][a-z0-9]*_[a-z0-9_]*\.[^{}]+\}")
@@ -271,8 +303,10 @@ def _planned_document(change: dict[str, Any]) -> dict[str, Any] | None:
     return None if is_open or any(planned.get(key) or unknown.get(key) for key in _MERGED) else planned
 
 
-def _statement(planned: dict[str, Any]) -> dict[str, Any] | None:
-    """A planned statement as a policy writes it; None when an action or a principal is not known."""
+def _statement(planned: dict[str, Any], unknown: str | None) -> dict[str, Any] | None:
+    """A planned statement as a policy writes it; None when an action or a principal is not known. `unknown` stands for
+    principals that only the apply shows.
+    """
     found: dict[str, Any] = {"Effect": planned.get("effect") or "Allow"}
     for name, key in (("actions", "Action"), ("not_actions", "NotAction")):
         if planned.get(name):
@@ -282,6 +316,7 @@ def _statement(planned: dict[str, Any]) -> dict[str, Any] | None:
     for name, key in (("principals", "Principal"), ("not_principals", "NotPrincipal")):
         for principal in blocks(planned.get(name)):
             kind, who = principal.get("type"), principal.get("identifiers")
+            who = [one or unknown for one in who] if isinstance(who, list) else who
             if not isinstance(kind, str) or not isinstance(who, list) or not all(isinstance(one, str) for one in who):
                 return None
             if kind == "*":

@@ -15,8 +15,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ops_agent.model.finding import Finding, Severity
-from ops_agent.model.plan import Hidden, ResourceChange
-from ops_agent.plan.configuration import is_own
+from ops_agent.model.plan import UNKNOWN, Hidden, ResourceChange
+from ops_agent.plan.configuration import REFERENCE, is_own
 from ops_agent.plan.findings import finding, table
 from ops_agent.plan.masking import every, leaves
 from ops_agent.text.aws_regions import REGION
@@ -35,7 +35,6 @@ _OF_API = re.compile(rf"([a-z0-9]+)\.(?:execute-api|appsync-api)\.{REGION}")
 _OF_BUCKET = re.compile(rf"(?:(.+)\.)?s3(?:-website)?(?:[.-](?:dualstack\.)?{REGION})?")
 _ENDPOINT_SERVICE = re.compile(rf"com\.amazonaws\.(?!vpce\.)\S+|aws\.\S+|com\.amazonaws\.vpce\.{REGION}\.[a-z]+")
 """What AWS offers through VPC endpoints; `com.amazonaws.vpce.REGION.vpce-svc-...` is anybody's (AWS PrivateLink)."""
-_REFERENCE = re.compile(r"\$\{[^{}]*\}")
 _STANDS_FOR: Final = "ops-agent-reference"
 """In a host, for a reference, which may hold any character."""
 _CANONICAL, _LONG_ID = re.compile(r"[0-9a-f]{64}"), 64
@@ -51,7 +50,7 @@ RULE: Final = "new-destination"
 class Known:
     """What the other end of a delivery may be: the inputs' accounts, and hosts, mail domains, buckets and ids that
     exist, or are made by this plan. `is_open(change, argument)`: whether an unknown value comes from elsewhere than
-    this plan's resources and their providers.
+    this plan's resources and their providers; `texts(address, path)`: what the sources write for it.
     """
 
     accounts: frozenset[str]
@@ -59,6 +58,7 @@ class Known:
     buckets: frozenset[str]
     ids: frozenset[str]
     is_open: Callable[[ResourceChange, str], bool]
+    texts: Callable[[str, str], tuple[str, ...]] = lambda *_: ()
 
 
 _NONE: Final = frozenset[str]()
@@ -72,6 +72,7 @@ def known_ends(
     changes: Iterable[ResourceChange],
     unchanged: Iterable[ResourceChange],
     is_open: Callable[[ResourceChange, str], bool],
+    texts: Callable[[str, str], tuple[str, ...]],
     answers: Iterable[Any] = (),
 ) -> Known:
     """`Known` by what the plan says exists before the change, by what data sources answered, and by the buckets that it
@@ -89,7 +90,7 @@ def known_ends(
     for one in all_changes:
         if one.type == "aws_s3_bucket" and type(name := one.new.get("bucket")) is str:
             buckets.add(str(name))
-    return Known(frozenset(accounts), frozenset(hosts), frozenset(buckets), frozenset(ids), is_open)
+    return Known(frozenset(accounts), frozenset(hosts), frozenset(buckets), frozenset(ids), is_open, texts)
 
 
 def ids_in(text: str) -> list[str]:
@@ -111,8 +112,13 @@ def _found(change: ResourceChange, known: Known) -> Iterator[Finding]:
             if argument not in change.changed_attributes:
                 continue
             for value in dict.fromkeys(one for one in every(change.new, path) if isinstance(one, str)):
-                found = judge(value, known) if not isinstance(value, Hidden) else None
-                if found == _UNTOLD or (isinstance(value, Hidden) and known.is_open(change, argument)):
+                if not isinstance(value, Hidden):
+                    found = judge(value, known)
+                elif value is UNKNOWN and (texts := known.texts(change.address, path)):
+                    found = min((_unknown(text, judge, known) for text in texts), key=lambda one: one or _QUIET)
+                else:
+                    found = _UNTOLD if known.is_open(change, argument) else None
+                if found == _UNTOLD:
                     what = f"cannot tell until apply where `{path}` leads"
                     yield finding(RULE, change.address, what, Severity.DECISION, certain=False)
                 elif found:
@@ -124,6 +130,14 @@ def _found(change: ResourceChange, known: Known) -> Iterator[Finding]:
 
 _Found = tuple[Severity, str] | None
 _UNTOLD: Final[_Found] = (Severity.DECISION, "")
+_QUIET: Final = (Severity.NOTICE, "")
+
+
+def _unknown(text: str, judge: Callable[[str, Known], _Found], known: Known) -> _Found:
+    """What the text in the sources of an unknown value shows: the end, that it is ours, or that it cannot be told."""
+    if found := judge(text, known):
+        return found
+    return None if all(map(is_own, REFERENCE.findall(text))) else _UNTOLD
 
 
 def _address(value: str, known: Known) -> _Found:
@@ -142,8 +156,8 @@ def _one_address(value: str, known: Known) -> _Found:
         return None if domain in known.hosts else (Severity.DECISION, f"the mail domain `{domain[:100]}`")
     if _PHONE.fullmatch(value):
         return Severity.DECISION, f"the telephone `{value}`"
-    references = _REFERENCE.findall(value)
-    host, path = _host(_REFERENCE.sub(_STANDS_FOR, value))
+    references = REFERENCE.findall(value)
+    host, path = _host(REFERENCE.sub(_STANDS_FOR, value))
     if host in known.hosts or not host:
         return None
     if value.startswith(_AT_RUN_TIME) or host.startswith(_STANDS_FOR):

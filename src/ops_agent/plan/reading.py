@@ -14,7 +14,15 @@ from typing import Any, Final, TypeVar
 from ops_agent.model.errors import PolicyViolation, ToolchainError
 from ops_agent.model.plan import OutputChange, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.policy import Policy
-from ops_agent.plan.configuration import Origins, answers, configured_secrets, edges_of, inside, output_references
+from ops_agent.plan.configuration import (
+    Origins,
+    Written,
+    answers,
+    configured_secrets,
+    edges_of,
+    inside,
+    output_references,
+)
 from ops_agent.plan.dangers import dangers_of, failed_checks, provisioner_findings
 from ops_agent.plan.deliveries import known_ends
 from ops_agent.plan.iam import Trust
@@ -66,6 +74,7 @@ def read_plan(
     account: str | None = None,
     known_accounts: Collection[str] = (),
     untold: Collection[ResourceChange] = (),
+    written: Written = lambda _: (),
 ) -> TerraformPlan:
     """Read a plan whole; linear in its size.
 
@@ -73,7 +82,7 @@ def read_plan(
     CUT_MARK as its end when it was too long (its counts can then not be compared). `redact` is the run's redactor,
     `account` the 12-digit account that the plan was made against, `known_accounts` those of AWS and image publishers:
     no strangers where they are named, and nobody to trust or to send data to. `untold` is what an offline plan cannot
-    tell, to be listed among its changes.
+    tell, to be listed among its changes. `written` says what the sources write where the plan knows no value.
 
     Raises ToolchainError when the document is not one that we understand completely (another major format, an unknown
     kind of change, counts that differ from Terraform's own summary, more than MAX_PLAN_BYTES), PolicyViolation when
@@ -81,7 +90,7 @@ def read_plan(
     """
     try:
         with _without_collector():
-            return _read(document, text, policy, redact, account, known_accounts, untold)
+            return _read(document, text, policy, redact, account, known_accounts, untold, written)
     except RecursionError:
         raise ToolchainError("the plan's JSON is nested too deeply to be read") from None
 
@@ -94,6 +103,7 @@ def _read(
     account: str | None,
     known_accounts: Collection[str],
     untold: Collection[ResourceChange],
+    written: Written,
 ) -> TerraformPlan:
     plan = _parsed(document)
     hidden = configured_secrets(plan)
@@ -124,9 +134,9 @@ def _read(
     for _, in_output in output_leaves(plan):
         shown.update(in_output)
     unchanged = tuple(one for one in resources if one.action is ResourceAction.NO_OP and one.mode == "managed")
-    origins, ours = Origins(plan), frozenset(policy.accounts.values())
+    origins, ours = Origins(plan, written), frozenset(policy.accounts.values())
     made = made_here(changes, origins.of)
-    ends = known_ends(ours, changes, unchanged, origins.is_open, plan["answers"])
+    ends = known_ends(ours, changes, unchanged, origins.is_open, origins.texts, plan["answers"])
     trust = Trust(ends, frozenset(known_accounts), policy.owner, origins.document, origins.is_set)
     where, secrets = named.found(plan), secrets_among(shown, hidden, redact)
     known = Redactor(secrets)

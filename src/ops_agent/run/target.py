@@ -12,6 +12,8 @@ from pathlib import Path
 from ops_agent.guard.data import words
 from ops_agent.guard.providers import BESIDE_A_ROLE, installable
 from ops_agent.guard.tree import SourceTree, source_tree
+from ops_agent.guard.values import instances_of
+from ops_agent.guard.written import Written
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.plan import OfflineSide, ResourceChange, TerraformPlan
 from ops_agent.model.policy import Policy
@@ -57,7 +59,7 @@ class Head:
     """What is verified: the head's files on disk (`tree`), their identity, and what they are verified with.
 
     `buckets` are the S3 buckets that the base commit names: with those of backend and state the only ones that a plan
-    may reach.
+    may reach. `sources` are the head's files as the rules read them.
     """
 
     terraform: Terraform
@@ -68,6 +70,7 @@ class Head:
     changes: ChangeSet
     tree: Path
     buckets: frozenset[str]
+    sources: SourceTree | None = None
 
     @property
     def base_commit(self) -> str:
@@ -168,6 +171,9 @@ def _prevented(tree: Path, root: TerraformRoot) -> frozenset[str]:
 
 
 def read(head: Head, work: Work, document: bytes, text: str, untold: Collection[ResourceChange] = ()) -> TerraformPlan:
+    """The plan, with its dangers. Those of a base's plan are nobody's, so the head's sources do no harm to it."""
+    sources, target = head.sources, work.target
+    written = Written(lambda: instances_of(target, sources) if sources is not None else ())
     return read_plan(
         document,
         text,
@@ -176,6 +182,7 @@ def read(head: Head, work: Work, document: bytes, text: str, untold: Collection[
         account=work.account or work.target.environment.account,
         known_accounts=words("known_accounts"),
         untold=untold,
+        written=written.resource,
     )
 
 

@@ -72,7 +72,8 @@ def verify(
     engine = terraform.engine()
     terraform.self_test()
     files = source_tree(base, settings.policy)
-    before, after = files.layout, files.with_changes(changes).layout
+    sources = files.with_changes(changes)
+    before, after = files.layout, sources.layout
     roots = LayoutUses(after).affected(changes.paths)
     with ExitStack() as stack:
         why = partial(_not_with_role, terraform, base, settings.policy, changes)
@@ -86,6 +87,7 @@ def verify(
             changes=changes,
             tree=tree,
             buckets=_named_buckets(base, before, roots) if any(w.lease for w in work) else frozenset(),
+            sources=sources,
         )
         # Before any job, so that nothing of the llm's runs beside the tokens of module hosts; init reports what failed.
         modules = fetch_modules(terraform, redact, base, roots)
