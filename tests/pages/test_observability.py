@@ -80,3 +80,51 @@ def test_an_alarm_that_reaches_nobody_says_so(alarm: dict[str, Any], key: str | 
     body = build_proposal(material(verification=Verification(engine=ENGINE, targets=(target(plan=plan),)))).body
     line = next(one for one in section(body, "Observability & logging").split("\n") if one.startswith("- Alarm"))
     assert says in line if says else line.endswith("on `Errors`")
+
+
+KEYS = ("alias/aws/sns", "arn:aws:kms:sa-east-1:125611408459:alias/aws/sns")
+OURS = ("alias/ours/aws/sns", "arn:aws:kms:sa-east-1:125611408459:alias/my-alias/aws/sns", None)
+
+
+def alarms_of(*changes: dict[str, Any], **top: Any) -> list[str]:
+    plan = read(plan_document(*changes, **top))
+    body = build_proposal(material(verification=Verification(engine=ENGINE, targets=(target(plan=plan),)))).body
+    return [line for line in section(body, "Observability & logging").splitlines() if line.startswith("- Alarm")]
+
+
+def topic(*actions: str, key: str | None, before: Any = None) -> dict[str, Any]:
+    values = {"arn": TOPIC, "kms_master_key_id": key}
+    return change("aws_sns_topic.t", *actions, before=before or values, after=values)
+
+
+@pytest.mark.parametrize("type_", ["aws_cloudwatch_metric_alarm", "aws_cloudwatch_composite_alarm"])
+@pytest.mark.parametrize("key", [*KEYS, *OURS])
+@pytest.mark.parametrize("where", ["", "module.a.", "local"])
+def test_an_alarm_on_a_new_topic_that_cannot_deliver_says_so(type_: str, key: str | None, where: str) -> None:
+    """Before the apply nobody knows the ARN: the configuration says which topic it is, in whatever module."""
+    made = change(
+        "aws_sns_topic.t", "create", after={"kms_master_key_id": key}, change={"after_unknown": {"arn": True}}
+    )
+    module = where.removesuffix("local")
+    unknown = {"after_unknown": {"alarm_actions": [True] if where else True}}
+    after = {"alarm_name": "m", **({"alarm_actions": [None]} if where else {})}
+    alarm = change(f"{module}{type_}.a", "create", after=after, change=unknown)
+    names = ["aws_sns_topic.t.arn", "aws_sns_topic.t"]
+    block = {"address": f"{type_}.a", "expressions": {"alarm_actions": {"references": names}}}
+    inner = {"resources": [block | {"expressions": {"alarm_actions": {"references": ["var.topic"]}}}]}
+    calls = {"a": {"expressions": {"topic": {"references": names}}, "module": inner}} if module else {}
+    resources = [{"address": "aws_sns_topic.t", "expressions": {}}, *([] if module else [block])]
+    written = {"root_module": {"resources": resources, "module_calls": calls}}
+    (line,) = alarms_of(made, alarm, configuration=written)
+    assert ("which CloudWatch may not use" in line) is (key in KEYS)
+
+
+def test_a_topic_that_gets_the_key_of_aws_silences_the_alarms_that_stay() -> None:
+    old = {"arn": TOPIC, "kms_master_key_id": None}
+    values = {"metric_name": "m", "alarm_actions": [TOPIC]}
+    alarm = change("aws_cloudwatch_metric_alarm.a", "no-op", before=values, after=values)
+    for key in KEYS:
+        (line,) = alarms_of(topic("update", key=key, before=old), alarm)
+        assert line.startswith("- Alarm: `aws_cloudwatch_metric_alarm.a`, **not delivered")
+    assert alarms_of(topic("update", key="alias/ours", before=old), alarm) == []
+    assert alarms_of(topic("no-op", key=KEYS[0]), alarm) == []

@@ -378,3 +378,36 @@ def test_values_of_any_shape_are_judged_without_an_error(
     for read_change in plan.changes:
         assert all(loss.what for loss in losses(read_change))
         assert undo_of(read_change).why
+
+
+def test_what_expires_is_said_in_words() -> None:
+    """Never a piece of JSON, and of many conditions the first ones with the number of the others."""
+    tags = dict.fromkeys(("category", "channel", "environment", "feature", "service-name"), "x" * 40)
+    prefix = "a-very-long-prefix/of/something/that/is/long/enough/to/be/cut/somewhere/"
+    both = {"filter": [{"and": [{"prefix": prefix, "tags": tags}]}]}
+    texts = []
+    for more in (both, {"filter": [{"tag": [{"key": "keep", "value": "no"}]}]}, {"prefix": "logs/"}, {}):
+        rule = {"status": "Enabled", "expiration": [{"days": 1}]} | more
+        built = loss_entry("aws_s3_bucket_lifecycle_configuration", {"bucket": "b"}, {"bucket": "b", "rule": [rule]})
+        texts += [one.what for one in losses_found(built)]
+    assert texts[0].startswith(f"objects with prefix `{prefix}`, tag `category = xxx")
+    assert texts[0].endswith("` and 1 more are deleted after 1 days, existing ones too")
+    assert texts[1:] == [
+        "objects with tag `keep = no` are deleted after 1 days, existing ones too",
+        "objects with prefix `logs/` are deleted after 1 days, existing ones too",
+        "objects are deleted after 1 days, existing ones too",
+    ]
+    found = []
+    for selection in (
+        {"tagStatus": "untagged", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 14},
+        {"tagPrefixList": ["v", "w"], "countType": "imageCountMoreThan", "countNumber": 9},
+        {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 9},
+    ):
+        policy = json.dumps({"rules": [{"selection": selection}]})
+        found += losses_found(loss_entry("aws_ecr_lifecycle_policy", {"policy": "{}"}, {"policy": policy}))
+    assert [one.what for one in found] == [
+        "`policy` deletes images pushed more than 14 days ago with tag status `untagged`, existing ones too",
+        "`policy` deletes all but the newest 9 images with tag prefix list `v`, tag prefix list `w`, existing ones too",
+        "`policy` deletes all but the newest 9 images with tag status `any`, existing ones too",
+    ]
+    assert not any(mark in one for one in (*texts, *(f.what for f in found)) for mark in '{}"')

@@ -65,3 +65,39 @@ def test_what_the_code_protects_from_a_destroy_says_so() -> None:
     entry = change('module.a["x"].aws_sqs_queue.q[0]', "create", after={}, type="aws_sqs_queue")
     assessed = undo_of(read(plan_document(entry)).changes[0], prevented={"aws_sqs_queue.q"})
     assert (assessed.word, "remove `prevent_destroy`" in assessed.why) == (Undo.PROTECTED, True)
+
+
+COMPLIANCE = {"rule": [{"default_retention": [{"mode": "COMPLIANCE", "days": 3650}]}]}
+
+
+@pytest.mark.parametrize(
+    ("type_", "after", "word"),
+    [
+        ("aws_backup_vault_lock_configuration", {"changeable_for_days": 3}, Undo.ONE_WAY),
+        ("aws_backup_vault_lock_configuration", {"changeable_for_days": None, "min_retention_days": 7}, Undo.PLAIN),
+        ("aws_glacier_vault_lock", {"complete_lock": True}, Undo.ONE_WAY),
+        ("aws_glacier_vault_lock", {"complete_lock": False}, Undo.PLAIN),
+        ("aws_s3_bucket_object_lock_configuration", COMPLIANCE, Undo.ONE_WAY),
+        (
+            "aws_s3_bucket_object_lock_configuration",
+            {"rule": [{"default_retention": [{"mode": "GOVERNANCE"}]}]},
+            Undo.PLAIN,
+        ),
+        ("aws_rds_reserved_instance", {}, Undo.ONE_WAY),
+        ("aws_organizations_account", {}, Undo.ONE_WAY),
+        ("aws_route53domains_domain", {}, Undo.ONE_WAY),
+        ("aws_kms_replica_key", {"deletion_window_in_days": 7}, Undo.DELAYED),
+        ("aws_kms_external_key", {}, Undo.DELAYED),
+        ("aws_secretsmanager_secret", {}, Undo.DELAYED),
+        ("aws_secretsmanager_secret", {"recovery_window_in_days": 0}, Undo.PLAIN),
+    ],
+)
+def test_what_binds_for_good_is_not_undone_by_destroying_it(type_: str, after: dict[str, Any], word: Undo) -> None:
+    assessed = undo_of(read(plan_document(change(f"{type_}.x", "create", after=after))).changes[0])
+    assert assessed.word is word
+    assert " 0 days" not in assessed.why
+
+
+def test_a_creation_says_what_is_lost_when_it_is_destroyed_again() -> None:
+    assessed = undo_of(read(plan_document(change("aws_sqs_queue.q", "create", after={}))).changes[0])
+    assert assessed.why == "destroy it: messages in it are lost"

@@ -154,7 +154,8 @@ class TerraformPlan:
     (user, used) of changed resources, by the configuration's references; `invocations` are the provider actions that an
     apply would run. `log_groups` are the names of all CloudWatch log groups after an apply, also of those that stay as
     they are; an empty one is known only then. `made` is what the plan creates or sets on something that it creates
-    (`plan.losses.made_here`). `standards` is advice (`plan.standards`), apart from the dangers.
+    (`plan.losses.made_here`). `standards` is advice (`plan.standards`), apart from the dangers. `notifies` are pairs of
+    a changed alarm and a topic (without its key) where its actions come from, in whatever module.
     """
 
     changes: tuple[ResourceChange, ...]
@@ -171,6 +172,7 @@ class TerraformPlan:
     log_groups: frozenset[str] = frozenset()
     unchanged: tuple[ResourceChange, ...] = ()
     made: frozenset[str] = frozenset()
+    notifies: frozenset[tuple[str, str]] = frozenset()
 
     @property
     def counts(self) -> PlanCounts:

@@ -9,7 +9,7 @@ from ops_agent.model.plan import UNKNOWN, ResourceAction, ResourceChange, Terraf
 from ops_agent.model.verification import Verification
 from ops_agent.pages.fragments import capped
 from ops_agent.pages.results import is_own
-from ops_agent.plan.configuration import without_key
+from ops_agent.plan.configuration import ALARMS, without_key
 from ops_agent.plan.masking import blocks, parsed_json
 from ops_agent.plan.standards import UNWATCHED
 from ops_agent.text.markdown import cell, code
@@ -52,6 +52,11 @@ def _observed(change: ResourceChange, plan: TerraformPlan) -> Iterator[str]:
             yield f"- Logs: {where} holds {_named(after.get('name'))}, {kept}"
         case "aws_cloudwatch_metric_alarm":
             yield f"- Alarm: {where} on {_named(after.get('metric_name'))}{_undelivered(change, plan)}"
+        case "aws_cloudwatch_composite_alarm":
+            yield f"- Alarm: {where} on other alarms{_undelivered(change, plan)}"
+        case "aws_sns_topic" if _is_silent(change):
+            alarms = [one for one in plan.unchanged if one.type in ALARMS and after.get("arn") in _actions(one)]
+            yield from (f"- Alarm: {code(one.address)}{_undelivered(one, plan)}" for one in alarms)
         case "aws_ecs_task_definition":
             yield from _containers(change)
         case "aws_lb_target_group" | "aws_alb_target_group":
@@ -71,11 +76,22 @@ def _undelivered(change: ResourceChange, plan: TerraformPlan) -> str:
         return ", **its actions are switched off**"
     if not actions:
         return ", **without an action: it notifies nobody**"
-    topics = [one for one in (*plan.changes, *plan.unchanged) if one.type == "aws_sns_topic"]
-    silent = {one.new.get("arn") for one in topics if one.new.get("kms_master_key_id") == "alias/aws/sns"}
-    if isinstance(actions, list) and any(type(arn) is str and arn in silent for arn in actions):
+    topics = [one for one in (*plan.changes, *plan.unchanged) if _is_silent(one)]
+    is_named = {one.new.get("arn") for one in topics} & set(_actions(change))
+    if is_named or {(change.address, without_key(one.address)) for one in topics} & plan.notifies:
         return ", **not delivered: its topic is encrypted with `alias/aws/sns`, which CloudWatch may not use**"
     return ""
+
+
+def _is_silent(change: ResourceChange) -> bool:
+    """Whether it is a topic with the key of AWS, by its alias or the alias's ARN."""
+    key = str(change.new.get("kms_master_key_id")).removesuffix("alias/aws/sns")
+    return change.type == "aws_sns_topic" and key != change.new.get("kms_master_key_id") and key[-1:] in ("", ":")
+
+
+def _actions(alarm: ResourceChange) -> list[str]:
+    actions = alarm.new.get("alarm_actions")
+    return [one for one in actions if type(one) is str] if isinstance(actions, list) else []
 
 
 def _containers(change: ResourceChange) -> Iterator[str]:

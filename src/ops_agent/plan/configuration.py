@@ -16,6 +16,9 @@ _KEY: Final = re.compile(r'\[(?:[^"\]]+|"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z))*\]?'
 """`[0]`, `["x]"]`; one that does not end takes all that follows. No part can fail, so it never looks back."""
 
 
+ALARMS: Final = ("aws_cloudwatch_metric_alarm", "aws_cloudwatch_composite_alarm")
+
+
 def without_key(address: str) -> str:
     """`module.a["x"].aws_s3_bucket.b[0]` -> `module.a.aws_s3_bucket.b`. Brackets and quotes in a key do not end it."""
     return _KEY.sub("", address) if "[" in address else address

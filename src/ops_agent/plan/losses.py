@@ -19,7 +19,7 @@ from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.plan import Hidden, ResourceAction, ResourceChange
 from ops_agent.plan.configuration import without_key
 from ops_agent.plan.findings import finding, table
-from ops_agent.plan.masking import at, blocks, has_unknown, number, parsed_json
+from ops_agent.plan.masking import at, blocks, every, has_unknown, number, parsed_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +102,20 @@ def one_way(change: ResourceChange) -> Iterator[str]:
     for name in change.changed_attributes:
         if name in _ONE_WAY and change.old.get(name) not in (None, [], {}):
             yield _ONE_WAY[name]
+
+
+def binds(change: ResourceChange) -> str:
+    """Why a creation cannot be undone; empty when it can. Sources: the user guides of the services (AWS Backup, "Vault
+    Lock"; S3, "Object Lock"; S3 Glacier, "Vault Lock"; Organizations, "Closing a member account"; Shield, RDS and Route
+    53, pricing).
+    """
+    for row in _TABLES["one_way_creates"]:
+        values = every(change.new, row["path"]) if "path" in row else [True]
+        if row["type"] == change.type and any(
+            value is not None and value in row.get("on", [value]) for value in values
+        ):
+            return str(row["why"])
+    return ""
 
 
 Sources = Callable[[str, str], frozenset[str] | None]
@@ -319,7 +333,7 @@ def _objects(name: str, change: ResourceChange) -> Iterator[Finding]:
     for rule in blocks(change.new.get(name)):
         for expiry in _expiries(rule):
             if not any(known.covers(expiry) for known in old):
-                where = "" if expiry.selection == _EVERYTHING else f" that match {expiry.selection[:120]}"
+                where = "" if expiry.selection == _EVERYTHING else f" with {_in_words(json.loads(expiry.selection))}"
                 age = f"after {expiry.age:g} days" if not expiry.date else f"on {expiry.date[:10]}"
                 spared = f", all but {expiry.spared:g}" if expiry.spared else ""
                 named = f"rule {rule['id'][:60]}: " if type(rule.get("id")) is str else ""
@@ -365,6 +379,30 @@ def _bare(value: Any) -> Any:
     return value
 
 
+def _in_words(selection: Any) -> str:
+    """What a filter chooses, one condition after the other, never cut inside of one; of many the first ones."""
+    found = [f"{name} `{value}`" for name, value in _conditions(selection, "")]
+    more = len(found) - _MOST_CONDITIONS
+    return ", ".join(found[:_MOST_CONDITIONS]) + (f" and {more} more" if more > 0 else "")
+
+
+_MOST_CONDITIONS: Final = 5
+
+
+def _conditions(value: Any, name: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict) and value.keys() == {"key", "value"}:
+        yield "tag", f"{value['key']} = {value['value']}"
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _conditions(f"{key} = {inner}" if name == "tags" else inner, "tag" if name == "tags" else key)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _conditions(inner, name)
+    else:
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", name).lower()
+        yield words, str(value)
+
+
 def _images(change: ResourceChange) -> Iterator[Finding]:
     """A registry's policy is JSON: a rule deletes images by their number or their age."""
     rules, kept = _image_rules(change.new.get("policy")), _image_rules(change.old.get("policy"))
@@ -373,8 +411,12 @@ def _images(change: ResourceChange) -> Iterator[Finding]:
         return
     for selection, most in rules:
         if not any(selection == known and most >= before for known, before in kept or ()):
-            words = f"`policy` deletes images beyond {most:g} of {selection[:120]}, existing ones too"
-            yield _lost(_LOSES_DATA, words)
+            chosen = json.loads(selection)
+            by_age = chosen.pop("countType", "") == "sinceImagePushed"
+            unit = chosen.pop("countUnit", "days")
+            what = f"images pushed more than {most:g} {unit} ago" if by_age else f"all but the newest {most:g} images"
+            where = f" with {_in_words(chosen)}" if chosen else ""
+            yield _lost(_LOSES_DATA, f"`policy` deletes {what}{where}, existing ones too")
 
 
 def _image_rules(policy: Any) -> list[tuple[str, float]] | None:

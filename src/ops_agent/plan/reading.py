@@ -15,6 +15,7 @@ from ops_agent.model.errors import PolicyViolation, ToolchainError
 from ops_agent.model.plan import OutputChange, PlanCounts, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.policy import Policy
 from ops_agent.plan.configuration import (
+    ALARMS,
     Origins,
     Written,
     answers,
@@ -165,6 +166,12 @@ def _read(
         log_groups=log_groups,
         unchanged=unchanged,
         made=made,
+        notifies=frozenset(
+            (one.address, topic)
+            for one in changes
+            if one.type in ALARMS
+            for topic in origins.of(one.address, "alarm_actions") or ()
+        ),
     )
 
 

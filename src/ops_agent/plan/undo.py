@@ -12,7 +12,7 @@ from typing import Final
 from ops_agent.model.plan import ResourceAction, ResourceChange
 from ops_agent.plan.configuration import without_key
 from ops_agent.plan.dangers import DELETION_WINDOWS, is_protected, lost_with
-from ops_agent.plan.losses import is_recovery, losses, one_way
+from ops_agent.plan.losses import binds, is_recovery, losses, one_way
 
 
 class Undo(StrEnum):
@@ -81,6 +81,8 @@ def undo_of(
 
 
 def _after_create(change: ResourceChange, prevented: Collection[str]) -> Assessment:
+    if bound := binds(change):
+        return Assessment(Undo.ONE_WAY, bound)
     lost = lost_with(change.type)
     holds = lost if lost not in _HELD_BY_THE_CODE else ""
     loses = f"; then {holds}" if holds else ""
@@ -89,14 +91,12 @@ def _after_create(change: ResourceChange, prevented: Collection[str]) -> Assessm
         return Assessment(Undo.PROTECTED, f"remove `prevent_destroy`, then destroy it{loses}")
     if switch := is_protected(change.new):
         return Assessment(Undo.PROTECTED, f"switch `{switch}` off, then destroy it{loses}")
-    if change.type in DELETION_WINDOWS:
-        return Assessment(
-            Undo.DELAYED, f"destroy it: it is deleted {_window(change.type, change.new)} days later{loses}"
-        )
+    if change.type in DELETION_WINDOWS and (days := _window(change.type, change.new)):
+        return Assessment(Undo.DELAYED, f"destroy it: it is deleted {days} days later{loses}")
     if change.type == "aws_s3_bucket" and change.new.get("force_destroy") is not True:
-        return Assessment(Undo.LOSES_DATA, f"empty it, then destroy it; {holds}")
+        return Assessment(Undo.LOSES_DATA, f"empty it, then destroy it: {holds}")
     if holds:
-        return Assessment(Undo.LOSES_DATA, f"destroy it; {holds}, also what was written since")
+        return Assessment(Undo.LOSES_DATA, f"destroy it: {holds}")
     return _BY_ACTION[ResourceAction.CREATE]
 
 
