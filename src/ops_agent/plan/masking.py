@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
+import secrets
 from collections.abc import Callable, Container, Iterator
 from itertools import zip_longest
 from typing import Any, Final
@@ -67,7 +67,7 @@ def _masked_list(value: list[Any], sensitive: list[Any], unknown: list[Any], hid
     return [masked(*parts, hidden) for parts in zip_longest(value, sensitive, unknown)]
 
 
-_KEY: Final = os.urandom(32)
+_KEY: Final = secrets.token_bytes(32)
 
 
 def secrets_of(change: dict[str, Any], *shown: Any) -> bytes:
