@@ -147,3 +147,33 @@ def test_outputs_of_the_root_come_with_what_their_values_name():
     )
     found = statements(text, m='output "inner" {\n  value = aws_x.b.id\n}\n').outputs
     assert found == {"url": ("aws_x.a.0.host", "var.path"), "done": ()}
+
+
+OF_STATES = """
+data "terraform_remote_state" "net" {}
+data "terraform_remote_state" "each" {}
+data "terraform_remote_state" "unread" {}
+locals {
+  a = data.terraform_remote_state.net.outputs.vpc_id
+  b = [for s in data.terraform_remote_state.net.outputs.private_subnet_ids : s]
+  c = data.terraform_remote_state.net.outputs.zone[0]
+  d = data.terraform_remote_state.net.outputs.dns[*].id
+  e = [data.terraform_remote_state.net.outputs.web["a"], data.terraform_remote_state.net.outputs.web.b]
+  f = "${data.terraform_remote_state.each["x"].outputs["address"]}"
+  g = data.terraform_remote_state.each[0].outputs.items[var.n]
+  h = data.terraform_remote_state.gone.outputs.x
+}
+"""
+
+
+def test_what_is_read_of_another_state_has_the_form_that_its_use_or_its_name_says() -> None:
+    child = (
+        'data "terraform_remote_state" "net" {}\noutput "x" {\n  value = data.terraform_remote_state.net.outputs.x\n}\n'
+    )
+    net = {"vpc_id": "text", "private_subnet_ids": "list", "zone": "list", "dns": "list", "web": frozenset({"a", "b"})}
+    assert statements(OF_STATES, m=child).states == {
+        "data.terraform_remote_state.net": net,
+        "data.terraform_remote_state.each": {"address": "text", "items": "list"},
+        "data.terraform_remote_state.unread": {},
+        "module.m.data.terraform_remote_state.net": {"x": "text"},
+    }

@@ -20,11 +20,12 @@ from typing import Any, Final, NamedTuple
 from ops_agent.model.plan import OfflineSide
 from ops_agent.plan.configuration import members
 from ops_agent.plan.findings import table
-from ops_agent.terraform.statements import Statements
+from ops_agent.terraform.statements import Shape, Statements
 
 Json = dict[str, Any]
 DOCUMENT: Final = "aws_iam_policy_document"
 """The one data source that the real provider answers by itself."""
+_STATE: Final = "terraform_remote_state"
 _PROVIDER: Final = "ops_agent_provider_"
 _KINDS: Final = {"managed": "resource", "data": "data"}
 _TOKEN: Final = re.compile(r"oa[0-9a-f]{14}")
@@ -66,7 +67,9 @@ class Item:
 
     @cached_property
     def own(self) -> Json:
-        """Its stand-ins."""
+        """Its stand-ins; of another state all outputs are."""
+        if self.type == _STATE:
+            return {"outputs": self.values.get("outputs") or {}}
         return standins(self.address, self.mode, self.type, self.schema, self.place)
 
     @cached_property
@@ -141,6 +144,17 @@ def standins(address: str, mode: str, type_: str, schema: Json, place: Place) ->
             if value is not None:
                 given[name] = value
     return given
+
+
+def _state_outputs(address: str, outputs: Mapping[str, Shape], place: Place) -> Json:
+    """What another state holds, as far as somebody asks."""
+
+    def one(shape: Shape, path: str) -> Any:
+        if isinstance(shape, frozenset):
+            return {key: one("text", f"{path}.{key}") for key in sorted(shape)}
+        return _standin(address, _STATE, ["list", "string"] if shape == "list" else "string", path, place)
+
+    return {name: one(shape, name) for name, shape in outputs.items()}
 
 
 def _standin(address: str, resource: str, type_: Any, path: str, place: Place) -> Any:
@@ -267,6 +281,9 @@ def mocked_test(statements: Statements, known: Iterable[Item], schemas: Mapping[
         if not type_.startswith("terraform_"):
             values = standins(address, mode, type_, schema, place)
             found[f"override_{_KINDS[mode]}"].append({"target": address, "values": values})
+    for address, outputs in statements.states.items():
+        values = {"outputs": _state_outputs(address, outputs, place)}
+        found["override_data"].append({"target": address, "values": values})
     # What nobody expected gets values of the right form at least, and is expected the next time.
     defaults: dict[str, Json] = {mode: {} for mode in _KINDS}
     for block in statements.blocks.values():

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ops_agent.model.terraform import Block, Expression, ExpressionKind, TerraformSource, Unreadable
 from ops_agent.terraform.modules import is_configuration, read_source
@@ -20,7 +20,12 @@ Module = tuple[str, ...]
 _PART: Final = re.compile(r'\.?([A-Za-z_][\w-]*)(\[(?:"(?:[^"\\]|\\.)*"|\d+)\])?')
 _STEP: Final = re.compile(r'\[\s*(?:"(?:[^"\\]|\\.)*"|\d+)\s*\]|[A-Za-z_][\w-]*')
 _MOST_LINES: Final = 300
+_STATE: Final = ("data", "terraform_remote_state")
+_LISTED: Final = re.compile(r"(?:^|_)(?:ids|arns|names|azs|zones|subnets|groups|cidrs|blocks|endpoints|urls|ips|list)$")
 _RUN: Final = frozenset({"provisioner", "action_trigger", "action"})
+
+
+Shape = Literal["list", "text"] | frozenset[str]
 
 
 def parts_of(address: str) -> Parts:
@@ -83,8 +88,10 @@ class Statement:
 class Statements:
     """`blocks` are those of resources and data sources by module and address, `providers` the root's by `aws` or
     `aws.alias` with the expressions of some arguments, `calls` the `module` blocks, by the module that they call.
-    `files` name the file of each of the `blocks`, `outputs` are the root's with what each value refers to. `runs` names
-    what an apply would run beside providers: a provisioner or an action, wherever it is written.
+    `files` name the file of each of the `blocks`, `outputs` are the root's with what each value refers to, `states` the
+    outputs that are read of other states, by the whole address of the data source: each a list, an object with these
+    keys, or a text. `runs` names what an apply would run beside providers: a provisioner or an action, wherever it is
+    written.
     """
 
     blocks: Mapping[tuple[Module, str], Block] = field(default_factory=dict)
@@ -96,6 +103,7 @@ class Statements:
     removed: tuple[Statement, ...] = ()
     imported: tuple[Statement, ...] = ()
     unreadable: str = ""
+    states: Mapping[str, Mapping[str, Shape]] = field(default_factory=dict)
     runs: str = ""
 
     @property
@@ -193,6 +201,7 @@ def read_statements(modules: Mapping[Module, Mapping[str, bytes]]) -> Statements
     providers: dict[str, Mapping[str, str]] = {}
     calls: dict[Module, Block] = {}
     outputs: dict[str, tuple[str, ...]] = {}
+    states: dict[tuple[Module, str], dict[str, Shape]] = {}
     runs = ""
     found: dict[str, list[Statement]] = {"moved": [], "removed": [], "import": []}
     for module, files in modules.items():
@@ -204,6 +213,8 @@ def read_statements(modules: Mapping[Module, Mapping[str, bytes]]) -> Statements
             # Of every block: one of an override file joins the resource that `blocks` has from another file.
             runs = runs or next((b.kind for block in source.blocks for b in block.walk() if b.kind in _RUN), "")
             for block in source.blocks:
+                for state, output, shape in _outputs_of_states(block):
+                    _join(states.setdefault((module, state), {}), output, shape)
                 if block.type in ("resource", "data") and len(block.labels) == 2:
                     address = ".".join(("data", *block.labels) if block.type == "data" else block.labels)
                     blocks.setdefault((module, address), block)
@@ -229,8 +240,33 @@ def read_statements(modules: Mapping[Module, Mapping[str, bytes]]) -> Statements
         moved=tuple(found["moved"]),
         removed=tuple(found["removed"]),
         imported=tuple(found["import"]),
+        states={_whole(*key): states.get(key, {}) for key in blocks if key[1].startswith(f"{'.'.join(_STATE)}.")},
         runs=runs,
     )
+
+
+def _outputs_of_states(block: Block) -> Iterator[tuple[str, str, Shape]]:
+    """Which outputs of which `terraform_remote_state` a block reads, and what each seems to be: how it is used says so,
+    else its name.
+    """
+    attributes = (attribute for inner in block.walk() for attribute in inner.attributes)
+    for reference in (e for a in attributes for e in a.expression.walk() if e.steps[:2] == _STATE):
+        steps = reference.steps
+        at = next((n for n, step in enumerate(steps[3:5], 3) if step == "outputs"), len(steps))
+        if len(steps) > at + 1 and isinstance(output := steps[at + 1], str):
+            below = steps[at + 2 : at + 3]
+            is_list = isinstance(below[0], int | None) if below else _LISTED.search(output)
+            shape: Shape = "list" if is_list else frozenset(map(str, below)) or "text"
+            yield ".".join((*_STATE, str(steps[2]))), output, shape
+
+
+def _join(outputs: dict[str, Shape], output: str, shape: Shape) -> None:
+    """Keep what is known best: an object's keys, then a list."""
+    known = outputs.get(output, "text")
+    if isinstance(shape, frozenset):
+        outputs[output] = shape | (known if isinstance(known, frozenset) else frozenset())
+    elif shape == "list" or output not in outputs:
+        outputs[output] = known if isinstance(known, frozenset) else shape
 
 
 def _arguments(provider: Block, text: str) -> Iterator[tuple[str, str]]:

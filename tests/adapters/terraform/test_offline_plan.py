@@ -48,6 +48,40 @@ resource "aws_sqs_queue" "orders" {
   name = "orders"
 }
 """
+STATE = """\
+data "terraform_remote_state" "network" {
+  backend = "s3"
+  config = {
+    bucket = "tfstate-network"
+    key    = "network"
+    region = "sa-east-1"
+  }
+}
+
+resource "aws_security_group" "orders" {
+  name   = "orders"
+  vpc_id = data.terraform_remote_state.network.outputs.vpc_id
+}
+"""
+BALANCER = """\
+resource "aws_lb" "orders" {
+  name            = "orders"
+  internal        = true
+  subnets         = data.terraform_remote_state.network.outputs.private_subnet_ids
+  security_groups = [data.terraform_remote_state.network.outputs.groups["web"], aws_security_group.orders.id]
+}
+"""
+
+
+def test_another_state_has_an_answer_and_what_comes_from_it_is_not_known(terraform, tmp_path):
+    found = changed(terraform, tmp_path, STATE, STATE.replace('"orders"\n', '"sales"\n', 1) + BALANCER)
+    assert found.actions == {"aws_security_group.orders": "replace (delete first)", "aws_lb.orders": "create"}
+    assert found["aws_security_group.orders"].replace_paths == ("name",), "the VPC stays, whichever it is"
+    shown = json.dumps(found["aws_lb.orders"].new)
+    assert "${data.terraform_remote_state.network.outputs.private_subnet_ids" in shown
+    assert found.untold == {}
+
+
 REDRIVE = """\
 resource "aws_sqs_queue" "orders" {
   name           = "orders"
