@@ -97,7 +97,8 @@ def ids_in(text: str) -> list[str]:
     """Organizations, VPCs and end points, owners of repositories (`repo:owner`), and canonical ids, lower-case."""
     if len(text) == _LONG_ID and _CANONICAL.fullmatch(text):
         return [text]
-    return _ID.findall(text.casefold()) if "-" in text or "repo:" in text else []
+    may_hold = "o-" in text or "vpc" in text or "repo:" in text
+    return [found.casefold() for found in _ID.findall(text)] if may_hold else []
 
 
 def delivery_findings(change: ResourceChange, known: Known) -> Iterable[Finding]:
