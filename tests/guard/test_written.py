@@ -158,3 +158,36 @@ def test_a_block_that_a_dynamic_one_makes_of_unknown_rounds_is_set() -> None:
     assert not read(document).dangers
     (one,) = read(document, written=written(source).resource).dangers
     assert (one.rule, one.severity) == ("plan/open-to-everyone", DECISION)
+
+
+ANYONE = {"principals": [{"type": "AWS", "identifiers": ["*"]}]}
+
+
+@pytest.mark.parametrize(
+    ("statement", "dangers"),
+    [
+        ({"actions": ["sqs:SendMessage"]}, []),
+        ({"actions": ["*"]}, [("administrator", BLOCKS)]),
+        ({"actions": ["sqs:SendMessage"]} | ANYONE, [("foreign-principal", BLOCKS)]),
+        ({"actions": [None]}, [("policy-unknown", DECISION)]),
+    ],
+)
+def test_a_document_that_is_put_together_of_others_is_judged_by_all_of_them(
+    statement: dict[str, Any], dangers: list[tuple[str, Severity]]
+) -> None:
+    def document(name: str, after: dict[str, Any], **unknown: Any) -> dict[str, Any]:
+        marks = {"actions": ["read"], "after": after, "after_unknown": {"json": True} | unknown}
+        type_ = "aws_iam_policy_document"
+        return {"address": f"data.{type_}.{name}", "mode": "data", "type": type_, "change": marks}
+
+    source = """
+        data "aws_iam_policy_document" "outer" {
+          source_policy_documents = [data.aws_iam_policy_document.inner.json]
+        }
+        resource "aws_sqs_queue_policy" "x" {
+          policy = data.aws_iam_policy_document.outer.json
+        }
+    """
+    inner = document("inner", {"statement": [statement | {"resources": [None]}]})
+    outer = document("outer", {}, source_policy_documents=[True])
+    assert found("aws_sqs_queue_policy", "policy", source, inner, outer) == dangers

@@ -207,25 +207,34 @@ class Origins:
         found = _DOCUMENT.fullmatch(names.pop()) if len(names) == 1 else None
         if found is None:
             return self._written_document(address, argument)
-        documents = self._documents.get(found[1], [])
-        if not documents or None in documents:
+        return self._statements(found[1], _DEEPEST)
+
+    def _statements(self, address: str, left: int) -> list[dict[str, Any]] | None:
+        """Of a policy document and of those that it is put together of. A statement that another one overrides counts
+        too; None when one of them is not known.
+        """
+        documents = self._documents.get(address, [])
+        if left == 0 or not documents or None in documents:
             return None
-        who = self.texts(found[1], "statement.principals.identifiers")
+        who = self.texts(address, "statement.principals.identifiers")
         unknown = OWN if who and all(map(is_own, (r for text in who for r in REFERENCE.findall(text)))) else None
-        statements = [
-            _statement(one, unknown) for document in documents if document for one in blocks(document.get("statement"))
-        ]
-        return [one for one in statements if one is not None] if None not in statements else None
+        found: list[dict[str, Any] | None] = []
+        for document in documents:
+            found += [_statement(one, unknown) for one in blocks(members(document).get("statement"))]
+            for key in _MERGED & members(document).keys():
+                texts = self.texts(address, key)
+                found += [None] if not texts else []
+                for text in texts:
+                    inner = _DOCUMENT.fullmatch(text[2:-1])
+                    merged = self._statements(inner[1], left - 1) if inner else _in_json(parsed_json(text))
+                    found += [None] if merged is None else merged
+        return [one for one in found if one is not None] if None not in found else None
 
     def _written_document(self, address: str, argument: str) -> list[dict[str, Any]] | None:
         """The statements of a policy that the sources write as JSON; None when a part that decides is not seen."""
         texts = self.texts(address, argument)
-        found = [parsed_json(text) for text in texts]
-        if not found or not all(isinstance(policy, dict) for policy in found):
-            return None
-        statements = [one for policy in found for one in blocks(policy.get("Statement"))]
-        decides = [[value for key, value in one.items() if key not in ("Resource", "Sid")] for one in statements]
-        return None if any(UNSEEN in text for _, text in leaves({"": decides})) else statements
+        found = [_in_json(parsed_json(text)) for text in texts]
+        return [one for policy in found for one in policy or ()] if found and None not in found else None
 
     def sets(self, address: str, argument: str) -> bool:
         """Whether the configuration sets the argument; what it does not set, the provider computes."""
@@ -297,13 +306,21 @@ _COMPUTED_DATA: Final = ("aws_iam_policy_document.", "aws_caller_identity.", "aw
 
 
 def _planned_document(change: dict[str, Any]) -> dict[str, Any] | None:
-    """What a policy document will hold; None when it is put together of others, or how many statements it has is not
-    known.
+    """What a policy document will hold, with the arguments of `_MERGED` that it sets; None when it is not known how
+    many statements it has.
     """
     planned, unknown = members(change.get("after")), members(change.get("after_unknown"))
     statements = unknown.get("statement")
     is_open = statements is True or (isinstance(statements, list) and True in statements)
-    return None if is_open or any(planned.get(key) or unknown.get(key) for key in _MERGED) else planned
+    sets = {key: True for key in _MERGED if planned.get(key) or unknown.get(key)}
+    return None if is_open else {"statement": planned.get("statement"), **sets}
+
+
+def _in_json(policy: Any) -> list[dict[str, Any]] | None:
+    """The statements of a policy in JSON; None when a part that decides is not seen, or it is no policy."""
+    statements = list(blocks(policy.get("Statement"))) if isinstance(policy, dict) else []
+    decides = [[value for key, value in one.items() if key not in ("Resource", "Sid")] for one in statements]
+    return None if not statements or any(UNSEEN in text for _, text in leaves({"": decides})) else statements
 
 
 def _statement(planned: dict[str, Any], unknown: str | None) -> dict[str, Any] | None:
