@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial, reduce
+from functools import partial
 from itertools import chain, repeat
 from typing import Any, Final, Literal
 
@@ -161,22 +161,15 @@ def _readdressed(side: Side, names: Mapping[str, str], keys: Mapping[str, str]) 
     )
 
 
-def configuration(differences: Iterable[Difference], *, of: Of = "head") -> str:
+def configuration(differences: Iterable[Difference], *, of: Of) -> str:
     """The flat configuration (JSON) of one side's part of the differences."""
-    start: Json = {"resource": {"terraform_data": {_UNKNOWN: {}}}} if of == "alone" else {}
-    parts = (_configuration(one, of) for one in differences)
-    return json.dumps(reduce(_joined, parts, start))
+    found: Json = {"resource": {"terraform_data": {_UNKNOWN: {}}}} if of == "alone" else {}
+    for one in differences:
+        _configure(one, of, found)
+    return json.dumps(found)
 
 
-def _joined(one: Any, other: Any) -> Any:
-    if isinstance(one, dict) and isinstance(other, dict):
-        return {key: _joined(one.get(key), other.get(key)) for key in one.keys() | other.keys()}
-    if isinstance(one, list) and isinstance(other, list):
-        return [*one, *(inner for inner in other if inner not in one)]
-    return other if one is None else one
-
-
-def _configuration(difference: Difference, of: Of) -> Json:
+def _configure(difference: Difference, of: Of, found: Json) -> None:
     head = difference.head
     names = {a: n for a, n in difference.names.items() if a in head.items}
 
@@ -190,7 +183,7 @@ def _configuration(difference: Difference, of: Of) -> Json:
         first, bracket, rest = standin.path.partition("[")
         return f"${{tolist({place}.{first})[{rest}}}" if bracket else f"${{{place}.{first}}}"
 
-    aliases, found = _providers(difference)
+    aliases = _providers(difference, found)
     for address, name in names.items():
         item, values = head.items[address], head.arguments(address)
         body = {**difference.registry.rewritten(values, reference, escaped), **aliases[address]}
@@ -209,16 +202,13 @@ def _configuration(difference: Difference, of: Of) -> Json:
         if not difference.base.items[address].is_document:
             place = f"{difference.base.items[address].type}.{difference.names[address]}"
             found.setdefault("removed", []).append({"from": place, "lifecycle": {"destroy": False}})
-    return found
 
 
-def _providers(difference: Difference) -> tuple[dict[str, Json], Json]:
-    """The argument `provider` for each address (none for what is built in), and the configuration's sources and blocks.
+def _providers(difference: Difference, found: Json) -> dict[str, Json]:
+    """The argument `provider` for each address (none for what is built in); `found` gets the sources and the blocks.
     Equal blocks are one: each starts the provider.
     """
     aliases: dict[str, Json] = {}
-    required: Json = {}
-    blocks: dict[str, list[Json]] = {}
     evaluated = {**difference.base.providers, **difference.head.providers}
     for address in difference.names:
         side = difference.head if address in difference.head.items else difference.base
@@ -228,10 +218,11 @@ def _providers(difference: Difference) -> tuple[dict[str, Json], Json]:
             schema = inside(difference.head.schemas, source, "provider", "block")
             block = _provider(members(schema), members(evaluated.get(key)), key)
             local, alias = f"p{_digest(source)}", f"c{_digest(json.dumps(block, sort_keys=True))}"
-            aliases[address], required[local] = {"provider": f"{local}.{alias}"}, {"source": source}
-            blocks = _joined(blocks, {local: [{"alias": alias, **block}]})
-    frame = {"terraform": {"required_providers": required}}
-    return aliases, {**frame, "provider": blocks} if blocks else frame
+            aliases[address] = {"provider": f"{local}.{alias}"}
+            found.setdefault("terraform", {}).setdefault("required_providers", {})[local] = {"source": source}
+            blocks = found.setdefault("provider", {}).setdefault(local, [])
+            blocks += [made for made in [{"alias": alias, **block}] if made not in blocks]
+    return aliases
 
 
 def _digest(text: str) -> str:
@@ -271,7 +262,7 @@ def state(differences: Iterable[Difference]) -> str:
     for one in differences:
         sides = (one.base, one.head)
         users = {*one.registry.found([item.arguments for side in sides for item in side.items.values()])}
-        aliases, _ = _providers(one)
+        aliases = _providers(one, {})
         for address in one.held:
             item = one.base.items[address]
             values = dict(one.base.stated.get(address, item.values))
