@@ -10,7 +10,9 @@ import json
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +37,7 @@ PLAN_TEST: Final = json.dumps({"run": {"planned": {"command": "plan"}}})
 # A mocked run prints the provider's schemas beside its plan and its state: 14 MB each with 5.100.
 _MOST: Final = 192 << 20
 _MOST_RUNS, _MOST_PLANS = 3, 6
+_AT_ONCE: Final = 2
 # A provider that asked something, or ended by itself, does not speak of the sources.
 _ASKED: Final = re.compile(r"127\.0\.0\.1|dial tcp|no such host|RequestError|StatusCode|credential|[Pp]lugin |panic")
 _FLAT: Final = re.compile(r"(?:data\.)?[a-z0-9_]+\.l?(e\d+r\d+)\b")
@@ -146,8 +149,10 @@ def plan_offline(
     failed: dict[int, dict[str, str]] = {}
     wanted: dict[int, Difference] = {}
     missing: dict[int, NoSide] = {}
-    for number, (workspace, base) in enumerate(zip(workspaces, bases, strict=True)):
-        head = NoSide(f"on the base branch {base}") if isinstance(base, str) else mocked_side(workspace, seen)
+    # The first run of a root learns for all others.
+    with ThreadPoolExecutor(_AT_ONCE if seen.schemas else 1, "offline") as pool:
+        heads = [*pool.map(partial(_head, seen), workspaces, bases)]
+    for number, (base, head) in enumerate(zip(bases, heads, strict=True)):
         if isinstance(base, str) or isinstance(head, NoSide):
             missing[number] = head if isinstance(head, NoSide) else NoSide("")
             continue
@@ -214,6 +219,10 @@ def _certain(
             one, other = wanted[number].head, others[number]
             if isinstance(other, Side) and address in other.items and other.written(address) == one.written(address):
                 yield number, address, _named(_text(error), named)
+
+
+def _head(seen: Seen, workspace: Workspace, base: Side | str) -> Side | NoSide:
+    return NoSide(f"on the base branch {base}") if isinstance(base, str) else mocked_side(workspace, seen)
 
 
 @dataclass(slots=True)
