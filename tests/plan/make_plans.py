@@ -3,7 +3,7 @@
     python tests/plan/make_plans.py [name...]
 
 Each folder of `plan_sources` is a scenario: `before.tf` is applied (built-in resources only, nothing leaves the
-machine), `after.tf` is planned.
+machine), `after.tf` is planned; both may call the folders in `modules`.
 """
 
 from __future__ import annotations

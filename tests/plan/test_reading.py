@@ -38,6 +38,7 @@ EXPECTED = {
     "sensitive": PlanCounts(add=1, outputs=1),
     "hostile_text": PlanCounts(change=2, outputs=1),
     "check_fails": PlanCounts(add=1),
+    "through_modules": PlanCounts(add=4),
 }
 
 
@@ -187,6 +188,21 @@ def test_another_terraform_version_gives_another_hash() -> None:
 def test_edges_follow_references_between_changed_resources() -> None:
     assert captured("create").edges == (("terraform_data.b", "terraform_data.a"),)
     assert captured("aws_read").edges == (("aws_sqs_queue_policy.p", "aws_sqs_queue.q"),)
+
+
+def test_edges_follow_outputs_and_variables_of_modules() -> None:
+    reader = "module.outer.module.reader.terraform_data.reader"
+    assert captured("through_modules").edges == (
+        (reader, "module.topic.terraform_data.topic"),
+        ("terraform_data.last", reader),
+    )
+
+
+def test_edges_of_an_offline_plan_are_what_its_values_come_from() -> None:
+    user, used = change("module.b.t.user", "create", after={}), change('module.a["x"].t.used[0]', "create", after={})
+    origins = {"module.b.t.user": {"name": ['module.a["x"].t.used[0]', "data.t.other"], "same": ["module.b.t.user"]}}
+    edges = read(plan_document(user, used, origins=origins)).edges
+    assert edges == (("module.b.t.user", "module.a.t.used"),)
 
 
 @pytest.mark.parametrize(

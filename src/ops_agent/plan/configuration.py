@@ -36,45 +36,73 @@ def members(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def configured_modules(plan: dict[str, Any]) -> dict[str, tuple[dict[str, Any], str]]:
+    """Every module by the prefix of its addresses, with the prefix of the module that calls it; the root's is empty."""
+    found: dict[str, tuple[dict[str, Any], str]] = {}
+    stack: list[tuple[str, Any, str]] = [("", inside(plan, "configuration", "root_module"), "")]
+    while stack:
+        prefix, module, above = stack.pop()
+        found[prefix] = members(module), above
+        for name, call in members(inside(module, "module_calls")).items():
+            stack.append((f"{prefix}module.{name}.", inside(call, "module"), prefix))
+    return found
+
+
 def configured(plan: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any], str]]:
     """(address without keys, resource block, prefix of its module's addresses) of every resource."""
-    stack: list[tuple[str, Any]] = [("", inside(plan, "configuration", "root_module"))]
-    while stack:
-        prefix, module = stack.pop()
-        for resource in blocks(inside(module, "resources")):
+    for prefix, (module, _) in configured_modules(plan).items():
+        for resource in blocks(module.get("resources")):
             yield f"{prefix}{resource.get('address', '')}", resource, prefix
-        for name, call in members(inside(module, "module_calls")).items():
-            stack.append((f"{prefix}module.{name}.", inside(call, "module")))
 
 
 def edges_of(plan: dict[str, Any], changes: Iterable[ResourceChange]) -> tuple[tuple[str, str], ...]:
-    """Pairs (user, used) of configuration addresses (without `[key]`), both changed and in the same module; sorted."""
+    """Pairs (user, used) of configuration addresses (without `[key]`), both changed, also through variables and outputs
+    of modules; sorted. An offline plan followed every value by itself (`origins`).
+    """
     changed = {without_key(change.address) for change in changes if change.mode == "managed"}
-    edges = {
-        (user, used)
-        for user, resource, prefix in configured(plan)
-        if user in changed
-        for used in _references(resource, prefix)
-        if used in changed and used != user
-    }
-    return tuple(sorted(edges))
+    edges: Iterable[tuple[str, str]]
+    if (origins := plan.get("origins")) is not None:
+        edges = ((user, used) for user, arguments in origins.items() for names in arguments.values() for used in names)
+        edges = ((without_key(user), without_key(used)) for user, used in edges)
+    else:
+        modules = configured_modules(plan)
+        edges = (
+            (user, used)
+            for user, resource, prefix in configured(plan)
+            if user in changed
+            for used in _used(resource, prefix, modules)
+        )
+    return tuple(sorted({(a, b) for a, b in edges if a != b and {a, b} <= changed}))
 
 
-def _references(resource: dict[str, Any], prefix: str) -> Iterator[str]:
-    """`references` lists every prefix of a traversal, `aws_sqs_queue.a.arn` too; two words name the resource."""
-    stack: list[Any] = [resource.get(name) for name in ("expressions", "for_each_expression", "count_expression")]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            found = item.get("references")
-            for reference in found if isinstance(found, list) else ():
-                yield prefix + ".".join(without_key(str(reference)).split(".")[:2])
-            stack.extend(value for key, value in item.items() if key != "references")
-        elif isinstance(item, list):
-            stack.extend(item)
+def _used(resource: dict[str, Any], prefix: str, modules: dict[str, tuple[dict[str, Any], str]]) -> Iterator[str]:
+    """Addresses of what a resource refers to; the plan holds no expressions of `locals`, so these end the way."""
     depends_on = resource.get("depends_on")
-    for reference in depends_on if isinstance(depends_on, list) else ():
-        yield prefix + str(reference)
+    waiting = [(prefix, str(name)) for name in (depends_on if isinstance(depends_on, list) else ())]
+    expressions = [resource.get(name) for name in ("expressions", "for_each_expression", "count_expression")]
+    waiting += [(prefix, name) for name in _named(expressions)]
+    seen = set()
+    while waiting:
+        where, name = place = waiting.pop()
+        if place in seen:
+            continue
+        seen.add(place)
+        kind, first, *more = (*without_key(name).split("."), "", "")
+        if kind == "var" and where:
+            call, above = _call(modules, where)
+            waiting += [(above, name) for name in _named(inside(call, "expressions", first))]
+        elif kind == "module":
+            inner = f"{where}module.{first}."
+            output = inside(modules.get(inner, ({}, ""))[0], "outputs", more[0], "expression")
+            waiting += [(inner, name) for name in _named(output)]
+        else:
+            yield f"{where}{kind}.{first}"
+
+
+def _call(modules: dict[str, tuple[dict[str, Any], str]], prefix: str) -> tuple[Any, str]:
+    """The block that calls a module other than the root, and the prefix of the module that it is in."""
+    above = modules[prefix][1]
+    return inside(modules[above][0], "module_calls", prefix[len(above) :].split(".")[1]), above
 
 
 def output_references(plan: dict[str, Any], name: str) -> tuple[str, ...]:
@@ -147,19 +175,13 @@ class Origins:
     def __init__(self, plan: dict[str, Any], written: Written = lambda _: ()) -> None:
         self._written = written
         self._offline: dict[str, dict[str, list[str]]] | None = plan.get("origins")
-        self._modules: dict[str, tuple[dict[str, Any], str]] = {}
+        self._modules = configured_modules(plan)
         self._documents: dict[str, list[dict[str, Any] | None]] = {}
         for entry in blocks(plan.get("resource_changes")):
             if entry.get("type") == "aws_iam_policy_document":
                 address = without_key(str(entry.get("address")))
                 self._documents.setdefault(address, []).append(_planned_document(members(entry.get("change"))))
         self._resources = {address: (resource, prefix) for address, resource, prefix in configured(plan)}
-        stack: list[tuple[str, Any, str]] = [("", inside(plan, "configuration", "root_module"), "")]
-        while stack:
-            prefix, module, above = stack.pop()
-            self._modules[prefix] = (members(module), above)
-            for name, call in members(inside(module, "module_calls")).items():
-                stack.append((f"{prefix}module.{name}.", inside(call, "module"), prefix))
 
     def texts(self, address: str, path: str) -> tuple[str, ...]:
         """The texts that the sources write at the dotted `path`; empty when they do not show all of them."""
@@ -272,8 +294,7 @@ class Origins:
         """Of a module's variable what its call gives; the root's variables are known."""
         if not prefix:
             return frozenset()
-        above = self._modules[prefix][1]
-        call = inside(self._modules[above][0], "module_calls", prefix[len(above) :].split(".")[1])
+        call, above = _call(self._modules, prefix)
         given = inside(call, "expressions", name)
         if given is None or "constant_value" in given:
             return frozenset()
@@ -358,7 +379,8 @@ def _named(expression: Any) -> Iterator[str]:
     while stack:
         item = stack.pop()
         if isinstance(item, dict):
-            found = [str(one) for one in item.get("references") or ()]
+            listed = item.get("references")
+            found = [str(one) for one in listed] if isinstance(listed, list) else []
             yield from (
                 one for one in found if not any(other != one and other.startswith(f"{one}.") for other in found)
             )

@@ -20,7 +20,6 @@ from ops_agent.model.plan import OfflinePlan, ResourceAction, ResourceChange
 from ops_agent.plan.configuration import inside, members
 from ops_agent.plan.literals import ON_BASE, Difference, closed, moves
 from ops_agent.plan.sides import Json, Standin, put
-from ops_agent.terraform.statements import config_address
 
 DERIVED_TEXT: Final = "(computed of what only the account knows)"
 """In the place of a value that a function made of an invented one."""
@@ -222,33 +221,14 @@ def _outputs(difference: Difference) -> Json:
 
 
 def _configuration_of(difference: Difference) -> Json:
-    """As much of `configuration` as is known: the providers' regions, who uses whom, and what outputs name."""
+    """As much of `configuration` as is known: the providers' regions and what outputs name; who uses whom is in
+    `origins`.
+    """
     side = difference.head
     providers = {
         key: {"name": key.partition(".")[0], "expressions": {"region": {"constant_value": value["region"]}}}
         for key, value in side.providers.items()
         if isinstance(value, dict) and isinstance(value.get("region"), str)
     }
-    modules: dict[tuple[str, ...], dict[str, set[str]]] = {}
-    for address in difference.names:
-        if address in side.items and side.items[address].mode == "managed":
-            module, place = config_address(address)
-            uses = modules.setdefault(module, {}).setdefault(place, set())
-            used = (config_address(s.address) for s in difference.registry.found(side.arguments(address)))
-            uses |= {other for where, other in used if where == module and other != place}
     outputs = {n: {"expression": {"references": list(used)}} for n, used in side.statements.outputs.items()}
-    root: Json = {"outputs": outputs}
-    for module, resources in modules.items():
-        inner = root
-        for name in module:
-            inner = inner.setdefault("module_calls", {}).setdefault(name, {}).setdefault("module", {})
-        inner["resources"] = [
-            {
-                "address": a,
-                "mode": "managed",
-                "type": a.partition(".")[0],
-                "expressions": {"uses": {"references": sorted(u)}},
-            }
-            for a, u in sorted(resources.items())
-        ]
-    return {"provider_config": providers, "root_module": root}
+    return {"provider_config": providers, "root_module": {"outputs": outputs}}
