@@ -23,6 +23,7 @@ BOUNDARY = "B" + "0123456789abcdef" * 2
 SMALL = {
     "README.md": b"# orders\n",
     "infra/main.tf": b'resource "aws_sqs_queue" "orders" {\n  name = var.name\n}\n',
+    "infra/.terraform.lock.hcl": b'provider "registry.terraform.io/hashicorp/aws" {\n  version = "5.31.0"\n}\n',
     "infra/variables.tf": b'variable "name" {\n  type = string\n}\n',
     "infra/backend/dev/backend.hcl": b'bucket = "state-dev"\nkey = "orders"\n',
     "infra/environments/dev/terraform.tfvars": b'name = "orders-dev"\n',

@@ -100,6 +100,15 @@ def test_the_map_shows_roots_environments_and_blocks() -> None:
     }
     assert shown["terraform_files"]["infra/main.tf"] == "resource aws_sqs_queue.orders"
     assert shown["workflows"] == [".github/workflows/ci.yml"]
+    assert shown["roots"][0]["locked_providers"] == ["aws 5.31.0"]
+
+
+def test_a_root_whose_lock_file_is_missing_or_cannot_be_read_shows_no_providers() -> None:
+    lock_file = "infra/.terraform.lock.hcl"
+    without = {path: content for path, content in SMALL.items() if path != lock_file}
+    for files in (without, {**SMALL, lock_file: b"provider {"}):
+        layout = discover_layout(files, files.__getitem__, Policy())
+        assert "locked_providers" not in repository_map(layout, files, files.__getitem__)["roots"][0]
 
 
 def test_the_map_of_a_huge_repository_is_a_page() -> None:

@@ -21,6 +21,7 @@ from ops_agent.model.work_item import WorkItem
 from ops_agent.pages.fragments import grouped
 from ops_agent.plan.findings import LIFTED_BY
 from ops_agent.terraform.hcl_tree_sitter import read_terraform
+from ops_agent.terraform.modules import LOCK_FILE, read_lock_file
 from ops_agent.text.templates import fill
 from ops_agent.workflows.merging import MergeEffect
 
@@ -137,13 +138,13 @@ def _item(item: WorkItem) -> dict[str, Any]:
 def repository_map(
     layout: Layout, paths: Collection[str], read: Callable[[str], bytes], merges: Sequence[MergeEffect] = ()
 ) -> dict[str, Any]:
-    """A page that saves the agent a search: roots with environments, blocks by Terraform file, workflows, and how many
-    other files each directory has. Bounded; names escaped.
+    """A page that saves the agent a search: roots with environments and locked providers, blocks by Terraform file,
+    workflows, and how many other files each directory has. Bounded; names escaped.
     """
     held = _terraform_files(layout, paths)
     counts = Counter(p.split("/")[0] + "/" if "/" in p else p for p in set(paths) - set(held) - set(layout.workflows))
     found: dict[str, Any] = {
-        "roots": [_root(r) for r in layout.roots[:MAX_DIRECTORIES]],
+        "roots": [_root(r, paths, read) for r in layout.roots[:MAX_DIRECTORIES]],
         "terraform_files": {plain_name(p): _blocks(read(p)) for p in held[:MAX_FILES]},
         "workflows": [plain_name(p) for p in layout.workflows[:MAX_DIRECTORIES]],
         "applied_by": [_effect(effect) for effect in merges[:MAX_DIRECTORIES]],
@@ -168,7 +169,7 @@ def _effect(effect: MergeEffect) -> dict[str, Any]:
     return shown if effect.certain else shown | {"certain": False} | doubt
 
 
-def _root(root: TerraformRoot) -> dict[str, Any]:
+def _root(root: TerraformRoot, paths: Collection[str], read: Callable[[str], bytes]) -> dict[str, Any]:
     environments = {
         plain_name(e.name): {
             "account": e.account,
@@ -179,7 +180,11 @@ def _root(root: TerraformRoot) -> dict[str, Any]:
         for e in root.environments
     }
     modules = [plain_name(m) for m in root.local_modules]
-    return {"path": plain_name(root.path), "environments": environments, "local_modules": modules}
+    shown = {"path": plain_name(root.path), "environments": environments, "local_modules": modules}
+    lock_file = f"{root.path}/{LOCK_FILE}".removeprefix("./")
+    locked = read_lock_file(read(lock_file)) if lock_file in paths else ()
+    providers = [plain_name(f"{one.address.rpartition('/')[2]} {one.version}") for one in locked]
+    return shown | {"locked_providers": providers[:MAX_NAMES]} if providers else shown
 
 
 def _terraform_files(layout: Layout, paths: Collection[str]) -> list[str]:
