@@ -93,6 +93,8 @@ def test_each_way_the_agent_declines_has_a_conclusion(
     assert stopped is not None and stopped.conclusion is conclusion
     assert getattr(stopped, field) == expected
     assert "No API" not in stopped.reason
+    assert stopped.said == ("No API" if conclusion is Conclusion.INFEASIBLE else "r")
+    assert conclusion is Conclusion.NEEDS_INFO or not stopped.questions, "a reason is no question"
 
 
 def test_a_finding_goes_back_with_file_and_line_and_the_agent_fixes_it(tmp_path: Path) -> None:
@@ -233,3 +235,24 @@ def test_evidence_that_does_not_hold_goes_back_with_what_is_planned(tmp_path: Pa
     here.go_on()
     assert "dev: `name` is `a`" in last_words(here) and "round 1 of 1" in last_words(here)
     assert here.conversation.is_done(CLEAN, REFUTED), "no round is left: it is published as not met"
+
+
+def test_evidence_that_does_not_hold_and_advice_go_back_in_one_turn(tmp_path: Path) -> None:
+    here = Here(tmp_path, WRITE, DONE, DONE, limits=Limits(max_repair_rounds=3))
+    here.go_on()
+    assert here.conversation.repair(ADVICE, REFUTED) is None
+    here.go_on()
+    back = last_words(here)
+    assert "dev: `name` is `a`" in back and "no alarm" in back and "round 1 of 3" in back
+    assert here.said[-1] == "evidence of AC1 (round 1) and 1 finding to be fixed or justified went back to the agent"
+    assert here.conversation.is_done(ADVICE, PASSED), "advice comes once"
+
+
+def test_advice_still_goes_back_when_no_round_is_left_for_the_evidence(tmp_path: Path) -> None:
+    here = Here(tmp_path, WRITE, DONE, DONE, limits=Limits(max_repair_rounds=0))
+    here.go_on()
+    assert not here.conversation.is_done(ADVICE, REFUTED)
+    assert here.conversation.repair(ADVICE, REFUTED) is None, "a change that passed every check is not given up"
+    here.go_on()
+    assert "no alarm" in last_words(here) and "dev: `name`" not in last_words(here)
+    assert here.conversation.is_done(ADVICE, REFUTED)

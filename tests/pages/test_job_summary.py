@@ -184,7 +184,9 @@ def test_an_error_is_reported_like_any_other_end() -> None:
     assert error.hint.split(";")[0] in sink.summaries[0].replace("\\", "")
 
 
-@pytest.mark.parametrize("place", ["reason", "remedy", "questions", "proposed_issues", "finding", "warning", "error"])
+@pytest.mark.parametrize(
+    "place", ["reason", "remedy", "said", "questions", "proposed_issues", "finding", "warning", "error"]
+)
 def test_a_secret_reaches_no_sink(place: str) -> None:
     sink = KeepingReporter()
     redact = Redactor([SECRET]).redact
@@ -194,7 +196,7 @@ def test_a_secret_reaches_no_sink(place: str) -> None:
     elif place == "warning":
         tell(sink, published(warnings=(text,)), redact)
     else:
-        fields: dict[str, Any] = {"reason": "r", "remedy": "m"}
+        fields: dict[str, Any] = {"reason": "r", "remedy": "m", "said": "s"}
         fields |= (
             {"findings": (finding(what=text),)} if place == "finding" else {place: text if place in fields else (text,)}
         )
@@ -233,10 +235,12 @@ def test_hostile_words_do_nothing_in_the_summary() -> None:
             conclusion=Conclusion.NEEDS_INFO,
             reason="a",
             remedy="b",
+            said="@org/other Closes #2 <b>\n## Fake",
             questions=("@org/team Closes #1 <img src=x>\n## Fake",),
         ),
     )
-    assert "＠org/team Closes ＃1 \\<img" in sink.summaries[0]
+    assert "**Questions:**\n\n- ＠org/team Closes ＃1 \\<img" in sink.summaries[0]
+    assert "**The agent's reason:**\n\n- ＠org/other Closes ＃2 \\<b" in sink.summaries[0]
     assert "\n## Fake" not in sink.summaries[0]
 
 

@@ -86,10 +86,18 @@ HOSTILE = (
 )
 
 
+def test_the_agents_reason_is_no_question(here: Workplace) -> None:
+    at_work = Run(here)
+    at_work.claim()
+    at_work.release(replace(NO, said="There is no API for it.", questions=()))
+    (comment,) = here.claim_comments()
+    assert "**The agent's reason:**\n- There is no API for it." in comment and "Questions" not in comment
+
+
 def test_hostile_text_in_a_reason_is_neutral_in_the_comment(here: Workplace) -> None:
     at_work = Run(here)
     at_work.claim()
-    at_work.release(replace(NO, reason=HOSTILE, questions=(HOSTILE,)))
+    at_work.release(replace(NO, reason=HOSTILE, said=HOSTILE, questions=(HOSTILE,)))
     body = here.claim_comments()[0].split("-->", 1)[1].split("<sub>")[0]
     for bad in (r"@org", r"#1 ", r"(?<!\\)<(img|!--)", r"(?<!\\)\]\(", r"^# Heading", r"(?<!\\)```"):
         assert not re.search(bad, body, re.MULTILINE), bad

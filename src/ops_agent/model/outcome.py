@@ -61,16 +61,17 @@ class Conclusion(StrEnum):
 class Stopped:
     """A stage declines: a value, not an exception.
 
-    `reason` is one sentence for the issue; `remedy` says what to do now; `findings` name file and line where there is
-    one. `questions` (needs_info) and `proposed_issues` (needs_split, infeasible) are put to people as lists. `quiet`:
-    nothing is written to GitHub, because the event does not concern ops-agent or the person had no right to make us
-    write. `patch` is a unified diff offered to people when it could not be pushed.
+    `reason` is one sentence for the issue, `said` the agent's own reason; `remedy` says what to do now; `findings` name
+    file and line where there is one. `questions` (needs_info) and `proposed_issues` (needs_split, infeasible) are put
+    to people as lists. `quiet`: nothing is written to GitHub, because the event does not concern ops-agent or the
+    person had no right to make us write. `patch` is a unified diff offered to people when it could not be pushed.
     """
 
     conclusion: Conclusion
     reason: str
     remedy: str
     findings: tuple[Finding, ...] = ()
+    said: str = ""
     questions: tuple[str, ...] = ()
     proposed_issues: tuple[str, ...] = ()
     quiet: bool = False

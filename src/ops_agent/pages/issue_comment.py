@@ -65,7 +65,11 @@ def stopped_text(stopped: Stopped, repository: str, *, has_patch: bool = False) 
         f"**{stopped.conclusion.value}**: {sentence(_cut(stopped.reason), repository)}",
         f"**What to do:** {sentence(_cut(stopped.remedy), repository)}",
     ]
-    for title, entries in (("Questions", stopped.questions), ("Proposed issues", stopped.proposed_issues)):
+    for title, entries in (
+        ("The agent's reason", (stopped.said,)),
+        ("Questions", stopped.questions),
+        ("Proposed issues", stopped.proposed_issues),
+    ):
         if listed := items(entries):
             lines.append("\n".join([f"**{title}:**", *listed]))
     if stopped.findings:

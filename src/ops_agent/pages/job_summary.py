@@ -131,6 +131,7 @@ def summary(report: RunReport, redact: Callable[[str], str]) -> str:
             pull_request=_link(report.pull_request),
             reason=ours(report.ending.reason),
             remedy=ours(report.ending.remedy),
+            said=listed((report.ending.said,)),
             questions=listed(report.ending.questions),
             proposed_issues=listed(report.ending.proposed_issues),
             findings=findings_list(report.ending.findings, redact, _MAX_LISTED),

@@ -96,11 +96,8 @@ class Conversation:
         limit = self._settings.limits.max_repair_rounds
         if self._cut_short is not None:
             return self._cut_short
-        if verification is not None and not verdict.blocked and verification.passed and not verification.refuted:
-            advice = self._advice(verdict, verification)
-            self._advised = True
-            self._loop.say(fill("agent/prompts/advice.md", findings=self._fenced(findings_material(advice))))
-            self._show(f"{counted(len(advice), 'finding')} went back to the agent, to be fixed or justified")
+        if verification is not None and not verdict.blocked and verification.passed:
+            self._ask_again(verdict, verification)
             return None
         if self._rounds >= limit:
             return _given_up(verdict, verification, self._rounds)
@@ -109,10 +106,6 @@ class Conversation:
             findings = self._fenced(findings_material(verdict.blocking))
             self._loop.say(fill("agent/prompts/blocked.md", round=self._rounds, rounds=limit, findings=findings))
             what = counted(len(verdict.blocking), "finding")
-        elif verification is not None and verification.passed and verification.refuted:
-            wrong = self._fenced([{"criterion": one.criterion_id, "seen": one.why} for one in verification.refuted])
-            self._loop.say(fill("agent/prompts/evidence.md", round=self._rounds, rounds=limit, criteria=wrong))
-            what = f"evidence of {', '.join(one.criterion_id for one in verification.refuted)}"
         else:
             failed = verification.failed if verification is not None else ()
             checks = self._fenced(checks_material(failed))
@@ -120,6 +113,21 @@ class Conversation:
             what = counted(len(failed), "failed check")
         self._show(f"{what} went back to the agent (round {self._rounds})")
         return None
+
+    def _ask_again(self, verdict: Verdict, verification: Verification) -> None:
+        """Evidence that does not hold, while a round is left, and advice that was not given: in one turn."""
+        limit, back = self._settings.limits.max_repair_rounds, []
+        if verification.refuted and self._rounds < limit:
+            self._rounds += 1
+            wrong = self._fenced([{"criterion": one.criterion_id, "seen": one.why} for one in verification.refuted])
+            self._loop.say(fill("agent/prompts/evidence.md", round=self._rounds, rounds=limit, criteria=wrong))
+            named = ", ".join(one.criterion_id for one in verification.refuted)
+            back.append(f"evidence of {named} (round {self._rounds})")
+        if advice := self._advice(verdict, verification):
+            self._advised = True
+            self._loop.say(fill("agent/prompts/advice.md", findings=self._fenced(findings_material(advice))))
+            back.append(f"{counted(len(advice), 'finding')} to be fixed or justified")
+        self._show(f"{' and '.join(back)} went back to the agent")
 
     def is_done(self, verdict: Verdict, verification: Verification) -> bool:
         """Whether nothing is left to fix, to prove or to justify, or nothing that may still go back to the agent."""
@@ -248,11 +256,14 @@ _ENDINGS = {
 
 
 def _stopped_by(ending: Ending) -> Stopped:
-    """The agent declines. The conclusion is ours; its words become questions and proposals, neutralised when shown."""
+    """The agent declines. The conclusion is ours; its words become its reason, questions and proposals, neutralised
+    when shown.
+    """
     conclusion, reason, remedy = _ENDINGS[ending.kind]
-    said = (ending.description,) if ending.description.strip() else ()
     asked = ending.questions if ending.kind == "needs_info" else ()
-    return Stopped(conclusion, reason, remedy, questions=asked or said, proposed_issues=ending.proposed_issues)
+    return Stopped(
+        conclusion, reason, remedy, said=ending.description, questions=asked, proposed_issues=ending.proposed_issues
+    )
 
 
 def _given_up(verdict: Verdict, verification: Verification | None, rounds: int) -> Stopped:
