@@ -5,6 +5,7 @@ run before money is spent when nothing could ever be planned. Terraform is a rec
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -63,6 +64,16 @@ def test_a_base_that_can_never_be_initialised_ends_the_run_before_the_first_call
     assert stopped.conclusion is Conclusion.TOOLCHAIN_FAILED
     assert "`infra`" in stopped.reason and "hashicorp/google" in stopped.reason
     assert "give the provider mirror this version" in stopped.remedy
+
+
+def test_the_first_call_waits_for_an_init_that_downloads_for_long():
+    slow = Recorder(
+        on=lambda name, _: time.sleep(3) if name.startswith("init base") else None,
+        base_results={"init": failed("init", NO_PROVIDER)},
+    )
+    with base_first(slow) as first:
+        stopped = first.before_call()
+    assert stopped is not None and stopped.conclusion is Conclusion.TOOLCHAIN_FAILED
 
 
 def test_one_environment_that_can_be_initialised_is_worth_the_run():

@@ -24,8 +24,8 @@ from ops_agent.terraform.obstacles import init_remedy
 
 MAX_ROOTS: Final = 4
 """Roots that are planned ahead; further ones when a change affects them."""
-_PATIENCE: Final = 5.0
-"""Seconds that the first call of the llm waits at most for an `init`, which takes less than one with a mirror."""
+_PATIENCE: Final = 120.0
+"""Seconds that the first call of the llm waits at most for an `init`: less than one with a mirror, some to download."""
 
 
 class BaseFirst:
@@ -73,7 +73,8 @@ class BaseFirst:
         self._stack.close()
 
     def before_call(self) -> Stopped | None:
-        """Before each call of the llm: why no change could be planned, if that is known; the first waits a little.
+        """Before each call of the llm: why no change could be planned, if that is known; the first waits for an
+        `init` that succeeds, and never for a plan.
 
         Raises what ended the thread: a toolchain that is missing, a role that cannot be had, a full disk. After
         `settle` the verification knows more.
