@@ -13,8 +13,18 @@ from agent.converse_doubles import DONE, WRITE, Here
 from ops_agent.model.conversation import PeopleTurn
 from ops_agent.model.finding import Finding, Place, Severity, Verdict
 from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.plan import TerraformPlan
 from ops_agent.model.policy import Limits
-from ops_agent.model.verification import CheckResult, CheckStatus, CriterionProof, ProofState, Verification
+from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
+from ops_agent.model.verification import (
+    CheckResult,
+    CheckStatus,
+    CriterionProof,
+    ProofState,
+    TargetVerification,
+    Verification,
+)
+from ops_agent.plan.findings import finding
 
 FINDING = Finding(
     rule="terraform/region",
@@ -215,6 +225,34 @@ def test_advice_goes_back_once_with_its_remedy_and_costs_no_repair_round(tmp_pat
     assert '"severity": "notice"' in last_words(here) and "no alarm" in last_words(here)
     assert "`justifications`" in last_words(here)
     assert here.conversation.is_done(ADVICE, PASSED), "the second time it is for the reviewer"
+
+
+def planned(*dangers: Finding) -> Verification:
+    environment = Environment(name="dev", account=None, backend_file=None)
+    target = TerraformTarget(root=TerraformRoot(path="infra", environments=(environment,)), environment=environment)
+    plan = TerraformPlan(changes=(), outputs=(), drift=(), text="", canonical_hash="", dangers=dangers)
+    return Verification(engine="T", targets=(TargetVerification(target=target, checks=(), plan=plan),))
+
+
+def test_what_a_repair_adds_goes_back_too_each_danger_and_notice_once(tmp_path: Path) -> None:
+    here = Here(tmp_path, WRITE, DONE, DONE, DONE, limits=Limits(max_repair_rounds=1))
+    here.go_on()
+    notice = finding("destroys", "aws_sqs_queue.old", "is destroyed")
+    allowed = finding("destroys-stateful", "aws_sqs_queue.kept", "is destroyed: its data")
+    assert here.conversation.repair(ADVICE, planned(notice, allowed)) is None
+    here.go_on()
+    assert "no alarm" in last_words(here) and "aws_sqs_queue.old" in last_words(here)
+    assert "aws_sqs_queue.kept" not in last_words(here), "a person's label allows it"
+    moved = replace(ADVICE, findings=(replace(ADVICE.findings[0], place=Place(path="infra/queue.tf", line=9)),))
+    assert here.conversation.is_done(moved, planned(notice)), "a line that moved is nothing new"
+    added = finding("check-failed", "check.up", "the check fails: it answered 10.0.3.4")
+    assert not here.conversation.is_done(moved, planned(notice, added))
+    assert here.conversation.repair(moved, planned(notice, added)) is None
+    here.go_on()
+    assert "check.up" in last_words(here) and "the check fails" in last_words(here)
+    assert not any(old in last_words(here) for old in ("no alarm", "aws_sqs_queue.old", "10.0.3.4"))
+    again = finding("destroys", "aws_sqs_queue.third", "is destroyed")
+    assert here.conversation.is_done(moved, planned(again)), "no round is left: it cannot go round in circles"
 
 
 @pytest.mark.parametrize("why", [{"pre_existing": True}, {"certain": False}])

@@ -68,16 +68,15 @@ def decisions_of(verdict: Verdict) -> tuple[Finding, ...]:
     return tuple(f for f in verdict.findings if f.severity is Severity.DECISION and not f.pre_existing)
 
 
+def planned_dangers(targets: Iterable[TargetVerification]) -> tuple[Finding, ...]:
+    """Dangers and notices of the plans that the change set causes, each once."""
+    own = (d for target in targets if target.plan for d in target.plan.dangers if is_own(d, target))
+    return tuple(dict.fromkeys(own))
+
+
 def planned_decisions(targets: Iterable[TargetVerification]) -> tuple[Finding, ...]:
     """What the plans leave to a person, each once."""
-    return tuple(
-        dict.fromkeys(
-            danger
-            for target in targets
-            for danger in (target.plan.dangers if target.plan else ())
-            if danger.severity is Severity.DECISION and is_own(danger, target)
-        )
-    )
+    return tuple(d for d in planned_dangers(targets) if d.severity is Severity.DECISION)
 
 
 def what_merging_does(merges: Sequence[MergeEffect], base_branch: str, *, has_roots: bool, has_workflows: bool) -> str:
@@ -163,8 +162,6 @@ def _counts(targets: Sequence[TargetVerification]) -> str:
 
 def _weights(verdict: Verdict, targets: Sequence[TargetVerification]) -> list[tuple[Finding, bool]]:
     """Own dangers and notices of the plans, and decisions of the file rules, each once with whether it is grave."""
-    found = dict.fromkeys(
-        danger for target in targets if target.plan for danger in target.plan.dangers if is_own(danger, target)
-    )
+    found = planned_dangers(targets)
     grave = [(one, one.severity is not Severity.NOTICE) for one in found]
     return grave + [(one, True) for one in (*decisions_of(verdict), *verdict.blocking) if one not in found]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from ops_agent.agent.briefing import checks_material, fenced, findings_material, plans_material
@@ -14,12 +15,12 @@ from ops_agent.guard.paths import is_workflow, path_refusal
 from ops_agent.model.change_set import KeptPatch
 from ops_agent.model.conversation import Briefing, CriterionAnswer, Ending, Transcript
 from ops_agent.model.errors import ToolchainError
-from ops_agent.model.finding import Finding, Verdict
+from ops_agent.model.finding import Finding, Severity, Verdict
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Scratch, World
 from ops_agent.model.verification import Verification
 from ops_agent.pages.fragments import counted
-from ops_agent.pages.summary import planned_decisions
+from ops_agent.pages.summary import planned_dangers
 from ops_agent.run.base_first import BaseFirst
 from ops_agent.run.check import Checks
 from ops_agent.run.judge import judge_plans, judge_sources, pin_actions
@@ -52,7 +53,7 @@ class Conversation:
         self._told = set[tuple[str, str]]()
         self._rounds = 0
         self._blocked = False
-        self._advised = False
+        self._advised = set[tuple[str, str, str]]()
         self._cut_short: Stopped | None = None
         self._ending: Ending | None = None
         self._checks = Checks(world, settings, scratch, base_first.plans if base_first else BasePlans())
@@ -115,16 +116,20 @@ class Conversation:
         return None
 
     def _ask_again(self, verdict: Verdict, verification: Verification) -> None:
-        """Evidence that does not hold, while a round is left, and advice that was not given: in one turn."""
+        """Evidence that does not hold, while a round is left, and advice that was not given: in one turn. It is a
+        repair round, unless it is the first advice and nothing else.
+        """
         limit, back = self._settings.limits.max_repair_rounds, []
-        if verification.refuted and self._rounds < limit:
+        advice, refuted = self._advice(verdict, verification), verification.refuted if self._rounds < limit else ()
+        if refuted or self._advised:
             self._rounds += 1
-            wrong = self._fenced([{"criterion": one.criterion_id, "seen": one.why} for one in verification.refuted])
+        if refuted:
+            wrong = self._fenced([{"criterion": one.criterion_id, "seen": one.why} for one in refuted])
             self._loop.say(fill("agent/prompts/evidence.md", round=self._rounds, rounds=limit, criteria=wrong))
-            named = ", ".join(one.criterion_id for one in verification.refuted)
+            named = ", ".join(one.criterion_id for one in refuted)
             back.append(f"evidence of {named} (round {self._rounds})")
-        if advice := self._advice(verdict, verification):
-            self._advised = True
+        if advice:
+            self._advised |= {_told(finding) for finding in advice}
             self._loop.say(fill("agent/prompts/advice.md", findings=self._fenced(findings_material(advice))))
             back.append(f"{counted(len(advice), 'finding')} to be fixed or justified")
         self._show(f"{' and '.join(back)} went back to the agent")
@@ -137,11 +142,15 @@ class Conversation:
         return not (verification.refuted and may_repair) and not self._advice(verdict, verification)
 
     def _advice(self, verdict: Verdict, verification: Verification) -> tuple[Finding, ...]:
-        """What is no reason to refuse and should be fixed or justified: given to the agent once."""
-        if self._advised or self._cut_short is not None or self._loop.budget.exhausted():
+        """What is no reason to refuse and should be fixed or justified, and was not given to the agent yet; what a
+        repair adds afterwards too, while a round is left.
+        """
+        is_late = bool(self._advised) and self._rounds >= self._settings.limits.max_repair_rounds
+        if is_late or self._cut_short is not None or self._loop.budget.exhausted():
             return ()
-        advice = (f for f in verdict.findings if f.certain and not f.blocks and not f.pre_existing)
-        return (*advice, *planned_decisions(verification.targets))
+        of_plans = (_shareable(f) for f in planned_dangers(verification.targets) if f.severity is not Severity.BLOCKS)
+        found = (*(f for f in verdict.findings if f.certain and not f.blocks and not f.pre_existing), *of_plans)
+        return tuple(finding for finding in found if _told(finding) not in self._advised)
 
     @property
     def answers(self) -> tuple[CriterionAnswer, ...]:
@@ -253,6 +262,16 @@ _ENDINGS = {
         "Read the agent's reason; change the issue's text, or open the proposed follow-up.",
     ),
 }
+
+
+def _told(finding: Finding) -> tuple[str, str, str]:
+    """What makes a finding the same for the agent: not its line, which moves with every edit above it."""
+    return finding.rule, finding.place.path or finding.address, finding.what
+
+
+def _shareable(danger: Finding) -> Finding:
+    """The words of a failed `check` block may hold values of the account, which the llm never sees."""
+    return replace(danger, what=danger.what.partition(":")[0]) if danger.rule == "plan/check-failed" else danger
 
 
 def _stopped_by(ending: Ending) -> Stopped:
