@@ -170,17 +170,17 @@ LAMBDA = 'resource "aws_lambda_function" "f" {\n  function_name = "f"\n}\n'
 NO_PLACE = {"kind": "plan", "where": "aws_sqs_queue.q", "op": "created"}
 
 
-def finished(*changes: dict[str, Any], written: str = "", files: tuple[str, ...] = ()) -> list[str]:
-    """What each `finish` in turn was answered: an error's text, or `ended`."""
-    with bench() as (workbench, _):
+def finished(*changes: dict[str, Any], written: str = "", files: dict[str, bytes] | None = None) -> list[str]:
+    """What each `finish` in turn was answered: an error's text, or `ended` and what is lacking all the same."""
+    with bench(SMALL | (files or {})) as (workbench, _):
         box = toolbox(workbench)
         if written:
             box.run((call("write_file", path="infra/new.tf", content=written),))
         answers = []
         for change in changes:
-            results, _ending = box.run((call("finish", **FINISH | change),))
+            results, ending = box.run((call("finish", **FINISH | change),))
             answer = content_of(results[0])
-            answers.append(answer.get("error", "ended"))
+            answers.append(answer.get("error") or "; ".join(["ended", *(ending.lacking if ending else ())]))
         return answers
 
 
@@ -214,15 +214,34 @@ def test_an_answer_that_means_nothing_is_refused_every_time(criteria: list[dict[
         assert says in answer
 
 
-@pytest.mark.parametrize("empty", ["", "None.", "n/a"])
-def test_a_changed_resource_without_validation_is_sent_back_once(empty: str) -> None:
+@pytest.mark.parametrize("empty", ["", "None.", "n/a", "Not needed.", "TBD", "*To be defined*", "no tests needed"])
+def test_a_changed_resource_without_validation_is_sent_back_once_and_is_unfinished_then(empty: str) -> None:
     first, second = finished({"validation": empty}, {"validation": empty}, written=LAMBDA)
     assert "say how a person verifies the deployment" in first
-    assert second == "ended"
+    assert second == "ended; the agent does not say how to verify the deployment"
 
 
-def test_something_that_runs_without_observability_is_sent_back_once() -> None:
+def test_something_that_runs_without_observability_is_sent_back_once_and_is_unfinished_then() -> None:
     first, second = finished({"observability": "None"}, {"observability": "None"}, written=LAMBDA)
     assert "which alarms and health checks" in first
-    assert second == "ended"
+    assert second == "ended; the agent names neither logs nor alarms of what runs"
     assert finished({"observability": "None"}, written="locals {\n  a = 1\n}\n") == ["ended"]
+    assert finished({"observability": "No alarm is needed: the queue's own says it."}, written=LAMBDA) == ["ended"]
+
+
+@pytest.mark.parametrize(
+    "type_",
+    ["aws_glue_job", "aws_eks_node_group", "aws_ecs_task_set", "aws_synthetics_canary", "aws_codebuild_project"],
+)
+def test_a_local_module_that_is_called_anew_runs_too(type_: str) -> None:
+    files = {
+        "infra/modules/outer/main.tf": b'module "inner" {\n  source = "../inner"\n}\n',
+        "infra/modules/inner/main.tf": b'resource "%s" "a" {}\n' % type_.encode(),
+        "infra/modules/plain/main.tf": b'resource "aws_sqs_queue" "a" {}\n',
+        "infra/new.tf": b'module "before" {\n  source = "./modules/inner"\n}\n',
+    }
+    call_of = 'module "now" {{\n  source = "./modules/{}"\n}}\n'.format
+    (answer,) = finished({"observability": "None"}, written=call_of("outer"), files=files)
+    assert "which alarms and health checks" in answer
+    for quiet in ("plain", "inner", "gone"):
+        assert finished({"observability": "None"}, written=call_of(quiet), files=files) == ["ended"]

@@ -174,6 +174,14 @@ def test_what_did_not_pass_is_a_draft_and_a_target_without_a_plan_is_no_failure(
     assert build_proposal(material(**fields)).draft is draft
 
 
+def test_what_finish_asked_for_in_vain_makes_a_draft_that_begins_with_it() -> None:
+    lacking = ending(validation="TBD", lacking=("the agent does not say how to verify the deployment",))
+    proposal = build_proposal(material(transcript=replace(material().transcript, ending=lacking)))
+    assert proposal.draft
+    assert "**Not ready to merge**: the agent does not say how to verify the deployment." in first_screen(proposal.body)
+    assert "TBD" not in proposal.body
+
+
 def test_new_values_for_existing_commands_make_a_draft_that_begins_with_them() -> None:
     what = "The change feeds new values into existing privileged code: `user_data` of `aws_instance.a`"
     rule = next(rule for rule in TABLE if rule.title == "The change feeds new values into existing privileged code")

@@ -22,6 +22,7 @@ from ops_agent.text.markdown import (
     neutralise_commit,
     one_line,
     printable,
+    says_nothing,
     sentence,
 )
 
@@ -188,6 +189,11 @@ def test_neutralising_is_linear(seed: str) -> None:
     assert_linear(
         lambda size: (neutralise(seed * (size // len(seed))), neutralise_commit(seed * (size // len(seed)))), 10_000
     )
+
+
+def test_whether_a_section_says_nothing_is_linear() -> None:
+    assert_linear(lambda size: says_nothing(" " * size + "x"), 5_000)
+    assert not says_nothing("no\nx") and says_nothing(" *No.* ")
 
 
 def test_formulas_are_plain_text_so_that_no_link_or_colour_hides_in_them() -> None:

@@ -7,6 +7,7 @@ toolbox.py checks the arguments before it calls a tool.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,9 +17,10 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ops_agent.model.change_set import FileChange
 from ops_agent.model.conversation import Assertion, CriterionAnswer, Ending
 from ops_agent.model.ports import Clock, Scratch
-from ops_agent.plan.evidence import problem_of
+from ops_agent.plan.evidence import is_prose, problem_of
 from ops_agent.text.markdown import says_nothing
 
 STRICT = ConfigDict(extra="forbid", strict=True, str_max_length=1_200_000)
@@ -57,9 +59,9 @@ class Workbench:
                 "missing."
             )
 
-    def accept(self, answers: Sequence[CriterionAnswer], *, validation: str, observability: str) -> None:
+    def accept(self, answers: Sequence[CriterionAnswer], *, validation: str, observability: str) -> tuple[str, ...]:
         """Raises ToolRefusal when `finish` leaves something out: once for each thing, so that it cannot go round in
-        circles; for what names nothing at all, every time.
+        circles; for what names nothing at all, every time. Returns why the work is unfinished all the same.
         """
         known, given = set(self.criteria), [answer.criterion_id for answer in answers]
         if strange := sorted(set(given) - known):
@@ -71,25 +73,50 @@ class Workbench:
         problems = [f"{a.criterion_id}: {why}" for a in answers for one in a.evidence if (why := problem_of(one))]
         if problems:
             raise ToolRefusal("; ".join(problems[:5]))
-        changes = self.scratch.change_set().changes
-        runs = any(_RUNNABLE.search(change.after) for change in changes if change.after and change.path.endswith(".tf"))
-        lacking = {
-            f"answer {', '.join(c for c in self.criteria if c not in given)} too": known > set(given),
-            "`validation` is empty: say how a person verifies the deployment": bool(changes)
-            and says_nothing(validation),
-            "`observability` is empty although the change has something that runs: say what is logged and where, which "
-            "alarms and health checks there are": runs and says_nothing(observability),
-        }
-        missing = [what for what, is_missing in lacking.items() if is_missing and what not in self.asked]
-        if missing:
-            self.asked.update(missing)
-            raise ToolRefusal("; ".join(missing))
+        changes = [c for c in self.scratch.change_set().changes if not is_prose(c.path)]
+        wanted = (
+            (known > set(given), f"answer {', '.join(c for c in self.criteria if c not in given)} too", ""),
+            (
+                bool(changes) and says_nothing(validation),
+                "`validation` is empty: say how a person verifies the deployment",
+                "the agent does not say how to verify the deployment",
+            ),
+            (
+                says_nothing(observability) and self._runs(changes),
+                "`observability` is empty and something runs: say what it logs, which alarms and health checks it has",
+                "the agent names neither logs nor alarms of what runs",
+            ),
+        )
+        missing = [(refusal, reason) for is_missing, refusal, reason in wanted if is_missing]
+        if unasked := [refusal for refusal, _ in missing if refusal not in self.asked]:
+            self.asked.update(unasked)
+            raise ToolRefusal("; ".join(unasked))
+        return tuple(reason for _, reason in missing if reason)
+
+    def _runs(self, changes: Sequence[FileChange]) -> bool:
+        """Whether a changed Terraform file has something that runs, or a local module that it did not call before."""
+        files = [(c.path, c.before or b"", c.after) for c in changes if c.after and c.path.endswith(".tf")]
+        seen = set[str]()
+        while files:
+            path, before, after = files.pop()
+            if _RUNNABLE.search(after):
+                return True
+            for source in set(_CALLED.findall(after)) - set(_CALLED.findall(before)):
+                directory = posixpath.normpath(posixpath.join(posixpath.dirname(path), source.decode()))
+                called = [p for p in self.scratch.paths() if p.endswith(".tf") and posixpath.dirname(p) == directory]
+                files += [(p, b"", self.scratch.read(p)) for p in called if p not in seen]
+                seen.update(called)
+        return False
 
 
 _RUNNABLE = re.compile(
-    rb'resource[ \t]+"aws_(lambda_function|ecs_(service|task_definition)|instance|autoscaling_group|launch_template'
-    rb"|sfn_state_machine|apigatewayv2_api|api_gateway_rest_api|batch_job_definition|apprunner_service|eks_cluster)\"",
+    rb'resource[ \t]+"aws_(lambda_function|ecs_(service|task_definition|task_set)|instance|spot_instance_request'
+    rb"|autoscaling_group|launch_template|sfn_state_machine|apigatewayv2_api|api_gateway_rest_api|appsync_graphql_api"
+    rb"|batch_job_definition|apprunner_service|eks_(cluster|node_group|fargate_profile)|glue_job|codebuild_project"
+    rb"|synthetics_canary|elastic_beanstalk_environment|sagemaker_(endpoint|notebook_instance)|emr_cluster"
+    rb'|mwaa_environment|kinesisanalyticsv2_application)"',
 )
+_CALLED = re.compile(rb'source[ \t]*=[ \t]*"(\.{1,2}/[\w./-]*)"')
 _Path = Annotated[str, "Path relative to the repository's root."]
 _Count = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 _T = TypeVar("_T")
@@ -407,7 +434,7 @@ def finish(
         )
         for c in criteria
     )
-    bench.accept(answers, validation=validation, observability=observability)
+    lacking = bench.accept(answers, validation=validation, observability=observability)
     return Ending(
         kind="finished",
         title=title,
@@ -418,6 +445,7 @@ def finish(
         validation=validation,
         criteria=answers,
         not_done=not_done,
+        lacking=lacking,
         justifications=tuple((one.rule, one.where, one.why) for one in justifications),
     )
 

@@ -159,7 +159,7 @@ class Ending:
     """What the agent declared with its ending tool. Every string is from the llm and hostile until neutralised.
 
     `kind` is finished, needs_info, needs_split or infeasible. `justifications` are (rule, place or address, reason) of
-    findings that the agent leaves as they are.
+    findings that the agent leaves as they are. `lacking` is ours: what `finish` asked for in vain, one clause each.
     """
 
     kind: str
@@ -171,6 +171,7 @@ class Ending:
     validation: str = ""
     criteria: tuple[CriterionAnswer, ...] = ()
     not_done: str = ""
+    lacking: tuple[str, ...] = ()
     justifications: tuple[tuple[str, str, str], ...] = ()
     questions: tuple[str, ...] = ()
     proposed_issues: tuple[str, ...] = ()

@@ -102,8 +102,9 @@ class Material:
 
     @property
     def unfinished(self) -> tuple[str, ...]:
-        """Why this must not be merged as it is; empty when every check passed and the agent said that it is done."""
-        return not_ready(self.verdict, self.verification, *([] if self.ending else ["the agent did not finish"]))
+        """Why this must not be merged as it is; empty when every check passed and the agent said all."""
+        lacking = self.ending.lacking if self.ending else ("the agent did not finish",)
+        return not_ready(self.verdict, self.verification, *lacking)
 
 
 def not_ready(verdict: Verdict, verification: Verification, *others: str) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ def problem_of(assertion: Assertion) -> str:
     kind, op, value, where = assertion.kind, assertion.op, assertion.value, _quoted(assertion.where)
     if op not in (operators := _OPERATORS.get(kind, frozenset())):
         return f"{where}: the operators for evidence of this kind are {', '.join(sorted(operators))}"
-    if kind == "file" and _is_prose(assertion.where):
+    if kind == "file" and is_prose(assertion.where):
         return f"{where} is text for people and no evidence: leave it out, and say it in `how`"
     if (op in _COMPARE or kind == "file") and not re.search(r"\w" if kind != "file" else r"\w{2}", value):
         return f"{where}: `value` is {_quoted(value)}, which shows nothing: name what is expected"
@@ -439,7 +439,7 @@ def _says(line: str, wanted: str) -> bool:
     return at >= 0
 
 
-def _is_prose(path: str) -> bool:
+def is_prose(path: str) -> bool:
     """Whether the file at `path` is text for people."""
     return path.casefold().endswith((".md", ".markdown", ".txt", ".rst", ".adoc"))
 

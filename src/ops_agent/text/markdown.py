@@ -308,7 +308,10 @@ def _closings(line: str) -> dict[int, tuple[int, int]]:
     return closings
 
 
-_NOTHING = re.compile(r"(?i)[\s*_`-]*(?:none|nothing|n/?a|not applicable|no changes?|no)?[\s*_`.-]*")
+_NOTHING = re.compile(
+    r"(?i)[\s*_`-]*+(?:none|nothing(?: to \w+)?|n/?a|no|no changes?|tb[acd]|to ?do|to be (?:added|decided|defined|done)"
+    r"|(?:none |not |no \w+ )(?:is |are )?(?:applicable|needed|necessary|required)|see above|\?+)?[\s*_`.!-]*"
+)
 
 
 def says_nothing(text: str) -> bool:
