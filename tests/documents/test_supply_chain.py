@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 from entry_points.action_files import ACTION, ROOT, SAMPLE_WORKFLOWS, WORKFLOWS, load, steps_of, whole_workflows
 
@@ -47,6 +48,21 @@ def test_every_action_is_pinned_to_a_commit_with_its_tag_as_a_comment(name: str,
         pinned = re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", uses)
         llm_may_write_a_tag = "work_items" in name and uses == "hashicorp/setup-terraform@v4"
         assert pinned or uses.startswith("$/") or OURS_BY_TAG.match(uses) or llm_may_write_a_tag, uses
+
+
+def test_every_workflow_that_works_on_issues_keeps_the_patch_however_the_run_ends() -> None:
+    """Not the container form, whose file stays in the container, and not the demo, which writes to a folder."""
+    held = []
+    for name, text in workflow_texts():
+        document = yaml.safe_load(text)
+        steps = steps_of(document) if "jobs" in document and not name.startswith("src/") else []
+        for run in steps:
+            if re.match(r"org/ops-agent@v1|\$/\.$", run.get("uses", "")) and "command" not in run["with"]:
+                patch = f"steps.{run.get('id')}.outputs.patch"
+                kept = [step for step in steps if step.get("if") == f"always() && {patch}"]
+                assert [step["with"]["path"] for step in kept] == [f"${{{{ {patch} }}}}"], name
+                held.append(name)
+    assert {"README.md example 0", "examples/labelled-issue.yml", ".github/workflows/ops-agent.yml"} <= set(held)
 
 
 def test_the_same_tag_is_the_same_commit_everywhere() -> None:
