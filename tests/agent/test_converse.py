@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.agent_doubles import call, reply
+from agent.agent_doubles import FINISH, call, reply
 from agent.converse_doubles import DONE, WRITE, Here
 from ops_agent.model.conversation import PeopleTurn
 from ops_agent.model.finding import Finding, Place, Severity, Verdict
@@ -64,6 +64,28 @@ def test_finished_work_with_changes_goes_on_to_the_judge(tmp_path: Path) -> None
 def test_finishing_without_a_change_ends_as_no_changes(tmp_path: Path) -> None:
     stopped = Here(tmp_path, DONE).go_on()
     assert stopped is not None and stopped.conclusion is Conclusion.NO_CHANGES
+
+
+def test_finishing_without_a_change_after_a_refused_write_names_the_file_and_is_no_success(tmp_path: Path) -> None:
+    refused = reply(call("write_file", path="deploy.sh", content="echo\n"))
+    stopped = Here(tmp_path, refused, DONE).go_on()
+    assert stopped is not None and stopped.conclusion is Conclusion.BLOCKED_BY_POLICY
+    assert [(str(finding.place), finding.rule) for finding in stopped.findings] == [("deploy.sh", "path/allowed-path")]
+
+
+def test_finishing_without_a_change_and_with_work_left_is_not_the_end_of_a_request_that_is_fulfilled(
+    tmp_path: Path,
+) -> None:
+    ending = reply(call("finish", **FINISH | {"not_done": "A person has to add the queue."}))
+    stopped = Here(tmp_path, ending).go_on()
+    assert stopped is not None and stopped.conclusion is Conclusion.INFEASIBLE
+    assert stopped.said == "A person has to add the queue."
+
+
+def test_a_path_that_starts_at_the_current_directory_is_the_path_without_it(tmp_path: Path) -> None:
+    here = Here(tmp_path, reply(call("write_file", path="./infra/late.tf", content="locals {}\n")), DONE)
+    assert here.go_on() is None
+    assert here.scratch.change_set().paths == ("infra/late.tf",)
 
 
 def test_a_change_that_was_undone_ends_as_no_changes(tmp_path: Path) -> None:

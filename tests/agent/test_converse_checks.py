@@ -152,7 +152,7 @@ def test_the_policy_of_the_run_narrows_what_may_be_written(tmp_path: Path) -> No
     write = reply(call("write_file", path=".github/workflows/x.yml", content="on: push\n"))
     here = Here(tmp_path, write, DONE, policy=Policy(allow_workflow_files=False))
     stopped = here.go_on()
-    assert stopped is not None and stopped.conclusion is Conclusion.NO_CHANGES
+    assert stopped is not None and stopped.conclusion is Conclusion.BLOCKED_BY_POLICY
     assert "refused" in here.llm.heard[1][-1].tool_results[0].text  # type: ignore[union-attr]
 
 

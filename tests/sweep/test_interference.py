@@ -217,7 +217,7 @@ def test_a_path_that_a_ruleset_restricts_is_refused_when_it_is_written(scenario:
     restricted = {"restricted_file_paths": [QUEUE_FILE]}
     scenario.repository.protect("ops-agent/*", "file_path_restriction", parameters=restricted)
     end = scenario.run(scenario.labelled(), (write(QUEUE_FILE, QUEUE), finished()))
-    assert end.conclusion == "no_changes", end.reporter.said
+    assert end.conclusion == "blocked_by_policy", end.reporter.said
 
 
 def test_a_repository_where_actions_may_not_open_pull_requests_keeps_the_commit_and_explains_how_to_go_on(

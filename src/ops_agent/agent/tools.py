@@ -15,7 +15,7 @@ from functools import lru_cache
 from io import StringIO
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from ops_agent.model.change_set import FileChange
 from ops_agent.model.conversation import Assertion, CriterionAnswer, Ending
@@ -36,8 +36,8 @@ class ToolRefusal(ValueError):
 @dataclass(slots=True)
 class Workbench:
     """What the tools of one conversation work on. `standards` are texts by id; `criteria` the ids of the issue's
-    acceptance criteria; `writes` counts the writes that changed something; `asked` are what `finish` was sent back for
-    already.
+    acceptance criteria; `writes` counts the writes that changed something, `refused` says by path why others were not
+    made; `asked` are what `finish` was sent back for already.
     """
 
     scratch: Scratch
@@ -48,12 +48,14 @@ class Workbench:
     criteria: tuple[str, ...] = ()
     checks_left: int = 25
     writes: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
 
     def allow(self, path: str, content: bytes | None) -> None:
         """Raises ToolRefusal when this write is not allowed. Asked before each: the guard is not in the prompt."""
         why = self.refuse(path, content)
         if why is not None:
+            self.refused[path] = why
             raise ToolRefusal(
                 f"refused: {why}. Nothing was written; choose another path or content, or say in `not_done` what is "
                 "missing."
@@ -117,7 +119,7 @@ _RUNNABLE = re.compile(
     rb'|mwaa_environment|kinesisanalyticsv2_application)"',
 )
 _CALLED = re.compile(rb'source[ \t]*=[ \t]*"(\.{1,2}/[\w./-]*)"')
-_Path = Annotated[str, "Path relative to the repository's root."]
+_Path = Annotated[str, AfterValidator(lambda path: path.removeprefix("./")), "Path relative to the repository's root."]
 _Count = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 _T = TypeVar("_T")
 _Entries = Annotated[list[_T], Field(max_length=100)]

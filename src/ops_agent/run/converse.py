@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from ops_agent.guard.paths import is_workflow, path_refusal
 from ops_agent.model.change_set import KeptPatch
 from ops_agent.model.conversation import Briefing, CriterionAnswer, Ending, Transcript
 from ops_agent.model.errors import ToolchainError
-from ops_agent.model.finding import Finding, Severity, Verdict
+from ops_agent.model.finding import Finding, Place, Severity, Verdict
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Scratch, World
 from ops_agent.model.verification import Verification
@@ -66,6 +66,7 @@ class Conversation:
             standards={s.id: s.text for s in (*briefing.standards, *briefing.more_standards)},
             criteria=briefing.criteria,
         )
+        self._refused = bench.refused
         toolbox = Toolbox(bench, briefing.boundary, limits.max_tool_calls_per_turn, world.redact)
         self._loop = AgentLoop(
             world.llm, briefing.system, toolbox, Budget(limits, world.clock), self._note, self._before_call
@@ -89,7 +90,7 @@ class Conversation:
         self._ending = end
         if end.kind != "finished":
             return _stopped_by(end)
-        return None if self._scratch.change_set().changes else _NO_CHANGES
+        return None if self._scratch.change_set().changes else _without_change(end, self._refused)
 
     def repair(self, verdict: Verdict, verification: Verification | None) -> Stopped | None:
         """Give findings and failed checks back to the agent. Stopped: no round is left."""
@@ -283,6 +284,31 @@ def _stopped_by(ending: Ending) -> Stopped:
     return Stopped(
         conclusion, reason, remedy, said=ending.description, questions=asked, proposed_issues=ending.proposed_issues
     )
+
+
+def _without_change(ending: Ending, refused: Mapping[str, str]) -> Stopped:
+    """The agent finished and no file differs: nothing is to be done, its writes were refused, or it could not do it."""
+    said = (ending.not_done, *(f"{one.criterion_id}: {one.how}" for one in ending.criteria if one.met != "yes"))
+    words = "\n\n".join(text for text in said if text.strip())
+    if refused:
+        return Stopped(
+            Conclusion.BLOCKED_BY_POLICY,
+            f"The agent finished without a change, and {counted(len(refused), 'file')} that it tried to write may not "
+            "be written.",
+            "Read the findings; change what the issue asks for, or do this part by hand.",
+            findings=tuple(
+                Finding(rule="path/allowed-path", what=why, place=Place(path=path)) for path, why in refused.items()
+            ),
+            said=words,
+        )
+    if words:
+        return Stopped(
+            Conclusion.INFEASIBLE,
+            "The agent finished without changing a file, and says that the work is not done.",
+            "Read the agent's reason; change the issue's text, or do this part by hand.",
+            said=words,
+        )
+    return _NO_CHANGES
 
 
 def _given_up(verdict: Verdict, verification: Verification | None, rounds: int) -> Stopped:
