@@ -97,7 +97,7 @@ def test_a_change_is_judged_with_what_is_not_committed_and_the_base_excuses_its_
     ]
     shown = judge(repository, "--base", "HEAD", *WITH_ALL, text=True)
     assert shown.code == 3 and shown.out.startswith("infra/new.tf:2: blocks terraform/provisioner: ")
-    assert shown.out.endswith("\n1 finding blocks, 1 on the base already (`--format json` shows them)\n")
+    assert shown.out.endswith("\n1 finding blocks, 1 finding on the base already (`--format json` shows them)\n")
 
 
 def test_the_whole_tree_is_judged_as_it_is(repository: Path) -> None:

@@ -68,7 +68,7 @@ def test_a_terminal_gets_nothing_but_plain_lines_whatever_a_repository_is_called
     assert all(character.isprintable() or character == "\n" for character in text)
     new = [one for one in judgement.findings if not one.pre_existing]
     assert text.count("\n") == 2 * len(new) + 1
-    assert text.rpartition("\n")[0].rpartition("\n")[2].startswith("Nothing blocks") is not judgement.blocks
+    assert text.rpartition("\n")[0].rpartition("\n")[2].startswith("Nothing") is not judgement.blocks
     assert as_text(judgement, colours=True).count("\x1b[0m") == 2 * len(new) + 1
 
 
@@ -107,7 +107,10 @@ def test_the_text_shows_what_is_new_and_counts_the_rest() -> None:
         "    Take it out.",
         "infra: decision terraform/provisioner: a provisioner runs",
         "    Take it out.",
-        "1 finding blocks, 1 decision, 1 on the base already (`--format json` shows them), 2 excused by the baseline",
+        (
+            "1 finding blocks, 1 decision, 1 finding on the base already (`--format json` shows them), "
+            "2 excused by the baseline"
+        ),
     ]
     assert as_text(Judgement(findings=())) == "Nothing blocks\n"
 

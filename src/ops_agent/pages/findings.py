@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from ops_agent.guard.rules import TABLE
 from ops_agent.model.finding import Finding, Severity
+from ops_agent.pages.fragments import counted
 
 _REPOSITORY = "https://github.com/org/ops-agent"
 _RULES_PAGE = f"{_REPOSITORY}/blob/main/docs/rules.md"
@@ -53,11 +54,12 @@ def as_text(judgement: Judgement, *, colours: bool = False) -> str:
         lines.append(f"    {_plain(one.remedy)}")
     counts = Counter(one.severity for one in new)
     count = counts[Severity.BLOCKS]
-    parts = [f"{count} finding{'s block' if count > 1 else ' blocks'}" if count else "Nothing blocks"]
+    old = len(judgement.findings) - len(new)
+    nothing = "Nothing new blocks" if old else "Nothing blocks"
+    parts = [f"{count} finding{'s block' if count > 1 else ' blocks'}" if count else nothing]
     others = ((one.name.lower(), counts[one]) for one in Severity if one is not Severity.BLOCKS)
     parts += [f"{number} {word}{'s' * (number > 1)}" for word, number in others if number]
-    old = len(judgement.findings) - len(new)
-    parts += [f"{old} on the base already (`--format json` shows them)"] if old else []
+    parts += [f"{counted(old, 'finding')} on the base already (`--format json` shows them)"] if old else []
     parts += [f"{judgement.excused} excused by the baseline"] if judgement.excused else []
     lines.append(painted(", ".join(parts), "31" if count else "32"))
     return "\n".join(lines) + "\n"
@@ -82,8 +84,10 @@ def as_json(judgement: Judgement) -> str:
 
 
 def as_sarif(judgement: Judgement) -> str:
-    """A log with one run: every rule that can report, and one result for each finding."""
-    rules = [_rule(rule.id, rule.title, f"{rule.reason}\n\nRemedy: {rule.remedy}", rule.severity) for rule in TABLE]
+    """A log with one run: every rule that found something, and one result for each finding."""
+    ids = {one.rule for one in judgement.findings}
+    found = (rule for rule in TABLE if rule.id in ids)
+    rules = [_rule(rule.id, rule.title, f"{rule.reason}\n\nRemedy: {rule.remedy}", rule.severity) for rule in found]
     known = {rule["id"]: place for place, rule in enumerate(rules)}
     results, seen = [], Counter[str]()
     for one in judgement.findings:

@@ -42,8 +42,8 @@ def commit(branches: Branches, repository: str, claim: Claim, changes: ChangeSet
 
 
 def unwritable(base: Tree, changes: ChangeSet) -> tuple[str, ...]:
-    """Why changes cannot be made: a symlink, a submodule, a path below a file. None of these happens without
-    tampering.
+    """Why `changes` cannot be made on `base`: a path that is no regular file, whose bytes are not what the change
+    starts from, or that is below a file. Only tampering leads here.
     """
     problems = []
     deleted = {c.path for c in changes.changes if c.after is None}

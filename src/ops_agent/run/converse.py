@@ -225,8 +225,8 @@ class Conversation:
             "findings": findings_material(verdict.findings),
         }
         if pinned:
-            count = f"the tags of {len(pinned)} actions"
-            shown["pinned"] = f"code replaced {count} by commits: read the workflow again before you edit it"
+            tags = counted(len(pinned), "action tag")
+            shown["pinned"] = f"code replaced {tags} by commits: read the workflow again before you edit it"
         if formatted:
             shown["formatted"] = f"code formatted {', '.join(formatted)}: read them again before you edit them in place"
         if any(not is_workflow(f.place.path) for f in verdict.blocking):
@@ -315,7 +315,7 @@ def _given_up(verdict: Verdict, verification: Verification | None, rounds: int) 
     if verdict.blocked:
         return Stopped(
             Conclusion.BLOCKED_BY_POLICY,
-            f"The change breaks rules of the guard, still after {rounds} repair rounds.",
+            f"The change breaks rules of the guard, even after {counted(rounds, 'repair round')}.",
             "Read the findings; change what the issue asks for, or do this part by hand.",
             findings=verdict.blocking,
         )
@@ -324,7 +324,7 @@ def _given_up(verdict: Verdict, verification: Verification | None, rounds: int) 
     in_plan = bool(failed) and all(c.name == "plan" for c in failed)
     return Stopped(
         Conclusion.PLAN_FAILED if in_plan else Conclusion.CHECKS_FAILED,
-        f"{len(failed)} check{'s' if len(failed) > 1 else ''} failed, still after {rounds} repair rounds: {names}.",
+        f"{counted(len(failed), 'check')} failed, even after {counted(rounds, 'repair round')}: {names}.",
         "Read the checks' output in the job summary; make the issue's text more exact, and re-apply the label.",
         findings=tuple(f for c in failed for f in c.findings),
     )

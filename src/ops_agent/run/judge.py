@@ -57,8 +57,8 @@ def format_files(
     scratch: Scratch,
     is_done: Callable[[TerraformRoot, SourceTree, ChangeSet], bool] = lambda *_: False,
 ) -> tuple[str, ...]:
-    """Format the changed Terraform files of the roots that are not done; returns the paths of those that were not
-    formatted. Formatting parses and runs nothing.
+    """Format the changed Terraform files of the roots that are not done; returns the paths of the files that it
+    rewrote. Formatting parses and runs nothing.
     """
     changes = scratch.change_set()
     written = {change.path for change in changes.changes if change.after is not None}
