@@ -80,6 +80,29 @@ def test_what_a_merge_applies_is_not_to_be_applied_by_hand() -> None:
         assert ("<summary>How to plan this yourself</summary>" in text) is (by_hand == 1)
 
 
+@pytest.mark.parametrize(
+    ("root", "backend", "variables", "given"),
+    [
+        (
+            "stacks/app",
+            "environments/dev/backend.hcl",
+            "stacks/dev.tfvars",
+            ("../../environments/dev/backend.hcl", "../dev.tfvars"),
+        ),
+        ("stacks/app", "stacks/app/dev.hcl", "stacks/app-dev/a.tfvars", ("dev.hcl", "../app-dev/a.tfvars")),
+        (".", "backend/dev.hcl", "dev.tfvars", ("backend/dev.hcl", "dev.tfvars")),
+    ],
+)
+def test_files_beside_the_root_are_named_as_they_are_reached_from_it(
+    root: str, backend: str, variables: str, given: tuple[str, str]
+) -> None:
+    made = target()
+    environment = replace(made.target.environment, backend_file=backend, var_files=(variables,))
+    where = replace(made.target, root=replace(made.target.root, path=root), environment=environment)
+    ((before,), _) = commands(replace(made, target=where))
+    assert f" -backend-config={given[0]} " in before and f" -var-file={given[1]} " in before
+
+
 def test_the_commands_can_be_copied_whatever_the_paths_are() -> None:
     made = target()
     where = replace(made.target, environment=replace(made.target.environment, var_files=("infra/a@b|c#1.tfvars",)))

@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 
+import builders
 from doubles.tree import MemoryTree
 from ops_agent.model.change_set import FileChange
 from ops_agent.model.plan import TerraformPlan
 from ops_agent.model.policy import Policy
 from ops_agent.model.verification import Verification
+from ops_agent.model.work_item import Criterion, Request
 from ops_agent.pages.pull_request import build_proposal
 from ops_agent.run.judge import merge_effects
 from ops_agent.workflows.merging import MergeEffect
@@ -93,6 +95,9 @@ def test_the_first_line_names_the_criteria_that_are_not_proved() -> None:
     answers = (replace(answer("AC1", "how"), met="no"), replace(answer("AC2", "how"), evidence=()))
     made = replace(material().transcript, ending=ending(criteria=answers))
     assert "; 0 of 2 criteria proved, 1 claimed only (AC2), 1 open (AC1); " in screen(transcript=made).split("\n")[0]
+    for text, shown in (("a queue exists", "a queue exists"), ("x y " * 40, "x y " * 19 + "x y…")):
+        asked = builders.work_item(request=Request(description="d", criteria=(Criterion(id="AC1", text=text),)))
+        assert f"**Not ready to merge**: AC1 is open (*{shown}*)." in screen(item=asked, transcript=made)
 
 
 def test_the_verdict_names_the_decisions_and_an_offline_plan_is_not_a_plan_that_did_not_run() -> None:

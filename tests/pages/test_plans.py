@@ -5,6 +5,7 @@ everywhere.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -153,12 +154,22 @@ def test_a_plan_with_no_text_is_shown_from_its_values() -> None:
             change={"replace_paths": [["cidr"]]},
         ),
     )
-    pieces, _ = diff_pieces(target(plan=read(plan_document(*entries)), offline=True))
+    outputs = {
+        "url": {"actions": ["create"], "before": None, "after_unknown": True},
+        "old": {"actions": ["delete"], "before": "a", "after": None},
+        "days": {"actions": ["update"], "before": 4, "after": 14},
+    }
+    planned = target(plan=read(plan_document(*entries, output_changes=outputs)), offline=True)
+    pieces, _ = diff_pieces(planned)
     assert pieces == [
         '!   aws_vpc.v (replace (delete first))\n!       cidr = "a" -> "b" # forces replacement',
         "!   aws_sqs_queue.q (update)\n!       a = 1 -> 2",
         '+   aws_sns_topic.t (create)\n+       arn = (known after apply)\n+       name = "t\\n```"',
+        ' Changes to Outputs:\n!   days = 4 -> 14\n-   old = "a"\n+   url = (known after apply)',
     ]
+    *_, ours, theirs = diff_pieces(replace(planned, own_outputs=frozenset({"days"})))[0]
+    assert ours == " Changes to Outputs:\n!   days = 4 -> 14"
+    assert theirs.startswith("# pending on the base branch:\n Changes to Outputs:\n-   old") and "days" not in theirs
 
 
 def test_the_graph_shows_the_worst_first_and_is_capped() -> None:

@@ -343,6 +343,42 @@ def test_a_network_is_open_when_a_good_part_of_the_internet_may_come(
     assert [one.severity for one in dangers(type_, after)] == [severity] * (severity is not None)
 
 
+EVERY = "on every port and protocol"
+ONLY_THE_APPLY = "on ports that only the apply shows"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "ports", "where", "severity"),
+    [
+        ("-1", (0, 0), EVERY, Severity.DECISION),
+        ("all", (0, 0), EVERY, Severity.DECISION),
+        ("-1", (None, None), EVERY, Severity.DECISION),
+        (None, (None, None), EVERY, Severity.DECISION),
+        ("-1", (443, 443), EVERY, Severity.DECISION),  # AWS takes no notice of the ports then
+        ("icmp", (-1, -1), "by ICMP", Severity.DECISION),
+        ("58", (80, 80), "by ICMP", Severity.DECISION),
+        ("tcp", (0, 65535), "on ports 0 to 65535", Severity.DECISION),
+        ("tcp", (22, 22), "on port 22", Severity.DECISION),
+        ("tcp", (443, 443), "on port 443", Severity.NOTICE),
+        ("tcp", ("?", 443), ONLY_THE_APPLY, Severity.DECISION),
+        ("tcp", ("?", "?"), ONLY_THE_APPLY, Severity.DECISION),
+        ("?", (443, 443), ONLY_THE_APPLY, Severity.DECISION),
+    ],
+)
+@pytest.mark.parametrize("type_", ["aws_security_group", "aws_vpc_security_group_ingress_rule"])
+def test_an_open_rule_says_for_which_ports_and_protocols(
+    type_: str, protocol: str | None, ports: tuple[Any, Any], where: str, severity: Severity
+) -> None:
+    inside = type_ == "aws_security_group"
+    named = {"protocol" if inside else "ip_protocol": protocol, "from_port": ports[0], "to_port": ports[1]}
+    unknown = {name: True for name, value in named.items() if value == "?"}
+    rule = {name: value for name, value in named.items() if value != "?"}
+    rule |= {"cidr_blocks": ["0.0.0.0/0"]} if inside else {"cidr_ipv4": "0.0.0.0/0"}
+    marks = {"after_unknown": {"ingress": [unknown]} if inside else unknown}
+    (one,) = dangers(type_, {"ingress": [rule]} if inside else rule, marks=marks)
+    assert (one.what, one.severity) == (f"lets in 0.0.0.0/0 {where}", severity)
+
+
 @pytest.mark.parametrize(
     ("type_", "argument", "rule"),
     [

@@ -384,7 +384,12 @@ def test_a_criterion_without_evidence_is_claimed_only() -> None:
 
 @pytest.mark.parametrize("met", ["no", "partly"])
 def test_what_the_agent_does_not_claim_stays_open(met: str) -> None:
-    assert proof(plan(), targets=(planned("dev", created()),), met=met).state is ProofState.OPEN
+    here = (planned("dev", created()),)
+    found = proof(plan(), targets=here, met=met)
+    assert (found.state, found.why) == (ProofState.OPEN, f'the agent says "{met}", although its evidence holds')
+    found = proof(plan(), plan("aws_sqs_queue.gone"), targets=here, met=met)
+    assert found.why == f'the agent says "{met}"; its evidence holds in 1 of 2 cases'
+    assert proof(met=met).why == f'the agent says "{met}"'
 
 
 def test_a_criterion_without_an_answer_stays_open() -> None:

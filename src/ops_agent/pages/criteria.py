@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Final
 from urllib.parse import urlencode
@@ -17,7 +17,7 @@ from ops_agent.model.verification import CriterionProof, ProofState, TargetVerif
 from ops_agent.model.work_item import Criterion, WorkItem
 from ops_agent.pages.fragments import capped, counted, details, joined
 from ops_agent.plan.evidence import touched_by
-from ops_agent.text.markdown import cell, code, one_line
+from ops_agent.text.markdown import cell, code, list_item, one_line
 
 MAX_CRITERIA: Final = 50
 _MAX_CELL: Final = 300
@@ -25,6 +25,7 @@ _MAX_BEYOND: Final = 30
 _MAX_EVIDENCE: Final = 60
 _MAX_LINK: Final = 4_000
 _MAX_IDS: Final = 5
+_MAX_BEGINNING: Final = 80
 MAX_RECORD: Final = 8_000
 _RECORD: Final = "<!-- ops-agent:evidence % -->"
 _ACTS: Final = re.compile(r"[#@<>/-]")
@@ -70,17 +71,24 @@ def _ids(proofs: Sequence[CriterionProof]) -> str:
     return ", ".join([*(cell(proof.criterion_id) for proof in proofs[:_MAX_IDS]), *more])
 
 
-def unproved(proofs: Sequence[CriterionProof]) -> tuple[str, ...]:
+def unproved(proofs: Sequence[CriterionProof], texts: Mapping[str, str]) -> tuple[str, ...]:
     """Why the criteria make a draft, one clause each; nothing when every one is proved, or some are and the rest
-    claimed.
+    claimed. `texts`: what the criteria say, redacted, by id.
     """
-    open_ = [proof.criterion_id for proof in proofs if proof.state in (ProofState.OPEN, ProofState.REFUTED)]
-    if open_:
-        one = len(open_) == 1
-        return (f"{', '.join(open_)} {'is' if one else 'are'} open: a merge leaves {'it' if one else 'them'} undone",)
+    if open_ := [proof.criterion_id for proof in proofs if proof.state in (ProofState.OPEN, ProofState.REFUTED)]:
+        named = [f"{cell(id_)} is open{_beginning(texts.get(id_, ''))}" for id_ in open_[:_MAX_IDS]]
+        more = [f"{len(open_) - _MAX_IDS} more criteria are open"] if len(open_) > _MAX_IDS else []
+        return (*named, *more)
     if proofs and all(proof.state is ProofState.CLAIMED for proof in proofs):
         return ("no acceptance criterion is proved by the plan or a file",)
     return ()
+
+
+def _beginning(text: str) -> str:
+    """What a criterion says, in emphasis and parentheses, cut at _MAX_BEGINNING; empty when that is not known."""
+    flat = " ".join(text.split())
+    short = flat if len(flat) <= _MAX_BEGINNING else f"{flat[:_MAX_BEGINNING].strip()}…"
+    return f" (*{list_item(short)}*)" if short else ""
 
 
 def criteria_section(

@@ -12,7 +12,7 @@ from ops_agent.model.plan import Hidden, PlanCounts, ResourceAction, ResourceCha
 from ops_agent.model.verification import Evidence, TargetVerification
 from ops_agent.pages.fragments import Overflow, details, grouped, joined
 from ops_agent.pages.graph import graph
-from ops_agent.pages.terraform_show import ResourceText, as_diff, outputs_in, pieces_of
+from ops_agent.pages.terraform_show import OUTPUTS, ResourceText, as_diff, outputs_in, pieces_of
 from ops_agent.plan.undo import Undo, undo_of
 from ops_agent.text.markdown import cell, code, fence_verbatim, one_line
 
@@ -20,6 +20,7 @@ MAX_ROWS: Final = 60
 MAX_PLAN_TEXT: Final = 1_000_000
 """Code points of one plan that are rendered at all: more than a pull request and a job summary hold together."""
 _HARDEST: Final = tuple(Undo)
+_SIGNS: Final = {ResourceAction.CREATE: "+", ResourceAction.DELETE: "-"}
 _EMPTY_BLOCK = "```diff\n\n```"
 _MAX_TITLES = 8_000
 _LEAST_PLAN = 2_000
@@ -216,12 +217,18 @@ def _outputs_apart(piece: ResourceText, pending: set[str]) -> list[tuple[Resourc
 
 
 def _without_text(plan: TerraformPlan) -> tuple[ResourceText, ...]:
-    """An offline plan has no text of Terraform's: each resource with its values, written as Terraform writes them."""
+    """An offline plan has no text of Terraform's: each resource with its values, then the outputs, in lines that
+    `as_diff` and `outputs_in` read as Terraform's.
+    """
     pieces = []
     for change in plan.changes:
-        sign = "-" if change.action is ResourceAction.DELETE else "+" if change.action is ResourceAction.CREATE else "~"
+        sign = _SIGNS.get(change.action, "~")
         title = f"  {sign} {one_line(change.address)} ({change.action.value})"
         pieces.append(ResourceText(change.address, "\n".join([title, *_values(change, sign)])))
+    if plan.outputs:
+        signs = [(_SIGNS.get(output.action, "~"), output) for output in plan.outputs]
+        lines = [f"  {sign} {one_line(o.name)} = {_difference(sign, o.before, o.after)}" for sign, o in signs]
+        pieces.append(ResourceText(None, "\n".join([OUTPUTS, *lines])))
     return tuple(pieces)
 
 
@@ -235,8 +242,12 @@ def _values(change: ResourceChange, sign: str) -> Iterator[str]:
         old, new = change.old.get(name), change.new.get(name)
         if sign != "~" and (old if sign == "-" else new) in (None, [], {}):
             continue
-        words = _written(old if sign == "-" else new) if sign != "~" else f"{_written(old)} -> {_written(new)}"
-        yield f"      {sign} {one_line(name)} = {words}{' # forces replacement' if name in forcing else ''}"
+        forces = " # forces replacement" if name in forcing else ""
+        yield f"      {sign} {one_line(name)} = {_difference(sign, old, new)}{forces}"
+
+
+def _difference(sign: str, old: object, new: object) -> str:
+    return f"{_written(old)} -> {_written(new)}" if sign == "~" else _written(old if sign == "-" else new)
 
 
 def _written(value: object) -> str:

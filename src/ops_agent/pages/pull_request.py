@@ -4,10 +4,12 @@ plans, provenance. In each section the facts come first, and the agent's words a
 
 from __future__ import annotations
 
+import posixpath
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Final
 
 from ops_agent.model.change_set import ChangeKind, ChangeSet, FileChange, Proposal
@@ -68,7 +70,7 @@ _SLACK: Final = 500
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
     """What the text is made of. `patch` is a diff of the workflow files `left_out`, `why_patch` says why; `merges` is
-    what workflows of the base branch apply."""
+    what a merge applies, by the workflows as this change leaves them."""
 
     item: WorkItem
     claim: Claim
@@ -102,13 +104,19 @@ class Material:
 
     @property
     def unfinished(self) -> tuple[str, ...]:
-        """Why this must not be merged as it is; empty when every check passed and the agent said all."""
+        """Why this must not be merged as it is; empty when nothing of `not_ready` holds and the agent said all."""
         lacking = self.ending.lacking if self.ending else ("the agent did not finish",)
-        return not_ready(self.verdict, self.verification, *lacking)
+        texts = {criterion.id: self.redact(criterion.text) for criterion in self.item.request.criteria}
+        return not_ready(self.verdict, self.verification, *lacking, texts=texts)
 
 
-def not_ready(verdict: Verdict, verification: Verification, *others: str) -> tuple[str, ...]:
-    """Why a pull request must not be merged as it is, one clause each, with `others` before the criteria."""
+def not_ready(
+    verdict: Verdict, verification: Verification, *others: str, texts: Mapping[str, str] = MappingProxyType({})
+) -> tuple[str, ...]:
+    """Why a pull request must not be merged as it is, one clause each: the guard blocks it, a check failed or fails on
+    the base branch already, `others`, criteria are open or none is proved, a decision is needed. `texts`: what the
+    criteria say, redacted, by id.
+    """
     failed = verification.failed
     reasons = []
     if verdict.blocked:
@@ -119,7 +127,7 @@ def not_ready(verdict: Verdict, verification: Verification, *others: str) -> tup
     if already := verification.failing_on_base:
         names = ", ".join(sorted({cell(check.name) for check in already}))
         reasons.append(f"{names} fails on the base branch already, so no plan proves the change there")
-    reasons += [*others, *unproved(verification.criteria)]
+    reasons += [*others, *unproved(verification.criteria, texts)]
     if asked := _decisions(verdict, verification.targets):
         reasons.append(f"{counted(asked, 'decision')} needed")
     return tuple(reasons)
@@ -312,18 +320,22 @@ def _commands(targets: Sequence[TargetVerification], title: str, says: str, *, a
     blocks = []
     for target in targets:
         root, environment = target.target.root, target.target.environment
-        inside = "" if root.path == "." else root.path + "/"
         # Without -reconfigure, init refuses the second environment, and what it offers instead copies the first one's
         # state there.
-        backend = environment.backend_file and shlex.quote(environment.backend_file.removeprefix(inside))
-        chosen = f" -reconfigure -backend-config={backend}" if backend else ""
-        variables = "".join(f" -var-file={shlex.quote(path.removeprefix(inside))}" for path in environment.var_files)
+        backend = environment.backend_file
+        chosen = f" -reconfigure -backend-config={_from(root.path, backend)}" if backend else ""
+        variables = "".join(f" -var-file={_from(root.path, path)}" for path in environment.var_files)
         saved = shlex.quote(f"{environment.name}.tfplan")
         lines = [f"terraform init{chosen} && terraform plan{variables} -out={saved}"]
         lines += [f"terraform apply {saved}"] if applies else []
         blocks.append(f"{cell(environment.name)}, in {code(root.path)}:\n\n{code_block(chr(10).join(lines), 'shell')}")
     shown = capped(list(dict.fromkeys(blocks)), _MAX_COMMANDS)
     return details(title, joined(says, *shown)) if shown else ""
+
+
+def _from(root: str, path: str) -> str:
+    """`path` of the repository as a shell in the folder `root` names it."""
+    return shlex.quote(posixpath.relpath(f"/{path}", f"/{root}"))
 
 
 def _patch(material: Material, overflow: Overflow) -> str:

@@ -15,10 +15,10 @@ _MOVED: Final = " has moved to "
 _SIGN = re.compile(r"( *)(-/\+|\+/-|[-+~])(?= |$)")
 _HEREDOC = re.compile(r"(?:^| )<<-?([A-Z]+)(?: # forces replacement)?$")
 _OUTPUT = re.compile(r" {2}[-+~] ([^ ]+) +=")
-_OUTPUTS: Final = "Changes to Outputs:"
+OUTPUTS: Final = "Changes to Outputs:"
 _COLOURS: Final = {"+": "+", "-": "-", "~": "!", "-/+": "-", "+/-": "!"}
 _DRIFT: Final = ("Note: Objects have changed", "Terraform detected the following changes made outside")
-_PLANNED: Final = ("Terraform will perform", "Terraform used the selected", _OUTPUTS)
+_PLANNED: Final = ("Terraform will perform", "Terraform used the selected", OUTPUTS)
 _MAX_WORDS = 20
 
 
@@ -45,7 +45,7 @@ def outputs_in(text: str, names: Collection[str]) -> tuple[str, str] | None:
     An output's own line has its sign two columns in; whatever belongs to its value is further in.
     """
     title, *lines = text.split("\n")
-    if title != _OUTPUTS:
+    if title != OUTPUTS:
         return None
     parts: tuple[list[str], list[str]] = ([], [])
     current = parts[1]
@@ -79,7 +79,7 @@ def _pieces(text: str, known: Collection[str]) -> Iterator[ResourceText]:
         elif line and line[0] != " " and not _SIGN.match(line):
             yield ResourceText(address, "\n".join(lines).strip("\n"), drift)
             drift = line.startswith(_DRIFT) or (drift and not line.startswith(_PLANNED))
-            inside = line.startswith(_OUTPUTS)
+            inside = line.startswith(OUTPUTS)
             lines, address = [line] if inside else [], None
         elif inside:
             lines.append(line)

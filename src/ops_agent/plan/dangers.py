@@ -33,8 +33,10 @@ _OFF: Final = (False, None, "", "OFF", "DISABLED", "optional")
 _WIDEST: Final = {4: (8, (ip_network("10.0.0.0/8"),)), 6: (16, (ip_network("fc00::/7"), ip_network("fe80::/10")))}
 """By the version of IP: a range with no longer prefix is the public, or a good part of it, but for the private ones."""
 _CANNOT_TELL: Final = "cannot tell until apply"
-_WEB_PORTS: Final = (80, 443)
+_WEB_PORTS: Final = ("on port 80", "on port 443")
 """What a public load balancer listens on; who lets these in from everywhere runs a web server."""
+_EVERY_PROTOCOL: Final = ("-1", "all")
+_ICMP: Final = ("icmp", "icmpv6", "1", "58")
 _LOGGING: Final[dict[str, str]] = _ARGUMENTS["logging"]
 _WATCHING: Final[dict[str, str]] = _ARGUMENTS["watching"]
 _NETWORK_ACLS: Final = ("aws_network_acl", "aws_default_network_acl", "aws_network_acl_rule")
@@ -220,11 +222,23 @@ def _open_network(change: ResourceChange, trust: Trust) -> Iterator[Finding]:
         if block and UNKNOWN in texts and trust.known.is_open(change, block):
             yield _unsure("open-to-everyone", change, "which addresses it lets in")
         if open_to := _public_ranges(texts):
-            first, last = rule.get("from_port"), rule.get("to_port")
-            ports = f"port {first}" if first == last else f"ports {first} to {last}"
-            is_web = first == last and first in _WEB_PORTS
+            where = _ports(rule)
+            is_web = where in _WEB_PORTS
             how = Severity.NOTICE if is_web or change.type in _NETWORK_ACLS else Severity.DECISION
-            yield finding("open-to-everyone", change.address, f"lets in {' and '.join(open_to)} on {ports}", how)
+            yield finding("open-to-everyone", change.address, f"lets in {' and '.join(open_to)} {where}", how)
+
+
+def _ports(rule: dict[str, Any]) -> str:
+    """Where a rule of a network lets in. AWS takes no notice of its ports when the protocol is every one."""
+    protocol = rule.get("protocol") or rule.get("ip_protocol") or ""
+    first, last = rule.get("from_port"), rule.get("to_port")
+    if protocol in _EVERY_PROTOCOL or (not protocol and not first and not last):
+        return "on every port and protocol"
+    if protocol in _ICMP:
+        return "by ICMP"
+    if isinstance(protocol, Hidden) or not isinstance(first, int) or not isinstance(last, int):
+        return "on ports that only the apply shows"
+    return f"on port {first}" if first == last else f"on ports {first} to {last}"
 
 
 def _texts(value: Any) -> list[str]:

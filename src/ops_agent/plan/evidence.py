@@ -114,9 +114,10 @@ def _proof(
     wrong = [result.why for result in results if result.holds is False]
     unsure = [result.why for result in results if result.holds is None]
     if answer.met != "yes":
-        holds = [one for one, result in zip(answer.evidence, results, strict=True) if result.holds]
-        known = f"; of its evidence {len(holds)} of {len(results)} hold" if results else ""
-        return CriterionProof(criterion_id=id_, state=ProofState.OPEN, why=f"the agent says: {answer.met}{known}")
+        holding, of = sum(bool(result.holds) for result in results), len(results)
+        known = f"; its evidence holds in {holding} of {of} case{'s' if of > 1 else ''}" if results else ""
+        known = ", although its evidence holds" if results and holding == of else known
+        return CriterionProof(criterion_id=id_, state=ProofState.OPEN, why=f'the agent says "{answer.met}"{known}')
     if wrong:
         return CriterionProof(criterion_id=id_, state=ProofState.REFUTED, why="; ".join(dict.fromkeys(wrong)))
     if unsure or not results:
