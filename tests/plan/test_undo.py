@@ -16,8 +16,8 @@ from plan.plan_samples import change, plan_document, read
         (change("aws_cloudwatch_metric_alarm.a", "create", after={}), Undo.PLAIN),
         (change("aws_ssm_parameter.p", "create", after={}), Undo.PLAIN),
         (change("aws_vpc.v", "create", after={}), Undo.PLAIN),
-        (change("aws_sqs_queue.q", "create", after={}), Undo.LOSES_DATA),
-        (change("aws_dynamodb_table.t", "create", after={}), Undo.LOSES_DATA),
+        (change("aws_sqs_queue.q", "create", after={}), Undo.HOLDS_DATA),
+        (change("aws_dynamodb_table.t", "create", after={}), Undo.HOLDS_DATA),
         (change("aws_kms_key.k", "create", after={}), Undo.DELAYED),
         (change("aws_dynamodb_table.t", "create", after={"deletion_protection_enabled": True}), Undo.PROTECTED),
         (change("aws_cognito_user_pool.p", "create", after={"deletion_protection": "ACTIVE"}), Undo.PROTECTED),
@@ -100,4 +100,4 @@ def test_what_binds_for_good_is_not_undone_by_destroying_it(type_: str, after: d
 
 def test_a_creation_says_what_is_lost_when_it_is_destroyed_again() -> None:
     assessed = undo_of(read(plan_document(change("aws_sqs_queue.q", "create", after={}))).changes[0])
-    assert assessed.why == "destroy it: messages in it are lost"
+    assert (assessed.word.value, assessed.why) == ("loses data once in use", "destroy it; then messages in it are lost")

@@ -21,6 +21,8 @@ class Undo(StrEnum):
     LOSES_DATA = "loses data"
     ONE_WAY = "one-way"
     CANNOT_TELL = "cannot tell"
+    HOLDS_DATA = "loses data once in use"
+    """It is new and empty: what is stored in it from now on is lost when it is destroyed again."""
     PROTECTED = "protected"
     DELAYED = "delayed"
     RECREATE = "recreate"
@@ -94,9 +96,9 @@ def _after_create(change: ResourceChange, prevented: Collection[str]) -> Assessm
     if change.type in DELETION_WINDOWS and (days := _window(change.type, change.new)):
         return Assessment(Undo.DELAYED, f"destroy it: it is deleted {days} days later{loses}")
     if change.type == "aws_s3_bucket" and change.new.get("force_destroy") is not True:
-        return Assessment(Undo.LOSES_DATA, f"empty it, then destroy it: {holds}")
+        return Assessment(Undo.HOLDS_DATA, f"empty it, then destroy it{loses}")
     if holds:
-        return Assessment(Undo.LOSES_DATA, f"destroy it: {holds}")
+        return Assessment(Undo.HOLDS_DATA, f"destroy it{loses}")
     return _BY_ACTION[ResourceAction.CREATE]
 
 
