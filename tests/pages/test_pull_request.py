@@ -4,10 +4,12 @@ a secret.
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -229,6 +231,16 @@ def test_every_criterion_has_a_row_and_an_unanswered_one_says_so() -> None:
     rows = [line for line in section(body, "Acceptance criteria").split("\n") if line.startswith("| AC")]
     assert [row.split(" | ")[0] for row in rows] == ["| AC1", "| AC2"]
     assert "**open**: not answered" in rows[1]
+
+
+def test_a_follow_up_names_the_pull_request_by_its_branch_and_the_section_that_says_more() -> None:
+    for text in ("see Not done.", "see Not done. " * 600):
+        left = replace(ending().criteria[0], met="no", how=text)
+        made = material(transcript=replace(material().transcript, ending=ending(criteria=(left,))))
+        (link,) = re.findall(r"\[Open a follow-up issue\]\((\S+)\)", build_proposal(made).body)
+        (body,) = parse_qs(urlsplit(link).query)["body"]
+        assert body.startswith("Left open by the pull request of the branch `ops-agent/issue-12` for ")
+        assert "its section *Not done* says more." in body.split("\n")[0]
 
 
 def test_what_is_infeasible_is_documented_with_follow_ups() -> None:

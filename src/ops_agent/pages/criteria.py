@@ -92,11 +92,16 @@ def _beginning(text: str) -> str:
 
 
 def criteria_section(
-    item: WorkItem, ending: Ending | None, verification: Verification, redact: Callable[[str], str], new_issue: str
+    item: WorkItem,
+    ending: Ending | None,
+    verification: Verification,
+    redact: Callable[[str], str],
+    new_issue: str,
+    branch: str,
 ) -> str:
     """A row for each criterion, the link to a follow-up issue for the open ones, and what changes beyond the criteria.
 
-    `new_issue` is the address of the repository's form for a new issue.
+    `new_issue` is the address of the repository's form for a new issue, `branch` that of the pull request.
     """
     criteria, proofs = item.request.criteria, {proof.criterion_id: proof for proof in verification.criteria}
     answers = {answer.criterion_id: answer for answer in (ending.criteria if ending else ())}
@@ -113,7 +118,7 @@ def criteria_section(
     if len(criteria) > MAX_CRITERIA:
         lines.append(f"| | and {len(criteria) - MAX_CRITERIA} more in the issue | | |")
     left = [c for c in criteria if c.id in proofs and proofs[c.id].state in (ProofState.OPEN, ProofState.REFUTED)]
-    follow_up = _follow_up(item.issue.ref, left, answers, redact, new_issue) if left and new_issue else ""
+    follow_up = _follow_up(item.issue.ref, branch, left, answers, redact, new_issue) if left and new_issue else ""
     given = tuple(answers.values())
     return joined("\n".join(lines), follow_up, _evidence(given, redact), _beyond(given, verification.targets))
 
@@ -196,6 +201,7 @@ def _short(text: str) -> str:
 
 def _follow_up(
     ref: IssueRef,
+    branch: str,
     left: Sequence[Criterion],
     answers: dict[str, CriterionAnswer],
     redact: Callable[[str], str],
@@ -205,12 +211,11 @@ def _follow_up(
     rows = [
         f"- {one_line(redact(c.text))}: {one_line(redact(a.how)) if (a := answers.get(c.id)) else ''}" for c in left
     ]
-    body = "\n".join([f"Left open by the pull request for {ref}:", "", *rows])
-    query = urlencode({"title": f"[ops] Follow-up of #{ref.number}", "body": body})
+    title = f"[ops] Follow-up of #{ref.number}"
+    where = f"Left open by the pull request of the branch {code(branch)} for {ref}; its section *Not done* says more."
+    query = urlencode({"title": title, "body": "\n".join([where, "", *rows])})
     if len(query) > _MAX_LINK:
-        query = urlencode(
-            {"title": f"[ops] Follow-up of #{ref.number}", "body": f"Left open by the pull request for {ref}."}
-        )
+        query = urlencode({"title": title, "body": where})
     return f"[Open a follow-up issue]({new_issue}?{query}) for what is open."
 
 

@@ -195,7 +195,9 @@ def _sections(material: Material, overflow: Overflow) -> dict[str, str]:
         "validation": section(checks, "Validation", words.validation),
         "linked_issue": linked_issue(material.item),
         "verdict": verdict_section(material.verdict, verification.targets, redact, overflow, material.reasons),
-        "criteria": criteria_section(material.item, material.ending, verification, redact, material.new_issue),
+        "criteria": criteria_section(
+            material.item, material.ending, verification, redact, material.new_issue, material.claim.branch
+        ),
         "not_done": _not_done(material, overflow),
         "provenance": _provenance(material),
     }

@@ -34,7 +34,7 @@ def propose(
     verification: Verification,
     transcript: Transcript,
 ) -> Proposal:
-    """The proposal of `changes`: a draft when a check failed, the guard blocks or the agent did not finish.
+    """The proposal of `changes`: a draft when anything of `Material.unfinished` holds.
 
     Raises RedactionFailed: then nothing may be published.
     """
