@@ -59,10 +59,10 @@ RELEASE = (
     f"DELETE {_REPO}/git/refs/{{ref}}",
 )
 ANSWER = ("query viewer", f"GET {_ISSUE}/comments", f"POST {_ISSUE}/comments")
-ADVISED = (PROGRESS, PROGRESS, PROGRESS)
+ADVISED = (PROGRESS,)
 CALLS = (*ADMIT, *CLAIM, TREE, *ASK_ABILITIES, *ASK_RULES, ARCHIVE, PROGRESS, *PIN, *ADVISED, *PUBLISH)
 """A clean run whose change set holds a workflow with an action by tag (PIN), with a label and a review status. It is
-verified, gets its advice, and is verified again (ADVISED).
+verified and gets its advice (ADVISED); what leaves the files as they are is not verified again.
 """
 WRITES = tuple(
     n for n, call in enumerate(CALLS, start=1) if not call.startswith(("GET", "query")) and call not in ASK_ABILITIES

@@ -10,7 +10,7 @@ from adapters.terraform.worlds import DEV, changes, environment, service, target
 from doubles.tree import MemoryTree
 from ops_agent.adapters.terraform import workspace as workspace_module
 from ops_agent.adapters.terraform.diagnostics import from_json
-from ops_agent.agent.briefing import check_material
+from ops_agent.agent.briefing import checks_material
 from ops_agent.config.settings import Settings
 from ops_agent.model.verification import CheckStatus
 from ops_agent.run.verify import verify
@@ -69,7 +69,7 @@ def test_no_error_of_a_plan_quotes_a_value_of_the_state(any_terraform, cloud, tm
         check, left = workspace.plan()
     assert SECRET in str(seen), "the engine quotes it: there is something to withhold"
     assert (check.status, left) == (CheckStatus.FAILED, None)
-    assert SECRET not in str(check) and SECRET not in json.dumps(check_material(check))
+    assert SECRET not in str(check) and SECRET not in json.dumps(checks_material([check]))
     first = KEEP.count("\n") + 2
     assert {found.place.line for found in check.findings} == set(range(first, first + 4 * len(QUOTING), 4))
     for found in check.findings:
