@@ -124,10 +124,13 @@ class CriterionProof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """The proof: passed when no check failed. `engine` is empty when nothing ran on it."""
+    """The proof: passed when no check failed. `engine` is empty when nothing ran on it. `uncalled`: the directories of
+    changed modules that no root calls, of which there is no plan.
+    """
 
     engine: str
     checks: tuple[CheckResult, ...] = ()
+    uncalled: tuple[str, ...] = ()
     targets: tuple[TargetVerification, ...] = ()
     criteria: tuple[CriterionProof, ...] = ()
 

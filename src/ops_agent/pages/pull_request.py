@@ -114,8 +114,8 @@ def not_ready(
     verdict: Verdict, verification: Verification, *others: str, texts: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[str, ...]:
     """Why a pull request must not be merged as it is, one clause each: the guard blocks it, a check failed or fails on
-    the base branch already, `others`, criteria are open or none is proved, a decision is needed. `texts`: what the
-    criteria say, redacted, by id.
+    the base branch already, no root calls a changed module, `others`, criteria are open or none is proved, a decision
+    is needed. `texts`: what the criteria say, redacted, by id.
     """
     failed = verification.failed
     reasons = []
@@ -127,6 +127,9 @@ def not_ready(
     if already := verification.failing_on_base:
         names = ", ".join(sorted({cell(check.name) for check in already}))
         reasons.append(f"{names} fails on the base branch already, so no plan proves the change there")
+    if verification.uncalled:
+        names = ", ".join(map(code, verification.uncalled[:5]))
+        reasons.append(f"no root calls {names}, so no plan shows what is changed there")
     reasons += [*others, *unproved(verification.criteria, texts)]
     if asked := _decisions(verdict, verification.targets):
         reasons.append(f"{counted(asked, 'decision')} needed")

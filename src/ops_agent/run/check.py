@@ -23,8 +23,9 @@ from ops_agent.run.base_failures import read_file
 from ops_agent.run.judge import format_files
 from ops_agent.run.offline import Opened, verify_offline
 from ops_agent.run.target import BasePlans, Head, Work, all_pass, fmt, opened, redacted, validated, work_of
+from ops_agent.run.uncalled import check_module, uncalled_modules
 from ops_agent.run.verify import fetch_modules, layout_checks, run_all
-from ops_agent.terraform.modules import init_inputs
+from ops_agent.terraform.modules import directory_of, init_inputs
 
 MAX_CHECKED_ROOTS: Final = 4
 Inputs = tuple[object, ...]
@@ -58,12 +59,13 @@ class Checks:
         return format_files(self._world.terraform, self._settings.policy, self._scratch, self._is_known)
 
     def verify(self, changes: ChangeSet) -> Verification:
-        """The first `MAX_CHECKED_ROOTS` that `changes` touch. A root whose files are as in the last check is not run
-        again. A target may have two entries, of which one has its plan.
+        """The first `MAX_CHECKED_ROOTS` that `changes` touch, then modules that no root calls. One whose files are as
+        in the last check is not run again. A target may have two entries, of which one has its plan.
         """
         before = source_tree(self._scratch.base, self._settings.policy)
         after = before.with_changes(changes)
-        roots = after.affected_roots(changes.paths)[:MAX_CHECKED_ROOTS]
+        modules = uncalled_modules(after, changes)
+        roots = (*after.affected_roots(changes.paths), *modules)[:MAX_CHECKED_ROOTS]
         new = [root for root in roots if not self._is_known(root, after, changes)]
         found = {root.path: self._found[root.path][1] for root in roots if root not in new}
         if new:
@@ -74,6 +76,7 @@ class Checks:
         return Verification(
             engine="",
             checks=(*layout_checks(before.layout, after.layout), *checks),
+            uncalled=tuple(module.path for module in modules),
             targets=tuple(self._known.failures.excuse(target, read) for target in targets),
         )
 
@@ -88,7 +91,8 @@ class Checks:
         try:
             world.terraform.self_test()
             # Before any job, so that nothing of the llm's runs beside the tokens of module hosts.
-            fetch_modules(world.terraform, world.redact, base, roots)
+            called = [root for root in roots if root.path in after.reached_directories]
+            fetch_modules(world.terraform, world.redact, base, called)
             head = Head(
                 terraform=world.terraform,
                 engine=world.terraform.engine(),
@@ -103,6 +107,9 @@ class Checks:
                 self._known.tree = self._stack.enter_context(world.scratch(base)).root
             jobs: dict[str, Callable[[], Verification]] = {}
             for root in roots:
+                if root not in called:
+                    jobs[f"module {root.path}"] = partial(_module, head, root, self._known, self._known.tree)
+                    continue
                 if work := work_of(self._settings.environments, before.layout, (root,)):
                     cells = partial(self._cells.opened, head, init_inputs(root, after.paths, after.read))
                     jobs[f"offline {root.path}"] = partial(_planned, head, work, cells, self._known, self._known.tree)
@@ -113,7 +120,10 @@ class Checks:
             check = CheckResult(name="validate", subject="", status=CheckStatus.NOT_RUN, output=str(error))
             return {r.path: Verification(engine="", checks=(replace(check, subject=r.path),)) for r in roots}
         self._cells.keep_at_most(MAX_CHECKED_ROOTS)
-        found = {root.path: _joined(*(done.get(f"{job} {root.path}") for job in _JOBS)) for root in roots}
+        found = {
+            root.path: done.get(f"module {root.path}") or _joined(*(done.get(f"{job} {root.path}") for job in _JOBS))
+            for root in roots
+        }
         self._found |= {root.path: (_inputs(root, after, changes), found[root.path]) for root in roots}
         return found
 
@@ -123,6 +133,10 @@ _JOBS: Final = ("fmt", "validate", "offline")
 
 def _formatted(head: Head, root: TerraformRoot) -> Verification:
     return Verification(engine=head.engine, checks=(fmt(head, root),))
+
+
+def _module(head: Head, module: TerraformRoot, known: BasePlans, untouched: Path) -> Verification:
+    return Verification(engine=head.engine, checks=check_module(head, module, known.failures, untouched))
 
 
 def _validated(head: Head, work: Work, cells: Cells) -> Verification:
@@ -154,7 +168,11 @@ def _inputs(root: TerraformRoot, after: SourceTree, changes: ChangeSet) -> Input
     them: what a configuration reads may not be written (rule terraform/written-file-read).
     """
     own = (change for change in changes.changes if not change.path.endswith(".md"))
-    return root, *((one.path, one.after) for one in own if any(r == root for r in after.affected_roots((one.path,))))
+    return root, *(
+        (one.path, one.after)
+        for one in own
+        if directory_of(one.path) == root.path or any(r == root for r in after.affected_roots((one.path,)))
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

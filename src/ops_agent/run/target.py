@@ -35,10 +35,11 @@ class BasePlans(dict[tuple[str, TerraformTarget, str | None], TerraformPlan | Of
     failed is not kept, so the next round asks again. `tree` holds the base commit's files while the run lasts; without
     it `verify` makes a tree. `failures` is what the base fails by itself.
 
-    The state, or what a data source reads, may change between two rounds. The head is planned anew in each, so what is
-    shown and what is dangerous is never old. Old is only what is subtracted, and a change is subtracted when its values
-    before *and* after are those of the base's plan: where the state changed, the values before differ, and the change
-    counts as ours. So an old plan of the base rather blames this change for too much. It is never older than the run.
+    The state, or what a data source reads, may change between two rounds. The head is planned anew in each that changes
+    a file, so what is shown and what is dangerous is of these files. Old is only what is subtracted, and a change is
+    subtracted when its values before *and* after are those of the base's plan: where the state changed, the values
+    before differ, and the change is shown. The worst that a plan of minutes ago can do is to take this change for too
+    much. It is never older than the run.
     """
 
     def __init__(self, plans: Mapping[tuple[str, TerraformTarget, str | None], TerraformPlan] | None = None) -> None:

@@ -40,6 +40,7 @@ from ops_agent.run.target import (
     with_modules,
     work_of,
 )
+from ops_agent.run.uncalled import check_module, uncalled_modules
 from ops_agent.terraform.buckets import named_buckets
 from ops_agent.terraform.layout import LayoutUses, unsettled_by
 from ops_agent.terraform.module_sources import module_files
@@ -74,7 +75,7 @@ def verify(
     files = source_tree(base, settings.policy)
     sources = files.with_changes(changes)
     before, after = files.layout, sources.layout
-    roots = LayoutUses(after).affected(changes.paths)
+    roots, modules = LayoutUses(after).affected(changes.paths), uncalled_modules(sources, changes)
     with ExitStack() as stack:
         why = partial(_not_with_role, terraform, base, settings.policy, changes)
         work = _leased(world.cloud, work_of(settings.environments, before, roots), stack, why)
@@ -90,13 +91,13 @@ def verify(
             sources=sources,
         )
         # Before any job, so that nothing of the llm's runs beside the tokens of module hosts; init reports what failed.
-        modules = fetch_modules(terraform, redact, base, roots)
+        fetched = fetch_modules(terraform, redact, base, roots)
         unknown = [w for w in work if w.base is not None and w.base_plan(known, base.commit) is None]
         offline: dict[str, list[Work]] = {}
         for w in work:
             if w.lease is None:
                 offline.setdefault(w.target.root.path, []).append(w)
-        untouched = known.tree or (stack.enter_context(world.scratch(base)).root if unknown else tree)
+        untouched = known.tree or (stack.enter_context(world.scratch(base)).root if unknown or modules else tree)
         validating = {w.target.root.path: w.target for w in reversed(work)}
         # The longest first, so that at the end no job runs alone.
         jobs: dict[str, Callable[[], object]] = {
@@ -116,6 +117,7 @@ def verify(
             for path, same in offline.items()
         }
         jobs |= {f"fmt {root.path}": partial(fmt, head, root) for root in roots}
+        jobs |= {f"module {one.path}": partial(check_module, head, one, known.failures, untouched) for one in modules}
         done = run_all(terraform, jobs)
     for w in unknown:
         plan = done.get(f"base {w.target}")
@@ -124,12 +126,14 @@ def verify(
     made = [_compared(w, done[f"head {w.target}"], w.base_plan(known, base.commit)) for w in work if w.lease]
     made += [target for path in offline for target in _targets(done[f"offline {path}"])]
     order = {str(w.target): number for number, w in enumerate(work)}
-    checks = [check for check in modules if check.status is CheckStatus.PASSED]
+    checks = [check for check in fetched if check.status is CheckStatus.PASSED]
     checks += layout_checks(before, after)
     checks += [result for root in roots if isinstance(result := done[f"fmt {root.path}"], CheckResult)]
+    checks += [result for one in modules for result in _results(done[f"module {one.path}"])]
     return Verification(
-        engine=engine if roots else "",
+        engine=engine if roots or modules else "",
         checks=tuple(checks),
+        uncalled=tuple(one.path for one in modules),
         targets=tuple(
             known.failures.excuse(one, head.read) for one in sorted(made, key=lambda one: order[str(one.target)])
         ),
@@ -249,6 +253,12 @@ def _verify_offline(
             checks = _initialised(head, w, workspace, validates=w.target is validating)
             found.append(Opened(work=w, workspace=workspace, checks=tuple(checks)))
         return verify_offline(head, found, known, untouched)
+
+
+def _results(made: object) -> tuple[CheckResult, ...]:
+    if not isinstance(made, tuple):
+        raise TypeError(f"the job of a module gave {type(made).__name__}")
+    return made
 
 
 def _targets(made: object) -> tuple[TargetVerification, ...]:
