@@ -396,3 +396,71 @@ def test_what_is_told_without_a_value_is_so_for_every_value(expression: str) -> 
     told = evaluate(expression, {})
     results = {evaluate(expression, {"m.x": x, "m.y": y}) for x in (True, False) for y in (True, False)}
     assert told is None or results == {told}
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        "terraform ${{ github.ref == 'refs/heads/main' && 'apply' || 'plan' }} -auto-approve",
+        "terraform ${{ inputs.action || 'apply' }}",
+        "terraform '${{ github.event_name == 'push' && 'apply -auto-approve' || 'plan' }}'",
+        "terragrunt apply-all",
+        "terragrunt --working-dir infra run --all apply",
+        "terragrunt --terragrunt-working-dir=infra apply",
+        "terragrunt run --all --queue-include-dir x -- apply",
+        "terragrunt run-all --terragrunt-include-dir x destroy",
+        "terragrunt destroy-all",
+    ],
+)
+def test_an_apply_is_found_however_its_verb_is_written(run: str) -> None:
+    found = effects(deploy("{push: , workflow_dispatch: }", directory=".", run="|\n          " + run))
+    assert [(e.on_merge, e.certain, e.destroys) for e in found] == [(True, True, "destroy" in run)]
+
+
+@pytest.mark.parametrize(
+    ("run", "doubted"),
+    [
+        ("terraform ${{ steps.x.outputs.action }}", True),
+        ("terraform ${{ vars.MAIN == github.ref && 'apply' || 'plan' }}", True),
+        ("terraform plan ${{ steps.x.outputs.flags }}", False),
+        ("terraform -chdir=${{ steps.x.outputs.directory }} plan", False),
+        ("terragrunt ${{ steps.x.outputs.action }}", True),
+        ("terragrunt run --all ${{ steps.x.outputs.action }}", True),
+        ("terragrunt exec", True),
+        ("terragrunt run --all --working-dir ${{ steps.x.outputs.directory }} plan", False),
+        ("terragrunt hclfmt --check", False),
+        ("terragrunt plan && echo apply by hand", False),
+    ],
+)
+def test_a_verb_that_is_computed_may_be_an_apply(run: str, doubted: bool) -> None:
+    found = effects(deploy("push", run="|\n          " + run))
+    assert [(e.on_merge, e.certain) for e in found] == ([(True, False)] if doubted else [])
+
+
+@pytest.mark.parametrize(
+    ("expression", "value"),
+    [
+        ("null == false", True),
+        ("inputs.dry_run == false", True),
+        ("inputs.dry_run != true", True),
+        ("inputs.dry_run == true", False),
+        ("'' == 0", True),
+        ("null == 0", True),
+        ("true == 1", True),
+        ("1 == 1.0", True),
+        ("'2' == 2", True),
+        ("'1' == true", True),
+        ("'true' == true", None),
+        ("'yes' != false", None),
+        ("'A' == 'a'", True),
+        ("format('{0}', 3)", "3"),
+    ],
+)
+def test_values_of_unlike_type_are_compared_as_numbers(expression: str, value: Value) -> None:
+    assert evaluate(expression, {"inputs.": ""}) == value
+
+
+def test_an_input_that_a_push_does_not_have_is_false() -> None:
+    job = 'environment: prod\n    if: "inputs.dry_run == false"'
+    found = effects(deploy("{push: , workflow_dispatch: {inputs: {dry_run: {type: boolean}}}}", job))
+    assert [(e.event, e.on_merge, e.certain) for e in found] == [("push", True, True)]

@@ -1,7 +1,8 @@
 """The value of a workflow's expression, as far as it is known before the workflow runs.
 
 Operators, truth and comparison follow GitHub's documentation "Evaluate expressions in workflows and actions": `&&` and
-`||` give an operand, texts are compared without regard to case, and an input that nobody gave is empty.
+`||` give an operand, texts are compared without regard to case, values of unlike type as numbers, and an input that
+nobody gave is empty (so is `null`: both are 0 as numbers).
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from typing import Final
 
 from ops_agent.workflows.expressions import parts_of
 
-Value = str | bool | None
+Value = str | bool | float | None
 """A known value; None when it cannot be told."""
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<operator>&&|\|\||==|!=|<=|>=|[!<>(),\[\]])"
     r"|(?P<name>[A-Za-z_][\w-]*(?:\s*\.\s*(?:[A-Za-z_][\w-]*|\*))*)|(?P<number>-?[0-9.]+))"
 )
+_NUMBER = re.compile(r"(?:-?[0-9]+(?:\.[0-9]+)?)?")
 _STATUS: Final[dict[str, Value]] = {"success": True, "always": True, "failure": False, "cancelled": False}
 """Status functions in a run in which nothing fails."""
 _PREDICATES: Final[dict[str, Callable[[str, str], bool]]] = {
@@ -55,19 +57,40 @@ def holds(condition: str, known: Mapping[str, Value]) -> bool | None:
     return None if value is None else bool(value)
 
 
-def written_out(text: str, known: Mapping[str, Value]) -> str | None:
-    """`text` with the values of its expressions; None when one of them is not known."""
+def written_out(text: str, known: Mapping[str, Value], unknown: str | None = None) -> str | None:
+    """`text` with the values of its expressions, and `unknown` for what is not known; without `unknown`, None then."""
     pieces = []
     for part in parts_of(text):
         value = evaluate(part.text, known) if part.is_expression else part.text
-        if value is None:
+        written = unknown if value is None else _text(value)
+        if written is None:
             return None
-        pieces.append(_text(value))
+        pieces.append(written)
     return "".join(pieces)
 
 
-def _text(value: str | bool) -> str:
+def _text(value: str | bool | float) -> str:
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
     return value if isinstance(value, str) else str(value).lower()
+
+
+def _are_equal(one: Value, other: Value) -> bool | None:
+    """None when one of them is not known, or a text that is no number meets another type (a matrix and an input do not
+    tell here which type they have).
+    """
+    if one is None or other is None:
+        return None
+    if type(one) is type(other):
+        return _text(one).casefold() == _text(other).casefold()
+    numbers = _number(one), _number(other)
+    return None if None in numbers else numbers[0] == numbers[1]
+
+
+def _number(value: str | bool | float) -> float | None:
+    if isinstance(value, str):
+        return float(value.strip() or 0) if _NUMBER.fullmatch(value.strip()) else None
+    return float(value)
 
 
 class _Reader:
@@ -111,9 +134,8 @@ class _Reader:
         for operator in ("==", "!="):
             if self._takes(operator):
                 other = self._single(depth)
-                if value is None or other is None:
-                    return None
-                return (_text(value).casefold() == _text(other).casefold()) is (operator == "==")
+                same = _are_equal(value, other)
+                return None if same is None else same is (operator == "==")
         if self._peek() in ("<", ">", "<=", ">="):
             self._next += 1
             self._single(depth)
@@ -135,7 +157,7 @@ class _Reader:
         if kind == "text":
             return text[1:-1].replace("''", "'")
         if kind == "number":
-            return False if text.strip("-0.") == "" else text
+            return float(text)
         if kind != "name":
             raise ValueError(text)
         return self._named("".join(text.split()).lower(), depth)

@@ -22,9 +22,12 @@ from ops_agent.workflows.understood import DEPLOYS, is_understood_action, is_und
 
 WORKFLOWS: Final = ".github/workflows/"
 _APPLY = re.compile(
-    r"\b(?:terraform|tofu|terragrunt)(?:[:@]\S+)?\s+(?:(?:run|run-all|stack|-\S+)\s+)*(?P<verb>apply|destroy)(?![\w-])"
+    r"\b(?:(?:terraform|tofu)(?:[:@]\S+)?\s+(?:-\S+\s+)*|terragrunt(?:[:@]\S+)?\s+(?:[^\s;&|]+\s+)*?)"
+    r"(?P<verb>apply|destroy)(?:-all)?(?![\w-])"
 )
-_CHDIR = re.compile(r"\b(?:terraform|tofu)(?:[:@]\S+)?\s+(?:\S+\s+)*?-chdir[= ](\S+)")
+_CHDIR = re.compile(
+    r"\b(?:terraform|tofu|terragrunt)(?:[:@]\S+)?\s+(?:\S+\s+)*?-(?:chdir|(?:-terragrunt)?-working-dir)[= ](\S+)"
+)
 _CHANGES_DIRECTORY = re.compile(r"(?:^|[;&(]\s*)(?:cd|pushd)\s+([^\s;&|]+)")
 _APPLY_ACTIONS: Final[dict[str, tuple[str, str]]] = {
     "dflook/terraform-apply": ("path", ""),
@@ -348,8 +351,9 @@ def _step_values(step: Step, known: Mapping[str, Value]) -> dict[str, Value]:
 def _forms(step: Step, known: Mapping[str, Value], values: Mapping[str, Value]) -> Iterator[tuple[str, str, bool]]:
     """(a line of the script without quotes, the same line with them, whether it is text of a here-document)."""
     texts = {name: (str(value),) for name, value in values.items() if value is not None}
-    for line in script_lines(step.run):
-        both = (forms(written_out(text, known) or text, texts) for text in (line.plain, line.text))
+    # GitHub writes expressions out before a shell reads the script, and so before quotes count.
+    for line in script_lines(written_out(step.run, known, COMPUTED) or ""):
+        both = (forms(text, texts) for text in (line.plain, line.text))
         for form, quoted in zip(*both, strict=False):
             yield form, quoted, line.is_text
 

@@ -58,6 +58,12 @@ _WRAPPERS: Final = (
     *(("poetry", "run"), ("uv", "run"), ("pipenv", "run"), ("bundle", "exec"), ("pnpm", "exec"), ("npm", "exec")),
     *(("python", "-m"), ("python3", "-m")),
 )
+_HARMLESS: Final = _words("""
+    backend catalog console dag find fmt force-unlock get graph graph-dependencies hcl hclfmt hclvalidate import info
+    init init-all list login output output-all plan plan-all providers refresh render render-json scaffold show state
+    taint terragrunt-info untaint validate validate-all validate-inputs version workspace
+""")
+"""Verbs of Terragrunt that apply nothing."""
 _OWNERS: Final = _words("""
     actions aquasecurity astral-sh aws-actions azure bridgecrewio codecov docker cycjimmy dorny github
     google-github-actions googleapis hadolint opentofu ossf pypa release-drafter slackapi softprops step-security
@@ -85,7 +91,9 @@ def is_understood_command(words: Sequence[str]) -> bool:
     name, rest = posixpath.basename(words[0]).casefold(), " ".join(words[1:])
     if COMPUTED in words[0]:
         return False
-    if name in ("terraform", "tofu", "terragrunt"):
+    if name == "terragrunt":
+        return _is_harmless(words[1:])
+    if name in ("terraform", "tofu"):
         return COMPUTED not in next((word for word in words[1:] if word[:1] != "-"), "")
     if "/" not in words[0] and name in _TOOLS:
         return True
@@ -115,6 +123,18 @@ def _unwrapped(words: Sequence[str]) -> Sequence[str]:
         while words and (words[0].startswith("-") or "=" in words[0]):
             words = words[1:]
     return words
+
+
+def _is_harmless(words: Sequence[str]) -> bool:
+    """Whether a harmless verb of Terragrunt comes before any word that is not known, other than a flag's value."""
+    last = ""
+    for word in words:
+        if word in _HARMLESS:
+            return True
+        if COMPUTED in word and word[:1] != "-" and last[:1] != "-":
+            return False
+        last = word
+    return False
 
 
 def _is_ordinary(text: str) -> bool:
