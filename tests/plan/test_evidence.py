@@ -13,6 +13,7 @@ from ops_agent.model.conversation import Assertion, CriterionAnswer
 from ops_agent.model.plan import OutputChange, ResourceAction, ResourceChange, TerraformPlan
 from ops_agent.model.verification import CriterionProof, ProofState, TargetVerification
 from ops_agent.model.work_item import Criterion
+from ops_agent.pages.criteria import state_cell
 from ops_agent.plan.evidence import _is_like, problem_of, prove
 from pages.page_samples import target
 from plan.plan_samples import change, plan_document, read
@@ -175,6 +176,36 @@ def test_a_planned_environment_that_no_evidence_looks_at_is_named() -> None:
     dev, prod = plan(QUEUE, "name", "equals", "orders", "dev"), plan(QUEUE, "name", "equals", "orders-prod", "prod")
     assert proof(dev, targets=targets).why == "not looked at in prod"
     assert proof(dev, prod, targets=targets).why == ""
+
+
+def test_only_where_all_of_the_evidence_holds_is_the_criterion_proved() -> None:
+    """What holds in dev and something else that holds in prod prove nothing of either together."""
+    key, dlq = {"kms_master_key_id": "alias/k"}, plan(QUEUE, "redrive_policy.maxReceiveCount", "equals", "5")
+    targets = (planned("dev", created(**key)), planned("prod", created()))
+    encrypted = plan(QUEUE, "kms_master_key_id", "equals", "alias/k", "dev")
+    found = proof(encrypted, dlq, targets=targets)
+    assert (found.state, found.where, found.why) == (ProofState.BY_PLAN, ("dev",), "not looked at in prod")
+    for other in (plan(QUEUE, "name", "equals", "orders", "prod"), plan("aws_sqs_queue.no", "", "absent", "", "prod")):
+        found = proof(encrypted, other, targets=targets)
+        assert (found.state, "no environment in which all" in found.why) == (ProofState.CLAIMED, True)
+    beside = proof(
+        encrypted, Assertion(kind="file", where="infra/main.tf", op="contains", value="ttl"), targets=targets
+    )
+    assert beside.state is ProofState.REFUTED
+    line = Assertion(kind="file", where="infra/main.tf", op="contains", value="billing_mode")
+    found = proof(encrypted, line, targets=targets)
+    assert (found.where, found.files, found.why) == (("dev",), ("infra/main.tf",), "not looked at in prod")
+
+
+@pytest.mark.parametrize("kind", ["file", "workflow"])
+def test_a_file_that_never_was_shows_nothing_by_its_absence(kind: str) -> None:
+    where = "prod, and checked by a person"
+    evidence = Assertion(kind=kind, where=where, op="absent", key="jobs.x" if kind == "workflow" else "", value="zz")
+    found = proof(plan(), evidence, targets=(planned("dev", created()),))
+    assert (found.state, "there is no file" in found.why) == (ProofState.REFUTED, True)
+    if kind == "file":
+        gone = proof(evidence, base={where: b"zz = 1"})
+        assert state_cell(gone, str) == f"proved by file (`{where}`)"
 
 
 def test_what_is_nowhere_was_absent_before_and_a_pattern_without_a_match_shows_nothing() -> None:

@@ -111,13 +111,15 @@ class ProofState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CriterionProof:
-    """The state of one criterion. `where` are environments, or files; `on_base`: all of its evidence holds without the
-    change; `why` says what is missing, in code's words and values that are masked.
+    """The state of one criterion. `where`: the environments in which all of its evidence holds; `files`: what else was
+    looked at; `on_base`: all of it holds without the change; `why` says what is missing, in code's words and values
+    that are masked.
     """
 
     criterion_id: str
     state: ProofState
     where: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     on_base: bool = False
     why: str = ""
 

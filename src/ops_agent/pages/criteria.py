@@ -188,7 +188,8 @@ def recorded(body: str) -> Recorded | None:
 
 def state_cell(proof: CriterionProof, redact: Callable[[str], str]) -> str:
     if proof.state in _PROVED:
-        where = ", ".join(code(name) if "/" in name else cell(name) for name in proof.where[:10])
+        places = [*map(cell, proof.where), *(code(redact(path)) for path in proof.files)]
+        where = ", ".join(places[:10])
         on_base = "; **already so on the base branch**" if proof.on_base else ""
         left = f"; **{cell(proof.why)}**" if proof.why else ""
         return f"{proof.state.value} ({where}){left}{on_base}"

@@ -46,7 +46,7 @@ _MAX_VALUES: Final = 2_000
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """Whether one assertion holds (None: it cannot be told), where, whether it did before, and why not."""
+    """Whether one assertion holds (None: it cannot be told), in which environments, whether before too, and why not."""
 
     holds: bool | None
     where: tuple[str, ...] = ()
@@ -124,17 +124,32 @@ def _proof(
         return CriterionProof(
             criterion_id=id_, state=ProofState.CLAIMED, why="; ".join(unsure) or "no evidence is named"
         )
-    where = tuple(dict.fromkeys(place for result in results for place in result.where))
-    by_plan = any(one.kind == "plan" for one in answer.evidence)
     planned = {target.target.environment.name for target in targets if target.plan is not None}
-    left = sorted(planned - set(where)) if by_plan else []
+    places = _environments(answer.evidence, results)
+    if places is not None and not places:
+        why = "there is no environment in which all of its evidence holds"
+        return CriterionProof(criterion_id=id_, state=ProofState.CLAIMED, why=why)
+    left = sorted(planned - places) if places is not None else []
+    files = (one.where for one in answer.evidence if one.kind != "plan")
     return CriterionProof(
         criterion_id=id_,
-        state=ProofState.BY_PLAN if by_plan else ProofState.BY_FILE,
-        where=where,
+        state=ProofState.BY_FILE if places is None else ProofState.BY_PLAN,
+        where=tuple(sorted(places or ())),
+        files=tuple(dict.fromkeys(files)),
         on_base=all(result.on_base for result in results),
         why=f"not looked at in {', '.join(left)}" if left else "",
     )
+
+
+def _environments(evidence: Sequence[Assertion], results: Sequence[_Result]) -> set[str] | None:
+    """Where everything that is said of plans holds; None when nothing is. What asks the same of the same attribute may
+    do so with another value in each environment.
+    """
+    found: dict[tuple[str, str, str], set[str]] = {}
+    for one, result in zip(evidence, results, strict=True):
+        if one.kind == "plan":
+            found.setdefault((one.where, one.key, one.op), set()).update(result.where)
+    return set.intersection(*found.values()) if found else None
 
 
 def _result(assertion: Assertion, targets: Sequence[TargetVerification], before: ReadFile, after: ReadFile) -> _Result:
@@ -142,8 +157,11 @@ def _result(assertion: Assertion, targets: Sequence[TargetVerification], before:
         return _in_plans(assertion, targets)
     look = _in_workflow if assertion.kind == "workflow" else _in_file
     result = look(assertion, after)
+    if assertion.op == "absent" and after(assertion.where) is None and before(assertion.where) is None:
+        why = f"there is no file {_quoted(assertion.where)}, before the change or after it"
+        return _Result(False, why=why)
     if result.holds:
-        return replace(result, where=(assertion.where,), on_base=bool(look(assertion, before).holds))
+        return replace(result, on_base=bool(look(assertion, before).holds))
     return result
 
 
