@@ -573,6 +573,18 @@ def test_a_workflow_of_the_change_counts_in_what_a_merge_does(scenario: IssueSce
     assert "**Merging to `main` applies:**" in comments(pull)[0]
 
 
+@pytest.mark.parametrize("directory", ["ci/tf", ".github/actions/tf"])
+def test_an_action_that_begins_to_apply_counts_wherever_it_lies(scenario: IssueScenario, directory: str) -> None:
+    action = "runs:\n  using: composite\n  steps:\n    - run: terraform -chdir=infra {}\n      shell: bash\n"
+    path, calls = f"{directory}/action.yml", WORKFLOW.replace("run: echo queue", f"uses: ./{directory}")
+    before = {path: action.format("plan"), ".github/workflows/tf.yml": calls}
+    scenario.repository.commit("main", before, "Plan", by=PERSON)
+    pull = of_people(scenario, {path: action.format("apply -auto-approve")})
+    end = verify_by(scenario, event_of(pull), cloud=Untouchable())
+    assert (end.exit_code, end.conclusion) == (0, "verified")
+    assert "- **new with this change:** `infra` to " in comments(pull)[0]
+
+
 def test_a_root_that_is_deleted_is_said_and_is_no_success(may_check: IssueScenario) -> None:
     may_check.repository.commit("main", {"other/main.tf": 'provider "aws" {}\n'}, "Root", by=PERSON)
     pull = of_people(may_check, {"other/main.tf": None})

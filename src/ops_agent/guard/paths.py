@@ -40,6 +40,11 @@ def is_workflow(path: str) -> bool:
     return path.startswith(WORKFLOW_DIRECTORY) and "/" not in name and name.endswith((".yml", ".yaml"))
 
 
+def is_action(path: str) -> bool:
+    """True for an action's own file, in any directory: a workflow may run it as `./directory`."""
+    return path.rpartition("/")[2] in ("action.yml", "action.yaml")
+
+
 def is_backend_file(path: str) -> bool:
     """True for partial backend configuration: `backend/{env}/*.hcl`, `backend/*.hcl`, `*.tfbackend`."""
     return path.endswith(".tfbackend") or bool(_BACKEND_DIRECTORY.search(path))

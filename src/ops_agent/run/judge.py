@@ -8,7 +8,7 @@ from functools import cache
 
 from ops_agent.config.settings import Settings
 from ops_agent.guard.judge import judge
-from ops_agent.guard.paths import is_workflow
+from ops_agent.guard.paths import is_action, is_workflow
 from ops_agent.guard.pins import UsedAction, find_uses, is_commit, pin, uses_in
 from ops_agent.guard.rule import Rule
 from ops_agent.guard.rules import TABLE
@@ -127,7 +127,7 @@ def merge_effects(
     """
     tree = source_tree(base, policy)
     before = _effects(tree, base_branch, changes)
-    if changes is None or not any(path.startswith(".github/") for path in changes.paths):
+    if changes is None or not any(is_workflow(path) or is_action(path) for path in changes.paths):
         return before
     after = _effects(tree.with_changes(changes), base_branch, changes)
     return tuple(replace(effect, is_new=effect not in before) for effect in after)

@@ -18,7 +18,7 @@ from ops_agent.config.baseline import BASELINE_FILE, excuse, fingerprint, read_b
 from ops_agent.config.policy_file import POLICY_FILE, narrow_by_policy_file
 from ops_agent.config.settings import Settings
 from ops_agent.guard.data import table
-from ops_agent.guard.paths import areas, is_workflow
+from ops_agent.guard.paths import areas, is_action, is_workflow
 from ops_agent.guard.tree import SourceTree, source_tree
 from ops_agent.issue.admission import labellers
 from ops_agent.issue.claims import PullRequestRecord, pull_request_record
@@ -260,7 +260,7 @@ class Merged:
 
     @property
     def concerns_us(self) -> bool:
-        return bool(self.concerns_terraform or self.unread or self.notes) or any(map(is_judged, self.changes.paths))
+        return bool(self.concerns_terraform or self.unread or self.notes) or any(map(_is_ours, self.changes.paths))
 
     def read_base(self, path: str) -> bytes | None:
         return _read(self.base, path)
@@ -294,7 +294,7 @@ def merge(branches: Branches, repository: str, newest: BaseTree, pull: PullReque
         laid = MergedTree(base, whose, frozenset(changed))
     files = source_tree(base, policy)
     places = {".github", *areas(files.layout), *(p.split("/")[0] if "/" in p else "." for p in changed if is_judged(p))}
-    ours = [p for p in changed if is_judged(p) or "." in places or p.split("/")[0] in places]
+    ours = [p for p in changed if _is_ours(p) or "." in places or p.split("/")[0] in places]
     taken, size = list[str](), 0
     for path in dict.fromkeys((*ours, *changed)):  # what Terraform and GitHub read comes first
         found = [tree.get(path) for tree in (base.entries(), after)]
@@ -329,6 +329,11 @@ def directories_of(paths: Iterable[str]) -> tuple[str, ...]:
         while (path := path.rpartition("/")[0]) and path not in found:
             found.add(path)
     return tuple(sorted(found))
+
+
+def _is_ours(path: str) -> bool:
+    """Whether it can change what is judged, or what a merge applies."""
+    return is_judged(path) or is_action(path)
 
 
 def _content(base: BaseTree, head: BaseTree, path: str) -> FileChange | None:
