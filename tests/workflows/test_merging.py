@@ -464,3 +464,84 @@ def test_an_input_that_a_push_does_not_have_is_false() -> None:
     job = 'environment: prod\n    if: "inputs.dry_run == false"'
     found = effects(deploy("{push: , workflow_dispatch: {inputs: {dry_run: {type: boolean}}}}", job))
     assert [(e.event, e.on_merge, e.certain) for e in found] == [("push", True, True)]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matches"),
+    [
+        ("mai[n]", True),
+        ("maink?", True),
+        ("mai+n", True),
+        ("[a-z]+", True),
+        ("[a-z]", False),
+        ("[A-Z0-9]+", False),
+        ("mai?", False),
+        ("mainn?", True),
+        ("m*+n", True),
+        ("ma.n", False),
+        ("ma\\in", True),
+        ("[z-a]", False),
+        ("+main", False),
+    ],
+)
+def test_a_filter_pattern_is_read_as_github_reads_it(pattern: str, matches: bool) -> None:
+    found = effects(deploy(f"{{push: {{branches: ['{pattern}']}}}}"))
+    assert any(effect.on_merge for effect in found) is matches
+    changed = effects(deploy(f"{{push: {{paths: ['{pattern}']}}}}"), changed=("main",))
+    assert bool(changed) is matches
+
+
+@pytest.mark.parametrize(
+    ("script", "certain"),
+    [
+        ("echo DO=1 >> $GITHUB_ENV", False),
+        ("cat settings >> $GITHUB_ENV", False),
+        ("DO=1", False),
+        ("for DO in 0 1; do", False),
+        ("read -r DO < file", False),
+        ("echo OTHER=1 >> $GITHUB_ENV", None),
+        ("echo $DO == 1", None),
+    ],
+)
+def test_a_variable_that_a_script_may_assign_is_not_known(script: str, certain: bool | None) -> None:
+    text = (
+        "on: push\nenv: {DO: '0'}\njobs:\n  a:\n    runs-on: ubuntu-24.04\n    environment: prod\n    steps:\n"
+        f"    - run: {script!r}\n    - run: terraform apply\n      if: env.DO == '1'\n"
+    )
+    assert [e.certain for e in effects(text) if not e.unread] == ([] if certain is None else [certain])
+
+
+def test_a_script_that_chooses_its_verb_is_doubted() -> None:
+    run = "|\n          if test -f go; then verb=apply; fi\n          terraform $verb"
+    for env in ("env: {verb: plan}\n    environment: prod", "environment: prod"):
+        assert [e.certain for e in effects(deploy("push", env, run=run))] == [False]
+
+
+def test_a_matrix_with_more_forms_than_are_read_may_apply() -> None:
+    names = ", ".join(f"d{number}" for number in range(40))
+    job = f"strategy: {{matrix: {{d: [{names}]}}}}\n    environment: prod\n    if: matrix.d == 'd39'"
+    assert [(e.on_merge, e.certain) for e in effects(deploy("push", job))] == [(True, False)]
+
+
+@pytest.mark.parametrize(
+    ("first", "condition", "starts"),
+    [
+        ("{push: {branches: [main]}}", "", True),
+        ("{push: {branches: [main]}}", "github.event.workflow_run.event == 'workflow_run'", True),
+        ("{push: {branches: [main]}}", "github.event.workflow_run.event == 'push'", False),
+        ("{pull_request: {types: [closed], branches: [main]}}", "", True),
+        ("pull_request", "", False),
+        ("{push: {branches: [release]}}", "", False),
+    ],
+)
+def test_a_chain_of_workflows_is_followed_from_the_merge_on(first: str, condition: str, starts: bool) -> None:
+    def after(name: str) -> str:
+        return f"{{workflow_run: {{workflows: [{name}], types: [completed]}}}}"
+
+    job = "environment: prod" + (f'\n    if: "{condition}"' if condition else "")
+    test = "jobs: {x: {runs-on: ubuntu-24.04, steps: [{run: make test}]}}\n"
+    a, b = f"name: A\non: {first}\n{test}", f"name: B\non: {after('A')}\n{test}"
+    found = effects(f"name: C\n{deploy(after('B'), job)}", a=a, b=b)
+    assert any(e.on_merge for e in found) is starts
+    loop = effects(f"name: C\n{deploy(after('B'), job)}", b=f"name: B\non: {after('C')}\n{test}")
+    assert loop == ()

@@ -13,7 +13,6 @@ from typing import Final
 from ops_agent.guard.data import records
 from ops_agent.model.policy import Policy
 from ops_agent.model.terraform import Layout
-from ops_agent.workflows.merging import glob_pattern
 
 MAX_FILE_BYTES = 1_000_000
 MAX_PATH = 400
@@ -82,7 +81,7 @@ def _kind_refusal(path: str, policy: Policy, layout: Layout | None) -> str | Non
     closed = next((glob for glob in policy.closed_paths if fnmatchcase(path, glob)), None)
     if closed is not None:
         return f"the repository's policy closes `{closed}`"
-    restricted = next((glob for glob in policy.ruleset_paths if glob_pattern(glob).fullmatch(path)), None)
+    restricted = next((glob for glob in policy.ruleset_paths if _glob_pattern(glob).fullmatch(path)), None)
     if restricted is not None:
         return f"a ruleset of the repository restricts `{restricted}`"
     if path.casefold().startswith(".github"):
@@ -140,3 +139,10 @@ def _closed_name(path: str) -> str | None:
         if any(pattern.match(s) for s in (segments[-1:] if is_of_files else segments) if s != ".github"):
             return why
     return None
+
+
+def _glob_pattern(text: str) -> re.Pattern[str]:
+    """A pattern of a ruleset: `*` stays within a folder, `**` does not."""
+    pieces = re.split(r"(\*\*/|\*\*|\*|\?)", text)
+    kinds = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*", "?": r"[^/]?"}
+    return re.compile("".join(kinds.get(piece) or re.escape(piece) for piece in pieces))

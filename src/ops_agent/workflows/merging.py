@@ -40,6 +40,8 @@ _APPLY_ACTIONS: Final[dict[str, tuple[str, str]]] = {
 """Action -> its input with the directory, and the one that must hold `apply` (empty: it always applies)."""
 _ARITHMETIC = re.compile(r"\$\(\([^()]*\)\)")
 _SHELLS: Final = ("bash", "sh")
+_WILDCARDS: Final = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*"}
+_ASSIGNED: Final = re.compile(r"(?<![\w$-])(\w+)\+?=(?!=)|\bfor\s+(\w+)\s+in\b|\bread\s+(?:-\w+\s+)*(\w+)|-v\s+(\w+)")
 _MAX_FORMS: Final = 32
 _MAX_CALLS: Final = 5
 _MAX_SHOWN: Final = 80
@@ -129,6 +131,8 @@ class _Effects:
     ) -> None:
         self._roots = {root.path: root for root in layout.roots}
         self._workflows, self._read, self._branch, self._changed = workflows, read, base_branch, changed
+        self._begins: dict[str, set[str]] = {path: set() for path in workflows}
+        self._follow()
 
     def of(self, path: str) -> Iterator[MergeEffect]:
         for trigger in self._workflows[path].triggers:
@@ -149,8 +153,14 @@ class _Effects:
         if event in ("pull_request", "pull_request_target") and self._is_closed(trigger):
             closed: dict[str, Value] = {"github.event.pull_request.merged": True, "github.event.action": "closed"}
             return _Start("merge", True, {**closed, "github.event_name": event, "github.base_ref": self._branch})
-        if event == "workflow_run" and self._follows_a_merge(trigger, path):
-            before: dict[str, Value] = {"conclusion": "success", "event": "push", "head_branch": self._branch}
+        if event == "workflow_run" and (events := self._before(trigger, path)):
+            before: dict[str, Value] = {
+                "conclusion": "success",
+                "event": next(iter(events)),
+                "head_branch": self._branch,
+            }
+            if events != {"push"}:
+                before |= {"head_branch": None} | ({"event": None} if len(events) > 1 else {})
             told = {f"github.event.workflow_run.{name}": value for name, value in before.items()}
             return _Start(event, True, {**on_branch, **told})
         if event in ("workflow_dispatch", "schedule", "release", "repository_dispatch", "deployment", "push"):
@@ -182,13 +192,22 @@ class _Effects:
         is_closed = "closed" in trigger.filters.get("types", ())
         return is_closed and self._is_onto(trigger) and self._is_touched(trigger)
 
-    def _follows_a_merge(self, trigger: Trigger, path: str) -> bool:
+    def _follow(self) -> None:
+        """Find by which events a merge starts each workflow, until none follows another one any more."""
+        is_new = True
+        while is_new:
+            is_new = False
+            for path, workflow in self._workflows.items():
+                starts = ((trigger.event, self._start(trigger, path)) for trigger in workflow.triggers)
+                events = {event for event, start in starts if start is not None and start.on_merge}
+                is_new = is_new or events != self._begins[path]
+                self._begins[path] = events
+
+    def _before(self, trigger: Trigger, path: str) -> set[str]:
+        """The events by which a merge starts the workflows that `trigger` waits for."""
         wanted = {name.casefold() for name in trigger.filters.get("workflows", ())}
-        named = {_name_of(other, workflow): workflow for other, workflow in self._workflows.items() if other != path}
-        return any(
-            name.casefold() in wanted and any(t.event == "push" and self._is_pushed(t) for t in workflow.triggers)
-            for name, workflow in named.items()
-        )
+        named = (p for p, w in self._workflows.items() if p != path and _name_of(p, w).casefold() in wanted)
+        return {event for other in named for event in self._begins[other]}
 
     def _of_workflow(self, path: str, called: str, start: _Start, depth: int) -> Iterator[MergeEffect]:
         workflow = self._workflows[called]
@@ -224,7 +243,8 @@ class _Effects:
             yield from self._of_workflow(path, called, replace(start, known={**kept, **inputs}), depth + 1)
 
     def _of_job(self, path: str, job: Job, workflow: Workflow, start: _Start) -> Iterator[MergeEffect]:
-        values = _environment_values({**workflow.env, **job.env}, start.known)
+        steps = [one for step in job.steps for one in (step, *(self._steps_of_action(step, 0) or ()))]
+        values = _environment_values({**workflow.env, **job.env}, start.known, "\n".join(step.run for step in steps))
         known = {**start.known, **{f"env.{name.lower()}": value for name, value in values.items()}}
         places = {t.path: t.text for t in workflow.texts}
         default = places.get(("jobs", job.id, "defaults", "run", "working-directory"), "") or places.get(
@@ -325,7 +345,7 @@ def _applied(
         return
     current = directory
     for form, quoted, is_text in _forms(
-        step, {**known, **_step_values(step, known)}, {**values, **_environment_values(step.env, known)}
+        step, {**known, **_step_values(step, known)}, {**values, **_environment_values(step.env, known, step.run)}
     ):
         if is_text:
             continue
@@ -345,7 +365,7 @@ def _doubted(what: str) -> _Applied:
 
 
 def _step_values(step: Step, known: Mapping[str, Value]) -> dict[str, Value]:
-    return {f"env.{name.lower()}": value for name, value in _environment_values(step.env, known).items()}
+    return {f"env.{name.lower()}": value for name, value in _environment_values(step.env, known, step.run).items()}
 
 
 def _forms(step: Step, known: Mapping[str, Value], values: Mapping[str, Value]) -> Iterator[tuple[str, str, bool]]:
@@ -366,14 +386,20 @@ def _scripts(job: Job, known: Mapping[str, Value], values: Mapping[str, Value]) 
                 yield form
 
 
-def _environment_values(env: Mapping[str, str], known: Mapping[str, Value]) -> dict[str, Value]:
-    return {name: written_out(text, known) for name, text in env.items()}
+def _environment_values(env: Mapping[str, str], known: Mapping[str, Value], script: str) -> dict[str, Value]:
+    """The values of `env`; unknown are those that `script` may assign, and all where it sets what it does not show."""
+    assigned = {name for found in _ASSIGNED.finditer(script) for name in found.groups() if name}
+    hides = any("GITHUB_ENV" in line and not _ASSIGNED.search(line) for line in script.split("\n"))
+    return {name: None if hides or name in assigned else written_out(text, known) for name, text in env.items()}
 
 
 def _combinations(job: Job, known: Mapping[str, Value]) -> Iterator[Mapping[str, Value]]:
-    """What is known in each job of a literal matrix."""
+    """What is known in each job of a literal matrix, and once nothing of it for all beyond the first."""
     axes = list(job.matrix)
-    for chosen in islice(product(*(job.matrix[axis] for axis in axes)), _MAX_FORMS):
+    for number, chosen in enumerate(islice(product(*(job.matrix[axis] for axis in axes)), _MAX_FORMS + 1)):
+        if number == _MAX_FORMS:
+            yield known
+            return
         yield {**known, **{f"matrix.{axis.lower()}": value for axis, value in zip(axes, chosen, strict=True)}}
 
 
@@ -386,13 +412,27 @@ def _matches(name: str, patterns: Collection[str]) -> bool:
     matched = False
     for pattern in patterns:
         excludes = pattern.startswith("!")
-        if glob_pattern(pattern.removeprefix("!")).fullmatch(name):
+        if _filter(pattern.removeprefix("!")).fullmatch(name):
             matched = not excludes
     return matched
 
 
-def glob_pattern(text: str) -> re.Pattern[str]:
-    """A pattern of GitHub's for branches and paths: `*` stays within a folder, `**` does not."""
-    pieces = re.split(r"(\*\*/|\*\*|\*|\?)", text)
-    kinds = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*", "?": r"[^/]?"}
-    return re.compile("".join(kinds.get(piece) or re.escape(piece) for piece in pieces))
+def _filter(text: str) -> re.Pattern[str]:
+    """A filter pattern of GitHub's for branches and paths: `*` stays within a folder, `**` does not; `?` and `+` repeat
+    the character or `[...]` before them.
+    """
+    found, may_repeat = "", False
+    for piece in re.findall(r"\*\*/|\*\*|\[[^\]]+\]|\\.|.", text, re.DOTALL):
+        if piece in ("?", "+") and found:
+            found += piece if may_repeat else ""
+            may_repeat = False
+            continue
+        may_repeat = piece[0] != "*"
+        if piece[0] == "[" and len(piece) > 2:
+            found += "[" + re.sub(r"[^\w-]", r"\\\g<0>", piece[1:-1]) + "]"
+        else:
+            found += _WILDCARDS.get(piece) or re.escape(piece[-1])
+    try:
+        return re.compile(found)
+    except re.error:  # `[z-a]`: GitHub does not run such a workflow
+        return re.compile(re.escape(text))
