@@ -89,7 +89,7 @@ def test_a_root_at_the_top_opens_the_whole_repository_for_terraform_only() -> No
     assert path_refusal("main.py", b"", POLICY, top)
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe", b"a\x00b", b"\xef\xbb\xbfa", b"a" * 1_000_001])
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a\x00b", b"a" * 1_000_001])
 def test_a_file_that_is_not_plain_utf8_or_is_too_large_is_refused(content: bytes) -> None:
     assert path_refusal("infra/main.tf", content, POLICY, INFRA)
 

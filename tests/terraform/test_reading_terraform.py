@@ -86,7 +86,7 @@ def test_escapes_and_references_are_resolved() -> None:
         b"a = ",
         b"resource {",
         b"\xff",
-        b"\xef\xbb\xbfa = 1",
+        b"a = 1\n\xef\xbb\xbfb = 2",
         b"a = 1\x00",
         b"a = 1\rb = 2\n",
         b"a = <<E\nx\n",
@@ -244,3 +244,8 @@ def test_a_reader_that_drops_a_call_refuses_the_file(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("ops_agent.terraform.hcl_tree_sitter._steps", lambda _: ((None,), ()))
     found = read_terraform(b'x = a[*][file("dropped")]\n')
     assert isinstance(found, Unreadable) and found.what == "a function call in it was not understood"
+
+
+def test_a_byte_order_mark_at_the_start_is_skipped_as_terraform_does() -> None:
+    plain = b'resource "aws_sqs_queue" "a" {\r\n  name = "x"\r\n}\r\n'
+    assert read_terraform(b"\xef\xbb\xbf" + plain) == read_terraform(plain)

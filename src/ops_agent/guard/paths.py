@@ -110,8 +110,6 @@ def _content_refusal(path: str, content: bytes | None) -> str | None:
         return f"a file has at most {MAX_FILE_BYTES:,} bytes; `{path}` would have {len(content):,}"
     if b"\x00" in content:
         return "a file is text: it holds no NUL byte"
-    if content.startswith(b"\xef\xbb\xbf"):
-        return "a file starts without a byte order mark"
     try:
         content.decode()
     except UnicodeDecodeError as error:

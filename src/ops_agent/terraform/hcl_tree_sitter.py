@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -75,7 +76,10 @@ def syntax_tree(content: bytes) -> Node:
 
 
 def ended(content: bytes) -> bytes:
-    """`content` with a final newline, which both parsers need."""
+    """`content` with a final newline, which both parsers need, and without a byte order mark at its start, which
+    Terraform skips.
+    """
+    content = content.removeprefix(codecs.BOM_UTF8)
     return content if content.endswith(b"\n") else content + b"\n"
 
 
@@ -107,8 +111,8 @@ def _unfit(content: bytes) -> Unreadable | None:
         text = content.decode()
     except UnicodeDecodeError:
         return Unreadable(what="it is not UTF-8")
-    if content.startswith(b"\xef\xbb\xbf") or any(odd in content for odd in (b"\x00", *PLACEHOLDERS.values())):
-        return Unreadable(what="it holds a byte order mark or a control character")
+    if any(odd in content for odd in (b"\x00", *PLACEHOLDERS.values())):
+        return Unreadable(what="it holds a control character")
     if b"\r" in content.replace(b"\r\n", b""):
         return Unreadable(what="it holds a carriage return that does not end a line")
     if _ODD_END.search(text):

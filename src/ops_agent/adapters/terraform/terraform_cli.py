@@ -203,7 +203,7 @@ class TerraformCli:
     def formatted(self, tree: Path, root: TerraformRoot) -> dict[str, bytes]:
         with self._cell() as cell:
             copy_tree(tree, cell.work, root, root.environments, whole=False)
-            self._sandbox.hand_over(cell)
+            self._sandbox.give(cell)
             result = self._sandbox.run(cell, commands.FORMAT, self._variables(None), patience=self._patience)
             ended_well(result, f"terraform fmt for {root.path}")
             # It prints the files that it changed. What it cannot read it leaves alone; `fmt` reports that.
