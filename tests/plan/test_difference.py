@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -68,3 +69,54 @@ def test_a_secret_that_nothing_marks_is_compared_before_it_is_hidden_too(inside:
     one, other = planned("xK9!mQ2z_Vb7Lp4w"), planned("Zt7#pQ9w_Lm2Xc5v")
     assert one.changes[0].after == other.changes[0].after
     assert own_changes(one, one) == frozenset() and own_changes(one, other) == {"aws_x.db"}
+
+
+POLICY = "data.aws_iam_policy_document.x"
+FROM_POLICY = {"references": [f"{POLICY}.json", POLICY]}
+
+
+def names(text: str) -> dict[str, list[str]]:
+    return {"references": [text]}
+
+
+@pytest.mark.parametrize(
+    ("base", "head"),
+    [
+        ({"policy": names("aws_s3_bucket.a.arn")}, {"policy": FROM_POLICY}),
+        ({"policy": names("aws_s3_bucket.a.arn")}, {"policy": names("local.admin")}),
+        ({"policy": FROM_POLICY}, {"policy": FROM_POLICY, "statement": {"actions": {"constant_value": ["*"]}}}),
+        ({"policy": names("module.m.json")}, {"policy": names("module.m.json"), "output": FROM_POLICY}),
+        ({"policy": names("var.who")}, {"policy": names("var.who"), "who": "everybody"}),
+        ({}, {"provisioners": [{"type": "local-exec", "expressions": {"command": {"constant_value": "make"}}}]}),
+        ({}, {"provider_config_key": "aws.other"}),
+        ({"name": {"constant_value": "r"}}, {"name": {"constant_value": "r"}, "policy": names("aws_sqs_queue.q.arn")}),
+    ],
+)
+@pytest.mark.parametrize("inside", [False, True], ids=["root", "module"])
+def test_what_is_known_after_apply_is_compared_by_what_the_configuration_says(
+    base: dict[str, Any], head: dict[str, Any], inside: bool
+) -> None:
+    """What the plan does not show may be something else, although both plans show the same; else it stays pending."""
+
+    def planned(told: dict[str, Any], unknown: bool = True) -> TerraformPlan:
+        role = {"type": "aws_iam_role_policy", "name": "x", "mode": "managed", "address": "aws_iam_role_policy.x"}
+        role |= {key: told[key] for key in ("provisioners", "provider_config_key") if key in told}
+        role["expressions"] = {key: told[key] for key in ("policy", "name") if key in told}
+        data = {"address": POLICY, "mode": "data", "expressions": {"statement": told.get("statement")}}
+        called = {"outputs": {"json": {"expression": told.get("output", names("aws_s3_bucket.a.arn"))}}}
+        module = {"resources": [role, data], "module_calls": {"m": {"module": called}}}
+        given = {"expressions": {"who": names("var.who")}}
+        root = {"module_calls": {"in": {"module": module, **given}}} if inside else module
+        address = "module.in[0].aws_iam_role_policy.x" if inside else "aws_iam_role_policy.x"
+        marks = {"after_unknown": {"id": True, "policy": True}} if unknown else {"after_unknown": {}}
+        entry = change(address, "create", after={"name": "r"}, change=marks)
+        variables = {"who": {"value": told.get("who", "nobody")}}
+        return read(plan_document(entry, configuration={"root_module": root}, variables=variables))
+
+    address = planned(head).changes[0].address
+    assert own_changes(planned(head), planned(base)) == {address}
+    assert own_changes(planned(head), planned(head)) == own_changes(planned(base), planned(base)) == frozenset()
+    if "provisioners" not in head:
+        assert own_changes(planned(head, unknown=False), planned(base, unknown=False)) == frozenset()
+    renamed = {**base, "name": {"constant_value": "s"}}
+    assert own_changes(planned(renamed), planned(base)) == frozenset()

@@ -54,7 +54,9 @@ class ResourceAction(StrEnum):
 class ResourceChange:
     """One entry of `resource_changes`. `before` and `after` are masked by both sensitive trees, and with UNKNOWN.
     `secrets` is equal for two changes whose hidden values are equal, in this process alone; empty when nothing is
-    hidden as sensitive. `why` says of CANNOT_TELL, which only an offline plan has, what is missing.
+    hidden as sensitive. `sources` is alike for what the configuration says where the plan does not show what comes of
+    it: of what is known after apply, and of provisioners. `why` says of CANNOT_TELL, which only an offline plan has,
+    what is missing.
     """
 
     address: str
@@ -68,6 +70,7 @@ class ResourceChange:
     after: Any = None
     changed_attributes: tuple[str, ...] = ()
     secrets: bytes = b""
+    sources: bytes = b""
     why: str = ""
 
     @property

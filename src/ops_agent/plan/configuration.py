@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ops_agent.model.plan import ResourceAction, ResourceChange
 from ops_agent.model.terraform import UNSEEN
-from ops_agent.plan.masking import blocks, every, has_sensitive, leaves, parsed_json
+from ops_agent.plan.masking import blocks, digest_of, every, has_sensitive, is_marked, leaves, parsed_json
 
 Written = Callable[[str], tuple[dict[str, Any], ...]]
 """The arguments of a resource, by its address, as the sources write them (`guard.written`)."""
@@ -76,11 +76,23 @@ def edges_of(plan: dict[str, Any], changes: Iterable[ResourceChange]) -> tuple[t
 
 
 def _used(resource: dict[str, Any], prefix: str, modules: dict[str, tuple[dict[str, Any], str]]) -> Iterator[str]:
-    """Addresses of what a resource refers to; the plan holds no expressions of `locals`, so these end the way."""
+    """Addresses of what a resource refers to."""
     depends_on = resource.get("depends_on")
-    waiting = [(prefix, str(name)) for name in (depends_on if isinstance(depends_on, list) else ())]
+    named = [str(name) for name in (depends_on if isinstance(depends_on, list) else ())]
     expressions = [resource.get(name) for name in ("expressions", "for_each_expression", "count_expression")]
-    waiting += [(prefix, name) for name in _named(expressions)]
+    for where, name, _ in _followed([*named, *_named(expressions)], prefix, modules):
+        kind, first, *_ = (*without_key(name).split("."), "")
+        if kind != "module" and not (kind == "var" and where):
+            yield f"{where}{kind}.{first}"
+
+
+def _followed(
+    names: Iterable[str], prefix: str, modules: dict[str, tuple[dict[str, Any], str]]
+) -> Iterator[tuple[str, str, Any]]:
+    """(prefix of the module, reference, expression behind it) of everything that references lead to, through variables
+    and outputs of modules; the plan holds no expressions of `locals`, so these end the way.
+    """
+    waiting = [(prefix, name) for name in names]
     seen = set()
     while waiting:
         where, name = place = waiting.pop()
@@ -88,15 +100,15 @@ def _used(resource: dict[str, Any], prefix: str, modules: dict[str, tuple[dict[s
             continue
         seen.add(place)
         kind, first, *more = (*without_key(name).split("."), "", "")
+        told, inner = None, where
         if kind == "var" and where:
-            call, above = _call(modules, where)
-            waiting += [(above, name) for name in _named(inside(call, "expressions", first))]
+            call, inner = _call(modules, where)
+            told = inside(call, "expressions", first)
         elif kind == "module":
             inner = f"{where}module.{first}."
-            output = inside(modules.get(inner, ({}, ""))[0], "outputs", more[0], "expression")
-            waiting += [(inner, name) for name in _named(output)]
-        else:
-            yield f"{where}{kind}.{first}"
+            told = inside(modules.get(inner, ({}, ""))[0], "outputs", more[0], "expression")
+        waiting += [(inner, name) for name in _named(told)]
+        yield where, name, told
 
 
 def _call(modules: dict[str, tuple[dict[str, Any], str]], prefix: str) -> tuple[Any, str]:
@@ -175,13 +187,43 @@ class Origins:
     def __init__(self, plan: dict[str, Any], written: Written = lambda _: ()) -> None:
         self._written = written
         self._offline: dict[str, dict[str, list[str]]] | None = plan.get("origins")
-        self._modules = configured_modules(plan)
+        self._modules, self._variables = configured_modules(plan), plan.get("variables")
         self._documents: dict[str, list[dict[str, Any] | None]] = {}
         for entry in blocks(plan.get("resource_changes")):
             if entry.get("type") == "aws_iam_policy_document":
                 address = without_key(str(entry.get("address")))
                 self._documents.setdefault(address, []).append(_planned_document(members(entry.get("change"))))
         self._resources = {address: (resource, prefix) for address, resource, prefix in configured(plan)}
+
+    def sources(self, address: str, unknown: Any) -> bytes:
+        """A digest of what the configuration says of what `unknown` (`after_unknown`) leaves open, and of provisioners;
+        also of variables, outputs of modules and data sources behind it. What resources make of theirs is their own.
+        """
+        resource, prefix = self._resources.get(without_key(address), ({}, ""))
+        provisioners, expressions = resource.get("provisioners"), members(resource.get("expressions"))
+        if not provisioners and not is_marked(unknown):
+            return b""
+        told = [provisioners, {name: one for name, one in expressions.items() if is_marked(inside(unknown, name))}]
+        if any(told):
+            told += [resource.get("count_expression"), resource.get("for_each_expression")]
+        found: list[Any] = [resource.get("provider_config_key"), told]
+        waiting, seen = [(prefix, told)], set[tuple[str, str]]()
+        while waiting:
+            where, said = waiting.pop()
+            for module, name, expression in _followed(_named(said), where, self._modules):
+                if (module, name) in seen:
+                    continue
+                seen.add((module, name))
+                kind, first, *more = (*without_key(name).split("."), "", "")
+                behind = expression
+                if kind == "var" and not module:
+                    behind = inside(self._variables, first, "value")
+                elif kind == "data":
+                    data, _ = self._resources.get(f"{module}data.{first}.{more[0]}", ({}, ""))
+                    behind = [data.get("expressions")]
+                    waiting.append((module, behind))
+                found.append((module, name, behind))
+        return digest_of(found)
 
     def texts(self, address: str, path: str) -> tuple[str, ...]:
         """The texts that the sources write at the dotted `path`; empty when they do not show all of them."""

@@ -42,8 +42,8 @@ def standards_beside(head: TerraformPlan, base: TerraformPlan | None) -> tuple[F
 
 
 def _same(change: ResourceChange, old: ResourceChange | None) -> bool:
-    """Equal masks prove nothing: what a sensitive value is may differ."""
+    """Equal masks prove nothing: what a sensitive value is may differ, and what one known after apply is made of."""
     if old is None or (has_sensitive(change.after) and not change.secrets):
         return False
-    names = ("action", "previous_address", "import_id", "before", "after", "secrets")
+    names = ("action", "previous_address", "import_id", "before", "after", "secrets", "sources")
     return all(getattr(change, name) == getattr(old, name) for name in names)

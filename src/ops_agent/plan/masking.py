@@ -192,6 +192,11 @@ def has_sensitive(value: Any) -> bool:
     return _holds(value, SENSITIVE)
 
 
+def is_marked(tree: Any) -> bool:
+    """True when a tree such as `after_unknown` marks something."""
+    return _holds(tree, True)
+
+
 def _holds(value: Any, mark: object) -> bool:
     items = [value]
     for item in items:  # which grows meanwhile

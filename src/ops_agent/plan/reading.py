@@ -109,13 +109,16 @@ def _read(
     plan = _parsed(document)
     hidden = configured_secrets(plan)
     entries = _entries(plan, "resource_changes")
-    resources = _changes(entries, hidden)
+    origins = Origins(plan, written)
+    resources = _changes(entries, hidden, origins)
     changes = (
         *(one for one in resources if one.action is not ResourceAction.NO_OP),
         *(replace(one, why=redact(one.why)) for one in untold),
     )
     drift = [
-        one for one in _changes(_entries(plan, "resource_drift"), hidden) if one.action is not ResourceAction.NO_OP
+        one
+        for one in _changes(_entries(plan, "resource_drift"), hidden, origins)
+        if one.action is not ResourceAction.NO_OP
     ]
     outputs = _outputs(plan, hidden)
     counts = PlanCounts.of(changes, outputs)
@@ -135,7 +138,7 @@ def _read(
     for _, in_output in output_leaves(plan):
         shown.update(in_output)
     unchanged = tuple(one for one in resources if one.action is ResourceAction.NO_OP and one.mode == "managed")
-    origins, ours = Origins(plan, written), frozenset(policy.accounts.values())
+    ours = frozenset(policy.accounts.values())
     made = made_here(changes, origins.of)
     ends = known_ends(ours, changes, unchanged, origins.is_open, origins.texts, plan["answers"])
     trust = Trust(ends, frozenset(known_accounts), policy.owner, origins.document, origins.is_set)
@@ -273,12 +276,12 @@ def _address(entry: dict[str, Any]) -> str:
 # The entries of `resource_changes`, `resource_drift` and `output_changes`, typed and masked.
 
 
-def _changes(entries: list[dict[str, Any]], hidden: list[str]) -> tuple[ResourceChange, ...]:
+def _changes(entries: list[dict[str, Any]], hidden: list[str], origins: Origins) -> tuple[ResourceChange, ...]:
     """Every entry but the ephemeral ones; masked strings are added to `hidden`."""
-    return tuple(change for entry in entries if (change := _change(entry, hidden)) is not None)
+    return tuple(change for entry in entries if (change := _change(entry, hidden, origins)) is not None)
 
 
-def _change(entry: dict[str, Any], hidden: list[str]) -> ResourceChange | None:
+def _change(entry: dict[str, Any], hidden: list[str], origins: Origins) -> ResourceChange | None:
     address = _address(entry)
     change: Any = entry.get("change")
     if entry.get("mode") == "ephemeral":
@@ -306,6 +309,7 @@ def _change(entry: dict[str, Any], hidden: list[str]) -> ResourceChange | None:
         after=after,
         changed_attributes=_changed(change, before, after),
         secrets=secrets_of(change, before, after),
+        sources=origins.sources(address, change.get("after_unknown")),
     )
 
 
