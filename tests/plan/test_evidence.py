@@ -243,6 +243,42 @@ def test_an_output_that_names_no_resource_shows_nothing() -> None:
     assert proof(named, targets=(target("dev", output(QUEUE)),)).state is ProofState.BY_PLAN
 
 
+@pytest.mark.parametrize(
+    ("references", "state"),
+    [
+        (["local.words"], ProofState.CLAIMED),
+        (["var.words.with_underscore.x", "var.words"], ProofState.CLAIMED),
+        (["module.m.literal", "module.m"], ProofState.CLAIMED),
+        (["module.m.a_variable.of.it", "module.m.a_variable", "module.m"], ProofState.CLAIMED),
+        (["module.m.from_nowhere.x", "module.m"], ProofState.CLAIMED),
+        (["terraform_data.proof.output", "terraform_data.proof"], ProofState.CLAIMED),
+        (["module.m.queue", "module.m"], ProofState.BY_PLAN),
+        (["data.aws_sqs_queue.q.name", "data.aws_sqs_queue.q"], ProofState.BY_PLAN),
+        (["local.words", "aws_sqs_queue.q.name", "aws_sqs_queue.q"], ProofState.BY_PLAN),
+    ],
+)
+def test_an_output_counts_that_leads_to_a_resource(references: list[str], state: ProofState) -> None:
+    inner = {
+        "literal": {"expression": {"constant_value": "encrypted"}},
+        "a_variable": {"expression": {"references": ["var.given"]}},
+        "queue": {"expression": {"references": ["aws_sqs_queue.q.name", "aws_sqs_queue.q"]}},
+    }
+    call = {"module": {"outputs": inner}, "expressions": {"given": {"constant_value": "encrypted"}}}
+    root = {"module_calls": {"m": call}, "outputs": {"proof": {"expression": {"references": references}}}}
+    value = {"actions": ["create"], "before": None, "after": "encrypted", "after_unknown": False}
+    made = plan_document(output_changes={"proof": value}, configuration={"root_module": root})
+    found = proof(plan("output.proof", op="equals", value="encrypted"), targets=(target("dev", read(made)),))
+    assert found.state is state
+
+
+@pytest.mark.parametrize("type_", ["terraform_data", "null_resource"])
+def test_a_resource_that_is_only_what_the_code_says_of_it_shows_nothing(type_: str) -> None:
+    entry = change(f"{type_}.x", "create", after={"input": "encrypted"})
+    named = plan(f"{type_}.x", "input", "equals", "encrypted")
+    assert proof(named, targets=(planned("dev", entry),)).state is ProofState.CLAIMED
+    assert proof(plan(f"{type_}.x", op="created"), targets=(planned("dev", entry),)).state is ProofState.BY_PLAN
+
+
 RULES = [{"cidr_blocks": ["10.0.0.0/8"], "port": 443}, {"cidr_blocks": ["0.0.0.0/0"], "port": 443}]
 
 

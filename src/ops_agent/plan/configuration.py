@@ -118,9 +118,13 @@ def _call(modules: dict[str, tuple[dict[str, Any], str]], prefix: str) -> tuple[
 
 
 def output_references(plan: dict[str, Any], name: str) -> tuple[str, ...]:
-    """What an output's expression refers to; nothing where the configuration does not say it."""
-    found = inside(plan, "configuration", "root_module", "outputs", name, "expression", "references")
-    return tuple(sorted(map(str, found))) if isinstance(found, list) else ()
+    """What an output's expression refers to, in place of an output of a module what that one does; nothing where the
+    configuration does not say it. `output module.m.x` is one that cannot be followed.
+    """
+    named = _named(inside(plan, "configuration", "root_module", "outputs", name, "expression"))
+    found = _followed(named, "", configured_modules(plan))
+    ends = ((where, one) for where, one, behind in found if behind is None)
+    return tuple(sorted({f"{'output ' * one.startswith('module.')}{where}{one}" for where, one in ends}))
 
 
 def configured_secrets(plan: dict[str, Any]) -> list[str]:

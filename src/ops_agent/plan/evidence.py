@@ -40,6 +40,10 @@ _STEP = re.compile(r"[^.\[\]]+|\[[^\]]*\]")
 _TYPE = re.compile(r"(?:^|[.*\]])(?:[a-z0-9]+_\w+|output)\.")
 """In an address: the type of a resource or data source, or an output."""
 _OUTPUT, _LITERAL = "output", "literal"
+_NOTHINGS: Final = ("terraform_data", "null_resource")
+"""Types of resources that are nothing but what the code says of them."""
+_OF_RESOURCE = re.compile(rf"(?:module\.[^.]+\.)*(?:data\.)?(?!(?:{'|'.join(_NOTHINGS)})\b)[a-z0-9]+_\w+\.\w")
+"""A reference to a resource or data source, and none to a variable, a local or what a module's output may be."""
 _MAX_SHOWN: Final = 120
 _MAX_VALUES: Final = 2_000
 
@@ -228,8 +232,8 @@ def _of_resource(assertion: Assertion, change: ResourceChange, name: str, *, is_
     values = list(_values(change.after, steps))
     holds = _compared(assertion, values)
     before = _compared(assertion, list(_values(change.before, steps))) if change.before is not None else None
-    if holds and change.type == _LITERAL:
-        return _Result(None, why=f"{what} is a literal in the code, so its value shows nothing")
+    if holds and (change.type == _LITERAL or (steps and change.type in _NOTHINGS)):
+        return _Result(None, why=f"{what} is a literal in the code as far as can be seen, so its value shows nothing")
     if holds:
         return _Result(True, on_base=bool(before) or is_pending)
     if holds is None:
@@ -244,7 +248,7 @@ def _resources(plan: TerraformPlan) -> Iterator[ResourceChange]:
     for output in plan.outputs:
         yield ResourceChange(
             address=f"output.{output.name}",
-            type="" if output.references else _LITERAL,
+            type="" if any(map(_OF_RESOURCE.match, output.references)) else _LITERAL,
             mode=_OUTPUT,
             action=output.action,
             before=output.before,
