@@ -545,3 +545,81 @@ def test_a_chain_of_workflows_is_followed_from_the_merge_on(first: str, conditio
     assert any(e.on_merge for e in found) is starts
     loop = effects(f"name: C\n{deploy(after('B'), job)}", b=f"name: B\non: {after('C')}\n{test}")
     assert loop == ()
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "uses: aws-actions/aws-codebuild-run-build@v1",
+        "uses: aws-actions/amazon-ecs-run-task@v1",
+        "run: aws ecs run-task --task-definition terraform",
+        "run: curl -X POST https://app.terraform.io/api/v2/runs -d @run.json",
+        "run: gh run rerun 5",
+        "run: ./deploy.sh --version",
+        "run: ./ci/run.sh --help",
+        "run: bash ci/run.sh --version",
+        "{shell: \"bash -c 'terraform apply' {0}\", run: ls}",
+        "{shell: bash -c ./ci/run.sh, run: ls}",
+        "{shell: ./ci/run.sh, run: ls}",
+        "{run: ls, env: {BASH_ENV: ci/run.sh}}",
+        "uses: actions/github-script@v7\n        with: {script: await github.rest.actions.createWorkflowDispatch(x)}",
+    ],
+)
+def test_what_runs_elsewhere_or_unseen_may_apply(step: str) -> None:
+    assert [(e.on_merge, e.certain, bool(e.unread)) for e in effects(pushed(step))] == [(True, False, True)]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "{shell: bash, run: ls}",
+        "{shell: 'bash -el {0}', run: ls}",
+        "{shell: 'bash --noprofile --norc -eo pipefail {0}', run: ls}",
+        "{shell: pwsh, run: ls}",
+        "run: python --version",
+        "run: ./gradlew --version",
+        "run: gh api repos/o/r/actions/runs",
+        "uses: actions/deploy-pages@v4",
+        "uses: actions/github-script@v7\n        with: {script: 'await github.rest.issues.createComment({})'}",
+    ],
+)
+def test_usual_shells_and_questions_make_no_noise(step: str) -> None:
+    assert effects(pushed(step)) == ()
+
+
+def test_a_script_that_dispatches_needs_no_credential() -> None:
+    step = "uses: actions/github-script@v7\n        with: {script: await github.rest.actions.createWorkflowDispatch(x)}"
+    assert [e.certain for e in effects(pushed(step, "timeout-minutes: 5"))] == [False]
+
+
+def test_an_apply_in_another_shell_is_named() -> None:
+    step = """{shell: python, run: 'import subprocess; subprocess.run(["terraform", "apply"])'}"""
+    assert [(e.certain, e.unread) for e in effects(pushed(step, "timeout-minutes: 5"))] == [
+        (False, "terraform apply in a script of python")
+    ]
+    text = pushed("run: ls").replace("jobs:", "defaults: {run: {shell: 'bash -c \"terraform apply\" {0}'}}\njobs:")
+    assert [(e.certain, e.unread) for e in effects(text)] == [(False, "terraform apply in a script of bash")]
+
+
+@pytest.mark.parametrize(
+    ("type_", "given_", "condition", "expected"),
+    [
+        ("boolean", "false", "!inputs.skip", [True]),
+        ("boolean", "true", "inputs.skip != 'true'", [False]),
+        ("boolean", "true", "!inputs.skip", []),
+        ("boolean", "false", "inputs.skip", []),
+        ("string", "'false'", "inputs.skip == 'false'", [True]),
+    ],
+)
+def test_an_input_of_a_called_workflow_has_its_type(
+    type_: str, given_: str, condition: str, expected: list[bool]
+) -> None:
+    on = f"{{workflow_call: {{inputs: {{skip: {{type: {type_}}}}}}}}}"
+    caller = f"on: push\njobs:\n  go:\n    uses: ./.github/workflows/deploy.yml\n    with: {{skip: {given_}}}\n"
+    found = effects(deploy(on, f'environment: prod\n    if: "{condition}"'), a=caller)
+    assert [e.certain for e in found] == expected
+
+
+def test_a_truth_value_of_a_matrix_is_not_taken_for_a_text() -> None:
+    job = "strategy: {matrix: {skip: [true]}}\n    environment: prod\n    if: matrix.skip != 'true'"
+    assert [e.certain for e in effects(deploy("push", job))] == [False]

@@ -18,7 +18,13 @@ from ops_agent.model.workflow import Job, Step, Trigger, Workflow
 from ops_agent.workflows.evaluation import Value, holds, written_out
 from ops_agent.workflows.reader import read_action, read_workflow
 from ops_agent.workflows.shell import COMPUTED, Line, commands_of, forms, script_lines
-from ops_agent.workflows.understood import DEPLOYS, is_understood_action, is_understood_command, may_reach_aws
+from ops_agent.workflows.understood import (
+    DEPLOYS,
+    STARTS_A_WORKFLOW,
+    is_understood_action,
+    is_understood_command,
+    may_reach_aws,
+)
 
 WORKFLOWS: Final = ".github/workflows/"
 _APPLY = re.compile(
@@ -39,7 +45,10 @@ _APPLY_ACTIONS: Final[dict[str, tuple[str, str]]] = {
 }
 """Action -> its input with the directory, and the one that must hold `apply` (empty: it always applies)."""
 _ARITHMETIC = re.compile(r"\$\(\([^()]*\)\)")
-_SHELLS: Final = ("bash", "sh")
+_SHELL: Final = re.compile(
+    r"(?:(?:bash|sh|pwsh)(?:\s+(?!-\w*c\b)(?:--?[A-Za-z-]+|pipefail|errexit|\{0\}))*)?", re.IGNORECASE
+)
+"""Shells whose scripts are read as they are; any other one may run something else."""
 _WILDCARDS: Final = {"**/": r"(?:.*/)?", "**": r".*", "*": r"[^/]*"}
 _ASSIGNED: Final = re.compile(r"(?<![\w$-])(\w+)\+?=(?!=)|\bfor\s+(\w+)\s+in\b|\bread\s+(?:-\w+\s+)*(\w+)|-v\s+(\w+)")
 _MAX_FORMS: Final = 32
@@ -238,7 +247,10 @@ class _Effects:
                 )
         elif depth < _MAX_CALLS:
             given = {t.path[3].lower(): t.text for t in workflow.texts if t.path[:3] == ("jobs", job.id, "with")}
-            inputs = {f"inputs.{name}": written_out(text, start.known) for name, text in given.items()}
+            types = {t.path[3].lower(): t.text for t in self._workflows[called].texts if t.path[4:] == ("type",)}
+            inputs: dict[str, Value] = {f"inputs.{k}": written_out(text, start.known) for k, text in given.items()}
+            for name in (f"inputs.{k}" for k, type_ in types.items() if type_ == "boolean"):
+                inputs |= {name: inputs[name] == "true"} if inputs.get(name) in ("true", "false") else {}
             kept = {k: v for k, v in start.known.items() if not k.startswith(("inputs.", "matrix."))}
             yield from self._of_workflow(path, called, replace(start, known={**kept, **inputs}), depth + 1)
 
@@ -247,10 +259,12 @@ class _Effects:
         values = _environment_values({**workflow.env, **job.env}, start.known, "\n".join(step.run for step in steps))
         known = {**start.known, **{f"env.{name.lower()}": value for name, value in values.items()}}
         places = {t.path: t.text for t in workflow.texts}
-        default = places.get(("jobs", job.id, "defaults", "run", "working-directory"), "") or places.get(
-            ("defaults", "run", "working-directory"), ""
+        default, shell = (
+            places.get(("jobs", job.id, "defaults", "run", key), "") or places.get(("defaults", "run", key), "")
+            for key in ("working-directory", "shell")
         )
-        found = list(self._of_steps(job.steps, default, known, values, 0))
+        own = [replace(step, shell=step.shell or shell) if step.run else step for step in job.steps]
+        found = list(self._of_steps(own, default, known, values, 0))
         # What is not named like a deployment is doubted once, and not at all where the job surely applies.
         named = [one for one in found if DEPLOYS.search(one.unread)]
         other = [one for one in found if one.unread][:1] if start.on_merge and start.reaches_aws else []
@@ -340,9 +354,14 @@ def _applied(
         return
     if step.uses and not is_understood_action(step.uses):
         yield _doubted(step.uses)
-    if step.shell and not step.shell.startswith(_SHELLS):
-        yield _doubted(f"a script of {step.shell.split()[0]}")
+    if STARTS_A_WORKFLOW.search(step.with_.get("script", "")):
+        yield _doubted(f"a dispatch by {step.uses}")
+    if not _SHELL.fullmatch(step.shell.strip()):
+        said = _APPLY.search(re.sub(r"[\"',\[\]]+", " ", f"{step.shell}\n{step.run}"))
+        yield _doubted(f"{' '.join(said[0].split()) if said else 'what is run'} in a script of {step.shell.split()[0]}")
         return
+    if step.run and "BASH_ENV" in {**values, **step.env}:
+        yield _doubted("the file of BASH_ENV")
     current = directory
     for form, quoted, is_text in _forms(
         step, {**known, **_step_values(step, known)}, {**values, **_environment_values(step.env, known, step.run)}
@@ -400,7 +419,12 @@ def _combinations(job: Job, known: Mapping[str, Value]) -> Iterator[Mapping[str,
         if number == _MAX_FORMS:
             yield known
             return
-        yield {**known, **{f"matrix.{axis.lower()}": value for axis, value in zip(axes, chosen, strict=True)}}
+        yield {**known, **{f"matrix.{axis.lower()}": _typed(value) for axis, value in zip(axes, chosen, strict=True)}}
+
+
+def _typed(text: str) -> Value:
+    """Not known where it may be a text or a truth value."""
+    return None if text.lower() in ("true", "false") else text
 
 
 def _name_of(path: str, workflow: Workflow) -> str:

@@ -45,8 +45,15 @@ _TOOLS: Final = _words("""
 """)
 """The shell and its tools, packages, checks, and what deploys something else than Terraform."""
 _REACHING: Final = _words("aws curl gh wget")
-_STARTS: Final = re.compile(r"(?i)\bstart-|\binvoke|send-command|put-events|workflow run|dispatch|deploy|apply")
+_STARTS: Final = re.compile(
+    r"(?i)\bstart-|\binvoke|send-command|put-events|workflow run|dispatch|deploy|apply|\brerun\b"
+    r"|\brun-task|submit-job|(?<!actions)/runs\b"
+)
 """What one of `_REACHING` starts elsewhere."""
+_ELSEWHERE: Final = re.compile(r"run-task|run-build")
+"""Actions of known owners that run elsewhere what this repository does not show."""
+STARTS_A_WORKFLOW: Final = re.compile(r"(?i)dispatch|createDeployment\b|reRun|child_process|\bexec\.exec|actions/exec")
+"""What a script of `actions/github-script` starts."""
 _RUNNERS: Final = _words("""
     make just task rake npm yarn pnpm bun go cargo mvn mvnw gradle gradlew dotnet bundle composer docker podman poetry
     uv pipenv hatch turbo nx
@@ -86,11 +93,13 @@ def may_reach_aws(job: Job, workflow: Workflow) -> bool:
 def is_understood_command(words: Sequence[str]) -> bool:
     """Whether a command, as its words without quotes, applies no Terraform for all that can be known."""
     words = _unwrapped(words)
-    if not words or words[-1] in ("]]", "--version", "--help"):
+    if not words or words[-1] == "]]":
         return True
     name, rest = posixpath.basename(words[0]).casefold(), " ".join(words[1:])
     if COMPUTED in words[0]:
         return False
+    if rest in ("--version", "--help") and "/" not in words[0] and not DEPLOYS.search(name):
+        return True
     if name == "terragrunt":
         return _is_harmless(words[1:])
     if name in ("terraform", "tofu"):
@@ -111,6 +120,8 @@ def is_understood_action(uses: str) -> bool:
     """The same for an action or a reusable workflow of another repository (`owner/name/path@ref`)."""
     name = uses.partition("@")[0].casefold()
     owner, _, rest = name.partition("/")
+    if _ELSEWHERE.search(rest):
+        return False
     if owner in _OWNERS or rest.partition("/")[0] == "ops-agent":
         return True
     return not uses.startswith("docker:") and not DEPLOYS.search(name) and _is_ordinary(rest)
