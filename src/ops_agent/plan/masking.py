@@ -20,6 +20,13 @@ SHORTEST: Final = 6
 """A shorter string is no secret, region or account."""
 Leaf = tuple[str, str]
 """(nearest attribute or map key, string)."""
+_NAMED: Final = (
+    ("value", "name", "key"),
+    ("Value", "Name", "Key"),
+    ("parameter_value", "parameter_key"),
+    ("ParameterValue", "ParameterKey"),
+)
+"""Where a map holds a value, and where it may hold the value's name."""
 
 
 def masked(value: Any, sensitive: Any, unknown: Any, hidden: list[str]) -> Any:
@@ -96,28 +103,39 @@ def without(value: Any, secrets: Container[str], redact: Callable[[str], str]) -
 
 def leaves(value: Any, key: str = "") -> list[Leaf]:
     """Every string of six characters or more below `value` that is shown, with the key above it: of a map with `name`
-    and `value`, what its name says. Unordered.
+    and `value`, what its name says; of one with `value` alone, `password.value`. Unordered.
     """
     found: list[Leaf] = []
-    maps: list[dict[str, Any]] = [{key: value}]
-    for held in maps:  # which grows meanwhile
-        is_named = "value" in held and type(held.get("name")) is str
-        item = {**held, held["name"]: held["value"], "value": None} if is_named else held
-        for leaf in item.items():
+    maps: list[tuple[str, dict[str, Any]]] = [("", {key: value})]
+    for above, held in maps:  # which grows meanwhile
+        has_value = "value" in held or "Value" in held or "parameter_value" in held or "ParameterValue" in held
+        for leaf in _named(above, held) if has_value else held.items():
             name, element = leaf
             kind = type(element)  # never a Hidden, which is a subclass of str; these are the hottest lines of all
             if kind is str:
                 if len(element) >= SHORTEST:
                     found.append(leaf)
             elif kind is dict:
-                maps.append(element)
+                maps.append((name, element))
             elif kind is list:
                 for inner in element:
                     if type(inner) is dict:
-                        maps.append(inner)
+                        maps.append((name, inner))
                     elif type(inner) is str or type(inner) is list:
-                        maps.append({name: inner})
+                        maps.append((name, {name: inner}))
     return found
+
+
+def _named(above: str, held: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The items of `held`, which stands below `above`, its value under its name. It takes the place of no other item:
+    a name may be any word.
+    """
+    names = {}
+    for value, *places in _NAMED:
+        said = next((held[place] for place in places if type(held.get(place)) is str), "")
+        names[value] = said or (f"{above}.{value}" if above else value)
+    for name, element in held.items():
+        yield names.get(name, name), element
 
 
 def planned_leaves(change: ResourceChange) -> list[Leaf]:

@@ -6,7 +6,7 @@ import gc
 import hashlib
 import json
 import re
-from collections.abc import Callable, Collection, Container, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final, TypeVar
@@ -39,7 +39,7 @@ from ops_agent.plan.masking import (
     without,
 )
 from ops_agent.plan.regions_and_accounts import RegionAndAccountFinder
-from ops_agent.plan.secret_values import output_leaves, secret_findings, secrets_among
+from ops_agent.plan.secret_values import secret_findings, secrets_among
 from ops_agent.plan.standards import standards_of
 from ops_agent.text.redaction import Redactor
 
@@ -115,11 +115,12 @@ def _read(
         *(one for one in resources if one.action is not ResourceAction.NO_OP),
         *(replace(one, why=redact(one.why)) for one in untold),
     )
-    drift = [
+    drift = tuple(
         one
         for one in _changes(_entries(plan, "resource_drift"), hidden, origins)
         if one.action is not ResourceAction.NO_OP
-    ]
+    )
+    unchanged = tuple(one for one in resources if one.action is ResourceAction.NO_OP and one.mode == "managed")
     outputs = _outputs(plan, hidden)
     counts = PlanCounts.of(changes, outputs)
     if text and not text.endswith(CUT_MARK):
@@ -135,9 +136,12 @@ def _read(
         strings = set(leaves(entry))
         named.add_strings(_address(entry), strings)
         shown |= strings
-    for _, in_output in output_leaves(plan):
-        shown.update(in_output)
-    unchanged = tuple(one for one in resources if one.action is ResourceAction.NO_OP and one.mode == "managed")
+    for output in outputs:
+        shown.update(leaves([output.before, output.after], output.name))
+    for other in (*drift, *unchanged):  # pages show the one, evidence compares the other
+        shown.update(leaves(other.after))
+        if other.before != other.after:
+            shown.update(leaves(other.before))
     ours = frozenset(policy.accounts.values())
     made = made_here(changes, origins.of)
     ends = known_ends(ours, changes, unchanged, origins.is_open, origins.texts, plan["answers"])
@@ -149,13 +153,13 @@ def _read(
     edges, log_groups = edges_of(plan, changes), _log_groups(entries)
     judged |= {("plan/foreign-account", one.address) for one in dangers if one.rule in _NAMES_THE_ACCOUNT}
     return TerraformPlan(
-        changes=tuple(_without(one, secrets, known.redact) for one in changes) if secrets else changes,
-        outputs=tuple(_without(one, secrets, known.redact) for one in outputs) if secrets else outputs,
-        drift=tuple(drift),
+        changes=_without(changes, secrets, known.redact),
+        outputs=_without(outputs, secrets, known.redact),
+        drift=_without(drift, secrets, known.redact),
         text=known.redact(redact(text)),
         canonical_hash=canonical_hash(document),
         dangers=(
-            *secret_findings(changes, plan, secrets),
+            *secret_findings(changes, outputs, secrets),
             *(one for one in where.findings if (one.rule, one.address) not in judged),
             *provisioner_findings(plan, changes),
             *dangers,
@@ -167,7 +171,7 @@ def _read(
         edges=edges,
         invocations=tuple(map(_address, invocations)),
         log_groups=log_groups,
-        unchanged=unchanged,
+        unchanged=_without(unchanged, secrets, known.redact),
         made=made,
         notifies=frozenset(
             (one.address, topic)
@@ -213,8 +217,12 @@ def _without_collector() -> Iterator[None]:
         gc.enable()
 
 
-def _without(change: _T, secrets: Container[str], redact: Callable[[str], str]) -> _T:
-    """The same change with the secrets that Terraform's marks miss hidden too, and still compared with others."""
+def _without(changes: tuple[_T, ...], secrets: Collection[str], redact: Callable[[str], str]) -> tuple[_T, ...]:
+    """The same changes with the secrets that Terraform's marks miss hidden too, and still compared with others."""
+    return tuple(_without_in(one, secrets, redact) for one in changes) if secrets else changes
+
+
+def _without_in(change: _T, secrets: Collection[str], redact: Callable[[str], str]) -> _T:
     before, after = (without(value, secrets, redact) for value in (change.before, change.after))
     if (before, after) == (change.before, change.after):
         return change
