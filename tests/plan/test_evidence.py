@@ -199,7 +199,7 @@ def test_only_where_all_of_the_evidence_holds_is_the_criterion_proved() -> None:
 
 @pytest.mark.parametrize("kind", ["file", "workflow"])
 def test_a_file_that_never_was_shows_nothing_by_its_absence(kind: str) -> None:
-    where = "prod, and checked by a person"
+    where = "prod, and checked by a person.tf"
     evidence = Assertion(kind=kind, where=where, op="absent", key="jobs.x" if kind == "workflow" else "", value="zz")
     found = proof(plan(), evidence, targets=(planned("dev", created()),))
     assert (found.state, "there is no file" in found.why) == (ProofState.REFUTED, True)
@@ -429,6 +429,52 @@ def test_a_key_of_a_workflow_is_looked_at_without_comments(key: str, op: str, va
 )
 def test_a_line_of_a_file_counts_outside_of_comments_and_prose(path: str, line: str, state: ProofState) -> None:
     assert proof(Assertion(kind="file", where=path, op="contains", value=line)).state is state
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "is_code"),
+    [
+        ("a.tf", "locals {\n  n = <<EOT\nsse_on = true\nEOT\n}\n", False),
+        ("a.tf", 'locals {\n  n = "sse_on = true"\n}\n', False),
+        ("a.tf", 'locals {\n  n = "${"a"} sse_on = true"\n}\n', False),
+        ("a.tf", "x = <<EOT\nEOT\nsse_on = true\n", True),
+        ("a.tfvars", "sse_on   = true\n", True),
+        ("a.yml", 'x: "so sse_on = true"\n', True),
+        ("NOTES", "sse_on = true\n", False),
+        ("a.html", "sse_on = true\n", False),
+    ],
+)
+def test_texts_that_do_nothing_are_no_lines_of_code(path: str, text: str, is_code: bool) -> None:
+    FILES[path] = text.encode()
+    found = proof(Assertion(kind="file", where=path, op="contains", value="sse_on = true"))
+    assert found.state is (ProofState.BY_FILE if is_code else ProofState.REFUTED)
+
+
+@pytest.mark.parametrize(
+    ("script", "runs"),
+    [
+        ("cat <<EOF > /dev/null\nterraform plan\nEOF", False),
+        ("exit 0\nterraform plan", False),
+        ("if false; then terraform plan; fi", False),
+        ("if false; then\nterraform plan\nfi", False),
+        ("echo terraform plan > /dev/null", False),
+        ("if false; then\nls\nelse\nterraform plan\nfi", True),
+        ("if test -z x; then\nexit 0\nfi\nterraform plan", True),
+        ("f() {\nexit 0\n}\nterraform plan", True),
+        ("cat <<EOF > run.sh\nterraform plan\nEOF", True),
+        ("terraform plan > /dev/null", True),
+        ("for d in a b; do terraform plan; done", True),
+    ],
+)
+def test_commands_that_never_run_are_no_evidence(script: str, runs: bool) -> None:
+    for needs in ("", "    needs: b\n"):
+        lines = "\n".join(f"        {line}" for line in script.split("\n"))
+        head = "on: push\njobs:\n  b:\n    if: false\n    runs-on: x\n    steps: [{run: ls}]\n  a:\n    runs-on: x\n"
+        FILES["w.yml"] = f"{head}{needs}    steps:\n    - run: |\n{lines}\n".encode()
+        named = Assertion(
+            kind="workflow", where="w.yml", key="jobs.a.steps.*.run", op="contains", value="terraform plan"
+        )
+        assert (proof(named).state is ProofState.BY_FILE) is (runs and not needs)
 
 
 def test_equals_asks_for_a_whole_line() -> None:

@@ -46,6 +46,8 @@ _OF_RESOURCE = re.compile(rf"(?:module\.[^.]+\.)*(?:data\.)?(?!(?:{'|'.join(_NOT
 """A reference to a resource or data source, and none to a variable, a local or what a module's output may be."""
 _MAX_SHOWN: Final = 120
 _MAX_VALUES: Final = 2_000
+_LONGEST: Final = 4_000
+"""A longer line is none that a person wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,8 @@ def problem_of(assertion: Assertion) -> str:
         return f"{where}: the operators for evidence of this kind are {', '.join(sorted(operators))}"
     if kind == "file" and is_prose(assertion.where):
         return f"{where} is text for people and no evidence: leave it out, and say it in `how`"
+    if kind == "file" and not assertion.where.casefold().endswith(_CODE):
+        return f"{where} is no file of code or data that is known: name the line of one that does it"
     if (op in _COMPARE or kind == "file") and not re.search(r"\w" if kind != "file" else r"\w{2}", value):
         return f"{where}: `value` is {_quoted(value)}, which shows nothing: name what is expected"
     if op in ("at_least", "at_most") and number(value) is None:
@@ -410,9 +414,11 @@ def _in_workflow(assertion: Assertion, read: ReadFile) -> _Result:
 
 def _never_run(workflow: Workflow) -> Iterator[tuple[str, ...]]:
     """The places of the jobs and steps whose condition is always false."""
+    never = {job.id for job in workflow.jobs if evaluation.holds(job.condition, {}) is False}
+    for _ in workflow.jobs:  # GitHub skips what needs a skipped job, unless its condition says otherwise
+        never |= {job.id for job in workflow.jobs if never & set(job.needs) and "()" not in job.condition}
+    yield from (("jobs", name) for name in never)
     for job in workflow.jobs:
-        if evaluation.holds(job.condition, {}) is False:
-            yield ("jobs", job.id)
         for at, step in enumerate(job.steps):
             if evaluation.holds(step.condition, {}) is False:
                 yield ("jobs", job.id, "steps", str(at))
@@ -433,11 +439,37 @@ _SAYS: Final = frozenset({"echo", "printf", ":", "true", "false"})
 
 
 def _commands(script: str) -> str:
-    """The lines of a script without comments, and without those that only print something or do nothing."""
-    return "\n".join(line.text for line in script_lines(script) if line.is_text or not _only_says(line.text))
+    """The lines of a script without comments, and without those that only print something, do nothing or never run."""
+    found, says, depth, dead = list[str](), False, 0, 0
+    for line in script_lines(script):
+        if not line.is_text:
+            says = _only_says(line.text)
+            words = _NESTS.findall(line.text)
+            depth += sum(-1 if word in ("fi", "done", "esac", "}") else 1 for word in words)
+            if depth <= 0 and line.text in ("exit", "exit 0") and not dead:
+                break
+            if not dead and re.match(r"if +false\b", line.text):
+                if words[-1:] == ["fi"]:
+                    continue
+                dead = depth
+            if dead and (depth < dead or (depth == dead and re.match("else|elif", line.text))):
+                dead = 0
+        if not says and not dead:
+            found.append(line.text)
+    return "\n".join(found)
+
+
+_NESTS = re.compile(
+    r"(?:^|[;&|]|\b(?:then|do|else)\b)\s*(?:[\w-]+ *\(\) *)?"
+    r"(if|for|while|until|case|fi|done|esac|\{|\})(?![\w{])"
+)
+_NOWHERE = re.compile(r"[0-9&]*>+ *(?:/dev/null|&[12])\b|<<-? *[\"']?\w+[\"']?")
 
 
 def _only_says(line: str) -> bool:
+    if "<<" in line and re.match(r"cat\b", line):
+        return not set("|>$`") & set(_NOWHERE.sub("", line))
+    line = _NOWHERE.sub("", line)
     return not set("|>$`") & set(line) and all(words[0] in _SAYS for words in commands_of(line))
 
 
@@ -447,15 +479,21 @@ def _in_file(assertion: Assertion, read: ReadFile) -> _Result:
     if content is None:
         return _Result(assertion.op == "absent", why=f"there is no file {where}")
     wanted = " ".join(assertion.value.split())
-    is_like = str.__eq__ if assertion.op == "equals" else _says
-    is_there = any(is_like(line, wanted) for line in _code_lines(content))
+    is_data = assertion.where.casefold().endswith((".json", ".yml", ".yaml"))
+    is_like = str.__eq__ if assertion.op == "equals" else str.__contains__ if is_data else _says
+    lines = tuple(_code_lines(content, is_data=is_data))
+    is_there = any(is_like(line, wanted) for line in lines)
+    if assertion.op == "absent":
+        is_there |= any(wanted in line for line in lines if len(line) > _LONGEST)
     what = f"{'a' if is_there else 'no'} line {_short(wanted)} outside of comments and texts"
     return _Result(is_there is not (assertion.op == "absent"), why=f"{where} has {what}")
 
 
 def _says(line: str, wanted: str) -> bool:
     """Whether the line holds `wanted`, and not only inside of a quoted text of several words."""
-    texts = [found.span() for found in _TEXT.finditer(line)]
+    if wanted not in line or len(line) > _LONGEST:
+        return False
+    texts = [found.span() for found in _TEXT.finditer(line) if " " in found[0] or "=" in wanted]
     at = line.find(wanted)
     while at >= 0 and any(start < at < end for start, end in texts):
         at = line.find(wanted, at + 1)
@@ -467,9 +505,14 @@ def is_prose(path: str) -> bool:
     return path.casefold().endswith((".md", ".markdown", ".txt", ".rst", ".adoc"))
 
 
-_TEXT = re.compile(r"\"[^\" ]* (?:[^\"\\]|\\.)*\"")
-_DESCRIPTION = re.compile(
-    r"^[ \t]*(?:description|error_message)[ \t]*=[ \t]*<<-?(?P<end>\w+)\n.*?(?:^[ \t]*(?P=end)[ \t]*$|\Z)",
+_CODE: Final = (
+    *(".tf", ".tofu", ".tfvars", ".hcl", ".json", ".yml", ".yaml", ".toml", ".tpl", ".tftpl", ".sh", ".py", ".js"),
+    *(".ts", ".go", ".rego", ".sql", ".ini", ".cfg", ".conf", "makefile", "dockerfile", "codeowners", ".gitignore"),
+    *(".terraform-version", ".tool-versions", ".dockerignore", ".gitattributes", ".tfbackend", ".j2", ".tmpl"),
+)
+_TEXT = re.compile(r"\"(?:[^\"\\$]|\\.|\$(?!\{)|\$\{(?:[^{}\"]|\"[^\"]*\")*\})*\"")
+_HERE = re.compile(
+    r"<<[-~]?[ \t]*[\"']?(?P<end>[A-Za-z_]\w*)[\"']?[^\n\"]*\n.*?(?:^[ \t]*(?P=end)[ \t]*$|\Z)",
     re.DOTALL | re.MULTILINE,
 )
 _COMMENT_OR_TEXT = re.compile(
@@ -477,9 +520,10 @@ _COMMENT_OR_TEXT = re.compile(
 )
 
 
-def _code_lines(content: bytes) -> Iterator[str]:
-    """Lines of HCL or YAML without comments and long descriptions, each run of blanks as one blank."""
+def _code_lines(content: bytes, *, is_data: bool) -> Iterator[str]:
+    """Lines without comments and, except in JSON and YAML, here-documents; each run of blanks as one blank."""
     text = _COMMENT_OR_TEXT.sub(
         lambda m: "\n" * m[0].count("\n") if m["comment"] else m[0], content.decode(errors="replace")
     )
-    return (" ".join(line.split()) for line in _DESCRIPTION.sub("", text).split("\n"))
+    shown = text if is_data else _HERE.sub("", text)
+    return (" ".join(line.split()) for line in shown.split("\n"))
