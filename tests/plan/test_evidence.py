@@ -539,3 +539,20 @@ def test_a_pattern_matches_as_stars_say(pattern: str, text: str) -> None:
 )
 def test_no_evidence_makes_the_proof_fail(evidence: Assertion) -> None:
     proof(evidence, targets=(planned("dev", created()),))
+
+
+@pytest.mark.parametrize(
+    ("op", "value", "held", "state"),
+    [
+        ("not_equals", "s3:*", ["s3:*", "s3:GetObject"], ProofState.REFUTED),
+        ("not_equals", "*", "*", ProofState.REFUTED),
+        ("not_equals", "*", ["arn:aws:s3:::a/*"], ProofState.BY_PLAN),
+        ("equals", "arn:a", ["arn:a"], ProofState.BY_PLAN),
+        ("equals", "arn:a", ["arn:a", "arn:b"], ProofState.REFUTED),
+        ("matches", "arn:*", ["arn:a", "arn:b"], ProofState.BY_PLAN),
+        ("equals", '["arn:a", "arn:b"]', ["arn:a", "arn:b"], ProofState.BY_PLAN),
+    ],
+)
+def test_of_a_list_every_element_has_to_be_so(op: str, value: str, held: object, state: ProofState) -> None:
+    found = proof(plan(key="rights", op=op, value=value), targets=(planned("dev", created(rights=held)),))
+    assert found.state is state

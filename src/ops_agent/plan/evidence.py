@@ -87,7 +87,8 @@ def problem_of(assertion: Assertion) -> str:
         return f"{where} is text for people and no evidence: leave it out, and say it in `how`"
     if kind == "file" and not assertion.where.casefold().endswith(_CODE):
         return f"{where} is no file of code or data that is known: name the line of one that does it"
-    if (op in _COMPARE or kind == "file") and not re.search(r"\w" if kind != "file" else r"\w{2}", value):
+    shortest = r"\w{2}" if kind == "file" else r"\S" if op in ("equals", "not_equals") else r"\w"
+    if (op in _COMPARE or kind == "file") and not re.search(shortest, value):
         return f"{where}: `value` is {_quoted(value)}, which shows nothing: name what is expected"
     if op in ("at_least", "at_most") and number(value) is None:
         return f"{where}: `{op}` needs a number as its value"
@@ -313,9 +314,11 @@ def _values(value: Any, steps: list[str]) -> Iterator[Any]:
 
 
 def _compared(assertion: Assertion, values: list[Any]) -> bool | None:
-    """Whether all of the values are as asked; for `contains` and `exists` one is enough. None when that depends on a
-    hidden value.
+    """Whether all of the values are as asked, of a list all its elements; for `contains` and `exists` one is enough.
+    None when that depends on a hidden value.
     """
+    if assertion.op in _COMPARE - {"contains"} and not isinstance(parsed_json(assertion.value), list):
+        values = [inner for value in values for inner in (value if _is_plain(value) else [value])]
     shown = [value for value in values if not isinstance(value, Hidden)]
     present = [value for value in shown if value is not None and value not in ("", [], {})]
     is_hidden = len(shown) < len(values)
@@ -336,6 +339,11 @@ def _compared(assertion: Assertion, values: list[Any]) -> bool | None:
     else:
         wrong = not all(_satisfies(op, value, wanted) for value in present)
     return False if wrong else None if is_hidden else True
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is a list that holds something, and neither lists nor maps."""
+    return isinstance(value, list) and bool(value) and not any(isinstance(inner, list | dict) for inner in value)
 
 
 def _satisfies(op: str, value: Any, wanted: str) -> bool:
