@@ -24,6 +24,7 @@ from ops_agent.model.verification import (
     TargetVerification,
     Verification,
 )
+from ops_agent.pages.issue_comment import stopped_text
 from ops_agent.plan.findings import finding
 
 FINDING = Finding(
@@ -71,6 +72,13 @@ def test_finishing_without_a_change_after_a_refused_write_names_the_file_and_is_
     stopped = Here(tmp_path, refused, DONE).go_on()
     assert stopped is not None and stopped.conclusion is Conclusion.BLOCKED_BY_POLICY
     assert [(str(finding.place), finding.rule) for finding in stopped.findings] == [("deploy.sh", "path/allowed-path")]
+
+
+def test_a_refused_path_of_any_length_fits_the_comment(tmp_path: Path) -> None:
+    refused = reply(call("write_file", path="a" * 900_000, content="x"))
+    stopped = Here(tmp_path, refused, DONE).go_on()
+    assert stopped is not None and stopped.conclusion is Conclusion.BLOCKED_BY_POLICY
+    assert len(stopped_text(stopped, "o/r")) < 60_000
 
 
 def test_finishing_without_a_change_and_with_work_left_is_not_the_end_of_a_request_that_is_fulfilled(

@@ -11,7 +11,7 @@ from ops_agent.agent.loop import AgentLoop, Budget
 from ops_agent.agent.toolbox import Toolbox
 from ops_agent.agent.tools import Workbench
 from ops_agent.config.settings import Settings
-from ops_agent.guard.paths import is_workflow, path_refusal
+from ops_agent.guard.paths import MAX_PATH, is_workflow, path_refusal
 from ops_agent.model.change_set import KeptPatch
 from ops_agent.model.conversation import Briefing, CriterionAnswer, Ending, Transcript
 from ops_agent.model.errors import ToolchainError
@@ -297,7 +297,8 @@ def _without_change(ending: Ending, refused: Mapping[str, str]) -> Stopped:
             "be written.",
             "Read the findings; change what the issue asks for, or do this part by hand.",
             findings=tuple(
-                Finding(rule="path/allowed-path", what=why, place=Place(path=path)) for path, why in refused.items()
+                Finding(rule="path/allowed-path", what=why, place=Place(path=path[:MAX_PATH]))
+                for path, why in refused.items()
             ),
             said=words,
         )
