@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ops_agent.guard.tree import SourceTree
 from ops_agent.model.policy import AWS_PROVIDERS, PUBLIC_REGISTRIES, UTILITY_PROVIDERS, Policy
-from ops_agent.model.terraform import Block, Expression, ExpressionKind, TerraformRoot
+from ops_agent.model.terraform import Attribute, Block, Expression, ExpressionKind, TerraformRoot, TerraformSource
 from ops_agent.terraform.modules import LOCK_FILE, Locked, read_lock_file
 
 _DEFAULT_HOST = PUBLIC_REGISTRIES[0]
@@ -40,12 +40,21 @@ def implied_address(local_name: str) -> str:
 
 def declared_providers(tree: SourceTree, directory: str) -> dict[str, str | None]:
     """Local name -> full source address, as the module's `required_providers` say."""
-    declared: dict[str, str | None] = {}
-    for _, source in tree.module(directory):
-        for block in source.of_type("terraform"):
-            for inner in (b for b in block.blocks if b.type == "required_providers"):
-                declared.update({a.name: provider_address(a.name, a.expression) for a in inner.attributes})
-    return declared
+    entries = (entry for _, source in tree.module(directory) for _, entry in required_providers(source))
+    return {entry.name: provider_address(entry.name, entry.expression) for entry in entries}
+
+
+def required_providers(source: TerraformSource) -> Iterator[tuple[Block, Attribute]]:
+    """Every entry of `required_providers`, with its `terraform` block."""
+    for block in source.of_type("terraform"):
+        for inner in (b for b in block.blocks if b.type == "required_providers"):
+            yield from ((block, entry) for entry in inner.attributes)
+
+
+def takes_configurations(tree: SourceTree, directory: str) -> bool:
+    """Whether a module gets provider configurations from its caller alone (`configuration_aliases`)."""
+    entries = (entry for _, source in tree.module(directory) for _, entry in required_providers(source))
+    return any(key.value == "configuration_aliases" for entry in entries for key, _ in entry.expression.pairs)
 
 
 def local_name(block: Block) -> str | None:

@@ -55,7 +55,7 @@ class Checks:
         self._stack.close()
 
     def format(self) -> tuple[str, ...]:
-        """Format what was edited since the last check; returns the paths of files that were not formatted."""
+        """Format what was edited since the last check; returns the paths of the files that it rewrote."""
         return format_files(self._world.terraform, self._settings.policy, self._scratch, self._is_known)
 
     def verify(self, changes: ChangeSet) -> Verification:
@@ -108,7 +108,7 @@ class Checks:
             jobs: dict[str, Callable[[], Verification]] = {}
             for root in roots:
                 if root not in called:
-                    jobs[f"module {root.path}"] = partial(_module, head, root, self._known, self._known.tree)
+                    jobs[f"module {root.path}"] = partial(_module, head, root, after, self._known, self._known.tree)
                     continue
                 if work := work_of(self._settings.environments, before.layout, (root,)):
                     cells = partial(self._cells.opened, head, init_inputs(root, after.paths, after.read))
@@ -135,8 +135,8 @@ def _formatted(head: Head, root: TerraformRoot) -> Verification:
     return Verification(engine=head.engine, checks=(fmt(head, root),))
 
 
-def _module(head: Head, module: TerraformRoot, known: BasePlans, untouched: Path) -> Verification:
-    return Verification(engine=head.engine, checks=check_module(head, module, known.failures, untouched))
+def _module(head: Head, module: TerraformRoot, after: SourceTree, known: BasePlans, untouched: Path) -> Verification:
+    return Verification(engine=head.engine, checks=check_module(head, module, after, known.failures, untouched))
 
 
 def _validated(head: Head, work: Work, cells: Cells) -> Verification:

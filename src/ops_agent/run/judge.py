@@ -28,6 +28,7 @@ from ops_agent.pages.results import is_own
 from ops_agent.plan.configuration import without_key
 from ops_agent.plan.evidence import prove
 from ops_agent.plan.findings import LIFTED_BY, PLAN_TABLE
+from ops_agent.run.uncalled import uncalled_modules
 from ops_agent.run.verify import fetched_modules
 from ops_agent.workflows.merging import MergeEffect, what_a_merge_does
 
@@ -57,8 +58,8 @@ def format_files(
     scratch: Scratch,
     is_done: Callable[[TerraformRoot, SourceTree, ChangeSet], bool] = lambda *_: False,
 ) -> tuple[str, ...]:
-    """Format the changed Terraform files of the roots that are not done; returns the paths of the files that it
-    rewrote. Formatting parses and runs nothing.
+    """Format the changed Terraform files of the roots and modules that are not done; returns the paths of the files
+    that it rewrote. Formatting parses and runs nothing.
     """
     changes = scratch.change_set()
     written = {change.path for change in changes.changes if change.after is not None}
@@ -66,7 +67,7 @@ def format_files(
         return ()
     tree = source_tree(scratch.base, policy).with_changes(changes)
     found: dict[str, bytes] = {}
-    for root in tree.affected_roots(changes.paths):
+    for root in (*tree.affected_roots(changes.paths), *uncalled_modules(tree, changes)):
         if is_done(root, tree, changes):
             continue
         terraform.self_test()

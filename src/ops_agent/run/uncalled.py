@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from ops_agent.guard.providers import takes_configurations
 from ops_agent.guard.tree import SourceTree
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
@@ -20,10 +21,17 @@ def uncalled_modules(after: SourceTree, changes: ChangeSet) -> tuple[TerraformRo
     return tuple(TerraformRoot(path=path, environments=()) for path in sorted(written - {*after.reached_directories}))
 
 
-def check_module(head: Head, module: TerraformRoot, known: BaseFailures, untouched: Path) -> tuple[CheckResult, ...]:
+def check_module(
+    head: Head, module: TerraformRoot, after: SourceTree, known: BaseFailures, untouched: Path
+) -> tuple[CheckResult, ...]:
     """fmt and validate of one module. What it fails on the base commit too, whose files are in `untouched`, is
-    `ON_BASE`.
+    `ON_BASE`. With `configuration_aliases` it is not validated: Terraform fails such a module without a caller
+    (https://github.com/hashicorp/terraform/issues/28490).
     """
+    if takes_configurations(after, module.path):
+        why = "its callers give it provider configurations (`configuration_aliases`), which `validate` needs"
+        alone = CheckResult(name="validate", subject=module.path, status=CheckStatus.NOT_RUN, output=why)
+        return fmt(head, module), alone
     result = _validated(head, module, head.tree)
     on_base = head.base.entries()
     if result.status is CheckStatus.FAILED and any(directory_of(path) == module.path for path in on_base):

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ops_agent.config.settings import Settings
 from ops_agent.guard.needs import not_with_role
@@ -117,19 +117,22 @@ def verify(
             for path, same in offline.items()
         }
         jobs |= {f"fmt {root.path}": partial(fmt, head, root) for root in roots}
-        jobs |= {f"module {one.path}": partial(check_module, head, one, known.failures, untouched) for one in modules}
+        jobs |= {
+            f"module {one.path}": partial(check_module, head, one, sources, known.failures, untouched)
+            for one in modules
+        }
         done = run_all(terraform, jobs)
     for w in unknown:
         plan = done.get(f"base {w.target}")
         if w.base is not None and isinstance(plan, TerraformPlan):
             known[base.commit, w.base, w.account] = plan
     made = [_compared(w, done[f"head {w.target}"], w.base_plan(known, base.commit)) for w in work if w.lease]
-    made += [target for path in offline for target in _targets(done[f"offline {path}"])]
+    made += [target for path in offline for target in _several(done[f"offline {path}"])]
     order = {str(w.target): number for number, w in enumerate(work)}
     checks = [check for check in fetched if check.status is CheckStatus.PASSED]
     checks += layout_checks(before, after)
     checks += [result for root in roots if isinstance(result := done[f"fmt {root.path}"], CheckResult)]
-    checks += [result for one in modules for result in _results(done[f"module {one.path}"])]
+    checks += [result for one in modules for result in _several(done[f"module {one.path}"])]
     return Verification(
         engine=engine if roots or modules else "",
         checks=tuple(checks),
@@ -255,15 +258,10 @@ def _verify_offline(
         return verify_offline(head, found, known, untouched)
 
 
-def _results(made: object) -> tuple[CheckResult, ...]:
+def _several(made: object) -> tuple[Any, ...]:
+    """What a job that looks at a whole root or module found."""
     if not isinstance(made, tuple):
-        raise TypeError(f"the job of a module gave {type(made).__name__}")
-    return made
-
-
-def _targets(made: object) -> tuple[TargetVerification, ...]:
-    if not isinstance(made, tuple):
-        raise TypeError(f"the job of a root gave {type(made).__name__}")
+        raise TypeError(f"the job of a root or module gave {type(made).__name__}")
     return made
 
 

@@ -271,11 +271,11 @@ def is_of_another_cloud(tree: SourceTree, directory: str) -> bool:
         directory = directory.rpartition("/")[0]
 
     def answer() -> bool:
-        blocks = [b for _, s in tree.module(directory) for b in s.of_type("provider", "resource", "data", "terraform")]
-        names = {b.label for b in blocks}
-        names |= {a.name for b in blocks for i in b.blocks if i.type == "required_providers" for a in i.attributes}
-        sources = declared_providers(tree, directory).values()
-        is_aws = any(n == "aws" or n.startswith("aws_") for n in names) or any(str(s).endswith("/aws") for s in sources)
+        blocks = (b for _, s in tree.module(directory) for b in s.of_type("provider", "resource", "data"))
+        declared = declared_providers(tree, directory)
+        names = {b.label for b in blocks} | declared.keys()
+        is_aws = any(n == "aws" or n.startswith("aws_") for n in names)
+        is_aws = is_aws or any(str(source).endswith("/aws") for source in declared.values())
         return not is_aws and any(_OTHER_CLOUDS.match(n) for n in names)
 
     return tree.remembered(("other cloud", directory), answer)

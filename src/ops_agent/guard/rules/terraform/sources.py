@@ -14,6 +14,7 @@ from ops_agent.guard.providers import (
     implied_address,
     local_name,
     provider_address,
+    required_providers,
 )
 from ops_agent.guard.rule import TerraformFile, WholeChange, hit_at, rule
 from ops_agent.guard.tree import SourceTree
@@ -41,13 +42,11 @@ def provider_source(file: TerraformFile) -> Iterator[Finding]:
     allowed in the action's input `allowed_providers`.
     """
     allowed = allowed_in(file.directory, file.tree)
-    for block in file.source.of_type("terraform"):
-        for inner in (b for b in block.blocks if b.type == "required_providers"):
-            for attribute in inner.attributes:
-                source = provider_address(attribute.name, attribute.expression)
-                if source not in allowed:
-                    what = f"the provider `{attribute.name}` comes from `{source or 'a computed source'}`"
-                    yield file.hit(block, what, attribute)
+    for block, entry in required_providers(file.source):
+        source = provider_address(entry.name, entry.expression)
+        if source not in allowed:
+            what = f"the provider `{entry.name}` comes from `{source or 'a computed source'}`"
+            yield file.hit(block, what, entry)
     declared = declared_providers(file.tree, file.directory)
     for block in file.source.of_type("provider", "resource", "data", "ephemeral"):
         name = local_name(block)
