@@ -16,9 +16,7 @@ from sweep.sweep_world import IssueScenario, SweepGitHub
 from sweep.test_calls import ARCHIVE, CALLS, WRITES
 
 REQUESTS = len(CALLS) + 1
-"""One more than tests/sweep/test_calls.py lists, because the archive is fetched from where GitHub redirects
-to.
-"""
+"""One more than tests/sweep/test_calls.py lists, because the archive is fetched from where GitHub redirects to."""
 BEFORE_REDIRECT = CALLS.index(ARCHIVE) + 1
 AFTER = tuple(k if k <= BEFORE_REDIRECT else k + 1 for k in WRITES)
 ENDS = ("published", "duplicate")

@@ -172,7 +172,7 @@ def _prevented(tree: Path, root: TerraformRoot) -> frozenset[str]:
 
 
 def read(head: Head, work: Work, document: bytes, text: str, untold: Collection[ResourceChange] = ()) -> TerraformPlan:
-    """The plan, with its dangers. Those of a base's plan are nobody's, so the head's sources do no harm to it."""
+    """The plan, with its dangers. Those of a base's plan are never shown, so it may be read with the head's sources."""
     sources, target = head.sources, work.target
     written = Written(lambda: instances_of(target, sources) if sources is not None else ())
     return read_plan(

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from adapters.terraform.worlds import IS_ROOT, VERSIONS, bare_target, changes, service, world, write
+from adapters.terraform.worlds import IS_ROOT, TABLE, VERSIONS, bare_target, changes, service, world, write
 from doubles.tree import MemoryTree
 from ops_agent.adapters.scratch import scratch_tree
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
@@ -101,18 +101,6 @@ def test_nothing_but_the_lock_file_that_init_wrote_outlives_a_refresh_and_no_lin
     assert secret.read_text() == "root's own"
 
 
-TABLE = """\
-resource "aws_dynamodb_table" "orders" {
-  name         = "orders"
-  hash_key     = "id"
-  billing_mode = "PAY_PER_REQUEST"
-
-  attribute {
-    name = "id"
-    type = "S"
-  }
-}
-"""
 QUEUE = 'resource "aws_sqs_queue" "billing" {\n  name = "billing"\n}\n'
 
 

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 
 from adapters.terraform.offline_worlds import changed, planned
-from adapters.terraform.worlds import DEV, PROD, environment, service, target, write
+from adapters.terraform.worlds import DEV, PROD, TABLE, environment, service, target, write
 from ops_agent.adapters.terraform.offline_plan import Seen, base_sides, plan_offline
 from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.sandbox import Sandbox
@@ -21,19 +21,6 @@ from ops_agent.plan.offline import DERIVED_TEXT
 from ops_agent.plan.reading import read_plan
 
 pytestmark = pytest.mark.terraform
-
-
-TABLE = """\
-resource "aws_dynamodb_table" "orders" {
-  name         = "orders"
-  hash_key     = "id"
-  billing_mode = "PAY_PER_REQUEST"
-  attribute {
-    name = "id"
-    type = "S"
-  }
-}
-"""
 
 
 def test_renaming_a_table_replaces_it(terraform, tmp_path):

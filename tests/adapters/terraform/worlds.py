@@ -81,6 +81,20 @@ def target(env: Environment | None = None, **fields) -> TerraformTarget:
     return TerraformTarget(root=root, environment=env)
 
 
+TABLE = """\
+resource "aws_dynamodb_table" "orders" {
+  name         = "orders"
+  hash_key     = "id"
+  billing_mode = "PAY_PER_REQUEST"
+
+  attribute {
+    name = "id"
+    type = "S"
+  }
+}
+"""
+
+
 def bare_target(path: str = ".") -> TerraformTarget:
     """A root without a backend, a provider or files of an environment."""
     env = Environment(name="dev", account=None, backend_file=None)
