@@ -67,7 +67,9 @@ def actions_world(settings: Settings, environment: Mapping[str, str]) -> Iterato
         reporter.mask(secret)
     clock = SystemClock()
     with closing(connect(settings.github_token or "none", environment, clock, say=reporter.line)) as http:
-        board = GitHubBoard(http, settings.board.project_owner, settings.board.project_number)
+        board = GitHubBoard(
+            http, settings.board.project_owner, settings.board.project_number, settings.board.status_field
+        )
         host = (GitHubIssues(http), GitHubBranches(http), GitHubPullRequests(http), board)
         with _world(settings, environment, redactor, reporter, host, environment.get("GITHUB_RUN_ID", "")) as world:
             yield world

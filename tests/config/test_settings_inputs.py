@@ -50,7 +50,7 @@ def test_every_shape_of_input_is_read() -> None:
         label_trigger="go,\n ship it ",
         title_prefix="[infra]",
         project_number="7",
-        allowed_bots="41898282, 7",
+        allowed_bots="41898282, 7, Renovate, 3d[bot]",
         draft="True".lower(),
         draft_on_failure="TRUE",
         max_turns="5",
@@ -68,7 +68,7 @@ def test_every_shape_of_input_is_read() -> None:
     assert settings.labels.label_trigger == ("go", "ship it")
     assert (settings.board.project_number, settings.labels.allowed_bots, settings.draft, settings.draft_on_failure) == (
         7,
-        (41898282, 7),
+        (41898282, 7, "renovate[bot]", "3d[bot]"),
         "true",
         True,
     )
@@ -100,7 +100,8 @@ def test_every_shape_of_input_is_read() -> None:
         ("max_cost_usd", "-1"),
         ("timeout_minutes", "100000"),
         ("project_number", "#6"),
-        ("allowed_bots", "dependabot[bot]"),
+        ("allowed_bots", "bots/renovate"),
+        ("allowed_bots", "[bot]"),
         ("allowed_bots", "1e3"),
         ("aws_region", "us-gov-west-1"),
         ("aws_region", "cn-north-1"),

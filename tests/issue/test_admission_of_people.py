@@ -51,12 +51,20 @@ def test_a_bot_is_refused_without_a_request() -> None:
     assert not host.calls
 
 
-def test_a_bot_is_known_by_its_id_never_by_its_name() -> None:
+def test_a_bot_is_known_by_its_id_or_by_the_login_of_an_app() -> None:
     event = labelled(sender=BOT)
     host = FakeHost(events={ref(12): (label_event(by=BOT),)})
     same_run = replace(run(), triggering_actor=BOT.login)
     allowed = settings_with(allowed_bots=(7001,))
     assert isinstance(admit(world(host), allowed, event, ref(12), same_run), WorkItem)
+    by_login = settings_with(allowed_bots=(BOT.login,))
+    assert isinstance(admit(world(host), by_login, event, ref(12), same_run), WorkItem)
+    renamed = replace(BOT, login=BOT.login.removesuffix("[bot]"))  # a login that a person or a mannequin can have
+    for other in (replace(renamed, kind=ActorKind.USER), renamed, replace(renamed, login="x[bot]")):
+        answer = admit(
+            world(host), by_login, labelled(sender=other), ref(12), replace(run(), triggering_actor=other.login)
+        )
+        assert isinstance(answer, Stopped) and answer.conclusion is Conclusion.NOT_AUTHORISED
     impostor = labelled(sender=replace(BOT, id=7002))
     answer = admit(world(host), allowed, impostor, ref(12), same_run)
     assert isinstance(answer, Stopped) and answer.conclusion is Conclusion.NOT_AUTHORISED

@@ -97,6 +97,7 @@ def test_a_pull_request_sets_every_output() -> None:
     assert plans[0] | {"root": "infra", "environment": "dev", "planned": True, "add": 2, "destroy": 0} == plans[0]
     assert plans[1] == {"root": "infra", "environment": "prod", "planned": False}
     assert sink.outputs["plan_has_destroy"] == "false"
+    assert [sink.outputs[f"to_{name}"] for name in ("add", "change", "destroy")] == ["2", "0", "0"]
     assert not [a for a in sink.annotations if a[0] == "error"]
     assert "/pull/31" in sink.lines[-1]
     assert "## ops-agent: published" in sink.summaries[0]
@@ -127,8 +128,10 @@ def test_the_summary_says_in_which_environment_a_danger_is() -> None:
 
 def test_destroys_are_an_output_for_the_next_step() -> None:
     sink = KeepingReporter()
-    tell(sink, published(), verification=Verification(engine="t", targets=(target(plan=captured("replace")),)))
+    twice = (target(plan=captured("replace")), target(plan=captured("replace")), target())
+    tell(sink, published(), verification=Verification(engine="t", targets=twice))
     assert sink.outputs["plan_has_destroy"] == "true"
+    assert [sink.outputs[f"to_{name}"] for name in ("add", "change", "destroy")] == ["2", "0", "2"]
     assert json.loads(sink.outputs["plan_summary"])[0]["replace"] == 1
 
 

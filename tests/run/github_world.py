@@ -46,7 +46,7 @@ def make_world(http: GitHubHttp, clock: FakeClock) -> World:
         issues=GitHubIssues(http),
         branches=GitHubBranches(http),
         pull_requests=GitHubPullRequests(http),
-        board=GitHubBoard(http, OWNER, 6),
+        board=GitHubBoard(http, OWNER, 6, "Status"),
         llm=absent,
         cloud=absent,
         terraform=absent,

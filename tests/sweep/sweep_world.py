@@ -116,7 +116,7 @@ class IssueScenario:
             issues=GitHubIssues(http),
             branches=GitHubBranches(http),
             pull_requests=GitHubPullRequests(http),
-            board=GitHubBoard(http, OWNER, 6),
+            board=GitHubBoard(http, OWNER, 6, "Status"),
             llm=SayingLlm(*working()),
             cloud=Cloud(),
             terraform=Terraform(),

@@ -80,6 +80,16 @@ def by_environment(pattern: str, what: str) -> Callable[[str], dict[str, str]]:
     return shape
 
 
+def bot(text: str) -> int | str:
+    """A bot by the numeric id of its account, or by its login, which is `APP[bot]`; a plain `app` means the same."""
+    if re.fullmatch(r"[1-9][0-9]{0,11}", text):
+        return int(text)
+    named = re.fullmatch(r"(?:([a-z][a-z0-9-]{0,99})|([a-z0-9][a-z0-9-]{0,99})\[bot\])", text, re.IGNORECASE)
+    if named is None:
+        raise ValueError(f"{shown(text)} is no bot; write its login (`renovate[bot]`) or the numeric id of its account")
+    return f"{named[1] or named[2]}[bot]".lower()
+
+
 def boolean(text: str) -> bool:
     """`true` or `false`, in the spellings that YAML allows."""
     if text not in ("true", "True", "TRUE", "false", "False", "FALSE"):

@@ -41,7 +41,7 @@ _Status = Annotated[_Line, Field(max_length=60)]
 _Secret = Annotated[str, BeforeValidator(inputs.secret)]
 _Boolean = Annotated[bool, BeforeValidator(inputs.boolean)]
 _Labels = Annotated[tuple[Annotated[str, _like(r"[^,]{1,50}", "a label")], ...], _list]
-_BotId = Annotated[int, _like(r"[1-9][0-9]{0,11}", "the numeric id of an account (a name can be taken by others)")]
+_Bot = Annotated[int | str, BeforeValidator(inputs.bot)]
 _RoleArn = Annotated[str, BeforeValidator(inputs.role_arn)]
 _RoleArns = Annotated[dict[str, str], BeforeValidator(inputs.by_environment(r".+", "<role ARN>"))]
 _Accounts = Annotated[dict[str, str], BeforeValidator(inputs.by_environment(r"[0-9]{12}", "<12 digits>"))]
@@ -64,8 +64,8 @@ class LabelSettings:
     title_prefix: Annotated[_Line, Field(max_length=40)] = "[ops]"
     role_label: Annotated[_Line, Field(max_length=50)] = ""
     """Marks a work item in place of the prefix; empty: only the prefix counts."""
-    allowed_bots: Annotated[tuple[_BotId, ...], _list] = ()
-    """Account ids of bots whose label counts as an approval."""
+    allowed_bots: Annotated[tuple[_Bot, ...], _list] = ()
+    """Bots whose label counts as an approval: account ids, and logins as GitHub writes them (`renovate[bot]`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,9 @@ class BoardSettings:
     """The project board, and its statuses (compared without case)."""
 
     project_owner: Annotated[_Line, Field(max_length=39)] = "DrivvenConsulting"
-    project_number: Annotated[int, Field(ge=1, le=1_000_000)] = 6
+    project_number: Annotated[int, Field(ge=0, le=1_000_000)] = 6
+    """0: no board."""
+    status_field: _Status = "Status"
     status_ready: _Status = "Ready"
     status_in_progress: _Status = "In Progress"
     status_review: _Status = ""

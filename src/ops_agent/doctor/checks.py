@@ -269,7 +269,7 @@ def _check_board(setup: Setup) -> Iterator[Diagnosis]:
     card = setup.world.board.card(setup.world.issues.issue(ref))
     if isinstance(card, str):
         hint = "See docs/setup/board.md. Without the board the label `ready` counts as Ready."
-        yield Diagnosis("board", WARN, card, hint)
+        yield Diagnosis("board", WARN if card else OK, card or "no board: the label `ready` decides", card and hint)
         return
     yield Diagnosis("board", OK, f"{ref} is in {card.status or 'no column'}")
     known = {name.casefold() for _, name in card.options}

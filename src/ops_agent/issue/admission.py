@@ -7,7 +7,7 @@ Asked in the order of what they cost: `before_asking` (the event alone), `who_mu
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -91,17 +91,17 @@ def before_asking(settings: Settings, event: Event, ref: IssueRef, run: RunIdent
         if refused := refuse_identity(labels, event.issue):
             return refused
     sender = event.sender
-    if sender.kind is not ActorKind.USER and not _is_allowed_bot(labels, sender):
+    if sender.kind is not ActorKind.USER and not is_allowed_bot(labels.allowed_bots, sender):
         return _not_authorised(
-            f"`{_word(sender.login)}` (id {sender.id}) is a {sender.kind.value}; no bot is trusted by its name.",
-            f"Ask a person with write permission, or add the id {sender.id} to `allowed_bots`.",
+            f"`{_word(sender.login)}` (id {sender.id}) is a {sender.kind.value} that `allowed_bots` does not name.",
+            f"Ask a person with write permission, or add the bot's login or the id {sender.id} to `allowed_bots`.",
         )
     return None
 
 
 def who_must_write(labels: LabelSettings, event: Event, run: RunIdentity) -> tuple[str, ...]:
     """Logins whose permission must be write or more: who asked, and who started this attempt of the run."""
-    logins = [] if _is_allowed_bot(labels, event.sender) else [event.sender.login]
+    logins = [] if is_allowed_bot(labels.allowed_bots, event.sender) else [event.sender.login]
     if not same(run.triggering_actor, event.sender.login):
         logins.append(run.triggering_actor)
     return tuple(logins)
@@ -183,7 +183,7 @@ def means_ready(board: BoardSettings, label: str) -> bool:
 
 
 def board_complaint(board: BoardSettings, card: BoardCard | str) -> str | None:
-    """Why the board cannot decide (no access, not on it, no such column), None when it can."""
+    """Why the board cannot decide (no access, not on it, no such column; empty: there is none), None when it can."""
     if isinstance(card, str):
         return card.rstrip(".")
     if not _has((name for _, name in card.options), board.status_ready):
@@ -226,11 +226,11 @@ def readiness(
         )
     if ready_label or dispatched:
         by = "the label `ready`" if ready_label else "the dispatch"
-        return (f"The board was not used ({complaint}); {by} counts as `{board.status_ready}`.",)
+        return (f"The board was not used ({complaint}); {by} counts as `{board.status_ready}`.",) if complaint else ()
+    why = f"the board was not used ({complaint})" if complaint else "there is no board"
     return _declined(
-        f"Whether {issue.ref} is ready is not known: the board was not used ({complaint}) and no writer applied the "
-        "label `ready`.",
-        "Apply the label `ready`, or give the token access to the board.",
+        f"Whether {issue.ref} is ready is not known: {why} and no writer applied the label `ready`.",
+        "Apply the label `ready`, or give the token access to the board." if complaint else "Apply the label `ready`.",
     )
 
 
@@ -350,8 +350,13 @@ def _has_prefix(title: str, prefix: str) -> bool:
     return normal.startswith(unicodedata.normalize("NFC", prefix)) and not continued
 
 
-def _is_allowed_bot(labels: LabelSettings, actor: Actor) -> bool:
-    return actor.kind is ActorKind.BOT and actor.id in labels.allowed_bots
+def is_allowed_bot(allowed: Collection[int | str], actor: Actor) -> bool:
+    """A login counts only for an account of type Bot, and only in the form that GitHub keeps for Apps (`name[bot]`):
+    no person can have such a login, and no other App can have it while this one exists.
+    """
+    if actor.kind is not ActorKind.BOT:
+        return False
+    return actor.id in allowed or actor.login.casefold() in allowed
 
 
 def _word(name: str) -> str:

@@ -197,7 +197,7 @@ class Board(Protocol):
     """GitHub Projects v2, found from the issue's side."""
 
     def card(self, issue: Issue) -> BoardCard | str:
-        """The issue's card, or one sentence that says why the board cannot be used."""
+        """The issue's card, or one sentence that says why the board cannot be used; empty when there is to be none."""
 
     def cards_of(self, issues: tuple[Issue, ...]) -> Mapping[IssueRef, BoardCard | str]:
         """The same for many issues at once."""

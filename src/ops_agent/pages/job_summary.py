@@ -92,6 +92,7 @@ def outputs(report: RunReport) -> dict[str, str]:
     usage = report.transcript.usage if report.transcript else Usage()
     request = report.pull_request if report.pull_request is not None and report.pull_request.number else None
     targets = report.verification.targets if report.verification else ()
+    planned = [_counts_of(target) for target in targets if target.plan is not None]
     return {
         "conclusion": report.ending.conclusion.value,
         "issue_number": str(report.ref.number) if report.ref else "",
@@ -99,6 +100,9 @@ def outputs(report: RunReport) -> dict[str, str]:
         "pr_url": request.url if request else "",
         "branch_name": report.branch,
         "plan_summary": json.dumps([_counts(target) for target in targets], separators=(",", ":")),
+        **{
+            f"to_{n}": str(sum(getattr(c, n) for c in planned)) if planned else "" for n in ("add", "change", "destroy")
+        },
         "plan_has_destroy": str(any(_destroys(target) for target in targets)).lower(),
         "total_cost_usd": f"{usage.cost_usd:.4f}",
         "input_tokens": str(usage.sent_tokens),
@@ -176,10 +180,14 @@ def _counts(target: TargetVerification) -> dict[str, object]:
     where: dict[str, object] = {"root": target.target.root.path, "environment": target.target.environment.name}
     if target.plan is None:
         return where | {"planned": False}
-    found = PlanCounts.of(target.caused, target.caused_outputs)
+    found = _counts_of(target)
     names = ("add", "change", "destroy", "replace", "move", "forget", "outputs")
     counts = {name: getattr(found, name) for name in names}
     return where | {"planned": True, "offline": target.offline, "import": found.import_} | counts
+
+
+def _counts_of(target: TargetVerification) -> PlanCounts:
+    return PlanCounts.of(target.caused, target.caused_outputs)
 
 
 def _destroys(target: TargetVerification) -> bool:

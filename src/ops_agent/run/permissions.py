@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from ops_agent.issue.admission import refuse_people
+from ops_agent.issue.admission import is_allowed_bot, refuse_people
 from ops_agent.model.errors import NotFound
 from ops_agent.model.event import Actor, ActorKind, Permission, PullRequest
 from ops_agent.model.outcome import Stopped
@@ -20,7 +20,7 @@ class PermissionReader:
     """
 
     issues: Issues
-    allowed_bots: Collection[int]
+    allowed_bots: Collection[int | str]
     _known: dict[tuple[str, str], Permission] = field(default_factory=dict)
 
     def permission(self, repository: str, login: str) -> Permission:
@@ -33,9 +33,9 @@ class PermissionReader:
         return self._known[key]
 
     def may_write(self, repository: str, actor: Actor) -> bool:
-        """Bots are trusted by their id only."""
+        """Bots count only when `allowed_bots` names them."""
         if actor.kind is not ActorKind.USER:
-            return actor.kind is ActorKind.BOT and actor.id in self.allowed_bots
+            return is_allowed_bot(self.allowed_bots, actor)
         return self.permission(repository, actor.login).may_write
 
     def writers(self, repository: str, actors: Iterable[Actor]) -> frozenset[int]:

@@ -13,10 +13,11 @@ from ops_agent.model.ports import BoardCard
 from run.github_world import OWNER, Workplace
 
 
-def board(here: Workplace, token: str | None = None, owner: str = OWNER, number: int = 6) -> GitHubBoard:
-    return GitHubBoard(
-        connect(token or here.token, {"GITHUB_API_URL": here.github.base_url}, here.clock), owner, number
-    )
+def board(
+    here: Workplace, token: str | None = None, owner: str = OWNER, number: int = 6, field: str = "Status"
+) -> GitHubBoard:
+    http = connect(token or here.token, {"GITHUB_API_URL": here.github.base_url}, here.clock)
+    return GitHubBoard(http, owner, number, field)
 
 
 def noun(here: Workplace) -> Issue:
@@ -53,8 +54,8 @@ def test_a_renamed_column_is_explained_with_the_columns_that_exist(here: Workpla
     ("why", "options", "says"),
     [
         ("no such project", {"number": 7}, "project 7"),
-        ("no such owner", {"owner": "nobody-here"}, "nobody-here"),
-        ("not configured", {"number": 0}, "No project board is configured"),
+        ("no such owner", {"owner": "nobody-here"}, "name your board (`project_owner`, `project_number`)"),
+        ("no such field", {"field": "Stage"}, 'no single-select field named "Stage" (`status_field`)'),
     ],
 )
 def test_a_board_that_does_not_exist_is_explained_in_one_sentence(
@@ -62,6 +63,20 @@ def test_a_board_that_does_not_exist_is_explained_in_one_sentence(
 ) -> None:
     answer = board(here, **options).card(noun(here))
     assert isinstance(answer, str) and says in answer and answer.endswith(".")
+
+
+def test_no_board_is_nothing_to_explain_and_nothing_to_ask(here: Workplace) -> None:
+    issue = noun(here)
+    here.github.recorder.restart()
+    assert board(here, number=0).card(issue) == "" and not here.github.recorder.calls
+
+
+def test_the_field_that_holds_the_status_has_the_name_that_the_input_gives(
+    here: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(here.board, "field", "Stage")
+    found = board(here, field="stage").card(noun(here))
+    assert isinstance(found, BoardCard) and found.status == "Ready"
 
 
 def test_a_token_without_access_is_explained_with_what_it_needs(here: Workplace) -> None:

@@ -11,7 +11,6 @@ from ops_agent.model.errors import GitHubError, NotFound, NotPermitted
 from ops_agent.model.event import Issue, IssueRef
 from ops_agent.model.ports import BoardCard
 
-STATUS_FIELD = "Status"
 CARDS_A_REQUEST = 50
 _PROJECT = """
   organization(login: $owner) {
@@ -39,17 +38,16 @@ class GitHubBoard:
     it.
     """
 
-    def __init__(self, http: GitHubHttp, owner: str, number: int) -> None:
-        self._http, self._owner, self._number = http, owner, number
+    def __init__(self, http: GitHubHttp, owner: str, number: int, field: str) -> None:
+        self._http, self._owner, self._number, self._field = http, owner, number, field
 
     def card(self, issue: Issue) -> BoardCard | str:
         return self.cards_of((issue,))[issue.ref]
 
     def cards_of(self, issues: tuple[Issue, ...]) -> dict[IssueRef, BoardCard | str]:
         """50 issues a request: the project once, and each issue's items by an alias of `node`."""
-        if not self._owner or self._number <= 0:
-            why = "No project board is configured (`project_owner`, `project_number`)."
-            return dict.fromkeys((issue.ref for issue in issues), why)
+        if self._number == 0:
+            return dict.fromkeys((issue.ref for issue in issues), "")
         found: dict[IssueRef, BoardCard | str] = {}
         for start in range(0, len(issues), CARDS_A_REQUEST):
             found |= self._some(issues[start : start + CARDS_A_REQUEST])
@@ -58,7 +56,7 @@ class GitHubBoard:
     def _some(self, issues: tuple[Issue, ...]) -> dict[IssueRef, BoardCard | str]:
         name = f"project {self._number} of {self._owner}"
         ids = {f"i{place}": issue.node_id for place, issue in enumerate(issues)}
-        variables = {"owner": self._owner, "number": self._number, "field": STATUS_FIELD, **ids}
+        variables = {"owner": self._owner, "number": self._number, "field": self._field, **ids}
         try:
             return self._http.graphql(
                 _query(ids),
@@ -71,6 +69,10 @@ class GitHubBoard:
             why = f"The token cannot read {name}: GITHUB_TOKEN never can; {needed}."
         except GitHubError as error:
             why = f"The board could not be read: {error}"
+        owners = {issue.ref.repository.partition("/")[0] for issue in issues}
+        if self._owner.casefold() not in {owner.casefold() for owner in owners}:
+            named = f"The token cannot read {name}, and the issue belongs to {', '.join(sorted(owners))}"
+            why = f"{named}: name your board (`project_owner`, `project_number`), or set `project_number: 0` for none."
         return dict.fromkeys((issue.ref for issue in issues), why)
 
     def move(self, card: BoardCard, status: str) -> str | None:
@@ -100,7 +102,7 @@ class GitHubBoard:
             return f"There is no {name}, or the token may not see it."
         field = project.get("field") or {}
         if not field.get("id"):
-            return f'{name[0].upper()}{name[1:]} has no single-select field named "{STATUS_FIELD}".'
+            return f'{name[0].upper()}{name[1:]} has no single-select field named "{self._field}" (`status_field`).'
         for item in _items(found.get(alias)):
             if (item.get("project") or {}).get("id") == project["id"]:
                 if item.get("isArchived"):
