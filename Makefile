@@ -3,12 +3,13 @@
 #   make test | lint | proof     the fast tests | style, types, floors, documents, workflows | the slow tests
 #                                proof CORPUS=PATH also replays the commits of the repositories in that folder
 #   make bench                   figures against other tools, in the same run, into bench/results.md
+#   make wheelhouse [ARGS=...]   the action's requirements as files, for runners that reach no package index
 #   make docs | site | lock      write the generated documents | build the documentation site | lock the requirements
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help demo images test lint proof bench docs site lock dist clean
+.PHONY: help demo images test lint proof bench docs site lock wheelhouse dist clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -18,7 +19,7 @@ WORKERS ?= 2
 PIP := $(PY) -I -m pip --disable-pip-version-check install --quiet --no-input --require-hashes --no-deps --only-binary :all:
 
 help:
-	@sed -n '2,6s/^#   //p' Makefile
+	@sed -n '2,10s/^#   //p' Makefile
 
 demo: $(VENV)/.installed-demo
 	@$(PY) -m ops_agent_demo $(ARGS)
@@ -73,12 +74,17 @@ lock:
 	    --custom-compile-command "make lock" --output-file requirements/$$name.txt; \
 	done
 
+# For this machine's Python; ARGS="--python-version 3.12 --platform manylinux2014_aarch64" (or _x86_64) for another one.
+wheelhouse: | $(PY)
+	$(PY) -I -m pip download --disable-pip-version-check --quiet --no-input --require-hashes --no-deps --only-binary :all: \
+	  --dest wheelhouse $(ARGS) -r requirements/runtime.txt
+
 dist: $(VENV)/.installed-build
 	rm -rf dist
 	$(PY) -I -m hatchling build
 
 clean:
-	rm -rf $(VENV) dist site demo-output .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) dist site wheelhouse demo-output .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(PY):
 	@for name in python3.14 python3.13 python3.12 python3.11 python3; do \

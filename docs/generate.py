@@ -42,7 +42,7 @@ REMEDIES = {
 }
 SELECT_INPUTS = (
     *("issue_number", "target_repository", "base_branch", "label_trigger", "title_prefix", "role_label"),
-    *("project_owner", "project_number", "status_field", "status_ready", "allowed_bots"),
+    *("project_owner", "project_number", "status_field", "status_ready", "allowed_bots", "ca_certificates"),
 )
 
 

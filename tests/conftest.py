@@ -20,6 +20,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _AMBIENT = ("AWS_", "TF_", "GITHUB_", "ACTIONS_", "ANTHROPIC_", "INPUT_", "RUNNER_")
+_AMBIENT += ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "NODE_EXTRA_CA_CERTS")
 
 
 @pytest.fixture(autouse=True)

@@ -15,6 +15,7 @@ from ops_agent.adapters.linters import WheelLinters
 from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
 from ops_agent.adapters.local.folder import LocalBranches, LocalIssues, LocalPullRequests, NoBoard
 from ops_agent.adapters.local.git_objects import GitObjects, quarantined
+from ops_agent.adapters.network import DIRECT, Network, network
 from ops_agent.adapters.scratch import scratch_tree
 from ops_agent.adapters.terraform.engine import kept_programs
 from ops_agent.adapters.terraform.module_fetch import ModuleAccess
@@ -60,19 +61,21 @@ def actions_world(settings: Settings, environment: Mapping[str, str]) -> Iterato
     from ops_agent.adapters.github.issues import GitHubIssues
     from ops_agent.adapters.github.pull_requests import GitHubPullRequests
 
-    redactor = redactor_of(settings.secrets, environment)
-    on_runner = environment.get("GITHUB_ACTIONS") == "true"
-    reporter = reporter_of(redactor, on_runner=on_runner)
-    for secret in settings.secrets:
-        reporter.mask(secret)
-    clock = SystemClock()
-    with closing(connect(settings.github_token or "none", environment, clock, say=reporter.line)) as http:
+    with ExitStack() as stack:
+        way = stack.enter_context(network(environment, settings.ca_certificates))
+        redactor = redactor_of((*settings.secrets, *way.secrets), environment)
+        on_runner = environment.get("GITHUB_ACTIONS") == "true"
+        reporter = reporter_of(redactor, on_runner=on_runner)
+        for secret in (*settings.secrets, *way.secrets):
+            reporter.mask(secret)
+        clock, token = SystemClock(), settings.github_token or "none"
+        http = stack.enter_context(closing(connect(token, environment, clock, say=reporter.line, network=way)))
         board = GitHubBoard(
             http, settings.board.project_owner, settings.board.project_number, settings.board.status_field
         )
         host = (GitHubIssues(http), GitHubBranches(http), GitHubPullRequests(http), board)
-        with _world(settings, environment, redactor, reporter, host, environment.get("GITHUB_RUN_ID", "")) as world:
-            yield world
+        run_id = environment.get("GITHUB_RUN_ID", "")
+        yield stack.enter_context(_world(settings, environment, redactor, reporter, host, run_id, way))
 
 
 @contextmanager
@@ -86,15 +89,16 @@ def local_world(
     branch: str | None,
 ) -> Iterator[tuple[World, LocalIssues]]:
     """The world of a laptop: no GitHub, no board; new git objects stay in quarantine unless a branch was asked for."""
-    redactor = redactor_of(settings.secrets, environment)
-    reporter = reporter_of(redactor, on_runner=False)
     with ExitStack() as stack:
+        way = stack.enter_context(network(environment, settings.ca_certificates))
+        redactor = redactor_of((*settings.secrets, *way.secrets), environment)
+        reporter = reporter_of(redactor, on_runner=False)
         objects = GitObjects(folder) if branch else stack.enter_context(quarantined(folder))
         stack.callback(objects.close)
         branches = LocalBranches(objects, output, branch)
         issues = LocalIssues(objects, issue_file, output, branches.default)
         host = (issues, branches, LocalPullRequests(branches, output), NoBoard())
-        yield stack.enter_context(_world(settings, environment, redactor, reporter, host, "local")), issues
+        yield stack.enter_context(_world(settings, environment, redactor, reporter, host, "local", way)), issues
 
 
 @contextmanager
@@ -105,6 +109,7 @@ def _world(
     reporter: Reporter,
     host: tuple[Issues, Branches, PullRequests, Board],
     run_id: str,
+    way: Network,
 ) -> Iterator[World]:
     issues, branches, pull_requests, board = host
     harness = read_harness(environment)
@@ -113,7 +118,7 @@ def _world(
         url=environment.get("ACTIONS_ID_TOKEN_REQUEST_URL", ""),
         token=environment.get("ACTIONS_ID_TOKEN_REQUEST_TOKEN", ""),
     )
-    sts = Sts(settings.policy.region, endpoint=harness.aws_endpoint, say=reporter.line)
+    sts = Sts(settings.policy.region, endpoint=harness.aws_endpoint, say=reporter.line, network=way)
 
     def mask(secret: str) -> None:
         redactor.add(secret)
@@ -122,7 +127,7 @@ def _world(
     cloud = AwsIdentity(
         policy=settings.policy, roles=settings.aws_role_arns, runner=runner, run_id=run_id, mask=mask, sts=sts
     )
-    terraform = terraform_of(settings, environment, reporter.line)
+    terraform = terraform_of(settings, environment, reporter.line, way)
     try:
         yield World(
             issues=issues,
@@ -137,6 +142,7 @@ def _world(
                 identity=_identity_token(sts, runner, mask),
                 bedrock=bedrock_keys(sts, runner, settings.llm.bedrock_role_arn, run_id, mask),
                 say=reporter.line,
+                network=way,
             ),
             cloud=cloud,
             terraform=terraform,
@@ -150,7 +156,9 @@ def _world(
         terraform.close()
 
 
-def terraform_of(settings: Settings, environment: Mapping[str, str], say: Callable[[str], None]) -> TerraformCli:
+def terraform_of(
+    settings: Settings, environment: Mapping[str, str], say: Callable[[str], None], way: Network = DIRECT
+) -> TerraformCli:
     """The Terraform of these settings, not started yet; `say` gets a line before each wait. Close it."""
     harness = read_harness(environment)
     return TerraformCli(
@@ -163,6 +171,7 @@ def terraform_of(settings: Settings, environment: Mapping[str, str], say: Callab
         backend_settings=harness.backend_settings,
         extra_variables=harness.terraform_variables,
         kept=partial(kept_programs, environment),
+        network=way,
         modules=ModuleAccess(
             credentials=module_credentials(settings, environment),
             variables=harness.module_variables,

@@ -10,11 +10,13 @@ import sys
 import threading
 import zipfile
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
+from company_network import company_network
 from entry_points.action_runner import Runner
 
 
@@ -71,8 +73,8 @@ def test_the_installation_ignores_the_users_pip_configuration_and_the_workspace(
 
     code, said = runner.run(
         "install",
-        PIP_INDEX_URL=index,
-        PIP_EXTRA_INDEX_URL=index,
+        PIP_CONSTRAINT=str(runner.workspace / "pip.conf"),
+        PIP_PROXY=index,
         PIP_TARGET=str(runner.home),
         PIP_NO_REQUIRE_HASHES="1",
     )
@@ -85,6 +87,63 @@ def test_the_installation_ignores_the_users_pip_configuration_and_the_workspace(
         [python, "-I", "-c", "import small, ops_agent"], capture_output=True, text=True, env=runner.environment()
     )
     assert (shown.returncode, shown.stdout) == (0, "ours\n"), shown.stderr
+
+
+def by_name(runner: Runner, folder: Path, *, tampered: bool = False) -> None:
+    """The same requirement by its name, its wheel in `folder`: it has to be found somewhere."""
+    lock_a_wheel(runner, tampered=tampered)
+    lock = runner.action / "requirements/runtime.txt"
+    lock.write_text(f"small==1.0 --hash={lock.read_text().partition('--hash=')[2]}")
+    folder.mkdir()
+    (runner.action / "small-1.0-py3-none-any.whl").rename(folder / "small-1.0-py3-none-any.whl")
+
+
+def test_a_folder_of_files_serves_a_runner_without_an_index_and_hashes_still_count(runner: Runner) -> None:
+    folder = runner.folder / "wheel house"
+    by_name(runner, folder)
+    given = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": folder.as_uri()}
+    code, said = runner.run("install", **given)
+    assert code == 0, said
+    with zipfile.ZipFile(folder / "small-1.0-py3-none-any.whl", "a") as archive:
+        archive.writestr("more.py", "")
+    code, said = runner.run("install", **given)
+    assert code == 6 and "DO NOT MATCH THE HASHES" in said
+
+
+def test_a_private_index_is_asked_through_the_proxy_and_trusted_by_the_given_certificates(runner: Runner) -> None:
+    """What an index of a company needs: its address with a login, the proxy's login, and the company's authority."""
+    folder = runner.folder / "small"
+    by_name(runner, folder)
+    served: list[str] = []
+
+    class Index(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            served.append(f"{self.path} {self.headers.get('Authorization', '')}")
+            super().do_GET()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Index, directory=str(runner.folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        with company_network(runner.folder, {"pypi.company.example": ("127.0.0.1", server.server_port)}) as company:
+            given = {"PIP_INDEX_URL": "https://me:token@pypi.company.example/", "HTTPS_PROXY": company.url}
+            code, said = runner.run("install", **given, CA_CERTIFICATES=company.authority.pem)
+            assert code == 0, said
+            assert company.hosts == {"pypi.company.example"} and all("Basic " in one for one in served)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def test_an_index_that_does_not_have_the_files_is_said_with_the_ways_out(
+    runner: Runner, evil_index: tuple[str, list[str]]
+) -> None:
+    by_name(runner, runner.folder / "elsewhere")
+    code, said = runner.run("install", PIP_INDEX_URL=evil_index[0])
+    assert code == 6 and evil_index[1]
+    (error,) = (line for line in said.splitlines() if line.startswith("::error"))
+    assert all(way in error for way in ("PIP_INDEX_URL", "PIP_FIND_LINKS", "make wheelhouse", "docs/setup/network.md"))
 
 
 def test_a_wheel_that_is_not_the_locked_one_ends_the_installation(runner: Runner) -> None:

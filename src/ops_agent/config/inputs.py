@@ -186,6 +186,13 @@ def base_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def certificates(text: str) -> str:
+    """PEM text, or the absolute path of a file on the runner. What is in it is read when the run starts."""
+    if "-----BEGIN CERTIFICATE-----" not in text and (not text.startswith("/") or _has_invisible(text)):
+        raise ValueError("it is neither PEM (`-----BEGIN CERTIFICATE-----`) nor an absolute path; give one of them")
+    return text
+
+
 role_arn = matching(
     r"arn:aws:iam::[0-9]{12}:role/[A-Za-z0-9_+=,.@/-]{1,512}",
     "a role ARN of the partition `aws`",

@@ -138,6 +138,9 @@ class Settings:
         default_factory=dict, repr=False
     )
     """Tokens for private modules by host."""
+    # network
+    ca_certificates: Annotated[str, BeforeValidator(inputs.certificates)] = ""
+    """PEM text, or the absolute path of a file with it."""
     # run
     dry_run: _Boolean = False
     upload_transcript: _Boolean = False

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from company_network import PASSWORD, Authority, company_network
+from ops_agent.adapters.network import network
 from ops_agent.adapters.terraform import egress
 from ops_agent.adapters.terraform.egress import EgressProxy, Grant, HostRefused, dial
 from ops_agent.adapters.terraform.reach import NOWHERE, Hosts, aws_hosts
@@ -249,3 +251,61 @@ def test_a_place_that_is_hidden_behind_a_flood_is_still_reported():
 def test_a_token_is_not_in_the_repr():
     grant = Grant(AWS, 1)
     assert grant.token not in repr(grant)
+
+
+def asked_inside(proxy: EgressProxy, token: str, host: str, authority: Authority) -> bytes:
+    """The answer of `host` to one request over TLS through the tunnel, as a child would ask."""
+    login = base64.b64encode(f"child:{token}".encode()).decode()
+    with socket.create_connection(("127.0.0.1", proxy.port), 5) as connection:
+        connection.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nProxy-Authorization: Basic {login}\r\n\r\n".encode())
+        answer = connection.recv(1_000)
+        if not answer.startswith(b"HTTP/1.1 200"):
+            return answer
+        context = ssl.create_default_context(cafile=str(authority.file))
+        with context.wrap_socket(connection, server_hostname=host) as inside:
+            inside.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            return inside.recv(1_000)
+
+
+def test_what_is_allowed_goes_on_through_the_networks_proxy_and_nothing_else_reaches_it(tmp_path):
+    """The list of this command decides first; the child never learns the login of the proxy behind ours."""
+    with socket.create_server(("127.0.0.1", 0)) as service:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    connection = service.accept()[0]
+                    connection.recv(1_000)
+                    connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nfrom inside")
+                    connection.close()
+
+        threading.Thread(target=serve, daemon=True).start()
+        with (
+            company_network(tmp_path, {SQS: service.getsockname()}) as company,
+            network({"HTTPS_PROXY": company.url, "NO_PROXY": "registry.example"}) as way,
+        ):
+            proxy = EgressProxy(way)
+            with proxy.grant(AWS) as grant:
+                assert asked_inside(proxy, grant.token, SQS, company.authority).endswith(b"from inside")
+                assert company.asked == [f"{SQS}:443"]
+                assert asked_inside(proxy, grant.token, "evil.example", company.authority).startswith(b"HTTP/1.1 403 ")
+                assert company.asked == [f"{SQS}:443"], "what no list names is not even asked for"
+                other = "sts.sa-east-1.amazonaws.com"
+                assert asked_inside(proxy, grant.token, other, company.authority).startswith(b"HTTP/1.1 403 ")
+                assert grant.refused[1:] == [
+                    f"{other}:443, which is refused by the proxy 127.0.0.1:{company.port} of this network (status 403)"
+                ]
+                assert PASSWORD not in str(grant.variables) + str(grant.refused)
+            proxy.close()
+    assert company.rejected == 0
+
+
+def test_a_proxy_that_is_down_or_talks_nonsense_is_no_refusal(tmp_path):
+    for answer in (b"", b"SSH-2.0\r\n\r\n", b"HTTP/1.1 502 Bad gateway\r\n\r\n", b"HTTP/1.1 2000 OK\r\n\r\n"):
+        with socket.create_server(("127.0.0.1", 0)) as broken:
+            threading.Thread(target=lambda: broken.accept()[0].sendall(answer), daemon=True).start()  # noqa: B023
+            with network({"HTTPS_PROXY": f"127.0.0.1:{broken.getsockname()[1]}"}) as way:
+                grant = Grant(AWS, 1)
+                with pytest.raises(OSError):
+                    egress._connect(grant, f"CONNECT {SQS}:443 HTTP/1.1", way)
+                assert grant.refused == []

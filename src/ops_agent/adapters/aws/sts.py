@@ -7,7 +7,6 @@ import hmac
 import html
 import json
 import re
-import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import urllib3
 
+from ops_agent.adapters.network import DIRECT, Network, explained
 from ops_agent.model.errors import AwsError
 
 AUDIENCE = "sts.amazonaws.com"
@@ -100,7 +100,9 @@ class Sts:
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
         say: Callable[[str], None] = lambda _: None,
+        network: Network = DIRECT,
     ) -> None:
+        self._network = network
         self._region, self._now, self._sleep, self._say = region, now, sleep, say
         self.endpoint = endpoint or f"https://sts.{region}.amazonaws.com"
 
@@ -113,7 +115,7 @@ class Sts:
             )
         url = f"{runner.url}&audience={quote(audience)}"
         headers = {"Authorization": f"bearer {runner.token}", "Accept": "application/json"}
-        answer = self._persist("GitHub's token endpoint", lambda: _request("GET", url, headers))
+        answer = self._persist("GitHub's token endpoint", lambda: _request(self._network, "GET", url, headers))
         try:
             token = json.loads(answer.body)["value"]
         except (ValueError, KeyError, TypeError):
@@ -163,7 +165,7 @@ class Sts:
             headers = {"Content-Type": _FORM}
             if credentials is not None:
                 headers = signed_headers(url, body, credentials=credentials, region=self._region, now=self._now())
-            return _request("POST", url, headers, body=body, timeout=20)
+            return _request(self._network, "POST", url, headers, body=body, timeout=20)
 
         answer = self._persist("AWS STS", ask)
         if answer.status != 200:
@@ -240,20 +242,34 @@ class _Unreachable(Exception):
 
 
 def _request(
-    method: str, url: str, headers: Mapping[str, str], *, body: bytes | None = None, timeout: float = 10
+    network: Network,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    *,
+    body: bytes | None = None,
+    timeout: float = 10,
 ) -> _Answer:
-    """One request without redirects and proxies. Raises _Unreachable; AwsError when a token would travel in clear."""
+    """One request without redirects. Raises _Unreachable; AwsError when a token would travel in clear."""
     parts = urlsplit(url)
     if parts.scheme != "https" and (parts.scheme != "http" or parts.hostname not in _LOOPBACK):
         raise AwsError(f"Refused to send a token to {parts.scheme}://{parts.hostname}: only https leaves the machine")
     try:
-        with urllib3.PoolManager(ssl_context=ssl.create_default_context()) as pool:
+        with _pool(network, url) as pool:
             answer = pool.request(
                 method, url, body=body, headers=headers, timeout=timeout, retries=False, preload_content=False
             )
             return _Answer(status=answer.status, body=answer.read(_MAX_ANSWER), date=answer.headers.get("Date", ""))
     except (OSError, urllib3.exceptions.HTTPError) as error:
-        raise _Unreachable(f"{parts.hostname}: {type(error).__name__}") from None
+        raise _Unreachable(f"{parts.hostname}: {explained(error) or type(error).__name__}") from None
+
+
+def _pool(network: Network, url: str) -> urllib3.PoolManager:
+    proxy = network.proxy_of(url)
+    if proxy is None:
+        return urllib3.PoolManager(ssl_context=network.context())
+    headers = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
+    return urllib3.ProxyManager(f"http://{proxy}", proxy_headers=headers, ssl_context=network.context())
 
 
 def signed_headers(url: str, body: bytes, *, credentials: Credentials, region: str, now: float) -> dict[str, str]:

@@ -5,7 +5,8 @@
   `ensure` checks whether it was done. (PyGithub's own `Retry` would send a POST again after a 5xx and create a pull
   request twice.)
 * No redirect is followed: a 301 is a transferred issue or a moved repository.
-* The environment's proxy, CA and netrc settings are ignored. Every request has a timeout.
+* The environment's proxy, CA and netrc settings are ignored: what the run may use of them is given as a `Network`.
+  Every request has a timeout.
 * Errors are raised outside `except`, so no traceback carries the request and its Authorization header.
 
 PyGithub's classes for the answers are not used: reading `merged` of a listed pull request costs a hidden request, its
@@ -18,6 +19,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -27,6 +29,7 @@ from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectio
 
 from ops_agent.adapters.github.failures import FailureKind, RequestFailed, RetryPolicy, error_for, lost, refusal
 from ops_agent.adapters.github.parsing import Misshapen
+from ops_agent.adapters.network import DIRECT, Network, explained
 from ops_agent.model.errors import GitHubError, NotFound
 from ops_agent.model.ports import Clock
 
@@ -52,14 +55,20 @@ class GitHubHttp(Requester):
         policy: RetryPolicy | None = None,
         timeout_seconds: int = TIMEOUT_SECONDS,
         say: Callable[[str], None] = lambda _: None,
+        network: Network = DIRECT,
     ) -> None:
+        # On this object only: no other client in this process is meant. (`injectConnectionClasses` would give up
+        # keep-alive.)
+        self._Requester__httpConnectionClass = partial(_Http, network=network)
+        self._Requester__httpsConnectionClass = partial(_Https, network=network)
+        self._network = network
         super().__init__(
             auth=Auth.Token(token),
             base_url=api_url.rstrip("/"),
             timeout=timeout_seconds,
             user_agent="ops-agent",
             per_page=100,
-            verify=True,
+            verify=network.verify,
             retry=None,
             pool_size=None,
         )
@@ -160,6 +169,7 @@ class GitHubHttp(Requester):
         headers = {"User-Agent": "ops-agent"} | ({"Authorization": f"token {self._token}"} if same else {})
         with requests.Session() as session:
             session.trust_env = False
+            session.proxies, session.verify = self._network.proxies(url), self._network.verify
             session.auth = Requester.noopAuth
             try:
                 answer = session.get(url, headers=headers, stream=True, timeout=TIMEOUT_SECONDS, allow_redirects=False)
@@ -167,7 +177,7 @@ class GitHubHttp(Requester):
                     return answer
                 problem = f"answer {answer.status_code}"
             except requests.RequestException as error:
-                problem = type(error).__name__
+                problem = explained(error) or type(error).__name__
         raise GitHubError(f"GitHub could not be reached while {doing}: {problem}.")
 
     def requestJsonAndCheck(  # noqa: N802 - PyGithub's name
@@ -199,7 +209,8 @@ class GitHubHttp(Requester):
             except requests.Timeout:
                 refused = lost(f"no answer within {TIMEOUT_SECONDS} s")
             except (requests.RequestException, OSError) as problem:
-                refused = lost(f"connection lost ({type(problem).__name__})")
+                why = explained(problem)
+                refused = lost(why or f"connection lost ({type(problem).__name__})", passes=why is None)
             except (AttributeError, ValueError, RecursionError):  # PyGithub's parser and its createException
                 refused = lost("an answer that cannot be read")
             refused.attempts = attempt
@@ -246,13 +257,14 @@ def connect(
     clock: Clock,
     policy: RetryPolicy | None = None,
     say: Callable[[str], None] = lambda _: None,
+    network: Network = DIRECT,
 ) -> GitHubHttp:
     """The connection of one run; all adapters share it, and its retry budget.
 
     `environment` is read for GITHUB_API_URL only (GitHub Enterprise Server).
     """
     url = environment.get("GITHUB_API_URL") or Consts.DEFAULT_BASE_URL
-    return GitHubHttp(token, clock, random.SystemRandom().random, api_url=url, policy=policy, say=say)
+    return GitHubHttp(token, clock, random.SystemRandom().random, api_url=url, policy=policy, say=say, network=network)
 
 
 def in_repository(repository: str, path: str = "") -> str:
@@ -276,8 +288,12 @@ class _Connection:
 
     session: requests.Session
 
-    def getresponse(self) -> RequestsResponse:
+    def __init__(self, host: str, *arguments: Any, network: Network, **options: Any) -> None:
+        super().__init__(host, *arguments, **options)  # type: ignore[call-arg]  # of the class beside this one
         self.session.trust_env = False
+        self.session.proxies = network.proxies(f"https://{host}")
+
+    def getresponse(self) -> RequestsResponse:
         answer: RequestsResponse = super().getresponse()  # type: ignore[misc]  # of the class beside this one
         if answer.status in (301, 303, 307, 308):
             raise _Moved(answer.status)
@@ -288,8 +304,3 @@ class _Http(_Connection, HTTPRequestsConnectionClass): ...
 
 
 class _Https(_Connection, HTTPSRequestsConnectionClass): ...
-
-
-# On our class only: no other client in this process is meant. (`injectConnectionClasses` would give up keep-alive.)
-GitHubHttp._Requester__httpConnectionClass = _Http  # type: ignore[attr-defined]
-GitHubHttp._Requester__httpsConnectionClass = _Https  # type: ignore[attr-defined]

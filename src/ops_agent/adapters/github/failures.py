@@ -139,8 +139,9 @@ class RequestFailed(Exception):
         self.attempts = 1
 
 
-def lost(seen: str) -> RequestFailed:
-    return RequestFailed(Failure(kind=FailureKind.LOST), seen)
+def lost(seen: str, *, passes: bool = True) -> RequestFailed:
+    """No answer; `passes` is false when asking again cannot help."""
+    return RequestFailed(Failure(kind=FailureKind.LOST if passes else FailureKind.PERMANENT), seen)
 
 
 def refusal(status: int, headers: Mapping[str, str], payload: Any, *, now: float, secret: str) -> RequestFailed:

@@ -11,6 +11,7 @@ from typing import Any
 from ops_agent.adapters.llm.client import BedrockKeys, IdentityToken, build_client
 from ops_agent.adapters.llm.failures import Failure, Kind, understand
 from ops_agent.adapters.llm.stream import Assembly, BrokenStream
+from ops_agent.adapters.network import DIRECT, Network
 from ops_agent.config.settings import LlmSettings
 from ops_agent.model.conversation import LlmReply, PeopleTurn, StopReason, ToolSpec, Turn, Usage
 from ops_agent.model.errors import LlmError
@@ -42,6 +43,7 @@ class AnthropicLlm:
         bedrock: BedrockKeys | None = None,
         uniform: Callable[[float, float], float] | None = None,
         say: Callable[[str], None] = lambda _: None,
+        network: Network = DIRECT,
     ) -> None:
         self._settings = settings
         self._region = region
@@ -50,6 +52,7 @@ class AnthropicLlm:
         self._bedrock = bedrock
         self._uniform = uniform or SystemRandom().uniform
         self._say = say
+        self._network = network
         self._end = clock.monotonic() + working_seconds
         self._deadline = self._end
         self._client: Any = None
@@ -131,6 +134,7 @@ class AnthropicLlm:
                 deadline=lambda: self._deadline,
                 identity=self._identity,
                 bedrock=self._bedrock,
+                network=self._network,
             )
             self._client_since = self._clock.monotonic()
         return self._client

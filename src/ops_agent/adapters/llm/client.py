@@ -1,7 +1,8 @@
 """The SDK's client: one explicit credential, our own HTTP client, nothing from the environment.
 
 The SDK reads credentials, base URL, headers and proxies from the environment when they are not given; here all are
-given, and the variables that cannot be given (`ANTHROPIC_CUSTOM_HEADERS`) are hidden while the client is built.
+given (the proxy and certificates as a `Network`), and the variables that cannot be given (`ANTHROPIC_CUSTOM_HEADERS`)
+are hidden while the client is built.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ops_agent.adapters.network import DIRECT, Network
 from ops_agent.config.settings import LlmSettings
 from ops_agent.model.errors import ConfigError, LlmError, ToolchainError
 from ops_agent.model.ports import Clock
 
 DEFAULT_URL = "https://api.anthropic.com"
+BEDROCK_URL = "https://bedrock-runtime.{region}.amazonaws.com"
 FEDERATION_AUDIENCE = "https://api.anthropic.com"
 STALL_SECONDS = 60.0
 _AMBIENT = ("ANTHROPIC_", "AWS_BEARER_TOKEN_BEDROCK", "OTEL_")
@@ -35,6 +38,7 @@ def build_client(
     deadline: Callable[[], float],
     identity: IdentityToken | None,
     bedrock: BedrockKeys | None,
+    network: Network = DIRECT,
 ) -> Any:
     """An `anthropic.Anthropic` (or `AnthropicBedrock`, in `region`) client without retries of its own.
 
@@ -43,16 +47,16 @@ def build_client(
     """
     import anthropic
 
-    http_client = _http_client(clock, deadline)
+    base_url = settings.base_url or (BEDROCK_URL.format(region=region) if settings.use_bedrock else DEFAULT_URL)
+    http_client = _http_client(clock, deadline, network, base_url)
     common = {"max_retries": 0, "http_client": http_client, "timeout": http_client.timeout, "open_telemetry": False}
     with _without_ambient():
         if settings.use_bedrock:
-            return _bedrock_client(settings.base_url, region, bedrock, common)
-        base_url = settings.base_url or DEFAULT_URL
+            return _bedrock_client(base_url, region, bedrock, common)
         if settings.anthropic_api_key:
             return anthropic.Anthropic(api_key=settings.anthropic_api_key, base_url=base_url, **common)
         if settings.anthropic_federation_rule_id and identity is not None:
-            credentials = _federation(settings, identity, _http_client(clock, deadline))
+            credentials = _federation(settings, identity, _http_client(clock, deadline, network, base_url))
             return anthropic.Anthropic(credentials=credentials, base_url=base_url, **common)
     federation = "`anthropic_federation_rule_id` with the job's `id-token: write`"
     raise ConfigError(
@@ -94,7 +98,7 @@ def _bedrock_client(base_url: str, region: str, bedrock: BedrockKeys | None, com
         aws_secret_key=secret_key,
         aws_session_token=session_token,
         aws_region=region,
-        base_url=base_url or f"https://bedrock-runtime.{region}.amazonaws.com",
+        base_url=base_url,
         **common,
     )
 
@@ -108,8 +112,10 @@ def _without_ambient() -> Iterator[None]:
         os.environ.update(hidden)
 
 
-def _http_client(clock: Clock, deadline: Callable[[], float]) -> Any:
-    """No proxy, CA bundle or netrc from the environment; no redirect; every body is cut off at the deadline."""
+def _http_client(clock: Clock, deadline: Callable[[], float], network: Network, url: str) -> Any:
+    """A client for the host of `url`. Nothing from the environment; no redirect; every body is cut off at the
+    deadline.
+    """
     import httpx2
 
     class Bounded(httpx2.SyncByteStream):
@@ -134,4 +140,8 @@ def _http_client(clock: Clock, deadline: Callable[[], float]) -> Any:
             return response
 
     timeout = httpx2.Timeout(STALL_SECONDS, connect=15.0)
-    return httpx2.Client(transport=Transport(trust_env=False), trust_env=False, follow_redirects=False, timeout=timeout)
+    proxy = network.proxy_of(url)
+    transport = Transport(
+        trust_env=False, verify=network.context() if network.bundle else True, proxy=proxy.url if proxy else None
+    )
+    return httpx2.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=timeout)

@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Any
 
 from ops_agent.adapters.llm.stream import BrokenStream
+from ops_agent.adapters.network import explained
 from ops_agent.model.conversation import Usage
 
 _TRANSIENT_TYPE = re.compile(
@@ -70,6 +71,8 @@ def understand(error: Exception) -> Failure | None:
         return _of_status(error)
     if isinstance(error, anthropic.APITimeoutError | httpx2.TimeoutException):
         return Failure(Kind.TRANSIENT, "the API sent nothing for too long")
+    if isinstance(error, anthropic.APIConnectionError | httpx2.HTTPError) and (why := explained(error)) is not None:
+        return Failure(Kind.PERMANENT, f"no connection to the API: {why}")
     if isinstance(error, anthropic.APIConnectionError):
         return Failure(Kind.TRANSIENT, f"no connection to the API ({type(error.__cause__ or error).__name__})")
     if isinstance(error, httpx2.HTTPError):

@@ -1,5 +1,5 @@
 """The only way out for Terraform's children: a CONNECT proxy on loopback that knows which child is asking and what
-it may reach.
+it may reach. Where the runner names a proxy of its own, allowed connections go on through that one.
 
 A child holds a URL with a token of its own (Go sends user information of HTTPS_PROXY as Proxy-Authorization, and
 never proxies loopback). TLS goes through unread except its first record, whose server name must be the one that
@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from ops_agent.adapters.network import DIRECT, Network, Proxy
 from ops_agent.adapters.terraform.reach import Hosts
 
 PORT = 443
@@ -33,6 +34,7 @@ SECONDS, IDLE_SECONDS, CONNECT_SECONDS = 900.0, 120.0, 15.0
 _END_OF_HEAD = b"\r\n\r\n"
 _NOTHING_MORE = b"Content-Length: 0\r\nConnection: close" + _END_OF_HEAD
 _AUTHORITY = re.compile(r"(?:\[(?P<six>[0-9a-fA-F:.]+)\]|(?P<name>[^:/\s]+)):(?P<port>\d{1,5})")
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})\b")
 _HOST = re.compile(r"(?!-)[a-z0-9-]+(?:\.[a-z0-9-]+)+")
 _PRIVATE = [
     ipaddress.ip_network(text)
@@ -65,6 +67,8 @@ class Grant:
         """The host of `HOST:443`. Raises HostRefused, and keeps the refusal."""
         found = _AUTHORITY.fullmatch(authority)
         host = (found["name"] or "").lower().removesuffix(".") if found else ""
+        if found and self.hosts.anywhere and int(found["port"]) < 1 << 16:
+            return host or str(found["six"])
         if found and int(found["port"]) == PORT and len(host) <= 253 and _HOST.fullmatch(host) and host in self.hosts:
             return host
         raise self.refuse(authority, self.hosts.why(host))
@@ -105,10 +109,37 @@ def dial(host: str, hosts: Hosts) -> socket.socket:
     raise OSError(f"{host} does not answer")
 
 
+def dial_through(proxy: Proxy, host: str, port: int) -> socket.socket:
+    """A tunnel to `host` through the network's own proxy, which resolves the name. Raises HostRefused when that proxy
+    does not let it pass, and OSError.
+    """
+    there = socket.create_connection((proxy.host, proxy.port), CONNECT_SECONDS)
+    try:
+        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        login = f"Proxy-Authorization: {proxy.authorization}\r\n" if proxy.authorization else ""
+        there.sendall(f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{login}\r\n".encode())
+        answer = b""
+        while _END_OF_HEAD not in answer and len(answer) < MAX_HEAD:
+            # Byte by byte: what comes after the head belongs to the tunnel.
+            if not (more := there.recv(1)):
+                break
+            answer += more
+        status = _STATUS.match(answer)
+        if status and answer.endswith(_END_OF_HEAD) and status[1] == b"200":
+            return there
+        if status and status[1].startswith(b"4"):
+            raise HostRefused(f"refused by the proxy {proxy} of this network (status {status[1].decode()})")
+        raise OSError(f"the proxy {proxy} did not connect to {host}")
+    except BaseException:
+        there.close()
+        raise
+
+
 class EgressProxy:
     """Listens until it is closed."""
 
-    def __init__(self) -> None:
+    def __init__(self, network: Network = DIRECT) -> None:
+        self._network = network
         self._lock = threading.Lock()
         self._grants: list[Grant] = []
         self._places = threading.BoundedSemaphore(MAX_TUNNELS)
@@ -155,7 +186,7 @@ class EgressProxy:
             client.sendall(b"HTTP/1.1 407 No grant\r\nProxy-Authenticate: Basic\r\n" + _NOTHING_MORE)
             return
         try:
-            host, there = _connect(grant, first)
+            host, there = _connect(grant, first, self._network)
         except HostRefused as refused:
             client.sendall(f"HTTP/1.1 403 refused by ops-agent: {refused}\r\n".encode() + _NOTHING_MORE)
             return
@@ -164,6 +195,10 @@ class EgressProxy:
             return
         with there:
             client.sendall(b"HTTP/1.1 200 Connected" + _END_OF_HEAD)
+            if grant.hosts.anywhere:
+                there.sendall(early)
+                _carry(client, there)
+                return
             hello = _read(client, early, _is_record, MAX_HEAD + 5)
             if (named := server_name(hello)) != host:
                 asked = f"asked for as {named!r}" if named else "not asked for by name"
@@ -185,15 +220,19 @@ class EgressProxy:
             return next((grant for grant in self._grants if hmac.compare_digest(grant.token.encode(), token)), None)
 
 
-def _connect(grant: Grant, request_line: str) -> tuple[str, socket.socket]:
+def _connect(grant: Grant, request_line: str, network: Network = DIRECT) -> tuple[str, socket.socket]:
     """The host that is asked for, and a connection to it. Raises HostRefused, which the grant keeps; OSError."""
     method, _, rest = request_line.partition(" ")
     target = rest.partition(" ")[0]
     if method != "CONNECT":
         place = target.removeprefix("http://").partition("/")[0]
         raise grant.refuse(place if ":" in place else f"{place}:80", "plain HTTP")
-    host = grant.check(target)
+    host, port = grant.check(target), int(target.rpartition(":")[2])
     try:
+        if (proxy := network.proxy_for(host, port)) is not None:
+            return host, dial_through(proxy, host, port)
+        if grant.hosts.anywhere:
+            return host, socket.create_connection((host, port), CONNECT_SECONDS)
         return host, dial(host, grant.hosts)
     except HostRefused as refused:
         raise grant.refuse(f"{host}:{PORT}", str(refused)) from None

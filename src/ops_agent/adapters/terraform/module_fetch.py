@@ -76,6 +76,15 @@ _ANSWERS = (
         f"or {VENDOR}.",
     ),
     _answer(
+        r"from proxy after CONNECT|CONNECT tunnel failed|proxyconnect",
+        "The proxy of this network does not let {host} pass: allow it there (docs/setup/network.md).",
+    ),
+    _answer(
+        r"SSL certificate problem|certificate verification failed|certificate signed by unknown|x509: certificate",
+        "No certificate authority that this runner trusts signed the certificate of {host}: name yours in "
+        "`ca_certificates` (docs/setup/network.md).",
+    ),
+    _answer(
         r"git must be available and on the PATH",
         "Install git on the runner, or use a source that needs none (a registry's archive).",
     ),
@@ -260,9 +269,10 @@ class RemoteModules:
 
     @cached_property
     def _registries(self) -> Mapping[str, Registry]:
-        authority = self._access.variables.get("SSL_CERT_FILE", "")
-        tokens = self._access.credentials.registry_tokens()
-        return find_registries(tokens, authority=authority, sleep=self._access.sleep)
+        network, emulated = self._sandbox.network, self._access.variables.get("SSL_CERT_FILE")
+        if emulated is not None:
+            network = replace(network, bundle=Path(emulated))
+        return find_registries(self._access.credentials.registry_tokens(), network, sleep=self._access.sleep)
 
     def _get(self, cell: Cell, root: TerraformRoot, calls: Sequence[ModuleCall]) -> tuple[Finding, ...]:
         """Run `get`, again when no host gave an answer soon; returns the findings of the last try."""
@@ -309,7 +319,7 @@ class RemoteModules:
     def _variables(self, cell: Cell) -> dict[str, str]:
         """Our CLI configuration and the module hosts' tokens. A proxy that is none stops plain http."""
         served = {host: registry for host, registry in self._registries.items() if registry.modules}
-        settings = cell.root / "modules.tfrc"
+        settings, trusted = cell.root / "modules.tfrc", self._sandbox.trust.get("SSL_CERT_FILE")
         blocks = "".join(registry.block(host) for host, registry in served.items())
         settings.write_text(f"disable_checkpoint = true\n{blocks}", encoding="utf-8")
         settings.chmod(0o644)
@@ -319,6 +329,7 @@ class RemoteModules:
             "HTTP_PROXY": f"http://{PLAIN_HTTP}",
             "TF_REGISTRY_CLIENT_TIMEOUT": "20",
             "TF_REGISTRY_DISCOVERY_RETRY": "0",
+            **({"GIT_SSL_CAINFO": trusted} if trusted else {}),
             **self._access.credentials.variables(served),
             **self._access.variables,
         }

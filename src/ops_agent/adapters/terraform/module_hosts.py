@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import http.client
 import json
-import ssl
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
+from ops_agent.adapters.network import DIRECT, Network, explained
 from ops_agent.terraform.module_sources import ModuleSource, SourceKind
 
 TRIES = 3
@@ -139,32 +139,33 @@ class Registry:
 
 
 def find_registries(
-    tokens: Mapping[str, str], *, authority: str = "", sleep: Callable[[float], None] = time.sleep
+    tokens: Mapping[str, str], network: Network = DIRECT, *, sleep: Callable[[float], None] = time.sleep
 ) -> dict[str, Registry]:
-    """What each host of `tokens` says. `authority` is a file with a certificate to trust (an emulator's)."""
-    context = ssl.create_default_context(cafile=authority or None)
-    return {host: _ask(host, tokens, context, sleep) for host in tokens}
+    """What each host of `tokens` says."""
+    return {host: _ask(host, tokens, network, sleep) for host in tokens}
 
 
-def _ask(host: str, tokens: Mapping[str, str], context: ssl.SSLContext, sleep: Callable[[float], None]) -> Registry:
+def _ask(host: str, tokens: Mapping[str, str], network: Network, sleep: Callable[[float], None]) -> Registry:
     problem = ""
     for attempt in range(TRIES):
         if attempt:
             sleep(2.0**attempt)
         try:
-            return _discover(host, tokens, context)
+            return _discover(host, tokens, network)
         except (OSError, http.client.HTTPException) as error:
+            if (why := explained(error)) is not None:
+                return Registry(problem=why)
             problem = f"it does not answer ({error})"
     return Registry(problem=problem)
 
 
-def _discover(host: str, tokens: Mapping[str, str], context: ssl.SSLContext) -> Registry:
+def _discover(host: str, tokens: Mapping[str, str], network: Network) -> Registry:
     """Read the discovery document; redirects are followed on the same host only, and the token goes along when it is
     asked for. Raises OSError or HTTPException when there is no answer, which may be another one later.
     """
     address, headers = f"https://{host}{_DOCUMENT}", {"Accept": "application/json"}
     for _ in range(_MAX_REQUESTS):
-        connection = http.client.HTTPSConnection(host, timeout=_SECONDS, context=context)
+        connection = _connection(host, network)
         try:
             connection.request("GET", urlsplit(address).path, headers=headers)
             answer = connection.getresponse()
@@ -182,6 +183,17 @@ def _discover(host: str, tokens: Mapping[str, str], context: ssl.SSLContext) -> 
         else:
             return _read(host, address, body, tokens) if status == 200 else Registry()
     return Registry(problem="its discovery document is redirected without end")
+
+
+def _connection(host: str, network: Network) -> http.client.HTTPSConnection:
+    proxy = network.proxy_of(f"https://{host}")
+    if proxy is None:
+        return http.client.HTTPSConnection(host, timeout=_SECONDS, context=network.context())
+    connection = http.client.HTTPSConnection(proxy.host, proxy.port, timeout=_SECONDS, context=network.context())
+    login = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
+    there = urlsplit(f"https://{host}")
+    connection.set_tunnel(there.hostname or host, there.port or 443, headers=login)
+    return connection
 
 
 def _read(host: str, address: str, body: bytes, tokens: Mapping[str, str]) -> Registry:

@@ -41,13 +41,14 @@ _OTHER_BUCKET = "a bucket that neither the base branch, its state nor the input 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:
     """What one command may reach. `aws` may have private addresses (AWS's interface endpoints), `others` never; `words`
-    says why another host is refused, `bucket_words` why another bucket is.
+    says why another host is refused, `bucket_words` why another bucket is. `anywhere`: nothing is refused.
     """
 
     aws: re.Pattern[str] | None = None
     others: frozenset[str] = frozenset()
     words: str = "on no list for this command"
     bucket_words: str = ""
+    anywhere: bool = False
 
     def why(self, host: str) -> str:
         """Why `host` is refused, for people."""
@@ -60,7 +61,7 @@ class Hosts:
         return host in self.others or self.is_aws(host)
 
 
-NOWHERE = Hosts()
+NOWHERE, ANYWHERE = Hosts(), Hosts(anywhere=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

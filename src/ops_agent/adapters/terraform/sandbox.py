@@ -21,11 +21,12 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ops_agent.adapters.network import DIRECT, Network
 from ops_agent.adapters.terraform import confinement, sandbox_child
 from ops_agent.adapters.terraform.cells import Cell, fresh_uid, is_open_to_others, new_run_directory, remove, sweep
 from ops_agent.adapters.terraform.commands import TerraformCommand, plan, show
@@ -33,7 +34,8 @@ from ops_agent.adapters.terraform.confinement import Confinement, memory_bound
 from ops_agent.adapters.terraform.egress import EgressProxy
 from ops_agent.adapters.terraform.engine import Program
 from ops_agent.adapters.terraform.processes import Children, ChildResult, Patience
-from ops_agent.adapters.terraform.reach import NOWHERE, Reach
+from ops_agent.adapters.terraform.reach import ANYWHERE, NOWHERE, Reach
+from ops_agent.config.inputs import LOOPBACK
 from ops_agent.model.errors import ToolchainError
 
 _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 4, 38
@@ -57,7 +59,7 @@ def harden_this_process() -> None:
 class Sandbox:
     """All cells of one run. A context manager: its end kills what still runs and removes every file."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, network: Network = DIRECT) -> None:
         harden_this_process()
         self.children = Children()
         own_uid = os.geteuid() == 0
@@ -76,7 +78,14 @@ class Sandbox:
         )
         self._shared: dict[Path, None] = {}
         self._writable: dict[Path, tuple[Path, ...]] = {}
-        self._proxy = EgressProxy()
+        self.network = network
+        self._proxy = EgressProxy(network)
+        self.trust: dict[str, str] = {}
+        """Variables that name the certificates to trust; empty when the system's are enough."""
+        if network.bundle is not None:
+            copy = Path(shutil.copyfile(network.bundle, self.root / "certificates.pem"))
+            copy.chmod(0o644)
+            self.trust = {"SSL_CERT_FILE": str(copy)}
 
     def share(self, *places: Path) -> None:
         """Every cell's children may read and execute what is below `places`: provider mirrors."""
@@ -151,7 +160,7 @@ class Sandbox:
         """
         name = command.argv[0]
         with self._proxy.grant(cell.reach.hosts(name)) as grant:
-            given = {**cell.variables(), **variables, **grant.variables}
+            given = {**cell.variables(), **self.trust, **variables, **grant.variables}
             result = self.children.run(
                 [*self._child(cell, given, cell.reach.ports_for(name)), str(self.program.path), *command.argv],
                 variables=given,
@@ -176,11 +185,16 @@ class Sandbox:
         in_vain: Callable[[], bool],
     ) -> ChildResult:
         """Run one command as the cell's user with the whole network, for the modules of the base branch alone. No other
-        child lives meanwhile: with the same uid it could read `variables`, where the module hosts' tokens are.
+        child lives meanwhile: with the same uid it could read `variables`, where the module hosts' tokens are. The
+        network's own proxy is reached through ours, which knows its credentials.
         """
         words = [*self._words(cell, {}), str(self.program.path), *command.argv]
-        given = {**cell.variables(), **variables}
-        with self.children.quiet():
+        given = {**cell.variables(), **self.trust, **variables}
+        with ExitStack() as stack:
+            if self.network.proxy is not None:
+                way = stack.enter_context(self._proxy.grant(ANYWHERE)).variables["HTTPS_PROXY"]
+                given |= {"HTTPS_PROXY": way, "NO_PROXY": ",".join(LOOPBACK)}
+            stack.enter_context(self.children.quiet())
             return self.children.run(words, variables=given, cwd=cwd, patience=patience, uid=cell.uid, in_vain=in_vain)
 
     def attempt(self, cell: Cell, files: Mapping[str, Path], port: int) -> dict[str, bool]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ops_agent.adapters.network import DIRECT, Network
 from ops_agent.adapters.terraform import commands
 from ops_agent.adapters.terraform.cells import Cell, copy_tree
 from ops_agent.adapters.terraform.confinement import memory_left
@@ -72,9 +73,10 @@ class TerraformCli:
         extra_variables: Mapping[str, str] | None = None,
         modules: ModuleAccess | None = None,
         kept: Callable[[], Iterable[Path]] = tuple,
+        network: Network = DIRECT,
     ) -> None:
         self._policy, self._binary, self._mirror = policy, binary, mirror
-        self._kept = kept
+        self._kept, self._network = kept, network
         self._program: Program | None = None
         self._chosen_for: tuple[EngineWish, ...] | None = None
         self._path_variable, self._closed = path_variable, tuple(closed)
@@ -96,7 +98,8 @@ class TerraformCli:
     def _sandbox(self) -> Sandbox:
         def make() -> Sandbox:
             atexit.register(self.close)
-            return Sandbox(self._program or find_program(self._binary, self._path_variable, self._closed))
+            program = self._program or find_program(self._binary, self._path_variable, self._closed)
+            return Sandbox(program, self._network)
 
         return self._once("sandbox", make)
 
