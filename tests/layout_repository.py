@@ -13,7 +13,8 @@ from typing import Any
 from ops_agent.config.policy_file import POLICY_FILE
 from ops_agent.config.settings import Settings
 from ops_agent.doctor import read_repository, show
-from ops_agent.doctor.checks import CHECKS, Health, Setup
+from ops_agent.doctor.checks import CHECKS
+from ops_agent.doctor.diagnosis import Health, Setup
 from ops_agent.doctor.questions import questions
 from ops_agent.model.finding import Finding
 from ops_agent.model.terraform import Environment, TerraformRoot

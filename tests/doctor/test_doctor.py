@@ -18,7 +18,7 @@ from ops_agent.cli import run_doctor
 from ops_agent.config.arguments import parse
 from ops_agent.config.settings import Settings
 from ops_agent.doctor import diagnose, examine, show
-from ops_agent.doctor.checks import Diagnosis, Health, Setup
+from ops_agent.doctor.diagnosis import Diagnosis, Health, Setup
 from ops_agent.model.change_set import TreeEntry
 from ops_agent.model.errors import AwsError, NotFound, ToolchainError
 from ops_agent.model.event import Repository

@@ -11,7 +11,7 @@ import pytest
 from layout_repository import PARTIAL, Repository
 from ops_agent import doctor
 from ops_agent.doctor import diagnose
-from ops_agent.doctor.checks import Diagnosis, Health
+from ops_agent.doctor.diagnosis import Diagnosis, Health
 
 PATHS = {"PATH": "/usr/bin:/bin"}
 ROLE = "arn:aws:iam::283165662494:role/ops-agent-plan"

@@ -12,7 +12,8 @@ import pytest
 from layout_repository import PARTIAL, QUEUE, WHOLE, Repository
 from ops_agent.config.settings import Settings
 from ops_agent.doctor import read_repository, show
-from ops_agent.doctor.checks import CHECKS, EXISTING_RULES, Diagnosis, Health, Setup
+from ops_agent.doctor.checks import CHECKS, EXISTING_RULES
+from ops_agent.doctor.diagnosis import Diagnosis, Health, Setup
 from ops_agent.guard.rules import TABLE
 
 SERVICE = {

@@ -13,7 +13,8 @@ import pytest
 from ops_agent.adapters.aws.sts import session_policy
 from ops_agent.adapters.terraform.diagnostics import from_json
 from ops_agent.config.settings import Settings
-from ops_agent.doctor.checks import CHECKS, Health, Setup
+from ops_agent.doctor.checks import CHECKS
+from ops_agent.doctor.diagnosis import Health, Setup
 from ops_agent.model.change_set import TreeEntry
 from ops_agent.model.policy import Policy
 from ops_agent.terraform.layout import discover_layout

@@ -7,7 +7,8 @@ from types import SimpleNamespace
 from adapters.terraform.worlds import service, world
 from doubles.tree import MemoryTree
 from ops_agent.config.settings import Settings
-from ops_agent.doctor.checks import CHECKS, Health, Setup
+from ops_agent.doctor.checks import CHECKS
+from ops_agent.doctor.diagnosis import Health, Setup
 from ops_agent.model.outcome import Conclusion
 from ops_agent.model.policy import Policy
 from ops_agent.run.base_first import BaseFirst

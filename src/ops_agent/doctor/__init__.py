@@ -11,7 +11,8 @@ from typing import TextIO
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.config.policy_file import narrow_by_policy_file
 from ops_agent.config.settings import Settings, read_inputs
-from ops_agent.doctor.checks import CHECKS, FAIL, NEEDS, OK, SKIP, WARN, Diagnosis, Setup, from_error, regular_paths
+from ops_agent.doctor.checks import CHECKS, NEEDS, regular_paths
+from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis, Setup, from_error
 from ops_agent.model.errors import ConfigError, OpsAgentError
 from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import Layout

@@ -5,28 +5,25 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from ops_agent.config.policy_file import POLICY_FILE
-from ops_agent.config.settings import Settings, ways_to_llm
+from ops_agent.doctor.diagnosis import FAIL, OK, WARN, Diagnosis, Health, Setup, from_error, from_finding
+from ops_agent.doctor.outside import check_aws, check_board, check_llm, check_token
 from ops_agent.doctor.questions import questions
 from ops_agent.guard.judge import judge
 from ops_agent.guard.needs import by_words
 from ops_agent.guard.rules import TABLE
 from ops_agent.guard.tree import FilesInMemory
-from ops_agent.issue.references import parse_references
 from ops_agent.model.change_set import ChangeSet, FileChange
-from ops_agent.model.errors import OpsAgentError, ToolchainError
+from ops_agent.model.errors import ToolchainError
 from ops_agent.model.finding import Finding
 from ops_agent.model.policy import Policy
-from ops_agent.model.ports import BaseTree, World
-from ops_agent.model.terraform import Environment, Layout
+from ops_agent.model.ports import BaseTree
+from ops_agent.model.terraform import Layout
 from ops_agent.model.verification import CheckStatus
-from ops_agent.run.branch_rules import REMEDY, branch_rules
 from ops_agent.run.brief import require_environments
 from ops_agent.run.needs import find_needs, named, stopped_by
 from ops_agent.terraform.layout import survey_of
@@ -40,7 +37,6 @@ from ops_agent.terraform.module_sources import (
 )
 from ops_agent.terraform.modules import directory_of, is_configuration
 from ops_agent.terraform.obstacles import broken_files, denied_reads
-from ops_agent.text.markdown import code
 from ops_agent.wiring import module_credentials
 
 EXISTING_RULES: Final = frozenset(
@@ -62,66 +58,6 @@ jobs:
       - run: echo ${{ github.head_ref }}
 """
 _FREE_BYTES = 3_000_000_000
-
-
-class Health(StrEnum):
-    """FAIL means that a run cannot succeed as things are; SKIP that it could not be checked from here."""
-
-    OK = "ok"
-    WARN = "warn"
-    FAIL = "fail"
-    SKIP = "skip"
-
-
-OK, WARN, FAIL, SKIP = Health
-
-
-@dataclass(frozen=True, slots=True)
-class Diagnosis:
-    """One thing that was checked: `what` was found, in one sentence, and the `hint` says what to do about it."""
-
-    subject: str
-    health: Health
-    what: str
-    hint: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """What is examined. `tree` is None when there is no repository to read, `layout` when there is no tree.
-
-    `wrong` names the inputs that cannot be used: `settings` has their defaults, which nobody chose.
-    """
-
-    settings: Settings
-    world: World
-    environment: Mapping[str, str]
-    tree: BaseTree | None
-    layout: Layout | None
-    wrong: frozenset[str] = frozenset()
-
-    @property
-    def repository(self) -> str:
-        """`owner/name` of the repository that would be changed, empty when nobody names one."""
-        return self.settings.target_repository or self.environment.get("GITHUB_REPOSITORY", "")
-
-    @property
-    def on_runner(self) -> bool:
-        return self.environment.get("GITHUB_ACTIONS") == "true"
-
-    @property
-    def needed(self) -> Health:
-        """The health of a check when something is missing that only a job has."""
-        return FAIL if self.on_runner else SKIP
-
-
-def from_error(subject: str, error: OpsAgentError) -> Diagnosis:
-    """An error as a diagnosis: its words, and its hint."""
-    return Diagnosis(subject, FAIL, str(error), error.hint)
-
-
-def _from_finding(subject: str, health: Health, finding: Finding, more: str = "") -> Diagnosis:
-    return Diagnosis(subject, health, f"{finding.place}: {finding.what}", finding.remedy + more)
 
 
 def _check_reserved(setup: Setup) -> Iterator[Diagnosis]:
@@ -164,14 +100,14 @@ def _check_layout(setup: Setup) -> Iterator[Diagnosis]:
             yield Diagnosis("layout", WARN, f"{words}: {why}", repeating[0].remedy if repeating else "")
     for finding in asked:
         if finding not in shown:
-            yield _from_finding("layout", WARN, finding)
+            yield from_finding("layout", WARN, finding)
     if mapping:
         what = f"add these lines to `{POLICY_FILE}` on the base branch, and correct what is in capitals or behind `or`"
         yield Diagnosis("layout", WARN, what, mapping)
     if tree is not None:
         yield from check_existing(layout, tree, policy)
         for finding in denied_reads(layout, paths, tree.read):
-            yield _from_finding("plans", WARN, finding)
+            yield from_finding("plans", WARN, finding)
 
 
 def _concerns(finding: Finding, root: str) -> bool:
@@ -194,7 +130,7 @@ def check_existing(layout: Layout, tree: BaseTree, policy: Policy) -> Iterator[D
 
 def _places(findings: tuple[Finding, ...], health: Health, more: str) -> Iterator[Diagnosis]:
     for finding in findings[:_MOST]:
-        yield _from_finding("sources", health, finding, more)
+        yield from_finding("sources", health, finding, more)
     if len(findings) > _MOST:
         yield Diagnosis("sources", health, f"and {len(findings) - _MOST} more places like these")
 
@@ -215,101 +151,6 @@ def existing_findings(layout: Layout, tree: BaseTree, policy: Policy) -> tuple[F
     rules = tuple(rule for rule in TABLE if rule.id in EXISTING_RULES)
     change_set = ChangeSet(base_commit=tree.commit, changes=changes)
     return judge(change_set, FilesInMemory(paths, tree.read), policy, table=rules).findings
-
-
-def _check_llm(setup: Setup) -> Iterator[Diagnosis]:
-    names = {
-        "anthropic_api_key": "an Anthropic key",
-        "anthropic_federation_rule_id": "workload identity federation",
-        "use_bedrock": "Bedrock",
-    }
-    given = [names[way] for way in ways_to_llm(setup.settings.llm)]
-    if given:
-        yield Diagnosis("llm", OK, f"`{setup.settings.llm.model}` through {given[0]} (not called: a call costs money)")
-    else:
-        hint = "Set `anthropic_api_key`, the `anthropic_federation_*` inputs, or `use_bedrock`."
-        yield Diagnosis("llm", setup.needed, "no credentials for the language model are given", hint)
-
-
-def _check_token(setup: Setup) -> Iterator[Diagnosis]:
-    if not setup.settings.github_token or not setup.repository:
-        missing = "`github_token`" if not setup.settings.github_token else "a repository (`target_repository`)"
-        yield Diagnosis("GitHub", setup.needed, f"{missing} is not given")
-        return
-    host = setup.world.issues
-    described = host.repository(setup.repository)
-    yield Diagnosis("GitHub", OK, f"the token acts as {host.viewer().login} on {described.full_name}")
-    if described.archived or described.disabled:
-        yield Diagnosis("GitHub", FAIL, "the repository is archived or disabled", "Choose another one.")
-    abilities = host.token_abilities(setup.repository)
-    hint = "docs/setup/token.md lists the permissions and who gives them."
-    words = {True: "may write", False: "may not write", None: "does not show whether it may write"}
-    for name in ("contents", "pull_requests", "issues"):
-        able = getattr(abilities, name)
-        health = {True: OK, False: FAIL, None: WARN}[able]
-        yield Diagnosis("GitHub", health, f"the token {words[able]} {name.replace('_', ' ')}", hint)
-    if abilities.workflows is not True:
-        remedy = f"Changes of workflows are offered as a patch then; for commits use a GitHub App token. {hint}"
-        yield Diagnosis("GitHub", WARN, f"the token {words[abilities.workflows]} workflow files", remedy)
-    rules = branch_rules(setup.world, setup.repository, f"{setup.settings.branch_prefix}1", is_new=True)
-    yield from (Diagnosis("GitHub", FAIL, why, REMEDY) for why in rules.refused)
-    yield from (Diagnosis("GitHub", WARN, why, REMEDY) for why in rules.doubtful)
-    told = [f"rulesets restrict {code(path)}" for path in rules.paths] + list(rules.messages)
-    yield from (Diagnosis("GitHub", WARN, what, "The agent is told so; nothing is to be done.") for what in told)
-
-
-def _check_board(setup: Setup) -> Iterator[Diagnosis]:
-    settings = setup.settings
-    if not settings.github_token or not setup.repository or not settings.issue_number:
-        what = "the board is found through an issue, and no issue is named"
-        yield Diagnosis("board", SKIP, what, "Name one: `doctor --input issue_number=12`.")
-        return
-    server = (setup.environment.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/")
-    ref = parse_references(settings.issue_number, setup.repository, server)[0]
-    card = setup.world.board.card(setup.world.issues.issue(ref))
-    if isinstance(card, str):
-        hint = "See docs/setup/board.md. Without the board the label `ready` counts as Ready."
-        yield Diagnosis("board", WARN if card else OK, card or "no board: the label `ready` decides", card and hint)
-        return
-    yield Diagnosis("board", OK, f"{ref} is in {card.status or 'no column'}")
-    known = {name.casefold() for _, name in card.options}
-    for name in ("status_ready", "status_in_progress", "status_review"):
-        status = getattr(settings.board, name)
-        if status and status.casefold() not in known:
-            hint = f"The board has {', '.join(option for _, option in card.options)}: set `{name}` to one of them."
-            yield Diagnosis("board", FAIL, f"there is no column `{status}` (`{name}`)", hint)
-
-
-def _check_aws(setup: Setup) -> Iterator[Diagnosis]:
-    settings = setup.settings
-    can_mint = bool(setup.environment.get("ACTIONS_ID_TOKEN_REQUEST_URL"))
-    if can_mint and not (
-        settings.aws_role_arns or settings.llm.anthropic_federation_rule_id or settings.llm.use_bedrock
-    ):
-        hint = "Remove `id-token: write` from the job, or set `aws_role_arn`."
-        yield Diagnosis("AWS", WARN, "the job has `id-token: write`, and no input needs an OIDC token", hint)
-    if not settings.aws_role_arns:
-        hint = "Set `aws_role_arn` (docs/setup/aws-role.md); without it plans are made without the account, and marked."
-        yield Diagnosis("AWS", WARN, "no role for plans is given", hint)
-        return
-    if not can_mint:
-        hint = "Add `id-token: write` to the job's permissions." if setup.on_runner else ""
-        yield Diagnosis("AWS", setup.needed, "this process cannot ask for OIDC tokens", hint)
-        return
-    known = {e.name: e for root in (setup.layout.roots if setup.layout else ()) for e in root.environments}
-    for name in settings.aws_role_arns:
-        if name in known:
-            yield _check_role(setup, known[name])
-        else:
-            yield Diagnosis("AWS", WARN, f"`aws_role_arns` names `{name}`, but no root has that environment")
-
-
-def _check_role(setup: Setup, environment: Environment) -> Diagnosis:
-    try:
-        with setup.world.cloud.lease(environment) as lease:
-            return Diagnosis("AWS", OK, f"the role for `{environment.name}` gives access to account {lease.account}")
-    except OpsAgentError as error:
-        return from_error("AWS", error)
 
 
 def _check_toolchain(setup: Setup) -> Iterator[Diagnosis]:
@@ -369,7 +210,7 @@ def check_modules(setup: Setup) -> Iterator[Diagnosis]:
         if came:
             yield Diagnosis("modules", OK, f"the modules of `{root.path}` were fetched in {check.seconds:.1f} s")
         for finding in check.findings:
-            yield _from_finding("modules", health, finding)
+            yield from_finding("modules", health, finding)
 
 
 def _named(call: ModuleCall, setup: Setup) -> str:
@@ -395,10 +236,10 @@ CHECKS: dict[str, Callable[[Setup], Iterable[Diagnosis]]] = {
     "environments": _check_environments,
     "region": _check_region,
     "layout": _check_layout,
-    "llm": _check_llm,
-    "GitHub": _check_token,
-    "board": _check_board,
-    "AWS": _check_aws,
+    "llm": check_llm,
+    "GitHub": check_token,
+    "board": check_board,
+    "AWS": check_aws,
     "toolchain": _check_toolchain,
     "modules": check_modules,
     "job": _check_job,

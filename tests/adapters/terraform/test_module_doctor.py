@@ -11,7 +11,8 @@ import pytest
 
 from adapters.terraform.module_worlds import TOKEN, call, engine
 from ops_agent.config.settings import Settings
-from ops_agent.doctor.checks import Health, Setup, check_modules
+from ops_agent.doctor.checks import check_modules
+from ops_agent.doctor.diagnosis import Health, Setup
 from ops_agent.model.change_set import TreeEntry
 from ops_agent.model.policy import Policy
 from ops_agent.terraform.layout import discover_layout
