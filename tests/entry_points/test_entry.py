@@ -146,6 +146,38 @@ def test_an_index_that_does_not_have_the_files_is_said_with_the_ways_out(
     assert all(way in error for way in ("PIP_INDEX_URL", "PIP_FIND_LINKS", "make wheelhouse", "docs/setup/network.md"))
 
 
+@pytest.mark.parametrize(
+    ("may", "on_path", "machine", "locked"),
+    [
+        ("true", "", "x86_64", "container.txt"),
+        ("true", "terraform", "x86_64", "runtime.txt"),
+        ("true", "tofu", "x86_64", "runtime.txt"),
+        ("true", "", "aarch64", "runtime.txt"),
+        ("false", "", "x86_64", "runtime.txt"),
+    ],
+)
+def test_terraform_comes_along_only_where_the_runner_has_none(
+    runner: Runner, may: str, on_path: str, machine: str, locked: str
+) -> None:
+    """`python3.14` stands in for the runner's, and says what pip was asked to install."""
+    path = runner.folder / "bin"
+    path.mkdir()
+    for name in ("mktemp", "mkdir", "ln"):
+        (path / name).symlink_to(f"/usr/bin/{name}")
+    python = f"""#!/bin/bash
+    case "$*" in
+      *uname*) [[ {machine} == x86_64 ]] ;;
+      *"-m venv"*) mkdir "${{@: -1}}/bin"; ln -s "$0" "${{@: -1}}/bin/python" ;;
+      *"pip "*) echo "asked for ${{@: -1}}" ;;
+      *purelib*) echo "$RUNNER_TEMP" ;;
+    esac"""
+    for name, script in (("python3.14", python), (on_path or "other", "#!/bin/sh")):
+        (path / name).write_text(script)
+        (path / name).chmod(0o755)
+    code, said = runner.run("install", PATH=str(path), MAY_EMBED=may)
+    assert (code, said) == (0, f"asked for {runner.action}/requirements/{locked}\n")
+
+
 def test_a_wheel_that_is_not_the_locked_one_ends_the_installation(runner: Runner) -> None:
     lock_a_wheel(runner, tampered=True)
     code, said = runner.run("install")
