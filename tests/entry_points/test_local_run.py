@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,9 @@ from ops_agent_demo.story import sample_files
 from ops_agent_demo.terraform import unpack_mirror, wheel_zips
 
 pytestmark = [pytest.mark.terraform, pytest.mark.timeout(180)]
-SCRIPT = Path(__file__).parents[1] / "scenarios" / "published" / "script.yml"
+SCENARIOS = Path(__file__).parents[1] / "scenarios"
+SCRIPT = SCENARIOS / "published" / "script.yml"
+WITH_A_WORKFLOW = SCENARIOS / "workflow-without-permission" / "script.yml"
 ISSUE = "# [ops] Queue for billing\n\n## Acceptance Criteria\n- [ ] A queue holds the orders\n"
 
 
@@ -50,7 +53,12 @@ def mirror() -> Iterator[Path]:
 
 
 def _run(
-    repository: Path, mirror: Path, *arguments: str, key: str = "sk-ant-x-local-key", issue: str = ISSUE
+    repository: Path,
+    mirror: Path,
+    *arguments: str,
+    key: str = "sk-ant-x-local-key",
+    issue: str = ISSUE,
+    script: Path = SCRIPT,
 ) -> tuple[int, str, Path]:
     place = repository.parent
     (place / "item.md").write_text(issue)
@@ -62,7 +70,7 @@ def _run(
         "ANTHROPIC_API_KEY": key,
     }
     output = place / "output"
-    with LlmServer([load_script(SCRIPT)]) as llm:
+    with LlmServer([load_script(script)]) as llm:
         argv = [
             sys.executable,
             "-I",
@@ -98,10 +106,13 @@ def test_a_local_run_leaves_a_patch_that_applies_and_the_text_and_does_not_touch
 
 
 def test_a_local_branch_is_made_on_request_and_never_moved(repository: Path, mirror: Path) -> None:
-    code, log, _ = _run(repository, mirror, "--environment", "dev", "--branch", "queue")
+    code, log, _ = _run(repository, mirror, "--environment", "dev", "--branch", "queue", script=WITH_A_WORKFLOW)
     assert code == 0, log
     made = _git(repository, "rev-parse", "queue")
-    assert _git(repository, "diff", "--name-only", "main", "queue") == "infra/queue.tf"
+    changed = _git(repository, "diff", "--name-only", "main", "queue").split()
+    assert changed == [".github/workflows/checks.yml", "infra/queue.tf"]
+    workflow = _git(repository, "show", "queue:.github/workflows/checks.yml")
+    assert re.search(r"uses: actions/checkout@[0-9a-f]{40} # v7\.", workflow), "pinned without asking GitHub"
     code, log, _ = _run(repository, mirror, "--environment", "dev", "--branch", "queue")
     assert code == 2, log
     assert "exists already" in log

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import runpy
+from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops_agent.guard.pins import UsedAction, find_uses, pin
+from ops_agent.guard.data import table
+from ops_agent.guard.pins import UsedAction, find_uses, is_commit, pin, vouched_commit
 from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.policy import Policy
 from ops_agent.run.judge import pin_actions
@@ -120,3 +125,43 @@ def test_the_scratch_tree_holds_the_pinned_bytes_and_only_allowed_names_are_aske
         scratch.files[PATH].decode().count(COMMIT) == 2 and "evil/secret-in-a-name@v4" in scratch.files[PATH].decode()
     )
     assert scratch.files["infra/main.tf"].decode() == text
+
+
+def test_the_table_that_ships_answers_for_tags_of_common_actions() -> None:
+    """A run without GitHub pins by it. It holds whole commits, and every action of the built-in list that has one."""
+    entries = [entry.partition("@") for versions in table("action_pins").values() for entry in versions]
+    assert all(re.fullmatch(r"v\d+\.\d+\.\d+", version) and is_commit(commit) for version, _, commit in entries)
+    assert len({commit for _, _, commit in entries}) == len(entries)
+    missing = set(Policy().allowed_uses) - set(table("action_pins"))
+    assert missing == {"opentofu/setup-opentofu"}, "no two repositories were found that pin it alike"
+    v7 = vouched_commit("actions/checkout", "v7")
+    assert v7 == vouched_commit("Actions/Checkout/folder", "v7.0.1") and v7 != vouched_commit("actions/checkout", "v4")
+    unknown = [("actions/checkout", ref) for ref in ("v", "v70", "main", "", "7", "a" * 40)] + [("evil/checkout", "v7")]
+    assert {vouched_commit(*one) for one in unknown} == {None}
+
+
+def test_beside_a_known_commit_stands_the_version_that_it_stays() -> None:
+    commit = vouched_commit("actions/checkout", "v7") or ""
+    pinned = after(pin(changes("- uses: actions/checkout@v7\n"), {("actions/checkout", "v7"): commit}))
+    assert re.fullmatch(rf"- uses: actions/checkout@{commit} # v7\.\d+\.\d+\n", pinned)
+
+
+def test_the_table_is_renewed_from_the_actions_own_tags_and_a_moved_tag_stops_it() -> None:
+    path = Path(__file__).parents[2] / ".ci/action_pins.py"
+    script: dict[str, Any] = runpy.run_path(str(path))
+    old = f"# Source: x\n\na/b:\n  v2.1.0@{'2' * 40}\n"
+    tags = {"v1.0.0": "1", "v2.1.0": "2", "v2.10.0": "3", "v2.9.0": "4", "v3.0.0": "5", "v3.0.0^{}": "6", "v3": "7"}
+    tags |= {"v3.1.0": "8"}
+    days = {"v1.0.0": 1, "v2.1.0": 2, "v2.10.0": 3, "v2.9.0": 4, "v3.0.0": 5, "v3.1.0": 29}
+
+    def run(*command: str) -> str:
+        if command[0] == "git":
+            return "".join(f"{digit * 40}\trefs/tags/{tag}\n" for tag, digit in tags.items())
+        return "".join(f"{tag} 2026-01-{day:02}T00:00:00Z\n" for tag, day in days.items())
+
+    now = datetime(2026, 2, 1, tzinfo=UTC)
+    text, problems = script["renewed"](old, now, run)
+    assert text == f"# Source: x\n\na/b:\n  v2.10.0@{'3' * 40}\n  v3.0.0@{'6' * 40}\n" and not problems
+    assert script["renewed"](text, now, run) == (text, [])
+    tags["v2.1.0"] = "9"
+    assert script["renewed"](old, now, run)[1] == [f"a/b v2.1.0: {'9' * 40}, not {'2' * 40}"]

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import count
 
+from ops_agent.guard.data import table
 from ops_agent.guard.paths import is_workflow
 from ops_agent.model.change_set import ChangeSet, FileChange
 
@@ -52,6 +53,18 @@ def split_uses(uses: str) -> tuple[str | None, str]:
     return ("/".join(parts[:2]) if len(parts) > 1 and not {"", ".", ".."} & set(parts) else None), ref
 
 
+def vouched_commit(uses: str, ref: str) -> str | None:
+    """The commit of a version in the table that ships with ops-agent; of several that begin with `ref`, the newest."""
+    found = [commit for version, commit in _vouched(uses) if f"{version}.".startswith(f"{ref}.")]
+    return found[-1] if found else None
+
+
+def _vouched(uses: str) -> list[tuple[str, str]]:
+    """Version and commit, the oldest first."""
+    entries = (entry.partition("@") for entry in table("action_pins").get("/".join(uses.casefold().split("/")[:2]), ()))
+    return [(version, commit) for version, _, commit in entries]
+
+
 def find_uses(changes: ChangeSet) -> tuple[UsedAction, ...]:
     """Every `uses: owner/name@ref` that the change writes into a workflow."""
     return tuple(used for change in changes.changes for used, _ in _written(change))
@@ -77,8 +90,8 @@ def _written(change: FileChange) -> Iterator[tuple[UsedAction, int]]:
 
 
 def pin(changes: ChangeSet, commits: Mapping[tuple[str, str], str]) -> ChangeSet:
-    """The change set with every (uses, ref) of `commits` that it writes replaced by its commit, and the ref as a
-    comment behind it.
+    """The change set with every (uses, ref) of `commits` that it writes replaced by its commit, and the version as
+    a comment behind it.
     """
     return ChangeSet(base_commit=changes.base_commit, changes=tuple(_pinned(c, commits) for c in changes.changes))
 
@@ -95,6 +108,8 @@ def _pinned(change: FileChange, commits: Mapping[tuple[str, str], str]) -> FileC
         commit = wanted.get(next(numbers))
         if commit is None:
             return found[0]
-        return f"{found['head']}{found['quote']}{found['name']}@{commit}{found['quote']} # {found['ref']}{found['end']}"
+        # `v4` moves: beside a commit that we know stands the version that it stays.
+        tag = next((version for version, known in _vouched(found["name"]) if known == commit), found["ref"])
+        return f"{found['head']}{found['quote']}{found['name']}@{commit}{found['quote']} # {tag}{found['end']}"
 
     return replace(change, after=_LINE.sub(one, text).encode()) if wanted else change

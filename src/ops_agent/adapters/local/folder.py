@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree
+from ops_agent.guard.pins import vouched_commit
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.errors import ConfigError, Conflict, NotFound
 from ops_agent.model.event import (
@@ -217,8 +218,8 @@ class LocalBranches:
         raise NotFound(f"A folder has no ruleset {ruleset}.")
 
     def resolve_action(self, uses: str, ref: str) -> str | None:
-        """A laptop run has no API to ask: the tag stays, and the rule that wants a commit reports it."""
-        return None
+        """A laptop run has no API to ask: the table that ships with ops-agent answers for the common actions."""
+        return vouched_commit(uses, ref)
 
 
 class LocalPullRequests:
