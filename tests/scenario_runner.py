@@ -8,12 +8,15 @@ llm says; `repo/` holds files laid over the demo's sample repository. A bug beco
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import yaml
 
+from company_network import PASSWORD, CompanyNetwork, company_network
 from fake_github.objects import Issue, PullRequest
 from fake_github.platform import EmbeddedGitHub
 from github_descriptions import Checker
@@ -29,6 +32,8 @@ from ops_agent_demo.story import sample_files
 from scenario_interruption import Interruption
 from scenario_modules import module_host, trusting
 
+GHES, LLM, OIDC = "ghes.company.example", "llm.company.example", "pipelines.company.example"
+_TOKEN_URL = "ACTIONS_ID_TOKEN_REQUEST_URL"
 OWNER, PERSON = "DrivvenConsulting", "maria"
 BODY = """## Description
 Orders wait in memory while billing is down.
@@ -86,7 +91,11 @@ def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str])
         files = {name: content for name, content in files.items() if not name.startswith(path)}
     before = len(world.aws.calls)
     scripts = [load_script(folder / "script.yml")] if (folder / "script.yml").exists() else []
-    with EmbeddedGitHub() as github, LlmServer(scripts) as llm:
+    with ExitStack() as stack:
+        is_inside = bool(scenario.get("company_network"))
+        github = stack.enter_context(EmbeddedGitHub(enterprise_url=f"https://{GHES}" if is_inside else ""))
+        llm = stack.enter_context(LlmServer(scripts))
+        company = stack.enter_context(_company(github, llm, world, workplace)) if is_inside else None
         repository = github.add_repository(f"{OWNER}/orders", files)
         for login, role in ({PERSON: "write"} | scenario.get("people", {})).items():
             repository.add_person(login, role=role)
@@ -125,6 +134,8 @@ def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str])
             job = _job(
                 scenario, github, llm, world, harness, name, event, trigger["by"], token, repository.files(), attempt
             )
+            if company is not None:
+                job = _behind(company, job)
             interruption = Interruption(scenario.get("interrupt", {}))
             ends.append(run_plainly(job, place, interruption.listen, interruption.started))
             interruption.check()
@@ -150,10 +161,16 @@ def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str])
             llm=llm,
             column=board.column(issue) or "",
             aws_calls=world.aws.calls[before:],
-            secrets=(token, "sk-ant-api03-a-key-of-the-test", *_runner_secrets(job), *scenario.get("secrets", ())),
+            secrets=(
+                *(token, "sk-ant-api03-a-key-of-the-test", PASSWORD, quote(PASSWORD, safe="")),
+                *(*_runner_secrets(job), *scenario.get("secrets", ())),
+            ),
             default_head=head,
         )
         hold_invariants(played)
+        if company is not None:
+            assert company.hosts == {GHES, LLM, OIDC}, "each host was asked for through the proxy, and no other"
+            assert company.rejected == 0, "nobody came without the login"
         return scenario["end"], played
 
 
@@ -227,7 +244,7 @@ def _job(
         actor=actor,
         files={**files, WORKFLOW: yaml.safe_dump(workflow).encode()},
         variables={
-            "GITHUB_API_URL": github.base_url,
+            "GITHUB_API_URL": github.api_url,
             "GITHUB_SERVER_URL": github.base_url,
             "GITHUB_RUN_ID": str(4241 + number),
             "GITHUB_RUN_ATTEMPT": "1",
@@ -237,6 +254,29 @@ def _job(
         },
         secrets={"OPS_AGENT_TOKEN": token, "ANTHROPIC_API_KEY": "sk-ant-api03-a-key-of-the-test"},
         repository_variables={"LLM_BASE_URL": llm.url},
+    )
+
+
+def _company(
+    github: EmbeddedGitHub, llm: LlmServer, world: World, workplace: Path
+) -> AbstractContextManager[CompanyNetwork]:
+    """A network whose GitHub, llm and token endpoint are reached through its proxy alone."""
+    places = {GHES: github.address, LLM: llm.url, OIDC: world.aws.runner_variables("x")[_TOKEN_URL]}
+    behind = {name: (str(url.hostname), int(url.port or 80)) for name, at in places.items() for url in [urlsplit(at)]}
+    return company_network(workplace, behind)
+
+
+def _behind(company: CompanyNetwork, job: Job) -> Job:
+    """The same job on a runner of that network."""
+    asked = urlsplit(job.variables[_TOKEN_URL])._replace(scheme="https", netloc=OIDC).geturl()
+    workflow = yaml.safe_load(job.files[WORKFLOW])
+    step = next(s for s in workflow["jobs"]["run"]["steps"] if str(s.get("uses", "")).startswith("org/ops-agent@"))
+    step["with"]["ca_certificates"] = company.authority.pem
+    return replace(
+        job,
+        files={**job.files, WORKFLOW: yaml.safe_dump(workflow).encode()},
+        variables={**job.variables, _TOKEN_URL: asked, "HTTPS_PROXY": company.url, "NO_PROXY": "elsewhere.example"},
+        repository_variables={"LLM_BASE_URL": f"https://{LLM}"},
     )
 
 

@@ -825,6 +825,11 @@ class Platform:
         """Where the platform is served; empty while nobody serves it."""
         return ""
 
+    @property
+    def api_url(self) -> str:
+        """Where REST is below that: GitHub Enterprise Server has a prefix."""
+        return self.base_url
+
     def now(self) -> str:
         """ISO 8601 UTC, whole seconds as GitHub gives them."""
         return iso(self.clock())

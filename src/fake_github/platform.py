@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,19 +21,28 @@ _API = ("/repos/", "/repositories/", "/apps/", "/user", "/graphql", "/installati
 class EmbeddedGitHub(Platform):
     """`with EmbeddedGitHub() as github:` serves at `github.base_url`; without `with` call start() and stop().
 
-    `recorder` lists the API's requests, `faults` plans what goes wrong.
+    `recorder` lists the API's requests, `faults` plans what goes wrong. With `enterprise_url` it is a GitHub Enterprise
+    Server that people reach at this address: REST is below `/api/v3`, GraphQL at `/api/graphql`.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, *, clock: Callable[[], float] = time.time, enterprise_url: str = "") -> None:
         super().__init__(clock)
+        self._enterprise_url = enterprise_url
         self._server = LoopbackServer(self._answer)
 
     @property
-    def base_url(self) -> str:
-        """`http://127.0.0.1:PORT`, for REST and for pages; GraphQL is at `{base_url}/graphql`. The port is bound when
-        this is first read.
-        """
+    def address(self) -> str:
+        """`http://127.0.0.1:PORT`, where it listens. The port is bound when this is first read."""
         return self._server.url
+
+    @property
+    def base_url(self) -> str:
+        """For pages; without `enterprise_url` for REST too, with GraphQL at `{base_url}/graphql`."""
+        return self._enterprise_url or self.address
+
+    @property
+    def api_url(self) -> str:
+        return f"{self._enterprise_url}/api/v3" if self._enterprise_url else self.address
 
     def start(self) -> EmbeddedGitHub:
         self._server.start()
@@ -51,6 +61,12 @@ class EmbeddedGitHub(Platform):
 
     def _answer(self, request: Request) -> Response:
         # Imported by the first request of its kind: the API's schema and the page templates take time to load.
+        if self._enterprise_url:
+            found = re.fullmatch(r"/api(/graphql)|/api/v3(/.*)", request.path)
+            if found is not None:
+                request = Request({**request.environ, "PATH_INFO": found[1] or found[2]})
+            elif request.path.startswith(_API):
+                return Response("404: Not Found", 404)
         if request.path.startswith(_API):
             from fake_github.api import serve
 

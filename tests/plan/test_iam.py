@@ -332,6 +332,10 @@ def trusted(issuer: str, condition: Any, *others: Any, owner: str = "Org") -> li
                 [],
             )
         ),
+        *(
+            (issuer, {"StringLike": {f"{issuer}:sub": "repo:evil/evil:*"}})
+            for issuer in (f"{GITHUB}/our-enterprise", "token.actions.octocorp.ghe.com")
+        ),
         (GITHUB, {"StringNotEquals": {SUB: "repo:org/orders:*"}}),
         (GITHUB, {"StringEqualsIfExists": {SUB: "repo:org/orders:environment:dev"}}),
         (GITHUB, {"ForAllValues:StringEquals": {SUB: "repo:org/orders:environment:dev"}}),

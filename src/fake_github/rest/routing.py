@@ -100,7 +100,7 @@ class Asked:
         ]
         path = self.params["__path"]
         links = [
-            f'<{self.github.base_url}{path}?{urlencode({**self.query, "page": there[r]})}>; rel="{r}"' for r in wanted
+            f'<{self.github.api_url}{path}?{urlencode({**self.query, "page": there[r]})}>; rel="{r}"' for r in wanted
         ]
         return Answer(200, [shape(one) for one in shown], {"Link": ", ".join(links)} if links else {})
 
@@ -120,7 +120,7 @@ def readable_repository(github: Platform, token: Token | None, full_name: str) -
 def find_issue(repository: Repository, number: int) -> Issue:
     if number in repository.transferred:
         new = repository.transferred[number]
-        raise moved(f"{repository.github.base_url}/repositories/{new.repository.id}/issues/{new.number}")
+        raise moved(f"{repository.github.api_url}/repositories/{new.repository.id}/issues/{new.number}")
     if number in repository.deleted:
         raise issue_deleted()
     if number not in repository.issues:

@@ -66,11 +66,11 @@ _REPOSITORY_LINKS = {
 
 
 def api(repository: Repository) -> str:
-    return f"{repository.github.base_url}/repos/{repository.full_name}"
+    return f"{repository.github.api_url}/repos/{repository.full_name}"
 
 
 def account(github: Platform, who: Account) -> Json:
-    base = f"{github.base_url}/users/{quote(who.login)}"
+    base = f"{github.api_url}/users/{quote(who.login)}"
     return {
         "login": who.login,
         "id": who.id,

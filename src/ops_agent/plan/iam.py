@@ -294,7 +294,10 @@ _SHARED: Final[dict[str, str]] = _ARGUMENTS["shared_identity_providers"]
 is an organization's own, the subject may be everyone whom it knows (IAM user guide, "Identity-provider controls for
 shared OIDC providers"; for Cognito "Trust policies for IAM roles in identity pools").
 """
-_GITHUB: Final = "token.actions.githubusercontent.com"
+_GITHUB = re.compile(r"token\.actions\.(?:githubusercontent|[\w-]+\.ghe)\.com(?:/.*)?")
+"""github.com, an enterprise's own issuer there, and GitHub Enterprise Cloud with data residency. A GitHub Enterprise
+Server's (`HOST/_services/token`) is an organization's own.
+"""
 
 
 def _whoever(provider: str, condition: Any, trust: Trust) -> _Open | None:
@@ -302,7 +305,9 @@ def _whoever(provider: str, condition: Any, trust: Trust) -> _Open | None:
     issuer = provider.partition("provider/")[2] or provider
     tests = [(key.rpartition(":")[2], values) for key, values in _tests(condition)]
     claims = dict(tests)
-    needs = next((needs for name, needs in _SHARED.items() if issuer == name or issuer.startswith(f"{name}/")), "")
+    is_github = _GITHUB.fullmatch(issuer) is not None
+    shared = next((needs for name, needs in _SHARED.items() if issuer == name or issuer.startswith(f"{name}/")), "")
+    needs = "sub" if is_github else shared
     if issuer == "cognito-identity.amazonaws.com":
         signed_in = "amr" in claims and not any("unauthenticated" in one for one in claims["amr"])
         if "aud" in claims and signed_in and not any(set(one) & set("*?") for one in claims["aud"]):
@@ -315,7 +320,7 @@ def _whoever(provider: str, condition: Any, trust: Trust) -> _Open | None:
         if not needs and ("aud" in claims or issuer.startswith("${")) and "sub" not in claims:
             return _Open(Severity.DECISION, "for everyone whom it knows: no condition on `sub`")
         return _Open(what=f"without a condition that names who may come (`{(needs or 'sub').split()[0]}`)")
-    return _stranger_on_github(subjects, trust) if issuer == _GITHUB else None
+    return _stranger_on_github(subjects, trust) if is_github else None
 
 
 def _names(values: list[str]) -> bool:

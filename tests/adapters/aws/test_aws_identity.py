@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from urllib.parse import urlsplit
 
+import jwt
 import pytest
 
 from ops_agent.adapters.aws.sts import Runner, Sts
@@ -139,6 +140,20 @@ def test_a_trust_policy_that_refuses_the_subject_is_explained_with_both_forms_an
     assert "OWNER@OWNER-ID/REPO@REPO-ID" in caught.value.hint
     assert not any(secret in str(caught.value) + caught.value.hint for secret in masked)
     assert operations(aws) == ["IdToken", "AssumeRoleWithWebIdentity"]
+
+
+def test_an_account_without_the_provider_is_told_the_tokens_own_issuer(aws):
+    """A GitHub Enterprise Server issues its own tokens."""
+    aws.refuse_roles(Refusal(status=400, code="InvalidIdentityToken", message="No OpenIDConnect provider found"))
+    token = jwt.encode({"iss": "https://ghes.example/_services/token", "sub": "repo:a/b:ref:c"}, "k" * 32)
+    try:
+        with pytest.raises(AwsError, match="No OpenIDConnect provider found") as caught:
+            sts = Sts("sa-east-1", endpoint=aws.endpoint)
+            sts.assume("arn:aws:iam::125611408459:role/r", token, name="n", policy="{}", seconds=900)
+    finally:
+        aws.refuse_roles(None)
+    assert "(ghes.example/_services/token, audience sts.amazonaws.com)" in caught.value.hint
+    assert token not in caught.value.hint
 
 
 def test_a_renewal_that_aws_refuses_ends_the_lease_with_awss_reason(identity, aws):

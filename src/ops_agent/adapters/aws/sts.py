@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import html
@@ -20,6 +21,7 @@ import urllib3
 from ops_agent.adapters.network import DIRECT, Network, explained
 from ops_agent.model.errors import AwsError
 
+GITHUB_ISSUER = "token.actions.githubusercontent.com"
 AUDIENCE = "sts.amazonaws.com"
 READ_ONLY = "arn:aws:iam::aws:policy/ReadOnlyAccess"
 MAX_CHARACTERS = 2_048
@@ -41,7 +43,7 @@ _HINTS = {
         "docs/setup/aws-role.md."
     ),
     "InvalidIdentityToken": (
-        "Add GitHub's OIDC provider (token.actions.githubusercontent.com, audience sts.amazonaws.com) to the account."
+        "Add GitHub's OIDC provider ({issuer}, audience sts.amazonaws.com) to the account; AWS must reach that address."
     ),
     "ExpiredToken": (
         "AWS saw it after its end (an OIDC token lives for five minutes): check the runner's clock, then start the run "
@@ -144,7 +146,7 @@ class Sts:
             "Policy": policy,
             **({"PolicyArns.member.1.arn": managed} if managed else {}),
         }
-        answer = self._post(urlencode(form), f"AWS did not let this job assume {role}")
+        answer = self._post(urlencode(form), f"AWS did not let this job assume {role}", issuer=_issuer(jwt))
         return Credentials(
             access_key=answer.value("AccessKeyId"),
             secret_key=answer.value("SecretAccessKey"),
@@ -157,7 +159,7 @@ class Sts:
         form, failed = "Action=GetCallerIdentity&Version=2011-06-15", "AWS did not say whose credentials these are"
         return self._post(form, failed, credentials).value("Account")
 
-    def _post(self, form: str, failed: str, credentials: Credentials | None = None) -> _Answer:
+    def _post(self, form: str, failed: str, credentials: Credentials | None = None, issuer: str = "") -> _Answer:
         """The answer to `form`, signed with `credentials`. Raises AwsError that begins with `failed`."""
         url, body = f"{self.endpoint}/", form.encode()
 
@@ -169,7 +171,7 @@ class Sts:
 
         answer = self._persist("AWS STS", ask)
         if answer.status != 200:
-            raise self._refused(answer, failed)
+            raise self._refused(answer, failed, issuer)
         return answer
 
     def _persist(self, who: str, ask: Callable[[], _Answer]) -> _Answer:
@@ -194,19 +196,30 @@ class Sts:
             hint="Start the run again; check the service's status page.",
         )
 
-    def _refused(self, answer: _Answer, what: str) -> AwsError:
-        """The error that AWS named, with its usual cause. Never quotes a token."""
+    def _refused(self, answer: _Answer, what: str, issuer: str) -> AwsError:
+        """The error that AWS named, with its usual cause. Of a token only its `issuer` is quoted."""
         code = answer.code or f"status {answer.status}"
         try:
             skew = parsedate_to_datetime(answer.date).timestamp() - self._now()
         except (TypeError, ValueError):
             skew = 0.0
         otherwise = "Check the role (docs/setup/aws-role.md) and start the run again."
-        hint = _HINTS.get(code.removesuffix("Exception"), otherwise)
+        hint = _HINTS.get(code.removesuffix("Exception"), otherwise).replace("{issuer}", issuer)
         if abs(skew) > _SKEW:
             how = "behind" if skew > 0 else "ahead of"
             hint = f"The runner's clock is {abs(skew):.0f} s {how} AWS's: set it (NTP), then start again."
         return AwsError(f"{what}: {code}: {answer.find('Message')[:300]}", hint=hint)
+
+
+def _issuer(jwt: str) -> str:
+    """Who issued the token, without `https://`; a GitHub Enterprise Server is its own issuer."""
+    try:
+        payload = jwt.split(".")[1]
+        said = str(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["iss"])
+    except (ValueError, KeyError, TypeError, IndexError):
+        said = ""
+    address = said.removeprefix("https://")
+    return address if re.fullmatch(r"[A-Za-z0-9][\w./:-]{0,200}", address, re.ASCII) else GITHUB_ISSUER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,7 +113,11 @@ class GitHubIssues:
             return None
 
     def blockers(self, ref: IssueRef) -> tuple[Issue, ...]:
-        return self._http.items(_issue(ref, "/dependencies/blocked_by"), f"reading what blocks {ref}", parsing.issue)
+        try:
+            path = _issue(ref, "/dependencies/blocked_by")
+            return self._http.items(path, f"reading what blocks {ref}", parsing.issue)
+        except NotFound:  # a GitHub Enterprise Server that has no dependencies yet; the issue itself was read before
+            return ()
 
     def comments(self, ref: IssueRef) -> tuple[Comment, ...]:
         return self._http.items(_issue(ref, "/comments"), f"reading the comments of {ref}", _comment)

@@ -30,7 +30,8 @@ _PUBLISHED = "/aws/service/"
 _RUNNING = frozenset({"aws_ecs_task_execution", "aws_ip_ranges", "aws_lambda_invocation"})
 # Certificates of identity providers: what `tls_certificate` is for.
 _ISSUERS = re.compile(
-    r"https://(token\.actions\.githubusercontent\.com|gitlab\.com|app\.terraform\.io|[a-z0-9.-]+\.amazonaws\.com)(/.*)?"
+    r"https://(token\.actions\.(githubusercontent|[a-z0-9-]+\.ghe)\.com|gitlab\.com|app\.terraform\.io|"
+    r"[a-z0-9.-]+\.amazonaws\.com)(/.*)?"
 )
 
 
