@@ -1,7 +1,7 @@
 # Needs make and Python 3.11 to 3.14; everything else comes into .venv, every file checked against its hash.
 #   make demo [ARGS="--serve"]   the whole path on your machine: an issue becomes a pull request, see demo-output/
 #   make test | lint | proof     the fast tests | style, types, floors, documents, workflows | the slow tests
-#                                proof CORPUS=PATH also replays the commits of the repositories in that folder
+#                                proof CORPUS=PATH also replays commits of the repositories in that folder, and runs on their roots
 #   make bench                   figures against other tools, in the same run, into bench/results.md
 #   make wheelhouse [ARGS=...]   the action's requirements as files, for runners that reach no package index
 #   make docs | site | lock      write the generated documents | build the documentation site | lock the requirements

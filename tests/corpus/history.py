@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
+T = TypeVar("T")
 TERRAFORM, WORKFLOW = "terraform", "workflow"
 _TERRAFORM_FILES = (".tf", ".tf.json", ".tfvars", ".tfvars.json", ".hcl", ".tfbackend")
 _DOCUMENTS = (".md", ".mdx", ".rst", ".txt", ".adoc", ".png", ".svg")
@@ -146,11 +148,11 @@ def _spread(candidates: Sequence[Commit], count: int) -> list[Commit]:
     bumps = [c for c in candidates if c.is_bump][: 4 * count]
     by_bots = min(len(bumps), count // 4, len(people) // 3)
     by_people = min(len(people), count - by_bots)
-    picked = [*_evenly(people, by_people), *_evenly(bumps, by_bots)]
+    picked = [*evenly(people, by_people), *evenly(bumps, by_bots)]
     return [c for c in candidates if c in picked]
 
 
-def _evenly(items: Sequence[Commit], count: int) -> list[Commit]:
+def evenly(items: Sequence[T], count: int) -> list[T]:
     return [items[i * len(items) // count] for i in range(count)]
 
 

@@ -102,10 +102,10 @@ def summary(judged: Sequence[Judged]) -> str:
         "median s",
         "max s",
     )
-    tables = [_table([head, *rows, _row("all", judged)])]
+    tables = [table([head, *rows, _row("all", judged)])]
     for title, is_aside in (("rule", False), ("not counted", True)):
         columns = (title, "Terraform commits", "workflow commits", "of these for a line of the commit")
-        tables.append(_table([columns, *_rule_rows(judged, is_aside)]))
+        tables.append(table([columns, *_rule_rows(judged, is_aside)]))
     return "\n\n".join(tables)
 
 
@@ -213,7 +213,7 @@ def _rule_rows(judged: Iterable[Judged], is_aside: bool) -> list[tuple[str, ...]
     return [(name, *map(str, counts)) for name, counts in sorted(rows, key=lambda row: (-sum(row[1][:2]), row[0]))]
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
+def table(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     ruled = [rows[0], ["-" * width for width in widths], *rows[1:]]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in ruled)
