@@ -36,6 +36,7 @@ from ops_agent.adapters.aws.identity import AwsIdentity
 from ops_agent.adapters.aws.sts import Runner, Sts
 from ops_agent.adapters.scratch import scratch_tree
 from ops_agent.adapters.terraform import commands, sandbox_child
+from ops_agent.adapters.terraform.cli_config import in_folder
 from ops_agent.adapters.terraform.engine import find_library
 from ops_agent.adapters.terraform.providers import configuration
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
@@ -212,7 +213,7 @@ class _Bench:
         for root, _ in pairs_of(pairs):
             files.update({f"{root}/{name}": content for name, content in self.aws.overlay.items()})
         files["emulator.tfbackend"] = self.aws.backend_overrides
-        files["cli.tfrc"] = configuration([self.mirror], Policy().allowed_providers).encode()
+        files["cli.tfrc"] = configuration([in_folder(self.mirror)], Policy().allowed_providers).encode()
         for path, content in files.items():
             (tree / path).parent.mkdir(parents=True, exist_ok=True)
             (tree / path).write_bytes(content)

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
+from ops_agent.adapters.terraform.cli_config import in_folder
 from ops_agent.adapters.terraform.providers import configuration
 from ops_agent.model.policy import Policy
 from ops_agent_demo.story import REPOSITORY, SAMPLE
@@ -69,7 +70,7 @@ def deploy_service(aws: EmbeddedAws, mirror: Path, folder: Path) -> None:
         (root / name).write_bytes(content)
     (root / "embedded.hcl").write_bytes(aws.backend_overrides)
     (root / "embedded.tfrc").write_text(
-        configuration([mirror], ["registry.terraform.io/hashicorp/aws"]), encoding="utf-8"
+        configuration([in_folder(mirror)], ["registry.terraform.io/hashicorp/aws"]), encoding="utf-8"
     )
     environment = {
         "PATH": "/usr/bin:/bin",

@@ -24,6 +24,7 @@ from typing import Any
 from adapters.terraform.offline_cases import CASES, side
 from adapters.terraform.offline_worlds import Planned, planned
 from adapters.terraform.worlds import DEV, PROD, service, write
+from ops_agent.adapters.terraform.cli_config import in_folder
 from ops_agent.adapters.terraform.diagnostics import json_lines
 from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.providers import configuration
@@ -54,7 +55,7 @@ def real_actions(mirror: Path, directory: Path) -> Real:
             write(root, {name: overlay if is_old else overlay.replace(b"s3_force_path_style", b"s3_use_path_style")})
         versions = (root / "versions.tf").read_text().replace('  backend "s3" {}\n', "")
         write(root, {"versions.tf": versions.replace("= var.region\n", "= var.region\n  max_retries = 2\n", 1)})
-        (root / "cli.tfrc").write_text(configuration([mirror], Policy().allowed_providers))
+        (root / "cli.tfrc").write_text(configuration([in_folder(mirror)], Policy().allowed_providers))
         variables = {
             "PATH": "/usr/bin:/bin",
             "HOME": str(directory),

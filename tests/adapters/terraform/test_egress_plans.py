@@ -90,7 +90,7 @@ def internet(open_directory, aws, monkeypatch) -> Iterator[SimpleNamespace]:
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=serve, args=(server,), daemon=True).start()
 
-        def lead(host, hosts):
+        def lead(host, hosts, port):
             names.append(host)
             return socket.create_connection(server.getsockname())
 

@@ -45,7 +45,7 @@ def upstream(monkeypatch, answer=lambda data: data.upper()):
 
         threading.Thread(target=serve, daemon=True).start()
 
-        def lead(host, hosts):
+        def lead(host, hosts, port):
             names.append(host)
             return socket.create_connection(server.getsockname())
 

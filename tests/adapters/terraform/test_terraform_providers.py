@@ -31,6 +31,7 @@ from adapters.terraform.worlds import (
     write,
 )
 from doubles.tree import MemoryTree
+from ops_agent.adapters.terraform.cli_config import Method
 from ops_agent.adapters.terraform.confinement import landlock_abi
 from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.providers import Providers, configuration
@@ -284,16 +285,17 @@ def test_a_fetch_is_made_once_and_links_are_never_taken_over(tmp_path, monkeypat
 
 def test_every_source_of_providers_names_the_allow_list():
     """At run time neither a mirror nor the registry serves anything else, and there is no third source."""
-    text = configuration((Path("/a"), Path("/b")), Policy().allowed_providers, registry=True)
+    one, two = (Method(kind="filesystem_mirror", place=place) for place in ("/a", "/b"))
+    text = configuration((one, two, Method()), Policy().allowed_providers)
     assert text.count(INCLUDED) == 3
     assert (
         len(re.findall(r"include = ", text))
         == len(re.findall(r"(filesystem_mirror|direct|network_mirror) \{", text))
         == 3
     )
-    assert "direct" not in configuration((Path("/a"),), Policy().allowed_providers)
-    assert "include" not in configuration((Path("/a"),), (), registry=True)
-    assert "mirror" not in configuration((Path("/a"),), (), registry=True)
+    assert "direct" not in configuration((one,), Policy().allowed_providers)
+    assert "include" not in configuration((one, Method()), ())
+    assert "mirror" not in configuration((one, Method()), ())
 
 
 def test_the_list_of_a_root_is_what_init_installs_from_and_it_never_adds_a_registry(tmp_path, mirror):

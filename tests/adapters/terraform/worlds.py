@@ -153,9 +153,10 @@ def apply(files: Files, aws, mirror: Path, *, environment: str = "dev") -> None:
     with tempfile.TemporaryDirectory() as directory:
         root = write(Path(directory), files) / "infra"
         write(root, {**aws.overlay, "emulator.hcl": aws.backend_overrides})
+        from ops_agent.adapters.terraform.cli_config import in_folder
         from ops_agent.adapters.terraform.providers import configuration
 
-        (root / "cli.tfrc").write_text(configuration([mirror], Policy().allowed_providers))
+        (root / "cli.tfrc").write_text(configuration([in_folder(mirror)], Policy().allowed_providers))
         variables = {
             "PATH": "/usr/bin:/bin",
             "HOME": directory,

@@ -64,12 +64,12 @@ class Grant:
         return {"HTTPS_PROXY": url, "HTTP_PROXY": url}
 
     def check(self, authority: str) -> str:
-        """The host of `HOST:443`. Raises HostRefused, and keeps the refusal."""
+        """The host of `HOST:PORT`. Raises HostRefused, and keeps the refusal."""
         found = _AUTHORITY.fullmatch(authority)
         host = (found["name"] or "").lower().removesuffix(".") if found else ""
         if found and self.hosts.anywhere and int(found["port"]) < 1 << 16:
             return host or str(found["six"])
-        if found and int(found["port"]) == PORT and len(host) <= 253 and _HOST.fullmatch(host) and host in self.hosts:
+        if found and len(host) <= 253 and _HOST.fullmatch(host) and self.hosts.opens(host, int(found["port"])):
             return host
         raise self.refuse(authority, self.hosts.why(host))
 
@@ -83,12 +83,12 @@ class Grant:
         return HostRefused(text)
 
 
-def dial(host: str, hosts: Hosts) -> socket.socket:
+def dial(host: str, hosts: Hosts, port: int = PORT) -> socket.socket:
     """Connect to `host`, to an address that was looked at. Raises HostRefused when there is no such host or it is not
-    on the Internet (AWS may be private), and OSError.
+    on the Internet (AWS and a company's own registries may be private), and OSError.
     """
     try:
-        found = socket.getaddrinfo(host, PORT, type=socket.SOCK_STREAM)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         if error.errno != socket.EAI_NONAME:
             raise
@@ -98,11 +98,11 @@ def dial(host: str, hosts: Hosts) -> socket.socket:
         ip = ipaddress.ip_address(str(address[0]).partition("%")[0])
         ip = getattr(ip, "ipv4_mapped", None) or ip
         private = any(ip.version == network.version and ip in network for network in _PRIVATE)
-        if not ((ip.is_global and not ip.is_multicast) or (private and hosts.is_aws(host))):
+        if not ((ip.is_global and not ip.is_multicast) or (private and hosts.may_be_private(host))):
             problem = f"at {ip}, not on the Internet"
             continue
         with suppress(OSError):
-            return socket.create_connection((str(ip), PORT), CONNECT_SECONDS)
+            return socket.create_connection((str(ip), port), CONNECT_SECONDS)
         problem = ""
     if problem:
         raise HostRefused(problem)
@@ -233,9 +233,9 @@ def _connect(grant: Grant, request_line: str, network: Network = DIRECT) -> tupl
             return host, dial_through(proxy, host, port)
         if grant.hosts.anywhere:
             return host, socket.create_connection((host, port), CONNECT_SECONDS)
-        return host, dial(host, grant.hosts)
+        return host, dial(host, grant.hosts, port)
     except HostRefused as refused:
-        raise grant.refuse(f"{host}:{PORT}", str(refused)) from None
+        raise grant.refuse(f"{host}:{port}", str(refused)) from None
 
 
 def _read(client: socket.socket, data: bytes, is_whole: Callable[[bytes], bool], most: int) -> bytes:

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ops_agent.adapters.terraform.cells import is_open_to_others
+from ops_agent.adapters.terraform.cli_config import Method, in_folder, mirror_hosts
 from ops_agent.model.errors import ToolchainError
 from ops_agent.model.policy import PUBLIC_REGISTRIES
 from ops_agent.terraform.modules import Locked, read_lock_file
@@ -26,8 +27,8 @@ _ADDRESS = re.compile(r"[a-z0-9][a-z0-9.:-]*/[\w-]+/[\w-]+/\d[\w.+-]*", re.ASCII
 
 
 class Providers:
-    """The providers of one run. `wanted` names a mirror's directory (absolute), or is empty: the registries. `allowed`
-    are source addresses with a host; `folder` is ours.
+    """The providers of one run. `wanted` names a mirror's directory (absolute); empty: `methods`, the runner's own, or
+    the registries. `allowed` are source addresses with a host; `folder` is ours.
 
     What was fetched once (from a registry, or from a mirror of zips) serves every target, because an AWS provider has
     up to 700 MB: only this process writes to `shared`, Terraform links to what is in it.
@@ -35,8 +36,16 @@ class Providers:
     Raises ToolchainError when the mirror is not there, or cannot be read by the children's user.
     """
 
-    def __init__(self, wanted: str, allowed: tuple[str, ...], folder: Path) -> None:
-        self.mirrors = _mirrors(wanted)
+    def __init__(
+        self, wanted: str, allowed: tuple[str, ...], folder: Path, methods: tuple[Method, ...] | None = None
+    ) -> None:
+        self._methods = (Method(),) if methods is None else methods
+        if wanted:
+            self._methods = (in_folder(wanted),)
+        self.mirrors = tuple(_mirror(m.place) for m in self._methods if m.kind == "filesystem_mirror")
+        self.asks_registries = any(method.kind == "direct" for method in self._methods)
+        self.network_mirrors = mirror_hosts(self._methods)
+        """`host` or `host:port` of each."""
         self.shared = folder / "providers"
         self.shared.mkdir()
         _open(self.shared)
@@ -49,7 +58,9 @@ class Providers:
     @property
     def are_unpacked(self) -> bool:
         """Whether Terraform can link to all of them as they are."""
-        return bool(self.mirrors) and not any(next(mirror.rglob("*.zip"), None) for mirror in self.mirrors)
+        if self.asks_registries or self.network_mirrors:
+            return False
+        return not any(next(mirror.rglob("*.zip"), None) for mirror in self.mirrors)
 
     def settings(self, providers: tuple[str, ...] | None, *, anew: bool = False) -> Path:
         """The CLI configuration file that every child gets, whatever a home directory or the tree holds. `providers` is
@@ -62,8 +73,8 @@ class Providers:
         with self._lock:
             if key not in self._settings:
                 path = self._folder / f"cli-{len(self._settings)}.tfrc"
-                places = self.mirrors if anew else (self.shared, *self.mirrors)
-                path.write_text(configuration(places, key[0], registry=not self.mirrors))
+                shared = () if anew else (in_folder(self.shared),)
+                path.write_text(configuration((*shared, *self._methods), key[0]))
                 path.chmod(0o644)
                 self._settings[key] = path
             return self._settings[key]
@@ -115,20 +126,16 @@ class Providers:
         _open(self.shared)
 
 
-def configuration(mirrors: Iterable[Path], allowed: Iterable[str], *, registry: bool = False) -> str:
+def configuration(methods: Iterable[Method], allowed: Iterable[str]) -> str:
     """The CLI configuration file: an explicit `provider_installation`, so nothing is ever found by Terraform's own
     search.
 
-    The mirrors serve what they hold; with `registry` the providers' own registries are asked too. Allow-listed
-    providers alone: none is no source at all, because Terraform takes an empty `include` for "everything".
+    A method serves what is allow-listed and what its own patterns let it: a method for nothing is left out, because
+    Terraform takes an empty `include` for "everything".
     """
-    sources = json.dumps(sorted(allowed))
-    blocks = [
-        f"  filesystem_mirror {{\n    path    = {json.dumps(str(m))}\n    include = {sources}\n  }}\n" for m in mirrors
-    ]
-    if registry:
-        blocks.append(f"  direct {{\n    include = {sources}\n  }}\n")
-    return f"disable_checkpoint = true\nprovider_installation {{\n{''.join(blocks) if sources != '[]' else ''}}}\n"
+    served = [(method, sorted(filter(method.serves, allowed))) for method in methods]
+    blocks = "".join(method.block(json.dumps(sources)) for method, sources in served if sources)
+    return f"disable_checkpoint = true\nprovider_installation {{\n{blocks}}}\n"
 
 
 def _packages(folder: Path, entry: Locked) -> list[Path]:
@@ -149,9 +156,7 @@ def _h1(package: Path) -> str:
     return f"h1:{b64encode(hashlib.sha256(listed.encode()).digest()).decode()}"
 
 
-def _mirrors(wanted: str) -> tuple[Path, ...]:
-    if not wanted:
-        return ()
+def _mirror(wanted: str) -> Path:
     mirror = Path(wanted)
     if not mirror.is_absolute() or not mirror.is_dir():
         raise ToolchainError(f"The provider mirror {wanted} is not a directory")
@@ -160,7 +165,7 @@ def _mirrors(wanted: str) -> tuple[Path, ...]:
             f"The provider mirror {wanted} cannot be read by the user that Terraform runs as",
             hint="Open every directory on the way for all users (chmod a+rx), or move the mirror.",
         )
-    return (mirror,)
+    return mirror
 
 
 def _open(mirror: Path) -> None:

@@ -1,4 +1,6 @@
-"""Which hosts Terraform's children may reach, for each command: a closed list, by name, port 443 only."""
+"""Which hosts Terraform's children may reach, for each command: a closed list, by name, port 443 unless the runner's
+own configuration names another one for a mirror.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
-from ops_agent.model.policy import Policy
+from ops_agent.model.policy import PUBLIC_REGISTRIES, Policy
 
 # Hosts of services that have no region, or only one (botocore's endpoints; a test compares), and the us-east-1 parts of
 # what CloudFront needs. The session policy lets exactly these services answer outside the region.
@@ -40,12 +42,14 @@ _OTHER_BUCKET = "a bucket that neither the base branch, its state nor the input 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hosts:
-    """What one command may reach. `aws` may have private addresses (AWS's interface endpoints), `others` never; `words`
-    says why another host is refused, `bucket_words` why another bucket is. `anywhere`: nothing is refused.
+    """What one command may reach. `aws` may have private addresses (AWS's interface endpoints), and those of `others`
+    (`host` or `host:port`) that are `inside` the company's network; `words` says why another host is refused,
+    `bucket_words` why another bucket is. `anywhere`: nothing is refused.
     """
 
     aws: re.Pattern[str] | None = None
     others: frozenset[str] = frozenset()
+    inside: frozenset[str] = frozenset()
     words: str = "on no list for this command"
     bucket_words: str = ""
     anywhere: bool = False
@@ -56,6 +60,12 @@ class Hosts:
 
     def is_aws(self, host: str) -> bool:
         return self.aws is not None and self.aws.fullmatch(host) is not None
+
+    def may_be_private(self, host: str) -> bool:
+        return host in self.inside or self.is_aws(host)
+
+    def opens(self, host: str, port: int) -> bool:
+        return host in self if port == 443 else f"{host}:{port}" in self.others
 
     def __contains__(self, host: str) -> bool:
         return host in self.others or self.is_aws(host)
@@ -96,22 +106,23 @@ def reach(
     lease: Iterable[str] | None,
     harness: Iterable[str] = (),
     registries: bool,
+    mirrors: frozenset[str] = frozenset(),
     buckets: Buckets | None = None,
 ) -> Reach:
-    """init: AWS (the backend) and the allow-list's registries; plan: AWS; state: the backend; everything else: nothing.
-    Without a lease no AWS.
+    """init: AWS (the backend), the `mirrors` on the network and the allow-list's registries; plan: AWS; state: the
+    backend; everything else: nothing. Without a lease no AWS.
 
     `lease` and `harness` are texts with addresses on this machine: a lease's variables, the files that point at an
     emulator. `buckets` are the only ones of the region, None: all.
     """
     aws = aws_hosts(policy.region, policy.accounts.values(), buckets) if lease is not None else None
     origins = {source.partition("/")[0] for source in policy.allowed_providers} if registries else set()
-    sources = frozenset(host for origin in origins for host in (origin, *_DOWNLOADS.get(origin, ())))
+    sources = mirrors.union(host for origin in origins for host in (origin, *_DOWNLOADS.get(origin, ())))
+    own = frozenset(place.partition(":")[0] for place in (*mirrors, *(origins - {*PUBLIC_REGISTRIES})))
     words = f"not AWS in {policy.region}" if aws else NOWHERE.words
     plan = Hosts(aws=aws, words=words, bucket_words=_OTHER_BUCKET if aws and buckets else "")
-    init = replace(
-        plan, others=sources, words=f"{words} and no provider registry of the allow-list" if sources else words
-    )
+    no_source = f"{words} and no provider registry of the allow-list{' and no mirror of the runner' * bool(mirrors)}"
+    init = replace(plan, others=sources, inside=own, words=no_source if sources else words)
     return Reach(commands={"init": init, "plan": plan, "state": plan}, ports=loopback_ports((*harness, *(lease or ()))))
 
 

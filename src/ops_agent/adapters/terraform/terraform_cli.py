@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from ops_agent.adapters.network import DIRECT, Network
 from ops_agent.adapters.terraform import commands
 from ops_agent.adapters.terraform.cells import Cell, copy_tree
+from ops_agent.adapters.terraform.cli_config import Method
 from ops_agent.adapters.terraform.confinement import memory_left
 from ops_agent.adapters.terraform.diagnostics import finding, from_fmt, from_text
 from ops_agent.adapters.terraform.engine import (
@@ -54,7 +55,8 @@ class TerraformCli:
     """All Terraform of one run. Cheap to build; the sandbox is made at the first command. Close it, or use it as a
     context manager.
 
-    `mirror`: a provider mirror's directory, or empty (the registry, allow-listed ones only). `closed`: directories that
+    `mirror`: a provider mirror's directory, or empty: the runner's own methods of `installation`, else the registries;
+    allow-listed providers only. `closed`: directories that
     no program may come from (the workspace). `overlay`: files that an emulator's harness adds to every root module;
     `backend_settings`: one more backend file of the harness; `extra_variables`: further variables for its children.
     """
@@ -74,9 +76,10 @@ class TerraformCli:
         modules: ModuleAccess | None = None,
         kept: Callable[[], Iterable[Path]] = tuple,
         network: Network = DIRECT,
+        installation: Callable[[], tuple[Method, ...] | None] = lambda: None,
     ) -> None:
         self._policy, self._binary, self._mirror = policy, binary, mirror
-        self._kept, self._network = kept, network
+        self._kept, self._network, self._installation = kept, network, installation
         self._program: Program | None = None
         self._chosen_for: tuple[EngineWish, ...] | None = None
         self._path_variable, self._closed = path_variable, tuple(closed)
@@ -106,7 +109,8 @@ class TerraformCli:
     @property
     def _providers(self) -> Providers:
         def make() -> Providers:
-            made = Providers(self._mirror, self._policy.allowed_providers, self._sandbox.root)
+            methods = None if self._mirror else self._installation()
+            made = Providers(self._mirror, self._policy.allowed_providers, self._sandbox.root, methods)
             self._sandbox.share(made.shared, *made.mirrors)
             return made
 
@@ -359,8 +363,15 @@ class TerraformCli:
     def _reach(self, leased: Iterable[str] | None = None, buckets: Buckets | None = None) -> Reach:
         files = (*self._overlay.values(), self._backend_settings)
         harness = (*(content.decode(errors="replace") for content in files), *self._extra.values())
-        registries = not self._providers.mirrors
-        return reach(self._policy, lease=leased, harness=harness, registries=registries, buckets=buckets)
+        providers = self._providers
+        return reach(
+            self._policy,
+            lease=leased,
+            harness=(*harness, *(f"https://{place}" for place in providers.network_mirrors)),
+            registries=providers.asks_registries,
+            mirrors=providers.network_mirrors,
+            buckets=buckets,
+        )
 
     def _cell(self) -> AbstractContextManager[Cell]:
         return self._sandbox.cell(self._reach())
