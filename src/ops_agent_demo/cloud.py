@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 ENVIRONMENT = "dev"
 PLAN_ROLE, DEPLOY_ROLE = "ops-agent-plan", "deploy"
-PLAN_SUBJECT = f"repo:{REPOSITORY}:environment:{ENVIRONMENT}"
-_DEPLOY_SUBJECT = f"repo:{REPOSITORY}:environment:{ENVIRONMENT}-deploy"
+PLAN_SUBJECT = f"repo:{REPOSITORY}:environment:ops-agent"
+_DEPLOY_SUBJECT = f"repo:{REPOSITORY}:environment:{ENVIRONMENT}"
 
 
 def open_cloud() -> EmbeddedAws:

@@ -48,7 +48,7 @@ def test_a_trust_policy_names_one_subject_with_its_environment_and_no_wildcard(p
     assert (
         isinstance(subject, str)
         and subject.startswith("repo:DrivvenConsulting")
-        and subject.endswith(":environment:dev")
+        and subject.endswith(":environment:ops-agent")
     )
     assert statement["Action"] == "sts:AssumeRoleWithWebIdentity"
 
