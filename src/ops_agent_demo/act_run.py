@@ -50,8 +50,13 @@ def checkout() -> Path | None:
     return root if (root / "action.yml").is_file() else None
 
 
-def run_with_act(job: Job, folder: Path, listen: Callable[[LogLine], None]) -> JobEnd:
-    """Run the workflow for `job` below `folder`; every line of the log goes to `listen` as it appears."""
+def run_with_act(
+    job: Job, folder: Path, listen: Callable[[LogLine], None], actions: Mapping[str, Path] | None = None
+) -> JobEnd:
+    """Run the workflow for `job` below `folder`; every line of the log goes to `listen` as it appears.
+
+    `actions` holds the folder of each other action (`owner/name@ref`) that the workflow uses.
+    """
     act, root = find_act(), checkout()
     if act is None or root is None:
         raise RuntimeError(why_not() or "act cannot run here")
@@ -67,6 +72,7 @@ def run_with_act(job: Job, folder: Path, listen: Callable[[LogLine], None]) -> J
         "--pull=false",
         "--no-cache-server",
         *("--local-repository", f"{ACTION}={_action(root, folder / 'action')}"),
+        *(word for name, place in (actions or {}).items() for word in ("--local-repository", f"{name}={place}")),
         *("--action-cache-path", str(folder / "act")),
         *("--actor", job.actor),
         "--json",

@@ -1,0 +1,252 @@
+"""The README's minimal workflow and its additions, from its own text, run by nektos/act against the embedded platform.
+
+Two things are ours: the address of the language model (the README's addition for a gateway), and stand-ins for other
+people's actions, which a machine without a network cannot load.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from fake_github.objects import PullRequest
+from fake_github.platform import EmbeddedGitHub
+from github_descriptions import Checker
+from ops_agent_demo import cloud
+from ops_agent_demo.act_run import WORKFLOW, run_with_act, why_not
+from ops_agent_demo.aws.embedded import EmbeddedAws
+from ops_agent_demo.job import Job, JobEnd
+from ops_agent_demo.llm.script import Answer, of_answers
+from ops_agent_demo.llm.server import LlmServer
+from ops_agent_demo.platform_setup import PERSON, TECH_LEAD, Stage, set_up
+from ops_agent_demo.story import REPOSITORY, load_story
+from ops_agent_demo.terraform import wheel_zips
+from readme import with_additions
+
+pytestmark = [
+    pytest.mark.act,
+    pytest.mark.terraform,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(why_not() is not None, reason=str(why_not())),
+    pytest.mark.skipif(not wheel_zips(), reason="the AWS provider's wheel is not installed (extra demo)"),
+]
+ITEM = "billing-queue"
+TOPIC = """resource "aws_sns_topic" "refunds" {
+  name              = "${local.name_prefix}-refunds"
+  kms_master_key_id = "alias/aws/sns"
+
+  tags = local.tags
+}
+"""
+FINISH = {
+    "title": "Topic for refunds",
+    "description": "A topic on which refunds are announced.",
+    "infrastructure": "`infra/refunds.tf`: one topic.",
+    "ci_cd": "None.",
+    "observability": "Nothing publishes yet, so nothing is watched.",
+    "criteria": [],
+    "validation": "After the apply: `aws sns list-topics` names it.",
+}
+SHORT = of_answers(
+    Answer(calls=(("write_file", {"path": "infra/refunds.tf", "content": TOPIC}),)),
+    *[Answer(calls=(("finish", FINISH),))] * 3,
+)
+STAND_INS = {
+    "actions/create-github-app-token": 'echo "token=$APP_TOKEN" >> "$GITHUB_OUTPUT"',
+    "hashicorp/setup-terraform": "true",
+    "actions/upload-artifact": "true",
+}
+
+
+@pytest.fixture(scope="module")
+def mirror() -> Iterator[Path]:
+    """Readable by the user that Terraform runs as, which the folders of pytest are not."""
+    with tempfile.TemporaryDirectory(prefix="ops-agent-readme-") as folder:
+        Path(folder).chmod(0o755)
+        yield cloud.provider_mirror(Path(folder) / "providers")
+
+
+class Consumer:
+    """A repository whose workflow is the README's, with `additions`."""
+
+    def __init__(self, stack: ExitStack, folder: Path, mirror: Path, *additions: str, item: str = "") -> None:
+        """`item`: the folder of the story's work item that is played; without it, a change of one resource."""
+        self.folder, self.stack, self.exchanges = folder, stack, list[Any]()
+        self.github = stack.enter_context(EmbeddedGitHub())
+        story = load_story()
+        played = next((one.script for one in story.children if one.folder == item), None) or SHORT
+        self.llm = stack.enter_context(LlmServer([played], exchange=self._exchange))
+        self.stage: Stage = set_up(self.github, story)
+        text = "## Description\n\nA topic on which refunds are announced.\n"
+        self.refunds = self.stage.repository.add_issue("[ops] Topic for refunds", text, author=TECH_LEAD)
+        self.workflow = with_additions(*additions, "A gateway")
+        self.harness: dict[str, Any] = {"engine": "embedded", "provider_mirror": str(mirror)}
+        self.variables: dict[str, str] = {}
+
+    def label(self, item: str = "") -> dict[str, Any]:
+        """A person labels the issue of the story's `item`, or of the change of one resource; returns the event."""
+        issue = self.stage.issues[item] if item else self.refunds
+        return self.github.label(issue, "ready", by=PERSON)
+
+    @property
+    def pulls(self) -> list[PullRequest]:
+        return self.stage.repository.pull_requests
+
+    def with_cloud(self, mirror: Path) -> EmbeddedAws:
+        """The team's accounts: their roles trust this job alone, and the service is deployed to dev."""
+        aws = self.stack.enter_context(cloud.open_cloud())
+        cloud.deploy_service(aws, mirror, self.folder)
+        self.harness = json.loads(cloud.harness_file(aws, mirror, self.folder / "of-the-cloud.json").read_text())
+        environment = self.workflow["jobs"]["run"]["environment"]
+        self.variables = aws.runner_variables(f"repo:{REPOSITORY}:environment:{environment}")
+        return aws
+
+    def _exchange(self, body: Any) -> tuple[int, dict[str, Any]]:
+        self.exchanges.append(body)
+        return 200, {"access_token": "an-access-token", "token_type": "Bearer", "expires_in": 600}
+
+    def run(self, event_name: str, event: dict[str, Any]) -> JobEnd:
+        repository = self.stage.repository
+        permissions = self.workflow["jobs"]["run"]["permissions"].items()
+        granted = {k.replace("-", "_"): v for k, v in permissions if v != "none" and k != "id-token"}
+        harness = self.folder / "harness.json"
+        harness.write_text(json.dumps(self.harness))
+        repository.add_run(4242)
+        job = Job(
+            event_name=event_name,
+            event=event,
+            actor=PERSON,
+            files=repository.files() | {WORKFLOW: yaml.safe_dump(self.workflow).encode()},
+            variables={
+                "GITHUB_API_URL": self.github.base_url,
+                "GITHUB_GRAPHQL_URL": f"{self.github.base_url}/graphql",
+                "GITHUB_SERVER_URL": self.github.base_url,
+                "GITHUB_RUN_ID": "4242",
+                "GITHUB_RUN_ATTEMPT": "1",
+                "GITHUB_TRIGGERING_ACTOR": PERSON,
+                "OPS_AGENT_PYTHON": sys.executable,
+                "OPS_AGENT_HARNESS": str(harness),
+                "APP_TOKEN": self.stage.token,
+                **self.variables,
+            },
+            secrets={
+                "GITHUB_TOKEN": self.github.actions_token(repository, **granted),
+                "ANTHROPIC_API_KEY": "a-key-of-the-test",
+                "OPS_AGENT_PRIVATE_KEY": "a-key-of-the-app",
+            },
+            repository_variables={"LLM_BASE_URL": self.llm.url, "OPS_AGENT_CLIENT_ID": "Iv1.app"},
+        )
+        end = run_with_act(job, self.folder, lambda line: None, self._stand_ins())
+        Checker().assert_all_valid(self.github.recorder)
+        return end
+
+    def _stand_ins(self) -> dict[str, Path]:
+        found = {}
+        for step in self.workflow["jobs"]["run"]["steps"]:
+            name = step["uses"].partition("@")[0]
+            if name in STAND_INS:
+                place = found[step["uses"]] = self.folder / name.replace("/", "-")
+                place.mkdir()
+                lines = [{"shell": "bash", "id": "it", "run": STAND_INS[name]}]
+                outputs = {"token": {"value": "${{ steps.it.outputs.token }}"}}
+                action = {"name": name, "outputs": outputs, "runs": {"using": "composite", "steps": lines}}
+                (place / "action.yml").write_text(yaml.safe_dump(action))
+        return found
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+def targets(end: JobEnd) -> dict[str, dict[str, Any]]:
+    return {one["environment"]: one for one in json.loads(end.outputs["plan_summary"])}
+
+
+def log_of(end: JobEnd) -> str:
+    return "\n".join(end.log)[-6000:]
+
+
+def test_the_minimal_workflow_opens_a_pull_request_with_the_jobs_own_token_and_one_secret(
+    stack: ExitStack, tmp_path: Path, mirror: Path
+) -> None:
+    """No role, no App, no board, no Terraform on the runner; what is left out is said."""
+    consumer = Consumer(stack, tmp_path, mirror)
+    end = consumer.run("issues", consumer.label())
+    assert (end.exit_code, end.outputs.get("conclusion")) == (0, "published"), log_of(end)
+    (pull,) = consumer.pulls
+    assert f"Closes #{consumer.refunds.number}" in pull.body and pull.author.login == "github-actions[bot]"
+    assert all(one["planned"] and one["offline"] for one in targets(end).values()), end.outputs["plan_summary"]
+    assert int(end.outputs["to_add"]) > 0 and end.outputs["to_destroy"] == "0"
+    assert re.search(r"without (the|an) account", pull.body)
+    said = [line.text for line in end.annotations if line.kind in ("warning", "error")]
+    assert not any("board" in text or "column" in text for text in said), said
+
+
+@pytest.mark.proof
+def test_a_plan_role_plans_every_environment_in_its_own_account(stack: ExitStack, tmp_path: Path, mirror: Path) -> None:
+    consumer = Consumer(stack, tmp_path, mirror, "A plan role", item=ITEM)
+    aws = consumer.with_cloud(mirror)
+    end = consumer.run("issues", consumer.label(ITEM))
+    assert (end.exit_code, end.outputs.get("conclusion")) == (0, "published"), log_of(end)
+    planned = targets(end)
+    assert {name: one["offline"] for name, one in planned.items()} == {"dev": False, "prod": False}
+    assert planned["dev"]["add"] == 5 and int(end.outputs["to_add"]) == sum(one["add"] for one in planned.values())
+    assumed = {call.form["RoleArn"] for call in aws.calls if call.operation == "AssumeRoleWithWebIdentity"}
+    assert {f"arn:aws:iam::{account}:role/ops-agent-plan" for account in aws.accounts.values()} <= assumed
+
+
+@pytest.mark.proof
+def test_an_app_commits_workflow_files_and_moves_the_card_of_a_run_started_by_hand(
+    stack: ExitStack, tmp_path: Path, mirror: Path
+) -> None:
+    additions = ("A GitHub App", "A board", "Start by hand, and doctor", "A version of Terraform", "The patch")
+    consumer = Consumer(stack, tmp_path, mirror, *additions, item="plan-in-ci")
+    issue = consumer.stage.issues["plan-in-ci"]
+    inputs = {"issue_number": str(issue.number), "command": "run"}
+    event = consumer.github.dispatch(consumer.stage.repository, by=PERSON, inputs=inputs)
+    end = consumer.run("workflow_dispatch", event)
+    assert (end.exit_code, end.outputs.get("conclusion")) == (0, "published"), log_of(end)
+    (pull,) = consumer.pulls
+    assert pull.author.login == "ops-agent[bot]"
+    assert [one.path for one in pull.files] == [".github/workflows/terraform.yml"]
+    assert consumer.stage.board.column(issue) == "In Progress"
+
+
+@pytest.mark.proof
+def test_the_jobs_own_token_offers_workflow_files_as_a_patch(stack: ExitStack, tmp_path: Path, mirror: Path) -> None:
+    consumer = Consumer(stack, tmp_path, mirror, "The patch", item="plan-in-ci")
+    end = consumer.run("issues", consumer.label("plan-in-ci"))
+    assert ".github/workflows/terraform.yml" in "".join(pull.body for pull in consumer.pulls) + end.summary, log_of(end)
+    assert not any(one.path.startswith(".github/") for pull in consumer.pulls for one in pull.files)
+
+
+@pytest.mark.proof
+def test_doctor_finds_nothing_to_fix_in_the_minimal_set_up(stack: ExitStack, tmp_path: Path, mirror: Path) -> None:
+    consumer = Consumer(stack, tmp_path, mirror, "Start by hand, and doctor")
+    event = consumer.github.dispatch(consumer.stage.repository, by=PERSON, inputs={"command": "doctor"})
+    end = consumer.run("workflow_dispatch", event)
+    assert end.exit_code == 0 and not consumer.llm.requests, log_of(end)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("way", ["No stored key", "Bedrock"])
+def test_the_model_is_reached_without_a_stored_key(stack: ExitStack, tmp_path: Path, mirror: Path, way: str) -> None:
+    consumer = Consumer(stack, tmp_path, mirror, way)
+    consumer.with_cloud(mirror)
+    end = consumer.run("issues", consumer.label())
+    assert (end.exit_code, end.outputs.get("conclusion")) == (0, "published"), log_of(end)
+    signed = [headers.get("Authorization", "") for headers in consumer.llm.headers]
+    assert signed and "a-key-of-the-test" not in str(consumer.llm.headers)
+    assert all(one.startswith("AWS4-HMAC-SHA256" if way == "Bedrock" else "Bearer an-access-token") for one in signed)
+    assert bool(consumer.exchanges) == (way == "No stored key")
