@@ -3,7 +3,7 @@
 #   make test | lint | proof     the fast tests | style, types, floors, documents, workflows | the slow tests
 #                                proof CORPUS=PATH also replays commits of the repositories in that folder, and runs on their roots
 #   make bench                   figures against other tools, in the same run, into bench/results.md
-#   make wheelhouse [ARGS=...]   the action's requirements as files, for runners that reach no package index
+#   make wheelhouse              the action's requirements as files, for runners that reach no package index
 #   make docs | site | lock      write the generated documents | build the documentation site | lock the requirements
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -74,10 +74,13 @@ lock:
 	    --custom-compile-command "make lock" --output-file requirements/$$name.txt; \
 	done
 
-# For this machine's Python; ARGS="--python-version 3.12 --platform manylinux2014_aarch64" (or _x86_64) for another one.
+# For this machine's Python; MACHINE=aarch64 (or x86_64) and PYTHON_VERSION=3.12 for another one.
+MACHINE ?=
+PYTHON_VERSION ?=
 wheelhouse: | $(PY)
 	$(PY) -I -m pip download --disable-pip-version-check --quiet --no-input --require-hashes --no-deps --only-binary :all: \
-	  --dest wheelhouse $(ARGS) -r requirements/runtime.txt
+	  $(if $(MACHINE),$(foreach libc,2014 _2_17 _2_24 _2_28,--platform manylinux$(libc)_$(MACHINE))) \
+	  $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION)) --dest wheelhouse $(ARGS) -r requirements/runtime.txt
 
 dist: $(VENV)/.installed-build
 	rm -rf dist

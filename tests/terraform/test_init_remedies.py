@@ -30,6 +30,16 @@ QUERY = "Failed to query available provider packages: Could not retrieve the lis
             "`terraform providers lock -platform=linux_amd64`",
         ),
         (
+            QUERY
+            + 'a/b: could not connect to registry.example: Get "https://registry.example/.well-known/terraform.json"'
+            ": tls: failed to verify certificate: x509: certificate signed by unknown authority",
+            "`ca_certificates`",
+        ),
+        (
+            "Failed to load plugin schemas: failed to instantiate: fork/exec .terraform/providers/x: permission denied",
+            "`TMPDIR`",
+        ),
+        (
             "Unsupported Terraform Core version: This configuration does not support Terraform version 1.15.5.",
             "`required_version`",
         ),

