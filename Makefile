@@ -57,15 +57,17 @@ site: $(VENV)/.installed-docs
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet --site-dir site $(ARGS)
 
 # A lock is for all supported Pythons and platforms at once; the wider ones keep the versions of the narrower one.
+# The runtime leaves out what no code of ours reaches (docs/decisions/0001-dependencies.md).
 # Versions younger than a week wait, but for those in URGENT (`make lock URGENT="anthropic cryptography"`). Needs uv.
 URGENT ?=
+UNUSED := --no-emit-package cryptography --no-emit-package pycparser
 lock:
 	for name in runtime build container demo test bench docs; do \
 	  case $$name in \
-	    runtime) from="pyproject.toml" ;; \
+	    runtime) from="pyproject.toml $(UNUSED)" ;; \
 	    build) from="requirements/build.in" ;; \
 	    docs) from="requirements/docs.in --constraint requirements/test.txt" ;; \
-	    container) from="pyproject.toml --extra embedded --constraint requirements/runtime.txt" ;; \
+	    container) from="pyproject.toml --extra embedded $(UNUSED) --constraint requirements/runtime.txt" ;; \
 	    *) from="pyproject.toml --extra $$name --constraint requirements/runtime.txt" ;; \
 	  esac; \
 	  PATH="$(CURDIR)/$(VENV)/bin:$$PATH" uv pip compile --quiet $$from \

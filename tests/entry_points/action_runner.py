@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,11 @@ class Runner:
             place.write_text(trap)
         (self.workspace / "startup.py").write_text(trap)
         (self.workspace / "pyproject.toml").write_text("[build-system]\nrequires=['evil']\n")
+
+    def begin_a_job(self) -> None:
+        """A runner empties its temporary folder before each job."""
+        shutil.rmtree(self.temp)
+        self.temp.mkdir()
 
     def environment(self, **more: str) -> dict[str, str]:
         known = {

@@ -99,15 +99,59 @@ def by_name(runner: Runner, folder: Path, *, tampered: bool = False) -> None:
 
 
 def test_a_folder_of_files_serves_a_runner_without_an_index_and_hashes_still_count(runner: Runner) -> None:
+    """And a second use of the action in the job takes the first one's environment as it is."""
     folder = runner.folder / "wheel house"
     by_name(runner, folder)
     given = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": folder.as_uri()}
     code, said = runner.run("install", **given)
     assert code == 0, said
-    with zipfile.ZipFile(folder / "small-1.0-py3-none-any.whl", "a") as archive:
-        archive.writestr("more.py", "")
+    tamper_with(folder / "small-1.0-py3-none-any.whl")
+    assert runner.run("install", **given) == (0, "")
+    assert len(set(runner.output.read_text().splitlines())) == 1
+    runner.begin_a_job()
     code, said = runner.run("install", **given)
     assert code == 6 and "DO NOT MATCH THE HASHES" in said
+
+
+def tamper_with(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr("more.py", "")
+
+
+@pytest.mark.proof
+def test_a_self_hosted_runner_keeps_the_wheels_and_believes_them_by_their_hash_alone(runner: Runner) -> None:
+    """Any job on the runner can write to the tool cache. A wheel there that is not the locked one costs time only."""
+    index, away, tools = runner.folder / "small", runner.folder / "away", runner.folder / "tools"
+    by_name(runner, index)
+    tools.mkdir()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(runner.folder)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    given = {"RUNNER_ENVIRONMENT": "self-hosted", "RUNNER_TOOL_CACHE": str(tools)}
+    given["PIP_INDEX_URL"] = f"http://127.0.0.1:{server.server_port}/"
+
+    def install() -> tuple[int, bool]:
+        runner.begin_a_job()
+        code, _ = runner.run("install", **given)
+        python = runner.output.read_text().splitlines()[-1].removeprefix("python=")
+        done = subprocess.run([python, "-I", "-c", "import small, more"], capture_output=True, text=True, check=False)
+        return code, "No module named 'more'" in done.stderr
+
+    try:
+        assert install() == (0, True)
+        (kept,) = tools.glob("ops-agent/*/small-1.0-py3-none-any.whl")
+        index.rename(away)
+        assert install() == (0, True)  # nothing is asked
+        tamper_with(kept)
+        away.rename(index)
+        assert install() == (0, True)
+        assert kept.read_bytes() == (index / kept.name).read_bytes()
+        tamper_with(kept)
+        index.rename(away)
+        assert runner.run("install", **given, RUNNER_TEMP=str(tools))[0] == 6
+        assert not list(tools.glob("ops-agent/*"))
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_a_private_index_is_asked_through_the_proxy_and_trusted_by_the_given_certificates(runner: Runner) -> None:
