@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -30,7 +31,7 @@ from ops_agent_demo.llm.server import LlmServer
 from ops_agent_demo.platform_setup import PERSON, TECH_LEAD, Stage, set_up
 from ops_agent_demo.story import REPOSITORY, load_story
 from ops_agent_demo.terraform import wheel_zips
-from readme import with_additions
+from readme import ACTION, ROOT, with_additions
 
 pytestmark = [
     pytest.mark.act,
@@ -89,8 +90,10 @@ class Consumer:
         text = "## Description\n\nA topic on which refunds are announced.\n"
         self.refunds = self.stage.repository.add_issue("[ops] Topic for refunds", text, author=TECH_LEAD)
         self.workflow = with_additions(*additions, "A gateway")
+        self.repository_variables = {"LLM_BASE_URL": self.llm.url, "OPS_AGENT_CLIENT_ID": "Iv1.app"}
         self.harness: dict[str, Any] = {"engine": "embedded", "provider_mirror": str(mirror)}
         self.variables: dict[str, str] = {}
+        self.actions: dict[str, Path] = {}
 
     def label(self, item: str = "") -> dict[str, Any]:
         """A person labels the issue of the story's `item`, or of the change of one resource; returns the event."""
@@ -105,10 +108,14 @@ class Consumer:
         """The team's accounts: their roles trust this job alone, and the service is deployed to dev."""
         aws = self.stack.enter_context(cloud.open_cloud())
         cloud.deploy_service(aws, mirror, self.folder)
-        self.harness = json.loads(cloud.harness_file(aws, mirror, self.folder / "of-the-cloud.json").read_text())
-        environment = self.workflow["jobs"]["run"]["environment"]
-        self.variables = aws.runner_variables(f"repo:{REPOSITORY}:environment:{environment}")
+        self.use(aws, mirror)
         return aws
+
+    def use(self, aws: EmbeddedAws, mirror: Path) -> None:
+        self.harness = json.loads(cloud.harness_file(aws, mirror, self.folder / "of-the-cloud.json").read_text())
+        job = next(iter(self.workflow["jobs"].values()))
+        environment = job.get("environment") or job["with"]["environment"]
+        self.variables = aws.runner_variables(f"repo:{REPOSITORY}:environment:{environment}")
 
     def _exchange(self, body: Any) -> tuple[int, dict[str, Any]]:
         self.exchanges.append(body)
@@ -116,7 +123,7 @@ class Consumer:
 
     def run(self, event_name: str, event: dict[str, Any]) -> JobEnd:
         repository = self.stage.repository
-        permissions = self.workflow["jobs"]["run"]["permissions"].items()
+        permissions = next(iter(self.workflow["jobs"].values()))["permissions"].items()
         granted = {k.replace("-", "_"): v for k, v in permissions if v != "none" and k != "id-token"}
         harness = self.folder / "harness.json"
         harness.write_text(json.dumps(self.harness))
@@ -143,17 +150,17 @@ class Consumer:
                 "ANTHROPIC_API_KEY": "a-key-of-the-test",
                 "OPS_AGENT_PRIVATE_KEY": "a-key-of-the-app",
             },
-            repository_variables={"LLM_BASE_URL": self.llm.url, "OPS_AGENT_CLIENT_ID": "Iv1.app"},
+            repository_variables=self.repository_variables,
         )
-        end = run_with_act(job, self.folder, lambda line: None, self._stand_ins())
+        end = run_with_act(job, self.folder, lambda line: None, self.actions or self.stand_ins(self.workflow))
         Checker().assert_all_valid(self.github.recorder)
         return end
 
-    def _stand_ins(self) -> dict[str, Path]:
-        found = {}
-        for step in self.workflow["jobs"]["run"]["steps"]:
-            name = step["uses"].partition("@")[0]
-            if name in STAND_INS:
+    def stand_ins(self, workflow: dict[str, Any]) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        for step in (step for job in workflow["jobs"].values() for step in job.get("steps", [])):
+            name = step.get("uses", "").partition("@")[0]
+            if name in STAND_INS and step["uses"] not in found:
                 place = found[step["uses"]] = self.folder / name.replace("/", "-")
                 place.mkdir()
                 lines = [{"shell": "bash", "id": "it", "run": STAND_INS[name]}]
@@ -243,10 +250,78 @@ def test_doctor_finds_nothing_to_fix_in_the_minimal_set_up(stack: ExitStack, tmp
 @pytest.mark.parametrize("way", ["No stored key", "Bedrock"])
 def test_the_model_is_reached_without_a_stored_key(stack: ExitStack, tmp_path: Path, mirror: Path, way: str) -> None:
     consumer = Consumer(stack, tmp_path, mirror, way)
-    consumer.with_cloud(mirror)
+    given = {"FEDERATION_RULE_ID": "fdrl_1", "ORGANIZATION_ID": "org_1", "SERVICE_ACCOUNT_ID": "svac_1"}
+    consumer.repository_variables |= {f"ANTHROPIC_{name}": value for name, value in given.items()}
+    consumer.repository_variables["BEDROCK_MODEL"] = "claude-opus-5-5"
+    trust = {"arn:aws:iam::125611408459:role/ops-agent-bedrock": (cloud.PLAN_SUBJECT,)}
+    aws = stack.enter_context(EmbeddedAws(accounts={"dev": "125611408459"}, trust=trust))
+    consumer.use(aws, mirror)
     end = consumer.run("issues", consumer.label())
     assert (end.exit_code, end.outputs.get("conclusion")) == (0, "published"), log_of(end)
     signed = [headers.get("Authorization", "") for headers in consumer.llm.headers]
     assert signed and "a-key-of-the-test" not in str(consumer.llm.headers)
     assert all(one.startswith("AWS4-HMAC-SHA256" if way == "Bedrock" else "Bearer an-access-token") for one in signed)
     assert bool(consumer.exchanges) == (way == "No stored key")
+
+
+def example(name: str) -> dict[str, Any]:
+    workflow: dict[Any, Any] = yaml.safe_load((ROOT / "examples" / name).read_text(encoding="utf-8"))
+    return {"on" if key is True else key: value for key, value in workflow.items()}
+
+
+@pytest.mark.proof
+def test_the_example_for_doctor_tries_the_role_the_app_and_the_layout(
+    stack: ExitStack, tmp_path: Path, mirror: Path
+) -> None:
+    consumer = Consumer(stack, tmp_path, mirror)
+    consumer.workflow = example("doctor.yml")
+    aws = consumer.with_cloud(mirror)
+    end = consumer.run("workflow_dispatch", consumer.github.dispatch(consumer.stage.repository, by=PERSON, inputs={}))
+    assert end.exit_code == 0 and not consumer.llm.requests, log_of(end)
+    assert "AssumeRoleWithWebIdentity" in {call.operation for call in aws.calls}
+
+
+@pytest.mark.proof
+def test_the_example_for_verify_plans_a_persons_pull_request_and_comments(
+    stack: ExitStack, tmp_path: Path, mirror: Path
+) -> None:
+    consumer = Consumer(stack, tmp_path, mirror)
+    consumer.workflow = example("verify.yml")
+    consumer.with_cloud(mirror)
+    repository = consumer.stage.repository
+    repository.commit("refunds", {"infra/refunds.tf": TOPIC}, "Topic for refunds", by=PERSON)
+    maria = consumer.github.account(PERSON)
+    number = repository.next_number()
+    pull = PullRequest(repository, number, "Refunds", "A topic", maria, head="refunds", base="main", draft=False)
+    repository.issues[number] = pull
+    end = consumer.run("pull_request_target", consumer.github.pull_request_event(pull, "opened", by=PERSON))
+    assert (end.exit_code, end.outputs.get("conclusion")) == (0, "verified"), log_of(end)
+    assert [comment.author.login for comment in pull.comments] == ["ops-agent[bot]"]
+    planned = targets(end)
+    assert (planned["dev"]["offline"], planned["prod"]["offline"], end.outputs["to_add"]) == (False, True, "2")
+    assert not consumer.llm.requests
+
+
+@pytest.mark.proof
+def test_the_reusable_workflow_chooses_an_item_and_works_on_it(stack: ExitStack, tmp_path: Path, mirror: Path) -> None:
+    """act does not know `$/.`, the repository of a reusable workflow: in its copy it is ops-agent by name."""
+    consumer = Consumer(stack, tmp_path, mirror, item="plan-in-ci")
+    consumer.workflow = example("reusable-workflow.yml")
+    job = consumer.workflow["jobs"]["ops-agent"]
+    del job["cache-mode"]  # newer than act
+    job["with"]["base_url"] = "${{ vars.LLM_BASE_URL }}"
+    called = (ROOT / WORKFLOW).read_text(encoding="utf-8").replace("$/.", ACTION)
+    consumer.actions = consumer.stand_ins(yaml.safe_load(called))
+    ours = consumer.actions[ACTION] = tmp_path / "ours"
+    (ours / ".github/workflows").mkdir(parents=True)
+    (ours / WORKFLOW).write_text(called)
+    for part in ("requirements", "src"):
+        (ours / part).symlink_to(ROOT / part)
+    shutil.copy2(ROOT / "action.yml", ours)
+    consumer.use(stack.enter_context(cloud.open_cloud()), mirror)
+    issue = consumer.stage.issues["plan-in-ci"]
+    event = consumer.github.dispatch(consumer.stage.repository, by=PERSON, inputs={"issue_number": str(issue.number)})
+    end = consumer.run("workflow_dispatch", event)
+    assert end.exit_code == 0, log_of(end)
+    assert [one.path for pull in consumer.pulls for one in pull.files] == [".github/workflows/terraform.yml"]
+    assert "1 work item selected" in end.summary
