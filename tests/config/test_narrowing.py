@@ -17,7 +17,9 @@ from ops_agent.model.policy import AWS_PROVIDERS, Limits, Policy
 AWS = "registry.terraform.io/hashicorp/aws"
 WIDE = Settings(
     policy=Policy(
-        allowed_modules=("git::https://github.com/DrivvenConsulting/",), allowed_permissions=("packages", "issues")
+        allowed_modules=("git::https://github.com/DrivvenConsulting/",),
+        allowed_permissions=("packages", "issues"),
+        allowed_runners=("big", "group:team"),
     ),
     environments=("dev", "prod"),
 )
@@ -37,6 +39,7 @@ def test_every_limit_can_be_narrowed() -> None:
             allowed_uses=("Actions/Checkout",),
             allowed_secrets=(),
             allowed_permissions=("packages",),
+            allowed_runners=("BIG",),
             workflows=False,
             environments=("dev",),
             max_files=5,
@@ -49,6 +52,7 @@ def test_every_limit_can_be_narrowed() -> None:
     assert narrowed.policy.allowed_modules == ("git::https://github.com/DrivvenConsulting/modules",)
     assert narrowed.policy.allowed_uses == ("Actions/Checkout",)
     assert narrowed.policy.allowed_permissions == ("packages",)
+    assert narrowed.policy.allowed_runners == ("BIG",)
     assert not narrowed.policy.allow_workflow_files and narrowed.policy.closed_paths == ("infra/legacy/**",)
     assert narrowed.environments == ("dev",)
     assert narrowed.limits == replace(Limits(), max_files=5, max_turns=7, max_cost_usd=0.5)
@@ -65,6 +69,7 @@ def test_everything_that_would_widen_is_refused_at_once() -> None:
         allowed_uses=("evil/action",),
         allowed_secrets=("PROD_KEY",),
         allowed_permissions=("contents",),
+        allowed_runners=("huge",),
         workflows=True,
         environments=("qa",),
         max_files=51,
@@ -73,7 +78,7 @@ def test_everything_that_would_widen_is_refused_at_once() -> None:
     )
     with pytest.raises(ConfigError) as caught:
         narrow(replace(WIDE, policy=replace(WIDE.policy, allow_workflow_files=False)), file)
-    assert len(caught.value.problems) == 11
+    assert len(caught.value.problems) == 12
 
 
 WORDS = st.lists(st.sampled_from([*Policy().allowed_providers, "hashicorp/aws", "aws", "", "x/y/z"]), max_size=4).map(

@@ -136,6 +136,8 @@ def test_every_shape_of_input_is_read() -> None:
         ("allowed_uses", "./.github/actions/x"),
         ("allowed_secrets", "secrets.TOKEN"),
         ("allowed_permissions", "write-all"),
+        ("allowed_runners", "*"),
+        ("allowed_runners", "${{ inputs.runner }}"),
         ("status_in_progress", "ready"),
         ("github_token", "two words"),
         ("use_bedrock", "true"),

@@ -204,3 +204,16 @@ def test_a_script_must_say_what_terraform_does() -> None:
 
 def test_ordinary_lines_pass() -> None:
     assert not {line: what for line, what in found_in(GOOD).items() if what}
+
+
+def test_a_property_of_a_context_is_no_variable_of_the_same_name() -> None:
+    """`github.actor` reads no variable `ACTOR`: its line is what it was when that variable goes. `env.ACTOR` does."""
+
+    def blocks(reads: str) -> bool:
+        variables = f"          WHO: ${{{{ {reads} }}}}\n          ACTOR: {{}}\n"
+        step = f'      - run: gh api "users/$WHO"\n        env:\n{variables}'
+        path, sides = ".github/workflows/sample.yml", [WORKFLOW + step.replace("{}", value) for value in "ab"]
+        before, after = (side.encode() for side in sides)
+        return bool(verdict_of({path: after}, {**base_files(), path: before}).blocking)
+
+    assert not blocks("github.actor") and blocks("env.ACTOR")

@@ -2,7 +2,7 @@
 
 A sample is a file (`bad-x.tf`; a first line `# at: path` names its place) or a directory: files that are added, or
 `base/` and `head/` with both sides (`path.deleted` takes a file away). `# allows: hashicorp/random` in it allows a
-provider, `# allows: git::https://...` a module.
+provider, `# allows: git::https://...` a module, `# allows: runs-on:big` a runner.
 """
 
 from __future__ import annotations
@@ -70,10 +70,17 @@ def policy_of(sample: Path) -> Policy:
     """The usual policy and what the sample allows."""
     files = [sample] if sample.is_file() else [p for p in sample.rglob("*") if p.is_file()]
     allowed = {name for p in files for name in _ALLOWS.findall(p.read_bytes().decode(errors="replace"))}
+    runners = tuple(name.removeprefix("runs-on:") for name in allowed if name.startswith("runs-on:"))
+    allowed = {name for name in allowed if not name.startswith("runs-on:")}
     modules = tuple(sorted(name for name in allowed if "::" in name))
     providers = tuple(f"registry.terraform.io/{name}" for name in sorted(allowed) if "::" not in name)
     usual = Policy()
-    return replace(usual, allowed_modules=modules, allowed_providers=(*usual.allowed_providers, *providers))
+    return replace(
+        usual,
+        allowed_modules=modules,
+        allowed_providers=(*usual.allowed_providers, *providers),
+        allowed_runners=runners,
+    )
 
 
 def change_set(base: dict[str, bytes], written: dict[str, bytes | None]) -> ChangeSet:

@@ -64,6 +64,7 @@ class PolicyFile:
     allowed_uses: _Texts | None = None
     allowed_secrets: _Texts | None = None
     allowed_permissions: _Texts | None = None
+    allowed_runners: _Texts | None = None
     workflows: Annotated[bool, BeforeValidator(boolean)] | None = None
     environments: _Texts | None = None
     max_files: _Count | None = None
@@ -153,6 +154,7 @@ _LISTS: dict[str, Callable[[str, str], bool]] = {
     "allowed_uses": _equal_without_case,
     "allowed_secrets": eq,
     "allowed_permissions": eq,
+    "allowed_runners": _equal_without_case,
 }
 """List of the policy -> whether an entry of it covers one of the file."""
 _COUNTS = ("max_files", "max_turns", "max_cost_usd")

@@ -53,6 +53,7 @@ _Uses = Annotated[
 ]
 _SecretName = Annotated[str, _like(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a secret, without `*`")]
 _Scope = Annotated[str, _like("|".join(sorted(SCOPES)), "a scope of `permissions` (`pull-requests`)")]
+_Runner = Annotated[str, _like(r"(group:)?[A-Za-z0-9][\w.-]*", "the label of a runner, or `group:NAME`, without `*`")]
 _Bucket = Annotated[str, _like(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket, without `*`")]
 
 
@@ -182,6 +183,7 @@ class _Converted:
     allowed_uses: Annotated[tuple[_Uses, ...], _list] = ()
     allowed_secrets: Annotated[tuple[_SecretName, ...], _list] = ()
     allowed_permissions: Annotated[tuple[_Scope, ...], _list] = ()
+    allowed_runners: Annotated[tuple[_Runner, ...], _list] = ()
 
 
 class InputsRead(NamedTuple):
@@ -269,6 +271,7 @@ def _settings(read: Settings, converted: _Converted) -> Settings:
             allowed_uses=tuple(dict.fromkeys((*policy.allowed_uses, *converted.allowed_uses))),
             allowed_secrets=converted.allowed_secrets,
             allowed_permissions=converted.allowed_permissions,
+            allowed_runners=converted.allowed_runners,
         ),
     )
 

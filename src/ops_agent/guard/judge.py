@@ -4,7 +4,7 @@ head.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from ops_agent.guard.paths import is_backend_file, is_workflow
@@ -136,8 +136,8 @@ def _of_side(
     pins: frozenset[str] | None,
     lint: LintEntries,
 ) -> Iterator[Subject]:
-    """What the change touches, on the side `tree`."""
-    for path in changes.paths:
+    """What the change touches, on the side `tree`, and the workflows that a changed one calls after it."""
+    for path in (*changes.paths, *_called_by(changes.paths, head)):
         if path in tree.paths:
             yield from _of_file(path, tree)
             if is_workflow(path):
@@ -148,6 +148,16 @@ def _of_side(
             for path, reason in tree.unread(directory):
                 if path not in changes.paths:  # nothing in it is judged, which is mentioned
                     yield UnreadableFile(path=path, reason=reason, text=_text(path, tree), tree=tree)
+
+
+def _called_by(paths: Collection[str], tree: SourceTree) -> list[str]:
+    """Reusable workflows of the repository that one of `paths` calls, through any number of others, without `paths`."""
+    found = list(paths)
+    for path in found:
+        jobs = workflow.jobs if isinstance(workflow := tree.workflows.get(path), Workflow) else ()
+        called = (job.uses.removeprefix("./") for job in jobs if job.uses.startswith("./"))
+        found += [c for c in dict.fromkeys(called) if c in tree.workflows and c not in found]
+    return found[len(paths) :]
 
 
 def _newly_reached(changes: ChangeSet, before: SourceTree, after: SourceTree) -> Iterator[Subject]:

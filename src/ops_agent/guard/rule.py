@@ -264,7 +264,8 @@ class WorkflowFile(_OfTree):
 
     def circumstances(self, job: Job | None) -> frozenset[str]:
         """What a part of `job` (None: of the workflow) runs under that could be worse than before."""
-        others = self.events - _OF_WRITERS
+        unreviewed = {"pull_request"} if self.workflow.open_branches else set()
+        others = (self.events - _OF_WRITERS) | unreviewed
         found = {f"on {event}" for event in others}
         if others & _OF_STRANGERS:
             found.add("on pull_request")  # what runs on worse events may run on this one

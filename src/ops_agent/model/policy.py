@@ -26,7 +26,8 @@ class Policy:
     `accounts` maps an environment's name (and `root`) to a 12-digit account id. `allowed_providers` are source
     addresses with a host (`registry.terraform.io/hashicorp/aws`) that any code may use, `allowed_modules` source
     prefixes, `allowed_buckets` S3 buckets that a plan may reach besides those in use, `allowed_uses` owner/name of
-    actions (`actions/checkout`), `allowed_permissions` scopes that jobs of workflows may write (`packages`).
+    actions (`actions/checkout`), `allowed_permissions` scopes that jobs of workflows may write (`packages`),
+    `allowed_runners` labels of runners besides GitHub's (`group:NAME` for a group).
     `account_files` are path globs in which account ids are allowed as literals, `closed_paths` globs that may not be
     written, `ruleset_paths` those that a ruleset on GitHub restricts, in GitHub's patterns; `layout` maps roots that
     discovery cannot find. `owner`, no input, is who owns the repository on GitHub; empty when that is not known.
@@ -50,6 +51,7 @@ class Policy:
     )
     allowed_secrets: tuple[str, ...] = ()
     allowed_permissions: tuple[str, ...] = ()
+    allowed_runners: tuple[str, ...] = ()
     allow_workflow_files: bool = True
     account_files: tuple[str, ...] = ("**/backend/**", "**/environments/**", "backend/**", "environments/**", "**/*.md")
     closed_paths: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -12,6 +13,7 @@ SCOPES = frozenset(
     }
 )  # fmt: skip
 """What a job's token can be given, under `permissions:`."""
+_TAGS = frozenset({"tags", "tags-ignore"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,21 @@ class Workflow:
     @property
     def events(self) -> frozenset[str]:
         return frozenset(t.event for t in self.triggers)
+
+    @property
+    def open_branches(self) -> tuple[str, ...]:
+        """What `push` starts it on besides named branches: patterns, our own, all (`*`). They are pushed unreviewed."""
+        filters = push.filters if (push := self.trigger("push")) else {}
+        branches = filters.get("branches", ())
+        if push is None or (not branches and "branches-ignore" not in filters and filters.keys() & _TAGS):
+            return ()
+        named = (b for b in branches if re.fullmatch(r"[A-Za-z0-9][\w./-]*", b) and not b.startswith("ops-agent/"))
+        return tuple(b for b in branches if b not in set(named)) if branches else ("*",)
+
+    @property
+    def starts_on_tags(self) -> bool:
+        filters = push.filters if (push := self.trigger("push")) else {"branches": ()}
+        return bool(filters.keys() & _TAGS) or not filters.keys() & {"branches", "branches-ignore"}
 
     def trigger(self, event: str) -> Trigger | None:
         return next((t for t in self.triggers if t.event == event), None)

@@ -11,6 +11,7 @@ from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.workflow import Job, Step
 
 _HOSTED = re.compile(r"(ubuntu|windows|macos)-(latest|[0-9]{2}(\.[0-9]{2})?)(-arm|-xlarge|-large)?")
+_OWN_WORKFLOWS = "./.github/workflows/"
 _AFTER_A_REVIEW = frozenset({"push", "schedule", "workflow_call", "workflow_dispatch"})
 _IMAGE = re.compile(r"(?P<name>[A-Za-z0-9._/-]+(:[0-9]+/[A-Za-z0-9._/-]+)?)(:[A-Za-z0-9._-]+)?@sha256:[0-9a-f]{64}")
 # Docker's own images have no owner in their name; the others are of publishers whose tools such workflows run.
@@ -38,13 +39,16 @@ def unlisted_action(file: WorkflowFile) -> Iterator[Finding]:
     """An action or reusable workflow is not on the allow-list.
 
     An action is a program that runs with the job's rights. Local actions, Docker images and actions of unknown
-    publishers are not allowed.
+    publishers are not allowed. What a workflow of the base branch uses at a commit may be used again at that commit,
+    and its reusable workflows may be called: they are judged under what then starts them.
 
     Remedy: Use an action of the allow-list (`allowed_uses`), or a `run:` step.
     """
     allowed = {u.casefold() for u in file.policy.allowed_uses}
     for part, uses, line in _uses(file):
         name, ref = split_uses(uses)
+        if uses[2:] in file.tree.workflows if uses.startswith(_OWN_WORKFLOWS) else _is_of_the_base(file, uses):
+            continue
         if uses.startswith((".", "/", "docker:")) or not ref:
             yield file.hit(
                 part, f"`{uses}` is not an action with a version of the allow-list", line, at=_call(part, uses)
@@ -118,17 +122,20 @@ def container_image(file: WorkflowFile) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def self_hosted_runner(file: WorkflowFile) -> Iterator[Finding]:
-    """A job runs neither on a GitHub-hosted runner nor, after a merge, on one that the base branch uses.
+    """A job runs neither on a GitHub-hosted runner nor on one of `allowed_runners`, nor, after a merge, on one that the
+    base branch uses.
 
     Self-hosted runners keep what a job leaves behind, and run unreviewed code on pull requests. A computed label can
     name one.
 
-    Remedy: Write `runs-on: ubuntu-24.04`.
+    Remedy: Write `runs-on: ubuntu-24.04`, or labels that are all in the action's input `allowed_runners`.
     """
-    is_reviewed = not file.events - _AFTER_A_REVIEW
+    is_reviewed = not file.events - _AFTER_A_REVIEW and not file.workflow.open_branches
+    allowed = {label.casefold() for label in file.policy.allowed_runners}
     known = {job.runs_on for job in file.base.jobs if is_reviewed and "${{" not in str(job.runs_on)}
     for job in file.workflow.jobs:
-        is_hosted = bool(job.runs_on) and all(_HOSTED.fullmatch(label) for label in job.runs_on)
+        labels = [re.sub(r"[\s\"]", "", label).casefold() for label in job.runs_on]
+        is_hosted = bool(labels) and all(_HOSTED.fullmatch(label) or label in allowed for label in labels)
         if not job.uses and not is_hosted and (not job.runs_on or job.runs_on not in known):
             what = f"the job `{job.id}` runs on `{', '.join(job.runs_on) or 'nothing'}`"
             yield file.hit(job, what, at=str(job.runs_on))
@@ -141,8 +148,12 @@ def _uses(file: WorkflowFile) -> Iterator[tuple[Job | Step, str, int]]:
         yield from ((step, step.uses, step.uses_line) for step in job.steps if step.uses)
 
 
+def _is_of_the_base(file: WorkflowFile, uses: str) -> bool:
+    return is_commit(uses.partition("@")[2]) and uses.casefold() in file.base.used_actions
+
+
 def _call(part: Job | Step, uses: str) -> str:
     """What is called with which inputs: an unknown action may do anything else with other ones."""
-    if uses.startswith("./.github/workflows/"):
+    if uses.startswith(_OWN_WORKFLOWS):
         return uses
     return f"{uses} {part.with_}" if isinstance(part, Step) else part.text

@@ -34,6 +34,12 @@ _INSTALLS = re.compile(
     r"(?:[ \t]+(?:-(?:y|q|qq|-yes|-no-install-recommends)|[a-z0-9][a-z0-9.+-]*(?:=[\w.:~+-]+)?)(?=[\s;&|]|\Z))*"
     r"(?=\s*(?:[;&|]|\Z))"
 )
+# A folder behind those of `PATH` hides no command; one of the machine's holds no file of the repository.
+_FOLDER = r"(?:\$HOME|\$\{HOME\}|~|/opt|/usr/local|\$RUNNER_TEMP|\$RUNNER_TOOL_CACHE)(?:/(?!\.\.)[\w.-]+)*"
+_EVERYDAY = re.compile(
+    rf"\becho\s+[\"']?(?:{_FOLDER}|\$\(go env GOPATH\)/bin)[\"']?\s*>>\s*[\"']?\$\{{?GITHUB_PATH\b\}}?[\"']?"
+    r"|\bsudo\s+rmz?(?:\s+-[rf]+)*(?:\s+(?:/usr/(?:share|local|lib)|/opt)(?:/(?!\.\.)[\w.+*-]+)+)+(?=\s*(?:[;&|]|\Z))"
+)
 _OWN_API = re.compile(r"https://(api|uploads)\.github\.com/|\$\{?GITHUB_API_URL")
 
 
@@ -46,12 +52,16 @@ _HARMLESS = re.compile(
 )
 _NAME = re.compile(_STEERING, re.IGNORECASE)
 _SET_IN_SCRIPT = re.compile(rf"(?<![A-Za-z0-9_$-]){_STEERING}(?:=|<<)")
-_HARMLESS_IN_SCRIPT = re.compile(r"\b(?:\w*PAGER=(?:cat|\"\"|'')?(?=\s|$)|GIT_TERMINAL_PROMPT=0)", re.MULTILINE)
+_HARMLESS_IN_SCRIPT = re.compile(
+    r"(?<![\w-])(?:\w*PAGER=(?:cat|\"\"|'')?(?=\s|$)|GIT_TERMINAL_PROMPT=0"
+    rf"|PATH=[\"']?(?:{_FOLDER}:)*\$(?:PATH|\{{PATH\}})(?::[\w./${{}}()~-]+)*[\"']?(?=[\s;&|]|$))",
+    re.MULTILINE,
+)
 
 
 _MAY_SET = re.compile(r"(?<![${\w])[A-Za-z_]\w*|(?<=\{)[A-Za-z_]\w*(?=:?=)")
 _USED = re.compile(r"\$\{?([A-Za-z_]\w*)")
-_WORD = re.compile(r"(?:matrix|inputs)\.[\w-]+|[A-Za-z_]\w*")
+_WORD = re.compile(r"(?:matrix|inputs)\.[\w-]+|(?<=env\.)\w+|(?<![.\w])[A-Za-z_]\w*")
 _MAX_NAMES = 100
 _READS_EVERYTHING = frozenset(
     {"a download is run", "what a command prints is run", "a script is run whose name is computed"}
@@ -121,7 +131,8 @@ def _objections(lines: tuple[Line, ...], shell: str, tokens: frozenset[str]) -> 
 
 
 def _offends(line: Line, pattern: re.Pattern[str]) -> bool:
-    return any(pattern.search(_INSTALLS.sub(r"\1 apt", written)) for written in (line.text, line.plain))
+    plain = (_EVERYDAY.sub("", _INSTALLS.sub(r"\1 apt", written)) for written in (line.text, line.plain))
+    return any(map(pattern.search, plain))
 
 
 def _parts_of(line: Line) -> list[Line]:

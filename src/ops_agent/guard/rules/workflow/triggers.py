@@ -14,7 +14,7 @@ from ops_agent.workflows.expressions import parts_of
 
 _OPEN = frozenset({"push", "pull_request", "workflow_dispatch", "workflow_call", "schedule", "merge_group"})
 _BEFORE_A_MERGE = frozenset({"pull_request", "merge_group"})
-_LITERAL_BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
+_ELSEWHERE = re.compile(r"\$\{\{.*\b(?:env|inputs|matrix|needs|strategy)\b", re.DOTALL)
 _SECRETS = re.compile(r"(?<![A-Za-z0-9_.-])secrets\b(\s*\.\s*([A-Za-z_][A-Za-z0-9_-]*))?", re.IGNORECASE)
 
 
@@ -34,27 +34,22 @@ def dangerous_trigger(file: WorkflowFile) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def push_from_any_branch(file: WorkflowFile) -> Iterator[Finding]:
-    """A job starts on a pushed tag, or on a push to a branch that is not named.
+    """A job that does more than read starts on a pushed tag, or on a push to a branch that is not named.
 
-    ops-agent's own branch is pushed before anybody has reviewed it, so only named, protected branches may start a
-    workflow.
+    ops-agent's own branch is pushed before anybody has reviewed it, and a tag can be on any commit. What starts then
+    may only read, without secrets; on a tag it may do more with a GitHub environment.
 
-    Remedy: Write `push:` with `branches: [main]`, without patterns and without tags.
+    Remedy: Write `push:` with `branches: [main]`, without patterns; give a job that starts on tags an `environment:`.
     """
     push = file.workflow.trigger("push")
-    if push is None:
-        return
-    branches = push.filters.get("branches", ())
-    found = [] if branches else ["a push to any branch starts it"]
-    found += ["tags start it"] if branches and push.filters.keys() & {"tags", "tags-ignore"} else []
-    found += [
-        f"`{branch}` is not the name of a protected branch"
-        for branch in branches
-        if not _LITERAL_BRANCH.fullmatch(branch) or branch.startswith("ops-agent/")
+    found = [
+        "a push to any branch starts it" if b == "*" else f"`{b}` is not the name of a protected branch"
+        for b in file.workflow.open_branches
     ]
-    for what in found:
-        for job in file.workflow.jobs:
-            yield file.hit(job, what, push.line, at=f"{job.id} {what}")
+    for job in file.workflow.jobs if push is not None else ():
+        of_tags = ["tags start it"] if file.workflow.starts_on_tags and not is_gated(job, file.workflow) else []
+        for what in () if _only_reads(file, job) else (*found, *of_tags):
+            yield file.hit(job, what, push.line if push else 0, at=f"{job.id} {what}")
 
 
 @rule(Severity.BLOCKS)
@@ -63,13 +58,14 @@ def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Finding]:
 
     It runs as the pull request's branch has it, before anybody has reviewed it, and so do the workflows that it calls.
     Allowed are `contents: read`, and `id-token: write` in a job with a GitHub environment. A workflow of the base
-    branch must already name that environment: GitHub creates an unknown one on first use, without protection.
+    branch must already name that environment, or compute it alike from the event: GitHub creates an unknown one on
+    first use, without protection.
 
     Remedy: Give its jobs `contents: read` only; put steps that write into a workflow on `push` to a protected branch.
     """
     if not file.events & _BEFORE_A_MERGE:
         return
-    known = {job.environment for job in file.base.jobs if job.environment and "${{" not in job.environment}
+    known = {job.environment for job in file.base.jobs if not _ELSEWHERE.search(job.environment)} - {""}
     for job in file.workflow.jobs:
         for scope in _written(file, job):
             if not (scope == "id-token" and is_gated(job, file.workflow)):
@@ -215,6 +211,19 @@ def _written(file: WorkflowFile, job: Job) -> list[str]:
         rights = [j.permissions or w.permissions for w, j in calls if j.uses == f"./{file.path}"]
     scopes = (given for permissions in rights if permissions for given in permissions.scopes.items())
     return list(dict.fromkeys(scope for scope, access in scopes if access == "write"))
+
+
+def _only_reads(file: WorkflowFile, job: Job) -> bool:
+    """Whether a job has a token that is said to read, and no secret, environment or called workflow."""
+    rights = job.permissions or file.workflow.permissions
+    texts = (t.text for t in file.workflow.texts if t.path[0] == "env" or t.path[:2] == ("jobs", job.id))
+    has_more = job.uses or job.environment or _written(file, job) or rights is None or rights.shorthand == "write-all"
+    return not has_more and not any(set(_secrets_in(text)) - {"github_token"} for text in texts)
+
+
+def _secrets_in(text: str) -> Iterator[str]:
+    inside = " ".join(p.text for p in parts_of(text) if p.is_expression)
+    return ((found[2] or "").casefold() for found in _SECRETS.finditer(inside))
 
 
 def _too_wide(file: WorkflowFile, permissions: Permissions | None) -> Iterator[str]:
