@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import selectors
 import socket
 import ssl
 import threading
@@ -82,12 +83,14 @@ class Authority:
 
 @dataclass
 class CompanyNetwork:
-    """`behind` maps host names to servers of plain HTTP on this machine; every other host is refused (403). `asked` are
-    the places of each CONNECT that had the login, `rejected` counts those without.
+    """`behind` maps host names (`*`: all others) to servers on this machine, of plain HTTP unless they are `encrypted`;
+    every other host is refused (403). `asked` are the places of each CONNECT that had the login, `rejected` counts
+    those without.
     """
 
     authority: Authority
     behind: Mapping[str, tuple[str, int]]
+    encrypted: frozenset[str] = frozenset()
     port: int = 0
     asked: list[str] = field(default_factory=list)
     rejected: int = 0
@@ -118,29 +121,48 @@ class CompanyNetwork:
             place = first.split()[1]
             self.asked.append(place)
             host = place.rpartition(":")[0]
-            if host not in self.behind:
+            server = self.behind.get(host) or self.behind.get("*")
+            if server is None:
                 client.sendall(b"HTTP/1.1 403 Forbidden by the company\r\nContent-Length: 0\r\n\r\n")
                 return
             client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
             inside = self.authority.context(host).wrap_socket(client, server_side=True)
-            there = socket.create_connection(self.behind[host])
-            threading.Thread(target=_carry, args=(there, inside), daemon=True).start()
-            _carry(inside, there)
+            there = socket.create_connection(server)
+            if host in self.encrypted:
+                there = ssl._create_unverified_context().wrap_socket(there)
+            with inside, there:
+                _carry(inside, there)
 
 
-def _carry(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while chunk := source.recv(1 << 16):
-            sink.sendall(chunk)
-    for end in (source, sink):
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
+def _carry(one: socket.socket, other: socket.socket) -> None:
+    """Both ways in one thread: an SSL object is not for two at once."""
+    with selectors.DefaultSelector() as selector:
+        for end, sink in ((one, other), (other, one)):
+            selector.register(end, selectors.EVENT_READ, sink)
+        while True:
+            for key, _ in selector.select(60) or [(None, 0)]:
+                if key is None:
+                    return
+                source, sink = key.fileobj, key.data
+                while True:
+                    source.setblocking(False)
+                    try:
+                        chunk = source.recv(1 << 16)
+                    except (ssl.SSLWantReadError, BlockingIOError):
+                        break
+                    finally:
+                        source.settimeout(30)
+                    if not chunk:
+                        return
+                    sink.sendall(chunk)
 
 
 @contextmanager
-def company_network(folder: Path, behind: Mapping[str, tuple[str, int]]) -> Iterator[CompanyNetwork]:
+def company_network(
+    folder: Path, behind: Mapping[str, tuple[str, int]], encrypted: frozenset[str] = frozenset()
+) -> Iterator[CompanyNetwork]:
     """`folder` must be open to every user."""
-    made = CompanyNetwork(Authority(folder), behind)
+    made = CompanyNetwork(Authority(folder), behind, encrypted)
     with socket.create_server(("127.0.0.1", 0)) as server:
         made.port = server.getsockname()[1]
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from adapters.terraform.worlds import bare_target
 from module_hosts import ModuleHost
+from ops_agent.adapters.network import DIRECT, Network
 from ops_agent.adapters.terraform.module_fetch import ModuleAccess
 from ops_agent.adapters.terraform.module_hosts import ModuleCredentials
 from ops_agent.adapters.terraform.processes import Patience
@@ -45,7 +46,13 @@ def open_folder() -> Iterator[Path]:
 
 
 def engine(
-    host: ModuleHost, *, token: str = TOKEN, binary: str = "embedded", said: list[str] | None = None, **more
+    host: ModuleHost,
+    *,
+    token: str = TOKEN,
+    binary: str = "embedded",
+    said: list[str] | None = None,
+    network: Network = DIRECT,
+    **more,
 ) -> TerraformCli:
     """An engine that reaches `host` with `token` (empty: none); it does not wait between tries."""
     given = {
@@ -55,7 +62,12 @@ def engine(
     }
     access = ModuleAccess(sleep=lambda _: None, say=(said if said is not None else []).append, **given)
     return TerraformCli(
-        policy=Policy(), binary=binary, path_variable=PATH, patience=Patience(deadline=60), modules=access
+        policy=Policy(),
+        binary=binary,
+        path_variable=PATH,
+        patience=Patience(deadline=60),
+        modules=access,
+        network=network,
     )
 
 

@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from adapters.terraform.worlds import BINARY, environment, service, target, wrapped, write
+from company_network import company_network
+from ops_agent.adapters.network import network
 from ops_agent.adapters.terraform import egress
 from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
@@ -130,6 +132,32 @@ def test_the_genuine_provider_plans_through_the_proxy_by_awss_own_names(online, 
     assert "tfstate-125611408459.s3.sa-east-1.amazonaws.com" in internet.names
     assert {name for name in internet.names if name.startswith("sts.")}
     assert all(name.endswith(".amazonaws.com") for name in internet.names)
+
+
+@pytest.mark.proof
+def test_the_genuine_provider_plans_through_a_companys_proxy_and_authority(
+    aws, cloud, mirror, open_directory, tmp_path
+):
+    """The company's proxy opens TLS, as many do; init, STS and a data source trust its authority and nobody else's."""
+    place = urlsplit(aws.endpoint)
+    main = 'data "aws_caller_identity" "me" {}\n'
+    with (
+        company_network(open_directory, {"*": (place.hostname, place.port)}) as company,
+        network({"HTTPS_PROXY": company.url}, company.authority.pem) as way,
+        TerraformCli(
+            policy=Policy(),
+            binary="embedded",
+            mirror=str(mirror),
+            patience=Patience(deadline=60, grace=0.5, after_interrupt=1),
+            extra_variables={"AWS_MAX_ATTEMPTS": "1"},
+            network=way,
+        ) as terraform,
+    ):
+        init, check, _ = planned(terraform, cloud, write(tmp_path, service("inside", main)))
+        assert init.status is CheckStatus.PASSED, init.findings
+        assert check.status is CheckStatus.PASSED, check.findings
+        assert "tfstate-125611408459.s3.sa-east-1.amazonaws.com" in company.hosts and company.rejected == 0
+        assert all(name.endswith(".amazonaws.com") for name in company.hosts)
 
 
 @pytest.mark.parametrize(

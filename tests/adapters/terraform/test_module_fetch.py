@@ -5,13 +5,18 @@ engine.
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from adapters.terraform.conftest import available
 from adapters.terraform.module_worlds import TOKEN, call, engine, fetch, only_finding, target
 from adapters.terraform.worlds import write
+from company_network import PASSWORD, company_network
+from ops_agent.adapters.network import network
+from ops_agent.adapters.terraform.module_hosts import ModuleCredentials
 from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.model.verification import CheckStatus
 
@@ -253,3 +258,30 @@ def test_a_fetch_that_does_not_end_is_stopped(host):
     with engine(host, patience=Patience(deadline=0.05, after_interrupt=0.1, after_terminate=0.1)) as terraform:
         _, what, _ = only_finding(fetch(terraform, {"main.tf": call(f"git::{host.url}/org/net.git")}))
     assert "did not end within" in what
+
+
+def test_modules_come_through_the_networks_proxy_by_the_given_certificates(host, folder, tmp_path):
+    """git, a registry's discovery and its archive. The fetch reaches the proxy through a forwarder of ours, so what its
+    environment holds names neither the proxy nor its login.
+    """
+    git, registry = "git.company.example", "registry.company.example"
+    source = f"git::https://{git}/org/net.git//sqs?ref=v1"
+    files = {"main.tf": call(source, name="a") + call(f"{registry}/org/queue/aws", "deep", version="~> 1.0", name="b")}
+    place = ("127.0.0.1", int(host.name.rpartition(":")[2]))
+    with (
+        company_network(folder, {git: place, registry: place}, frozenset({git, registry})) as company,
+        network({"HTTPS_PROXY": company.url}, company.authority.pem) as way,
+        patch.object(subprocess, "Popen", wraps=subprocess.Popen) as started,
+    ):
+        tokens = ModuleCredentials(tokens={git: TOKEN, registry: TOKEN})
+        with engine(host, credentials=tokens, variables={}, network=way) as terraform:
+            check = fetch(terraform, files)
+            assert check.status is CheckStatus.PASSED, check.findings
+        assert company.hosts == {git, registry} and company.rejected == 0
+        (given,) = [env for one in started.call_args_list if "TF_DATA_DIR" in (env := one.kwargs.get("env") or {})]
+        assert "@127.0.0.1:" in given["HTTPS_PROXY"] and TOKEN in given.values()
+        assert PASSWORD not in str(given) and f":{company.port}" not in str(given)
+        company.behind = {}
+        with engine(host, credentials=tokens, variables={}, network=way) as terraform:
+            _, what, remedy = only_finding(fetch(terraform, {"main.tf": call(source, name="a")}))
+        assert "proxy" in remedy and "docs/setup/network.md" in remedy, what
