@@ -96,7 +96,8 @@ def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str])
         github = stack.enter_context(EmbeddedGitHub(enterprise_url=f"https://{GHES}" if is_inside else ""))
         llm = stack.enter_context(LlmServer(scripts))
         company = stack.enter_context(_company(github, llm, world, workplace)) if is_inside else None
-        repository = github.add_repository(f"{OWNER}/orders", files)
+        links = scenario.get("links", {})
+        repository = github.add_repository(f"{OWNER}/orders", files | links, modes=dict.fromkeys(links, "120000"))
         for login, role in ({PERSON: "write"} | scenario.get("people", {})).items():
             repository.add_person(login, role=role)
         board = github.add_board(OWNER, number=6)

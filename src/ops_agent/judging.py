@@ -32,6 +32,7 @@ from ops_agent.model.outcome import Conclusion
 from ops_agent.model.policy import Policy
 from ops_agent.pages.findings import FORMATS, Judgement, as_text
 from ops_agent.run.checkout import is_judged, judge_change, judge_tree, unjudged, without_defaults
+from ops_agent.terraform.links import FollowedTree
 
 
 def judge_checkout(command: Command, inputs: Mapping[str, str], out: TextIO, err: TextIO) -> int:
@@ -49,8 +50,9 @@ def judge_checkout(command: Command, inputs: Mapping[str, str], out: TextIO, err
             settings = narrow_by_policy_file(settings, rules_of)
         policy, missing = without_defaults(settings, inputs)
         findings = _of_change(checkout, base, policy, missing, inputs) if base else _of_tree(checkout, policy, missing)
-        links = filter(is_judged, checkout.links_since(base))
-        findings += tuple(unjudged(path, "a symbolic link is not judged, and Terraform follows it") for path in links)
+        links = filter(is_judged, checkout.links_since(FollowedTree(base) if base else None))
+        why = "this symbolic link shows no file of the repository, and Terraform follows it"
+        findings += tuple(unjudged(path, why) for path in links)
         prints = {finding: fingerprint(finding, lambda path: _text(checkout, path)) for finding in findings}
         for name in missing:
             err.write(f"note: no `{name}` is given, so the rules that need it were left out (`--input {name}=...`)\n")
@@ -67,24 +69,27 @@ def judge_checkout(command: Command, inputs: Mapping[str, str], out: TextIO, err
 def _of_change(
     checkout: Checkout, base: GitTree, policy: Policy, missing: tuple[str, ...], inputs: Mapping[str, str]
 ) -> tuple[Finding, ...]:
-    changes = checkout.changes_since(base)
+    followed = FollowedTree(base)
+    changes = checkout.changes_since(followed)
     if not changes.changes:
         return ()
     home = inputs.get("XDG_CACHE_HOME") or (f"{inputs['HOME']}/.cache" if inputs.get("HOME") else "")
-    modules = modules_in(checkout, base, Path(home, "ops-agent") if home else None)
-    paths = tuple(path for path, entry in base.entries().items() if entry.is_regular)
-    return judge_change(WheelLinters(), changes, SourceTree(FilesInMemory(paths, base.read, modules), policy), missing)
+    modules = modules_in(checkout, followed, Path(home, "ops-agent") if home else None)
+    paths = tuple(path for path, entry in followed.entries().items() if entry.is_regular)
+    tree = SourceTree(FilesInMemory(paths, followed.read, modules), policy)
+    return judge_change(WheelLinters(), changes, tree, missing)
 
 
 def _of_tree(checkout: Checkout, policy: Policy, missing: tuple[str, ...]) -> tuple[Finding, ...]:
-    paths = frozenset(path for path, entry in checkout.entries().items() if entry.is_regular)
-    checkout.load([path for path in paths if is_judged(path)])
-    return judge_tree(WheelLinters(), paths, checkout.read, checkout.scope, policy, missing)
+    entries = checkout.followed.entries()
+    paths = frozenset(path for path, entry in entries.items() if entry.is_regular)
+    checkout.load([entries[path].leads_to or path for path in paths if is_judged(path)])
+    return judge_tree(WheelLinters(), paths, checkout.followed.read, checkout.scope, policy, missing)
 
 
 def _text(checkout: Checkout, path: str) -> str:
-    entry = checkout.entries().get(path)
-    return checkout.read(path).decode(errors="replace") if entry is not None and entry.is_regular else ""
+    entry = checkout.followed.entries().get(path)
+    return checkout.followed.read(path).decode(errors="replace") if entry is not None and entry.is_regular else ""
 
 
 def _accepted(tree: GitTree | None) -> tuple[Accepted, ...]:

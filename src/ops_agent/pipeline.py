@@ -31,6 +31,7 @@ from ops_agent.run.propose import propose
 from ops_agent.run.publish import publish
 from ops_agent.run.report import RunResult
 from ops_agent.run.verify import verify, with_lock_files
+from ops_agent.terraform.links import FollowedTree
 
 
 def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run: RunIdentity) -> RunResult:
@@ -62,8 +63,9 @@ def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run:
 def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
     item, claimed = progress.item, progress.claim
     result = partial(RunResult, ref=item.issue.ref, item=item, claim=claimed)
-    base = world.branches.tree(item.target.full_name, claimed.base_commit)
-    settings = narrow_by_policy_file(settings, base)
+    tree = world.branches.tree(item.target.full_name, claimed.base_commit)
+    settings = narrow_by_policy_file(settings, tree)
+    base = FollowedTree(tree)
     with world.reporter.stage("brief"):
         abilities = world.issues.token_abilities(item.target.full_name)
         rules = branch_rules(world, item.target.full_name, claimed.branch, is_new=False)
@@ -117,7 +119,7 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
             return result(ending=stopped, transcript=transcript, patch=talk.kept_patch())
         if verification is None:
             raise PolicyViolation("a change set that was not verified came to publication")
-        changes = with_lock_files(base, changes, verification)
+        changes = with_lock_files(base, changes, verification).written
         with world.reporter.stage("publish"):
             proposal = propose(world, settings, progress, base, changes, verdict, verification, transcript)
             ending = publish(world, settings, progress, changes, proposal)

@@ -19,6 +19,7 @@ from ops_agent.model.change_set import ChangeKind
 from ops_agent.model.errors import NoSpace, PolicyViolation
 from ops_agent.model.policy import Limits
 from ops_agent.model.ports import ScratchRefusal
+from ops_agent.terraform.links import FollowedTree
 
 
 @pytest.fixture
@@ -183,3 +184,74 @@ def test_the_limits_of_the_run_hold(tmp_path: Path) -> None:
         with pytest.raises(ScratchRefusal, match="1 files"):
             tree.write("infra/b.tf", b"x")
         assert tree.change_set().digest != hashlib.sha256(b"").hexdigest()
+
+
+LINKED = {
+    "shared/common.tf": b"common",
+    "shared/net/main.tf": b"net",
+    "infra/common.tf": b"../shared/common.tf",
+    "infra/net": b"../shared/net",
+    "infra/state.json": b"../shared/terraform.tfstate",
+    "shared/terraform.tfstate": b"secret",
+    "infra/out.tf": b"/etc/passwd",
+    "infra/late.tf": b"../shared/late.tf",
+}
+LINKS = dict.fromkeys(("infra/common.tf", "infra/net", "infra/state.json", "infra/out.tf", "infra/late.tf"), "120000")
+
+
+@pytest.fixture
+def linked(tmp_path: Path) -> Iterator[ScratchTree]:
+    with scratch_tree(FollowedTree(MemoryTree(LINKED, LINKS)), parent=tmp_path) as built:
+        yield built
+
+
+def test_what_a_link_shows_is_a_file_and_what_leads_out_or_to_a_state_is_none(linked: ScratchTree) -> None:
+    assert linked.paths() == ("infra/common.tf", "infra/net/main.tf", "shared/common.tf", "shared/net/main.tf")
+    assert (linked.root / "infra/net/main.tf").read_bytes() == b"net"
+    assert not [path for path in linked.root.rglob("*") if path.is_symlink()]
+
+
+def test_a_file_that_links_show_is_changed_in_all_places_and_written_in_its_own(linked: ScratchTree) -> None:
+    linked.write("shared/common.tf", b"changed")
+    linked.write("shared/net/new.tf", b"new")
+    linked.write("shared/late.tf", b"late")
+    linked.delete("shared/net/main.tf")
+    assert linked.read("infra/common.tf") == b"changed" and linked.read("infra/net/new.tf") == b"new"
+    changes = linked.change_set()
+    assert {c.path: (c.after, c.leads_to) for c in changes.changes} == {
+        "infra/common.tf": (b"changed", "shared/common.tf"),
+        "infra/late.tf": (b"late", "shared/late.tf"),
+        "infra/net/main.tf": (None, "shared/net/main.tf"),
+        "infra/net/new.tf": (b"new", "shared/net/new.tf"),
+        "shared/common.tf": (b"changed", ""),
+        "shared/late.tf": (b"late", ""),
+        "shared/net/main.tf": (None, ""),
+        "shared/net/new.tf": (b"new", ""),
+    }
+    assert changes.written.paths == tuple(path for path in changes.paths if path.startswith("shared/"))
+    linked.delete("shared/net/new.tf")
+    assert "infra/net/new.tf" not in linked.paths() and "infra/net/new.tf" not in linked.change_set().paths
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("infra/common.tf", "shared/common.tf"),
+        ("infra/net/main.tf", "shared/net/main.tf"),
+        ("infra/net/new.tf", "shared/net/new.tf"),
+        ("infra/late.tf", "shared/late.tf"),
+    ],
+)
+def test_a_write_at_a_link_is_refused_with_the_place_to_write(linked: ScratchTree, path: str, target: str) -> None:
+    with pytest.raises(ScratchRefusal, match=f"is `{target}` through a symbolic link: change it there"):
+        linked.write(path, b"x")
+    with pytest.raises(ScratchRefusal):
+        linked.delete(path)
+
+
+def test_no_write_replaces_a_link_that_leads_out_and_no_deletion_breaks_one(linked: ScratchTree) -> None:
+    with pytest.raises(ScratchRefusal, match="a symbolic link that leads out"):
+        linked.write("infra/out.tf", b"x")
+    with pytest.raises(ScratchRefusal, match=r"`infra/common\.tf` leads to `shared/common\.tf`"):
+        linked.delete("shared/common.tf")
+    assert linked.change_set().changes == ()

@@ -25,6 +25,6 @@ class MemoryTree:
         }
 
     def read(self, path: str) -> bytes:
-        if self._modes.get(path, "100644") not in ("100644", "100755"):
+        if self._modes.get(path, "100644") not in ("100644", "100755", "120000"):
             raise KeyError(path)
         return self.files[path]

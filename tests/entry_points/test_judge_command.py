@@ -146,20 +146,22 @@ def test_a_moved_state_is_shown_to_people_and_does_not_block(repository: Path) -
     assert (said.code, found["rule"], found["severity"]) == (0, "terraform/backend-file-changed", "decision")
 
 
-def test_a_link_that_terraform_follows_is_not_passed_over(repository: Path) -> None:
+def test_a_link_is_judged_by_what_it_shows_and_named_when_it_shows_nothing(repository: Path) -> None:
     write(repository, {"docs/x.txt": PROVISIONER, "infra/text.tf": "../docs/x.txt"})
     (repository / "infra/link.tf").symlink_to("../docs/x.txt")
     (repository / "docs/link.md").symlink_to("x.txt")
     commit(repository)
-    assert ("check/files", "infra/link.tf") in places(judge(repository, *WITH_ALL))
+    assert ("terraform/provisioner", "infra/link.tf") in places(judge(repository, *WITH_ALL))
     assert judge(repository, "--base", "HEAD", *WITH_ALL).code == 0, "it is on the base"
     for name in ("new.tf", "text.tf"):
         (repository / "infra" / name).unlink(missing_ok=True)
         (repository / "infra" / name).symlink_to("../docs/x.txt")
     (repository / "infra/link.tf").unlink()
     (repository / "infra/link.tf").symlink_to("../docs/x.txt")
+    (repository / "infra/out.tf").symlink_to("/etc/hosts")
     said = judge(repository, "--base", "HEAD", *WITH_ALL)
-    assert (said.code, places(said)) == (3, {("check/files", f"infra/{name}.tf") for name in ("new", "text")})
+    shown = {("terraform/provisioner", f"infra/{name}.tf") for name in ("new", "text")}
+    assert (said.code, places(said)) == (3, shown | {("check/files", "infra/out.tf")})
 
 
 def test_without_accounts_and_region_their_rules_are_quiet_and_that_is_said(repository: Path) -> None:

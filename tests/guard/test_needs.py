@@ -8,10 +8,12 @@ import pytest
 
 from doubles.tree import MemoryTree
 from ops_agent.guard.needs import Need, needs_of, not_with_role
+from ops_agent.guard.paths import path_refusal
 from ops_agent.guard.providers import allowed_in, installable
 from ops_agent.guard.tree import SourceTree, source_tree
 from ops_agent.model.policy import AWS_PROVIDERS, UTILITY_PROVIDERS, Policy
 from ops_agent.model.terraform import TerraformTarget
+from ops_agent.terraform.links import FollowedTree
 
 VERSIONS = 'terraform {\n  required_version = ">= 1.8"\n  backend "s3" {}\n}\n'
 USUAL = {
@@ -46,6 +48,33 @@ def requiring(source: str) -> str:
 
 def lock(address: str, hashes: str = HASH) -> str:
     return f'provider "{address}" {{\n  version = "1.0.0"\n  hashes  = [{hashes}]\n}}\n'
+
+
+@pytest.mark.parametrize(
+    ("path", "leads_to", "why"),
+    [
+        ("infra/out.tf", "../../elsewhere/x.tf", "leads out of the repository"),
+        ("infra/gone.tf", "../shared/x.tf", "leads to `shared/x.tf`, which does not exist"),
+        ("infra/net", "/opt/modules/net", "leads out of the repository"),
+        ("infra/notes", "/opt/notes", ""),
+        ("docs/out.tf", "/opt/x.tf", ""),
+    ],
+)
+def test_a_link_that_shows_nothing_stops_the_root_that_would_load_it(path: str, leads_to: str, why: str) -> None:
+    calling = {"infra/calls.tf": 'module "net" {\n  source = "./net"\n}\n'}
+    tree = FollowedTree(MemoryTree({**USUAL, **calling, path: leads_to}, {path: "120000"}))
+    base = source_tree(tree, Policy())
+    found = needs_of(base, base.layout.roots, "Terraform 1.15.5 (x)", lambda _: True)
+    assert [(need.stops, need.finding.place.path) for need in found] == ([(True, path)] if why else [])
+    assert all(why in need.finding.what for need in found)
+
+
+def test_what_links_show_is_part_of_the_root_and_its_place_may_be_written() -> None:
+    files = {**USUAL, "shared/common.tf": VALUELESS, "other/x.tf": "", "infra/common.tf": "../shared/common.tf"}
+    base = source_tree(FollowedTree(MemoryTree(files, {"infra/common.tf": "120000"})), Policy())
+    assert dict(base.named("infra")).keys() >= {"variable.given"}
+    assert path_refusal("shared/common.tf", b"", Policy(), base.layout) is None
+    assert "belong under `infra/`, `shared/`" in (path_refusal("other/x.tf", b"", Policy(), base.layout) or "")
 
 
 def test_a_usual_root_needs_nothing() -> None:

@@ -67,7 +67,7 @@ def test_a_run_ends_as_its_folder_says(folder: Path, world: World, tmp_path: Pat
 
 def _pull_request(played: Played, expected: dict[str, object]) -> None:
     pull = played.pulls[0]
-    assert pull.draft is bool(expected.get("draft", False))
+    assert pull.draft is bool(expected.get("draft", False)), pull.body
     assert paths_of(pull) == expected.get("files", paths_of(pull))
     assert list(pull.closes) == [played.issue]
     _texts("body", pull.body, expected)

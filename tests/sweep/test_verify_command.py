@@ -249,12 +249,22 @@ def test_a_base_that_moved_in_other_files_counts_in_the_plan(scenario: IssueScen
     assert "dev no changes planned" in comment
 
 
-def test_a_symbolic_link_in_a_root_fails_the_check(scenario: IssueScenario) -> None:
+def test_a_symbolic_link_that_shows_nothing_in_a_root_fails_the_check(scenario: IssueScenario) -> None:
     pull = of_people(scenario, {"infra/link.tf": "../other.tf", QUEUE_FILE: QUEUE}, modes={"infra/link.tf": "120000"})
     end = verify_by(scenario, event_of(pull), cloud=Untouchable())
     assert (end.exit_code, end.conclusion) == (1, "checks_failed"), end.reporter.said
     (comment,) = comments(pull)
-    assert "a symbolic link or a submodule is neither judged nor planned" in comment
+    assert "a symbolic link that leads to `other.tf`, which does not exist" in comment
+
+
+def test_a_symbolic_link_inside_of_the_repository_is_judged_by_what_it_shows(scenario: IssueScenario) -> None:
+    local_exec = 'resource "null_resource" "x" {\n  provisioner "local-exec" {\n    command = "id"\n  }\n}\n'
+    files = {"infra/link.tf": "../docs/x.txt", "docs/x.txt": local_exec}
+    pull = of_people(scenario, files, modes={"infra/link.tf": "120000"})
+    end = verify_by(scenario, event_of(pull), cloud=Untouchable())
+    assert (end.exit_code, end.conclusion) == (3, "blocked_by_policy"), end.reporter.said
+    (comment,) = comments(pull)
+    assert "infra/link.tf" in comment and "terraform/provisioner" in comment
 
 
 def test_a_pull_request_too_large_to_be_read_whole_fails_the_check(

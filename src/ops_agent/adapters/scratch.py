@@ -24,6 +24,7 @@ from ops_agent.model.change_set import ChangeSet, FileChange
 from ops_agent.model.errors import NoSpace, PolicyViolation
 from ops_agent.model.policy import Limits
 from ops_agent.model.ports import BaseTree, ScratchRefusal
+from ops_agent.terraform.links import places_of, target_of
 
 MAX_READ_BYTES = 5_000_000
 MAX_PATH_BYTES = 4096
@@ -57,7 +58,9 @@ def scratch_tree(base: BaseTree, limits: Limits | None = None, parent: Path | No
 
 
 class ScratchTree:
-    """See ports.Scratch. Links, submodules, git's and Terraform's internals are not taken over."""
+    """See ports.Scratch. Submodules, git's and Terraform's internals are not taken over. What a link of `base` shows is
+    a file like others; it is written in its own place, and then changes in all places that show it.
+    """
 
     def __init__(self, root: Path, base: BaseTree, limits: Limits) -> None:
         self.root = root
@@ -66,8 +69,12 @@ class ScratchTree:
         self._disk = PrivateDirectory(root)
         entries = base.entries()
         self._base_paths = frozenset(
-            p for p, e in entries.items() if e.is_regular and path_trouble(p) is None and not is_left_out(p)
+            p
+            for p, e in entries.items()
+            if e.is_regular and path_trouble(p) is None and not is_left_out(p)
+            if not is_left_out(e.leads_to)
         )
+        self._places = places_of(entries)
         self._directories = frozenset(above for p in self._base_paths for above in _ancestors(p))
         self._folded = {folded(p): p for p in (*self._base_paths, *self._directories)}
         self._on_disk: dict[str, tuple[bytes, int]] = {}  # SHA-256 and size of every file as we put it there
@@ -91,7 +98,8 @@ class ScratchTree:
         self._check(path)
         self._check_new_name(path)
         self._check_quota(path, content)
-        self._put(path, content)
+        for place in (path, *self._places(path)):
+            self._put(place, content)
         self._changed.add(path)
         for name in (path, *_ancestors(path)):
             self._folded.setdefault(folded(name), name)
@@ -99,31 +107,42 @@ class ScratchTree:
     def delete(self, path: str) -> None:
         self._check(path)
         self._require_file(path)
+        self._refuse_link(path)
+        places = self._places(path)
+        if shown := next((p for p in places if self._is_link(p)), None):
+            raise ScratchRefusal(f"the symbolic link `{shown}` leads to `{path}`, and would lead nowhere")
         self._check_quota(path, b"")
-        if path in self._on_disk:
-            self._disk.delete(path)
-            del self._on_disk[path]
+        for place in (path, *places):
+            if place in self._on_disk:
+                self._disk.delete(place)
+                del self._on_disk[place]
         if path in self._base_paths:
             self._changed.add(path)
         else:
             self._changed.remove(path)
 
     def paths(self) -> tuple[str, ...]:
-        return tuple(sorted((self._base_paths - self._changed) | self._on_disk.keys()))
+        return tuple(sorted((self._base_paths - self._shown().keys()) | self._on_disk.keys()))
 
     def change_set(self) -> ChangeSet:
         found = self._disk.files()
         if strangers := found - self._on_disk.keys():
             raise PolicyViolation(f"the scratch tree holds `{min(strangers)}`, which the agent did not write")
-        for path in sorted(self._on_disk.keys() - self._changed):
+        shown = self._shown()
+        for path in sorted(self._on_disk.keys() - shown):
             self._as_put(path, found)
         changes = []
-        for path in sorted(self._changed):
+        for path, target in sorted(shown.items()):
             before = self.base.read(path) if path in self._base_paths else None
             after = self._as_put(path, found) if path in self._on_disk else None
             if before != after:
-                changes.append(FileChange(path=path, before=before, after=after))
+                changes.append(FileChange(path=path, before=before, after=after, leads_to=target))
         return ChangeSet(base_commit=self.base.commit, changes=tuple(changes))
+
+    def _shown(self) -> dict[str, str]:
+        """The changed paths, each with an empty text, and the places that show them, each with the changed path."""
+        places = {place: path for path in self._changed for place in self._places(path)}
+        return places | dict.fromkeys(self._changed, "")
 
     def _as_put(self, path: str, found: frozenset[str]) -> bytes:
         content = self._disk.read(path) if path in found else b""
@@ -159,7 +178,16 @@ class ScratchTree:
         if is_left_out(path):
             raise ScratchRefusal("git's and Terraform's internals, state and plan files are not part of the tree")
 
+    def _refuse_link(self, path: str) -> None:
+        if target := target_of(path, self.base.entries()):
+            raise ScratchRefusal(f"`{path}` is `{target}` through a symbolic link: change it there")
+
+    def _is_link(self, path: str) -> bool:
+        """Whether the last name of a place that shows a file is a link, and not a directory above it."""
+        return not target_of(path.rpartition("/")[0], self.base.entries())
+
     def _check_new_name(self, path: str) -> None:
+        self._refuse_link(path)
         for name in (path, *_ancestors(path)):
             twin = self._folded.get(folded(name), name)
             if twin != name:
@@ -169,7 +197,7 @@ class ScratchTree:
         if path in self._directories:
             raise ScratchRefusal(f"`{path}` is a directory in the repository")
         if path not in self._base_paths and path in self.base.entries():
-            raise ScratchRefusal(f"`{path}` is a symbolic link or a submodule in the repository")
+            raise ScratchRefusal(f"`{path}` is a submodule, or a symbolic link that leads out of the repository")
 
     def _check_quota(self, path: str, content: bytes) -> None:
         limits = self._limits

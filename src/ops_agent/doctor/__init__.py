@@ -17,6 +17,7 @@ from ops_agent.model.errors import ConfigError, OpsAgentError
 from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import Layout
 from ops_agent.terraform.layout import discover_layout
+from ops_agent.terraform.links import FollowedTree
 from ops_agent.wiring import actions_world
 
 
@@ -55,11 +56,12 @@ def read_repository(
         hint = "Commit the files that ops-agent should start from."
         found.append(Diagnosis("layout", health, "the checkout has no commit", hint))
         return settings, None, None
-    tree = GitTree(objects, head)
+    stored = GitTree(objects, head)
     try:
-        settings = narrow_by_policy_file(settings, tree)
+        settings = narrow_by_policy_file(settings, stored)
     except ConfigError as error:
         found += [Diagnosis("policy file", FAIL, what, error.hint) for what in error.problems or (str(error),)]
+    tree = FollowedTree(stored)
     return settings, tree, discover_layout(regular_paths(tree), tree.read, settings.policy)
 
 

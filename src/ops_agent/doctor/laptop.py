@@ -18,6 +18,7 @@ from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import Layout
 from ops_agent.run.brief import require_environments
 from ops_agent.terraform.layout import discover_layout, survey_of
+from ops_agent.terraform.links import FollowedTree
 from ops_agent.terraform.obstacles import broken_files
 from ops_agent.wiring import terraform_of
 
@@ -41,13 +42,14 @@ def check_before_local_run(
     with _collecting(errors), closing(GitObjects(folder)) as objects:
         with _collecting(errors):
             require_free(objects, branch)
-        tree = GitTree(objects, base_commit(objects))
+        stored = GitTree(objects, base_commit(objects))
         settings = read.settings
         try:
-            settings = narrow_by_policy_file(settings, tree)
+            settings = narrow_by_policy_file(settings, stored)
         except ConfigError as error:
             error.problems = tuple(f"{POLICY_FILE}: {problem}" for problem in error.problems)
             errors.append(error)
+        tree = FollowedTree(stored)
         paths = regular_paths(tree)
         layout = discover_layout(paths, tree.read, settings.policy)
         if "environments" not in read.wrong:

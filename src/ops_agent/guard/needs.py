@@ -105,6 +105,9 @@ def _of_root(
 
 def _stopping(tree: SourceTree, root: TerraformRoot, engine: str) -> Iterator[Need]:
     yield from _of_engine(engine_wish(tree, root), root, engine)
+    for path, why in tree.broken_links_of(root):
+        remedy = "Let the link lead to a file of the repository by a relative path, or put the file in its place."
+        yield Need(root.path, _finding(Place(path=path), "broken-link", f"the symbolic link {why}", remedy), True)
     for entry in lock_of(tree, root):
         if not any(one.startswith(("h1:", "zh:")) for one in entry.hashes):
             yield Need(root.path, _of_lock(root, entry), True)

@@ -53,7 +53,7 @@ def areas(layout: Layout) -> tuple[str, ...]:
     """Top-level directories that hold Terraform; `.` when a root is at the top; the conventional ones in a
     repository without any.
     """
-    holders = [r.path for r in layout.roots] + [m for r in layout.roots for m in r.local_modules]
+    holders = [*(r.path for r in layout.roots), *(m for r in layout.roots for m in r.local_modules), *layout.linked]
     return tuple(sorted({h.split("/")[0] for h in holders})) or EMPTY_REPOSITORY_AREAS
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from ops_agent.model.terraform import Block, FetchedModules, Layout, TerraformRo
 from ops_agent.model.workflow import Job, Workflow
 from ops_agent.terraform.environments import is_backend, is_loaded_silently, may_be_backend
 from ops_agent.terraform.layout import LayoutUses, survey
+from ops_agent.terraform.links import broken_links
 from ops_agent.terraform.modules import (
     Module,
     by_directory,
@@ -33,12 +34,15 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class FilesInMemory:
     """Regular files of one commit: their paths, and `read(path)` for the bytes. `modules` are those of the files by
-    directory, where they are known.
+    directory, where they are known. `links` lead from some paths to others; `broken` ones show nothing, each with
+    the reason.
     """
 
     paths: Collection[str]
     read: Callable[[str], bytes]
     modules: Mapping[str, Module] | None = None
+    links: Mapping[str, str] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, files: dict[str, bytes]) -> FilesInMemory:
@@ -116,7 +120,21 @@ class SourceTree:
             moved = self.paths.symmetric_difference(self.base.paths) | set(filter(may_be_backend, self.changed))
             if not any(path in mapped or _counts_in_layout(path) for path in moved):
                 return self.base.layout
-        return survey(self.paths, self._modules, self.policy, self.read).layout
+        found = survey(self.paths, self._modules, self.policy, self.read).layout
+        if not self.files.links:
+            return found
+        uses = LayoutUses(found)
+        shown = (p for p in self.files.links if directory_of(p) in uses.by_directory or p in uses.environment_of)
+        return replace(found, linked=tuple(sorted({directory_of(self.files.links[path]) for path in shown})))
+
+    def broken_links_of(self, root: TerraformRoot) -> Iterator[tuple[str, str]]:
+        """Symbolic links that show nothing where Terraform would load a file or a module of `root`: path and reason."""
+        directories = {root.path, *root.local_modules}
+        called = {f"{call}/" for directory in directories for call in self._modules[directory].calls}
+        for path, why in self.files.broken.items():
+            is_file = is_configuration(path) and not path.rpartition("/")[2].startswith(".")
+            if (is_file and directory_of(path) in directories) or any(c.startswith(f"{path}/") for c in called):
+                yield path, why
 
     @cached_property
     def _uses(self) -> LayoutUses:
@@ -267,12 +285,15 @@ _last: list[tuple[BaseTree, Policy, SourceTree]] = []
 
 
 def source_tree(base: BaseTree, policy: Policy) -> SourceTree:
-    """The regular files of a base commit; symbolic links and submodules are no part of it. What was read of the base
-    that was asked for last is kept, so that no stage reads it again.
+    """The regular files of a base commit; submodules are no part of it. What was read of the base that was asked for
+    last is kept, so that no stage reads it again.
     """
     if not _last or _last[0][0] is not base or _last[0][1] != policy:
-        paths = tuple(path for path, entry in base.entries().items() if entry.is_regular)
-        _last[:] = [(base, policy, SourceTree(FilesInMemory(paths, base.read), policy))]
+        entries = base.entries()
+        paths = tuple(path for path, entry in entries.items() if entry.is_regular)
+        links = {path: entries[path].leads_to for path in paths if entries[path].leads_to}
+        files = FilesInMemory(paths, base.read, links=links, broken=broken_links(entries))
+        _last[:] = [(base, policy, SourceTree(files, policy))]
     return _last[0][2]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
@@ -36,11 +36,15 @@ class KeptPatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileChange:
-    """One file: its bytes on the base commit and now; None means that it does not exist on that side."""
+    """One file: its bytes on the base commit and now; None means that it does not exist on that side.
+
+    `leads_to` is the changed file that symbolic links show at `path`; empty for that file itself.
+    """
 
     path: str
     before: bytes | None
     after: bytes | None
+    leads_to: str = ""
 
     @property
     def kind(self) -> ChangeKind:
@@ -59,6 +63,11 @@ class ChangeSet:
     @property
     def paths(self) -> tuple[str, ...]:
         return tuple(c.path for c in self.changes)
+
+    @property
+    def written(self) -> ChangeSet:
+        """The change set without what is only seen through symbolic links: what a commit writes."""
+        return replace(self, changes=tuple(c for c in self.changes if not c.leads_to))
 
     @property
     def digest(self) -> str:
@@ -88,14 +97,22 @@ class Proposal:
     patch_only: frozenset[str] = frozenset()
 
 
+LINK = "120000"
+"""The mode of a symbolic link."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeEntry:
-    """One entry of a commit's tree. Mode `120000` is a symlink, `160000` a submodule; `size` is in bytes."""
+    """One entry of a commit's tree. Mode `120000` is a symlink, `160000` a submodule; `size` is in bytes.
+
+    `leads_to` is the path that links lead to from `path`, where they are followed (ops_agent.terraform.links).
+    """
 
     path: str
     mode: str
     blob: str
     size: int
+    leads_to: str = ""
 
     @property
     def is_regular(self) -> bool:

@@ -32,7 +32,7 @@ from ops_agent.model.workflow import LintEntries
 
 
 class BaseTree(Protocol):
-    """The files of one commit, from git's objects: no filters, no checkout, no symlink is ever followed."""
+    """The files of one commit, from git's objects: no filters, no checkout, no symlink of a disk is ever followed."""
 
     commit: str
 
@@ -40,7 +40,7 @@ class BaseTree(Protocol):
         """Every entry by path (`/` separated, relative to the root). May be capped; a cap raises ConfigError."""
 
     def read(self, path: str) -> bytes:
-        """The blob's bytes. Raises KeyError when `path` is not a regular file of the commit."""
+        """The blob's bytes; those of a symlink are the path it leads to. Raises KeyError for anything else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -212,10 +212,13 @@ class TerraformRoot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """All roots of a repository, and its workflow files."""
+    """All roots of a repository, and its workflow files. `linked` are the directories of files that roots, modules and
+    environments have through symbolic links.
+    """
 
     roots: tuple[TerraformRoot, ...]
     workflows: tuple[str, ...]
+    linked: tuple[str, ...] = ()
 
     @property
     def environment_names(self) -> tuple[str, ...]:

@@ -46,7 +46,7 @@ def pin_actions(branches: Branches, policy: Policy, scratch: Scratch) -> tuple[U
     wanted = [u for u in find_uses(changes) if not is_commit(u.ref) and _is_allowed(u, policy)]
     found = {(u.uses, u.ref): resolve(u.uses, u.ref) for u in wanted}
     commits = {tag: commit for tag, commit in found.items() if commit is not None}
-    for before, after in zip(changes.changes, pin(changes, commits).changes, strict=True):
+    for before, after in zip(changes.written.changes, pin(changes.written, commits).changes, strict=True):
         if after.after is not None and after.after != before.after:
             scratch.write(after.path, after.after)
     return tuple(u for u in wanted if (u.uses, u.ref) in commits)
@@ -62,7 +62,7 @@ def format_files(
     that it rewrote. Formatting parses and runs nothing.
     """
     changes = scratch.change_set()
-    written = {change.path for change in changes.changes if change.after is not None}
+    written = {change.path: change.leads_to or change.path for change in changes.changes if change.after is not None}
     if not any(path.endswith((".tf", ".tfvars", ".tofu")) for path in written):
         return ()
     tree = source_tree(scratch.base, policy).with_changes(changes)
@@ -71,7 +71,7 @@ def format_files(
         if is_done(root, tree, changes):
             continue
         terraform.self_test()
-        found |= {p: c for p, c in terraform.formatted(scratch.root, root).items() if p in written}
+        found |= {written[p]: c for p, c in terraform.formatted(scratch.root, root).items() if p in written}
     for path, content in found.items():
         scratch.write(path, content)
     return tuple(sorted(found))

@@ -31,7 +31,7 @@ def kept_patch(scratch: Scratch, settings: Settings, redact: Callable[[str], str
             return None
         withheld = _withheld(scratch, settings, changes)
         kept, size = [], 0
-        for change in changes.changes:
+        for change in changes.written.changes:
             if change.path in withheld:
                 continue
             text = as_patch(replace(changes, changes=(change,)))
@@ -51,11 +51,12 @@ def _withheld(scratch: Scratch, settings: Settings, changes: ChangeSet) -> dict[
     """Changed files that nobody may be shown, with the reason."""
     tree = source_tree(scratch.base, settings.policy)
     withheld: dict[str, str] = {}
+    files = {change.path: change.leads_to or change.path for change in changes.changes}
     for finding in judge(changes, tree, settings.policy, limits=settings.limits, table=_RULES).findings:
-        if finding.place.path not in changes.paths:
+        if finding.place.path not in files:
             continue
         if finding.rule.startswith(_SECRET):
-            withheld[finding.place.path] = "a rule finds a secret in it"
+            withheld[files[finding.place.path]] = "a rule finds a secret in it"
         elif finding.blocks and (finding.rule.startswith(_PATH) or finding.rule == "guard/rule-crashed"):
-            withheld.setdefault(finding.place.path, "the guard refuses it")
+            withheld.setdefault(files[finding.place.path], "the guard refuses it")
     return withheld

@@ -16,9 +16,12 @@ from ops_agent.terraform.modules import directory_of, is_configuration
 
 
 def uncalled_modules(after: SourceTree, changes: ChangeSet) -> tuple[TerraformRoot, ...]:
-    """The directories of changed configuration that no root of `after` loads, each as a root without environments."""
-    written = {directory_of(c.path) for c in changes.changes if c.after is not None and is_configuration(c.path)}
-    return tuple(TerraformRoot(path=path, environments=()) for path in sorted(written - {*after.reached_directories}))
+    """The directories of changed configuration that no root of `after` loads, there or through symbolic links, each as
+    a root without environments.
+    """
+    loaded = {c.leads_to or c.path for c in changes.changes if directory_of(c.path) in after.reached_directories}
+    written = {c.path for c in changes.written.changes if c.after is not None and is_configuration(c.path)} - loaded
+    return tuple(TerraformRoot(path=path, environments=()) for path in sorted(set(map(directory_of, written))))
 
 
 def check_module(

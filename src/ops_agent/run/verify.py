@@ -43,6 +43,7 @@ from ops_agent.run.target import (
 from ops_agent.run.uncalled import check_module, uncalled_modules
 from ops_agent.terraform.buckets import named_buckets
 from ops_agent.terraform.layout import LayoutUses, unsettled_by
+from ops_agent.terraform.links import target_of
 from ops_agent.terraform.module_sources import module_files
 from ops_agent.terraform.modules import directory_of
 
@@ -366,8 +367,9 @@ def with_lock_files(base: BaseTree, changes: ChangeSet, verification: Verificati
     """`changes` plus the lock files that the verification had to complete for new allow-listed providers. Their entries
     come from our code, never from the llm, so the guard has judged `changes` without them.
     """
-    completed = {lock_path(t.target): t.lock_file for t in verification.targets if t.lock_file is not None}
     entries = base.entries()
+    completed = {lock_path(t.target): t.lock_file for t in verification.targets if t.lock_file is not None}
+    completed = {target_of(path, entries) or path: content for path, content in completed.items()}
     added = [
         FileChange(path=path, before=base.read(path) if path in entries else None, after=content)
         for path, content in completed.items()

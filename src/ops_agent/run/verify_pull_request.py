@@ -54,6 +54,7 @@ from ops_agent.run.permissions import PermissionReader
 from ops_agent.run.publish import MAX_BODY_CHARACTERS, keep_comment, link_problem
 from ops_agent.run.target import redacted
 from ops_agent.run.verify import verify
+from ops_agent.terraform.links import FollowedTree, broken_links
 from ops_agent.text.markdown import as_kept, cell, code
 
 MAX_BYTES_OF_A_FILE = 1_000_000
@@ -292,26 +293,30 @@ def merge(branches: Branches, repository: str, newest: BaseTree, pull: PullReque
             changed = sorted(path for path in {*now, *after} if now.get(path) != after.get(path))
         base = old if conflicts else newest
         laid = MergedTree(base, whose, frozenset(changed))
+    base, result = FollowedTree(base), FollowedTree(laid)
+    before, after = base.entries(), result.entries()
+    changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
     files = source_tree(base, policy)
     places = {".github", *areas(files.layout), *(p.split("/")[0] if "/" in p else "." for p in changed if is_judged(p))}
     ours = [p for p in changed if _is_ours(p) or "." in places or p.split("/")[0] in places]
     taken, size = list[str](), 0
     for path in dict.fromkeys((*ours, *changed)):  # what Terraform and GitHub read comes first
-        found = [tree.get(path) for tree in (base.entries(), after)]
+        found = [tree.get(path) for tree in (before, after)]
         size += sum(e.size for e in found if e and e.size <= MAX_BYTES_OF_A_FILE)
         if len(taken) == MAX_FILES or size > MAX_BYTES:
             break
         taken.append(path)
-    contents = [c for path in taken if (c := _content(base, laid, path)) and c.before != c.after]
+    contents = [c for path in taken if (c := _content(base, result, path)) and c.before != c.after]
     changes = ChangeSet(base_commit=base.commit, changes=tuple(sorted(contents, key=lambda c: c.path)))
     looked_at = dict.fromkeys((*ours, *filter(_RUN_BY_TERRAFORM.search, changed)))
-    unread = [f for path in looked_at if (f := _unreadable(laid.entries().get(path), path))]
+    broken = broken_links(after)
+    unread = [f for path in looked_at if (f := _unreadable(after.get(path), path, broken.get(path, "")))]
     if len(ours) > len(taken):
         what = f"{len(changed):,} files are changed; only the first {len(taken):,} were judged"
         unread.insert(0, unjudged(".", what))
     return Merged(
         base=base,
-        head=laid,
+        head=result,
         changes=changes,
         merge_base=merge_base,
         pushed=pushed,
@@ -340,7 +345,9 @@ def _content(base: BaseTree, head: BaseTree, path: str) -> FileChange | None:
     """The change of a file whose bytes count: what is judged, or text."""
     before, after = _read(base, path), _read(head, path)
     is_text = is_judged(path) or b"\0" not in (after or before or b"")[:8000]
-    return FileChange(path=path, before=before, after=after) if is_text else None
+    entry = head.entries().get(path)
+    leads_to = entry.leads_to if entry else ""
+    return FileChange(path=path, before=before, after=after, leads_to=leads_to) if is_text else None
 
 
 def _read(tree: BaseTree, path: str) -> bytes | None:
@@ -348,14 +355,16 @@ def _read(tree: BaseTree, path: str) -> bytes | None:
     return tree.read(path) if entry and entry.is_regular and entry.size <= MAX_BYTES_OF_A_FILE else None
 
 
-def _unreadable(entry: TreeEntry | None, path: str) -> Finding | None:
+def _unreadable(entry: TreeEntry | None, path: str, broken: str) -> Finding | None:
     """Why a changed file is not what Terraform would see after a merge."""
     if entry is None:
         return None
     if _RUN_BY_TERRAFORM.search(path):
         return unjudged(path, "Terraform runs what lies there, wherever this is checked out", "Take it out.")
-    if not entry.is_regular:
-        return unjudged(path, "a symbolic link or a submodule is neither judged nor planned")
+    if broken:
+        return unjudged(path, f"it is a symbolic link that {broken}: it is neither judged nor planned")
+    if not entry.is_regular and not entry.leads_to:
+        return unjudged(path, "a submodule is neither judged nor planned")
     if entry.size > MAX_BYTES_OF_A_FILE and is_judged(path):
         return unjudged(path, f"a file of {entry.size:,} bytes is neither judged nor planned")
     return None

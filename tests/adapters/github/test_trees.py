@@ -44,7 +44,7 @@ def test_the_same_commit_is_listed_once_in_a_run(here: Workplace) -> None:
     assert len(here.github.recorder.calls) == 1
 
 
-def test_symlinks_and_submodules_are_listed_but_never_read(here: Workplace) -> None:
+def test_a_symlink_is_read_as_its_text_and_a_submodule_not_at_all(here: Workplace) -> None:
     commit = here.repository.commit(
         "main", {"link": "/etc/passwd", "sub": "", "run.sh": "#!/bin/sh\n"}, "odd things", by="maria",
         modes={"link": "120000", "sub": "160000", "run.sh": "100755"},
@@ -55,7 +55,11 @@ def test_symlinks_and_submodules_are_listed_but_never_read(here: Workplace) -> N
         "160000",
         "100755",
     )
-    for path in ("link", "sub", "nothing", "infra", "../README.md"):
+    assert found.read("link") == b"/etc/passwd"
+    assert [call.operation for call in here.github.recorder.calls][-1].endswith("/tarball/{ref}"), (
+        "no request of its own"
+    )
+    for path in ("sub", "nothing", "infra", "../README.md"):
         with pytest.raises(KeyError):
             found.read(path)
     assert found.read("run.sh") == b"#!/bin/sh\n"

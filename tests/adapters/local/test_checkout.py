@@ -18,6 +18,7 @@ from ops_agent.adapters.local.checkout import Checkout, modules_in, open_checkou
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.errors import ConfigError, ToolchainError
+from ops_agent.terraform.links import FollowedTree
 from ops_agent.terraform.modules import modules_of
 
 FILES = {
@@ -56,7 +57,7 @@ def read_from_git(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
 
 def changes(folder: Path, base: str = "HEAD") -> ChangeSet:
     with open_checkout(folder) as opened:
-        return opened.changes_since(opened.base(base))
+        return opened.changes_since(FollowedTree(opened.base(base)))
 
 
 def kinds(folder: Path, base: str = "HEAD") -> dict[str, str]:
@@ -157,16 +158,18 @@ def test_links_and_what_is_behind_them_are_no_files(repository: Path, tmp_path: 
     assert kinds(repository) == {"modules/m/main.tf": "deleted", "run.sh": "deleted"}
 
 
-def test_a_link_that_leads_elsewhere_now_is_no_change(repository: Path) -> None:
+def test_a_link_is_changed_with_what_it_shows(repository: Path) -> None:
     (repository / "infra/link.tf").symlink_to("main.tf")
     base = commit(repository)
     (repository / "infra/link.tf").unlink()
     (repository / "infra/link.tf").symlink_to("../run.sh")
+    assert kinds(repository, base) == {"infra/link.tf": "modified"}
     time.sleep(0.02)
     commit(repository)
-    assert kinds(repository, base) == {}
+    assert kinds(repository, base) == {"infra/link.tf": "modified"}
+    (repository / "infra/new.tf").symlink_to("main.tf")
     (repository / "infra/link.tf").unlink()
-    assert kinds(repository, base) == {}
+    assert kinds(repository, base) == {"infra/link.tf": "deleted", "infra/new.tf": "added"}
 
 
 def test_a_device_a_pipe_and_a_directory_in_the_place_of_a_file_are_no_files(repository: Path) -> None:

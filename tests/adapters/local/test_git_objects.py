@@ -49,7 +49,7 @@ def _changes(base: str) -> ChangeSet:
     )
 
 
-def test_a_tree_lists_modes_and_sizes_and_reads_only_regular_files(repository: Path) -> None:
+def test_a_tree_lists_modes_and_sizes_and_follows_no_link(repository: Path) -> None:
     objects = GitObjects(repository)
     tree = GitTree(objects, _git(repository, "rev-parse", "HEAD").strip())
     entries = tree.entries()
@@ -58,8 +58,7 @@ def test_a_tree_lists_modes_and_sizes_and_reads_only_regular_files(repository: P
     }  # fmt: skip
     assert tree.read("run.sh") == b"#!/bin/sh\n"
     assert entries["run.sh"].size == 10
-    with pytest.raises(KeyError):
-        tree.read("link")
+    assert tree.read("link") == b"/etc/passwd", "the link itself, and not what it leads to"
     with pytest.raises(KeyError):
         tree.read("../outside")
     objects.close()

@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 from ops_agent.adapters.github import parsing
 from ops_agent.adapters.github.client import GitHubHttp, in_repository
 from ops_agent.adapters.github.failures import RequestFailed
-from ops_agent.model.change_set import ChangeSet, TreeEntry, blob_id, needs_workflows_permission
+from ops_agent.model.change_set import LINK, ChangeSet, TreeEntry, blob_id, needs_workflows_permission
 from ops_agent.model.errors import (
     ConfigError,
     Conflict,
@@ -42,8 +42,8 @@ class GitHubTree:
     """ports.BaseTree: a listing, and the contents from one archive stream, each checked against its git blob SHA-1.
 
     The archive is only a short cut: `git archive` leaves files out (`export-ignore`) and rewrites some (`export-subst`,
-    line ends, LFS), so every file is verified, and what is missing or different is fetched as a blob. Symlinks and
-    submodules are listed, never read. Contents lie in one unlinked temporary file, not in memory.
+    line ends, LFS), so every file is verified, and what is missing or different is fetched as a blob. Submodules are
+    listed, never read. Contents lie in one unlinked temporary file, not in memory.
 
     Nothing is requested before the first use: the listing at `entries`, the archive at the first `read`.
     """
@@ -64,7 +64,7 @@ class GitHubTree:
 
     def read(self, path: str) -> bytes:
         entry = self.entries().get(path)
-        if entry is None or not entry.is_regular:
+        if entry is None or not (entry.is_regular or entry.mode == LINK):
             raise KeyError(path)
         if self._kept is None and entry.size <= MAX_FILE_BYTES:
             self._take_archive()
@@ -111,12 +111,15 @@ class GitHubTree:
         for member in archive:
             archive.members = []  # type: ignore[attr-defined]  # tarfile would remember all of a 200,000-file archive
             entry = self.entries().get(member.name.partition("/")[2])
-            if entry is None or not entry.is_regular or not member.isreg() or entry.blob in self._places:
+            if entry is None or entry.blob in self._places or entry.size > MAX_FILE_BYTES:
                 continue
-            if member.size != entry.size or entry.size > MAX_FILE_BYTES:
+            if entry.mode == LINK and member.issym():
+                content = member.linkname.encode("utf-8", "surrogateescape")
+            elif entry.is_regular and member.isreg() and member.size == entry.size:
+                stream = archive.extractfile(member)
+                content = stream.read() if stream else b""
+            else:
                 continue
-            stream = archive.extractfile(member)
-            content = stream.read() if stream else b""
             if blob_id(content) != entry.blob:
                 continue
             if kept + len(content) > MAX_BYTES_KEPT:

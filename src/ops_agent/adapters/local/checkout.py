@@ -18,10 +18,11 @@ from functools import cached_property
 from pathlib import Path
 
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree
-from ops_agent.model.change_set import ChangeSet, FileChange, TreeEntry
+from ops_agent.model.change_set import LINK, ChangeSet, FileChange, TreeEntry
 from ops_agent.model.errors import ConfigError, ToolchainError
 from ops_agent.model.ports import BaseTree
 from ops_agent.terraform import hcl_tree_sitter, json_syntax, modules
+from ops_agent.terraform.links import FollowedTree, broken_links
 from ops_agent.terraform.modules import Module, by_directory, is_configuration, modules_of
 
 MAX_BYTES = 5_000_000
@@ -31,7 +32,7 @@ _ENTRY = re.compile(
     rb"  dev: \d+\tino: (\d+)\n  uid: \d+\tgid: \d+\n  size: (\d+)\tflags: ([0-9a-f]+)\n"
 )
 _SKIP_WORKTREE = 0x40000000
-FILE, LINK = "100644", "120000"
+FILE = "100644"
 _GIVE_PATH = "Give PATH a directory inside a git checkout."
 
 
@@ -81,6 +82,11 @@ class Checkout:
         return self._entries
 
     @cached_property
+    def followed(self) -> FollowedTree:
+        """The same files, with what links inside of the repository show."""
+        return FollowedTree(self)
+
+    @cached_property
     def _entries(self) -> dict[str, TreeEntry]:
         listing = self.objects.run("ls-files", "--stage", "--debug", "--full-name", "-z", ":/")
         tracked = _ENTRY.findall(listing)
@@ -95,7 +101,7 @@ class Checkout:
             if is_known or (now is None and int(flags, 16) & _SKIP_WORKTREE):
                 found[path] = TreeEntry(path=path, mode=mode.decode(), blob=blob.decode(), size=0)
             elif mode != b"160000" and (kind := self._kind(path, now)):
-                content = self._from_disk(path) if kind == FILE else os.fsencode(os.readlink(self.top / path))  # noqa: PTH115
+                content = self._from_disk(path) if kind == FILE else self._text_of(path)
                 hasher = hashlib.sha256 if len(blob) == 64 else hashlib.sha1
                 identity = hasher(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
                 if identity != blob.decode():
@@ -127,6 +133,9 @@ class Checkout:
             self._plain[directory] = above and stat.S_ISDIR(os.lstat(self.top / directory).st_mode)
         return self._plain[directory]
 
+    def _text_of(self, link: str) -> bytes:
+        return os.fsencode(os.readlink(self.top / link))  # noqa: PTH115
+
     def _from_disk(self, path: str) -> bytes:
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
@@ -141,7 +150,9 @@ class Checkout:
         content = self._read.get(path)
         if content is None:
             blob = self._entries[path].blob
-            content = self._read[path] = self.objects.blob(blob) if blob else self._from_disk(path)
+            is_link = self._entries[path].mode == LINK
+            content = self.objects.blob(blob) if blob else self._text_of(path) if is_link else self._from_disk(path)
+            self._read[path] = content
         return content
 
     def load(self, paths: Collection[str]) -> None:
@@ -151,23 +162,23 @@ class Checkout:
         self._read |= {path: contents[blob] for path, blob in wanted.items()}
 
     def changes_since(self, base: BaseTree) -> ChangeSet:
-        """What is different in `scope`. Links and submodules are not part of it."""
-        before, now = base.entries(), self._entries
+        """What is different in `scope`, with what links in the repository show. Submodules are not part of it."""
+        before, now = base.entries(), self.followed.entries()
         changes = []
         for path in sorted(p for p in before.keys() | now.keys() if p.startswith(self.scope)):
             sides = [e if e is not None and e.is_regular else None for e in (before.get(path), now.get(path))]
             if (sides[0] and sides[0].blob) != (sides[1] and sides[1].blob):
-                old, new = (tree.read(path) if side else None for side, tree in zip(sides, (base, self), strict=True))
+                trees = (base, self.followed)
+                old, new = (tree.read(path) if side else None for side, tree in zip(sides, trees, strict=True))
                 if old != new:
                     changes.append(FileChange(path=path, before=old, after=new))
         return ChangeSet(base_commit=base.commit, changes=tuple(changes))
 
     def links_since(self, base: BaseTree | None) -> tuple[str, ...]:
-        """Symbolic links in `scope` that `base` has not, or has otherwise."""
+        """Symbolic links in `scope` that show nothing of the repository, and that `base` has not, or has otherwise."""
         before = base.entries() if base else {}
-        now = (e for e in self._entries.values() if e.mode == LINK and e.path.startswith(self.scope))
-        other = (e.path for e in now if (b := before.get(e.path)) is None or (b.mode, b.blob) != (LINK, e.blob))
-        return tuple(sorted(other))
+        links = (p for p in broken_links(self.followed.entries()) if p.startswith(self.scope))
+        return tuple(sorted(p for p in links if before.get(p) != self.followed.entries()[p]))
 
 
 @contextmanager
@@ -200,7 +211,7 @@ def _path(name: bytes) -> str:
 # repository is read whole only once.
 
 
-def modules_in(checkout: Checkout, tree: GitTree, cache: Path | None) -> dict[str, Module]:
+def modules_in(checkout: Checkout, tree: BaseTree, cache: Path | None) -> dict[str, Module]:
     """The modules of a commit by directory, from the folder `cache` where they are known there."""
     blobs = {p: e.blob for p, e in tree.entries().items() if e.is_regular and is_configuration(p)}
     directories = by_directory(blobs)

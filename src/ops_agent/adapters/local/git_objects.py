@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from ops_agent.model.change_set import ChangeSet, TreeEntry
+from ops_agent.model.change_set import LINK, ChangeSet, TreeEntry
 from ops_agent.model.errors import ConfigError, ToolchainError
 
 _SAFE = (
@@ -199,7 +199,7 @@ class GitTree:
 
     def read(self, path: str) -> bytes:
         entry = self.entries()[path]
-        if not entry.is_regular:
+        if not entry.is_regular and entry.mode != LINK:
             raise KeyError(f"{path} is not a regular file (mode {entry.mode})")
         return self._objects.blob(entry.blob)
 

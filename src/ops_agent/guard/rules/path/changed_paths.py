@@ -54,7 +54,7 @@ def too_large(change: WholeChange) -> Iterator[Finding]:
 
     Remedy: Split the work: declare `needs_split` with a list of proposed sub-issues.
     """
-    changes, limits = change.changes.changes, change.limits
+    changes, limits = change.changes.written.changes, change.limits
     if len(changes) > limits.max_files:
         what = f"{len(changes)} files are changed; at most {limits.max_files} may be"
         yield hit(path=changes[0].path, what=what, anchor="files")

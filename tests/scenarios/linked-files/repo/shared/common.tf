@@ -1,0 +1,3 @@
+locals {
+  shared_prefix = "${local.name_prefix}-shared"
+}
