@@ -98,6 +98,12 @@ def test_a_local_run_leaves_a_patch_that_applies_and_the_text_and_does_not_touch
     assert "## Infrastructure changes" in text
     assert "aws_sqs_queue.billing" in text
     assert "`infra` (prod)" not in text, "only dev was asked for"
+    whole = f"{log}{text}{(output / 'comments.md').read_text()}"
+    assert "A local run: the issue is a file" in text and "nothing was opened" in log
+    invented = (
+        r"Closes #\d|orders#\d (?!\")|\[#1\]|approved by|the label `ready`|board was not used|issue_number:|pr_number:"
+    )
+    assert re.findall(invented, whole) == [], "no issue, label, board or approval exists"
     assert (_git(repository, "rev-parse", "HEAD"), _git(repository, "count-objects", "-v")) == before
     assert _git(repository, "status", "--porcelain") == ""
     assert _git(repository, "branch", "--list") == "* main"

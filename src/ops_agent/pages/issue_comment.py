@@ -23,21 +23,25 @@ HEADINGS = {
     "published": "ops-agent has opened a pull request",
     "stopped": "ops-agent has stopped",
 }
+_LOCAL = "ops-agent has written a patch and the text of a pull request"
 
 
 def progress_comment(record: ClaimRecord, item: WorkItem, run: RunIdentity, notes: tuple[str, ...], says: str) -> str:
     """The whole comment. `says` is our finished Markdown; `notes` are sentences that stay through the run."""
-    where = f"`{record.branch}` in {item.target.full_name}, from `{item.base_branch}` at `{record.base[:12]}`"
-    by = f"[run {run.run_id}, attempt {run.attempt}]({run.url})" if run.run_id else "a run on a laptop"
+    by, is_file = f"[run {run.run_id}, attempt {run.attempt}]({run.url})", not item.issue.ref.number
+    where = f"branch `{record.branch}` in {item.target.full_name}, from `{item.base_branch}` at `{record.base[:12]}`"
+    if is_file:
+        by, where = "a local run", f"from `{item.base_branch}` at `{record.base[:12]}`"
     kept, rest = cut_markdown(says.strip(), _MAX_CHARACTERS)
     says = f"{kept}{_CUT}" if rest else kept
+    heading = _LOCAL if is_file and record.state == "published" else HEADINGS.get(record.state, HEADINGS["working"])
     parts = [
         record.line,
-        f"### {HEADINGS.get(record.state, HEADINGS['working'])}",
+        f"### {heading}",
         says,
         *(f"- {note}" for note in notes),
     ]
-    return "\n\n".join(part for part in parts if part) + f"\n\n<sub>{by} · branch {where}</sub>\n"
+    return "\n\n".join(part for part in parts if part) + f"\n\n<sub>{by} · {where}</sub>\n"
 
 
 def now_line(text: str) -> str:
@@ -50,6 +54,8 @@ def published_text(pull_request: PullRequest, item: WorkItem, updated: bool, war
     verb = "updated" if updated else "opened"
     how = f"{verb} as a draft" if pull_request.draft else verb
     lines = [f"Pull request [#{pull_request.number}]({pull_request.url}) was {how}."]
+    if not item.issue.ref.number:
+        lines = [f"A local run: nothing was opened on GitHub. [The text]({pull_request.url}), and the patch beside it."]
     if item.base_branch != item.target.default_branch:
         lines.append(
             f"It goes to `{item.base_branch}`, not to the default branch `{item.target.default_branch}`, so GitHub "

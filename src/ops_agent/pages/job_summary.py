@@ -75,7 +75,14 @@ class RunReport:
 
     @property
     def sentence(self) -> str:
+        if self.is_local and self.ending.conclusion is Conclusion.PUBLISHED:
+            return "A local run: the patch and the pull request's text were written, and nothing was opened."
         return "Dry run: nothing was written." if self.dry_run else SENTENCES[self.ending.conclusion]
+
+    @property
+    def is_local(self) -> bool:
+        """The issue is a file."""
+        return self.ref is not None and not self.ref.number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +102,10 @@ def outputs(report: RunReport) -> dict[str, str]:
     planned = [_counts_of(target) for target in targets if target.plan is not None]
     return {
         "conclusion": report.ending.conclusion.value,
-        "issue_number": str(report.ref.number) if report.ref else "",
-        "pr_number": str(request.number) if request else "",
+        "issue_number": str(report.ref.number or "") if report.ref else "",
+        "pr_number": str(request.number) if request and not report.is_local else "",
         "pr_url": request.url if request else "",
-        "branch_name": report.branch,
+        "branch_name": "" if report.is_local else report.branch,
         "plan_summary": json.dumps([_counts(target) for target in targets], separators=(",", ":")),
         **{
             f"to_{n}": str(sum(getattr(c, n) for c in planned)) if planned else "" for n in ("add", "change", "destroy")
@@ -132,7 +139,7 @@ def summary(report: RunReport, redact: Callable[[str], str]) -> str:
             issue=subject(report),
             conclusion=report.ending.conclusion.value,
             sentence=report.sentence,
-            pull_request=_link(report.pull_request),
+            pull_request="" if report.is_local else _link(report.pull_request),
             reason=ours(report.ending.reason),
             remedy=ours(report.ending.remedy),
             said=listed((report.ending.said,)),
@@ -173,7 +180,7 @@ def log_line(report: RunReport) -> str:
 
 def subject(report: RunReport) -> str:
     """What the report is about: the issue, or the event as a whole."""
-    return str(report.ref) if report.ref else "The event"
+    return "The issue file" if report.is_local else str(report.ref or "The event")
 
 
 def _counts(target: TargetVerification) -> dict[str, object]:

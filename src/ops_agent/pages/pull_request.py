@@ -359,6 +359,10 @@ def _patch(material: Material, overflow: Overflow) -> str:
 def linked_issue(item: WorkItem) -> str:
     """The one closing keyword; the parent, without one; and a sentence when GitHub will not act on it."""
     ref, target = item.issue.ref, item.target
+    if not ref.number:
+        return (
+            "A local run: the issue is a file, so none is linked. Add `Closes #NUMBER` when you open the pull request."
+        )
 
     def near(repository: str) -> str:
         return "" if repository.casefold() == target.full_name.casefold() else repository
@@ -419,9 +423,12 @@ def _provenance(material: Material) -> str:
     item, claim, transcript, run = material.item, material.claim, material.transcript, material.run
     approval, targets = item.approval, material.verification.targets
     act = "a dispatch" if approval.by_dispatch else "a label"
+    approved = f"approved by {cell(approval.by.login)} with {act} on {cell(_in_utc(approval.at))}"
+    if not item.issue.ref.number:
+        approved = "a local run: the issue is a file, with no label, no board and no approval by a writer"
     shown = [
         *(f"- {sentence(material.redact(warning), item.own_repository)}" for warning in item.warnings),
-        f"- approved by {cell(approval.by.login)} with {act} on {cell(_in_utc(approval.at))}",
+        f"- {approved}",
     ]
     removed = sum(item.removed.values())
     if removed:
@@ -434,7 +441,7 @@ def _provenance(material: Material) -> str:
     engine = material.verification.engine
     lines = [
         f"- base: {code(item.base_branch)} at {code(claim.base_commit)}",
-        f"- SHA-256 of the approved title and text: {code(approval.content_hash)}",
+        f"- SHA-256 of the {'approved ' if item.issue.ref.number else ''}title and text: {code(approval.content_hash)}",
         f"- change set (SHA-256): {code(material.changes.digest)}",
         *(f"- policy (SHA-256): {code(policy)}" for policy in policies),
         *([f"- engine: {code(engine)}"] if engine else []),

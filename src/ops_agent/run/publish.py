@@ -188,13 +188,15 @@ def closing_references(text: str, repository: str) -> tuple[IssueRef, ...]:
 
 
 def link_problem(texts: tuple[str, ...], repository: str, issue: IssueRef) -> str | None:
-    """Why title, body and commit message do not hold exactly one closing keyword, for `issue` only; None: they do."""
+    """Why title, body and commit message do not hold exactly one closing keyword, for `issue` only; None: they do. An
+    issue that is a file (a local run) has none.
+    """
     found = [ref for text in texts for ref in closing_references(text, repository)]
     own = IssueRef(repository=issue.repository.casefold(), number=issue.number)
     others = sorted({str(ref) for ref in found if ref != own})
     if others:
         return f"the text would close {', '.join(others)}"
-    if len(found) != 1:
+    if len(found) != (1 if issue.number else 0):
         return f"the text has {len(found)} closing keywords for {issue} instead of one"
     return None
 

@@ -54,7 +54,7 @@ def read_issue_file(path: Path, repository: str) -> Issue:
         hint = "Write the issue's title in the first line: `# [ops] What is wanted`."
         raise ConfigError(f"{path}:1 has no title", hint=hint)
     return Issue(
-        ref=IssueRef(repository=repository, number=1),
+        ref=IssueRef(repository=repository, number=0),
         id=1,
         node_id="local",
         title=found["title"].strip(),
@@ -86,13 +86,13 @@ class NoBoard:
     """ports.Board of a laptop: there is none."""
 
     def card(self, issue: Issue) -> BoardCard | str:
-        return "This is a local run, there is no board."
+        return ""
 
     def cards_of(self, issues: tuple[Issue, ...]) -> dict[IssueRef, BoardCard | str]:
         return {issue.ref: self.card(issue) for issue in issues}
 
     def move(self, card: BoardCard, status: str) -> str | None:
-        return "This is a local run, there is no board."
+        return None
 
 
 class LocalIssues:
