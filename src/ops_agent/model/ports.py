@@ -311,6 +311,9 @@ class Terraform(Protocol):
         Returns in words what the sandbox guarantees here; raises ToolchainError when a guarantee does not hold.
         """
 
+    def warm_up(self) -> None:
+        """Begin `self_test` in the background; what it raises, the next call that needs the engine raises too."""
+
     def parallel(self) -> int:
         """How many targets may run at once on this machine, by cores and memory; at least 1."""
 

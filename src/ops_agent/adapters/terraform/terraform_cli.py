@@ -157,17 +157,25 @@ class TerraformCli:
 
     def _use(self, program: Program | None) -> None:
         """Begin anew with another program, unless it is this one."""
-        if self._program != program or program is None:
+        sandbox: Sandbox | None = self._made.get("sandbox")
+        if program is None or program != (sandbox.program if sandbox else self._program):
             self.close()
             self._made.clear()
             self._fetched.clear()
-            self._program = program
+        self._program = program
 
     def self_test(self) -> str:
         """Once per process. Raises ToolchainError."""
         self.engine()
         self._once("proof", lambda: prove(self._sandbox, self._variables(None)))
         return str(self._sandbox.confinement)
+
+    def warm_up(self) -> None:
+        def test() -> None:
+            with suppress(Exception):  # who needs the engine tries again, and is told
+                self.self_test()
+
+        threading.Thread(target=test, name="engine", daemon=True).start()
 
     def parallel(self) -> int:
         return max(1, min(len(os.sched_getaffinity(0)), memory_left() // PLAN_BYTES))
