@@ -40,6 +40,7 @@ REMEDIES = {
     "content_changed": "Read the current text and approve again.",
     "stale": "Approve again: the run starts from the current branch.",
 }
+DOCTOR_INPUTS = ("probe_llm", "doctor_issue")
 SELECT_INPUTS = (
     *("issue_number", "target_repository", "base_branch", "label_trigger", "title_prefix", "role_label"),
     *("project_owner", "project_number", "status_field", "status_ready", "allowed_bots", "ca_certificates"),
@@ -88,7 +89,7 @@ def reusable_workflow() -> str:
     path = ROOT / ".github/workflows/ops-agent.yml"
     text = path.read_text(encoding="utf-8")
     inputs = action()["inputs"]
-    call = [name for name in inputs if name not in SECRETS and name != "command"]
+    call = [name for name in inputs if name not in (*SECRETS, *DOCTOR_INPUTS, "command")]
     declared = "".join(
         f"      {name}: {{ type: string, default: {_quoted(inputs[name].get('default', ''))} }}\n" for name in call
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 from collections.abc import Callable
@@ -12,10 +11,11 @@ from typing import Any
 
 from ops_agent.config.policy_file import POLICY_FILE
 from ops_agent.config.settings import Settings
-from ops_agent.doctor import read_repository, show
+from ops_agent.doctor import read_repository
 from ops_agent.doctor.checks import CHECKS
 from ops_agent.doctor.diagnosis import Health, Setup
 from ops_agent.doctor.questions import questions
+from ops_agent.doctor.report import as_lines
 from ops_agent.model.finding import Finding
 from ops_agent.model.terraform import Environment, TerraformRoot
 from ops_agent.terraform.layout import survey_of
@@ -56,15 +56,17 @@ class Repository:
         self.git("add", "--all", "--force")
         self.git("commit", "-q", "-m", "files")
         found: list = []  # type: ignore[type-arg]
-        settings, tree, layout = read_repository(self.folder, Settings(), found)
-        assert layout is not None and not [one for one in found if one.health is Health.FAIL], found
         no_world: Any = None
-        setup = Setup(settings=settings, world=no_world, environment={}, tree=tree, layout=layout)
-        out = io.StringIO()
-        show([*found, *CHECKS["layout"](setup)], out)
+        setup = Setup(settings=Settings(), world=no_world, environment={}, tree=None, layout=None)
+        setup = read_repository(self.folder, setup, found)
+        settings, tree, layout = setup.settings, setup.tree, setup.layout
+        assert tree is not None and layout is not None and not [one for one in found if one.health is Health.FAIL], (
+            found
+        )
+        said = "\n".join(as_lines([*found, *CHECKS["layout"](setup)]))
         paths = [path for path, entry in tree.entries().items() if entry.is_regular]
         asked, mapping = questions(survey_of(paths, tree.read, settings.policy), settings.policy, tree.read)
-        return Seen(layout.roots, layout.workflows, asked, mapping), out.getvalue()
+        return Seen(layout.roots, layout.workflows, asked, mapping), said
 
 
 Look = Callable[[dict[str, str]], tuple[Seen, str]]

@@ -11,7 +11,7 @@ from pathlib import Path
 from ops_agent.adapters.github.event_file import read_event, read_pull_request_event, require_job
 from ops_agent.adapters.runner.printing import write_patch, write_transcript
 from ops_agent.config.arguments import Command
-from ops_agent.config.settings import Settings
+from ops_agent.config.settings import Settings, read_inputs
 from ops_agent.model.errors import RedactionFailed, as_error
 from ops_agent.model.event import Event, IssueRef, Labelled, RunIdentity, VerificationAsked
 from ops_agent.model.outcome import Conclusion, Stopped
@@ -21,7 +21,7 @@ from ops_agent.run.admit import answer
 from ops_agent.run.report import RunResult, report, report_error, report_verified
 from ops_agent.run.select import select
 from ops_agent.run.verify_pull_request import ours_to, verify_pull_request
-from ops_agent.wiring import actions_world, local_world
+from ops_agent.wiring import actions_world, local_world, redactor_of, reporter_of
 
 
 def run(command: Command, environment: Mapping[str, str]) -> int:
@@ -132,13 +132,20 @@ def _verify_one(world: World, settings: Settings, ref: IssueRef, default_branch:
 
 
 def run_doctor(command: Command, environment: Mapping[str, str]) -> int:
-    """`doctor`: every check that needs no call of the llm, each with what to do."""
-    from ops_agent.doctor import diagnose, show
+    """`doctor`: every check, each with what to do; in a job also as annotations and in the job summary."""
+    from ops_agent.doctor import diagnose
+    from ops_agent.doctor.report import as_json, as_lines, exit_code, show_in_job
 
-    inputs = _inputs(command, environment)
-    if environment.get("GITHUB_ACTIONS") != "true":
-        inputs = _with_own_key(inputs, environment)
-    return show(diagnose(command.repository, inputs), sys.stdout)
+    inputs, on_runner = _inputs(command, environment), environment.get("GITHUB_ACTIONS") == "true"
+    found = diagnose(command.repository, inputs if on_runner else _with_own_key(inputs, environment))
+    if on_runner:
+        secrets = read_inputs(inputs).settings.secrets
+        show_in_job(found, reporter_of(redactor_of(secrets, environment), on_runner=True))
+    elif command.format == "text":
+        sys.stdout.writelines(f"{line}\n" for line in as_lines(found))
+    if command.format == "json":
+        sys.stdout.write(as_json(found) + "\n")
+    return exit_code(found)
 
 
 def run_judge(command: Command, environment: Mapping[str, str]) -> int:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,13 +14,14 @@ from ops_agent import doctor
 from ops_agent.cli import run_doctor
 from ops_agent.config.arguments import parse
 from ops_agent.config.settings import Settings
-from ops_agent.doctor import diagnose, examine, show
+from ops_agent.doctor import diagnose, examine
 from ops_agent.doctor.diagnosis import Diagnosis, Health, Setup
+from ops_agent.doctor.report import as_lines, exit_code
 from ops_agent.model.change_set import TreeEntry
 from ops_agent.model.errors import AwsError, NotFound, ToolchainError
 from ops_agent.model.event import Repository
 from ops_agent.model.policy import Policy
-from ops_agent.model.ports import BoardCard, BranchRule, CredentialLease, TokenAbilities
+from ops_agent.model.ports import BoardCard, BranchRule, StateObject, TokenAbilities
 from ops_agent.model.terraform import Environment, Layout, TerraformRoot
 from ops_agent.model.workflow import LintEntry
 from ops_agent.terraform.layout import discover_layout
@@ -57,6 +55,9 @@ class Host:
     def issue(self, _ref: Any) -> Any:
         return issue()
 
+    def labels(self, _name: str) -> tuple[str, ...]:
+        return ("Ready", "bug")
+
 
 ALL = TokenAbilities(contents=True, pull_requests=True, issues=True, workflows=True)
 
@@ -68,17 +69,17 @@ def setup(
     host: Host | None = None,
     card: BoardCard | str = CARD,
     lease_error: Exception | None = None,
+    state_trouble: str = "",
     engine_error: Exception | None = None,
     finding: tuple[str, ...] = ("actionlint", "zizmor"),
     layout: Layout | None = None,
     tree: Any = None,
     rules: tuple[BranchRule, ...] = (),
 ) -> Setup:
-    @contextmanager
-    def lease(environment: Environment) -> Iterator[CredentialLease]:
+    def try_role(environment: Environment, states: Any) -> tuple[str, dict[StateObject, str]]:
         if lease_error:
             raise lease_error
-        yield CredentialLease(environment=environment.name, account=environment.account or "", variables={})
+        return environment.account or "", {state: state_trouble for state in states if state_trouble}
 
     def engine() -> str:
         if engine_error:
@@ -88,8 +89,11 @@ def setup(
     world: Any = SimpleNamespace(
         issues=host or Host(ALL),
         branches=SimpleNamespace(rules=lambda _name, _branch: rules, ruleset=lambda _name, id_: (f"set {id_}", False)),
-        board=SimpleNamespace(card=lambda _issue: card),
-        cloud=SimpleNamespace(lease=lease, unplanned_reason=lambda _environment: None),
+        board=SimpleNamespace(
+            card=lambda _issue: card,
+            statuses=lambda _name: card if isinstance(card, str) else tuple(name for _, name in card.options),
+        ),
+        cloud=SimpleNamespace(try_role=try_role, unplanned_reason=lambda _environment: None),
         terraform=SimpleNamespace(engine=engine, self_test=lambda: None, choose_engine=lambda _wishes: None),
         linters=SimpleNamespace(
             check=lambda files: {
@@ -124,21 +128,17 @@ def test_a_healthy_setup_has_nothing_to_fix() -> None:
     found = examine(setup())
     assert {one.health for one in found} == {Health.OK}
     assert {one.subject for one in found} >= {"layout", "llm", "GitHub", "board", "AWS", "toolchain"}
-    out = io.StringIO()
-    assert show(found, out) == 0 and out.getvalue().endswith("\nNo failures.\n")
+    assert exit_code(found) == 0 and [*as_lines(found)][-1] == "No failures."
 
 
 def test_what_is_wrong_gives_code_2_and_says_what_to_do() -> None:
-    out = io.StringIO()
-    assert show([Diagnosis(subject="AWS", health=Health.FAIL, what="no", hint="do this")], out) == 2
-    assert out.getvalue().splitlines()[:2] == ["fail  AWS: no", "      -> do this"]
+    found = [Diagnosis(subject="AWS", health=Health.FAIL, what="no", hint="do this")]
+    assert exit_code(found) == 2 and [*as_lines(found)][:2] == ["fail  AWS: no", "      -> do this"]
 
 
 def test_a_skipped_check_is_named_in_the_summary() -> None:
-    out = io.StringIO()
-    skipped = Diagnosis(subject="llm", health=Health.SKIP, what="no key")
-    assert show([skipped, Diagnosis(subject="AWS", health=Health.OK, what="yes")], out) == 0
-    assert out.getvalue().splitlines()[-1] == "No failures. Skipped: llm."
+    found = [Diagnosis("llm", Health.SKIP, "no key"), Diagnosis("AWS", Health.OK, "yes")]
+    assert exit_code(found) == 0 and [*as_lines(found)][-1] == "No failures. Not checked: llm."
 
 
 def test_a_token_that_may_not_write_is_named_by_permission() -> None:
@@ -187,9 +187,11 @@ def test_an_id_token_permission_that_nothing_needs_is_a_warning() -> None:
 
 
 def test_a_role_without_the_right_to_ask_for_tokens_fails_on_a_runner_and_is_skipped_on_a_laptop() -> None:
-    assert ill(examine(setup(environment=RUNNER))) == ["this process cannot ask for OIDC tokens"]
+    assert ill(examine(setup(environment=RUNNER))) == ["this process cannot ask for OIDC tokens, so no role was tried"]
     laptop = examine(setup(environment={"GITHUB_REPOSITORY": REPOSITORY.full_name}))
-    assert not ill(laptop) and "this process cannot ask for OIDC tokens" in ill(laptop, Health.SKIP)
+    assert not ill(laptop) and "this process cannot ask for OIDC tokens, so no role was tried" in ill(
+        laptop, Health.SKIP
+    )
 
 
 def test_a_role_that_is_refused_says_why() -> None:

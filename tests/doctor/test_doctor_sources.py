@@ -4,16 +4,17 @@ accounts, shared states.
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from layout_repository import PARTIAL, QUEUE, WHOLE, Repository
 from ops_agent.config.settings import Settings
-from ops_agent.doctor import read_repository, show
+from ops_agent.doctor import read_repository
 from ops_agent.doctor.checks import CHECKS, EXISTING_RULES
 from ops_agent.doctor.diagnosis import Diagnosis, Health, Setup
+from ops_agent.doctor.report import exit_code
 from ops_agent.guard.rules import TABLE
 
 SERVICE = {
@@ -39,8 +40,9 @@ def looked(folder: Path, files: dict[str, str]) -> list[Diagnosis]:
     repository.git("add", "--all", "--force")
     repository.git("commit", "-q", "-m", "files")
     found: list[Diagnosis] = []
-    settings, tree, layout = read_repository(folder, Settings(), found)
-    setup = Setup(settings=settings, world=None, environment={}, tree=tree, layout=layout)  # type: ignore[arg-type]
+    no_world: Any = None
+    setup = Setup(settings=Settings(), world=no_world, environment={}, tree=None, layout=None)
+    setup = read_repository(folder, setup, found)
     return [*found, *CHECKS["layout"](setup)]
 
 
@@ -56,7 +58,7 @@ def test_an_unreadable_file_of_the_only_root_fails_with_its_line(tmp_path: Path)
     found = looked(tmp_path, {**SERVICE, "infra/z.tf": BROKEN})
     (what,) = ill(found, Health.FAIL)
     assert what.startswith("infra/z.tf:5: it cannot be read") or what.startswith("infra/z.tf:6: it cannot be read")
-    assert show(found, io.StringIO()) == 2
+    assert exit_code(found) == 2
 
 
 def test_where_another_root_can_be_loaded_an_unreadable_file_is_a_warning(tmp_path: Path) -> None:

@@ -218,3 +218,20 @@ def explained(error: BaseException) -> str | None:
             return f"the proxy of this network refused the connection ({status[1] or status[2]}; {_PAGE})"
         waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]
     return None
+
+
+def silence(network: Network, url: str, seconds: float = 8) -> str | None:
+    """Why nothing answers at `url`, None when something does, whatever its status. Nothing but the address is sent."""
+    import requests
+
+    with requests.Session() as session:
+        session.trust_env = False
+        try:
+            session.head(
+                url, timeout=seconds, allow_redirects=False, verify=network.verify, proxies=network.proxies(url)
+            ).close()
+        except requests.RequestException as error:
+            if isinstance(error, requests.Timeout):
+                return f"no answer within {seconds:g} s"
+            return explained(error) or f"no connection ({type(error).__name__})"
+    return None

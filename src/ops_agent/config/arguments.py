@@ -16,7 +16,7 @@ OUTPUT = Path("ops-agent-output")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """What was asked for. `inputs` are `--input name=value` pairs, laid over the environment's `INPUT_*`; `repository`
-    is None when nobody named one. `base`, `format` and `write_baseline` are of `judge`.
+    is None when nobody named one. `base` and `write_baseline` are of `judge`, `format` is of `judge` and `doctor`.
     """
 
     name: str
@@ -88,9 +88,17 @@ def _parser() -> argparse.ArgumentParser:
 
     commands.add_parser("select", parents=[inputs], help="choose the work items of an event and write the job matrix")
     doctor = commands.add_parser(
-        "doctor", parents=[inputs], help="check inputs, permissions, board, AWS and toolchain; makes no model calls"
+        "doctor", parents=[inputs], help="check inputs, repository, token, board, AWS, network and toolchain"
     )
     doctor.add_argument("--repo", type=Path, metavar="PATH", help="a checkout whose layout is shown (default: here)")
+    doctor.add_argument(
+        "--json",
+        dest="format",
+        action="store_const",
+        const="json",
+        default="text",
+        help="one JSON object (docs/doctor.md)",
+    )
     judge = commands.add_parser(
         "judge",
         parents=[inputs],

@@ -145,6 +145,10 @@ class Settings:
     # run
     dry_run: _Boolean = False
     upload_transcript: _Boolean = False
+    probe_llm: _Boolean = False
+    """The doctor calls the llm once."""
+    doctor_issue: _Boolean = False
+    """The doctor writes its result into one issue."""
 
     @property
     def secrets(self) -> tuple[str, ...]:

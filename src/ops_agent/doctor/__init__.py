@@ -1,28 +1,30 @@
-"""`ops-agent doctor`: is everything in place? Inputs, token, board, AWS, toolchain and layout, without a call of the
-llm. The checks are in checks.py; one that fails never hides the others.
+"""`ops-agent doctor`: is everything in place? Inputs, repository, token, board, AWS, network, llm, toolchain, sandbox.
+
+The checks are in checks.py and outside.py; one that fails never hides the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
 
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree
+from ops_agent.adapters.network import network
 from ops_agent.config.policy_file import narrow_by_policy_file
-from ops_agent.config.settings import Settings, read_inputs
+from ops_agent.config.settings import read_inputs
 from ops_agent.doctor.checks import CHECKS, NEEDS, regular_paths
-from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis, Setup, from_error
-from ops_agent.model.errors import ConfigError, OpsAgentError
+from ops_agent.doctor.diagnosis import FAIL, IN_A_JOB, OK, SKIP, Diagnosis, Setup, from_error
+from ops_agent.doctor.report import MARKER, as_page, headline
+from ops_agent.model.errors import ConfigError, NotFound, OpsAgentError
 from ops_agent.model.ports import BaseTree
-from ops_agent.model.terraform import Layout
 from ops_agent.terraform.layout import discover_layout
 from ops_agent.terraform.links import FollowedTree
 from ops_agent.wiring import actions_world
 
 
 def diagnose(folder: Path | None, environment: Mapping[str, str]) -> list[Diagnosis]:
-    """Every diagnosis, in the order of the checks. Never raises OpsAgentError.
+    """Every diagnosis, in the order of the checks, without secrets. Never raises OpsAgentError.
 
     `folder` is the checkout that somebody named; `environment` holds the runner's variables and `INPUT_*`.
     """
@@ -30,39 +32,89 @@ def diagnose(folder: Path | None, environment: Mapping[str, str]) -> list[Diagno
     found = [Diagnosis("inputs", FAIL, problem) for problem in problems]
     found = found or [Diagnosis("inputs", OK, "all inputs can be read")]
     try:
-        with actions_world(settings, environment) as world:
-            settings, tree, layout = read_repository(folder, settings, found)
+        with (
+            network(environment, settings.ca_certificates) as way,
+            actions_world(settings, environment) as world,
+        ):
             setup = Setup(
-                settings=settings, world=world, environment=environment, tree=tree, layout=layout, wrong=wrong
+                settings=settings,
+                world=world,
+                environment=environment,
+                tree=None,
+                layout=None,
+                wrong=wrong,
+                network=way,
             )
-            return found + examine(setup)
+            found += examine(read_repository(folder, setup, found))
+            redact = world.redact
+            found = [replace(one, what=redact(one.what), hint=redact(one.hint)) for one in found]
+            if settings.doctor_issue and "doctor_issue" not in wrong:
+                found.append(_kept_as_issue(setup, found))
+            return found
     except OpsAgentError as error:
         return [*found, from_error("set-up", error)]
 
 
-def read_repository(
-    folder: Path | None, settings: Settings, found: list[Diagnosis]
-) -> tuple[Settings, BaseTree | None, Layout | None]:
-    """The narrowed settings, the files of the checkout's HEAD, and their layout; problems go to `found`."""
-    health = SKIP if folder is None else FAIL  # a runner needs no checkout; one that was named must be there
+def read_repository(folder: Path | None, setup: Setup, found: list[Diagnosis]) -> Setup:
+    """The set-up with the files of the checkout or of the base branch, their layout, and the narrowed settings; what
+    was read, and problems, go to `found`.
+
+    A job's workspace counts when it holds a checkout of the repository that would be changed; without one the base
+    branch is read from GitHub, as a run does.
+    """
     try:
-        objects = GitObjects(folder or Path())
-        head = objects.commit_of("HEAD")
+        stored = _checkout(folder, setup, found) or (_base_branch(setup, found) if folder is None else None)
     except OpsAgentError as error:
-        what, hint = f"there is no checkout to read: {error}", "Name one with --repo PATH."
-        found.append(Diagnosis("layout", health, what, hint) if folder is None else from_error("layout", error))
-        return settings, None, None
-    if head is None:
-        hint = "Commit the files that ops-agent should start from."
-        found.append(Diagnosis("layout", health, "the checkout has no commit", hint))
-        return settings, None, None
-    stored = GitTree(objects, head)
+        found.append(from_error("layout", error))
+        return setup
+    if stored is None:
+        return setup
+    settings = setup.settings
     try:
         settings = narrow_by_policy_file(settings, stored)
     except ConfigError as error:
         found += [Diagnosis("policy file", FAIL, what, error.hint) for what in error.problems or (str(error),)]
     tree = FollowedTree(stored)
-    return settings, tree, discover_layout(regular_paths(tree), tree.read, settings.policy)
+    layout = discover_layout(regular_paths(tree), tree.read, settings.policy)
+    return replace(setup, settings=settings, tree=tree, layout=layout)
+
+
+def _checkout(folder: Path | None, setup: Setup, found: list[Diagnosis]) -> BaseTree | None:
+    """The HEAD of the checkout that was named, or lies here. Raises OpsAgentError for one that was named."""
+    own = setup.environment.get("GITHUB_REPOSITORY", "")
+    if folder is None and setup.on_runner and setup.repository.casefold() != own.casefold():
+        return None
+    place = folder or Path(setup.environment.get("GITHUB_WORKSPACE") or "." if setup.on_runner else ".")
+    try:
+        objects = GitObjects(place)
+    except OpsAgentError:
+        if folder is not None:
+            raise
+        return None
+    head = objects.commit_of("HEAD")
+    if head is None and folder is not None:
+        hint = "Commit the files that ops-agent should start from."
+        raise ConfigError("the checkout has no commit", hint=hint)
+    if head is None:
+        return None
+    if folder is None:
+        found.append(Diagnosis("layout", OK, f"read from the checkout at {place.absolute()}, commit {head[:12]}"))
+    return GitTree(objects, head)
+
+
+def _base_branch(setup: Setup, found: list[Diagnosis]) -> BaseTree | None:
+    """The files that a run starts from. Raises OpsAgentError."""
+    settings, repository, world = setup.settings, setup.repository, setup.world
+    if not settings.github_token or not repository:
+        hint = "Name one with --repo PATH." if not setup.on_runner else "Set `github_token`, or add actions/checkout."
+        found.append(Diagnosis("layout", SKIP, "there is no checkout to read, and no token to read one with", hint))
+        return None
+    branch = settings.base_branch or world.issues.repository(repository).default_branch
+    commit = world.branches.head(repository, branch)
+    if commit is None:
+        raise NotFound(f"{repository} has no branch {branch}", hint="Push a first commit, or set `base_branch`.")
+    found.append(Diagnosis("layout", OK, f"read from GitHub: `{branch}` of {repository}, commit {commit[:12]}"))
+    return world.branches.tree(repository, commit)
 
 
 def examine(setup: Setup) -> list[Diagnosis]:
@@ -80,21 +132,16 @@ def examine(setup: Setup) -> list[Diagnosis]:
     return found
 
 
-def show(diagnoses: Iterable[Diagnosis], stream: TextIO) -> int:
-    """Write the diagnoses as lines; returns the exit code: 2 when one of them is FAIL, else 0."""
-    diagnoses = list(diagnoses)
-    for one in diagnoses:
-        stream.write(f"{one.health:<4}  {one.subject}: {one.what}\n")
-        if one.hint and one.health is not OK:
-            first, *more = one.hint.split("\n")
-            stream.write(f"      -> {first}\n" if not more else "".join(f"      {line}\n" for line in (first, *more)))
-    failed = sum(one.health is FAIL for one in diagnoses)
-    warned = sum(one.health is WARN for one in diagnoses)
-    skipped = ", ".join(dict.fromkeys(one.subject for one in diagnoses if one.health is SKIP))
-    summary = [
-        f"{failed} failure{'s' if failed > 1 else ''} to fix before a run can succeed." if failed else "No failures."
-    ]
-    summary += [f"Skipped: {skipped}."] if skipped else []
-    summary += [f"{warned} warning{'s' if warned > 1 else ''}."] if warned else []
-    stream.write(" ".join(summary) + "\n")
-    return 2 if failed else 0
+def _kept_as_issue(setup: Setup, found: list[Diagnosis]) -> Diagnosis:
+    if not setup.settings.github_token or not setup.repository:
+        return Diagnosis("issue", SKIP, "`doctor_issue` needs a token and a repository", IN_A_JOB)
+    environment, repository = setup.environment, setup.environment.get("GITHUB_REPOSITORY") or setup.repository
+    run = environment.get("GITHUB_RUN_ID", "")
+    server = environment.get("GITHUB_SERVER_URL", "https://github.com")
+    by = f"\n\n<sub>[run {run}]({server}/{repository}/actions/runs/{run})</sub>" if run.isdigit() else ""
+    title = f"ops-agent doctor: {headline(found).rstrip('.')}"
+    try:
+        kept = setup.world.issues.keep_issue(repository, MARKER, title, f"{MARKER}\n{as_page(found)}{by}\n")
+    except OpsAgentError as error:
+        return from_error("issue", error)
+    return Diagnosis("issue", OK, f"this result is in {kept}")

@@ -1,4 +1,6 @@
-"""The doctor's checks, one function each, in the order of `CHECKS`. None changes anything, and none calls the llm."""
+"""The doctor's checks, one function each, in the order of `CHECKS`; docs/doctor.md lists their first sentences. None
+changes anything, and none executes anything of the repository.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +11,10 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from ops_agent.adapters.terraform import confinement
 from ops_agent.config.policy_file import POLICY_FILE
-from ops_agent.doctor.diagnosis import FAIL, OK, WARN, Diagnosis, Health, Setup, from_error, from_finding
-from ops_agent.doctor.outside import check_aws, check_board, check_llm, check_token
+from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis, Health, Setup, from_error, from_finding
+from ops_agent.doctor.outside import check_aws, check_board, check_llm, check_network, check_token
 from ops_agent.doctor.questions import questions
 from ops_agent.guard.judge import judge
 from ops_agent.guard.needs import by_words
@@ -61,20 +64,21 @@ _FREE_BYTES = 3_000_000_000
 
 
 def _check_reserved(setup: Setup) -> Iterator[Diagnosis]:
+    """Every input can be read, and is used by this version."""
     if setup.settings.mcp_config:
         hint = "Put the standards into the input `standards` or into the repository."
         yield Diagnosis("inputs", WARN, "`mcp_config` is reserved: this version does not use it", hint)
 
 
 def _check_environments(setup: Setup) -> Iterable[Diagnosis]:
-    """Raises ConfigError with the same text as a run."""
+    """The environments that the input `environments` names exist. Raises ConfigError with the same text as a run."""
     if setup.layout is not None:
         require_environments(setup.settings.environments, setup.layout)
     return ()
 
 
 def _check_region(setup: Setup) -> Iterator[Diagnosis]:
-    """The default is silent; another region is the workflow's right (docs/decisions/0006), and never a secret."""
+    """Another region than the default is said: it is the workflow's right (docs/decisions/0006), and never a secret."""
     region, usual = setup.settings.policy.region, Policy().region
     if region != usual:
         hint = f"If this is not meant, remove the input: the default is {usual}."
@@ -82,6 +86,9 @@ def _check_region(setup: Setup) -> Iterator[Diagnosis]:
 
 
 def _check_layout(setup: Setup) -> Iterator[Diagnosis]:
+    """The root modules and their environments, what would not be planned and the lines that settle it; files that
+    cannot be read, regions and accounts that are not yours.
+    """
     layout = setup.layout
     if layout is None:
         return
@@ -154,13 +161,13 @@ def existing_findings(layout: Layout, tree: BaseTree, policy: Policy) -> tuple[F
 
 
 def _check_toolchain(setup: Setup) -> Iterator[Diagnosis]:
-    terraform = setup.world.terraform
+    """The Terraform engine that is found and its version, what the roots need of it, the linters, free disk space."""
     if setup.tree is not None and setup.layout is not None:
         yield from _of_needs(setup, setup.tree, setup.layout)
-    yield Diagnosis("toolchain", OK, terraform.engine())
-    guarantees = terraform.self_test()
-    what = f"a hostile configuration cannot read this process (tried with a canary); Terraform's children: {guarantees}"
-    yield Diagnosis("toolchain", OK, what)
+    try:
+        yield Diagnosis("toolchain", OK, setup.world.terraform.engine())
+    except ToolchainError as error:
+        yield from_error("toolchain", error)
     try:
         entries = setup.world.linters.check({"sample.yml": _SAMPLE_WORKFLOW})["sample.yml"]
     except ToolchainError as error:
@@ -176,6 +183,31 @@ def _check_toolchain(setup: Setup) -> Iterator[Diagnosis]:
     yield Diagnosis("toolchain", health, f"{free / 1e9:.0f} GB are free for temporary files", hint)
 
 
+def _check_sandbox(setup: Setup) -> Iterator[Diagnosis]:
+    """Terraform's confinement holds here: a hostile configuration is tried with a canary, and the kernel is asked for
+    Landlock and seccomp. Raises ToolchainError when something gets out.
+    """
+    terraform = setup.world.terraform
+    try:
+        terraform.engine()
+    except ToolchainError:
+        yield Diagnosis("sandbox", SKIP, "not tried without Terraform", "Install it first (see `toolchain`).")
+        return
+    guarantees = terraform.self_test()
+    what = f"a hostile configuration cannot read this process (tried with a canary); Terraform's children: {guarantees}"
+    yield Diagnosis("sandbox", OK, what)
+    landlock = confinement.landlock_abi()
+    lacks = [
+        *(["files of this user (Landlock, Linux 5.13)"] if landlock < 1 else []),
+        *(["connections past the proxy (Landlock 4, Linux 6.7)"] if landlock < 4 else []),
+        *(["UDP (seccomp)"] if not confinement.filters_sockets() else []),
+    ]
+    if lacks:
+        hint = "Use a runner with a newer kernel (ubuntu-24.04), or one whose network filters what leaves it "
+        what = f"this kernel does not keep a hostile provider from: {', '.join(lacks)}"
+        yield Diagnosis("sandbox", WARN, what, f"{hint}(docs/decisions/0008-confinement.md).")
+
+
 def _of_needs(setup: Setup, tree: BaseTree, layout: Layout) -> Iterator[Diagnosis]:
     """What the roots need of engine, providers, lock files and credentials, each thing once for all roots. FAIL when no
     root can be planned.
@@ -187,7 +219,7 @@ def _of_needs(setup: Setup, tree: BaseTree, layout: Layout) -> Iterator[Diagnosi
 
 
 def check_modules(setup: Setup) -> Iterator[Diagnosis]:
-    """For each root with remote modules: which it calls, whether a token for the host is given, and whether they come.
+    """Modules from outside: which ones each root calls, whether a token for the host is given, and whether they come.
     Raises ToolchainError, NoSpace.
 
     A source that is refused fails everywhere. What this laptop cannot fetch, a job with other tokens perhaps can.
@@ -221,6 +253,7 @@ def _named(call: ModuleCall, setup: Setup) -> str:
 
 
 def _check_job(setup: Setup) -> Iterator[Diagnosis]:
+    """The checkout of the job holds no token."""
     configuration = Path(setup.environment.get("GITHUB_WORKSPACE", ""), ".git", "config")
     if (
         setup.environment.get("GITHUB_WORKSPACE")
@@ -236,11 +269,13 @@ CHECKS: dict[str, Callable[[Setup], Iterable[Diagnosis]]] = {
     "environments": _check_environments,
     "region": _check_region,
     "layout": _check_layout,
-    "llm": check_llm,
     "GitHub": check_token,
     "board": check_board,
     "AWS": check_aws,
+    "network": check_network,
+    "llm": check_llm,
     "toolchain": _check_toolchain,
+    "sandbox": _check_sandbox,
     "modules": check_modules,
     "job": _check_job,
 }
@@ -253,6 +288,7 @@ NEEDS: dict[str, frozenset[str]] = {
     "board": frozenset({"github_token", "target_repository", "issue_number"}),
     "AWS": frozenset({"aws_role_arn", "aws_role_arns", "aws_accounts", "aws_region"}),
     "toolchain": frozenset({"terraform_binary"}),
+    "sandbox": frozenset({"terraform_binary"}),
     "modules": frozenset({"terraform_binary", "module_credentials", "allowed_modules"}),
 }
 """Check -> inputs without which it would judge what nobody chose."""

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
+from ops_agent.adapters.network import DIRECT, Network
 from ops_agent.config.settings import Settings
 from ops_agent.model.errors import OpsAgentError
 from ops_agent.model.finding import Finding
 from ops_agent.model.ports import BaseTree, World
 from ops_agent.model.terraform import Layout
+
+IN_A_JOB: Final = "The doctor's workflow checks it in a job (examples/doctor.yml)."
 
 
 class Health(StrEnum):
@@ -48,6 +52,7 @@ class Setup:
     tree: BaseTree | None
     layout: Layout | None
     wrong: frozenset[str] = frozenset()
+    network: Network = DIRECT
 
     @property
     def repository(self) -> str:
@@ -59,9 +64,12 @@ class Setup:
         return self.environment.get("GITHUB_ACTIONS") == "true"
 
     @property
-    def needed(self) -> Health:
-        """The health of a check when something is missing that only a job has."""
-        return FAIL if self.on_runner else SKIP
+    def gets_oidc_tokens(self) -> bool:
+        return bool(self.environment.get("ACTIONS_ID_TOKEN_REQUEST_URL"))
+
+    def lacking(self, subject: str, what: str, hint: str) -> Diagnosis:
+        """A diagnosis of what only a job has: FAIL in a job, elsewhere SKIP."""
+        return Diagnosis(subject, FAIL, what, hint) if self.on_runner else Diagnosis(subject, SKIP, what, IN_A_JOB)
 
 
 def from_error(subject: str, error: OpsAgentError) -> Diagnosis:

@@ -1,84 +1,139 @@
-"""What a run needs from outside: the llm, GitHub, the board, AWS, and the way there."""
+"""What a run needs from outside: the llm, GitHub, the board, AWS, and the way to them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Final
+from urllib.parse import urlsplit
 
+from ops_agent.adapters.llm.client import DEFAULT_URL
+from ops_agent.adapters.network import silence
+from ops_agent.config.harness import read_harness
 from ops_agent.config.settings import ways_to_llm
-from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis, Setup, from_error
+from ops_agent.doctor.diagnosis import FAIL, IN_A_JOB, OK, SKIP, WARN, Diagnosis, Health, Setup, from_error
+from ops_agent.guard.tree import source_tree
 from ops_agent.issue.references import parse_references
-from ops_agent.model.errors import OpsAgentError
-from ops_agent.model.terraform import Environment
+from ops_agent.model.conversation import PeopleTurn
+from ops_agent.model.errors import OpsAgentError, ToolchainError
+from ops_agent.model.ports import StateObject
+from ops_agent.model.terraform import Block, Environment, TerraformRoot, TerraformSource
 from ops_agent.run.branch_rules import REMEDY, branch_rules
 from ops_agent.text.markdown import code
 
+_GIVE_OIDC: Final = "Add `id-token: write` to the `permissions` of the job; a workflow of a fork never gets it."
+_JOB_TOKEN: Final = "github-actions[bot]"  # noqa: S105 - a login
+_LLM_WAYS: Final = {
+    "anthropic_api_key": "an Anthropic key",
+    "anthropic_federation_rule_id": "workload identity federation",
+    "use_bedrock": "Bedrock",
+}
+
 
 def check_llm(setup: Setup) -> Iterator[Diagnosis]:
-    names = {
-        "anthropic_api_key": "an Anthropic key",
-        "anthropic_federation_rule_id": "workload identity federation",
-        "use_bedrock": "Bedrock",
-    }
-    given = [names[way] for way in ways_to_llm(setup.settings.llm)]
-    if given:
-        yield Diagnosis("llm", OK, f"`{setup.settings.llm.model}` through {given[0]} (not called: a call costs money)")
+    """One way to the language model is given. With `probe_llm` it is called once, for one token, and the cost shown."""
+    llm = setup.settings.llm
+    given = ways_to_llm(llm)
+    if not given:
+        hint = "Set `anthropic_api_key`, the `anthropic_federation_*` inputs, or `use_bedrock`. A secret of a GitHub "
+        hint += "environment is empty unless the job names that `environment`."
+        yield setup.lacking("llm", "no credentials for the language model are given", hint)
+        return
+    through = f"`{llm.model}` through {_LLM_WAYS[given[0]]}"
+    if given[0] != "anthropic_api_key" and not setup.gets_oidc_tokens:
+        yield setup.lacking("llm", f"{through} needs an OIDC token, which this process cannot ask for", _GIVE_OIDC)
+    elif not setup.settings.probe_llm:
+        yield Diagnosis("llm", OK, f"{through} (not called: `probe_llm: true` calls it once)")
     else:
-        hint = "Set `anthropic_api_key`, the `anthropic_federation_*` inputs, or `use_bedrock`."
-        yield Diagnosis("llm", setup.needed, "no credentials for the language model are given", hint)
+        turns = (PeopleTurn(text="Answer with one word: ready"),)
+        answer = setup.world.llm.reply(system="You are asked once.", tools=(), turns=turns, max_tokens=1)
+        cost = f"{answer.usage.tokens_in_words}, ${answer.usage.cost_usd:.4f}"
+        yield Diagnosis("llm", OK, f"{through} answers as `{answer.llm_id}`; this call: {cost}")
 
 
 def check_token(setup: Setup) -> Iterator[Diagnosis]:
+    """Who the token is, what it may write, whether rulesets let it create our branches, and the labels that start a
+    run. Nothing is written.
+    """
     if not setup.settings.github_token or not setup.repository:
-        missing = "`github_token`" if not setup.settings.github_token else "a repository (`target_repository`)"
-        yield Diagnosis("GitHub", setup.needed, f"{missing} is not given")
+        what = "`github_token`" if not setup.settings.github_token else "a repository (`target_repository`)"
+        yield setup.lacking("GitHub", f"{what} is not given", "Set it in the workflow's `with:`.")
         return
-    host = setup.world.issues
-    described = host.repository(setup.repository)
-    yield Diagnosis("GitHub", OK, f"the token acts as {host.viewer().login} on {described.full_name}")
+    host, repository = setup.world.issues, setup.repository
+    described, viewer = host.repository(repository), host.viewer()
+    yield Diagnosis("GitHub", OK, f"the token acts as {viewer.login} on {described.full_name}")
     if described.archived or described.disabled:
         yield Diagnosis("GitHub", FAIL, "the repository is archived or disabled", "Choose another one.")
-    abilities = host.token_abilities(setup.repository)
-    hint = "docs/setup/token.md lists the permissions and who gives them."
-    words = {True: "may write", False: "may not write", None: "does not show whether it may write"}
-    for name in ("contents", "pull_requests", "issues"):
-        able = getattr(abilities, name)
-        health = {True: OK, False: FAIL, None: WARN}[able]
-        yield Diagnosis("GitHub", health, f"the token {words[able]} {name.replace('_', ' ')}", hint)
-    if abilities.workflows is not True:
-        remedy = f"Changes of workflows are offered as a patch then; for commits use a GitHub App token. {hint}"
-        yield Diagnosis("GitHub", WARN, f"the token {words[abilities.workflows]} workflow files", remedy)
-    rules = branch_rules(setup.world, setup.repository, f"{setup.settings.branch_prefix}1", is_new=True)
+    yield from _abilities(setup, is_job=viewer.login == _JOB_TOKEN)
+    rules = branch_rules(setup.world, repository, f"{setup.settings.branch_prefix}1", is_new=True)
     yield from (Diagnosis("GitHub", FAIL, why, REMEDY) for why in rules.refused)
     yield from (Diagnosis("GitHub", WARN, why, REMEDY) for why in rules.doubtful)
     told = [f"rulesets restrict {code(path)}" for path in rules.paths] + list(rules.messages)
     yield from (Diagnosis("GitHub", WARN, what, "The agent is told so; nothing is to be done.") for what in told)
+    issues_in = setup.environment.get("GITHUB_REPOSITORY") or repository
+    wanted = setup.settings.labels.label_trigger
+    known = {name.casefold() for name in host.labels(issues_in)}
+    if wanted and not known & {name.casefold() for name in wanted}:
+        what = f"{issues_in} has no label {' or '.join(map(code, wanted))}, so no label can start a run"
+        hint = f"Create it: `gh label create {wanted[0]} --repo {issues_in}`; or set `label_trigger`."
+        yield Diagnosis("GitHub", WARN, what, hint)
+
+
+def _abilities(setup: Setup, *, is_job: bool) -> Iterator[Diagnosis]:
+    abilities = setup.world.issues.token_abilities(setup.repository)
+    words = {True: "may write", False: "may not write", None: "does not show whether it may write"}
+    for name in ("contents", "pull_requests", "issues"):
+        able, shown = getattr(abilities, name), name.replace("_", " ")
+        job = f"Add `{name.replace('_', '-')}: write` to the `permissions` of the job"
+        app = (
+            f"Give the App or the token the permission {shown.capitalize()}: write, and accept it where it is installed"
+        )
+        hint = f"{job if is_job else app} (docs/setup/token.md)."
+        yield Diagnosis("GitHub", {True: OK, False: FAIL, None: WARN}[able], f"the token {words[able]} {shown}", hint)
+    if is_job and abilities.pull_requests:
+        what = "whether the job's own token may open pull requests is also a setting, which no token shows"
+        hint = 'Look at Settings > Actions > General: "Allow GitHub Actions to create and approve pull requests".'
+        yield Diagnosis("GitHub", SKIP, what, hint)
+    if abilities.workflows is not True:
+        what = f"the token {words[abilities.workflows]} workflow files"
+        hint = "Changes of workflows are offered as a patch then; for commits use a GitHub App's token with the "
+        yield Diagnosis("GitHub", WARN, what, f"{hint}permission Workflows (docs/setup/github-app.md).")
 
 
 def check_board(setup: Setup) -> Iterator[Diagnosis]:
-    settings = setup.settings
-    if not settings.github_token or not setup.repository or not settings.issue_number:
-        what = "the board is found through an issue, and no issue is named"
-        yield Diagnosis("board", SKIP, what, "Name one: `doctor --input issue_number=12`.")
+    """The board can be read, and has the statuses that the inputs name; with `issue_number`, where that issue is."""
+    settings, repository = setup.settings, setup.repository
+    if not settings.board.project_number:
+        yield Diagnosis("board", OK, "no board: the label decides")
         return
-    server = (setup.environment.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/")
-    ref = parse_references(settings.issue_number, setup.repository, server)[0]
-    card = setup.world.board.card(setup.world.issues.issue(ref))
-    if isinstance(card, str):
-        hint = "See docs/setup/board.md. Without the board the label `ready` counts as Ready."
-        yield Diagnosis("board", WARN if card else OK, card or "no board: the label `ready` decides", card and hint)
+    if not settings.github_token or not repository:
+        yield Diagnosis("board", SKIP, "the board is read with a token, and none is given", IN_A_JOB)
         return
-    yield Diagnosis("board", OK, f"{ref} is in {card.status or 'no column'}")
-    known = {name.casefold() for _, name in card.options}
+    known = setup.world.board.statuses(repository)
+    if isinstance(known, str):
+        hint = "See docs/setup/board.md. Without a board (`project_number: 0`) the label decides."
+        yield Diagnosis("board", WARN, known, hint)
+        return
+    names = f"project {settings.board.project_number} of {settings.board.project_owner}"
+    yield Diagnosis("board", OK, f"{names} has the statuses {', '.join(known)}")
     for name in ("status_ready", "status_in_progress", "status_review"):
         status = getattr(settings.board, name)
-        if status and status.casefold() not in known:
-            hint = f"The board has {', '.join(option for _, option in card.options)}: set `{name}` to one of them."
+        if status and status.casefold() not in {one.casefold() for one in known}:
+            hint = f"The board has {', '.join(known)}: set `{name}` to one of them."
             yield Diagnosis("board", FAIL, f"there is no column `{status}` (`{name}`)", hint)
+    if settings.issue_number:
+        server = (setup.environment.get("GITHUB_SERVER_URL") or "https://github.com").rstrip("/")
+        ref = parse_references(settings.issue_number, repository, server)[0]
+        card = setup.world.board.card(setup.world.issues.issue(ref))
+        hint = "Add the issue to the board (docs/setup/board.md)."
+        place = card if isinstance(card, str) else f"{ref} is in {card.status or 'no column'}"
+        yield Diagnosis("board", WARN if isinstance(card, str) else OK, place, hint)
 
 
 def check_aws(setup: Setup) -> Iterator[Diagnosis]:
-    settings = setup.settings
-    can_mint = bool(setup.environment.get("ACTIONS_ID_TOKEN_REQUEST_URL"))
+    """Each role for plans is assumed as a run does it: its account is the environment's, and it reads the states."""
+    settings, can_mint = setup.settings, setup.gets_oidc_tokens
     if can_mint and not (
         settings.aws_role_arns or settings.llm.anthropic_federation_rule_id or settings.llm.use_bedrock
     ):
@@ -89,20 +144,100 @@ def check_aws(setup: Setup) -> Iterator[Diagnosis]:
         yield Diagnosis("AWS", WARN, "no role for plans is given", hint)
         return
     if not can_mint:
-        hint = "Add `id-token: write` to the job's permissions." if setup.on_runner else ""
-        yield Diagnosis("AWS", setup.needed, "this process cannot ask for OIDC tokens", hint)
+        yield setup.lacking("AWS", "this process cannot ask for OIDC tokens, so no role was tried", _GIVE_OIDC)
         return
-    known = {e.name: e for root in (setup.layout.roots if setup.layout else ()) for e in root.environments}
+    known = {e.name for root in (setup.layout.roots if setup.layout else ()) for e in root.environments}
     for name in settings.aws_role_arns:
-        if name in known:
-            yield _check_role(setup, known[name])
-        else:
-            yield Diagnosis("AWS", WARN, f"`aws_role_arns` names `{name}`, but no root has that environment")
+        yield from _check_role(setup, name)
+        if setup.layout is not None and name not in known:
+            hint = f"Found were: {', '.join(sorted(known)) or 'none'}. Correct the name, or map it under `layout:` in "
+            what = f"`aws_role_arns` names `{name}`, but no root has that environment"
+            yield Diagnosis("AWS", WARN, what, f"{hint}`.github/ops-agent.yml` (docs/setup/policy-file.md).")
 
 
-def _check_role(setup: Setup, environment: Environment) -> Diagnosis:
+def _check_role(setup: Setup, name: str) -> Iterator[Diagnosis]:
+    account = setup.settings.policy.accounts.get(name)
+    states = dict(_states(setup, name))
     try:
-        with setup.world.cloud.lease(environment) as lease:
-            return Diagnosis("AWS", OK, f"the role for `{environment.name}` gives access to account {lease.account}")
+        environment = Environment(name=name, account=account, backend_file=None)
+        answered, trouble = setup.world.cloud.try_role(environment, tuple(states))
     except OpsAgentError as error:
-        return from_error("AWS", error)
+        yield from_error("AWS", error)
+        return
+    read = [str(state) for state in states if state not in trouble]
+    reads = f", and reads {', '.join(read)}" if read else ""
+    yield Diagnosis("AWS", OK, f"the role for `{name}` gives access to account {answered}{reads}")
+    for state, why in trouble.items():
+        what = f"the role for `{name}` cannot read the state of `{states[state]}`, {state}: {why}"
+        hint = (
+            "Let the role (and the bucket's policy) allow `s3:GetObject` and `s3:ListBucket` there, and `kms:Decrypt`"
+        )
+        yield Diagnosis("AWS", FAIL, what, f"{hint} with its key (docs/setup/aws-role.md); or correct the backend.")
+
+
+def _states(setup: Setup, name: str) -> Iterator[tuple[StateObject, str]]:
+    """One state of an environment for each bucket, with its root, where the backend is written out."""
+    seen: set[str] = set()
+    for root in setup.layout.roots if setup.layout else ():
+        for environment in root.environments:
+            if environment.name == name and not environment.unsettled and root.has_backend:
+                state = _state(setup, root, environment)
+                if state is not None and state.bucket not in seen:
+                    seen.add(state.bucket)
+                    yield state, root.path
+
+
+def _state(setup: Setup, root: TerraformRoot, environment: Environment) -> StateObject | None:
+    if setup.tree is None:
+        return None
+    tree = source_tree(setup.tree, setup.settings.policy)
+    given: list[Block | TerraformSource] = [
+        block
+        for _, module in tree.module(root.path)
+        for terraform in module.of_type("terraform")
+        for block in terraform.blocks
+        if block.kind == "backend"
+    ]
+    path = environment.backend_file
+    if path in tree.paths and isinstance(source := tree.terraform(path or ""), TerraformSource):
+        given.append(source)
+    found = {a.name: a.expression.value for part in given for a in part.attributes}
+    bucket, key = found.get("bucket"), found.get("key")
+    return StateObject(bucket, key) if isinstance(bucket, str) and isinstance(key, str) else None
+
+
+def check_network(setup: Setup) -> Iterator[Diagnosis]:
+    """The hosts that a run of these settings needs answer from here, through the proxy where one is set."""
+    hosts = dict(_hosts(setup))
+    with ThreadPoolExecutor(max_workers=8) as pool:
+        answers = dict(zip(hosts, pool.map(lambda url: silence(setup.network, url), hosts), strict=True))
+    proxy = f" (proxy: {setup.network.proxy})" if setup.network.proxy else ""
+    if reached := [urlsplit(url).netloc for url in hosts if answers[url] is None]:
+        yield Diagnosis("network", OK, f"these answer: {', '.join(reached)}{proxy}")
+    for url, why in answers.items():
+        if why is not None:
+            health: Health = FAIL if setup.on_runner else WARN
+            what = f"{hosts[url]} cannot be reached at {urlsplit(url).netloc}: {why}{proxy}"
+            hint = "Let this machine connect to it on port 443, or set HTTPS_PROXY, NO_PROXY or `ca_certificates` "
+            yield Diagnosis("network", health, what, f"{hint}(docs/setup/network.md).")
+
+
+def _hosts(setup: Setup) -> Iterable[tuple[str, str]]:
+    """Address and what it is for. On a laptop only what a run there would ask for."""
+    settings, region = setup.settings, setup.settings.policy.region
+    harness = read_harness(setup.environment)
+    if settings.github_token:
+        yield setup.environment.get("GITHUB_API_URL") or "https://api.github.com", "GitHub"
+    if ways_to_llm(settings.llm):
+        usual = f"https://bedrock-runtime.{region}.amazonaws.com" if settings.llm.use_bedrock else DEFAULT_URL
+        yield settings.llm.base_url or usual, "the language model"
+    if settings.aws_role_arns and setup.on_runner:
+        for service in ("sts", "s3"):
+            yield harness.aws_endpoint or f"https://{service}.{region}.amazonaws.com", f"AWS in {region}"
+    if not harness.provider_mirror:
+        engine = ""
+        with suppress(ToolchainError):
+            engine = setup.world.terraform.engine()
+        names = ("opentofu.org", "github.com") if "OpenTofu" in engine else ("terraform.io", "releases.hashicorp.com")
+        yield f"https://registry.{names[0]}", "the provider registry"
+        yield f"https://{names[1]}", "the providers' downloads"

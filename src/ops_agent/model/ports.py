@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ops_agent.model.change_set import ChangeSet, TreeEntry
 from ops_agent.model.conversation import LlmReply, ToolSpec, Turn
@@ -105,6 +105,12 @@ class Issues(Protocol):
 
     def add_labels(self, repository: str, number: int, labels: tuple[str, ...]) -> None:
         """`number` is that of an issue or of a pull request."""
+
+    def labels(self, repository: str) -> tuple[str, ...]:
+        """The labels that the repository offers."""
+
+    def keep_issue(self, repository: str, marker: str, title: str, body: str) -> str:
+        """Make our one open issue whose text begins with `marker`, as `body` does, or edit it; returns its address."""
 
 
 class Branches(Protocol):
@@ -202,6 +208,11 @@ class Board(Protocol):
     def cards_of(self, issues: tuple[Issue, ...]) -> Mapping[IssueRef, BoardCard | str]:
         """The same for many issues at once."""
 
+    def statuses(self, repository: str) -> tuple[str, ...] | str:
+        """The board's statuses, or one sentence that says why the board cannot be used for issues of `repository`;
+        empty when there is to be none.
+        """
+
     def move(self, card: BoardCard, status: str) -> str | None:
         """Set the status (name matched without case). None when done, else one sentence that says why not."""
 
@@ -242,6 +253,16 @@ class ScratchRefusal(ValueError):
     """A path or a write that the scratch tree refuses; the text goes back to the llm."""
 
 
+class StateObject(NamedTuple):
+    """A state in S3."""
+
+    bucket: str
+    key: str
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialLease:
     """AWS access for one target: `variables` of its children hold a loopback URL and a one-run token, no credential."""
@@ -260,6 +281,11 @@ class CloudIdentity(Protocol):
     def lease(self, environment: Environment) -> AbstractContextManager[CredentialLease]:
         """Credentials while the context is open, renewed before they expire. Raises AwsError, ConfigError;
         PolicyViolation when they act in another account than the environment's.
+        """
+
+    def try_role(self, environment: Environment, states: Sequence[StateObject]) -> tuple[str, dict[StateObject, str]]:
+        """The account that the environment's role acts in, and why it cannot read some of `states`. A state that is
+        not written yet is no trouble. Raises as `lease`.
         """
 
 

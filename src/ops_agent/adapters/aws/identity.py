@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -13,7 +13,7 @@ from ops_agent.adapters.aws.broker import Broker
 from ops_agent.adapters.aws.sts import READ_ONLY, Credentials, Runner, Sts, session_policy
 from ops_agent.model.errors import ConfigError, PolicyViolation
 from ops_agent.model.policy import Policy
-from ops_agent.model.ports import CredentialLease
+from ops_agent.model.ports import CredentialLease, StateObject
 from ops_agent.model.terraform import Environment
 
 SECONDS, _BEDROCK_SECONDS = 1_800, 3_600
@@ -59,6 +59,19 @@ class AwsIdentity:
 
         An error of a renewal during the lease is raised at its end: the plan failed by it.
         """
+        mint, first, actual = self._opened(environment)
+        with Broker(mint, first, now=self._now) as broker:
+            yield CredentialLease(environment=environment.name, account=actual, variables=broker.variables)
+        if broker.failure is not None:
+            raise broker.failure
+
+    def try_role(self, environment: Environment, states: Sequence[StateObject]) -> tuple[str, dict[StateObject, str]]:
+        _, credentials, account = self._opened(environment)
+        asked = {state: self._sts.object_trouble(credentials, state.bucket, state.key) for state in states}
+        return account, {state: why for state, why in asked.items() if why}
+
+    def _opened(self, environment: Environment) -> tuple[Callable[[], Credentials], Credentials, str]:
+        """A source of sessions of the environment's role, the first of them, and the account that it acts in."""
         role, account = self._role(environment)
         policy = session_policy(self._policy.region, self._policy.accounts.values())
 
@@ -73,10 +86,7 @@ class AwsIdentity:
                 f"but the environment's account is {account}",
                 hint="Nothing was planned. Correct `aws_role_arn`, `aws_role_arns` or `aws_accounts`.",
             )
-        with Broker(mint, first, now=self._now) as broker:
-            yield CredentialLease(environment=environment.name, account=actual, variables=broker.variables)
-        if broker.failure is not None:
-            raise broker.failure
+        return mint, first, actual
 
     def _role(self, environment: Environment) -> tuple[str, str]:
         """The environment's role and account. Raises ConfigError."""

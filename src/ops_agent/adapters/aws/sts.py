@@ -29,7 +29,6 @@ _ATTEMPTS = 4
 _SKEW = 300.0
 _MAX_ANSWER = 1 << 20
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-_SIGNED = "content-type;host;x-amz-date;x-amz-security-token"
 _FORM = "application/x-www-form-urlencoded; charset=utf-8"
 _TRANSIENT = frozenset(
     {"Throttling", "ThrottlingException", "RequestLimitExceeded", "IDPCommunicationError", "InternalFailure"}
@@ -107,6 +106,7 @@ class Sts:
         self._network = network
         self._region, self._now, self._sleep, self._say = region, now, sleep, say
         self.endpoint = endpoint or f"https://sts.{region}.amazonaws.com"
+        self._is_regional = not endpoint
 
     def id_token(self, runner: Runner, audience: str = AUDIENCE) -> str:
         """A fresh JWT of this job, for AWS unless another audience is given. Raises AwsError."""
@@ -158,6 +158,28 @@ class Sts:
         """The account that the credentials act in, by GetCallerIdentity. Raises AwsError."""
         form, failed = "Action=GetCallerIdentity&Version=2011-06-15", "AWS did not say whose credentials these are"
         return self._post(form, failed, credentials).value("Account")
+
+    def object_trouble(self, credentials: Credentials, bucket: str, key: str) -> str:
+        """Why the credentials cannot read an object of S3; empty when they can (one byte is asked for), or when it is
+        not there. Raises AwsError when S3 does not answer.
+        """
+        endpoint = f"https://s3.{self._region}.amazonaws.com" if self._is_regional else self.endpoint
+        url = f"{endpoint}/{bucket}/{quote(key, safe='/~')}"
+
+        def ask() -> _Answer:
+            now = self._now()
+            headers = signed_headers(
+                url, b"", credentials=credentials, region=self._region, now=now, method="GET", service="s3"
+            )
+            return _request(self._network, "GET", url, {**headers, "range": "bytes=0-0"}, timeout=20)
+
+        answer = self._persist("AWS S3", ask)
+        if answer.status in (200, 206, 416) or answer.find("Code") == "NoSuchKey":
+            return ""
+        if place := answer.find("Region"):
+            return f"the bucket is in {place}, not in {self._region} (`aws_region`)"
+        code = answer.find("Code") or f"status {answer.status}"
+        return f"AWS answers {code}: {answer.find('Message')[:300] or 'no reason given'}"
 
     def _post(self, form: str, failed: str, credentials: Credentials | None = None, issuer: str = "") -> _Answer:
         """The answer to `form`, signed with `credentials`. Raises AwsError that begins with `failed`."""
@@ -285,22 +307,32 @@ def _pool(network: Network, url: str) -> urllib3.PoolManager:
     return urllib3.ProxyManager(f"http://{proxy}", proxy_headers=headers, ssl_context=network.context())
 
 
-def signed_headers(url: str, body: bytes, *, credentials: Credentials, region: str, now: float) -> dict[str, str]:
-    """Headers of a form POST to the root path of `url`, signed at `now` (epoch) with AWS Signature Version 4."""
+def signed_headers(
+    url: str,
+    body: bytes,
+    *,
+    credentials: Credentials,
+    region: str,
+    now: float,
+    method: str = "POST",
+    service: str = "sts",
+) -> dict[str, str]:
+    """Headers of a request to `url` (a POST has a form), signed at `now` (epoch) with AWS Signature Version 4."""
     moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
-    scope = f"{moment[:8]}/{region}/sts/aws4_request"
+    scope, digest = f"{moment[:8]}/{region}/{service}/aws4_request", hashlib.sha256(body).hexdigest()
     headers = {
-        "content-type": _FORM,
+        **({"content-type": _FORM} if method == "POST" else {}),
         "host": urlsplit(url).netloc,
+        **({"x-amz-content-sha256": digest} if service == "s3" else {}),
         "x-amz-date": moment,
         "x-amz-security-token": credentials.session_token,
     }
-    lines = "".join(f"{name}:{headers[name]}\n" for name in _SIGNED.split(";"))
-    canonical = f"POST\n/\n\n{lines}\n{_SIGNED}\n{hashlib.sha256(body).hexdigest()}"
+    lines, signed = "".join(f"{name}:{text}\n" for name, text in headers.items()), ";".join(headers)
+    canonical = f"{method}\n{urlsplit(url).path}\n\n{lines}\n{signed}\n{digest}"
     to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = f"AWS4{credentials.secret_key}".encode()
     for part in scope.split("/"):
         key = hmac.digest(key, part.encode(), "sha256")
     signature = hmac.new(key, to_sign.encode(), "sha256").hexdigest()
     who = f"Credential={credentials.access_key}/{scope}"
-    return {**headers, "authorization": f"AWS4-HMAC-SHA256 {who}, SignedHeaders={_SIGNED}, Signature={signature}"}
+    return {**headers, "authorization": f"AWS4-HMAC-SHA256 {who}, SignedHeaders={signed}, Signature={signature}"}

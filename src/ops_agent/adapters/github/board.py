@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from ops_agent.adapters.github.client import GitHubHttp
 from ops_agent.model.errors import GitHubError, NotFound, NotPermitted
 from ops_agent.model.event import Issue, IssueRef
 from ops_agent.model.ports import BoardCard
 
+T = TypeVar("T")
 CARDS_A_REQUEST = 50
 _PROJECT = """
   organization(login: $owner) {
@@ -53,27 +54,40 @@ class GitHubBoard:
             found |= self._some(issues[start : start + CARDS_A_REQUEST])
         return found
 
+    def statuses(self, repository: str) -> tuple[str, ...] | str:
+        def read(found: dict[str, Any]) -> tuple[str, ...] | str:
+            project = self._project(found)
+            return project if isinstance(project, str) else tuple(str(o["name"]) for o in project["field"]["options"])
+
+        return self._asked({}, {repository.partition("/")[0]}, read) if self._number else ""
+
     def _some(self, issues: tuple[Issue, ...]) -> dict[IssueRef, BoardCard | str]:
-        name = f"project {self._number} of {self._owner}"
         ids = {f"i{place}": issue.node_id for place, issue in enumerate(issues)}
+
+        def read(found: dict[str, Any]) -> dict[IssueRef, BoardCard | str]:
+            return {issue.ref: self._card(found, f"i{n}", issue) for n, issue in enumerate(issues)}
+
+        cards = self._asked(ids, {issue.ref.repository.partition("/")[0] for issue in issues}, read)
+        return dict.fromkeys((issue.ref for issue in issues), cards) if isinstance(cards, str) else cards
+
+    @property
+    def _name(self) -> str:
+        return f"project {self._number} of {self._owner}"
+
+    def _asked(self, ids: dict[str, str], owners: set[str], read: Callable[[dict[str, Any]], T]) -> T | str:
+        """What `read` makes of the project and of the issues `ids`, of `owners`; or why the board cannot be read."""
         variables = {"owner": self._owner, "number": self._number, "field": self._field, **ids}
         try:
-            return self._http.graphql(
-                _query(ids),
-                f"reading the board ({name})",
-                lambda found: {issue.ref: self._card(found, f"i{n}", name, issue) for n, issue in enumerate(issues)},
-                **variables,
-            )
+            return self._http.graphql(_query(ids), f"reading the board ({self._name})", read, **variables)
         except (NotFound, NotPermitted):
             needed = "use a GitHub App with organisation projects read and write, or check the number"
-            why = f"The token cannot read {name}: GITHUB_TOKEN never can; {needed}."
+            why = f"The token cannot read {self._name}: GITHUB_TOKEN never can; {needed}."
         except GitHubError as error:
             why = f"The board could not be read: {error}"
-        owners = {issue.ref.repository.partition("/")[0] for issue in issues}
         if self._owner.casefold() not in {owner.casefold() for owner in owners}:
-            named = f"The token cannot read {name}, and the issue belongs to {', '.join(sorted(owners))}"
+            named = f"The token cannot read {self._name}, and the issue belongs to {', '.join(sorted(owners))}"
             why = f"{named}: name your board (`project_owner`, `project_number`), or set `project_number: 0` for none."
-        return dict.fromkeys((issue.ref for issue in issues), why)
+        return why
 
     def move(self, card: BoardCard, status: str) -> str | None:
         option = {name.casefold(): option for option, name in card.options}.get(status.casefold())
@@ -96,13 +110,21 @@ class GitHubBoard:
             return f"The card could not be moved: {error}"
         return None
 
-    def _card(self, found: dict[str, Any], alias: str, name: str, issue: Issue) -> BoardCard | str:
+    def _project(self, found: dict[str, Any]) -> dict[str, Any] | str:
+        """The project with its field, or why it cannot be used."""
         project = (found.get("organization") or {}).get("projectV2")
         if not project:
-            return f"There is no {name}, or the token may not see it."
-        field = project.get("field") or {}
-        if not field.get("id"):
-            return f'{name[0].upper()}{name[1:]} has no single-select field named "{self._field}" (`status_field`).'
+            return f"There is no {self._name}, or the token may not see it."
+        if not (project.get("field") or {}).get("id"):
+            name = f"{self._name[0].upper()}{self._name[1:]}"
+            return f'{name} has no single-select field named "{self._field}" (`status_field`).'
+        return {**project, "field": {"options": [], **project["field"]}}
+
+    def _card(self, found: dict[str, Any], alias: str, issue: Issue) -> BoardCard | str:
+        project = self._project(found)
+        if isinstance(project, str):
+            return project
+        field, name = project["field"], self._name
         for item in _items(found.get(alias)):
             if (item.get("project") or {}).get("id") == project["id"]:
                 if item.get("isArchived"):
@@ -112,7 +134,7 @@ class GitHubBoard:
                     project_id=str(project["id"]),
                     field_id=str(field["id"]),
                     status=(item.get("fieldValueByName") or {}).get("name"),
-                    options=tuple((str(o["id"]), str(o["name"])) for o in field.get("options") or []),
+                    options=tuple((str(o["id"]), str(o["name"])) for o in field["options"]),
                 )
         return f"{issue.ref} is not on {name}."
 
@@ -120,7 +142,8 @@ class GitHubBoard:
 def _query(ids: Iterable[str]) -> str:
     variables = "".join(f", ${alias}: ID!" for alias in ids)
     nodes = "".join(f"\n  {alias}: node(id: ${alias}) {{ ...Items }}" for alias in ids)
-    return f"query($owner: String!, $number: Int!, $field: String!{variables}) {{{_PROJECT}{nodes}\n}}{_ITEMS}"
+    asked = f"query($owner: String!, $number: Int!, $field: String!{variables}) {{{_PROJECT}{nodes}\n}}"
+    return f"{asked}{_ITEMS}" if nodes else asked
 
 
 def _items(node: dict[str, Any] | None) -> Iterator[dict[str, Any]]:

@@ -149,6 +149,26 @@ class GitHubIssues:
         path = in_repository(repository, f"/issues/{number}/labels")
         self._http.ensure(f"labelling {repository}#{number}", lambda: self._http.post(path, {"labels": list(labels)}))
 
+    def labels(self, repository: str) -> tuple[str, ...]:
+        path, doing = in_repository(repository, "/labels"), f"reading the labels of {repository}"
+        return self._http.items(path, doing, lambda label: str(label["name"]))
+
+    def keep_issue(self, repository: str, marker: str, title: str, body: str) -> str:
+        me, path, written = self.viewer(), in_repository(repository, "/issues"), {"title": title, "body": body}
+
+        def look() -> Issue | None:
+            doing = f"looking for our issue in {repository}"
+            found = self._http.items(path, doing, parsing.issue, state="open", creator=me.login)
+            ours = (one for one in found if one.author.id == me.id and not one.is_pull_request)
+            return next((one for one in ours if one.body.startswith(marker)), None)
+
+        kept = look()
+        if kept is not None:
+            self._http.write("PATCH", _issue(kept.ref), f"editing {kept.ref}", written)
+            return kept.url
+        create = lambda: parsing.issue(self._http.post(path, written))  # noqa: E731
+        return self._http.ensure(f"opening an issue in {repository}", create, look).url
+
 
 def _viewer(found: dict[str, Any]) -> Actor:
     login = str(found["login"])

@@ -91,6 +91,9 @@ class NoBoard:
     def cards_of(self, issues: tuple[Issue, ...]) -> dict[IssueRef, BoardCard | str]:
         return {issue.ref: self.card(issue) for issue in issues}
 
+    def statuses(self, repository: str) -> tuple[str, ...] | str:
+        return ""
+
     def move(self, card: BoardCard, status: str) -> str | None:
         return None
 
@@ -160,6 +163,12 @@ class LocalIssues:
 
     def add_labels(self, repository: str, number: int, labels: tuple[str, ...]) -> None:
         """A folder has no labels."""
+
+    def labels(self, repository: str) -> tuple[str, ...]:
+        return ()
+
+    def keep_issue(self, repository: str, marker: str, title: str, body: str) -> str:
+        raise NotFound("a local run has one issue, and makes no other")
 
     def _write_comments(self) -> None:
         _write(self._output / "comments.md", "\n\n---\n\n".join(c.body for c in self._comments.values()).encode())
