@@ -2,7 +2,8 @@
 lint`.
 
 action.yml -> docker/action.yml, the input blocks of the reusable workflow, docs/inputs.md, the README's tables;
-Conclusion and the errors -> docs/outcomes.md. (docs/rules.md comes from the rules and their samples, see tests/rules.)
+Conclusion and the errors -> docs/outcomes.md; the doctor's checks -> docs/doctor.md. (docs/rules.md comes from the
+rules and their samples, see tests/rules.)
 """
 
 from __future__ import annotations
@@ -194,12 +195,24 @@ def outcomes_page() -> str:
     return "\n".join(lines) + "\n"
 
 
+def doctor_page() -> str:
+    """docs/doctor.md with its table of checks renewed: what each check's function says of itself."""
+    from ops_agent.doctor.checks import CHECKS
+
+    rows = ["| check | what it looks at |", "|---|---|"]
+    for name, check in CHECKS.items():
+        said = re.sub(r"\s*Raises [A-Z]\w+.*", "", " ".join((check.__doc__ or "").split("\n\n")[0].split()))
+        rows.append(f"| {name} | {_cell(said)} |")
+    return _between((ROOT / "docs/doctor.md").read_text(encoding="utf-8"), "checks", "\n".join(rows) + "\n")
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docker/action.yml": container_action,
     ".github/workflows/ops-agent.yml": reusable_workflow,
     "docs/inputs.md": inputs_page,
     "README.md": readme,
     "docs/outcomes.md": outcomes_page,
+    "docs/doctor.md": doctor_page,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,12 +12,13 @@ import pytest
 
 from builders import MARIA, REPOSITORY, issue, settings_with
 from ops_agent import doctor
+from ops_agent.adapters.terraform import confinement
 from ops_agent.cli import run_doctor
 from ops_agent.config.arguments import parse
 from ops_agent.config.settings import Settings
 from ops_agent.doctor import diagnose, examine
 from ops_agent.doctor.diagnosis import Diagnosis, Health, Setup
-from ops_agent.doctor.report import as_lines, exit_code
+from ops_agent.doctor.report import as_json, as_lines, as_page, exit_code
 from ops_agent.model.change_set import TreeEntry
 from ops_agent.model.errors import AwsError, NotFound, ToolchainError
 from ops_agent.model.event import Repository
@@ -269,3 +271,65 @@ def test_another_region_than_the_default_is_a_warning() -> None:
     """docs/decisions/0006."""
     elsewhere = healthy(policy=Policy(region="eu-central-1"))
     assert "`aws_region` makes eu-central-1 the only region" in ill(examine(setup(settings=elsewhere)), Health.WARN)
+
+
+def test_on_a_laptop_what_only_a_job_has_is_not_checked_and_says_where_it_is(tmp_path: Path) -> None:
+    """No token, no key, no OIDC; federation and Bedrock need a job as well."""
+    laptop = examine(setup(settings=Settings(probe_llm=True, aws_role_arns={"dev": ROLE}), environment={}))
+    assert not ill(laptop), "nothing of it is the repository's fault"
+    skipped = {one.subject: one.hint for one in laptop if one.health is Health.SKIP}
+    assert set(skipped) == {"GitHub", "board", "AWS", "llm"}
+    assert set(skipped.values()) == {"The doctor's workflow checks it in a job (examples/doctor.yml)."}
+    federation = healthy(anthropic_api_key="", use_bedrock=True, bedrock_role_arn=ROLE, probe_llm=True)
+    (line,) = (one for one in examine(setup(settings=federation, environment=RUNNER)) if one.subject == "llm")
+    assert line.health is Health.FAIL and "id-token: write" in line.hint
+
+
+def test_a_kernel_that_confines_less_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(confinement, "landlock_abi", lambda: 3)
+    (what,) = ill(examine(setup()), Health.WARN)
+    assert (
+        what == "this kernel does not keep a hostile provider from: connections past the proxy (Landlock 4, Linux 6.7)"
+    )
+
+
+HOSTILE = "infra/\n::error::x\r##[group]y\x1b[2J|<!-- @maria [a](http://evil) `\n# Title"
+
+
+def test_hostile_names_do_nothing_in_lines_json_and_the_page() -> None:
+    """A path may hold anything but a NUL."""
+    found = [Diagnosis("layout", Health.WARN, f"{HOSTILE}: odd", "add these\nlayout:\n  ```\n</details>"), FINE, WORSE]
+    lines = [*as_lines(found)]
+    assert all("\n" not in line and "\x1b" not in line and "\r" not in line for line in lines)
+    assert json.loads(as_json(found)) == {
+        "version": 1,
+        "failures": 1,
+        "warnings": 1,
+        "diagnoses": [
+            {"check": one.subject, "health": one.health, "what": one.what, "hint": one.hint} for one in found
+        ],
+    }
+    page = as_page(found)
+    table = [line for line in page.splitlines() if line.startswith("|")]
+    assert [line.split(" | ")[1] for line in table[2:]] == ["AWS", "layout"] and all(x.count("|") == 5 for x in table)
+    assert "@maria" not in page and "](http" not in page and "\n# Title" not in page
+    assert page.count("<!--") == page.count("\\<!--")
+    assert page.index("````yaml") < page.index("  ```\n</details>") < page.index("\n````\n")
+    assert "- llm: fine" in page.split("<details>")[1]
+
+
+FINE, WORSE = Diagnosis("llm", Health.OK, "fine"), Diagnosis("AWS", Health.FAIL, "no", "do")
+
+
+def test_a_page_that_would_not_fit_into_an_issue_is_cut_with_a_mark() -> None:
+    page = as_page([Diagnosis("layout", Health.WARN, f"{n}: {'x' * 200}", "do") for n in range(1_000)])
+    assert 50_000 < len(page) < 61_000 and page.endswith("*(cut here: the job's log has every line)*")
+
+
+def test_the_command_prints_json_when_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "CHECKS", {})
+    assert run_doctor(parse(["doctor", "--json", "--repo", str(tmp_path)]), {"PATH": "/usr/bin:/bin"}) == 2
+    told = json.loads(capsys.readouterr().out)
+    assert told["failures"] == 1 and told["diagnoses"][1]["check"] == "layout"

@@ -14,7 +14,7 @@ from ops_agent.adapters.network import network
 from ops_agent.config.policy_file import narrow_by_policy_file
 from ops_agent.config.settings import read_inputs
 from ops_agent.doctor.checks import CHECKS, NEEDS, regular_paths
-from ops_agent.doctor.diagnosis import FAIL, IN_A_JOB, OK, SKIP, Diagnosis, Setup, from_error
+from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, Diagnosis, Setup, from_error
 from ops_agent.doctor.report import MARKER, as_page, headline
 from ops_agent.model.errors import ConfigError, NotFound, OpsAgentError
 from ops_agent.model.ports import BaseTree
@@ -81,10 +81,12 @@ def read_repository(folder: Path | None, setup: Setup, found: list[Diagnosis]) -
 
 def _checkout(folder: Path | None, setup: Setup, found: list[Diagnosis]) -> BaseTree | None:
     """The HEAD of the checkout that was named, or lies here. Raises OpsAgentError for one that was named."""
-    own = setup.environment.get("GITHUB_REPOSITORY", "")
-    if folder is None and setup.on_runner and setup.repository.casefold() != own.casefold():
-        return None
-    place = folder or Path(setup.environment.get("GITHUB_WORKSPACE") or "." if setup.on_runner else ".")
+    place = folder or Path()
+    if folder is None and setup.on_runner:
+        own, workspace = setup.environment.get("GITHUB_REPOSITORY", ""), setup.environment.get("GITHUB_WORKSPACE")
+        if not workspace or setup.repository.casefold() != own.casefold():
+            return None
+        place = Path(workspace)
     try:
         objects = GitObjects(place)
     except OpsAgentError:
@@ -134,7 +136,7 @@ def examine(setup: Setup) -> list[Diagnosis]:
 
 def _kept_as_issue(setup: Setup, found: list[Diagnosis]) -> Diagnosis:
     if not setup.settings.github_token or not setup.repository:
-        return Diagnosis("issue", SKIP, "`doctor_issue` needs a token and a repository", IN_A_JOB)
+        return Diagnosis("issue", SKIP, "`doctor_issue` needs a token and a repository", setup.elsewhere)
     environment, repository = setup.environment, setup.environment.get("GITHUB_REPOSITORY") or setup.repository
     run = environment.get("GITHUB_RUN_ID", "")
     server = environment.get("GITHUB_SERVER_URL", "https://github.com")

@@ -14,7 +14,7 @@ from typing import Final
 from ops_agent.adapters.terraform import confinement
 from ops_agent.config.policy_file import POLICY_FILE
 from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis, Health, Setup, from_error, from_finding
-from ops_agent.doctor.outside import check_aws, check_board, check_llm, check_network, check_token
+from ops_agent.doctor.outside import check_aws, check_board, check_llm, check_network, check_region, check_token
 from ops_agent.doctor.questions import questions
 from ops_agent.guard.judge import judge
 from ops_agent.guard.needs import by_words
@@ -75,14 +75,6 @@ def _check_environments(setup: Setup) -> Iterable[Diagnosis]:
     if setup.layout is not None:
         require_environments(setup.settings.environments, setup.layout)
     return ()
-
-
-def _check_region(setup: Setup) -> Iterator[Diagnosis]:
-    """Another region than the default is said: it is the workflow's right (docs/decisions/0006), and never a secret."""
-    region, usual = setup.settings.policy.region, Policy().region
-    if region != usual:
-        hint = f"If this is not meant, remove the input: the default is {usual}."
-        yield Diagnosis("inputs", WARN, f"`aws_region` makes {region} the only region", hint)
 
 
 def _check_layout(setup: Setup) -> Iterator[Diagnosis]:
@@ -267,7 +259,7 @@ def _check_job(setup: Setup) -> Iterator[Diagnosis]:
 CHECKS: dict[str, Callable[[Setup], Iterable[Diagnosis]]] = {
     "inputs": _check_reserved,
     "environments": _check_environments,
-    "region": _check_region,
+    "region": check_region,
     "layout": _check_layout,
     "GitHub": check_token,
     "board": check_board,

@@ -14,7 +14,7 @@ from ops_agent.model.finding import Finding
 from ops_agent.model.ports import BaseTree, World
 from ops_agent.model.terraform import Layout
 
-IN_A_JOB: Final = "The doctor's workflow checks it in a job (examples/doctor.yml)."
+_IN_A_JOB: Final = "The doctor's workflow checks it in a job (examples/doctor.yml)."
 
 
 class Health(StrEnum):
@@ -67,9 +67,14 @@ class Setup:
     def gets_oidc_tokens(self) -> bool:
         return bool(self.environment.get("ACTIONS_ID_TOKEN_REQUEST_URL"))
 
+    @property
+    def elsewhere(self) -> str:
+        """Where what cannot be checked here is checked."""
+        return "" if self.on_runner else _IN_A_JOB
+
     def lacking(self, subject: str, what: str, hint: str) -> Diagnosis:
         """A diagnosis of what only a job has: FAIL in a job, elsewhere SKIP."""
-        return Diagnosis(subject, FAIL, what, hint) if self.on_runner else Diagnosis(subject, SKIP, what, IN_A_JOB)
+        return Diagnosis(subject, FAIL if self.on_runner else SKIP, what, self.elsewhere or hint)
 
 
 def from_error(subject: str, error: OpsAgentError) -> Diagnosis:

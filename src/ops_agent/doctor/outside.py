@@ -12,13 +12,14 @@ from ops_agent.adapters.llm.client import DEFAULT_URL
 from ops_agent.adapters.network import silence
 from ops_agent.config.harness import read_harness
 from ops_agent.config.settings import ways_to_llm
-from ops_agent.doctor.diagnosis import FAIL, IN_A_JOB, OK, SKIP, WARN, Diagnosis, Health, Setup, from_error
+from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis, Health, Setup, from_error
 from ops_agent.guard.tree import source_tree
 from ops_agent.issue.references import parse_references
 from ops_agent.model.conversation import PeopleTurn
 from ops_agent.model.errors import OpsAgentError, ToolchainError
+from ops_agent.model.policy import Policy
 from ops_agent.model.ports import StateObject
-from ops_agent.model.terraform import Block, Environment, TerraformRoot, TerraformSource
+from ops_agent.model.terraform import Environment, Scalar, TerraformRoot, TerraformSource
 from ops_agent.run.branch_rules import REMEDY, branch_rules
 from ops_agent.text.markdown import code
 
@@ -29,6 +30,21 @@ _LLM_WAYS: Final = {
     "anthropic_federation_rule_id": "workload identity federation",
     "use_bedrock": "Bedrock",
 }
+
+
+def check_region(setup: Setup) -> Iterator[Diagnosis]:
+    """The region is that of the states. Another one than the default is said; it is the workflow's right."""
+    region, usual = setup.settings.policy.region, Policy().region
+    for root, environment, backend in _backends(setup):
+        place = backend.get("region")
+        if isinstance(place, str) and place != region:
+            what = f"the state of `{root.path}` in `{environment.name}` is in {place}, and `aws_region` is {region}"
+            hint = f"Set `aws_region: {place}`, if that is the region of this repository; a plan reaches no other."
+            yield Diagnosis("region", WARN, what, hint)
+            return
+    if region != usual:
+        hint = f"If this is not meant, remove the input: the default is {usual}."
+        yield Diagnosis("region", WARN, f"`aws_region` makes {region} the only region", hint)
 
 
 def check_llm(setup: Setup) -> Iterator[Diagnosis]:
@@ -82,19 +98,22 @@ def check_token(setup: Setup) -> Iterator[Diagnosis]:
 
 def _abilities(setup: Setup, *, is_job: bool) -> Iterator[Diagnosis]:
     abilities = setup.world.issues.token_abilities(setup.repository)
-    words = {True: "may write", False: "may not write", None: "does not show whether it may write"}
-    for name in ("contents", "pull_requests", "issues"):
+    words = {False: "may not write", None: "does not show whether it may write"}
+    names = ("contents", "pull_requests", "issues")
+    if may := [name.replace("_", " ") for name in names if getattr(abilities, name)]:
+        yield Diagnosis("GitHub", OK, f"the token may write {', '.join(may)}")
+    for name in (name for name in names if not getattr(abilities, name)):
         able, shown = getattr(abilities, name), name.replace("_", " ")
         job = f"Add `{name.replace('_', '-')}: write` to the `permissions` of the job"
         app = (
             f"Give the App or the token the permission {shown.capitalize()}: write, and accept it where it is installed"
         )
         hint = f"{job if is_job else app} (docs/setup/token.md)."
-        yield Diagnosis("GitHub", {True: OK, False: FAIL, None: WARN}[able], f"the token {words[able]} {shown}", hint)
+        yield Diagnosis("GitHub", WARN if able is None else FAIL, f"the token {words[able]} {shown}", hint)
     if is_job and abilities.pull_requests:
         what = "whether the job's own token may open pull requests is also a setting, which no token shows"
         hint = 'Look at Settings > Actions > General: "Allow GitHub Actions to create and approve pull requests".'
-        yield Diagnosis("GitHub", SKIP, what, hint)
+        yield Diagnosis("Actions setting", SKIP, what, hint)
     if abilities.workflows is not True:
         what = f"the token {words[abilities.workflows]} workflow files"
         hint = "Changes of workflows are offered as a patch then; for commits use a GitHub App's token with the "
@@ -108,11 +127,11 @@ def check_board(setup: Setup) -> Iterator[Diagnosis]:
         yield Diagnosis("board", OK, "no board: the label decides")
         return
     if not settings.github_token or not repository:
-        yield Diagnosis("board", SKIP, "the board is read with a token, and none is given", IN_A_JOB)
+        yield Diagnosis("board", SKIP, "the board is read with a token, and none is given", setup.elsewhere)
         return
     known = setup.world.board.statuses(repository)
     if isinstance(known, str):
-        hint = "See docs/setup/board.md. Without a board (`project_number: 0`) the label decides."
+        hint = "See docs/setup/board.md; with `project_number: 0` the label alone decides."
         yield Diagnosis("board", WARN, known, hint)
         return
     names = f"project {settings.board.project_number} of {settings.board.project_owner}"
@@ -165,7 +184,7 @@ def _check_role(setup: Setup, name: str) -> Iterator[Diagnosis]:
         yield from_error("AWS", error)
         return
     read = [str(state) for state in states if state not in trouble]
-    reads = f", and reads {', '.join(read)}" if read else ""
+    reads = f", and may read {', '.join(read)}" if read else ""
     yield Diagnosis("AWS", OK, f"the role for `{name}` gives access to account {answered}{reads}")
     for state, why in trouble.items():
         what = f"the role for `{name}` cannot read the state of `{states[state]}`, {state}: {why}"
@@ -178,32 +197,27 @@ def _check_role(setup: Setup, name: str) -> Iterator[Diagnosis]:
 def _states(setup: Setup, name: str) -> Iterator[tuple[StateObject, str]]:
     """One state of an environment for each bucket, with its root, where the backend is written out."""
     seen: set[str] = set()
-    for root in setup.layout.roots if setup.layout else ():
-        for environment in root.environments:
-            if environment.name == name and not environment.unsettled and root.has_backend:
-                state = _state(setup, root, environment)
-                if state is not None and state.bucket not in seen:
-                    seen.add(state.bucket)
-                    yield state, root.path
+    for root, environment, backend in _backends(setup):
+        bucket, key = backend.get("bucket"), backend.get("key")
+        if environment.name == name and isinstance(bucket, str) and isinstance(key, str) and bucket not in seen:
+            seen.add(bucket)
+            yield StateObject(bucket, key), root.path
 
 
-def _state(setup: Setup, root: TerraformRoot, environment: Environment) -> StateObject | None:
-    if setup.tree is None:
-        return None
+def _backends(setup: Setup) -> Iterator[tuple[TerraformRoot, Environment, dict[str, Scalar]]]:
+    """What backend blocks and backend files say, for each root and environment that can be planned."""
+    if setup.tree is None or setup.layout is None:
+        return
     tree = source_tree(setup.tree, setup.settings.policy)
-    given: list[Block | TerraformSource] = [
-        block
-        for _, module in tree.module(root.path)
-        for terraform in module.of_type("terraform")
-        for block in terraform.blocks
-        if block.kind == "backend"
-    ]
-    path = environment.backend_file
-    if path in tree.paths and isinstance(source := tree.terraform(path or ""), TerraformSource):
-        given.append(source)
-    found = {a.name: a.expression.value for part in given for a in part.attributes}
-    bucket, key = found.get("bucket"), found.get("key")
-    return StateObject(bucket, key) if isinstance(bucket, str) and isinstance(key, str) else None
+    for root in (root for root in setup.layout.roots if root.has_backend):
+        modules = [module for _, module in tree.module(root.path)]
+        blocks = [b for m in modules for t in m.of_type("terraform") for b in t.blocks if b.kind == "backend"]
+        for environment in (one for one in root.environments if not one.unsettled):
+            path = environment.backend_file
+            file = tree.terraform(path) if path in tree.paths and path else None
+            given = [a for block in blocks for a in block.attributes]
+            given += file.attributes if isinstance(file, TerraformSource) else ()
+            yield root, environment, {attribute.name: attribute.expression.value for attribute in given}
 
 
 def check_network(setup: Setup) -> Iterator[Diagnosis]:

@@ -74,7 +74,7 @@ def show_in_job(found: Sequence[Diagnosis], reporter: Reporter) -> None:
     for line in as_lines(found):
         reporter.line(line)
     for one in [one for one in found if one.health is FAIL][:MAX_ANNOTATIONS]:
-        reporter.annotate("error", f"{one.subject}: {_line(one.what)}")
+        reporter.annotate("error", f"{one.subject}: {_line(f'{one.what}. {one.hint}')}")
     reporter.summary(as_page(found))
 
 

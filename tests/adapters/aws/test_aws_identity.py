@@ -130,14 +130,14 @@ def test_an_endpoint_that_does_not_answer_is_named(identity):
         pytest.fail("a lease was handed out")
 
 
-def test_a_trust_policy_that_refuses_the_subject_is_explained_with_both_forms_and_no_token(identity, aws, masked):
-    """Permanent, asked once, names the immutable form."""
+def test_a_trust_policy_that_refuses_the_subject_is_explained_with_the_jobs_own_and_no_token(identity, aws, masked):
+    """Permanent, asked once, names the `sub` that the trust policy must accept."""
     with (
         pytest.raises(AwsError, match="Not authorized to perform sts:AssumeRoleWithWebIdentity") as caught,
         identity(sub="repo:x/y:ref:z").lease(ENV),
     ):
         pytest.fail("a lease was handed out")
-    assert "OWNER@OWNER-ID/REPO@REPO-ID" in caught.value.hint
+    assert "`repo:x/y:ref:z`" in caught.value.hint
     assert not any(secret in str(caught.value) + caught.value.hint for secret in masked)
     assert operations(aws) == ["IdToken", "AssumeRoleWithWebIdentity"]
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import pytest
-from botocore.auth import SigV4Auth
+from botocore.auth import S3SigV4Auth, SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotoCredentials
 from hypothesis import given
@@ -80,3 +81,18 @@ def test_the_session_policy_allows_nothing_but_the_decryption_of_state(statement
 def test_what_gives_out_secrets_or_runs_code_is_denied(needed):
     statements = json.loads(session_policy("sa-east-1", Policy().accounts.values()))["Statement"]
     assert any(s["Effect"] == "Deny" and needed in s.get("Action", ()) for s in statements)
+
+
+@given(key=st.text(alphabet="ab/ .+~=%é", min_size=1, max_size=30), when=st.integers(946684800, 4102444800))
+def test_the_signature_of_a_read_from_s3_is_the_one_that_botocore_computes(key, when):
+    url = f"https://s3.sa-east-1.amazonaws.com/bucket/{quote(key, safe='/~')}"
+    keys = Credentials(access_key="AKIA", secret_key="wJalr", session_token="FwoG", expires_at=0)
+    ours = signed_headers(url, b"", credentials=keys, region="sa-east-1", now=when, method="GET", service="s3")
+    request = AWSRequest("GET", url)
+    signer = S3SigV4Auth(BotoCredentials("AKIA", "wJalr", "FwoG"), "s3", "sa-east-1")
+    request.context["timestamp"] = ours["x-amz-date"]
+    request.headers["X-Amz-Date"] = ours["x-amz-date"]
+    request.headers["X-Amz-Security-Token"] = "FwoG"
+    request.headers["X-Amz-Content-SHA256"] = ours["x-amz-content-sha256"]
+    text = signer.string_to_sign(request, signer.canonical_request(request))
+    assert ours["authorization"].endswith(f"Signature={signer.signature(text, request)}")

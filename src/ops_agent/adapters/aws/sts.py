@@ -36,10 +36,9 @@ _TRANSIENT = frozenset(
 # By STS's code, without the `Exception` that some of them end with.
 _HINTS = {
     "AccessDenied": (
-        "The role's trust policy does not accept this job's `sub`. It is `repo:OWNER/REPO:environment:NAME` when the "
-        "job names an environment, else `...:ref:refs/heads/BRANCH`; repositories created, renamed or transferred "
-        "after 15 July 2026 have the immutable form `repo:OWNER@OWNER-ID/REPO@REPO-ID:...`. Compare with "
-        "docs/setup/aws-role.md."
+        "The role does not exist, or its trust policy does not accept this job's `sub`, which is `{sub}`: it ends with "
+        "`environment:NAME` when the job names an environment, else with `ref:refs/heads/BRANCH`, and holds ids in "
+        "repositories made after 15 July 2026. Compare with docs/setup/aws-role.md."
     ),
     "InvalidIdentityToken": (
         "Add GitHub's OIDC provider ({issuer}, audience sts.amazonaws.com) to the account; AWS must reach that address."
@@ -146,7 +145,7 @@ class Sts:
             "Policy": policy,
             **({"PolicyArns.member.1.arn": managed} if managed else {}),
         }
-        answer = self._post(urlencode(form), f"AWS did not let this job assume {role}", issuer=_issuer(jwt))
+        answer = self._post(urlencode(form), f"AWS did not let this job assume {role}", claims=_claims(jwt))
         return Credentials(
             access_key=answer.value("AccessKeyId"),
             secret_key=answer.value("SecretAccessKey"),
@@ -181,7 +180,9 @@ class Sts:
         code = answer.find("Code") or f"status {answer.status}"
         return f"AWS answers {code}: {answer.find('Message')[:300] or 'no reason given'}"
 
-    def _post(self, form: str, failed: str, credentials: Credentials | None = None, issuer: str = "") -> _Answer:
+    def _post(
+        self, form: str, failed: str, credentials: Credentials | None = None, claims: Mapping[str, str] | None = None
+    ) -> _Answer:
         """The answer to `form`, signed with `credentials`. Raises AwsError that begins with `failed`."""
         url, body = f"{self.endpoint}/", form.encode()
 
@@ -193,7 +194,7 @@ class Sts:
 
         answer = self._persist("AWS STS", ask)
         if answer.status != 200:
-            raise self._refused(answer, failed, issuer)
+            raise self._refused(answer, failed, claims or {})
         return answer
 
     def _persist(self, who: str, ask: Callable[[], _Answer]) -> _Answer:
@@ -218,30 +219,35 @@ class Sts:
             hint="Start the run again; check the service's status page.",
         )
 
-    def _refused(self, answer: _Answer, what: str, issuer: str) -> AwsError:
-        """The error that AWS named, with its usual cause. Of a token only its `issuer` is quoted."""
+    def _refused(self, answer: _Answer, what: str, claims: Mapping[str, str]) -> AwsError:
+        """The error that AWS named, with its usual cause. Of a token only its `claims` are quoted."""
         code = answer.code or f"status {answer.status}"
         try:
             skew = parsedate_to_datetime(answer.date).timestamp() - self._now()
         except (TypeError, ValueError):
             skew = 0.0
         otherwise = "Check the role (docs/setup/aws-role.md) and start the run again."
-        hint = _HINTS.get(code.removesuffix("Exception"), otherwise).replace("{issuer}", issuer)
+        hint = _HINTS.get(code.removesuffix("Exception"), otherwise)
+        for name, said in claims.items():
+            hint = hint.replace(f"{{{name}}}", said)
         if abs(skew) > _SKEW:
             how = "behind" if skew > 0 else "ahead of"
             hint = f"The runner's clock is {abs(skew):.0f} s {how} AWS's: set it (NTP), then start again."
         return AwsError(f"{what}: {code}: {answer.find('Message')[:300]}", hint=hint)
 
 
-def _issuer(jwt: str) -> str:
-    """Who issued the token, without `https://`; a GitHub Enterprise Server is its own issuer."""
+def _claims(jwt: str) -> dict[str, str]:
+    """Who issued the token, without `https://` (a GitHub Enterprise Server is its own issuer), and its subject."""
     try:
         payload = jwt.split(".")[1]
-        said = str(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["iss"])
+        said = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        issuer, sub = str(said["iss"]).removeprefix("https://"), str(said["sub"])
     except (ValueError, KeyError, TypeError, IndexError):
-        said = ""
-    address = said.removeprefix("https://")
-    return address if re.fullmatch(r"[A-Za-z0-9][\w./:-]{0,200}", address, re.ASCII) else GITHUB_ISSUER
+        issuer, sub = "", ""
+    return {
+        "issuer": issuer if re.fullmatch(r"[A-Za-z0-9][\w./:-]{0,200}", issuer, re.ASCII) else GITHUB_ISSUER,
+        "sub": sub if re.fullmatch(r"[!-_a-~][ !-_a-~]{0,300}", sub) else "not readable",
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
