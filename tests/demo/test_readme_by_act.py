@@ -275,10 +275,16 @@ def test_the_example_for_doctor_tries_the_role_the_app_and_the_layout(
 ) -> None:
     consumer = Consumer(stack, tmp_path, mirror)
     consumer.workflow = example("doctor.yml")
+    consumer.workflow["jobs"]["doctor"]["steps"][-1]["with"]["base_url"] = "${{ vars.LLM_BASE_URL }}"
     aws = consumer.with_cloud(mirror)
     end = consumer.run("workflow_dispatch", consumer.github.dispatch(consumer.stage.repository, by=PERSON, inputs={}))
     assert end.exit_code == 0 and not consumer.llm.requests, log_of(end)
     assert "AssumeRoleWithWebIdentity" in {call.operation for call in aws.calls}
+    said = end.summary.replace("\\", "")
+    assert "## ops-agent doctor" in said and f"read from GitHub: `main` of {REPOSITORY}" in said, (
+        "no checkout is needed"
+    )
+    assert "account 125611408459, and may read `s3://drivven-terraform-state-dev/orders/terraform.tfstate`" in said
 
 
 @pytest.mark.proof

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from ops_agent.adapters.llm.client import DEFAULT_URL
 from ops_agent.adapters.network import silence
+from ops_agent.adapters.terraform.cli_config import Method, runners_methods
 from ops_agent.config.harness import read_harness
 from ops_agent.config.settings import ways_to_llm
 from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis, Health, Setup, from_error
@@ -237,7 +239,7 @@ def check_network(setup: Setup) -> Iterator[Diagnosis]:
 
 
 def _hosts(setup: Setup) -> Iterable[tuple[str, str]]:
-    """Address and what it is for. On a laptop only what a run there would ask for."""
+    """Address and what it is for. On a laptop only what a run there would ask for. Raises ToolchainError."""
     settings, region = setup.settings, setup.settings.policy.region
     harness = read_harness(setup.environment)
     if settings.github_token:
@@ -248,7 +250,10 @@ def _hosts(setup: Setup) -> Iterable[tuple[str, str]]:
     if settings.aws_role_arns and setup.on_runner:
         for service in ("sts", "s3"):
             yield harness.aws_endpoint or f"https://{service}.{region}.amazonaws.com", f"AWS in {region}"
-    if not harness.provider_mirror:
+    closed = [Path(place)] if (place := setup.environment.get("GITHUB_WORKSPACE")) else []
+    methods = (runners_methods(setup.environment, closed) or (Method(),)) if not harness.provider_mirror else ()
+    yield from ((method.place, "the mirror of providers") for method in methods if method.kind == "network_mirror")
+    if any(method.kind == "direct" for method in methods):
         engine = ""
         with suppress(ToolchainError):
             engine = setup.world.terraform.engine()
