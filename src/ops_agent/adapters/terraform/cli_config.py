@@ -38,6 +38,12 @@ class Method:
         wanted = self.include is None or any(_matches(pattern, source) for pattern in self.include)
         return wanted and not any(_matches(pattern, source) for pattern in self.exclude)
 
+    def host_of(self, source: str) -> str:
+        """Who is asked for `source`: `host`, or `host:port` where it is not 443; empty for a directory."""
+        url = urlsplit(self.place)
+        own = f"{url.hostname}:{url.port}" if url.port not in (None, 443) else str(url.hostname)
+        return {_DIRECT: source.partition("/")[0], "network_mirror": own}.get(self.kind, "")
+
     def block(self, sources: str) -> str:
         """The block that serves `sources` alone."""
         name = {"network_mirror": "url", "filesystem_mirror": "path"}.get(self.kind)
@@ -119,6 +125,5 @@ def _refused(path: Path, why: str) -> ToolchainError:
 
 
 def mirror_hosts(methods: Iterable[Method]) -> frozenset[str]:
-    """`host`, or `host:port` where it is not 443, of the mirrors on the network."""
-    urls = [urlsplit(method.place) for method in methods if method.kind == "network_mirror"]
-    return frozenset(f"{url.hostname}:{url.port}" if url.port not in (None, 443) else str(url.hostname) for url in urls)
+    """`host` or `host:port` of the mirrors on the network."""
+    return frozenset(method.host_of("") for method in methods if method.kind == "network_mirror")

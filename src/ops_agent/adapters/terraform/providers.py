@@ -14,7 +14,7 @@ import os
 import re
 import threading
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from ops_agent.adapters.terraform.cells import is_open_to_others
@@ -28,7 +28,8 @@ _ADDRESS = re.compile(r"[a-z0-9][a-z0-9.:-]*/[\w-]+/[\w-]+/\d[\w.+-]*", re.ASCII
 
 class Providers:
     """The providers of one run. `wanted` names a mirror's directory (absolute); empty: `methods`, the runner's own, or
-    the registries. `allowed` are source addresses with a host; `folder` is ours.
+    the registries. `allowed` are source addresses with a host; `folder` is ours. Hosts `with_tokens` are asked only for
+    what is locked, by files of ours: to others they are closed.
 
     What was fetched once (from a registry, or from a mirror of zips) serves every target, because an AWS provider has
     up to 700 MB: only this process writes to `shared`, Terraform links to what is in it.
@@ -37,8 +38,14 @@ class Providers:
     """
 
     def __init__(
-        self, wanted: str, allowed: tuple[str, ...], folder: Path, methods: tuple[Method, ...] | None = None
+        self,
+        wanted: str,
+        allowed: tuple[str, ...],
+        folder: Path,
+        methods: tuple[Method, ...] | None = None,
+        with_tokens: Collection[str] = (),
     ) -> None:
+        self._with_tokens = frozenset(with_tokens)
         self._methods = (Method(),) if methods is None else methods
         if wanted:
             self._methods = (in_folder(wanted),)
@@ -51,7 +58,7 @@ class Providers:
         _open(self.shared)
         self._allowed, self._folder = allowed, folder
         self._lock = threading.Lock()
-        self._settings: dict[tuple[tuple[str, ...], bool], Path] = {}
+        self._settings: dict[tuple[tuple[str, ...], bool, bool], Path] = {}
         self._verified: dict[Locked, str] = {}
         self._hashes: dict[Path, str] = {}
 
@@ -62,19 +69,20 @@ class Providers:
             return False
         return not any(next(mirror.rglob("*.zip"), None) for mirror in self.mirrors)
 
-    def settings(self, providers: tuple[str, ...] | None, *, anew: bool = False) -> Path:
+    def settings(self, providers: tuple[str, ...] | None, *, anew: bool = False, with_tokens: bool = False) -> Path:
         """The CLI configuration file that every child gets, whatever a home directory or the tree holds. `providers` is
         what may be installed, of the public registries and of the hosts of the run's allow-list; None: the allow-list.
         `anew`: nothing comes from `shared`.
         """
         hosts = {*PUBLIC_REGISTRIES, *(source.partition("/")[0] for source in self._allowed)}
         wanted = self._allowed if providers is None else providers
-        key = (tuple(source for source in wanted if source.partition("/")[0] in hosts), anew)
+        key = (tuple(source for source in wanted if source.partition("/")[0] in hosts), anew, with_tokens)
         with self._lock:
             if key not in self._settings:
                 path = self._folder / f"cli-{len(self._settings)}.tfrc"
                 shared = () if anew else (in_folder(self.shared),)
-                path.write_text(configuration((*shared, *self._methods), key[0]))
+                closed = frozenset[str]() if with_tokens else self._with_tokens
+                path.write_text(configuration((*shared, *self._methods), key[0], closed))
                 path.chmod(0o644)
                 self._settings[key] = path
             return self._settings[key]
@@ -94,6 +102,19 @@ class Providers:
                 text = re.sub(begins, rf'\1\n    "{known}",', text, count=1)
                 lock_file.write_text(text, encoding="utf-8")
         return is_left
+
+    def behind_tokens(self, lock_file: Path, providers: tuple[str, ...] | None) -> tuple[Locked, ...]:
+        """Entries of a lock file that may be installed, are not here yet, and that a host with a token serves."""
+        entries = read_lock_file(lock_file.read_bytes()) if self._with_tokens and lock_file.is_file() else ()
+        wanted = self._allowed if providers is None else providers
+        return tuple(
+            entry
+            for entry in entries
+            if entry.address in wanted
+            and _ADDRESS.fullmatch(f"{entry.address}/{entry.version}")
+            and any(m.serves(entry.address) and m.host_of(entry.address) in self._with_tokens for m in self._methods)
+            and not _packages(self.shared, entry)
+        )
 
     def _hash(self, package: Path) -> str:
         """Its `h1`; that of what lies in `shared` is found out once, because nobody changes it."""
@@ -126,14 +147,27 @@ class Providers:
         _open(self.shared)
 
 
-def configuration(methods: Iterable[Method], allowed: Iterable[str]) -> str:
+def locked_configuration(entries: Iterable[Locked]) -> tuple[str, str]:
+    """A root that requires exactly `entries`, and its lock file: nothing in it was written by anybody else."""
+    root, lock = "", ""
+    for number, entry in enumerate(entries):
+        hashes = sorted(h for h in entry.hashes if re.fullmatch(r"(?:h1|zh):[A-Za-z0-9+/=]+", h))
+        root += f'    p{number} = {{ source = "{entry.address}", version = "{entry.version}" }}\n'
+        lock += f'provider "{entry.address}" {{\n  version = "{entry.version}"\n  hashes  = {json.dumps(hashes)}\n}}\n'
+    return f"terraform {{\n  required_providers {{\n{root}  }}\n}}\n", lock
+
+
+def configuration(methods: Iterable[Method], allowed: Iterable[str], closed: Collection[str] = ()) -> str:
     """The CLI configuration file: an explicit `provider_installation`, so nothing is ever found by Terraform's own
     search.
 
     A method serves what is allow-listed and what its own patterns let it: a method for nothing is left out, because
-    Terraform takes an empty `include` for "everything".
+    Terraform takes an empty `include` for "everything". Hosts that are `closed` are not asked.
     """
-    served = [(method, sorted(filter(method.serves, allowed))) for method in methods]
+    served = [
+        (method, sorted(s for s in allowed if method.serves(s) and method.host_of(s) not in closed))
+        for method in methods
+    ]
     blocks = "".join(method.block(json.dumps(sources)) for method, sources in served if sources)
     return f"disable_checkpoint = true\nprovider_installation {{\n{blocks}}}\n"
 

@@ -30,7 +30,7 @@ from ops_agent.adapters.terraform.module_fetch import ModuleAccess, RemoteModule
 from ops_agent.adapters.terraform.offline_plan import Seen, base_sides, plan_offline
 from ops_agent.adapters.terraform.placeholders import placeholders
 from ops_agent.adapters.terraform.processes import Patience
-from ops_agent.adapters.terraform.providers import Providers
+from ops_agent.adapters.terraform.providers import Providers, locked_configuration
 from ops_agent.adapters.terraform.reach import Buckets, Reach, reach
 from ops_agent.adapters.terraform.sandbox import Sandbox, prove
 from ops_agent.adapters.terraform.workspace import Workspace
@@ -110,7 +110,8 @@ class TerraformCli:
     def _providers(self) -> Providers:
         def make() -> Providers:
             methods = None if self._mirror else self._installation()
-            made = Providers(self._mirror, self._policy.allowed_providers, self._sandbox.root, methods)
+            tokens = self._access.credentials.registry_tokens()
+            made = Providers(self._mirror, self._policy.allowed_providers, self._sandbox.root, methods, tokens)
             self._sandbox.share(made.shared, *made.mirrors)
             return made
 
@@ -309,11 +310,38 @@ class TerraformCli:
         """
         with self._lock:
             if not self._providers.are_unpacked and (tree, target.root.path, providers) not in self._fetched:
+                self._fetch_with_tokens(tree / target.root.path / LOCK_FILE, providers)
                 with self._installed(tree, target, providers) as cell:
                     if cell is not None:
                         lock = cell.work / target.root.path / LOCK_FILE
                         self._providers.take(cell.data / "providers", lock)
                 self._fetched.add((tree, target.root.path, providers))
+
+    def _fetch_with_tokens(self, lock_file: Path, providers: tuple[str, ...] | None) -> None:
+        """Providers of hosts that were given a token, in the locked versions. Terraform gets the tokens for a root that
+        our own code writes, and starts nothing; no cell that runs anybody else's files has them.
+        """
+        entries = self._providers.behind_tokens(lock_file, providers)
+        if not entries:
+            return
+        with self._cell() as cell:
+            own, lock = cell.work / "main.tf", cell.work / LOCK_FILE
+            for place, text in zip((own, lock), locked_configuration(entries), strict=True):
+                place.write_text(text, encoding="utf-8")
+            self._sandbox.hand_over(cell)
+            credentials = self._access.credentials
+            variables = credentials.variables(credentials.registry_tokens())
+            settings = self._providers.settings(providers, anew=True, with_tokens=True)
+            made = self._sandbox.run_unconfined(
+                cell,
+                commands.init(lock_read_only=True),
+                variables | {"TF_CLI_CONFIG_FILE": str(settings)},
+                patience=self._patience,
+                cwd=cell.work,
+                in_vain=lambda: False,
+            )
+            if made.returncode == 0:
+                self._providers.take(cell.data / "providers", lock)
 
     def _completed_lock_file(
         self, tree: Path, target: TerraformTarget, providers: tuple[str, ...] | None
