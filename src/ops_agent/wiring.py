@@ -138,7 +138,7 @@ def _world(
             llm=AnthropicLlm(
                 settings.llm,
                 clock,
-                region=settings.policy.region,
+                region=settings.bedrock_region,
                 working_seconds=settings.limits.working_seconds,
                 identity=_identity_token(sts, runner, mask),
                 bedrock=bedrock_keys(sts, runner, settings.llm.bedrock_role_arn, run_id, mask),

@@ -161,7 +161,7 @@ def test_what_cannot_be_used_is_a_problem_with_what_to_do(name: str, value: str)
         ({"aws_role_arns": f"prod={DEV_ROLE}"}, "not in its own (283165662494)"),
         ({"aws_role_arns": f"qa={DEV_ROLE}"}, "environment `qa` has no account"),
         ({"aws_role_arn": DEV_ROLE, "aws_role_arns": f"dev={DEV_ROLE}2"}, "keep one of them"),
-        ({"bedrock_role_arn": "arn:aws:iam::999999999999:role/x"}, "not one of the configured accounts"),
+        ({"aws_role_arn": DEV_ROLE, "bedrock_role_arn": DEV_ROLE}, "a role for plans as well"),
     ],
 )
 def test_a_role_outside_its_account_stops_before_any_request(inputs: dict[str, str], words: str) -> None:
@@ -217,9 +217,36 @@ def test_an_unknown_input_gets_the_nearest_name() -> None:
 
 def test_one_way_to_reach_the_llm_is_enough_and_two_are_a_problem() -> None:
     assert problems(needs=("llm",)) and read(anthropic_api_key="sk-ant-1")
-    assert problems(anthropic_api_key="sk-ant-1", use_bedrock="true", bedrock_role_arn=DEV_ROLE)[0].startswith(
-        "input `anthropic_api_key`"
+    assert problems(anthropic_api_key="sk-ant-1", use_bedrock="true", bedrock_role_arn=DEV_ROLE, model="x")[
+        0
+    ].startswith("input `anthropic_api_key`")
+
+
+BEDROCK = {"use_bedrock": "true", "bedrock_role_arn": "arn:aws:iam::999999999999:role/llm"}
+
+
+def test_bedrock_is_asked_in_the_region_of_everything_else_or_in_one_of_its_own_and_in_any_account() -> None:
+    model = "global.anthropic.claude-opus-5-5-v1:0"
+    assert read(**BEDROCK, model=model, aws_region="eu-west-1").bedrock_region == "eu-west-1"
+    settings = read(**BEDROCK, model=model, bedrock_region="us-east-1")
+    assert (settings.bedrock_region, settings.policy.region) == ("us-east-1", "sa-east-1")
+    assert read(**BEDROCK, base_url="https://gateway.example").llm.model == "claude-opus-5-5", (
+        "a gateway has its own ids"
     )
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        ({}, "`claude-opus-5-5` is an id of Anthropic's API"),
+        ({"model": "claude-sonnet-5-5"}, "aws bedrock list-inference-profiles --region sa-east-1"),
+        ({"model": "arn:aws:bedrock:us-east-1:999999999999:inference-profile/us.anthropic.x"}, "`bedrock_region`"),
+        ({"model": "us.anthropic.x", "bedrock_region": "us-east-11"}, "did you mean us-east-1?"),
+    ],
+)
+def test_what_bedrock_would_refuse_is_said_before_any_request(inputs: dict[str, str], words: str) -> None:
+    (said,) = problems(**BEDROCK, **inputs)
+    assert words in said
 
 
 @given(st.text(alphabet=string.ascii_letters + " \t\né\x1b", min_size=1, max_size=40))

@@ -107,6 +107,7 @@ class Consumer:
     def with_cloud(self, mirror: Path) -> EmbeddedAws:
         """The team's accounts: their roles trust this job alone, and the service is deployed to dev."""
         aws = self.stack.enter_context(cloud.open_cloud())
+        self.llm.keys_of = aws.invoking
         cloud.deploy_service(aws, mirror, self.folder)
         self.use(aws, mirror)
         return aws
@@ -258,7 +259,7 @@ def test_the_model_is_reached_without_a_stored_key(stack: ExitStack, tmp_path: P
     consumer.use(aws, mirror)
     end = consumer.run("issues", consumer.label())
     assert (end.exit_code, end.outputs.get("conclusion")) == (0, "published"), log_of(end)
-    signed = [headers.get("Authorization", "") for headers in consumer.llm.headers]
+    signed = [{k.lower(): v for k, v in headers.items()}["authorization"] for headers in consumer.llm.headers]
     assert signed and "a-key-of-the-test" not in str(consumer.llm.headers)
     assert all(one.startswith("AWS4-HMAC-SHA256" if way == "Bedrock" else "Bearer an-access-token") for one in signed)
     assert bool(consumer.exchanges) == (way == "No stored key")

@@ -255,7 +255,7 @@ def test_on_a_laptop_the_doctor_takes_the_key_that_a_local_run_would_take(
     """On a runner only inputs count."""
     assert "through an Anthropic key (not called" in doctored(tmp_path, monkeypatch, capsys)
     assert "no credentials for the language model" in doctored(tmp_path, monkeypatch, capsys, GITHUB_ACTIONS="true")
-    other = {"INPUT_USE_BEDROCK": "true", "INPUT_BEDROCK_ROLE_ARN": ROLE}
+    other = {"INPUT_USE_BEDROCK": "true", "INPUT_BEDROCK_ROLE_ARN": ROLE, "INPUT_MODEL": "global.anthropic.claude"}
     assert "through Bedrock" in doctored(tmp_path, monkeypatch, capsys, **other), (
         "a way that an input names is not doubled"
     )

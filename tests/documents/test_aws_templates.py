@@ -115,3 +115,14 @@ def test_the_apps_manifest_asks_for_what_the_documents_name() -> None:
         "metadata": "read",
     }
     assert manifest["public"] is False and manifest["default_events"] == []
+
+
+def test_the_role_for_bedrock_may_only_ask_one_profile_and_its_model_through_it() -> None:
+    given = statements(SETUP / "bedrock-policy.json")
+    assert [s["Effect"] for s in given] == ["Allow"] * 3
+    assert {a for s in given for a in actions(s)} == {"bedrock:InvokeModelWithResponseStream"}
+    profile, *models = given
+    assert ":inference-profile/global.anthropic." in profile["Resource"] and "*" not in str(given)
+    for statement in models:
+        assert "::foundation-model/anthropic." in statement["Resource"]
+        assert statement["Condition"]["StringEquals"]["bedrock:InferenceProfileArn"] == profile["Resource"]

@@ -95,6 +95,8 @@ class LlmSettings:
     use_bedrock: _Boolean = False
     bedrock_role_arn: _RoleArn = ""
     """May do nothing but invoke the llm."""
+    bedrock_region: Annotated[str, BeforeValidator(inputs.region)] = ""
+    """Where Bedrock is asked; empty: in the region of everything else (`Settings.bedrock_region`)."""
     model: Annotated[str, _like(_LLM_ID, "the id of an llm", "write it like claude-opus-5-5")] = "claude-opus-5-5"
     effort: Annotated[Literal["low", "medium", "high", "xhigh", "max"], _lower] = "high"
     base_url: Annotated[str, BeforeValidator(inputs.base_url)] = ""
@@ -149,6 +151,10 @@ class Settings:
     """The doctor calls the llm once."""
     doctor_issue: _Boolean = False
     """The doctor writes its result into one issue."""
+
+    @property
+    def bedrock_region(self) -> str:
+        return self.llm.bedrock_region or self.policy.region
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -324,16 +330,34 @@ def _contradictions(settings: Settings, converted: _Converted, wrong: Collection
     if others:
         yield first, f"{' and '.join(f'`{way}`' for way in others)} is given as well; keep one way to reach the llm"
     if llm.use_bedrock and not llm.bedrock_role_arn and "bedrock_role_arn" not in wrong:
-        yield "bedrock_role_arn", "`use_bedrock` needs a role that may only invoke the llm; give its ARN"
+        what = "`use_bedrock` needs a role that may only invoke the llm"
+        yield "bedrock_role_arn", f"{what}; give its ARN, and one of Bedrock's ids as `model` (docs/setup/bedrock.md)"
+    elif llm.use_bedrock and not llm.base_url and (sentence := _not_on_bedrock(llm.model, settings.bedrock_region)):
+        yield "model", sentence
+    if llm.bedrock_role_arn and llm.bedrock_role_arn in settings.aws_role_arns.values():
+        what = "it is a role for plans as well, and what reads an account may not also spend its money"
+        yield "bedrock_role_arn", f"{what}; give a role that may only invoke the llm (docs/setup/bedrock.md)"
 
     own, accounts = converted.aws_role_arn, settings.policy.accounts
     if own and settings.aws_role_arns[DEV] != own:
         yield "aws_role_arns", f"`{DEV}` has another role in `aws_role_arn`; keep one of them"
-    roles = [("aws_role_arn", DEV, own), ("bedrock_role_arn", "", llm.bedrock_role_arn)]
+    roles = [("aws_role_arn", DEV, own)]
     roles += [("aws_role_arns", name, arn) for name, arn in settings.aws_role_arns.items() if arn != own]
     for name, environment, arn in roles:
         if arn and "aws_accounts" not in wrong and (sentence := _wrong_account(arn, environment, accounts)):
             yield name, sentence
+
+
+def _not_on_bedrock(model: str, region: str) -> str | None:
+    """Why Bedrock in `region` would refuse the id before it asks any llm."""
+    if model.startswith("claude-"):
+        remedy = (
+            f"give that of an inference profile, which `aws bedrock list-inference-profiles --region {region}` lists"
+        )
+        return f"`{model}` is an id of Anthropic's API, not of Bedrock's; {remedy}"
+    if model.startswith("arn:") and model.split(":")[3:4] not in ([region], [""]):
+        return f"the ARN is not one of {region}; give one of that region, or set `bedrock_region` to its own"
+    return None
 
 
 def _wrong_account(arn: str, environment: str, accounts: Mapping[str, str]) -> str | None:
@@ -345,9 +369,9 @@ def _wrong_account(arn: str, environment: str, accounts: Mapping[str, str]) -> s
     if account not in accounts.values():
         what = f"account {account} is not one of the configured accounts"
         return f"{what}; correct the ARN, or add the account to `aws_accounts`"
-    if environment and environment not in accounts:
+    if environment not in accounts:
         return f"environment `{environment}` has no account; add `{environment}=<account>` to `aws_accounts`"
-    if environment and accounts[environment] != account:
+    if accounts[environment] != account:
         what = f"the role of `{environment}` is in account {account}, not in its own ({accounts[environment]})"
         return f"{what}; give the role of that account"
     return None

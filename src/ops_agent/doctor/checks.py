@@ -275,7 +275,12 @@ NEEDS: dict[str, frozenset[str]] = {
     "environments": frozenset({"environments", "aws_accounts"}),
     "region": frozenset({"aws_region"}),
     "layout": frozenset({"aws_accounts", "aws_region"}),
-    "llm": frozenset({"anthropic_api_key", "anthropic_federation_rule_id", "use_bedrock", "bedrock_role_arn", "model"}),
+    "llm": frozenset(
+        {
+            *("anthropic_api_key", "anthropic_federation_rule_id", "model"),
+            *("use_bedrock", "bedrock_role_arn", "bedrock_region"),
+        }
+    ),
     "GitHub": frozenset({"github_token", "target_repository"}),
     "board": frozenset({"github_token", "target_repository", "issue_number"}),
     "AWS": frozenset({"aws_role_arn", "aws_role_arns", "aws_accounts", "aws_region"}),

@@ -81,6 +81,10 @@ class EmbeddedAws:
         """Every request since the start, in order; refused ones say with which code."""
         return tuple(self._front.calls)
 
+    def invoking(self, access_key: str) -> tuple[str, str] | None:
+        """Secret key and session token of a session whose policy lets it invoke an llm on Bedrock."""
+        return self._front.invoking.get(access_key)
+
     def forget_calls(self) -> None:
         self._front.calls.clear()
 

@@ -51,6 +51,7 @@ class Front:
         self._moto, self.issuer, self.trust = moto, issuer, trust
         self.calls: list[Call] = []
         self.sessions: dict[str, float] = {}
+        self.invoking: dict[str, tuple[str, str]] = {}
         self.session_seconds: float | None = None
         self.acting_account: str = ""
         self.role_refusal: Refusal | None = None
@@ -111,6 +112,10 @@ class Front:
         answer = b"".join(self._moto(environ, start)).decode()
         key = re.search(r"<AccessKeyId>([^<]+)<", answer)
         expiry = re.search(r"<Expiration>([^<]+)<", answer)
+        secret = re.search(r"<SecretAccessKey>([^<]+)<", answer)
+        token = re.search(r"<SessionToken>([^<]+)<", answer)
+        if key and secret and token and "bedrock:Invoke" in _form_value(environ, "Policy", ""):
+            self.invoking[key[1]] = secret[1], token[1]
         if key and expiry:
             seconds = self.session_seconds or float(_form_value(environ, "DurationSeconds", "3600"))
             end = time.time() + seconds

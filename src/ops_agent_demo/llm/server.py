@@ -1,7 +1,7 @@
 """The HTTP server: `POST /v1/messages` (streaming and not), `/v1/messages/count_tokens`, `/v1/oauth/token`, on
 127.0.0.1 only.
 
-Bedrock's `POST /model/{id}/invoke-with-response-stream` is answered too; its signature is not checked.
+Bedrock's `POST /model/{id}/invoke-with-response-stream` is answered too, for the sessions that `keys_of` knows.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class LlmServer:
     refused.
 
     `pause` seconds pass between two pieces of a stream; `rechunk` cuts its bytes anew; `exchange` answers token
-    exchanges.
+    exchanges; `keys_of` knows the keys that sign for Bedrock, which is in `region`.
     """
 
     def __init__(
@@ -46,6 +46,8 @@ class LlmServer:
         stall_seconds: float = 300.0,
         exchange: TokenExchange | None = None,
         rechunk: Callable[[bytes], Iterable[bytes]] | None = None,
+        keys_of: bedrock.KeysOf = lambda _: None,
+        region: str = "sa-east-1",
     ) -> None:
         self.requests: list[dict[str, Any]] = []
         self.request_bytes: list[int] = []
@@ -60,6 +62,8 @@ class LlmServer:
         self._stall = stall_seconds
         self._exchange = exchange
         self._rechunk = rechunk
+        self.keys_of = keys_of
+        self.region = region
         self._closing = threading.Event()
         handler = type("Handler", (_Handler,), {"owner": self})
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -135,8 +139,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         size = int(self.headers.get("content-length") or 0)
+        sent = self.rfile.read(size)
         try:
-            body = json.loads(self.rfile.read(size))
+            body = json.loads(sent)
         except ValueError:
             return self._json(400, wire.error_body("invalid_request_error", "the body is not JSON"))
         path = self.path.split("?")[0]
@@ -149,15 +154,25 @@ class _Handler(BaseHTTPRequestHandler):
         body = body if signed is None else signed
         if path != "/v1/messages" and signed is None:
             return self._json(404, wire.error_body("not_found_error", f"no such path: {path}"))
+        if signed is not None:
+            owner = self.owner
+            refused = bedrock.refusal(self.path, dict(self.headers.items()), sent, owner.keys_of, owner.region)
+            if refused is not None:
+                owner.problems.append(": ".join(refused))
+                return self._fail(refused[0], refused[1])
         if not (self.headers.get("x-api-key") or self.headers.get("authorization")):
             return self._json(401, wire.error_body("authentication_error", "x-api-key header is required"))
         if problem := wire.request_problem(body):
             self.owner.problems.append(problem)
+            if signed is not None:
+                return self._fail("ValidationException", problem)
             return self._json(400, wire.error_body("invalid_request_error", problem))
         number = self.owner.take(body, size, dict(self.headers.items()))
         return self._answer(body, number, self.owner.answer(Exchange(body=body)), signed is not None)
 
     def _answer(self, body: dict[str, Any], number: int, answer: Answer, framed: bool) -> None:
+        if framed and answer.fault and bedrock.error(answer.fault, answer.text):
+            return self._fail(answer.fault, answer.text)
         if answer.fault in _REFUSALS:
             status, kind, text, code = _REFUSALS[answer.fault]
             return self._json(status, wire.error_body(kind, text, code), answer.headers)
@@ -197,6 +212,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _break_off(self) -> None:
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
+
+    def _fail(self, fault: str, text: str) -> None:
+        """A refusal in Bedrock's words."""
+        status, headers, body = bedrock.error(fault, text) or (500, {}, {})
+        self._json(status, body, headers)
 
     def _json(self, status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
         payload = json.dumps(body).encode()

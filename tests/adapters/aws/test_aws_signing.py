@@ -20,17 +20,22 @@ KEY = st.text(alphabet="ABCDEFabcdef0123456789+/=", min_size=1, max_size=60)
 
 
 @given(access=KEY, secret=KEY, token=KEY, body=st.binary(max_size=200), when=st.integers(946684800, 4102444800))
-def test_the_signature_is_the_one_that_botocore_computes(access, secret, token, body, when):
-    url = "https://sts.sa-east-1.amazonaws.com/"
+@pytest.mark.parametrize(
+    ("service", "path"),
+    [("sts", "/"), ("bedrock", "/model/arn:aws:bedrock:x:1:inference-profile%2Fa.b-v1:0/invoke-with-response-stream")],
+)
+def test_the_signature_is_the_one_that_botocore_computes(service, path, access, secret, token, body, when):
+    url = f"https://{service}.sa-east-1.amazonaws.com{path}"
     ours = signed_headers(
         url,
         body,
         credentials=Credentials(access_key=access, secret_key=secret, session_token=token, expires_at=0),
         region="sa-east-1",
         now=when,
+        service=service,
     )
     request = AWSRequest("POST", url, data=body, headers={"content-type": ours["content-type"]})
-    signer = SigV4Auth(BotoCredentials(access, secret, token), "sts", "sa-east-1")
+    signer = SigV4Auth(BotoCredentials(access, secret, token), service, "sa-east-1")
     request.context["timestamp"] = datetime.fromtimestamp(when, UTC).strftime("%Y%m%dT%H%M%SZ")
     request.headers["X-Amz-Date"] = request.context["timestamp"]
     request.headers["X-Amz-Security-Token"] = token

@@ -1,4 +1,4 @@
-"""How the llm client authenticates, and at which host: federation, Bedrock, and nothing from the environment."""
+"""How the llm client authenticates, and at which host: federation, and nothing from the environment."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from adapters.llm.llm_answers import GO, KEY, READ, answers, ask, llm_at
+from adapters.llm.llm_answers import GO, KEY, answers, ask, llm_at
 from doubles.clock import FakeClock
 from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
 from ops_agent.adapters.llm.stream import Price, cost_of, price_of
 from ops_agent.config.settings import LlmSettings
-from ops_agent.model.conversation import PeopleTurn, ToolResult, Usage
-from ops_agent.model.errors import ConfigError, LlmError, ToolchainError
+from ops_agent.model.conversation import PeopleTurn, Usage
+from ops_agent.model.errors import ConfigError, LlmError
 from ops_agent_demo.llm.script import Answer
 from ops_agent_demo.llm.server import LlmServer
 
@@ -116,75 +116,6 @@ def test_nothing_ambient_changes_where_requests_go_or_who_asks(monkeypatch: pyte
 def test_without_a_credential_the_run_does_not_start() -> None:
     with answers(Answer(text="x")) as server, pytest.raises(ConfigError, match="no credential"):
         ask(llm_at(server, anthropic_api_key=""))
-
-
-def test_bedrock_without_its_extra_or_its_keys_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(LlmError) as caught:
-        ask(llm_at("http://127.0.0.1:9", use_bedrock=True))
-    assert "bedrock_role_arn" in caught.value.hint
-    monkeypatch.setitem(sys.modules, "boto3", None)
-    with pytest.raises(ToolchainError) as missing:
-        ask(llm_at("http://127.0.0.1:9", use_bedrock=True))
-    assert "ops-agent[bedrock]" in missing.value.hint
-
-
-def on_bedrock(server: LlmServer, clock: FakeClock | None = None) -> tuple[AnthropicLlm, list[int]]:
-    minted: list[int] = []
-
-    def keys() -> tuple[str, str, str]:
-        minted.append(1)
-        return "AKIDEXAMPLE", "secret", f"session-{len(minted)}"
-
-    fields: dict[str, Any] = {
-        "use_bedrock": True,
-        "base_url": server.url,
-        "model": "global.anthropic.claude-opus-5-5-v1:0",
-    }
-    return AnthropicLlm(
-        LlmSettings(**fields),
-        clock or FakeClock(),
-        region="sa-east-1",
-        working_seconds=2_700,
-        bedrock=keys,
-        uniform=lambda _, high: high,
-    ), minted
-
-
-def test_bedrock_answers_over_its_own_wire_format_signed_with_the_given_keys() -> None:
-    """Cache points are set there too, whatever the id looks like."""
-    with answers(Answer(text="one", calls=READ.calls), Answer(text="two")) as server:
-        llm, minted = on_bedrock(server)
-        first = ask(llm)
-        second = ask(
-            llm, (*GO, first, PeopleTurn(tool_results=(ToolResult(call_id=first.tool_calls[0].id, text="x"),)))
-        )
-    assert first.tool_calls[0].arguments == {"path": "infra/main.tf"} and second.text == "two"
-    assert second.usage.cache_read_tokens > 0 and 0 < first.usage.cost_usd < 1
-    assert minted == [1]
-    signature = server.headers[0]["Authorization"]
-    assert "Credential=AKIDEXAMPLE/" in signature and "/sa-east-1/bedrock/aws4_request" in signature
-    assert server.headers[0]["X-Amz-Security-Token"] == "session-1"
-    assert not any("strict" in t for t in server.requests[0]["tools"])
-
-
-@pytest.mark.parametrize("fault", ["overloaded", "sse_overloaded", "cut_in_tool", "server_error"])
-def test_bedrocks_failures_are_asked_again_whole(fault: str) -> None:
-    with answers(Answer(fault=fault, text="x" * 99, calls=READ.calls), Answer(text="ok")) as server:
-        assert ask(on_bedrock(server)[0]).text == "ok"
-
-
-def test_bedrocks_keys_are_renewed_before_they_end() -> None:
-    clock = FakeClock()
-    with answers(Answer(text="1"), Answer(text="2"), Answer(text="3")) as server:
-        llm, minted = on_bedrock(server, clock)
-        ask(llm)
-        clock.time += 30 * 60
-        ask(llm, (*GO, PeopleTurn(text="a")))
-        clock.time += 16 * 60
-        llm._end = clock.time + 1000
-        ask(llm, (*GO, PeopleTurn(text="b")))
-    assert minted == [1, 1]
-    assert server.headers[-1]["X-Amz-Security-Token"] == "session-2"
 
 
 def test_the_sdk_is_not_imported_before_it_is_needed() -> None:

@@ -18,11 +18,7 @@ from ops_agent.model.terraform import Environment
 
 SECONDS, _BEDROCK_SECONDS = 1_800, 3_600
 _ROLE = re.compile(r"arn:aws:iam::(?P<account>\d{12}):role/[\w+=,.@/-]{1,512}")
-_INVOKE = {
-    "Effect": "Allow",
-    "Action": ["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"],
-    "Resource": "*",
-}
+_INVOKE = {"Effect": "Allow", "Action": "bedrock:InvokeModelWithResponseStream", "Resource": "*"}
 _INVOKE_ONLY = json.dumps({"Version": "2012-10-17", "Statement": [_INVOKE]}, separators=(",", ":"))
 
 
@@ -106,17 +102,14 @@ class AwsIdentity:
 
 def bedrock_keys(
     sts: Sts, runner: Runner, role: str, run_id: str, mask: Callable[[str], None]
-) -> Callable[[], tuple[str, str, str]]:
-    """A source of (access key id, secret access key, session token) of a role of its own that may only invoke; each
-    call mints anew. They go to the llm's client and nowhere else. It raises AwsError.
+) -> Callable[[], Credentials]:
+    """A source of sessions of a role of its own that may only invoke; each call mints one anew. They sign the requests
+    to the llm and go nowhere else. It raises AwsError.
     """
-
-    def mint() -> tuple[str, str, str]:
-        name = f"ops-agent-llm-{run_id}"
-        keys = _session(sts, runner, mask, role, name=name, policy=_INVOKE_ONLY, seconds=_BEDROCK_SECONDS, managed="")
-        return keys.access_key, keys.secret_key, keys.session_token
-
-    return mint
+    name = f"ops-agent-llm-{run_id}"
+    return partial(
+        _session, sts, runner, mask, role, name=name, policy=_INVOKE_ONLY, seconds=_BEDROCK_SECONDS, managed=""
+    )
 
 
 def _session(

@@ -322,19 +322,23 @@ def signed_headers(
     now: float,
     method: str = "POST",
     service: str = "sts",
+    content_type: str = _FORM,
 ) -> dict[str, str]:
-    """Headers of a request to `url` (a POST has a form), signed at `now` (epoch) with AWS Signature Version 4."""
+    """Headers of a request to `url` without a query (only a POST has a content), signed at `now` (epoch) with AWS
+    Signature Version 4.
+    """
     moment = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
     scope, digest = f"{moment[:8]}/{region}/{service}/aws4_request", hashlib.sha256(body).hexdigest()
     headers = {
-        **({"content-type": _FORM} if method == "POST" else {}),
+        **({"content-type": content_type} if method == "POST" else {}),
         "host": urlsplit(url).netloc,
         **({"x-amz-content-sha256": digest} if service == "s3" else {}),
         "x-amz-date": moment,
         "x-amz-security-token": credentials.session_token,
     }
     lines, signed = "".join(f"{name}:{text}\n" for name, text in headers.items()), ";".join(headers)
-    canonical = f"{method}\n{urlsplit(url).path}\n\n{lines}\n{signed}\n{digest}"
+    path = urlsplit(url).path if service == "s3" else quote(urlsplit(url).path, safe="/~")  # encoded once more
+    canonical = f"{method}\n{path}\n\n{lines}\n{signed}\n{digest}"
     to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
     key = f"AWS4{credentials.secret_key}".encode()
     for part in scope.split("/"):

@@ -8,7 +8,8 @@ from dataclasses import replace
 from random import SystemRandom
 from typing import Any
 
-from ops_agent.adapters.llm.client import BedrockKeys, IdentityToken, build_client
+from ops_agent.adapters.llm.bedrock import BedrockKeys
+from ops_agent.adapters.llm.client import IdentityToken, build_client
 from ops_agent.adapters.llm.failures import Failure, Kind, understand
 from ops_agent.adapters.llm.stream import Assembly, BrokenStream
 from ops_agent.adapters.network import DIRECT, Network
@@ -20,7 +21,6 @@ from ops_agent.model.ports import Clock
 MAX_ATTEMPTS = 8
 MAX_WAIT_SECONDS = 600.0
 REQUEST_SECONDS = 900.0
-KEYS_LAST_SECONDS = 45 * 60
 _MAX_BACKOFF = 60.0
 _WITHOUT_ADAPTIVE_THINKING = ("claude-haiku-4", "claude-sonnet-4-5", "claude-opus-4-5", "claude-opus-4-1")
 _CACHED = {"type": "ephemeral"}
@@ -56,7 +56,6 @@ class AnthropicLlm:
         self._end = clock.monotonic() + working_seconds
         self._deadline = self._end
         self._client: Any = None
-        self._client_since = 0.0
 
     def warm_up(self) -> None:
         """Import the SDK (about a second) in a thread while other work continues."""
@@ -125,8 +124,7 @@ class AnthropicLlm:
         return self._settings.use_bedrock or (self._identity is not None and not self._settings.anthropic_api_key)
 
     def _open_client(self) -> Any:
-        stale = self._settings.use_bedrock and self._clock.monotonic() - self._client_since > KEYS_LAST_SECONDS
-        if self._client is None or stale:
+        if self._client is None:
             self._client = build_client(
                 self._settings,
                 region=self._region,
@@ -136,7 +134,6 @@ class AnthropicLlm:
                 bedrock=self._bedrock,
                 network=self._network,
             )
-            self._client_since = self._clock.monotonic()
         return self._client
 
 

@@ -12,22 +12,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ops_agent.adapters.llm.bedrock import BEDROCK_URL, BedrockKeys, bedrock_client
 from ops_agent.adapters.network import DIRECT, Network
 from ops_agent.config.settings import LlmSettings
-from ops_agent.model.errors import ConfigError, LlmError, ToolchainError
+from ops_agent.model.errors import ConfigError, LlmError
 from ops_agent.model.ports import Clock
 
 DEFAULT_URL = "https://api.anthropic.com"
-BEDROCK_URL = "https://bedrock-runtime.{region}.amazonaws.com"
 FEDERATION_AUDIENCE = "https://api.anthropic.com"
 STALL_SECONDS = 60.0
 _AMBIENT = ("ANTHROPIC_", "AWS_BEARER_TOKEN_BEDROCK", "OTEL_")
 
 IdentityToken = Callable[[str], str]
 """Audience in, a freshly minted single-use OIDC token (JWT) out."""
-
-BedrockKeys = Callable[[], tuple[str, str, str]]
-"""Access key id, secret access key and session token of the invoke-only role."""
 
 
 def build_client(
@@ -43,7 +40,7 @@ def build_client(
     """An `anthropic.Anthropic` (or `AnthropicBedrock`, in `region`) client without retries of its own.
 
     `deadline` gives the monotonic time at which the request under way is cut off. Raises ConfigError without a
-    credential, ToolchainError when Bedrock's extra is missing, LlmError when it has no keys.
+    credential, LlmError when Bedrock has no keys.
     """
     import anthropic
 
@@ -52,7 +49,10 @@ def build_client(
     common = {"max_retries": 0, "http_client": http_client, "timeout": http_client.timeout, "open_telemetry": False}
     with _without_ambient():
         if settings.use_bedrock:
-            return _bedrock_client(base_url, region, bedrock, common)
+            if bedrock is None:
+                hint = "Set `bedrock_role_arn` to a role that may only invoke the llm (docs/setup/bedrock.md)."
+                raise LlmError("`use_bedrock` is set, but there are no AWS keys for it", hint=hint)
+            return bedrock_client(bedrock, clock, region=region, base_url=base_url, **common)
         if settings.anthropic_api_key:
             return anthropic.Anthropic(api_key=settings.anthropic_api_key, base_url=base_url, **common)
         if settings.anthropic_federation_rule_id and identity is not None:
@@ -75,31 +75,6 @@ def _federation(settings: LlmSettings, identity: IdentityToken, http_client: Any
         service_account_id=settings.anthropic_service_account_id or None,
         workspace_id=settings.anthropic_workspace_id or None,
         http_client=http_client,
-    )
-
-
-def _bedrock_client(base_url: str, region: str, bedrock: BedrockKeys | None, common: dict[str, Any]) -> Any:
-    try:
-        import boto3  # type: ignore[import-untyped]  # noqa: F401 - the SDK imports it at the first request only
-        from anthropic import AnthropicBedrock
-    except ImportError as missing:
-        raise ToolchainError(
-            f"`use_bedrock` needs the package {missing.name}",
-            hint="Install the extra: pip install 'ops-agent[bedrock]'.",
-        ) from missing
-    if bedrock is None:
-        raise LlmError(
-            "`use_bedrock` is set, but there are no AWS keys for it",
-            hint="Set `bedrock_role_arn` to an invoke-only role.",
-        )
-    access_key, secret_key, session_token = bedrock()
-    return AnthropicBedrock(
-        aws_access_key=access_key,
-        aws_secret_key=secret_key,
-        aws_session_token=session_token,
-        aws_region=region,
-        base_url=base_url,
-        **common,
     )
 
 

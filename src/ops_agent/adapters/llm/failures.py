@@ -23,7 +23,8 @@ _TRANSIENT_TYPE = re.compile(
     r"overloaded|api_error|rate_limit|timeout|throttl|unavailable|internal|streamerror", re.IGNORECASE
 )
 """Error types inside a stream: Anthropic's, and Bedrock's exception names."""
-_TRANSIENT_STATUS = {408, 409, 429, 499}
+_TRANSIENT_STATUS = {408, 409, 424, 429, 499}
+"""424 is Bedrock's: the llm behind it failed."""
 _MONEY_CODES = re.compile(r"spend_limit_reached|organization_on_hold|billing_unavailable")
 _TOO_LONG = re.compile(r"(prompt|input) is too long|context window|maximum context|too many tokens", re.IGNORECASE)
 _MAX_SENTENCE = 600
@@ -37,6 +38,32 @@ _HINTS = {
     413: "The request is larger than the API takes; choose a smaller repository part or `standards`.",
     429: "The organisation's spend limit is reached: raise it in the Claude Console, then re-apply the label.",
 }
+_BEDROCK_RENEWS = re.compile(r"ExpiredToken|UnrecognizedClient|InvalidSignature|IncompleteSignature")
+_BEDROCK_HINTS = {
+    r"with on-demand throughput": (
+        "Only inference profiles serve this llm: give the id of one as `model`, which is its own id behind `global.` "
+        "or a geography. `aws bedrock list-inference-profiles` lists them."
+    ),
+    r"identifier is invalid|ResourceNotFound(?!.*use case)": (
+        "It is not in this region: `aws bedrock list-inference-profiles --region REGION` lists what is. Correct "
+        "`model`, or set `bedrock_region`; a profile of a geography (`us.`, `eu.`) is asked for in that geography."
+    ),
+    r"not authorized to perform: bedrock": (
+        "Let the role in `bedrock_role_arn`, its boundary and the organisation's policies allow it on the inference "
+        "profile, and on its foundation model in each region of the profile (docs/setup/bedrock.md has the policy)."
+    ),
+    r"use case|marketplace|access to the model|access is denied": (
+        "The role's account has not enabled this llm: send the use case form and call it once in Bedrock's model "
+        "catalog with rights in AWS Marketplace. It works some minutes later (docs/setup/bedrock.md)."
+    ),
+    r"per day|ServiceQuotaExceeded": (
+        "The account's quota for this llm is used up: raise it under Service Quotas > Amazon Bedrock, or give another "
+        "profile as `model`; then re-apply the label."
+    ),
+    _BEDROCK_RENEWS.pattern: "The runner's clock is mostly the cause: set it (NTP), then start the run again.",
+    r"ValidationException": "Check the inputs `model` and `effort`; the sentence above is Bedrock's own.",
+}
+"""What Bedrock's exception and its words mean; the first that fits."""
 
 
 class Kind(Enum):
@@ -85,23 +112,31 @@ def understand(error: Exception) -> Failure | None:
 
 
 def _of_status(error: Any) -> Failure:
-    status, kind, code = error.status_code, error.type, error.error_code or ""
+    status, code, headers = error.status_code, error.error_code or "", error.response.headers
+    bedrocks = str(headers.get("x-amzn-errortype", "")).partition(":")[0]
+    kind = error.type or bedrocks
     body = error.body if isinstance(error.body, dict) else {}
-    said = str(error.api_message or body.get("message") or "no reason given")[:_MAX_SENTENCE]
+    said = str(error.api_message or body.get("message") or body.get("Message") or "no reason given")[:_MAX_SENTENCE]
     sentence = f"the API answered {status} {kind or 'error'}: {said}"
     if status == 400 and _TOO_LONG.search(said):
         return Failure(Kind.CONTEXT_EXCEEDED, sentence)
     if _MONEY_CODES.search(code) or kind == "billing_error":
         return Failure(Kind.PERMANENT, sentence, hint=_HINTS[429])
     if status < 300:
-        fatal = kind is not None and not _TRANSIENT_TYPE.search(kind)
+        fatal = kind and not _TRANSIENT_TYPE.search(kind)
         sentence = f"the API's stream broke off with {kind or 'an error'}: {said}"
         return Failure(Kind.PERMANENT if fatal else Kind.TRANSIENT, sentence)
-    if status in _TRANSIENT_STATUS or status >= 500:
-        return Failure(Kind.TRANSIENT, sentence, retry_after=_retry_after(error.response.headers))
-    if status == 401 or (status == 403 and "expired" in said.casefold()):
-        return Failure(Kind.IDENTITY, sentence, hint=_HINTS[401])
-    return Failure(Kind.PERMANENT, sentence, hint=_HINTS.get(status))
+    hint = _HINTS.get(status)
+    if bedrocks:
+        hint = next(
+            (h for words, h in _BEDROCK_HINTS.items() if re.search(words, f"{bedrocks} {said}", re.IGNORECASE)), hint
+        )
+    is_daily = bool(bedrocks) and "per day" in said
+    if (status in _TRANSIENT_STATUS or status >= 500) and not is_daily:
+        return Failure(Kind.TRANSIENT, sentence, retry_after=_retry_after(headers), hint=hint if bedrocks else None)
+    if status == 401 or (status == 403 and "expired" in said.casefold()) or _BEDROCK_RENEWS.match(bedrocks):
+        return Failure(Kind.IDENTITY, sentence, hint=hint if bedrocks else _HINTS[401])
+    return Failure(Kind.PERMANENT, sentence, hint=hint)
 
 
 def _of_identity(status: int | None, text: str) -> Failure:
