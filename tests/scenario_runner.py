@@ -94,7 +94,7 @@ def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str])
     with ExitStack() as stack:
         is_inside = bool(scenario.get("company_network"))
         github = stack.enter_context(EmbeddedGitHub(enterprise_url=f"https://{GHES}" if is_inside else ""))
-        llm = stack.enter_context(LlmServer(scripts))
+        llm = stack.enter_context(LlmServer(scripts, keys_of=world.aws.invoking, region="us-east-1"))
         company = stack.enter_context(_company(github, llm, world, workplace)) if is_inside else None
         links = scenario.get("links", {})
         repository = github.add_repository(f"{OWNER}/orders", files | links, modes=dict.fromkeys(links, "120000"))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ops_agent_demo.aws.embedded import EmbeddedAws
 
 ENVIRONMENT = "dev"
-PLAN_ROLE, DEPLOY_ROLE = "ops-agent-plan", "deploy"
+PLAN_ROLE, BEDROCK_ROLE, DEPLOY_ROLE = "ops-agent-plan", "ops-agent-bedrock", "deploy"
 PLAN_SUBJECT = f"repo:{REPOSITORY}:environment:ops-agent"
 _DEPLOY_SUBJECT = f"repo:{REPOSITORY}:environment:{ENVIRONMENT}"
 
@@ -45,7 +45,9 @@ def open_cloud() -> EmbeddedAws:
 
     accounts = {name: number for name, number in Policy().accounts.items() if name != "root"}
     plans = {_role(account, PLAN_ROLE): (PLAN_SUBJECT,) for account in accounts.values()}
-    aws = EmbeddedAws(accounts=accounts, trust={**plans, _role(accounts[ENVIRONMENT], DEPLOY_ROLE): (_DEPLOY_SUBJECT,)})
+    others = {BEDROCK_ROLE: (PLAN_SUBJECT,), DEPLOY_ROLE: (_DEPLOY_SUBJECT,)}
+    trust = plans | {_role(accounts[ENVIRONMENT], name): subjects for name, subjects in others.items()}
+    aws = EmbeddedAws(accounts=accounts, trust=trust)
     for name, number in aws.accounts.items():
         aws.account(number).make_bucket(f"drivven-terraform-state-{name}")
         aws.account(number).make_bucket(f"drivven-artifacts-{name}")

@@ -16,12 +16,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 import yaml
 
 from fake_github.objects import PullRequest
 from fake_github.platform import EmbeddedGitHub
 from github_descriptions import Checker
+from ops_agent.adapters.llm.client import FEDERATION_AUDIENCE
 from ops_agent_demo import cloud
 from ops_agent_demo.act_run import WORKFLOW, run_with_act, why_not
 from ops_agent_demo.aws.embedded import EmbeddedAws
@@ -107,12 +109,12 @@ class Consumer:
     def with_cloud(self, mirror: Path) -> EmbeddedAws:
         """The team's accounts: their roles trust this job alone, and the service is deployed to dev."""
         aws = self.stack.enter_context(cloud.open_cloud())
-        self.llm.keys_of = aws.invoking
         cloud.deploy_service(aws, mirror, self.folder)
         self.use(aws, mirror)
         return aws
 
     def use(self, aws: EmbeddedAws, mirror: Path) -> None:
+        self.llm.keys_of = aws.invoking
         self.harness = json.loads(cloud.harness_file(aws, mirror, self.folder / "of-the-cloud.json").read_text())
         job = next(iter(self.workflow["jobs"].values()))
         environment = job.get("environment") or job["with"]["environment"]
@@ -253,7 +255,7 @@ def test_the_model_is_reached_without_a_stored_key(stack: ExitStack, tmp_path: P
     consumer = Consumer(stack, tmp_path, mirror, way)
     given = {"FEDERATION_RULE_ID": "fdrl_1", "ORGANIZATION_ID": "org_1", "SERVICE_ACCOUNT_ID": "svac_1"}
     consumer.repository_variables |= {f"ANTHROPIC_{name}": value for name, value in given.items()}
-    consumer.repository_variables["BEDROCK_MODEL"] = "claude-opus-5-5"
+    consumer.repository_variables["BEDROCK_MODEL"] = "global.anthropic.claude-opus-5-5-v1:0"
     trust = {"arn:aws:iam::125611408459:role/ops-agent-bedrock": (cloud.PLAN_SUBJECT,)}
     aws = stack.enter_context(EmbeddedAws(accounts={"dev": "125611408459"}, trust=trust))
     consumer.use(aws, mirror)
@@ -262,7 +264,13 @@ def test_the_model_is_reached_without_a_stored_key(stack: ExitStack, tmp_path: P
     signed = [{k.lower(): v for k, v in headers.items()}["authorization"] for headers in consumer.llm.headers]
     assert signed and "a-key-of-the-test" not in str(consumer.llm.headers)
     assert all(one.startswith("AWS4-HMAC-SHA256" if way == "Bedrock" else "Bearer an-access-token") for one in signed)
-    assert bool(consumer.exchanges) == (way == "No stored key")
+    assert bool(consumer.exchanges) == (way == "No stored key") and not consumer.llm.problems
+    for sent in consumer.exchanges:
+        jwt.decode(
+            sent["assertion"], aws.issuer.public_key, ["RS256"], audience=FEDERATION_AUDIENCE, issuer=aws.issuer.name
+        )
+        named = {name.lower(): sent[name.lower()] for name in given}
+        assert list(named.values()) == list(given.values()) and sent["grant_type"].endswith("jwt-bearer")
 
 
 def example(name: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ A script is a Python generator, or a YAML file (`load_script`) such as
           - check: {}
       - if_text: "came back"            # the same over the last text that we wrote (a repair round begins with one)
         calls: []
-      - fault: overloaded               # see FAULTS; the next request gets the next step
+      - fault: overloaded               # see FAULTS, or Bedrock's ERRORS; the next request gets the next step
         times: 2
       - calls:
           - finish: {title: "...", description: "..."}
@@ -42,6 +42,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
+from ops_agent_demo.llm import bedrock
 
 AFTER_THE_END = "I have nothing more to say."
 FAULTS = (
@@ -161,7 +163,7 @@ class _Step:
                 f"{where}: a step is a mapping of {', '.join(sorted(cls._KEYS))}"
                 + (f", not {unknown}" if isinstance(step, dict) else "")
             )
-        if step.get("fault") not in (None, *FAULTS):
+        if step.get("fault") not in (None, *FAULTS, *bedrock.ERRORS):
             raise ValueError(f"{where}: unknown fault {step['fault']!r}; there are {', '.join(FAULTS)}")
         calls = tuple(_call(call, where, path.parent) for call in step.get("calls") or ())
         answer = Answer(
