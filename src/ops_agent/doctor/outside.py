@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from ops_agent.adapters.llm.client import DEFAULT_URL
+from ops_agent.adapters.llm.client import address_of
 from ops_agent.adapters.network import silence
 from ops_agent.adapters.terraform.cli_config import Method, runners_methods
 from ops_agent.config.harness import read_harness
@@ -245,8 +245,7 @@ def _hosts(setup: Setup) -> Iterable[tuple[str, str]]:
     if settings.github_token:
         yield setup.environment.get("GITHUB_API_URL") or "https://api.github.com", "GitHub"
     if ways_to_llm(settings.llm):
-        usual = f"https://bedrock-runtime.{region}.amazonaws.com" if settings.llm.use_bedrock else DEFAULT_URL
-        yield settings.llm.base_url or usual, "the language model"
+        yield address_of(settings.llm, settings.bedrock_region), "the language model"
     if settings.aws_role_arns and setup.on_runner:
         for service in ("sts", "s3"):
             yield harness.aws_endpoint or f"https://{service}.{region}.amazonaws.com", f"AWS in {region}"

@@ -156,12 +156,12 @@ def request_body(
         "model": settings.model,
         "max_tokens": max_tokens,
         "system": [{"type": "text", "text": system, "cache_control": _CACHED}],
-        "tools": [
-            {"name": t.name, "description": t.description, "input_schema": t.input_schema, **strict} for t in tools
-        ],
         "messages": _messages(turns),
     }
-    if body["tools"]:
+    if tools:
+        body["tools"] = [
+            {"name": t.name, "description": t.description, "input_schema": t.input_schema, **strict} for t in tools
+        ]
         body["tools"][-1]["cache_control"] = _CACHED
     if settings.effort and not any(name in settings.model for name in _WITHOUT_ADAPTIVE_THINKING):
         body["thinking"] = {"type": "adaptive"}

@@ -27,6 +27,12 @@ IdentityToken = Callable[[str], str]
 """Audience in, a freshly minted single-use OIDC token (JWT) out."""
 
 
+def address_of(settings: LlmSettings, region: str) -> str:
+    """Where the llm is asked; `region` is Bedrock's."""
+    usual = BEDROCK_URL.format(region=region) if settings.use_bedrock else DEFAULT_URL
+    return settings.base_url or usual
+
+
 def build_client(
     settings: LlmSettings,
     *,
@@ -44,7 +50,7 @@ def build_client(
     """
     import anthropic
 
-    base_url = settings.base_url or (BEDROCK_URL.format(region=region) if settings.use_bedrock else DEFAULT_URL)
+    base_url = address_of(settings, region)
     http_client = _http_client(clock, deadline, network, base_url)
     common = {"max_retries": 0, "http_client": http_client, "timeout": http_client.timeout, "open_telemetry": False}
     with _without_ambient():
