@@ -206,6 +206,15 @@ def doctor_page() -> str:
     return _between((ROOT / "docs/doctor.md").read_text(encoding="utf-8"), "checks", "\n".join(rows) + "\n")
 
 
+def upgrading_page() -> str:
+    """docs/upgrading.md with its table of names renewed."""
+    from ops_agent.config.renamed import RENAMED
+
+    rows = ["| what | old name | new name | since | the old one holds until |", "|---|---|---|---|---|"]
+    rows += [f"| {r.kind} | `{r.old}` | `{r.new}` | {r.since} | {r.until} |" for r in RENAMED]
+    return _between((ROOT / "docs/upgrading.md").read_text(encoding="utf-8"), "names", "\n".join(rows) + "\n")
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "docker/action.yml": container_action,
     ".github/workflows/ops-agent.yml": reusable_workflow,
@@ -213,6 +222,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "README.md": readme,
     "docs/outcomes.md": outcomes_page,
     "docs/doctor.md": doctor_page,
+    "docs/upgrading.md": upgrading_page,
 }
 
 

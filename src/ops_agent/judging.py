@@ -48,6 +48,8 @@ def judge_checkout(command: Command, inputs: Mapping[str, str], out: TextIO, err
         rules_of = base or checkout.head()
         if rules_of is not None:
             settings = narrow_by_policy_file(settings, rules_of)
+        for notice in settings.notices:
+            err.write(f"warning: {notice}\n")
         policy, missing = without_defaults(settings, inputs)
         findings = _of_change(checkout, base, policy, missing, inputs) if base else _of_tree(checkout, policy, missing)
         links = filter(is_judged, checkout.links_since(FollowedTree(base) if base else None))

@@ -65,6 +65,8 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
     result = partial(RunResult, ref=item.issue.ref, item=item, claim=claimed)
     tree = world.branches.tree(item.target.full_name, claimed.base_commit)
     settings = narrow_by_policy_file(settings, tree)
+    for notice in settings.notices:
+        world.reporter.annotate("warning", notice)
     base = FollowedTree(tree)
     with world.reporter.stage("brief"):
         abilities = world.issues.token_abilities(item.target.full_name)

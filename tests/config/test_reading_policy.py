@@ -30,7 +30,7 @@ layout:
 
 
 def test_a_whole_file_is_read() -> None:
-    policy, problems = read_policy(WHOLE)
+    policy, problems, _ = read_policy(WHOLE)
     assert not problems
     assert policy == PolicyFile(
         allowed_uses=("actions/checkout",),
@@ -48,11 +48,11 @@ def test_a_whole_file_is_read() -> None:
 
 
 def test_an_empty_file_says_nothing() -> None:
-    assert read_policy(b"\n") == (PolicyFile(), ())
+    assert read_policy(b"\n") == (PolicyFile(), (), ())
 
 
 def test_every_problem_is_reported_at_once_with_its_line() -> None:
-    policy, problems = read_policy(
+    policy, problems, _ = read_policy(
         b"regions: [us-east-1]\nworkflows: maybe\nmax_files: 0\nclosed_paths: [../x]\nlayout: [{root: /x}]\n"
     )
     assert policy == PolicyFile(), "nothing of a value that is wrong is kept"
@@ -94,5 +94,5 @@ def test_a_problem_says_what_must_be(content: bytes, problem: str) -> None:
 
 @given(st.binary(max_size=100))
 def test_any_bytes_give_a_policy_or_problems(content: bytes) -> None:
-    policy, problems = read_policy(content)
+    policy, problems, _ = read_policy(content)
     assert isinstance(policy, PolicyFile) and all(problem.startswith("line ") for problem in problems)

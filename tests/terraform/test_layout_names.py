@@ -181,7 +181,7 @@ def test_the_doctors_lines_are_taken_as_they_are(paths: list[str], code: str) ->
     _, lines = questions(survey_of(files, read, Policy()), Policy(), read)
     if not lines:
         return
-    file, problems = read_policy(lines.encode())
+    file, problems, _ = read_policy(lines.encode())
     assert not problems, lines
     policy = narrow(Settings(), file).policy
     again = survey_of(files, read, policy)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from ops_agent.config.renamed import accepted, first_name
 from ops_agent.config.strict_yaml import MAX_BYTES, YamlNode, read_yaml
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.finding import Finding, Place, Severity
@@ -40,6 +41,8 @@ class Accepted:
     reason: str
     expires: date
     line: int = 0
+    notice: str = ""
+    """What to say of the entry's rule where it is written under an old name."""
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -53,7 +56,7 @@ def fingerprint(finding: Finding, read: Callable[[str], str]) -> str:
     """
     lines = read(finding.place.path).split("\n") if finding.place.line else []
     text = lines[finding.place.line - 1].strip() if finding.place.line <= len(lines) and lines else ""
-    identity = "\0".join((finding.rule, finding.place.path, text or finding.what))
+    identity = "\0".join((first_name(finding.rule), finding.place.path, text or finding.what))
     return hashlib.sha256(identity.encode(errors="surrogateescape")).hexdigest()[:16]
 
 
@@ -82,6 +85,8 @@ def read_baseline(content: bytes) -> tuple[tuple[Accepted, ...], tuple[str, ...]
             if reason.casefold() in ("", TODO.casefold()):
                 problems.append(f"line {node.line}: `reason` is not written yet: say why this may stay")
             key = {name: given[name] for name in _KEYS[:3]}
+            if (renamed := accepted("rule").get(key["rule"])) is not None:
+                key |= {"rule": renamed.new, "notice": renamed.notice}
             entries.append(Accepted(**key, reason=reason, expires=expires, line=node.line))
         problems += [f"line {node.line}: {what}" for what in wrong]
     return tuple(entries), tuple(problems)
@@ -118,6 +123,8 @@ def excuse(
         else:
             kept.append(finding)
     for entry in entries:
+        if entry.notice:
+            kept.append(_about(entry, "renamed", "An entry of the baseline names a rule by its old name", entry.notice))
         if entry.expires < today:
             what = f"the entry for `{entry.rule}` in `{entry.path}` expired on {entry.expires}"
             kept.append(_about(entry, "expired", "An entry of the baseline has expired", what))
@@ -133,7 +140,11 @@ def _about(entry: Accepted, rule: str, title: str, what: str) -> Finding:
         rule=f"baseline/{rule}",
         title=title,
         what=what,
-        remedy="Take the entry out; if what it excused is still there, repair it, or agree on a new day and reason.",
+        remedy=(
+            "`ops-agent judge --write-baseline` writes the new name and keeps the reason."
+            if rule == "renamed"
+            else "Take the entry out; if what it excused is still there, repair it, or agree on a new day and reason."
+        ),
         severity=Severity.NOTICE,
         place=Place(path=BASELINE_FILE, line=entry.line),
     )

@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAda
 from pydantic_core import ErrorDetails
 
 from ops_agent.config.inputs import boolean, matching
+from ops_agent.config.renamed import with_new_names
 from ops_agent.config.settings import Settings
 from ops_agent.config.strict_yaml import YamlNode, read_yaml
 from ops_agent.model.errors import ConfigError
@@ -81,26 +82,29 @@ def _adapter() -> TypeAdapter[PolicyFile]:
     return TypeAdapter(PolicyFile)
 
 
-def read_policy(content: bytes) -> tuple[PolicyFile, tuple[str, ...]]:
-    """The file's policy and its problems (`line 4: ...`). With problems, reject the file: a limit that could
-    not be read would not be enforced.
+def read_policy(content: bytes) -> tuple[PolicyFile, tuple[str, ...], tuple[str, ...]]:
+    """The file's policy, its problems (`line 4: ...`), and notices of old names. With problems, reject the file: a
+    limit that could not be read would not be enforced.
 
     The policy holds what could be read, so that everything else that is wrong can be reported as well.
     """
     root = read_yaml(content) if content.strip() else YamlNode("map", 1)
     if isinstance(root, Unreadable):
-        return PolicyFile(), (f"line {root.line}: {root.what}",)
+        return PolicyFile(), (f"line {root.line}: {root.what}",), ()
     if root.kind != "map":
-        return PolicyFile(), (f"line {root.line}: must be keys with values",)
-    values: dict[str, Any] = root.plain
+        return PolicyFile(), (f"line {root.line}: must be keys with values",), ()
+    given: dict[str, Any] = root.plain
+    values, notices, both = with_new_names("policy key", given)
+    problems = {(_line(root, (name,)), f"`{name}`: {what}") for name, what in both}
+    wrong: list[ErrorDetails] = []
     try:
-        return _adapter().validate_python(values), ()
+        _adapter().validate_python(values)
     except ValidationError as error:
         wrong = error.errors(include_url=False)
     unusable = {one["loc"][0] for one in wrong}
-    usable = _adapter().validate_python({key: value for key, value in values.items() if key not in unusable})
-    problems = {(_line(root, one["loc"]), _sentence(one)) for one in wrong}
-    return usable, tuple(f"line {line}: {sentence}" for line, sentence in sorted(problems))
+    policy = _adapter().validate_python({key: value for key, value in values.items() if key not in unusable})
+    problems |= {(_line(root, one["loc"]), _sentence(one)) for one in wrong}
+    return policy, tuple(f"line {line}: {sentence}" for line, sentence in sorted(problems)), notices
 
 
 def _line(node: YamlNode, steps: tuple[int | str, ...]) -> int:
@@ -231,5 +235,6 @@ def narrow_by_policy_file(settings: Settings, base: BaseTree) -> Settings:
             f"{POLICY_FILE} is not a regular file on the base branch",
             hint=f"Replace `{POLICY_FILE}` by a regular file.",
         )
-    file, problems = read_policy(base.read(POLICY_FILE))
-    return narrow(settings, file, problems)
+    file, problems, notices = read_policy(base.read(POLICY_FILE))
+    told = tuple(f"{POLICY_FILE}: {notice}" for notice in notices)
+    return replace(narrow(settings, file, problems), notices=(*settings.notices, *told))

@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 
 from ops_agent.config import inputs
 from ops_agent.config.inputs import shown
+from ops_agent.config.renamed import accepted, with_new_names
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.policy import DEV, Limits, Policy
 from ops_agent.model.workflow import SCOPES
@@ -145,6 +146,8 @@ class Settings:
     ca_certificates: Annotated[str, BeforeValidator(inputs.certificates)] = ""
     """PEM text, or the absolute path of a file with it."""
     # run
+    notices: SkipValidation[tuple[str, ...]] = ()
+    """What to tell people about names that they write and that have changed."""
     dry_run: _Boolean = False
     upload_transcript: _Boolean = False
     probe_llm: _Boolean = False
@@ -210,7 +213,7 @@ class InputsRead(NamedTuple):
 
 _GROUPS = {"labels": LabelSettings, "board": BoardSettings, "llm": LlmSettings}
 _SHAPES: dict[type[Any], tuple[str, ...]] = {
-    shape: tuple(f.name for f in fields(shape) if f.name not in (*_GROUPS, "limits", "policy"))
+    shape: tuple(f.name for f in fields(shape) if f.name not in (*_GROUPS, "limits", "policy", "notices"))
     for shape in (Settings, *_GROUPS.values(), _Converted)
 }
 """Class -> the inputs that are its fields."""
@@ -222,7 +225,11 @@ INPUT_NAMES = frozenset(name for names in _SHAPES.values() for name in names) | 
 def read_inputs(environment: Mapping[str, str], *, needs: Collection[str] = ()) -> InputsRead:
     """As `Settings.from_inputs`, for callers who go on when something is wrong. Raises nothing."""
     given = {name[6:].lower(): text.strip() for name, text in environment.items() if name.startswith("INPUT_")}
+    unset = INPUT_NAMES | accepted("input").keys()
+    given = {name: text for name, text in given.items() if text or name not in unset}
+    given, notices, both = with_new_names("input", given)
     found: list[tuple[str, str]] = [(name, _unknown(name)) for name in sorted(set(given) - INPUT_NAMES)]
+    found += both
     texts = {name: text for name, text in given.items() if text and name in INPUT_NAMES}
     for name, text in list(texts.items()):
         if len(text) > _MAX_TEXT or "\x00" in text:
@@ -241,7 +248,7 @@ def read_inputs(environment: Mapping[str, str], *, needs: Collection[str] = ()) 
             read[shape] = _adapters()[shape].validate_python(usable)
     converted: _Converted = read[_Converted]
     groups = {group: read[shape] for group, shape in _GROUPS.items()}
-    settings = _settings(replace(read[Settings], **groups), converted)
+    settings = _settings(replace(read[Settings], notices=notices, **groups), converted)
     found += _contradictions(settings, converted, frozenset(dict(found)))
     wrong_names = frozenset(name for name, _ in found)
     found += [need for need in _missing(settings.llm, settings.github_token, needs) if need[0] not in wrong_names]

@@ -14,7 +14,7 @@ from ops_agent.adapters.network import network
 from ops_agent.config.policy_file import narrow_by_policy_file
 from ops_agent.config.settings import read_inputs
 from ops_agent.doctor.checks import CHECKS, NEEDS, regular_paths
-from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, Diagnosis, Setup, from_error
+from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis, Setup, from_error
 from ops_agent.doctor.report import MARKER, as_page, headline
 from ops_agent.model.errors import ConfigError, NotFound, OpsAgentError
 from ops_agent.model.ports import BaseTree
@@ -74,6 +74,7 @@ def read_repository(folder: Path | None, setup: Setup, found: list[Diagnosis]) -
         settings = narrow_by_policy_file(settings, stored)
     except ConfigError as error:
         found += [Diagnosis("policy file", FAIL, what, error.hint) for what in error.problems or (str(error),)]
+    found += [Diagnosis("names", WARN, notice) for notice in settings.notices]
     tree = FollowedTree(stored)
     layout = discover_layout(regular_paths(tree), tree.read, settings.policy)
     return replace(setup, settings=settings, tree=tree, layout=layout)

@@ -124,6 +124,8 @@ def _verify(
         return VerifyResult(ending=_superseded(f"{ref} is closed, or its base branch is gone."), pull_request=pull)
     newest, trusted = (world.branches.tree(repository, commit) for commit in (base_head, trusted_head))
     settings = narrow_by_policy_file(settings, trusted)
+    for notice in settings.notices:
+        world.reporter.annotate("warning", notice)
     settings = replace(settings, policy=replace(settings.policy, owner=repository.partition("/")[0]))
     with world.reporter.stage("judge"):
         merged = merge(world.branches, repository, newest, pull, settings.policy)
