@@ -84,7 +84,7 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
     planned: tuple[ChangeSet, Verification] | None = None
     with (
         world.scratch(base) as scratch,
-        BaseFirst(world, settings, base, briefing.layout) as base_first,
+        BaseFirst(world, settings, base, briefing.layout, f"{item.issue.title} {item.issue.body}") as base_first,
         _with_work(Conversation(world, settings, briefing, scratch, show, base_first)) as talk,
     ):
         while True:

@@ -68,7 +68,10 @@ _WORDS = re.compile(r"[a-z]+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """One run: its exit code, the output `conclusion` with its sentence, and the requests to the language model."""
+    """One run: its exit code, the output `conclusion` with its sentence, and the requests to the language model.
+
+    `told` is what each of its turns was answered, as JSON.
+    """
 
     repository: str
     root: str
@@ -79,6 +82,7 @@ class Ended:
     requests: int
     seconds: float
     log: str
+    told: str = ""
 
     @property
     def is_bug(self) -> bool:
@@ -186,6 +190,7 @@ def _run(
         arguments += ["--output", str(place / "output")]
         done = _call(place, mirror, inputs | {"base_url": llm.url}, arguments, limit)
         requests = len(llm.requests)
+        told = json.dumps([body["messages"][-1] for body in llm.requests[1:]], ensure_ascii=False)
     log = done.stdout + done.stderr
     found = _CONCLUSION.findall(log)
     conclusion, sentence = found[-1] if found else ("config_error" if done.returncode == 2 else "", log[-300:])
@@ -199,6 +204,7 @@ def _run(
         requests=requests,
         seconds=round(time.monotonic() - started, 1),
         log=log,
+        told=told,
     )
 
 

@@ -183,6 +183,38 @@ def test_a_change_whose_targets_cannot_be_initialised_either_has_no_proof(tmp_pa
     assert first.no_proof(healed) is None
 
 
+def roots(*names):
+    return {f"{name}/{path.removeprefix('infra/')}": text for name in names for path, text in BEFORE.items()}
+
+
+def test_the_base_of_a_root_that_was_not_tried_ahead_is_tried_when_the_change_fails_there(tmp_path):
+    before = roots(*"abcdef")
+    result, _ = proof(
+        Recorder(results={"init": failed("init", NO_PROVIDER)}, base_results={"init": failed("init", NO_PROVIDER)}),
+        tmp_path,
+        before=before,
+        after={**before, "f/new.tf": "locals {}\n"},
+    )
+    assert result.passed and {c.name for c in result.failing_on_base} == {"init"}
+
+
+def test_a_root_without_environments_is_compared_with_its_base(tmp_path):
+    before = {"tool/main.tf": 'provider "aws" {}\n'}
+    terraform = Recorder()
+    result, _ = proof(terraform, tmp_path, before=before, after={**before, "tool/new.tf": "locals {}\n"})
+    assert result.passed and "offline base tool (default)" in terraform.log
+
+
+def test_a_root_that_the_issue_names_is_planned_ahead():
+    terraform, base = Recorder(), MemoryTree(roots(*"abcde", "orders"))
+    layout = discover_layout(base.files, base.read, Policy())
+    made = SimpleNamespace(**vars(world(terraform, Cloud())))
+    with BaseFirst(made, Settings(), base, layout, "A queue in `orders`") as first:
+        first.before_call()
+        first.settle()
+    assert terraform.log[1] == "init base orders (dev)"
+
+
 @pytest.mark.parametrize(
     ("abilities", "dry_run", "says"),
     [

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from functools import cached_property
+from typing import Final
 
 from ops_agent.model.finding import Place
 
@@ -198,6 +199,10 @@ class Environment:
     backend_file: str | None
     var_files: tuple[str, ...] = ()
     unsettled: str = ""
+
+
+NO_ENVIRONMENT: Final = Environment(name="default", account=None, backend_file=None)
+"""Where a root without environments is planned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

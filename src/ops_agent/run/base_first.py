@@ -6,6 +6,7 @@ spent on it; anything else is never blamed on the change (base_failures.py).
 
 from __future__ import annotations
 
+import re
 import threading
 from contextlib import ExitStack
 from dataclasses import replace
@@ -22,6 +23,7 @@ from ops_agent.run.target import BasePlans
 from ops_agent.run.verify import fetched_modules, plan_bases
 from ops_agent.terraform.obstacles import init_remedy
 
+_PATHS: Final = re.compile(r"[\w.-]+(?:/[\w.-]+)*")
 MAX_ROOTS: Final = 4
 """Roots that are planned ahead; further ones when a change affects them."""
 _PATIENCE: Final = 120.0
@@ -31,7 +33,10 @@ _PATIENCE: Final = 120.0
 class BaseFirst:
     """A thread of its own, from `with` to its end. `plans` is what it found out, for `verify`."""
 
-    def __init__(self, world: World, settings: Settings, base: BaseTree, layout: Layout) -> None:
+    def __init__(self, world: World, settings: Settings, base: BaseTree, layout: Layout, request: str = "") -> None:
+        """`request` is the issue's text: roots whose path it names are planned ahead of others."""
+        words = set(_PATHS.findall(request))
+        layout = replace(layout, roots=tuple(sorted(layout.roots, key=lambda root: root.path not in words)))
         self.plans = BasePlans()
         self._world, self._settings, self._base, self._layout = world, settings, base, layout
         self._ahead = {root.path for root in layout.roots[:MAX_ROOTS]}
@@ -52,7 +57,7 @@ class BaseFirst:
         for line in lines_of(needs):
             self._world.reporter.line(line)
         self._lacking = stopped_by(needs, self._settings, self._layout)
-        if self._lacking is not None or not any(root.environments for root in self._layout.roots):
+        if self._lacking is not None or not self._layout.roots:
             self._decided.set()
             return self
         try:

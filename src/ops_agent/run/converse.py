@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from ops_agent.agent.briefing import checks_material, fenced, findings_material, plans_material
 from ops_agent.agent.loop import AgentLoop, Budget
@@ -29,6 +29,9 @@ from ops_agent.run.target import BasePlans
 from ops_agent.text.templates import fill
 
 SHOW_EVERY_TURNS = 10
+_MOST_ON_BASE: Final = 8
+"""Checks of the base that are told whole; of a repository that nothing can be fetched for all of them fail."""
+_MOST_NAMED: Final = 40
 _UNFINISHED = frozenset(
     {Conclusion.CHECKS_FAILED, Conclusion.PLAN_FAILED, Conclusion.BUDGET_EXHAUSTED, Conclusion.NO_PROGRESS}
 )
@@ -195,8 +198,10 @@ class Conversation:
         new = [c for c in self._base_first.plans.failures.checks if (c.name, c.subject) not in self._told]
         if new and stopped is None:
             self._told |= {(c.name, c.subject) for c in new}
-            checks = self._fenced(checks_material(new))
-            self._loop.say(fill("agent/prompts/failing_on_base.md", checks=checks))
+            material: list[object] = [*checks_material(new[:_MOST_ON_BASE])]
+            if more := [f"{c.name} of {c.subject}" for c in new[_MOST_ON_BASE:]]:
+                material.append({"failing_too": more[:_MOST_NAMED], "not_listed": len(more[_MOST_NAMED:])})
+            self._loop.say(fill("agent/prompts/failing_on_base.md", checks=self._fenced(material)))
         return stopped
 
     def _fenced(self, material: object) -> str:

@@ -27,18 +27,19 @@ def verify_offline(
     head: Head, opened: Sequence[Opened], known: BasePlans, untouched: Path
 ) -> tuple[TargetVerification, ...]:
     """One offline plan for all targets of one root, which is the difference to the base by itself. A root of which a
-    check failed before is not planned.
+    check failed before is not planned; its base is tried all the same, for it may fail there too.
     """
     checks = [[*one.checks] for one in opened]
     plans: list[TerraformPlan | None] = [None] * len(opened)
-    if all(map(all_pass, checks)):
-        with known.offline(opened[0].work.target.root):
-            bases = offline_bases(head, [one.work for one in opened], known, untouched)
+    with known.offline(opened[0].work.target.root):
+        bases = offline_bases(head, [one.work for one in opened], known, untouched)
+        found = []
+        if all(map(all_pass, checks)):
             found = head.terraform.plan_offline([one.workspace for one in opened], bases)
-        for number, (result, offline) in enumerate(found):
-            checks[number].append(redacted(result, head.redact))
-            if offline is not None:
-                plans[number] = read(head, opened[number].work, offline.document, "", offline.untold)
+    for number, (result, offline) in enumerate(found):
+        checks[number].append(redacted(result, head.redact))
+        if offline is not None:
+            plans[number] = read(head, opened[number].work, offline.document, "", offline.untold)
     return tuple(
         verified(head, one.work, one.workspace, results, plan)
         for one, results, plan in zip(opened, checks, plans, strict=True)

@@ -18,7 +18,7 @@ from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.plan import OfflineSide, ResourceChange, TerraformPlan
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree, CredentialLease, Terraform, TerraformWorkspace
-from ops_agent.model.terraform import Environment, Layout, TerraformRoot, TerraformSource, TerraformTarget
+from ops_agent.model.terraform import Layout, TerraformRoot, TerraformSource, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, Evidence, TargetVerification
 from ops_agent.plan.reading import read_plan
 from ops_agent.run.base_failures import BaseFailures, read_file
@@ -108,12 +108,7 @@ class Work:
 def work_of(wanted: tuple[str, ...], before: Layout, roots: Iterable[TerraformRoot]) -> tuple[Work, ...]:
     """Every target of `roots` in the environments `wanted` (empty: in all), without a lease."""
     on_base = {str(target): target for target in targets(before.roots)}
-    found = (
-        TerraformTarget(root=root, environment=environment)
-        for root in roots
-        for environment in root.environments or (Environment(name="default", account=None, backend_file=None),)
-        if not wanted or environment.name in wanted
-    )
+    found = (target for target in targets(roots) if not wanted or target.environment.name in wanted)
     return tuple(Work(target=target, base=on_base.get(str(target))) for target in found)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from ops_agent.guard.providers import takes_configurations
 from ops_agent.guard.tree import SourceTree
 from ops_agent.model.change_set import ChangeSet
-from ops_agent.model.terraform import Environment, TerraformRoot, TerraformTarget
+from ops_agent.model.terraform import NO_ENVIRONMENT, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus
 from ops_agent.run.base_failures import BaseFailures
 from ops_agent.run.target import Head, fmt, redacted, validated
@@ -45,8 +45,7 @@ def check_module(
 
 def _validated(head: Head, module: TerraformRoot, tree: Path) -> CheckResult:
     """`validate`, not run where `init` fails: versions and remote modules may be what only a caller brings."""
-    environment = Environment(name="default", account=None, backend_file=None)
-    target = TerraformTarget(root=module, environment=environment)
+    target = TerraformTarget(root=module, environment=NO_ENVIRONMENT)
     with head.terraform.workspace(tree, target, None, providers=head.providers(module, None)) as workspace:
         ready = redacted(workspace.init(), head.redact)
         if ready.status is CheckStatus.FAILED:

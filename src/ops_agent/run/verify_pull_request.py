@@ -29,7 +29,6 @@ from ops_agent.model.finding import Finding, Verdict
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree, Branches, CheckReport, Clock, Issues, World
-from ops_agent.model.terraform import Environment, TerraformTarget
 from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerification, Verification
 from ops_agent.model.work_item import PERMITTING_LABELS, Criterion
 from ops_agent.pages.criteria import recorded
@@ -54,6 +53,7 @@ from ops_agent.run.permissions import PermissionReader
 from ops_agent.run.publish import MAX_BODY_CHARACTERS, keep_comment, link_problem
 from ops_agent.run.target import redacted
 from ops_agent.run.verify import verify
+from ops_agent.terraform.layout import targets
 from ops_agent.terraform.links import FollowedTree, broken_links
 from ops_agent.text.markdown import as_kept, cell, code
 
@@ -408,12 +408,8 @@ def _judged(world: World, settings: Settings, merged: Merged, untrusted: str, *,
 
 
 def _not_planned(after: SourceTree, changes: ChangeSet, why: str) -> tuple[TargetVerification, ...]:
-    nowhere = (Environment(name="default", account=None, backend_file=None),)
-    return tuple(
-        TargetVerification(target=TerraformTarget(root=root, environment=one), checks=(), unplanned=why)
-        for root in (after.affected_roots(changes.paths) if why else ())
-        for one in root.environments or nowhere
-    )
+    found = targets(after.affected_roots(changes.paths)) if why else ()
+    return tuple(TargetVerification(target=target, checks=(), unplanned=why) for target in found)
 
 
 def _excused(trusted: BaseTree, merged: Merged, verdict: Verdict, today: date) -> Verdict:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ops_agent.model.finding import Finding, Place
 from ops_agent.model.policy import Policy
-from ops_agent.model.terraform import Environment, Layout, MappedRoot, TerraformRoot, TerraformTarget
+from ops_agent.model.terraform import NO_ENVIRONMENT, Environment, Layout, MappedRoot, TerraformRoot, TerraformTarget
 from ops_agent.terraform.environments import (
     BACKEND_FOLDERS,
     Candidates,
@@ -273,8 +273,8 @@ class LayoutUses:
 
 
 def targets(roots: Iterable[TerraformRoot]) -> tuple[TerraformTarget, ...]:
-    """Every root in every environment of it."""
-    return tuple(TerraformTarget(root=r, environment=e) for r in roots for e in r.environments)
+    """Every root in every environment of it; one without environments in NO_ENVIRONMENT."""
+    return tuple(TerraformTarget(root=r, environment=e) for r in roots for e in r.environments or (NO_ENVIRONMENT,))
 
 
 def unsettled_by(before: Layout, after: Layout) -> tuple[Finding, ...]:
