@@ -13,7 +13,7 @@ import pytest
 
 import ops_agent
 from adapters.terraform.worlds import IS_ROOT, bare_target, write
-from ops_agent.adapters.terraform.cells import new_run_directory, sweep
+from ops_agent.adapters.terraform.cells import new_run_directory, remove, sweep
 from ops_agent.adapters.terraform.commands import plan, show
 from ops_agent.adapters.terraform.engine import find_program
 from ops_agent.adapters.terraform.processes import Patience
@@ -109,3 +109,16 @@ def test_a_hostile_plan_file_cannot_be_shown_instead_of_ours(tmp_path):
         )
         assert result.returncode == 1
         assert plan(out=one.out / "plan.tfplan").argv[-1].endswith("plan.tfplan")
+
+
+def test_what_is_above_a_removed_tree_keeps_its_permissions(tmp_path: Path) -> None:
+    """Somebody else may have removed the tree in the meantime."""
+    tmp_path.chmod(0o755)
+    locked = tmp_path / "tree" / "locked"
+    locked.mkdir(parents=True)
+    (locked / "file").write_text("")
+    locked.chmod(0o500)
+    for _ in range(2):
+        remove(tmp_path / "tree")
+        assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+        assert not (tmp_path / "tree").exists()

@@ -192,11 +192,12 @@ def _started(pid: int) -> str:
 
 
 def remove(path: Path) -> None:
-    """Remove a tree even where a child made directories that it cannot enter itself."""
+    """Remove a tree even where a child made directories that it cannot enter itself; what is above it stays."""
 
     def retry(function: Callable[[str], object], name: str, _: object) -> None:
         with suppress(OSError):
-            Path(name).parent.chmod(0o700)
+            if Path(name) != path:
+                Path(name).parent.chmod(0o700)
             Path(name).chmod(0o700)
             function(name)
 
