@@ -279,7 +279,9 @@ def test_on_a_laptop_what_only_a_job_has_is_not_checked_and_says_where_it_is(tmp
     assert not ill(laptop), "nothing of it is the repository's fault"
     skipped = {one.subject: one.hint for one in laptop if one.health is Health.SKIP}
     assert set(skipped) == {"GitHub", "board", "AWS", "llm"}
-    assert set(skipped.values()) == {"The doctor's workflow checks it in a job (examples/doctor.yml)."}
+    assert "ANTHROPIC_API_KEY" in skipped.pop("llm")
+    assert set(skipped.values()) == {"The doctor's workflow checks that in a job (examples/doctor.yml)."}
+    assert " ".join(as_lines(laptop)).count("examples/doctor.yml") == 1, "terse"
     federation = healthy(anthropic_api_key="", use_bedrock=True, bedrock_role_arn=ROLE, probe_llm=True)
     (line,) = (one for one in examine(setup(settings=federation, environment=RUNNER)) if one.subject == "llm")
     assert line.health is Health.FAIL and "id-token: write" in line.hint

@@ -233,5 +233,7 @@ def silence(network: Network, url: str, seconds: float = 8) -> str | None:
         except requests.RequestException as error:
             if isinstance(error, requests.Timeout):
                 return f"no answer within {seconds:g} s"
-            return explained(error) or f"no connection ({type(error).__name__})"
+            reason = getattr(error.args[0] if error.args else None, "reason", error)
+            unknown = "NameResolution" in type(reason).__name__
+            return explained(error) or ("its name is not known here" if unknown else "no connection")
     return None

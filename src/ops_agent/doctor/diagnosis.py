@@ -14,7 +14,7 @@ from ops_agent.model.finding import Finding
 from ops_agent.model.ports import BaseTree, World
 from ops_agent.model.terraform import Layout
 
-_IN_A_JOB: Final = "The doctor's workflow checks it in a job (examples/doctor.yml)."
+IN_A_JOB: Final = "The doctor's workflow checks that in a job (examples/doctor.yml)."
 
 
 class Health(StrEnum):
@@ -70,7 +70,7 @@ class Setup:
     @property
     def elsewhere(self) -> str:
         """Where what cannot be checked here is checked."""
-        return "" if self.on_runner else _IN_A_JOB
+        return "" if self.on_runner else IN_A_JOB
 
     def lacking(self, subject: str, what: str, hint: str) -> Diagnosis:
         """A diagnosis of what only a job has: FAIL in a job, elsewhere SKIP."""

@@ -56,13 +56,17 @@ def check_llm(setup: Setup) -> Iterator[Diagnosis]:
     if not given:
         hint = "Set `anthropic_api_key`, the `anthropic_federation_*` inputs, or `use_bedrock`. A secret of a GitHub "
         hint += "environment is empty unless the job names that `environment`."
-        yield setup.lacking("llm", "no credentials for the language model are given", hint)
+        what = "no credentials for the language model are given"
+        own = "A run on this machine takes ANTHROPIC_API_KEY from the environment."
+        yield setup.lacking("llm", what, hint) if setup.on_runner else Diagnosis("llm", SKIP, what, own)
         return
     through = f"`{llm.model}` through {_LLM_WAYS[given[0]]}"
     if given[0] != "anthropic_api_key" and not setup.gets_oidc_tokens:
         yield setup.lacking("llm", f"{through} needs an OIDC token, which this process cannot ask for", _GIVE_OIDC)
     elif not setup.settings.probe_llm:
         yield Diagnosis("llm", OK, f"{through} (not called: `probe_llm: true` calls it once)")
+    elif silence(setup.network, address_of(llm, setup.settings.bedrock_region)) is not None:
+        yield Diagnosis("llm", SKIP, f"{through} was not called: its host does not answer", "See `network`.")
     else:
         turns = (PeopleTurn(text="Answer with one word: ready"),)
         answer = setup.world.llm.reply(system="You are asked once.", tools=(), turns=turns, max_tokens=1)
@@ -230,12 +234,12 @@ def check_network(setup: Setup) -> Iterator[Diagnosis]:
     proxy = f" (proxy: {setup.network.proxy})" if setup.network.proxy else ""
     if reached := [urlsplit(url).netloc for url in hosts if answers[url] is None]:
         yield Diagnosis("network", OK, f"these answer: {', '.join(reached)}{proxy}")
-    for url, why in answers.items():
-        if why is not None:
-            health: Health = FAIL if setup.on_runner else WARN
-            what = f"{hosts[url]} cannot be reached at {urlsplit(url).netloc}: {why}{proxy}"
-            hint = "Let this machine connect to it on port 443, or set HTTPS_PROXY, NO_PROXY or `ca_certificates` "
-            yield Diagnosis("network", health, what, f"{hint}(docs/setup/network.md).")
+    for why in dict.fromkeys(why for why in answers.values() if why is not None):
+        silent = [f"{hosts[url]} ({urlsplit(url).netloc})" for url in hosts if answers[url] == why]
+        health: Health = FAIL if setup.on_runner else WARN
+        hint = "Let this machine connect there on port 443, or set HTTPS_PROXY, NO_PROXY or `ca_certificates` "
+        what = f"cannot be reached from here: {', '.join(silent)}: {why}{proxy}"
+        yield Diagnosis("network", health, what, f"{hint}(docs/setup/network.md).")
 
 
 def _hosts(setup: Setup) -> Iterable[tuple[str, str]]:

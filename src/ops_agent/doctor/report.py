@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from ops_agent.adapters.runner.printing import escape_controls
-from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis
+from ops_agent.doctor.diagnosis import FAIL, IN_A_JOB, OK, SKIP, WARN, Diagnosis
 from ops_agent.model.ports import Reporter
 from ops_agent.pages.fragments import counted, details, joined
 from ops_agent.pages.job_summary import MAX_ANNOTATIONS
@@ -39,11 +39,12 @@ def as_lines(found: Sequence[Diagnosis]) -> Iterator[str]:
     """A line for each, one for what to do about it, and the result."""
     for one in found:
         yield f"{one.health:<4}  {one.subject}: {_line(one.what)}"
-        if one.hint and one.health is not OK:
+        if one.hint not in ("", IN_A_JOB) and one.health is not OK:
             first, *more = one.hint.split("\n")
             yield from (f"      {_line(line)}" for line in ((first, *more) if more else (f"-> {first}",)))
     skipped = ", ".join(dict.fromkeys(one.subject for one in found if one.health is SKIP))
-    yield headline(found) + (f" Not checked: {skipped}." if skipped else "")
+    where = f" {IN_A_JOB}" if any(one.hint == IN_A_JOB for one in found) else ""
+    yield headline(found) + (f" Not checked: {skipped}.{where}" if skipped else "")
 
 
 def as_json(found: Sequence[Diagnosis]) -> str:

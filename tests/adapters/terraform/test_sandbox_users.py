@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from adapters.terraform.worlds import IS_ROOT, bare_target, write
 from ops_agent.adapters.terraform import confinement, sandbox_child
 from ops_agent.adapters.terraform import sandbox as sandbox_module
 from ops_agent.adapters.terraform.cells import fresh_uid
+from ops_agent.adapters.terraform.engine import Program
 from ops_agent.adapters.terraform.sandbox import harden_this_process
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.model.errors import ToolchainError
@@ -90,6 +92,7 @@ NOBODY = """
 import ctypes, sys
 sys.path[:0] = {paths!r}
 from ops_agent.adapters.terraform import confinement
+from ops_agent.adapters.terraform.engine import Program
 from ops_agent.adapters.terraform.sandbox import harden_this_process
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
 from ops_agent.model.policy import Policy
@@ -131,3 +134,13 @@ def test_hardening_keeps_this_process_working():
     harden_this_process()
     harden_this_process()
     assert Path("/proc/self/stat").read_text()
+
+
+@pytest.mark.skipif(not IS_ROOT, reason="only root gives children a user of their own")
+def test_a_temporary_directory_that_no_other_user_may_enter_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(sandbox_module, "is_open_to_others", lambda _path: True)
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path / "closed"))
+    (tmp_path / "closed").mkdir(mode=0o700)
+    with pytest.raises(ToolchainError, match="no other user may enter") as caught:
+        sandbox_module.Sandbox(Program(path=Path("/bin/true")))
+    assert "TMPDIR" in caught.value.hint

@@ -18,6 +18,7 @@ import os
 import resource
 import shutil
 import socket
+import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
@@ -66,6 +67,11 @@ class Sandbox:
         base = Path(tempfile.gettempdir())
         if own_uid and not is_open_to_others(base):
             base = Path("/tmp")  # noqa: S108  a directory of our own is made below it
+        if own_uid and not all(place.stat().st_mode & stat.S_IXOTH for place in (base, *base.parents)):
+            what = f"no other user may enter {base}, where each plan runs as a user of its own"
+            raise ToolchainError(
+                what, hint=f"Open it (`chmod 1777 {base}`), or set TMPDIR to a directory that is open."
+            )
         sweep(base)
         self.root = new_run_directory(base)
         self.program = program
