@@ -190,7 +190,7 @@ class RootInEnvironment(_OfTree):
 
 SCRIPT_INPUTS = frozenset({"script", "run", "command", "commands", "args", "entrypoint", "inlinescript", "cmd"})
 _OF_STRANGERS = frozenset({"issue_comment", "issues", "pull_request_review", "pull_request_target", "workflow_run"})
-_OF_WRITERS = frozenset({"merge_group", "push", "schedule", "workflow_call", "workflow_dispatch"})
+_OF_WRITERS = frozenset({"merge_group", "push", "release", "schedule", "workflow_call", "workflow_dispatch"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

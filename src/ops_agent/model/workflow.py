@@ -132,8 +132,8 @@ class Workflow:
         branches = filters.get("branches", ())
         if push is None or (not branches and "branches-ignore" not in filters and filters.keys() & _TAGS):
             return ()
-        named = (b for b in branches if re.fullmatch(r"[A-Za-z0-9][\w./-]*", b) and not b.startswith("ops-agent/"))
-        return tuple(b for b in branches if b not in set(named)) if branches else ("*",)
+        is_named = re.compile(r"(?!ops-agent/)[A-Za-z0-9][\w./-]*").fullmatch
+        return tuple(b for b in branches if not is_named(b)) if branches else ("*",)
 
     @property
     def starts_on_tags(self) -> bool:

@@ -16,7 +16,7 @@ from ops_agent.guard.rules.terraform import (
     services,
     sources,
 )
-from ops_agent.guard.rules.workflow import actions, deployments, names, scripts, triggers
+from ops_agent.guard.rules.workflow import actions, deployments, environments, names, scripts, triggers
 from ops_agent.guard.rules.workflow import conventions as workflow_conventions
 from ops_agent.guard.rules.workflow import regions_and_accounts as workflow_regions_and_accounts
 from ops_agent.guard.rules.workflow.linters import LINTER_RULES
@@ -25,7 +25,7 @@ TABLE: tuple[Rule, ...] = (
     *rules_of(changed_paths),
     *rules_of(execution, files, sources, inputs, secrets, regions_and_accounts, backends, services, conventions),
     *rules_of(names, triggers, actions, scripts),
-    *rules_of(workflow_regions_and_accounts, deployments, workflow_conventions),
+    *rules_of(workflow_regions_and_accounts, deployments, environments, workflow_conventions),
     *LINTER_RULES,
     *rules_of(secrets_in_text),
 )

@@ -10,9 +10,9 @@ from ops_agent.guard.rule import WorkflowFile, rule
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.workflow import Job, Step
 
-_HOSTED = re.compile(r"(ubuntu|windows|macos)-(latest|[0-9]{2}(\.[0-9]{2})?)(-arm|-xlarge|-large)?")
+_HOSTED = re.compile(r"ubuntu-slim|(ubuntu|windows|macos)-(latest|[0-9]{2}(\.[0-9]{2})?)(-arm|-xlarge|-large)?")
 _OWN_WORKFLOWS = "./.github/workflows/"
-_AFTER_A_REVIEW = frozenset({"push", "schedule", "workflow_call", "workflow_dispatch"})
+_AFTER_A_REVIEW = frozenset({"push", "release", "schedule", "workflow_call", "workflow_dispatch"})
 _IMAGE = re.compile(r"(?P<name>[A-Za-z0-9._/-]+(:[0-9]+/[A-Za-z0-9._/-]+)?)(:[A-Za-z0-9._-]+)?@sha256:[0-9a-f]{64}")
 # Docker's own images have no owner in their name; the others are of publishers whose tools such workflows run.
 _KNOWN_PUBLISHER = re.compile(

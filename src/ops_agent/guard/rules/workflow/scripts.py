@@ -35,9 +35,12 @@ _INSTALLS = re.compile(
     r"(?=\s*(?:[;&|]|\Z))"
 )
 # A folder behind those of `PATH` hides no command; one of the machine's holds no file of the repository.
-_FOLDER = r"(?:\$HOME|\$\{HOME\}|~|/opt|/usr/local|\$RUNNER_TEMP|\$RUNNER_TOOL_CACHE)(?:/(?!\.\.)[\w.-]+)*"
+_FOLDER = (
+    r"(?:\$HOME|\$\{HOME\}|~|/opt|/usr/local|/home/linuxbrew|\$RUNNER_TEMP|\$RUNNER_TOOL_CACHE)(?:/(?!\.\.)[\w.-]+)*"
+)
 _EVERYDAY = re.compile(
-    rf"\becho\s+[\"']?(?:{_FOLDER}|\$\(go env GOPATH\)/bin)[\"']?\s*>>\s*[\"']?\$\{{?GITHUB_PATH\b\}}?[\"']?"
+    rf"\becho\s+[\"']?(?:{_FOLDER}(?::{_FOLDER})*|\$\(go env GOPATH\)/bin)[\"']?\s*>>\s*"
+    r"[\"']?\$\{?GITHUB_PATH\b\}?[\"']?"
     r"|\bsudo\s+rmz?(?:\s+-[rf]+)*(?:\s+(?:/usr/(?:share|local|lib)|/opt)(?:/(?!\.\.)[\w.+*-]+)+)+(?=\s*(?:[;&|]|\Z))"
 )
 _OWN_API = re.compile(r"https://(api|uploads)\.github\.com/|\$\{?GITHUB_API_URL")
@@ -46,7 +49,7 @@ _OWN_API = re.compile(r"https://(api|uploads)\.github\.com/|\$\{?GITHUB_API_URL"
 _STEERING = f"(?:{'|'.join(sorted(words('steering_variables')))})"
 # Values that switch something off, or choose nothing: an empty pager is what everybody writes.
 _HARMLESS = re.compile(
-    r"(AWS_|GH_|GIT_)?PAGER=(cat)?|GIT_TERMINAL_PROMPT=0|TF_LOG=(ERROR|WARN|INFO)?"
+    r"(AWS_|GH_|GIT_)?PAGER=(cat)?|GIT_TERMINAL_PROMPT=0|GIT_LFS_SKIP_SMUDGE=[01]|TF_LOG=(ERROR|WARN|INFO)?"
     r"|TF_CLI_ARGS(_\w+)?=(\s*-(no-color|input=false|compact-warnings|lock-timeout=\w+))*\s*"
     r"|TF_PLUGIN_CACHE_DIR=(?!.*\.\.)(/home/runner|/tmp|\$\{\{ *runner\.temp *\}\})(/[\w./-]*)?"
 )

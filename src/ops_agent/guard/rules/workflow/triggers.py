@@ -12,7 +12,7 @@ from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.workflow import SCOPES, Job, Permissions, WorkflowText
 from ops_agent.workflows.expressions import parts_of
 
-_OPEN = frozenset({"push", "pull_request", "workflow_dispatch", "workflow_call", "schedule", "merge_group"})
+_OPEN = frozenset({"push", "release", "pull_request", "workflow_dispatch", "workflow_call", "schedule", "merge_group"})
 _BEFORE_A_MERGE = frozenset({"pull_request", "merge_group"})
 _ELSEWHERE = re.compile(r"\$\{\{.*\b(?:env|inputs|matrix|needs|strategy)\b", re.DOTALL)
 _SECRETS = re.compile(r"(?<![A-Za-z0-9_.-])secrets\b(\s*\.\s*([A-Za-z_][A-Za-z0-9_-]*))?", re.IGNORECASE)
@@ -24,7 +24,7 @@ def dangerous_trigger(file: WorkflowFile) -> Iterator[Finding]:
 
     `pull_request_target`, `workflow_run`, `issue_comment` and the like run with secrets on what others wrote.
 
-    Remedy: Use `pull_request` or `merge_group` (read-only), `push` to named branches, `workflow_dispatch`,
+    Remedy: Use `pull_request` or `merge_group` (read-only), `push` to named branches, `release`, `workflow_dispatch`,
     `workflow_call` or `schedule`.
     """
     for event, line, what in _dangerous_events(file):
@@ -34,22 +34,25 @@ def dangerous_trigger(file: WorkflowFile) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def push_from_any_branch(file: WorkflowFile) -> Iterator[Finding]:
-    """A job that does more than read starts on a pushed tag, or on a push to a branch that is not named.
+    """A job that does more than read starts on a tag or release, or on a push to a branch that is not named.
 
     ops-agent's own branch is pushed before anybody has reviewed it, and a tag can be on any commit. What starts then
-    may only read, without secrets; on a tag it may do more with a GitHub environment.
+    may only read, without secrets; on a tag or release it may do more with a GitHub environment.
 
-    Remedy: Write `push:` with `branches: [main]`, without patterns; give a job that starts on tags an `environment:`.
+    Remedy: Write `push:` with `branches: [main]`, without patterns; give a job that starts on tags or releases an
+    `environment:`.
     """
-    push = file.workflow.trigger("push")
+    start = file.workflow.trigger("push") or file.workflow.trigger("release")
     found = [
         "a push to any branch starts it" if b == "*" else f"`{b}` is not the name of a protected branch"
         for b in file.workflow.open_branches
     ]
-    for job in file.workflow.jobs if push is not None else ():
-        of_tags = ["tags start it"] if file.workflow.starts_on_tags and not is_gated(job, file.workflow) else []
-        for what in () if _only_reads(file, job) else (*found, *of_tags):
-            yield file.hit(job, what, push.line if push else 0, at=f"{job.id} {what}")
+    marks = ["tags start it"] if file.workflow.starts_on_tags else []
+    marks += ["a release starts it"] if file.workflow.trigger("release") else []
+    for job in file.workflow.jobs if start is not None else ():
+        of_marks = [] if is_gated(job, file.workflow) else marks
+        for what in () if _only_reads(file, job) else (*found, *of_marks):
+            yield file.hit(job, what, start.line if start else 0, at=f"{job.id} {what}")
 
 
 @rule(Severity.BLOCKS)
