@@ -99,7 +99,7 @@ def test_the_second_reader_reads_and_blocks_changed_files_alone(monkeypatch: pyt
     read: list[bytes] = []
     opinion = hcl_python_hcl2.second_opinion
     monkeypatch.setattr(hcl_python_hcl2, "second_opinion", lambda content: read.append(content) or opinion(content))
-    odd = b'locals {\n  x = "${~ var.a ~}"\n}\n'
+    odd = b'locals {\n  x = "${\nvar.a}"\n}\n'
     files = {"app/main.tf": BACKEND, "app/odd.tf": odd, "app/dev.tfvars": b"", "app/dev.tfbackend": b""}
     base = FilesInMemory.of(files)
     plain = b"locals {\n  y = 1\n}\n"

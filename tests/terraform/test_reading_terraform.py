@@ -79,9 +79,9 @@ def test_escapes_and_references_are_resolved() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        b'a = file/* c */("x")',
-        b'a = core::file("x")',
-        b'a = "${~ file("x") ~}"',
+        b"a = 0x1f",
+        b"a = 1_000",
+        b"a = 1." + b"0" * 30 + b"e3",
         b"a = 1\na = 2",
         b"a = ",
         b"resource {",
@@ -97,6 +97,26 @@ def test_escapes_and_references_are_resolved() -> None:
 )
 def test_what_is_not_read_without_doubt_is_refused(text: bytes) -> None:
     assert isinstance(judged(text), Unreadable)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('resource "a" "b" {\n  x = 1\n\nresource "c" "d" {\n  y = 2\n}\n', 1),
+        ('a = 1\n\nresource "a" "b" {\n  x = 1\n', 3),
+        ("a {\n  b {\n    x = 1\n}\n", 2),
+        ("a {\n  x = {\n    b = 1\n}\n\nc {\n}\n", 2),
+        ("a {\n  x = [\n    1,\n    2\n}\n", 2),
+        ("a = 1\nb = <<EOT\nx\n", 2),
+    ],
+)
+def test_what_is_not_closed_is_named_by_the_line_that_opens_it(text: str, line: int) -> None:
+    assert read_terraform(text.encode()) == Unreadable(what="what this line opens is not closed", line=line)
+
+
+def test_a_text_that_is_not_closed_is_named_by_its_line() -> None:
+    broken = read_terraform(b'a {\n}\n\nb {\n  x = "abc\n}\nc {\n}\n')
+    assert isinstance(broken, Unreadable) and broken.line == 5
 
 
 @pytest.mark.parametrize(
@@ -117,10 +137,48 @@ def test_what_is_not_read_without_doubt_is_refused(text: bytes) -> None:
         b"x = a[*].b.c",
         b'x = "${"a"}"',
         b"x = { a = 1, b = 2 }",
+        b'a = file/* c */("x")',
+        b'a = core::file("x")',
+        b'a = "${~ file("x") ~}"',
+        b"x = { for k in y : (k ? 1 : 2)\n  => k }",
+        "π = é.ß\nx = ñandú(1)\n".encode(),
+        b'resource "a" /* why */ "b" {\n  x = /* y */ !!z\n}\n',
+        b"x = 5-1e3 + a-1e3 + [-1E+2, b.c1e4][0]",
     ],
 )
 def test_legal_forms_are_read(text: bytes) -> None:
     assert isinstance(judged(text), TerraformSource)
+
+
+DIGITS = st.text("0123456789", min_size=1, max_size=12)
+EXPONENTS = st.builds("{}{}{}".format, st.sampled_from("eE"), st.sampled_from(("", "+", "-")), st.integers(0, 300))
+NUMBERS = st.builds("{}{}{}".format, DIGITS, st.one_of(st.just(""), DIGITS.map(".{}".format)), st.just("") | EXPONENTS)
+
+
+@given(NUMBERS, st.sampled_from(("{}", "[{}]", "{{ a = {} }}", "f({})", '"${{{}}}"', "({}) - 1", "a[{}]")))
+def test_every_number_is_read_for_what_it_is_and_shown_as_it_was_written(number: str, place: str) -> None:
+    source = judged(f"x = {place.format(number)}\ny = 1\n".encode())
+    assert isinstance(source, TerraformSource) and source.attributes[1].line == 2
+    found = source.attributes[0].expression
+    assert number in found.text
+    values = [e.value for e in found.walk() if e.kind is ExpressionKind.LITERAL]
+    steps = [s for e in found.walk() for s in e.steps]
+    assert float(number) in [float(v) for v in (*values, *steps) if v not in (None, "a")]
+
+
+@given(st.text("a 1e5.-", max_size=12))
+def test_what_looks_like_a_number_in_a_text_or_a_name_stays_as_it_is(text: str) -> None:
+    assert expression(f'"{text}"').value == text
+    assert expression(f"b1e5-{text.replace(' ', '').replace('.', '')}").steps[0].startswith("b1e5")
+
+
+def test_white_space_at_the_edges_of_texts_counts() -> None:
+    assert expression('" a "').value == " a " and expression('"  "').value == "  "
+    parts = expression('" ${a} ${b}  c"').children
+    assert [p.value if p.kind is ExpressionKind.LITERAL else p.steps for p in parts] == [
+        " ", ("a",), " ", ("b",), "  ", "c"
+    ]  # fmt: skip
+    assert read(b'a " b " {\n}\n').blocks[0].labels == (" b ",)
 
 
 BOMBS = {

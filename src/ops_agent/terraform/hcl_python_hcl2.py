@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,16 +29,37 @@ class _Seen:
     calls: tuple[tuple[str, int], ...] = ()
 
 
+_LETTER = re.compile(r"[^\W\x00-\x7f]")
+_PLAINER = (
+    (_LETTER, "x"),
+    (re.compile(r"/\*[^*\"\n]*\*/"), " "),
+    (re.compile(r"(\n\s*)=>"), r"=>\1"),
+    (re.compile(r"(?<![\w-])([0-9.]+)-(?=[0-9])"), r"\1 - "),
+    (re.compile(r"\bcore::"), ""),
+    (re.compile(r"(?<=[$%]\{)~|~(?=\})|(?<![\w-])(?:!!|--)(?=[\w(!-])"), " "),
+)
+"""Forms that Terraform reads and python-hcl2 does not, and what says the same on the same lines, for a file that it
+cannot read as it is: letters beside ASCII in names, comments inside of an expression, a line that begins with `=>`, a
+minus between digits, the namespace of built-in functions, strip markers, and a sign twice.
+"""
+
+
 def second_opinion(content: bytes) -> Unreadable | None:
     """What is unclear in a file that the first reader has read: python-hcl2 cannot read it, or sees something else."""
+    text = f"{ended(content).decode()}\n"
     try:
-        tree = _parser().parse(f"{ended(content).decode()}\n")
+        tree = _parser().parse(text)
     except LarkError as error:
         line = getattr(error, "line", 0)
-        return Unreadable(
-            what="python-hcl2 cannot read it: write the expression in its plain form",
-            line=line if line and line > 0 else 0,
-        )
+        for pattern, plain in _PLAINER:
+            text = pattern.sub(plain, text)
+        try:
+            tree = _parser().parse(text)
+        except LarkError:
+            return Unreadable(
+                what="python-hcl2 cannot read it: write the expression in its plain form",
+                line=line if line and line > 0 else 0,
+            )
     theirs, ours = list(_of_lark(tree)), list(_of_tree_sitter(syntax_tree(content)))
     for their, our in zip(theirs, ours, strict=False):
         if their != our:
@@ -87,7 +109,7 @@ def _lark_line(node: Tree[Token]) -> int:
 
 def _lark_word(node: Tree[Token]) -> str:
     tokens = "".join(str(t) for t in node.scan_values(lambda v: isinstance(v, Token)))
-    return unescape(tokens[1:-1]) if node.data == "string" else tokens
+    return _LETTER.sub("x", unescape(tokens[1:-1]) if node.data == "string" else tokens)
 
 
 def _lark_calls(nodes: list[Tree[Token]]) -> tuple[tuple[str, int], ...]:
@@ -113,11 +135,11 @@ def _of_tree_sitter(root: Node) -> Iterator[_Seen]:
     while pending:
         node, depth = pending.pop()
         if node.type == "attribute":
-            yield _Seen(depth, ("=", label_text(node.children[0])), line_of(node), _tree_sitter_calls(node))
+            yield _Seen(depth, ("=", _our_word(node.children[0])), line_of(node), _tree_sitter_calls(node))
             continue
         if node.type == "block":
             header = [c for c in node.children if c.type in ("identifier", "string_lit")]
-            yield _Seen(depth, tuple(label_text(c) for c in header), line_of(node))
+            yield _Seen(depth, tuple(map(_our_word, header)), line_of(node))
             depth += 1
         pending.extend((c, depth) for c in reversed(node.children) if c.type in ("body", "attribute", "block"))
 
@@ -130,6 +152,11 @@ def _tree_sitter_calls(attribute: Node) -> tuple[tuple[str, int], ...]:
         if node.type == "heredoc_template":
             continue
         if node.type == "function_call":
-            calls["".join(raw_text(node.children[0]).split())] += 1
+            name = "".join(raw_text(node.children[0]).split()).removeprefix("core::")
+            calls[_LETTER.sub("x", name)] += 1
         pending.extend(node.children)
     return tuple(sorted(calls.items()))
+
+
+def _our_word(node: Node) -> str:
+    return _LETTER.sub("x", label_text(node))

@@ -32,6 +32,10 @@ _BRACKETS = re.compile(rb"[\[\](){}]")
 # Terraform reads any run of two or more `$` before a brace as text; tree-sitter takes an odd-length run for an
 # interpolation.
 _ODD_ESCAPE = re.compile(rb"(?<!\$)\$((?:\$\$)+\{)|(?<!%)%((?:%%)+\{)")
+# tree-sitter's grammar wants a fraction before an exponent. The zeros are taken out of every text again.
+_HAS_EXPONENT = re.compile(rb"[0-9][eE][+-]?[0-9]")
+_EXPONENT = re.compile(rb"[A-Za-z_\x80-\xff][\w\x80-\xff-]*|\.[0-9]+|([0-9]+)(?=[eE][+-]?[0-9])")
+_FRACTION = "." + "0" * 23
 # Terraform trims every white space of Unicode around the mark that ends a heredoc; the readers trim fewer.
 _ODD_END = re.compile(r"^(?=[^\n]*[^\S \t\r\n])[^\S\n]*[\w-]+[^\S\n]*$", re.MULTILINE)
 _LANGUAGE = Language(tree_sitter_hcl.language())
@@ -42,7 +46,9 @@ _ACCESSORS = ("get_attr", "index", "splat")
 PLACEHOLDERS = {"$": b"\x01", "%": b"\x02"}
 """What the reader puts in the place of a `$` or `%` that tree-sitter would misread."""
 _SIGN_OF = {ord(byte.decode()): sign for sign, byte in PLACEHOLDERS.items()}
-_QUOTES = ("quoted_template_start", "quoted_template_end", "heredoc_start", "heredoc_identifier")
+# Between the children of these, white space is text that belongs to no node.
+_OF_TEXT = ("quoted_template", "heredoc_template", "template_if", "template_for")
+_OF_HEREDOC = {"heredoc_start", "heredoc_identifier"}
 
 
 @lru_cache(maxsize=256)
@@ -64,6 +70,8 @@ def _read(content: bytes, whole: Collection[str] | None) -> TerraformSource | Un
         return _odd(root, is_deep=whole is None) or _source(root, whole)
     except (RecursionError, UnicodeDecodeError):
         return Unreadable(what="expressions are nested too deeply to be read safely")
+    except ValueError:
+        return Unreadable(what="it holds a number that HCL does not have, or one that is too long")
 
 
 def syntax_tree(content: bytes) -> Node:
@@ -72,7 +80,10 @@ def syntax_tree(content: bytes) -> Node:
     def escaped(found: re.Match[bytes]) -> bytes:
         return PLACEHOLDERS["$"] + found[1] if found[1] else PLACEHOLDERS["%"] + found[2]
 
-    return Parser(_LANGUAGE).parse(_ODD_ESCAPE.sub(escaped, ended(content))).root_node
+    plain = _ODD_ESCAPE.sub(escaped, ended(content))
+    if _HAS_EXPONENT.search(plain):
+        plain = _EXPONENT.sub(lambda found: found[0] + (_FRACTION.encode() if found[1] else b""), plain)
+    return Parser(_LANGUAGE).parse(plain).root_node
 
 
 def ended(content: bytes) -> bytes:
@@ -113,6 +124,8 @@ def _unfit(content: bytes) -> Unreadable | None:
         return Unreadable(what="it is not UTF-8")
     if any(odd in content for odd in (b"\x00", *PLACEHOLDERS.values())):
         return Unreadable(what="it holds a control character")
+    if _FRACTION.encode() in content:
+        return Unreadable(what="it holds a number with too many zeros")
     if b"\r" in content.replace(b"\r\n", b""):
         return Unreadable(what="it holds a carriage return that does not end a line")
     if _ODD_END.search(text):
@@ -130,7 +143,7 @@ def _odd(root: Node, *, is_deep: bool) -> Unreadable | None:
     if root.descendant_count > MAX_NODES:
         return Unreadable(what=f"it has more than {MAX_NODES:,} syntax elements")
     if root.has_error:
-        return Unreadable(what="it is not HCL that can be read without doubt", line=_first_error_line(root))
+        return _first_error(root)
     cursor = root.walk()
     while is_deep:
         if cursor.depth > MAX_TREE_DEPTH:
@@ -145,13 +158,35 @@ def _odd(root: Node, *, is_deep: bool) -> Unreadable | None:
     return None
 
 
-def _first_error_line(root: Node) -> int:
+def _first_error(root: Node) -> Unreadable:
     node = root
-    while True:
+    while not (node.is_error or node.is_missing):
         broken = next((c for c in node.children if c.has_error or c.is_missing), None)
-        if broken is None or node.is_error or node.is_missing:
-            return line_of(node)
+        if broken is None:
+            break
         node = broken
+    if node.is_missing and node.type in ("}", "]", ")", "heredoc_identifier", "quoted_template_end"):
+        while node.parent is not None and node.start_byte == node.end_byte:
+            node = node.parent
+        return Unreadable(what="what this line opens is not closed", line=_unclosed_line(node))
+    last = node.children[-1] if node.is_error and node.children else node
+    return Unreadable(what="it is not HCL that can be read without doubt", line=line_of(last))
+
+
+def _unclosed_line(node: Node) -> int:
+    """Where what lacks its end begins. The parser misses the brace of the outermost block; people indent, so that what
+    ends in another column than its line begins in is the one.
+    """
+    first, pending = node.start_point.row, node.children[::-1]
+    lines = [line.removesuffix(b"\r") for line in (node.text or b"").split(b"\n")]
+    while pending:
+        inner = pending.pop()
+        start, end = inner.start_point.row, inner.end_point
+        indent = len(lines[start - first]) - len(lines[start - first].lstrip())
+        if inner.type in ("block", "object", "tuple") and first < start < end.row and end.column - 1 != indent:
+            return line_of(inner)
+        pending += inner.children[::-1]
+    return line_of(node)
 
 
 def _source(root: Node, whole: Collection[str] | None) -> TerraformSource | Unreadable:
@@ -221,7 +256,7 @@ def line_of(node: Node) -> int:
 
 
 def raw_text(node: Node) -> str:
-    text = (node.text or b"").decode()
+    text = (node.text or b"").decode().replace(_FRACTION, "")
     return text.translate(_SIGN_OF) if "\x01" in text or "\x02" in text else text
 
 
@@ -261,7 +296,7 @@ def unmark(text: str) -> str:
 def label_text(node: Node) -> str:
     """A name or label, with or without quotes, after escapes."""
     if node.type == "string_lit":
-        return unescape("".join(raw_text(c) for c in node.children if c.type not in _QUOTES))
+        return unescape(raw_text(node)[1:-1])
     return raw_text(node)
 
 
@@ -352,7 +387,12 @@ def _template(node: Node) -> Expression:
 
 def _parts(node: Node, quoted: bool) -> list[Expression]:
     parts: list[Expression] = []
+    before: Node | None = None
     for child in node.children:
+        if before is not None and node.type in _OF_TEXT and not {before.type, child.type} & _OF_HEREDOC:
+            blank = (node.text or b"")[before.end_byte - node.start_byte : child.start_byte - node.start_byte]
+            parts += [_make(ExpressionKind.LITERAL, child, value=blank.decode())] if blank else []
+        before = child
         if child.type == "template_literal":
             text = raw_text(child)
             parts.append(_make(ExpressionKind.LITERAL, child, value=unescape(text) if quoted else unmark(text)))

@@ -42,7 +42,7 @@ def unreadable_file(file: UnreadableFile) -> Iterator[Finding]:
     Two parsers read every file. Where they disagree, Terraform may read something else than the rules do, so the file
     is refused.
 
-    Remedy: Write plain HCL: no comment inside of an expression, no `core::`, no `~` in `${ }`, one argument a line.
+    Remedy: Write plain HCL: one argument a line, and no line break inside of `${ }`.
     """
     if not file.path.endswith((".yml", ".yaml")):
         yield hit(path=file.path, line=file.reason.line, what=file.reason.what, anchor=file.text)

@@ -1,0 +1,5 @@
+locals {
+  a = file/* x */("/etc/passwd")
+  b = core::file("/etc/passwd")
+  c = "${~ file("/etc/passwd") ~}"
+}

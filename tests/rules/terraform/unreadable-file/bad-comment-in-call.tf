@@ -1,3 +1,0 @@
-locals {
-  text = file/* x */("x")
-}

@@ -1,3 +1,0 @@
-locals {
-  text = core::file("x")
-}

@@ -1,0 +1,3 @@
+locals {
+  size = 0x1f
+}
