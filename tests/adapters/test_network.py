@@ -18,7 +18,7 @@ from doubles.clock import FakeClock
 from ops_agent.adapters.aws.sts import Runner, Sts
 from ops_agent.adapters.github.client import connect
 from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
-from ops_agent.adapters.network import DIRECT, UNTRUSTED, Network, Proxy, network, read_proxy, silence
+from ops_agent.adapters.network import DIRECT, UNTRUSTED, Network, Proxy, explained, network, read_proxy, silence
 from ops_agent.adapters.terraform.module_hosts import find_registries
 from ops_agent.config.settings import LlmSettings
 from ops_agent.model.errors import AwsError, ConfigError, GitHubError, LlmError
@@ -120,6 +120,23 @@ def test_what_is_wrong_with_the_network_is_said_at_once_without_the_password(cli
 
 
 @pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("unable to get local issuer certificate", UNTRUSTED),
+        ("self-signed certificate in certificate chain", UNTRUSTED),
+        ("Hostname mismatch, certificate is not valid for 'x'.", "its certificate is refused: Hostname mismatch ("),
+        ("Missing Authority Key Identifier", "its certificate is refused: Missing Authority Key Identifier ("),
+    ],
+)
+def test_a_certificate_is_refused_with_the_reason(words, said):
+    inner = ssl.SSLCertVerificationError(
+        1, f"[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: {words} (_ssl.c:1)"
+    )
+    assert said in (explained(ConnectionError(inner)) or "")
+    assert explained(ConnectionResetError("reset")) is None
+
+
+@pytest.mark.parametrize(
     ("entries", "host", "is_direct"),
     [
         ("corp.example", "corp.example", True),
@@ -146,9 +163,15 @@ def test_no_proxy_is_read_as_curl_reads_it(entries, host, is_direct):
         assert (way.proxy_for(host) is None) is is_direct
 
 
+def test_a_github_without_tls_gets_no_token():
+    with pytest.raises(ConfigError, match="no token is sent"):
+        connect("ghs_x", {"GITHUB_API_URL": "http://ghes.example/api/v3"}, FakeClock())
+
+
 def test_without_proxy_and_certificates_nothing_changes():
     with network({"ALL_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}) as way:
-        assert way == DIRECT and way.verify is True and way.secrets == ()
+        assert way == DIRECT and way.bundle is None and way.secrets == ()
+        assert way.verify is True or Path(str(way.verify)).is_file(), "GitHub's client trusts what the system trusts"
 
 
 def test_the_password_is_a_secret_in_both_its_forms_and_no_text_shows_it():

@@ -62,7 +62,7 @@ class Proxy:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
     """`proxy` serves every host but this machine and `direct` (NO_PROXY, split). `bundle` is a file with the system's
-    certificates and the ones that were given; None: each client's own choice.
+    certificates and the ones that were given; None: the system's alone.
     """
 
     proxy: Proxy | None = None
@@ -77,8 +77,9 @@ class Network:
 
     @property
     def verify(self) -> str | bool:
-        """`verify` of requests."""
-        return str(self.bundle) if self.bundle else True
+        """`verify` of requests, which by itself knows a list of its own and not what the system trusts."""
+        system = next((name for name in _SYSTEM if Path(name).is_file()), True)
+        return str(self.bundle) if self.bundle else system
 
     def context(self) -> ssl.SSLContext:
         return ssl.create_default_context(cafile=str(self.bundle) if self.bundle else None)
@@ -212,8 +213,9 @@ def explained(error: BaseException) -> str | None:
         if not isinstance(one, BaseException) or id(one) in seen:
             continue
         seen.add(id(one))
-        if isinstance(one, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY_FAILED" in str(one):
-            return UNTRUSTED
+        if (refused := re.search(r"certificate verify failed: ([\w' -]{3,80})", str(one))) is not None:
+            is_unknown = re.search("issuer|self.signed", refused[1])
+            return UNTRUSTED if is_unknown else f"its certificate is refused: {refused[1].strip()} ({_PAGE})"
         if status := re.search(r"Tunnel connection failed: (4\d\d)|^(40[37]) ", str(one)):
             return f"the proxy of this network refused the connection ({status[1] or status[2]}; {_PAGE})"
         waiting += [one.__cause__, one.__context__, getattr(one, "reason", None), *one.args]

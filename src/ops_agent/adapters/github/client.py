@@ -30,7 +30,8 @@ from github.Requester import HTTPRequestsConnectionClass, HTTPSRequestsConnectio
 from ops_agent.adapters.github.failures import FailureKind, RequestFailed, RetryPolicy, error_for, lost, refusal
 from ops_agent.adapters.github.parsing import Misshapen
 from ops_agent.adapters.network import DIRECT, Network, explained
-from ops_agent.model.errors import GitHubError, NotFound
+from ops_agent.config.inputs import LOOPBACK
+from ops_agent.model.errors import ConfigError, GitHubError, NotFound
 from ops_agent.model.ports import Clock
 
 T = TypeVar("T")
@@ -261,9 +262,13 @@ def connect(
 ) -> GitHubHttp:
     """The connection of one run; all adapters share it, and its retry budget.
 
-    `environment` is read for GITHUB_API_URL only (GitHub Enterprise Server).
+    `environment` is read for GITHUB_API_URL only (GitHub Enterprise Server). Raises ConfigError.
     """
     url = environment.get("GITHUB_API_URL") or Consts.DEFAULT_BASE_URL
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+        what = f"GITHUB_API_URL of the runner is {url[:80]!a}, not an https address; no token is sent there"
+        raise ConfigError(what, hint="Serve GitHub Enterprise Server over https (docs/setup/network.md).")
     return GitHubHttp(token, clock, random.SystemRandom().random, api_url=url, policy=policy, say=say, network=network)
 
 
