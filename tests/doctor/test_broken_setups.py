@@ -1,4 +1,4 @@
-"""Ten set-ups that do not work, on the embedded GitHub, AWS and language model: what a new user reads of each is in
+"""Set-ups that do not work, on the embedded GitHub, AWS and language model: what a new user reads of each is in
 broken_setups.txt, the lines of the layout left out.
 """
 
@@ -115,11 +115,16 @@ def broken(stage: Stage) -> dict[str, tuple[tuple[str, ...], dict[str, Any]]]:
         "wrong region": ((), {"aws_region": "us-east-1"}),
         "no token": (("INPUT_GITHUB_TOKEN",), {}),
         "no model at this address": ((), {"probe_llm": "true", "base_url": f"{stage.llm.url}/elsewhere"}),
+        "a revoked token": ((), {"github_token": "ghs_0123456789"}),
+        "a job that may only read": (
+            (),
+            {"github_token": stage.github.actions_token(stage.repository, contents="read")},
+        ),
         "no Terraform": ((), {"terraform_binary": str(stage.folder / "terraform")}),
     }
 
 
-def test_what_a_new_user_reads_of_ten_broken_set_ups(
+def test_what_a_new_user_reads_of_broken_set_ups(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     everything = CHECKS | {"toolchain": CHECKS["toolchain"], "modules": lambda _: ()}

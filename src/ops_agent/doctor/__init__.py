@@ -46,6 +46,8 @@ def diagnose(folder: Path | None, environment: Mapping[str, str]) -> list[Diagno
                 network=way,
             )
             found += examine(read_repository(folder, setup, found))
+            last = {one.what: n for n, one in enumerate(found)}  # two checks may fail by the same error
+            found = [one for n, one in enumerate(found) if one.health is not FAIL or last[one.what] == n]
             redact = world.redact
             found = [replace(one, what=redact(one.what), hint=redact(one.hint)) for one in found]
             if settings.doctor_issue and "doctor_issue" not in wrong:
@@ -115,7 +117,8 @@ def _base_branch(setup: Setup, found: list[Diagnosis]) -> BaseTree | None:
     branch = settings.base_branch or world.issues.repository(repository).default_branch
     commit = world.branches.head(repository, branch)
     if commit is None:
-        raise NotFound(f"{repository} has no branch {branch}", hint="Push a first commit, or set `base_branch`.")
+        hint = "Correct the input `base_branch`." if settings.base_branch else "Push a first commit."
+        raise NotFound(f"{repository} has no branch {branch}", hint=hint)
     found.append(Diagnosis("layout", OK, f"read from GitHub: `{branch}` of {repository}, commit {commit[:12]}"))
     return world.branches.tree(repository, commit)
 

@@ -18,7 +18,7 @@ from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis, Health, 
 from ops_agent.guard.tree import source_tree
 from ops_agent.issue.references import parse_references
 from ops_agent.model.conversation import PeopleTurn
-from ops_agent.model.errors import OpsAgentError, ToolchainError
+from ops_agent.model.errors import NotPermitted, OpsAgentError, ToolchainError
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import StateObject
 from ops_agent.model.terraform import Environment, Scalar, TerraformRoot, TerraformSource
@@ -87,6 +87,7 @@ def check_token(setup: Setup) -> Iterator[Diagnosis]:
     yield Diagnosis("GitHub", OK, f"the token acts as {viewer.login} on {described.full_name}")
     if described.archived or described.disabled:
         yield Diagnosis("GitHub", FAIL, "the repository is archived or disabled", "Choose another one.")
+        return
     yield from _abilities(setup, is_job=viewer.login == _JOB_TOKEN)
     rules = branch_rules(setup.world, repository, f"{setup.settings.branch_prefix}1", is_new=True)
     yield from (Diagnosis("GitHub", FAIL, why, REMEDY) for why in rules.refused)
@@ -95,7 +96,10 @@ def check_token(setup: Setup) -> Iterator[Diagnosis]:
     yield from (Diagnosis("GitHub", WARN, what, "The agent is told so; nothing is to be done.") for what in told)
     issues_in = setup.environment.get("GITHUB_REPOSITORY") or repository
     wanted = setup.settings.labels.label_trigger
-    known = {name.casefold() for name in host.labels(issues_in)}
+    try:
+        known = {name.casefold() for name in host.labels(issues_in)}
+    except NotPermitted:  # what the token lacks is said above
+        return
     if wanted and not known & {name.casefold() for name in wanted}:
         what = f"{issues_in} has no label {' or '.join(map(code, wanted))}, so no label can start a run"
         hint = f"Create it: `gh label create {wanted[0]} --repo {issues_in}`; or set `label_trigger`."
