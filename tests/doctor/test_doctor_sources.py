@@ -4,6 +4,8 @@ accounts, shared states.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ import pytest
 from layout_repository import PARTIAL, QUEUE, WHOLE, Repository
 from ops_agent.config.settings import Settings
 from ops_agent.doctor import read_repository
-from ops_agent.doctor.checks import CHECKS, EXISTING_RULES
-from ops_agent.doctor.diagnosis import Diagnosis, Health, Setup
+from ops_agent.doctor.checks import CHECKS
+from ops_agent.doctor.diagnosis import Diagnosis, Health, Setup, summarised
 from ops_agent.doctor.report import exit_code
+from ops_agent.doctor.repository import PLACE_RULES
 from ops_agent.guard.rules import TABLE
+from ops_agent.model.finding import Finding
 
 SERVICE = {
     "infra/main.tf": PARTIAL + QUEUE,
@@ -43,7 +47,7 @@ def looked(folder: Path, files: dict[str, str]) -> list[Diagnosis]:
     no_world: Any = None
     setup = Setup(settings=Settings(), world=no_world, environment={}, tree=None, layout=None)
     setup = read_repository(folder, setup, found)
-    return [*found, *CHECKS["layout"](setup)]
+    return [*summarised([*found, *CHECKS["layout"](setup), *CHECKS["rules"](setup)])]
 
 
 def ill(found: list[Diagnosis], health: Health) -> list[str]:
@@ -147,13 +151,14 @@ def test_what_no_root_reaches_is_not_judged(tmp_path: Path) -> None:
 
 
 def test_the_rules_that_the_doctor_asks_are_rules_of_the_guard() -> None:
-    assert {rule.id for rule in TABLE} >= EXISTING_RULES
+    assert {rule.id for rule in TABLE} >= PLACE_RULES
 
 
 def test_many_places_are_shown_in_part_and_counted(tmp_path: Path) -> None:
     many = {f"infra/f{number}.tf": BROKEN for number in range(30)}
-    said = ill(looked(tmp_path, {**SERVICE, **many}), Health.FAIL)
-    assert len(said) == 21 and said[-1] == "and 10 more places like these"
+    (one,) = [one for one in looked(tmp_path, {**SERVICE, **many}) if one.health is Health.FAIL]
+    assert one.what.startswith("infra/f0.tf:5: ") and "; and 29 more like this: infra/f1.tf:5, " in one.what
+    assert len(one.details) == 30
 
 
 def test_a_repository_without_terraform_gets_an_explanation(tmp_path: Path) -> None:
@@ -169,3 +174,41 @@ def test_an_unsettled_environment_is_reported_once_with_its_remedy(tmp_path: Pat
     (one,) = [one for one in found if "would share one state" in one.what]
     assert one.what == "`dev` and `prod` of `infra` are not planned: the environments of `infra` would share one state"
     assert "Write the mapping that `ops-agent doctor` prints" in one.hint
+
+
+WORKFLOW = """on: [push, pull_request]
+jobs:
+  plan:
+    runs-on: ubuntu-24.04
+    strategy: {matrix: "${{ fromJSON(inputs.targets) }}"}
+    steps: &steps
+      - uses: someone/action@v1
+      - run: curl https://example.com/x | sh
+  apply: {runs-on: ubuntu-24.04, steps: *steps}
+"""
+
+
+def test_the_rules_say_by_kind_and_as_advice_what_is_there(tmp_path: Path) -> None:
+    secret = 'variable "password" {\n  default = "aGk3kPq92LxmVbT7"\n}\n'
+    files = {f"infra/{number}.tf": secret.replace("password", f"password{number}") for number in range(5)}
+    found = looked(tmp_path, {**SERVICE, **files, ".github/workflows/plan.yml": WORKFLOW})
+    said = [one for one in found if one.subject == "rules"]
+    assert {one.health for one in found} == {Health.OK} and all("advice, does not block: " in one.what for one in said)
+    assert len(said) == len({one.what.partition("`")[2].partition("`")[0] for one in said}), "one line for each rule"
+    (many,) = [one for one in said if "infra/0.tf:" in one.what]
+    assert many.what.endswith(" and 2 more") and many.hint.endswith("`ops-agent judge` lists every place.")
+    assert any(".github/workflows/plan.yml:7" in one.what for one in said), "what anchors repeat is judged"
+
+
+def test_a_rule_that_breaks_on_what_is_there_is_our_bug_with_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> Iterator[Finding]:
+        raise KeyError("matrix")
+
+    table = [replace(rule, function=broken) if rule.id == "workflow/unlisted-action" else rule for rule in TABLE]
+    monkeypatch.setattr("ops_agent.guard.judge.TABLE", table)
+    found = looked(tmp_path, {**SERVICE, ".github/workflows/plan.yml": WORKFLOW})
+    (bug,) = [one for one in found if one.health is Health.WARN]
+    assert bug.what.startswith(".github/workflows/plan.yml: the rule `workflow/unlisted-action` crashed: KeyError at ")
+    assert "this is a bug in ops-agent: please report it with the file" in bug.hint

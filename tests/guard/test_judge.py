@@ -395,6 +395,27 @@ def test_a_crash_that_the_base_has_already_is_mentioned() -> None:
         assert verdict.blocked is blocked and {f.rule for f in verdict.findings} == {"guard/rule-crashed"}
 
 
+def crashing_on_the_whole(change: WholeChange) -> Iterator[Finding]:
+    """A change cannot be judged beside an odd file.
+
+    For the test.
+
+    Remedy: None.
+    """
+    if change.head.holds("elsewhere/odd.tf"):
+        raise ZeroDivisionError
+    yield from ()
+
+
+def test_a_crash_over_the_whole_change_that_unchanged_files_cause_is_mentioned() -> None:
+    odd, table = {"elsewhere/odd.tf": QUEUE.encode()}, (rule_of(crashing_on_the_whole, Severity.BLOCKS),)
+    for base, written, blocked in ((base_files() | odd, {}, False), (base_files(), odd, True)):
+        changes = change_set(base, {"infra/x.tf": b"locals {}\n", **written})
+        verdict = judge(changes, FilesInMemory.of(base), Policy(), table=table)
+        assert verdict.blocked is blocked and len(verdict.findings) == 1
+        assert "crashed: ZeroDivisionError at test_judge.py:" in verdict.findings[0].what
+
+
 def test_a_rule_without_words_is_refused() -> None:
     def silent(file: TerraformFile) -> Iterator[Finding]:
         """Only a title."""

@@ -26,6 +26,24 @@ def test_a_forbidden_pull_request_keeps_the_branch_and_names_setting_and_link(he
     assert link in comment and '"state":"stopped"' in comment
 
 
+def test_a_commit_that_github_does_not_see_yet_is_waited_for_and_then_kept_with_a_link(here: Workplace) -> None:
+    invalid = {"resource": "PullRequest", "field": "head", "code": "invalid"}
+    body = {"message": "Validation Failed", "errors": [invalid]}
+    pulls = "POST /repos/{owner}/{repo}/pulls"
+    here.github.faults.on(pulls, times=None).answer(422, body=body)
+    at_work = Run(here)
+    answer = stopped(at_work.publish(), Conclusion.GITHUB_FAILED)
+    assert f"{here.repository.full_name}/compare/main...ops-agent/issue-12" in answer.remedy
+    asked = here.github.recorder.of(pulls)
+    assert here.branches["ops-agent/issue-12"] != here.repository.head() and 3 <= len(asked) <= 6
+    at_work.release(answer)
+
+    here.github.faults.clear()
+    here.github.faults.on(pulls, times=2).answer(422, body=body)
+    assert isinstance(Run(here, event_id=9002).publish(), Published)
+    assert len(here.repository.pull_requests) == 1
+
+
 WORKFLOW = {"_dot_github__workflows__ci_dot_yml": "on: pull_request\n", "infra__queue_dot_tf": "x"}
 
 

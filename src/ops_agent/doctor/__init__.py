@@ -13,12 +13,12 @@ from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.adapters.network import network
 from ops_agent.config.policy_file import narrow_by_policy_file
 from ops_agent.config.settings import read_inputs
-from ops_agent.doctor.checks import CHECKS, NEEDS, regular_paths
-from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis, Setup, from_error
+from ops_agent.doctor.checks import CHECKS, NEEDS
+from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis, Setup, from_error, summarised
 from ops_agent.doctor.report import MARKER, as_page, headline
+from ops_agent.guard.tree import source_tree
 from ops_agent.model.errors import ConfigError, NotFound, OpsAgentError
 from ops_agent.model.ports import BaseTree
-from ops_agent.terraform.layout import discover_layout
 from ops_agent.terraform.links import FollowedTree
 from ops_agent.wiring import actions_world
 
@@ -78,8 +78,7 @@ def read_repository(folder: Path | None, setup: Setup, found: list[Diagnosis]) -
         found += [Diagnosis("policy file", FAIL, what, error.hint) for what in error.problems or (str(error),)]
     found += [Diagnosis("names", WARN, notice) for notice in settings.notices]
     tree = FollowedTree(stored)
-    layout = discover_layout(regular_paths(tree), tree.read, settings.policy)
-    return replace(setup, settings=settings, tree=tree, layout=layout)
+    return replace(setup, settings=settings, tree=tree, layout=source_tree(tree, settings.policy).layout)
 
 
 def _checkout(folder: Path | None, setup: Setup, found: list[Diagnosis]) -> BaseTree | None:
@@ -135,7 +134,7 @@ def examine(setup: Setup) -> list[Diagnosis]:
             found += check(setup)
         except OpsAgentError as error:
             found.append(from_error(subject, error))
-    return found
+    return [*summarised(found)]
 
 
 def _kept_as_issue(setup: Setup, found: list[Diagnosis]) -> Diagnosis:

@@ -12,24 +12,17 @@ from pathlib import Path
 from typing import Final
 
 from ops_agent.adapters.terraform import confinement
-from ops_agent.config.policy_file import POLICY_FILE
-from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis, Health, Setup, from_error, from_finding
+from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis, Setup, from_error, from_finding
 from ops_agent.doctor.outside import check_aws, check_board, check_llm, check_network, check_region, check_token
-from ops_agent.doctor.questions import questions
-from ops_agent.guard.judge import judge
+from ops_agent.doctor.repository import check_layout, check_rules
 from ops_agent.guard.needs import by_words
-from ops_agent.guard.rules import TABLE
-from ops_agent.guard.tree import FilesInMemory
-from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.guard.tree import source_tree
 from ops_agent.model.errors import ToolchainError
-from ops_agent.model.finding import Finding
-from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import Layout
 from ops_agent.model.verification import CheckStatus
 from ops_agent.run.brief import require_environments
 from ops_agent.run.needs import find_needs, named, stopped_by
-from ops_agent.terraform.layout import survey_of
 from ops_agent.terraform.module_sources import (
     ModuleCall,
     SourceKind,
@@ -38,19 +31,8 @@ from ops_agent.terraform.module_sources import (
     read_module_source,
     shown_source,
 )
-from ops_agent.terraform.modules import directory_of, is_configuration
-from ops_agent.terraform.obstacles import broken_files, denied_reads
 from ops_agent.wiring import module_credentials
 
-EXISTING_RULES: Final = frozenset(
-    {
-        "terraform/foreign-region",
-        "terraform/foreign-account",
-        "terraform/account-of-another-environment",
-        "terraform/shared-state",
-    }
-)
-"""The guard's rules about where things are. Other existing code is the team's own matter until somebody changes it."""
 _MOST: Final = 20
 _SAMPLE_WORKFLOW: Final = b"""on: pull_request
 permissions: {}
@@ -75,81 +57,6 @@ def _check_environments(setup: Setup) -> Iterable[Diagnosis]:
     if setup.layout is not None:
         require_environments(setup.settings.environments, setup.layout)
     return ()
-
-
-def _check_layout(setup: Setup) -> Iterator[Diagnosis]:
-    """The root modules and their environments, what would not be planned and the lines that settle it; files that
-    cannot be read, regions and accounts that are not yours.
-    """
-    layout = setup.layout
-    if layout is None:
-        return
-    tree, policy = setup.tree, setup.settings.policy
-    paths = regular_paths(tree) if tree is not None else []
-    asked, mapping = questions(survey_of(paths, tree.read, policy), policy, tree.read) if tree is not None else ((), "")
-    shown: set[Finding] = set()
-    for root in layout.roots:
-        names = ", ".join(environment.name for environment in root.environments) or "no environment"
-        yield Diagnosis("layout", OK, f"root module `{root.path}` with {names}")
-        for why in dict.fromkeys(environment.unsettled for environment in root.environments if environment.unsettled):
-            unsettled = [f"`{environment.name}`" for environment in root.environments if environment.unsettled == why]
-            repeating = [f for f in asked if why in f.what and _concerns(f, root.path)]
-            shown.update(repeating)
-            words = f"{' and '.join(unsettled)} of `{root.path}` {'are' if len(unsettled) > 1 else 'is'} not planned"
-            yield Diagnosis("layout", WARN, f"{words}: {why}", repeating[0].remedy if repeating else "")
-    for finding in asked:
-        if finding not in shown:
-            yield from_finding("layout", WARN, finding)
-    if mapping:
-        what = f"add these lines to `{POLICY_FILE}` on the base branch, and correct what is in capitals or behind `or`"
-        yield Diagnosis("layout", WARN, what, mapping)
-    if tree is not None:
-        yield from check_existing(layout, tree, policy)
-        for finding in denied_reads(layout, paths, tree.read):
-            yield from_finding("plans", WARN, finding)
-
-
-def _concerns(finding: Finding, root: str) -> bool:
-    return root == "." or finding.place.path == root or finding.place.path.startswith(f"{root}/")
-
-
-def regular_paths(tree: BaseTree) -> list[str]:
-    return [path for path, entry in tree.entries().items() if entry.is_regular]
-
-
-def check_existing(layout: Layout, tree: BaseTree, policy: Policy) -> Iterator[Diagnosis]:
-    """The base branch: can its files be read and loaded, and do they keep to region, accounts and states? FAIL when
-    Terraform can load no root: nothing could be verified then.
-    """
-    broken = broken_files(layout, regular_paths(tree), tree.read)
-    health = FAIL if broken and not loadable_roots(layout, broken) else WARN
-    yield from _places(broken, health, "")
-    yield from _places(existing_findings(layout, tree, policy), WARN, " Already on the base branch; does not block.")
-
-
-def _places(findings: tuple[Finding, ...], health: Health, more: str) -> Iterator[Diagnosis]:
-    for finding in findings[:_MOST]:
-        yield from_finding("sources", health, finding, more)
-    if len(findings) > _MOST:
-        yield Diagnosis("sources", health, f"and {len(findings) - _MOST} more places like these")
-
-
-def loadable_roots(layout: Layout, broken: tuple[Finding, ...]) -> tuple[str, ...]:
-    """Roots that hold none of `broken`, nor do their modules. A broken file of an environment does not count."""
-    spoilt = {directory_of(f.place.path) for f in broken if is_configuration(f.place.path)}
-    return tuple(root.path for root in layout.roots if not spoilt & {root.path, *root.local_modules})
-
-
-def existing_findings(layout: Layout, tree: BaseTree, policy: Policy) -> tuple[Finding, ...]:
-    """What EXISTING_RULES find on the base branch: in its roots, their modules and the files of environments."""
-    reached = {directory for root in layout.roots for directory in (root.path, *root.local_modules)}
-    files = {p for root in layout.roots for e in root.environments for p in (e.backend_file, *e.var_files) if p}
-    paths = regular_paths(tree)
-    wanted = [p for p in sorted(paths) if p in files or (is_configuration(p) and directory_of(p) in reached)]
-    changes = tuple(FileChange(path=p, before=content, after=content) for p in wanted for content in (tree.read(p),))
-    rules = tuple(rule for rule in TABLE if rule.id in EXISTING_RULES)
-    change_set = ChangeSet(base_commit=tree.commit, changes=changes)
-    return judge(change_set, FilesInMemory(paths, tree.read), policy, table=rules).findings
 
 
 def _check_toolchain(setup: Setup) -> Iterator[Diagnosis]:
@@ -218,9 +125,10 @@ def check_modules(setup: Setup) -> Iterator[Diagnosis]:
     """
     if setup.layout is None or setup.tree is None:
         return
-    paths = regular_paths(setup.tree)
+    tree = source_tree(setup.tree, setup.settings.policy)
     for root in setup.layout.roots:
-        files = module_files(root, paths, setup.tree.read)
+        paths = [path for d in (root.path, *root.local_modules) for path in tree.configurations(d)]
+        files = module_files(root, paths, tree.read)
         if not files:
             continue
         remote = [call for call in module_calls(root, files, files.__getitem__) if call.is_remote]
@@ -260,7 +168,8 @@ CHECKS: dict[str, Callable[[Setup], Iterable[Diagnosis]]] = {
     "inputs": _check_reserved,
     "environments": _check_environments,
     "region": check_region,
-    "layout": _check_layout,
+    "layout": check_layout,
+    "rules": check_rules,
     "GitHub": check_token,
     "board": check_board,
     "AWS": check_aws,
@@ -275,6 +184,7 @@ NEEDS: dict[str, frozenset[str]] = {
     "environments": frozenset({"environments", "aws_accounts"}),
     "region": frozenset({"aws_region"}),
     "layout": frozenset({"aws_accounts", "aws_region"}),
+    "rules": frozenset({"aws_accounts", "aws_region"}),
     "llm": frozenset(
         {
             *("anthropic_api_key", "anthropic_federation_rule_id", "model"),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -31,12 +32,16 @@ OK, WARN, FAIL, SKIP = Health
 
 @dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """One thing that was checked: `what` was found, in one sentence, and the `hint` says what to do about it."""
+    """One thing that was checked: `what` was found, in one sentence, and the `hint` says what to do about it.
+
+    `details` are the sentences of all places where `what` names the first ones.
+    """
 
     subject: str
     health: Health
     what: str
     hint: str = ""
+    details: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,3 +89,24 @@ def from_error(subject: str, error: OpsAgentError) -> Diagnosis:
 
 def from_finding(subject: str, health: Health, finding: Finding, more: str = "") -> Diagnosis:
     return Diagnosis(subject, health, f"{finding.place}: {finding.what}", finding.remedy + more)
+
+
+_SINGLE: Final = 3
+_NAMES: Final = re.compile(r"`[^`]*`|^[^\s:`]+(?::\d+)?(?=: )|\d+(?:\.\d+)?")
+"""What differs in two diagnoses of one kind: names, the place at the beginning, numbers."""
+
+
+def summarised(found: Iterable[Diagnosis]) -> Iterator[Diagnosis]:
+    """Of more than three of one kind, one that holds the words of all in `details`; in the order of the first ones."""
+    kinds: dict[tuple[str, Health, str, str], list[Diagnosis]] = {}
+    for one in found:
+        kinds.setdefault((one.subject, one.health, _NAMES.sub("", one.what), _NAMES.sub("", one.hint)), []).append(one)
+    for alike in kinds.values():
+        if len(alike) <= _SINGLE:
+            yield from alike
+            continue
+        names, seen = [], set(_NAMES.findall(alike[0].what))
+        for one in alike[1:_SINGLE]:
+            names += [next((name for name in _NAMES.findall(one.what) if name not in seen), "")]
+        more = f"; and {len(alike) - 1} more like this: {', '.join(filter(None, names))}, ..."
+        yield replace(alike[0], what=alike[0].what + more, details=tuple(one.what for one in alike))

@@ -10,14 +10,11 @@ from ops_agent.adapters.local.folder import base_commit, read_issue_file, requir
 from ops_agent.adapters.local.git_objects import GitObjects, GitTree
 from ops_agent.config.policy_file import POLICY_FILE, narrow_by_policy_file
 from ops_agent.config.settings import InputsRead, Settings, read_inputs
-from ops_agent.doctor.checks import loadable_roots, regular_paths
 from ops_agent.doctor.questions import questions
+from ops_agent.doctor.repository import loadable_roots
+from ops_agent.guard.tree import SourceTree, source_tree
 from ops_agent.model.errors import ConfigError, OpsAgentError
-from ops_agent.model.policy import Policy
-from ops_agent.model.ports import BaseTree
-from ops_agent.model.terraform import Layout
 from ops_agent.run.brief import require_environments
-from ops_agent.terraform.layout import discover_layout, survey_of
 from ops_agent.terraform.links import FollowedTree
 from ops_agent.terraform.obstacles import broken_files
 from ops_agent.wiring import terraform_of
@@ -49,13 +46,11 @@ def check_before_local_run(
         except ConfigError as error:
             error.problems = tuple(f"{POLICY_FILE}: {problem}" for problem in error.problems)
             errors.append(error)
-        tree = FollowedTree(stored)
-        paths = regular_paths(tree)
-        layout = discover_layout(paths, tree.read, settings.policy)
+        sources = source_tree(FollowedTree(stored), settings.policy)
         if "environments" not in read.wrong:
             with _collecting(errors):
-                require_environments(settings.environments, layout)
-        warnings = _warnings(layout, paths, tree, settings.policy)
+                require_environments(settings.environments, sources.layout)
+        warnings = _warnings(sources)
     if errors and "terraform_binary" not in read.wrong:
         with _collecting(errors), terraform_of(read.settings, inputs, lambda _: None) as terraform:
             terraform.engine()
@@ -82,9 +77,9 @@ def _of_inputs(read: InputsRead) -> ConfigError:
     return error
 
 
-def _warnings(layout: Layout, paths: list[str], tree: BaseTree, policy: Policy) -> tuple[str, ...]:
+def _warnings(tree: SourceTree) -> tuple[str, ...]:
     """What to know before the llm is paid. No error: an issue may ask for the first Terraform, or to repair a file."""
-    broken = broken_files(layout, paths, tree.read)
+    layout, broken = tree.layout, broken_files(tree.layout, tree.paths, tree.terraform)
     words = [f"{finding.place}: {finding.what}" for finding in broken[:_MAX_PLACES]]
     if len(broken) > _MAX_PLACES:
         words.append(f"and {len(broken) - _MAX_PLACES} more places like these")
@@ -93,7 +88,7 @@ def _warnings(layout: Layout, paths: list[str], tree: BaseTree, policy: Policy) 
             "Terraform can load no root of this repository: nothing can be planned unless the change repairs that"
         )
     elif not layout.roots:
-        asked, _ = questions(survey_of(paths, tree.read, policy), policy, tree.read)
+        asked, _ = questions(tree.survey, tree.policy, tree.read)
         none = [finding.what for finding in asked if finding.rule in ("layout/no-terraform", "layout/no-root")]
         words += [f"{what}: the change would be the first that makes one" for what in none]
     return tuple(words)

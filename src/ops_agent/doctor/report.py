@@ -50,7 +50,10 @@ def as_lines(found: Sequence[Diagnosis]) -> Iterator[str]:
 def as_json(found: Sequence[Diagnosis]) -> str:
     """docs/doctor.md describes the keys."""
     failures, warnings = _count(found)
-    listed = [{"check": one.subject, "health": one.health, "what": one.what, "hint": one.hint} for one in found]
+    listed = [
+        {"check": one.subject, "health": one.health, "what": one.what, "hint": one.hint, "details": one.details}
+        for one in found
+    ]
     return json.dumps({"version": 1, "failures": failures, "warnings": warnings, "diagnoses": listed}, indent=2)
 
 

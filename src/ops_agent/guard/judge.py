@@ -23,14 +23,18 @@ from ops_agent.guard.rule import (
 from ops_agent.guard.rules import TABLE
 from ops_agent.guard.tree import FilesInMemory, SourceTree, called_on
 from ops_agent.guard.values import all_targets
-from ops_agent.model.change_set import ChangeSet
+from ops_agent.model.change_set import ChangeSet, FileChange
+from ops_agent.model.errors import as_error
 from ops_agent.model.finding import Finding, Identity, Place, Severity, Verdict
 from ops_agent.model.policy import Limits, Policy
 from ops_agent.model.terraform import FetchedModules, Unreadable
 from ops_agent.model.workflow import Lint, LintEntries, LintEntry, Workflow, renamed_job
+from ops_agent.terraform.environments import is_deployed
 from ops_agent.terraform.modules import directory_of, is_configuration
 
+CRASHED = "guard/rule-crashed"
 _MAX_FINDINGS = 50
+_WHOLE = "."
 _FIRST = (Severity.DECISION, Severity.WARNING)
 
 
@@ -76,6 +80,8 @@ def judge(
         found = [_completed(finding, rule, pre_existing=excuses.take(where, finding)) for where, finding in new]
         for old in (False, True):  # a new finding is shown behind any number of old ones
             findings += list(dict.fromkeys(f for f in found if f.pre_existing is old))[:most]
+        if _WHOLE in crashes:  # by the files of the change, or by others?
+            unknown |= _judged(rule, [_unchanged(changes, before)])[1]
         for where, crash in crashes.items():
             findings.append(_crashed(rule, where, crash, blocks=where in changes.paths or where not in unknown))
     written = [change.path for change in changes.changes if change.after is not None and is_workflow(change.path)]
@@ -87,6 +93,34 @@ def judge(
         findings=tuple(findings),
         rules_run=tuple(r.id for r in table if any(issubclass(kind, r.subject) for kind in kinds)),
     )
+
+
+def judge_existing(tree: SourceTree) -> tuple[Finding, ...]:
+    """What the rules find in the Terraform that could be deployed, in the roots and the workflows of a tree that nobody
+    changes; a rule that crashes there is a finding too. Nothing of it blocks. Pure.
+
+    The second reader and the linters are not asked.
+    """
+    subjects: list[Subject] = []
+    for path in sorted(tree.paths):
+        if is_workflow(path):
+            subjects += [*_of_file(path, tree), *_of_workflow(path, tree, tree, tree, None, ())]
+        elif is_deployed(path) and _kind(path, tree):
+            subjects += _of_file(path, tree)
+    files = tuple(
+        FileChange(path=s.path, before=content, after=content)
+        for s in subjects
+        if isinstance(s, TextFile)
+        for content in (tree.read(s.path),)
+    )
+    subjects.append(_unchanged(ChangeSet(base_commit="0" * 40, changes=files), tree))
+    subjects += (RootInEnvironment(target=target, tree=tree) for r in tree.layout.roots for target in all_targets(r))
+    findings: list[Finding] = []
+    for rule in TABLE:
+        found, crashes = _judged(rule, subjects)
+        findings += dict.fromkeys(_completed(finding, rule, pre_existing=True) for _, finding in found)
+        findings += (_crashed(rule, where, crash, blocks=False) for where, crash in crashes.items())
+    return tuple(findings)
 
 
 class _Excuses:
@@ -244,10 +278,16 @@ def _judged(rule: Rule, subjects: list[Subject]) -> tuple[list[tuple[str, Findin
     return findings, crashes
 
 
+def _unchanged(changes: ChangeSet, tree: SourceTree) -> WholeChange:
+    """The change as if it wrote what is there."""
+    same = tuple(replace(change, after=change.before) for change in changes.changes if change.before is not None)
+    return WholeChange(changes=replace(changes, changes=same), base=tree, head=tree, limits=Limits())
+
+
 def _name_of(subject: Subject) -> str:
     match subject:
         case WholeChange():
-            return "."
+            return _WHOLE
         case ChangedPath():
             return subject.change.path
         case RootInEnvironment():
@@ -270,10 +310,10 @@ def _completed(finding: Finding, rule: Rule, *, pre_existing: bool) -> Finding:
 def _crashed(rule: Rule, where: str, crash: Exception, *, blocks: bool) -> Finding:
     """When a rule crashes, nothing that the change touches may pass."""
     return Finding(
-        rule="guard/rule-crashed",
+        rule=CRASHED,
         title="A rule could not judge the change",
         place=Place(path=where),
-        what=f"the rule `{rule.id}` crashed: {type(crash).__name__}",
+        what=f"the rule `{rule.id}` crashed: {as_error(crash)}",
         remedy=(
             "Write the file in a plainer form; if it stays, this is a bug in ops-agent: please report it with the file."
         ),

@@ -15,7 +15,7 @@ from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import Block, FetchedModules, Layout, TerraformRoot, TerraformSource, Unreadable
 from ops_agent.model.workflow import Job, Workflow
 from ops_agent.terraform.environments import is_backend, is_loaded_silently, may_be_backend
-from ops_agent.terraform.layout import LayoutUses, survey
+from ops_agent.terraform.layout import LayoutUses, Survey, survey
 from ops_agent.terraform.links import broken_links
 from ops_agent.terraform.modules import (
     Module,
@@ -120,12 +120,17 @@ class SourceTree:
             moved = self.paths.symmetric_difference(self.base.paths) | set(filter(may_be_backend, self.changed))
             if not any(path in mapped or _counts_in_layout(path) for path in moved):
                 return self.base.layout
-        found = survey(self.paths, self._modules, self.policy, self.read).layout
+        found = self.survey.layout
         if not self.files.links:
             return found
         uses = LayoutUses(found)
         shown = (p for p in self.files.links if directory_of(p) in uses.by_directory or p in uses.environment_of)
         return replace(found, linked=tuple(sorted({directory_of(self.files.links[path]) for path in shown})))
+
+    @cached_property
+    def survey(self) -> Survey:
+        """What discovery saw of this side."""
+        return survey(self.paths, self._modules, self.policy, self.read)
 
     def broken_links_of(self, root: TerraformRoot) -> Iterator[tuple[str, str]]:
         """Symbolic links that show nothing where Terraform would load a file or a module of `root`: path and reason."""

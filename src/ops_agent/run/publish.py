@@ -236,10 +236,10 @@ def _open_or_update(
         return pull_requests.update(repository, claim.existing.number, text.title, text.body)
     try:
         sent = pull_requests.create(repository, claim.branch, item.base_branch, text.title, text.body, text.draft)
-    except NotPermitted as refused:
+    except (NotPermitted, Conflict) as refused:
         link = f"{progress.run.server_url}/{repository}/compare/{item.base_branch}...{claim.branch}?expand=1"
         return Stopped(
-            Conclusion.NOT_PERMITTED,
+            refused.conclusion,
             f"The commit is on the branch {claim.branch}, but the pull request could not be opened: {refused}",
             f"Open it by hand at {link} or: {refused.hint}",
         )

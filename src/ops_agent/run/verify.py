@@ -45,7 +45,7 @@ from ops_agent.terraform.buckets import named_buckets
 from ops_agent.terraform.layout import LayoutUses, unsettled_by
 from ops_agent.terraform.links import target_of
 from ops_agent.terraform.module_sources import module_files
-from ops_agent.terraform.modules import directory_of
+from ops_agent.terraform.modules import by_directory, directory_of
 
 T = TypeVar("T")
 
@@ -401,5 +401,6 @@ def fetch_modules(
 
 def _calling(base: BaseTree, roots: Iterable[TerraformRoot]) -> list[tuple[TerraformRoot, Mapping[str, bytes]]]:
     """Those of `roots` that call a remote module on the base, each with the files that a fetch needs."""
-    paths = tuple(path for path, entry in base.entries().items() if entry.is_regular)
-    return [(root, files) for root in roots if (files := module_files(root, paths, base.read))]
+    files_of = by_directory(path for path, entry in base.entries().items() if entry.is_regular)
+    own = ((root, [p for d in (root.path, *root.local_modules) for p in files_of.get(d, ())]) for root in roots)
+    return [(root, files) for root, paths in own if (files := module_files(root, paths, base.read))]

@@ -10,6 +10,7 @@ from enum import StrEnum
 from urllib.parse import urlsplit
 
 from ops_agent.model.terraform import TerraformRoot, TerraformSource
+from ops_agent.terraform.hcl_tree_sitter import read_blocks
 from ops_agent.terraform.modules import by_directory, directory_of, is_configuration, local_directory, read_source
 
 MAX_CALLS, DEEPEST = 2_000, 20
@@ -176,7 +177,10 @@ def _calls(directory: str, paths: Iterable[str], read: Callable[[str], bytes]) -
     """The calls of one directory; an override file replaces arguments of the call that it repeats."""
     found: dict[str, ModuleCall] = {}
     for path in sorted(paths, key=_is_override):
-        source = read_source(path, read(path))
+        content = read(path)
+        if b"module" not in content:
+            continue
+        source = read_source(path, content) if path.endswith(".json") else read_blocks(content, ("module",))
         blocks = source.of_type("module") if isinstance(source, TerraformSource) else ()
         for block in (b for b in blocks if b.labels):
             name, text, version = block.labels[0], block.literal("source"), block.literal("version")

@@ -9,8 +9,9 @@ from typing import Final
 from ops_agent.model.finding import Finding, Place, Severity
 from ops_agent.model.terraform import Layout, TerraformSource, Unreadable
 from ops_agent.terraform.environments import is_deployed
-from ops_agent.terraform.modules import directory_of, is_configuration, read_source
+from ops_agent.terraform.modules import directory_of, is_configuration
 
+Read = Callable[[str], TerraformSource | Unreadable]
 _VALUE, _PARAMETER, _OBJECT, _ITEM = (
     "secretsmanager:GetSecretValue",
     "ssm:GetParameter",
@@ -115,9 +116,9 @@ _ACTION_REMEDY: Final = (
 )
 
 
-def denied_reads(layout: Layout, paths: Iterable[str], read: Callable[[str], bytes]) -> tuple[Finding, ...]:
-    """A finding for each block that makes every plan of a root fail; nothing of it blocks. `read(path)` gives the bytes
-    of one of `paths`.
+def denied_reads(layout: Layout, paths: Iterable[str], source_of: Read) -> tuple[Finding, ...]:
+    """A finding for each block that makes every plan of a root fail; nothing of it blocks. `source_of` reads one of
+    `paths`.
 
     A module's block is found once and names all roots that reach the module. Files that cannot be read are passed over.
     """
@@ -127,7 +128,7 @@ def denied_reads(layout: Layout, paths: Iterable[str], read: Callable[[str], byt
             users.setdefault(directory, []).append(f"`{root.path}`")
     found = []
     for path in sorted(p for p in paths if is_configuration(p) and directory_of(p) in users):
-        source = read_source(path, read(path))
+        source = source_of(path)
         for block in source.blocks if isinstance(source, TerraformSource) else ():
             roots = ", ".join(users[directory_of(path)])
             if action := DENIED.get(block.type, {}).get(block.labels[0] if block.labels else ""):
@@ -138,12 +139,12 @@ def denied_reads(layout: Layout, paths: Iterable[str], read: Callable[[str], byt
     return tuple(found)
 
 
-def broken_files(layout: Layout, paths: Iterable[str], read: Callable[[str], bytes]) -> tuple[Finding, ...]:
+def broken_files(layout: Layout, paths: Iterable[str], source_of: Read) -> tuple[Finding, ...]:
     """What keeps Terraform from loading a root: files that cannot be read, each with its line, and a second backend of
     a root.
 
     Every file that could be deployed is read, and every backend and variable file of an environment: one that is
-    unreadable may be what would have made its directory a root. `read(path)` gives the bytes of one of `paths`.
+    unreadable may be what would have made its directory a root. `source_of` reads one of `paths`.
     """
     of_environments = {p for r in layout.roots for e in r.environments for p in (e.backend_file, *e.var_files) if p}
     roots = {root.path for root in layout.roots}
@@ -151,7 +152,7 @@ def broken_files(layout: Layout, paths: Iterable[str], read: Callable[[str], byt
     known = set(paths)
     found = []
     for path in sorted(p for p in known if (is_configuration(p) and is_deployed(p)) or p in of_environments):
-        source = read_source(path, read(path))
+        source = source_of(path)
         if isinstance(source, Unreadable):
             what = f"it cannot be read, and counts as empty: {source.what}"
             found.append(_finding(path, source.line, "unreadable-file", "A file cannot be read", what, _UNREAD))

@@ -20,6 +20,8 @@ from typing import Any
 from ops_agent.model.errors import Conflict, GitHubError, NeedsWorkflowsPermission, NotFound, NotPermitted, RateLimited
 
 CREATE_PULL_REQUESTS_SETTING = "Allow GitHub Actions to create and approve pull requests"
+HEAD_UNSEEN = "pullrequest head invalid"
+"""GitHub's words, in lower case, for a branch whose new commit it does not see yet."""
 _SECONDARY_WAIT = 60.0
 _MAX_HEADER_WAIT = 24 * 3600.0
 _MAX_WORDS = 600
@@ -190,6 +192,7 @@ _BY_WORDS: tuple[tuple[str, type[GitHubError], str, str | None], ...] = (
     (r"saml", NotPermitted, "GitHub refused", "Authorise the token for the organisation's single sign-on."),
     (r"was archived", NotPermitted, "GitHub refused", "The repository is archived; nobody can write to it."),
     (r"expected branch to point to", Conflict, "The branch moved while", None),
+    (HEAD_UNSEEN, Conflict, "GitHub did not see the branch's commit", "Start the run again in a minute."),
 )
 """Refusals that differ only in GitHub's words: pattern, error, how it begins, and what to do."""
 _GONE = {404: "not found, or the token may not see it", 410: "deleted", 451: "blocked for legal reasons"}

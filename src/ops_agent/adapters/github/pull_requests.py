@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ops_agent.adapters.github.client import GitHubHttp, in_repository
-from ops_agent.adapters.github.failures import RequestFailed
+from ops_agent.adapters.github.failures import HEAD_UNSEEN, Failure, FailureKind, RequestFailed
 from ops_agent.adapters.github.parsing import GHOST, JsonPart
 from ops_agent.model.event import PullRequest, Review
 from ops_agent.model.ports import CheckReport
@@ -60,6 +60,7 @@ class GitHubPullRequests:
         """GitHub allows one open pull request for a head and a base; one that exists (a lost answer) is returned.
 
         Where the plan of the account knows no drafts, the pull request is made ready; the caller sees it in `draft`.
+        Raises Conflict when GitHub does not see the commit of `head` in time, NotPermitted, GitHubError.
         """
         wanted = {"title": title, "head": head, "base": base, "body": body, "draft": draft}
         wanted["maintainer_can_modify"] = True
@@ -75,6 +76,9 @@ class GitHubPullRequests:
                 words = refused.words.lower() if refused.status == 422 else ""
                 if "already exists" in words and (existing := look()) is not None:
                     return existing
+                if HEAD_UNSEEN in words:  # for some seconds after the commit
+                    refused.failure = Failure(kind=FailureKind.SERVER, wait=2.0)
+                    raise
                 if "draft pull requests are not supported" not in words or not wanted["draft"]:
                     raise
             wanted["draft"] = False  # a private repository of some plans
