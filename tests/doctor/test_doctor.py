@@ -308,7 +308,8 @@ def test_hostile_names_do_nothing_in_lines_json_and_the_page() -> None:
         "failures": 1,
         "warnings": 1,
         "diagnoses": [
-            {"check": one.subject, "health": one.health, "what": one.what, "hint": one.hint} for one in found
+            {"check": one.subject, "health": one.health, "what": one.what, "hint": one.hint, "details": []}
+            for one in found
         ],
     }
     page = as_page(found)
