@@ -215,6 +215,25 @@ def test_a_root_that_the_issue_names_is_planned_ahead():
     assert terraform.log[1] == "init base orders (dev)"
 
 
+@pytest.mark.parametrize(("request_text", "stops"), [("A queue in `c`", True), ("A queue in `d`", False), ("", False)])
+def test_the_roots_that_the_issue_names_decide_alone_whether_anything_can_be_planned(request_text, stops):
+    def only_c_fails(name, terraform):
+        terraform.base_results = {"init": failed("init", NO_PROVIDER)} if name.startswith("init base c ") else {}
+
+    terraform, base = Recorder(on=only_c_fails), MemoryTree(roots(*"abcd"))
+    layout = discover_layout(base.files, base.read, Policy())
+    made = SimpleNamespace(**vars(world(terraform, Cloud())))
+    with BaseFirst(made, Settings(), base, layout, request_text) as first:
+        stopped = first.before_call()
+        assert (stopped is not None) is stops
+        assert stopped is None or stopped.reason.startswith("`init` of `c` fails on the base branch")
+
+
+def test_many_roots_that_cannot_be_initialised_are_counted():
+    with base_first(Recorder(base_results={"init": failed("init", NO_PROVIDER)}), files=roots(*"abcdefg")) as first:
+        assert "`d` and 3 other roots fails" in first.before_call().reason
+
+
 @pytest.mark.parametrize(
     ("abilities", "dry_run", "says"),
     [

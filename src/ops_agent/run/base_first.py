@@ -34,9 +34,11 @@ class BaseFirst:
     """A thread of its own, from `with` to its end. `plans` is what it found out, for `verify`."""
 
     def __init__(self, world: World, settings: Settings, base: BaseTree, layout: Layout, request: str = "") -> None:
-        """`request` is the issue's text: roots whose path it names are planned ahead of others."""
-        words = set(_PATHS.findall(request))
-        layout = replace(layout, roots=tuple(sorted(layout.roots, key=lambda root: root.path not in words)))
+        """`request` is the issue's text: roots whose path it names are planned ahead of others, and decide alone
+        whether anything can be planned.
+        """
+        self._named = {root.path for root in layout.roots} & set(_PATHS.findall(request))
+        layout = replace(layout, roots=tuple(sorted(layout.roots, key=lambda root: root.path not in self._named)))
         self.plans = BasePlans()
         self._world, self._settings, self._base, self._layout = world, settings, base, layout
         self._ahead = {root.path for root in layout.roots[:MAX_ROOTS]}
@@ -121,17 +123,22 @@ class BaseFirst:
             self._inits[target] = check
             if check.status is not CheckStatus.FAILED:
                 self._decided.set()
+        elif check is None and self._named and target.root.path not in self._named and self._hopeless():
+            self._decided.set()  # the roots that the issue names came first
         if check is not None:
             return not self._at_once
         return not self._enough and (target.root.path in self._ahead or not self._decided.is_set())
 
     def _hopeless(self) -> Stopped | None:
-        """Every `init` failed for a reason outside of any change."""
-        found = [self._obstacles(check) for check in list(self._inits.values())]
+        """Every `init` failed for a reason outside of any change (of the named roots, if there are any)."""
+        inits = {t: c for t, c in list(self._inits.items()) if not self._named or t.root.path in self._named}
+        found = [self._obstacles(check) for check in inits.values()]
         if not found or not all(found):
             return None
         obstacles = tuple(dict.fromkeys(finding for findings in found for finding in findings))
-        roots = ", ".join(f"`{path}`" for path in dict.fromkeys(target.root.path for target in self._inits))
+        paths = list(dict.fromkeys(target.root.path for target in inits))
+        roots = ", ".join(f"`{path}`" for path in paths[:MAX_ROOTS])
+        roots += f" and {len(paths) - MAX_ROOTS} other roots" if len(paths) > MAX_ROOTS else ""
         return Stopped(
             Conclusion.TOOLCHAIN_FAILED,
             f"`init` of {roots} fails on the base branch, so no change can be planned: {obstacles[0].what[:400]}",
