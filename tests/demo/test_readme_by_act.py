@@ -250,9 +250,13 @@ def test_doctor_finds_nothing_to_fix_in_the_minimal_set_up(stack: ExitStack, tmp
 
 
 @pytest.mark.proof
-@pytest.mark.parametrize("way", ["No stored key", "Bedrock"])
+@pytest.mark.parametrize("way", ["No stored key", "Bedrock", "bedrock.yml"])
 def test_the_model_is_reached_without_a_stored_key(stack: ExitStack, tmp_path: Path, mirror: Path, way: str) -> None:
-    consumer = Consumer(stack, tmp_path, mirror, way)
+    """By the README's additions, and by the example."""
+    consumer = Consumer(stack, tmp_path, mirror, *([] if way.endswith(".yml") else [way]))
+    if way.endswith(".yml"):
+        consumer.workflow = example(way)
+        consumer.workflow["jobs"]["run"]["steps"][0]["with"]["base_url"] = "${{ vars.LLM_BASE_URL }}"
     given = {"FEDERATION_RULE_ID": "fdrl_1", "ORGANIZATION_ID": "org_1", "SERVICE_ACCOUNT_ID": "svac_1"}
     consumer.repository_variables |= {f"ANTHROPIC_{name}": value for name, value in given.items()}
     consumer.repository_variables["BEDROCK_MODEL"] = "global.anthropic.claude-opus-5-5-v1:0"
@@ -263,7 +267,9 @@ def test_the_model_is_reached_without_a_stored_key(stack: ExitStack, tmp_path: P
     assert (end.exit_code, end.outputs.get("conclusion")) == (0, "published"), log_of(end)
     signed = [{k.lower(): v for k, v in headers.items()}["authorization"] for headers in consumer.llm.headers]
     assert signed and "a-key-of-the-test" not in str(consumer.llm.headers)
-    assert all(one.startswith("AWS4-HMAC-SHA256" if way == "Bedrock" else "Bearer an-access-token") for one in signed)
+    assert all(
+        one.startswith("Bearer an-access-token" if way == "No stored key" else "AWS4-HMAC-SHA256") for one in signed
+    )
     assert bool(consumer.exchanges) == (way == "No stored key") and not consumer.llm.problems
     for sent in consumer.exchanges:
         jwt.decode(

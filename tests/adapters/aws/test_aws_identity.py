@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import jwt
 import pytest
 
+from ops_agent.adapters.aws.identity import bedrock_keys
 from ops_agent.adapters.aws.sts import Runner, Sts
 from ops_agent.model.errors import AwsError, ConfigError, PolicyViolation
 from ops_agent.model.policy import Policy
@@ -56,6 +57,18 @@ def test_a_session_is_short_named_after_the_run_and_narrowed_by_our_policy(ident
         Policy().accounts.values()
     )
     assert "secretsmanager:GetSecretValue" in statements["Secrets"]["Action"]
+
+
+def test_a_session_for_bedrock_may_invoke_and_nothing_else_and_is_masked(aws, masked):
+    """Whatever the role allows: there is no managed policy beside the session's own."""
+    variables = aws.runner_variables("repo:DrivvenConsulting/orders:environment:dev")
+    runner = Runner(url=variables["ACTIONS_ID_TOKEN_REQUEST_URL"], token=variables["ACTIONS_ID_TOKEN_REQUEST_TOKEN"])
+    keys = bedrock_keys(Sts("sa-east-1", endpoint=aws.endpoint), runner, ROLE, "77", masked.append)()
+    form = next(call.form for call in aws.calls if call.operation == "AssumeRoleWithWebIdentity")
+    (statement,) = json.loads(form["Policy"])["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Allow", "bedrock:InvokeModelWithResponseStream")
+    assert "PolicyArns.member.1.arn" not in form and form["RoleSessionName"] == "ops-agent-llm-77"
+    assert 0 < keys.expires_at - time.time() <= 3_600 and masked[1:] == [keys.secret_key, keys.session_token]
 
 
 def test_an_account_that_is_not_ours_stops_the_run_before_a_lease_exists(identity, aws):
