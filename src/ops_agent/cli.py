@@ -197,7 +197,8 @@ def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, ident
 
 def _with_own_key(inputs: dict[str, str], environment: Mapping[str, str]) -> dict[str, str]:
     """On a laptop `ANTHROPIC_API_KEY` is the key unless an input names a way to the llm. In a job it never counts."""
-    ways = ("INPUT_ANTHROPIC_API_KEY", "INPUT_ANTHROPIC_FEDERATION_RULE_ID", "INPUT_USE_BEDROCK")
+    names = ("ANTHROPIC_API_KEY", "ANTHROPIC_FEDERATION_RULE_ID", "USE_BEDROCK", "VERTEX_PROJECT")
+    ways = [f"INPUT_{name}" for name in names]
     key = environment.get("ANTHROPIC_API_KEY", "")
     return inputs if not key or any(inputs.get(way) for way in ways) else inputs | {"INPUT_ANTHROPIC_API_KEY": key}
 

@@ -27,6 +27,8 @@ from ops_agent.model.workflow import SCOPES
 _MAX_TEXT = 200_000
 _REGISTRIES = ("registry.terraform.io", "registry.opentofu.org")
 _PROVIDER = r"(?:[a-z0-9.-]+\.[a-z]{2,}(?::[0-9]+)?/)?[a-z0-9][a-z0-9_-]*/[a-z0-9][a-z0-9_-]*"
+_GOOGLES = r"projects/\d+/locations/global/workloadIdentityPools/[a-z0-9-]{4,32}/providers/[a-z0-9-]{4,32}"
+_GOOGLES_LIKE = "projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER"
 _LLM_ID = r"[A-Za-z0-9][A-Za-z0-9._:/@-]{0,199}"
 
 
@@ -86,7 +88,7 @@ class BoardSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LlmSettings:
-    """Which llm is asked, and the one way to reach it: a key, workload identity federation, or Bedrock."""
+    """Which llm is asked, and the one way to reach it: a key, workload identity federation, Bedrock, or Vertex AI."""
 
     anthropic_api_key: _Secret = field(default="", repr=False)
     anthropic_federation_rule_id: _Id = ""
@@ -98,6 +100,12 @@ class LlmSettings:
     """May do nothing but invoke the llm."""
     bedrock_region: Annotated[str, BeforeValidator(inputs.region)] = ""
     """Where Bedrock is asked; empty: in the region of everything else (`Settings.bedrock_region`)."""
+    vertex_project: Annotated[
+        str, _like(r"[a-z][a-z0-9-]{4,28}[a-z0-9]", "a project id", "write it like my-project")
+    ] = ""
+    """The project that pays for Vertex AI; empty: another way."""
+    vertex_region: Annotated[str, _like(r"[a-z]+(-[a-z]+[0-9]+)?", "a region", "write it like us-east5")] = "global"
+    vertex_identity_provider: Annotated[str, _like(_GOOGLES, "a provider", f"write it like {_GOOGLES_LIKE}")] = ""
     model: Annotated[str, _like(_LLM_ID, "the id of an llm", "write it like claude-opus-5-5")] = "claude-opus-5-5"
     effort: Annotated[Literal["low", "medium", "high", "xhigh", "max"], _lower] = "high"
     base_url: Annotated[str, BeforeValidator(inputs.base_url)] = ""
@@ -341,6 +349,10 @@ def _contradictions(settings: Settings, converted: _Converted, wrong: Collection
         yield "bedrock_role_arn", f"{what}; give its ARN, and one of Bedrock's ids as `model` (docs/setup/bedrock.md)"
     elif llm.use_bedrock and not llm.base_url and (sentence := _not_on_bedrock(llm.model, settings.bedrock_region)):
         yield "model", sentence
+    if bool(llm.vertex_project) != bool(llm.vertex_identity_provider) and "vertex_project" not in wrong:
+        lacking = "vertex_identity_provider" if llm.vertex_project else "vertex_project"
+        if lacking not in wrong:
+            yield lacking, "Vertex AI needs it beside the other one; give both (docs/setup/vertex.md)"
     if llm.bedrock_role_arn and llm.bedrock_role_arn in settings.aws_role_arns.values():
         what = "it is a role for plans as well, and what reads an account may not also spend its money"
         yield "bedrock_role_arn", f"{what}; give a role that may only invoke the llm (docs/setup/bedrock.md)"
@@ -386,12 +398,13 @@ def _wrong_account(arn: str, environment: str, accounts: Mapping[str, str]) -> s
 
 def ways_to_llm(llm: LlmSettings) -> list[str]:
     """The inputs that name a way to reach the llm."""
-    return [n for n in ("anthropic_api_key", "anthropic_federation_rule_id", "use_bedrock") if getattr(llm, n)]
+    names = ("anthropic_api_key", "anthropic_federation_rule_id", "use_bedrock", "vertex_project")
+    return [name for name in names if getattr(llm, name)]
 
 
 def _missing(llm: LlmSettings, github_token: str, needs: Collection[str]) -> Iterator[tuple[str, str]]:
     if "llm" in needs and not ways_to_llm(llm):
-        remedy = "give it, or `anthropic_federation_rule_id`, or `use_bedrock`"
+        remedy = "give it, or `anthropic_federation_rule_id`, or `use_bedrock`, or `vertex_project`"
         yield "anthropic_api_key", f"it is empty and no other way to reach the llm is given; {remedy}"
     if "github" in needs and not github_token:
         yield "github_token", "it is empty; give a GitHub App token or ${{ github.token }}"

@@ -189,6 +189,7 @@ NEEDS: dict[str, frozenset[str]] = {
         {
             *("anthropic_api_key", "anthropic_federation_rule_id", "model"),
             *("use_bedrock", "bedrock_role_arn", "bedrock_region"),
+            *("vertex_project", "vertex_region", "vertex_identity_provider"),
         }
     ),
     "GitHub": frozenset({"github_token", "target_repository"}),

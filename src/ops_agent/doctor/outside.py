@@ -31,6 +31,7 @@ _LLM_WAYS: Final = {
     "anthropic_api_key": "an Anthropic key",
     "anthropic_federation_rule_id": "workload identity federation",
     "use_bedrock": "Bedrock",
+    "vertex_project": "Vertex AI",
 }
 
 
@@ -54,8 +55,8 @@ def check_llm(setup: Setup) -> Iterator[Diagnosis]:
     llm = setup.settings.llm
     given = ways_to_llm(llm)
     if not given:
-        hint = "Set `anthropic_api_key`, the `anthropic_federation_*` inputs, or `use_bedrock`. A secret of a GitHub "
-        hint += "environment is empty unless the job names that `environment`."
+        hint = "Set `anthropic_api_key`, the `anthropic_federation_*` inputs, `use_bedrock` or `vertex_project`. "
+        hint += "A secret of a GitHub environment is empty unless the job names that `environment`."
         what = "no credentials for the language model are given"
         own = "A run on this machine takes ANTHROPIC_API_KEY from the environment."
         yield setup.lacking("llm", what, hint) if setup.on_runner else Diagnosis("llm", SKIP, what, own)
@@ -163,9 +164,7 @@ def check_board(setup: Setup) -> Iterator[Diagnosis]:
 def check_aws(setup: Setup) -> Iterator[Diagnosis]:
     """Each role for plans is assumed as a run does it: its account is the environment's, and it reads the states."""
     settings, can_mint = setup.settings, setup.gets_oidc_tokens
-    if can_mint and not (
-        settings.aws_role_arns or settings.llm.anthropic_federation_rule_id or settings.llm.use_bedrock
-    ):
+    if can_mint and not settings.aws_role_arns and ways_to_llm(settings.llm) in ([], ["anthropic_api_key"]):
         hint = "Remove `id-token: write` from the job, or set `aws_role_arn`."
         yield Diagnosis("AWS", WARN, "the job has `id-token: write`, and no input needs an OIDC token", hint)
     if not settings.aws_role_arns:

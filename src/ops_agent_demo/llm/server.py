@@ -1,18 +1,21 @@
 """The HTTP server: `POST /v1/messages` (streaming and not), `/v1/messages/count_tokens`, `/v1/oauth/token`, on
 127.0.0.1 only.
 
-Bedrock's `POST /model/{id}/invoke-with-response-stream` is answered too, for the sessions that `keys_of` knows.
+Bedrock's `POST /model/{id}/invoke-with-response-stream` is answered too, for the sessions that `keys_of` knows,
+and Vertex AI's `.../models/{id}:streamRawPredict`, with Google's `/v1/token`.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 from ops_agent_demo.llm import bedrock, wire
 from ops_agent_demo.llm.script import AFTER_THE_END, Answer, Exchange, Player, Script
@@ -25,6 +28,8 @@ _REFUSALS: dict[str, tuple[int, str, str, str | None]] = {
     "unauthorised": (401, "authentication_error", "invalid x-api-key", None),
     "spend_limit": (429, "rate_limit_error", "The monthly limit is reached.", "enforced_spend_limit_reached"),
 }
+
+_VERTEX = re.compile(r"/projects/[^/]+/locations/[^/]+/publishers/anthropic/models/([^/:]+):streamRawPredict")
 
 TokenExchange = Callable[[Mapping[str, Any]], tuple[int, dict[str, Any]]]
 """The body of a token exchange in, status and answer out."""
@@ -145,14 +150,17 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError:
             return self._json(400, wire.error_body("invalid_request_error", "the body is not JSON"))
         path = self.path.split("?")[0]
-        if path == "/v1/oauth/token":
+        if path in ("/v1/oauth/token", "/v1/token"):
             status, answer = self.owner.exchange_token(body)
             return self._json(status, answer)
         if path == "/v1/messages/count_tokens":
             return self._json(200, {"input_tokens": size // 4})
         signed = bedrock.as_messages_request(path, body)
         body = body if signed is None else signed
-        if path != "/v1/messages" and signed is None:
+        if at_vertex := _VERTEX.fullmatch(path):
+            version = body.pop("anthropic_version", None)
+            body |= {"model": unquote(at_vertex[1])} if version else {}
+        if path != "/v1/messages" and signed is None and not at_vertex:
             return self._json(404, wire.error_body("not_found_error", f"no such path: {path}"))
         if signed is not None:
             owner = self.owner

@@ -11,7 +11,7 @@ from typing import Any
 from ops_agent.adapters.llm.bedrock import BedrockKeys
 from ops_agent.adapters.llm.client import IdentityToken, build_client
 from ops_agent.adapters.llm.failures import Failure, Kind, understand
-from ops_agent.adapters.llm.stream import Assembly, BrokenStream
+from ops_agent.adapters.llm.stream import Assembly, BrokenStream, surcharge_of
 from ops_agent.adapters.network import DIRECT, Network
 from ops_agent.config.settings import LlmSettings
 from ops_agent.model.conversation import LlmReply, PeopleTurn, StopReason, ToolSpec, Turn, Usage
@@ -101,7 +101,7 @@ class AnthropicLlm:
 
     def _ask(self, request: dict[str, Any]) -> LlmReply:
         self._deadline = min(self._end, self._clock.monotonic() + REQUEST_SECONDS)
-        assembly = Assembly(self._settings.model)
+        assembly = Assembly(self._settings.model, surcharge_of(self._settings))
         try:
             with self._open_client().messages.create(**request, stream=True) as stream:
                 return assembly.take_all(stream)
@@ -151,7 +151,7 @@ def request_body(
 
     Cache points are on the last tool, the system prompt and the last thing that we said.
     """
-    strict = {} if settings.use_bedrock else {"strict": True}
+    strict = {} if settings.use_bedrock or settings.vertex_project else {"strict": True}
     body: dict[str, Any] = {
         "model": settings.model,
         "max_tokens": max_tokens,

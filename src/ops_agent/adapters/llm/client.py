@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ops_agent.adapters.llm.bedrock import BEDROCK_URL, BedrockKeys, bedrock_client
+from ops_agent.adapters.llm.vertex import TOKEN_URL, vertex_client, vertex_url
 from ops_agent.adapters.network import DIRECT, Network
 from ops_agent.config.settings import LlmSettings
 from ops_agent.model.errors import ConfigError, LlmError
@@ -30,7 +31,7 @@ IdentityToken = Callable[[str], str]
 def address_of(settings: LlmSettings, region: str) -> str:
     """Where the llm is asked; `region` is Bedrock's."""
     usual = BEDROCK_URL.format(region=region) if settings.use_bedrock else DEFAULT_URL
-    return settings.base_url or usual
+    return settings.base_url or (vertex_url(settings.vertex_region) if settings.vertex_project else usual)
 
 
 def build_client(
@@ -43,7 +44,7 @@ def build_client(
     bedrock: BedrockKeys | None,
     network: Network = DIRECT,
 ) -> Any:
-    """An `anthropic.Anthropic` (or `AnthropicBedrock`, in `region`) client without retries of its own.
+    """An `Anthropic`, `AnthropicBedrock` (in `region`) or `AnthropicVertex` client without retries of its own.
 
     `deadline` gives the monotonic time at which the request under way is cut off. Raises ConfigError without a
     credential, LlmError when Bedrock has no keys.
@@ -61,12 +62,16 @@ def build_client(
             return bedrock_client(bedrock, clock, region=region, base_url=base_url, **common)
         if settings.anthropic_api_key:
             return anthropic.Anthropic(api_key=settings.anthropic_api_key, base_url=base_url, **common)
+        if settings.vertex_project and identity is not None:
+            exchange = _http_client(clock, deadline, network, TOKEN_URL)
+            return vertex_client(settings, identity, clock, exchange, base_url=base_url, **common)
         if settings.anthropic_federation_rule_id and identity is not None:
             credentials = _federation(settings, identity, _http_client(clock, deadline, network, base_url))
             return anthropic.Anthropic(credentials=credentials, base_url=base_url, **common)
     federation = "`anthropic_federation_rule_id` with the job's `id-token: write`"
     raise ConfigError(
-        "there is no credential for the llm", hint=f"Set `anthropic_api_key`, or {federation}, or `use_bedrock`."
+        "there is no credential for the llm",
+        hint=f"Set `anthropic_api_key`, or {federation}, or `use_bedrock`, or `vertex_project`.",
     )
 
 

@@ -39,7 +39,7 @@ _HINTS = {
     429: "The organisation's spend limit is reached: raise it in the Claude Console, then re-apply the label.",
 }
 _BEDROCK_RENEWS = re.compile(r"ExpiredToken|UnrecognizedClient|InvalidSignature|IncompleteSignature")
-_BEDROCK_HINTS = {
+_PLATFORM_HINTS = {
     r"with on-demand throughput": (
         "Only inference profiles serve this llm: give the id of one as `model`, which is its own id behind `global.` "
         "or a geography. `aws bedrock list-inference-profiles` lists them."
@@ -61,9 +61,18 @@ _BEDROCK_HINTS = {
         "profile as `model`; then re-apply the label."
     ),
     _BEDROCK_RENEWS.pattern: "The runner's clock is mostly the cause: set it (NTP), then start the run again.",
+    r"Publisher Model": (
+        "Enable the llm in the Model Garden of `vertex_project`, and check `model` and `vertex_region` "
+        "(docs/setup/vertex.md)."
+    ),
+    r"PERMISSION_DENIED": (
+        "Enable the Vertex AI API in `vertex_project`, and give this job's identity the role Vertex AI User there "
+        "(docs/setup/vertex.md has the commands)."
+    ),
+    r"RESOURCE_EXHAUSTED": "The project's quota for this llm in `vertex_region` is used up: wait, or raise it.",
     r"ValidationException": "Check the inputs `model` and `effort`; the sentence above is Bedrock's own.",
 }
-"""What Bedrock's exception and its words mean; the first that fits."""
+"""What the exception and the words of Bedrock and Vertex mean; the first that fits."""
 
 
 class Kind(Enum):
@@ -114,9 +123,8 @@ def understand(error: Exception) -> Failure | None:
 def _of_status(error: Any) -> Failure:
     status, code, headers = error.status_code, error.error_code or "", error.response.headers
     bedrocks = str(headers.get("x-amzn-errortype", "")).partition(":")[0]
-    kind = error.type or bedrocks
-    body = error.body if isinstance(error.body, dict) else {}
-    said = str(error.api_message or body.get("message") or body.get("Message") or "no reason given")[:_MAX_SENTENCE]
+    googles, said = _told(error.body)
+    kind = error.type or bedrocks or googles
     sentence = f"the API answered {status} {kind or 'error'}: {said}"
     if status == 400 and _TOO_LONG.search(said):
         return Failure(Kind.CONTEXT_EXCEEDED, sentence)
@@ -127,16 +135,33 @@ def _of_status(error: Any) -> Failure:
         sentence = f"the API's stream broke off with {kind or 'an error'}: {said}"
         return Failure(Kind.PERMANENT if fatal else Kind.TRANSIENT, sentence)
     hint = _HINTS.get(status)
-    if bedrocks:
+    if bedrocks or googles:
         hint = next(
-            (h for words, h in _BEDROCK_HINTS.items() if re.search(words, f"{bedrocks} {said}", re.IGNORECASE)), hint
+            (
+                h
+                for words, h in _PLATFORM_HINTS.items()
+                if re.search(words, f"{bedrocks} {googles} {said}", re.IGNORECASE)
+            ),
+            hint,
         )
     is_daily = bool(bedrocks) and "per day" in said
     if (status in _TRANSIENT_STATUS or status >= 500) and not is_daily:
-        return Failure(Kind.TRANSIENT, sentence, retry_after=_retry_after(headers), hint=hint if bedrocks else None)
+        return Failure(
+            Kind.TRANSIENT, sentence, retry_after=_retry_after(headers), hint=hint if bedrocks or googles else None
+        )
     if status == 401 or (status == 403 and "expired" in said.casefold()) or _BEDROCK_RENEWS.match(bedrocks):
         return Failure(Kind.IDENTITY, sentence, hint=hint if bedrocks else _HINTS[401])
     return Failure(Kind.PERMANENT, sentence, hint=hint)
+
+
+def _told(body: Any) -> tuple[str, str]:
+    """Google's name of the error, and the words of it, in the shapes of all three: Google's may be in a list."""
+    first = body[0] if isinstance(body, list) and body else body
+    outer = first if isinstance(first, dict) else {}
+    found = outer.get("error")
+    inner = found if isinstance(found, dict) else {}
+    words = inner.get("message") or outer.get("message") or outer.get("Message") or "no reason given"
+    return str(inner.get("status") or ""), str(words)[:_MAX_SENTENCE]
 
 
 def _of_identity(status: int | None, text: str) -> Failure:

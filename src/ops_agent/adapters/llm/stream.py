@@ -14,6 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
 
+from ops_agent.config.settings import LlmSettings
 from ops_agent.model.conversation import LlmReply, StopReason, ToolCall, Usage
 
 _MAX_COUNT = 10**9
@@ -31,9 +32,9 @@ class BrokenStream(Exception):
 class Assembly:
     """Collects the events of one stream. `usage()` may be asked at any time."""
 
-    def __init__(self, llm_id: str) -> None:
+    def __init__(self, llm_id: str, surcharge: float = 1.0) -> None:
         self._llm_id = llm_id
-        self._surcharge = surcharge_of(llm_id)
+        self._surcharge = surcharge
         self._blocks: dict[int, dict[str, Any]] = {}
         self._arguments: dict[int, str] = {}
         self._open: set[int] = set()
@@ -173,12 +174,11 @@ def price_of(llm_id: str) -> Price:
     return listed[max(found, key=len)] if found else Price(*map(max, *listed.values()))
 
 
-def surcharge_of(llm_id: str) -> float:
-    """Bedrock's price by the list's: all but its `global.` profiles cost a tenth more. Of an id that was asked for: the
-    one in an answer no longer shows it.
-    """
-    is_bedrocks = "anthropic." in llm_id or llm_id.startswith("arn:")
-    return 1.1 if is_bedrocks and "global.anthropic." not in llm_id else 1.0
+def surcharge_of(settings: LlmSettings) -> float:
+    """Bedrock's and Vertex's prices by the list's: a tenth higher unless the answer may come from anywhere."""
+    if settings.vertex_project:
+        return 1.0 if settings.vertex_region == "global" else 1.1
+    return 1.1 if settings.use_bedrock and "global.anthropic." not in settings.model else 1.0
 
 
 def cost_of(llm_id: str, usage: Usage) -> float:
