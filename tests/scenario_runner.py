@@ -34,6 +34,12 @@ from scenario_modules import module_host, trusting
 
 GHES, LLM, OIDC = "ghes.company.example", "llm.company.example", "pipelines.company.example"
 _TOKEN_URL = "ACTIONS_ID_TOKEN_REQUEST_URL"
+ACTIONS = {
+    "actions/checkout": "v7",
+    "aws-actions/configure-aws-credentials": "v6",
+    "aws-actions/amazon-ecr-login": "v2",
+}
+"""Whose tags GitHub knows."""
 OWNER, PERSON = "DrivvenConsulting", "maria"
 BODY = """## Description
 Orders wait in memory while billing is down.
@@ -110,8 +116,9 @@ def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str])
         board.put(issue, text.get("status", "Ready"))
         for label, by in scenario.get("labels", {}).items():
             issue.add_label(label, by=by)
-        checkout = github.add_repository("actions/checkout", {"action.yml": "name: checkout\n"}, private=False)
-        checkout.tags["v7"] = checkout.head()
+        for name, tag in ACTIONS.items():
+            action = github.add_repository(name, {"action.yml": "name: action\n"}, private=False)
+            action.tags[tag] = action.head()
         token = github.actions_token(repository) if scenario.get("token") == "actions" else github.app_token()
         trigger = {"label": "ready", "by": PERSON} | scenario.get("trigger", {})
         head = repository.head()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from ops_agent.guard.rule import WorkflowFile, rule
-from ops_agent.guard.rules.workflow.gates import environments_of, is_closed_step, is_gated
+from ops_agent.guard.rules.workflow.gates import environments_of, is_closed_step, is_gated, keeps_out
 from ops_agent.guard.tree import workflows_of
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.workflow import SCOPES, Job, Permissions, WorkflowText
@@ -62,14 +62,13 @@ def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Finding]:
     It runs as the pull request's branch has it, before anybody has reviewed it, and so do the workflows that it calls.
     Allowed are `contents: read`, and `id-token: write` in a job with a GitHub environment. A workflow of the base
     branch must already name that environment, or compute it alike from the event: GitHub creates an unknown one on
-    first use, without protection.
+    first use, without protection. Jobs whose `if:` excludes pull requests do not count.
 
-    Remedy: Give its jobs `contents: read` only; put steps that write into a workflow on `push` to a protected branch.
+    Remedy: Give its jobs `contents: read` only; put steps that write into a workflow on `push` to a protected branch,
+    or into a job with `if: github.event_name != 'pull_request'`.
     """
-    if not file.events & _BEFORE_A_MERGE:
-        return
     known = {job.environment for job in file.base.jobs if not _ELSEWHERE.search(job.environment)} - {""}
-    for job in file.workflow.jobs:
+    for job in _before_a_merge(file):
         for scope in _written(file, job):
             if not (scope == "id-token" and is_gated(job, file.workflow)):
                 what = f"the job `{job.id}` has `{scope}: write` on pull requests"
@@ -90,10 +89,8 @@ def open_step_with_identity_token(file: WorkflowFile) -> Iterator[Finding]:
 
     Remedy: Use only these steps, or move the others to a job without `id-token: write`.
     """
-    if not file.events & _BEFORE_A_MERGE:
-        return
     shells = {text.text for text in file.workflow.texts if text.path[-3:] == ("defaults", "run", "shell")}
-    for job in file.workflow.jobs:
+    for job in _before_a_merge(file):
         if "id-token" not in _written(file, job):
             continue
         if job.uses or job.images or not shells <= {"bash"}:
@@ -173,6 +170,12 @@ def unlisted_secret(file: WorkflowFile) -> Iterator[Finding]:
         is_condition = text.path[-1] == "if"
         for name in _unlisted_secrets(file, text.text, is_condition=is_condition):
             yield file.hit_text(text, f"`{name}` is used", at=f"{name} {_user_of(file, text)}", once=True)
+
+
+def _before_a_merge(file: WorkflowFile) -> Iterator[Job]:
+    """The jobs that can run on pull requests."""
+    early = file.events & _BEFORE_A_MERGE
+    return (job for job in file.workflow.jobs if early and not keeps_out(job.condition, early))
 
 
 def _held_secrets(file: WorkflowFile, variables: dict[str, str]) -> list[str]:
