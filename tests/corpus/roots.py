@@ -62,7 +62,8 @@ _FINISH = {
     "validation": "Send a message.",
     "criteria": [{"id": "AC1", "met": "yes", "how": "`aws_sqs_queue.late_orders`"}],
 }
-_CONCLUSION = re.compile(r"^\s*local/\S+#1: (\w+)\. ?(.*)", re.MULTILINE)
+_CONCLUSION = re.compile(r"^conclusion: (\w+)$", re.MULTILINE)
+_WHY = re.compile(r"^(?:error: |.*\*\*Why:\*\* ).*$", re.MULTILINE)
 _WORDS = re.compile(r"[a-z]+")
 
 
@@ -193,14 +194,15 @@ def _run(
         told = json.dumps([body["messages"][-1] for body in llm.requests[1:]], ensure_ascii=False)
     log = done.stdout + done.stderr
     found = _CONCLUSION.findall(log)
-    conclusion, sentence = found[-1] if found else ("config_error" if done.returncode == 2 else "", log[-300:])
+    conclusion = found[-1] if found else "config_error" if done.returncode == 2 else ""
+    why = _WHY.findall(log) or [log[-300:]]
     return Ended(
         repository=repository,
         root=root,
         environments=names,
         code=done.returncode,
         conclusion=conclusion,
-        sentence=sentence[:300],
+        sentence=why[-1][:300],
         requests=requests,
         seconds=round(time.monotonic() - started, 1),
         log=log,
