@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from doubles.tree import MemoryTree
-from ops_agent.guard.needs import Need, needs_of, not_with_role
+from ops_agent.guard.needs import Need, locked_for_one_platform, needs_of, not_with_role
 from ops_agent.guard.paths import path_refusal
 from ops_agent.guard.providers import allowed_in, installable
 from ops_agent.guard.tree import SourceTree, source_tree
@@ -75,6 +75,18 @@ def test_what_links_show_is_part_of_the_root_and_its_place_may_be_written() -> N
     assert dict(base.named("infra")).keys() >= {"variable.given"}
     assert path_refusal("shared/common.tf", b"", Policy(), base.layout) is None
     assert "belong under `infra/`, `shared/`" in (path_refusal("other/x.tf", b"", Policy(), base.layout) or "")
+
+
+@pytest.mark.parametrize(
+    ("hashes", "is_named"),
+    [(HASH, True), (f'{HASH}, "zh:00"', False), (f"{HASH}, {HASH.replace('AAAA', 'BBBB')}", False), ('"zh:00"', False)],
+)
+def test_a_lock_file_with_one_hash_of_a_package_may_be_of_another_platform(hashes: str, is_named: bool) -> None:
+    tree = tree_of({"infra/.terraform.lock.hcl": lock(AWS_PROVIDERS[0], hashes)})
+    found = locked_for_one_platform(tree, tree.layout.roots[0])
+    said = [(one.place.path, one.remedy) for one in found]
+    command = "Run `terraform providers lock -platform=linux_amd64` in the root, and commit the lock file."
+    assert said == ([("infra/.terraform.lock.hcl", command)] if is_named else [])
 
 
 def test_a_usual_root_needs_nothing() -> None:

@@ -15,7 +15,7 @@ from ops_agent.adapters.terraform import confinement
 from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis, Setup, from_error, from_finding
 from ops_agent.doctor.outside import check_aws, check_board, check_llm, check_network, check_region, check_token
 from ops_agent.doctor.repository import check_layout, check_rules
-from ops_agent.guard.needs import by_words
+from ops_agent.guard.needs import Need, by_words, locked_for_one_platform
 from ops_agent.guard.tree import source_tree
 from ops_agent.model.errors import ToolchainError
 from ops_agent.model.ports import BaseTree
@@ -115,6 +115,10 @@ def _of_needs(setup: Setup, tree: BaseTree, layout: Layout) -> Iterator[Diagnosi
     hopeless = stopped_by(needs, setup.settings, layout) is not None
     for (what, remedy, stops), places in by_words(needs).items():
         yield Diagnosis("roots", FAIL if stops and hopeless else WARN, f"{named(places)}: {what}", remedy)
+    files = source_tree(tree, setup.settings.policy)
+    doubts = [Need(r.path, one, False) for r in layout.roots for one in locked_for_one_platform(files, r)]
+    for (what, remedy, _), places in by_words(doubts).items():
+        yield Diagnosis("roots", WARN, f"{named(places)}: {what}", remedy)
 
 
 def check_modules(setup: Setup) -> Iterator[Diagnosis]:

@@ -142,11 +142,22 @@ def _of_version(wish: EngineWish, kind: str, what: str, place: Place, engine: st
     return _finding(place, "another-engine", f"{what}, and here runs {engine}", remedy)
 
 
-def _of_lock(root: TerraformRoot, entry: Locked) -> Finding:
+def locked_for_one_platform(tree: SourceTree, root: TerraformRoot) -> tuple[Finding, ...]:
+    """Entries of a lock file with one `h1` alone. It is of the platform that the file was made on, which it does not
+    name; the doctor says so.
+    """
+    lonely = (e for e in lock_of(tree, root) if len(e.hashes) == 1 and all(h.startswith("h1:") for h in e.hashes))
+    return tuple(
+        _of_lock(root, e, "the only hash of `{}` is of the platform that it was made on, which need not be {}")
+        for e in lonely
+    )
+
+
+def _of_lock(root: TerraformRoot, entry: Locked, words: str = "no hash of `{}` is for {}") -> Finding:
     path = LOCK_FILE if root.path == "." else f"{root.path}/{LOCK_FILE}"
     machine = platform.machine()
     runner = f"linux_{_ARCHITECTURES.get(machine, machine)}"
-    what = f"no hash of `{entry.address}` is for {runner}"
+    what = words.format(entry.address, runner)
     remedy = f"Run `terraform providers lock -platform={runner}` in the root, and commit the lock file."
     return _finding(Place(path=path), "lock-without-hash", what, remedy)
 
