@@ -58,6 +58,23 @@ def test_a_plain_service_gets_no_warning(tmp_path: Path) -> None:
     assert {one.health for one in looked(tmp_path, SERVICE)} == {Health.OK}
 
 
+def test_links_inside_of_the_repository_and_odd_numbers_get_no_warning(tmp_path: Path) -> None:
+    (tmp_path / "infra").mkdir()
+    (tmp_path / "infra/common.tf").symlink_to("../shared/common.tf")
+    (tmp_path / "infra/net").symlink_to("../shared/net")
+    files = {
+        **SERVICE,
+        "shared/common.tf": "locals {\n  most = 1e12\n}\n",
+        "shared/net/main.tf": QUEUE,
+        "infra/calls.tf": 'module "net" {\n  source = "./net"\n}\n',
+    }
+    found = looked(tmp_path, files)
+    assert {one.health for one in found} == {Health.OK}
+    assert sum(one.what.startswith("root module") for one in found) == 1, (
+        "what a link shows is no root beside the one that calls it"
+    )
+
+
 def test_an_unreadable_file_of_the_only_root_fails_with_its_line(tmp_path: Path) -> None:
     found = looked(tmp_path, {**SERVICE, "infra/z.tf": BROKEN})
     (what,) = ill(found, Health.FAIL)

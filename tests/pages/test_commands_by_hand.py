@@ -71,6 +71,14 @@ def test_a_root_with_one_backend_everywhere_is_initialised_without_reconfigure()
     assert "terraform init && terraform plan" in commands(replace(made, target=where))[0][0]
 
 
+def test_no_command_is_given_where_it_is_unclear_which_state_is_meant() -> None:
+    """It would reach the state of the environment whose command was run before it."""
+    made = target("prod")
+    unclear = replace(made.target.environment, backend_file=None, var_files=(), unsettled="two files name it")
+    before, after = commands(target(), replace(made, target=replace(made.target, environment=unclear)))
+    assert len(before) == len(after) == 1 and "backend/dev/" in before[0]
+
+
 def test_what_a_merge_applies_is_not_to_be_applied_by_hand() -> None:
     both = Verification(engine="t", targets=(target(), target("prod")))
     merge = MergeEffect(workflow="a.yml", job="a", event="push", root="infra", environment="prod", on_merge=True)

@@ -321,10 +321,12 @@ def _workflow(change: FileChange, is_left_out: bool) -> str:
 
 
 def _commands(targets: Sequence[TargetVerification], title: str, says: str, *, applies: bool = False) -> str:
-    """Commands for each of `targets`, collapsed; empty without targets."""
+    """Commands for each of `targets` whose state is known, collapsed; empty without one."""
     blocks = []
     for target in targets:
         root, environment = target.target.root, target.target.environment
+        if environment.unsettled:
+            continue
         # Without -reconfigure, init refuses the second environment, and what it offers instead copies the first one's
         # state there.
         backend = environment.backend_file
