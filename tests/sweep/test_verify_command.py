@@ -267,6 +267,16 @@ def test_a_symbolic_link_inside_of_the_repository_is_judged_by_what_it_shows(sce
     assert "infra/link.tf" in comment and "terraform/provisioner" in comment
 
 
+def test_a_change_of_what_a_link_of_the_base_shows_is_judged_at_the_link(scenario: IssueScenario) -> None:
+    linked = {"infra/link.tf": "../docs/x.txt", "docs/x.txt": "locals {}\n"}
+    scenario.repository.commit("main", linked, "Link", by=PERSON, modes={"infra/link.tf": "120000"})
+    pull = of_people(scenario, {"docs/x.txt": 'resource "null_resource" "x" {\n  provisioner "local-exec" {}\n}\n'})
+    end = verify_by(scenario, event_of(pull), cloud=Untouchable())
+    assert (end.exit_code, end.conclusion) == (3, "blocked_by_policy"), end.reporter.said
+    (comment,) = comments(pull)
+    assert "infra/link.tf" in comment and "terraform/provisioner" in comment
+
+
 def test_a_pull_request_too_large_to_be_read_whole_fails_the_check(
     scenario: IssueScenario, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -160,7 +160,7 @@ def _verify(
         changes=merged.changes,
         verdict=verdict,
         verification=verification,
-        merges=merge_effects(settings.policy, merged.base, pull.base_branch, merged.changes),
+        merges=merge_effects(settings.policy, merged.base, pull.base_branch, merged.changes.written),
         notes=tuple(world.redact(note) for note in (*merged.notes, *(own.notes if own else ()))),
         said=said,
         evaluated=evaluated,
@@ -295,7 +295,7 @@ def merge(branches: Branches, repository: str, newest: BaseTree, pull: PullReque
             changed = sorted(path for path in {*now, *after} if now.get(path) != after.get(path))
         base = old if conflicts else newest
         laid = MergedTree(base, whose, frozenset(changed))
-    base, result = FollowedTree(base), FollowedTree(laid)
+    stored, base, result = frozenset(changed), FollowedTree(base), FollowedTree(laid)
     before, after = base.entries(), result.entries()
     changed = sorted(path for path in {*before, *after} if before.get(path) != after.get(path))
     files = source_tree(base, policy)
@@ -308,7 +308,7 @@ def merge(branches: Branches, repository: str, newest: BaseTree, pull: PullReque
         if len(taken) == MAX_FILES or size > MAX_BYTES:
             break
         taken.append(path)
-    contents = [c for path in taken if (c := _content(base, result, path)) and c.before != c.after]
+    contents = [c for path in taken if (c := _content(base, result, path, stored)) and c.before != c.after]
     changes = ChangeSet(base_commit=base.commit, changes=tuple(sorted(contents, key=lambda c: c.path)))
     looked_at = dict.fromkeys((*ours, *filter(_RUN_BY_TERRAFORM.search, changed)))
     broken = broken_links(after)
@@ -343,12 +343,12 @@ def _is_ours(path: str) -> bool:
     return is_judged(path) or is_action(path)
 
 
-def _content(base: BaseTree, head: BaseTree, path: str) -> FileChange | None:
-    """The change of a file whose bytes count: what is judged, or text."""
+def _content(base: BaseTree, head: BaseTree, path: str, stored: frozenset[str]) -> FileChange | None:
+    """The change of a file whose bytes count: what is judged, or text. What is not `stored` is shown by links alone."""
     before, after = _read(base, path), _read(head, path)
     is_text = is_judged(path) or b"\0" not in (after or before or b"")[:8000]
     entry = head.entries().get(path)
-    leads_to = entry.leads_to if entry else ""
+    leads_to = entry.leads_to if entry and path not in stored else ""
     return FileChange(path=path, before=before, after=after, leads_to=leads_to) if is_text else None
 
 
