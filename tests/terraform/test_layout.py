@@ -133,6 +133,14 @@ def test_a_module_change_marks_every_root_that_reaches_it() -> None:
     assert not LayoutUses(found).affected([".github/workflows/deploy.yml", "infra/modules/unused/main.tf"])
 
 
+@pytest.mark.parametrize("directory", ["environments/prod", "live/prod/network", "prod"])
+def test_a_missing_file_of_a_root_that_is_an_environment_belongs_beside_its_code(directory: str) -> None:
+    files = {f"{directory}/main.tf": BACKEND + 'variable "name" {}\n'}
+    assert [f.place.path for f in asked(files)] == [f"{directory}/backend.hcl"]
+    files[f"{directory}/backend.hcl"] = 'bucket = "b"\nkey = "k"\n'
+    assert [f.place.path for f in asked(files)] == [f"{directory}/terraform.tfvars"]
+
+
 def test_a_missing_file_of_an_environment_is_a_finding_that_does_not_block() -> None:
     files = {p: t for p, t in TEAM.items() if "prod" not in p or "backend" in p}
     files["infra/variables.tf"] = 'variable "name" {}\n'
