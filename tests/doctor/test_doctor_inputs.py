@@ -81,6 +81,16 @@ def test_with_an_unknown_engine_name_the_toolchain_check_is_skipped(
     ]
 
 
+def test_every_way_to_the_llm_has_a_name() -> None:
+    """Otherwise the doctor of that way would break."""
+    from unittest.mock import Mock
+
+    from ops_agent.config.settings import ways_to_llm
+    from ops_agent.doctor.outside import LLM_WAYS
+
+    assert set(ways_to_llm(Mock())) == set(LLM_WAYS)
+
+
 def test_every_input_that_a_check_needs_exists() -> None:
     from entry_points.action_files import ACTION
     from ops_agent.doctor.checks import CHECKS, NEEDS

@@ -191,7 +191,7 @@ NEEDS: dict[str, frozenset[str]] = {
     "rules": frozenset({"aws_accounts", "aws_region"}),
     "llm": frozenset(
         {
-            *("anthropic_api_key", "anthropic_federation_rule_id", "model"),
+            *("anthropic_api_key", "anthropic_federation_rule_id", "model", "base_url", "probe_llm"),
             *("use_bedrock", "bedrock_role_arn", "bedrock_region"),
             *("vertex_project", "vertex_region", "vertex_identity_provider"),
         }
@@ -199,6 +199,7 @@ NEEDS: dict[str, frozenset[str]] = {
     "GitHub": frozenset({"github_token", "target_repository"}),
     "board": frozenset({"github_token", "target_repository", "issue_number"}),
     "AWS": frozenset({"aws_role_arn", "aws_role_arns", "aws_accounts", "aws_region"}),
+    "network": frozenset({"aws_region", "base_url"}),
     "toolchain": frozenset({"terraform_binary"}),
     "sandbox": frozenset({"terraform_binary"}),
     "modules": frozenset({"terraform_binary", "module_credentials", "allowed_modules"}),

@@ -27,7 +27,7 @@ from ops_agent.text.markdown import code
 
 _GIVE_OIDC: Final = "Add `id-token: write` to the `permissions` of the job; a workflow of a fork never gets it."
 _JOB_TOKEN: Final = "github-actions[bot]"  # noqa: S105 - a login
-_LLM_WAYS: Final = {
+LLM_WAYS: Final = {
     "anthropic_api_key": "an Anthropic key",
     "anthropic_federation_rule_id": "workload identity federation",
     "use_bedrock": "Bedrock",
@@ -61,7 +61,7 @@ def check_llm(setup: Setup) -> Iterator[Diagnosis]:
         own = "A run on this machine takes ANTHROPIC_API_KEY from the environment."
         yield setup.lacking("llm", what, hint) if setup.on_runner else Diagnosis("llm", SKIP, what, own)
         return
-    through = f"`{llm.model}` through {_LLM_WAYS[given[0]]}"
+    through = f"`{llm.model}` through {LLM_WAYS[given[0]]}"
     if given[0] != "anthropic_api_key" and not setup.gets_oidc_tokens:
         yield setup.lacking("llm", f"{through} needs an OIDC token, which this process cannot ask for", _GIVE_OIDC)
     elif not setup.settings.probe_llm:
