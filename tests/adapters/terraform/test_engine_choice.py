@@ -90,3 +90,14 @@ def test_the_engine_that_meets_most_roots_is_taken(runner, monkeypatch, tmp_path
     assert cli.engine().split()[1] == taken
     assert len({str(program) for program in ran}) == asked, "no engine is started that cannot be better"
     cli.choose_engine(wishes)
+
+
+@pytest.mark.terraform
+def test_an_engine_that_was_tried_ahead_is_kept_when_it_is_chosen():
+    """The self-test runs beside the reading of the issue, and once."""
+    with TerraformCli(policy=Policy(), binary="embedded") as cli:
+        cli.warm_up()
+        cli.self_test()
+        tried = cli._sandbox
+        cli.choose_engine([ANY])
+        assert cli._sandbox is tried and "proof" in cli._made
