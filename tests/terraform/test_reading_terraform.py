@@ -141,6 +141,7 @@ def test_a_text_that_is_not_closed_is_named_by_its_line() -> None:
         b'a = core::file("x")',
         b'a = "${~ file("x") ~}"',
         b"x = { for k in y : (k ? 1 : 2)\n  => k }",
+        b"x = [try(\n  a\n  .b\n    .c,\n  1\n)]\ny = (\n  a\n  .b\n)\n",
         "π = é.ß\nx = ñandú(1)\n".encode(),
         b'resource "a" /* why */ "b" {\n  x = /* y */ !!z\n}\n',
         b"x = 5-1e3 + a-1e3 + [-1E+2, b.c1e4][0]",

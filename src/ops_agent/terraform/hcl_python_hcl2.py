@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -30,17 +30,17 @@ class _Seen:
 
 
 _LETTER = re.compile(r"[^\W\x00-\x7f]")
-_PLAINER = (
+_PLAINER: tuple[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (_LETTER, "x"),
     (re.compile(r"/\*[^*\"\n]*\*/"), " "),
-    (re.compile(r"(\n\s*)=>"), r"=>\1"),
+    (re.compile(r"(?:\n\s*(?:=>|\.[A-Za-z_][\w-]*))+,?"), lambda m: "".join(m[0].split()) + "\n" * m[0].count("\n")),
     (re.compile(r"(?<![\w-])([0-9.]+)-(?=[0-9])"), r"\1 - "),
     (re.compile(r"\bcore::"), ""),
     (re.compile(r"(?<=[$%]\{)~|~(?=\})|(?<![\w-])(?:!!|--)(?=[\w(!-])"), " "),
 )
 """Forms that Terraform reads and python-hcl2 does not, and what says the same on the same lines, for a file that it
-cannot read as it is: letters beside ASCII in names, comments inside of an expression, a line that begins with `=>`, a
-minus between digits, the namespace of built-in functions, strip markers, and a sign twice.
+cannot read as it is: letters beside ASCII in names, comments inside of an expression, a line that begins with `=>` or
+`.name`, a minus between digits, the namespace of built-in functions, strip markers, and a sign twice.
 """
 
 
