@@ -11,6 +11,7 @@ from ops_agent.config.policy_file import POLICY_FILE
 from ops_agent.doctor.diagnosis import FAIL, OK, WARN, Diagnosis, Setup, from_finding
 from ops_agent.doctor.questions import questions
 from ops_agent.guard.judge import CRASHED, judge_existing
+from ops_agent.guard.rules.workflow.conventions import missing_checks
 from ops_agent.guard.tree import FilesInMemory, SourceTree, source_tree
 from ops_agent.model.finding import Finding
 from ops_agent.model.terraform import Layout
@@ -85,6 +86,9 @@ def check_rules(setup: Setup) -> Iterator[Diagnosis]:
             yield from_finding("rules", WARN, finding)
         elif finding.rule in of_people:
             found.setdefault(finding.rule, []).append(finding)
+    for what in missing_checks(tree):
+        hint = "examples/terraform-checks.yml of ops-agent is a workflow to begin with."
+        yield Diagnosis("rules", OK, f"advice, does not block: {what}", hint)
     for rule, findings in sorted(found.items(), key=lambda one: -len(one[1])):
         places = list(dict.fromkeys(str(finding.place) for finding in findings))
         more = f" and {len(places) - _MOST} more" if len(places) > _MOST else ""

@@ -398,7 +398,7 @@ def verdict_section(
         Severity.BLOCKS: "Blocks",
         Severity.DECISION: "Needs a decision",
         Severity.WARNING: "Review first",
-        Severity.NOTICE: "Mentioned",
+        Severity.NOTICE: "Advice",
     }
     for severity, title in titles.items():
         if found := new.get(severity):
