@@ -165,6 +165,7 @@ def test_what_cannot_be_used_is_a_problem_with_what_to_do(name: str, value: str)
         ({"aws_role_arns": f"qa={DEV_ROLE}"}, "environment `qa` has no account"),
         ({"aws_role_arn": DEV_ROLE, "aws_role_arns": f"dev={DEV_ROLE}2"}, "keep one of them"),
         ({"aws_role_arn": DEV_ROLE, "bedrock_role_arn": DEV_ROLE}, "a role for plans as well"),
+        ({"bedrock_role_arn": "arn:aws:iam::999999999999:role/x"}, "not one of the configured accounts"),
     ],
 )
 def test_a_role_outside_its_account_stops_before_any_request(inputs: dict[str, str], words: str) -> None:
@@ -225,10 +226,10 @@ def test_one_way_to_reach_the_llm_is_enough_and_two_are_a_problem() -> None:
     ].startswith("input `anthropic_api_key`")
 
 
-BEDROCK = {"use_bedrock": "true", "bedrock_role_arn": "arn:aws:iam::999999999999:role/llm"}
+BEDROCK = {"use_bedrock": "true", "bedrock_role_arn": "arn:aws:iam::125611408459:role/llm"}
 
 
-def test_bedrock_is_asked_in_the_region_of_everything_else_or_in_one_of_its_own_and_in_any_account() -> None:
+def test_bedrock_is_asked_in_the_region_of_everything_else_or_in_one_of_its_own() -> None:
     model = "global.anthropic.claude-opus-5-5-v1:0"
     assert read(**BEDROCK, model=model, aws_region="eu-west-1").bedrock_region == "eu-west-1"
     settings = read(**BEDROCK, model=model, bedrock_region="us-east-1")

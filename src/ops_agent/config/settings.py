@@ -358,6 +358,9 @@ def _contradictions(settings: Settings, converted: _Converted, wrong: Collection
         yield "bedrock_role_arn", f"{what}; give a role that may only invoke the llm (docs/setup/bedrock.md)"
 
     own, accounts = converted.aws_role_arn, settings.policy.accounts
+    bedrock = llm.bedrock_role_arn if "aws_accounts" not in wrong else ""
+    if bedrock and (sentence := _unknown_account(bedrock, accounts)):
+        yield "bedrock_role_arn", sentence
     if own and settings.aws_role_arns[DEV] != own:
         yield "aws_role_arns", f"`{DEV}` has another role in `aws_role_arn`; keep one of them"
     roles = [("aws_role_arn", DEV, own)]
@@ -385,15 +388,21 @@ def _wrong_account(arn: str, environment: str, accounts: Mapping[str, str]) -> s
         account = inputs.account_of(inputs.role_arn(arn))
     except ValueError as error:
         return str(error)
-    if account not in accounts.values():
-        what = f"account {account} is not one of the configured accounts"
-        return f"{what}; correct the ARN, or add the account to `aws_accounts`"
+    if sentence := _unknown_account(arn, accounts):
+        return sentence
     if environment not in accounts:
         return f"environment `{environment}` has no account; add `{environment}=<account>` to `aws_accounts`"
     if accounts[environment] != account:
         what = f"the role of `{environment}` is in account {account}, not in its own ({accounts[environment]})"
         return f"{what}; give the role of that account"
     return None
+
+
+def _unknown_account(arn: str, accounts: Mapping[str, str]) -> str | None:
+    if (account := inputs.account_of(arn)) in accounts.values():
+        return None
+    what = f"account {account} is not one of the configured accounts"
+    return f"{what}; correct the ARN, or add the account to `aws_accounts`"
 
 
 def ways_to_llm(llm: LlmSettings) -> list[str]:
