@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.frame import as_markdown, say, write_results
 
-FIGURES = ("checking", "first_request", "growth", "installation", "judging", "plans", "verification")
+FIGURES = ("checking", "first_request", "growth", "installation", "judging", "plans", "roots", "verification")
 """Modules of this package, each with `measure(runs) -> Figure`."""
 
 

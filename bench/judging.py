@@ -243,11 +243,11 @@ def _times(files: dict[str, bytes]) -> Mapping[str, float]:
 def _command(files: dict[str, bytes], touched: dict[str, bytes]) -> float:
     with tempfile.TemporaryDirectory(prefix="ops-agent-bench-") as folder:
         home = Path(folder, "home")
-        _write(Path(folder, "tree"), files)
+        write(Path(folder, "tree"), files)
         for step in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "base"], ["gc", "-q"]):
             options = ["-c", "user.name=bench", "-c", "user.email=bench@example.com", "-c", "gc.auto=0"]
             subprocess.run(["git", *options, *step], cwd=Path(folder, "tree"), check=True, capture_output=True)  # noqa: S603, S607
-        _write(Path(folder, "tree"), touched)
+        write(Path(folder, "tree"), touched)
         command = parse(["judge", str(Path(folder, "tree")), "--base", "HEAD"])
         inputs = {"XDG_CACHE_HOME": str(home), "INPUT_AWS_REGION": "sa-east-1"}
         judge_checkout(command, inputs, StringIO(), StringIO())
@@ -257,7 +257,7 @@ def _command(files: dict[str, bytes], touched: dict[str, bytes]) -> float:
     return ours + (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime)
 
 
-def _write(folder: Path, files: dict[str, bytes]) -> None:
+def write(folder: Path, files: dict[str, bytes]) -> None:
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(content)
@@ -287,7 +287,7 @@ def _beside(files: dict[str, bytes], ours: float) -> str:
     if checkov is None:
         return "checkov was not run: it is not installed (`CHECKOV=/path/to/checkov`)"
     with tempfile.TemporaryDirectory(prefix="ops-agent-bench-") as folder:
-        _write(Path(folder), files)
+        write(Path(folder), files)
         options = ["--framework", "terraform", "--quiet", "--compact", "--download-external-modules", "false"]
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(  # noqa: S603 - the developer's own checkov

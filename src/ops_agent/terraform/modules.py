@@ -7,6 +7,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ops_agent.model.terraform import Block, TerraformRoot, TerraformSource, Unreadable
 from ops_agent.terraform.hcl_tree_sitter import read_blocks, read_terraform
@@ -68,6 +69,7 @@ def directory_of(path: str) -> str:
     return path.rpartition("/")[0] or "."
 
 
+@lru_cache(maxsize=10_000)  # a run reads its base as several trees
 def read_source(path: str, content: bytes) -> TerraformSource | Unreadable:
     """Read one file by its name: HCL or JSON syntax, configuration or variables."""
     if path.endswith(".json"):

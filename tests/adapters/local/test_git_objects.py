@@ -160,3 +160,27 @@ def test_a_branch_name_that_clashes_with_another_is_refused_before_any_work(
     else:
         assert objects.create_branch(name, head) is (not in_the_way)
     objects.close()
+
+
+def test_who_reads_many_files_gets_the_rest_of_the_terraform_in_one_go(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = {f"infra/{number}.tf": f"# {number}\n" * number for number in range(9)}
+    for path, text in texts.items():
+        (repository / path).write_text(text)
+    _git(repository, "add", ".")
+    _git(repository, "commit", "-q", "-m", "more")
+    monkeypatch.setattr("ops_agent.adapters.local.git_objects._SINGLE_READS", 3)
+    objects = GitObjects(repository)
+    single: list[str] = []
+    blob = objects.blob
+    monkeypatch.setattr(objects, "blob", lambda identity: single.append(identity) or blob(identity))
+    tree = GitTree(objects, _git(repository, "rev-parse", "HEAD").strip())
+    assert {path: tree.read(path).decode() for path in texts} == texts and len(single) == 2
+    gone = tree.entries()["infra/8.tf"].blob
+    (repository / ".git/objects" / gone[:2] / gone[2:]).unlink()
+    tree = GitTree(objects, tree.commit)
+    assert {path: tree.read(path).decode() for path in texts if path != "infra/8.tf"}
+    with pytest.raises(ToolchainError, match="has no blob"):
+        tree.read("infra/8.tf")
+    objects.close()

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ops_agent.model.change_set import LINK, ChangeSet, TreeEntry
@@ -183,13 +183,20 @@ class GitObjects:
 _IDENTITY = {"NAME": "ops-agent", "EMAIL": "ops-agent@users.noreply.github.com"}
 
 
+_SINGLE_READS = 100
+_LIKELY, _LARGEST = (".tf", ".tofu", ".tfvars", ".hcl", ".tfbackend", ".yml", ".yaml"), 200_000
+
+
 class GitTree:
-    """ports.BaseTree over a local repository: `ls-tree` and one `cat-file --batch` per read."""
+    """ports.BaseTree over a local repository: `ls-tree`, and one answer of `cat-file --batch` for each read. Who reads
+    many files gets all of the Terraform in one go: in a large repository each answer costs more than its bytes.
+    """
 
     def __init__(self, objects: GitObjects, commit: str) -> None:
         self.commit = commit
         self._objects = objects
         self._entries: dict[str, TreeEntry] | None = None
+        self._reads, self._ahead = 0, dict[str, bytes]()
 
     def entries(self) -> Mapping[str, TreeEntry]:
         if self._entries is None:
@@ -201,7 +208,12 @@ class GitTree:
         entry = self.entries()[path]
         if not entry.is_regular and entry.mode != LINK:
             raise KeyError(f"{path} is not a regular file (mode {entry.mode})")
-        return self._objects.blob(entry.blob)
+        self._reads += 1
+        if self._reads == _SINGLE_READS:
+            likely = (e for e in self.entries().values() if e.is_regular and e.path.endswith(_LIKELY))
+            with suppress(ToolchainError):  # a file that is not here matters when it is asked for
+                self._ahead = self._objects.blobs(e.blob for e in likely if e.size <= _LARGEST)
+        return self._ahead.get(entry.blob) or self._objects.blob(entry.blob)
 
 
 def _parse_listing(listing: bytes) -> Iterator[TreeEntry]:
