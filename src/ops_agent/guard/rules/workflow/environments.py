@@ -80,7 +80,7 @@ def _mixed(
     role = frozenset[str]()
     for step in job.steps:
         variables = {**file.workflow.env, **job.env, **step.env}
-        plain = ((name, forms(text, matrix)[0]) for name, text in variables.items())
+        plain = ((name, forms(text, matrix)[0] if "$" in text else text) for name, text in variables.items())
         values = {**matrix, **{name: (text,) for name, text in plain if COMPUTED not in text}}
         used: _Used = {}
         if step.uses.casefold().startswith("aws-actions/configure-aws-credentials@"):
