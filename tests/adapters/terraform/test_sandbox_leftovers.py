@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,14 @@ def test_the_leftovers_of_a_killed_run_are_swept_and_those_of_a_living_one_stay(
     assert sweep(tmp_path) == (left,)
     assert not left.exists()
     assert ours.exists()
+
+
+def test_a_run_in_another_container_is_left_alone_until_it_is_older_than_any_run(tmp_path):
+    theirs = new_run_directory(tmp_path)
+    theirs = theirs.rename(tmp_path / f"ops-agent-run-{2**22 + 1}-1-4026000000-x")
+    assert sweep(tmp_path) == ()
+    os.utime(theirs, (time.time() - 90_000,) * 2)
+    assert sweep(tmp_path) == (theirs,)
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="mounting a small file system needs root")

@@ -12,6 +12,7 @@ import shutil
 import socket
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from ops_agent.model.errors import ConfigError, NoSpace, ToolchainError
 from ops_agent.model.terraform import Environment, TerraformRoot
 
 _PREFIX = "ops-agent-run-"
+_LONGEST_RUN = 24 * 3600.0
+"""Seconds after which a directory of another PID namespace, whose processes cannot be seen, is nobody's any more."""
 # Below these lie systemd's and containers' user ids. Of a small user namespace the upper end is taken.
 _HIGHEST_UID, _BLOCK, _BLOCKS = 2_090_000_000, 1_000, 64
 _NUMBERS = itertools.count()
@@ -157,9 +160,10 @@ def _in_use(uid: int) -> bool:
 
 
 def new_run_directory(base: Path) -> Path:
-    """`ops-agent-run-PID-START-random` in `base`: its name shows the next run whether the owner still lives."""
+    """`ops-agent-run-PID-START-NAMESPACE-random` in `base`: its name shows the next run whether the owner lives."""
+    owner = f"{os.getpid()}-{_started(os.getpid())}-{_namespace()}"
     try:
-        made = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-{_started(os.getpid())}-", dir=base))
+        made = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{owner}-", dir=base))
     except OSError as error:
         if error.errno in NO_SPACE:
             raise NoSpace(f"No space left in {base}") from error
@@ -169,16 +173,29 @@ def new_run_directory(base: Path) -> Path:
 
 
 def sweep(base: Path) -> tuple[Path, ...]:
-    """Remove the directories (plan files among them) of our runs that were killed. Returns what was removed."""
+    """Remove the directories (plan files among them) of our runs that were killed. Returns what was removed.
+
+    Jobs in containers may share `base`: of their runs only those that are older than any run are removed.
+    """
     removed = []
     for left in base.glob(f"{_PREFIX}*"):
         with suppress(OSError, ValueError, IndexError):
-            pid, start = left.name.removeprefix(_PREFIX).split("-")[:2]
-            if left.is_symlink() or left.stat().st_uid != os.geteuid() or _started(int(pid)) == start:
+            pid, start, namespace = left.name.removeprefix(_PREFIX).split("-")[:3]
+            about = left.lstat()
+            is_ours = stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
+            lives = _started(int(pid)) == start
+            if namespace != _namespace():
+                lives = time.time() - about.st_mtime < _LONGEST_RUN
+            if lives or not is_ours:
                 continue
             shutil.rmtree(left, ignore_errors=True)
             removed.append(left)
     return tuple(removed)
+
+
+def _namespace() -> str:
+    """The number of this process's PID namespace."""
+    return Path("/proc/self/ns/pid").readlink().name.strip("pid:[]")
 
 
 def _started(pid: int) -> str:
