@@ -80,6 +80,9 @@ def test_a_plain_comparison_keeps_pull_requests_out(condition: str) -> None:
         " ${{ github.event_name == 'push' }}",
         "${{ github.event_name == 'push' }}${{ true }}",
         "github.ref_name == '12/merge'",
+        "github.ref_name == '12/MERGE'",
+        "github.event_name == 'Pull_Request'",
+        "github.event_name != 'pull_reque\u017ft'",
         "github.ref != 'refs/heads/main'",
         "(a) && (b) || github.event_name == 'push'",
     ],
@@ -90,4 +93,6 @@ def test_a_condition_that_may_hold_on_pull_requests_keeps_nothing_out(condition:
 
 def test_a_merge_queue_counts_too() -> None:
     assert not keeps_out("github.event_name != 'pull_request'", BOTH)
+    assert not keeps_out("github.event_name == 'MERGE_GROUP'", BOTH)
+    assert not keeps_out("github.ref_name == 'GH-READONLY-QUEUE/main/pr-1-a'", BOTH)
     assert keeps_out("github.event_name == 'push'", BOTH) and keeps_out("github.ref == 'refs/heads/main'", BOTH)

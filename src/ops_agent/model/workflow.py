@@ -14,6 +14,7 @@ SCOPES = frozenset(
 )  # fmt: skip
 """What a job's token can be given, under `permissions:`."""
 _TAGS = frozenset({"tags", "tags-ignore"})
+_BRANCHES = frozenset({"branches", "branches-ignore"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +131,7 @@ class Workflow:
         """What `push` starts it on besides named branches: patterns, our own, all (`*`). They are pushed unreviewed."""
         filters = push.filters if (push := self.trigger("push")) else {}
         branches = filters.get("branches", ())
-        if push is None or (not branches and "branches-ignore" not in filters and filters.keys() & _TAGS):
+        if push is None or (not filters.keys() & _BRANCHES and filters.keys() & _TAGS):
             return ()
         is_named = re.compile(r"(?!ops-agent/)[A-Za-z0-9][\w./-]*").fullmatch
         return tuple(b for b in branches if not is_named(b)) if branches else ("*",)
@@ -138,7 +139,7 @@ class Workflow:
     @property
     def starts_on_tags(self) -> bool:
         filters = push.filters if (push := self.trigger("push")) else {"branches": ()}
-        return bool(filters.keys() & _TAGS) or not filters.keys() & {"branches", "branches-ignore"}
+        return bool(filters.keys() & _TAGS) or not filters.keys() & _BRANCHES
 
     def trigger(self, event: str) -> Trigger | None:
         return next((t for t in self.triggers if t.event == event), None)

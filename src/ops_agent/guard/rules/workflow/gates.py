@@ -14,9 +14,11 @@ _ENDS_IN_A_NAME = re.compile(r".*\|\|\s*'[A-Za-z0-9_-]+'[\s)]*", re.DOTALL)
 _INPUT = re.compile(r"\s*(github\.event\.)?inputs\.([A-Za-z0-9_-]+)\s*")
 _MATRIX = re.compile(r"\s*matrix\.([A-Za-z0-9_-]+)\s*")
 _CALL = re.compile(r"[A-Za-z]\s*\(")
-_ONE_EVENT = re.compile(r"github\.event_name\s*==\s*'(\w+)'")
-_NOT_THE_EVENT = re.compile(r"github\.event_name\s*!=\s*'(\w+)'")
-_BRANCH = re.compile(r"github\.ref(_name\s*==\s*'|\s*==\s*'refs/heads/)(?!.*/merge'|.*queue)[A-Za-z0-9._/-]+'")
+_ONE_EVENT = re.compile(r"github\.event_name\s*==\s*'(\w+)'", re.ASCII)
+_NOT_THE_EVENT = re.compile(r"github\.event_name\s*!=\s*'(\w+)'", re.ASCII)
+_BRANCH = re.compile(
+    r"github\.ref(_name\s*==\s*'|\s*==\s*'refs/heads/)(?!.*/merge'|.*queue)[A-Za-z0-9._/-]+'", re.ASCII | re.IGNORECASE
+)
 
 
 def is_gated(job: Job, workflow: Workflow) -> bool:
@@ -49,7 +51,8 @@ def environments_of(job: Job) -> tuple[str, ...]:
 def keeps_out(condition: str, events: Collection[str]) -> bool:
     """True when a job or step with this `if` never runs on any of `events`; False when in doubt.
 
-    An expression with text around it, be it a line end, is a text, and a text is true.
+    An expression with text around it, be it a line end, is a text, and a text is true. GitHub compares texts without
+    regard to case.
     """
     if "${{" in condition:
         whole = list(parts_of(condition))
@@ -67,10 +70,10 @@ def _is_false_on(expression: str, event: str) -> bool:
         return any(_is_false_on(t, event) for t in both)
     only = _ONE_EVENT.fullmatch(text)
     if only:
-        return only[1] != event
+        return only[1].lower() != event
     other = _NOT_THE_EVENT.fullmatch(text)
     if other:
-        return other[1] == event
+        return other[1].lower() == event
     return text == "false" or (event in ("pull_request", "merge_group") and bool(_BRANCH.fullmatch(text)))
 
 
