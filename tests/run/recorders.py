@@ -108,6 +108,9 @@ class Cloud:
     def unplanned_reason(self, environment):
         return None if environment.name == "dev" else "no role"
 
+    def try_role(self, environment, states):
+        return DEV, {}
+
     @contextmanager
     def lease(self, environment):
         if self.error:

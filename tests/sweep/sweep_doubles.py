@@ -136,6 +136,9 @@ class Cloud:
     def unplanned_reason(self, environment: Environment) -> str | None:
         return None
 
+    def try_role(self, environment: Environment, states: object) -> tuple[str, dict[object, str]]:
+        return "", {}
+
     @contextmanager
     def lease(self, environment: Environment) -> Iterator[CredentialLease]:
         yield CredentialLease(environment=environment.name, account="125611408459", variables={})
