@@ -115,7 +115,7 @@ def test_a_workflow_that_the_guard_keeps_out_of_the_commit_is_shown_as_a_patch(
         world, Settings(), progress, MemoryTree({}), changes(ADDED), verdict, sample.verification, sample.transcript
     )
     assert made.patch_only == kept_out
-    assert ("could use an AWS identity on a pull request" in made.body) is bool(kept_out)
+    assert ("could use an AWS identity or a secret on a pull request" in made.body) is bool(kept_out)
     assert ("+name: plan" in made.body) is bool(kept_out)
 
 

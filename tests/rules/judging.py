@@ -71,7 +71,8 @@ def policy_of(sample: Path) -> Policy:
     files = [sample] if sample.is_file() else [p for p in sample.rglob("*") if p.is_file()]
     allowed = {name for p in files for name in _ALLOWS.findall(p.read_bytes().decode(errors="replace"))}
     runners = tuple(name.removeprefix("runs-on:") for name in allowed if name.startswith("runs-on:"))
-    allowed = {name for name in allowed if not name.startswith("runs-on:")}
+    secrets = tuple(name.removeprefix("secret:") for name in allowed if name.startswith("secret:"))
+    allowed = {name for name in allowed if not name.startswith(("runs-on:", "secret:"))}
     modules = tuple(sorted(name for name in allowed if "::" in name))
     providers = tuple(f"registry.terraform.io/{name}" for name in sorted(allowed) if "::" not in name)
     usual = Policy()
@@ -80,6 +81,7 @@ def policy_of(sample: Path) -> Policy:
         allowed_modules=modules,
         allowed_providers=(*usual.allowed_providers, *providers),
         allowed_runners=runners,
+        allowed_secrets=secrets,
     )
 
 

@@ -19,8 +19,8 @@ from ops_agent.run.progress import Progress
 PATCH_ONLY = "workflow/open-step-with-identity-token"
 """The rule whose finding keeps a workflow out of the commit."""
 _WHY_PATCH = (
-    "These workflows could use an AWS identity on a pull request before anybody has reviewed them, so they are not in "
-    "the commit."
+    "These workflows could use an AWS identity or a secret on a pull request before anybody has reviewed them, so they "
+    "are not in the commit."
 )
 
 

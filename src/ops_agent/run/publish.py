@@ -406,7 +406,8 @@ def _imagined(item: WorkItem, claim: Claim, proposal: Proposal) -> PullRequest:
 def _offered(left: ChangeSet) -> Stopped:
     return Stopped(
         conclusion=Conclusion.BLOCKED_BY_POLICY,
-        reason="The change holds only workflows that could use an AWS identity on a pull request before a review.",
+        reason="The change holds only workflows that could use an AWS identity or a secret on a pull request before a "
+        "review.",
         remedy="Review the patch and apply it by hand, or ask for a workflow whose steps only check out and plan.",
         patch=as_patch(left),
     )

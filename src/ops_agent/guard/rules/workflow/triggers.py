@@ -81,25 +81,29 @@ def pull_request_beyond_reading(file: WorkflowFile) -> Iterator[Finding]:
 
 @rule(Severity.WARNING)
 def open_step_with_identity_token(file: WorkflowFile) -> Iterator[Finding]:
-    """A pull request workflow with `id-token: write` does more than plan: it is offered as a patch, not committed.
+    """A pull request workflow with `id-token: write` or a secret does more than plan: it is offered as a patch, not
+    committed.
 
-    Such a job runs as the pull request's branch has it, and can assume the AWS role. ops-agent commits it only when
-    every step is checkout, AWS credentials, Terraform or OpenTofu setup, or `terraform fmt`, `init`, `validate` and
-    `plan` with literal arguments. Otherwise the pull request contains the workflow as a patch for a person to apply.
+    Such a job runs as the pull request's branch has it, before a review, and can assume the AWS role or send the secret
+    away. ops-agent commits it only when every step is checkout, AWS credentials, Terraform or OpenTofu setup, or
+    `terraform fmt`, `init`, `validate` and `plan` with literal arguments. Otherwise the pull request contains the
+    workflow as a patch for a person to apply.
 
-    Remedy: Use only these steps, or move the others to a job without `id-token: write`.
+    Remedy: Use only these steps, or move the others to a job without `id-token: write` and secrets.
     """
     shells = {text.text for text in file.workflow.texts if text.path[-3:] == ("defaults", "run", "shell")}
     for job in _before_a_merge(file):
-        if "id-token" not in _written(file, job):
+        has_token = "id-token" in _written(file, job)
+        if not has_token and not _has_secret(file, job):
             continue
+        held = "`id-token: write`" if has_token else "a secret"
         if job.uses or job.images or not shells <= {"bash"}:
             why = "calls a workflow, or has containers or a shell of its own"
-            what = f"the job `{job.id}` with `id-token: write` on pull requests {why}"
+            what = f"the job `{job.id}` with {held} on pull requests {why}"
             yield file.hit(job, what, at=f"{job.id} {job.uses} {job.images} {sorted(shells)}")
         for step in job.steps:
             if not is_closed_step(step, job, file.workflow):
-                what = f"this step of the job `{job.id}` could use the job's `id-token: write` on pull requests"
+                what = f"this step of the job `{job.id}` could use {held} on pull requests"
                 yield file.hit(step, what)
 
 
@@ -222,9 +226,14 @@ def _written(file: WorkflowFile, job: Job) -> list[str]:
 def _only_reads(file: WorkflowFile, job: Job) -> bool:
     """Whether a job has a token that is said to read, and no secret, environment or called workflow."""
     rights = job.permissions or file.workflow.permissions
-    texts = (t.text for t in file.workflow.texts if t.path[0] == "env" or t.path[:2] == ("jobs", job.id))
     has_more = job.uses or job.environment or _written(file, job) or rights is None or rights.shorthand == "write-all"
-    return not has_more and not any(set(_secrets_in(text)) - {"github_token"} for text in texts)
+    return not has_more and not _has_secret(file, job)
+
+
+def _has_secret(file: WorkflowFile, job: Job) -> bool:
+    """Whether a job is given a secret besides its own token."""
+    texts = (t.text for t in file.workflow.texts if t.path[0] == "env" or t.path[:2] == ("jobs", job.id))
+    return any(set(_secrets_in(text)) - {"github_token"} for text in texts)
 
 
 def _secrets_in(text: str) -> Iterator[str]:
