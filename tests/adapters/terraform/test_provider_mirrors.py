@@ -117,6 +117,15 @@ def test_a_file_of_the_workspace_names_no_mirror(tmp_path):
     assert methods_of(tmp_path, 'plugin_cache_dir = "/x"\n', "workspace/cli.tfrc", **named) is None
 
 
+def test_no_mirror_lies_in_the_workspace(tmp_path):
+    """A checkout, perhaps of a pull request, would choose the programs that a plan runs."""
+    (tmp_path / "workspace/providers").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("workspace/providers")
+    for place in ("workspace/providers", "other/../workspace", "link"):
+        with pytest.raises(ToolchainError, match="a `filesystem_mirror` lies in the workspace"):
+            methods_of(tmp_path, FULL.replace("/opt/providers", f"{tmp_path}/{place}"))
+
+
 def test_init_alone_reaches_the_mirrors_and_only_at_their_port():
     mirrors = mirror_hosts(
         [Method(kind="network_mirror", place=f"https://{name}/") for name in ("a.example:8443", MIRROR)]

@@ -68,7 +68,7 @@ def _matches(pattern: str, source: str) -> bool:
 def runners_methods(environment: Mapping[str, str], closed: Iterable[Path] = ()) -> tuple[Method, ...] | None:
     """The methods of the file that TF_CLI_CONFIG_FILE names, else of `~/.terraformrc` or `~/.tofurc`; None where it
     says nothing about providers. Raises ToolchainError for what cannot be followed, and for a file in `closed` (the
-    workspace) that names a mirror.
+    workspace) that names a mirror, or a mirror there.
     """
     home, named = environment.get("HOME", ""), environment.get("TF_CLI_CONFIG_FILE", "")
     places = [named] if named else [f"{home}/{name}" for name in (".terraformrc", ".tofurc") if home]
@@ -84,9 +84,14 @@ def runners_methods(environment: Mapping[str, str], closed: Iterable[Path] = ())
             blocks = [block for block in found.blocks if block.type == "provider_installation"]
             if not blocks:
                 return None
-            if any(path.resolve().is_relative_to(place.resolve()) for place in closed):
+            shut = [place.resolve() for place in closed]
+            if any(path.resolve().is_relative_to(place) for place in shut):
                 raise _refused(path, "it lies in the workspace; providers' sources are named outside of it")
-            return tuple(_methods(path, blocks[-1]))
+            methods = tuple(_methods(path, blocks[-1]))
+            folders = [Path(m.place).resolve() for m in methods if m.kind == "filesystem_mirror"]
+            if any(folder.is_relative_to(place) for folder in folders for place in shut):
+                raise _refused(path, "a `filesystem_mirror` lies in the workspace, where a checkout could put programs")
+            return methods
     return None
 
 
