@@ -83,6 +83,21 @@ def test_a_file_that_would_make_a_broken_link_whole_is_seen_in_both_places() -> 
     assert places_of(tree.entries())("shared/late.tf") == ("infra/late.tf",)
 
 
+def test_a_link_that_no_file_system_can_hold_shows_nothing() -> None:
+    tree = followed(SHARED | {"long": "->" + "shared/../" * 500 + "shared", "through": "->long/net", "empty": "->"})
+    assert seen(tree) == SHARED and broken_links(tree.entries()).keys() == {"long", "through", "empty"}
+    tree = followed(SHARED | {"long": "->" + "shared/../" * 300 + "shared"})
+    assert "long/net/main.tf" in seen(tree)
+
+
+def test_links_that_take_too_long_to_follow_are_refused() -> None:
+    chain = {f"l{n}": f"->l{n + 1}/" + "./" * 2000 for n in range(20)} | {"l20/x.tf": ""}
+    assert "l0/x.tf" in seen(followed(chain))
+    many = {f"m{n}": "->l0" for n in range(20)}
+    with pytest.raises(ConfigError, match="too many, or too long"):
+        followed(chain | many).entries()
+
+
 def test_links_that_multiply_the_files_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(links, "MAX_SHOWN", 1000)
     files = {f"d{n}/{side}": f"->../d{n + 1}" for n in range(12) for side in "ab"} | {"d12/main.tf": "x"}

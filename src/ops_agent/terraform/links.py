@@ -17,7 +17,12 @@ from ops_agent.model.ports import BaseTree
 
 MAX_SHOWN = 50_000
 """Files that links show once more."""
+MAX_STEPS = 500_000
+"""Segments of paths, of all links together."""
 _MAX_HOPS = 40
+_MAX_TEXT = 4_095
+"""Linux knows no longer one."""
+_OUT = "/"
 
 Tree = Mapping[str, TreeEntry]
 
@@ -38,8 +43,12 @@ class FollowedTree:
     @cached_property
     def _entries(self) -> Tree:
         raw = self._tree.entries()
-        texts = {p: self._tree.read(p).decode("utf-8", "surrogateescape") for p, e in raw.items() if e.mode == LINK}
+        texts = {path: self._text(entry) for path, entry in raw.items() if entry.mode == LINK}
         return _Following(raw, texts).entries() if texts else raw
+
+    def _text(self, link: TreeEntry) -> str:
+        text = self._tree.read(link.path) if link.size <= _MAX_TEXT else b""
+        return text.decode("utf-8", "surrogateescape") if 0 < len(text) <= _MAX_TEXT else _OUT
 
     def read(self, path: str) -> bytes:
         return self._tree.read(self._entries[path].leads_to or path)
@@ -94,8 +103,8 @@ class _Following:
         self._raw, self._texts = raw, texts
         self._sorted = sorted(raw)
         self._directories = {above for path in raw for above in _directories_above(path)}
+        self._shown = self._steps = 0
         self._targets = {path: self._resolved(path) for path in texts}
-        self._shown = 0
 
     def entries(self) -> Tree:
         found = dict(self._raw)
@@ -131,11 +140,17 @@ class _Following:
 
     def _resolved(self, link: str) -> str:
         """Where a link leads, which need not exist; empty when that is outside, in a circle, or a directory above."""
-        here, pending, hops = link.split("/")[:-1], self._texts[link].split("/"), 0
-        if not pending[0]:
+        here, pending, hops = link.split("/")[:-1], self._texts[link].split("/")[::-1], 0
+        if not pending[-1]:
             return ""
         while pending:
-            segment = pending.pop(0)
+            segment = pending.pop()
+            self._steps += 1
+            if self._steps > MAX_STEPS:
+                raise ConfigError(
+                    "The symbolic links of the repository are too many, or too long, to be followed.",
+                    hint="Remove links that lead through long paths or through many others.",
+                )
             if segment in ("", ".", ".."):
                 if (here and "/".join(here) not in self._directories) or (segment == ".." and not here):
                     return ""
@@ -148,6 +163,6 @@ class _Following:
                     if hops > _MAX_HOPS or text.startswith("/"):
                         return ""
                     here.pop()
-                    pending = [*text.split("/"), *pending]
+                    pending += text.split("/")[::-1]
         target = "/".join(here)
         return "" if f"{link}/".startswith(f"{target}/") else target
