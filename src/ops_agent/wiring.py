@@ -143,6 +143,7 @@ def _world(
                 identity=_identity_token(sts, runner, mask),
                 bedrock=bedrock_keys(sts, runner, settings.llm.bedrock_role_arn, run_id, mask),
                 say=reporter.line,
+                mask=mask,
                 network=way,
             ),
             cloud=cloud,

@@ -42,13 +42,21 @@ class Google:
         return 200, {"access_token": access, "token_type": "Bearer", "expires_in": 3600}
 
 
-def on_vertex(monkeypatch: pytest.MonkeyPatch, server: LlmServer, **fields: Any) -> tuple[AnthropicLlm, FakeClock]:
+def on_vertex(
+    monkeypatch: pytest.MonkeyPatch, server: LlmServer, masked: list[str] | None = None, **fields: Any
+) -> tuple[AnthropicLlm, FakeClock]:
     for module in (vertex, client):
         monkeypatch.setattr(module, "TOKEN_URL", f"{server.url}/v1/token")
     clock = FakeClock()
     settings = LlmSettings(base_url=server.url, **FIELDS, **fields)
     llm = AnthropicLlm(
-        settings, clock, region="", working_seconds=9_999, identity="jwt for {}".format, uniform=lambda _, high: high
+        settings,
+        clock,
+        region="",
+        working_seconds=9_999,
+        identity="jwt for {}".format,
+        uniform=lambda _, high: high,
+        mask=(masked if masked is not None else []).append,
     )
     return llm, clock
 
@@ -56,14 +64,15 @@ def on_vertex(monkeypatch: pytest.MonkeyPatch, server: LlmServer, **fields: Any)
 def test_the_jobs_token_becomes_one_of_googles_which_asks_the_model_and_is_renewed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    google = Google(503)
+    google, masked = Google(503), list[str]()
     with answers(Answer(text="1", calls=READ.calls), Answer(text="2"), exchange=google) as server:
-        llm, clock = on_vertex(monkeypatch, server)
+        llm, clock = on_vertex(monkeypatch, server, masked)
         first = ask(llm)
         clock.time += 56 * 60
         again = ask(llm, (*GO, PeopleTurn(text="a")))
     assert first.tool_calls[0].arguments == {"path": "infra/main.tf"} and again.text == "2" and not server.problems
     assert [h["Authorization"] for h in server.headers] == ["Bearer access-2", "Bearer access-3"]
+    assert masked == ["access-2", "access-3"]
     assert google.asked[-1] == {
         "audience": f"//iam.googleapis.com/{PROVIDER}",
         "grantType": "urn:ietf:params:oauth:grant-type:token-exchange",
@@ -121,7 +130,7 @@ def test_google_auth_is_not_loaded() -> None:
         "settings = S(vertex_region='us', vertex_project='p', vertex_identity_provider='x')\n"
         "answer = S(status_code=200, json=lambda: {'access_token': 'a', 'expires_in': 9999})\n"
         "given = {'base_url': 'http://127.0.0.1:9', 'max_retries': 0}\n"
-        "c = vertex_client(settings, str, SystemClock(), S(post=lambda *a, **b: answer), **given)\n"
+        "c = vertex_client(settings, str, SystemClock(), S(post=lambda *a, **b: answer), str, **given)\n"
         "import anthropic\n"
         "try:\n"
         "    c.messages.create(model='m', max_tokens=1, messages=[{'role': 'user', 'content': 'x'}], stream=True)\n"

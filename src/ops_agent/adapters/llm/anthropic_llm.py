@@ -27,7 +27,8 @@ _CACHED = {"type": "ephemeral"}
 
 
 class AnthropicLlm:
-    """Answers of one llm. `uniform` is a source of jitter, `say` gets a line for each try that failed.
+    """Answers of one llm. `uniform` is a source of jitter, `say` gets a line for each try that failed, `mask` every
+    token that is exchanged for this.
 
     Build it when the run starts: no wait and no request outlives `working_seconds` from then. `region` is Bedrock's.
     """
@@ -43,6 +44,7 @@ class AnthropicLlm:
         bedrock: BedrockKeys | None = None,
         uniform: Callable[[float, float], float] | None = None,
         say: Callable[[str], None] = lambda _: None,
+        mask: Callable[[str], None] = lambda _: None,
         network: Network = DIRECT,
     ) -> None:
         self._settings = settings
@@ -51,7 +53,7 @@ class AnthropicLlm:
         self._identity = identity
         self._bedrock = bedrock
         self._uniform = uniform or SystemRandom().uniform
-        self._say = say
+        self._say, self._mask = say, mask
         self._network = network
         self._end = clock.monotonic() + working_seconds
         self._deadline = self._end
@@ -132,6 +134,7 @@ class AnthropicLlm:
                 deadline=lambda: self._deadline,
                 identity=self._identity,
                 bedrock=self._bedrock,
+                mask=self._mask,
                 network=self._network,
             )
         return self._client

@@ -42,6 +42,7 @@ def build_client(
     deadline: Callable[[], float],
     identity: IdentityToken | None,
     bedrock: BedrockKeys | None,
+    mask: Callable[[str], None] = lambda _: None,
     network: Network = DIRECT,
 ) -> Any:
     """An `Anthropic`, `AnthropicBedrock` (in `region`) or `AnthropicVertex` client without retries of its own.
@@ -64,7 +65,7 @@ def build_client(
             return anthropic.Anthropic(api_key=settings.anthropic_api_key, base_url=base_url, **common)
         if settings.vertex_project and identity is not None:
             exchange = _http_client(clock, deadline, network, TOKEN_URL)
-            return vertex_client(settings, identity, clock, exchange, base_url=base_url, **common)
+            return vertex_client(settings, identity, clock, exchange, mask, base_url=base_url, **common)
         if settings.anthropic_federation_rule_id and identity is not None:
             credentials = _federation(settings, identity, _http_client(clock, deadline, network, base_url))
             return anthropic.Anthropic(credentials=credentials, base_url=base_url, **common)

@@ -25,12 +25,19 @@ def vertex_url(region: str) -> str:
 
 
 def vertex_client(
-    settings: LlmSettings, identity: Callable[[str], str], clock: Clock, exchange: Any, **given: Any
+    settings: LlmSettings,
+    identity: Callable[[str], str],
+    clock: Clock,
+    exchange: Any,
+    mask: Callable[[str], None],
+    **given: Any,
 ) -> Any:
-    """An `AnthropicVertex`; `given` are its own arguments, `exchange` is an HTTP client for TOKEN_URL."""
+    """An `AnthropicVertex`; `given` are its own arguments, `exchange` is an HTTP client for TOKEN_URL, `mask` gets
+    every token of Google's before it is used.
+    """
     from anthropic import AnthropicVertex
 
-    credentials: Any = _Credentials(settings.vertex_identity_provider, identity, clock, exchange)
+    credentials: Any = _Credentials(settings.vertex_identity_provider, identity, clock, exchange, mask)
     return AnthropicVertex(
         region=settings.vertex_region, project_id=settings.vertex_project, credentials=credentials, **given
     )
@@ -41,8 +48,16 @@ class _Credentials:
 
     expired = False
 
-    def __init__(self, provider: str, identity: Callable[[str], str], clock: Clock, exchange: Any) -> None:
+    def __init__(
+        self,
+        provider: str,
+        identity: Callable[[str], str],
+        clock: Clock,
+        exchange: Any,
+        mask: Callable[[str], None],
+    ) -> None:
         self._provider, self._identity, self._clock, self._exchange = provider, identity, clock, exchange
+        self._mask = mask
         self._token, self._ends = "", 0.0
 
     @property
@@ -71,4 +86,5 @@ class _Credentials:
                 f"Google did not take this job's OIDC token: {str(why)[:300]}",
                 hint="Check `vertex_identity_provider`, and its condition on the token's `sub` (docs/setup/vertex.md).",
             )
+        self._mask(said["access_token"])
         self._token, self._ends = said["access_token"], self._clock.now() + float(said["expires_in"])
