@@ -38,6 +38,7 @@ class Exchanges:
         return 200, {"access_token": f"access-{len(self.seen)}", "token_type": "Bearer", "expires_in": 600}
 
 
+MASKED: list[str] = []
 RUN: dict[str, Any] = {"region": "sa-east-1", "working_seconds": 2_700}
 
 
@@ -54,19 +55,21 @@ def federated(server: LlmServer, tokens: Iterable[str]) -> tuple[AnthropicLlm, l
         "anthropic_organization_id": "org",
         "anthropic_workspace_id": "wrkspc_1",
     }
-    return AnthropicLlm(LlmSettings(base_url=server.url, **fields), FakeClock(), **RUN, identity=mint), audiences
+    settings = LlmSettings(base_url=server.url, **fields)
+    return AnthropicLlm(settings, FakeClock(), **RUN, identity=mint, mask=MASKED.append), audiences
 
 
 def test_federation_exchanges_a_fresh_token_for_access() -> None:
-    """There is no stored key."""
+    """There is no stored key, and what is exchanged is masked."""
     exchange = Exchanges()
+    MASKED.clear()
     with answers(Answer(text="one"), Answer(text="two"), exchange=exchange) as server:
         llm, audiences = federated(server, ["jwt-1", "jwt-2"])
         assert ask(llm).text == "one"
         assert ask(llm, (*GO, PeopleTurn(text="more"))).text == "two"
     assert audiences == ["https://api.anthropic.com"]
     assert exchange.bodies[0]["federation_rule_id"] == "fdrl_1" and exchange.bodies[0]["workspace_id"] == "wrkspc_1"
-    assert server.headers[0]["Authorization"] == "Bearer access-1"
+    assert server.headers[0]["Authorization"] == "Bearer access-1" and MASKED == ["access-1"]
 
 
 def test_a_token_that_was_used_already_is_minted_anew_once() -> None:

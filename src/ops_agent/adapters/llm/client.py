@@ -67,7 +67,7 @@ def build_client(
             exchange = _http_client(clock, deadline, network, TOKEN_URL)
             return vertex_client(settings, identity, clock, exchange, mask, base_url=base_url, **common)
         if settings.anthropic_federation_rule_id and identity is not None:
-            credentials = _federation(settings, identity, _http_client(clock, deadline, network, base_url))
+            credentials = _federation(settings, identity, _http_client(clock, deadline, network, base_url), mask)
             return anthropic.Anthropic(credentials=credentials, base_url=base_url, **common)
     federation = "`anthropic_federation_rule_id` with the job's `id-token: write`"
     raise ConfigError(
@@ -76,11 +76,17 @@ def build_client(
     )
 
 
-def _federation(settings: LlmSettings, identity: IdentityToken, http_client: Any) -> Any:
+def _federation(settings: LlmSettings, identity: IdentityToken, http_client: Any, mask: Callable[[str], None]) -> Any:
     """Workload identity federation: GitHub's OIDC token for a short-lived API token; every exchange mints a new one."""
-    from anthropic.lib.credentials import WorkloadIdentityCredentials
+    from anthropic.lib.credentials import AccessToken, WorkloadIdentityCredentials
 
-    return WorkloadIdentityCredentials(
+    class Masked(WorkloadIdentityCredentials):
+        def __call__(self, *, force_refresh: bool = False) -> AccessToken:
+            made = super().__call__(force_refresh=force_refresh)
+            mask(made.token)
+            return made
+
+    return Masked(
         identity_token_provider=lambda: identity(FEDERATION_AUDIENCE),
         federation_rule_id=settings.anthropic_federation_rule_id,
         organization_id=settings.anthropic_organization_id,
