@@ -303,6 +303,7 @@ def test_hostile_names_do_nothing_in_lines_json_and_the_page() -> None:
     found = [Diagnosis("layout", Health.WARN, f"{HOSTILE}: odd", "add these\nlayout:\n  ```\n</details>"), FINE, WORSE]
     lines = [*as_lines(found)]
     assert all("\n" not in line and "\x1b" not in line and "\r" not in line for line in lines)
+    assert "##[" not in as_json(found), "the runner would take it for a command, wherever it stands in a line"
     assert json.loads(as_json(found)) == {
         "version": 1,
         "failures": 1,

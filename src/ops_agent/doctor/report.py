@@ -54,7 +54,8 @@ def as_json(found: Sequence[Diagnosis]) -> str:
         {"check": one.subject, "health": one.health, "what": one.what, "hint": one.hint, "details": one.details}
         for one in found
     ]
-    return json.dumps({"version": 1, "failures": failures, "warnings": warnings, "diagnoses": listed}, indent=2)
+    text = json.dumps({"version": 1, "failures": failures, "warnings": warnings, "diagnoses": listed}, indent=2)
+    return text.replace("##[", "##\\u005b")  # a command of the runner wherever it stands in a line
 
 
 def as_page(found: Sequence[Diagnosis]) -> str:
