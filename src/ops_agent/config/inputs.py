@@ -68,11 +68,11 @@ def by_environment(pattern: str, what: str) -> Callable[[str], dict[str, str]]:
         for entry in entries(text):
             name, equals, value = (part.strip() for part in entry.partition("="))
             if not equals or not re.fullmatch(ENVIRONMENT, name) or not compiled.fullmatch(value):
-                wrong.append(f"{shown(entry)} is not `environment={what}`; write one `environment=value` per line")
+                wrong.append(f"{shown(entry)} is not `environment={what}`; separate the entries by commas or lines")
             elif found.setdefault(name, value) != value:
                 wrong.append(f"{shown(name)} has two values; keep one of them")
         if not found and not wrong:  # a run without accounts would know no account as foreign
-            wrong.append(f"there is no `environment={what}` in it; write one per line, or leave it out")
+            wrong.append(f"there is no `environment={what}` in it; write one, or leave it out")
         if wrong:
             raise ValueError(*wrong)
         return found

@@ -38,14 +38,16 @@ LLM_WAYS: Final = {
 def check_region(setup: Setup) -> Iterator[Diagnosis]:
     """The region is that of the states. Another one than the default is said; it is the workflow's right."""
     region, usual = setup.settings.policy.region, Policy().region
+    is_meant = region == usual
     for root, environment, backend in _backends(setup):
         place = backend.get("region")
+        is_meant |= place == region
         if isinstance(place, str) and place != region:
             what = f"the state of `{root.path}` in `{environment.name}` is in {place}, and `aws_region` is {region}"
             hint = f"Set `aws_region: {place}`, if that is the region of this repository; a plan reaches no other."
             yield Diagnosis("region", WARN, what, hint)
             return
-    if region != usual:
+    if not is_meant:
         hint = f"If this is not meant, remove the input: the default is {usual}."
         yield Diagnosis("region", WARN, f"`aws_region` makes {region} the only region", hint)
 
@@ -242,6 +244,7 @@ def check_network(setup: Setup) -> Iterator[Diagnosis]:
         health: Health = FAIL if setup.on_runner else WARN
         hint = "Let this machine connect there on port 443, or set HTTPS_PROXY, NO_PROXY or `ca_certificates` "
         what = f"cannot be reached from here: {', '.join(silent)}: {why}{proxy}"
+        what += "" if setup.on_runner else "; a run on this machine would end there"
         yield Diagnosis("network", health, what, f"{hint}(docs/setup/network.md).")
 
 

@@ -88,12 +88,12 @@ def check_rules(setup: Setup) -> Iterator[Diagnosis]:
             found.setdefault(finding.rule, []).append(finding)
     for what in missing_checks(tree):
         hint = "examples/terraform-checks.yml of ops-agent is a workflow to begin with."
-        yield Diagnosis("rules", OK, f"advice, does not block: {what}", hint)
+        yield Diagnosis("rules", OK, f"there already, blocks nothing: {what}", hint)
     for rule, findings in sorted(found.items(), key=lambda one: -len(one[1])):
         places = list(dict.fromkeys(str(finding.place) for finding in findings))
-        more = f" and {len(places) - _MOST} more" if len(places) > _MOST else ""
-        what = f"advice, does not block: {findings[0].title} (`{rule}`): {', '.join(places[:_MOST])}{more}"
-        yield Diagnosis("rules", OK, what, f"{findings[0].remedy} `ops-agent judge` lists every place.")
+        more = f" and {len(places) - _MOST} more (`ops-agent judge` lists them)" if len(places) > _MOST else ""
+        what = f"{findings[0].title} (`{rule}`): {', '.join(places[:_MOST])}{more}"
+        yield Diagnosis("rules", OK, f"there already, blocks no change of other lines: {what}", findings[0].remedy)
 
 
 def _is_used(path: str, tree: SourceTree) -> bool:

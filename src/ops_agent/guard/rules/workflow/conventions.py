@@ -54,7 +54,7 @@ def repository_without_checks(change: WholeChange) -> Iterator[Finding]:
 
     A change of workflows is where it can be added, so it is said there and by the doctor, and nowhere else.
 
-    Remedy: Where it serves the work item, offer a workflow on `pull_request` with `contents: read` that runs
+    Remedy: Add a workflow on `pull_request` with `contents: read` that runs
     `terraform fmt -check -recursive`, `init -backend=false` and `validate` (examples/terraform-checks.yml). A plan
     needs a role that reads, in a job with an `environment:`.
     """
