@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ops_agent.guard.paths import is_backend_file
 from ops_agent.guard.rule import TerraformFile, WholeChange, hit, rule
@@ -10,7 +10,7 @@ from ops_agent.guard.rules.terraform.regions_and_accounts import is_of_another_c
 from ops_agent.guard.tree import SourceTree
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.policy import ROOT
-from ops_agent.model.terraform import Block, TerraformSource
+from ops_agent.model.terraform import Attribute, Block, Scalar, TerraformSource
 from ops_agent.terraform.environments import canonical
 from ops_agent.terraform.modules import directory_of
 
@@ -51,12 +51,13 @@ def required_version_changed(change: WholeChange) -> Iterator[Finding]:
 
 @rule(Severity.BLOCKS)
 def backend_block(file: TerraformFile) -> Iterator[Finding]:
-    """A backend is not an empty S3 backend.
+    """A backend is neither an empty S3 backend nor that of the root's one environment.
 
-    The state is in S3, and each environment's backend file says where. HCP Terraform and other backends are not in use.
+    The state is in S3, and each environment's backend file says where. The code says it only in a root that has exactly
+    one environment, with the same demands as of a backend file. HCP Terraform and other backends are not in use.
 
     Remedy: Write `backend "s3" {}` and put bucket, key, region, lock and encryption into
-    `backend/{environment}/backend.hcl`.
+    `backend/{environment}/backend.hcl`; in a root of one environment they may be literals in the code.
     """
     for block in file.source.of_type("terraform"):
         for inner in block.blocks:
@@ -66,8 +67,8 @@ def backend_block(file: TerraformFile) -> Iterator[Finding]:
             if inner.type == "cloud" or (inner.type == "backend" and inner.labels != ("s3",)):
                 yield file.hit(block, f"`{inner.name}` is not the S3 backend", inner)
             elif inner.type == "backend" and inner.members:
-                what = f"`{inner.name}` sets `{min(inner.members)}` for all environments at once"
-                yield file.hit(block, what, inner)
+                for what in _wrong_in_code(file, inner):
+                    yield file.hit(block, what, inner)
 
 
 @rule(Severity.BLOCKS)
@@ -99,18 +100,10 @@ def backend_file(file: TerraformFile) -> Iterator[Finding]:
     """
     if file.kind != "backend":
         return
-    values = {a.name: a.expression.value for a in file.source.attributes}
-    wanted = {
-        "bucket": bool(values.get("bucket")),
-        "key": bool(values.get("key")),
-        "region": values.get("region") == (file.policy.region or values.get("region") or True),
-        "encrypt": values.get("encrypt") is True,
-        "a lock": values.get("use_lockfile") is True or bool(values.get("dynamodb_table")),
-    }
-    for name, is_there in wanted.items():
-        if not is_there:
-            anchor = f"{name} {values.get(name)}"
-            yield hit(path=file.path, line=1, what=f"{name} is missing, wrong or not a literal", anchor=anchor)
+    values = _literals(file.source.attributes)
+    for name in _lacking(values, file):
+        anchor = f"{name} {values.get(name)}"
+        yield hit(path=file.path, line=1, what=f"{name} is missing, wrong or not a literal", anchor=anchor)
     for piece in file.pieces():
         if piece.name not in _OPEN:
             yield file.hit(piece, f"`{piece.name}` may not be set")
@@ -156,10 +149,10 @@ def shared_bucket(change: WholeChange) -> Iterator[Finding]:
 
     Remedy: Give every environment its own bucket and table.
     """
-    names = change.head.environment_of
     for argument in ("bucket", "dynamodb_table"):
         for path, files in _with_the_same(change, argument):
-            other = next((file for file in files if names[file] != names[path]), None)
+            states = _states(change.head)
+            other = next((file for file in files if states[file][0] != states[path][0]), None)
             if other is not None:
                 what = f"`{argument}` is the same as in `{other}`"
                 yield hit(path=path, line=1, what=what, anchor=f"{path} {other} {argument}")
@@ -211,15 +204,18 @@ def _arguments(source: object) -> tuple[dict[str, str], tuple[Block, ...]] | Non
 
 
 def _with_the_same(change: WholeChange, *arguments: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Backend files that the change touches, each with files that have the same literal values: two of every
-    environment are enough.
+    """Places of states that the change touches, each with others that have the same literal values: two of every
+    environment are enough. Code that names the same state as on the base is not touched.
     """
-    tree = change.head
-    touched = tree.backend_files & set(change.changes.paths)
+    tree, paths = change.head, frozenset(change.changes.paths)
+    before = dict(_find_states(change.base, paths)) if change.base is not tree else {}
+    now = dict(_find_states(tree, paths))
+    touched = {p for p in now if p in tree.backend_files or now[p] != before.get(p)}
+    states = _states(tree) if touched else {}
     found: dict[object, dict[str, list[str]]] = {}
-    values = {p: tuple(_value(tree, p, a) for a in arguments) for p in sorted(tree.backend_files) if touched}
+    values = {p: tuple(given.get(a) for a in arguments) for p, (_, given) in states.items()}
     for path, same in values.items():
-        of_environment = found.setdefault(same, {}).setdefault(tree.environment_of[path], [])
+        of_environment = found.setdefault(same, {}).setdefault(states[path][0], [])
         if len(of_environment) < 2:
             of_environment.append(path)
     for path in sorted(touched):
@@ -228,7 +224,63 @@ def _with_the_same(change: WholeChange, *arguments: str) -> Iterator[tuple[str, 
             yield path, tuple(o for o in others if o not in touched or o > path)  # a pair is named once
 
 
-def _value(tree: SourceTree, path: str, name: str) -> object:
-    source = tree.terraform(path)
-    attributes = source.attributes if isinstance(source, TerraformSource) else ()
-    return next((a.expression.value for a in attributes if a.name == name), None)
+_State = tuple[str, Mapping[str, Scalar]]
+
+
+def _states(tree: SourceTree) -> Mapping[str, _State]:
+    return tree.remembered(_states, lambda: dict(sorted(_find_states(tree, tree.paths))))
+
+
+def _find_states(tree: SourceTree, paths: frozenset[str]) -> Iterator[tuple[str, _State]]:
+    """Environment and arguments of every state, by that of `paths` that says where it is: a backend file, or the code
+    of a root without one (of the environment "" where that is several).
+    """
+    for path in tree.backend_files & paths:
+        source = tree.terraform(path)
+        attributes = source.attributes if isinstance(source, TerraformSource) else ()
+        yield path, (tree.environment_of[path], _literals(attributes))
+    for root in tree.layout.roots:
+        names = [e.name for e in root.environments if e.backend_file is None]
+        if root.has_backend and (names or not root.environments):
+            for path in paths.intersection(tree.configurations(root.path)):
+                source = tree.terraform(path)
+                blocks = source.of_type("terraform") if isinstance(source, TerraformSource) else ()
+                for inner in (b for block in blocks for b in block.blocks):
+                    if inner.name == 'backend "s3"' and {"bucket", "key"} <= inner.members:
+                        yield path, (names[0] if len(names) == 1 else "", _literals(inner.attributes))
+
+
+def _literals(attributes: Iterable[Attribute]) -> dict[str, Scalar]:
+    return {a.name: a.expression.value for a in attributes}
+
+
+def _lacking(values: Mapping[str, Scalar], file: TerraformFile) -> list[str]:
+    """What the arguments of a backend lack of what every state needs."""
+    wanted = {
+        "bucket": bool(values.get("bucket")),
+        "key": bool(values.get("key")),
+        "region": values.get("region") == (file.policy.region or values.get("region") or True),
+        "encrypt": values.get("encrypt") is True,
+        "a lock": values.get("use_lockfile") is True or bool(values.get("dynamodb_table")),
+    }
+    return [name for name, is_there in wanted.items() if not is_there]
+
+
+def _wrong_in_code(file: TerraformFile, backend: Block) -> Iterator[str]:
+    """What is wrong with an S3 backend that is not empty."""
+    roots = [root for root in file.tree.roots_of(file.directory) if root.path == file.directory]
+    environments = [environment for root in roots for environment in root.environments]
+    sets = f"`{backend.name}` sets `{min(backend.members)}`"
+    if len(environments) != 1:
+        yield f"{sets} for all environments at once"
+    elif environments[0].unsettled:
+        yield f"{sets}, and {environments[0].unsettled}"
+    elif environments[0].backend_file:
+        yield f"{sets}, which belongs into `{environments[0].backend_file}`"
+    else:
+        values = _literals(backend.attributes)
+        computed = (name for name, value in values.items() if name in _OPEN and value is None)
+        for name in dict.fromkeys((*_lacking(values, file), *computed)):
+            yield f"{name} of `{backend.name}` is missing, wrong or not a literal"
+        for name in sorted(backend.members - _OPEN):
+            yield f"`{name}` of `{backend.name}` may not be set"

@@ -1,0 +1,13 @@
+terraform {
+  backend "s3" {
+    bucket       = "acme-dev"
+    key          = "same"
+    region       = "sa-east-1"
+    encrypt      = true
+    use_lockfile = true
+  }
+}
+
+locals {
+  x = 1
+}
