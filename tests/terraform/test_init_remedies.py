@@ -55,6 +55,35 @@ def test_an_obstacle_has_its_remedy(said: str, remedy: str) -> None:
     assert remedy in (init_remedy(said) or "")
 
 
+DISCOVERY = 'failed to request discovery document: Get "https://registry.terraform.io/.well-known/terraform.json": '
+CONNECT = f"{QUERY}hashicorp/aws: could not connect to registry.terraform.io: {DISCOVERY}"
+
+
+@pytest.mark.parametrize(
+    ("said", "host"),
+    [
+        (
+            CONNECT + "refused by ops-agent: registry.terraform.io:443, which is unknown to the name service.",
+            "registry.terraform.io",
+        ),
+        (CONNECT + "The host does not answer.", "registry.terraform.io"),
+        (CONNECT + "context deadline exceeded", "registry.terraform.io"),
+        (
+            "Failed to install provider: refused by ops-agent: files.example:443, which is unknown to the name service",
+            "files.example",
+        ),
+    ],
+)
+def test_a_host_that_does_not_answer_is_named(said: str, host: str) -> None:
+    wanted = f"{host} does not answer from here: open the way on port 443, set HTTPS_PROXY, or name a provider mirror"
+    assert init_remedy(said) == f"{wanted} (docs/setup/network.md)."
+
+
+def test_a_registry_that_is_not_allowed_is_not_called_silent() -> None:
+    said = CONNECT + "refused by ops-agent: registry.terraform.io:443, which is not a host of the providers"
+    assert "`allowed_providers`" in (init_remedy(said) or "")
+
+
 @pytest.mark.parametrize(
     "said",
     [

@@ -76,6 +76,11 @@ _VERSION_REMEDY: Final = (
     "Correct the version constraint or the lock file on the base branch, give the provider mirror this version, or "
     "allow the provider of a private registry with `allowed_providers`."
 )
+_SILENT_HOST: Final = (
+    "{host} does not answer from here: open the way on port 443, set HTTPS_PROXY, or name a provider mirror "
+    "(docs/setup/network.md)."
+)
+_UNKNOWN_NAME = r"refused by ops-agent: (?P<host>[\w.-]+):\d+, which is unknown to the name service"
 _OBSTACLES: Final = (
     (
         re.compile(r"doesn't match any of the checksums|is not available for your (?:current )?(?:target )?platform"),
@@ -92,6 +97,17 @@ _OBSTACLES: Final = (
     (
         re.compile(r"^Unsupported (?:Terraform|OpenTofu) Core version"),
         "Set up a version of Terraform that `required_version` allows, in a step before ops-agent.",
+    ),
+    (
+        re.compile(rf"(?s)^Failed to (?:query available provider packages|install provider).*{_UNKNOWN_NAME}"),
+        _SILENT_HOST,
+    ),
+    (
+        re.compile(
+            r"(?s)^Failed to query available provider packages.*could not connect to (?P<host>[\w.-]+\w)"
+            r"(?!.*refused by ops-agent)"
+        ),
+        _SILENT_HOST,
     ),
     (
         re.compile(
@@ -172,7 +188,8 @@ def init_remedy(text: str) -> str | None:
     that is not allowed, a version that cannot be had, a backend or module host that cannot be reached. None: it is none
     of these.
     """
-    return next((remedy for pattern, remedy in _OBSTACLES if pattern.search(text)), None)
+    found = ((pattern.search(text), remedy) for pattern, remedy in _OBSTACLES)
+    return next((remedy.format(**said.groupdict()) for said, remedy in found if said), None)
 
 
 def remedy_of_denial(text: str) -> str | None:

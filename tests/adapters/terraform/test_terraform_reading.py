@@ -68,6 +68,24 @@ Could not retrieve the list of available versions.
     assert str(second.place) == "infra"
 
 
+@pytest.mark.parametrize(
+    "before", ["", "All modules should specify their required_providers so that external consumers\nwill get it. "]
+)
+def test_the_hint_at_other_commands_is_left_out(before):
+    text = f"""
+Error: Failed to query available provider packages
+
+Could not retrieve the list of available versions for provider hashicorp/aws:
+no available releases match the given constraints
+
+{before}To see which modules are currently depending on hashicorp/aws and what
+versions are specified, run the following command:
+    terraform providers
+"""
+    (found,) = from_text("init", "infra", text)
+    assert found.what.endswith(f"match the given constraints {' '.join(before.split())}".rstrip())
+
+
 def test_each_file_of_fmts_difference_is_named_once():
     output = "a b.tf\n--- old/a b.tf\n+++ new/a b.tf\n@@ -1 +1 @@\n-x=1\n+x = 1\nc.tf\n--- old/c.tf\n+++ new/c.tf\n"
     assert [f.place.path for f in from_fmt(output)] == ["a b.tf", "c.tf"]

@@ -17,6 +17,7 @@ MODULE_TITLE = "A module cannot be fetched"
 _ERROR = re.compile(r"^Error: (?P<summary>.+)$", re.MULTILINE)
 _ON = re.compile(r"^\s+on (?P<file>\S+) line (?P<line>\d+)(, in [^\n]*)?:?$", re.MULTILINE)
 _SOURCE_LINE = re.compile(r"\s+\d+:")
+_OTHER_COMMAND = re.compile(r" ?To see which modules are currently depending on .*?following command: \S+ providers\b")
 _FMT_NAME = re.compile(r"^--- old/(?P<path>.+)$", re.MULTILINE)
 _MODULE_SUMMARIES = ("Failed to download module", "Error accessing remote module registry", "Module not found")
 _MODULE = re.compile(
@@ -72,7 +73,7 @@ def printed_errors(text: str) -> Iterator[PrintedError]:
         lines = (line for line in _ON.sub("", block).splitlines() if not _SOURCE_LINE.match(line))
         yield PrintedError(
             summary=here["summary"],
-            detail=" ".join(line.strip() for line in lines if line.strip()),
+            detail=_OTHER_COMMAND.sub("", " ".join(line.strip() for line in lines if line.strip())),
             file=on["file"] if on else "",
             line=int(on["line"]) if on else 0,
         )
