@@ -37,6 +37,7 @@ BROKEN = 'variable "x" {\n  default = "y"\n}\nlocals {\n  name =\n}\n'
 
 
 def looked(folder: Path, files: dict[str, str]) -> list[Diagnosis]:
+    folder.mkdir(exist_ok=True)
     repository = Repository(folder)
     for path, text in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -190,7 +191,27 @@ def test_an_unsettled_environment_is_reported_once_with_its_remedy(tmp_path: Pat
     found = looked(tmp_path, files)
     (one,) = [one for one in found if "would share one state" in one.what]
     assert one.what == "`dev` and `prod` of `infra` are not planned: the environments of `infra` would share one state"
-    assert "Write the mapping that `ops-agent doctor` prints" in one.hint
+    assert one.hint.startswith("Write the lines below into `.github/ops-agent.yml`")
+
+
+def test_a_missing_backend_file_is_to_be_written_or_named(tmp_path: Path) -> None:
+    files = {"infra/main.tf": PARTIAL, "infra/dev.tfvars": "", "live/prod/main.tf": PARTIAL}
+    hints = [one.hint for one in looked(tmp_path, files) if "no backend file was found" in one.what]
+    rest = "(bucket, key, region, encrypt, use_lockfile); or name an existing file with the lines below."
+    assert hints == [f"Write `infra/backend/dev/backend.hcl` {rest}", f"Write `live/prod/backend.hcl` {rest}"]
+    (lines,) = [one.hint for one in looked(tmp_path / "again", files) if "add these lines" in one.what]
+    assert "root: infra" in lines and "root: live/prod" in lines
+
+
+@pytest.mark.parametrize("source", ["../../../aws//aws-auth", "${get_repo_root()}/aws/aws-auth?ref=x"])
+def test_a_root_that_terragrunt_runs_from_elsewhere_gets_no_lines(tmp_path: Path, source: str) -> None:
+    files = {
+        "aws/aws-auth/main.tf": PARTIAL,
+        "env/dev/aws-auth/terragrunt.hcl": f'terraform {{\n  source = "{source}"\n}}\n',
+    }
+    said = [one.what for one in looked(tmp_path, files)]
+    assert "aws/aws-auth: Terragrunt runs it (`env/dev/aws-auth/terragrunt.hcl`), so it is not planned here" in said
+    assert not [what for what in said if "add these lines" in what or "no environment of this root" in what]
 
 
 WORKFLOW = """on: [push, pull_request]

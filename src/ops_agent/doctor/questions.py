@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
@@ -18,13 +19,15 @@ _ADD: Final = (
     "Add the file, or map roots and environments under `layout:` in `.github/ops-agent.yml` "
     "(docs/setup/policy-file.md)."
 )
-_MAP: Final = (
-    "Write the mapping that `ops-agent doctor` prints into `.github/ops-agent.yml` (docs/setup/policy-file.md)."
+_MAP: Final = "Write the lines below into `.github/ops-agent.yml` (docs/setup/policy-file.md)."
+_WRITE_BACKEND: Final = (
+    "Write `{path}` (bucket, key, region, encrypt, use_lockfile); or name an existing file with the lines below."
 )
 _UNREAD: Final = "Correct the file on the base branch, or let the issue ask for exactly that."
 _NO_MAPPING_HELPS: Final = (
     "ops-agent cannot do that: keep the state of each environment in S3, with a backend file of its own."
 )
+_BY_TERRAGRUNT: Final = "Map it only if plain Terraform runs it as well; changes of it are judged by their text alone."
 _NAME_BACKENDS: Final = "Name a backend file of its own for each environment in `.github/ops-agent.yml`."
 _UNMAPPABLE: Final = frozenset({"backend-type", "workspaces", "terragrunt"})
 """Doubts that no line of the policy file settles."""
@@ -39,6 +42,7 @@ _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._/-]*")
 _WORDS = frozenset({"true", "false", "yes", "no", "y", "n", "on", "off", "null"})
 _MISSING = "WRITE-THE-PATH-OF-ITS-BACKEND-FILE"
 _STACKS = (".tfstack.hcl", ".tfcomponent.hcl", ".tfdeploy.hcl")
+_RUN = re.compile(r"^[ \t]*source[ \t]*=[ \t]*\"(\.\.?/|\$\{get_repo_root\(\)\}/)([^\"?$]*)", re.MULTILINE)
 _TERRAGRUNT = ("terragrunt.hcl", "terragrunt.hcl.json", "terragrunt.stack.hcl")
 
 
@@ -51,17 +55,38 @@ def questions(survey: Survey, policy: Policy, read: Callable[[str], bytes]) -> t
     """
     found = [*_foreign_tools(survey.paths)]
     lines: list[str] = []
+    wrapped = _run_by_terragrunt(survey.paths, read)
     for root in survey.roots:
         if root.is_mapped:
             found += _of_mapping(root, survey, policy)
             continue
         asked = [*_of_root(root, policy, read, survey)]
+        wants_lines = any(map(_asks_for_lines, asked))
+        if wants_lines and root.module.directory in wrapped:
+            what = f"Terragrunt runs it (`{wrapped[root.module.directory]}`), so it is not planned here"
+            found.append(_question("terragrunt", root.module.directory, what, _BY_TERRAGRUNT))
+            continue
         found += asked
-        if any(question.remedy is _MAP for question in asked):
+        if wants_lines:
             has_own = root.files.by_environment or root.files.unnamed
             files = root.files if has_own else survey.files.for_directory(root.module.directory)
             lines += _lines(root, files, policy)
     return (*found, *_of_repository(survey, policy)), "\n".join(["layout:", *lines]) if lines else ""
+
+
+def _asks_for_lines(question: Finding) -> bool:
+    return question.remedy is _MAP or question.rule == "layout/backend-file-missing"
+
+
+def _run_by_terragrunt(paths: Iterable[str], read: Callable[[str], bytes]) -> dict[str, str]:
+    """The directories that a `terragrunt.hcl` elsewhere names as its source, each with the first one that does."""
+    found: dict[str, str] = {}
+    for path in sorted(p for p in paths if p.rpartition("/")[2] == _TERRAGRUNT[0]):
+        for start, rest in _RUN.findall(read(path).decode(errors="replace")):
+            base = directory_of(path) if start.startswith(".") else "."
+            source = posixpath.normpath(posixpath.join(base, start if start.startswith(".") else "", rest.lstrip("/")))
+            found.setdefault(source, path)
+    return found
 
 
 def _of_repository(survey: Survey, policy: Policy) -> Iterator[Finding]:
@@ -71,7 +96,7 @@ def _of_repository(survey: Survey, policy: Policy) -> Iterator[Finding]:
             what = (
                 "it holds a backend block alone, for a pipeline that copies it: ops-agent reads a backend file instead"
             )
-            yield _question("backend-block-alone", module.directory, what, _MAP)
+            yield _question("backend-block-alone", module.directory, what)
     for gone in sorted({mapped.path for mapped in policy.layout} - survey.modules.keys()):
         yield _question("mapped-root-missing", gone, "the policy file names this root, but it holds no Terraform file")
     if survey.roots:
@@ -176,7 +201,8 @@ def _of_environments(
             yield _question(doubt.kind, where, what, _MAP)
         elif doubt.kind == "backend-file-missing":
             inside = "" if root.names else f"backend/{name}/"
-            yield _question(doubt.kind, f"{where}/{inside}backend.hcl".removeprefix("./"), doubt.why, _MAP)
+            path = f"{where}/{inside}backend.hcl".removeprefix("./")
+            yield _question(doubt.kind, path, doubt.why, _WRITE_BACKEND.format(path=path))
         elif doubt.kind in _UNMAPPABLE and doubt.kind != "terragrunt":
             yield _question(doubt.kind, where, doubt.why, _NO_MAPPING_HELPS)
     present = {e.account for e in root.environments}
