@@ -108,7 +108,8 @@ def setup(
         world=world,
         environment=OIDC if environment is None else environment,
         tree=tree,
-        layout=layout or Layout(roots=(TerraformRoot(path="infra", environments=(DEV,)),), workflows=()),
+        layout=layout
+        or Layout(roots=(TerraformRoot(path="infra", environments=(DEV,), has_backend=True),), workflows=()),
     )
 
 

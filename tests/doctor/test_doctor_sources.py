@@ -214,6 +214,20 @@ def test_a_root_that_terragrunt_runs_from_elsewhere_gets_no_lines(tmp_path: Path
     assert not [what for what in said if "add these lines" in what or "no environment of this root" in what]
 
 
+def test_a_root_with_environments_and_no_backend_is_a_warning(tmp_path: Path) -> None:
+    found = looked(tmp_path, {**SERVICE, "infra/main.tf": QUEUE, "tools/main.tf": 'provider "aws" {}\n'})
+    (one,) = [one for one in found if "its state is local" in one.what]
+    assert one.health is Health.WARN and one.hint.startswith('Add `backend "s3" {}`')
+    assert one.what == (
+        "no backend in the code of `infra`: its state is local, so a plan with the account shows everything as new"
+    )
+
+
+def test_a_root_whose_backend_may_be_in_a_broken_file_gets_no_warning_about_it(tmp_path: Path) -> None:
+    found = looked(tmp_path, {**SERVICE, "infra/main.tf": PARTIAL + BROKEN})
+    assert not [one for one in found if "its state is local" in one.what]
+
+
 WORKFLOW = """on: [push, pull_request]
 jobs:
   plan:

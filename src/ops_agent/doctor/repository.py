@@ -14,7 +14,7 @@ from ops_agent.guard.judge import CRASHED, judge_existing
 from ops_agent.guard.rules.workflow.conventions import missing_checks
 from ops_agent.guard.tree import FilesInMemory, SourceTree, source_tree
 from ops_agent.model.finding import Finding
-from ops_agent.model.terraform import Layout
+from ops_agent.model.terraform import Layout, TerraformRoot
 from ops_agent.run.checkout import rules_for_people
 from ops_agent.terraform.modules import directory_of, is_configuration
 from ops_agent.terraform.obstacles import broken_files, denied_reads
@@ -28,6 +28,10 @@ PLACE_RULES: Final = frozenset(
     }
 )
 """The rules about where things are: what they find matters for every plan."""
+_ADD_BACKEND: Final = (
+    'Add `backend "s3" {}` to its block `terraform`, and a backend file for each environment '
+    "(docs/setup/policy-file.md)."
+)
 _MOST: Final = 3
 
 
@@ -44,6 +48,9 @@ def check_layout(setup: Setup) -> Iterator[Diagnosis]:
     for root in layout.roots:
         names = ", ".join(environment.name for environment in root.environments) or "no environment"
         yield Diagnosis("layout", OK, f"root module `{root.path}` with {names}")
+        if _is_local(root, setup, tree):
+            what = f"no backend in the code of `{root.path}`: its state is local"
+            yield Diagnosis("layout", WARN, f"{what}, so a plan with the account shows everything as new", _ADD_BACKEND)
         for why in dict.fromkeys(environment.unsettled for environment in root.environments if environment.unsettled):
             unsettled = [f"`{environment.name}`" for environment in root.environments if environment.unsettled == why]
             repeating = [f for f in asked if why in f.what and _concerns(f, root.path)]
@@ -59,6 +66,13 @@ def check_layout(setup: Setup) -> Iterator[Diagnosis]:
     yield from (from_finding("sources", health, finding) for finding in broken)
     denied = denied_reads(layout, tree.paths, tree.terraform)
     yield from (from_finding("plans", WARN, finding) for finding in denied)
+
+
+def _is_local(root: TerraformRoot, setup: Setup, tree: SourceTree) -> bool:
+    """Whether environments with an account are planned without any state. A file that cannot be read may name one."""
+    roles = setup.settings.aws_role_arns
+    planned = any((e.account or e.name in roles) and not e.unsettled for e in root.environments)
+    return planned and not root.has_backend and not any(tree.unread(root.path))
 
 
 def _concerns(finding: Finding, root: str) -> bool:
