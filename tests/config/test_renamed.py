@@ -91,3 +91,12 @@ def test_what_the_table_says_is_so() -> None:
             assert row.new in INPUT_NAMES and f"`{row.new}`" in ACTION["inputs"][row.old]["deprecationMessage"], row
         if row.kind == "output":
             assert ACTION["outputs"][row.old]["value"] == ACTION["outputs"][row.new]["value"], row
+
+
+def test_the_first_name_of_a_rule_holds_over_several_renames(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = (
+        Renamed("rule", "terraform/a", "terraform/b", since="0.1.0", until="0.2.0"),
+        Renamed("rule", "terraform/b", "terraform/c", since="0.2.0", until="0.3.0"),
+    )
+    monkeypatch.setattr(renamed, "RENAMED", rows)
+    assert renamed.first_name("terraform/c") == renamed.first_name("terraform/b") == "terraform/a"

@@ -56,7 +56,8 @@ def with_new_names(
 
 def first_name(rule: str) -> str:
     """The name under which a rule was known first, so that what was computed of it stays."""
-    return next((row.old for row in RENAMED if row.kind == "rule" and row.new == rule), rule)
+    older = next((row.old for row in RENAMED if row.kind == "rule" and row.new == rule), None)
+    return rule if older is None else first_name(older)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -27,7 +27,9 @@ _PATHS: Final = re.compile(r"[\w.-]+(?:/[\w.-]+)*")
 MAX_ROOTS: Final = 4
 """Roots that are planned ahead; further ones when a change affects them."""
 _PATIENCE: Final = 120.0
-"""Seconds that the first call of the llm waits at most for an `init`: less than one with a mirror, some to download."""
+"""Seconds that the first call of the llm waits at most for an `init`. It takes less than one second from a mirror, and
+some seconds where providers are downloaded.
+"""
 
 
 class BaseFirst:
@@ -101,7 +103,7 @@ class BaseFirst:
         self._join()
 
     def no_proof(self, verification: Verification) -> Stopped | None:
-        """The same once there is a change: none of its targets could be initialised either."""
+        """Why a change cannot be proved: `init` of all its targets fails as on the base, for a reason outside of it."""
         states = {c.status for t in verification.targets for c in t.checks if c.name == "init"}
         return self._hopeless() if states == {CheckStatus.ON_BASE} else None
 

@@ -89,6 +89,16 @@ def test_the_named_file_counts_before_the_one_at_home(tmp_path):
     assert methods_of(tmp_path, FULL, TF_CLI_CONFIG_FILE=str(named)) == (Method(),)
 
 
+def test_a_named_file_that_is_missing_or_closed_is_no_reason_to_ask_the_public_registries(tmp_path, monkeypatch):
+    with pytest.raises(ToolchainError, match="there is no such file"):
+        methods_of(tmp_path, FULL, TF_CLI_CONFIG_FILE=str(tmp_path / "misspelt.tfrc"))
+    monkeypatch.setattr(
+        Path, "read_bytes", lambda self: (_ for _ in ()).throw(PermissionError(13, "Permission denied"))
+    )
+    with pytest.raises(ToolchainError, match="cannot be read"):
+        methods_of(tmp_path, FULL)
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [

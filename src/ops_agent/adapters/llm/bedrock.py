@@ -1,7 +1,8 @@
 """Amazon Bedrock through the SDK's own client, without boto3 (26 MB, of which the SDK uses two things).
 
-Those two are here: the signature of a request, and the frames of "vnd.amazon.eventstream", in which the events of the
-Messages API come back.
+Those two are ours: the signature of a request (adapters/aws/sts.py), and here the frames of "vnd.amazon.eventstream",
+in which the events of the Messages API come back. The client overrides the two private methods of the SDK that ask
+boto3 for them; the tests compare both with botocore.
 """
 
 from __future__ import annotations

@@ -67,15 +67,21 @@ def _matches(pattern: str, source: str) -> bool:
 
 def runners_methods(environment: Mapping[str, str], closed: Iterable[Path] = ()) -> tuple[Method, ...] | None:
     """The methods of the file that TF_CLI_CONFIG_FILE names, else of `~/.terraformrc` or `~/.tofurc`; None where it
-    says nothing about providers. Raises ToolchainError for what cannot be followed, and for a file in `closed` (the
-    workspace) that names a mirror, or a mirror there.
+    says nothing about providers. Raises ToolchainError for what cannot be read or followed, and for a file in `closed`
+    (the workspace) that names a mirror, or a mirror there.
     """
     home, named = environment.get("HOME", ""), environment.get("TF_CLI_CONFIG_FILE", "")
     places = [named] if named else [f"{home}/{name}" for name in (".terraformrc", ".tofurc") if home]
     for path in map(Path, places):
+        if named and not path.exists():
+            raise _refused(path, "TF_CLI_CONFIG_FILE names it, and there is no such file")
         if path.is_file():
+            try:
+                content = path.read_bytes()
+            except OSError as error:
+                raise _refused(path, f"it cannot be read ({error.strerror})") from error
             # A developer's own builds count in no plan; their names are of an HCL that is read no more.
-            text = re.sub(rb"dev_overrides\s*\{[^}]*\}", b"", path.read_bytes())
+            text = re.sub(rb"dev_overrides\s*\{[^}]*\}", b"", content)
             found = read_source("cli.tf", text)
             if isinstance(found, Unreadable):
                 if b"provider_installation" not in text:
