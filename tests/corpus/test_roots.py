@@ -73,6 +73,7 @@ def test_what_was_there_before_must_not_be_paid_for() -> None:
     assert not ended("checks_failed", code=1, requests=3).paid_for_nothing
 
 
+@pytest.mark.proof
 @pytest.mark.terraform
 @pytest.mark.timeout(240)
 def test_each_root_of_a_clone_is_run_and_counted(tmp_path: Path) -> None:
