@@ -139,3 +139,11 @@ def test_what_all_plans_were_made_from_is_shown_once_with_the_provenance() -> No
     body = build_proposal(made).body
     assert [body.count(fact) for fact in (ENGINE, made.claim.base_commit, made.changes.digest)] == [1, 1, 1]
     assert ENGINE in section(body, "Provenance")
+
+
+def test_nothing_is_claimed_of_a_change_that_was_not_planned() -> None:
+    unplanned = target(unplanned="the base fails", placeholders=("image",))
+    body = build_proposal(material(verification=Verification(engine="t", targets=(unplanned,)))).body
+    assert "dangers not examined" in body and "no danger" not in body
+    assert "Planned with placeholder values" not in body
+    assert "Nothing was planned, so nothing is known here." in body

@@ -72,6 +72,7 @@ def system_prompt(policy: Policy, limits: Limits, standards: tuple[Standard, ...
         workflows=policy.allow_workflow_files,
         closed=_listed((*policy.closed_paths, *policy.ruleset_paths)),
         uses=_listed(policy.allowed_uses),
+        runners=_listed(policy.allowed_runners),
         repair_rounds=limits.max_repair_rounds,
         calls_per_turn=limits.max_tool_calls_per_turn,
         max_files=limits.max_files,

@@ -35,6 +35,8 @@ def observability(verification: Verification) -> str:
     observed += [line for change, plan in own if not _goes(change) for line in _observed(change, plan)]
     if lines := list(dict.fromkeys(observed)):
         return "\n".join(capped(lines, _MOST))
+    if verification.targets and not any(target.plan for target in verification.targets):
+        return "Nothing was planned, so nothing is known here."
     return "The plan changes no log group, alarm or health check." if own else "The plan changes no resource."
 
 

@@ -82,7 +82,8 @@ def cautions(targets: Sequence[TargetVerification]) -> str:
             lines.append(f"> - {names_of(same)}, {'offline plan' if offline else 'no plan'}: {reason}")
         lines += [">", f"> {_OFFLINE}"] if any(target.plan for target in without) else []
         parts.append("\n".join(lines))
-    for names, same in grouped((target.placeholders, target) for target in targets if target.placeholders).items():
+    planned = (target for target in targets if target.placeholders and target.plan)
+    for names, same in grouped((target.placeholders, target) for target in planned).items():
         values = ", ".join(code(name) for name in names)
         parts.append(
             f"> **Planned with placeholder values** in {names_of(same)}: the repository sets no value for {values}. An "

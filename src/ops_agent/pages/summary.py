@@ -58,7 +58,9 @@ def headline_of(verdict: Verdict, verification: Verification) -> str:
     parts.append(f"{counted(failed, 'check')} failed" if failed else "")
     asked = sum(grave for _, grave in _weights(verdict, verification.targets))
     notices = sum(not grave for _, grave in _weights(verdict, verification.targets))
-    words = counted(asked, "danger") if asked else "no danger"
+    planned = [target.plan is not None for target in verification.targets]
+    words = "no danger" if all(planned) else "no danger in what was planned" if any(planned) else "dangers not examined"
+    words = counted(asked, "danger") if asked else words
     parts.append(f"{words}, {counted(notices, 'notice')}" if notices else words)
     return "; ".join(part for part in parts if part)
 
