@@ -215,7 +215,16 @@ def test_a_root_that_the_issue_names_is_planned_ahead():
     assert terraform.log[1] == "init base orders (dev)"
 
 
-@pytest.mark.parametrize(("request_text", "stops"), [("A queue in `c`", True), ("A queue in `d`", False), ("", False)])
+@pytest.mark.parametrize(
+    ("request_text", "stops"),
+    [
+        ("A queue in `c`", True),
+        ("A queue in `./c/`.", True),
+        ("A queue in `d`", False),
+        ("The c service needs a queue.", False),
+        ("", False),
+    ],
+)
 def test_the_roots_that_the_issue_names_decide_alone_whether_anything_can_be_planned(request_text, stops):
     def only_c_fails(name, terraform):
         terraform.base_results = {"init": failed("init", NO_PROVIDER)} if name.startswith("init base c ") else {}

@@ -23,7 +23,8 @@ from ops_agent.run.target import BasePlans
 from ops_agent.run.verify import fetched_modules, plan_bases
 from ops_agent.terraform.obstacles import init_remedy
 
-_PATHS: Final = re.compile(r"[\w.-]+(?:/[\w.-]+)*")
+_PATHS: Final = re.compile(r"`([^`\s]+)`|[\w.-]+(?:/[\w.-]+)+")
+"""What names a path: code, or words with a slash. `app` as a plain word is no root of that name."""
 MAX_ROOTS: Final = 4
 """Roots that are planned ahead; further ones when a change affects them."""
 _PATIENCE: Final = 120.0
@@ -39,7 +40,8 @@ class BaseFirst:
         """`request` is the issue's text: roots whose path it names are planned ahead of others, and decide alone
         whether anything can be planned.
         """
-        self._named = {root.path for root in layout.roots} & set(_PATHS.findall(request))
+        written = {(found[1] or found[0]).removeprefix("./").rstrip("./") for found in _PATHS.finditer(request)}
+        self._named = {root.path for root in layout.roots} & written
         layout = replace(layout, roots=tuple(sorted(layout.roots, key=lambda root: root.path not in self._named)))
         self.plans = BasePlans()
         self._world, self._settings, self._base, self._layout = world, settings, base, layout
