@@ -17,7 +17,7 @@ from ops_agent.adapters.local.folder import LocalBranches, LocalIssues, LocalPul
 from ops_agent.adapters.local.git_objects import GitObjects, quarantined
 from ops_agent.adapters.network import DIRECT, Network, network
 from ops_agent.adapters.scratch import scratch_tree
-from ops_agent.adapters.terraform.cli_config import runners_methods
+from ops_agent.adapters.terraform.cli_config import Method, runners_methods
 from ops_agent.adapters.terraform.engine import kept_programs
 from ops_agent.adapters.terraform.module_fetch import ModuleAccess
 from ops_agent.adapters.terraform.module_hosts import ModuleCredentials
@@ -158,23 +158,32 @@ def _world(
         terraform.close()
 
 
+def _closed(environment: Mapping[str, str]) -> tuple[Path, ...]:
+    """The workspace, where a checkout may lie: no program and no provider comes from there."""
+    return tuple(Path(environment[name]) for name in ("GITHUB_WORKSPACE",) if environment.get(name))
+
+
+def installation_methods(environment: Mapping[str, str]) -> tuple[Method, ...] | None:
+    """Where the runner's own Terraform takes its providers from. None and raises as `runners_methods`."""
+    return runners_methods(environment, _closed(environment))
+
+
 def terraform_of(
     settings: Settings, environment: Mapping[str, str], say: Callable[[str], None], way: Network = DIRECT
 ) -> TerraformCli:
     """The Terraform of these settings, not started yet; `say` gets a line before each wait. Close it."""
     harness = read_harness(environment)
-    closed = tuple(Path(environment[name]) for name in ("GITHUB_WORKSPACE",) if environment.get(name))
     return TerraformCli(
         policy=settings.policy,
         binary=harness.engine or settings.terraform_binary,
         mirror=harness.provider_mirror,
         path_variable=environment.get("PATH", ""),
-        closed=closed,
+        closed=_closed(environment),
         overlay=harness.terraform_overlay,
         backend_settings=harness.backend_settings,
         extra_variables=harness.terraform_variables,
         kept=partial(kept_programs, environment),
-        installation=partial(runners_methods, environment, closed),
+        installation=partial(installation_methods, environment),
         network=way,
         modules=ModuleAccess(
             credentials=module_credentials(settings, environment),

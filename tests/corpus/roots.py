@@ -138,12 +138,12 @@ def examine(repository: Repository, count: int, place: Path, mirror: Path, limit
         code=doctor.returncode,
         seconds=round(seconds, 1),
         log=doctor.stdout + doctor.stderr,
-        mixed=tuple(mixed_environments(layout)),
+        mixed=tuple(files_of_other_environments(layout)),
         runs=tuple(runs),
     )
 
 
-def mixed_environments(layout: Layout) -> Iterator[str]:
+def files_of_other_environments(layout: Layout) -> Iterator[str]:
     """Files of an environment that would be planned and whose path has the name of another one, and not its own."""
     for root in layout.roots:
         names = {environment.name for environment in root.environments}

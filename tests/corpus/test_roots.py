@@ -55,7 +55,7 @@ def test_a_file_of_another_environment_is_found() -> None:
             environment("test", "prod-account/dev.s3.tfbackend", unsettled="two files may be meant"),
         ),
     )
-    assert list(roots.mixed_environments(Layout(roots=(root,), workflows=()))) == [
+    assert list(roots.files_of_other_environments(Layout(roots=(root,), workflows=()))) == [
         "prod of prod-account: prod-account/dev/main.tfvars"
     ]
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from ops_agent.adapters.llm.client import address_of
 from ops_agent.adapters.network import silence
-from ops_agent.adapters.terraform.cli_config import Method, runners_methods
+from ops_agent.adapters.terraform.cli_config import Method
 from ops_agent.config.harness import read_harness
 from ops_agent.config.settings import ways_to_llm
 from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis, Health, Setup, from_error
@@ -24,6 +23,7 @@ from ops_agent.model.ports import StateObject
 from ops_agent.model.terraform import Environment, Scalar, TerraformRoot, TerraformSource
 from ops_agent.run.branch_rules import REMEDY, branch_rules
 from ops_agent.text.markdown import code
+from ops_agent.wiring import installation_methods
 
 _GIVE_OIDC: Final = "Add `id-token: write` to the `permissions` of the job; a workflow of a fork never gets it."
 _JOB_TOKEN: Final = "github-actions[bot]"  # noqa: S105 - a login
@@ -259,8 +259,7 @@ def _hosts(setup: Setup) -> Iterable[tuple[str, str]]:
     if settings.aws_role_arns and setup.on_runner:
         for service in ("sts", "s3"):
             yield harness.aws_endpoint or f"https://{service}.{region}.amazonaws.com", f"AWS in {region}"
-    closed = [Path(place)] if (place := setup.environment.get("GITHUB_WORKSPACE")) else []
-    methods = (runners_methods(setup.environment, closed) or (Method(),)) if not harness.provider_mirror else ()
+    methods = (installation_methods(setup.environment) or (Method(),)) if not harness.provider_mirror else ()
     yield from ((method.place, "the mirror of providers") for method in methods if method.kind == "network_mirror")
     if any(method.kind == "direct" for method in methods):
         engine = ""

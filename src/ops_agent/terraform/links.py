@@ -16,12 +16,12 @@ from ops_agent.model.errors import ConfigError
 from ops_agent.model.ports import BaseTree
 
 MAX_SHOWN = 50_000
-"""Files that links show once more."""
+"""Files that are seen at a second place because of links."""
 MAX_STEPS = 500_000
 """Segments of paths, of all links together."""
 _MAX_HOPS = 40
 _MAX_TEXT = 4_095
-"""Linux knows no longer one."""
+"""The longest text of a link on Linux, in bytes."""
 _OUT = "/"
 
 Tree = Mapping[str, TreeEntry]

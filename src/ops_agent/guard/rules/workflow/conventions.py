@@ -65,8 +65,11 @@ def repository_without_checks(change: WholeChange) -> Iterator[Finding]:
 
 def missing_checks(tree: SourceTree) -> list[str]:
     """What no workflow of a repository with Terraform does on pull requests; nothing where that cannot be told."""
+    workflows = workflows_of(tree)
+    if not tree.layout.roots or len(workflows) < len(tree.workflows):
+        return []
     of_all, early = [], []
-    for path, workflow in workflows_of(tree).items() if tree.layout.roots else ():
+    for path, workflow in workflows.items():
         is_early = "pull_request" in workflow.events | called_on(path, tree)
         scripts = [step.run for job in workflow.jobs for step in job.steps]
         calls = [uses for job in workflow.jobs for uses in (job.uses, *(s.uses for s in job.steps))]
@@ -75,8 +78,6 @@ def missing_checks(tree: SourceTree) -> list[str]:
             return []
         of_all += scripts
         early += scripts if is_early else []
-    if not tree.layout.roots or len(workflows_of(tree)) < len(tree.workflows):
-        return []
     seen = "\n".join(early)
     missing = [word for word in ("fmt", "validate") if not re.search(rf"{_TERRAFORM}{word}\b", seen)]
     found = [f"no workflow runs `terraform {'` and `terraform '.join(missing)}` on pull requests"] if missing else []
