@@ -9,16 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from ops_agent.adapters.github.event_file import read_event, read_pull_request_event, require_job
-from ops_agent.adapters.runner.printing import write_patch, write_transcript
+from ops_agent.adapters.runner.printing import write_patch, write_record
+from ops_agent.adapters.runner.recording import RecordingReporter
 from ops_agent.config.arguments import Command
 from ops_agent.config.settings import Settings, read_inputs
-from ops_agent.model.errors import RedactionFailed, as_error
+from ops_agent.model.errors import ConfigError, RedactionFailed, as_error
 from ops_agent.model.event import Event, IssueRef, Labelled, RunIdentity, VerificationAsked
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import World
+from ops_agent.model.record import RunRecord
 from ops_agent.pipeline import run_item
 from ops_agent.run.admit import answer
-from ops_agent.run.report import RunResult, report, report_error, report_verified
+from ops_agent.run.report import RunResult, report, report_error, report_verified, reported, reported_error, show
 from ops_agent.run.select import select
 from ops_agent.run.verify_pull_request import ours_to, verify_pull_request
 from ops_agent.wiring import actions_world, local_world, redactor_of, reporter_of
@@ -165,34 +167,61 @@ def print_rules(_command: Command, _environment: Mapping[str, str]) -> int:
 
 def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, identity: RunIdentity) -> int:
     """One item from its event to its exit code. Always written: its report, its patch when no pull request shows the
-    changes, its transcript when asked for.
+    changes, its record when asked for.
     """
     started = world.clock.now()
-    reporter, redact = world.reporter, world.redact
-    result: RunResult | None = None
+    recording = RecordingReporter(world.reporter, world.clock)
+    title = ""
     try:
-        result = run_item(world, settings, event, ref, identity)
-        transcript, patch = result.transcript, result.patch
+        result = run_item(replace(world, reporter=recording), settings, event, ref, identity)
+        shown = reported(result, world.clock.now() - started)
+        title = result.item.title if result.item else ""
     except (Exception, KeyboardInterrupt) as broken:
-        error = as_error(broken)
-        transcript, patch = error.transcript, error.patch
-    if patch is not None and patch.text:
+        shown = reported_error(ref=ref, error=as_error(broken), seconds=world.clock.now() - started)
+    folder = Path(tempfile.gettempdir())
+    if shown.patch is not None and shown.patch.text:
         try:
-            patch = replace(patch, file=str(write_patch(patch, Path(tempfile.gettempdir()), ref.number)))
+            kept = write_patch(shown.patch, folder, ref.number)
+            shown = replace(shown, patch=replace(shown.patch, file=str(kept)))
         except OSError as problem:
-            reporter.annotate("warning", f"The patch could not be written: {problem.strerror}")
-    if settings.upload_transcript and transcript is not None:
+            world.reporter.annotate("warning", f"The patch could not be written: {problem.strerror}")
+    if settings.upload_transcript:
+        record = RunRecord(
+            issue=str(ref),
+            title=title,
+            conclusion=shown.ending.conclusion,
+            reason=shown.ending.reason,
+            seconds=shown.seconds,
+            events=tuple(recording.events),
+            transcript=shown.transcript,
+            pull_request=shown.pull_request.url if shown.pull_request else "",
+        )
         try:
-            kept = write_transcript(transcript, Path(tempfile.gettempdir()), ref.number, redact)
-            transcript = replace(transcript, extra={**transcript.extra, "execution_file": str(kept)})
+            shown = replace(shown, record=str(write_record(record, folder, ref.number, world.redact)))
         except (OSError, RedactionFailed) as problem:  # it must not hide how the run ended
             why = problem.strerror if isinstance(problem, OSError) else str(problem)
-            reporter.annotate("warning", f"The transcript could not be written: {why}")
-    seconds = world.clock.now() - started
-    if result is None:
-        error.transcript, error.patch = transcript, patch
-        return report_error(reporter, redact, ref=ref, error=error, seconds=seconds)
-    return report(reporter, redact, replace(result, transcript=transcript, patch=patch), seconds)
+            world.reporter.annotate("warning", f"The record of the run could not be written: {why}")
+    return show(world.reporter, world.redact, shown)
+
+
+def run_replay(command: Command, _environment: Mapping[str, str]) -> int:
+    """`replay`: the record of a run as an HTML page beside it, or where `--output` says."""
+    from ops_agent.pages.replay import read_record, replay_page
+
+    file = command.record or Path()
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        why = problem.strerror if isinstance(problem, OSError) else "it is not UTF-8 text"
+        raise ConfigError(
+            f"{file} cannot be read: {why}.", hint="Give the file that the output `execution_file` names."
+        ) from problem
+    page = command.page or file.with_suffix(".html")
+    if page.exists() and page.samefile(file):
+        raise ConfigError(f"The page would replace the record {file}.", hint="Name another file with --output.")
+    page.write_text(replay_page(read_record(text)), encoding="utf-8")
+    sys.stdout.write(f"{page}\n")
+    return 0
 
 
 def _with_own_key(inputs: dict[str, str], environment: Mapping[str, str]) -> dict[str, str]:
@@ -214,5 +243,6 @@ COMMANDS: dict[str, Callable[[Command, Mapping[str, str]], int]] = {
     "verify": run_verify,
     "doctor": run_doctor,
     "judge": run_judge,
+    "replay": run_replay,
     "rules": print_rules,
 }

@@ -20,11 +20,10 @@ from fake_github.objects import Issue, PullRequest
 from fake_github.platform import EmbeddedGitHub
 from ops_agent_demo import cloud
 from ops_agent_demo.act_run import run_with_act, why_not
-from ops_agent_demo.conversations import Minutes
 from ops_agent_demo.job import Job, JobEnd
 from ops_agent_demo.llm.server import LlmServer
 from ops_agent_demo.options import Options, read_options
-from ops_agent_demo.output_folder import write_output
+from ops_agent_demo.output_folder import records_of, write_output
 from ops_agent_demo.plain_run import run_plainly
 from ops_agent_demo.platform_setup import PERSON, Stage, set_up
 from ops_agent_demo.showing import Show
@@ -46,7 +45,6 @@ class Scenery:
     stage: Stage
     aws: EmbeddedAws
     llm: LlmServer | None
-    minutes: Minutes
     harness: Path
     folder: Path
     deployed: Future[float]
@@ -60,7 +58,7 @@ def run_demo(argv: Sequence[str]) -> int:
     if options.llm == "anthropic" and not key:
         show.say("--llm anthropic needs ANTHROPIC_API_KEY in the environment.", "red")
         return 2
-    story, started = load_story(), time.monotonic()
+    story, started, began = load_story(), time.monotonic(), time.time()
     with ExitStack() as stack:
         scenery = raise_platform(stack, show, story, scripted=options.llm == "script")
         end = _play(scenery, options, show, key or "scripted")
@@ -70,11 +68,10 @@ def run_demo(argv: Sequence[str]) -> int:
         for pull in pulls:
             show.pull_request(pull)
         show.outcomes(outcomes)
-        conversations = scenery.minutes.conversations(scenery.llm) if scenery.llm else []
-        page = write_output(options.output, scenery.stage, end, pulls, conversations)
+        page = write_output(options.output, scenery.stage, end, pulls, records_of(scenery.stage, began))
         seconds = time.monotonic() - started
         show.say(
-            f"Exit code of the job: {end.exit_code}. {seconds:.0f} s in all. Pages, plan, diff, conversation: {page}"
+            f"Exit code of the job: {end.exit_code}. {seconds:.0f} s in all. Issue, board, pull request, replay: {page}"
         )
         if options.serve:
             _serve(scenery.stage, show)
@@ -94,9 +91,9 @@ def raise_platform(stack: ExitStack, show: Show, story: Story, *, scripted: bool
         unpacked = unpacker.submit(cloud.provider_mirror, folder / "mirror")
         github = stack.enter_context(EmbeddedGitHub())
         aws = stack.enter_context(cloud.open_cloud())
-        llm, minutes = None, Minutes()
+        llm = None
         if scripted:
-            llm = stack.enter_context(LlmServer([minutes.of(item.script) for item in story.children if item.script]))
+            llm = stack.enter_context(LlmServer([item.script for item in story.children if item.script]))
         stage = set_up(github, story)
         mirror = unpacked.result()
     show.say(
@@ -109,7 +106,7 @@ def raise_platform(stack: ExitStack, show: Show, story: Story, *, scripted: bool
     )
     deployed = cloud.deploy_beside(aws, mirror, folder)
     harness = cloud.harness_file(aws, mirror, folder / "harness.json")
-    return Scenery(stage=stage, aws=aws, llm=llm, minutes=minutes, harness=harness, folder=folder, deployed=deployed)
+    return Scenery(stage=stage, aws=aws, llm=llm, harness=harness, folder=folder, deployed=deployed)
 
 
 def make_job(scenery: Scenery, event_name: str, event: Mapping[str, Any], api_key: str) -> Job:

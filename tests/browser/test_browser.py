@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
 import zlib
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from fake_github.objects import PullRequest
 from fake_github.platform import EmbeddedGitHub
+from ops_agent.model.conversation import LlmReply, StopReason, Transcript, Usage
+from ops_agent.model.record import RunEvent, RunRecord
+from ops_agent_demo.job import JobEnd
+from ops_agent_demo.output_folder import write_output
 from ops_agent_demo.platform_setup import Stage, set_up
 from ops_agent_demo.run import served_pages
 from ops_agent_demo.story import load_story
@@ -106,6 +112,36 @@ def test_the_board_shows_every_card_in_its_column(pages: tuple[Path, Stage, Pull
     words = seen(chromium(folder / "orgs/DrivvenConsulting/projects/6.html", tmp_path, "--dump-dom").stdout)
     assert words.index("Backlog") < words.index(stage.issues["order-archive"].title) < words.index("Ready")
     assert words.index("Ready") < words.index(stage.issues["billing-queue"].title) < words.index("In Progress")
+
+
+def test_the_start_page_shows_issue_board_pull_request_and_the_replay_of_the_run(
+    pages: tuple[Path, Stage, PullRequest], tmp_path: Path
+) -> None:
+    _, stage, pull = pages
+    reply = LlmReply(
+        text="A queue fits.",
+        tool_calls=(),
+        stop_reason=StopReason.END_TURN,
+        usage=Usage(input_tokens=9, output_tokens=1),
+        llm_id="m",
+    )
+    run = RunRecord(
+        issue="o/r#2",
+        title="[ops] Queue",
+        conclusion="published",
+        reason="",
+        seconds=10.0,
+        events=(RunEvent(at=2.0, kind="stage", text="converse"), RunEvent(at=7.0, kind="end", text="converse")),
+        transcript=Transcript(turns=(reply,), usage=reply.usage, turn_count=1, ending=None),
+    )
+    record = tmp_path / "record.json"
+    record.write_text(json.dumps(asdict(run)))
+    start = write_output(tmp_path / "out", stage, JobEnd(summary="All is **well**."), [pull], [record])
+    words = seen(chromium(start, tmp_path / "profile", "--dump-dom").stdout)
+    for part in ("Orders wait in a queue.", "Ready", "All is well .", "Replay: [ops] Queue published"):
+        assert part in words, part
+    dom = chromium(start.parent / "run-1.html", tmp_path / "profile", "--dump-dom").stdout
+    assert "A queue fits." in seen(dom) and "left:20.0%;width:50.0%" in dom
 
 
 def test_pages_need_nothing_from_a_network(pages: tuple[Path, Stage, PullRequest]) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import urllib.request
-from dataclasses import replace
+import re
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,8 @@ from hypothesis import strategies as st
 
 from fake_github.platform import EmbeddedGitHub
 from ops_agent.adapters.runner.job_log import ActionsReporter
-from ops_agent_demo.conversations import Minutes
+from ops_agent.model.record import RunRecord
 from ops_agent_demo.job import JobEnd, LogLine, StepOutput, read_log_line
-from ops_agent_demo.llm.script import Answer, of_answers
-from ops_agent_demo.llm.server import LlmServer
 from ops_agent_demo.options import read_options
 from ops_agent_demo.output_folder import plans_of, unified_diff, write_output
 from ops_agent_demo.plain_run import read_outputs
@@ -153,10 +151,18 @@ def test_the_output_folder_replaces_only_what_an_earlier_demo_left(tmp_path: Pat
     )
     stage.repository.issues[number] = pull
     out = tmp_path / "out"
-    end = JobEnd(outputs={"conclusion": "published"}, summary="# s", log=["a"])
+    end = JobEnd(outputs={"conclusion": "published"}, summary="The model said why.", log=["a"])
+    record = tmp_path / "record.json"
+    kept = RunRecord(issue="o/r#2", title="Queue", conclusion="published", reason="", seconds=1.0)
+    record.write_text(json.dumps(asdict(kept)))
     for _ in range(2):
-        page = write_output(out, stage, end, [pull], [[{"role": "user", "content": "hi"}]])
-    assert page.read_text().count("<li>") >= 6 and (out / "github/index.html").exists()
+        page = write_output(out, stage, end, [pull], [record])
+    start = page.read_text()
+    for part in ("Issue: ", "Board: ", "Pull request: ", "Replay: ", "Job summary", "The model said why."):
+        assert part in start, part
+    links = re.findall(r' (?:href|src)="([^"#:]+)"', start)
+    assert "run-1.html" in links and all((out / link).is_file() for link in links), links
+    assert json.loads((out / "run-1.json").read_text()) == json.loads(record.read_text())
     assert json.loads((out / "outputs.json").read_text()) == {"conclusion": "published"}
     patch = (out / f"pull-request-{number}.diff").read_text()
     assert patch == unified_diff(pull) and "--- /dev/null\n+++ b/infra/queue.tf" in patch and "+new" in patch
@@ -182,24 +188,6 @@ def test_the_real_api_is_not_tried_without_a_key(
     monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
     assert main(["--llm", "anthropic"]) == 2
     assert "ANTHROPIC_API_KEY" in capsys.readouterr().out
-
-
-def test_a_conversation_is_kept_whole_with_its_last_answer() -> None:
-    minutes = Minutes()
-    script = minutes.of(of_answers(Answer(text="one"), Answer(calls=(("finish", {"title": "t"}),))))
-    asked = {"max_tokens": 9, "model": "m", "messages": [{"role": "user", "content": "go"}]}
-    with LlmServer([script]) as llm:
-        said = [{"role": "assistant", "content": "one"}, {"role": "user", "content": "on"}]
-        more = [*asked["messages"], *said]  # type: ignore[misc]
-        for messages in (asked["messages"], more):
-            body = json.dumps({**asked, "messages": messages}).encode()
-            request = urllib.request.Request(
-                f"{llm.url}/v1/messages", body, {"x-api-key": "k", "content-type": "application/json"}
-            )
-            urllib.request.urlopen(request, timeout=90).close()  # the first one loads the SDK's types
-        (conversation,) = minutes.conversations(llm)
-    assert [m["role"] for m in conversation] == ["user", "assistant", "user", "assistant"]
-    assert conversation[-1]["content"][0]["name"] == "finish"
 
 
 def test_an_item_more_in_the_story_is_a_pull_request_more() -> None:

@@ -74,7 +74,7 @@ class TestByAct:
         assert not any(text.startswith(("ghs_", "ghp_")) or text == "scripted" for text in outputs.values())
 
     def test_the_guard_and_the_checks_answered_the_language_model_in_between(self, run: tuple[int, Path]) -> None:
-        said = json.dumps([json.loads(path.read_text()) for path in run[1].glob("conversation-*.json")])
+        said = (run[1] / "run-1.json").read_text()
         assert "us-east-1" in said and "billing_max_receive_count" in said
         assert "code formatted infra/" in said
 

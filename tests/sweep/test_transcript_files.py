@@ -1,4 +1,4 @@
-"""`upload_transcript`: the conversation is a file on the runner, however the run ended."""
+"""`upload_transcript`: the record of the run is a file on the runner, however the run ended."""
 
 from __future__ import annotations
 
@@ -46,7 +46,11 @@ def test_the_transcript_is_kept_for_its_owner_alone_however_the_run_ends(
     kept = Path(end.reporter.outputs["execution_file"])
     assert kept.name == "ops-agent-transcript-12.json" and kept.stat().st_mode & 0o777 == 0o600
     written = json.loads(kept.read_text())
-    assert written["turns"] and scenario.token not in kept.read_text()
+    assert (
+        written["conclusion"] == conclusion
+        and written["transcript"]["turns"]
+        and scenario.token not in kept.read_text()
+    )
 
 
 def test_nothing_is_kept_unless_it_is_asked_for(scenario: IssueScenario, tmp_path: Path) -> None:
@@ -60,7 +64,10 @@ def test_a_transcript_that_cannot_be_written_does_not_change_how_the_run_ends(
     def full(*_: object) -> Path:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(cli, "write_transcript", full)
+    monkeypatch.setattr(cli, "write_record", full)
     end = scenario.run(scenario.labelled(), working(), settings=KEEPING)
     assert (end.exit_code, end.conclusion, end.reporter.outputs["execution_file"]) == (0, "published", "")
-    assert ("warning", "The transcript could not be written: No space left on device") in end.reporter.annotations
+    assert (
+        "warning",
+        "The record of the run could not be written: No space left on device",
+    ) in end.reporter.annotations

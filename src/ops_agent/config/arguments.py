@@ -16,7 +16,8 @@ OUTPUT = Path("ops-agent-output")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
     """What was asked for. `inputs` are `--input name=value` pairs, laid over the environment's `INPUT_*`; `repository`
-    is None when nobody named one. `base` and `write_baseline` are of `judge`, `format` is of `judge` and `doctor`.
+    is None when nobody named one. `base` and `write_baseline` are of `judge`, `format` is of `judge` and `doctor`,
+    `record` and `page` are of `replay`.
     """
 
     name: str
@@ -29,6 +30,8 @@ class Command:
     base: str | None = None
     format: str = "text"
     write_baseline: bool = False
+    record: Path | None = None
+    page: Path | None = None
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -55,6 +58,8 @@ def parse(arguments: Sequence[str]) -> Command:
         base=given.get("base"),
         format=given.get("format", "text"),
         write_baseline=given.get("write_baseline", False),
+        record=given.get("record"),
+        page=given.get("page"),
     )
 
 
@@ -124,6 +129,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser(
         "verify", parents=[inputs], help="verify a pull request's head: rules, plan, dangers; makes no model calls"
+    )
+    replay = commands.add_parser("replay", help="show the record of a run (`execution_file`) as one HTML page")
+    replay.add_argument("record", type=Path, metavar="FILE", help="the record, as `upload_transcript: true` keeps it")
+    replay.add_argument(
+        "--output", dest="page", type=Path, metavar="PAGE.html", help="default: beside the record, with .html"
     )
     commands.add_parser("rules", help="print every guard rule as Markdown")
     return parser

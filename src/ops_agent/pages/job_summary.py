@@ -60,7 +60,9 @@ _MAX_LISTED = 300
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """All that is reported at the end. The `ending` of a pull request without a failure has no reason and no remedy."""
+    """All that is reported at the end. The `ending` of a pull request without a failure has no reason and no remedy;
+    `record` is the path of the run's record on the runner.
+    """
 
     ref: IssueRef | None
     ending: Stopped
@@ -72,6 +74,7 @@ class RunReport:
     patch: KeptPatch | None = None
     seconds: float = 0.0
     dry_run: bool = False
+    record: str = ""
 
     @property
     def sentence(self) -> str:
@@ -117,7 +120,7 @@ def outputs(report: RunReport) -> dict[str, str]:
         "cache_read_tokens": str(usage.cache_read_tokens),
         "num_turns": str(report.transcript.turn_count if report.transcript else 0),
         "duration_seconds": str(round(report.seconds)),
-        "execution_file": report.transcript.extra.get("execution_file", "") if report.transcript else "",
+        "execution_file": report.record,
         "patch": report.patch.file if report.patch else "",
     }
 

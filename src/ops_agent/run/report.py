@@ -34,6 +34,11 @@ class RunResult:
 
 def report(reporter: Reporter, redact: Callable[[str], str], result: RunResult, seconds: float) -> int:
     """Show how an item ended after so many seconds; returns the exit code."""
+    return show(reporter, redact, reported(result, seconds))
+
+
+def reported(result: RunResult, seconds: float) -> RunReport:
+    """How an item ended after so many seconds."""
     ending = result.ending
     used = partial(
         RunReport,
@@ -44,19 +49,18 @@ def report(reporter: Reporter, redact: Callable[[str], str], result: RunResult, 
         seconds=seconds,
     )
     if isinstance(ending, Stopped):
-        return _show(reporter, redact, used(ending=ending, branch=result.claim.branch if result.claim else ""))
+        return used(ending=ending, branch=result.claim.branch if result.claim else "")
     conclusion = _of_publication(ending, result.transcript, result.verification)
     reason, remedy = "", ""
     if conclusion.exit_code != 0:
         reason, remedy = SENTENCES[conclusion], "Look at the draft pull request; re-apply the label for another try."
-    shown = used(
+    return used(
         ending=Stopped(conclusion, reason, remedy),
         warnings=(*(result.item.warnings if result.item else ()), *ending.warnings),
         pull_request=ending.pull_request,
         branch=ending.pull_request.head_branch,
         dry_run=ending.dry_run,
     )
-    return _show(reporter, redact, shown)
 
 
 def report_verified(
@@ -72,7 +76,7 @@ def report_verified(
         verification=result.verification,
         seconds=seconds,
     )
-    code = _show(reporter, redact, shown)
+    code = show(reporter, redact, shown)
     if result.overflow:
         reporter.summary(result.overflow)
     return code
@@ -82,7 +86,12 @@ def report_error(
     reporter: Reporter, redact: Callable[[str], str], *, ref: IssueRef | None, error: OpsAgentError, seconds: float
 ) -> int:
     """Show what broke, after so many seconds; returns the exit code."""
-    shown = RunReport(
+    return show(reporter, redact, reported_error(ref=ref, error=error, seconds=seconds))
+
+
+def reported_error(*, ref: IssueRef | None, error: OpsAgentError, seconds: float) -> RunReport:
+    """What broke, after so many seconds."""
+    return RunReport(
         ref=ref,
         ending=Stopped(error.conclusion, str(error), error.hint, findings=error.findings),
         warnings=tuple(getattr(error, "problems", ())),
@@ -90,7 +99,6 @@ def report_error(
         patch=error.patch,
         seconds=seconds,
     )
-    return _show(reporter, redact, shown)
 
 
 def _of_publication(ending: Published, transcript: Transcript | None, verification: Verification | None) -> Conclusion:
@@ -103,8 +111,11 @@ def _of_publication(ending: Published, transcript: Transcript | None, verificati
     return Conclusion.UPDATED if ending.updated else Conclusion.PUBLISHED
 
 
-def _show(reporter: Reporter, redact: Callable[[str], str], shown: RunReport) -> int:
-    """Everything is redacted before the first line is written, so that a failed redaction shows nothing of it."""
+def show(reporter: Reporter, redact: Callable[[str], str], shown: RunReport) -> int:
+    """Write the report; returns the exit code.
+
+    Everything is redacted before the first line is written, so that a failed redaction shows nothing of it.
+    """
     try:
         page = summary(shown, redact)
         beside = [(a.level, redact(a.text), a.place) for a in annotations_of(shown)]

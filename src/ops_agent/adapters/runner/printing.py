@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ops_agent.model.change_set import KeptPatch
-from ops_agent.model.conversation import Transcript
+from ops_agent.model.record import RunRecord
 
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 WITHHELD = "(withheld: the redaction of this text failed)"
@@ -33,9 +33,9 @@ def closed_redaction(redact: Callable[[str], str]) -> Callable[[str], str]:
     return apply
 
 
-def write_transcript(transcript: Transcript, folder: Path, number: int, redact: Callable[[str], str]) -> Path:
-    """The path of the redacted transcript (mode 0600) in `folder`. Raises OSError, RedactionFailed."""
-    text = json.dumps(asdict(transcript), indent=1, ensure_ascii=False, default=str)
+def write_record(record: RunRecord, folder: Path, number: int, redact: Callable[[str], str]) -> Path:
+    """The path of the run's redacted record (mode 0600) in `folder`. Raises OSError, RedactionFailed."""
+    text = json.dumps(asdict(record), indent=1, ensure_ascii=False, default=str)
     return _written(folder / f"ops-agent-transcript-{number}.json", redact(text))
 
 
