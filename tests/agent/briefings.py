@@ -10,7 +10,7 @@ import pytest
 from agent.agent_doubles import BOUNDARY, SMALL
 from builders import settings_with, work_item
 from doubles.tree import MemoryTree
-from ops_agent.model.conversation import Briefing
+from ops_agent.model.conversation import Briefing, SharedStandards
 from ops_agent.model.ports import TokenAbilities
 from ops_agent.run import brief as brief_module
 from ops_agent.run.brief import brief
@@ -26,12 +26,14 @@ def briefing(
     item: Any = None,
     abilities: TokenAbilities | None = None,
     messages: tuple[str, ...] = (),
+    shared: tuple[SharedStandards, ...] = (),
     **settings: Any,
 ) -> Briefing:
     world: Any = SimpleNamespace(
-        redact=lambda text: text.replace("s3cr3t", "***"), reporter=SimpleNamespace(line=lambda _: None)
+        redact=lambda text: text.replace("s3cr3t", "***"),
+        reporter=SimpleNamespace(line=lambda _: None, annotate=lambda *_: None),
     )
     base = MemoryTree(SMALL if files is None else files)
-    made = brief(world, settings_with(**settings), item or work_item(), base, abilities, messages)
+    made = brief(world, settings_with(**settings), item or work_item(), base, abilities, messages, shared)
     assert isinstance(made, Briefing)
     return made

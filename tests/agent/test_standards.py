@@ -19,6 +19,7 @@ from ops_agent.agent.standards import (
     shortened,
     standard_paths,
 )
+from ops_agent.model.conversation import SharedStandards, Standard
 from ops_agent.model.work_item import Request
 
 TWELVE = {
@@ -51,6 +52,26 @@ def test_the_repositorys_own_standard_replaces_the_bundled_one_and_the_callers_r
     given_file = {**files, "x/infrastructure-terraform/RULE.md": b"GIVEN"}
     assert "GIVEN" in briefing(given_file, standards="x/infrastructure-terraform/RULE.md").system
     assert "OUR TERRAFORM RULES" not in briefing(given_file, standards="x/infrastructure-terraform/RULE.md").system
+
+
+def test_of_one_id_the_first_source_counts_and_what_could_not_be_had_is_kept_for_people() -> None:
+    def shared(source: str, *ids: str, unavailable: tuple[str, ...] = ()) -> SharedStandards:
+        found = (Standard(id=one, description="", text=f"{one} of {source}", source=source, always=True) for one in ids)
+        return SharedStandards(found=tuple(found), unavailable=unavailable)
+
+    files = {**SMALL, "rules/a/RULE.md": b"---\nalwaysApply: true\n---\na of the repository"}
+    sources = (
+        shared("org/standards@1a2b3c4", "a", "b", "aws-sns"),
+        shared("page 81, version 4", "b", "c", unavailable=("The space OPS could not be read.",)),
+    )
+    made = briefing(files, shared=sources)
+    assert {s.id: s.source for s in made.standards if s.id in {"a", "b", "c", "aws-sns"}} == {
+        "a": "rules/a/RULE.md",
+        "b": "org/standards@1a2b3c4",
+        "c": "page 81, version 4",
+        "aws-sns": "org/standards@1a2b3c4",
+    }
+    assert made.unavailable == ("The space OPS could not be read.",)
 
 
 def test_an_earlier_place_of_a_standard_wins() -> None:

@@ -11,12 +11,29 @@ from ops_agent.model.terraform import Layout
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standard:
-    """One written standard, e.g. `infrastructure-terraform`; `source` is `bundled`, a path or an input."""
+    """One written standard, e.g. `infrastructure-terraform`.
+
+    `source` cites where it is from, as the pull request shows it: `bundled`, `input`, a path, or a page with its
+    version. It applies to every work item (`always`), to those that touch a path of `globs`, or by words of its id and
+    description in the issue.
+    """
 
     id: str
     description: str
     text: str
     source: str
+    globs: tuple[str, ...] = ()
+    always: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SharedStandards:
+    """What one source outside of the repository gave: its standards, and one sentence for each that could not be had
+    (`unavailable`), which the pull request shows.
+    """
+
+    found: tuple[Standard, ...] = ()
+    unavailable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,8 +41,8 @@ class Briefing:
     """What the llm is given at the start: one clean, bounded page, no history. `system` and `task` are the prompts.
 
     `boundary` is this run's random mark (128 bits) around everything that is material and not an instruction.
-    `more_standards` were not loaded and can be read by the agent; `criteria` are the ids of the issue's criteria,
-    `labels_by_writers` the labels that writers gave it.
+    `more_standards` were not loaded and can be read by the agent, `unavailable` says which could not be had.
+    `criteria` are the ids of the issue's criteria, `labels_by_writers` the labels that writers gave it.
     """
 
     standards: tuple[Standard, ...]
@@ -34,6 +51,7 @@ class Briefing:
     task: str
     boundary: str = ""
     more_standards: tuple[Standard, ...] = ()
+    unavailable: tuple[str, ...] = ()
     criteria: tuple[str, ...] = ()
     labels_by_writers: tuple[str, ...] = ()
 

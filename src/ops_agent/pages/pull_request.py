@@ -432,6 +432,8 @@ def _provenance(material: Material) -> str:
         *(f"- {sentence(material.redact(warning), item.own_repository)}" for warning in item.warnings),
         f"- {approved}",
     ]
+    if missing := transcript.extra.get("standards_unavailable"):
+        shown.append(f"- standards that could not be had: {cell(material.redact(missing))}")
     removed = sum(item.removed.values())
     if removed:
         kinds = ", ".join(f"{count} {one_line(kind)}" for kind, count in sorted(item.removed.items()))

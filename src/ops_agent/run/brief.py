@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 
 from ops_agent.agent.briefing import BOUNDARY_PREFIX, repository_map, system_prompt, task_prompt
 from ops_agent.agent.standards import standards_for
 from ops_agent.config.settings import Settings
 from ops_agent.guard.tree import source_tree
-from ops_agent.model.conversation import Briefing
+from ops_agent.model.conversation import Briefing, SharedStandards
 from ops_agent.model.errors import ConfigError, NotPermitted
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import BaseTree, TokenAbilities, World
@@ -60,8 +61,10 @@ def brief(
     base: BaseTree,
     abilities: TokenAbilities | None = None,
     messages: tuple[str, ...] = (),
+    shared: Sequence[SharedStandards] = (),
 ) -> Briefing:
     """The briefing for `item` on `base`, with what the token cannot do and what rulesets want of commit `messages`.
+    `shared` are standards from outside of the repository; of one id the first source counts.
     Raises what reading the base tree raises.
     """
     entries = base.entries()
@@ -69,11 +72,15 @@ def brief(
     layout = source_tree(base, settings.policy).layout
     merges = merge_effects(settings.policy, base, item.base_branch)
     require_environments(settings.environments, layout)
-    standards, others = standards_for(settings.standards, paths, base.read, _words(item))
+    standards, others = standards_for(settings.standards, paths, base.read, words_of(item), shared)
     boundary = BOUNDARY_PREFIX + secrets.token_hex(16)
     world.reporter.line(f"standards: {', '.join(f'{s.id} ({s.source})' for s in standards)}")
+    unavailable = tuple(sentence for source in shared for sentence in source.unavailable)
+    for sentence in unavailable:
+        world.reporter.annotate("warning", sentence)
     return Briefing(
         standards=standards,
+        unavailable=unavailable,
         layout=layout,
         system=system_prompt(settings.policy, settings.limits, standards, settings.labels.title_prefix),
         task=world.redact(
@@ -94,7 +101,8 @@ def brief(
     )
 
 
-def _words(item: WorkItem) -> str:
+def words_of(item: WorkItem) -> str:
+    """What the work item says, as far as people wrote it for the work."""
     request = item.request
     parts = (
         item.title,

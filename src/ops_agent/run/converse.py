@@ -178,6 +178,8 @@ class Conversation:
         loop = self._loop
         standards = ", ".join(f"{standard.id} ({standard.source})" for standard in self._briefing.standards)
         extra = {"boundary": self._briefing.boundary, "repair_rounds": str(self._rounds), "standards": standards}
+        if self._briefing.unavailable:
+            extra["standards_unavailable"] = " ".join(self._briefing.unavailable)
         if self._cut_short is not None:
             extra["cut_short"] = self._cut_short.reason
         return Transcript(

@@ -7,13 +7,13 @@ one of the repository replaces the bundled one of the same id, and one of the in
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import translate
 from functools import cache
 from importlib.resources import files
 
-from ops_agent.model.conversation import Standard
+from ops_agent.model.conversation import SharedStandards, Standard
 
 MAX_FILE_BYTES = 200_000
 MAX_STANDARD = 12_000
@@ -30,26 +30,21 @@ _SERVICES = {"s3", "sns", "sqs", "ecs"}
 _EXAMPLE = re.compile(r"^(`{3,}|~{3,})[ \t]*([\w+-]*)[^\n]*\n.*?^\1[ \t]*$\n?", re.MULTILINE | re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StandardFile:
-    """A standard as it was found; `source` is `bundled`, `input` or the path of its file."""
-
-    id: str
-    description: str
-    globs: tuple[str, ...]
-    always: bool
-    text: str
-    source: str
-
-
 def standards_for(
-    given: str, paths: Collection[str], read: Callable[[str], bytes], request: str
+    given: str,
+    paths: Collection[str],
+    read: Callable[[str], bytes],
+    request: str,
+    shared: Sequence[SharedStandards] = (),
 ) -> tuple[tuple[Standard, ...], tuple[Standard, ...]]:
     """The standards that the work touches, and the others, which the agent may ask for.
 
-    `given` is the input `standards`; `paths` and `read` are the base commit; `request` is the work item's text.
+    `given` is the input `standards`; `paths` and `read` are the base commit; `request` is the work item's text. Of one
+    id the first source counts: input, repository, `shared` in its order, bundled.
     """
     found = {name: read_standard(name, raw, "bundled") for name, raw in bundled().items()}
+    for source in reversed(shared):
+        found |= {standard.id: standard for standard in source.found}
     for name, path in standard_paths(paths).items():
         found[name] = read_standard(name, _text(read(path)), path)
     for standard in _given(given, paths, read):
@@ -74,7 +69,7 @@ def standard_paths(paths: Collection[str]) -> dict[str, str]:
     return found
 
 
-def _given(text: str, paths: Collection[str], read: Callable[[str], bytes]) -> list[StandardFile]:
+def _given(text: str, paths: Collection[str], read: Callable[[str], bytes]) -> list[Standard]:
     """The input `standards`: paths of files on the base commit, one a line, or else text."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
@@ -93,10 +88,10 @@ def _text(content: bytes) -> str:
     return content[:MAX_FILE_BYTES].decode("utf-8", "replace")
 
 
-def read_standard(standard_id: str, raw: str, source: str) -> StandardFile:
+def read_standard(standard_id: str, raw: str, source: str) -> Standard:
     """The file's text without its front matter; a file without any applies only by its id's words."""
     fields, text = _front_matter(raw.replace("\r\n", "\n").removeprefix("\ufeff"))
-    return StandardFile(
+    return Standard(
         id=standard_id,
         description=" ".join(fields.get("description", ())),
         globs=fields.get("globs", ()),
@@ -129,7 +124,7 @@ def _values(text: str, *, is_list: bool) -> tuple[str, ...]:
 
 
 def choose_standards(
-    candidates: Iterable[StandardFile], paths: Collection[str], request: str
+    candidates: Iterable[Standard], paths: Collection[str], request: str
 ) -> tuple[tuple[Standard, ...], tuple[Standard, ...]]:
     """The standards that apply, and the others.
 
@@ -141,8 +136,8 @@ def choose_standards(
     chosen: list[Standard] = []
     others: list[Standard] = []
     left = MAX_ALL
-    for rank, standard_id, one in ranked:
-        found = Standard(id=standard_id, description=one.description, text=shortened(one.text), source=one.source)
+    for rank, _, one in ranked:
+        found = replace(one, text=shortened(one.text))
         if rank > 2 or len(found.text) > left:
             others.append(found)
         else:
@@ -151,7 +146,7 @@ def choose_standards(
     return tuple(chosen), tuple(sorted(others, key=lambda s: s.id))
 
 
-def _rank(standard: StandardFile, paths: Collection[str], lowered_request: str) -> int:
+def _rank(standard: Standard, paths: Collection[str], lowered_request: str) -> int:
     """0 for always, 1 by a path, 2 by a word, 3 for not at all."""
     if standard.always or standard.source == "input":
         return 0
