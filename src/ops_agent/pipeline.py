@@ -31,6 +31,7 @@ from ops_agent.run.propose import propose
 from ops_agent.run.publish import publish
 from ops_agent.run.report import RunResult
 from ops_agent.run.verify import verify, with_lock_files
+from ops_agent.run.wanted import Wanted
 from ops_agent.terraform.links import FollowedTree
 
 
@@ -79,13 +80,13 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
         owner = item.target.owner if progress.run.run_id else ""
         settings = replace(settings, policy=replace(settings.policy, ruleset_paths=rules.paths, owner=owner))
         briefing = brief(world, settings, item, base, abilities, rules.messages)
-    show = partial(progress.show, Phase.WORKING)
+    show, wanted = partial(progress.show, Phase.WORKING), Wanted(world, settings.labels, item)
     verification: Verification | None = None
     planned: tuple[ChangeSet, Verification] | None = None
     with (
         world.scratch(base) as scratch,
         BaseFirst(world, settings, base, briefing.layout, f"{item.issue.title} {item.issue.body}") as base_first,
-        _with_work(Conversation(world, settings, briefing, scratch, show, base_first)) as talk,
+        _with_work(Conversation(world, settings, briefing, scratch, show, base_first, wanted.look)) as talk,
     ):
         while True:
             with world.reporter.stage("converse"):

@@ -18,22 +18,22 @@ def _transfer(here: Workplace) -> None:
 
 
 @pytest.mark.parametrize(
-    ("what", "says"),
+    ("what", "says", "conclusion"),
     [
-        (lambda here: here.issue.close(by="maria"), "closed"),
-        (lambda here: here.issue.delete(), "gone"),
-        (_transfer, "gone"),
-        (lambda here: here.issue.lock(by="maria"), "locked"),
-        (lambda here: here.issue.remove_label("ready", by="maria"), "label was removed"),
+        (lambda here: here.issue.close(by="maria"), "closed", Conclusion.CANCELLED),
+        (lambda here: here.issue.delete(), "gone", Conclusion.STALE),
+        (_transfer, "gone", Conclusion.STALE),
+        (lambda here: here.issue.lock(by="maria"), "locked", Conclusion.STALE),
+        (lambda here: here.issue.remove_label("ready", by="maria"), "`ready` was taken off", Conclusion.CANCELLED),
     ],
 )  # fmt: skip
 def test_an_issue_that_is_no_longer_wanted_is_not_published(
-    here: Workplace, what: Callable[[Workplace], None], says: str
+    here: Workplace, what: Callable[[Workplace], None], says: str, conclusion: Conclusion
 ) -> None:
     at_work = Run(here)
     at_work.claim()
     what(here)
-    assert says in stopped(at_work.publish(), Conclusion.STALE).reason
+    assert says in stopped(at_work.publish(), conclusion).reason
     assert here.repository.pull_requests == [] and here.branches["ops-agent/issue-12"] == here.repository.head()
 
 
@@ -48,6 +48,7 @@ def test_text_edited_during_the_run_lets_the_approved_text_finish_and_is_noted(h
 def test_a_dispatched_run_needs_no_label(here: Workplace) -> None:
     at_work = Run(here)
     at_work.item = replace(at_work.item, approval=replace(at_work.item.approval, by_dispatch=True))
+    at_work.item = replace(at_work.item, issue=replace(at_work.item.issue, labels=()))
     at_work.claim()
     here.issue.remove_label("ready", by="maria")
     assert isinstance(at_work.publish(), Published)

@@ -80,6 +80,7 @@ STAGES = (
     ("brief", "once, before the first call of the llm: what the token may do; refused by design (422)", ASK_ABILITIES),
     ("brief", "the rules for our branch; each ruleset that stands in the way is one request more", ASK_RULES),
     ("progress", "each new phase, and at most every 20 seconds within one", (PROGRESS,)),
+    ("wanted", "before a call of the llm, at most every 30 seconds", (f"GET {_ISSUE}",)),
     ("judge", "for each action named by a tag, to pin it; asked once in a run", PIN),
     ("publish", "with a label and a review status; each open pull request of ours adds one", PUBLISH),
     ("release", "only when nothing is published", RELEASE),

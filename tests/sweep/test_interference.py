@@ -118,6 +118,7 @@ def test_an_unforeseen_error_releases_the_item_before_it_is_reported(
     _published(scenario, scenario.run(payload, attempt=2))
 
 
+WITHDRAWN = ("closed", "label taken off")
 GONE: dict[str, Callable[[SweepGitHub, IssueScenario], object]] = {
     "closed": lambda _, scenario: scenario.issue.close(by=PERSON),
     "locked": lambda _, scenario: scenario.issue.lock(by=PERSON),
@@ -134,8 +135,37 @@ def test_an_issue_that_is_withdrawn_in_the_middle_is_not_published(
     sweep_github: SweepGitHub, scenario: IssueScenario, what: str
 ) -> None:
     end = scenario.run(scenario.labelled(), between=lambda: GONE[what](sweep_github, scenario))
-    assert end.conclusion == "stale", end.reporter.said
+    assert end.conclusion == ("cancelled" if what in WITHDRAWN else "stale"), end.reporter.said
     _nothing_published(scenario)
+
+
+@pytest.mark.parametrize("what", GONE)
+def test_an_issue_that_is_withdrawn_ends_the_run_before_the_next_answer_is_paid_for(
+    sweep_github: SweepGitHub, scenario: IssueScenario, what: str
+) -> None:
+    """It is looked at every thirty seconds; what was changed until then is kept as a patch."""
+
+    def happen() -> None:
+        GONE[what](sweep_github, scenario)
+        scenario.clock.sleep(31)
+
+    end = scenario.run(scenario.labelled(), between=happen)
+    assert (end.llm_requests, end.conclusion) == (2, "cancelled" if what in WITHDRAWN else "stale"), end.reporter.said
+    assert end.reporter.outputs["patch"] and end.reporter.outputs["total_cost_usd"] == "0.0200"
+    _nothing_published(scenario)
+    if what in WITHDRAWN:
+        (comment,) = scenario.issue.comments
+        assert "**cancelled**" in comment.body and "kept as a patch" in comment.body
+        assert scenario.board.column(scenario.issue) == "Ready"
+
+
+def test_a_look_at_the_issue_that_fails_ends_nothing(sweep_github: SweepGitHub, scenario: IssueScenario) -> None:
+    def happen() -> None:
+        scenario.clock.sleep(31)
+        sweep_github.github.faults.on("GET /repos/{owner}/{repo}/issues/{issue_number}", times=5).answer(502)
+
+    end = scenario.run(scenario.labelled(), between=happen)
+    assert end.conclusion == "published", end.reporter.said
 
 
 def test_a_base_that_moves_in_other_files_is_noted_in_the_pull_request(scenario: IssueScenario) -> None:

@@ -29,7 +29,7 @@ from ops_agent.model.event import (
 )
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import BoardCard
-from ops_agent.model.work_item import PERMITTING_LABELS, Approval, content_hash
+from ops_agent.model.work_item import PERMITTING_LABELS, Approval, WorkItem, content_hash
 
 _config_error = partial(Stopped, Conclusion.CONFIG_ERROR)
 _declined = partial(Stopped, Conclusion.DECLINED)
@@ -270,6 +270,30 @@ def usable_comments(comments: tuple[Comment, ...], writers: frozenset[int], befo
     )
 
 
+def withdrawn(labels: LabelSettings, item: WorkItem, live: Issue) -> Stopped | None:
+    """Why the run for `item` ends now that its issue is `live`: a person took back what they had approved.
+
+    That is the label that was applied. A dispatched issue need not have a label; one that had, and has none any more,
+    is withdrawn too.
+    """
+    if not live.is_open:
+        return Stopped(
+            Conclusion.CANCELLED, "The issue was closed during the run.", "Reopen it and re-apply the label."
+        )
+    if live.locked:
+        return Stopped(Conclusion.STALE, "The issue was locked during the run.", "Unlock it and re-apply the label.")
+    approving = (item.approval.label,) if item.approval.label else labels.label_trigger
+    had = [label for label in approving if item.approval.label or _has(item.issue.labels, label)]
+    if had and not any(_has(live.labels, label) for label in had):
+        named = " or ".join(f"`{_word(label)}`" for label in had)
+        return Stopped(
+            Conclusion.CANCELLED,
+            f"The label {named} was taken off the issue during the run.",
+            "Re-apply the label when the work is still wanted.",
+        )
+    return None
+
+
 def same(left: str, right: str) -> bool:
     """Labels, logins and status names are compared without case, as GitHub does."""
     return left.casefold() == right.casefold()
@@ -303,7 +327,7 @@ def _approve(event: Event, ref: IssueRef, run: RunIdentity, facts: Facts) -> App
     if content_hash(event.issue.title, event.issue.body) != words:
         part = "title" if event.issue.title != live.title else "body"
         return _void(Conclusion.CONTENT_CHANGED, f"The {part} of {ref} changed after the label was applied.")
-    return Approval(by=event.sender, event_id=applied.id, at=applied.at, content_hash=words)
+    return Approval(by=event.sender, event_id=applied.id, at=applied.at, content_hash=words, label=event.label)
 
 
 def _void(conclusion: Conclusion, reason: str) -> Stopped:

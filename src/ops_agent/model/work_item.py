@@ -22,13 +22,17 @@ def content_hash(title: str, body: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """The act that started the run: a label by a writer (`event_id` from the timeline) or a dispatch (the run's id)."""
+    """The act that started the run: a label by a writer (`event_id` from the timeline) or a dispatch (the run's id).
+
+    `label` is the label that was applied; empty for a dispatch.
+    """
 
     by: Actor
     event_id: int
     at: str
     content_hash: str
     by_dispatch: bool = False
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

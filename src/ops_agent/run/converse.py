@@ -48,11 +48,14 @@ class Conversation:
         scratch: Scratch,
         show: Callable[[str], None] = lambda _: None,
         base_first: BaseFirst | None = None,
+        withdrawn: Callable[[], Stopped | None] = lambda: None,
     ) -> None:
-        """`show` gets one line for people now and then; `base_first` finds out what the base fails by itself."""
+        """`show` gets one line for people now and then; `base_first` finds out what the base fails by itself;
+        `withdrawn` is asked before each call of the llm why the work is not wanted any more.
+        """
         self._world, self._settings, self._briefing, self._scratch = world, settings, briefing, scratch
         self._show = show
-        self._base_first = base_first
+        self._base_first, self._withdrawn = base_first, withdrawn
         self._told = set[tuple[str, str]]()
         self._rounds = 0
         self._blocked = False
@@ -193,9 +196,10 @@ class Conversation:
         )
 
     def _before_call(self) -> Stopped | None:
-        """Say what the base fails by itself, once; stop when no change could ever be planned."""
-        if self._base_first is None:
-            return None
+        """Say what the base fails by itself, once; stop when no change could ever be planned, or nobody wants it."""
+        withdrawn = self._withdrawn()
+        if withdrawn is not None or self._base_first is None:
+            return withdrawn
         stopped = self._base_first.before_call()
         new = [c for c in self._base_first.plans.failures.checks if (c.name, c.subject) not in self._told]
         if new and stopped is None:

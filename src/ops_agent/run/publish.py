@@ -10,7 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
-from ops_agent.config.settings import Settings
+from ops_agent.config.settings import LabelSettings, Settings
+from ops_agent.issue.admission import withdrawn
 from ops_agent.issue.claims import PullRequestRecord, is_our_branch, untrusted_pull_request
 from ops_agent.model.change_set import ChangeSet, Proposal, needs_workflows_permission
 from ops_agent.model.errors import (
@@ -77,7 +78,7 @@ def publish(
         world.reporter.line("Dry run: nothing was written.")
         imagined = _imagined(item, claim, proposal)
         return Published(pull_request=imagined, updated=False, commit=claim.head_commit, dry_run=True)
-    edited = _still_wanted(world.issues, item, settings.labels.label_trigger)
+    edited = _still_wanted(world.issues, item, settings.labels)
     if isinstance(edited, Stopped):
         return edited
     moved = _base_moved(world.branches, item, claim, kept.paths)
@@ -117,7 +118,7 @@ def publish(
 # Up to the commit: is the change still wanted, and has the base branch moved?
 
 
-def _still_wanted(issues: Issues, item: WorkItem, triggers: Sequence[str]) -> tuple[str, ...] | Stopped:
+def _still_wanted(issues: Issues, item: WorkItem, labels: LabelSettings) -> tuple[str, ...] | Stopped:
     """Look at the issue again before anything is written. After an edit the approved text is finished, with a note."""
     try:
         live = issues.issue(item.issue.ref)
@@ -125,14 +126,9 @@ def _still_wanted(issues: Issues, item: WorkItem, triggers: Sequence[str]) -> tu
         return _stale(
             f"The issue is gone since the run began: {gone}", "Open a new issue when the work is still wanted."
         )
-    if not live.is_open:
-        return _stale("The issue was closed during the run.", "Reopen it and re-apply the label.")
-    if live.locked:
-        return _stale("The issue was locked during the run.", "Unlock it and re-apply the label.")
-    starting = {label.casefold() for label in triggers}
-    if not item.approval.by_dispatch and starting.isdisjoint(label.casefold() for label in live.labels):
-        remedy = "Re-apply the label when the work is still wanted."
-        return _stale("The approving label was removed during the run.", remedy)
+    stopped = withdrawn(labels, item, live)
+    if stopped is not None:
+        return replace(stopped, remedy=f"Nothing was published. {stopped.remedy}")
     if content_hash(live.title, live.body) != item.approval.content_hash:
         return ("The issue's text was edited after its approval; this change implements the approved text.",)
     return ()
