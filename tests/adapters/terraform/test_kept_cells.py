@@ -104,6 +104,7 @@ def test_nothing_but_the_lock_file_that_init_wrote_outlives_a_refresh_and_no_lin
 QUEUE = 'resource "aws_sqs_queue" "billing" {\n  name = "billing"\n}\n'
 
 
+@pytest.mark.proof
 def test_the_number_of_provider_starts_of_a_check_is_the_one_that_it_states(tmp_path, counted):
     """V, M and L of the formula in run/check.py, for two environments. The first check plans the base too; a page is no
     reason for a new plan.

@@ -224,6 +224,7 @@ def test_zips_are_unpacked_once_and_shared_by_every_target(tmp_path, open_direct
                 assert workspace.validate().status is CheckStatus.PASSED
 
 
+@pytest.mark.proof
 def test_a_lock_file_of_another_platform_holds_by_its_zips_and_only_by_them(tmp_path, open_directory):
     """As `terraform init` on a Mac writes it: `h1` of the Mac, `zh` of every platform. Two roots, two lock files, one
     fetched package; a third root's `zh` are of other zips, and a fourth has none.
