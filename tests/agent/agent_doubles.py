@@ -13,7 +13,7 @@ from doubles.tree import MemoryTree
 from ops_agent.adapters.scratch import ScratchTree, scratch_tree
 from ops_agent.agent.loop import AgentLoop, Budget
 from ops_agent.agent.toolbox import Toolbox
-from ops_agent.agent.tools import Workbench
+from ops_agent.agent.workbench import Workbench
 from ops_agent.guard.paths import path_refusal
 from ops_agent.model.conversation import LlmReply, StopReason, ToolCall, ToolResult, Usage
 from ops_agent.model.policy import Limits, Policy

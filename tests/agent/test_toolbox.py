@@ -14,7 +14,8 @@ from agent.agent_doubles import BOUNDARY, FINISH, bench, call, content_of, prett
 from golden import assert_golden
 from ops_agent.agent.briefing import fenced
 from ops_agent.agent.toolbox import checked, specs
-from ops_agent.agent.tools import TOOLS, ToolRefusal
+from ops_agent.agent.tools import TOOLS
+from ops_agent.agent.workbench import ToolRefusal
 from ops_agent.model.conversation import ToolCall
 
 HERE = Path(__file__).parent

@@ -8,7 +8,7 @@ import pytest
 
 from agent.agent_doubles import FINISH, NO_OPT_IN, SMALL, bench, call, content_of, toolbox
 from doubles.clock import FakeClock
-from ops_agent.agent.tools import compiled
+from ops_agent.agent.globs import compiled
 from ops_agent.model.conversation import ToolCall
 
 

@@ -14,7 +14,8 @@ from typing import Any, get_type_hints
 from pydantic import BaseModel, Field, ValidationError, create_model
 
 from ops_agent.agent.briefing import fenced
-from ops_agent.agent.tools import STRICT, TOOLS, ToolRefusal, Workbench
+from ops_agent.agent.tools import TOOLS
+from ops_agent.agent.workbench import STRICT, ToolRefusal, Workbench
 from ops_agent.model.conversation import Ending, ToolCall, ToolResult, ToolSpec
 from ops_agent.model.ports import ScratchRefusal
 

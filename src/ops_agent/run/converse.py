@@ -9,7 +9,7 @@ from typing import Any, Final
 from ops_agent.agent.briefing import checks_material, fenced, findings_material, plans_material
 from ops_agent.agent.loop import AgentLoop, Budget
 from ops_agent.agent.toolbox import Toolbox
-from ops_agent.agent.tools import Workbench
+from ops_agent.agent.workbench import Workbench
 from ops_agent.config.settings import Settings
 from ops_agent.guard.paths import MAX_PATH, is_workflow, path_refusal
 from ops_agent.model.change_set import KeptPatch

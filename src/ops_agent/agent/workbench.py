@@ -1,0 +1,56 @@
+"""What the agent's tools work on, and what they share. `tools.py` lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeVar
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from ops_agent.model.ports import Clock, Scratch
+
+STRICT = ConfigDict(extra="forbid", strict=True, str_max_length=1_200_000)
+
+RepositoryPath = Annotated[
+    str, AfterValidator(lambda path: path.removeprefix("./")), "Path relative to the repository's root."
+]
+Count = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+_T = TypeVar("_T")
+Entries = Annotated[list[_T], Field(max_length=100)]
+
+WriteRefusal = Callable[[str, bytes | None], str | None]
+"""Path and new bytes (None: deleted) in; why the write is refused, as one sentence, or None."""
+
+
+class ToolRefusal(ValueError):
+    """The tool declines; the text goes back to the llm and says what to do instead."""
+
+
+@dataclass(slots=True)
+class Workbench:
+    """What the tools of one conversation work on. `standards` are texts by id; `criteria` the ids of the issue's
+    acceptance criteria; `writes` counts the writes that changed something, `refused` says by path why others were not
+    made; `asked` are what `finish` was sent back for already.
+    """
+
+    scratch: Scratch
+    refuse: WriteRefusal
+    check: Callable[[], dict[str, Any]]
+    clock: Clock
+    standards: Mapping[str, str] = field(default_factory=dict)
+    criteria: tuple[str, ...] = ()
+    checks_left: int = 25
+    writes: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+    asked: set[str] = field(default_factory=set)
+
+    def allow(self, path: str, content: bytes | None) -> None:
+        """Raises ToolRefusal when this write is not allowed. Asked before each: the guard is not in the prompt."""
+        why = self.refuse(path, content)
+        if why is not None:
+            self.refused[path] = why
+            raise ToolRefusal(
+                f"refused: {why}. Nothing was written; choose another path or content, or say in `not_done` what is "
+                "missing."
+            )
