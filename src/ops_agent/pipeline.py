@@ -105,7 +105,8 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
                 if planned is None or planned[0] != changes or not planned[1].passed:
                     with world.reporter.stage("verify"):
                         base_first.settle()
-                        planned = changes, verify(world, settings, base, changes, scratch.root, base_first.plans)
+                        made = verify(world, settings, base, changes, scratch.root, base_first.plans)
+                        planned = changes, replace(made, notes=base_first.notes)
                 verification = planned[1]
                 stopped = base_first.no_proof(verification)
                 if stopped is not None:

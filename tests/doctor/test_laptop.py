@@ -123,3 +123,10 @@ def test_a_repository_without_readable_terraform_gives_a_warning_before_the_llm_
     tmp_path: Path, files: dict[str, str], words: list[str]
 ) -> None:
     assert list(looked(tmp_path, files)) == words
+
+
+def test_with_a_wrong_key_the_hint_asks_to_correct_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        looked(tmp_path, BACKEND, anthropic_api_key="12345")
+    assert caught.value.hint == "Correct the key in ANTHROPIC_API_KEY."
+    assert "a secret of 5 characters would mask unrelated parts" in caught.value.problems[0]

@@ -138,7 +138,7 @@ def test_what_all_plans_were_made_from_is_shown_once_with_the_provenance() -> No
     made = material()
     body = build_proposal(made).body
     assert [body.count(fact) for fact in (ENGINE, made.claim.base_commit, made.changes.digest)] == [1, 1, 1]
-    assert ENGINE in section(body, "Provenance")
+    assert ENGINE in section(body, "Validation")
 
 
 def test_nothing_is_claimed_of_a_change_that_was_not_planned() -> None:

@@ -10,6 +10,7 @@ import pytest
 from builders import run
 from ops_agent.issue.claims import pull_request_record
 from ops_agent.model.conversation import Assertion, CriterionAnswer, Ending
+from ops_agent.model.finding import Dispute, Finding, Place, Verdict
 from ops_agent.model.verification import CriterionProof, ProofState, Verification
 from ops_agent.model.work_item import Criterion
 from ops_agent.pages.criteria import MAX_RECORD, record_of, recorded
@@ -17,7 +18,7 @@ from ops_agent.pages.fragments import with_notes
 from ops_agent.pages.pull_request import Material, build_proposal
 from ops_agent.pages.verified import Verified, body_of, verified_commits
 from ops_agent.run.publish import closing_references
-from pages.page_samples import material, target
+from pages.page_samples import first_screen, material, target
 
 RECORD = (
     '<!-- ops-agent:pull-request {"issue":"DrivvenConsulting/orders#12","key":"k","content":"c","base":"'
@@ -26,6 +27,8 @@ RECORD = (
 )
 
 
+OWN = "DrivvenConsulting/orders"
+NONE = Verdict(findings=(), rules_run=())
 CRITERIA = (Criterion(id="AC1", text="One"), Criterion(id="AC2", text="Two"))
 SAMPLES = {"plain": material(), "planned": material(verification=Verification(engine="", targets=(target(),)))}
 
@@ -57,7 +60,7 @@ def _ending(value: str) -> Ending:
 def test_what_is_recorded_comes_back_and_cannot_act() -> None:
     value = 'closes #5 --> <b> @maria https://example.com/x gh-5 "\\\\ é\u2028\u202e'
     ending = _ending(value)
-    line = record_of(CRITERIA, ending, lambda text: text)
+    line = record_of(CRITERIA, ending, NONE, lambda text: text)
     found = recorded(f"text\n\n{line}\n\n{RECORD}")
     assert found is not None and found.ids == ("AC1", "AC2") and found.finished
     assert found.answers == tuple(replace(answer, how="") for answer in ending.criteria)
@@ -68,19 +71,42 @@ def test_what_is_recorded_comes_back_and_cannot_act() -> None:
 
 
 def test_what_is_too_long_is_not_recorded_and_what_is_no_record_is_none() -> None:
-    assert record_of(CRITERIA, _ending("x" * MAX_RECORD), str) == ""
+    assert record_of(CRITERIA, _ending("x" * MAX_RECORD), NONE, str) == ""
     for text in ("", "<!-- ops-agent:evidence [] -->", '<!-- ops-agent:evidence {"ids": 1} -->'):
         assert recorded(text) is None
 
 
 def test_an_agent_that_did_not_finish_stays_one_that_did_not() -> None:
-    said = recorded(record_of(CRITERIA, None, str))
+    said = recorded(record_of(CRITERIA, None, NONE, str))
     assert said is not None and not said.finished
     assert "the agent did not finish" in _verified(SAMPLES["plain"], said=said).unfinished
 
 
+def test_a_disputed_finding_is_recorded_and_heads_the_text_with_the_agents_reason() -> None:
+    place = Place(path="infra/backend/dev/backend.hcl")
+    finding = Finding(rule="terraform/missing-environment-file", what="no file for `prod`", place=place)
+    reason = "prod has @none --> **yet** `x`\n# closes #5"
+    verdict = replace(NONE, findings=(replace(finding, disputed=reason),))
+    of = material(verdict=verdict)
+    proposal = build_proposal(of)
+    assert proposal.draft and proposal.stays_draft
+    screen = first_screen(proposal.body)
+    assert "**Not ready to merge**: the agent disputes 1 finding that would block it" in screen
+    assert "> - **DISPUTED** `infra/backend/dev/backend.hcl`: no file for `prod`" in screen
+    assert "*The agent:* ``prod has" in screen and "\n# closes" not in proposal.body
+    assert closing_references(proposal.body, OWN) == closing_references(build_proposal(material()).body, OWN)
+    said = recorded(proposal.body)
+    assert said is not None
+    assert said.disputes == (Dispute(rule=finding.rule, path=place.path, what=finding.what, reason=reason),), (
+        "verify finds it again, on whatever line"
+    )
+    assert "the agent disputes 1 finding" in " ".join(_verified(of, said=said).unfinished)
+
+
 def test_a_secret_in_the_evidence_is_redacted_before_it_is_written() -> None:
-    assert "hunter2" not in record_of(CRITERIA, _ending('a "hunter2"'), lambda text: text.replace('"hunter2"', "***"))
+    assert "hunter2" not in record_of(
+        CRITERIA, _ending('a "hunter2"'), NONE, lambda text: text.replace('"hunter2"', "***")
+    )
 
 
 @pytest.mark.parametrize("name", sorted(SAMPLES))

@@ -221,6 +221,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "where": str(finding.place) or finding.address,
         "rule": finding.rule,
         "blocks": finding.blocks,
+        **({"disputed": True} if finding.disputed else {}),
         "new": not finding.pre_existing,
         "severity": finding.severity.name.lower(),
         "what": finding.what[:1000],

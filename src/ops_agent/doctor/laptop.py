@@ -32,7 +32,8 @@ def check_before_local_run(
     raised as it is; of several, a ConfigError names every one.
     """
     read = read_inputs(inputs, needs=("llm",))
-    errors: list[OpsAgentError] = [_of_inputs(read)] if read.problems else []
+    has_key = bool(inputs.get("INPUT_ANTHROPIC_API_KEY"))
+    errors: list[OpsAgentError] = [_of_inputs(read, has_key=has_key)] if read.problems else []
     with _collecting(errors):
         read_issue_file(issue_file, "local/repository")
     warnings: tuple[str, ...] = ()
@@ -66,11 +67,11 @@ def _collecting(errors: list[OpsAgentError]) -> Iterator[None]:
         errors.append(error)
 
 
-def _of_inputs(read: InputsRead) -> ConfigError:
-    """With a hint for a laptop, where no workflow file gives the inputs."""
+def _of_inputs(read: InputsRead, *, has_key: bool) -> ConfigError:
+    """With a hint for a laptop, where no workflow file gives the inputs. `has_key`: one is given, be it a wrong one."""
     error = read.error()
-    lacks_key = "anthropic_api_key" in read.wrong and not read.settings.llm.anthropic_api_key
-    steps = ["Set ANTHROPIC_API_KEY in the environment"] if lacks_key else []
+    what_to_do = "Correct the key in ANTHROPIC_API_KEY" if has_key else "Set ANTHROPIC_API_KEY in the environment"
+    steps = [what_to_do] if "anthropic_api_key" in read.wrong and not read.settings.llm.anthropic_api_key else []
     if read.wrong - {"anthropic_api_key"} or not steps:
         steps.append(("give" if steps else "Give") + " inputs with `--input name=value`")
     error.hint = ", and ".join(steps) + "."

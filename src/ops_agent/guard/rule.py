@@ -303,12 +303,18 @@ Subject = (
 RuleFunction = Callable[[Any], Iterator[Finding]]
 _Function = TypeVar("_Function", bound=RuleFunction)
 _PACKAGE = "ops_agent.guard.rules."
-_severities: dict[RuleFunction, Severity] = {}
+_marks: dict[RuleFunction, tuple[Severity, bool]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """A rule as the judge runs it and as the documents show it."""
+    """A rule as the judge runs it and as the documents show it.
+
+    `disputable`: the agent may say that it is wrong in one place, and the finding then makes a draft. That is for rules
+    about what is right and not for rules about what is safe: nothing that it lets through can do harm before a person
+    has merged it, and no hard limit, no secret and nothing that runs at `init`, `plan` or on a pull request is among
+    them.
+    """
 
     id: str
     title: str
@@ -317,13 +323,14 @@ class Rule:
     severity: Severity
     subject: type
     function: RuleFunction
+    disputable: bool = False
 
 
-def rule(severity: Severity) -> Callable[[_Function], _Function]:
+def rule(severity: Severity, *, disputable: bool = False) -> Callable[[_Function], _Function]:
     """Decorates a rule: a function from something that a change touches to what is wrong with it (see `rule_of`)."""
 
     def mark(function: _Function) -> _Function:
-        _severities[function] = severity
+        _marks[function] = (severity, disputable)
         return function
 
     return mark
@@ -334,10 +341,10 @@ def rules_of(*modules: ModuleType) -> tuple[Rule, ...]:
     functions = (
         f for m in modules for f in vars(m).values() if isinstance(f, FunctionType) and f.__module__ == m.__name__
     )
-    return tuple(rule_of(function, _severities[function]) for function in functions if function in _severities)
+    return tuple(rule_of(function, *_marks[function]) for function in functions if function in _marks)
 
 
-def rule_of(function: RuleFunction, severity: Severity) -> Rule:
+def rule_of(function: RuleFunction, severity: Severity, disputable: bool = False) -> Rule:
     """One rule: its id comes from the function's module and name, its words from the docstring, its subject from the
     annotation. Raises TypeError when a word is missing.
     """
@@ -353,6 +360,7 @@ def rule_of(function: RuleFunction, severity: Severity) -> Rule:
         severity=severity,
         subject=subject,
         function=function,
+        disputable=disputable,
     )
 
 

@@ -82,7 +82,8 @@ class ChangeSet:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """The text of a pull request. `overflow` did not fit into `body` (60,000 characters) and goes to the job summary;
-    `patch_only` are paths that are never committed: the body offers them as a patch.
+    `patch_only` are paths that are never committed: the body offers them as a patch. `stays_draft`: no input makes it
+    ready.
 
     Every character that came from the llm or from Terraform is neutralised and redacted.
     """
@@ -92,6 +93,7 @@ class Proposal:
     commit_headline: str
     commit_body: str
     draft: bool
+    stays_draft: bool = False
     labels: tuple[str, ...] = ()
     overflow: str = ""
     patch_only: frozenset[str] = frozenset()

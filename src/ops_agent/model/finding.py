@@ -55,6 +55,7 @@ class Finding:
 
     `what` is a clause for people, without secrets; `title` and `remedy` may be empty for a plan's finding until it is
     judged. `pre_existing`: it is on the base branch already. `certain` False: only an apply shows whether it is so.
+    `disputed` is the agent's reason why the rule is wrong here, redacted: then a person decides (guard/disputes.py).
     A source rule gives `identity` in the place of `rule`; the judge puts in what is missing and takes it away.
     """
 
@@ -67,12 +68,25 @@ class Finding:
     remedy: str = ""
     pre_existing: bool = False
     certain: bool = True
+    disputed: str = ""
     identity: Identity | None = None
 
     @property
     def blocks(self) -> bool:
-        """Whether it stops the change: what is on the base branch already never does."""
-        return self.severity is Severity.BLOCKS and not self.pre_existing
+        """Whether it stops the change: what is on the base branch already never does, nor what is disputed."""
+        return self.severity is Severity.BLOCKS and not self.pre_existing and not self.disputed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """The agent says why a rule is wrong about one thing, in one file: all findings with these three words, on whatever
+    line.
+    """
+
+    rule: str
+    path: str
+    what: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,3 +103,7 @@ class Verdict:
     @property
     def blocking(self) -> tuple[Finding, ...]:
         return tuple(f for f in self.findings if f.blocks)
+
+    @property
+    def disputed(self) -> tuple[Finding, ...]:
+        return tuple(f for f in self.findings if f.disputed)

@@ -127,7 +127,8 @@ class CriterionProof:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
     """The proof: passed when no check failed. `engine` is empty when nothing ran on it. `uncalled`: the directories of
-    changed modules that no root calls, of which there is no plan.
+    changed modules that no root calls, of which there is no plan. `notes`: what the repository asks for and this was
+    not checked with, such as another version; sentences.
     """
 
     engine: str
@@ -135,6 +136,12 @@ class Verification:
     uncalled: tuple[str, ...] = ()
     targets: tuple[TargetVerification, ...] = ()
     criteria: tuple[CriterionProof, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """What the plans ran on, with versions, each once."""
+        return tuple(dict.fromkeys(p for t in self.targets for p in (t.evidence.providers if t.evidence else ())))
 
     @property
     def all_checks(self) -> tuple[CheckResult, ...]:

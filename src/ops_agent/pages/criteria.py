@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ops_agent.model.conversation import Assertion, CriterionAnswer, Ending
 from ops_agent.model.event import IssueRef
+from ops_agent.model.finding import Dispute, Verdict
 from ops_agent.model.verification import CriterionProof, ProofState, TargetVerification, Verification
 from ops_agent.model.work_item import Criterion, WorkItem
 from ops_agent.pages.fragments import capped, counted, details, joined
@@ -36,13 +37,14 @@ _STATES: Final = {ProofState.OPEN: "**open**", ProofState.REFUTED: "**not met**"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """What the agent said, kept for a later look: which criteria there are (`ids`), its answers with their evidence,
-    why findings stay (rule, place or address, reason), and whether it finished.
+    why findings stay (rule, place or address, reason), what it disputes, and whether it finished.
     """
 
     ids: tuple[str, ...]
     answers: tuple[CriterionAnswer, ...]
     reasons: tuple[tuple[str, str, str], ...]
     finished: bool
+    disputes: tuple[Dispute, ...] = ()
 
 
 _RECORDED: Final = TypeAdapter(Recorded)
@@ -139,7 +141,9 @@ def _assertion(one: Assertion, redact: Callable[[str], str]) -> str:
     return " ".join(word for word in words if word)
 
 
-def record_of(criteria: Sequence[Criterion], ending: Ending | None, redact: Callable[[str], str]) -> str:
+def record_of(
+    criteria: Sequence[Criterion], ending: Ending | None, verdict: Verdict, redact: Callable[[str], str]
+) -> str:
     """A line that nobody sees, from which `recorded` reads again what the agent said. Empty when it would be longer
     than MAX_RECORD characters; reasons for findings go first.
     """
@@ -166,6 +170,10 @@ def record_of(criteria: Sequence[Criterion], ending: Ending | None, redact: Call
         answers=tuple(answers),
         reasons=reasons,
         finished=ending is not None,
+        disputes=tuple(
+            Dispute(rule=f.rule, path=redact(f.place.path), what=redact(f.what), reason=redact(f.disputed))
+            for f in verdict.disputed
+        ),
     )
     for kept in (made, replace(made, reasons=())):
         text = json.dumps(asdict(kept), separators=(",", ":"))

@@ -39,6 +39,7 @@ from ops_agent.text.markdown import (
     code,
     code_block,
     fit,
+    list_item,
     neutralise,
     neutralise_commit,
     one_line,
@@ -58,6 +59,7 @@ APPLY_PATCH: Final = "Apply this patch with `git apply`"
 MAX_FILES: Final = 40
 _MAX_COMMANDS: Final = 30
 _MAX_CELL: Final = 300
+_MAX_NOTES: Final = 10
 _MAX_OVERFLOW: Final = 900_000
 _MAX_PATCH: Final = 12_000
 _MAX_TITLE: Final = 120
@@ -113,14 +115,16 @@ class Material:
 def not_ready(
     verdict: Verdict, verification: Verification, *others: str, texts: Mapping[str, str] = MappingProxyType({})
 ) -> tuple[str, ...]:
-    """Why a pull request must not be merged as it is, one clause each: the guard blocks it, a check failed or fails on
-    the base branch already, no root calls a changed module, `others`, criteria are open or none is proved, a decision
-    is needed. `texts`: what the criteria say, redacted, by id.
+    """Why a pull request must not be merged as it is, one clause each: the guard blocks it or would, a check failed or
+    fails on the base branch already, no root calls a changed module, `others`, criteria are open or none is proved, a
+    decision is needed. `texts`: what the criteria say, redacted, by id.
     """
     failed = verification.failed
     reasons = []
     if verdict.blocked:
         reasons.append(f"the guard blocks it with {counted(len(verdict.blocking), 'finding')}")
+    if verdict.disputed:
+        reasons.append(f"the agent disputes {counted(len(verdict.disputed), 'finding')} that would block it")
     if failed:
         names = ", ".join(sorted({cell(check.name) for check in failed}))
         reasons.append(f"{counted(len(failed), 'check')} failed ({names})")
@@ -144,7 +148,7 @@ def build_proposal(material: Material) -> Proposal:
     """Title, body, commit message and overflow; redacted before they are neutralised, and as a whole at the end."""
     overflow = Overflow()
     holes = _fitted(_sections(material, overflow), overflow)
-    evidence = record_of(material.item.request.criteria, material.ending, material.redact)
+    evidence = record_of(material.item.request.criteria, material.ending, material.verdict, material.redact)
     bare = fill(_MESSAGE, plans="", **holes) + evidence
     plans = plans_text(material.verification.targets, MAX_BODY - _SLACK - len(bare), overflow)
     body = joined(material.redact(fill(_MESSAGE, plans=plans, **holes)).rstrip(), evidence)
@@ -160,6 +164,7 @@ def build_proposal(material: Material) -> Proposal:
         commit_headline=material.redact(headline[:_MAX_HEADLINE].strip()),
         commit_body=material.redact(_commit_body(material)),
         draft=bool(material.unfinished),
+        stays_draft=bool(material.verdict.disputed),
         overflow=left,
     )
 
@@ -260,8 +265,16 @@ def infrastructure_facts(changes: ChangeSet, verification: Verification) -> str:
 
 
 def validation_facts(verification: Verification, verdict: Verdict, redact: Callable[[str], str]) -> str:
-    """Every check, and what those that failed say."""
-    return joined(checks_table(verification, verdict), failed_text(verification.failed, redact))
+    """Every check, by what it was made, what the repository asks for instead, and what those that failed say."""
+    providers = (name.removeprefix("registry.terraform.io/") for name in verification.providers)
+    by = [verification.engine, *providers] if verification.engine else []
+    notes = [f"- {list_item(redact(note))}" for note in verification.notes[:_MAX_NOTES]]
+    return joined(
+        checks_table(verification, verdict),
+        f"Checked with {', '.join(map(code, by[:_MAX_NOTES]))}." if by else "",
+        "\n".join(notes),
+        failed_text(verification.failed, redact),
+    )
 
 
 def is_ci(path: str) -> bool:
@@ -388,13 +401,16 @@ def verdict_section(
     reasons: Reasons,
 ) -> str:
     """Whether something blocks, and by what it was judged; then the findings, those of the base branch apart."""
-    new = grouped((f.severity, f) for f in verdict.findings if not f.pre_existing)
+    new = grouped((None if f.disputed else f.severity, f) for f in verdict.findings if not f.pre_existing)
     old = [f for f in verdict.findings if f.pre_existing]
     word = f"**blocked** by {counted(len(verdict.blocking), 'finding')}" if verdict.blocked else "**nothing blocks**"
+    if verdict.disputed:
+        word += f" that the agent does not dispute; it disputes {counted(len(verdict.disputed), 'finding')}"
     if asked := _decisions(verdict, targets):
         word += f"; {counted(asked, 'decision')} needed (above)"
     parts = [f"{word}: {judged(verdict)}."]
     titles = {
+        None: "Disputed by the agent: it would block, and a person decides",
         Severity.BLOCKS: "Blocks",
         Severity.DECISION: "Needs a decision",
         Severity.WARNING: "Review first",
@@ -442,13 +458,11 @@ def _provenance(material: Material) -> str:
         shown.append(f"- [run {run.run_id}, attempt {run.attempt}]({run.url})")
     policies = dict.fromkeys(one.evidence.policy for one in targets if one.evidence and one.evidence.policy)
     standards = transcript.extra.get("standards")
-    engine = material.verification.engine
     lines = [
         f"- base: {code(item.base_branch)} at {code(claim.base_commit)}",
         f"- SHA-256 of the {'approved ' if item.issue.ref.number else ''}title and text: {code(approval.content_hash)}",
         f"- change set (SHA-256): {code(material.changes.digest)}",
         *(f"- policy (SHA-256): {code(policy)}" for policy in policies),
-        *([f"- engine: {code(engine)}"] if engine else []),
         f"- language model: {code(transcript.llm_id or 'unknown')}, {spent(transcript)}",
         *([f"- standards: {cell(standards)}"] if standards else []),
     ]

@@ -62,7 +62,7 @@ def danger_lines(targets: Sequence[TargetVerification], reasons: Reasons = Mappi
 
 def reason_of(finding: Finding, reasons: Reasons) -> str:
     """The agent's reason for a finding, as a clause that says whose it is; empty when it gave none."""
-    why = reasons.get((finding.rule, str(finding.place) or finding.address), "")
+    why = finding.disputed or reasons.get((finding.rule, str(finding.place) or finding.address), "")
     return f". *The agent:* {code(why[:_MAX_REASON])}" if why.strip() else ""
 
 
@@ -117,7 +117,7 @@ def checks_table(verification: Verification, verdict: Verdict | None = None) -> 
     results = [((order.index(check.status), check.name), check.subject) for check in verification.all_checks]
     for tool in ("actionlint", "zizmor"):
         if verdict is not None and any(rule.startswith(tool) for rule in verdict.rules_run):
-            failed = any(f.rule.startswith(tool) for f in verdict.blocking)
+            failed = any(f.rule.startswith(tool) for f in (*verdict.blocking, *verdict.disputed))
             number = order.index(CheckStatus.FAILED if failed else CheckStatus.PASSED)
             results.append(((number, tool), "changed workflows"))
     not_run = order.index(CheckStatus.NOT_RUN)

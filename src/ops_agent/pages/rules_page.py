@@ -68,7 +68,7 @@ def _section(rule: Rule, samples: tuple[tuple[str, str], ...]) -> str:
 
 
 def _effect(rule: Rule) -> str:
-    return _EFFECTS[rule.severity]
+    return f"{_EFFECTS[rule.severity]}, can be disputed" if rule.disputable else _EFFECTS[rule.severity]
 
 
 def _severities(rule: PlanRule) -> str:

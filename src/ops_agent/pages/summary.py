@@ -39,7 +39,8 @@ def first_screen(
         overflow.add("Review these first, continued", "\n".join(dangers[MAX_DANGERS:]))
     warning = ""
     if unfinished:
-        asked = [f"- {list_item(redact(f.what))}{reason_of(f, reasons)}" for f in decisions_of(verdict)]
+        asked = [f"- **DISPUTED** {_at(f, redact)}{reason_of(f, reasons)}" for f in verdict.disputed]
+        asked += [f"- {list_item(redact(f.what))}{reason_of(f, reasons)}" for f in decisions_of(verdict)]
         lines = [f"**Not ready to merge**: {'; '.join(unfinished)}.", *capped(asked, _MAX_DECISIONS, IN_SUMMARY)]
         warning = "> [!WARNING]\n" + "\n".join(f"> {line}" for line in lines)
     return joined(
@@ -49,6 +50,10 @@ def first_screen(
         danger_list(dangers),
         what_merging_does(merges, base_branch, has_roots=bool(verification.targets), has_workflows=has_workflows),
     )
+
+
+def _at(finding: Finding, redact: Callable[[str], str]) -> str:
+    return f"{code(redact(str(finding.place)))}: {list_item(redact(finding.what))} ({code(finding.rule)})"
 
 
 def headline_of(verdict: Verdict, verification: Verification) -> str:
@@ -166,4 +171,5 @@ def _weights(verdict: Verdict, targets: Sequence[TargetVerification]) -> list[tu
     """Own dangers and notices of the plans, and decisions of the file rules, each once with whether it is grave."""
     found = planned_dangers(targets)
     grave = [(one, one.severity is not Severity.NOTICE) for one in found]
-    return grave + [(one, True) for one in (*decisions_of(verdict), *verdict.blocking) if one not in found]
+    of_files = (*verdict.disputed, *decisions_of(verdict), *verdict.blocking)
+    return grave + [(one, True) for one in of_files if one not in found]

@@ -34,7 +34,9 @@ some seconds where providers are downloaded.
 
 
 class BaseFirst:
-    """A thread of its own, from `with` to its end. `plans` is what it found out, for `verify`."""
+    """A thread of its own, from `with` to its end. `plans` is what it found out, for `verify`; `notes` is what the
+    roots need and have not.
+    """
 
     def __init__(self, world: World, settings: Settings, base: BaseTree, layout: Layout, request: str = "") -> None:
         """`request` is the issue's text: roots whose path it names are planned ahead of others, and decide alone
@@ -44,6 +46,7 @@ class BaseFirst:
         self._named = {root.path for root in layout.roots} & written
         layout = replace(layout, roots=tuple(sorted(layout.roots, key=lambda root: root.path not in self._named)))
         self.plans = BasePlans()
+        self.notes: tuple[str, ...] = ()
         self._world, self._settings, self._base, self._layout = world, settings, base, layout
         self._ahead = {root.path for root in layout.roots[:MAX_ROOTS]}
         self._thread = threading.Thread(target=self._run, name="base first", daemon=True)
@@ -60,7 +63,8 @@ class BaseFirst:
         thread only, and nothing runs beside the tokens of module hosts. Raises what they raise.
         """
         needs = find_needs(self._world, self._settings, self._base, self._layout)
-        for line in lines_of(needs):
+        self.notes = lines_of(needs)
+        for line in self.notes:
             self._world.reporter.line(line)
         self._lacking = stopped_by(needs, self._settings, self._layout)
         if self._lacking is not None or not self._layout.roots:

@@ -71,7 +71,7 @@ def publish(
         return _needs_workflows("The token may not write workflow files, and the change holds nothing else.", left)
     proposal = replace(
         proposal,
-        draft={"true": True, "false": False}.get(settings.draft, proposal.draft),
+        draft=proposal.stays_draft or {"true": True, "false": False}.get(settings.draft, proposal.draft),
         labels=tuple(dict.fromkeys((*settings.pr_labels, *proposal.labels))),
     )
     if settings.dry_run:

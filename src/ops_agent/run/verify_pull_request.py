@@ -18,6 +18,7 @@ from ops_agent.config.baseline import BASELINE_FILE, excuse, fingerprint, read_b
 from ops_agent.config.policy_file import POLICY_FILE, narrow_by_policy_file
 from ops_agent.config.settings import Settings
 from ops_agent.guard.data import table
+from ops_agent.guard.disputes import with_disputes
 from ops_agent.guard.paths import areas, is_action, is_workflow
 from ops_agent.guard.tree import SourceTree, source_tree
 from ops_agent.issue.admission import labellers
@@ -25,7 +26,7 @@ from ops_agent.issue.claims import PullRequestRecord, pull_request_record
 from ops_agent.model.change_set import ChangeSet, FileChange, TreeEntry
 from ops_agent.model.errors import GitHubError, NotFound, NotPermitted, as_error
 from ops_agent.model.event import Actor, IssueRef, PullRequest, RunIdentity
-from ops_agent.model.finding import Finding, Verdict
+from ops_agent.model.finding import Dispute, Finding, Verdict
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BaseTree, Branches, CheckReport, Clock, Issues, World
@@ -132,22 +133,25 @@ def _verify(
         record = own_record(world.issues, settings, repository, pull)
         own = _OwnPullRequest(world, repository, pull, record, merged) if record is not None else None
         untrusted = _untrusted(repository, pull, trusted_branch)
-        verdict, unplanned = _judged(world, settings, merged, untrusted, is_ours=own is not None and own.is_ours)
+        said = recorded(pull.body) if own else None
+        disputes = said.disputes if said is not None else ()
+        verdict, unplanned = _judged(world, settings, merged, untrusted, disputes, is_ours=bool(own and own.is_ours))
     verification = Verification(engine="", targets=_not_planned(merged.after, merged.changes, unplanned))
     asked = (ref, *([record.ref] if record and record.ref else []))
     labels = labels_by_writers(world.issues, world.clock, settings, asked)
     if not unplanned and merged.concerns_terraform:
         with world.reporter.stage("verify"), world.scratch(merged.head) as scratch:
             layout = source_tree(merged.base, settings.policy).layout
-            for line in lines_of(find_needs(world, settings, merged.base, layout)):
+            needs = lines_of(find_needs(world, settings, merged.base, layout))
+            for line in needs:
                 world.reporter.line(line)
-            verification = verify(world, settings, merged.base, merged.changes, scratch.root)
+            made = verify(world, settings, merged.base, merged.changes, scratch.root)
+            verification = replace(made, notes=needs)
         verdict = judge_plans(labels, verdict, verification)
     verdict = _excused(trusted, merged, verdict, datetime.fromtimestamp(world.clock.now(), UTC).date())
     if merged.unread:
         failed = CheckResult(name="files", subject=".", status=CheckStatus.FAILED, findings=merged.unread)
         verification = replace(verification, checks=(redacted(failed, world.redact), *verification.checks))
-    said = recorded(pull.body) if own else None
     evaluated = own is None or (said is not None and not unplanned)
     if said is not None and evaluated:
         criteria = [Criterion(id=id_, text="") for id_ in said.ids]
@@ -386,8 +390,16 @@ def _untrusted(repository: str, pull: PullRequest, trusted_branch: str) -> str:
     return ""
 
 
-def _judged(world: World, settings: Settings, merged: Merged, untrusted: str, *, is_ours: bool) -> tuple[Verdict, str]:
-    """The verdict over the sources, and why nothing may be executed (empty: it may).
+def _judged(
+    world: World,
+    settings: Settings,
+    merged: Merged,
+    untrusted: str,
+    disputes: tuple[Dispute, ...],
+    *,
+    is_ours: bool,
+) -> tuple[Verdict, str]:
+    """The verdict over the sources, and why nothing may be executed (empty: it may). `disputes`: of our own agent.
 
     What moves the state asks people for a decision only; where the state is then read from, a plan does not try.
     """
@@ -395,6 +407,7 @@ def _judged(world: World, settings: Settings, merged: Merged, untrusted: str, *,
     verdict = judge_sources(
         world, settings, merged.base, merged.changes, fetches=not (untrusted or merged.conflicts), **rules
     )
+    verdict = with_disputes(verdict, disputes)
     moved = [f for f in verdict.findings if f.rule in table("people")["decision"] and not f.pre_existing]
     if untrusted:
         return verdict, untrusted

@@ -109,7 +109,7 @@ def backend_file(file: TerraformFile) -> Iterator[Finding]:
             yield file.hit(piece, f"`{piece.name}` may not be set")
 
 
-@rule(Severity.BLOCKS)
+@rule(Severity.BLOCKS, disputable=True)
 def missing_environment_file(change: WholeChange) -> Iterator[Finding]:
     """An environment has no variable file or backend file, although another one has.
 

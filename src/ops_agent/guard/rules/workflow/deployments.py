@@ -58,7 +58,7 @@ def ungated_apply(file: WorkflowFile) -> Iterator[Finding]:
             yield file.hit_text(run.place, f"the job `{job.id}` applies {what}", at=f"{job.id} {what}", once=True)
 
 
-@rule(Severity.BLOCKS)
+@rule(Severity.BLOCKS, disputable=True)
 def apply_without_plan(file: WorkflowFile) -> Iterator[Finding]:
     """A job applies something else than a saved plan.
 

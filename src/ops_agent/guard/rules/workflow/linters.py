@@ -96,6 +96,7 @@ LINTER_RULES: tuple[Rule, ...] = tuple(
         severity=Severity.NOTICE if row["blocks from"] == "never" else Severity.BLOCKS,
         subject=LintedWorkflow,
         function=partial(_findings, name),
+        disputable=row.get("disputable") == "yes",
     )
     for name, row in _AUDITS.items()
 )
