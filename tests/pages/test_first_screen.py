@@ -110,3 +110,35 @@ def test_the_verdict_names_the_decisions_and_an_offline_plan_is_not_a_plan_that_
     body = build_proposal(material(verification=Verification(engine="x", targets=(made,)))).body
     assert section(body, "Guard verdict").strip().startswith("**nothing blocks**; 1 decision needed (above): ")
     assert "not run" not in section(body, "Validation")
+
+
+def test_assumptions_are_the_last_thing_on_the_first_screen_and_stay_when_it_is_verified_again() -> None:
+    said = replace(material().transcript, ending=ending(assumptions=("Four days are enough", "dev first")))
+    body = build_proposal(material(transcript=said)).body
+    assert first_screen(body).endswith(
+        "> *In the agent's words:*\n>\n> Assumptions:\n>\n> - Four days are enough\n> - dev first\n\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("merges", "way"),
+    [
+        ((), "no workflow applies it: a person does"),
+        ((APPLIES,), "a merge applies it (job `apply` of `.github/workflows/tf.yml`)"),
+        ((replace(APPLIES, certain=False),), "a merge applies it if the conditions of the job hold (job `apply` of"),
+        ((UNREAD,), "a merge may apply it (job `roll` of `.github/workflows/ci.yml`)"),
+        (
+            (replace(APPLIES, on_merge=False, event="workflow_dispatch"),),
+            "no merge applies it, but another event does (job `apply` of `.github/workflows/tf.yml`, started by",
+        ),
+        ((replace(APPLIES, environment="dev"),), "no workflow applies it: a person does"),
+    ],
+)
+def test_the_section_on_workflows_says_for_each_environment_what_applies_it(
+    merges: tuple[MergeEffect, ...], way: str
+) -> None:
+    body = build_proposal(material(merges=merges)).body
+    text = section(body, "CI/CD changes")
+    assert text.lstrip().startswith("No workflows changed.\n\nHow this is applied:")
+    (line,) = (line for line in text.split("\n") if line.startswith("- ") and "prod)" in line.partition(":")[0])
+    assert way in line

@@ -20,6 +20,7 @@ from ops_agent.config.settings import Settings
 from ops_agent.guard.data import words
 from ops_agent.guard.rules import TABLE
 from ops_agent.model.change_set import ChangeSet, FileChange, Proposal
+from ops_agent.model.conversation import FollowUp
 from ops_agent.model.event import IssueRef
 from ops_agent.model.finding import Finding, Place, Severity, Verdict
 from ops_agent.model.ports import TokenAbilities
@@ -244,12 +245,21 @@ def test_a_follow_up_names_the_pull_request_by_its_branch_and_the_section_that_s
 
 
 def test_what_is_infeasible_is_documented_with_follow_ups() -> None:
-    infeasible = ending(not_done="The prod account has no KMS key.", proposed_issues=("[ops] Create a key in prod",))
-    text = section(
-        build_proposal(material(transcript=replace(material().transcript, ending=infeasible))).body, "Not done"
-    )
-    assert "no KMS key" in text
-    assert "Create a key in prod" in text
+    """What stands in the place of a part is beside its criterion, and the agent's follow-up replaces ours."""
+    partly = replace(ending().criteria[0], met="partly", how="CloudFront needs us-east-1", instead="a regional address")
+    key = FollowUp(title="Create a key @org/team", body="In us-east-1, by a person. Closes #9")
+    infeasible = ending(not_done="The prod account has no KMS key.", criteria=(partly,), follow_ups=(key,))
+    proposal = build_proposal(material(transcript=replace(material().transcript, ending=infeasible)))
+    text = section(proposal.body, "Not done")
+    assert "> The prod account has no KMS key." in text
+    (link,) = re.findall(r"- \[Create a key [^\]]+\]\((\S+)\): In us-east-1, by a person\.", text)
+    form = parse_qs(urlsplit(link).query)
+    assert "@org" not in form["title"][0] + form["body"][0] and not closing_references(form["body"][0], "o/r")
+    assert "In us-east-1, by a person." in form["body"][0]
+    criteria = section(proposal.body, "Acceptance criteria")
+    assert "| **partly met**: the agent says" in criteria and "Open a follow-up issue" not in criteria
+    assert "CloudFront needs us-east-1 **Built instead:** a regional address |" in criteria
+    assert proposal.draft and "AC1 is partly met (*" in first_screen(proposal.body)
 
 
 def test_hidden_elements_that_were_removed_are_counted() -> None:

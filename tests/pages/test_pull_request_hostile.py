@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import builders
-from ops_agent.model.conversation import CriterionAnswer, Ending
+from ops_agent.model.conversation import CriterionAnswer, Ending, FollowUp
 from ops_agent.model.errors import RedactionFailed
 from ops_agent.model.finding import Verdict
 from ops_agent.model.plan import ResourceAction
@@ -61,8 +61,8 @@ def test_no_material_makes_the_text_too_long_or_unbalanced(
         kind="finished",
         **dict(zip(PROSE, texts, strict=False)),
         criteria=answers,
-        proposed_issues=tuple(texts),
-        questions=tuple(texts),
+        follow_ups=tuple(FollowUp(title=text, body=text) for text in texts),
+        assumptions=tuple(texts),
     )
     all_targets = tuple(target(f"env{n}", plan=captured(plan)) for n in range(targets))
     made = material(
@@ -89,14 +89,24 @@ def test_no_material_makes_the_text_too_long_or_unbalanced(
     )
 
 
+SAYS = (*PROSE, "assumptions", "follow_ups")
+
+
+def said(place: str, text: str) -> dict[str, object]:
+    """What the llm writes at one place."""
+    if place == "follow_ups":
+        return {place: (FollowUp(title=text, body=text),)}
+    return {place: (text,) if place == "assumptions" else text}
+
+
 SECRET = "kaleidoscope/zebra+quilt=77"
 
 
 def poisoned(place: str) -> Material:
     """Material with a secret at one place."""
     made = material()
-    if place in PROSE:
-        return replace(made, transcript=replace(made.transcript, ending=ending(**{place: f"see {SECRET} there"})))
+    if place in SAYS:
+        return replace(made, transcript=replace(made.transcript, ending=ending(**said(place, f"see {SECRET} there"))))
     first, second = made.verification.targets
     if place == "criterion":
         return replace(
@@ -132,7 +142,7 @@ def poisoned(place: str) -> Material:
 
 
 @pytest.mark.parametrize(
-    "place", [*PROSE, "criterion", "plan", "address", "finding", "check", "title of the issue", "patch"]
+    "place", [*SAYS, "criterion", "plan", "address", "finding", "check", "title of the issue", "patch"]
 )
 def test_a_secret_is_absent_from_every_part_of_the_proposal(place: str) -> None:
     """Title, body, commit message, overflow; also where neutralising would have broken it up before the last
@@ -154,14 +164,16 @@ def test_nothing_is_proposed_when_the_redactor_breaks() -> None:
         build_proposal(material(redact=broken))
 
 
-@pytest.mark.parametrize("place", [p for p in PROSE if p != "title"])
+@pytest.mark.parametrize("place", [p for p in SAYS if p != "title"])
 def test_hostile_words_cannot_imitate_mention_close_link_or_escape(place: str) -> None:
-    proposal = build_proposal(material(transcript=replace(material().transcript, ending=ending(**{place: HOSTILE}))))
+    proposal = build_proposal(
+        material(transcript=replace(material().transcript, ending=ending(**said(place, HOSTILE))))
+    )
     tokens = [t for token in MARKDOWN.parse(proposal.body) for t in (token, *(token.children or []))]
     assert not [t for t in tokens if t.type in ("image", "html_inline")]
-    assert {str(t.attrGet("href")) for t in tokens if t.type == "link_open"} == {
-        "https://github.com/DrivvenConsulting/orders/actions/runs/77"
-    }
+    links = {str(t.attrGet("href")).partition("?")[0] for t in tokens if t.type == "link_open"}
+    ours = "https://github.com/DrivvenConsulting/orders"
+    assert links - {f"{ours}/issues/new"} == {f"{ours}/actions/runs/77"}
     assert headings(proposal.body).count("Guard verdict") == 1
     assert "@org" not in proposal.body
     assert not re.search(r"(?m)^/deploy", proposal.body)

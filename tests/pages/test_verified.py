@@ -9,7 +9,7 @@ import pytest
 
 from builders import run
 from ops_agent.issue.claims import pull_request_record
-from ops_agent.model.conversation import Assertion, CriterionAnswer, Ending
+from ops_agent.model.conversation import Assertion, CriterionAnswer, Ending, FollowUp
 from ops_agent.model.finding import Dispute, Finding, Place, Verdict
 from ops_agent.model.verification import CriterionProof, ProofState, Verification
 from ops_agent.model.work_item import Criterion
@@ -18,7 +18,7 @@ from ops_agent.pages.fragments import with_notes
 from ops_agent.pages.pull_request import Material, build_proposal
 from ops_agent.pages.verified import Verified, body_of, verified_commits
 from ops_agent.run.publish import closing_references
-from pages.page_samples import first_screen, material, target
+from pages.page_samples import ending, first_screen, material, target
 
 RECORD = (
     '<!-- ops-agent:pull-request {"issue":"DrivvenConsulting/orders#12","key":"k","content":"c","base":"'
@@ -30,7 +30,12 @@ RECORD = (
 OWN = "DrivvenConsulting/orders"
 NONE = Verdict(findings=(), rules_run=())
 CRITERIA = (Criterion(id="AC1", text="One"), Criterion(id="AC2", text="Two"))
-SAMPLES = {"plain": material(), "planned": material(verification=Verification(engine="", targets=(target(),)))}
+SAID = ending(assumptions=("dev first",), not_done="A part.", follow_ups=(FollowUp(title="The rest", body="Do it."),))
+SAMPLES = {
+    "plain": material(),
+    "planned": material(verification=Verification(engine="", targets=(target(),))),
+    "said": material(transcript=replace(material().transcript, ending=SAID)),
+}
 
 
 def _verified(of: Material, **fields: Any) -> Verified:
@@ -122,6 +127,7 @@ def test_verified_again_unchanged_only_the_notes_are_new(name: str) -> None:
     assert again is not None and again[0] == body
     kept = "> *In the agent's words:*"
     assert body.count(kept) == before.count(kept)
+    assert [text in body for text in ("> - dev first", "[The rest](")] == [name == "said"] * 2
 
 
 def test_a_criterion_that_fails_now_is_shown_in_its_row() -> None:

@@ -499,7 +499,8 @@ def test_a_criterion_without_evidence_is_claimed_only() -> None:
 def test_what_the_agent_does_not_claim_stays_open(met: str) -> None:
     here = (planned("dev", created()),)
     found = proof(plan(), targets=here, met=met)
-    assert (found.state, found.why) == (ProofState.OPEN, f'the agent says "{met}", although its evidence holds')
+    state = ProofState.PARTLY if met == "partly" else ProofState.OPEN
+    assert (found.state, found.why) == (state, f'the agent says "{met}", although its evidence holds')
     found = proof(plan(), plan("aws_sqs_queue.gone"), targets=here, met=met)
     assert found.why == f'the agent says "{met}"; its evidence holds in 1 of 2 cases'
     assert proof(met=met).why == f'the agent says "{met}"'

@@ -163,13 +163,22 @@ class Assertion:
 class CriterionAnswer:
     """How the agent claims to have met one acceptance criterion. Text from the llm: neutralised before it is shown.
 
-    `met` is yes, partly or no.
+    `met` is yes, partly or no; `instead` is what was built in the place of what cannot be.
     """
 
     criterion_id: str
     met: str
     how: str
+    instead: str = ""
     evidence: tuple[Assertion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowUp:
+    """An issue that the agent proposes for what this change leaves to others."""
+
+    title: str
+    body: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +198,8 @@ class Ending:
     validation: str = ""
     criteria: tuple[CriterionAnswer, ...] = ()
     not_done: str = ""
+    follow_ups: tuple[FollowUp, ...] = ()
+    assumptions: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
     justifications: tuple[tuple[str, str, str], ...] = ()
     questions: tuple[str, ...] = ()

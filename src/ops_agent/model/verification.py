@@ -105,6 +105,8 @@ class ProofState(StrEnum):
     CLAIMED = "claimed only"
     REFUTED = "not met"
     """Evidence that the agent named does not hold."""
+    PARTLY = "partly met"
+    """The agent says that a part of it is met."""
     OPEN = "open"
     """The agent says that it is not met, or says nothing."""
 

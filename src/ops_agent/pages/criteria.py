@@ -5,33 +5,35 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import urlencode
 
 from pydantic import TypeAdapter, ValidationError
 
-from ops_agent.model.conversation import Assertion, CriterionAnswer, Ending
+from ops_agent.model.conversation import Assertion, CriterionAnswer, Ending, FollowUp
 from ops_agent.model.event import IssueRef
 from ops_agent.model.finding import Dispute, Verdict
 from ops_agent.model.verification import CriterionProof, ProofState, TargetVerification, Verification
 from ops_agent.model.work_item import Criterion, WorkItem
 from ops_agent.pages.fragments import capped, counted, details, joined
 from ops_agent.plan.evidence import touched_by
-from ops_agent.text.markdown import cell, code, list_item, one_line
+from ops_agent.text.markdown import cell, code, list_item, neutralise, one_line
 
 MAX_CRITERIA: Final = 50
 _MAX_CELL: Final = 300
 _MAX_BEYOND: Final = 30
 _MAX_EVIDENCE: Final = 60
 _MAX_LINK: Final = 4_000
+_MAX_FOLLOW_UPS: Final = 10
 _MAX_IDS: Final = 5
 _MAX_BEGINNING: Final = 80
 MAX_RECORD: Final = 8_000
 _RECORD: Final = "<!-- ops-agent:evidence % -->"
 _ACTS: Final = re.compile(r"[#@<>/-]")
 _PROVED: Final = (ProofState.BY_PLAN, ProofState.BY_FILE)
-_STATES: Final = {ProofState.OPEN: "**open**", ProofState.REFUTED: "**not met**", ProofState.CLAIMED: "claimed only"}
+_LEFT: Final = (ProofState.PARTLY, ProofState.OPEN, ProofState.REFUTED)
+"""What makes a draft, and wants a follow-up issue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +64,7 @@ def criteria_headline(proofs: Sequence[CriterionProof]) -> str:
         (partly, "in some environments only"),
         ([proof for proof in proofs if proof.state is ProofState.CLAIMED], "claimed only"),
         ([proof for proof in proofs if proof.state is ProofState.REFUTED], "not met"),
+        ([proof for proof in proofs if proof.state is ProofState.PARTLY], "partly met"),
         ([proof for proof in proofs if proof.state is ProofState.OPEN], "open"),
     ]
     shown = f"{len(proved) - len(before) - len(partly)} of {len(proofs)} criteria proved"
@@ -77,8 +80,12 @@ def unproved(proofs: Sequence[CriterionProof], texts: Mapping[str, str]) -> tupl
     """Why the criteria make a draft, one clause each; nothing when every one is proved, or some are and the rest
     claimed. `texts`: what the criteria say, redacted, by id.
     """
-    if open_ := [proof.criterion_id for proof in proofs if proof.state in (ProofState.OPEN, ProofState.REFUTED)]:
-        named = [f"{cell(id_)} is open{_beginning(texts.get(id_, ''))}" for id_ in open_[:_MAX_IDS]]
+    if open_ := [proof for proof in proofs if proof.state in _LEFT]:
+        named = [
+            f"{cell(one.criterion_id)} is {'partly met' if one.state is ProofState.PARTLY else 'open'}"
+            f"{_beginning(texts.get(one.criterion_id, ''))}"
+            for one in open_[:_MAX_IDS]
+        ]
         more = [f"{len(open_) - _MAX_IDS} more criteria are open"] if len(open_) > _MAX_IDS else []
         return (*named, *more)
     if proofs and all(proof.state is ProofState.CLAIMED for proof in proofs):
@@ -101,7 +108,8 @@ def criteria_section(
     new_issue: str,
     branch: str,
 ) -> str:
-    """A row for each criterion, the link to a follow-up issue for the open ones, and what changes beyond the criteria.
+    """A row for each criterion, the link to a follow-up issue for the open ones (unless the agent proposes its own),
+    and what changes beyond the criteria.
 
     `new_issue` is the address of the repository's form for a new issue, `branch` that of the pull request.
     """
@@ -115,14 +123,20 @@ def criteria_section(
             criterion.id, CriterionProof(criterion_id=criterion.id, state=ProofState.OPEN, why="not looked at")
         )
         answer = answers.get(criterion.id)
-        how = _short(redact(answer.how)) if answer else ""
+        how = _how(answer, redact) if answer else ""
         lines.append(f"| {criterion.id} | {_short(redact(criterion.text))} | {state_cell(proof, redact)} | {how} |")
     if len(criteria) > MAX_CRITERIA:
         lines.append(f"| | and {len(criteria) - MAX_CRITERIA} more in the issue | | |")
-    left = [c for c in criteria if c.id in proofs and proofs[c.id].state in (ProofState.OPEN, ProofState.REFUTED)]
-    follow_up = _follow_up(item.issue.ref, branch, left, answers, redact, new_issue) if left and new_issue else ""
+    left = [c for c in criteria if c.id in proofs and proofs[c.id].state in _LEFT]
+    is_offered = left and new_issue and not (ending and ending.follow_ups)
+    follow_up = _follow_up(item.issue.ref, branch, left, answers, redact, new_issue) if is_offered else ""
     given = tuple(answers.values())
     return joined("\n".join(lines), follow_up, _evidence(given, redact), _beyond(given, verification.targets))
+
+
+def _how(answer: CriterionAnswer, redact: Callable[[str], str]) -> str:
+    instead = f" **Built instead:** {_short(redact(answer.instead))}" if answer.instead.strip() else ""
+    return f"{_short(redact(answer.how))}{instead}"
 
 
 def _evidence(answers: Sequence[CriterionAnswer], redact: Callable[[str], str]) -> str:
@@ -176,7 +190,7 @@ def record_of(
         ),
     )
     for kept in (made, replace(made, reasons=())):
-        text = json.dumps(asdict(kept), separators=(",", ":"))
+        text = json.dumps(_RECORDED.dump_python(kept, mode="json", exclude_defaults=True), separators=(",", ":"))
         # Nothing in it may end the comment, or be read as a mention, a reference or a closing keyword.
         line = _RECORD.replace("%", _ACTS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
         if len(line) <= MAX_RECORD:
@@ -201,11 +215,36 @@ def state_cell(proof: CriterionProof, redact: Callable[[str], str]) -> str:
         on_base = "; **already so on the base branch**" if proof.on_base else ""
         left = f"; **{cell(proof.why)}**" if proof.why else ""
         return f"{proof.state.value} ({where}){left}{on_base}"
-    return f"{_STATES[proof.state]}{f': {_short(redact(proof.why))}' if proof.why else ''}"
+    word = proof.state.value if proof.state is ProofState.CLAIMED else f"**{proof.state.value}**"
+    return f"{word}{f': {_short(redact(proof.why))}' if proof.why else ''}"
 
 
 def _short(text: str) -> str:
     return cell(text if len(text) <= _MAX_CELL else text[:_MAX_CELL] + "…")
+
+
+def follow_ups(
+    asked: Sequence[FollowUp], ref: IssueRef, branch: str, redact: Callable[[str], str], new_issue: str
+) -> str:
+    """The issues that the agent proposes: each a link that fills in GitHub's form, and what it is about."""
+    rows = []
+    for one in asked[:_MAX_FOLLOW_UPS]:
+        title, text = one_line(redact(one.title))[:_MAX_CELL], redact(one.body)
+        form = _form(new_issue, title, neutralise(text), ref, branch)
+        shown = f"[{cell(title)}]({form})" if new_issue else f"**{cell(title)}**"
+        rows.append(f"- {shown}: {_short(text)}")
+    return joined("Follow-up issues that the agent proposes:", "\n".join(rows)) if rows else ""
+
+
+def _form(new_issue: str, title: str, text: str, ref: IssueRef, branch: str) -> str:
+    """The address of GitHub's form for a new issue, filled in with inert text; nothing is created until a person sends
+    it.
+    """
+    where = f"Left open by the pull request of the branch {code(branch)} for {ref}; its section *Not done* says more."
+    query = urlencode({"title": title, "body": joined(where, text)})
+    if len(query) > _MAX_LINK:
+        query = urlencode({"title": title, "body": where})
+    return f"{new_issue}?{query}"
 
 
 def _follow_up(
@@ -216,16 +255,11 @@ def _follow_up(
     redact: Callable[[str], str],
     new_issue: str,
 ) -> str:
-    """A link that fills in GitHub's form; nothing is created until a person sends it."""
     rows = [
         f"- {one_line(redact(c.text))}: {one_line(redact(a.how)) if (a := answers.get(c.id)) else ''}" for c in left
     ]
-    title = f"[ops] Follow-up of #{ref.number}"
-    where = f"Left open by the pull request of the branch {code(branch)} for {ref}; its section *Not done* says more."
-    query = urlencode({"title": title, "body": "\n".join([where, "", *rows])})
-    if len(query) > _MAX_LINK:
-        query = urlencode({"title": title, "body": where})
-    return f"[Open a follow-up issue]({new_issue}?{query}) for what is open."
+    form = _form(new_issue, f"[ops] Follow-up of #{ref.number}", "\n".join(rows), ref, branch)
+    return f"[Open a follow-up issue]({form}) for what is open."
 
 
 def _beyond(answers: Sequence[CriterionAnswer], targets: Sequence[TargetVerification]) -> str:

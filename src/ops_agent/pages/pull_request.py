@@ -20,7 +20,7 @@ from ops_agent.model.finding import Finding, Severity, Verdict
 from ops_agent.model.terraform import Unreadable
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.model.work_item import Claim, WorkItem
-from ops_agent.pages.criteria import criteria_section, record_of, unproved
+from ops_agent.pages.criteria import criteria_section, follow_ups, record_of, unproved
 from ops_agent.pages.fragments import IN_SUMMARY, Overflow, capped, counted, details, grouped, items, joined, spent
 from ops_agent.pages.observability import observability
 from ops_agent.pages.plans import changes_table, plans_text
@@ -33,7 +33,7 @@ from ops_agent.pages.results import (
     headlines,
     judged,
 )
-from ops_agent.pages.summary import decisions_of, first_screen, planned_decisions
+from ops_agent.pages.summary import decisions_of, first_screen, how_applied, planned_decisions
 from ops_agent.text.markdown import (
     cell,
     code,
@@ -183,16 +183,19 @@ def _sections(material: Material, overflow: Overflow) -> dict[str, str]:
     ci_cd = ci_cd_facts(material.changes, verification, material.merges, material.left_out, _patch(material, overflow))
     checks = validation_facts(verification, material.verdict, redact)
     return {
-        "first_screen": first_screen(
-            material.verdict,
-            verification,
-            material.merges,
-            material.item.base_branch,
-            material.unfinished,
-            redact,
-            overflow,
-            material.reasons,
-            has_workflows=any(map(is_ci, material.changes.paths)),
+        "first_screen": joined(
+            first_screen(
+                material.verdict,
+                verification,
+                material.merges,
+                material.item.base_branch,
+                material.unfinished,
+                redact,
+                overflow,
+                material.reasons,
+                has_workflows=any(map(is_ci, material.changes.paths)),
+            ),
+            _assumptions(words, redact),
         ),
         "description": section(
             f"For the work item *{cell(redact(material.item.title))}*.", "Description", words.description
@@ -239,6 +242,12 @@ def _prose(title: str, text: str, redact: Callable[[str], str], overflow: Overfl
     return f"{shown}\n\n*(cut here: {len(rest):,} more characters {IN_SUMMARY})*"
 
 
+def _assumptions(ending: Ending, redact: Callable[[str], str]) -> str:
+    """What the agent took for granted where the issue says nothing: the last thing on the first screen."""
+    rows = items(map(redact, ending.assumptions), longest=_MAX_CELL)
+    return quoted("\n".join(["*In the agent's words:*", "", "Assumptions:", "", *rows])) if rows else ""
+
+
 def _not_done(material: Material, overflow: Overflow) -> str:
     ending, redact = material.ending, material.redact
     parts = []
@@ -247,9 +256,8 @@ def _not_done(material: Material, overflow: Overflow) -> str:
     if ending is not None:
         if theirs := _prose("Not done", ending.not_done, redact, overflow):
             parts.append(quoted(f"*In the agent's words:*\n\n{theirs}"))
-        for title, entries in (("Proposed issues", ending.proposed_issues), ("Open questions", ending.questions)):
-            listed = items(map(redact, entries), longest=_MAX_CELL)
-            parts.append("\n".join([f"{title}:\n", *listed]) if listed else "")
+        ref, branch = material.item.issue.ref, material.claim.branch
+        parts.append(follow_ups(ending.follow_ups, ref, branch, redact, material.new_issue))
     return joined(*parts)
 
 
@@ -298,15 +306,15 @@ def ci_cd_facts(
     left_out: tuple[str, ...] = (),
     patch: str = "",
 ) -> str:
-    """Changed workflows with triggers and jobs, the `patch` of those `left_out`, and commands to plan and apply what a
-    merge does not apply by itself.
+    """Changed workflows with triggers and jobs, what applies each environment, the `patch` of workflows `left_out`, and
+    commands to plan and apply what a merge does not apply by itself.
     """
     files = [change for change in changes.changes if is_ci(change.path)]
-    parts = ["No workflows changed."]
+    parts = ["No workflows changed.", how_applied(verification.targets, merges)]
     if files:
         note = "**CI changes: review before approving runs.** A workflow on this branch runs as this branch defines it."
         listed = (_workflow(change, change.path in left_out) for change in files[:MAX_FILES])
-        parts = [f"> [!IMPORTANT]\n> {note}", "\n".join(listed)]
+        parts = [f"> [!IMPORTANT]\n> {note}", "\n".join(listed), parts[1]]
     applied = {(one.root, one.environment) for one in merges if one.on_merge and one.certain and not one.destroys}
     by = grouped(((t.target.root.path, t.target.environment.name) in applied, t) for t in verification.targets)
     return joined(

@@ -10,6 +10,7 @@ from ops_agent.model.plan import PlanCounts
 from ops_agent.model.verification import TargetVerification, Verification
 from ops_agent.pages.criteria import criteria_headline
 from ops_agent.pages.fragments import IN_SUMMARY, Overflow, capped, counted, grouped, joined
+from ops_agent.pages.plans import names_of
 from ops_agent.pages.results import MAX_DANGERS, Reasons, cautions, danger_lines, danger_list, is_own, reason_of
 from ops_agent.text.markdown import cell, code, list_item
 from ops_agent.workflows.merging import MergeEffect
@@ -17,6 +18,7 @@ from ops_agent.workflows.understood import DEPLOYS
 
 _MAX_DECISIONS: Final = 10
 _MAX_EFFECTS: Final = 10
+_MAX_JOBS: Final = 3
 
 
 def first_screen(
@@ -104,6 +106,34 @@ def what_merging_does(merges: Sequence[MergeEffect], base_branch: str, *, has_ro
         return "\n".join([*lines, *capped(_effects(later, with_event=True), _MAX_EFFECTS)])
     by_hand = ", so apply by hand" if has_roots else ""
     return f"**{merging} applies nothing:** no workflow applies Terraform{by_hand}."
+
+
+def how_applied(targets: Sequence[TargetVerification], merges: Sequence[MergeEffect]) -> str:
+    """For each root and environment what applies this change: a merge, another event, or a person."""
+    ways = grouped((_way(target, merges), target) for target in targets)
+    rows = [f"- {names_of(same)}: {way}" for way, same in ways.items()]
+    return "\n".join(["How this is applied:", "", *rows]) if rows else ""
+
+
+def _way(target: TargetVerification, merges: Sequence[MergeEffect]) -> str:
+    where = (target.target.root.path, target.target.environment.name)
+    own = [one for one in merges if (one.root, one.environment) == where and not one.destroys and not one.unread]
+    doubtful = [one for one in merges if not (one.root and one.environment) or one.unread]
+    for effects, says in (
+        ([one for one in own if one.on_merge and one.certain], "a merge applies it"),
+        ([one for one in own if one.on_merge], "a merge applies it if the conditions of the job hold"),
+        ([one for one in doubtful if one.on_merge], "a merge may apply it"),
+        (own, "no merge applies it, but another event does"),
+        (doubtful, "no merge applies it; another event may"),
+    ):
+        if effects:
+            jobs = grouped((f"job {code(one.job)} of {code(one.workflow)}", one.event) for one in effects)
+            shown = [
+                by if effects[0].on_merge else f"{by}, started by {', '.join(map(code, dict.fromkeys(events)))}"
+                for by, events in jobs.items()
+            ]
+            return f"{says} ({'; '.join(shown[:_MAX_JOBS])})"
+    return "no workflow applies it: a person does"
 
 
 def _effects(effects: Sequence[MergeEffect], *, with_event: bool = False) -> list[str]:

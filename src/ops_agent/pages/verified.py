@@ -184,7 +184,7 @@ def body_of(verified: Verified, body: str) -> tuple[str, str] | None:
         del facts["CI/CD changes"]  # it holds the workflow files that could not be committed
     new = {title: joined(text, _words(parts[title])) for title, text in facts.items()}
     new["Guard verdict"] = verdict_section(verified.verdict, verification.targets, redact, overflow, verified.why)
-    new[""] = with_notes(verified.first_screen(overflow), _alert(parts[""]))
+    new[""] = joined(with_notes(verified.first_screen(overflow), _alert(parts[""])), _words(parts[""]))
     others = sum(len(text) for title, text in parts.items() if title not in new and title != "Terraform plan")
     parts |= _cut(new, overflow, max(_MIN_SECTIONS, _MAX_SECTIONS - others))
     if verified.evaluated:

@@ -126,7 +126,8 @@ def _proof(
         holding, of = sum(bool(result.holds) for result in results), len(results)
         known = f"; its evidence holds in {holding} of {of} case{'s' if of > 1 else ''}" if results else ""
         known = ", although its evidence holds" if results and holding == of else known
-        return CriterionProof(criterion_id=id_, state=ProofState.OPEN, why=f'the agent says "{answer.met}"{known}')
+        state = ProofState.PARTLY if answer.met == "partly" else ProofState.OPEN
+        return CriterionProof(criterion_id=id_, state=state, why=f'the agent says "{answer.met}"{known}')
     if wrong:
         return CriterionProof(criterion_id=id_, state=ProofState.REFUTED, why="; ".join(dict.fromkeys(wrong)))
     if unsure or not results:
