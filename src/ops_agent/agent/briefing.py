@@ -1,25 +1,20 @@
 """What the llm sees: the system prompt (who the agent is, and its limits), the task prompt (the work item and a map of
-the repository), and findings and checks that go back to it.
+the repository).
 """
 
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from ops_agent.model.conversation import Standard
-from ops_agent.model.finding import Finding
-from ops_agent.model.plan import UNKNOWN, PlanCounts, ResourceAction, ResourceChange
 from ops_agent.model.policy import PUBLIC_REGISTRIES, Limits, Policy
 from ops_agent.model.terraform import Layout, TerraformRoot, TerraformSource
-from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerification
 from ops_agent.model.work_item import WorkItem
-from ops_agent.pages.fragments import grouped
-from ops_agent.plan.findings import LIFTED_BY
 from ops_agent.terraform.hcl_tree_sitter import read_terraform
 from ops_agent.terraform.modules import LOCK_FILE, read_lock_file
 from ops_agent.text.templates import fill
@@ -29,15 +24,12 @@ MAX_FILES = 150
 MAX_NAMES = 40
 MAX_DIRECTORIES = 40
 MAX_NAME = 200
-MAX_FINDINGS = 40
-MAX_OUTPUT = 4_000
-MAX_RESOURCES = 40
-MAX_ATTRIBUTES = 30
-MAX_VALUE = 300
 _BLOCKS = ("resource", "data", "module", "variable", "output", "provider", "terraform", "locals", "moved")
 
 BOUNDARY_PREFIX = "B"
 """An upper-case letter first: no JSON escape ends with one, so the mark can be escaped inside any JSON text."""
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 def fenced(boundary: str, material: object) -> str:
@@ -48,8 +40,25 @@ def fenced(boundary: str, material: object) -> str:
     text = json.dumps(material, ensure_ascii=False, indent=None if isinstance(material, str) else 1)
     for line_end in "\u2028\u2029\x85\x7f":
         text = text.replace(line_end, f"\\u{ord(line_end):04x}")
-    text = text.replace(boundary, f"\\u{ord(boundary[0]):04x}{boundary[1:]}")
+    text = text.replace(boundary, _escaped(boundary))
     return f"--- data {boundary}\n{text}\n--- end {boundary}"
+
+
+def fenced_text(boundary: str, heading: str, text: str) -> str:
+    """`text` as it is, in a fence of its own: as JSON code is half as long again. `heading` stands beside the mark.
+
+    The mark and control characters, all line ends but `\\n` among them, are escaped, so that no line can be forged.
+    """
+    heading, text = (
+        _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", one).replace(boundary, _escaped(boundary))
+        for one in (" ".join(heading.split()), text)
+    )
+    line_end = "" if not text or text.endswith("\n") else "\n"
+    return f"--- data {boundary} {heading}\n{text}{line_end}--- end {boundary}"
+
+
+def _escaped(boundary: str) -> str:
+    return f"\\u{ord(boundary[0]):04x}{boundary[1:]}"
 
 
 def plain_name(text: str) -> str:
@@ -203,149 +212,3 @@ def _blocks(content: bytes) -> str:
     names = [f"{b.type} {'.'.join(b.labels)}".strip() for b in source.blocks if b.type in _BLOCKS]
     more = f", and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
     return ", ".join(plain_name(n) for n in names[:MAX_NAMES]) + more
-
-
-def findings_material(findings: tuple[Finding, ...]) -> list[dict[str, Any]]:
-    """Findings as they go back to the llm: file and line, rule, how grave, what and what to do. Those that block come
-    first, then new ones; what the base branch has already is not `new`.
-    """
-    findings = tuple(sorted(findings, key=lambda f: (not f.blocks, f.pre_existing, f.severity)))
-    shown = [_finding(f) for f in findings[:MAX_FINDINGS]]
-    if len(findings) > MAX_FINDINGS:
-        shown.append({"more": f"{len(findings) - MAX_FINDINGS} further findings"})
-    return shown
-
-
-def _finding(finding: Finding) -> dict[str, Any]:
-    return {
-        "where": str(finding.place) or finding.address,
-        "rule": finding.rule,
-        "blocks": finding.blocks,
-        **({"disputed": True} if finding.disputed else {}),
-        "new": not finding.pre_existing,
-        "severity": finding.severity.name.lower(),
-        "what": finding.what[:1000],
-        "remedy": finding.remedy[:500],
-    }
-
-
-def checks_material(checks: Iterable[CheckResult]) -> list[dict[str, Any]]:
-    """Checks as they go back to the llm: diagnostics with file and line; what several subjects share is said once.
-
-    With the output of `fmt` (its diff), and where no finding says what is wrong; never of a plan, which holds values.
-    """
-    same: dict[CheckResult, list[str]] = {}
-    for check in checks:
-        same.setdefault(replace(check, subject="", seconds=0.0), []).append(plain_name(check.subject))
-    return [_check(check, ", ".join(dict.fromkeys(subjects))) for check, subjects in same.items()]
-
-
-def _check(check: CheckResult, subjects: str) -> dict[str, Any]:
-    shown: dict[str, Any] = {"check": check.name, "subject": subjects, "status": str(check.status)}
-    if check.findings:
-        shown["findings"] = findings_material(check.findings)
-    needs_output = check.name == "fmt" or not (check.findings or check.name == "plan")
-    if check.output and needs_output and check.status is not CheckStatus.PASSED:
-        shown["output"] = check.output[-MAX_OUTPUT:]
-    return shown
-
-
-def plans_material(targets: Sequence[TargetVerification], labels: Collection[str] = ()) -> list[dict[str, Any]]:
-    """The plans of each root for the llm: by environment how much changes, then each resource with its action, the
-    values that are set and what forces a replacement, then the dangers. What environments share is said once. `labels`
-    are those that writers gave the issue.
-    """
-    roots = grouped((target.target.root.path, target) for target in targets if target.plan is not None)
-    room, shown = MAX_RESOURCES, []
-    for root, planned in roots.items():
-        counts = grouped((_counts(target), plain_name(target.target.environment.name)) for target in planned)
-        changes = _changes(planned)
-        entry: dict[str, Any] = {
-            "root": plain_name(root),
-            "environments": {", ".join(names): line for line, names in counts.items()},
-        }
-        if changes:
-            entry["changes"] = changes[:room]
-        if changes[room:]:
-            entry["not_shown"] = f"{len(changes) - room} more changes"
-        if dangers := _dangers(planned, labels):
-            entry["dangers"] = dangers
-        room = max(0, room - len(changes))
-        shown.append(entry)
-    return shown
-
-
-def _counts(target: TargetVerification) -> str:
-    if not target.caused and not target.caused_outputs:
-        return "no changes"
-    return PlanCounts.of(target.caused, target.caused_outputs).line
-
-
-def _changes(planned: Sequence[TargetVerification]) -> list[dict[str, Any]]:
-    """Each resource and output that changes, what destroys first; `set_in` has the values that environments have
-    apart.
-    """
-    rows: dict[tuple[str, ResourceAction, str, tuple[str, ...], str], dict[str, dict[str, Any]]] = {}
-    for target in planned:
-        name = plain_name(target.target.environment.name)
-        for one in target.caused:
-            was = one.previous_address or ""
-            rows.setdefault((one.address, one.action, was, one.replace_paths, one.why), {})[name] = _values(one)
-        for output in target.caused_outputs:
-            value = {} if output.after is None else {"value": _value(output.after)}
-            rows.setdefault((f"output.{output.name}", output.action, "", (), ""), {})[name] = value
-    shown = []
-    for (address, action, was, forced, why), by_name in sorted(rows.items(), key=lambda row: not row[0][1].destroys):
-        row: dict[str, Any] = {"address": address, "action": action.value}
-        first, *others = by_name.values()
-        shared = {k: v for k, v in first.items() if all(k in other and other[k] == v for other in others)}
-        apart = {name: {k: v for k, v in own.items() if k not in shared} for name, own in by_name.items()}
-        facts = {
-            "environments": [*by_name] if len(by_name) < len(planned) else [],
-            "was": was,
-            "forces_replacement": [*forced],
-            "why": why[:MAX_VALUE],
-            "set": shared,
-            "set_in": {name: own for name, own in apart.items() if own},
-        }
-        shown.append(row | {name: fact for name, fact in facts.items() if fact})
-    return shown
-
-
-def _values(change: ResourceChange) -> dict[str, Any]:
-    """The values that an apply would set, bounded. What only the apply makes known is left out where it says nothing:
-    an ARN of what is created.
-    """
-    if change.action is ResourceAction.UPDATE:
-        found = {name: change.new.get(name) for name in change.changed_attributes}
-    else:
-        names = change.changed_attributes if change.old else sorted(change.new)
-        values = {name: change.new.get(name) for name in names}
-        found = {name: v for name, v in values.items() if v is not UNKNOWN and v not in (None, [], {})}
-    shown = {name: _value(value) for name, value in [*found.items()][:MAX_ATTRIBUTES]}
-    return shown | ({"...": f"{len(found) - MAX_ATTRIBUTES} more"} if len(found) > MAX_ATTRIBUTES else {})
-
-
-def _value(value: Any) -> Any:
-    """A planned value, as text and cut when it is long; what is hidden is in words already."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return value if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}... ({len(text):,} characters)"
-
-
-def _dangers(planned: Sequence[TargetVerification], labels: Collection[str]) -> list[dict[str, Any]]:
-    found = grouped(
-        (danger, plain_name(target.target.environment.name))
-        for target in planned
-        for danger in (target.plan.dangers if target.plan else ())
-    )
-    shown = []
-    for danger, names in sorted(found.items(), key=lambda one: one[0].severity)[:MAX_FINDINGS]:
-        row = _finding(danger)
-        del row["new"]
-        if len(set(names)) < len(planned):
-            row["environments"] = names
-        if danger.blocks and (label := LIFTED_BY.get(danger.rule)):
-            row["blocks"] = label not in labels
-            row["lifted_by"] = label
-        shown.append(row)
-    return shown

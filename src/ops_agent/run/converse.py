@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from ops_agent.agent.briefing import checks_material, fenced, findings_material, plans_material
+from ops_agent.agent.briefing import fenced
 from ops_agent.agent.loop import AgentLoop, Budget
+from ops_agent.agent.material import checks_material, findings_material, plans_material
 from ops_agent.agent.toolbox import Toolbox
 from ops_agent.agent.workbench import Workbench
 from ops_agent.config.settings import Settings

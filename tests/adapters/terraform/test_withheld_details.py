@@ -10,7 +10,7 @@ from adapters.terraform.worlds import DEV, changes, environment, service, target
 from doubles.tree import MemoryTree
 from ops_agent.adapters.terraform import workspace as workspace_module
 from ops_agent.adapters.terraform.diagnostics import from_json
-from ops_agent.agent.briefing import checks_material
+from ops_agent.agent.material import checks_material
 from ops_agent.config.settings import Settings
 from ops_agent.model.verification import CheckStatus
 from ops_agent.run.verify import verify
