@@ -224,6 +224,13 @@ def run_replay(command: Command, _environment: Mapping[str, str]) -> int:
     return 0
 
 
+def run_eval(command: Command, environment: Mapping[str, str]) -> int:
+    """`eval`: work items with a known outcome, run against models or their recordings, as a table."""
+    from ops_agent.evaluation.comparing import evaluate
+
+    return evaluate(command, _with_own_key(_inputs(command, environment), environment), sys.stdout, sys.stderr)
+
+
 def _with_own_key(inputs: dict[str, str], environment: Mapping[str, str]) -> dict[str, str]:
     """On a laptop `ANTHROPIC_API_KEY` is the key unless an input names a way to the llm. In a job it never counts."""
     names = ("ANTHROPIC_API_KEY", "ANTHROPIC_FEDERATION_RULE_ID", "USE_BEDROCK", "VERTEX_PROJECT")
@@ -244,5 +251,6 @@ COMMANDS: dict[str, Callable[[Command, Mapping[str, str]], int]] = {
     "doctor": run_doctor,
     "judge": run_judge,
     "replay": run_replay,
+    "eval": run_eval,
     "rules": print_rules,
 }

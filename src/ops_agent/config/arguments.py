@@ -17,7 +17,7 @@ OUTPUT = Path("ops-agent-output")
 class Command:
     """What was asked for. `inputs` are `--input name=value` pairs, laid over the environment's `INPUT_*`; `repository`
     is None when nobody named one. `base` and `write_baseline` are of `judge`, `format` is of `judge` and `doctor`,
-    `record` and `page` are of `replay`.
+    `record` and `page` are of `replay`, what follows is of `eval`.
     """
 
     name: str
@@ -32,6 +32,14 @@ class Command:
     write_baseline: bool = False
     record: Path | None = None
     page: Path | None = None
+    items: Path | None = None
+    only: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    recorded: bool = False
+    results: Path | None = None
+    jobs: int = 1
+    max_cost: float = float("inf")
+    again: bool = False
 
 
 def parse(arguments: Sequence[str]) -> Command:
@@ -60,7 +68,22 @@ def parse(arguments: Sequence[str]) -> Command:
         write_baseline=given.get("write_baseline", False),
         record=given.get("record"),
         page=given.get("page"),
+        items=given.get("items"),
+        only=tuple(given.get("item") or ()),
+        models=tuple(given.get("model") or ()),
+        recorded=given.get("recorded", False),
+        results=given.get("results"),
+        jobs=given.get("jobs", 1),
+        max_cost=given.get("max_cost", float("inf")),
+        again=given.get("again", False),
     )
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if not 1 <= number <= 64:
+        raise argparse.ArgumentTypeError("a number from 1 to 64")
+    return number
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -134,6 +157,23 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("record", type=Path, metavar="FILE", help="the record, as `upload_transcript: true` keeps it")
     replay.add_argument(
         "--output", dest="page", type=Path, metavar="PAGE.html", help="default: beside the record, with .html"
+    )
+    evaluation = commands.add_parser(
+        "eval", parents=[inputs], help="run work items with a known right outcome against models, and compare them"
+    )
+    evaluation.add_argument("items", type=Path, metavar="DIR", help="one folder for each item (docs/eval.md)")
+    evaluation.add_argument("--item", action="append", metavar="NAME", help="only this item; may be repeated")
+    evaluation.add_argument("--model", action="append", metavar="ID", help="a model to compare; may be repeated")
+    evaluation.add_argument(
+        "--recorded", action="store_true", help="play the items' recordings: no model, no key, no cost"
+    )
+    evaluation.add_argument(
+        "--results", type=Path, metavar="DIR", help="default: ops-agent-eval; what is done stays done"
+    )
+    evaluation.add_argument("--again", action="store_true", help="run also what has a result")
+    evaluation.add_argument("--jobs", type=_count, default=1, metavar="N", help="so many runs at a time (default: 1)")
+    evaluation.add_argument(
+        "--max-cost", type=float, default=float("inf"), metavar="USD", help="begin no run when so much is spent"
     )
     commands.add_parser("rules", help="print every guard rule as Markdown")
     return parser
