@@ -8,26 +8,20 @@ from contextlib import ExitStack
 
 import pytest
 
+from adapters.terraform.conftest import build
 from adapters.terraform.offline_worlds import changed, planned
 from adapters.terraform.worlds import DEV, PROD, TABLE, environment, service, target, write
 from ops_agent.adapters.terraform.offline_plan import Seen, base_sides, plan_offline
 from ops_agent.adapters.terraform.processes import Patience
 from ops_agent.adapters.terraform.sandbox import Sandbox
 from ops_agent.adapters.terraform.terraform_cli import TerraformCli
-from ops_agent.model.plan import UNKNOWN
+from ops_agent.model.plan import UNKNOWN, ResourceAction
 from ops_agent.model.policy import Policy
 from ops_agent.model.verification import CheckStatus
 from ops_agent.plan.offline import DERIVED_TEXT
 from ops_agent.plan.reading import read_plan
 
 pytestmark = pytest.mark.terraform
-
-
-def test_renaming_a_table_replaces_it(terraform, tmp_path):
-    found = changed(terraform, tmp_path, TABLE, TABLE.replace('"orders"\n', '"orders-2"\n', 1))
-    assert found.actions == {"aws_dynamodb_table.orders": "replace (delete first)"}
-    assert found["aws_dynamodb_table.orders"].replace_paths == ("name",)
-    assert found.untold == {}
 
 
 QUEUE = """\
@@ -60,15 +54,6 @@ resource "aws_lb" "orders" {
 """
 
 
-def test_another_state_has_an_answer_and_what_comes_from_it_is_not_known(terraform, tmp_path):
-    found = changed(terraform, tmp_path, STATE, STATE.replace('"orders"\n', '"sales"\n', 1) + BALANCER)
-    assert found.actions == {"aws_security_group.orders": "replace (delete first)", "aws_lb.orders": "create"}
-    assert found["aws_security_group.orders"].replace_paths == ("name",), "the VPC stays, whichever it is"
-    shown = json.dumps(found["aws_lb.orders"].new)
-    assert "${data.terraform_remote_state.network.outputs.private_subnet_ids" in shown
-    assert found.untold == {}
-
-
 REDRIVE = """\
 resource "aws_sqs_queue" "orders" {
   name           = "orders"
@@ -79,15 +64,6 @@ resource "aws_sqs_queue" "dead" {
   name = "orders-dead"
 }
 """
-
-
-def test_a_redrive_policy_on_a_live_queue_is_an_update_beside_the_new_queue(terraform, tmp_path):
-    found = changed(terraform, tmp_path, QUEUE, REDRIVE)
-    assert found.actions == {"aws_sqs_queue.orders": "update", "aws_sqs_queue.dead": "create"}
-    assert "redrive_policy" in found["aws_sqs_queue.orders"].changed_attributes
-    assert "${aws_sqs_queue.dead.arn}" in found["aws_sqs_queue.orders"].new["redrive_policy"]
-    assert found["aws_sqs_queue.dead"].new["message_retention_seconds"] == 345600
-    assert ("aws_sqs_queue.orders", "aws_sqs_queue.dead") in found.plan.edges
 
 
 NETWORK = """\
@@ -112,17 +88,6 @@ resource "aws_subnet" "private" {
 """
 
 
-def test_subnets_with_zones_from_a_data_source_show_their_values(terraform, tmp_path):
-    found = changed(terraform, tmp_path, NETWORK, NETWORK + SUBNETS)
-    assert found.actions == dict.fromkeys(("aws_subnet.private[0]", "aws_subnet.private[1]"), "create")
-    for number, zone in enumerate(("sa-east-1a", "sa-east-1b")):
-        subnet = found[f"aws_subnet.private[{number}]"].new
-        assert (subnet["availability_zone"], subnet["cidr_block"]) == (zone, f"10.0.{number}.0/24")
-        assert subnet["tags"] == {"owner": PROD}
-        assert subnet["vpc_id"] == "${aws_vpc.main.id}"
-        assert subnet["map_public_ip_on_launch"] is False
-
-
 POLICY = (
     TABLE
     + """
@@ -141,11 +106,121 @@ resource "aws_iam_policy" "read" {
 )
 
 
-def test_actions_and_principals_of_a_policy_document_are_known(terraform, tmp_path):
-    found = changed(terraform, tmp_path, TABLE, POLICY)
-    assert found.actions == {"aws_iam_policy.read": "create"}
+DERIVED = """
+resource "aws_sqs_queue" "derived" {
+  name              = "a-${substr(sha256(aws_dynamodb_table.orders.arn), 0, 8)}"
+  kms_master_key_id = substr(aws_dynamodb_table.orders.stream_arn, 0, 30)
+  tags = {
+    whole = aws_dynamodb_table.orders.arn
+    hash  = md5(aws_dynamodb_table.orders.arn)
+    own   = "x"
+  }
+}
+"""
+
+
+def _labelled(name: str, label: str) -> str:
+    return TABLE.replace('"orders" {', f'"{label}" {{', 1).replace('"orders"\n', f'"{name}"\n', 1)
+
+
+SUBNET = """
+resource "aws_subnet" "chosen" {
+  vpc_id     = aws_vpc.main.id
+  cidr_block = "10.0.9.0/24"
+}
+"""
+SECRET = """
+variable "s" {
+  sensitive = true
+  default   = "hunter2"
+}
+
+resource "aws_sqs_queue" "secret" {
+  name = "secret"
+  tags = { s = var.s }
+}
+"""
+MOVED = "moved {\n  from = aws_dynamodb_table.before\n  to   = aws_dynamodb_table.after\n}\n"
+BEFORE = [TABLE, _labelled("old", "renamed"), _labelled("same", "before"), QUEUE, STATE, NETWORK, SUBNET, SECRET]
+AFTER = [
+    *(_labelled("new", "renamed"), _labelled("same", "after"), MOVED, REDRIVE),
+    *(STATE.replace('"orders"\n', '"sales"\n', 1), BALANCER, NETWORK, SUBNETS),
+    SUBNET.replace('.0/24"\n', '.0/24"\n  availability_zone = "sa-east-1a"\n'),
+    *(SECRET.replace("hunter2", "hunter3"), POLICY, DERIVED),
+]
+
+
+@pytest.fixture(scope="module")
+def found(engines, mirror, embedded_aws, tmp_path_factory):
+    """One plan of one root in which each kind of change stands once: what is asked of it is a test each."""
+    terraform = build(engines, "embedded", mirror, embedded_aws)
+    return changed(terraform, tmp_path_factory.mktemp("kinds"), "\n".join(BEFORE), "\n".join(AFTER))
+
+
+def test_renaming_a_table_replaces_it(found):
+    assert found["aws_dynamodb_table.renamed"].replace_paths == ("name",)
+
+
+def test_nothing_but_what_changes_is_in_the_plan(found):
+    replaced = dict.fromkeys(("aws_dynamodb_table.renamed", "aws_security_group.orders"), "replace (delete first)")
+    created = (
+        "lb.orders",
+        "sqs_queue.dead",
+        "sqs_queue.derived",
+        "iam_policy.read",
+        *map("subnet.private[{}]".format, (0, 1)),
+    )
+    updated = dict.fromkeys(("aws_sqs_queue.orders", "aws_sqs_queue.secret"), "update")
+    moved = {"aws_dynamodb_table.after": "move"}
+    assert found.actions == replaced | {f"aws_{name}": "create" for name in created} | updated | moved
+    assert list(found.untold) == ["aws_subnet.chosen"]
+
+
+def test_another_state_has_an_answer_and_what_comes_from_it_is_not_known(found):
+    assert found["aws_security_group.orders"].replace_paths == ("name",), "the VPC stays, whichever it is"
+    shown = json.dumps(found["aws_lb.orders"].new)
+    assert "${data.terraform_remote_state.network.outputs.private_subnet_ids" in shown
+
+
+def test_a_redrive_policy_on_a_live_queue_is_an_update_beside_the_new_queue(found):
+    assert "redrive_policy" in found["aws_sqs_queue.orders"].changed_attributes
+    assert "${aws_sqs_queue.dead.arn}" in found["aws_sqs_queue.orders"].new["redrive_policy"]
+    assert found["aws_sqs_queue.dead"].new["message_retention_seconds"] == 345600
+    assert ("aws_sqs_queue.orders", "aws_sqs_queue.dead") in found.plan.edges
+
+
+def test_subnets_with_zones_from_a_data_source_show_their_values(found):
+    for number, zone in enumerate(("sa-east-1a", "sa-east-1b")):
+        subnet = found[f"aws_subnet.private[{number}]"].new
+        assert (subnet["availability_zone"], subnet["cidr_block"]) == (zone, f"10.0.{number}.0/24")
+        assert subnet["tags"] == {"owner": PROD}
+        assert subnet["vpc_id"] == "${aws_vpc.main.id}"
+        assert subnet["map_public_ip_on_launch"] is False
+
+
+def test_actions_and_principals_of_a_policy_document_are_known(found):
     statement = json.loads(found["aws_iam_policy.read"].new["policy"])["Statement"][0]
     assert (statement["Action"], statement["Resource"]) == ("dynamodb:GetItem", "${aws_dynamodb_table.orders.arn}")
+
+
+def test_a_moved_block_is_no_change(found):
+    assert found["aws_dynamodb_table.after"].previous_address == "aws_dynamodb_table.before"
+
+
+def test_a_value_that_aws_chose_before_cannot_be_told(found):
+    assert "availability_zone" in found.untold["aws_subnet.chosen"]
+
+
+def test_a_sensitive_value_stays_sensitive(found):
+    assert found["aws_sqs_queue.secret"].action is ResourceAction.UPDATE
+    assert "hunter" not in repr(found["aws_sqs_queue.secret"])
+
+
+def test_what_is_computed_of_an_invented_value_is_not_shown(found):
+    queue = found["aws_sqs_queue.derived"].new
+    assert (queue["name"], queue["kms_master_key_id"]) == (UNKNOWN, UNKNOWN)
+    for tags in (queue["tags"], queue["tags_all"]):
+        assert (tags["hash"], tags["own"]) == (UNKNOWN, "x")
 
 
 @pytest.mark.proof
@@ -168,14 +243,6 @@ def test_a_replacement_spreads_to_what_uses_it(terraform, tmp_path):
     found = changed(terraform, tmp_path, before, before.replace('"10.0.0.0/16"', '"10.1.0.0/16"'))
     replaced = "replace (delete first)"
     assert found.actions == dict.fromkeys(("aws_vpc.main", "aws_subnet.private[0]", "aws_subnet.private[1]"), replaced)
-
-
-def test_a_moved_block_is_no_change(terraform, tmp_path):
-    after = TABLE.replace('"aws_dynamodb_table" "orders"', '"aws_dynamodb_table" "sales"')
-    move = "moved {\n  from = aws_dynamodb_table.orders\n  to   = aws_dynamodb_table.sales\n}\n"
-    found = changed(terraform, tmp_path, TABLE, after + move)
-    assert found.actions == {"aws_dynamodb_table.sales": "move"}
-    assert found["aws_dynamodb_table.sales"].previous_address == "aws_dynamodb_table.orders"
 
 
 @pytest.mark.proof
@@ -342,14 +409,6 @@ def test_what_a_data_source_answers_cannot_be_told(terraform, tmp_path):
     assert "data.aws_ami.linux" in found.untold["aws_instance.one"]
 
 
-def test_a_value_that_aws_chose_before_cannot_be_told(terraform, tmp_path):
-    before = NETWORK + 'resource "aws_subnet" "s" {\n  vpc_id     = aws_vpc.main.id\n  cidr_block = "10.0.0.0/24"\n}\n'
-    after = before.replace('"10.0.0.0/24"\n', '"10.0.0.0/24"\n  availability_zone = "sa-east-1a"\n')
-    found = changed(terraform, tmp_path, before, after)
-    assert found.actions == {}
-    assert "availability_zone" in found.untold["aws_subnet.s"]
-
-
 def test_a_provisioner_is_never_run(terraform, tmp_path):
     runs = 'resource "terraform_data" "x" {\n  provisioner "local-exec" {\n    command = "true"\n  }\n}\n'
     with pytest.raises(AssertionError, match="provisioner"):
@@ -455,27 +514,10 @@ def test_another_type_by_a_moved_block_cannot_be_told(terraform, tmp_path):
     assert "`aws_sqs_queue.orders`" in found.untold["aws_sns_topic.orders"]
 
 
-DERIVED = """
-resource "aws_sqs_queue" "derived" {
-  name              = "a-${substr(sha256(aws_dynamodb_table.orders.arn), 0, 8)}"
-  kms_master_key_id = substr(aws_dynamodb_table.orders.stream_arn, 0, 30)
-  tags = {
-    whole = aws_dynamodb_table.orders.arn
-    hash  = md5(aws_dynamodb_table.orders.arn)
-    own   = "x"
-  }
-}
-"""
-
-
-def test_what_is_computed_of_an_invented_value_is_not_shown(terraform, tmp_path):
-    found = changed(terraform, tmp_path / "1", TABLE, TABLE + DERIVED)
-    queue = found["aws_sqs_queue.derived"].new
-    assert (queue["name"], queue["kms_master_key_id"]) == (UNKNOWN, UNKNOWN)
-    for tags in (queue["tags"], queue["tags_all"]):
-        assert (tags["hash"], tags["own"]) == (UNKNOWN, "x")
+@pytest.mark.proof
+def test_what_is_computed_of_an_invented_value_is_not_shown_before_or_after_an_update(terraform, tmp_path):
     after = DERIVED.replace('own   = "x"', 'own   = "y"')
-    update = changed(terraform, tmp_path / "2", TABLE + DERIVED, TABLE + after)["aws_sqs_queue.derived"]
+    update = changed(terraform, tmp_path, TABLE + DERIVED, TABLE + after)["aws_sqs_queue.derived"]
     assert update.changed_attributes == ("tags", "tags_all")
     assert update.old["name"] == update.new["name"] == DERIVED_TEXT
 
@@ -488,14 +530,6 @@ def test_terraform_data_is_planned_like_any_other(terraform, tmp_path):
     assert found.actions == {"terraform_data.x": "update"}
     found = changed(terraform, tmp_path / "2", data, data.replace('["1"]', '["2"]'))
     assert found.actions == {"terraform_data.x": "replace (delete first)"}
-
-
-def test_a_sensitive_value_stays_sensitive(terraform, tmp_path):
-    secret = 'variable "s" {\n  sensitive = true\n  default   = "hunter2"\n}\n'
-    before = secret + QUEUE.replace('"orders"\n', '"orders"\n  tags = { s = var.s }\n')
-    found = changed(terraform, tmp_path, before, before.replace("hunter2", "hunter3"))
-    assert found.actions == {"aws_sqs_queue.orders": "update"}
-    assert "hunter" not in repr(found["aws_sqs_queue.orders"])
 
 
 FROM_A_DATA_SOURCE = """\
