@@ -180,6 +180,19 @@ def test_a_check_after_an_edit_of_a_page_or_a_workflow_starts_nothing_of_terrafo
     assert here.engine.ran.count("fmt") == here.engine.ran.count("format") == 2
 
 
+def test_a_check_gives_the_pitfalls_of_the_types_that_the_change_touches_once(tmp_path: Path) -> None:
+    queue, bucket = (f'resource "{one}" "x" {{\n  name = "x"\n}}\n' for one in ("aws_sqs_queue", "aws_s3_bucket"))
+    early = reply(call("write_file", path="infra/queue.tf", content=queue))
+    late = reply(call("write_file", path="infra/bucket.tf", content=bucket))
+    asks = [reply(call("check")) for _ in range(3)]
+    here = Here(tmp_path, early, asks[0], asks[1], late, asks[2], DONE)
+    here.go_on()
+    first, second, third = results_of(here, "check")
+    assert any("visibility_timeout_seconds" in line for line in first["pitfalls"])
+    assert "pitfalls" not in second
+    assert not any("visibility" in line for line in third["pitfalls"]) and third["pitfalls"]
+
+
 def test_a_base_that_cannot_be_planned_offline_is_tried_once_and_said(tmp_path: Path) -> None:
     here = Here(tmp_path, WRITE, reply(call("check")), MORE, reply(call("check")), DONE)
     here.engine.cannot = "its `provisioner` would run"

@@ -107,6 +107,7 @@ def task_prompt(
     infra_context: str,
     others: tuple[Standard, ...],
     *,
+    pitfalls: tuple[str, ...] = (),
     workflows_as_patch: bool = False,
     messages: tuple[str, ...] = (),
 ) -> str:
@@ -121,6 +122,7 @@ def task_prompt(
         repository=item.target.full_name,
         base_branch=plain_name(item.base_branch),
         map=fenced(boundary, repository_map),
+        pitfalls=pitfalls,
         workflows_as_patch=workflows_as_patch,
         messages=messages,
         issue=str(item.issue.ref),

@@ -42,7 +42,8 @@ class Briefing:
 
     `boundary` is this run's random mark (128 bits) around everything that is material and not an instruction.
     `more_standards` were not loaded and can be read by the agent, `unavailable` says which could not be had.
-    `criteria` are the ids of the issue's criteria, `labels_by_writers` the labels that writers gave it.
+    `pitfalls` are the ids of those that `task` holds, `criteria` those of the issue's criteria, `labels_by_writers` the
+    labels that writers gave it.
     """
 
     standards: tuple[Standard, ...]
@@ -52,6 +53,7 @@ class Briefing:
     boundary: str = ""
     more_standards: tuple[Standard, ...] = ()
     unavailable: tuple[str, ...] = ()
+    pitfalls: tuple[str, ...] = ()
     criteria: tuple[str, ...] = ()
     labels_by_writers: tuple[str, ...] = ()
 

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Sequence
 
 from ops_agent.agent.briefing import BOUNDARY_PREFIX, repository_map, system_prompt, task_prompt
+from ops_agent.agent.pitfalls import pitfalls_of_text
 from ops_agent.agent.standards import standards_for
 from ops_agent.config.settings import Settings
 from ops_agent.guard.tree import source_tree
@@ -73,6 +74,7 @@ def brief(
     merges = merge_effects(settings.policy, base, item.base_branch)
     require_environments(settings.environments, layout)
     standards, others = standards_for(settings.standards, paths, base.read, words_of(item), shared)
+    pitfalls = pitfalls_of_text(words_of(item))
     boundary = BOUNDARY_PREFIX + secrets.token_hex(16)
     world.reporter.line(f"standards: {', '.join(f'{s.id} ({s.source})' for s in standards)}")
     unavailable = tuple(sentence for source in shared for sentence in source.unavailable)
@@ -81,6 +83,7 @@ def brief(
     return Briefing(
         standards=standards,
         unavailable=unavailable,
+        pitfalls=tuple(one.id for one in pitfalls),
         layout=layout,
         system=system_prompt(settings.policy, settings.limits, standards, settings.labels.title_prefix),
         task=world.redact(
@@ -90,6 +93,7 @@ def brief(
                 repository_map(layout, paths, base.read, merges),
                 settings.infra_context,
                 others,
+                pitfalls=tuple(one.line for one in pitfalls),
                 workflows_as_patch=abilities is not None and abilities.workflows is False,
                 messages=messages,
             )

@@ -9,6 +9,7 @@ from typing import Any, Final
 from ops_agent.agent.briefing import fenced
 from ops_agent.agent.loop import AgentLoop, Budget
 from ops_agent.agent.material import checks_material, findings_material, plans_material
+from ops_agent.agent.pitfalls import pitfalls_of_change
 from ops_agent.agent.toolbox import Toolbox
 from ops_agent.agent.workbench import Workbench
 from ops_agent.config.settings import Settings
@@ -57,6 +58,7 @@ class Conversation:
         self._world, self._settings, self._briefing, self._scratch = world, settings, briefing, scratch
         self._show = show
         self._base_first, self._withdrawn = base_first, withdrawn
+        self._pitfalls = {*briefing.pitfalls}
         self._told = set[tuple[str, str]]()
         self._rounds = 0
         self._blocked = False
@@ -241,6 +243,9 @@ class Conversation:
             shown["pinned"] = f"code replaced {tags} by commits: read the workflow again before you edit it"
         if formatted:
             shown["formatted"] = f"code formatted {', '.join(formatted)}: read them again before you edit them in place"
+        if told := pitfalls_of_change(changes, self._pitfalls):
+            self._pitfalls |= {one.id for one in told}
+            shown["pitfalls"] = [one.line for one in told]
         if any(not is_workflow(f.place.path) for f in verdict.blocking):
             note = "a finding blocks, so nothing was executed; fix it and check again"
             return {"passed": False, **shown, "note": note}
