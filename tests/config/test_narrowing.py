@@ -46,6 +46,8 @@ def test_every_limit_can_be_narrowed() -> None:
             max_turns=7,
             max_cost_usd=0.5,
             closed_paths=("infra/legacy/**",),
+            required_tags=("cost-center",),
+            tag_values={"environment": ("production",), "cost-center": ("7", "8")},
         ),
     )
     assert narrowed.policy.allowed_providers == (AWS,)
@@ -54,6 +56,8 @@ def test_every_limit_can_be_narrowed() -> None:
     assert narrowed.policy.allowed_permissions == ("packages",)
     assert narrowed.policy.allowed_runners == ("BIG",)
     assert not narrowed.policy.allow_workflow_files and narrowed.policy.closed_paths == ("infra/legacy/**",)
+    assert narrowed.policy.required_tags == (*Policy().required_tags, "cost-center")
+    assert narrowed.policy.tag_values == {"environment": ("production",), "cost-center": ("7", "8")}
     assert narrowed.environments == ("dev",)
     assert narrowed.limits == replace(Limits(), max_files=5, max_turns=7, max_cost_usd=0.5)
 
@@ -72,13 +76,14 @@ def test_everything_that_would_widen_is_refused_at_once() -> None:
         allowed_runners=("huge",),
         workflows=True,
         environments=("qa",),
+        tag_values={"environment": ("qa",)},
         max_files=51,
         max_turns=81,
         max_cost_usd=5.01,
     )
     with pytest.raises(ConfigError) as caught:
         narrow(replace(WIDE, policy=replace(WIDE.policy, allow_workflow_files=False)), file)
-    assert len(caught.value.problems) == 12
+    assert len(caught.value.problems) == 13
 
 
 WORDS = st.lists(st.sampled_from([*Policy().allowed_providers, "hashicorp/aws", "aws", "", "x/y/z"]), max_size=4).map(

@@ -138,6 +138,10 @@ def test_every_shape_of_input_is_read() -> None:
         ("allowed_permissions", "write-all"),
         ("allowed_runners", "*"),
         ("allowed_runners", "${{ inputs.runner }}"),
+        ("required_tags", "aws:createdBy"),
+        ("required_tags", "a tag of `mine`"),
+        ("tag_values", "environment"),
+        ("tag_values", "environment=a|"),
         ("status_in_progress", "ready"),
         ("github_token", "two words"),
         ("use_bedrock", "true"),
@@ -171,6 +175,17 @@ def test_what_cannot_be_used_is_a_problem_with_what_to_do(name: str, value: str)
 def test_a_role_outside_its_account_stops_before_any_request(inputs: dict[str, str], words: str) -> None:
     found = problems(**inputs)
     assert len(found) == 1 and words in found[0]
+
+
+def test_tags_are_required_as_the_inputs_say_and_none_means_that_there_is_no_rule() -> None:
+    usual, other = Settings.from_inputs({}).policy, "Team, Cost Center"
+    assert usual.required_tags[0] == "environment" and usual.tag_values == Policy().tag_values
+    given = {"INPUT_REQUIRED_TAGS": other, "INPUT_TAG_VALUES": "Team=orders | billing, Stage=live"}
+    policy = Settings.from_inputs(given).policy
+    assert policy.required_tags == ("Team", "Cost Center")
+    assert policy.tag_values == {"Team": ("orders", "billing"), "Stage": ("live",)}
+    bare = Settings.from_inputs({"INPUT_REQUIRED_TAGS": "none", "INPUT_TAG_VALUES": "none"}).policy
+    assert bare.required_tags == () and bare.tag_values == {}
 
 
 def test_a_region_that_aws_does_not_have_is_refused_with_the_nearest_one() -> None:

@@ -4,11 +4,13 @@ apply shows it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ops_agent.model.finding import Finding, Severity
+from ops_agent.model.policy import Policy
 from ops_agent.plan.difference import standards_beside
 from plan.plan_samples import captured, change, plan_document, read
 
@@ -67,6 +69,24 @@ def test_a_plan_of_the_provider_is_held_against_the_standards() -> None:
     tags = [one for one in found if one.rule == "plan/required-tags"]
     assert {one.severity for one in tags if one.certain} == {Severity.WARNING}
     assert {one.severity for one in found if one not in tags or not one.certain} == {Severity.NOTICE}
+
+
+def test_tags_are_those_of_the_policy_and_without_any_there_is_no_finding_about_them() -> None:
+    plan = plan_document(created("aws_sqs_queue", {"tags": FEW, "tags_all": FEW | {"environment": "prd"}}))
+
+    def found(**tags: Any) -> list[tuple[str, str]]:
+        policy = replace(Policy(), **tags)
+        return [(one.rule, one.what) for one in read(plan, policy=policy).standards if "tag" in one.rule]
+
+    value = ("plan/tag-value", "the value of its tag `environment` is none of `production`, `staging`, `development`")
+    lacks = ("plan/required-tags", "has no tag `category`, `feature`, `channel`")
+    assert found() == [lacks, value]
+    assert found(required_tags=("Category",)) == [value]
+    assert found(required_tags=("Team",), tag_values={}) == [("plan/required-tags", "has no tag `Team`")]
+    assert found(required_tags=(), tag_values={}) == []
+    group = {"tag": [{"key": "environment", "value": "prd"}, {"key": "x", "value": "y"}], "tags": None}
+    scaling = read(plan_document(created("aws_autoscaling_group", group))).standards
+    assert [one.rule for one in scaling if "value" in one.rule] == ["plan/tag-value"]
 
 
 BAD = [

@@ -58,6 +58,40 @@ def entries(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(entry for part in re.split(r"[,\n]", text) if (entry := part.strip())))
 
 
+_TAG_KEY = re.compile(r"(?!aws:)[\w.:/+@-][\w .:/+@-]{0,127}", re.IGNORECASE)
+_TAG_VALUE = re.compile(r"[\w .:/+@-]{1,256}")
+NOTHING = "none"
+"""Stands for an empty list where an input that is empty has a default."""
+
+
+def one_tag(text: str) -> str:
+    """The key of a tag."""
+    if not _TAG_KEY.fullmatch(text):
+        raise ValueError(f"{shown(text)} is not the key of a tag; correct or remove it")
+    return text
+
+
+def tags(text: str) -> tuple[str, ...]:
+    """A list of keys of tags; `none` is the empty one."""
+    return () if text == NOTHING else tuple(map(one_tag, entries(text)))
+
+
+def tag_values(text: str) -> dict[str, tuple[str, ...]]:
+    """A map `tag=value|value` by comma or line: the only values of a tag; `none` is the empty one."""
+    found: dict[str, tuple[str, ...]] = {}
+    wrong: list[str] = []
+    for entry in () if text == NOTHING else entries(text):
+        name, equals, rest = (part.strip() for part in entry.partition("="))
+        values = tuple(dict.fromkeys(value.strip() for value in rest.split("|")))
+        if not equals or not _TAG_KEY.fullmatch(name) or not all(map(_TAG_VALUE.fullmatch, values)):
+            wrong.append(f"{shown(entry)} is not `tag=value|value`; separate the entries by commas or lines")
+        elif found.setdefault(name, values) != values:
+            wrong.append(f"{shown(name)} is there twice; keep one of them")
+    if wrong:
+        raise ValueError(*wrong)
+    return found
+
+
 def by_environment(pattern: str, what: str) -> Callable[[str], dict[str, str]]:
     """A shape: a map `environment=value` by comma or line, with one value for each environment."""
     compiled = re.compile(pattern)

@@ -6,7 +6,7 @@ Read strictly: every problem at once, each with its line; an unknown key is a pr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from operator import eq
 from typing import Annotated, Any, ClassVar
@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from ops_agent.config.inputs import boolean, matching
+from ops_agent.config.inputs import boolean, matching, one_tag
 from ops_agent.config.renamed import with_new_names
 from ops_agent.config.settings import Settings
 from ops_agent.config.strict_yaml import YamlNode, read_yaml
@@ -26,6 +26,7 @@ POLICY_FILE = ".github/ops-agent.yml"
 _PATH = r"(?!/)(?!.*(^|/)\.\.(/|$)).+"
 
 _Path = Annotated[str, AfterValidator(matching(_PATH, "a path inside the repository", "correct it"))]
+_Tag = Annotated[str, AfterValidator(one_tag)]
 _Texts = tuple[Annotated[str, Field(min_length=1)], ...]
 _Count = Annotated[int, Field(ge=1, lt=1_000_000)]
 _STRICT = ConfigDict(extra="forbid")
@@ -68,6 +69,10 @@ class PolicyFile:
     allowed_runners: _Texts | None = None
     workflows: Annotated[bool, BeforeValidator(boolean)] | None = None
     environments: _Texts | None = None
+    required_tags: tuple[_Tag, ...] = ()
+    """On top of those of the input."""
+    tag_values: dict[_Tag, _Texts] = field(default_factory=dict)
+    """A tag that the input names keeps some of its values; others are added."""
     max_files: _Count | None = None
     max_turns: _Count | None = None
     max_cost_usd: Annotated[float, Field(gt=0, lt=10_000, allow_inf_nan=False)] | None = None
@@ -162,7 +167,7 @@ _LISTS: dict[str, Callable[[str, str], bool]] = {
 }
 """List of the policy -> whether an entry of it covers one of the file."""
 _COUNTS = ("max_files", "max_turns", "max_cost_usd")
-_INPUTS = frozenset({*_LISTS, "environments", "max_turns", "max_cost_usd"})
+_INPUTS = frozenset({*_LISTS, "environments", "tag_values", "max_turns", "max_cost_usd"})
 """The limits that an input of the same name sets; the others are built in."""
 
 
@@ -182,7 +187,8 @@ def narrow(settings: Settings, file: PolicyFile, problems: Sequence[str] = ()) -
         for entry in asked:
             matching = [one for one in given if covers(one, entry)]
             if not matching:
-                where = f"by the input `{name}`" if name in _INPUTS else "by the built-in list"
+                input_name = name.partition(".")[0]
+                where = f"by the input `{input_name}`" if input_name in _INPUTS else "by the built-in list"
                 widening.append(f"`{name}`: {entry!a} is not allowed {where}, and the file can only take away")
             kept += [max(entry, one, key=len) for one in matching]  # the longer of the two is the narrower
         return tuple(dict.fromkeys(kept))
@@ -199,6 +205,9 @@ def narrow(settings: Settings, file: PolicyFile, problems: Sequence[str] = ()) -
     environments = settings.environments
     if file.environments is not None:
         environments = part("environments", file.environments, environments or file.environments, eq)
+    values = {**policy.tag_values}
+    for tag, asked in file.tag_values.items():
+        values[tag] = part(f"tag_values.{tag}", asked, values.get(tag, asked), eq)
     lists: dict[str, Any] = {
         name: part(name, getattr(file, name), getattr(policy, name), covers) for name, covers in _LISTS.items()
     }
@@ -210,6 +219,8 @@ def narrow(settings: Settings, file: PolicyFile, problems: Sequence[str] = ()) -
             **lists,
             allow_workflow_files=policy.allow_workflow_files and file.workflows is not False,
             closed_paths=tuple(dict.fromkeys((*policy.closed_paths, *file.closed_paths))),
+            required_tags=tuple(dict.fromkeys((*policy.required_tags, *file.required_tags))),
+            tag_values=values,
             layout=tuple(root.mapped() for root in file.layout),
         ),
         limits=replace(limits, **{name: at_most(name) for name in _COUNTS}),

@@ -48,6 +48,8 @@ _Bot = Annotated[int | str, BeforeValidator(inputs.bot)]
 _RoleArn = Annotated[str, BeforeValidator(inputs.role_arn)]
 _RoleArns = Annotated[dict[str, str], BeforeValidator(inputs.by_environment(r".+", "<role ARN>"))]
 _Accounts = Annotated[dict[str, str], BeforeValidator(inputs.by_environment(r"[0-9]{12}", "<12 digits>"))]
+_Tags = Annotated[tuple[str, ...], BeforeValidator(inputs.tags)]
+_TagValues = Annotated[dict[str, tuple[str, ...]], BeforeValidator(inputs.tag_values)]
 _Environment = Annotated[str, _like(inputs.ENVIRONMENT, "the name of an environment")]
 _Provider = Annotated[str, _like(_PROVIDER, "a provider (`hashicorp/aws`)")]
 _Module = Annotated[str, _like(r"[A-Za-z0-9][\w.:/@+-]{2,}", "the beginning of a module source (`git::https://...`)")]
@@ -205,6 +207,8 @@ class _Converted:
     allowed_secrets: Annotated[tuple[_SecretName, ...], _list] = ()
     allowed_permissions: Annotated[tuple[_Scope, ...], _list] = ()
     allowed_runners: Annotated[tuple[_Runner, ...], _list] = ()
+    required_tags: _Tags = Policy().required_tags
+    tag_values: _TagValues = field(default_factory=lambda: {**Policy().tag_values})
 
 
 class InputsRead(NamedTuple):
@@ -297,6 +301,8 @@ def _settings(read: Settings, converted: _Converted) -> Settings:
             allowed_secrets=converted.allowed_secrets,
             allowed_permissions=converted.allowed_permissions,
             allowed_runners=converted.allowed_runners,
+            required_tags=converted.required_tags,
+            tag_values=converted.tag_values,
         ),
     )
 

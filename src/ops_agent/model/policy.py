@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ops_agent.model.terraform import MappedRoot
@@ -30,7 +31,9 @@ class Policy:
     `allowed_runners` labels of runners besides GitHub's (`group:NAME` for a group).
     `account_files` are path globs in which account ids are allowed as literals, `closed_paths` globs that may not be
     written, `ruleset_paths` those that a ruleset on GitHub restricts, in GitHub's patterns; `layout` maps roots that
-    discovery cannot find. `owner`, no input, is who owns the repository on GitHub; empty when that is not known.
+    discovery cannot find. `required_tags` are keys that every taggable resource has, `tag_values` the only values of a
+    tag; without any there is no rule about them. `owner`, no input, is who owns the repository on GitHub; empty when
+    that is not known.
     """
 
     region: str = "sa-east-1"
@@ -57,6 +60,10 @@ class Policy:
     closed_paths: tuple[str, ...] = ()
     ruleset_paths: tuple[str, ...] = ()
     layout: tuple[MappedRoot, ...] = ()
+    required_tags: tuple[str, ...] = ("environment", "service-name", "category", "feature", "channel")
+    tag_values: Mapping[str, tuple[str, ...]] = field(
+        default_factory=lambda: {"environment": ("production", "staging", "development")}
+    )
     owner: str = ""
 
 

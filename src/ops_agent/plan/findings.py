@@ -150,9 +150,15 @@ DANGERS: Final = (
 STANDARDS: Final = (
     PlanRule(
         "required-tags",
-        "A resource lacks required tags: environment, service-name, category, feature, channel",
+        "A resource lacks tags that `required_tags` names",
         (Severity.WARNING, NOTICE),
         "Put the tags into `default_tags` of the provider, or set `tags = local.tags`.",
+    ),
+    PlanRule(
+        "tag-value",
+        "A tag has a value that `tag_values` does not allow",
+        (Severity.WARNING,),
+        "Take the value from a variable, or from a map over it.",
     ),
     PlanRule(
         "log-retention", "A log group keeps its logs for ever", (NOTICE,), "Set `retention_in_days` from a variable."

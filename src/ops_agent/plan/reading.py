@@ -167,7 +167,7 @@ def _read(
         ),
         regions=where.regions,
         accounts=where.accounts,
-        standards=standards_of(plan, changes, unchanged, edges, log_groups, origins),
+        standards=standards_of(plan, changes, unchanged, edges, log_groups, origins, policy),
         edges=edges,
         invocations=tuple(map(_address, invocations)),
         log_groups=log_groups,

@@ -16,11 +16,11 @@ from typing import Any, Final
 
 from ops_agent.model.finding import Finding, Severity
 from ops_agent.model.plan import UNKNOWN, Hidden, ResourceAction, ResourceChange
+from ops_agent.model.policy import Policy
 from ops_agent.plan.configuration import Origins, configured, inside, members, without_key
 from ops_agent.plan.findings import finding, table
 from ops_agent.plan.masking import at, blocks, has_unknown, number
 
-REQUIRED_TAGS: Final = ("environment", "service-name", "category", "feature", "channel")
 UNWATCHED: Final = "plan/unwatched"
 _CANNOT_TELL: Final = "cannot tell until apply"
 _NOTHING: Final[tuple[object, ...]] = (None, "", [], {})
@@ -42,12 +42,13 @@ def standards_of(
     edges: Iterable[tuple[str, str]],
     log_groups: Collection[str],
     origins: Origins,
+    policy: Policy,
 ) -> tuple[Finding, ...]:
     """What is missing in `changes`, by the address of each instance; `pre_existing` where the old values lack it too.
     `edges` and `log_groups` are those of `TerraformPlan`.
     """
     kept = [one for one in changes if one.mode == "managed" and one.action not in _GONE]
-    judge = _Judge(plan, kept, tuple(unchanged), tuple(edges), log_groups, origins)
+    judge = _Judge(plan, kept, tuple(unchanged), tuple(edges), log_groups, origins, policy)
     return tuple(one for change in kept if isinstance(change.after, dict) for one in judge.of(change))
 
 
@@ -62,12 +63,14 @@ class _Judge:
         edges: tuple[tuple[str, str], ...],
         log_groups: Collection[str],
         origins: Origins,
+        policy: Policy,
     ) -> None:
         self._plan, self._all = plan, (*changes, *unchanged)
         self._edges, self._log_groups, self._origins = edges, log_groups, origins
+        self._required, self._allowed = policy.required_tags, policy.tag_values
 
     def of(self, change: ResourceChange) -> Iterator[Finding]:
-        for check in (self._tags, self._retention, self._capacity, self._encryption):
+        for check in (self._tags, self._tag_values, self._retention, self._capacity, self._encryption):
             before = {one.what for one in check(change, change.old)} if change.old else set()
             for one in check(change, change.new):
                 yield replace(one, pre_existing=one.what in before)
@@ -79,11 +82,23 @@ class _Judge:
 
     def _tags(self, change: ResourceChange, values: dict[str, Any]) -> Iterator[Finding]:
         keys, is_whole = self._tag_keys(change, values)
-        missing = ", ".join(f"`{tag}`" for tag in REQUIRED_TAGS if tag not in keys)
+        missing = ", ".join(f"`{tag}`" for tag in self._required if tag not in keys)
         if missing and is_whole:
             yield finding("required-tags", change.address, f"has no tag {missing}")
         elif missing:
             yield _unsure("required-tags", change, f"whether it has the tags {missing}")
+
+    def _tag_values(self, change: ResourceChange, values: dict[str, Any]) -> Iterator[Finding]:
+        """Values that are known; the finding does not repeat them."""
+        if change.type == "aws_autoscaling_group":
+            pairs = [(block.get("key"), block.get("value")) for block in blocks(values.get("tag"))]
+        else:
+            pairs = [*members(values.get("tags_all")).items()] if change.type.startswith("aws_") else []
+        for key, value in pairs:
+            allowed = self._allowed.get(key, ()) if type(key) is str else ()
+            if allowed and type(value) is str and value not in allowed:
+                choices = ", ".join(f"`{one}`" for one in allowed)
+                yield finding("tag-value", change.address, f"the value of its tag `{key}` is none of {choices}")
 
     def _tag_keys(self, change: ResourceChange, values: dict[str, Any]) -> tuple[Collection[str], bool]:
         """The keys that are known, and whether there are no others; a type without tags has all that are required."""
@@ -94,7 +109,7 @@ class _Judge:
                 isinstance(one, Hidden) for one in (*given, *keys)
             )
         if "tags_all" not in values or not change.type.startswith("aws_"):
-            return REQUIRED_TAGS, True
+            return self._required, True
         own, every = values.get("tags"), values["tags_all"]
         known = members(own).keys() | members(every).keys()
         if isinstance(every, dict) and not isinstance(own, Hidden):

@@ -46,15 +46,18 @@ def hard_coded_environment(file: TerraformFile) -> Iterator[Finding]:
 def tag_form(file: TerraformFile) -> Iterator[Finding]:
     """A tag does not follow the tagging standard.
 
-    Tag keys are kebab-case; AWS accepts values of at most 256 characters.
+    Where all `required_tags` are kebab-case, so are other keys. AWS accepts values of at most 256 characters.
 
     Remedy: Rename the key to kebab-case, or shorten the value.
     """
+    required = file.policy.required_tags
+    is_kebab = bool(required) and all(map(_KEBAB.fullmatch, required))
     for block in file.source.of_type("resource", "provider"):
         for attribute, expression in block.expressions():
             if attribute.name == "tags":
                 for key, value in expression.pairs:
-                    if isinstance(key.value, str) and not _KEBAB.fullmatch(key.value) and key.value != "Name":
+                    is_named = key.value == "Name" or key.value in file.policy.tag_values
+                    if is_kebab and isinstance(key.value, str) and not (is_named or _KEBAB.fullmatch(key.value)):
                         yield file.hit(block, f"the tag key `{key.value}` is not kebab-case", key)
                     if isinstance(value.value, str) and len(value.value) > _TAG_VALUE_LENGTH:
                         what = f"the value of `{key.value}` has more than {_TAG_VALUE_LENGTH} characters"
