@@ -211,7 +211,7 @@ def test_a_property_of_a_context_is_no_variable_of_the_same_name() -> None:
 
     def blocks(reads: str) -> bool:
         variables = f"          WHO: ${{{{ {reads} }}}}\n          ACTOR: {{}}\n"
-        step = f'      - run: gh api "users/$WHO"\n        env:\n{variables}'
+        step = f'      - run: gh api --method PUT "users/$WHO"\n        env:\n{variables}'
         path, sides = ".github/workflows/sample.yml", [WORKFLOW + step.replace("{}", value) for value in "ab"]
         before, after = (side.encode() for side in sides)
         return bool(verdict_of({path: after}, {**base_files(), path: before}).blocking)
