@@ -62,9 +62,10 @@ site: $(VENV)/.installed-docs
 URGENT ?=
 UNUSED := --no-emit-package cryptography --no-emit-package pycparser
 lock:
-	for name in runtime build container demo test bench docs; do \
+	for name in runtime mcp build container demo test bench docs; do \
 	  case $$name in \
 	    runtime) from="pyproject.toml $(UNUSED)" ;; \
+	    mcp) from="requirements/mcp.in --no-emit-package pycparser --constraint requirements/runtime.txt" ;; \
 	    build) from="requirements/build.in" ;; \
 	    docs) from="requirements/docs.in --constraint requirements/test.txt" ;; \
 	    container) from="pyproject.toml --extra embedded $(UNUSED) --constraint requirements/runtime.txt" ;; \

@@ -17,11 +17,12 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BeforeValidator, Field, SkipValidation, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from ops_agent.config import inputs
+from ops_agent.config import inputs, mcp
 from ops_agent.config.inputs import shown
 from ops_agent.config.renamed import accepted, with_new_names
 from ops_agent.model.errors import ConfigError
 from ops_agent.model.policy import DEV, Limits, Policy
+from ops_agent.model.wiki import McpServer
 from ops_agent.model.workflow import SCOPES
 
 _MAX_TEXT = 200_000
@@ -59,6 +60,7 @@ _Uses = Annotated[
 _SecretName = Annotated[str, _like(r"[A-Za-z_][A-Za-z0-9_]*", "the name of a secret, without `*`")]
 _Scope = Annotated[str, _like("|".join(sorted(SCOPES)), "a scope of `permissions` (`pull-requests`)")]
 _Runner = Annotated[str, _like(r"(group:)?[A-Za-z0-9][\w.-]*", "the label of a runner, or `group:NAME`, without `*`")]
+_Space = Annotated[str, _like(r"~?[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", "the key of a space (`OPS`)")]
 _Bucket = Annotated[str, _like(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the name of an S3 bucket, without `*`")]
 
 
@@ -138,8 +140,10 @@ class Settings:
     include_comments: _Boolean = False
     # LLM
     llm: LlmSettings = LlmSettings()
-    mcp_config: str = ""
-    """Reserved; not used yet."""
+    mcp_config: Annotated[tuple[McpServer, ...], BeforeValidator(mcp.servers)] = field(default=(), repr=False)
+    """MCP servers for the team's Confluence, their references resolved."""
+    confluence_spaces: Annotated[tuple[_Space, ...], _list] = ()
+    """Keys of the spaces whose pages may be read."""
     limits: SkipValidation[Limits] = Limits()
     # AWS and Terraform
     policy: SkipValidation[Policy] = Policy()
@@ -175,7 +179,9 @@ class Settings:
         of_modules = (
             secret for token in self.module_credentials.values() for secret in (token, token.partition(":")[2])
         )
-        return tuple(secret for secret in (self.github_token, self.llm.anthropic_api_key, *of_modules) if secret)
+        of_servers = (secret for server in self.mcp_config for secret in server.secrets)
+        own = (self.github_token, self.llm.anthropic_api_key)
+        return tuple(secret for secret in (*own, *of_modules, *of_servers) if secret)
 
     @classmethod
     def from_inputs(cls, environment: Mapping[str, str], *, needs: Collection[str] = ()) -> Settings:
@@ -261,6 +267,9 @@ def read_inputs(environment: Mapping[str, str], *, needs: Collection[str] = ()) 
     converted: _Converted = read[_Converted]
     groups = {group: read[shape] for group, shape in _GROUPS.items()}
     settings = _settings(replace(read[Settings], notices=notices, **groups), converted)
+    servers, unresolved = mcp.resolved(settings.mcp_config, environment, settings.secrets)
+    settings = replace(settings, mcp_config=servers)
+    found += [("mcp_config", sentence) for sentence in unresolved]
     found += _contradictions(settings, converted, frozenset(dict(found)))
     wrong_names = frozenset(name for name, _ in found)
     found += [need for need in _missing(settings.llm, settings.github_token, needs) if need[0] not in wrong_names]
@@ -339,6 +348,12 @@ def _contradictions(settings: Settings, converted: _Converted, wrong: Collection
     if ready in (board.status_in_progress.casefold(), board.status_review.casefold()):
         what = "two statuses of the board are the same"
         yield "status_in_progress", f"{what}; give `status_ready` a name of its own"
+
+    if bool(settings.mcp_config) != bool(settings.confluence_spaces):
+        lacking = "confluence_spaces" if settings.mcp_config else "mcp_config"
+        what = "name the spaces whose pages may be read" if settings.mcp_config else "name the server that reads them"
+        if lacking not in wrong:
+            yield lacking, f"it is missing beside the other one of the two; {what} (docs/setup/confluence.md)"
 
     federation = llm.anthropic_federation_rule_id
     siblings = (llm.anthropic_organization_id, llm.anthropic_service_account_id, llm.anthropic_workspace_id)
