@@ -5,8 +5,9 @@ FROM python:3.13-slim@sha256:7c61056e61ac89e852de05f3dc6fa51a6dd2181797bceed46aa
 ARG REQUIREMENTS=container
 RUN [ "$REQUIREMENTS" = runtime ] || [ "$(uname -m)" = x86_64 ] || { echo "The embedded Terraform of this image needs x86-64: use the composite action on an arm64 runner." >&2; exit 1; }
 COPY requirements/${REQUIREMENTS}.txt /opt/ops-agent/requirements.txt
+COPY requirements/mcp.txt /opt/ops-agent/mcp.txt
 RUN PIP_CONFIG_FILE=/dev/null python3 -I -m pip --isolated install --quiet --no-cache-dir --no-input --disable-pip-version-check \
-        --require-hashes --no-deps --only-binary :all: -r /opt/ops-agent/requirements.txt \
+        --require-hashes --no-deps --only-binary :all: -r /opt/ops-agent/requirements.txt -r /opt/ops-agent/mcp.txt \
     && python3 -I -m pip uninstall --quiet --yes --root-user-action=ignore pip \
     && find / -xdev -perm /6000 -type f -exec chmod a-s {} +
 COPY src /opt/ops-agent/src

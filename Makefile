@@ -83,7 +83,7 @@ PYTHON_VERSION ?=
 wheelhouse: | $(PY)
 	$(PY) -I -m pip download --disable-pip-version-check --quiet --no-input --require-hashes --no-deps --only-binary :all: \
 	  $(if $(MACHINE),$(foreach libc,2014 _2_17 _2_24 _2_28,--platform manylinux$(libc)_$(MACHINE))) \
-	  $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION)) --dest wheelhouse $(ARGS) -r requirements/runtime.txt
+	  $(if $(PYTHON_VERSION),--python-version $(PYTHON_VERSION)) --dest wheelhouse $(ARGS) -r requirements/runtime.txt -r requirements/mcp.txt
 
 dist: $(VENV)/.installed-build
 	rm -rf dist

@@ -20,6 +20,7 @@ from ops_agent.model.outcome import Stopped
 from ops_agent.model.ports import World
 from ops_agent.model.verification import Verification
 from ops_agent.run.admit import admit, answer
+from ops_agent.run.ask_wiki import ask_wiki
 from ops_agent.run.base_first import BaseFirst
 from ops_agent.run.branch_rules import branch_rules
 from ops_agent.run.brief import brief, token_trouble
@@ -79,7 +80,8 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
             return result(ending=stopped)
         owner = item.target.owner if progress.run.run_id else ""
         settings = replace(settings, policy=replace(settings.policy, ruleset_paths=rules.paths, owner=owner))
-        briefing = brief(world, settings, item, base, abilities, rules.messages)
+        shared = (ask_wiki(world, settings.confluence_spaces, item),)
+        briefing = brief(world, settings, item, base, abilities, rules.messages, shared)
     show, wanted = partial(progress.show, Phase.WORKING), Wanted(world, settings.labels, item)
     verification: Verification | None = None
     planned: tuple[ChangeSet, Verification] | None = None

@@ -15,6 +15,7 @@ from ops_agent.adapters.linters import WheelLinters
 from ops_agent.adapters.llm.anthropic_llm import AnthropicLlm
 from ops_agent.adapters.local.folder import LocalBranches, LocalIssues, LocalPullRequests, NoBoard
 from ops_agent.adapters.local.git_objects import GitObjects, quarantined
+from ops_agent.adapters.mcp.wiki import McpWiki
 from ops_agent.adapters.network import DIRECT, Network, network
 from ops_agent.adapters.scratch import scratch_tree
 from ops_agent.adapters.terraform.cli_config import Method, runners_methods
@@ -153,6 +154,7 @@ def _world(
             clock=clock,
             scratch=scratch_tree,
             redact=redactor.redact,
+            wiki=wiki_of(settings, environment, way),
         )
     finally:
         terraform.close()
@@ -191,6 +193,19 @@ def terraform_of(
             sleep=time.sleep,
             say=say,
         ),
+    )
+
+
+def wiki_of(settings: Settings, environment: Mapping[str, str], way: Network) -> McpWiki | None:
+    """The Confluence of these settings, None when there is none."""
+    if not settings.mcp_config:
+        return None
+    return McpWiki(
+        servers=settings.mcp_config,
+        spaces=settings.confluence_spaces,
+        path_variable=environment.get("PATH", ""),
+        closed=_closed(environment),
+        network=way,
     )
 
 

@@ -17,6 +17,7 @@ from ops_agent.cli import run_doctor
 from ops_agent.config.arguments import parse
 from ops_agent.config.settings import Settings
 from ops_agent.doctor import diagnose, examine
+from ops_agent.doctor.checks import CHECKS
 from ops_agent.doctor.diagnosis import Diagnosis, Health, Setup
 from ops_agent.doctor.report import as_json, as_lines, as_page, exit_code
 from ops_agent.model.change_set import TreeEntry
@@ -25,6 +26,7 @@ from ops_agent.model.event import Repository
 from ops_agent.model.policy import Policy
 from ops_agent.model.ports import BoardCard, BranchRule, StateObject, TokenAbilities
 from ops_agent.model.terraform import Environment, Layout, TerraformRoot
+from ops_agent.model.wiki import WikiAnswer, WikiPage
 from ops_agent.model.workflow import LintEntry
 from ops_agent.terraform.layout import discover_layout
 
@@ -97,6 +99,7 @@ def setup(
         ),
         cloud=SimpleNamespace(try_role=try_role, unplanned_reason=lambda _environment: None),
         terraform=SimpleNamespace(engine=engine, self_test=lambda: None, choose_engine=lambda _wishes: None),
+        wiki=None,
         linters=SimpleNamespace(
             check=lambda files: {
                 path: tuple(LintEntry(tool=tool, kind="x", line=1, says="y") for tool in finding) for path in files
@@ -262,10 +265,23 @@ def test_on_a_laptop_the_doctor_takes_the_key_that_a_local_run_would_take(
     )
 
 
-def test_an_input_that_this_version_does_not_use_is_a_warning() -> None:
-    assert "`mcp_config` is reserved: this version does not use it" in ill(
-        examine(setup(settings=healthy(mcp_config="{}"))), Health.WARN
-    )
+def test_the_servers_of_mcp_config_are_asked_for_their_tools_and_for_a_standard_in_each_space() -> None:
+    page = WikiPage(id="1", version=1, space="OPS", title="Terraform standard", text="...")
+    answer = WikiAnswer(pages=(page,), tools={"wiki": ("confluence_search", "confluence_get_page")})
+    usual = setup(settings=healthy(confluence_spaces=("OPS", "ARCH")))
+
+    def found(answer: WikiAnswer) -> list[tuple[Health, str]]:
+        world: Any = usual.world
+        world.wiki = SimpleNamespace(find=lambda _: answer)
+        return [(one.health, one.what) for one in CHECKS["Confluence"](usual)]
+
+    assert [*CHECKS["Confluence"](usual)] == []
+    assert found(answer) == [
+        (Health.OK, "MCP server `wiki` offers confluence_search and confluence_get_page"),
+        (Health.WARN, "no general standard was found in ARCH"),
+    ]
+    dead = WikiAnswer(tools={"wiki": ()}, problems=("MCP server `wiki`: it did not answer",))
+    assert found(dead) == [(Health.WARN, "MCP server `wiki`: it did not answer")]
 
 
 def test_another_region_than_the_default_is_a_warning() -> None:

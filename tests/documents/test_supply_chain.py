@@ -98,6 +98,9 @@ def test_the_wider_locks_keep_the_versions_of_the_runtime() -> None:
     versions = {path.stem: dict(re.findall(r"^([\w.-]+)==([^\s;]+)", path.read_text(), re.MULTILINE)) for path in LOCKS}
     for name in ("container", "demo", "test", "bench"):
         assert versions["runtime"].items() <= versions[name].items(), name
+    for name in ("runtime", "test"):
+        shared = versions["mcp"].keys() & versions[name].keys()
+        assert all(versions["mcp"][package] == versions[name][package] for package in shared), name
     assert versions["demo"].items() <= versions["test"].items() <= versions["bench"].items()
     shared = versions["docs"].keys() & versions["test"].keys()
     assert all(versions["docs"][name] == versions["test"][name] for name in shared)

@@ -45,8 +45,8 @@ def test_the_composite_action_hands_over_every_input_and_nothing_else() -> None:
 
 def test_no_input_but_public_certificates_is_in_reach_of_the_installation() -> None:
     install = next(step for step in ACTION["runs"]["steps"] if step["id"] == "install")
-    assert set(install["env"]) == {"ACTION_PATH", "CA_CERTIFICATES", "MAY_EMBED", "PIP_CONFIG_FILE"}
-    assert "==" in install["env"]["MAY_EMBED"]  # true or false, never a text
+    assert set(install["env"]) == {"ACTION_PATH", "CA_CERTIFICATES", "MAY_EMBED", "WITH_MCP", "PIP_CONFIG_FILE"}
+    assert "==" in install["env"]["MAY_EMBED"] and "!= ''" in install["env"]["WITH_MCP"]  # true or false, never a text
 
 
 def test_every_output_comes_from_the_step_that_runs() -> None:

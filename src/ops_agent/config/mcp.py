@@ -22,8 +22,12 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 _HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 _REFERENCE = re.compile(r"\$\{([^}]*)\}")
-_SECRET_NAME = re.compile(r"(?i)token|secret|passw|authorization|credential|api_?-?key|private_?-?key|cookie|(?:^|_)pat$")
-_KNOWN_TOKEN = re.compile(r"ATATT3x|gh[pousr]_\w{20}|github_pat_|sk-ant-|(?:AKIA|ASIA)[A-Z0-9]{16}|xox[abeprs]-|glpat-|hv[sb]\.\w{20}|eyJ\w{20}")
+_SECRET_NAME = re.compile(
+    r"(?i)token|secret|passw|authorization|credential|api_?-?key|private_?-?key|cookie|(?:^|_)pat$"
+)
+_KNOWN_TOKEN = re.compile(
+    r"ATATT3x|gh[pousr]_\w{20}|github_pat_|sk-ant-|(?:AKIA|ASIA)[A-Z0-9]{16}|xox[abeprs]-|glpat-|eyJ\w{20}"
+)
 """Beginnings of tokens that are secret under any name; the redactor (text/redaction.py) knows more of them."""
 _HARMLESS = re.compile(r"(?i)\d*|true|false|yes|no|none|https?://[^@\s]*")
 _OF_THE_RUN = re.compile(
@@ -44,9 +48,9 @@ def servers(text: str) -> tuple[McpServer, ...]:
         )
     try:
         document = json.loads(text)
-    except ValueError as error:
-        at = f"line {error.lineno}, column {error.colno}: {error.msg}" if isinstance(error, json.JSONDecodeError) else ""
-        raise ValueError(f"it is not JSON ({at or 'too deep'}); correct it") from None
+    except (ValueError, RecursionError) as error:
+        at = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise ValueError(f"it is not JSON{at}; correct it") from None
     found = document.get("mcpServers")
     if not isinstance(found, dict) or not found or document.keys() != {"mcpServers"}:
         raise ValueError(f"it has no object `mcpServers`, or something beside it; write it like {_EXAMPLE}")
@@ -96,14 +100,14 @@ def _problems(name: str, one: Any) -> Iterator[str]:
         yield f"`{name}.command` is a relative path; give an absolute one, or a program on PATH"
     arguments = one.get("args", [])
     if not isinstance(arguments, list) or not all(isinstance(a, str) and "\x00" not in a for a in arguments):
-        yield f"`{name}.args` is not a list of texts; write [\"...\"]"
+        yield f'`{name}.args` is not a list of texts; write ["..."]'
     else:
         for number, argument in enumerate(arguments):
             yield from _of_value(f"{name}.args[{number}]", "", argument)
     for key, names, what in (("env", _VARIABLE, "variable"), ("headers", _HEADER, "header")):
         given = one.get(key, {})
         if not isinstance(given, dict):
-            yield f"`{name}.{key}` is not an object; write {{\"NAME\": \"value\"}}"
+            yield f'`{name}.{key}` is not an object; write {{"NAME": "value"}}'
             continue
         for own, value in given.items():
             if not names.fullmatch(own) or (key == "env" and own.upper().startswith(("OPS_AGENT", "LD_"))):
@@ -121,7 +125,7 @@ def _of_value(place: str, name: str, value: str) -> Iterator[str]:
             yield f"`{place}` refers to {shown(reference)}; write `${{NAME}}` with the name of a variable"
         elif _OF_THE_RUN.fullmatch(reference):
             what = "which belongs to the run itself and is never handed to a server"
-            yield f"`{place}` refers to `{reference}`, {what}; use a variable of another name for the server's own token"
+            yield f"`{place}` refers to `{reference}`, {what}; give the server's own token another name"
     rest = _REFERENCE.sub("", value)
     plain = re.sub(r"(?i)^\s*(?:bearer|basic|token)\s*", "", rest)
     looks_secret = bool(name and _SECRET_NAME.search(name)) and not _HARMLESS.fullmatch(plain.strip())

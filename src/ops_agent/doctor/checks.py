@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Final
 
 from ops_agent.adapters.terraform import confinement
+from ops_agent.agent.standards.confluence import queries
 from ops_agent.doctor.diagnosis import FAIL, OK, SKIP, WARN, Diagnosis, Setup, from_error, from_finding
 from ops_agent.doctor.outside import check_aws, check_board, check_llm, check_network, check_region, check_token
 from ops_agent.doctor.repository import check_layout, check_rules
 from ops_agent.guard.needs import Need, by_words, locked_for_one_platform
 from ops_agent.guard.tree import source_tree
+from ops_agent.issue.visible_text import clean_line
 from ops_agent.model.errors import ToolchainError
 from ops_agent.model.ports import BaseTree
 from ops_agent.model.terraform import Layout
@@ -45,11 +47,28 @@ jobs:
 _FREE_BYTES = 3_000_000_000
 
 
-def _check_reserved(setup: Setup) -> Iterator[Diagnosis]:
-    """Every input can be read, and is used by this version."""
-    if setup.settings.mcp_config:
-        hint = "Put the standards into the input `standards` or into the repository."
-        yield Diagnosis("inputs", WARN, "`mcp_config` is reserved: this version does not use it", hint)
+def _check_inputs(_: Setup) -> Iterable[Diagnosis]:
+    """Every input can be read."""
+    return ()
+
+
+def _check_wiki(setup: Setup) -> Iterator[Diagnosis]:
+    """With `mcp_config`: the servers answer with the tools that are used, and each space has a general standard."""
+    wiki, spaces = setup.world.wiki, setup.settings.confluence_spaces
+    if wiki is None:
+        return
+    answer = wiki.find(tuple(query for space in spaces for query in queries((space,), "")))
+    for problem in answer.problems:
+        hint = "A run goes on without these standards (docs/setup/confluence.md)."
+        yield Diagnosis("Confluence", WARN, clean_line(problem, 500).text, hint)
+    for server, tools in answer.tools.items():
+        if tools:
+            yield Diagnosis("Confluence", OK, f"MCP server `{server}` offers {' and '.join(tools)}")
+    lacking = [space for space in spaces if all(page.space != space for page in answer.pages)]
+    if lacking and not answer.problems:
+        what = f"no general standard was found in {', '.join(lacking)}"
+        hint = "Give standards one of the labels or title words of docs/setup/confluence.md."
+        yield Diagnosis("Confluence", WARN, what, hint)
 
 
 def _check_environments(setup: Setup) -> Iterable[Diagnosis]:
@@ -169,7 +188,7 @@ def _check_job(setup: Setup) -> Iterator[Diagnosis]:
 
 
 CHECKS: dict[str, Callable[[Setup], Iterable[Diagnosis]]] = {
-    "inputs": _check_reserved,
+    "inputs": _check_inputs,
     "environments": _check_environments,
     "region": check_region,
     "layout": check_layout,
@@ -179,6 +198,7 @@ CHECKS: dict[str, Callable[[Setup], Iterable[Diagnosis]]] = {
     "AWS": check_aws,
     "network": check_network,
     "llm": check_llm,
+    "Confluence": _check_wiki,
     "toolchain": _check_toolchain,
     "sandbox": _check_sandbox,
     "modules": check_modules,
@@ -200,6 +220,7 @@ NEEDS: dict[str, frozenset[str]] = {
     "board": frozenset({"github_token", "target_repository", "issue_number"}),
     "AWS": frozenset({"aws_role_arn", "aws_role_arns", "aws_accounts", "aws_region"}),
     "network": frozenset({"aws_region", "base_url"}),
+    "Confluence": frozenset({"mcp_config", "confluence_spaces"}),
     "toolchain": frozenset({"terraform_binary"}),
     "sandbox": frozenset({"terraform_binary"}),
     "modules": frozenset({"terraform_binary", "module_credentials", "allowed_modules"}),

@@ -15,7 +15,7 @@ class Standard:
 
     `source` cites where it is from, as the pull request shows it: `bundled`, `input`, a path, or a page with its
     version. It applies to every work item (`always`), to those that touch a path of `globs`, or by words of its id and
-    description in the issue.
+    description in the issue. `is_material`: people wrote it who may not write to the repository, so it is fenced.
     """
 
     id: str
@@ -24,6 +24,7 @@ class Standard:
     source: str
     globs: tuple[str, ...] = ()
     always: bool = False
+    is_material: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,7 @@ from ops_agent.model.finding import Place
 from ops_agent.model.plan import OfflinePlan, OfflineSide
 from ops_agent.model.terraform import EngineWish, Environment, FetchedModules, TerraformRoot, TerraformTarget
 from ops_agent.model.verification import CheckResult
+from ops_agent.model.wiki import WikiAnswer
 from ops_agent.model.workflow import LintEntries
 
 
@@ -398,6 +399,15 @@ class Linters(Protocol):
         """
 
 
+class Wiki(Protocol):
+    """The team's Confluence, read-only, by MCP servers in processes of their own."""
+
+    def find(self, queries: Sequence[str]) -> WikiAnswer:
+        """Pages of the allowed spaces that the queries (CQL) find, in their order; without a query only whether the
+        servers answer. What cannot be had is a problem of the answer and is never raised.
+        """
+
+
 class Reporter(Protocol):
     """The log, annotations, summary and outputs of a job on GitHub Actions, or a terminal. Every text is redacted."""
 
@@ -445,3 +455,5 @@ class World:
     clock: Clock
     scratch: Callable[[BaseTree], AbstractContextManager[Scratch]]
     redact: Callable[[str], str]
+    wiki: Wiki | None = None
+    """None: no MCP server is configured."""

@@ -85,7 +85,12 @@ def brief(
         unavailable=unavailable,
         pitfalls=tuple(one.id for one in pitfalls),
         layout=layout,
-        system=system_prompt(settings.policy, settings.limits, standards, settings.labels.title_prefix),
+        system=system_prompt(
+            settings.policy,
+            settings.limits,
+            tuple(s for s in standards if not s.is_material),
+            settings.labels.title_prefix,
+        ),
         task=world.redact(
             task_prompt(
                 item,
@@ -96,6 +101,7 @@ def brief(
                 pitfalls=tuple(one.line for one in pitfalls),
                 workflows_as_patch=abilities is not None and abilities.workflows is False,
                 messages=messages,
+                pages=tuple(s for s in standards if s.is_material),
             )
         ),
         boundary=boundary,

@@ -1,5 +1,8 @@
-"""A Confluence as its REST API shows it (Data Center and Cloud v1: `/rest/api/search`, `/rest/api/content/{id}`), for the
-real MCP server. It understands the CQL that we write and answers 400 to anything else, as Confluence does.
+"""A Confluence as its REST API shows it (`/rest/api/search`, `/rest/api/content/{id}`), for the real MCP server.
+
+It understands the CQL that we write and answers 400 to anything else, as Confluence does. The names that Atlassian's
+published schema of Cloud v1 requires are there (SearchPageResponseSearchResult, SearchResult, Content); a space comes
+only with a page, as a search does not expand it.
 """
 
 from __future__ import annotations
@@ -15,7 +18,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 TOKEN = "confluence-token-4711"
-_TERM = re.compile(r'(?P<field>title|text|label|space|type)\s*(?P<op>=|~|IN)\s*(?P<value>"(?:[^"\\]|\\.)*"|page|\((?:[^()"]|"(?:[^"\\]|\\.)*")*\))')
+_TERM = re.compile(
+    r'(?P<field>title|text|label|space|type)\s*(?P<op>=|~|IN)\s*(?P<value>"(?:[^"\\]|\\.)*"|page|\((?:[^()"]|"(?:[^"\\]|\\.)*")*\))'
+)
 
 
 @dataclass(slots=True)
@@ -51,7 +56,9 @@ def matches(cql: str, page: Page) -> bool:
         }.get(found["field"], "").casefold()
         if found["op"] == "~":
             held = any(
-                re.search(rf"\b{re.escape(v.casefold().removesuffix('*'))}{'' if v.endswith('*') else chr(92) + 'b'}", text)
+                re.search(
+                    rf"\b{re.escape(v.casefold().removesuffix('*'))}{'' if v.endswith('*') else chr(92) + 'b'}", text
+                )
                 for v in values
             )
         else:
@@ -72,14 +79,33 @@ def _content(url: str, page: Page, *, with_body: bool) -> dict[str, Any]:
         "type": "page",
         "status": "current",
         "title": page.title,
-        "space": {"id": 1, "key": page.space, "name": f"Space {page.space}", "type": "global", "status": "current", "_links": {}},
-        "version": {"by": {"type": "known", "displayName": "Ana"}, "when": "2026-10-01T08:00:00.000Z", "number": page.version, "minorEdit": False},
-        "history": {"latest": True, "createdBy": {"type": "known", "displayName": "Ana"}, "createdDate": "2026-01-01T08:00:00.000Z"},
-        "ancestors": [],
+        "space": {
+            "id": 1,
+            "key": page.space,
+            "name": f"Space {page.space}",
+            "type": "global",
+            "status": "current",
+            "_links": {},
+        },
+        "version": {
+            "by": {"type": "known", "displayName": "Ana"},
+            "when": "2026-10-01T08:00:00.000Z",
+            "number": page.version,
+            "minorEdit": False,
+        },
+        "history": {
+            "latest": True,
+            "createdBy": {"type": "known", "displayName": "Ana"},
+            "createdDate": "2026-01-01T08:00:00.000Z",
+        },
+        "macroRenderedOutput": {},
         "_expandable": {"container": f"/rest/api/space/{page.space}"},
         "_links": {"webui": f"/display/{page.space}/{page.id}", "self": f"{url}/rest/api/content/{page.id}"},
     }
-    if with_body:
+    if not with_body:
+        del shown["space"]
+        shown["_expandable"]["space"] = f"/rest/api/space/{page.space}"
+    else:
         shown["body"] = {
             name: {"value": page.body, "representation": name, "_expandable": {}} for name in ("storage", "view")
         }
@@ -91,7 +117,7 @@ def confluence(pages: list[Page]) -> Iterator[Confluence]:
     """A Confluence on loopback until the context ends."""
 
     class Handler(BaseHTTPRequestHandler):
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             pass
 
         def do_POST(self) -> None:

@@ -1,7 +1,8 @@
 """One conversation with one MCP server, in a process of its own: `python -I -m ops_agent.adapters.mcp.session REQUEST`.
 
 REQUEST is a JSON file that is removed once it was read: `server` (`command` and `arguments`, or `url` and `headers`),
-`queries` (CQL), `spaces`, `pages` (how many), `seconds`, and for a `url` perhaps `proxy` and `certificates`. One JSON
+`queries` (CQL), `spaces`, `pages` (how many), `seconds`, `pause` (before another
+attempt), and for a `url` perhaps `proxy` and `certificates`. One JSON
 document goes to standard output: `tools`, `pages`, `problem` (empty when all went well). The environment of this
 process is the server's. Two tools are called, whatever the server offers and says of them; what it asks of its client
 (sampling, roots, elicitation) is refused by the SDK, because nothing here answers it.
@@ -23,7 +24,7 @@ SEARCH, GET_PAGE = "confluence_search", "confluence_get_page"
 READ_ONLY = (SEARCH, GET_PAGE)
 MAX_LISTS, MAX_HITS, MAX_ATTEMPTS = 20, 25, 3
 MAX_TEXT, MAX_MESSAGE = 400_000, 8 << 20
-_CALL_SECONDS, _PAUSE_SECONDS = 30.0, 2.0
+_CALL_SECONDS = 30.0
 _PAGE_ID = re.compile(r"[0-9]{1,20}")
 _FINAL = re.compile(r"(?i)\b40[0134]\b|unauthori[sz]ed|forbidden|permission|authentication|not found")
 """Answers that another attempt does not change."""
@@ -47,7 +48,8 @@ def main(argv: list[str]) -> None:
     try:
         anyio.run(_converse, request, answer)
     except BaseException as broken:
-        answer["problem"] = _reason(broken)
+        status = f" (HTTP status {request['status']})" if "status" in request else ""
+        answer["problem"] = f"{_reason(broken)}{status}"
     sys.stdout.write(json.dumps(answer))
     sys.stdout.flush()
     os._exit(0)  # no thread and no generator of the SDK is waited for: the parent ends what is left
@@ -57,18 +59,25 @@ async def _converse(request: dict[str, Any], answer: dict[str, Any]) -> None:
     """Fill `answer`; what was found before something failed stays. Raises whatever the SDK raises."""
     import anyio
     from mcp import Client
+    from mcp.types import Implementation
+
+    from ops_agent import __version__
 
     with anyio.fail_after(request["seconds"]):
         async with AsyncExitStack() as stack:
             client = await stack.enter_async_context(
-                Client(await _transport(stack, request), read_timeout_seconds=_CALL_SECONDS)
+                Client(
+                    await _transport(stack, request),
+                    read_timeout_seconds=_CALL_SECONDS,
+                    client_info=Implementation(name="ops-agent", version=__version__),
+                )
             )
             answer["tools"] = [name for name in READ_ONLY if name in await _offered(client)]
             if lacking := [name for name in READ_ONLY if name not in answer["tools"]]:
                 raise Unavailable(f"the server offers no `{'` and no `'.join(lacking)}`")
 
             async def call(tool: str, arguments: dict[str, Any]) -> Any:
-                return await _called(client, tool, arguments)
+                return await called(client, tool, arguments, request["pause"])
 
             await find_pages(call, request, answer["pages"])
 
@@ -87,7 +96,12 @@ async def _transport(stack: AsyncExitStack, request: dict[str, Any]) -> Any:
     import httpx2
     from mcp.client.streamable_http import streamable_http_client
 
+    async def note(response: Any) -> None:
+        if response.status_code >= 400:
+            request["status"] = response.status_code
+
     client = httpx2.AsyncClient(
+        event_hooks={"response": [note]},
         headers=server["headers"],
         verify=ssl.create_default_context(cafile=request["certificates"] or None),
         proxy=request["proxy"] or None,
@@ -110,8 +124,10 @@ async def _offered(client: Any) -> set[str]:
     return names
 
 
-async def _called(client: Any, tool: str, arguments: dict[str, Any]) -> Any:
-    """The JSON that a read-only tool answers with. What may pass (429, 5xx, silence) is tried again. Raises Unavailable."""
+async def called(client: Any, tool: str, arguments: dict[str, Any], pause: float) -> Any:
+    """The JSON that a read-only tool answers with. What may pass by itself (429, 5xx, silence) is tried again. Raises
+    Unavailable.
+    """
     import anyio
 
     if tool not in READ_ONLY:
@@ -119,7 +135,7 @@ async def _called(client: Any, tool: str, arguments: dict[str, Any]) -> Any:
     why = ""
     for attempt in range(MAX_ATTEMPTS):
         if attempt:
-            await anyio.sleep(_PAUSE_SECONDS * attempt)
+            await anyio.sleep(pause * attempt)
         try:
             result = await client.call_tool(tool, arguments)
         except Exception as broken:
@@ -127,10 +143,12 @@ async def _called(client: Any, tool: str, arguments: dict[str, Any]) -> Any:
         else:
             text = "".join(part.text for part in result.content if part.type == "text")
             answer = _as_json(text)
-            if not result.is_error and answer is not None and not (isinstance(answer, dict) and "error" in answer):
+            error = answer.get("error") if isinstance(answer, dict) else None
+            if not result.is_error and error is None:
+                if answer is None:
+                    raise Unavailable(f"`{tool}`: the answer is no JSON of at most {MAX_MESSAGE >> 20} MB")
                 return answer
-            why = str(answer["error"]) if isinstance(answer, dict) and "error" in answer else text
-            why = why if result.is_error or answer is not None else "the answer is not JSON"
+            why = str(error or text)[:1_000]
         if _FINAL.search(why):
             break
     raise Unavailable(f"`{tool}`: {why}")
@@ -155,8 +173,8 @@ async def find_pages(call: Call, request: dict[str, Any], pages: list[dict[str, 
         if len(wanted) >= most:
             break
         hits = await call(SEARCH, {"query": query, "limit": MAX_HITS})
-        for hit in hits if isinstance(hits, list) else []:
-            if isinstance(hit, dict) and _space(hit) in spaces and (page_id := _id(hit)):
+        for hit in hits if isinstance(hits, list) else []:  # a hit need not name its space; a page does
+            if isinstance(hit, dict) and _space(hit) in (*spaces, "") and (page_id := _id(hit)):
                 wanted[page_id] = None
     failed = ""
     for page_id in [*wanted][:most]:

@@ -13,7 +13,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 import ops_agent
 from ops_agent.adapters.mcp import session
-from ops_agent.adapters.network import DIRECT, Network
+from ops_agent.adapters.network import DIRECT, Network, explained
 from ops_agent.adapters.terraform import confinement, sandbox_child
 from ops_agent.adapters.terraform.cells import Cell, fresh_uid, is_open_to_others, new_run_directory, remove, sweep
 from ops_agent.adapters.terraform.confinement import Confinement
@@ -32,7 +32,7 @@ from ops_agent.adapters.terraform.processes import Children, ChildResult, ExitRe
 from ops_agent.adapters.terraform.reach import ANYWHERE
 from ops_agent.adapters.terraform.sandbox import harden_this_process
 from ops_agent.config.inputs import LOOPBACK
-from ops_agent.model.errors import NoSpace, ToolchainError
+from ops_agent.model.errors import ToolchainError
 from ops_agent.model.wiki import McpServer, WikiAnswer, WikiPage
 
 SECONDS = 120.0
@@ -40,9 +40,8 @@ SECONDS = 120.0
 MOST_PAGES = 8
 _MEMORY = 2 << 30
 _MAX_ANSWER = 6 * session.MAX_TEXT * MOST_PAGES  # JSON may take six characters for one
-_READABLE = "/usr /bin /sbin /lib /lib32 /lib64 /opt /etc /proc /sys/devices/system/cpu /sys/fs/cgroup /nix/store /snap"
-"""What a program may read and start besides its own installation. Nothing of /home, /root, /tmp, /run, /var; of other
-processes (/proc) the kernel shows a confined child no environment, memory or descriptor."""
+_READABLE = "/usr /bin /sbin /lib /lib32 /lib64 /opt /etc /sys/devices/system/cpu /sys/fs/cgroup /nix/store /snap"
+"""What a program may read and start besides its own installation: nothing of /home, /root, /tmp, /run, /var."""
 
 
 class _Page(BaseModel):
@@ -73,11 +72,11 @@ class McpWiki:
     closed: tuple[Path, ...] = ()
     network: Network = DIRECT
     seconds: float = SECONDS
+    pause: float = 2.0
+    """Seconds before the second attempt of a call; twice that before the third."""
 
     def find(self, queries: Sequence[str]) -> WikiAnswer:
-        """Pages of the allowed spaces for `queries`; without a query only whether the servers answer. Raises nothing but
-        NoSpace: what could not be had is a problem of the answer.
-        """
+        """Pages of the allowed spaces for `queries`; without a query only whether the servers answer."""
         pages: dict[str, WikiPage] = {}
         tools: dict[str, tuple[str, ...]] = {}
         problems = []
@@ -105,7 +104,10 @@ class McpWiki:
             answer = _Answer.model_validate_json(ended.stdout)
         except ValidationError:
             return nothing, f"no answer that can be read{_last_words(ended)}"
-        return answer, answer.problem and f"{answer.problem}{_last_words(ended)}"
+        return (
+            answer,
+            answer.problem and f"{explained(Exception(answer.problem)) or answer.problem}{_last_words(ended)}",
+        )
 
     def _program(self, server: McpServer) -> str:
         """The absolute path of the server's program, empty for an address. Raises ToolchainError."""
@@ -114,9 +116,13 @@ class McpWiki:
         path = server.environment.get("PATH", self.path_variable)
         found = shutil.which(server.command, path=path)
         if found is None:
-            raise ToolchainError(f"the program {server.command!r} is not on this runner's PATH; install it in an earlier step")
-        if any(Path(found).resolve().is_relative_to(place.resolve()) for place in self.closed):
-            raise ToolchainError(f"the program {server.command!r} is in the workspace, where a checkout may be; move it")
+            raise ToolchainError(
+                f"the program {server.command!r} is not on this runner's PATH; install it in an earlier step"
+            )
+        if _within(Path(found), self.closed):
+            raise ToolchainError(
+                f"the program {server.command!r} is in the workspace, where a checkout may be; move it"
+            )
         return found
 
     def _run(self, server: McpServer, queries: Sequence[str]) -> ChildResult:
@@ -154,6 +160,7 @@ class McpWiki:
                         "queries": [*queries],
                         "spaces": [*self.spaces],
                         "pages": MOST_PAGES,
+                        "pause": self.pause,
                         "seconds": self.seconds - 10 if self.seconds > 20 else self.seconds / 2,
                         "proxy": proxy if self.network.proxy_of(server.url) is not None else "",
                         "certificates": certificates,
@@ -161,12 +168,18 @@ class McpWiki:
                 )
             )
             _give(cell, request)
-            words = [sys.executable, "-I", "-S", sandbox_child.__file__, json.dumps(_confinement(cell, server))]
+            words = [
+                sys.executable,
+                "-I",
+                "-S",
+                sandbox_child.__file__,
+                json.dumps(_confinement(cell, server, self.closed)),
+            ]
             return Children().run(
                 [*words, sys.executable, "-I", "-m", session.__name__, str(request)],
                 variables={**variables, **server.environment},
                 cwd=cell.home,
-                patience=Patience(deadline=self.seconds),
+                patience=Patience(deadline=self.seconds, after_interrupt=0.5, after_terminate=0.5),
                 uid=cell.uid,
                 most_stdout=_MAX_ANSWER,
             )
@@ -198,16 +211,24 @@ def _give(cell: Cell, path: Path) -> None:
         os.chown(path, cell.uid, cell.uid)
 
 
-def _confinement(cell: Cell, server: McpServer) -> Mapping[str, object]:
+def _confinement(cell: Cell, server: McpServer, closed: tuple[Path, ...]) -> Mapping[str, object]:
     """SPEC of sandbox_child: files by Landlock (its version 3 and below knows no ports, so the network stays open), a
-    bound on memory, and as root a user id of its own.
+    bound on memory, and as root a user id of its own. Raises ToolchainError where nothing would keep the child from
+    this process's environment.
     """
     held = Confinement(own_uid=cell.uid is not None, landlock=min(confinement.landlock_abi(), 3), sockets=False)
     own = (Path(ops_agent.__file__).parents[1], Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).resolve())
-    programs = _installation(Path(server.command)) if server.command else ()
+    if os.geteuid() == 0 and cell.uid is None and not held.files:
+        raise ToolchainError(
+            "this runner is root, cannot use another user and has no Landlock, so no server is started"
+        )
+    # The kernel shows a confined child no environment and no memory of other processes, but for root all environments.
+    processes = (Path("/proc"),) if os.geteuid() != 0 or cell.uid is not None else ()
+    programs = _installation(Path(server.command), closed) if server.command else ()
+    programs += tuple(file for word in server.arguments if _is_file(file := Path(word)) and not _within(file, closed))
     landlock = held.rules(
         cell,
-        execute=(*map(Path, _READABLE.split()), *own, *programs),
+        execute=(*map(Path, _READABLE.split()), *processes, *own, *programs),
         writable=(),
         variables={},
         ports=(),
@@ -215,9 +236,20 @@ def _confinement(cell: Cell, server: McpServer) -> Mapping[str, object]:
     return {"uid": cell.uid, "gid": cell.uid, "library": None, "memory": _MEMORY, "landlock": landlock}
 
 
-def _installation(program: Path) -> tuple[Path, ...]:
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_absolute() and path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _within(path: Path, places: Iterable[Path]) -> bool:
+    return any(path.resolve().is_relative_to(place.resolve()) for place in places)
+
+
+def _installation(program: Path, closed: tuple[Path, ...]) -> tuple[Path, ...]:
     """Where a program keeps its own files: the environment of a script (`PREFIX/bin/NAME`), and that of the interpreter
-    that its first line names; never a home directory as a whole.
+    that its first line names; never a home directory as a whole, and nothing that holds the workspace.
     """
     found = [program.parent, program.resolve().parent]
     with program.open("rb") as file:
@@ -226,8 +258,8 @@ def _installation(program: Path) -> tuple[Path, ...]:
         named = Path(os.fsdecode(interpreter[1]))
         found += [named.parent, named.resolve().parent]
     prefixes = [place.parent for place in found if place.name in ("bin", "sbin", "Scripts", "shims")]
-    homes = {Path.home(), Path("/"), Path("/home"), Path("/root")}
-    return tuple(dict.fromkeys(place for place in (*found, *prefixes) if place not in homes))
+    shut = (Path.home(), Path("/root"), *closed)
+    return tuple(p for p in dict.fromkeys((*found, *prefixes)) if not any(_within(one, (p,)) for one in shut))
 
 
 def _last_words(ended: ChildResult) -> str:
@@ -235,4 +267,3 @@ def _last_words(ended: ChildResult) -> str:
     lines = [line.strip() for line in ended.stderr.decode(errors="replace").splitlines() if line.strip()]
     shown = "".join(c if c.isprintable() else "?" for c in lines[-1])[:300] if lines else ""
     return f" (its log ends with: {shown})" if shown else ""
-
