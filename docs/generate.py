@@ -26,6 +26,7 @@ REMEDIES = {
     "published": "Review it as you would a stranger's; dangers come first.",
     "updated": "Review what changed since the last time.",
     "verified": "Review it: that nothing blocks is no review (docs/verify.md).",
+    "concluded": "Nothing; the comment on the issue says what comes next.",
     "no_changes": "Close the issue, or write into it what is missing, and approve again.",
     "duplicate": "Nothing. To repeat the work, remove the label and put it on again.",
     "declined": "The comment says what the issue needs; add it and approve again.",
@@ -44,7 +45,8 @@ REMEDIES = {
 DOCTOR_INPUTS = ("probe_llm", "doctor_issue")
 SELECT_INPUTS = (
     *("issue_number", "target_repository", "base_branch", "label_trigger", "title_prefix", "role_label"),
-    *("project_owner", "project_number", "status_field", "status_ready", "allowed_bots", "ca_certificates"),
+    *("project_owner", "project_number", "status_field", "status_ready", "status_in_progress", "status_review"),
+    *("allowed_bots", "branch_prefix", "ca_certificates", "dry_run"),
 )
 
 

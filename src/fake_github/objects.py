@@ -111,6 +111,7 @@ class Issue:
         self.sub_issues: list[Issue] = []
         self.parent: Issue | None = None
         self.blocked_by: list[Issue] = []
+        self.blocking: list[Issue] = []
         self.locked = False
         self.created_at = self.updated_at = self.github.now()
         self.edited_at: str | None = None
@@ -220,6 +221,7 @@ class Issue:
         with self.github.lock:
             for blocker in blockers:
                 self.blocked_by.append(blocker)
+                blocker.blocking.append(self)
                 self.record("blocked_by_added", by or self.author, blocking_issue=blocker)
 
     def transfer(self, target: Repository) -> Issue:

@@ -85,6 +85,12 @@ class EmbeddedGitHub(Platform):
             issue.add_label(name, by=by)
             return webhooks.labeled(issue, issue.repository.label(name), self.account(by))
 
+    def close_event(self, issue: Issue, *, by: str) -> dict[str, Any]:
+        """Close an issue as a person does, if it is open; returns the webhook payload `issues.closed`."""
+        with self.lock:
+            issue.close(by=by)
+            return webhooks.closed(issue, self.account(by))
+
     def pull_request_event(self, pull: PullRequest, action: str, *, by: str) -> dict[str, Any]:
         """The webhook payload of `pull_request_target`."""
         with self.lock:

@@ -40,6 +40,12 @@ def labeled(issue: Issue, label: Label, sender: Account) -> Payload:
     }
 
 
+def closed(issue: Issue, sender: Account) -> Payload:
+    """`issues` with action `closed`."""
+    described = _as_payload(shapes.issue(issue))
+    return {"action": "closed", "issue": described, **_surroundings(issue.repository, sender)}
+
+
 def pull_request(pull: PullRequest, action: str, sender: Account) -> Payload:
     """`pull_request` and `pull_request_target`, which have the same payload."""
     shown = shapes.pull_request(pull)

@@ -8,18 +8,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ops_agent.adapters.github.event_file import read_event, read_pull_request_event, require_job
+from ops_agent.adapters.github.event_file import (
+    is_about_a_pull_request,
+    read_closed_pull_request,
+    read_event,
+    read_pull_request_event,
+    require_job,
+)
 from ops_agent.adapters.runner.printing import write_patch, write_record
 from ops_agent.adapters.runner.recording import RecordingReporter
 from ops_agent.config.arguments import Command
 from ops_agent.config.settings import Settings, read_inputs
-from ops_agent.model.errors import ConfigError, RedactionFailed, as_error
+from ops_agent.model.errors import Cancelled, ConfigError, GitHubError, OpsAgentError, RedactionFailed, as_error
 from ops_agent.model.event import Event, IssueRef, Labelled, RunIdentity, VerificationAsked
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import World
 from ops_agent.model.record import RunRecord
 from ops_agent.pipeline import run_item
-from ops_agent.run.admit import answer
+from ops_agent.run.after_merge import after_pull_request
+from ops_agent.run.parents import tell_parent, tell_parent_of, tell_selection
 from ops_agent.run.report import RunResult, report, report_error, report_verified, reported, reported_error, show
 from ops_agent.run.select import select
 from ops_agent.run.verify_pull_request import ours_to, verify_pull_request
@@ -34,27 +41,45 @@ def run(command: Command, environment: Mapping[str, str]) -> int:
 
 
 def run_event(command: Command, environment: Mapping[str, str]) -> int:
-    """The action's `run`: a label names one issue, a dispatch one, several, or a parent.
+    """The action's `run`: a label names one issue, a dispatch one, several, or a parent, a closed issue those that
+    waited for it. A closed pull request is followed to its end, without the llm.
 
     Items run one after the other; the worst exit code counts. What was not selected is in the job summary.
     """
     require_job(environment)
+    if is_about_a_pull_request(environment):
+        return _follow(command, environment)
     settings = Settings.from_inputs(_inputs(command, environment), needs=("github", "llm"))
     with actions_world(settings, environment) as world:
         event, identity = read_event(environment, settings.issue_number)
         world.llm.warm_up()
         world.terraform.warm_up()
-        if isinstance(event, Labelled):
-            return run_one(world, settings, event, event.issue.ref, identity)
-        with world.reporter.stage("select"):
-            selection = select(world, settings, event, identity)
-        world.reporter.summary(world.redact(selection.summary))
-        if selection.why_nothing is not None:
-            only = selection.declined[0].ref if len(selection.declined) == 1 else None
-            if only is not None:
-                answer(world, only, selection.why_nothing, identity, dry_run=settings.dry_run)
-            return report(world.reporter, world.redact, RunResult(ref=only, ending=selection.why_nothing), 0.0)
-        return max(run_one(world, settings, event, issue.ref, identity) for issue in selection.items)
+        return run_selected(world, settings, event, identity)
+
+
+def run_selected(world: World, settings: Settings, event: Event, identity: RunIdentity) -> int:
+    """The items of `event`, as in `run_event`."""
+    if isinstance(event, Labelled):
+        return run_one(world, settings, event, event.issue.ref, identity)
+    with world.reporter.stage("select"):
+        selection = select(world, settings, event, identity)
+        tell_selection(world, settings, event, selection, identity)
+    world.reporter.summary(world.redact(selection.summary))
+    if selection.why_nothing is not None:
+        only = selection.declined[0].ref if len(selection.declined) == 1 else None
+        return report(world.reporter, world.redact, RunResult(ref=only, ending=selection.why_nothing), 0.0)
+    return max(run_one(world, settings, event, issue.ref, identity) for issue in selection.items)
+
+
+def _follow(command: Command, environment: Mapping[str, str]) -> int:
+    settings = Settings.from_inputs(_inputs(command, environment), needs=("github",))
+    with actions_world(settings, environment) as world:
+        event, identity = read_closed_pull_request(environment)
+        started = world.clock.now()
+        with world.reporter.stage("follow"):
+            ref, ending = after_pull_request(world, settings, event, identity)
+        seconds = world.clock.now() - started
+        return report(world.reporter, world.redact, RunResult(ref=ref, ending=ending), seconds)
 
 
 def run_local(command: Command, issue_file: Path, environment: Mapping[str, str]) -> int:
@@ -93,6 +118,7 @@ def run_select(command: Command, environment: Mapping[str, str]) -> int:
         event, identity = read_event(environment, settings.issue_number)
         with world.reporter.stage("select"):
             selection = select(world, settings, event, identity)
+            tell_selection(world, settings, event, selection, identity)
         for name, text in selection.outputs.items():
             world.reporter.output(name, text)
         world.reporter.summary(world.redact(selection.summary))
@@ -171,13 +197,19 @@ def run_one(world: World, settings: Settings, event: Event, ref: IssueRef, ident
     """
     started = world.clock.now()
     recording = RecordingReporter(world.reporter, world.clock)
-    title = ""
+    title, parent = "", None
+    error: OpsAgentError | None = None
     try:
         result = run_item(replace(world, reporter=recording), settings, event, ref, identity)
         shown = reported(result, world.clock.now() - started)
-        title = result.item.title if result.item else ""
+        title, parent = (result.item.title, result.item.parent) if result.item else ("", None)
     except (Exception, KeyboardInterrupt) as broken:
-        shown = reported_error(ref=ref, error=as_error(broken), seconds=world.clock.now() - started)
+        error = as_error(broken)
+        shown = reported_error(ref=ref, error=error, seconds=world.clock.now() - started)
+    if parent is not None:
+        tell_parent(world, settings, parent, identity)
+    elif error is not None and not isinstance(error, (Cancelled, GitHubError)):
+        tell_parent_of(world, settings, ref, identity)
     folder = Path(tempfile.gettempdir())
     if shown.patch is not None and shown.patch.text:
         try:

@@ -19,7 +19,8 @@ from ops_agent.model.event import Event, IssueRef, RunIdentity
 from ops_agent.model.outcome import Stopped
 from ops_agent.model.ports import World
 from ops_agent.model.verification import Verification
-from ops_agent.run.admit import admit, answer
+from ops_agent.run.admit import admit
+from ops_agent.run.answer import answer
 from ops_agent.run.ask_wiki import ask_wiki
 from ops_agent.run.base_first import BaseFirst
 from ops_agent.run.branch_rules import branch_rules
@@ -30,7 +31,7 @@ from ops_agent.run.judge import format_files, judge_plans, judge_sources, pin_ac
 from ops_agent.run.progress import Phase, Progress
 from ops_agent.run.propose import propose
 from ops_agent.run.publish import publish
-from ops_agent.run.report import RunResult
+from ops_agent.run.report import RunResult, unfinished
 from ops_agent.run.verify import verify, with_lock_files
 from ops_agent.run.wanted import Wanted
 from ops_agent.terraform.links import FollowedTree
@@ -50,6 +51,7 @@ def run_item(world: World, settings: Settings, event: Event, ref: IssueRef, run:
     with world.reporter.stage("claim"):
         claimed = claim(world, settings, item, run)
     if isinstance(claimed, Stopped):
+        answer(world, ref, claimed, run, dry_run=settings.dry_run, admitted=True)
         return RunResult(ref=ref, ending=claimed, item=item)
     progress = Progress(world, item, claimed, run)
     try:
@@ -128,7 +130,7 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
         changes = with_lock_files(base, changes, verification).written
         with world.reporter.stage("publish"):
             proposal = propose(world, settings, progress, base, changes, verdict, verification, transcript)
-            ending = publish(world, settings, progress, changes, proposal)
+            ending = publish(world, settings, progress, changes, proposal, unfinished(transcript, verification))
         patch = talk.kept_patch() if isinstance(ending, Stopped) else None
     return result(ending=ending, transcript=transcript, verification=verification, patch=patch)
 

@@ -23,8 +23,8 @@ CASES = [
 
 def test_the_readme_has_each_addition() -> None:
     assert list(ADDITIONS) == [
-        *("A plan role", "A GitHub App", "A board", "Start by hand, and doctor", "A version of Terraform"),
-        *("No stored key", "Bedrock", "The patch", "A gateway"),
+        *("A plan role", "A GitHub App", "A board", "Start by hand, and doctor", "What waited"),
+        *("A version of Terraform", "No stored key", "Bedrock", "The patch", "A gateway"),
     ]
 
 

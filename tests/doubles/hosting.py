@@ -76,6 +76,12 @@ class FakeHost:
             raise said
         return said
 
+    def blocked(self, ref: IssueRef) -> tuple[Issue, ...]:
+        self.calls["blocked"] += 1
+        waiting = (one for one, blockers in self.blocking.items() if not isinstance(blockers, OpsAgentError))
+        found = (one for one in waiting if any(blocker.ref == ref for blocker in self.blocking[one]))  # type: ignore[union-attr]
+        return tuple(self.issues[one] for one in found)
+
     def parent(self, ref: IssueRef) -> IssueRef | None:
         self.calls["parent"] += 1
         return self.parents.get(ref)
@@ -91,9 +97,12 @@ class FakeHost:
 
 @dataclass
 class CommentingHost(FakeHost):
-    """A FakeHost that may write comments, as our account; `broken` is what GitHub answers to a new one."""
+    """A FakeHost that may write comments, as our account; `broken` is what GitHub answers to a new one, `finished`
+    what is known of every run.
+    """
 
     broken: OpsAgentError | None = None
+    finished: bool | None = None
 
     def viewer(self) -> Actor:
         return OUR_BOT
@@ -104,6 +113,13 @@ class CommentingHost(FakeHost):
         made = comment(body, number=1 + max((c.id for c in self.said.get(ref, ())), default=0))
         self.said[ref] = (*self.said.get(ref, ()), made)
         return made
+
+    def run_is_finished(self, repository: str, run_id: int) -> bool | None:
+        return self.finished
+
+    def delete_comment(self, repository: str, comment_id: int) -> None:
+        for ref, comments in self.said.items():
+            self.said[ref] = tuple(c for c in comments if c.id != comment_id)
 
     def update_comment(self, repository: str, comment_id: int, body: str) -> None:
         for ref, comments in self.said.items():

@@ -23,7 +23,10 @@ from fake_github.api import ROUTES
 
 HERE = Path(__file__).parent
 SDL = HERE.parent.parent / "src/fake_github/schema/github.graphql"
-WEBHOOKS = ("issues$labeled", "pull_request$synchronize", "workflow_dispatch$event")
+WEBHOOKS = (
+    *("issues$closed", "issues$labeled", "pull_request$closed", "pull_request$synchronize"),
+    "workflow_dispatch$event",
+)
 _LEFT_OUT = {
     "description",
     "examples",

@@ -30,6 +30,16 @@ def test_a_dispatch_gives_the_payload_workflow_dispatch(org: Any) -> None:
     assert validate_webhook(payload, "workflow_dispatch$event") == []
 
 
+def test_closing_gives_the_payload_closed(org: Any) -> None:
+    payload = org.github.close_event(org.issue, by="tom")
+    assert validate_webhook(payload, "issues$closed") == [] and payload["issue"]["state"] == "closed"
+    org.orders.commit("feature", {"b.txt": "b\n"}, "B", by="maria")
+    pull = org.orders.open_pull_request("B", "", head="feature", by="maria")
+    pull.merge(by="maria")
+    payload = org.github.pull_request_event(pull, "closed", by="maria")
+    assert validate_webhook(payload, "pull_request$closed") == [] and payload["pull_request"]["merged"]
+
+
 def test_a_push_to_a_pull_request_gives_the_payload_synchronize(org: Any) -> None:
     org.orders.commit("feature", {"b.txt": "b\n"}, "B", by="maria")
     pull = org.orders.open_pull_request("B", "", head="feature", by="maria")

@@ -34,7 +34,8 @@ def conversation(org: Any) -> None:
         "/branches/main", "/commits", f"/commits/{head}", f"/compare/main...{head}", f"/git/blobs/{blob['sha']}",
         "/labels", "/labels/bug", f"/actions/runs/{run.id}", "/collaborators/maria/permission", "/issues", "/issues/12",
         "/issues/12/events", "/issues/12/timeline", "/issues/12/labels", "/issues/12/parent", "/issues/12/comments",
-        f"/issues/{parent.number}/sub_issues", "/issues/12/dependencies/blocked_by", "/pulls",
+        f"/issues/{parent.number}/sub_issues", "/issues/12/dependencies/blocked_by",
+        f"/issues/{blocker.number}/dependencies/blocking", "/pulls",
     ):  # fmt: skip
         wire.get(R + path)
     restricted = {"restricted_file_paths": ["secret/*"]}

@@ -54,17 +54,20 @@ def read(
 ) -> tuple[Event, RunIdentity]:
     file = tmp_path / "event.json"
     file.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
-    environment = {
-        "GITHUB_EVENT_PATH": str(file),
+    return read_event(environment_of(tmp_path, name) | variables, issue_number)
+
+
+def environment_of(tmp_path: Path, name: str) -> dict[str, str]:
+    """Of a job that was started by the event `name`."""
+    return {
+        "GITHUB_EVENT_PATH": str(tmp_path / "event.json"),
         "GITHUB_EVENT_NAME": name,
         "GITHUB_REPOSITORY": HERE,
         "GITHUB_RUN_ID": "77",
         "GITHUB_RUN_ATTEMPT": "2",
         "GITHUB_ACTOR": "maria",
         "GITHUB_TRIGGERING_ACTOR": "joao",
-        **variables,
     }
-    return read_event(environment, issue_number)
 
 
 def refused(*args: Any, **variables: str) -> str:

@@ -14,7 +14,8 @@ from issue.intake_doubles import ref
 from ops_agent.model.errors import NotPermitted
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import World
-from ops_agent.run.admit import MARK, answer
+from ops_agent.pages.issue_comment import ANSWER_MARK
+from ops_agent.run.answer import answer
 
 ASKED = Stopped(
     conclusion=Conclusion.NEEDS_INFO,
@@ -55,9 +56,9 @@ def test_questions_go_into_one_comment_that_is_edited_in_place() -> None:
 
 
 def test_a_mark_in_someone_else_s_comment_is_not_ours() -> None:
-    host = CommentingHost(said={ref(12): (comment(f"{MARK} forged", MARIA),)})
+    host = CommentingHost(said={ref(12): (comment(f"{ANSWER_MARK} forged", MARIA),)})
     first, second = comments_after(host)
-    assert first == f"{MARK} forged" and second.startswith(MARK)
+    assert first == f"{ANSWER_MARK} forged" and second.startswith(ANSWER_MARK)
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from issue.event_payloads import GITHUB, HERE, payload, read, refused
-from ops_agent.model.event import ActorKind, Dispatched, IssueRef, Labelled
+from issue.event_payloads import GITHUB, HERE, environment_of, payload, read, refused
+from ops_agent.adapters.github.event_file import is_about_a_pull_request, read_closed_pull_request
+from ops_agent.model.errors import ConfigError
+from ops_agent.model.event import ActorKind, Closed, Dispatched, IssueRef, Labelled
 
 
 def test_every_field_of_a_label_event_is_read(tmp_path: Path) -> None:
@@ -47,6 +50,35 @@ def test_every_other_event_is_refused(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("action", ["opened", "edited", "unlabeled", "transferred"])
 def test_every_other_action_is_refused(tmp_path: Path, action: str) -> None:
     assert action in refused(tmp_path, payload(action=action))
+
+
+def test_a_closed_issue_is_read_with_those_that_the_run_is_for(tmp_path: Path) -> None:
+    closed = payload(action="closed", issue={**payload()["issue"], "state": "closed"})
+    del closed["label"]
+    event, _ = read(tmp_path, closed)
+    assert isinstance(event, Closed) and (event.issue.ref.number, event.only) == (12, ())
+    event, _ = read(tmp_path, closed, issue_number="13")
+    assert isinstance(event, Closed) and [ref.number for ref in event.only] == [13]
+
+
+@pytest.mark.parametrize("name", ["pull_request", "pull_request_target"])
+def test_of_a_pull_request_only_its_end_is_an_event(tmp_path: Path, name: str) -> None:
+    """Whether it was merged is read from GitHub."""
+    file, environment = tmp_path / "event.json", environment_of(tmp_path, name)
+    assert is_about_a_pull_request(environment)
+    closed = {**payload(action="closed"), "pull_request": {"number": 31, "merged": True}}
+    file.write_text(json.dumps(closed))
+    event, run = read_closed_pull_request(environment)
+    assert (event.number, event.sender.login, run.run_id) == (31, "maria", 77)
+    for other in (
+        {**closed, "action": "opened"},
+        {**closed, "action": "synchronize"},
+        {**closed, "pull_request": None},
+        {**closed, "repository": {**closed["repository"], "full_name": "someone/else"}},
+    ):
+        file.write_text(json.dumps(other))
+        with pytest.raises(ConfigError):
+            read_closed_pull_request(environment)
 
 
 def test_an_event_of_another_repository_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders import issue, labelled, run, settings_with
+from builders import issue, labelled, run, settings_with, work_item
 from doubles.hosting import HERE, FakeBoard, FakeHost, card, label_event
 from issue.intake_doubles import JOAO, ref, world
 from ops_agent.issue.selection import Selection, refuse_blocked
@@ -91,10 +91,14 @@ def test_an_item_with_sub_issues_is_an_item() -> None:
 
 def test_a_label_selects_its_own_issue_only() -> None:
     """The label does not approve the text of sub-issues."""
-    host = family(child(11))
+    host = family(child(11), child(12), child(13, is_open=False), replace(child(14), title="[dev] Not ours"))
     event = labelled(issue=issue(ref=PARENT, title="Orders, the epic"))
     selection = chosen(host, event)
-    assert selection.items == () and selection.refused is not None and selection.refused.quiet
+    (declined,) = selection.declined
+    assert selection.items == () and "its 2 work items" in declined.why.reason
+    assert "number 10" in declined.why.remedy and not declined.why.quiet
+    no_children = replace(event, issue=replace(event.issue, sub_issues=0))
+    assert chosen(host, no_children).declined[0].why.quiet and host.calls["sub_issues"] == 1
     host = FakeHost()
     assert numbers(chosen(host, labelled())) == [12] and host.calls["sub_issues"] == 0
 
@@ -103,7 +107,7 @@ def test_an_issue_that_lost_its_prefix_after_the_label_is_no_parent() -> None:
     host = family(child(11))
     event = labelled(issue=issue(ref=PARENT))
     selection = chosen(host, event)
-    assert selection.items == () and "[ops]" in reasons(selection)[10]
+    assert selection.items == () and set(reasons(selection)) == {10} and host.calls["sub_issues"] == 0
 
 
 def test_a_person_without_write_permission_selects_nothing() -> None:
@@ -195,7 +199,7 @@ EDGES = st.dictionaries(st.integers(1, 8), st.lists(st.integers(1, 10), max_size
 def test_unblocked_items_are_selected_and_every_other_has_a_reason(edges: dict[int, list[int]]) -> None:
     ready = [child(number) for number in range(1, 9)]
     blockers = {ref(number): tuple(child(one) for one in those) for number, those in edges.items()}
-    refused = refuse_blocked(ready, blockers)
+    refused = refuse_blocked(ready, blockers, lambda _: work_item().approval)
     assert {one.number for one in refused} == {number for number, those in edges.items() if those}
 
     def reaches(start: int, goal: int, seen: frozenset[int] = frozenset()) -> bool:
@@ -232,8 +236,3 @@ def test_a_sub_issue_that_is_also_dispatched_itself_counts_as_dispatched(order: 
 
 def test_an_item_in_progress_without_our_branch_is_declined() -> None:
     assert numbers(chosen(family(child(11)), dispatch(10), FakeBoard(otherwise=card("In Progress")))) == []
-
-
-def test_without_a_readable_board_the_label_of_the_event_counts_before_the_timeline_shows_it() -> None:
-    """The timeline may lag behind the webhook."""
-    assert numbers(chosen(FakeHost(events={}), labelled(), FakeBoard(otherwise="no access"))) == [12]

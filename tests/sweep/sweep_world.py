@@ -27,10 +27,10 @@ from ops_agent.adapters.github.failures import RetryPolicy
 from ops_agent.adapters.github.issues import GitHubIssues
 from ops_agent.adapters.github.pull_requests import GitHubPullRequests
 from ops_agent.adapters.scratch import scratch_tree
-from ops_agent.cli import run_one
+from ops_agent.cli import run_selected
 from ops_agent.config.settings import Settings
 from ops_agent.model.conversation import LlmReply
-from ops_agent.model.event import Event, Labelled, RunIdentity
+from ops_agent.model.event import Event, RunIdentity
 from ops_agent.model.ports import World
 from ops_agent.text.redaction import Redactor
 from run.github_world import BOT_ID, OWNER
@@ -87,6 +87,16 @@ class IssueScenario:
             issue.remove_label("ready", by=PERSON)
         return self.github.label(issue, "ready", by=PERSON)
 
+    def dispatched(self, issue: Issue) -> dict[str, Any]:
+        """The payload when a person starts the workflow with the number of `issue`."""
+        inputs = {"issue_number": str(issue.number)}
+        return dict(self.github.dispatch(self.repository, by=PERSON, inputs=inputs))
+
+    def said(self, issue: Issue | None = None) -> str:
+        """The one comment on an issue."""
+        (comment,) = (issue or self.issue).comments
+        return comment.body
+
     def connection(self) -> GitHubHttp:
         return connect(self.token, {"GITHUB_API_URL": self.github.base_url}, self.clock, RetryPolicy())
 
@@ -100,13 +110,14 @@ class IssueScenario:
         http: GitHubHttp | None = None,
         between: Act = lambda: None,
         settings: Settings = GIVEN,
+        name: str = "issues",
+        issue_number: str = "",
     ) -> End:
         """One run with adapters of its own, from the event's file to the exit code."""
-        event, identity = self.read(payload, run_id=run_id, attempt=attempt)
-        assert isinstance(event, Labelled)
+        event, identity = self.read(payload, name=name, run_id=run_id, attempt=attempt, issue_number=issue_number)
         llm, reporter = SayingLlm(*(replies or working()), between=between), KeepingReporter()
         world = replace(self.world(http), llm=llm, reporter=reporter)
-        code = run_one(world, replace(settings, github_token=self.token), event, event.issue.ref, identity)
+        code = run_selected(world, replace(settings, github_token=self.token), event, identity)
         return End(exit_code=code, reporter=reporter, llm=llm)
 
     def world(self, http: GitHubHttp | None = None) -> World:
@@ -128,23 +139,31 @@ class IssueScenario:
         )
 
     def read(
-        self, payload: Mapping[str, Any], *, name: str = "issues", run_id: int = 77, attempt: int = 1
+        self,
+        payload: Mapping[str, Any],
+        *,
+        name: str = "issues",
+        run_id: int = 77,
+        attempt: int = 1,
+        issue_number: str = "",
     ) -> tuple[Event, RunIdentity]:
         """Event and run, as a runner hands them over."""
+        return read_event(self.environment(payload, name=name, run_id=run_id, attempt=attempt), issue_number)
+
+    def environment(self, payload: Mapping[str, Any], *, name: str, run_id: int, attempt: int) -> dict[str, str]:
+        """Of a job that was started by the event `name`."""
         event_file = self.runner / f"{self.name}-{run_id}.json"
         event_file.write_text(json.dumps(payload))
-        return read_event(
-            {
-                "GITHUB_EVENT_PATH": str(event_file),
-                "GITHUB_EVENT_NAME": name,
-                "GITHUB_REPOSITORY": self.repository.full_name,
-                "GITHUB_RUN_ID": str(run_id),
-                "GITHUB_RUN_ATTEMPT": str(attempt),
-                "GITHUB_ACTOR": PERSON,
-                "GITHUB_TRIGGERING_ACTOR": PERSON,
-                "GITHUB_SERVER_URL": self.github.base_url,
-            }
-        )
+        return {
+            "GITHUB_EVENT_PATH": str(event_file),
+            "GITHUB_EVENT_NAME": name,
+            "GITHUB_REPOSITORY": self.repository.full_name,
+            "GITHUB_RUN_ID": str(run_id),
+            "GITHUB_RUN_ATTEMPT": str(attempt),
+            "GITHUB_ACTOR": PERSON,
+            "GITHUB_TRIGGERING_ACTOR": PERSON,
+            "GITHUB_SERVER_URL": self.github.base_url,
+        }
 
     @property
     def branches(self) -> tuple[str, ...]:

@@ -82,7 +82,7 @@ ENDS: Mapping[str, Callable[[IssueScenario, pytest.MonkeyPatch], End]] = {
     "github_failed": lambda scenario, _: _play(
         scenario, working(), between=lambda: scenario.github.revoke(scenario.token)
     ),
-    "stale": lambda scenario, _: _play(scenario, working(), between=lambda: scenario.issue.close(by="maria")),
+    "stale": lambda scenario, _: _play(scenario, working(), between=lambda: scenario.issue.lock(by="maria")),
 }
 
 
@@ -103,7 +103,7 @@ def test_changes_that_no_pull_request_shows_are_kept_as_a_patch(
     subprocess.run(["git", "init", "-q"], cwd=checkout, check=True)
     subprocess.run(["git", "apply", kept], cwd=checkout, check=True)
     assert (checkout / QUEUE_FILE).exists()
-    if conclusion not in ("github_failed", "stale"):  # the token is gone, or the issue is closed
+    if conclusion not in ("github_failed", "stale"):  # the token is gone, or the issue is locked
         assert "kept as a patch in the job summary" in scenario.issue.comments[-1].body
 
 

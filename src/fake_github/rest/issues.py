@@ -188,6 +188,10 @@ def list_blockers(asked: Asked) -> Answer:
     return asked.page(_visible(asked, asked.issue.blocked_by), lambda i: shapes.issue(i, with_repository=True))
 
 
+def list_blocked(asked: Asked) -> Answer:
+    return asked.page(_visible(asked, asked.issue.blocking), lambda i: shapes.issue(i, with_repository=True))
+
+
 def add_blocker(asked: Asked) -> Answer:
     asked.issue.block(_by_id(asked, "issue_id"), by=asked.actor)
     return Answer(201, shapes.issue(asked.issue))
@@ -214,4 +218,5 @@ ROUTES = (
     Route("GET", f"{_I}/parent", get_parent, _READ),
     Route("GET", f"{_I}/dependencies/blocked_by", list_blockers, _READ),
     Route("POST", f"{_I}/dependencies/blocked_by", add_blocker, _WRITE),
+    Route("GET", f"{_I}/dependencies/blocking", list_blocked, _READ),
 )

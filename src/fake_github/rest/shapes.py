@@ -282,8 +282,8 @@ def issue(i: Issue, *, with_repository: bool = False) -> Json:
         "issue_dependencies_summary": {
             "blocked_by": open_blockers,
             "total_blocked_by": len(i.blocked_by),
-            "blocking": 0,
-            "total_blocking": 0,
+            "blocking": sum(other.state == "open" for other in i.blocking),
+            "total_blocking": len(i.blocking),
         },
     }
     if i.parent:

@@ -88,6 +88,10 @@ class BoardSettings:
     status_in_progress: _Status = "In Progress"
     status_review: _Status = ""
     """Status of an item with an open pull request; empty: it stays in progress."""
+    status_done: _Status = "Done"
+    """After its merge; empty: the card stays."""
+    status_not_merged: _Status = "Ready"
+    """After its pull request was closed without a merge; empty: the card stays."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

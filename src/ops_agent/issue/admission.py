@@ -13,9 +13,11 @@ from datetime import datetime
 from functools import partial
 
 from ops_agent.config.settings import BoardSettings, LabelSettings, Settings
+from ops_agent.issue.near_misses import is_nearly, may_be_parent, misspelt
 from ops_agent.model.event import (
     Actor,
     ActorKind,
+    Closed,
     Comment,
     Dispatched,
     Event,
@@ -41,7 +43,8 @@ class Facts:
     """What GitHub said when the run started. `writers` are ids of accounts that may write (allowed bots included).
 
     `target` None: there is no such repository, or the token cannot see it. `base_exists` and `claimed_before` are about
-    `base_branch` and our own branch in the target. `now` is ISO 8601 UTC.
+    `base_branch` and our own branch in the target. `waiting` is the approval that our comment keeps, read only when a
+    blocker was closed. `now` is ISO 8601 UTC.
     """
 
     live: Issue
@@ -54,6 +57,7 @@ class Facts:
     claimed_before: bool
     writers: frozenset[int]
     now: str
+    waiting: Approval | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +92,12 @@ def before_asking(settings: Settings, event: Event, ref: IssueRef, run: RunIdent
                 f"The label was applied to {event.issue.ref}, which approves nothing for {ref}.",
                 f"Apply the label to {ref}, or dispatch the workflow with its number.",
             )
-        if refused := refuse_identity(labels, event.issue):
+        refused = refuse_identity(labels, event.issue)
+        if refused is not None and refused.quiet and not may_be_parent(event.issue):
             return refused
     sender = event.sender
+    if isinstance(event, Closed):  # no request for work: what counts is the approval that waited
+        return None
     if sender.kind is not ActorKind.USER and not is_allowed_bot(labels.allowed_bots, sender):
         return _not_authorised(
             f"`{_word(sender.login)}` (id {sender.id}) is a {sender.kind.value} that `allowed_bots` does not name.",
@@ -100,7 +107,12 @@ def before_asking(settings: Settings, event: Event, ref: IssueRef, run: RunIdent
 
 
 def who_must_write(labels: LabelSettings, event: Event, run: RunIdentity) -> tuple[str, ...]:
-    """Logins whose permission must be write or more: who asked, and who started this attempt of the run."""
+    """Logins whose permission must be write or more: who asked, and who started this attempt of the run.
+
+    Anybody may close an issue: what starts then was approved before, by a person whom `decide` asks for.
+    """
+    if isinstance(event, Closed):
+        return (run.triggering_actor,) if run.attempt > 1 else ()
     logins = [] if is_allowed_bot(labels.allowed_bots, event.sender) else [event.sender.login]
     if not same(run.triggering_actor, event.sender.login):
         logins.append(run.triggering_actor)
@@ -146,7 +158,7 @@ def decide(settings: Settings, event: Event, ref: IssueRef, run: RunIdentity, fa
     if isinstance(warnings, Stopped):
         return warnings
     if blockers := tuple(issue.ref for issue in facts.blockers if issue.is_open):
-        return blocked_by(ref, blockers)
+        return blocked_by(ref, blockers, approval)
     return Admission(
         snapshot=event.issue if isinstance(event, Labelled) else facts.live,
         approval=approval,
@@ -163,11 +175,13 @@ def is_ours(labels: LabelSettings, issue: Issue) -> bool:
 
 
 def refuse_identity(labels: LabelSettings, issue: Issue) -> Stopped | None:
-    """Why `issue` is not a work item of ops-agent, ready or not; None when it is one."""
+    """Why `issue` is not a work item of ops-agent, ready or not; None when it is one. Quiet unless it nearly is."""
     if issue.is_pull_request:
         return _declined(f"{issue.ref} is a pull request, not an issue.", "Choose an issue.", quiet=True)
     if is_ours(labels, issue):
         return None
+    if is_nearly(issue.title, labels.title_prefix):
+        return misspelt(issue, labels.title_prefix)
     role = f" or carries the label `{labels.role_label}`" if labels.role_label else ""
     rule = f"only an issue whose title starts with exactly `{labels.title_prefix}`{role} is"
     return _declined(
@@ -234,11 +248,15 @@ def readiness(
     )
 
 
-def blocked_by(ref: IssueRef, blockers: tuple[IssueRef, ...]) -> Stopped:
+def blocked_by(ref: IssueRef, blockers: tuple[IssueRef, ...], waiting: Approval) -> Stopped:
+    """`waiting` is what was approved: it is in force when the last of `blockers` is closed."""
     names = ", ".join(f"#{b.number}" if b.repository == ref.repository else str(b) for b in blockers)
     verb = "is" if len(blockers) == 1 else "are"
     return _declined(
-        f"{ref} is blocked by {names}, which {verb} still open.", f"Re-apply the label when {names} {verb} closed."
+        f"{ref} is blocked by {names}, which {verb} still open.",
+        f"Nothing: it starts when {names} {verb} closed, if it still has its label or is still ready and its text is "
+        "the same. (Where no workflow listens to `issues: closed`, re-apply the label then.)",
+        waiting=waiting,
     )
 
 
@@ -301,7 +319,7 @@ def same(left: str, right: str) -> bool:
 
 def _approve(event: Event, ref: IssueRef, run: RunIdentity, facts: Facts) -> Approval | Stopped:
     """The approval, or why it is void. A dispatch approves the issue as it is now, a label only the words of its
-    payload.
+    payload; who closes another issue approves nothing.
     """
     live, events = facts.live, facts.events
     if not live.is_open:
@@ -312,22 +330,52 @@ def _approve(event: Event, ref: IssueRef, run: RunIdentity, facts: Facts) -> App
     words = content_hash(live.title, live.body)
     if isinstance(event, Dispatched):
         return Approval(by=event.sender, event_id=run.run_id, at=facts.now, content_hash=words, by_dispatch=True)
+    if isinstance(event, Closed):
+        return _waited(event, ref, facts, words)
     if not _has(live.labels, event.label):
         return _void(Conclusion.STALE, f"The label `{event.label}` was removed from {ref}.")
     applied = approving_event(event, events)
     if applied is None:
         who = event.sender.login
         return _void(Conclusion.STALE, f"The timeline of {ref} does not show that `{who}` applied the label.")
-    later = events[events.index(applied) + 1 :]
-    if any(entry.kind == "unlabeled" and entry.label == event.label for entry in later):
-        reason = f"The label `{event.label}` was removed from {ref} and applied again by someone else"
-        return _void(Conclusion.STALE, f"{reason}, who has a run of their own.")
-    if any(entry.kind == "renamed" for entry in later):
-        return _void(Conclusion.CONTENT_CHANGED, f"{ref} was renamed after the label was applied.")
+    if void := _void_since(ref, applied, events):
+        return void
     if content_hash(event.issue.title, event.issue.body) != words:
         part = "title" if event.issue.title != live.title else "body"
         return _void(Conclusion.CONTENT_CHANGED, f"The {part} of {ref} changed after the label was applied.")
     return Approval(by=event.sender, event_id=applied.id, at=applied.at, content_hash=words, label=event.label)
+
+
+def _waited(event: Closed, ref: IssueRef, facts: Facts, words: str) -> Approval | Stopped:
+    """The approval that waited until `event`, or why it is none any more."""
+    kept = facts.waiting
+    if kept is None:
+        reason = f"{event.issue.ref} was closed, and no approval of {ref} waited for that."
+        return _declined(reason, f"Apply the label to {ref} to start it.", quiet=True)
+    if kept.by.id not in facts.writers:
+        reason = f"`{_word(kept.by.login)}`, who approved {ref}, may not write any more."
+        return _void(Conclusion.STALE, reason)
+    if kept.content_hash != words:
+        return _void(Conclusion.CONTENT_CHANGED, f"The text of {ref} changed after it was approved.")
+    if kept.by_dispatch:
+        return kept
+    applied = next((e for e in facts.events if (e.id, e.kind, e.label) == (kept.event_id, "labeled", kept.label)), None)
+    if applied is None or applied.actor is None or applied.actor.id != kept.by.id:
+        return _void(Conclusion.STALE, f"The timeline of {ref} does not show the approval that our comment keeps.")
+    if not _has(facts.live.labels, kept.label):
+        return _void(Conclusion.STALE, f"The label `{_word(kept.label)}` was removed from {ref}.")
+    return _void_since(ref, applied, facts.events) or kept
+
+
+def _void_since(ref: IssueRef, applied: IssueEvent, events: tuple[IssueEvent, ...]) -> Stopped | None:
+    """What happened after the label was `applied` that takes its meaning away."""
+    later = events[events.index(applied) + 1 :]
+    if any(entry.kind == "unlabeled" and entry.label == applied.label for entry in later):
+        reason = f"The label `{applied.label}` was removed from {ref} and applied again by someone else"
+        return _void(Conclusion.STALE, f"{reason}, who has a run of their own.")
+    if any(entry.kind == "renamed" for entry in later):
+        return _void(Conclusion.CONTENT_CHANGED, f"{ref} was renamed after the label was applied.")
+    return None
 
 
 def _void(conclusion: Conclusion, reason: str) -> Stopped:

@@ -220,7 +220,8 @@ def decide(item: WorkItem, run: RunIdentity, seen: Seen, lease_seconds: float) -
     """TAKE: write a comment, lowest id wins. CONTINUE: go on with our own dead attempt's comment. WAIT: look again
     shortly. FINISH: the pull request is out, only its last steps are missing.
 
-    A Stopped is `duplicate`, `declined` or `stale`; nothing is written for it.
+    A Stopped is `duplicate`, `declined` or `stale`; it is quiet when the comment on the issue says already how things
+    are.
     """
     claim, same_text = seen.holder, seen.published is not None and seen.published.content == item.approval.content_hash
     if seen.open is None and seen.pull_requests:
@@ -229,6 +230,7 @@ def decide(item: WorkItem, run: RunIdentity, seen: Seen, lease_seconds: float) -
         return _duplicate(
             f"Run {claim.record.run_id} (attempt {claim.record.attempt}) is working on this issue.",
             "Wait until it has ended.",
+            quiet=True,
         )
     if seen.open is None and seen.in_the_way is not None:
         return untrusted_pull_request(seen.in_the_way)
@@ -240,6 +242,7 @@ def decide(item: WorkItem, run: RunIdentity, seen: Seen, lease_seconds: float) -
             f"Pull request #{seen.open.number} already holds this very text of the issue, and no review asks for more "
             f"({seen.open.url}).",
             "Change the issue's text or review the pull request, then re-apply the label.",
+            quiet=seen.published is not None and seen.published.key == item.key,
         )
     if claim is not None and is_own_earlier_attempt(claim.record, run):
         return ClaimAction.CONTINUE
@@ -249,6 +252,7 @@ def decide(item: WorkItem, run: RunIdentity, seen: Seen, lease_seconds: float) -
         return _duplicate(
             f"This approval was worked on by run {claim.record.run_id}, which ended without a pull request.",
             "Re-apply the label (or start the workflow again) for another try.",
+            quiet=True,
         )
     return (
         ClaimAction.WAIT if seen.branch_exists and claim is None and seen.waited < GRACE_SECONDS else ClaimAction.TAKE

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,6 +18,7 @@ from ops_agent.issue.admission import blocked_by, is_ours, refuse_identity
 from ops_agent.issue.visible_text import clean_line
 from ops_agent.model.event import Issue, IssueRef
 from ops_agent.model.outcome import Conclusion, Stopped
+from ops_agent.model.work_item import Approval
 from ops_agent.text.markdown import cell, sentence
 
 MAX_JOBS = 256  # GitHub's limit for one matrix
@@ -41,14 +42,19 @@ class Declined:
     """A candidate that is not worked on now, and why."""
 
     ref: IssueRef
-    title: str
+    issue: Issue | None
     why: Stopped
+
+    @property
+    def title(self) -> str:
+        return self.issue.title if self.issue else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
     """The items that may run, in order, and the declined candidates. `refused`: the event as a whole gives no right to
-    anything.
+    anything. `order`: all candidates in their order; `parents`: issues whose sub-issues they are. `nothing`: why there
+    is no candidate at all.
 
     Nothing selected is a clean end: the matrix is then empty and `selected_count` 0, which the workflow checks before
     it starts jobs.
@@ -58,6 +64,9 @@ class Selection:
     declined: tuple[Declined, ...] = ()
     refused: Stopped | None = None
     warnings: tuple[str, ...] = ()
+    order: tuple[IssueRef, ...] = ()
+    parents: tuple[IssueRef, ...] = ()
+    nothing: str = ""
 
     @property
     def matrix(self) -> str:
@@ -80,6 +89,8 @@ class Selection:
             return self.refused
         if len(self.declined) == 1:
             return self.declined[0].why
+        if not self.declined and self.nothing:
+            return Stopped(Conclusion.NO_CHANGES, self.nothing, "")
         remedy = "Read the reasons in the job summary; make an item ready and start the workflow again."
         return _declined("No work item was selected.", remedy)
 
@@ -135,8 +146,12 @@ def is_parent(labels: LabelSettings, issue: Issue) -> bool:
     return issue.is_open and not issue.is_pull_request and not is_ours(labels, issue)
 
 
-def refuse_blocked(ready: Sequence[Issue], blockers: Mapping[IssueRef, tuple[Issue, ...]]) -> dict[IssueRef, Stopped]:
-    """The ready items that have an open blocker; a cycle of items that block each other is named as such."""
+def refuse_blocked(
+    ready: Sequence[Issue], blockers: Mapping[IssueRef, tuple[Issue, ...]], approval: Callable[[Issue], Approval]
+) -> dict[IssueRef, Stopped]:
+    """The ready items that have an open blocker, each with the `approval` that waits for it; a cycle of items that
+    block each other is named as such, and nothing waits for it.
+    """
     open_blockers = {item.ref: tuple(b.ref for b in blockers.get(item.ref, ()) if b.is_open) for item in ready}
     found: dict[IssueRef, Stopped] = {}
     for item in ready:
@@ -146,7 +161,7 @@ def refuse_blocked(ready: Sequence[Issue], blockers: Mapping[IssueRef, tuple[Iss
             reason = f"{item.ref} waits for itself: {path} (blocked by)."
             found[item.ref] = _declined(reason, "Remove one of these dependencies.")
         elif open_blockers[item.ref]:
-            found[item.ref] = blocked_by(item.ref, open_blockers[item.ref])
+            found[item.ref] = blocked_by(item.ref, open_blockers[item.ref], approval(item))
     return found
 
 
@@ -179,6 +194,10 @@ def choose(
         if why is None and candidate.issue is not None:
             items.append(candidate.issue)
         elif why is not None:
-            title = candidate.issue.title if candidate.issue else ""
-            declined.append(Declined(ref=candidate.ref, title=title, why=why))
-    return Selection(items=tuple(items), declined=tuple(declined), warnings=tuple(dict.fromkeys(warnings)))
+            declined.append(Declined(ref=candidate.ref, issue=candidate.issue, why=why))
+    return Selection(
+        items=tuple(items),
+        declined=tuple(declined),
+        warnings=tuple(dict.fromkeys(warnings)),
+        order=tuple(candidate.ref for candidate in candidates),
+    )

@@ -70,7 +70,8 @@ class IssueRef:
 class Issue:
     """An issue as it was read at one moment, from the payload or from the API. `body` is raw text from people.
 
-    `open_blockers` counts the open issues that block it (REST `issue_dependencies_summary`), None when not given.
+    `open_blockers` counts the open issues that block it (REST `issue_dependencies_summary`), `sub_issues` its
+    sub-issues (`sub_issues_summary`); None when not given.
     """
 
     ref: IssueRef
@@ -85,6 +86,7 @@ class Issue:
     url: str
     locked: bool = False
     open_blockers: int | None = None
+    sub_issues: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +167,29 @@ class Dispatched:
     issues: tuple[IssueRef, ...]
 
 
-Event = Labelled | Dispatched
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """`issues.closed`: `issue`, which other issues may have waited for, was closed by `sender`.
+
+    `only`: which of those this run is for; empty: all of them.
+    """
+
+    repository: Repository
+    issue: Issue
+    sender: Actor
+    only: tuple[IssueRef, ...] = ()
+
+
+Event = Labelled | Dispatched | Closed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullRequestClosed:
+    """`pull_request.closed` (or `pull_request_target.closed`): whether it was merged is read from GitHub."""
+
+    repository: Repository
+    number: int
+    sender: Actor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Self
 
 from ops_agent.model.finding import Finding
+from ops_agent.model.work_item import Approval
 
 _AGAIN = True
 
@@ -23,6 +24,7 @@ class Conclusion(StrEnum):
     PUBLISHED = "published", 0
     UPDATED = "updated", 0
     VERIFIED = "verified", 0
+    CONCLUDED = "concluded", 0
     NO_CHANGES = "no_changes", 0
     DUPLICATE = "duplicate", 0
     DECLINED = "declined", 0
@@ -65,6 +67,7 @@ class Stopped:
     file and line where there is one. `questions` (needs_info) and `proposed_issues` (needs_split, infeasible) are put
     to people as lists. `quiet`: nothing is written to GitHub, because the event does not concern ops-agent or the
     person had no right to make us write. `patch` is a unified diff offered to people when it could not be pushed.
+    `waiting` is an approval that is in force as soon as nothing blocks the issue any more.
     """
 
     conclusion: Conclusion
@@ -76,3 +79,4 @@ class Stopped:
     proposed_issues: tuple[str, ...] = ()
     quiet: bool = False
     patch: str = ""
+    waiting: Approval | None = None

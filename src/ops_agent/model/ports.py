@@ -96,6 +96,9 @@ class Issues(Protocol):
     def blockers(self, ref: IssueRef) -> tuple[Issue, ...]:
         """Issues that this one is `blocked_by`, open or closed."""
 
+    def blocked(self, ref: IssueRef) -> tuple[Issue, ...]:
+        """Issues that this one blocks, open or closed; none where GitHub does not know of it."""
+
     def comments(self, ref: IssueRef) -> tuple[Comment, ...]: ...
 
     def create_comment(self, ref: IssueRef, body: str) -> Comment: ...

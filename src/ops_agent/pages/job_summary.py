@@ -49,6 +49,7 @@ SENTENCES: Final[dict[Conclusion, str]] = {
     Conclusion.NO_SPACE: "The runner's disk is full.",
     Conclusion.INTERNAL_ERROR: "ops-agent itself failed.",
     Conclusion.CANCELLED: "The run was cancelled.",
+    Conclusion.CONCLUDED: "The pull request was merged or closed; card and comments say so.",
 }
 """One sentence for each way in which a run ends. The conclusion comes from code, and so does the sentence."""
 MAX_ANNOTATIONS = 10

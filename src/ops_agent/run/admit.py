@@ -1,4 +1,4 @@
-"""admit: from an event and an issue to a WorkItem, or to the reason why not. Reads GitHub; `answer` writes it."""
+"""admit: from an event and an issue to a WorkItem, or to the reason why not. Reads GitHub, writes nothing."""
 
 from __future__ import annotations
 
@@ -15,19 +15,32 @@ from ops_agent.issue.admission import (
     approving_event,
     before_asking,
     decide,
+    is_ours,
     labellers,
+    refuse_identity,
     usable_comments,
     was_started,
     who_must_write,
 )
+from ops_agent.issue.near_misses import is_nearly, labelled_parent, may_be_parent
 from ops_agent.issue.request import missing, parse_request
 from ops_agent.issue.visible_text import clean, clean_line
-from ops_agent.model.errors import GitHubError, NotFound
-from ops_agent.model.event import ActorKind, Comment, Event, IssueEvent, IssueRef, Labelled, RunIdentity
+from ops_agent.issue.waiting import kept_approval
+from ops_agent.model.errors import NotFound
+from ops_agent.model.event import (
+    ActorKind,
+    Closed,
+    Comment,
+    Event,
+    Issue,
+    IssueEvent,
+    IssueRef,
+    Labelled,
+    RunIdentity,
+)
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Clock, Issues, World
-from ops_agent.model.work_item import WorkItem
-from ops_agent.pages.issue_comment import stopped_text
+from ops_agent.model.work_item import Approval, WorkItem
 from ops_agent.run.permissions import PermissionReader
 
 T = TypeVar("T")
@@ -50,12 +63,17 @@ def admit(world: World, settings: Settings, event: Event, ref: IssueRef, run: Ru
     refused = permissions.refuse(who_must_write(settings.labels, event, run), repositories)
     if refused is not None:
         return refused
+    if isinstance(event, Labelled):
+        refused = refuse_identity(settings.labels, event.issue)
+        if refused is not None:
+            return _for_a_parent(issues, settings, event.issue) or refused
     live = found_or_none(lambda: issues.issue(ref))
     if live is None:
         return _gone(event, ref)
 
     now = datetime.fromtimestamp(world.clock.now(), tz=UTC).isoformat(timespec="seconds")
     events = _timeline(issues, world.clock, event, ref)
+    waiting = kept_approval(issues.comments(ref), issues.viewer().id) if isinstance(event, Closed) else None
     blockers = found_or_none(lambda: issues.blockers(ref))
     card = world.board.card(live)
     started = was_started(settings.board, card)
@@ -73,8 +91,10 @@ def admit(world: World, settings: Settings, event: Event, ref: IssueRef, run: Ru
         base_branch=base_branch,
         base_exists=exists(base_branch),
         claimed_before=started and exists(f"{settings.branch_prefix}{ref.number}"),
-        writers=permissions.writers(ref.repository, labellers(settings.board, live, events).values()),
+        writers=permissions.writers(ref.repository, labellers(settings.board, live, events).values())
+        | _approvers(permissions, repositories, waiting),
         now=now,
+        waiting=waiting,
     )
     admission = decide(settings, event, ref, run, facts)
     if isinstance(admission, Stopped):
@@ -85,6 +105,24 @@ def admit(world: World, settings: Settings, event: Event, ref: IssueRef, run: Ru
         return item
     warnings = (*item.warnings, *(() if blockers is not None else (UNKNOWN_ORDER,)))
     return replace(item, parent=found_or_none(lambda: issues.parent(ref)), warnings=warnings)
+
+
+def _for_a_parent(issues: Issues, settings: Settings, issue: Issue) -> Stopped | None:
+    """Advice for the person who labelled a parent of work items."""
+    if not may_be_parent(issue) or is_nearly(issue.title, settings.labels.title_prefix):
+        return None
+    children = found_or_none(lambda: issues.sub_issues(issue.ref)) or ()
+    ours = [child for child in children if child.is_open and is_ours(settings.labels, child)]
+    return labelled_parent(issue, ours) if ours else None
+
+
+def _approvers(
+    permissions: PermissionReader, repositories: tuple[str, ...], waiting: Approval | None
+) -> frozenset[int]:
+    """Who gave the approval that waits, while they still may write wherever the run writes."""
+    if waiting is None or not all(permissions.may_write(name, waiting.by) for name in dict.fromkeys(repositories)):
+        return frozenset()
+    return frozenset({waiting.by.id})
 
 
 UNKNOWN_ORDER = "This GitHub does not show which issues block others; their order was not checked."
@@ -163,30 +201,3 @@ def _gone(event: Event, ref: IssueRef) -> Stopped:
         "Dispatch the workflow with the number of an existing issue.",
         questions=(f"Which issue should be worked on? There is no {ref}.",),
     )
-
-
-MARK = "<!-- ops-agent:answer -->"
-ANSWERED = (Conclusion.NEEDS_INFO, Conclusion.DECLINED, Conclusion.CONTENT_CHANGED)
-"""The other conclusions concern the workflow's author, or an issue that nobody watches any more."""
-
-
-def answer(world: World, ref: IssueRef, stopped: Stopped, run: RunIdentity, *, dry_run: bool) -> None:
-    """Write on `ref` why it is not worked on and what to do, unless `stopped` is quiet or not in ANSWERED.
-
-    One comment, edited in place, found by its mark and our account's id. A failure is a warning only.
-    """
-    if stopped.quiet or stopped.conclusion not in ANSWERED or dry_run or not run.run_id:
-        return
-    by = f"[run {run.run_id}, attempt {run.attempt}]({run.url})"
-    why = stopped_text(stopped, ref.repository)
-    text = world.redact(f"{MARK}\n\n### ops-agent did not take this issue\n\n{why}\n\n<sub>{by}</sub>\n")
-    issues = world.issues
-    try:
-        own = issues.viewer().id
-        mine = [c for c in issues.comments(ref) if c.author.id == own and c.body.startswith(MARK)]
-        if mine:
-            issues.update_comment(ref.repository, mine[-1].id, text)
-        else:
-            issues.create_comment(ref, text)
-    except GitHubError as error:
-        world.reporter.annotate("warning", world.redact(f"The answer could not be written on {ref}: {error}"))

@@ -27,7 +27,7 @@ from ops_agent.model.event import ActorKind, RunIdentity
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Branches, PullRequests, Reporter, World
 from ops_agent.model.work_item import Claim, WorkItem
-from ops_agent.pages.issue_comment import stopped_text
+from ops_agent.pages.issue_comment import ANSWER_MARK, stopped_text
 from ops_agent.run.permissions import PermissionReader
 from ops_agent.run.progress import Phase, Progress, comment_text, move_card
 from ops_agent.run.publish import conclude, find_overlaps
@@ -173,6 +173,7 @@ class _Claiming:
             f"Pull request #{pull_request.number} was published by an earlier attempt; "
             f"its last steps are done ({pull_request.url}).",
             "Review the pull request.",
+            quiet=True,
         )
 
     def _take(self, seen: Seen, created: bool) -> Claim | Stopped:
@@ -274,7 +275,8 @@ class _Claiming:
         else:
             text = comment_text(self.item, claimed, self.run, Phase.CLAIMED, after=after)
             comment_id = issues.create_comment(ref, text).id
-        found = claims_among(issues.comments(ref), issues.viewer().id)
+        comments, mine = issues.comments(ref), issues.viewer().id
+        found = claims_among(comments, mine)
         winner = holder(found)
         if winner is None or winner.comment_id != comment_id:
             issues.delete_comment(ref.repository, comment_id)
@@ -284,10 +286,12 @@ class _Claiming:
                 if winner
                 else "The claim was withdrawn at the same instant.",
                 "Wait until it has ended.",
+                quiet=True,
             )
-        for other in found:
-            if other.comment_id != comment_id:
-                issues.delete_comment(ref.repository, other.comment_id)
+        answers = [c.id for c in comments if c.author.id == mine and c.body.startswith(ANSWER_MARK)]
+        for other in (*(one.comment_id for one in found), *answers):
+            if other != comment_id:
+                issues.delete_comment(ref.repository, other)
         return comment_id
 
 
@@ -319,7 +323,7 @@ def release(
             world.reporter,
             item.issue,
             settings.board.status_ready,
-            only_from=settings.board.status_in_progress,
+            only_from=(settings.board.status_in_progress,),
         )
     if claimed.existing is None and in_time():
         _delete_untouched(world.branches, world.pull_requests, world.reporter, item, claimed)

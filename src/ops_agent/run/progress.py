@@ -79,8 +79,10 @@ def comment_text(
     return progress_comment(record, item, run, claim.notes, markdown)
 
 
-def move_card(board: Board, reporter: Reporter, issue: Issue, status: str, *, only_from: str | None = None) -> str:
-    """Move the card to `status`; with `only_from` only when it is there: where a person put it, it stays.
+def move_card(
+    board: Board, reporter: Reporter, issue: Issue, status: str, *, only_from: tuple[str, ...] | None = None
+) -> str:
+    """Move the card to `status`; with `only_from` only when it is in one of these: where a person put it, it stays.
 
     Empty when that is done, else one sentence with the intended column, which is also a warning.
     """
@@ -88,7 +90,7 @@ def move_card(board: Board, reporter: Reporter, issue: Issue, status: str, *, on
         card = board.card(issue)
         if isinstance(card, str):
             problem = card if only_from is None else None
-        elif _same(card.status, status) or not (only_from is None or _same(card.status, only_from)):
+        elif _same(card.status, status) or not (only_from is None or any(_same(card.status, one) for one in only_from)):
             problem = None
         else:
             problem = board.move(card, status)

@@ -54,9 +54,15 @@ class Published:
 
 
 def publish(
-    world: World, settings: Settings, progress: Progress, changes: ChangeSet, proposal: Proposal
+    world: World,
+    settings: Settings,
+    progress: Progress,
+    changes: ChangeSet,
+    proposal: Proposal,
+    unfinished: Stopped | None = None,
 ) -> Published | Stopped:
-    """The item's pull request, or `stale`, `not_permitted`, `needs_workflows_permission`.
+    """The item's pull request (`unfinished`: why it is no success), or `cancelled`, `stale`, `not_permitted`,
+    `needs_workflows_permission`.
 
     Raises PolicyViolation when what would be written, or what GitHub made of it, is not base plus `changes`.
     """
@@ -105,7 +111,9 @@ def publish(
         world.reporter.summary(world.redact(text.body))
     if proposal.overflow:
         world.reporter.summary(world.redact(proposal.overflow))
-    warnings = conclude(world, settings.board.status_review, progress, pull_request, text.labels, overlaps, warnings)
+    warnings = conclude(
+        world, settings.board.status_review, progress, pull_request, text.labels, overlaps, warnings, unfinished
+    )
     return Published(
         pull_request=pull_request,
         updated=claim.existing is not None,
@@ -271,6 +279,7 @@ def conclude(
     labels: tuple[str, ...],
     overlaps: tuple[Overlap, ...],
     warnings: tuple[str, ...] = (),
+    unfinished: Stopped | None = None,
 ) -> tuple[str, ...]:
     """The last steps, each repeatable: labels, other pull requests, board, comment. Returns all warnings; a step that
     fails adds one. The comment's state `published` comes last and means that all is done.
@@ -298,7 +307,7 @@ def conclude(
     if status_review:
         note = move_card(world.board, world.reporter, item.issue, status_review)
         problems += [note] if note else []
-    shown = published_text(pull_request, item, claim.existing is not None, tuple(problems))
+    shown = published_text(pull_request, item, claim.existing is not None, tuple(problems), unfinished)
     progress.write(Phase.PUBLISHED, world.redact(shown))
     return tuple(problems)
 

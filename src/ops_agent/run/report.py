@@ -50,12 +50,9 @@ def reported(result: RunResult, seconds: float) -> RunReport:
     )
     if isinstance(ending, Stopped):
         return used(ending=ending, branch=result.claim.branch if result.claim else "")
-    conclusion = _of_publication(ending, result.transcript, result.verification)
-    reason, remedy = "", ""
-    if conclusion.exit_code != 0:
-        reason, remedy = SENTENCES[conclusion], "Look at the draft pull request; re-apply the label for another try."
+    clean = Stopped(Conclusion.UPDATED if ending.updated else Conclusion.PUBLISHED, "", "")
     return used(
-        ending=Stopped(conclusion, reason, remedy),
+        ending=unfinished(result.transcript, result.verification) or clean,
         warnings=(*(result.item.warnings if result.item else ()), *ending.warnings),
         pull_request=ending.pull_request,
         branch=ending.pull_request.head_branch,
@@ -101,14 +98,18 @@ def reported_error(*, ref: IssueRef | None, error: OpsAgentError, seconds: float
     )
 
 
-def _of_publication(ending: Published, transcript: Transcript | None, verification: Verification | None) -> Conclusion:
-    """A draft whose checks failed, or whose agent did not finish, is no success, although it was published."""
+def unfinished(transcript: Transcript | None, verification: Verification | None) -> Stopped | None:
+    """Why a draft is no success although it is published: its checks failed, or its agent did not finish."""
     failed = verification.failed if verification else ()
     if failed:
-        return Conclusion.PLAN_FAILED if all(check.name == "plan" for check in failed) else Conclusion.CHECKS_FAILED
-    if transcript is not None and transcript.ending is None:
-        return Conclusion.BUDGET_EXHAUSTED if transcript.soft_limit_reached else Conclusion.NO_PROGRESS
-    return Conclusion.UPDATED if ending.updated else Conclusion.PUBLISHED
+        in_plan = all(check.name == "plan" for check in failed)
+        conclusion = Conclusion.PLAN_FAILED if in_plan else Conclusion.CHECKS_FAILED
+    elif transcript is not None and transcript.ending is None:
+        conclusion = Conclusion.BUDGET_EXHAUSTED if transcript.soft_limit_reached else Conclusion.NO_PROGRESS
+    else:
+        return None
+    remedy = "Look at the draft pull request; re-apply the label for another try."
+    return Stopped(conclusion, SENTENCES[conclusion], remedy)
 
 
 def show(reporter: Reporter, redact: Callable[[str], str], shown: RunReport) -> int:

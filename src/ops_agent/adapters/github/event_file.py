@@ -1,9 +1,9 @@
 """The event that started the run: GITHUB_EVENT_PATH, GITHUB_EVENT_NAME and the run's variables, read as frozen nouns;
 who may start a run is decided in `issue/admission.py`.
 
-`run` and `select` accept `issues` with action `labeled` and `workflow_dispatch`; `verify` accepts
-`pull_request_target`, `push` and `workflow_dispatch`. Everything else, and whatever does not have GitHub's shape,
-raises ConfigError which names the place. Nothing here asks the network.
+`run` and `select` accept `issues` with action `labeled` or `closed` and `workflow_dispatch`; `run` also a pull request
+that was closed; `verify` accepts `pull_request_target`, `push` and `workflow_dispatch`. Everything else, and whatever
+does not have GitHub's shape, raises ConfigError which names the place. Nothing here asks the network.
 """
 
 from __future__ import annotations
@@ -22,7 +22,18 @@ from ops_agent.adapters.github.parsing import JsonPart, Misshapen
 from ops_agent.config.inputs import LOOPBACK
 from ops_agent.issue.references import parse_references
 from ops_agent.model.errors import ConfigError
-from ops_agent.model.event import ActorKind, Dispatched, Event, Labelled, RunIdentity, VerificationAsked
+from ops_agent.model.event import (
+    Actor,
+    ActorKind,
+    Closed,
+    Dispatched,
+    Event,
+    Labelled,
+    PullRequestClosed,
+    Repository,
+    RunIdentity,
+    VerificationAsked,
+)
 
 LARGEST_EVENT_BYTES = 2_000_000
 """An issue's body has at most 262,144 bytes, six times that when all is escaped; the rest of a payload some 20 kB."""
@@ -30,6 +41,10 @@ _VARIABLES = (
     "GITHUB_EVENT_NAME", "GITHUB_EVENT_PATH", "GITHUB_REPOSITORY", "GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT",
     "GITHUB_ACTOR", "GITHUB_TRIGGERING_ACTOR",
 )  # fmt: skip
+
+
+_PARTS = {"labeled": ("issue", "label"), "closed": ("issue",)}
+_PULL_REQUEST_EVENTS = ("pull_request", "pull_request_target")
 
 
 def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[Event, RunIdentity]:
@@ -48,16 +63,45 @@ def read_event(environment: Mapping[str, str], issue_number: str = "") -> tuple[
     if not isinstance(payload, dict):
         raise _unusable(f"event should be an object, found a JSON {type(payload).__name__}")
     action = payload.get("action", "labeled")
-    if name == "issues" and action != "labeled":
+    if name == "issues" and action not in _PARTS:
         raise _unusable(f"ops-agent does not work on `issues` with the action {str(action)[:60]!a}")
-    parts = ("issue", "label", "repository", "sender") if name == "issues" else ("repository", "sender")
-    if missing := [f"event.{part}" for part in parts if payload.get(part) is None]:
-        what = f"it lacks {', '.join(missing)}" if payload else "an empty object"
-        raise _unusable(f"the event file (GITHUB_EVENT_PATH) is not what GitHub sends for `{name}`: {what}")
+    _require_parts(name, payload, _PARTS[action] if name == "issues" else ())
     try:
         return _event(name, JsonPart(payload, "event"), payload, run, issue_number), run
     except Misshapen as error:
         raise _unusable(str(error)) from None
+
+
+def is_about_a_pull_request(environment: Mapping[str, str]) -> bool:
+    """Whether `run` was started by a pull request, to read with `read_closed_pull_request`."""
+    return environment.get("GITHUB_EVENT_NAME") in _PULL_REQUEST_EVENTS
+
+
+def read_closed_pull_request(environment: Mapping[str, str]) -> tuple[PullRequestClosed, RunIdentity]:
+    """A pull request that was closed, merged or not. Raises ConfigError as `read_event` does, and for every other
+    action: nothing starts by a pull request.
+    """
+    require_job(environment)
+    run = _run_identity(environment)
+    name = environment["GITHUB_EVENT_NAME"]
+    payload = _load(Path(environment["GITHUB_EVENT_PATH"]))
+    action = payload.get("action") if isinstance(payload, dict) else None
+    if action != "closed":
+        raise _unusable(f"ops-agent does not work on `{name}` with the action {str(action)[:60]!a}")
+    _require_parts(name, payload, ("pull_request",))
+    try:
+        event = JsonPart(payload, "event")
+        repository, sender = _surroundings(event, payload, run)
+        number = event.part("pull_request").number("number")
+    except Misshapen as error:
+        raise _unusable(str(error)) from None
+    return PullRequestClosed(repository=repository, number=number, sender=sender), run
+
+
+def _require_parts(name: str, payload: dict[str, Any], parts: tuple[str, ...]) -> None:
+    if missing := [f"event.{part}" for part in (*parts, "repository", "sender") if payload.get(part) is None]:
+        what = f"it lacks {', '.join(missing)}" if payload else "an empty object"
+        raise _unusable(f"the event file (GITHUB_EVENT_PATH) is not what GitHub sends for `{name}`: {what}")
 
 
 def read_pull_request_event(
@@ -108,8 +152,8 @@ def _branch(ref: str) -> str:
     return ref.removeprefix("refs/heads/")
 
 
-def _event(name: str, event: JsonPart, payload: dict[str, Any], run: RunIdentity, issue_number: str) -> Event:
-    """Raises Misshapen, and ConfigError for what is not this run's."""
+def _surroundings(event: JsonPart, payload: dict[str, Any], run: RunIdentity) -> tuple[Repository, Actor]:
+    """Where it happened and by whom. Raises Misshapen, and ConfigError for what is not this run's."""
     repository = parsing.repository(payload["repository"], "event.repository")
     full_name = event.part("repository").text("full_name")
     if full_name != run.repository or full_name != repository.full_name:
@@ -118,6 +162,12 @@ def _event(name: str, event: JsonPart, payload: dict[str, Any], run: RunIdentity
     kind, sender = event.part("sender").text("type"), event.actor("sender")
     if sender is None or kind not in set(ActorKind):
         raise _unusable(f"event.sender.type is {kind[:40]!a}, which is no kind of account that may ask for work")
+    return repository, sender
+
+
+def _event(name: str, event: JsonPart, payload: dict[str, Any], run: RunIdentity, issue_number: str) -> Event:
+    """Raises Misshapen, and ConfigError for what is not this run's."""
+    repository, sender = _surroundings(event, payload, run)
     if name == "workflow_dispatch":
         form = event.part("inputs").maybe("issue_number", str) if event.maybe("inputs", dict) else None
         if not issue_number and form is None:
@@ -126,7 +176,10 @@ def _event(name: str, event: JsonPart, payload: dict[str, Any], run: RunIdentity
         refs = parse_references(issue_number or form or "", run.repository, run.server_url)
         return Dispatched(repository=repository, sender=sender, issues=refs)
     issue = parsing.issue(payload["issue"], run.repository, "event.issue")
-    if issue_number and parse_references(issue_number, run.repository, run.server_url) != (issue.ref,):
+    named = parse_references(issue_number, run.repository, run.server_url) if issue_number else ()
+    if payload.get("action") == "closed":
+        return Closed(repository=repository, issue=issue, sender=sender, only=named)
+    if named and named != (issue.ref,):
         raise ConfigError(
             f"the label was applied to {issue.ref}, but issue_number names another issue",
             hint="Leave issue_number empty for label events; dispatch the workflow to name issues by hand.",
@@ -135,7 +188,7 @@ def _event(name: str, event: JsonPart, payload: dict[str, Any], run: RunIdentity
 
 
 def _unusable(what: str) -> ConfigError:
-    start = "start the workflow by `issues: types: [labeled]` or `workflow_dispatch`"
+    start = "start the workflow by `issues: types: [labeled, closed]` or `workflow_dispatch`"
     return ConfigError(what, hint=f"The event file comes from GitHub's runner; {start}.")
 
 

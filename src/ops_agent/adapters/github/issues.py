@@ -119,6 +119,13 @@ class GitHubIssues:
         except NotFound:  # a GitHub Enterprise Server that has no dependencies yet; the issue itself was read before
             return ()
 
+    def blocked(self, ref: IssueRef) -> tuple[Issue, ...]:
+        try:
+            path = _issue(ref, "/dependencies/blocking")
+            return self._http.items(path, f"reading what {ref} blocks", parsing.issue)
+        except NotFound:
+            return ()
+
     def comments(self, ref: IssueRef) -> tuple[Comment, ...]:
         return self._http.items(_issue(ref, "/comments"), f"reading the comments of {ref}", _comment)
 

@@ -92,6 +92,7 @@ def issue(found: Any, repository: str | None = None, place: str = _ANSWER) -> Is
     """`repository` is `owner/name`; None: the one that the issue names itself."""
     part = JsonPart(found, place)
     summary = part.maybe("issue_dependencies_summary", dict) or {}
+    children = part.maybe("sub_issues_summary", dict) or {}
     name = repository or "/".join(part.text("repository_url").rstrip("/").split("/")[-2:])
     return Issue(
         ref=IssueRef(repository=name, number=part.number("number")),
@@ -106,4 +107,5 @@ def issue(found: Any, repository: str | None = None, place: str = _ANSWER) -> Is
         url=part.text("html_url"),
         locked=bool(part.maybe("locked", bool)),
         open_blockers=JsonPart(summary, place).maybe("blocked_by", int),
+        sub_issues=JsonPart(children, place).maybe("total", int),
     )

@@ -144,6 +144,9 @@ class LocalIssues:
     def blockers(self, ref: IssueRef) -> tuple[Issue, ...]:
         return ()
 
+    def blocked(self, ref: IssueRef) -> tuple[Issue, ...]:
+        return ()
+
     def comments(self, ref: IssueRef) -> tuple[Comment, ...]:
         return tuple(self._comments.values())
 
