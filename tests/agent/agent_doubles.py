@@ -91,6 +91,16 @@ def call(name: str, call_id: str = "c1", **arguments: Any) -> ToolCall:
     return ToolCall(id=call_id, name=name, arguments=arguments)
 
 
+def wrote(call_id: str = "c1", *, path: str, content: str) -> ToolCall:
+    """A file written whole."""
+    return call("edit", call_id, edits=[{"path": path, "new": content}])
+
+
+def replaced(call_id: str = "c1", *, path: str, old: str, new: str) -> ToolCall:
+    """One place of a file."""
+    return call("edit", call_id, edits=[{"path": path, "old": old, "new": new}])
+
+
 FINISH: dict[str, Any] = {
     "title": "Queue",
     "description": "d",
@@ -130,6 +140,7 @@ def bench(
             Workbench(
                 scratch=scratch,
                 refuse=lambda path, content: path_refusal(path, content, Policy(), layout),
+                settle=lambda paths: {},
                 check=lambda: {"passed": True},
                 clock=clock or FakeClock(),
                 standards={"aws-s3": "No public buckets."},
@@ -159,8 +170,17 @@ def unfenced(boundary: str, text: str) -> object:
 
 
 def content_of(result: ToolResult) -> Any:
-    """What a tool result says, out of its fence."""
-    return unfenced(BOUNDARY, result.text)
+    """What a tool result says, out of its fence: JSON; else the texts by their headings."""
+    try:
+        return unfenced(BOUNDARY, result.text.partition(f"\n--- data {BOUNDARY} ")[0])
+    except ValueError:
+        return texts_of(result)
+
+
+def texts_of(result: ToolResult) -> dict[str, str]:
+    """The plain texts of a tool result by their headings."""
+    pieces = result.text.split(f"--- data {BOUNDARY} ")[1:]
+    return {piece.partition("\n")[0]: piece.partition("\n")[2].partition(f"--- end {BOUNDARY}")[0] for piece in pieces}
 
 
 def pretty(value: Any) -> str:

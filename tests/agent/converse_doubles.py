@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from agent.agent_doubles import BOUNDARY, FINISH, SMALL, call, content_of, reply
+from agent.agent_doubles import BOUNDARY, FINISH, SMALL, call, content_of, reply, wrote
 from builders import settings_with
 from doubles.clock import FakeClock
 from doubles.linters import QuietLinters
@@ -27,7 +27,7 @@ from ops_agent.run.converse import Conversation
 from ops_agent.terraform.layout import discover_layout
 
 DONE = reply(call("finish", **FINISH))
-WRITE = reply(call("write_file", path="infra/queue.tf", content='variable "a" {\n  type = string\n}\n'))
+WRITE = reply(wrote(path="infra/queue.tf", content='variable "a" {\n  type = string\n}\n'))
 
 
 NOTHING = b'{"format_version": "1.2", "resource_changes": [], "output_changes": {}, "configuration": {}}'

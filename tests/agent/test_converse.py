@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agent.agent_doubles import FINISH, call, reply
+from agent.agent_doubles import FINISH, call, reply, wrote
 from agent.converse_doubles import DONE, WRITE, Here
 from ops_agent.model.conversation import PeopleTurn
 from ops_agent.model.finding import Finding, Place, Severity, Verdict
@@ -58,7 +58,7 @@ def test_finished_work_with_changes_goes_on_to_the_judge(tmp_path: Path) -> None
     assert transcript.ending is not None and transcript.ending.title == "Queue"
     assert transcript.turn_count == 2 and transcript.llm_id == "claude-opus-5-5"
     assert transcript.usage.cost_usd == pytest.approx(0.02)
-    assert here.turns == [(1, 0.01, "write_file"), (2, 0.02, "finish")]
+    assert here.turns == [(1, 0.01, "edit"), (2, 0.02, "finish")]
     assert here.said == ["turn 1, $0.01 so far"]
 
 
@@ -68,14 +68,14 @@ def test_finishing_without_a_change_ends_as_no_changes(tmp_path: Path) -> None:
 
 
 def test_finishing_without_a_change_after_a_refused_write_names_the_file_and_is_no_success(tmp_path: Path) -> None:
-    refused = reply(call("write_file", path="deploy.sh", content="echo\n"))
+    refused = reply(wrote(path="deploy.sh", content="echo\n"))
     stopped = Here(tmp_path, refused, DONE).go_on()
     assert stopped is not None and stopped.conclusion is Conclusion.BLOCKED_BY_POLICY
     assert [(str(finding.place), finding.rule) for finding in stopped.findings] == [("deploy.sh", "path/allowed-path")]
 
 
 def test_a_refused_path_of_any_length_fits_the_comment(tmp_path: Path) -> None:
-    refused = reply(call("write_file", path="a" * 900_000, content="x"))
+    refused = reply(wrote(path="a" * 900_000, content="x"))
     stopped = Here(tmp_path, refused, DONE).go_on()
     assert stopped is not None and stopped.conclusion is Conclusion.BLOCKED_BY_POLICY
     assert len(stopped_text(stopped, "o/r")) < 60_000
@@ -91,13 +91,13 @@ def test_finishing_without_a_change_and_with_work_left_is_not_the_end_of_a_reque
 
 
 def test_a_path_that_starts_at_the_current_directory_is_the_path_without_it(tmp_path: Path) -> None:
-    here = Here(tmp_path, reply(call("write_file", path="./infra/late.tf", content="locals {}\n")), DONE)
+    here = Here(tmp_path, reply(wrote(path="./infra/late.tf", content="locals {}\n")), DONE)
     assert here.go_on() is None
     assert here.scratch.change_set().paths == ("infra/late.tf",)
 
 
 def test_a_change_that_was_undone_ends_as_no_changes(tmp_path: Path) -> None:
-    undone = reply(call("delete_file", path="infra/queue.tf"))
+    undone = reply(call("delete", path="infra/queue.tf"))
     stopped = Here(tmp_path, WRITE, undone, DONE).go_on()
     assert stopped is not None and stopped.conclusion is Conclusion.NO_CHANGES
 
@@ -138,7 +138,7 @@ def test_each_way_the_agent_declines_has_a_conclusion(
 
 
 def test_a_finding_goes_back_with_file_and_line_and_the_agent_fixes_it(tmp_path: Path) -> None:
-    here = Here(tmp_path, WRITE, DONE, reply(call("write_file", path="infra/queue.tf", content="# fixed\n")), DONE)
+    here = Here(tmp_path, WRITE, DONE, reply(wrote(path="infra/queue.tf", content="# fixed\n")), DONE)
     assert here.go_on() is None
     assert here.conversation.repair(BLOCKED, None) is None
     assert here.go_on() is None

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from agent.agent_doubles import SMALL, call, content_of, reply
+from agent.agent_doubles import SMALL, call, content_of, reply, wrote
 from agent.converse_doubles import DONE, WRITE, Engine, Here, check
 from golden import assert_golden
 from ops_agent.model.conversation import PeopleTurn
@@ -60,9 +60,9 @@ MODULE = 'module "queue" {\n  source = "./queue"\n}\n'
 
 
 def test_a_second_check_initialises_again_only_when_something_that_init_reads_has_changed(tmp_path: Path) -> None:
-    argument = reply(call("write_file", path="infra/queue.tf", content='variable "b" {\n  type = string\n}\n'))
-    module = reply(call("write_file", path="infra/queue/main.tf", content="locals {\n  a = 1\n}\n"))
-    called = reply(call("write_file", path="infra/called.tf", content=MODULE))
+    argument = reply(wrote(path="infra/queue.tf", content='variable "b" {\n  type = string\n}\n'))
+    module = reply(wrote(path="infra/queue/main.tf", content="locals {\n  a = 1\n}\n"))
+    called = reply(wrote(path="infra/called.tf", content=MODULE))
     asks = [reply(call("check")) for _ in range(3)]
     here = Here(tmp_path, WRITE, asks[0], argument, asks[1], module, called, asks[2], DONE)
     here.go_on()
@@ -103,9 +103,7 @@ def test_check_installs_from_the_providers_of_the_narrowed_policy(tmp_path: Path
 
 def test_check_executes_nothing_while_a_rule_blocks(tmp_path: Path) -> None:
     """Source rules run before init: init and validate execute what the llm wrote."""
-    hostile = reply(
-        call("write_file", path="infra/x.tf", content='output "x" {\n  value = file("/proc/self/environ")\n}\n')
-    )
+    hostile = reply(wrote(path="infra/x.tf", content='output "x" {\n  value = file("/proc/self/environ")\n}\n'))
     here = Here(tmp_path, hostile, reply(call("check")), DONE)
     result = check(here)
     assert result["passed"] is False and result["findings"]
@@ -114,7 +112,7 @@ def test_check_executes_nothing_while_a_rule_blocks(tmp_path: Path) -> None:
 
 def test_a_workflow_that_blocks_does_not_keep_terraform_from_being_checked(tmp_path: Path) -> None:
     workflow = "on: pull_request_target\njobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n      - run: ls\n"
-    write = reply(call("write_file", path=".github/workflows/ci.yml", content=workflow))
+    write = reply(wrote(path=".github/workflows/ci.yml", content=workflow))
     here = Here(tmp_path, WRITE, write, reply(call("check")), DONE)
     here.go_on()
     [result] = results_of(here, "check")
@@ -139,31 +137,31 @@ def test_check_says_when_a_check_fails_or_cannot_run(tmp_path: Path) -> None:
 
 def test_a_secret_of_the_job_in_a_file_does_not_reach_the_llm(tmp_path: Path) -> None:
     files = {**SMALL, "infra/leak.tf": b'token = "s3cr3t"\n'}
-    here = Here(tmp_path, reply(call("read_file", path="infra/leak.tf")), DONE, files=files)
+    here = Here(tmp_path, reply(call("read", paths=["infra/leak.tf"])), DONE, files=files)
     here.go_on()
     text = here.llm.heard[1][-1].tool_results[0].text  # type: ignore[union-attr]
     assert "s3cr3t" not in text and "***" in text
 
 
 def test_check_before_any_edit_says_so(tmp_path: Path) -> None:
-    here = Here(tmp_path, reply(call("list_files")), reply(call("check")), DONE)
+    here = Here(tmp_path, reply(call("list")), reply(call("check")), DONE)
     here.go_on()
     results = here.llm.heard[-1][-1].tool_results  # type: ignore[union-attr]
     assert content_of(results[0])["result"] == {"passed": False, "note": "nothing is changed yet"}
 
 
 def test_the_policy_of_the_run_narrows_what_may_be_written(tmp_path: Path) -> None:
-    write = reply(call("write_file", path=".github/workflows/x.yml", content="on: push\n"))
+    write = reply(wrote(path=".github/workflows/x.yml", content="on: push\n"))
     here = Here(tmp_path, write, DONE, policy=Policy(allow_workflow_files=False))
     stopped = here.go_on()
     assert stopped is not None and stopped.conclusion is Conclusion.BLOCKED_BY_POLICY
     assert "refused" in here.llm.heard[1][-1].tool_results[0].text  # type: ignore[union-attr]
 
 
-MORE = reply(call("write_file", path="infra/more.tf", content='variable "more" {\n  type = string\n}\n'))
+MORE = reply(wrote(path="infra/more.tf", content='variable "more" {\n  type = string\n}\n'))
 PAGES = (
-    reply(call("write_file", path="infra/README.md", content="# orders\n")),
-    reply(call("write_file", path=".github/workflows/ci.yml", content="on: pull_request\n")),
+    reply(wrote(path="infra/README.md", content="# orders\n")),
+    reply(wrote(path=".github/workflows/ci.yml", content="on: pull_request\n")),
 )
 
 
@@ -177,19 +175,19 @@ def test_a_check_after_an_edit_of_a_page_or_a_workflow_starts_nothing_of_terrafo
     assert first["plans"] == second["plans"] == third["plans"] and first["plans"]
     assert first["checks"] == second["checks"] and len(second["changed"]) == 3
     assert commands(here) == [*FIRST, *AGAIN]
-    assert here.engine.ran.count("fmt") == here.engine.ran.count("format") == 2
+    assert here.engine.ran.count("fmt") == here.engine.ran.count("format") == 2, (
+        "an edit formats, and `check` not again"
+    )
 
 
-def test_a_check_gives_the_pitfalls_of_the_types_that_the_change_touches_once(tmp_path: Path) -> None:
+def test_an_edit_gives_the_pitfalls_of_the_types_that_the_change_touches_once(tmp_path: Path) -> None:
     queue, bucket = (f'resource "{one}" "x" {{\n  name = "x"\n}}\n' for one in ("aws_sqs_queue", "aws_s3_bucket"))
-    early = reply(call("write_file", path="infra/queue.tf", content=queue))
-    late = reply(call("write_file", path="infra/bucket.tf", content=bucket))
-    asks = [reply(call("check")) for _ in range(3)]
-    here = Here(tmp_path, early, asks[0], asks[1], late, asks[2], DONE)
+    early, again, late = wrote(path="infra/queue.tf", content=queue), MORE, wrote(path="infra/b.tf", content=bucket)
+    here = Here(tmp_path, reply(early), reply(call("check")), again, reply(late), DONE)
     here.go_on()
-    first, second, third = results_of(here, "check")
+    first, second, third = results_of(here, "edit")
     assert any("visibility_timeout_seconds" in line for line in first["pitfalls"])
-    assert "pitfalls" not in second
+    assert "pitfalls" not in second and "pitfalls" not in results_of(here, "check")[0]
     assert not any("visibility" in line for line in third["pitfalls"]) and third["pitfalls"]
 
 

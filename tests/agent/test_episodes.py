@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from agent.agent_doubles import BOUNDARY, FINISH, NASTY, NO_OPT_IN, SMALL, bench, call, reply
+from agent.agent_doubles import BOUNDARY, FINISH, NASTY, NO_OPT_IN, SMALL, bench, call, replaced, reply, wrote
 from doubles.clock import FakeClock
 from doubles.llm import SayingLlm
 from doubles.tree import MemoryTree
@@ -60,18 +60,19 @@ _hcl = st.sampled_from(
 )
 _texts = _hcl | _soup
 _work = st.one_of(
-    st.builds(lambda p, c: call("write_file", path=p, content=c), _paths, _texts),
-    st.builds(lambda p, a, b: call("replace_in_file", path=p, old=a, new=b), _paths, _texts, _texts),
-    st.builds(lambda p: call("delete_file", path=p), _paths),
-    st.builds(lambda p, o, n: call("read_file", path=p, offset=o, limit=n), _paths, st.integers(), st.integers()),
-    st.builds(lambda g: call("list_files", glob=g), st.sampled_from(["**", "*", "**/**/**/**"]) | _soup),
+    st.builds(lambda p, c: wrote(path=p, content=c), _paths, _texts),
+    st.builds(lambda p, a, b: replaced(path=p, old=a, new=b), _paths, _texts, _texts),
+    st.builds(lambda p, q: call("move", path=p, to=q), _paths, _paths),
+    st.builds(lambda p: call("delete", path=p), _paths),
+    st.builds(lambda p, o, n: call("read", paths=[p], offset=o, limit=n), _paths, st.integers(), st.integers()),
+    st.builds(lambda g: call("list", glob=g), st.sampled_from(["**", "*", "**/**/**/**"]) | _soup),
     st.builds(lambda t, g: call("search", text=t, glob=g), _soup, st.sampled_from(["**", "../**", "/**"])),
     st.builds(
         lambda n, a: ToolCall(id="x", name=n, arguments=a), _soup, st.none() | st.dictionaries(_soup, _soup, max_size=3)
     ),
     st.just(call("check")),
 )
-_edits = st.builds(lambda p, c: call("write_file", path=p, content=c), _good_paths, _hcl)
+_edits = st.builds(lambda p, c: wrote(path=p, content=c), _good_paths, _hcl)
 _ends = st.sampled_from([call("finish", **FINISH), call("ask_for_info", reason="r", questions=["q"])])
 _calls = st.integers(0, 19).flatmap(lambda n: _ends if n > 17 else _edits if n > 11 else _work)
 _answers = st.builds(
@@ -118,6 +119,7 @@ def play(said: list[LlmReply]) -> None:
             workbench = Workbench(
                 scratch=scratch,
                 refuse=lambda path, content: path_refusal(path, content, Policy(), LAYOUT),
+                settle=lambda paths: {"changed": list(scratch.change_set().paths)},
                 check=lambda: {"changed": list(scratch.change_set().paths)},
                 clock=clock,
             )
@@ -136,7 +138,9 @@ def play(said: list[LlmReply]) -> None:
             assert len(changes.changes) <= LIMITS.max_files
             assert sum(len(c.after or b"") for c in changes.changes) <= LIMITS.max_total_bytes
             results = [r for t in loop.turns if isinstance(t, PeopleTurn) for r in t.tool_results]
-            assert all(r.text.count(BOUNDARY) == 2 for r in results if r.text.startswith("--- data"))
+            assert all(
+                r.text.count(BOUNDARY) == 2 * r.text.count("--- data") for r in results if r.text.startswith("--- data")
+            )
             assert not any(CANARY in r.text for r in results)  # nothing outside is read
         assert _state(folder) == before
         assert sorted(p.name for p in folder.iterdir()) == ["decoy", "decoys"]
@@ -196,16 +200,16 @@ def test_the_episodes_do_write_and_do_get_refused() -> None:
 @pytest.mark.parametrize(
     "chain",
     [
-        (call("read_file", path="/proc/self/environ"), call("write_file", path="docs/leak.md", content="x")),
+        (call("read", paths=["/proc/self/environ"]), wrote(path="docs/leak.md", content="x")),
         (
-            call("write_file", path="infra/main_override.tf", content="x"),
-            call("write_file", path="infra/.terraform.lock.hcl", content="x"),
+            wrote(path="infra/main_override.tf", content="x"),
+            wrote(path="infra/.terraform.lock.hcl", content="x"),
         ),
         (
-            call("write_file", path=".github/ops-agent.yml", content="x"),
-            call("write_file", path="Makefile", content="x"),
+            wrote(path=".github/ops-agent.yml", content="x"),
+            wrote(path="Makefile", content="x"),
         ),
-        (call("write_file", path=".claude/settings.json", content="{}"), call("delete_file", path="app/main.py")),
+        (wrote(path=".claude/settings.json", content="{}"), call("delete", path="app/main.py")),
     ],
 )
 def test_known_kill_chains_fail_at_every_step(chain: tuple[ToolCall, ...]) -> None:
@@ -221,7 +225,7 @@ def test_deleting_everything_in_a_root_meets_the_quota() -> None:
     files = {f"infra/f{n}.tf": b"x" for n in range(80)}
     with bench(files) as (workbench, scratch):
         box = Toolbox(workbench, BOUNDARY, 200, str)
-        results, _ = box.run(tuple(call("delete_file", str(n), path=path) for n, path in enumerate(files)))
+        results, _ = box.run(tuple(call("delete", str(n), path=path) for n, path in enumerate(files)))
         assert sum(not r.is_error for r in results) == 50
         assert len(scratch.change_set().changes) == 50
 

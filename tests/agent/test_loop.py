@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.agent_doubles import FINISH, bench, call, loop, reply
+from agent.agent_doubles import FINISH, bench, call, loop, reply, wrote
 from doubles.clock import FakeClock
 from doubles.llm import SayingLlm
 from ops_agent.agent.loop import Budget, compacted
@@ -31,7 +31,7 @@ def words(llm: SayingLlm) -> list[str]:
 
 
 def test_results_go_back_until_the_llm_finishes() -> None:
-    llm = SayingLlm(reply(call("list_files")), reply(call("read_file", path="infra/main.tf")), DONE)
+    llm = SayingLlm(reply(call("list")), reply(call("read", paths=["infra/main.tf"])), DONE)
     end, built = run(llm)
     assert isinstance(end, Ending) and end.kind == "finished"
     assert built.budget.turns == 3
@@ -58,7 +58,7 @@ def test_an_empty_answer_does_not_loop() -> None:
 
 @pytest.mark.parametrize("stop", [StopReason.REFUSAL, StopReason.UNKNOWN])
 def test_a_refusal_and_an_unknown_stop_reason_end_the_run_at_once(stop: StopReason) -> None:
-    end, built = run(SayingLlm(reply(call("list_files"), stop=stop)))
+    end, built = run(SayingLlm(reply(call("list"), stop=stop)))
     assert isinstance(end, Stopped) and end.conclusion is Conclusion.LLM_FAILED
     assert built.budget.turns == 1
 
@@ -75,7 +75,7 @@ def test_a_pause_goes_on_without_words_and_not_for_ever() -> None:
 
 def test_a_call_in_an_answer_that_was_cut_off_is_not_run() -> None:
     """The last call may be incomplete, even when its JSON parses."""
-    cut = reply(call("write_file", path="infra/half.tf", content="resource"), stop=StopReason.MAX_TOKENS)
+    cut = reply(wrote(path="infra/half.tf", content="resource"), stop=StopReason.MAX_TOKENS)
     with bench() as (workbench, scratch):
         llm = SayingLlm(cut, DONE)
         end = loop(llm, workbench).run()
@@ -93,7 +93,7 @@ def test_answers_that_are_always_cut_off_end_the_run() -> None:
 
 def test_a_full_window_is_made_smaller_once_and_then_ends() -> None:
     full = LlmReply(text="", tool_calls=(), stop_reason=StopReason.CONTEXT_EXCEEDED, usage=Usage(), llm_id="x")
-    reads = [reply(call("read_file", f"c{n}", path="infra/main.tf", offset=n, limit=1000 + n)) for n in range(6)]
+    reads = [reply(call("read", f"c{n}", paths=["infra/main.tf"], offset=n, limit=1000 + n)) for n in range(6)]
     llm = SayingLlm(*reads, full, DONE)
     with bench({"infra/main.tf": b"a line of some length\n" * 2_000}) as (workbench, _):
         assert isinstance(loop(llm, workbench).run(), Ending)
@@ -110,7 +110,7 @@ def test_compaction_keeps_the_task_every_call_and_its_answer_but_no_thinking() -
     think = {"type": "thinking", "thinking": "hm", "signature": "s"}
     turns: list[Any] = [PeopleTurn(text="task" * 1000)]
     for n in range(10):
-        asked = reply(call("read_file", f"c{n}", path="a"))
+        asked = reply(call("read", f"c{n}", paths=["a"]))
         turns.append(
             LlmReply(**{**{f: getattr(asked, f) for f in asked.__slots__}, "wire_blocks": (think, *asked.wire_blocks)})
         )
@@ -128,17 +128,17 @@ def test_compaction_keeps_the_task_every_call_and_its_answer_but_no_thinking() -
 
 
 def test_the_same_call_three_times_is_nudged_and_then_ends() -> None:
-    llm = SayingLlm(reply(call("read_file", path="infra/main.tf")))
+    llm = SayingLlm(reply(call("read", paths=["infra/main.tf"])))
     end, built = run(llm)
     assert isinstance(end, Stopped) and end.conclusion is Conclusion.NO_PROGRESS
-    assert "read_file" in end.reason
+    assert "`read`" in end.reason
     assert built.budget.turns == 6
     assert sum("three times in the same way" in w for w in words(llm)) == 1
 
 
 def test_flipping_a_file_to_and_fro_is_noticed() -> None:
     """Each edit undoes the one before."""
-    flip = SayingLlm(by_number=lambda n: reply(call("write_file", path="infra/a.tf", content=str(n % 2))))
+    flip = SayingLlm(by_number=lambda n: reply(wrote(path="infra/a.tf", content=str(n % 2))))
     end, built = run(flip)
     assert isinstance(end, Stopped) and end.conclusion is Conclusion.NO_PROGRESS
     assert built.budget.turns <= 14
@@ -151,9 +151,7 @@ def test_reading_again_after_an_edit_is_progress() -> None:
         if n > 30:
             return DONE
         return (
-            reply(call("write_file", path="infra/a.tf", content=str(n)))
-            if n % 2
-            else reply(call("read_file", path="infra/main.tf"))
+            reply(wrote(path="infra/a.tf", content=str(n))) if n % 2 else reply(call("read", paths=["infra/main.tf"]))
         )
 
     end, _ = run(SayingLlm(by_number=turn))
@@ -162,7 +160,7 @@ def test_reading_again_after_an_edit_is_progress() -> None:
 
 def _busy(n: int) -> LlmReply:
     return reply(
-        call("write_file", path="infra/a.tf", content=str(n)),
+        wrote(path="infra/a.tf", content=str(n)),
         usage=Usage(input_tokens=1000, output_tokens=100, cost_usd=0.10),
     )
 
@@ -230,7 +228,7 @@ def test_money_is_kept_for_the_next_call(costs: list[float], cap: float) -> None
 _calls = st.builds(
     ToolCall,
     id=st.text(max_size=4),
-    name=st.sampled_from(["read_file", "write_file", "check", "finish", "nonsense"]),
+    name=st.sampled_from(["read", "edit", "check", "finish", "nonsense"]),
     arguments=st.none()
     | st.dictionaries(
         st.sampled_from(["path", "content"]), st.sampled_from(["infra/a.tf", "../x"]) | st.integers(), max_size=2

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from agent.agent_doubles import BOUNDARY, FINISH, bench, call, content_of, pretty, toolbox, unfenced
+from agent.agent_doubles import BOUNDARY, FINISH, bench, call, content_of, pretty, toolbox, unfenced, wrote
 from golden import assert_golden
 from ops_agent.agent.briefing import fenced
 from ops_agent.agent.toolbox import checked, specs
@@ -53,28 +53,28 @@ def test_every_schema_is_strict_at_every_depth() -> None:
     ("tool_call", "says"),
     [
         (ToolCall(id="1", name="run_shell", arguments={"command": "id"}), "there is no tool 'run_shell'"),
-        (ToolCall(id="1", name="read_file", arguments={}), "path: Field required"),
+        (ToolCall(id="1", name="read", arguments={}), "paths: Field required"),
         (
-            ToolCall(id="1", name="read_file", arguments={"path": "a", "mode": "w"}),
+            ToolCall(id="1", name="read", arguments={"paths": ["a"], "mode": "w"}),
             "mode: Extra inputs are not permitted",
         ),
-        (ToolCall(id="1", name="read_file", arguments={"path": 7}), "path: Input should be a valid string"),
+        (ToolCall(id="1", name="read", arguments={"paths": 7}), "paths: Input should be a valid list"),
         (
-            ToolCall(id="1", name="read_file", arguments={"path": "a", "offset": True}),
+            ToolCall(id="1", name="read", arguments={"paths": ["a"], "offset": True}),
             "offset: Input should be a valid integer",
         ),
         (
-            ToolCall(id="1", name="read_file", arguments={"path": "a", "offset": 10**30}),
+            ToolCall(id="1", name="read", arguments={"paths": ["a"], "offset": 10**30}),
             "offset: Input should be less than 2147483648",
         ),
-        (ToolCall(id="1", name="read_file", arguments=None, raw='{"path": "in'), "not one complete JSON object"),
+        (ToolCall(id="1", name="read", arguments=None, raw='{"path": "in'), "not one complete JSON object"),
         (
-            ToolCall(id="1", name="write_file", arguments={"path": "infra/a.tf", "content": "x" * 10_000_000}),
-            "content: String should have at most 1200000 characters",
+            ToolCall(id="1", name="edit", arguments={"edits": [{"path": "infra/a.tf", "new": "x" * 10_000_000}]}),
+            "edits.0.new: String should have at most 1200000 characters",
         ),
         (
-            ToolCall(id="1", name="write_file", arguments={"path": "infra/a.tf", "content": "\ud800"}),
-            "content: Input should be a valid string, unable to parse raw data as a unicode string",
+            ToolCall(id="1", name="edit", arguments={"edits": [{"path": "infra/a.tf", "new": "\ud800"}]}),
+            "edits.0.new: Input should be a valid string, unable to parse raw data as a unicode string",
         ),
         (
             ToolCall(
@@ -90,7 +90,7 @@ def test_every_schema_is_strict_at_every_depth() -> None:
             ToolCall(id="1", name="ask_for_info", arguments={"reason": "r", "questions": ["q"] * 1000}),
             "at most 100 items",
         ),
-        (ToolCall(id="1", name="read_file", arguments={"path": "infra/nothing.tf"}), "no regular file"),
+        (ToolCall(id="1", name="read", arguments={"paths": ["infra/nothing.tf"]}), "no regular file"),
         (ToolCall(id="1", name="read_standard", arguments={"id": "x"}), "there are aws-s3"),
     ],
 )
@@ -105,7 +105,7 @@ def test_a_call_that_makes_no_sense_gets_an_error_that_says_why(tool_call: ToolC
 
 
 def test_forty_calls_are_answered_in_order_and_twenty_are_run() -> None:
-    calls = tuple(call("read_file", f"c{n}", path="infra/main.tf") for n in range(40))
+    calls = tuple(call("read", f"c{n}", paths=["infra/main.tf"]) for n in range(40))
     with bench() as (workbench, _):
         results, _ = toolbox(workbench).run(calls)
     assert [r.call_id for r in results] == [c.id for c in calls]
@@ -115,8 +115,8 @@ def test_forty_calls_are_answered_in_order_and_twenty_are_run() -> None:
 def test_of_two_calls_with_one_id_only_the_first_is_run() -> None:
     with bench() as (workbench, scratch):
         calls = (
-            call("write_file", "same", path="infra/a.tf", content="1"),
-            call("write_file", "same", path="infra/b.tf", content="2"),
+            wrote("same", path="infra/a.tf", content="1"),
+            wrote("same", path="infra/b.tf", content="2"),
         )
         results, _ = toolbox(workbench).run(calls)
         assert [r.is_error for r in results] == [False, True]
@@ -125,7 +125,7 @@ def test_of_two_calls_with_one_id_only_the_first_is_run() -> None:
 
 def test_nothing_is_run_after_the_ending() -> None:
     with bench() as (workbench, scratch):
-        calls = (call("finish", "1", **FINISH), call("write_file", "2", path="infra/a.tf", content="late"))
+        calls = (call("finish", "1", **FINISH), wrote("2", path="infra/a.tf", content="late"))
         results, ending = toolbox(workbench).run(calls)
         assert ending is not None and ending.kind == "finished"
         assert ending.criteria[0].criterion_id == "AC1"

@@ -60,7 +60,7 @@ FINISH = {
     "validation": "After the apply: `aws sns list-topics` names it.",
 }
 SHORT = of_answers(
-    Answer(calls=(("write_file", {"path": "infra/refunds.tf", "content": TOPIC}),)),
+    Answer(calls=(("edit", {"edits": [{"path": "infra/refunds.tf", "new": TOPIC}]}),)),
     *[Answer(calls=(("finish", FINISH),))] * 3,
 )
 STAND_INS = {

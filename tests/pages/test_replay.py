@@ -61,22 +61,24 @@ CHECKED = {
 }
 TURNS = (
     PeopleTurn(text="Do the work item now."),
-    reply(1, (ToolCall(id="1", name="read_file", arguments={"path": "infra/main.tf"}),)),
-    PeopleTurn(tool_results=(ToolResult(call_id="1", text=fence({"tool": "read_file", "result": {"text": "x"}})),)),
+    reply(1, (ToolCall(id="1", name="read", arguments={"paths": ["infra/main.tf"]}),)),
+    PeopleTurn(tool_results=(ToolResult(call_id="1", text=f"--- data {MARK} infra/main.tf\nx = 1\n--- end {MARK}"),)),
     reply(
         2,
         (
             ToolCall(
-                id="2", name="replace_in_file", arguments={"path": "infra/main.tf", "old": "a = 1", "new": "a = 2"}
+                id="2",
+                name="edit",
+                arguments={"edits": [{"path": "infra/main.tf", "old": "a = 1", "new": "a = 2"}]},
             ),
             ToolCall(id="3", name="check", arguments={}),
-            ToolCall(id="4", name="read_file", arguments=None, raw='{"path": "infr'),
+            ToolCall(id="4", name="read", arguments=None, raw='{"paths": "infr'),
         ),
         cached=100,
     ),
     PeopleTurn(
         tool_results=(
-            ToolResult(call_id="2", text=fence({"tool": "replace_in_file", "result": {}})),
+            ToolResult(call_id="2", text=fence({"tool": "edit", "result": {}})),
             ToolResult(call_id="3", text=fence(CHECKED)),
             ToolResult(call_id="4", text=fence({"error": "the arguments are not one"}), is_error=True),
         )
@@ -106,7 +108,7 @@ RECORD = RunRecord(
         RunEvent(at=0.0, kind="stage", text="converse"),
         RunEvent(at=1.0, kind="stage", text="check"),
         RunEvent(at=2.0, kind="end", text="check"),
-        RunEvent(at=4.0, kind="turn", text="turn 1, $0.01: read_file"),
+        RunEvent(at=4.0, kind="turn", text="turn 1, $0.01: read"),
         RunEvent(at=8.0, kind="end", text="converse"),
         RunEvent(at=9.0, kind="warning", text="Something is odd."),
     ),
@@ -146,7 +148,7 @@ def test_the_page_shows_stages_turns_edits_findings_plans_and_evidence() -> None
     for part in (
         *("o/r#2", "published", "https://github.com/o/r/pull/7", "75 %", "converse 8.0 s", "Do the work item now."),
         *("I do step 2.", "-a = 1", "+a = 2", "terraform/foreign-region (blocks)", "infra/queue.tf:3", "plan/destroy"),
-        *("Plan of infra: dev, prod +1 ~0 -1", "aws_sqs_queue.a", "forced by name", '{"path": "infr', "AC1"),
+        *("Plan of infra: dev, prod +1 ~0 -1", "aws_sqs_queue.a", "forced by name", '{"paths": "infr', "AC1", "x = 1"),
         *("plan aws_sqs_queue.a name equals orders", "The alarm.", "Something is odd."),
     ):
         assert part in page.words, part

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from agent.agent_doubles import FINISH, call, reply
+from agent.agent_doubles import FINISH, call, reply, wrote
 from ops_agent.model.conversation import LlmReply
 from ops_agent.model.ports import CredentialLease, PlanFiles
 from ops_agent.model.terraform import Environment, FetchedModules, TerraformRoot, TerraformTarget
@@ -51,7 +51,7 @@ Act = Callable[[], object]
 
 
 def write(path: str, content: str) -> LlmReply:
-    return reply(call("write_file", path=path, content=content))
+    return reply(wrote(path=path, content=content))
 
 
 def finished() -> LlmReply:

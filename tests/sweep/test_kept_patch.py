@@ -149,5 +149,5 @@ def test_a_patch_that_cannot_be_written_does_not_change_how_the_run_ends(
 
 
 def test_a_run_that_changed_nothing_has_no_patch(scenario: IssueScenario) -> None:
-    end = _play(scenario, (reply(call("list_files")),), limits={"max_turns": 1})
+    end = _play(scenario, (reply(call("list")),), limits={"max_turns": 1})
     assert end.reporter.outputs["patch"] == "" and "Patch" not in "".join(end.reporter.summaries)

@@ -166,7 +166,7 @@ def repository_map(
         "other_files_by_directory": {plain_name(n): c for n, c in sorted(counts.most_common(MAX_DIRECTORIES))},
     }
     if len(held) > MAX_FILES:
-        found["not_shown"] = f"{len(held) - MAX_FILES} more Terraform files: use list_files"
+        found["not_shown"] = f"{len(held) - MAX_FILES} more Terraform files: use `list`"
     return found
 
 

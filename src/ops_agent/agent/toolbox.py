@@ -13,13 +13,18 @@ from typing import Any, get_type_hints
 
 from pydantic import BaseModel, Field, ValidationError, create_model
 
-from ops_agent.agent.briefing import fenced
+from ops_agent.agent.briefing import fenced, fenced_text
 from ops_agent.agent.tools import TOOLS
-from ops_agent.agent.workbench import STRICT, ToolRefusal, Workbench
+from ops_agent.agent.workbench import STRICT, Answer, ToolRefusal, Workbench
 from ops_agent.model.conversation import Ending, ToolCall, ToolResult, ToolSpec
 from ops_agent.model.ports import ScratchRefusal
 
 Tool = Callable[..., Any]
+
+
+def name_of(tool: Tool) -> str:
+    """The tool's name for the llm: the function's, without the underscore that keeps it off a name of Python."""
+    return tool.__name__.rstrip("_")
 
 
 def specs() -> tuple[ToolSpec, ...]:
@@ -31,7 +36,7 @@ def specs() -> tuple[ToolSpec, ...]:
 def _spec(tool: Tool) -> ToolSpec:
     schema = _arguments(tool).model_json_schema()
     return ToolSpec(
-        name=tool.__name__,
+        name=name_of(tool),
         description=re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(tool) or ""),  # without the line breaks of our files
         input_schema=_strict(schema, schema.get("$defs", {})),
     )
@@ -89,7 +94,7 @@ class Toolbox:
         self._boundary = boundary
         self._max_calls = max_calls
         self._redact = redact
-        self._tools = {tool.__name__: tool for tool in TOOLS}
+        self._tools = {name_of(tool): tool for tool in TOOLS}
 
     def run(self, calls: tuple[ToolCall, ...]) -> tuple[tuple[ToolResult, ...], Ending | None]:
         """One result for each call, in order, and how the llm ended the conversation, if it did."""
@@ -129,6 +134,11 @@ class Toolbox:
             return refusal
 
     def _result(self, call: ToolCall, outcome: Any) -> ToolResult:
-        failed = isinstance(outcome, ValueError)
-        shown = {"tool": call.name[:60], "error": str(outcome)} if failed else {"tool": call.name, "result": outcome}
-        return ToolResult(call_id=call.id, text=self._redact(fenced(self._boundary, shown)), is_error=failed)
+        answer = outcome if isinstance(outcome, Answer) else Answer()
+        failed = isinstance(outcome, ValueError) or answer.failed
+        said = str(outcome) if isinstance(outcome, ValueError) else answer.facts if answer is outcome else outcome
+        parts = [fenced_text(self._boundary, heading, text) for heading, text in answer.texts]
+        if said or not parts:
+            shown = {"tool": call.name[:60], "error" if failed else "result": said}
+            parts.insert(0, fenced(self._boundary, shown))
+        return ToolResult(call_id=call.id, text=self._redact("\n".join(parts)), is_error=failed)

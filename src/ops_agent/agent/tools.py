@@ -12,17 +12,17 @@ from typing import Any
 
 from ops_agent.agent.checking import check
 from ops_agent.agent.ending import ask_for_info, declare_infeasible, finish, propose_split
-from ops_agent.agent.reading import list_files, read_file, read_standard, search
-from ops_agent.agent.writing import delete_file, replace_in_file, write_file
+from ops_agent.agent.reading import list_, read, read_standard, search
+from ops_agent.agent.writing import delete, edit, move
 
 TOOLS: tuple[Callable[..., Any], ...] = (
-    list_files,
-    read_file,
+    list_,
+    read,
     search,
     read_standard,
-    write_file,
-    replace_in_file,
-    delete_file,
+    edit,
+    move,
+    delete,
     check,
     finish,
     ask_for_info,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
@@ -12,9 +12,8 @@ from ops_agent.model.ports import Clock, Scratch
 
 STRICT = ConfigDict(extra="forbid", strict=True, str_max_length=1_200_000)
 
-RepositoryPath = Annotated[
-    str, AfterValidator(lambda path: path.removeprefix("./")), "Path relative to the repository's root."
-]
+PlainPath = Annotated[str, AfterValidator(lambda path: path.removeprefix("./"))]
+RepositoryPath = Annotated[PlainPath, "Path relative to the repository's root."]
 Count = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 _T = TypeVar("_T")
 Entries = Annotated[list[_T], Field(max_length=100)]
@@ -27,15 +26,28 @@ class ToolRefusal(ValueError):
     """The tool declines; the text goes back to the llm and says what to do instead."""
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a tool has to say: `facts` that JSON can hold, then `texts`, which are shown as they are, each with its
+    heading. `failed`: a part of what was asked for was not done, and `facts` say which.
+    """
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    texts: tuple[tuple[str, str], ...] = ()
+    failed: bool = False
+
+
 @dataclass(slots=True)
 class Workbench:
-    """What the tools of one conversation work on. `standards` are texts by id; `criteria` the ids of the issue's
+    """What the tools of one conversation work on. `settle` formats, pins and judges after an edit of these paths, and
+    answers with facts for the llm. `standards` are texts by id; `criteria` the ids of the issue's
     acceptance criteria; `writes` counts the writes that changed something, `refused` says by path why others were not
     made; `asked` are what `finish` was sent back for already.
     """
 
     scratch: Scratch
     refuse: WriteRefusal
+    settle: Callable[[Sequence[str]], dict[str, Any]]
     check: Callable[[], dict[str, Any]]
     clock: Clock
     standards: Mapping[str, str] = field(default_factory=dict)

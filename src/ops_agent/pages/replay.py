@@ -201,14 +201,15 @@ def _call(call: ToolCall, result: Any, boundary: str) -> Call:
 
 
 def _parts(text: str, boundary: str) -> Iterator[Any]:
-    """What is between the marks, read as JSON where it is JSON; the words between them as text."""
+    """What is between the marks, read as JSON where it is JSON; a plain text below its heading; the words between."""
     if not boundary:
         yield text
         return
-    for piece in text.split(f"--- data {boundary}\n"):
-        inside, marked, after = piece.partition(f"\n--- end {boundary}")
+    for number, piece in enumerate(text.split(f"--- data {boundary}")):
+        inside, marked, after = piece.partition(f"--- end {boundary}")
+        heading, _, inside = inside.partition("\n") if number else ("", "", inside)
         try:
-            yield json.loads(inside) if marked else inside
+            yield json.loads(inside) if marked and not heading else f"{heading.strip()}\n{inside}".strip("\n")
         except ValueError:
             yield inside
         if after.strip():

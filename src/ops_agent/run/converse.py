@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from ops_agent.agent.briefing import fenced
 from ops_agent.agent.loop import AgentLoop, Budget
-from ops_agent.agent.material import checks_material, findings_material, plans_material
-from ops_agent.agent.pitfalls import pitfalls_of_change
+from ops_agent.agent.material import checks_material, findings_material
 from ops_agent.agent.toolbox import Toolbox
 from ops_agent.agent.workbench import Workbench
 from ops_agent.config.settings import Settings
-from ops_agent.guard.paths import MAX_PATH, is_workflow, path_refusal
+from ops_agent.guard.paths import MAX_PATH, path_refusal
 from ops_agent.model.change_set import KeptPatch
 from ops_agent.model.conversation import Briefing, CriterionAnswer, Ending, Transcript
-from ops_agent.model.errors import ToolchainError
 from ops_agent.model.finding import Finding, Place, Severity, Verdict
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Scratch, World
@@ -24,8 +22,7 @@ from ops_agent.model.verification import Verification
 from ops_agent.pages.fragments import counted
 from ops_agent.pages.summary import planned_dangers
 from ops_agent.run.base_first import BaseFirst
-from ops_agent.run.check import Checks
-from ops_agent.run.judge import judge_plans, judge_sources, pin_actions
+from ops_agent.run.examine import Examiner
 from ops_agent.run.keep import kept_patch
 from ops_agent.run.target import BasePlans
 from ops_agent.text.templates import fill
@@ -58,19 +55,20 @@ class Conversation:
         self._world, self._settings, self._briefing, self._scratch = world, settings, briefing, scratch
         self._show = show
         self._base_first, self._withdrawn = base_first, withdrawn
-        self._pitfalls = {*briefing.pitfalls}
         self._told = set[tuple[str, str]]()
         self._rounds = 0
         self._blocked = False
         self._advised = set[tuple[str, str, str]]()
         self._cut_short: Stopped | None = None
         self._ending: Ending | None = None
-        self._checks = Checks(world, settings, scratch, base_first.plans if base_first else BasePlans())
+        plans = base_first.plans if base_first else BasePlans()
+        self._examiner = Examiner(world, settings, scratch, plans, briefing)
         limits = settings.limits
         bench = Workbench(
             scratch=scratch,
             refuse=lambda path, content: path_refusal(path, content, settings.policy, briefing.layout),
-            check=self._check,
+            settle=self._examiner.settle,
+            check=self._examiner.check,
             clock=world.clock,
             standards={s.id: s.text for s in (*briefing.standards, *briefing.more_standards)},
             criteria=briefing.criteria,
@@ -173,7 +171,7 @@ class Conversation:
         return self._settings.draft_on_failure and about_the_work and verification is not None and not self._blocked
 
     def close(self) -> None:
-        self._checks.close()
+        self._examiner.close()
 
     def kept_patch(self) -> KeptPatch | None:
         """What the agent has changed until now, for people."""
@@ -220,42 +218,6 @@ class Conversation:
         self._world.reporter.turn(turn, cost_usd, what)
         if turn % SHOW_EVERY_TURNS == 1:
             self._show(f"turn {turn}, ${cost_usd:.2f} so far")
-
-    def _check(self) -> dict[str, Any]:
-        """The tool `check`: findings, checks and offline plans for the llm. Nothing is executed while a rule over
-        Terraform blocks.
-        """
-        pinned = pin_actions(self._world.branches, self._settings.policy, self._scratch)
-        try:
-            formatted = self._checks.format()
-        except ToolchainError:  # the checks below say that they were not run, and why
-            formatted = ()
-        changes = self._scratch.change_set()
-        if not changes.changes:
-            return {"passed": False, "note": "nothing is changed yet"}
-        verdict = judge_sources(self._world, self._settings, self._scratch.base, changes)
-        shown: dict[str, Any] = {
-            "changed": list(changes.paths),
-            "findings": findings_material(verdict.findings),
-        }
-        if pinned:
-            tags = counted(len(pinned), "action tag")
-            shown["pinned"] = f"code replaced {tags} by commits: read the workflow again before you edit it"
-        if formatted:
-            shown["formatted"] = f"code formatted {', '.join(formatted)}: read them again before you edit them in place"
-        if told := pitfalls_of_change(changes, self._pitfalls):
-            self._pitfalls |= {one.id for one in told}
-            shown["pitfalls"] = [one.line for one in told]
-        if any(not is_workflow(f.place.path) for f in verdict.blocking):
-            note = "a finding blocks, so nothing was executed; fix it and check again"
-            return {"passed": False, **shown, "note": note}
-        verification = self._checks.verify(changes)
-        labels = self._briefing.labels_by_writers
-        shown["checks"] = checks_material(verification.all_checks)
-        if plans := plans_material(verification.targets, labels):
-            shown["plans"] = plans
-        passed = verification.passed and not judge_plans(labels, verdict, verification).blocked
-        return {"passed": passed, **shown}
 
 
 _NO_CHANGES = Stopped(

@@ -7,15 +7,15 @@ A script is a Python generator, or a YAML file (`load_script`) such as
     steps:
       - say: "I look at the layout first."
         calls:
-          - list_files: {glob: "**/*.tf"}
-          - read_file: {path: infra/main.tf}
+          - list: {glob: "**/*.tf"}
+          - read: {paths: [infra/main.tf]}
       - calls:
-          - write_file: {path: infra/queue.tf, content_file: files/queue.tf}     # beside the script
+          - edit: {edits: [{path: infra/queue.tf, new_file: files/queue.tf}]}     # beside the script
           - check: {}
       - if_result: "not formatted"      # a regular expression over the last tool results; the step is skipped when it
         is absent
         calls:
-          - write_file: {path: infra/queue.tf, content_file: files/queue-formatted.tf}
+          - edit: {edits: [{path: infra/queue.tf, new_file: files/queue-formatted.tf}]}
       - unless_result: "passed"         # skipped when the expression is there
         calls:
           - check: {}
@@ -194,11 +194,21 @@ def _call(call: Any, where: str, folder: Path) -> tuple[str, Mapping[str, Any]]:
     if not isinstance(call, dict) or len(call) != 1:
         raise ValueError(f"{where}: a call is `tool: {{arguments}}`")
     ((name, arguments),) = call.items()
-    filled = {
-        key.removesuffix("_file"): (folder / value).read_text(encoding="utf-8") if key.endswith("_file") else value
-        for key, value in (arguments or {}).items()
+    return str(name), _filled(arguments or {}, folder)
+
+
+def _filled(arguments: Any, folder: Path) -> Any:
+    """The arguments with the file's text in the place of `..._file`, at any depth."""
+    if isinstance(arguments, list):
+        return [_filled(one, folder) for one in arguments]
+    if not isinstance(arguments, dict):
+        return arguments
+    return {
+        key.removesuffix("_file"): (folder / value).read_text(encoding="utf-8")
+        if key.endswith("_file")
+        else _filled(value, folder)
+        for key, value in arguments.items()
     }
-    return str(name), filled
 
 
 def _texts(message: Mapping[str, Any]) -> str:

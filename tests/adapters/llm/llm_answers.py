@@ -13,7 +13,7 @@ from ops_agent_demo.llm.script import Answer, of_answers
 from ops_agent_demo.llm.server import LlmServer
 
 KEY = "sk-ant-api03-canary-0123456789"
-READ = Answer(text="reading", calls=(("read_file", {"path": "infra/main.tf"}),))
+READ = Answer(text="reading", calls=(("read", {"paths": ["infra/main.tf"]}),))
 GO: tuple[Turn, ...] = (PeopleTurn(text="go"),)
 
 

@@ -25,7 +25,7 @@ def test_a_conversation_keeps_calls_thinking_and_cache_points() -> None:
         first = ask(llm)
         assert first.stop_reason is StopReason.TOOL_USE
         assert first.text == "I read"
-        assert first.tool_calls[0].arguments == {"path": "infra/main.tf"}
+        assert first.tool_calls[0].arguments == {"paths": ["infra/main.tf"]}
         results = PeopleTurn(
             tool_results=(ToolResult(call_id=first.tool_calls[0].id, text="content", is_error=True),), text="and"
         )
@@ -58,11 +58,11 @@ def test_older_llms_and_gateways_are_sent_no_thinking_that_they_do_not_know() ->
 def test_a_turn_that_broke_is_asked_again_whole(fault: str) -> None:
     """Nothing of the broken answer is seen, but what it cost is counted."""
     broken = Answer(
-        fault=fault, text="half " * 50, calls=(("write_file", {"path": "infra/evil.tf", "content": "x" * 500}),)
+        fault=fault, text="half " * 50, calls=(("edit", {"edits": [{"path": "infra/evil.tf", "new": "x" * 500}]}),)
     )
     with answers(broken, READ) as server:
         got = ask(llm_at(server))
-    assert [c.name for c in got.tool_calls] == ["read_file"]
+    assert [c.name for c in got.tool_calls] == ["read"]
     assert "half" not in got.text
     streamed = fault in ("sse_overloaded", "cut", "cut_in_tool")
     assert (got.usage.cache_write_tokens > 0 and got.usage.cache_read_tokens > 0) == streamed, (

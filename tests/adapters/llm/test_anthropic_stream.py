@@ -92,7 +92,7 @@ _scripted = st.builds(
     Answer,
     text=_texts.filter(str.strip),
     calls=st.lists(
-        st.tuples(st.just("write_file"), st.fixed_dictionaries({"path": _texts, "content": _texts})), max_size=3
+        st.tuples(st.just("edit"), st.fixed_dictionaries({"path": _texts, "content": _texts})), max_size=3
     ).map(tuple),
 )
 

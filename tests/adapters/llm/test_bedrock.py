@@ -76,7 +76,7 @@ def test_an_answer_comes_over_bedrocks_wire_to_a_request_that_botocore_would_hav
         first = ask(llm)
         result = ToolResult(call_id=first.tool_calls[0].id, text="x")
         second = ask(llm, (*GO, first, PeopleTurn(tool_results=(result,))))
-    assert first.tool_calls[0].arguments == {"path": "infra/main.tf"} and second.text == "two"
+    assert first.tool_calls[0].arguments == {"paths": ["infra/main.tf"]} and second.text == "two"
     assert second.usage.cache_read_tokens > 0 and 0 < first.usage.cost_usd < 1
     assert sessions.minted == 1 and not server.problems
     sent = server.requests[0]

@@ -70,7 +70,7 @@ def test_the_jobs_token_becomes_one_of_googles_which_asks_the_model_and_is_renew
         first = ask(llm)
         clock.time += 56 * 60
         again = ask(llm, (*GO, PeopleTurn(text="a")))
-    assert first.tool_calls[0].arguments == {"path": "infra/main.tf"} and again.text == "2" and not server.problems
+    assert first.tool_calls[0].arguments == {"paths": ["infra/main.tf"]} and again.text == "2" and not server.problems
     assert [h["Authorization"] for h in server.headers] == ["Bearer access-2", "Bearer access-3"]
     assert masked == ["access-2", "access-3"]
     assert google.asked[-1] == {

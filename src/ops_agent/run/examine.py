@@ -1,0 +1,97 @@
+"""What the agent's tools `edit` and `check` find out about its work so far, as facts for the llm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ops_agent.agent.material import checks_material, findings_material, plans_material
+from ops_agent.agent.pitfalls import pitfalls_of_change
+from ops_agent.config.settings import Settings
+from ops_agent.guard.paths import is_workflow
+from ops_agent.model.change_set import ChangeSet
+from ops_agent.model.conversation import Briefing
+from ops_agent.model.errors import ToolchainError
+from ops_agent.model.finding import Verdict
+from ops_agent.model.ports import Scratch, World
+from ops_agent.pages.fragments import counted
+from ops_agent.run.check import Checks
+from ops_agent.run.judge import judge_plans, judge_sources, pin_actions
+from ops_agent.run.target import BasePlans
+
+
+class Examiner:
+    """Over the scratch tree of one conversation. `close` it: it holds copies of the tree."""
+
+    def __init__(
+        self, world: World, settings: Settings, scratch: Scratch, plans: BasePlans, briefing: Briefing
+    ) -> None:
+        """`plans` is what the run knows of the base."""
+        self._world, self._settings, self._scratch = world, settings, scratch
+        self._labels, self._pitfalls = briefing.labels_by_writers, {*briefing.pitfalls}
+        self._checks = Checks(world, settings, scratch, plans)
+        self._judged: tuple[str, Verdict] | None = None
+        self._formed = ""
+        self._told = set[tuple[str, str, str]]()
+
+    def close(self) -> None:
+        self._checks.close()
+
+    def settle(self, paths: Sequence[str]) -> dict[str, Any]:
+        """After an edit of `paths`: format, pin and judge. The findings are those of `paths`, and what else is new."""
+        shown, changes = self._in_form()
+        verdict = self._verdict(changes)
+        new = [f for f in verdict.findings if not f.pre_existing]
+        here = tuple(f for f in new if f.place.path in paths or (f.rule, f.place.path, f.what) not in self._told)
+        self._told = {(f.rule, f.place.path, f.what) for f in new}
+        found = {"findings": findings_material(here)} if here else {}
+        return {**shown, **found, **self._pitfalls_of(changes)}
+
+    def check(self) -> dict[str, Any]:
+        """Findings, checks and offline plans. Nothing is executed while a rule over Terraform blocks."""
+        formed, changes = self._in_form()
+        if not changes.changes:
+            return {"passed": False, "note": "nothing is changed yet"}
+        verdict = self._verdict(changes)
+        shown = {"changed": list(changes.paths), "findings": findings_material(verdict.findings), **formed}
+        shown |= self._pitfalls_of(changes)
+        if any(not is_workflow(f.place.path) for f in verdict.blocking):
+            note = "a finding blocks, so nothing was executed; fix it and check again"
+            return {"passed": False, **shown, "note": note}
+        verification = self._checks.verify(changes)
+        shown["checks"] = checks_material(verification.all_checks)
+        if plans := plans_material(verification.targets, self._labels):
+            shown["plans"] = plans
+        passed = verification.passed and not judge_plans(self._labels, verdict, verification).blocked
+        return {"passed": passed, **shown}
+
+    def _in_form(self) -> tuple[dict[str, Any], ChangeSet]:
+        """Pin actions and format; what that changed, and the change set then."""
+        changes = self._scratch.change_set()
+        if changes.digest == self._formed:
+            return {}, changes
+        pinned = pin_actions(self._world.branches, self._settings.policy, self._scratch)
+        try:
+            formatted = self._checks.format()
+        except ToolchainError:  # `check` says that nothing was run, and why
+            return {}, self._scratch.change_set()
+        shown = {
+            **({"pinned": f"code replaced {counted(len(pinned), 'action tag')} by commits"} if pinned else {}),
+            **({"formatted": list(formatted)} if formatted else {}),
+        }
+        changes = self._scratch.change_set()
+        self._formed = changes.digest
+        return shown, changes
+
+    def _pitfalls_of(self, changes: ChangeSet) -> dict[str, Any]:
+        """Of the resource types that the change touches, each once in a run."""
+        told = pitfalls_of_change(changes, self._pitfalls)
+        self._pitfalls |= {one.id for one in told}
+        return {"pitfalls": [one.line for one in told]} if told else {}
+
+    def _verdict(self, changes: ChangeSet) -> Verdict:
+        """Of the source rules; made once for the same files."""
+        if self._judged is None or self._judged[0] != changes.digest:
+            verdict = judge_sources(self._world, self._settings, self._scratch.base, changes)
+            self._judged = changes.digest, verdict
+        return self._judged[1]
