@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
+from difflib import unified_diff
 from typing import Any
 
 from ops_agent.agent.briefing import plain_name
@@ -13,23 +14,31 @@ from ops_agent.model.plan import UNKNOWN, PlanCounts, ResourceAction, ResourceCh
 from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerification
 from ops_agent.pages.fragments import grouped
 from ops_agent.plan.findings import LIFTED_BY
+from ops_agent.plan.masking import parsed_json
 
 MAX_FINDINGS = 40
 MAX_OUTPUT = 4_000
 MAX_RESOURCES = 40
 MAX_ATTRIBUTES = 30
 MAX_VALUE = 300
+MAX_DOCUMENT = 3_000
+MAX_DIFFED = 60_000
+MAX_DIFF_LINES = 60
 
 
 def findings_material(findings: tuple[Finding, ...]) -> list[dict[str, Any]]:
     """Findings as they go back to the llm: file and line, rule, how grave, what and what to do. Those that block come
     first, then new ones; what the base branch has already is not `new`.
     """
-    findings = tuple(sorted(findings, key=lambda f: (not f.blocks, f.pre_existing, f.severity)))
+    findings = tuple(sorted(findings, key=_by_weight))
     shown = [_finding(f) for f in findings[:MAX_FINDINGS]]
     if len(findings) > MAX_FINDINGS:
         shown.append({"more": f"{len(findings) - MAX_FINDINGS} further findings"})
     return shown
+
+
+def _by_weight(finding: Finding) -> tuple[Any, ...]:
+    return not finding.blocks, finding.pre_existing, finding.severity, finding.place, finding.address, finding.rule
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
@@ -40,16 +49,40 @@ def _finding(finding: Finding) -> dict[str, Any]:
         **({"disputed": True} if finding.disputed else {}),
         "new": not finding.pre_existing,
         "severity": finding.severity.name.lower(),
-        "what": finding.what[:1000],
-        "remedy": finding.remedy[:500],
+        "what": _cut(finding.what, 1_000),
+        "remedy": _cut(finding.remedy, 500),
     }
 
 
-def checks_material(checks: Iterable[CheckResult]) -> list[dict[str, Any]]:
+def _cut(text: str, limit: int) -> str:
+    """`text`, cut between words when it is longer."""
+    if len(text) <= limit:
+        return text
+    kept = text[:limit].rsplit(maxsplit=1)[0] if " " in text[limit // 2 : limit] else text[:limit]
+    return f"{kept}... ({len(text):,} characters)"
+
+
+def advice_material(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """Findings that do not block, by rule: what to do is said once."""
+    rules = grouped(((one.rule, one.remedy), one) for one in sorted(findings, key=_by_weight))
+    return [
+        {
+            "rule": rule,
+            "remedy": _cut(remedy, 500),
+            "found": [_cut(f"{one.address or one.place}: {one.what}", 300) for one in same[:MAX_FINDINGS]],
+        }
+        for (rule, remedy), same in rules.items()
+    ]
+
+
+def checks_material(checks: Iterable[CheckResult], *, on_base: bool = False) -> list[dict[str, Any]]:
     """Checks as they go back to the llm: diagnostics with file and line; what several subjects share is said once.
 
     With the output of `fmt` (its diff), and where no finding says what is wrong; never of a plan, which holds values.
+    `on_base`: the checks are of the base, so nothing of it is new.
     """
+    if on_base:
+        checks = (replace(c, findings=tuple(replace(f, pre_existing=True) for f in c.findings)) for c in checks)
     same: dict[CheckResult, list[str]] = {}
     for check in checks:
         same.setdefault(replace(check, subject="", seconds=0.0), []).append(plain_name(check.subject))
@@ -62,7 +95,8 @@ def _check(check: CheckResult, subjects: str) -> dict[str, Any]:
         shown["findings"] = findings_material(check.findings)
     needs_output = check.name == "fmt" or not (check.findings or check.name == "plan")
     if check.output and needs_output and check.status is not CheckStatus.PASSED:
-        shown["output"] = check.output[-MAX_OUTPUT:]
+        tail = check.output[-MAX_OUTPUT:]
+        shown["output"] = tail if tail == check.output else "...\n" + tail.partition("\n")[2]
     return shown
 
 
@@ -130,22 +164,62 @@ def _changes(planned: Sequence[TargetVerification]) -> list[dict[str, Any]]:
 
 def _values(change: ResourceChange) -> dict[str, Any]:
     """The values that an apply would set, bounded. What only the apply makes known is left out where it says nothing:
-    an ARN of what is created.
+    an ARN of what is created. Of `tags_all` only what `tags` has not.
     """
+    old = change.old or {}
     if change.action is ResourceAction.UPDATE:
         found = {name: change.new.get(name) for name in change.changed_attributes}
     else:
         names = change.changed_attributes if change.old else sorted(change.new)
         values = {name: change.new.get(name) for name in names}
         found = {name: v for name, v in values.items() if v is not UNKNOWN and v not in (None, [], {})}
-    shown = {name: _value(value) for name, value in [*found.items()][:MAX_ATTRIBUTES]}
+    tags, of_all = found.get("tags"), found.get("tags_all")
+    if isinstance(of_all, dict) and isinstance(tags, dict):
+        found["tags_all"] = {name: value for name, value in of_all.items() if tags.get(name) != value}
+        if not found["tags_all"]:
+            del found["tags_all"]
+    shown = {name: _value(value, old.get(name)) for name, value in [*found.items()][:MAX_ATTRIBUTES]}
     return shown | ({"...": f"{len(found) - MAX_ATTRIBUTES} more"} if len(found) > MAX_ATTRIBUTES else {})
 
 
-def _value(value: Any) -> Any:
-    """A planned value, as text and cut when it is long; what is hidden is in words already."""
+def _value(value: Any, old: Any = None) -> Any:
+    """A planned value; what is hidden is in words already. A long text is shown as what changes in it, line by line; a
+    new one whole where it is JSON; cut when it is longer still.
+    """
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-    return value if len(text) <= MAX_VALUE else f"{text[:MAX_VALUE]}... ({len(text):,} characters)"
+    if len(text) <= MAX_VALUE:
+        return value
+    document = _document(value)
+    if isinstance(old, str) and isinstance(value, str) and len(text) + len(old) < MAX_DIFFED:
+        was = _document(old)
+        before, after = (
+            ([*_lines(was)], [*_lines(document)]) if was and document else (old.split("\n"), text.split("\n"))
+        )
+        found = [line for line in [*unified_diff(before, after, n=0, lineterm="")][2:] if not line.startswith("@@")]
+        if found:
+            more = [f"... {len(found) - MAX_DIFF_LINES} more"] if len(found) > MAX_DIFF_LINES else []
+            return {"changes_in_it": [_cut(line, MAX_VALUE) for line in found[:MAX_DIFF_LINES]] + more}
+    return document if document and len(text) <= MAX_DOCUMENT else _cut(text, MAX_DOCUMENT if document else MAX_VALUE)
+
+
+def _document(value: Any) -> Any:
+    """The JSON in a text (a policy, a definition); None when there is none."""
+    found = parsed_json(value)
+    return found if isinstance(found, dict | list) else None
+
+
+def _lines(document: Any, path: str = "") -> Iterator[str]:
+    """`Statement[AllowPublish].Action: sns:Publish`: one line for each value of a document."""
+    if isinstance(document, dict):
+        for name, value in sorted(document.items()):
+            yield from _lines(value, f"{path}.{name}" if path else name)
+    elif isinstance(document, list):
+        for number, value in enumerate(document):
+            inner = isinstance(value, dict | list)
+            name = value.get("Sid") or value.get("Id") if isinstance(value, dict) else None
+            yield from _lines(value, f"{path}[{name or number}]" if inner else path)
+    else:
+        yield f"{path}: {document}"
 
 
 def _dangers(planned: Sequence[TargetVerification], labels: Collection[str]) -> list[dict[str, Any]]:
@@ -155,7 +229,7 @@ def _dangers(planned: Sequence[TargetVerification], labels: Collection[str]) -> 
         for danger in (target.plan.dangers if target.plan else ())
     )
     shown = []
-    for danger, names in sorted(found.items(), key=lambda one: one[0].severity)[:MAX_FINDINGS]:
+    for danger, names in sorted(found.items(), key=lambda one: _by_weight(one[0]))[:MAX_FINDINGS]:
         row = _finding(danger)
         del row["new"]
         if len(set(names)) < len(planned):

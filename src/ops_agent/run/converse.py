@@ -205,7 +205,7 @@ class Conversation:
         new = [c for c in self._base_first.plans.failures.checks if (c.name, c.subject) not in self._told]
         if new and stopped is None:
             self._told |= {(c.name, c.subject) for c in new}
-            material: list[object] = [*checks_material(new[:_MOST_ON_BASE])]
+            material: list[object] = [*checks_material(new[:_MOST_ON_BASE], on_base=True)]
             if more := [f"{c.name} of {c.subject}" for c in new[_MOST_ON_BASE:]]:
                 material.append({"failing_too": more[:_MOST_NAMED], "not_listed": len(more[_MOST_NAMED:])})
             self._loop.say(fill("agent/prompts/failing_on_base.md", checks=self._fenced(material)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ops_agent.agent.material import checks_material, findings_material, plans_material
+from ops_agent.agent.material import advice_material, checks_material, findings_material, plans_material
 from ops_agent.agent.pitfalls import pitfalls_of_change
 from ops_agent.config.settings import Settings
 from ops_agent.guard.paths import is_workflow
@@ -53,8 +53,11 @@ class Examiner:
         if not changes.changes:
             return {"passed": False, "note": "nothing is changed yet"}
         verdict = self._verdict(changes)
-        shown = {"changed": list(changes.paths), "findings": findings_material(verdict.findings), **formed}
+        new = tuple(f for f in verdict.findings if not f.pre_existing)
+        shown = {"changed": list(changes.paths), "findings": findings_material(new), **formed}
         shown |= self._pitfalls_of(changes)
+        if old := len(verdict.findings) - len(new):
+            shown["on_the_base_already"] = counted(old, "finding")
         if any(not is_workflow(f.place.path) for f in verdict.blocking):
             note = "a finding blocks, so nothing was executed; fix it and check again"
             return {"passed": False, **shown, "note": note}
@@ -62,8 +65,11 @@ class Examiner:
         shown["checks"] = checks_material(verification.all_checks)
         if plans := plans_material(verification.targets, self._labels):
             shown["plans"] = plans
-        passed = verification.passed and not judge_plans(self._labels, verdict, verification).blocked
-        return {"passed": passed, **shown}
+        judged = judge_plans(self._labels, verdict, verification)
+        of_plans = judged.findings[len(verdict.findings) :]
+        if advice := [f for f in of_plans if f.certain and not (f.blocks or f.pre_existing)]:
+            shown["standards"] = advice_material(advice)
+        return {"passed": verification.passed and not judged.blocked, **shown}
 
     def _in_form(self) -> tuple[dict[str, Any], ChangeSet]:
         """Pin actions and format; what that changed, and the change set then."""
