@@ -16,6 +16,7 @@ from urllib.parse import quote, urlsplit
 
 import yaml
 
+from adapters.mcp.hostile_server import Server, over_http
 from company_network import PASSWORD, CompanyNetwork, company_network
 from fake_github.objects import Issue, PullRequest
 from fake_github.platform import EmbeddedGitHub
@@ -99,6 +100,9 @@ def _play(folder: Path, world: World, workplace: Path, trust: Mapping[str, str])
     scripts = [load_script(folder / "script.yml")] if (folder / "script.yml").exists() else []
     with ExitStack() as stack:
         is_inside = bool(scenario.get("company_network"))
+        if "wiki" in scenario:
+            url = stack.enter_context(over_http(Server(scenario["wiki"])))
+            scenario["inputs"]["mcp_config"] = scenario["inputs"]["mcp_config"].replace("WIKI_URL", url)
         github = stack.enter_context(EmbeddedGitHub(enterprise_url=f"https://{GHES}" if is_inside else ""))
         llm = stack.enter_context(LlmServer(scripts, keys_of=world.aws.invoking, region="us-east-1"))
         company = stack.enter_context(_company(github, llm, world, workplace)) if is_inside else None
@@ -259,6 +263,7 @@ def _job(
             "GITHUB_TRIGGERING_ACTOR": actor,
             "OPS_AGENT_HARNESS": str(harness),
             **world.aws.runner_variables(cloud.PLAN_SUBJECT),
+            **scenario.get("variables", {}),
         },
         secrets={"OPS_AGENT_TOKEN": token, "ANTHROPIC_API_KEY": "sk-ant-api03-a-key-of-the-test"},
         repository_variables={"LLM_BASE_URL": llm.url},

@@ -96,7 +96,7 @@ def test_pages_are_fenced_in_the_task_and_not_in_the_system_prompt() -> None:
     found = briefing(shared=(shared,))
     assert "DLQ" not in found.system and "Confluence" not in found.system
     before, _, page = found.task.partition("# Written standards from Confluence")
-    fence = page.split(f"--- data {BOUNDARY}\n")[1].partition(f"\n--- end {BOUNDARY}")[0]
+    fence = page.split(f"--- data {BOUNDARY} confluence-101\n")[1].partition(f"\n--- end {BOUNDARY}")[0]
     assert before and "Confluence: SQS standard, page 101, version 4" in fence and "Queues have a DLQ. ***" in fence
     assert found.unavailable == ("Confluence: wiki: dead",)
     assert "Confluence" not in briefing().task

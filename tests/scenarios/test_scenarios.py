@@ -48,6 +48,7 @@ def test_a_run_ends_as_its_folder_says(folder: Path, world: World, tmp_path: Pat
         assert len(played.llm.requests) == expected["llm_requests"]
     _texts("comment", "".join(comment.body for comment in played.issue.comments), expected)
     _texts("log", log, expected)
+    _texts("told", str(played.llm.requests), expected)
     _texts("summary", played.end.summary, expected)
     if "verified" in expected:
         times = sum(line.startswith("[group] verify") for line in played.end.log)

@@ -31,7 +31,7 @@ from ops_agent.cli import run_selected
 from ops_agent.config.settings import Settings
 from ops_agent.model.conversation import LlmReply
 from ops_agent.model.event import Event, RunIdentity
-from ops_agent.model.ports import World
+from ops_agent.model.ports import Wiki, World
 from ops_agent.text.redaction import Redactor
 from run.github_world import BOT_ID, OWNER
 from run.visible import seen_by_people
@@ -112,11 +112,12 @@ class IssueScenario:
         settings: Settings = GIVEN,
         name: str = "issues",
         issue_number: str = "",
+        wiki: Wiki | None = None,
     ) -> End:
         """One run with adapters of its own, from the event's file to the exit code."""
         event, identity = self.read(payload, name=name, run_id=run_id, attempt=attempt, issue_number=issue_number)
         llm, reporter = SayingLlm(*(replies or working()), between=between), KeepingReporter()
-        world = replace(self.world(http), llm=llm, reporter=reporter)
+        world = replace(self.world(http), llm=llm, reporter=reporter, wiki=wiki)
         code = run_selected(world, replace(settings, github_token=self.token), event, identity)
         return End(exit_code=code, reporter=reporter, llm=llm)
 

@@ -127,7 +127,7 @@ def task_prompt(
         pitfalls=pitfalls,
         workflows_as_patch=workflows_as_patch,
         messages=messages,
-        pages=tuple(fenced(boundary, f"{s.source}\n\n{s.text}") for s in pages),
+        pages=tuple(fenced_text(boundary, s.id, f"{s.source}\n\n{s.text}") for s in pages),
         issue=str(item.issue.ref),
         others=tuple((plain_name(s.id), plain_name(s.description)) for s in others),
     )

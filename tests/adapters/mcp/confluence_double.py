@@ -144,6 +144,8 @@ def confluence(pages: list[Page]) -> Iterator[Confluence]:
                     return
                 found = found[: int(query.get("limit", ["25"])[0])]
                 self._answer(200, _search(made.url, query["cql"][0], found))
+            elif parts.path == "/rest/api/user/current":
+                self._answer(200, {"type": "known", "username": "ops-agent", "displayName": "ops-agent"})
             elif one := re.fullmatch(r"/rest/api/content/(\d+)", parts.path):
                 page = next((p for p in made.pages if p.id == one[1]), None)
                 missing = {"statusCode": 404, "message": f"No content found with id: {one[1]}"}

@@ -97,8 +97,8 @@ async def _transport(stack: AsyncExitStack, request: dict[str, Any]) -> Any:
     from mcp.client.streamable_http import streamable_http_client
 
     async def note(response: Any) -> None:
-        if response.status_code >= 400:
-            request["status"] = response.status_code
+        if response.status_code in (401, 403, 407, 429) or response.status_code >= 500:
+            request["status"] = response.status_code  # of the others some belong to the handshake
 
     client = httpx2.AsyncClient(
         event_hooks={"response": [note]},

@@ -104,10 +104,9 @@ class McpWiki:
             answer = _Answer.model_validate_json(ended.stdout)
         except ValidationError:
             return nothing, f"no answer that can be read{_last_words(ended)}"
-        return (
-            answer,
-            answer.problem and f"{explained(Exception(answer.problem)) or answer.problem}{_last_words(ended)}",
-        )
+        problem = answer.problem and (explained(Exception(answer.problem)) or answer.problem)
+        has_ended = not answer.tools or "closed" in problem
+        return answer, f"{problem}{_last_words(ended)}" if problem and has_ended else problem
 
     def _program(self, server: McpServer) -> str:
         """The absolute path of the server's program, empty for an address. Raises ToolchainError."""
