@@ -34,6 +34,9 @@ PROSE = ("title", "description", "infrastructure", "ci_cd", "observability", "va
 """What the llm writes freely when it finishes."""
 
 
+SOURCE = b'terraform {\n  required_version = ">= 1.5"\n}\n'
+
+
 def target(name: str = "dev", plan: TerraformPlan | None = None, **fields: Any) -> TargetVerification:
     environment = Environment(
         name=name,
@@ -58,8 +61,10 @@ def target(name: str = "dev", plan: TerraformPlan | None = None, **fields: Any) 
 
 
 def answer(id_: str, how: str) -> CriterionAnswer:
-    """A criterion that is met, with a line of the changed file as evidence."""
-    line = Assertion(kind="file", where="infra/main.tf", op="contains", value="resource {}")
+    """A criterion that is met, with an argument in the changed file as evidence."""
+    line = Assertion(
+        kind="terraform", where="infra/main.tf", key="terraform.required_version", op="contains", value="1.5"
+    )
     return CriterionAnswer(criterion_id=id_, met="yes", how=how, evidence=(line,))
 
 
@@ -108,7 +113,7 @@ def material(**fields: Any) -> Material:
     made = replace(built, **fields)
     answers = made.ending.criteria if made.ending else ()
     proofs = prove(
-        made.item.request.criteria, answers, made.verification.targets, {}.get, {"infra/main.tf": b"resource {}\n"}.get
+        made.item.request.criteria, answers, made.verification.targets, {}.get, {"infra/main.tf": SOURCE}.get
     )
     return replace(made, verification=replace(made.verification, criteria=proofs))
 

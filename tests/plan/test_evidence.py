@@ -14,7 +14,8 @@ from ops_agent.model.plan import OutputChange, ResourceAction, ResourceChange, T
 from ops_agent.model.verification import CriterionProof, ProofState, TargetVerification
 from ops_agent.model.work_item import Criterion
 from ops_agent.pages.criteria import state_cell
-from ops_agent.plan.evidence import _is_like, problem_of, prove
+from ops_agent.plan.evidence import problem_of, prove
+from ops_agent.plan.evidence_values import is_like
 from pages.page_samples import target
 from plan.plan_samples import change, plan_document, read
 
@@ -55,14 +56,33 @@ resource "aws_dynamodb_table" "t" {
   /* ttl {
   } */
   billing_mode   =   "PAY_PER_REQUEST"
+  kms = aws_kms_key.k.arn
+  fake = "$${aws_kms_key.k.arn}"
+  arn = "arn:aws:sns:${var.region}:x"
+  tags = { team = "orders", "a b" = 1 }
+  subnets = [aws_subnet.a.id, "s-2"]
+  size = max(var.a, 3)
+  dynamic "replica" {
+    for_each = []
+    content {
+      side = "south"
+    }
+  }
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+moved {
+  from = aws_dynamodb_table.old
+  to   = aws_dynamodb_table.t
 }
 variable "v" {
   description = "deletion_protection = true here"
-}
-variable "w" {
-  description = <<EOT
-min_capacity = 2
-EOT
+  default     = 30
+  validation {
+    condition     = var.v > 7
+    error_message = "min_capacity = 2"
+  }
 }
 """
 FILES = {".github/workflows/plan.yml": WORKFLOW.encode(), "infra/main.tf": TERRAFORM, "README.md": b"a queue exists\n"}
@@ -88,6 +108,10 @@ def plan(where: str = QUEUE, key: str = "", op: str = "exists", value: str = "",
     return Assertion(kind="plan", where=where, key=key, op=op, value=value, environments=environments)
 
 
+def code(key: str, op: str = "exists", value: str = "") -> Assertion:
+    return Assertion(kind="terraform", where="infra/main.tf", key=key, op=op, value=value)
+
+
 def created(address: str = QUEUE, **values: Any) -> dict[str, Any]:
     return change(address, "create", after=VALUES | values, change={"after_unknown": {"arn": True}})
 
@@ -105,7 +129,7 @@ def created(address: str = QUEUE, **values: Any) -> dict[str, Any]:
         ("tags", "contains", "team"),
         ("tags.team", "exists", ""),
         ("tags.owner", "absent", ""),
-        ("name", "not_equals", "bills"),
+        ("name", "not_equals", "*bills*"),
         ("", "created", ""),
         ("", "exists", ""),
     ],
@@ -188,23 +212,20 @@ def test_only_where_all_of_the_evidence_holds_is_the_criterion_proved() -> None:
     for other in (plan(QUEUE, "name", "equals", "orders", "prod"), plan("aws_sqs_queue.no", "", "absent", "", "prod")):
         found = proof(encrypted, other, targets=targets)
         assert (found.state, "no environment in which all" in found.why) == (ProofState.CLAIMED, True)
-    beside = proof(
-        encrypted, Assertion(kind="file", where="infra/main.tf", op="contains", value="ttl"), targets=targets
-    )
-    assert beside.state is ProofState.REFUTED
-    line = Assertion(kind="file", where="infra/main.tf", op="contains", value="billing_mode")
-    found = proof(encrypted, line, targets=targets)
+    assert proof(encrypted, code("resource.aws_dynamodb_table.t.ttl"), targets=targets).state is ProofState.REFUTED
+    found = proof(encrypted, code("moved.to", "equals", "${aws_dynamodb_table.t}"), targets=targets)
     assert (found.where, found.files, found.why) == (("dev",), ("infra/main.tf",), "not looked at in prod")
 
 
-@pytest.mark.parametrize("kind", ["file", "workflow"])
+@pytest.mark.parametrize("kind", ["terraform", "workflow"])
 def test_a_file_that_never_was_shows_nothing_by_its_absence(kind: str) -> None:
-    where = "prod, and checked by a person.tf"
-    evidence = Assertion(kind=kind, where=where, op="absent", key="jobs.x" if kind == "workflow" else "", value="zz")
-    found = proof(plan(), evidence, targets=(planned("dev", created()),))
+    where = "infra/prod, and checked by a person.tf"
+    evidence = Assertion(kind=kind, where=where, op="absent", key="jobs.x" if kind == "workflow" else "moved")
+    targets = (planned("dev", created()),)
+    found = proof(plan(), evidence, targets=targets)
     assert (found.state, "there is no file" in found.why) == (ProofState.REFUTED, True)
-    if kind == "file":
-        gone = proof(evidence, base={where: b"zz = 1"})
+    if kind == "terraform":
+        gone = proof(evidence, targets=targets, base={where: b"moved {}\n"})
         assert state_cell(gone, str) == f"proved by file (`{where}`)"
 
 
@@ -289,7 +310,8 @@ RULES = [{"cidr_blocks": ["10.0.0.0/8"], "port": 443}, {"cidr_blocks": ["0.0.0.0
         ("ingress.cidr_blocks", "contains", "10.0.0.0/8", ProofState.BY_PLAN),
         ("ingress.port", "equals", "443", ProofState.BY_PLAN),
         ("ingress.port", "contains", "443", ProofState.BY_PLAN),
-        ("ingress.cidr_blocks.*", "not_equals", "10.1.0.0/16", ProofState.BY_PLAN),
+        ("ingress.cidr_blocks.*", "not_equals", "10.1.0.0/16", ProofState.CLAIMED),
+        ("ingress.cidr_blocks.*", "not_equals", "::/0", ProofState.BY_PLAN),
     ],
 )
 def test_several_values_have_to_be_so_all_but_for_contains(key: str, op: str, value: str, state: ProofState) -> None:
@@ -318,16 +340,19 @@ def test_several_values_have_to_be_so_all_but_for_contains(key: str, op: str, va
                 ("jobs.plan.environment", "created", ""),
             )
         ),
+        plan(key="name", op="contains", value="o"),
+        plan(key="message_retention_seconds", op="at_least", value="-99"),
+        plan(key="message_retention_seconds", op="at_least", value="0"),
         *(
-            Assertion(kind="file", where="infra/main.tf", op=op, value=value)
-            for op, value in (
-                ("exists", "}"),
-                ("contains", "}"),
-                ("not_equals", "output"),
-                ("at_most", "1"),
-                ("matches", "bill*"),
-                ("absent", ""),
-                ("created", ""),
+            Assertion(kind="terraform", where=where, key=key, op=op, value=value)
+            for where, key, op, value in (
+                ("infra/main.tf", "", "exists", ""),
+                ("infra/main.tf", "variable.v.description", "contains", "deletion_protection"),
+                ("infra/main.tf", "variable.v.validation.error_message", "contains", "min_capacity"),
+                ("infra/main.tf", "moved", "created", ""),
+                ("infra/main.tf", "moved.to", "contains", "}"),
+                ("README.md", "a", "exists", ""),
+                ("scripts/run.sh", "a", "exists", ""),
             )
         ),
     ],
@@ -411,43 +436,67 @@ def test_a_key_of_a_workflow_is_looked_at_without_comments(key: str, op: str, va
     assert proof(evidence).state is state
 
 
-@pytest.mark.parametrize(
-    ("path", "line", "state"),
-    [
-        ("infra/main.tf", 'billing_mode = "PAY_PER_REQUEST"', ProofState.BY_FILE),
-        ("infra/main.tf", 'name = "a # b"', ProofState.BY_FILE),
-        ("infra/main.tf", "point_in_time_recovery = true", ProofState.REFUTED),
-        ("infra/main.tf", "hash_key", ProofState.REFUTED),
-        ("infra/main.tf", "PAY_PER_REQUEST", ProofState.BY_FILE),
-        ("infra/main.tf", "deletion_protection = true", ProofState.REFUTED),
-        ("infra/main.tf", "min_capacity = 2", ProofState.REFUTED),
-        ("infra/main.tf", "ttl {", ProofState.REFUTED),
-        ("infra/main.tf", "", ProofState.REFUTED),
-        ("README.md", "a queue exists", ProofState.REFUTED),
-        ("infra/other.tf", "x", ProofState.REFUTED),
-    ],
-)
-def test_a_line_of_a_file_counts_outside_of_comments_and_prose(path: str, line: str, state: ProofState) -> None:
-    assert proof(Assertion(kind="file", where=path, op="contains", value=line)).state is state
+TABLE = "resource.aws_dynamodb_table.t"
+PLANNED = (planned("dev", change("aws_dynamodb_table.t", "create", after={"name": "a"})),)
 
 
 @pytest.mark.parametrize(
-    ("path", "text", "is_code"),
+    ("key", "op", "value", "state"),
     [
-        ("a.tf", "locals {\n  n = <<EOT\nsse_on = true\nEOT\n}\n", False),
-        ("a.tf", 'locals {\n  n = "sse_on = true"\n}\n', False),
-        ("a.tf", 'locals {\n  n = "${"a"} sse_on = true"\n}\n', False),
-        ("a.tf", "x = <<EOT\nEOT\nsse_on = true\n", True),
-        ("a.tfvars", "sse_on   = true\n", True),
-        ("a.yml", 'x: "so sse_on = true"\n', True),
-        ("NOTES", "sse_on = true\n", False),
-        ("a.html", "sse_on = true\n", False),
+        (f"{TABLE}.billing_mode", "equals", "PAY_PER_REQUEST", ProofState.BY_FILE),
+        (f"{TABLE}.name", "equals", "a # b", ProofState.BY_FILE),
+        (f"{TABLE}.lifecycle.prevent_destroy", "equals", "true", ProofState.BY_FILE),
+        (f"{TABLE}.kms", "equals", "${aws_kms_key.k.arn}", ProofState.BY_FILE),
+        (f"{TABLE}.fake", "equals", "${aws_kms_key.k.arn}", ProofState.REFUTED),
+        (f"{TABLE}.arn", "equals", "arn:aws:sns:${var.region}:x", ProofState.BY_FILE),
+        (f"{TABLE}.size", "contains", "max(var.a, 3", ProofState.BY_FILE),
+        (f"{TABLE}.tags.team", "equals", "orders", ProofState.BY_FILE),
+        (f"{TABLE}.subnets", "contains", "aws_subnet.a.id", ProofState.BY_FILE),
+        (f"{TABLE}.subnets.1", "equals", "s-2", ProofState.BY_FILE),
+        (f"{TABLE}.replica.side", "equals", "south", ProofState.BY_FILE),
+        (f"{TABLE}.hash_key", "exists", "", ProofState.REFUTED),
+        (f"{TABLE}.ttl", "exists", "", ProofState.REFUTED),
+        (f"{TABLE}.ttl", "absent", "", ProofState.BY_FILE),
+        ("resource.aws_dynamodb_table.other", "exists", "", ProofState.REFUTED),
+        ("moved.to", "equals", "${aws_dynamodb_table.t}", ProofState.BY_FILE),
+        ("variable.v.validation.condition", "contains", "var.v > 7", ProofState.BY_FILE),
+        ("variable.v.default", "equals", "30", ProofState.SEEN),
+        ("variable.v.default", "at_most", "9000", ProofState.CLAIMED),
+        ("point_in_time_recovery", "exists", "", ProofState.REFUTED),
     ],
 )
-def test_texts_that_do_nothing_are_no_lines_of_code(path: str, text: str, is_code: bool) -> None:
-    FILES[path] = text.encode()
-    found = proof(Assertion(kind="file", where=path, op="contains", value="sse_on = true"))
-    assert found.state is (ProofState.BY_FILE if is_code else ProofState.REFUTED)
+def test_the_code_is_looked_at_by_block_and_argument(key: str, op: str, value: str, state: ProofState) -> None:
+    found = proof(code(key, op, value), targets=PLANNED)
+    assert found.state is state, found.why
+
+
+def test_code_shows_something_only_where_a_plan_has_loaded_it_and_the_resource_has_an_instance() -> None:
+    """`count = 0` is written like any other number."""
+    billing = code(f"{TABLE}.billing_mode", "equals", "PAY_PER_REQUEST")
+    for targets in ((), (replace(PLANNED[0], plan=None),)):
+        found = proof(billing, targets=targets)
+        assert state_cell(found, str) == "seen in the file (`infra/main.tf`), which no plan shows"
+    FILES["elsewhere/main.tf"] = TERRAFORM
+    assert proof(replace(billing, where="elsewhere/main.tf"), targets=PLANNED).state is ProofState.SEEN
+    none = proof(billing, targets=(planned("dev", created()),))
+    assert (none.state, none.why) == (ProofState.REFUTED, "no plan has an instance of `aws_dynamodb_table.t`")
+    gone = change("aws_dynamodb_table.t", "delete", before={"name": "a"})
+    assert proof(billing, targets=(planned("dev", gone),)).state is ProofState.REFUTED
+    called = planned("dev", change('module.m["x"].aws_dynamodb_table.t[0]', "create", after={}))
+    assert proof(billing, targets=(called,)).state is ProofState.BY_FILE
+    FILES["infra/backend/dev/backend.hcl"] = b"encrypt = true\n"
+    backend = replace(billing, where="infra/backend/dev/backend.hcl", key="encrypt", value="true")
+    assert proof(backend, targets=PLANNED).state is ProofState.BY_FILE
+    assert proof(backend, targets=(replace(PLANNED[0], offline=True),)).state is ProofState.SEEN
+
+
+def test_what_is_seen_only_takes_the_rest_along_and_what_cannot_be_told_is_marked() -> None:
+    seen = code("variable.v.default", "equals", "30")
+    both = proof(plan("aws_dynamodb_table.t"), seen, targets=PLANNED)
+    assert (both.state, both.undecided) == (ProofState.SEEN, False)
+    assert proof(plan(), targets=()).undecided and not proof().undecided
+    old = Assertion(kind="file", where="infra/main.tf", op="contains", value="x")
+    assert proof(old, targets=PLANNED).state is ProofState.CLAIMED, "of a pull request before this kind went"
 
 
 @pytest.mark.parametrize(
@@ -477,18 +526,22 @@ def test_commands_that_never_run_are_no_evidence(script: str, runs: bool) -> Non
         assert (proof(named).state is ProofState.BY_FILE) is (runs and not needs)
 
 
-def test_equals_asks_for_a_whole_line() -> None:
-    def line(value: str) -> CriterionProof:
-        return proof(Assertion(kind="file", where="infra/main.tf", op="equals", value=value))
-
-    assert line('billing_mode = "PAY_PER_REQUEST"').state is ProofState.BY_FILE
-    assert line("billing_mode").state is ProofState.REFUTED
-
-
 def test_a_file_that_is_the_same_on_the_base_shows_nothing_new() -> None:
-    evidence = Assertion(kind="file", where="infra/main.tf", op="contains", value="billing_mode")
-    assert proof(evidence, base=FILES).on_base
-    assert not proof(evidence).on_base
+    evidence = code(f"{TABLE}.billing_mode", "equals", "PAY_PER_REQUEST")
+    assert proof(evidence, targets=PLANNED, base=FILES).on_base
+    assert not proof(evidence, targets=PLANNED).on_base
+
+
+def test_a_bound_that_is_far_from_the_value_and_a_value_that_nothing_has_show_nothing() -> None:
+    def state(op: str, value: str, before: str | None = None) -> ProofState:
+        entry = created() if before is None else change(QUEUE, "update", before=VALUES | {"name": before}, after=VALUES)
+        key = "name" if op == "not_equals" else "message_retention_seconds"
+        return proof(plan(key=key, op=op, value=value), targets=(planned("dev", entry),)).state
+
+    assert state("at_most", "400000") is ProofState.BY_PLAN
+    assert state("at_most", "99999999999") is ProofState.CLAIMED
+    assert state("not_equals", "zzz") is ProofState.CLAIMED
+    assert state("not_equals", "bills", before="bills") is ProofState.BY_PLAN
 
 
 def test_a_criterion_without_evidence_is_claimed_only() -> None:
@@ -524,13 +577,13 @@ def test_a_pattern_matches_as_stars_say(pattern: str, text: str) -> None:
             return any(matches(rest[1:], left[n:]) for n in range(len(left) + 1))
         return bool(left) and left[0] == rest[0] and matches(rest[1:], left[1:])
 
-    assert _is_like(pattern, text) is matches(pattern, text)
+    assert is_like(pattern, text) is matches(pattern, text)
 
 
 @given(
     st.builds(
         Assertion,
-        kind=st.sampled_from(["plan", "workflow", "file"]),
+        kind=st.sampled_from(["plan", "workflow", "terraform"]),
         where=st.one_of(st.sampled_from([QUEUE, *FILES]), st.text(max_size=20)),
         key=st.text(alphabet="abc.[]*\"'0é", max_size=20),
         op=st.sampled_from(["equals", "not_equals", "contains", "matches", "at_least", "exists", "absent", "created"]),

@@ -38,9 +38,10 @@ class Evidence(BaseModel):
 
     model_config = STRICT
 
-    kind: Literal["plan", "workflow", "file"] = Field(
-        description="`plan`: a planned value; `workflow`: a key of a workflow; `file`: a line of code in another file. "
-        "Text for people, such as `.md`, is no evidence: such a criterion has none."
+    kind: Literal["plan", "workflow", "terraform"] = Field(
+        description="`plan`: a planned value; `workflow`: a key of a workflow; `terraform`: what the code says, for "
+        "what no plan shows (a lifecycle, a validation, what is known after the apply). Text for people, such as "
+        "`.md`, is no evidence: such a criterion has none."
     )
     where: str = Field(
         description="A resource's address as in the plan (`*` for any characters; without a key at the end all "
@@ -49,14 +50,17 @@ class Evidence(BaseModel):
     key: str = Field(
         "",
         description="The attribute's path (`redrive_policy.maxReceiveCount`, JSON in a text is entered), or the key's "
-        "in the workflow (`jobs.plan.steps.*.run`). Empty for a file, and for created, updated, destroyed.",
+        "in the workflow (`jobs.plan.steps.*.run`), or block and argument in the code "
+        "(`resource.aws_sqs_queue.orders.lifecycle.prevent_destroy`). Empty for created, updated, destroyed.",
     )
     op: Operator = Field(
         description="`contains`: a part of a text, or one of several values; every other operator asks all values "
-        "that the key leads to; `matches` knows `*`; created, updated and destroyed ask what the plan does. For a file "
-        "only contains, equals (a whole line) and absent."
+        "that the key leads to; `matches` knows `*`; created, updated and destroyed ask what the plan does. "
+        "`not_equals` shows something only of what it was before, or of a pattern such as `*`."
     )
-    value: str = Field("", description="What the value is compared with, as text; for a file the line or a part of it.")
+    value: str = Field(
+        "", description="What the value is compared with, as text; what code computes is `${var.name}` there."
+    )
     environments: list[str] = Field(
         default_factory=list, description="Only in these environments; empty: in every one that is planned."
     )

@@ -149,9 +149,10 @@ Turn = PeopleTurn | LlmReply
 class Assertion:
     """Evidence for a criterion that code can look at. Text from the llm.
 
-    `kind` is plan, workflow or file; `where` a resource's address (`*` for any characters) or a file's path; `key` the
-    path of an attribute, or of a key of a workflow; `op` one of `agent.ending.Operator`; `value` what it is compared
-    with, as text. `environments`: where it has to hold, all that are planned when there are none.
+    `kind` is plan, workflow or terraform; `where` a resource's address (`*` for any characters) or a file's path; `key`
+    the path of an attribute, of a key of a workflow, or of an argument in the code; `op` one of
+    `agent.ending.Operator`; `value` what it is compared with, as text. `environments`: where it has to hold, all that
+    are planned when there are none.
     """
 
     kind: str

@@ -102,6 +102,8 @@ class ProofState(StrEnum):
 
     BY_PLAN = "proved by plan"
     BY_FILE = "proved by file"
+    SEEN = "seen in the file"
+    """The code says it. No plan has loaded the file, or a plan shows nothing of what comes of it."""
     CLAIMED = "claimed only"
     REFUTED = "not met"
     """Evidence that the agent named does not hold."""
@@ -115,7 +117,7 @@ class ProofState(StrEnum):
 class CriterionProof:
     """The state of one criterion. `where`: the environments in which all of its evidence holds; `files`: what else was
     looked at; `on_base`: all of it holds without the change; `why` says what is missing, in code's words and values
-    that are masked.
+    that are masked. `undecided`: evidence is named, and whether it holds cannot be told.
     """
 
     criterion_id: str
@@ -124,6 +126,7 @@ class CriterionProof:
     files: tuple[str, ...] = ()
     on_base: bool = False
     why: str = ""
+    undecided: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,6 +62,7 @@ def criteria_headline(proofs: Sequence[CriterionProof]) -> str:
     others = [
         (before, "already so on the base branch"),
         (partly, "in some environments only"),
+        ([proof for proof in proofs if proof.state is ProofState.SEEN], "seen in a file only"),
         ([proof for proof in proofs if proof.state is ProofState.CLAIMED], "claimed only"),
         ([proof for proof in proofs if proof.state is ProofState.REFUTED], "not met"),
         ([proof for proof in proofs if proof.state is ProofState.PARTLY], "partly met"),
@@ -78,7 +79,7 @@ def _ids(proofs: Sequence[CriterionProof]) -> str:
 
 def unproved(proofs: Sequence[CriterionProof], texts: Mapping[str, str]) -> tuple[str, ...]:
     """Why the criteria make a draft, one clause each; nothing when every one is proved, or some are and the rest
-    claimed. `texts`: what the criteria say, redacted, by id.
+    claimed or seen. `texts`: what the criteria say, redacted, by id.
     """
     if open_ := [proof for proof in proofs if proof.state in _LEFT]:
         named = [
@@ -88,7 +89,7 @@ def unproved(proofs: Sequence[CriterionProof], texts: Mapping[str, str]) -> tupl
         ]
         more = [f"{len(open_) - _MAX_IDS} more criteria are open"] if len(open_) > _MAX_IDS else []
         return (*named, *more)
-    if proofs and all(proof.state is ProofState.CLAIMED for proof in proofs):
+    if proofs and all(proof.state in (ProofState.CLAIMED, ProofState.SEEN) for proof in proofs):
         return ("no acceptance criterion is proved by the plan or a file",)
     return ()
 
@@ -209,12 +210,13 @@ def recorded(body: str) -> Recorded | None:
 
 
 def state_cell(proof: CriterionProof, redact: Callable[[str], str]) -> str:
-    if proof.state in _PROVED:
+    if proof.state in (*_PROVED, ProofState.SEEN):
         places = [*map(cell, proof.where), *(code(redact(path)) for path in proof.files)]
         where = ", ".join(places[:10])
         on_base = "; **already so on the base branch**" if proof.on_base else ""
         left = f"; **{cell(proof.why)}**" if proof.why else ""
-        return f"{proof.state.value} ({where}){left}{on_base}"
+        more = ", which no plan shows" if proof.state is ProofState.SEEN else ""
+        return f"{proof.state.value} ({where}){more}{left}{on_base}"
     word = proof.state.value if proof.state is ProofState.CLAIMED else f"**{proof.state.value}**"
     return f"{word}{f': {_short(redact(proof.why))}' if proof.why else ''}"
 
