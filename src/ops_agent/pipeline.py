@@ -13,6 +13,7 @@ from functools import partial
 
 from ops_agent.config.policy_file import narrow_by_policy_file
 from ops_agent.config.settings import Settings
+from ops_agent.guard.disputes import with_disputes
 from ops_agent.model.change_set import ChangeSet
 from ops_agent.model.errors import Interrupted, PolicyViolation, as_error
 from ops_agent.model.event import Event, IssueRef, RunIdentity
@@ -101,7 +102,7 @@ def _work(world: World, settings: Settings, progress: Progress) -> RunResult:
                 pin_actions(world.branches, settings.policy, scratch)
                 format_files(world.terraform, settings.policy, scratch)
                 changes = scratch.change_set()
-                verdict = judge_sources(world, settings, base, changes)
+                verdict = with_disputes(judge_sources(world, settings, base, changes), talk.disputes)
             verification = None
             if not verdict.blocked:
                 progress.show(Phase.VERIFYING, "")

@@ -90,10 +90,11 @@ def test_what_was_published_verifies_as_it_was_published(scenario: IssueScenario
 
 
 def test_a_push_that_breaks_a_criterion_s_evidence_is_shown_in_its_row(scenario: IssueScenario) -> None:
-    evidence = [{"kind": "file", "where": QUEUE_FILE, "op": "contains", "value": "aws_sqs_queue"}]
+    evidence = [{"kind": "terraform", "where": QUEUE_FILE, "key": "moved.to", "op": "contains", "value": "dead"}]
+    moved = f"{QUEUE}\nmoved {{\n  from = aws_sqs_queue.old\n  to   = aws_sqs_queue.dead\n}}\n"
     criteria = [{"id": "AC1", "met": "yes", "how": "queue", "evidence": evidence}]
     finish = reply(call("finish", **(FINISH | {"criteria": criteria})))
-    assert scenario.run(scenario.labelled(), (write(QUEUE_FILE, QUEUE), finish)).conclusion == "published"
+    assert scenario.run(scenario.labelled(), (write(QUEUE_FILE, moved), finish)).conclusion == "published"
     (pull,) = scenario.repository.pull_requests
     assert "proved by file" in pull.body
     scenario.repository.commit(pull.head, {QUEUE_FILE: None, "infra/other.tf": "locals {}\n"}, "Away", by=PERSON)

@@ -18,4 +18,6 @@ def check(bench: Workbench) -> Any:
     if bench.checks_left <= 0:
         raise ToolRefusal("no checks are left in this run; finish, the action checks everything again anyway")
     bench.checks_left -= 1
-    return bench.check()
+    found = bench.check()
+    bench.checked_at = bench.writes
+    return found

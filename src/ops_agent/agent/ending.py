@@ -5,65 +5,17 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, Field
 
+from ops_agent.agent.evidence import Evidence
 from ops_agent.agent.workbench import STRICT, Entries, ToolRefusal, Workbench
 from ops_agent.model.change_set import FileChange
-from ops_agent.model.conversation import Assertion, CriterionAnswer, Ending
+from ops_agent.model.conversation import CriterionAnswer, Ending, FollowUp
 from ops_agent.model.ports import Scratch
 from ops_agent.plan.evidence import is_prose, problem_of
 from ops_agent.text.markdown import says_nothing
-
-Operator = Literal[
-    "equals",
-    "not_equals",
-    "contains",
-    "matches",
-    "at_least",
-    "at_most",
-    "exists",
-    "absent",
-    "created",
-    "updated",
-    "destroyed",
-]
-
-
-class Evidence(BaseModel):
-    """Something that code can look at to see that a criterion is met. Comments, Markdown, texts and names for people
-    are no evidence.
-    """
-
-    model_config = STRICT
-
-    kind: Literal["plan", "workflow", "terraform"] = Field(
-        description="`plan`: a planned value; `workflow`: a key of a workflow; `terraform`: what the code says, for "
-        "what no plan shows (a lifecycle, a validation, what is known after the apply). Text for people, such as "
-        "`.md`, is no evidence: such a criterion has none."
-    )
-    where: str = Field(
-        description="A resource's address as in the plan (`*` for any characters; without a key at the end all "
-        "instances), or `output.NAME`, or the file's path."
-    )
-    key: str = Field(
-        "",
-        description="The attribute's path (`redrive_policy.maxReceiveCount`, JSON in a text is entered), or the key's "
-        "in the workflow (`jobs.plan.steps.*.run`), or block and argument in the code "
-        "(`resource.aws_sqs_queue.orders.lifecycle.prevent_destroy`). Empty for created, updated, destroyed.",
-    )
-    op: Operator = Field(
-        description="`contains`: a part of a text, or one of several values; every other operator asks all values "
-        "that the key leads to; `matches` knows `*`; created, updated and destroyed ask what the plan does. "
-        "`not_equals` shows something only of what it was before, or of a pattern such as `*`."
-    )
-    value: str = Field(
-        "", description="What the value is compared with, as text; what code computes is `${var.name}` there."
-    )
-    environments: list[str] = Field(
-        default_factory=list, description="Only in these environments; empty: in every one that is planned."
-    )
 
 
 class Criterion(BaseModel):
@@ -74,12 +26,31 @@ class Criterion(BaseModel):
     id: str = Field(description="`AC1`, `AC2`, ... as in the task.")
     met: Literal["yes", "partly", "no"]
     how: str = Field(description="Which resource, file or job meets it, or why it is not met.")
+    instead: str = Field(
+        "", description="With `partly` or `no`: what you built in the place of what cannot be, if anything."
+    )
     evidence: list[Evidence] = Field(
         default_factory=list,
         max_length=20,
         description="What shows it; all of it has to hold. The action looks at the plan and the files: evidence that "
-        "does not hold comes back, a criterion without evidence is shown as claimed only.",
+        "does not hold or cannot be told comes back, a criterion without evidence is shown as claimed only.",
     )
+
+    @property
+    def answer(self) -> CriterionAnswer:
+        evidence = tuple(one.assertion for one in self.evidence)
+        return CriterionAnswer(
+            criterion_id=self.id, met=self.met, how=self.how, instead=self.instead, evidence=evidence
+        )
+
+
+class FollowUpIssue(BaseModel):
+    """An issue for what this change leaves to others."""
+
+    model_config = STRICT
+
+    title: str = Field(description="One line.")
+    body: str = Field(description="What is to be done, why not here, and how one sees that it is done. Markdown.")
 
 
 class Justification(BaseModel):
@@ -92,61 +63,83 @@ class Justification(BaseModel):
     why: str = Field(description="One sentence for the reviewer.")
 
 
+_UNSENT: Any = None
+_REQUIRED: Final = ("title", "description", "infrastructure", "ci_cd", "observability", "validation")
+
+
 def finish(
     bench: Workbench,
     title: Annotated[
         str, "Title of the pull request, at most 70 characters, without `[ops]` and without an issue number."
-    ],
+    ] = _UNSENT,
     description: Annotated[
         str, "What was provisioned or changed, and how it supports the user story. Markdown, a few sentences."
-    ],
+    ] = _UNSENT,
     infrastructure: Annotated[
         str, "Resources added or changed, which environments, breaking changes and migration notes."
-    ],
+    ] = _UNSENT,
     ci_cd: Annotated[
         str,
-        "Jobs, environment variables, triggers; how plan and apply run for each environment. `None` when untouched.",
-    ],
-    observability: Annotated[str, "What is logged and where, alarms, health checks."],
-    validation: Annotated[str, "How to verify the deployment: commands, smoke tests, health checks."],
-    criteria: Annotated[Entries[Criterion], "One entry for every acceptance criterion of the task."],
-    not_done: Annotated[
-        str,
-        "What the issue asks for and this change does not do, why, and a follow-up issue to open. Empty when nothing.",
-    ] = "",
+        "Jobs, environment variables, triggers; how plan and apply run for each environment. `None` when untouched: "
+        "code says what a merge does.",
+    ] = _UNSENT,
+    observability: Annotated[str, "What is logged and where, alarms, health checks."] = _UNSENT,
+    validation: Annotated[str, "How to verify the deployment: commands, smoke tests, health checks."] = _UNSENT,
+    criteria: Annotated[Entries[Criterion], "One entry for every acceptance criterion of the task."] = _UNSENT,
+    assumptions: Annotated[
+        Entries[str],
+        "What you took for granted where the issue says nothing, one sentence each; reviewers see it first.",
+    ] = _UNSENT,
+    not_done: Annotated[str, "What the issue asks for and this change does not do, and why."] = _UNSENT,
+    follow_ups: Annotated[Entries[FollowUpIssue], "Issues to open for what is not done."] = _UNSENT,
     justifications: Annotated[
         Entries[Justification], "For findings that came back and do not block: why each is left as it is."
-    ] = [],  # noqa: B006 - never changed
+    ] = _UNSENT,
 ) -> Ending:
     """End the work: every edit is made. The action judges, checks and plans the change, and opens the pull request.
 
-    When something fails it comes back to you. Claims about checks or plans are not taken from this text.
+    When something fails it comes back to you. The first call needs the texts and every criterion. After that send only
+    what changes: what you leave out stays as you sent it last, criteria by id. Claims about checks or plans are not
+    taken from this text.
     """
-    answers = tuple(
-        CriterionAnswer(
-            criterion_id=c.id,
-            met=c.met,
-            how=c.how,
-            evidence=tuple(
-                Assertion(**one.model_dump() | {"environments": tuple(one.environments)}) for one in c.evidence
-            ),
-        )
-        for c in criteria
-    )
-    lacking = accept(bench, answers, validation=validation, observability=observability)
+    declared = bench.declared
+    texts = (title, description, infrastructure, ci_cd, observability, validation)
+    declared.update({name: text for name, text in zip(_REQUIRED, texts, strict=True) if text is not None})
+    if not_done is not None:
+        declared["not_done"] = not_done
+    if assumptions is not None:
+        declared["assumptions"] = tuple(assumptions)
+    if follow_ups is not None:
+        declared["follow_ups"] = tuple(FollowUp(title=one.title, body=one.body) for one in follow_ups)
+    for one in justifications or ():
+        bench.justified[one.rule, one.where] = one.why
+    answers = _answers(bench, criteria or [])
+    if lacking := [f"`{name}`" for name in _REQUIRED if name not in declared]:
+        raise ToolRefusal(f"the first call needs {', '.join(lacking)} too; what you sent is kept, so send only these")
     return Ending(
         kind="finished",
-        title=title,
-        description=description,
-        infrastructure=infrastructure,
-        ci_cd=ci_cd,
-        observability=observability,
-        validation=validation,
+        **declared,
         criteria=answers,
-        not_done=not_done,
-        lacking=lacking,
-        justifications=tuple((one.rule, one.where, one.why) for one in justifications),
+        lacking=accept(bench, answers, Ending(kind="finished", **declared)),
+        justifications=tuple((rule, where, why) for (rule, where), why in bench.justified.items()),
     )
+
+
+def _answers(bench: Workbench, sent: Sequence[Criterion]) -> tuple[CriterionAnswer, ...]:
+    """The newest answer to each criterion, in the issue's order. Raises ToolRefusal for what answers none."""
+    known, given = set(bench.criteria), [one.id for one in sent]
+    if strange := sorted(set(given) - known):
+        raise ToolRefusal(
+            f"there is no criterion {', '.join(strange)[:200]}; there are {', '.join(bench.criteria) or 'none'}"
+        )
+    if len(given) > len(set(given)):
+        raise ToolRefusal("a criterion is answered twice")
+    answers = [one.answer for one in sent]
+    problems = [f"{a.criterion_id}: {why}" for a in answers for one in a.evidence if (why := problem_of(one))]
+    if problems:
+        raise ToolRefusal("; ".join(problems[:5]))
+    bench.answers |= {one.criterion_id: one for one in answers}
+    return tuple(bench.answers[id_] for id_ in bench.criteria if id_ in bench.answers)
 
 
 def ask_for_info(
@@ -183,32 +176,30 @@ def declare_infeasible(
     return Ending(kind="infeasible", description=reason, proposed_issues=tuple(follow_up[:10]))
 
 
-def accept(
-    bench: Workbench, answers: Sequence[CriterionAnswer], *, validation: str, observability: str
-) -> tuple[str, ...]:
+def accept(bench: Workbench, answers: Sequence[CriterionAnswer], said: Ending) -> tuple[str, ...]:
     """Raises ToolRefusal when `finish` leaves something out: once for each thing, so that it cannot go round in
-    circles; for what names nothing at all, every time. Returns why the work is unfinished all the same.
+    circles. Returns why the work is unfinished all the same.
     """
-    known, given = set(bench.criteria), [answer.criterion_id for answer in answers]
-    if strange := sorted(set(given) - known):
-        raise ToolRefusal(
-            f"there is no criterion {', '.join(strange)[:200]}; there are {', '.join(bench.criteria) or 'none'}"
-        )
-    if len(given) > len(set(given)):
-        raise ToolRefusal("a criterion is answered twice")
-    problems = [f"{a.criterion_id}: {why}" for a in answers for one in a.evidence if (why := problem_of(one))]
-    if problems:
-        raise ToolRefusal("; ".join(problems[:5]))
     changes = [c for c in bench.scratch.change_set().changes if not is_prose(c.path)]
+    unmet = [one.criterion_id for one in answers if one.met != "yes"]
     wanted = (
-        (known > set(given), f"answer {', '.join(c for c in bench.criteria if c not in given)} too", ""),
         (
-            bool(changes) and says_nothing(validation),
+            len(answers) < len(bench.criteria),
+            f"answer {', '.join(c for c in bench.criteria if c not in bench.answers)} too",
+            "",
+        ),
+        (
+            bool(unmet) and says_nothing(said.not_done) and not said.follow_ups,
+            f"{', '.join(unmet)} is not met: say why in `not_done`, and propose a follow-up issue in `follow_ups`",
+            "",
+        ),
+        (
+            bool(changes) and says_nothing(said.validation),
             "`validation` is empty: say how a person verifies the deployment",
             "the agent does not say how to verify the deployment",
         ),
         (
-            says_nothing(observability) and _runs(bench.scratch, changes),
+            says_nothing(said.observability) and _runs(bench.scratch, changes),
             "`observability` is empty and something runs: say what it logs, which alarms and health checks it has",
             "the agent names neither logs nor alarms of what runs",
         ),
@@ -216,7 +207,7 @@ def accept(
     missing = [(refusal, reason) for is_missing, refusal, reason in wanted if is_missing]
     if unasked := [refusal for refusal, _ in missing if refusal not in bench.asked]:
         bench.asked.update(unasked)
-        raise ToolRefusal("; ".join(unasked))
+        raise ToolRefusal(f"{'; '.join(unasked)}. What you sent is kept: call `finish` again with these alone")
     return tuple(reason for _, reason in missing if reason)
 
 

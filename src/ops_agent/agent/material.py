@@ -9,6 +9,7 @@ from difflib import unified_diff
 from typing import Any
 
 from ops_agent.agent.briefing import plain_name
+from ops_agent.guard.disputes import is_disputable
 from ops_agent.model.finding import Finding
 from ops_agent.model.plan import UNKNOWN, PlanCounts, ResourceAction, ResourceChange
 from ops_agent.model.verification import CheckResult, CheckStatus, TargetVerification
@@ -47,6 +48,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "rule": finding.rule,
         "blocks": finding.blocks,
         **({"disputed": True} if finding.disputed else {}),
+        **({"disputable": True} if finding.blocks and is_disputable(finding) else {}),
         "new": not finding.pre_existing,
         "severity": finding.severity.name.lower(),
         "what": _cut(finding.what, 1_000),

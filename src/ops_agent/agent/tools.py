@@ -11,7 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ops_agent.agent.checking import check
+from ops_agent.agent.disputing import dispute
 from ops_agent.agent.ending import ask_for_info, declare_infeasible, finish, propose_split
+from ops_agent.agent.evidence import assert_
 from ops_agent.agent.reading import list_, read, read_standard, search
 from ops_agent.agent.writing import delete, edit, move
 
@@ -24,6 +26,8 @@ TOOLS: tuple[Callable[..., Any], ...] = (
     move,
     delete,
     check,
+    assert_,
+    dispute,
     finish,
     ask_for_info,
     propose_split,

@@ -8,6 +8,8 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field
 
+from ops_agent.model.conversation import Assertion, CriterionAnswer
+from ops_agent.model.finding import Dispute, Finding
 from ops_agent.model.ports import Clock, Scratch
 
 STRICT = ConfigDict(extra="forbid", strict=True, str_max_length=1_200_000)
@@ -42,7 +44,9 @@ class Workbench:
     """What the tools of one conversation work on. `settle` formats, pins and judges after an edit of these paths, and
     answers with facts for the llm. `standards` are texts by id; `criteria` the ids of the issue's
     acceptance criteria; `writes` counts the writes that changed something, `refused` says by path why others were not
-    made; `asked` are what `finish` was sent back for already.
+    made. `check` is the tool's, `look` tries evidence, `findings` are those of the change as it is now; `checked_at` is
+    `writes` at the last check. What `finish` was given last: `declared` by field, `answers` by criterion, `justified`
+    by rule and place; `asked` are what it was sent back for already.
     """
 
     scratch: Scratch
@@ -56,6 +60,13 @@ class Workbench:
     writes: int = 0
     refused: dict[str, str] = field(default_factory=dict)
     asked: set[str] = field(default_factory=set)
+    look: Callable[[Sequence[Assertion]], list[dict[str, Any]]] = lambda _: []
+    findings: Callable[[], Sequence[Finding]] = tuple
+    disputes: list[Dispute] = field(default_factory=list)
+    checked_at: int = -1
+    declared: dict[str, Any] = field(default_factory=dict)
+    answers: dict[str, CriterionAnswer] = field(default_factory=dict)
+    justified: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def allow(self, path: str, content: bytes | None) -> None:
         """Raises ToolRefusal when this write is not allowed. Asked before each: the guard is not in the prompt."""

@@ -167,3 +167,7 @@ class Verification:
     @property
     def refuted(self) -> tuple[CriterionProof, ...]:
         return tuple(proof for proof in self.criteria if proof.state is ProofState.REFUTED)
+
+    @property
+    def undecided(self) -> tuple[CriterionProof, ...]:
+        return tuple(proof for proof in self.criteria if proof.undecided)

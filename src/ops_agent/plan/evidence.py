@@ -42,7 +42,7 @@ _ACTIONS: Final[dict[str, Callable[[ResourceAction], bool]]] = {
 }
 _OF_VALUES: Final = COMPARE | {"exists", "absent"}
 _OPERATORS: Final = {"plan": _OF_VALUES | set(_ACTIONS), "workflow": _OF_VALUES, "terraform": _OF_VALUES}
-_LITTLE: Final = {"equals": r"\S", "not_equals": r"\S", "contains": r"\w\w", "matches": r"\w\w"}
+_LITTLE: Final = {"equals": r"\S", "not_equals": r"\S", "contains": r"\w.*\w", "matches": r"\w.*\w"}
 """What a value has at least, to be compared with."""
 _TERRAFORM: Final = (".tf", ".tofu", ".tfvars", ".hcl")
 _FOR_PEOPLE: Final = ("description", "error_message", "comment")
@@ -216,7 +216,7 @@ def _loaded(held: Look, assertion: Assertion, targets: Sequence[TargetVerificati
     wanted = ".".join(steps[1:3])
     kept = (r for t in loading if t.plan for r in _resources(t.plan) if r.action is not ResourceAction.DELETE)
     addresses = (without_key(one.address) for one in kept)
-    if any(address == wanted or address.endswith(f".{wanted}") for address in addresses):
+    if any(is_like(wanted, address) or is_like(f"*.{wanted}", address) for address in addresses):
         return held
     return Look(False, why=f"no plan has an instance of {quoted(wanted)}")
 

@@ -15,10 +15,10 @@ from ops_agent.config.settings import Settings
 from ops_agent.guard.paths import MAX_PATH, path_refusal
 from ops_agent.model.change_set import KeptPatch
 from ops_agent.model.conversation import Briefing, CriterionAnswer, Ending, Transcript
-from ops_agent.model.finding import Finding, Place, Severity, Verdict
+from ops_agent.model.finding import Dispute, Finding, Place, Severity, Verdict
 from ops_agent.model.outcome import Conclusion, Stopped
 from ops_agent.model.ports import Scratch, World
-from ops_agent.model.verification import Verification
+from ops_agent.model.verification import CriterionProof, Verification
 from ops_agent.pages.fragments import counted
 from ops_agent.pages.summary import planned_dangers
 from ops_agent.run.base_first import BaseFirst
@@ -59,10 +59,12 @@ class Conversation:
         self._rounds = 0
         self._blocked = False
         self._advised = set[tuple[str, str, str]]()
+        self._doubted = set[str]()
         self._cut_short: Stopped | None = None
         self._ending: Ending | None = None
         plans = base_first.plans if base_first else BasePlans()
-        self._examiner = Examiner(world, settings, scratch, plans, briefing)
+        self._disputes: list[Dispute] = []
+        self._examiner = Examiner(world, settings, scratch, plans, briefing, self._disputes)
         limits = settings.limits
         bench = Workbench(
             scratch=scratch,
@@ -72,6 +74,9 @@ class Conversation:
             clock=world.clock,
             standards={s.id: s.text for s in (*briefing.standards, *briefing.more_standards)},
             criteria=briefing.criteria,
+            look=self._examiner.look,
+            findings=self._examiner.findings,
+            disputes=self._disputes,
         )
         self._refused = bench.refused
         toolbox = Toolbox(bench, briefing.boundary, limits.max_tool_calls_per_turn, world.redact)
@@ -124,17 +129,23 @@ class Conversation:
         return None
 
     def _ask_again(self, verdict: Verdict, verification: Verification) -> None:
-        """Evidence that does not hold, while a round is left, and advice that was not given: in one turn. It is a
-        repair round, unless it is the first advice and nothing else.
+        """Evidence that does not hold or, once, cannot be told, while a round is left, and advice that was not given:
+        in one turn. It is a repair round, unless it is the first advice and nothing else.
         """
         limit, back = self._settings.limits.max_repair_rounds, []
-        advice, refuted = self._advice(verdict, verification), verification.refuted if self._rounds < limit else ()
-        if refuted or self._advised:
+        advice = self._advice(verdict, verification)
+        weak = (*verification.refuted, *self._undecided(verification)) if self._rounds < limit else ()
+        if weak or self._advised:
             self._rounds += 1
-        if refuted:
-            wrong = self._fenced([{"criterion": one.criterion_id, "seen": one.why} for one in refuted])
-            self._loop.say(fill("agent/prompts/evidence.md", round=self._rounds, rounds=limit, criteria=wrong))
-            named = ", ".join(one.criterion_id for one in refuted)
+        if weak:
+            self._doubted |= {one.criterion_id for one in weak}
+            rows = [
+                {"criterion": one.criterion_id, "holds": "cannot tell" if one.undecided else "no", "seen": one.why}
+                for one in weak
+            ]
+            criteria = self._fenced(rows)
+            self._loop.say(fill("agent/prompts/evidence.md", round=self._rounds, rounds=limit, criteria=criteria))
+            named = ", ".join(one.criterion_id for one in weak)
             back.append(f"evidence of {named} (round {self._rounds})")
         if advice:
             self._advised |= {_told(finding) for finding in advice}
@@ -147,7 +158,12 @@ class Conversation:
         if verdict.blocked or not verification.passed:
             return False
         may_repair = self._cut_short is None and self._rounds < self._settings.limits.max_repair_rounds
-        return not (verification.refuted and may_repair) and not self._advice(verdict, verification)
+        weak = verification.refuted or self._undecided(verification)
+        return not (weak and may_repair) and not self._advice(verdict, verification)
+
+    def _undecided(self, verification: Verification) -> tuple[CriterionProof, ...]:
+        """Criteria whose evidence cannot be told, and of which the agent has not heard yet."""
+        return tuple(one for one in verification.undecided if one.criterion_id not in self._doubted)
 
     def _advice(self, verdict: Verdict, verification: Verification) -> tuple[Finding, ...]:
         """What is no reason to refuse and should be fixed or justified, and was not given to the agent yet; what a
@@ -157,8 +173,14 @@ class Conversation:
         if is_late or self._cut_short is not None or self._loop.budget.exhausted():
             return ()
         of_plans = (_shareable(f) for f in planned_dangers(verification.targets) if f.severity is not Severity.BLOCKS)
-        found = (*(f for f in verdict.findings if f.certain and not f.blocks and not f.pre_existing), *of_plans)
+        asked = (f for f in verdict.findings if f.certain and not (f.blocks or f.pre_existing or f.disputed))
+        found = (*asked, *of_plans)
         return tuple(finding for finding in found if _told(finding) not in self._advised)
+
+    @property
+    def disputes(self) -> tuple[Dispute, ...]:
+        """What the agent disputes, redacted."""
+        return tuple(replace(one, reason=self._world.redact(one.reason)) for one in self._disputes)
 
     @property
     def answers(self) -> tuple[CriterionAnswer, ...]:

@@ -1,4 +1,4 @@
-"""What the agent's tools `edit` and `check` find out about its work so far, as facts for the llm."""
+"""What the tools `edit`, `check`, `assert` and `dispute` find out about the agent's work so far, as facts for the llm."""
 
 from __future__ import annotations
 
@@ -8,15 +8,17 @@ from typing import Any
 from ops_agent.agent.material import advice_material, checks_material, findings_material, plans_material
 from ops_agent.agent.pitfalls import pitfalls_of_change
 from ops_agent.config.settings import Settings
+from ops_agent.guard.disputes import with_disputes
 from ops_agent.guard.paths import is_workflow
 from ops_agent.model.change_set import ChangeSet
-from ops_agent.model.conversation import Briefing
+from ops_agent.model.conversation import Assertion, Briefing
 from ops_agent.model.errors import ToolchainError
-from ops_agent.model.finding import Verdict
+from ops_agent.model.finding import Dispute, Finding, Verdict
 from ops_agent.model.ports import Scratch, World
 from ops_agent.pages.fragments import counted
+from ops_agent.plan.evidence import Look, look_at
 from ops_agent.run.check import Checks
-from ops_agent.run.judge import judge_plans, judge_sources, pin_actions
+from ops_agent.run.judge import judge_plans, judge_sources, pin_actions, readers
 from ops_agent.run.target import BasePlans
 
 
@@ -24,12 +26,19 @@ class Examiner:
     """Over the scratch tree of one conversation. `close` it: it holds copies of the tree."""
 
     def __init__(
-        self, world: World, settings: Settings, scratch: Scratch, plans: BasePlans, briefing: Briefing
+        self,
+        world: World,
+        settings: Settings,
+        scratch: Scratch,
+        plans: BasePlans,
+        briefing: Briefing,
+        disputes: Sequence[Dispute],
     ) -> None:
-        """`plans` is what the run knows of the base."""
+        """`plans` is what the run knows of the base; `disputes` are the agent's, which it adds to."""
         self._world, self._settings, self._scratch = world, settings, scratch
         self._labels, self._pitfalls = briefing.labels_by_writers, {*briefing.pitfalls}
         self._checks = Checks(world, settings, scratch, plans)
+        self._disputes = disputes
         self._judged: tuple[str, Verdict] | None = None
         self._formed = ""
         self._told = set[tuple[str, str, str]]()
@@ -58,7 +67,7 @@ class Examiner:
         shown |= self._pitfalls_of(changes)
         if old := len(verdict.findings) - len(new):
             shown["on_the_base_already"] = counted(old, "finding")
-        if any(not is_workflow(f.place.path) for f in verdict.blocking):
+        if _may_not_run(verdict):
             note = "a finding blocks, so nothing was executed; fix it and check again"
             return {"passed": False, **shown, "note": note}
         verification = self._checks.verify(changes)
@@ -70,6 +79,19 @@ class Examiner:
         if advice := [f for f in of_plans if f.certain and not (f.blocks or f.pre_existing)]:
             shown["standards"] = advice_material(advice)
         return {"passed": verification.passed and not judged.blocked, **shown}
+
+    def look(self, assertions: Sequence[Assertion]) -> list[dict[str, Any]]:
+        """Whether each piece of evidence holds in the files and in offline plans, which are made as for `check`."""
+        _, changes = self._in_form()
+        runs = bool(changes.changes) and not _may_not_run(self._verdict(changes))
+        targets = self._checks.verify(changes).targets if runs else ()
+        before, after = readers(self._scratch.base, self._scratch)
+        return [_shown(look_at(one, targets, before, after)) for one in assertions]
+
+    def findings(self) -> tuple[Finding, ...]:
+        """Of the rules over files, in the change as it is now."""
+        _, changes = self._in_form()
+        return self._verdict(changes).findings
 
     def _in_form(self) -> tuple[dict[str, Any], ChangeSet]:
         """Pin actions and format; what that changed, and the change set then."""
@@ -100,4 +122,20 @@ class Examiner:
         if self._judged is None or self._judged[0] != changes.digest:
             verdict = judge_sources(self._world, self._settings, self._scratch.base, changes)
             self._judged = changes.digest, verdict
-        return self._judged[1]
+        return with_disputes(self._judged[1], self._disputes)
+
+
+def _may_not_run(verdict: Verdict) -> bool:
+    return any(not is_workflow(found.place.path) for found in verdict.blocking)
+
+
+def _shown(look: Look) -> dict[str, Any]:
+    """What the llm is told about one piece of evidence."""
+    if not look.holds:
+        return {"holds": "no" if look.holds is False else "cannot tell", "seen": look.why}
+    facts = {
+        "environments": [*look.where],
+        "note": "already so without the change" if look.on_base else "",
+        "seen": "only in the file: no plan shows it, so it proves nothing" if look.only_seen else "",
+    }
+    return {"holds": "yes"} | {name: fact for name, fact in facts.items() if fact}

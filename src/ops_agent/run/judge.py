@@ -26,7 +26,7 @@ from ops_agent.model.workflow import Lint
 from ops_agent.pages.fragments import grouped
 from ops_agent.pages.results import is_own
 from ops_agent.plan.configuration import without_key
-from ops_agent.plan.evidence import prove
+from ops_agent.plan.evidence import ReadFile, prove
 from ops_agent.plan.findings import LIFTED_BY, PLAN_TABLE
 from ops_agent.run.uncalled import uncalled_modules
 from ops_agent.run.verify import fetched_modules
@@ -145,6 +145,12 @@ def prove_criteria(
     item: WorkItem, answers: tuple[CriterionAnswer, ...], verification: Verification, base: BaseTree, scratch: Scratch
 ) -> Verification:
     """`verification` with a proof for each acceptance criterion of `item`."""
+    proofs = prove(item.request.criteria, answers, verification.targets, *readers(base, scratch))
+    return replace(verification, criteria=proofs)
+
+
+def readers(base: BaseTree, scratch: Scratch) -> tuple[ReadFile, ReadFile]:
+    """For evidence: what reads a file without the change, and with it."""
     entries = base.entries()
 
     def before(path: str) -> bytes | None:
@@ -156,7 +162,7 @@ def prove_criteria(
         except ScratchRefusal:
             return None
 
-    return replace(verification, criteria=prove(item.request.criteria, answers, verification.targets, before, after))
+    return before, after
 
 
 def _fetched(terraform: Terraform, base: BaseTree, tree: SourceTree, changes: ChangeSet) -> FetchedModules:
