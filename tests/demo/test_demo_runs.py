@@ -97,7 +97,7 @@ class TestParent:
         assert main(["--scenario", "parent", "--output", str(folder), *how]) == 0, capsys.readouterr().out
         bodies = [path.read_text() for path in sorted(folder.glob("pull-request-*.md"))]
         assert [re.findall(r"^Closes (#\d+)$", body, re.MULTILINE) for body in bodies] == [["#2"], ["#4"], ["#5"]]
-        assert "AC2 is open" in bodies[0]
+        assert "AC2 is partly met" in bodies[0]
         assert "- **DECISION** `aws_sns_topic_subscription.team_mail`" in bodies[1] and "*The agent:* `The" in bodies[1]
         summary: Any = (folder / "job-summary.md").read_text()
         assert "3 work items selected, 2 not" in summary
