@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, Field
 
 from ops_agent.agent.evidence import Evidence
-from ops_agent.agent.workbench import STRICT, Entries, ToolRefusal, Workbench
+from ops_agent.agent.workbench import COMPLETE, STRICT, Entries, ToolRefusal, Workbench
 from ops_agent.model.change_set import FileChange
 from ops_agent.model.conversation import CriterionAnswer, Ending, FollowUp
 from ops_agent.model.ports import Scratch
@@ -21,7 +21,7 @@ from ops_agent.text.markdown import says_nothing
 class Criterion(BaseModel):
     """One acceptance criterion of the issue."""
 
-    model_config = STRICT
+    model_config = COMPLETE
 
     id: str = Field(description="`AC1`, `AC2`, ... as in the task.")
     met: Literal["yes", "partly", "no"]

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field
 
-from ops_agent.agent.workbench import STRICT, Entries, ToolRefusal, Workbench
+from ops_agent.agent.workbench import COMPLETE, Entries, ToolRefusal, Workbench
 from ops_agent.model.conversation import Assertion
 
 Operator = Literal[
@@ -29,7 +29,7 @@ class Evidence(BaseModel):
     are no evidence.
     """
 
-    model_config = STRICT
+    model_config = COMPLETE
 
     kind: Literal["plan", "workflow", "terraform"] = Field(
         description="`plan`: a planned value; `workflow`: a key of a workflow; `terraform`: what the code says, for "

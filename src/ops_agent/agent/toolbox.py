@@ -38,7 +38,7 @@ def _spec(tool: Tool) -> ToolSpec:
     return ToolSpec(
         name=name_of(tool),
         description=re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(tool) or ""),  # without the line breaks of our files
-        input_schema=_strict(schema, schema.get("$defs", {}), is_top=True),
+        input_schema=_strict(schema, schema.get("$defs", {})),
     )
 
 
@@ -55,10 +55,8 @@ def _arguments(tool: Tool) -> type[BaseModel]:
     return create_model(tool.__name__, __config__=STRICT, **fields)
 
 
-def _strict(schema: Mapping[str, Any], definitions: Mapping[str, Any], *, is_top: bool = False) -> dict[str, Any]:
-    """The part of JSON Schema that the API's strict tools know: no references, titles, defaults or bounds. It takes 24
-    optional properties in all, so below the top none is; one that is left out is taken all the same.
-    """
+def _strict(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of JSON Schema that the API's strict tools know: no references, titles, defaults or bounds."""
     if "$ref" in schema:
         schema = definitions[schema["$ref"].rpartition("/")[2]]
     kept = {key: schema[key] for key in ("type", "enum", "description") if key in schema}
@@ -67,7 +65,7 @@ def _strict(schema: Mapping[str, Any], definitions: Mapping[str, Any], *, is_top
     if schema["type"] == "object":
         kept.pop("description", None)
         kept["properties"] = {name: _strict(inner, definitions) for name, inner in schema["properties"].items()}
-        kept["required"] = schema.get("required", []) if is_top else list(schema["properties"])
+        kept["required"] = schema.get("required", [])
         kept["additionalProperties"] = False
     return kept
 

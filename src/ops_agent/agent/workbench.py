@@ -14,6 +14,16 @@ from ops_agent.model.ports import Clock, Scratch
 
 STRICT = ConfigDict(extra="forbid", strict=True, str_max_length=1_200_000)
 
+
+def _all_required(schema: dict[str, Any]) -> None:
+    schema["required"] = list(schema["properties"])
+
+
+COMPLETE = STRICT | ConfigDict(json_schema_extra=_all_required)
+"""The llm is asked for every field, and one that it leaves out has its default: strict tools of one request may have 24
+optional properties in all.
+"""
+
 PlainPath = Annotated[str, AfterValidator(lambda path: path.removeprefix("./"))]
 RepositoryPath = Annotated[PlainPath, "Path relative to the repository's root."]
 Count = Annotated[int, Field(ge=-(2**31), lt=2**31)]

@@ -1,4 +1,4 @@
-"""What the tools `edit`, `check`, `assert` and `dispute` find out about the agent's work so far, as facts for the llm."""
+"""What `edit`, `check`, `assert` and `dispute` find out about the agent's work so far, as facts for the llm."""
 
 from __future__ import annotations
 
