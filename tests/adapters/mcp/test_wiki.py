@@ -38,11 +38,21 @@ def wiki(server: McpServer, **settings: Any) -> McpWiki:
     )
 
 
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """Open to every user: as root the server has a user id of its own."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as place:
+        Path(place).chmod(0o755)
+        yield Path(place)
+
+
 def program(folder: Path, plan: dict[str, Any]) -> McpServer:
     """The hostile server as a program that speaks over its standard streams."""
-    place = folder / "plan.json"
+    place = folder / f"{len([*folder.iterdir()])}.json"
     place.write_text(json.dumps(plan))
-    arguments = (str(Path(hostile_server.__file__).resolve()), str(place))
+    script = folder / "hostile_server.py"
+    script.write_bytes(Path(hostile_server.__file__).read_bytes())
+    arguments = (str(script), str(place))
     return McpServer(name="wiki", command=sys.executable, arguments=arguments, environment=GIVEN)
 
 
@@ -57,10 +67,9 @@ class Hostile:
 
 
 @pytest.fixture(scope="module")
-def hostile() -> Iterator[Hostile]:
+def hostile(folder: Path) -> Iterator[Hostile]:
     """One conversation with a server that offers eight tools, floods, lies, asks for things, and looks around."""
-    with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
-        folder = Path(place)
+    with pytest.MonkeyPatch.context() as patch:
         for name, value in SECRETS.items():
             patch.setenv(name, value)
         patch.setenv("HOME", str(folder / "home"))
@@ -132,11 +141,11 @@ def test_the_servers_process_has_its_own_variables_and_nothing_of_the_run(hostil
     ids=["crash", "hang", "other-tools"],
 )
 def test_a_server_that_crashes_hangs_or_is_another_one_is_a_problem_and_leaves_no_process(
-    plan: dict[str, Any], seconds: float, said: str, tmp_path: Path
+    plan: dict[str, Any], seconds: float, said: str, folder: Path
 ) -> None:
-    answer = wiki(program(tmp_path, plan), seconds=seconds).find(["type = page"])
+    answer = wiki(program(folder, plan), seconds=seconds).find(["type = page"])
     assert answer.pages == () and said in answer.problems[0] and answer.problems[0].startswith("MCP server `wiki`: ")
-    assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path).encode() in _read(p)]
+    assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if str(folder).encode() in _read(p)]
 
 
 def _read(path: Path) -> bytes:

@@ -192,7 +192,7 @@ async def find_pages(call: Call, request: dict[str, Any], pages: list[dict[str, 
 
 def _page(page_id: str, page: dict[str, Any]) -> dict[str, Any]:
     content, version = page.get("content"), page.get("version")
-    text = content.get("value", "") if isinstance(content, dict) else ""
+    text = content.get("value", "") if isinstance(content, dict) else content or ""
     return {
         "id": page_id,
         "version": version if isinstance(version, int) and 0 <= version < 1 << 31 else 0,

@@ -32,7 +32,7 @@ from ops_agent.adapters.terraform.processes import Children, ChildResult, ExitRe
 from ops_agent.adapters.terraform.reach import ANYWHERE
 from ops_agent.adapters.terraform.sandbox import harden_this_process
 from ops_agent.config.inputs import LOOPBACK
-from ops_agent.model.errors import ToolchainError
+from ops_agent.model.errors import NoSpace, ToolchainError
 from ops_agent.model.wiki import McpServer, WikiAnswer, WikiPage
 
 SECONDS = 120.0
@@ -96,8 +96,8 @@ class McpWiki:
         try:
             program = self._program(server)
             ended = self._run(replace(server, command=program), queries)
-        except ToolchainError as error:
-            return nothing, str(error)
+        except (ToolchainError, NoSpace, OSError) as error:
+            return nothing, f"it cannot be started: {error}"
         if ended.ending is not ExitReason.EXITED:
             return nothing, f"it did not answer within {self.seconds:g} seconds"
         try:
@@ -120,7 +120,7 @@ class McpWiki:
             )
         if _within(Path(found), self.closed):
             raise ToolchainError(
-                f"the program {server.command!r} is in the workspace, where a checkout may be; move it"
+                f"the program {server.command!r} is in the workspace, where a checkout may be; install it elsewhere"
             )
         return found
 
